@@ -1,0 +1,70 @@
+"""Every error that autodual raises on purpose; each message is one clear sentence that says what to do."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+
+class AutodualError(Exception):
+    """Base class of all errors raised on purpose; the command line turns it into one line and exit status 2."""
+
+
+class InvalidInputError(AutodualError, ValueError):
+    """An argument has a wrong shape, dtype, range, or holds NaN or infinity."""
+
+
+class EmptySetError(InvalidInputError):
+    """A perturbation set contains no point (lower > upper), so nothing can be certified over it."""
+
+
+class TraceError(AutodualError):
+    """A model could not be traced, or the traced graph does not compute what the model computes."""
+
+
+class BatchMixingError(TraceError):
+    """The model lets samples of one batch influence each other, so no per-sample bound exists."""
+
+
+@dataclass(frozen=True)
+class UnsupportedOp:
+    """One operation without a rule: what it is, the module that calls it, and the user's line of code."""
+
+    target: str
+    module: str
+    source: str
+    hint: str = ""
+
+
+class UnsupportedOpsError(AutodualError):
+    """All operations of a model that autodual cannot lower or bound, collected over the whole graph."""
+
+    def __init__(self, ops: Sequence[UnsupportedOp]):
+        self.ops = tuple(ops)
+        lines = [f"{len(self.ops)} operation(s) of this model have no dual rule:"]
+        for op in self.ops:
+            where = f" in module '{op.module}'" if op.module else ""
+            at = f" at {op.source}" if op.source else ""
+            hint = f" ({op.hint})" if op.hint else ""
+            lines.append(f"  {op.target}{where}{at}{hint}")
+        super().__init__("\n".join(lines))
+
+
+class PassError(AutodualError):
+    """A pass failed; the message names it and the passes that ran before it."""
+
+
+class MemoryBudgetError(AutodualError):
+    """Even one row at a time does not fit the stated memory budget."""
+
+
+class ModelFileError(AutodualError):
+    """A model file is missing, truncated, of an unknown kind, or would execute code when loaded."""
+
+
+class DataError(AutodualError):
+    """A data set is missing, truncated or malformed."""
+
+
+class DeviceError(AutodualError):
+    """The requested device does not exist on this machine."""

@@ -1,0 +1,48 @@
+"""An elementwise interval [lower, upper] of a tensor."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Interval:
+    """Elementwise bounds; `lower` and `upper` have the same shape, dtype and device."""
+
+    lower: Tensor
+    upper: Tensor
+
+    @classmethod
+    def around(cls, centre: Tensor, radius: Tensor) -> Interval:
+        """The interval [centre - radius, centre + radius]."""
+        return cls(centre - radius, centre + radius)
+
+    @property
+    def centre(self) -> Tensor:
+        return (self.lower + self.upper) / 2
+
+    @property
+    def radius(self) -> Tensor:
+        return (self.upper - self.lower) / 2
+
+    @property
+    def magnitude(self) -> Tensor:
+        """max |z| over the interval, elementwise."""
+        return self.lower.abs().maximum(self.upper.abs())
+
+    @property
+    def shape(self):
+        return self.lower.shape
+
+    def map(self, function) -> Interval:
+        """Apply `function` to both ends; right for functions that are monotone and act elementwise or move elements."""
+        return Interval(function(self.lower), function(self.upper))
+
+    def intersect(self, other: Interval) -> Interval:
+        """The elementwise intersection; the caller guarantees that both enclose the same value."""
+        return Interval(self.lower.maximum(other.lower), self.upper.minimum(other.upper))
+
+    def widen(self, amount: Tensor | float) -> Interval:
+        return Interval(self.lower - amount, self.upper + amount)

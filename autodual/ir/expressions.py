@@ -1,0 +1,107 @@
+"""Expressions over live model parameters: what of a network does not depend on its input.
+
+A weight in the graph is not a copied tensor but a recipe, evaluated anew at each call. So a dual network compiled
+once stays right after `optimizer.step()`, and gradients reach the parameters through the recipe.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+
+class Expression:
+    """A tensor that depends on parameters alone. Compared by identity, so a shared one is evaluated once a call."""
+
+    def parameters(self) -> Iterator[str]:
+        """Names of the parameters and buffers it reads."""
+        raise NotImplementedError
+
+
+@dataclass(frozen=True, eq=False)
+class Parameter(Expression):
+    """A parameter, buffer or lifted constant of the model, resolved by its qualified name."""
+
+    name: str
+
+    def parameters(self) -> Iterator[str]:
+        yield self.name
+
+    def __str__(self) -> str:
+        return self.name
+
+
+@dataclass(frozen=True, eq=False)
+class Call(Expression):
+    """`target(*args, **kwargs)`, where arguments may be expressions, also inside lists."""
+
+    target: Callable[..., Any]
+    args: tuple[Any, ...] = ()
+    kwargs: tuple[tuple[str, Any], ...] = ()
+
+    def parameters(self) -> Iterator[str]:
+        for argument in _leaves((self.args, tuple(value for _, value in self.kwargs))):
+            yield from argument.parameters()
+
+    def __str__(self) -> str:
+        name = getattr(self.target, "__name__", str(self.target)).removesuffix(".default").removesuffix(".Tensor")
+        shown = [_show(argument) for argument in self.args] + [f"{key}={_show(value)}" for key, value in self.kwargs]
+        return f"{name}({', '.join(shown)})"
+
+
+def _leaves(value: Any) -> Iterator[Expression]:
+    if isinstance(value, Expression):
+        yield value
+    elif isinstance(value, (tuple, list)):
+        for item in value:
+            yield from _leaves(item)
+
+
+def _show(value: Any) -> str:
+    if isinstance(value, (tuple, list)):
+        return f"[{', '.join(_show(item) for item in value)}]"
+    return str(value)
+
+
+class Environment:
+    """Evaluates expressions in one dtype on one device, each at most once.
+
+    `lookup` resolves a qualified name to the live tensor. Floating tensors are converted to `dtype` and moved to `device`, so a
+    float32 model can be bounded in float64 without touching it; gradients flow through the conversion.
+    """
+
+    def __init__(self, lookup: Callable[[str], Tensor], dtype: torch.dtype, device: torch.device):
+        self._lookup = lookup
+        self.dtype = dtype
+        self.device = device
+        self._values: dict[Expression, Any] = {}
+
+    def __call__(self, expression: Expression) -> Tensor:
+        if expression not in self._values:
+            self._values[expression] = self._evaluate(expression)
+        return self._values[expression]
+
+    def _evaluate(self, expression: Expression) -> Any:
+        if isinstance(expression, Parameter):
+            return self._convert(self._lookup(expression.name))
+        assert isinstance(expression, Call)
+        kwargs = {key: self._argument(value) for key, value in expression.kwargs}
+        return self._convert(expression.target(*(self._argument(a) for a in expression.args), **kwargs))
+
+    def _argument(self, value: Any) -> Any:
+        if isinstance(value, Expression):
+            return self(value)
+        if isinstance(value, (tuple, list)):
+            return type(value)(self._argument(item) for item in value)
+        return value
+
+    def _convert(self, value: Any) -> Any:
+        if not isinstance(value, Tensor):
+            return value
+        if value.is_floating_point():
+            return value.to(device=self.device, dtype=self.dtype)
+        return value.to(device=self.device)

@@ -1,0 +1,112 @@
+"""The primal network as a directed acyclic graph of primitive operations on one sample."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+from torch import Tensor
+
+from autodual.errors import AutodualError
+from autodual.ir.expressions import Environment
+from autodual.ir.op import Op
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where a node comes from: the module's path in the model, the line of code, and the original operation."""
+
+    module: str = ""
+    line: str = ""
+    target: str = ""
+
+
+@dataclass(frozen=True, eq=False)
+class Node:
+    """`name = op(inputs)`; `shape` is that of one sample, without batch axis."""
+
+    name: str
+    op: Op
+    inputs: tuple[str, ...]
+    shape: tuple[int, ...]
+    source: Source = Source()
+
+    @property
+    def size(self) -> int:
+        """Number of scalars of one sample."""
+        size = 1
+        for extent in self.shape:
+            size *= extent
+        return size
+
+
+class GraphError(AutodualError):
+    """A graph breaks an invariant: a bug in a pass or a frontend, never the user's fault."""
+
+
+@dataclass(frozen=True, eq=False)
+class Graph:
+    """Nodes in topological order; `inputs` and `outputs` name some of them."""
+
+    inputs: tuple[str, ...]
+    nodes: tuple[Node, ...]
+    outputs: tuple[str, ...]
+
+    @cached_property
+    def by_name(self) -> dict[str, Node]:
+        return {node.name: node for node in self.nodes}
+
+    def __getitem__(self, name: str) -> Node:
+        return self.by_name[name]
+
+    def __iter__(self) -> Iterator[Node]:
+        return iter(self.nodes)
+
+    @cached_property
+    def users(self) -> dict[str, tuple[str, ...]]:
+        """For each node, the nodes that read it; one that reads it twice is listed twice."""
+        users: dict[str, list[str]] = {node.name: [] for node in self.nodes}
+        for node in self.nodes:
+            for name in node.inputs:
+                users[name].append(node.name)
+        return {name: tuple(readers) for name, readers in users.items()}
+
+    @cached_property
+    def ancestors(self) -> dict[str, frozenset[str]]:
+        """For each node, the nodes its value depends on, itself included."""
+        ancestors: dict[str, frozenset[str]] = {}
+        for node in self.nodes:
+            ancestors[node.name] = frozenset({node.name}).union(*(ancestors[name] for name in node.inputs))
+        return ancestors
+
+    def input_shapes(self, node: Node) -> tuple[tuple[int, ...], ...]:
+        return tuple(self[name].shape for name in node.inputs)
+
+    def with_nodes(self, nodes: Sequence[Node], outputs: tuple[str, ...] | None = None) -> Graph:
+        return replace(self, nodes=tuple(nodes), outputs=outputs or self.outputs)
+
+    def evaluate(self, inputs: Sequence[Tensor], environment: Environment) -> dict[str, Tensor]:
+        """The value `[N, *shape]` of every node for a batch of inputs `[N, *shape]`, in the inputs' dtype."""
+        values = dict(zip(self.inputs, inputs, strict=True))
+        for node in self.nodes:
+            if node.name not in values:
+                values[node.name] = node.op.forward([values[name] for name in node.inputs], environment)
+        return values
+
+
+def verify(graph: Graph) -> None:
+    """Raise GraphError unless names are unique, operands come first and all inputs and outputs exist."""
+    seen: set[str] = set()
+    for node in graph:
+        if node.name in seen:
+            raise GraphError(f"node '{node.name}' is defined twice")
+        for name in node.inputs:
+            if name not in seen:
+                raise GraphError(f"node '{node.name}' reads '{name}' before it is defined")
+        if any(extent < 0 for extent in node.shape):
+            raise GraphError(f"node '{node.name}' has the shape {node.shape}")
+        seen.add(node.name)
+    for name in (*graph.inputs, *graph.outputs):
+        if name not in seen:
+            raise GraphError(f"'{name}' is an input or output of the graph but not a node")

@@ -1,0 +1,46 @@
+"""The base class of primitive operations."""
+
+from __future__ import annotations
+
+import re
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import fields, is_dataclass
+from typing import Any
+
+from torch import Tensor
+
+from autodual.ir.expressions import Environment, Expression
+
+
+class Op(ABC):
+    """One primitive operation: a frozen dataclass whose fields are its attributes.
+
+    Weights and constants are `Expression` fields. Subclasses know how to run themselves and nothing of duals:
+    those live in the rule that is registered for the class.
+    """
+
+    @abstractmethod
+    def forward(self, inputs: Sequence[Tensor], environment: Environment) -> Tensor:
+        """The op on a batch: inputs `[N, *shape]` each, output `[N, *shape]`."""
+
+    @property
+    def kind(self) -> str:
+        """The op's name in texts: the class name in snake case."""
+        return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", type(self).__name__).lower()
+
+    def attributes(self) -> dict[str, Any]:
+        """The fields that differ from their default, for texts."""
+        assert is_dataclass(self)
+        shown = {}
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if isinstance(value, Expression) or value != field.default:
+                shown[field.name] = value
+        return shown
+
+    def expressions(self) -> list[Expression]:
+        """The parameter expressions the op reads."""
+        assert is_dataclass(self)
+        values = (getattr(self, field.name) for field in fields(self))
+        return [value for value in values if isinstance(value, Expression)]
