@@ -1,0 +1,5 @@
+"""Loading model files without executing what is in them; start here when a model comes from a disk."""
+
+from autodual.files.model import LoadedModel, load_model, load_model_file
+
+__all__ = ["LoadedModel", "load_model", "load_model_file"]

@@ -1,0 +1,105 @@
+"""What kind of model file a string of bytes is, and whether its zip container is an honest one."""
+
+from __future__ import annotations
+
+import io
+import zipfile
+from enum import Enum
+from pathlib import Path, PurePosixPath
+
+from autodual.errors import ModelFileError
+
+
+class Kind(Enum):
+    """The containers that autodual tells apart."""
+
+    EXPORTED = "torch.export archive"
+    PICKLE = "torch.save file"
+
+
+def read_model_bytes(path: Path) -> bytes:
+    """The whole file, read once, so that what was checked is what is loaded.
+
+    Raises:
+        ModelFileError: there is no such file, it cannot be read or it is empty.
+    """
+    if path.is_dir():
+        raise ModelFileError(f"'{path}' is a directory, not a model file.")
+    try:
+        data = path.read_bytes()
+    except FileNotFoundError:
+        raise ModelFileError(f"There is no model file '{path}'.") from None
+    except OSError as error:
+        raise ModelFileError(f"The model file '{path}' cannot be read: {error.strerror}.") from None
+    if not data:
+        raise ModelFileError(f"The model file '{path}' is empty.")
+    return data
+
+
+def identify(path: Path, data: bytes) -> Kind:
+    """The kind of a model file, judged by its content; its name only helps to say what an unknown file is.
+
+    Raises:
+        ModelFileError: the kind is unknown or not supported, or the zip container is damaged or deceitful.
+    """
+    if data.startswith(b"PK"):
+        return _identify_zip(path, check_zip(str(path), data))
+    if path.suffix.lower() == ".onnx":
+        raise ModelFileError(f"'{path}' is an ONNX file, which is not supported yet; pass the PyTorch model instead.")
+    if path.suffix.lower() == ".safetensors":
+        raise ModelFileError(f"'{path}' is a SafeTensors file, which is not supported; save it with torch.save.")
+    if data[0] == 0x80:
+        return Kind.PICKLE
+    raise ModelFileError(f"'{path}' is not a model file: expected a file written by torch.save or torch.export.save.")
+
+
+def _identify_zip(path: Path, names: list[str]) -> Kind:
+    inner = {name.partition("/")[2] for name in names}
+    if "archive_format" in inner:
+        return Kind.EXPORTED
+    if "constants.pkl" in inner:
+        raise ModelFileError(
+            f"'{path}' is a TorchScript archive, which is not supported; save the model with torch.export.save."
+        )
+    if "data.pkl" in inner:
+        return Kind.PICKLE
+    if "serialized_exported_program.json" in names:
+        raise ModelFileError(
+            f"'{path}' was exported by an old version of PyTorch; export the model again with torch.export.save."
+        )
+    raise ModelFileError(
+        f"'{path}' is a zip file but not a model: expected a file written by torch.save or torch.export.save."
+    )
+
+
+def check_zip(name: str, data: bytes) -> list[str]:
+    """The entry names of a zip archive, after refusing archives that unpack to more, or elsewhere, than they show.
+
+    PyTorch stores its entries uncompressed, so a compressed entry is either foreign or a bomb, and entries whose sizes
+    add up to more than the file overlap.
+
+    Raises:
+        ModelFileError: the archive is damaged, or breaks one of these rules.
+    """
+    try:
+        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+            entries = archive.infolist()
+    except (zipfile.BadZipFile, ValueError, NotImplementedError, OverflowError):
+        raise ModelFileError(f"'{name}' is truncated or damaged: its zip directory cannot be read.") from None
+    names = [entry.filename for entry in entries]
+    if len(set(names)) != len(names):
+        raise ModelFileError(f"'{name}' is refused: its zip archive holds two entries of the same name.")
+    for entry in entries:
+        if entry.compress_type != zipfile.ZIP_STORED or entry.compress_size != entry.file_size:
+            raise ModelFileError(
+                f"'{name}' is refused: its entry '{entry.filename}' is compressed, PyTorch's never are."
+            )
+        if _escapes(entry.filename):
+            raise ModelFileError(f"'{name}' is refused: its entry '{entry.filename}' points outside the archive.")
+    if sum(entry.file_size for entry in entries) > len(data):
+        raise ModelFileError(f"'{name}' is refused: its zip entries overlap.")
+    return names
+
+
+def _escapes(entry: str) -> bool:
+    return entry.startswith("/") or "\\" in entry or ".." in PurePosixPath(entry).parts or ":" in entry

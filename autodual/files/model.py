@@ -1,0 +1,81 @@
+"""`load_model`: from a file on disk to a module or an exported program, executing nothing that the file brings along."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from os import PathLike
+from pathlib import Path
+
+from torch import nn
+from torch.export import ExportedProgram
+
+from autodual.errors import InvalidInputError
+from autodual.files.architecture import Factory, resolve_factory
+from autodual.files.container import Kind, identify, read_model_bytes
+from autodual.files.exported import load_exported, load_exported_trusting
+from autodual.files.modules import allowed_classes, check_finite, check_module
+from autodual.files.pickled import load_restricted, load_trusting
+from autodual.files.state_dict import find_state_dict, load_state_dict
+
+
+@dataclass(frozen=True, eq=False)
+class LoadedModel:
+    """A model and where it came from; `sha256` is the hexadecimal digest of the file's bytes."""
+
+    model: nn.Module | ExportedProgram
+    path: Path
+    kind: str
+    sha256: str
+
+
+def load_model(
+    path: str | PathLike[str], *, unsafe: bool = False, factory: Factory | str | None = None
+) -> nn.Module | ExportedProgram:
+    """The model in the file `path`, on the CPU and in evaluation mode.
+
+    Args:
+        path: a `torch.export.save` archive, or a `torch.save` file of a module made of `torch.nn` layers or of a state
+            dict (itself, or under the key `state_dict`).
+        unsafe: also load files that execute code while they are loaded, such as pickles of your own classes.
+        factory: builds the network whose weights a state dict holds: a callable, `package.module:factory` or
+            `path/to/file.py:factory`. Naming it runs that module's code.
+
+    Raises:
+        ModelFileError: the file is missing, damaged, of an unknown kind, does not fit the factory's network, or would
+            execute code and `unsafe` is false.
+        InvalidInputError: a parameter holds NaN or infinity, or the factory cannot be imported.
+    """
+    return load_model_file(path, unsafe=unsafe, factory=factory).model
+
+
+def load_model_file(
+    path: str | PathLike[str], *, unsafe: bool = False, factory: Factory | str | None = None
+) -> LoadedModel:
+    """Like `load_model`, with the kind and the digest of the file, which reports quote."""
+    place = Path(path)
+    data = read_model_bytes(place)
+    kind = identify(place, data)
+    build = resolve_factory(factory) if isinstance(factory, str) else factory
+    model: nn.Module | ExportedProgram
+    if kind is Kind.EXPORTED:
+        if build is not None:
+            raise InvalidInputError(f"'{place}' already holds the architecture; leave out --arch.")
+        model = load_exported_trusting(str(place), data) if unsafe else load_exported(str(place), data)
+        tensors = {**model.state_dict, **{k: v for k, v in model.constants.items() if hasattr(v, "is_floating_point")}}
+    else:
+        model = _load_pickle(str(place), data, unsafe, build).eval()
+        tensors = {**dict(model.named_parameters()), **dict(model.named_buffers())}
+    check_finite(str(place), tensors)
+    return LoadedModel(model, place, kind.value, hashlib.sha256(data).hexdigest())
+
+
+def _load_pickle(name: str, data: bytes, unsafe: bool, factory: Factory | None) -> nn.Module:
+    content = load_trusting(name, data) if unsafe else load_restricted(name, data, allowed_classes())
+    if not isinstance(content, nn.Module):
+        return load_state_dict(name, find_state_dict(name, content), factory)
+    if factory is not None:
+        raise InvalidInputError(f"'{name}' already holds the architecture; leave out --arch.")
+    if not unsafe:
+        check_module(name, content)
+    return content

@@ -1,0 +1,78 @@
+"""Unpickling `torch.save` files with a closed list of what they may construct."""
+
+from __future__ import annotations
+
+import io
+import pickle
+import warnings
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import torch
+
+from autodual.errors import ModelFileError
+from autodual.files.container import check_zip
+
+# Reading hostile bytes may fail anywhere inside the unpickler; each of these is an answer about the file.
+_DAMAGED = (
+    ArithmeticError, AssertionError, AttributeError, EOFError, LookupError, MemoryError, NotImplementedError,
+    OSError, RecursionError, RuntimeError, TypeError, ValueError,
+)  # fmt: skip
+
+
+def load_restricted(name: str, data: bytes, allowed: Sequence[type] = ()) -> Any:
+    """Unpickle `data` onto the CPU; it may construct tensors, plain containers and the classes `allowed`, nothing else.
+
+    Raises:
+        ModelFileError: the pickle asks for another global (all of them are named), or is damaged.
+    """
+    if data.startswith(b"PK"):
+        check_zip(name, data)
+    try:
+        with torch.serialization.safe_globals(list(allowed)), warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        wanted = _forbidden_globals(data, allowed) or _global_in(str(error))
+        if wanted:
+            raise ModelFileError(refusal(name, wanted)) from None
+        raise ModelFileError(damaged(name)) from None
+    except _DAMAGED:
+        raise ModelFileError(damaged(name)) from None
+
+
+def load_trusting(name: str, data: bytes) -> Any:
+    """Unpickle `data` onto the CPU, executing whatever it asks for: only for files whose origin the user vouches for."""
+    try:
+        return torch.load(io.BytesIO(data), map_location="cpu", weights_only=False)
+    except Exception as error:  # any code may have run, so anything may have been raised
+        raise ModelFileError(f"'{name}' cannot be unpickled: {type(error).__name__}: {error}") from error
+
+
+def refusal(name: str, wanted: Iterable[str]) -> str:
+    """The sentence that names what a file would execute and what to do about it."""
+    return (
+        f"'{name}' is refused because loading it would execute code of its own choice ({', '.join(sorted(wanted))}); "
+        "save its state dict and pass --arch, or accept the risk with --unsafe-load."
+    )
+
+
+def damaged(name: str) -> str:
+    return f"'{name}' is truncated or damaged: it cannot be read as a file written by torch.save."
+
+
+def _forbidden_globals(data: bytes, allowed: Sequence[type]) -> list[str]:
+    try:
+        with torch.serialization.safe_globals(list(allowed)):
+            return torch.serialization.get_unsafe_globals_in_checkpoint(io.BytesIO(data))
+    except (pickle.UnpicklingError, *_DAMAGED):
+        return []
+
+
+def _global_in(message: str) -> list[str]:
+    """The global named in the unpickler's own message: all there is for the pickles of before PyTorch 1.6."""
+    for marker in ("Unsupported global: GLOBAL ", "Trying to load unsupported GLOBAL "):
+        _, found, rest = message.partition(marker)
+        if found:
+            return [rest.split()[0]]
+    return []

@@ -1,0 +1,65 @@
+"""Filling a network's architecture with the weights of a state dict."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import nn
+
+from autodual.errors import ModelFileError
+from autodual.files.architecture import Factory, build
+
+
+def find_state_dict(name: str, content: object) -> dict[str, torch.Tensor]:
+    """The state dict in an unpickled checkpoint: the dictionary itself, or its entry `state_dict` or `model_state_dict`.
+
+    Raises:
+        ModelFileError: there is none, or several.
+    """
+    for key in ("state_dict", "model_state_dict"):
+        if isinstance(content, dict) and key in content and not isinstance(content[key], torch.Tensor):
+            content = content[key]
+    if isinstance(content, (list, tuple)) and content and all(isinstance(item, dict) for item in content):
+        raise ModelFileError(
+            f"'{name}' holds {len(content)} state dicts (a cascade); save the one to be certified in a file of its own."
+        )
+    if not isinstance(content, dict) or not content or not all(_is_weight(*item) for item in content.items()):
+        raise ModelFileError(f"'{name}' holds neither a model nor a state dict.")
+    return content
+
+
+def _is_weight(key: Any, value: Any) -> bool:
+    return isinstance(key, str) and isinstance(value, torch.Tensor)
+
+
+def load_state_dict(name: str, state: dict[str, torch.Tensor], factory: Factory | None) -> nn.Module:
+    """`factory()` with the weights `state`.
+
+    Raises:
+        ModelFileError: no factory was given, or the keys or shapes do not match its module.
+    """
+    if factory is None:
+        raise ModelFileError(
+            f"'{name}' holds weights only; say which network they belong to with --arch package.module:factory."
+        )
+    model = build(factory)
+    expected = model.state_dict()
+    missing = sorted(expected.keys() - state.keys())
+    unexpected = sorted(state.keys() - expected.keys())
+    if missing or unexpected:
+        parts = [f"{word} {_shorten(keys)}" for word, keys in (("lacks", missing), ("has unknown", unexpected)) if keys]
+        raise ModelFileError(f"'{name}' does not fit the architecture: it {' and '.join(parts)}.")
+    for key, tensor in state.items():
+        if tensor.shape != expected[key].shape:
+            raise ModelFileError(
+                f"'{name}' does not fit the architecture: '{key}' has shape {tuple(tensor.shape)}, "
+                f"the network wants {tuple(expected[key].shape)}."
+            )
+    model.load_state_dict(state)
+    return model
+
+
+def _shorten(keys: list[str], limit: int = 4) -> str:
+    shown = ", ".join(f"'{key}'" for key in keys[:limit])
+    return f"{shown} and {len(keys) - limit} more" if len(keys) > limit else shown
