@@ -1,0 +1,47 @@
+"""Turning arrays of images and labels into checked tensors."""
+
+from __future__ import annotations
+
+import numpy
+import torch
+from torch import Tensor
+
+from autodual.errors import DataError
+
+
+def as_inputs(name: str, array: numpy.ndarray) -> tuple[Tensor, str]:
+    """Inputs as float32 `[N, *shape]`, and a phrase that says how they were scaled.
+
+    Bytes become multiples of 1/255; floating-point numbers are taken as they are.
+
+    Raises:
+        DataError: another dtype, no sample axis, no samples, or NaN or infinity (the sample's index is named).
+    """
+    if array.ndim < 2 or array.size == 0:
+        raise DataError(f"The inputs of '{name}' have shape {array.shape}; expected one or more samples [N, ...].")
+    if array.dtype == numpy.uint8:
+        return torch.from_numpy(numpy.ascontiguousarray(array)).to(torch.float32) / 255, "bytes divided by 255"
+    if array.dtype.kind != "f":
+        raise DataError(f"The inputs of '{name}' are of type {array.dtype}; expected floating point, or bytes (uint8).")
+    inputs = torch.from_numpy(numpy.ascontiguousarray(array, dtype=numpy.float32))
+    finite = inputs.isfinite().flatten(1).all(1)
+    if not finite.all():
+        raise DataError(f"Sample {int((~finite).nonzero()[0])} of '{name}' holds NaN or infinity.")
+    return inputs, "as stored" if array.dtype == numpy.float32 else f"{array.dtype} rounded to float32"
+
+
+def as_labels(name: str, array: numpy.ndarray, samples: int) -> Tensor:
+    """Labels as int64 `[N]`.
+
+    Raises:
+        DataError: another shape or dtype, another number than there are samples, or a negative label.
+    """
+    if array.shape != (samples,):
+        raise DataError(f"'{name}' holds {samples} samples but labels of shape {array.shape}; expected ({samples},).")
+    if array.dtype.kind not in "iu":
+        raise DataError(f"The labels of '{name}' are of type {array.dtype}; expected integers.")
+    labels = torch.from_numpy(array.astype(numpy.int64))
+    if (labels < 0).any():
+        index = int((labels < 0).nonzero()[0])
+        raise DataError(f"The label of sample {index} of '{name}' is {int(labels[index])}; labels start at 0.")
+    return labels
