@@ -1,0 +1,24 @@
+"""What people and programs read after a run: JSON documents, CSV files and summary tables."""
+
+from autodual.report.certificates import certificate_row, summarise_certificates
+from autodual.report.csv_file import write_csv
+from autodual.report.detections import detection_row, summarise_detections
+from autodual.report.document import build_document, finite_or_none
+from autodual.report.radii import radius_row, summarise_radii
+from autodual.report.storage import read_document, write_document
+from autodual.report.table import format_table
+
+__all__ = [
+    "build_document",
+    "certificate_row",
+    "detection_row",
+    "finite_or_none",
+    "format_table",
+    "radius_row",
+    "read_document",
+    "summarise_certificates",
+    "summarise_detections",
+    "summarise_radii",
+    "write_csv",
+    "write_document",
+]

@@ -1,0 +1,34 @@
+"""The common form of all JSON documents: a schema's name, the settings, a summary and one row per sample."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+Row = dict[str, Any]
+
+ROWS_KEY = {
+    "autodual.certify/1": "certificates",
+    "autodual.radius/1": "radii",
+    "autodual.detect/1": "detections",
+}
+
+# These say how the work was arranged; they change no sample's result, so a resumed run may choose them anew.
+ARRANGEMENT = frozenset({"batch_size", "device", "limit", "memory_bytes", "skip", "version"})
+
+
+def build_document(schema: str, settings: Mapping[str, Any], summary: Mapping[str, Any], rows: Sequence[Row]) -> Row:
+    """A document ready for `json.dumps(..., allow_nan=False)`, its rows sorted by `index`."""
+    ordered = sorted(rows, key=lambda row: row["index"])
+    return {"schema": schema, "settings": dict(settings), "summary": dict(summary), ROWS_KEY[schema]: ordered}
+
+
+def finite_or_none(value: float) -> float | None:
+    """JSON has no NaN and no infinity; null says that there is no number to rely on."""
+    return float(value) if math.isfinite(value) else None
+
+
+def fraction(part: int, whole: int) -> float | None:
+    """part / whole, or None of nothing."""
+    return part / whole if whole else None

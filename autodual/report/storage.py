@@ -1,0 +1,94 @@
+"""Writing documents so that no reader ever sees half of one, and reading them back to resume a run."""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from collections.abc import Mapping
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+from autodual.errors import DataError, InvalidInputError
+from autodual.report.document import ARRANGEMENT, ROWS_KEY, Row
+
+
+def write_document(path: str | PathLike[str], document: Mapping[str, Any]) -> None:
+    """Write `document` as JSON, atomically.
+
+    Raises:
+        DataError: the file cannot be written.
+    """
+    write_text(path, json.dumps(document, indent=1, allow_nan=False) + "\n")
+
+
+def write_text(path: str | PathLike[str], text: str) -> None:
+    """Replace the file by `text`, or leave it as it was: a temporary file beside it takes its place when complete.
+
+    Raises:
+        DataError: the file cannot be written.
+    """
+    target = Path(path)
+    temporary = None
+    try:
+        handle, temporary = tempfile.mkstemp(prefix=f".{target.name}.", suffix=".tmp", dir=target.parent)
+        with os.fdopen(handle, "w", encoding="utf-8", newline="") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        os.chmod(temporary, 0o666 & ~_umask())
+        os.replace(temporary, target)
+    except OSError as error:
+        raise DataError(f"'{target}' cannot be written: {error.strerror}.") from None
+    finally:
+        if temporary is not None and os.path.exists(temporary):
+            os.unlink(temporary)
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+def read_document(path: str | PathLike[str], schema: str, settings: Mapping[str, Any]) -> tuple[list[Row], float]:
+    """The rows and the seconds of an earlier run with the same settings; none where the file does not exist yet.
+
+    Settings that only arrange the work (batch size, device, range of samples) may differ.
+
+    Raises:
+        DataError: the file is not a document of `schema`.
+        InvalidInputError: it was made with other settings; the message names the first that differs.
+    """
+    try:
+        document = json.loads(Path(path).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return [], 0.0
+    except OSError as error:
+        raise DataError(f"'{path}' cannot be read: {error.strerror}.") from None
+    except (ValueError, RecursionError):
+        raise DataError(f"'{path}' is not a JSON document, so no run can be resumed from it.") from None
+    rows = _rows(path, schema, document)
+    for key in sorted((settings.keys() | document["settings"].keys()) - ARRANGEMENT):
+        before, now = document["settings"].get(key), settings.get(key)
+        if before != now:
+            raise InvalidInputError(
+                f"'{path}' was made with {key} = {before!r}, not {now!r}; use the same settings or another file."
+            )
+    return rows, float(document["summary"]["seconds"])
+
+
+def _rows(path: str | PathLike[str], schema: str, document: Any) -> list[Row]:
+    malformed = DataError(f"'{path}' is not a document of the schema {schema}, so no run can be resumed from it.")
+    if not isinstance(document, dict) or document.get("schema") != schema:
+        raise malformed
+    rows, summary = document.get(ROWS_KEY[schema]), document.get("summary")
+    if not isinstance(rows, list) or not isinstance(summary, dict) or not isinstance(document.get("settings"), dict):
+        raise malformed
+    if type(summary.get("seconds")) not in (int, float):
+        raise malformed
+    indices = [row.get("index") if isinstance(row, dict) else None for row in rows]
+    if not all(type(index) is int for index in indices) or len(set(indices)) != len(indices):
+        raise malformed
+    return rows
