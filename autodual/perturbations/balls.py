@@ -1,0 +1,137 @@
+"""Norm balls as a user writes them: `LinfBall(0.1)`, `L2Ball`, `L1Ball`, `LpBall(p, 0.1)`."""
+
+from __future__ import annotations
+
+import math
+from abc import abstractmethod
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar
+
+from torch import Tensor
+
+from autodual.errors import InvalidInputError
+from autodual.perturbations.ball_region import BallRegion
+from autodual.perturbations.base import PerturbationSet, Region
+from autodual.perturbations.box import box_region
+from autodual.perturbations.clipped_region import clip
+from autodual.perturbations.parameters import (
+    Domain,
+    Parameter,
+    aligned,
+    clipping_words,
+    domain_ends,
+    domain_settings,
+    like,
+    summary,
+    words,
+)
+from autodual.perturbations.rows import flatten
+
+
+class NormBall(PerturbationSet):
+    """{z : ‖z − x‖_order ≤ radius}, and in the domain if there is one."""
+
+    radius: Parameter
+    domain: Domain
+
+    @property
+    @abstractmethod
+    def order(self) -> float:
+        """The order p of the norm, in [1, inf]."""
+
+    def bind(self, x: Tensor) -> Region:
+        exact_radius = aligned(self.radius, x, "radius", vector_is_per_sample=True)
+        set_ = _with_radius(self, exact_radius)
+        radius = like(exact_radius, x)
+        _check_radius(radius)
+        per_sample = flatten(radius, 1)
+        uniform = per_sample[:, 0].expand(x.shape[0]) if per_sample.shape[1] == 1 else None
+        if self.order == math.inf:
+            return box_region(set_, x, x - radius, x + radius, self.domain, uniform)
+        if uniform is None:
+            raise InvalidInputError(
+                f"the radius of an {self._name} ball must be one number per sample, but has the shape "
+                f"{list(radius.shape)}; only l∞ balls take a radius per feature"
+            )
+        ball = BallRegion(set_, x, uniform, self.order)
+        ends = domain_ends(self.domain, x)
+        return ball if ends is None else clip(ball, *ends)
+
+    def describe(self) -> str:
+        return f"{self._name} ball of radius {words(self.radius)}, {clipping_words(self.domain)}"
+
+    def settings(self) -> dict[str, Any]:
+        order = "inf" if self.order == math.inf else self.order
+        domain = domain_settings(self.domain)
+        return {"set": type(self).__name__, "p": order, "radius": summary(self.radius), "domain": domain}
+
+    @property
+    def _name(self) -> str:
+        return "l∞" if self.order == math.inf else f"l{self.order:g}"
+
+
+@dataclass(frozen=True, eq=False)
+class LinfBall(NormBall):
+    """{z : |z_i − x_i| ≤ radius for every feature i}, and in the domain if there is one.
+
+    `radius` is a number, a tensor `[N]` with one per sample, or a tensor with more than one axis that broadcasts to
+    the samples `[N, *shape]` (per feature); `domain` is a pair of numbers or tensors that broadcast to one sample.
+    """
+
+    radius: Parameter
+    domain: Domain = None
+    order: ClassVar[float] = math.inf
+
+
+@dataclass(frozen=True, eq=False)
+class L2Ball(NormBall):
+    """{z : ‖z − x‖₂ ≤ radius} over all features together, and in the domain if there is one.
+
+    `radius` is a number or a tensor `[N]`; `domain` as in `LinfBall`. Clipped, extremes are bounds, not exact.
+    """
+
+    radius: Parameter
+    domain: Domain = None
+    order: ClassVar[float] = 2.0
+
+
+@dataclass(frozen=True, eq=False)
+class L1Ball(NormBall):
+    """{z : ‖z − x‖₁ ≤ radius} over all features together, and in the domain if there is one.
+
+    `radius` is a number or a tensor `[N]`; `domain` as in `LinfBall`. Clipped, extremes are bounds, not exact.
+    """
+
+    radius: Parameter
+    domain: Domain = None
+    order: ClassVar[float] = 1.0
+
+
+@dataclass(frozen=True, eq=False)
+class LpBall(NormBall):
+    """{z : ‖z − x‖_p ≤ radius} with p in [1, inf], and in the domain if there is one.
+
+    For p = 1, 2 and inf the same as `L1Ball`, `L2Ball` and `LinfBall`.
+    """
+
+    p: float
+    radius: Parameter
+    domain: Domain = None
+
+    def __post_init__(self) -> None:
+        if not self.p >= 1:
+            raise InvalidInputError(f"the order p of a norm must be at least 1, but is {self.p}")
+
+    @property
+    def order(self) -> float:
+        return float(self.p)
+
+
+def _with_radius(ball: NormBall, radius: Tensor) -> NormBall:
+    return replace(ball, radius=radius)  # type: ignore[type-var]
+
+
+def _check_radius(radius: Tensor) -> None:
+    bad = ~(radius.isfinite() & (radius >= 0))
+    if bad.any():
+        raise InvalidInputError(f"the radius must be finite and not negative, but is {float(radius[bad][0]):g}")

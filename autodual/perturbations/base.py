@@ -1,0 +1,165 @@
+"""Perturbation sets and regions: what a set must say of itself, and what it can do once bound to samples.
+
+A `PerturbationSet` is what a user writes down ("every input within 0.1"); a `Region` is that set around N given
+samples. Neither knows of networks: a region answers questions about linear functions, points and itself.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass, fields, is_dataclass, replace
+from typing import Any, TypeVar
+
+import torch
+from torch import Tensor
+
+from autodual.errors import EmptySetError, InvalidInputError
+from autodual.interval import Interval
+from autodual.perturbations.view import View
+
+_Selected = TypeVar("_Selected", "PerturbationSet", "Region")
+
+
+class PerturbationSet(ABC):
+    """A set of inputs around each sample; a frozen dataclass whose fields are numbers and tensors as the user gave them."""
+
+    def at(self, x: Tensor) -> Region:
+        """The set around each of the samples x `[N, *shape]`, in x's dtype and on its device.
+
+        Raises InvalidInputError if x is not finite and floating or a parameter of the set does not fit it, and
+        EmptySetError if the set of some sample holds no point.
+        """
+        _check_samples(x)
+        return self.bind(x)
+
+    @abstractmethod
+    def bind(self, x: Tensor) -> Region:
+        """`at` for samples that are known to be finite and floating."""
+
+    @abstractmethod
+    def describe(self) -> str:
+        """The set in words, with whether and to what it is clipped."""
+
+    @abstractmethod
+    def settings(self) -> dict[str, Any]:
+        """The set as plain values that JSON can hold; many numbers are summarised as their least and greatest."""
+
+
+@dataclass(frozen=True, eq=False)
+class Region(ABC):
+    """A perturbation set bound to N samples; all tensors have the dtype and device of `centre`.
+
+    `source` is the set with its parameters as given and lined up with the samples; `centre` `[N, *shape]` are the
+    nominal samples, which need not lie in the region. Points are `[*, N, *shape]` with any axes in front.
+    """
+
+    source: PerturbationSet
+    centre: Tensor
+
+    @property
+    def count(self) -> int:
+        return self.centre.shape[0]
+
+    @property
+    def shape(self) -> torch.Size:
+        return self.centre.shape[1:]
+
+    @abstractmethod
+    def enclosure(self) -> Interval:
+        """The tightest elementwise interval `[N, *shape]` around the region."""
+
+    @abstractmethod
+    def extremes(self, nu: Tensor, view: View) -> tuple[Tensor, Tensor]:
+        """The minimum and the maximum of <nu, z> over z in the region, `[G, K]` each.
+
+        `nu` `[G or 1, K, *extent]` are rows of cotangents, zero outside the input; 1 in place of G if all groups share
+        them. Where the set is too hard, the first is a lower and the second an upper bound.
+        """
+
+    @abstractmethod
+    def contains(self, points: Tensor, tolerance: float = 0.0) -> Tensor:
+        """Whether each point lies within `tolerance` (in the units of the radius) of the region: bool `[*, N]`.
+
+        Evaluated in the region's dtype; NaN is nowhere.
+        """
+
+    @abstractmethod
+    def project(self, points: Tensor) -> Tensor:
+        """The nearest points of the region in the Euclidean norm (where a set says so, merely near ones).
+
+        They are in the region as `contains` sees it with no tolerance: rounding is made to fall to the inner side.
+        """
+
+    @abstractmethod
+    def steepest(self, gradient: Tensor) -> Tensor:
+        """A point that maximises <gradient, z> over the region (where a set says so, merely a good one)."""
+
+    @abstractmethod
+    def direction(self, gradient: Tensor) -> Tensor:
+        """The steepest ascent step in the set's own geometry, from the middle of the set to its edge."""
+
+    @abstractmethod
+    def sample(self, count: int, generator: torch.Generator | None = None) -> Tensor:
+        """Random points of the region `[count, N, *shape]`, many of them on its boundary."""
+
+    @abstractmethod
+    def corners(self, count: int, generator: torch.Generator | None = None) -> Tensor:
+        """Random extreme points `[count, N, *shape]`: vertices of a box or an l1 ball, the sphere of a round ball."""
+
+    def rounding(self) -> Tensor:
+        """`[N, *shape]`: how far the ends of `enclosure` may be from the real set's, by rounding in this dtype.
+
+        An end is a sum of two rounded numbers, each at most |centre| + |end|, or a rounded end as given. So is the
+        centre or half-width made of two ends. Eight units in the last place (half of `eps` each) cover all of it.
+        """
+        limits = torch.finfo(self.centre.dtype)
+        size = self.centre.abs() + self.enclosure().magnitude
+        return (4 * limits.eps * size + limits.tiny).detach()
+
+    def select(self, index: Tensor | slice) -> Region:
+        """The region of some samples, by a LongTensor, a mask or a slice."""
+        return _select(self, index, self.centre)
+
+    def to(self, dtype: torch.dtype) -> Region:
+        """The same set in another dtype, from its parameters as given rather than as rounded."""
+        return self if dtype == self.centre.dtype else self.source.at(self.centre.to(dtype))
+
+
+def _select(whole: _Selected, index: Tensor | slice, centre: Tensor) -> _Selected:
+    """`whole` with every per-sample field, its own or those of the regions and sets it is made of, indexed."""
+    assert is_dataclass(whole)
+    chosen: dict[str, Any] = {}
+    for field in fields(whole):
+        value = getattr(whole, field.name)
+        if isinstance(value, (PerturbationSet, Region)):
+            chosen[field.name] = _select(value, index, centre)
+        elif isinstance(value, Tensor) and _is_per_sample(value, whole, centre):
+            chosen[field.name] = value[index]
+    return replace(whole, **chosen)
+
+
+def _is_per_sample(value: Tensor, whole: PerturbationSet | Region, centre: Tensor) -> bool:
+    """Every tensor of a region is; a set's, lined up with the samples, may have one entry for all of them."""
+    return isinstance(whole, Region) or (value.dim() == centre.dim() and value.shape[0] == centre.shape[0])
+
+
+def require_points(found: Tensor, description: str) -> None:
+    """Raise EmptySetError, naming the first sample, unless each sample's set `found` `[N]` a point."""
+    if not found.all():
+        sample = int((~found).nonzero()[0])
+        raise EmptySetError(
+            f"the perturbation set of sample {sample} is empty ({description}); check the sample, the radius and the "
+            "domain, which must be in the same units"
+        )
+
+
+def _check_samples(x: Tensor) -> None:
+    if not isinstance(x, Tensor):
+        raise InvalidInputError(f"the samples must be a tensor [N, *shape], but are a {type(x).__name__}")
+    if x.dim() == 0:
+        raise InvalidInputError("the samples must have the shape [N, *shape], but are a single number")
+    if not x.is_floating_point():
+        raise InvalidInputError(f"the samples must be floating-point numbers, but have the dtype {x.dtype}")
+    bad = ~x.isfinite().reshape(x.shape[0], -1).all(1) if x.numel() else x.new_zeros(0, dtype=torch.bool)
+    if bad.any():
+        raise InvalidInputError(f"sample {int(bad.nonzero()[0])} holds NaN or infinity; remove or repair it")

@@ -1,0 +1,60 @@
+"""Inner products and norms of rows of cotangents: the hot loops behind every support function."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+
+
+def flatten(values: Tensor, leading: int) -> Tensor:
+    """`values` with all axes after the first `leading` ones as one axis (of extent 1 where there are none)."""
+    return values.reshape(*values.shape[:leading], math.prod(values.shape[leading:]))
+
+
+def inner(rows: Tensor, features: Tensor) -> Tensor:
+    """<row, feature> of rows `[G or 1, K, *extent]` and features `[G or 1, 1, *extent]`, as `[G or 1, K]`.
+
+    Always a matrix product: it accumulates in place, where a product and a sum would write a tensor as large as the rows.
+    """
+    flat_rows, flat_features = flatten(rows, 2), flatten(features, 2)
+    if flat_rows.shape[0] == 1:
+        return flat_features[:, 0] @ flat_rows[0].T
+    if flat_features.shape[0] == 1:
+        return flat_rows @ flat_features[0, 0]
+    return torch.bmm(flat_rows, flat_features.transpose(1, 2)).squeeze(-1)
+
+
+def dual_order(order: float) -> float:
+    """The order q of the dual norm: 1/p + 1/q = 1."""
+    if order == 1:
+        return math.inf
+    return 1.0 if order == math.inf else order / (order - 1)
+
+
+def norm(values: Tensor, order: float) -> Tensor:
+    """The norm of that order (in [1, inf]) over the last axis; its derivatives are finite at zero vectors.
+
+    NaN in gives NaN out: a norm that lost a NaN would certify anything.
+    """
+    if order == 1:
+        return values.abs().sum(-1)
+    if order == math.inf:
+        return values.abs().amax(-1)
+    if order == 2:
+        return _euclidean_norm(values)
+    return _scaled_norm(values, order)
+
+
+def _euclidean_norm(values: Tensor) -> Tensor:
+    vectors = flatten(values, values.dim() - 1).reshape(math.prod(values.shape[:-1]), 1, values.shape[-1])
+    square = torch.bmm(vectors, vectors.transpose(1, 2)).reshape(values.shape[:-1])
+    return torch.where(square == 0, square, torch.where(square == 0, 1, square).sqrt())
+
+
+def _scaled_norm(values: Tensor, order: float) -> Tensor:
+    """Scaled by the largest entry first, since high powers of small numbers vanish, and with them the bound's radius."""
+    peak = values.detach().abs().amax(-1, keepdim=True)
+    scaled = torch.where(peak == 0, 1, values / torch.where(peak == 0, 1, peak))
+    return torch.linalg.vector_norm(scaled, order, dim=-1) * peak.squeeze(-1)
