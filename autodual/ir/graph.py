@@ -64,6 +64,11 @@ class Graph:
         return iter(self.nodes)
 
     @cached_property
+    def positions(self) -> dict[str, int]:
+        """Place of each node in the topological order."""
+        return {node.name: place for place, node in enumerate(self.nodes)}
+
+    @cached_property
     def users(self) -> dict[str, tuple[str, ...]]:
         """For each node, the nodes that read it; one that reads it twice is listed twice."""
         users: dict[str, list[str]] = {node.name: [] for node in self.nodes}

@@ -67,9 +67,12 @@ class Convolution(Op):
     groups: int = 1
 
     def forward(self, inputs: Sequence[Tensor], environment: Environment) -> Tensor:
-        convolve = _CONVOLUTIONS[len(self.stride)]
-        weight, bias = environment(self.weight), optional(self.bias, environment)
-        return convolve(inputs[0], weight, bias, self.stride, self.padding, self.dilation, self.groups)
+        return self.convolve(inputs[0], environment(self.weight), optional(self.bias, environment))
+
+    def convolve(self, value: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+        """The convolution of this geometry with other weights of the same shape."""
+        run = _CONVOLUTIONS[len(self.stride)]
+        return run(value, weight, bias, self.stride, self.padding, self.dilation, self.groups)
 
 
 @dataclass(frozen=True, eq=False)

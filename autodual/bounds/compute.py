@@ -1,0 +1,85 @@
+"""The forward sweep: layer by layer, intervals by interval arithmetic, refined by dual bounds where a relaxation needs them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+import torch
+from torch import Tensor
+
+from autodual.bounds.pull import LinearBound, Progress, advance, concretise, linear_bound
+from autodual.bounds.refine import refine, rows_per_chunk
+from autodual.bounds.footprint import pull_footprint
+from autodual.bounds.state import BoundState
+from autodual.dual.rows import Rows
+from autodual.dual.rule import AffineRule
+from autodual.ir.graph import Node
+
+
+def prepare(state: BoundState, targets: Iterable[str]) -> None:
+    """Compute the layers and intervals of everything that the target nodes depend on."""
+    needed = frozenset().union(*(state.graph.ancestors[name] for name in targets))
+    for node in state.graph:
+        if node.name not in needed or node.name in state.intervals:
+            continue
+        if node.name in state.regions:
+            state.add_input(node)
+        else:
+            _add(state, node)
+
+
+def _add(state: BoundState, node: Node) -> None:
+    rule = state.rules[node.name]
+    if isinstance(rule, AffineRule):
+        state.add_layer(node, rule.layer(node, state.graph.input_shapes(node), state.environment))
+        return
+    undecided = rule.undecided([state.intervals[name] for name in node.inputs])
+    for name in dict.fromkeys(node.inputs):
+        refine(state, name, undecided)
+    bounds = [state.intervals[name] for name in node.inputs]
+    state.add_layer(node, rule.layer(bounds, state.options.slopes))
+
+
+def objective_bounds(state: BoundState, name: str, objective: Tensor) -> Tensor:
+    """Lower bounds `[N, S]` over the set of the linear functions objective `[N or 1, S, *shape]` of a node."""
+    parts = [concretise(state, progress)[0] for progress in _arrivals(state, name, objective)]
+    return _assembled(parts, state.samples, objective.shape[1])
+
+
+def linear_bounds(state: BoundState, name: str, objective: Tensor) -> tuple[Tensor, LinearBound]:
+    """As `objective_bounds`, with the linear lower functions of the inputs that prove them."""
+    arrivals = list(_arrivals(state, name, objective))
+    lower = _assembled([concretise(state, progress)[0] for progress in arrivals], state.samples, objective.shape[1])
+    linear = [linear_bound(state, progress) for progress in arrivals]
+    shapes = {source: rows.shape for source, rows in arrivals[0].pending.items()}
+    coefficients = {
+        source: _assembled([part.coefficients[source] for part in linear], state.samples, objective.shape[1])
+        for source in shapes
+    }
+    return lower, LinearBound(coefficients, _assembled([p.offset for p in linear], state.samples, objective.shape[1]))
+
+
+def _arrivals(state: BoundState, name: str, objective: Tensor) -> Iterator[Progress]:
+    """The objective's rows pulled to the inputs, chunk by chunk within the memory budget, samples before rows."""
+    shape, samples, count = state.graph[name].shape, state.samples, objective.shape[1]
+    limit = rows_per_chunk(state, pull_footprint(state, name, False))
+    everyone = torch.arange(samples, device=objective.device)
+    for owner in everyone.split(max(1, limit // count)):
+        whole = owner.shape[0] == samples
+        for rows in (objective if whole or objective.shape[0] == 1 else objective[owner]).split(limit, dim=1):
+            start = Rows(rows, shape, owner=None if whole else owner)
+            yield advance(state, Progress.start(name, start))
+
+
+def _assembled(parts: list[Tensor], samples: int, count: int) -> Tensor:
+    """Chunks in the order of `_arrivals` put together: `[N, S, …]`."""
+    rest = parts[0].shape[2:]
+    rows: list[Tensor] = []
+    block: list[Tensor] = []
+    for part in parts:
+        block.append(part)
+        if sum(piece.shape[1] for piece in block) == count:
+            rows.append(torch.cat(block, 1) if len(block) > 1 else block[0])
+            block = []
+    whole = torch.cat(rows) if len(rows) > 1 else rows[0]
+    return whole if whole.shape[0] == samples else whole.expand(samples, count, *rest)

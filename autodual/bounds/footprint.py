@@ -1,0 +1,68 @@
+"""What a pull from a node will cost: how far windows grow on their way, multiplications and memory a row."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+
+from autodual.bounds.state import BoundState
+
+# Tensors of a row's size that are alive at once while a layer is pulled.
+_COPIES = 4
+
+
+@dataclass(frozen=True)
+class Footprint:
+    """Cost of one row: multiplications, and the largest number of scalars it has at any node."""
+
+    multiplications: float
+    scalars: int
+
+    def bytes(self, itemsize: int) -> int:
+        return self.scalars * itemsize * _COPIES
+
+
+def starts_windowed(state: BoundState, name: str) -> bool:
+    """Whether rows from this node would travel as windows: some way back meets a local layer before a global one."""
+    if not state.options.windows or len(state.graph[name].shape) < 2:
+        return False
+    layer = state.layers.get(name)
+    if layer is None or not layer.windowed:
+        return False
+    return layer.local or any(starts_windowed(state, parent) for parent in state.graph[name].inputs)
+
+
+def pull_footprint(state: BoundState, name: str, windowed: bool) -> Footprint:
+    """Cost of pulling one row from a node to the inputs; a unit's window if `windowed`, else its whole extent."""
+    graph = state.graph
+    start = graph[name]
+    extents: dict[str, tuple[int, ...] | None] = {name: (1,) * (len(start.shape) - 1) if windowed else None}
+    multiplications, scalars = 0.0, 1
+    for node in reversed(graph.nodes[: graph.positions[name] + 1]):
+        if node.name not in extents:
+            continue
+        extent = extents[node.name]
+        share = 1.0 if extent is None else _size(extent) / max(1, _size(node.shape[1:]))
+        if share >= 1.0:
+            extent, share = None, 1.0
+        scalars = max(scalars, node.size if extent is None else node.shape[0] * _size(extent))
+        layer = state.layers.get(node.name)
+        if layer is None:
+            continue
+        multiplications += share * layer.multiplications
+        for parent in node.inputs:
+            grown = layer.reach(extent) if extent is not None and layer.windowed else None
+            extents[parent] = _union(extents[parent], grown) if parent in extents else grown
+    return Footprint(multiplications, scalars)
+
+
+def _size(shape: Sequence[int]) -> int:
+    return torch.Size(shape).numel()
+
+
+def _union(first: tuple[int, ...] | None, second: tuple[int, ...] | None) -> tuple[int, ...] | None:
+    if first is None or second is None or len(first) != len(second):
+        return None
+    return tuple(max(a, b) for a, b in zip(first, second))

@@ -1,0 +1,32 @@
+"""How bounds are computed: options that cost time or memory, and the slope policy."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from autodual.dual.rule import SlopePolicy
+
+Mode = Literal["auto", "pull", "push"]
+
+DEFAULT_MEMORY_BUDGET = 1 << 30
+
+
+@dataclass(frozen=True)
+class BoundOptions:
+    """Options of one bound computation; none but `slopes` changes a bound beyond rounding.
+
+    slopes: `shared` is the thesis' u/(u - ℓ) for both lines; `adaptive` chooses the tighter lower line per unit.
+    mode: `pull` rows back from each bound site, `push` columns forward (Algorithm 2), or what the cost model finds cheaper.
+    windows: let rows of convolutions carry only their receptive field.
+    skip_decided: compute no row for a unit whose relaxation interval arithmetic already settles.
+    memory_budget: bytes that the rows in flight may take.
+    rigorous: widen every bound by an upper bound of its own rounding error.
+    """
+
+    slopes: SlopePolicy = "shared"
+    mode: Mode = "auto"
+    windows: bool = True
+    skip_decided: bool = True
+    memory_budget: int = DEFAULT_MEMORY_BUDGET
+    rigorous: bool = False

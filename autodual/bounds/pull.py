@@ -1,0 +1,119 @@
+"""Backward mode: rows of cotangents are pulled from a node to the inputs, gathering the dual objective on their way.
+
+The engine knows no op by name: it asks each node's layer for its pull and its contribution (Theorem 3).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from autodual.bounds.rounding import error_factor
+from autodual.bounds.state import BoundState
+from autodual.dual.layer import Contribution
+from autodual.dual.rows import Rows, inner
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Rows on their way: pending cotangents by node, and the objective so far.
+
+    Invariant, for every z in the perturbation set: centre - width + Σ ⟨pending, value of the node at z⟩ is at most the row's
+    linear function of the starting node's value (and with + width at least, if all layers passed were linear).
+    """
+
+    pending: dict[str, Rows]
+    centre: Tensor
+    width: Tensor | None = None
+
+    @classmethod
+    def start(cls, name: str, rows: Rows) -> Progress:
+        return cls({name: rows}, rows.base.new_zeros(1, rows.count))
+
+    def gain(self, contribution: Contribution) -> Progress:
+        centre = self.centre if contribution.centre is None else self.centre + contribution.centre
+        return replace(self, centre=centre, width=_sum(self.width, contribution.width))
+
+    def select(self, owner: Tensor, row: Tensor) -> Progress:
+        """Shared rows made a ragged batch: groups of the rows row `[G, k]` for the samples owner `[G]`."""
+        pending = {name: rows.select(owner, row) for name, rows in self.pending.items()}
+        width = None if self.width is None else self.width[0][row]
+        return Progress(pending, self.centre[0][row], width)
+
+    def restrict(self, owner: Tensor) -> Progress:
+        """Shared rows for some samples only."""
+        return replace(self, pending={name: replace(rows, owner=owner) for name, rows in self.pending.items()})
+
+
+@dataclass(frozen=True)
+class LinearBound:
+    """A linear lower function of the inputs: ⟨coefficients, z⟩ + offset, by input name `[G, K, *shape]` and `[G, K]`."""
+
+    coefficients: dict[str, Tensor]
+    offset: Tensor
+
+
+def _sum(first: Tensor | None, second: Tensor | None) -> Tensor | None:
+    if first is None or second is None:
+        return second if first is None else first
+    return first + second
+
+
+def advance(state: BoundState, progress: Progress, stop: Callable[[str], bool] = lambda name: False) -> Progress:
+    """Pull all pending rows back until only inputs are pending, or `stop` holds for the next node."""
+    while True:
+        waiting = [name for name in progress.pending if name in state.layers]
+        if not waiting:
+            return progress
+        # The last node in topological order has no reader left that could still send it rows.
+        name = max(waiting, key=state.graph.positions.__getitem__)
+        if stop(name):
+            return progress
+        progress = _step(state, progress, name)
+
+
+def _step(state: BoundState, progress: Progress, name: str) -> Progress:
+    layer, node = state.layers[name], state.graph[name]
+    pending = dict(progress.pending)
+    rows = pending.pop(name)
+    if rows.window is not None and (not layer.windowed or _covers(rows)):
+        rows = rows.dense()
+    progress = progress.gain(layer.objective(rows))
+    if state.options.rigorous:
+        error = state.error_factor(name) * inner(rows.crop(), state.magnitudes[name], absolute=True)
+        progress = progress.gain(Contribution(width=error))
+    for parent, pulled in zip(node.inputs, layer.pull(rows), strict=True):
+        pending[parent] = pending[parent].plus(pulled) if parent in pending else pulled
+    return replace(progress, pending=pending)
+
+
+def _covers(rows: Rows) -> bool:
+    """Whether windows have outgrown the node, so that they only cost."""
+    return torch.Size(rows.extent[1:]).numel() >= torch.Size(rows.shape[1:]).numel()
+
+
+def concretise(state: BoundState, progress: Progress) -> tuple[Tensor, Tensor]:
+    """Lower and upper bounds `[G, K]` of rows that have reached the inputs: the support function of the set."""
+    lower = upper = progress.centre
+    for name, rows in progress.pending.items():
+        region = state.regions[name]
+        rows = rows.crop()
+        least, greatest = region.extremes(rows.values, rows)
+        lower, upper = lower + least, upper + greatest
+        if state.options.rigorous:
+            factor = error_factor(torch.Size(rows.shape).numel(), state.environment.dtype)
+            magnitude = factor * state.intervals[name].magnitude + region.rounding()
+            progress = progress.gain(Contribution(width=inner(rows, magnitude, absolute=True)))
+    if progress.width is not None:
+        lower, upper = lower - progress.width, upper + progress.width
+    return lower, upper
+
+
+def linear_bound(state: BoundState, progress: Progress) -> LinearBound:
+    """The linear lower function that rows which have reached the inputs describe."""
+    coefficients = {name: rows.crop().dense().values for name, rows in progress.pending.items()}
+    offset = progress.centre if progress.width is None else progress.centre - progress.width
+    return LinearBound(coefficients, offset)

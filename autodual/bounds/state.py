@@ -1,0 +1,65 @@
+"""What is known of a network during one bound computation: layers, intervals and magnitudes of its nodes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from torch import Tensor
+
+from autodual.bounds.options import BoundOptions
+from autodual.bounds.rounding import error_factor
+from autodual.dual.layer import DualLayer
+from autodual.dual.rule import AffineRule, RelaxationRule
+from autodual.interval import Interval
+from autodual.ir.expressions import Environment
+from autodual.ir.graph import Graph, Node
+from autodual.perturbations.base import Region
+
+
+@dataclass(eq=False)
+class BoundState:
+    """One call's working memory; grows node by node in topological order.
+
+    regions: the perturbation set of each input, bound to the N samples. known: intervals proved elsewhere, by node.
+    layers, intervals: what has been computed so far. magnitudes: with `rigorous`, Σ|terms| of each node's computation.
+    refined: by bound site, the units `[N, *shape]` whose dual bounds have been computed.
+    """
+
+    graph: Graph
+    rules: Mapping[str, AffineRule | RelaxationRule]
+    environment: Environment
+    regions: Mapping[str, Region]
+    options: BoundOptions
+    known: Mapping[str, Interval] = field(default_factory=dict)
+    layers: dict[str, DualLayer] = field(default_factory=dict)
+    intervals: dict[str, Interval] = field(default_factory=dict)
+    magnitudes: dict[str, Tensor] = field(default_factory=dict)
+    refined: dict[str, Tensor] = field(default_factory=dict)
+
+    @property
+    def samples(self) -> int:
+        """N."""
+        return next(iter(self.regions.values())).count
+
+    def error_factor(self, name: str) -> float:
+        """γ of the sums that the node's layer computes."""
+        return error_factor(self.layers[name].terms, self.environment.dtype)
+
+    def add_input(self, node: Node) -> None:
+        region = self.regions[node.name]
+        enclosure = region.enclosure()
+        if self.options.rigorous:
+            enclosure = enclosure.widen(region.rounding())
+        self.intervals[node.name] = enclosure
+
+    def add_layer(self, node: Node, layer: DualLayer) -> None:
+        """Take in the layer of a node whose operands are known, and its interval by interval arithmetic."""
+        self.layers[node.name] = layer
+        inputs = [self.intervals[name] for name in node.inputs]
+        interval = layer.interval(inputs)
+        if self.options.rigorous:
+            balls = [Interval(-i.magnitude, i.magnitude) for i in inputs]
+            self.magnitudes[node.name] = layer.interval(balls).magnitude.expand_as(interval.lower)
+            interval = interval.widen(self.error_factor(node.name) * self.magnitudes[node.name])
+        self.intervals[node.name] = interval

@@ -1,0 +1,96 @@
+"""The dual of any op that is affine in its inputs, derived from its forward function alone.
+
+For y = Ax + b, pull is the vector-Jacobian product Aᵀν, push is f(v) - f(0) and the objective is ⟨ν, b⟩ with b = f(0)
+(equation 3.13 and Corollary 3). Ops whose speed matters have explicit forms beside this one, tested against it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cached_property
+
+import torch
+from torch import Tensor
+
+from autodual.dual.layer import NOTHING, Contribution, DualLayer
+from autodual.dual.rows import Rows, inner
+from autodual.interval import Interval
+from autodual.ir.expressions import Environment
+from autodual.ir.graph import Node
+
+
+class AffineLayer(DualLayer):
+    """An affine op by automatic transposition.
+
+    monotone: every coefficient of A is non-negative (moving, copying, averaging), so an interval's ends map to ends.
+    """
+
+    def __init__(self, node: Node, shapes: Sequence[tuple[int, ...]], environment: Environment, *, monotone: bool):
+        self.node = node
+        self.shapes = tuple(shapes)
+        self.environment = environment
+        self.monotone = monotone
+
+    def forward(self, inputs: Sequence[Tensor]) -> Tensor:
+        return self.node.op.forward(inputs, self.environment)
+
+    def zeros(self, batch: int) -> list[Tensor]:
+        """Zero inputs of a batch."""
+        made = {"dtype": self.environment.dtype, "device": self.environment.device}
+        return [torch.zeros(batch, *shape, **made) for shape in self.shapes]
+
+    @cached_property
+    def bias(self) -> Tensor:
+        """b = f(0), `[1, *shape]`."""
+        return self.forward(self.zeros(1))
+
+    def pull(self, rows: Rows) -> tuple[Rows, ...]:
+        values = rows.values
+        flat = values.reshape(-1, *self.node.shape)
+        _, transpose = torch.func.vjp(lambda *inputs: self.forward(inputs), *self.zeros(flat.shape[0]))
+        return tuple(
+            rows.with_values(pulled.reshape(*values.shape[:2], *shape), shape=shape)
+            for pulled, shape in zip(transpose(flat), self.shapes)
+        )
+
+    def objective(self, rows: Rows) -> Contribution:
+        return Contribution(centre=inner(rows, self.bias))
+
+    def interval(self, inputs: Sequence[Interval]) -> Interval:
+        if self.monotone:
+            return Interval(self.forward([i.lower for i in inputs]), self.forward([i.upper for i in inputs]))
+        width = sum(torch.einsum("oi,ni->no", matrix.abs(), i.radius.flatten(1)) for matrix, i in zip(self.matrices, inputs))
+        assert isinstance(width, Tensor)
+        return Interval.around(self.forward([i.centre for i in inputs]), width.reshape(-1, *self.node.shape))
+
+    @cached_property
+    def matrices(self) -> tuple[Tensor, ...]:
+        """A as one dense matrix `[outputs, inputs]` an input; only for small ops without a rule of their own."""
+        identity = torch.eye(self.node.size, dtype=self.environment.dtype, device=self.environment.device)
+        rows = Rows(identity.reshape(1, self.node.size, *self.node.shape), self.node.shape)
+        return tuple(pulled.values[0].flatten(1) for pulled in self.pull(rows))
+
+    def push(self, columns: Sequence[Tensor | None]) -> Tensor:
+        batch = next(column.shape[0] for column in columns if column is not None)
+        filled = [zero if column is None else column for column, zero in zip(columns, self.zeros(batch))]
+        return self.forward(filled) - self.bias
+
+    def constant(self, inputs: Sequence[Tensor]) -> Tensor:
+        return self.forward(inputs)
+
+    @property
+    def terms(self) -> int:
+        """A sum is never longer than the inputs together, or than the output."""
+        sizes = [torch.Size(shape).numel() for shape in self.shapes]
+        return max(sum(sizes), self.node.size)
+
+    @property
+    def multiplications(self) -> int:
+        return max(self.node.size, *(torch.Size(shape).numel() for shape in self.shapes))
+
+
+class StructuralLayer(AffineLayer):
+    """An op that only moves, repeats or drops scalars: it adds nothing to the objective."""
+
+    def objective(self, rows: Rows) -> Contribution:
+        return NOTHING

@@ -1,0 +1,130 @@
+"""The rule of convolutions: rows are pulled by the transposed convolution, within their receptive field where they have one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from autodual.dual.affine import AffineLayer
+from autodual.dual.layer import NOTHING, Contribution, DualLayer
+from autodual.dual.registry import dual_rule
+from autodual.dual.rows import Rows, contract, inner
+from autodual.dual.rule import AffineRule
+from autodual.dual.transpose import Geometry, transpose_convolution
+from autodual.interval import Interval
+from autodual.ir import ops
+from autodual.ir.expressions import Environment
+from autodual.ir.graph import Node
+
+# A patch to patch matrix wins over a transposed convolution while it does at most this many times its multiplications: it is
+# one matrix product, while small transposed convolutions run far below the machine's speed (measured 10 to 1).
+_MATRIX_WASTE = 12
+# Entries of the largest patch to patch matrix, and of the largest one fused with shared rows.
+_MATRIX_ENTRIES = 4_000_000
+_FUSED_ENTRIES = 8_000_000
+
+
+class ConvolutionLayer(AffineLayer):
+    """y = W ∗ x + b, so ν̂ = Wᵀ ∗ ν with W's stride, padding, dilation and groups."""
+
+    windowed = True
+    local = True
+
+    def __init__(self, node: Node, shapes: Sequence[tuple[int, ...]], environment: Environment):
+        super().__init__(node, shapes, environment, monotone=False)
+        op = node.op
+        assert isinstance(op, ops.Convolution)
+        self.weight = environment(op.weight)
+        self.constant_term = ops.optional(op.bias, environment)
+        self.geometry = Geometry(op.stride, op.padding, op.dilation, op.groups)
+        self._matrices: dict[tuple[int, ...], Tensor] = {}
+
+    def pull(self, rows: Rows) -> tuple[Rows, ...]:
+        if rows.window is not None:
+            return (self._pull_windows(rows),)
+        values = rows.values
+        flat = values.reshape(-1, *self.node.shape)
+        pulled = transpose_convolution(flat, self.weight, self.geometry, self.shapes[0][1:])
+        return (rows.with_values(pulled.reshape(*values.shape[:2], *self.shapes[0]), shape=self.shapes[0]),)
+
+    def _pull_windows(self, rows: Rows) -> Rows:
+        rows = rows.crop()
+        assert rows.window is not None
+        extent = self.reach(rows.extent[1:])
+        patch = (self.shapes[0][0], *extent)
+        groups, count = max(rows.base.shape[0], 1 if rows.scale is None else rows.scale.shape[0]), rows.count
+        if not self._prefers_matrix(rows.extent, patch):
+            flat = rows.values.reshape(-1, *rows.extent)
+            pulled = transpose_convolution(flat, self.weight, self.geometry.unpadded, extent)
+        elif rows.scale is not None and rows.base.shape[0] == 1 and self._prefers_fusion(rows, patch, groups):
+            # Σ_q scale[g, q] base[k, q] T[q, i]: the shared rows are merged into the matrix, once for all groups.
+            fused = rows.base[0].flatten(1).T.unsqueeze(2) * self._matrix(rows.extent, extent).unsqueeze(1)
+            pulled = rows.scale.flatten(1) @ fused.flatten(1)
+        else:
+            pulled = rows.values.reshape(groups * count, -1) @ self._matrix(rows.extent, extent)
+        window = rows.window.moved(self.geometry.stride, self.geometry.padding)
+        cropped = not window.overhang(extent, self.shapes[0][1:])
+        return Rows(pulled.reshape(groups, count, *patch), self.shapes[0], None, rows.owner, window, cropped)
+
+    def reach(self, extent: Sequence[int]) -> tuple[int, ...]:
+        return self.geometry.reach(extent, self.weight.shape[2:])
+
+    def _prefers_matrix(self, extent: tuple[int, ...], patch: tuple[int, ...]) -> bool:
+        entries = torch.Size(extent).numel() * torch.Size(patch).numel()
+        footprint = self.weight[0].numel()
+        return entries <= _MATRIX_ENTRIES and torch.Size(patch).numel() <= _MATRIX_WASTE * footprint
+
+    def _prefers_fusion(self, rows: Rows, patch: tuple[int, ...], groups: int) -> bool:
+        features = torch.Size(rows.extent).numel()
+        return rows.count * features * torch.Size(patch).numel() <= _FUSED_ENTRIES and groups >= features // 4
+
+    def _matrix(self, extent: tuple[int, ...], reach: tuple[int, ...]) -> Tensor:
+        """The transposed convolution of one patch as a matrix `[patch at the output, patch at the input]`."""
+        if extent not in self._matrices:
+            size = torch.Size(extent).numel()
+            identity = torch.eye(size, dtype=self.weight.dtype, device=self.weight.device).reshape(size, *extent)
+            pulled = transpose_convolution(identity, self.weight, self.geometry.unpadded, reach)
+            self._matrices[extent] = pulled.flatten(1)
+        return self._matrices[extent]
+
+    def objective(self, rows: Rows) -> Contribution:
+        if self.constant_term is None:
+            return NOTHING
+        rows = rows.crop()
+        bias = self.constant_term.view(-1, *([1] * len(self.geometry.stride)))
+        if rows.window is None:
+            return Contribution(centre=inner(rows, bias.expand(1, *self.node.shape)))
+        return Contribution(centre=contract(rows.values.flatten(2), bias.expand(1, 1, *rows.extent).flatten(2)))
+
+    def interval(self, inputs: Sequence[Interval]) -> Interval:
+        (bounds,) = inputs
+        return Interval.around(self.forward([bounds.centre]), self._convolve(bounds.radius, self.weight.abs()))
+
+    def push(self, columns: Sequence[Tensor | None]) -> Tensor:
+        (column,) = columns
+        assert column is not None
+        return self._convolve(column, self.weight)
+
+    def _convolve(self, value: Tensor, weight: Tensor) -> Tensor:
+        op = self.node.op
+        assert isinstance(op, ops.Convolution)
+        return op.convolve(value, weight, None)
+
+    @property
+    def terms(self) -> int:
+        """Inputs a unit reads, or units that read one input, whichever is more."""
+        return max(self.weight[0].numel(), self.weight[:, 0].numel())
+
+    @property
+    def multiplications(self) -> int:
+        return self.node.size * self.weight[0].numel()
+
+
+@dual_rule(ops.Convolution)
+class ConvolutionRule(AffineRule):
+    """Convolutions over one, two or three axes."""
+
+    def layer(self, node: Node, shapes: Sequence[tuple[int, ...]], environment: Environment) -> DualLayer:
+        return ConvolutionLayer(node, shapes, environment)

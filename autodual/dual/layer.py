@@ -1,0 +1,88 @@
+"""What a dual layer must do: the contract between op rules and the bounds engine.
+
+A layer is one op of the primal network turned around for one call: it holds the evaluated weights, or the relaxation
+over this call's bounds, and no other state. In the notation of Theorem 3, `pull` is g and `objective` is -h.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from autodual.dual.rows import Rows
+from autodual.interval import Interval
+
+
+@dataclass(frozen=True)
+class Contribution:
+    """What a layer adds to the objective of each row: the lower bound gains `centre - width`, the upper `centre + width`.
+
+    Both are `[G or 1, K]`, or None for zero; `width` is never negative.
+    """
+
+    centre: Tensor | None = None
+    width: Tensor | None = None
+
+
+NOTHING = Contribution()
+
+
+class DualLayer(ABC):
+    """The dual of one node, for one call."""
+
+    #: Whether `pull` takes rows that carry a window; the engine densifies them otherwise.
+    windowed: bool = False
+    #: Whether a unit reads only a spatial neighbourhood of its input, so that rows which start behind it stay small.
+    local: bool = False
+    #: Whether the layer differs from sample to sample, so that rows can no longer be shared.
+    per_sample: bool = False
+    #: Whether one pull serves lower and upper bounds (affine ops, parallel relaxations).
+    linear: bool = True
+
+    @abstractmethod
+    def pull(self, rows: Rows) -> tuple[Rows, ...]:
+        """Rows at the node's output turned into rows at each of its inputs (g in Theorem 3)."""
+
+    @abstractmethod
+    def objective(self, rows: Rows) -> Contribution:
+        """What rows at the node's output pay for the node's constant term or relaxation (-h in Theorem 3)."""
+
+    @abstractmethod
+    def interval(self, inputs: Sequence[Interval]) -> Interval:
+        """Interval arithmetic over the layer: input intervals `[N, *shape]` to the output's."""
+
+    @abstractmethod
+    def push(self, columns: Sequence[Tensor | None]) -> Tensor:
+        """The adjoint of `pull`: directions `[B, *shape]` at each input (None: zero) to the output's, without constants.
+
+        A layer that differs between samples is called with B aligned to its own samples; see `for_owners`.
+        """
+
+    @abstractmethod
+    def constant(self, inputs: Sequence[Tensor]) -> Tensor:
+        """The layer's centre line applied to points `[N or 1, *shape]`, constants included."""
+
+    def for_owners(self, owner: Tensor) -> DualLayer:
+        """The layer for a batch of directions that belong to the samples `owner`."""
+        return self
+
+    def spread(self) -> Tensor | None:
+        """Half the vertical distance of a parallel relaxation's lines, `[N, *shape]`; None where there is none."""
+        return None
+
+    def reach(self, extent: Sequence[int]) -> tuple[int, ...]:
+        """Spatial size of the input patch that a windowed layer's output patch of size `extent` reads."""
+        return tuple(extent)
+
+    @property
+    def terms(self) -> int:
+        """The longest sum of products that `pull`, `objective` or `interval` computes, for rounding error bounds."""
+        return 1
+
+    @property
+    def multiplications(self) -> int:
+        """Multiplications to pull one row, or push one column, through the whole node; for the cost model."""
+        return 0

@@ -1,0 +1,61 @@
+"""The rule of fully connected layers (equation 3.13)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from torch import Tensor
+
+from autodual.dual.affine import AffineLayer
+from autodual.dual.layer import NOTHING, Contribution, DualLayer
+from autodual.dual.registry import dual_rule
+from autodual.dual.rows import Rows, inner
+from autodual.dual.rule import AffineRule
+from autodual.interval import Interval
+from autodual.ir import ops
+from autodual.ir.expressions import Environment
+from autodual.ir.graph import Node
+
+
+class LinearLayer(AffineLayer):
+    """y = x Wᵀ + b over the last axis, so ν̂ = ν W."""
+
+    def __init__(self, node: Node, shapes: Sequence[tuple[int, ...]], environment: Environment):
+        super().__init__(node, shapes, environment, monotone=False)
+        assert isinstance(node.op, ops.Linear)
+        self.weight = environment(node.op.weight)
+        self.constant_term = ops.optional(node.op.bias, environment)
+
+    def pull(self, rows: Rows) -> tuple[Rows, ...]:
+        return (replace(rows, base=rows.values @ self.weight, scale=None, shape=self.shapes[0]),)
+
+    def objective(self, rows: Rows) -> Contribution:
+        if self.constant_term is None:
+            return NOTHING
+        return Contribution(centre=inner(rows, self.constant_term.expand(1, *self.node.shape)))
+
+    def interval(self, inputs: Sequence[Interval]) -> Interval:
+        (bounds,) = inputs
+        return Interval.around(self.forward([bounds.centre]), bounds.radius @ self.weight.abs().T)
+
+    def push(self, columns: Sequence[Tensor | None]) -> Tensor:
+        (column,) = columns
+        assert column is not None
+        return column @ self.weight.T
+
+    @property
+    def terms(self) -> int:
+        return max(self.weight.shape)
+
+    @property
+    def multiplications(self) -> int:
+        return self.node.size * self.weight.shape[1]
+
+
+@dual_rule(ops.Linear)
+class LinearRule(AffineRule):
+    """Fully connected layers."""
+
+    def layer(self, node: Node, shapes: Sequence[tuple[int, ...]], environment: Environment) -> DualLayer:
+        return LinearLayer(node, shapes, environment)

@@ -1,0 +1,114 @@
+"""Linear relaxations of nonlinear ops, and the dual layer that any of them makes.
+
+A relaxation is a pair of affine functions of the op's inputs that enclose its output wherever the inputs keep their bounds.
+Any such pair is dual feasible, hence sound; a poor choice costs tightness, never truth.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from torch import Tensor
+
+from autodual.dual.layer import Contribution, DualLayer
+from autodual.dual.rows import Rows, contract, inner
+from autodual.interval import Interval
+
+
+@dataclass(frozen=True)
+class LinearRelaxation:
+    """lower_slope·z + lower_intercept ≤ op(z) ≤ upper_slope·z + upper_intercept, elementwise.
+
+    Slopes: one tensor `[N, *shape]` an input. Intercepts: `[N, *shape]`. A parallel relaxation has
+    `lower_slopes is upper_slopes`. `crossing` is the output's range over the *relaxation* (between the lines, over the bounds),
+    which the engine propagates as an interval: it contains the op's true range.
+    """
+
+    lower_slopes: tuple[Tensor, ...]
+    upper_slopes: tuple[Tensor, ...]
+    lower_intercept: Tensor
+    upper_intercept: Tensor
+
+    @property
+    def parallel(self) -> bool:
+        return self.lower_slopes is self.upper_slopes
+
+    def range(self, bounds: Sequence[Interval]) -> Interval:
+        """The values between the lines over the bounds, `[N, *shape]`; never narrower than the op's own range."""
+        lower, upper = self.lower_intercept, self.upper_intercept
+        for slope, bound in zip(self.lower_slopes, bounds):
+            lower = lower + (slope * bound.lower).minimum(slope * bound.upper)
+        for slope, bound in zip(self.upper_slopes, bounds):
+            upper = upper + (slope * bound.lower).maximum(slope * bound.upper)
+        return Interval(lower, upper)
+
+
+class RelaxedLayer(DualLayer):
+    """The dual of a nonlinear op under a linear relaxation (Theorem 3; for ReLU Corollary 2 and Theorem 1)."""
+
+    windowed = True
+    per_sample = True
+
+    def __init__(self, relaxation: LinearRelaxation, bounds: Sequence[Interval]):
+        self.relaxation = relaxation
+        self.bounds = tuple(bounds)
+        self.linear = relaxation.parallel
+
+    def pull(self, rows: Rows) -> tuple[Rows, ...]:
+        relaxation = self.relaxation
+        if relaxation.parallel:
+            return tuple(rows.scaled(slope) for slope in relaxation.lower_slopes)
+        # ν⁺ takes the lower line and ν⁻ the upper one: ν·upper + ν⁺·(lower - upper).
+        values = rows.values
+        positive = values.relu()
+        return tuple(
+            rows.with_values(
+                values * rows.features(upper) + positive * rows.features(lower - upper), cropped=True
+            )
+            for lower, upper in zip(relaxation.lower_slopes, relaxation.upper_slopes)
+        )
+
+    def objective(self, rows: Rows) -> Contribution:
+        low, high = self.relaxation.lower_intercept, self.relaxation.upper_intercept
+        if self.relaxation.parallel:
+            return Contribution(
+                centre=inner(rows, (low + high) / 2), width=inner(rows, (high - low) / 2, absolute=True)
+            )
+        values = rows.values
+        positive = values.relu()
+        up, down = rows.features(high).flatten(2), rows.features(low - high).flatten(2)
+        return Contribution(centre=contract(values.flatten(2), up) + contract(positive.flatten(2), down))
+
+    def interval(self, inputs: Sequence[Interval]) -> Interval:
+        return self.relaxation.range(inputs)
+
+    def push(self, columns: Sequence[Tensor | None]) -> Tensor:
+        moved = [slope * column for slope, column in zip(self.relaxation.lower_slopes, columns) if column is not None]
+        total = moved[0]
+        for column in moved[1:]:
+            total = total + column
+        return total
+
+    def constant(self, inputs: Sequence[Tensor]) -> Tensor:
+        value = (self.relaxation.lower_intercept + self.relaxation.upper_intercept) / 2
+        for slope, point in zip(self.relaxation.lower_slopes, inputs):
+            value = value + slope * point
+        return value
+
+    def for_owners(self, owner: Tensor) -> RelaxedLayer:
+        relaxation = self.relaxation
+        slopes = tuple(slope[owner] for slope in relaxation.lower_slopes)
+        chosen = replace(
+            relaxation,
+            lower_slopes=slopes,
+            upper_slopes=slopes if relaxation.parallel else tuple(slope[owner] for slope in relaxation.upper_slopes),
+        )
+        return RelaxedLayer(chosen, self.bounds)
+
+    def spread(self) -> Tensor:
+        return (self.relaxation.upper_intercept - self.relaxation.lower_intercept) / 2
+
+    @property
+    def terms(self) -> int:
+        return self.relaxation.lower_intercept[0].numel()

@@ -1,0 +1,242 @@
+"""Rows of cotangents ν: the dual variables that travel backwards through the network, many at a time.
+
+A *group* is a set of K rows that belong to one sample and cover the same part of a node. Rows are stored as
+
+    values[g, k, …] = base[g or 0, k, …] · scale[g, 0, …]
+
+so that rows which are still the same for all samples (a weight matrix before the first nonlinearity) are held once, and
+stay factored after the first data-dependent diagonal. A row that starts at one unit of a convolution touches only its
+receptive field: such rows carry a *window* instead of the node's whole extent.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import torch
+import torch.nn.functional as functional
+from torch import Tensor
+
+
+@dataclass(frozen=True, eq=False)
+class Window:
+    """Where each group's patch lies: its first spatial corner is `position · stride + shift`, possibly outside the node.
+
+    `position` `[G, d]` is where the rows started; `stride` and `shift` are the same for all groups, so that windows reached
+    along different branches can be compared without looking at data. `within` is the largest `position`, plus one.
+    """
+
+    position: Tensor
+    stride: tuple[int, ...]
+    shift: tuple[int, ...]
+    within: tuple[int, ...]
+
+    @property
+    def origin(self) -> Tensor:
+        """First corner of each group's patch, `[G, d]`, long."""
+        stride = self.position.new_tensor(self.stride)
+        return self.position * stride + self.position.new_tensor(self.shift)
+
+    def moved(self, stride: Sequence[int], padding: Sequence[int]) -> Window:
+        """The window after a convolution's transpose: origin · stride - padding."""
+        return replace(
+            self,
+            stride=tuple(a * b for a, b in zip(self.stride, stride, strict=True)),
+            shift=tuple(a * b - p for a, b, p in zip(self.shift, stride, padding, strict=True)),
+        )
+
+    def overhang(self, extent: Sequence[int], shape: Sequence[int]) -> bool:
+        """Whether some patch may reach outside a node of spatial size `shape`."""
+        last = [s * (w - 1) + o for s, w, o in zip(self.stride, self.within, self.shift, strict=True)]
+        return any(o < 0 for o in self.shift) or any(
+            first + e > size for first, e, size in zip(last, extent, shape, strict=True)
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class Rows:
+    """Cotangents at one node of sample shape `shape`; see the module's docstring.
+
+    base: `[G or 1, K, *extent]`; scale: `[G, 1, *extent]` or None (all ones).
+    owner: `[G]` long, the sample of each group; None where group g belongs to sample g or all samples share the rows.
+    window: None where the extent is the whole `shape`. cropped: entries of the window outside the node are zero.
+    """
+
+    base: Tensor
+    shape: tuple[int, ...]
+    scale: Tensor | None = None
+    owner: Tensor | None = None
+    window: Window | None = None
+    cropped: bool = True
+
+    @cached_property
+    def values(self) -> Tensor:
+        """`[G or 1, K, *extent]`, multiplied out."""
+        return self.base if self.scale is None else self.base * self.scale
+
+    @property
+    def shared(self) -> bool:
+        """Whether all groups still hold the same numbers."""
+        return self.base.shape[0] == 1 and self.scale is None
+
+    @property
+    def extent(self) -> tuple[int, ...]:
+        return tuple(self.base.shape[2:])
+
+    @property
+    def count(self) -> int:
+        """K, rows a group."""
+        return self.base.shape[1]
+
+    # --- the view of per-sample and per-feature tensors that matches these rows -------------------------------------
+
+    def samples(self, tensor: Tensor) -> Tensor:
+        """`[N]` → `[G, 1]`: each group's own sample."""
+        if self.owner is not None and tensor.shape[0] > 1:
+            tensor = tensor[self.owner]
+        return tensor.unsqueeze(1)
+
+    def features(self, tensor: Tensor) -> Tensor:
+        """`[N or 1, *shape]` → `[G or 1, 1, *extent]`: each group's own sample and window, zero outside the node."""
+        if self.window is None:
+            if self.owner is not None and tensor.shape[0] > 1:
+                tensor = tensor[self.owner]
+            return tensor.unsqueeze(1)
+        return self._patches(tensor).unsqueeze(1)
+
+    def _patches(self, tensor: Tensor) -> Tensor:
+        window, spatial = self.window, self.extent[1:]
+        assert window is not None
+        before = [max(0, -shift) for shift in window.shift]
+        reach = [s * (w - 1) + o + e for s, w, o, e in zip(window.stride, window.within, window.shift, spatial)]
+        after = [max(0, last - size) for last, size in zip(reach, self.shape[1:])]
+        padding = [pad for pair in zip(reversed(before), reversed(after)) for pad in pair]
+        view = functional.pad(tensor, padding) if any(padding) else tensor
+        for axis, extent in enumerate(spatial):
+            view = view.unfold(axis + 2, extent, 1)
+        origin = window.origin + window.position.new_tensor(before)
+        owner = self.owner if tensor.shape[0] > 1 else torch.zeros_like(origin[:, 0])
+        if owner is None:
+            owner = torch.arange(tensor.shape[0], device=tensor.device)
+        return view[(owner, slice(None), *origin.unbind(1))]
+
+    # --- transformations -------------------------------------------------------------------------------------------
+
+    def scaled(self, diagonal: Tensor) -> Rows:
+        """Rows times a per-feature diagonal `[N or 1, *shape]`; keeps shared rows factored, and crops by the way."""
+        factor = self.features(diagonal)
+        scale = factor if self.scale is None else self.scale * factor
+        if self.base.shape[0] == 1:
+            return replace(self, scale=scale, cropped=True)
+        return replace(self, base=self.base * scale, scale=None, cropped=True)
+
+    def negated(self) -> Rows:
+        return replace(self, base=-self.base)
+
+    def with_values(self, values: Tensor, **changes) -> Rows:
+        return replace(self, base=values, scale=None, **changes)
+
+    def reshaped(self, shape: tuple[int, ...]) -> Rows:
+        """Whole rows seen as rows of a node of another shape with the same scalars."""
+        scale = None if self.scale is None else self.scale.reshape(-1, 1, *shape)
+        return replace(self, base=self.base.reshape(*self.base.shape[:2], *shape), scale=scale, shape=shape)
+
+    def crop(self) -> Rows:
+        """The same rows with zeros outside the node; forgetting it at a padded border makes bounds wrong."""
+        if self.cropped or self.window is None:
+            return self
+        if not self.window.overhang(self.extent[1:], self.shape[1:]):
+            return replace(self, cropped=True)
+        inside = self._patches(self.base.new_ones((1, 1, *self.shape[1:]))).unsqueeze(1)
+        return replace(self, scale=inside if self.scale is None else self.scale * inside, cropped=True)
+
+    def dense(self) -> Rows:
+        """The same rows over the node's whole extent."""
+        if self.window is None:
+            return self
+        values = self.values
+        spatial, size = self.extent[1:], self.shape[1:]
+        index = self.window.position.new_zeros((self.window.position.shape[0],) + (1,) * len(size))
+        inside = torch.ones_like(index, dtype=torch.bool)
+        for axis, extent in enumerate(spatial):
+            shape = [1] * index.dim()
+            shape[axis + 1] = extent
+            steps = torch.arange(extent, device=index.device).view(shape)
+            place = self.window.origin[:, axis].view(-1, *([1] * len(size))) + steps
+            inside = inside & (place >= 0) & (place < size[axis])
+            index = index * size[axis] + place
+        cells = 1
+        for axis_size in size:
+            cells *= axis_size
+        # One cell more than the node has takes what lies outside.
+        index = torch.where(inside, index, cells).flatten(1)
+        groups, rows, channels = index.shape[0], values.shape[1], values.shape[2]
+        flat = values.flatten(3).expand(groups, rows, channels, -1)
+        canvas = flat.new_zeros(groups, rows, channels, cells + 1)
+        canvas = canvas.scatter(3, index[:, None, None, :].expand_as(flat), flat)
+        whole = canvas[..., :cells].reshape(groups, rows, *self.shape)
+        return replace(self, base=whole, scale=None, window=None, cropped=True)
+
+    def plus(self, other: Rows) -> Rows:
+        """The sum of rows that reached the same node along two branches."""
+        first, second = self, other
+        if first.window is not None and second.window is not None:
+            aligned = _aligned(first, second)
+            if aligned is not None:
+                first, second = aligned
+                return first.with_values(first.values + second.values, cropped=first.cropped and second.cropped)
+        first, second = first.dense(), second.dense()
+        return first.with_values(first.values + second.values)
+
+    def select(self, owner: Tensor, row: Tensor) -> Rows:
+        """Shared rows made a ragged batch: groups of the rows row `[G, k]` (of the K) for the samples owner `[G]`."""
+        assert self.base.shape[0] == 1 and self.window is None
+        return replace(self, base=self.values[0][row], scale=None, owner=owner)
+
+
+def _aligned(first: Rows, second: Rows) -> tuple[Rows, Rows] | None:
+    """Both rows on the union of their windows, or None where the windows do not keep a constant distance."""
+    a, b = first.window, second.window
+    assert a is not None and b is not None
+    if a.position is not b.position or a.stride != b.stride:
+        return None
+    low = tuple(min(x, y) for x, y in zip(a.shift, b.shift))
+    high = tuple(max(x + e, y + f) for x, e, y, f in zip(a.shift, first.extent[1:], b.shift, second.extent[1:]))
+    return _spread(first, low, high), _spread(second, low, high)
+
+
+def _spread(rows: Rows, low: tuple[int, ...], high: tuple[int, ...]) -> Rows:
+    window = rows.window
+    assert window is not None
+    pads: list[int] = []
+    for shift, extent, first, last in reversed(list(zip(window.shift, rows.extent[1:], low, high))):
+        pads += [shift - first, last - shift - extent]
+    if not any(pads):
+        return rows
+    return rows.with_values(functional.pad(rows.values, pads), window=replace(window, shift=low))
+
+
+def inner(rows: Rows, tensor: Tensor, *, absolute: bool = False) -> Tensor:
+    """⟨ν, t⟩ (or ⟨|ν|, t⟩) of each row with its sample's features: `[N or 1, *shape]` → `[G or 1, K]`.
+
+    Shared rows are one matrix product, so that their cost does not grow with the number of samples times rows.
+    """
+    features = rows.features(tensor).flatten(2)
+    base = rows.base.abs() if absolute else rows.base
+    if rows.scale is not None:
+        scale = rows.scale.flatten(2)
+        features = features * (scale.abs() if absolute else scale)
+    return contract(base.flatten(2), features)
+
+
+def contract(values: Tensor, features: Tensor) -> Tensor:
+    """Σ_f values[g, k, f] · features[g, 0, f], either side shared (first axis 1): `[G, K]`."""
+    if values.shape[0] == 1:
+        return features[:, 0] @ values[0].T
+    if features.shape[0] == 1:
+        return values @ features[0, 0]
+    if values.shape[1] == 1:
+        return (values[:, 0] * features[:, 0]).sum(1, keepdim=True)
+    return torch.bmm(values, features.transpose(1, 2)).squeeze(2)

@@ -1,0 +1,136 @@
+"""Rules of ops that move, copy, drop or average scalars: reshapes, slices, padding, pooling, means, sums."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from torch import Tensor
+
+from autodual.dual.affine import AffineLayer, StructuralLayer
+from autodual.dual.layer import Contribution, DualLayer
+from autodual.dual.registry import dual_rule
+from autodual.dual.rows import Rows, inner
+from autodual.dual.rule import AffineRule
+from autodual.interval import Interval
+from autodual.ir import ops
+from autodual.ir.expressions import Environment
+from autodual.ir.graph import Node
+
+
+@dual_rule(ops.Slice, ops.Expand, ops.Sum, ops.Mean, ops.AdaptiveAveragePool)
+class MonotoneRule(AffineRule):
+    """Non-negative coefficients and no constant: transposed automatically, intervals end by end."""
+
+    def layer(self, node: Node, shapes: Sequence[tuple[int, ...]], environment: Environment) -> DualLayer:
+        return StructuralLayer(node, shapes, environment, monotone=True)
+
+
+@dual_rule(ops.Pad)
+class PadRule(AffineRule):
+    """Constant padding: the pad value is the constant term."""
+
+    def layer(self, node: Node, shapes: Sequence[tuple[int, ...]], environment: Environment) -> DualLayer:
+        return AffineLayer(node, shapes, environment, monotone=True)
+
+
+class ReshapeLayer(StructuralLayer):
+    """The same scalars in another shape: rows are viewed, not moved."""
+
+    def pull(self, rows: Rows) -> tuple[Rows, ...]:
+        return (rows.reshaped(self.shapes[0]),)
+
+    @property
+    def terms(self) -> int:
+        return 1
+
+    @property
+    def multiplications(self) -> int:
+        return 0
+
+
+@dual_rule(ops.Reshape)
+class ReshapeRule(AffineRule):
+    """Flatten, view, squeeze, unsqueeze."""
+
+    def layer(self, node: Node, shapes: Sequence[tuple[int, ...]], environment: Environment) -> DualLayer:
+        return ReshapeLayer(node, shapes, environment, monotone=True)
+
+
+class PermuteLayer(StructuralLayer):
+    """Axes in another order."""
+
+    def pull(self, rows: Rows) -> tuple[Rows, ...]:
+        op = self.node.op
+        assert isinstance(op, ops.Permute)
+        inverse = sorted(range(len(op.order)), key=op.order.__getitem__)
+        return (rows.with_values(rows.values.permute(0, 1, *(axis + 2 for axis in inverse)), shape=self.shapes[0]),)
+
+    @property
+    def terms(self) -> int:
+        return 1
+
+
+@dual_rule(ops.Permute)
+class PermuteRule(AffineRule):
+    """Transposes and permutations."""
+
+    def layer(self, node: Node, shapes: Sequence[tuple[int, ...]], environment: Environment) -> DualLayer:
+        return PermuteLayer(node, shapes, environment, monotone=True)
+
+
+class ConcatenateLayer(StructuralLayer):
+    """Branches side by side: each gets its own slice of the rows, with its window where the axis is the channels'."""
+
+    windowed = True
+
+    def pull(self, rows: Rows) -> tuple[Rows, ...]:
+        op = self.node.op
+        assert isinstance(op, ops.Concatenate)
+        if rows.window is not None and op.axis != 0:
+            rows = rows.dense()
+        parts = rows.values.split([shape[op.axis] for shape in self.shapes], dim=op.axis + 2)
+        return tuple(rows.with_values(part, shape=shape) for part, shape in zip(parts, self.shapes))
+
+    @property
+    def terms(self) -> int:
+        return 1
+
+
+@dual_rule(ops.Concatenate)
+class ConcatenateRule(AffineRule):
+    """Dense skips."""
+
+    def layer(self, node: Node, shapes: Sequence[tuple[int, ...]], environment: Environment) -> DualLayer:
+        return ConcatenateLayer(node, shapes, environment, monotone=True)
+
+
+class ConstantLayer(DualLayer):
+    """A tensor that does not depend on the input: it only adds to the objective."""
+
+    windowed = True
+
+    def __init__(self, value: Tensor):
+        self.value = value
+
+    def pull(self, rows: Rows) -> tuple[Rows, ...]:
+        return ()
+
+    def objective(self, rows: Rows) -> Contribution:
+        return Contribution(centre=inner(rows.crop(), self.value))
+
+    def interval(self, inputs: Sequence[Interval]) -> Interval:
+        return Interval(self.value, self.value)
+
+    def push(self, columns: Sequence[Tensor | None]) -> Tensor:
+        raise AssertionError("a constant has no inputs to push from")
+
+    def constant(self, inputs: Sequence[Tensor]) -> Tensor:
+        return self.value
+
+
+@dual_rule(ops.Constant)
+class ConstantRule(AffineRule):
+    """Class tokens, masks, constant branches."""
+
+    def layer(self, node: Node, shapes: Sequence[tuple[int, ...]], environment: Environment) -> DualLayer:
+        return ConstantLayer(node.op.forward((), environment))
