@@ -1,0 +1,5 @@
+"""`python -m autodual_cli`, the same as the `autodual` command."""
+
+from autodual_cli.main import main
+
+main()

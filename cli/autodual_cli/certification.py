@@ -1,0 +1,89 @@
+"""What `autodual certify` does with a batch of samples, and how it shows the outcome."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+
+import autodual
+from autodual.attacks import Pgd
+from autodual.perturbations import PerturbationSet
+from autodual.report import certificate_row, summarise_certificates
+from autodual.specs import parse_specification
+from autodual_cli.options import BallOptions, ModelOptions
+from autodual_cli.run import Job, Row
+from autodual_cli.sets import Boxes, ball_maker
+from autodual_cli.subject import Subject
+from autodual_cli.tables import context_entries, percent, show, time_entry
+
+
+def certification_job(
+    subject: Subject,
+    model: ModelOptions,
+    ball: BallOptions,
+    *,
+    eps: float | None,
+    box: str | None,
+    spec: str | None,
+    slopes: str,
+    attack: int | None,
+) -> Job:
+    """Compile the network once and certify batch by batch."""
+    boxes = None if box is None else Boxes(box, subject.dataset.shape, len(subject.dataset))
+    fixed = None if eps is None else ball_maker(ball)(eps)
+    if spec is not None:
+        parse_specification(spec, None if subject.dataset.y is None else subject.dataset.y[:1])
+    dual = subject.compile(model.memory)
+    adversary = None if attack is None else Pgd(steps=attack)
+
+    def set_of(indices: torch.Tensor) -> PerturbationSet:
+        return fixed if fixed is not None else boxes.at(indices, subject.device, subject.dtype)  # type: ignore[union-attr]
+
+    def rows(indices: torch.Tensor) -> list[Row]:
+        x, labels = subject.batch(indices)
+        objective = None if spec is None else parse_specification(spec, labels)
+        certificates = autodual.certify(
+            dual, x, set_of(indices), labels=labels, spec=objective, slopes=slopes, attack=adversary
+        )
+        pairs = zip(indices.tolist(), certificates, strict=True)
+        return [certificate_row(index, certificate) for index, certificate in pairs]
+
+    settings = {
+        **subject.settings,
+        "set": boxes.describe() if fixed is None else fixed.describe(),  # type: ignore[union-attr]
+        "eps": eps,
+        "norm": None if eps is None else ball.norm_name,
+        "domain": None if ball.domain is None else list(ball.domain),
+        "box_sha256": None if boxes is None else boxes.sha256,
+        "specification": spec,
+        "slopes": slopes,
+        "attack_steps": attack,
+    }
+    return Job("autodual.certify/1", settings, rows, summarise_certificates, _headline)
+
+
+def _headline(summary: dict[str, Any]) -> str:
+    return f"certified {percent(1 - summary['certified_error'])}"
+
+
+def show_certification(document: dict[str, Any]) -> None:
+    """The summary table, on standard output."""
+    settings, summary = document["settings"], document["summary"]
+    clean = percent(summary["clean_error"])
+    if summary["clean_error"] is None:
+        clean += " (no labels: the predicted class stands in)"
+    entries = [
+        *context_entries(settings),
+        ("property", settings["specification"] or "the label's score is the largest"),
+        ("slopes", settings["slopes"]),
+        ("samples", str(summary["count"])),
+        ("clean error", clean),
+        ("certified error", f"{percent(summary['certified_error'])} (1 - certified / samples)"),
+        *((status, str(summary[status])) for status in ("certified", "falsified", "unknown", "misclassified")),
+        time_entry(summary),
+    ]
+    if summary["failure_probability"]:
+        entries.append(("failure probability", f"at most {summary['failure_probability']:g} per sample"))
+    entries += [("assumes", assumption) for assumption in summary["assumptions"]]
+    show("Certification", entries)

@@ -1,0 +1,1 @@
+"""The subcommands, one per file; importing them loads neither PyTorch nor NumPy."""

@@ -1,0 +1,66 @@
+"""`autodual certify`: is the network's decision the same everywhere in the set around each sample?"""
+
+from __future__ import annotations
+
+import click
+
+from autodual_cli.options import (
+    BallOptions,
+    DataOptions,
+    ModelOptions,
+    OutputOptions,
+    ball_options,
+    data_options,
+    model_options,
+    output_options,
+    slopes_option,
+)
+from autodual_cli.quantities import Number
+
+
+@click.command()
+@model_options
+@click.option("--eps", type=Number(minimum=0.0), help="Radius of the ball, such as 0.1 or 2/255.")
+@ball_options
+@click.option("--box", metavar="LOWER.npy,UPPER.npy", help="Certify over this box (one, or one per sample) instead.")
+@click.option("--spec", help="What to certify instead of 'the label's score is the largest'.")
+@slopes_option
+@click.option(
+    "--attack", type=click.IntRange(min=1), metavar="STEPS", help="Seek counterexamples where no bound proves."
+)
+@data_options
+@output_options
+@click.option("--require-certified", type=click.FloatRange(0, 100), metavar="PCT", help="Exit with 1 below this.")
+@click.pass_context
+def certify(
+    context: click.Context,
+    model: ModelOptions,
+    eps: float | None,
+    ball: BallOptions,
+    box: str | None,
+    spec: str | None,
+    slopes: str,
+    attack: int | None,
+    data: DataOptions,
+    output: OutputOptions,
+    require_certified: float | None,
+) -> None:
+    """Certify that MODEL decides the same over a whole set around each sample."""
+    if (eps is None) == (box is None):
+        raise click.UsageError("Give either --eps or --box.")
+    if box is not None and ball.domain is not None:
+        raise click.UsageError("--domain clips balls; clip the box itself.")
+    from autodual_cli.certification import certification_job, show_certification
+    from autodual_cli.run import finish, run
+    from autodual_cli.subject import prepare
+
+    subject = prepare(model, data)
+    job = certification_job(subject, model, ball, eps=eps, box=box, spec=spec, slopes=slopes, attack=attack)
+    outcome = run(job, len(subject.dataset), data, output)
+    if not output.quiet:
+        show_certification(outcome.document)
+    finish(context, outcome)
+    certified = 100 * (1 - outcome.document["summary"]["certified_error"])
+    if require_certified is not None and certified < require_certified:
+        click.echo(f"Certified {certified:.2f} % of the samples, {require_certified:g} % were required.", err=True)
+        context.exit(1)

@@ -1,0 +1,45 @@
+"""`autodual detect`: which inputs may be adversarial examples of a clean input within the radius?"""
+
+from __future__ import annotations
+
+import click
+
+from autodual_cli.options import (
+    BallOptions,
+    DataOptions,
+    ModelOptions,
+    OutputOptions,
+    ball_options,
+    data_options,
+    model_options,
+    output_options,
+)
+from autodual_cli.quantities import Number
+
+
+@click.command()
+@model_options
+@click.option("--eps", type=Number(minimum=0.0), required=True, help="Radius of the ball, such as 0.1 or 2/255.")
+@ball_options
+@data_options
+@output_options
+@click.pass_context
+def detect(
+    context: click.Context,
+    model: ModelOptions,
+    eps: float,
+    ball: BallOptions,
+    data: DataOptions,
+    output: OutputOptions,
+) -> None:
+    """Flag inputs of MODEL that may be adversarial; those not flagged provably are not, within the radius."""
+    from autodual_cli.detections import detection_job, show_detections
+    from autodual_cli.run import finish, run
+    from autodual_cli.subject import prepare
+
+    subject = prepare(model, data)
+    job = detection_job(subject, model, ball, eps=eps)
+    outcome = run(job, len(subject.dataset), data, output)
+    if not output.quiet:
+        show_detections(outcome.document)
+    finish(context, outcome)

@@ -1,0 +1,50 @@
+"""`autodual radius`: how far around each sample is the network's decision provably the same?"""
+
+from __future__ import annotations
+
+import click
+
+from autodual_cli.options import (
+    BallOptions,
+    DataOptions,
+    ModelOptions,
+    OutputOptions,
+    ball_options,
+    data_options,
+    model_options,
+    output_options,
+    slopes_option,
+)
+from autodual_cli.quantities import Number
+
+
+@click.command()
+@model_options
+@ball_options
+@click.option(
+    "--max-radius", type=Number(minimum=0.0), default=1.0, show_default=True, help="Look no further than this."
+)
+@slopes_option
+@data_options
+@output_options
+@click.pass_context
+def radius(
+    context: click.Context,
+    model: ModelOptions,
+    ball: BallOptions,
+    max_radius: float,
+    slopes: str,
+    data: DataOptions,
+    output: OutputOptions,
+) -> None:
+    """Find a radius up to which MODEL provably decides the same around each sample."""
+    from autodual_cli.radii import radius_job, show_radii
+    from autodual_cli.run import finish, run
+    from autodual_cli.subject import prepare
+
+    subject = prepare(model, data)
+    job = radius_job(subject, model, ball, max_radius=max_radius, slopes=slopes)
+    outcome = run(job, len(subject.dataset), data, output)
+    if not output.quiet:
+        show_radii(outcome.document)
+    finish(context, outcome)

@@ -1,0 +1,54 @@
+"""What `autodual detect` does with a batch of samples, and how it shows the outcome."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+
+import autodual
+from autodual.report import detection_row, summarise_detections
+from autodual_cli.options import BallOptions, ModelOptions
+from autodual_cli.run import Job, Row
+from autodual_cli.sets import ball_maker
+from autodual_cli.subject import Subject
+from autodual_cli.tables import context_entries, percent, show, time_entry
+
+
+def detection_job(subject: Subject, model: ModelOptions, ball: BallOptions, *, eps: float) -> Job:
+    """Compile the network once and decide batch by batch."""
+    region = ball_maker(ball)(eps)
+    dual = subject.compile(model.memory)
+
+    def rows(indices: torch.Tensor) -> list[Row]:
+        x, labels = subject.batch(indices)
+        flags = autodual.detect(dual, x, region)
+        known = [None] * len(indices) if labels is None else labels.tolist()
+        pairs = zip(indices.tolist(), known, flags.tolist(), strict=True)
+        return [detection_row(index, label, flagged) for index, label, flagged in pairs]
+
+    settings = {
+        **subject.settings,
+        "set": region.describe(),
+        "eps": eps,
+        "norm": ball.norm_name,
+        "domain": None if ball.domain is None else list(ball.domain),
+    }
+    return Job("autodual.detect/1", settings, rows, summarise_detections, _headline)
+
+
+def _headline(summary: dict[str, Any]) -> str:
+    return f"flagged {percent(summary['flagged_fraction'])}"
+
+
+def show_detections(document: dict[str, Any]) -> None:
+    """The summary table, on standard output."""
+    settings, summary = document["settings"], document["summary"]
+    entries = [
+        *context_entries(settings),
+        ("samples", str(summary["count"])),
+        ("flagged", f"{summary['flagged']} ({percent(summary['flagged_fraction'])}): may be adversarial"),
+        ("not flagged", f"{summary['count'] - summary['flagged']}: no input of another class within the set"),
+        time_entry(summary),
+    ]
+    show("Detection", entries)

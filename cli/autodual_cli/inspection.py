@@ -1,0 +1,83 @@
+"""What `autodual inspect` prints."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+import torch
+from torch import nn
+from torch.export import ExportedProgram
+
+import autodual
+from autodual.errors import InvalidInputError
+from autodual.files import load_model_file
+from autodual.ir import format_graph
+from autodual.ir.analysis import to_dot
+from autodual.passes import default_pipeline
+from autodual.report.storage import write_text
+from autodual_cli.options import ModelOptions
+from autodual_cli.subject import adapt, count_classes, find_device
+
+_SAMPLE_SHAPE = (1, 28, 28)
+
+
+def inspect_model(
+    options: ModelOptions, input_shape: tuple[int, ...] | None, print_after: tuple[str, ...], dot: Path | None
+) -> None:
+    """Compile the network and print what the compiler made of it.
+
+    Raises:
+        InvalidInputError: the input shape cannot be inferred or does not fit, or no pass has the name given.
+    """
+    passes = default_pipeline()
+    names = [item.name for item in passes]
+    for name in print_after:
+        if name != "all" and name not in names:
+            raise InvalidInputError(f"There is no pass '{name}'; the passes are {', '.join(names)}, or all.")
+    device = find_device(options.device)
+    loaded = load_model_file(options.path, unsafe=options.unsafe_load, factory=options.arch)
+    shape = input_shape or infer_shape(loaded.model)
+    model = adapt(loaded, options, shape, device)
+    example = torch.zeros(2, *shape, device=device, dtype=getattr(torch, options.dtype))
+    classes = count_classes(model, example)
+
+    def observe(pass_name: str, plan: Any) -> None:
+        if pass_name in print_after or "all" in print_after:
+            click.echo(f"after {pass_name}:\n{format_graph(plan.graph)}\n{plan.describe()}\n")
+
+    dual = autodual.compile_dual(
+        model, example_input=example[:1], memory_budget=options.memory, passes=passes, observer=observe
+    )
+    click.echo(f"{loaded.path}: {loaded.kind}, sha256 {loaded.sha256}")
+    click.echo(f"input {'x'.join(map(str, shape))}, {classes} outputs\n\ngraph:\n{format_graph(dual.plan.graph)}\n")
+    click.echo(f"passes: {', '.join(names)}\n\ndual plan:\n{dual.plan.describe()}")
+    if dot is not None:
+        write_text(dot, to_dot(dual.plan.graph) + "\n")
+
+
+def infer_shape(model: nn.Module | ExportedProgram) -> tuple[int, ...]:
+    """The shape of one sample, from an exported program's signature, a first linear layer or MNIST's shape.
+
+    Raises:
+        InvalidInputError: none of these is known to fit.
+    """
+    if isinstance(model, ExportedProgram):
+        users = set(model.graph_signature.user_inputs)
+        for node in model.graph.nodes:
+            if node.op == "placeholder" and node.name in users:
+                return tuple(int(extent) for extent in node.meta["val"].shape[1:])
+        raise InvalidInputError("The exported program has no input.")
+    layers = [layer for layer in model.modules() if not list(layer.children())]
+    candidates = [_SAMPLE_SHAPE]
+    if layers and isinstance(layers[0], nn.Linear):
+        candidates.insert(0, (layers[0].in_features,))
+    dtype = next((parameter.dtype for parameter in model.parameters()), torch.float32)
+    for shape in candidates:
+        try:
+            count_classes(model, torch.zeros(2, *shape, dtype=dtype))
+        except InvalidInputError:
+            continue
+        return shape
+    raise InvalidInputError("The shape of the network's input cannot be inferred; give it with --input-shape.")

@@ -1,0 +1,61 @@
+"""The `autodual` command: its subcommands, and the one place where errors become a line and an exit status."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from autodual.errors import AutodualError
+from autodual_cli.commands.certify import certify
+from autodual_cli.commands.detect import detect
+from autodual_cli.commands.inspect import inspect
+from autodual_cli.commands.radius import radius
+from autodual_cli.interruption import Interrupted, interruptible
+from autodual_cli.version import version
+
+
+class BadInput(click.ClickException):
+    """Bad usage or bad input: one line on standard error and exit status 2."""
+
+    exit_code = 2
+
+
+class ErrorReportingGroup(click.Group):
+    """A group whose commands may raise any AutodualError, and stop cleanly when they are interrupted."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            with interruptible():
+                return super().invoke(ctx)
+        except AutodualError as error:
+            raise BadInput(str(error)) from error
+        except Interrupted as interruption:
+            click.echo("Interrupted.", err=True)
+            ctx.exit(interruption.exit_status)
+
+
+def _print_version(ctx: click.Context, _parameter: click.Parameter, wanted: bool) -> None:
+    if wanted:
+        click.echo(f"autodual {version()}")
+        ctx.exit()
+
+
+@click.group(
+    cls=ErrorReportingGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100}
+)
+@click.option("--version", is_flag=True, is_eager=True, expose_value=False, callback=_print_version, help="Show it.")
+def cli() -> None:
+    """Certified lower bounds of neural networks, from their dual networks.
+
+    Exit status: 0 the command ran, 1 a required result was not reached, 2 bad usage or input, 130 or 143 interrupted.
+    """
+
+
+for command in (certify, radius, detect, inspect):
+    cli.add_command(command)
+
+
+def main() -> None:
+    """The entry point of the console script."""
+    cli(prog_name="autodual")

@@ -1,0 +1,130 @@
+"""Options that several commands share, each group gathered into one frozen dataclass argument."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import click
+
+from autodual_cli.quantities import Memory, Norm, Numbers
+
+Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
+_PATH = click.Path(path_type=Path)
+
+
+@dataclass(frozen=True)
+class ModelOptions:
+    """Which network, where and in which arithmetic it is bounded."""
+
+    path: Path
+    arch: str | None
+    unsafe_load: bool
+    mean: tuple[float, ...] | None
+    std: tuple[float, ...] | None
+    device: str
+    dtype: str
+    memory: int | None
+
+
+@dataclass(frozen=True)
+class DataOptions:
+    """Which samples, and how many at a time."""
+
+    data: str | None
+    data_dir: Path | None
+    skip: int
+    limit: int | None
+    batch_size: int
+
+
+@dataclass(frozen=True)
+class BallOptions:
+    """The shape of the perturbation set; its size is an option of the command."""
+
+    norm: float
+    domain: tuple[float, ...] | None
+
+    @property
+    def norm_name(self) -> str:
+        return f"l{self.norm:g}"
+
+
+@dataclass(frozen=True)
+class OutputOptions:
+    """Where results go."""
+
+    json: Path | None
+    csv: Path | None
+    resume: bool
+    quiet: bool
+
+
+def _gather(name: str, kind: type, *parameters: Decorator) -> Decorator:
+    """A decorator that adds `parameters` to a command and passes their values as one `kind`, called `name`."""
+
+    def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
+        @functools.wraps(function)
+        def wrapper(**values: Any) -> Any:
+            group = kind(**{field.name: values.pop(field.name) for field in fields(kind)})
+            return function(**values, **{name: group})
+
+        command: Callable[..., Any] = wrapper
+        for parameter in reversed(parameters):
+            command = parameter(command)
+        return command
+
+    return decorate
+
+
+model_options = _gather(
+    "model",
+    ModelOptions,
+    click.argument("path", metavar="MODEL", type=_PATH),
+    click.option("--arch", metavar="PLACE:FACTORY", help="Builds the network of a state dict: package.module:factory "
+                 "or file.py:factory. Runs that code."),
+    click.option("--unsafe-load", is_flag=True, help="Also load files that execute code while they are loaded."),
+    click.option("--mean", type=Numbers(), help="The network is fed (x - mean) / std: one number, or one a channel. "
+                 "Data, radius and domain stay in the units of x."),
+    click.option("--std", type=Numbers(positive=True), help="See --mean."),
+    click.option("--device", default="cpu", show_default=True, help="cpu, cuda or cuda:N."),
+    click.option("--dtype", type=click.Choice(["float32", "float64"]), default="float32", show_default=True,
+                 help="The arithmetic of the bounds."),
+    click.option("--memory", type=Memory(), help="Memory budget of the bounds, such as 1GiB."),
+)  # fmt: skip
+
+data_options = _gather(
+    "data",
+    DataOptions,
+    click.option("--data", help="A .npz file (x, y or images, labels), mnist:test, mnist:train, or sample: 1,000 MNIST "
+                 "images, the default where they fit the network."),
+    click.option("--data-dir", type=_PATH, help="Folder of MNIST's IDX files."),
+    click.option("--skip", type=click.IntRange(min=0), default=0, show_default=True, help="Leave out the first samples."),
+    click.option("--limit", type=click.IntRange(min=1), help="Take this many samples only."),
+    click.option("--batch-size", type=click.IntRange(min=1), default=10, show_default=True, help="Samples at a time."),
+)  # fmt: skip
+
+ball_options = _gather(
+    "ball",
+    BallOptions,
+    click.option("--norm", type=Norm(), default="linf", show_default=True, help="linf, l2, l1 or a number p >= 1."),
+    click.option("--domain", type=Numbers(count=2), help="Intersect the ball with LOWER,UPPER, such as 0,1. "
+                 "Without it the ball is not clipped."),
+)  # fmt: skip
+
+output_options = _gather(
+    "output",
+    OutputOptions,
+    click.option("--json", type=_PATH, help="Write the results here, also every 30 seconds while running."),
+    click.option("--csv", type=_PATH, help="Write one line a sample here."),
+    click.option("--resume", is_flag=True, help="Go on from what the --json file already holds."),
+    click.option("--quiet", is_flag=True, help="No progress and no table."),
+)  # fmt: skip
+
+slopes_option = click.option(
+    "--slopes", type=click.Choice(["adaptive", "shared"]), default="adaptive", show_default=True,
+    help="Slopes of undecided ReLUs: 0 or 1, or the thesis' u / (u - l).",
+)  # fmt: skip

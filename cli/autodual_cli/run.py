@@ -1,0 +1,139 @@
+"""The loop that all commands over samples share: batches, progress, saving, resuming and stopping cleanly."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import click
+import torch
+
+from autodual.errors import InvalidInputError
+from autodual.report import build_document, read_document, write_csv, write_document
+from autodual_cli.interruption import Interrupted, shielded
+from autodual_cli.options import DataOptions, OutputOptions
+from autodual_cli.progress import progress
+
+Row = dict[str, Any]
+_SECONDS_BETWEEN_SAVES = 30.0
+
+
+@dataclass(frozen=True, eq=False)
+class Job:
+    """What a command does with its samples: rows for the samples `indices` `[B]`, and what to say of all rows."""
+
+    schema: str
+    settings: dict[str, Any]
+    rows: Callable[[torch.Tensor], list[Row]]
+    summarise: Callable[[Sequence[Row], float], dict[str, Any]]
+    headline: Callable[[dict[str, Any]], str]
+
+
+@dataclass(frozen=True, eq=False)
+class Outcome:
+    """The document of all rows so far; `exit_status` is 0, or 128 + the signal that stopped the run early."""
+
+    document: dict[str, Any]
+    exit_status: int
+
+
+def run(job: Job, samples: int, data: DataOptions, output: OutputOptions) -> Outcome:
+    """Work through samples skip to skip + limit - 1 of a data set of `samples`, and write the files asked for.
+
+    Raises:
+        InvalidInputError: the range holds no sample, or a file to resume from does not match.
+    """
+    indices = _range(samples, data)
+    _check_folders(output)
+    rows, earlier = _resume(job, indices, output)
+    done = {row["index"] for row in rows}
+    pending = [index for index in indices if index not in done]
+    clock = _Clock(earlier)
+    exit_status = 0
+    try:
+        with progress(len(indices), len(done), enabled=not output.quiet) as advance:
+            for start in range(0, len(pending), data.batch_size):
+                new = job.rows(torch.tensor(pending[start : start + data.batch_size]))
+                with shielded():
+                    rows.extend(new)
+                    advance(len(new), job.headline(job.summarise(rows, clock.seconds)))
+                    if output.json is not None and clock.save_is_due():
+                        write_document(output.json, _document(job, rows, clock))
+    except Interrupted as interruption:
+        exit_status = interruption.exit_status
+    document = _document(job, rows, clock)
+    _write(output, document, rows)
+    return Outcome(document, exit_status)
+
+
+class _Clock:
+    """Seconds of work, those of earlier runs included, and when the last save was."""
+
+    def __init__(self, earlier: float) -> None:
+        self._start = time.monotonic() - earlier
+        self._saved = time.monotonic()
+
+    @property
+    def seconds(self) -> float:
+        return time.monotonic() - self._start
+
+    def save_is_due(self) -> bool:
+        if time.monotonic() - self._saved < _SECONDS_BETWEEN_SAVES:
+            return False
+        self._saved = time.monotonic()
+        return True
+
+
+def _range(samples: int, data: DataOptions) -> range:
+    stop = samples if data.limit is None else min(samples, data.skip + data.limit)
+    if data.skip >= stop:
+        raise InvalidInputError(f"--skip {data.skip} leaves no sample: the data set holds {samples}.")
+    return range(data.skip, stop)
+
+
+def _check_folders(output: OutputOptions) -> None:
+    """Fail now rather than after hours of work."""
+    for path in (output.json, output.csv):
+        if path is not None and not (path.parent.is_dir() and os.access(path.parent, os.W_OK)):
+            raise InvalidInputError(f"'{path}' cannot be written: its folder does not exist or is read-only.")
+        if path is not None and path.is_dir():
+            raise InvalidInputError(f"'{path}' cannot be written: it is a folder.")
+
+
+def _resume(job: Job, indices: range, output: OutputOptions) -> tuple[list[Row], float]:
+    if not output.resume:
+        return [], 0.0
+    if output.json is None:
+        raise InvalidInputError("--resume needs --json, the file to go on from.")
+    rows, seconds = read_document(output.json, job.schema, job.settings)
+    outside = [row["index"] for row in rows if row["index"] not in indices]
+    if outside:
+        raise InvalidInputError(
+            f"'{output.json}' holds sample {outside[0]}, which --skip and --limit leave out; use the same range or more."
+        )
+    return rows, seconds
+
+
+def _document(job: Job, rows: list[Row], clock: _Clock) -> dict[str, Any]:
+    return build_document(job.schema, job.settings, job.summarise(rows, clock.seconds), rows)
+
+
+def _write(output: OutputOptions, document: dict[str, Any], rows: list[Row]) -> None:
+    with shielded():
+        if output.json is not None:
+            write_document(output.json, document)
+        if output.csv is not None:
+            write_csv(output.csv, rows)
+
+
+def finish(context: click.Context, outcome: Outcome) -> None:
+    """End the command with the exit status of an interrupted run, saying what to do next; else do nothing."""
+    if outcome.exit_status:
+        click.echo(
+            f"Interrupted after {outcome.document['summary']['count']} sample(s); --resume goes on from --json.",
+            err=True,
+        )
+        context.exit(outcome.exit_status)

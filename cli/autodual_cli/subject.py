@@ -1,0 +1,154 @@
+"""From the options to what a command works on: the network, ready to be compiled, and the data that fits it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import nn
+from torch.export import ExportedProgram
+
+from autodual.data import Dataset, load_dataset
+from autodual.errors import AutodualError, DeviceError, InvalidInputError
+from autodual.files import LoadedModel, load_model_file
+from autodual_cli.normalise import Normalise
+from autodual_cli.options import DataOptions, ModelOptions
+from autodual_cli.version import version
+
+
+@dataclass(frozen=True, eq=False)
+class Subject:
+    """A network and the samples it is examined on; `settings` is what a report must quote to be reproducible."""
+
+    model: nn.Module | ExportedProgram
+    dataset: Dataset
+    device: torch.device
+    dtype: torch.dtype
+    classes: int
+    settings: dict[str, Any]
+
+    def batch(self, indices: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor | None]:
+        """Samples `[B, *shape]` on the device and in the dtype of the run, and their labels `[B]` or None."""
+        labels = None if self.dataset.y is None else self.dataset.y[indices].to(self.device)
+        return self.dataset.x[indices].to(self.device, self.dtype), labels
+
+    def compile(self, memory: int | None) -> Any:
+        """The dual network."""
+        import autodual
+
+        example, _ = self.batch(torch.tensor([0]))
+        return autodual.compile_dual(self.model, example_input=example, memory_budget=memory)
+
+
+def find_device(name: str) -> torch.device:
+    """The torch device called `name`.
+
+    Raises:
+        DeviceError: this machine, or this build of PyTorch, has none.
+    """
+    try:
+        device = torch.device(name)
+    except RuntimeError:
+        raise DeviceError(f"'{name}' is no device; expected cpu, cuda or cuda:N.") from None
+    if device.type == "cuda" and not torch.cuda.is_available():
+        raise DeviceError(
+            "There is no CUDA device on this machine (or PyTorch was built without CUDA); use --device cpu."
+        )
+    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+        raise DeviceError(f"There is no device '{name}': this machine has {torch.cuda.device_count()} CUDA device(s).")
+    if device.type not in ("cpu", "cuda"):
+        raise DeviceError(f"The device '{name}' is not supported; use cpu or cuda.")
+    return device
+
+
+def prepare(options: ModelOptions, data: DataOptions) -> Subject:
+    """Load the model and the data, and check that they fit each other.
+
+    Raises:
+        AutodualError: of the kind that says which of the two is wrong.
+    """
+    device = find_device(options.device)
+    loaded = load_model_file(options.path, unsafe=options.unsafe_load, factory=options.arch)
+    dataset = load_dataset(data.data or "sample", data.data_dir)
+    model = adapt(loaded, options, dataset.shape, device)
+    subject = Subject(model, dataset, device, getattr(torch, options.dtype), 0, {})
+    try:
+        classes = count_classes(model, subject.batch(torch.tensor([0, min(1, len(dataset) - 1)]))[0])
+    except InvalidInputError as error:
+        if data.data is None:
+            raise InvalidInputError(
+                f"The sample data (MNIST images of shape {dataset.shape}) do not fit the network; name other data with --data."
+            ) from error
+        raise
+    dataset.check_labels(classes)
+    settings = _settings(loaded, options, data, dataset)
+    return Subject(model, dataset, device, subject.dtype, classes, settings)
+
+
+def adapt(
+    loaded: LoadedModel, options: ModelOptions, shape: tuple[int, ...], device: torch.device
+) -> nn.Module | ExportedProgram:
+    """The network in raw input units, in evaluation mode, on the device and in the dtype of the run."""
+    if (options.mean is None) != (options.std is None):
+        raise InvalidInputError("--mean and --std go together; give both or neither.")
+    dtype = getattr(torch, options.dtype)
+    model = loaded.model
+    if isinstance(model, ExportedProgram):
+        if options.mean is None and device.type == "cpu" and dtype == torch.float32:
+            return model
+        model = model.module()
+    if options.mean is not None and options.std is not None:
+        model = nn.Sequential(Normalise(options.mean, options.std, shape), model)
+    return model.to(device=device, dtype=dtype)
+
+
+def count_classes(model: nn.Module | ExportedProgram, x: torch.Tensor) -> int:
+    """How many numbers the network returns per sample, found by running it once on x `[B, *shape]`.
+
+    Raises:
+        InvalidInputError: it does not accept x, or does not return `[B, classes]`.
+    """
+    module = model.module() if isinstance(model, ExportedProgram) else model
+    try:
+        with torch.no_grad():
+            output = module(x)
+    except AutodualError:
+        raise
+    except Exception as error:  # a network may raise anything when its input does not fit
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        raise InvalidInputError(
+            f"The network does not accept inputs of shape {tuple(x.shape[1:])}: {reason}"
+        ) from error
+    if not isinstance(output, torch.Tensor) or output.dim() != 2 or output.shape[0] != x.shape[0]:
+        found = tuple(output.shape) if isinstance(output, torch.Tensor) else type(output).__name__
+        raise InvalidInputError(f"The network must return scores [batch, classes]; it returned {found}.")
+    return int(output.shape[1])
+
+
+def _settings(loaded: LoadedModel, options: ModelOptions, data: DataOptions, dataset: Dataset) -> dict[str, Any]:
+    return {
+        "model": str(loaded.path),
+        "model_sha256": loaded.sha256,
+        "arch": options.arch,
+        "mean": None if options.mean is None else list(options.mean),
+        "std": None if options.std is None else list(options.std),
+        "arithmetic": options.dtype,
+        "data": dataset.name,
+        "data_description": dataset.description,
+        "data_sha256": dataset.sha256,
+        "version": version(),
+        "device": options.device,
+        "memory_bytes": options.memory,
+        "skip": data.skip,
+        "limit": data.limit,
+        "batch_size": data.batch_size,
+    }
+
+
+def units(settings: dict[str, Any]) -> str:
+    """The units that radius, domain and data are in."""
+    if settings["mean"] is None:
+        return "those of the data; the network is fed with them as they are"
+    mean, std = (",".join(f"{value:g}" for value in settings[key]) for key in ("mean", "std"))
+    return f"those of the data, before the network's normalisation (x - {mean}) / {std}"

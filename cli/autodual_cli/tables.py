@@ -1,0 +1,37 @@
+"""How numbers and summaries are put before people."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+import click
+
+from autodual.report import format_table
+from autodual_cli.subject import units
+
+
+def show(title: str, entries: list[tuple[str, str]]) -> None:
+    """Print a table to standard output: ruled for a terminal, plain for a pipe."""
+    click.echo(format_table(title, entries, terminal=sys.stdout.isatty()))
+
+
+def percent(value: float | None) -> str:
+    """A fraction as a percentage; without one, that it is not known."""
+    return "not known" if value is None else f"{100 * value:.2f} %"
+
+
+def context_entries(settings: dict[str, Any]) -> list[tuple[str, str]]:
+    """What every table says first: the network, the data, the set with its clipping, and the units."""
+    return [
+        ("network", f"{settings['model']} (sha256 {settings['model_sha256'][:12]})"),
+        ("data", f"{settings['data']}: {settings['data_description']}"),
+        ("perturbation set", settings["set"]),
+        ("units", units(settings)),
+        ("arithmetic", f"{settings['arithmetic']} on {settings['device']}"),
+    ]
+
+
+def time_entry(summary: dict[str, Any]) -> tuple[str, str]:
+    """Seconds of work, and per sample."""
+    return "time", f"{summary['seconds']:.1f} s ({summary['seconds'] / max(summary['count'], 1):.3g} s a sample)"
