@@ -1,0 +1,6 @@
+"""Attacks: searches for points that refute a specification, and the check that a found point does."""
+
+from autodual.attacks.base import Attack, counterexamples
+from autodual.attacks.gradient import Fgsm, GradientAttack, Pgd
+
+__all__ = ["Attack", "Fgsm", "GradientAttack", "Pgd", "counterexamples"]

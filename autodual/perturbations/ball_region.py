@@ -46,8 +46,8 @@ class BallRegion(Region):
         return self.per_feature(self.radius) * self._steepest_unit(gradient)
 
     def sample(self, count: int, generator: torch.Generator | None = None) -> Tensor:
-        options = {"dtype": self.centre.dtype, "device": self.centre.device}
-        depth = torch.rand(count, self.count, generator=generator, **options)
+        size = (count, self.count)
+        depth = torch.rand(size, generator=generator, dtype=self.centre.dtype, device=self.centre.device)
         # A third of the points end up on the sphere, where networks are worst.
         length = self._reach * (1.5 * depth).clamp(max=1)
         return self.centre + self.per_feature(length) * self._random_unit(count, generator)
@@ -110,8 +110,10 @@ class BallRegion(Region):
         return self._normalised((vectors.sign() * size ** (dual_order(self.order) - 1)).reshape(gradient.shape))
 
     def _random_unit(self, count: int, generator: torch.Generator | None) -> Tensor:
-        options = {"dtype": self.centre.dtype, "device": self.centre.device}
-        return self._normalised(torch.randn(count, *self.centre.shape, generator=generator, **options))
+        size = (count, *self.centre.shape)
+        return self._normalised(
+            torch.randn(size, generator=generator, dtype=self.centre.dtype, device=self.centre.device)
+        )
 
     def _normalised(self, offset: Tensor) -> Tensor:
         length = self.per_feature(self.length(offset))

@@ -41,19 +41,19 @@ class NormBall(PerturbationSet):
 
     def bind(self, x: Tensor) -> Region:
         exact_radius = aligned(self.radius, x, "radius", vector_is_per_sample=True)
-        set_ = _with_radius(self, exact_radius)
+        source = _with_radius(self, exact_radius)
         radius = like(exact_radius, x)
         _check_radius(radius)
         per_sample = flatten(radius, 1)
         uniform = per_sample[:, 0].expand(x.shape[0]) if per_sample.shape[1] == 1 else None
         if self.order == math.inf:
-            return box_region(set_, x, x - radius, x + radius, self.domain, uniform)
+            return box_region(source, x, x - radius, x + radius, self.domain, uniform)
         if uniform is None:
             raise InvalidInputError(
                 f"the radius of an {self._name} ball must be one number per sample, but has the shape "
                 f"{list(radius.shape)}; only l∞ balls take a radius per feature"
             )
-        ball = BallRegion(set_, x, uniform, self.order)
+        ball = BallRegion(source, x, uniform, self.order)
         ends = domain_ends(self.domain, x)
         return ball if ends is None else clip(ball, *ends)
 

@@ -17,7 +17,7 @@ from autodual.errors import EmptySetError, InvalidInputError
 from autodual.interval import Interval
 from autodual.perturbations.view import View
 
-_Selected = TypeVar("_Selected", "PerturbationSet", "Region")
+_Selected = TypeVar("_Selected", bound="PerturbationSet | Region")
 
 
 class PerturbationSet(ABC):

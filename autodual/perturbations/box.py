@@ -40,8 +40,9 @@ class Box(PerturbationSet):
     domain: Domain = None
 
     def bind(self, x: Tensor) -> BoxRegion:
-        set_ = replace(self, lower=aligned(self.lower, x, "lower"), upper=aligned(self.upper, x, "upper"))
-        return box_region(set_, x, like(set_.lower, x), like(set_.upper, x), self.domain)
+        lower, upper = aligned(self.lower, x, "lower"), aligned(self.upper, x, "upper")
+        source = replace(self, lower=lower, upper=upper)
+        return box_region(source, x, like(lower, x), like(upper, x), self.domain)
 
     def describe(self) -> str:
         return f"box from {words(self.lower)} up to {words(self.upper)}, {clipping_words(self.domain)}"
@@ -121,5 +122,5 @@ class BoxRegion(Region):
         return torch.where(self._uniform(count, generator) < 0.5, self.lower, self.upper)
 
     def _uniform(self, count: int, generator: torch.Generator | None) -> Tensor:
-        options = {"dtype": self.centre.dtype, "device": self.centre.device}
-        return torch.rand(count, *self.centre.shape, generator=generator, **options)
+        size = (count, *self.centre.shape)
+        return torch.rand(size, generator=generator, dtype=self.centre.dtype, device=self.centre.device)

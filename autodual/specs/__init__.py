@@ -1,0 +1,20 @@
+"""Specifications: what is to be proved about the outputs of a network."""
+
+from autodual.specs.base import Rows, Specification
+from autodual.specs.classes import ClassMargin, TopK
+from autodual.specs.formula import Formula
+from autodual.specs.halfspaces import HalfSpaces
+from autodual.specs.outputs import Deviation, OutputBox
+from autodual.specs.parse import parse_specification
+
+__all__ = [
+    "ClassMargin",
+    "Deviation",
+    "Formula",
+    "HalfSpaces",
+    "OutputBox",
+    "Rows",
+    "Specification",
+    "TopK",
+    "parse_specification",
+]

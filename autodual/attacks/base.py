@@ -1,0 +1,44 @@
+"""What an attack is, and the check that turns a point it found into a counterexample."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from typing import TypeAlias
+
+import torch
+from torch import Tensor
+
+from autodual.perturbations import Region
+from autodual.specs import Specification
+
+Function: TypeAlias = Callable[[Tensor], Tensor]
+
+
+class Attack(ABC):
+    """A search for points of a region where a specification fails; a frozen dataclass whose fields are its options."""
+
+    @abstractmethod
+    def run(
+        self,
+        function: Function,
+        region: Region,
+        specification: Specification,
+        generator: torch.Generator | None = None,
+    ) -> Tensor:
+        """For each sample the point `[N, *shape]` of the region with the lowest margin that was seen.
+
+        `function` maps `[N, *shape]` to `[N, K]`, sample by sample; put a network in evaluation mode first. Neither
+        its training flags nor its parameters' gradients are touched. Without a generator, the attack's seed is used.
+        """
+
+
+@torch.no_grad()
+def counterexamples(function: Function, region: Region, specification: Specification, points: Tensor) -> Tensor:
+    """Where `points` `[N, *shape]` refute the specification, bool `[N]`: strictly violated, at a point of the region.
+
+    The function is run again, so that nothing an attack computed on its way is taken on trust.
+    """
+    rows = specification.rows(function(region.centre))
+    violated = specification.margin(rows.values(function(points))) < 0
+    return violated & region.contains(points)

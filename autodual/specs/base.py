@@ -1,0 +1,98 @@
+"""What is to be proved about a network's outputs, as half-spaces and the way their bounds make one number."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from autodual.errors import InvalidInputError
+
+
+@dataclass(frozen=True, eq=False)
+class Rows:
+    """Half-space s holds at outputs f iff objective_s · f − offset_s > 0.
+
+    `objective` is `[S, K]` for all samples or `[N, S, K]` with one per sample, `offset` likewise `[S]` or `[N, S]`.
+    """
+
+    objective: Tensor
+    offset: Tensor
+
+    def values(self, outputs: Tensor) -> Tensor:
+        """The left sides `[*, N, S]` at outputs `[*, N, K]`."""
+        return (self.objective @ outputs.unsqueeze(-1)).squeeze(-1) - self.offset
+
+
+class Specification(ABC):
+    """A statement about the outputs `[K]` of a network, built of strict half-spaces; a frozen dataclass.
+
+    A specification is never vacuous: where it would hold of any outputs, it raises InvalidInputError instead.
+    """
+
+    @abstractmethod
+    def rows(self, outputs: Tensor) -> Rows:
+        """The half-spaces for samples with the nominal outputs f(x) `[N, K]`, in their dtype and on their device.
+
+        Raises InvalidInputError if the specification does not fit as many samples or outputs.
+        """
+
+    @abstractmethod
+    def margin(self, values: Tensor) -> Tensor:
+        """One number `[*]` for the half-spaces' lower bounds (or values) `[*, S]`: positive only if the statement holds.
+
+        For a specification with something per sample, `values` are `[*, N, S]`. Differentiable. NaN wherever a value
+        is NaN or +inf, since neither is the lower bound of anything.
+        """
+
+    @abstractmethod
+    def describe(self) -> str:
+        """The statement in words."""
+
+    @abstractmethod
+    def settings(self) -> dict[str, Any]:
+        """The statement as plain values that JSON can hold."""
+
+    def select(self, index: Tensor | slice) -> Specification:
+        """The specification of some samples, by a LongTensor, a mask or a slice."""
+        return self
+
+
+def guarded(margin: Tensor, values: Tensor) -> Tensor:
+    """The margin `[*]`, but NaN where one of the values `[*, S]` is no lower bound."""
+    return torch.where((values.isnan() | values.isposinf()).any(-1), torch.nan, margin)
+
+
+def output_tensor(value: Any, name: str) -> Tensor:
+    """Numbers about outputs as a floating tensor without NaN; what is not a tensor becomes float64, hence exact."""
+    try:
+        tensor = value if isinstance(value, Tensor) else torch.as_tensor(value, dtype=torch.float64)
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise InvalidInputError(f"{name} must be a number or a regular array of numbers, but is {value!r}") from error
+    if tensor.is_complex() or tensor.isnan().any():
+        raise InvalidInputError(f"{name} must be real and free of NaN")
+    return tensor if tensor.is_floating_point() else tensor.double()
+
+
+def check_outputs(outputs: Tensor) -> None:
+    """Raise InvalidInputError unless the nominal outputs are floating `[N, K]` with K ≥ 1."""
+    if outputs.dim() != 2 or outputs.shape[1] == 0 or not outputs.is_floating_point():
+        raise InvalidInputError(
+            f"a specification needs floating-point outputs [N, K], but they are {list(outputs.shape)} of the dtype "
+            f"{outputs.dtype}; flatten the network's output"
+        )
+
+
+def fitted(tensor: Tensor, outputs: Tensor, name: str) -> Tensor:
+    """A tensor `[]`, `[K]` or `[N, K]` as `[K]` or `[N, K]`, in the outputs' dtype and on their device."""
+    count, extent = outputs.shape
+    if tuple(tensor.shape) not in ((), (extent,), (count, extent)):
+        raise InvalidInputError(
+            f"{name} has the shape {list(tensor.shape)}, but the network has {extent} outputs for {count} samples; "
+            "give a number, one number per output, or [N, K]"
+        )
+    tensor = tensor.to(dtype=outputs.dtype, device=outputs.device)
+    return tensor.expand(extent) if tensor.dim() == 0 else tensor

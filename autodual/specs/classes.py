@@ -1,0 +1,115 @@
+"""Specifications of classifiers: the label wins (`ClassMargin`), or is certainly among the k largest (`TopK`)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from autodual.errors import InvalidInputError
+from autodual.specs.base import Rows, Specification, check_outputs, guarded
+
+
+@dataclass(frozen=True, eq=False)
+class ClassMargin(Specification):
+    """f_label > f_j for every other class j; `labels` `[N]` are integers.
+
+    Half-space j is f_label − f_j > 0, in the order of the classes. The label's own entry is a zero row, which
+    `margin` passes over, so that values are `[N, K]` and can be read by class.
+    """
+
+    labels: Tensor
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "labels", _checked_labels(self.labels))
+
+    def rows(self, outputs: Tensor) -> Rows:
+        return _label_rows(self.labels, outputs)
+
+    def margin(self, values: Tensor) -> Tensor:
+        return guarded(_without_label(values, self.labels).amin(-1), values)
+
+    def select(self, index: Tensor | slice) -> ClassMargin:
+        return replace(self, labels=self.labels[index])
+
+    def describe(self) -> str:
+        return "the label's output is larger than every other"
+
+    def settings(self) -> dict[str, Any]:
+        return {"specification": "class"}
+
+
+@dataclass(frozen=True, eq=False)
+class TopK(Specification):
+    """The label is certainly among the k largest outputs: fewer than k others reach it. A tie counts against it.
+
+    Half-spaces are those of `ClassMargin`. At least K − k of the K − 1 others must be below the label, so the margin
+    is the k-th smallest.
+    """
+
+    labels: Tensor
+    k: int
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "labels", _checked_labels(self.labels))
+        if self.k < 1:
+            raise InvalidInputError(f"top-k needs a k of at least 1, but k is {self.k}")
+
+    def rows(self, outputs: Tensor) -> Rows:
+        rows = _label_rows(self.labels, outputs)
+        if self.k >= outputs.shape[1]:
+            raise InvalidInputError(
+                f"any label is among the {self.k} largest of {outputs.shape[1]} outputs; choose a smaller k"
+            )
+        return rows
+
+    def margin(self, values: Tensor) -> Tensor:
+        return guarded(_without_label(values, self.labels).kthvalue(self.k, -1).values, values)
+
+    def select(self, index: Tensor | slice) -> TopK:
+        return replace(self, labels=self.labels[index])
+
+    def describe(self) -> str:
+        return f"the label's output is among the {self.k} largest"
+
+    def settings(self) -> dict[str, Any]:
+        return {"specification": "top-k", "k": self.k}
+
+
+def _checked_labels(labels: Any) -> Tensor:
+    tensor = torch.as_tensor(labels)
+    if tensor.is_floating_point() or tensor.is_complex() or tensor.dtype == torch.bool:
+        raise InvalidInputError(f"labels must be integers, but have the dtype {tensor.dtype}")
+    if tensor.dim() != 1:
+        raise InvalidInputError(f"labels must have the shape [N], one per sample, but have {list(tensor.shape)}")
+    return tensor.long()
+
+
+def _label_rows(labels: Tensor, outputs: Tensor) -> Rows:
+    check_outputs(outputs)
+    count, classes = outputs.shape
+    if classes == 1:
+        raise InvalidInputError(
+            "with a single output there is no other class to compare with; use a box of outputs, a deviation or a "
+            "half-space such as 'y0 > 0' instead"
+        )
+    if labels.shape[0] != count:
+        raise InvalidInputError(f"there are {labels.shape[0]} labels for {count} samples; give one per sample")
+    bad = (labels < 0) | (labels >= classes)
+    if bad.any():
+        sample = int(bad.nonzero()[0])
+        raise InvalidInputError(
+            f"the label of sample {sample} is {int(labels[sample])}, but the network has the classes 0 to {classes - 1}"
+        )
+    own = functional.one_hot(labels.to(outputs.device), classes).to(outputs.dtype)
+    others = torch.eye(classes, dtype=outputs.dtype, device=outputs.device)
+    return Rows(own.unsqueeze(1) - others, outputs.new_zeros(count, classes))
+
+
+def _without_label(values: Tensor, labels: Tensor) -> Tensor:
+    """`values` `[*, N, K]` with +inf at the labels, which is never among the smallest."""
+    own = functional.one_hot(labels.to(values.device), values.shape[-1]).bool()
+    return torch.where(own, torch.inf, values)

@@ -1,0 +1,55 @@
+"""Specifications written as formulas: "y0 > y1 and (y2 < 0.5 or 2*y3 - y1 >= 2)"."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from autodual.errors import InvalidInputError
+from autodual.specs.base import Rows, Specification, check_outputs
+from autodual.specs.formula_parser import Atom, parse_formula
+from autodual.specs.halfspaces import clause_margin
+
+
+@dataclass(frozen=True, eq=False)
+class Formula(Specification):
+    """Linear comparisons of the outputs y0, y1, …, joined by `and`, `or`, `not` and parentheses.
+
+    Proofs are strict: `>=` is proved by proving `>`. Raises InvalidInputError with the column where it cannot be read.
+    """
+
+    text: str
+    atoms: tuple[Atom, ...] = field(init=False, repr=False)
+    clauses: tuple[tuple[int, ...], ...] = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        atoms, clauses = parse_formula(self.text)
+        object.__setattr__(self, "atoms", atoms)
+        object.__setattr__(self, "clauses", clauses)
+
+    def rows(self, outputs: Tensor) -> Rows:
+        check_outputs(outputs)
+        extent = outputs.shape[1]
+        largest = max(output for atom in self.atoms for output, _ in atom.coefficients)
+        if largest >= extent:
+            raise InvalidInputError(
+                f"the formula speaks of y{largest}, but the network has the outputs y0 to y{extent - 1}"
+            )
+        objective = torch.zeros(len(self.atoms), extent, dtype=torch.float64)
+        for row, atom in enumerate(self.atoms):
+            for output, coefficient in atom.coefficients:
+                objective[row, output] = coefficient
+        offset = torch.tensor([atom.offset for atom in self.atoms], dtype=torch.float64)
+        return Rows(objective.to(outputs), offset.to(outputs))
+
+    def margin(self, values: Tensor) -> Tensor:
+        return clause_margin(values, self.clauses)
+
+    def describe(self) -> str:
+        return self.text.strip()
+
+    def settings(self) -> dict[str, Any]:
+        return {"specification": "formula", "text": self.text.strip()}

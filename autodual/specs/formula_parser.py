@@ -1,0 +1,144 @@
+"""Reads formulas over outputs: Python's grammar without Python's evaluation, reduced to clauses of linear atoms."""
+
+from __future__ import annotations
+
+import ast
+import itertools
+import math
+import re
+from dataclasses import dataclass
+from typing import NoReturn
+
+from autodual.errors import InvalidInputError
+
+Clause = frozenset[int]
+
+# Distributing `or` over `and` can multiply clauses without end; no sensible specification comes near this.
+_MOST_CLAUSES = 10_000
+
+_NEGATED = {ast.Lt: ast.GtE, ast.LtE: ast.Gt, ast.Gt: ast.LtE, ast.GtE: ast.Lt}
+
+
+@dataclass(frozen=True)
+class Atom:
+    """Σ coefficient · y_output − offset > 0, with (output, coefficient) pairs in the order of the outputs."""
+
+    coefficients: tuple[tuple[int, float], ...]
+    offset: float
+
+
+@dataclass(frozen=True)
+class _Linear:
+    """Σ coefficients[i] · y_i + constant."""
+
+    coefficients: dict[int, float]
+    constant: float = 0.0
+
+    def plus(self, other: _Linear, factor: float = 1.0) -> _Linear:
+        outputs = self.coefficients.keys() | other.coefficients.keys()
+        total = {i: self.coefficients.get(i, 0.0) + factor * other.coefficients.get(i, 0.0) for i in outputs}
+        return _Linear(total, self.constant + factor * other.constant)
+
+    def times(self, factor: float) -> _Linear:
+        return _Linear({i: factor * value for i, value in self.coefficients.items()}, factor * self.constant)
+
+    def divided_by(self, number: float) -> _Linear:
+        return _Linear({i: value / number for i, value in self.coefficients.items()}, self.constant / number)
+
+
+def parse_formula(text: str) -> tuple[tuple[Atom, ...], tuple[tuple[int, ...], ...]]:
+    """The formula's atoms and its clauses of atom numbers: a conjunction of disjunctions.
+
+    Raises InvalidInputError, with the column, for anything but linear comparisons joined by and, or, not.
+    """
+    source = " ".join(text.split())
+    try:
+        tree = ast.parse(source, mode="eval")
+        return _Reader(source).read(tree.body)
+    except SyntaxError as error:
+        column = max(error.offset or 1, 1)
+        raise InvalidInputError(f"cannot read the formula '{source}' at column {column}: {error.msg}") from error
+    except (ValueError, RecursionError, MemoryError) as error:
+        if isinstance(error, InvalidInputError):
+            raise
+        raise InvalidInputError(f"cannot read the formula '{source[:80]}': {error}") from error
+
+
+class _Reader:
+    """Walks one formula's syntax tree and collects its atoms, each once."""
+
+    def __init__(self, source: str):
+        self._source = source
+        self._atoms: dict[Atom, int] = {}
+
+    def read(self, node: ast.expr) -> tuple[tuple[Atom, ...], tuple[tuple[int, ...], ...]]:
+        clauses = self._clauses(node, negated=False)
+        return tuple(self._atoms), tuple(tuple(sorted(clause)) for clause in clauses)
+
+    def _clauses(self, node: ast.expr, negated: bool) -> list[Clause]:
+        if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.Not):
+            return self._clauses(node.operand, not negated)
+        if isinstance(node, ast.BoolOp):
+            parts = [self._clauses(value, negated) for value in node.values]
+            return self._join(node, parts, isinstance(node.op, ast.And) != negated)
+        if isinstance(node, ast.Compare):
+            ends = [node.left, *node.comparators]
+            triples = zip(ends[:-1], ends[1:], node.ops, strict=True)
+            atoms = [self._atom(left, right, operator, negated) for left, right, operator in triples]
+            return self._join(node, [[frozenset({atom})] for atom in atoms], not negated)
+        self._refuse(node, "expected a comparison such as 'y0 > y1'")
+
+    def _join(self, node: ast.expr, parts: list[list[Clause]], conjunction: bool) -> list[Clause]:
+        """All clauses of the parts, or, for a disjunction, all unions of one clause from each."""
+        if conjunction:
+            return list(dict.fromkeys(clause for part in parts for clause in part))
+        if math.prod(len(part) for part in parts) > _MOST_CLAUSES:
+            self._refuse(node, f"this 'or' of 'and's unfolds into more than {_MOST_CLAUSES} clauses")
+        return list(dict.fromkeys(frozenset().union(*choice) for choice in itertools.product(*parts)))
+
+    def _atom(self, left: ast.expr, right: ast.expr, operator: ast.cmpop, negated: bool) -> int:
+        """The number of the atom; strict and weak comparisons are the same, since proofs are strict."""
+        kind = type(operator)
+        if kind not in _NEGATED:
+            self._refuse(right, "outputs can be compared by <, <=, > and >= only")
+        kind = _NEGATED[kind] if negated else kind
+        greater, smaller = (left, right) if kind in (ast.Gt, ast.GtE) else (right, left)
+        difference = self._linear(greater).plus(self._linear(smaller), -1.0)
+        coefficients = tuple((i, value) for i, value in sorted(difference.coefficients.items()) if value != 0)
+        if not coefficients:
+            self._refuse(left, "this comparison says nothing about an output")
+        if not all(math.isfinite(number) for number in (difference.constant, *(value for _, value in coefficients))):
+            self._refuse(left, "a number of this comparison is too large")
+        return self._atoms.setdefault(Atom(coefficients, -difference.constant), len(self._atoms))
+
+    def _linear(self, node: ast.expr) -> _Linear:
+        if isinstance(node, ast.Constant) and type(node.value) in (int, float):
+            return _Linear({}, self._number(node))
+        if isinstance(node, ast.Name) and re.fullmatch(r"y(0|[1-9][0-9]{0,8})", node.id):
+            return _Linear({int(node.id[1:]): 1.0})
+        if isinstance(node, ast.UnaryOp) and isinstance(node.op, (ast.UAdd, ast.USub)):
+            return self._linear(node.operand).times(-1.0 if isinstance(node.op, ast.USub) else 1.0)
+        if isinstance(node, ast.BinOp):
+            return self._combination(node)
+        self._refuse(node, "expected outputs y0, y1, … and numbers, joined by +, -, * and /")
+
+    def _combination(self, node: ast.BinOp) -> _Linear:
+        left, right = self._linear(node.left), self._linear(node.right)
+        if isinstance(node.op, (ast.Add, ast.Sub)):
+            return left.plus(right, 1.0 if isinstance(node.op, ast.Add) else -1.0)
+        if isinstance(node.op, ast.Mult) and not right.coefficients:
+            return left.times(right.constant)
+        if isinstance(node.op, ast.Mult) and not left.coefficients:
+            return right.times(left.constant)
+        if isinstance(node.op, ast.Div) and not right.coefficients and right.constant != 0:
+            return left.divided_by(right.constant)
+        self._refuse(node, "only sums, multiples by numbers and quotients by nonzero numbers are linear")
+
+    def _number(self, node: ast.Constant) -> float:
+        try:
+            return float(node.value)  # type: ignore[arg-type]
+        except OverflowError:
+            self._refuse(node, "this number is too large")
+
+    def _refuse(self, node: ast.expr, reason: str) -> NoReturn:
+        raise InvalidInputError(f"cannot read the formula '{self._source}' at column {node.col_offset + 1}: {reason}")

@@ -1,0 +1,105 @@
+"""Any statement of half-spaces: a conjunction of clauses, each a disjunction of half-spaces (`HalfSpaces`)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from autodual.errors import InvalidInputError
+from autodual.specs.base import Rows, Specification, check_outputs, guarded, output_tensor
+
+Clauses = Sequence[Sequence[int]]
+
+
+@dataclass(frozen=True, eq=False)
+class HalfSpaces(Specification):
+    """In every clause, some half-space matrix_s · f > offset_s holds.
+
+    `matrix` is `[S, K]` or `[N, S, K]`, `offset` `[S]` or `[N, S]`; `clauses` are tuples of row numbers s, by default
+    each row by itself, so that all must hold. A clause counts as proved if one half-space of it is: sound, though a
+    clause may hold without any half-space that holds at all points.
+    """
+
+    matrix: Any
+    offset: Any
+    clauses: Clauses | None = None
+
+    def __post_init__(self) -> None:
+        matrix, offset = output_tensor(self.matrix, "the matrix"), output_tensor(self.offset, "the offset")
+        _check_rows(matrix, offset)
+        clauses = [(row,) for row in range(matrix.shape[-2])] if self.clauses is None else self.clauses
+        object.__setattr__(self, "matrix", matrix)
+        object.__setattr__(self, "offset", offset)
+        object.__setattr__(self, "clauses", checked_clauses(clauses, matrix.shape[-2]))
+
+    def rows(self, outputs: Tensor) -> Rows:
+        check_outputs(outputs)
+        count, extent = outputs.shape
+        if self.matrix.shape[-1] != extent:
+            raise InvalidInputError(
+                f"the matrix has {self.matrix.shape[-1]} columns, but the network has {extent} outputs"
+            )
+        if (self.matrix.dim() == 3 and self.matrix.shape[0] != count) or (
+            self.offset.dim() == 2 and self.offset.shape[0] != count
+        ):
+            raise InvalidInputError(f"the half-spaces are given per sample, but not for {count} samples")
+        return Rows(self.matrix.to(outputs), self.offset.to(outputs))
+
+    def margin(self, values: Tensor) -> Tensor:
+        assert self.clauses is not None
+        return clause_margin(values, self.clauses)
+
+    def select(self, index: Tensor | slice) -> HalfSpaces:
+        matrix = self.matrix[index] if self.matrix.dim() == 3 else self.matrix
+        return replace(self, matrix=matrix, offset=self.offset[index] if self.offset.dim() == 2 else self.offset)
+
+    def describe(self) -> str:
+        assert self.clauses is not None
+        return f"{len(self.clauses)} clause(s) of altogether {self.matrix.shape[-2]} half-space(s) of the outputs"
+
+    def settings(self) -> dict[str, Any]:
+        assert self.clauses is not None
+        plain = {"matrix": self.matrix.tolist(), "offset": self.offset.tolist()}
+        return {"specification": "half-spaces", **plain, "clauses": [list(clause) for clause in self.clauses]}
+
+
+def clause_margin(values: Tensor, clauses: Clauses) -> Tensor:
+    """The least over the clauses of the greatest value within, for values `[*, S]`."""
+    width = max(len(clause) for clause in clauses)
+    # A row repeated within its clause changes no maximum, and makes all clauses equally long.
+    padded = [[*clause, *[clause[0]] * (width - len(clause))] for clause in clauses]
+    index = torch.tensor(padded, device=values.device)
+    return guarded(values[..., index].amax(-1).amin(-1), values)
+
+
+def checked_clauses(clauses: Clauses, count: int) -> tuple[tuple[int, ...], ...]:
+    """The clauses as tuples; InvalidInputError unless there are some, none is empty and each of `count` rows is used."""
+    plain = tuple(tuple(clause) for clause in clauses)
+    if not plain or not all(plain):
+        raise InvalidInputError("a specification needs at least one clause, and every clause at least one half-space")
+    used = {row for clause in plain for row in clause}
+    if not all(isinstance(row, int) and 0 <= row < count for row in used):
+        raise InvalidInputError(f"clauses must hold the numbers of half-spaces, 0 to {count - 1}")
+    if len(used) < count:
+        raise InvalidInputError(f"half-space {min(set(range(count)) - used)} is in no clause; add it to one or drop it")
+    return plain
+
+
+def _check_rows(matrix: Tensor, offset: Tensor) -> None:
+    if matrix.dim() not in (2, 3) or offset.dim() not in (1, 2) or matrix.shape[-2] != offset.shape[-1]:
+        raise InvalidInputError(
+            f"half-spaces need a matrix [S, K] and an offset [S], either with a sample axis in front, but have "
+            f"{list(matrix.shape)} and {list(offset.shape)}"
+        )
+    if matrix.shape[-2] == 0:
+        raise InvalidInputError("a specification without half-spaces holds of anything; give at least one row")
+    if not (matrix.isfinite().all() and offset.isfinite().all()):
+        raise InvalidInputError("the matrix and the offset of half-spaces must be finite")
+    empty = (matrix == 0).all(-1)
+    if empty.any():
+        row = int(empty.nonzero()[0, -1])
+        raise InvalidInputError(f"row {row} of the matrix is zero and says nothing about the outputs; drop it")

@@ -1,0 +1,92 @@
+"""Specifications as the command line writes them: "class", "top-k:3", "deviation:0.1", a file, or a formula."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy
+from torch import Tensor
+
+from autodual.errors import InvalidInputError
+from autodual.specs.base import Specification
+from autodual.specs.classes import ClassMargin, TopK
+from autodual.specs.formula import Formula
+from autodual.specs.halfspaces import HalfSpaces
+from autodual.specs.outputs import Deviation, OutputBox
+
+_FORMS = "'class', 'top-k:3', 'deviation:0.1', 'box:lower.npy,upper.npy', 'file.json' or a formula such as 'y0 > y1'"
+
+
+def parse_specification(text: str, labels: Tensor | None = None) -> Specification:
+    """The specification that `text` names; `labels` `[N]` are needed for those of classes.
+
+    Raises InvalidInputError if the text is of no known form, a file cannot be read, or labels are missing.
+    """
+    text = text.strip()
+    kind, _, argument = text.partition(":")
+    if text.endswith(".json"):
+        return _from_file(Path(text))
+    if text == "class":
+        return ClassMargin(_required(labels, text))
+    if kind in _READERS:
+        return _READERS[kind](argument, labels)
+    if not any(sign in text for sign in "<>="):
+        raise InvalidInputError(f"'{text}' is not a specification; write {_FORMS}")
+    return Formula(text)
+
+
+def _top_k(argument: str, labels: Tensor | None) -> Specification:
+    if not (argument.isascii() and argument.isdigit()):
+        raise InvalidInputError(f"'top-k:{argument}' needs a whole number, as in 'top-k:3'")
+    return TopK(_required(labels, "top-k"), int(argument))
+
+
+def _deviation(argument: str, labels: Tensor | None) -> Specification:
+    return Deviation(_numbers(argument, "deviation:0.1"))
+
+
+def _box(argument: str, labels: Tensor | None) -> Specification:
+    ends = argument.split(",")
+    if len(ends) != 2:
+        raise InvalidInputError(f"'box:{argument}' needs two ends, as in 'box:lower.npy,upper.npy' or 'box:0,1'")
+    lower, upper = (_numbers(end.strip(), "box:lower.npy,upper.npy") for end in ends)
+    return OutputBox(lower, upper)
+
+
+_READERS: dict[str, Callable[[str, Tensor | None], Specification]] = {
+    "top-k": _top_k,
+    "deviation": _deviation,
+    "box": _box,
+}
+
+
+def _required(labels: Tensor | None, what: str) -> Tensor:
+    if labels is None:
+        raise InvalidInputError(f"the specification '{what}' needs labels, but the data has none")
+    return labels
+
+
+def _numbers(text: str, example: str) -> Any:
+    """A number, or the array in an .npy file."""
+    try:
+        return numpy.load(text, allow_pickle=False) if text.endswith(".npy") else float(text)
+    except (OSError, ValueError, EOFError) as error:
+        raise InvalidInputError(f"'{text}' is neither a number nor a readable .npy file, as in '{example}'") from error
+
+
+def _from_file(path: Path) -> Specification:
+    """{"matrix": [[…]], "offset": […], "clauses": [[…]]}, where clauses may be left out."""
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise InvalidInputError(f"cannot read a specification from '{path}': {error}") from error
+    required, known = {"matrix", "offset"}, {"matrix", "offset", "clauses"}
+    if not isinstance(content, dict) or not required <= content.keys() <= known:
+        raise InvalidInputError(f"'{path}' must hold an object with the keys matrix, offset and, if need be, clauses")
+    clauses = content.get("clauses")
+    if clauses is not None and not (isinstance(clauses, list) and all(isinstance(clause, list) for clause in clauses)):
+        raise InvalidInputError(f"the clauses in '{path}' must be lists of row numbers, such as [[0, 1], [2]]")
+    return HalfSpaces(content["matrix"], content["offset"], clauses)
