@@ -1,0 +1,18 @@
+"""From PyTorch to the graph: tracing models, reading exported programs, and the rules that lower ATen operations."""
+
+from autodual.frontend import (
+    convolution,
+    elementwise,
+    linear,
+    normalization,
+    pooling,
+    reductions,
+    shapes,
+    slicing,
+)
+from autodual.frontend.builder import Builder, Unsupported
+from autodual.frontend.check import require_finite
+from autodual.frontend.registry import lowers
+from autodual.frontend.trace import TracedNetwork, lower_exported, trace
+
+__all__ = ["Builder", "TracedNetwork", "Unsupported", "lower_exported", "lowers", "require_finite", "trace"]

@@ -1,0 +1,148 @@
+"""What a lowering rule works with: it emits nodes, reads constants and axes, and refuses what cannot be lowered."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, NoReturn
+
+import torch
+from torch import fx
+
+from autodual.errors import BatchMixingError
+from autodual.frontend.batch import BatchAxis
+from autodual.frontend.source import line_of, module_of
+from autodual.frontend.values import Fixed, apply, number
+from autodual.ir import Expression, Node, Op, Source
+from autodual.ir.ops import Constant, Expand
+
+_READABLE = {"_native_batch_norm_legit_no_training": "batch_norm", "_to_copy": "to"}
+
+
+class Unsupported(Exception):
+    """An operation, or this use of it, has no lowering; the message says why, or is empty where it has no rule at all."""
+
+
+@dataclass
+class GraphUnderConstruction:
+    """The nodes lowered so far."""
+
+    nodes: list[Node] = field(default_factory=list)
+    _taken: dict[str, int] = field(default_factory=dict)
+
+    def add(self, name: str, op: Op, inputs: Sequence[Node], shape: tuple[int, ...], source: Source) -> Node:
+        node = Node(self._unique(name), op, tuple(node.name for node in inputs), shape, source)
+        self.nodes.append(node)
+        return node
+
+    def _unique(self, name: str) -> str:
+        """`relu`, `relu_1`, `relu_2`, ..."""
+        while True:
+            count = self._taken.get(name, 0)
+            self._taken[name] = count + 1
+            candidate = f"{name}_{count}" if count else name
+            if count == 0:
+                return candidate
+            if candidate not in self._taken:
+                self._taken[candidate] = 1
+                return candidate
+
+
+class Builder:
+    """The context in which the rule of one traced operation runs."""
+
+    def __init__(self, graph: GraphUnderConstruction, batch: BatchAxis, operation: fx.Node):
+        self._graph = graph
+        self._operation = operation
+        self.batch = batch
+        self.source = Source(module_of(operation), line_of(operation), str(operation.target))
+
+    @property
+    def result(self) -> Any:
+        """What torch.export recorded of the operation's result: a fake tensor, or several."""
+        return self._operation.meta.get("val")
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The result's shape for one sample; refuses an operation that merges or moves the batch axis."""
+        shape = self.batch.sample_shape(self.result.shape)
+        if shape is None:
+            found = "×".join(str(extent) for extent in self.result.shape) or "scalar"
+            self.mixing(f"yields a [{found}] tensor that does not hold one value per sample along axis 0")
+        return shape
+
+    def emit(self, op: Op, *inputs: Node, shape: tuple[int, ...] | None = None) -> Node:
+        """Add `op(inputs)` to the graph; `shape` is that of one sample, by default the operation's result's."""
+        target = getattr(self._operation.target, "_schema", None)
+        name = target.name.split("::")[-1] if target is not None else self._operation.name
+        readable = _READABLE.get(name, name.lstrip("_"))
+        return self._graph.add(readable, op, inputs, self.shape if shape is None else shape, self.source)
+
+    def node(self, value: Node | Fixed) -> Node:
+        """A value as a node; a constant becomes one only if it has a batch axis along which it does not change."""
+        if isinstance(value, Node):
+            return value
+        sample = self.without_batch_axis(value)
+        shape = tuple(int(extent) for extent in value.shape[1:])
+        return self._graph.add("constant", Constant(sample), (), shape, self.source)
+
+    def without_batch_axis(self, value: Fixed) -> Expression:
+        """One sample's part of a constant whose axis 0 is the batch axis."""
+        if value.sample is not None:
+            return value.sample
+        if not value.shape or value.shape[0] != 1:
+            self.mixing("combines the samples with a constant that differs from one position in the batch to the next")
+        return apply(torch.squeeze, value.expression, 0)
+
+    def beside(self, value: Fixed, node: Node) -> Expression:
+        """A constant in the form that broadcasts against one sample of `node`: a leading batch axis is dropped."""
+        rank = len(node.shape) + 1
+        if len(value.shape) > rank:
+            self.mixing("broadcasts a constant with more axes than the batch, which moves the batch axis")
+        if len(value.shape) == rank:
+            return self.without_batch_axis(value)
+        if value.expression is None:
+            self.mixing("broadcasts the batch axis of a constant along another axis")
+        return value.expression
+
+    def factor(self, value: Any, node: Node) -> Expression:
+        """A number or a constant as an expression that broadcasts against one sample of `node`."""
+        if isinstance(value, Fixed):
+            return self.beside(value, node)
+        if not isinstance(value, (int, float)):
+            raise Unsupported(f"a number of type {type(value).__name__} is not supported")
+        return number(value)
+
+    def expand(self, node: Node, shape: tuple[int, ...]) -> Node:
+        """Repeat axes of extent 1 until one sample has `shape`, of as many axes."""
+        return node if node.shape == shape else self.emit(Expand(shape), node, shape=shape)
+
+    def axis(self, dim: int, node: Node, *, new: bool = False) -> int:
+        """The axis of one sample that torch calls `dim`; with `new`, the place where an axis is inserted.
+
+        Refuses the batch axis.
+        """
+        rank = len(node.shape) + 1 + new
+        place = dim + rank if dim < 0 else dim
+        if place == 0:
+            self.mixing("works along axis 0, the batch axis")
+        return place - 1
+
+    def constant(self, value: Any, role: str) -> Expression | None:
+        """An operand such as a weight, which must not depend on the input; absent stays absent."""
+        if value is None:
+            return None
+        if isinstance(value, Node):
+            raise Unsupported(f"its {role} depends on the input")
+        if value.expression is None:
+            self.mixing(f"uses a {role} with a batch axis")
+        return value.expression
+
+    def mixing(self, what: str) -> NoReturn:
+        """Refuse the model: the operation lets samples influence each other."""
+        where = f" in module '{self.source.module}'" if self.source.module else ""
+        line = f" at {self.source.line}" if self.source.line else ""
+        raise BatchMixingError(
+            f"{self.source.target}{where}{line} {what}; a sample's output must not depend on the batch it is in, "
+            "so keep axis 0 as the batch axis and work within each sample."
+        )

@@ -1,0 +1,237 @@
+"""Lowering a traced program: every operation becomes nodes of the graph by its rule, or an expression over constants."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, fx
+
+from autodual.errors import TraceError, UnsupportedOp, UnsupportedOpsError
+from autodual.frontend.batch import BatchAxis
+from autodual.frontend.builder import Builder, GraphUnderConstruction, Unsupported
+from autodual.frontend.registry import reads_batch_size, rule_for
+from autodual.frontend.values import UNKNOWN, Fixed, Unknown, Unlowered, apply, depends_on_input, is_symbolic, leaves
+from autodual.ir import Call, Expression, Graph, Node, Parameter, verify
+from autodual.ir.ops import Input
+
+aten = torch.ops.aten
+
+_REPEATS_ONE_SAMPLE = frozenset(
+    {aten.expand.default, aten.repeat.default, aten.full.default, aten.zeros.default, aten.ones.default}
+)
+"""Operations on constants that, given the batch size as the first extent, make the same values for every sample."""
+
+_COPIES = frozenset({aten.clone.default, aten.detach.default, aten.alias.default, aten.lift_fresh_copy.default})
+"""Operations that leave a constant what it is; a functional program has no aliases to break."""
+
+_PLACEMENT = frozenset({"device", "layout", "pin_memory", "memory_format", "non_blocking"})
+"""Options that say where a constant lives in memory; expressions are moved to the caller's device anyway."""
+
+
+class Lowering:
+    """Turns the live part of one traced program into a graph, in one walk over its operations."""
+
+    def __init__(self, batch: BatchAxis):
+        self._batch = batch
+        self._graph = GraphUnderConstruction()
+        self._unsupported: dict[UnsupportedOp, None] = {}
+
+    def run(self, inputs: Sequence[fx.Node], constants: Mapping[str, str], output: fx.Node) -> Graph:
+        """Lower everything that `output` depends on.
+
+        Args:
+            inputs: the placeholders of the network's inputs.
+            constants: for each other placeholder, the qualified name of its parameter, buffer or constant.
+            output: the operation whose result is the network's output.
+
+        Raises:
+            BatchMixingError: samples influence each other.
+            UnsupportedOpsError: some operations have no rule; it lists them all.
+        """
+        values: dict[fx.Node, Any] = {}
+        for placeholder in inputs:
+            builder = Builder(self._graph, self._batch, placeholder)
+            values[placeholder] = builder.emit(Input())
+        for operation in _live(output):
+            if operation not in values:
+                values[operation] = self._value(operation, values, constants)
+        if self._unsupported:
+            raise UnsupportedOpsError(tuple(self._unsupported))
+        result = values[output]
+        if isinstance(result, Fixed):
+            result = Builder(self._graph, self._batch, output).node(result)
+        graph = _pruned(tuple(values[placeholder].name for placeholder in inputs), self._graph.nodes, result.name)
+        verify(graph)
+        return graph
+
+    def _value(self, operation: fx.Node, values: Mapping[fx.Node, Any], constants: Mapping[str, str]) -> Any:
+        """The value of one operation whose operands have theirs."""
+        recorded = operation.meta.get("val")
+        if operation.op == "placeholder":
+            return self._constant_placeholder(operation, constants)
+        if is_symbolic(recorded) or isinstance(recorded, (int, float)):
+            return recorded
+        args, kwargs = fx.node.map_arg((operation.args, operation.kwargs), values.__getitem__)
+        if operation.target is operator.getitem and isinstance(args[0], (tuple, Unknown)):
+            return UNKNOWN if isinstance(args[0], Unknown) else args[0][args[1]]
+        builder = Builder(self._graph, self._batch, operation)
+        try:
+            if not any(map(depends_on_input, leaves((args, tuple(kwargs.values()))))):
+                return self._constant(builder, operation, args, kwargs)
+            return self._by_rule(builder, operation, args, kwargs)
+        except Unsupported as reason:
+            self._unsupported[_described(builder, operation.target, str(reason))] = None
+            return self._stand_in(builder)
+
+    def _constant_placeholder(self, placeholder: fx.Node, constants: Mapping[str, str]) -> Any:
+        """A parameter, buffer or lifted constant; placeholders of other kinds carry plain Python values."""
+        recorded = placeholder.meta.get("val")
+        if isinstance(recorded, Tensor):
+            return Fixed(Parameter(constants[placeholder.name]), tuple(recorded.shape))
+        raise TraceError(
+            f"the program takes the input '{placeholder.name}', which is not a tensor; export the model with it fixed."
+        )
+
+    def _by_rule(self, builder: Builder, operation: fx.Node, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
+        """The result of the operation's registered rule."""
+        rule = rule_for(operation.target)
+        if rule is None:
+            raise Unsupported
+        arguments = bind(operation.target, args, kwargs)
+        flat = list(leaves(arguments))
+        if any(isinstance(argument, Unknown) for argument in flat):
+            return self._stand_in(builder)
+        if any(map(is_symbolic, flat)) and not reads_batch_size(operation.target):
+            builder.mixing("computes with the batch size")
+        if not any(isinstance(argument, Node) for argument in flat):
+            arguments = [_as_nodes(builder, argument) for argument in arguments]
+        result = rule(builder, *arguments)
+        _check(builder, operation, result)
+        return result
+
+    def _constant(self, builder: Builder, operation: fx.Node, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
+        """An operation on constants alone, to be evaluated anew at each call."""
+        target: Any = operation.target
+        if torch.Tag.nondeterministic_seeded in getattr(target, "tags", ()):
+            raise Unsupported("its result is random")
+        if not callable(target):
+            raise Unsupported
+        if target in _COPIES:
+            return args[0]
+        recorded = builder.result
+        kwargs = {key: value for key, value in kwargs.items() if key not in _PLACEMENT}
+        sample = self._sample(target, args, kwargs, recorded)
+        if any(map(is_symbolic, leaves((tuple(args), tuple(kwargs.values()))))):
+            if sample is None:
+                builder.mixing("computes with the batch size")
+            return Fixed(None, tuple(recorded.shape), sample)
+        call = _call(target, args, kwargs)
+        if isinstance(recorded, (tuple, list)):
+            parts = (apply(operator.getitem, call, index) for index in range(len(recorded)))
+            return tuple(Fixed(part, tuple(value.shape)) for part, value in zip(parts, recorded, strict=True))
+        return Fixed(call, tuple(recorded.shape), sample)
+
+    def _sample(
+        self, target: Any, args: Sequence[Any], kwargs: Mapping[str, Any], recorded: Any
+    ) -> Expression | None:
+        """One sample's part of a constant that is repeated along a leading batch axis, or None."""
+        if target not in _REPEATS_ONE_SAMPLE or self._batch.sample_shape(recorded.shape) is None:
+            return None
+        sizes = next(argument for argument in args if isinstance(argument, (list, tuple)))
+        repeated = args[0]
+        if isinstance(repeated, Fixed) and len(repeated.shape) == len(sizes) and repeated.shape[0] != 1:
+            return None
+        alone = [[1, *sizes[1:]] if argument is sizes else argument for argument in args]
+        return apply(torch.squeeze, _call(target, alone, kwargs), 0)
+
+    def _stand_in(self, builder: Builder) -> Any:
+        """A placeholder for the result of an unsupported operation, so that those after it are still examined."""
+        recorded = builder.result
+        shape = self._batch.sample_shape(recorded.shape) if isinstance(recorded, Tensor) else None
+        return UNKNOWN if shape is None else builder.emit(Unlowered(), shape=shape)
+
+
+def bind(target: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> list[Any]:
+    """All arguments in the order of the operation's schema, defaults filled in."""
+    bound = list(args)
+    for argument in target._schema.arguments[len(args) :]:
+        bound.append(kwargs.get(argument.name, argument.default_value))
+    return bound
+
+
+def _live(output: fx.Node) -> list[fx.Node]:
+    """The operations that `output` depends on, in program order."""
+    needed, pending = {output}, [output]
+    while pending:
+        fresh = [node for node in pending.pop().all_input_nodes if node not in needed]
+        needed.update(fresh)
+        pending.extend(fresh)
+    return [node for node in output.graph.nodes if node in needed]
+
+
+def _pruned(inputs: tuple[str, ...], nodes: Sequence[Node], output: str) -> Graph:
+    """The graph without nodes that the output does not need, such as parts of a split that nobody reads."""
+    needed = {output, *inputs}
+    for node in reversed(nodes):
+        if node.name in needed:
+            needed.update(node.inputs)
+    return Graph(inputs, tuple(node for node in nodes if node.name in needed), (output,))
+
+
+def _expressions(value: Any) -> Any:
+    """Constants inside arguments as the expressions that compute them."""
+    if isinstance(value, Fixed):
+        return value.expression
+    if isinstance(value, (tuple, list)):
+        return [_expressions(item) for item in value]
+    return value
+
+
+def _call(target: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Expression:
+    options = tuple((key, _expressions(value)) for key, value in kwargs.items())
+    return Call(target, tuple(_expressions(argument) for argument in args), options)
+
+
+def _as_nodes(builder: Builder, value: Any) -> Any:
+    """Constants with a batch axis as nodes, where no operand depends on the input."""
+    if isinstance(value, Fixed) and value.expression is None:
+        return builder.node(value)
+    if isinstance(value, (tuple, list)):
+        return [_as_nodes(builder, item) for item in value]
+    return value
+
+
+def _check(builder: Builder, operation: fx.Node, result: Any) -> None:
+    """A rule's result must have the recorded shape, and no operand may be rounded to a narrower type."""
+    recorded = builder.result if isinstance(builder.result, (tuple, list)) else (builder.result,)
+    produced = result if isinstance(result, tuple) else (result,)
+    before = [node.meta["val"] for node in operation.all_input_nodes if isinstance(node.meta.get("val"), Tensor)]
+    for value, expected in zip(produced, recorded, strict=True):
+        if not isinstance(value, Node):
+            continue
+        shape = builder.batch.sample_shape(expected.shape)
+        if shape is None:
+            builder.mixing("yields a tensor that does not hold one value per sample along axis 0")
+        if shape != value.shape:
+            raise TraceError(
+                f"the rule of {operation.target} yields the shape {value.shape} where torch yields {shape}; "
+                "correct the rule."
+            )
+        for operand in before:
+            _refuse_rounding(operand, expected)
+
+
+def _refuse_rounding(operand: Tensor, result: Tensor) -> None:
+    """Casts to a narrower type round, which no affine operation expresses."""
+    if operand.dim() and operand.is_floating_point() and torch.promote_types(operand.dtype, result.dtype) != result.dtype:
+        raise Unsupported(f"it rounds from {operand.dtype} to {result.dtype}")
+
+
+def _described(builder: Builder, target: Any, reason: str) -> UnsupportedOp:
+    """The report of one unsupported operation, with the line that would register a rule if none exists."""
+    name = str(target)
+    hint = reason or f"register a rule with autodual.extend.register_lowering(torch.ops.{name})"
+    return UnsupportedOp(name, builder.source.module, builder.source.line, hint)

@@ -1,0 +1,83 @@
+"""Lowering of average pooling and of constant padding."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+
+from autodual.frontend.builder import Builder, Unsupported
+from autodual.frontend.convolution import per_axis
+from autodual.frontend.registry import lowers
+from autodual.ir import Node
+from autodual.ir.ops import AdaptiveAveragePool, AveragePool, Pad
+
+aten = torch.ops.aten
+
+
+@lowers(aten.avg_pool1d.default)
+def average_pool_1d(builder: Builder, x: Any, *arguments: Any) -> Node:
+    return _average_pool(builder, builder.node(x), 1, *arguments)
+
+
+@lowers(aten.avg_pool2d.default)
+def average_pool_2d(builder: Builder, x: Any, *arguments: Any) -> Node:
+    return _average_pool(builder, builder.node(x), 2, *arguments)
+
+
+@lowers(aten.avg_pool3d.default)
+def average_pool_3d(builder: Builder, x: Any, *arguments: Any) -> Node:
+    return _average_pool(builder, builder.node(x), 3, *arguments)
+
+
+def _average_pool(
+    builder: Builder,
+    x: Node,
+    axes: int,
+    kernel: Sequence[int],
+    stride: Sequence[int],
+    padding: int | Sequence[int],
+    ceil_mode: bool,
+    count_include_pad: bool,
+    divisor: int | None = None,
+) -> Node:
+    """An unbatched call, on `[N, *spatial]`, pools each sample alone all the same; fewer axes would pool over the batch."""
+    if len(x.shape) < axes:
+        builder.mixing("pools over the batch axis")
+    window = per_axis(kernel, axes)
+    steps = per_axis(stride, axes) if stride else window
+    pool = AveragePool(window, steps, per_axis(padding, axes), ceil_mode, count_include_pad, divisor)
+    return builder.emit(pool, x)
+
+
+@lowers(
+    aten.adaptive_avg_pool1d.default,
+    aten.adaptive_avg_pool2d.default,
+    aten.adaptive_avg_pool3d.default,
+    aten._adaptive_avg_pool2d.default,
+    aten._adaptive_avg_pool3d.default,
+)
+def adaptive_average_pool(builder: Builder, x: Any, size: Sequence[int]) -> Node:
+    x = builder.node(x)
+    if len(x.shape) < len(size):
+        builder.mixing("pools over the batch axis")
+    return builder.emit(AdaptiveAveragePool(tuple(size)), x)
+
+
+@lowers(aten.pad.default)
+def pad(builder: Builder, x: Any, pads: Sequence[int], mode: str, value: float | None) -> Node:
+    if mode != "constant":
+        raise Unsupported(f"padding mode '{mode}' is not supported; pad with a constant")
+    return constant_pad(builder, x, pads, value or 0.0)
+
+
+@lowers(aten.constant_pad_nd.default)
+def constant_pad(builder: Builder, x: Any, pads: Sequence[int], value: float) -> Node:
+    """`pads` runs from the last axis backwards, two numbers an axis; those of the batch axis must be zero."""
+    x = builder.node(x)
+    inner = 2 * len(x.shape)
+    if any(pads[inner:]):
+        builder.mixing("pads the batch axis")
+    kept = tuple(pads[:inner])
+    return builder.emit(Pad(kept, float(value)), x) if any(kept) else x

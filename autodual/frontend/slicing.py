@@ -1,0 +1,107 @@
+"""Lowering of operations that take branches apart and put them side by side: slices, splits, cat and stack."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import accumulate
+from typing import Any
+
+import torch
+
+from autodual.frontend.builder import Builder, Unsupported
+from autodual.frontend.registry import lowers
+from autodual.frontend.shapes import reshape_to, unsqueeze
+from autodual.frontend.values import Fixed
+from autodual.ir import Node
+from autodual.ir.ops import Concatenate, Slice
+
+aten = torch.ops.aten
+
+
+@lowers(aten.slice.Tensor)
+def slice_axis(builder: Builder, x: Any, dim: int, start: int | None, stop: int | None, step: int) -> Node:
+    x = builder.node(x)
+    if dim in (0, -len(x.shape) - 1):
+        return _whole_batch(builder, x, start, stop, step)
+    axis = builder.axis(dim, x)
+    return sliced(builder, x, axis, *slice(start, stop, step).indices(x.shape[axis]))
+
+
+def _whole_batch(builder: Builder, x: Node, start: int | None, stop: int | None, step: int) -> Node:
+    """`x[:, ...]`: the only slice of the batch axis that keeps every sample."""
+    if start not in (None, 0) or step != 1 or (stop is not None and stop < (builder.batch.size or 2**62)):
+        builder.mixing("takes a part of the batch")
+    return x
+
+
+def sliced(builder: Builder, x: Node, axis: int, start: int, stop: int, step: int = 1) -> Node:
+    """Entries start, start + step, ... below stop along one axis of a sample."""
+    extent = x.shape[axis]
+    stop = max(start, stop)
+    if (start, stop, step) == (0, extent, 1):
+        return x
+    shape = (*x.shape[:axis], len(range(start, stop, step)), *x.shape[axis + 1 :])
+    return builder.emit(Slice(axis, start, stop, step), x, shape=shape)
+
+
+@lowers(aten.select.int)
+def select(builder: Builder, x: Any, dim: int, index: int) -> Node:
+    x = builder.node(x)
+    axis = builder.axis(dim, x)
+    return _entry(builder, x, axis, index % x.shape[axis])
+
+
+def _entry(builder: Builder, x: Node, axis: int, index: int) -> Node:
+    """Entry `index` along an axis, which disappears."""
+    part = sliced(builder, x, axis, index, index + 1)
+    return reshape_to(builder, part, (*x.shape[:axis], *x.shape[axis + 1 :]))
+
+
+@lowers(aten.unbind.int)
+def unbind(builder: Builder, x: Any, dim: int) -> tuple[Node, ...]:
+    x = builder.node(x)
+    axis = builder.axis(dim, x)
+    return tuple(_entry(builder, x, axis, index) for index in range(x.shape[axis]))
+
+
+@lowers(aten.split_with_sizes.default, aten.split.sizes)
+def split_with_sizes(builder: Builder, x: Any, sizes: Sequence[int], dim: int) -> tuple[Node, ...]:
+    x = builder.node(x)
+    axis = builder.axis(dim, x)
+    ends = list(accumulate(sizes))
+    return tuple(sliced(builder, x, axis, end - size, end) for size, end in zip(sizes, ends, strict=True))
+
+
+@lowers(aten.split.Tensor)
+def split(builder: Builder, x: Any, size: int, dim: int) -> tuple[Node, ...]:
+    x = builder.node(x)
+    axis = builder.axis(dim, x)
+    extent = x.shape[axis]
+    starts = range(0, extent, size) if size else range(1)
+    return tuple(sliced(builder, x, axis, start, min(start + size, extent)) for start in starts)
+
+
+@lowers(aten.chunk.default)
+def chunk(builder: Builder, x: Any, chunks: int, dim: int) -> tuple[Node, ...]:
+    x = builder.node(x)
+    axis = builder.axis(dim, x)
+    return split(builder, x, -(-x.shape[axis] // chunks), dim)
+
+
+@lowers(aten.cat.default)
+def cat(builder: Builder, values: Sequence[Any], dim: int) -> Node:
+    """Branches side by side; constants become nodes. torch ignores empty tensors of one axis, so do we."""
+    kept = [value for value in values if not (isinstance(value, Fixed) and value.shape == (0,))]
+    nodes = [builder.node(value) for value in kept]
+    axis = builder.axis(dim, nodes[0])
+    if any(len(node.shape) != len(nodes[0].shape) for node in nodes):
+        raise Unsupported("its branches have different numbers of axes")
+    return nodes[0] if len(nodes) == 1 else builder.emit(Concatenate(axis), *nodes)
+
+
+@lowers(aten.stack.default)
+def stack(builder: Builder, values: Sequence[Any], dim: int) -> Node:
+    nodes = [builder.node(value) for value in values]
+    axis = builder.axis(dim, nodes[0], new=True)
+    raised = [unsqueeze(builder, node, axis + 1) for node in nodes]
+    return raised[0] if len(raised) == 1 else builder.emit(Concatenate(axis), *raised)
