@@ -36,6 +36,11 @@ def load_restricted(name: str, data: bytes, allowed: Sequence[type] = ()) -> Any
         wanted = _forbidden_globals(data, allowed) or _global_in(str(error))
         if wanted:
             raise ModelFileError(refusal(name, wanted)) from None
+        if "Only persistent_load of storage is allowed" in str(error):
+            raise ModelFileError(
+                f"'{name}' is a whole model in the format of before PyTorch 1.6; save it again with a newer PyTorch, "
+                "or accept the risk of executing its code with --unsafe-load."
+            ) from None
         raise ModelFileError(damaged(name)) from None
     except _DAMAGED:
         raise ModelFileError(damaged(name)) from None
