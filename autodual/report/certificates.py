@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from autodual.report.document import Row, finite_or_none, fraction
 
 if TYPE_CHECKING:
-    from autodual.certify import Certificate
+    from autodual.certification import Certificate
 
 STATUSES = ("certified", "falsified", "unknown", "misclassified")
 

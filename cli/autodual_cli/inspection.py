@@ -73,10 +73,9 @@ def infer_shape(model: nn.Module | ExportedProgram) -> tuple[int, ...]:
     candidates = [_SAMPLE_SHAPE]
     if layers and isinstance(layers[0], nn.Linear):
         candidates.insert(0, (layers[0].in_features,))
-    dtype = next((parameter.dtype for parameter in model.parameters()), torch.float32)
     for shape in candidates:
         try:
-            count_classes(model, torch.zeros(2, *shape, dtype=dtype))
+            count_classes(model, torch.zeros(2, *shape))
         except InvalidInputError:
             continue
         return shape

@@ -6,13 +6,13 @@ from typing import Any
 
 import click
 
+from autodual import __version__
 from autodual.errors import AutodualError
 from autodual_cli.commands.certify import certify
 from autodual_cli.commands.detect import detect
 from autodual_cli.commands.inspect import inspect
 from autodual_cli.commands.radius import radius
 from autodual_cli.interruption import Interrupted, interruptible
-from autodual_cli.version import version
 
 
 class BadInput(click.ClickException):
@@ -37,7 +37,7 @@ class ErrorReportingGroup(click.Group):
 
 def _print_version(ctx: click.Context, _parameter: click.Parameter, wanted: bool) -> None:
     if wanted:
-        click.echo(f"autodual {version()}")
+        click.echo(f"autodual {__version__}")
         ctx.exit()
 
 

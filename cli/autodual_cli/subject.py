@@ -9,12 +9,12 @@ import torch
 from torch import nn
 from torch.export import ExportedProgram
 
+from autodual import __version__
 from autodual.data import Dataset, load_dataset
 from autodual.errors import AutodualError, DeviceError, InvalidInputError
 from autodual.files import LoadedModel, load_model_file
 from autodual_cli.normalise import Normalise
 from autodual_cli.options import DataOptions, ModelOptions
-from autodual_cli.version import version
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,15 +92,14 @@ def adapt(
     """The network in raw input units, in evaluation mode, on the device and in the dtype of the run."""
     if (options.mean is None) != (options.std is None):
         raise InvalidInputError("--mean and --std go together; give both or neither.")
-    dtype = getattr(torch, options.dtype)
     model = loaded.model
     if isinstance(model, ExportedProgram):
-        if options.mean is None and device.type == "cpu" and dtype == torch.float32:
+        if options.mean is None and device.type == "cpu":
             return model
         model = model.module()
     if options.mean is not None and options.std is not None:
         model = nn.Sequential(Normalise(options.mean, options.std, shape), model)
-    return model.to(device=device, dtype=dtype)
+    return model.to(device=device, dtype=getattr(torch, options.dtype))
 
 
 def count_classes(model: nn.Module | ExportedProgram, x: torch.Tensor) -> int:
@@ -110,9 +109,10 @@ def count_classes(model: nn.Module | ExportedProgram, x: torch.Tensor) -> int:
         InvalidInputError: it does not accept x, or does not return `[B, classes]`.
     """
     module = model.module() if isinstance(model, ExportedProgram) else model
+    dtype = next((parameter.dtype for parameter in module.parameters() if parameter.is_floating_point()), x.dtype)
     try:
         with torch.no_grad():
-            output = module(x)
+            output = module(x.to(dtype))
     except AutodualError:
         raise
     except Exception as error:  # a network may raise anything when its input does not fit
@@ -137,7 +137,7 @@ def _settings(loaded: LoadedModel, options: ModelOptions, data: DataOptions, dat
         "data": dataset.name,
         "data_description": dataset.description,
         "data_sha256": dataset.sha256,
-        "version": version(),
+        "version": __version__,
         "device": options.device,
         "memory_bytes": options.memory,
         "skip": data.skip,
