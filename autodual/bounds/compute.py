@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -40,23 +41,38 @@ def _add(state: BoundState, node: Node) -> None:
     state.add_layer(node, rule.layer(bounds, state.options.slopes))
 
 
-def objective_bounds(state: BoundState, name: str, objective: Tensor) -> Tensor:
-    """Lower bounds `[N, S]` over the set of the linear functions objective `[N or 1, S, *shape]` of a node."""
-    parts = [concretise(state, progress)[0] for progress in _arrivals(state, name, objective)]
-    return _assembled(parts, state.samples, objective.shape[1])
+@dataclass(frozen=True)
+class ObjectiveBounds:
+    """Lower bounds `[N, S]` of linear functions of one node over the set, and on request what proves them.
+
+    error: the rounding error that `lower` allows for (rigorous computations only).
+    linear: linear functions of the inputs that lie below, whose minimum over the set is `lower`.
+    """
+
+    lower: Tensor
+    error: Tensor | None = None
+    linear: LinearBound | None = None
 
 
-def linear_bounds(state: BoundState, name: str, objective: Tensor) -> tuple[Tensor, LinearBound]:
-    """As `objective_bounds`, with the linear lower functions of the inputs that prove them."""
-    arrivals = list(_arrivals(state, name, objective))
-    lower = _assembled([concretise(state, progress)[0] for progress in arrivals], state.samples, objective.shape[1])
-    linear = [linear_bound(state, progress) for progress in arrivals]
-    shapes = {source: rows.shape for source, rows in arrivals[0].pending.items()}
+def objective_bounds(state: BoundState, name: str, objective: Tensor, *, linear: bool = False) -> ObjectiveBounds:
+    """Lower bounds over the set of the linear functions objective `[N or 1, S, *shape]` of a node."""
+    enclosures, functions = [], []
+    for progress in _arrivals(state, name, objective):
+        enclosures.append(concretise(state, progress))
+        if linear:
+            functions.append(linear_bound(state, progress))
+
+    def whole(parts: list[Tensor]) -> Tensor:
+        return _assembled(parts, state.samples, objective.shape[1])
+
+    lower = whole([part.lower for part in enclosures])
+    error = whole([part.error for part in enclosures if part.error is not None]) if state.options.rigorous else None
+    if not linear:
+        return ObjectiveBounds(lower, error)
     coefficients = {
-        source: _assembled([part.coefficients[source] for part in linear], state.samples, objective.shape[1])
-        for source in shapes
+        source: whole([part.coefficients[source] for part in functions]) for source in functions[0].coefficients
     }
-    return lower, LinearBound(coefficients, _assembled([p.offset for p in linear], state.samples, objective.shape[1]))
+    return ObjectiveBounds(lower, error, LinearBound(coefficients, whole([part.offset for part in functions])))
 
 
 def _arrivals(state: BoundState, name: str, objective: Tensor) -> Iterator[Progress]:

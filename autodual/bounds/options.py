@@ -3,13 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
 
-from autodual.dual.rule import SlopePolicy
-
-Mode = Literal["auto", "pull", "push"]
-
-DEFAULT_MEMORY_BUDGET = 1 << 30
+from autodual.policies import DEFAULT_MEMORY_BUDGET, Mode, SlopePolicy
 
 
 @dataclass(frozen=True)

@@ -22,12 +22,14 @@ class Progress:
     """Rows on their way: pending cotangents by node, and the objective so far.
 
     Invariant, for every z in the perturbation set: centre - width + Σ ⟨pending, value of the node at z⟩ is at most the row's
-    linear function of the starting node's value (and with + width at least, if all layers passed were linear).
+    linear function of the starting node's value (and with + width at least, if all layers passed were linear). It holds in
+    exact arithmetic for the numbers as computed, once `error`, the rounding error's bound, is subtracted too.
     """
 
     pending: dict[str, Rows]
     centre: Tensor
     width: Tensor | None = None
+    error: Tensor | None = None
 
     @classmethod
     def start(cls, name: str, rows: Rows) -> Progress:
@@ -37,11 +39,15 @@ class Progress:
         centre = self.centre if contribution.centre is None else self.centre + contribution.centre
         return replace(self, centre=centre, width=_sum(self.width, contribution.width))
 
+    def pay(self, magnitude: Tensor, rows: Rows) -> Progress:
+        """Charge the rounding error ⟨|ν|, magnitude⟩, magnitude `[N, *shape]`."""
+        return replace(self, error=_sum(self.error, inner(rows.crop(), magnitude, absolute=True)))
+
     def select(self, owner: Tensor, row: Tensor) -> Progress:
         """Shared rows made a ragged batch: groups of the rows row `[G, k]` for the samples owner `[G]`."""
         pending = {name: rows.select(owner, row) for name, rows in self.pending.items()}
-        width = None if self.width is None else self.width[0][row]
-        return Progress(pending, self.centre[0][row], width)
+        width, error = (None if part is None else part[0][row] for part in (self.width, self.error))
+        return Progress(pending, self.centre[0][row], width, error)
 
     def restrict(self, owner: Tensor) -> Progress:
         """Shared rows for some samples only."""
@@ -83,8 +89,7 @@ def _step(state: BoundState, progress: Progress, name: str) -> Progress:
         rows = rows.dense()
     progress = progress.gain(layer.objective(rows))
     if state.options.rigorous:
-        error = state.error_factor(name) * inner(rows.crop(), state.magnitudes[name], absolute=True)
-        progress = progress.gain(Contribution(width=error))
+        progress = progress.pay(state.error_factor(name) * state.magnitudes[name], rows)
     for parent, pulled in zip(node.inputs, layer.pull(rows), strict=True):
         pending[parent] = pending[parent].plus(pulled) if parent in pending else pulled
     return replace(progress, pending=pending)
@@ -95,25 +100,34 @@ def _covers(rows: Rows) -> bool:
     return torch.Size(rows.extent[1:]).numel() >= torch.Size(rows.shape[1:]).numel()
 
 
-def concretise(state: BoundState, progress: Progress) -> tuple[Tensor, Tensor]:
-    """Lower and upper bounds `[G, K]` of rows that have reached the inputs: the support function of the set."""
+@dataclass(frozen=True)
+class Enclosure:
+    """Bounds `[G, K]` of rows' values; `error` is the rounding error that both already allow for (None: not asked for)."""
+
+    lower: Tensor
+    upper: Tensor
+    error: Tensor | None = None
+
+
+def concretise(state: BoundState, progress: Progress) -> Enclosure:
+    """Bounds of rows that have reached the inputs: the support function of the set meets them there."""
     lower = upper = progress.centre
     for name, rows in progress.pending.items():
-        region = state.regions[name]
-        rows = rows.crop()
+        region, rows = state.regions[name], rows.crop()
         least, greatest = region.extremes(rows.values, rows)
         lower, upper = lower + least, upper + greatest
         if state.options.rigorous:
             factor = error_factor(torch.Size(rows.shape).numel(), state.environment.dtype)
-            magnitude = factor * state.intervals[name].magnitude + region.rounding()
-            progress = progress.gain(Contribution(width=inner(rows, magnitude, absolute=True)))
-    if progress.width is not None:
-        lower, upper = lower - progress.width, upper + progress.width
-    return lower, upper
+            progress = progress.pay(factor * state.intervals[name].magnitude + region.rounding(), rows)
+    width = _sum(progress.width, progress.error)
+    if width is not None:
+        lower, upper = lower - width, upper + width
+    return Enclosure(lower, upper, progress.error)
 
 
 def linear_bound(state: BoundState, progress: Progress) -> LinearBound:
     """The linear lower function that rows which have reached the inputs describe."""
     coefficients = {name: rows.crop().dense().values for name, rows in progress.pending.items()}
-    offset = progress.centre if progress.width is None else progress.centre - progress.width
+    paid = _sum(progress.width, progress.error)
+    offset = progress.centre if paid is None else progress.centre - paid
     return LinearBound(coefficients, offset)

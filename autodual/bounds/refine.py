@@ -42,11 +42,11 @@ def is_linear(state: BoundState, name: str) -> bool:
 
 def finish(state: BoundState, progress: Progress, two_sided: bool) -> Interval:
     """Bounds of rows on their way; `two_sided` rows are stacked with their negatives along K."""
-    lower, upper = concretise(state, advance(state, progress))
-    if two_sided:
-        count = lower.shape[1] // 2
-        lower, upper = lower[:, :count], -lower[:, count:]
-    return Interval(lower, upper)
+    found = concretise(state, advance(state, progress))
+    if not two_sided:
+        return Interval(found.lower, found.upper)
+    count = found.lower.shape[1] // 2
+    return Interval(found.lower[:, :count], -found.lower[:, count:])
 
 
 def identity_rows(state: BoundState, name: str, units: Tensor, two_sided: bool) -> Rows:

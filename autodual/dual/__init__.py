@@ -6,7 +6,7 @@ from autodual.dual.layer import Contribution, DualLayer
 from autodual.dual.registry import dual_rule, find_rule, registered
 from autodual.dual.relaxation import LinearRelaxation, RelaxedLayer
 from autodual.dual.rows import Rows, Window, contract, inner
-from autodual.dual.rule import AffineRule, RelaxationRule, SlopePolicy
+from autodual.dual.rule import AffineRule, RelaxationRule, Rule
 
 __all__ = [
     "AffineLayer",
@@ -17,7 +17,7 @@ __all__ = [
     "RelaxationRule",
     "RelaxedLayer",
     "Rows",
-    "SlopePolicy",
+    "Rule",
     "StructuralLayer",
     "Window",
     "contract",

@@ -149,7 +149,7 @@ class Rows:
             return self
         if not self.window.overhang(self.extent[1:], self.shape[1:]):
             return replace(self, cropped=True)
-        inside = self._patches(self.base.new_ones((1, 1, *self.shape[1:]))).unsqueeze(1)
+        inside = self._patches(self.base.new_ones((1, 1, *self.shape[1:]))).unsqueeze(1).expand(-1, 1, *self.extent)
         return replace(self, scale=inside if self.scale is None else self.scale * inside, cropped=True)
 
     def dense(self) -> Rows:

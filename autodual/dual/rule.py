@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import Literal
-
+from typing import Union
 from torch import Tensor
 
 from autodual.dual.layer import DualLayer
@@ -13,8 +12,7 @@ from autodual.dual.relaxation import LinearRelaxation, RelaxedLayer
 from autodual.interval import Interval
 from autodual.ir.expressions import Environment
 from autodual.ir.graph import Node
-
-SlopePolicy = Literal["shared", "adaptive"]
+from autodual.policies import SlopePolicy
 
 
 class AffineRule(ABC):
@@ -54,4 +52,5 @@ class RelaxationRule(ABC):
         return RelaxedLayer(self.relax(bounds, policy), bounds)
 
 
-Rule = AffineRule | RelaxationRule
+
+Rule = Union[AffineRule, RelaxationRule]

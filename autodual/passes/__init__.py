@@ -1,0 +1,26 @@
+"""Passes from the traced graph to the dual plan; the default pipeline is a plain list to print, cut and reorder."""
+
+from autodual.passes.assign_rules import AssignRules
+from autodual.passes.base import Observer, Pass, run_passes
+from autodual.passes.bound_sites import FindBoundSites
+from autodual.passes.dead_nodes import RemoveDeadNodes
+from autodual.passes.execution import ChooseExecution
+from autodual.passes.fold_affine import FoldAffine
+
+
+def default_pipeline() -> list[Pass]:
+    """The passes that `compile_dual` runs, in order."""
+    return [RemoveDeadNodes(), FoldAffine(), AssignRules(), FindBoundSites(), ChooseExecution()]
+
+
+__all__ = [
+    "AssignRules",
+    "ChooseExecution",
+    "FindBoundSites",
+    "FoldAffine",
+    "Observer",
+    "Pass",
+    "RemoveDeadNodes",
+    "default_pipeline",
+    "run_passes",
+]

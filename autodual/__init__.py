@@ -1,0 +1,64 @@
+"""autodual: compiles a PyTorch network into its dual network, whose outputs are guaranteed bounds over perturbed inputs.
+
+Names are resolved when first used, so that `import autodual` does not load torch.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from importlib.metadata import PackageNotFoundError, version
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from autodual.certification import Certificate, Status, certified_radius, certify, detect
+    from autodual.compiler import compile_dual
+    from autodual.errors import AutodualError
+    from autodual.files import load_model
+    from autodual.interval import Interval
+    from autodual.network import DualNetwork
+    from autodual.perturbations import Box, L1Ball, L2Ball, LinfBall, LpBall, PerturbationSet
+    from autodual.train import robust_loss
+
+_HOMES = {
+    "AutodualError": "autodual.errors",
+    "Box": "autodual.perturbations",
+    "Certificate": "autodual.certification",
+    "DualNetwork": "autodual.network",
+    "Interval": "autodual.interval",
+    "L1Ball": "autodual.perturbations",
+    "L2Ball": "autodual.perturbations",
+    "LinfBall": "autodual.perturbations",
+    "LpBall": "autodual.perturbations",
+    "PerturbationSet": "autodual.perturbations",
+    "Status": "autodual.certification",
+    "certified_radius": "autodual.certification",
+    "certify": "autodual.certification",
+    "compile_dual": "autodual.compiler",
+    "detect": "autodual.certification",
+    "load_model": "autodual.files",
+    "robust_loss": "autodual.train",
+}
+
+# Rooms that are reached as attributes of the package; the ones that share a name with a function are not among them.
+_ROOMS = ("attacks", "data", "dual", "errors", "ir", "passes", "perturbations", "specs")
+
+__all__ = [*_HOMES, "__version__"]
+
+try:
+    __version__ = version("autodual")
+except PackageNotFoundError:  # run from a checkout that is not installed
+    __version__ = "0+unknown"
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOMES:
+        value = getattr(import_module(_HOMES[name]), name)
+        globals()[name] = value
+        return value
+    if name in _ROOMS:
+        return import_module(f"autodual.{name}")
+    raise AttributeError(f"module 'autodual' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted([*__all__, *_ROOMS])

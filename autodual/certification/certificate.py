@@ -1,0 +1,55 @@
+"""What is known of one sample: a certificate is data, and says under which assumptions it holds."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+from torch import Tensor
+
+
+class Status(str, Enum):
+    """The outcome for one sample."""
+
+    #: Every margin is positive by more than its own rounding error.
+    CERTIFIED = "certified"
+    #: A stored counterexample, run again, violates the specification.
+    FALSIFIED = "falsified"
+    #: Neither proved nor refuted; also wherever a bound is NaN or infinite.
+    UNKNOWN = "unknown"
+    #: The nominal sample itself gets another class than its label.
+    MISCLASSIFIED = "misclassified"
+
+    def __str__(self) -> str:
+        return self.value
+
+
+@dataclass(frozen=True, eq=False)
+class Certificate:
+    """The outcome for one sample of a perturbation set and a specification.
+
+    predicted, label: classes; None where the network is no classifier, or no label was given.
+    margins: lower bounds of the specification's half-spaces (for classes: f_y - f_j, the label's own entry 0).
+    margin: the one number made of them that is positive only if the specification is proved. rounding_error: what the
+    largest of them may be off by; a certified margin exceeds its own. perturbation, specification, method: in words.
+    arithmetic: the dtype whose bounds decided. assumptions: what was taken as known. failure_probability: of the certificate; 0
+    for a deterministic one. counterexample: a point of the set `[*shape]` that violates the specification.
+    """
+
+    status: Status
+    predicted: int | None
+    label: int | None
+    margins: tuple[float, ...]
+    margin: float
+    rounding_error: float
+    perturbation: str
+    specification: str
+    method: str
+    arithmetic: str
+    assumptions: tuple[str, ...] = ()
+    failure_probability: float = 0.0
+    counterexample: Tensor | None = None
+
+    @property
+    def certified(self) -> bool:
+        return self.status is Status.CERTIFIED

@@ -1,0 +1,112 @@
+"""`certify`: one certificate a sample, for any perturbation set and specification."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor
+
+from autodual.attacks import Attack, counterexamples
+from autodual.certification.certificate import Certificate, Status
+from autodual.certification.proof import prove
+from autodual.errors import InvalidInputError
+from autodual.interval import Interval
+from autodual.network import DualNetwork
+from autodual.perturbations import PerturbationSet, Region
+from autodual.policies import SlopePolicy
+from autodual.specs import ClassMargin, Specification
+
+
+def certify(
+    dual: DualNetwork,
+    x: Tensor,
+    ball: PerturbationSet,
+    labels: Tensor | None = None,
+    *,
+    spec: Specification | None = None,
+    slopes: SlopePolicy = "adaptive",
+    attack: Attack | None = None,
+    known: Mapping[str, Interval] | None = None,
+) -> list[Certificate]:
+    """One certificate for each sample of x `[N, *shape]`: does the specification hold over the whole set around it?
+
+    labels `[N]`: the class that must win; without them the predicted class stands in. spec: any other property instead of the
+    class margin. attack: looks for counterexamples where the bound decides nothing. known: intervals of nodes proved elsewhere;
+    they are named in the certificates as assumptions.
+
+    Bounds are computed in x's dtype and accepted only beyond their own rounding error; float64 decides the rest. Raises
+    InvalidInputError for labels out of range and EmptySetError for a set without points.
+    """
+    region = ball.at(x)
+    with torch.no_grad():
+        outputs = dual.outputs(x).flatten(1)
+    if spec is not None and labels is not None:
+        raise InvalidInputError("give either labels or a specification, not both; specifications of classes hold labels")
+    predicted = outputs.argmax(1) if spec is None or _labels(spec) is not None else None
+    given = labels if spec is None else _labels(spec)
+    if spec is None:
+        spec = ClassMargin(outputs.argmax(1) if labels is None else labels.to(x.device))
+    spec.rows(outputs)  # raises for labels that do not fit, before anything expensive
+    proof = prove(dual, region, spec, slopes, known)
+    wrong = _misclassified(spec, outputs)
+    found = {} if attack is None else _attacked(dual, region, spec, attack, ~(proof.proved | wrong))
+    about = {
+        "perturbation": region.source.describe(),
+        "specification": spec.describe(),
+        "method": f"dual bound, {slopes} slopes",
+        "assumptions": tuple(f"interval of node '{name}' taken as known" for name in known or ()),
+    }
+    return [
+        Certificate(
+            status=_status(bool(proof.proved[sample]), bool(wrong[sample]), sample in found),
+            predicted=None if predicted is None else int(predicted[sample]),
+            label=None if given is None else int(given[sample]),
+            margins=tuple(proof.lower[sample].tolist()),
+            margin=float(proof.margin[sample]),
+            rounding_error=float(proof.error[sample].max()),
+            arithmetic="float64" if proof.double[sample] else str(x.dtype).removeprefix("torch."),
+            counterexample=found.get(sample),
+            **about,
+        )
+        for sample in range(x.shape[0])
+    ]
+
+
+def _labels(spec: Specification) -> Tensor | None:
+    """The classes a specification is about, `[N]`, or None."""
+    return getattr(spec, "labels", None)
+
+
+def _misclassified(spec: Specification, outputs: Tensor) -> Tensor:
+    """Where the nominal sample has another class than its label (specifications without labels: nowhere)."""
+    labels = _labels(spec)
+    if not isinstance(spec, ClassMargin) or labels is None:
+        return torch.zeros(outputs.shape[0], dtype=torch.bool, device=outputs.device)
+    return outputs.argmax(1) != labels.to(outputs.device)
+
+
+def _attacked(
+    dual: DualNetwork, region: Region, spec: Specification, attack: Attack, samples: Tensor
+) -> dict[int, Tensor]:
+    """Counterexamples by sample index, each run again after the attack."""
+    index = samples.nonzero().squeeze(1)
+    if index.shape[0] == 0:
+        return {}
+    some, chosen = region.select(index), spec.select(index)
+
+    def function(points: Tensor) -> Tensor:
+        return dual.outputs(points).flatten(1)
+
+    points = attack.run(function, some, chosen)
+    with torch.no_grad():
+        refuted = counterexamples(function, some, chosen, points)
+    return {int(sample): point for sample, point, hit in zip(index, points, refuted) if bool(hit)}
+
+
+def _status(proved: bool, wrong: bool, refuted: bool) -> Status:
+    if wrong:
+        return Status.MISCLASSIFIED
+    if proved:
+        return Status.CERTIFIED
+    return Status.FALSIFIED if refuted else Status.UNKNOWN

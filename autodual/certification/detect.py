@@ -1,0 +1,30 @@
+"""Test-time detection of possible adversarial inputs (Corollary 2 of the thesis' section on detection)."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from autodual.certification.proof import prove
+from autodual.errors import InvalidInputError
+from autodual.network import DualNetwork
+from autodual.perturbations import Box, PerturbationSet
+from autodual.policies import SlopePolicy
+from autodual.specs import ClassMargin
+
+
+def detect(
+    dual: DualNetwork, x: Tensor, ball: PerturbationSet, *, slopes: SlopePolicy = "adaptive"
+) -> Tensor:
+    """Which samples of x `[N, *shape]` may be adversarial: bool `[N]`, True where the class is not constant over the ball.
+
+    No false negatives: if x was made from some x₀ with ‖x - x₀‖ inside the ball's radius (both in the domain, if there is one) and
+    the network gives the two different classes, x is flagged, since a ball is symmetric and x₀ lies in the ball around x.
+    False positives occur. Raises InvalidInputError for a box, which is not a neighbourhood of x.
+    """
+    if isinstance(ball, Box):
+        raise InvalidInputError("detection needs a ball around each sample, not a fixed box")
+    region = ball.at(x)
+    with torch.no_grad():
+        predicted = dual.outputs(x).flatten(1).argmax(1)
+    return ~prove(dual, region, ClassMargin(predicted), slopes).proved

@@ -1,0 +1,86 @@
+"""Which samples are proved: bounds that allow for their own rounding error, again in float64 where float32 cannot tell."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from autodual.bounds.rounding import error_factor
+from autodual.interval import Interval
+from autodual.network import DualNetwork
+from autodual.perturbations import Region
+from autodual.policies import SlopePolicy
+from autodual.specs import Specification
+
+# A bound this many rounding errors below zero is not worth another try in float64: intermediate bounds were widened by
+# their own errors too, which moves the last bound by several of its own.
+_HOPE = 32.0
+
+
+@dataclass(frozen=True, eq=False)
+class Proof:
+    """Guaranteed lower bounds `[N, S]` of a specification's half-spaces, and whether it is proved, bool `[N]`.
+
+    error `[N, S]` is the rounding error that `lower` already allows for; double `[N]`: whether float64 decided.
+    """
+
+    lower: Tensor
+    error: Tensor
+    margin: Tensor
+    proved: Tensor
+    double: Tensor
+
+
+def prove(
+    dual: DualNetwork,
+    region: Region,
+    spec: Specification,
+    slopes: SlopePolicy,
+    known: Mapping[str, Interval] | None = None,
+) -> Proof:
+    """Bound a specification over a region in its dtype, and in float64 what that leaves open by rounding alone.
+
+    All tensors of the proof are float64. NaN and infinity prove nothing.
+    """
+    with torch.no_grad():
+        first = _bound(dual, region, spec, slopes, known)
+        if region.centre.dtype == torch.float64:
+            return first
+        hopeful = ~first.proved & ~(spec.margin(first.lower + _HOPE * first.error) <= 0)
+        index = hopeful.nonzero().squeeze(1)
+        if index.shape[0] == 0:
+            return first
+        some = region.select(index).to(torch.float64)
+        chosen = {name: interval.map(lambda end: end.double()[index]) for name, interval in (known or {}).items()}
+        return _replaced(first, index, _bound(dual, some, spec.select(index), slopes, chosen))
+
+
+def _bound(
+    dual: DualNetwork, region: Region, spec: Specification, slopes: SlopePolicy, known: Mapping[str, Interval] | None
+) -> Proof:
+    x = region.centre
+    # Offsets may depend on the nominal outputs; in float64 their own error is far below that of the bounds.
+    rows = spec.rows(dual.outputs(x.double()).flatten(1))
+    found = dual(x, region.source, rows.objective, slopes=slopes, known=known, rigorous=True).objective
+    assert found is not None and found.error is not None
+    error = found.error.double() + error_factor(rows.objective.shape[-1], torch.float64) * rows.offset.abs()
+    lower = found.lower.double() - rows.offset - error_factor(1, torch.float64) * rows.offset.abs()
+    margin = spec.margin(lower)
+    double = torch.full_like(margin, x.dtype == torch.float64, dtype=torch.bool)
+    return Proof(lower, error, margin, (margin > 0) & margin.isfinite(), double)
+
+
+def _replaced(first: Proof, index: Tensor, second: Proof) -> Proof:
+    def merged(old: Tensor, new: Tensor) -> Tensor:
+        return old.index_copy(0, index, new)
+
+    return Proof(
+        merged(first.lower, second.lower),
+        merged(first.error, second.error),
+        merged(first.margin, second.margin),
+        merged(first.proved, second.proved),
+        merged(first.double, second.double),
+    )

@@ -1,0 +1,103 @@
+"""The certified radius: how large a set around each sample can be certified (equation 3.29, with J > 0)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from autodual.bounds.rounding import error_factor
+from autodual.errors import InvalidInputError
+from autodual.network import DualNetwork
+from autodual.perturbations import PerturbationSet
+from autodual.policies import SlopePolicy
+from autodual.specs import ClassMargin, Specification
+
+RadiusToSet = Callable[[Tensor], PerturbationSet]
+
+
+def certified_radius(
+    dual: DualNetwork,
+    x: Tensor,
+    ball: RadiusToSet,
+    labels: Tensor | None = None,
+    *,
+    spec: Specification | None = None,
+    max_radius: float = 1.0,
+    slopes: SlopePolicy = "adaptive",
+    tolerance: float = 1e-4,
+    max_steps: int = 40,
+) -> Tensor:
+    """For each sample a radius `[N]` at which it was certified, at most `tolerance · max_radius` below one where it was not.
+
+    ball: from per-sample radii `[N]` to a perturbation set, such as `autodual.LinfBall`. The result is 0 where the sample is
+    misclassified or nothing can be certified, and `max_radius` where that is certified.
+
+    Newton's method on J(ε) with J's own derivative, safeguarded by bisection. J is not exactly monotone in ε, so this finds *a*
+    crossing; every returned radius is one whose certificate was checked, rounding error included.
+    """
+    if not 0 < max_radius < float("inf"):
+        raise InvalidInputError(f"max_radius must be positive and finite, not {max_radius}")
+    with torch.no_grad():
+        outputs = dual.outputs(x).flatten(1)
+    predicted = outputs.argmax(1)
+    if spec is None:
+        spec = ClassMargin(predicted if labels is None else labels.to(x.device))
+    elif labels is not None:
+        raise InvalidInputError("give either labels or a specification, not both; specifications of classes hold labels")
+    spec.rows(outputs)
+    probe = _Probe(dual, x, ball, spec, slopes)
+    return _search(probe, x.new_full((x.shape[0],), max_radius), tolerance * max_radius, max_steps)
+
+
+@dataclass(frozen=True, eq=False)
+class _Probe:
+    """J and its derivative at given radii."""
+
+    dual: DualNetwork
+    x: Tensor
+    ball: RadiusToSet
+    spec: Specification
+    slopes: SlopePolicy
+
+    def __call__(self, index: Tensor, radius: Tensor) -> tuple[Tensor, Tensor]:
+        """The guaranteed margin of some samples at their radii, and its derivative in the radius: `[n]` each."""
+        x, spec = self.x[index], self.spec.select(index)
+        with torch.enable_grad():
+            radius = radius.detach().requires_grad_()
+            rows = spec.rows(self.dual.outputs(x).flatten(1).detach())
+            found = self.dual(x, self.ball(radius), rows.objective, slopes=self.slopes, rigorous=True)
+            slack = error_factor(1, x.dtype) * rows.offset.abs()
+            margin = spec.margin(found.lower - rows.offset - slack)
+            (slope,) = torch.autograd.grad(margin.sum(), radius)
+        return margin.detach(), slope
+
+
+def _search(probe: _Probe, limit: Tensor, tolerance: float, max_steps: int) -> Tensor:
+    """Shrink [certified, refused] around a crossing of each sample's margin."""
+    everyone = torch.arange(limit.shape[0], device=limit.device)
+    certified, refused = torch.zeros_like(limit), limit.clone()
+    guess, active = limit.clone(), everyone
+    for step in range(max_steps):
+        margin, slope = probe(active, guess[active])
+        proved = (margin > 0) & margin.isfinite()
+        certified[active] = torch.where(proved, guess[active].maximum(certified[active]), certified[active])
+        refused[active] = torch.where(proved, refused[active], guess[active].minimum(refused[active]))
+        # The very first guess is the limit itself: nothing larger is asked for.
+        done = proved if step == 0 else torch.zeros_like(proved)
+        done = done | (refused[active] - certified[active] <= tolerance)
+        guess[active] = _next(guess[active], margin, slope, certified[active], refused[active], tolerance, step)
+        active = active[~done]
+        if active.shape[0] == 0:
+            break
+    return certified
+
+
+def _next(guess: Tensor, margin: Tensor, slope: Tensor, low: Tensor, high: Tensor, tolerance: float, step: int) -> Tensor:
+    """Newton's point, a little to the certified side; the middle where that leaves the bracket, and every fourth step."""
+    middle = (low + high) / 2
+    newton = guess - margin / slope - tolerance / 2
+    inside = newton.isfinite() & (newton > low) & (newton < high)
+    return middle if step % 4 == 3 else torch.where(inside, newton, middle)

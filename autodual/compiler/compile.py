@@ -1,0 +1,82 @@
+"""`compile_dual`: trace a model, run the passes, wrap the plan in a dual network."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor, nn
+from torch.export import ExportedProgram
+
+from autodual.errors import InvalidInputError
+from autodual.frontend import TracedNetwork, lower_exported, trace
+from autodual.ir.expressions import Environment
+from autodual.network import Compiled, DualNetwork
+from autodual.passes import ChooseExecution, Observer, Pass, default_pipeline, run_passes
+from autodual.passes.plan import Plan
+
+
+def compile_dual(
+    model: nn.Module | ExportedProgram,
+    example_input: Tensor | None = None,
+    *,
+    passes: Sequence[Pass] | None = None,
+    memory_budget: int | None = None,
+    observer: Observer | None = None,
+) -> DualNetwork:
+    """The dual network of a model, sharing its live parameters.
+
+    example_input `[N, *shape]`, any N ≥ 1: trace now; without it, at the first call. passes: instead of `default_pipeline()`.
+    memory_budget: bytes for the rows in flight. observer: called as `observer(pass_name, plan)` after each pass.
+
+    Raises TraceError, BatchMixingError or UnsupportedOpsError where the model cannot be turned into its dual; the model
+    itself is left as it was, whatever mode it is in.
+    """
+    steps = tuple(default_pipeline() if passes is None else passes)
+    if memory_budget is not None:
+        steps = tuple(
+            replace(step, memory_budget=memory_budget) if isinstance(step, ChooseExecution) else step for step in steps
+        )
+    if isinstance(model, ExportedProgram):
+        builder = _Builder(steps, observer, lower_exported(model))
+        module = model.module()
+    elif isinstance(model, nn.Module):
+        builder = _Builder(steps, observer)
+        module = model
+    else:
+        raise InvalidInputError(f"compile_dual takes an nn.Module or an ExportedProgram, not {type(model).__name__}")
+    dual = DualNetwork(module, builder)
+    if example_input is not None:
+        dual.compiled(example_input)
+    return dual
+
+
+@dataclass(frozen=True, eq=False)
+class _Builder:
+    """Traces and plans a model for one input shape; `traced` where the model came as an exported program."""
+
+    passes: tuple[Pass, ...]
+    observer: Observer | None = None
+    traced: TracedNetwork | None = None
+
+    def __call__(self, model: nn.Module, x: Tensor) -> Compiled:
+        if x.dim() < 1 or x.shape[0] < 1:
+            raise InvalidInputError("an input batch must have the shape [N, *shape] with at least one sample")
+        traced = self.traced or trace(model, _as_the_model_takes_it(model, x))
+        shape = traced.graph[traced.graph.inputs[0]].shape
+        if shape != tuple(x.shape[1:]):
+            raise InvalidInputError(f"the model takes samples of the shape {list(shape)}, but got {list(x.shape[1:])}")
+        environment = Environment(traced.lookup(model), torch.float64, x.device)
+        plan = Plan(traced.graph, environment=environment)
+        with torch.no_grad():
+            plan = run_passes(plan, self.passes, self.observer)
+        return Compiled(replace(plan, environment=None), traced.constants)
+
+
+def _as_the_model_takes_it(model: nn.Module, x: Tensor) -> Tensor:
+    """The example in the dtype and on the device of the model's parameters: bounds may be asked for in another dtype."""
+    for parameter in model.parameters():
+        if parameter.is_floating_point():
+            return x.detach().to(dtype=parameter.dtype, device=parameter.device)
+    return x.detach()

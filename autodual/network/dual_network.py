@@ -1,0 +1,222 @@
+"""The dual network: a module that shares the model's parameters and returns guaranteed bounds of its outputs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor, nn
+
+from autodual.bounds import BoundState, ObjectiveBounds, objective_bounds, prepare
+from autodual.errors import InvalidInputError
+from autodual.interval import Interval
+from autodual.ir.expressions import Environment
+from autodual.network.arithmetic import plain_arithmetic
+from autodual.network.chunks import in_chunks, sample_chunk
+from autodual.passes.plan import Plan
+from autodual.perturbations import PerturbationSet, Region
+from autodual.policies import SlopePolicy
+from autodual.specs import ClassMargin
+
+
+@dataclass(frozen=True, eq=False)
+class Compiled:
+    """A traced and planned network: the plan, and tensors of the model that are neither parameters nor buffers."""
+
+    plan: Plan
+    constants: Mapping[str, Tensor]
+
+
+@dataclass(frozen=True, eq=False)
+class DualResult:
+    """What one call proves: lower bounds `[N, S]` of the objectives, and the intervals of the bound sites by node name."""
+
+    objective: ObjectiveBounds | None
+    intervals: Mapping[str, Interval]
+
+    @property
+    def lower(self) -> Tensor:
+        assert self.objective is not None
+        return self.objective.lower
+
+
+class DualNetwork(nn.Module):
+    """A network's dual: bounds of linear functions of its outputs over perturbation sets, differentiable.
+
+    Holds the model itself as a submodule, so that parameters are live: after an optimiser step the next call is right.
+    Bounds are those of the model in inference mode, whatever mode it is in, computed in the dtype of `x`.
+
+    Build one with `autodual.compile_dual`.
+    """
+
+    def __init__(self, model: nn.Module, build: Callable[[nn.Module, Tensor], Compiled]):
+        super().__init__()
+        self.model = model
+        self._build = build
+        self._compiled: dict[tuple[int, ...], Compiled] = {}
+
+    # --- compilation ------------------------------------------------------------------------------------------------
+
+    def compiled(self, x: Tensor) -> Compiled:
+        """The plan for samples of x's shape; traced at the first call with that shape."""
+        shape = tuple(x.shape[1:])
+        if shape not in self._compiled:
+            self._compiled[shape] = self._build(self.model, x)
+        return self._compiled[shape]
+
+    @property
+    def plan(self) -> Plan:
+        """The plan of the shape traced last; raises InvalidInputError before anything was traced."""
+        if not self._compiled:
+            raise InvalidInputError("nothing is traced yet: call the dual network, or give compile_dual an example input")
+        return next(reversed(self._compiled.values())).plan
+
+    def environment(self, compiled: Compiled, x: Tensor) -> Environment:
+        """Parameter values of the model as it is now, in x's dtype on x's device."""
+        tensors = dict(self.model.named_parameters(remove_duplicate=False))
+        tensors.update(self.model.named_buffers(remove_duplicate=False))
+        return Environment({**compiled.constants, **tensors}.__getitem__, x.dtype, x.device)
+
+    # --- the one entry ----------------------------------------------------------------------------------------------
+
+    def forward(
+        self,
+        x: Tensor,
+        ball: PerturbationSet,
+        objective: Tensor | None = None,
+        *,
+        slopes: SlopePolicy | None = None,
+        known: Mapping[str, Interval] | None = None,
+        rigorous: bool = False,
+        linear: bool = False,
+        all_units: bool = False,
+    ) -> DualResult:
+        """Lower bounds `[N, S]` of objective `[S, K]` or `[N, S, K]` over the set around each sample of x `[N, *shape]`.
+
+        Without an objective only the intervals of the bound sites are computed. slopes: see `BoundOptions`. known: intervals of
+        nodes proved elsewhere, which bounds then assume. rigorous: bounds allow for their own rounding error. linear: also
+        return the linear functions that prove them. all_units: a dual bound for every unit, also the decided ones.
+        """
+        compiled = self.compiled(x)
+        plan = compiled.plan
+        options = replace(plan.options, rigorous=rigorous)
+        if slopes is not None:
+            if slopes not in ("shared", "adaptive"):
+                raise InvalidInputError(f"slopes must be 'shared' or 'adaptive', not {slopes!r}")
+            options = replace(options, slopes=slopes)
+        if all_units:
+            options = replace(options, skip_decided=False)
+        output = plan.graph[plan.graph.outputs[0]]
+        rows = None if objective is None else _objective_rows(objective, x, output.shape)
+        region = ball.at(x)
+        environment = self.environment(compiled, x)
+
+        def bound(part: slice) -> DualResult:
+            state = BoundState(
+                plan.graph,
+                plan.rules,
+                environment,
+                {plan.graph.inputs[0]: region.select(part)},
+                options,
+                {name: _selected(interval, part, region) for name, interval in (known or {}).items()},
+            )
+            prepare(state, plan.relaxed if rows is None else [output.name])
+            found = None
+            if rows is not None:
+                here = rows if rows.shape[0] == 1 else rows[part]
+                found = objective_bounds(state, output.name, here, linear=linear)
+            wanted = plan.sites if rows is None else ()
+            return DualResult(found, {name: state.intervals[name] for name in wanted})
+
+        with plain_arithmetic(x.device, rigorous):
+            return in_chunks(bound, x.shape[0], sample_chunk(plan.graph, x, options.memory_budget))
+
+    # --- conveniences -----------------------------------------------------------------------------------------------
+
+    def lower_bounds(
+        self,
+        x: Tensor,
+        ball: PerturbationSet,
+        objective: Tensor,
+        *,
+        slopes: SlopePolicy = "shared",
+        known: Mapping[str, Interval] | None = None,
+        return_linear: bool = False,
+    ):
+        """Lower bounds `[N, S]` of objective·f(z) over the set; objective `[S, K]` or `[N, S, K]`.
+
+        With `return_linear`, also coefficients `[N, S, *shape]` and offset `[N, S]` of linear functions below objective·f on the set.
+        """
+        found = self(x, ball, objective, slopes=slopes, known=known, linear=return_linear).objective
+        if not return_linear:
+            return found.lower
+        (coefficients,) = found.linear.coefficients.values()
+        return found.lower, coefficients, found.linear.offset
+
+    def upper_bounds(
+        self,
+        x: Tensor,
+        ball: PerturbationSet,
+        objective: Tensor,
+        *,
+        slopes: SlopePolicy = "shared",
+        known: Mapping[str, Interval] | None = None,
+        return_linear: bool = False,
+    ):
+        """Upper bounds `[N, S]` of objective·f(z) over the set; with `return_linear` also linear functions above."""
+        found = self.lower_bounds(x, ball, -objective, slopes=slopes, known=known, return_linear=return_linear)
+        return tuple(-part for part in found) if return_linear else -found
+
+    def margins(
+        self,
+        x: Tensor,
+        labels: Tensor,
+        ball: PerturbationSet,
+        *,
+        slopes: SlopePolicy = "shared",
+        known: Mapping[str, Interval] | None = None,
+    ) -> Tensor:
+        """Lower bounds `[N, K]` of f_y - f_j over the set for every class j; the label's own entry is 0 (equation 3.24)."""
+        output = self.compiled(x).plan.graph
+        classes = output[output.outputs[0]].size
+        objective = ClassMargin(labels).rows(x.new_zeros(x.shape[0], classes)).objective
+        lower = self.lower_bounds(x, ball, objective, slopes=slopes, known=known)
+        return lower.scatter(1, labels.unsqueeze(1), 0.0)
+
+    def bounds(
+        self,
+        x: Tensor,
+        ball: PerturbationSet,
+        *,
+        slopes: SlopePolicy = "shared",
+        known: Mapping[str, Interval] | None = None,
+    ) -> Mapping[str, Interval]:
+        """Dual bounds of every unit of every bound site: node name → Interval `[N, *shape]`, in topological order."""
+        return self(x, ball, slopes=slopes, known=known, all_units=True).intervals
+
+    def outputs(self, x: Tensor) -> Tensor:
+        """f(x) `[N, *shape]` in inference mode and x's dtype, by the same graph that is bounded."""
+        compiled = self.compiled(x)
+        graph = compiled.plan.graph
+        return graph.evaluate([x], self.environment(compiled, x))[graph.outputs[0]]
+
+
+def _objective_rows(objective: Tensor, x: Tensor, shape: tuple[int, ...]) -> Tensor:
+    """The objective as rows `[1 or N, S, *shape]`, checked."""
+    size = torch.Size(shape).numel()
+    fits = objective.dim() in (2, 3) and objective.shape[-1] == size
+    if not fits or (objective.dim() == 3 and objective.shape[0] not in (1, x.shape[0])):
+        raise InvalidInputError(
+            f"objective has the shape {tuple(objective.shape)}; expected [S, {size}] or [{x.shape[0]}, S, {size}]"
+        )
+    if objective.shape[-2] == 0:
+        raise InvalidInputError("objective has no rows, so there is nothing to bound")
+    if not bool(objective.isfinite().all()):
+        raise InvalidInputError("objective holds NaN or infinity")
+    rows = objective.to(dtype=x.dtype, device=x.device)
+    return (rows if rows.dim() == 3 else rows.unsqueeze(0)).reshape(-1, objective.shape[-2], *shape)
+
+
+def _selected(interval: Interval, part: slice, region: Region) -> Interval:
+    return interval if interval.lower.shape[0] != region.count else interval.map(lambda end: end[part])

@@ -1,0 +1,52 @@
+"""What a pass is, and the runner that names the culprit when one fails.
+
+A pass is a frozen dataclass: its fields are its options, and become command-line options. Pass modules import torch only when
+they run, so that the command line can list them at once.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, ClassVar
+
+from autodual.errors import AutodualError, PassError
+
+if TYPE_CHECKING:
+    from autodual.passes.plan import Plan
+
+Observer = Callable[[str, "Plan"], None]
+
+
+class Pass(ABC):
+    """One step from the traced graph to the dual plan."""
+
+    #: The pass' name on the command line and in messages.
+    name: ClassVar[str]
+
+    @abstractmethod
+    def run(self, plan: Plan) -> Plan:
+        """The plan after this pass; the given one is not changed."""
+
+
+def run_passes(plan: Plan, passes: Sequence[Pass], observer: Observer | None = None) -> Plan:
+    """Run passes in order and verify the graph after each; `observer(name, plan)` is called after each.
+
+    Raises PassError, which names the failed pass and those before it; errors meant for the user pass through unchanged.
+    """
+    from autodual.ir.graph import GraphError, verify
+
+    done: list[str] = []
+    for step in passes:
+        try:
+            plan = step.run(plan)
+            verify(plan.graph)
+        except Exception as error:
+            if isinstance(error, AutodualError) and not isinstance(error, GraphError):
+                raise
+            before = f" after {', '.join(done)}" if done else ""
+            raise PassError(f"pass '{step.name}' failed{before}: {error}") from error
+        done.append(step.name)
+        if observer is not None:
+            observer(step.name, plan)
+    return plan

@@ -1,0 +1,39 @@
+"""Chooses how bounds are computed: the mode, windows, skipping and the memory budget."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, ClassVar
+
+from autodual.errors import InvalidInputError
+from autodual.passes.base import Pass
+from autodual.policies import DEFAULT_MEMORY_BUDGET, Mode
+
+if TYPE_CHECKING:
+    from autodual.passes.plan import Plan
+
+
+@dataclass(frozen=True)
+class ChooseExecution(Pass):
+    """Nothing here changes a bound beyond rounding; see `autodual.bounds.BoundOptions` for what each does."""
+
+    name: ClassVar[str] = "choose-execution"
+
+    mode: Mode = "auto"
+    windows: bool = True
+    skip_decided: bool = True
+    memory_budget: int = DEFAULT_MEMORY_BUDGET
+
+    def run(self, plan: Plan) -> Plan:
+        if self.mode not in ("auto", "pull", "push"):
+            raise InvalidInputError(f"mode must be 'auto', 'pull' or 'push', not {self.mode!r}")
+        if self.memory_budget < 1 << 20:
+            raise InvalidInputError(f"a memory budget of {self.memory_budget} bytes is too small; give at least 1 MiB")
+        options = replace(
+            plan.options,
+            mode=self.mode,
+            windows=self.windows,
+            skip_decided=self.skip_decided,
+            memory_budget=self.memory_budget,
+        )
+        return replace(plan, options=options)

@@ -1,0 +1,56 @@
+"""The dual plan: what the passes make of a traced graph, and all that a dual network needs to run."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from autodual.bounds.options import BoundOptions
+from autodual.dual.rule import RelaxationRule, Rule
+from autodual.ir.expressions import Environment, Expression
+from autodual.ir.graph import Graph
+from autodual.ir.text import format_node
+
+
+@dataclass(frozen=True, eq=False)
+class Plan:
+    """A graph, the dual rule of each node, the bound sites, and how bounds are computed unless a call says otherwise.
+
+    sites: nodes whose intervals some relaxation needs, in topological order.
+    environment: parameter values while passes run, for their shapes only; a finished plan holds none.
+    """
+
+    graph: Graph
+    rules: Mapping[str, Rule] = field(default_factory=dict)
+    sites: tuple[str, ...] = ()
+    options: BoundOptions = BoundOptions()
+    environment: Environment | None = None
+
+    @property
+    def relaxed(self) -> tuple[str, ...]:
+        """Nodes whose rule is a relaxation, in topological order."""
+        return tuple(node.name for node in self.graph if isinstance(self.rules.get(node.name), RelaxationRule))
+
+    def constant_shape(self, expression: Expression) -> tuple[int, ...]:
+        """The shape of a parameter expression; known while passes run."""
+        assert self.environment is not None
+        return tuple(self.environment(expression).shape)
+
+    def describe(self) -> str:
+        """The plan as text: each node with its rule, bound sites marked, then the options."""
+        lines = []
+        for node in self.graph:
+            rule = self.rules.get(node.name)
+            kind = "input" if rule is None else type(rule).__name__
+            relaxed = " relaxed" if isinstance(rule, RelaxationRule) else ""
+            site = " [bound site]" if node.name in self.sites else ""
+            lines.append(f"{format_node(node)}  <- {kind}{relaxed}{site}")
+        options = self.options
+        lines.append(
+            f"slopes={options.slopes} mode={options.mode} windows={options.windows}"
+            f" skip_decided={options.skip_decided} memory_budget={options.memory_budget}"
+        )
+        return "\n".join(lines)
+
+    def __str__(self) -> str:
+        return self.describe()
