@@ -7,7 +7,7 @@ samples. Neither knows of networks: a region answers questions about linear func
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass, fields, is_dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import Any, TypeVar
 
 import torch
@@ -107,7 +107,7 @@ class Region(ABC):
         """Random extreme points `[count, N, *shape]`: vertices of a box or an l1 ball, the sphere of a round ball."""
 
     def rounding(self) -> Tensor:
-        """`[N, *shape]`: how far the ends of `enclosure` may be from the real set's, by rounding in this dtype.
+        """`[N, *shape]`: how far the real set may reach beyond `enclosure`, by rounding in this dtype.
 
         An end is a sum of two rounded numbers, each at most |centre| + |end|, or a rounded end as given. So is the
         centre or half-width made of two ends. Eight units in the last place (half of `eps` each) cover all of it.
@@ -127,15 +127,14 @@ class Region(ABC):
 
 def _select(whole: _Selected, index: Tensor | slice, centre: Tensor) -> _Selected:
     """`whole` with every per-sample field, its own or those of the regions and sets it is made of, indexed."""
-    assert is_dataclass(whole)
     chosen: dict[str, Any] = {}
-    for field in fields(whole):
+    for field in fields(whole):  # type: ignore[arg-type]
         value = getattr(whole, field.name)
         if isinstance(value, (PerturbationSet, Region)):
             chosen[field.name] = _select(value, index, centre)
         elif isinstance(value, Tensor) and _is_per_sample(value, whole, centre):
             chosen[field.name] = value[index]
-    return replace(whole, **chosen)
+    return replace(whole, **chosen)  # type: ignore[type-var]
 
 
 def _is_per_sample(value: Tensor, whole: PerturbationSet | Region, centre: Tensor) -> bool:

@@ -77,11 +77,12 @@ def clip(ball: BallRegion, lower: Tensor, upper: Tensor) -> ClippedRegion:
 def _room(ball: BallRegion, gap: Tensor) -> Tensor:
     """How far each feature can move `[N, *shape]`, when all others move only as far as the domain makes them (`gap`).
 
-    From Σ_i |move_i|^p ≤ radius^p, in units of the radius. The sum is given some units in the last place more than
-    it has: the root of a small difference would otherwise turn rounding into a box that is too small.
+    From Σ_i |move_i|^p ≤ radius^p, in units of the radius. Gaps are rounded down and what is left of the sum up: the
+    root of a small difference would otherwise turn rounding into a box that is too small.
     """
-    radius = ball.per_feature(ball.radius)
     limits = torch.finfo(gap.dtype)
-    shares = (gap.abs() / radius.clamp(min=limits.tiny)) ** ball.order
+    certain = (gap.abs() - 4 * limits.eps * (ball.centre.abs() + gap.abs())).relu()
+    shares = (certain / ball.per_feature(ball.radius).clamp(min=limits.tiny)) ** ball.order
     others = ball.per_feature(flatten(shares, 1).sum(1)) - shares
-    return radius * (1 - others + 16 * limits.eps).clamp(16 * limits.eps, 1) ** (1 / ball.order)
+    slack = (16 + 4 * ball.order) * limits.eps
+    return ball.per_feature(ball.radius) * (1 - others + slack).clamp(slack, 1) ** (1 / ball.order)
