@@ -10,7 +10,9 @@ import torch
 from torch import Tensor
 
 from autodual.bounds.footprint import Footprint, pull_footprint, starts_windowed
+from autodual.bounds.modes import pushes
 from autodual.bounds.pull import Progress, advance, concretise
+from autodual.bounds.push import push_bounds
 from autodual.bounds.state import BoundState
 from autodual.dual.rows import Rows, Window
 from autodual.interval import Interval
@@ -29,10 +31,17 @@ def refine(state: BoundState, name: str, wanted: Tensor) -> None:
         wanted = wanted & ~state.refined[name]
     state.refined[name] = wanted | state.refined.get(name, wanted)
     if bool(wanted.any()):
-        pull = _pull_windows if starts_windowed(state, name) else _pull_whole
-        state.intervals[name] = pull(state, name, wanted)
+        state.intervals[name] = _dual_bounds(state, name, wanted)
     if name in state.known:
         state.intervals[name] = state.intervals[name].intersect(state.known[name])
+
+
+def _dual_bounds(state: BoundState, name: str, wanted: Tensor) -> Interval:
+    """Dual bounds of the wanted units (of all where that costs no more), the old interval elsewhere."""
+    if pushes(state, name, wanted, is_linear(state, name)):
+        return push_bounds(state, name)
+    pull = _pull_windows if starts_windowed(state, name) else _pull_whole
+    return pull(state, name, wanted)
 
 
 def is_linear(state: BoundState, name: str) -> bool:

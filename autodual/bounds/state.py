@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from torch import Tensor
 
@@ -16,6 +17,9 @@ from autodual.ir.expressions import Environment
 from autodual.ir.graph import Graph, Node
 from autodual.perturbations.base import Region
 
+if TYPE_CHECKING:
+    from autodual.bounds.push import Columns
+
 
 @dataclass(eq=False)
 class BoundState:
@@ -24,6 +28,8 @@ class BoundState:
     regions: the perturbation set of each input, bound to the N samples. known: intervals proved elsewhere, by node.
     layers, intervals: what has been computed so far. magnitudes: with `rigorous`, Σ|terms| of each node's computation.
     refined: by bound site, the units `[N, *shape]` whose dual bounds have been computed.
+    columns, noise_owner, noise_count: forward mode's columns by node, and by relaxed node the sample of each of its columns and
+    how many there are.
     """
 
     graph: Graph
@@ -36,6 +42,9 @@ class BoundState:
     intervals: dict[str, Interval] = field(default_factory=dict)
     magnitudes: dict[str, Tensor] = field(default_factory=dict)
     refined: dict[str, Tensor] = field(default_factory=dict)
+    columns: dict[str, Columns] = field(default_factory=dict)
+    noise_owner: dict[str, Tensor] = field(default_factory=dict)
+    noise_count: dict[str, int] = field(default_factory=dict)
 
     @property
     def samples(self) -> int:

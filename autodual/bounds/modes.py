@@ -1,0 +1,61 @@
+"""Which way rows meet the input at a bound site: a cost model picks pull or push; both give the same bounds.
+
+Pull carries the undecided units of this site through every earlier layer. Push carries the inputs and all undecided units so far
+through every layer once. It is the choice that automatic differentiation makes for Jacobians.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from autodual.bounds.footprint import pull_footprint, starts_windowed
+from autodual.bounds.state import BoundState
+
+# A pushed column costs more than its multiplications: all earlier columns are carried and kept (measured).
+_PUSH_PENALTY = 2.0
+
+
+def pushes(state: BoundState, name: str, wanted: Tensor, linear: bool) -> bool:
+    """Whether to push the columns of a site rather than pull rows for its wanted units.
+
+    Only linear relaxations can be pushed, and the error analysis of rigorous bounds is made for rows that are pulled.
+    """
+    options = state.options
+    if options.mode == "pull" or options.rigorous or not linear:
+        return False
+    if options.mode == "push":
+        return True
+    columns, cost = _push_cost(state, name)
+    itemsize = torch.finfo(state.environment.dtype).bits // 8
+    if columns * state.graph[name].size * itemsize > options.memory_budget // 4:
+        return False
+    footprint = pull_footprint(state, name, starts_windowed(state, name))
+    return cost * _PUSH_PENALTY < int(wanted.sum()) * footprint.multiplications
+
+
+def _push_cost(state: BoundState, name: str) -> tuple[int, float]:
+    """Columns at the site, and multiplications to bring all columns there from where they are."""
+    counts: dict[str, int] = {}
+    cost = 0.0
+    for node in state.graph.nodes[: state.graph.positions[name] + 1]:
+        if node.name not in state.graph.ancestors[name]:
+            continue
+        layer = state.layers.get(node.name)
+        if layer is None:
+            counts[node.name] = node.size
+            continue
+        counts[node.name] = max((counts[operand] for operand in node.inputs), default=0)
+        spread = layer.spread()
+        if spread is not None:
+            per_input = sum(state.graph[source].size for source in state.regions) * state.samples
+            counts[node.name] = max(counts[node.name], per_input) + _undecided(state, node.name, spread)
+        if node.name not in state.columns:
+            cost += counts[node.name] * layer.multiplications
+    return counts[name], cost
+
+
+def _undecided(state: BoundState, name: str, spread: Tensor) -> int:
+    if name not in state.noise_count:
+        state.noise_count[name] = int((spread != 0).sum())
+    return state.noise_count[name]

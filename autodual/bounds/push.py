@@ -1,0 +1,104 @@
+"""Forward mode: columns are pushed from the inputs, and from every relaxed unit, to a bound site (Algorithm 2 as corrected).
+
+A parallel relaxation says z' = slope·z + middle + spread·ξ with |ξ| ≤ 1, so the network's value at any node is an affine function of
+the inputs and of one ξ for each undecided unit so far. Its columns are what Algorithm 2 calls ν and γ. The bound of a unit is then
+its constant, plus the inputs' support function of its input columns, plus the absolute sum of the others: the numbers that pulling
+one row for the unit would give.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from autodual.bounds.state import BoundState
+from autodual.dual.layer import DualLayer
+from autodual.interval import Interval
+from autodual.ir.graph import Node
+from autodual.perturbations.view import WholeView
+
+
+@dataclass(frozen=True, eq=False)
+class Columns:
+    """A node as an affine function of the sources before it.
+
+    inputs: by input name `[d, N or 1, *shape]`, one column for each of its d scalars. noise: by relaxed node `[R, *shape]`, one column
+    for each undecided unit of any sample. constant `[N or 1, *shape]`.
+    """
+
+    inputs: Mapping[str, Tensor]
+    noise: Mapping[str, Tensor]
+    constant: Tensor
+
+
+def push_columns(state: BoundState, name: str) -> Columns:
+    """The columns of a node, from those of its operands; computed once a call, in topological order."""
+    for node in state.graph.nodes[: state.graph.positions[name] + 1]:
+        if node.name in state.graph.ancestors[name] and node.name not in state.columns:
+            state.columns[node.name] = _columns(state, node)
+    return state.columns[name]
+
+
+def push_bounds(state: BoundState, name: str) -> Interval:
+    """Dual bounds of every unit of a node, `[N, *shape]`."""
+    columns, shape, samples = push_columns(state, name), state.graph[name].shape, state.samples
+    lower = upper = columns.constant.flatten(1)
+    for source, moved in columns.inputs.items():
+        region = state.regions[source]
+        nu = moved.flatten(2).permute(1, 2, 0)
+        least, greatest = region.extremes(nu.reshape(*nu.shape[:2], *region.shape), WholeView())
+        lower, upper = lower + least, upper + greatest
+    width = lower.new_zeros(samples, lower.shape[1])
+    for source, moved in columns.noise.items():
+        width = width.index_add(0, state.noise_owner[source], moved.flatten(1).abs())
+    return Interval((lower - width).reshape(-1, *shape), (upper + width).reshape(-1, *shape))
+
+
+def _columns(state: BoundState, node: Node) -> Columns:
+    made = {"dtype": state.environment.dtype, "device": state.environment.device}
+    if node.name in state.regions:
+        identity = torch.eye(node.size, **made).reshape(node.size, 1, *node.shape)
+        return Columns({node.name: identity}, {}, torch.zeros(1, *node.shape, **made))
+    layer = state.layers[node.name]
+    operands = [state.columns[name] for name in node.inputs]
+    inputs = {
+        source: _push_inputs(layer, [operand.inputs.get(source) for operand in operands])
+        for source in dict.fromkeys(key for operand in operands for key in operand.inputs)
+    }
+    noise = {
+        source: layer.for_owners(state.noise_owner[source]).push([operand.noise.get(source) for operand in operands])
+        for source in dict.fromkeys(key for operand in operands for key in operand.noise)
+    }
+    fresh = _fresh_noise(state, node, layer)
+    if fresh is not None:
+        noise[node.name] = fresh
+    return Columns(inputs, noise, layer.constant([operand.constant for operand in operands]))
+
+
+def _push_inputs(layer: DualLayer, columns: list[Tensor | None]) -> Tensor:
+    """`[d, N or 1, *shape]` through a layer; one that differs between samples broadcasts over the d columns."""
+    if layer.per_sample:
+        return layer.push(columns)
+    batch = max(column.shape[1] for column in columns if column is not None)
+    flat = [
+        None if column is None else column.expand(-1, batch, *column.shape[2:]).flatten(0, 1) for column in columns
+    ]
+    moved = layer.push(flat)
+    return moved.reshape(-1, batch, *moved.shape[1:])
+
+
+def _fresh_noise(state: BoundState, node: Node, layer: DualLayer) -> Tensor | None:
+    """One column for each unit whose relaxation leaves a gap: the gap's half height at the unit."""
+    spread = layer.spread()
+    if spread is None:
+        return None
+    flat = spread.flatten(1)
+    owner, unit = (flat != 0).nonzero().unbind(1)
+    if owner.shape[0] == 0:
+        return None
+    state.noise_owner[node.name] = owner
+    column = torch.zeros(owner.shape[0], flat.shape[1], dtype=flat.dtype, device=flat.device)
+    return column.scatter(1, unit.unsqueeze(1), flat[owner, unit].unsqueeze(1)).reshape(-1, *node.shape)

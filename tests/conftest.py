@@ -1,0 +1,21 @@
+"""Fixtures for all tests."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+import torch
+
+torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="session")
+def shared_directory() -> Path:
+    """The folder of published reference networks and bounds; tests that need it are skipped where there is none."""
+    default = Path(__file__).resolve().parents[2] / "shared"
+    directory = Path(os.environ.get("AUTODUAL_SHARED", default))
+    if not (directory / "reference").is_dir():
+        pytest.skip("no reference data beside the repository (set AUTODUAL_SHARED)")
+    return directory
