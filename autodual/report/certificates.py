@@ -25,8 +25,10 @@ def certificate_row(index: int, certificate: Certificate) -> Row:
         "predicted": certificate.predicted,
         "status": certificate.status.value,
         "margin": finite_or_none(certificate.margin),
+        "rounding_error": finite_or_none(certificate.rounding_error),
         "margins": [finite_or_none(margin) for margin in certificate.margins],
         "method": certificate.method,
+        "arithmetic": certificate.arithmetic,
         "failure_probability": certificate.failure_probability,
         "assumptions": list(certificate.assumptions),
     }

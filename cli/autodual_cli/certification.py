@@ -42,10 +42,8 @@ def certification_job(
 
     def rows(indices: torch.Tensor) -> list[Row]:
         x, labels = subject.batch(indices)
-        objective = None if spec is None else parse_specification(spec, labels)
-        certificates = autodual.certify(
-            dual, x, set_of(indices), labels=labels, spec=objective, slopes=slopes, attack=adversary
-        )
+        goal = {"labels": labels} if spec is None else {"spec": parse_specification(spec, labels)}
+        certificates = autodual.certify(dual, x, set_of(indices), **goal, slopes=slopes, attack=adversary)
         pairs = zip(indices.tolist(), certificates, strict=True)
         return [certificate_row(index, certificate) for index, certificate in pairs]
 
@@ -71,7 +69,7 @@ def show_certification(document: dict[str, Any]) -> None:
     """The summary table, on standard output."""
     settings, summary = document["settings"], document["summary"]
     clean = percent(summary["clean_error"])
-    if summary["clean_error"] is None:
+    if summary["clean_error"] is None and settings["specification"] is None:
         clean += " (no labels: the predicted class stands in)"
     entries = [
         *context_entries(settings),

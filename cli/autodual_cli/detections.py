@@ -15,14 +15,14 @@ from autodual_cli.subject import Subject
 from autodual_cli.tables import context_entries, percent, show, time_entry
 
 
-def detection_job(subject: Subject, model: ModelOptions, ball: BallOptions, *, eps: float) -> Job:
+def detection_job(subject: Subject, model: ModelOptions, ball: BallOptions, *, eps: float, slopes: str) -> Job:
     """Compile the network once and decide batch by batch."""
     region = ball_maker(ball)(eps)
     dual = subject.compile(model.memory)
 
     def rows(indices: torch.Tensor) -> list[Row]:
         x, labels = subject.batch(indices)
-        flags = autodual.detect(dual, x, region)
+        flags = autodual.detect(dual, x, region, slopes=slopes)
         known = [None] * len(indices) if labels is None else labels.tolist()
         pairs = zip(indices.tolist(), known, flags.tolist(), strict=True)
         return [detection_row(index, label, flagged) for index, label, flagged in pairs]
@@ -33,6 +33,7 @@ def detection_job(subject: Subject, model: ModelOptions, ball: BallOptions, *, e
         "eps": eps,
         "norm": ball.norm_name,
         "domain": None if ball.domain is None else list(ball.domain),
+        "slopes": slopes,
     }
     return Job("autodual.detect/1", settings, rows, summarise_detections, _headline)
 
@@ -46,6 +47,7 @@ def show_detections(document: dict[str, Any]) -> None:
     settings, summary = document["settings"], document["summary"]
     entries = [
         *context_entries(settings),
+        ("slopes", settings["slopes"]),
         ("samples", str(summary["count"])),
         ("flagged", f"{summary['flagged']} ({percent(summary['flagged_fraction'])}): may be adversarial"),
         ("not flagged", f"{summary['count'] - summary['flagged']}: no input of another class within the set"),

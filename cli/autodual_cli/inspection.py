@@ -45,7 +45,8 @@ def inspect_model(
 
     def observe(pass_name: str, plan: Any) -> None:
         if pass_name in print_after or "all" in print_after:
-            click.echo(f"after {pass_name}:\n{format_graph(plan.graph)}\n{plan.describe()}\n")
+            # Until rules are assigned, the graph is all there is.
+            click.echo(f"after {pass_name}:\n{plan.describe() if plan.rules else format_graph(plan.graph)}\n")
 
     dual = autodual.compile_dual(
         model, example_input=example[:1], memory_budget=options.memory, passes=passes, observer=observe

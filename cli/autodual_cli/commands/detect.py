@@ -13,6 +13,7 @@ from autodual_cli.options import (
     data_options,
     model_options,
     output_options,
+    slopes_option,
 )
 from autodual_cli.quantities import Number
 
@@ -21,6 +22,7 @@ from autodual_cli.quantities import Number
 @model_options
 @click.option("--eps", type=Number(minimum=0.0), required=True, help="Radius of the ball, such as 0.1 or 2/255.")
 @ball_options
+@slopes_option
 @data_options
 @output_options
 @click.pass_context
@@ -29,6 +31,7 @@ def detect(
     model: ModelOptions,
     eps: float,
     ball: BallOptions,
+    slopes: str,
     data: DataOptions,
     output: OutputOptions,
 ) -> None:
@@ -38,7 +41,7 @@ def detect(
     from autodual_cli.subject import prepare
 
     subject = prepare(model, data)
-    job = detection_job(subject, model, ball, eps=eps)
+    job = detection_job(subject, model, ball, eps=eps, slopes=slopes)
     outcome = run(job, len(subject.dataset), data, output)
     if not output.quiet:
         show_detections(outcome.document)

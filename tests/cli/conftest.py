@@ -1,0 +1,47 @@
+"""Small networks and data sets on disk, and a runner for the command line."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy
+import pytest
+import torch
+from click.testing import CliRunner, Result
+from torch import nn
+
+from autodual_cli.main import cli
+
+Invoke = Callable[..., Result]
+
+
+@pytest.fixture
+def invoke() -> Invoke:
+    """Runs `autodual ARGUMENTS` in this process; arguments may be paths and numbers."""
+    return lambda *arguments: CliRunner().invoke(cli, [str(argument) for argument in arguments])
+
+
+@pytest.fixture
+def network() -> nn.Sequential:
+    """A small classifier of four features into three classes."""
+    torch.manual_seed(0)
+    return nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 3)).eval()
+
+
+@pytest.fixture
+def model_file(tmp_path: Path, network: nn.Module) -> Path:
+    torch.save(network, tmp_path / "model.pt")
+    return tmp_path / "model.pt"
+
+
+@pytest.fixture
+def data_file(tmp_path: Path, network: nn.Module) -> Path:
+    """Twelve samples; all labels are the predicted classes but that of sample 3."""
+    generator = torch.Generator().manual_seed(1)
+    x = torch.rand(12, 4, generator=generator)
+    with torch.no_grad():
+        y = network(x).argmax(1)
+    y[3] = (y[3] + 1) % 3
+    numpy.savez(tmp_path / "data.npz", x=x.numpy(), y=y.numpy())
+    return tmp_path / "data.npz"
