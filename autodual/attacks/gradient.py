@@ -31,7 +31,7 @@ class GradientAttack(Attack):
 
     @abstractmethod
     def step(self, region: Region, points: Tensor, ascent: Tensor) -> Tensor:
-        """The next points `[N, *shape]`, in the region or not, given the direction `ascent` in which the margin falls."""
+        """The next points `[N, *shape]`, in the region or not, given the direction in which the margin falls."""
 
     @torch.no_grad()
     def run(

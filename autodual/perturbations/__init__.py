@@ -1,4 +1,4 @@
-"""Perturbation sets: which inputs around a sample count as the same, and what is the worst of them for a linear function."""
+"""Perturbation sets: the inputs around a sample that must be safe, and the worst of them for a linear function."""
 
 from autodual.perturbations.balls import L1Ball, L2Ball, LinfBall, LpBall, NormBall
 from autodual.perturbations.base import PerturbationSet, Region

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -12,9 +13,6 @@ from autodual.interval import Interval
 from autodual.perturbations.base import Region
 from autodual.perturbations.rows import dual_order, flatten, inner, norm
 from autodual.perturbations.view import View
-
-# Halvings of [0, 1] after which the ends are neighbours, or as near to zero as single precision tells apart.
-_HALVINGS = 60
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,7 +35,11 @@ class BallRegion(Region):
 
     def project(self, points: Tensor) -> Tensor:
         """Exact for p = 1 and 2; for other p the point is shrunk towards the centre, which is not the nearest."""
-        return self.fit(points - self.centre, lambda offset: self.centre + offset)
+        offset = points - self.centre
+        if self.order == 1:
+            return self.fit(offset, lambda shrunk: self.centre + shrunk)
+        shrunk = self.per_feature(self._reach) * self._normalised(offset)
+        return torch.where(self.per_feature(self.contains(points)), points, self.centre + shrunk)
 
     def steepest(self, gradient: Tensor) -> Tensor:
         return self.centre + self.per_feature(self._reach) * self._steepest_unit(gradient)
@@ -86,7 +88,8 @@ class BallRegion(Region):
         if inside.all():
             return whole
         low, high = torch.zeros_like(inside, dtype=offset.dtype), torch.ones_like(inside, dtype=offset.dtype)
-        for _ in range(_HALVINGS):
+        # Enough halvings that the ends agree to the last place even where the scale is a few thousandths.
+        for _ in range(8 - round(math.log2(torch.finfo(offset.dtype).eps))):
             middle = (low + high) / 2
             fits = self.contains(point(middle))
             low, high = torch.where(fits, middle, low), torch.where(fits, high, middle)

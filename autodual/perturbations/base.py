@@ -21,7 +21,7 @@ _Selected = TypeVar("_Selected", bound="PerturbationSet | Region")
 
 
 class PerturbationSet(ABC):
-    """A set of inputs around each sample; a frozen dataclass whose fields are numbers and tensors as the user gave them."""
+    """A set of inputs around each sample; a frozen dataclass of numbers and tensors as the user gave them."""
 
     def at(self, x: Tensor) -> Region:
         """The set around each of the samples x `[N, *shape]`, in x's dtype and on its device.
@@ -96,7 +96,7 @@ class Region(ABC):
 
     @abstractmethod
     def direction(self, gradient: Tensor) -> Tensor:
-        """The steepest ascent step in the set's own geometry, from the middle of the set to its edge."""
+        """A step of steepest ascent in the set's own geometry, as long as from the middle of the set to its edge."""
 
     @abstractmethod
     def sample(self, count: int, generator: torch.Generator | None = None) -> Tensor:

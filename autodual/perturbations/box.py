@@ -45,7 +45,9 @@ class Box(PerturbationSet):
         return box_region(source, x, like(lower, x), like(upper, x), self.domain)
 
     def describe(self) -> str:
-        return f"box with lower ends {words(self.lower)} and upper ends {words(self.upper)}, {clipping_words(self.domain)}"
+        return (
+            f"box with lower ends {words(self.lower)} and upper ends {words(self.upper)}, {clipping_words(self.domain)}"
+        )
 
     def settings(self) -> dict[str, Any]:
         ends = {"lower": summary(self.lower), "upper": summary(self.upper)}

@@ -49,6 +49,9 @@ class ClippedRegion(Region):
         return self._fit(self.ball.per_feature(scale) * aim)
 
     def direction(self, gradient: Tensor) -> Tensor:
+        # An l1 ball moves one feature at a time; once that has reached its end of the domain, the next must follow.
+        if self.ball.order == 1:
+            return (self.steepest(gradient) - self.steepest(-gradient)) / 2
         return self.ball.direction(gradient)
 
     def sample(self, count: int, generator: torch.Generator | None = None) -> Tensor:

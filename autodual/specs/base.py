@@ -44,8 +44,9 @@ class Specification(ABC):
     def margin(self, values: Tensor) -> Tensor:
         """One number `[*]` for the half-spaces' lower bounds (or values) `[*, S]`: positive only if the statement holds.
 
-        For a specification with something per sample, `values` are `[*, N, S]`. Differentiable. NaN wherever a value
-        is NaN or +inf, since neither is the lower bound of anything.
+        For a specification with something per sample, `values` are `[*, N, S]`. NaN wherever a value is NaN or +inf,
+        since neither is the lower bound of anything. The gradient is that of one deciding value, even at a tie: the
+        mean over |f − f(x)|'s two sides, say, would vanish at x and leave an attack there.
         """
 
     @abstractmethod

@@ -30,7 +30,7 @@ class ClassMargin(Specification):
         return _label_rows(self.labels, outputs)
 
     def margin(self, values: Tensor) -> Tensor:
-        return guarded(_without_label(values, self.labels).amin(-1), values)
+        return guarded(_without_label(values, self.labels).min(-1).values, values)
 
     def select(self, index: Tensor | slice) -> ClassMargin:
         return replace(self, labels=self.labels[index])

@@ -73,7 +73,7 @@ def clause_margin(values: Tensor, clauses: Clauses) -> Tensor:
     # A row repeated within its clause changes no maximum, and makes all clauses equally long.
     padded = [[*clause, *[clause[0]] * (width - len(clause))] for clause in clauses]
     index = torch.tensor(padded, device=values.device)
-    return guarded(values[..., index].amax(-1).amin(-1), values)
+    return guarded(values[..., index].max(-1).values.min(-1).values, values)
 
 
 def checked_clauses(clauses: Clauses, count: int) -> tuple[tuple[int, ...], ...]:

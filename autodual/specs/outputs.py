@@ -42,7 +42,7 @@ class OutputBox(Specification):
         return Rows(objective, offset)
 
     def margin(self, values: Tensor) -> Tensor:
-        return guarded(values.amin(-1), values)
+        return guarded(values.min(-1).values, values)
 
     def select(self, index: Tensor | slice) -> OutputBox:
         ends = {name: getattr(self, name) for name in ("lower", "upper")}
@@ -77,7 +77,7 @@ class Deviation(Specification):
         return Rows(torch.cat([unit, -unit]), torch.cat([outputs - delta, -outputs - delta], -1))
 
     def margin(self, values: Tensor) -> Tensor:
-        return guarded(values.amin(-1), values)
+        return guarded(values.min(-1).values, values)
 
     def describe(self) -> str:
         return f"no output moves by {_words(self.delta)} or more from its nominal value"
