@@ -51,8 +51,8 @@ def aligned(value: Parameter, centre: Tensor, name: str, vector_is_per_sample: b
     )
     if not fits:
         raise InvalidInputError(
-            f"{name} has the shape {list(tensor.shape)}, which does not broadcast to the samples' {list(centre.shape)}; "
-            "give a number, one number per sample, or one per feature"
+            f"{name} has the shape {list(tensor.shape)}, which does not broadcast to the samples' "
+            f"{list(centre.shape)}; give a number, one number per sample, or one per feature"
         )
     return tensor
 

@@ -16,7 +16,7 @@ def flatten(values: Tensor, leading: int) -> Tensor:
 def inner(rows: Tensor, features: Tensor) -> Tensor:
     """<row, feature> of rows `[G or 1, K, *extent]` and features `[G or 1, 1, *extent]`, as `[G or 1, K]`.
 
-    Always a matrix product: it accumulates in place, where a product and a sum would write a tensor as large as the rows.
+    Always a matrix product, which writes no temporary; a product and a sum would write one as large as the rows.
     """
     flat_rows, flat_features = flatten(rows, 2), flatten(features, 2)
     if flat_rows.shape[0] == 1:
@@ -54,7 +54,7 @@ def _euclidean_norm(values: Tensor) -> Tensor:
 
 
 def _scaled_norm(values: Tensor, order: float) -> Tensor:
-    """Scaled by the largest entry first, since high powers of small numbers vanish, and with them the bound's radius."""
+    """Scaled by the largest entry first: high powers of small numbers vanish, and with them the bound's radius."""
     peak = values.detach().abs().amax(-1, keepdim=True)
     scaled = torch.where(peak == 0, 1, values / torch.where(peak == 0, 1, peak))
     return torch.linalg.vector_norm(scaled, order, dim=-1) * peak.squeeze(-1)

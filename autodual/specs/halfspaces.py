@@ -77,7 +77,7 @@ def clause_margin(values: Tensor, clauses: Clauses) -> Tensor:
 
 
 def checked_clauses(clauses: Clauses, count: int) -> tuple[tuple[int, ...], ...]:
-    """The clauses as tuples; InvalidInputError unless there are some, none is empty and each of `count` rows is used."""
+    """The clauses as tuples; InvalidInputError if there are none, one is empty, or one of `count` rows is unused."""
     plain = tuple(tuple(clause) for clause in clauses)
     if not plain or not all(plain):
         raise InvalidInputError("a specification needs at least one clause, and every clause at least one half-space")

@@ -93,7 +93,7 @@ def test_projection_is_euclidean(order, domain, generator):
 
 
 def _nearest(point: numpy.ndarray, x: numpy.ndarray, radius: float, order: int, domain) -> float:
-    """The distance to the region by a general solver, over the parts above and below x, for which the l1 norm is smooth."""
+    """The distance to the region by a general solver, over the parts above and below x: there the l1 norm is smooth."""
     size = len(x)
 
     def moved(parts: numpy.ndarray) -> numpy.ndarray:
