@@ -11,7 +11,7 @@ from autodual.attacks import Pgd
 from autodual.perturbations import PerturbationSet
 from autodual.report import certificate_row, summarise_certificates
 from autodual.specs import parse_specification
-from autodual_cli.options import BallOptions, ModelOptions
+from autodual_cli.options import BallOptions
 from autodual_cli.run import Job, Row
 from autodual_cli.sets import Boxes, ball_maker
 from autodual_cli.subject import Subject
@@ -20,7 +20,6 @@ from autodual_cli.tables import context_entries, percent, show, time_entry
 
 def certification_job(
     subject: Subject,
-    model: ModelOptions,
     ball: BallOptions,
     *,
     eps: float | None,
@@ -29,12 +28,11 @@ def certification_job(
     slopes: str,
     attack: int | None,
 ) -> Job:
-    """Compile the network once and certify batch by batch."""
+    """Certify batch by batch."""
     boxes = None if box is None else Boxes(box, subject.dataset.shape, len(subject.dataset))
     fixed = None if eps is None else ball_maker(ball)(eps)
     if spec is not None:
         parse_specification(spec, None if subject.dataset.y is None else subject.dataset.y[:1])
-    dual = subject.compile(model.memory)
     adversary = None if attack is None else Pgd(steps=attack)
 
     def set_of(indices: torch.Tensor) -> PerturbationSet:
@@ -43,7 +41,7 @@ def certification_job(
     def rows(indices: torch.Tensor) -> list[Row]:
         x, labels = subject.batch(indices)
         goal = {"labels": labels} if spec is None else {"spec": parse_specification(spec, labels)}
-        certificates = autodual.certify(dual, x, set_of(indices), **goal, slopes=slopes, attack=adversary)
+        certificates = autodual.certify(subject.dual, x, set_of(indices), **goal, slopes=slopes, attack=adversary)
         pairs = zip(indices.tolist(), certificates, strict=True)
         return [certificate_row(index, certificate) for index, certificate in pairs]
 

@@ -8,21 +8,20 @@ import torch
 
 import autodual
 from autodual.report import detection_row, summarise_detections
-from autodual_cli.options import BallOptions, ModelOptions
+from autodual_cli.options import BallOptions
 from autodual_cli.run import Job, Row
 from autodual_cli.sets import ball_maker
 from autodual_cli.subject import Subject
 from autodual_cli.tables import context_entries, percent, show, time_entry
 
 
-def detection_job(subject: Subject, model: ModelOptions, ball: BallOptions, *, eps: float, slopes: str) -> Job:
-    """Compile the network once and decide batch by batch."""
+def detection_job(subject: Subject, ball: BallOptions, *, eps: float, slopes: str) -> Job:
+    """Decide batch by batch."""
     region = ball_maker(ball)(eps)
-    dual = subject.compile(model.memory)
 
     def rows(indices: torch.Tensor) -> list[Row]:
         x, labels = subject.batch(indices)
-        flags = autodual.detect(dual, x, region, slopes=slopes)
+        flags = autodual.detect(subject.dual, x, region, slopes=slopes)
         known = [None] * len(indices) if labels is None else labels.tolist()
         pairs = zip(indices.tolist(), known, flags.tolist(), strict=True)
         return [detection_row(index, label, flagged) for index, label, flagged in pairs]

@@ -102,7 +102,7 @@ data_options = _gather(
     click.option("--data", help="A .npz file (x, y or images, labels), mnist:test, mnist:train, or sample: 1,000 MNIST "
                  "images, the default where they fit the network."),
     click.option("--data-dir", type=_PATH, help="Folder of MNIST's IDX files."),
-    click.option("--skip", type=click.IntRange(min=0), default=0, show_default=True, help="Leave out the first samples."),
+    click.option("--skip", type=click.IntRange(min=0), default=0, show_default=True, help="Leave out the first ones."),
     click.option("--limit", type=click.IntRange(min=1), help="Take this many samples only."),
     click.option("--batch-size", type=click.IntRange(min=1), default=10, show_default=True, help="Samples at a time."),
 )  # fmt: skip

@@ -8,21 +8,22 @@ import torch
 
 import autodual
 from autodual.report import radius_row, summarise_radii
-from autodual_cli.options import BallOptions, ModelOptions
+from autodual_cli.options import BallOptions
 from autodual_cli.run import Job, Row
 from autodual_cli.sets import ball_maker
 from autodual_cli.subject import Subject
 from autodual_cli.tables import context_entries, show, time_entry
 
 
-def radius_job(subject: Subject, model: ModelOptions, ball: BallOptions, *, max_radius: float, slopes: str) -> Job:
-    """Compile the network once and search batch by batch."""
+def radius_job(subject: Subject, ball: BallOptions, *, max_radius: float, slopes: str) -> Job:
+    """Search batch by batch."""
     make_set = ball_maker(ball)
-    dual = subject.compile(model.memory)
 
     def rows(indices: torch.Tensor) -> list[Row]:
         x, labels = subject.batch(indices)
-        found = autodual.certified_radius(dual, x, make_set, labels=labels, max_radius=max_radius, slopes=slopes)
+        found = autodual.certified_radius(
+            subject.dual, x, make_set, labels=labels, max_radius=max_radius, slopes=slopes
+        )
         known = [None] * len(indices) if labels is None else labels.tolist()
         pairs = zip(indices.tolist(), known, found.tolist(), strict=True)
         return [radius_row(index, label, radius) for index, label, radius in pairs]

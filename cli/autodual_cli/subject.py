@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import torch
@@ -10,9 +11,11 @@ from torch import nn
 from torch.export import ExportedProgram
 
 from autodual import __version__
+from autodual.compiler import compile_dual
 from autodual.data import Dataset, load_dataset
 from autodual.errors import AutodualError, DeviceError, InvalidInputError
 from autodual.files import LoadedModel, load_model_file
+from autodual.network import DualNetwork
 from autodual_cli.normalise import Normalise
 from autodual_cli.options import DataOptions, ModelOptions
 
@@ -25,7 +28,7 @@ class Subject:
     dataset: Dataset
     device: torch.device
     dtype: torch.dtype
-    classes: int
+    memory: int | None
     settings: dict[str, Any]
 
     def batch(self, indices: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor | None]:
@@ -33,12 +36,11 @@ class Subject:
         labels = None if self.dataset.y is None else self.dataset.y[indices].to(self.device)
         return self.dataset.x[indices].to(self.device, self.dtype), labels
 
-    def compile(self, memory: int | None) -> Any:
-        """The dual network."""
-        import autodual
-
+    @cached_property
+    def dual(self) -> DualNetwork:
+        """The dual network, compiled when first needed: after all that is quick to check was checked."""
         example, _ = self.batch(torch.tensor([0]))
-        return autodual.compile_dual(self.model, example_input=example, memory_budget=memory)
+        return compile_dual(self.model, example_input=example, memory_budget=self.memory)
 
 
 def find_device(name: str) -> torch.device:
@@ -72,7 +74,8 @@ def prepare(options: ModelOptions, data: DataOptions) -> Subject:
     loaded = load_model_file(options.path, unsafe=options.unsafe_load, factory=options.arch)
     dataset = load_dataset(data.data or "sample", data.data_dir)
     model = adapt(loaded, options, dataset.shape, device)
-    subject = Subject(model, dataset, device, getattr(torch, options.dtype), 0, {})
+    settings = _settings(loaded, options, data, dataset)
+    subject = Subject(model, dataset, device, getattr(torch, options.dtype), options.memory, settings)
     try:
         classes = count_classes(model, subject.batch(torch.tensor([0, min(1, len(dataset) - 1)]))[0])
     except InvalidInputError as error:
@@ -82,8 +85,7 @@ def prepare(options: ModelOptions, data: DataOptions) -> Subject:
             ) from error
         raise
     dataset.check_labels(classes)
-    settings = _settings(loaded, options, data, dataset)
-    return Subject(model, dataset, device, subject.dtype, classes, settings)
+    return subject
 
 
 def adapt(
@@ -96,10 +98,17 @@ def adapt(
     if isinstance(model, ExportedProgram):
         if options.mean is None and device.type == "cpu":
             return model
-        model = model.module()
+        model = unguarded(model)
     if options.mean is not None and options.std is not None:
         model = nn.Sequential(Normalise(options.mean, options.std, shape), model)
     return model.to(device=device, dtype=getattr(torch, options.dtype))
+
+
+def unguarded(program: ExportedProgram) -> nn.Module:
+    """The program as a module that can be traced again: its checks of the batch size would look like decisions."""
+    module = program.module(check_guards=False)
+    module.validate_inputs = False  # type: ignore[assignment]
+    return module
 
 
 def count_classes(model: nn.Module | ExportedProgram, x: torch.Tensor) -> int:
@@ -108,7 +117,7 @@ def count_classes(model: nn.Module | ExportedProgram, x: torch.Tensor) -> int:
     Raises:
         InvalidInputError: it does not accept x, or does not return `[B, classes]`.
     """
-    module = model.module() if isinstance(model, ExportedProgram) else model
+    module = unguarded(model) if isinstance(model, ExportedProgram) else model
     dtype = next((parameter.dtype for parameter in module.parameters() if parameter.is_floating_point()), x.dtype)
     try:
         with torch.no_grad():

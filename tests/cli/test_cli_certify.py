@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 
 import numpy
 import pytest
@@ -72,10 +73,8 @@ def test_normalisation_keeps_everything_in_raw_units(invoke, tmp_path, data_file
         result = certify(invoke, tmp_path / name, data_file, *arguments)
         assert result.exit_code == 0, result.stderr
         margins.append([row["margin"] for row in document_of(out)["certificates"]])
+        assert ("normalisation (x - 0.5,0.1,0.2,0.3) / 0.5,2,0.25,1" in result.stdout) == bool(extra)
     numpy.testing.assert_allclose(margins[0], margins[1], rtol=1e-6, atol=1e-6)
-    assert "normalisation (x - " in result.stdout or "normalisation (x - " in certify(
-        invoke, tmp_path / "normalised.pt", data_file, "--eps", "0.05", "--mean", lists[0], "--std", lists[1]
-    ).stdout
 
 
 def test_without_labels_the_prediction_stands_in(invoke, tmp_path, model_file, data_file):
@@ -92,7 +91,21 @@ def test_limits_skips_and_batches_choose_samples_and_change_nothing_else(invoke,
     runs = []
     for name, batch in (("a", 1), ("b", 5)):
         out = tmp_path / f"{name}.json"
-        certify(invoke, model_file, data_file, "--eps", "0.02", "--skip", 2, "--limit", 7, "--batch-size", batch, "--json", out)
+        certify(
+            invoke,
+            model_file,
+            data_file,
+            "--eps",
+            "0.02",
+            "--skip",
+            2,
+            "--limit",
+            7,
+            "--batch-size",
+            batch,
+            "--json",
+            out,
+        )
         runs.append(document_of(out)["certificates"])
     assert [row["index"] for row in runs[0]] == list(range(2, 9))
     assert [row["status"] for row in runs[0]] == [row["status"] for row in runs[1]]
@@ -161,7 +174,7 @@ def test_exported_programs_and_state_dicts_are_certified_alike(invoke, tmp_path,
         assert result.exit_code == 0, result.stderr
         margins.append([row["margin"] for row in document_of(out)["certificates"]])
     for other in margins[1:]:
-        numpy.testing.assert_allclose(other, margins[0], rtol=1e-4, atol=1e-5)
+        numpy.testing.assert_allclose(other, margins[0], atol=1e-4)
 
 
 @pytest.mark.parametrize(
@@ -197,8 +210,6 @@ def test_bad_usage_is_one_line_and_exit_status_2(invoke, model_file, data_file, 
     result = certify(invoke, model_file, data_file, *arguments)
     assert result.exit_code == 2
     error = result.stderr[result.stderr.index("Error: ") :]
-    import re
-
     assert re.search(message, error.replace("\n", " "))
     assert "Traceback" not in result.output
 

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 import subprocess
 import sys
 import time
 from pathlib import Path
 
-import pytest
 import torch
+from torch import nn
 
 SLOW_ARCHITECTURE = """
 import time
@@ -32,48 +31,61 @@ def build():
 """
 
 
+def write_architecture(folder: Path, pause: float) -> None:
+    (folder / "slow.py").write_text(SLOW_ARCHITECTURE.format(progress=str(folder / "progress"), pause=pause))
+
+
+def batches(folder: Path) -> int:
+    """How many batches were started since the progress file was last removed."""
+    progress = folder / "progress"
+    return progress.stat().st_size if progress.exists() else 0
+
+
 def command(folder: Path, *arguments: object) -> list[str]:
     fixed = ["certify", folder / "state.pt", "--arch", f"{folder}/slow.py:build", "--data", folder / "data.npz",
              "--eps", "0.02", "--batch-size", "1", "--json", folder / "out.json"]  # fmt: skip
     return [sys.executable, "-m", "autodual_cli", *map(str, [*fixed, *arguments])]
 
 
-def statuses(folder: Path) -> dict[int, str]:
-    rows = json.loads((folder / "out.json").read_text())["certificates"]
+def statuses(folder: Path, name: str = "out.json") -> dict[int, str]:
+    rows = json.loads((folder / name).read_text())["certificates"]
     return {row["index"]: row["status"] for row in rows}
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_stopped_run_saves_and_resumes(tmp_path, data_file, network, number):
-    torch.save(network.state_dict(), tmp_path / "state.pt")
-    progress = tmp_path / "progress"
-    slow = tmp_path / "slow.py"
-    slow.write_text(SLOW_ARCHITECTURE.format(progress=str(progress), pause=0.3))
-    process = subprocess.Popen(
-        command(tmp_path), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=os.environ | {"OMP_NUM_THREADS": "1"}
-    )
-    deadline = time.monotonic() + 60
-    while not (progress.exists() and progress.stat().st_size >= 3) and time.monotonic() < deadline:
+def stop_after_three_batches(folder: Path, network: nn.Module, number: signal.Signals) -> tuple[str, str]:
+    """Start a run that takes its time, send it the signal, and return what it printed; it must have saved its work."""
+    torch.save(network.state_dict(), folder / "state.pt")
+    write_architecture(folder, pause=0.3)
+    process = subprocess.Popen(command(folder), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    deadline = time.monotonic() + 120
+    while batches(folder) < 3 and process.poll() is None and time.monotonic() < deadline:
         time.sleep(0.02)
     process.send_signal(number)
-    output, errors = process.communicate(timeout=60)
+    output, errors = process.communicate(timeout=120)
     assert process.returncode == 128 + number, errors
     assert "Traceback" not in errors
-    assert "Interrupted after" in errors and "certified error" in output
-    partial = statuses(tmp_path)
-    assert 1 <= len(partial) < 12
+    assert 1 <= len(statuses(folder)) < 12
+    return output, errors
 
-    slow.write_text(SLOW_ARCHITECTURE.format(progress=str(progress), pause=0))
-    progress.unlink()
-    resumed = subprocess.run(command(tmp_path, "--resume"), capture_output=True, text=True, check=False)
-    assert resumed.returncode == 0, resumed.stderr
-    assert progress.stat().st_size == 12 - len(partial)
-    complete = statuses(tmp_path)
-    assert sorted(complete) == list(range(12))
-    (tmp_path / "out.json").unlink()
-    fresh = subprocess.run(command(tmp_path, "--quiet"), capture_output=True, text=True, check=False)
-    assert fresh.returncode == 0 and fresh.stdout == "" and fresh.stderr == ""
-    assert statuses(tmp_path) == complete
+
+def test_a_terminated_run_saves_and_says_so(tmp_path, data_file, network):
+    output, errors = stop_after_three_batches(tmp_path, network, signal.SIGTERM)
+    assert "Interrupted after" in errors and "certified error" in output
+    assert [path.name for path in tmp_path.glob(".out.json*")] == []
+
+
+def test_a_run_stopped_by_ctrl_c_resumes_to_the_same_result(invoke, tmp_path, data_file, model_file, network):
+    stop_after_three_batches(tmp_path, network, signal.SIGINT)
+    done = len(statuses(tmp_path))
+    write_architecture(tmp_path, pause=0)
+    (tmp_path / "progress").unlink()
+    resumed = subprocess.run(command(tmp_path, "--resume", "--quiet"), capture_output=True, text=True, check=False)
+    assert resumed.returncode == 0 and resumed.stdout == "" and resumed.stderr == ""
+    assert batches(tmp_path) == 12 - done
+    fresh = tmp_path / "fresh.json"
+    assert invoke("certify", model_file, "--data", data_file, "--eps", "0.02", "--json", fresh).exit_code == 0
+    assert statuses(tmp_path) == statuses(tmp_path, "fresh.json")
+    assert len(statuses(tmp_path)) == 12
 
 
 def test_resuming_with_other_settings_is_refused(invoke, tmp_path, model_file, data_file):

@@ -41,7 +41,7 @@ def test_the_sample_ships_with_the_package():
     dataset = load_dataset("sample")
     assert dataset.x.shape == (1000, 1, 28, 28)
     assert dataset.y is not None and dataset.y[:5].tolist() == [7, 2, 1, 0, 4]
-    assert 0 <= dataset.x.min() and dataset.x.max() == 1
+    assert (dataset.x.min(), dataset.x.max()) == (0, 1)
     assert "first 1,000 MNIST test images" in dataset.description
     part = dataset.slice(998, 2000)
     assert len(part) == 2 and part.shape == (1, 28, 28)

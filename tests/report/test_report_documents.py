@@ -127,7 +127,8 @@ def test_a_document_resumes_with_the_same_settings_only(tmp_path):
     ["", "[]", "{", "[" * 100_000, '{"schema": "other"}', '{"schema": "autodual.certify/1"}',
      '{"schema": "autodual.certify/1", "settings": {}, "summary": {"seconds": 1}, "certificates": [{"index": "a"}]}',
      '{"schema": "autodual.certify/1", "settings": {}, "summary": {}, "certificates": []}',
-     '{"schema": "autodual.certify/1", "settings": {}, "summary": {"seconds": 1}, "certificates": [{"index": 1}, {"index": 1}]}'],
+     '{"schema": "autodual.certify/1", "settings": {}, "summary": {"seconds": 1}, '
+     '"certificates": [{"index": 1}, {"index": 1}]}'],
 )  # fmt: skip
 def test_other_files_cannot_be_resumed_from(tmp_path, content):
     path = tmp_path / "out.json"

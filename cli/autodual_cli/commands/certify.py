@@ -55,7 +55,7 @@ def certify(
     from autodual_cli.subject import prepare
 
     subject = prepare(model, data)
-    job = certification_job(subject, model, ball, eps=eps, box=box, spec=spec, slopes=slopes, attack=attack)
+    job = certification_job(subject, ball, eps=eps, box=box, spec=spec, slopes=slopes, attack=attack)
     outcome = run(job, len(subject.dataset), data, output)
     if not output.quiet:
         show_certification(outcome.document)

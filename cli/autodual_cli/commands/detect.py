@@ -41,7 +41,7 @@ def detect(
     from autodual_cli.subject import prepare
 
     subject = prepare(model, data)
-    job = detection_job(subject, model, ball, eps=eps, slopes=slopes)
+    job = detection_job(subject, ball, eps=eps, slopes=slopes)
     outcome = run(job, len(subject.dataset), data, output)
     if not output.quiet:
         show_detections(outcome.document)

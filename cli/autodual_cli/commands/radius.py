@@ -43,7 +43,7 @@ def radius(
     from autodual_cli.subject import prepare
 
     subject = prepare(model, data)
-    job = radius_job(subject, model, ball, max_radius=max_radius, slopes=slopes)
+    job = radius_job(subject, ball, max_radius=max_radius, slopes=slopes)
     outcome = run(job, len(subject.dataset), data, output)
     if not output.quiet:
         show_radii(outcome.document)
