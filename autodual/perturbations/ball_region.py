@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 
 from autodual.interval import Interval
-from autodual.perturbations.base import Region
-from autodual.perturbations.rows import dual_order, flatten, inner, norm
+from autodual.perturbations.base import Region, end_rounding
+from autodual.perturbations.rows import dual_order, flatten, inner, norm, support_norm
 from autodual.perturbations.view import View
 
 
@@ -27,7 +27,7 @@ class BallRegion(Region):
 
     def extremes(self, nu: Tensor, view: View) -> tuple[Tensor, Tensor]:
         value = inner(nu, view.features(self.centre))
-        spread = view.samples(self.radius) * norm(flatten(nu, 2), dual_order(self.order))
+        spread = view.samples(self.radius) * support_norm(flatten(nu, 2), dual_order(self.order))
         return value - spread, value + spread
 
     def contains(self, points: Tensor, tolerance: float = 0.0) -> Tensor:
@@ -59,6 +59,9 @@ class BallRegion(Region):
         if self.order == 1:
             unit = self._steepest_unit(unit)
         return self.centre + self.per_feature(self._reach) * unit
+
+    def rounding(self) -> Tensor:
+        return end_rounding(self)
 
     def length(self, offset: Tensor) -> Tensor:
         """The p-norm `[*, N]` of offsets `[*, N, *shape]`."""

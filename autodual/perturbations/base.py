@@ -106,15 +106,13 @@ class Region(ABC):
     def corners(self, count: int, generator: torch.Generator | None = None) -> Tensor:
         """Random extreme points `[count, N, *shape]`: vertices of a box or an l1 ball, the sphere of a round ball."""
 
+    @abstractmethod
     def rounding(self) -> Tensor:
         """`[N, *shape]`: how far the real set may reach beyond `enclosure`, by rounding in this dtype.
 
-        An end is a sum of two rounded numbers, each at most |centre| + |end|, or a rounded end as given. So is the
-        centre or half-width made of two ends. Eight units in the last place (half of `eps` each) cover all of it.
+        It also covers what `extremes` loses to rounding beyond that of sums of as many terms as a sample has features,
+        each of the enclosure's magnitude times the row's entry; that much is for those who know the rows.
         """
-        limits = torch.finfo(self.centre.dtype)
-        size = self.centre.abs() + self.enclosure().magnitude
-        return (4 * limits.eps * size + limits.tiny).detach()
 
     def select(self, index: Tensor | slice) -> Region:
         """The region of some samples, by a LongTensor, a mask or a slice."""
@@ -150,6 +148,17 @@ def require_points(found: Tensor, description: str) -> None:
             f"the perturbation set of sample {sample} is empty ({description}); check the sample, the radius and the "
             "domain, which must be in the same units"
         )
+
+
+def end_rounding(region: Region) -> Tensor:
+    """`[N, *shape]`: how far the ends of a region's enclosure may be off.
+
+    An end is a sum of two rounded numbers, each at most |centre| + |end|, or a rounded end as given. So is the
+    centre or half-width made of two ends. Eight units in the last place (half of `eps` each) cover all of it.
+    """
+    limits = torch.finfo(region.centre.dtype)
+    size = region.centre.abs() + region.enclosure().magnitude
+    return (4 * limits.eps * size + limits.tiny).detach()
 
 
 def _check_samples(x: Tensor) -> None:

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from autodual.errors import InvalidInputError
 from autodual.interval import Interval
-from autodual.perturbations.base import PerturbationSet, Region, require_points
+from autodual.perturbations.base import PerturbationSet, Region, end_rounding, require_points
 from autodual.perturbations.parameters import (
     Domain,
     Parameter,
@@ -45,9 +45,8 @@ class Box(PerturbationSet):
         return box_region(source, x, like(lower, x), like(upper, x), self.domain)
 
     def describe(self) -> str:
-        return (
-            f"box with lower ends {words(self.lower)} and upper ends {words(self.upper)}, {clipping_words(self.domain)}"
-        )
+        ends = f"lower ends {words(self.lower)} and upper ends {words(self.upper)}"
+        return f"box with {ends}, {clipping_words(self.domain)}"
 
     def settings(self) -> dict[str, Any]:
         ends = {"lower": summary(self.lower), "upper": summary(self.upper)}
@@ -122,6 +121,9 @@ class BoxRegion(Region):
 
     def corners(self, count: int, generator: torch.Generator | None = None) -> Tensor:
         return torch.where(self._uniform(count, generator) < 0.5, self.lower, self.upper)
+
+    def rounding(self) -> Tensor:
+        return end_rounding(self)
 
     def _uniform(self, count: int, generator: torch.Generator | None) -> Tensor:
         size = (count, *self.centre.shape)

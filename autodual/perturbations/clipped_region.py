@@ -9,7 +9,7 @@ from torch import Tensor
 
 from autodual.interval import Interval
 from autodual.perturbations.ball_region import BallRegion
-from autodual.perturbations.base import Region, require_points
+from autodual.perturbations.base import Region, end_rounding, require_points
 from autodual.perturbations.box import BoxRegion
 from autodual.perturbations.rows import flatten
 from autodual.perturbations.view import View
@@ -59,6 +59,12 @@ class ClippedRegion(Region):
 
     def corners(self, count: int, generator: torch.Generator | None = None) -> Tensor:
         return self.project(self.ball.corners(count, generator))
+
+    def rounding(self) -> Tensor:
+        """Sums over the ball have terms of its own magnitude, which may be far beyond that of the clipped box."""
+        excess = (self.ball.enclosure().magnitude - self.enclosure().magnitude).relu().detach()
+        terms = self.shape.numel() + 32
+        return end_rounding(self) + terms * torch.finfo(excess.dtype).eps * excess
 
     def _fit(self, offset: Tensor) -> Tensor:
         return self.ball.fit(offset, lambda shrunk: self.box.project(self.centre + shrunk))

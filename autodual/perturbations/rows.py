@@ -47,6 +47,17 @@ def norm(values: Tensor, order: float) -> Tensor:
     return _scaled_norm(values, order)
 
 
+def support_norm(rows: Tensor, order: float) -> Tensor:
+    """The norm of rows over the last axis, never too small beyond relative rounding.
+
+    Squares underflow long before the numbers do, so Euclidean norms near zero are rounded up to where that is past.
+    """
+    if order != 2:
+        return norm(rows, order)
+    limits = torch.finfo(rows.dtype)
+    return norm(rows, order).clamp(min=math.sqrt(rows.shape[-1] * limits.tiny / limits.eps))
+
+
 def _euclidean_norm(values: Tensor) -> Tensor:
     vectors = flatten(values, values.dim() - 1).reshape(math.prod(values.shape[:-1]), 1, values.shape[-1])
     square = torch.bmm(vectors, vectors.transpose(1, 2)).reshape(values.shape[:-1])

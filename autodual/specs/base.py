@@ -42,7 +42,7 @@ class Specification(ABC):
 
     @abstractmethod
     def margin(self, values: Tensor) -> Tensor:
-        """One number `[*]` for lower bounds (or values) of the half-spaces `[*, S]`; positive only if the statement holds.
+        """One number `[*]` for bounds (or values) of the half-spaces `[*, S]`; positive only if the statement holds.
 
         For a specification with something per sample, `values` are `[*, N, S]`. NaN wherever a value is NaN or +inf,
         since neither is the lower bound of anything. The gradient is that of one deciding value, even at a tie: the

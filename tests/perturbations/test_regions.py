@@ -178,6 +178,25 @@ def test_rounding_of_a_large_domain_does_not_shrink_the_room_of_other_features()
     assert (widened.upper >= double.enclosure().upper).all()
 
 
+def test_rounding_covers_sums_over_a_ball_much_larger_than_the_domain(generator):
+    x = torch.full((1, 2000), 1000.0)
+    single = L2Ball(45000.0, (0, 1)).at(x)
+    nu = torch.randn(1, 50, 2000, generator=generator).abs()
+    found, real = single.extremes(nu, VIEW), single.to(torch.float64).extremes(nu.double(), VIEW)
+    sums = 2032 * torch.finfo(torch.float32).eps * single.enclosure().magnitude
+    allowed = (nu.double() * (sums + single.rounding()).double()).sum(-1)
+    assert (found[0] <= real[0] + allowed).all()
+    assert (found[1] >= real[1] - allowed).all()
+    assert single.rounding().max() > 0.1
+
+
+def test_tiny_rows_are_rounded_up():
+    region = L2Ball(1.0).at(torch.zeros(1, 100))
+    lower, upper = region.extremes(torch.full((1, 1, 100), 1e-30), VIEW)
+    assert float(lower) <= -1e-29
+    assert 1e-29 <= float(upper) <= 1e-12
+
+
 def test_conversion_keeps_the_radius_as_given():
     x = torch.zeros(1, 2)
     double = LinfBall(0.1).at(x).to(torch.float64)
