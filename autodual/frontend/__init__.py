@@ -1,6 +1,6 @@
 """From PyTorch to the graph: tracing models, reading exported programs, and the rules that lower ATen operations."""
 
-from autodual.frontend import (
+from autodual.frontend import (  # noqa: F401 - imported for the rules that they register
     convolution,
     elementwise,
     linear,

@@ -20,7 +20,7 @@ _READABLE = {"_native_batch_norm_legit_no_training": "batch_norm", "_to_copy": "
 
 
 class Unsupported(Exception):
-    """An operation, or this use of it, has no lowering; the message says why, or is empty where it has no rule at all."""
+    """An operation, or this use of it, has no lowering; the message says why, and is empty where no rule exists."""
 
 
 @dataclass

@@ -16,7 +16,7 @@ Network = Callable[[Mapping[str, Tensor], Sequence[Tensor]], Tensor]
 
 
 def fresh_inputs(examples: Sequence[Tensor], batch: int, generator: torch.Generator) -> tuple[Tensor, ...]:
-    """Random batches `[batch, *shape]` of the examples' spread, all samples distinct, in their dtype and on their device."""
+    """Random batches `[batch, *shape]` as spread out as the examples, in their dtype and on their device."""
     fresh = []
     for example in examples:
         values = example.detach().to("cpu", torch.float64)
@@ -30,7 +30,9 @@ def require_finite(tensors: Mapping[str, Tensor]) -> None:
     """Raise InvalidInputError naming the first parameter, buffer or constant that holds NaN or infinity."""
     for name, tensor in tensors.items():
         if tensor.is_floating_point() and not bool(tensor.isfinite().all()):
-            raise InvalidInputError(f"'{name}' holds NaN or infinity; no bound exists for such a network, so repair it.")
+            raise InvalidInputError(
+                f"'{name}' holds NaN or infinity; no bound exists for such a network, so repair it."
+            )
 
 
 def compare(
@@ -45,33 +47,45 @@ def compare(
         TraceError: the two differ beyond rounding, which is a fault of the frontend or of a registered rule.
     """
     generator = torch.Generator().manual_seed(0)
-    inputs = fresh_inputs(examples, max(batches), generator)
-    wide = {name: tensor.double() if tensor.is_floating_point() else tensor.clone() for name, tensor in tensors.items()}
-    try:
-        double = [value.double() for value in inputs]
-        expected = network(wide, double)
-        inputs, tensors, tolerance = tuple(double), wide, 1e-6
-    except Exception:
-        # Some models fix a dtype inside; they are compared in their own, whose rounding is all one can ask for.
-        expected = network({name: tensor.clone() for name, tensor in tensors.items()}, inputs)
-        tolerance = 4 * torch.finfo(inputs[0].dtype).eps ** 0.5
+    fresh = fresh_inputs(examples, max(batches), generator)
+    inputs, tensors, expected, tolerance = _widest_run(network, tensors, fresh)
+    if not bool(expected.isfinite().all()):
+        raise TraceError("The model yields NaN or infinity on random inputs; no bound exists for such outputs.")
     environment = Environment(tensors.__getitem__, inputs[0].dtype, inputs[0].device)
     values = graph.evaluate(inputs, environment)
     result = values[graph.outputs[0]].expand(expected.shape)
     largest = max(float(value.abs().max()) for value in values.values() if value.numel())
-    margin = tolerance * float(expected.abs().max() if expected.numel() else 0) + 1e2 * torch.finfo(result.dtype).eps * largest
+    rounding = 100 * torch.finfo(result.dtype).eps * largest
+    margin = tolerance * float(expected.abs().max()) + rounding if expected.numel() else 0.0
     if not _close(result, expected, margin):
         raise TraceError(
-            f"The traced graph differs from the model by {float((result - expected).abs().max()):.3g} on random inputs; "
-            "the model may depend on hidden state or randomness, or a registered rule is wrong."
+            f"The traced graph differs from the model by {float((result - expected).abs().max()):.3g} on random "
+            "inputs; the model may depend on hidden state or randomness, or a registered rule is wrong."
         )
-    for batch in batches:
-        alone = network(tensors, [value[:batch].contiguous() for value in inputs])
-        if alone.numel() != result[:batch].numel() or not _close(result[:batch], alone.reshape(result[:batch].shape), margin):
+    for batch in batches[1:]:
+        part = network(tensors, [value[:batch].contiguous() for value in inputs])
+        mine = result[:batch]
+        # A model that squeezes all axes of extent 1 loses the batch axis of a single sample, and nothing else.
+        if part.numel() != mine.numel() or not _close(part.reshape(mine.shape), mine, margin):
             raise BatchMixingError(
-                f"The model computes something else for a batch of {batch} than for a batch of {max(batches)}, so a sample's output "
-                "depends on its batch; remove what depends on the batch size (squeeze() without an axis is a common cause)."
+                f"The model computes something else for a batch of {batch} than for a batch of {max(batches)}; a "
+                "sample's output must not depend on its batch, so remove what depends on the batch size (squeeze() "
+                "without an axis is a common cause)."
             )
+
+
+def _widest_run(
+    network: Network, tensors: Mapping[str, Tensor], inputs: Sequence[Tensor]
+) -> tuple[Sequence[Tensor], Mapping[str, Tensor], Tensor, float]:
+    """Run the model in double precision if it can: inputs and tensors in the dtype used, output, relative tolerance."""
+    wide = {name: tensor.double() if tensor.is_floating_point() else tensor.clone() for name, tensor in tensors.items()}
+    doubles = [value.double() for value in inputs]
+    try:
+        return doubles, wide, network(wide, doubles), 1e-6
+    except Exception:
+        # Some models fix a dtype inside; they are compared in their own, whose rounding is all one can ask for.
+        own = {name: tensor.clone() for name, tensor in tensors.items()}
+        return inputs, own, network(own, inputs), 4 * torch.finfo(inputs[0].dtype).eps ** 0.5
 
 
 def _close(value: Tensor, expected: Tensor, margin: float) -> bool:

@@ -43,9 +43,9 @@ def convolve(
 
 
 @lowers(aten.convolution.default)
-def convolution(builder: Builder, x: Any, weight: Any, bias: Any, stride: Any, padding: Any, dilation: Any, *rest: Any) -> Node:
+def convolution(builder: Builder, x: Any, weight: Any, bias: Any, *geometry: Any) -> Node:
     """The general form that decomposed programs contain."""
-    transposed, _, groups = rest
+    stride, padding, dilation, transposed, _, groups = geometry
     if transposed:
         raise Unsupported("transposed convolutions are not supported")
     return convolve(builder, x, weight, bias, stride, padding, dilation, groups)

@@ -1,4 +1,4 @@
-"""Lowering a traced program: every operation becomes nodes of the graph by its rule, or an expression over constants."""
+"""Lowering a traced program: operations become nodes of the graph by their rules, or expressions over constants."""
 
 from __future__ import annotations
 
@@ -24,8 +24,12 @@ _REPEATS_ONE_SAMPLE = frozenset(
 )
 """Operations on constants that, given the batch size as the first extent, make the same values for every sample."""
 
+_NUMBERS_OUT_OF_TENSORS = frozenset({aten.item.default, aten._local_scalar_dense.default})
+
 _COPIES = frozenset({aten.clone.default, aten.detach.default, aten.alias.default, aten.lift_fresh_copy.default})
 """Operations that leave a constant what it is; a functional program has no aliases to break."""
+
+_RANDOM = "its result is random, so the network has no definite output"
 
 _PLACEMENT = frozenset({"device", "layout", "pin_memory", "memory_format", "non_blocking"})
 """Options that say where a constant lives in memory; expressions are moved to the caller's device anyway."""
@@ -62,6 +66,10 @@ class Lowering:
             raise UnsupportedOpsError(tuple(self._unsupported))
         result = values[output]
         if isinstance(result, Fixed):
+            if result.sample is None:
+                raise TraceError(
+                    "The model's output does not depend on its input, and has no batch axis; check forward()."
+                )
             result = Builder(self._graph, self._batch, output).node(result)
         graph = _pruned(tuple(values[placeholder].name for placeholder in inputs), self._graph.nodes, result.name)
         verify(graph)
@@ -72,13 +80,16 @@ class Lowering:
         recorded = operation.meta.get("val")
         if operation.op == "placeholder":
             return self._constant_placeholder(operation, constants)
-        if is_symbolic(recorded) or isinstance(recorded, (int, float)):
-            return recorded
-        args, kwargs = fx.node.map_arg((operation.args, operation.kwargs), values.__getitem__)
-        if operation.target is operator.getitem and isinstance(args[0], (tuple, Unknown)):
-            return UNKNOWN if isinstance(args[0], Unknown) else args[0][args[1]]
+        operands: Any = fx.node.map_arg((operation.args, operation.kwargs), values.__getitem__)
+        args, kwargs = operands
         builder = Builder(self._graph, self._batch, operation)
         try:
+            if operation.target in _NUMBERS_OUT_OF_TENSORS:
+                raise Unsupported("it turns a tensor into a Python number; keep it a tensor")
+            if is_symbolic(recorded) or isinstance(recorded, (int, float)):
+                return UNKNOWN if any(isinstance(argument, Unknown) for argument in args) else recorded
+            if operation.target is operator.getitem and isinstance(args[0], (tuple, Unknown)):
+                return UNKNOWN if isinstance(args[0], Unknown) else args[0][args[1]]
             if not any(map(depends_on_input, leaves((args, tuple(kwargs.values()))))):
                 return self._constant(builder, operation, args, kwargs)
             return self._by_rule(builder, operation, args, kwargs)
@@ -99,7 +110,7 @@ class Lowering:
         """The result of the operation's registered rule."""
         rule = rule_for(operation.target)
         if rule is None:
-            raise Unsupported
+            raise Unsupported(_RANDOM if _is_random(operation.target) else "")
         arguments = bind(operation.target, args, kwargs)
         flat = list(leaves(arguments))
         if any(isinstance(argument, Unknown) for argument in flat):
@@ -115,8 +126,8 @@ class Lowering:
     def _constant(self, builder: Builder, operation: fx.Node, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
         """An operation on constants alone, to be evaluated anew at each call."""
         target: Any = operation.target
-        if torch.Tag.nondeterministic_seeded in getattr(target, "tags", ()):
-            raise Unsupported("its result is random")
+        if _is_random(target):
+            raise Unsupported(_RANDOM)
         if not callable(target):
             raise Unsupported
         if target in _COPIES:
@@ -134,9 +145,7 @@ class Lowering:
             return tuple(Fixed(part, tuple(value.shape)) for part, value in zip(parts, recorded, strict=True))
         return Fixed(call, tuple(recorded.shape), sample)
 
-    def _sample(
-        self, target: Any, args: Sequence[Any], kwargs: Mapping[str, Any], recorded: Any
-    ) -> Expression | None:
+    def _sample(self, target: Any, args: Sequence[Any], kwargs: Mapping[str, Any], recorded: Any) -> Expression | None:
         """One sample's part of a constant that is repeated along a leading batch axis, or None."""
         if target not in _REPEATS_ONE_SAMPLE or self._batch.sample_shape(recorded.shape) is None:
             return None
@@ -152,6 +161,10 @@ class Lowering:
         recorded = builder.result
         shape = self._batch.sample_shape(recorded.shape) if isinstance(recorded, Tensor) else None
         return UNKNOWN if shape is None else builder.emit(Unlowered(), shape=shape)
+
+
+def _is_random(target: Any) -> bool:
+    return torch.Tag.nondeterministic_seeded in getattr(target, "tags", ())
 
 
 def bind(target: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> list[Any]:
@@ -226,7 +239,11 @@ def _check(builder: Builder, operation: fx.Node, result: Any) -> None:
 
 def _refuse_rounding(operand: Tensor, result: Tensor) -> None:
     """Casts to a narrower type round, which no affine operation expresses."""
-    if operand.dim() and operand.is_floating_point() and torch.promote_types(operand.dtype, result.dtype) != result.dtype:
+    if (
+        operand.dim()
+        and operand.is_floating_point()
+        and torch.promote_types(operand.dtype, result.dtype) != result.dtype
+    ):
         raise Unsupported(f"it rounds from {operand.dtype} to {result.dtype}")
 
 

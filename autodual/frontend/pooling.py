@@ -42,7 +42,7 @@ def _average_pool(
     count_include_pad: bool,
     divisor: int | None = None,
 ) -> Node:
-    """An unbatched call, on `[N, *spatial]`, pools each sample alone all the same; fewer axes would pool over the batch."""
+    """An unbatched call, on `[N, *spatial]`, pools each sample alone as well; fewer axes would pool over the batch."""
     if len(x.shape) < axes:
         builder.mixing("pools over the batch axis")
     window = per_axis(kernel, axes)

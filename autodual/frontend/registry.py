@@ -1,18 +1,15 @@
 """Which ATen operation is lowered by which rule.
 
-A rule takes a `Builder` and the operation's arguments in the order of its ATen schema, defaults filled in, and returns the
-resulting node (or a tuple of them). An operation with a rule is kept whole by the decomposition that precedes lowering.
+A rule takes a `Builder` and the operation's arguments in the order of its ATen schema, defaults filled in, and returns
+the resulting node (or a tuple of them). An operation with a rule is kept whole by the decomposition before lowering.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 from torch._ops import OpOverload
-
-if TYPE_CHECKING:
-    from autodual.frontend.builder import Builder
 
 Rule = Callable[..., Any]
 _R = TypeVar("_R", bound=Callable[..., Any])
@@ -22,10 +19,10 @@ _READS_BATCH_SIZE: set[OpOverload] = set()
 
 
 def lowers(*targets: OpOverload, reads_batch_size: bool = False) -> Callable[[_R], _R]:
-    """Register a function `(builder, *arguments) -> Node` as the rule of ATen operations, e.g. `@lowers(aten.relu.default)`.
+    """Register a function `(builder, *arguments) -> Node` as the rule of ATen operations: `@lowers(aten.relu.default)`.
 
-    With `reads_batch_size` an argument may mention the batch size (a target shape may); for all other operations that makes the
-    result depend on a sample's batch-mates and is refused before the rule runs.
+    With `reads_batch_size` an argument may mention the batch size (a target shape may); for all other operations that
+    makes the result depend on a sample's batch-mates and is refused before the rule runs.
 
     Raises:
         ValueError: an operation has a rule already.
@@ -34,7 +31,8 @@ def lowers(*targets: OpOverload, reads_batch_size: bool = False) -> Callable[[_R
     def register(rule: _R) -> _R:
         for target in targets:
             if target in _RULES:
-                raise ValueError(f"{target} is already lowered by {_RULES[target].__qualname__}; remove one of the two rules")
+                owner = _RULES[target].__qualname__
+                raise ValueError(f"{target} is already lowered by {owner}; remove one of the two rules")
             _RULES[target] = rule
             if reads_batch_size:
                 _READS_BATCH_SIZE.add(target)

@@ -17,14 +17,14 @@ _TORCH = str(Path(torch.__file__).parent)
 _AUTODUAL = str(Path(__file__).parents[1])
 
 
-def _is_users(file: str) -> bool:
+def is_users(file: str) -> bool:
     """Whether a file is neither torch's (of this or another installation), nor ours, nor generated code."""
     return not (file.startswith(("<", _TORCH, _AUTODUAL)) or "/site-packages/torch/" in file.replace("\\", "/"))
 
 
 def line_of(node: fx.Node) -> str:
     """The user's line that calls an operation, as `file:line: code`, or "" where torch recorded none."""
-    frames = [frame for frame in _FRAME.finditer(node.meta.get("stack_trace") or "") if _is_users(frame["file"])]
+    frames = [frame for frame in _FRAME.finditer(node.meta.get("stack_trace") or "") if is_users(frame["file"])]
     return f"{frames[-1]['file']}:{frames[-1]['line']}: {frames[-1]['code'].strip()}" if frames else ""
 
 
@@ -39,7 +39,7 @@ def line_of_failure(error: BaseException) -> str:
     frames = traceback.extract_tb(error.__traceback__)
     ours = [place for place, frame in enumerate(frames) if frame.filename.startswith(_AUTODUAL)]
     inner = frames[ours[-1] + 1 :] if ours else frames
-    users = [frame for frame in inner if _is_users(frame.filename)]
+    users = [frame for frame in inner if is_users(frame.filename)]
     modules = [frame for frame in inner if frame.filename.startswith(str(Path(_TORCH, "nn", "modules")))]
     return describe_frame((users or modules)[-1]) if users or modules else ""
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import logging
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stderr
+from io import StringIO
 from typing import Any
 
 import torch
@@ -16,8 +17,8 @@ from torch import Tensor, nn
 def inference(model: nn.Module) -> Iterator[None]:
     """Inference semantics inside, the model and the random state as before afterwards, whatever happens.
 
-    The `training` flags are set directly: an overridden `train()` may do more than switch modes. What `forward` assigns to
-    the modules' attributes, or puts into their lists and dictionaries, is taken back.
+    The `training` flags are set directly: an overridden `train()` may do more than switch modes. What `forward` assigns
+    to the modules' attributes, or puts into their lists and dictionaries, is taken back.
     """
     modules = list(model.modules())
     saved = [_Attributes(module) for module in modules]
@@ -34,11 +35,11 @@ def inference(model: nn.Module) -> Iterator[None]:
 
 @contextmanager
 def silence() -> Iterator[None]:
-    """Keeps torch.export's own logs and warnings out of the way: what matters in them becomes an error of ours."""
+    """Keeps torch.export's logs, warnings and dumps out of the way: what matters in them becomes an error of ours."""
     disabled = logging.root.manager.disable
     try:
         logging.disable(logging.CRITICAL)
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), redirect_stderr(StringIO()):
             warnings.simplefilter("ignore")
             yield
     finally:
@@ -46,7 +47,7 @@ def silence() -> Iterator[None]:
 
 
 class _Attributes:
-    """A module's attributes at one moment; containers keep their identity, tensors outside `state_dict` their values."""
+    """A module's attributes at one moment; containers keep their identity, plain tensors their values."""
 
     def __init__(self, module: nn.Module):
         self._module = module

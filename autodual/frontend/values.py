@@ -1,4 +1,4 @@
-"""What an argument of a traced operation can be: a node of the graph, a constant, or something that no rule understands.
+"""What an argument of a traced operation can be: a node of the graph, a constant, or a value that nothing is known of.
 
 A value that depends on the input is an `ir.Node`. Plain numbers, strings and lists stay what they are.
 """
@@ -30,7 +30,7 @@ class Fixed:
 
 @dataclass(frozen=True, eq=False)
 class Unlowered(Op):
-    """Stands for the result of an unsupported operation while the rest of the model is examined; never leaves the frontend."""
+    """Stands for the result of an unsupported operation while the rest of the model is examined."""
 
     def forward(self, inputs: Sequence[Tensor], environment: Environment) -> Tensor:
         raise AssertionError("an unsupported operation has no forward")
