@@ -70,7 +70,7 @@ def load_dataset(specification: str | PathLike[str], directory: str | PathLike[s
     if name in _MNIST:
         return _load_mnist(name, directory)
     if name == "sample":
-        content = resources.files("autodual.data").joinpath("samples", _SAMPLE).read_bytes()
+        content = resources.files("autodual.data").joinpath("samples").joinpath(_SAMPLE).read_bytes()
         dataset = _parse_npz(name, content)
         return replace(dataset, description=f"the first 1,000 MNIST test images ({dataset.description})")
     path = Path(name)

@@ -38,7 +38,7 @@ def load_exported(name: str, data: bytes) -> ExportedProgram:
     that one is given to PyTorch. `name` is how messages call the file.
 
     Raises:
-        ModelFileError: the archive is damaged, or asks for more than tensors, tensor operations and arithmetic on sizes.
+        ModelFileError: the archive is damaged, or asks for more than tensors, tensor operations and sizes.
     """
     try:
         rebuilt = _rebuild(name, data)
@@ -46,7 +46,7 @@ def load_exported(name: str, data: bytes) -> ExportedProgram:
         raise ModelFileError(
             f"'{name}' is refused because {reason}; export the model again, or accept the risk with --unsafe-load."
         ) from None
-    except (LookupError, TypeError, ValueError, AttributeError, StopIteration, RecursionError, zipfile.BadZipFile):
+    except (LookupError, TypeError, ValueError, AttributeError, RecursionError, zipfile.BadZipFile):
         raise ModelFileError(f"'{name}' is damaged: it does not have the form of a torch.export archive.") from None
     return load_exported_trusting(name, rebuilt)
 

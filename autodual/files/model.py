@@ -1,4 +1,4 @@
-"""`load_model`: from a file on disk to a module or an exported program, executing nothing that the file brings along."""
+"""`load_model`: from a file to a module or an exported program, executing nothing that the file brings along."""
 
 from __future__ import annotations
 

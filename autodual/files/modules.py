@@ -135,7 +135,7 @@ def _check_acyclic(name: str, model: nn.Module) -> None:
 
 
 def check_finite(name: str, tensors: dict[str, torch.Tensor]) -> None:
-    """Raise InvalidInputError naming the first parameter or buffer that holds NaN or infinity: no bound survives one."""
+    """Raise InvalidInputError naming the first parameter or buffer that holds NaN or infinity; no bound survives."""
     for key, tensor in tensors.items():
         if tensor.is_floating_point() and not math.isfinite(
             float(tensor.detach().abs().amax() if tensor.numel() else 0.0)

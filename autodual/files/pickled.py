@@ -47,7 +47,7 @@ def load_restricted(name: str, data: bytes, allowed: Sequence[type] = ()) -> Any
 
 
 def load_trusting(name: str, data: bytes) -> Any:
-    """Unpickle `data` onto the CPU, executing whatever it asks for: only for files whose origin the user vouches for."""
+    """Unpickle `data` onto the CPU, executing whatever it asks for: only for files that the user vouches for."""
     try:
         return torch.load(io.BytesIO(data), map_location="cpu", weights_only=False)
     except Exception as error:  # any code may have run, so anything may have been raised

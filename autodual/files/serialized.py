@@ -23,9 +23,10 @@ _OPERATOR = re.compile(
     r"_operator\.(add|sub|mul|truediv|floordiv|mod|neg|pos|abs|eq|ne|lt|le|gt|ge|and_|or_|not_|getitem)\Z"
 )
 _PRIVATE_ATEN = frozenset(
-    {"_adaptive_avg_pool2d", "_adaptive_avg_pool3d", "_assert_scalar", "_assert_tensor_metadata", "_conj", "_log_softmax",
-     "_native_batch_norm_legit", "_native_batch_norm_legit_functional", "_native_batch_norm_legit_no_training",
-     "_prelu_kernel", "_reshape_alias", "_safe_softmax", "_softmax", "_to_copy", "_unsafe_index", "_unsafe_view"}
+    {"_adaptive_avg_pool2d", "_adaptive_avg_pool3d", "_assert_scalar", "_assert_tensor_metadata", "_conj",
+     "_log_softmax", "_native_batch_norm_legit", "_native_batch_norm_legit_functional",
+     "_native_batch_norm_legit_no_training", "_prelu_kernel", "_reshape_alias", "_safe_softmax", "_softmax", "_to_copy",
+     "_unsafe_index", "_unsafe_view"}
 )  # fmt: skip
 _FILE_ATEN = frozenset({"from_file", "save", "load"})
 _MODES = frozenset(
@@ -130,8 +131,7 @@ def _without_message(argument: Json) -> Json:
 
 def _root_call(calls: Json) -> Json:
     """The calling convention of the program itself; those of its submodules only matter to `torch.export.unflatten`."""
-    root = next(call for call in calls if call["fqn"] == "")
-    signature = root["signature"]
+    signature = {call["fqn"]: call["signature"] for call in calls}[""]
     names = signature.get("forward_arg_names")
     return {
         "fqn": "",

@@ -12,7 +12,7 @@ from autodual.files.architecture import Factory, build
 
 
 def find_state_dict(name: str, content: object) -> dict[str, torch.Tensor]:
-    """The state dict in an unpickled checkpoint: the dictionary itself, or its entry `state_dict` or `model_state_dict`.
+    """The state dict in an unpickled checkpoint: itself, or its entry `state_dict` or `model_state_dict`.
 
     Raises:
         ModelFileError: there is none, or several.

@@ -9,6 +9,7 @@ import torch
 import autodual
 from autodual.attacks import Pgd
 from autodual.perturbations import PerturbationSet
+from autodual.policies import SlopePolicy
 from autodual.report import certificate_row, summarise_certificates
 from autodual.specs import parse_specification
 from autodual_cli.options import BallOptions
@@ -25,7 +26,7 @@ def certification_job(
     eps: float | None,
     box: str | None,
     spec: str | None,
-    slopes: str,
+    slopes: SlopePolicy,
     attack: int | None,
 ) -> Job:
     """Certify batch by batch."""

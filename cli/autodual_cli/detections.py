@@ -7,6 +7,7 @@ from typing import Any
 import torch
 
 import autodual
+from autodual.policies import SlopePolicy
 from autodual.report import detection_row, summarise_detections
 from autodual_cli.options import BallOptions
 from autodual_cli.run import Job, Row
@@ -15,7 +16,7 @@ from autodual_cli.subject import Subject
 from autodual_cli.tables import context_entries, percent, show, time_entry
 
 
-def detection_job(subject: Subject, ball: BallOptions, *, eps: float, slopes: str) -> Job:
+def detection_job(subject: Subject, ball: BallOptions, *, eps: float, slopes: SlopePolicy) -> Job:
     """Decide batch by batch."""
     region = ball_maker(ball)(eps)
 

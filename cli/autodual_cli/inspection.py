@@ -71,7 +71,7 @@ def infer_shape(model: nn.Module | ExportedProgram) -> tuple[int, ...]:
                 return tuple(int(extent) for extent in node.meta["val"].shape[1:])
         raise InvalidInputError("The exported program has no input.")
     layers = [layer for layer in model.modules() if not list(layer.children())]
-    candidates = [_SAMPLE_SHAPE]
+    candidates: list[tuple[int, ...]] = [_SAMPLE_SHAPE]
     if layers and isinstance(layers[0], nn.Linear):
         candidates.insert(0, (layers[0].in_features,))
     for shape in candidates:

@@ -6,10 +6,11 @@ import functools
 from collections.abc import Callable
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import click
 
+from autodual.policies import SlopePolicy
 from autodual_cli.quantities import Memory, Norm, Numbers
 
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
@@ -125,6 +126,6 @@ output_options = _gather(
 )  # fmt: skip
 
 slopes_option = click.option(
-    "--slopes", type=click.Choice(["adaptive", "shared"]), default="adaptive", show_default=True,
+    "--slopes", type=click.Choice(get_args(SlopePolicy)), default="adaptive", show_default=True,
     help="Slopes of undecided ReLUs: 0 or 1, or the thesis' u / (u - l).",
 )  # fmt: skip

@@ -7,6 +7,7 @@ from typing import Any
 import torch
 
 import autodual
+from autodual.policies import SlopePolicy
 from autodual.report import radius_row, summarise_radii
 from autodual_cli.options import BallOptions
 from autodual_cli.run import Job, Row
@@ -15,7 +16,7 @@ from autodual_cli.subject import Subject
 from autodual_cli.tables import context_entries, show, time_entry
 
 
-def radius_job(subject: Subject, ball: BallOptions, *, max_radius: float, slopes: str) -> Job:
+def radius_job(subject: Subject, ball: BallOptions, *, max_radius: float, slopes: SlopePolicy) -> Job:
     """Search batch by batch."""
     make_set = ball_maker(ball)
 

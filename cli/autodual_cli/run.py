@@ -112,7 +112,7 @@ def _resume(job: Job, indices: range, output: OutputOptions) -> tuple[list[Row],
     outside = [row["index"] for row in rows if row["index"] not in indices]
     if outside:
         raise InvalidInputError(
-            f"'{output.json}' holds sample {outside[0]}, which --skip and --limit leave out; use the same range or more."
+            f"'{output.json}' holds sample {outside[0]}, which --skip and --limit leave out; use its range or more."
         )
     return rows, seconds
 

@@ -27,9 +27,10 @@ def ball_maker(options: BallOptions) -> Callable[[float | torch.Tensor], Perturb
         if lower > upper:
             raise InvalidInputError(f"--domain {lower:g},{upper:g} is empty: its lower end lies above its upper end.")
         domain = (lower, upper)
-    named = {1.0: L1Ball, 2.0: L2Ball, math.inf: LinfBall}
+    named: dict[float, type[L1Ball | L2Ball | LinfBall]] = {1.0: L1Ball, 2.0: L2Ball, math.inf: LinfBall}
     if options.norm in named:
-        return lambda radius: named[options.norm](radius, domain)
+        ball = named[options.norm]
+        return lambda radius: ball(radius, domain)
     return lambda radius: LpBall(options.norm, radius, domain)
 
 
@@ -58,11 +59,12 @@ class Boxes:
 
     def at(self, indices: torch.Tensor, device: torch.device, dtype: torch.dtype) -> Box:
         """The boxes of the samples `indices` `[B]`."""
-        ends = []
-        for bound, per_sample in zip((self.lower, self.upper), self.per_sample, strict=True):
+
+        def end(bound: numpy.ndarray, per_sample: bool) -> torch.Tensor:
             chosen = bound[indices.numpy()] if per_sample else bound
-            ends.append(torch.from_numpy(numpy.ascontiguousarray(chosen)).to(device, dtype))
-        return Box(*ends)
+            return torch.from_numpy(numpy.ascontiguousarray(chosen)).to(device, dtype)
+
+        return Box(end(self.lower, self.per_sample[0]), end(self.upper, self.per_sample[1]))
 
 
 def _read_array(path: Path) -> numpy.ndarray:

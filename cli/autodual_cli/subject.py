@@ -81,7 +81,7 @@ def prepare(options: ModelOptions, data: DataOptions) -> Subject:
     except InvalidInputError as error:
         if data.data is None:
             raise InvalidInputError(
-                f"The sample data (MNIST images of shape {dataset.shape}) do not fit the network; name other data with --data."
+                f"The sample data, images of shape {dataset.shape}, do not fit the network; give others with --data."
             ) from error
         raise
     dataset.check_labels(classes)

@@ -8,10 +8,9 @@ from pathlib import Path
 import numpy
 import pytest
 import torch
+from autodual_cli.main import cli
 from click.testing import CliRunner, Result
 from torch import nn
-
-from autodual_cli.main import cli
 
 Invoke = Callable[..., Result]
 

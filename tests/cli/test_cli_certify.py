@@ -216,7 +216,7 @@ def test_bad_usage_is_one_line_and_exit_status_2(invoke, model_file, data_file, 
 
 def test_models_and_data_that_do_not_fit_are_named(invoke, tmp_path, model_file, data_file):
     result = invoke("certify", model_file, "--eps", "0.1")
-    assert result.exit_code == 2 and "name other data with --data" in result.stderr
+    assert result.exit_code == 2 and "give others with --data" in result.stderr
     numpy.savez(tmp_path / "wide.npz", x=numpy.zeros((2, 5), dtype=numpy.float32))
     result = certify(invoke, model_file, tmp_path / "wide.npz", "--eps", "0.1")
     assert result.exit_code == 2 and "does not accept inputs of shape (5,)" in result.stderr

@@ -6,7 +6,6 @@ import math
 
 import click
 import pytest
-
 from autodual_cli.quantities import Memory, Norm, Number, Numbers, Shape
 
 

@@ -72,7 +72,7 @@ def test_malformed_arrays_are_refused(tmp_path, arrays, message):
 def test_labels_beyond_the_classes_are_named(tmp_path):
     dataset = load_dataset(npz(tmp_path, x=numpy.zeros((3, 1)), y=numpy.array([0, 9, 10])))
     dataset.check_labels(11)
-    with pytest.raises(DataError, match="label of sample 2 .* is 10, but the network has the classes 0 to 9"):
+    with pytest.raises(DataError, match=r"label of sample 2 .* is 10, but the network has the classes 0 to 9"):
         dataset.check_labels(10)
 
 

@@ -231,7 +231,7 @@ def test_a_pickled_constant_is_refused_before_it_acts(tmp_path, archive):
 def test_unexpected_entries_are_refused(tmp_path, archive):
     for entry in ("data/aotinductor/model/evil.so", "models/second.json", "../outside"):
         path = rewritten(archive, tmp_path / "evil.pt2", lambda entries, entry=entry: entries.update({entry: b"x"}))
-        with pytest.raises(ModelFileError, match="unexpected entry|points outside"):
+        with pytest.raises(ModelFileError, match=r"unexpected entry|points outside"):
             load_model(path)
 
 
@@ -266,9 +266,51 @@ def test_an_archive_of_another_schema_names_the_version_of_pytorch(tmp_path, arc
 
 def test_parameters_must_be_finite_and_architectures_are_not_needed(tmp_path, archive):
     path = rewritten(archive, tmp_path / "m.pt2", lambda e: e.update({"data/weights/weight_0": b"\xff" * 72}))
-    with pytest.raises(InvalidInputError, match="'convolution.weight' holds NaN"):
+    with pytest.raises(InvalidInputError, match=r"'convolution.weight' holds NaN"):
         load_model(path)
     path.write_bytes(archive)
     with pytest.raises(InvalidInputError, match="already holds the architecture"):
         load_model(path, factory=Network)
     assert isinstance(load_model(path, unsafe=True), ExportedProgram)
+
+
+def leaves(tree: Any, path: tuple[Any, ...] = ()):
+    """The path of every text in a JSON tree, and of every key of its dictionaries."""
+    if isinstance(tree, dict):
+        for key, value in tree.items():
+            yield (*path, key), "key"
+            yield from leaves(value, (*path, key))
+    elif isinstance(tree, list):
+        for position, value in enumerate(tree):
+            yield from leaves(value, (*path, position))
+    elif isinstance(tree, str):
+        yield path, "value"
+
+
+def replaced(tree: Any, path: tuple[Any, ...], what: str, text: str) -> None:
+    for step in path[:-1]:
+        tree = tree[step]
+    if what == "value":
+        tree[path[-1]] = text
+    else:
+        tree[text] = tree.pop(path[-1])
+
+
+def test_code_in_no_text_of_the_program_is_executed(tmp_path, archive):
+    """Every kind of text and key of the JSON is replaced by code in turn; texts at like places are tried once."""
+    marker = tmp_path / "executed"
+    code = f"__import__('os').mkdir('{marker}')"
+    _, entries = entries_of(archive)
+    places = {}
+    for path, what in leaves(json.loads(entries[MODEL])):
+        places.setdefault((what, tuple("*" if isinstance(step, int) else step for step in path[-2:])), path)
+    refused = 0
+    for (what, _kind), path in places.items():
+        for text in (code, f"x={code}"):
+            edit = program_change(lambda program, p=path, w=what, t=text: replaced(program, p, w, t))
+            try:
+                load_model(rewritten(archive, tmp_path / "fuzz.pt2", edit)).module()(torch.rand(2, 1, 4, 4))
+            except (ModelFileError, InvalidInputError):
+                refused += 1
+            assert not marker.exists(), (path, what, text)
+    assert refused > len(places)

@@ -62,7 +62,7 @@ def test_a_whole_module_of_before_pytorch_1_6_is_to_be_saved_again(tmp_path):
     """Such files carry the source code of their classes, which the restricted unpickler rightly does not read."""
     model = network().eval()
     path = saved(tmp_path, model, _use_new_zipfile_serialization=False)
-    with pytest.raises(ModelFileError, match="format of before PyTorch 1.6"):
+    with pytest.raises(ModelFileError, match=r"format of before PyTorch 1.6"):
         load_model(path)
     x = torch.rand(2, 1, 4, 4)
     assert torch.equal(load_model(path, unsafe=True)(x), model(x))
@@ -141,7 +141,7 @@ def test_tampered_stock_layers_are_refused(tmp_path, tamper):
 def test_a_compiled_call_is_refused_though_pickling_it_drops_it():
     model = network()
     model[2].__dict__["_compiled_call_impl"] = nn.ReLU()
-    with pytest.raises(ModelFileError, match="attribute '_compiled_call_impl' of 'model.2'"):
+    with pytest.raises(ModelFileError, match=r"attribute '_compiled_call_impl' of 'model.2'"):
         check_module("model.pt", model)
 
 
@@ -163,7 +163,7 @@ def test_weights_that_are_not_finite_are_named(tmp_path, value):
     model = network()
     with torch.no_grad():
         model[5].bias[1] = value
-    with pytest.raises(InvalidInputError, match="parameter '5.bias' holds NaN or infinity"):
+    with pytest.raises(InvalidInputError, match=r"parameter '5.bias' holds NaN or infinity"):
         load_model(saved(tmp_path, model))
 
 
@@ -176,7 +176,7 @@ def test_a_state_dict_fills_the_factorys_network(tmp_path):
 
 
 def test_a_state_dict_without_architecture_asks_for_it(tmp_path):
-    with pytest.raises(ModelFileError, match="holds weights only; say which network .* --arch"):
+    with pytest.raises(ModelFileError, match=r"holds weights only; say which network .* --arch"):
         load_model(saved(tmp_path, network().state_dict()))
 
 
@@ -188,7 +188,7 @@ def test_a_cascade_of_state_dicts_is_refused(tmp_path):
 def test_missing_and_unexpected_keys_and_wrong_shapes_are_named(tmp_path):
     state = network().state_dict()
     state["6.weight"] = state.pop("5.weight")
-    with pytest.raises(ModelFileError, match="lacks '5.weight' and has unknown '6.weight'"):
+    with pytest.raises(ModelFileError, match=r"lacks '5.weight' and has unknown '6.weight'"):
         load_model(saved(tmp_path, state), factory=network)
     state = network().state_dict()
     state["5.bias"] = torch.zeros(4)

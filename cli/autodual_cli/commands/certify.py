@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from autodual.policies import SlopePolicy
 from autodual_cli.options import (
     BallOptions,
     DataOptions,
@@ -39,7 +40,7 @@ def certify(
     ball: BallOptions,
     box: str | None,
     spec: str | None,
-    slopes: str,
+    slopes: SlopePolicy,
     attack: int | None,
     data: DataOptions,
     output: OutputOptions,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from autodual.policies import SlopePolicy
 from autodual_cli.options import (
     BallOptions,
     DataOptions,
@@ -31,7 +32,7 @@ def detect(
     model: ModelOptions,
     eps: float,
     ball: BallOptions,
-    slopes: str,
+    slopes: SlopePolicy,
     data: DataOptions,
     output: OutputOptions,
 ) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from autodual.policies import SlopePolicy
 from autodual_cli.options import (
     BallOptions,
     DataOptions,
@@ -33,7 +34,7 @@ def radius(
     model: ModelOptions,
     ball: BallOptions,
     max_radius: float,
-    slopes: str,
+    slopes: SlopePolicy,
     data: DataOptions,
     output: OutputOptions,
 ) -> None:
