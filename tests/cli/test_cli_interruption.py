@@ -12,6 +12,8 @@ from pathlib import Path
 import torch
 from torch import nn
 
+import autodual
+
 SLOW_ARCHITECTURE = """
 import time
 from torch import nn
@@ -97,3 +99,33 @@ def test_resuming_with_other_settings_is_refused(invoke, tmp_path, model_file, d
     assert result.exit_code == 2 and "holds sample 0, which --skip and --limit leave out" in result.stderr
     assert invoke(*fixed, "--eps", "0.1", "--resume", "--limit", 5, "--batch-size", 3).exit_code == 0
     assert sorted(statuses(tmp_path)) == list(range(5))
+
+
+def test_work_is_saved_while_it_goes_on(invoke, tmp_path, model_file, data_file, monkeypatch):
+    """A crash, unlike a signal, ends nothing cleanly; what was saved before it is there to resume from."""
+    original, calls = autodual.certify, []
+
+    def crash_at_the_third_batch(*arguments, **options):
+        calls.append(1)
+        if len(calls) == 3:
+            raise RuntimeError("a crash")
+        return original(*arguments, **options)
+
+    monkeypatch.setattr(autodual, "certify", crash_at_the_third_batch)
+    monkeypatch.setattr("autodual_cli.run._SECONDS_BETWEEN_SAVES", 0.0)
+    fixed = [
+        "certify",
+        model_file,
+        "--data",
+        data_file,
+        "--eps",
+        "0.1",
+        "--batch-size",
+        2,
+        "--json",
+        tmp_path / "out.json",
+    ]
+    assert isinstance(invoke(*fixed).exception, RuntimeError)
+    assert sorted(statuses(tmp_path)) == [0, 1, 2, 3]
+    assert invoke(*fixed, "--resume").exit_code == 0
+    assert sorted(statuses(tmp_path)) == list(range(12)) and len(calls) == 3 + 4
