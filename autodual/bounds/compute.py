@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import Tensor
 
 from autodual.bounds.pull import LinearBound, Progress, advance, concretise, linear_bound
-from autodual.bounds.refine import refine, rows_per_chunk
-from autodual.bounds.footprint import pull_footprint
+from autodual.bounds.refine import refine
 from autodual.bounds.state import BoundState
+from autodual.bounds.units import rows_per_chunk
 from autodual.dual.rows import Rows
-from autodual.dual.rule import AffineRule
+from autodual.dual.rule import AffineRule, RelaxationRule
+from autodual.interval import Interval
 from autodual.ir.graph import Node
 
 
@@ -34,9 +36,8 @@ def _add(state: BoundState, node: Node) -> None:
     if isinstance(rule, AffineRule):
         state.add_layer(node, rule.layer(node, state.graph.input_shapes(node), state.environment))
         return
-    undecided = rule.undecided([state.intervals[name] for name in node.inputs])
     for name in dict.fromkeys(node.inputs):
-        refine(state, name, undecided)
+        refine(state, name, partial(_undecided, state, node, rule, name))
     bounds = [state.intervals[name] for name in node.inputs]
     state.add_layer(node, rule.layer(bounds, state.options.slopes))
 
@@ -52,6 +53,11 @@ class ObjectiveBounds:
     lower: Tensor
     error: Tensor | None = None
     linear: LinearBound | None = None
+
+
+def _undecided(state: BoundState, node: Node, rule: RelaxationRule, name: str, interval: Interval) -> Tensor:
+    """Where the node's relaxation would gain from tighter bounds of its operand `name`, were that in `interval`."""
+    return rule.undecided([interval if other == name else state.intervals[other] for other in node.inputs])
 
 
 def objective_bounds(state: BoundState, name: str, objective: Tensor, *, linear: bool = False) -> ObjectiveBounds:
@@ -78,7 +84,7 @@ def objective_bounds(state: BoundState, name: str, objective: Tensor, *, linear:
 def _arrivals(state: BoundState, name: str, objective: Tensor) -> Iterator[Progress]:
     """The objective's rows pulled to the inputs, chunk by chunk within the memory budget, samples before rows."""
     shape, samples, count = state.graph[name].shape, state.samples, objective.shape[1]
-    limit = rows_per_chunk(state, pull_footprint(state, name, False))
+    limit = rows_per_chunk(state, name, windowed=False)
     everyone = torch.arange(samples, device=objective.device)
     for owner in everyone.split(max(1, limit // count)):
         whole = owner.shape[0] == samples

@@ -14,7 +14,7 @@ from torch import Tensor
 from autodual.bounds.rounding import error_factor
 from autodual.bounds.state import BoundState
 from autodual.dual.layer import Contribution
-from autodual.dual.rows import Rows, inner
+from autodual.dual.rows import Place, Rows, inner
 
 
 @dataclass(frozen=True)
@@ -43,15 +43,15 @@ class Progress:
         """Charge the rounding error ⟨|ν|, magnitude⟩, magnitude `[N, *shape]`."""
         return replace(self, error=_sum(self.error, inner(rows.crop(), magnitude, absolute=True)))
 
-    def select(self, owner: Tensor, row: Tensor) -> Progress:
-        """Shared rows made a ragged batch: groups of the rows row `[G, k]` for the samples owner `[G]`."""
-        pending = {name: rows.select(owner, row) for name, rows in self.pending.items()}
+    def select(self, row: Tensor, place: Place) -> Progress:
+        """Shared rows made a ragged batch: groups of the rows row `[G, k]`, at their places."""
+        pending = {name: rows.select(row).placed(place) for name, rows in self.pending.items()}
         width, error = (None if part is None else part[0][row] for part in (self.width, self.error))
         return Progress(pending, self.centre[0][row], width, error)
 
-    def restrict(self, owner: Tensor) -> Progress:
-        """Shared rows for some samples only."""
-        return replace(self, pending={name: replace(rows, owner=owner) for name, rows in self.pending.items()})
+    def restrict(self, place: Place) -> Progress:
+        """All shared rows for each of the groups of a place."""
+        return replace(self, pending={name: rows.placed(place) for name, rows in self.pending.items()})
 
 
 @dataclass(frozen=True)
@@ -68,15 +68,17 @@ def _sum(first: Tensor | None, second: Tensor | None) -> Tensor | None:
     return first + second
 
 
-def advance(state: BoundState, progress: Progress, stop: Callable[[str], bool] = lambda name: False) -> Progress:
-    """Pull all pending rows back until only inputs are pending, or `stop` holds for the next node."""
+def advance(
+    state: BoundState, progress: Progress, stop: Callable[[str, Rows], bool] = lambda name, rows: False
+) -> Progress:
+    """Pull all pending rows back until only inputs are pending, or `stop` holds for the next node and its rows."""
     while True:
         waiting = [name for name in progress.pending if name in state.layers]
         if not waiting:
             return progress
         # The last node in topological order has no reader left that could still send it rows.
         name = max(waiting, key=state.graph.positions.__getitem__)
-        if stop(name):
+        if stop(name, progress.pending[name]):
             return progress
         progress = _step(state, progress, name)
 

@@ -5,7 +5,7 @@ from autodual.dual.affine import AffineLayer, StructuralLayer
 from autodual.dual.layer import Contribution, DualLayer
 from autodual.dual.registry import dual_rule, find_rule, registered
 from autodual.dual.relaxation import LinearRelaxation, RelaxedLayer
-from autodual.dual.rows import Rows, Window, contract, inner
+from autodual.dual.rows import Place, Rows, Window, contract, inner
 from autodual.dual.rule import AffineRule, RelaxationRule, Rule
 
 __all__ = [
@@ -14,6 +14,7 @@ __all__ = [
     "Contribution",
     "DualLayer",
     "LinearRelaxation",
+    "Place",
     "RelaxationRule",
     "RelaxedLayer",
     "Rows",

@@ -66,7 +66,8 @@ class ConvolutionLayer(AffineLayer):
             pulled = rows.values.reshape(groups * count, -1) @ self._matrix(rows.extent, extent)
         window = rows.window.moved(self.geometry.stride, self.geometry.padding)
         cropped = not window.overhang(extent, self.shapes[0][1:])
-        return Rows(pulled.reshape(groups, count, *patch), self.shapes[0], None, rows.owner, window, cropped)
+        values = pulled.reshape(groups, count, *patch)
+        return rows.with_values(values, shape=self.shapes[0], window=window, cropped=cropped)
 
     def reach(self, extent: Sequence[int]) -> tuple[int, ...]:
         return self.geometry.reach(extent, self.weight.shape[2:])

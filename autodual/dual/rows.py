@@ -56,11 +56,21 @@ class Window:
 
 
 @dataclass(frozen=True, eq=False)
+class Place:
+    """Where groups of rows belong: samples owner `[G]`, all in `span`, and starting positions `[G, d]` for windowed rows."""
+
+    owner: Tensor
+    span: tuple[int, int]
+    position: Tensor | None = None
+
+
+@dataclass(frozen=True, eq=False)
 class Rows:
     """Cotangents at one node of sample shape `shape`; see the module's docstring.
 
     base: `[G or 1, K, *extent]`; scale: `[G, 1, *extent]` or None (all ones).
     owner: `[G]` long, the sample of each group; None where group g belongs to sample g or all samples share the rows.
+    span: samples first to last (excluded) among which all owners are, where it is known.
     window: None where the extent is the whole `shape`. cropped: entries of the window outside the node are zero.
     """
 
@@ -68,6 +78,7 @@ class Rows:
     shape: tuple[int, ...]
     scale: Tensor | None = None
     owner: Tensor | None = None
+    span: tuple[int, int] | None = None
     window: Window | None = None
     cropped: bool = True
 
@@ -107,20 +118,39 @@ class Rows:
         return self._patches(tensor).unsqueeze(1)
 
     def _patches(self, tensor: Tensor) -> Tensor:
+        """`[N or 1, C, *spatial]` → `[G, C, *extent]`: every group's window, zero outside the node."""
         window, spatial = self.window, self.extent[1:]
         assert window is not None
-        before = [max(0, -shift) for shift in window.shift]
-        reach = [s * (w - 1) + o + e for s, w, o, e in zip(window.stride, window.within, window.shift, spatial)]
-        after = [max(0, last - size) for last, size in zip(reach, self.shape[1:])]
-        padding = [pad for pair in zip(reversed(before), reversed(after)) for pad in pair]
+        padding: list[int] = []
+        for stride, within, shift, extent, size in reversed(
+            list(zip(window.stride, window.within, window.shift, spatial, self.shape[1:]))
+        ):
+            # Cropping by a negative amount is what a window that starts inside the node needs.
+            padding += [-shift, stride * (within - 1) + shift + extent - size]
+        owner = self._owner_among(tensor)
+        if self.span is not None and tensor.shape[0] > 1:
+            first, last = self.span
+            tensor, owner = tensor[first:last], owner - first
         view = functional.pad(tensor, padding) if any(padding) else tensor
-        for axis, extent in enumerate(spatial):
-            view = view.unfold(axis + 2, extent, 1)
-        origin = window.origin + window.position.new_tensor(before)
-        owner = self.owner if tensor.shape[0] > 1 else torch.zeros_like(origin[:, 0])
-        if owner is None:
-            owner = torch.arange(tensor.shape[0], device=tensor.device)
-        return view[(owner, slice(None), *origin.unbind(1))]
+        for axis, (extent, stride) in enumerate(zip(spatial, window.stride)):
+            view = view.unfold(axis + 2, extent, stride)
+        # [N, C, *within, *extent] → [N, *within, C, *extent]: one window an index.
+        axes = len(spatial)
+        view = view.permute(0, *range(2, axes + 2), 1, *range(axes + 2, 2 * axes + 2))
+        if owner.shape[0] * 4 < torch.Size(view.shape[: axes + 1]).numel():
+            return view[(owner, *window.position.unbind(1))]
+        # Most windows are read: laid out once, whole windows are copied rather than single scalars.
+        flat = owner
+        for axis, extent in enumerate(window.within):
+            flat = flat * extent + window.position[:, axis]
+        return view.reshape(-1, *view.shape[axes + 1 :]).index_select(0, flat)
+
+    def _owner_among(self, tensor: Tensor) -> Tensor:
+        """Each group's index into a tensor `[N or 1, …]`."""
+        assert self.window is not None
+        if tensor.shape[0] == 1:
+            return torch.zeros_like(self.window.position[:, 0])
+        return torch.arange(tensor.shape[0], device=tensor.device) if self.owner is None else self.owner
 
     # --- transformations -------------------------------------------------------------------------------------------
 
@@ -190,10 +220,19 @@ class Rows:
         first, second = first.dense(), second.dense()
         return first.with_values(first.values + second.values)
 
-    def select(self, owner: Tensor, row: Tensor) -> Rows:
-        """Shared rows made a ragged batch: groups of the rows row `[G, k]` (of the K) for the samples owner `[G]`."""
-        assert self.base.shape[0] == 1 and self.window is None
-        return replace(self, base=self.values[0][row], scale=None, owner=owner)
+    def select(self, row: Tensor) -> Rows:
+        """Groups of some of the shared rows, row `[G, k]` of the K."""
+        assert self.base.shape[0] == 1
+        return replace(self, base=self.values[0][row], scale=None)
+
+    def placed(self, place: Place) -> Rows:
+        """Groups of the place's samples, and for windowed rows at its positions."""
+        if self.window is None:
+            return replace(self, owner=place.owner, span=place.span)
+        assert place.position is not None
+        return replace(
+            self, owner=place.owner, span=place.span, window=replace(self.window, position=place.position)
+        )
 
 
 def _aligned(first: Rows, second: Rows) -> tuple[Rows, Rows] | None:
