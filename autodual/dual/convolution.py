@@ -9,6 +9,7 @@ from torch import Tensor
 
 from autodual.dual.affine import AffineLayer
 from autodual.dual.layer import NOTHING, Contribution, DualLayer
+from autodual.dual.patch_matrix import PatchMatrix
 from autodual.dual.registry import dual_rule
 from autodual.dual.rows import Rows, contract, inner
 from autodual.dual.rule import AffineRule
@@ -21,9 +22,9 @@ from autodual.ir.graph import Node
 # A patch to patch matrix wins over a transposed convolution while it does at most this many times its multiplications: it is
 # one matrix product, while small transposed convolutions run far below the machine's speed (measured 10 to 1).
 _MATRIX_WASTE = 12
-# Entries of the largest patch to patch matrix, and of the largest one fused with shared rows.
+# Entries of the largest patch to patch matrix, and of the largest one merged with shared rows.
 _MATRIX_ENTRIES = 4_000_000
-_FUSED_ENTRIES = 8_000_000
+_MERGED_ENTRIES = 8_000_000
 
 
 class ConvolutionLayer(AffineLayer):
@@ -39,7 +40,7 @@ class ConvolutionLayer(AffineLayer):
         self.weight = environment(op.weight)
         self.constant_term = ops.optional(op.bias, environment)
         self.geometry = Geometry(op.stride, op.padding, op.dilation, op.groups)
-        self._matrices: dict[tuple[int, ...], Tensor] = {}
+        self._matrices: dict[tuple[int, ...], PatchMatrix] = {}
 
     def pull(self, rows: Rows) -> tuple[Rows, ...]:
         if rows.window is not None:
@@ -52,21 +53,18 @@ class ConvolutionLayer(AffineLayer):
     def _pull_windows(self, rows: Rows) -> Rows:
         rows = rows.crop()
         assert rows.window is not None
-        extent = self.reach(rows.extent[1:])
-        patch = (self.shapes[0][0], *extent)
-        groups, count = max(rows.base.shape[0], 1 if rows.scale is None else rows.scale.shape[0]), rows.count
+        patch = (self.shapes[0][0], *self.reach(rows.extent[1:]))
+        groups = rows.base.shape[0] if rows.scale is None else max(rows.base.shape[0], rows.scale.shape[0])
         if not self._prefers_matrix(rows.extent, patch):
             flat = rows.values.reshape(-1, *rows.extent)
-            pulled = transpose_convolution(flat, self.weight, self.geometry.unpadded, extent)
-        elif rows.scale is not None and rows.base.shape[0] == 1 and self._prefers_fusion(rows, patch, groups):
-            # Σ_q scale[g, q] base[k, q] T[q, i]: the shared rows are merged into the matrix, once for all groups.
-            fused = rows.base[0].flatten(1).T.unsqueeze(2) * self._matrix(rows.extent, extent).unsqueeze(1)
-            pulled = rows.scale.flatten(1) @ fused.flatten(1)
+            pulled = transpose_convolution(flat, self.weight, self.geometry.unpadded, patch[1:])
+        elif rows.scale is not None and rows.base.shape[0] == 1 and self._prefers_merging(rows, patch, groups):
+            pulled = self._matrix(rows.extent).apply_scaled(rows.base[0], rows.scale[:, 0])
         else:
-            pulled = rows.values.reshape(groups * count, -1) @ self._matrix(rows.extent, extent)
+            pulled = self._matrix(rows.extent).apply(rows.values.reshape(-1, *rows.extent))
         window = rows.window.moved(self.geometry.stride, self.geometry.padding)
-        cropped = not window.overhang(extent, self.shapes[0][1:])
-        values = pulled.reshape(groups, count, *patch)
+        cropped = not window.overhang(patch[1:], self.shapes[0][1:])
+        values = pulled.reshape(groups, rows.count, *patch)
         return rows.with_values(values, shape=self.shapes[0], window=window, cropped=cropped)
 
     def reach(self, extent: Sequence[int]) -> tuple[int, ...]:
@@ -77,17 +75,13 @@ class ConvolutionLayer(AffineLayer):
         footprint = self.weight[0].numel()
         return entries <= _MATRIX_ENTRIES and torch.Size(patch).numel() <= _MATRIX_WASTE * footprint
 
-    def _prefers_fusion(self, rows: Rows, patch: tuple[int, ...], groups: int) -> bool:
+    def _prefers_merging(self, rows: Rows, patch: tuple[int, ...], groups: int) -> bool:
         features = torch.Size(rows.extent).numel()
-        return rows.count * features * torch.Size(patch).numel() <= _FUSED_ENTRIES and groups >= features // 4
+        return rows.count * features * torch.Size(patch).numel() <= _MERGED_ENTRIES and groups >= features // 4
 
-    def _matrix(self, extent: tuple[int, ...], reach: tuple[int, ...]) -> Tensor:
-        """The transposed convolution of one patch as a matrix `[patch at the output, patch at the input]`."""
+    def _matrix(self, extent: tuple[int, ...]) -> PatchMatrix:
         if extent not in self._matrices:
-            size = torch.Size(extent).numel()
-            identity = torch.eye(size, dtype=self.weight.dtype, device=self.weight.device).reshape(size, *extent)
-            pulled = transpose_convolution(identity, self.weight, self.geometry.unpadded, reach)
-            self._matrices[extent] = pulled.flatten(1)
+            self._matrices[extent] = PatchMatrix(self.weight, self.geometry, extent)
         return self._matrices[extent]
 
     def objective(self, rows: Rows) -> Contribution:

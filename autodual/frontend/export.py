@@ -10,7 +10,7 @@ from typing import Any, NoReturn
 import torch
 from torch import Tensor, fx, nn
 from torch._subclasses.fake_tensor import FakeTensor
-from torch.export import Dim, ExportedProgram
+from torch.export import Dim, ExportedProgram, ShapesCollection
 from torch.fx.experimental.symbolic_shapes import GuardOnDataDependentSymNode
 
 from autodual.errors import BatchMixingError, TraceError
@@ -31,8 +31,10 @@ def export(model: nn.Module, inputs: Sequence[Tensor]) -> ExportedProgram:
         TraceError: torch.export fails; the message holds the user's line and the cause.
     """
     try:
+        dynamic = ShapesCollection()
+        for value in inputs:
+            dynamic[value] = {0: Dim.AUTO}
         with silence():
-            dynamic = tuple({0: Dim.AUTO} for _ in inputs)
             return torch.export.export(model, tuple(inputs), dynamic_shapes=dynamic, strict=False)
     except Exception as error:
         _explain(error, len(inputs[0]))
@@ -80,12 +82,14 @@ def _is_ready(program: ExportedProgram) -> bool:
     inputs = set(program.graph_signature.user_inputs)
     dependent: set[fx.Node] = set()
     for node in program.graph.nodes:
+        if not isinstance(node.meta.get("val"), (Tensor, list, tuple)):
+            continue
         if node.name in inputs or not dependent.isdisjoint(node.all_input_nodes):
             dependent.add(node)
-        if node.op != "call_function" or not isinstance(node.meta.get("val"), (Tensor, list, tuple)):
+        if node.op != "call_function":
             continue
         schema = getattr(node.target, "_schema", None)
-        if schema is not None and schema.is_mutable:
+        if schema is not None and schema.is_mutable and node.target is not torch.ops.aten.detach_.default:
             return False
         if node in dependent and node.target is not operator.getitem and rule_for(node.target) is None:
             return False

@@ -26,7 +26,15 @@ _REPEATS_ONE_SAMPLE = frozenset(
 
 _NUMBERS_OUT_OF_TENSORS = frozenset({aten.item.default, aten._local_scalar_dense.default})
 
-_COPIES = frozenset({aten.clone.default, aten.detach.default, aten.alias.default, aten.lift_fresh_copy.default})
+_COPIES = frozenset(
+    {
+        aten.clone.default,
+        aten.detach.default,
+        aten.detach_.default,
+        aten.alias.default,
+        aten.lift_fresh_copy.default,
+    }
+)
 """Operations that leave a constant what it is; a functional program has no aliases to break."""
 
 _RANDOM = "its result is random, so the network has no definite output"

@@ -44,6 +44,14 @@ def sliced(builder: Builder, x: Node, axis: int, start: int, stop: int, step: in
     return builder.emit(Slice(axis, start, stop, step), x, shape=shape)
 
 
+@lowers(aten.narrow.default)
+def narrow(builder: Builder, x: Any, dim: int, start: int, length: int) -> Node:
+    x = builder.node(x)
+    axis = builder.axis(dim, x)
+    first = start % x.shape[axis] if start < 0 else start
+    return sliced(builder, x, axis, first, first + length)
+
+
 @lowers(aten.select.int)
 def select(builder: Builder, x: Any, dim: int, index: int) -> Node:
     x = builder.node(x)

@@ -75,6 +75,8 @@ def trace(model: nn.Module, example_inputs: Tensor | tuple[Tensor, ...], *, outp
     """
     if isinstance(model, torch.jit.ScriptModule):
         raise TraceError("A TorchScript module cannot be traced; pass the nn.Module, or an archive of torch.export.")
+    # A compiled module only wraps the one that the user wrote, which is what can be traced.
+    model = getattr(model, "_orig_mod", model)
     examples = _checked(model, example_inputs)
     with inference(model):
         program = export(model, fresh_inputs(examples, _tracing_batch(examples), torch.Generator().manual_seed(0)))

@@ -78,9 +78,11 @@ def test_text_of_batch_norm_and_same_padding() -> None:
     assert format_graph(trace(Normalised(), torch.randn(1, 1, 5)).graph) == (
         "x: [1×5] = input()\n"
         "conv1d: [1×6] = pad(x) {pads=(0, 1)}\n"
-        "conv1d_1: [2×5] = convolution(conv1d) {weight=conv.weight, bias=None, stride=(1,), padding=(1,), dilation=(1,)}\n"
+        "conv1d_1: [2×5] = convolution(conv1d) "
+        "{weight=conv.weight, bias=None, stride=(1,), padding=(1,), dilation=(1,)}\n"
         "batch_norm: [2×5] = elementwise_affine(conv1d_1) "
-        f"{{factor=reshape({scale}, [-1, 1]), offset=reshape(sub(norm.bias, mul(norm.running_mean, {scale})), [-1, 1])}}\n"
+        f"{{factor=reshape({scale}, [-1, 1]), "
+        f"offset=reshape(sub(norm.bias, mul(norm.running_mean, {scale})), [-1, 1])}}\n"
         "flatten: [10] = reshape(batch_norm) {shape=(10,)}\n"
         "return flatten"
     )
@@ -135,6 +137,22 @@ def test_one_layer_used_twice_reads_one_parameter() -> None:
     traced = assert_same(Shared(), (4,))
     assert len(traced.names) == 2
     assert [node.name for node in traced.graph] == ["x", "linear", "relu", "linear_1", "add"]
+
+
+def test_arguments_without_names() -> None:
+    class Summing(nn.Module):
+        def forward(self, *inputs: Tensor) -> Tensor:
+            return inputs[0] + inputs[1]
+
+    traced = trace(Summing(), (torch.randn(1, 2), torch.randn(1, 2)))
+    assert [node.op.kind for node in traced.graph] == ["input", "input", "add"]
+
+
+def test_a_compiled_module_is_traced_through_its_wrapper() -> None:
+    model = nn.Sequential(nn.Linear(2, 2))
+    compiled = torch.compile(model)
+    traced = trace(compiled, torch.randn(1, 2))
+    assert traced.lookup(compiled)("0.weight") is model[0].weight
 
 
 def test_tied_parameters() -> None:

@@ -120,7 +120,7 @@ FUNCTIONS: dict[str, tuple[tuple[int, ...], Callable[..., Tensor]]] = {
     "chunk": (IMAGE, lambda m, x: x.chunk(4, -1)[1]),
     "chunk more than there are": (VECTOR, lambda m, x: x.chunk(3, 1)[-1]),
     "unbind": (IMAGE, lambda m, x: x.unbind(1)[2] - x.unbind(1)[0]),
-    "narrow": (IMAGE, lambda m, x: x.narrow(2, 1, 3)),
+    "narrow": (IMAGE, lambda m, x: x.narrow(2, 1, 3).narrow(-1, -4, 2)),
     "slices": (IMAGE, lambda m, x: x[:, -2:, 1:100:2, :-1]),
     "slices in place": (SEQUENCE, lambda m, x: _assign(x)),
     "ellipsis": (IMAGE, lambda m, x: x[..., -100:3]),
