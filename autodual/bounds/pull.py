@@ -21,6 +21,9 @@ from autodual.dual.rows import Place, Rows, inner
 class Progress:
     """Rows on their way: pending cotangents by node, and the objective so far.
 
+    owed: rows that were still shared by all samples, with the magnitudes `[N, *shape]` to charge them for once each sample has its
+    own; None where there is nothing to wait for.
+
     Invariant, for every z in the perturbation set: centre - width + Σ ⟨pending, value of the node at z⟩ is at most the row's
     linear function of the starting node's value (and with + width at least, if all layers passed were linear). It holds in
     exact arithmetic for the numbers as computed, once `error`, the rounding error's bound, is subtracted too.
@@ -30,10 +33,16 @@ class Progress:
     centre: Tensor
     width: Tensor | None = None
     error: Tensor | None = None
+    owed: tuple[tuple[Tensor, Rows], ...] | None = None
 
     @classmethod
     def start(cls, name: str, rows: Rows) -> Progress:
         return cls({name: rows}, rows.base.new_zeros(1, rows.count))
+
+    @classmethod
+    def start_shared(cls, name: str, rows: Rows) -> Progress:
+        """Rows `[1, K, …]` that all samples share, until `select` or `restrict` says whose and where they are."""
+        return replace(cls.start(name, rows), owed=())
 
     def gain(self, contribution: Contribution) -> Progress:
         centre = self.centre if contribution.centre is None else self.centre + contribution.centre
@@ -41,17 +50,25 @@ class Progress:
 
     def pay(self, magnitude: Tensor, rows: Rows) -> Progress:
         """Charge the rounding error ⟨|ν|, magnitude⟩, magnitude `[N, *shape]`."""
+        if self.owed is not None:
+            return replace(self, owed=(*self.owed, (magnitude, rows)))
         return replace(self, error=_sum(self.error, inner(rows.crop(), magnitude, absolute=True)))
 
     def select(self, row: Tensor, place: Place) -> Progress:
         """Shared rows made a ragged batch: groups of the rows row `[G, k]`, at their places."""
-        pending = {name: rows.select(row).placed(place) for name, rows in self.pending.items()}
-        width, error = (None if part is None else part[0][row] for part in (self.width, self.error))
-        return Progress(pending, self.centre[0][row], width, error)
+        return self._settled(self.centre[0][row], lambda rows: rows.select(row).placed(place))
 
     def restrict(self, place: Place) -> Progress:
         """All shared rows for each of the groups of a place."""
-        return replace(self, pending={name: rows.placed(place) for name, rows in self.pending.items()})
+        return self._settled(self.centre, lambda rows: rows.placed(place))
+
+    def _settled(self, centre: Tensor, own: Callable[[Rows], Rows]) -> Progress:
+        """No longer shared: each sample's own rows, which now pay what is owed."""
+        assert self.owed is not None and self.width is None and self.error is None
+        progress = Progress({name: own(rows) for name, rows in self.pending.items()}, centre)
+        for magnitude, rows in self.owed:
+            progress = progress.pay(magnitude, own(rows))
+        return progress
 
 
 @dataclass(frozen=True)
@@ -69,16 +86,16 @@ def _sum(first: Tensor | None, second: Tensor | None) -> Tensor | None:
 
 
 def advance(
-    state: BoundState, progress: Progress, stop: Callable[[str, Rows], bool] = lambda name, rows: False
+    state: BoundState, progress: Progress, stop: Callable[[str, Progress], bool] = lambda name, progress: False
 ) -> Progress:
-    """Pull all pending rows back until only inputs are pending, or `stop` holds for the next node and its rows."""
+    """Pull all pending rows back until only inputs are pending, or `stop` holds before the next node."""
     while True:
         waiting = [name for name in progress.pending if name in state.layers]
         if not waiting:
             return progress
         # The last node in topological order has no reader left that could still send it rows.
         name = max(waiting, key=state.graph.positions.__getitem__)
-        if stop(name, progress.pending[name]):
+        if stop(name, progress):
             return progress
         progress = _step(state, progress, name)
 
@@ -87,7 +104,7 @@ def _step(state: BoundState, progress: Progress, name: str) -> Progress:
     layer, node = state.layers[name], state.graph[name]
     pending = dict(progress.pending)
     rows = pending.pop(name)
-    if rows.window is not None and (not layer.windowed or _covers(rows)):
+    if rows.window is not None and (rows.outgrown or not layer.windowed):
         rows = rows.dense()
     progress = progress.gain(layer.objective(rows))
     if state.options.rigorous:
@@ -95,11 +112,6 @@ def _step(state: BoundState, progress: Progress, name: str) -> Progress:
     for parent, pulled in zip(node.inputs, layer.pull(rows), strict=True):
         pending[parent] = pending[parent].plus(pulled) if parent in pending else pulled
     return replace(progress, pending=pending)
-
-
-def _covers(rows: Rows) -> bool:
-    """Whether windows have outgrown the node, so that they only cost."""
-    return torch.Size(rows.extent[1:]).numel() >= torch.Size(rows.shape[1:]).numel()
 
 
 @dataclass(frozen=True)

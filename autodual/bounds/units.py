@@ -84,6 +84,8 @@ class UnitRows:
         lower = upper = self.state.intervals[self.name].lower.new_zeros(place.shape[0])
         for number, block in enumerate(blocks):
             some = ((row >= number * self.limit) & (row < number * self.limit + block.shape[0])).nonzero()[:, 0]
+            if some.shape[0] == 0:
+                continue
             at = None if position is None else position[some]
             sign = None if negated is None else negated[some]
             found = self._ragged_block(place[some, 0], block, row[some] - number * self.limit, at, sign)
@@ -113,17 +115,21 @@ class UnitRows:
         window = None
         if self.windowed:
             spatial = self.shape[1:]
-            origin = torch.zeros(1, len(spatial), dtype=torch.long, device=base.device)
-            window = Window(origin, (1,) * len(spatial), (0,) * len(spatial), spatial)
+            window = Window(None, (1,) * len(spatial), (0,) * len(spatial), spatial)
             extent: tuple[int, ...] = (size, *(1,) * len(spatial))
         else:
             extent = self.shape
         rows = Rows(base.reshape(1, -1, *extent), self.shape, window=window)
-        return advance(self.state, Progress.start(self.name, rows), stop=self._differs)
+        return advance(self.state, Progress.start_shared(self.name, rows), stop=self._differs)
 
-    def _differs(self, name: str, rows: Rows) -> bool:
-        """Whether samples part at this layer, or rows must be cropped, for which their places must be known."""
-        return self.state.layers[name].per_sample or not rows.cropped
+    def _differs(self, name: str, progress: Progress) -> bool:
+        """Whether rows can no longer be shared: samples part at this layer, or it must be known where windows lie."""
+        layer, rows = self.state.layers[name], progress.pending[name]
+        if rows.window is None:
+            return layer.per_sample
+        meets = any(parent in progress.pending for parent in self.state.graph[name].inputs)
+        placeless = layer.windowed and layer.uniform and rows.cropped and not rows.outgrown
+        return layer.per_sample or meets or not placeless
 
     def _groups(self, count: int) -> int:
         """How many groups of `count` rows to pull at once; factored rows are never laid out, so more of them fit."""

@@ -11,7 +11,7 @@ from autodual.dual.affine import AffineLayer
 from autodual.dual.layer import NOTHING, Contribution, DualLayer
 from autodual.dual.patch_matrix import PatchMatrix
 from autodual.dual.registry import dual_rule
-from autodual.dual.rows import Rows, contract, inner
+from autodual.dual.rows import Rows, contract
 from autodual.dual.rule import AffineRule
 from autodual.dual.transpose import Geometry, transpose_convolution
 from autodual.interval import Interval
@@ -32,6 +32,7 @@ class ConvolutionLayer(AffineLayer):
 
     windowed = True
     local = True
+    uniform = True
 
     def __init__(self, node: Node, shapes: Sequence[tuple[int, ...]], environment: Environment):
         super().__init__(node, shapes, environment, monotone=False)
@@ -88,10 +89,8 @@ class ConvolutionLayer(AffineLayer):
         if self.constant_term is None:
             return NOTHING
         rows = rows.crop()
-        bias = self.constant_term.view(-1, *([1] * len(self.geometry.stride)))
-        if rows.window is None:
-            return Contribution(centre=inner(rows, bias.expand(1, *self.node.shape)))
-        return Contribution(centre=contract(rows.values.flatten(2), bias.expand(1, 1, *rows.extent).flatten(2)))
+        bias = self.constant_term.view(1, -1, *([1] * len(self.geometry.stride)))
+        return Contribution(centre=contract(rows.values.flatten(2), rows.everywhere(bias).flatten(2)))
 
     def interval(self, inputs: Sequence[Interval]) -> Interval:
         (bounds,) = inputs

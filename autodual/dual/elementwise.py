@@ -9,7 +9,7 @@ from torch import Tensor
 from autodual.dual.affine import AffineLayer, StructuralLayer
 from autodual.dual.layer import NOTHING, Contribution, DualLayer
 from autodual.dual.registry import dual_rule
-from autodual.dual.rows import Rows, inner
+from autodual.dual.rows import Rows, contract, inner
 from autodual.dual.rule import AffineRule
 from autodual.interval import Interval
 from autodual.ir import ops
@@ -26,23 +26,28 @@ class ElementwiseAffineLayer(AffineLayer):
         super().__init__(node, shapes, environment, monotone=False)
         op = node.op
         assert isinstance(op, ops.ElementwiseAffine)
-        self.factor = self._broadcast(ops.optional(op.factor, environment))
-        self.offset = self._broadcast(ops.optional(op.offset, environment))
+        self.factor = self._aligned(ops.optional(op.factor, environment))
+        self.offset = self._aligned(ops.optional(op.offset, environment))
+        self.uniform = all(_alike_everywhere(value) for value in (self.factor, self.offset))
 
-    def _broadcast(self, value: Tensor | None) -> Tensor | None:
-        return None if value is None else value.expand(1, *self.node.shape)
+    def _aligned(self, value: Tensor | None) -> Tensor | None:
+        """One axis for each of the node's, and one before them."""
+        return None if value is None else value.reshape((1,) * (len(self.node.shape) + 1 - value.dim()) + value.shape)
 
     def pull(self, rows: Rows) -> tuple[Rows, ...]:
         if self.factor is None:
             return (rows,)
-        if rows.window is None:
+        if rows.window is None or self.uniform:
             return (rows.with_values(rows.values * self.factor.unsqueeze(1)),)
-        return (rows.scaled(self.factor),)
+        return (rows.scaled(self.factor.expand(1, *self.node.shape)),)
 
     def objective(self, rows: Rows) -> Contribution:
         if self.offset is None:
             return NOTHING
-        return Contribution(centre=inner(rows.crop(), self.offset))
+        rows = rows.crop()
+        if not self.uniform:
+            return Contribution(centre=inner(rows, self.offset.expand(1, *self.node.shape)))
+        return Contribution(centre=contract(rows.values.flatten(2), rows.everywhere(self.offset).flatten(2)))
 
     def interval(self, inputs: Sequence[Interval]) -> Interval:
         (bounds,) = inputs
@@ -53,6 +58,11 @@ class ElementwiseAffineLayer(AffineLayer):
     @property
     def terms(self) -> int:
         return self.node.size  # of the inner product with the offset
+
+
+def _alike_everywhere(value: Tensor | None) -> bool:
+    """Whether a value `[1, C, *spatial]` is given by channel only."""
+    return value is None or all(extent == 1 for extent in value.shape[2:])
 
 
 @dual_rule(ops.ElementwiseAffine)
@@ -67,6 +77,7 @@ class AddLayer(StructuralLayer):
     """Both branches receive the same rows."""
 
     windowed = True
+    uniform = True
 
     def pull(self, rows: Rows) -> tuple[Rows, ...]:
         return (rows, rows)
@@ -88,6 +99,7 @@ class SubtractLayer(StructuralLayer):
     """The second branch receives the rows with the opposite sign."""
 
     windowed = True
+    uniform = True
 
     def pull(self, rows: Rows) -> tuple[Rows, ...]:
         return (rows, rows.negated())

@@ -37,6 +37,8 @@ class DualLayer(ABC):
     windowed: bool = False
     #: Whether a unit reads only a spatial neighbourhood of its input, so that rows which start behind it stay small.
     local: bool = False
+    #: Whether it treats all positions alike, so that rows can pass before it is known where their windows lie.
+    uniform: bool = False
     #: Whether the layer differs from sample to sample, so that rows can no longer be shared.
     per_sample: bool = False
     #: Whether one pull serves lower and upper bounds (affine ops, parallel relaxations).

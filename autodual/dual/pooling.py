@@ -20,6 +20,7 @@ class WindowedPoolLayer(StructuralLayer):
 
     windowed = True
     local = True
+    uniform = True
 
     def __init__(self, node: Node, shapes: Sequence[tuple[int, ...]], environment: Environment):
         super().__init__(node, shapes, environment, monotone=True)

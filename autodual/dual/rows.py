@@ -24,11 +24,12 @@ from torch import Tensor
 class Window:
     """Where each group's patch lies: its first spatial corner is `position · stride + shift`, possibly outside the node.
 
-    `position` `[G, d]` is where the rows started; `stride` and `shift` are the same for all groups, so that windows reached
-    along different branches can be compared without looking at data. `within` is the largest `position`, plus one.
+    `position` `[G, d]` is where the rows started, None while rows that are the same at every position are still shared.
+    `stride` and `shift` are the same for all groups, so that windows reached along different branches can be compared
+    without looking at data. `within` is the largest `position`, plus one.
     """
 
-    position: Tensor
+    position: Tensor | None
     stride: tuple[int, ...]
     shift: tuple[int, ...]
     within: tuple[int, ...]
@@ -36,6 +37,7 @@ class Window:
     @property
     def origin(self) -> Tensor:
         """First corner of each group's patch, `[G, d]`, long."""
+        assert self.position is not None, "windows are asked for their place before they have one"
         stride = self.position.new_tensor(self.stride)
         return self.position * stride + self.position.new_tensor(self.shift)
 
@@ -97,6 +99,11 @@ class Rows:
         return tuple(self.base.shape[2:])
 
     @property
+    def outgrown(self) -> bool:
+        """Whether windows are as large as the node, so that they only cost."""
+        return self.window is not None and torch.Size(self.extent[1:]).numel() >= torch.Size(self.shape[1:]).numel()
+
+    @property
     def count(self) -> int:
         """K, rows a group."""
         return self.base.shape[1]
@@ -117,10 +124,15 @@ class Rows:
             return tensor.unsqueeze(1)
         return self._patches(tensor).unsqueeze(1)
 
+    def everywhere(self, tensor: Tensor) -> Tensor:
+        """`[1, C, 1, …]`, alike at all positions → `[1, 1, *extent]`; for rows that are zero outside the node."""
+        assert self.cropped
+        return tensor.unsqueeze(1).expand(1, 1, *self.extent)
+
     def _patches(self, tensor: Tensor) -> Tensor:
         """`[N or 1, C, *spatial]` → `[G, C, *extent]`: every group's window, zero outside the node."""
         window, spatial = self.window, self.extent[1:]
-        assert window is not None
+        assert window is not None and window.position is not None, "windows are asked for their place before they have one"
         padding: list[int] = []
         for stride, within, shift, extent, size in reversed(
             list(zip(window.stride, window.within, window.shift, spatial, self.shape[1:]))
@@ -147,7 +159,7 @@ class Rows:
 
     def _owner_among(self, tensor: Tensor) -> Tensor:
         """Each group's index into a tensor `[N or 1, …]`."""
-        assert self.window is not None
+        assert self.window is not None and self.window.position is not None
         if tensor.shape[0] == 1:
             return torch.zeros_like(self.window.position[:, 0])
         return torch.arange(tensor.shape[0], device=tensor.device) if self.owner is None else self.owner
@@ -186,15 +198,15 @@ class Rows:
         """The same rows over the node's whole extent."""
         if self.window is None:
             return self
-        values = self.values
+        values, origin = self.values, self.window.origin
         spatial, size = self.extent[1:], self.shape[1:]
-        index = self.window.position.new_zeros((self.window.position.shape[0],) + (1,) * len(size))
+        index = origin.new_zeros((origin.shape[0],) + (1,) * len(size))
         inside = torch.ones_like(index, dtype=torch.bool)
         for axis, extent in enumerate(spatial):
             shape = [1] * index.dim()
             shape[axis + 1] = extent
             steps = torch.arange(extent, device=index.device).view(shape)
-            place = self.window.origin[:, axis].view(-1, *([1] * len(size))) + steps
+            place = origin[:, axis].view(-1, *([1] * len(size))) + steps
             inside = inside & (place >= 0) & (place < size[axis])
             index = index * size[axis] + place
         cells = 1

@@ -83,6 +83,11 @@ class ConcatenateLayer(StructuralLayer):
 
     windowed = True
 
+    @property
+    def uniform(self) -> bool:  # type: ignore[override]
+        """Side by side along the channels."""
+        return self.node.op.axis == 0  # type: ignore[attr-defined]
+
     def pull(self, rows: Rows) -> tuple[Rows, ...]:
         op = self.node.op
         assert isinstance(op, ops.Concatenate)
