@@ -1,4 +1,4 @@
-"""autodual: compiles a PyTorch network into its dual network, whose outputs are guaranteed bounds over perturbed inputs.
+"""autodual: compiles a PyTorch network into its dual network, whose outputs are bounds over all perturbed inputs.
 
 Names are resolved when first used, so that `import autodual` does not load torch.
 """

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Literal
 
-#: Which dual feasible slopes a relaxation takes: the thesis' u/(u - ℓ) for both lines, or the tighter lower line a unit.
+#: Which dual feasible slopes a relaxation takes: the thesis' u/(u - ℓ) for both lines, or the tighter lower line a
+#: unit.
 SlopePolicy = Literal["shared", "adaptive"]
 
 #: How rows meet the input: pulled back from each bound site, pushed forward from the input, or the cheaper a site.

@@ -1,4 +1,4 @@
-"""The forward sweep: layer by layer, intervals by interval arithmetic, refined by dual bounds where a relaxation needs them."""
+"""The forward sweep: intervals layer by layer, refined by dual bounds where a relaxation needs them."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Which way rows meet the input at a bound site: a cost model picks pull or push; both give the same bounds.
 
-Pull carries the undecided units of this site through every earlier layer. Push carries the inputs and all undecided units so far
-through every layer once. It is the choice that automatic differentiation makes for Jacobians.
+Pull carries the undecided units of this site through every earlier layer. Push carries the inputs and all undecided
+units so far through every layer once. It is the choice that automatic differentiation makes for Jacobians.
 """
 
 from __future__ import annotations

@@ -12,7 +12,7 @@ class BoundOptions:
     """Options of one bound computation; none but `slopes` changes a bound beyond rounding.
 
     slopes: `shared` is the thesis' u/(u - ℓ) for both lines; `adaptive` chooses the tighter lower line per unit.
-    mode: `pull` rows back from each bound site, `push` columns forward (Algorithm 2), or what the cost model finds cheaper.
+    mode: `pull` rows back from each site, `push` columns forward (Algorithm 2), or what the cost model finds cheaper.
     windows: let rows of convolutions carry only their receptive field.
     skip_decided: compute no row for a unit whose relaxation interval arithmetic already settles.
     memory_budget: bytes that the rows in flight may take.

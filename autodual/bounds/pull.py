@@ -21,12 +21,12 @@ from autodual.dual.rows import Place, Rows, inner
 class Progress:
     """Rows on their way: pending cotangents by node, and the objective so far.
 
-    owed: rows that were still shared by all samples, with the magnitudes `[N, *shape]` to charge them for once each sample has its
-    own; None where there is nothing to wait for.
+    owed: rows that were still shared by all samples, with the magnitudes `[N, *shape]` to charge them for once each
+    sample has its own; None where there is nothing to wait for.
 
-    Invariant, for every z in the perturbation set: centre - width + Σ ⟨pending, value of the node at z⟩ is at most the row's
-    linear function of the starting node's value (and with + width at least, if all layers passed were linear). It holds in
-    exact arithmetic for the numbers as computed, once `error`, the rounding error's bound, is subtracted too.
+    Invariant, for every z in the perturbation set: centre - width + Σ ⟨pending, value of the node at z⟩ is at most the
+    row's linear function of the starting node's value (and with + width at least, if all layers passed were linear). It
+    holds in exact arithmetic for the numbers as computed, once `error`, the rounding error's bound, is subtracted too.
     """
 
     pending: dict[str, Rows]
@@ -73,7 +73,7 @@ class Progress:
 
 @dataclass(frozen=True)
 class LinearBound:
-    """A linear lower function of the inputs: ⟨coefficients, z⟩ + offset, by input name `[G, K, *shape]` and `[G, K]`."""
+    """A linear lower function ⟨coefficients, z⟩ + offset of the inputs: by name `[G, K, *shape]`, and `[G, K]`."""
 
     coefficients: dict[str, Tensor]
     offset: Tensor
@@ -116,7 +116,7 @@ def _step(state: BoundState, progress: Progress, name: str) -> Progress:
 
 @dataclass(frozen=True)
 class Enclosure:
-    """Bounds `[G, K]` of rows' values; `error` is the rounding error that both already allow for (None: not asked for)."""
+    """Bounds `[G, K]` of rows' values; `error`: the rounding error that both already allow for, if asked for."""
 
     lower: Tensor
     upper: Tensor

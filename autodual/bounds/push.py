@@ -1,9 +1,9 @@
-"""Forward mode: columns are pushed from the inputs, and from every relaxed unit, to a bound site (Algorithm 2 as corrected).
+"""Forward mode (Algorithm 2, corrected): columns are pushed from inputs and relaxed units to a bound site.
 
-A parallel relaxation says z' = slope·z + middle + spread·ξ with |ξ| ≤ 1, so the network's value at any node is an affine function of
-the inputs and of one ξ for each undecided unit so far. Its columns are what Algorithm 2 calls ν and γ. The bound of a unit is then
-its constant, plus the inputs' support function of its input columns, plus the absolute sum of the others: the numbers that pulling
-one row for the unit would give.
+A parallel relaxation says z' = slope·z + middle + spread·ξ with |ξ| ≤ 1, so the network's value at any node is an
+affine function of the inputs and of one ξ for each undecided unit so far. Its columns are what Algorithm 2 calls ν and
+γ. The bound of a unit is then its constant, plus the inputs' support function of its input columns, plus the absolute
+sum of the others: the numbers that pulling one row for the unit would give.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ from autodual.perturbations.view import WholeView
 class Columns:
     """A node as an affine function of the sources before it.
 
-    inputs: by input name `[d, N or 1, *shape]`, one column for each of its d scalars. noise: by relaxed node `[R, *shape]`, one column
-    for each undecided unit of any sample. constant `[N or 1, *shape]`.
+    inputs: by input name `[d, N or 1, *shape]`, one column for each of its d scalars. noise: by relaxed node `[R,
+    *shape]`, one column for each undecided unit of any sample. constant `[N or 1, *shape]`.
     """
 
     inputs: Mapping[str, Tensor]
@@ -58,10 +58,10 @@ def push_bounds(state: BoundState, name: str) -> Interval:
 
 
 def _columns(state: BoundState, node: Node) -> Columns:
-    made = {"dtype": state.environment.dtype, "device": state.environment.device}
+    dtype, device = state.environment.dtype, state.environment.device
     if node.name in state.regions:
-        identity = torch.eye(node.size, **made).reshape(node.size, 1, *node.shape)
-        return Columns({node.name: identity}, {}, torch.zeros(1, *node.shape, **made))
+        identity = torch.eye(node.size, dtype=dtype, device=device).reshape(node.size, 1, *node.shape)
+        return Columns({node.name: identity}, {}, torch.zeros(1, *node.shape, dtype=dtype, device=device))
     layer = state.layers[node.name]
     operands = [state.columns[name] for name in node.inputs]
     inputs = {
@@ -83,9 +83,7 @@ def _push_inputs(layer: DualLayer, columns: list[Tensor | None]) -> Tensor:
     if layer.per_sample:
         return layer.push(columns)
     batch = max(column.shape[1] for column in columns if column is not None)
-    flat = [
-        None if column is None else column.expand(-1, batch, *column.shape[2:]).flatten(0, 1) for column in columns
-    ]
+    flat = [None if column is None else column.expand(-1, batch, *column.shape[2:]).flatten(0, 1) for column in columns]
     moved = layer.push(flat)
     return moved.reshape(-1, batch, *moved.shape[1:])
 

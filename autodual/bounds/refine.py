@@ -1,7 +1,8 @@
 """Tightens the interval of a bound site: dual bounds for the units whose relaxation interval arithmetic leaves open.
 
-Skipping the others changes nothing: a unit that interval arithmetic over the *relaxed* layers decides is decided by its dual
-bound too, because the dual objective is superadditive in ν (proof in `docs/mathematics.md`, section "Skipping decided units").
+Skipping the others changes nothing: a unit that interval arithmetic over the *relaxed* layers decides is decided by its
+dual bound too, because the dual objective is superadditive in ν (proof in `docs/mathematics.md`, section "Skipping
+decided units").
 """
 
 from __future__ import annotations

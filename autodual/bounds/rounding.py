@@ -1,9 +1,10 @@
-"""Upper bounds of floating-point rounding error, after Higham, *Accuracy and Stability of Numerical Algorithms*, section 3.
+"""Upper bounds of rounding error, after Higham, *Accuracy and Stability of Numerical Algorithms*, section 3.
 
-A sum of n products, in any order, is off by at most γ_n Σ|a_i b_i| with γ_n = n·u/(1 - n·u). A row ν that was pulled through
-y = Ax + b with such an error still bounds the network if the bound is lowered by γ ⟨|ν|, |A|·M + |b|⟩, where M bounds |x| over the
-perturbation set: the error in Aᵀν meets x, and is paid for where it arises. The same holds at every node, so the whole error
-of a bound is a sum of such terms, gathered while the rows travel (see `docs/mathematics.md`, section "Rounding").
+A sum of n products, in any order, is off by at most γ_n Σ|a_i b_i| with γ_n = n·u/(1 - n·u). A row ν that was pulled
+through y = Ax + b with such an error still bounds the network if the bound is lowered by γ ⟨|ν|, |A|·M + |b|⟩, where M
+bounds |x| over the perturbation set: the error in Aᵀν meets x, and is paid for where it arises. The same holds at every
+node, so the whole error of a bound is a sum of such terms, gathered while the rows travel (see `docs/mathematics.md`,
+section "Rounding").
 """
 
 from __future__ import annotations

@@ -28,8 +28,8 @@ class BoundState:
     regions: the perturbation set of each input, bound to the N samples. known: intervals proved elsewhere, by node.
     layers, intervals: what has been computed so far. magnitudes: with `rigorous`, Σ|terms| of each node's computation.
     refined: by bound site, the units `[N, *shape]` whose dual bounds have been computed.
-    columns, noise_owner, noise_count: forward mode's columns by node, and by relaxed node the sample of each of its columns and
-    how many there are.
+    columns, noise_owner, noise_count: forward mode's columns by node, and by relaxed node the sample of each of its
+    columns and how many there are.
     """
 
     graph: Graph

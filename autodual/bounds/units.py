@@ -1,7 +1,8 @@
 """Rows for single units of a node: started from the identity, shared by all samples for as long as they can be.
 
-Rows of different samples are the same until they meet the first layer that depends on the data. So a few shared rows are pulled that
-far, once; then each (sample, unit) that is wanted continues with its own copy, in chunks that stay in the processor's caches.
+Rows of different samples are the same until they meet the first layer that depends on the data. So a few shared rows
+are pulled that far, once; then each (sample, unit) that is wanted continues with its own copy, in chunks that stay in
+the processor's caches.
 """
 
 from __future__ import annotations
@@ -71,7 +72,7 @@ class UnitRows:
     # --- single rows -------------------------------------------------------------------------------------------------
 
     def _ragged(self, place: Tensor, negated: Tensor | None) -> Interval:
-        """One row for each place `[R, 1 + d]` of (sample, unit), with the opposite sign where `negated` `[R]`: `[R]`."""
+        """One row a place `[R, 1 + d]` of (sample, unit), with the opposite sign where `negated` `[R]`: `[R]`."""
         if self.windowed:
             row, position = place[:, 1], place[:, 2:]
             units = torch.arange(self.shape[0], device=place.device)
@@ -103,10 +104,12 @@ class UnitRows:
         for index, place in zip(row.split(self.limit), _places(owner, position, self.limit)):
             progress = shared.select(index.unsqueeze(1), place)
             found.append(concretise(self.state, advance(self.state, progress)))
-        return Interval(torch.cat([part.lower[:, 0] for part in found]), torch.cat([part.upper[:, 0] for part in found]))
+        return Interval(
+            torch.cat([part.lower[:, 0] for part in found]), torch.cat([part.upper[:, 0] for part in found])
+        )
 
     def _shared(self, units: Tensor, mirrored: bool) -> Progress:
-        """Identity rows for units (channels, if windowed) pulled as far as all samples share them; then their negatives."""
+        """Identity rows for units (channels, if windowed), then their negatives, as far as all samples share them."""
         environment, size = self.state.environment, self.shape[0] if self.windowed else self.state.graph[self.name].size
         base = torch.zeros(units.shape[0], size, dtype=environment.dtype, device=environment.device)
         base = base.scatter(1, units.unsqueeze(1), 1.0)
@@ -142,7 +145,9 @@ class UnitRows:
         place = groups.nonzero()
         interval = self.state.intervals[self.name]
         kernel = self.shape[0] if self.windowed else self.state.graph[self.name].size
-        lower, upper = (end.movedim(1, -1) if self.windowed else end.flatten(1) for end in (interval.lower, interval.upper))
+        lower, upper = (
+            end.movedim(1, -1) if self.windowed else end.flatten(1) for end in (interval.lower, interval.upper)
+        )
         units = torch.arange(kernel, device=groups.device)
         for some in units.split(self.limit):
             shared = self._shared(some, mirrored=False)

@@ -32,8 +32,9 @@ class Certificate:
     margins: lower bounds of the specification's half-spaces (for classes: f_y - f_j, the label's own entry 0).
     margin: the one number made of them that is positive only if the specification is proved. rounding_error: what the
     largest of them may be off by; a certified margin exceeds its own. perturbation, specification, method: in words.
-    arithmetic: the dtype whose bounds decided. assumptions: what was taken as known. failure_probability: of the certificate; 0
-    for a deterministic one. counterexample: a point of the set `[*shape]` that violates the specification.
+    arithmetic: the dtype whose bounds decided. assumptions: what was taken as known. failure_probability: of the
+    certificate; 0 for a deterministic one. counterexample: a point of the set `[*shape]` that violates the
+    specification.
     """
 
     status: Status

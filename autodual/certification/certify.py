@@ -31,9 +31,9 @@ def certify(
 ) -> list[Certificate]:
     """One certificate for each sample of x `[N, *shape]`: does the specification hold over the whole set around it?
 
-    labels `[N]`: the class that must win; without them the predicted class stands in. spec: any other property instead of the
-    class margin. attack: looks for counterexamples where the bound decides nothing. known: intervals of nodes proved elsewhere;
-    they are named in the certificates as assumptions.
+    labels `[N]`: the class that must win; without them the predicted class stands in. spec: any other property instead
+    of the class margin. attack: looks for counterexamples where the bound decides nothing. known: intervals of nodes
+    proved elsewhere; they are named in the certificates as assumptions.
 
     Bounds are computed in x's dtype and accepted only beyond their own rounding error; float64 decides the rest. Raises
     InvalidInputError for labels out of range and EmptySetError for a set without points.
@@ -42,7 +42,9 @@ def certify(
     with torch.no_grad():
         outputs = dual.outputs(x).flatten(1)
     if spec is not None and labels is not None:
-        raise InvalidInputError("give either labels or a specification, not both; specifications of classes hold labels")
+        raise InvalidInputError(
+            "give either labels or a specification, not both; specifications of classes hold labels"
+        )
     predicted = outputs.argmax(1) if spec is None or _labels(spec) is not None else None
     given = labels if spec is None else _labels(spec)
     if spec is None:
@@ -51,12 +53,7 @@ def certify(
     proof = prove(dual, region, spec, slopes, known)
     wrong = _misclassified(spec, outputs)
     found = {} if attack is None else _attacked(dual, region, spec, attack, ~(proof.proved | wrong))
-    about = {
-        "perturbation": region.source.describe(),
-        "specification": spec.describe(),
-        "method": f"dual bound, {slopes} slopes",
-        "assumptions": tuple(f"interval of node '{name}' taken as known" for name in known or ()),
-    }
+    assumptions = tuple(f"interval of node '{name}' taken as known" for name in known or ())
     return [
         Certificate(
             status=_status(bool(proof.proved[sample]), bool(wrong[sample]), sample in found),
@@ -67,7 +64,10 @@ def certify(
             rounding_error=float(proof.error[sample].max()),
             arithmetic="float64" if proof.double[sample] else str(x.dtype).removeprefix("torch."),
             counterexample=found.get(sample),
-            **about,
+            perturbation=region.source.describe(),
+            specification=spec.describe(),
+            method=f"dual bound, {slopes} slopes",
+            assumptions=assumptions,
         )
         for sample in range(x.shape[0])
     ]

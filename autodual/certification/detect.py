@@ -13,14 +13,12 @@ from autodual.policies import SlopePolicy
 from autodual.specs import ClassMargin
 
 
-def detect(
-    dual: DualNetwork, x: Tensor, ball: PerturbationSet, *, slopes: SlopePolicy = "adaptive"
-) -> Tensor:
-    """Which samples of x `[N, *shape]` may be adversarial: bool `[N]`, True where the class is not constant over the ball.
+def detect(dual: DualNetwork, x: Tensor, ball: PerturbationSet, *, slopes: SlopePolicy = "adaptive") -> Tensor:
+    """Which samples of x `[N, *shape]` may be adversarial: `[N]`, True where the ball may hold another class too.
 
-    No false negatives: if x was made from some x₀ with ‖x - x₀‖ inside the ball's radius (both in the domain, if there is one) and
-    the network gives the two different classes, x is flagged, since a ball is symmetric and x₀ lies in the ball around x.
-    False positives occur. Raises InvalidInputError for a box, which is not a neighbourhood of x.
+    No false negatives: if x was made from some x₀ with ‖x - x₀‖ inside the ball's radius (both in the domain, if there
+    is one) and the network gives the two different classes, x is flagged, since a ball is symmetric and x₀ lies in the
+    ball around x. False positives occur. Raises InvalidInputError for a box, which is not a neighbourhood of x.
     """
     if isinstance(ball, Box):
         raise InvalidInputError("detection needs a ball around each sample, not a fixed box")

@@ -1,4 +1,4 @@
-"""Which samples are proved: bounds that allow for their own rounding error, again in float64 where float32 cannot tell."""
+"""Which samples are proved: bounds beyond their own rounding error, in float64 where float32 cannot tell."""
 
 from __future__ import annotations
 

@@ -30,13 +30,14 @@ def certified_radius(
     tolerance: float = 1e-4,
     max_steps: int = 40,
 ) -> Tensor:
-    """For each sample a radius `[N]` at which it was certified, at most `tolerance · max_radius` below one where it was not.
+    """For each sample a radius `[N]` at which it was certified, at most `tolerance · max_radius` below one where it was
+    not.
 
-    ball: from per-sample radii `[N]` to a perturbation set, such as `autodual.LinfBall`. The result is 0 where the sample is
-    misclassified or nothing can be certified, and `max_radius` where that is certified.
+    ball: from per-sample radii `[N]` to a perturbation set, such as `autodual.LinfBall`. The result is 0 where the
+    sample is misclassified or nothing can be certified, and `max_radius` where that is certified.
 
-    Newton's method on J(ε) with J's own derivative, safeguarded by bisection. J is not exactly monotone in ε, so this finds *a*
-    crossing; every returned radius is one whose certificate was checked, rounding error included.
+    Newton's method on J(ε) with J's own derivative, safeguarded by bisection. J is not exactly monotone in ε, so this
+    finds *a* crossing; every returned radius is one whose certificate was checked, rounding error included.
     """
     if not 0 < max_radius < float("inf"):
         raise InvalidInputError(f"max_radius must be positive and finite, not {max_radius}")
@@ -46,7 +47,9 @@ def certified_radius(
     if spec is None:
         spec = ClassMargin(predicted if labels is None else labels.to(x.device))
     elif labels is not None:
-        raise InvalidInputError("give either labels or a specification, not both; specifications of classes hold labels")
+        raise InvalidInputError(
+            "give either labels or a specification, not both; specifications of classes hold labels"
+        )
     spec.rows(outputs)
     probe = _Probe(dual, x, ball, spec, slopes)
     return _search(probe, x.new_full((x.shape[0],), max_radius), tolerance * max_radius, max_steps)
@@ -95,8 +98,10 @@ def _search(probe: _Probe, limit: Tensor, tolerance: float, max_steps: int) -> T
     return certified
 
 
-def _next(guess: Tensor, margin: Tensor, slope: Tensor, low: Tensor, high: Tensor, tolerance: float, step: int) -> Tensor:
-    """Newton's point, a little to the certified side; the middle where that leaves the bracket, and every fourth step."""
+def _next(
+    guess: Tensor, margin: Tensor, slope: Tensor, low: Tensor, high: Tensor, tolerance: float, step: int
+) -> Tensor:
+    """Newton's point, a little to the certified side; the middle where that leaves the bracket, and every 4th step."""
     middle = (low + high) / 2
     newton = guess - margin / slope - tolerance / 2
     inside = newton.isfinite() & (newton > low) & (newton < high)

@@ -27,8 +27,9 @@ def compile_dual(
 ) -> DualNetwork:
     """The dual network of a model, sharing its live parameters.
 
-    example_input `[N, *shape]`, any N ≥ 1: trace now; without it, at the first call. passes: instead of `default_pipeline()`.
-    memory_budget: bytes for the rows in flight. observer: called as `observer(pass_name, plan)` after each pass.
+    example_input `[N, *shape]`, any N ≥ 1: trace now; without it, at the first call. passes: instead of
+    `default_pipeline()`. memory_budget: bytes for the rows in flight. observer: called as `observer(pass_name, plan)`
+    after each pass.
 
     Raises TraceError, BatchMixingError or UnsupportedOpsError where the model cannot be turned into its dual; the model
     itself is left as it was, whatever mode it is in.
@@ -40,7 +41,7 @@ def compile_dual(
         )
     if isinstance(model, ExportedProgram):
         builder = _Builder(steps, observer, lower_exported(model))
-        module = model.module()
+        module: nn.Module = model.module()
     elif isinstance(model, nn.Module):
         builder = _Builder(steps, observer)
         module = model
@@ -75,7 +76,7 @@ class _Builder:
 
 
 def _as_the_model_takes_it(model: nn.Module, x: Tensor) -> Tensor:
-    """The example in the dtype and on the device of the model's parameters: bounds may be asked for in another dtype."""
+    """The example in the parameters' dtype and on their device: bounds may be asked for in another dtype."""
     for parameter in model.parameters():
         if parameter.is_floating_point():
             return x.detach().to(dtype=parameter.dtype, device=parameter.device)

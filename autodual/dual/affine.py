@@ -36,8 +36,8 @@ class AffineLayer(DualLayer):
 
     def zeros(self, batch: int) -> list[Tensor]:
         """Zero inputs of a batch."""
-        made = {"dtype": self.environment.dtype, "device": self.environment.device}
-        return [torch.zeros(batch, *shape, **made) for shape in self.shapes]
+        dtype, device = self.environment.dtype, self.environment.device
+        return [torch.zeros(batch, *shape, dtype=dtype, device=device) for shape in self.shapes]
 
     @cached_property
     def bias(self) -> Tensor:
@@ -47,7 +47,7 @@ class AffineLayer(DualLayer):
     def pull(self, rows: Rows) -> tuple[Rows, ...]:
         values = rows.values
         flat = values.reshape(-1, *self.node.shape)
-        _, transpose = torch.func.vjp(lambda *inputs: self.forward(inputs), *self.zeros(flat.shape[0]))
+        transpose = torch.func.vjp(lambda *inputs: self.forward(inputs), *self.zeros(flat.shape[0]))[1]
         return tuple(
             rows.with_values(pulled.reshape(*values.shape[:2], *shape), shape=shape)
             for pulled, shape in zip(transpose(flat), self.shapes)
@@ -59,7 +59,9 @@ class AffineLayer(DualLayer):
     def interval(self, inputs: Sequence[Interval]) -> Interval:
         if self.monotone:
             return Interval(self.forward([i.lower for i in inputs]), self.forward([i.upper for i in inputs]))
-        width = sum(torch.einsum("oi,ni->no", matrix.abs(), i.radius.flatten(1)) for matrix, i in zip(self.matrices, inputs))
+        width = sum(
+            torch.einsum("oi,ni->no", matrix.abs(), i.radius.flatten(1)) for matrix, i in zip(self.matrices, inputs)
+        )
         assert isinstance(width, Tensor)
         return Interval.around(self.forward([i.centre for i in inputs]), width.reshape(-1, *self.node.shape))
 

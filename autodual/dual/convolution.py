@@ -1,4 +1,6 @@
-"""The rule of convolutions: rows are pulled by the transposed convolution, within their receptive field where they have one."""
+"""The rule of convolutions: rows are pulled by the transposed convolution, within their receptive field where they have
+one.
+"""
 
 from __future__ import annotations
 
@@ -19,8 +21,8 @@ from autodual.ir import ops
 from autodual.ir.expressions import Environment
 from autodual.ir.graph import Node
 
-# A patch to patch matrix wins over a transposed convolution while it does at most this many times its multiplications: it is
-# one matrix product, while small transposed convolutions run far below the machine's speed (measured 10 to 1).
+# A patch to patch matrix wins over a transposed convolution while it does at most this many times its multiplications:
+# it is one matrix product, while small transposed convolutions run far below the machine's speed (measured 10 to 1).
 _MATRIX_WASTE = 12
 # Entries of the largest patch to patch matrix, and of the largest one merged with shared rows.
 _MATRIX_ENTRIES = 4_000_000

@@ -1,4 +1,4 @@
-"""Rules of elementwise affine ops and of sums of branches (residual connections, Corollary 4 as corrected in the docs)."""
+"""Rules of elementwise affine ops and of sums of branches (residual connections, Corollary 4 as corrected)."""
 
 from __future__ import annotations
 

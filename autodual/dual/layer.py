@@ -18,7 +18,8 @@ from autodual.interval import Interval
 
 @dataclass(frozen=True)
 class Contribution:
-    """What a layer adds to the objective of each row: the lower bound gains `centre - width`, the upper `centre + width`.
+    """What a layer adds to the objective of each row: the lower bound gains `centre - width`, the upper `centre +
+    width`.
 
     Both are `[G or 1, K]`, or None for zero; `width` is never negative.
     """
@@ -58,7 +59,8 @@ class DualLayer(ABC):
 
     @abstractmethod
     def push(self, columns: Sequence[Tensor | None]) -> Tensor:
-        """The adjoint of `pull`: directions `[B, *shape]` at each input (None: zero) to the output's, without constants.
+        """The adjoint of `pull`: directions `[B, *shape]` at each input (None: zero) to the output's, without
+        constants.
 
         A layer that differs between samples is called with B aligned to its own samples; see `for_owners`.
         """

@@ -1,8 +1,9 @@
 """The transposed convolution of a small patch as matrix products.
 
-Library kernels for small transposed convolutions run far below the machine's speed, a matrix product near it. The whole patch-to-patch
-matrix is mostly zeros, so it is cut into bands along the first spatial axis: a band of the input patch sees few rows of the output
-patch (measured on `mnist_small`: 2.4 ms an image whole, 1.2 ms in bands, 25 ms by the library's kernel).
+Library kernels for small transposed convolutions run far below the machine's speed, a matrix product near it. The whole
+patch-to-patch matrix is mostly zeros, so it is cut into bands along the first spatial axis: a band of the input patch
+sees few rows of the output patch (measured on `mnist_small`: 2.4 ms an image whole, 1.2 ms in bands, 25 ms by the
+library's kernel).
 """
 
 from __future__ import annotations
@@ -71,8 +72,8 @@ class PatchMatrix:
     def apply_scaled(self, base: Tensor, scale: Tensor) -> Tensor:
         """base[k]·scale[g] for shared base `[K, out, *extent]` and scale `[G, out, *extent]`: `[G, K, in, *reach]`.
 
-        Σ_q scale[g, q] (base[k, q] T[q, i]): the shared rows are merged into the matrix, once for all groups, so that the products
-        base·scale are never laid out.
+        Σ_q scale[g, q] (base[k, q] T[q, i]): the shared rows are merged into the matrix, once for all groups, so that
+        the products base·scale are never laid out.
         """
         count, moved = base.shape[0], []
         for band, part in zip(self.bands, self.parts):

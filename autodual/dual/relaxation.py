@@ -1,7 +1,7 @@
 """Linear relaxations of nonlinear ops, and the dual layer that any of them makes.
 
-A relaxation is a pair of affine functions of the op's inputs that enclose its output wherever the inputs keep their bounds.
-Any such pair is dual feasible, hence sound; a poor choice costs tightness, never truth.
+A relaxation is a pair of affine functions of the op's inputs that enclose its output wherever the inputs keep their
+bounds. Any such pair is dual feasible, hence sound; a poor choice costs tightness, never truth.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ class LinearRelaxation:
     """lower_slope·z + lower_intercept ≤ op(z) ≤ upper_slope·z + upper_intercept, elementwise.
 
     Slopes: one tensor `[N, *shape]` an input. Intercepts: `[N, *shape]`. A parallel relaxation has
-    `lower_slopes is upper_slopes`. `crossing` is the output's range over the *relaxation* (between the lines, over the bounds),
-    which the engine propagates as an interval: it contains the op's true range.
+    `lower_slopes is upper_slopes`. `crossing` is the output's range over the *relaxation* (between the lines, over the
+    bounds), which the engine propagates as an interval: it contains the op's true range.
     """
 
     lower_slopes: tuple[Tensor, ...]
@@ -63,9 +63,7 @@ class RelaxedLayer(DualLayer):
         values = rows.values
         positive = values.relu()
         return tuple(
-            rows.with_values(
-                values * rows.features(upper) + positive * rows.features(lower - upper), cropped=True
-            )
+            rows.with_values(values * rows.features(upper) + positive * rows.features(lower - upper), cropped=True)
             for lower, upper in zip(relaxation.lower_slopes, relaxation.upper_slopes)
         )
 

@@ -22,7 +22,8 @@ from torch import Tensor
 
 @dataclass(frozen=True, eq=False)
 class Window:
-    """Where each group's patch lies: its first spatial corner is `position · stride + shift`, possibly outside the node.
+    """Where each group's patch lies: its first spatial corner is `position · stride + shift`, possibly outside the
+    node.
 
     `position` `[G, d]` is where the rows started, None while rows that are the same at every position are still shared.
     `stride` and `shift` are the same for all groups, so that windows reached along different branches can be compared
@@ -59,7 +60,9 @@ class Window:
 
 @dataclass(frozen=True, eq=False)
 class Place:
-    """Where groups of rows belong: samples owner `[G]`, all in `span`, and starting positions `[G, d]` for windowed rows."""
+    """Where groups of rows belong: samples owner `[G]`, all in `span`, and starting positions `[G, d]` for windowed
+    rows.
+    """
 
     owner: Tensor
     span: tuple[int, int]
@@ -132,7 +135,9 @@ class Rows:
     def _patches(self, tensor: Tensor) -> Tensor:
         """`[N or 1, C, *spatial]` → `[G, C, *extent]`: every group's window, zero outside the node."""
         window, spatial = self.window, self.extent[1:]
-        assert window is not None and window.position is not None, "windows are asked for their place before they have one"
+        assert window is not None and window.position is not None, (
+            "windows are asked for their place before they have one"
+        )
         padding: list[int] = []
         for stride, within, shift, extent, size in reversed(
             list(zip(window.stride, window.within, window.shift, spatial, self.shape[1:]))
@@ -150,7 +155,8 @@ class Rows:
         axes = len(spatial)
         view = view.permute(0, *range(2, axes + 2), 1, *range(axes + 2, 2 * axes + 2))
         if owner.shape[0] * 4 < torch.Size(view.shape[: axes + 1]).numel():
-            return view[(owner, *window.position.unbind(1))]
+            place = (owner, *window.position.unbind(1))
+            return view[place]
         # Most windows are read: laid out once, whole windows are copied rather than single scalars.
         flat = owner
         for axis, extent in enumerate(window.within):
@@ -242,9 +248,7 @@ class Rows:
         if self.window is None:
             return replace(self, owner=place.owner, span=place.span)
         assert place.position is not None
-        return replace(
-            self, owner=place.owner, span=place.span, window=replace(self.window, position=place.position)
-        )
+        return replace(self, owner=place.owner, span=place.span, window=replace(self.window, position=place.position))
 
 
 def _aligned(first: Rows, second: Rows) -> tuple[Rows, Rows] | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import Union
+
 from torch import Tensor
 
 from autodual.dual.layer import DualLayer
@@ -50,7 +51,6 @@ class RelaxationRule(ABC):
     def layer(self, bounds: Sequence[Interval], policy: SlopePolicy) -> RelaxedLayer:
         """The dual layer over these bounds for one call."""
         return RelaxedLayer(self.relax(bounds, policy), bounds)
-
 
 
 Rule = Union[AffineRule, RelaxationRule]

@@ -9,8 +9,8 @@ import torch.nn.functional as functional
 from torch import Tensor
 
 _TRANSPOSED = {1: functional.conv_transpose1d, 2: functional.conv_transpose2d, 3: functional.conv_transpose3d}
-# Below this many channels the library's transposed convolution is slower than a matrix product and `fold` (measured 4 to 1 at
-# one channel, 0.6 to 1 at sixteen).
+# Below this many channels the library's transposed convolution is slower than a matrix product and `fold` (measured 4
+# to 1 at one channel, 0.6 to 1 at sixteen).
 _FOLD_CHANNELS = 8
 
 

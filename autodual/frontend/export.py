@@ -35,7 +35,9 @@ def export(model: nn.Module, inputs: Sequence[Tensor]) -> ExportedProgram:
         for value in inputs:
             dynamic[value] = {0: Dim.AUTO}
         with silence():
-            return torch.export.export(model, tuple(inputs), dynamic_shapes=dynamic, strict=False)
+            return torch.export.export(
+                model, tuple(inputs), dynamic_shapes=dynamic.dynamic_shapes(model, tuple(inputs)), strict=False
+            )
     except Exception as error:
         _explain(error, len(inputs[0]))
 

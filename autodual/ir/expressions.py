@@ -70,8 +70,8 @@ def _show(value: Any) -> str:
 class Environment:
     """Evaluates expressions in one dtype on one device, each at most once.
 
-    `lookup` resolves a qualified name to the live tensor. Floating tensors are converted to `dtype` and moved to `device`, so a
-    float32 model can be bounded in float64 without touching it; gradients flow through the conversion.
+    `lookup` resolves a qualified name to the live tensor. Floating tensors are converted to `dtype` and moved to
+    `device`, so a float32 model can be bounded in float64 without touching it; gradients flow through the conversion.
     """
 
     def __init__(self, lookup: Callable[[str], Tensor], dtype: torch.dtype, device: torch.device):

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 import torch.nn.functional as functional
@@ -13,8 +14,12 @@ from autodual.ir.expressions import Environment, Expression
 from autodual.ir.op import Op
 
 _CONVOLUTIONS = {1: functional.conv1d, 2: functional.conv2d, 3: functional.conv3d}
-_AVERAGE_POOLS = {1: functional.avg_pool1d, 2: functional.avg_pool2d, 3: functional.avg_pool3d}
-_ADAPTIVE_POOLS = {
+_AVERAGE_POOLS: dict[int, Callable[..., Tensor]] = {
+    1: functional.avg_pool1d,
+    2: functional.avg_pool2d,
+    3: functional.avg_pool3d,
+}
+_ADAPTIVE_POOLS: dict[int, Callable[..., Tensor]] = {
     1: functional.adaptive_avg_pool1d,
     2: functional.adaptive_avg_pool2d,
     3: functional.adaptive_avg_pool3d,
@@ -36,7 +41,7 @@ class Input(Op):
 
 @dataclass(frozen=True, eq=False)
 class Constant(Op):
-    """A tensor `[*shape]` that does not depend on the input (a class token, a mask); broadcast over the batch by users."""
+    """A tensor `[*shape]` that does not depend on the input (a class token, a mask); users broadcast it."""
 
     value: Expression
 
@@ -57,7 +62,9 @@ class Linear(Op):
 
 @dataclass(frozen=True, eq=False)
 class Convolution(Op):
-    """A convolution over 1, 2 or 3 spatial axes (as many as `stride` has entries), zero padded by `padding` on both sides."""
+    """A convolution over 1, 2 or 3 spatial axes (as many as `stride` has entries), zero padded by `padding` on both
+    sides.
+    """
 
     weight: Expression
     bias: Expression | None
@@ -77,7 +84,9 @@ class Convolution(Op):
 
 @dataclass(frozen=True, eq=False)
 class ElementwiseAffine(Op):
-    """x · factor + offset, both broadcast to one sample's shape without changing it (batch norm, normalisation, constants)."""
+    """x · factor + offset, both broadcast to one sample's shape without changing it (batch norm, normalisation,
+    constants).
+    """
 
     factor: Expression | None = None
     offset: Expression | None = None
@@ -194,7 +203,7 @@ class AveragePool(Op):
     divisor: int | None = None
 
     def forward(self, inputs: Sequence[Tensor], environment: Environment) -> Tensor:
-        arguments = [self.kernel, self.stride, self.padding, self.ceil_mode, self.count_include_pad]
+        arguments: list[Any] = [self.kernel, self.stride, self.padding, self.ceil_mode, self.count_include_pad]
         if len(self.kernel) > 1:
             arguments.append(self.divisor)
         return _AVERAGE_POOLS[len(self.kernel)](inputs[0], *arguments)

@@ -45,7 +45,9 @@ def _joined(parts: list[DualResult]) -> DualResult:
         )
         for name in first.intervals
     }
-    objective = None if first.objective is None else _joined_objectives([part.objective for part in parts if part.objective])
+    objective = (
+        None if first.objective is None else _joined_objectives([part.objective for part in parts if part.objective])
+    )
     return type(first)(objective, intervals)
 
 
@@ -55,8 +57,6 @@ def _joined_objectives(parts: list[ObjectiveBounds]) -> ObjectiveBounds:
     linear = [part.linear for part in parts if part.linear is not None]
     if not linear:
         return ObjectiveBounds(lower, torch.cat(errors) if errors else None)
-    coefficients = {
-        name: torch.cat([part.coefficients[name] for part in linear]) for name in linear[0].coefficients
-    }
+    coefficients = {name: torch.cat([part.coefficients[name] for part in linear]) for name in linear[0].coefficients}
     function = LinearBound(coefficients, torch.cat([part.offset for part in linear]))
     return ObjectiveBounds(lower, torch.cat(errors) if errors else None, function)

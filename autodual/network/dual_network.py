@@ -30,7 +30,7 @@ class Compiled:
 
 @dataclass(frozen=True, eq=False)
 class DualResult:
-    """What one call proves: lower bounds `[N, S]` of the objectives, and the intervals of the bound sites by node name."""
+    """What one call proves: lower bounds `[N, S]` of the objectives, and by node name intervals of the bound sites."""
 
     objective: ObjectiveBounds | None
     intervals: Mapping[str, Interval]
@@ -69,12 +69,14 @@ class DualNetwork(nn.Module):
     def plan(self) -> Plan:
         """The plan of the shape traced last; raises InvalidInputError before anything was traced."""
         if not self._compiled:
-            raise InvalidInputError("nothing is traced yet: call the dual network, or give compile_dual an example input")
+            raise InvalidInputError(
+                "nothing is traced yet: call the dual network, or give compile_dual an example input"
+            )
         return next(reversed(self._compiled.values())).plan
 
     def environment(self, compiled: Compiled, x: Tensor) -> Environment:
         """Parameter values of the model as it is now, in x's dtype on x's device."""
-        tensors = dict(self.model.named_parameters(remove_duplicate=False))
+        tensors: dict[str, Tensor] = dict(self.model.named_parameters(remove_duplicate=False))
         tensors.update(self.model.named_buffers(remove_duplicate=False))
         return Environment({**compiled.constants, **tensors}.__getitem__, x.dtype, x.device)
 
@@ -92,11 +94,13 @@ class DualNetwork(nn.Module):
         linear: bool = False,
         all_units: bool = False,
     ) -> DualResult:
-        """Lower bounds `[N, S]` of objective `[S, K]` or `[N, S, K]` over the set around each sample of x `[N, *shape]`.
+        """Lower bounds `[N, S]` of objective `[S, K]` or `[N, S, K]` over the set around each sample of x `[N,
+        *shape]`.
 
-        Without an objective only the intervals of the bound sites are computed. slopes: see `BoundOptions`. known: intervals of
-        nodes proved elsewhere, which bounds then assume. rigorous: bounds allow for their own rounding error. linear: also
-        return the linear functions that prove them. all_units: a dual bound for every unit, also the decided ones.
+        Without an objective only the intervals of the bound sites are computed. slopes: see `BoundOptions`. known:
+        intervals of nodes proved elsewhere, which bounds then assume. rigorous: bounds allow for their own rounding
+        error. linear: also return the linear functions that prove them. all_units: a dual bound for every unit, also
+        the decided ones.
         """
         compiled = self.compiled(x)
         plan = compiled.plan
@@ -146,7 +150,8 @@ class DualNetwork(nn.Module):
     ):
         """Lower bounds `[N, S]` of objective·f(z) over the set; objective `[S, K]` or `[N, S, K]`.
 
-        With `return_linear`, also coefficients `[N, S, *shape]` and offset `[N, S]` of linear functions below objective·f on the set.
+        With `return_linear`, also coefficients `[N, S, *shape]` and offset `[N, S]` of linear functions below
+        objective·f on the set.
         """
         found = self(x, ball, objective, slopes=slopes, known=known, linear=return_linear).objective
         if not return_linear:
@@ -177,7 +182,9 @@ class DualNetwork(nn.Module):
         slopes: SlopePolicy = "shared",
         known: Mapping[str, Interval] | None = None,
     ) -> Tensor:
-        """Lower bounds `[N, K]` of f_y - f_j over the set for every class j; the label's own entry is 0 (equation 3.24)."""
+        """Lower bounds `[N, K]` of f_y - f_j over the set for every class j; the label's own entry is 0 (equation
+        3.24).
+        """
         output = self.compiled(x).plan.graph
         classes = output[output.outputs[0]].size
         objective = ClassMargin(labels).rows(x.new_zeros(x.shape[0], classes)).objective

@@ -1,7 +1,7 @@
 """What a pass is, and the runner that names the culprit when one fails.
 
-A pass is a frozen dataclass: its fields are its options, and become command-line options. Pass modules import torch only when
-they run, so that the command line can list them at once.
+A pass is a frozen dataclass: its fields are its options, and become command-line options. Pass modules import torch
+only when they run, so that the command line can list them at once.
 """
 
 from __future__ import annotations

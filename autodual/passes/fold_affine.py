@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from autodual.ir.expressions import Expression
-    from autodual.ir.graph import Graph, Node
+    from autodual.ir.graph import Node
     from autodual.ir.op import Op
     from autodual.passes.plan import Plan
 

@@ -23,7 +23,7 @@ class Plan:
     graph: Graph
     rules: Mapping[str, Rule] = field(default_factory=dict)
     sites: tuple[str, ...] = ()
-    options: BoundOptions = BoundOptions()
+    options: BoundOptions = field(default_factory=BoundOptions)
     environment: Environment | None = None
 
     @property

@@ -25,8 +25,10 @@ def robust_loss(
 ) -> Tensor:
     """Cross-entropy of -J, an upper bound of the cross-entropy at every point of the set around x `[N, *shape]`.
 
-    Cross-entropy is translation invariant and grows in every other class' logit, so the loss at f(z) is that at f_j - f_y, and at
-    most that at -J_j ≥ f_j - f_y (Property 1, Theorem 2). A scalar, or `[N]` with reduction="none"; differentiable in the
-    parameters, x and the set's radius.
+    Cross-entropy is translation invariant and grows in every other class' logit, so the loss at f(z) is that at f_j -
+    f_y, and at most that at -J_j ≥ f_j - f_y (Property 1, Theorem 2). A scalar, or `[N]` with reduction="none";
+    differentiable in the parameters, x and the set's radius.
     """
-    return functional.cross_entropy(-dual.margins(x, labels, ball, slopes=slopes, known=known), labels, reduction=reduction)
+    return functional.cross_entropy(
+        -dual.margins(x, labels, ball, slopes=slopes, known=known), labels, reduction=reduction
+    )
