@@ -1,0 +1,113 @@
+"""Sets without width or without points, and units that never move."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from support.effort import effort
+from support.networks import Network
+from support.random_networks import RandomNetwork, networks
+from torch import Tensor
+
+import autodual
+from autodual.errors import EmptySetError
+from autodual.ir import ops
+from autodual.network import DualNetwork
+from autodual.perturbations import Box, L1Ball, L2Ball, LinfBall, LpBall
+from autodual.policies import SlopePolicy
+
+SLOPES = pytest.mark.parametrize("slopes", ["shared", "adaptive"])
+
+
+def _tensor(*values: float) -> Tensor:
+    return torch.tensor(values, dtype=torch.float64)
+
+
+def _rectifier(weight: Tensor, bias: Tensor) -> DualNetwork:
+    """One layer of rectified units, summed up."""
+    network = Network((weight.shape[1],))
+    hidden = network.add(ops.Linear(network.parameter(weight), network.parameter(bias)), "input")
+    total = network.parameter(torch.ones(1, len(bias), dtype=torch.float64))
+    return network.dual(network.add(ops.Linear(total), network.add(ops.Relu(), hidden)))
+
+
+@SLOPES
+@effort(30)
+@given(networks(), st.integers(0, 2**16))
+def test_a_box_of_one_point_gives_the_network_there(slopes: SlopePolicy, model: RandomNetwork, seed: int) -> None:
+    """Also where that point is not the sample."""
+    x, point = torch.rand(2, 2, *model.shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+    dual, identity = model.dual(), torch.eye(3, dtype=x.dtype)
+    expected = dual.outputs(point)
+    for bound in (dual.lower_bounds, dual.upper_bounds):
+        found = bound(x, Box(point, point), identity, slopes=slopes)
+        torch.testing.assert_close(found, expected, atol=1e-9, rtol=1e-9)
+
+
+@SLOPES
+@pytest.mark.parametrize("ball", [LinfBall(0.0), L2Ball(0.0), L1Ball(0.0), LpBall(3, 0.0), L2Ball(0.0, (0, 1))])
+def test_a_point_is_certified_as_the_network_sees_it(slopes: SlopePolicy, ball: autodual.PerturbationSet) -> None:
+    dual = _rectifier(torch.eye(2, dtype=torch.float64), _tensor(0, 0))
+    x, objective = _tensor(0.0, 0.25).unsqueeze(0), _tensor(1).unsqueeze(0)
+    assert dual.lower_bounds(x, ball, objective, slopes=slopes).item() == pytest.approx(0.25, abs=1e-12)
+    assert dual.upper_bounds(x, ball, objective, slopes=slopes).item() == pytest.approx(0.25, abs=1e-12)
+
+
+@SLOPES
+def test_flat_axes_do_not_move(slopes: SlopePolicy) -> None:
+    """relu(x₀ - x₁) with x₁ fixed: exact, since the one undecided unit's chord meets the function at both ends."""
+    dual = _rectifier(_tensor(1, -1).unsqueeze(0), _tensor(0))
+    box = Box(_tensor(-1, 0.5), _tensor(2, 0.5))
+    assert dual.upper_bounds(_tensor(0, 0).unsqueeze(0), box, _tensor(1).unsqueeze(0), slopes=slopes).item() == 1.5
+
+
+@SLOPES
+@pytest.mark.parametrize("bias", [-1.0, 0.0, 1.0])
+def test_units_that_read_nothing_are_constants(slopes: SlopePolicy, bias: float) -> None:
+    """ℓ = u, also at the kink itself: no division by the width, in the bounds and in their gradients."""
+    dual = _rectifier(torch.zeros(2, 3, dtype=torch.float64), _tensor(bias, bias))
+    x = torch.zeros(2, 3, dtype=torch.float64, requires_grad=True)
+    for bound in (dual.lower_bounds, dual.upper_bounds):
+        found = bound(x, LinfBall(0.3), _tensor(1).unsqueeze(0), slopes=slopes)
+        assert found.tolist() == [[2 * max(bias, 0)]] * 2
+        gradients = torch.autograd.grad(found.sum(), [x, *dual.parameters()])
+        assert all(bool(gradient.isfinite().all()) for gradient in gradients)
+
+
+@SLOPES
+def test_a_unit_that_touches_zero_is_decided(slopes: SlopePolicy) -> None:
+    """ℓ = 0 or u = 0: the relaxation is the function, and the bound exact."""
+    dual = _rectifier(_tensor(1, -1).unsqueeze(1), _tensor(0, 0))
+    box = Box(_tensor(0), _tensor(2))
+    objective = _tensor(1).unsqueeze(0)
+    assert dual.lower_bounds(_tensor(1).unsqueeze(0), box, objective, slopes=slopes).item() == 0
+    assert dual.upper_bounds(_tensor(1).unsqueeze(0), box, objective, slopes=slopes).item() == 2
+
+
+@pytest.mark.parametrize(
+    "empty",
+    [
+        Box(_tensor(0.0, 1.0), _tensor(1.0, 0.9999)),
+        Box(torch.zeros(2, 2).double(), torch.stack([torch.ones(2), -torch.ones(2)]).double()),
+        Box(0.0, 1.0, domain=(2.0, 3.0)),
+        LinfBall(0.1, domain=(2.0, 3.0)),
+        L2Ball(0.1, domain=(1.2, 3.0)),
+    ],
+    ids=lambda ball: ball.describe(),
+)
+def test_a_set_without_points_proves_nothing(empty: autodual.PerturbationSet) -> None:
+    """Anything is true of every point of it, so that it must be an error."""
+    model = torch.nn.Linear(2, 2).double()
+    dual, x = autodual.compile_dual(model), torch.zeros(2, 2, dtype=torch.float64)
+    labels = torch.zeros(2, dtype=torch.long)
+    calls = [
+        lambda: autodual.certify(dual, x, empty, labels),
+        lambda: dual.margins(x, labels, empty),
+        lambda: dual.bounds(x, empty),
+        lambda: autodual.robust_loss(dual, x, labels, empty),
+    ]
+    for call in calls:
+        with pytest.raises(EmptySetError, match=r"sample [01] is empty"):
+            call()
