@@ -68,10 +68,13 @@ def _show(value: Any) -> str:
 
 
 class Environment:
-    """Evaluates expressions in one dtype on one device, each at most once.
+    """Evaluates expressions for one dtype on one device, each at most once.
 
     `lookup` resolves a qualified name to the live tensor. Floating tensors are converted to `dtype` and moved to
     `device`, so a float32 model can be bounded in float64 without touching it; gradients flow through the conversion.
+
+    What is computed from parameters is computed in float64 and rounded once, at the end: the shift β - γμ/√(σ² + ϵ) of
+    a batch norm may cancel, and no bound of the rounding errors of rows that meet it later would know.
     """
 
     def __init__(self, lookup: Callable[[str], Tensor], dtype: torch.dtype, device: torch.device):
@@ -79,29 +82,37 @@ class Environment:
         self.dtype = dtype
         self.device = device
         self._values: dict[Expression, Any] = {}
+        self._exact: dict[Expression, Any] = {}
 
     def __call__(self, expression: Expression) -> Tensor:
         if expression not in self._values:
-            self._values[expression] = self._evaluate(expression)
+            # A parameter itself needs no detour through float64.
+            value = self._lookup(expression.name) if isinstance(expression, Parameter) else self._evaluate(expression)
+            self._values[expression] = self._convert(value, self.dtype)
         return self._values[expression]
 
     def _evaluate(self, expression: Expression) -> Any:
-        if isinstance(expression, Parameter):
-            return self._convert(self._lookup(expression.name))
-        assert isinstance(expression, Call)
-        kwargs = {key: self._argument(value) for key, value in expression.kwargs}
-        return self._convert(expression.target(*(self._argument(a) for a in expression.args), **kwargs))
+        """The value in float64, before it is rounded to `dtype`."""
+        if expression not in self._exact:
+            if isinstance(expression, Parameter):
+                value: Any = self._lookup(expression.name)
+            else:
+                assert isinstance(expression, Call)
+                kwargs = {key: self._argument(value) for key, value in expression.kwargs}
+                value = expression.target(*(self._argument(a) for a in expression.args), **kwargs)
+            self._exact[expression] = self._convert(value, torch.float64)
+        return self._exact[expression]
 
     def _argument(self, value: Any) -> Any:
         if isinstance(value, Expression):
-            return self(value)
+            return self._evaluate(value)
         if isinstance(value, (tuple, list)):
             return type(value)(self._argument(item) for item in value)
         return value
 
-    def _convert(self, value: Any) -> Any:
+    def _convert(self, value: Any, dtype: torch.dtype) -> Any:
         if not isinstance(value, Tensor):
             return value
         if value.is_floating_point():
-            return value.to(device=self.device, dtype=self.dtype)
+            return value.to(device=self.device, dtype=dtype)
         return value.to(device=self.device)

@@ -1,0 +1,67 @@
+"""Parameter expressions: live, differentiable, and rounded once where the arithmetic is narrower than float64."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+import pytest
+import torch
+from torch import nn
+
+import autodual
+from autodual.ir import Call, Environment, Parameter
+
+
+def _environment(dtype: torch.dtype, **tensors: torch.Tensor) -> Environment:
+    return Environment(tensors.__getitem__, dtype, torch.device("cpu"))
+
+
+def test_what_is_computed_from_parameters_is_rounded_once() -> None:
+    """(1 + 2⁻³⁰) - 1 is 0 in float32, which cannot hold the first sum, but has the exact value 2⁻³⁰."""
+    one, small = torch.tensor(1.0), torch.tensor(2.0**-30)
+    total = Call(torch.add, (Parameter("one"), Parameter("small")))
+    difference = Call(torch.sub, (total, Parameter("one")))
+    value = _environment(torch.float32, one=one, small=small)(difference)
+    assert value.dtype == torch.float32
+    assert float(value) == 2.0**-30
+
+
+def test_gradients_reach_the_parameters() -> None:
+    parameter = torch.tensor([1.0, 2.0], requires_grad=True)
+    square = Call(torch.mul, (Parameter("p"), Parameter("p")))
+    _environment(torch.float32, p=parameter)(square).sum().backward()
+    torch.testing.assert_close(parameter.grad, torch.tensor([2.0, 4.0]))
+
+
+@pytest.mark.parametrize("fold", [True, False])
+@pytest.mark.parametrize("mean", [10.0, 1e3, 1e5])
+def test_a_batch_norm_whose_shift_cancels_keeps_its_float32_bounds_sound(mean: float, fold: bool) -> None:
+    """β ≈ γμ/√(σ² + ϵ): what cancels is far larger than anything that the rounding error bounds see."""
+    passes = [step for step in autodual.passes.default_pipeline() if fold or step.name != "fold-affine"]
+    for seed in range(20):
+        torch.manual_seed(seed)
+        linear, norm = nn.Linear(1, 2), nn.BatchNorm1d(2)
+        norm.running_mean = mean * (1 + torch.rand(2))
+        norm.running_var = 0.5 + torch.rand(2)
+        scale = norm.weight.double() / (norm.running_var.double() + norm.eps).sqrt()
+        norm.bias.data = (norm.running_mean.double() * scale).float().detach()
+        model, x = nn.Sequential(linear, norm).eval(), torch.rand(1, 1)
+        dual = autodual.compile_dual(model, passes=passes)
+        ball, identity = autodual.LinfBall(0.0), torch.eye(2)
+        with torch.no_grad():
+            lower = dual(x, ball, identity, rigorous=True).lower[0]
+            upper = -dual(x, ball, -identity, rigorous=True).lower[0]
+        for unit in range(2):
+            exact = _exact(linear, norm, x, unit)
+            assert Fraction(float(lower[unit])) <= exact <= Fraction(float(upper[unit]))
+
+
+def _exact(linear: nn.Linear, norm: nn.BatchNorm1d, x: torch.Tensor, unit: int) -> Fraction:
+    """The unit's value, in rational arithmetic but for a float64 square root, whose error is far below float32's."""
+
+    def number(tensor: torch.Tensor, *index: int) -> Fraction:
+        return Fraction(float(tensor[index]))
+
+    root = Fraction(float((norm.running_var[unit].double() + norm.eps).sqrt()))
+    z = number(linear.weight, unit, 0) * number(x, 0, 0) + number(linear.bias, unit)
+    return (z - number(norm.running_mean, unit)) / root * number(norm.weight, unit) + number(norm.bias, unit)
