@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 import torch
-
 from support.python_blocks import python_blocks, run_blocks
 
 TUTORIAL = Path(__file__).parents[2] / "docs" / "tutorial.md"
