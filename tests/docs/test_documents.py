@@ -1,0 +1,50 @@
+"""The documents say what is true: their Python runs, their links and the tests they name exist."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from support.python_blocks import python_blocks, run_blocks
+
+DOCS = Path(__file__).parents[2] / "docs"
+DOCUMENTS = sorted(DOCS.glob("*.md"))
+NAMES = [document.name for document in DOCUMENTS]
+_LINK = re.compile(r"\]\(([^)#\s]*)(#[^)\s]*)?\)")
+_PATH = re.compile(r"`((?:autodual|autodual_cli|cli|docs|tests|examples)/[\w./-]*)`")
+_HEADING = re.compile(r"^#+ (.*)$", re.MULTILINE)
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=NAMES)
+def test_python_blocks_run(document: Path) -> None:
+    """Blocks assert what the text claims; the tutorial has a test of its own."""
+    if document.name == "tutorial.md":
+        pytest.skip("run by test_tutorial.py")
+    if not python_blocks(document):
+        pytest.skip("no Python in it")
+    run_blocks(document)
+
+
+def _anchor(heading: str) -> str:
+    return "#" + re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-")
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=NAMES)
+def test_links_lead_somewhere(document: Path) -> None:
+    for target, anchor in _LINK.findall(document.read_text(encoding="utf-8")):
+        if "://" in target:
+            continue
+        file = document.parent / target if target else document
+        assert file.exists(), target
+        if anchor:
+            headings = _HEADING.findall(file.read_text(encoding="utf-8"))
+            assert anchor in map(_anchor, headings), anchor
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=NAMES)
+def test_files_it_names_exist(document: Path) -> None:
+    """Code and tests that are referred to by their path."""
+    for path in _PATH.findall(document.read_text(encoding="utf-8")):
+        assert (DOCS.parent / path).exists(), path
