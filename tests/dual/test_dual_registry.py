@@ -1,0 +1,41 @@
+"""The registry of dual rules: one rule an op type, found by the exact type."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import pytest
+
+from autodual.dual import dual_rule, find_rule, registered
+from autodual.dual.relu import ReluRule
+from autodual.ir import ops
+
+
+def test_a_second_rule_for_an_op_is_refused() -> None:
+    """And leaves the first one in place."""
+    with pytest.raises(ValueError, match="Relu already has the dual rule ReluRule"):
+
+        @dual_rule(ops.Relu)
+        class Other(ReluRule):
+            pass
+
+    assert type(find_rule(ops.Relu())) is ReluRule
+
+
+def test_rules_are_not_inherited() -> None:
+    """A subclass computes something else, or it would not exist; its base's rule could be wrong for it."""
+
+    @dataclass(frozen=True, eq=False)
+    class LeakyRelu(ops.Relu):
+        slope: float = 0.1
+
+    assert find_rule(LeakyRelu()) is None
+
+
+def test_every_op_but_the_input_has_a_rule() -> None:
+    known = {
+        value
+        for value in vars(ops).values()
+        if isinstance(value, type) and issubclass(value, ops.Op) and value not in (ops.Op, ops.Input)
+    }
+    assert known == {op for op, _ in registered()}
