@@ -55,9 +55,12 @@ class ObjectiveBounds:
     linear: LinearBound | None = None
 
 
-def _undecided(state: BoundState, node: Node, rule: RelaxationRule, name: str, interval: Interval) -> Tensor:
+def _undecided(
+    state: BoundState, node: Node, rule: RelaxationRule, name: str, interval: Interval, samples: slice
+) -> Tensor:
     """Where the node's relaxation would gain from tighter bounds of its operand `name`, were that in `interval`."""
-    return rule.undecided([interval if other == name else state.intervals[other] for other in node.inputs])
+    others = {other: state.intervals[other].map(lambda end: end[samples]) for other in node.inputs if other != name}
+    return rule.undecided([others.get(other, interval) for other in node.inputs])
 
 
 def objective_bounds(state: BoundState, name: str, objective: Tensor, *, linear: bool = False) -> ObjectiveBounds:

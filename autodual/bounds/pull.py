@@ -5,7 +5,7 @@ The engine knows no op by name: it asks each node's layer for its pull and its c
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import torch
@@ -15,6 +15,7 @@ from autodual.bounds.rounding import error_factor
 from autodual.bounds.state import BoundState
 from autodual.dual.layer import Contribution
 from autodual.dual.rows import Place, Rows, inner
+from autodual.interval import Interval
 
 
 @dataclass(frozen=True)
@@ -70,6 +71,23 @@ class Progress:
             progress = progress.pay(magnitude, own(rows))
         return progress
 
+    def keep(self, index: Tensor) -> Progress:
+        """Some of the groups of a ragged batch."""
+        width, error = (None if part is None else part[index] for part in (self.width, self.error))
+        pending = {name: rows.keep(index) for name, rows in self.pending.items()}
+        return Progress(pending, self.centre[index], width, error)
+
+
+def join(parts: Sequence[Progress], span: tuple[int, int]) -> Progress:
+    """Ragged batches that wait at the same nodes as one; all samples are in `span`."""
+
+    def whole(name: str) -> Tensor | None:
+        tensors = [getattr(part, name) for part in parts]
+        return None if tensors[0] is None else torch.cat(tensors)
+
+    pending = {name: Rows.joined([part.pending[name] for part in parts], span) for name in parts[0].pending}
+    return Progress(pending, torch.cat([part.centre for part in parts]), whole("width"), whole("error"))
+
 
 @dataclass(frozen=True)
 class LinearBound:
@@ -124,19 +142,26 @@ class Enclosure:
 
 
 def concretise(state: BoundState, progress: Progress) -> Enclosure:
-    """Bounds of rows that have reached the inputs: the support function of the set meets them there."""
+    """Bounds of rows where they are: the set's support function meets them at the inputs, intervals at other nodes."""
     lower = upper = progress.centre
     for name, rows in progress.pending.items():
-        region, rows = state.regions[name], rows.crop()
-        least, greatest = region.extremes(rows.values, rows)
+        region, rows = state.regions.get(name), rows.crop()
+        least, greatest = _within(state.intervals[name], rows) if region is None else region.extremes(rows.values, rows)
         lower, upper = lower + least, upper + greatest
         if state.options.rigorous:
             factor = error_factor(torch.Size(rows.shape).numel(), state.environment.dtype)
-            progress = progress.pay(factor * state.intervals[name].magnitude + region.rounding(), rows)
+            magnitude = factor * state.intervals[name].magnitude
+            progress = progress.pay(magnitude if region is None else magnitude + region.rounding(), rows)
     width = _sum(progress.width, progress.error)
     if width is not None:
         lower, upper = lower - width, upper + width
     return Enclosure(lower, upper, progress.error)
+
+
+def _within(interval: Interval, rows: Rows) -> tuple[Tensor, Tensor]:
+    """Least and greatest value of rows over an interval."""
+    value, spread = inner(rows, interval.centre), inner(rows, interval.radius, absolute=True)
+    return value - spread, value + spread
 
 
 def linear_bound(state: BoundState, progress: Progress) -> LinearBound:

@@ -7,18 +7,13 @@ decided units").
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import torch
 from torch import Tensor
 
 from autodual.bounds.modes import pushes
 from autodual.bounds.push import push_bounds
 from autodual.bounds.state import BoundState
-from autodual.bounds.units import UnitRows
-from autodual.interval import Interval
-
-Undecided = Callable[[Interval], Tensor]
+from autodual.bounds.units import Undecided, UnitRows
 
 
 def refine(state: BoundState, name: str, undecided: Undecided) -> None:
@@ -36,7 +31,7 @@ def refine(state: BoundState, name: str, undecided: Undecided) -> None:
 
 
 def _wanted(state: BoundState, name: str, undecided: Undecided) -> Tensor:
-    mask = undecided(state.intervals[name])
+    mask = undecided(state.intervals[name], slice(None))
     return mask if state.options.skip_decided else torch.ones_like(mask)
 
 
@@ -45,7 +40,7 @@ def _bound(state: BoundState, name: str, undecided: Undecided, wanted: Tensor) -
     if pushes(state, name, wanted, linear):
         state.intervals[name] = push_bounds(state, name)
     elif linear:
-        state.intervals[name] = UnitRows(state, name).both(wanted)
+        state.intervals[name] = UnitRows(state, name, undecided).both(wanted)
     else:
         _bound_by_sides(state, name, undecided, wanted)
 
@@ -55,7 +50,7 @@ def _bound_by_sides(state: BoundState, name: str, undecided: Undecided, wanted: 
 
     Most units are decided by one side, which halves the work and changes no relaxation.
     """
-    rows, interval = UnitRows(state, name), state.intervals[name]
+    rows, interval = UnitRows(state, name, undecided), state.intervals[name]
     below = interval.lower.abs() <= interval.upper.abs()
     state.intervals[name] = rows.one_side(wanted, below)
     still = wanted & _wanted(state, name, undecided)

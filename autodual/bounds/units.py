@@ -7,19 +7,23 @@ the processor's caches.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import torch
 from torch import Tensor
 
+from autodual.bounds.exits import StillOpen, Travellers, arrive
 from autodual.bounds.footprint import pull_footprint, starts_windowed
-from autodual.bounds.pull import Progress, advance, concretise
+from autodual.bounds.pull import Enclosure, Progress, advance, concretise
 from autodual.bounds.state import BoundState
 from autodual.dual.rows import Place, Rows, Window
 from autodual.interval import Interval
 
-# Ragged rows cost more a row than dense ones (gathers, no shared products): measured about 2 to 1.
-_RAGGED_PENALTY = 2.0
+#: Where the interval of samples (a slice of all) leaves units of a node undecided: bool, of the interval's shape.
+Undecided = Callable[[Interval, slice], Tensor]
+
+# A window's ragged rows cost more each than dense ones (gathers, no shared products): measured about 2 to 1.
+_RAGGED_PENALTY = {True: 2.0, False: 1.2}
 # Tensors of rows in flight that still live in the processor's caches; larger chunks are slower, not faster.
 _CACHE_BYTES = 4 << 20
 # How many times more rows of dense groups of windows are pulled at once.
@@ -29,17 +33,20 @@ _FACTORED_GAIN = 16
 def rows_per_chunk(state: BoundState, name: str, windowed: bool) -> int:
     """How many rows to pull at once: what fits the budget where gradients keep them alive anyway, else the caches."""
     budget = state.options.memory_budget
-    if not torch.is_grad_enabled():
+    if not torch.is_grad_enabled() and state.environment.device.type == "cpu":
         budget = min(budget, _CACHE_BYTES)
     itemsize = torch.finfo(state.environment.dtype).bits // 8
     return max(1, budget // pull_footprint(state, name, windowed).bytes(itemsize))
 
 
 class UnitRows:
-    """Bounds of chosen units of one node; a short-lived helper of one refinement."""
+    """Bounds of chosen units of one node; a short-lived helper of one refinement.
 
-    def __init__(self, state: BoundState, name: str):
-        self.state, self.name = state, name
+    undecided: where an interval of the node's samples first to last, the span, leaves something open.
+    """
+
+    def __init__(self, state: BoundState, name: str, undecided: Undecided):
+        self.state, self.name, self.undecided = state, name, undecided
         self.shape = state.graph[name].shape
         self.windowed = starts_windowed(state, name)
         self.limit = rows_per_chunk(state, name, self.windowed)
@@ -50,63 +57,72 @@ class UnitRows:
         """Both bounds of the wanted units `[N, *shape]` where one pull gives them; the present interval elsewhere."""
         groups = wanted.any(1) if self.windowed else wanted.flatten(1).any(1)
         kernel = self.shape[0] if self.windowed else self.state.graph[self.name].size
-        if int(groups.sum()) * kernel <= int(wanted.sum()) * _RAGGED_PENALTY:
+        if int(groups.sum()) * kernel <= int(wanted.sum()) * _RAGGED_PENALTY[self.windowed]:
             return self._dense(groups)
         place = wanted.nonzero()
         found = self._ragged(place, None)
-        return Interval(self._put("lower", place, found.lower), self._put("upper", place, found.upper))
+        return self._with(place, found.lower, place, found.upper)
 
     def one_side(self, wanted: Tensor, below: Tensor) -> Interval:
         """One bound of each wanted unit, the lower where `below`, else the upper; all else stays as it is."""
         place = wanted.nonzero()
         lower_side = below[tuple(place.unbind(1))]
         found = self._ragged(place, ~lower_side).lower
-        return Interval(
-            self._put("lower", place[lower_side], found[lower_side]),
-            self._put("upper", place[~lower_side], -found[~lower_side]),
-        )
+        return self._with(place[lower_side], found[lower_side], place[~lower_side], -found[~lower_side])
 
-    def _put(self, end: str, place: Tensor, values: Tensor) -> Tensor:
-        return getattr(self.state.intervals[self.name], end).index_put(tuple(place.unbind(1)), values)
+    def _with(
+        self, below: Tensor, lower: Tensor, above: Tensor, upper: Tensor, first: int = 0, last: int | None = None
+    ):
+        """The present interval of samples first to last, with new ends at the places `[R, 1 + d]`."""
+        present = self.state.intervals[self.name].map(lambda end: end[first:last])
+        return Interval(_put(present.lower, below, lower, first), _put(present.upper, above, upper, first))
 
     # --- single rows -------------------------------------------------------------------------------------------------
 
     def _ragged(self, place: Tensor, negated: Tensor | None) -> Interval:
         """One row a place `[R, 1 + d]` of (sample, unit), with the opposite sign where `negated` `[R]`: `[R]`."""
-        if self.windowed:
-            row, position = place[:, 1], place[:, 2:]
-            units = torch.arange(self.shape[0], device=place.device)
-        else:
-            units, row = _ravel(place[:, 1:], self.shape).unique(return_inverse=True)
-            position = None
-        blocks = units.split(self.limit)
-        if len(blocks) == 1:
-            return self._ragged_block(place[:, 0], units, row, position, negated)
-        lower = upper = self.state.intervals[self.name].lower.new_zeros(place.shape[0])
-        for number, block in enumerate(blocks):
-            some = ((row >= number * self.limit) & (row < number * self.limit + block.shape[0])).nonzero()[:, 0]
-            if some.shape[0] == 0:
-                continue
-            at = None if position is None else position[some]
-            sign = None if negated is None else negated[some]
-            found = self._ragged_block(place[some, 0], block, row[some] - number * self.limit, at, sign)
-            lower, upper = lower.index_copy(0, some, found.lower), upper.index_copy(0, some, found.upper)
+        still_open = self._still_open(place, negated)
+        order, found = arrive(self.state, self.name, self._starts(place, negated), still_open, self.limit)
+        lower, upper = (end.index_select(0, order.argsort()) for end in (found.lower, found.upper))
         return Interval(lower, upper)
 
-    def _ragged_block(
-        self, owner: Tensor, units: Tensor, row: Tensor, position: Tensor | None, negated: Tensor | None
-    ) -> Interval:
-        """Row row[r] of the identity over `units` for sample owner[r]: `[R]`."""
-        shared = self._shared(units, mirrored=negated is not None)
-        if negated is not None:
-            row = row + negated * units.shape[0]
-        found = []
-        for index, place in zip(row.split(self.limit), _places(owner, position, self.limit)):
-            progress = shared.select(index.unsqueeze(1), place)
-            found.append(concretise(self.state, advance(self.state, progress)))
-        return Interval(
-            torch.cat([part.lower[:, 0] for part in found]), torch.cat([part.upper[:, 0] for part in found])
-        )
+    def _starts(self, place: Tensor, negated: Tensor | None) -> Iterator[Travellers]:
+        """The rows for places, as far as they can be shared, then chunk by chunk with each sample's own copy."""
+        if self.windowed:
+            row, units = place[:, 1], torch.arange(self.shape[0], device=place.device)
+        else:
+            units, row = _ravel(place[:, 1:], self.shape).unique(return_inverse=True)
+        everyone = torch.arange(place.shape[0], device=place.device)
+        blocks = units.split(self.limit)
+        for number, block in enumerate(blocks):
+            first = number * self.limit
+            some = everyone if len(blocks) == 1 else ((row >= first) & (row < first + len(block))).nonzero()[:, 0]
+            if some.shape[0] == 0:
+                continue
+            shared = self._shared(block, mirrored=negated is not None)
+            chosen = row[some] - first if negated is None else row[some] - first + negated[some] * block.shape[0]
+            position = place[some, 2:] if self.windowed else None
+            places = _places(place[some, 0], position, self.limit)
+            for index, select, where in zip(some.split(self.limit), chosen.split(self.limit), places):
+                yield Travellers(shared.select(select.unsqueeze(1), where), index, where.span)
+
+    def _still_open(self, place: Tensor, negated: Tensor | None) -> StillOpen:
+        """Whether rows' bounds, as they could be had now, leave their units undecided."""
+
+        def still_open(some: Travellers, found: Enclosure) -> Tensor:
+            if not self.state.options.skip_decided:
+                return torch.ones_like(some.index, dtype=torch.bool)
+            first, last = some.span
+            at, lower, upper = place[some.index], found.lower[:, 0].detach(), found.upper[:, 0].detach()
+            if negated is None:
+                interval = self._with(at, lower, at, upper, first, last)
+            else:
+                below = ~negated[some.index]
+                interval = self._with(at[below], lower[below], at[~below], -lower[~below], first, last)
+            here = (at[:, 0] - first, *at[:, 1:].unbind(1))
+            return self.undecided(interval, slice(first, last))[here]
+
+        return still_open
 
     def _shared(self, units: Tensor, mirrored: bool) -> Progress:
         """Identity rows for units (channels, if windowed), then their negatives, as far as all samples share them."""
@@ -160,6 +176,11 @@ class UnitRows:
         if self.windowed:
             return Interval(lower.movedim(-1, 1), upper.movedim(-1, 1))
         return Interval(lower.reshape(-1, *self.shape), upper.reshape(-1, *self.shape))
+
+
+def _put(end: Tensor, place: Tensor, values: Tensor, first: int) -> Tensor:
+    """Values `[R]` put at places `[R, 1 + d]` of a tensor whose samples start at `first`."""
+    return end.index_put((place[:, 0] - first, *place[:, 1:].unbind(1)), values)
 
 
 def _places(owner: Tensor, position: Tensor | None, size: int) -> Iterator[Place]:

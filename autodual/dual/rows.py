@@ -243,6 +243,28 @@ class Rows:
         assert self.base.shape[0] == 1
         return replace(self, base=self.values[0][row], scale=None)
 
+    def keep(self, index: Tensor) -> Rows:
+        """Some of the groups, each of which is a sample's own."""
+        assert self.owner is not None
+        window = self.window
+        if window is not None and window.position is not None:
+            window = replace(window, position=window.position[index])
+        scale = None if self.scale is None else self.scale[index]
+        base = self.base if self.base.shape[0] == 1 and self.owner.shape[0] > 1 else self.base[index]
+        return replace(self, base=base, scale=scale, owner=self.owner[index], window=window)
+
+    @classmethod
+    def joined(cls, parts: Sequence[Rows], span: tuple[int, int]) -> Rows:
+        """Groups of several batches that wait at the same node after the same way."""
+        first = parts[0]
+        owner = torch.cat([part.owner for part in parts if part.owner is not None])
+        window = first.window
+        if window is not None:
+            positions = [part.window.position for part in parts if part.window and part.window.position is not None]
+            window = replace(window, position=torch.cat(positions))
+        values = torch.cat([part.values for part in parts])
+        return replace(first, base=values, scale=None, owner=owner, span=span, window=window)
+
     def placed(self, place: Place) -> Rows:
         """Groups of the place's samples, and for windowed rows at its positions."""
         if self.window is None:

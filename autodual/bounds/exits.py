@@ -1,0 +1,101 @@
+"""Early exits: rows that are already decided by bounds of a node on their way need not travel on to the inputs.
+
+At a bound site on the way, rows are bounded by that site's intervals. These are themselves dual bounds, so what they
+decide the whole way decides too (superadditivity again, see `docs/mathematics.md`, section "Skipping decided units").
+The rest of the way, usually the costliest since nodes are largest near the inputs, is left to the rows that stay open.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from autodual.bounds.footprint import pull_footprint
+from autodual.bounds.pull import Enclosure, Progress, advance, concretise, join
+from autodual.bounds.state import BoundState
+
+# Multiplications still ahead, for each scalar of a row, from which a look at the intervals pays (measured).
+_WORTH_A_LOOK = 24
+
+
+@dataclass(frozen=True, eq=False)
+class Travellers:
+    """Single rows on their way; `index` `[R]` says which of the rows asked for each of them is."""
+
+    progress: Progress
+    index: Tensor
+    span: tuple[int, int]
+
+
+#: Which of the travellers' rows are still undecided, `[R]`, were their bounds the enclosure's.
+StillOpen = Callable[[Travellers, Enclosure], Tensor]
+
+
+def exits(state: BoundState, name: str) -> list[str]:
+    """Sites on the way from a node where rows may be decided, nearest first.
+
+    From a site with no other site in between, interval arithmetic has seen already all that a look could tell.
+    """
+    ancestors = state.graph.ancestors
+    before = [site for site in state.refined if site in ancestors[name] and site != name]
+    return [
+        site
+        for site in sorted(before, key=state.graph.positions.__getitem__, reverse=True)
+        if any(site in ancestors[other] for other in before if other != site) and _worth_a_look(state, site)
+    ]
+
+
+def _worth_a_look(state: BoundState, site: str) -> bool:
+    ahead = pull_footprint(state, site, windowed=False).multiplications
+    return ahead >= _WORTH_A_LOOK * state.graph[site].size
+
+
+def arrive(
+    state: BoundState, name: str, travellers: Iterable[Travellers], still_open: StillOpen, limit: int
+) -> tuple[Tensor, Enclosure]:
+    """The rows' indices and bounds in the order in which they leave; about `limit` rows at most travel at once."""
+    left: list[tuple[Tensor, Enclosure]] = []
+    for site in exits(state, name):
+        travellers = _look(state, site, travellers, still_open, limit, left)
+    for some in travellers:
+        left.append((some.index, concretise(state, advance(state, some.progress))))
+    lower = torch.cat([enclosure.lower[:, 0] for _, enclosure in left])
+    upper = torch.cat([enclosure.upper[:, 0] for _, enclosure in left])
+    return torch.cat([index for index, _ in left]), Enclosure(lower, upper)
+
+
+def _look(
+    state: BoundState,
+    site: str,
+    travellers: Iterable[Travellers],
+    still_open: StillOpen,
+    limit: int,
+    left: list[tuple[Tensor, Enclosure]],
+) -> Iterator[Travellers]:
+    """Let rows leave at a site; those that go on are gathered into full chunks again."""
+    waiting: list[Travellers] = []
+    for some in travellers:
+        progress = advance(state, some.progress, stop=lambda node, _: node == site)
+        enclosure = concretise(state, progress)
+        stays = still_open(some, enclosure)
+        here, on = (~stays).nonzero()[:, 0], stays.nonzero()[:, 0]
+        if here.shape[0]:
+            left.append((some.index[here], Enclosure(enclosure.lower[here], enclosure.upper[here])))
+        if on.shape[0]:
+            waiting.append(Travellers(progress.keep(on), some.index[on], some.span))
+        if sum(part.index.shape[0] for part in waiting) >= limit:
+            yield _gathered(waiting)
+            waiting = []
+    if waiting:
+        yield _gathered(waiting)
+
+
+def _gathered(parts: list[Travellers]) -> Travellers:
+    if len(parts) == 1:
+        return parts[0]
+    span = min(part.span[0] for part in parts), max(part.span[1] for part in parts)
+    progress = join([part.progress for part in parts], span)
+    return Travellers(progress, torch.cat([part.index for part in parts]), span)
