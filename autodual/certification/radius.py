@@ -37,7 +37,9 @@ def certified_radius(
     sample is misclassified or nothing can be certified, and `max_radius` where that is certified.
 
     Newton's method on J(ε) with J's own derivative, safeguarded by bisection. J is not exactly monotone in ε, so this
-    finds *a* crossing; every returned radius is one whose certificate was checked, rounding error included.
+    finds *a* crossing; every returned radius is one whose certificate was checked, rounding error included. Where
+    `max_steps` bounds of a sample do not close the bracket to the tolerance, the largest radius certified so far is
+    returned.
     """
     if not 0 < max_radius < float("inf"):
         raise InvalidInputError(f"max_radius must be positive and finite, not {max_radius}")
@@ -66,16 +68,22 @@ class _Probe:
     slopes: SlopePolicy
 
     def __call__(self, index: Tensor, radius: Tensor) -> tuple[Tensor, Tensor]:
-        """The guaranteed margin of some samples at their radii, and its derivative in the radius: `[n]` each."""
-        x, spec = self.x[index], self.spec.select(index)
+        """The guaranteed margin `[n]` of some samples at the radii `[N]` of all, and its derivative in the radius.
+
+        The set is made for all samples, since it may hold something of its own for each.
+        """
+        spec = self.spec.select(index)
         with torch.enable_grad():
-            radius = radius.detach().requires_grad_()
+            radius = radius.detach().clone().requires_grad_()
+            region = self.ball(radius).at(self.x).select(index)
+            x = region.centre
             rows = spec.rows(self.dual.outputs(x).flatten(1).detach())
-            found = self.dual(x, self.ball(radius), rows.objective, slopes=self.slopes, rigorous=True)
+            found = self.dual(x, region.source, rows.objective, slopes=self.slopes, rigorous=True)
             slack = error_factor(1, x.dtype) * rows.offset.abs()
             margin = spec.margin(found.lower - rows.offset - slack)
-            (slope,) = torch.autograd.grad(margin.sum(), radius)
-        return margin.detach(), slope
+            # The set need not depend on the radius, nor the margin on the set.
+            (slope,) = torch.autograd.grad(margin.sum() + 0 * radius.sum(), radius)
+        return margin.detach(), slope[index]
 
 
 def _search(probe: _Probe, limit: Tensor, tolerance: float, max_steps: int) -> Tensor:
@@ -84,7 +92,7 @@ def _search(probe: _Probe, limit: Tensor, tolerance: float, max_steps: int) -> T
     certified, refused = torch.zeros_like(limit), limit.clone()
     guess, active = limit.clone(), everyone
     for step in range(max_steps):
-        margin, slope = probe(active, guess[active])
+        margin, slope = probe(active, guess)
         proved = (margin > 0) & margin.isfinite()
         certified[active] = torch.where(proved, guess[active].maximum(certified[active]), certified[active])
         refused[active] = torch.where(proved, refused[active], guess[active].minimum(refused[active]))

@@ -3,20 +3,38 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
+import click
 import pytest
-
+from autodual_cli.main import main
 from support.python_blocks import python_blocks, run_blocks
+
+from autodual.dual import registry as dual_rules
+from autodual.frontend import registry as lowerings
 
 DOCS = Path(__file__).parents[2] / "docs"
 DOCUMENTS = sorted(DOCS.glob("*.md"))
 NAMES = [document.name for document in DOCUMENTS]
 _LINK = re.compile(r"\]\(([^)#\s]*)(#[^)\s]*)?\)")
 _PATH = re.compile(r"`((?:autodual|autodual_cli|cli|docs|tests|examples)/[\w./-]*)`")
+_CODE = re.compile(r"^```.*?^```", re.MULTILINE | re.DOTALL)
 _HEADING = re.compile(r"^#+ (.*)$", re.MULTILINE)
 
 
+@pytest.fixture
+def restored_registries() -> Iterator[None]:
+    """Documents register ops of their own, which other tests must not meet."""
+    registries = (dual_rules._RULES, lowerings._RULES)
+    before = [dict(registry) for registry in registries]
+    yield
+    for registry, kept in zip(registries, before):
+        registry.clear()
+        registry.update(kept)
+
+
+@pytest.mark.usefixtures("restored_registries")
 @pytest.mark.parametrize("document", DOCUMENTS, ids=NAMES)
 def test_python_blocks_run(document: Path) -> None:
     """Blocks assert what the text claims; the tutorial has a test of its own."""
@@ -33,7 +51,7 @@ def _anchor(heading: str) -> str:
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=NAMES)
 def test_links_lead_somewhere(document: Path) -> None:
-    for target, anchor in _LINK.findall(document.read_text(encoding="utf-8")):
+    for target, anchor in _LINK.findall(_CODE.sub("", document.read_text(encoding="utf-8"))):
         if "://" in target:
             continue
         file = document.parent / target if target else document
@@ -48,3 +66,15 @@ def test_files_it_names_exist(document: Path) -> None:
     """Code and tests that are referred to by their path."""
     for path in _PATH.findall(document.read_text(encoding="utf-8")):
         assert (DOCS.parent / path).exists(), path
+
+
+def test_every_option_of_the_command_line_is_documented() -> None:
+    text = (DOCS / "command_line.md").read_text(encoding="utf-8")
+    context = click.Context(main)
+    for name in main.list_commands(context):
+        command = main.get_command(context, name)
+        assert command is not None and f"autodual {name}" in text
+        for option in command.params:
+            if isinstance(option, click.Option) and "--help" not in option.opts:
+                long = [flag for flag in option.opts if flag.startswith("--")]
+                assert any(re.search(rf"`{flag}[ `]", text) for flag in long), (name, option.opts)
