@@ -54,7 +54,10 @@ def prove(
         if index.shape[0] == 0:
             return first
         some = region.select(index).to(torch.float64)
-        chosen = {name: interval.map(lambda end: end.double()[index]) for name, interval in (known or {}).items()}
+        chosen = {
+            name: interval.map(lambda end: end if end.shape[0] == 1 else end[index])
+            for name, interval in (known or {}).items()
+        }
         return _replaced(first, index, _bound(dual, some, spec.select(index), slopes, chosen))
 
 

@@ -14,6 +14,7 @@ from autodual.interval import Interval
 from autodual.ir.expressions import Environment
 from autodual.network.arithmetic import plain_arithmetic
 from autodual.network.chunks import in_chunks, sample_chunk
+from autodual.network.known import checked_known
 from autodual.passes.plan import Plan
 from autodual.perturbations import PerturbationSet, Region
 from autodual.policies import SlopePolicy
@@ -115,6 +116,7 @@ class DualNetwork(nn.Module):
         rows = None if objective is None else _objective_rows(objective, x, output.shape)
         region = ball.at(x)
         environment = self.environment(compiled, x)
+        assumed = checked_known(known, plan, x)
 
         def bound(part: slice) -> DualResult:
             state = BoundState(
@@ -123,7 +125,7 @@ class DualNetwork(nn.Module):
                 environment,
                 {plan.graph.inputs[0]: region.select(part)},
                 options,
-                {name: _selected(interval, part, region) for name, interval in (known or {}).items()},
+                {name: _selected(interval, part, region) for name, interval in assumed.items()},
             )
             prepare(state, plan.relaxed if rows is None else [output.name])
             found = None
