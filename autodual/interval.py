@@ -21,10 +21,12 @@ class Interval:
 
     @property
     def centre(self) -> Tensor:
+        """The middle, elementwise."""
         return (self.lower + self.upper) / 2
 
     @property
     def radius(self) -> Tensor:
+        """Half the width, elementwise."""
         return (self.upper - self.lower) / 2
 
     @property
@@ -34,6 +36,7 @@ class Interval:
 
     @property
     def shape(self):
+        """That of either end."""
         return self.lower.shape
 
     def map(self, function) -> Interval:
@@ -45,4 +48,5 @@ class Interval:
         return Interval(self.lower.maximum(other.lower), self.upper.minimum(other.upper))
 
     def widen(self, amount: Tensor | float) -> Interval:
+        """Both ends moved outwards by `amount`, which broadcasts to them."""
         return Interval(self.lower - amount, self.upper + amount)

@@ -53,4 +53,5 @@ class Certificate:
 
     @property
     def certified(self) -> bool:
+        """Whether the status is `certified`: the specification holds at every point of the set."""
         return self.status is Status.CERTIFIED
