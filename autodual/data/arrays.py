@@ -10,9 +10,9 @@ from autodual.errors import DataError
 
 
 def as_inputs(name: str, array: numpy.ndarray) -> tuple[Tensor, str]:
-    """Inputs as float32 `[N, *shape]`, and a phrase that says how they were scaled.
+    """Inputs `[N, *shape]`, and a phrase that says how they were scaled.
 
-    Bytes become multiples of 1/255; floating-point numbers are taken as they are.
+    Bytes become float32 multiples of 1/255; floating-point numbers are taken as they are, half precision as float32.
 
     Raises:
         DataError: another dtype, no sample axis, no samples, or NaN or infinity (the sample's index is named).
@@ -23,11 +23,14 @@ def as_inputs(name: str, array: numpy.ndarray) -> tuple[Tensor, str]:
         return torch.from_numpy(numpy.ascontiguousarray(array)).to(torch.float32) / 255, "bytes divided by 255"
     if array.dtype.kind != "f":
         raise DataError(f"The inputs of '{name}' are of type {array.dtype}; expected floating point, or bytes (uint8).")
-    inputs = torch.from_numpy(numpy.ascontiguousarray(array, dtype=numpy.float32))
+    if array.dtype.itemsize > 8:
+        raise DataError(f"The inputs of '{name}' are of type {array.dtype}; expected at most 64 bits a number.")
+    kept = numpy.float64 if array.dtype.itemsize == 8 else numpy.float32  # half precision widens exactly
+    inputs = torch.from_numpy(numpy.ascontiguousarray(array, dtype=kept))
     finite = inputs.isfinite().flatten(1).all(1)
     if not finite.all():
         raise DataError(f"Sample {int((~finite).nonzero()[0])} of '{name}' holds NaN or infinity.")
-    return inputs, "as stored" if array.dtype == numpy.float32 else f"{array.dtype} rounded to float32"
+    return inputs, "as stored"
 
 
 def as_labels(name: str, array: numpy.ndarray, samples: int) -> Tensor:

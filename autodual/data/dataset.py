@@ -19,12 +19,16 @@ from autodual.errors import DataError
 
 _SAMPLE = "mnist_test_1000.npz"
 _MNIST = {"mnist:test": "t10k", "mnist:train": "train"}
-_KEYS = (("x", "y"), ("images", "labels"))
+_INPUTS = ("x", "images")
+_LABELS = ("y", "labels")
 
 
 @dataclass(frozen=True, eq=False)
 class Dataset:
-    """Samples `x` `[N, *shape]` (float32) and labels `y` `[N]` (int64) or None; `sha256` is that of the file(s)."""
+    """Samples `x` `[N, *shape]` (float32, or float64 where so stored) and labels `y` `[N]` (int64) or None.
+
+    `sha256` is that of the file(s).
+    """
 
     x: Tensor
     y: Tensor | None
@@ -58,9 +62,9 @@ def load_dataset(specification: str | PathLike[str], directory: str | PathLike[s
     """The data set that `specification` names.
 
     Args:
-        specification: the path of a `.npz` file with the arrays `x` and `y` or `images` and `labels` (labels may be
-            absent), `mnist:test` or `mnist:train` (IDX files in `directory`), or `sample`, the first 1,000 MNIST
-            test images, which ship with autodual.
+        specification: the path of a `.npz` file with an array `x` or `images` and, unless there are no labels, `y` or
+            `labels`; `mnist:test` or `mnist:train` (IDX files in `directory`); or `sample`, the first 1,000 MNIST test
+            images, which ship with autodual.
         directory: where the IDX files are.
 
     Raises:
@@ -89,16 +93,16 @@ def _parse_npz(name: str, content: bytes) -> Dataset:
     try:
         # Without pickles an array of objects cannot be read, so a data file cannot execute code.
         with numpy.load(io.BytesIO(content), allow_pickle=False) as archive:
-            arrays = {key: archive[key] for pair in _KEYS for key in pair if key in archive.files}
+            arrays = {key: archive[key] for key in (*_INPUTS, *_LABELS) if key in archive.files}
             found = list(archive.files)
     except (ValueError, OSError, EOFError, KeyError, AttributeError, TypeError, zipfile.BadZipFile):
         raise DataError(f"'{name}' is damaged, holds pickled objects or is no .npz file.") from None
-    for inputs, labels in _KEYS:
-        if inputs in arrays:
-            x, scaling = as_inputs(name, arrays[inputs])
-            y = as_labels(name, arrays[labels], len(x)) if labels in arrays else None
-            return Dataset(x, y, name, scaling, hashlib.sha256(content).hexdigest())
-    raise DataError(f"'{name}' holds the arrays {found}; expected 'x' and 'y', or 'images' and 'labels'.")
+    inputs, labels = ([key for key in keys if key in arrays] for keys in (_INPUTS, _LABELS))
+    if len(inputs) != 1 or len(labels) > 1:
+        raise DataError(f"'{name}' holds the arrays {found}; expected one of 'x', 'images' and one of 'y', 'labels'.")
+    x, scaling = as_inputs(name, arrays[inputs[0]])
+    y = as_labels(name, arrays[labels[0]], len(x)) if labels else None
+    return Dataset(x, y, name, scaling, hashlib.sha256(content).hexdigest())
 
 
 def _load_mnist(name: str, directory: str | PathLike[str] | None) -> Dataset:

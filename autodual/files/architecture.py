@@ -44,7 +44,7 @@ def build(factory: Factory) -> nn.Module:
     """
     try:
         model = factory()
-    except Exception as error:  # the factory is the user's code
+    except (Exception, SystemExit) as error:  # the factory is the user's code
         raise ModelFileError(f"The architecture's factory failed: {type(error).__name__}: {error}") from error
     if not isinstance(model, nn.Module):
         raise ModelFileError(f"The architecture's factory returned a {type(model).__name__}, not a torch.nn.Module.")
@@ -57,7 +57,7 @@ def _import_module(name: str) -> ModuleType:
     sys.path.insert(0, here)
     try:
         return importlib.import_module(name)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise InvalidInputError(f"The module '{name}' cannot be imported: {type(error).__name__}: {error}") from error
     finally:
         if here in sys.path:
@@ -74,6 +74,6 @@ def _import_file(path: Path) -> ModuleType:
     sys.modules[module.__name__] = module
     try:
         spec.loader.exec_module(module)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise InvalidInputError(f"'{path}' cannot be imported: {type(error).__name__}: {error}") from error
     return module

@@ -14,6 +14,20 @@ ROWS_KEY = {
     "autodual.detect/1": "detections",
 }
 
+# What the summaries read of a row, and the types it may have.
+ROW_FIELDS: dict[str, dict[str, tuple[type, ...]]] = {
+    "autodual.certify/1": {
+        "label": (int, type(None)),
+        "predicted": (int, type(None)),
+        "status": (str,),
+        "margin": (int, float, type(None)),
+        "failure_probability": (int, float),
+        "assumptions": (list,),
+    },
+    "autodual.radius/1": {"radius": (int, float, type(None))},
+    "autodual.detect/1": {"flagged": (bool,)},
+}
+
 # These say how the work was arranged; they change no sample's result, so a resumed run may choose them anew.
 ARRANGEMENT = frozenset({"batch_size", "device", "limit", "memory_bytes", "skip", "version"})
 

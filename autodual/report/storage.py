@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from autodual.errors import DataError, InvalidInputError
-from autodual.report.document import ARRANGEMENT, ROWS_KEY, Row
+from autodual.report.document import ARRANGEMENT, ROW_FIELDS, ROWS_KEY, Row
 
 
 def write_document(path: str | PathLike[str], document: Mapping[str, Any]) -> None:
@@ -29,9 +29,11 @@ def write_text(path: str | PathLike[str], text: str) -> None:
     Raises:
         DataError: the file cannot be written.
     """
-    target = Path(path)
     temporary = None
     try:
+        target = Path(path).resolve()  # a link stays, the file it names is replaced
+        if target.exists() and not target.is_file():
+            raise DataError(f"'{path}' cannot be written: it is a folder or a device, not a file.")
         handle, temporary = tempfile.mkstemp(prefix=f".{target.name}.", suffix=".tmp", dir=target.parent)
         with os.fdopen(handle, "w", encoding="utf-8", newline="") as file:
             file.write(text)
@@ -40,7 +42,7 @@ def write_text(path: str | PathLike[str], text: str) -> None:
         os.chmod(temporary, 0o666 & ~_umask())
         os.replace(temporary, target)
     except OSError as error:
-        raise DataError(f"'{target}' cannot be written: {error.strerror}.") from None
+        raise DataError(f"'{path}' cannot be written: {error.strerror}.") from None
     finally:
         if temporary is not None and os.path.exists(temporary):
             os.unlink(temporary)
@@ -90,5 +92,8 @@ def _rows(path: str | PathLike[str], schema: str, document: Any) -> list[Row]:
         raise malformed
     indices = [row.get("index") if isinstance(row, dict) else None for row in rows]
     if not all(type(index) is int for index in indices) or len(set(indices)) != len(indices):
+        raise malformed
+    fields = ROW_FIELDS[schema].items()
+    if not all(name in row and type(row[name]) in types for row in rows for name, types in fields):
         raise malformed
     return rows

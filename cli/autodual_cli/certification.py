@@ -37,7 +37,7 @@ def certification_job(
     adversary = None if attack is None else Pgd(steps=attack)
 
     def set_of(indices: torch.Tensor) -> PerturbationSet:
-        return fixed if fixed is not None else boxes.at(indices, subject.device, subject.dtype)  # type: ignore[union-attr]
+        return fixed if fixed is not None else boxes.at(indices, subject.device)  # type: ignore[union-attr]
 
     def rows(indices: torch.Tensor) -> list[Row]:
         x, labels = subject.batch(indices)

@@ -18,6 +18,7 @@ from autodual.ir.analysis import to_dot
 from autodual.passes import default_pipeline
 from autodual.report.storage import write_text
 from autodual_cli.options import ModelOptions
+from autodual_cli.run import check_targets
 from autodual_cli.subject import adapt, count_classes, find_device
 
 _SAMPLE_SHAPE = (1, 28, 28)
@@ -36,6 +37,7 @@ def inspect_model(
     for name in print_after:
         if name != "all" and name not in names:
             raise InvalidInputError(f"There is no pass '{name}'; the passes are {', '.join(names)}, or all.")
+    check_targets([dot], [options.path])
     device = find_device(options.device)
     loaded = load_model_file(options.path, unsafe=options.unsafe_load, factory=options.arch)
     shape = input_shape or infer_shape(loaded.model)

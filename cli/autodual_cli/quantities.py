@@ -17,8 +17,9 @@ class Number(click.ParamType):
 
     name = "number"
 
-    def __init__(self, minimum: float = -math.inf) -> None:
+    def __init__(self, minimum: float = -math.inf, maximum: float = math.inf) -> None:
         self.minimum = minimum
+        self.maximum = maximum
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
         if isinstance(value, float):
@@ -32,6 +33,8 @@ class Number(click.ParamType):
             self.fail(f"'{value}' is not finite.", param, ctx)
         if number < self.minimum:
             self.fail(f"'{value}' is below {self.minimum:g}.", param, ctx)
+        if number > self.maximum:
+            self.fail(f"'{value}' is above {self.maximum:g}.", param, ctx)
         return number
 
 

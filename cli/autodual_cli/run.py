@@ -6,6 +6,7 @@ import os
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import click
@@ -47,7 +48,7 @@ def run(job: Job, samples: int, data: DataOptions, output: OutputOptions) -> Out
         InvalidInputError: the range holds no sample, or a file to resume from does not match.
     """
     indices = _range(samples, data)
-    _check_folders(output)
+    check_targets([output.json, output.csv], [job.settings["model"], job.settings["data"]])
     rows, earlier = _resume(job, indices, output)
     done = {row["index"] for row in rows}
     pending = [index for index in indices if index not in done]
@@ -94,13 +95,23 @@ def _range(samples: int, data: DataOptions) -> range:
     return range(data.skip, stop)
 
 
-def _check_folders(output: OutputOptions) -> None:
-    """Fail now rather than after hours of work."""
-    for path in (output.json, output.csv):
-        if path is not None and not (path.parent.is_dir() and os.access(path.parent, os.W_OK)):
+def check_targets(targets: Sequence[Path | None], sources: Sequence[str | Path]) -> None:
+    """Fail now rather than after hours of work, and never write over what was read.
+
+    Raises:
+        InvalidInputError: a target is no file, cannot be written, or is a source or another target.
+    """
+    taken = {os.path.realpath(source) for source in sources}
+    for path in targets:
+        if path is None:
+            continue
+        if not (path.parent.is_dir() and os.access(path.parent, os.W_OK)):
             raise InvalidInputError(f"'{path}' cannot be written: its folder does not exist or is read-only.")
-        if path is not None and path.is_dir():
-            raise InvalidInputError(f"'{path}' cannot be written: it is a folder.")
+        if path.exists() and not path.is_file():
+            raise InvalidInputError(f"'{path}' cannot be written: it is a folder or a device, not a file.")
+        if os.path.realpath(path) in taken:
+            raise InvalidInputError(f"'{path}' is already the model, the data or another output; choose another name.")
+        taken.add(os.path.realpath(path))
 
 
 def _resume(job: Job, indices: range, output: OutputOptions) -> tuple[list[Row], float]:

@@ -57,12 +57,12 @@ class Boxes:
         kind = "one box a sample" if any(self.per_sample) else "one box for all samples"
         return f"{kind}, from {self.files}; the box is taken as it is, not clipped"
 
-    def at(self, indices: torch.Tensor, device: torch.device, dtype: torch.dtype) -> Box:
-        """The boxes of the samples `indices` `[B]`."""
+    def at(self, indices: torch.Tensor, device: torch.device) -> Box:
+        """The boxes of the samples `indices` `[B]`, their ends as stored: the set itself allows for their rounding."""
 
         def end(bound: numpy.ndarray, per_sample: bool) -> torch.Tensor:
             chosen = bound[indices.numpy()] if per_sample else bound
-            return torch.from_numpy(numpy.ascontiguousarray(chosen)).to(device, dtype)
+            return torch.from_numpy(numpy.ascontiguousarray(chosen)).to(device)
 
         return Box(end(self.lower, self.per_sample[0]), end(self.upper, self.per_sample[1]))
 
@@ -74,8 +74,8 @@ def _read_array(path: Path) -> numpy.ndarray:
         raise DataError(f"There is no file '{path}'.") from None
     except (OSError, ValueError, EOFError):
         raise DataError(f"'{path}' is damaged or no .npy file.") from None
-    if not isinstance(array, numpy.ndarray) or array.dtype.kind not in "fui":
+    if not isinstance(array, numpy.ndarray) or array.dtype.kind not in "fui" or array.dtype.itemsize > 8:
         raise DataError(f"'{path}' must hold one array of numbers.")
     if not numpy.isfinite(array).all():
         raise DataError(f"'{path}' holds NaN or infinity.")
-    return array
+    return array if array.dtype.kind == "f" else array.astype(numpy.float64)

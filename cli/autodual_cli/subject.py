@@ -75,7 +75,9 @@ def prepare(options: ModelOptions, data: DataOptions) -> Subject:
     dataset = load_dataset(data.data or "sample", data.data_dir)
     model = adapt(loaded, options, dataset.shape, device)
     settings = _settings(loaded, options, data, dataset)
-    subject = Subject(model, dataset, device, getattr(torch, options.dtype), options.memory, settings)
+    dtype = getattr(torch, options.dtype)
+    _check_range(dataset, dtype)
+    subject = Subject(model, dataset, device, dtype, options.memory, settings)
     try:
         classes = count_classes(model, subject.batch(torch.tensor([0, min(1, len(dataset) - 1)]))[0])
     except InvalidInputError as error:
@@ -86,6 +88,11 @@ def prepare(options: ModelOptions, data: DataOptions) -> Subject:
         raise
     dataset.check_labels(classes)
     return subject
+
+
+def _check_range(dataset: Dataset, dtype: torch.dtype) -> None:
+    if not dataset.x.to(dtype).isfinite().all():
+        raise InvalidInputError(f"'{dataset.name}' holds numbers that are too large for float32; use --dtype float64.")
 
 
 def adapt(
@@ -144,7 +151,7 @@ def _settings(loaded: LoadedModel, options: ModelOptions, data: DataOptions, dat
         "std": None if options.std is None else list(options.std),
         "arithmetic": options.dtype,
         "data": dataset.name,
-        "data_description": dataset.description,
+        "data_description": dataset.description + _rounding(dataset, options.dtype),
         "data_sha256": dataset.sha256,
         "version": __version__,
         "device": options.device,
@@ -153,6 +160,11 @@ def _settings(loaded: LoadedModel, options: ModelOptions, data: DataOptions, dat
         "limit": data.limit,
         "batch_size": data.batch_size,
     }
+
+
+def _rounding(dataset: Dataset, dtype: str) -> str:
+    """That the samples examined are not quite those stored."""
+    return ", rounded to float32" if dataset.x.dtype == torch.float64 and dtype == "float32" else ""
 
 
 def units(settings: dict[str, Any]) -> str:

@@ -128,7 +128,8 @@ def test_a_document_resumes_with_the_same_settings_only(tmp_path):
      '{"schema": "autodual.certify/1", "settings": {}, "summary": {"seconds": 1}, "certificates": [{"index": "a"}]}',
      '{"schema": "autodual.certify/1", "settings": {}, "summary": {}, "certificates": []}',
      '{"schema": "autodual.certify/1", "settings": {}, "summary": {"seconds": 1}, '
-     '"certificates": [{"index": 1}, {"index": 1}]}'],
+     '"certificates": [{"index": 1}, {"index": 1}]}',
+     '{"schema": "autodual.certify/1", "settings": {}, "summary": {"seconds": 1}, "certificates": [{"index": 1}]}'],
 )  # fmt: skip
 def test_other_files_cannot_be_resumed_from(tmp_path, content):
     path = tmp_path / "out.json"
@@ -152,6 +153,17 @@ def test_a_failed_write_leaves_the_old_file_and_no_litter(tmp_path, monkeypatch)
     assert [entry.name for entry in tmp_path.iterdir()] == ["out.json"]
     with pytest.raises(DataError, match="cannot be written"):
         write_document(tmp_path / "absent" / "out.json", {})
+
+
+def test_links_stay_links_and_devices_stay_devices(tmp_path):
+    link, pipe = tmp_path / "link.json", tmp_path / "pipe"
+    link.symlink_to("file.json")
+    write_document(link, {"new": 1})
+    assert link.is_symlink() and json.loads((tmp_path / "file.json").read_text()) == {"new": 1}
+    os.mkfifo(pipe)
+    with pytest.raises(DataError, match="a folder or a device, not a file"):
+        write_document(pipe, {})
+    assert pipe.is_fifo()
 
 
 def test_a_new_file_has_ordinary_permissions(tmp_path):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import click
 
 from autodual.policies import SlopePolicy
@@ -31,7 +33,9 @@ from autodual_cli.quantities import Number
 )
 @data_options
 @output_options
-@click.option("--require-certified", type=click.FloatRange(0, 100), metavar="PCT", help="Exit with 1 below this.")
+@click.option(
+    "--require-certified", type=Number(minimum=0.0, maximum=100.0), metavar="PCT", help="Exit with 1 below this."
+)
 @click.pass_context
 def certify(
     context: click.Context,
@@ -51,6 +55,8 @@ def certify(
         raise click.UsageError("Give either --eps or --box.")
     if box is not None and ball.domain is not None:
         raise click.UsageError("--domain clips balls; clip the box itself.")
+    if box is not None and ball.norm != math.inf:
+        raise click.UsageError("--norm shapes balls; a box has none.")
     from autodual_cli.certification import certification_job, show_certification
     from autodual_cli.run import finish, run
     from autodual_cli.subject import prepare
