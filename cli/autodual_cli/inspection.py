@@ -34,6 +34,7 @@ def inspect_model(
     """
     passes = default_pipeline()
     names = [item.name for item in passes]
+    print_after = tuple(name.replace("_", "-") for name in print_after)
     for name in print_after:
         if name != "all" and name not in names:
             raise InvalidInputError(f"There is no pass '{name}'; the passes are {', '.join(names)}, or all.")

@@ -55,6 +55,7 @@ def test_inspection_prints_after_passes(invoke, model_file):
     assert [name for name in names if f"after {name}:" in everything] == names
     one = invoke("inspect", model_file, "--print-after", names[0]).stdout
     assert one.count("after ") == 1
+    assert invoke("inspect", model_file, "--print-after", "fold_affine").stdout.count("after fold-affine:") == 1
     result = invoke("inspect", model_file, "--print-after", "nonsense")
     assert result.exit_code == 2 and f"the passes are {names[0]}" in result.stderr
 
