@@ -1,0 +1,85 @@
+"""Certified radii: checked where they end, capped, zero where nothing holds, and as large as bisection finds."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+import torch
+from torch import Tensor
+
+import autodual
+from autodual.errors import InvalidInputError
+from autodual.perturbations import PerturbationSet
+
+Sets = Callable[[Tensor], PerturbationSet]
+BALLS: dict[str, Sets] = {
+    "linf": autodual.LinfBall,
+    "l2": autodual.L2Ball,
+    "l1": autodual.L1Ball,
+    "l3": lambda radius: autodual.LpBall(3, radius),
+    "clipped": lambda radius: autodual.LinfBall(radius, domain=(-3, 3)),
+}
+MOST, TOLERANCE = 1.5, 1e-4
+
+
+def _certified(dual: autodual.DualNetwork, x: Tensor, ball: PerturbationSet, labels: Tensor) -> Tensor:
+    return torch.tensor([c.certified for c in autodual.certify(dual, x, ball, labels, slopes="shared")])
+
+
+def _bisection(dual: autodual.DualNetwork, x: Tensor, ball: Sets, labels: Tensor) -> Tensor:
+    low, high = torch.zeros(len(x), dtype=x.dtype), torch.full((len(x),), MOST, dtype=x.dtype)
+    for _ in range(22):
+        middle = (low + high) / 2
+        proved = _certified(dual, x, ball(middle), labels)
+        low, high = torch.where(proved, middle, low), torch.where(proved, high, middle)
+    return low
+
+
+@pytest.mark.parametrize("kind", BALLS)
+def test_radii_are_certified_and_as_large_as_bisection_finds(
+    kind: str, dual: autodual.DualNetwork, x: Tensor, labels: Tensor
+) -> None:
+    """With shared slopes, whose J has one crossing here; adaptive ones jump, and have more."""
+    ball = BALLS[kind]
+    x = x.clamp(-3, 3)
+    labels = torch.where(torch.arange(len(x)) < 5, labels, dual.outputs(x).argmax(1))
+    found = autodual.certified_radius(
+        dual, x, ball, labels=labels, max_radius=MOST, tolerance=TOLERANCE, slopes="shared"
+    )
+    positive = found > 0
+    assert bool(positive.any())
+    assert bool(_certified(dual, x[positive], ball(found[positive]), labels[positive]).all())
+    assert not bool(found[dual.outputs(x).argmax(1) != labels].any())
+    expected = _bisection(dual, x, ball, labels)
+    torch.testing.assert_close(found, expected, atol=2 * TOLERANCE * MOST, rtol=0)
+
+
+def test_radii_are_capped(dual: autodual.DualNetwork, x: Tensor) -> None:
+    found = autodual.certified_radius(dual, x, autodual.LinfBall, max_radius=0.01)
+    assert float(found.max()) == 0.01
+    for bad in (0.0, -1.0, float("nan"), float("inf")):
+        with pytest.raises(InvalidInputError, match="max_radius"):
+            autodual.certified_radius(dual, x, autodual.LinfBall, max_radius=bad)
+
+
+def test_sets_may_hold_something_for_each_sample(dual: autodual.DualNetwork, x: Tensor) -> None:
+    """A box around all samples is asked for all of them, also once some are done; or ignores the radius."""
+    expected = autodual.certified_radius(dual, x, autodual.LinfBall, max_radius=MOST)
+    boxes = autodual.certified_radius(
+        dual, x, lambda radius: autodual.Box(x - radius[:, None], x + radius[:, None]), max_radius=MOST
+    )
+    torch.testing.assert_close(boxes, expected, atol=1e-9, rtol=0)
+    points = autodual.certified_radius(dual, x, lambda radius: autodual.Box(x, x), max_radius=MOST)
+    assert points.tolist() == [MOST] * len(x)
+
+
+def test_float32_radii_are_certified(dual: autodual.DualNetwork, x: Tensor) -> None:
+    """And a sample's radius does not depend on the others."""
+    x = x.float()
+    found = autodual.certified_radius(dual, x, autodual.L2Ball, max_radius=MOST)
+    assert found.dtype == torch.float32
+    assert all(certificate.certified for certificate in autodual.certify(dual, x, autodual.L2Ball(found)))
+    each = [autodual.certified_radius(dual, one, autodual.L2Ball, max_radius=MOST) for one in x[:5].split(1)]
+    alone = torch.cat(each)
+    torch.testing.assert_close(alone, found[:5], atol=1e-3, rtol=0)
