@@ -307,8 +307,8 @@ def test_zip_archives_that_deceive_are_refused(tmp_path):
         load_model(path)
 
 
-def test_the_reference_networks_load(reference_folder):
+def test_the_reference_networks_load(shared_directory):
     for name in ("mnist_small", "mnist_6x100", "cifar_cnn_a"):
-        assert isinstance(load_model(reference_folder / f"{name}.pt"), nn.Sequential)
+        assert isinstance(load_model(shared_directory / "reference" / f"{name}.pt"), nn.Sequential)
     with pytest.raises(ModelFileError, match="holds 3 state dicts"):
-        load_model(reference_folder / "mnist_small_0.3_cascade.pth")
+        load_model(shared_directory / "reference" / "mnist_small_0.3_cascade.pth")
