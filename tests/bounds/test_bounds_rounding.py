@@ -1,0 +1,77 @@
+"""Rigorous bounds: what float32 computes is off by no more than it says, and still below what is true."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from support.effort import effort
+from support.networks import Network
+from support.random_networks import RandomNetwork, networks
+from torch import Tensor
+
+from autodual.ir import ops
+from autodual.network import DualNetwork
+from autodual.perturbations import L2Ball, LinfBall, PerturbationSet
+from autodual.policies import SlopePolicy
+
+SLOPES = pytest.mark.parametrize("slopes", ["shared", "adaptive"])
+
+
+def _check(dual: DualNetwork, x: Tensor, ball: PerturbationSet, objective: Tensor, slopes: SlopePolicy) -> Tensor:
+    """The float32 bound is below every value that float64 finds; returns what it gave away."""
+    region = ball.at(x.double())
+    points = torch.cat([region.centre.unsqueeze(0), region.corners(60, torch.Generator().manual_seed(0))])
+    values = dual.outputs(points.flatten(0, 1)).reshape(len(points), len(x), -1) @ objective.double().T
+    found = dual(x, ball, objective, slopes=slopes, rigorous=True).objective
+    assert found is not None and found.error is not None
+    assert bool((found.lower.double() <= values.min(0).values).all())
+    assert bool((found.error >= 0).all())
+    return found.error
+
+
+@SLOPES
+@effort(60)
+@given(networks(), st.sampled_from([0.0, 1e-6, 0.1]), st.integers(0, 2**16))
+def test_float32_bounds_allow_for_their_rounding(
+    slopes: SlopePolicy, model: RandomNetwork, radius: float, seed: int
+) -> None:
+    """At radius zero the network itself is the bound, so that nothing but rounding separates the two."""
+    x = torch.rand(2, *model.shape, generator=torch.Generator().manual_seed(seed))
+    with torch.no_grad():
+        _check(model.dual(), x, LinfBall(radius), torch.eye(3), slopes)
+
+
+@effort(40)
+@given(networks(), st.sampled_from([0.0, 1e-6, 0.1]), st.integers(0, 2**16))
+def test_the_error_covers_the_distance_to_float64(model: RandomNetwork, radius: float, seed: int) -> None:
+    """|plain float32 − float64| is at most the widening of the rigorous bound, with both ends in view."""
+    dual, x = model.dual(), torch.rand(2, *model.shape, generator=torch.Generator().manual_seed(seed))
+    with torch.no_grad():
+        exact = dual.lower_bounds(x.double(), L2Ball(radius), torch.eye(3))
+        rigorous = dual(x, L2Ball(radius), torch.eye(3), rigorous=True).lower.double()
+    assert bool((rigorous <= exact + 1e-12 * (1 + exact.abs())).all())
+
+
+@SLOPES
+@pytest.mark.parametrize("scale", [1.0, 1e3, 1e6])
+def test_ill_conditioned_networks(slopes: SlopePolicy, scale: float) -> None:
+    """Large weights that cancel, and biases of a million that the next layer takes away again."""
+    generator = torch.Generator().manual_seed(3)
+
+    def normal(*size: int) -> Tensor:
+        return torch.randn(size, generator=generator, dtype=torch.float64)
+
+    network = Network((6,))
+    first, noise = scale * normal(20, 6), normal(10, 6)
+    first[10:] = first[:10] + noise
+    bias = torch.full((20,), scale, dtype=torch.float64)
+    hidden = network.add(ops.Linear(network.parameter(first), network.parameter(bias)), "input")
+    second = torch.cat([torch.eye(10), -torch.eye(10)], 1).double()
+    last = network.add(ops.Linear(network.parameter(second)), network.add(ops.Relu(), hidden))
+    dual, x = network.dual(network.add(ops.Relu(), last)), torch.rand(4, 6, generator=generator)
+    with torch.no_grad():
+        for radius in (0.0, 1e-4):
+            error = _check(dual, x, LinfBall(radius), torch.cat([torch.eye(10), -torch.eye(10)]), slopes)
+            assert float(error.max()) > scale * 1e-6, "the error grows with the numbers that cancel"
