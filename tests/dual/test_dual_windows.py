@@ -163,3 +163,13 @@ def test_places_choose_samples_and_positions() -> None:
     chosen = torch.tensor([3, 17, 22])
     place = Place(whole.owner[chosen], (0, 2), whole.window.position[chosen])
     torch.testing.assert_close(shared.placed(place).dense().values.expand(3, -1, -1, -1, -1), unit_rows(shape)[chosen])
+
+
+@pytest.mark.xfail(strict=True, raises=RuntimeError, reason="cropping takes more than there is before padding adds")
+def test_windows_that_see_only_padding() -> None:
+    """Far outside the node, where nothing is to be read: all zeros."""
+    problem = Problem(
+        "far", ops.Convolution(Parameter("w"), None, (5, 5), (2, 2), (1, 1)), ((2, 1, 1),), {"w": normal(3, 2, 1, 1)}
+    )
+    (pulled,) = problem.layer().pull(unit_windows(problem.node.shape, samples=1))
+    assert not bool(pulled.crop().values.any())
