@@ -40,7 +40,7 @@ _HOMES = {
 }
 
 # Rooms that are reached as attributes of the package; the ones that share a name with a function are not among them.
-_ROOMS = ("attacks", "data", "dual", "errors", "ir", "passes", "perturbations", "specs")
+_ROOMS = ("attacks", "data", "dual", "errors", "extend", "ir", "passes", "perturbations", "specs")
 
 __all__ = [*_HOMES, "__version__"]
 

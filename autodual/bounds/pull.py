@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from autodual.bounds.rounding import error_factor
+from autodual.bounds.rounding import Debt, underflow
 from autodual.bounds.state import BoundState
 from autodual.dual.layer import Contribution
 from autodual.dual.rows import Place, Rows, inner
@@ -22,8 +22,8 @@ from autodual.interval import Interval
 class Progress:
     """Rows on their way: pending cotangents by node, and the objective so far.
 
-    owed: rows that were still shared by all samples, with the magnitudes `[N, *shape]` to charge them for once each
-    sample has its own; None where there is nothing to wait for.
+    owed: rows that were still shared by all samples, with the debts to charge them for once each sample has its own;
+    None where there is nothing to wait for.
 
     Invariant, for every z in the perturbation set: centre - width + Σ ⟨pending, value of the node at z⟩ is at most the
     row's linear function of the starting node's value (and with + width at least, if all layers passed were linear). It
@@ -34,7 +34,7 @@ class Progress:
     centre: Tensor
     width: Tensor | None = None
     error: Tensor | None = None
-    owed: tuple[tuple[Tensor, Rows], ...] | None = None
+    owed: tuple[tuple[Debt, Rows], ...] | None = None
 
     @classmethod
     def start(cls, name: str, rows: Rows) -> Progress:
@@ -49,11 +49,12 @@ class Progress:
         centre = self.centre if contribution.centre is None else self.centre + contribution.centre
         return replace(self, centre=centre, width=_sum(self.width, contribution.width))
 
-    def pay(self, magnitude: Tensor, rows: Rows) -> Progress:
-        """Charge the rounding error ⟨|ν|, magnitude⟩, magnitude `[N, *shape]`."""
+    def pay(self, debt: Debt, rows: Rows) -> Progress:
+        """Charge rows for rounding at the node where they are."""
         if self.owed is not None:
-            return replace(self, owed=(*self.owed, (magnitude, rows)))
-        return replace(self, error=_sum(self.error, inner(rows.crop(), magnitude, absolute=True)))
+            return replace(self, owed=(*self.owed, (debt, rows)))
+        error = inner(rows.crop(), debt.magnitude, absolute=True) + rows.samples(debt.floor)
+        return replace(self, error=_sum(self.error, error))
 
     def select(self, row: Tensor, place: Place) -> Progress:
         """Shared rows made a ragged batch: groups of the rows row `[G, k]`, at their places."""
@@ -67,8 +68,8 @@ class Progress:
         """No longer shared: each sample's own rows, which now pay what is owed."""
         assert self.owed is not None and self.width is None and self.error is None
         progress = Progress({name: own(rows) for name, rows in self.pending.items()}, centre)
-        for magnitude, rows in self.owed:
-            progress = progress.pay(magnitude, own(rows))
+        for debt, rows in self.owed:
+            progress = progress.pay(debt, own(rows))
         return progress
 
     def keep(self, index: Tensor) -> Progress:
@@ -126,7 +127,7 @@ def _step(state: BoundState, progress: Progress, name: str) -> Progress:
         rows = rows.dense()
     progress = progress.gain(layer.objective(rows))
     if state.options.rigorous:
-        progress = progress.pay(state.error_factor(name) * state.magnitudes[name], rows)
+        progress = progress.pay(state.debts[name], rows)
     for parent, pulled in zip(node.inputs, layer.pull(rows), strict=True):
         pending[parent] = pending[parent].plus(pulled) if parent in pending else pulled
     return replace(progress, pending=pending)
@@ -149,13 +150,20 @@ def concretise(state: BoundState, progress: Progress) -> Enclosure:
         least, greatest = _within(state.intervals[name], rows) if region is None else region.extremes(rows.values, rows)
         lower, upper = lower + least, upper + greatest
         if state.options.rigorous:
-            factor = error_factor(torch.Size(rows.shape).numel(), state.environment.dtype)
-            magnitude = factor * state.intervals[name].magnitude
-            progress = progress.pay(magnitude if region is None else magnitude + region.rounding(), rows)
+            progress = progress.pay(_debt_here(state, name), rows)
     width = _sum(progress.width, progress.error)
     if width is not None:
         lower, upper = lower - width, upper + width
     return Enclosure(lower, upper, progress.error)
+
+
+def _debt_here(state: BoundState, name: str) -> Debt:
+    """What rounding costs where rows meet the node's interval, or the set."""
+    size, here = state.graph[name].size, state.intervals[name].magnitude
+    magnitude = state.error_factor(size) * here
+    if name in state.regions:
+        magnitude = magnitude + state.regions[name].rounding()
+    return Debt(magnitude, underflow(1, [here], size, like=here))
 
 
 def _within(interval: Interval, rows: Rows) -> tuple[Tensor, Tensor]:

@@ -32,7 +32,7 @@ def refine(state: BoundState, name: str, undecided: Undecided) -> None:
 
 def _wanted(state: BoundState, name: str, undecided: Undecided) -> Tensor:
     mask = undecided(state.intervals[name], slice(None))
-    return mask if state.options.skip_decided else torch.ones_like(mask)
+    return mask if state.skips else torch.ones_like(mask)
 
 
 def _bound(state: BoundState, name: str, undecided: Undecided, wanted: Tensor) -> None:

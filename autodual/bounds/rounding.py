@@ -9,7 +9,11 @@ section "Rounding").
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+
 import torch
+from torch import Tensor
 
 # Roundings beside the longest sum: conversions and folding of weights, accumulation over layers, fused products.
 _OVERHEAD = 32
@@ -22,3 +26,24 @@ def error_factor(terms: int, dtype: torch.dtype) -> float:
     unit = torch.finfo(dtype).eps / 2
     total = (terms + _OVERHEAD) * unit
     return _SAFETY * total / (1 - total) if total < 0.5 else float("inf")
+
+
+@dataclass(frozen=True, eq=False)
+class Debt:
+    """What rounding at one node costs a row ν: ⟨|ν|, magnitude⟩ + floor.
+
+    magnitude: `[N, *shape]`. floor: `[N]`, what underflow costs, whatever the row.
+    """
+
+    magnitude: Tensor
+    floor: Tensor
+
+
+def underflow(terms: int, magnitudes: Sequence[Tensor], outputs: int, like: Tensor) -> Tensor:
+    """`[N]`: what products that vanish may cost at a node, with inputs at most `magnitudes` `[N or 1, *shape]` large.
+
+    A product is off by less than the smallest normal number, also where subnormal ones are flushed to zero. In Aᵀν that
+    meets the inputs, in ⟨ν, b⟩ there is one product an output.
+    """
+    total = sum((magnitude.reshape(magnitude.shape[0], -1).sum(1) for magnitude in magnitudes), like.new_zeros(1))
+    return _SAFETY * (terms + _OVERHEAD) * torch.finfo(total.dtype).tiny * (total + outputs)

@@ -1,4 +1,4 @@
-"""What is known of a network during one bound computation: layers, intervals and magnitudes of its nodes."""
+"""What is known of a network during one bound computation: layers, intervals and rounding debts of its nodes."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from torch import Tensor
 
 from autodual.bounds.options import BoundOptions
-from autodual.bounds.rounding import error_factor
+from autodual.bounds.rounding import Debt, error_factor, underflow
 from autodual.dual.layer import DualLayer
 from autodual.dual.rule import AffineRule, RelaxationRule
 from autodual.interval import Interval
@@ -26,7 +26,7 @@ class BoundState:
     """One call's working memory; grows node by node in topological order.
 
     regions: the perturbation set of each input, bound to the N samples. known: intervals proved elsewhere, by node.
-    layers, intervals: what has been computed so far. magnitudes: with `rigorous`, Σ|terms| of each node's computation.
+    layers, intervals: what has been computed so far. debts: with `rigorous`, what rounding costs at each node.
     refined: by bound site, the units `[N, *shape]` whose dual bounds have been computed.
     columns, noise_owner, noise_count: forward mode's columns by node, and by relaxed node the sample of each of its
     columns and how many there are.
@@ -40,7 +40,7 @@ class BoundState:
     known: Mapping[str, Interval] = field(default_factory=dict)
     layers: dict[str, DualLayer] = field(default_factory=dict)
     intervals: dict[str, Interval] = field(default_factory=dict)
-    magnitudes: dict[str, Tensor] = field(default_factory=dict)
+    debts: dict[str, Debt] = field(default_factory=dict)
     refined: dict[str, Tensor] = field(default_factory=dict)
     columns: dict[str, Columns] = field(default_factory=dict)
     noise_owner: dict[str, Tensor] = field(default_factory=dict)
@@ -51,9 +51,14 @@ class BoundState:
         """N."""
         return next(iter(self.regions.values())).count
 
-    def error_factor(self, name: str) -> float:
-        """γ of the sums that the node's layer computes."""
-        return error_factor(self.layers[name].terms, self.environment.dtype)
+    @property
+    def skips(self) -> bool:
+        """Whether units may be skipped that others' bounds decide: nothing changes then (`docs/mathematics.md`)."""
+        return self.options.skip_decided and all(region.superadditive for region in self.regions.values())
+
+    def error_factor(self, terms: int) -> float:
+        """γ of sums of so many terms, and of what is then added up node by node."""
+        return error_factor(terms + len(self.graph.nodes), self.environment.dtype)
 
     def add_input(self, node: Node) -> None:
         region = self.regions[node.name]
@@ -69,6 +74,9 @@ class BoundState:
         interval = layer.interval(inputs)
         if self.options.rigorous:
             balls = [Interval(-i.magnitude, i.magnitude) for i in inputs]
-            self.magnitudes[node.name] = layer.interval(balls).magnitude.expand_as(interval.lower)
-            interval = interval.widen(self.error_factor(node.name) * self.magnitudes[node.name])
+            magnitude = layer.interval(balls).magnitude.expand_as(interval.lower)
+            floor = underflow(layer.terms, [i.magnitude for i in inputs], node.size, like=magnitude)
+            debt = Debt(self.error_factor(layer.terms) * magnitude, floor)
+            self.debts[node.name] = debt
+            interval = interval.widen(debt.magnitude + floor.reshape(-1, *[1] * len(node.shape)))
         self.intervals[node.name] = interval

@@ -69,8 +69,11 @@ def _bound(
     rows = spec.rows(dual.outputs(x.double()).flatten(1))
     found = dual(x, region.source, rows.objective, slopes=slopes, known=known, rigorous=True).objective
     assert found is not None and found.error is not None
-    error = found.error.double() + error_factor(rows.objective.shape[-1], torch.float64) * rows.offset.abs()
-    lower = found.lower.double() - rows.offset - error_factor(1, torch.float64) * rows.offset.abs()
+    # A row of zeros, such as a class against itself, is 0 whatever rounding may cost other rows.
+    idle = (rows.objective == 0).all(-1)
+    bound, error = (part.double().masked_fill(idle, 0.0) for part in (found.lower, found.error))
+    error = error + error_factor(rows.objective.shape[-1], torch.float64) * rows.offset.abs()
+    lower = bound - rows.offset - error_factor(1, torch.float64) * rows.offset.abs()
     margin = spec.margin(lower)
     double = torch.full_like(margin, x.dtype == torch.float64, dtype=torch.bool)
     return Proof(lower, error, margin, (margin > 0) & margin.isfinite(), double)

@@ -52,9 +52,11 @@ def certified_radius(
         raise InvalidInputError(
             "give either labels or a specification, not both; specifications of classes hold labels"
         )
-    spec.rows(outputs)
+    rows = spec.rows(outputs)
+    nominal = spec.margin((rows.objective @ outputs.unsqueeze(2)).squeeze(2) - rows.offset)
     probe = _Probe(dual, x, ball, spec, slopes)
-    return _search(probe, x.new_full((x.shape[0],), max_radius), tolerance * max_radius, max_steps)
+    limit = x.new_full((x.shape[0],), max_radius)
+    return _search(probe, limit, (nominal > 0).nonzero()[:, 0], tolerance * max_radius, max_steps)
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,12 +88,13 @@ class _Probe:
         return margin.detach(), slope[index]
 
 
-def _search(probe: _Probe, limit: Tensor, tolerance: float, max_steps: int) -> Tensor:
-    """Shrink [certified, refused] around a crossing of each sample's margin."""
-    everyone = torch.arange(limit.shape[0], device=limit.device)
+def _search(probe: _Probe, limit: Tensor, active: Tensor, tolerance: float, max_steps: int) -> Tensor:
+    """Shrink [certified, refused] around a crossing of the margin of each active sample; 0 for all others."""
     certified, refused = torch.zeros_like(limit), limit.clone()
-    guess, active = limit.clone(), everyone
+    guess = limit.clone()
     for step in range(max_steps):
+        if active.shape[0] == 0:
+            break
         margin, slope = probe(active, guess)
         proved = (margin > 0) & margin.isfinite()
         certified[active] = torch.where(proved, guess[active].maximum(certified[active]), certified[active])
@@ -101,8 +104,6 @@ def _search(probe: _Probe, limit: Tensor, tolerance: float, max_steps: int) -> T
         done = done | (refused[active] - certified[active] <= tolerance)
         guess[active] = _next(guess[active], margin, slope, certified[active], refused[active], tolerance, step)
         active = active[~done]
-        if active.shape[0] == 0:
-            break
     return certified
 
 

@@ -45,7 +45,7 @@ class LinearRelaxation:
 
 
 class RelaxedLayer(DualLayer):
-    """The dual of a nonlinear op under a linear relaxation (Theorem 3; for ReLU Corollary 2 and Theorem 1)."""
+    """The dual of a nonlinear op under a linear relaxation (Theorem 3; for ReLU Theorem 1)."""
 
     windowed = True
     per_sample = True

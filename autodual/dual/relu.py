@@ -1,4 +1,4 @@
-"""The rule of the rectified linear unit (Corollary 2, equations 3.14 to 3.16)."""
+"""The rule of the rectified linear unit (Theorem 1, equations 3.14 to 3.16)."""
 
 from __future__ import annotations
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+import torch
 import torch.nn.functional as functional
 from torch import Tensor
 
@@ -36,13 +37,14 @@ def transpose_convolution(values: Tensor, weight: Tensor, geometry: Geometry, si
     """Adjoint of the convolution: `[B, out, *extent]` → `[B, in, *size]`.
 
     `size` may exceed what the outputs reach (stride left a remainder); the rest is zero, which plain transposed
-    convolutions without output padding get wrong (errata C2).
+    convolutions without output padding get wrong.
     """
     reach = geometry.reach(values.shape[2:], weight.shape[2:])
     left_over = tuple(n + 2 * p - r for n, p, r in zip(size, geometry.padding, reach))
     channels = weight.shape[1] * geometry.groups
     if len(size) == 2 and geometry.groups == 1 and channels < _FOLD_CHANNELS and not any(left_over):
-        columns = weight.flatten(1).T @ values.flatten(2)
+        # A batched product: as one broadcast product it would be laid out the other way round, and copied.
+        columns = torch.bmm(weight.flatten(1).T.expand(values.shape[0], -1, -1), values.flatten(2))
         return functional.fold(
             columns, tuple(size), tuple(weight.shape[2:]), geometry.dilation, geometry.padding, geometry.stride
         )

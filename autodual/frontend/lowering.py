@@ -258,5 +258,5 @@ def _refuse_rounding(operand: Tensor, result: Tensor) -> None:
 def _described(builder: Builder, target: Any, reason: str) -> UnsupportedOp:
     """The report of one unsupported operation, with the line that would register a rule if none exists."""
     name = str(target)
-    hint = reason or f"register a rule with autodual.extend.register_lowering(torch.ops.{name})"
+    hint = reason or f"register a rule with @autodual.extend.lowers(torch.ops.{name})"
     return UnsupportedOp(name, builder.source.module, builder.source.line, hint)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from typing import Any
 
 import torch
 
@@ -14,15 +15,26 @@ def plain_arithmetic(device: torch.device, rigorous: bool) -> Iterator[None]:
 
     The caller's settings are restored on leaving.
     """
-    precision = torch.get_float32_matmul_precision()
     with ExitStack() as stack:
+        stack.enter_context(_full_precision_products())
         stack.enter_context(torch.autocast(device_type=device.type, enabled=False))
         if device.type == "cuda":
             stack.enter_context(torch.backends.cudnn.flags(enabled=not rigorous, allow_tf32=False))
         if rigorous:
             stack.enter_context(torch.backends.nnpack.flags(enabled=False))
-        torch.set_float32_matmul_precision("highest")
-        try:
-            yield
-        finally:
-            torch.set_float32_matmul_precision(precision)
+        yield
+
+
+@contextmanager
+def _full_precision_products() -> Iterator[None]:
+    """Matrix products in full float32, whichever of torch's interfaces lowered them; they cannot be read mixed."""
+    mkldnn: Any = torch.backends.mkldnn  # its stubs lack both
+    backends = (mkldnn.matmul, mkldnn.conv, torch.backends.cuda.matmul)
+    present = [backend.fp32_precision for backend in backends]
+    for backend in backends:
+        backend.fp32_precision = "ieee"
+    try:
+        yield
+    finally:
+        for backend, precision in zip(backends, present):
+            backend.fp32_precision = precision

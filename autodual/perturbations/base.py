@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, fields, replace
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 import torch
 from torch import Tensor
@@ -63,6 +63,10 @@ class Region(ABC):
     @property
     def shape(self) -> torch.Size:
         return self.centre.shape[1:]
+
+    #: Whether the minimum that `extremes` gives is superadditive in `nu`, as an exact one is: that of a sum is at
+    #: least the sum of theirs. Only then may rows be skipped that the bounds of other rows have decided.
+    superadditive: ClassVar[bool] = True
 
     @abstractmethod
     def enclosure(self) -> Interval:

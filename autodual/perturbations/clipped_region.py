@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -21,6 +22,8 @@ _FAR = 1000.0
 @dataclass(frozen=True, eq=False)
 class ClippedRegion(Region):
     """ball ∩ box, where `box` is the tightest box around that set."""
+
+    superadditive: ClassVar[bool] = False  # the larger of two superadditive functions need not be
 
     ball: BallRegion
     box: BoxRegion

@@ -134,7 +134,6 @@ def test_easy_samples_stay_in_float32() -> None:
     assert found.certified and found.arithmetic == "float32" and found.margin > found.rounding_error > 0
 
 
-@pytest.mark.xfail(strict=True, reason="bounds of rounding error do not charge for underflow yet")
 def test_products_that_underflow_are_not_taken_for_zero() -> None:
     """relu(t) + relu(-t) with |t| below float32's least number, then magnified: the minimum is negative."""
     least = 2.0**-149

@@ -1,0 +1,40 @@
+"""What a custom operation needs, from one place; the built-in rules use nothing else.
+
+An operation is added in three steps: an `Op` that can run itself, a function under `@lowers(torch.ops.…)` that emits it
+while a model is traced, and a rule under `@dual_rule(TheOp)`: an `AffineRule` or a `RelaxationRule`.
+"""
+
+from autodual.dual import (
+    AffineLayer,
+    AffineRule,
+    Contribution,
+    DualLayer,
+    LinearRelaxation,
+    RelaxationRule,
+    Rows,
+    StructuralLayer,
+    dual_rule,
+)
+from autodual.frontend import Builder, Unsupported, lowers
+from autodual.interval import Interval
+from autodual.ir import Environment, Expression, Node, Op
+
+__all__ = [
+    "AffineLayer",
+    "AffineRule",
+    "Builder",
+    "Contribution",
+    "DualLayer",
+    "Environment",
+    "Expression",
+    "Interval",
+    "LinearRelaxation",
+    "Node",
+    "Op",
+    "RelaxationRule",
+    "Rows",
+    "StructuralLayer",
+    "Unsupported",
+    "dual_rule",
+    "lowers",
+]
