@@ -148,7 +148,7 @@ class Rows:
         if self.span is not None and tensor.shape[0] > 1:
             first, last = self.span
             tensor, owner = tensor[first:last], owner - first
-        view = functional.pad(tensor, padding) if any(padding) else tensor
+        view = _padded(tensor, padding) if any(padding) else tensor
         for axis, (extent, stride) in enumerate(zip(spatial, window.stride)):
             view = view.unfold(axis + 2, extent, stride)
         # [N, C, *within, *extent] → [N, *within, C, *extent]: one window an index.
@@ -271,6 +271,14 @@ class Rows:
             return replace(self, owner=place.owner, span=place.span)
         assert place.position is not None
         return replace(self, owner=place.owner, span=place.span, window=replace(self.window, position=place.position))
+
+
+def _padded(tensor: Tensor, padding: list[int]) -> Tensor:
+    """`functional.pad`, which may crop at one side as much as it pads at the other: windows all outside the node."""
+    if min(padding) >= 0:
+        return functional.pad(tensor, padding)
+    wider = functional.pad(tensor, [max(0, pad) for pad in padding])
+    return functional.pad(wider, [min(0, pad) for pad in padding])
 
 
 def _aligned(first: Rows, second: Rows) -> tuple[Rows, Rows] | None:

@@ -165,7 +165,6 @@ def test_places_choose_samples_and_positions() -> None:
     torch.testing.assert_close(shared.placed(place).dense().values.expand(3, -1, -1, -1, -1), unit_rows(shape)[chosen])
 
 
-@pytest.mark.xfail(strict=True, raises=RuntimeError, reason="cropping takes more than there is before padding adds")
 def test_windows_that_see_only_padding() -> None:
     """Far outside the node, where nothing is to be read: all zeros."""
     problem = Problem(

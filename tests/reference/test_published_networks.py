@@ -49,8 +49,9 @@ def _assert_bounds(found: dict[str, Interval], expected: dict[str, np.ndarray]) 
         torch.testing.assert_close(interval.upper.reshape(shape)[undecided], upper[undecided], atol=1e-9, rtol=0)
 
 
-#: Images where the reference decides one unit by interval arithmetic over the plain layers, which the thesis' bound
-#: does not: there ours is a little lower (to 1e-13 the same once that unit's interval is given as known).
+#: Images where the reference takes a unit as decided by interval arithmetic over the plain layers because it is decided
+#: so for every image of its batch; elsewhere in the batch such a unit would have got a dual bound. Ours, which never
+#: depends on the batch, is a little lower there (to 1e-13 the same once that unit's interval is given as known).
 DECIDED_BY_INTERVALS = {("eps0.1_clipped", "shared"): 24, ("eps0.1_clipped", "adaptive"): 22,
                         ("eps0.1_unclipped", "adaptive"): 22}  # fmt: skip
 
