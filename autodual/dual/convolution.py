@@ -13,7 +13,7 @@ from autodual.dual.affine import AffineLayer
 from autodual.dual.layer import NOTHING, Contribution, DualLayer
 from autodual.dual.patch_matrix import PatchMatrix
 from autodual.dual.registry import dual_rule
-from autodual.dual.rows import Rows, contract
+from autodual.dual.rows import Rows, inner_everywhere
 from autodual.dual.rule import AffineRule
 from autodual.dual.transpose import Geometry, transpose_convolution
 from autodual.interval import Interval
@@ -92,7 +92,7 @@ class ConvolutionLayer(AffineLayer):
             return NOTHING
         rows = rows.crop()
         bias = self.constant_term.view(1, -1, *([1] * len(self.geometry.stride)))
-        return Contribution(centre=contract(rows.values.flatten(2), rows.everywhere(bias).flatten(2)))
+        return Contribution(centre=inner_everywhere(rows, bias))
 
     def interval(self, inputs: Sequence[Interval]) -> Interval:
         (bounds,) = inputs

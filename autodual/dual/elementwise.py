@@ -9,7 +9,7 @@ from torch import Tensor
 from autodual.dual.affine import AffineLayer, StructuralLayer
 from autodual.dual.layer import NOTHING, Contribution, DualLayer
 from autodual.dual.registry import dual_rule
-from autodual.dual.rows import Rows, contract, inner
+from autodual.dual.rows import Rows, inner, inner_everywhere
 from autodual.dual.rule import AffineRule
 from autodual.interval import Interval
 from autodual.ir import ops
@@ -47,7 +47,7 @@ class ElementwiseAffineLayer(AffineLayer):
         rows = rows.crop()
         if not self.uniform:
             return Contribution(centre=inner(rows, self.offset.expand(1, *self.node.shape)))
-        return Contribution(centre=contract(rows.values.flatten(2), rows.everywhere(self.offset).flatten(2)))
+        return Contribution(centre=inner_everywhere(rows, self.offset))
 
     def interval(self, inputs: Sequence[Interval]) -> Interval:
         (bounds,) = inputs

@@ -304,16 +304,24 @@ def _spread(rows: Rows, low: tuple[int, ...], high: tuple[int, ...]) -> Rows:
 
 
 def inner(rows: Rows, tensor: Tensor, *, absolute: bool = False) -> Tensor:
-    """⟨ν, t⟩ (or ⟨|ν|, t⟩) of each row with its sample's features: `[N or 1, *shape]` → `[G or 1, K]`.
+    """⟨ν, t⟩ (or ⟨|ν|, t⟩) of each row with its sample's features: `[N or 1, *shape]` → `[G or 1, K]`."""
+    return _product(rows, rows.features(tensor), absolute)
 
-    Shared rows are one matrix product, so that their cost does not grow with the number of samples times rows.
+
+def inner_everywhere(rows: Rows, tensor: Tensor) -> Tensor:
+    """⟨ν, t⟩ with a tensor `[1, C, 1, …]` that is alike at all positions, for rows that are zero outside the node."""
+    return _product(rows, rows.everywhere(tensor), absolute=False)
+
+
+def _product(rows: Rows, features: Tensor, absolute: bool) -> Tensor:
+    """Rows with features `[G or 1, 1, *extent]`.
+
+    Factored rows are never laid out: shared ones are one matrix product, whose cost does not grow with samples × rows.
     """
-    features = rows.features(tensor).flatten(2)
     base = rows.base.abs() if absolute else rows.base
     if rows.scale is not None:
-        scale = rows.scale.flatten(2)
-        features = features * (scale.abs() if absolute else scale)
-    return contract(base.flatten(2), features)
+        features = features * (rows.scale.abs() if absolute else rows.scale)
+    return contract(base.flatten(2), features.flatten(2))
 
 
 def contract(values: Tensor, features: Tensor) -> Tensor:
