@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 from torch import Tensor
 
@@ -19,12 +20,12 @@ class Interval:
         """The interval [centre - radius, centre + radius]."""
         return cls(centre - radius, centre + radius)
 
-    @property
+    @cached_property
     def centre(self) -> Tensor:
         """The middle, elementwise."""
         return (self.lower + self.upper) / 2
 
-    @property
+    @cached_property
     def radius(self) -> Tensor:
         """Half the width, elementwise."""
         return (self.upper - self.lower) / 2

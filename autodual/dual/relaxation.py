@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 from torch import Tensor
 
@@ -55,6 +56,26 @@ class RelaxedLayer(DualLayer):
         self.bounds = tuple(bounds)
         self.linear = relaxation.parallel
 
+    @cached_property
+    def middle(self) -> Tensor:
+        """Half way between the lines' intercepts, `[N, *shape]`."""
+        return (self.relaxation.lower_intercept + self.relaxation.upper_intercept) / 2
+
+    @cached_property
+    def half_height(self) -> Tensor:
+        """Half the distance of the lines' intercepts, `[N, *shape]`."""
+        return (self.relaxation.upper_intercept - self.relaxation.lower_intercept) / 2
+
+    @cached_property
+    def _drop(self) -> Tensor:
+        """What the lower intercept exceeds the upper one by."""
+        return self.relaxation.lower_intercept - self.relaxation.upper_intercept
+
+    @cached_property
+    def _tilts(self) -> tuple[Tensor, ...]:
+        """What the lower slopes exceed the upper ones by."""
+        return tuple(low - high for low, high in zip(self.relaxation.lower_slopes, self.relaxation.upper_slopes))
+
     def pull(self, rows: Rows) -> tuple[Rows, ...]:
         relaxation = self.relaxation
         if relaxation.parallel:
@@ -63,19 +84,17 @@ class RelaxedLayer(DualLayer):
         values = rows.values
         positive = values.relu()
         return tuple(
-            rows.with_values(values * rows.features(upper) + positive * rows.features(lower - upper), cropped=True)
-            for lower, upper in zip(relaxation.lower_slopes, relaxation.upper_slopes)
+            rows.with_values(values * rows.features(upper) + positive * rows.features(tilt), cropped=True)
+            for upper, tilt in zip(relaxation.upper_slopes, self._tilts)
         )
 
     def objective(self, rows: Rows) -> Contribution:
-        low, high = self.relaxation.lower_intercept, self.relaxation.upper_intercept
         if self.relaxation.parallel:
-            return Contribution(
-                centre=inner(rows, (low + high) / 2), width=inner(rows, (high - low) / 2, absolute=True)
-            )
+            return Contribution(centre=inner(rows, self.middle), width=inner(rows, self.half_height, absolute=True))
         values = rows.values
         positive = values.relu()
-        up, down = rows.features(high).flatten(2), rows.features(low - high).flatten(2)
+        up = rows.features(self.relaxation.upper_intercept).flatten(2)
+        down = rows.features(self._drop).flatten(2)
         return Contribution(centre=contract(values.flatten(2), up) + contract(positive.flatten(2), down))
 
     def interval(self, inputs: Sequence[Interval]) -> Interval:
@@ -89,7 +108,7 @@ class RelaxedLayer(DualLayer):
         return total
 
     def constant(self, inputs: Sequence[Tensor]) -> Tensor:
-        value = (self.relaxation.lower_intercept + self.relaxation.upper_intercept) / 2
+        value = self.middle
         for slope, point in zip(self.relaxation.lower_slopes, inputs):
             value = value + slope * point
         return value
@@ -105,7 +124,7 @@ class RelaxedLayer(DualLayer):
         return RelaxedLayer(chosen, self.bounds)
 
     def spread(self) -> Tensor:
-        return (self.relaxation.upper_intercept - self.relaxation.lower_intercept) / 2
+        return self.half_height
 
     @property
     def terms(self) -> int:
