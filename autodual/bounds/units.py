@@ -8,6 +8,7 @@ the processor's caches.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from itertools import accumulate
 
 import torch
 from torch import Tensor
@@ -26,6 +27,8 @@ Undecided = Callable[[Interval, slice], Tensor]
 _RAGGED_PENALTY = {True: 2.0, False: 1.2}
 # Tensors of rows in flight that still live in the processor's caches; larger chunks are slower, not faster.
 _CACHE_BYTES = 4 << 20
+# A sample's rows are pulled apart from others' where the chunks that makes are at most so many times more.
+_SPARE = 2.0
 # How many times more rows of dense groups of windows are pulled at once.
 _FACTORED_GAIN = 16
 
@@ -102,9 +105,17 @@ class UnitRows:
             shared = self._shared(block, mirrored=negated is not None)
             chosen = row[some] - first if negated is None else row[some] - first + negated[some] * block.shape[0]
             position = place[some, 2:] if self.windowed else None
-            places = _places(place[some, 0], position, self.limit)
-            for index, select, where in zip(some.split(self.limit), chosen.split(self.limit), places):
+            sizes = self._chunks(place[some, 0])
+            places = _places(place[some, 0], position, sizes)
+            for index, select, where in zip(some.split(sizes), chosen.split(sizes), places):
                 yield Travellers(shared.select(select.unsqueeze(1), where), index, where.span)
+
+    def _chunks(self, owner: Tensor) -> list[int]:
+        """How many rows to pull at a time; each sample's apart where they are many, for then nothing is gathered."""
+        rows = owner.unique_consecutive(return_counts=True)[1].tolist()
+        if self.windowed or len(rows) * self.limit > _SPARE * owner.shape[0]:
+            rows = [owner.shape[0]]
+        return [min(self.limit, count - first) for count in rows for first in range(0, count, self.limit)]
 
     def _still_open(self, place: Tensor, negated: Tensor | None) -> StillOpen:
         """Whether rows' bounds, as they could be had now, leave their units undecided."""
@@ -150,9 +161,10 @@ class UnitRows:
         placeless = layer.windowed and layer.uniform and rows.cropped and not rows.outgrown
         return layer.per_sample or meets or not placeless
 
-    def _groups(self, count: int) -> int:
-        """How many groups of `count` rows to pull at once; factored rows are never laid out, so more of them fit."""
-        return max(1, self.limit * (_FACTORED_GAIN if self.windowed else 1) // count)
+    def _group_chunks(self, groups: int, count: int) -> list[int]:
+        """How many groups of `count` rows to pull at a time; factored rows are never laid out, so more of them fit."""
+        most = max(1, self.limit * (_FACTORED_GAIN if self.windowed else 1) // count)
+        return [min(most, groups - first) for first in range(0, groups, most)]
 
     # --- whole groups ------------------------------------------------------------------------------------------------
 
@@ -168,7 +180,8 @@ class UnitRows:
         for some in units.split(self.limit):
             shared = self._shared(some, mirrored=False)
             parts = []
-            for where in _places(place[:, 0], place[:, 1:] if self.windowed else None, self._groups(some.shape[0])):
+            position = place[:, 1:] if self.windowed else None
+            for where in _places(place[:, 0], position, self._group_chunks(place.shape[0], some.shape[0])):
                 parts.append(concretise(self.state, advance(self.state, shared.restrict(where))))
             index = (*(axis.unsqueeze(1) for axis in place.unbind(1)), some)
             lower = lower.index_put(index, torch.cat([part.lower for part in parts]))
@@ -183,12 +196,13 @@ def _put(end: Tensor, place: Tensor, values: Tensor, first: int) -> Tensor:
     return end.index_put((place[:, 0] - first, *place[:, 1:].unbind(1)), values)
 
 
-def _places(owner: Tensor, position: Tensor | None, size: int) -> Iterator[Place]:
-    """Places of at most `size` groups each; owners are in increasing order."""
-    ends = owner[[*range(0, owner.shape[0], size), *range(size - 1, owner.shape[0] - 1, size), -1]].tolist()
-    starts, lasts = ends[: len(ends) // 2], ends[len(ends) // 2 :]
-    positions = [None] * len(starts) if position is None else position.split(size)
-    for some, at, first, last in zip(owner.split(size), positions, starts, lasts):
+def _places(owner: Tensor, position: Tensor | None, sizes: list[int]) -> Iterator[Place]:
+    """Places of chunks of groups of these sizes; owners are in increasing order."""
+    firsts = [0, *accumulate(sizes)][:-1]
+    ends = owner[[*firsts, *(first + size - 1 for first, size in zip(firsts, sizes))]].tolist()
+    starts, lasts = ends[: len(sizes)], ends[len(sizes) :]
+    positions = [None] * len(sizes) if position is None else position.split(sizes)
+    for some, at, first, last in zip(owner.split(sizes), positions, starts, lasts):
         yield Place(some, (first, last + 1), at)
 
 

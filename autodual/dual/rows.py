@@ -115,16 +115,20 @@ class Rows:
 
     def samples(self, tensor: Tensor) -> Tensor:
         """`[N]` → `[G, 1]`: each group's own sample."""
-        if self.owner is not None and tensor.shape[0] > 1:
-            tensor = tensor[self.owner]
-        return tensor.unsqueeze(1)
+        return self._own(tensor).unsqueeze(1)
+
+    def _own(self, tensor: Tensor) -> Tensor:
+        """`[N or 1, …]` → `[G or 1, …]`: each group's own sample; not copied where all groups belong to one."""
+        if self.owner is None or tensor.shape[0] == 1:
+            return tensor
+        if self.span is not None and self.span[1] - self.span[0] == 1:
+            return tensor[self.span[0] : self.span[1]]
+        return tensor[self.owner]
 
     def features(self, tensor: Tensor) -> Tensor:
         """`[N or 1, *shape]` → `[G or 1, 1, *extent]`: each group's own sample and window, zero outside the node."""
         if self.window is None:
-            if self.owner is not None and tensor.shape[0] > 1:
-                tensor = tensor[self.owner]
-            return tensor.unsqueeze(1)
+            return self._own(tensor).unsqueeze(1)
         return self._patches(tensor).unsqueeze(1)
 
     def everywhere(self, tensor: Tensor) -> Tensor:
