@@ -11,6 +11,7 @@ from torch import Tensor
 from autodual.bounds.rounding import error_factor
 from autodual.errors import InvalidInputError
 from autodual.network import DualNetwork
+from autodual.network.chunks import recorded_chunk
 from autodual.perturbations import PerturbationSet
 from autodual.policies import SlopePolicy
 from autodual.specs import ClassMargin, Specification
@@ -70,7 +71,14 @@ class _Probe:
     slopes: SlopePolicy
 
     def __call__(self, index: Tensor, radius: Tensor) -> tuple[Tensor, Tensor]:
-        """The guaranteed margin `[n]` of some samples at the radii `[N]` of all, and its derivative in the radius.
+        """The guaranteed margin `[n]` of some samples at the radii `[N]` of all, and its derivative in the radius."""
+        plan = self.dual.compiled(self.x).plan
+        chunk = recorded_chunk(plan.graph, plan.sites, self.x, plan.options.memory_budget)
+        found = [self._margin(some, radius) for some in index.split(chunk)]
+        return torch.cat([margin for margin, _ in found]), torch.cat([slope for _, slope in found])
+
+    def _margin(self, index: Tensor, radius: Tensor) -> tuple[Tensor, Tensor]:
+        """The same for no more samples than memory allows.
 
         The set is made for all samples, since it may hold something of its own for each.
         """

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
 import torch
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 # Tensors of a node's size that one sample keeps while its bounds are computed (intervals, relaxation, temporaries).
 _KEPT = 12
+# Tensors of a row's size that autograd keeps at each node of its way (measured).
+_RECORDED = 3
 # Part of the budget for what samples keep; the rest is for rows.
 _SHARE = 8
 
@@ -27,6 +29,14 @@ def sample_chunk(graph: Graph, x: Tensor, memory_budget: int) -> int:
         return x.shape[0]
     scalars = sum(node.size for node in graph)
     return max(1, memory_budget // _SHARE // (scalars * x.element_size() * _KEPT))
+
+
+def recorded_chunk(graph: Graph, sites: Iterable[str], x: Tensor, memory_budget: int) -> int:
+    """How many samples to bound at once where gradients are recorded: then every row's way back is kept."""
+    scalars = 0
+    for site in sites:
+        scalars += graph[site].size * sum(graph[name].size for name in graph.ancestors[site] if name != site)
+    return max(1, memory_budget // max(1, scalars * x.element_size() * _RECORDED))
 
 
 def in_chunks(bound: Callable[[slice], DualResult], samples: int, chunk: int) -> DualResult:

@@ -84,3 +84,14 @@ def test_float32_radii_are_certified(dual: autodual.DualNetwork, x: Tensor) -> N
     each = [autodual.certified_radius(dual, one, autodual.L2Ball, max_radius=MOST) for one in x[:5].split(1)]
     alone = torch.cat(each)
     torch.testing.assert_close(alone, found[:5], atol=1e-3, rtol=0)
+
+
+def test_networks_without_nonlinearities_have_radii() -> None:
+    """Nothing is relaxed, so J is exact: half the gap of the two scores here, and 0 at a tie."""
+    model = torch.nn.Linear(2, 2).double()
+    with torch.no_grad():
+        model.weight.copy_(torch.eye(2))
+        model.bias.zero_()
+    x = torch.tensor([[3.0, 1.0], [1.0, 1.0]], dtype=torch.float64)
+    found = autodual.certified_radius(autodual.compile_dual(model), x, autodual.LinfBall, max_radius=4.0)
+    torch.testing.assert_close(found, torch.tensor([1.0, 0.0], dtype=torch.float64), atol=4e-4, rtol=0)
