@@ -39,6 +39,8 @@ def exits(state: BoundState, name: str) -> list[str]:
 
     From a site with no other site in between, interval arithmetic has seen already all that a look could tell.
     """
+    if not state.skips:
+        return []
     ancestors = state.graph.ancestors
     before = [site for site in state.refined if site in ancestors[name] and site != name]
     return [

@@ -121,8 +121,6 @@ class UnitRows:
         """Whether rows' bounds, as they could be had now, leave their units undecided."""
 
         def still_open(some: Travellers, found: Enclosure) -> Tensor:
-            if not self.state.skips:
-                return torch.ones_like(some.index, dtype=torch.bool)
             first, last = some.span
             at, lower, upper = place[some.index], found.lower[:, 0].detach(), found.upper[:, 0].detach()
             if negated is None:

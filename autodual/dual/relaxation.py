@@ -51,9 +51,8 @@ class RelaxedLayer(DualLayer):
     windowed = True
     per_sample = True
 
-    def __init__(self, relaxation: LinearRelaxation, bounds: Sequence[Interval]):
+    def __init__(self, relaxation: LinearRelaxation):
         self.relaxation = relaxation
-        self.bounds = tuple(bounds)
         self.linear = relaxation.parallel
 
     @cached_property
@@ -121,7 +120,7 @@ class RelaxedLayer(DualLayer):
             lower_slopes=slopes,
             upper_slopes=slopes if relaxation.parallel else tuple(slope[owner] for slope in relaxation.upper_slopes),
         )
-        return RelaxedLayer(chosen, self.bounds)
+        return RelaxedLayer(chosen)
 
     def spread(self) -> Tensor:
         return self.half_height

@@ -50,7 +50,7 @@ class RelaxationRule(ABC):
 
     def layer(self, bounds: Sequence[Interval], policy: SlopePolicy) -> RelaxedLayer:
         """The dual layer over these bounds for one call."""
-        return RelaxedLayer(self.relax(bounds, policy), bounds)
+        return RelaxedLayer(self.relax(bounds, policy))
 
 
 Rule = Union[AffineRule, RelaxationRule]

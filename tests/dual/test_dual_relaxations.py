@@ -214,7 +214,7 @@ def test_layers_of_any_two_lines_work() -> None:
     ones = torch.ones(1, 2, dtype=torch.float64)
     lines = LinearRelaxation((ones, 0.5 * ones), (ones, 0.5 * ones), -ones, ones)
     bounds = [Interval(-2 * ones, 2 * ones), Interval(-2 * ones, 2 * ones)]
-    layer = RelaxedLayer(lines, bounds)
+    layer = RelaxedLayer(lines)
     assert not layer.linear, "equal slopes in two tuples are not known to be parallel"
     rows = Rows(torch.tensor([[[1.0, -1.0]]], dtype=torch.float64), (2,))
     first, second = layer.pull(rows)

@@ -108,7 +108,7 @@ def _geometry(problem: Problem) -> Geometry:
 
 @pytest.mark.parametrize("problem", convolutions(), ids=str)
 def test_transposed_convolutions_reach_the_whole_input(problem: Problem) -> None:
-    """Also the rest that a stride leaves over, which the published code drops (errata C2)."""
+    """Also the rest that a stride leaves over, which the published code drops."""
     weight, shape, inputs = problem.parameters["w"], problem.node.shape, problem.shapes[0]
     values = normal(3, *shape, seed=5)
     pulled = transpose_convolution(values, weight, _geometry(problem), inputs[1:])
