@@ -1,0 +1,45 @@
+"""Sums and differences of branches, and what is affine in each scalar."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from autodual.ir.expressions import Environment, Expression
+from autodual.ir.op import Op
+
+
+@dataclass(frozen=True, eq=False)
+class ElementwiseAffine(Op):
+    """x · factor + offset, both broadcast to one sample's shape without changing it (batch norm, normalisation,
+    constants).
+    """
+
+    factor: Expression | None = None
+    offset: Expression | None = None
+
+    def forward(self, inputs: Sequence[Tensor], environment: Environment) -> Tensor:
+        value = inputs[0]
+        if self.factor is not None:
+            value = value * environment(self.factor)
+        if self.offset is not None:
+            value = value + environment(self.offset)
+        return value
+
+
+@dataclass(frozen=True, eq=False)
+class Add(Op):
+    """The sum of two branches of the same shape."""
+
+    def forward(self, inputs: Sequence[Tensor], environment: Environment) -> Tensor:
+        return inputs[0] + inputs[1]
+
+
+@dataclass(frozen=True, eq=False)
+class Subtract(Op):
+    """The difference of two branches of the same shape."""
+
+    def forward(self, inputs: Sequence[Tensor], environment: Environment) -> Tensor:
+        return inputs[0] - inputs[1]
