@@ -74,7 +74,7 @@ class TransposedConvolution(Op):
 
 @dataclass(frozen=True, eq=False)
 class Contraction(Op):
-    """An einsum of one sample with a constant; `equation` is that of one sample: 'x,constant->result', as in 'tc,cd->td'.
+    """An einsum of one sample with a constant; `equation` is that of one sample, as in 'tc,cd->td'.
 
     It covers products with constant matrices on either side and along any axes.
     """
