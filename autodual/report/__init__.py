@@ -5,8 +5,9 @@ from autodual.report.csv_file import write_csv
 from autodual.report.detections import detection_row, summarise_detections
 from autodual.report.document import build_document, finite_or_none
 from autodual.report.radii import radius_row, summarise_radii
-from autodual.report.storage import read_document, write_document
+from autodual.report.storage import load_document, read_document, write_document
 from autodual.report.table import format_table
+from autodual.report.units import units
 
 __all__ = [
     "build_document",
@@ -14,11 +15,13 @@ __all__ = [
     "detection_row",
     "finite_or_none",
     "format_table",
+    "load_document",
     "radius_row",
     "read_document",
     "summarise_certificates",
     "summarise_detections",
     "summarise_radii",
+    "units",
     "write_csv",
     "write_document",
 ]

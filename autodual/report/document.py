@@ -28,8 +28,11 @@ ROW_FIELDS: dict[str, dict[str, tuple[type, ...]]] = {
     "autodual.detect/1": {"flagged": (bool,)},
 }
 
-# These say how the work was arranged; they change no sample's result, so a resumed run may choose them anew.
-ARRANGEMENT = frozenset({"batch_size", "device", "limit", "memory_bytes", "skip", "version"})
+# These say how the work was arranged, or where and when; they change no sample's result, so a resumed run may choose
+# them anew. That the files' content is the same is checked by their SHA-256, which are not among them.
+ARRANGEMENT = frozenset(
+    {"batch_size", "box", "data_dir", "device", "limit", "memory_bytes", "provenance", "skip", "unsafe_load", "version"}
+)
 
 
 def build_document(schema: str, settings: Mapping[str, Any], summary: Mapping[str, Any], rows: Sequence[Row]) -> Row:

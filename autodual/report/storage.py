@@ -61,28 +61,67 @@ def read_document(path: str | PathLike[str], schema: str, settings: Mapping[str,
 
     Raises:
         DataError: the file is not a document of `schema`.
-        InvalidInputError: it was made with other settings; the message names the first that differs.
+        InvalidInputError: it was made with other settings or files; the message names the first that differs.
     """
+    purpose = "so no run can be resumed from it"
     try:
-        document = json.loads(Path(path).read_text(encoding="utf-8"))
+        document = _parse(path, purpose)
     except FileNotFoundError:
         return [], 0.0
-    except OSError as error:
-        raise DataError(f"'{path}' cannot be read: {error.strerror}.") from None
-    except (ValueError, RecursionError):
-        raise DataError(f"'{path}' is not a JSON document, so no run can be resumed from it.") from None
-    rows = _rows(path, schema, document)
+    rows = _rows(path, schema, document, purpose)
     for key in sorted((settings.keys() | document["settings"].keys()) - ARRANGEMENT):
         before, now = document["settings"].get(key), settings.get(key)
         if before != now:
-            raise InvalidInputError(
-                f"'{path}' was made with {key} = {before!r}, not {now!r}; use the same settings or another file."
-            )
+            raise InvalidInputError(_difference(path, key, before, now))
     return rows, float(document["summary"]["seconds"])
 
 
-def _rows(path: str | PathLike[str], schema: str, document: Any) -> list[Row]:
-    malformed = DataError(f"'{path}' is not a document of the schema {schema}, so no run can be resumed from it.")
+def _difference(path: str | PathLike[str], key: str, before: Any, now: Any) -> str:
+    if key.endswith("_sha256") and isinstance(before, str) and isinstance(now, str):
+        return (
+            f"The {key.removesuffix('_sha256')} file has changed since '{path}' was made: its SHA-256 was "
+            f"{before[:12]}…, it is {now[:12]}… now; use the file of then, or write to another file."
+        )
+    return f"'{path}' was made with {key} = {before!r}, not {now!r}; use the same settings or another file."
+
+
+def load_document(path: str | PathLike[str]) -> Row:
+    """The document in a file, of any schema that autodual writes; its rows are checked to have what summaries read.
+
+    Raises:
+        DataError: there is no such file, it cannot be read, or it is no such document.
+    """
+    purpose = "so there is no run in it"
+    try:
+        document = _parse(path, purpose)
+    except FileNotFoundError:
+        raise DataError(f"There is no file '{path}'.") from None
+    schema = document.get("schema") if isinstance(document, dict) else None
+    if not isinstance(schema, str) or schema not in ROWS_KEY:
+        raise DataError(f"'{path}' is not a document of {', '.join(ROWS_KEY)}, {purpose}.")
+    _rows(path, schema, document, purpose)
+    return document
+
+
+def _parse(path: str | PathLike[str], purpose: str) -> Any:
+    """The JSON in a file; FileNotFoundError is left to the caller."""
+    try:
+        return json.loads(Path(path).read_text(encoding="utf-8"), parse_constant=_refuse_constant)
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        raise DataError(f"'{path}' cannot be read: {error.strerror}.") from None
+    except (ValueError, RecursionError):
+        raise DataError(f"'{path}' is not a JSON document, {purpose}.") from None
+
+
+def _refuse_constant(name: str) -> float:
+    """JSON has no NaN and no infinity; what Python's reader would take for them was not written by autodual."""
+    raise ValueError(name)
+
+
+def _rows(path: str | PathLike[str], schema: str, document: Any, purpose: str) -> list[Row]:
+    malformed = DataError(f"'{path}' is not a document of the schema {schema}, {purpose}.")
     if not isinstance(document, dict) or document.get("schema") != schema:
         raise malformed
     rows, summary = document.get(ROWS_KEY[schema]), document.get("summary")

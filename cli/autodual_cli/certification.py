@@ -13,6 +13,7 @@ from autodual.policies import SlopePolicy
 from autodual.report import certificate_row, summarise_certificates
 from autodual.specs import parse_specification
 from autodual_cli.options import BallOptions
+from autodual_cli.provenance import file_record
 from autodual_cli.run import Job, Row
 from autodual_cli.sets import Boxes, ball_maker
 from autodual_cli.subject import Subject
@@ -52,11 +53,16 @@ def certification_job(
         "eps": eps,
         "norm": None if eps is None else ball.norm_name,
         "domain": None if ball.domain is None else list(ball.domain),
+        "box": box,
         "box_sha256": None if boxes is None else boxes.sha256,
         "specification": spec,
         "slopes": slopes,
         "attack_steps": attack,
     }
+    if boxes is not None:
+        settings["provenance"]["files"] += [
+            file_record(role, path) for role, path in zip(("box, lower", "box, upper"), boxes.paths, strict=True)
+        ]
     return Job("autodual.certify/1", settings, rows, summarise_certificates, _headline)
 
 

@@ -13,6 +13,7 @@ from autodual_cli.commands.detect import detect
 from autodual_cli.commands.inspect import inspect
 from autodual_cli.commands.radius import radius
 from autodual_cli.interruption import Interrupted, interruptible
+from autodual_cli.invocation import remember_command
 
 
 class BadInput(click.ClickException):
@@ -23,6 +24,12 @@ class BadInput(click.ClickException):
 
 class ErrorReportingGroup(click.Group):
     """A group whose commands may raise any AutodualError, and stop cleanly when they are interrupted."""
+
+    def make_context(self, info_name: str | None, args: list[str], *rest: Any, **extra: Any) -> click.Context:
+        given = list(args)  # parsing consumes them
+        context = super().make_context(info_name, args, *rest, **extra)
+        remember_command(context, given)
+        return context
 
     def invoke(self, ctx: click.Context) -> Any:
         try:

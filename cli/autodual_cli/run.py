@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +13,11 @@ import click
 import torch
 
 from autodual.errors import InvalidInputError
-from autodual.report import build_document, read_document, write_csv, write_document
+from autodual.report import build_document, load_document, read_document, write_csv, write_document
 from autodual_cli.interruption import Interrupted, shielded
 from autodual_cli.options import DataOptions, OutputOptions
 from autodual_cli.progress import progress
+from autodual_cli.provenance import with_earlier
 
 Row = dict[str, Any]
 _SECONDS_BETWEEN_SAVES = 30.0
@@ -49,7 +50,7 @@ def run(job: Job, samples: int, data: DataOptions, output: OutputOptions) -> Out
     """
     indices = _range(samples, data)
     check_targets([output.json, output.csv], [job.settings["model"], job.settings["data"]])
-    rows, earlier = _resume(job, indices, output)
+    job, rows, earlier = _resume(job, indices, output)
     done = {row["index"] for row in rows}
     pending = [index for index in indices if index not in done]
     clock = _Clock(earlier)
@@ -114,9 +115,10 @@ def check_targets(targets: Sequence[Path | None], sources: Sequence[str | Path])
         taken.add(os.path.realpath(path))
 
 
-def _resume(job: Job, indices: range, output: OutputOptions) -> tuple[list[Row], float]:
+def _resume(job: Job, indices: range, output: OutputOptions) -> tuple[Job, list[Row], float]:
+    """The job, its settings saying where earlier rows come from, these rows, and the seconds they took."""
     if not output.resume:
-        return [], 0.0
+        return job, [], 0.0
     if output.json is None:
         raise InvalidInputError("--resume needs --json, the file to go on from.")
     rows, seconds = read_document(output.json, job.schema, job.settings)
@@ -125,7 +127,10 @@ def _resume(job: Job, indices: range, output: OutputOptions) -> tuple[list[Row],
         raise InvalidInputError(
             f"'{output.json}' holds sample {outside[0]}, which --skip and --limit leave out; use its range or more."
         )
-    return rows, seconds
+    if rows:
+        before = load_document(output.json)["settings"].get("provenance")
+        job = replace(job, settings=with_earlier(job.settings, before))
+    return job, rows, seconds
 
 
 def _document(job: Job, rows: list[Row], clock: _Clock) -> dict[str, Any]:

@@ -41,7 +41,8 @@ class Boxes:
         parts = option.split(",")
         if len(parts) != 2:
             raise InvalidInputError(f"--box {option} must name two files: LOWER.npy,UPPER.npy.")
-        self.lower, self.upper = (_read_array(Path(part.strip())) for part in parts)
+        self.paths = [Path(part.strip()) for part in parts]
+        self.lower, self.upper = (_read_array(path) for path in self.paths)
         for name, bound in zip(parts, (self.lower, self.upper), strict=True):
             if bound.shape not in (shape, (samples, *shape)):
                 raise DataError(

@@ -16,8 +16,10 @@ from autodual.data import Dataset, load_dataset
 from autodual.errors import AutodualError, DeviceError, InvalidInputError
 from autodual.files import LoadedModel, load_model_file
 from autodual.network import DualNetwork
+from autodual.report import units
 from autodual_cli.normalise import Normalise
 from autodual_cli.options import DataOptions, ModelOptions
+from autodual_cli.provenance import file_record, provenance
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,7 +76,7 @@ def prepare(options: ModelOptions, data: DataOptions) -> Subject:
     loaded = load_model_file(options.path, unsafe=options.unsafe_load, factory=options.arch)
     dataset = load_dataset(data.data or "sample", data.data_dir)
     model = adapt(loaded, options, dataset.shape, device)
-    settings = _settings(loaded, options, data, dataset)
+    settings = _settings(loaded, options, data, dataset, device)
     dtype = getattr(torch, options.dtype)
     _check_range(dataset, dtype)
     subject = Subject(model, dataset, device, dtype, options.memory, settings)
@@ -142,15 +144,21 @@ def count_classes(model: nn.Module | ExportedProgram, x: torch.Tensor) -> int:
     return int(output.shape[1])
 
 
-def _settings(loaded: LoadedModel, options: ModelOptions, data: DataOptions, dataset: Dataset) -> dict[str, Any]:
+def _settings(
+    loaded: LoadedModel, options: ModelOptions, data: DataOptions, dataset: Dataset, device: torch.device
+) -> dict[str, Any]:
+    mean, std = (None if values is None else list(values) for values in (options.mean, options.std))
+    model = file_record("model", loaded.path, loaded.sha256)
     return {
         "model": str(loaded.path),
         "model_sha256": loaded.sha256,
         "arch": options.arch,
-        "mean": None if options.mean is None else list(options.mean),
-        "std": None if options.std is None else list(options.std),
+        "unsafe_load": options.unsafe_load,
+        "mean": mean,
+        "std": std,
         "arithmetic": options.dtype,
         "data": dataset.name,
+        "data_dir": None if data.data_dir is None else str(data.data_dir),
         "data_description": dataset.description + _rounding(dataset, options.dtype),
         "data_sha256": dataset.sha256,
         "version": __version__,
@@ -159,17 +167,18 @@ def _settings(loaded: LoadedModel, options: ModelOptions, data: DataOptions, dat
         "skip": data.skip,
         "limit": data.limit,
         "batch_size": data.batch_size,
+        "provenance": provenance(
+            device, [model, _data_record(data, dataset)], units=units(mean, std), samples=len(dataset)
+        ),
     }
+
+
+def _data_record(data: DataOptions, dataset: Dataset) -> dict[str, str]:
+    """The data file; MNIST's two files are hashed as one, the images' bytes before the labels'."""
+    where = "" if data.data_dir is None else f" in {data.data_dir}, images then labels"
+    return file_record("data", f"{dataset.name}{where}", dataset.sha256)
 
 
 def _rounding(dataset: Dataset, dtype: str) -> str:
     """That the samples examined are not quite those stored."""
     return ", rounded to float32" if dataset.x.dtype == torch.float64 and dtype == "float32" else ""
-
-
-def units(settings: dict[str, Any]) -> str:
-    """The units that radius, domain and data are in."""
-    if settings["mean"] is None:
-        return "those of the data; the network is fed with them as they are"
-    mean, std = (",".join(f"{value:g}" for value in settings[key]) for key in ("mean", "std"))
-    return f"those of the data, before the network's normalisation (x - {mean}) / {std}"

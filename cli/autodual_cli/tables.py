@@ -7,8 +7,7 @@ from typing import Any
 
 import click
 
-from autodual.report import format_table
-from autodual_cli.subject import units
+from autodual.report import format_table, units
 
 
 def show(title: str, entries: list[tuple[str, str]]) -> None:
@@ -27,7 +26,7 @@ def context_entries(settings: dict[str, Any]) -> list[tuple[str, str]]:
         ("network", f"{settings['model']} (sha256 {settings['model_sha256'][:12]})"),
         ("data", f"{settings['data']}: {settings['data_description']}"),
         ("perturbation set", settings["set"]),
-        ("units", units(settings)),
+        ("units", units(settings["mean"], settings["std"])),
         ("arithmetic", f"{settings['arithmetic']} on {settings['device']}"),
     ]
 

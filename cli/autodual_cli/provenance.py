@@ -1,0 +1,103 @@
+"""Where a run's numbers come from: the bytes it read, the software and machine it ran on, and how it was called."""
+
+from __future__ import annotations
+
+import hashlib
+import platform
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timezone
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+import numpy
+import torch
+
+from autodual import __version__
+from autodual.errors import DataError
+from autodual_cli.invocation import recall_command
+
+_CPU_FILE = Path("/proc/cpuinfo")
+
+
+def file_record(role: str, path: str | PathLike[str], sha256: str | None = None) -> dict[str, str]:
+    """A file as provenance lists it; its bytes are hashed here unless the reader of the file did so already.
+
+    Raises:
+        DataError: the file cannot be read.
+    """
+    return {"role": role, "path": str(path), "sha256": file_sha256(path) if sha256 is None else sha256}
+
+
+def file_sha256(path: str | PathLike[str]) -> str:
+    """The hexadecimal SHA-256 of the file's bytes.
+
+    Raises:
+        DataError: the file cannot be read.
+    """
+    digest = hashlib.sha256()
+    try:
+        with open(path, "rb") as file:
+            while block := file.read(1 << 20):
+                digest.update(block)
+    except OSError as error:
+        raise DataError(f"'{path}' cannot be read: {error.strerror}.") from None
+    return digest.hexdigest()
+
+
+def provenance(
+    device: torch.device, files: Sequence[Mapping[str, str]], *, units: str, samples: int | None = None
+) -> dict[str, Any]:
+    """The record that `settings["provenance"]` of every JSON document holds; all of it is text, numbers and lists.
+
+    Every command that writes a document makes one while it prepares its settings. It takes no part in deciding
+    whether a run may be resumed, so a file that must not change needs a `..._sha256` of its own among the settings.
+
+    Args:
+        device: where the bounds are computed.
+        files: what was read, each made by `file_record`, such as `file_record("model", path, sha256)`.
+        units: what eps, domains and inputs are measured in, in words.
+        samples: how many samples the data set holds, where there is one.
+    """
+    return {
+        "command": recall_command(),
+        "directory": str(Path.cwd()),
+        "started": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        "files": [dict(file) for file in files],
+        "samples": samples,
+        "units": units,
+        "device": device_name(device),
+        "platform": platform.platform(),
+        "versions": {
+            "autodual": __version__,
+            "torch": torch.__version__,
+            "numpy": numpy.__version__,
+            "python": platform.python_version(),
+        },
+    }
+
+
+def device_name(device: torch.device) -> str:
+    """The device as PyTorch calls it, and what hardware that is on this machine."""
+    if device.type == "cuda":
+        return f"{device}: {torch.cuda.get_device_name(device)}"
+    return f"{device}: {_processor()}, {torch.get_num_threads()} threads"
+
+
+def _processor() -> str:
+    try:
+        lines = _CPU_FILE.read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:  # there is no such file outside Linux
+        lines = []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor() or platform.machine()
+
+
+def with_earlier(settings: Mapping[str, Any], before: Any) -> dict[str, Any]:
+    """Settings whose provenance also keeps that of the earlier runs that a resumed run goes on from, oldest first."""
+    now = settings.get("provenance")
+    if not isinstance(now, dict) or not isinstance(before, dict):
+        return dict(settings)
+    older = before.get("earlier")
+    latest = {key: value for key, value in before.items() if key != "earlier"}
+    return {**settings, "provenance": {**now, "earlier": [*(older if isinstance(older, list) else []), latest]}}
