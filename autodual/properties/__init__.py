@@ -1,0 +1,6 @@
+"""VNN-LIB properties: from a file to boxes of inputs and the conjunctions of linear constraints that violate them."""
+
+from autodual.properties.load import load_property
+from autodual.properties.property import Case, Conjunction, Property, Variable
+
+__all__ = ["Case", "Conjunction", "Property", "Variable", "load_property"]

@@ -1,0 +1,136 @@
+"""VNN-LIB 2.0, parsed and type-checked by the official `vnnlib` package.
+
+Only its syntax tree is used. Its own conversions to linear terms and to boxes drop coefficients below 1e-9 and lose
+constraints of inputs that stand beside a disjunction, either of which could prove what is false.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any
+
+from autodual.errors import DataError, InvalidInputError
+from autodual.properties.formulas import And, Formula, Linear, Or, compare, number
+from autodual.properties.property import Variable
+
+_OPERATORS = {
+    "LessEqual": "<=",
+    "LessThan": "<",
+    "GreaterEqual": ">=",
+    "GreaterThan": ">",
+    "Equal": "==",
+    "NotEqual": "!=",
+}
+# "Unknown" is how the package (1.0.2) reports the type Real.
+_TYPES = ("F32", "F64", "Unknown")
+
+
+def read_version2(text: str) -> tuple[str, tuple[Variable, ...], tuple[Variable, ...], list[Formula]]:
+    """The network's name, its inputs and outputs, and the asserted formulas.
+
+    Raises:
+        DataError: the text is no such file, or says what cannot be verified.
+        InvalidInputError: the `vnnlib` package is not installed.
+    """
+    query = _parsed(text)
+    if len(query.networks) != 1:
+        raise DataError(f"the property is about {len(query.networks)} networks; only one can be verified at a time.")
+    (network,) = query.networks
+    if network.hidden:
+        raise DataError(f"the property declares the hidden node '{network.hidden[0].name}'; only inputs and outputs "
+                        "can be constrained.")  # fmt: skip
+    inputs, outputs = _variables(network.inputs), _variables(network.outputs)
+    reader = _Reader(_columns([*inputs, *outputs]))
+    return network.name, inputs, outputs, [reader.formula(assertion.expr) for assertion in query.assertions]
+
+
+def _parsed(text: str) -> Any:
+    try:
+        import vnnlib
+    except ImportError:
+        raise InvalidInputError(
+            "VNN-LIB 2.0 files need the vnnlib package; install it with: pip install 'autodual[vnnlib]'"
+        ) from None
+    try:
+        return vnnlib.parse_query_string(text)
+    except vnnlib.VNNLibException as error:
+        raise DataError(f"the property is no valid VNN-LIB 2.0: {_reason(str(error))}") from None
+
+
+def _reason(message: str) -> str:
+    """The first error of the package's report, in one line."""
+    try:
+        first = json.loads(message)["errors"][0]
+        return f"line {first['line']}: {first['message']} at '{first['offendingSymbol']}' ({first['hint']})"
+    except (ValueError, KeyError, IndexError, TypeError):
+        return " ".join(message.split())[:300]
+
+
+def _variables(definitions: Sequence[Any]) -> tuple[Variable, ...]:
+    if not definitions:
+        raise DataError("the property's network needs at least one input and one output.")
+    for definition in definitions:
+        if definition.dtype.name not in _TYPES:
+            raise DataError(f"'{definition.name}' has the type {definition.dtype.name}; only real numbers, float32 and "
+                            "float64 can be verified.")  # fmt: skip
+    return tuple(Variable(definition.name, tuple(definition.shape)) for definition in definitions)
+
+
+def _columns(variables: Sequence[Variable]) -> dict[str, tuple[int, tuple[int, ...]]]:
+    """The first column and the shape of each variable."""
+    columns, start = {}, 0
+    for variable in variables:
+        columns[variable.name] = (start, variable.shape)
+        start += variable.size
+    return columns
+
+
+@dataclass(frozen=True, eq=False)
+class _Reader:
+    """Syntax trees over variables with these columns and shapes as formulas."""
+
+    columns: dict[str, tuple[int, tuple[int, ...]]]
+
+    def formula(self, node: Any) -> Formula:
+        kind = type(node).__name__
+        if kind in ("And", "Or"):
+            parts = tuple(self.formula(part) for part in node.args)
+            return And(parts) if kind == "And" else Or(parts)
+        found = compare(_OPERATORS[kind], self.linear(node.lhs), self.linear(node.rhs)) if kind in _OPERATORS else None
+        if found is None:
+            raise DataError(f"'{node}' is not understood; use and, or, and comparisons.")
+        return found
+
+    def linear(self, node: Any) -> Linear:
+        kind = type(node).__name__
+        if kind == "Var":
+            return self._entry(node)
+        if kind == "Negate":
+            return Linear().plus(self.linear(node.expr), -1)
+        if kind == "Minus":
+            total = self.linear(node.head)
+            for part in node.rest:
+                total = total.plus(self.linear(part), -1)
+            return total
+        if kind in ("Plus", "Multiply"):
+            first, *others = (self.linear(part) for part in node.args)
+            for part in others:
+                first = first.plus(part) if kind == "Plus" else first.times(part, f"'{node}'")
+            return first
+        value = number(node.lexeme) if hasattr(node, "lexeme") else None
+        if value is None:
+            raise DataError(f"'{node}' is not a linear term.")
+        return Linear({}, value)
+
+    def _entry(self, node: Any) -> Linear:
+        start, shape = self.columns[node.name]
+        indices = list(node.indices)
+        # The package does not say anything of indices beyond the shape.
+        if len(indices) != len(shape) or any(not 0 <= index < extent for index, extent in zip(indices, shape)):
+            raise DataError(f"'{node.name}{indices}' is outside its declared shape {list(shape)}.")
+        strides = [math.prod(shape[axis + 1 :]) for axis in range(len(shape))]
+        return Linear({start + sum(index * stride for index, stride in zip(indices, strides)): Fraction(1)})
