@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import tempfile
@@ -24,7 +25,16 @@ def write_document(path: str | PathLike[str], document: Mapping[str, Any]) -> No
 
 
 def write_text(path: str | PathLike[str], text: str) -> None:
-    """Replace the file by `text`, or leave it as it was: a temporary file beside it takes its place when complete.
+    """Replace the file by `text` in UTF-8, or leave it as it was.
+
+    Raises:
+        DataError: the file cannot be written.
+    """
+    write_bytes(path, text.encode("utf-8"))
+
+
+def write_bytes(path: str | PathLike[str], content: bytes) -> None:
+    """Replace the file by `content`, or leave it as it was: a temporary file beside it takes its place when complete.
 
     Raises:
         DataError: the file cannot be written.
@@ -35,8 +45,8 @@ def write_text(path: str | PathLike[str], text: str) -> None:
         if target.exists() and not target.is_file():
             raise DataError(f"'{path}' cannot be written: it is a folder or a device, not a file.")
         handle, temporary = tempfile.mkstemp(prefix=f".{target.name}.", suffix=".tmp", dir=target.parent)
-        with os.fdopen(handle, "w", encoding="utf-8", newline="") as file:
-            file.write(text)
+        with os.fdopen(handle, "wb") as file:
+            file.write(content)
             file.flush()
             os.fsync(file.fileno())
         os.chmod(temporary, 0o666 & ~_umask())
@@ -46,6 +56,22 @@ def write_text(path: str | PathLike[str], text: str) -> None:
     finally:
         if temporary is not None and os.path.exists(temporary):
             os.unlink(temporary)
+
+
+def file_sha256(path: str | PathLike[str]) -> str:
+    """The hexadecimal SHA-256 of the file's bytes.
+
+    Raises:
+        DataError: the file cannot be read.
+    """
+    digest = hashlib.sha256()
+    try:
+        with open(path, "rb") as file:
+            while block := file.read(1 << 20):
+                digest.update(block)
+    except OSError as error:
+        raise DataError(f"'{path}' cannot be read: {error.strerror}.") from None
+    return digest.hexdigest()
 
 
 def _umask() -> int:

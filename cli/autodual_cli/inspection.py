@@ -18,8 +18,8 @@ from autodual.ir.analysis import to_dot
 from autodual.passes import default_pipeline
 from autodual.report.storage import write_text
 from autodual_cli.options import ModelOptions
-from autodual_cli.run import check_targets
 from autodual_cli.subject import adapt, count_classes, find_device
+from autodual_cli.targets import check_targets
 
 _SAMPLE_SHAPE = (1, 28, 28)
 

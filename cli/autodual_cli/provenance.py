@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import platform
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timezone
@@ -14,7 +13,7 @@ import numpy
 import torch
 
 from autodual import __version__
-from autodual.errors import DataError
+from autodual.report.storage import file_sha256
 from autodual_cli.invocation import recall_command
 
 _CPU_FILE = Path("/proc/cpuinfo")
@@ -27,22 +26,6 @@ def file_record(role: str, path: str | PathLike[str], sha256: str | None = None)
         DataError: the file cannot be read.
     """
     return {"role": role, "path": str(path), "sha256": file_sha256(path) if sha256 is None else sha256}
-
-
-def file_sha256(path: str | PathLike[str]) -> str:
-    """The hexadecimal SHA-256 of the file's bytes.
-
-    Raises:
-        DataError: the file cannot be read.
-    """
-    digest = hashlib.sha256()
-    try:
-        with open(path, "rb") as file:
-            while block := file.read(1 << 20):
-                digest.update(block)
-    except OSError as error:
-        raise DataError(f"'{path}' cannot be read: {error.strerror}.") from None
-    return digest.hexdigest()
 
 
 def provenance(

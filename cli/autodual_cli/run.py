@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 import click
@@ -18,6 +16,7 @@ from autodual_cli.interruption import Interrupted, shielded
 from autodual_cli.options import DataOptions, OutputOptions
 from autodual_cli.progress import progress
 from autodual_cli.provenance import with_earlier
+from autodual_cli.targets import check_targets
 
 Row = dict[str, Any]
 _SECONDS_BETWEEN_SAVES = 30.0
@@ -94,25 +93,6 @@ def _range(samples: int, data: DataOptions) -> range:
     if data.skip >= stop:
         raise InvalidInputError(f"--skip {data.skip} leaves no sample: the data set holds {samples}.")
     return range(data.skip, stop)
-
-
-def check_targets(targets: Sequence[Path | None], sources: Sequence[str | Path]) -> None:
-    """Fail now rather than after hours of work, and never write over what was read.
-
-    Raises:
-        InvalidInputError: a target is no file, cannot be written, or is a source or another target.
-    """
-    taken = {os.path.realpath(source) for source in sources}
-    for path in targets:
-        if path is None:
-            continue
-        if not (path.parent.is_dir() and os.access(path.parent, os.W_OK)):
-            raise InvalidInputError(f"'{path}' cannot be written: its folder does not exist or is read-only.")
-        if path.exists() and not path.is_file():
-            raise InvalidInputError(f"'{path}' cannot be written: it is a folder or a device, not a file.")
-        if os.path.realpath(path) in taken:
-            raise InvalidInputError(f"'{path}' is already the model, the data or another output; choose another name.")
-        taken.add(os.path.realpath(path))
 
 
 def _resume(job: Job, indices: range, output: OutputOptions) -> tuple[Job, list[Row], float]:

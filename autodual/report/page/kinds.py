@@ -1,0 +1,86 @@
+"""What differs between the schemas: the title, the verdict of a row and which number of a row is its worst."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from autodual.report.document import ROWS_KEY, Row
+
+# What a verdict means, shortly; the colours of style.py carry the same names.
+MEANINGS = {
+    "certified": "proved for every point of the set",
+    "falsified": "a counterexample is known",
+    "unknown": "neither proved nor refuted",
+    "misclassified": "the sample itself gets another class",
+    "positive": "a radius above 0 was certified",
+    "zero": "nothing was certified",
+    "not flagged": "no input of another class in the set",
+    "flagged": "may be adversarial",
+    "unsat": "proved: the property's violation cannot occur",
+    "sat": "a violating input is known",
+    "timeout": "the time was up",
+}
+
+
+@dataclass(frozen=True)
+class Kind:
+    """One schema. `verdict` names a row's outcome; `measure` is the row's key whose smallest values are the worst."""
+
+    title: str
+    verdict: Callable[[Row], str]
+    verdicts: Sequence[str]
+    measure: str | None = None
+    columns: Sequence[str] = ()
+    unit: str = "sample"
+
+
+def _status(row: Row) -> str:
+    return str(row.get("status"))
+
+
+def _radius(row: Row) -> str:
+    return "positive" if (row.get("radius") or 0) > 0 else "zero"
+
+
+def _flag(row: Row) -> str:
+    # Only the explicit False is a claim.
+    return "not flagged" if row.get("flagged") is False else "flagged"
+
+
+_KINDS = {
+    "autodual.certify/1": Kind(
+        "Certification",
+        _status,
+        ("certified", "falsified", "unknown", "misclassified"),
+        "margin",
+        ("index", "label", "predicted", "status", "margin", "rounding_error", "arithmetic"),
+    ),
+    "autodual.radius/1": Kind("Certified radii", _radius, ("positive", "zero"), "radius", ("index", "label", "radius")),
+    "autodual.detect/1": Kind("Detection", _flag, ("not flagged", "flagged"), None, ("index", "label", "flagged")),
+}
+
+
+def kind_of(document: Row) -> Kind:
+    """The kind of a document; one without words of its own here is shown by the `status` of its rows."""
+    verification = Kind("Verification", _status, ("unsat", "sat", "unknown", "timeout"), unit="instance")
+    return _KINDS.get(document["schema"], verification)
+
+
+def rows_of(document: Row) -> list[Row]:
+    """The rows of a document."""
+    return document[ROWS_KEY[document["schema"]]]
+
+
+def counts(document: Row) -> dict[str, int]:
+    """How many rows have each verdict: those that the kind knows first, then any other."""
+    kind = kind_of(document)
+    found: Counter[str] = Counter(kind.verdict(row) for row in rows_of(document))
+    return {name: found.pop(name, 0) for name in kind.verdicts} | dict(sorted(found.items()))
+
+
+def settings_of(document: Row) -> dict[str, Any]:
+    """The settings of a document."""
+    return document["settings"]

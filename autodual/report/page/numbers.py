@@ -1,0 +1,44 @@
+"""Numbers as pages show them; what is no finite number says so instead of looking like one."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+NONE = "—"
+
+
+def number(value: Any, digits: int = 4) -> str:
+    """A number with so many significant digits; a dash for what is none, or not finite."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
+        return NONE
+    if isinstance(value, int):
+        return f"{value:,}"
+    return f"{value:.{digits}g}".replace("-", "−")
+
+
+def exact(value: Any) -> str:
+    """A setting's number as it was given, with all its digits."""
+    return NONE if isinstance(value, bool) or not isinstance(value, (int, float)) else repr(value)
+
+
+def percent(part: int, whole: int) -> str:
+    """part / whole in per cent, rounded to the side that claims less than all and more than none."""
+    if not whole:
+        return NONE
+    share = 100 * part / whole
+    if part not in (0, whole):
+        share = min(max(share, 0.01), 99.99)
+    return f"{share:.2f} %"
+
+
+def finite(value: Any) -> float | None:
+    """The value where it is a finite number."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
+        return None
+    return float(value)
+
+
+def plural(count: int, noun: str) -> str:
+    """'1 sample', '2 samples'."""
+    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"

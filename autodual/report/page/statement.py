@@ -1,0 +1,144 @@
+"""What a run proved, in words: for whom, over which set, in which arithmetic, and under which assumptions."""
+
+from __future__ import annotations
+
+from autodual.report.document import Row
+from autodual.report.page.kinds import counts, rows_of, settings_of
+from autodual.report.page.numbers import exact, number, plural
+
+_SUBSCRIPTS = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
+
+
+def statements(document: Row) -> list[str]:
+    """The claims, one sentence each, the main one first."""
+    words = {"autodual.certify/1": _certified, "autodual.radius/1": _radii, "autodual.detect/1": _detected}
+    return words.get(document["schema"], _verified)(document)
+
+
+def ball(settings: Row, radius: str | None = None, point: str = "x′") -> str:
+    """The set of a `point` around x as a formula: the norm of the difference, and the domain if there is one."""
+    if settings.get("norm") is None:
+        return f"in {settings.get('set')}"
+    size = exact(settings.get("eps")) if radius is None else radius
+    return f"with ‖{point} − x‖{_order(str(settings['norm']))} ≤ {size}{_domain(settings, point)}"
+
+
+def _order(norm: str) -> str:
+    order = norm.removeprefix("l")
+    if order == "inf":
+        return "∞"
+    return order.translate(_SUBSCRIPTS) if order.isdecimal() else f"_{order}"
+
+
+def _domain(settings: Row, point: str) -> str:
+    domain = settings.get("domain")
+    if not isinstance(domain, list) or len(domain) != 2:
+        return ""
+    return f" and every component of {point} in [{exact(domain[0])}, {exact(domain[1])}]"
+
+
+def _certified(document: Row) -> list[str]:
+    settings, rows, found = settings_of(document), rows_of(document), counts(document)
+    proved, total = found.get("certified", 0), plural(len(rows), "sample")
+    if proved == 0:
+        return [f"None of the {total} tested was certified: this run proves nothing about any of them."]
+    where = f"every x′ {ball(settings)}"
+    who = (
+        f"all of the {total} tested are" if proved == len(rows) else f"{proved:,} of the {total} tested are",
+        "for each of these samples x",
+    )
+    return [f"Certified: {who[0]}. That is, {who[1]}, and for {where}, {_property(document)}."]
+
+
+def _property(document: Row) -> str:
+    specification = settings_of(document).get("specification")
+    if specification is not None:
+        return f"the network's output satisfies: {specification}"
+    if any(row.get("label") is None for row in rows_of(document)):
+        return "the network gives x′ the same class as it gives x"
+    return "the network's score of x's label is larger than every other score"
+
+
+def _radii(document: Row) -> list[str]:
+    settings, rows = settings_of(document), rows_of(document)
+    labelled = all(row.get("label") is not None for row in rows)
+    winner = "x's label the largest score" if labelled else "x′ the same class as x"
+    return [
+        f"For each of the {plural(len(rows), 'sample')} x tested, with its radius r(x) > 0 in this run's document, and "
+        f"for every x′ {ball(settings, 'r(x)')}, the network gives {winner}.",
+        "Where r(x) = 0, nothing is claimed. r(x) is a radius that was proved, not the largest that could be; the "
+        f"search looked no further than {exact(settings.get('max_radius'))}.",
+    ]
+
+
+def _detected(document: Row) -> list[str]:
+    settings, found = settings_of(document), counts(document)
+    total = plural(len(rows_of(document)), "input")
+    return [
+        f"Not flagged: {found['not flagged']:,} of the {total} x tested. None of these was made from an input x₀ of "
+        f"another class {ball(settings, point='x₀')}: the network decides the same over the whole set around x.",
+        f"Flagged: {found['flagged']:,}. Of these nothing is known; a flag does not say that the input is adversarial.",
+    ]
+
+
+def _verified(document: Row) -> list[str]:
+    found = counts(document)
+    return [
+        "unsat means: it is proved that no input of the property's set makes the network's output meet the property's "
+        "condition. sat means: such an input was found, and running the network on it confirmed it.",
+        "Here: " + ", ".join(f"{count:,} {name}" for name, count in found.items()) + ".",
+    ]
+
+
+def clipping(document: Row) -> str:
+    """Whether the set is clipped to a domain, said so that it cannot be overlooked."""
+    settings = settings_of(document)
+    if settings.get("norm") is None:
+        return "The set is taken as it is written, without any clipping."
+    domain = settings.get("domain")
+    if domain is None:
+        return "The set is NOT clipped: it also holds points outside the range of valid inputs."
+    ends = f"[{exact(domain[0])}, {exact(domain[1])}]"
+    return f"The set is CLIPPED to {ends}: nothing is claimed about points outside that range."
+
+
+def arithmetic(document: Row) -> list[str]:
+    """In which numbers the bounds were computed, and what was done about their rounding."""
+    settings, rows = settings_of(document), rows_of(document)
+    lines = [
+        f"Bounds were computed in {settings.get('arithmetic')}. Each was lowered by a proved bound of its own rounding "
+        "error before it was believed."
+    ]
+    double = sum(row.get("arithmetic") == "float64" for row in rows)
+    if settings.get("arithmetic") == "float32" and double:
+        lines.append(f"What rounding left open was bounded again in float64; that decided {plural(double, 'sample')}.")
+    errors = [row["rounding_error"] for row in rows if isinstance(row.get("rounding_error"), (int, float))]
+    if errors:
+        lines.append(f"The largest rounding error that was allowed for is {number(max(errors), 2)}.")
+    return lines
+
+
+def chance(document: Row) -> float:
+    """The largest failure probability of any row."""
+    return max((row.get("failure_probability", 0) for row in rows_of(document)), default=0)
+
+
+def failure(document: Row) -> str:
+    """The probability that a claim is wrong by chance, in words."""
+    largest = chance(document)
+    if largest == 0:
+        return "Deterministic: no step of the proofs depends on chance (failure probability 0)."
+    return f"NOT deterministic: each claim may be wrong with a probability of up to {number(largest)}."
+
+
+def assumptions(document: Row) -> list[str]:
+    """What the proofs took for granted of this run in particular; empty for most runs."""
+    stated = {str(item) for row in rows_of(document) for item in row.get("assumptions") or ()}
+    return sorted(stated)
+
+
+GROUND = (
+    "The claims are about the network in inference mode, with the parameters in the file named below, computed with "
+    "real numbers.",
+    "They are not about its execution in floating point, where scores differ by that execution's own rounding errors.",
+)

@@ -1,0 +1,39 @@
+"""What `autodual report` does."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path, PurePath
+
+from autodual.errors import InvalidInputError
+from autodual.report import load_document
+from autodual.report.page import render_page, save_counterexamples
+from autodual.report.storage import file_sha256, write_text
+from autodual_cli.targets import check_targets
+
+
+def write_page(result: Path, html: Path | None, folder: Path | None, worst: int) -> str:
+    """Write the page of the document `result`, and its counterexamples to `folder` if one is given.
+
+    Returns what was done, in words.
+
+    Raises:
+        DataError: the document cannot be read or is none, or a file cannot be written.
+        InvalidInputError: the page would replace the document.
+    """
+    document = load_document(result)
+    target = result.with_suffix(".html") if html is None else html
+    if target == result:
+        raise InvalidInputError(f"The page of '{result}' needs another name; give it with --html.")
+    settings = document["settings"]
+    check_targets([target], [result, *(str(settings[key]) for key in ("model", "data") if settings.get(key))])
+    saved = {} if folder is None else save_counterexamples(document, folder)
+    links = {index: _relative(path, target) for index, path in saved.items()}
+    write_text(target, render_page(document, (str(result), file_sha256(result)), links, worst))
+    extra = f", and {len(saved)} counterexample(s) to {folder}" if folder is not None else ""
+    return f"Wrote {target}{extra}."
+
+
+def _relative(path: Path, page: Path) -> PurePath:
+    """The path as a link from the page, so that both can be moved together."""
+    return PurePath(os.path.relpath(path.resolve(), page.resolve().parent))
