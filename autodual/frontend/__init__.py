@@ -1,11 +1,15 @@
 """From PyTorch to the graph: tracing models, reading exported programs, and the rules that lower ATen operations."""
 
 from autodual.frontend import (  # noqa: F401 - imported for the rules that they register
+    activations,
+    attention,
+    branches,
     convolution,
     elementwise,
     linear,
     normalization,
     pooling,
+    powers,
     reductions,
     shapes,
     slicing,

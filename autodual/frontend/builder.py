@@ -58,16 +58,28 @@ class Builder:
         self.source = Source(module_of(operation), line_of(operation), str(operation.target))
 
     @property
+    def target(self) -> Any:
+        """The traced operation."""
+        return self._operation.target
+
+    @property
     def result(self) -> Any:
         """What torch.export recorded of the operation's result: a fake tensor, or several."""
         return self._operation.meta.get("val")
 
     @property
+    def operands(self) -> list[torch.Tensor]:
+        """What torch.export recorded of the operation's tensor operands."""
+        recorded = (node.meta.get("val") for node in self._operation.all_input_nodes)
+        return [fake for fake in recorded if isinstance(fake, torch.Tensor)]
+
+    @property
     def shape(self) -> tuple[int, ...]:
-        """The result's shape for one sample; refuses an operation that merges or moves the batch axis."""
-        shape = self.batch.sample_shape(self.result.shape)
+        """The (first) result's shape for one sample; refuses an operation that merges or moves the batch axis."""
+        result = self.result[0] if isinstance(self.result, (tuple, list)) else self.result
+        shape = self.batch.sample_shape(result.shape)
         if shape is None:
-            found = "×".join(str(extent) for extent in self.result.shape) or "scalar"
+            found = "×".join(str(extent) for extent in result.shape) or "scalar"
             self.mixing(f"yields a [{found}] tensor that does not hold one value per sample along axis 0")
         return shape
 
@@ -116,6 +128,16 @@ class Builder:
     def expand(self, node: Node, shape: tuple[int, ...]) -> Node:
         """Repeat axes of extent 1 until one sample has `shape`, of as many axes."""
         return node if node.shape == shape else self.emit(Expand(shape), node, shape=shape)
+
+    def aligned(self, *nodes: Node) -> tuple[Node, ...]:
+        """Branches in the result's shape."""
+        if len({len(node.shape) for node in nodes}) > 1:
+            self.mixing("broadcasts the batch axis of one branch along another axis of the other")
+        return tuple(self.expand(node, self.shape) for node in nodes)
+
+    def named(self, name: str) -> Node:
+        """The node of this name that was emitted before."""
+        return next(node for node in reversed(self._graph.nodes) if node.name == name)
 
     def axis(self, dim: int, node: Node, *, new: bool = False) -> int:
         """The axis of one sample that torch calls `dim`; with `new`, the place where an axis is inserted.

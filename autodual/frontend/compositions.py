@@ -73,6 +73,11 @@ def affine(builder: Emitter, x: Node, factor: float | None = None, offset: float
     return builder.emit(op, x, shape=x.shape)
 
 
+def scaled(builder: Emitter, x: Node, factor: Expression) -> Node:
+    """x times a constant that broadcasts to one sample."""
+    return builder.emit(ElementwiseAffine(factor), x, shape=x.shape)
+
+
 def power(builder: Emitter, x: Node, exponent: float) -> Node:
     """x to a constant exponent."""
     return x if exponent == 1 else builder.emit(Power(float(exponent)), x, shape=x.shape)
@@ -226,12 +231,26 @@ def max_pool(
     One branch each place in the window. Where a place of some window lies outside x, another one of the same window
     stands in for it, which changes no maximum.
     """
-    axes = len(kernel)
-    leading, spatial = x.shape[: len(x.shape) - axes], x.shape[len(x.shape) - axes :]
-    places = [
-        _window_places(extent, *geometry)
-        for extent, geometry in zip(spatial, zip(kernel, stride, before, dilation, size), strict=True)
-    ]
+    spatial = x.shape[len(x.shape) - len(kernel) :]
+    geometries = zip(kernel, stride, before, dilation, size, strict=True)
+    places = [_window_places(extent, *geometry) for extent, geometry in zip(spatial, geometries, strict=True)]
+    return _window_maximum(builder, x, places)
+
+
+def adaptive_maximum(builder: Emitter, x: Node, size: Sequence[int]) -> Node:
+    """The maximum over so many windows of the last axes, which differ in length by up to one and may overlap."""
+    places = []
+    for extent, windows in zip(x.shape[len(x.shape) - len(size) :], size, strict=True):
+        limits = [(w * extent // windows, -(-(w + 1) * extent // windows)) for w in range(windows)]
+        longest = max(stop - start for start, stop in limits)
+        # Where a window is shorter than others, its last entry is read again.
+        places.append([[min(start + place, stop - 1) for start, stop in limits] for place in range(longest)])
+    return _window_maximum(builder, x, places)
+
+
+def _window_maximum(builder: Emitter, x: Node, places: Sequence[list[list[int]]]) -> Node:
+    """The maximum of one branch for each combination of places in the windows of the last axes."""
+    leading = x.shape[: len(x.shape) - len(places)]
     branches = [x]
     for axis, windows in enumerate(places):
         at = len(leading) + axis

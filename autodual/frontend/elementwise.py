@@ -6,18 +6,16 @@ from typing import Any
 
 import torch
 
+from autodual.frontend.activations import truncated
 from autodual.frontend.builder import Builder, Unsupported
+from autodual.frontend.compositions import power, quotient
+from autodual.frontend.idioms import multiplied, softsign
 from autodual.frontend.registry import lowers
 from autodual.frontend.values import Fixed, apply, number
 from autodual.ir import Expression, Node
-from autodual.ir.ops import Add, ElementwiseAffine, Relu, Subtract
+from autodual.ir.ops import Add, ElementwiseAffine, Floor, Subtract
 
 aten = torch.ops.aten
-
-
-@lowers(aten.relu.default)
-def relu(builder: Builder, x: Any) -> Node:
-    return builder.emit(Relu(), builder.node(x))
 
 
 @lowers(
@@ -29,17 +27,25 @@ def relu(builder: Builder, x: Any) -> Node:
     aten.positive.default,
     aten._to_copy.default,
     aten.to.dtype,
+    aten.to.dtype_layout,
     aten.to.device,
     aten.to.other,
     aten.type_as.default,
+    any_batch_axis=True,
 )
 def identity(builder: Builder, x: Any, *_: Any) -> Node:
     """What only copies, moves, widens the floating type, or matters to gradients alone, which bounds do not ask for."""
+    if builder.result.dtype is torch.bool and builder.operands[0].dtype is not torch.bool:
+        raise Unsupported("it makes truth values of numbers; compare them with something")
     return builder.node(x)
 
 
 @lowers(
-    aten.dropout.default, aten.feature_dropout.default, aten.alpha_dropout.default, aten.feature_alpha_dropout.default
+    aten.dropout.default,
+    aten.feature_dropout.default,
+    aten.alpha_dropout.default,
+    aten.feature_alpha_dropout.default,
+    any_batch_axis=True,
 )
 def dropout(builder: Builder, x: Any, probability: float, train: bool) -> Node:
     if train and probability:
@@ -52,55 +58,89 @@ def affine(builder: Builder, x: Node, factor: Expression | None, offset: Express
     return builder.emit(ElementwiseAffine(factor, offset), builder.expand(x, builder.shape))
 
 
-@lowers(aten.neg.default)
+@lowers(aten.neg.default, any_batch_axis=True)
 def negative(builder: Builder, x: Any) -> Node:
     return affine(builder, builder.node(x), number(-1), None)
 
 
-@lowers(aten.add.Tensor, aten.add.Scalar)
+@lowers(aten.add.Tensor, aten.add.Scalar, any_batch_axis=True)
 def add(builder: Builder, x: Any, y: Any, alpha: Any) -> Node:
     """x + alpha · y."""
+    if builder.result.dtype is torch.bool:
+        raise Unsupported("the sum of truth values is their disjunction; write x | y")
     if not _is_branch(x):
         return _shifted(builder, _scaled(builder, builder.node(y), alpha), x, 1)
     if not _is_branch(y):
         return _shifted(builder, builder.node(x), y, alpha)
-    x, y = _aligned(builder, x, _scaled(builder, builder.node(y), alpha))
+    x, y = builder.aligned(x, _scaled(builder, builder.node(y), alpha))
     return builder.emit(Add(), x, y)
 
 
-@lowers(aten.sub.Tensor, aten.sub.Scalar)
+@lowers(aten.sub.Tensor, aten.sub.Scalar, any_batch_axis=True)
 def subtract(builder: Builder, x: Any, y: Any, alpha: Any) -> Node:
     """x - alpha · y."""
     if not _is_branch(x):
         return _shifted(builder, _scaled(builder, builder.node(y), -alpha), x, 1)
     if not _is_branch(y):
         return _shifted(builder, builder.node(x), y, -alpha)
-    x, y = _aligned(builder, x, _scaled(builder, builder.node(y), alpha))
+    x, y = builder.aligned(x, _scaled(builder, builder.node(y), alpha))
     return builder.emit(Subtract(), x, y)
 
 
-@lowers(aten.rsub.Tensor, aten.rsub.Scalar)
+@lowers(aten.rsub.Tensor, aten.rsub.Scalar, any_batch_axis=True)
 def reversed_subtract(builder: Builder, x: Any, y: Any, alpha: Any) -> Node:
     """y - alpha · x."""
     return subtract(builder, y, x, alpha)
 
 
-@lowers(aten.mul.Tensor, aten.mul.Scalar)
+@lowers(aten.mul.Tensor, aten.mul.Scalar, any_batch_axis=True)
 def multiply(builder: Builder, x: Any, y: Any) -> Node:
     if not _is_branch(x):
         x, y = y, x
     if _is_branch(y):
-        raise Unsupported("both factors depend on the input")
+        return multiplied(builder, *builder.aligned(x, y))
     node = builder.node(x)
     return affine(builder, node, builder.factor(y, node), None)
 
 
-@lowers(aten.div.Tensor, aten.div.Scalar, aten.true_divide.Tensor, aten.true_divide.Scalar)
+@lowers(aten.div.Tensor_mode, aten.div.Scalar_mode, any_batch_axis=True)
+def divide_and_round(builder: Builder, x: Any, y: Any, rounding: str | None) -> Node:
+    exact = divide(builder, x, y)
+    if rounding == "floor":
+        return builder.emit(Floor(), exact)
+    return exact if rounding is None else truncated(builder, exact)
+
+
+@lowers(aten.floor_divide.default, aten.floor_divide.Scalar, any_batch_axis=True)
+def floor_divide(builder: Builder, x: Any, y: Any) -> Node:
+    return divide_and_round(builder, x, y, "floor")
+
+
+@lowers(aten.remainder.Scalar, aten.remainder.Tensor, any_batch_axis=True)
+def remainder(builder: Builder, x: Any, y: Any) -> Node:
+    """x - y · floor(x/y)."""
+    if _is_branch(y):
+        raise Unsupported("its divisor depends on the input")
+    x = builder.expand(builder.node(x), builder.shape)
+    whole = builder.emit(Floor(), divide(builder, x, y))
+    return builder.emit(Subtract(), x, multiply(builder, whole, y))
+
+
+@lowers(aten.div.Tensor, aten.div.Scalar, aten.true_divide.Tensor, aten.true_divide.Scalar, any_batch_axis=True)
 def divide(builder: Builder, x: Any, y: Any) -> Node:
     if _is_branch(y):
-        raise Unsupported("the divisor depends on the input")
+        return _quotient(builder, x, y)
     node = builder.node(x)
     return affine(builder, node, apply(torch.reciprocal, builder.factor(y, node)), None)
+
+
+def _quotient(builder: Builder, x: Any, y: Node) -> Node:
+    """x/y, where x may be a number or a constant."""
+    if isinstance(x, Node):
+        x, y = builder.aligned(x, y)
+        return softsign(builder, x, y) or quotient(builder, x, y)
+    inverse = power(builder, y, -1)
+    return affine(builder, inverse, builder.factor(x, y), None)
 
 
 def _is_branch(value: Any) -> bool:
@@ -118,10 +158,3 @@ def _shifted(builder: Builder, x: Node, constant: Any, alpha: float) -> Node:
         return affine(builder, x, None, builder.factor(constant * alpha, x))
     offset = builder.beside(constant, x)
     return affine(builder, x, None, offset if alpha == 1 else apply(torch.mul, offset, alpha))
-
-
-def _aligned(builder: Builder, x: Node, y: Node) -> tuple[Node, Node]:
-    """Both branches in the result's shape."""
-    if len(x.shape) != len(y.shape):
-        builder.mixing("broadcasts the batch axis of one branch along another axis of the other")
-    return builder.expand(x, builder.shape), builder.expand(y, builder.shape)

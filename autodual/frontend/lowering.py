@@ -13,7 +13,17 @@ from autodual.errors import TraceError, UnsupportedOp, UnsupportedOpsError
 from autodual.frontend.batch import BatchAxis
 from autodual.frontend.builder import Builder, GraphUnderConstruction, Unsupported
 from autodual.frontend.registry import reads_batch_size, rule_for
-from autodual.frontend.values import UNKNOWN, Fixed, Unknown, Unlowered, apply, depends_on_input, is_symbolic, leaves
+from autodual.frontend.values import (
+    UNKNOWN,
+    Fixed,
+    Unknown,
+    Unlowered,
+    Unusable,
+    apply,
+    depends_on_input,
+    is_symbolic,
+    leaves,
+)
 from autodual.ir import Call, Expression, Graph, Node, Parameter, verify
 from autodual.ir.ops import Input
 
@@ -73,6 +83,8 @@ class Lowering:
         if self._unsupported:
             raise UnsupportedOpsError(tuple(self._unsupported))
         result = values[output]
+        if isinstance(result, Unusable):
+            raise TraceError(f"The output has no bounds: {result.reason}.")
         if isinstance(result, Fixed):
             if result.sample is None:
                 raise TraceError(
@@ -123,6 +135,9 @@ class Lowering:
         flat = list(leaves(arguments))
         if any(isinstance(argument, Unknown) for argument in flat):
             return self._stand_in(builder)
+        for argument in flat:
+            if isinstance(argument, Unusable):
+                raise Unsupported(argument.reason)
         if any(map(is_symbolic, flat)) and not reads_batch_size(operation.target):
             builder.mixing("computes with the batch size")
         if not any(isinstance(argument, Node) for argument in flat):
@@ -246,9 +261,10 @@ def _check(builder: Builder, operation: fx.Node, result: Any) -> None:
 
 
 def _refuse_rounding(operand: Tensor, result: Tensor) -> None:
-    """Casts to a narrower type round, which no affine operation expresses."""
+    """Casts to a narrower type round, which no operation of a graph expresses; truth values come from comparisons."""
     if (
         operand.dim()
+        and result.dtype is not torch.bool
         and operand.is_floating_point()
         and torch.promote_types(operand.dtype, result.dtype) != result.dtype
     ):

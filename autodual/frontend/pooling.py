@@ -1,4 +1,4 @@
-"""Lowering of average pooling and of constant padding."""
+"""Lowering of pooling and of padding."""
 
 from __future__ import annotations
 
@@ -8,12 +8,16 @@ from typing import Any
 import torch
 
 from autodual.frontend.builder import Builder, Unsupported
+from autodual.frontend.compositions import adaptive_maximum, max_pool
 from autodual.frontend.convolution import per_axis
 from autodual.frontend.registry import lowers
+from autodual.frontend.values import Unusable
 from autodual.ir import Node
 from autodual.ir.ops import AdaptiveAveragePool, AveragePool, Pad
 
 aten = torch.ops.aten
+
+_PLACES = Unusable("the places of maxima have no bounds; use their values")
 
 
 @lowers(aten.avg_pool1d.default)
@@ -63,6 +67,63 @@ def adaptive_average_pool(builder: Builder, x: Any, size: Sequence[int]) -> Node
     if len(x.shape) < len(size):
         builder.mixing("pools over the batch axis")
     return builder.emit(AdaptiveAveragePool(tuple(size)), x)
+
+
+@lowers(aten.max_pool1d.default)
+def max_pool_1d(builder: Builder, x: Any, *arguments: Any) -> Node:
+    return _max_pool(builder, builder.node(x), 1, *arguments)
+
+
+@lowers(aten.max_pool2d.default)
+def max_pool_2d(builder: Builder, x: Any, *arguments: Any) -> Node:
+    return _max_pool(builder, builder.node(x), 2, *arguments)
+
+
+@lowers(aten.max_pool3d.default)
+def max_pool_3d(builder: Builder, x: Any, *arguments: Any) -> Node:
+    return _max_pool(builder, builder.node(x), 3, *arguments)
+
+
+@lowers(aten.max_pool1d_with_indices.default)
+def max_pool_1d_and_places(builder: Builder, x: Any, *arguments: Any) -> tuple[Node, Unusable]:
+    return max_pool_1d(builder, x, *arguments), _PLACES
+
+
+@lowers(aten.max_pool2d_with_indices.default)
+def max_pool_2d_and_places(builder: Builder, x: Any, *arguments: Any) -> tuple[Node, Unusable]:
+    return max_pool_2d(builder, x, *arguments), _PLACES
+
+
+@lowers(aten.max_pool3d_with_indices.default)
+def max_pool_3d_and_places(builder: Builder, x: Any, *arguments: Any) -> tuple[Node, Unusable]:
+    return max_pool_3d(builder, x, *arguments), _PLACES
+
+
+def _max_pool(
+    builder: Builder,
+    x: Node,
+    axes: int,
+    kernel: Sequence[int],
+    stride: Sequence[int],
+    padding: Sequence[int],
+    dilation: Sequence[int],
+    ceil_mode: bool,
+) -> Node:
+    """Windows that end beyond the last entry come from ceil_mode; the result's size says how many there are."""
+    if len(x.shape) < axes:
+        builder.mixing("pools over the batch axis")
+    window = per_axis(kernel, axes)
+    steps = per_axis(stride, axes) if stride else window
+    size = builder.shape[len(x.shape) - axes :]
+    return max_pool(builder, x, window, steps, per_axis(padding, axes), per_axis(dilation, axes), size)
+
+
+@lowers(aten.adaptive_max_pool1d.default, aten.adaptive_max_pool2d.default, aten.adaptive_max_pool3d.default)
+def adaptive_max_pool(builder: Builder, x: Any, size: Sequence[int]) -> tuple[Node, Unusable]:
+    x = builder.node(x)
+    if len(x.shape) < len(size):
+        builder.mixing("pools over the batch axis")
+    return adaptive_maximum(builder, x, tuple(size)), _PLACES
 
 
 @lowers(aten.pad.default)

@@ -6,39 +6,57 @@ the resulting node (or a tuple of them). An operation with a rule is kept whole 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, TypeVar
 
-from torch._ops import OpOverload
+from torch._ops import OpOverload, OpOverloadPacket
 
 Rule = Callable[..., Any]
 _R = TypeVar("_R", bound=Callable[..., Any])
 
 _RULES: dict[OpOverload, Rule] = {}
 _READS_BATCH_SIZE: set[OpOverload] = set()
+_ANY_BATCH_AXIS: set[OpOverload] = set()
 
 
-def lowers(*targets: OpOverload, reads_batch_size: bool = False) -> Callable[[_R], _R]:
-    """Register a function `(builder, *arguments) -> Node` as the rule of ATen operations: `@lowers(aten.relu.default)`.
+def lowers(
+    *targets: OpOverload | OpOverloadPacket, reads_batch_size: bool = False, any_batch_axis: bool = False
+) -> Callable[[_R], _R]:
+    """Register a function `(builder, *arguments) -> Node` as the rule of operations: `@lowers(aten.relu.default)`.
+
+    A target without an overload, such as `torch.ops.mylib.op`, stands for all overloads of that operation.
 
     With `reads_batch_size` an argument may mention the batch size (a target shape may); for all other operations that
     makes the result depend on a sample's batch-mates and is refused before the rule runs.
+
+    With `any_batch_axis` the rule also serves tensors whose batch axis is not axis 0. It must take axes from
+    `builder.axis`, shapes from `builder.shape` and constants from `builder.beside`, which know where the batch axis is.
 
     Raises:
         ValueError: an operation has a rule already.
     """
 
     def register(rule: _R) -> _R:
-        for target in targets:
+        for target in _overloads(targets):
             if target in _RULES:
                 owner = _RULES[target].__qualname__
                 raise ValueError(f"{target} is already lowered by {owner}; remove one of the two rules")
             _RULES[target] = rule
             if reads_batch_size:
                 _READS_BATCH_SIZE.add(target)
+            if any_batch_axis:
+                _ANY_BATCH_AXIS.add(target)
         return rule
 
     return register
+
+
+def _overloads(targets: Iterable[OpOverload | OpOverloadPacket]) -> Iterator[OpOverload]:
+    for target in targets:
+        if isinstance(target, OpOverloadPacket):
+            yield from (getattr(target, name) for name in target.overloads())
+        else:
+            yield target
 
 
 def rule_for(target: Any) -> Rule | None:
@@ -49,6 +67,11 @@ def rule_for(target: Any) -> Rule | None:
 def reads_batch_size(target: Any) -> bool:
     """Whether the operation's arguments may mention the batch size."""
     return target in _READS_BATCH_SIZE
+
+
+def serves_any_batch_axis(target: Any) -> bool:
+    """Whether the operation's rule works wherever the batch axis is."""
+    return target in _ANY_BATCH_AXIS
 
 
 def registered() -> tuple[OpOverload, ...]:

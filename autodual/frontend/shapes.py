@@ -11,7 +11,7 @@ import torch
 from autodual.frontend.builder import Builder
 from autodual.frontend.registry import lowers
 from autodual.frontend.values import Fixed, apply
-from autodual.ir import Node
+from autodual.ir import Expression, Node
 from autodual.ir.ops import Permute, Reshape
 
 aten = torch.ops.aten
@@ -98,10 +98,15 @@ def expand(builder: Builder, x: Any, *_: Any) -> Node:
     return builder.expand(x, builder.shape)
 
 
+def _filled(builder: Builder, shape: tuple[int, ...], value: float) -> Expression:
+    """A constant as torch rounds it."""
+    return apply(torch.full, shape, value, dtype=builder.result.dtype)
+
+
 @lowers(aten.full_like.default)
 def full_like(builder: Builder, x: Any, value: float, *_: Any) -> Fixed:
     """A constant of the input's shape: the same for every sample."""
-    return Fixed(None, tuple(builder.result.shape), apply(torch.full, builder.shape, float(value)))
+    return Fixed(None, tuple(builder.result.shape), _filled(builder, builder.shape, value))
 
 
 @lowers(aten.new_full.default, reads_batch_size=True)
@@ -109,4 +114,4 @@ def new_full(builder: Builder, x: Any, size: Any, value: float, *_: Any) -> Fixe
     """A constant that borrows only its dtype from the input; it may have a batch axis."""
     if builder.batch.sample_shape(builder.result.shape) is not None:
         return full_like(builder, x, value)
-    return Fixed(apply(torch.full, tuple(size), float(value)), tuple(builder.result.shape))
+    return Fixed(_filled(builder, tuple(size), value), tuple(builder.result.shape))

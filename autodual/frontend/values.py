@@ -43,6 +43,13 @@ class Unknown:
 UNKNOWN: Final = Unknown()
 
 
+@dataclass(frozen=True)
+class Unusable:
+    """A second result that has no bounds, such as the places of maxima; using it is refused with this reason."""
+
+    reason: str
+
+
 def leaves(value: Any) -> Iterator[Any]:
     """All values inside nested lists and tuples."""
     if isinstance(value, (tuple, list)):
@@ -54,7 +61,9 @@ def leaves(value: Any) -> Iterator[Any]:
 
 def depends_on_input(value: Any) -> bool:
     """Whether a value needs a rule: it is a node, or a constant that only exists sample by sample."""
-    return isinstance(value, (Node, Unknown)) or (isinstance(value, Fixed) and value.expression is None)
+    if isinstance(value, Fixed):
+        return value.expression is None
+    return isinstance(value, (Node, Unknown, Unusable))
 
 
 def is_symbolic(value: Any) -> bool:
@@ -75,3 +84,8 @@ def number(value: float) -> Expression:
 def apply(function: Callable[..., Any], *arguments: Any, **options: Any) -> Expression:
     """The expression `function(*arguments, **options)`."""
     return Call(function, arguments, tuple(options.items()))
+
+
+def is_number(expression: Expression | None, value: float) -> bool:
+    """Whether an expression is this literal."""
+    return isinstance(expression, Call) and expression.target is scalar and expression.args == (value,)
