@@ -7,11 +7,11 @@ from typing import Any
 import torch
 
 import autodual
-from autodual.attacks import Pgd
+from autodual.attacks import Pgd, counterexamples
 from autodual.perturbations import PerturbationSet
 from autodual.policies import SlopePolicy
 from autodual.report import certificate_row, summarise_certificates
-from autodual.specs import parse_specification
+from autodual.specs import ClassMargin, parse_specification
 from autodual_cli.options import BallOptions
 from autodual_cli.provenance import file_record
 from autodual_cli.run import Job, Row
@@ -47,6 +47,22 @@ def certification_job(
         pairs = zip(indices.tolist(), certificates, strict=True)
         return [certificate_row(index, certificate) for index, certificate in pairs]
 
+    def refutes(index: int, point: Any) -> bool:
+        indices = torch.tensor([index])
+        x, labels = subject.batch(indices)
+        points = _as_point(point, x)
+        if points is None:
+            return False
+
+        def function(inputs: torch.Tensor) -> torch.Tensor:
+            return subject.dual.outputs(inputs).flatten(1)
+
+        if spec is not None:
+            property_ = parse_specification(spec, labels)
+        else:
+            property_ = ClassMargin(function(x).argmax(1) if labels is None else labels)
+        return bool(counterexamples(function, set_of(indices).at(x), property_, points)[0])
+
     settings = {
         **subject.settings,
         "set": boxes.describe() if fixed is None else fixed.describe(),  # type: ignore[union-attr]
@@ -63,7 +79,16 @@ def certification_job(
         settings["provenance"]["files"] += [
             file_record(role, path) for role, path in zip(("box, lower", "box, upper"), boxes.paths, strict=True)
         ]
-    return Job("autodual.certify/1", settings, rows, summarise_certificates, _headline)
+    return Job("autodual.certify/1", settings, rows, summarise_certificates, _headline, refutes)
+
+
+def _as_point(point: Any, x: torch.Tensor) -> torch.Tensor | None:
+    """A recorded point in the form of x `[1, *shape]`, or None where it is no such point."""
+    try:
+        points = torch.tensor([point], dtype=torch.float64).to(x)
+    except (TypeError, ValueError, RuntimeError, OverflowError):
+        return None
+    return points if points.shape == x.shape and bool(points.isfinite().all()) else None
 
 
 def _headline(summary: dict[str, Any]) -> str:

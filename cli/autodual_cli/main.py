@@ -12,6 +12,7 @@ from autodual_cli.commands.certify import certify
 from autodual_cli.commands.detect import detect
 from autodual_cli.commands.inspect import inspect
 from autodual_cli.commands.radius import radius
+from autodual_cli.commands.replay import replay
 from autodual_cli.commands.report import report
 from autodual_cli.interruption import Interrupted, interruptible
 from autodual_cli.invocation import remember_command
@@ -62,7 +63,7 @@ def cli() -> None:
     """
 
 
-for command in (certify, radius, detect, inspect, report):
+for command in (certify, radius, detect, inspect, report, replay):
     cli.add_command(command)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+import sys
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timezone
 from os import PathLike
@@ -26,6 +27,15 @@ def file_record(role: str, path: str | PathLike[str], sha256: str | None = None)
         DataError: the file cannot be read.
     """
     return {"role": role, "path": str(path), "sha256": file_sha256(path) if sha256 is None else sha256}
+
+
+def architecture_records(reference: str | None) -> list[dict[str, str]]:
+    """The file that `--arch` took its factory from, once it was imported; what that file imports is not listed."""
+    if reference is None:
+        return []
+    place = reference.rpartition(":")[0]
+    file = place if place.endswith(".py") else getattr(sys.modules.get(place), "__file__", None)
+    return [] if file is None else [file_record("architecture", file)]
 
 
 def provenance(

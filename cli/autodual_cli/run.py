@@ -24,13 +24,18 @@ _SECONDS_BETWEEN_SAVES = 30.0
 
 @dataclass(frozen=True, eq=False)
 class Job:
-    """What a command does with its samples: rows for the samples `indices` `[B]`, and what to say of all rows."""
+    """What a command does with its samples: rows for the samples `indices` `[B]`, and what to say of all rows.
+
+    refutes: whether a counterexample, as a row holds it, refutes the property of the sample of that index; None where
+    rows hold none.
+    """
 
     schema: str
     settings: dict[str, Any]
     rows: Callable[[torch.Tensor], list[Row]]
     summarise: Callable[[Sequence[Row], float], dict[str, Any]]
     headline: Callable[[dict[str, Any]], str]
+    refutes: Callable[[int, Any], bool] | None = None
 
 
 @dataclass(frozen=True, eq=False)

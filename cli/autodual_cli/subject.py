@@ -19,7 +19,7 @@ from autodual.network import DualNetwork
 from autodual.report import units
 from autodual_cli.normalise import Normalise
 from autodual_cli.options import DataOptions, ModelOptions
-from autodual_cli.provenance import file_record, provenance
+from autodual_cli.provenance import architecture_records, file_record, provenance
 
 
 @dataclass(frozen=True, eq=False)
@@ -148,7 +148,7 @@ def _settings(
     loaded: LoadedModel, options: ModelOptions, data: DataOptions, dataset: Dataset, device: torch.device
 ) -> dict[str, Any]:
     mean, std = (None if values is None else list(values) for values in (options.mean, options.std))
-    model = file_record("model", loaded.path, loaded.sha256)
+    files = [file_record("model", loaded.path, loaded.sha256), *architecture_records(options.arch)]
     return {
         "model": str(loaded.path),
         "model_sha256": loaded.sha256,
@@ -168,7 +168,7 @@ def _settings(
         "limit": data.limit,
         "batch_size": data.batch_size,
         "provenance": provenance(
-            device, [model, _data_record(data, dataset)], units=units(mean, std), samples=len(dataset)
+            device, [*files, _data_record(data, dataset)], units=units(mean, std), samples=len(dataset)
         ),
     }
 

@@ -59,7 +59,9 @@ def _model_name(document: Row) -> str:
 
 def _head(document: Row) -> Markup:
     settings, found, total = settings_of(document), counts(document), len(rows_of(document))
-    subject = f"{plural(total, kind_of(document).unit)} of {settings.get('data') or settings.get('property')}"
+    subject = f"{plural(total, kind_of(document).unit)} of ‘{settings.get('data') or settings.get('property')}’"
+    if settings.get("data_description"):
+        subject += f", {settings['data_description']}"
     tiles = [
         tag(
             "div",

@@ -10,7 +10,7 @@ NONE = "—"
 
 def number(value: Any, digits: int = 4) -> str:
     """A number with so many significant digits; a dash for what is none, or not finite."""
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
+    if finite(value) is None:
         return NONE
     if isinstance(value, int):
         return f"{value:,}"
@@ -34,9 +34,12 @@ def percent(part: int, whole: int) -> str:
 
 def finite(value: Any) -> float | None:
     """The value where it is a finite number."""
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
         return None
-    return float(value)
+    try:
+        return float(value) if math.isfinite(value) else None
+    except OverflowError:  # an integer that no float can hold
+        return None
 
 
 def plural(count: int, noun: str) -> str:

@@ -16,6 +16,7 @@ _LEFT, _RIGHT, _TOP, _BOTTOM = 52, 12, 12, 42
 _BINS = 40
 # Values further than this many interquartile ranges from the quartiles share the outermost bins.
 _FAR = 3.0
+_HUGE = 1e100
 
 
 @dataclass(frozen=True)
@@ -32,15 +33,16 @@ class _Scale:
 
 
 def histogram(values: Sequence[tuple[float, str]], caption: str, noun: str) -> Markup:
-    """How many of the finite `values` fall where, stacked by the verdict each comes with; zero is marked.
+    """How many of the finite `values` fall where, stacked by the verdict each comes with; zero is always shown.
 
     caption: what the horizontal axis shows. noun: what is counted.
     """
-    low, high = _range([value for value, _ in values])
-    width = (high - low) / _BINS
-    bins: list[Counter[str]] = [Counter() for _ in range(_BINS)]
+    low, width, count = _bins([value for value, _ in values])
+    high = low + count * width
+    bins: list[Counter[str]] = [Counter() for _ in range(count)]
     for value, verdict in values:
-        bins[min(max(int((value - low) / width), 0), _BINS - 1)][verdict] += 1
+        place = min(max((_tamed(value) - low) / width, 0), count - 1)
+        bins[math.floor(place)][verdict] += 1
     top = max(sum(counter.values()) for counter in bins)
     x, y = _Scale(low, high, _LEFT, _WIDTH - _RIGHT), _Scale(0, top, _HEIGHT - _BOTTOM, _TOP)
     order = sorted({verdict for _, verdict in values})
@@ -62,8 +64,16 @@ def histogram(values: Sequence[tuple[float, str]], caption: str, noun: str) -> M
 
 def beyond(values: Sequence[float]) -> int:
     """How many values lie outside the range that `histogram` shows."""
+    low, width, count = _bins(values)
+    return sum(not low <= value <= low + count * width for value in values)
+
+
+def _bins(values: Sequence[float]) -> tuple[float, float, int]:
+    """Where the first bin begins, how wide bins are and how many there are; zero is never inside a bin."""
     low, high = _range(values)
-    return sum(not low <= value <= high for value in values)
+    width = (high - low) / _BINS
+    first, last = math.floor(low / width), math.ceil(high / width)
+    return first * width, width, max(last - first, 1)
 
 
 def legend(verdicts: Sequence[str]) -> Markup:
@@ -73,16 +83,18 @@ def legend(verdicts: Sequence[str]) -> Markup:
 
 
 def _range(values: Sequence[float]) -> tuple[float, float]:
-    """The values' range with its far ends cut off, so that one huge value does not squeeze all others into one bin."""
-    ordered = sorted(values)
+    """The values' range and zero, its far ends cut off, so that one huge value does not squeeze all others together."""
+    ordered = sorted(map(_tamed, values))
     first, third = ordered[len(ordered) // 4], ordered[3 * len(ordered) // 4]
     reach = _FAR * (third - first)
     low, high = max(ordered[0], first - reach), min(ordered[-1], third + reach)
-    low, high = min(low, high), max(low, high)
-    if not high - low > 1e-12 * max(abs(low), abs(high)):
-        room = 0.5 * max(abs(low), 1e-6)
-        low, high = low - room, high + room
-    return low, high
+    low, high = min(low, high, 0.0), max(low, high, 0.0)
+    return (low, high) if high - low > 1e-300 else (low - 1.0, high + 1.0)
+
+
+def _tamed(value: float) -> float:
+    """Differences of such numbers are finite."""
+    return min(max(value, -_HUGE), _HUGE)
 
 
 def _bar(left: float, right: float, bottom: float, top: float, verdict: str, words: str) -> Markup:

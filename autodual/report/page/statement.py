@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from autodual.report.document import Row
 from autodual.report.page.kinds import counts, rows_of, settings_of
-from autodual.report.page.numbers import exact, number, plural
+from autodual.report.page.numbers import exact, finite, number, plural
 
 _SUBSCRIPTS = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
 
@@ -42,12 +42,11 @@ def _certified(document: Row) -> list[str]:
     proved, total = found.get("certified", 0), plural(len(rows), "sample")
     if proved == 0:
         return [f"None of the {total} tested was certified: this run proves nothing about any of them."]
-    where = f"every x′ {ball(settings)}"
-    who = (
-        f"all of the {total} tested are" if proved == len(rows) else f"{proved:,} of the {total} tested are",
-        "for each of these samples x",
-    )
-    return [f"Certified: {who[0]}. That is, {who[1]}, and for {where}, {_property(document)}."]
+    who = "All" if proved == len(rows) else f"{proved:,}"
+    return [
+        f"{who} of the {total} x tested {'is' if proved == 1 else 'are'} certified: for every x′ {ball(settings)}, "
+        f"{_property(document)}."
+    ]
 
 
 def _property(document: Row) -> str:
@@ -111,8 +110,8 @@ def arithmetic(document: Row) -> list[str]:
     ]
     double = sum(row.get("arithmetic") == "float64" for row in rows)
     if settings.get("arithmetic") == "float32" and double:
-        lines.append(f"What rounding left open was bounded again in float64; that decided {plural(double, 'sample')}.")
-    errors = [row["rounding_error"] for row in rows if isinstance(row.get("rounding_error"), (int, float))]
+        lines.append(f"{plural(double, 'sample')} that rounding alone may have left open: bounded again in float64.")
+    errors = [error for row in rows if (error := finite(row.get("rounding_error"))) is not None]
     if errors:
         lines.append(f"The largest rounding error that was allowed for is {number(max(errors), 2)}.")
     return lines

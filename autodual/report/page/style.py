@@ -45,6 +45,7 @@ code { font: .88em/1.4 ui-monospace, monospace; overflow-wrap: anywhere; }
 .wide { overflow-x: auto; }
 table { border-collapse: collapse; width: 100%; font-size: .92rem; }
 th, td { text-align: left; vertical-align: top; padding: .3rem .7rem .3rem 0; border-bottom: 1px solid var(--line); }
+td > p:first-child { margin-top: 0; } td > p:last-child { margin-bottom: 0; }
 thead th { color: var(--faint); font-weight: 600; white-space: nowrap; }
 tbody th { color: var(--faint); font-weight: 500; width: 12rem; }
 td.num, th.num { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; }
@@ -55,7 +56,7 @@ svg rect { fill: currentColor; }
 .legend { display: flex; flex-wrap: wrap; gap: .25rem 1.25rem; font-size: .9rem; }
 .legend i { display: inline-block; width: .8rem; height: .8rem; border-radius: 2px; background: currentColor; }
 .gallery { display: flex; flex-wrap: wrap; gap: 1rem; margin: .75rem 0; }
-figure { margin: 0; font-size: .85rem; max-width: 9rem; }
+figure { margin: 0; font-size: .85rem; width: 7rem; overflow-wrap: anywhere; }
 figure img { width: 7rem; image-rendering: pixelated; border: 1px solid var(--line); background: #000; }
 @media (max-width: 36rem) { tbody th { width: 7rem; } h1 { font-size: 1.35rem; } }
 @media print {

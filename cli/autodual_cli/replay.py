@@ -1,0 +1,164 @@
+"""What `autodual replay` does: the recorded settings run again on the recorded files, and the rows compared."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, get_args
+
+import torch
+
+from autodual.errors import DataError, InvalidInputError
+from autodual.policies import SlopePolicy
+from autodual.report.comparison import Comparison, Difference, compare
+from autodual.report.document import ROWS_KEY
+from autodual_cli.certification import certification_job
+from autodual_cli.detections import detection_job
+from autodual_cli.progress import progress
+from autodual_cli.radii import radius_job
+from autodual_cli.recorded import Recorded, Replacements
+from autodual_cli.run import Job, Row
+from autodual_cli.subject import Subject, prepare
+from autodual_cli.tables import show
+
+_SHOWN = 40
+
+
+def _certification(subject: Subject, recorded: Recorded) -> Job:
+    box = recorded.box()
+    return certification_job(
+        subject,
+        recorded.ball(),
+        eps=None if box is not None else recorded.number("eps"),
+        box=box,
+        spec=recorded.value("specification", str, optional=True),
+        slopes=_slopes(recorded),
+        attack=recorded.value("attack_steps", int, optional=True),
+    )
+
+
+def _radius(subject: Subject, recorded: Recorded) -> Job:
+    return radius_job(subject, recorded.ball(), max_radius=recorded.number("max_radius"), slopes=_slopes(recorded))
+
+
+def _detection(subject: Subject, recorded: Recorded) -> Job:
+    return detection_job(subject, recorded.ball(), eps=recorded.number("eps"), slopes=_slopes(recorded))
+
+
+_JOBS: dict[str, Callable[[Subject, Recorded], Job]] = {
+    "autodual.certify/1": _certification,
+    "autodual.radius/1": _radius,
+    "autodual.detect/1": _detection,
+}
+
+
+def _slopes(recorded: Recorded) -> SlopePolicy:
+    slopes = recorded.value("slopes", str)
+    if slopes not in get_args(SlopePolicy):
+        raise DataError(f"The document's slopes {slopes!r} are none that are known.")
+    return slopes
+
+
+def replay(
+    document: Row, replacements: Replacements, *, limit: int | None, tolerance: float | None
+) -> tuple[Comparison, Job]:
+    """Run the first `limit` rows of a document again and compare; also the job that ran, which says on what.
+
+    Raises:
+        InvalidInputError: a file is another one than recorded, or the document's schema cannot be replayed.
+        DataError: the document's settings are not usable.
+    """
+    schema, settings = document["schema"], document["settings"]
+    if schema not in _JOBS:
+        raise InvalidInputError(f"Documents of {schema} cannot be replayed; those of {', '.join(_JOBS)} can.")
+    rows = document[ROWS_KEY[schema]][:limit]
+    if not rows:
+        raise InvalidInputError("The document holds no row, so there is nothing to compare.")
+    recorded = Recorded(settings, replacements)
+    subject = prepare(recorded.model(), recorded.data(limit))
+    for role in ("model", "data"):
+        recorded.require(role, subject.settings[f"{role}_sha256"])
+    indices = [row["index"] for row in rows]
+    if min(indices) < 0 or max(indices) >= len(subject.dataset):
+        raise DataError("The document has rows of samples that its data do not hold.")
+    job = _JOBS[schema](subject, recorded)
+    recorded.require("box", job.settings.get("box_sha256"))
+    now = _again(job, indices, recorded.data(limit).batch_size)
+    outcome = compare(schema, settings, rows, now, tolerance=tolerance)
+    _check_counterexamples(outcome, job, rows)
+    left = len(document[ROWS_KEY[schema]]) - len(rows)
+    if left:
+        outcome.skipped.append(f"the other {left} rows, which --limit leaves out")
+    return outcome, job
+
+
+def _again(job: Job, indices: Sequence[int], batch_size: int) -> list[Row]:
+    rows: list[Row] = []
+    with progress(len(indices), 0, enabled=True) as advance:
+        for start in range(0, len(indices), batch_size):
+            new = job.rows(torch.tensor(indices[start : start + batch_size]))
+            rows += new
+            advance(len(new), job.headline(job.summarise(rows, 0.0)))
+    return rows
+
+
+def _check_counterexamples(outcome: Comparison, job: Job, rows: Sequence[Row]) -> None:
+    """The network is run on the recorded counterexamples themselves, whatever the new attack found."""
+    for row in rows:
+        point = row.get("counterexample")
+        if point is None or job.refutes is None:
+            continue
+        if not job.refutes(row["index"], point):
+            outcome.differences.append(Difference(row["index"], "counterexample", "refutes the property", "does not"))
+
+
+def show_replay(document: Row, outcome: Comparison, job: Job, tolerance: float | None) -> None:
+    """The outcome on standard output: what was compared, what differs, what could not be compared."""
+    allowed = "the sum of both rounding errors" if tolerance is None else f"{tolerance:g}"
+    if document["schema"] == "autodual.radius/1" and tolerance is None:
+        allowed = "twice the resolution of the search"
+    rows = {difference.index for difference in outcome.differences}
+    entries = [
+        ("network", f"{job.settings['model']} (sha256 as recorded)"),
+        ("data", f"{job.settings['data']} (sha256 as recorded)"),
+        ("perturbation set", str(document["settings"].get("set"))),
+        ("rows compared", str(outcome.compared)),
+        ("rows that agree", str(outcome.compared - len(rows))),
+        ("rows that differ", str(len(rows))),
+        ("numbers may be apart", allowed),
+        ("largest gap seen", f"{outcome.largest:.3g}"),
+        *(("changed since", line) for line in _changes(document["settings"], job)),
+        *(("not compared", line) for line in outcome.skipped),
+        ("not compared", "seconds, batch sizes and other arrangements of the work"),
+    ]
+    show("Replay", entries)
+    if outcome.differences:
+        shown = [(f"{item.index} {item.key}", _words(item)) for item in outcome.differences[:_SHOWN]]
+        if len(outcome.differences) > _SHOWN:
+            shown.append(("…", f"and {len(outcome.differences) - _SHOWN} more"))
+        show("Differences", shown)
+
+
+def _words(item: Difference) -> str:
+    allowed = "" if item.allowed is None else f" (may be {item.allowed:.3g} apart)"
+    return f"recorded {item.recorded}, now {item.now}{allowed}"
+
+
+def _changes(settings: dict[str, Any], job: Job) -> list[str]:
+    """Versions, device and code that are not those recorded: they explain differences, and are none themselves."""
+    if not isinstance(settings.get("provenance"), dict):
+        return ["not known: the document has no provenance"]
+    before, now = _circumstances(settings["provenance"]), _circumstances(job.settings["provenance"])
+    return [f"{key}: {before.get(key)}, now {value}" for key, value in now.items() if before.get(key) != value]
+
+
+def _circumstances(record: dict[str, Any]) -> dict[str, Any]:
+    """What may change a result though model, data and settings are the same."""
+    versions, files = record.get("versions"), record.get("files")
+    known = [file for file in files if isinstance(file, dict)] if isinstance(files, list) else []
+    code = [f"sha256 {file.get('sha256')}" for file in known if file.get("role") == "architecture"]
+    return {
+        **(versions if isinstance(versions, dict) else {}),
+        "device": record.get("device"),
+        "platform": record.get("platform"),
+        "code of --arch": code[0] if code else None,
+    }

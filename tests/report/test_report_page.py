@@ -1,0 +1,267 @@
+"""The page says what the rows bear out and nothing more, escapes everything, and needs nothing but itself."""
+
+from __future__ import annotations
+
+import copy
+import re
+from html.parser import HTMLParser
+from pathlib import PurePath
+
+import numpy
+import pytest
+
+from autodual.errors import DataError
+from autodual.report import build_document, load_document, write_document
+from autodual.report.page import render_page, save_counterexamples
+from autodual.report.page.checks import discrepancies, progress
+from autodual.report.page.markup import Markup, tag, text
+from autodual.report.page.numbers import NONE, number, percent
+from autodual.report.page.plots import beyond, histogram
+from autodual.report.page.statement import clipping, statements
+
+SOURCE = ("result.json", "ab" * 32)
+SETTINGS = {
+    "model": "folder/net.pt", "model_sha256": "c" * 64, "data": "data.npz", "data_sha256": "d" * 64,
+    "arithmetic": "float32", "device": "cpu", "set": "l∞ ball of radius 0.1, unclipped", "eps": 0.1, "norm": "linf",
+    "domain": None, "specification": None, "skip": 0, "limit": None, "mean": None, "std": None,
+    "provenance": {"samples": 4, "command": "autodual certify net.pt --eps 0.1", "units": "those of the data",
+                   "versions": {"autodual": "1", "torch": "2"},
+                   "files": [{"role": "model", "path": "folder/net.pt", "sha256": "c" * 64}]},
+}  # fmt: skip
+
+
+def row(index: int, status: str, margin: float | None, **more: object) -> dict:
+    predicted = 2 if status == "misclassified" else 1
+    fields = {
+        "index": index, "label": 1, "predicted": predicted, "status": status, "margin": margin,
+        "rounding_error": 0.01, "margins": [margin, 0.0], "method": "dual bound", "arithmetic": "float32",
+        "failure_probability": 0.0, "assumptions": [],
+    }  # fmt: skip
+    return {**fields, **more}
+
+
+def rows() -> list[dict]:
+    image = numpy.full((1, 5, 5), 0.5).tolist()
+    return [
+        row(0, "certified", 0.5),
+        row(1, "falsified", -1.5, counterexample=image),
+        row(2, "unknown", None),
+        row(3, "misclassified", -2.5),
+    ]
+
+
+def document(schema: str = "autodual.certify/1", given: list[dict] | None = None, **settings: object) -> dict:
+    return build_document(schema, {**SETTINGS, **settings}, {"seconds": 1.0}, rows() if given is None else given)
+
+
+def test_the_claim_names_counts_set_and_property():
+    (claim,) = statements(document())
+    assert claim.startswith("1 of the 4 samples x tested is certified")
+    assert "‖x′ − x‖∞ ≤ 0.1," in claim and "x's label is larger" in claim
+    (claim,) = statements(document(norm="l2", domain=[0.0, 1.0], specification="y0 > y1"))
+    assert "‖x′ − x‖₂ ≤ 0.1 and every component of x′ in [0.0, 1.0]" in claim
+    assert claim.endswith("the network's output satisfies: y0 > y1.")
+    unlabelled = [row(0, "certified", 1.0, label=None)]
+    assert "the same class as it gives x" in statements(document(given=unlabelled))[0]
+    boxed = document(norm=None, eps=None, set="one box a sample, from l.npy,u.npy")
+    assert "every x′ in one box a sample, from l.npy,u.npy" in statements(boxed)[0]
+
+
+def test_a_run_without_proofs_claims_nothing():
+    for given in ([], [row(0, "unknown", -1.0)]):
+        (claim,) = statements(document(given=given))
+        assert "proves nothing" in claim
+        assert render_page(document(given=given), SOURCE)
+
+
+def test_clipping_is_said_either_way():
+    assert "NOT clipped" in clipping(document())
+    assert "CLIPPED to [0.0, 1.0]" in clipping(document(domain=[0.0, 1.0]))
+    assert "without any clipping" in clipping(document(norm=None))
+
+
+def test_detection_and_radii_claim_what_was_proved():
+    flagged = [{"index": 0, "label": 1, "flagged": True}, {"index": 1, "label": 1, "flagged": False}]
+    first, second = statements(document("autodual.detect/1", flagged, domain=[0.0, 1.0]))
+    assert first.startswith("Not flagged: 1 of the 2 inputs") and "of x₀ in [0.0, 1.0]" in first
+    assert "Flagged: 1. Of these nothing is known" in second
+    radii = [{"index": 0, "label": 1, "radius": 0.25}, {"index": 1, "label": 1, "radius": 0.0}]
+    found = document("autodual.radius/1", radii, max_radius=0.5)
+    assert "‖x′ − x‖∞ ≤ r(x)" in statements(found)[0]
+    page = render_page(found, SOURCE)
+    assert "positive (50.00 %)" in page and "zero (50.00 %)" in page
+
+
+class Reader(HTMLParser):
+    """Checks that elements nest, and collects what the page refers to and shows."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.links: list[str] = []
+        self.words: list[str] = []
+        self.elements: set[str] = set()
+
+    def handle_starttag(self, element, attributes):
+        self.elements.add(element)
+        self.links += [value for name, value in attributes if name in ("src", "href")]
+        if element != "meta":
+            self.open.append(element)
+
+    def handle_startendtag(self, element, attributes):
+        self.handle_starttag(element, attributes)
+        if element != "meta":
+            self.open.pop()
+
+    def handle_endtag(self, element):
+        assert self.open.pop() == element
+
+    def handle_data(self, data):
+        self.words.append(data)
+
+
+def read(page: str) -> Reader:
+    reader = Reader()
+    reader.feed(page)
+    assert reader.open == []
+    return reader
+
+
+def test_the_page_is_well_formed_and_needs_nothing_else():
+    page = render_page(document(), SOURCE, {1: PurePath("points/counterexample_1.npy")})
+    reader = read(page)
+    assert not reader.elements & {"script", "link", "iframe", "object"}
+    assert "http" not in page and "url(" not in page and "@import" not in page
+    assert reader.links == [reader.links[0], "points/counterexample_1.npy"]
+    assert reader.links[0].startswith("data:image/png;base64,")
+    shown = " ".join(reader.words)
+    for expected in ("c" * 64, "ab" * 32, "autodual certify net.pt --eps 0.1", "torch 2", "−2.5", "Deterministic"):
+        assert expected in shown
+    assert "prefers-color-scheme: dark" in page and "@media print" in page
+
+
+def test_the_worst_samples_come_first():
+    page = render_page(document(), SOURCE, worst_rows=2)
+    table = page[page.index("The worst 2 of 4 samples") :]
+    assert table.index("unknown") < table.index("misclassified")
+    assert "falsified" not in table[: table.index("</table>")]
+
+
+HOSTILE = "<script>alert(1)</script>\"'&\x00\udcff"
+
+
+def test_everything_is_escaped():
+    def spoil(value: object) -> object:
+        if isinstance(value, dict):
+            return {str(key): spoil(item) for key, item in value.items()}
+        if isinstance(value, list):
+            return [spoil(item) for item in value]
+        return HOSTILE if isinstance(value, str) else value
+
+    original = document()
+    spoilt = {**original, "settings": spoil(original["settings"]), "summary": original["summary"]}
+    spoilt["settings"][HOSTILE] = {HOSTILE: HOSTILE}
+    for item in spoilt["certificates"]:
+        item.update(status=HOSTILE, method=HOSTILE, assumptions=[HOSTILE], label=HOSTILE, arithmetic=HOSTILE)
+    page = render_page(spoilt, (HOSTILE, HOSTILE), {1: PurePath('x" onload="y')})
+    reader = read(page)
+    assert "script" not in reader.elements and "\x00" not in page
+    assert not re.search(r'onload="', page)
+    page.encode("utf-8")
+
+
+def test_markup_escapes_text_and_attributes_only_once():
+    assert tag("p", "<&>", class_='"') == '<p class="&quot;">&lt;&amp;&gt;</p>'
+    assert text(Markup("<b>")) == "<b>" and text("<b>") == "&lt;b&gt;"
+
+
+def test_assumptions_chance_and_missing_rows_are_loud():
+    given = [row(0, "certified", 1.0, assumptions=["interval of node 'a' taken as known"], failure_probability=1e-6)]
+    found = document(given=given)
+    page = render_page(found, SOURCE)
+    assert page.count('class="alarm"') == 3
+    assert "only under these assumptions" in page and "probability of up to 1e−06" in page
+    assert "1 of 4 samples" in progress(found)
+    assert progress(document()) is None
+    assert progress(document(given=given, limit=1)) is None
+    assert 'class="alarm"' not in render_page(document(), SOURCE)
+
+
+@pytest.mark.parametrize(
+    ("changed", "problem"),
+    [
+        ({"margin": -0.1}, "margin is not positive"),
+        ({"margin": 0.0}, "margin is not positive"),
+        ({"margin": None}, "margin is not positive"),
+        ({"margin": 10**400}, "margin is not positive"),
+        ({"predicted": 7}, "not the class predicted"),
+        ({"status": "falsified"}, "no counterexample"),
+        ({"status": "misclassified"}, "is the class predicted"),
+        ({"status": "sure"}, "none that is known"),
+    ],
+)
+def test_rows_that_contradict_themselves_are_named(changed, problem):
+    sound = document()
+    assert discrepancies(sound) == []
+    broken = copy.deepcopy(sound)
+    broken["certificates"][0].update(changed)
+    (line,) = discrepancies(broken)
+    assert line.startswith("Row 0:") and problem in line
+    assert "contradicts itself" in render_page(broken, SOURCE)
+
+
+def test_a_summary_that_disagrees_with_the_rows_is_named():
+    found = document()
+    found["summary"].update(certified=4, count=4, falsified=1)
+    assert discrepancies(found) == ["The summary says certified = 4, the rows say 1."]
+
+
+def test_counterexamples_are_saved_as_arrays(tmp_path):
+    saved = save_counterexamples(document(), tmp_path / "new" / "folder")
+    assert list(saved) == [1]
+    array = numpy.load(saved[1], allow_pickle=False)
+    assert array.shape == (1, 5, 5) and (array == 0.5).all()
+    for bad in ("text", [[1.0], [1.0, 2.0]], [1e999], {"x": 1}):
+        with pytest.raises(DataError, match="no array of finite numbers"):
+            save_counterexamples(document(given=[row(0, "falsified", -1.0, counterexample=bad)]), tmp_path)
+
+
+def test_histograms_survive_any_finite_numbers():
+    extremes = [0.0, 1e308, -1e308, 5e-324, 1.0, 1.0, 1.0, 1.0]
+    for values in ([0.0], [3.0, 3.0], [-1e-320], extremes, [1e-9, 2e-9], list(range(1000))):
+        svg = histogram([(float(value), "certified") for value in values], "caption", "samples")
+        assert "nan" not in svg and "inf" not in svg
+        counted = sum(int(count) for count in re.findall(r": (\d+) certified", svg))
+        assert counted == len(values)
+    assert beyond([0.0, 1.0, 1.0, 1.0, 1.0, 1e9]) > 0 and beyond([0.0, 1.0]) == 0
+
+
+def test_margins_on_both_sides_of_zero_share_no_bar():
+    svg = histogram([(-0.001, "unknown"), (0.001, "certified"), (10.0, "certified"), (-3.0, "unknown")], "m", "samples")
+    for low, high in re.findall(r"<title>(\S+) to (\S+):", svg):
+        ends = [float(end.replace("−", "-")) for end in (low, high)]
+        assert ends[0] >= 0 or ends[1] <= 0
+
+
+def test_numbers_that_are_none_say_so():
+    assert [number(value) for value in (None, float("nan"), 1e999, True, 10**400, "1")] == [NONE] * 6
+    assert number(-0.5) == "−0.5" and number(1234567) == "1,234,567"
+    assert percent(0, 10) == "0.00 %" and percent(10, 10) == "100.00 %"
+    assert percent(99_999, 100_000) == "99.99 %" and percent(1, 10**9) == "0.01 %"
+    assert percent(0, 0) == NONE
+
+
+def test_documents_are_loaded_only_if_they_are_ones(tmp_path):
+    path = tmp_path / "out.json"
+    write_document(path, document())
+    assert load_document(path) == document()
+    for content in ("", "[]", '{"schema": "other/1"}', '{"schema": ["autodual.certify/1"]}',
+                    '{"schema": "autodual.certify/1"}'):  # fmt: skip
+        path.write_text(content)
+        with pytest.raises(DataError, match="so there is no run in it"):
+            load_document(path)
+    path.write_text(path.read_text().replace("}", ', "settings": {"eps": NaN}}'))
+    with pytest.raises(DataError, match="is not a JSON document"):
+        load_document(path)
+    with pytest.raises(DataError, match="There is no file"):
+        load_document(tmp_path / "absent.json")
