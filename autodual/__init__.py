@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from autodual.compiler import compile_dual
     from autodual.errors import AutodualError
     from autodual.files import load_model
+    from autodual.frontend.onnx import load_onnx
     from autodual.interval import Interval
     from autodual.network import DualNetwork
     from autodual.perturbations import Box, L1Ball, L2Ball, LinfBall, LpBall, PerturbationSet
@@ -36,6 +37,7 @@ _HOMES = {
     "compile_dual": "autodual.compiler",
     "detect": "autodual.certification",
     "load_model": "autodual.files",
+    "load_onnx": "autodual.frontend.onnx",
     "robust_loss": "autodual.train",
 }
 

@@ -9,12 +9,16 @@ from pathlib import Path, PurePosixPath
 
 from autodual.errors import ModelFileError
 
+_ONNX_START = 0x08
+"""The first byte of nearly all ONNX files: the tag of their first field, the version of the format."""
+
 
 class Kind(Enum):
     """The containers that autodual tells apart."""
 
     EXPORTED = "torch.export archive"
     PICKLE = "torch.save file"
+    ONNX = "ONNX file"
 
 
 def read_model_bytes(path: Path) -> bytes:
@@ -44,13 +48,15 @@ def identify(path: Path, data: bytes) -> Kind:
     """
     if data.startswith(b"PK"):
         return _identify_zip(path, check_zip(str(path), data))
-    if path.suffix.lower() == ".onnx":
-        raise ModelFileError(f"'{path}' is an ONNX file, which is not supported yet; pass the PyTorch model instead.")
+    if path.name.lower().endswith((".onnx", ".onnx.gz")) or data[0] == _ONNX_START:
+        return Kind.ONNX
     if path.suffix.lower() == ".safetensors":
         raise ModelFileError(f"'{path}' is a SafeTensors file, which is not supported; save it with torch.save.")
     if data[0] == 0x80:
         return Kind.PICKLE
-    raise ModelFileError(f"'{path}' is not a model file: expected a file written by torch.save or torch.export.save.")
+    raise ModelFileError(
+        f"'{path}' is not a model file: expected an ONNX file, or one written by torch.save or torch.export.save."
+    )
 
 
 def _identify_zip(path: Path, names: list[str]) -> Kind:

@@ -17,6 +17,7 @@ from autodual.files.exported import load_exported, load_exported_trusting
 from autodual.files.modules import allowed_classes, check_finite, check_module
 from autodual.files.pickled import load_restricted, load_trusting
 from autodual.files.state_dict import find_state_dict, load_state_dict
+from autodual.frontend.onnx import load_onnx_bytes
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,8 +36,8 @@ def load_model(
     """The model in the file `path`, on the CPU and in evaluation mode.
 
     Args:
-        path: a `torch.export.save` archive, or a `torch.save` file of a module made of `torch.nn` layers or of a state
-            dict (itself, or under the key `state_dict`).
+        path: a `torch.export.save` archive, an ONNX file (`.onnx` or `.onnx.gz`, see `load_onnx`), or a `torch.save`
+            file of a module made of `torch.nn` layers or of a state dict (itself, or under the key `state_dict`).
         unsafe: also load files that execute code while they are loaded, such as pickles of your own classes.
         factory: builds the network whose weights a state dict holds: a callable, `package.module:factory` or
             `path/to/file.py:factory`. Naming it runs that module's code.
@@ -45,6 +46,7 @@ def load_model(
         ModelFileError: the file is missing, damaged, of an unknown kind, does not fit the factory's network, or would
             execute code and `unsafe` is false.
         InvalidInputError: a parameter holds NaN or infinity, or the factory cannot be imported.
+        UnsupportedOpsError, TraceError: an ONNX file holds operators that have no rule, or does not run as it says.
     """
     return load_model_file(path, unsafe=unsafe, factory=factory).model
 
@@ -63,6 +65,12 @@ def load_model_file(
             raise InvalidInputError(f"'{place}' already holds the architecture; leave out --arch.")
         model = load_exported_trusting(str(place), data) if unsafe else load_exported(str(place), data)
         tensors = {**model.state_dict, **{k: v for k, v in model.constants.items() if hasattr(v, "is_floating_point")}}
+    elif kind is Kind.ONNX:
+        if build is not None:
+            raise InvalidInputError(f"'{place}' already holds the architecture; leave out --arch.")
+        model = load_onnx_bytes(str(place), data)
+        model.path = place
+        tensors = dict(model.named_buffers())
     else:
         model = _load_pickle(str(place), data, unsafe, build).eval()
         tensors = {**dict(model.named_parameters()), **dict(model.named_buffers())}

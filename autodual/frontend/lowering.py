@@ -91,7 +91,7 @@ class Lowering:
                     "The model's output does not depend on its input, and has no batch axis; check forward()."
                 )
             result = Builder(self._graph, self._batch, output).node(result)
-        graph = _pruned(tuple(values[placeholder].name for placeholder in inputs), self._graph.nodes, result.name)
+        graph = pruned(tuple(values[placeholder].name for placeholder in inputs), self._graph.nodes, result.name)
         verify(graph)
         return graph
 
@@ -208,7 +208,7 @@ def _live(output: fx.Node) -> list[fx.Node]:
     return [node for node in output.graph.nodes if node in needed]
 
 
-def _pruned(inputs: tuple[str, ...], nodes: Sequence[Node], output: str) -> Graph:
+def pruned(inputs: tuple[str, ...], nodes: Sequence[Node], output: str) -> Graph:
     """The graph without nodes that the output does not need, such as parts of a split that nobody reads."""
     needed = {output, *inputs}
     for node in reversed(nodes):

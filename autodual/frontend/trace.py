@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import reduce
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor, nn
@@ -58,6 +58,15 @@ class TracedNetwork:
         return find
 
 
+@runtime_checkable
+class KnowsItsGraph(Protocol):
+    """A module that need not be traced, because it runs a graph itself."""
+
+    def traced_network(self) -> TracedNetwork:
+        """The graph, in the names of the module's own parameters and buffers."""
+        ...
+
+
 def trace(model: nn.Module, example_inputs: Tensor | tuple[Tensor, ...], *, output: int | None = None) -> TracedNetwork:
     """The graph of a model in inference mode; the model is left exactly as found.
 
@@ -77,6 +86,8 @@ def trace(model: nn.Module, example_inputs: Tensor | tuple[Tensor, ...], *, outp
         raise TraceError("A TorchScript module cannot be traced; pass the nn.Module, or an archive of torch.export.")
     # A compiled module only wraps the one that the user wrote, which is what can be traced.
     model = getattr(model, "_orig_mod", model)
+    if isinstance(model, KnowsItsGraph):
+        return _own_graph(model)
     examples = _checked(model, example_inputs)
     with inference(model):
         program = export(model, fresh_inputs(examples, _tracing_batch(examples), torch.Generator().manual_seed(0)))
@@ -88,6 +99,15 @@ def trace(model: nn.Module, example_inputs: Tensor | tuple[Tensor, ...], *, outp
             # Lowering first: an operation that it refuses has a line of code to show, the condition has none.
             raise error
         _verify(traced, model, examples, (3, 1))
+    return traced
+
+
+def _own_graph(model: KnowsItsGraph) -> TracedNetwork:
+    """The graph that a module says is its own, once its weights are known to be finite."""
+    assert isinstance(model, nn.Module)
+    traced = model.traced_network()
+    find = traced.lookup(model)
+    require_finite({name: find(name) for name in traced.names})
     return traced
 
 

@@ -62,7 +62,7 @@ def inspect_model(
 
 
 def infer_shape(model: nn.Module | ExportedProgram) -> tuple[int, ...]:
-    """The shape of one sample, from an exported program's signature, a first linear layer or MNIST's shape.
+    """The shape of one sample, from an exported program or an ONNX file, a first linear layer or MNIST's shape.
 
     Raises:
         InvalidInputError: none of these is known to fit.
@@ -73,6 +73,9 @@ def infer_shape(model: nn.Module | ExportedProgram) -> tuple[int, ...]:
             if node.op == "placeholder" and node.name in users:
                 return tuple(int(extent) for extent in node.meta["val"].shape[1:])
         raise InvalidInputError("The exported program has no input.")
+    known = getattr(model, "input_shapes", None)
+    if known:
+        return tuple(known[0])
     layers = [layer for layer in model.modules() if not list(layer.children())]
     candidates: list[tuple[int, ...]] = [_SAMPLE_SHAPE]
     if layers and isinstance(layers[0], nn.Linear):

@@ -248,7 +248,7 @@ def test_missing_empty_and_foreign_files_get_one_sentence(tmp_path):
         "": "is a directory",
         "empty.pt": "is empty",
         "text.pt": "is not a model file",
-        "net.onnx": "not supported yet",
+        "net.onnx": "no ONNX model",
         "net.safetensors": "SafeTensors",
         "plain.pt": "truncated or damaged",
         "other.zip": "is a zip file but not a model",

@@ -1,0 +1,24 @@
+"""From ONNX files to the graph: a direct lowering of ONNX operators, one rule an operator.
+
+Needs the packages of the extra `onnx` only where a file is loaded, not where this package is imported.
+"""
+
+from autodual.frontend.onnx import (  # noqa: F401 - imported for the rules that they register
+    activations,
+    arithmetic,
+    comparisons,
+    convolution,
+    indexing,
+    linear,
+    normalization,
+    padding,
+    pooling,
+    reductions,
+    shapes,
+)
+from autodual.frontend.onnx.agreement import Agreement
+from autodual.frontend.onnx.loading import load_onnx, load_onnx_bytes
+from autodual.frontend.onnx.network import OnnxNetwork
+from autodual.frontend.onnx.registry import onnx_op
+
+__all__ = ["Agreement", "OnnxNetwork", "load_onnx", "load_onnx_bytes", "onnx_op"]

@@ -1,0 +1,152 @@
+"""The loaded network against ONNX' own arithmetic on a few inputs: the last word on whether loading went right."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+
+from autodual.errors import ModelFileError, TraceError
+from autodual.ir import Graph
+from autodual.ir.ops import Ceil, Floor, Round, Sign, Step
+
+if TYPE_CHECKING:
+    import onnx
+
+    from autodual.frontend.onnx.network import OnnxNetwork
+
+TOLERANCE = 1e-4
+_HALF_TOLERANCE = 1e-2
+_JUMPS = (Sign, Step, Floor, Ceil, Round)
+
+Runner = Callable[[Sequence[np.ndarray]], np.ndarray]
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """How well a network agreed with an ONNX runtime.
+
+    `error` is the largest difference of an output over the largest output, on the `samples` inputs that were compared
+    (`excused` more differed, in a network with jumps, where rounding may decide); `tolerance` is what was asked for.
+    """
+
+    runtime: str
+    samples: int
+    error: float
+    tolerance: float
+    excused: int = 0
+
+
+def compare(name: str, model: onnx.ModelProto, network: OnnxNetwork) -> Agreement:
+    """Compare the network with onnxruntime, or with onnx' reference implementation where that is not installed.
+
+    Raises:
+        TraceError: they differ beyond rounding, yield nothing finite, or the file runs in neither.
+    """
+    runtime, run = _runner(name, model, network.output_name)
+    half = any(np.dtype(dtype).itemsize < 4 for dtype in _types(model))
+    tolerance = _HALF_TOLERANCE if half else TOLERANCE
+    expected, found = [], []
+    for arrays in _inputs(network.onnx_shapes):
+        try:
+            reference = np.asarray(run(arrays))
+        except Exception as error:
+            reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+            raise TraceError(f"'{name}' does not run in {runtime}: {reason}") from None
+        samples = [
+            torch.from_numpy(array).reshape(1, *shape)
+            for array, shape in zip(arrays, network.input_shapes, strict=True)
+        ]
+        with torch.no_grad():
+            mine = network(*samples).numpy()
+        if reference.size != mine.size:
+            raise TraceError(
+                f"'{name}' yields outputs of shape {list(reference.shape)} in {runtime}, but its graph "
+                f"{list(mine.shape)}; this is a fault of autodual's ONNX lowering, please report it."
+            )
+        expected.append(reference.reshape(-1).astype(np.float64))
+        found.append(mine.reshape(-1).astype(np.float64))
+    return _judged(name, runtime, np.stack(expected), np.stack(found), tolerance, _jumps(network.graph))
+
+
+def _judged(
+    name: str, runtime: str, expected: np.ndarray, found: np.ndarray, tolerance: float, jumps: bool
+) -> Agreement:
+    finite = np.isfinite(expected)
+    if not finite.any():
+        raise TraceError(f"'{name}' yields NaN or infinity on random inputs; no bound exists for such outputs.")
+    scale = float(np.abs(expected[finite]).max()) or 1.0
+    with np.errstate(invalid="ignore"):
+        gaps = np.where(finite, np.abs(found - expected) / scale, 0.0)
+    gaps = np.where(finite & ~np.isfinite(found), np.inf, gaps)
+    worst = gaps.max(axis=1)
+    agreed = worst <= tolerance
+    # Where a network jumps, rounding may decide on which side an input falls; most inputs must agree all the same.
+    if not agreed.all() and not (jumps and agreed.sum() >= len(agreed) / 2):
+        raise TraceError(
+            f"The graph of '{name}' differs from {runtime} by {worst.max():.3g} of its largest output on random "
+            "inputs; this is a fault of autodual's ONNX lowering, please report it."
+        )
+    return Agreement(runtime, int(agreed.sum()), float(worst[agreed].max()), tolerance, int((~agreed).sum()))
+
+
+def _jumps(graph: Graph) -> bool:
+    return any(isinstance(node.op, _JUMPS) for node in graph)
+
+
+def _inputs(shapes: Sequence[tuple[int, ...]]) -> list[list[np.ndarray]]:
+    """Zeros, images with pixels between 0 and 1, and normally distributed numbers."""
+    generator = np.random.default_rng(0)
+    draws: list[Callable[[tuple[int, ...]], np.ndarray]] = [np.zeros, generator.random, generator.random]
+    draws += [generator.standard_normal, generator.standard_normal]
+    return [[np.asarray(draw(shape), dtype=np.float32).reshape(shape) for shape in shapes] for draw in draws]
+
+
+def _types(model: onnx.ModelProto) -> list[np.dtype]:
+    from onnx import helper
+
+    tensors = [value.type.tensor_type.elem_type for value in (*model.graph.input, *model.graph.output)]
+    return [helper.tensor_dtype_to_np_dtype(kind) for kind in tensors if kind]
+
+
+def _runner(name: str, model: onnx.ModelProto, output: str) -> tuple[str, Runner]:
+    """The name of the best runtime there is, and the model's output in it."""
+    given = {tensor.name for tensor in model.graph.initializer}
+    entries = [entry for entry in model.graph.input if entry.name not in given]
+    kinds = [np.dtype(kind) for kind in _input_types(entries)]
+    names = [entry.name for entry in entries]
+
+    def feeds(arrays: Sequence[np.ndarray]) -> dict[str, np.ndarray]:
+        return {key: array.astype(kind) for key, array, kind in zip(names, arrays, kinds, strict=True)}
+
+    try:
+        onnxruntime = import_module("onnxruntime")
+        options = onnxruntime.SessionOptions()
+        options.log_severity_level = 4
+        options.intra_op_num_threads = 1
+        session = onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
+        return f"onnxruntime {onnxruntime.__version__}", lambda arrays: session.run([output], feeds(arrays))[0]
+    except ImportError:
+        pass
+    except Exception as error:
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        raise ModelFileError(f"'{name}' is refused by onnxruntime: {reason}") from None
+    import onnx
+    from onnx.reference import ReferenceEvaluator
+
+    evaluator = ReferenceEvaluator(model)
+    return f"onnx {onnx.__version__}'s reference", lambda arrays: _first(evaluator.run([output], feeds(arrays)))
+
+
+def _first(outputs: Any) -> np.ndarray:
+    return outputs[0]
+
+
+def _input_types(entries: Sequence[onnx.ValueInfoProto]) -> list[np.dtype]:
+    from onnx import helper
+
+    return [helper.tensor_dtype_to_np_dtype(entry.type.tensor_type.elem_type) for entry in entries]

@@ -1,0 +1,64 @@
+"""The attributes of one operator as plain Python values, and the operator set's version that gives them meaning."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from autodual.frontend.builder import Unsupported
+from autodual.frontend.onnx.values import Branch, Static
+
+
+@dataclass(frozen=True, eq=False)
+class Attributes:
+    """Attributes by name; `results` says which of the operator's results are read."""
+
+    opset: int
+    values: Mapping[str, Any] = field(default_factory=dict)
+    results: tuple[bool, ...] = (True,)
+
+    def get(self, name: str, default: Any = None) -> Any:
+        """An attribute, or `default` where it is left out."""
+        return self.values.get(name, default)
+
+    def axes(self, operand: Branch | Static | None, name: str = "axes") -> tuple[int, ...] | None:
+        """Whole numbers given as an attribute in old operator sets and as an operand in newer ones; None if absent."""
+        if operand is not None:
+            return whole_numbers(operand, name)
+        found = self.get(name)
+        return None if found is None else tuple(int(entry) for entry in ([found] if isinstance(found, int) else found))
+
+
+def fixed(operand: Branch | Static | None, role: str) -> Static:
+    """An operand that must be a constant."""
+    if not isinstance(operand, Static):
+        raise Unsupported(f"its {role} depend on the network's input" if operand else f"it has no {role}")
+    return operand
+
+
+def whole_numbers(operand: Branch | Static | None, role: str) -> tuple[int, ...]:
+    """The entries of a constant operand of whole numbers."""
+    return tuple(int(entry) for entry in fixed(operand, role).array.reshape(-1))
+
+
+def finite(number: float) -> float:
+    """A number of the network, which must not be NaN or infinite."""
+    if not math.isfinite(number):
+        raise Unsupported("it computes with a constant that is NaN or infinite")
+    return number
+
+
+def placed(axes: Sequence[int], rank: int) -> tuple[int, ...]:
+    """Axes counted from 0, of a value with `rank` axes."""
+    for axis in axes:
+        if not -rank <= axis < rank:
+            raise Unsupported(f"it works along axis {axis} of a value with {rank} axes")
+    return tuple(axis % rank for axis in axes)
+
+
+def first_read_only(attributes: Attributes, what: str) -> None:
+    """Refuse an operator of which more than the first result is read."""
+    if any(attributes.results[1:]):
+        raise Unsupported(f"its {what} are read, which has no rule")

@@ -1,0 +1,123 @@
+"""What the rule of an ONNX operator works with: it emits nodes and moves between ONNX shapes and those of a sample."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+
+from autodual.frontend.builder import GraphUnderConstruction
+from autodual.frontend.compositions import broadcast, reshaped
+from autodual.frontend.onnx.attributes import finite, placed
+from autodual.frontend.onnx.tensors import Tensors
+from autodual.frontend.onnx.values import Branch, Static, Value, stored_shape
+from autodual.frontend.values import apply, number
+from autodual.ir import Expression, Node, Op, Source
+from autodual.ir.ops import Concatenate, Constant, ElementwiseAffine, Slice
+
+
+@dataclass(frozen=True, eq=False)
+class OnnxBuilder:
+    """The context in which the rule of one operator runs; `dtype` is its result's unless a rule says otherwise."""
+
+    graph: GraphUnderConstruction
+    tensors: Tensors
+    name: str
+    source: Source
+    dtype: np.dtype = field(default_factory=lambda: np.dtype(np.float32))
+
+    # --- nodes -------------------------------------------------------------------------------------------------------
+
+    def emit(self, op: Op, *inputs: Node, shape: tuple[int, ...] | None = None) -> Node:
+        """Add `op(inputs)` to the graph; its result has `shape` for one sample, by default the first operand's."""
+        return self.graph.add(self.name, op, inputs, inputs[0].shape if shape is None else tuple(shape), self.source)
+
+    def branch(self, node: Node, shape: Sequence[int], dtype: Any = None) -> Branch:
+        """The value with the ONNX shape `shape` whose scalars `node` holds in this order."""
+        found = np.dtype(self.dtype if dtype is None else dtype)
+        return Branch(reshaped(self, node, stored_shape(shape)), tuple(shape), found)
+
+    def unary(self, op: Op, x: Branch) -> Branch:
+        """An elementwise op."""
+        return self.branch(self.emit(op, x.node), x.shape)
+
+    def node(self, x: Value, shape: Sequence[int] | None = None) -> Node:
+        """A value as a node, repeated to the ONNX shape `shape`, in the shape that the graph stores it in."""
+        if isinstance(x, Static):
+            stored = stored_shape(x.shape)
+            constant = Constant(self.constant(x if stored == x.shape else x.array.reshape(stored)))
+            node = self.graph.add("constant", constant, (), stored, self.source)
+        else:
+            node = x.node
+        return node if shape is None else broadcast(self, node, stored_shape(shape))
+
+    def full(self, x: Value) -> Node:
+        """A value as a node of its whole ONNX shape."""
+        return reshaped(self, self.node(x), x.shape)
+
+    def along(self, x: Value, axes: Sequence[int]) -> tuple[Node, tuple[int, ...]]:
+        """A value's node and where some axes of ONNX are there; whole, if the axis that the graph drops is needed."""
+        places = placed(axes, len(x.shape))
+        dropped = len(x.shape) - len(stored_shape(x.shape))
+        if dropped and 0 in places:
+            return self.full(x), places
+        return self.node(x), tuple(place - dropped for place in places)
+
+    def per_sample(self, x: Branch, rule: Callable[[Node], Node]) -> Branch:
+        """A rule for one entry `[C, *spatial]` of a value `[B, C, *spatial]`, applied to each along axis 0."""
+        if x.dropped:
+            result = rule(x.node)
+            return self.branch(result, (1, *result.shape))
+        if x.shape[0] == 1:
+            result = rule(reshaped(self, x.node, x.shape[1:]))
+            return self.branch(result, (1, *result.shape))
+        parts = []
+        for place in range(x.shape[0]):
+            part = self.emit(Slice(0, place, place + 1), x.node, shape=(1, *x.shape[1:]))
+            result = rule(reshaped(self, part, x.shape[1:]))
+            parts.append(reshaped(self, result, (1, *result.shape)))
+        shape = (x.shape[0], *parts[0].shape[1:])
+        return self.branch(self.emit(Concatenate(0), *parts, shape=shape), shape)
+
+    # --- constants ---------------------------------------------------------------------------------------------------
+
+    def weight(self, x: Static) -> Expression:
+        """A weight, which may be trained."""
+        return self.tensors.parameter(x)
+
+    def constant(self, x: Static | np.ndarray) -> Expression:
+        """A constant."""
+        return self.tensors.buffer(x if isinstance(x, Static) else Static(x))
+
+    def beside(self, x: Static, shape: Sequence[int]) -> Expression:
+        """A constant in the form that broadcasts against the stored form of a value of the ONNX shape `shape`."""
+        if x.array.size == 1:
+            return number(finite(float(x.array.reshape(()))))
+        dropped = len(shape) - len(stored_shape(shape))
+        if x.array.ndim == len(shape) and dropped:
+            return apply(torch.squeeze, self.constant(x), 0)
+        return self.constant(x)
+
+    def affine(self, x: Branch, factor: Static | None = None, offset: Static | None = None) -> Branch:
+        """x · factor + offset, all broadcast together."""
+        shapes = [value.shape for value in (x, factor, offset) if value is not None]
+        shape = tuple(np.broadcast_shapes(*shapes))
+        node = self.node(x, shape)
+        op = ElementwiseAffine(
+            None if factor is None else self.beside(factor, shape),
+            None if offset is None else self.beside(offset, shape),
+        )
+        return self.branch(self.emit(op, node), shape)
+
+    def scaled(self, x: Branch, factor: float | None = None, offset: float | None = None) -> Branch:
+        """x · factor + offset with numbers."""
+        op = ElementwiseAffine(None if factor is None else number(factor), None if offset is None else number(offset))
+        return self.unary(op, x)
+
+    def alike(self, *values: Value) -> tuple[tuple[Node, ...], tuple[int, ...]]:
+        """Values as nodes of the shape that they broadcast to together, and that shape in ONNX."""
+        shape = tuple(np.broadcast_shapes(*(value.shape for value in values)))
+        return tuple(self.node(value, shape) for value in values), shape

@@ -1,0 +1,129 @@
+"""`load_onnx`: from a file to a network that is ready to be compiled."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from os import PathLike
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from autodual.errors import InvalidInputError, ModelFileError
+from autodual.frontend.check import require_finite
+from autodual.frontend.onnx.agreement import compare
+from autodual.frontend.onnx.lowering import OnnxInput, OnnxLowering
+from autodual.frontend.onnx.network import OnnxNetwork
+from autodual.frontend.onnx.reading import read_model
+from autodual.frontend.trace import TracedNetwork
+
+if TYPE_CHECKING:
+    import onnx
+
+
+def load_onnx(
+    path: str | PathLike[str],
+    *,
+    output: str | None = None,
+    shapes: Mapping[str, Sequence[int]] | None = None,
+    check: bool = True,
+) -> OnnxNetwork:
+    """The network in an `.onnx` file (or `.onnx.gz`), on the CPU and in evaluation mode.
+
+    Args:
+        path: the file; nothing in it is executed.
+        output: the name of the output wanted, if the network has several.
+        shapes: by name, shapes of inputs instead of the file's; extents that the file leaves open are 1 otherwise.
+        check: compare the network with onnxruntime (or onnx' reference implementation) on a few inputs; how well they
+            agree is reported as `network.agreement`.
+
+    Raises:
+        ModelFileError: the file is missing, damaged, or not an ONNX model in one file, or onnx is not installed.
+        InvalidInputError: a weight holds NaN or infinity, or there is no such output.
+        UnsupportedOpsError: some operators have no rule; it lists them all.
+        TraceError: the network does not compute what ONNX' own arithmetic computes.
+    """
+    place = Path(path)
+    try:
+        data = place.read_bytes()
+    except FileNotFoundError:
+        raise ModelFileError(f"There is no model file '{place}'.") from None
+    except OSError as error:
+        raise ModelFileError(f"The model file '{place}' cannot be read: {error.strerror}.") from None
+    network = load_onnx_bytes(str(place), data, output=output, shapes=shapes, check=check)
+    network.path = place
+    return network
+
+
+def load_onnx_bytes(
+    name: str,
+    data: bytes,
+    *,
+    output: str | None = None,
+    shapes: Mapping[str, Sequence[int]] | None = None,
+    check: bool = True,
+) -> OnnxNetwork:
+    """Like `load_onnx`, from the bytes of a file called `name` in messages."""
+    model = read_model(name, data)
+    chosen = _chosen_output(name, model, output)
+    inputs = _inputs(name, model, dict(shapes or {}))
+    lowering = OnnxLowering(name, model)
+    graph, _ = lowering.run(inputs, chosen)
+    network = OnnxNetwork(
+        graph,
+        lowering.tensors.holder,
+        tuple(entry.name for entry in inputs),
+        chosen,
+        tuple(entry.shape for entry in inputs),
+    ).eval()
+    traced = TracedNetwork(graph)
+    find = traced.lookup(network)
+    require_finite({name: find(name) for name in traced.names})
+    if check:
+        network.agreement = compare(name, model, network)
+    return network
+
+
+def _chosen_output(name: str, model: onnx.ModelProto, output: str | None) -> str:
+    names = [entry.name for entry in model.graph.output]
+    if output is None and len(names) == 1:
+        return names[0]
+    if output is not None and output in names:
+        return output
+    listed = ", ".join(f"'{entry}'" for entry in names) or "none"
+    wanted = "say which one with output=" if output is None else f"'{output}' is not among them"
+    raise InvalidInputError(f"'{name}' has the outputs {listed}; {wanted}.")
+
+
+def _inputs(name: str, model: onnx.ModelProto, shapes: dict[str, Sequence[int]]) -> tuple[OnnxInput, ...]:
+    """The inputs that are not weights, with their shapes."""
+    from onnx import helper
+
+    weights = {tensor.name for tensor in model.graph.initializer}
+    found = []
+    for entry in model.graph.input:
+        if entry.name in weights:
+            continue
+        tensor = entry.type.tensor_type
+        if not entry.type.HasField("tensor_type") or not tensor.elem_type:
+            raise ModelFileError(f"'{name}' has the input '{entry.name}', which is not a tensor.")
+        dtype = np.dtype(helper.tensor_dtype_to_np_dtype(tensor.elem_type))
+        if dtype.kind != "f":
+            raise ModelFileError(
+                f"'{name}' has the input '{entry.name}' of type {dtype}; bounds exist for floating inputs only."
+            )
+        if entry.name in shapes:
+            shape = tuple(int(extent) for extent in shapes.pop(entry.name))
+        elif not tensor.HasField("shape"):
+            raise InvalidInputError(
+                f"'{name}' does not state the shape of its input '{entry.name}'; give it in shapes=."
+            )
+        else:
+            shape = tuple(d.dim_value if d.HasField("dim_value") else 1 for d in tensor.shape.dim)
+        # Some exporters write 0 or -1 for an extent that they leave open.
+        found.append(OnnxInput(entry.name, tuple(max(extent, 1) for extent in shape), dtype))
+    if shapes:
+        raise InvalidInputError(f"'{name}' has no input '{next(iter(shapes))}'.")
+    if not found:
+        raise ModelFileError(f"'{name}' has no input, so there is nothing to bound.")
+    return tuple(found)

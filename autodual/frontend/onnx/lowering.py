@@ -1,0 +1,204 @@
+"""One walk over an ONNX graph: operators become nodes by their rules; what does not depend on the input is folded."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from autodual.errors import AutodualError, ModelFileError, TraceError, UnsupportedOp, UnsupportedOpsError
+from autodual.frontend.builder import GraphUnderConstruction, Unsupported
+from autodual.frontend.lowering import pruned
+from autodual.frontend.onnx.attributes import Attributes
+from autodual.frontend.onnx.builder import OnnxBuilder
+from autodual.frontend.onnx.folding import fold, refuse_random
+from autodual.frontend.onnx.names import legal_name
+from autodual.frontend.onnx.reading import array_of, opset_of
+from autodual.frontend.onnx.registry import rule_for
+from autodual.frontend.onnx.tensors import Tensors
+from autodual.frontend.onnx.values import UNKNOWN, Branch, Static, Unknown, stored_shape
+from autodual.ir import Graph, Source, verify
+from autodual.ir.ops import Input
+
+if TYPE_CHECKING:
+    import onnx
+
+_STANDARD = ("", "ai.onnx")
+
+
+@dataclass(frozen=True, eq=False)
+class OnnxInput:
+    """One input of a network: its name in the file, and the shape and type that the file's tensor has."""
+
+    name: str
+    shape: tuple[int, ...]
+    dtype: np.dtype
+
+
+class OnnxLowering:
+    """Turns what one output of a model depends on into a graph."""
+
+    def __init__(self, name: str, model: onnx.ModelProto):
+        self._name = name
+        self._model = model
+        self._opset = opset_of(model)
+        self._graph = GraphUnderConstruction()
+        self._unsupported: dict[UnsupportedOp, None] = {}
+        self.tensors = Tensors()
+
+    def run(self, inputs: Sequence[OnnxInput], output: str) -> tuple[Graph, tuple[int, ...]]:
+        """The graph, and the shape that ONNX gives its output.
+
+        Raises:
+            ModelFileError: the file is damaged.
+            TraceError: the output does not depend on the inputs.
+            UnsupportedOpsError: some operators have no rule; it lists them all.
+        """
+        values: dict[str, Any] = {}
+        names = []
+        for entry in inputs:
+            stored = stored_shape(entry.shape)
+            node = self._graph.add(legal_name(entry.name, "input"), Input(), (), stored, Source(target="input"))
+            values[entry.name] = Branch(node, entry.shape, entry.dtype)
+            names.append(node.name)
+        self._walk(self._model.graph, values, {output})
+        if self._unsupported:
+            raise UnsupportedOpsError(tuple(self._unsupported))
+        result = values.get(output)
+        if isinstance(result, Static):
+            raise TraceError(f"The output '{output}' of '{self._name}' does not depend on its input.")
+        if not isinstance(result, Branch):
+            raise ModelFileError(f"'{self._name}' is damaged: nothing computes its output '{output}'.")
+        graph = pruned(tuple(names), self._graph.nodes, result.node.name)
+        verify(graph)
+        return graph, result.shape
+
+    def _walk(self, graph: onnx.GraphProto, values: dict[str, Any], outputs: set[str]) -> None:
+        """Add the values of a graph, or of a branch of one, to those of its surroundings."""
+        for tensor in graph.initializer:
+            if tensor.name not in values:
+                values[tensor.name] = Static(array_of(self._name, tensor), tensor.name)
+        if graph.sparse_initializer:
+            raise ModelFileError(f"'{self._name}' holds sparse tensors, which are not supported; store them densely.")
+        live = _live(graph, outputs)
+        read = outputs.union(*(_reads(node) for node in live))
+        for node in live:
+            missing = [name for name in node.input if name and name not in values]
+            if missing:
+                raise ModelFileError(
+                    f"'{self._name}' is damaged: nothing before the operator {_called(node)} computes '{missing[0]}'."
+                )
+            results = self._value(node, values, read)
+            for name, result in zip(node.output, results):
+                if name:
+                    values[name] = result
+
+    def _value(self, node: onnx.NodeProto, values: Mapping[str, Any], read: set[str]) -> Sequence[Any]:
+        """The results of one operator."""
+        operands = [values[name] if name else None for name in node.input]
+        try:
+            if node.op_type == "If" and node.domain in _STANDARD:
+                return self._chosen_branch(node, operands[0], values)
+            if not any(isinstance(operand, (Branch, Unknown)) for operand in operands):
+                return self._folded(node, operands)
+            rule = rule_for("" if node.domain in _STANDARD else node.domain, node.op_type)
+            if rule is None:
+                refuse_random(node.op_type)
+                raise Unsupported("no rule lowers it")
+            if any(isinstance(operand, Unknown) for operand in operands):
+                return [UNKNOWN] * len(node.output)
+            return self._lowered(rule, node, operands, read)
+        except Unsupported as reason:
+            where = f"the operator {_called(node)}"
+            self._unsupported[UnsupportedOp(f"ONNX {_titled(node)}", "", where, str(reason))] = None
+            return [UNKNOWN] * len(node.output)
+
+    def _lowered(self, rule: Any, node: onnx.NodeProto, operands: Sequence[Any], read: set[str]) -> Sequence[Any]:
+        dtype = next(operand.dtype for operand in operands if isinstance(operand, Branch))
+        builder = OnnxBuilder(
+            self._graph,
+            self.tensors,
+            legal_name(node.name, node.op_type.lower()),
+            Source(line=_called(node), target=node.op_type),
+            dtype,
+        )
+        attributes = self._attributes(node, read)
+        try:
+            result = rule(builder, attributes, *operands)
+        except (Unsupported, AutodualError):
+            raise
+        except Exception as error:
+            # Files that say nonsense reach rules, too: attributes missing, axes that are not there.
+            reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+            raise Unsupported(f"its attributes and operands do not fit each other: {reason}") from error
+        return result if isinstance(result, tuple) else (result,)
+
+    def _attributes(self, node: onnx.NodeProto, read: set[str]) -> Attributes:
+        from onnx import AttributeProto, helper
+
+        values = {}
+        for attribute in node.attribute:
+            value = helper.get_attribute_value(attribute)
+            if attribute.type == AttributeProto.TENSOR:
+                value = array_of(self._name, value)
+            elif isinstance(value, bytes):
+                value = value.decode("utf-8", "replace")
+            elif attribute.type in (AttributeProto.INTS, AttributeProto.FLOATS):
+                value = tuple(value)
+            values[attribute.name] = value
+        return Attributes(self._opset, values, tuple(name in read for name in node.output))
+
+    def _folded(self, node: onnx.NodeProto, operands: Sequence[Static | None]) -> Sequence[Any]:
+        if node.op_type == "Identity":
+            return operands
+        try:
+            return fold(node, self._model.opset_import, operands)
+        except Unsupported:
+            raise
+        except Exception as error:
+            reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+            raise Unsupported(f"its constant operands cannot be folded: {reason}") from error
+
+    def _chosen_branch(self, node: onnx.NodeProto, condition: Any, values: Mapping[str, Any]) -> Sequence[Any]:
+        """The results of the branch that a fixed condition takes."""
+        if not isinstance(condition, Static):
+            raise Unsupported("which branch is taken depends on the network's input")
+        wanted = "then_branch" if condition.array.reshape(-1)[0] else "else_branch"
+        body = next(attribute.g for attribute in node.attribute if attribute.name == wanted)
+        inner = dict(values)
+        names = [entry.name for entry in body.output]
+        self._walk(body, inner, set(names))
+        return [inner.get(name, UNKNOWN) for name in names]
+
+
+def _live(graph: onnx.GraphProto, outputs: set[str]) -> list[onnx.NodeProto]:
+    """The operators that the outputs depend on, in order."""
+    needed = set(outputs)
+    live = []
+    for node in reversed(graph.node):
+        if needed.intersection(node.output):
+            needed.update(_reads(node))
+            live.append(node)
+    return live[::-1]
+
+
+def _reads(node: onnx.NodeProto) -> set[str]:
+    """The values that an operator reads, also inside its branches."""
+    names = {name for name in node.input if name}
+    for attribute in node.attribute:
+        for body in (attribute.g, *attribute.graphs):
+            for inner in body.node:
+                names |= _reads(inner)
+            names.update(output.name for output in body.output)
+    return names
+
+
+def _called(node: onnx.NodeProto) -> str:
+    """How an operator is named to a person."""
+    return f"'{node.name or next(iter(node.output), '')}'"
+
+
+def _titled(node: onnx.NodeProto) -> str:
+    return node.op_type if node.domain in _STANDARD else f"{node.domain}.{node.op_type}"

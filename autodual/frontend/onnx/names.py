@@ -1,0 +1,11 @@
+"""ONNX names, which may be any text, as the names of attributes and nodes."""
+
+from __future__ import annotations
+
+import re
+
+
+def legal_name(name: str, fallback: str) -> str:
+    """A Python identifier close to an ONNX name: `/layers/0/Conv` becomes `layers_0_Conv`."""
+    name = re.sub(r"[^0-9A-Za-z]+", "_", name).strip("_")
+    return (f"{fallback}_{name}" if name and name[0].isdigit() else name) or fallback

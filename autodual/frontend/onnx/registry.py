@@ -1,0 +1,44 @@
+"""Which ONNX operator is lowered by which rule.
+
+A rule takes an `OnnxBuilder`, the operator's `Attributes` and its operands in the order of the ONNX specification
+(None where one is left out), and returns its results: a Branch or Static, or a tuple of them. Operators whose operands
+are all constant are folded and need no rule.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+Rule = Callable[..., Any]
+_R = TypeVar("_R", bound=Callable[..., Any])
+
+_RULES: dict[tuple[str, str], Rule] = {}
+
+
+def onnx_op(*names: str, domain: str = "") -> Callable[[_R], _R]:
+    """Register a function `(builder, attributes, *operands)` as the rule of ONNX operators: `@onnx_op("Relu")`.
+
+    Raises:
+        ValueError: an operator has a rule already.
+    """
+
+    def register(rule: _R) -> _R:
+        for name in names:
+            if (domain, name) in _RULES:
+                owner = _RULES[domain, name].__qualname__
+                raise ValueError(f"{name} is already lowered by {owner}; remove one of the two rules")
+            _RULES[domain, name] = rule
+        return rule
+
+    return register
+
+
+def rule_for(domain: str, name: str) -> Rule | None:
+    """The rule of an operator, or None."""
+    return _RULES.get((domain, name))
+
+
+def registered() -> tuple[tuple[str, str], ...]:
+    """Domain and name of all operators that have a rule."""
+    return tuple(_RULES)

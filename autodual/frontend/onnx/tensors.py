@@ -1,0 +1,64 @@
+"""The weights and constants of an ONNX network under names that a torch module can have."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import nn
+
+from autodual.frontend.builder import Unsupported
+from autodual.frontend.onnx.names import legal_name
+from autodual.frontend.onnx.values import Static
+from autodual.ir import Expression, Parameter
+
+HOLDER = "tensors"
+"""The submodule of the network that holds them; their names in the graph start with it."""
+
+
+class Tensors:
+    """Registers constants where rules ask for them, an initialiser once."""
+
+    def __init__(self) -> None:
+        self.holder = nn.Module()
+        self._shared: dict[str, Expression] = {}
+
+    def parameter(self, value: Static) -> Expression:
+        """A weight that may be trained, if it is a floating initialiser; what was computed from one cannot be."""
+        return self._expression(value, trainable=value.initializer is not None)
+
+    def buffer(self, value: Static) -> Expression:
+        """A constant."""
+        return self._expression(value, trainable=False)
+
+    def _expression(self, value: Static, trainable: bool) -> Expression:
+        shared = value.initializer
+        if shared is not None and shared in self._shared:
+            return self._shared[shared]
+        name = self._unique(legal_name(shared or "constant", "constant"))
+        tensor = _tensor(value.array)
+        if trainable and tensor.is_floating_point():
+            self.holder.register_parameter(name, nn.Parameter(tensor))
+        else:
+            self.holder.register_buffer(name, tensor)
+        expression = Parameter(f"{HOLDER}.{name}")
+        if shared is not None:
+            self._shared[shared] = expression
+        return expression
+
+    def _unique(self, name: str) -> str:
+        candidate, count = name, 0
+        while hasattr(self.holder, candidate):
+            count += 1
+            candidate = f"{name}_{count}"
+        return candidate
+
+
+def _tensor(array: np.ndarray) -> torch.Tensor:
+    """A copy of an array, truth values as 0 and 1."""
+    if array.dtype.kind not in "fiub" or array.dtype.itemsize > 8:
+        raise Unsupported(f"it uses a constant of type {array.dtype}")
+    if array.dtype.kind in "b":
+        array = array.astype(np.float32)
+    elif array.dtype.kind in "iu":
+        array = array.astype(np.int64)
+    return torch.from_numpy(np.ascontiguousarray(array).copy().reshape(array.shape))
