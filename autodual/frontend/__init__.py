@@ -5,14 +5,19 @@ from autodual.frontend import (  # noqa: F401 - imported for the rules that they
     attention,
     branches,
     convolution,
+    einsum,
     elementwise,
+    indexing,
     linear,
     normalization,
     pooling,
     powers,
     reductions,
+    resampling,
+    scattering,
     shapes,
     slicing,
+    statistics,
 )
 from autodual.frontend.builder import Builder, Unsupported
 from autodual.frontend.check import require_finite

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NoReturn
 
 import torch
-from torch import fx
+from torch import Tensor, fx
 
 from autodual.errors import BatchMixingError
 from autodual.frontend.batch import BatchAxis
 from autodual.frontend.source import line_of, module_of
 from autodual.frontend.values import Fixed, apply, number
-from autodual.ir import Expression, Node, Op, Source
+from autodual.ir import Environment, Expression, Node, Op, Source
 from autodual.ir.ops import Constant, Expand
+
+Tensors = Mapping[str, Tensor]
+"""The present values of parameters, buffers and constants by name."""
 
 _READABLE = {"_native_batch_norm_legit_no_training": "batch_norm", "_to_copy": "to"}
 
@@ -51,8 +54,9 @@ class GraphUnderConstruction:
 class Builder:
     """The context in which the rule of one traced operation runs."""
 
-    def __init__(self, graph: GraphUnderConstruction, batch: BatchAxis, operation: fx.Node):
+    def __init__(self, graph: GraphUnderConstruction, batch: BatchAxis, operation: fx.Node, tensors: Tensors):
         self._graph = graph
+        self._tensors = tensors
         self._operation = operation
         self.batch = batch
         self.source = Source(module_of(operation), line_of(operation), str(operation.target))
@@ -68,10 +72,10 @@ class Builder:
         return self._operation.meta.get("val")
 
     @property
-    def operands(self) -> list[torch.Tensor]:
+    def operands(self) -> list[Tensor]:
         """What torch.export recorded of the operation's tensor operands."""
         recorded = (node.meta.get("val") for node in self._operation.all_input_nodes)
-        return [fake for fake in recorded if isinstance(fake, torch.Tensor)]
+        return [fake for fake in recorded if isinstance(fake, Tensor)]
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -97,6 +101,12 @@ class Builder:
         sample = self.without_batch_axis(value)
         shape = tuple(int(extent) for extent in value.shape[1:])
         return self._graph.add("constant", Constant(sample), (), shape, self.source)
+
+    def literal(self, value: Fixed) -> Node:
+        """A constant that has no batch axis as a node of its own shape."""
+        expression = self.constant(value, "constant")
+        assert expression is not None
+        return self._graph.add("constant", Constant(expression), (), tuple(value.shape), self.source)
 
     def without_batch_axis(self, value: Fixed) -> Expression:
         """One sample's part of a constant whose axis 0 is the batch axis."""
@@ -159,6 +169,13 @@ class Builder:
         if value.expression is None:
             self.mixing(f"uses a {role} with a batch axis")
         return value.expression
+
+    def value(self, expression: Expression) -> Tensor:
+        """A constant's present value, in float64.
+
+        For a choice between two forms that compute the same whatever the value is, since the tensors may change later.
+        """
+        return Environment(self._tensors.__getitem__, torch.float64, torch.device("cpu"))(expression)
 
     def mixing(self, what: str) -> NoReturn:
         """Refuse the model: the operation lets samples influence each other."""

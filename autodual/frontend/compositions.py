@@ -184,6 +184,13 @@ def softmax(builder: Emitter, x: Node, axis: int) -> Node:
     return builder.emit(Exp(), builder.emit(LogSoftmax(axis), x, shape=x.shape), shape=x.shape)
 
 
+def weighted_softmax(builder: Emitter, x: Node, weights: Expression, axis: int) -> Node:
+    """w·eˣ/Σw·eˣ along an axis for constants w ≥ 0, as under a mask: entries of weight 0 take no part."""
+    terms = scaled(builder, builder.emit(Exp(), x, shape=x.shape), weights)
+    shape = (*x.shape[:axis], 1, *x.shape[axis + 1 :])
+    return quotient(builder, terms, builder.emit(Sum((axis,), keepdim=True), terms, shape=shape))
+
+
 # --- normalisation ---------------------------------------------------------------------------------------------------
 
 
@@ -294,3 +301,16 @@ def _positions_along(shape: tuple[int, ...], axis: int, entries: tuple[int, ...]
     """Flat positions of the entries along an axis of an array."""
     everything = torch.arange(math.prod(shape)).reshape(shape)
     return everything.index_select(axis, torch.tensor(entries))
+
+
+def taken_diagonal(builder: Emitter, x: Node, first: int, second: int, offset: int = 0) -> Node:
+    """The entries of two axes at equal places, as a last axis in their stead."""
+    positions = apply(_diagonal_positions, tuple(x.shape), offset, first, second)
+    rest = tuple(extent for axis, extent in enumerate(x.shape) if axis not in (first, second))
+    rows, columns = x.shape[first], x.shape[second]
+    length = max(0, min(rows, columns - offset) if offset >= 0 else min(rows + offset, columns))
+    return builder.emit(Take(positions, (*rest, length)), x, shape=(*rest, length))
+
+
+def _diagonal_positions(shape: tuple[int, ...], offset: int, first: int, second: int) -> Tensor:
+    return torch.arange(math.prod(shape)).reshape(shape).diagonal(offset, first, second)

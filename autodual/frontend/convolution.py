@@ -1,4 +1,4 @@
-"""Lowering of convolutions."""
+"""Lowering of convolutions and their transposes."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from typing import Any
 
 import torch
 
-from autodual.frontend.builder import Builder, Unsupported
+from autodual.frontend.builder import Builder
 from autodual.frontend.registry import lowers
 from autodual.ir import Node
-from autodual.ir.ops import Convolution, Pad
+from autodual.ir.ops import Convolution, Pad, TransposedConvolution
 
 aten = torch.ops.aten
 
@@ -45,10 +45,33 @@ def convolve(
 @lowers(aten.convolution.default)
 def convolution(builder: Builder, x: Any, weight: Any, bias: Any, *geometry: Any) -> Node:
     """The general form that decomposed programs contain."""
-    stride, padding, dilation, transposed, _, groups = geometry
+    stride, padding, dilation, transposed, output_padding, groups = geometry
     if transposed:
-        raise Unsupported("transposed convolutions are not supported")
+        return transposed_convolution(builder, x, weight, bias, stride, padding, output_padding, groups, dilation)
     return convolve(builder, x, weight, bias, stride, padding, dilation, groups)
+
+
+@lowers(aten.conv_transpose1d.default, aten.conv_transpose2d.input, aten.conv_transpose3d.input)
+def transposed_convolution(
+    builder: Builder,
+    x: Any,
+    weight: Any,
+    bias: Any,
+    stride: Sequence[int],
+    padding: Sequence[int],
+    output_padding: Sequence[int],
+    groups: int,
+    dilation: Sequence[int],
+) -> Node:
+    """The transpose of a convolution over the axes after the channels."""
+    x = builder.node(x)
+    kernel, offset = builder.constant(weight, "weight"), builder.constant(bias, "bias")
+    assert kernel is not None
+    axes = len(weight.shape) - 2
+    if len(x.shape) != axes + 1:
+        builder.mixing("takes the batch axis for the channels of a single unbatched input")
+    steps, margins, extra, gaps = (per_axis(values, axes) for values in (stride, padding, output_padding, dilation))
+    return builder.emit(TransposedConvolution(kernel, offset, steps, margins, extra, gaps, groups), x)
 
 
 def per_axis(values: int | Sequence[int], axes: int) -> tuple[int, ...]:

@@ -1,4 +1,4 @@
-"""Lowering of products with a constant matrix."""
+"""Lowering of matrix products: with a constant on either side, and of two branches."""
 
 from __future__ import annotations
 
@@ -6,18 +6,19 @@ from typing import Any
 
 import torch
 
-from autodual.frontend.builder import Builder, Unsupported
+from autodual.frontend.builder import Builder
+from autodual.frontend.compositions import broadcast, matrix_product, product, reshaped, scaled_and_shifted
 from autodual.frontend.elementwise import add, multiply
 from autodual.frontend.registry import lowers
 from autodual.frontend.shapes import permuted, reshape_to
 from autodual.frontend.values import Fixed, apply
 from autodual.ir import Expression, Node
-from autodual.ir.ops import Linear
+from autodual.ir.ops import Contraction, Linear, Sum
 
 aten = torch.ops.aten
 
 
-@lowers(aten.linear.default)
+@lowers(aten.linear.default, any_batch_axis=True)
 def linear(builder: Builder, x: Any, weight: Any, bias: Any) -> Node:
     """x @ weightᵀ + bias; a weight `[in]` without a second axis yields a scalar."""
     matrix = builder.constant(weight, "weight")
@@ -29,21 +30,21 @@ def linear(builder: Builder, x: Any, weight: Any, bias: Any) -> Node:
     return _dot(builder, x, matrix, None if offset is None else apply(torch.reshape, offset, (1,)))
 
 
-@lowers(aten.mm.default, aten.matmul.default, aten.mv.default)
+@lowers(aten.mm.default, aten.matmul.default, aten.mv.default, aten.bmm.default)
 def matmul(builder: Builder, x: Any, y: Any) -> Node:
-    """A product with a constant matrix on either side of one sample's last axes."""
+    """A product of one sample's last two axes with a constant on either side, or of two branches."""
     if isinstance(x, Node) and isinstance(y, Node):
-        if min(len(x.shape), len(y.shape)) < 2:
+        if min(len(x.shape), len(y.shape)) < 2 or len(x.shape) != len(y.shape):
             builder.mixing("multiplies along the batch axis")
-        raise Unsupported("both factors depend on the input")
+        return matrix_product(builder, x, y)
     if isinstance(x, Fixed):
         return _from_left(builder, x, builder.node(y))
     x = _with_features(builder, x)
+    if len(y.shape) > 2:
+        return _stacked(builder, x, y, "ij", "jk", "ik")
     weight = builder.constant(y, "right factor")
     if len(y.shape) == 1:
         return _dot(builder, x, weight)
-    if len(y.shape) != 2:
-        raise Unsupported("the constant factor is not a matrix")
     return builder.emit(Linear(apply(torch.t, weight)), x)
 
 
@@ -51,15 +52,52 @@ def _from_left(builder: Builder, weight: Fixed, x: Node) -> Node:
     """weight @ x, acting on the last axis but one of a sample `[..., in, columns]`."""
     if len(x.shape) < 2:
         builder.mixing("multiplies along the batch axis")
+    if len(weight.shape) > 2:
+        return _stacked(builder, x, weight, "jk", "ij", "ik")
     matrix = builder.constant(weight, "left factor")
-    if len(weight.shape) != 2:
-        raise Unsupported("the constant factor is not a matrix")
     assert matrix is not None
+    rows = weight.shape[0] if len(weight.shape) == 2 else 1
+    if len(weight.shape) == 1:
+        matrix = apply(torch.unsqueeze, matrix, 0)
     rank = len(x.shape)
     swap = [*range(rank - 2), rank - 1, rank - 2]
     turned = permuted(builder, x, swap)
-    product = builder.emit(Linear(matrix), turned, shape=(*turned.shape[:-1], weight.shape[0]))
-    return permuted(builder, product, swap)
+    product = builder.emit(Linear(matrix), turned, shape=(*turned.shape[:-1], rows))
+    return reshape_to(builder, permuted(builder, product, swap), builder.shape)
+
+
+def _stacked(builder: Builder, x: Node, constant: Fixed, mine: str, its: str, result: str) -> Node:
+    """The product with a constant stack of matrices, one each entry of the axes before the last two."""
+    if len(x.shape) < 2:
+        builder.mixing("multiplies along the batch axis")
+    outer = builder.shape[:-2]
+    letters = "abcdefgh"[: len(outer)]
+    x = broadcast(builder, x, (*outer, *x.shape[-2:]))
+    matrices = builder.beside(constant, x)
+    matrices = apply(torch.broadcast_to, matrices, (*outer, *constant.shape[-2:]))
+    return builder.emit(Contraction(f"{letters}{mine},{letters}{its}->{letters}{result}", matrices), x)
+
+
+@lowers(aten.baddbmm.default)
+def baddbmm(builder: Builder, start: Any, x: Any, y: Any, beta: Any, alpha: Any) -> Node:
+    """beta · start + alpha · x @ y, sample by sample."""
+    product = matmul(builder, x, y)
+    return add(builder, product if alpha == 1 else multiply(builder, product, alpha), start, beta)
+
+
+@lowers(aten.bilinear.default)
+def bilinear(builder: Builder, x: Any, y: Any, weight: Any, bias: Any) -> Node:
+    """xᵀ W y + b for each output."""
+    kernel, offset = builder.constant(weight, "weight"), builder.constant(bias, "bias")
+    assert kernel is not None
+    x, y = _with_features(builder, x), _with_features(builder, y)
+    letters = "abcdefgh"[: len(x.shape) - 1]
+    outer, (outputs, _, inner) = x.shape[:-1], weight.shape
+    op = Contraction(f"{letters}i,oij->{letters}oj", kernel)
+    rows = builder.emit(op, x, shape=(*outer, outputs, inner))
+    paired = product(builder, rows, reshaped(builder, y, (*outer, 1, inner)))
+    result = builder.emit(Sum((len(outer) + 1,)), paired)
+    return scaled_and_shifted(builder, result, None, offset)
 
 
 @lowers(aten.addmm.default)

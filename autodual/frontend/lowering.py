@@ -56,8 +56,10 @@ _PLACEMENT = frozenset({"device", "layout", "pin_memory", "memory_format", "non_
 class Lowering:
     """Turns the live part of one traced program into a graph, in one walk over its operations."""
 
-    def __init__(self, batch: BatchAxis):
+    def __init__(self, batch: BatchAxis, tensors: Mapping[str, Tensor]):
+        """`tensors`: the present values of parameters, buffers and constants, by the names in the graph."""
         self._batch = batch
+        self._tensors = tensors
         self._graph = GraphUnderConstruction()
         self._unsupported: dict[UnsupportedOp, None] = {}
 
@@ -75,7 +77,7 @@ class Lowering:
         """
         values: dict[fx.Node, Any] = {}
         for placeholder in inputs:
-            builder = Builder(self._graph, self._batch, placeholder)
+            builder = self._builder(placeholder)
             values[placeholder] = builder.emit(Input())
         for operation in _live(output):
             if operation not in values:
@@ -90,10 +92,13 @@ class Lowering:
                 raise TraceError(
                     "The model's output does not depend on its input, and has no batch axis; check forward()."
                 )
-            result = Builder(self._graph, self._batch, output).node(result)
+            result = self._builder(output).node(result)
         graph = pruned(tuple(values[placeholder].name for placeholder in inputs), self._graph.nodes, result.name)
         verify(graph)
         return graph
+
+    def _builder(self, operation: fx.Node) -> Builder:
+        return Builder(self._graph, self._batch, operation, self._tensors)
 
     def _value(self, operation: fx.Node, values: Mapping[fx.Node, Any], constants: Mapping[str, str]) -> Any:
         """The value of one operation whose operands have theirs."""
@@ -102,7 +107,7 @@ class Lowering:
             return self._constant_placeholder(operation, constants)
         operands: Any = fx.node.map_arg((operation.args, operation.kwargs), values.__getitem__)
         args, kwargs = operands
-        builder = Builder(self._graph, self._batch, operation)
+        builder = self._builder(operation)
         try:
             if operation.target in _NUMBERS_OUT_OF_TENSORS:
                 raise Unsupported("it turns a tensor into a Python number; keep it a tensor")

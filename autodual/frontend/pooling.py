@@ -7,9 +7,10 @@ from typing import Any
 
 import torch
 
-from autodual.frontend.builder import Builder, Unsupported
+from autodual.frontend.builder import Builder
 from autodual.frontend.compositions import adaptive_maximum, max_pool
 from autodual.frontend.convolution import per_axis
+from autodual.frontend.indexing import padded_by_entries
 from autodual.frontend.registry import lowers
 from autodual.frontend.values import Unusable
 from autodual.ir import Node
@@ -129,7 +130,10 @@ def adaptive_max_pool(builder: Builder, x: Any, size: Sequence[int]) -> tuple[No
 @lowers(aten.pad.default)
 def pad(builder: Builder, x: Any, pads: Sequence[int], mode: str, value: float | None) -> Node:
     if mode != "constant":
-        raise Unsupported(f"padding mode '{mode}' is not supported; pad with a constant")
+        x = builder.node(x)
+        if len(pads) > 2 * len(x.shape):
+            builder.mixing("pads the batch axis")
+        return padded_by_entries(builder, x, pads, mode)
     return constant_pad(builder, x, pads, value or 0.0)
 
 

@@ -90,7 +90,7 @@ def permuted(builder: Builder, x: Node, order: Sequence[int]) -> Node:
     return builder.emit(Permute(tuple(order)), x, shape=shape)
 
 
-@lowers(aten.expand.default, reads_batch_size=True)
+@lowers(aten.expand.default, aten.expand_as.default, aten.broadcast_to.default, reads_batch_size=True)
 def expand(builder: Builder, x: Any, *_: Any) -> Node:
     x = builder.node(x)
     if len(builder.shape) != len(x.shape):

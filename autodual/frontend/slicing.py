@@ -22,12 +22,12 @@ aten = torch.ops.aten
 def slice_axis(builder: Builder, x: Any, dim: int, start: int | None, stop: int | None, step: int) -> Node:
     x = builder.node(x)
     if dim in (0, -len(x.shape) - 1):
-        return _whole_batch(builder, x, start, stop, step)
+        return whole_batch(builder, x, start, stop, step)
     axis = builder.axis(dim, x)
     return sliced(builder, x, axis, *slice(start, stop, step).indices(x.shape[axis]))
 
 
-def _whole_batch(builder: Builder, x: Node, start: int | None, stop: int | None, step: int) -> Node:
+def whole_batch(builder: Builder, x: Node, start: int | None, stop: int | None, step: int) -> Node:
     """`x[:, ...]`: the only slice of the batch axis that keeps every sample."""
     if start not in (None, 0) or step != 1 or (stop is not None and stop < (builder.batch.size or 2**62)):
         builder.mixing("takes a part of the batch")

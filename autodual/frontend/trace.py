@@ -142,7 +142,8 @@ def _lowered(program: ExportedProgram, batch: BatchAxis, output: int | None) -> 
     program = decompose(program)
     names, constants = tensor_names(program)
     place, result = chosen_output(program, output)
-    traced = TracedNetwork(Lowering(batch).run(input_placeholders(program), names, result), constants, place)
+    lowering = Lowering(batch, {**program.state_dict, **program.constants, **constants})
+    traced = TracedNetwork(lowering.run(input_placeholders(program), names, result), constants, place)
     refuse_mutation(program, traced.names)
     return traced
 
