@@ -31,7 +31,19 @@ ROW_FIELDS: dict[str, dict[str, tuple[type, ...]]] = {
 # These say how the work was arranged, or where and when; they change no sample's result, so a resumed run may choose
 # them anew. That the files' content is the same is checked by their SHA-256, which are not among them.
 ARRANGEMENT = frozenset(
-    {"batch_size", "box", "data_dir", "device", "limit", "memory_bytes", "provenance", "skip", "unsafe_load", "version"}
+    {
+        "batch_size",
+        "box",
+        "data_dir",
+        "device",
+        "limit",
+        "memory_bytes",
+        "provenance",
+        "skip",
+        "specification_words",
+        "unsafe_load",
+        "version",
+    }
 )
 
 

@@ -16,6 +16,7 @@ from autodual_cli.options import BallOptions
 from autodual_cli.provenance import file_record
 from autodual_cli.run import Job, Row
 from autodual_cli.sets import Boxes, ball_maker
+from autodual_cli.specification_files import digest_of, specification_records
 from autodual_cli.subject import Subject
 from autodual_cli.tables import context_entries, percent, show, time_entry
 
@@ -33,8 +34,10 @@ def certification_job(
     """Certify batch by batch."""
     boxes = None if box is None else Boxes(box, subject.dataset.shape, len(subject.dataset))
     fixed = None if eps is None else ball_maker(ball)(eps)
+    words = None
     if spec is not None:
-        parse_specification(spec, None if subject.dataset.y is None else subject.dataset.y[:1])
+        words = parse_specification(spec, None if subject.dataset.y is None else subject.dataset.y[:1]).describe()
+    goal_files = specification_records(spec)
     adversary = None if attack is None else Pgd(steps=attack)
 
     def set_of(indices: torch.Tensor) -> PerturbationSet:
@@ -72,9 +75,12 @@ def certification_job(
         "box": box,
         "box_sha256": None if boxes is None else boxes.sha256,
         "specification": spec,
+        "specification_words": words,
+        "specification_sha256": digest_of(goal_files),
         "slopes": slopes,
         "attack_steps": attack,
     }
+    settings["provenance"]["files"] += goal_files
     if boxes is not None:
         settings["provenance"]["files"] += [
             file_record(role, path) for role, path in zip(("box, lower", "box, upper"), boxes.paths, strict=True)

@@ -81,7 +81,8 @@ def replay(
     if min(indices) < 0 or max(indices) >= len(subject.dataset):
         raise DataError("The document has rows of samples that its data do not hold.")
     job = _JOBS[schema](subject, recorded)
-    recorded.require("box", job.settings.get("box_sha256"))
+    for role in ("box", "specification"):
+        recorded.require(role, job.settings.get(f"{role}_sha256"))
     now = _again(job, indices, recorded.data(limit).batch_size)
     outcome = compare(schema, settings, rows, now, tolerance=tolerance)
     _check_counterexamples(outcome, job, rows)

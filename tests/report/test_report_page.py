@@ -60,7 +60,7 @@ def test_the_claim_names_counts_set_and_property():
     assert "‖x′ − x‖∞ ≤ 0.1," in claim and "x's label is larger" in claim
     (claim,) = statements(document(norm="l2", domain=[0.0, 1.0], specification="y0 > y1"))
     assert "‖x′ − x‖₂ ≤ 0.1 and every component of x′ in [0.0, 1.0]" in claim
-    assert claim.endswith("the network's output satisfies: y0 > y1.")
+    assert claim.endswith("the property holds of the network's output: y0 > y1.")
     unlabelled = [row(0, "certified", 1.0, label=None)]
     assert "the same class as it gives x" in statements(document(given=unlabelled))[0]
     boxed = document(norm=None, eps=None, set="one box a sample, from l.npy,u.npy")

@@ -65,7 +65,7 @@ _KINDS = {
 
 def kind_of(document: Row) -> Kind:
     """The kind of a document; one without words of its own here is shown by the `status` of its rows."""
-    verification = Kind("Verification", _status, ("unsat", "sat", "unknown", "timeout"), unit="instance")
+    verification = Kind("Verification", _status, ("unsat", "sat", "unknown", "timeout"), unit="property")
     return _KINDS.get(document["schema"], verification)
 
 

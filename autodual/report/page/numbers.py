@@ -43,5 +43,6 @@ def finite(value: Any) -> float | None:
 
 
 def plural(count: int, noun: str) -> str:
-    """'1 sample', '2 samples'."""
-    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
+    """'1 sample', '2 samples', '2 properties'."""
+    many = f"{noun[:-1]}ies" if noun.endswith("y") else f"{noun}s"
+    return f"{count:,} {noun if count == 1 else many}"

@@ -52,7 +52,8 @@ def _certified(document: Row) -> list[str]:
 def _property(document: Row) -> str:
     specification = settings_of(document).get("specification")
     if specification is not None:
-        return f"the network's output satisfies: {specification}"
+        words = settings_of(document).get("specification_words")
+        return f"the property holds of the network's output: {words or specification}"
     if any(row.get("label") is None for row in rows_of(document)):
         return "the network gives x′ the same class as it gives x"
     return "the network's score of x's label is larger than every other score"

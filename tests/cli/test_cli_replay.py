@@ -1,0 +1,219 @@
+"""`autodual replay`: the same files and settings give the same rows; what differs is said, and no code runs unasked."""
+
+from __future__ import annotations
+
+import inspect
+import json
+
+import numpy
+import pytest
+import torch
+
+import autodual
+from autodual.report.comparison import RADIUS_RESOLUTION, compare
+
+COMMANDS = {
+    "certify": ["--eps", "0.05", "--attack", "20"],
+    "radius": ["--max-radius", "0.5", "--norm", "l2"],
+    "detect": ["--eps", "0.05", "--domain", "0,1"],
+}
+
+
+@pytest.fixture
+def record(invoke, tmp_path, model_file, data_file):
+    """Runs a command and returns its document's path."""
+
+    def run(command="certify", *arguments):
+        path = tmp_path / f"{command}.json"
+        given = arguments or COMMANDS[command]
+        outcome = invoke(command, model_file, "--data", data_file, "--json", path, *given)
+        assert outcome.exit_code == 0, outcome.stderr
+        return path
+
+    return run
+
+
+def rewrite(path, change):
+    document = json.loads(path.read_text())
+    change(document)
+    path.write_text(json.dumps(document))
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_an_unchanged_run_is_reproduced(invoke, record, command):
+    outcome = invoke("replay", record(command))
+    assert outcome.exit_code == 0, outcome.output
+    assert "rows compared         12" in outcome.stdout and "rows that differ      0" in outcome.stdout
+    assert "Differences" not in outcome.stdout
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--eps", "0.1", "--norm", "l2", "--domain", "0,1", "--mean", "0.5", "--std", "0.25", "--dtype", "float64"],
+        ["--eps", "0.1", "--norm", "3", "--slopes", "shared"],
+        ["--eps", "0.05", "--spec", "y0 > y1 or y1 > y0", "--skip", "3", "--limit", "4"],
+        ["--eps", "0.05", "--spec", "top-k:2", "--memory", "1MiB"],
+    ],
+)
+def test_all_settings_survive_the_document(invoke, record, arguments):
+    path = record("certify", *arguments)
+    outcome = invoke("replay", path)
+    assert outcome.exit_code == 0, outcome.output
+    recorded = json.loads(path.read_text())["certificates"]
+    assert f"rows compared         {len(recorded)}" in outcome.stdout
+
+
+def test_boxes_are_replayed(invoke, record, tmp_path, data_file):
+    x = numpy.load(data_file)["x"]
+    for name, end in (("l", x - 0.02), ("u", x + 0.02)):
+        numpy.save(tmp_path / f"{name}.npy", end)
+    path = record("certify", "--box", f"{tmp_path}/l.npy,{tmp_path}/u.npy")
+    assert invoke("replay", path).exit_code == 0
+    (tmp_path / "u.npy").rename(tmp_path / "v.npy")
+    moved = invoke("replay", path, "--box", f"{tmp_path}/l.npy,{tmp_path}/v.npy")
+    assert moved.exit_code == 0, moved.output
+    numpy.save(tmp_path / "v.npy", x + 0.03)
+    changed = invoke("replay", path, "--box", f"{tmp_path}/l.npy,{tmp_path}/v.npy")
+    assert changed.exit_code == 2 and "The box is not the one of the recorded run" in changed.stderr
+
+
+def test_changed_verdicts_and_margins_are_found(invoke, record):
+    path = record("certify", "--eps", "0.01")
+
+    def forge(document):
+        rows = document["certificates"]
+        rows[0]["status"], rows[1]["margin"], rows[2]["margins"][0] = "unknown", rows[1]["margin"] + 0.01, None
+
+    rewrite(path, forge)
+    outcome = invoke("replay", path)
+    assert outcome.exit_code == 1
+    assert "rows that differ      3" in outcome.stdout
+    for expected in ("0 status", "1 margin", "2 margins[0]", "recorded unknown, now certified"):
+        assert expected in outcome.stdout
+    assert "3 value(s) differ" in outcome.stderr
+    assert invoke("replay", path, "--limit", 1).stdout.count("rows compared         1") == 1
+
+
+def test_a_forged_counterexample_is_found(invoke, record, data_file):
+    path = record("certify")
+    rows = json.loads(path.read_text())["certificates"]
+    index = next(row["index"] for row in rows if row["status"] == "falsified")
+    for point in (numpy.load(data_file)["x"][index].tolist(), [9.0] * 4, [0.5], "text", [[1], [2, 3]]):
+        rewrite(path, lambda document, point=point: document["certificates"][index].update(counterexample=point))
+        outcome = invoke("replay", path)
+        assert outcome.exit_code == 1 and f"{index} counterexample" in outcome.stdout
+
+
+def test_a_limit_says_what_it_leaves_out(invoke, record):
+    outcome = invoke("replay", record(), "--limit", 5)
+    assert outcome.exit_code == 0
+    assert "rows compared         5" in outcome.stdout and "the other 7 rows" in outcome.stdout
+
+
+def test_a_tolerance_replaces_the_rounding_errors(invoke, record):
+    path = record("certify", "--eps", "0.01")
+    rewrite(path, lambda document: document["certificates"][0].update(margin=document["certificates"][0]["margin"] + 1))
+    assert invoke("replay", path).exit_code == 1
+    loose = invoke("replay", path, "--tolerance", "1.001")
+    assert loose.exit_code == 0 and "numbers may be apart  1.001" in loose.stdout
+
+
+def test_changed_files_are_refused(invoke, record, model_file, data_file, network):
+    path = record()
+    x, y = (numpy.load(data_file)[key] for key in "xy")
+    numpy.savez(data_file, x=x * 0.5, y=y)
+    changed = invoke("replay", path)
+    assert changed.exit_code == 2 and "The data is not the one of the recorded run" in changed.stderr
+    numpy.savez(data_file, x=x, y=y)
+    with torch.no_grad():
+        network[0].bias += 1
+    torch.save(network, model_file)
+    changed = invoke("replay", path)
+    assert changed.exit_code == 2 and "The model is not the one of the recorded run" in changed.stderr
+
+
+def test_files_may_have_moved(invoke, record, tmp_path, model_file, data_file, monkeypatch):
+    path = record()
+    (tmp_path / "moved").mkdir()
+    model_file.rename(tmp_path / "moved" / "m.pt")
+    gone = invoke("replay", path)
+    assert gone.exit_code == 2 and "cannot be read" in gone.stderr
+    assert invoke("replay", path, "--model", tmp_path / "moved" / "m.pt").exit_code == 0
+    rewrite(path, lambda document: document["settings"].update(model="moved/m.pt", data="data.npz"))
+    rewrite(path, lambda document: document["settings"]["provenance"].update(directory=str(tmp_path)))
+    assert invoke("replay", path).exit_code == 0  # from the folder that the run was started in
+
+
+def test_a_document_alone_makes_no_code_run(invoke, tmp_path, data_file, network):
+    torch.save(network.state_dict(), tmp_path / "state.pt")
+    code = "from torch import nn\ndef build():\n    return nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 3))\n"
+    (tmp_path / "arch.py").write_text(code)
+    path, arch = tmp_path / "out.json", f"{tmp_path}/arch.py:build"
+    run = ["certify", tmp_path / "state.pt", "--arch", arch, "--data", data_file, "--eps", "0.1", "--json", path]
+    assert invoke(*run).exit_code == 0
+    (tmp_path / "arch.py").write_text(f"open({str(tmp_path / 'ran')!r}, 'w')\n{code}")
+    refused = invoke("replay", path)
+    assert refused.exit_code == 2 and "give --arch again" in refused.stderr
+    rewrite(path, lambda document: document["settings"].update(arch=None, unsafe_load=True))
+    refused = invoke("replay", path)
+    assert refused.exit_code == 2 and "give --unsafe-load again" in refused.stderr
+    assert not (tmp_path / "ran").exists()
+    allowed = invoke("replay", path, "--arch", arch, "--unsafe-load")
+    assert allowed.exit_code == 0 and "changed since" in allowed.stdout and (tmp_path / "ran").exists()
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda document: document["settings"].update(eps="0.1"), "usable 'eps'"),
+        (lambda document: document["settings"].update(norm="l0"), "norm 'l0'"),
+        (lambda document: document["settings"].update(domain=[0]), "usable 'domain'"),
+        (lambda document: document["settings"].update(domain=[1, 0]), "is empty"),
+        (lambda document: document["settings"].update(slopes="steep"), "slopes 'steep'"),
+        (lambda document: document["settings"].update(arithmetic="float16"), "arithmetic 'float16'"),
+        (lambda document: document["settings"].update(batch_size=True), "usable 'batch_size'"),
+        (lambda document: document["settings"].update(model=None), "usable 'model'"),
+        (lambda document: document["settings"].update(specification="gibberish"), "is not a specification"),
+        (lambda document: document["settings"].pop("model_sha256"), "usable 'model_sha256'"),
+        (lambda document: document["certificates"][0].update(index=99), "samples that its data do not hold"),
+        (lambda document: document["certificates"][0].update(index=-1), "samples that its data do not hold"),
+        (lambda document: document["certificates"].clear(), "holds no row"),
+    ],
+)
+def test_unusable_documents_are_one_line(invoke, record, change, message):
+    path = record()
+    rewrite(path, change)
+    outcome = invoke("replay", path)
+    assert outcome.exit_code == 2 and message in outcome.stderr and "Traceback" not in outcome.output
+
+
+def certificate(**changes):
+    row = {"index": 0, "status": "certified", "arithmetic": "float32", "margin": 1.0, "margins": [1.0, 0.0],
+           "rounding_error": 0.01}  # fmt: skip
+    return {**row, **changes}
+
+
+def test_margins_agree_up_to_both_rounding_errors():
+    def differences(**changes):
+        return compare("autodual.certify/1", {}, [certificate()], [certificate(**changes)]).differences
+
+    assert differences(margin=1.015) == []
+    assert [item.key for item in differences(margin=1.025)] == ["margin"]
+    assert [item.key for item in differences(margin=None)] == ["margin"]
+    assert [item.key for item in differences(margins=[1.0])] == ["margins"]
+    other = compare("autodual.certify/1", {}, [certificate()], [certificate(arithmetic="float64", margin=5.0)])
+    assert other.agrees and "decided in other arithmetic" in other.skipped[0]
+    assert not compare("autodual.certify/1", {}, [], []).agrees
+
+
+def test_radii_agree_up_to_the_resolution_of_the_search():
+    def agrees(before, after, **options):
+        rows = [[{"index": 0, "radius": radius}] for radius in (before, after)]
+        return compare("autodual.radius/1", {"max_radius": 0.5}, *rows, **options).agrees
+
+    assert agrees(0.1, 0.1 + 0.9e-4) and not agrees(0.1, 0.1 + 1.1e-4)
+    assert not agrees(0.0, 1e-9) and agrees(0.0, 0.0)
+    assert agrees(0.1, 0.2, tolerance=0.11)
+    default = inspect.signature(autodual.certified_radius).parameters["tolerance"].default
+    assert default == RADIUS_RESOLUTION
