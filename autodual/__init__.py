@@ -10,7 +10,7 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from autodual.certification import Certificate, Status, certified_radius, certify, detect
+    from autodual.certification import Certificate, Status, Verdict, certified_radius, certify, detect, verify
     from autodual.compiler import compile_dual
     from autodual.errors import AutodualError
     from autodual.files import load_model
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from autodual.interval import Interval
     from autodual.network import DualNetwork
     from autodual.perturbations import Box, L1Ball, L2Ball, LinfBall, LpBall, PerturbationSet
+    from autodual.properties import load_property
     from autodual.train import robust_loss
 
 _HOMES = {
@@ -32,17 +33,20 @@ _HOMES = {
     "LpBall": "autodual.perturbations",
     "PerturbationSet": "autodual.perturbations",
     "Status": "autodual.certification",
+    "Verdict": "autodual.certification",
     "certified_radius": "autodual.certification",
     "certify": "autodual.certification",
     "compile_dual": "autodual.compiler",
     "detect": "autodual.certification",
     "load_model": "autodual.files",
     "load_onnx": "autodual.frontend.onnx",
+    "load_property": "autodual.properties",
     "robust_loss": "autodual.train",
+    "verify": "autodual.certification",
 }
 
 # Rooms that are reached as attributes of the package; the ones that share a name with a function are not among them.
-_ROOMS = ("attacks", "data", "dual", "errors", "extend", "ir", "passes", "perturbations", "specs")
+_ROOMS = ("attacks", "data", "dual", "errors", "extend", "ir", "passes", "perturbations", "properties", "specs")
 
 __all__ = [*_HOMES, "__version__"]
 

@@ -17,6 +17,8 @@ from autodual.errors import DataError
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE]([+-]?\d{1,3}))?")
 _LONGEST_NUMBER = 400
 
+COMPARISONS = frozenset({"<=", "<", ">=", ">", "=", "==", "!="})
+
 
 @dataclass(frozen=True)
 class Linear:

@@ -12,7 +12,7 @@ from fractions import Fraction
 from typing import TypeAlias
 
 from autodual.errors import DataError
-from autodual.properties.formulas import And, Formula, Linear, Or, compare, number
+from autodual.properties.formulas import COMPARISONS, And, Formula, Linear, Or, compare, number
 from autodual.properties.property import Variable
 
 _TOKEN = re.compile(r"[()]|[^\s()]+")
@@ -98,7 +98,7 @@ class _Reader:
         if operator in ("and", "or"):
             inner = tuple(self.formula(part, depth + 1) for part in parts)
             return And(inner) if operator == "and" else Or(inner)
-        if len(parts) == 2:
+        if len(parts) == 2 and operator in COMPARISONS:
             found = compare(operator, self.linear(parts[0]), self.linear(parts[1]))
             if found is not None:
                 return found

@@ -12,6 +12,7 @@ ROWS_KEY = {
     "autodual.certify/1": "certificates",
     "autodual.radius/1": "radii",
     "autodual.detect/1": "detections",
+    "autodual.verify/1": "verdicts",
 }
 
 # What the summaries read of a row, and the types it may have.
@@ -26,6 +27,7 @@ ROW_FIELDS: dict[str, dict[str, tuple[type, ...]]] = {
     },
     "autodual.radius/1": {"radius": (int, float, type(None))},
     "autodual.detect/1": {"flagged": (bool,)},
+    "autodual.verify/1": {"status": (str,)},
 }
 
 # These say how the work was arranged, or where and when; they change no sample's result, so a resumed run may choose

@@ -1,0 +1,164 @@
+"""`verify`: is there an input that violates a property? Attacks look for one, bounds prove that there is none."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+
+import torch
+
+from autodual.attacks import Attack, Pgd
+from autodual.certification.proof import prove
+from autodual.certification.verdict import Verdict, VerdictStatus
+from autodual.certification.verify_clock import Clock, batches
+from autodual.certification.verify_problem import Problem
+from autodual.certification.verify_replay import Counterexample, Judge, Replay, module_replay
+from autodual.certification.verify_search import Hunter
+from autodual.certification.verify_splitting import MOST_INPUTS, split_search
+from autodual.errors import InvalidInputError
+from autodual.network import DualNetwork
+from autodual.perturbations import Box
+from autodual.policies import SlopePolicy
+from autodual.properties import Property
+
+_QUICK = Pgd(steps=30)
+_THOROUGH = Pgd(steps=100, restarts=5, seed=1)
+
+
+def verify(
+    dual: DualNetwork,
+    goal: Property,
+    *,
+    timeout: float | None = None,
+    attack: Attack | None = _QUICK,
+    dtype: torch.dtype = torch.float32,
+    replay: Replay | None = None,
+    seed: int = 0,
+) -> Verdict:
+    """Whether an input violates a property (sat), none does (unsat), or neither was found (unknown, timeout).
+
+    Cheap searches come first, then bounds with shared and with adaptive slopes, then more attacks, and where few enough
+    inputs vary, branch and bound over them. timeout: in seconds; it is looked at every half second or so, and after
+    each bound of one case. attack: the first of the attacks; with None there is none at all. dtype: of the first
+    bounds; float64 decides what it leaves open. replay: runs the network at suspected counterexamples, by default
+    the model's own graph in float32; `runtime_replay` runs an ONNX file in onnxruntime.
+
+    `unsat` speaks of the network in real arithmetic; `sat` of what the network returned in float32. Raises
+    InvalidInputError if the property does not fit the network, or the network was not traced yet.
+    """
+    clock = Clock(math.inf if timeout is None else timeout)
+    shape = _sample_shape(dual, goal)
+    device = next((tensor.device for tensor in dual.parameters()), torch.device("cpu"))
+    judge = Judge(goal, module_replay(dual, shape, device) if replay is None else replay)
+    generator = torch.Generator(device).manual_seed(seed)
+    run = _Run(dual, goal, shape, device, clock, Hunter(dual, judge, clock, generator))
+    found = _decide(run, attack, dtype)
+    if found is not None:
+        return Verdict(
+            VerdictStatus.SAT,
+            found.inputs,
+            found.outputs,
+            found.case,
+            run.method,
+            len(run.open),
+            run.parts,
+            clock.seconds,
+        )
+    status = VerdictStatus.UNSAT if not run.open else VerdictStatus.TIMEOUT if clock.over else VerdictStatus.UNKNOWN
+    return Verdict(status, None, None, None, run.method, len(run.open), run.parts, clock.seconds)
+
+
+@dataclass(eq=False)
+class _Run:
+    """One call's state: what is still open, and what was done last."""
+
+    dual: DualNetwork
+    goal: Property
+    shape: tuple[int, ...]
+    device: torch.device
+    clock: Clock
+    hunter: Hunter
+    open: dict[int, tuple[int, ...]] = field(init=False)
+    method: str = "nothing"
+    parts: int = 0
+
+    def __post_init__(self) -> None:
+        self.open = {number: tuple(range(len(case.conjunctions))) for number, case in enumerate(self.goal.cases)}
+
+    def problem(self, *, sums: bool = False) -> Problem:
+        return Problem.of(self.goal, self.open, self.shape, self.device, sums=sums)
+
+    @property
+    def done(self) -> bool:
+        return not self.open or self.clock.over
+
+
+def _decide(run: _Run, attack: Attack | None, dtype: torch.dtype) -> Counterexample | None:
+    """Everything there is, cheapest first, until all is decided or the time is over."""
+    if attack is not None:
+        run.method = "random points"
+        found = run.hunter.sample(run.problem(), 8)
+        if found is None and not run.done:
+            run.method = "attack"
+            found = run.hunter.attack(run.problem(), attack)
+        if found is not None:
+            return found
+    for slopes in ("shared", "adaptive"):
+        if not run.done:
+            run.method = f"dual bounds, {slopes} slopes"
+            _prove(run, slopes, dtype)
+    if attack is not None and not run.done:
+        run.method = "attack"
+        found = run.hunter.attack(run.problem(), _THOROUGH)
+        if found is not None:
+            return found
+    return None if run.done else _split(run)
+
+
+def _prove(run: _Run, slopes: SlopePolicy, dtype: torch.dtype) -> None:
+    """Close the conjunctions that bounds over whole boxes refute."""
+    problem = run.problem(sums=True)
+    for index in batches(len(problem.cases), run.clock):
+        part = problem.select(list(index))
+        middle = (part.lower + (part.upper - part.lower) / 2).to(dtype)
+        proof = prove(run.dual, Box(part.lower, part.upper).at(middle), part.spec, slopes)
+        margins = part.spec.margins(proof.lower)
+        left = part.remaining((margins > 0) & margins.isfinite())
+        for case in part.cases:
+            if case in left:
+                run.open[case] = left[case]
+            else:
+                del run.open[case]
+
+
+def _split(run: _Run) -> Counterexample | None:
+    """Branch and bound over the open cases in which few enough inputs vary."""
+    problem = run.problem()
+    varying = (problem.lower < problem.upper).flatten(1).sum(1)
+    index = (varying <= MOST_INPUTS).nonzero().squeeze(1).tolist()
+    if not index:
+        return None
+    run.method = "dual bounds of parts of the inputs"
+    some = problem.select(index)
+    outcome = split_search(run.dual, some, run.hunter, run.clock)
+    run.parts += outcome.parts
+    if outcome.found is not None:
+        return outcome.found
+    for place, case in enumerate(some.cases):
+        if place not in outcome.undecided:
+            del run.open[case]
+    return None
+
+
+def _sample_shape(dual: DualNetwork, goal: Property) -> tuple[int, ...]:
+    graph = dual.plan.graph
+    if len(goal.inputs) > 1 or len(goal.outputs) > 1 or len(graph.inputs) > 1:
+        raise InvalidInputError("only networks with one input and one output can be verified so far.")
+    inputs, outputs = graph[graph.inputs[0]], graph[graph.outputs[0]]
+    for what, node, size in (("input", inputs, goal.input_size), ("output", outputs, goal.output_size)):
+        if node.size != size:
+            raise InvalidInputError(
+                f"the property is about a network with {size} {what}(s), but the network has {node.size}; check that "
+                "the two belong together."
+            )
+    return tuple(inputs.shape)

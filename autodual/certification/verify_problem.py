@@ -1,0 +1,127 @@
+"""A property's open cases as tensors: boxes of inputs, and the half-spaces of which every violation breaks one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy
+import torch
+from torch import Tensor
+
+from autodual.properties import Case, Property
+from autodual.specs import Rows, Specification
+from autodual.specs.base import guarded
+
+#: Which conjunctions of which cases are still undecided.
+Open = Mapping[int, Sequence[int]]
+
+
+@dataclass(frozen=True, eq=False)
+class Unviolated(Specification):
+    """No conjunction of matrix · f <= offset is true of the outputs, where `member` says which rows each one has.
+
+    matrix `[N, R, K]`, offset `[N, R]`, both float64, and member bool `[N, Q, R]` hold something for each sample.
+    """
+
+    matrix: Tensor
+    offset: Tensor
+    member: Tensor
+
+    def rows(self, outputs: Tensor) -> Rows:
+        return Rows(self.matrix.to(outputs), self.offset.to(outputs))
+
+    def margin(self, values: Tensor) -> Tensor:
+        return guarded(self.margins(values).min(-1).values, values)
+
+    def margins(self, values: Tensor) -> Tensor:
+        """`[*, N, Q]` for values `[*, N, R]`: positive only if that conjunction is false; a NaN spoils its own."""
+        spread = torch.where(self.member, values.unsqueeze(-2), -torch.inf)
+        return spread.max(-1).values
+
+    def select(self, index: Tensor | slice) -> Unviolated:
+        return replace(self, matrix=self.matrix[index], offset=self.offset[index], member=self.member[index])
+
+    def describe(self) -> str:
+        return f"none of at most {self.member.shape[1]} conjunction(s) of outputs is true"
+
+    def settings(self) -> dict[str, Any]:
+        return {"specification": "unviolated", "conjunctions": self.member.shape[1]}
+
+
+@dataclass(frozen=True, eq=False)
+class Problem:
+    """N cases with some of their conjunctions; padding repeats what is there and changes no outcome.
+
+    cases: their numbers in the property. conjunctions: for each, the numbers of its open conjunctions. lower, upper:
+    float64 `[N, *shape]`.
+    """
+
+    cases: tuple[int, ...]
+    conjunctions: tuple[tuple[int, ...], ...]
+    lower: Tensor
+    upper: Tensor
+    spec: Unviolated
+
+    @classmethod
+    def of(
+        cls, goal: Property, open_: Open, shape: Sequence[int], device: torch.device, *, sums: bool = False
+    ) -> Problem:
+        """The open conjunctions of a property; `sums`: conjunctions also have the sum of their rows as a row.
+
+        Rows that hold together add up to one that holds, so a bound that refutes the sum refutes the conjunction.
+        """
+        cases = tuple(sorted(open_))
+        chosen = tuple(tuple(open_[case]) for case in cases)
+        tables = [_table(goal.cases[case], numbers, sums) for case, numbers in zip(cases, chosen)]
+        rows = max(1, max(len(offset) for _, offset, _ in tables))
+        widest = max(len(members) for _, _, members in tables)
+        matrix = numpy.zeros((len(cases), rows, goal.output_size))
+        offset = numpy.zeros((len(cases), rows))
+        member = numpy.zeros((len(cases), widest, rows), bool)
+        for place, (table, bounds, members) in enumerate(tables):
+            matrix[place, : len(bounds)], offset[place, : len(bounds)] = table, bounds
+            for number in range(widest):
+                member[place, number, members[number if number < len(members) else 0]] = True
+        lower, upper = (
+            torch.from_numpy(numpy.stack([getattr(goal.cases[case], end) for case in cases])).to(device)
+            for end in ("lower", "upper")
+        )
+        spec = Unviolated(*(torch.from_numpy(array).to(device) for array in (matrix, offset, member)))
+        return cls(cases, chosen, lower.reshape(-1, *shape), upper.reshape(-1, *shape), spec)
+
+    def select(self, index: Sequence[int]) -> Problem:
+        """Some of the cases."""
+        place = torch.tensor(index, dtype=torch.long, device=self.lower.device)
+        cases = tuple(self.cases[number] for number in index)
+        conjunctions = tuple(self.conjunctions[number] for number in index)
+        return Problem(cases, conjunctions, self.lower[place], self.upper[place], self.spec.select(place))
+
+    def remaining(self, refuted: Tensor) -> dict[int, tuple[int, ...]]:
+        """What stays open when the conjunctions `refuted` `[N, Q]` are false throughout their boxes."""
+        left: dict[int, tuple[int, ...]] = {}
+        for case, numbers, flags in zip(self.cases, self.conjunctions, refuted.tolist()):
+            kept = tuple(number for number, flag in zip(numbers, flags) if not flag)
+            if kept:
+                left[case] = kept
+        return left
+
+
+def _table(case: Case, numbers: Sequence[int], sums: bool) -> tuple[numpy.ndarray, numpy.ndarray, list[list[int]]]:
+    """The distinct rows of some conjunctions and their bounds, and which rows each conjunction has."""
+    places: dict[bytes, int] = {}
+    rows: list[numpy.ndarray] = []
+    members = []
+    for number in numbers:
+        conjunction = case.conjunctions[number]
+        own = [numpy.append(row, bound) for row, bound in zip(conjunction.matrix, conjunction.bound)]
+        if sums and len(own) > 1:
+            own.append(numpy.sum(own, 0))
+        for row in own:
+            if row.tobytes() not in places:
+                places[row.tobytes()] = len(rows)
+                rows.append(row)
+        members.append(sorted({places[row.tobytes()] for row in own}))
+    table = numpy.array(rows).reshape(len(rows), case.conjunctions[0].matrix.shape[1] + 1)
+    return table[:, :-1], table[:, -1], members

@@ -1,0 +1,112 @@
+"""Running the network itself at a suspected counterexample: nothing that bounds or attacks computed is believed."""
+
+from __future__ import annotations
+
+import gzip
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import numpy
+import torch
+from torch import Tensor
+
+from autodual.network import DualNetwork
+from autodual.properties import Property
+
+_TYPES = {"tensor(float)": numpy.float32, "tensor(double)": numpy.float64}
+
+#: The network's outputs `[K]` for one input of float32 values `[D]`, both flattened.
+Replay: TypeAlias = Callable[[numpy.ndarray], numpy.ndarray]
+
+
+@dataclass(frozen=True, eq=False)
+class Counterexample:
+    """An input `[D]` in a case's box and the outputs `[K]` that violate it there, both float64."""
+
+    inputs: numpy.ndarray
+    outputs: numpy.ndarray
+    case: int
+
+
+@dataclass(frozen=True, eq=False)
+class Judge:
+    """Decides whether points are counterexamples of a property."""
+
+    goal: Property
+    replay: Replay
+
+    def confirm(self, point: Tensor, case: int) -> Counterexample | None:
+        """The counterexample that a point `[*shape]` is to one case, or None.
+
+        The network runs on the point rounded to float32. Where an interval of the box holds no float32 number, the
+        input is the number of the interval that is rounded to what the network saw.
+        """
+        single = point.detach().flatten().to("cpu", torch.float32).numpy()
+        box = self.goal.cases[case]
+        inputs = numpy.clip(single.astype(numpy.float64), box.lower, box.upper)
+        # An input that float32 rounds to anything else was not run.
+        if not (inputs.astype(numpy.float32) == single).all() or not box.contains(inputs):
+            return None
+        outputs = numpy.asarray(self.replay(single), numpy.float64).reshape(-1)
+        if outputs.shape != (self.goal.output_size,) or not any(part.holds(outputs) for part in box.conjunctions):
+            return None
+        return Counterexample(inputs, outputs, case)
+
+
+def module_replay(dual: DualNetwork, shape: tuple[int, ...], device: torch.device) -> Replay:
+    """Runs the network's graph in inference mode and float32."""
+
+    def replay(inputs: numpy.ndarray) -> numpy.ndarray:
+        x = torch.from_numpy(inputs.reshape(1, *shape)).to(device, torch.float32)
+        with torch.no_grad():
+            return dual.outputs(x).flatten().double().cpu().numpy()
+
+    return replay
+
+
+def runtime_replay(path: str, output: str | None = None) -> Replay | None:
+    """Runs an ONNX file (plain, or compressed as .gz) in onnxruntime; None where that is not installed or cannot.
+
+    output: the name of the output wanted, by default the first.
+    """
+    try:
+        import onnxruntime
+    except ImportError:
+        return None
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 3
+    try:
+        source = gzip.decompress(Path(path).read_bytes()) if path.endswith(".gz") else path
+        session: Any = onnxruntime.InferenceSession(source, options, providers=["CPUExecutionProvider"])
+        replay = _session_replay(session, output or session.get_outputs()[0].name)
+        replay(numpy.zeros(sum(map(math.prod, _shapes(session))), numpy.float32))
+    except Exception:  # it raises errors of many kinds; what it cannot run says nothing about the model
+        return None
+    return replay
+
+
+def _session_replay(session: Any, output: str) -> Replay:
+    feeds, shapes = session.get_inputs(), _shapes(session)
+    types = [_TYPES[feed.type] for feed in feeds]
+    ends = numpy.cumsum([math.prod(shape) for shape in shapes])[:-1]
+
+    def replay(inputs: numpy.ndarray) -> numpy.ndarray:
+        parts = numpy.split(inputs, ends)
+        fed = {
+            feed.name: part.reshape(shape).astype(kind) for feed, part, shape, kind in zip(feeds, parts, shapes, types)
+        }
+        (found,) = session.run([output], fed)
+        return numpy.asarray(found, numpy.float64).reshape(-1)
+
+    return replay
+
+
+def _shapes(session: Any) -> list[list[int]]:
+    """The inputs' shapes, with 1 for every extent that the file leaves open."""
+    return [
+        [extent if isinstance(extent, int) and extent > 0 else 1 for extent in feed.shape]
+        for feed in session.get_inputs()
+    ]

@@ -1,0 +1,78 @@
+"""`autodual verify`: does any input of a VNN-LIB property's set violate it?"""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import click
+
+from autodual_cli.quantities import Memory, Number, Shape
+
+_PATH = click.Path(path_type=Path)
+
+
+@click.command()
+@click.argument("files", nargs=-1, required=True, metavar="[MODEL] PROPERTY", type=_PATH)
+@click.option("--network", "networks", multiple=True, metavar="NAME=MODEL", help="The model of a network that PROPERTY "
+              "declares, in place of MODEL.")  # fmt: skip
+@click.option("--timeout", type=Number(minimum=0.0), metavar="SECONDS", help="Give up after this time.")
+@click.option("--input-shape", type=Shape(), help="The shape of one sample, where it cannot be inferred.")
+@click.option("--device", default="cpu", show_default=True, help="cpu, cuda or cuda:N.")
+@click.option("--dtype", type=click.Choice(["float32", "float64"]), default="float32", show_default=True,
+              help="The arithmetic of the first bounds; float64 decides the rest.")  # fmt: skip
+@click.option("--memory", type=Memory(), help="Memory budget of the bounds, such as 1GiB.")
+@click.option("--seed", type=int, default=0, show_default=True, help="Of the random points that attacks start from.")
+@click.option("--no-attack", is_flag=True, help="Only bound; then sat is only found where bounds point to it.")
+@click.option("--json", type=_PATH, help="Write the verdict here.")
+@click.option("--quiet", is_flag=True, help="Nothing on standard error.")
+def verify(
+    files: tuple[Path, ...],
+    networks: tuple[str, ...],
+    timeout: float | None,
+    input_shape: tuple[int, ...] | None,
+    device: str,
+    dtype: str,
+    memory: int | None,
+    seed: int,
+    no_attack: bool,
+    json: Path | None,
+    quiet: bool,
+) -> None:
+    """Verify MODEL against the VNN-LIB file PROPERTY: is there an input that violates it?
+
+    The first line of the output is the verdict: sat (a counterexample follows), unsat (there is none, proved), unknown
+    or timeout. With --network NAME=MODEL, as VNN-LIB 2.0 calls verifiers, the last one reads timed-out.
+    """
+    start = time.monotonic()
+    standard = bool(networks)
+    if len(files) != (1 if standard else 2):
+        raise click.UsageError("Give either MODEL PROPERTY, or PROPERTY --network NAME=MODEL.")
+    if len(networks) > 1:
+        raise click.UsageError("Only one network can be verified at a time; give one --network.")
+    name, path = None, files[0]
+    if standard:
+        name, equals, given = networks[0].partition("=")
+        if not (name and equals and given):
+            raise click.UsageError(f"--network wants NAME=MODEL, not '{networks[0]}'.")
+        path = Path(given)
+    from autodual_cli.verification import Request, run_verification
+
+    run_verification(
+        Request(
+            model=path,
+            network=name,
+            goal=files[-1],
+            timeout=timeout,
+            start=start,
+            input_shape=input_shape,
+            device=device,
+            dtype=dtype,
+            memory=memory,
+            seed=seed,
+            attack=not no_attack,
+            json=json,
+            quiet=quiet,
+            standard=standard,
+        )
+    )

@@ -1,0 +1,199 @@
+"""What `autodual verify` does, and the form of its answer."""
+
+from __future__ import annotations
+
+import math
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import click
+import torch
+from torch import nn
+from torch.export import ExportedProgram
+
+from autodual import __version__
+from autodual.attacks import Pgd
+from autodual.certification import Verdict, VerdictStatus, verify
+from autodual.certification.verify_replay import Replay, runtime_replay
+from autodual.compiler import compile_dual
+from autodual.errors import InvalidInputError
+from autodual.files import LoadedModel, load_model_file
+from autodual.properties import Property, load_property
+from autodual.report import build_document, write_document
+from autodual.report.verdicts import summarise_verdicts, verdict_row
+from autodual_cli.deadline import TimeUp, deadline
+from autodual_cli.inspection import infer_shape
+from autodual_cli.interruption import shielded
+from autodual_cli.provenance import file_record, provenance
+from autodual_cli.subject import count_classes, find_device, unguarded
+from autodual_cli.targets import check_targets
+
+# Seconds beyond the timeout that the library may take to notice it by itself.
+_GRACE = 1.0
+_STEPS = 30
+
+
+@dataclass(frozen=True)
+class Request:
+    """The options; `start` is the time.monotonic() from which the timeout counts, `standard` says that the command was
+    given in the form of VNN-LIB 2.0."""
+
+    model: Path
+    network: str | None
+    goal: Path
+    timeout: float | None
+    start: float
+    input_shape: tuple[int, ...] | None
+    device: str
+    dtype: str
+    memory: int | None
+    seed: int
+    attack: bool
+    json: Path | None
+    quiet: bool
+    standard: bool
+
+
+@dataclass(frozen=True, eq=False)
+class _Loaded:
+    """What was read: the model's record and module, the property, and the shape of a sample."""
+
+    model: LoadedModel
+    module: nn.Module
+    goal: Property
+    shape: tuple[int, ...]
+    device: torch.device
+
+
+def run_verification(request: Request) -> None:
+    """Print the verdict and, after sat, the counterexample; write the JSON document if one is asked for.
+
+    Raises:
+        AutodualError: a file cannot be read or used, or the property does not fit the network.
+    """
+    check_targets([request.json], [request.model, request.goal])
+    loaded = _load(request)
+    verdict = _verdict(request, loaded)
+    click.echo(format_verdict(verdict, standard=request.standard))
+    if not request.quiet:
+        click.echo(_summary(verdict, loaded.goal), err=True)
+    if request.json is not None:
+        row = {**verdict_row(0, verdict, loaded.shape), "property": str(request.goal)}
+        seconds = time.monotonic() - request.start
+        document = build_document(
+            "autodual.verify/1", _settings(request, loaded), summarise_verdicts([row], seconds), [row]
+        )
+        with shielded():
+            write_document(request.json, document)
+
+
+def format_verdict(verdict: Verdict, *, standard: bool = False) -> str:
+    """The verdict on a line of its own and, after sat, the counterexample as VNN-COMP writes it."""
+    if verdict.status is VerdictStatus.TIMEOUT:
+        return "timed-out" if standard else "timeout"
+    if verdict.inputs is None or verdict.outputs is None:
+        return str(verdict.status)
+    entries = [f"({name}_{place} {float(value)!r})" for name, values in (("X", verdict.inputs), ("Y", verdict.outputs))
+               for place, value in enumerate(values)]  # fmt: skip
+    return f"{verdict.status}\n(" + "\n".join(entries) + ")"
+
+
+def _load(request: Request) -> _Loaded:
+    device = find_device(request.device)
+    goal = load_property(request.goal)
+    if request.network is not None and goal.network not in (None, request.network):
+        raise InvalidInputError(
+            f"'{request.goal}' declares the network '{goal.network}', not '{request.network}'; give it with "
+            f"--network {goal.network}=MODEL."
+        )
+    model = load_model_file(request.model)
+    shape = request.input_shape or _shape(model.model, goal)
+    if math.prod(shape) != goal.input_size:
+        raise InvalidInputError(
+            f"'{request.goal}' is about {goal.input_size} inputs, but a sample of the network has the shape "
+            f"{'x'.join(map(str, shape))}; check that the two belong together, or give --input-shape."
+        )
+    module = unguarded(model.model) if isinstance(model.model, ExportedProgram) else model.model
+    return _Loaded(model, module.to(device), goal, shape, device)
+
+
+def _shape(model: nn.Module | ExportedProgram, goal: Property) -> tuple[int, ...]:
+    """The shape of one sample: what the network says of itself, what the property declares, or what can be inferred."""
+    known = getattr(model, "input_shapes", None)
+    if known is not None:
+        if len(known) != 1:
+            raise InvalidInputError(f"The network has {len(known)} inputs; only one can be verified so far.")
+        return tuple(known[0])
+    declared = goal.inputs[0].shape
+    for shape in ([declared[1:]] if len(declared) > 1 and declared[0] == 1 else []) + [declared]:
+        try:
+            count_classes(model, torch.zeros(2, *shape))
+        except InvalidInputError:
+            continue
+        return tuple(shape)
+    return infer_shape(model)
+
+
+def _verdict(request: Request, loaded: _Loaded) -> Verdict:
+    def left() -> float | None:
+        return None if request.timeout is None else request.timeout - (time.monotonic() - request.start)
+
+    remaining = left()
+    try:
+        with deadline(None if remaining is None else remaining + _GRACE):
+            dtype = getattr(torch, request.dtype)
+            example = torch.zeros(1, *loaded.shape, device=loaded.device, dtype=dtype)
+            dual = compile_dual(loaded.module, example_input=example, memory_budget=request.memory)
+            return verify(
+                dual,
+                loaded.goal,
+                timeout=left(),
+                attack=Pgd(steps=_STEPS) if request.attack else None,
+                dtype=dtype,
+                replay=_replay(loaded.model),
+                seed=request.seed,
+            )
+    except TimeUp:
+        seconds = time.monotonic() - request.start
+        cases = len(loaded.goal.cases)
+        return Verdict(VerdictStatus.TIMEOUT, None, None, None, "the time was up within a step", cases, 0, seconds)
+
+
+def _replay(model: LoadedModel) -> Replay | None:
+    """onnxruntime for an ONNX file, where that is installed."""
+    name = getattr(model.model, "output_name", None)
+    return None if name is None else runtime_replay(str(model.path), name)
+
+
+def _summary(verdict: Verdict, goal: Property) -> str:
+    total = sum(len(case.conjunctions) for case in goal.cases)
+    words = f"{len(goal.cases)} case(s) with {total} conjunction(s)"
+    if goal.vacuous:
+        words += f", {goal.vacuous} more that no input satisfies"
+    parts = f", {verdict.parts} parts" if verdict.parts else ""
+    opened = f", {verdict.undecided} case(s) undecided" if verdict.inputs is None and verdict.undecided else ""
+    return f"{verdict.status} by {verdict.method} in {verdict.seconds:.2f} s ({words}{parts}{opened})"
+
+
+def _settings(request: Request, loaded: _Loaded) -> dict[str, Any]:
+    files = [
+        file_record("model", request.model, loaded.model.sha256),
+        file_record("property", request.goal, loaded.goal.sha256),
+    ]
+    return {
+        "model": str(request.model),
+        "model_sha256": loaded.model.sha256,
+        "property": str(request.goal),
+        "property_sha256": loaded.goal.sha256,
+        "vnnlib_version": loaded.goal.version,
+        "timeout": request.timeout,
+        "attack_steps": _STEPS if request.attack else None,
+        "seed": request.seed,
+        "arithmetic": request.dtype,
+        "version": __version__,
+        "device": request.device,
+        "memory_bytes": request.memory,
+        "provenance": provenance(loaded.device, files, units="those of the network's inputs, as the property has them"),
+    }

@@ -1,0 +1,189 @@
+"""Reading VNN-LIB: both versions give the same cases, nothing is dropped, and what cannot be verified is refused."""
+
+from __future__ import annotations
+
+import gzip
+import itertools
+from pathlib import Path
+
+import numpy
+import pytest
+
+from autodual.errors import DataError, EmptySetError
+from autodual.properties import Property, load_property
+
+DECLARED = """
+(declare-const X_0 Real)
+(declare-const X_1 Real) ; a comment (with a parenthesis
+(declare-const Y_0 Real)
+(declare-fun Y_1 () Real)
+"""
+HEAD = """
+(vnnlib-version <2.0>)
+(declare-network f
+  (declare-input X float32 [1,2])
+  (declare-output Y float32 [2]))
+"""
+BOX = "(assert (<= X_0 1)) (assert (>= X_0 -1e0)) (assert (and (<= X_1 2.5) (<= .5 X_1)))"
+BOX2 = "(assert (<= X[0,0] 1.0)) (assert (>= X[0,0] -1.0)) (assert (and (<= X[0,1] 2.5) (<= 0.5 X[0,1])))"
+
+
+@pytest.fixture
+def load(tmp_path: Path):
+    def read(text: str) -> Property:
+        (tmp_path / "p.vnnlib").write_text(text)
+        return load_property(tmp_path / "p.vnnlib")
+
+    return read
+
+
+def test_a_box_and_a_conjunction(load) -> None:
+    found = load(DECLARED + BOX + "(assert (<= Y_0 Y_1)) (assert (> (+ Y_0 (* 2 Y_1)) (- 3 0.5)))")
+    (case,) = found.cases
+    assert (found.version, found.network, found.input_size, found.output_size) == ("1.0", None, 2, 2)
+    assert case.lower.tolist() == [-1, 0.5]
+    assert case.upper.tolist() == [1, 2.5]
+    (conjunction,) = case.conjunctions
+    assert conjunction.matrix.tolist() == [[1, -1], [-1, -2]]
+    assert conjunction.bound.tolist() == [0, -2.5]
+    assert conjunction.strict.tolist() == [False, True]
+    assert case.relation is None
+
+
+def test_version_2_says_the_same(load) -> None:
+    found = load(HEAD + BOX2 + "(assert (<= Y[0] Y[1])) (assert (> (+ Y[0] (* 2.0 Y[1])) (- 3.0 0.5)))")
+    first = load(DECLARED + BOX + "(assert (<= Y_0 Y_1)) (assert (> (+ Y_0 (* 2 Y_1)) (- 3 0.5)))")
+    assert (found.version, found.network) == ("2.0", "f")
+    assert (found.inputs[0].name, found.inputs[0].shape) == ("X", (1, 2))
+    for mine, other in zip(found.cases, first.cases, strict=True):
+        assert numpy.array_equal(mine.lower, other.lower)
+        assert numpy.array_equal(mine.upper, other.upper)
+        for left, right in zip(mine.conjunctions, other.conjunctions, strict=True):
+            assert numpy.array_equal(left.matrix, right.matrix)
+            assert numpy.array_equal(left.bound, right.bound)
+            assert numpy.array_equal(left.strict, right.strict)
+
+
+#: Formulas over both inputs and outputs, with what they mean; the box of all is [-1, 1] x [0.5, 2.5].
+FORMULAS = {
+    "(or (and (<= X_0 0) (>= Y_0 1)) (and (>= X_0 0) (<= Y_1 -1) (<= Y_0 0)))": lambda x, y: (
+        (x[0] <= 0 and y[0] >= 1) or (x[0] >= 0 and y[1] <= -1 and y[0] <= 0)
+    ),
+    "(and (or (<= X_0 -0.5) (>= X_0 0.5)) (or (<= Y_0 0) (<= Y_1 0)))": lambda x, y: (
+        (x[0] <= -0.5 or x[0] >= 0.5) and (y[0] <= 0 or y[1] <= 0)
+    ),
+    "(or (< X_0 0) (= Y_0 Y_1))": lambda x, y: x[0] < 0 or y[0] == y[1],
+    "(and (<= (+ X_0 X_1) 1) (!= Y_0 0))": lambda x, y: x[0] + x[1] <= 1 and y[0] != 0,
+    "(or (<= Y_0 (- 1)) (<= (/ Y_1 -2) 0.5 ))": lambda x, y: y[0] <= -1 or y[1] >= -1,
+    "(or (>= (+ Y_0 1) (+ Y_0 2)) (>= Y_1 1))": lambda x, y: y[1] >= 1,
+    "(or (or (<= Y_0 0) (and (<= Y_1 0) (or (<= X_1 1) (>= X_1 2)))))": lambda x, y: (
+        y[0] <= 0 or (y[1] <= 0 and (x[1] <= 1 or x[1] >= 2))
+    ),
+}
+
+
+@pytest.mark.parametrize("text", FORMULAS)
+def test_cases_mean_what_the_formula_means(text: str, load) -> None:
+    """At every point of a grid, the boundaries among them."""
+    found = load(DECLARED + BOX + f"(assert {text})")
+    verdicts = set()
+    for x in itertools.product([-1.5, -1, -0.5, 0, 0.5, 1], [0.25, 0.5, 1, 1.5, 2, 2.5]):
+        for y in itertools.product([-2, -1, 0, 1, 2], [-2, -1, 0, 1, 2]):
+            inside = -1 <= x[0] <= 1 and 0.5 <= x[1] <= 2.5
+            expected = inside and FORMULAS[text](x, y)
+            assert (found.violation(numpy.array(x), numpy.array(y)) is not None) == expected, (x, y)
+            verdicts.add(expected)
+    assert verdicts == {True, False}
+
+
+def test_regions_share_what_is_alike(load) -> None:
+    boxes = "(or (and (<= X_0 0) (>= X_0 -1)) (and (<= X_0 1) (>= X_0 0.5)))"
+    rest = "(assert (<= X_1 1)) (assert (>= X_1 0)) (assert (or (<= Y_0 0) (<= Y_1 0) (<= Y_0 Y_1)))"
+    found = load(DECLARED + f"(assert {boxes})" + rest)
+    assert [(case.lower.tolist(), case.upper.tolist()) for case in found.cases] == [
+        ([-1, 0], [0, 1]),
+        ([0.5, 0], [1, 1]),
+    ]
+    assert [len(case.conjunctions) for case in found.cases] == [3, 3]
+
+
+def test_small_coefficients_and_constraints_beside_disjunctions_survive_in_version_2(load) -> None:
+    """The package's own conversions lose both."""
+    found = load(HEAD + BOX2 + "(assert (or (<= Y[0] 0.0) (>= (+ Y[0] (* 0.0000000001 Y[1])) 1.0)))")
+    (case,) = found.cases
+    assert case.lower.tolist() == [-1, 0.5]
+    assert case.conjunctions[1].matrix.tolist() == [[-1, -1e-10]]
+
+
+def test_impossible_combinations_are_counted(load) -> None:
+    split = "(assert (or (<= X_0 0) (>= X_0 0.5)))"
+    found = load(DECLARED + BOX + split + split + "(assert (<= Y_0 0))")
+    assert found.vacuous == 2
+    assert len(found.cases) == 2
+
+
+def test_compressed_files(tmp_path: Path) -> None:
+    (tmp_path / "p.vnnlib.gz").write_bytes(gzip.compress((DECLARED + BOX + "(assert (<= Y_0 0))").encode()))
+    assert len(load_property(tmp_path / "p.vnnlib.gz").cases) == 1
+    (tmp_path / "q.vnnlib.gz").write_bytes(b"no archive")
+    with pytest.raises(DataError, match="cannot be read"):
+        load_property(tmp_path / "q.vnnlib.gz")
+
+
+@pytest.mark.parametrize("box", ["(assert (>= X_0 1.5))", "(assert (or (>= X_0 2) (<= X_1 0)))"])
+def test_empty_boxes_are_refused(box: str, load) -> None:
+    with pytest.raises(EmptySetError, match="X_"):
+        load(DECLARED + BOX + box + "(assert (<= Y_0 0))")
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        (DECLARED + BOX + "(assert (<= (* Y_0 Y_1) 0))", "multiplies variables"),
+        (DECLARED + BOX + "(assert (<= (* X_0 X_0) 0))", "multiplies variables"),
+        (DECLARED + BOX + "(assert (<= Y_0 X_0))", "X_0 and Y_0"),
+        (DECLARED + "(assert (<= X_0 1)) (assert (<= Y_0 0))", "X_0 has no finite"),
+        (DECLARED + BOX + "(assert (or (<= Y_0 0) (>= Y_2 0)))", "Y_2"),
+        (DECLARED + BOX + "(assert (not (<= Y_0 0)))", "not understood"),
+        (DECLARED + BOX + "(assert (=> (<= Y_0 0) (<= Y_1 0)))", "not understood"),
+        (DECLARED + BOX + "(assert (<= Y_0 NaN))", "NaN"),
+        (DECLARED + BOX + "(assert (<= Y_0 1e999))", "too large"),
+        (DECLARED + BOX + "(assert (<= Y_0 1e99999))", "1e99999"),
+        (DECLARED + BOX + "(assert (<= Y_0 (/ 1 0)))", "divide"),
+        (DECLARED + BOX + "(assert (<= Y_0 0)", "truncated"),
+        (DECLARED + BOX + "(assert (<= Y_0 0))))", "never opened"),
+        (DECLARED + "(declare-const X_3 Real)", "without gaps"),
+        (DECLARED + "(declare-const Y_1 Real)", "once each"),
+        (DECLARED + "(declare-const Z_0 Real)", "Z_0"),
+        (DECLARED + "(declare-const X_2 Int)", "X_2"),
+        ("(declare-const X_0 Real)", "outputs"),
+        ("hello", "hello"),
+        ("", "inputs"),
+        ("(" * 5000, "nested"),
+        (HEAD + BOX2 + "(assert (<= (* Y[0] Y[1]) 0.0))", "multiplies variables"),
+        (HEAD + BOX2 + "(assert (<= Y[0] X[0,0]))", r"X\[0,0\] and Y\[0\]"),
+        (HEAD + BOX2 + "(assert (<= Y[2] 0.0))", r"Y\[2\]|shape"),
+        (HEAD + BOX2 + "(assert (<= Y[0] 0))", "line"),
+        (HEAD + "(assert (<= Y[0] 0.0))", "no finite"),
+        (HEAD + HEAD.split("\n", 2)[2].replace("f", "g").replace("X", "A").replace("Y", "B") + BOX2, "valid|networks"),
+        (HEAD.replace("float32", "int32"), "valid|I32"),
+    ],
+)
+def test_refusals(text: str, reason: str, load) -> None:
+    with pytest.raises(DataError, match=reason):
+        load(text)
+
+
+def test_files_that_cannot_be_read(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="no file"):
+        load_property(tmp_path / "none.vnnlib")
+    (tmp_path / "binary.vnnlib").write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(DataError, match="not text"):
+        load_property(tmp_path / "binary.vnnlib")
+    with pytest.raises(DataError, match="cannot be read"):
+        load_property(tmp_path)
+
+
+def test_too_many_combinations_are_refused(load) -> None:
+    with pytest.raises(DataError, match="more than"):
+        load(DECLARED + BOX + "(assert (or (<= Y_0 0) (<= Y_1 0)))" * 20)
