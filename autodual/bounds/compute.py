@@ -9,12 +9,12 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from autodual.bounds.pull import LinearBound, Progress, advance, concretise, linear_bound
-from autodual.bounds.refine import refine
+from autodual.bounds.pull import Enclosure, LinearBound, Progress, advance, concretise, linear_bound
+from autodual.bounds.refine import refine_operand
 from autodual.bounds.state import BoundState
 from autodual.bounds.units import rows_per_chunk
 from autodual.dual.rows import Rows
-from autodual.dual.rule import AffineRule, RelaxationRule
+from autodual.dual.rule import AffineRule, NonlinearRule
 from autodual.interval import Interval
 from autodual.ir.graph import Node
 
@@ -37,9 +37,10 @@ def _add(state: BoundState, node: Node) -> None:
         state.add_layer(node, rule.layer(node, state.graph.input_shapes(node), state.environment))
         return
     for name in dict.fromkeys(node.inputs):
-        refine(state, name, partial(_undecided, state, node, rule, name))
+        refine_operand(state, name, partial(_undecided, state, node, rule, name))
     bounds = [state.intervals[name] for name in node.inputs]
-    state.add_layer(node, rule.layer(bounds, state.options.slopes))
+    own_range = rule.range(node.op, bounds, state.environment) if state.intersects else None
+    state.add_layer(node, rule.layer(node.op, bounds, state.environment, state.options.slopes), own_range)
 
 
 @dataclass(frozen=True)
@@ -56,18 +57,20 @@ class ObjectiveBounds:
 
 
 def _undecided(
-    state: BoundState, node: Node, rule: RelaxationRule, name: str, interval: Interval, samples: slice
+    state: BoundState, node: Node, rule: NonlinearRule, name: str, interval: Interval, samples: slice
 ) -> Tensor:
     """Where the node's relaxation would gain from tighter bounds of its operand `name`, were that in `interval`."""
     others = {other: state.intervals[other].map(lambda end: end[samples]) for other in node.inputs if other != name}
-    return rule.undecided([others.get(other, interval) for other in node.inputs])
+    return rule.undecided(node.op, [others.get(other, interval) for other in node.inputs], state.environment)
 
 
 def objective_bounds(state: BoundState, name: str, objective: Tensor, *, linear: bool = False) -> ObjectiveBounds:
     """Lower bounds over the set of the linear functions objective `[N or 1, S, *shape]` of a node."""
     enclosures, functions = [], []
-    for progress in _arrivals(state, name, objective):
-        enclosures.append(concretise(state, progress))
+    for start, progress in _arrivals(state, name, objective):
+        found = concretise(state, progress)
+        # A linear function is to prove the bound that is returned with it, so nothing else may tighten that.
+        enclosures.append(_tightened(found, concretise(state, start)) if state.intersects and not linear else found)
         if linear:
             functions.append(linear_bound(state, progress))
 
@@ -84,16 +87,23 @@ def objective_bounds(state: BoundState, name: str, objective: Tensor, *, linear:
     return ObjectiveBounds(lower, error, LinearBound(coefficients, whole([part.offset for part in functions])))
 
 
-def _arrivals(state: BoundState, name: str, objective: Tensor) -> Iterator[Progress]:
-    """The objective's rows pulled to the inputs, chunk by chunk within the memory budget, samples before rows."""
+def _tightened(found: Enclosure, other: Enclosure) -> Enclosure:
+    """The greater lower bound of the two, with its own error."""
+    greater = ~(found.lower >= other.lower) & ~other.lower.isnan()
+    error = None if found.error is None or other.error is None else torch.where(greater, other.error, found.error)
+    return Enclosure(torch.where(greater, other.lower, found.lower), found.upper, error)
+
+
+def _arrivals(state: BoundState, name: str, objective: Tensor) -> Iterator[tuple[Progress, Progress]]:
+    """The objective's rows where they start and at the inputs, in chunks within the budget, samples before rows."""
     shape, samples, count = state.graph[name].shape, state.samples, objective.shape[1]
     limit = rows_per_chunk(state, name, windowed=False)
     everyone = torch.arange(samples, device=objective.device)
     for owner in everyone.split(max(1, limit // count)):
         whole = owner.shape[0] == samples
         for rows in (objective if whole or objective.shape[0] == 1 else objective[owner]).split(limit, dim=1):
-            start = Rows(rows, shape, owner=None if whole else owner)
-            yield advance(state, Progress.start(name, start))
+            start = Progress.start(name, Rows(rows, shape, owner=None if whole else owner))
+            yield start, advance(state, start)
 
 
 def _assembled(parts: list[Tensor], samples: int, count: int) -> Tensor:

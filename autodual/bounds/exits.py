@@ -15,7 +15,7 @@ from torch import Tensor
 
 from autodual.bounds.footprint import pull_footprint
 from autodual.bounds.pull import Enclosure, Progress, advance, concretise, join
-from autodual.bounds.state import BoundState
+from autodual.bounds.state import BoundState, is_linear
 
 # Multiplications still ahead, for each scalar of a row, from which a look at the intervals pays (measured).
 _WORTH_A_LOOK = 24
@@ -39,7 +39,9 @@ def exits(state: BoundState, name: str) -> list[str]:
 
     From a site with no other site in between, interval arithmetic has seen already all that a look could tell.
     """
-    if not state.skips:
+    # Bounds that are pulled for both sides at once may as well be pushed, or go on in dense groups: no exits there, for
+    # with the ops' own ranges a look may tell more than the whole way does, and one bound must come out.
+    if not (state.skips and state.superadditive) or (state.intersects and is_linear(state, name)):
         return []
     ancestors = state.graph.ancestors
     before = [site for site in state.refined if site in ancestors[name] and site != name]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from torch import Tensor
@@ -11,7 +12,7 @@ from torch import Tensor
 from autodual.bounds.options import BoundOptions
 from autodual.bounds.rounding import Debt, error_factor, underflow
 from autodual.dual.layer import DualLayer
-from autodual.dual.rule import AffineRule, RelaxationRule
+from autodual.dual.rule import NonlinearRule, Rule
 from autodual.interval import Interval
 from autodual.ir.expressions import Environment
 from autodual.ir.graph import Graph, Node
@@ -33,7 +34,7 @@ class BoundState:
     """
 
     graph: Graph
-    rules: Mapping[str, AffineRule | RelaxationRule]
+    rules: Mapping[str, Rule]
     environment: Environment
     regions: Mapping[str, Region]
     options: BoundOptions
@@ -51,10 +52,23 @@ class BoundState:
         """N."""
         return next(iter(self.regions.values())).count
 
+    @cached_property
+    def superadditive(self) -> bool:
+        """Whether bounds of units decide whatever follows from them, as the dual objective alone would."""
+        return all(region.superadditive for region in self.regions.values())
+
+    @cached_property
+    def intersects(self) -> bool:
+        """Whether interval arithmetic over the ops themselves tightens every bound."""
+        if self.options.intersect is not None:
+            return self.options.intersect
+        asked = any(isinstance(rule, NonlinearRule) and rule.contained for rule in self.rules.values())
+        return asked or self.options.slopes != "shared"
+
     @property
     def skips(self) -> bool:
-        """Whether units may be skipped that others' bounds decide: nothing changes then (`docs/mathematics.md`)."""
-        return self.options.skip_decided and all(region.superadditive for region in self.regions.values())
+        """Whether units may be skipped that intervals decide: nothing changes then (`docs/mathematics.md`)."""
+        return self.options.skip_decided and (self.superadditive or self.intersects)
 
     def error_factor(self, terms: int) -> float:
         """γ of sums of so many terms, and of what is then added up node by node."""
@@ -67,11 +81,16 @@ class BoundState:
             enclosure = enclosure.widen(region.rounding())
         self.intervals[node.name] = enclosure
 
-    def add_layer(self, node: Node, layer: DualLayer) -> None:
-        """Take in the layer of a node whose operands are known, and its interval by interval arithmetic."""
+    def add_layer(self, node: Node, layer: DualLayer, own_range: Interval | None = None) -> None:
+        """Take in the layer of a node whose operands are known, and its interval by interval arithmetic.
+
+        own_range: the values of the op itself, where they may tighten those of its relaxation.
+        """
         self.layers[node.name] = layer
         inputs = [self.intervals[name] for name in node.inputs]
         interval = layer.interval(inputs)
+        if own_range is not None:
+            interval = interval.tightened(own_range)
         if self.options.rigorous:
             balls = [Interval(-i.magnitude, i.magnitude) for i in inputs]
             magnitude = layer.interval(balls).magnitude.expand_as(interval.lower)
@@ -80,3 +99,8 @@ class BoundState:
             self.debts[node.name] = debt
             interval = interval.widen(debt.magnitude + floor.reshape(-1, *[1] * len(node.shape)))
         self.intervals[node.name] = interval
+
+
+def is_linear(state: BoundState, name: str) -> bool:
+    """Whether one pull from this node serves lower and upper bounds."""
+    return all(state.layers[other].linear for other in state.graph.ancestors[name] if other in state.layers)

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import TypeVar
 
-from autodual.dual.rule import AffineRule, RelaxationRule
+from autodual.dual.rule import AffineRule, NonlinearRule
 from autodual.ir.op import Op
 
-RuleClass = TypeVar("RuleClass", bound="type[AffineRule] | type[RelaxationRule]")
+RuleClass = TypeVar("RuleClass", bound="type[AffineRule] | type[NonlinearRule]")
 
-_RULES: dict[type[Op], AffineRule | RelaxationRule] = {}
+_RULES: dict[type[Op], AffineRule | NonlinearRule] = {}
 
 
 def dual_rule(*ops: type[Op]) -> Callable[[RuleClass], RuleClass]:
@@ -26,11 +26,11 @@ def dual_rule(*ops: type[Op]) -> Callable[[RuleClass], RuleClass]:
     return register
 
 
-def find_rule(op: Op) -> AffineRule | RelaxationRule | None:
+def find_rule(op: Op) -> AffineRule | NonlinearRule | None:
     """The rule of an op, or None; an op class inherits no rule from its base classes."""
     return _RULES.get(type(op))
 
 
-def registered() -> Iterator[tuple[type[Op], AffineRule | RelaxationRule]]:
+def registered() -> Iterator[tuple[type[Op], AffineRule | NonlinearRule]]:
     """All op types that have a rule, in the order of registration."""
     yield from _RULES.items()

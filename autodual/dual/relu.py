@@ -1,4 +1,4 @@
-"""The rule of the rectified linear unit (Theorem 1, equations 3.14 to 3.16)."""
+"""The rules of rectified linear units (Theorem 1, equations 3.14 to 3.16), leaky ones included."""
 
 from __future__ import annotations
 
@@ -12,38 +12,89 @@ from autodual.dual.relaxation import LinearRelaxation
 from autodual.dual.rule import RelaxationRule
 from autodual.interval import Interval
 from autodual.ir import ops
+from autodual.ir.expressions import Environment
+
+
+def crosses_zero(z: Interval) -> Tensor:
+    """Where the sign is not known; NaN counts."""
+    return ~((z.lower >= 0) | (z.upper <= 0))
+
+
+def chord(z: Interval) -> tuple[Tensor, Tensor]:
+    """Slope and intercept of the line from (ℓ, 0) to (u, u); (1, 0) where active, (0, 0) where inactive."""
+    undecided = crosses_zero(z)
+    # The denominator is kept away from zero where it is not used: its gradient would be NaN there.
+    width = torch.where(undecided, z.upper - z.lower, torch.ones_like(z.upper))
+    decided = (z.lower >= 0).to(z.lower.dtype)
+    slope = torch.where(undecided, z.upper / width, decided)
+    # The larger of what either end needs: equal but for rounding, which must not let the line cut the function.
+    needed = (-slope * z.lower).maximum(z.upper - slope * z.upper)
+    return slope, torch.where(undecided, needed, torch.zeros_like(needed))
+
+
+def smaller_triangle(z: Interval, slope: Tensor) -> Tensor:
+    """The lower line's slope: 1 where u > -ℓ, else 0; the chord's own where the sign is known."""
+    steep = torch.where(z.upper > -z.lower, torch.ones_like(slope), torch.zeros_like(slope))
+    return torch.where(crosses_zero(z), steep, slope)
 
 
 @dual_rule(ops.Relu)
 class ReluRule(RelaxationRule):
     """Above by the chord from (ℓ, 0) to (u, u); below by a line of slope α ∈ [0, 1] through the origin."""
 
-    def undecided(self, bounds: Sequence[Interval]) -> Tensor:
-        (z,) = bounds
-        return ~((z.lower >= 0) | (z.upper <= 0))
+    contained = False
 
-    def parallel(self, bounds: Sequence[Interval]) -> LinearRelaxation:
+    def undecided(self, op: ops.Relu, bounds: Sequence[Interval], environment: Environment) -> Tensor:
+        return crosses_zero(bounds[0])
+
+    def range(self, op: ops.Relu, bounds: Sequence[Interval], environment: Environment) -> Interval:
+        return bounds[0].map(torch.relu)
+
+    def parallel(self, op: ops.Relu, bounds: Sequence[Interval], environment: Environment) -> LinearRelaxation:
         """α = u/(u - ℓ), the chord's own slope: the thesis' choice, linear in ν."""
-        slope, intercept = self._chord(bounds)
+        slope, intercept = chord(bounds[0])
         slopes = (slope,)
         return LinearRelaxation(slopes, slopes, torch.zeros_like(slope), intercept)
 
-    def adaptive(self, bounds: Sequence[Interval]) -> LinearRelaxation:
+    def adaptive(self, op: ops.Relu, bounds: Sequence[Interval], environment: Environment) -> LinearRelaxation:
         """α = 1 where u > -ℓ, else 0: the smaller of the two extreme triangles."""
-        (z,) = bounds
-        slope, intercept = self._chord(bounds)
-        steep = torch.where(z.upper > -z.lower, torch.ones_like(slope), torch.zeros_like(slope))
-        lower = torch.where(self.undecided(bounds), steep, slope)
+        slope, intercept = chord(bounds[0])
+        lower = smaller_triangle(bounds[0], slope)
         return LinearRelaxation((lower,), (slope,), torch.zeros_like(slope), intercept)
 
-    def _chord(self, bounds: Sequence[Interval]) -> tuple[Tensor, Tensor]:
-        """Slope and intercept of the upper line: (1, 0) where active, (0, 0) where inactive."""
+
+@dual_rule(ops.LeakyRelu)
+class LeakyReluRule(RelaxationRule):
+    """a·z + (1 - a)·max(z, 0): the lines of the rectified unit, exchanged where 1 - a is negative."""
+
+    contained = False
+
+    def undecided(self, op: ops.LeakyRelu, bounds: Sequence[Interval], environment: Environment) -> Tensor:
+        return crosses_zero(bounds[0])
+
+    def range(self, op: ops.LeakyRelu, bounds: Sequence[Interval], environment: Environment) -> Interval:
         (z,) = bounds
-        undecided = self.undecided(bounds)
-        # The denominator is kept away from zero where it is not used: its gradient would be NaN there.
-        width = torch.where(undecided, z.upper - z.lower, torch.ones_like(z.upper))
-        decided = (z.lower >= 0).to(z.lower.dtype)
-        slope = torch.where(undecided, z.upper / width, decided)
-        # The larger of what either end needs: equal but for rounding, which must not let the line cut the function.
-        needed = (-slope * z.lower).maximum(z.upper - slope * z.upper)
-        return slope, torch.where(undecided, needed, torch.zeros_like(needed))
+        ends = [op.forward([end], environment) for end in (z.lower, z.upper)]
+        lower, upper = ends[0].minimum(ends[1]), ends[0].maximum(ends[1])
+        crossing = crosses_zero(z)
+        return Interval(
+            torch.where(crossing, lower.clamp(max=0), lower), torch.where(crossing, upper.clamp(min=0), upper)
+        )
+
+    def parallel(self, op: ops.LeakyRelu, bounds: Sequence[Interval], environment: Environment) -> LinearRelaxation:
+        slope, intercept = chord(bounds[0])
+        leak = environment(op.slope)
+        bend = 1 - leak
+        height = bend * intercept
+        slopes = (leak + bend * slope,)
+        return LinearRelaxation(slopes, slopes, height.clamp(max=0), height.clamp(min=0))
+
+    def adaptive(self, op: ops.LeakyRelu, bounds: Sequence[Interval], environment: Environment) -> LinearRelaxation:
+        slope, intercept = chord(bounds[0])
+        leak = environment(op.slope)
+        bend = 1 - leak
+        straight, curved = leak + bend * slope, leak + bend * smaller_triangle(bounds[0], slope)
+        up = (bend >= 0).expand_as(slope)
+        height = bend * intercept
+        lower, upper = torch.where(up, curved, straight), torch.where(up, straight, curved)
+        return LinearRelaxation((lower,), (upper,), height.clamp(max=0), height.clamp(min=0))

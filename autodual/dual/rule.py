@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import Union
+from typing import Any, Union
 
 from torch import Tensor
 
@@ -19,38 +19,63 @@ from autodual.policies import SlopePolicy
 class AffineRule(ABC):
     """The rule of an op that is affine in its inputs."""
 
+    #: Whether every output is a copy of one of the op's one input's scalars, so that bounds of the input are its own.
+    moves: bool = False
+
     @abstractmethod
     def layer(self, node: Node, shapes: Sequence[tuple[int, ...]], environment: Environment) -> DualLayer:
         """The dual layer of `node`, whose inputs have the sample shapes `shapes`, for one call."""
 
 
-class RelaxationRule(ABC):
-    """The rule of a nonlinear op: how it is enclosed by linear functions over the bounds of its inputs.
+class NonlinearRule(ABC):
+    """The rule of an op that needs bounds of its inputs `[N, *shape]` to become a dual layer.
 
-    All inputs and the output have the same shape.
+    `op` is the node's operation; `environment` evaluates its parameters.
     """
 
+    #: Whether the op's own range is intersected with also under shared slopes. Rectified linear units say no, so that
+    #: shared slopes give the thesis' bounds to the last digit.
+    contained: bool = True
+
     @abstractmethod
-    def undecided(self, bounds: Sequence[Interval]) -> Tensor:
-        """Where tighter bounds would give a tighter relaxation: bool `[N, *shape]`; NaN counts as undecided.
+    def undecided(self, op: Any, bounds: Sequence[Interval], environment: Environment) -> Tensor:
+        """Where tighter bounds would give a tighter relaxation: bool, of the inputs' shape; NaN counts as undecided.
 
         Elsewhere (a ReLU whose sign is known) any bounds that decide the unit give the same relaxation.
         """
 
     @abstractmethod
-    def parallel(self, bounds: Sequence[Interval]) -> LinearRelaxation:
+    def range(self, op: Any, bounds: Sequence[Interval], environment: Environment) -> Interval:
+        """The values of the op itself over the bounds, as tightly as they can be told from these, `[N, *shape]`."""
+
+    @abstractmethod
+    def layer(self, op: Any, bounds: Sequence[Interval], environment: Environment, policy: SlopePolicy) -> DualLayer:
+        """The dual layer over these bounds for one call."""
+
+
+class RelaxationRule(NonlinearRule):
+    """The rule of an elementwise nonlinear op of one or several inputs: how lines or planes enclose it.
+
+    All inputs and the output have the same shape.
+    """
+
+    @abstractmethod
+    def parallel(self, op: Any, bounds: Sequence[Interval], environment: Environment) -> LinearRelaxation:
         """The relaxation by two parallel lines (`lower_slopes is upper_slopes`): one pull serves both bounds."""
 
     @abstractmethod
-    def adaptive(self, bounds: Sequence[Interval]) -> LinearRelaxation:
+    def adaptive(self, op: Any, bounds: Sequence[Interval], environment: Environment) -> LinearRelaxation:
         """The tightest pair of lines, by area."""
 
-    def relax(self, bounds: Sequence[Interval], policy: SlopePolicy) -> LinearRelaxation:
-        return self.parallel(bounds) if policy == "shared" else self.adaptive(bounds)
+    def relax(
+        self, op: Any, bounds: Sequence[Interval], environment: Environment, policy: SlopePolicy
+    ) -> LinearRelaxation:
+        """The relaxation under a slope policy."""
+        relaxed = self.parallel if policy == "shared" else self.adaptive
+        return relaxed(op, bounds, environment)
 
-    def layer(self, bounds: Sequence[Interval], policy: SlopePolicy) -> RelaxedLayer:
-        """The dual layer over these bounds for one call."""
-        return RelaxedLayer(self.relax(bounds, policy))
+    def layer(self, op: Any, bounds: Sequence[Interval], environment: Environment, policy: SlopePolicy) -> RelaxedLayer:
+        return RelaxedLayer(self.relax(op, bounds, environment, policy))
 
 
-Rule = Union[AffineRule, RelaxationRule]
+Rule = Union[AffineRule, NonlinearRule]

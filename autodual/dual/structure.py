@@ -17,7 +17,17 @@ from autodual.ir.expressions import Environment
 from autodual.ir.graph import Node
 
 
-@dual_rule(ops.Slice, ops.Expand, ops.Sum, ops.Mean, ops.AdaptiveAveragePool)
+@dual_rule(ops.Slice, ops.Expand, ops.Take)
+class MovingRule(AffineRule):
+    """Scalars of one input moved, copied or dropped."""
+
+    moves = True
+
+    def layer(self, node: Node, shapes: Sequence[tuple[int, ...]], environment: Environment) -> DualLayer:
+        return StructuralLayer(node, shapes, environment, monotone=True)
+
+
+@dual_rule(ops.Sum, ops.Mean, ops.AdaptiveAveragePool, ops.CumulativeSum, ops.Interpolate)
 class MonotoneRule(AffineRule):
     """Non-negative coefficients and no constant: transposed automatically, intervals end by end."""
 
@@ -52,6 +62,8 @@ class ReshapeLayer(StructuralLayer):
 class ReshapeRule(AffineRule):
     """Flatten, view, squeeze, unsqueeze."""
 
+    moves = True
+
     def layer(self, node: Node, shapes: Sequence[tuple[int, ...]], environment: Environment) -> DualLayer:
         return ReshapeLayer(node, shapes, environment, monotone=True)
 
@@ -73,6 +85,8 @@ class PermuteLayer(StructuralLayer):
 @dual_rule(ops.Permute)
 class PermuteRule(AffineRule):
     """Transposes and permutations."""
+
+    moves = True
 
     def layer(self, node: Node, shapes: Sequence[tuple[int, ...]], environment: Environment) -> DualLayer:
         return PermuteLayer(node, shapes, environment, monotone=True)

@@ -13,13 +13,18 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class FindBoundSites(Pass):
-    """A bound site is an operand of a node whose rule is a relaxation."""
+    """A bound site is an operand of a nonlinear node, and the node whose scalars that merely moves or repeats."""
 
     name: ClassVar[str] = "find-bound-sites"
 
     def run(self, plan: Plan) -> Plan:
-        from autodual.dual import RelaxationRule
-
-        relaxed = [node for node in plan.graph if isinstance(plan.rules.get(node.name), RelaxationRule)]
-        read = {name for node in relaxed for name in node.inputs}
+        operands = {operand for name in plan.relaxed for operand in plan.graph[name].inputs}
+        read = operands | {_source(plan, operand) for operand in operands}
         return replace(plan, sites=tuple(node.name for node in plan.graph if node.name in read))
+
+
+def _source(plan: Plan, name: str) -> str:
+    """The node whose scalars this one moves or repeats; itself if it does more."""
+    while getattr(plan.rules.get(name), "moves", False):
+        (name,) = plan.graph[name].inputs
+    return name

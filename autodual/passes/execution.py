@@ -1,4 +1,4 @@
-"""Chooses how bounds are computed: the mode, windows, skipping and the memory budget."""
+"""Chooses how bounds are computed: the mode, windows, skipping, intersection with intervals and the memory budget."""
 
 from __future__ import annotations
 
@@ -15,13 +15,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class ChooseExecution(Pass):
-    """Nothing here changes a bound beyond rounding; see `autodual.bounds.BoundOptions` for what each does."""
+    """Only `intersect` changes bounds beyond rounding; see `autodual.bounds.BoundOptions` for what each option does."""
 
     name: ClassVar[str] = "choose-execution"
 
     mode: Mode = "auto"
     windows: bool = True
     skip_decided: bool = True
+    intersect: bool | None = None
     memory_budget: int = DEFAULT_MEMORY_BUDGET
 
     def run(self, plan: Plan) -> Plan:
@@ -34,6 +35,7 @@ class ChooseExecution(Pass):
             mode=self.mode,
             windows=self.windows,
             skip_decided=self.skip_decided,
+            intersect=self.intersect,
             memory_budget=self.memory_budget,
         )
         return replace(plan, options=options)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from autodual.bounds.options import BoundOptions
-from autodual.dual.rule import RelaxationRule, Rule
+from autodual.dual.rule import NonlinearRule, Rule
 from autodual.ir.expressions import Environment, Expression
 from autodual.ir.graph import Graph
 from autodual.ir.text import format_node
@@ -29,7 +29,7 @@ class Plan:
     @property
     def relaxed(self) -> tuple[str, ...]:
         """Nodes whose rule is a relaxation, in topological order."""
-        return tuple(node.name for node in self.graph if isinstance(self.rules.get(node.name), RelaxationRule))
+        return tuple(node.name for node in self.graph if isinstance(self.rules.get(node.name), NonlinearRule))
 
     def constant_shape(self, expression: Expression) -> tuple[int, ...]:
         """The shape of a parameter expression; known while passes run."""
@@ -42,7 +42,7 @@ class Plan:
         for node in self.graph:
             rule = self.rules.get(node.name)
             kind = "input" if rule is None else type(rule).__name__
-            relaxed = " relaxed" if isinstance(rule, RelaxationRule) else ""
+            relaxed = " relaxed" if isinstance(rule, NonlinearRule) else ""
             site = " [bound site]" if node.name in self.sites else ""
             lines.append(f"{format_node(node)}  <- {kind}{relaxed}{site}")
         options = self.options

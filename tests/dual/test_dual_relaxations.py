@@ -75,7 +75,7 @@ def line(slopes: tuple[Tensor, ...], intercept: Tensor, points: Tensor) -> Tenso
 def test_the_lines_enclose_the_op(problem: Problem, policy: SlopePolicy) -> None:
     """But for the rounding of evaluating slope·z + intercept here."""
     bounds = bounds_of(ENDS)
-    found = relaxation(problem).relax([bounds], policy)
+    found = relaxation(problem).relax(problem.op, [bounds], problem.environment, policy)
     points = grid(bounds)
     value = problem.op.forward([points], problem.environment)
     slack = 4 * torch.finfo(torch.float64).eps * bounds.magnitude + TINY
@@ -90,7 +90,10 @@ def test_the_lines_enclose_the_op(problem: Problem, policy: SlopePolicy) -> None
 def test_range_and_layer_enclose_what_lies_between_the_lines(problem: Problem, policy: SlopePolicy) -> None:
     bounds = bounds_of([(low, high) for low, high in ENDS if max(-low, high) < 1e100])
     rule = relaxation(problem)
-    found, layer = rule.relax([bounds], policy), rule.layer([bounds], policy)
+    found, layer = (
+        rule.relax(problem.op, [bounds], problem.environment, policy),
+        rule.layer(problem.op, [bounds], problem.environment, policy),
+    )
     points, value = grid(bounds), problem.op.forward([grid(bounds)], problem.environment)
     reach = layer.interval([bounds])
     for inside in (value, line(found.lower_slopes, found.lower_intercept, points)):
@@ -103,8 +106,14 @@ def test_range_and_layer_enclose_what_lies_between_the_lines(problem: Problem, p
 def test_parallel_lines_are_linear_and_others_are_not_claimed_to_be(problem: Problem) -> None:
     bounds = bounds_of(ENDS)
     rule = relaxation(problem)
-    assert rule.parallel([bounds]).parallel and rule.layer([bounds], "shared").linear
-    assert not rule.adaptive([bounds]).parallel and not rule.layer([bounds], "adaptive").linear
+    assert (
+        rule.parallel(problem.op, [bounds], problem.environment).parallel
+        and rule.layer(problem.op, [bounds], problem.environment, "shared").linear
+    )
+    assert (
+        not rule.adaptive(problem.op, [bounds], problem.environment).parallel
+        and not rule.layer(problem.op, [bounds], problem.environment, "adaptive").linear
+    )
 
 
 @every_problem
@@ -117,8 +126,8 @@ def test_decided_units_are_relaxed_the_same_over_any_bounds_that_decide_them(
     bounds, rule = bounds_of(decided), relaxation(problem)
     active, middle = bounds.lower >= 0, bounds.centre
     tighter = Interval(torch.where(active, bounds.lower, middle), torch.where(active, middle, bounds.upper))
-    first, second = rule.relax([bounds], policy), rule.relax([tighter], policy)
-    assert not bool((rule.undecided([bounds]) | rule.undecided([tighter])).any())
+    first, second = (rule.relax(problem.op, [z], problem.environment, policy) for z in (bounds, tighter))
+    assert not bool(any(rule.undecided(problem.op, [z], problem.environment).any() for z in (bounds, tighter)))
     assert torch.equal(first.lower_slopes[0], second.lower_slopes[0])
     assert torch.equal(first.upper_slopes[0], second.upper_slopes[0])
     assert not bool((first.upper_intercept + first.lower_intercept.abs()).any())
@@ -130,8 +139,8 @@ def test_nan_is_undecided_and_stays_nan(problem: Problem, policy: SlopePolicy) -
     """A bound that is no number must never become one."""
     bounds = Interval(torch.tensor([[math.nan, -1.0, math.nan]]), torch.tensor([[1.0, math.nan, math.nan]]))
     rule = relaxation(problem)
-    assert bool(rule.undecided([bounds]).all())
-    assert bool(rule.layer([bounds], policy).interval([bounds]).upper.isnan().all())
+    assert bool(rule.undecided(problem.op, [bounds], problem.environment).all())
+    assert bool(rule.layer(problem.op, [bounds], problem.environment, policy).interval([bounds]).upper.isnan().all())
 
 
 @every_problem
@@ -139,7 +148,7 @@ def test_nan_is_undecided_and_stays_nan(problem: Problem, policy: SlopePolicy) -
 def test_layers_bound_the_op_for_any_row(problem: Problem, policy: SlopePolicy) -> None:
     """⟨ν, op(z)⟩ ≥ ⟨pull ν, z⟩ + centre − width between the bounds; ≤ with + width where the layer is linear."""
     bounds = bounds_of([(low, high) for low, high in ENDS if max(-low, high) < 1e100])
-    layer = relaxation(problem).layer([bounds], policy)
+    layer = relaxation(problem).layer(problem.op, [bounds], problem.environment, policy)
     size = bounds.lower.shape[1]
     rows = Rows(torch.cat([normal(1, 6, size), torch.zeros(1, 1, size).double()], 1), (size,))
     points = grid(bounds)[:, 0]
@@ -158,7 +167,7 @@ def test_push_is_the_adjoint_of_pull(problem: Problem) -> None:
     """⟨ν, push v⟩ = ⟨pull ν, v⟩ per sample, also for directions that belong to chosen samples."""
     bounds = Interval(-normal(3, 2, 4).abs(), normal(3, 2, 4, seed=1).abs() - 0.4)
     bounds = Interval(bounds.lower.minimum(bounds.upper), bounds.upper)
-    layer = relaxation(problem).layer([bounds], "shared")
+    layer = relaxation(problem).layer(problem.op, [bounds], problem.environment, "shared")
     owner = torch.tensor([2, 0, 0, 1])
     rows = Rows(normal(4, 5, 2, 4, seed=2), (2, 4), owner=owner)
     direction = normal(4, 2, 4, seed=3)
@@ -180,7 +189,7 @@ def test_relu_lines_in_exact_arithmetic(policy: SlopePolicy) -> None:
     """
     ends = [(low, high) for low, high in ENDS if low < 0 < high]
     bounds = bounds_of(ends)
-    found = relaxation(RELAXED[0]).relax([bounds], policy)
+    found = relaxation(RELAXED[0]).relax(RELAXED[0].op, [bounds], RELAXED[0].environment, policy)
     for place, (low, high) in enumerate(ends):
         slack = 4 * Fraction(2) ** -53 * max(_exactly(-low), _exactly(high)) + _exactly(TINY)
         for point in (_exactly(low), Fraction(0), _exactly(high)):
@@ -195,7 +204,9 @@ def test_relu_slopes_are_those_of_the_thesis() -> None:
     """u/(u − ℓ) and its intercept −uℓ/(u − ℓ) (equation 3.14); adaptive: the triangle of smaller area."""
     bounds = bounds_of([(-1.0, 3.0), (-3.0, 1.0), (-1.0, 1.0), (1.0, 2.0), (-2.0, -1.0)])
     rule = relaxation(RELAXED[0])
-    shared, adaptive = rule.parallel([bounds]), rule.adaptive([bounds])
+    shared, adaptive = (
+        relaxed(RELAXED[0].op, [bounds], RELAXED[0].environment) for relaxed in (rule.parallel, rule.adaptive)
+    )
     assert shared.upper_slopes[0].tolist() == [[0.75, 0.25, 0.5, 1, 0]]
     assert shared.upper_intercept.tolist() == [[0.75, 0.75, 0.5, 0, 0]]
     assert adaptive.upper_slopes[0].tolist() == shared.upper_slopes[0].tolist()

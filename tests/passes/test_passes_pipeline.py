@@ -9,7 +9,7 @@ import torch
 from support.networks import Network
 
 from autodual.errors import InvalidInputError, PassError, UnsupportedOpsError
-from autodual.ir import Graph, Node, format_graph, ops
+from autodual.ir import Graph, Node, Op, format_graph, ops
 from autodual.passes import (
     AssignRules,
     ChooseExecution,
@@ -135,7 +135,7 @@ def test_failures_name_the_pass_and_those_before_it(broken: Pass, message: str) 
 
 def test_ops_without_rules_are_named_together() -> None:
     @dataclass(frozen=True, eq=False)
-    class Sine(ops.Op):
+    class Sine(Op):
         def forward(self, inputs, environment):
             return inputs[0].sin()
 

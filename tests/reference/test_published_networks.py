@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ import torch
 import autodual
 from autodual.data import load_dataset
 from autodual.interval import Interval
+from autodual.passes import ChooseExecution, Pass, default_pipeline
 from autodual.policies import SlopePolicy
 
 
@@ -56,6 +58,12 @@ DECIDED_BY_INTERVALS = {("eps0.1_clipped", "shared"): 24, ("eps0.1_clipped", "ad
                         ("eps0.1_unclipped", "adaptive"): 22}  # fmt: skip
 
 
+def _pipeline(intersect: bool | None) -> list[Pass]:
+    """The default passes, where intervals tighten bounds always, never, or as the slopes have it."""
+    steps = default_pipeline()
+    return [replace(step, intersect=intersect) if isinstance(step, ChooseExecution) else step for step in steps]
+
+
 @pytest.mark.parametrize("slopes", ["shared", "adaptive"])
 @pytest.mark.parametrize(
     ("name", "case", "count"),
@@ -75,10 +83,20 @@ def test_published_linear_relaxations(
     lower, upper, labels, margins = (
         torch.from_numpy(expected[key][:count]) for key in ("lower", "upper", "labels", f"margins_{slopes}")
     )
-    dual = _network(shared_directory, name, torch.float64)
+    alone, default = (
+        autodual.compile_dual(_network(shared_directory, name, torch.float64).model, passes=_pipeline(intersect))
+        for intersect in (False, None)
+    )
     with torch.no_grad():
-        found = dual.margins((lower + upper) / 2, labels, autodual.Box(lower, upper), slopes=slopes)
+        found, tightened = (
+            dual.margins((lower + upper) / 2, labels, autodual.Box(lower, upper), slopes=slopes)
+            for dual in (alone, default)
+        )
     assert bool((found <= margins + 1e-6).all())
+    if slopes == "adaptive":
+        assert bool((tightened >= margins - 1e-6).all())
+    else:
+        assert torch.equal(tightened, found)
     same = torch.arange(count) != DECIDED_BY_INTERVALS.get((case, slopes), -1)
     torch.testing.assert_close(found[same], margins[same], atol=1e-6, rtol=0)
 

@@ -1,0 +1,77 @@
+"""Rules of products with constant tensors along any axes, and of transposed convolutions."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from autodual.dual.affine import AffineLayer, StructuralLayer
+from autodual.dual.layer import DualLayer
+from autodual.dual.registry import dual_rule
+from autodual.dual.rule import AffineRule
+from autodual.interval import Interval
+from autodual.ir import ops
+from autodual.ir.expressions import Environment
+from autodual.ir.graph import Node
+
+
+class ContractionLayer(StructuralLayer):
+    """An einsum with a constant; its transpose is found automatically."""
+
+    def __init__(self, node: Node, shapes: Sequence[tuple[int, ...]], environment: Environment):
+        super().__init__(node, shapes, environment, monotone=False)
+        assert isinstance(node.op, ops.Contraction)
+        self.op = node.op
+        self.value = environment(node.op.constant)
+
+    def interval(self, inputs: Sequence[Interval]) -> Interval:
+        (x,) = inputs
+        return Interval.around(self.op.contract(x.centre, self.value), self.op.contract(x.radius, self.value.abs()))
+
+    @property
+    def multiplications(self) -> int:
+        """One for each combination of all indices."""
+        first, second = self.op.equation.split("->")[0].split(",")
+        extents = dict(zip(first, self.shapes[0])) | dict(zip(second, self.value.shape))
+        return torch.Size(extents.values()).numel()
+
+
+@dual_rule(ops.Contraction)
+class ContractionRule(AffineRule):
+    """Products with constant matrices on either side."""
+
+    def layer(self, node: Node, shapes: Sequence[tuple[int, ...]], environment: Environment) -> DualLayer:
+        return ContractionLayer(node, shapes, environment)
+
+
+class TransposedConvolutionLayer(AffineLayer):
+    """Its transpose is a convolution, found automatically."""
+
+    def __init__(self, node: Node, shapes: Sequence[tuple[int, ...]], environment: Environment):
+        super().__init__(node, shapes, environment, monotone=False)
+        assert isinstance(node.op, ops.TransposedConvolution)
+        self.op = node.op
+        self.weight = environment(node.op.weight)
+
+    def interval(self, inputs: Sequence[Interval]) -> Interval:
+        (x,) = inputs
+        return Interval.around(self.forward([x.centre]), self.op.convolve(x.radius, self.weight.abs(), None))
+
+    def push(self, columns: Sequence[Tensor | None]) -> Tensor:
+        (column,) = columns
+        assert column is not None
+        return self.op.convolve(column, self.weight, None)
+
+    @property
+    def multiplications(self) -> int:
+        return torch.Size(self.shapes[0]).numel() * self.weight[0].numel()
+
+
+@dual_rule(ops.TransposedConvolution)
+class TransposedConvolutionRule(AffineRule):
+    """Transposed ("up-") convolutions."""
+
+    def layer(self, node: Node, shapes: Sequence[tuple[int, ...]], environment: Environment) -> DualLayer:
+        return TransposedConvolutionLayer(node, shapes, environment)

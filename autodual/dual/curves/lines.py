@@ -1,0 +1,83 @@
+"""The tightest lines around a curve over an interval: one pair by area, one parallel pair by height."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from autodual.dual.curves.curve import Curve
+from autodual.dual.curves.envelope import Bridge, bridges, stationary
+from autodual.dual.relaxation import LinearRelaxation
+from autodual.interval import Interval
+
+
+def tightest_pair(curve: Curve, bounds: Interval) -> LinearRelaxation:
+    """The lines that support the concave and the convex envelope at the middle: no others enclose less area."""
+    lower_slope, negated = _upper_line(curve.mirrored(), bounds)
+    upper_slope, upper = _upper_line(curve, bounds)
+    return LinearRelaxation((-lower_slope,), (upper_slope,), -negated, upper)
+
+
+def tightest_parallel(curve: Curve, bounds: Interval) -> LinearRelaxation:
+    """The two parallel lines of least vertical distance.
+
+    The distance max(f - s·z) - min(f - s·z) is convex in the slope s, and its derivative is the distance of two points
+    where extremes are taken. It changes sign only where one of them jumps: at the slope of a bridge, above or below.
+    """
+    chords = [*bridges(curve, bounds), *bridges(curve.mirrored(), bounds)]
+    best = _tangent(curve, bounds)
+    lower, upper = _intercepts(curve, bounds, best, [])
+    for chord in chords:
+        slope = torch.where(chord.present, _chord_slope(curve, chord, bounds), best)
+        low, high = _intercepts(curve, bounds, slope, [chord.start, chord.end])
+        better = chord.present & ((high - low) < (upper - lower)) & slope.isfinite()
+        best, lower, upper = (
+            torch.where(better, new, old) for new, old in ((slope, best), (low, lower), (high, upper))
+        )
+    slopes = (best,)
+    return LinearRelaxation(slopes, slopes, lower, upper)
+
+
+def _upper_line(curve: Curve, bounds: Interval) -> tuple[Tensor, Tensor]:
+    """Slope and intercept of the line above that supports the concave envelope at the middle."""
+    middle = bounds.centre
+    slope = _tangent(curve, bounds)
+    points = [bounds.lower, bounds.upper, middle]
+    for chord in bridges(curve, bounds):
+        here = chord.present & (chord.start <= middle) & (middle <= chord.end)
+        slope = torch.where(here, _chord_slope(curve, chord, bounds), slope)
+        # The touching points count only for the chord that is taken; elsewhere the middle stands in.
+        points += [torch.where(here, chord.start, middle), torch.where(here, chord.end, middle)]
+    return slope, _greatest(curve, bounds, slope, points)
+
+
+def _intercepts(curve: Curve, bounds: Interval, slope: Tensor, touching: list[Tensor]) -> tuple[Tensor, Tensor]:
+    """Least and greatest value of f - slope·z over bounds."""
+    points = [bounds.lower, bounds.upper, *touching]
+    points += [stationary(curve, piece, bounds, slope) for piece in curve.pieces]
+    upper = _greatest(curve, bounds, slope, points)
+    lower = -_greatest(curve.mirrored(), bounds, -slope, points)
+    return lower, upper
+
+
+def _greatest(curve: Curve, bounds: Interval, slope: Tensor, points: list[Tensor]) -> Tensor:
+    """The greatest f - slope·z at the points and at the knots between bounds."""
+    knots = [torch.full_like(slope, knot).clamp(bounds.lower, bounds.upper) for knot in curve.knots]
+    candidates = [curve.value(point) - slope * point for point in (*points, *knots)]
+    return torch.stack(candidates).amax(0)
+
+
+def _tangent(curve: Curve, bounds: Interval) -> Tensor:
+    """The slope at the middle; 0 where it is infinite."""
+    slope = curve.slope(bounds.centre)
+    return torch.where(slope.isinf(), torch.zeros_like(slope), slope)
+
+
+def _chord_slope(curve: Curve, chord: Bridge, bounds: Interval) -> Tensor:
+    """The slope of a chord; where its ends are too close to tell, the slope at the middle."""
+    run = chord.end - chord.start
+    resolution = torch.finfo(run.dtype).eps ** 0.5 * chord.start.abs().maximum(chord.end.abs())
+    wide = run > resolution
+    safe = torch.where(wide, run, torch.ones_like(run))
+    rise = curve.value(chord.end) - curve.value(chord.start)
+    return torch.where(wide, rise / safe, _tangent(curve, bounds))

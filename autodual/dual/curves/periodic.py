@@ -1,0 +1,87 @@
+"""The rules of sine and cosine."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from autodual.dual.curves.curve import Curve
+from autodual.dual.curves.lines import tightest_pair, tightest_parallel
+from autodual.dual.registry import dual_rule
+from autodual.dual.relaxation import LinearRelaxation
+from autodual.dual.rule import RelaxationRule
+from autodual.interval import Interval
+from autodual.ir import ops
+from autodual.ir.expressions import Environment
+
+
+@dual_rule(ops.Sin, ops.Cos)
+class SineRule(RelaxationRule):
+    """Waves, seen from the inflection before the interval and upside down where it falls there.
+
+    From there on a wave is concave up to π, convex up to 2π and concave again; longer intervals take the lines ±1.
+    """
+
+    def undecided(self, op: Any, bounds: Sequence[Interval], environment: Environment) -> Tensor:
+        (z,) = bounds
+        return ~((z.lower == z.upper) | (z.upper - z.lower >= 2 * math.pi))
+
+    def range(self, op: Any, bounds: Sequence[Interval], environment: Environment) -> Interval:
+        (z,) = bounds
+        crest = math.pi / 2 if isinstance(op, ops.Sin) else 0.0
+        first, last = op.function(z.lower), op.function(z.upper)
+        lower, upper = first.minimum(last), first.maximum(last)
+        lower = torch.where(_contains(z, crest + math.pi), -torch.ones_like(lower), lower)
+        upper = torch.where(_contains(z, crest), torch.ones_like(upper), upper)
+        return Interval(_nan_as(lower, z), _nan_as(upper, z))
+
+    def parallel(self, op: Any, bounds: Sequence[Interval], environment: Environment) -> LinearRelaxation:
+        return _waved(op, bounds[0], shared=True)
+
+    def adaptive(self, op: Any, bounds: Sequence[Interval], environment: Environment) -> LinearRelaxation:
+        return _waved(op, bounds[0], shared=False)
+
+
+#: A wave from an inflection on which it rises: concave, convex, concave.
+_WAVE = Curve(
+    torch.sin,
+    torch.cos,
+    inflections=(math.pi, 2 * math.pi),
+    convex=False,
+    bitangent=(math.pi / 2, 5 * math.pi / 2),
+)
+
+
+def _contains(z: Interval, point: float) -> Tensor:
+    """Whether some point + 2πk lies between bounds, or nearer to them than rounding can tell."""
+    slack = 4 * torch.finfo(z.lower.dtype).eps * (z.magnitude + 1)
+    return ((z.lower - slack - point) / (2 * math.pi)).ceil() <= ((z.upper + slack - point) / (2 * math.pi)).floor()
+
+
+def _nan_as(value: Tensor, z: Interval) -> Tensor:
+    return torch.where(z.lower.isnan() | z.upper.isnan(), torch.full_like(value, math.nan), value)
+
+
+def _waved(op: Any, bounds: Interval, *, shared: bool) -> LinearRelaxation:
+    start = 0.0 if isinstance(op, ops.Sin) else -math.pi / 2
+    waves = ((bounds.lower.detach() - start) / math.pi).floor()
+    origin = waves * math.pi + start
+    rising = 1 - 2 * (waves - 2 * (waves / 2).floor())
+    # Lines ±1 for whole periods; the stand-in for these intervals only keeps the arithmetic finite.
+    short = bounds.upper - bounds.lower < 2 * math.pi
+    near = bounds.map(lambda end: torch.where(short, end - origin, torch.zeros_like(end)))
+    found = tightest_parallel(_WAVE, near) if shared else tightest_pair(_WAVE, near)
+    # What the rounded origin may shift the wave by.
+    slack = 2 * torch.finfo(origin.dtype).eps * (bounds.magnitude + 1)
+    low, high = (torch.where(short, rising * slope[0], 0.0) for slope in (found.lower_slopes, found.upper_slopes))
+    below = torch.where(rising > 0, found.lower_intercept, -found.upper_intercept)
+    above = torch.where(rising > 0, found.upper_intercept, -found.lower_intercept)
+    low, high = torch.where(rising > 0, low, high), torch.where(rising > 0, high, low)
+    below = _nan_as(torch.where(short, below - low * origin - slack, -1.0), bounds)
+    above = _nan_as(torch.where(short, above - high * origin + slack, 1.0), bounds)
+    slopes = (low,)
+    return LinearRelaxation(slopes, slopes if shared else (high,), below, above)

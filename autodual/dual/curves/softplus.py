@@ -1,0 +1,48 @@
+"""The rule of softplus."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import replace
+
+import torch
+from torch import Tensor
+
+from autodual.dual.curves.curve import Curve
+from autodual.dual.curves.rule import CurveRule
+from autodual.dual.registry import dual_rule
+from autodual.dual.relaxation import LinearRelaxation
+from autodual.interval import Interval
+from autodual.ir import ops
+from autodual.ir.expressions import Environment
+
+
+@dual_rule(ops.Softplus)
+class SoftplusRule(CurveRule):
+    """Convex. torch returns x itself beyond a threshold, up to e^(-threshold)/beta less; lines and range make room."""
+
+    def curve(self, op: ops.Softplus) -> Curve:
+        return Curve(
+            lambda z: torch.logaddexp(z * op.beta, torch.zeros_like(z)) / op.beta, lambda z: (z * op.beta).sigmoid()
+        )
+
+    def range(self, op: ops.Softplus, bounds: Sequence[Interval], environment: Environment) -> Interval:
+        found = super().range(op, bounds, environment)
+        return Interval(found.lower - _room(op, bounds[0]), found.upper)
+
+    def parallel(self, op: ops.Softplus, bounds: Sequence[Interval], environment: Environment) -> LinearRelaxation:
+        return _with_room(op, bounds[0], super().parallel(op, bounds, environment))
+
+    def adaptive(self, op: ops.Softplus, bounds: Sequence[Interval], environment: Environment) -> LinearRelaxation:
+        return _with_room(op, bounds[0], super().adaptive(op, bounds, environment))
+
+
+def _with_room(op: ops.Softplus, bounds: Interval, found: LinearRelaxation) -> LinearRelaxation:
+    return replace(found, lower_intercept=found.lower_intercept - _room(op, bounds))
+
+
+def _room(op: ops.Softplus, bounds: Interval) -> Tensor:
+    """How far torch's function may lie below softplus between bounds."""
+    gap = math.log1p(math.exp(-op.threshold)) / op.beta
+    return (bounds.upper * op.beta > op.threshold).to(bounds.upper.dtype) * gap

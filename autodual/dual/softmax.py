@@ -1,0 +1,174 @@
+"""The rules of log-sum-exp and log-softmax, whose outputs depend on all scalars along an axis."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from autodual.dual.layer import Contribution, DualLayer
+from autodual.dual.registry import dual_rule
+from autodual.dual.rows import Rows
+from autodual.dual.rule import NonlinearRule
+from autodual.interval import Interval
+from autodual.ir import ops
+from autodual.ir.expressions import Environment
+from autodual.policies import SlopePolicy
+
+
+@dataclass(frozen=True, eq=False)
+class Planes:
+    """lower_slope·z + lower_intercept ≤ log Σ exp z ≤ upper_slope·z + upper_intercept along `axis` of a batch.
+
+    Slopes `[N, *shape]`; intercepts have extent 1 along the axis.
+    """
+
+    axis: int
+    lower_slope: Tensor
+    upper_slope: Tensor
+    lower_intercept: Tensor
+    upper_intercept: Tensor
+
+    def range(self, z: Interval) -> Interval:
+        """The values between the planes over bounds."""
+        centre, radius = z.centre, z.radius
+        ends = []
+        for sign, slope, intercept in (
+            (-1, self.lower_slope, self.lower_intercept),
+            (1, self.upper_slope, self.upper_intercept),
+        ):
+            ends.append(intercept + (slope * centre + sign * slope.abs() * radius).sum(self.axis, keepdim=True))
+        return Interval(*ends)
+
+
+def planes_around(z: Interval, axis: int) -> Planes:
+    """Below, the tangent at the centre: the function is convex. Above, the tangent of the logarithm over chords of exp.
+
+    With m the largest upper bound, Σ exp(z - m) lies below the sum S of its chords, and log S below its tangent at the
+    middle of S' range; no number here exceeds the size of the bounds.
+    """
+    centre = z.centre
+    weight = centre.softmax(axis)
+    below = centre.logsumexp(axis, keepdim=True) - (weight * centre).sum(axis, keepdim=True)
+    top = z.upper.amax(axis, keepdim=True).detach()
+    low, high = (z.lower - top).exp(), (z.upper - top).exp()
+    width = z.upper - z.lower
+    wide = width > torch.finfo(width.dtype).eps ** 0.5
+    chord = torch.where(wide, (high - low) / torch.where(wide, width, torch.ones_like(width)), high)
+    # Where the ends are too close for the chord's slope, the steeper tangent through the upper end lies above too low.
+    base = torch.maximum(high - chord * (z.upper - top), low - chord * (z.lower - top))
+    middle = ((chord * (centre - top)) + base).sum(axis, keepdim=True)
+    slope = chord / middle
+    above = top + middle.log() - 1 + (base.sum(axis, keepdim=True) / middle) - (slope * top).sum(axis, keepdim=True)
+    return Planes(axis, weight, slope, below, above)
+
+
+class LogSumExpLayer(DualLayer):
+    """The dual of log Σ exp along an axis: a row takes the plane below where it is positive, else the one above."""
+
+    per_sample = True
+    linear = False
+
+    def __init__(self, planes: Planes):
+        self.planes = planes
+
+    def pull(self, rows: Rows) -> tuple[Rows, ...]:
+        values = rows.values
+        shape = tuple(self.planes.lower_slope.shape[1:])
+        return (rows.with_values(self.carried(rows, values), shape=shape),)
+
+    def carried(self, rows: Rows, values: Tensor) -> Tensor:
+        """Rows `[G, K, …, 1, …]` of the sum as rows of its terms."""
+        positive = values.relu()
+        low, high = rows.features(self.planes.lower_slope), rows.features(self.planes.upper_slope)
+        return positive * low + (values - positive) * high
+
+    def objective(self, rows: Rows) -> Contribution:
+        return Contribution(centre=self.paid(rows, rows.values))
+
+    def paid(self, rows: Rows, values: Tensor) -> Tensor:
+        """`[G, K]`: what rows of the sum pay for the planes' intercepts."""
+        positive = values.relu()
+        low, high = rows.features(self.planes.lower_intercept), rows.features(self.planes.upper_intercept)
+        return (positive * low + (values - positive) * high).flatten(2).sum(2)
+
+    def interval(self, inputs: Sequence[Interval]) -> Interval:
+        return self.planes.range(inputs[0])
+
+    def push(self, columns: Sequence[Tensor | None]) -> Tensor:
+        raise AssertionError("log-sum-exp has two planes, which cannot be pushed")
+
+    def constant(self, inputs: Sequence[Tensor]) -> Tensor:
+        raise AssertionError("log-sum-exp has two planes, which cannot be pushed")
+
+    @property
+    def terms(self) -> int:
+        return 2 * self.planes.lower_slope[0].numel()
+
+    @property
+    def multiplications(self) -> int:
+        return 2 * self.planes.lower_slope[0].numel()
+
+
+class LogSoftmaxLayer(LogSumExpLayer):
+    """z - log Σ exp z: rows of all terms along the axis meet the same sum, so their total decides its plane."""
+
+    def pull(self, rows: Rows) -> tuple[Rows, ...]:
+        values = rows.values
+        return (rows.with_values(values + self.carried(rows, self._total(values))),)
+
+    def objective(self, rows: Rows) -> Contribution:
+        return Contribution(centre=self.paid(rows, self._total(rows.values)))
+
+    def interval(self, inputs: Sequence[Interval]) -> Interval:
+        (z,) = inputs
+        summed = self.planes.range(z)
+        return Interval(z.lower - summed.upper, z.upper - summed.lower)
+
+    def _total(self, values: Tensor) -> Tensor:
+        return -values.sum(self.planes.axis + 1, keepdim=True)
+
+
+class _ExponentialRule(NonlinearRule):
+    def undecided(self, op: ops.LogSumExp, bounds: Sequence[Interval], environment: Environment) -> Tensor:
+        (z,) = bounds
+        alone = z.shape[op.axis + 1] == 1
+        return torch.zeros_like(z.lower, dtype=torch.bool) if alone else ~(z.lower == z.upper)
+
+
+@dual_rule(ops.LogSumExp)
+class LogSumExpRule(_ExponentialRule):
+    """Planes around log Σ exp, which rises in every term."""
+
+    def range(self, op: ops.LogSumExp, bounds: Sequence[Interval], environment: Environment) -> Interval:
+        return bounds[0].map(lambda end: end.logsumexp(op.axis + 1, keepdim=True))
+
+    def layer(
+        self, op: ops.LogSumExp, bounds: Sequence[Interval], environment: Environment, policy: SlopePolicy
+    ) -> DualLayer:
+        return LogSumExpLayer(planes_around(bounds[0], op.axis + 1))
+
+
+@dual_rule(ops.LogSoftmax)
+class LogSoftmaxRule(_ExponentialRule):
+    """Each term against the sum of all; it rises in its own term and falls in the others."""
+
+    def range(self, op: ops.LogSoftmax, bounds: Sequence[Interval], environment: Environment) -> Interval:
+        (z,) = bounds
+        return Interval(_against(z.lower, z.upper, op.axis + 1), _against(z.upper, z.lower, op.axis + 1))
+
+    def layer(
+        self, op: ops.LogSoftmax, bounds: Sequence[Interval], environment: Environment, policy: SlopePolicy
+    ) -> DualLayer:
+        return LogSoftmaxLayer(planes_around(bounds[0], op.axis + 1))
+
+
+def _against(own: Tensor, others: Tensor, axis: int) -> Tensor:
+    """own_i - log(exp own_i + Σ_{j≠i} exp others_j) = -log(1 + Σ_{j≠i} exp(others_j - own_i)) along an axis."""
+    count = own.shape[axis]
+    gaps = others.movedim(axis, -1).unsqueeze(-2) - own.movedim(axis, -1).unsqueeze(-1)
+    itself = torch.eye(count, dtype=torch.bool, device=own.device)
+    gaps = gaps.masked_fill(itself, 0.0)
+    return -gaps.logsumexp(-1).movedim(-1, axis)

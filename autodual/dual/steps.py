@@ -1,0 +1,38 @@
+"""Rules of step functions: no slope says anything of them, so their ends do."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from autodual.dual.registry import dual_rule
+from autodual.dual.relaxation import LinearRelaxation
+from autodual.dual.rule import RelaxationRule
+from autodual.interval import Interval
+from autodual.ir import ops
+from autodual.ir.expressions import Environment
+
+
+@dual_rule(ops.Sign, ops.Step, ops.Floor, ops.Ceil, ops.Round)
+class StepRule(RelaxationRule):
+    """Horizontal lines at the values that the never falling function takes at the bounds."""
+
+    def undecided(self, op: ops.ElementwiseOp, bounds: Sequence[Interval], environment: Environment) -> Tensor:
+        found = self.range(op, bounds, environment)
+        return ~(found.lower == found.upper)
+
+    def range(self, op: ops.ElementwiseOp, bounds: Sequence[Interval], environment: Environment) -> Interval:
+        (z,) = bounds
+        unknown = z.lower.isnan() | z.upper.isnan()
+        return z.map(lambda end: torch.where(unknown, torch.full_like(end, math.nan), op.function(end)))
+
+    def parallel(self, op: ops.ElementwiseOp, bounds: Sequence[Interval], environment: Environment) -> LinearRelaxation:
+        ends = self.range(op, bounds, environment)
+        slopes = (torch.zeros_like(ends.lower),)
+        return LinearRelaxation(slopes, slopes, ends.lower, ends.upper)
+
+    def adaptive(self, op: ops.ElementwiseOp, bounds: Sequence[Interval], environment: Environment) -> LinearRelaxation:
+        return self.parallel(op, bounds, environment)
