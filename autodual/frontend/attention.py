@@ -6,7 +6,6 @@ import math
 from typing import Any
 
 import torch
-from torch import Tensor
 
 from autodual.frontend.branches import truth
 from autodual.frontend.builder import Builder, Unsupported
@@ -21,7 +20,7 @@ from autodual.frontend.compositions import (
 )
 from autodual.frontend.registry import lowers
 from autodual.frontend.shapes import permuted
-from autodual.frontend.values import apply
+from autodual.frontend.values import apply, mask_weights
 from autodual.ir import Expression, Node
 from autodual.ir.ops import ElementwiseAffine, LogSoftmax, LogSumExp
 
@@ -120,12 +119,5 @@ def masked_softmax(builder: Builder, x: Node, axis: int) -> Node:
     if x.op.factor is not None:
         scores = builder.emit(ElementwiseAffine(x.op.factor), scores, shape=x.shape)
     rank = len(x.shape)
-    weights: Expression = apply(_mask_weights, mask, axis - rank)
+    weights: Expression = apply(mask_weights, mask, axis - rank)
     return weighted_softmax(builder, scores, weights, axis)
-
-
-def _mask_weights(mask: Tensor, axis: int) -> Tensor:
-    """eᵐ, the largest along the axis scaled to 1; a mask that does not run along the axis changes no softmax."""
-    if mask.dim() < -axis:
-        return torch.ones_like(mask)
-    return (mask - mask.amax(axis, keepdim=True)).exp()

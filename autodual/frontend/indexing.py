@@ -115,16 +115,6 @@ def gather(builder: Builder, x: Any, dim: int, index: Any, _: Any) -> Node:
     return picked(builder, x, torch.gather, builder.axis(dim, x), builder.without_batch_axis(index))
 
 
-@lowers(aten.take_along_dim.default)
-def take_along(builder: Builder, x: Any, index: Any, dim: int | None) -> Node:
-    x = builder.node(x)
-    if isinstance(index, Node):
-        raise Unsupported("its positions depend on the input")
-    if dim is None:
-        builder.mixing("merges the batch axis with another axis")
-    return picked(builder, x, torch.take_along_dim, builder.without_batch_axis(index), builder.axis(dim, x))
-
-
 def _fixed(builder: Builder, index: Any) -> Any:
     """A constant index as an expression."""
     if isinstance(index, Node):
@@ -133,12 +123,17 @@ def _fixed(builder: Builder, index: Any) -> Any:
 
 
 def padded_by_entries(builder: Builder, x: Node, pads: Sequence[int], mode: str) -> Node:
-    """Padding whose values are entries of x: mirrored, repeated from the edge, or taken from the other end."""
-    pairs = list(zip(pads[::2], pads[1::2], strict=True))
-    for place, (before, after) in enumerate(pairs):
+    """Padding whose values are entries of x: mirrored, repeated from the edge, or taken from the other end.
+
+    Negative amounts crop, and what is cropped does not come around from the other end.
+    """
+    for place, (before, after) in enumerate(zip(pads[::2], pads[1::2], strict=True)):
         axis = len(x.shape) - 1 - place
-        places = range(-before, x.shape[axis] + after)
-        x = taken(builder, x, axis, [_source(at, x.shape[axis], mode) for at in places])
+        if mode == "circular" and min(before, after) < 0:
+            kept = range(max(0, -before), x.shape[axis] + min(0, after))
+            x, before, after = taken(builder, x, axis, kept), max(0, before), max(0, after)
+        extent = x.shape[axis]
+        x = taken(builder, x, axis, [_source(at, extent, mode) for at in range(-before, extent + after)])
     return x
 
 

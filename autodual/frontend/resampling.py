@@ -70,11 +70,14 @@ def separable(builder: Builder, x: Any, size: Any, align_corners: bool, scales: 
 
 
 def _weights(old: int, new: int, scale: float | None, mode: str, align_corners: bool, antialias: bool) -> Tensor:
-    """What each of `new` outputs reads of each of `old` inputs, `[old, new]`: the resampled unit vectors."""
-    units = torch.eye(old, dtype=torch.float64).reshape(1, old, old, 1)
+    """What each of `new` outputs reads of each of `old` inputs, `[old, new]`: the resampled unit vectors.
+
+    They are two columns wide, since torch's antialiasing confuses the axes of an image of one column.
+    """
+    units = torch.eye(old, dtype=torch.float64)[None, :, :, None].repeat(1, 1, 1, 2)
     if scale is None:
-        options: dict[str, Any] = {"size": (new, 1)}
+        options: dict[str, Any] = {"size": (new, 2)}
     else:
         options = {"scale_factor": (scale, 1.0), "recompute_scale_factor": False}
     image = functional.interpolate(units, mode=mode, align_corners=align_corners, antialias=antialias, **options)
-    return image.reshape(old, new)
+    return image[0, :, :, 0]

@@ -89,3 +89,20 @@ def apply(function: Callable[..., Any], *arguments: Any, **options: Any) -> Expr
 def is_number(expression: Expression | None, value: float) -> bool:
     """Whether an expression is this literal."""
     return isinstance(expression, Call) and expression.target is scalar and expression.args == (value,)
+
+
+def mask_weights(mask: Tensor, axis: int) -> Tensor:
+    """eᵐ for a mask m that is added in a softmax, the largest along the (negative) axis scaled to 1."""
+    if mask.dim() < -axis:
+        return torch.ones_like(mask)
+    return (mask - mask.amax(axis, keepdim=True)).exp()
+
+
+def finite_names(expression: Expression) -> Iterator[str]:
+    """The names of an expression's tensors that must be finite; a mask's minus infinity is none of its results."""
+    if isinstance(expression, Call) and expression.target is not mask_weights:
+        for value in leaves((expression.args, [value for _, value in expression.kwargs])):
+            if isinstance(value, Expression):
+                yield from finite_names(value)
+    elif not isinstance(expression, Call):
+        yield from expression.parameters()

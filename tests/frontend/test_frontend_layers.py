@@ -1,4 +1,4 @@
-"""Layers that mix the scalars of a sample, against the model itself: products, norms, resampling, gathers, attention."""
+"""Layers that mix a sample's scalars, against the model itself: products, norms, resampling, gathers, attention."""
 
 from __future__ import annotations
 
@@ -136,7 +136,6 @@ FUNCTIONS: dict[str, tuple[tuple[int, ...], Callable[..., Tensor]]] = {
     "indices from a buffer": (SEQUENCE, lambda m, x: x[:, m.integers.clamp(max=2)]),
     "index_select": (IMAGE, lambda m, x: x.index_select(-1, torch.tensor([3, 1]))),
     "gather": (VECTOR, lambda m, x: x.gather(1, torch.full((x.shape[0], 3), 2))),
-    "take_along_dim": (VECTOR, lambda m, x: x.take_along_dim(torch.tensor([[3, 0]]), 1)),
     "embedding of constants": (VECTOR, lambda m, x: functional.embedding(m.integers, m.matrix)[:, :4] + x[:, None]),
     "assignment of a slice": (IMAGE, lambda m, x: _assigned(x, (ALL, 0), 0.0)),
     "assignment of a branch": (IMAGE, lambda m, x: _assigned(x, (ALL, slice(0, 2)), x[:, 1:])),
