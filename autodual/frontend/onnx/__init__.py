@@ -8,12 +8,14 @@ from autodual.frontend.onnx import (  # noqa: F401 - imported for the rules that
     arithmetic,
     comparisons,
     convolution,
+    einsum,
     indexing,
     linear,
     normalization,
     padding,
     pooling,
     reductions,
+    resampling,
     shapes,
 )
 from autodual.frontend.onnx.agreement import Agreement

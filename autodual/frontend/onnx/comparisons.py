@@ -109,12 +109,14 @@ def _masked(
 
 
 @onnx_op("Cast", "CastLike")
-def cast(builder: OnnxBuilder, attributes: Attributes, x: Branch, like: Any = None) -> Branch:
+def cast(builder: OnnxBuilder, attributes: Attributes, x: Value, like: Any = None) -> Value:
     """Nothing between floating types that lose nothing; towards zero for whole numbers; x ≠ 0 for truth values."""
     name = str(like.dtype) if like is not None else _TYPES.get(attributes.get("to"))
     if name is None:
         raise Unsupported(f"it converts to the ONNX type number {attributes.get('to')}")
     target = np.dtype(name)
+    if isinstance(x, Static):
+        return Static(x.array.astype(target))
     if target.kind == "b":
         if x.dtype.kind == "b":
             return x

@@ -145,8 +145,9 @@ def _transposed_pads(
         if reach + add < size:
             raise Unsupported("its output shape is larger than what its kernel reaches")
         half = surplus // 2
-        before.append(surplus - half if automatic == "SAME_LOWER" else half)
-        after.append(half if automatic == "SAME_LOWER" else surplus - half)
+        # Of an odd surplus the larger half is cut off before, except where SAME_UPPER says otherwise.
+        before.append(half if automatic == "SAME_UPPER" else surplus - half)
+        after.append(surplus - half if automatic == "SAME_UPPER" else half)
     return tuple(before), tuple(after)
 
 

@@ -21,6 +21,8 @@ def picked(builder: OnnxBuilder, node: Node, axis: int, entries: list[int]) -> N
     extent = node.shape[axis]
     if entries == list(range(extent)):
         return node
+    if not entries:
+        return builder.emit(Slice(axis, 0, 0), node, shape=(*node.shape[:axis], 0, *node.shape[axis + 1 :]))
     step = entries[1] - entries[0] if len(entries) > 1 else 1
     if entries and step > 0 and entries == list(range(entries[0], entries[-1] + 1, step)):
         shape = (*node.shape[:axis], len(entries), *node.shape[axis + 1 :])

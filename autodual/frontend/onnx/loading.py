@@ -119,9 +119,11 @@ def _inputs(name: str, model: onnx.ModelProto, shapes: dict[str, Sequence[int]])
                 f"'{name}' does not state the shape of its input '{entry.name}'; give it in shapes=."
             )
         else:
-            shape = tuple(d.dim_value if d.HasField("dim_value") else 1 for d in tensor.shape.dim)
-        # Some exporters write 0 or -1 for an extent that they leave open.
-        found.append(OnnxInput(entry.name, tuple(max(extent, 1) for extent in shape), dtype))
+            # Some exporters write 0 or -1 for an extent that they leave open.
+            shape = tuple(max(d.dim_value, 1) if d.HasField("dim_value") else 1 for d in tensor.shape.dim)
+        if min(shape, default=1) < 1:
+            raise InvalidInputError(f"the input '{entry.name}' of '{name}' would have the shape {list(shape)}.")
+        found.append(OnnxInput(entry.name, shape, dtype))
     if shapes:
         raise InvalidInputError(f"'{name}' has no input '{next(iter(shapes))}'.")
     if not found:

@@ -59,6 +59,8 @@ def _windows(attributes: Attributes, x: Branch) -> _Windows:
         raise Unsupported(f"its input has {len(x.shape)} axes and its kernel {axes}")
     stride = tuple(attributes.get("strides", (1,) * axes))
     dilation = tuple(attributes.get("dilations", (1,) * axes))
+    if attributes.get("auto_pad", "NOTSET").startswith("SAME") and set(dilation) != {1}:
+        raise Unsupported("it pads a dilated kernel automatically, which runtimes do differently; give it pads")
     extents = x.shape[2:]
     before, after = spatial_pads(attributes, extents, kernel, stride, dilation)
     rounded_up = bool(attributes.get("ceil_mode", 0))

@@ -177,10 +177,11 @@ def depth_to_space(builder: OnnxBuilder, attributes: Attributes, x: Branch) -> B
 
 @onnx_op("SpaceToDepth")
 def space_to_depth(builder: OnnxBuilder, attributes: Attributes, x: Branch) -> Branch:
-    """Blocks of pixels to channels."""
+    """Blocks of pixels to channels, places in a block before the old channels (DCR) or after them (CRD)."""
     block = attributes.get("blocksize")
     batch, channels, height, width = x.shape
     rows, columns = height // block, width // block
     parts = builder.branch(x.node, (batch, channels, rows, block, columns, block))
-    turned = transposed(builder, parts, (0, 3, 5, 1, 2, 4))
+    order = (0, 3, 5, 1, 2, 4) if attributes.get("mode", "DCR") == "DCR" else (0, 1, 3, 5, 2, 4)
+    turned = transposed(builder, parts, order)
     return builder.branch(turned.node, (batch, channels * block**2, rows, columns))
