@@ -69,7 +69,8 @@ def attention(
     if dropout:
         raise Unsupported("dropout is active: pass dropout_p=0.0 in evaluation mode")
     query, key, value = (builder.node(operand) for operand in (query, key, value))
-    if len({len(node.shape) for node in (query, key, value)}) > 1 or len(query.shape) < 2:
+    operands = (query, key, value)
+    if len({len(node.shape) for node in operands}) > 1 or any(builder.is_batch_axis(-2, node) for node in operands):
         builder.mixing("attends along the batch axis")
     if grouped:
         key, value = (_repeated_heads(builder, node, query.shape[-3]) for node in (key, value))

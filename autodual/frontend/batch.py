@@ -33,6 +33,21 @@ class BatchAxis:
         """Whether a sympy symbol is the batch size."""
         return symbol in self._symbols
 
+    def place(self, shape: Sequence[int | torch.SymInt]) -> tuple[int, int] | None:
+        """The one axis that runs over the batch, and how many of its entries each sample has; None unless there is one.
+
+        A plain number tells no axes apart, so for a fixed batch size that axis is axis 0 and one entry a sample.
+        """
+        if self.sample_shape(shape) is not None:
+            return 0, 1
+        found = [(at, extent) for at, extent in enumerate(map(settled, shape)) if not isinstance(extent, int)]
+        if len(found) != 1:
+            return None
+        at, extent = found[0]
+        ratios = (symbol_of(extent) / symbol for symbol in self._symbols)
+        entries = next((int(ratio) for ratio in ratios if ratio.is_Integer), None)
+        return None if entries is None else (at, entries)
+
     def sample_shape(self, shape: Sequence[int | torch.SymInt]) -> tuple[int, ...] | None:
         """The shape of one sample, or None unless axis 0 is the batch and the other extents are independent of it."""
         rest = [settled(extent) for extent in shape[1:]]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from math import prod
 from typing import Any, NoReturn
 
 import torch
@@ -11,6 +12,9 @@ from torch import Tensor, fx
 
 from autodual.errors import BatchMixingError
 from autodual.frontend.batch import BatchAxis
+from autodual.frontend.compositions import broadcast
+from autodual.frontend.layout import Displaced, Layout, placed
+from autodual.frontend.registry import serves_any_batch_axis
 from autodual.frontend.source import line_of, module_of
 from autodual.frontend.values import Fixed, apply, number
 from autodual.ir import Environment, Expression, Node, Op, Source
@@ -59,6 +63,8 @@ class Builder:
         self._tensors = tensors
         self._operation = operation
         self.batch = batch
+        #: That of the operands, where the batch axis is not axis 0.
+        self.layout: Layout | None = None
         self.source = Source(module_of(operation), line_of(operation), str(operation.target))
 
     @property
@@ -81,11 +87,25 @@ class Builder:
     def shape(self) -> tuple[int, ...]:
         """The (first) result's shape for one sample; refuses an operation that merges or moves the batch axis."""
         result = self.result[0] if isinstance(self.result, (tuple, list)) else self.result
-        shape = self.batch.sample_shape(result.shape)
-        if shape is None:
-            found = "×".join(str(extent) for extent in result.shape) or "scalar"
-            self.mixing(f"yields a [{found}] tensor that does not hold one value per sample along axis 0")
-        return shape
+        return self.sample_shape(result.shape)
+
+    def sample_shape(self, shape: Sequence[Any]) -> tuple[int, ...]:
+        """One sample's part of a traced shape."""
+        found = self.batch.place(shape)
+        merged = self.layout.merged if self.layout is not None else ()
+        movable = self.layout is not None or serves_any_batch_axis(self.target)
+        if found is None or found[1] != prod(merged) or (found[0] and not movable):
+            extents = "×".join(str(extent) for extent in shape) or "scalar"
+            self.mixing(f"yields a [{extents}] tensor that does not hold one value per sample along axis 0")
+        axis = found[0]
+        return (*map(int, shape[:axis]), *merged, *map(int, shape[axis + 1 :]))
+
+    def placed(self, node: Node, shape: Sequence[Any]) -> Node | Displaced:
+        """A result with its layout, given its traced shape."""
+        found = self.batch.place(shape)
+        assert found is not None
+        outer, inner = (1, 1) if self.layout is None else (self.layout.outer, self.layout.inner)
+        return placed(node, Layout(len(shape) - 1 - found[0], outer, inner))
 
     def emit(self, op: Op, *inputs: Node, shape: tuple[int, ...] | None = None) -> Node:
         """Add `op(inputs)` to the graph; `shape` is that of one sample, by default the operation's result's."""
@@ -98,9 +118,13 @@ class Builder:
         """A value as a node; a constant becomes one only if it has a batch axis along which it does not change."""
         if isinstance(value, Node):
             return value
-        sample = self.without_batch_axis(value)
-        shape = tuple(int(extent) for extent in value.shape[1:])
-        return self._graph.add("constant", Constant(sample), (), shape, self.source)
+        layout = self.layout or Layout(len(value.shape) - 1)
+        axis = len(value.shape) - 1 - layout.after
+        if axis < 0:
+            self.mixing("broadcasts a constant along the batch axis")
+        sample = self._without_axis(value, axis)
+        shape = (*value.shape[:axis], *(1 for _ in layout.merged), *value.shape[axis + 1 :])
+        return self._graph.add("constant", Constant(sample), (), tuple(map(int, shape)), self.source)
 
     def literal(self, value: Fixed) -> Node:
         """A constant that has no batch axis as a node of its own shape."""
@@ -110,19 +134,28 @@ class Builder:
 
     def without_batch_axis(self, value: Fixed) -> Expression:
         """One sample's part of a constant whose axis 0 is the batch axis."""
-        if value.sample is not None:
+        return self._without_axis(value, 0)
+
+    def _without_axis(self, value: Fixed, axis: int) -> Expression:
+        """One sample's part of a constant whose batch axis is this one."""
+        merged = self.layout.merged if self.layout is not None else ()
+        if value.sample is not None and axis == 0 and not merged:
             return value.sample
-        if not value.shape or value.shape[0] != 1:
+        if len(value.shape) <= axis or value.shape[axis] != 1 or value.expression is None:
             self.mixing("combines the samples with a constant that differs from one position in the batch to the next")
-        return apply(torch.squeeze, value.expression, 0)
+        if merged:
+            shape = (*value.shape[:axis], *(1 for _ in merged), *value.shape[axis + 1 :])
+            return apply(torch.reshape, value.expression, shape)
+        return apply(torch.squeeze, value.expression, axis)
 
     def beside(self, value: Fixed, node: Node) -> Expression:
-        """A constant in the form that broadcasts against one sample of `node`: a leading batch axis is dropped."""
-        rank = len(node.shape) + 1
+        """A constant in the form that broadcasts against one sample of `node`: a batch axis of extent 1 is dropped."""
+        layout = self.layout or Layout(len(node.shape))
+        rank = len(node.shape) - len(layout.merged) + 1
         if len(value.shape) > rank:
             self.mixing("broadcasts a constant with more axes than the batch, which moves the batch axis")
-        if len(value.shape) == rank:
-            return self.without_batch_axis(value)
+        if len(value.shape) > layout.after:
+            return self._without_axis(value, len(value.shape) - 1 - layout.after)
         if value.expression is None:
             self.mixing("broadcasts the batch axis of a constant along another axis")
         return value.expression
@@ -137,11 +170,17 @@ class Builder:
 
     def expand(self, node: Node, shape: tuple[int, ...]) -> Node:
         """Repeat axes of extent 1 until one sample has `shape`, of as many axes."""
-        return node if node.shape == shape else self.emit(Expand(shape), node, shape=shape)
+        if node.shape == shape:
+            return node
+        if len(node.shape) != len(shape):
+            if self.layout is None:
+                self.mixing("broadcasts the batch axis of one branch along another axis of the other")
+            return broadcast(self, node, shape)
+        return self.emit(Expand(shape), node, shape=shape)
 
     def aligned(self, *nodes: Node) -> tuple[Node, ...]:
         """Branches in the result's shape."""
-        if len({len(node.shape) for node in nodes}) > 1:
+        if self.layout is None and len({len(node.shape) for node in nodes}) > 1:
             self.mixing("broadcasts the batch axis of one branch along another axis of the other")
         return tuple(self.expand(node, self.shape) for node in nodes)
 
@@ -149,16 +188,29 @@ class Builder:
         """The node of this name that was emitted before."""
         return next(node for node in reversed(self._graph.nodes) if node.name == name)
 
+    def batch_axis(self, node: Node) -> int:
+        """Which axis of an operand's traced tensor is the batch axis."""
+        return 0 if self.layout is None else self.layout.place(node)
+
+    def is_batch_axis(self, dim: int, node: Node) -> bool:
+        """Whether torch's axis `dim` of an operand is the batch axis."""
+        layout = self.layout or Layout(len(node.shape))
+        return dim in (layout.place(node), -layout.after - 1)
+
     def axis(self, dim: int, node: Node, *, new: bool = False) -> int:
         """The axis of one sample that torch calls `dim`; with `new`, the place where an axis is inserted.
 
         Refuses the batch axis.
         """
-        rank = len(node.shape) + 1 + new
+        layout = self.layout or Layout(len(node.shape))
+        batch = layout.place(node)
+        rank = len(node.shape) - len(layout.merged) + 1 + new
         place = dim + rank if dim < 0 else dim
-        if place == 0:
-            self.mixing("works along axis 0, the batch axis")
-        return place - 1
+        if new and place <= batch and self.batch.size is None:
+            return place
+        if place == batch:
+            self.mixing(f"works along axis {batch}, the batch axis")
+        return layout.sample_axis(place, node)
 
     def constant(self, value: Any, role: str) -> Expression | None:
         """An operand such as a weight, which must not depend on the input; absent stays absent."""

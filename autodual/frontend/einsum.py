@@ -18,21 +18,24 @@ from autodual.ir.ops import Contraction, Sum
 aten = torch.ops.aten
 
 
-@lowers(aten.einsum.default)
+@lowers(aten.einsum.default, any_batch_axis=True)
 def einsum(builder: Builder, equation: str, operands: Sequence[Any], *_: Any) -> Node:
     """Constants are contracted with the first branch, whose letters are then multiplied with those of the others."""
     terms, result = _letters(equation, operands)
-    batch = {term[:1] for term, operand in zip(terms, operands, strict=True) if isinstance(operand, Node)}
-    if len(batch) != 1 or result[:1] not in batch:
-        builder.mixing("does not keep the batch axis of every branch in its place")
+    paired = list(zip(terms, operands, strict=True))
+    batch = {term[builder.batch_axis(node)] for term, node in paired if isinstance(node, Node)}
+    if len(batch) != 1 or not batch <= set(result):
+        builder.mixing("does not keep the batch axes of all branches together")
+    if builder.layout is not None and builder.layout.merged:
+        raise Unsupported("the batch axis is merged with another axis; separate them before")
     (axis,) = batch
     branches: list[tuple[str, Node]] = []
     constants: list[tuple[str, Fixed]] = []
-    for term, operand in zip(terms, operands, strict=True):
+    for term, operand in paired:
         if isinstance(operand, Node):
-            if axis in term[1:]:
+            if term.count(axis) > 1:
                 builder.mixing("takes the diagonal of the batch axis")
-            branches.append(_diagonal(builder, term[1:], operand))
+            branches.append(_diagonal(builder, term.replace(axis, ""), operand))
         elif axis in term:
             builder.mixing("contracts a constant along the batch axis")
         else:
@@ -43,7 +46,7 @@ def einsum(builder: Builder, equation: str, operands: Sequence[Any], *_: Any) ->
         letters, node = _contracted(builder, letters, node, term, constant, later)
     for term, other in branches[1:]:
         letters, node = _multiplied(builder, letters, node, term, other)
-    return _arranged(builder, letters, node, result[1:])
+    return _arranged(builder, letters, node, result.replace(axis, ""))
 
 
 def _letters(equation: str, operands: Sequence[Any]) -> tuple[list[str], str]:

@@ -94,6 +94,8 @@ def index_select(builder: Builder, x: Any, dim: int, index: Any) -> Node:
 @lowers(aten.index.Tensor)
 def index(builder: Builder, x: Any, indices: Sequence[Any]) -> Node:
     """x[:, i, j, ...] with constant positions."""
+    if any(isinstance(each, Node) for each in indices):
+        raise Unsupported("its positions depend on the input")
     x = builder.node(x)
     if indices[0] is not None:
         builder.mixing("indexes the batch axis")

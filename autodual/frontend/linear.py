@@ -30,12 +30,14 @@ def linear(builder: Builder, x: Any, weight: Any, bias: Any) -> Node:
     return _dot(builder, x, matrix, None if offset is None else apply(torch.reshape, offset, (1,)))
 
 
-@lowers(aten.mm.default, aten.matmul.default, aten.mv.default, aten.bmm.default)
+@lowers(aten.mm.default, aten.matmul.default, aten.mv.default, aten.bmm.default, any_batch_axis=True)
 def matmul(builder: Builder, x: Any, y: Any) -> Node:
     """A product of one sample's last two axes with a constant on either side, or of two branches."""
     if isinstance(x, Node) and isinstance(y, Node):
-        if min(len(x.shape), len(y.shape)) < 2 or len(x.shape) != len(y.shape):
-            builder.mixing("multiplies along the batch axis")
+        for node in (x, y):
+            _require_matrix(builder, node)
+        if len(x.shape) != len(y.shape) and builder.layout is None:
+            builder.mixing("broadcasts the batch axis of one branch along another axis of the other")
         return matrix_product(builder, x, y)
     if isinstance(x, Fixed):
         return _from_left(builder, x, builder.node(y))
@@ -50,8 +52,7 @@ def matmul(builder: Builder, x: Any, y: Any) -> Node:
 
 def _from_left(builder: Builder, weight: Fixed, x: Node) -> Node:
     """weight @ x, acting on the last axis but one of a sample `[..., in, columns]`."""
-    if len(x.shape) < 2:
-        builder.mixing("multiplies along the batch axis")
+    _require_matrix(builder, x)
     if len(weight.shape) > 2:
         return _stacked(builder, x, weight, "jk", "ij", "ik")
     matrix = builder.constant(weight, "left factor")
@@ -68,8 +69,7 @@ def _from_left(builder: Builder, weight: Fixed, x: Node) -> Node:
 
 def _stacked(builder: Builder, x: Node, constant: Fixed, mine: str, its: str, result: str) -> Node:
     """The product with a constant stack of matrices, one each entry of the axes before the last two."""
-    if len(x.shape) < 2:
-        builder.mixing("multiplies along the batch axis")
+    _require_matrix(builder, x)
     outer = builder.shape[:-2]
     letters = "abcdefgh"[: len(outer)]
     x = broadcast(builder, x, (*outer, *x.shape[-2:]))
@@ -78,7 +78,7 @@ def _stacked(builder: Builder, x: Node, constant: Fixed, mine: str, its: str, re
     return builder.emit(Contraction(f"{letters}{mine},{letters}{its}->{letters}{result}", matrices), x)
 
 
-@lowers(aten.baddbmm.default)
+@lowers(aten.baddbmm.default, any_batch_axis=True)
 def baddbmm(builder: Builder, start: Any, x: Any, y: Any, beta: Any, alpha: Any) -> Node:
     """beta · start + alpha · x @ y, sample by sample."""
     product = matmul(builder, x, y)
@@ -100,7 +100,7 @@ def bilinear(builder: Builder, x: Any, y: Any, weight: Any, bias: Any) -> Node:
     return scaled_and_shifted(builder, result, None, offset)
 
 
-@lowers(aten.addmm.default)
+@lowers(aten.addmm.default, any_batch_axis=True)
 def addmm(builder: Builder, bias: Any, x: Any, y: Any, beta: Any, alpha: Any) -> Node:
     """beta · bias + alpha · x @ y."""
     if isinstance(bias, Fixed) and beta == alpha == 1 and len(bias.shape) == 1 and not isinstance(y, Node):
@@ -115,9 +115,15 @@ def addmm(builder: Builder, bias: Any, x: Any, y: Any, beta: Any, alpha: Any) ->
 def _with_features(builder: Builder, x: Any) -> Node:
     """The left factor, whose last axis is summed over."""
     x = builder.node(x)
-    if not x.shape:
+    if builder.is_batch_axis(-1, x):
         builder.mixing("sums over the batch axis")
     return x
+
+
+def _require_matrix(builder: Builder, x: Node) -> None:
+    """Refuse a factor one of whose last two axes is the batch axis."""
+    if builder.is_batch_axis(-1, x) or builder.is_batch_axis(-2, x):
+        builder.mixing("multiplies along the batch axis")
 
 
 def _dot(builder: Builder, x: Node, vector: Expression | None, bias: Expression | None = None) -> Node:

@@ -12,7 +12,8 @@ from torch import Tensor, fx
 from autodual.errors import TraceError, UnsupportedOp, UnsupportedOpsError
 from autodual.frontend.batch import BatchAxis
 from autodual.frontend.builder import Builder, GraphUnderConstruction, Unsupported
-from autodual.frontend.registry import reads_batch_size, rule_for
+from autodual.frontend.layout import Displaced, Layout, layout_of, placed
+from autodual.frontend.registry import reads_batch_size, rule_for, serves_any_batch_axis
 from autodual.frontend.values import (
     UNKNOWN,
     Fixed,
@@ -87,6 +88,10 @@ class Lowering:
         result = values[output]
         if isinstance(result, Unusable):
             raise TraceError(f"The output has no bounds: {result.reason}.")
+        if isinstance(result, Displaced):
+            self._builder(output).mixing(
+                "leaves the output's batch axis elsewhere than in axis 0, or merged with others"
+            )
         if isinstance(result, Fixed):
             if result.sample is None:
                 raise TraceError(
@@ -145,11 +150,19 @@ class Lowering:
                 raise Unsupported(argument.reason)
         if any(map(is_symbolic, flat)) and not reads_batch_size(operation.target):
             builder.mixing("computes with the batch size")
-        if not any(isinstance(argument, Node) for argument in flat):
+        branches = [argument for argument in flat if isinstance(argument, (Node, Displaced))]
+        if any(isinstance(branch, Displaced) for branch in branches):
+            layouts = {layout_of(branch) for branch in branches}
+            if len(layouts) > 1:
+                builder.mixing("combines branches whose batch axes do not meet")
+            if not serves_any_batch_axis(operation.target):
+                builder.mixing("works on a tensor whose batch axis has been moved or merged with another axis")
+            builder.layout = layouts.pop()
+            arguments = [_undisplaced(argument) for argument in arguments]
+        elif not branches:
             arguments = [_as_nodes(builder, argument) for argument in arguments]
         result = rule(builder, *arguments)
-        _check(builder, operation, result)
-        return result
+        return _checked(builder, operation, result)
 
     def _constant(self, builder: Builder, operation: fx.Node, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
         """An operation on constants alone, to be evaluated anew at each call."""
@@ -165,7 +178,7 @@ class Lowering:
         sample = self._sample(target, args, kwargs, recorded)
         if any(map(is_symbolic, leaves((tuple(args), tuple(kwargs.values()))))):
             if sample is None:
-                builder.mixing("computes with the batch size")
+                return self._displaced(builder, target, args, kwargs, recorded)
             return Fixed(None, tuple(recorded.shape), sample)
         call = _call(target, args, kwargs)
         if isinstance(recorded, (tuple, list)):
@@ -183,6 +196,23 @@ class Lowering:
             return None
         alone = [[1, *sizes[1:]] if argument is sizes else argument for argument in args]
         return apply(torch.squeeze, _call(target, alone, kwargs), 0)
+
+    def _displaced(
+        self, builder: Builder, target: Any, args: Sequence[Any], kwargs: Mapping[str, Any], recorded: Any
+    ) -> Displaced:
+        """A constant that is repeated along a batch axis behind others, such as the first state of a recurrent cell."""
+        found = self._batch.place(recorded.shape) if target in _REPEATS_ONE_SAMPLE else None
+        if found is None or found[1] != 1:
+            builder.mixing("computes with the batch size")
+        axis, repeated = found[0], args[0]
+        sizes = next(argument for argument in args if isinstance(argument, (list, tuple)))
+        if isinstance(repeated, Fixed) and (len(repeated.shape) != len(sizes) or repeated.shape[axis] != 1):
+            builder.mixing("computes with the batch size")
+        single = [1 if place == axis else size for place, size in enumerate(sizes)]
+        call = _call(target, [single if argument is sizes else argument for argument in args], kwargs)
+        layout = Layout(len(recorded.shape) - 1 - axis)
+        builder.layout = layout
+        return Displaced(builder.node(Fixed(call, (*recorded.shape[:axis], 1, *recorded.shape[axis + 1 :]))), layout)
 
     def _stand_in(self, builder: Builder) -> Any:
         """A placeholder for the result of an unsupported operation, so that those after it are still examined."""
@@ -245,24 +275,38 @@ def _as_nodes(builder: Builder, value: Any) -> Any:
     return value
 
 
-def _check(builder: Builder, operation: fx.Node, result: Any) -> None:
-    """A rule's result must have the recorded shape, and no operand may be rounded to a narrower type."""
+def _undisplaced(value: Any) -> Any:
+    """The nodes of values whose layout the builder knows."""
+    if isinstance(value, Displaced):
+        return value.node
+    if isinstance(value, (tuple, list)):
+        return [_undisplaced(item) for item in value]
+    return value
+
+
+def _checked(builder: Builder, operation: fx.Node, result: Any) -> Any:
+    """A rule's result with its layout, if it has the recorded shape and no operand was rounded to a narrower type."""
     recorded = builder.result if isinstance(builder.result, (tuple, list)) else (builder.result,)
     produced = result if isinstance(result, tuple) else (result,)
     before = [node.meta["val"] for node in operation.all_input_nodes if isinstance(node.meta.get("val"), Tensor)]
+    checked = []
     for value, expected in zip(produced, recorded, strict=True):
-        if not isinstance(value, Node):
-            continue
-        shape = builder.batch.sample_shape(expected.shape)
-        if shape is None:
-            builder.mixing("yields a tensor that does not hold one value per sample along axis 0")
-        if shape != value.shape:
-            raise TraceError(
-                f"the rule of {operation.target} yields the shape {value.shape} where torch yields {shape}; "
-                "correct the rule."
-            )
-        for operand in before:
-            _refuse_rounding(operand, expected)
+        if isinstance(value, Node):
+            shape = builder.sample_shape(expected.shape)
+            if shape != value.shape:
+                raise TraceError(
+                    f"the rule of {operation.target} yields the shape {value.shape} where torch yields {shape}; "
+                    "correct the rule."
+                )
+            value = builder.placed(value, expected.shape)
+        elif isinstance(value, Displaced):
+            # Where an axis is moved or merged the rule says what became of the layout.
+            value = placed(value.node, value.layout)
+        if isinstance(value, (Node, Displaced)):
+            for operand in before:
+                _refuse_rounding(operand, expected)
+        checked.append(value)
+    return tuple(checked) if isinstance(result, tuple) else checked[0]
 
 
 def _refuse_rounding(operand: Tensor, result: Tensor) -> None:

@@ -15,19 +15,19 @@ from autodual.ir.ops import Mean, Sum
 aten = torch.ops.aten
 
 
-@lowers(aten.mean.dim)
+@lowers(aten.mean.dim, any_batch_axis=True)
 def mean(builder: Builder, x: Any, dims: Sequence[int] | None, keepdim: bool, dtype: Any) -> Node:
     x = builder.node(x)
     return builder.emit(Mean(_axes(builder, x, dims), keepdim), x)
 
 
-@lowers(aten.sum.dim_IntList)
+@lowers(aten.sum.dim_IntList, any_batch_axis=True)
 def total(builder: Builder, x: Any, dims: Sequence[int] | None, keepdim: bool, dtype: Any) -> Node:
     x = builder.node(x)
     return builder.emit(Sum(_axes(builder, x, dims), keepdim), x)
 
 
-@lowers(aten.mean.default, aten.sum.default)
+@lowers(aten.mean.default, aten.sum.default, any_batch_axis=True)
 def over_everything(builder: Builder, *_: Any) -> NoReturn:
     builder.mixing("reduces over all axes, the batch axis included")
 

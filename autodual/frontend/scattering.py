@@ -36,20 +36,20 @@ def _assigned(
     return assign(before, prod(shape) + torch.arange(prod(other)).reshape(other), *arguments)
 
 
-@lowers(aten.slice_scatter.default)
+@lowers(aten.slice_scatter.default, any_batch_axis=True)
 def slice_scatter(
     builder: Builder, x: Any, values: Any, dim: int, start: int | None, stop: int | None, step: int
 ) -> Node:
     """x[..., start:stop:step, ...] = values."""
     x = builder.node(x)
-    if dim in (0, -len(x.shape) - 1):
+    if builder.is_batch_axis(dim, x):
         whole_batch(builder, x, start, stop, step)
         return builder.node(values)
     axis = builder.axis(dim, x)
     return merged(builder, x, builder.node(values), torch.slice_scatter, axis, start, stop, step)
 
 
-@lowers(aten.select_scatter.default)
+@lowers(aten.select_scatter.default, any_batch_axis=True)
 def select_scatter(builder: Builder, x: Any, values: Any, dim: int, index: int) -> Node:
     """x[..., index, ...] = values."""
     x = builder.node(x)

@@ -10,7 +10,7 @@ import torch
 
 from autodual.frontend.builder import Builder, Unsupported
 from autodual.frontend.registry import lowers
-from autodual.frontend.shapes import reshape_to, unsqueeze
+from autodual.frontend.shapes import reshape_to
 from autodual.frontend.values import Fixed
 from autodual.ir import Node
 from autodual.ir.ops import Concatenate, Slice
@@ -18,10 +18,10 @@ from autodual.ir.ops import Concatenate, Slice
 aten = torch.ops.aten
 
 
-@lowers(aten.slice.Tensor)
+@lowers(aten.slice.Tensor, any_batch_axis=True)
 def slice_axis(builder: Builder, x: Any, dim: int, start: int | None, stop: int | None, step: int) -> Node:
     x = builder.node(x)
-    if dim in (0, -len(x.shape) - 1):
+    if builder.is_batch_axis(dim, x):
         return whole_batch(builder, x, start, stop, step)
     axis = builder.axis(dim, x)
     return sliced(builder, x, axis, *slice(start, stop, step).indices(x.shape[axis]))
@@ -44,7 +44,7 @@ def sliced(builder: Builder, x: Node, axis: int, start: int, stop: int, step: in
     return builder.emit(Slice(axis, start, stop, step), x, shape=shape)
 
 
-@lowers(aten.narrow.default)
+@lowers(aten.narrow.default, any_batch_axis=True)
 def narrow(builder: Builder, x: Any, dim: int, start: int, length: int) -> Node:
     x = builder.node(x)
     axis = builder.axis(dim, x)
@@ -52,7 +52,7 @@ def narrow(builder: Builder, x: Any, dim: int, start: int, length: int) -> Node:
     return sliced(builder, x, axis, first, first + length)
 
 
-@lowers(aten.select.int)
+@lowers(aten.select.int, any_batch_axis=True)
 def select(builder: Builder, x: Any, dim: int, index: int) -> Node:
     x = builder.node(x)
     axis = builder.axis(dim, x)
@@ -65,14 +65,14 @@ def _entry(builder: Builder, x: Node, axis: int, index: int) -> Node:
     return reshape_to(builder, part, (*x.shape[:axis], *x.shape[axis + 1 :]))
 
 
-@lowers(aten.unbind.int)
+@lowers(aten.unbind.int, any_batch_axis=True)
 def unbind(builder: Builder, x: Any, dim: int) -> tuple[Node, ...]:
     x = builder.node(x)
     axis = builder.axis(dim, x)
     return tuple(_entry(builder, x, axis, index) for index in range(x.shape[axis]))
 
 
-@lowers(aten.split_with_sizes.default, aten.split.sizes)
+@lowers(aten.split_with_sizes.default, aten.split.sizes, any_batch_axis=True)
 def split_with_sizes(builder: Builder, x: Any, sizes: Sequence[int], dim: int) -> tuple[Node, ...]:
     x = builder.node(x)
     axis = builder.axis(dim, x)
@@ -80,7 +80,7 @@ def split_with_sizes(builder: Builder, x: Any, sizes: Sequence[int], dim: int) -
     return tuple(sliced(builder, x, axis, end - size, end) for size, end in zip(sizes, ends, strict=True))
 
 
-@lowers(aten.split.Tensor)
+@lowers(aten.split.Tensor, any_batch_axis=True)
 def split(builder: Builder, x: Any, size: int, dim: int) -> tuple[Node, ...]:
     x = builder.node(x)
     axis = builder.axis(dim, x)
@@ -89,14 +89,14 @@ def split(builder: Builder, x: Any, size: int, dim: int) -> tuple[Node, ...]:
     return tuple(sliced(builder, x, axis, start, min(start + size, extent)) for start in starts)
 
 
-@lowers(aten.chunk.default)
+@lowers(aten.chunk.default, any_batch_axis=True)
 def chunk(builder: Builder, x: Any, chunks: int, dim: int) -> tuple[Node, ...]:
     x = builder.node(x)
     axis = builder.axis(dim, x)
     return split(builder, x, -(-x.shape[axis] // chunks), dim)
 
 
-@lowers(aten.cat.default)
+@lowers(aten.cat.default, any_batch_axis=True)
 def cat(builder: Builder, values: Sequence[Any], dim: int) -> Node:
     """Branches side by side; constants become nodes. torch ignores empty tensors of one axis, so do we."""
     kept = [value for value in values if not (isinstance(value, Fixed) and value.shape == (0,))]
@@ -107,9 +107,9 @@ def cat(builder: Builder, values: Sequence[Any], dim: int) -> Node:
     return nodes[0] if len(nodes) == 1 else builder.emit(Concatenate(axis), *nodes)
 
 
-@lowers(aten.stack.default)
+@lowers(aten.stack.default, any_batch_axis=True)
 def stack(builder: Builder, values: Sequence[Any], dim: int) -> Node:
     nodes = [builder.node(value) for value in values]
     axis = builder.axis(dim, nodes[0], new=True)
-    raised = [unsqueeze(builder, node, axis + 1) for node in nodes]
+    raised = [reshape_to(builder, node, (*node.shape[:axis], 1, *node.shape[axis:])) for node in nodes]
     return raised[0] if len(raised) == 1 else builder.emit(Concatenate(axis), *raised)

@@ -12,6 +12,7 @@ from typing import Any, Final
 import torch
 from torch import Tensor
 
+from autodual.frontend.layout import Displaced
 from autodual.ir import Call, Environment, Expression, Node, Op
 
 
@@ -63,7 +64,7 @@ def depends_on_input(value: Any) -> bool:
     """Whether a value needs a rule: it is a node, or a constant that only exists sample by sample."""
     if isinstance(value, Fixed):
         return value.expression is None
-    return isinstance(value, (Node, Unknown, Unusable))
+    return isinstance(value, (Node, Displaced, Unknown, Unusable))
 
 
 def is_symbolic(value: Any) -> bool:

@@ -6,10 +6,13 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pytest
+import torch
 
 onnx = pytest.importorskip("onnx")
 
 from onnx import TensorProto, helper, numpy_helper  # noqa: E402
+
+from autodual.frontend.onnx import load_onnx_bytes  # noqa: E402
 
 Shape = Sequence["int | str | None"]
 
@@ -42,3 +45,52 @@ def node(kind: str, inputs: Sequence[str], output: str | Sequence[str] = "y", **
 def weights(*shape: int, seed: int = 0) -> np.ndarray:
     """Normally distributed float32 numbers."""
     return np.random.default_rng(seed + sum(shape)).standard_normal(shape).astype(np.float32)
+
+
+def runtime(proto: onnx.ModelProto, output: str = "y"):
+    """The model in onnxruntime where it is installed, else in onnx' reference implementation."""
+    try:
+        import onnxruntime
+    except ImportError:
+        from onnx.reference import ReferenceEvaluator
+
+        evaluator = ReferenceEvaluator(proto)
+        return lambda feeds: evaluator.run([output], feeds)[0]
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 4
+    options.intra_op_num_threads = 1
+    session = onnxruntime.InferenceSession(proto.SerializeToString(), options, providers=["CPUExecutionProvider"])
+    return lambda feeds: session.run([output], feeds)[0]
+
+
+def assert_agrees(proto: onnx.ModelProto, inputs: Mapping[str, Sequence[int]], samples: int = 3) -> None:
+    """A batch through the loaded network is as many runs of the model."""
+    network = load_onnx_bytes("model", proto.SerializeToString(), check=False)
+    run = runtime(proto)
+    generator = np.random.default_rng(7)
+    feeds = [
+        {name: generator.standard_normal(shape).astype(np.float32) for name, shape in inputs.items()}
+        for _ in range(samples)
+    ]
+    expected = np.stack([np.asarray(run(feed)).reshape(-1) for feed in feeds])
+    batch = [
+        torch.from_numpy(np.stack([feed[name].reshape(shape) for feed in feeds]))
+        for name, shape in zip(inputs, network.input_shapes, strict=True)
+    ]
+    found = network(*batch).detach()
+    assert found.shape == (samples, *network.output_shape)
+    np.testing.assert_allclose(found.reshape(samples, -1).numpy(), expected, rtol=1e-4, atol=2e-5)
+
+
+def assert_operator_agrees(
+    kind: str,
+    inputs: Mapping[str, Sequence[int]],
+    constants: Mapping[str, np.ndarray] | None = None,
+    *,
+    names: Sequence[str] | None = None,
+    opset: int = 17,
+    **attributes: object,
+) -> None:
+    """One operator whose operands are the inputs and then the constants, or `names`."""
+    operands = [*inputs, *(constants or {})] if names is None else names
+    assert_agrees(model([node(kind, operands, **attributes)], inputs, constants, opset=opset), inputs)
