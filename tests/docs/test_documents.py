@@ -12,6 +12,8 @@ from autodual_cli.commands.certify import certify
 from autodual_cli.commands.detect import detect
 from autodual_cli.commands.inspect import inspect
 from autodual_cli.commands.radius import radius
+from autodual_cli.commands.replay import replay
+from autodual_cli.commands.report import report
 from support.python_blocks import python_blocks, run_blocks
 
 from autodual.dual import registry as dual_rules
@@ -71,7 +73,9 @@ def test_files_it_names_exist(document: Path) -> None:
         assert (DOCS.parent / path).exists(), path
 
 
-@pytest.mark.parametrize("command", [certify, radius, detect, inspect], ids=lambda command: command.name)
+@pytest.mark.parametrize(
+    "command", [certify, radius, detect, inspect, report, replay], ids=lambda command: command.name
+)
 def test_every_option_of_the_command_line_is_documented(command: click.Command) -> None:
     text = (DOCS / "command_line.md").read_text(encoding="utf-8")
     assert f"autodual {command.name}" in text

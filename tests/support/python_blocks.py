@@ -19,5 +19,6 @@ def run_blocks(document: Path) -> dict[str, Any]:
     """Run all blocks in order in one namespace, which is returned."""
     namespace: dict[str, Any] = {"__name__": document.stem}
     for block in python_blocks(document):
-        exec(compile(block, str(document), "exec"), namespace)
+        # Not under this module's own `from __future__`: a document's reader has none.
+        exec(compile(block, str(document), "exec", dont_inherit=True), namespace)
     return namespace
