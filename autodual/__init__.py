@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from autodual.files import load_model
     from autodual.frontend.onnx import load_onnx
     from autodual.interval import Interval
-    from autodual.network import DualNetwork
-    from autodual.perturbations import Box, L1Ball, L2Ball, LinfBall, LpBall, PerturbationSet
+    from autodual.network import DualNetwork, JoinedInputs
+    from autodual.perturbations import Box, L1Ball, L2Ball, LinfBall, LpBall, PerturbationSet, ProductSet
     from autodual.properties import load_property
     from autodual.train import robust_loss
 
@@ -27,11 +27,13 @@ _HOMES = {
     "Certificate": "autodual.certification",
     "DualNetwork": "autodual.network",
     "Interval": "autodual.interval",
+    "JoinedInputs": "autodual.network",
     "L1Ball": "autodual.perturbations",
     "L2Ball": "autodual.perturbations",
     "LinfBall": "autodual.perturbations",
     "LpBall": "autodual.perturbations",
     "PerturbationSet": "autodual.perturbations",
+    "ProductSet": "autodual.perturbations",
     "Status": "autodual.certification",
     "Verdict": "autodual.certification",
     "certified_radius": "autodual.certification",

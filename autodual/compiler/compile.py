@@ -12,14 +12,14 @@ from torch.export import ExportedProgram
 from autodual.errors import InvalidInputError
 from autodual.frontend import TracedNetwork, lower_exported, trace
 from autodual.ir.expressions import Environment
-from autodual.network import Compiled, DualNetwork
+from autodual.network import Compiled, DualNetwork, JoinedInputs
 from autodual.passes import ChooseExecution, Observer, Pass, default_pipeline, run_passes
 from autodual.passes.plan import Plan
 
 
 def compile_dual(
     model: nn.Module | ExportedProgram,
-    example_input: Tensor | None = None,
+    example_input: Tensor | tuple[Tensor, ...] | None = None,
     *,
     passes: Sequence[Pass] | None = None,
     memory_budget: int | None = None,
@@ -27,9 +27,10 @@ def compile_dual(
 ) -> DualNetwork:
     """The dual network of a model, sharing its live parameters.
 
-    example_input `[N, *shape]`, any N ≥ 1: trace now; without it, at the first call. passes: instead of
-    `default_pipeline()`. memory_budget: bytes for the rows in flight. observer: called as `observer(pass_name, plan)`
-    after each pass.
+    example_input `[N, *shape]`, any N ≥ 1: trace now; without it, at the first call. A tuple of them, for a model of
+    several inputs, makes a dual network of the joined inputs: its `model` is then a `JoinedInputs`, whose `join` makes
+    samples of them and whose `ball` makes sets. passes: instead of `default_pipeline()`. memory_budget: bytes for the
+    rows in flight. observer: called as `observer(pass_name, plan)` after each pass.
 
     Raises TraceError, BatchMixingError or UnsupportedOpsError where the model cannot be turned into its dual; the model
     itself is left as it was, whatever mode it is in.
@@ -47,6 +48,9 @@ def compile_dual(
         module = model
     else:
         raise InvalidInputError(f"compile_dual takes an nn.Module or an ExportedProgram, not {type(model).__name__}")
+    if isinstance(example_input, (tuple, list)):
+        module = JoinedInputs(module, [value.shape[1:] for value in example_input])
+        example_input = module.join(*example_input)
     dual = DualNetwork(module, builder)
     if example_input is not None:
         dual.compiled(example_input)

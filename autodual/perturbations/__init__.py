@@ -3,6 +3,7 @@
 from autodual.perturbations.balls import L1Ball, L2Ball, LinfBall, LpBall, NormBall
 from autodual.perturbations.base import PerturbationSet, Region
 from autodual.perturbations.box import Box
+from autodual.perturbations.product import ProductSet
 from autodual.perturbations.view import View, WholeView
 
 __all__ = [
@@ -13,6 +14,7 @@ __all__ = [
     "LpBall",
     "NormBall",
     "PerturbationSet",
+    "ProductSet",
     "Region",
     "View",
     "WholeView",

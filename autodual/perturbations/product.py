@@ -1,0 +1,131 @@
+"""Sets of several inputs at once: each perturbed in its own way, or fixed."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from autodual.errors import InvalidInputError
+from autodual.interval import Interval
+from autodual.perturbations.balls import LinfBall
+from autodual.perturbations.base import PerturbationSet, Region
+from autodual.perturbations.view import View
+
+
+@dataclass(frozen=True, eq=False)
+class ProductSet(PerturbationSet):
+    """All combinations of points of several sets; None fixes an input.
+
+    Samples are the flattened inputs side by side, `[N, total]`; `shapes` are those of one sample of each input. Sets
+    have a metric each, so tolerances are in the units of each set's own radius.
+    """
+
+    sets: tuple[PerturbationSet | None, ...]
+    shapes: tuple[tuple[int, ...], ...]
+
+    def bind(self, x: Tensor) -> ProductRegion:
+        total = sum(map(math.prod, self.shapes))
+        if len(self.sets) != len(self.shapes) or tuple(x.shape[1:]) != (total,):
+            raise InvalidInputError(
+                f"a product of {len(self.sets)} sets over inputs of the shapes {list(map(list, self.shapes))} needs "
+                f"samples of the shape [{total}], but got {list(x.shape[1:])}"
+            )
+        parts = [part.reshape(-1, *shape) for part, shape in zip(_split(x, self.shapes), self.shapes)]
+        regions = tuple((LinfBall(0.0) if s is None else s).at(part) for s, part in zip(self.sets, parts))
+        sources = tuple(None if given is None else region.source for given, region in zip(self.sets, regions))
+        return ProductRegion(replace(self, sets=sources), x, regions)
+
+    def describe(self) -> str:
+        words = ["fixed" if part is None else part.describe() for part in self.sets]
+        return "; ".join(f"input {place}: {text}" for place, text in enumerate(words))
+
+    def settings(self) -> dict[str, Any]:
+        return {"set": "ProductSet", "sets": [None if part is None else part.settings() for part in self.sets]}
+
+
+@dataclass(frozen=True, eq=False)
+class ProductRegion(Region):
+    """The product bound to samples; `parts` are the regions of the inputs, `[N, *shape]` each."""
+
+    parts: tuple[Region, ...]
+
+    @property
+    def superadditive(self) -> bool:  # type: ignore[override]
+        return all(part.superadditive for part in self.parts)
+
+    def enclosure(self) -> Interval:
+        found = [part.enclosure() for part in self.parts]
+        return Interval(_joined([one.lower for one in found]), _joined([one.upper for one in found]))
+
+    def extremes(self, nu: Tensor, view: View) -> tuple[Tensor, Tensor]:
+        lower, upper = nu.new_zeros(()), nu.new_zeros(())
+        for part, rows in zip(self.parts, self._split(nu)):
+            least, greatest = part.extremes(rows, _PartView(view, tuple(part.shape)))
+            lower, upper = lower + least, upper + greatest
+        return lower, upper
+
+    def contains(self, points: Tensor, tolerance: float = 0.0) -> Tensor:
+        inside = [part.contains(own, tolerance) for part, own in zip(self.parts, self._split(points))]
+        return torch.stack(inside).all(0)
+
+    def project(self, points: Tensor) -> Tensor:
+        return self._each(points, lambda part, own: part.project(own))
+
+    def steepest(self, gradient: Tensor) -> Tensor:
+        return self._each(gradient, lambda part, own: part.steepest(own))
+
+    def direction(self, gradient: Tensor) -> Tensor:
+        return self._each(gradient, lambda part, own: part.direction(own))
+
+    def sample(self, count: int, generator: torch.Generator | None = None) -> Tensor:
+        return _joined([part.sample(count, generator) for part in self.parts], leading=2)
+
+    def corners(self, count: int, generator: torch.Generator | None = None) -> Tensor:
+        return _joined([part.corners(count, generator) for part in self.parts], leading=2)
+
+    def rounding(self) -> Tensor:
+        return _joined([part.rounding() for part in self.parts])
+
+    def select(self, index: Tensor | slice) -> ProductRegion:
+        parts = tuple(part.select(index) for part in self.parts)
+        assert isinstance(self.source, ProductSet)
+        sets = tuple(None if given is None else part.source for given, part in zip(self.source.sets, parts))
+        return ProductRegion(replace(self.source, sets=sets), self.centre[index], parts)
+
+    def _split(self, values: Tensor) -> list[Tensor]:
+        """Values `[*, total]` as those of each input, `[*, *shape]`."""
+        pieces = values.split([part.shape.numel() for part in self.parts], dim=-1)
+        return [piece.reshape(*values.shape[:-1], *part.shape) for piece, part in zip(pieces, self.parts)]
+
+    def _each(self, values: Tensor, answer: Callable[[Region, Tensor], Tensor]) -> Tensor:
+        found = [answer(part, own) for part, own in zip(self.parts, self._split(values))]
+        return _joined(found, leading=values.dim() - 1)
+
+
+@dataclass(frozen=True, eq=False)
+class _PartView:
+    """A view of one input of `shape` among those that lie side by side."""
+
+    whole: View
+    shape: tuple[int, ...]
+
+    def features(self, values: Tensor) -> Tensor:
+        found = self.whole.features(values.flatten(1))
+        return found.reshape(*found.shape[:2], *self.shape)
+
+    def samples(self, values: Tensor) -> Tensor:
+        return self.whole.samples(values)
+
+
+def _split(x: Tensor, shapes: tuple[tuple[int, ...], ...]) -> tuple[Tensor, ...]:
+    return x.split([math.prod(shape) for shape in shapes], dim=1)
+
+
+def _joined(values: list[Tensor], leading: int = 1) -> Tensor:
+    """Values of all inputs flattened after their `leading` axes and put side by side."""
+    return torch.cat([value.reshape(*value.shape[:leading], -1) for value in values], dim=-1)
