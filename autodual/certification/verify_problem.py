@@ -54,6 +54,9 @@ class Unviolated(Specification):
 class Problem:
     """N cases with some of their conjunctions; padding repeats what is there and changes no outcome.
 
+    Numbers of the file may be read as they stand or rounded to float32, as VNN-LIB 2.0 has it for networks of that
+    type; the boxes hold both readings' inputs and the offsets are the larger ones, so that proofs are of both.
+
     cases: their numbers in the property. conjunctions: for each, the numbers of its open conjunctions. lower, upper:
     float64 `[N, *shape]`.
     """
@@ -62,6 +65,8 @@ class Problem:
     conjunctions: tuple[tuple[int, ...], ...]
     lower: Tensor
     upper: Tensor
+    least: Tensor
+    greatest: Tensor
     spec: Unviolated
 
     @classmethod
@@ -85,18 +90,26 @@ class Problem:
             for number in range(widest):
                 member[place, number, members[number if number < len(members) else 0]] = True
         lower, upper = (
-            torch.from_numpy(numpy.stack([getattr(goal.cases[case], end) for case in cases])).to(device)
+            numpy.stack([getattr(goal.cases[case], end) for case in cases]).reshape(-1, *shape)
             for end in ("lower", "upper")
         )
+        ends = (_lower_reading(lower), _upper_reading(upper), *_float32_ends(lower, upper))
+        boxes = [torch.from_numpy(end).to(device) for end in ends]
         spec = Unviolated(*(torch.from_numpy(array).to(device) for array in (matrix, offset, member)))
-        return cls(cases, chosen, lower.reshape(-1, *shape), upper.reshape(-1, *shape), spec)
+        return cls(cases, chosen, boxes[0], boxes[1], boxes[2], boxes[3], spec)
 
     def select(self, index: Sequence[int]) -> Problem:
         """Some of the cases."""
         place = torch.tensor(index, dtype=torch.long, device=self.lower.device)
         cases = tuple(self.cases[number] for number in index)
         conjunctions = tuple(self.conjunctions[number] for number in index)
-        return Problem(cases, conjunctions, self.lower[place], self.upper[place], self.spec.select(place))
+        boxes = {name: getattr(self, name)[place] for name in ("lower", "upper", "least", "greatest")}
+        return Problem(cases, conjunctions, spec=self.spec.select(place), **boxes)
+
+    def nth(self, number: int) -> Problem:
+        """The conjunction at one place of every case alone."""
+        spec = self.spec
+        return replace(self, spec=Unviolated(spec.matrix, spec.offset, spec.member[:, number : number + 1]))
 
     def remaining(self, refuted: Tensor) -> dict[int, tuple[int, ...]]:
         """What stays open when the conjunctions `refuted` `[N, Q]` are false throughout their boxes."""
@@ -108,6 +121,26 @@ class Problem:
         return left
 
 
+def _lower_reading(values: numpy.ndarray) -> numpy.ndarray:
+    """The lower of a number and what float32 rounds it to."""
+    with numpy.errstate(over="ignore"):
+        return numpy.minimum(values, values.astype(numpy.float32).astype(numpy.float64))
+
+
+def _upper_reading(values: numpy.ndarray) -> numpy.ndarray:
+    return -_lower_reading(-values)
+
+
+def _float32_ends(lower: numpy.ndarray, upper: numpy.ndarray) -> tuple[numpy.ndarray, numpy.ndarray]:
+    """The least and the greatest float32 number of each interval, or twice the nearest where there is none."""
+    infinity = numpy.float32(numpy.inf)
+    low, high = lower.astype(numpy.float32), upper.astype(numpy.float32)
+    least = numpy.where(low < lower, numpy.nextafter(low, infinity), low)
+    greatest = numpy.where(high > upper, numpy.nextafter(high, -infinity), high)
+    none = least > greatest
+    return numpy.where(none, low, least), numpy.where(none, low, greatest)
+
+
 def _table(case: Case, numbers: Sequence[int], sums: bool) -> tuple[numpy.ndarray, numpy.ndarray, list[list[int]]]:
     """The distinct rows of some conjunctions and their bounds, and which rows each conjunction has."""
     places: dict[bytes, int] = {}
@@ -115,7 +148,8 @@ def _table(case: Case, numbers: Sequence[int], sums: bool) -> tuple[numpy.ndarra
     members = []
     for number in numbers:
         conjunction = case.conjunctions[number]
-        own = [numpy.append(row, bound) for row, bound in zip(conjunction.matrix, conjunction.bound)]
+        bounds = _upper_reading(conjunction.bound)
+        own = [numpy.append(row, bound) for row, bound in zip(conjunction.matrix, bounds)]
         if sums and len(own) > 1:
             own.append(numpy.sum(own, 0))
         for row in own:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
@@ -13,7 +12,7 @@ from autodual.certification.verify_clock import Clock, batches
 from autodual.certification.verify_problem import Problem
 from autodual.certification.verify_replay import Counterexample, Judge
 from autodual.network import DualNetwork
-from autodual.perturbations import Box
+from autodual.perturbations import Box, Region
 
 # Suspects run again for each batch of points; the best ones, since a replay runs one point at a time.
 _REPLAYED = 8
@@ -34,10 +33,8 @@ class Hunter:
         """Each case's centre, `count` random points and as many random corners of its box."""
         for index in batches(len(problem.cases), self.clock):
             part = problem.select(list(index))
-            box = Box(*float32_ends(part))
-            middle = (part.lower + (part.upper - part.lower) / 2).float()
-            region = box.at(middle)
-            points = [region.project(middle).unsqueeze(0)]
+            region = _region(part)
+            points = [region.project(region.centre).unsqueeze(0)]
             for draw in (region.sample, region.corners):
                 points.extend(draw(1, self.generator) for _ in range(count))
             for one in points:
@@ -49,10 +46,10 @@ class Hunter:
     def attack(self, problem: Problem, attack: Attack) -> Counterexample | None:
         """The attack on every open conjunction by itself: a margin over several follows but the nearest one."""
         for index in batches(len(problem.cases), self.clock):
-            for part in _apart(problem.select(list(index))):
-                box = Box(*float32_ends(part))
-                centre = (part.lower + (part.upper - part.lower) / 2).float()
-                points = attack.run(self.outputs, box.at(centre), part.spec, self.generator)
+            chosen = problem.select(list(index))
+            for number in range(chosen.spec.member.shape[1]):
+                part = chosen.nth(number)
+                points = attack.run(self.outputs, _region(part), part.spec, self.generator)
                 found = self.examine(part, points)
                 if found is not None or self.clock.over:
                     return found
@@ -60,8 +57,7 @@ class Hunter:
 
     def inside(self, problem: Problem, points: Tensor) -> Tensor:
         """Points `[N, *shape]` of the cases' boxes moved to the nearest float32 points of these boxes."""
-        lower, upper = float32_ends(problem)
-        return points.float().clamp(lower, upper)
+        return points.float().clamp(problem.least, problem.greatest)
 
     def outputs(self, points: Tensor) -> Tensor:
         """The network at points `[N, *shape]`, as `[N, K]`."""
@@ -83,19 +79,6 @@ class Hunter:
         return None
 
 
-def float32_ends(problem: Problem) -> tuple[Tensor, Tensor]:
-    """The float32 numbers of each case's box: its ends rounded inwards, or to the nearest where it holds none."""
-    lower, upper = problem.lower.float(), problem.upper.float()
-    infinity = torch.full_like(lower, torch.inf)
-    inner_lower = torch.where(lower.double() < problem.lower, torch.nextafter(lower, infinity), lower)
-    inner_upper = torch.where(upper.double() > problem.upper, torch.nextafter(upper, -infinity), upper)
-    none = inner_lower > inner_upper
-    return torch.where(none, lower, inner_lower), torch.where(none, lower, inner_upper)
-
-
-def _apart(problem: Problem) -> Iterator[Problem]:
-    """Problems with the q-th conjunction of every case only."""
-    for number in range(problem.spec.member.shape[1]):
-        spec = problem.spec
-        one = type(spec)(spec.matrix, spec.offset, spec.member[:, number : number + 1])
-        yield Problem(problem.cases, problem.conjunctions, problem.lower, problem.upper, one)
+def _region(problem: Problem) -> Region:
+    """The float32 numbers of each case's box, around their middle."""
+    return Box(problem.least, problem.greatest).at(problem.least + (problem.greatest - problem.least) / 2)

@@ -212,13 +212,14 @@ def _examined(problem: Problem, parts: Parts, bounded: Bounded, hunter: Hunter) 
 def _halved(parts: Parts, slope: Tensor, whole: Tensor) -> tuple[Parts, Tensor]:
     """Both halves of every part that can be halved, and the cases of those that cannot.
 
-    The input with the largest coefficient times radius is split; where all are zero, the one that shrank least.
+    Where an input is split: a large coefficient times width says that its linear function's minimum will rise, a large
+    share of the first width left that its relaxations are still loose. The product of both took the fewest parts.
     """
     width = parts.upper - parts.lower
     middle = parts.lower + width / 2
     divisible = (middle > parts.lower) & (middle < parts.upper)
-    score = slope.abs() * width
     relative = width / whole[parts.case].clamp(min=torch.finfo(width.dtype).tiny)
+    score = slope.abs() * width * relative
     flat = ~(torch.where(divisible, score, 0.0) > 0).any(1, keepdim=True)
     score = torch.where(divisible, torch.where(flat, relative, score), -1.0)
     axis = score.argmax(1, keepdim=True)

@@ -10,7 +10,9 @@ import pytest
 HEAVY = ("torch", "numpy", "networkx", "rich", "sympy")
 
 
-@pytest.mark.parametrize("command", [[], ["certify"], ["radius"], ["detect"], ["inspect"], ["report"], ["replay"], ["verify"]])
+@pytest.mark.parametrize(
+    "command", [[], ["certify"], ["radius"], ["detect"], ["inspect"], ["report"], ["replay"], ["verify"]]
+)
 def test_help_loads_nothing_heavy(command):
     script = (
         "import sys\nfrom autodual_cli.main import cli\n"

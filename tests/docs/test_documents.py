@@ -14,6 +14,7 @@ from autodual_cli.commands.inspect import inspect
 from autodual_cli.commands.radius import radius
 from autodual_cli.commands.replay import replay
 from autodual_cli.commands.report import report
+from autodual_cli.commands.verify import verify
 from support.python_blocks import python_blocks, run_blocks
 
 from autodual.dual import registry as dual_rules
@@ -74,7 +75,7 @@ def test_files_it_names_exist(document: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "command", [certify, radius, detect, inspect, report, replay], ids=lambda command: command.name
+    "command", [certify, radius, detect, inspect, report, replay, verify], ids=lambda command: command.name
 )
 def test_every_option_of_the_command_line_is_documented(command: click.Command) -> None:
     text = (DOCS / "command_line.md").read_text(encoding="utf-8")
