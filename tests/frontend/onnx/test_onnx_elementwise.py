@@ -43,8 +43,8 @@ def test_powers() -> None:
     assert_operator_agrees("Pow", {"x": [1, 4]}, {"c": np.array([0.5, 2, 3, 1], np.float32)}, names=["c", "x"])
 
 
-FUNCTIONS = """Relu Sigmoid Tanh Atan Erf Softsign Softplus Exp Sin Cos Tan Sign Floor Ceil Round HardSwish Abs LeakyRelu
-Elu Selu Celu HardSigmoid ThresholdedRelu Neg Identity Mish Reciprocal Dropout"""
+FUNCTIONS = """Relu Sigmoid Tanh Atan Erf Softsign Softplus Exp Sin Cos Tan Sign Floor Ceil Round HardSwish Abs
+LeakyRelu Elu Selu Celu HardSigmoid ThresholdedRelu Neg Identity Mish Reciprocal Dropout"""
 
 
 @pytest.mark.parametrize("kind", FUNCTIONS.split())
