@@ -86,7 +86,7 @@ class Recorded:
             mean=self.numbers("mean"),
             std=self.numbers("std"),
             device=new.device or self.value("device", str),
-            dtype=self._dtype(),
+            dtype=self.dtype(),
             memory=self.value("memory_bytes", int, optional=True),
         )
 
@@ -102,7 +102,8 @@ class Recorded:
                 "The run loaded its model with --unsafe-load, which executes code in it; give --unsafe-load again."
             )
 
-    def _dtype(self) -> str:
+    def dtype(self) -> str:
+        """The arithmetic of the bounds."""
         dtype = self.value("arithmetic", str)
         if dtype not in ("float32", "float64"):
             raise DataError(f"The document's arithmetic {dtype!r} is none that can be replayed.")

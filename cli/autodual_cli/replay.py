@@ -16,6 +16,7 @@ from autodual_cli.detections import detection_job
 from autodual_cli.progress import progress
 from autodual_cli.radii import radius_job
 from autodual_cli.recorded import Recorded, Replacements
+from autodual_cli.replay_verification import replay_verification
 from autodual_cli.run import Job, Row
 from autodual_cli.subject import Subject, prepare
 from autodual_cli.tables import show
@@ -60,14 +61,16 @@ def _slopes(recorded: Recorded) -> SlopePolicy:
 
 def replay(
     document: Row, replacements: Replacements, *, limit: int | None, tolerance: float | None
-) -> tuple[Comparison, Job]:
-    """Run the first `limit` rows of a document again and compare; also the job that ran, which says on what.
+) -> tuple[Comparison, dict[str, Any]]:
+    """Run the first `limit` rows of a document again and compare; also the settings of the new run.
 
     Raises:
         InvalidInputError: a file is another one than recorded, or the document's schema cannot be replayed.
         DataError: the document's settings are not usable.
     """
     schema, settings = document["schema"], document["settings"]
+    if schema == "autodual.verify/1" and len(document[ROWS_KEY[schema]]) == 1:
+        return replay_verification(document, Recorded(settings, replacements))
     if schema not in _JOBS:
         raise InvalidInputError(f"Documents of {schema} cannot be replayed; those of {', '.join(_JOBS)} can.")
     rows = document[ROWS_KEY[schema]][:limit]
@@ -89,7 +92,7 @@ def replay(
     left = len(document[ROWS_KEY[schema]]) - len(rows)
     if left:
         outcome.skipped.append(f"the other {left} rows, which --limit leaves out")
-    return outcome, job
+    return outcome, job.settings
 
 
 def _again(job: Job, indices: Sequence[int], batch_size: int) -> list[Row]:
@@ -112,22 +115,22 @@ def _check_counterexamples(outcome: Comparison, job: Job, rows: Sequence[Row]) -
             outcome.differences.append(Difference(row["index"], "counterexample", "refutes the property", "does not"))
 
 
-def show_replay(document: Row, outcome: Comparison, job: Job, tolerance: float | None) -> None:
+def show_replay(document: Row, outcome: Comparison, now: dict[str, Any], tolerance: float | None) -> None:
     """The outcome on standard output: what was compared, what differs, what could not be compared."""
     allowed = "the sum of both rounding errors" if tolerance is None else f"{tolerance:g}"
     if document["schema"] == "autodual.radius/1" and tolerance is None:
         allowed = "twice the resolution of the search"
     rows = {difference.index for difference in outcome.differences}
     entries = [
-        ("network", f"{job.settings['model']} (sha256 as recorded)"),
-        ("data", f"{job.settings['data']} (sha256 as recorded)"),
-        ("perturbation set", str(document["settings"].get("set"))),
+        ("network", f"{now['model']} (sha256 as recorded)"),
+        *((key, f"{now[key]} (sha256 as recorded)") for key in ("data", "property") if key in now),
+        *(("perturbation set", str(now[key])) for key in ("set",) if key in now),
         ("rows compared", str(outcome.compared)),
         ("rows that agree", str(outcome.compared - len(rows))),
         ("rows that differ", str(len(rows))),
         ("numbers may be apart", allowed),
         ("largest gap seen", f"{outcome.largest:.3g}"),
-        *(("changed since", line) for line in _changes(document["settings"], job)),
+        *(("changed since", line) for line in _changes(document["settings"], now)),
         *(("not compared", line) for line in outcome.skipped),
         ("not compared", "seconds, batch sizes and other arrangements of the work"),
     ]
@@ -144,11 +147,11 @@ def _words(item: Difference) -> str:
     return f"recorded {item.recorded}, now {item.now}{allowed}"
 
 
-def _changes(settings: dict[str, Any], job: Job) -> list[str]:
+def _changes(settings: dict[str, Any], current: dict[str, Any]) -> list[str]:
     """Versions, device and code that are not those recorded: they explain differences, and are none themselves."""
     if not isinstance(settings.get("provenance"), dict):
         return ["not known: the document has no provenance"]
-    before, now = _circumstances(settings["provenance"]), _circumstances(job.settings["provenance"])
+    before, now = _circumstances(settings["provenance"]), _circumstances(current["provenance"])
     return [f"{key}: {before.get(key)}, now {value}" for key, value in now.items() if before.get(key) != value]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -87,6 +88,17 @@ def run_verification(request: Request) -> None:
         )
         with shielded():
             write_document(request.json, document)
+
+
+def verdict_again(request: Request, check: Callable[[dict[str, Any]], None]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The row of the request's verdict and its settings, with nothing printed or written, as a replay compares them.
+
+    `check` sees the settings once the files are read, and raises where they are not the ones expected.
+    """
+    loaded = _load(request)
+    settings = _settings(request, loaded)
+    check(settings)
+    return verdict_row(0, _verdict(request, loaded), loaded.shape), settings
 
 
 def format_verdict(verdict: Verdict, *, standard: bool = False) -> str:
@@ -188,6 +200,7 @@ def _settings(request: Request, loaded: _Loaded) -> dict[str, Any]:
         "property": str(request.goal),
         "property_sha256": loaded.goal.sha256,
         "vnnlib_version": loaded.goal.version,
+        "input_shape": list(loaded.shape),
         "timeout": request.timeout,
         "attack_steps": _STEPS if request.attack else None,
         "seed": request.seed,

@@ -188,6 +188,35 @@ def test_unusable_documents_are_one_line(invoke, record, change, message):
     assert outcome.exit_code == 2 and message in outcome.stderr and "Traceback" not in outcome.output
 
 
+PROPERTY = """
+(declare-const X_0 Real) (declare-const X_1 Real) (declare-const X_2 Real) (declare-const X_3 Real)
+(declare-const Y_0 Real) (declare-const Y_1 Real) (declare-const Y_2 Real)
+(assert (>= X_0 0)) (assert (<= X_0 1)) (assert (>= X_1 0)) (assert (<= X_1 1))
+(assert (>= X_2 0)) (assert (<= X_2 1)) (assert (>= X_3 0)) (assert (<= X_3 1))
+(assert (>= Y_0 LIMIT))
+"""
+
+
+@pytest.mark.parametrize(("limit", "verdict"), [("-1000", "sat"), ("1000", "unsat")])
+def test_verdicts_are_reported_and_replayed(invoke, tmp_path, model_file, limit, verdict):
+    pytest.importorskip("vnnlib")
+    goal, path = tmp_path / "p.vnnlib", tmp_path / "v.json"
+    goal.write_text(PROPERTY.replace("LIMIT", limit))
+    run = invoke("verify", model_file, goal, "--timeout", 60, "--json", path)
+    assert run.exit_code == 0 and run.stdout.startswith(verdict), run.output
+    assert invoke("report", path, "--counterexamples", tmp_path / "points").exit_code == 0
+    page = path.with_suffix(".html").read_text()
+    assert f"{verdict} (1 property)" in page and "contradicts itself" not in page
+    assert len(list((tmp_path / "points").iterdir())) == (verdict == "sat")
+    again = invoke("replay", path)
+    assert again.exit_code == 0 and "rows that agree       1" in again.stdout, again.output
+    rewrite(path, lambda document: document["verdicts"][0].update(status="unknown"))
+    assert invoke("replay", path).exit_code == 1
+    goal.write_text(PROPERTY.replace("LIMIT", "7"))
+    changed = invoke("replay", path)
+    assert changed.exit_code == 2 and "The property is not the one of the recorded run" in changed.stderr
+
+
 def certificate(**changes):
     row = {"index": 0, "status": "certified", "arithmetic": "float32", "margin": 1.0, "margins": [1.0, 0.0],
            "rounding_error": 0.01}  # fmt: skip

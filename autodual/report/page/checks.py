@@ -32,7 +32,7 @@ def _problem(document: Row, row: Row) -> str | None:
             return "it is called certified, but its margin is not positive."
         case "certified" if _by_label(document, row) and row["label"] != row["predicted"]:
             return "it is called certified, but its label is not the class predicted."
-        case "falsified" if row.get("counterexample") is None:
+        case "falsified" | "sat" if row.get("counterexample") is None:
             return "it is called refuted, but there is no counterexample."
         case "misclassified" if _by_label(document, row) and row["label"] == row["predicted"]:
             return "it is called misclassified, but its label is the class predicted."

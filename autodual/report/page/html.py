@@ -80,7 +80,7 @@ def _head(document: Row) -> Markup:
     return join(
         [
             tag("h1", f"{kind_of(document).title} of {_model_name(document)}"),
-            tag("p", f"{subject}; {settings.get('set') or ''}", class_="faint"),
+            tag("p", "; ".join(part for part in (subject, settings.get("set")) if part), class_="faint"),
             tag("div", join(tiles), class_="tiles"),
             tag("div", join(bar), class_="bar"),
         ]
@@ -113,7 +113,10 @@ def _claims(document: Row) -> Markup:
     first, *rest = statement.statements(document)
     assumed = statement.assumptions(document)
     record = settings_of(document).get("provenance")
-    region = [tag("p", settings_of(document).get("set")), tag("p", statement.clipping(document))]
+    region = [
+        tag("p", settings_of(document).get("set") or "that of the property"),
+        tag("p", statement.clipping(document)),
+    ]
     entries: list[tuple[str, object]] = [
         ("perturbation set", join(region)),
         ("units", record.get("units", "not recorded") if isinstance(record, dict) else "not recorded"),
@@ -122,7 +125,8 @@ def _claims(document: Row) -> Markup:
         ("assumptions", "; ".join(assumed) if assumed else "none beyond the following"),
         ("what it is about", join([tag("p", line) for line in statement.GROUND])),
     ]
-    paragraphs = [tag("p", first, class_="claim"), *(tag("p", line) for line in rest)]
+    style = "claim" if statement.proves(document) else "claim nothing"
+    paragraphs = [tag("p", first, class_=style), *(tag("p", line) for line in rest)]
     return join([tag("h2", "What this says"), *paragraphs, pairs(entries)])
 
 
@@ -157,7 +161,7 @@ def _rows(document: Row, limit: int) -> Markup:
         return Markup()
     table = worst(document, limit)
     if table is None:
-        heading = f"The first {min(limit, total):,} of {plural(total, kind.unit)}"
+        heading = f"{min(limit, total):,} of {plural(total, kind.unit)}, those without a proof first"
         return join([tag("h2", heading), listed(document, limit)])
     heading = f"The worst {min(limit, total):,} of {plural(total, kind.unit)}"
     note = f"Smallest {kind.measure} first; index counts the samples of the data set from 0."
@@ -181,7 +185,7 @@ def _counterexamples(document: Row, saved: Mapping[int, PurePath]) -> Markup:
     where = "Saved in the files linked here." if saved else "In the document, under the key counterexample."
     more = f" The first {_GALLERY} are shown." if len(found) > _GALLERY else ""
     words = (
-        f"{plural(len(found), 'point')} of the set at which the property fails, found by an attack; the network was "
+        f"{plural(len(found), 'point')} of the set at which the property fails, found by a search; the network was "
         f"run on each again to confirm it. {where}{more}"
     )
     return join([tag("h2", "Counterexamples"), tag("p", words), tag("div", join(figures), class_="gallery")])

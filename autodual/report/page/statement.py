@@ -82,19 +82,28 @@ def _detected(document: Row) -> list[str]:
 
 
 def _verified(document: Row) -> list[str]:
-    found = counts(document)
-    return [
-        "unsat means: it is proved that no input of the property's set makes the network's output meet the property's "
-        "condition. sat means: such an input was found, and running the network on it confirmed it.",
-        "Here: " + ", ".join(f"{count:,} {name}" for name, count in found.items()) + ".",
-    ]
+    words = {
+        "unsat": "it is proved that no input of the property's set makes the network's outputs meet its condition",
+        "sat": "an input of the property's set was found at which the network's outputs meet its condition, confirmed "
+        "by running the network on it",
+        "unknown": "neither was shown; nothing is claimed",
+        "timeout": "neither was shown within the time; nothing is claimed",
+    }
+    found = [(name, count) for name, count in counts(document).items() if count]
+    lines = [f"{name} ({plural(count, 'property')}): {words.get(name, 'no known verdict')}." for name, count in found]
+    return [*(lines or ["No property was examined."]), "A property's condition describes its violation."]
+
+
+def proves(document: Row) -> bool:
+    """Whether any row is a proof."""
+    return any(counts(document).get(name) for name in ("certified", "positive", "not flagged", "unsat"))
 
 
 def clipping(document: Row) -> str:
     """Whether the set is clipped to a domain, said so that it cannot be overlooked."""
     settings = settings_of(document)
     if settings.get("norm") is None:
-        return "The set is taken as it is written, without any clipping."
+        return "The set is taken as it is written there, without any clipping."
     domain = settings.get("domain")
     if domain is None:
         return "The set is NOT clipped: it also holds points outside the range of valid inputs."

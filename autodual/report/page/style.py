@@ -30,6 +30,7 @@ a { color: var(--link); }
 code { font: .88em/1.4 ui-monospace, monospace; overflow-wrap: anywhere; }
 .faint { color: var(--faint); font-size: .9rem; }
 .claim { font-size: 1.1rem; border-left: 4px solid var(--good); padding: .1rem 0 .1rem 1rem; margin: 1rem 0; }
+.claim.nothing { border-color: var(--open); }
 .tiles { display: flex; flex-wrap: wrap; gap: .75rem; margin: 1.25rem 0 .75rem; }
 .tile { flex: 1 1 9rem; background: var(--panel); border-radius: 8px; padding: .7rem .9rem; border-top: 4px solid; }
 .tile b { display: block; font-size: 1.7rem; line-height: 1.2; color: var(--ink); font-variant-numeric: tabular-nums; }

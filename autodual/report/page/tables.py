@@ -57,8 +57,9 @@ def worst(document: Row, limit: int) -> Markup | None:
 
 
 def listed(document: Row, limit: int) -> Markup:
-    """The first rows with their scalar columns, for schemas without a measure."""
-    rows = rows_of(document)[:limit]
+    """Rows with their scalar columns, for schemas without a measure; those whose verdict is no proof come first."""
+    kind = kind_of(document)
+    rows = sorted(rows_of(document), key=lambda row: kind.verdict(row) == kind.verdicts[0])[:limit]
     columns = [key for key, value in rows[0].items() if not isinstance(value, (list, dict))] if rows else []
     return grid(columns, [[_shown(document, row, column) for column in columns] for row in rows])
 

@@ -46,8 +46,8 @@ def replay(
 
     document = load_document(result)
     replacements = Replacements(model, data, data_dir, box, device, arch, unsafe_load)
-    outcome, job = run_again(document, replacements, limit=limit, tolerance=tolerance)
-    show_replay(document, outcome, job, tolerance)
+    outcome, now = run_again(document, replacements, limit=limit, tolerance=tolerance)
+    show_replay(document, outcome, now, tolerance)
     if not outcome.agrees:
         click.echo(f"{result} is not reproduced: {len(outcome.differences)} value(s) differ.", err=True)
         context.exit(1)
