@@ -1,7 +1,8 @@
 """What a custom operation needs, from one place; the built-in rules use nothing else.
 
 An operation is added in three steps: an `Op` that can run itself, a function under `@lowers(torch.ops.…)` that emits it
-while a model is traced, and a rule under `@dual_rule(TheOp)`: an `AffineRule` or a `RelaxationRule`.
+while a model is traced, and a rule under `@dual_rule(TheOp)`: an `AffineRule` or a `RelaxationRule`. The operation is
+one of ATen or of `torch.library`; under `@lowers_module(TheClass)` it is a whole module, whose inside is not looked at.
 """
 
 from autodual.dual import (
@@ -16,7 +17,7 @@ from autodual.dual import (
     StructuralLayer,
     dual_rule,
 )
-from autodual.frontend import Builder, Unsupported, lowers
+from autodual.frontend import Builder, Unsupported, lowers, lowers_module
 from autodual.interval import Interval
 from autodual.ir import Environment, Expression, Node, Op
 
@@ -39,4 +40,5 @@ __all__ = [
     "Unsupported",
     "dual_rule",
     "lowers",
+    "lowers_module",
 ]

@@ -21,7 +21,17 @@ from autodual.frontend import (  # noqa: F401 - imported for the rules that they
 )
 from autodual.frontend.builder import Builder, Unsupported
 from autodual.frontend.check import require_finite
+from autodual.frontend.leaves import lowers_module
 from autodual.frontend.registry import lowers
 from autodual.frontend.trace import TracedNetwork, lower_exported, trace
 
-__all__ = ["Builder", "TracedNetwork", "Unsupported", "lower_exported", "lowers", "require_finite", "trace"]
+__all__ = [
+    "Builder",
+    "TracedNetwork",
+    "Unsupported",
+    "lower_exported",
+    "lowers",
+    "lowers_module",
+    "require_finite",
+    "trace",
+]

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from math import prod
 from typing import Any, NoReturn
 
 import torch
-from torch import Tensor, fx
+from torch import Tensor, fx, nn
 
 from autodual.errors import BatchMixingError
 from autodual.frontend.batch import BatchAxis
@@ -17,7 +17,7 @@ from autodual.frontend.layout import Displaced, Layout, placed
 from autodual.frontend.registry import serves_any_batch_axis
 from autodual.frontend.source import line_of, module_of
 from autodual.frontend.values import Fixed, apply, number
-from autodual.ir import Environment, Expression, Node, Op, Source
+from autodual.ir import Environment, Expression, Node, Op, Parameter, Source
 from autodual.ir.ops import Constant, Expand
 
 Tensors = Mapping[str, Tensor]
@@ -65,6 +65,7 @@ class Builder:
         self.batch = batch
         #: That of the operands, where the batch axis is not axis 0.
         self.layout: Layout | None = None
+        self._leaf: tuple[str, nn.Module] | None = None
         self.source = Source(module_of(operation), line_of(operation), str(operation.target))
 
     @property
@@ -112,6 +113,8 @@ class Builder:
         target = getattr(self._operation.target, "_schema", None)
         name = target.name.split("::")[-1] if target is not None else self._operation.name
         readable = _READABLE.get(name, name.lstrip("_"))
+        if self._leaf is not None:
+            readable = type(self._leaf[1]).__name__.lower()
         return self._graph.add(readable, op, inputs, self.shape if shape is None else shape, self.source)
 
     def node(self, value: Node | Fixed) -> Node:
@@ -211,6 +214,23 @@ class Builder:
         if place == batch:
             self.mixing(f"works along axis {batch}, the batch axis")
         return layout.sample_axis(place, node)
+
+    def enter(self, path: str, module: nn.Module) -> None:
+        """Work for a whole module, whose parameters go by names of its own."""
+        self._leaf = (path, module)
+        self.source = replace(self.source, target=type(module).__qualname__)
+
+    def parameter(self, name: str) -> Expression:
+        """A live parameter, buffer or other tensor of the module that is lowered as a whole, such as "weight"."""
+        if self._leaf is None:
+            raise Unsupported("parameter() reads those of a module that is lowered as a whole; use the arguments")
+        path, module = self._leaf
+        value: Any = module
+        for part in name.split("."):
+            value = getattr(value, part, None)
+        if not isinstance(value, Tensor):
+            raise Unsupported(f"its rule asks for '{name}', which is no tensor of {type(module).__name__}")
+        return Parameter(f"{path}.{name}" if path else name)
 
     def constant(self, value: Any, role: str) -> Expression | None:
         """An operand such as a weight, which must not depend on the input; absent stays absent."""

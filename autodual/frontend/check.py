@@ -49,7 +49,13 @@ def compare(
     inputs, tensors, expected, tolerance = _finite_run(network, tensors, examples, max(batches))
     environment = Environment(tensors.__getitem__, inputs[0].dtype, inputs[0].device)
     values = graph.evaluate(inputs, environment)
-    result = values[graph.outputs[0]].expand(expected.shape)
+    result = values[graph.outputs[0]]
+    if result.shape[1:] != expected.shape[1:]:
+        raise TraceError(
+            f"The traced graph yields the shape {list(result.shape[1:])} a sample where the model yields "
+            f"{list(expected.shape[1:])}; a registered rule is wrong."
+        )
+    result = result.expand(expected.shape)
     largest = max(float(value.abs().max()) for value in values.values() if value.numel())
     rounding = 100 * torch.finfo(result.dtype).eps * largest
     margin = tolerance * float(expected.abs().max()) + rounding if expected.numel() else 0.0

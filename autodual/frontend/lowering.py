@@ -13,6 +13,7 @@ from autodual.errors import TraceError, UnsupportedOp, UnsupportedOpsError
 from autodual.frontend.batch import BatchAxis
 from autodual.frontend.builder import Builder, GraphUnderConstruction, Unsupported
 from autodual.frontend.layout import Displaced, Layout, layout_of, placed
+from autodual.frontend.leaves import MODULE_CALL
 from autodual.frontend.registry import reads_batch_size, rule_for, serves_any_batch_axis
 from autodual.frontend.values import (
     UNKNOWN,
@@ -171,6 +172,8 @@ class Lowering:
             raise Unsupported(_RANDOM)
         if not callable(target):
             raise Unsupported
+        if target is MODULE_CALL:
+            raise Unsupported("the module does not see the input; compute what it yields before")
         if target in _COPIES:
             return args[0]
         recorded = builder.result

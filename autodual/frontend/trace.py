@@ -15,6 +15,7 @@ from autodual.errors import InvalidInputError, TraceError
 from autodual.frontend.batch import BatchAxis
 from autodual.frontend.check import compare, fresh_inputs, require_finite, select_output
 from autodual.frontend.export import batch_decision, decompose, export
+from autodual.frontend.leaves import opaque_leaves
 from autodual.frontend.lowering import Lowering
 from autodual.frontend.program import (
     batch_axis,
@@ -97,15 +98,22 @@ def trace(model: nn.Module, example_inputs: Tensor | tuple[Tensor, ...], *, outp
         return _own_graph(model)
     examples = _checked(model, example_inputs)
     with inference(model):
-        program = export(model, fresh_inputs(examples, _tracing_batch(examples), torch.Generator().manual_seed(0)))
-        error, located = batch_decision(program) or (None, False)
-        if error is not None and located:
-            raise error
-        traced = _lowered(program, batch_axis(input_placeholders(program)), output)
-        if error is not None:
-            # Lowering first: an operation that it refuses has a line of code to show, the condition has none.
-            raise error
+        with opaque_leaves(model):
+            traced = _traced(model, examples, output)
         _verify(traced, model, examples, (3, 1))
+    return traced
+
+
+def _traced(model: nn.Module, examples: Sequence[Tensor], output: int | None) -> TracedNetwork:
+    """The model's graph, not yet compared with it."""
+    program = export(model, fresh_inputs(examples, _tracing_batch(examples), torch.Generator().manual_seed(0)))
+    error, located = batch_decision(program) or (None, False)
+    if error is not None and located:
+        raise error
+    traced = _lowered(program, batch_axis(input_placeholders(program)), output)
+    if error is not None:
+        # Lowering first: an operation that it refuses has a line of code to show, the condition has none.
+        raise error
     return traced
 
 
