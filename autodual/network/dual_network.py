@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 import torch
@@ -56,6 +57,7 @@ class DualNetwork(nn.Module):
         self.model = model
         self._build = build
         self._compiled: dict[tuple[int, ...], Compiled] = {}
+        self._substitutes: dict[str, Tensor] = {}
 
     # --- compilation ------------------------------------------------------------------------------------------------
 
@@ -79,7 +81,24 @@ class DualNetwork(nn.Module):
         """Parameter values of the model as it is now, in x's dtype on x's device."""
         tensors: dict[str, Tensor] = dict(self.model.named_parameters(remove_duplicate=False))
         tensors.update(self.model.named_buffers(remove_duplicate=False))
-        return Environment({**compiled.constants, **tensors}.__getitem__, x.dtype, x.device)
+        return Environment({**compiled.constants, **tensors, **self._substitutes}.__getitem__, x.dtype, x.device)
+
+    @contextmanager
+    def substituting(self, tensors: Mapping[str, Tensor]) -> Iterator[None]:
+        """Inside, bounds are those of the model with these tensors in place of its parameters or buffers of that name.
+
+        Raises InvalidInputError for a name that the model does not have.
+        """
+        own = {name for name, _ in self.model.named_parameters(remove_duplicate=False)}
+        own |= {name for name, _ in self.model.named_buffers(remove_duplicate=False)}
+        for name in tensors:
+            if name not in own:
+                raise InvalidInputError(f"the model has no parameter or buffer named '{name}'")
+        before, self._substitutes = self._substitutes, {**self._substitutes, **tensors}
+        try:
+            yield
+        finally:
+            self._substitutes = before
 
     # --- the one entry ----------------------------------------------------------------------------------------------
 
