@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import platform
 import sys
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timezone
+from functools import cache
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -13,6 +15,7 @@ from typing import Any
 import numpy
 import torch
 
+import autodual
 from autodual import __version__
 from autodual.report.storage import file_sha256
 from autodual_cli.invocation import recall_command
@@ -61,6 +64,7 @@ def provenance(
         "units": units,
         "device": device_name(device),
         "platform": platform.platform(),
+        "source_sha256": source_sha256(),
         "versions": {
             "autodual": __version__,
             "torch": torch.__version__,
@@ -68,6 +72,18 @@ def provenance(
             "python": platform.python_version(),
         },
     }
+
+
+@cache
+def source_sha256() -> str:
+    """The SHA-256 of autodual's own Python files, names included: between two releases versions do not tell."""
+    digest = hashlib.sha256()
+    folder = Path(autodual.__file__).parent
+    for path in sorted(folder.rglob("*.py")):
+        content = path.read_bytes()
+        digest.update(f"{path.relative_to(folder).as_posix()} {len(content)}\n".encode())
+        digest.update(content)
+    return digest.hexdigest()
 
 
 def device_name(device: torch.device) -> str:

@@ -162,6 +162,7 @@ def _circumstances(record: dict[str, Any]) -> dict[str, Any]:
     code = [f"sha256 {file.get('sha256')}" for file in known if file.get("role") == "architecture"]
     return {
         **(versions if isinstance(versions, dict) else {}),
+        "autodual's source": record.get("source_sha256"),
         "device": record.get("device"),
         "platform": record.get("platform"),
         "code of --arch": code[0] if code else None,

@@ -47,6 +47,7 @@ def test_every_document_says_where_it_comes_from(invoke, tmp_path, model_file, d
             "python": ".".join(map(str, sys.version_info[:3])),
         }  # fmt: skip
         assert record["started"].endswith("+00:00") and record["device"].startswith("cpu: ")
+        assert len(record["source_sha256"]) == 64
         assert record["samples"] == 12 and "units" in record and record["platform"]
 
 

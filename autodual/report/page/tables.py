@@ -93,6 +93,7 @@ def provenance_table(document: Row, source: tuple[str, str]) -> Markup:
         ("device", record.get("device") or settings.get("device") or _UNKNOWN),
         ("platform", record.get("platform") or _UNKNOWN),
         ("versions", _versions(record, settings)),
+        ("autodual's source", tag("code", f"SHA-256 {record.get('source_sha256') or _UNKNOWN}", class_="faint")),
     ]
     earlier = record.get("earlier")
     for run in earlier if isinstance(earlier, list) else []:
