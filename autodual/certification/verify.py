@@ -22,7 +22,9 @@ from autodual.policies import SlopePolicy
 from autodual.properties import Property
 
 _QUICK = Pgd(steps=30)
-_THOROUGH = Pgd(steps=100, restarts=5, seed=1)
+_THOROUGH = Pgd(steps=60)
+# Numbers that a swarm's points and the network's values for them take up at most.
+_SWARM_NUMBERS = 1 << 17
 
 
 def verify(
@@ -89,6 +91,12 @@ class _Run:
         return Problem.of(self.goal, self.open, self.shape, self.device, sums=sums)
 
     @property
+    def swarm_size(self) -> int:
+        """How many points to attack from at once: many for a small network."""
+        scalars = sum(node.size for node in self.dual.plan.graph)
+        return max(4, min(512, _SWARM_NUMBERS // scalars))
+
+    @property
     def done(self) -> bool:
         return not self.open or self.clock.over
 
@@ -103,16 +111,22 @@ def _decide(run: _Run, attack: Attack | None, dtype: torch.dtype) -> Counterexam
             found = run.hunter.attack(run.problem(), attack)
         if found is not None:
             return found
+    slopes: SlopePolicy
     for slopes in ("shared", "adaptive"):
         if not run.done:
             run.method = f"dual bounds, {slopes} slopes"
             _prove(run, slopes, dtype)
+        if attack is not None and not run.done:
+            run.method = f"attack from the least points of dual bounds, {slopes} slopes"
+            found = run.hunter.guided(run.problem(), slopes, attack)
+            if found is not None:
+                return found
     if attack is not None and not run.done:
-        run.method = "attack"
-        found = run.hunter.attack(run.problem(), _THOROUGH)
+        run.method = "attack from many points"
+        found = run.hunter.swarm(run.problem(), run.swarm_size, _THOROUGH)
         if found is not None:
             return found
-    return None if run.done else _split(run)
+    return None if run.done else _split(run, attack)
 
 
 def _prove(run: _Run, slopes: SlopePolicy, dtype: torch.dtype) -> None:
@@ -131,7 +145,7 @@ def _prove(run: _Run, slopes: SlopePolicy, dtype: torch.dtype) -> None:
                 del run.open[case]
 
 
-def _split(run: _Run) -> Counterexample | None:
+def _split(run: _Run, attack: Attack | None) -> Counterexample | None:
     """Branch and bound over the open cases in which few enough inputs vary."""
     problem = run.problem()
     varying = (problem.lower < problem.upper).flatten(1).sum(1)
@@ -140,7 +154,7 @@ def _split(run: _Run) -> Counterexample | None:
         return None
     run.method = "dual bounds of parts of the inputs"
     some = problem.select(index)
-    outcome = split_search(run.dual, some, run.hunter, run.clock)
+    outcome = split_search(run.dual, some, run.hunter, run.clock, attack)
     run.parts += outcome.parts
     if outcome.found is not None:
         return outcome.found

@@ -13,11 +13,14 @@ from autodual.certification.verify_problem import Problem
 from autodual.certification.verify_replay import Counterexample, Judge
 from autodual.network import DualNetwork
 from autodual.perturbations import Box, Region
+from autodual.policies import SlopePolicy
 
 # Suspects run again for each batch of points; the best ones, since a replay runs one point at a time.
 _REPLAYED = 8
 # A suspect's margin may be that much above zero, relative to the outputs: the replay's rounding is another.
 _DOUBT = 1e-5
+# Rows whose least points are tried at a time.
+_ROWS = 64
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,6 +58,47 @@ class Hunter:
                     return found
         return None
 
+    def guided(self, problem: Problem, slopes: SlopePolicy, attack: Attack) -> Counterexample | None:
+        """Points where the rows' linear lower functions are least, and the attack from there.
+
+        Bounds see the whole box, so these points lie far beyond the local minima that gradients end in.
+        """
+        for index in batches(len(problem.cases), self.clock):
+            part = problem.select(list(index))
+            box = Box(part.least, part.greatest)
+            with torch.no_grad():
+                bounds = self.dual(_middle(part), box, part.spec.matrix, slopes=slopes, linear=True).objective
+            assert bounds is not None and bounds.linear is not None
+            (coefficients,) = bounds.linear.coefficients.values()
+            for rows in coefficients.split(_ROWS, dim=1):
+                ends = (end.unsqueeze(1) for end in (part.least, part.greatest, _middle(part)))
+                points = _least_points(rows, *ends)
+                many = part.select([place for place in range(len(index)) for _ in range(rows.shape[1])])
+                found = self.descend(many, points.flatten(0, 1), attack)
+                if found is not None or self.clock.over:
+                    return found
+        return None
+
+    def swarm(self, problem: Problem, count: int, attack: Attack) -> Counterexample | None:
+        """The attack from `count` random points of each case at once, on every open conjunction by itself."""
+        for place in range(len(problem.cases)):
+            for number in range(len(problem.conjunctions[place])):
+                many = problem.select([place] * count).nth(number)
+                share = torch.rand(many.least.shape, generator=self.generator, device=many.least.device)
+                points = self.inside(many, many.least + share * (many.greatest - many.least))
+                found = self.descend(many, points, attack)
+                if found is not None or self.clock.over:
+                    return found
+        return None
+
+    def descend(self, problem: Problem, points: Tensor, attack: Attack) -> Counterexample | None:
+        """One point `[N, *shape]` for each case, and where the attack from there ends."""
+        found = self.examine(problem, points)
+        if found is not None or self.clock.over:
+            return found
+        region = Box(problem.least, problem.greatest).at(points)
+        return self.examine(problem, attack.run(self.outputs, region, problem.spec, self.generator))
+
     def inside(self, problem: Problem, points: Tensor) -> Tensor:
         """Points `[N, *shape]` of the cases' boxes moved to the nearest float32 points of these boxes."""
         return points.float().clamp(problem.least, problem.greatest)
@@ -81,4 +125,13 @@ class Hunter:
 
 def _region(problem: Problem) -> Region:
     """The float32 numbers of each case's box, around their middle."""
-    return Box(problem.least, problem.greatest).at(problem.least + (problem.greatest - problem.least) / 2)
+    return Box(problem.least, problem.greatest).at(_middle(problem))
+
+
+def _middle(problem: Problem) -> Tensor:
+    return (problem.least + (problem.greatest - problem.least) / 2).clamp(problem.least, problem.greatest)
+
+
+def _least_points(slope: Tensor, lower: Tensor, upper: Tensor, middle: Tensor) -> Tensor:
+    """Where linear functions are least in a box; the middle where they do not depend on an input."""
+    return torch.where(slope > 0, lower, torch.where(slope < 0, upper, middle))

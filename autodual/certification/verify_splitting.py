@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 import torch
 from torch import Tensor
 
+from autodual.attacks import Attack
 from autodual.bounds.rounding import error_factor
 from autodual.certification.verify_clock import Clock, Pace
 from autodual.certification.verify_problem import Problem
@@ -26,6 +27,8 @@ MOST_INPUTS = 64
 # Parts beyond which the latest ones go first, so that memory does not grow.
 _BREADTH = 20_000
 _ROUNDS = 24
+# Seconds between attacks, which take a fraction of one.
+_BETWEEN_ATTACKS = 1.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,9 +79,12 @@ class Outcome:
     parts: int = 0
 
 
-def split_search(dual: DualNetwork, problem: Problem, hunter: Hunter, clock: Clock) -> Outcome:
+def split_search(
+    dual: DualNetwork, problem: Problem, hunter: Hunter, clock: Clock, attack: Attack | None = None
+) -> Outcome:
     """Decide all cases of a problem, or find a counterexample, in the time there is.
 
+    attack: starts now and then from the points where the parts' bounds are least.
     `undecided` are places in the problem; `exhausted` says that a part was left whose ends are next to each other.
     """
     outcome, pace = Outcome(), Pace(8)
@@ -91,6 +97,7 @@ def split_search(dual: DualNetwork, problem: Problem, hunter: Hunter, clock: Clo
         lower.new_zeros(lower.shape[0]),
     )
     stuck: list[Tensor] = []
+    hunted = 0.0
     while waiting.count and not clock.over:
         start = time.monotonic()
         batch, waiting = _taken(waiting, pace.size)
@@ -100,7 +107,9 @@ def split_search(dual: DualNetwork, problem: Problem, hunter: Hunter, clock: Clo
         left = batch.open.any(1).nonzero().squeeze(1)
         batch, bounded = batch.select(left), _selected(bounded, left)
         if batch.count:
-            outcome.found = _examined(problem, batch, bounded, hunter)
+            due = attack if clock.seconds >= hunted else None
+            outcome.found = _examined(problem, batch, bounded, hunter, due)
+            hunted = clock.seconds + _BETWEEN_ATTACKS if due is not None else hunted
             if outcome.found is not None:
                 return outcome
             halves, small = _halved(batch, bounded.slope, upper - lower)
@@ -198,15 +207,17 @@ def _mixed(
     return value, chosen
 
 
-def _examined(problem: Problem, parts: Parts, bounded: Bounded, hunter: Hunter) -> Counterexample | None:
-    """The parts' centres, and where their bounds are least."""
+def _examined(
+    problem: Problem, parts: Parts, bounded: Bounded, hunter: Hunter, attack: Attack | None
+) -> Counterexample | None:
+    """The parts' centres and where their bounds are least; from there the attack, over the whole case's box."""
     shape = (-1, *problem.lower.shape[1:])
     here = problem.select(parts.case.tolist())
-    for points in ((parts.lower + parts.upper) / 2, bounded.worst):
-        found = hunter.examine(here, hunter.inside(here, points.reshape(shape)))
-        if found is not None:
-            return found
-    return None
+    found = hunter.examine(here, hunter.inside(here, ((parts.lower + parts.upper) / 2).reshape(shape)))
+    least = hunter.inside(here, bounded.worst.reshape(shape))
+    if found is not None or attack is None:
+        return found or hunter.examine(here, least)
+    return hunter.descend(here, least, attack)
 
 
 def _halved(parts: Parts, slope: Tensor, whole: Tensor) -> tuple[Parts, Tensor]:
