@@ -16,6 +16,7 @@ from autodual.frontend.onnx import (  # noqa: F401 - imported for the rules that
     pooling,
     reductions,
     resampling,
+    selection,
     shapes,
 )
 from autodual.frontend.onnx.agreement import Agreement

@@ -1,4 +1,4 @@
-"""Rules of operators that pick entries by fixed positions."""
+"""Rules of operators that pick or replace entries by position."""
 
 from __future__ import annotations
 
@@ -7,38 +7,15 @@ from typing import Any
 import numpy as np
 
 from autodual.frontend.builder import Unsupported
-from autodual.frontend.compositions import reshaped, taken
+from autodual.frontend.compositions import reshaped
 from autodual.frontend.onnx.attributes import Attributes, fixed, placed, whole_numbers
 from autodual.frontend.onnx.builder import OnnxBuilder
+from autodual.frontend.onnx.picking import picked_along
 from autodual.frontend.onnx.registry import onnx_op
+from autodual.frontend.onnx.selection import gathered, gathered_elements, scattered
 from autodual.frontend.onnx.values import Branch, Static, Value
 from autodual.ir import Node
-from autodual.ir.ops import Concatenate, Slice, Take
-
-
-def picked(builder: OnnxBuilder, node: Node, axis: int, entries: list[int]) -> Node:
-    """Entries along one axis of a node: a slice where they are evenly spaced, else a fixed gather."""
-    extent = node.shape[axis]
-    if entries == list(range(extent)):
-        return node
-    if not entries:
-        return builder.emit(Slice(axis, 0, 0), node, shape=(*node.shape[:axis], 0, *node.shape[axis + 1 :]))
-    step = entries[1] - entries[0] if len(entries) > 1 else 1
-    if entries and step > 0 and entries == list(range(entries[0], entries[-1] + 1, step)):
-        shape = (*node.shape[:axis], len(entries), *node.shape[axis + 1 :])
-        return builder.emit(Slice(axis, entries[0], entries[-1] + 1, step), node, shape=shape)
-    return taken(builder, node, axis, entries)
-
-
-def picked_along(builder: OnnxBuilder, x: Branch, axis: int, entries: list[int]) -> Branch:
-    """Entries along one axis of ONNX."""
-    (place,) = placed((axis,), len(x.shape))
-    if entries == list(range(x.shape[place])):
-        return x
-    node, (within,) = builder.along(x, (axis,))
-    return builder.branch(
-        picked(builder, node, within, entries), (*x.shape[:place], len(entries), *x.shape[place + 1 :])
-    )
+from autodual.ir.ops import Concatenate, Take
 
 
 def rearranged(builder: OnnxBuilder, node: Node, positions: np.ndarray) -> Branch:
@@ -68,7 +45,9 @@ def slices(builder: OnnxBuilder, attributes: Attributes, x: Branch, *operands: V
 
 @onnx_op("Gather")
 def gather(builder: OnnxBuilder, attributes: Attributes, x: Value, indices: Value) -> Branch:
-    """Entries along one axis, by an array of fixed indices that takes the axis' place."""
+    """Entries along one axis, by an array of indices that takes the axis' place."""
+    if isinstance(indices, Branch):
+        return gathered(builder, x, indices, attributes.get("axis", 0))
     found = fixed(indices, "indices").array
     assert isinstance(x, Branch)
     (place,) = placed((attributes.get("axis", 0),), len(x.shape))
@@ -79,6 +58,9 @@ def gather(builder: OnnxBuilder, attributes: Attributes, x: Value, indices: Valu
 
 @onnx_op("GatherElements")
 def gather_elements(builder: OnnxBuilder, attributes: Attributes, x: Value, indices: Value) -> Branch:
+    """For each index the entry at its own place but for one axis."""
+    if isinstance(indices, Branch):
+        return gathered_elements(builder, x, indices, attributes.get("axis", 0))
     found = fixed(indices, "indices").array
     assert isinstance(x, Branch)
     (axis,) = placed((attributes.get("axis", 0),), len(x.shape))
@@ -105,8 +87,10 @@ def gather_nd(builder: OnnxBuilder, attributes: Attributes, x: Value, indices: V
 
 @onnx_op("ScatterND")
 def scatter_nd(builder: OnnxBuilder, attributes: Attributes, x: Value, indices: Value, updates: Value) -> Branch:
-    """Entries replaced at fixed positions: every entry of the result is one of the operand or of the updates."""
+    """Entries replaced: at fixed positions every entry of the result is one of the operand or of the updates."""
     _replacing(attributes)
+    if isinstance(indices, Branch):
+        return scattered(builder, x, indices, updates)
     found = fixed(indices, "indices").array
     positions = _positions(x.shape)
     depth = found.shape[-1]

@@ -10,7 +10,7 @@ from autodual.frontend.builder import Unsupported
 from autodual.frontend.onnx.attributes import Attributes, fixed, placed, whole_numbers
 from autodual.frontend.onnx.builder import OnnxBuilder
 from autodual.frontend.onnx.convolution import padded
-from autodual.frontend.onnx.indexing import picked_along
+from autodual.frontend.onnx.picking import picked_along
 from autodual.frontend.onnx.registry import onnx_op
 from autodual.frontend.onnx.values import Branch, Static, Value
 

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from autodual.frontend import compositions
-from autodual.frontend.builder import Unsupported
 from autodual.frontend.onnx.attributes import Attributes, placed, whole_numbers
 from autodual.frontend.onnx.builder import OnnxBuilder
-from autodual.frontend.onnx.indexing import picked_along
+from autodual.frontend.onnx.picking import picked_along
 from autodual.frontend.onnx.registry import onnx_op
 from autodual.frontend.onnx.values import Branch, Value
 from autodual.ir import Node
@@ -126,11 +125,3 @@ def cumulative_sum(builder: OnnxBuilder, attributes: Attributes, x: Value, axis:
         sums = builder.emit(Subtract(), sums, node)
     result = builder.branch(sums, x.shape)
     return picked_along(builder, result, place, flipped) if attributes.get("reverse", 0) else result
-
-
-@onnx_op("ArgMax", "ArgMin")
-def place_of_extreme(builder: OnnxBuilder, attributes: Attributes, x: Branch) -> Branch:
-    raise Unsupported(
-        "its result is the place of an entry, which jumps; cut the network before it and state the property over the "
-        "scores"
-    )

@@ -12,7 +12,7 @@ import numpy as np
 from autodual.frontend.builder import Unsupported
 from autodual.frontend.onnx.attributes import Attributes, fixed, placed, whole_numbers
 from autodual.frontend.onnx.builder import OnnxBuilder
-from autodual.frontend.onnx.indexing import picked_along
+from autodual.frontend.onnx.picking import picked_along
 from autodual.frontend.onnx.registry import onnx_op
 from autodual.frontend.onnx.values import Branch, Value
 from autodual.ir.ops import Contraction
