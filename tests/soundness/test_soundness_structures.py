@@ -1,0 +1,81 @@
+"""Bounds of small networks of every usual structure, traced from torch, against samples and attacks."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from support.structures import STRUCTURES
+from torch import Tensor
+
+import autodual
+from autodual.attacks import Pgd
+from autodual.network import DualNetwork
+from autodual.perturbations import LinfBall
+from autodual.policies import SlopePolicy
+from autodual.specs import HalfSpaces
+
+torch.set_num_threads(1)
+
+#: Relative to the largest number in the computation; rounding in float64 stays far below.
+ROUNDING = 1e-9
+
+
+@pytest.fixture(scope="module", params=list(STRUCTURES))
+def compiled(request: pytest.FixtureRequest) -> tuple[DualNetwork, Tensor, float]:
+    structure = STRUCTURES[request.param]
+    x = structure.samples()
+    return autodual.compile_dual(structure.build(), x), x, structure.radius
+
+
+def _objective(x: Tensor, outputs: int = 3) -> Tensor:
+    """Every output and its negative, and differences of outputs."""
+    unit = torch.eye(outputs, dtype=x.dtype)
+    return torch.cat([unit, -unit, unit - unit.roll(1, 0)])
+
+
+@pytest.mark.parametrize("slopes", ["shared", "adaptive"])
+def test_no_point_of_the_set_falls_below_a_bound(
+    compiled: tuple[DualNetwork, Tensor, float], slopes: SlopePolicy
+) -> None:
+    dual, x, radius = compiled
+    ball, objective = LinfBall(radius), _objective(x)
+    lower = dual.lower_bounds(x, ball, objective, slopes=slopes)
+    assert bool(lower.isfinite().all())
+    region, generator = ball.at(x), torch.Generator().manual_seed(0)
+    points = torch.cat([region.sample(64, generator), region.corners(64, generator)])
+    outputs = dual.model(points.flatten(0, 1)).reshape(*points.shape[:2], -1)
+    reached = (outputs @ objective.T).amin(0)
+    assert bool((reached >= lower - ROUNDING * (1 + lower.abs())).all()), float((lower - reached).max())
+    # Bounds that say nothing would pass as well: most are within twice what samples reach, behind layer norms less so.
+    upper = dual.upper_bounds(x, ball, objective, slopes=slopes)
+    width = (outputs @ objective.T).amax(0) - reached
+    assert float((upper - lower).detach().mean() / width.detach().mean()) < 30
+
+
+def test_no_attack_gets_below_a_bound(compiled: tuple[DualNetwork, Tensor, float]) -> None:
+    dual, x, radius = compiled
+    ball, objective = LinfBall(radius), _objective(x)
+    lower = dual.lower_bounds(x, ball, objective, slopes="adaptive")
+    for row, bound in zip(objective, lower.T):
+        property_ = HalfSpaces(row[None], torch.zeros(1, dtype=x.dtype))
+        points = Pgd(steps=10, restarts=1, seed=0).run(dual.outputs, ball.at(x), property_)
+        reached = dual.outputs(points) @ row
+        assert bool((reached >= bound - ROUNDING * (1 + bound.abs())).all()), float((bound - reached).max())
+
+
+@pytest.mark.parametrize("slopes", ["shared", "adaptive"])
+def test_without_perturbation_bounds_are_the_outputs(
+    compiled: tuple[DualNetwork, Tensor, float], slopes: SlopePolicy
+) -> None:
+    dual, x, _ = compiled
+    objective = _objective(x)
+    lower = dual.lower_bounds(x, LinfBall(0.0), objective, slopes=slopes)
+    torch.testing.assert_close(lower, dual.model(x) @ objective.T, rtol=0, atol=1e-9)
+
+
+def test_float32_gives_the_bounds_of_float64(compiled: tuple[DualNetwork, Tensor, float]) -> None:
+    dual, x, radius = compiled
+    objective = _objective(x)
+    wide = dual.lower_bounds(x, LinfBall(radius), objective)
+    narrow = dual.lower_bounds(x.float(), LinfBall(radius), objective.float())
+    torch.testing.assert_close(narrow.double(), wide, rtol=1e-3, atol=1e-3)
