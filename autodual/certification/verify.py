@@ -45,6 +45,8 @@ def verify(
     bounds; float64 decides what it leaves open. replay: runs the network at suspected counterexamples, by default
     the model's own graph in float32; `runtime_replay` runs an ONNX file in onnxruntime.
 
+    A network of several inputs is a dual network of joined inputs, in the order in which the property declares them.
+
     `unsat` speaks of the network in real arithmetic; `sat` of what the network returned in float32. Raises
     InvalidInputError if the property does not fit the network, or the network was not traced yet.
     """
@@ -166,8 +168,8 @@ def _split(run: _Run, attack: Attack | None) -> Counterexample | None:
 
 def _sample_shape(dual: DualNetwork, goal: Property) -> tuple[int, ...]:
     graph = dual.plan.graph
-    if len(goal.inputs) > 1 or len(goal.outputs) > 1 or len(graph.inputs) > 1:
-        raise InvalidInputError("only networks with one input and one output can be verified so far.")
+    if len(goal.outputs) > 1:
+        raise InvalidInputError("only networks with one output can be verified so far.")
     inputs, outputs = graph[graph.inputs[0]], graph[graph.outputs[0]]
     for what, node, size in (("input", inputs, goal.input_size), ("output", outputs, goal.output_size)):
         if node.size != size:

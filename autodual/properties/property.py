@@ -13,10 +13,14 @@ import numpy
 
 @dataclass(frozen=True)
 class Variable:
-    """A tensor of inputs or outputs as the file declares it; its entries are numbered in row-major order."""
+    """A tensor of inputs or outputs as the file declares it; its entries are numbered in row-major order.
+
+    onnx_name: what it is called in the ONNX file, where the declaration says so.
+    """
 
     name: str
     shape: tuple[int, ...]
+    onnx_name: str | None = None
 
     @property
     def size(self) -> int:

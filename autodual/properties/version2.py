@@ -77,7 +77,7 @@ def _variables(definitions: Sequence[Any]) -> tuple[Variable, ...]:
         if definition.dtype.name not in _TYPES:
             raise DataError(f"'{definition.name}' has the type {definition.dtype.name}; only real numbers, float32 and "
                             "float64 can be verified.")  # fmt: skip
-    return tuple(Variable(definition.name, tuple(definition.shape)) for definition in definitions)
+    return tuple(Variable(entry.name, tuple(entry.shape), entry.onnx_name or None) for entry in definitions)
 
 
 def _columns(variables: Sequence[Variable]) -> dict[str, tuple[int, tuple[int, ...]]]:

@@ -59,13 +59,23 @@ class Request:
 
 @dataclass(frozen=True, eq=False)
 class _Loaded:
-    """What was read: the model's record and module, the property, and the shape of a sample."""
+    """What was read: the model's record and module, the property, and the shapes of a sample's inputs."""
 
     model: LoadedModel
     module: nn.Module
     goal: Property
-    shape: tuple[int, ...]
+    shapes: tuple[tuple[int, ...], ...]
     device: torch.device
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The shape of a sample; several inputs are joined into a vector."""
+        return self.shapes[0] if len(self.shapes) == 1 else (sum(map(math.prod, self.shapes)),)
+
+    def example(self, dtype: torch.dtype) -> torch.Tensor | tuple[torch.Tensor, ...]:
+        """What `compile_dual` wants to see."""
+        zeros = tuple(torch.zeros(1, *shape, device=self.device, dtype=dtype) for shape in self.shapes)
+        return zeros[0] if len(zeros) == 1 else zeros
 
 
 def run_verification(request: Request) -> None:
@@ -121,31 +131,49 @@ def _load(request: Request) -> _Loaded:
             f"--network {goal.network}=MODEL."
         )
     model = load_model_file(request.model)
-    shape = request.input_shape or _shape(model.model, goal)
-    if math.prod(shape) != goal.input_size:
+    shapes = _shapes(model.model, goal, request.input_shape)
+    if sum(map(math.prod, shapes)) != goal.input_size:
         raise InvalidInputError(
             f"'{request.goal}' is about {goal.input_size} inputs, but a sample of the network has the shape "
-            f"{'x'.join(map(str, shape))}; check that the two belong together, or give --input-shape."
+            f"{' and '.join('x'.join(map(str, shape)) for shape in shapes)}; check that the two belong together, or "
+            "give --input-shape."
         )
+    _check_order(model.model, goal, shapes)
     module = unguarded(model.model) if isinstance(model.model, ExportedProgram) else model.model
-    return _Loaded(model, module.to(device), goal, shape, device)
+    return _Loaded(model, module.to(device), goal, shapes, device)
 
 
-def _shape(model: nn.Module | ExportedProgram, goal: Property) -> tuple[int, ...]:
-    """The shape of one sample: what the network says of itself, what the property declares, or what can be inferred."""
+def _shapes(
+    model: nn.Module | ExportedProgram, goal: Property, given: tuple[int, ...] | None
+) -> tuple[tuple[int, ...], ...]:
+    """The shape of each input of one sample: what the network says, what was given, or what can be found."""
     known = getattr(model, "input_shapes", None)
-    if known is not None:
-        if len(known) != 1:
-            raise InvalidInputError(f"The network has {len(known)} inputs; only one can be verified so far.")
-        return tuple(known[0])
+    if known is not None and (given is None or len(known) > 1):
+        return tuple(tuple(shape) for shape in known)
+    if given is not None:
+        return (given,)
     declared = goal.inputs[0].shape
     for shape in ([declared[1:]] if len(declared) > 1 and declared[0] == 1 else []) + [declared]:
         try:
             count_classes(model, torch.zeros(2, *shape))
         except InvalidInputError:
             continue
-        return tuple(shape)
-    return infer_shape(model)
+        return (tuple(shape),)
+    return (infer_shape(model),)
+
+
+def _check_order(model: nn.Module | ExportedProgram, goal: Property, shapes: tuple[tuple[int, ...], ...]) -> None:
+    """Refuse a property of several inputs that does not declare them as the network has them, one by one."""
+    names = getattr(model, "input_names", None)
+    declared = [variable.onnx_name for variable in goal.inputs]
+    if names is not None and None not in declared and declared != list(names):
+        raise InvalidInputError(
+            f"The property's inputs are {', '.join(map(str, declared))} in the ONNX file, but those of the network are "
+            f"{', '.join(names)}; declare them all, in this order."
+        )
+    sizes = [variable.size for variable in goal.inputs]
+    if len(sizes) > 1 and sizes != [math.prod(shape) for shape in shapes]:
+        raise InvalidInputError("The property does not declare the network's inputs one by one and in their order.")
 
 
 def _verdict(request: Request, loaded: _Loaded) -> Verdict:
@@ -156,8 +184,7 @@ def _verdict(request: Request, loaded: _Loaded) -> Verdict:
     try:
         with deadline(None if remaining is None else remaining + _GRACE):
             dtype = getattr(torch, request.dtype)
-            example = torch.zeros(1, *loaded.shape, device=loaded.device, dtype=dtype)
-            dual = compile_dual(loaded.module, example_input=example, memory_budget=request.memory)
+            dual = compile_dual(loaded.module, example_input=loaded.example(dtype), memory_budget=request.memory)
             return verify(
                 dual,
                 loaded.goal,

@@ -139,6 +139,46 @@ def test_an_onnx_network_is_run_by_onnxruntime(invoke, network, write, threshold
     assert y[0].astype(float).tolist() == found["Y"]
 
 
+def test_a_network_of_several_inputs(invoke, write, tmp_path) -> None:
+    """y = (a₀ + 2 b₀, a₁ + 2 b₁)⁺ for a in [0, 1]² and b in [-1, 0]²: at most 1, where a = 1 and b = 0."""
+    onnx = pytest.importorskip("onnx")
+    value, kind = onnx.helper.make_tensor_value_info, onnx.TensorProto.FLOAT
+    two = onnx.numpy_helper.from_array(numpy.array(2, numpy.float32), "two")
+    nodes = [
+        onnx.helper.make_node("Mul", ["b", "two"], ["c"]),
+        onnx.helper.make_node("Add", ["a", "c"], ["s"]),
+        onnx.helper.make_node("Relu", ["s"], ["y"]),
+    ]
+    graph = onnx.helper.make_graph(
+        nodes, "g", [value("a", kind, [1, 2]), value("b", kind, [1, 2])], [value("y", kind, [1, 2])], [two]
+    )
+    onnx.save(
+        onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 13)], ir_version=8),
+        tmp_path / "m.onnx",
+    )
+    text = (
+        "(vnnlib-version <2.0>)\n(declare-network f (declare-input A float32 [1,2]) (declare-input B float32 [1,2])"
+        " (declare-output Y float32 [1,2]))\n"
+        + "".join(f"(assert (and (>= A[0,{i}] 0.0) (<= A[0,{i}] 1.0)))" for i in range(2))
+        + "".join(f"(assert (and (>= B[0,{i}] -1.0) (<= B[0,{i}] 0.0)))" for i in range(2))
+    )
+    for threshold, verdict in (("0.875", "sat"), ("1.001", "unsat")):
+        goal = write(text + f"(assert (>= Y[0,1] {threshold}))")
+        result = invoke("verify", goal, "--network", f"f={tmp_path / 'm.onnx'}", "--timeout", 20)
+        assert result.stdout.split("\n")[0] == verdict, result.output
+        if verdict == "sat":
+            found = _counterexample(result.stdout[4:])
+            assert found["X"][1] + 2 * found["X"][3] >= 0.875
+            assert len(found["X"]) == 4
+    swapped = text.replace("input A", "input Z").replace("input B", "input A").replace("input Z", "input B")
+    uneven = swapped.replace("B float32 [1,2]", "B float32 [1,1]").replace("A float32 [1,2]", "A float32 [1,3]")
+    goal = write(uneven.split("(assert")[0] + "(assert (>= Y[0,1] 0.0))" + "".join(
+        f"(assert (and (>= {entry} 0.0) (<= {entry} 1.0)))" for entry in ("B[0,0]", "A[0,0]", "A[0,1]", "A[0,2]")
+    ))  # fmt: skip
+    refused = invoke("verify", goal, "--network", f"f={tmp_path / 'm.onnx'}")
+    assert refused.exit_code == 2 and "order" in refused.stderr
+
+
 @pytest.mark.parametrize(
     "arguments",
     [["verify"], ["verify", "m.pt"], ["verify", "p", "--network", "f"], ["verify", "m", "p", "--network", "f=m"],
