@@ -25,14 +25,14 @@ class Piece:
 
 @dataclass(frozen=True, eq=False)
 class Curve:
-    """A continuous function that is convex and concave by turns, with at most two inflections.
+    """A continuous function that is convex and concave by turns.
 
     value, slope: the function and its derivative, elementwise and differentiable; `slope` may take any of
     the values between the one-sided ones at a knot.
     inflections: where curvature changes sign, in increasing order. convex: curvature of the first piece.
     knots: where the slope jumps. turning: where the function has its local extremes.
-    straight: stretches on which the function is affine. bitangent: with two inflections, the two points where one line
-    touches both outer pieces.
+    straight: stretches on which the function is affine. bitangents: by number of a piece with two others beside it, the
+    points where one line touches both of these, if there is such a line.
     """
 
     value: Function
@@ -42,7 +42,7 @@ class Curve:
     knots: tuple[float, ...] = ()
     turning: tuple[float, ...] = ()
     straight: tuple[tuple[float, float], ...] = ()
-    bitangent: tuple[float, float] | None = None
+    bitangents: tuple[tuple[int, tuple[float, float]], ...] = ()
 
     @property
     def pieces(self) -> tuple[Piece, ...]:
@@ -79,5 +79,5 @@ class Curve:
             knots=self.knots,
             turning=self.turning,
             straight=self.straight,
-            bitangent=self.bitangent,
+            bitangents=self.bitangents,
         )

@@ -32,16 +32,16 @@ class Bridge:
 
 def bridges(curve: Curve, bounds: Interval) -> list[Bridge]:
     """The bridges of the concave envelope over bounds, from left to right; those that meet are one."""
-    found = [_bridge(curve, place, bounds) for place, piece in enumerate(curve.pieces) if piece.convex]
-    if len(found) < 2:
-        return found
-    left, right = found
-    # Both lean on the concave stretch between them; where they would cross there, one chord spans everything.
-    meet = left.present & right.present & (left.end >= right.start)
-    return [
-        Bridge(left.start, torch.where(meet, right.end, left.end), left.present),
-        Bridge(right.start, right.end, right.present & ~meet),
-    ]
+    merged: list[Bridge] = []
+    for bridge in (_bridge(curve, place, bounds) for place, piece in enumerate(curve.pieces) if piece.convex):
+        if merged:
+            # Both lean on the concave stretch between them; where they would cross there, one chord spans everything.
+            last = merged.pop()
+            meet = last.present & bridge.present & (last.end >= bridge.start)
+            merged.append(Bridge(last.start, last.end, last.present & ~meet))
+            bridge = Bridge(torch.where(meet, last.start, bridge.start), bridge.end, bridge.present)
+        merged.append(bridge)
+    return merged
 
 
 def _bridge(curve: Curve, place: int, bounds: Interval) -> Bridge:
@@ -53,8 +53,7 @@ def _bridge(curve: Curve, place: int, bounds: Interval) -> Bridge:
     present = (lower < piece.end) & (upper > piece.start)
     start, end = lower, upper
     # Where there is room, both ends lean on the stretches beside: on the points where one line touches both.
-    leaning = curve.bitangent if before is not None and after is not None else None
-    left, right = (-float("inf"), float("inf")) if leaning is None else leaning
+    left, right = dict(curve.bitangents).get(place, (-float("inf"), float("inf")))
     if before is not None:
         leans = present & (lower < piece.start)
         touch = _touch(curve, before, bounds, leans & (upper < right), upper, rightmost=False)
@@ -87,19 +86,39 @@ def stationary(curve: Curve, piece: Piece, bounds: Interval, slope: Tensor) -> T
     return torch.where(where, _bisect(piece, bounds, where, further_right, slope), bounds.lower)
 
 
-@torch.no_grad()
 def _bisect(
     piece: Piece, bounds: Interval, where: Tensor, further_right: Callable[[Tensor, Tensor], Tensor], given: Tensor
 ) -> Tensor:
     """The point within a piece and bounds where `further_right(point, given)` turns false; elsewhere than `where` any.
 
-    Slopes are never asked for at the ends themselves, where a knot may have another one on the side of the piece.
-    For gradients these points are constants: moving a touching point moves its line only to second order.
+    For gradients inner points are constants: moving a touching point moves its line only to second order. Where the
+    search ran into a bound, the point moves with it.
     """
-    low, high, given = (end.detach()[where] for end in (bounds.lower, bounds.upper, given))
-    low, high = low.clamp(piece.start, piece.end), high.clamp(piece.start, piece.end)
+    point, first, last = _halved(piece, bounds.map(Tensor.detach), where, further_right, given.detach())
+    drift = bounds.map(lambda end: (end - end.detach()).nan_to_num(0.0))
+    point = torch.where(first, point + drift.lower, point)
+    return torch.where(last, point + drift.upper, point)
+
+
+@torch.no_grad()
+def _halved(
+    piece: Piece, bounds: Interval, where: Tensor, further_right: Callable[[Tensor, Tensor], Tensor], given: Tensor
+) -> tuple[Tensor, Tensor, Tensor]:
+    """The point, and where the search never left the lower bound, or the upper one.
+
+    Slopes are never asked for at the ends themselves, where a knot may have another one on the other side.
+    """
+    lower, upper, given = (end[where] for end in (bounds.lower, bounds.upper, given))
+    low, high = lower.clamp(piece.start, piece.end), upper.clamp(piece.start, piece.end)
+    first, last = low == lower, high == upper
     for _ in range(_HALVINGS[low.dtype] if low.numel() else 0):
         middle = (low + high) / 2
         right = further_right(middle, given)
         low, high = torch.where(right, middle, low), torch.where(right, high, middle)
-    return bounds.lower.detach().masked_scatter(where, (low + high) / 2)
+        first, last = first & ~right, last & right
+    nowhere = torch.zeros_like(where)
+    return (
+        bounds.lower.masked_scatter(where, (low + high) / 2),
+        nowhere.masked_scatter(where, first),
+        nowhere.masked_scatter(where, last),
+    )

@@ -23,12 +23,13 @@ from autodual.ir.expressions import Environment
 class SineRule(RelaxationRule):
     """Waves, seen from the inflection before the interval and upside down where it falls there.
 
-    From there on a wave is concave up to π, convex up to 2π and concave again; longer intervals take the lines ±1.
+    From there on a wave is concave up to π, convex up to 2π, and so on; over two periods and more no lines are better
+    than ±1.
     """
 
     def undecided(self, op: Any, bounds: Sequence[Interval], environment: Environment) -> Tensor:
         (z,) = bounds
-        return ~((z.lower == z.upper) | (z.upper - z.lower >= 2 * math.pi))
+        return ~(z.lower == z.upper)
 
     def range(self, op: Any, bounds: Sequence[Interval], environment: Environment) -> Interval:
         (z,) = bounds
@@ -46,14 +47,15 @@ class SineRule(RelaxationRule):
         return _waved(op, bounds[0], shared=False)
 
 
-#: A wave from an inflection on which it rises: concave, convex, concave.
+#: A wave from an inflection on which it rises, for less than two periods: concave, convex, ..., concave.
 _WAVE = Curve(
     torch.sin,
     torch.cos,
-    inflections=(math.pi, 2 * math.pi),
+    inflections=tuple(place * math.pi for place in (1, 2, 3, 4)),
     convex=False,
-    bitangent=(math.pi / 2, 5 * math.pi / 2),
+    bitangents=tuple((place, ((place - 0.5) * math.pi, (place + 1.5) * math.pi)) for place in (1, 2, 3)),
 )
+_LONG = 4 * math.pi
 
 
 def _contains(z: Interval, point: float) -> Tensor:
@@ -71,8 +73,8 @@ def _waved(op: Any, bounds: Interval, *, shared: bool) -> LinearRelaxation:
     waves = ((bounds.lower.detach() - start) / math.pi).floor()
     origin = waves * math.pi + start
     rising = 1 - 2 * (waves - 2 * (waves / 2).floor())
-    # Lines ±1 for whole periods; the stand-in for these intervals only keeps the arithmetic finite.
-    short = bounds.upper - bounds.lower < 2 * math.pi
+    # Lines ±1 for two periods; the stand-in for these intervals only keeps the arithmetic finite.
+    short = bounds.upper - bounds.lower < _LONG
     near = bounds.map(lambda end: torch.where(short, end - origin, torch.zeros_like(end)))
     found = tightest_parallel(_WAVE, near) if shared else tightest_pair(_WAVE, near)
     # What the rounded origin may shift the wave by.
