@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -85,7 +86,13 @@ def run_verification(request: Request) -> None:
         AutodualError: a file cannot be read or used, or the property does not fit the network.
     """
     check_targets([request.json], [request.model, request.goal])
-    loaded = _load(request)
+    try:
+        with _deadline(request):
+            loaded = _load(request)
+    except TimeUp:
+        click.echo(_overtime(standard=request.standard))
+        click.echo("The time was up before the files were read; no document is written.", err=True)
+        return
     verdict = _verdict(request, loaded)
     click.echo(format_verdict(verdict, standard=request.standard))
     if not request.quiet:
@@ -114,12 +121,17 @@ def verdict_again(request: Request, check: Callable[[dict[str, Any]], None]) -> 
 def format_verdict(verdict: Verdict, *, standard: bool = False) -> str:
     """The verdict on a line of its own and, after sat, the counterexample as VNN-COMP writes it."""
     if verdict.status is VerdictStatus.TIMEOUT:
-        return "timed-out" if standard else "timeout"
+        return _overtime(standard=standard)
     if verdict.inputs is None or verdict.outputs is None:
         return str(verdict.status)
     entries = [f"({name}_{place} {float(value)!r})" for name, values in (("X", verdict.inputs), ("Y", verdict.outputs))
                for place, value in enumerate(values)]  # fmt: skip
     return f"{verdict.status}\n(" + "\n".join(entries) + ")"
+
+
+def _overtime(*, standard: bool) -> str:
+    """The verdict where the time was up, as the two forms of the command call it."""
+    return "timed-out" if standard else "timeout"
 
 
 def _load(request: Request) -> _Loaded:
@@ -176,19 +188,25 @@ def _check_order(model: nn.Module | ExportedProgram, goal: Property, shapes: tup
         raise InvalidInputError("The property does not declare the network's inputs one by one and in their order.")
 
 
-def _verdict(request: Request, loaded: _Loaded) -> Verdict:
-    def left() -> float | None:
-        return None if request.timeout is None else request.timeout - (time.monotonic() - request.start)
+def _left(request: Request) -> float | None:
+    """Seconds until the timeout, or None."""
+    return None if request.timeout is None else request.timeout - (time.monotonic() - request.start)
 
-    remaining = left()
+
+def _deadline(request: Request) -> AbstractContextManager[None]:
+    left = _left(request)
+    return deadline(None if left is None else left + _GRACE)
+
+
+def _verdict(request: Request, loaded: _Loaded) -> Verdict:
     try:
-        with deadline(None if remaining is None else remaining + _GRACE):
+        with _deadline(request):
             dtype = getattr(torch, request.dtype)
             dual = compile_dual(loaded.module, example_input=loaded.example(dtype), memory_budget=request.memory)
             return verify(
                 dual,
                 loaded.goal,
-                timeout=left(),
+                timeout=_left(request),
                 attack=Pgd(steps=_STEPS) if request.attack else None,
                 dtype=dtype,
                 replay=_replay(loaded.model),

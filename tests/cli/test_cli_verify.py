@@ -105,6 +105,17 @@ def test_no_time_is_a_timeout(invoke, model_file, write, threshold) -> None:
     assert invoke("verify", goal, "--network", f"f={model_file}", "--timeout", 0).stdout == "timed-out\n"
 
 
+def test_files_that_take_too_long_to_read(invoke, model_file, write, threshold, monkeypatch) -> None:
+    def never(path):
+        while True:
+            numpy.zeros(10)
+
+    monkeypatch.setattr("autodual_cli.verification.load_model_file", never)
+    monkeypatch.setattr("autodual_cli.verification._GRACE", 0.1)
+    result = invoke("verify", model_file, write(DECLARED + "(assert (>= Y_0 0))"), "--timeout", 0.2)
+    assert result.stdout == "timeout\n"
+
+
 def test_a_deadline_interrupts_python() -> None:
     with pytest.raises(TimeUp), deadline(0.05):
         while True:
