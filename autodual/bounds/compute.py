@@ -61,7 +61,11 @@ def _undecided(
 ) -> Tensor:
     """Where the node's relaxation would gain from tighter bounds of its operand `name`, were that in `interval`."""
     others = {other: state.intervals[other].map(lambda end: end[samples]) for other in node.inputs if other != name}
-    return rule.undecided(node.op, [others.get(other, interval) for other in node.inputs], state.environment)
+    masks = rule.undecided(node.op, [others.get(other, interval) for other in node.inputs], state.environment)
+    if isinstance(masks, Tensor):
+        return masks
+    own = [mask for mask, operand in zip(masks, node.inputs) if operand == name]
+    return torch.stack(own).any(0)
 
 
 def objective_bounds(state: BoundState, name: str, objective: Tensor, *, linear: bool = False) -> ObjectiveBounds:

@@ -6,6 +6,7 @@ from autodual.dual import (  # noqa: F401  (registers the rules)
     curves,
     elementwise,
     linear,
+    matrix_product,
     maximum,
     pooling,
     product,

@@ -91,8 +91,10 @@ class MaximumRule(RelaxationRule):
         if len(bounds) > 2:
             threshold = threshold.maximum(upper.topk(3, dim=0).values[2])
         width = torch.where(upper > lower, upper - lower, torch.ones_like(upper))
-        slope = (upper - threshold).clamp(min=0) / width
-        height = threshold - (slope * lower).sum(0)
+        rise = (upper - threshold).clamp(min=0)
+        slope = rise / width
+        # What either end needs: equal but for rounding, and where the width overflows.
+        height = threshold + (-slope * lower).maximum(rise - slope * upper).sum(0)
         above = torch.where(decided, below, slope)
         zero = torch.zeros_like(height)
         return LinearRelaxation(tuple(below.unbind(0)), tuple(above.unbind(0)), zero, height.masked_fill(decided, 0.0))

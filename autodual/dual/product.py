@@ -25,7 +25,8 @@ class MultiplyRule(RelaxationRule):
 
     def undecided(self, op: ops.Multiply, bounds: Sequence[Interval], environment: Environment) -> Tensor:
         x, y = bounds
-        return ~((x.lower == x.upper) | (y.lower == y.upper))
+        unknown = (x.lower + x.upper + y.lower + y.upper).isnan()
+        return unknown | ~((x.lower == x.upper) | (y.lower == y.upper))
 
     def range(self, op: ops.Multiply, bounds: Sequence[Interval], environment: Environment) -> Interval:
         x, y = bounds

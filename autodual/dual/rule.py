@@ -15,6 +15,9 @@ from autodual.ir.expressions import Environment
 from autodual.ir.graph import Node
 from autodual.policies import SlopePolicy
 
+#: Masks of the units of a nonlinear op's inputs: one for all of them, or one for each.
+Undecided = Union[Tensor, tuple[Tensor, ...]]
+
 
 class AffineRule(ABC):
     """The rule of an op that is affine in its inputs."""
@@ -38,10 +41,10 @@ class NonlinearRule(ABC):
     contained: bool = True
 
     @abstractmethod
-    def undecided(self, op: Any, bounds: Sequence[Interval], environment: Environment) -> Tensor:
-        """Where tighter bounds would give a tighter relaxation: bool, of the inputs' shape; NaN counts as undecided.
+    def undecided(self, op: Any, bounds: Sequence[Interval], environment: Environment) -> Undecided:
+        """Where tighter bounds would give a tighter relaxation; NaN counts as undecided.
 
-        Elsewhere (a ReLU whose sign is known) any bounds that decide the unit give the same relaxation.
+        A mask of the shape that all inputs have, or a tuple of one for each. Elsewhere (a ReLU whose sign is known) any bounds that decide the unit give the same relaxation.
         """
 
     @abstractmethod

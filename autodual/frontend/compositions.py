@@ -23,6 +23,7 @@ from autodual.ir.ops import (
     Expand,
     LeakyRelu,
     LogSoftmax,
+    MatrixProduct,
     Maximum,
     Mean,
     Multiply,
@@ -125,15 +126,10 @@ def minimum(builder: Emitter, *branches: Node) -> Node:
 
 
 def matrix_product(builder: Emitter, x: Node, y: Node) -> Node:
-    """x @ y of two branches `[..., n, k]` and `[..., k, m]`, as products and sums over k."""
-    *outer_x, rows, inner = x.shape
-    *outer_y, _, columns = y.shape
-    outer = torch.broadcast_shapes(tuple(outer_x), tuple(outer_y))
-    whole = (*outer, rows, inner, columns)
-    left = broadcast(builder, reshaped(builder, x, (*x.shape, 1)), whole)
-    right = broadcast(builder, reshaped(builder, y, (*outer_y, 1, inner, columns)), whole)
-    products = builder.emit(Multiply(), left, right, shape=whole)
-    return builder.emit(Sum((len(whole) - 2,)), products, shape=(*outer, rows, columns))
+    """x @ y of two branches `[..., n, k]` and `[..., k, m]`."""
+    outer = tuple(torch.broadcast_shapes(x.shape[:-2], y.shape[:-2]))
+    x, y = broadcast(builder, x, (*outer, *x.shape[-2:])), broadcast(builder, y, (*outer, *y.shape[-2:]))
+    return builder.emit(MatrixProduct(), x, y, shape=(*outer, x.shape[-2], y.shape[-1]))
 
 
 def where(builder: Emitter, condition: Node, x: Node, y: Node) -> Node:

@@ -29,7 +29,7 @@ from autodual.ir.ops.activations import (
     Tanh,
 )
 from autodual.ir.ops.arithmetic import Add, ElementwiseAffine, Subtract
-from autodual.ir.ops.branches import LogSoftmax, LogSumExp, Maximum, Multiply
+from autodual.ir.ops.branches import LogSoftmax, LogSumExp, MatrixProduct, Maximum, Multiply
 from autodual.ir.ops.linear import Contraction, Convolution, Linear, TransposedConvolution
 from autodual.ir.ops.optional import optional
 from autodual.ir.ops.reductions import (
@@ -72,6 +72,7 @@ __all__ = [
     "Log",
     "LogSoftmax",
     "LogSumExp",
+    "MatrixProduct",
     "Maximum",
     "Mean",
     "Mish",

@@ -22,6 +22,14 @@ class Multiply(Op):
 
 
 @dataclass(frozen=True, eq=False)
+class MatrixProduct(Op):
+    """x @ y of two branches `[..., n, k]` and `[..., k, m]` with the same leading axes (attention)."""
+
+    def forward(self, inputs: Sequence[Tensor], environment: Environment) -> Tensor:
+        return inputs[0] @ inputs[1]
+
+
+@dataclass(frozen=True, eq=False)
 class Maximum(Op):
     """The elementwise maximum of two or more branches of the same shape (also max-pooling, one branch an offset)."""
 
