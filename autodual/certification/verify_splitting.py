@@ -27,8 +27,8 @@ MOST_INPUTS = 64
 # Parts beyond which the latest ones go first, so that memory does not grow.
 _BREADTH = 20_000
 _ROUNDS = 24
-# Seconds between attacks, which take a fraction of one.
-_BETWEEN_ATTACKS = 1.0
+# Time for bounds between two attacks, in units of what the first of them took.
+_BETWEEN_ATTACKS = 3.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -107,9 +107,10 @@ def split_search(
         left = batch.open.any(1).nonzero().squeeze(1)
         batch, bounded = batch.select(left), _selected(bounded, left)
         if batch.count:
-            due = attack if clock.seconds >= hunted else None
+            begun = clock.seconds
+            due = attack if begun >= hunted else None
             outcome.found = _examined(problem, batch, bounded, hunter, due)
-            hunted = clock.seconds + _BETWEEN_ATTACKS if due is not None else hunted
+            hunted = clock.seconds + _BETWEEN_ATTACKS * (clock.seconds - begun) if due is not None else hunted
             if outcome.found is not None:
                 return outcome
             halves, small = _halved(batch, bounded.slope, upper - lower)
