@@ -44,7 +44,8 @@ class NonlinearRule(ABC):
     def undecided(self, op: Any, bounds: Sequence[Interval], environment: Environment) -> Undecided:
         """Where tighter bounds would give a tighter relaxation; NaN counts as undecided.
 
-        A mask of the shape that all inputs have, or a tuple of one for each. Elsewhere (a ReLU whose sign is known) any bounds that decide the unit give the same relaxation.
+        A mask of the shape that all inputs have, or a tuple of one for each. Elsewhere (a ReLU whose sign is known) any
+        bounds that decide the unit give the same relaxation.
         """
 
     @abstractmethod
