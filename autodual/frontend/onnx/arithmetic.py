@@ -11,6 +11,7 @@ from autodual.frontend import compositions
 from autodual.frontend.builder import Unsupported
 from autodual.frontend.onnx.attributes import Attributes
 from autodual.frontend.onnx.builder import OnnxBuilder
+from autodual.frontend.onnx.fusion import fused_product
 from autodual.frontend.onnx.registry import onnx_op
 from autodual.frontend.onnx.values import Branch, Static, Value
 from autodual.frontend.values import apply, number
@@ -46,7 +47,7 @@ def multiply(builder: OnnxBuilder, _: Attributes, x: Value, y: Value) -> Branch:
         if x.node is y.node:
             return builder.branch(compositions.power(builder, x.node, 2), np.broadcast_shapes(x.shape, y.shape))
         nodes, shape = builder.alike(x, y)
-        return builder.branch(compositions.product(builder, *nodes), shape)
+        return builder.branch(fused_product(builder, *nodes) or compositions.product(builder, *nodes), shape)
     branch, constant = _apart(x, y)
     return builder.affine(branch, factor=constant)
 

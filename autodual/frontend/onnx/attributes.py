@@ -34,7 +34,9 @@ class Attributes:
 def fixed(operand: Branch | Static | None, role: str) -> Static:
     """An operand that must be a constant."""
     if not isinstance(operand, Static):
-        raise Unsupported(f"its {role} depend on the network's input" if operand else f"it has no {role}")
+        raise Unsupported(
+            f"it has no {role}" if operand is None else f"its {role} must not depend on the network's input"
+        )
     return operand
 
 

@@ -130,7 +130,7 @@ class OnnxLowering:
         except (Unsupported, AutodualError):
             raise
         except AssertionError:
-            raise Unsupported("those of its operands that depend on the network's input must be constant") from None
+            raise Unsupported("another operand of it than usual depends on the network's input") from None
         except Exception as error:
             # Files that say nonsense reach rules, too: attributes missing, axes that are not there.
             reason = (str(error).strip().splitlines() or [type(error).__name__])[0]

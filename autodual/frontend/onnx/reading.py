@@ -106,4 +106,4 @@ def array_of(name: str, tensor: onnx.TensorProto) -> np.ndarray:
         raise ModelFileError(
             f"'{name}' is damaged: the tensor '{tensor.name}' does not have its stated size."
         ) from None
-    return np.array(array)
+    return np.asarray(array)

@@ -45,7 +45,7 @@ def test_every_unsupported_operator_is_listed() -> None:
 @pytest.mark.parametrize(
     "layers, constants, reason",
     [
-        ([node("Conv", ["x", "x"])], {}, "its weights depend on the network's input"),
+        ([node("Conv", ["x", "x"])], {}, "its weights must not depend on the network's input"),
         ([node("Reshape", ["x", "s"])], {"s": np.array([2000, 4])}, "batch size may be written into the network"),
         ([node("Slice", ["x", "s"])], {"s": np.array([0])}, "no starts or ends"),
         ([node("Transpose", ["x"], perm=[0, 2])], {}, "is not one of 2 axes"),
@@ -201,12 +201,12 @@ def test_a_second_rule_is_refused() -> None:
 def test_jumps_are_excused_for_a_minority_only() -> None:
     expected = np.array([[1.0], [1.0], [1.0], [0.0], [1.0]])
     found = np.array([[1.0], [1.0], [1.0], [1.0], [1.0]])
-    judged = agreement._judged("net", "a runtime", expected, found, 1e-4, jumps=True)
+    judged = agreement._judged("net", "a runtime", expected, found, 1e-4, 0.0, jumps=True)
     assert judged.samples == 4 and judged.excused == 1
     with pytest.raises(TraceError):
-        agreement._judged("net", "a runtime", expected, found, 1e-4, jumps=False)
+        agreement._judged("net", "a runtime", expected, found, 1e-4, 0.0, jumps=False)
     with pytest.raises(TraceError):
-        agreement._judged("net", "a runtime", expected, 1 - found, 1e-4, jumps=True)
+        agreement._judged("net", "a runtime", expected, 1 - found, 1e-4, 0.0, jumps=True)
 
 
 def test_shapes_that_the_file_leaves_open() -> None:

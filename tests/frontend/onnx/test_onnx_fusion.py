@@ -1,0 +1,74 @@
+"""Activation functions that exporters write as products are one op again, and the same function."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+
+from autodual.frontend.onnx import load_onnx_bytes
+from autodual.ir.ops import Gelu, HardSwish, Mish, Multiply, Silu
+
+from .models import assert_agrees, model, node
+
+CONSTANTS = {
+    "root": np.array(math.sqrt(2), np.float32),
+    "inverse": np.array(0.7, np.float32),
+    "one": np.array(1, np.float32),
+    "half": np.array(0.5, np.float32),
+    "three": np.array(3, np.float32),
+    "zero": np.array(0, np.float32),
+    "six": np.array(6, np.float32),
+}
+GELU = [node("Div", ["x", "root"], "a"), node("Erf", ["a"], "b"), node("Add", ["b", "one"], "gate")]
+OTHER_GELU = [node("Mul", ["x", "inverse"], "a"), node("Erf", ["a"], "b"), node("Add", ["one", "b"], "gate")]
+
+
+@pytest.mark.parametrize(
+    "layers, op",
+    [
+        ([node("Sigmoid", ["x"], "gate"), node("Mul", ["x", "gate"])], Silu),
+        ([node("Sigmoid", ["x"], "gate"), node("Mul", ["gate", "x"])], Silu),
+        ([node("Softplus", ["x"], "a"), node("Tanh", ["a"], "gate"), node("Mul", ["x", "gate"])], Mish),
+        ([*GELU, node("Mul", ["x", "gate"], "c"), node("Mul", ["c", "half"])], Gelu),
+        ([*GELU, node("Mul", ["x", "half"], "c"), node("Mul", ["c", "gate"])], Gelu),
+        ([*OTHER_GELU, node("Mul", ["gate", "x"])], Gelu),
+        (
+            [
+                node("Add", ["x", "three"], "a"),
+                node("Clip", ["a", "zero", "six"], "gate"),
+                node("Mul", ["x", "gate"], "b"),
+                node("Div", ["b", "six"]),
+            ],
+            HardSwish,
+        ),
+    ],
+)
+def test_one_op(layers: list, op: type) -> None:
+    proto = model(layers, {"x": [1, 12]}, CONSTANTS)
+    ops = [type(entry.op) for entry in load_onnx_bytes("net", proto.SerializeToString()).graph]
+    assert op in ops and Multiply not in ops
+    assert_agrees(proto, {"x": [1, 12]})
+
+
+@pytest.mark.parametrize(
+    "layers",
+    [
+        [node("Sigmoid", ["z"], "gate"), node("Mul", ["x", "gate"])],
+        [*GELU, node("Mul", ["z", "gate"])],
+        [node("Add", ["x", "one"], "c"), *GELU, node("Mul", ["c", "gate"])],
+        [
+            node("Add", ["x", "one"], "a"),
+            node("Erf", ["a"], "b"),
+            node("Add", ["b", "one"], "g"),
+            node("Mul", ["x", "g"]),
+        ],
+        [node("Softplus", ["z"], "a"), node("Tanh", ["a"], "gate"), node("Mul", ["x", "gate"])],
+        [node("Add", ["z", "three"], "a"), node("Clip", ["a", "zero", "six"], "gate"), node("Mul", ["x", "gate"])],
+    ],
+)
+def test_what_only_looks_like_one(layers: list) -> None:
+    proto = model(layers, {"x": [1, 12], "z": [1, 12]}, CONSTANTS)
+    assert Multiply in [type(entry.op) for entry in load_onnx_bytes("net", proto.SerializeToString()).graph]
+    assert_agrees(proto, {"x": [1, 12], "z": [1, 12]})
