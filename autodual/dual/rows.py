@@ -325,6 +325,9 @@ def _product(rows: Rows, features: Tensor, absolute: bool) -> Tensor:
     base = rows.base.abs() if absolute else rows.base
     if rows.scale is not None:
         features = features * (rows.scale.abs() if absolute else rows.scale)
+    if base.dim() == 2:
+        # An output of one number a sample has no axes to flatten.
+        base, features = base.unsqueeze(2), features.unsqueeze(2)
     return contract(base.flatten(2), features.flatten(2))
 
 

@@ -15,6 +15,7 @@ from autodual.frontend.builder import Builder, GraphUnderConstruction, Unsupport
 from autodual.frontend.layout import Displaced, Layout, layout_of, placed
 from autodual.frontend.leaves import MODULE_CALL
 from autodual.frontend.registry import reads_batch_size, rule_for, serves_any_batch_axis
+from autodual.frontend.scalars import with_axes
 from autodual.frontend.values import (
     UNKNOWN,
     Fixed,
@@ -247,12 +248,13 @@ def _live(output: fx.Node) -> list[fx.Node]:
 
 
 def pruned(inputs: tuple[str, ...], nodes: Sequence[Node], output: str) -> Graph:
-    """The graph without nodes that the output does not need, such as parts of a split that nobody reads."""
+    """The graph without nodes that the output does not need, such as parts of a split, and without axisless ones."""
     needed = {output, *inputs}
     for node in reversed(nodes):
         if node.name in needed:
             needed.update(node.inputs)
-    return Graph(inputs, tuple(node for node in nodes if node.name in needed), (output,))
+    kept = [node for node in nodes if node.name in needed]
+    return Graph(inputs, tuple(with_axes(kept, output)), (output,))
 
 
 def _expressions(value: Any) -> Any:

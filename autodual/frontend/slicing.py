@@ -98,9 +98,13 @@ def chunk(builder: Builder, x: Any, chunks: int, dim: int) -> tuple[Node, ...]:
 
 @lowers(aten.cat.default, any_batch_axis=True)
 def cat(builder: Builder, values: Sequence[Any], dim: int) -> Node:
-    """Branches side by side; constants become nodes. torch ignores empty tensors of one axis, so do we."""
+    """Branches side by side; constants become nodes. torch ignores empty tensors of one axis, so do we.
+
+    Other empty branches are left out as well: nothing is to be bounded there.
+    """
     kept = [value for value in values if not (isinstance(value, Fixed) and value.shape == (0,))]
     nodes = [builder.node(value) for value in kept]
+    nodes = [node for node in nodes if node.size] or nodes[:1]
     axis = builder.axis(dim, nodes[0])
     if any(len(node.shape) != len(nodes[0].shape) for node in nodes):
         raise Unsupported("its branches have different numbers of axes")

@@ -79,3 +79,36 @@ def test_float32_gives_the_bounds_of_float64(compiled: tuple[DualNetwork, Tensor
     wide = dual.lower_bounds(x, LinfBall(radius), objective)
     narrow = dual.lower_bounds(x.float(), LinfBall(radius), objective.float())
     torch.testing.assert_close(narrow.double(), wide, rtol=1e-3, atol=1e-3)
+
+
+SCALARS = {
+    "a logit": lambda x: x.sin().sum(1),
+    "a probability": lambda x: (x * x).sum(1).sigmoid() * 2 + 1,
+    "a difference": lambda x: x[:, 0].exp() - x[:, 1] * x[:, 2],
+    "a scale": lambda x: (x / x.exp().sum(1)[:, None]).amax(1),
+    "a distance": lambda x: torch.nn.functional.cosine_similarity(x, x.roll(1, 1), dim=1),
+    "a mean": lambda x: torch.maximum(x.mean(1), x[:, 0]),
+}
+
+
+class Function(torch.nn.Module):
+    def __init__(self, name: str):
+        super().__init__()
+        self.function = SCALARS[name]
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.function(x)
+
+
+@pytest.mark.parametrize("name", SCALARS)
+def test_one_number_a_sample(name: str) -> None:
+    """Values without axes within a network, and as its output."""
+    model = Function(name)
+    x = torch.rand(2, 4, dtype=torch.float64, generator=torch.Generator().manual_seed(0)) + 0.5
+    dual, one, ball = autodual.compile_dual(model, x), torch.ones(1, 1, dtype=x.dtype), LinfBall(0.05)
+    reached = model(ball.at(x).corners(64, torch.Generator().manual_seed(0)).flatten(0, 1)).reshape(64, 2)
+    for slopes in ("shared", "adaptive"):
+        assert bool((reached >= dual.lower_bounds(x, ball, one, slopes=slopes).T - 1e-9).all())
+        assert bool((reached <= dual.upper_bounds(x, ball, one, slopes=slopes).T + 1e-9).all())
+    exact = dual.lower_bounds(x, LinfBall(0.0), one)
+    torch.testing.assert_close(exact[:, 0], model(x), rtol=0, atol=1e-9)
