@@ -19,6 +19,8 @@ from autodual.policies import SlopePolicy
 _REPLAYED = 8
 # A suspect's margin may be that much above zero, relative to the outputs: the replay's rounding is another.
 _DOUBT = 1e-5
+# Conjunctions beyond which the first attack is on all of them at once.
+_APART = 10
 # Rows whose least points are tried at a time.
 _ROWS = 64
 
@@ -47,11 +49,14 @@ class Hunter:
         return None
 
     def attack(self, problem: Problem, attack: Attack) -> Counterexample | None:
-        """The attack on every open conjunction by itself: a margin over several follows but the nearest one."""
+        """The attack on every open conjunction by itself, since a margin over several follows but the nearest one.
+
+        Where there are many, that one has to do.
+        """
         for index in batches(len(problem.cases), self.clock):
             chosen = problem.select(list(index))
-            for number in range(chosen.spec.member.shape[1]):
-                part = chosen.nth(number)
+            several = chosen.spec.member.shape[1]
+            for part in [chosen] if several > _APART else map(chosen.nth, range(several)):
                 points = attack.run(self.outputs, _region(part), part.spec, self.generator)
                 found = self.examine(part, points)
                 if found is not None or self.clock.over:
