@@ -191,11 +191,16 @@ def weighted_softmax(builder: Emitter, x: Node, weights: Expression, axis: int) 
 
 
 def standardised(builder: Emitter, x: Node, axes: Sequence[int], epsilon: float) -> Node:
-    """(x - mean)/√(variance + ε) over some axes: layer, group and instance norm before their weights."""
+    """(x - mean)/√(variance + ε) over some axes: layer, group and instance norm before their weights.
+
+    None of n standardised numbers is larger than √n, which their product's bounds do not know where x varies much.
+    """
     centred = difference(builder, x, mean(builder, x, axes))
     variance = mean(builder, power(builder, centred, 2), axes)
     scale = power(builder, affine(builder, variance, offset=epsilon), -0.5)
-    return product(builder, centred, scale)
+    largest_possible = math.sqrt(math.prod(x.shape[axis] for axis in axes))
+    clamp = Clamp(-largest_possible, largest_possible)
+    return builder.emit(clamp, product(builder, centred, scale), shape=x.shape)
 
 
 def group_standardised(builder: Emitter, x: Node, groups: int, epsilon: float) -> Node:
