@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 import torch
 
 from autodual.attacks import Attack, Pgd
+from autodual.certification.deadline import TimeUp, deadline
 from autodual.certification.proof import prove
 from autodual.certification.verdict import Verdict, VerdictStatus
 from autodual.certification.verify_clock import Clock, batches
@@ -21,6 +22,8 @@ from autodual.perturbations import Box
 from autodual.policies import SlopePolicy
 from autodual.properties import Property
 
+# Seconds beyond the timeout after which a step is interrupted.
+_GRACE = 1.0
 _QUICK = Pgd(steps=30)
 _THOROUGH = Pgd(steps=60)
 # Numbers that a swarm's points and the network's values for them take up at most.
@@ -40,10 +43,11 @@ def verify(
     """Whether an input violates a property (sat), none does (unsat), or neither was found (unknown, timeout).
 
     Cheap searches come first, then bounds with shared and with adaptive slopes, then more attacks, and where few enough
-    inputs vary, branch and bound over them. timeout: in seconds; it is looked at every half second or so, and after
-    each bound of one case. attack: the first of the attacks; with None there is none at all. dtype: of the first
-    bounds; float64 decides what it leaves open. replay: runs the network at suspected counterexamples, by default
-    the model's own graph in float32; `runtime_replay` runs an ONNX file in onnxruntime.
+    inputs vary, branch and bound over them. timeout: in seconds; it is looked at every half second or so, and a second
+    later what takes longer is interrupted, in the main thread of systems with timers. attack: the first of the attacks;
+    with None there is none at all. dtype: of the first bounds; float64 decides what it leaves open. replay: runs the
+    network at suspected counterexamples, by default the model's own graph in float32; `runtime_replay` runs an ONNX
+    file in onnxruntime.
 
     A network of several inputs is a dual network of joined inputs, in the order in which the property declares them.
 
@@ -56,7 +60,7 @@ def verify(
     judge = Judge(goal, module_replay(dual, shape, device) if replay is None else replay)
     generator = torch.Generator(device).manual_seed(seed)
     run = _Run(dual, goal, shape, device, clock, Hunter(dual, judge, clock, generator))
-    found = _decide(run, attack, dtype)
+    found = _in_time(run, attack, dtype)
     if found is not None:
         return Verdict(
             VerdictStatus.SAT,
@@ -70,6 +74,17 @@ def verify(
         )
     status = VerdictStatus.UNSAT if not run.open else VerdictStatus.TIMEOUT if clock.over else VerdictStatus.UNKNOWN
     return Verdict(status, None, None, None, run.method, len(run.open), run.parts, clock.seconds)
+
+
+def _in_time(run: _Run, attack: Attack | None, dtype: torch.dtype) -> Counterexample | None:
+    """`_decide`, cut short where a single step does not end in time; what was proved by then stays proved."""
+    # An exception from outside must not leave the caller without gradients.
+    with torch.set_grad_enabled(torch.is_grad_enabled()):
+        try:
+            with deadline(run.clock.left + _GRACE):
+                return _decide(run, attack, dtype)
+        except TimeUp:
+            return None
 
 
 @dataclass(eq=False)

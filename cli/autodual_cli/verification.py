@@ -18,6 +18,7 @@ from torch.export import ExportedProgram
 from autodual import __version__
 from autodual.attacks import Pgd
 from autodual.certification import Verdict, VerdictStatus, verify
+from autodual.certification.deadline import TimeUp, deadline
 from autodual.certification.verify_replay import Replay, runtime_replay
 from autodual.compiler import compile_dual
 from autodual.errors import InvalidInputError
@@ -25,7 +26,6 @@ from autodual.files import LoadedModel, load_model_file
 from autodual.properties import Property, load_property
 from autodual.report import build_document, write_document
 from autodual.report.verdicts import summarise_verdicts, verdict_row
-from autodual_cli.deadline import TimeUp, deadline
 from autodual_cli.inspection import infer_shape
 from autodual_cli.interruption import shielded
 from autodual_cli.provenance import file_record, provenance

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import time
+from importlib import import_module
 from pathlib import Path
 
 import numpy
@@ -198,6 +199,25 @@ def test_the_time_is_kept(load) -> None:
     assert verdict.status in (VerdictStatus.TIMEOUT, VerdictStatus.UNSAT)
     if verdict.status is VerdictStatus.TIMEOUT:
         assert verdict.undecided == 1 and verdict.parts > 0
+
+
+def test_a_step_that_does_not_end_is_interrupted(identity, load, monkeypatch) -> None:
+    """Gradients stay enabled for the caller, and what was not proved is not unsat."""
+
+    def endless(*arguments):
+        with torch.no_grad():
+            while True:
+                torch.zeros(10)
+
+    module = import_module("autodual.certification.verify")  # as an attribute, the name is the function's
+    monkeypatch.setattr(module, "prove", endless)
+    monkeypatch.setattr(module, "_GRACE", 0.1)
+    goal = load(DECLARED + box(0, 1, 0, 1) + "(assert (>= Y_0 2))")
+    start = time.monotonic()
+    verdict = verify(identity, goal, timeout=0.3)
+    assert time.monotonic() - start < 2
+    assert verdict.status is VerdictStatus.TIMEOUT and verdict.undecided == 1
+    assert torch.is_grad_enabled()
 
 
 def test_bounds_of_parts_hold_at_their_points(traced, load) -> None:

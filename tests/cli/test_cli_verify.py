@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy
 import pytest
 import torch
-from autodual_cli.deadline import TimeUp, deadline
 from torch import nn
 
+from autodual.certification.deadline import TimeUp, deadline
 from autodual.report import load_document
 
 DECLARED = "".join(f"(declare-const X_{i} Real)(assert (>= X_{i} 0))(assert (<= X_{i} 1))" for i in range(4)) + "".join(

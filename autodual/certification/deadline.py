@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import signal
 import threading
 from collections.abc import Iterator
@@ -17,14 +18,21 @@ def _on_alarm(_signal_number: int, _frame: FrameType | None) -> None:
     raise TimeUp
 
 
+def _usable() -> bool:
+    if not hasattr(signal, "setitimer") or threading.current_thread() is not threading.main_thread():
+        return False
+    return signal.getitimer(signal.ITIMER_REAL)[0] == 0 and signal.getsignal(signal.SIGALRM) == signal.SIG_DFL
+
+
 @contextmanager
 def deadline(seconds: float | None) -> Iterator[None]:
-    """Raise TimeUp within, that many seconds from now; never where there are no timers or None is given.
+    """Raise TimeUp within, that many seconds from now; never where None or infinity is given.
 
-    A long operation of native code is not interrupted, but what comes after it is.
+    A long operation of native code is not interrupted, but what comes after it is. Nothing happens outside the main
+    thread, where the system has no timers, and where the timer is someone else's, such as that of a deadline around
+    this one.
     """
-    usable = hasattr(signal, "setitimer") and threading.current_thread() is threading.main_thread()
-    if seconds is None or not usable:
+    if seconds is None or math.isinf(seconds) or not _usable():
         yield
         return
     before = signal.signal(signal.SIGALRM, _on_alarm)
