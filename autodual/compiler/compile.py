@@ -69,6 +69,11 @@ class _Builder:
         if x.dim() < 1 or x.shape[0] < 1:
             raise InvalidInputError("an input batch must have the shape [N, *shape] with at least one sample")
         traced = self.traced or trace(model, _as_the_model_takes_it(model, x))
+        if len(traced.graph.inputs) != 1:
+            raise InvalidInputError(
+                f"the model takes {len(traced.graph.inputs)} inputs, and bounds are over a set around one; wrap it in "
+                "a module that takes them side by side in one tensor and takes that apart"
+            )
         shape = traced.graph[traced.graph.inputs[0]].shape
         if shape != tuple(x.shape[1:]):
             raise InvalidInputError(f"the model takes samples of the shape {list(shape)}, but got {list(x.shape[1:])}")

@@ -14,6 +14,7 @@ from autodual.frontend.onnx import (  # noqa: F401 - imported for the rules that
     normalization,
     padding,
     pooling,
+    quantization,
     reductions,
     resampling,
     selection,

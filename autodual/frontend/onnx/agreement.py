@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 
 from autodual.errors import TraceError
+from autodual.frontend.onnx.runtime import find_runtime
 from autodual.ir import Graph
 from autodual.ir.ops import Ceil, Floor, Round, Sign, Step
 
@@ -139,33 +139,16 @@ def _runner(name: str, model: onnx.ModelProto, output: str) -> tuple[str, Runner
     entries = [entry for entry in model.graph.input if entry.name not in given]
     kinds = [np.dtype(kind) for kind in _input_types(entries)]
     names = [entry.name for entry in entries]
-
-    def feeds(arrays: Sequence[np.ndarray]) -> dict[str, np.ndarray]:
-        return {key: array.astype(kind) for key, array, kind in zip(names, arrays, kinds, strict=True)}
-
     try:
-        onnxruntime = import_module("onnxruntime")
-        options = onnxruntime.SessionOptions()
-        options.log_severity_level = 4
-        options.intra_op_num_threads = 1
-        session = onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
-        return f"onnxruntime {onnxruntime.__version__}", lambda arrays: _first(session.run([output], feeds(arrays)))
-    except ImportError:
-        reason = "onnxruntime is not installed"
-    except Exception as error:  # it raises errors of its own kinds for files that it cannot run
+        found, run = find_runtime(model, [output])
+    except Exception as error:
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
-    import onnx
-    from onnx.reference import ReferenceEvaluator
+        raise TraceError(f"'{name}' cannot be checked, because no runtime reads it: {reason}.") from None
 
-    try:
-        evaluator = ReferenceEvaluator(model)
-    except Exception:
-        raise TraceError(f"'{name}' cannot be checked, because nothing runs it: {reason}.") from None
-    return f"the reference of onnx {onnx.__version__}", lambda arrays: _first(evaluator.run([output], feeds(arrays)))
+    def first(arrays: Sequence[np.ndarray]) -> np.ndarray:
+        return run({key: array.astype(kind) for key, array, kind in zip(names, arrays, kinds, strict=True)})[0]
 
-
-def _first(outputs: Any) -> np.ndarray:
-    return outputs[0]
+    return found, first
 
 
 def _input_types(entries: Sequence[onnx.ValueInfoProto]) -> list[np.dtype]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from autodual.frontend.builder import Unsupported
+from autodual.frontend.onnx.runtime import find_runtime
 from autodual.frontend.onnx.values import Static
 
 if TYPE_CHECKING:
@@ -28,10 +29,9 @@ def refuse_random(op: str) -> None:
 
 
 def fold(node: onnx.NodeProto, opsets: Sequence[onnx.OperatorSetIdProto], operands: Sequence[Static | None]) -> tuple:
-    """The results of an operator on constants, by the reference implementation that comes with onnx."""
+    """The results of an operator on constants, as an ONNX runtime computes them."""
     import onnx
     from onnx import helper
-    from onnx.reference import ReferenceEvaluator
 
     refuse_random(node.op_type)
     _refuse_huge(node.op_type, operands)
@@ -41,17 +41,18 @@ def fold(node: onnx.NodeProto, opsets: Sequence[onnx.OperatorSetIdProto], operan
     del alone.input[:]
     alone.input.extend(names)
     results = [name for name in node.output if name]
+    feeds = {name: value.array for name, value in zip(names, operands, strict=True) if value is not None}
     graph = helper.make_graph(
         [alone],
         "constant",
-        [onnx.ValueInfoProto(name=name) for name in names if name],
+        [helper.make_tensor_value_info(n, helper.np_dtype_to_tensor_dtype(a.dtype), a.shape) for n, a in feeds.items()],
         [onnx.ValueInfoProto(name=name) for name in results],
     )
-    model = helper.make_model(graph, opset_imports=list(opsets))
-    feeds = {name: value.array for name, value in zip(names, operands, strict=True) if value is not None}
-    with np.errstate(all="ignore"):
-        found = dict(zip(results, ReferenceEvaluator(model).run(None, feeds), strict=True))
-    return tuple(Static(np.asarray(found[name])) if name else None for name in node.output)
+    model = helper.make_model(graph, opset_imports=list(opsets), ir_version=8)
+    _, run = find_runtime(model)
+    found = run(feeds)
+    by_name = dict(zip(results, found, strict=True))
+    return tuple(Static(np.asarray(by_name[name])) if name else None for name in node.output)
 
 
 def _refuse_huge(op: str, operands: Sequence[Static | None]) -> None:

@@ -13,6 +13,7 @@ onnx = pytest.importorskip("onnx")
 from onnx import TensorProto, helper, numpy_helper  # noqa: E402
 
 from autodual.frontend.onnx import load_onnx_bytes  # noqa: E402
+from autodual.frontend.onnx.runtime import find_runtime  # noqa: E402
 
 Shape = Sequence["int | str | None"]
 
@@ -47,32 +48,16 @@ def weights(*shape: int, seed: int = 0) -> np.ndarray:
     return np.random.default_rng(seed + sum(shape)).standard_normal(shape).astype(np.float32)
 
 
-def runtime(proto: onnx.ModelProto, output: str = "y"):
-    """The model in onnxruntime where it is installed, else in onnx' reference implementation."""
-    try:
-        import onnxruntime
-    except ImportError:
-        from onnx.reference import ReferenceEvaluator
-
-        evaluator = ReferenceEvaluator(proto)
-        return lambda feeds: evaluator.run([output], feeds)[0]
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = 4
-    options.intra_op_num_threads = 1
-    session = onnxruntime.InferenceSession(proto.SerializeToString(), options, providers=["CPUExecutionProvider"])
-    return lambda feeds: session.run([output], feeds)[0]
-
-
 def assert_agrees(proto: onnx.ModelProto, inputs: Mapping[str, Sequence[int]], samples: int = 3) -> None:
     """A batch through the loaded network is as many runs of the model."""
     network = load_onnx_bytes("model", proto.SerializeToString(), check=False)
-    run = runtime(proto)
+    _, run = find_runtime(proto, ["y"])
     generator = np.random.default_rng(7)
     feeds = [
         {name: generator.standard_normal(shape).astype(np.float32) for name, shape in inputs.items()}
         for _ in range(samples)
     ]
-    expected = np.stack([np.asarray(run(feed)).reshape(-1) for feed in feeds])
+    expected = np.stack([np.asarray(run(feed)[0]).reshape(-1) for feed in feeds])
     batch = [
         torch.from_numpy(np.stack([feed[name].reshape(shape) for feed in feeds]))
         for name, shape in zip(inputs, network.input_shapes, strict=True)

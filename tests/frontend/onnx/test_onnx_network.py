@@ -105,6 +105,23 @@ def test_several_inputs() -> None:
     )
     with pytest.raises(InvalidInputError, match="takes 2 input"):
         network(a)
+    with pytest.raises(InvalidInputError, match="takes 2 inputs, and bounds"):
+        autodual.compile_dual(network, a)
+    side_by_side = _SideBySide(network)
+    x, ball = torch.cat([a, b], 1), autodual.LinfBall(0.1)
+    lower = autodual.compile_dual(side_by_side, x).lower_bounds(x, ball, torch.eye(3))
+    assert (side_by_side(x) >= lower).all()
+
+
+class _SideBySide(torch.nn.Module):
+    """A network of two inputs as one of a single input."""
+
+    def __init__(self, network: OnnxNetwork):
+        super().__init__()
+        self.network = network
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.network(x[:, :1], x[:, 1:])
 
 
 def test_files_may_be_compressed(tmp_path: Path) -> None:
