@@ -83,10 +83,10 @@ class MatrixProductRule(NonlinearRule):
         self, op: ops.MatrixProduct, bounds: Sequence[Interval], environment: Environment
     ) -> tuple[Tensor, Tensor]:
         """Scalars that vary and meet others that do."""
-        varies = [~(side.lower == side.upper) for side in bounds]
-        first, second = varies
+        first, second = (~(side.lower == side.upper) for side in bounds)
         met_first, met_second = second.any(-1).unsqueeze(-2), first.any(-2).unsqueeze(-1)
-        return first & met_first, second & met_second
+        unknown = [(side.lower + side.upper).isnan() for side in bounds]
+        return unknown[0] | (first & met_first), unknown[1] | (second & met_second)
 
     def range(self, op: ops.MatrixProduct, bounds: Sequence[Interval], environment: Environment) -> Interval:
         """Sums of the least and of the greatest product of each pair of scalars."""

@@ -57,7 +57,10 @@ Plane = tuple[tuple[Tensor, Tensor], Tensor]
 def _better(first: Corner, second: Corner, bounds: Sequence[Interval], sign: int) -> Plane:
     """The plane through the corner whose worst value over the box is the better one."""
     worst = [_worst(_plane(corner), bounds, sign) for corner in (first, second)]
-    weight = torch.where(worst[0] == worst[1], 0.5, (worst[0] > worst[1]).to(worst[0].dtype)).detach()
+    # They tie wherever both inputs keep their signs; rounding must not be what tells them apart.
+    equal = 16 * torch.finfo(worst[0].dtype).eps * bounds[0].magnitude * bounds[1].magnitude
+    tie = (worst[0] - worst[1]).abs() <= equal
+    weight = torch.where(tie, 0.5, (worst[0] > worst[1]).to(worst[0].dtype)).detach()
     one, other = _plane(first), _plane(second)
 
     def mixed(a: Tensor, b: Tensor) -> Tensor:

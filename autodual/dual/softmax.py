@@ -47,8 +47,11 @@ def planes_around(z: Interval, axis: int) -> Planes:
     """Below, the tangent at the centre: the function is convex. Above, the tangent of the logarithm over chords of exp.
 
     With m the largest upper bound, Σ exp(z - m) lies below the sum S of its chords, and log S below its tangent at the
-    middle of S' range; no number here exceeds the size of the bounds.
+    middle of S' range; no number here exceeds the size of the bounds. Of a single term they are the identity.
     """
+    if z.shape[axis] == 1:
+        one, zero = torch.ones_like(z.lower), (z.lower + z.upper) * 0.0
+        return Planes(axis, one, one, zero, zero)
     centre = z.centre
     weight = centre.softmax(axis)
     below = centre.logsumexp(axis, keepdim=True) - (weight * centre).sum(axis, keepdim=True)
@@ -135,7 +138,7 @@ class _ExponentialRule(NonlinearRule):
     def undecided(self, op: ops.LogSumExp, bounds: Sequence[Interval], environment: Environment) -> Tensor:
         (z,) = bounds
         alone = z.shape[op.axis + 1] == 1
-        return torch.zeros_like(z.lower, dtype=torch.bool) if alone else ~(z.lower == z.upper)
+        return (z.lower + z.upper).isnan() if alone else ~(z.lower == z.upper)
 
 
 @dual_rule(ops.LogSumExp)

@@ -1,4 +1,4 @@
-"""The contract of relaxations: both lines enclose the op over its bounds, in every corner of arithmetic."""
+"""Relaxations where their digits matter: rectified units in exact arithmetic, decided units, units without number."""
 
 from __future__ import annotations
 
@@ -7,11 +7,12 @@ from fractions import Fraction
 
 import pytest
 import torch
-from support.problems import RELAXED, Problem, normal, relaxation
-from torch import Tensor
+from support.problems import CURVES, Problem
 
-from autodual.dual import LinearRelaxation, RelaxedLayer, Rows
+from autodual.dual import LinearRelaxation, RelaxationRule, RelaxedLayer, Rows, find_rule
+from autodual.dual.relu import ReluRule
 from autodual.interval import Interval
+from autodual.ir import Environment, ops
 from autodual.policies import SlopePolicy
 
 TINY, HUGE = 5e-324, 1e308
@@ -50,7 +51,8 @@ ENDS = [
 ]
 POLICIES: tuple[SlopePolicy, ...] = ("shared", "adaptive")
 every_policy = pytest.mark.parametrize("policy", POLICIES)
-every_problem = pytest.mark.parametrize("problem", RELAXED, ids=str)
+OP, RULE = ops.Relu(), ReluRule()
+NOTHING = Environment({}.__getitem__, torch.float64, torch.device("cpu"))
 
 
 def bounds_of(ends: list[tuple[float, float]]) -> Interval:
@@ -58,123 +60,40 @@ def bounds_of(ends: list[tuple[float, float]]) -> Interval:
     return Interval(lower, upper)
 
 
-def grid(bounds: Interval, count: int = 41) -> Tensor:
-    """Points `[P, *shape]` between the bounds, which are among them, as is zero where it lies between."""
-    steps = torch.linspace(0, 1, count, dtype=torch.float64).view(-1, *[1] * bounds.lower.dim())
-    points = bounds.lower * (1 - steps) + bounds.upper * steps
-    zero = torch.zeros_like(bounds.lower).clamp(bounds.lower, bounds.upper).unsqueeze(0)
-    return torch.cat([points.clamp(bounds.lower, bounds.upper), zero])
-
-
-def line(slopes: tuple[Tensor, ...], intercept: Tensor, points: Tensor) -> Tensor:
-    return slopes[0] * points + intercept
-
-
-@every_problem
 @every_policy
-def test_the_lines_enclose_the_op(problem: Problem, policy: SlopePolicy) -> None:
-    """But for the rounding of evaluating slope·z + intercept here."""
-    bounds = bounds_of(ENDS)
-    found = relaxation(problem).relax(problem.op, [bounds], problem.environment, policy)
-    points = grid(bounds)
-    value = problem.op.forward([points], problem.environment)
-    slack = 4 * torch.finfo(torch.float64).eps * bounds.magnitude + TINY
-    assert bool((line(found.lower_slopes, found.lower_intercept, points) <= value + slack).all())
-    assert bool((line(found.upper_slopes, found.upper_intercept, points) >= value - slack).all())
+def test_relu_lines_are_numbers_over_all_finite_bounds(policy: SlopePolicy) -> None:
+    """Also where the width overflows."""
+    found = RULE.relax(OP, [bounds_of(ENDS)], NOTHING, policy)
     for part in (*found.lower_slopes, *found.upper_slopes, found.lower_intercept, found.upper_intercept):
         assert bool(part.isfinite().all())
 
 
-@every_problem
 @every_policy
-def test_range_and_layer_enclose_what_lies_between_the_lines(problem: Problem, policy: SlopePolicy) -> None:
-    bounds = bounds_of([(low, high) for low, high in ENDS if max(-low, high) < 1e100])
-    rule = relaxation(problem)
-    found, layer = (
-        rule.relax(problem.op, [bounds], problem.environment, policy),
-        rule.layer(problem.op, [bounds], problem.environment, policy),
-    )
-    points, value = grid(bounds), problem.op.forward([grid(bounds)], problem.environment)
-    reach = layer.interval([bounds])
-    for inside in (value, line(found.lower_slopes, found.lower_intercept, points)):
-        assert bool((inside >= reach.lower - 1e-12).all())
-    for inside in (value, line(found.upper_slopes, found.upper_intercept, points)):
-        assert bool((inside <= reach.upper + 1e-12).all())
-
-
-@every_problem
-def test_parallel_lines_are_linear_and_others_are_not_claimed_to_be(problem: Problem) -> None:
-    bounds = bounds_of(ENDS)
-    rule = relaxation(problem)
-    assert (
-        rule.parallel(problem.op, [bounds], problem.environment).parallel
-        and rule.layer(problem.op, [bounds], problem.environment, "shared").linear
-    )
-    assert (
-        not rule.adaptive(problem.op, [bounds], problem.environment).parallel
-        and not rule.layer(problem.op, [bounds], problem.environment, "adaptive").linear
-    )
-
-
-@every_problem
-@every_policy
-def test_decided_units_are_relaxed_the_same_over_any_bounds_that_decide_them(
-    problem: Problem, policy: SlopePolicy
-) -> None:
-    """What makes skipping them right: half of an interval decides what the whole one did."""
+def test_decided_rectified_units_are_relaxed_the_same_over_any_bounds_that_decide_them(policy: SlopePolicy) -> None:
+    """To the last digit, which makes skipping them right: half of an interval decides what the whole one did."""
     decided = [(low, high) for low, high in ENDS if (low >= 0 or high <= 0) and not 0 < high - low <= TINY]
-    bounds, rule = bounds_of(decided), relaxation(problem)
+    bounds = bounds_of(decided)
     active, middle = bounds.lower >= 0, bounds.centre
     tighter = Interval(torch.where(active, bounds.lower, middle), torch.where(active, middle, bounds.upper))
-    first, second = (rule.relax(problem.op, [z], problem.environment, policy) for z in (bounds, tighter))
-    assert not bool(any(rule.undecided(problem.op, [z], problem.environment).any() for z in (bounds, tighter)))
+    first, second = (RULE.relax(OP, [z], NOTHING, policy) for z in (bounds, tighter))
+    assert not bool(any(RULE.undecided(OP, [z], NOTHING).any() for z in (bounds, tighter)))
     assert torch.equal(first.lower_slopes[0], second.lower_slopes[0])
     assert torch.equal(first.upper_slopes[0], second.upper_slopes[0])
     assert not bool((first.upper_intercept + first.lower_intercept.abs()).any())
 
 
-@every_problem
 @every_policy
+@pytest.mark.parametrize("problem", CURVES, ids=str)
 def test_nan_is_undecided_and_stays_nan(problem: Problem, policy: SlopePolicy) -> None:
-    """A bound that is no number must never become one."""
-    bounds = Interval(torch.tensor([[math.nan, -1.0, math.nan]]), torch.tensor([[1.0, math.nan, math.nan]]))
-    rule = relaxation(problem)
-    assert bool(rule.undecided(problem.op, [bounds], problem.environment).all())
-    assert bool(rule.layer(problem.op, [bounds], problem.environment, policy).interval([bounds]).upper.isnan().all())
-
-
-@every_problem
-@every_policy
-def test_layers_bound_the_op_for_any_row(problem: Problem, policy: SlopePolicy) -> None:
-    """⟨ν, op(z)⟩ ≥ ⟨pull ν, z⟩ + centre − width between the bounds; ≤ with + width where the layer is linear."""
-    bounds = bounds_of([(low, high) for low, high in ENDS if max(-low, high) < 1e100])
-    layer = relaxation(problem).layer(problem.op, [bounds], problem.environment, policy)
-    size = bounds.lower.shape[1]
-    rows = Rows(torch.cat([normal(1, 6, size), torch.zeros(1, 1, size).double()], 1), (size,))
-    points = grid(bounds)[:, 0]
-    (pulled,), paid = layer.pull(rows), layer.objective(rows)
-    value = problem.op.forward([points], problem.environment) @ rows.values[0].T
-    centre = points @ pulled.values[0].T + paid.centre
-    width = torch.zeros_like(centre) if paid.width is None else paid.width
-    assert bool((width >= 0).all())
-    assert bool((value >= centre - width - 1e-12).all())
-    if layer.linear:
-        assert bool((value <= centre + width + 1e-12).all())
-
-
-@every_problem
-def test_push_is_the_adjoint_of_pull(problem: Problem) -> None:
-    """⟨ν, push v⟩ = ⟨pull ν, v⟩ per sample, also for directions that belong to chosen samples."""
-    bounds = Interval(-normal(3, 2, 4).abs(), normal(3, 2, 4, seed=1).abs() - 0.4)
-    bounds = Interval(bounds.lower.minimum(bounds.upper), bounds.upper)
-    layer = relaxation(problem).layer(problem.op, [bounds], problem.environment, "shared")
-    owner = torch.tensor([2, 0, 0, 1])
-    rows = Rows(normal(4, 5, 2, 4, seed=2), (2, 4), owner=owner)
-    direction = normal(4, 2, 4, seed=3)
-    moved = layer.for_owners(owner).push([direction])
-    first = torch.einsum("gkab,gab->gk", rows.values, moved)
-    second = torch.einsum("gkab,gab->gk", layer.pull(rows)[0].values, direction)
-    torch.testing.assert_close(first, second, atol=1e-12, rtol=1e-12)
+    """A bound that is no number must never become one, whichever scalar it belongs to."""
+    rule = find_rule(problem.op)
+    assert isinstance(rule, RelaxationRule)
+    lower = torch.full((2, *problem.shapes[0]), math.nan, dtype=torch.float64)
+    bounds = Interval(lower, lower.clone())
+    mask = rule.undecided(problem.op, [bounds], problem.environment)
+    assert isinstance(mask, torch.Tensor) and bool(mask.all())
+    found = rule.layer(problem.op, [bounds], problem.environment, policy).interval([bounds])
+    assert bool(found.lower.isnan().all() and found.upper.isnan().all())
 
 
 def _exactly(number: float) -> Fraction:
@@ -189,7 +108,7 @@ def test_relu_lines_in_exact_arithmetic(policy: SlopePolicy) -> None:
     """
     ends = [(low, high) for low, high in ENDS if low < 0 < high]
     bounds = bounds_of(ends)
-    found = relaxation(RELAXED[0]).relax(RELAXED[0].op, [bounds], RELAXED[0].environment, policy)
+    found = RULE.relax(OP, [bounds], NOTHING, policy)
     for place, (low, high) in enumerate(ends):
         slack = 4 * Fraction(2) ** -53 * max(_exactly(-low), _exactly(high)) + _exactly(TINY)
         for point in (_exactly(low), Fraction(0), _exactly(high)):
@@ -203,10 +122,7 @@ def test_relu_lines_in_exact_arithmetic(policy: SlopePolicy) -> None:
 def test_relu_slopes_are_those_of_the_thesis() -> None:
     """u/(u − ℓ) and its intercept −uℓ/(u − ℓ) (equation 3.14); adaptive: the triangle of smaller area."""
     bounds = bounds_of([(-1.0, 3.0), (-3.0, 1.0), (-1.0, 1.0), (1.0, 2.0), (-2.0, -1.0)])
-    rule = relaxation(RELAXED[0])
-    shared, adaptive = (
-        relaxed(RELAXED[0].op, [bounds], RELAXED[0].environment) for relaxed in (rule.parallel, rule.adaptive)
-    )
+    shared, adaptive = (relaxed(OP, [bounds], NOTHING) for relaxed in (RULE.parallel, RULE.adaptive))
     assert shared.upper_slopes[0].tolist() == [[0.75, 0.25, 0.5, 1, 0]]
     assert shared.upper_intercept.tolist() == [[0.75, 0.75, 0.5, 0, 0]]
     assert adaptive.upper_slopes[0].tolist() == shared.upper_slopes[0].tolist()
@@ -216,7 +132,7 @@ def test_relu_slopes_are_those_of_the_thesis() -> None:
 def test_relaxed_ranges_are_those_of_the_lines() -> None:
     """A shared ReLU's relaxed range is [uℓ/(u − ℓ), u]: wider than its own, which is what makes skipping exact."""
     bounds = bounds_of([(-1.0, 3.0)])
-    reach = relaxation(RELAXED[0]).layer([bounds], "shared").interval([bounds])
+    reach = RULE.layer(OP, [bounds], NOTHING, "shared").interval([bounds])
     assert (reach.lower.item(), reach.upper.item()) == (-0.75, 3.0)
 
 

@@ -8,23 +8,42 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import product
+from math import inf
 
 import torch
 from torch import Tensor
 
-from autodual.dual import DualLayer, find_rule
-from autodual.dual.rule import AffineRule, RelaxationRule
+from autodual.dual import AffineRule, DualLayer, find_rule
 from autodual.ir import Environment, Node, Op, Parameter, ops
+from autodual.testing import check_dual_rule
 
 
 @dataclass(frozen=True)
 class Problem:
-    """An op over inputs of these sample shapes; `parameters` by name, float64."""
+    """An op over inputs of these sample shapes; `parameters` by name, float64.
+
+    bounds, domain, gradients: as `check_dual_rule` takes them.
+    """
 
     name: str
     op: Op
     shapes: tuple[tuple[int, ...], ...]
     parameters: dict[str, Tensor]
+    bounds: tuple[tuple[float, float], ...] = ()
+    domain: tuple[float, float] = (-inf, inf)
+    gradients: bool = True
+
+    def check(self, **options) -> None:
+        """The contract of the op's rule; raises DualRuleError."""
+        check_dual_rule(
+            self.op,
+            shapes=self.shapes,
+            parameters=self.parameters,
+            bounds=self.bounds,
+            domain=self.domain,
+            gradients=self.gradients,
+            **options,
+        )
 
     @property
     def environment(self) -> Environment:
@@ -133,12 +152,107 @@ def _structure() -> Iterator[Problem]:
     yield Problem("constant", ops.Constant(Parameter("c")), (), {"c": normal(2, 3)})
 
 
-AFFINE = [*_linear(), *convolutions(), *_pools(), *_elementwise(), *_structure()]
-RELAXED = [Problem("relu", ops.Relu(), ((1,),), {})]
+def _more_affine() -> Iterator[Problem]:
+    shape = (2, 3, 4)
+    yield Problem("take", ops.Take(Parameter("i"), (2, 3)), (shape,), {"i": torch.tensor([[5, 0, 23], [5, 7, 7]])})
+    for axis in range(2):
+        yield Problem(f"cumulative sum on {axis}", ops.CumulativeSum(axis), ((3, 4),), {})
+    for mode in ("nearest", "nearest-exact", "bilinear"):
+        corners = (False, True) if mode == "bilinear" else (None,)
+        for align in corners:
+            op = ops.Interpolate((5, 3), mode, align_corners=align)
+            yield Problem(f"resampling {mode} {align}", op, ((2, 3, 4),), {})
+    yield Problem("resampling by scales", ops.Interpolate((4, 7), "bilinear", False, (1.5, 1.8)), ((2, 3, 4),), {})
+    yield Problem(
+        "contraction on the left", ops.Contraction("tc,dt->dc", Parameter("w")), ((3, 4),), {"w": normal(2, 3)}
+    )
+    yield Problem(
+        "contraction of two axes", ops.Contraction("abc,cad->bd", Parameter("w")), (shape,), {"w": normal(4, 2, 5)}
+    )
+    for stride, padding, extra, dilation, groups in ((1, 0, 0, 1, 1), (2, 1, 1, 1, 2), (3, 0, 0, 2, 1)):
+        two = ((stride,) * 2, (padding,) * 2, (extra,) * 2, (dilation,) * 2)
+        op = ops.TransposedConvolution(Parameter("w"), Parameter("b"), *two, groups)
+        made = {"w": normal(2, 3, 3, 2), "b": normal(3 * groups, seed=1)}
+        yield Problem(f"transposed convolution s{stride} p{padding} d{dilation} g{groups}", op, ((2, 3, 4),), made)
 
 
-def relaxation(problem: Problem) -> RelaxationRule:
-    """The rule of a nonlinear op."""
-    rule = find_rule(problem.op)
-    assert isinstance(rule, RelaxationRule)
-    return rule
+def _around(*points: float) -> tuple[tuple[float, float], ...]:
+    """Intervals that begin and end near points, on either side of them and in them."""
+    steps = (-0.5, 0.0, 1e-3)
+    ends = sorted({point + step for point in points for step in steps})
+    return tuple((low, high) for low, high in product(ends, ends) if low <= high)
+
+
+def _curve(name: str, op: Op, *points: float, **options) -> Problem:
+    """A function of one scalar that bends at some points."""
+    return Problem(name, op, ((3,),), {}, bounds=_around(*points), **options)
+
+
+def _activations() -> Iterator[Problem]:
+    yield _curve("relu", ops.Relu(), 0)
+    yield Problem("relu of an image", ops.Relu(), ((2, 3, 2),), {})
+    slopes = torch.tensor([0.1, -1.0, 2.0, 1.0, 0.0]).double().reshape(5, 1)
+    yield Problem("leaky relu", ops.LeakyRelu(Parameter("s")), ((5, 2),), {"s": slopes})
+    for low, high in ((-1, 1), (0, 6), (None, 0.5), (-0.5, None), (1, -1), (2, 2)):
+        ends = [float(end) for end in (low, high) if end is not None]
+        yield _curve(f"clamp {low} {high}", ops.Clamp(low, high), *ends)
+    for kind in (ops.Sigmoid, ops.Tanh, ops.Arctan, ops.Erf, ops.Softsign, ops.Exp):
+        yield _curve(kind.__name__.lower(), kind(), 0)
+    yield _curve("silu", ops.Silu(), -2.4, -1.2785, 2.4)
+    yield _curve("mish", ops.Mish(), -2.2564, -1.1924, 1.4906)
+    yield _curve("gelu", ops.Gelu(), -(2**0.5), -0.7518, 2**0.5)
+    yield _curve("gelu by tanh", ops.Gelu(tanh=True), -1.4185, -0.7525, 1.4185)
+    yield _curve("hardswish", ops.HardSwish(), -3, -1.5, 3)
+    for width in (0.5, 0.0):
+        yield _curve(f"softshrink {width}", ops.Softshrink(width), -width, width)
+    yield _curve("softplus", ops.Softplus(), 20)
+    yield _curve("softplus of a low threshold", ops.Softplus(3.0, 5.0), 5 / 3)
+    for alpha, scale, steep in (
+        (1, 1, 1),
+        (1.6732632423543772, 1.0507009873554805, 1),
+        (1, 1, 0.5),
+        (2, 1, 1),
+        (-1, 1, 1),
+    ):
+        yield _curve(f"elu {alpha} {scale} {steep}", ops.Elu(alpha, scale, steep), 0)
+
+
+def _waves_and_powers() -> Iterator[Problem]:
+    turns = [place * 3.141592653589793 / 2 for place in (-2, -1, 1, 4)]
+    yield _curve("sin", ops.Sin(), *turns)
+    yield _curve("cos", ops.Cos(), *turns)
+    yield _curve("log", ops.Log(), domain=(1e-6, inf))
+    for exponent in (0, 1, 2, 3, 4, 5):
+        yield _curve(f"power {exponent}", ops.Power(float(exponent)), 0)
+    for exponent in (0.5, 1.5):
+        yield _curve(f"power {exponent}", ops.Power(exponent), domain=(1e-6, inf))
+        # At 0 itself the slope, or the slope's slope, is infinite.
+        touching = ((0.0, 0.0), (0.0, 1e-3), (0.0, 1.0), (0.0, 30.0))
+        name = f"power {exponent} from 0"
+        yield Problem(name, ops.Power(exponent), ((3,),), {}, touching, (1e-6, inf), gradients=False)
+    for exponent in (-0.5, -1, -1.5, -2, -3):
+        yield _curve(f"power {exponent}", ops.Power(float(exponent)), domain=(1e-3, inf))
+    for exponent in (-1, -2, -3):
+        yield _curve(f"power {exponent} of negative numbers", ops.Power(float(exponent)), domain=(-inf, -1e-3))
+
+
+def _steps() -> Iterator[Problem]:
+    for op in (ops.Sign(), ops.Step(), ops.Step(inclusive=True), ops.Floor(), ops.Ceil(), ops.Round()):
+        yield _curve(f"{op.kind}{' inclusive' if getattr(op, 'inclusive', False) else ''}", op, -0.5, 0, 1, 1.5)
+
+
+def _branches() -> Iterator[Problem]:
+    yield Problem("multiply", ops.Multiply(), ((2,),) * 2, {})
+    yield Problem("matrix product", ops.MatrixProduct(), ((2, 3), (3, 2)), {})
+    yield Problem("matrix product of heads", ops.MatrixProduct(), ((2, 1, 2), (2, 2, 1)), {})
+    for count in (1, 2, 3, 4):
+        yield Problem(f"maximum of {count}", ops.Maximum(), ((2,),) * count, {})
+    for axis, shape in ((0, (3,)), (1, (2, 3)), (0, (1,))):
+        yield Problem(f"log-softmax on {axis} of {list(shape)}", ops.LogSoftmax(axis), (shape,), {})
+        yield Problem(f"log-sum-exp on {axis} of {list(shape)}", ops.LogSumExp(axis), (shape,), {})
+
+
+AFFINE = [*_linear(), *convolutions(), *_pools(), *_elementwise(), *_structure(), *_more_affine()]
+CURVES = [*_activations(), *_waves_and_powers(), *_steps()]
+NONLINEAR = [*CURVES, *_branches()]
+PROBLEMS = [*AFFINE, *NONLINEAR]

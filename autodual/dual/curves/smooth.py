@@ -30,8 +30,17 @@ def _density(z: Tensor) -> Tensor:
     return torch.exp(-z * z / 2) / math.sqrt(2 * math.pi)
 
 
+def _distribution(z: Tensor) -> Tensor:
+    """Φ(z), without the cancellation of 1 + erf, which would leave nothing of small values."""
+    return torch.erfc(-z / math.sqrt(2)) / 2
+
+
 def _gelu_slope(z: Tensor) -> Tensor:
-    return torch.special.ndtr(z) + z * _density(z)
+    return _distribution(z) + z * _density(z)
+
+
+def _gelu_tanh(z: Tensor) -> Tensor:
+    return z * (2 * _ROOT_2_OVER_PI * (z + _CUBIC * z**3)).sigmoid()
 
 
 def _gelu_tanh_slope(z: Tensor) -> Tensor:
@@ -79,14 +88,14 @@ _CURVES = {
 }
 
 _GELU = Curve(
-    torch.nn.functional.gelu,
+    lambda z: z * _distribution(z),
     _gelu_slope,
     inflections=(-math.sqrt(2), math.sqrt(2)),
     convex=False,
     turning=(-0.7517915246935645,),
 )
 _GELU_TANH = Curve(
-    lambda z: torch.nn.functional.gelu(z, approximate="tanh"),
+    _gelu_tanh,
     _gelu_tanh_slope,
     inflections=(-1.4185040087908283, 1.4185040087908283),
     convex=False,

@@ -28,8 +28,15 @@ class SoftplusRule(CurveRule):
         )
 
     def range(self, op: ops.Softplus, bounds: Sequence[Interval], environment: Environment) -> Interval:
-        found = super().range(op, bounds, environment)
-        return Interval(found.lower - _room(op, bounds[0]), found.upper)
+        (z,) = bounds
+        end = op.threshold / op.beta
+        lower, upper = op.function(z.lower), op.function(z.upper)
+        # The function falls at the threshold, and rises before and after it.
+        falls = (z.lower <= end) & (z.upper > end)
+        before = self.curve(op).value(torch.full_like(lower, end))
+        return Interval(
+            torch.where(falls, lower.clamp(max=end), lower), torch.where(falls, upper.maximum(before), upper)
+        )
 
     def parallel(self, op: ops.Softplus, bounds: Sequence[Interval], environment: Environment) -> LinearRelaxation:
         return _with_room(op, bounds[0], super().parallel(op, bounds, environment))

@@ -1,0 +1,79 @@
+"""One rule with one op, in one dtype on one device: what the checks ask of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import torch
+from torch import Tensor
+
+from autodual.dual import AffineRule, DualLayer, NonlinearRule
+from autodual.interval import Interval
+from autodual.ir import Environment, Node, Op
+from autodual.policies import SlopePolicy
+
+
+@dataclass(frozen=True, eq=False)
+class Case:
+    """A rule, the op it is tried on, its inputs' sample shapes, and tensors for the op's parameters by name.
+
+    samples: how many random intervals or points each check draws.
+    """
+
+    rule: AffineRule | NonlinearRule
+    op: Op
+    shapes: tuple[tuple[int, ...], ...]
+    parameters: Mapping[str, Tensor]
+    dtype: torch.dtype
+    device: torch.device
+    seed: int = 0
+    samples: int = 64
+
+    @cached_property
+    def environment(self) -> Environment:
+        return Environment(self.parameters.__getitem__, self.dtype, self.device)
+
+    @cached_property
+    def exact(self) -> Case:
+        """The same in float64, in which other dtypes are judged."""
+        return self if self.dtype == torch.float64 else replace(self, dtype=torch.float64)
+
+    @cached_property
+    def node(self) -> Node:
+        """A node with the op; its shape is what the op makes of zeros (ones, where it has no value there)."""
+        names = tuple(f"x{place}" for place in range(len(self.shapes)))
+        ones = [torch.ones(1, *shape, dtype=self.dtype, device=self.device) for shape in self.shapes]
+        return Node("node", self.op, names, tuple(self.op.forward(ones, self.environment).shape[1:]))
+
+    @cached_property
+    def affine(self) -> DualLayer:
+        """The layer of an affine rule."""
+        assert isinstance(self.rule, AffineRule)
+        return self.rule.layer(self.node, self.shapes, self.environment)
+
+    def relaxed(self, bounds: Sequence[Interval], policy: SlopePolicy) -> DualLayer:
+        """The layer of a nonlinear rule over bounds `[N, *shape]`."""
+        assert isinstance(self.rule, NonlinearRule)
+        return self.rule.layer(self.op, bounds, self.environment, policy)
+
+    def value(self, points: Sequence[Tensor]) -> Tensor:
+        """The op at points `[…, *shape]` with any leading axes, in the points' dtype."""
+        leading = points[0].dim() - len(self.shapes[0])
+        batch = points[0].shape[:leading]
+        flat = [point.reshape(-1, *shape) for point, shape in zip(points, self.shapes)]
+        case = self if points[0].dtype == self.dtype else self.exact
+        return self.op.forward(flat, case.environment).reshape(*batch, *self.node.shape)
+
+    def normal(self, *size: int, place: int = 0) -> Tensor:
+        """Normally distributed numbers, the same ones on every device and in every dtype."""
+        generator = torch.Generator().manual_seed(self.seed * 1009 + place)
+        return torch.randn(size, generator=generator, dtype=torch.float64).to(self.device, self.dtype)
+
+    def subject(self, policy: str | None = None) -> str:
+        """What a message is about."""
+        attributes = ", ".join(f"{name}={value}" for name, value in self.op.attributes().items())
+        slopes = f"{policy} slopes, " if policy else ""
+        shown = f"{type(self.op).__name__}({attributes})"
+        return f"{type(self.rule).__name__} for {shown} ({slopes}{str(self.dtype).removeprefix('torch.')})"

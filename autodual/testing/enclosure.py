@@ -1,0 +1,70 @@
+"""What a dual layer claims of its op: linear functions of the inputs below, and above, every row's value."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from autodual.dual import DualLayer, Rows
+from autodual.interval import Interval
+from autodual.testing.case import Case
+
+# Units that get a row of their own, with either sign.
+_UNITS = 6
+
+
+@dataclass(frozen=True, eq=False)
+class Claim:
+    """Of rows ν `[N or 1, K, *shape]`: ⟨ν, op(z)⟩ ≥ Σ ⟨slopes, z⟩ + lower, and ≤ with `upper` where that is known.
+
+    slopes: `[N or 1, K, *in]` an input; lower, upper: `[N or 1, K]`. All in float64.
+    """
+
+    slopes: tuple[Tensor, ...]
+    lower: Tensor
+    upper: Tensor | None
+
+    @classmethod
+    def of(cls, layer: DualLayer, rows: Rows) -> Claim:
+        pulled, paid = layer.pull(rows), layer.objective(rows)
+        nothing = rows.values.new_zeros(1, rows.count)
+        centre = nothing if paid.centre is None else paid.centre
+        width = nothing if paid.width is None else paid.width
+        slopes = tuple(part.values.double() for part in pulled)
+        upper = (centre + width).double() if layer.linear else None
+        return cls(slopes, (centre - width).double(), upper)
+
+    def linear_part(self, points: Sequence[Tensor]) -> Tensor:
+        """Σ ⟨slopes, z⟩ at points `[P, N, 1 or K, *in]`: `[P, N, K]`."""
+        parts = [(slope.flatten(2) * point.flatten(3)).sum(-1) for slope, point in zip(self.slopes, points)]
+        return torch.stack(parts).sum(0)
+
+    def least(self, bounds: Sequence[Interval]) -> Tensor:
+        """The least value of the linear function below over bounds, `[N, K]`."""
+        found = self.lower
+        for slope, bound in zip(self.slopes, bounds):
+            ends = [slope * end.double().unsqueeze(1) for end in (bound.lower, bound.upper)]
+            found = found + ends[0].minimum(ends[1]).flatten(2).sum(2)
+        return found
+
+
+def tried_rows(case: Case) -> Rows:
+    """Rows that every sample shares: of single units with either sign, first, and of random numbers."""
+    size = case.node.size
+    chosen = torch.eye(size, dtype=case.dtype, device=case.device)[:_UNITS]
+    mixed = case.normal(3, size, place=31)
+    values = torch.cat([chosen, -chosen, mixed, -mixed[:1], mixed[:1].abs()])
+    return Rows(values.reshape(1, -1, *case.node.shape), case.node.shape)
+
+
+def units_tried(case: Case) -> int:
+    """How many of the rows that are tried are single units: the first so many, and then as many negatives."""
+    return min(_UNITS, case.node.size)
+
+
+def row_values(rows: Rows, value: Tensor) -> Tensor:
+    """⟨ν, value⟩ of shared rows with an op's values `[P, N, 1 or K, *shape]`: `[P, N, K]`, in float64."""
+    return (rows.values.double().flatten(2) * value.double().flatten(3)).sum(-1)

@@ -1,0 +1,114 @@
+"""Bounds are trained through: a layer's derivatives by its bounds are finite, and those that differences show."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from autodual.dual import Rows
+from autodual.interval import Interval
+from autodual.policies import SlopePolicy
+from autodual.testing.case import Case
+from autodual.testing.enclosure import Claim
+from autodual.testing.failure import require, require_all
+from autodual.testing.intervals import Trial
+
+_STEP = 1e-5
+# Of derivatives at scale 1, what differences of this step leave.
+_TOLERANCE = 2e-4
+
+
+def check_gradients(case: Case, trial: Trial, policy: SlopePolicy) -> None:
+    """Finite; along a random direction of the bounds, what differences to both sides show where these agree."""
+    _check_finite(case, trial, policy)
+    # Ties of several scalars are no place for derivatives.
+    bounds = [_narrowed(case, bound, place) for place, bound in enumerate(trial.bounds)]
+    directions = [
+        Interval(case.normal(*bound.shape, place=61 + 2 * at), case.normal(*bound.shape, place=62 + 2 * at))
+        for at, bound in enumerate(bounds)
+    ]
+    points = [bound.centre for bound in bounds]
+
+    @torch.no_grad()
+    def along(step: float) -> Tensor:
+        moved = [
+            Interval(bound.lower + step * way.lower, bound.upper + step * way.upper)
+            for bound, way in zip(bounds, directions)
+        ]
+        return _claimed(case, moved, points, policy)
+
+    found = _derivative(case, bounds, directions, points, policy)
+    here = along(0.0)
+    forward, backward = (along(_STEP) - here) / _STEP, (here - along(-_STEP)) / _STEP
+    nearer = (along(_STEP / 2) - along(-_STEP / 2)) / _STEP
+    scale = 1 + forward.abs().maximum(backward.abs()) + here.abs()
+    # Where both sides and two steps agree there is a derivative, elsewhere a kink or an interval of next to no width.
+    agree = ((forward - backward).abs() < _TOLERANCE * scale) & (
+        (nearer - (forward + backward) / 2).abs() < _TOLERANCE * scale
+    )
+    wide = torch.stack([((bound.upper - bound.lower) > 1e3 * _STEP).flatten(1).all(1) for bound in bounds]).all(0)
+    off = torch.where(agree & wide.unsqueeze(1), (found - nearer).abs() / scale - 10 * _TOLERANCE, -1.0)
+    message = "a gradient by the bounds is not what differences show"
+    require(off.amax(1), case.subject(policy), message, bounds)
+
+
+def _rows(case: Case) -> Rows:
+    """One unit with either sign, and two rows of random numbers."""
+    size = case.node.size
+    unit = torch.eye(size, dtype=case.dtype, device=case.device)[:1]
+    values = torch.cat([unit, -unit, case.normal(2, size, place=33)])
+    return Rows(values.reshape(1, -1, *case.node.shape), case.node.shape)
+
+
+def _claimed(case: Case, bounds: Sequence[Interval], points: Sequence[Tensor], policy: SlopePolicy) -> Tensor:
+    """`[N, K]`: what rows' linear functions over these bounds are at fixed points."""
+    claim = Claim.of(case.relaxed(bounds, policy), _rows(case))
+    total = claim.linear_part([point[None, :, None] for point in points])[0] + claim.lower
+    return total.expand(points[0].shape[0], -1)
+
+
+def _leaves(bounds: Sequence[Interval]) -> tuple[list[Interval], list[Tensor]]:
+    leaves = [Interval(bound.lower.clone().requires_grad_(), bound.upper.clone().requires_grad_()) for bound in bounds]
+    return leaves, [end for leaf in leaves for end in (leaf.lower, leaf.upper)]
+
+
+def _check_finite(case: Case, trial: Trial, policy: SlopePolicy) -> None:
+    """Also over intervals of one point, and those that touch what the function bends at."""
+    leaves, ends = _leaves(trial.bounds)
+    value = _claimed(case, leaves, [bound.centre for bound in trial.bounds], policy)
+    if not value.requires_grad:
+        return
+    for slope in torch.autograd.grad(value.abs().sum(), ends, allow_unused=True):
+        if slope is not None:
+            message = "a gradient by the bounds is no number"
+            require_all(slope.isfinite().flatten(1).all(1), case.subject(policy), message, trial.bounds)
+
+
+def _narrowed(case: Case, bound: Interval, place: int) -> Interval:
+    """Each interval cut by up to a tenth on either side, at random."""
+    parts = case.normal(2, *bound.shape, place=91 + place).abs().clamp(max=2.0) / 20
+    width = bound.upper - bound.lower
+    return Interval(bound.lower + parts[0] * width, bound.upper - parts[1] * width)
+
+
+def _derivative(
+    case: Case,
+    bounds: Sequence[Interval],
+    directions: Sequence[Interval],
+    points: Sequence[Tensor],
+    policy: SlopePolicy,
+) -> Tensor:
+    """`[N, K]`: automatic derivatives along the directions."""
+    leaves, ends = _leaves(bounds)
+    value = _claimed(case, leaves, points, policy)
+    steps = [end for way in directions for end in (way.lower, way.upper)]
+    if not value.requires_grad:
+        return torch.zeros_like(value)
+    found = []
+    for row in range(value.shape[1]):
+        slopes = torch.autograd.grad(value[:, row].sum(), ends, retain_graph=True, allow_unused=True)
+        parts = [(slope * step).flatten(1).sum(1) for slope, step in zip(slopes, steps) if slope is not None]
+        found.append(torch.stack(parts).sum(0) if parts else torch.zeros_like(value[:, row]))
+    return torch.stack(found, 1)

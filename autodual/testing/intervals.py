@@ -1,0 +1,152 @@
+"""Intervals that a relaxation is tried over: ordinary and random ones, and those at the limits of arithmetic."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from autodual.interval import Interval
+from autodual.testing.case import Case
+
+Pair = tuple[float, float]
+#: The part of the real line on which an op has values, ends included.
+Domain = tuple[float, float]
+
+_EVERYWHERE: Domain = (-math.inf, math.inf)
+_SCALES = (1e-6, 1e-3, 0.1, 1.0, 3.0, 10.0, 100.0)
+# Ordinary, touching zero, of one point, lopsided.
+_FIXED: tuple[Pair, ...] = (
+    (-1.0, 2.0),
+    (-2.0, 1.0),
+    (-1.0, 1.0),
+    (-1.5, 1.5),
+    (0.0, 0.0),
+    (-0.0, 0.0),
+    (0.0, 1.0),
+    (-1.0, 0.0),
+    (0.5, 2.0),
+    (-2.0, -0.5),
+    (0.7, 0.7),
+    (-0.7, -0.7),
+    (-0.1, 0.3),
+    (-1 / 3, 1 / 7),
+    (-4.0, 4.0),
+    (-8.0, 1.0),
+    (-1.0, 8.0),
+    (-20.0, 20.0),
+    (-0.01, 5.0),
+    (-5.0, 0.01),
+)
+
+
+@dataclass(frozen=True, eq=False)
+class Trial:
+    """Bounds of each input `[N, *shape]`; `ordinary` `[N]`: of moderate size, so that numbers must come out."""
+
+    bounds: tuple[Interval, ...]
+    ordinary: Tensor
+
+    def some(self, chosen: Tensor) -> Trial:
+        """Those of the N that are chosen, by index or mask."""
+        bounds = tuple(bound.map(lambda end: end[chosen]) for bound in self.bounds)
+        return Trial(bounds, self.ordinary[chosen])
+
+
+def trials(case: Case, domain: Domain, extra: Sequence[Pair], *, several: bool) -> Trial:
+    """All intervals of a case.
+
+    several: whether outputs depend on several scalars. Then each interval is tried in every scalar of a sample, and
+    mixed among scalars and inputs; otherwise samples are filled with different ones.
+    """
+    usual = [_within(pair, domain) for pair in [*_FIXED, *_random(case), *_around(extra)]] + list(extra)
+    rare = [_within(pair, domain) for pair in _extreme(case.dtype)]
+    generator = torch.Generator().manual_seed(case.seed + 17)
+    make = _mixed if several else _dealt
+    bounds, flags = [], torch.empty(0)
+    for shape in case.shapes:
+        parts = [make(torch.tensor(pairs, dtype=torch.float64), shape, case, generator) for pairs in (usual, rare)]
+        ends = torch.cat(parts).to(case.device, case.dtype)
+        bounds.append(Interval(ends[..., 0].reshape(-1, *shape), ends[..., 1].reshape(-1, *shape)))
+        flags = torch.cat([torch.full((len(part),), part is parts[0]) for part in parts])
+    return Trial(tuple(bounds), flags.to(case.device))
+
+
+def _dealt(ends: Tensor, shape: tuple[int, ...], case: Case, generator: torch.Generator) -> Tensor:
+    """Pairs `[M, 2]` dealt out to samples of scalars `[N, size, 2]`, each at least once."""
+    size = torch.Size(shape).numel()
+    count = -(-len(ends) // size)
+    order = torch.arange(count * size) % len(ends)
+    return ends[order].reshape(count, size, 2)
+
+
+def _mixed(ends: Tensor, shape: tuple[int, ...], case: Case, generator: torch.Generator) -> Tensor:
+    """Pairs `[M, 2]` in all scalars of a sample each, then drawn anew for every scalar: `[N, size, 2]`."""
+    size = torch.Size(shape).numel()
+    index = torch.randint(len(ends), (case.samples, size), generator=generator)
+    return torch.cat([ends.unsqueeze(1).expand(-1, size, -1), ends[index]])
+
+
+def _random(case: Case) -> list[Pair]:
+    generator = torch.Generator().manual_seed(case.seed + 5)
+    pairs = []
+    for place in range(case.samples):
+        scale = _SCALES[place % len(_SCALES)]
+        centre, radius = (float(number) for number in torch.randn(2, generator=generator, dtype=torch.float64))
+        spread = scale if place % 2 else max(scale, 3.0)  # narrow ones near the origin, and anywhere
+        pairs.append((centre * spread - abs(radius) * scale, centre * spread + abs(radius) * scale))
+    return pairs
+
+
+def _around(extra: Sequence[Pair]) -> list[Pair]:
+    """Intervals that straddle the ends of those given, which are where an op's author expects trouble."""
+    points = sorted({end for pair in extra for end in pair if math.isfinite(end)})
+    return [(point - low, point + high) for point in points for low, high in ((0.5, 0.5), (0.01, 2.0), (2.0, 0.01))]
+
+
+def _extreme(dtype: torch.dtype) -> list[Pair]:
+    """Denormal, huge and infinite ends, for a floating-point format."""
+    limits = torch.finfo(dtype)
+    least, most = limits.smallest_normal * limits.eps, limits.max
+    little, much = limits.smallest_normal**0.5, limits.max**0.5
+    ends = (
+        (-1.0, least),
+        (-least, 1.0),
+        (-least, least),
+        (-least, 3 * least),
+        (0.0, least),
+        (-least, 0.0),
+        (-1.0, little),
+        (-little, 1.0),
+        (-little, much),
+        (-much, little),
+        (-most, 1.0),
+        (-1.0, most),
+        (-most / 2, most / 2),
+        (-most, most),
+        (-most, least),
+        (-least, most),
+        (-math.inf, 1.0),
+        (-1.0, math.inf),
+        (-math.inf, math.inf),
+        (1e4, 1e4 * (1 + 4 * limits.eps)),
+        (-1e3, 1e4),
+    )
+    return list(ends)
+
+
+def _within(pair: Pair, domain: Domain) -> Pair:
+    """A pair folded into a domain, ends and order kept right."""
+    low, high = domain
+    if domain == _EVERYWHERE:
+        return pair
+    if math.isinf(high):
+        ends = [low + abs(end) for end in pair]
+    elif math.isinf(low):
+        ends = [high - abs(end) for end in pair]
+    else:
+        ends = [(low + high) / 2 + (high - low) / math.pi * math.atan(end) for end in pair]
+    return min(ends), max(ends)

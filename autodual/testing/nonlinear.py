@@ -1,0 +1,176 @@
+"""The contract of nonlinear rules: their layers enclose the op over any bounds, decided or not, NaN or not."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from autodual.dual import DualLayer, NonlinearRule, RelaxationRule, Rows
+from autodual.interval import Interval
+from autodual.policies import SlopePolicy
+from autodual.testing.case import Case
+from autodual.testing.decided import check_decided, check_unknown
+from autodual.testing.enclosure import Claim, row_values, tried_rows, units_tried
+from autodual.testing.failure import require, require_all
+from autodual.testing.gradients import check_gradients
+from autodual.testing.intervals import Domain, Pair, Trial, trials
+from autodual.testing.lines import check_lines
+from autodual.testing.points import descend, spread_points
+from autodual.testing.ranges import check_range
+from autodual.testing.rounding import charged, finite_magnitudes
+from autodual.testing.windows import check_windows
+
+POLICIES: tuple[SlopePolicy, ...] = ("shared", "adaptive")
+_POINTS = 12
+
+
+def check_nonlinear(case: Case, domain: Domain, extra: Sequence[Pair], *, gradients: bool = True) -> None:
+    """All properties of a nonlinear rule; raises DualRuleError."""
+    rule = case.rule
+    assert isinstance(rule, NonlinearRule)
+    elementwise = isinstance(rule, RelaxationRule)
+    trial = _of_moderate_values(case, trials(case, domain, extra, several=not elementwise or len(case.shapes) > 1))
+    check_range(case, trial)
+    for policy in POLICIES:
+        if isinstance(rule, RelaxationRule):
+            check_lines(case, rule, trial, policy)
+        layer = case.relaxed(trial.bounds, policy)
+        _check_inequality(case, layer, trial, policy, search=not elementwise)
+        _check_interval(case, layer, trial, policy)
+        _check_push(case, trial.some(trial.ordinary), policy)
+        check_decided(case, trial, policy)
+        check_unknown(case, trial.some(trial.ordinary), policy)
+        _check_batch(case, trial.some(trial.ordinary), policy)
+        if gradients and case.dtype == torch.float64:
+            check_gradients(case, trial.some(trial.ordinary), policy)
+        pair = trial.some(trial.ordinary).some(torch.arange(2, device=case.device))
+        check_windows(case, case.relaxed(pair.bounds, policy), case.subject(policy))
+
+
+def _of_moderate_values(case: Case, trial: Trial) -> Trial:
+    """Ordinary are only intervals over which neither the op nor products of its values overflow."""
+    most = torch.finfo(case.dtype).max ** 0.5
+    ends = [[pick(bound).double() for bound in trial.bounds] for pick in (lambda b: b.lower, lambda b: b.upper)]
+    size = torch.stack([case.exact.value(points).abs().flatten(1).amax(1) for points in ends]).amax(0)
+    return Trial(trial.bounds, trial.ordinary & (size < most))
+
+
+def _allowed(case: Case, layer: DualLayer, bounds: Sequence[Interval], rows: Rows) -> Tensor:
+    """`[N, K]`: what rigorous bounds charge the rows for rounding."""
+    room = charged(layer, finite_magnitudes(bounds), case.node.size, case.dtype)
+    return (rows.values.double().abs().flatten(2) * room.unsqueeze(1).flatten(2)).sum(-1)
+
+
+def _check_inequality(case: Case, layer: DualLayer, trial: Trial, policy: SlopePolicy, *, search: bool) -> None:
+    """⟨ν, op(z)⟩ ≥ ⟨pull ν, z⟩ + centre - width for any row between the bounds; ≤ with + width where it is linear."""
+    subject, rows = case.subject(policy), tried_rows(case)
+    claim = Claim.of(layer, rows)
+    allowed = _allowed(case, layer, trial.bounds, rows)
+    exact = [bound.map(lambda end: end.double()) for bound in trial.bounds]
+    start = [point.unsqueeze(2) for point in spread_points(exact, _POINTS)]
+    sides = [(1.0, claim.lower, "above")]
+    if claim.upper is not None:
+        sides.append((-1.0, claim.upper, "below"))
+    for sign, offset, where in sides:
+
+        def gap(points: list[Tensor], sign: float = sign, offset: Tensor = offset) -> Tensor:
+            values = row_values(rows, case.exact.value(points))
+            claimed = claim.linear_part(points) + offset
+            # What overflows is charged without end by rigorous bounds.
+            return sign * (values - torch.where(claimed.isinf(), torch.nan, claimed))
+
+        found = gap(start).nan_to_num(nan=torch.inf, posinf=torch.inf, neginf=-torch.inf)
+        best, index = found.min(0)
+        place = [
+            point.expand(-1, -1, rows.count, *point.shape[3:]).gather(
+                0, index.reshape(1, *index.shape, *[1] * (point.dim() - 3)).expand(1, *index.shape, *point.shape[3:])
+            )
+            for point in start
+        ]
+        at = [point[0] for point in place]
+        if search:
+            wide = [bound.map(lambda end: end.unsqueeze(1).expand(-1, rows.count, *end.shape[1:])) for bound in exact]
+            lower, at = descend(gap, place, wide)
+            best = best.minimum(lower.nan_to_num(nan=torch.inf, posinf=torch.inf, neginf=-torch.inf))
+        excess = -best - allowed
+        _report(subject, f"⟨pull ν, z⟩ + objective lies {where} ⟨ν, op(z)⟩", excess, trial, at)
+    if trial.ordinary.any():
+        known = claim.lower.isfinite().expand(len(trial.ordinary), -1).all(1)
+        require_all(known | ~trial.ordinary, subject, "the layer gives no number over ordinary bounds", trial.bounds)
+
+
+def _report(subject: str, broken: str, excess: Tensor, trial: Trial, at: Sequence[Tensor]) -> None:
+    """As `require`, of the worst row of each sample `[N, K]` and the points `[N, K, *in]` where it is broken."""
+    worst, row = excess.nan_to_num(nan=-torch.inf).max(1)
+    everyone = torch.arange(len(row), device=row.device)
+    require(worst, subject, broken, trial.bounds, [point[everyone, row] for point in at])
+
+
+def _check_interval(case: Case, layer: DualLayer, trial: Trial, policy: SlopePolicy) -> None:
+    """The interval of a layer encloses the op, and whatever bounds a row of a single unit would give."""
+    subject = case.subject(policy)
+    found = layer.interval(trial.bounds)
+    exact = [bound.map(lambda end: end.double()) for bound in trial.bounds]
+    value = case.exact.value(spread_points(exact, _POINTS))
+    room = charged(layer, finite_magnitudes(trial.bounds), case.node.size, case.dtype)
+    require(found.lower - value.amin(0) - room, subject, "the layer's interval begins above the op", trial.bounds)
+    require(value.amax(0) - found.upper - room, subject, "the layer's interval ends below the op", trial.bounds)
+    rows, count = tried_rows(case), units_tried(case)
+    least = Claim.of(layer, rows).least(trial.bounds)[:, : 2 * count]
+    allowed = 2 * _allowed(case, layer, trial.bounds, rows)[:, : 2 * count]
+    claimed = torch.cat([found.lower.flatten(1)[:, :count], -found.upper.flatten(1)[:, :count]], 1).double()
+    excess = (claimed - least - allowed).nan_to_num(nan=-torch.inf, posinf=-torch.inf)
+    broken = "the layer's interval is narrower than a row's own bound, so that skipping units would change bounds"
+    require(excess.amax(1), subject, broken, trial.bounds)
+
+
+def _check_push(case: Case, trial: Trial, policy: SlopePolicy) -> None:
+    """Where layers are linear: ⟨ν, push v⟩ = ⟨pull ν, v⟩ for chosen samples, and centre line ± spread encloses."""
+    layer, subject = case.relaxed(trial.bounds, policy), case.subject(policy)
+    if isinstance(case.rule, RelaxationRule) and policy == "shared":
+        require_all(torch.tensor(layer.linear), subject, "shared slopes do not give a linear layer")
+    if not layer.linear:
+        return
+    count = len(trial.ordinary)
+    owner = torch.tensor([count - 1, 0, 0, count // 2], device=case.device)
+    columns = [case.normal(4, *shape, place=40 + at) for at, shape in enumerate(case.shapes)]
+    rows = Rows(case.normal(4, 3, *case.node.shape, place=50), case.node.shape, owner=owner)
+    moved = layer.for_owners(owner).push(columns)
+    first = (rows.values * moved.unsqueeze(1)).flatten(2).sum(2)
+    parts = [(part.values * column.unsqueeze(1)).flatten(2) for part, column in zip(layer.pull(rows), columns)]
+    second = torch.stack([part.sum(2) for part in parts]).sum(0)
+    size = torch.stack([part.abs().sum(2) for part in parts]).sum(0)
+    room = 64 * case.node.size * torch.finfo(case.dtype).eps * size
+    own = [bound.map(lambda end: end[owner]) for bound in trial.bounds]
+    require(((first - second).abs() - room).amax(1), subject, "push is not the adjoint of pull", own)
+    spread = layer.spread()
+    if spread is None:
+        spread = torch.zeros_like(moved[:1])
+    exact = [bound.map(lambda end: end.double()) for bound in trial.bounds]
+    points = spread_points(exact, _POINTS)
+    value = case.exact.value(points)
+    room = charged(layer, finite_magnitudes(trial.bounds), case.node.size, case.dtype)
+    for place in range(len(value)):
+        centre = layer.constant([point[place].to(case.dtype) for point in points]).double()
+        off = (value[place] - centre).abs() - spread.double() - 2 * room
+        require(off, subject, "the op lies further from the centre line than `spread` says", trial.bounds)
+
+
+def _check_batch(case: Case, trial: Trial, policy: SlopePolicy) -> None:
+    """A sample's layer does not depend on the samples beside it."""
+    rows = tried_rows(case)
+    whole = Claim.of(case.relaxed(trial.bounds, policy), rows)
+    chosen = torch.tensor([len(trial.ordinary) - 1, 0], device=case.device)
+    some = trial.some(chosen)
+    layer = case.relaxed(some.bounds, policy)
+    alone = Claim.of(layer, rows)
+    allowed = _allowed(case, layer, some.bounds, rows)
+    off = [
+        (first.expand(len(trial.ordinary), *first.shape[1:])[chosen] - second).abs().flatten(2).sum(2)
+        for first, second in zip((whole.lower.unsqueeze(2), *whole.slopes), (alone.lower.unsqueeze(2), *alone.slopes))
+    ]
+    slack = 256 * case.node.size * torch.finfo(case.dtype).eps
+    excess = torch.stack(off).amax(0) - allowed - slack
+    require(excess.amax(1), case.subject(policy), "a sample's layer depends on the samples beside it", some.bounds)

@@ -1,0 +1,112 @@
+"""Points between bounds: spread, at the ends, near them, and where a search finds an inequality nearest to breaking."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import Tensor
+
+from autodual.interval import Interval
+
+# From each end inwards, as parts of the width.
+_NEAR = (1e-12, 1e-8, 1e-5, 1e-3, 1e-2)
+_ROUNDS = 6
+_PROBES = 9
+
+Points = list[Tensor]
+#: How far an inequality is from breaking at points `[P, N, *shape]` an input: `[P, N, …]`, negative where it breaks.
+Gap = Callable[[Points], Tensor]
+
+
+def spread_points(bounds: Sequence[Interval], count: int, seed: int = 3) -> Points:
+    """`[P, N, *shape]` an input: both ends, an even grid, near the ends, zero, and random points and corners."""
+    generator = torch.Generator().manual_seed(seed)
+    found: Points = []
+    even = [*[place / count for place in range(count + 1)], *_NEAR, *[1 - part for part in _NEAR]]
+    for bound in bounds:
+        lower, upper = _finite(bound)
+        shape = lower.shape
+        parts = torch.tensor(even, dtype=torch.float64).reshape(-1, *[1] * lower.dim()).expand(-1, *shape)
+        drawn = torch.rand((count, *shape), generator=generator, dtype=torch.float64)
+        corners = torch.randint(2, (count, *shape), generator=generator).double()
+        # Other inputs meet these points in another order, or only the diagonal of the box would be seen.
+        grid = parts if len(found) == 0 else parts[torch.randperm(len(even), generator=generator)]
+        part = torch.cat([grid, drawn[: count // 4], corners[: count if torch.Size(shape[1:]).numel() > 1 else 0]]).to(
+            lower.device, lower.dtype
+        )
+        points = (lower * (1 - part) + upper * part).clamp(lower, upper)
+        zero = torch.zeros_like(lower).clamp(lower, upper).unsqueeze(0)
+        found.append(torch.cat([points, zero, lower.unsqueeze(0), upper.unsqueeze(0)]))
+    return found
+
+
+def _finite(bound: Interval) -> tuple[Tensor, Tensor]:
+    """Ends that arithmetic can be done with: the largest numbers stand in for infinities, a point for none."""
+    limit = torch.finfo(bound.lower.dtype).max
+    return bound.lower.clamp(-limit, limit).nan_to_num(0.0), bound.upper.clamp(-limit, limit).nan_to_num(0.0)
+
+
+def worst_points(gap: Gap, bounds: Sequence[Interval], count: int) -> tuple[Tensor, Points]:
+    """The least gap `[N, *shape]` found for an elementwise op, and where: nets of points that close in on the worst.
+
+    Elementwise, so each scalar's search is its own.
+    """
+    points = spread_points(bounds, count)
+    best, place = _least(gap(points), points)
+    width = [upper / 2 - lower / 2 for lower, upper in (_finite(bound) for bound in bounds)]
+    generator = torch.Generator().manual_seed(11)
+    for number in range(_ROUNDS):
+        reach = 2.0 * (2.0 / count) ** (1 + number)
+        net = []
+        for at, half, bound in zip(place, width, bounds):
+            steps = torch.linspace(-1, 1, _PROBES, dtype=torch.float64).reshape(-1, *[1] * at.dim())
+            if len(bounds) > 1:
+                steps = torch.rand((2 * _PROBES, *at.shape), generator=generator, dtype=torch.float64) * 2 - 1
+            steps = steps.to(at.device, at.dtype)
+            lower, upper = _finite(bound)
+            net.append((at + steps * reach * half).clamp(lower, upper))
+        found, where = _least(gap(net), net)
+        better = found < best
+        best = torch.where(better, found, best)
+        place = [torch.where(better, new, old) for new, old in zip(where, place)]
+    return best, place
+
+
+def _least(gap: Tensor, points: Points) -> tuple[Tensor, Points]:
+    """The least gap of each scalar, and the points where it is; NaN, which claims nothing, counts as infinite."""
+    best, index = gap.nan_to_num(nan=torch.inf, posinf=torch.inf, neginf=-torch.inf).min(0)
+    shape = [torch.broadcast_shapes(point.shape[1:], index.shape) for point in points]
+    return best, [
+        point.expand(point.shape[0], *size).gather(0, index.expand(size).unsqueeze(0))[0]
+        for point, size in zip(points, shape)
+    ]
+
+
+def descend(gap: Gap, start: Points, bounds: Sequence[Interval], steps: int = 12) -> tuple[Tensor, Points]:
+    """The least gap `[…]` found by projected signed gradients from points `[1, …, *shape]`, and where it was."""
+    points, ends = start, [_finite(bound) for bound in bounds]
+    best, place = gap(points).detach()[0], [point[0] for point in points]
+    for number in range(steps):
+        leaves = [point.detach().requires_grad_() for point in points]
+        with torch.enable_grad():
+            total = gap(leaves).nan_to_num(0.0, 0.0, 0.0).sum()
+        slopes = torch.autograd.grad(total, leaves, allow_unused=True)
+        reach = 0.5 * 0.6**number
+        points = [
+            (leaf.detach() - reach * (high / 2 - low / 2) * _sign(slope, leaf)).clamp(low, high)
+            for leaf, slope, (low, high) in zip(leaves, slopes, ends)
+        ]
+        found = gap(points).detach()[0]
+        better = found < best
+        best = torch.where(better, found, best)
+        place = [_where(better, point[0], old) for point, old in zip(points, place)]
+    return best, place
+
+
+def _sign(slope: Tensor | None, leaf: Tensor) -> Tensor:
+    return torch.zeros_like(leaf) if slope is None else slope.nan_to_num(0.0).sign()
+
+
+def _where(better: Tensor, new: Tensor, old: Tensor) -> Tensor:
+    return torch.where(better.reshape(*better.shape, *[1] * (new.dim() - better.dim())), new, old)
