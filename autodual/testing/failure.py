@@ -12,6 +12,8 @@ from autodual.interval import Interval
 
 # Intervals of one sample that a message lists before it says how many more there are.
 _SHOWN = 6
+# Bounds beyond which an interval is named only where nothing smaller breaks.
+_LARGE = 1e3
 
 
 class DualRuleError(AutodualError, AssertionError):
@@ -33,6 +35,9 @@ def require(
     excess = excess.detach()
     if not bool((excess > 0).any()):
         return
+    # Somewhere ordinary, if it is broken there, tells more than the limits of arithmetic.
+    usual = excess.masked_fill(~_ordinary(bounds, excess), -torch.inf)
+    excess = usual if bool((usual > 0).any()) else excess
     place = tuple(int(i) for i in torch.unravel_index(excess.nan_to_num(nan=-torch.inf).argmax(), excess.shape))
     message = f"{subject}: {broken}, by {float(excess[place]):.4g}"
     if bounds:
@@ -49,6 +54,17 @@ def require_all(holds: Tensor, subject: str, broken: str, bounds: Sequence[Inter
     place = tuple(int(i) for i in torch.unravel_index((~holds).to(torch.uint8).argmax(), holds.shape))
     where = f" over {_intervals(bounds, place, holds.shape)}" if bounds else ""
     raise DualRuleError(f"{subject}: {broken}{where}")
+
+
+def _ordinary(bounds: Sequence[Interval], excess: Tensor) -> Tensor:
+    """Where no interval of the place, or of its sample, is large: bool, of the shape of `excess`."""
+    found = torch.ones_like(excess, dtype=torch.bool)
+    for bound in bounds:
+        small = bound.magnitude.detach() <= _LARGE
+        if small.shape != excess.shape:
+            small = small.flatten(1).all(1).reshape(-1, *[1] * (excess.dim() - 1))
+        found = found & small
+    return found
 
 
 def _at(tensor: Tensor, place: tuple[int, ...], shape: torch.Size) -> list[float]:

@@ -1,0 +1,360 @@
+"""The contract suite earns its name: rules with planted mistakes are caught, and the message says where."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+import pytest
+import torch
+from support.problems import normal
+from torch import Tensor
+
+from autodual.dual import (
+    AffineRule,
+    Contribution,
+    DualLayer,
+    LinearRelaxation,
+    RelaxationRule,
+    RelaxedLayer,
+    Rows,
+)
+from autodual.dual.convolution import ConvolutionLayer
+from autodual.dual.curves.smooth import SmoothRule
+from autodual.dual.linear import LinearLayer
+from autodual.dual.relu import ReluRule
+from autodual.dual.softmax import LogSoftmaxLayer, LogSoftmaxRule, planes_around
+from autodual.errors import AutodualError, InvalidInputError
+from autodual.interval import Interval
+from autodual.ir import Op, Parameter, ops
+from autodual.testing import DualRuleError, check_dual_rule
+
+Change = Callable[[LinearRelaxation, Sequence[Interval]], LinearRelaxation]
+INTERVAL = re.compile(r"over \[-?(\d|nan|inf).*, -?(\d|nan|inf).*\]")
+CONVOLUTION = ops.Convolution(Parameter("w"), Parameter("b"), (1, 1), (1, 1), (1, 1))
+WEIGHTS = {"w": normal(2, 2, 3, 3), "b": normal(2, seed=1)}
+MATRIX = {"w": normal(3, 4), "b": normal(3, seed=1)}
+
+
+def relaxation(base: type[RelaxationRule], change: Change, policies: str = "shared adaptive") -> RelaxationRule:
+    """A built-in rule whose lines are changed."""
+
+    class Planted(base):  # type: ignore[misc, valid-type]
+        def relax(self, op, bounds, environment, policy) -> LinearRelaxation:
+            found = super().relax(op, bounds, environment, policy)
+            return change(found, bounds) if policy in policies else found
+
+    return Planted()
+
+
+def affine(layer: type[DualLayer]) -> AffineRule:
+    """A rule that makes these layers."""
+
+    class Planted(AffineRule):
+        def layer(self, node, shapes, environment) -> DualLayer:
+            return layer(node, shapes, environment)
+
+    return Planted()
+
+
+def caught(rule, op: Op, said: str, interval: bool = True, **options) -> str:
+    """The message of the failure, which must say so."""
+    with pytest.raises(DualRuleError, match=said) as failure:
+        check_dual_rule(rule, op, **options)
+    message = str(failure.value)
+    assert type(rule).__name__ in message and type(op).__name__ in message and "float64" in message
+    if interval:
+        assert INTERVAL.search(message), message
+    return message
+
+
+# --- lines that are wrong ------------------------------------------------------------------------------------------
+
+
+def _lower_upper_line(found: LinearRelaxation, bounds: Sequence[Interval]) -> LinearRelaxation:
+    return replace(found, upper_intercept=found.upper_intercept - 1e-6)
+
+
+def _through_the_middle(found: LinearRelaxation, bounds: Sequence[Interval]) -> LinearRelaxation:
+    """The tangent at the middle, which is wrong only where the curve turns, by little."""
+    (z,) = bounds
+    turns = (z.lower < 0) & (z.upper > 0.3)
+    slope = torch.where(turns, 1 - z.centre.tanh() ** 2, found.lower_slopes[0])
+    intercept = torch.where(turns, z.centre.tanh() - slope * z.centre, found.lower_intercept)
+    return replace(found, lower_slopes=(slope,), lower_intercept=intercept)
+
+
+def _swapped(found: LinearRelaxation, bounds: Sequence[Interval]) -> LinearRelaxation:
+    return replace(found, lower_slopes=found.upper_slopes, upper_slopes=found.lower_slopes)
+
+
+def _wrong_when_narrow(found: LinearRelaxation, bounds: Sequence[Interval]) -> LinearRelaxation:
+    """A chord whose ends cancel: right for wide intervals, by rounding alone wrong for narrow ones."""
+    (z,) = bounds
+    slope = (z.upper.exp() - z.lower.exp()) / (z.upper - z.lower + 1e-9)
+    return replace(found, upper_slopes=(slope,), upper_intercept=z.lower.exp() - slope * z.lower)
+
+
+def _not_parallel(found: LinearRelaxation, bounds: Sequence[Interval]) -> LinearRelaxation:
+    return replace(found, upper_slopes=(found.lower_slopes[0] * 1,))
+
+
+def _in_float32(found: LinearRelaxation, bounds: Sequence[Interval]) -> LinearRelaxation:
+    return replace(found, upper_intercept=found.upper_intercept.float())
+
+
+def _bounded(found: LinearRelaxation, bounds: Sequence[Interval]) -> LinearRelaxation:
+    """NaN made a number."""
+    return LinearRelaxation(
+        tuple(slope.nan_to_num() for slope in found.lower_slopes),
+        tuple(slope.nan_to_num() for slope in found.upper_slopes),
+        found.lower_intercept.nan_to_num(),
+        found.upper_intercept.nan_to_num(),
+    )
+
+
+def _of_the_batch(found: LinearRelaxation, bounds: Sequence[Interval]) -> LinearRelaxation:
+    """Sound, but an average over samples."""
+    room = (bounds[0].upper - bounds[0].lower).clamp(0, 1).nan_to_num().mean()
+    return replace(found, upper_intercept=found.upper_intercept + room)
+
+
+LINES = {
+    "a wrong intercept": (SmoothRule, ops.Sigmoid(), _lower_upper_line, "upper line lies below the op, by"),
+    "a tangent that cuts the curve": (SmoothRule, ops.Tanh(), _through_the_middle, "lower line lies above"),
+    "slopes that are swapped": (ReluRule, ops.Relu(), _swapped, "upper line lies below the op, by [0-9.]* over"),
+    "a chord wrong over narrow intervals": (SmoothRule, ops.Exp(), _wrong_when_narrow, "upper line lies below"),
+    "a sample that depends on others": (SmoothRule, ops.Tanh(), _of_the_batch, "depends on the samples beside it"),
+    "NaN made a number": (SmoothRule, ops.Tanh(), _bounded, "a number over bounds that are none"),
+}
+
+
+@pytest.mark.parametrize("name", LINES)
+def test_wrong_lines_are_caught(name: str) -> None:
+    base, op, change, said = LINES[name]
+    parallel = change in (_lower_upper_line, _of_the_batch)
+    policies = "shared adaptive" if parallel else "adaptive"
+    message = caught(relaxation(base, change, policies), op, said)
+    assert "adaptive slopes" in message or "shared slopes" in message
+
+
+def test_lines_that_are_not_parallel_or_of_another_dtype_are_caught() -> None:
+    caught(relaxation(SmoothRule, _not_parallel), ops.Sigmoid(), "`lower_slopes is upper_slopes`", interval=False)
+    caught(relaxation(SmoothRule, _in_float32), ops.Sigmoid(), "of torch.float32", interval=False)
+
+
+def test_the_worst_interval_and_point_are_named() -> None:
+    """A line that cuts by a tenth of the width is worst over the widest interval there is."""
+
+    def cut(found: LinearRelaxation, bounds: Sequence[Interval]) -> LinearRelaxation:
+        (z,) = bounds
+        wide = (z.upper == 2) & (z.lower == -1)
+        return replace(found, upper_intercept=found.upper_intercept - 0.25 * wide)
+
+    message = caught(relaxation(ReluRule, cut), ops.Relu(), r"by 0\.25 over \[-1\.0, 2\.0\] at (-1\.0|2\.0)$")
+    assert message.startswith("Planted for Relu() (shared slopes, float64): the upper line lies below the op")
+
+
+def test_lines_wrong_in_float32_alone_are_caught() -> None:
+    """Right in float64, but for a number that only float64 can tell from 1."""
+
+    def rounded(found: LinearRelaxation, bounds: Sequence[Interval]) -> LinearRelaxation:
+        coarse = 1e-3 if bounds[0].lower.dtype == torch.float32 else 0.0
+        return replace(found, lower_intercept=found.lower_intercept + coarse)
+
+    with pytest.raises(DualRuleError, match=r"float32\): the lower line lies above the op, by 0\.001"):
+        check_dual_rule(relaxation(SmoothRule, rounded), ops.Sigmoid())
+
+
+# --- derivatives ---------------------------------------------------------------------------------------------------
+
+
+def test_lines_without_derivatives_are_caught() -> None:
+    def detached(found: LinearRelaxation, bounds: Sequence[Interval]) -> LinearRelaxation:
+        slopes = (found.lower_slopes[0].detach(),)
+        return replace(found, lower_slopes=slopes, upper_slopes=slopes)
+
+    caught(relaxation(SmoothRule, detached, "shared"), ops.Tanh(), "a gradient by the bounds is not what differences")
+
+
+def test_derivatives_that_are_no_number_are_caught() -> None:
+    """A division by a width of 0 in the branch that is not taken."""
+
+    class Planted(ReluRule):
+        def parallel(self, op, bounds, environment) -> LinearRelaxation:
+            found = super().parallel(op, bounds, environment)
+            (z,) = bounds
+            chord = z.upper / (z.upper - z.lower)
+            slopes = (torch.where((z.lower < 0) & (z.upper > 0), chord, found.lower_slopes[0]),)
+            return replace(found, lower_slopes=slopes, upper_slopes=slopes)
+
+    caught(Planted(), ops.Relu(), "a gradient by the bounds is no number")
+
+
+# --- ranges and what is decided ------------------------------------------------------------------------------------
+
+
+def test_ranges_too_narrow_or_too_wide_are_caught() -> None:
+    class Narrow(SmoothRule):
+        """The ends, for a function that turns between them."""
+
+        def range(self, op, bounds, environment) -> Interval:
+            first, last = (op.function(end) for end in (bounds[0].lower, bounds[0].upper))
+            return Interval(first.minimum(last), first.maximum(last))
+
+    class Wide(SmoothRule):
+        def range(self, op, bounds, environment) -> Interval:
+            return super().range(op, bounds, environment).widen(0.01)
+
+    caught(Narrow(), ops.Silu(), "the range begins above the op, by")
+    caught(Wide(), ops.Tanh(), "the range is wider than what the monotone op takes, by 0.00999")
+
+
+def test_a_range_that_swallows_nan_is_caught() -> None:
+    class Planted(SmoothRule):
+        def range(self, op, bounds, environment) -> Interval:
+            return super().range(op, bounds, environment).map(lambda end: end.nan_to_num(0.0))
+
+    caught(Planted(), ops.Tanh(), "the range is a number over bounds that are none")
+
+
+def test_units_that_are_called_decided_wrongly_are_caught() -> None:
+    class Planted(SmoothRule):
+        def undecided(self, op, bounds, environment) -> Tensor:
+            return super().undecided(op, bounds, environment) & ~(bounds[0].lower > 0)
+
+    caught(Planted(), ops.Sigmoid(), "tighter bounds change the relaxation of what `undecided` calls decided")
+
+
+def test_nan_that_is_called_decided_is_caught() -> None:
+    class Planted(ReluRule):
+        def undecided(self, op, bounds, environment) -> Tensor:
+            return (bounds[0].lower < 0) & (bounds[0].upper > 0)
+
+    caught(Planted(), ops.Relu(), "bounds that are no number count as decided over")
+
+
+# --- layers --------------------------------------------------------------------------------------------------------
+
+
+def test_relaxed_layers_that_mix_up_signs_are_caught() -> None:
+    class Layer(RelaxedLayer):
+        def pull(self, rows: Rows) -> tuple[Rows, ...]:
+            return super().pull(rows.negated())
+
+    class Planted(ReluRule):
+        def layer(self, op, bounds, environment, policy) -> RelaxedLayer:
+            return Layer(self.relax(op, bounds, environment, policy))
+
+    caught(Planted(), ops.Relu(), "⟨pull ν, z⟩ \\+ objective lies above ⟨ν, op\\(z\\)⟩, by")
+
+
+def test_layers_of_many_scalars_are_searched() -> None:
+    """The tangent of log-sum-exp too high by a hundredth; sampled points alone are rarely near it."""
+
+    class Planted(LogSoftmaxRule):
+        def layer(self, op, bounds, environment, policy) -> DualLayer:
+            planes = planes_around(bounds[0], op.axis + 1)
+            return LogSoftmaxLayer(replace(planes, lower_intercept=planes.lower_intercept + 0.01))
+
+    caught(Planted(), ops.LogSoftmax(0), "lies above ⟨ν, op", shapes=((3,),))
+
+
+# --- affine rules --------------------------------------------------------------------------------------------------
+
+
+class NegatedPull(LinearLayer):
+    def pull(self, rows: Rows) -> tuple[Rows, ...]:
+        return super().pull(rows.negated())
+
+
+class NoConstant(LinearLayer):
+    def objective(self, rows: Rows) -> Contribution:
+        return Contribution()
+
+
+class OtherPush(LinearLayer):
+    def push(self, columns: Sequence[Tensor | None]) -> Tensor:
+        return super().push(columns) + self.constant_term
+
+
+class NoMagnitude(LinearLayer):
+    """The classical mistake: the weight where its absolute value belongs."""
+
+    def interval(self, inputs: Sequence[Interval]) -> Interval:
+        (bounds,) = inputs
+        return Interval.around(self.forward([bounds.centre]), (bounds.radius @ self.weight.T).abs())
+
+
+class FewTerms(LinearLayer):
+    terms = 2  # type: ignore[assignment]
+
+
+class NanIsZero(LinearLayer):
+    def interval(self, inputs: Sequence[Interval]) -> Interval:
+        return super().interval([bounds.map(lambda end: end.nan_to_num(0.0)) for bounds in inputs])
+
+
+AFFINE = {
+    "a wrong sign in pull": (NegatedPull, "differs from ⟨pull ν, z⟩ \\+ objective", True),
+    "a missing constant": (NoConstant, "differs from ⟨pull ν, z⟩ \\+ objective", True),
+    "a push with the constant": (OtherPush, "push is not the adjoint of pull", False),
+    "an interval without magnitudes": (NoMagnitude, "the interval (begins above|ends below) the op", True),
+    "too few terms": (FewTerms, "`terms` is less than the longest sum", False),
+    "NaN made a number": (NanIsZero, "bounds that are no number give numbers", True),
+}
+
+
+@pytest.mark.parametrize("name", AFFINE)
+def test_wrong_affine_rules_are_caught(name: str) -> None:
+    layer, said, interval = AFFINE[name]
+    op = ops.Linear(Parameter("w"), Parameter("b"))
+    caught(affine(layer), op, said, interval, shapes=((4,),), parameters=MATRIX)
+
+
+class ShiftedWindow(ConvolutionLayer):
+    """Off by one at the first corner."""
+
+    def _pull_windows(self, rows: Rows) -> Rows:
+        pulled = super()._pull_windows(rows)
+        assert pulled.window is not None
+        shift = tuple(place + 1 for place in pulled.window.shift)
+        return replace(pulled, window=replace(pulled.window, shift=shift), cropped=False)
+
+
+class Uncropped(ConvolutionLayer):
+    """What lies over the border is counted in."""
+
+    def pull(self, rows: Rows) -> tuple[Rows, ...]:
+        return super().pull(replace(rows, cropped=True))
+
+
+class ShortReach(ConvolutionLayer):
+    def reach(self, extent: Sequence[int]) -> tuple[int, ...]:
+        return tuple(size - 1 for size in super().reach(extent))
+
+
+@pytest.mark.parametrize("layer", [ShiftedWindow, Uncropped, ShortReach], ids=lambda layer: layer.__name__)
+def test_wrong_windows_are_caught(layer: type[ConvolutionLayer]) -> None:
+    with pytest.raises((DualRuleError, RuntimeError)) as failure:
+        check_dual_rule(affine(layer), CONVOLUTION, ((2, 5, 4),), WEIGHTS)
+    if layer is not ShortReach:
+        assert "not what whole rows give, by" in str(failure.value)
+
+
+# --- how it is asked -----------------------------------------------------------------------------------------------
+
+
+def test_rules_may_be_given_as_classes_objects_or_by_their_op() -> None:
+    for given in ((ReluRule,), (ReluRule(),)):
+        check_dual_rule(*given, ops.Relu(), samples=4)
+    check_dual_rule(ops.Relu(), samples=4)
+    with pytest.raises(InvalidInputError, match="needs the op"):
+        check_dual_rule(ReluRule())
+    with pytest.raises(InvalidInputError, match="Input has no dual rule; register one with @dual_rule"):
+        check_dual_rule(ops.Input())
+
+
+def test_failures_are_errors_of_both_kinds() -> None:
+    assert issubclass(DualRuleError, AssertionError) and issubclass(DualRuleError, AutodualError)
