@@ -39,8 +39,7 @@ def _add(state: BoundState, node: Node) -> None:
     for name in dict.fromkeys(node.inputs):
         refine_operand(state, name, partial(_undecided, state, node, rule, name))
     bounds = [state.intervals[name] for name in node.inputs]
-    own_range = rule.range(node.op, bounds, state.environment) if state.intersects else None
-    state.add_layer(node, rule.layer(node.op, bounds, state.environment, state.options.slopes), own_range)
+    state.add_layer(node, rule.layer(node.op, bounds, state.environment, state.options.slopes))
 
 
 @dataclass(frozen=True)
@@ -92,9 +91,10 @@ def objective_bounds(state: BoundState, name: str, objective: Tensor, *, linear:
 
 
 def _tightened(found: Enclosure, other: Enclosure) -> Enclosure:
-    """The greater lower bound of the two, with its own error."""
+    """The greater lower bound of the two."""
     greater = ~(found.lower >= other.lower) & ~other.lower.isnan()
-    error = None if found.error is None or other.error is None else torch.where(greater, other.error, found.error)
+    # What an interval's ends have already been widened by is not in its error, so the larger error stands for both.
+    error = None if found.error is None or other.error is None else found.error.maximum(other.error)
     return Enclosure(torch.where(greater, other.lower, found.lower), found.upper, error)
 
 

@@ -13,55 +13,79 @@ from functools import partial
 import torch
 from torch import Tensor
 
+from autodual.bounds.exits import exits
 from autodual.bounds.modes import pushes
 from autodual.bounds.push import push_bounds
 from autodual.bounds.state import BoundState, is_linear
 from autodual.bounds.units import Undecided, UnitRows
 from autodual.dual.rows import Rows
-from autodual.dual.rule import AffineRule
+from autodual.dual.rule import AffineRule, RelaxationRule
 from autodual.interval import Interval
 
 
 def refine_operand(state: BoundState, name: str, undecided: Undecided) -> None:
-    """Tighten the interval of a nonlinear node's operand: of the node whose scalars it merely moves or repeats."""
-    graph, moved = state.graph, []
-    while name not in state.regions and isinstance(rule := state.rules[name], AffineRule) and rule.moves:
-        moved.append(name)
+    """Tighten the interval of a nonlinear node's operand: of the node that it is made from scalar by scalar.
+
+    Moving and repeating scalars keeps their bounds. Nor do rows from behind a function of one scalar tell more than
+    that function's range over the dual bounds before it: no line below it is above its least value.
+    """
+    graph, followers = state.graph, []
+    while _scalar_by_scalar(state, name):
+        followers.append(name)
         (name,) = graph[name].inputs
-    if name in state.regions and moved:
+    if name in state.regions and followers:
         return
-    refine(state, name, partial(_undecided_before, state, moved, undecided) if moved else undecided)
-    for other in reversed(moved):
-        interval = state.layers[other].interval([state.intervals[graph[other].inputs[0]]])
-        state.intervals[other] = interval.intersect(state.known[other]) if other in state.known else interval
+    refine(state, name, partial(_undecided_before, state, followers, undecided) if followers else undecided)
+    for follower in reversed(followers):
+        state.refresh(graph[follower])
+
+
+def _scalar_by_scalar(state: BoundState, name: str) -> bool:
+    if name in state.regions:
+        return False
+    rule = state.rules[name]
+    if isinstance(rule, RelaxationRule):
+        return len(state.graph[name].inputs) == 1
+    return isinstance(rule, AffineRule) and rule.moves
 
 
 def _undecided_before(
-    state: BoundState, moved: Sequence[str], undecided: Undecided, interval: Interval, samples: slice
+    state: BoundState, followers: Sequence[str], undecided: Undecided, interval: Interval, samples: slice
 ) -> Tensor:
-    """Where a node leaves open what is asked of the last of `moved`, each of which moves the scalars of the next."""
-    for name in reversed(moved):
-        interval = state.layers[name].interval([interval])
+    """Where a node leaves open what is asked of the first of its `followers`, each of which is made from the next."""
+    for name in reversed(followers):
+        interval = _following(state, name, interval)
     mask = undecided(interval, samples)
     rows = Rows(mask.to(interval.lower.dtype).unsqueeze(1), tuple(mask.shape[1:]))
-    for name in moved:
-        (rows,) = state.layers[name].pull(rows)
+    for name in followers:
+        if not isinstance(state.rules[name], RelaxationRule):
+            (rows,) = state.layers[name].pull(rows)
     return rows.values[:, 0] > 0
+
+
+def _following(state: BoundState, name: str, interval: Interval) -> Interval:
+    """The interval of a node that is made scalar by scalar, were this its operand's."""
+    rule, op = state.rules[name], state.graph[name].op
+    if not isinstance(rule, RelaxationRule):
+        return state.layers[name].interval([interval])
+    if state.intersects:
+        return rule.range(op, [interval], state.environment)
+    return rule.layer(op, [interval], state.environment, state.options.slopes).interval([interval])
 
 
 def refine(state: BoundState, name: str, undecided: Undecided) -> None:
     """Replace the interval of a node by dual bounds, where `undecided` (bool `[N, *shape]`) says that it matters."""
     shape = (state.samples, *state.graph[name].shape)
     state.intervals[name] = state.intervals[name].map(lambda end: end.expand(shape))
-    wanted = _wanted(state, name, undecided)
-    if name in state.refined:
-        wanted = wanted & ~state.refined[name]
-    state.refined[name] = wanted | state.refined.get(name, wanted)
+    before = state.intervals[name]
+    done = state.refined.get(name, torch.zeros_like(before.lower, dtype=torch.bool))
+    wanted = _wanted(state, name, undecided) & ~done
     if bool(wanted.any()):
-        before = state.intervals[name]
-        _bound(state, name, undecided, wanted)
+        finished = _bound(state, name, undecided, wanted)
         if state.intersects:
             state.intervals[name] = before.tightened(state.intervals[name])
+        done = done | finished
+    state.refined[name] = done
     if name in state.known:
         state.intervals[name] = state.intervals[name].intersect(state.known[name])
 
@@ -71,17 +95,22 @@ def _wanted(state: BoundState, name: str, undecided: Undecided) -> Tensor:
     return mask if state.skips else torch.ones_like(mask)
 
 
-def _bound(state: BoundState, name: str, undecided: Undecided, wanted: Tensor) -> None:
+def _bound(state: BoundState, name: str, undecided: Undecided, wanted: Tensor) -> Tensor:
+    """Bound the wanted units; which of them have both their dual bounds now.
+
+    A unit that was decided on the way has less, which another reader of the node may have to make up for.
+    """
     linear = is_linear(state, name)
     if pushes(state, name, wanted, linear):
         state.intervals[name] = push_bounds(state, name)
-    elif linear:
+        return wanted
+    if linear:
         state.intervals[name] = UnitRows(state, name, undecided).both(wanted)
-    else:
-        _bound_by_sides(state, name, undecided, wanted)
+        return wanted & _wanted(state, name, undecided) if exits(state, name) else wanted
+    return _bound_by_sides(state, name, undecided, wanted)
 
 
-def _bound_by_sides(state: BoundState, name: str, undecided: Undecided, wanted: Tensor) -> None:
+def _bound_by_sides(state: BoundState, name: str, undecided: Undecided, wanted: Tensor) -> Tensor:
     """One row bounds one side only: first the end that is nearer to zero, then the other where that decided nothing.
 
     Most units are decided by one side, which halves the work and changes no relaxation.
@@ -90,5 +119,7 @@ def _bound_by_sides(state: BoundState, name: str, undecided: Undecided, wanted: 
     below = interval.lower.abs() <= interval.upper.abs()
     state.intervals[name] = rows.one_side(wanted, below)
     still = wanted & _wanted(state, name, undecided)
-    if bool(still.any()):
-        state.intervals[name] = rows.one_side(still, ~below)
+    if not bool(still.any()):
+        return still
+    state.intervals[name] = rows.one_side(still, ~below)
+    return still & _wanted(state, name, undecided)

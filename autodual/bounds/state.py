@@ -28,7 +28,7 @@ class BoundState:
 
     regions: the perturbation set of each input, bound to the N samples. known: intervals proved elsewhere, by node.
     layers, intervals: what has been computed so far. debts: with `rigorous`, what rounding costs at each node.
-    refined: by bound site, the units `[N, *shape]` whose dual bounds have been computed.
+    refined: by bound site, the units `[N, *shape]` that have both their dual bounds.
     columns, noise_owner, noise_count: forward mode's columns by node, and by relaxed node the sample of each of its
     columns and how many there are.
     """
@@ -81,24 +81,35 @@ class BoundState:
             enclosure = enclosure.widen(region.rounding())
         self.intervals[node.name] = enclosure
 
-    def add_layer(self, node: Node, layer: DualLayer, own_range: Interval | None = None) -> None:
-        """Take in the layer of a node whose operands are known, and its interval by interval arithmetic.
-
-        own_range: the values of the op itself, where they may tighten those of its relaxation.
-        """
+    def add_layer(self, node: Node, layer: DualLayer) -> None:
+        """Take in the layer of a node whose operands are known, and its interval by interval arithmetic."""
         self.layers[node.name] = layer
-        inputs = [self.intervals[name] for name in node.inputs]
-        interval = layer.interval(inputs)
-        if own_range is not None:
-            interval = interval.tightened(own_range)
         if self.options.rigorous:
-            balls = [Interval(-i.magnitude, i.magnitude) for i in inputs]
-            magnitude = layer.interval(balls).magnitude.expand_as(interval.lower)
-            floor = underflow(layer.terms, [i.magnitude for i in inputs], node.size, like=magnitude)
-            debt = Debt(self.error_factor(layer.terms) * magnitude, floor)
-            self.debts[node.name] = debt
-            interval = interval.widen(debt.magnitude + floor.reshape(-1, *[1] * len(node.shape)))
-        self.intervals[node.name] = interval
+            self.debts[node.name] = self._debt(node, layer)
+        self.intervals[node.name] = self._interval(node)
+
+    def refresh(self, node: Node) -> None:
+        """Compute a node's interval anew from its operands' intervals, which have become tighter."""
+        interval = self._interval(node)
+        self.intervals[node.name] = interval.intersect(self.known[node.name]) if node.name in self.known else interval
+
+    def _interval(self, node: Node) -> Interval:
+        """The values of a node by interval arithmetic over its layer, and over the op itself where that counts."""
+        rule, inputs = self.rules[node.name], [self.intervals[name] for name in node.inputs]
+        interval = self.layers[node.name].interval(inputs)
+        if self.intersects and isinstance(rule, NonlinearRule):
+            interval = interval.tightened(rule.range(node.op, inputs, self.environment))
+        if not self.options.rigorous:
+            return interval
+        debt = self.debts[node.name]
+        return interval.widen(debt.magnitude + debt.floor.reshape(-1, *[1] * len(node.shape)))
+
+    def _debt(self, node: Node, layer: DualLayer) -> Debt:
+        """What rounding costs at a node, over all inputs as large as its operands can be."""
+        magnitudes = [self.intervals[name].magnitude for name in node.inputs]
+        magnitude = layer.interval([Interval(-size, size) for size in magnitudes]).magnitude
+        floor = underflow(layer.terms, magnitudes, node.size, like=magnitude)
+        return Debt(self.error_factor(layer.terms) * magnitude, floor)
 
 
 def is_linear(state: BoundState, name: str) -> bool:

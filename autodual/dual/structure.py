@@ -17,7 +17,69 @@ from autodual.ir.expressions import Environment
 from autodual.ir.graph import Node
 
 
-@dual_rule(ops.Slice, ops.Expand, ops.Take)
+class SliceLayer(StructuralLayer):
+    """Evenly spaced entries along one axis: rows are laid out again with zeros between; windows stay windows."""
+
+    windowed = True
+    uniform = True
+
+    def __init__(self, node: Node, shapes: Sequence[tuple[int, ...]], environment: Environment):
+        super().__init__(node, shapes, environment, monotone=True)
+        assert isinstance(node.op, ops.Slice)
+        self.op = node.op
+
+    def pull(self, rows: Rows) -> tuple[Rows, ...]:
+        op, shape = self.op, self.shapes[0]
+        values, axis = rows.crop().values, op.axis + 2
+        if rows.window is not None and op.axis > 0:
+            spatial = len(rows.extent) - 1
+            start, step = ([base] * spatial for base in (0, 1))
+            start[op.axis - 1], step[op.axis - 1] = op.start, op.step
+            window = rows.window.moved(step, [-first for first in start])
+            extent = self._spaced(values.shape[axis])
+            return (rows.with_values(_laid_out(values, axis, extent, 0, op.step), shape=shape, window=window),)
+        whole = _laid_out(values, axis, shape[op.axis], op.start, op.step)
+        return (rows.with_values(whole, shape=shape),)
+
+    def reach(self, extent: Sequence[int]) -> tuple[int, ...]:
+        grown = list(extent)
+        if self.op.axis > 0:
+            grown[self.op.axis - 1] = self._spaced(extent[self.op.axis - 1])
+        return tuple(grown)
+
+    def _spaced(self, count: int) -> int:
+        """Entries from the first to the last of so many."""
+        return (count - 1) * self.op.step + 1
+
+    @property
+    def terms(self) -> int:
+        return 1
+
+
+def _laid_out(values: Tensor, axis: int, extent: int, start: int, step: int) -> Tensor:
+    """Values at start, start + step, … along an axis of the given extent, zero elsewhere."""
+    count = values.shape[axis]
+    if count == extent:
+        return values
+    shape = (*values.shape[:axis], extent, *values.shape[axis + 1 :])
+    whole = values.new_zeros(shape)
+    index = [slice(None)] * values.dim()
+    index[axis] = slice(start, start + (count - 1) * step + 1, step)
+    whole[tuple(index)] = values
+    return whole
+
+
+@dual_rule(ops.Slice)
+class SliceRule(AffineRule):
+    """Slices, and the branches of max-pooling."""
+
+    moves = True
+
+    def layer(self, node: Node, shapes: Sequence[tuple[int, ...]], environment: Environment) -> DualLayer:
+        return SliceLayer(node, shapes, environment)
+
+
+@dual_rule(ops.Expand, ops.Take)
 class MovingRule(AffineRule):
     """Scalars of one input moved, copied or dropped."""
 
