@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import replace
 
 import torch
 from torch import Tensor
@@ -27,6 +26,9 @@ class SoftplusRule(CurveRule):
             lambda z: torch.logaddexp(z * op.beta, torch.zeros_like(z)) / op.beta, lambda z: (z * op.beta).sigmoid()
         )
 
+    def undecided(self, op: ops.Softplus, bounds: Sequence[Interval], environment: Environment) -> Tensor:
+        return super().undecided(op, bounds, environment) & ~_beyond(op, bounds[0])
+
     def range(self, op: ops.Softplus, bounds: Sequence[Interval], environment: Environment) -> Interval:
         (z,) = bounds
         end = op.threshold / op.beta
@@ -46,7 +48,21 @@ class SoftplusRule(CurveRule):
 
 
 def _with_room(op: ops.Softplus, bounds: Interval, found: LinearRelaxation) -> LinearRelaxation:
-    return replace(found, lower_intercept=found.lower_intercept - _room(op, bounds))
+    """The lines with room below for torch's function, or the identity where it is that alone."""
+    beyond, room = _beyond(op, bounds), _room(op, bounds)
+    low = tuple(slope.masked_fill(beyond, 1.0) for slope in found.lower_slopes)
+    high = low if found.parallel else tuple(slope.masked_fill(beyond, 1.0) for slope in found.upper_slopes)
+    return LinearRelaxation(
+        low,
+        high,
+        (found.lower_intercept - room).masked_fill(beyond, 0.0),
+        found.upper_intercept.masked_fill(beyond, 0.0),
+    )
+
+
+def _beyond(op: ops.Softplus, bounds: Interval) -> Tensor:
+    """Where the function is x itself between bounds."""
+    return (bounds.lower * op.beta > op.threshold) & ~bounds.upper.isnan()
 
 
 def _room(op: ops.Softplus, bounds: Interval) -> Tensor:
