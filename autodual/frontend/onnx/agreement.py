@@ -10,6 +10,7 @@ import numpy as np
 import torch
 
 from autodual.errors import TraceError
+from autodual.frontend.onnx.reading import dtype_of
 from autodual.frontend.onnx.runtime import find_runtime
 from autodual.ir import Graph
 from autodual.ir.ops import Ceil, Floor, Round, Sign, Step
@@ -49,7 +50,8 @@ def compare(name: str, model: onnx.ModelProto, network: OnnxNetwork) -> Agreemen
         TraceError: they differ beyond rounding, yield nothing finite, or the file runs in neither.
     """
     runtime, run = _runner(name, model, network.output_name)
-    narrowest = min((np.dtype(dtype).itemsize for dtype in _types(model)), default=4)
+    ends = (*model.graph.input, *model.graph.output)
+    narrowest = min((dtype_of(name, end).itemsize for end in ends if end.type.tensor_type.elem_type), default=4)
     tolerance = _HALF_TOLERANCE if narrowest < 4 else TOLERANCE
     expected, found, rounding = [], [], 0.0
     for arrays in _inputs(network.onnx_shapes):
@@ -126,18 +128,11 @@ def _inputs(shapes: Sequence[tuple[int, ...]]) -> list[list[np.ndarray]]:
     return [[np.asarray(draw(shape), dtype=np.float32).reshape(shape) for shape in shapes] for draw in draws]
 
 
-def _types(model: onnx.ModelProto) -> list[np.dtype]:
-    from onnx import helper
-
-    tensors = [value.type.tensor_type.elem_type for value in (*model.graph.input, *model.graph.output)]
-    return [helper.tensor_dtype_to_np_dtype(kind) for kind in tensors if kind]
-
-
 def _runner(name: str, model: onnx.ModelProto, output: str) -> tuple[str, Runner]:
     """The name of the best runtime there is, and the model's output in it."""
     given = {tensor.name for tensor in model.graph.initializer}
     entries = [entry for entry in model.graph.input if entry.name not in given]
-    kinds = [np.dtype(kind) for kind in _input_types(entries)]
+    kinds = [dtype_of(name, entry) for entry in entries]
     names = [entry.name for entry in entries]
     try:
         found, run = find_runtime(model, [output])
@@ -149,9 +144,3 @@ def _runner(name: str, model: onnx.ModelProto, output: str) -> tuple[str, Runner
         return run({key: array.astype(kind) for key, array, kind in zip(names, arrays, kinds, strict=True)})[0]
 
     return found, first
-
-
-def _input_types(entries: Sequence[onnx.ValueInfoProto]) -> list[np.dtype]:
-    from onnx import helper
-
-    return [helper.tensor_dtype_to_np_dtype(entry.type.tensor_type.elem_type) for entry in entries]

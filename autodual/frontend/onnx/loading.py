@@ -7,14 +7,12 @@ from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from autodual.errors import InvalidInputError, ModelFileError
 from autodual.frontend.check import require_finite
 from autodual.frontend.onnx.agreement import compare
 from autodual.frontend.onnx.lowering import OnnxInput, OnnxLowering
 from autodual.frontend.onnx.network import OnnxNetwork
-from autodual.frontend.onnx.reading import read_model
+from autodual.frontend.onnx.reading import dtype_of, read_model
 from autodual.frontend.trace import TracedNetwork
 
 if TYPE_CHECKING:
@@ -97,8 +95,6 @@ def _chosen_output(name: str, model: onnx.ModelProto, output: str | None) -> str
 
 def _inputs(name: str, model: onnx.ModelProto, shapes: dict[str, Sequence[int]]) -> tuple[OnnxInput, ...]:
     """The inputs that are not weights, with their shapes."""
-    from onnx import helper
-
     weights = {tensor.name for tensor in model.graph.initializer}
     found = []
     for entry in model.graph.input:
@@ -107,7 +103,7 @@ def _inputs(name: str, model: onnx.ModelProto, shapes: dict[str, Sequence[int]])
         tensor = entry.type.tensor_type
         if not entry.type.HasField("tensor_type") or not tensor.elem_type:
             raise ModelFileError(f"'{name}' has the input '{entry.name}', which is not a tensor.")
-        dtype = np.dtype(helper.tensor_dtype_to_np_dtype(tensor.elem_type))
+        dtype = dtype_of(name, entry)
         if dtype.kind != "f":
             raise ModelFileError(
                 f"'{name}' has the input '{entry.name}' of type {dtype}; bounds exist for floating inputs only."

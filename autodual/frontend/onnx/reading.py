@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import io
 import zlib
+from collections.abc import Iterator
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -49,6 +50,8 @@ def read_model(name: str, data: bytes) -> onnx.ModelProto:
         raise ModelFileError(f"'{name}' is no ONNX model, or it is truncated or damaged.") from None
     if not model.graph.node and not model.graph.output:
         raise ModelFileError(f"'{name}' is no ONNX model: it holds no graph.")
+    if not all(isinstance(text, str) for text in _texts(model.graph)):
+        raise ModelFileError(f"'{name}' is damaged: it holds names that are no text.")
     opset = opset_of(model)
     newest = onnx.defs.onnx_opset_version()
     if not OLDEST_OPSET <= opset <= newest:
@@ -85,9 +88,34 @@ def _unpacked(name: str, data: bytes) -> bytes:
     return unpacked
 
 
+def _texts(graph: onnx.GraphProto) -> Iterator[object]:
+    """All names in a graph and in those inside its operators; what is no valid text is read as bytes."""
+    yield from (entry.name for entry in (*graph.input, *graph.output, *graph.initializer))
+    for node in graph.node:
+        yield from (node.name, node.op_type, node.domain, *node.input, *node.output)
+        for attribute in node.attribute:
+            yield attribute.name
+            for body in (attribute.g, *attribute.graphs):
+                yield from _texts(body)
+
+
 def opset_of(model: onnx.ModelProto) -> int:
     """The version of the standard operators; 1 where the file does not say."""
     return max((entry.version for entry in model.opset_import if entry.domain in ("", "ai.onnx")), default=1)
+
+
+def dtype_of(name: str, entry: onnx.ValueInfoProto) -> np.dtype:
+    """The type of an input or output.
+
+    Raises:
+        ModelFileError: it is not a tensor, or of no type that ONNX knows.
+    """
+    from onnx import helper
+
+    try:
+        return np.dtype(helper.tensor_dtype_to_np_dtype(entry.type.tensor_type.elem_type))
+    except (KeyError, TypeError):
+        raise ModelFileError(f"'{name}' has the input or output '{entry.name}' of no type that is known.") from None
 
 
 def array_of(name: str, tensor: onnx.TensorProto) -> np.ndarray:

@@ -122,6 +122,10 @@ def _no_output(proto: onnx.ModelProto) -> None:
     proto.graph.output[0].name = "nowhere"
 
 
+def _unknown_type(proto: onnx.ModelProto) -> None:
+    proto.graph.input[0].type.tensor_type.elem_type = 99
+
+
 @pytest.mark.parametrize(
     "change, message",
     [
@@ -132,6 +136,7 @@ def _no_output(proto: onnx.ModelProto) -> None:
         (_old, "uses version 6 of the ONNX operators"),
         (_new, "uses version 999"),
         (_whole, "bounds exist for floating inputs only"),
+        (_unknown_type, "of no type that is known"),
         (_no_input, "has no input"),
         (_no_output, "nothing computes its output"),
     ],
@@ -159,6 +164,12 @@ def test_damaged_files(tmp_path: Path) -> None:
         autodual.load_onnx(tmp_path / "absent.onnx")
     with pytest.raises(ModelFileError, match="cannot be read"):
         autodual.load_onnx(tmp_path)
+
+
+def test_names_that_are_no_text() -> None:
+    data = network().SerializeToString()
+    with pytest.raises(ModelFileError, match=r"names that are no text|no ONNX model"):
+        load_onnx_bytes("net.onnx", data.replace(b"/Relu/y", b"/Rel\xff/y"))
 
 
 def test_every_truncation_is_refused_or_loads() -> None:
