@@ -122,7 +122,10 @@ def cast(builder: OnnxBuilder, attributes: Attributes, x: Value, like: Any = Non
             return x
         sign = builder.unary(Sign(), x)
         return _truth(builder, builder.branch(compositions.absolute(builder, sign.node), x.shape))
-    if target.kind in "iu" and x.dtype.kind == "f":
+    narrow = target.kind == "u" or (target.kind == "i" and target.itemsize < min(x.dtype.itemsize, 4))
+    if narrow and x.dtype.kind != "b":
+        raise Unsupported(f"it converts to {target}, where numbers that are too large or negative wrap around")
+    if target.kind == "i" and x.dtype.kind == "f":
         down, up = builder.unary(Floor(), builder.unary(Relu(), x)), builder.unary(Relu(), builder.scaled(x, -1.0))
         result = builder.emit(Subtract(), down.node, builder.emit(Floor(), up.node))
         return builder.branch(result, x.shape, target)

@@ -58,6 +58,13 @@ def test_every_unsupported_operator_is_listed() -> None:
         ([node("ConstantOfShape", ["s"], "c"), node("Add", ["x", "c"])], {"s": np.array([1 << 40])}, "entries"),
         ([node("Pow", ["x", "e"])], {"e": np.array([1, 2, 3, 4], np.float32)}, "differ from entry to entry"),
         ([node("Dropout", ["x", "r", "t"])], {"r": weights(1)[0], "t": np.array(True)}, "training mode"),
+        ([node("Cast", ["x"], "c", to=2), node("Cast", ["c"], to=1)], {}, "wrap around"),
+        (
+            [node("Cast", ["x"], "c", to=7), node("Cast", ["c"], "d", to=3), node("Cast", ["d"], to=1)],
+            {},
+            "wrap around",
+        ),
+        ([node("Cast", ["x"], "c", to=10), node("Cast", ["c"], to=1)], {}, "rounds from float32 to float16"),
         ([node("Mul", ["x", "i"])], {"i": np.array(np.inf, np.float32)}, "NaN or infinite"),
     ],
 )
