@@ -42,6 +42,8 @@ class ContractionLayer(StructuralLayer):
 class ContractionRule(AffineRule):
     """Products with constant matrices on either side."""
 
+    source = "equation 3.13"
+
     def layer(self, node: Node, shapes: Sequence[tuple[int, ...]], environment: Environment) -> DualLayer:
         return ContractionLayer(node, shapes, environment)
 
@@ -72,6 +74,8 @@ class TransposedConvolutionLayer(AffineLayer):
 @dual_rule(ops.TransposedConvolution)
 class TransposedConvolutionRule(AffineRule):
     """Transposed ("up-") convolutions."""
+
+    source = "equation 3.13"
 
     def layer(self, node: Node, shapes: Sequence[tuple[int, ...]], environment: Environment) -> DualLayer:
         return TransposedConvolutionLayer(node, shapes, environment)

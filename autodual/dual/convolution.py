@@ -122,5 +122,7 @@ class ConvolutionLayer(AffineLayer):
 class ConvolutionRule(AffineRule):
     """Convolutions over one, two or three axes."""
 
+    source = "equation 3.13, Corollary 3"
+
     def layer(self, node: Node, shapes: Sequence[tuple[int, ...]], environment: Environment) -> DualLayer:
         return ConvolutionLayer(node, shapes, environment)

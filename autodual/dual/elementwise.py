@@ -69,6 +69,8 @@ def _alike_everywhere(value: Tensor | None) -> bool:
 class ElementwiseAffineRule(AffineRule):
     """Scaling and shifting by constants and parameters."""
 
+    source = "Corollary 7, corrected"
+
     def layer(self, node: Node, shapes: Sequence[tuple[int, ...]], environment: Environment) -> DualLayer:
         return ElementwiseAffineLayer(node, shapes, environment)
 
@@ -90,6 +92,8 @@ class AddLayer(StructuralLayer):
 @dual_rule(ops.Add)
 class AddRule(AffineRule):
     """Residual connections."""
+
+    source = "Corollary 4, corrected"
 
     def layer(self, node: Node, shapes: Sequence[tuple[int, ...]], environment: Environment) -> DualLayer:
         return AddLayer(node, shapes, environment, monotone=True)
@@ -116,6 +120,8 @@ class SubtractLayer(StructuralLayer):
 @dual_rule(ops.Subtract)
 class SubtractRule(AffineRule):
     """Differences of branches."""
+
+    source = "Corollary 4, corrected"
 
     def layer(self, node: Node, shapes: Sequence[tuple[int, ...]], environment: Environment) -> DualLayer:
         return SubtractLayer(node, shapes, environment, monotone=False)

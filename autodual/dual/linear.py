@@ -57,5 +57,7 @@ class LinearLayer(AffineLayer):
 class LinearRule(AffineRule):
     """Fully connected layers."""
 
+    source = "equation 3.13, Corollary 3"
+
     def layer(self, node: Node, shapes: Sequence[tuple[int, ...]], environment: Environment) -> DualLayer:
         return LinearLayer(node, shapes, environment)

@@ -79,6 +79,8 @@ class MatrixProductLayer(DualLayer):
 class MatrixProductRule(NonlinearRule):
     """Parallel planes around every product of two scalars (McCormick, *Mathematical Programming* 10, 1976)."""
 
+    source = "McCormick 1976"
+
     def undecided(
         self, op: ops.MatrixProduct, bounds: Sequence[Interval], environment: Environment
     ) -> tuple[Tensor, Tensor]:

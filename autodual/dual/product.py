@@ -23,6 +23,8 @@ class MultiplyRule(RelaxationRule):
     all such planes, and all between two, enclose the same volume with it.
     """
 
+    source = "McCormick 1976"
+
     def undecided(self, op: ops.Multiply, bounds: Sequence[Interval], environment: Environment) -> Tensor:
         x, y = bounds
         unknown = (x.lower + x.upper + y.lower + y.upper).isnan()

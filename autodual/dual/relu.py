@@ -42,6 +42,8 @@ def smaller_triangle(z: Interval, slope: Tensor) -> Tensor:
 class ReluRule(RelaxationRule):
     """Above by the chord from (ℓ, 0) to (u, u); below by a line of slope α ∈ [0, 1] through the origin."""
 
+    source = "Theorem 1, equations 3.14 to 3.16"
+
     contained = False
 
     def undecided(self, op: ops.Relu, bounds: Sequence[Interval], environment: Environment) -> Tensor:
@@ -66,6 +68,8 @@ class ReluRule(RelaxationRule):
 @dual_rule(ops.LeakyRelu)
 class LeakyReluRule(RelaxationRule):
     """a·z + (1 - a)·max(z, 0): the lines of the rectified unit, exchanged where 1 - a is negative."""
+
+    source = "Theorem 1, equations 3.14 to 3.16"
 
     contained = False
 

@@ -22,6 +22,8 @@ Undecided = Union[Tensor, tuple[Tensor, ...]]
 class AffineRule(ABC):
     """The rule of an op that is affine in its inputs."""
 
+    #: The equation or paper that the rule follows.
+    source: str = ""
     #: Whether every output is a copy of one of the op's one input's scalars, so that bounds of the input are its own.
     moves: bool = False
 
@@ -36,6 +38,8 @@ class NonlinearRule(ABC):
     `op` is the node's operation; `environment` evaluates its parameters.
     """
 
+    #: The equation or paper that the rule follows.
+    source: str = ""
     #: Whether the op's own range is intersected with also under shared slopes. Rectified linear units say no, so that
     #: shared slopes give the thesis' bounds to the last digit.
     contained: bool = True

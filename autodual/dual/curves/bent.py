@@ -24,6 +24,8 @@ def _between(z: Tensor, start: float, end: float) -> Tensor:
 class ClampRule(CurveRule):
     """Hardtanh (Corollary 6, corrected), ReLU6, clip: convex at the lower end, concave at the upper."""
 
+    source = "Corollary 6, corrected"
+
     def curve(self, op: ops.Clamp) -> Curve:
         low = -_INFINITY if op.lower is None else op.lower
         high = _INFINITY if op.upper is None else op.upper
