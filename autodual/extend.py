@@ -1,8 +1,9 @@
 """What a custom operation needs, from one place; the built-in rules use nothing else.
 
 An operation is added in three steps: an `Op` that can run itself, a function under `@lowers(torch.ops.…)` that emits it
-while a model is traced, and a rule under `@dual_rule(TheOp)`: an `AffineRule` or a `RelaxationRule`. The operation is
-one of ATen or of `torch.library`; under `@lowers_module(TheClass)` it is a whole module, whose inside is not looked at.
+while a model is traced, and a rule under `@dual_rule(TheOp)`: an `AffineRule`, a `CurveRule` for a function of one
+scalar, or a `RelaxationRule`; `autodual.testing.check_dual_rule` tells whether it is right. The operation is one of
+ATen or of `torch.library`; under `@lowers_module(TheClass)` it is a whole module, whose inside is not looked at.
 """
 
 from autodual.dual import (
@@ -17,16 +18,21 @@ from autodual.dual import (
     StructuralLayer,
     dual_rule,
 )
+from autodual.dual.curves import Curve, CurveRule
 from autodual.frontend import Builder, Unsupported, lowers, lowers_module
 from autodual.interval import Interval
 from autodual.ir import Environment, Expression, Node, Op
+from autodual.ir.ops import ElementwiseOp
 
 __all__ = [
     "AffineLayer",
     "AffineRule",
     "Builder",
     "Contribution",
+    "Curve",
+    "CurveRule",
     "DualLayer",
+    "ElementwiseOp",
     "Environment",
     "Expression",
     "Interval",

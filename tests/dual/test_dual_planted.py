@@ -5,12 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
 from support.problems import normal
 from torch import Tensor
 
+from autodual import testing
 from autodual.dual import (
     AffineRule,
     Contribution,
@@ -358,3 +360,9 @@ def test_rules_may_be_given_as_classes_objects_or_by_their_op() -> None:
 
 def test_failures_are_errors_of_both_kinds() -> None:
     assert issubclass(DualRuleError, AssertionError) and issubclass(DualRuleError, AutodualError)
+
+
+def test_the_suite_needs_no_test_framework() -> None:
+    """It ships with the package, whose users may have none."""
+    sources = Path(testing.__file__).parent.glob("*.py")
+    assert not [source for source in sources if "pytest" in source.read_text(encoding="utf-8")]
