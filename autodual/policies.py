@@ -8,6 +8,9 @@ from typing import Literal
 #: unit.
 SlopePolicy = Literal["shared", "adaptive"]
 
+#: How bounds inside the network are had: dual bounds of every undecided unit, or interval arithmetic, cheap and loose.
+InnerBounds = Literal["dual", "interval"]
+
 #: How rows meet the input: pulled back from each bound site, pushed forward from the input, or the cheaper a site.
 Mode = Literal["auto", "pull", "push"]
 

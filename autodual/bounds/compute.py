@@ -36,7 +36,7 @@ def _add(state: BoundState, node: Node) -> None:
     if isinstance(rule, AffineRule):
         state.add_layer(node, rule.layer(node, state.graph.input_shapes(node), state.environment))
         return
-    for name in dict.fromkeys(node.inputs):
+    for name in dict.fromkeys(node.inputs) if state.options.inner == "dual" else ():
         refine_operand(state, name, partial(_undecided, state, node, rule, name))
     bounds = [state.intervals[name] for name in node.inputs]
     state.add_layer(node, rule.layer(node.op, bounds, state.environment, state.options.slopes))

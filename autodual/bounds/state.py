@@ -63,7 +63,7 @@ class BoundState:
         if self.options.intersect is not None:
             return self.options.intersect
         asked = any(isinstance(rule, NonlinearRule) and rule.contained for rule in self.rules.values())
-        return asked or self.options.slopes != "shared"
+        return asked or self.options.slopes != "shared" or self.options.inner == "interval"
 
     @property
     def skips(self) -> bool:

@@ -12,7 +12,7 @@ from autodual.bounds.rounding import error_factor
 from autodual.interval import Interval
 from autodual.network import DualNetwork
 from autodual.perturbations import Region
-from autodual.policies import SlopePolicy
+from autodual.policies import InnerBounds, SlopePolicy
 from autodual.specs import Specification
 
 # A bound this many rounding errors below zero is not worth another try in float64: intermediate bounds were widened by
@@ -40,13 +40,14 @@ def prove(
     spec: Specification,
     slopes: SlopePolicy,
     known: Mapping[str, Interval] | None = None,
+    inner: InnerBounds = "dual",
 ) -> Proof:
     """Bound a specification over a region in its dtype, and in float64 what that leaves open by rounding alone.
 
     All tensors of the proof are float64. NaN and infinity prove nothing.
     """
     with torch.no_grad():
-        first = _bound(dual, region, spec, slopes, known)
+        first = _bound(dual, region, spec, slopes, known, inner)
         if region.centre.dtype == torch.float64:
             return first
         hopeful = ~first.proved & ~(spec.margin(first.lower + _HOPE * first.error) <= 0)
@@ -58,16 +59,21 @@ def prove(
             name: interval.map(lambda end: end if end.shape[0] == 1 else end[index])
             for name, interval in (known or {}).items()
         }
-        return _replaced(first, index, _bound(dual, some, spec.select(index), slopes, chosen))
+        return _replaced(first, index, _bound(dual, some, spec.select(index), slopes, chosen, inner))
 
 
 def _bound(
-    dual: DualNetwork, region: Region, spec: Specification, slopes: SlopePolicy, known: Mapping[str, Interval] | None
+    dual: DualNetwork,
+    region: Region,
+    spec: Specification,
+    slopes: SlopePolicy,
+    known: Mapping[str, Interval] | None,
+    inner: InnerBounds,
 ) -> Proof:
     x = region.centre
     # Offsets may depend on the nominal outputs; in float64 their own error is far below that of the bounds.
     rows = spec.rows(dual.outputs(x.double()).flatten(1))
-    found = dual(x, region.source, rows.objective, slopes=slopes, known=known, rigorous=True).objective
+    found = dual(x, region.source, rows.objective, slopes=slopes, inner=inner, known=known, rigorous=True).objective
     assert found is not None and found.error is not None
     # A row of zeros, such as a class against itself, is 0 whatever rounding may cost other rows.
     idle = (rows.objective == 0).all(-1)

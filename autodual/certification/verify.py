@@ -19,7 +19,7 @@ from autodual.certification.verify_splitting import MOST_INPUTS, split_search
 from autodual.errors import InvalidInputError
 from autodual.network import DualNetwork
 from autodual.perturbations import Box
-from autodual.policies import SlopePolicy
+from autodual.policies import InnerBounds, SlopePolicy
 from autodual.properties import Property
 
 # Seconds beyond the timeout after which a step is interrupted.
@@ -128,6 +128,10 @@ def _decide(run: _Run, attack: Attack | None, dtype: torch.dtype) -> Counterexam
             found = run.hunter.attack(run.problem(), attack)
         if found is not None:
             return found
+    if not run.done:
+        # Nearly free, and enough for many networks that were trained to be verified.
+        run.method = "dual bounds over intervals, adaptive slopes"
+        _prove(run, "adaptive", dtype, inner="interval")
     slopes: SlopePolicy
     for slopes in ("shared", "adaptive"):
         if not run.done:
@@ -146,13 +150,13 @@ def _decide(run: _Run, attack: Attack | None, dtype: torch.dtype) -> Counterexam
     return None if run.done else _split(run, attack)
 
 
-def _prove(run: _Run, slopes: SlopePolicy, dtype: torch.dtype) -> None:
+def _prove(run: _Run, slopes: SlopePolicy, dtype: torch.dtype, inner: InnerBounds = "dual") -> None:
     """Close the conjunctions that bounds over whole boxes refute."""
     problem = run.problem(sums=True)
     for index in batches(len(problem.cases), run.clock):
         part = problem.select(list(index))
         middle = (part.lower + (part.upper - part.lower) / 2).to(dtype)
-        proof = prove(run.dual, Box(part.lower, part.upper).at(middle), part.spec, slopes)
+        proof = prove(run.dual, Box(part.lower, part.upper).at(middle), part.spec, slopes, inner=inner)
         margins = part.spec.margins(proof.lower)
         left = part.remaining((margins > 0) & margins.isfinite())
         for case in part.cases:

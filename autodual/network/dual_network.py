@@ -18,7 +18,7 @@ from autodual.network.chunks import in_chunks, sample_chunk
 from autodual.network.known import checked_known
 from autodual.passes.plan import Plan
 from autodual.perturbations import PerturbationSet, Region
-from autodual.policies import SlopePolicy
+from autodual.policies import InnerBounds, SlopePolicy
 from autodual.specs import ClassMargin
 
 
@@ -109,6 +109,7 @@ class DualNetwork(nn.Module):
         objective: Tensor | None = None,
         *,
         slopes: SlopePolicy | None = None,
+        inner: InnerBounds | None = None,
         known: Mapping[str, Interval] | None = None,
         rigorous: bool = False,
         linear: bool = False,
@@ -117,10 +118,10 @@ class DualNetwork(nn.Module):
         """Lower bounds `[N, S]` of objective `[S, K]` or `[N, S, K]` over the set around each sample of x `[N,
         *shape]`.
 
-        Without an objective only the intervals of the bound sites are computed. slopes: see `BoundOptions`. known:
-        intervals of nodes proved elsewhere, which bounds then assume. rigorous: bounds allow for their own rounding
-        error. linear: also return the linear functions that prove them. all_units: a dual bound for every unit, also
-        the decided ones.
+        Without an objective only the intervals of the bound sites are computed. slopes, inner: see `BoundOptions`.
+        known: intervals of nodes proved elsewhere, which bounds then assume. rigorous: bounds allow for their own
+        rounding error. linear: also return the linear functions that prove them. all_units: a dual bound for every
+        unit, also the decided ones.
         """
         compiled = self.compiled(x)
         plan = compiled.plan
@@ -129,6 +130,10 @@ class DualNetwork(nn.Module):
             if slopes not in ("shared", "adaptive"):
                 raise InvalidInputError(f"slopes must be 'shared' or 'adaptive', not {slopes!r}")
             options = replace(options, slopes=slopes)
+        if inner is not None:
+            if inner not in ("dual", "interval"):
+                raise InvalidInputError(f"inner must be 'dual' or 'interval', not {inner!r}")
+            options = replace(options, inner=inner)
         if all_units:
             options = replace(options, skip_decided=False)
         output = plan.graph[plan.graph.outputs[0]]
@@ -166,15 +171,16 @@ class DualNetwork(nn.Module):
         objective: Tensor,
         *,
         slopes: SlopePolicy = "shared",
+        inner: InnerBounds = "dual",
         known: Mapping[str, Interval] | None = None,
         return_linear: bool = False,
     ):
         """Lower bounds `[N, S]` of objective·f(z) over the set; objective `[S, K]` or `[N, S, K]`.
 
         With `return_linear`, also coefficients `[N, S, *shape]` and offset `[N, S]` of linear functions below
-        objective·f on the set.
+        objective·f on the set. slopes, inner: see `BoundOptions`.
         """
-        found = self(x, ball, objective, slopes=slopes, known=known, linear=return_linear).objective
+        found = self(x, ball, objective, slopes=slopes, inner=inner, known=known, linear=return_linear).objective
         if not return_linear:
             return found.lower
         (coefficients,) = found.linear.coefficients.values()
@@ -187,11 +193,14 @@ class DualNetwork(nn.Module):
         objective: Tensor,
         *,
         slopes: SlopePolicy = "shared",
+        inner: InnerBounds = "dual",
         known: Mapping[str, Interval] | None = None,
         return_linear: bool = False,
     ):
         """Upper bounds `[N, S]` of objective·f(z) over the set; with `return_linear` also linear functions above."""
-        found = self.lower_bounds(x, ball, -objective, slopes=slopes, known=known, return_linear=return_linear)
+        found = self.lower_bounds(
+            x, ball, -objective, slopes=slopes, inner=inner, known=known, return_linear=return_linear
+        )
         return tuple(-part for part in found) if return_linear else -found
 
     def margins(
@@ -201,6 +210,7 @@ class DualNetwork(nn.Module):
         ball: PerturbationSet,
         *,
         slopes: SlopePolicy = "shared",
+        inner: InnerBounds = "dual",
         known: Mapping[str, Interval] | None = None,
     ) -> Tensor:
         """Lower bounds `[N, K]` of f_y - f_j over the set for every class j; the label's own entry is 0 (equation
@@ -209,7 +219,7 @@ class DualNetwork(nn.Module):
         output = self.compiled(x).plan.graph
         classes = output[output.outputs[0]].size
         objective = ClassMargin(labels).rows(x.new_zeros(x.shape[0], classes)).objective
-        lower = self.lower_bounds(x, ball, objective, slopes=slopes, known=known)
+        lower = self.lower_bounds(x, ball, objective, slopes=slopes, inner=inner, known=known)
         return lower.scatter(1, labels.unsqueeze(1), 0.0)
 
     def bounds(

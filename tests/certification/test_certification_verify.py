@@ -204,7 +204,7 @@ def test_the_time_is_kept(load) -> None:
 def test_a_step_that_does_not_end_is_interrupted(identity, load, monkeypatch) -> None:
     """Gradients stay enabled for the caller, and what was not proved is not unsat."""
 
-    def endless(*arguments):
+    def endless(*arguments, **options):
         with torch.no_grad():
             while True:
                 torch.zeros(10)

@@ -111,3 +111,18 @@ def test_table_of_the_thesis(shared_directory: Path) -> None:
     assert len(certificates) == 10_000
     assert sum(certificate.predicted != certificate.label for certificate in certificates) == 180
     assert sum(not certificate.certified for certificate in certificates) == 582
+
+
+@pytest.mark.parametrize("slopes", ["shared", "adaptive"])
+@pytest.mark.parametrize("case", ["mnist_small_eps0.1_clipped", "mnist_6x100_eps0.02_clipped"])
+def test_published_bounds_over_intervals_inside(case: str, slopes: SlopePolicy, shared_directory: Path) -> None:
+    """Interval arithmetic inside, and the dual bound, or where that is better interval arithmetic, at the end."""
+    expected = np.load(shared_directory / f"reference/linear_relaxation/{case}.npz")
+    lower, upper, labels, margins, plain = (
+        torch.from_numpy(expected[key][:50])
+        for key in ("lower", "upper", "labels", f"margins_{slopes}_on_interval", "margins_interval")
+    )
+    dual = _network(shared_directory, case.split("_eps")[0], torch.float64)
+    with torch.no_grad():
+        found = dual.margins((lower + upper) / 2, labels, autodual.Box(lower, upper), slopes=slopes, inner="interval")
+    torch.testing.assert_close(found, margins.maximum(plain), atol=1e-6, rtol=0)
