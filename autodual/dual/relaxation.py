@@ -13,7 +13,7 @@ from functools import cached_property
 from torch import Tensor
 
 from autodual.dual.layer import Contribution, DualLayer
-from autodual.dual.rows import Rows, contract, inner
+from autodual.dual.rows import Rows, inner
 from autodual.interval import Interval
 
 
@@ -90,14 +90,24 @@ class RelaxedLayer(DualLayer):
     def objective(self, rows: Rows) -> Contribution:
         if self.relaxation.parallel:
             return Contribution(centre=inner(rows, self.middle), width=inner(rows, self.half_height, absolute=True))
-        values = rows.values
-        positive = values.relu()
-        up = rows.features(self.relaxation.upper_intercept).flatten(2)
-        down = rows.features(self._drop).flatten(2)
-        return Contribution(centre=contract(values.flatten(2), up) + contract(positive.flatten(2), down))
+        positive = rows.with_values(rows.values.relu())
+        return Contribution(centre=inner(rows, self.relaxation.upper_intercept) + inner(positive, self._drop))
 
     def interval(self, inputs: Sequence[Interval]) -> Interval:
         return self.relaxation.range(inputs)
+
+    def magnitude(self, sizes: Sequence[Tensor]) -> Tensor:
+        relaxation = self.relaxation
+        ends = []
+        for slopes, intercept in (
+            (relaxation.lower_slopes, relaxation.lower_intercept),
+            (relaxation.upper_slopes, relaxation.upper_intercept),
+        ):
+            end = intercept.abs()
+            for slope, size in zip(slopes, sizes):
+                end = end + slope.abs() * size
+            ends.append(end)
+        return ends[0].maximum(ends[1])
 
     def push(self, columns: Sequence[Tensor | None]) -> Tensor:
         moved = [slope * column for slope, column in zip(self.relaxation.lower_slopes, columns) if column is not None]

@@ -65,7 +65,13 @@ def planes_around(z: Interval, axis: int) -> Planes:
     middle = ((chord * (centre - top)) + base).sum(axis, keepdim=True)
     slope = chord / middle
     above = top + middle.log() - 1 + (base.sum(axis, keepdim=True) / middle) - (slope * top).sum(axis, keepdim=True)
-    return Planes(axis, weight, slope, below, above)
+    room = _room(z, axis)
+    return Planes(axis, weight, slope, below - room, above + room)
+
+
+def _room(z: Interval, axis: int) -> float:
+    """Logarithms of sums near 1 are off by as much as the sums are, however small they are themselves."""
+    return (z.shape[axis] + 8) * torch.finfo(z.lower.dtype).eps
 
 
 class LogSumExpLayer(DualLayer):
@@ -146,7 +152,9 @@ class LogSumExpRule(_ExponentialRule):
     """Planes around log Σ exp, which rises in every term."""
 
     def range(self, op: ops.LogSumExp, bounds: Sequence[Interval], environment: Environment) -> Interval:
-        return bounds[0].map(lambda end: end.logsumexp(op.axis + 1, keepdim=True))
+        (z,) = bounds
+        found = z.map(lambda end: end.logsumexp(op.axis + 1, keepdim=True))
+        return found if z.shape[op.axis + 1] == 1 else found.widen(_room(z, op.axis + 1))
 
     def layer(
         self, op: ops.LogSumExp, bounds: Sequence[Interval], environment: Environment, policy: SlopePolicy
@@ -160,7 +168,9 @@ class LogSoftmaxRule(_ExponentialRule):
 
     def range(self, op: ops.LogSoftmax, bounds: Sequence[Interval], environment: Environment) -> Interval:
         (z,) = bounds
-        return Interval(_against(z.lower, z.upper, op.axis + 1), _against(z.upper, z.lower, op.axis + 1))
+        found = Interval(_against(z.lower, z.upper, op.axis + 1), _against(z.upper, z.lower, op.axis + 1))
+        room = _room(z, op.axis + 1)
+        return Interval(found.lower - room, (found.upper + room).clamp(max=0))
 
     def layer(
         self, op: ops.LogSoftmax, bounds: Sequence[Interval], environment: Environment, policy: SlopePolicy

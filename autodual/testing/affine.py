@@ -11,6 +11,7 @@ from autodual.interval import Interval
 from autodual.testing.case import Case
 from autodual.testing.failure import require, require_all
 from autodual.testing.rounding import charged
+from autodual.testing.shapes import flat
 from autodual.testing.windows import check_windows
 
 _ROWS = 5
@@ -39,7 +40,7 @@ def _rows(case: Case) -> Rows:
 
 def _inner(rows: Tensor, points: Tensor) -> Tensor:
     """⟨row, point⟩ in float64 of rows `[K, *shape]` and points `[P, *shape]`: `[P, K]`."""
-    return points.double().flatten(1) @ rows.double().flatten(1).T
+    return flat(points.double(), 1) @ flat(rows.double(), 1).T
 
 
 def _check_values(case: Case, layer: DualLayer) -> None:
@@ -79,9 +80,9 @@ def _check_transpose(case: Case, layer: DualLayer) -> None:
     transpose = torch.func.vjp(lambda *inputs: case.op.forward(inputs, environment), *zeros)[1]
     factor = error_factor(layer.terms, case.dtype)
     matrices = _matrices(case)
-    weight = rows.values[0].double().abs().flatten(1)
+    weight = flat(rows.values[0].double().abs(), 1)
     for part, expected, matrix in zip(pulled, transpose(rows.values[0].double()), matrices):
-        off = (part.values[0].double() - expected).abs().flatten(1)
+        off = flat((part.values[0].double() - expected).abs(), 1)
         require(off - factor * (weight @ matrix.abs()), case.subject(), "pull is not the op's transpose")
     for chosen in [*range(len(points)), None]:
         columns = [point if chosen in (place, None) else None for place, point in enumerate(points)]
@@ -92,7 +93,7 @@ def _check_transpose(case: Case, layer: DualLayer) -> None:
         for part, column, matrix in zip(pulled, columns, matrices):
             if column is not None:
                 expected = expected + _inner(part.values[0], column)
-                allowed = allowed + factor * column.double().abs().flatten(1) @ (weight @ matrix.abs()).T
+                allowed = allowed + factor * flat(column.double().abs(), 1) @ (weight @ matrix.abs()).T
         off = (_inner(rows.values[0], moved) - expected).abs()
         require(off - 2 * allowed, case.subject(), "push is not the adjoint of pull")
     longest = torch.cat([matrix != 0 for matrix in matrices], 1)
@@ -108,7 +109,7 @@ def _matrices(case: Case) -> list[Tensor]:
     zeros = [torch.zeros(size, *shape, dtype=torch.float64, device=case.device) for shape in case.shapes]
     transpose = torch.func.vjp(lambda *inputs: case.op.forward(inputs, environment), *zeros)[1]
     identity = torch.eye(size, dtype=torch.float64, device=case.device).reshape(size, *case.node.shape)
-    return [matrix.flatten(1) for matrix in transpose(identity)]
+    return [flat(matrix, 1) for matrix in transpose(identity)]
 
 
 def _check_interval(case: Case, layer: DualLayer) -> None:
@@ -129,7 +130,7 @@ def _check_interval(case: Case, layer: DualLayer) -> None:
     exact = [bound.map(lambda end: end.double()) for bound in bounds]
     middle = case.exact.value([bound.centre for bound in exact])
     width = sum(
-        (bound.radius.flatten(1) @ matrix.abs().T for bound, matrix in zip(exact, matrices)), middle.new_zeros(1, 1)
+        (flat(bound.radius, 1) @ matrix.abs().T for bound, matrix in zip(exact, matrices)), middle.new_zeros(1, 1)
     )
     width = width.reshape(middle.shape)
     room = charged(layer, [bound.magnitude for bound in bounds], case.node.size, case.dtype)

@@ -16,6 +16,7 @@ from autodual.testing.failure import require, require_all
 from autodual.testing.intervals import Trial
 from autodual.testing.points import spread_points
 from autodual.testing.rounding import charged, finite_magnitudes
+from autodual.testing.shapes import flat
 
 
 def check_decided(case: Case, trial: Trial, policy: SlopePolicy) -> None:
@@ -39,7 +40,7 @@ def check_decided(case: Case, trial: Trial, policy: SlopePolicy) -> None:
     room = torch.stack(
         [charged(layer, finite_magnitudes(trial.bounds), case.node.size, case.dtype) for layer in layers]
     ).sum(0)
-    allowed = (rows.values.double().abs().flatten(2) * room.unsqueeze(1).flatten(2)).sum(-1)
+    allowed = (flat(rows.values.double().abs(), 2) * flat(room.unsqueeze(1), 2)).sum(-1)
     excess = (off - allowed).nan_to_num(nan=-torch.inf, posinf=-torch.inf)
     message = "tighter bounds change the relaxation of what `undecided` calls decided"
     require(excess.amax(1), subject, message, trial.bounds)
@@ -84,7 +85,7 @@ def _replaced(trial: Trial, place: int, scalar: Tensor, lower: Tensor | None, up
 
 def _first_scalar(case: Case, bound: Interval) -> Tensor:
     mask = torch.zeros(bound.shape, dtype=torch.bool, device=case.device)
-    mask.flatten(1)[:, 0] = True
+    flat(mask, 1)[:, 0] = True
     return mask
 
 
@@ -108,7 +109,7 @@ def _check_both_ends(case: Case, trial: Trial, place: int, policy: SlopePolicy) 
     claim = Claim.of(layer, rows)
     points = [bound.centre.double().nan_to_num(0.0)[None, :, None] for bound in bounds]
     total = claim.linear_part(points)[0] + claim.lower
-    asked = (rows.values.flatten(2) * reads.unsqueeze(1).flatten(2)).ne(0).any(-1)
+    asked = (flat(rows.values, 2) * flat(reads.unsqueeze(1), 2)).ne(0).any(-1)
     message = "a row's bound is a number over bounds that are none"
     require_all((total.isnan() | ~asked).all(1), subject, message, bounds)
 
@@ -117,8 +118,8 @@ def _readers(case: Case, trial: Trial, place: int) -> Tensor:
     """Which outputs depend on the first scalar of an input."""
     points = [bound.centre.clone() for bound in trial.bounds]
     before = case.value(points)
-    points[place].flatten(1)[:, 0] += 1.0
-    points[place].flatten(1)[:, 0] *= 1.5
+    flat(points[place], 1)[:, 0] += 1.0
+    flat(points[place], 1)[:, 0] *= 1.5
     return (case.value(points) != before).any(0, keepdim=True).expand(before.shape)
 
 
@@ -136,7 +137,7 @@ def _check_one_end(case: Case, trial: Trial, place: int, side: str, policy: Slop
     wide = [point.unsqueeze(2) for point in points]
     values = row_values(rows, case.exact.value(wide))
     room = charged(layer, finite_magnitudes(really), case.node.size, case.dtype).nan_to_num(0.0)
-    allowed = (rows.values.double().abs().flatten(2) * room.unsqueeze(1).flatten(2)).sum(-1)
+    allowed = (flat(rows.values.double().abs(), 2) * flat(room.unsqueeze(1), 2)).sum(-1)
     excess = (claim.linear_part(wide) + claim.lower - values).nan_to_num(nan=-torch.inf).amax(0) - allowed
     message = f"with a {side} bound that is no number, rows are bounded as if it were one"
     require(excess.amax(1), case.subject(policy), message, given)

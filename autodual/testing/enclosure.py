@@ -11,6 +11,7 @@ from torch import Tensor
 from autodual.dual import DualLayer, Rows
 from autodual.interval import Interval
 from autodual.testing.case import Case
+from autodual.testing.shapes import flat
 
 # Units that get a row of their own, with either sign.
 _UNITS = 6
@@ -39,7 +40,7 @@ class Claim:
 
     def linear_part(self, points: Sequence[Tensor]) -> Tensor:
         """Σ ⟨slopes, z⟩ at points `[P, N, 1 or K, *in]`: `[P, N, K]`."""
-        parts = [(slope.flatten(2) * point.flatten(3)).sum(-1) for slope, point in zip(self.slopes, points)]
+        parts = [(flat(slope, 2) * flat(point, 3)).sum(-1) for slope, point in zip(self.slopes, points)]
         return torch.stack(parts).sum(0)
 
     def least(self, bounds: Sequence[Interval]) -> Tensor:
@@ -47,7 +48,7 @@ class Claim:
         found = self.lower
         for slope, bound in zip(self.slopes, bounds):
             ends = [slope * end.double().unsqueeze(1) for end in (bound.lower, bound.upper)]
-            found = found + ends[0].minimum(ends[1]).flatten(2).sum(2)
+            found = found + flat(ends[0].minimum(ends[1]), 2).sum(2)
         return found
 
 
@@ -67,4 +68,4 @@ def units_tried(case: Case) -> int:
 
 def row_values(rows: Rows, value: Tensor) -> Tensor:
     """⟨ν, value⟩ of shared rows with an op's values `[P, N, 1 or K, *shape]`: `[P, N, K]`, in float64."""
-    return (rows.values.double().flatten(2) * value.double().flatten(3)).sum(-1)
+    return (flat(rows.values.double(), 2) * flat(value.double(), 3)).sum(-1)

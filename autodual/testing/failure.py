@@ -9,6 +9,7 @@ from torch import Tensor
 
 from autodual.errors import AutodualError
 from autodual.interval import Interval
+from autodual.testing.shapes import flat
 
 # Intervals of one sample that a message lists before it says how many more there are.
 _SHOWN = 6
@@ -62,7 +63,7 @@ def _ordinary(bounds: Sequence[Interval], excess: Tensor) -> Tensor:
     for bound in bounds:
         small = bound.magnitude.detach() <= _LARGE
         if small.shape != excess.shape:
-            small = small.flatten(1).all(1).reshape(-1, *[1] * (excess.dim() - 1))
+            small = flat(small, 1).all(1).reshape(-1, *[1] * (excess.dim() - 1))
         found = found & small
     return found
 

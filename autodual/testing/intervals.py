@@ -56,13 +56,14 @@ class Trial:
         return Trial(bounds, self.ordinary[chosen])
 
 
-def trials(case: Case, domain: Domain, extra: Sequence[Pair], *, several: bool) -> Trial:
+def trials(case: Case, domain: Domain, extra: Sequence[Pair], bends: Sequence[float] = (), *, several: bool) -> Trial:
     """All intervals of a case.
 
+    bends: points that intervals should straddle, beside the ends of those in `extra`.
     several: whether outputs depend on several scalars. Then each interval is tried in every scalar of a sample, and
     mixed among scalars and inputs; otherwise samples are filled with different ones.
     """
-    usual = [_within(pair, domain) for pair in [*_FIXED, *_random(case), *_around(extra)]] + list(extra)
+    usual = [_within(pair, domain) for pair in [*_FIXED, *_random(case), *_around(extra, bends)]] + list(extra)
     rare = [_within(pair, domain) for pair in _extreme(case.dtype)]
     generator = torch.Generator().manual_seed(case.seed + 17)
     make = _mixed if several else _dealt
@@ -101,9 +102,9 @@ def _random(case: Case) -> list[Pair]:
     return pairs
 
 
-def _around(extra: Sequence[Pair]) -> list[Pair]:
-    """Intervals that straddle the ends of those given, which are where an op's author expects trouble."""
-    points = sorted({end for pair in extra for end in pair if math.isfinite(end)})
+def _around(extra: Sequence[Pair], bends: Sequence[float]) -> list[Pair]:
+    """Intervals that straddle points where trouble is to be expected, among them the ends of those given."""
+    points = sorted({end for end in [*bends, *(end for pair in extra for end in pair)] if math.isfinite(end)})
     return [(point - low, point + high) for point in points for low, high in ((0.5, 0.5), (0.01, 2.0), (2.0, 0.01))]
 
 

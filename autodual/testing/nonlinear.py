@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from autodual.dual import DualLayer, NonlinearRule, RelaxationRule, Rows
+from autodual.dual.curves import CurveRule
 from autodual.interval import Interval
 from autodual.policies import SlopePolicy
 from autodual.testing.case import Case
@@ -20,6 +21,7 @@ from autodual.testing.lines import check_lines
 from autodual.testing.points import descend, spread_points
 from autodual.testing.ranges import check_range
 from autodual.testing.rounding import charged, finite_magnitudes
+from autodual.testing.shapes import flat
 from autodual.testing.windows import check_windows
 
 POLICIES: tuple[SlopePolicy, ...] = ("shared", "adaptive")
@@ -31,7 +33,8 @@ def check_nonlinear(case: Case, domain: Domain, extra: Sequence[Pair], *, gradie
     rule = case.rule
     assert isinstance(rule, NonlinearRule)
     elementwise = isinstance(rule, RelaxationRule)
-    trial = _of_moderate_values(case, trials(case, domain, extra, several=not elementwise or len(case.shapes) > 1))
+    several = not elementwise or len(case.shapes) > 1
+    trial = _of_moderate_values(case, trials(case, domain, extra, _bends(case), several=several))
     check_range(case, trial)
     for policy in POLICIES:
         if isinstance(rule, RelaxationRule):
@@ -49,18 +52,26 @@ def check_nonlinear(case: Case, domain: Domain, extra: Sequence[Pair], *, gradie
         check_windows(case, case.relaxed(pair.bounds, policy), case.subject(policy))
 
 
+def _bends(case: Case) -> tuple[float, ...]:
+    """Where a function of one scalar turns or bends, if its rule says so."""
+    if not isinstance(case.rule, CurveRule):
+        return ()
+    curve = case.rule.curve(case.op)
+    return (*curve.inflections, *curve.knots, *curve.turning)
+
+
 def _of_moderate_values(case: Case, trial: Trial) -> Trial:
     """Ordinary are only intervals over which neither the op nor products of its values overflow."""
     most = torch.finfo(case.dtype).max ** 0.5
     ends = [[pick(bound).double() for bound in trial.bounds] for pick in (lambda b: b.lower, lambda b: b.upper)]
-    size = torch.stack([case.exact.value(points).abs().flatten(1).amax(1) for points in ends]).amax(0)
+    size = torch.stack([flat(case.exact.value(points).abs(), 1).amax(1) for points in ends]).amax(0)
     return Trial(trial.bounds, trial.ordinary & (size < most))
 
 
 def _allowed(case: Case, layer: DualLayer, bounds: Sequence[Interval], rows: Rows) -> Tensor:
     """`[N, K]`: what rigorous bounds charge the rows for rounding."""
     room = charged(layer, finite_magnitudes(bounds), case.node.size, case.dtype)
-    return (rows.values.double().abs().flatten(2) * room.unsqueeze(1).flatten(2)).sum(-1)
+    return (flat(rows.values.double().abs(), 2) * flat(room.unsqueeze(1), 2)).sum(-1)
 
 
 def _check_inequality(case: Case, layer: DualLayer, trial: Trial, policy: SlopePolicy, *, search: bool) -> None:
@@ -77,8 +88,9 @@ def _check_inequality(case: Case, layer: DualLayer, trial: Trial, policy: SlopeP
 
         def gap(points: list[Tensor], sign: float = sign, offset: Tensor = offset) -> Tensor:
             values = row_values(rows, case.exact.value(points))
+            values = torch.where(values.isinf(), torch.nan, values)
             claimed = claim.linear_part(points) + offset
-            # What overflows is charged without end by rigorous bounds.
+            # What overflows here is no number, and in a bound is charged without end.
             return sign * (values - torch.where(claimed.isinf(), torch.nan, claimed))
 
         found = gap(start).nan_to_num(nan=torch.inf, posinf=torch.inf, neginf=-torch.inf)
@@ -120,7 +132,7 @@ def _check_interval(case: Case, layer: DualLayer, trial: Trial, policy: SlopePol
     rows, count = tried_rows(case), units_tried(case)
     least = Claim.of(layer, rows).least(trial.bounds)[:, : 2 * count]
     allowed = 2 * _allowed(case, layer, trial.bounds, rows)[:, : 2 * count]
-    claimed = torch.cat([found.lower.flatten(1)[:, :count], -found.upper.flatten(1)[:, :count]], 1).double()
+    claimed = torch.cat([flat(found.lower, 1)[:, :count], -flat(found.upper, 1)[:, :count]], 1).double()
     excess = (claimed - least - allowed).nan_to_num(nan=-torch.inf, posinf=-torch.inf)
     broken = "the layer's interval is narrower than a row's own bound, so that skipping units would change bounds"
     require(excess.amax(1), subject, broken, trial.bounds)
@@ -138,8 +150,8 @@ def _check_push(case: Case, trial: Trial, policy: SlopePolicy) -> None:
     columns = [case.normal(4, *shape, place=40 + at) for at, shape in enumerate(case.shapes)]
     rows = Rows(case.normal(4, 3, *case.node.shape, place=50), case.node.shape, owner=owner)
     moved = layer.for_owners(owner).push(columns)
-    first = (rows.values * moved.unsqueeze(1)).flatten(2).sum(2)
-    parts = [(part.values * column.unsqueeze(1)).flatten(2) for part, column in zip(layer.pull(rows), columns)]
+    first = flat((rows.values * moved.unsqueeze(1)), 2).sum(2)
+    parts = [flat((part.values * column.unsqueeze(1)), 2) for part, column in zip(layer.pull(rows), columns)]
     second = torch.stack([part.sum(2) for part in parts]).sum(0)
     size = torch.stack([part.abs().sum(2) for part in parts]).sum(0)
     room = 64 * case.node.size * torch.finfo(case.dtype).eps * size
@@ -168,7 +180,7 @@ def _check_batch(case: Case, trial: Trial, policy: SlopePolicy) -> None:
     alone = Claim.of(layer, rows)
     allowed = _allowed(case, layer, some.bounds, rows)
     off = [
-        (first.expand(len(trial.ordinary), *first.shape[1:])[chosen] - second).abs().flatten(2).sum(2)
+        flat((first.expand(len(trial.ordinary), *first.shape[1:])[chosen] - second).abs(), 2).sum(2)
         for first, second in zip((whole.lower.unsqueeze(2), *whole.slopes), (alone.lower.unsqueeze(2), *alone.slopes))
     ]
     slack = 256 * case.node.size * torch.finfo(case.dtype).eps

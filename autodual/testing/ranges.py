@@ -13,6 +13,7 @@ from autodual.testing.failure import require, require_all
 from autodual.testing.intervals import Trial
 from autodual.testing.points import spread_points, worst_points
 from autodual.testing.rounding import of_value
+from autodual.testing.shapes import flat
 
 _POINTS = 24
 # A grid that misses no bend of an activation over intervals of this width.
@@ -37,7 +38,7 @@ def check_range(case: Case, trial: Trial) -> None:
         least, at = worst_points(case.exact.value, exact, _POINTS)
         greatest = -worst_points(lambda z: -case.exact.value(z), exact, _POINTS)[0]
     # Where inputs are large and cancel (log-softmax), values are off by what that costs.
-    inputs = torch.stack([bound.magnitude.double().flatten(1).amax(1) for bound in trial.bounds]).amax(0)
+    inputs = torch.stack([flat(bound.magnitude.double(), 1).amax(1) for bound in trial.bounds]).amax(0)
     several = 0 if isinstance(rule, RelaxationRule) else 1
     size = least.abs().maximum(greatest.abs()) + several * inputs.reshape(-1, *[1] * len(case.node.shape))
     size = size.clamp(max=torch.finfo(torch.float64).max)

@@ -10,6 +10,7 @@ from torch import Tensor
 from autodual.bounds.rounding import error_factor, underflow
 from autodual.dual import DualLayer
 from autodual.interval import Interval
+from autodual.testing.shapes import flat
 
 
 def charged(layer: DualLayer, magnitudes: Sequence[Tensor], outputs: int, dtype: torch.dtype) -> Tensor:
@@ -20,7 +21,7 @@ def charged(layer: DualLayer, magnitudes: Sequence[Tensor], outputs: int, dtype:
     reached = layer.interval([Interval(-magnitude, magnitude) for magnitude in magnitudes]).magnitude
     floor = underflow(layer.terms, magnitudes, outputs, like=reached).double()
     for magnitude in magnitudes:
-        floor = floor.maximum(of_value(magnitude).flatten(1).amax(1))
+        floor = floor.maximum(flat(of_value(magnitude), 1).amax(1))
     return error_factor(layer.terms, dtype) * reached.double() + floor.reshape(-1, *[1] * (reached.dim() - 1))
 
 

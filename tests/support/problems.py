@@ -190,6 +190,7 @@ def _curve(name: str, op: Op, *points: float, **options) -> Problem:
 
 def _activations() -> Iterator[Problem]:
     yield _curve("relu", ops.Relu(), 0)
+    yield Problem("relu of one number", ops.Relu(), ((),), {})
     yield Problem("relu of an image", ops.Relu(), ((2, 3, 2),), {})
     slopes = torch.tensor([0.1, -1.0, 2.0, 1.0, 0.0]).double().reshape(5, 1)
     yield Problem("leaky relu", ops.LeakyRelu(Parameter("s")), ((5, 2),), {"s": slopes})
@@ -243,6 +244,7 @@ def _steps() -> Iterator[Problem]:
 
 def _branches() -> Iterator[Problem]:
     yield Problem("multiply", ops.Multiply(), ((2,),) * 2, {})
+    yield Problem("multiply two numbers", ops.Multiply(), ((),) * 2, {})
     yield Problem("matrix product", ops.MatrixProduct(), ((2, 3), (3, 2)), {})
     yield Problem("matrix product of heads", ops.MatrixProduct(), ((2, 1, 2), (2, 2, 1)), {})
     for count in (1, 2, 3, 4):

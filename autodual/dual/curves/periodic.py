@@ -77,8 +77,8 @@ def _waved(op: Any, bounds: Interval, *, shared: bool) -> LinearRelaxation:
     short = bounds.upper - bounds.lower < _LONG
     near = bounds.map(lambda end: torch.where(short, end - origin, torch.zeros_like(end)))
     found = tightest_parallel(_WAVE, near) if shared else tightest_pair(_WAVE, near)
-    # What the rounded origin may shift the wave by.
-    slack = 2 * torch.finfo(origin.dtype).eps * (bounds.magnitude + 1)
+    # What rounding may shift the wave by, at the origin and on the way there and back.
+    slack = 4 * torch.finfo(origin.dtype).eps * (bounds.magnitude + 8)
     low, high = (torch.where(short, rising * slope[0], 0.0) for slope in (found.lower_slopes, found.upper_slopes))
     below = torch.where(rising > 0, found.lower_intercept, -found.upper_intercept)
     above = torch.where(rising > 0, found.upper_intercept, -found.lower_intercept)
