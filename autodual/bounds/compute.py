@@ -59,12 +59,17 @@ def _undecided(
     state: BoundState, node: Node, rule: NonlinearRule, name: str, interval: Interval, samples: slice
 ) -> Tensor:
     """Where the node's relaxation would gain from tighter bounds of its operand `name`, were that in `interval`."""
-    others = {other: state.intervals[other].map(lambda end: end[samples]) for other in node.inputs if other != name}
+    others = {other: _of_samples(state.intervals[other], samples) for other in node.inputs if other != name}
     masks = rule.undecided(node.op, [others.get(other, interval) for other in node.inputs], state.environment)
     if isinstance(masks, Tensor):
         return masks
     own = [mask for mask, operand in zip(masks, node.inputs) if operand == name]
     return torch.stack(own).any(0)
+
+
+def _of_samples(interval: Interval, samples: slice) -> Interval:
+    """What belongs to some of the samples; constants are alike for all."""
+    return interval if interval.shape[0] == 1 else interval.map(lambda end: end[samples])
 
 
 def objective_bounds(state: BoundState, name: str, objective: Tensor, *, linear: bool = False) -> ObjectiveBounds:

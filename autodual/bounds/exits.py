@@ -35,10 +35,16 @@ StillOpen = Callable[[Travellers, Enclosure], Tensor]
 
 
 def exits(state: BoundState, name: str) -> list[str]:
-    """Sites on the way from a node where rows may be decided, nearest first.
+    """Sites on the way from a node where rows may be decided, nearest first; found once a node.
 
     From a site with no other site in between, interval arithmetic has seen already all that a look could tell.
     """
+    if name not in state.exits:
+        state.exits[name] = _exits(state, name)
+    return state.exits[name]
+
+
+def _exits(state: BoundState, name: str) -> list[str]:
     # Bounds that are pulled for both sides at once may as well be pushed, or go on in dense groups: no exits there, for
     # with the ops' own ranges a look may tell more than the whole way does, and one bound must come out.
     if not (state.skips and state.superadditive) or (state.intersects and is_linear(state, name)):

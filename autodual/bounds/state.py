@@ -29,6 +29,7 @@ class BoundState:
     regions: the perturbation set of each input, bound to the N samples. known: intervals proved elsewhere, by node.
     layers, intervals: what has been computed so far. debts: with `rigorous`, what rounding costs at each node.
     refined: by bound site, the units `[N, *shape]` that have both their dual bounds.
+    exits: by bound site, the sites on the way from it where rows may leave.
     columns, noise_owner, noise_count: forward mode's columns by node, and by relaxed node the sample of each of its
     columns and how many there are.
     """
@@ -43,6 +44,7 @@ class BoundState:
     intervals: dict[str, Interval] = field(default_factory=dict)
     debts: dict[str, Debt] = field(default_factory=dict)
     refined: dict[str, Tensor] = field(default_factory=dict)
+    exits: dict[str, list[str]] = field(default_factory=dict)
     columns: dict[str, Columns] = field(default_factory=dict)
     noise_owner: dict[str, Tensor] = field(default_factory=dict)
     noise_count: dict[str, int] = field(default_factory=dict)
@@ -107,9 +109,12 @@ class BoundState:
     def _debt(self, node: Node, layer: DualLayer) -> Debt:
         """What rounding costs at a node, over all inputs as large as its operands can be."""
         magnitudes = [self.intervals[name].magnitude for name in node.inputs]
-        magnitude = layer.interval([Interval(-size, size) for size in magnitudes]).magnitude
-        floor = underflow(layer.terms, magnitudes, node.size, like=magnitude)
-        return Debt(self.error_factor(layer.terms) * magnitude, floor)
+        magnitude = layer.magnitude(magnitudes)
+        owed = self.error_factor(layer.terms) * magnitude
+        constant = layer.constant_magnitude
+        if constant is not None:
+            owed = owed + self.error_factor(node.size) * constant
+        return Debt(owed, underflow(layer.terms, magnitudes, node.size, like=magnitude))
 
 
 def is_linear(state: BoundState, name: str) -> bool:
