@@ -1,0 +1,111 @@
+"""Affine rules with planted mistakes are caught: signs, constants, magnitudes, windows."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import pytest
+from support.planted import caught
+from support.problems import normal
+from torch import Tensor
+
+from autodual.dual import AffineRule, Contribution, DualLayer, Rows
+from autodual.dual.convolution import ConvolutionLayer
+from autodual.dual.linear import LinearLayer
+from autodual.interval import Interval
+from autodual.ir import Parameter, ops
+from autodual.testing import DualRuleError, check_dual_rule
+
+CONVOLUTION = ops.Convolution(Parameter("w"), Parameter("b"), (1, 1), (1, 1), (1, 1))
+WEIGHTS = {"w": normal(2, 2, 3, 3), "b": normal(2, seed=1)}
+MATRIX = {"w": normal(3, 4), "b": normal(3, seed=1)}
+
+
+def affine(layer: type[DualLayer]) -> AffineRule:
+    """A rule that makes these layers."""
+
+    class Planted(AffineRule):
+        def layer(self, node, shapes, environment) -> DualLayer:
+            return layer(node, shapes, environment)
+
+    return Planted()
+
+
+class NegatedPull(LinearLayer):
+    def pull(self, rows: Rows) -> tuple[Rows, ...]:
+        return super().pull(rows.negated())
+
+
+class NoConstant(LinearLayer):
+    def objective(self, rows: Rows) -> Contribution:
+        return Contribution()
+
+
+class OtherPush(LinearLayer):
+    def push(self, columns: Sequence[Tensor | None]) -> Tensor:
+        return super().push(columns) + self.constant_term
+
+
+class NoMagnitude(LinearLayer):
+    """The classical mistake: the weight where its absolute value belongs."""
+
+    def interval(self, inputs: Sequence[Interval]) -> Interval:
+        (bounds,) = inputs
+        return Interval.around(self.forward([bounds.centre]), (bounds.radius @ self.weight.T).abs())
+
+
+class FewTerms(LinearLayer):
+    terms = 2  # type: ignore[assignment]
+
+
+class NanIsZero(LinearLayer):
+    def interval(self, inputs: Sequence[Interval]) -> Interval:
+        return super().interval([bounds.map(lambda end: end.nan_to_num(0.0)) for bounds in inputs])
+
+
+AFFINE = {
+    "a wrong sign in pull": (NegatedPull, "differs from ⟨pull ν, z⟩ \\+ objective", True),
+    "a missing constant": (NoConstant, "differs from ⟨pull ν, z⟩ \\+ objective", True),
+    "a push with the constant": (OtherPush, "push is not the adjoint of pull", False),
+    "an interval without magnitudes": (NoMagnitude, "the interval (begins above|ends below) the op", True),
+    "too few terms": (FewTerms, "`terms` is less than the longest sum", False),
+    "NaN made a number": (NanIsZero, "bounds that are no number give numbers", True),
+}
+
+
+@pytest.mark.parametrize("name", AFFINE)
+def test_wrong_affine_rules_are_caught(name: str) -> None:
+    layer, said, interval = AFFINE[name]
+    op = ops.Linear(Parameter("w"), Parameter("b"))
+    caught(affine(layer), op, said, interval, shapes=((4,),), parameters=MATRIX)
+
+
+class ShiftedWindow(ConvolutionLayer):
+    """Off by one at the first corner."""
+
+    def _pull_windows(self, rows: Rows) -> Rows:
+        pulled = super()._pull_windows(rows)
+        assert pulled.window is not None
+        shift = tuple(place + 1 for place in pulled.window.shift)
+        return replace(pulled, window=replace(pulled.window, shift=shift), cropped=False)
+
+
+class Uncropped(ConvolutionLayer):
+    """What lies over the border is counted in."""
+
+    def pull(self, rows: Rows) -> tuple[Rows, ...]:
+        return super().pull(replace(rows, cropped=True))
+
+
+class ShortReach(ConvolutionLayer):
+    def reach(self, extent: Sequence[int]) -> tuple[int, ...]:
+        return tuple(size - 1 for size in super().reach(extent))
+
+
+@pytest.mark.parametrize("layer", [ShiftedWindow, Uncropped, ShortReach], ids=lambda layer: layer.__name__)
+def test_wrong_windows_are_caught(layer: type[ConvolutionLayer]) -> None:
+    with pytest.raises((DualRuleError, RuntimeError)) as failure:
+        check_dual_rule(affine(layer), CONVOLUTION, ((2, 5, 4),), WEIGHTS)
+    if layer is not ShortReach:
+        assert "not what whole rows give, by" in str(failure.value)
