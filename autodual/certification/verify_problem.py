@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -151,7 +152,8 @@ def _table(case: Case, numbers: Sequence[int], sums: bool) -> tuple[numpy.ndarra
         bounds = _upper_reading(conjunction.bound)
         own = [numpy.append(row, bound) for row, bound in zip(conjunction.matrix, bounds)]
         if sums and len(own) > 1:
-            own.append(numpy.sum(own, 0))
+            # Rounded once: what rounding of partial sums costs would be relative to parts that may cancel.
+            own.append(numpy.array([math.fsum(column) for column in zip(*own)]))
         for row in own:
             if row.tobytes() not in places:
                 places[row.tobytes()] = len(rows)

@@ -114,6 +114,12 @@ class ConvolutionLayer(AffineLayer):
         return max(self.weight[0].numel(), self.weight[:, 0].numel())
 
     @property
+    def constant_magnitude(self) -> Tensor | None:
+        if self.constant_term is None:
+            return None
+        return self.constant_term.abs().view(1, -1, *[1] * len(self.geometry.stride)).expand(1, *self.node.shape)
+
+    @property
     def multiplications(self) -> int:
         return self.node.size * self.weight[0].numel()
 

@@ -81,10 +81,22 @@ class DualLayer(ABC):
         """Spatial size of the input patch that a windowed layer's output patch of size `extent` reads."""
         return tuple(extent)
 
+    def magnitude(self, sizes: Sequence[Tensor]) -> Tensor:
+        """|A|·sizes + |b| for inputs at most `sizes` `[N or 1, *shape]` large: what rounding is relative to.
+
+        Where A and b may cancel over all these inputs, their sizes add up nonetheless.
+        """
+        return self.interval([Interval(-size, size) for size in sizes]).magnitude
+
     @property
     def terms(self) -> int:
         """The longest sum of products that `pull`, `objective` or `interval` computes, for rounding error bounds."""
         return 1
+
+    @property
+    def constant_magnitude(self) -> Tensor | None:
+        """|b| `[1, *shape]`, where `objective` sums more products with the constant term than `terms` says."""
+        return None
 
     @property
     def multiplications(self) -> int:

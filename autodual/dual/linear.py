@@ -49,6 +49,10 @@ class LinearLayer(AffineLayer):
         return max(self.weight.shape)
 
     @property
+    def constant_magnitude(self) -> Tensor | None:
+        return None if self.constant_term is None else self.constant_term.abs().expand(1, *self.node.shape)
+
+    @property
     def multiplications(self) -> int:
         return self.node.size * self.weight.shape[1]
 

@@ -202,6 +202,10 @@ class ConstantLayer(DualLayer):
     def interval(self, inputs: Sequence[Interval]) -> Interval:
         return Interval(self.value, self.value)
 
+    @property
+    def terms(self) -> int:
+        return self.value[0].numel()
+
     def push(self, columns: Sequence[Tensor | None]) -> Tensor:
         raise AssertionError("a constant has no inputs to push from")
 

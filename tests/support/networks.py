@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor, nn
 
-from autodual.ir import Environment, Expression, Graph, Node, Op, Parameter, ops
+from autodual.ir import Call, Environment, Expression, Graph, Node, Op, Parameter, ops
 from autodual.network import Compiled, DualNetwork
 from autodual.passes import Pass, default_pipeline, run_passes
 from autodual.passes.plan import Plan
@@ -29,6 +29,10 @@ class Network:
         expression = Parameter(name)
         self._expressions[name] = expression
         return expression
+
+    def positions(self, value: Tensor) -> Expression:
+        """Whole numbers, kept as they are."""
+        return Call(lambda: value)
 
     def add(self, op: Op, *inputs: str) -> str:
         """A new node, whose shape is what the op makes of zeros; its name."""

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from functools import partial
+from typing import Any, Literal
 
 import torch
 from hypothesis import strategies as st
 from support.networks import Network
+from support.random_layers import LAYERS, steps
 from torch import Tensor
 
 from autodual.ir import Expression, ops
 from autodual.network import DualNetwork
 from autodual.passes import Pass
 
+Kind = Literal["rectified", "continuous", "any"]
 Draw = Callable[[st.SearchStrategy[Any]], Any]
 
 #: More scalars in one node than this make an example slow and show nothing new.
@@ -41,7 +44,7 @@ class RandomNetwork:
         return f"{list(self.shape)} -> {', '.join(self.layers)}"
 
 
-class _Growth:
+class Growth:
     """Draws layers and appends them to a network."""
 
     def __init__(self, draw: Draw, shape: tuple[int, ...], seed: int):
@@ -184,8 +187,8 @@ class _Growth:
         joined = self.add(self.choose(ops.Add(), ops.Subtract()), first, second)
         return self.add(ops.Add(), joined, third)
 
-    def grow(self) -> None:
-        layers = {
+    def grow(self, kind: Kind) -> None:
+        layers: dict[str, Callable[[str], str]] = {
             "mixing": self.mixing,
             "relu": lambda at: self.add(ops.Relu(), at),
             "mixing, relu": lambda at: self.add(ops.Relu(), self.mixing(at)),
@@ -195,20 +198,24 @@ class _Growth:
             "dense skip": self.dense_skip,
             "fan-out": self.fan_out,
         }
+        if kind != "rectified":
+            layers |= {name: partial(layer, self) for name, layer in LAYERS.items()}
+        if kind == "any":
+            layers["steps"] = partial(steps, self)
         name = self.draw(st.sampled_from(list(layers)))
         layers[name](self.at)
         self.names.append(name)
 
 
 @st.composite
-def networks(draw: Draw, most_layers: int = 6) -> RandomNetwork:
-    """A random network in float64."""
+def networks(draw: Draw, most_layers: int = 6, kind: Kind = "rectified") -> RandomNetwork:
+    """A random network in float64: of rectified linear units alone, of all continuous functions, or of any."""
     shape = draw(st.sampled_from([(3,), (4,), (2, 5), (1, 7), (1, 4, 5), (2, 5, 4), (3, 3, 3)]))
-    growth = _Growth(draw, shape, draw(st.integers(0, 2**16)))
+    growth = Growth(draw, shape, draw(st.integers(0, 2**16)))
     for _ in range(draw(st.integers(1, most_layers))):
         if torch.Size(growth.shape).numel() > _LARGEST:
             break
-        growth.grow()
+        growth.grow(kind)
     flat = growth.add(ops.Reshape((torch.Size(growth.shape).numel(),)), growth.at)
     output = growth.linear(flat, _OUTPUTS)
     return RandomNetwork(growth.network, output, tuple(growth.names))
