@@ -21,6 +21,7 @@ def compile_dual(
     model: nn.Module | ExportedProgram,
     example_input: Tensor | tuple[Tensor, ...] | None = None,
     *,
+    output: int | None = None,
     passes: Sequence[Pass] | None = None,
     memory_budget: int | None = None,
     observer: Observer | None = None,
@@ -29,8 +30,10 @@ def compile_dual(
 
     example_input `[N, *shape]`, any N ≥ 1: trace now; without it, at the first call. A tuple of them, for a model of
     several inputs, makes a dual network of the joined inputs: its `model` is then a `JoinedInputs`, whose `join` makes
-    samples of them and whose `ball` makes sets. passes: instead of `default_pipeline()`. memory_budget: bytes for the
-    rows in flight. observer: called as `observer(pass_name, plan)` after each pass.
+    samples of them and whose `ball` makes sets. output: which of the model's outputs to bound, counted from 0 in the
+    order in which they are nested, if it has several; an ONNX network's is chosen when it is loaded. passes: instead of
+    `default_pipeline()`. memory_budget: bytes for the rows in flight. observer: called as `observer(pass_name, plan)`
+    after each pass.
 
     Raises TraceError, BatchMixingError or UnsupportedOpsError where the model cannot be turned into its dual; the model
     itself is left as it was, whatever mode it is in.
@@ -41,10 +44,10 @@ def compile_dual(
             replace(step, memory_budget=memory_budget) if isinstance(step, ChooseExecution) else step for step in steps
         )
     if isinstance(model, ExportedProgram):
-        builder = _Builder(steps, observer, lower_exported(model))
+        builder = _Builder(steps, observer, output, lower_exported(model, output=output))
         module: nn.Module = model.module()
     elif isinstance(model, nn.Module):
-        builder = _Builder(steps, observer)
+        builder = _Builder(steps, observer, output)
         module = model
     else:
         raise InvalidInputError(f"compile_dual takes an nn.Module or an ExportedProgram, not {type(model).__name__}")
@@ -63,12 +66,13 @@ class _Builder:
 
     passes: tuple[Pass, ...]
     observer: Observer | None = None
+    output: int | None = None
     traced: TracedNetwork | None = None
 
     def __call__(self, model: nn.Module, x: Tensor) -> Compiled:
         if x.dim() < 1 or x.shape[0] < 1:
             raise InvalidInputError("an input batch must have the shape [N, *shape] with at least one sample")
-        traced = self.traced or trace(model, _as_the_model_takes_it(model, x))
+        traced = self.traced or trace(model, _as_the_model_takes_it(model, x), output=self.output)
         if len(traced.graph.inputs) != 1:
             raise InvalidInputError(
                 f"the model takes {len(traced.graph.inputs)} inputs, and bounds are over a set around one; wrap it in "

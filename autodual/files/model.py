@@ -52,9 +52,16 @@ def load_model(
 
 
 def load_model_file(
-    path: str | PathLike[str], *, unsafe: bool = False, factory: Factory | str | None = None
+    path: str | PathLike[str],
+    *,
+    unsafe: bool = False,
+    factory: Factory | str | None = None,
+    output: int | None = None,
 ) -> LoadedModel:
-    """Like `load_model`, with the kind and the digest of the file, which reports quote."""
+    """Like `load_model`, with the kind and the digest of the file, which reports quote.
+
+    output: which output of an ONNX network is its result, if it has several; other models keep all.
+    """
     place = Path(path)
     data = read_model_bytes(place)
     kind = identify(place, data)
@@ -68,7 +75,7 @@ def load_model_file(
     elif kind is Kind.ONNX:
         if build is not None:
             raise InvalidInputError(f"'{place}' already holds the architecture; leave out --arch.")
-        model = load_onnx_bytes(str(place), data)
+        model = load_onnx_bytes(str(place), data, output=output)
         model.path = place
         tensors = dict(model.named_buffers())
     else:

@@ -40,7 +40,9 @@ def inspect_model(
             raise InvalidInputError(f"There is no pass '{name}'; the passes are {', '.join(names)}, or all.")
     check_targets([dot], [options.path])
     device = find_device(options.device)
-    loaded = load_model_file(options.path, unsafe=options.unsafe_load, factory=options.arch)
+    loaded = load_model_file(
+        options.path, unsafe=options.unsafe_load, factory=options.arch, output=options.output_index
+    )
     shape = input_shape or infer_shape(loaded.model)
     model = adapt(loaded, options, shape, device)
     example = torch.zeros(2, *shape, device=device, dtype=getattr(torch, options.dtype))

@@ -24,6 +24,7 @@ class ModelOptions:
     path: Path
     arch: str | None
     unsafe_load: bool
+    output_index: int | None
     mean: tuple[float, ...] | None
     std: tuple[float, ...] | None
     device: str
@@ -88,6 +89,8 @@ model_options = _gather(
     click.option("--arch", metavar="PLACE:FACTORY", help="Builds the network of a state dict: package.module:factory "
                  "or file.py:factory. Runs that code."),
     click.option("--unsafe-load", is_flag=True, help="Also load files that execute code while they are loaded."),
+    click.option("--output-index", type=click.IntRange(min=0), metavar="N",
+                 help="Which of the network's outputs to bound, counted from 0, if it has several."),
     click.option("--mean", type=Numbers(), help="The network is fed (x - mean) / std: one number, or one a channel. "
                  "Data, radius and domain stay in the units of x."),
     click.option("--std", type=Numbers(positive=True), help="See --mean."),

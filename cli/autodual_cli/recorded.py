@@ -83,6 +83,7 @@ class Recorded:
             path=path,
             arch=new.arch,
             unsafe_load=new.unsafe_load,
+            output_index=self.value("output_index", int, optional=True),
             mean=self.numbers("mean"),
             std=self.numbers("std"),
             device=new.device or self.value("device", str),

@@ -15,8 +15,10 @@ from autodual.compiler import compile_dual
 from autodual.data import Dataset, load_dataset
 from autodual.errors import AutodualError, DeviceError, InvalidInputError
 from autodual.files import LoadedModel, load_model_file
+from autodual.frontend.onnx import OnnxNetwork
 from autodual.network import DualNetwork
 from autodual.report import units
+from autodual_cli.chosen_output import ChosenOutput
 from autodual_cli.normalise import Normalise
 from autodual_cli.options import DataOptions, ModelOptions
 from autodual_cli.provenance import architecture_records, file_record, provenance
@@ -73,7 +75,9 @@ def prepare(options: ModelOptions, data: DataOptions) -> Subject:
         AutodualError: of the kind that says which of the two is wrong.
     """
     device = find_device(options.device)
-    loaded = load_model_file(options.path, unsafe=options.unsafe_load, factory=options.arch)
+    loaded = load_model_file(
+        options.path, unsafe=options.unsafe_load, factory=options.arch, output=options.output_index
+    )
     dataset = load_dataset(data.data or "sample", data.data_dir)
     model = adapt(loaded, options, dataset.shape, device)
     settings = _settings(loaded, options, data, dataset, device)
@@ -105,9 +109,11 @@ def adapt(
         raise InvalidInputError("--mean and --std go together; give both or neither.")
     model = loaded.model
     if isinstance(model, ExportedProgram):
-        if options.mean is None and device.type == "cpu":
+        if options.mean is None and options.output_index is None and device.type == "cpu":
             return model
         model = unguarded(model)
+    if options.output_index is not None and not isinstance(model, OnnxNetwork):
+        model = ChosenOutput(model, options.output_index)
     if options.mean is not None and options.std is not None:
         model = nn.Sequential(Normalise(options.mean, options.std, shape), model)
     return model.to(device=device, dtype=getattr(torch, options.dtype))
@@ -140,7 +146,8 @@ def count_classes(model: nn.Module | ExportedProgram, x: torch.Tensor) -> int:
         ) from error
     if not isinstance(output, torch.Tensor) or output.dim() != 2 or output.shape[0] != x.shape[0]:
         found = tuple(output.shape) if isinstance(output, torch.Tensor) else type(output).__name__
-        raise InvalidInputError(f"The network must return scores [batch, classes]; it returned {found}.")
+        several = "; choose one of its outputs with --output-index" if isinstance(output, (tuple, list, dict)) else ""
+        raise InvalidInputError(f"The network must return scores [batch, classes]; it returned {found}{several}.")
     return int(output.shape[1])
 
 
@@ -154,6 +161,7 @@ def _settings(
         "model_sha256": loaded.sha256,
         "arch": options.arch,
         "unsafe_load": options.unsafe_load,
+        "output_index": options.output_index,
         "mean": mean,
         "std": std,
         "arithmetic": options.dtype,

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 def load_onnx(
     path: str | PathLike[str],
     *,
-    output: str | None = None,
+    output: str | int | None = None,
     shapes: Mapping[str, Sequence[int]] | None = None,
     check: bool = True,
 ) -> OnnxNetwork:
@@ -30,7 +30,7 @@ def load_onnx(
 
     Args:
         path: the file; nothing in it is executed.
-        output: the name of the output wanted, if the network has several.
+        output: the name of the output wanted, or its place counted from 0, if the network has several.
         shapes: by name, shapes of inputs instead of the file's; extents that the file leaves open are 1 otherwise.
         check: compare the network with onnxruntime (or onnx' reference implementation) on a few inputs; how well they
             agree is reported as `network.agreement`.
@@ -57,7 +57,7 @@ def load_onnx_bytes(
     name: str,
     data: bytes,
     *,
-    output: str | None = None,
+    output: str | int | None = None,
     shapes: Mapping[str, Sequence[int]] | None = None,
     check: bool = True,
 ) -> OnnxNetwork:
@@ -82,11 +82,13 @@ def load_onnx_bytes(
     return network
 
 
-def _chosen_output(name: str, model: onnx.ModelProto, output: str | None) -> str:
+def _chosen_output(name: str, model: onnx.ModelProto, output: str | int | None) -> str:
     names = [entry.name for entry in model.graph.output]
+    if isinstance(output, int) and 0 <= output < len(names):
+        return names[output]
     if output is None and len(names) == 1:
         return names[0]
-    if output is not None and output in names:
+    if isinstance(output, str) and output in names:
         return output
     listed = ", ".join(f"'{entry}'" for entry in names) or "none"
     wanted = "say which one with output=" if output is None else f"'{output}' is not among them"
