@@ -72,7 +72,8 @@ def _bound(
 ) -> Proof:
     x = region.centre
     # Offsets may depend on the nominal outputs; in float64 their own error is far below that of the bounds.
-    rows = spec.rows(dual.outputs(x.double()).flatten(1))
+    outputs = dual.outputs(x.double()).flatten(1)
+    rows = spec.rows(outputs)
     found = dual(x, region.source, rows.objective, slopes=slopes, inner=inner, known=known, rigorous=True).objective
     assert found is not None and found.error is not None
     # A row of zeros, such as a class against itself, is 0 whatever rounding may cost other rows.
@@ -80,6 +81,8 @@ def _bound(
     bound, error = (part.double().masked_fill(idle, 0.0) for part in (found.lower, found.error))
     error = error + error_factor(rows.objective.shape[-1], torch.float64) * rows.offset.abs()
     lower = bound - rows.offset - error_factor(1, torch.float64) * rows.offset.abs()
+    # A network that returns no numbers is proved nothing of, even where the number it lost meets only zero padding.
+    lower = torch.where(outputs.isfinite().all(1, keepdim=True), lower, -torch.inf)
     margin = spec.margin(lower)
     double = torch.full_like(margin, x.dtype == torch.float64, dtype=torch.bool)
     return Proof(lower, error, margin, (margin > 0) & margin.isfinite(), double)

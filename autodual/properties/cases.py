@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -180,6 +181,10 @@ def _rows(atoms: Sequence[Atom], first: int, width: int) -> Conjunction:
 
 def _float(value: Fraction) -> float:
     try:
-        return float(value)
+        found = float(value)
     except OverflowError:
         raise DataError("a number of the property is too large for float64; rescale the network's inputs.") from None
+    # Below the normal numbers what rounding costs is no longer relative, and a constraint may lose all it says.
+    if value and abs(found) < sys.float_info.min:
+        raise DataError("a number of the property is too small for float64; rescale the network's inputs or outputs.")
+    return found
