@@ -48,7 +48,19 @@ _HOMES = {
 }
 
 # Rooms that are reached as attributes of the package; the ones that share a name with a function are not among them.
-_ROOMS = ("attacks", "data", "dual", "errors", "extend", "ir", "passes", "perturbations", "properties", "specs")
+_ROOMS = (
+    "attacks",
+    "data",
+    "dual",
+    "errors",
+    "extend",
+    "ir",
+    "passes",
+    "perturbations",
+    "properties",
+    "specs",
+    "testing",
+)
 
 __all__ = [*_HOMES, "__version__"]
 

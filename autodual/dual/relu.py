@@ -67,7 +67,7 @@ class ReluRule(RelaxationRule):
 
 @dual_rule(ops.LeakyRelu)
 class LeakyReluRule(RelaxationRule):
-    """a·z + (1 - a)·max(z, 0): the lines of the rectified unit, exchanged where 1 - a is negative."""
+    """Convex where the leak is at most 1, else concave; one line is the chord, the other goes through the origin."""
 
     source = "Theorem 1, equations 3.14 to 3.16"
 
@@ -86,19 +86,31 @@ class LeakyReluRule(RelaxationRule):
         )
 
     def parallel(self, op: ops.LeakyRelu, bounds: Sequence[Interval], environment: Environment) -> LinearRelaxation:
-        slope, intercept = chord(bounds[0])
-        leak = environment(op.slope)
-        bend = 1 - leak
-        height = bend * intercept
-        slopes = (leak + bend * slope,)
+        slope, height = _leaky_chord(bounds[0], environment(op.slope))
+        slopes = (slope,)
         return LinearRelaxation(slopes, slopes, height.clamp(max=0), height.clamp(min=0))
 
     def adaptive(self, op: ops.LeakyRelu, bounds: Sequence[Interval], environment: Environment) -> LinearRelaxation:
-        slope, intercept = chord(bounds[0])
+        (z,) = bounds
         leak = environment(op.slope)
-        bend = 1 - leak
-        straight, curved = leak + bend * slope, leak + bend * smaller_triangle(bounds[0], slope)
-        up = (bend >= 0).expand_as(slope)
-        height = bend * intercept
+        straight, height = _leaky_chord(z, leak)
+        steep = torch.where(z.upper > -z.lower, torch.ones_like(straight), leak.expand_as(straight))
+        curved = torch.where(crosses_zero(z), steep, straight)
+        up = (leak <= 1).expand_as(straight)
         lower, upper = torch.where(up, curved, straight), torch.where(up, straight, curved)
         return LinearRelaxation((lower,), (upper,), height.clamp(max=0), height.clamp(min=0))
+
+
+def _leaky_chord(z: Interval, leak: Tensor) -> tuple[Tensor, Tensor]:
+    """Slope of the line from (ℓ, leak·ℓ) to (u, u), and its height over the origin; the function's own where decided.
+
+    Not as leak + (1 - leak)·slope, of which nothing is left where the leak is large.
+    """
+    undecided = crosses_zero(z)
+    width = torch.where(undecided, z.upper - z.lower, torch.ones_like(z.upper))
+    decided = torch.where(z.lower >= 0, torch.ones_like(z.lower), leak.expand_as(z.lower))
+    slope = torch.where(undecided, (z.upper - leak * z.lower) / width, decided)
+    ends = leak * z.lower - slope * z.lower, z.upper - slope * z.upper
+    # What either end needs: equal but for rounding, which must not let the line cut the function.
+    height = torch.where(leak <= 1, ends[0].maximum(ends[1]), ends[0].minimum(ends[1]))
+    return slope, torch.where(undecided, height, torch.zeros_like(height))
