@@ -6,11 +6,18 @@ from dataclasses import replace
 
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from support.effort import effort
 from support.networks import Network
+from support.random_networks import RandomNetwork, networks
 
 from autodual.bounds import BoundState, exits, prepare
+from autodual.certification.proof import prove
 from autodual.ir import ops
 from autodual.perturbations import LinfBall
+from autodual.policies import SlopePolicy
+from autodual.specs import HalfSpaces
 
 
 def _normal(*size: int, seed: int = 0) -> torch.Tensor:
@@ -56,3 +63,56 @@ def test_slopes_and_intercepts_that_cancel_are_charged_for_their_sizes() -> None
     assert float(slope) > 0.1, "the upper line is the chord over the edge"
     sizes = slope.abs() * state.intervals["input"].magnitude + intercept.abs()
     assert float(state.debts[output].magnitude) > torch.finfo(x.dtype).eps * float(sizes)
+
+
+@pytest.mark.parametrize("slopes", ["shared", "adaptive"])
+@pytest.mark.parametrize("leak", [1e30, -1e30, 1e9, 1.0 + 1e-15, 1e-30])
+def test_leaks_of_any_size(leak: float, slopes: SlopePolicy) -> None:
+    """leak + (1 - leak)·slope lost the slope 1 of positive inputs where the leak was large."""
+    network = Network((4,))
+    output = network.add(ops.LeakyRelu(network.parameter(torch.tensor(leak, dtype=torch.float64))), "input")
+    x, identity = torch.tensor([[0.7, -0.7, 0.02, -0.02]], dtype=torch.float64), torch.eye(4, dtype=torch.float64)
+    for radius in (0.0, 0.1):
+        least = network.dual(output).outputs(LinfBall(radius).at(x).enclosure().lower).squeeze(0)
+        least = least.minimum(network.dual(output).outputs(x + radius).squeeze(0))
+        exact = least.minimum(torch.zeros(4)) if radius else least
+        crossing = (x.abs() < radius).squeeze(0)
+        for dtype in (torch.float32, torch.float64):
+            ball, rows = LinfBall(radius), identity.to(dtype)
+            found = network.dual(output)(x.to(dtype), ball, rows, slopes=slopes, rigorous=True).lower[0].double()
+            assert bool((found <= torch.where(crossing, exact, least)).all())
+            room = 1e-4 if dtype == torch.float32 else 1e-11
+            assert bool((found >= least - room * (1 + least.abs()))[~crossing].all()), "exact where the sign is known"
+
+
+def test_weights_that_meet_only_padding_prove_nothing_where_they_are_no_numbers() -> None:
+    """Rows are cropped at the border and never see such a weight, but the network's outputs are lost to it."""
+    network = Network((1, 2, 2))
+    weight = torch.ones(1, 1, 3, 3, dtype=torch.float64)
+    weight[0, 0, 0] = torch.nan
+    op = ops.Convolution(network.parameter(weight), None, (2, 2), (1, 1), (1, 1))
+    output = network.add(ops.Reshape((1,)), network.add(op, "input"))
+    dual, x = network.dual(output), torch.ones(2, 1, 2, 2, dtype=torch.float64)
+    assert not bool(dual.outputs(x).isfinite().any())
+    spec = HalfSpaces(torch.ones(1, 1, dtype=x.dtype), torch.zeros(1, dtype=x.dtype))
+    assert not bool(prove(dual, LinfBall(0.1).at(x), spec, "shared").proved.any())
+
+
+@effort(100)
+@given(networks(kind="any"), st.sampled_from([torch.nan, torch.inf, -torch.inf]), st.booleans(), st.integers(0, 2**16))
+def test_weights_that_are_no_numbers_prove_nothing(model: RandomNetwork, value: float, double: bool, seed: int) -> None:
+    """Where outputs are lost at any point, no bound of them is positive; where they are not, bounds hold."""
+    generator = torch.Generator().manual_seed(seed)
+    weights = [weight for weight in model.network.module.parameters() if weight.numel()]
+    with torch.no_grad():
+        weights[seed % len(weights)].view(-1)[0] = value
+        x = torch.rand(2, *model.shape, generator=generator, dtype=torch.float64 if double else torch.float32)
+        dual, region = model.dual(), LinfBall(0.1).at(x.double())
+        points = torch.cat([x.double().unsqueeze(0), region.corners(12, generator)])
+        rows = torch.cat([torch.eye(3), -torch.eye(3)]).double()
+        values = dual.outputs(points.flatten(0, 1)).reshape(len(points), len(x), -1) @ rows.T
+        spec = HalfSpaces(rows, torch.full((6,), -1e3, dtype=rows.dtype))
+        found = prove(dual, LinfBall(0.1).at(x), spec, "adaptive")
+    assert not bool(found.proved[values.isnan().any(0).any(1)].any())
+    lower = found.lower - 1e3
+    assert not bool((lower.isfinite() & (lower > values.amin(0) + 1e-9 * (1 + values.abs().amax(0)))).any())
