@@ -83,7 +83,11 @@ def refine(state: BoundState, name: str, undecided: Undecided) -> None:
     if bool(wanted.any()):
         finished = _bound(state, name, undecided, wanted)
         if state.intersects:
-            state.intervals[name] = before.tightened(state.intervals[name])
+            # Units that were not wanted keep what they had, though columns or dense groups tell of them too: how many
+            # others were wanted decides on these, and must not decide on a bound.
+            found = before.tightened(state.intervals[name])
+            lower = torch.where(wanted, found.lower, before.lower)
+            state.intervals[name] = Interval(lower, torch.where(wanted, found.upper, before.upper))
         done = done | finished
     state.refined[name] = done
     if name in state.known:

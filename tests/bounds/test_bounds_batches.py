@@ -9,7 +9,9 @@ from hypothesis import strategies as st
 from support.effort import effort
 from support.networks import pipeline
 from support.random_networks import RandomNetwork, networks
+from torch import nn
 
+import autodual
 from autodual.perturbations import LinfBall
 from autodual.policies import SlopePolicy
 
@@ -59,3 +61,18 @@ def test_chunks_of_samples_change_nothing(slopes: SlopePolicy, model: RandomNetw
     torch.testing.assert_close(parts.error, whole.error, atol=1e-9 * scale, rtol=0)
     for name, coefficients in whole.linear.coefficients.items():
         torch.testing.assert_close(parts.linear.coefficients[name], coefficients, atol=1e-9 * scale, rtol=0)
+
+
+@pytest.mark.parametrize(("seed", "slopes"), [(28, "adaptive"), (37, "shared")])
+def test_units_that_others_made_worth_a_look_change_nothing(seed: int, slopes: SlopePolicy) -> None:
+    """Where intervals tighten bounds, a unit that is bounded only because its batch-mates are must keep what it had."""
+    torch.manual_seed(seed)
+    bent = nn.Sigmoid() if seed % 2 else nn.ReLU()
+    layers = [nn.Linear(6, 12), nn.Linear(12, 14), nn.ReLU(), nn.Linear(14, 12), bent, nn.Linear(12, 8), nn.ReLU()]
+    dual = autodual.compile_dual(nn.Sequential(*layers, nn.Linear(8, 3)).double())
+    x = torch.randn(6, 6).double() * torch.tensor([0.01, 0.1, 1, 3, 10, 30]).double().unsqueeze(1)
+    rows, ball = torch.eye(3).double(), autodual.L2Ball(0.7)
+    with torch.no_grad():
+        together = dual.lower_bounds(x, ball, rows, slopes=slopes)
+        alone = torch.cat([dual.lower_bounds(one, ball, rows, slopes=slopes) for one in x.split(1)])
+    torch.testing.assert_close(together, alone, atol=1e-10, rtol=0)
