@@ -86,6 +86,8 @@ def objective_bounds(state: BoundState, name: str, objective: Tensor, *, linear:
         return _assembled(parts, state.samples, objective.shape[1])
 
     lower = whole([part.lower for part in enclosures])
+    # A network's outputs are finite, so an infinite lower bound is overflow and not a bound.
+    lower = torch.where(lower == torch.inf, torch.nan, lower)
     error = whole([part.error for part in enclosures if part.error is not None]) if state.options.rigorous else None
     if not linear:
         return ObjectiveBounds(lower, error)

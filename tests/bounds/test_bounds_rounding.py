@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 from support.effort import effort
 from support.networks import Network
 from support.random_networks import RandomNetwork, networks
-from torch import Tensor
+from torch import Tensor, nn
 
+import autodual
 from autodual.ir import ops
 from autodual.network import DualNetwork
 from autodual.perturbations import L2Ball, LinfBall, PerturbationSet
@@ -75,3 +76,16 @@ def test_ill_conditioned_networks(slopes: SlopePolicy, scale: float) -> None:
         for radius in (0.0, 1e-4):
             error = _check(dual, x, LinfBall(radius), torch.cat([torch.eye(10), -torch.eye(10)]), slopes)
             assert float(error.max()) > scale * 1e-6, "the error grows with the numbers that cancel"
+
+
+def test_overflow_is_no_bound() -> None:
+    """Where a row's own numbers overflow, what comes out is NaN or minus infinity, never a lower bound of infinity."""
+    huge = nn.Linear(4, 4, bias=False)
+    nn.init.constant_(huge.weight, 1e30)
+    model = nn.Sequential(huge, nn.ReLU(), nn.Linear(4, 2))
+    with torch.no_grad():
+        model[2].weight.copy_(torch.tensor([[1e15] * 4, [-1e15] * 4]))
+    x = torch.full((3, 4), 0.5)
+    for slopes in ("shared", "adaptive"):
+        lower = autodual.compile_dual(model).lower_bounds(x, autodual.LinfBall(0.1), torch.eye(2), slopes=slopes)
+        assert not bool((lower == torch.inf).any())
