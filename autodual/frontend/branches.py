@@ -10,7 +10,7 @@ from autodual.frontend import compositions
 from autodual.frontend.builder import Builder, Unsupported
 from autodual.frontend.compositions import affine, scaled
 from autodual.frontend.registry import lowers
-from autodual.frontend.values import Unusable, apply
+from autodual.frontend.values import Unusable, apply, number
 from autodual.ir import Expression, Node
 from autodual.ir.ops import Add, ElementwiseAffine, Multiply, Relu, Step, Subtract
 
@@ -64,7 +64,7 @@ def _with_constant(builder: Builder, x: Any, y: Any) -> tuple[Node, Expression]:
 
 
 def _minus_one() -> Expression:
-    return compositions.number(-1)
+    return number(-1)
 
 
 # --- comparisons: 1 where they hold, else 0 ---------------------------------------------------------------------------
@@ -170,13 +170,13 @@ def _where_branch(builder: Builder, condition: Node, x: Any, y: Any) -> Node:
 def _constant_beside(builder: Builder, condition: Node, value: Any) -> Node:
     """A constant as a branch of the condition's shape."""
     condition = builder.expand(condition, builder.shape)
-    return builder.emit(ElementwiseAffine(compositions.number(0), builder.factor(value, condition)), condition)
+    return builder.emit(ElementwiseAffine(number(0), builder.factor(value, condition)), condition)
 
 
 def masked(builder: Builder, x: Node, keep: Expression, fill: Any) -> Node:
     """x where the mask `keep` holds, else a constant, which may be minus infinity where a softmax follows."""
     value = builder.factor(fill, x)
-    offset = apply(torch.where, keep, compositions.number(0), value)
+    offset = apply(torch.where, keep, number(0), value)
     x = builder.expand(x, builder.shape)
     return builder.emit(ElementwiseAffine(apply(truth, keep), offset), x)
 

@@ -1,0 +1,86 @@
+"""Arithmetic of branches."""
+
+from __future__ import annotations
+
+import torch
+
+from autodual.frontend.compositions.emitter import Emitter
+from autodual.frontend.compositions.shapes import alike, broadcast
+from autodual.frontend.values import number
+from autodual.ir import Expression, Node
+from autodual.ir.ops import Add, ElementwiseAffine, LeakyRelu, MatrixProduct, Maximum, Multiply, Power, Step, Subtract
+
+
+def affine(builder: Emitter, x: Node, factor: float | None = None, offset: float | None = None) -> Node:
+    """x · factor + offset."""
+    op = ElementwiseAffine(None if factor is None else number(factor), None if offset is None else number(offset))
+    return builder.emit(op, x, shape=x.shape)
+
+
+def scaled(builder: Emitter, x: Node, factor: Expression) -> Node:
+    """x times a constant that broadcasts to one sample."""
+    return builder.emit(ElementwiseAffine(factor), x, shape=x.shape)
+
+
+def power(builder: Emitter, x: Node, exponent: float) -> Node:
+    """x to a constant exponent."""
+    return x if exponent == 1 else builder.emit(Power(float(exponent)), x, shape=x.shape)
+
+
+def product(builder: Emitter, x: Node, y: Node) -> Node:
+    """The product of two branches; a branch times itself is its square, whose bounds are tighter."""
+    if x is y:
+        return power(builder, x, 2)
+    x, y = alike(builder, x, y)
+    return builder.emit(Multiply(), x, y, shape=x.shape)
+
+
+def quotient(builder: Emitter, x: Node, y: Node) -> Node:
+    """The quotient of two branches."""
+    return product(builder, x, power(builder, y, -1))
+
+
+def total(builder: Emitter, x: Node, y: Node) -> Node:
+    """The sum of two branches."""
+    x, y = alike(builder, x, y)
+    return builder.emit(Add(), x, y, shape=x.shape)
+
+
+def difference(builder: Emitter, x: Node, y: Node) -> Node:
+    """The difference of two branches."""
+    x, y = alike(builder, x, y)
+    return builder.emit(Subtract(), x, y, shape=x.shape)
+
+
+def absolute(builder: Emitter, x: Node) -> Node:
+    """|x|: a leaky ReLU of slope -1."""
+    return builder.emit(LeakyRelu(number(-1)), x, shape=x.shape)
+
+
+def maximum(builder: Emitter, *branches: Node) -> Node:
+    """The elementwise maximum of branches."""
+    branches = tuple(dict.fromkeys(alike(builder, *branches)))
+    return branches[0] if len(branches) == 1 else builder.emit(Maximum(), *branches, shape=branches[0].shape)
+
+
+def minimum(builder: Emitter, *branches: Node) -> Node:
+    """The elementwise minimum of branches."""
+    return affine(builder, maximum(builder, *(affine(builder, branch, -1.0) for branch in branches)), -1.0)
+
+
+def matrix_product(builder: Emitter, x: Node, y: Node) -> Node:
+    """x @ y of two branches `[..., n, k]` and `[..., k, m]`."""
+    outer = tuple(torch.broadcast_shapes(x.shape[:-2], y.shape[:-2]))
+    x, y = broadcast(builder, x, (*outer, *x.shape[-2:])), broadcast(builder, y, (*outer, *y.shape[-2:]))
+    return builder.emit(MatrixProduct(), x, y, shape=(*outer, x.shape[-2], y.shape[-1]))
+
+
+def where(builder: Emitter, condition: Node, x: Node, y: Node) -> Node:
+    """x where the condition, a branch of values 0 and 1, holds, else y."""
+    return total(builder, y, product(builder, condition, difference(builder, x, y)))
+
+
+def greater(builder: Emitter, x: Node, y: Node, *, inclusive: bool = False) -> Node:
+    """1 where x > y (or ≥, if inclusive), else 0."""
+    gap = difference(builder, x, y)
+    return builder.emit(Step(inclusive), gap, shape=gap.shape)

@@ -1,0 +1,52 @@
+"""Reductions over axes, and softmax."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from autodual.frontend.compositions.arithmetic import absolute, maximum, power, quotient, scaled
+from autodual.frontend.compositions.emitter import Emitter
+from autodual.frontend.compositions.shapes import reshaped
+from autodual.ir import Expression, Node
+from autodual.ir.ops import Exp, LogSoftmax, Mean, Slice, Sum
+
+
+def mean(builder: Emitter, x: Node, axes: Sequence[int]) -> Node:
+    """The mean over some axes, which stay with extent 1."""
+    shape = tuple(1 if axis in axes else extent for axis, extent in enumerate(x.shape))
+    return builder.emit(Mean(tuple(axes), keepdim=True), x, shape=shape)
+
+
+def norm(builder: Emitter, x: Node, axes: Sequence[int], order: float = 2.0) -> Node:
+    """The l1 or l2 norm over some axes, which stay with extent 1."""
+    shape = tuple(1 if axis in axes else extent for axis, extent in enumerate(x.shape))
+    powers = absolute(builder, x) if order == 1 else power(builder, x, order)
+    summed = builder.emit(Sum(tuple(axes), keepdim=True), powers, shape=shape)
+    return power(builder, summed, 1 / order)
+
+
+def largest(builder: Emitter, x: Node, axes: Sequence[int], *, keepdim: bool) -> Node:
+    """The maximum over some axes: of as many branches as there are entries along them."""
+    kept = tuple(1 if axis in axes else extent for axis, extent in enumerate(x.shape))
+    parts = [x]
+    for axis in axes:
+        parts = [entry for part in parts for entry in _entries(builder, part, axis)]
+    found = maximum(builder, *parts)
+    return found if keepdim else reshaped(builder, found, tuple(e for a, e in enumerate(kept) if a not in axes))
+
+
+def _entries(builder: Emitter, x: Node, axis: int) -> list[Node]:
+    shape = (*x.shape[:axis], 1, *x.shape[axis + 1 :])
+    return [builder.emit(Slice(axis, place, place + 1), x, shape=shape) for place in range(x.shape[axis])]
+
+
+def softmax(builder: Emitter, x: Node, axis: int) -> Node:
+    """eˣ/Σeˣ along an axis, as the exponential of its logarithm: its exponents are never positive."""
+    return builder.emit(Exp(), builder.emit(LogSoftmax(axis), x, shape=x.shape), shape=x.shape)
+
+
+def weighted_softmax(builder: Emitter, x: Node, weights: Expression, axis: int) -> Node:
+    """w·eˣ/Σw·eˣ along an axis for constants w ≥ 0, as under a mask: entries of weight 0 take no part."""
+    terms = scaled(builder, builder.emit(Exp(), x, shape=x.shape), weights)
+    shape = (*x.shape[:axis], 1, *x.shape[axis + 1 :])
+    return quotient(builder, terms, builder.emit(Sum((axis,), keepdim=True), terms, shape=shape))
