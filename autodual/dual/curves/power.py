@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from abc import abstractmethod
 from collections.abc import Sequence
 from typing import Any
 
@@ -21,9 +22,9 @@ from autodual.ir.expressions import Environment
 class PartialCurveRule(CurveRule):
     """A function with a domain: where bounds leave it, nothing is known, and no number comes out."""
 
+    @abstractmethod
     def defined(self, op: Any, bounds: Interval) -> Tensor:
         """Where the whole interval is within the domain."""
-        raise NotImplementedError
 
     def range(self, op: Any, bounds: Sequence[Interval], environment: Environment) -> Interval:
         within, known = self._within(op, bounds[0])
