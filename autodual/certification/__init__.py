@@ -4,7 +4,7 @@ from autodual.certification.certificate import Certificate, Status
 from autodual.certification.certify import certify
 from autodual.certification.detect import detect
 from autodual.certification.radius import certified_radius
-from autodual.certification.verdict import Verdict, VerdictStatus
-from autodual.certification.verify import verify
+from autodual.certification.verification.verdict import Verdict, VerdictStatus
+from autodual.certification.verification.verify import verify
 
 __all__ = ["Certificate", "Status", "Verdict", "VerdictStatus", "certified_radius", "certify", "detect", "verify"]

@@ -18,8 +18,8 @@ from torch.export import ExportedProgram
 from autodual import __version__
 from autodual.attacks import Pgd
 from autodual.certification import Verdict, VerdictStatus, verify
-from autodual.certification.deadline import TimeUp, deadline
-from autodual.certification.verify_replay import Replay, runtime_replay
+from autodual.certification.verification.deadline import TimeUp, deadline
+from autodual.certification.verification.replay import Replay, runtime_replay
 from autodual.compiler import compile_dual
 from autodual.errors import InvalidInputError
 from autodual.files import LoadedModel, load_model_file

@@ -8,9 +8,9 @@ import torch
 from torch import Tensor
 
 from autodual.attacks import Attack
-from autodual.certification.verify_clock import Clock, batches
-from autodual.certification.verify_problem import Problem
-from autodual.certification.verify_replay import Counterexample, Judge
+from autodual.certification.verification.clock import Clock, batches
+from autodual.certification.verification.problem import Problem
+from autodual.certification.verification.replay import Counterexample, Judge
 from autodual.network import DualNetwork
 from autodual.perturbations import Box, Region
 from autodual.policies import SlopePolicy

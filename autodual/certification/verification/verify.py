@@ -8,14 +8,14 @@ from dataclasses import dataclass, field
 import torch
 
 from autodual.attacks import Attack, Pgd
-from autodual.certification.deadline import TimeUp, deadline
 from autodual.certification.proof import prove
-from autodual.certification.verdict import Verdict, VerdictStatus
-from autodual.certification.verify_clock import Clock, batches
-from autodual.certification.verify_problem import Problem
-from autodual.certification.verify_replay import Counterexample, Judge, Replay, module_replay
-from autodual.certification.verify_search import Hunter
-from autodual.certification.verify_splitting import MOST_INPUTS, split_search
+from autodual.certification.verification.clock import Clock, batches
+from autodual.certification.verification.deadline import TimeUp, deadline
+from autodual.certification.verification.problem import Problem
+from autodual.certification.verification.replay import Counterexample, Judge, Replay, module_replay
+from autodual.certification.verification.search import Hunter
+from autodual.certification.verification.splitting import MOST_INPUTS, split_search
+from autodual.certification.verification.verdict import Verdict, VerdictStatus
 from autodual.errors import InvalidInputError
 from autodual.network import DualNetwork
 from autodual.perturbations import Box

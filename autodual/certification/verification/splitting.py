@@ -15,10 +15,10 @@ from torch import Tensor
 
 from autodual.attacks import Attack
 from autodual.bounds.rounding import error_factor
-from autodual.certification.verify_clock import Clock, Pace
-from autodual.certification.verify_problem import Problem
-from autodual.certification.verify_replay import Counterexample
-from autodual.certification.verify_search import Hunter
+from autodual.certification.verification.clock import Clock, Pace
+from autodual.certification.verification.problem import Problem
+from autodual.certification.verification.replay import Counterexample
+from autodual.certification.verification.search import Hunter
 from autodual.network import DualNetwork
 from autodual.perturbations import Box
 
