@@ -1,7 +1,8 @@
-"""Names of the choices that cut through all layers; imports nothing, so the command line can list them at once."""
+"""Choices that cut through all layers; imports nothing heavy, so the command line can list them at once."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Literal
 
 #: Which dual feasible slopes a relaxation takes: the thesis' u/(u - ℓ) for both lines, or the tighter lower line a
@@ -15,3 +16,28 @@ InnerBounds = Literal["dual", "interval"]
 Mode = Literal["auto", "pull", "push"]
 
 DEFAULT_MEMORY_BUDGET = 1 << 30
+
+#: Which bounds random projections estimate: those of bound sites inside the network, that of the objective, or both.
+ProjectedBounds = Literal["inner", "last", "both"]
+
+
+@dataclass(frozen=True)
+class Projection:
+    """How norms of rows are estimated rather than computed from all rows.
+
+    dim: how many random columns see each row. seed: where their numbers begin; None lets torch's global generator
+    choose, anew at each call. where: which bounds are estimated. delta: the probability with which some estimate of a
+    sample may fall short of its norm; None estimates by medians, whose bounds prove nothing. prefer_exact: samples
+    whose undecided units cost less by exact rows get those.
+    """
+
+    dim: int
+    seed: int | None = None
+    where: ProjectedBounds = "inner"
+    delta: float | None = None
+    prefer_exact: bool = False
+
+    @property
+    def certifies(self) -> bool:
+        """Whether bounds hold with a known probability."""
+        return self.delta is not None

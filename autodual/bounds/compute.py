@@ -11,7 +11,7 @@ from torch import Tensor
 
 from autodual.bounds.pull import Enclosure, LinearBound, Progress, advance, concretise, linear_bound
 from autodual.bounds.refine import refine_operand
-from autodual.bounds.state import BoundState
+from autodual.bounds.state import BoundState, is_linear
 from autodual.bounds.units import rows_per_chunk
 from autodual.dual.rows import Rows
 from autodual.dual.rule import AffineRule, NonlinearRule
@@ -73,7 +73,14 @@ def _of_samples(interval: Interval, samples: slice) -> Interval:
 
 
 def objective_bounds(state: BoundState, name: str, objective: Tensor, *, linear: bool = False) -> ObjectiveBounds:
-    """Lower bounds over the set of the linear functions objective `[N or 1, S, *shape]` of a node."""
+    """Lower bounds over the set of the linear functions objective `[N or 1, S, *shape]` of a node.
+
+    linear: also the functions that prove them, which estimates do not have.
+    """
+    projections = state.projections
+    if projections is not None and projections.objective and is_linear(state, name) and not linear:
+        projections.used(torch.ones_like(projections.estimated))
+        return ObjectiveBounds(*projections.lower(name, objective))
     enclosures, functions = [], []
     for start, progress in _arrivals(state, name, objective):
         found = concretise(state, progress)

@@ -47,7 +47,8 @@ def exits(state: BoundState, name: str) -> list[str]:
 def _exits(state: BoundState, name: str) -> list[str]:
     # Bounds that are pulled for both sides at once may as well be pushed, or go on in dense groups: no exits there, for
     # with the ops' own ranges a look may tell more than the whole way does, and one bound must come out.
-    if not (state.skips and state.superadditive) or (state.intersects and is_linear(state, name)):
+    # Nor where intervals are estimates, whose decisions the whole way need not confirm.
+    if state.projections is not None or not (state.skips and state.superadditive) or (state.intersects and is_linear(state, name)):
         return []
     ancestors = state.graph.ancestors
     before = [site for site in state.refined if site in ancestors[name] and site != name]

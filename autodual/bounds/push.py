@@ -65,7 +65,7 @@ def _columns(state: BoundState, node: Node) -> Columns:
     layer = state.layers[node.name]
     operands = [state.columns[name] for name in node.inputs]
     inputs = {
-        source: _push_inputs(layer, [operand.inputs.get(source) for operand in operands])
+        source: push_through(layer, [operand.inputs.get(source) for operand in operands])
         for source in dict.fromkeys(key for operand in operands for key in operand.inputs)
     }
     noise = {
@@ -78,7 +78,7 @@ def _columns(state: BoundState, node: Node) -> Columns:
     return Columns(inputs, noise, layer.constant([operand.constant for operand in operands]))
 
 
-def _push_inputs(layer: DualLayer, columns: list[Tensor | None]) -> Tensor:
+def push_through(layer: DualLayer, columns: list[Tensor | None]) -> Tensor:
     """`[d, N or 1, *shape]` through a layer; one that differs between samples broadcasts over the d columns."""
     if layer.per_sample:
         return layer.push(columns)

@@ -15,11 +15,13 @@ from torch import Tensor
 
 from autodual.bounds.exits import exits
 from autodual.bounds.modes import pushes
+from autodual.bounds.projection import Projections
 from autodual.bounds.push import push_bounds
+from autodual.bounds.sites import exact_by_intervals, followers
 from autodual.bounds.state import BoundState, is_linear
 from autodual.bounds.units import Undecided, UnitRows
 from autodual.dual.rows import Rows
-from autodual.dual.rule import AffineRule, RelaxationRule
+from autodual.dual.rule import RelaxationRule
 from autodual.interval import Interval
 
 
@@ -29,35 +31,23 @@ def refine_operand(state: BoundState, name: str, undecided: Undecided) -> None:
     Moving and repeating scalars keeps their bounds. Nor do rows from behind a function of one scalar tell more than
     that function's range over the dual bounds before it: no line below it is above its least value.
     """
-    graph, followers = state.graph, []
-    while _scalar_by_scalar(state, name):
-        followers.append(name)
-        (name,) = graph[name].inputs
-    if name in state.regions and followers:
+    made, site = followers(state, name)
+    if site in state.regions and made:
         return
-    refine(state, name, partial(_undecided_before, state, followers, undecided) if followers else undecided)
-    for follower in reversed(followers):
-        state.refresh(graph[follower])
-
-
-def _scalar_by_scalar(state: BoundState, name: str) -> bool:
-    if name in state.regions:
-        return False
-    rule = state.rules[name]
-    if isinstance(rule, RelaxationRule):
-        return len(state.graph[name].inputs) == 1
-    return isinstance(rule, AffineRule) and rule.moves
+    refine(state, site, partial(_undecided_before, state, made, undecided) if made else undecided)
+    for follower in reversed(made):
+        state.refresh(state.graph[follower])
 
 
 def _undecided_before(
-    state: BoundState, followers: Sequence[str], undecided: Undecided, interval: Interval, samples: slice
+    state: BoundState, made: Sequence[str], undecided: Undecided, interval: Interval, samples: slice
 ) -> Tensor:
-    """Where a node leaves open what is asked of the first of its `followers`, each of which is made from the next."""
-    for name in reversed(followers):
+    """Where a node leaves open what is asked of the first of those `made` from it, each of which is made from the next."""
+    for name in reversed(made):
         interval = _following(state, name, interval)
     mask = undecided(interval, samples)
     rows = Rows(mask.to(interval.lower.dtype).unsqueeze(1), tuple(mask.shape[1:]))
-    for name in followers:
+    for name in made:
         if not isinstance(state.rules[name], RelaxationRule):
             (rows,) = state.layers[name].pull(rows)
     return rows.values[:, 0] > 0
@@ -79,6 +69,8 @@ def refine(state: BoundState, name: str, undecided: Undecided) -> None:
     state.intervals[name] = state.intervals[name].map(lambda end: end.expand(shape))
     before = state.intervals[name]
     done = state.refined.get(name, torch.zeros_like(before.lower, dtype=torch.bool))
+    if exact_by_intervals(state, name):
+        done = torch.ones_like(done)
     wanted = _wanted(state, name, undecided) & ~done
     if bool(wanted.any()):
         finished = _bound(state, name, undecided, wanted)
@@ -105,6 +97,8 @@ def _bound(state: BoundState, name: str, undecided: Undecided, wanted: Tensor) -
     A unit that was decided on the way has less, which another reader of the node may have to make up for.
     """
     linear = is_linear(state, name)
+    if linear and state.projections is not None:
+        return _estimate(state, name, undecided, wanted, state.projections)
     if pushes(state, name, wanted, linear):
         state.intervals[name] = push_bounds(state, name)
         return wanted
@@ -112,6 +106,27 @@ def _bound(state: BoundState, name: str, undecided: Undecided, wanted: Tensor) -
         state.intervals[name] = UnitRows(state, name, undecided).both(wanted)
         return wanted & _wanted(state, name, undecided) if exits(state, name) else wanted
     return _bound_by_sides(state, name, undecided, wanted)
+
+
+def _estimate(
+    state: BoundState, name: str, undecided: Undecided, wanted: Tensor, projections: Projections
+) -> Tensor:
+    """Estimates for the wanted units of the samples that are to have them, exact bounds for those of the others.
+
+    Interval arithmetic holds whatever estimates say, so it cuts them where they overshoot.
+    """
+    chosen = projections.chooses(name, wanted)
+    estimated = wanted & chosen.reshape(-1, *[1] * (wanted.dim() - 1))
+    if bool(chosen.any()):
+        present = state.intervals[name]
+        found = present.tightened(projections.interval(name))
+        lower = torch.where(estimated, found.lower, present.lower)
+        state.intervals[name] = Interval(lower, torch.where(estimated, found.upper, present.upper))
+        projections.used(chosen)
+    exact = wanted & ~estimated
+    if bool(exact.any()):
+        state.intervals[name] = UnitRows(state, name, undecided).both(exact)
+    return wanted
 
 
 def _bound_by_sides(state: BoundState, name: str, undecided: Undecided, wanted: Tensor) -> Tensor:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import accumulate
 from typing import TYPE_CHECKING
 
 from torch import Tensor
@@ -19,6 +20,7 @@ from autodual.ir.graph import Graph, Node
 from autodual.perturbations.base import Region
 
 if TYPE_CHECKING:
+    from autodual.bounds.projection import Projections
     from autodual.bounds.push import Columns
 
 
@@ -31,7 +33,7 @@ class BoundState:
     refined: by bound site, the units `[N, *shape]` that have both their dual bounds.
     exits: by bound site, the sites on the way from it where rows may leave.
     columns, noise_owner, noise_count: forward mode's columns by node, and by relaxed node the sample of each of its
-    columns and how many there are.
+    columns and how many there are. projections: what estimates bounds, if anything does.
     """
 
     graph: Graph
@@ -48,11 +50,18 @@ class BoundState:
     columns: dict[str, Columns] = field(default_factory=dict)
     noise_owner: dict[str, Tensor] = field(default_factory=dict)
     noise_count: dict[str, int] = field(default_factory=dict)
+    projections: Projections | None = None
 
     @property
     def samples(self) -> int:
         """N."""
         return next(iter(self.regions.values())).count
+
+    @cached_property
+    def offsets(self) -> dict[str, int]:
+        """How many scalars of one sample lie at the nodes before each node."""
+        sizes = accumulate((node.size for node in self.graph), initial=0)
+        return dict(zip((node.name for node in self.graph), sizes))
 
     @cached_property
     def superadditive(self) -> bool:

@@ -58,7 +58,8 @@ def _joined(parts: list[DualResult]) -> DualResult:
     objective = (
         None if first.objective is None else _joined_objectives([part.objective for part in parts if part.objective])
     )
-    return type(first)(objective, intervals)
+    failure = torch.cat([part.failure_probability for part in parts])
+    return type(first)(objective, intervals, failure, first.estimates, first.inflation)
 
 
 def _joined_objectives(parts: list[ObjectiveBounds]) -> ObjectiveBounds:

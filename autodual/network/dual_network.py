@@ -9,8 +9,9 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor, nn
 
-from autodual.bounds import BoundState, ObjectiveBounds, objective_bounds, prepare
+from autodual.bounds import BoundState, ObjectiveBounds, Projections, objective_bounds, prepare
 from autodual.errors import InvalidInputError
+from autodual.estimators import Stream
 from autodual.interval import Interval
 from autodual.ir.expressions import Environment
 from autodual.network.arithmetic import plain_arithmetic
@@ -18,7 +19,7 @@ from autodual.network.chunks import in_chunks, sample_chunk
 from autodual.network.known import checked_known
 from autodual.passes.plan import Plan
 from autodual.perturbations import PerturbationSet, Region
-from autodual.policies import InnerBounds, SlopePolicy
+from autodual.policies import InnerBounds, Projection, SlopePolicy
 from autodual.specs import ClassMargin
 
 
@@ -32,10 +33,18 @@ class Compiled:
 
 @dataclass(frozen=True, eq=False)
 class DualResult:
-    """What one call proves: lower bounds `[N, S]` of the objectives, and by node name intervals of the bound sites."""
+    """What one call proves: lower bounds `[N, S]` of the objectives, and by node name intervals of the bound sites.
+
+    failure_probability `[N]`, float64: how likely it is that what is said of a sample is wrong, by the random numbers
+    that its bounds were estimated with. 0: nothing was estimated. 1: estimated by medians, which prove nothing.
+    estimates: how many norms of a sample that probability covers, and inflation: what each was multiplied by.
+    """
 
     objective: ObjectiveBounds | None
     intervals: Mapping[str, Interval]
+    failure_probability: Tensor
+    estimates: int = 0
+    inflation: float = 1.0
 
     @property
     def lower(self) -> Tensor:
@@ -58,6 +67,8 @@ class DualNetwork(nn.Module):
         self._build = build
         self._compiled: dict[tuple[int, ...], Compiled] = {}
         self._substitutes: dict[str, Tensor] = {}
+        #: How many calls have drawn random numbers from a seed: the next call draws others.
+        self.draws = 0
 
     # --- compilation ------------------------------------------------------------------------------------------------
 
@@ -114,6 +125,7 @@ class DualNetwork(nn.Module):
         rigorous: bool = False,
         linear: bool = False,
         all_units: bool = False,
+        exact: bool = False,
     ) -> DualResult:
         """Lower bounds `[N, S]` of objective `[S, K]` or `[N, S, K]` over the set around each sample of x `[N,
         *shape]`.
@@ -121,7 +133,8 @@ class DualNetwork(nn.Module):
         Without an objective only the intervals of the bound sites are computed. slopes, inner: see `BoundOptions`.
         known: intervals of nodes proved elsewhere, which bounds then assume. rigorous: bounds allow for their own
         rounding error. linear: also return the linear functions that prove them. all_units: a dual bound for every
-        unit, also the decided ones.
+        unit, also the decided ones. exact: estimate nothing, whatever the plan says; nor do rigorous bounds ever use
+        estimates that prove nothing.
         """
         compiled = self.compiled(x)
         plan = compiled.plan
@@ -136,6 +149,8 @@ class DualNetwork(nn.Module):
             options = replace(options, inner=inner)
         if all_units:
             options = replace(options, skip_decided=False)
+        projection = _usable(options.projection, exact=exact, rigorous=rigorous, slopes=options.slopes)
+        stream = None if projection is None else self._stream(projection)
         output = plan.graph[plan.graph.outputs[0]]
         rows = None if objective is None else _objective_rows(objective, x, output.shape)
         region = ball.at(x)
@@ -151,16 +166,29 @@ class DualNetwork(nn.Module):
                 options,
                 {name: _selected(interval, part, region) for name, interval in assumed.items()},
             )
+            if projection is not None and stream is not None:
+                state.projections = Projections(state, projection, stream, 0 if rows is None else rows.shape[1])
             prepare(state, plan.relaxed if rows is None else [output.name])
             found = None
             if rows is not None:
                 here = rows if rows.shape[0] == 1 else rows[part]
                 found = objective_bounds(state, output.name, here, linear=linear)
             wanted = plan.sites if rows is None else ()
-            return DualResult(found, {name: state.intervals[name] for name in wanted})
+            return _result(found, {name: state.intervals[name] for name in wanted}, state)
 
         with plain_arithmetic(x.device, rigorous):
             return in_chunks(bound, x.shape[0], sample_chunk(plan.graph, x, options.memory_budget))
+
+    def _stream(self, projection: Projection) -> Stream:
+        """The random numbers of a call. Training takes new ones each time; a certificate's are its seed's, so that it
+        can be made again, in any order and by any process, and are never those that a network was trained with.
+        """
+        if projection.seed is None:
+            return Stream.next_of_torch()
+        if projection.certifies:
+            return Stream(("certificate", projection.seed))
+        self.draws += 1
+        return Stream(("training", projection.seed, self.draws))
 
     # --- conveniences -----------------------------------------------------------------------------------------------
 
@@ -238,6 +266,28 @@ class DualNetwork(nn.Module):
         compiled = self.compiled(x)
         graph = compiled.plan.graph
         return graph.evaluate([x], self.environment(compiled, x))[graph.outputs[0]]
+
+
+def _usable(
+    projection: Projection | None, *, exact: bool, rigorous: bool, slopes: SlopePolicy
+) -> Projection | None:
+    """The projection that a call is to use."""
+    if projection is None or exact or (rigorous and not projection.certifies):
+        return None
+    if slopes != "shared":
+        raise InvalidInputError(
+            f"random projections need linear layers, which {slopes} slopes are not; use slopes='shared'"
+        )
+    return projection
+
+
+def _result(objective: ObjectiveBounds | None, intervals: Mapping[str, Interval], state: BoundState) -> DualResult:
+    projections, device = state.projections, state.environment.device
+    if projections is None:
+        return DualResult(objective, intervals, torch.zeros(state.samples, dtype=torch.float64, device=device))
+    delta = projections.projection.delta
+    failure = projections.estimated.double() * (1.0 if delta is None else delta)
+    return DualResult(objective, intervals, failure, projections.count, projections.inflation)
 
 
 def _objective_rows(objective: Tensor, x: Tensor, shape: tuple[int, ...]) -> Tensor:

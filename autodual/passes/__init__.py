@@ -6,6 +6,8 @@ from autodual.passes.bound_sites import FindBoundSites
 from autodual.passes.dead_nodes import RemoveDeadNodes
 from autodual.passes.execution import ChooseExecution
 from autodual.passes.fold_affine import FoldAffine
+from autodual.passes.high_probability import HighProbability
+from autodual.passes.random_projection import RandomProjection
 
 
 def default_pipeline() -> list[Pass]:
@@ -18,8 +20,10 @@ __all__ = [
     "ChooseExecution",
     "FindBoundSites",
     "FoldAffine",
+    "HighProbability",
     "Observer",
     "Pass",
+    "RandomProjection",
     "RemoveDeadNodes",
     "default_pipeline",
     "run_passes",

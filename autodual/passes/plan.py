@@ -50,6 +50,8 @@ class Plan:
             f"slopes={options.slopes} mode={options.mode} windows={options.windows}"
             f" skip_decided={options.skip_decided} memory_budget={options.memory_budget}"
         )
+        if options.projection is not None:
+            lines.append(str(options.projection))
         return "\n".join(lines)
 
     def __str__(self) -> str:

@@ -1,13 +1,14 @@
 """Perturbation sets: the inputs around a sample that must be safe, and the worst of them for a linear function."""
 
 from autodual.perturbations.balls import L1Ball, L2Ball, LinfBall, LpBall, NormBall
-from autodual.perturbations.base import PerturbationSet, Region
+from autodual.perturbations.base import CentredNorms, PerturbationSet, Region, WeightedNorm
 from autodual.perturbations.box import Box
 from autodual.perturbations.product import ProductSet
 from autodual.perturbations.view import View, WholeView
 
 __all__ = [
     "Box",
+    "CentredNorms",
     "L1Ball",
     "L2Ball",
     "LinfBall",
@@ -17,5 +18,6 @@ __all__ = [
     "ProductSet",
     "Region",
     "View",
+    "WeightedNorm",
     "WholeView",
 ]

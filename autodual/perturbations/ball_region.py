@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 
 from autodual.interval import Interval
-from autodual.perturbations.base import Region, end_rounding
-from autodual.perturbations.rows import dual_order, flatten, inner, norm, support_norm
+from autodual.perturbations.base import CentredNorms, Region, WeightedNorm, end_rounding
+from autodual.perturbations.rows import dual_order, flatten, inner, norm, shared, support_norm
 from autodual.perturbations.view import View
 
 
@@ -29,6 +29,12 @@ class BallRegion(Region):
         value = inner(nu, view.features(self.centre))
         spread = view.samples(self.radius) * support_norm(flatten(nu, 2), dual_order(self.order))
         return value - spread, value + spread
+
+    def centred_norms(self) -> CentredNorms:
+        if self.order != 2:
+            return super().centred_norms()
+        weights = self.per_feature(shared(self.radius)).expand(-1, *self.shape)
+        return CentredNorms(self.centre, (WeightedNorm(weights, 2),))
 
     def contains(self, points: Tensor, tolerance: float = 0.0) -> Tensor:
         return self.length(points - self.centre) <= self.radius + tolerance

@@ -46,6 +46,24 @@ class PerturbationSet(ABC):
 
 
 @dataclass(frozen=True, eq=False)
+class WeightedNorm:
+    """‖weights · ν‖ of the order 1 or 2, with weights `[N, *shape]`, or `[1, *shape]` if all samples share them."""
+
+    weights: Tensor
+    order: int
+
+
+@dataclass(frozen=True, eq=False)
+class CentredNorms:
+    """A set by its middle `[N, *shape]`: <ν, z> is at most that of the middle plus the sum of the norms, and at least
+    their difference; exactly so, unless the set says otherwise.
+    """
+
+    middle: Tensor
+    norms: tuple[WeightedNorm, ...]
+
+
+@dataclass(frozen=True, eq=False)
 class Region(ABC):
     """A perturbation set bound to N samples; all tensors have the dtype and device of `centre`.
 
@@ -68,6 +86,9 @@ class Region(ABC):
     #: least the sum of theirs. Only then may rows be skipped that the bounds of other rows have decided.
     superadditive: ClassVar[bool] = True
 
+    #: Whether features move independently of one another, so that the set is its own enclosure.
+    independent: ClassVar[bool] = False
+
     @abstractmethod
     def enclosure(self) -> Interval:
         """The tightest elementwise interval `[N, *shape]` around the region."""
@@ -79,6 +100,16 @@ class Region(ABC):
         `nu` `[G or 1, K, *extent]` are rows of cotangents, zero outside the input; 1 in place of G if all groups share
         them. Where the set is too hard, the first is a lower and the second an upper bound.
         """
+
+    def centred_norms(self) -> CentredNorms:
+        """The set as random projections can see it, where its support function is a sum of l1 and l2 norms.
+
+        Raises InvalidInputError for other sets.
+        """
+        raise InvalidInputError(
+            f"random projections estimate l1 and l2 norms, which do not describe this set: {self.source.describe()}; "
+            "use an l∞ or l2 ball or a box, or the exact bound"
+        )
 
     @abstractmethod
     def contains(self, points: Tensor, tolerance: float = 0.0) -> Tensor:

@@ -4,14 +4,21 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
 
 from autodual.errors import InvalidInputError
 from autodual.interval import Interval
-from autodual.perturbations.base import PerturbationSet, Region, end_rounding, require_points
+from autodual.perturbations.base import (
+    CentredNorms,
+    PerturbationSet,
+    Region,
+    WeightedNorm,
+    end_rounding,
+    require_points,
+)
 from autodual.perturbations.parameters import (
     Domain,
     Parameter,
@@ -23,7 +30,7 @@ from autodual.perturbations.parameters import (
     summary,
     words,
 )
-from autodual.perturbations.rows import flatten, inner, norm
+from autodual.perturbations.rows import flatten, inner, norm, shared
 from autodual.perturbations.view import View
 
 
@@ -75,6 +82,8 @@ class BoxRegion(Region):
     allows in place of an inner product saves a temporary tensor as large as the rows.
     """
 
+    independent: ClassVar[bool] = True
+
     lower: Tensor
     upper: Tensor
     radius: Tensor | None = None
@@ -99,6 +108,14 @@ class BoxRegion(Region):
         else:
             spread = view.samples(self.radius) * norm(flatten(nu, 2), 1)
         return value - spread, value + spread
+
+    def centred_norms(self) -> CentredNorms:
+        if self.radius is None:
+            weights = self.half_width
+        else:
+            radius = shared(self.radius)
+            weights = radius.reshape(-1, *[1] * len(self.shape)).expand(-1, *self.shape)
+        return CentredNorms(self.middle, (WeightedNorm(weights, 1),))
 
     def contains(self, points: Tensor, tolerance: float = 0.0) -> Tensor:
         inside = (points >= self.lower - tolerance) & (points <= self.upper + tolerance)

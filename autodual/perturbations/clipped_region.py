@@ -10,7 +10,7 @@ from torch import Tensor
 
 from autodual.interval import Interval
 from autodual.perturbations.ball_region import BallRegion
-from autodual.perturbations.base import Region, end_rounding, require_points
+from autodual.perturbations.base import CentredNorms, Region, end_rounding, require_points
 from autodual.perturbations.box import BoxRegion
 from autodual.perturbations.rows import flatten
 from autodual.perturbations.view import View
@@ -36,6 +36,10 @@ class ClippedRegion(Region):
         ball_lower, ball_upper = self.ball.extremes(nu, view)
         box_lower, box_upper = self.box.extremes(nu, view)
         return torch.maximum(ball_lower, box_lower), torch.minimum(ball_upper, box_upper)
+
+    def centred_norms(self) -> CentredNorms:
+        """Those of the ball alone, which contains the set."""
+        return self.ball.centred_norms()
 
     def contains(self, points: Tensor, tolerance: float = 0.0) -> Tensor:
         return self.ball.contains(points, tolerance) & self.box.contains(points, tolerance)

@@ -13,7 +13,7 @@ from torch import Tensor
 from autodual.errors import InvalidInputError
 from autodual.interval import Interval
 from autodual.perturbations.balls import LinfBall
-from autodual.perturbations.base import PerturbationSet, Region
+from autodual.perturbations.base import CentredNorms, PerturbationSet, Region, WeightedNorm
 from autodual.perturbations.view import View
 
 
@@ -58,6 +58,10 @@ class ProductRegion(Region):
     def superadditive(self) -> bool:  # type: ignore[override]
         return all(part.superadditive for part in self.parts)
 
+    @property
+    def independent(self) -> bool:  # type: ignore[override]
+        return all(part.independent for part in self.parts)
+
     def enclosure(self) -> Interval:
         found = [part.enclosure() for part in self.parts]
         return Interval(_joined([one.lower for one in found]), _joined([one.upper for one in found]))
@@ -68,6 +72,18 @@ class ProductRegion(Region):
             least, greatest = part.extremes(rows, _PartView(view, tuple(part.shape)))
             lower, upper = lower + least, upper + greatest
         return lower, upper
+
+    def centred_norms(self) -> CentredNorms:
+        """l1 norms of parts are one of the whole; every l2 norm is its own, of one part."""
+        found = [part.centred_norms() for part in self.parts]
+        ones, others = [], []
+        for place, part in enumerate(found):
+            for norm in part.norms:
+                alone = [norm.weights if other == place else torch.zeros_like(p.middle[:1]) for other, p in enumerate(found)]
+                (ones if norm.order == 1 else others).append(WeightedNorm(_side_by_side(alone), norm.order))
+        if ones:
+            others.insert(0, WeightedNorm(sum(norm.weights for norm in ones), 1))  # type: ignore[arg-type]
+        return CentredNorms(_joined([part.middle for part in found]), tuple(others))
 
     def contains(self, points: Tensor, tolerance: float = 0.0) -> Tensor:
         inside = [part.contains(own, tolerance) for part, own in zip(self.parts, self._split(points))]
@@ -120,6 +136,12 @@ class _PartView:
 
     def samples(self, values: Tensor) -> Tensor:
         return self.whole.samples(values)
+
+
+def _side_by_side(weights: list[Tensor]) -> Tensor:
+    """Weights `[N or 1, *shape]` of all inputs, flattened and side by side."""
+    count = max(weight.shape[0] for weight in weights)
+    return _joined([weight.expand(count, *weight.shape[1:]) for weight in weights])
 
 
 def _split(x: Tensor, shapes: tuple[tuple[int, ...], ...]) -> tuple[Tensor, ...]:

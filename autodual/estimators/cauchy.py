@@ -1,0 +1,67 @@
+"""Estimates of l1 norms from products with Cauchy columns (section 3.4.5 of the thesis; Li, Hastie and Church, *JMLR*
+8, 2007).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import ClassVar
+
+from torch import Tensor
+
+from autodual.estimators.base import AdditiveEstimator, SelectingEstimator, smallest
+from autodual.estimators.randomness import Stream
+from autodual.estimators.selection import middle_half, middle_magnitude
+
+
+class CauchyMedian(SelectingEstimator):
+    """The median of |v|, since the median of |Cauchy| is 1: for training, where errors on either side are alike.
+
+    The ordinary median, of an even number of rows the mean of both middles: the lower one alone underestimates in 62 %
+    of all cases at ten rows. It falls short half the time, so it is no bound.
+    """
+
+    order: ClassVar[int] = 1
+
+    def columns(
+        self, stream: Stream, shape: Sequence[int], offset: int, first: int, count: int, like: Tensor
+    ) -> Tensor:
+        return stream.cauchy(shape, self.rows, first, count, like)
+
+    def norm(self, products: Tensor) -> Tensor:
+        return middle_magnitude(products)
+
+    def selected(self, products: Tensor, norm: Tensor) -> Tensor:
+        return middle_half(products, norm)
+
+
+class CauchyGeometricMean(AdditiveEstimator):
+    """(Π |v|)^(1/R), which falls far short so rarely that a bound of high probability can rest on it.
+
+    log|Cauchy| has the mean 0, and E|Cauchy|^(-t) = 1/cos(πt/2), so Chernoff's bound is P(estimate ≤ (1 - ε)‖ν‖) ≤
+    exp(R t log(1 - ε)) / cos(πt/2)^R for every t in [0, 1). The best one has tan(πt/2) = a = -(2/π) log(1 - ε), which
+    leaves exp(-R·(a·atan a - ½ log(1 + a²))): equation 3.92. No bias is corrected, that would break it.
+    """
+
+    order: ClassVar[int] = 1
+
+    def columns(
+        self, stream: Stream, shape: Sequence[int], offset: int, first: int, count: int, like: Tensor
+    ) -> Tensor:
+        return stream.cauchy(shape, self.rows, first, count, like)
+
+    def term(self, products: Tensor) -> Tensor:
+        return products.abs().log()
+
+    def from_total(self, total: Tensor) -> Tensor:
+        return (total / self.rows).exp()
+
+    def shortfall(self, failure: float) -> float:
+        a = smallest(failure, lambda a: self.rows * rate(a), upper=1e3)
+        return a if a == math.inf else -math.expm1(-math.pi * a / 2)
+
+
+def rate(a: float) -> float:
+    """r(ε) with a = -(2/π) log(1 - ε); its series near 0, where the difference cancels."""
+    return a * a / 2 - a**4 / 12 if a < 1e-4 else a * math.atan(a) - math.log1p(a * a) / 2

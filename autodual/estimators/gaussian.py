@@ -1,0 +1,38 @@
+"""Estimates of l2 norms from products with normal columns (section 3.4.5 of the thesis; Johnson-Lindenstrauss)."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import ClassVar
+
+from torch import Tensor
+
+from autodual.estimators.base import AdditiveEstimator, smallest
+from autodual.estimators.exact import root
+from autodual.estimators.randomness import Stream
+
+
+class GaussianNorm(AdditiveEstimator):
+    """√(Σ v² / R): R·estimate²/‖ν‖² has a chi-squared distribution of R degrees of freedom.
+
+    Its lower tail by Chernoff's bound: P(estimate² ≤ s‖ν‖²) ≤ exp(-R (s - 1 - log s) / 2) for s ≤ 1.
+    """
+
+    order: ClassVar[int] = 2
+
+    def columns(
+        self, stream: Stream, shape: Sequence[int], offset: int, first: int, count: int, like: Tensor
+    ) -> Tensor:
+        return stream.normal(shape, self.rows, first, count, like)
+
+    def term(self, products: Tensor) -> Tensor:
+        return products.square()
+
+    def from_total(self, total: Tensor) -> Tensor:
+        return root(total / self.rows)
+
+    def shortfall(self, failure: float) -> float:
+        # With s = exp(-q): s - 1 - log s = expm1(-q) + q.
+        q = smallest(failure, lambda q: self.rows * (math.expm1(-q) + q) / 2, upper=1e3)
+        return q if q == math.inf else -math.expm1(-q / 2)
