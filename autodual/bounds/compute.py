@@ -120,7 +120,8 @@ def _arrivals(state: BoundState, name: str, objective: Tensor) -> Iterator[tuple
     for owner in everyone.split(max(1, limit // count)):
         whole = owner.shape[0] == samples
         for rows in (objective if whole or objective.shape[0] == 1 else objective[owner]).split(limit, dim=1):
-            start = Progress.start(name, Rows(rows, shape, owner=None if whole else owner))
+            own = Rows(rows, shape, owner=None if whole else owner)
+            start = Progress.start(name, own, one_sided=True)
             yield start, advance(state, start)
 
 

@@ -47,8 +47,10 @@ def exits(state: BoundState, name: str) -> list[str]:
 def _exits(state: BoundState, name: str) -> list[str]:
     # Bounds that are pulled for both sides at once may as well be pushed, or go on in dense groups: no exits there, for
     # with the ops' own ranges a look may tell more than the whole way does, and one bound must come out.
+    if not (state.skips and state.superadditive) or (state.intersects and is_linear(state, name)):
+        return []
     # Nor where intervals are estimates, whose decisions the whole way need not confirm.
-    if state.projections is not None or not (state.skips and state.superadditive) or (state.intersects and is_linear(state, name)):
+    if state.projections is not None:
         return []
     ancestors = state.graph.ancestors
     before = [site for site in state.refined if site in ancestors[name] and site != name]

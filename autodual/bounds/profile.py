@@ -1,8 +1,9 @@
 """How far rounding may have moved what a sketch says of a node.
 
-The centre line and every column, its random numbers divided by the largest of them, are at most as large as the network
-makes `sizes` that contain the middle, the weights and the heights: M = |A|·M_in + |b| from layer to layer. A layer adds a
-relative error γ to all it sums, so after a path of layers a number is off by at most θ·M with θ = Π(1 + γ) - 1.
+The centre line and every column, its random numbers divided by the largest of them, are at most as large as the
+network makes `sizes` that contain the middle, the weights and the heights: M = |A|·M_in + |b| from layer to layer. A
+layer adds a relative error γ to all it sums, so after a path of layers a number is off by at most θ·M with θ = Π(1 + γ)
+- 1.
 """
 
 from __future__ import annotations

@@ -49,8 +49,9 @@ def estimator_for(order: int, projection: Projection) -> Estimator:
 class Projections:
     """Estimated bounds during one bound computation.
 
-    stream: of random numbers. objectives: S, how many linear functions of the output are asked for. Where bounds are to hold with a probability, every site has columns of its own: the
-    relaxations before it depend on those of the sites before, and a tail bound holds for vectors that do not.
+    stream: of random numbers. objectives: S, how many linear functions of the output are asked for. Where bounds are to
+    hold with a probability, every site has columns of its own: the relaxations before it depend on those of the sites
+    before, and a tail bound holds for vectors that do not.
     """
 
     def __init__(
@@ -274,10 +275,11 @@ class Projections:
             return norm
         picked = partial(self._picked, estimator, term, name, read, norm)
         with torch.no_grad():
-            total = sum(picked(*chunk) for chunk in chunks)
-        factor = torch.where(total == 0, 0.0, norm / total)
+            total = torch.stack([picked(*chunk) for chunk in chunks]).sum(0)
+            factor = torch.where(total == 0, 0.0, norm / total)
+        parts = [self._recorded(partial(picked, *chunk)) for chunk in chunks]
         # Of the size of the norm already, but for rounding.
-        grown = sum(self._recorded(partial(picked, *chunk)) for chunk in chunks) * factor  # type: ignore[operator]
+        grown = torch.stack([part for part in parts if part is not None]).sum(0) * factor
         return norm + (grown - grown.detach())
 
     def _blocks(

@@ -22,8 +22,8 @@ from autodual.interval import Interval
 class Progress:
     """Rows on their way: pending cotangents by node, and the objective so far.
 
-    owed: rows that were still shared by all samples, with the debts to charge them for once each sample has its own;
-    None where there is nothing to wait for.
+    one_sided: nobody asks for the upper bound. owed: rows that were still shared by all samples, with the debts to
+    charge them for once each sample has its own; None where there is nothing to wait for.
 
     Invariant, for every z in the perturbation set: centre - width + Σ ⟨pending, value of the node at z⟩ is at most the
     row's linear function of the starting node's value (and with + width at least, if all layers passed were linear). It
@@ -35,10 +35,11 @@ class Progress:
     width: Tensor | None = None
     error: Tensor | None = None
     owed: tuple[tuple[Debt, Rows], ...] | None = None
+    one_sided: bool = False
 
     @classmethod
-    def start(cls, name: str, rows: Rows) -> Progress:
-        return cls({name: rows}, rows.base.new_zeros(1, rows.count))
+    def start(cls, name: str, rows: Rows, *, one_sided: bool = False) -> Progress:
+        return cls({name: rows}, rows.base.new_zeros(1, rows.count), one_sided=one_sided)
 
     @classmethod
     def start_shared(cls, name: str, rows: Rows) -> Progress:
@@ -125,7 +126,8 @@ def _step(state: BoundState, progress: Progress, name: str) -> Progress:
     rows = pending.pop(name)
     if rows.window is not None and (rows.outgrown or not layer.windowed):
         rows = rows.dense()
-    progress = progress.gain(layer.objective(rows))
+    gained = Contribution(layer.gain(rows)) if progress.one_sided else layer.objective(rows)
+    progress = progress.gain(gained)
     if state.options.rigorous:
         progress = progress.pay(state.debts[name], rows)
     for parent, pulled in zip(node.inputs, layer.pull(rows), strict=True):

@@ -42,7 +42,7 @@ def refine_operand(state: BoundState, name: str, undecided: Undecided) -> None:
 def _undecided_before(
     state: BoundState, made: Sequence[str], undecided: Undecided, interval: Interval, samples: slice
 ) -> Tensor:
-    """Where a node leaves open what is asked of the first of those `made` from it, each of which is made from the next."""
+    """Where a node leaves open what is asked of the first of those `made` from it, each made from the next."""
     for name in reversed(made):
         interval = _following(state, name, interval)
     mask = undecided(interval, samples)
@@ -108,9 +108,7 @@ def _bound(state: BoundState, name: str, undecided: Undecided, wanted: Tensor) -
     return _bound_by_sides(state, name, undecided, wanted)
 
 
-def _estimate(
-    state: BoundState, name: str, undecided: Undecided, wanted: Tensor, projections: Projections
-) -> Tensor:
+def _estimate(state: BoundState, name: str, undecided: Undecided, wanted: Tensor, projections: Projections) -> Tensor:
     """Estimates for the wanted units of the samples that are to have them, exact bounds for those of the others.
 
     Interval arithmetic holds whatever estimates say, so it cuts them where they overshoot.

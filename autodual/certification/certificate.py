@@ -11,8 +11,10 @@ from torch import Tensor
 class Status(str, Enum):
     """The outcome for one sample."""
 
-    #: Every margin is positive by more than its own rounding error.
+    #: Every margin is positive by more than its own rounding error; deterministic.
     CERTIFIED = "certified"
+    #: The same, but for a `failure_probability` above zero that the random numbers behind its bounds mislead.
+    PROBABLY_CERTIFIED = "probably certified"
     #: A stored counterexample, run again, violates the specification.
     FALSIFIED = "falsified"
     #: Neither proved nor refuted; also wherever a bound is NaN or infinite.
@@ -32,9 +34,9 @@ class Certificate:
     margins: lower bounds of the specification's half-spaces (for classes: f_y - f_j, the label's own entry 0).
     margin: the one number made of them that is positive only if the specification is proved. rounding_error: what the
     largest of them may be off by; a certified margin exceeds its own. perturbation, specification, method: in words.
-    arithmetic: the dtype whose bounds decided. assumptions: what was taken as known. failure_probability: of the
-    certificate; 0 for a deterministic one. counterexample: a point of the set `[*shape]` that violates the
-    specification.
+    arithmetic: the dtype whose bounds decided. assumptions: what was taken as known. failure_probability: how likely it
+    is, over the random numbers alone, that the margins are not lower bounds; 0 for a deterministic certificate.
+    counterexample: a point of the set `[*shape]` that violates the specification.
     """
 
     status: Status
@@ -53,5 +55,10 @@ class Certificate:
 
     @property
     def certified(self) -> bool:
-        """Whether the status is `certified`: the specification holds at every point of the set."""
+        """Whether the specification holds at every point of the set, for certain; a probable certificate says False."""
         return self.status is Status.CERTIFIED
+
+    @property
+    def confidence(self) -> float:
+        """1 - failure_probability."""
+        return 1.0 - self.failure_probability

@@ -9,10 +9,11 @@ from torch import Tensor
 
 from autodual.attacks import Attack, counterexamples
 from autodual.certification.certificate import Certificate, Status
-from autodual.certification.proof import prove
+from autodual.certification.proof import Proof, prove
 from autodual.errors import InvalidInputError
 from autodual.interval import Interval
 from autodual.network import DualNetwork
+from autodual.passes.plan import Plan
 from autodual.perturbations import PerturbationSet, Region
 from autodual.policies import SlopePolicy
 from autodual.specs import ClassMargin, Specification
@@ -25,7 +26,7 @@ def certify(
     labels: Tensor | None = None,
     *,
     spec: Specification | None = None,
-    slopes: SlopePolicy = "adaptive",
+    slopes: SlopePolicy | None = None,
     attack: Attack | None = None,
     known: Mapping[str, Interval] | None = None,
 ) -> list[Certificate]:
@@ -34,6 +35,11 @@ def certify(
     labels `[N]`: the class that must win; without them the predicted class stands in. spec: any other property instead
     of the class margin. attack: looks for counterexamples where the bound decides nothing. known: intervals of nodes
     proved elsewhere; they are named in the certificates as assumptions.
+
+    slopes: `adaptive` unless said otherwise. If the dual network was compiled with `HighProbability`, they are `shared`
+    and samples whose bounds were estimated get certificates with a failure probability, and the status `probably
+    certified` where others get `certified`. Each of them holds with that probability by itself; of many, about that
+    share may be wrong. `RandomProjection` proves nothing, so certificates never use it.
 
     Bounds are computed in x's dtype and accepted only beyond their own rounding error; float64 decides the rest. Raises
     InvalidInputError for labels out of range and EmptySetError for a set without points.
@@ -50,13 +56,17 @@ def certify(
     if spec is None:
         spec = ClassMargin(outputs.argmax(1) if labels is None else labels.to(x.device))
     spec.rows(outputs)  # raises for labels that do not fit, before anything expensive
-    proof = prove(dual, region, spec, slopes, known)
+    projection = dual.compiled(x).plan.options.projection
+    estimates = projection is not None and projection.certifies
+    if slopes is None:
+        slopes = "shared" if estimates else "adaptive"
+    proof = prove(dual, region, spec, slopes, known, estimates=estimates)
     wrong = _misclassified(spec, outputs)
     found = {} if attack is None else _attacked(dual, region, spec, attack, ~(proof.proved | wrong))
     assumptions = tuple(f"interval of node '{name}' taken as known" for name in known or ())
     return [
         Certificate(
-            status=_status(bool(proof.proved[sample]), bool(wrong[sample]), sample in found),
+            status=_status(proof, sample, bool(wrong[sample]), sample in found),
             predicted=None if predicted is None else int(predicted[sample]),
             label=None if given is None else int(given[sample]),
             margins=tuple(proof.lower[sample].tolist()),
@@ -66,8 +76,9 @@ def certify(
             counterexample=found.get(sample),
             perturbation=region.source.describe(),
             specification=spec.describe(),
-            method=f"dual bound, {slopes} slopes",
+            method=_method(proof, sample, slopes, dual.compiled(x).plan),
             assumptions=assumptions,
+            failure_probability=float(proof.failure_probability[sample]),
         )
         for sample in range(x.shape[0])
     ]
@@ -104,9 +115,24 @@ def _attacked(
     return {int(sample): point for sample, point, hit in zip(index, points, refuted) if bool(hit)}
 
 
-def _status(proved: bool, wrong: bool, refuted: bool) -> Status:
+def _status(proof: Proof, sample: int, wrong: bool, refuted: bool) -> Status:
     if wrong:
         return Status.MISCLASSIFIED
-    if proved:
-        return Status.CERTIFIED
-    return Status.FALSIFIED if refuted else Status.UNKNOWN
+    # A counterexample has been run; a probable proof has not been made for certain.
+    if refuted:
+        return Status.FALSIFIED
+    if not bool(proof.proved[sample]):
+        return Status.UNKNOWN
+    return Status.CERTIFIED if float(proof.failure_probability[sample]) == 0 else Status.PROBABLY_CERTIFIED
+
+
+def _method(proof: Proof, sample: int, slopes: SlopePolicy, plan: Plan) -> str:
+    """How a sample's margins were had, in words."""
+    words = f"dual bound, {slopes} slopes"
+    projection = plan.options.projection
+    if float(proof.failure_probability[sample]) == 0 or projection is None:
+        return words
+    return (
+        f"{words}; norms estimated from {projection.dim} random projections with seed {projection.seed}, "
+        f"{proof.estimates} at most, each raised by a factor {proof.inflation:.4g}"
+    )

@@ -25,6 +25,8 @@ class Proof:
     """Guaranteed lower bounds `[N, S]` of a specification's half-spaces, and whether it is proved, bool `[N]`.
 
     error `[N, S]` is the rounding error that `lower` already allows for; double `[N]`: whether float64 decided.
+    failure_probability `[N]`: of the proof, above 0 where norms were estimated from random projections; estimates and
+    inflation: how many, and by what each was raised for that.
     """
 
     lower: Tensor
@@ -32,6 +34,9 @@ class Proof:
     margin: Tensor
     proved: Tensor
     double: Tensor
+    failure_probability: Tensor
+    estimates: int = 0
+    inflation: float = 1.0
 
 
 def prove(
@@ -41,13 +46,18 @@ def prove(
     slopes: SlopePolicy,
     known: Mapping[str, Interval] | None = None,
     inner: InnerBounds = "dual",
+    estimates: bool = False,
 ) -> Proof:
     """Bound a specification over a region in its dtype, and in float64 what that leaves open by rounding alone.
 
-    All tensors of the proof are float64. NaN and infinity prove nothing.
+    All tensors of the proof are float64. NaN and infinity prove nothing. estimates: let the plan's projections take
+    part, if they hold with a probability; all is float64 then, for random numbers of any size leave float32 no digits.
     """
+    estimates = estimates and _certifies(dual, region)
+    if estimates:
+        region = region.to(torch.float64)
     with torch.no_grad():
-        first = _bound(dual, region, spec, slopes, known, inner)
+        first = _bound(dual, region, spec, slopes, known, inner, estimates)
         if region.centre.dtype == torch.float64:
             return first
         hopeful = ~first.proved & ~(spec.margin(first.lower + _HOPE * first.error) <= 0)
@@ -62,6 +72,11 @@ def prove(
         return _replaced(first, index, _bound(dual, some, spec.select(index), slopes, chosen, inner))
 
 
+def _certifies(dual: DualNetwork, region: Region) -> bool:
+    projection = dual.compiled(region.centre).plan.options.projection
+    return projection is not None and projection.certifies
+
+
 def _bound(
     dual: DualNetwork,
     region: Region,
@@ -69,12 +84,15 @@ def _bound(
     slopes: SlopePolicy,
     known: Mapping[str, Interval] | None,
     inner: InnerBounds,
+    estimates: bool = False,
 ) -> Proof:
     x = region.centre
     # Offsets may depend on the nominal outputs; in float64 their own error is far below that of the bounds.
     outputs = dual.outputs(x.double()).flatten(1)
     rows = spec.rows(outputs)
-    found = dual(x, region.source, rows.objective, slopes=slopes, inner=inner, known=known, rigorous=True).objective
+    options = {"slopes": slopes, "inner": inner, "known": known}
+    result = dual(x, region.source, rows.objective, **options, rigorous=True, exact=not estimates)
+    found = result.objective
     assert found is not None and found.error is not None
     # A row of zeros, such as a class against itself, is 0 whatever rounding may cost other rows.
     idle = (rows.objective == 0).all(-1)
@@ -85,7 +103,9 @@ def _bound(
     lower = torch.where(outputs.isfinite().all(1, keepdim=True), lower, -torch.inf)
     margin = spec.margin(lower)
     double = torch.full_like(margin, x.dtype == torch.float64, dtype=torch.bool)
-    return Proof(lower, error, margin, (margin > 0) & margin.isfinite(), double)
+    proved = (margin > 0) & margin.isfinite()
+    failure = result.failure_probability
+    return Proof(lower, error, margin, proved, double, failure, result.estimates, result.inflation)
 
 
 def _replaced(first: Proof, index: Tensor, second: Proof) -> Proof:
@@ -98,4 +118,5 @@ def _replaced(first: Proof, index: Tensor, second: Proof) -> Proof:
         merged(first.margin, second.margin),
         merged(first.proved, second.proved),
         merged(first.double, second.double),
+        first.failure_probability,
     )

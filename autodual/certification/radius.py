@@ -88,7 +88,7 @@ class _Probe:
             region = self.ball(radius).at(self.x).select(index)
             x = region.centre
             rows = spec.rows(self.dual.outputs(x).flatten(1).detach())
-            found = self.dual(x, region.source, rows.objective, slopes=self.slopes, rigorous=True)
+            found = self.dual(x, region.source, rows.objective, slopes=self.slopes, rigorous=True, exact=True)
             slack = error_factor(1, x.dtype) * rows.offset.abs()
             margin = spec.margin(found.lower - rows.offset - slack)
             # The set need not depend on the radius, nor the margin on the set.

@@ -53,6 +53,13 @@ class DualLayer(ABC):
     def objective(self, rows: Rows) -> Contribution:
         """What rows at the node's output pay for the node's constant term or relaxation (-h in Theorem 3)."""
 
+    def gain(self, rows: Rows) -> Tensor | None:
+        """What the lower bound of rows gains, `[G or 1, K]`, where nobody asks for the upper one; None for nothing."""
+        found = self.objective(rows)
+        if found.width is None:
+            return found.centre
+        return -found.width if found.centre is None else found.centre - found.width
+
     @abstractmethod
     def interval(self, inputs: Sequence[Interval]) -> Interval:
         """Interval arithmetic over the layer: input intervals `[N, *shape]` to the output's."""

@@ -23,13 +23,15 @@ class LinearRelaxation:
 
     Slopes: one tensor `[N, *shape]` an input. Intercepts: `[N, *shape]`. A parallel relaxation has
     `lower_slopes is upper_slopes`. `crossing` is the output's range over the *relaxation* (between the lines, over the
-    bounds), which the engine propagates as an interval: it contains the op's true range.
+    bounds), which the engine propagates as an interval: it contains the op's true range. `grounded`: the lower
+    intercept is zero everywhere, which spares a product.
     """
 
     lower_slopes: tuple[Tensor, ...]
     upper_slopes: tuple[Tensor, ...]
     lower_intercept: Tensor
     upper_intercept: Tensor
+    grounded: bool = False
 
     @property
     def parallel(self) -> bool:
@@ -92,6 +94,12 @@ class RelaxedLayer(DualLayer):
             return Contribution(centre=inner(rows, self.middle), width=inner(rows, self.half_height, absolute=True))
         positive = rows.with_values(rows.values.relu())
         return Contribution(centre=inner(rows, self.relaxation.upper_intercept) + inner(positive, self._drop))
+
+    def gain(self, rows: Rows) -> Tensor | None:
+        if not (self.relaxation.grounded and rows.scale is None):
+            return super().gain(rows)
+        # ν⁺ meets the lower line, whose intercept is zero, and ν⁻ the upper one.
+        return inner(rows.with_values(rows.values.clamp(max=0)), self.relaxation.upper_intercept)
 
     def interval(self, inputs: Sequence[Interval]) -> Interval:
         return self.relaxation.range(inputs)

@@ -56,13 +56,13 @@ class ReluRule(RelaxationRule):
         """α = u/(u - ℓ), the chord's own slope: the thesis' choice, linear in ν."""
         slope, intercept = chord(bounds[0])
         slopes = (slope,)
-        return LinearRelaxation(slopes, slopes, torch.zeros_like(slope), intercept)
+        return LinearRelaxation(slopes, slopes, torch.zeros_like(slope), intercept, grounded=True)
 
     def adaptive(self, op: ops.Relu, bounds: Sequence[Interval], environment: Environment) -> LinearRelaxation:
         """α = 1 where u > -ℓ, else 0: the smaller of the two extreme triangles."""
         slope, intercept = chord(bounds[0])
         lower = smaller_triangle(bounds[0], slope)
-        return LinearRelaxation((lower,), (slope,), torch.zeros_like(slope), intercept)
+        return LinearRelaxation((lower,), (slope,), torch.zeros_like(slope), intercept, grounded=True)
 
 
 @dual_rule(ops.LeakyRelu)

@@ -1,10 +1,10 @@
 """The median of magnitudes, with a gradient that is fit for use.
 
-The median's own derivative is that of the one or two entries in the middle. Each of these is a sum of Cauchy numbers times
-weights, and its derivative such a number: of infinite mean, the same for all units that took the same column, and no
-better with more columns (measured on an MNIST network: the cosine with the exact gradient is 0.85 with 10 and with 200
-columns). So the gradient is that of the mean of all entries in the middle half, scaled to the median's size: 0.94 with
-10, 0.98 with 50, 0.99 with 200 columns.
+The median's own derivative is that of the one or two entries in the middle. Each of these is a sum of Cauchy numbers
+times weights, and its derivative such a number: of infinite mean, the same for all units that took the same column, and
+no better with more columns (measured on an MNIST network: the cosine with the exact gradient is 0.85 with 10 and with
+200 columns). So the gradient is that of the mean of all entries in the middle half, scaled to the median's size: 0.94
+with 10, 0.98 with 50, 0.99 with 200 columns.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ def middle_half(products: Tensor, median: Tensor) -> Tensor:
 
 class _MiddleMagnitude(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, products: Tensor) -> Tensor:  # type: ignore[override]
+    def forward(ctx: Any, products: Tensor) -> Tensor:
         magnitudes = products.abs()
         median = _median(magnitudes)
         if ctx.needs_input_grad[0]:

@@ -247,8 +247,14 @@ class DualNetwork(nn.Module):
         output = self.compiled(x).plan.graph
         classes = output[output.outputs[0]].size
         objective = ClassMargin(labels).rows(x.new_zeros(x.shape[0], classes)).objective
-        lower = self.lower_bounds(x, ball, objective, slopes=slopes, inner=inner, known=known)
-        return lower.scatter(1, labels.unsqueeze(1), 0.0)
+        # The label's own row is zero, and one less to pull.
+        others = torch.arange(classes - 1, device=x.device).expand(x.shape[0], -1)
+        others = others + (others >= labels.unsqueeze(1))
+        rows = objective.take_along_dim(others.unsqueeze(2), 1)
+        if classes == 1:
+            return x.new_zeros(x.shape[0], 1)
+        lower = self.lower_bounds(x, ball, rows, slopes=slopes, inner=inner, known=known)
+        return lower.new_zeros(x.shape[0], classes).scatter(1, others, lower)
 
     def bounds(
         self,
@@ -268,9 +274,7 @@ class DualNetwork(nn.Module):
         return graph.evaluate([x], self.environment(compiled, x))[graph.outputs[0]]
 
 
-def _usable(
-    projection: Projection | None, *, exact: bool, rigorous: bool, slopes: SlopePolicy
-) -> Projection | None:
+def _usable(projection: Projection | None, *, exact: bool, rigorous: bool, slopes: SlopePolicy) -> Projection | None:
     """The projection that a call is to use."""
     if projection is None or exact or (rigorous and not projection.certifies):
         return None

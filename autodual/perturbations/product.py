@@ -76,10 +76,12 @@ class ProductRegion(Region):
     def centred_norms(self) -> CentredNorms:
         """l1 norms of parts are one of the whole; every l2 norm is its own, of one part."""
         found = [part.centred_norms() for part in self.parts]
-        ones, others = [], []
+        ones: list[WeightedNorm] = []
+        others: list[WeightedNorm] = []
         for place, part in enumerate(found):
             for norm in part.norms:
-                alone = [norm.weights if other == place else torch.zeros_like(p.middle[:1]) for other, p in enumerate(found)]
+                alone = [torch.zeros_like(other.middle[:1]) for other in found]
+                alone[place] = norm.weights
                 (ones if norm.order == 1 else others).append(WeightedNorm(_side_by_side(alone), norm.order))
         if ones:
             others.insert(0, WeightedNorm(sum(norm.weights for norm in ones), 1))  # type: ignore[arg-type]

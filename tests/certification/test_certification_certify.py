@@ -28,7 +28,7 @@ def _linear(weight: list[list[float]], bias: list[float], dtype: torch.dtype = t
 def test_all_statuses_and_their_fields(dual: autodual.DualNetwork, x: Tensor, labels: Tensor) -> None:
     ball = autodual.LinfBall(0.35)
     found = autodual.certify(dual, x, ball, labels, slopes="shared", attack=Fgsm())
-    assert {certificate.status for certificate in found} == set(Status)
+    assert {certificate.status for certificate in found} == set(Status) - {Status.PROBABLY_CERTIFIED}
     outputs = dual.outputs(x)
     for sample, certificate in enumerate(found):
         label = int(labels[sample])

@@ -152,7 +152,9 @@ def bound_parts(dual: DualNetwork, problem: Problem, parts: Parts) -> Bounded:
     middle = lower + (upper - lower) / 2
     box = Box(lower.reshape(shape), upper.reshape(shape))
     with torch.no_grad():
-        found = dual(middle.reshape(shape), box, spec.matrix, slopes="adaptive", rigorous=True, linear=True).objective
+        found = dual(
+            middle.reshape(shape), box, spec.matrix, slopes="adaptive", rigorous=True, linear=True, exact=True
+        ).objective
     assert found is not None and found.linear is not None
     (coefficients,) = found.linear.coefficients.values()
     slope = coefficients.flatten(2)
