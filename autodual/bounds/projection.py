@@ -160,18 +160,16 @@ class Projections:
         for term in self.terms:
             norm = self._norm(term, name, purpose, read, coefficients)
             if norm is not None:
-                total = total + norm / (1 - self._shortfall(term))
+                total = total + norm * self._inflation(term)
         return total
 
     @property
     def inflation(self) -> float:
         """What estimates are multiplied by at most, so that each falls short with a small enough probability only."""
-        return max(1 / (1 - self._shortfall(term)) for term in self.terms)
+        return max(self._inflation(term) for term in self.terms)
 
-    def _shortfall(self, term: Term) -> float:
-        if not self.projection.certifies:
-            return 0.0
-        return term.estimator.shortfall(self.failure_of_each)
+    def _inflation(self, term: Term) -> float:
+        return term.estimator.inflation(self.failure_of_each) if self.projection.certifies else 1.0
 
     @cached_property
     def failure_of_each(self) -> float:

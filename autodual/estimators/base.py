@@ -40,8 +40,8 @@ class Estimator(ABC):
     def norm(self, products: Tensor) -> Tensor:
         """The estimates `[*]` from all products `[rows, *]`; never negative, NaN where a product is."""
 
-    def shortfall(self, failure: float) -> float:
-        """ε such that P(estimate < (1 - ε)‖ν‖) ≤ failure, in [0, 1); infinite where no ε is known."""
+    def inflation(self, failure: float) -> float:
+        """1/(1 - ε) ≥ 1 such that P(estimate/(1 - ε) < ‖ν‖) ≤ failure; infinite where no ε < 1 is known to do."""
         return math.inf
 
 

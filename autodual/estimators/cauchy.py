@@ -57,9 +57,9 @@ class CauchyGeometricMean(AdditiveEstimator):
     def from_total(self, total: Tensor) -> Tensor:
         return (total / self.rows).exp()
 
-    def shortfall(self, failure: float) -> float:
-        a = smallest(failure, lambda a: self.rows * rate(a), upper=1e3)
-        return a if a == math.inf else -math.expm1(-math.pi * a / 2)
+    def inflation(self, failure: float) -> float:
+        a = smallest(failure, lambda a: self.rows * rate(a), upper=400.0)
+        return a if a == math.inf else math.exp(math.pi * a / 2)
 
 
 def rate(a: float) -> float:

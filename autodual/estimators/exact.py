@@ -23,8 +23,8 @@ class _Exact(AdditiveEstimator):
         columns.diagonal(offset=first - offset).fill_(1) if -count < first - offset < size else None
         return columns.reshape(count, *shape)
 
-    def shortfall(self, failure: float) -> float:
-        return 0.0
+    def inflation(self, failure: float) -> float:
+        return 1.0
 
 
 class ExactL1(_Exact):

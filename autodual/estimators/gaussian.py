@@ -32,7 +32,7 @@ class GaussianNorm(AdditiveEstimator):
     def from_total(self, total: Tensor) -> Tensor:
         return root(total / self.rows)
 
-    def shortfall(self, failure: float) -> float:
+    def inflation(self, failure: float) -> float:
         # With s = exp(-q): s - 1 - log s = expm1(-q) + q.
-        q = smallest(failure, lambda q: self.rows * (math.expm1(-q) + q) / 2, upper=1e3)
-        return q if q == math.inf else -math.expm1(-q / 2)
+        q = smallest(failure, lambda q: self.rows * (math.expm1(-q) + q) / 2, upper=1000.0)
+        return q if q == math.inf else math.exp(q / 2)
