@@ -160,7 +160,7 @@ class Projections:
         for term in self.terms:
             norm = self._norm(term, name, purpose, read, coefficients)
             if norm is not None:
-                total = total + norm * self._inflation(term)
+                total = total + norm * (self._inflation(term) * self._rounding(term))
         return total
 
     @property
@@ -170,6 +170,10 @@ class Projections:
 
     def _inflation(self, term: Term) -> float:
         return term.estimator.inflation(self.failure_of_each) if self.projection.certifies else 1.0
+
+    def _rounding(self, term: Term) -> float:
+        """Room for the sums that an estimate is made of; logarithms of float64 are at most 745 large."""
+        return 1 + 1000 * self.state.error_factor(term.estimator.rows) if self.state.options.rigorous else 1.0
 
     @cached_property
     def failure_of_each(self) -> float:
@@ -267,14 +271,13 @@ class Projections:
         for the gradient alone, the entries that it flows through once more, chunk by chunk of columns.
         """
         chunks = self._chunks(term, name)
-        with torch.no_grad():
-            norm = self._blocks(estimator, term, name, read, chunks)
+        norm = self._blocks(estimator, term, name, read, chunks)
         if norm is None or not torch.is_grad_enabled():
             return norm
         picked = partial(self._picked, estimator, term, name, read, norm)
-        with torch.no_grad():
-            total = torch.stack([picked(*chunk) for chunk in chunks]).sum(0)
-            factor = torch.where(total == 0, 0.0, norm / total)
+        # Detached rather than without gradients: what layers keep from here on must have them.
+        total = torch.stack([picked(*chunk).detach() for chunk in chunks]).sum(0)
+        factor = torch.where(total == 0, 0.0, norm / total)
         parts = [self._recorded(partial(picked, *chunk)) for chunk in chunks]
         # Of the size of the norm already, but for rounding.
         grown = torch.stack([part for part in parts if part is not None]).sum(0) * factor
@@ -286,6 +289,7 @@ class Projections:
         products = self._products(term, name, read, *chunks[0])
         if products is None:
             return None
+        products = products.detach()
         shape, units = products.shape[1:], products[0].numel()
         room = self.state.options.memory_budget // (_COPIES * products.element_size() * estimator.rows)
         norms = []
@@ -295,7 +299,7 @@ class Projections:
             for first, count in chunks:
                 part = self._products(term, name, read, first, count)
                 assert part is not None
-                block[first : first + count] = part.flatten(1)[:, start:stop]
+                block[first : first + count] = part.detach().flatten(1)[:, start:stop]
             norms.append(estimator.norm(block))
         return torch.cat(norms).reshape(shape)
 
