@@ -102,7 +102,7 @@ def test_statuses_tell_deterministic_from_probable() -> None:
         assert found.status is not Status.CERTIFIED and not found.certified
         assert found.failure_probability == 0.05 and found.confidence == 0.95
         assert "400 random projections with seed 0" in found.method and found.arithmetic == "float64"
-        assert found.margin <= known.margin + 1e-6
+        assert found.margin <= known.margin + 1e-4  # float64 against float32
         assert known.failure_probability == 0 and "projection" not in known.method
 
 
