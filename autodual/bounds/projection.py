@@ -199,15 +199,15 @@ class Projections:
     def _norm(self, term: Term, name: str, purpose: str, read: Read, coefficients: Tensor | None) -> Tensor | None:
         """The estimate of one term, or None where none of its sources reaches the node."""
         estimator = term.estimator
+        if self._fits(term, name) and not self.projection.certifies:
+            columns = self._shared(term).at(name)
+            return None if columns is None else estimator.norm(read(columns))
         if isinstance(estimator, AdditiveEstimator):
             totals = [
                 self._recorded(partial(self._total, term, name, purpose, read, coefficients, first, count))
                 for first, count in self._chunks(term, name)
             ]
             return None if totals[0] is None else estimator.from_total(sum(totals))  # type: ignore[arg-type]
-        if self._fits(term, name):
-            columns = self._shared(term).at(name)
-            return None if columns is None else estimator.norm(read(columns))
         assert isinstance(estimator, SelectingEstimator)
         return self._in_blocks(estimator, term, name, read)
 

@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 from typing import ClassVar
 
+import torch
 from torch import Tensor
 
 from autodual.estimators.base import AdditiveEstimator, smallest
@@ -25,6 +26,9 @@ class GaussianNorm(AdditiveEstimator):
         self, stream: Stream, shape: Sequence[int], offset: int, first: int, count: int, like: Tensor
     ) -> Tensor:
         return stream.normal(shape, self.rows, first, count, like)
+
+    def norm(self, products: Tensor) -> Tensor:
+        return torch.linalg.vector_norm(products, dim=0) / math.sqrt(self.rows)
 
     def term(self, products: Tensor) -> Tensor:
         return products.square()

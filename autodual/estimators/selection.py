@@ -10,6 +10,7 @@ with 10, 0.98 with 50, 0.99 with 200 columns.
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from typing import Any
 
 import numpy
@@ -18,6 +19,9 @@ from torch import Tensor
 
 #: Half of all |Cauchy| numbers lie between this and its reciprocal: the quartiles.
 QUARTILE = math.tan(math.pi / 8)
+
+# Products that are worked on at a time.
+_BLOCK_ENTRIES = 1 << 19
 
 
 def middle_magnitude(products: Tensor) -> Tensor:
@@ -35,21 +39,42 @@ def middle_half(products: Tensor, median: Tensor) -> Tensor:
 
 
 class _MiddleMagnitude(torch.autograd.Function):
+    """Block by block of units, so that what lies between products and medians stays in the processor's caches."""
+
     @staticmethod
     def forward(ctx: Any, products: Tensor) -> Tensor:
-        magnitudes = products.abs()
-        median = _median(magnitudes)
+        rows, shape = products.shape[0], products.shape[1:]
+        flat = products.reshape(rows, -1)
+        median, signs, factor = flat.new_empty(flat.shape[1:]), None, None
         if ctx.needs_input_grad[0]:
-            selected = middle_half(products, median)
-            total = torch.where(selected, magnitudes, 0.0).sum(0)
-            factor = torch.where(total == 0, 0.0, median / total)
-            ctx.save_for_backward((selected * products.sign()).to(torch.int8), factor)
-        return median
+            signs, factor = torch.empty_like(flat, dtype=torch.int8), torch.empty_like(median)
+        for units in _blocks(flat):
+            magnitudes = flat[:, units].abs()
+            median[units] = _median(magnitudes)
+            if signs is not None and factor is not None:
+                selected = middle_half(magnitudes, median[units])
+                signs[:, units] = flat[:, units].sign().mul_(selected)
+                total = magnitudes.mul_(selected).sum(0)
+                factor[units] = torch.where(total == 0, 0.0, median[units] / total)
+        if signs is not None:
+            ctx.save_for_backward(signs, factor)
+        return median.reshape(shape)
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> Tensor:
         signs, factor = ctx.saved_tensors
-        return signs * (gradients[0] * factor)
+        scale = gradients[0].reshape(-1) * factor
+        spread = torch.empty_like(signs, dtype=scale.dtype)
+        for units in _blocks(spread):
+            spread[:, units] = signs[:, units] * scale[units]
+        return spread.reshape(-1, *gradients[0].shape)
+
+
+def _blocks(flat: Tensor) -> Iterator[slice]:
+    """Slices of the units of products `[R, units]`."""
+    most = max(1, _BLOCK_ENTRIES // flat.shape[0]) if flat.device.type == "cpu" else flat.shape[1]
+    for start in range(0, flat.shape[1], max(1, most)):
+        yield slice(start, start + most)
 
 
 def _median(magnitudes: Tensor) -> Tensor:
@@ -59,7 +84,7 @@ def _median(magnitudes: Tensor) -> Tensor:
         # One place to part at is several times as fast as two, and as torch's own selection.
         ordered = torch.from_numpy(numpy.partition(magnitudes.numpy(), rows // 2, axis=0))
         upper = ordered[rows // 2]
-        median = upper.clone() if rows % 2 else (upper + ordered[: rows // 2].amax(0)) / 2
+        median = upper if rows % 2 else (upper + ordered[: rows // 2].amax(0)) / 2
     else:
         ordered = magnitudes.sort(0).values
         median = (ordered[(rows - 1) // 2] + ordered[rows // 2]) / 2

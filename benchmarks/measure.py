@@ -1,0 +1,88 @@
+"""What all benchmarks share: the unit of time, the smallest of several runs, the peak of memory, and files of results."""
+
+from __future__ import annotations
+
+import json
+import platform
+import resource
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.nn.functional as functional
+
+RESULTS = Path(__file__).parents[1] / "docs" / "results"
+EXAMPLE = Path(__file__).parents[1] / "examples" / "mnist_small.pt"
+
+
+def calibration() -> None:
+    """The workload whose time is C: ten forward and backward passes of a 4×4 convolution with stride 2."""
+    x = torch.randn(256, 16, 14, 14, requires_grad=True)
+    w = torch.randn(32, 16, 4, 4, requires_grad=True)
+    for _ in range(10):
+        functional.conv2d(x, w, stride=2, padding=1).square().sum().backward()
+
+
+def seconds(work: Callable[[], object], repeats: int, *, warm: bool = True) -> float:
+    """The smallest process-CPU time of some runs, after one that warms up."""
+    if warm:
+        work()
+    times = []
+    for _ in range(repeats):
+        start = time.process_time()
+        work()
+        times.append(time.process_time() - start)
+    return min(times)
+
+
+def peak() -> float:
+    """MiB of the process' largest resident size so far."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+def resident() -> float:
+    """MiB of the process' resident size now."""
+    pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
+    return pages * resource.getpagesize() / 2**20
+
+
+def in_child(script: str, point: Mapping[str, Any], timeout: float) -> dict[str, Any]:
+    """Run `script --point JSON` in a process of its own, whose peak is that point's alone; it prints JSON.
+
+    A point that runs out of time or memory says so under "failed".
+    """
+    command = [sys.executable, script, "--point", json.dumps(point)]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=timeout, check=False)
+    except subprocess.TimeoutExpired:
+        return {**point, "failed": f"not finished in {timeout:.0f} s"}
+    if done.returncode:
+        reason = (done.stderr.strip().splitlines() or [f"exit status {done.returncode}"])[-1]
+        return {**point, "failed": reason[:200]}
+    return {**point, **json.loads(done.stdout.strip().splitlines()[-1])}
+
+
+def machine() -> dict[str, str]:
+    """Where figures were taken."""
+    lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines() if Path("/proc/cpuinfo").exists() else []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return {"processor": names[0] if names else platform.processor(), "torch": torch.__version__}
+
+
+def save(name: str, found: Mapping[str, Any]) -> Path:
+    """Write results beside the documentation, with the command and the machine that made them."""
+    RESULTS.mkdir(parents=True, exist_ok=True)
+    path = RESULTS / f"{name}.json"
+    command = " ".join(["python", *sys.argv])
+    document = {"command": command, **machine(), **found}
+    path.write_text(json.dumps(document, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    return path
+
+
+def say(*words: object) -> None:
+    """Print at once, also into a pipe."""
+    print(*words, flush=True)  # noqa: T201

@@ -1,0 +1,150 @@
+"""Time and peak memory of a training step against the network's size: exact bounds and random projections.
+
+    python benchmarks/scaling.py one-layer two-layers width depth [--largest 4200000] [--timeout 600]
+
+one-layer: the thesis' Figure 3.20, a 3×3 convolution of 28×28 images with ever more filters. Behind an l∞ ball one affine
+layer needs no rows at all, so the figure is also drawn with an l2 ball, whose norms do. two-layers: sixteen filters, then
+ever more; the second layer's rows are what costs. width, depth: the whole bound of the thesis' wide and deep networks.
+A step is robust_loss, forward and backward, of one image, one thread, float32, at radius 0.1. Every point runs in a process of
+its own; memory is its peak less what was there before the step.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from typing import Any
+
+import torch
+from measure import calibration, in_child, peak, resident, save, say, seconds
+from torch import nn
+
+import autodual
+from autodual.passes import ChooseExecution, Pass, RandomProjection, default_pipeline
+
+FILTERS = (4, 16, 64, 128, 256, 512, 1024, 2048, 5360)
+# Exact bounds are drawn up to where they take minutes; projections go on.
+FEWER = (4, 16, 64, 128, 256, 512, 1024)
+
+
+def network(kind: str, size: int) -> nn.Sequential:
+    """The network of one point; weights as PyTorch initialises them."""
+    relu, side = nn.ReLU(), 28
+    if kind == "one-layer":
+        return nn.Sequential(nn.Conv2d(1, size, 3, padding=1), relu, nn.Flatten(), nn.Linear(size * side * side, 10))
+    if kind == "two-layers":
+        first = nn.Conv2d(1, 16, 3, padding=1)
+        second = nn.Conv2d(16, size, 3, padding=1)
+        return nn.Sequential(first, relu, second, nn.ReLU(), nn.Flatten(), nn.Linear(size * side * side, 10))
+    if kind == "width":  # the thesis' wide networks
+        convolutions = (nn.Conv2d(1, 4 * size, 4, 2, 1), relu, nn.Conv2d(4 * size, 8 * size, 4, 2, 1), nn.ReLU())
+        return nn.Sequential(*convolutions, nn.Flatten(), nn.Linear(8 * size * 49, 128), nn.ReLU(), nn.Linear(128, 10))
+    layers: list[nn.Module] = []  # the thesis' deep networks
+    channels = 1
+    for out, stride in [*[(8, 1)] * (size - 1), (8, 2), *[(16, 1)] * (size - 1), (16, 2)]:
+        layers += [nn.Conv2d(channels, out, 3 if stride == 1 else 4, stride, 1), nn.ReLU()]
+        channels = out
+    return nn.Sequential(*layers, nn.Flatten(), nn.Linear(16 * 49, 100), nn.ReLU(), nn.Linear(100, 10))
+
+
+def passes(way: str, budget: int) -> list[Pass]:
+    """The pipeline of one way of bounding."""
+    options: dict[str, Any] = {"memory_budget": budget}
+    if way in ("pull", "push"):
+        options["mode"] = way
+    if way == "pull, no windows":
+        options.update(mode="pull", windows=False)
+    steps = [ChooseExecution(**options) if isinstance(step, ChooseExecution) else step for step in default_pipeline()]
+    if way.startswith("projection"):
+        steps.append(RandomProjection(int(way.split()[1]), seed=0))
+    return steps
+
+
+def measure(point: dict[str, Any]) -> dict[str, Any]:
+    """Hidden units, C, CPU seconds and MiB of one point's step."""
+    torch.manual_seed(0)
+    torch.set_num_threads(1)
+    model = network(point["kind"], point["size"])
+    x, y = torch.rand(1, 1, 28, 28), torch.zeros(1, dtype=torch.long)
+    hidden = sum(value.numel() for value in _activations(model, x))
+    make = {"linf": autodual.LinfBall, "l2": autodual.L2Ball}[point["set"]]
+    dual = autodual.compile_dual(model, x, passes=passes(point["way"], point["budget"]))
+    ball = make(0.1)
+    unit = seconds(calibration, 3)
+    before, highest = resident(), peak()
+
+    def step() -> None:
+        model.zero_grad()
+        autodual.robust_loss(dual, x, y, ball).backward()
+
+    # A step that takes a minute is not repeated; the first of short ones warms up.
+    first = seconds(step, 1, warm=False)
+    grown = peak() - before if peak() > highest else 0.0
+    spent = first if first > 20 else min(first, seconds(step, 3, warm=False))
+    return {"hidden": hidden, "C": unit, "seconds": spent, "MiB": grown}
+
+
+def _activations(model: nn.Sequential, x: torch.Tensor) -> list[torch.Tensor]:
+    found = []
+    with torch.no_grad():
+        for layer in model:
+            x = layer(x)
+            if isinstance(layer, nn.ReLU):
+                found.append(x)
+    return found
+
+
+def points(kind: str, options: argparse.Namespace) -> list[dict[str, Any]]:
+    """All points of a sweep."""
+    budget, made = options.budget, []
+
+    def add(ways: tuple[str, ...], sizes: tuple[int, ...], ball: str = "linf") -> None:
+        made.extend(
+            {"kind": kind, "way": way, "set": ball, "size": size, "budget": budget} for way in ways for size in sizes
+        )
+
+    if kind == "one-layer":
+        add(("auto",), FILTERS)
+        add(("projection 50", "projection 10"), FILTERS, "l2")
+        add(("pull",), FEWER, "l2")
+    elif kind == "two-layers":
+        add(("projection 50", "projection 10"), FILTERS)
+        add(("pull", "push"), FEWER)
+        add(("pull, no windows",), FEWER[:4])
+    elif kind == "width":
+        add(("auto", "projection 50"), (1, 2, 4, 8, 16))
+    else:
+        add(("auto", "projection 50"), (1, 2, 3, 4))
+    return [point for point in made if _hidden(point) <= options.largest]
+
+
+def _hidden(point: dict[str, Any]) -> int:
+    convolution = point["kind"] in ("one-layer", "two-layers")
+    return 784 * point["size"] if convolution else 0
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("kinds", nargs="*", default=["one-layer", "two-layers", "width", "depth"])
+    parser.add_argument("--largest", type=int, default=4_300_000, help="hidden units of the last layer, at most")
+    parser.add_argument("--timeout", type=float, default=600, help="seconds a point")
+    parser.add_argument("--budget", type=int, default=4 << 30, help="bytes")
+    parser.add_argument("--point", help="measure one point, given as JSON, and print it")
+    options = parser.parse_args()
+    if options.point:
+        say(json.dumps(measure(json.loads(options.point))))
+        return
+    for kind in options.kinds:
+        found, slow = [], set()
+        for point in points(kind, options):
+            if point["way"] in slow:
+                continue
+            found.append(in_child(__file__, point, options.timeout))
+            say(found[-1])
+            if "failed" in found[-1]:
+                slow.add(point["way"])
+        save(f"scaling_{kind}", {"points": found})
+
+
+if __name__ == "__main__":
+    main()
