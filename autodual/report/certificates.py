@@ -7,11 +7,12 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from autodual.report.document import Row, finite_or_none, fraction
+from autodual.report.probability import complement
 
 if TYPE_CHECKING:
     from autodual.certification import Certificate
 
-STATUSES = ("certified", "falsified", "unknown", "misclassified")
+STATUSES = ("certified", "probably certified", "falsified", "unknown", "misclassified")
 
 
 def certificate_row(index: int, certificate: Certificate) -> Row:
@@ -40,19 +41,27 @@ def certificate_row(index: int, certificate: Certificate) -> Row:
 def summarise_certificates(rows: Sequence[Row], seconds: float) -> dict[str, Any]:
     """Counts and errors, as fractions of the samples processed.
 
-    `certified_error` is 1 - certified/count. `clean_error` is None without labels, where the predicted class stands in.
-    `failure_probability` is the largest of any row.
+    `certified_error` is 1 - certified/count: deterministic certificates alone. `clean_error` is None without labels,
+    where the predicted class stands in. `estimated` rows owe bounds to random numbers; where there are any,
+    `certified_error_with_confidence` counts probable certificates too, and `confidence` is that of each one by itself,
+    1 - the largest `failure_probability` of any row. Where there are none, both are None.
     """
     count = len(rows)
     statuses = Counter(row["status"] for row in rows)
     labelled = count > 0 and all(row["label"] is not None for row in rows)
     wrong = sum(row["predicted"] != row["label"] for row in rows)
+    estimated = sum(row["failure_probability"] > 0 for row in rows)
+    failure_probability = max((row["failure_probability"] for row in rows), default=0.0)
+    proved = statuses["certified"] + statuses["probably certified"]
     return {
         "count": count,
         "clean_error": fraction(wrong, count) if labelled else None,
         "certified_error": fraction(count - statuses["certified"], count),
+        "certified_error_with_confidence": fraction(count - proved, count) if estimated else None,
+        "confidence": complement(failure_probability) if estimated else None,
         "seconds": round(seconds, 3),
         **{status: statuses[status] for status in STATUSES},
-        "failure_probability": max((row["failure_probability"] for row in rows), default=0.0),
+        "estimated": estimated,
+        "failure_probability": failure_probability,
         "assumptions": sorted({assumption for row in rows for assumption in row["assumptions"]}),
     }

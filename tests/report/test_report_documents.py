@@ -27,12 +27,14 @@ from autodual.report import (
     write_csv,
     write_document,
 )
+from autodual.report.probability import complement
 
 SCHEMA = "autodual.certify/1"
 
 
 class Status(str, Enum):
     CERTIFIED = "certified"
+    PROBABLY_CERTIFIED = "probably certified"
     FALSIFIED = "falsified"
     UNKNOWN = "unknown"
     MISCLASSIFIED = "misclassified"
@@ -68,15 +70,45 @@ def test_errors_are_fractions_of_all_samples():
         Outcome(),
         Outcome(Status.UNKNOWN, margin=-1.0),
         Outcome(Status.FALSIFIED, counterexample=torch.tensor([0.5])),
-        Outcome(Status.MISCLASSIFIED, predicted=0, failure_probability=1e-6),
+        Outcome(Status.MISCLASSIFIED, predicted=0),
     )
     summary = summarise_certificates(rows, 2.0)
     assert summary["count"] == 4
     assert summary["clean_error"] == 0.25
     assert summary["certified_error"] == 0.75
-    assert [summary[status.value] for status in Status] == [1, 1, 1, 1]
-    assert summary["failure_probability"] == 1e-6
+    assert [summary[status.value] for status in Status] == [1, 0, 1, 1, 1]
+    assert (summary["estimated"], summary["failure_probability"]) == (0, 0.0)
+    assert summary["confidence"] is None and summary["certified_error_with_confidence"] is None
     assert rows[2]["counterexample"] == [0.5]
+
+
+def test_probable_certificates_have_an_error_of_their_own():
+    """Deterministic and probable ones mixed: neither count ever holds the other."""
+    probable = Outcome(Status.PROBABLY_CERTIFIED, failure_probability=0.01)
+    rows = rows_of(Outcome(), probable, probable, Outcome(Status.UNKNOWN, margin=-1.0, failure_probability=0.01))
+    assert [row["failure_probability"] for row in rows] == [0.0, 0.01, 0.01, 0.01]
+    summary = summarise_certificates(rows, 1.0)
+    assert (summary["certified"], summary["probably certified"], summary["estimated"]) == (1, 2, 3)
+    assert summary["certified_error"] == 0.75 and summary["certified_error_with_confidence"] == 0.25
+    assert summary["confidence"] == 0.99 and summary["failure_probability"] == 0.01
+
+
+def test_estimates_that_certify_nothing_still_name_their_confidence():
+    summary = summarise_certificates(rows_of(Outcome(Status.UNKNOWN, margin=-1.0, failure_probability=0.1)), 1.0)
+    assert (summary["certified_error"], summary["certified_error_with_confidence"]) == (1.0, 1.0)
+    assert summary["confidence"] == 0.9
+
+
+@pytest.mark.parametrize(
+    ("probability", "rest"), [(0, 1.0), (0.01, 0.99), (0.99, 0.01), (0.1, 0.9), (1e-7, 0.9999999), (1, 0.0)]
+)
+def test_complements_have_the_digits_that_a_person_writes(probability, rest):
+    assert complement(probability) == rest
+
+
+@pytest.mark.parametrize(("probability", "rest"), [(-1, 1.0), (10**400, 0.0), (1e300, 0.0)])
+def test_what_is_no_probability_counts_as_the_nearer_end(probability, rest):
+    assert complement(probability) == rest
 
 
 def test_without_labels_there_is_no_clean_error():

@@ -176,7 +176,8 @@ def test_markup_escapes_text_and_attributes_only_once():
 
 
 def test_assumptions_chance_and_missing_rows_are_loud():
-    given = [row(0, "certified", 1.0, assumptions=["interval of node 'a' taken as known"], failure_probability=1e-6)]
+    known = "interval of node 'a' taken as known"
+    given = [row(0, "probably certified", 1.0, assumptions=[known], failure_probability=1e-6)]
     found = document(given=given)
     page = render_page(found, SOURCE)
     assert page.count('class="alarm"') == 3
@@ -185,6 +186,88 @@ def test_assumptions_chance_and_missing_rows_are_loud():
     assert progress(document()) is None
     assert progress(document(given=given, limit=1)) is None
     assert 'class="alarm"' not in render_page(document(), SOURCE)
+
+
+def mixed() -> list[dict]:
+    return [
+        row(0, "certified", 0.5),
+        row(1, "probably certified", 0.25, failure_probability=0.01),
+        row(2, "probably certified", 0.75, failure_probability=0.01),
+        row(3, "unknown", -0.5, failure_probability=0.01),
+    ]
+
+
+def test_probable_claims_stand_apart_from_deterministic_ones():
+    first, second, both = statements(document(given=mixed()))
+    assert first.startswith("1 of the 4 samples x tested is certified for certain: for every x′")
+    assert second.startswith("2 more of the 4 samples x tested are probably certified: with a probability of at least ")
+    assert "0.99 for each x by itself" in second and "a share of 0.01 may be wrong" in second
+    assert both.startswith("Counting both, 3 of the 4 samples are certified") and "not for certain" in both
+    page = render_page(document(given=mixed()), SOURCE)
+    for expected in (
+        "certified (25.00 %)",
+        "probably certified (50.00 %)",
+        "0.99 for each by itself",
+        "proved for every point of the set, for certain",
+        "The claims are not deterministic",
+        "3 of 4 samples owe bounds to random projections",
+        "The other 1 sample depends on no chance",
+        'class="tile likely"',
+    ):
+        assert expected in page
+    assert "contradicts itself" not in page
+    assert ">failure probability</th><" in page[page.index("The worst") :]
+
+
+def test_a_run_with_probable_proofs_alone_says_that_none_is_certain():
+    first, second, _ = statements(document(given=mixed()[1:]))
+    assert first == "None of the 3 samples tested was certified for certain: no proof here is free of chance."
+    assert second.startswith("2 of the 3 samples")
+    assert 'class="claim nothing"' in render_page(document(given=mixed()[1:]), SOURCE)
+
+
+def test_confidence_is_never_rounded_to_certainty():
+    given = [row(0, "probably certified", 1.0, failure_probability=1e-7)]
+    assert "at least 0.9999999 for" in statements(document(given=given))[1]
+
+
+def test_pages_of_deterministic_runs_do_not_mention_chance():
+    page = render_page(document(), SOURCE)
+    assert "probably" not in page and "for certain" not in page and "confidence" not in page
+
+
+def test_projected_runs_say_that_all_was_bounded_in_float64():
+    projection = {"dim": 50, "confidence": 0.99, "seed": 0}
+    page = render_page(document(given=mixed(), projection=projection), SOURCE)
+    assert "computed in float64, which random projections need" in page and "bounded again" not in page
+
+
+@pytest.mark.parametrize(
+    ("place", "changed", "problem"),
+    [
+        (0, {"failure_probability": 0.01}, "holds only with a probability"),
+        (1, {"failure_probability": 0.0}, "not between 0 and 1"),
+        (1, {"failure_probability": 1}, "not between 0 and 1"),
+        (1, {"margin": 0.0}, "called probably certified, but its margin is not positive"),
+        (1, {"predicted": 7}, "called probably certified, but its label is not the class predicted"),
+    ],
+)
+def test_rows_that_mix_up_chance_and_certainty_are_named(place, changed, problem):
+    broken = document(given=mixed())
+    assert discrepancies(broken) == []
+    broken["certificates"][place].update(changed)
+    (line,) = discrepancies(broken)
+    assert line.startswith(f"Row {place}:") and problem in line
+
+
+def test_a_summary_that_hides_estimates_is_named():
+    found = document(given=mixed())
+    found["summary"].update({"certified": 3, "probably certified": 0, "estimated": 0})
+    assert discrepancies(found) == [
+        "The summary says estimated = 0, the rows say 3.",
+        "The summary says certified = 3, the rows say 1.",
+        "The summary says probably certified = 0, the rows say 2.",
+    ]
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from autodual.report.document import Row
+from autodual.report.page.chance import estimated
 from autodual.report.page.kinds import counts, kind_of, rows_of, settings_of
 from autodual.report.page.numbers import finite
 
@@ -16,7 +17,7 @@ def discrepancies(document: Row) -> list[str]:
     if len(found) > _SHOWN:
         found = [*found[:_SHOWN], f"And {len(found) - _SHOWN} more rows."]
     summary = document["summary"]
-    stated = {"count": len(rows), **counts(document)}
+    stated = {"count": len(rows), "estimated": estimated(document), **counts(document)}
     for name, count in stated.items():
         if name in summary and summary[name] != count:
             found.append(f"The summary says {name} = {summary[name]!r}, the rows say {count}.")
@@ -26,12 +27,18 @@ def discrepancies(document: Row) -> list[str]:
 def _problem(document: Row, row: Row) -> str | None:
     if kind_of(document).verdict(row) not in kind_of(document).verdicts:
         return f"the status {row.get('status')!r} is none that is known."
-    margin = finite(row.get("margin"))
+    margin, failure = finite(row.get("margin")), row.get("failure_probability", 0)
     match row.get("status"):
-        case "certified" if margin is None or margin <= 0:
-            return "it is called certified, but its margin is not positive."
-        case "certified" if _by_label(document, row) and row["label"] != row["predicted"]:
-            return "it is called certified, but its label is not the class predicted."
+        case ("certified" | "probably certified") as status if margin is None or margin <= 0:
+            return f"it is called {status}, but its margin is not positive."
+        case ("certified" | "probably certified") as status if (
+            _by_label(document, row) and row["label"] != row["predicted"]
+        ):
+            return f"it is called {status}, but its label is not the class predicted."
+        case "certified" if failure != 0:
+            return "it is called certified, but holds only with a probability."
+        case "probably certified" if not 0 < failure < 1:
+            return "it is called probably certified, but its failure probability is not between 0 and 1."
         case "falsified" | "sat" if row.get("counterexample") is None:
             return "it is called refuted, but there is no counterexample."
         case "misclassified" if _by_label(document, row) and row["label"] == row["predicted"]:

@@ -8,9 +8,10 @@ from urllib.parse import quote
 
 from autodual.report.document import Row
 from autodual.report.page import statement
+from autodual.report.page.chance import chance, failure, meaning
 from autodual.report.page.checks import discrepancies, progress
 from autodual.report.page.counterexamples import counterexamples, pictures
-from autodual.report.page.kinds import MEANINGS, counts, kind_of, rows_of, settings_of
+from autodual.report.page.kinds import counts, kind_of, rows_of, settings_of, shown_counts
 from autodual.report.page.markup import Markup, join, tag
 from autodual.report.page.numbers import finite, percent, plural
 from autodual.report.page.plots import beyond, histogram, legend
@@ -58,7 +59,7 @@ def _model_name(document: Row) -> str:
 
 
 def _head(document: Row) -> Markup:
-    settings, found, total = settings_of(document), counts(document), len(rows_of(document))
+    settings, found, total = settings_of(document), shown_counts(document), len(rows_of(document))
     subject = f"{plural(total, kind_of(document).unit)} of ‘{settings.get('data') or settings.get('property')}’"
     if settings.get("data_description"):
         subject += f", {settings['data_description']}"
@@ -67,7 +68,7 @@ def _head(document: Row) -> Markup:
             "div",
             tag("b", f"{count:,}"),
             tag("span", f"{verdict} ({percent(count, total)})"),
-            tag("small", MEANINGS.get(verdict, "")),
+            tag("small", meaning(document, verdict)),
             class_=f"tile {style_class(verdict)}",
         )
         for verdict, count in found.items()
@@ -99,8 +100,8 @@ def _alarms(document: Row) -> Markup:
     incomplete = progress(document)
     if incomplete:
         boxes.append(_alarm("The run is not complete", [incomplete]))
-    if statement.chance(document) > 0:
-        boxes.append(_alarm("The claims are not deterministic", [statement.failure(document)]))
+    if chance(document) > 0:
+        boxes.append(_alarm("The claims are not deterministic", [failure(document)]))
     return join(boxes)
 
 
@@ -121,7 +122,7 @@ def _claims(document: Row) -> Markup:
         ("perturbation set", join(region)),
         ("units", record.get("units", "not recorded") if isinstance(record, dict) else "not recorded"),
         ("arithmetic", join([tag("p", line) for line in statement.arithmetic(document)])),
-        ("failure probability", statement.failure(document)),
+        ("failure probability", failure(document)),
         ("assumptions", "; ".join(assumed) if assumed else "none beyond the following"),
         ("what it is about", join([tag("p", line) for line in statement.GROUND])),
     ]

@@ -7,11 +7,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from autodual.report.certificates import STATUSES
 from autodual.report.document import ROWS_KEY, Row
 
 # What a verdict means, shortly; the colours of style.py carry the same names.
 MEANINGS = {
     "certified": "proved for every point of the set",
+    "probably certified": "proved with a probability",
     "falsified": "a counterexample is known",
     "unknown": "neither proved nor refuted",
     "misclassified": "the sample itself gets another class",
@@ -54,7 +56,7 @@ _KINDS = {
     "autodual.certify/1": Kind(
         "Certification",
         _status,
-        ("certified", "falsified", "unknown", "misclassified"),
+        STATUSES,
         "margin",
         ("index", "label", "predicted", "status", "margin", "rounding_error", "arithmetic"),
     ),
@@ -79,6 +81,11 @@ def counts(document: Row) -> dict[str, int]:
     kind = kind_of(document)
     found: Counter[str] = Counter(kind.verdict(row) for row in rows_of(document))
     return {name: found.pop(name, 0) for name in kind.verdicts} | dict(sorted(found.items()))
+
+
+def shown_counts(document: Row) -> dict[str, int]:
+    """The same without the verdict that only runs with random projections give, where no row has it."""
+    return {name: count for name, count in counts(document).items() if count or name != "probably certified"}
 
 
 def settings_of(document: Row) -> dict[str, Any]:

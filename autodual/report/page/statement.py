@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from autodual.report.document import Row
+from autodual.report.page.chance import chance, confidence, estimated
 from autodual.report.page.kinds import counts, rows_of, settings_of
 from autodual.report.page.numbers import exact, finite, number, plural
 
@@ -40,12 +41,34 @@ def _domain(settings: Row, point: str) -> str:
 def _certified(document: Row) -> list[str]:
     settings, rows, found = settings_of(document), rows_of(document), counts(document)
     proved, total = found.get("certified", 0), plural(len(rows), "sample")
+    probable = _probably_certified(document)
     if proved == 0:
-        return [f"None of the {total} tested was certified: this run proves nothing about any of them."]
+        nothing = "this run proves nothing about any of them." if not probable else "no proof here is free of chance."
+        return [f"None of the {total} tested was certified{' for certain' if probable else ''}: {nothing}", *probable]
     who = "All" if proved == len(rows) else f"{proved:,}"
+    certain = " for certain" if estimated(document) else ""
     return [
-        f"{who} of the {total} x tested {'is' if proved == 1 else 'are'} certified: for every x′ {ball(settings)}, "
-        f"{_property(document)}."
+        f"{who} of the {total} x tested {'is' if proved == 1 else 'are'} certified{certain}: for every x′ "
+        f"{ball(settings)}, {_property(document)}.",
+        *probable,
+    ]
+
+
+def _probably_certified(document: Row) -> list[str]:
+    """The claims that hold with a probability, apart from the deterministic ones; none where there are none."""
+    found, total = counts(document), plural(len(rows_of(document)), "sample")
+    proved, probable = found.get("certified", 0), found.get("probably certified", 0)
+    if probable == 0:
+        return []
+    more = " more" if proved else ""
+    return [
+        f"{probable:,}{more} of the {total} x tested {'is' if probable == 1 else 'are'} probably certified: with a "
+        f"probability of at least {confidence(document)} for each x by itself, for every x′ "
+        f"{ball(settings_of(document))}, {_property(document)}. The probability is over the random numbers behind x's "
+        f"bounds alone. It is not that of all such claims together: of many, a share of {number(chance(document))} may "
+        "be wrong.",
+        f"Counting both, {proved + probable:,} of the {total} are certified: each at least with that confidence, not "
+        "all of them together, and not for certain.",
     ]
 
 
@@ -95,7 +118,7 @@ def _verified(document: Row) -> list[str]:
 
 
 def proves(document: Row) -> bool:
-    """Whether any row is a proof."""
+    """Whether any row is a proof that does not depend on chance."""
     return any(counts(document).get(name) for name in ("certified", "positive", "not flagged", "unsat"))
 
 
@@ -114,30 +137,19 @@ def clipping(document: Row) -> str:
 def arithmetic(document: Row) -> list[str]:
     """In which numbers the bounds were computed, and what was done about their rounding."""
     settings, rows = settings_of(document), rows_of(document)
+    projected = settings.get("projection") is not None
+    used = "float64, which random projections need" if projected else settings.get("arithmetic")
     lines = [
-        f"Bounds were computed in {settings.get('arithmetic')}. Each was lowered by a proved bound of its own rounding "
+        f"Bounds were computed in {used}. Each was lowered by a proved bound of its own rounding "
         "error before it was believed."
     ]
     double = sum(row.get("arithmetic") == "float64" for row in rows)
-    if settings.get("arithmetic") == "float32" and double:
+    if settings.get("arithmetic") == "float32" and double and not projected:
         lines.append(f"{plural(double, 'sample')} that rounding alone may have left open: bounded again in float64.")
     errors = [error for row in rows if (error := finite(row.get("rounding_error"))) is not None]
     if errors:
         lines.append(f"The largest rounding error that was allowed for is {number(max(errors), 2)}.")
     return lines
-
-
-def chance(document: Row) -> float:
-    """The largest failure probability of any row."""
-    return max((row.get("failure_probability", 0) for row in rows_of(document)), default=0)
-
-
-def failure(document: Row) -> str:
-    """The probability that a claim is wrong by chance, in words."""
-    largest = chance(document)
-    if largest == 0:
-        return "Deterministic: no step of the proofs depends on chance (failure probability 0)."
-    return f"NOT deterministic: each claim may be wrong with a probability of up to {number(largest)}."
 
 
 def assumptions(document: Row) -> list[str]:

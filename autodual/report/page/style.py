@@ -4,13 +4,13 @@ from __future__ import annotations
 
 _LIGHT = """
   --paper: #ffffff; --panel: #f6f7f9; --ink: #1b1f24; --faint: #59636e; --line: #d4d9df; --link: #0b57a4;
-  --good: #1a7f5a; --bad: #b3261e; --open: #b7791f; --other: #6b5b95;
+  --good: #1a7f5a; --bad: #b3261e; --open: #b7791f; --other: #6b5b95; --likely: #2b6cb0;
   --alarm: #fdecea; --alarm-ink: #7a1410; --calm: #eaf5f0; --calm-ink: #0f5138;
 """
 
 _DARK = """
   --paper: #14171b; --panel: #1d2126; --ink: #e6e9ed; --faint: #9aa4af; --line: #363c44; --link: #7db7f0;
-  --good: #4fc397; --bad: #f2766d; --open: #e0b050; --other: #a998d8;
+  --good: #4fc397; --bad: #f2766d; --open: #e0b050; --other: #a998d8; --likely: #6aaef0;
   --alarm: #3b1a18; --alarm-ink: #ffc9c4; --calm: #16302a; --calm-ink: #bfe8d8;
 """
 
@@ -37,6 +37,7 @@ code { font: .88em/1.4 ui-monospace, monospace; overflow-wrap: anywhere; }
 .tile span { color: var(--ink); }
 .tile small { display: block; color: var(--faint); line-height: 1.3; }
 .good { color: var(--good); } .bad { color: var(--bad); } .open { color: var(--open); } .other { color: var(--other); }
+.likely { color: var(--likely); }
 .bar { display: flex; height: .7rem; border-radius: 4px; overflow: hidden; background: var(--line); }
 .bar i { background: currentColor; min-width: 2px; }
 .alarm, .calm { border-radius: 8px; padding: .6rem 1rem; margin: .75rem 0; }
@@ -70,6 +71,7 @@ figure img { width: 7rem; image-rendering: pixelated; border: 1px solid var(--li
 
 _CLASSES = {
     "certified": "good",
+    "probably certified": "likely",
     "unsat": "good",
     "positive": "good",
     "not flagged": "good",

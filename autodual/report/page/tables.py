@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from autodual.report.document import Row
+from autodual.report.page.chance import chance
 from autodual.report.page.kinds import kind_of, rows_of, settings_of
 from autodual.report.page.markup import Markup, join, tag
 from autodual.report.page.numbers import NONE, finite, number
@@ -53,7 +54,8 @@ def worst(document: Row, limit: int) -> Markup | None:
     if measure is None:
         return None
     ordered = sorted(rows_of(document), key=lambda row: _rank(row[measure]))[:limit]
-    return grid(kind.columns, [[_shown(document, row, column) for column in kind.columns] for row in ordered])
+    columns = [*kind.columns, *(["failure_probability"] if chance(document) > 0 else [])]
+    return grid(columns, [[_shown(document, row, column) for column in columns] for row in ordered])
 
 
 def listed(document: Row, limit: int) -> Markup:

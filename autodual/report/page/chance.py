@@ -1,0 +1,44 @@
+"""What of a run depends on chance: how many samples, with what probability, and what their verdict then means."""
+
+from __future__ import annotations
+
+from autodual.report.document import Row
+from autodual.report.page.kinds import MEANINGS, rows_of
+from autodual.report.page.numbers import exact, number, plural
+from autodual.report.probability import complement
+
+
+def chance(document: Row) -> float:
+    """The largest failure probability of any row."""
+    return max((row.get("failure_probability", 0) for row in rows_of(document)), default=0)
+
+
+def estimated(document: Row) -> int:
+    """How many rows owe something to random numbers."""
+    return sum(row.get("failure_probability", 0) > 0 for row in rows_of(document))
+
+
+def confidence(document: Row) -> str:
+    """The probability with which each claim holds by itself, with all its digits: 0.9999999 must not look like 1."""
+    return exact(complement(chance(document)))
+
+
+def failure(document: Row) -> str:
+    """The probability that a claim is wrong by chance, in words."""
+    if chance(document) == 0:
+        return "Deterministic: no step of the proofs depends on chance (failure probability 0)."
+    some, rows = estimated(document), len(rows_of(document))
+    others = f" The other {plural(rows - some, 'sample')} depend{'s' * (rows - some == 1)} on no chance."
+    return (
+        f"NOT deterministic: {some:,} of {plural(rows, 'sample')} owe{'s' * (some == 1)} bounds to random projections. "
+        f"What is proved of {'it' if some == 1 else 'each of them'} may be wrong with a probability of up to "
+        f"{number(chance(document))} (confidence {confidence(document)}).{others * (some < rows)}"
+    )
+
+
+def meaning(document: Row, verdict: str) -> str:
+    """What a verdict of this document means, shortly."""
+    words = MEANINGS.get(verdict, "")
+    if verdict == "probably certified":
+        return f"{words}: {confidence(document)} for each by itself"
+    return f"{words}, for certain" if verdict == "certified" and chance(document) > 0 else words
