@@ -11,14 +11,19 @@ from autodual.attacks import Pgd, counterexamples
 from autodual.perturbations import PerturbationSet
 from autodual.policies import SlopePolicy
 from autodual.report import certificate_row, summarise_certificates
+from autodual.report.certificates import STATUSES
 from autodual.specs import ClassMargin, parse_specification
-from autodual_cli.options import BallOptions
+from autodual_cli.estimates import estimate_entries, projection_entries
+from autodual_cli.options import BallOptions, ProjectionOptions
 from autodual_cli.provenance import file_record
 from autodual_cli.run import Job, Row
 from autodual_cli.sets import Boxes, ball_maker
 from autodual_cli.specification_files import digest_of, specification_records
 from autodual_cli.subject import Subject
 from autodual_cli.tables import context_entries, percent, show, time_entry
+
+# Only runs with projections give this one; the tables of others have no line for it.
+_PROBABLE = "probably certified"
 
 
 def certification_job(
@@ -78,6 +83,7 @@ def certification_job(
         "specification_words": words,
         "specification_sha256": digest_of(goal_files),
         "slopes": slopes,
+        "projection": _recorded(subject.projections),
         "attack_steps": attack,
     }
     settings["provenance"]["files"] += goal_files
@@ -86,6 +92,13 @@ def certification_job(
             file_record(role, path) for role, path in zip(("box, lower", "box, upper"), boxes.paths, strict=True)
         ]
     return Job("autodual.certify/1", settings, rows, summarise_certificates, _headline, refutes)
+
+
+def _recorded(options: ProjectionOptions | None) -> dict[str, Any] | None:
+    """The projections as documents have them: all of them decide results, so a resumed run must have the same."""
+    if options is None:
+        return None
+    return {"dim": options.projection, "confidence": options.confidence, "seed": options.seed}
 
 
 def _as_point(point: Any, x: torch.Tensor) -> torch.Tensor | None:
@@ -98,12 +111,16 @@ def _as_point(point: Any, x: torch.Tensor) -> torch.Tensor | None:
 
 
 def _headline(summary: dict[str, Any]) -> str:
-    return f"certified {percent(1 - summary['certified_error'])}"
+    certain = f"certified {percent(1 - summary['certified_error'])}"
+    if not summary["estimated"]:
+        return certain
+    return f"{certain}, probably {percent(summary['probably certified'] / summary['count'])}"
 
 
 def show_certification(document: dict[str, Any]) -> None:
     """The summary table, on standard output."""
     settings, summary = document["settings"], document["summary"]
+    projected = settings["projection"] is not None
     clean = percent(summary["clean_error"])
     if summary["clean_error"] is None and settings["specification"] is None:
         clean += " (no labels: the predicted class stands in)"
@@ -111,13 +128,13 @@ def show_certification(document: dict[str, Any]) -> None:
         *context_entries(settings),
         ("property", settings["specification"] or "the label's score is the largest"),
         ("slopes", settings["slopes"]),
+        *projection_entries(settings),
         ("samples", str(summary["count"])),
         ("clean error", clean),
         ("certified error", f"{percent(summary['certified_error'])} (1 - certified / samples)"),
-        *((status, str(summary[status])) for status in ("certified", "falsified", "unknown", "misclassified")),
+        *((status, str(summary[status])) for status in STATUSES if summary[status] or status != _PROBABLE or projected),
+        *estimate_entries(settings, summary),
         time_entry(summary),
     ]
-    if summary["failure_probability"]:
-        entries.append(("failure probability", f"at most {summary['failure_probability']:g} per sample"))
     entries += [("assumes", assumption) for assumption in summary["assumptions"]]
     show("Certification", entries)

@@ -11,7 +11,7 @@ from typing import Any, get_args
 import click
 
 from autodual.policies import SlopePolicy
-from autodual_cli.quantities import Memory, Norm, Numbers
+from autodual_cli.quantities import Memory, Norm, Numbers, Probability
 
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 _PATH = click.Path(path_type=Path)
@@ -53,6 +53,19 @@ class BallOptions:
     @property
     def norm_name(self) -> str:
         return f"l{self.norm:g}"
+
+
+@dataclass(frozen=True)
+class ProjectionOptions:
+    """How bounds are estimated whose exact rows cost more than a budget of rows.
+
+    projection: that budget, and how many random columns each estimate takes. confidence: the probability that one
+    sample's certificate holds. seed: of the random numbers.
+    """
+
+    projection: int
+    confidence: float
+    seed: int
 
 
 @dataclass(frozen=True)
@@ -117,6 +130,19 @@ ball_options = _gather(
     click.option("--norm", type=Norm(), default="linf", show_default=True, help="linf, l2, l1 or a number p >= 1."),
     click.option("--domain", type=Numbers(count=2), help="Intersect the ball with LOWER,UPPER, such as 0,1. "
                  "Without it the ball is not clipped."),
+)  # fmt: skip
+
+projection_options = _gather(
+    "projections",
+    ProjectionOptions,
+    click.option("--projection", type=click.IntRange(min=1), metavar="R", default=2000,
+                 show_default="2000 with --confidence", help="Estimate bounds whose exact rows cost more than R rows, "
+                 "from R random projections; what fits stays exact."),
+    click.option("--confidence", type=Probability(), metavar="C", default=0.99,
+                 show_default="0.99 with --projection", help="The probability that one sample's certificate holds, "
+                 "where its bounds were estimated."),
+    click.option("--seed", type=int, metavar="S", default=0, show_default=True,
+                 help="Of the random projections; choose it before seeing results."),
 )  # fmt: skip
 
 output_options = _gather(

@@ -1,4 +1,4 @@
-"""Parameter types of the command line: fractions, lists of numbers, norms, shapes and amounts of memory."""
+"""Parameter types of the command line: fractions, probabilities, lists of numbers, norms, shapes, memory."""
 
 from __future__ import annotations
 
@@ -35,6 +35,19 @@ class Number(click.ParamType):
             self.fail(f"'{value}' is below {self.minimum:g}.", param, ctx)
         if number > self.maximum:
             self.fail(f"'{value}' is above {self.maximum:g}.", param, ctx)
+        return number
+
+
+class Probability(click.ParamType):
+    """A number, possibly a fraction, strictly between 0 and 1: neither impossible nor certain."""
+
+    name = "probability"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        number = Number().convert(value, param, ctx)
+        # What is so near to 0 that the rest rounds to 1 is no probability to reckon with either.
+        if not (0 < number < 1 and 1 - number < 1):
+            self.fail(f"'{value}' is not strictly between 0 and 1.", param, ctx)
         return number
 
 

@@ -11,8 +11,8 @@ import click
 
 from autodual.errors import DataError, InvalidInputError
 from autodual.report.storage import file_sha256
-from autodual_cli.options import BallOptions, DataOptions, ModelOptions
-from autodual_cli.quantities import Norm
+from autodual_cli.options import BallOptions, DataOptions, ModelOptions, ProjectionOptions
+from autodual_cli.quantities import Norm, Probability
 
 _NUMBER = (int, float)
 
@@ -130,6 +130,19 @@ class Recorded:
             return BallOptions(Norm().convert(norm or "linf", None, None), domain)
         except click.BadParameter:
             raise DataError(f"The document's norm {norm!r} is none.") from None
+
+    def projections(self) -> ProjectionOptions | None:
+        """How bounds were estimated, or None; documents of earlier versions do not say, and had none."""
+        chosen = self.value("projection", dict, optional=True)
+        if chosen is None:
+            return None
+        dim, confidence, seed = (chosen.get(key) for key in ("dim", "confidence", "seed"))
+        if type(dim) is int and dim >= 1 and type(confidence) is float and type(seed) is int:
+            try:
+                return ProjectionOptions(dim, Probability().convert(confidence, None, None), seed)
+            except click.BadParameter:
+                pass
+        raise DataError(f"The document's projection {chosen!r} is none that can be replayed.")
 
     def box(self) -> str | None:
         """The files of the box, or None."""

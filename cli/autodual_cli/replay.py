@@ -13,6 +13,7 @@ from autodual.report.comparison import Comparison, Difference, compare
 from autodual.report.document import ROWS_KEY
 from autodual_cli.certification import certification_job
 from autodual_cli.detections import detection_job
+from autodual_cli.estimates import projection_entries
 from autodual_cli.progress import progress
 from autodual_cli.radii import radius_job
 from autodual_cli.recorded import Recorded, Replacements
@@ -77,7 +78,7 @@ def replay(
     if not rows:
         raise InvalidInputError("The document holds no row, so there is nothing to compare.")
     recorded = Recorded(settings, replacements)
-    subject = prepare(recorded.model(), recorded.data(limit))
+    subject = prepare(recorded.model(), recorded.data(limit), recorded.projections())
     for role in ("model", "data"):
         recorded.require(role, subject.settings[f"{role}_sha256"])
     indices = [row["index"] for row in rows]
@@ -125,6 +126,7 @@ def show_replay(document: Row, outcome: Comparison, now: dict[str, Any], toleran
         ("network", f"{now['model']} (sha256 as recorded)"),
         *((key, f"{now[key]} (sha256 as recorded)") for key in ("data", "property") if key in now),
         *(("perturbation set", str(now[key])) for key in ("set",) if key in now),
+        *projection_entries(now),
         ("rows compared", str(outcome.compared)),
         ("rows that agree", str(outcome.compared - len(rows))),
         ("rows that differ", str(len(rows))),

@@ -17,16 +17,21 @@ from autodual.errors import AutodualError, DeviceError, InvalidInputError
 from autodual.files import LoadedModel, load_model_file
 from autodual.frontend.onnx import OnnxNetwork
 from autodual.network import DualNetwork
+from autodual.passes import HighProbability, Pass, default_pipeline
 from autodual.report import units
+from autodual.report.probability import complement
 from autodual_cli.chosen_output import ChosenOutput
 from autodual_cli.normalise import Normalise
-from autodual_cli.options import DataOptions, ModelOptions
+from autodual_cli.options import DataOptions, ModelOptions, ProjectionOptions
 from autodual_cli.provenance import architecture_records, file_record, provenance
 
 
 @dataclass(frozen=True, eq=False)
 class Subject:
-    """A network and the samples it is examined on; `settings` is what a report must quote to be reproducible."""
+    """A network and the samples it is examined on; `settings` is what a report must quote to be reproducible.
+
+    projections: how bounds are estimated that cost too much; None: all are exact.
+    """
 
     model: nn.Module | ExportedProgram
     dataset: Dataset
@@ -34,6 +39,7 @@ class Subject:
     dtype: torch.dtype
     memory: int | None
     settings: dict[str, Any]
+    projections: ProjectionOptions | None = None
 
     def batch(self, indices: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor | None]:
         """Samples `[B, *shape]` on the device and in the dtype of the run, and their labels `[B]` or None."""
@@ -44,7 +50,15 @@ class Subject:
     def dual(self) -> DualNetwork:
         """The dual network, compiled when first needed: after all that is quick to check was checked."""
         example, _ = self.batch(torch.tensor([0]))
-        return compile_dual(self.model, example_input=example, memory_budget=self.memory)
+        passes = [*default_pipeline(), *_projecting(self.projections)]
+        return compile_dual(self.model, example_input=example, memory_budget=self.memory, passes=passes)
+
+
+def _projecting(options: ProjectionOptions | None) -> list[Pass]:
+    """The pass that estimates bounds, if they are to be."""
+    if options is None:
+        return []
+    return [HighProbability(complement(options.confidence), options.projection, options.seed)]
 
 
 def find_device(name: str) -> torch.device:
@@ -68,7 +82,7 @@ def find_device(name: str) -> torch.device:
     return device
 
 
-def prepare(options: ModelOptions, data: DataOptions) -> Subject:
+def prepare(options: ModelOptions, data: DataOptions, projections: ProjectionOptions | None = None) -> Subject:
     """Load the model and the data, and check that they fit each other.
 
     Raises:
@@ -83,7 +97,7 @@ def prepare(options: ModelOptions, data: DataOptions) -> Subject:
     settings = _settings(loaded, options, data, dataset, device)
     dtype = getattr(torch, options.dtype)
     _check_range(dataset, dtype)
-    subject = Subject(model, dataset, device, dtype, options.memory, settings)
+    subject = Subject(model, dataset, device, dtype, options.memory, settings, projections)
     try:
         classes = count_classes(model, subject.batch(torch.tensor([0, min(1, len(dataset) - 1)]))[0])
     except InvalidInputError as error:

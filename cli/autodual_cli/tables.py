@@ -22,12 +22,14 @@ def percent(value: float | None) -> str:
 
 def context_entries(settings: dict[str, Any]) -> list[tuple[str, str]]:
     """What every table says first: the network, the data, the set with its clipping, and the units."""
+    # A certificate's random projections are too large for float32.
+    arithmetic = settings["arithmetic"] if settings.get("projection") is None else "float64"
     return [
         ("network", f"{settings['model']} (sha256 {settings['model_sha256'][:12]})"),
         ("data", f"{settings['data']}: {settings['data_description']}"),
         ("perturbation set", settings["set"]),
         ("units", units(settings["mean"], settings["std"])),
-        ("arithmetic", f"{settings['arithmetic']} on {settings['device']}"),
+        ("arithmetic", f"{arithmetic} on {settings['device']}"),
     ]
 
 

@@ -6,7 +6,7 @@ import math
 
 import click
 import pytest
-from autodual_cli.quantities import Memory, Norm, Number, Numbers, Shape
+from autodual_cli.quantities import Memory, Norm, Number, Numbers, Probability, Shape
 
 
 @pytest.mark.parametrize(("text", "value"), [("0.1", 0.1), ("2/255", 2 / 255), ("1e-3", 1e-3), ("0", 0.0)])
@@ -18,6 +18,17 @@ def test_numbers_and_fractions(text, value):
 def test_other_numbers_are_refused(text):
     with pytest.raises(click.BadParameter):
         Number(minimum=0.0).convert(text, None, None)
+
+
+@pytest.mark.parametrize(("text", "value"), [("0.99", 0.99), ("99/100", 0.99), ("1e-9", 1e-9), (0.5, 0.5)])
+def test_probabilities(text, value):
+    assert Probability().convert(text, None, None) == value
+
+
+@pytest.mark.parametrize("text", ["0", "1", "-0.1", "1.5", "99", "nan", "1e-17", "0.99999999999999999", "99 %"])
+def test_certainty_and_impossibility_are_no_probabilities(text):
+    with pytest.raises(click.BadParameter):
+        Probability().convert(text, None, None)
 
 
 def test_lists_of_numbers():

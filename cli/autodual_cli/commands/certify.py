@@ -12,12 +12,15 @@ from autodual_cli.options import (
     DataOptions,
     ModelOptions,
     OutputOptions,
+    ProjectionOptions,
     ball_options,
     data_options,
     model_options,
     output_options,
+    projection_options,
     slopes_option,
 )
+from autodual_cli.projections import chosen_projections, chosen_slopes
 from autodual_cli.quantities import Number
 
 
@@ -28,6 +31,7 @@ from autodual_cli.quantities import Number
 @click.option("--box", metavar="LOWER.npy,UPPER.npy", help="Certify over this box (one, or one per sample) instead.")
 @click.option("--spec", help="What to certify instead of 'the label's score is the largest'.")
 @slopes_option
+@projection_options
 @click.option(
     "--attack", type=click.IntRange(min=1), metavar="STEPS", help="Seek counterexamples where no bound proves."
 )
@@ -45,6 +49,7 @@ def certify(
     box: str | None,
     spec: str | None,
     slopes: SlopePolicy,
+    projections: ProjectionOptions,
     attack: int | None,
     data: DataOptions,
     output: OutputOptions,
@@ -57,17 +62,24 @@ def certify(
         raise click.UsageError("--domain clips balls; clip the box itself.")
     if box is not None and ball.norm != math.inf:
         raise click.UsageError("--norm shapes balls; a box has none.")
+    chosen = chosen_projections(context, projections)
+    slopes = chosen_slopes(context, slopes, chosen)
     from autodual_cli.certification import certification_job, show_certification
+    from autodual_cli.estimates import estimate_notice
+    from autodual_cli.requirement import unmet
     from autodual_cli.run import finish, run
     from autodual_cli.subject import prepare
 
-    subject = prepare(model, data)
+    subject = prepare(model, data, chosen)
     job = certification_job(subject, ball, eps=eps, box=box, spec=spec, slopes=slopes, attack=attack)
     outcome = run(job, len(subject.dataset), data, output)
     if not output.quiet:
         show_certification(outcome.document)
+        notice = estimate_notice(outcome.document)
+        if notice is not None:
+            click.echo(notice, err=True)
     finish(context, outcome)
-    certified = 100 * (1 - outcome.document["summary"]["certified_error"])
-    if require_certified is not None and certified < require_certified:
-        click.echo(f"Certified {certified:.2f} % of the samples, {require_certified:g} % were required.", err=True)
+    missing = None if require_certified is None else unmet(outcome.document, require_certified)
+    if missing is not None:
+        click.echo(missing, err=True)
         context.exit(1)

@@ -1,0 +1,21 @@
+"""`--require-certified`: was enough certified, and what counts?"""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+def unmet(document: dict[str, Any], required: float) -> str | None:
+    """Why less than `required` per cent is certified, or None where it is not less.
+
+    Deterministic certificates count; probable ones only in a run that asked for them.
+    """
+    summary = document["summary"]
+    counted, words = summary["certified"], ""
+    if document["settings"].get("projection") is not None:
+        counted += summary["probably certified"]
+        words = f" ({summary['certified']} for certain, {summary['probably certified']} probably)"
+    reached = 100 * counted / summary["count"]
+    if reached >= required:
+        return None
+    return f"Certified {reached:.2f} % of the samples{words}, {required:g} % were required."
