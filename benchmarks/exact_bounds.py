@@ -12,44 +12,14 @@ from __future__ import annotations
 
 import argparse
 import json
-import resource
-import time
-from collections.abc import Callable
 from functools import partial
-from pathlib import Path
 
 import torch
-import torch.nn.functional as functional
+from measure import EXAMPLE, calibration, peak, seconds
 from torch import Tensor, nn
 
 import autodual
 from autodual.data import load_dataset
-
-EXAMPLE = Path(__file__).parents[1] / "examples" / "mnist_small.pt"
-
-
-def calibration() -> None:
-    """The workload whose time is C."""
-    x = torch.randn(256, 16, 14, 14, requires_grad=True)
-    w = torch.randn(32, 16, 4, 4, requires_grad=True)
-    for _ in range(10):
-        functional.conv2d(x, w, stride=2, padding=1).square().sum().backward()
-
-
-def seconds(work: Callable[[], object], repeats: int) -> float:
-    """The smallest process-CPU time of some runs, after one that warms up."""
-    work()
-    times = []
-    for _ in range(repeats):
-        start = time.process_time()
-        work()
-        times.append(time.process_time() - start)
-    return min(times)
-
-
-def peak() -> float:
-    """MiB of the process' largest resident size so far."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
 def costs(model: nn.Module, x: Tensor, y: Tensor, unit: float, repeats: int) -> dict[str, float]:

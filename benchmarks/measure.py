@@ -1,8 +1,10 @@
-"""What all benchmarks share: the unit of time, the smallest of several runs, the peak of memory, and files of results."""
+"""What all benchmarks share: the unit of time, the smallest of several runs, peaks of memory, and files of results."""
 
 from __future__ import annotations
 
+import gc
 import json
+import os
 import platform
 import resource
 import subprocess
@@ -44,20 +46,40 @@ def peak() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
-def resident() -> float:
-    """MiB of the process' resident size now."""
-    pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
-    return pages * resource.getpagesize() / 2**20
+def peak_of(work: Callable[[], object]) -> float:
+    """MiB by which the process' resident size rises above the present one while `work` runs (Linux only)."""
+    gc.collect()
+    Path("/proc/self/clear_refs").write_text("5", encoding="ascii")  # forgets earlier peaks
+    before = _status("VmRSS")
+    work()
+    return _status("VmHWM") - before
 
 
-def in_child(script: str, point: Mapping[str, Any], timeout: float) -> dict[str, Any]:
+def _status(field: str) -> float:
+    for line in Path("/proc/self/status").read_text(encoding="ascii").splitlines():
+        if line.startswith(field):
+            return int(line.split()[1]) / 1024
+    raise OSError(f"no {field} in /proc/self/status")
+
+
+# glibc hands blocks above 32 MiB back to the system and takes them anew, page fault by page fault, which makes large
+# tensors twice as slow as half as large ones. Times are taken with an allocator that keeps what it has; peaks are not.
+KEEPING = {
+    "MALLOC_MMAP_MAX_": "0",
+    "MALLOC_TRIM_THRESHOLD_": "1000000000000",
+    "MALLOC_TOP_PAD_": "67108864",
+}
+
+
+def in_child(script: str, point: Mapping[str, Any], timeout: float, *, keeping: bool = False) -> dict[str, Any]:
     """Run `script --point JSON` in a process of its own, whose peak is that point's alone; it prints JSON.
 
-    A point that runs out of time or memory says so under "failed".
+    A point that runs out of time or memory says so under "failed". keeping: with an allocator that keeps its memory.
     """
+    environment = {**os.environ, **KEEPING} if keeping else None
     command = [sys.executable, script, "--point", json.dumps(point)]
     try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=timeout, check=False)
+        done = subprocess.run(command, capture_output=True, text=True, timeout=timeout, check=False, env=environment)
     except subprocess.TimeoutExpired:
         return {**point, "failed": f"not finished in {timeout:.0f} s"}
     if done.returncode:

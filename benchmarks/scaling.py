@@ -2,11 +2,11 @@
 
     python benchmarks/scaling.py one-layer two-layers width depth [--largest 4200000] [--timeout 600]
 
-one-layer: the thesis' Figure 3.20, a 3×3 convolution of 28×28 images with ever more filters. Behind an l∞ ball one affine
-layer needs no rows at all, so the figure is also drawn with an l2 ball, whose norms do. two-layers: sixteen filters, then
-ever more; the second layer's rows are what costs. width, depth: the whole bound of the thesis' wide and deep networks.
-A step is robust_loss, forward and backward, of one image, one thread, float32, at radius 0.1. Every point runs in a process of
-its own; memory is its peak less what was there before the step.
+one-layer: the thesis' Figure 3.20, a 3×3 convolution of 28×28 images with ever more filters. Behind an l∞ ball one
+affine layer needs no rows at all, so the figure is also drawn with an l2 ball, whose norms do. two-layers: sixteen
+filters, then ever more; the second layer's rows are what costs. width, depth: the whole bound of the thesis' wide and
+deep networks. A step is robust_loss, forward and backward, of one image, one thread, float32, at radius 0.1. Every
+point runs in a process of its own; memory is its peak less what was there before the step.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import json
 from typing import Any
 
 import torch
-from measure import calibration, in_child, peak, resident, save, say, seconds
+from measure import calibration, in_child, peak_of, save, say, seconds
 from torch import nn
 
 import autodual
@@ -61,7 +61,7 @@ def passes(way: str, budget: int) -> list[Pass]:
 
 
 def measure(point: dict[str, Any]) -> dict[str, Any]:
-    """Hidden units, C, CPU seconds and MiB of one point's step."""
+    """Hidden units, and CPU seconds (and C) or the peak in MiB of one point's step."""
     torch.manual_seed(0)
     torch.set_num_threads(1)
     model = network(point["kind"], point["size"])
@@ -70,18 +70,18 @@ def measure(point: dict[str, Any]) -> dict[str, Any]:
     make = {"linf": autodual.LinfBall, "l2": autodual.L2Ball}[point["set"]]
     dual = autodual.compile_dual(model, x, passes=passes(point["way"], point["budget"]))
     ball = make(0.1)
-    unit = seconds(calibration, 3)
-    before, highest = resident(), peak()
 
     def step() -> None:
         model.zero_grad()
         autodual.robust_loss(dual, x, y, ball).backward()
 
-    # A step that takes a minute is not repeated; the first of short ones warms up.
-    first = seconds(step, 1, warm=False)
-    grown = peak() - before if peak() > highest else 0.0
-    spent = first if first > 20 else min(first, seconds(step, 3, warm=False))
-    return {"hidden": hidden, "C": unit, "seconds": spent, "MiB": grown}
+    if point["quantity"] == "MiB":
+        return {"hidden": hidden, "MiB": peak_of(step)}
+    # The first step warms up, unless it takes long.
+    spent = [seconds(step, 1, warm=False)]
+    if spent[0] < 20:
+        spent.append(seconds(step, 3, warm=False))
+    return {"hidden": hidden, "seconds": min(spent), "C": seconds(calibration, 3)}
 
 
 def _activations(model: nn.Sequential, x: torch.Tensor) -> list[torch.Tensor]:
@@ -123,6 +123,14 @@ def _hidden(point: dict[str, Any]) -> int:
     return 784 * point["size"] if convolution else 0
 
 
+def both(point: dict[str, Any], timeout: float) -> dict[str, Any]:
+    """Time and memory of a point, each in a process of its own."""
+    found = in_child(__file__, {**point, "quantity": "seconds"}, timeout, keeping=True)
+    if "failed" not in found:
+        found.update(in_child(__file__, {**point, "quantity": "MiB"}, timeout))
+    return found
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("kinds", nargs="*", default=["one-layer", "two-layers", "width", "depth"])
@@ -139,7 +147,7 @@ def main() -> None:
         for point in points(kind, options):
             if point["way"] in slow:
                 continue
-            found.append(in_child(__file__, point, options.timeout))
+            found.append(both(point, options.timeout))
             say(found[-1])
             if "failed" in found[-1]:
                 slow.add(point["way"])

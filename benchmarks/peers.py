@@ -1,0 +1,148 @@
+"""The same bounds by other libraries, where they are installed: same model, images and bound, in one run, as ratios.
+
+    python benchmarks/peers.py [--model FILE] [--batch 10] [--repeats 5]
+
+One thread, float32, l∞ 0.1 unclipped, shared slopes u/(u - l). A figure is C an image; the ratio is ours over theirs.
+Runs are alternated, since machines change their pace. Peers: convex_adversarial (the thesis' code) and auto_LiRPA;
+those that are not installed, or do not run, are said to be so.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from measure import EXAMPLE, calibration, save, say, seconds
+from torch import Tensor, nn
+
+import autodual
+from autodual.data import load_dataset
+from autodual.passes import RandomProjection, default_pipeline
+
+RADIUS = 0.1
+Work = Callable[[], object]
+
+
+def ours(model: nn.Module, x: Tensor, y: Tensor) -> dict[str, Work]:
+    """Our work by the names of what is done."""
+
+    def step(dual: autodual.DualNetwork, ball: autodual.LinfBall = autodual.LinfBall(RADIUS)) -> Work:
+        def run() -> None:
+            model.zero_grad()
+            autodual.robust_loss(dual, x, y, ball).backward()
+
+        return run
+
+    def projected(columns: int) -> Work:
+        passes = [*default_pipeline(), RandomProjection(columns, seed=0)]
+        return step(autodual.compile_dual(model, x, passes=passes))
+
+    exact = autodual.compile_dual(model, x)
+
+    def bound() -> None:
+        with torch.no_grad():
+            exact.margins(x, y, autodual.LinfBall(RADIUS))
+
+    return {
+        "training step, exact": step(exact),
+        "training step, 10 projections": projected(10),
+        "training step, 50 projections": projected(50),
+        "margins": bound,
+    }
+
+
+def published(model: nn.Module, x: Tensor, y: Tensor) -> dict[str, Work]:
+    """The thesis' code."""
+    from convex_adversarial import robust_loss
+
+    def step(**options: Any) -> Work:
+        def run() -> None:
+            model.zero_grad()
+            robust_loss(model, RADIUS, x, y, **options)[0].backward()
+
+        return run
+
+    def bound() -> None:
+        with torch.no_grad():
+            robust_loss(model, RADIUS, x, y)
+
+    return {
+        "training step, exact": step(),
+        "training step, 10 projections": step(proj=10, norm_type="l1_median"),
+        "training step, 50 projections": step(proj=50, norm_type="l1_median"),
+        "margins": bound,
+    }
+
+
+def lirpa(model: nn.Module, x: Tensor, y: Tensor) -> dict[str, Work]:
+    """auto_LiRPA's backward bounds; its lower slopes are the thesis' where it is told so."""
+    from auto_LiRPA import BoundedModule, BoundedTensor
+    from auto_LiRPA.perturbations import PerturbationLpNorm
+
+    bounded = BoundedModule(model, torch.zeros_like(x), bound_opts={"activation_bound_option": "same-slope"})
+    classes = model(x).shape[1]
+    identity = torch.eye(classes)
+    objective = identity[y].unsqueeze(1) - identity.unsqueeze(0)
+
+    def lower() -> Tensor:
+        perturbed = BoundedTensor(x, PerturbationLpNorm(norm=float("inf"), eps=RADIUS))
+        return bounded.compute_bounds(x=(perturbed,), C=objective, method="backward", bound_upper=False)[0]
+
+    def step() -> None:
+        model.zero_grad()
+        torch.nn.functional.cross_entropy(-lower(), y).backward()
+
+    def bound() -> None:
+        with torch.no_grad():
+            lower()
+
+    return {"training step, exact": step, "margins": bound}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--model", default=str(EXAMPLE), help="an MNIST network (default: the example)")
+    parser.add_argument("--batch", type=int, default=10)
+    parser.add_argument("--repeats", type=int, default=5)
+    options = parser.parse_args()
+    torch.manual_seed(0)
+    torch.set_num_threads(1)
+    loaded = autodual.load_model(options.model)
+    model: nn.Module = getattr(loaded, "module", loaded)
+    data = load_dataset("sample")
+    x, y = data.x.float()[: options.batch], data.y[: options.batch]
+    mine, rows, absent = ours(model, x, y), [], {}
+    for name, peer in (("convex_adversarial", published), ("auto_LiRPA", lirpa)):
+        try:
+            theirs = peer(model, x, y)
+            for work in theirs.values():
+                work()
+        except Exception as error:  # any failure of a peer is its own
+            absent[name] = f"{type(error).__name__}: {error}"[:200]
+            say(name, "did not run:", absent[name])
+            continue
+        for what, work in theirs.items():
+            unit, ratios, figures = seconds(calibration, 5), [], []
+            for _ in range(3):
+                both = [seconds(one, options.repeats) for one in (mine[what], work)]
+                ratios.append(both[0] / both[1])
+                figures.append([spent / unit / options.batch for spent in both])
+            ratio = sorted(ratios)[1]
+            own, other = (min(figure[place] for figure in figures) for place in (0, 1))
+            record = {
+                "peer": name,
+                "work": what,
+                "ours": own,
+                "theirs": other,
+                "ratio": ratio,
+                "ratios": sorted(ratios),
+            }
+            rows.append(record)
+            say(record)
+    save("peers", {"batch": options.batch, "model": options.model, "rows": rows, "absent": absent})
+
+
+if __name__ == "__main__":
+    main()

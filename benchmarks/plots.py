@@ -1,0 +1,140 @@
+"""Draws the results in docs/results/ as docs/images/*.svg, and prints the slopes of the scaling sweeps.
+
+python benchmarks/plots.py
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections import defaultdict
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+import numpy
+from measure import RESULTS, say
+
+matplotlib.use("Agg")
+from matplotlib import pyplot
+
+IMAGES = RESULTS.parent / "images"
+TITLES = {
+    "one-layer": "One 3×3 convolution of ever more filters (Figure 3.20)",
+    "two-layers": "Sixteen filters, then ever more",
+    "width": "The thesis' wide networks",
+    "depth": "The thesis' deep networks",
+}
+# From here on the slopes of the projections are judged.
+FIRST_HIDDEN = 50_000
+
+
+def results(name: str) -> dict[str, Any] | None:
+    path = RESULTS / f"{name}.json"
+    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else None
+
+
+def save(figure: pyplot.Figure, name: str) -> Path:
+    """Without a date, so that the same results give the same file."""
+    path = IMAGES / f"{name}.svg"
+    figure.tight_layout()
+    figure.savefig(path, metadata={"Date": None})
+    pyplot.close(figure)
+    return path
+
+
+def curves(points: list[dict[str, Any]]) -> dict[str, list[dict[str, Any]]]:
+    """Points by way and set."""
+    found = defaultdict(list)
+    for point in points:
+        if "failed" not in point:
+            found[f"{point['way']}, {point['set']}"].append(point)
+    return found
+
+
+def slope(points: list[dict[str, Any]], quantity: str) -> float:
+    """Of the logarithms, by least squares over the points with many units."""
+    chosen = [point for point in points if point["hidden"] >= FIRST_HIDDEN and point[quantity] > 0]
+    if len(chosen) < 2:
+        return math.nan
+    logs = [[math.log(point[key]) for point in chosen] for key in ("hidden", quantity)]
+    return float(numpy.polyfit(*logs, 1)[0])
+
+
+def scaling() -> None:
+    for kind, title in TITLES.items():
+        found = results(f"scaling_{kind}")
+        if found is None:
+            continue
+        figure, axes = pyplot.subplots(1, 2, figsize=(11, 4))
+        for label, points in curves(found["points"]).items():
+            hidden = [point["hidden"] for point in points]
+            axes[0].loglog(hidden, [point["seconds"] / point["C"] for point in points], marker="o", label=label)
+            axes[1].loglog(hidden, [max(point["MiB"], 1) for point in points], marker="o", label=label)
+            say(kind, label, *(f"slope of {key}: {slope(points, key):.2f}" for key in ("seconds", "MiB")))
+        for axis, words in zip(axes, ("time of a training step, C", "peak of memory, MiB")):
+            axis.set(xlabel="hidden units", ylabel=words)
+            axis.grid(alpha=0.3)
+        axes[0].legend(fontsize="small")
+        figure.suptitle(title)
+        save(figure, f"scaling_{kind}")
+
+
+def errors() -> None:
+    found = results("projection_errors")
+    if found is None:
+        return
+    figure, axes = pyplot.subplots(1, 2, figsize=(11, 4))
+    for columns, histogram in found["histograms"].items():
+        edges = numpy.linspace(histogram["from"], histogram["to"], len(histogram["counts"]) + 1)
+        counts = numpy.array(histogram["counts"])
+        axes[0].stairs(counts / counts.sum(), edges, label=f"{columns} columns", fill=True, alpha=0.5)
+    axes[0].set(xlabel="relative error of a unit's width", ylabel="share of units", title="Figure 3.19")
+    axes[0].legend()
+    columns = [int(key) for key in found["rms"]]
+    rms = list(found["rms"].values())
+    axes[1].loglog(columns, rms, marker="o", label="root mean square error")
+    axes[1].loglog(columns, [rms[-1] * (columns[-1] / r) ** 0.5 for r in columns], "--", label="∝ 1/√columns")
+    axes[1].set(xlabel="columns", ylabel="relative error")
+    axes[1].legend()
+    save(figure, "projection_errors")
+
+
+def gradients() -> None:
+    found = results("projection_gradients")
+    if found is None:
+        return
+    figure, axis = pyplot.subplots(figsize=(6, 4))
+    labels = list(found["cosines"])
+    axis.boxplot(list(found["cosines"].values()), tick_labels=labels, whis=(0, 100))
+    axis.axhline(0.9, linestyle="--", color="grey")
+    axis.set(xlabel="columns", ylabel="cosine with the exact gradient", ylim=(0, 1.02))
+    save(figure, "projection_gradients")
+
+
+def tails() -> None:
+    found = results("projection_tails")
+    if found is None:
+        return
+    figure, axes = pyplot.subplots(1, 2, figsize=(11, 4))
+    one, whole = found["estimate"], found["certificate"]
+    axes[0].loglog(one["bound"], one["seen"], marker="o", label="seen")
+    axes[0].loglog(one["bound"], one["bound"], "--", label="bound")
+    axes[0].loglog(one["bound"], [bound / 20 for bound in one["bound"]], ":", label="bound / 20")
+    axes[0].set(xlabel="exp(-k r(ε))", ylabel="P(estimate ≤ (1 - ε) norm)", title=f"one estimate, k = {one['rows']}")
+    axes[1].loglog(whole["delta"], whole["seen"], marker="o", label=f"seen in {whole['trials']} seeds")
+    axes[1].loglog(whole["delta"], whole["delta"], "--", label="δ")
+    axes[1].set(xlabel="δ", ylabel="certificates with a bound too narrow", title=f"{whole['estimates']} estimates")
+    for axis in axes:
+        axis.legend()
+        axis.grid(alpha=0.3)
+    save(figure, "projection_tails")
+
+
+def main() -> None:
+    for draw in (scaling, errors, gradients, tails):
+        draw()
+
+
+if __name__ == "__main__":
+    main()
