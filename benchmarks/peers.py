@@ -28,7 +28,9 @@ Work = Callable[[], object]
 def ours(model: nn.Module, x: Tensor, y: Tensor) -> dict[str, Work]:
     """Our work by the names of what is done."""
 
-    def step(dual: autodual.DualNetwork, ball: autodual.LinfBall = autodual.LinfBall(RADIUS)) -> Work:
+    ball = autodual.LinfBall(RADIUS)
+
+    def step(dual: autodual.DualNetwork) -> Work:
         def run() -> None:
             model.zero_grad()
             autodual.robust_loss(dual, x, y, ball).backward()
@@ -43,7 +45,7 @@ def ours(model: nn.Module, x: Tensor, y: Tensor) -> dict[str, Work]:
 
     def bound() -> None:
         with torch.no_grad():
-            exact.margins(x, y, autodual.LinfBall(RADIUS))
+            exact.margins(x, y, ball)
 
     return {
         "training step, exact": step(exact),

@@ -8,6 +8,7 @@ import math
 from collections.abc import Sequence
 from typing import ClassVar
 
+import torch
 from torch import Tensor
 
 from autodual.estimators.base import AdditiveEstimator, SelectingEstimator, smallest
@@ -52,7 +53,10 @@ class CauchyGeometricMean(AdditiveEstimator):
         return stream.cauchy(shape, self.rows, first, count, like)
 
     def term(self, products: Tensor) -> Tensor:
-        return products.abs().log()
+        magnitudes = products.abs()
+        zero = magnitudes == 0
+        # Not log(0), whose derivative would make NaN of everything before it.
+        return torch.where(zero, -torch.inf, torch.where(zero, 1.0, magnitudes).log())
 
     def from_total(self, total: Tensor) -> Tensor:
         return (total / self.rows).exp()

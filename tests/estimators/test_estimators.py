@@ -152,7 +152,7 @@ def test_nothing_is_zero_and_no_number_is_none(kind: type[Estimator]) -> None:
     assert kind(8).norm(zeros).isnan().tolist() == [False, True, False]
 
 
-@pytest.mark.parametrize("kind", [CauchyMedian, GaussianNorm, ExactL1, ExactL2])
+@pytest.mark.parametrize("kind", [CauchyMedian, CauchyGeometricMean, GaussianNorm, ExactL1, ExactL2])
 def test_gradients_at_zero_are_finite(kind: type[Estimator]) -> None:
     zeros = torch.zeros(8, 3, dtype=torch.float64, requires_grad=True)
     (gradient,) = torch.autograd.grad(kind(8).norm(zeros).sum(), zeros)

@@ -1,0 +1,83 @@
+"""Sets as sums of norms, the form in which random projections see them."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import Tensor
+
+from autodual.errors import InvalidInputError
+from autodual.perturbations import Box, L1Ball, L2Ball, LinfBall, LpBall, PerturbationSet, ProductSet, Region, WholeView
+
+RADII = torch.tensor([0.4, 0.0, 0.3], dtype=torch.float64)
+
+
+def _samples(*shape: int) -> Tensor:
+    return torch.rand(3, *shape, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+
+
+def _by_norms(region: Region, nu: Tensor) -> tuple[Tensor, Tensor]:
+    """Least and greatest value of rows `[3, K, *shape]` by the set's middle and norms."""
+    form, axes = region.centred_norms(), tuple(range(2, nu.dim()))
+    value = (nu * form.middle.unsqueeze(1)).sum(axes)
+    spread = torch.zeros_like(value)
+    for norm in form.norms:
+        weighted = (nu * norm.weights.unsqueeze(1)).flatten(2)
+        spread = spread + torch.linalg.vector_norm(weighted, norm.order, dim=2)
+    return value - spread, value + spread
+
+
+SETS: dict[str, PerturbationSet] = {
+    "linf": LinfBall(0.3),
+    "linf by sample": LinfBall(RADII),
+    "linf by feature": LinfBall(torch.linspace(0, 0.5, 6, dtype=torch.float64).reshape(1, 2, 3)),
+    "linf clipped": LinfBall(0.3, (0, 1)),
+    "box": Box(-1, 2.5),
+    "lp of infinity": LpBall(float("inf"), 0.2),
+    "l2": L2Ball(0.4),
+    "l2 by sample": L2Ball(RADII),
+}
+
+
+@pytest.mark.parametrize("name", SETS)
+def test_the_norms_are_the_support_function(name: str) -> None:
+    x = _samples(2, 3)
+    region = SETS[name].at(x)
+    nu = torch.randn(3, 5, 2, 3, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
+    for ours, exact in zip(_by_norms(region, nu), region.extremes(nu, WholeView())):
+        torch.testing.assert_close(ours, exact)
+
+
+def test_one_radius_for_all_samples_is_one_weight() -> None:
+    """So that the columns of the first layers are shared by all samples, as long as nothing tells these apart."""
+    x = _samples(2, 3)
+    for ball in (LinfBall(0.3), L2Ball(0.3)):
+        (norm,) = ball.at(x).centred_norms().norms
+        assert norm.weights.shape == (1, 2, 3)
+    (norm,) = LinfBall(RADII).at(x).centred_norms().norms
+    assert norm.weights.shape == (3, 2, 3)
+
+
+def test_a_clipped_ball_is_seen_without_its_domain() -> None:
+    x = _samples(2, 3)
+    nu = torch.randn(3, 5, 2, 3, dtype=torch.float64)
+    region = L2Ball(0.4, (0, 1)).at(x)
+    lower, upper = _by_norms(region, nu)
+    exact = region.extremes(nu, WholeView())
+    assert bool((lower <= exact[0]).all()) and bool((upper >= exact[1]).all())
+
+
+def test_products_join_their_l1_norms_and_keep_their_l2_norms_apart() -> None:
+    x = _samples(10)
+    ball = ProductSet((LinfBall(0.1), L2Ball(0.2), None, L2Ball(RADII)), ((2,), (3,), (2,), (3,)))
+    region = ball.at(x)
+    assert [norm.order for norm in region.centred_norms().norms] == [1, 2, 2]
+    nu = torch.randn(3, 5, 10, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
+    for ours, exact in zip(_by_norms(region, nu), region.extremes(nu, WholeView())):
+        torch.testing.assert_close(ours, exact)
+
+
+@pytest.mark.parametrize("ball", [L1Ball(0.1), LpBall(3, 0.1), L1Ball(0.1, (0, 1))], ids=str)
+def test_other_sets_say_that_they_have_none(ball: PerturbationSet) -> None:
+    with pytest.raises(InvalidInputError, match="l1 and l2 norms"):
+        ball.at(_samples(4)).centred_norms()
