@@ -9,10 +9,12 @@ from functools import partial
 import torch
 from torch import Tensor
 
+from autodual.bounds.chunks import Chunks
+from autodual.bounds.footprint import pull_footprint
 from autodual.bounds.pull import Enclosure, LinearBound, Progress, advance, concretise, linear_bound
+from autodual.bounds.recomputation import recomputed_rows
 from autodual.bounds.refine import refine_operand
 from autodual.bounds.state import BoundState, is_linear
-from autodual.bounds.units import rows_per_chunk
 from autodual.dual.rows import Rows
 from autodual.dual.rule import AffineRule, NonlinearRule
 from autodual.interval import Interval
@@ -37,7 +39,7 @@ def _add(state: BoundState, node: Node) -> None:
         state.add_layer(node, rule.layer(node, state.graph.input_shapes(node), state.environment))
         return
     for name in dict.fromkeys(node.inputs) if state.options.inner == "dual" else ():
-        refine_operand(state, name, partial(_undecided, state, node, rule, name))
+        refine_operand(state, name, partial(_undecided, node, rule, name))
     bounds = [state.intervals[name] for name in node.inputs]
     state.add_layer(node, rule.layer(node.op, bounds, state.environment, state.options.slopes))
 
@@ -56,7 +58,7 @@ class ObjectiveBounds:
 
 
 def _undecided(
-    state: BoundState, node: Node, rule: NonlinearRule, name: str, interval: Interval, samples: slice
+    node: Node, rule: NonlinearRule, name: str, state: BoundState, interval: Interval, samples: slice
 ) -> Tensor:
     """Where the node's relaxation would gain from tighter bounds of its operand `name`, were that in `interval`."""
     others = {other: _of_samples(state.intervals[other], samples) for other in node.inputs if other != name}
@@ -81,13 +83,17 @@ def objective_bounds(state: BoundState, name: str, objective: Tensor, *, linear:
     if projections is not None and projections.objective and is_linear(state, name) and not linear:
         projections.used(torch.ones_like(projections.estimated))
         return ObjectiveBounds(*projections.lower(name, objective))
-    enclosures, functions = [], []
-    for start, progress in _arrivals(state, name, objective):
-        found = concretise(state, progress)
-        # A linear function is to prove the bound that is returned with it, so nothing else may tighten that.
-        enclosures.append(_tightened(found, concretise(state, start)) if state.intersects and not linear else found)
-        if linear:
-            functions.append(linear_bound(state, progress))
+    chunks, arrivals = Chunks(state, name, pull_footprint(state, name, windowed=False)), []
+    for rows in _pieces(state, name, objective, chunks.rows):
+        work = partial(_arrival, name, linear)
+        groups = state.samples if rows.owner is None else rows.owner.shape[0]
+        if chunks.fits(groups * rows.count, groups):
+            arrivals.append(work(state, rows))
+        else:
+            chunks.spare(groups * rows.count, groups)
+            arrivals.append(recomputed_rows(state, work, rows))
+    enclosures = [enclosure for enclosure, _ in arrivals]
+    functions = [function for _, function in arrivals if function is not None]
 
     def whole(parts: list[Tensor]) -> Tensor:
         return _assembled(parts, state.samples, objective.shape[1])
@@ -112,21 +118,29 @@ def _tightened(found: Enclosure, other: Enclosure) -> Enclosure:
     return Enclosure(torch.where(greater, other.lower, found.lower), found.upper, error)
 
 
-def _arrivals(state: BoundState, name: str, objective: Tensor) -> Iterator[tuple[Progress, Progress]]:
-    """The objective's rows where they start and at the inputs, in chunks within the budget, samples before rows."""
+def _arrival(name: str, linear: bool, state: BoundState, rows: Rows) -> tuple[Enclosure, LinearBound | None]:
+    """Bounds of some of the objective's rows, and on request the functions that prove them."""
+    start = Progress.start(name, rows, one_sided=True)
+    progress = advance(state, start)
+    found = concretise(state, progress)
+    # A linear function is to prove the bound that is returned with it, so nothing else may tighten that.
+    if linear:
+        return found, linear_bound(state, progress)
+    return _tightened(found, concretise(state, start)) if state.intersects else found, None
+
+
+def _pieces(state: BoundState, name: str, objective: Tensor, limit: int) -> Iterator[Rows]:
+    """The objective's rows, about `limit` at a time, samples before rows."""
     shape, samples, count = state.graph[name].shape, state.samples, objective.shape[1]
-    limit = rows_per_chunk(state, name, windowed=False)
     everyone = torch.arange(samples, device=objective.device)
     for owner in everyone.split(max(1, limit // count)):
         whole = owner.shape[0] == samples
         for rows in (objective if whole or objective.shape[0] == 1 else objective[owner]).split(limit, dim=1):
-            own = Rows(rows, shape, owner=None if whole else owner)
-            start = Progress.start(name, own, one_sided=True)
-            yield start, advance(state, start)
+            yield Rows(rows, shape, owner=None if whole else owner)
 
 
 def _assembled(parts: list[Tensor], samples: int, count: int) -> Tensor:
-    """Chunks in the order of `_arrivals` put together: `[N, S, …]`."""
+    """Chunks in the order of `_pieces` put together: `[N, S, …]`."""
     rest = parts[0].shape[2:]
     rows: list[Tensor] = []
     block: list[Tensor] = []

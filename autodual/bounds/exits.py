@@ -32,6 +32,8 @@ class Travellers:
 
 #: Which of the travellers' rows are still undecided, `[R]`, were their bounds the enclosure's.
 StillOpen = Callable[[Travellers, Enclosure], Tensor]
+#: Indices of rows that have left, with their bounds `[R, 1]`.
+Arrivals = list[tuple[Tensor, Enclosure]]
 
 
 def exits(state: BoundState, name: str) -> list[str]:
@@ -67,17 +69,18 @@ def _worth_a_look(state: BoundState, site: str) -> bool:
 
 
 def arrive(
-    state: BoundState, name: str, travellers: Iterable[Travellers], still_open: StillOpen, limit: int
-) -> tuple[Tensor, Enclosure]:
-    """The rows' indices and bounds in the order in which they leave; about `limit` rows at most travel at once."""
-    left: list[tuple[Tensor, Enclosure]] = []
+    state: BoundState,
+    name: str,
+    travellers: Iterable[Travellers],
+    still_open: StillOpen,
+    limit: int,
+    left: Arrivals,
+) -> None:
+    """Add the rows' indices and bounds to `left` as they leave; about `limit` rows at most travel at once."""
     for site in exits(state, name):
         travellers = _look(state, site, travellers, still_open, limit, left)
     for some in travellers:
         left.append((some.index, concretise(state, advance(state, some.progress))))
-    lower = torch.cat([enclosure.lower[:, 0] for _, enclosure in left])
-    upper = torch.cat([enclosure.upper[:, 0] for _, enclosure in left])
-    return torch.cat([index for index, _ in left]), Enclosure(lower, upper)
 
 
 def _look(
@@ -86,7 +89,7 @@ def _look(
     travellers: Iterable[Travellers],
     still_open: StillOpen,
     limit: int,
-    left: list[tuple[Tensor, Enclosure]],
+    left: Arrivals,
 ) -> Iterator[Travellers]:
     """Let rows leave at a site; those that go on are gathered into full chunks again."""
     waiting: list[Travellers] = []

@@ -7,18 +7,24 @@ from dataclasses import dataclass
 
 import torch
 
+from autodual.bounds.ledger import KEPT_BY_BOUND, kept_by_layer
 from autodual.bounds.state import BoundState
 
-# Tensors of a row's size that are alive at once while a layer is pulled.
+# Tensors of a row's size that are alive at once while a layer is pulled (measured).
 _COPIES = 4
 
 
 @dataclass(frozen=True)
 class Footprint:
-    """Cost of one row: multiplications, and the largest number of scalars it has at any node."""
+    """Cost of one row: multiplications, and the largest number of scalars it has at any node.
+
+    kept, kept_by_group: scalars that gradients keep of a row, and of a group of rows whatever their number.
+    """
 
     multiplications: float
     scalars: int
+    kept: int = 0
+    kept_by_group: int = 0
 
     def bytes(self, itemsize: int) -> int:
         return self.scalars * itemsize * _COPIES
@@ -39,7 +45,7 @@ def pull_footprint(state: BoundState, name: str, windowed: bool) -> Footprint:
     graph = state.graph
     start = graph[name]
     extents: dict[str, tuple[int, ...] | None] = {name: (1,) * (len(start.shape) - 1) if windowed else None}
-    multiplications, scalars = 0.0, 1
+    multiplications, scalars, kept, kept_by_group = 0.0, 1, 0, 0
     for node in reversed(graph.nodes[: graph.positions[name] + 1]):
         if node.name not in extents:
             continue
@@ -47,15 +53,18 @@ def pull_footprint(state: BoundState, name: str, windowed: bool) -> Footprint:
         share = 1.0 if extent is None else _size(extent) / max(1, _size(node.shape[1:]))
         if share >= 1.0:
             extent, share = None, 1.0
-        scalars = max(scalars, node.size if extent is None else node.shape[0] * _size(extent))
+        here = node.size if extent is None else node.shape[0] * _size(extent)
+        scalars = max(scalars, here)
         layer = state.layers.get(node.name)
+        tensors = KEPT_BY_BOUND if layer is None else kept_by_layer(layer, extent is not None)
+        kept, kept_by_group = kept + tensors[0] * here, kept_by_group + tensors[1] * here
         if layer is None:
             continue
         multiplications += share * layer.multiplications
         for parent in node.inputs:
             grown = layer.reach(extent) if extent is not None and layer.windowed else None
             extents[parent] = _union(extents[parent], grown) if parent in extents else grown
-    return Footprint(multiplications, scalars)
+    return Footprint(multiplications, scalars, kept, kept_by_group)
 
 
 def _size(shape: Sequence[int]) -> int:

@@ -14,6 +14,8 @@ from autodual.bounds.state import BoundState
 
 # A pushed column costs more than its multiplications: all earlier columns are carried and kept (measured).
 _PUSH_PENALTY = 2.0
+# Part of the memory budget that columns may take where nobody asked for them.
+_PUSH_SHARE = 2
 
 
 def pushes(state: BoundState, name: str, wanted: Tensor, linear: bool) -> bool:
@@ -24,20 +26,24 @@ def pushes(state: BoundState, name: str, wanted: Tensor, linear: bool) -> bool:
     options = state.options
     if options.mode == "pull" or options.rigorous or not linear:
         return False
+    scalars, cost = _push_cost(state, name)
+    itemsize = torch.finfo(state.environment.dtype).bits // 8
+    # Whoever asks for forward mode gets it wherever it fits.
+    share = 1 if options.mode == "push" else _PUSH_SHARE
+    if scalars * itemsize > options.memory_budget // share:
+        return False
     if options.mode == "push":
         return True
-    columns, cost = _push_cost(state, name)
-    itemsize = torch.finfo(state.environment.dtype).bits // 8
-    if columns * state.graph[name].size * itemsize > options.memory_budget // 4:
-        return False
     footprint = pull_footprint(state, name, starts_windowed(state, name))
     return cost * _PUSH_PENALTY < int(wanted.sum()) * footprint.multiplications
 
 
 def _push_cost(state: BoundState, name: str) -> tuple[int, float]:
-    """Columns at the site, and multiplications to bring all columns there from where they are."""
+    """Scalars of all columns of the nodes before a site, and multiplications to bring them all there from where they
+    are.
+    """
     counts: dict[str, int] = {}
-    cost = 0.0
+    cost, sizes = 0.0, []
     for node in state.graph.nodes[: state.graph.positions[name] + 1]:
         if node.name not in state.graph.ancestors[name]:
             continue
@@ -50,9 +56,11 @@ def _push_cost(state: BoundState, name: str) -> tuple[int, float]:
         if spread is not None:
             per_input = sum(state.graph[source].size for source in state.regions) * state.samples
             counts[node.name] = max(counts[node.name], per_input) + _undecided(state, node.name, spread)
+        sizes.append(counts[node.name] * node.size)
         if node.name not in state.columns:
             cost += counts[node.name] * layer.multiplications
-    return counts[name], cost
+    # Columns of all nodes are kept for the sites behind them, as well as for gradients.
+    return sum(sizes), cost
 
 
 def _undecided(state: BoundState, name: str, spread: Tensor) -> int:

@@ -6,6 +6,9 @@ from dataclasses import dataclass
 
 from autodual.policies import DEFAULT_MEMORY_BUDGET, InnerBounds, Mode, Projection, SlopePolicy
 
+# Kernels' workspaces, code that is loaded when first used, and holes in the heap (measured).
+_OVERHEAD = 20 << 20
+
 
 @dataclass(frozen=True)
 class BoundOptions:
@@ -20,7 +23,8 @@ class BoundOptions:
     intersect: let interval arithmetic over the ops themselves tighten every bound; None: wherever slopes are adaptive
     or an op asks for it (all but rectified linear units), so that shared slopes give the thesis' bounds.
     projection: estimate norms of rows by random projections, where layers are linear; None: never.
-    memory_budget: bytes that the rows in flight may take.
+    memory_budget: bytes that a call may take, and with gradients its backward pass, beyond what was there before.
+    at_once: how many samples, and rows, to bound at once at most, however much memory there is; None: no such limit.
     rigorous: widen every bound by an upper bound of its own rounding error.
     """
 
@@ -32,4 +36,10 @@ class BoundOptions:
     intersect: bool | None = None
     projection: Projection | None = None
     memory_budget: int = DEFAULT_MEMORY_BUDGET
+    at_once: int | None = None
     rigorous: bool = False
+
+    @property
+    def room(self) -> int:
+        """Bytes of the budget for tensors: what the libraries and the allocator take beside them is not theirs."""
+        return self.memory_budget - min(self.memory_budget // 3, _OVERHEAD)

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
+from autodual.bounds.ledger import KEPT_BY_BOUND, kept_by_layer
 from autodual.bounds.rounding import Debt, underflow
 from autodual.bounds.state import BoundState
 from autodual.dual.layer import Contribution
@@ -126,6 +127,7 @@ def _step(state: BoundState, progress: Progress, name: str) -> Progress:
     rows = pending.pop(name)
     if rows.window is not None and (rows.outgrown or not layer.windowed):
         rows = rows.dense()
+    state.ledger.keep(_kept(state, rows, kept_by_layer(layer, rows.window is not None)))
     gained = Contribution(layer.gain(rows)) if progress.one_sided else layer.objective(rows)
     progress = progress.gain(gained)
     if state.options.rigorous:
@@ -133,6 +135,14 @@ def _step(state: BoundState, progress: Progress, name: str) -> Progress:
     for parent, pulled in zip(node.inputs, layer.pull(rows), strict=True):
         pending[parent] = pending[parent].plus(pulled) if parent in pending else pulled
     return replace(progress, pending=pending)
+
+
+def _kept(state: BoundState, rows: Rows, tensors: tuple[int, int]) -> int:
+    """Bytes of so many tensors as large as rows, and as large as their groups."""
+    as_rows, as_groups = tensors
+    groups = rows.base.shape[0] if rows.scale is None else rows.scale.shape[0]
+    scalars = torch.Size(rows.extent).numel() * groups
+    return scalars * (rows.count * as_rows + as_groups) * state.itemsize
 
 
 @dataclass(frozen=True)
@@ -149,6 +159,7 @@ def concretise(state: BoundState, progress: Progress) -> Enclosure:
     lower = upper = progress.centre
     for name, rows in progress.pending.items():
         region, rows = state.regions.get(name), rows.crop()
+        state.ledger.keep(_kept(state, rows, KEPT_BY_BOUND))
         least, greatest = _within(state.intervals[name], rows) if region is None else region.extremes(rows.values, rows)
         lower, upper = lower + least, upper + greatest
         if state.options.rigorous:

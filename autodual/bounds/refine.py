@@ -34,18 +34,18 @@ def refine_operand(state: BoundState, name: str, undecided: Undecided) -> None:
     made, site = followers(state, name)
     if site in state.regions and made:
         return
-    refine(state, site, partial(_undecided_before, state, made, undecided) if made else undecided)
+    refine(state, site, partial(_undecided_before, made, undecided) if made else undecided)
     for follower in reversed(made):
         state.refresh(state.graph[follower])
 
 
 def _undecided_before(
-    state: BoundState, made: Sequence[str], undecided: Undecided, interval: Interval, samples: slice
+    made: Sequence[str], undecided: Undecided, state: BoundState, interval: Interval, samples: slice
 ) -> Tensor:
     """Where a node leaves open what is asked of the first of those `made` from it, each made from the next."""
     for name in reversed(made):
         interval = _following(state, name, interval)
-    mask = undecided(interval, samples)
+    mask = undecided(state, interval, samples)
     rows = Rows(mask.to(interval.lower.dtype).unsqueeze(1), tuple(mask.shape[1:]))
     for name in made:
         if not isinstance(state.rules[name], RelaxationRule):
@@ -87,7 +87,7 @@ def refine(state: BoundState, name: str, undecided: Undecided) -> None:
 
 
 def _wanted(state: BoundState, name: str, undecided: Undecided) -> Tensor:
-    mask = undecided(state.intervals[name], slice(None))
+    mask = undecided(state, state.intervals[name], slice(None))
     return mask if state.skips else torch.ones_like(mask)
 
 

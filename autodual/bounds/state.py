@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import accumulate
 from typing import TYPE_CHECKING
 
+import torch
 from torch import Tensor
 
+from autodual.bounds.ledger import Ledger
 from autodual.bounds.options import BoundOptions
 from autodual.bounds.rounding import Debt, error_factor, underflow
 from autodual.dual.layer import DualLayer
@@ -34,6 +36,7 @@ class BoundState:
     exits: by bound site, the sites on the way from it where rows may leave.
     columns, noise_owner, noise_count: forward mode's columns by node, and by relaxed node the sample of each of its
     columns and how many there are. projections: what estimates bounds, if anything does.
+    ledger: what gradients keep.
     """
 
     graph: Graph
@@ -51,11 +54,30 @@ class BoundState:
     noise_owner: dict[str, Tensor] = field(default_factory=dict)
     noise_count: dict[str, int] = field(default_factory=dict)
     projections: Projections | None = None
+    ledger: Ledger = field(default_factory=Ledger)
 
     @property
     def samples(self) -> int:
         """N."""
         return next(iter(self.regions.values())).count
+
+    @property
+    def itemsize(self) -> int:
+        """Bytes of a number."""
+        return torch.finfo(self.environment.dtype).bits // 8
+
+    def present(self) -> BoundState:
+        """The state as it is now, which nothing is added to any more, for rows on their way back alone."""
+        return replace(
+            self,
+            layers=dict(self.layers),
+            intervals=dict(self.intervals),
+            debts=dict(self.debts),
+            columns={},
+            noise_owner={},
+            projections=None,
+            ledger=Ledger(),
+        )
 
     @cached_property
     def offsets(self) -> dict[str, int]:

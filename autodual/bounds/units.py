@@ -8,51 +8,68 @@ the processor's caches.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from itertools import accumulate
+from dataclasses import dataclass
+from functools import partial
+from itertools import accumulate, chain
 
 import torch
 from torch import Tensor
 
-from autodual.bounds.exits import StillOpen, Travellers, arrive
+from autodual.bounds.chunks import Chunks
+from autodual.bounds.exits import Arrivals, StillOpen, Travellers, arrive
 from autodual.bounds.footprint import pull_footprint, starts_windowed
 from autodual.bounds.pull import Enclosure, Progress, advance, concretise
+from autodual.bounds.recomputation import recomputed_rows
 from autodual.bounds.state import BoundState
 from autodual.dual.rows import Place, Rows, Window
 from autodual.interval import Interval
 
-#: Where the interval of samples (a slice of all) leaves units of a node undecided: bool, of the interval's shape.
-Undecided = Callable[[Interval, slice], Tensor]
+#: Where the interval of samples (a slice of all) leaves units of a node undecided, in a state: bool, of its shape.
+Undecided = Callable[[BoundState, Interval, slice], Tensor]
 
 # A window's ragged rows cost more each than dense ones (gathers, no shared products): measured about 2 to 1.
 _RAGGED_PENALTY = {True: 2.0, False: 1.2}
-# Tensors of rows in flight that still live in the processor's caches; larger chunks are slower, not faster.
-_CACHE_BYTES = 4 << 20
 # A sample's rows are pulled apart from others' where the chunks that makes are at most so many times more.
 _SPARE = 2.0
 # How many times more rows of dense groups of windows are pulled at once.
 _FACTORED_GAIN = 16
 
 
-def rows_per_chunk(state: BoundState, name: str, windowed: bool) -> int:
-    """How many rows to pull at once: what fits the budget where gradients keep them alive anyway, else the caches."""
-    budget = state.options.memory_budget
-    if not torch.is_grad_enabled() and state.environment.device.type == "cpu":
-        budget = min(budget, _CACHE_BYTES)
-    itemsize = torch.finfo(state.environment.dtype).bits // 8
-    return max(1, budget // pull_footprint(state, name, windowed).bytes(itemsize))
+@dataclass(frozen=True, eq=False)
+class Departure:
+    """Single rows before they leave: which of the rows asked for they are, and where they belong.
+
+    units: those of which there are identity rows (channels, if windowed), then their negatives where `mirrored`.
+    chosen: which of these each row is.
+    """
+
+    units: Tensor
+    mirrored: bool
+    chosen: Tensor
+    place: Place
+    index: Tensor
+
+    def alone(self) -> Departure:
+        """The same rows with no more units than they are of."""
+        count = self.units.shape[0]
+        some, chosen = (self.chosen % count).unique(return_inverse=True)
+        chosen = chosen + (self.chosen >= count) * some.shape[0]
+        return Departure(self.units[some], self.mirrored, chosen, self.place, self.index)
 
 
 class UnitRows:
     """Bounds of chosen units of one node; a short-lived helper of one refinement.
 
-    undecided: where an interval of the node's samples first to last, the span, leaves something open.
+    undecided: where an interval of the node's samples first to last, the span, leaves something open. limit: how many
+    rows to pull at once; None: as many as memory allows.
     """
 
-    def __init__(self, state: BoundState, name: str, undecided: Undecided):
+    def __init__(self, state: BoundState, name: str, undecided: Undecided, limit: int | None = None):
         self.state, self.name, self.undecided = state, name, undecided
         self.shape = state.graph[name].shape
         self.windowed = starts_windowed(state, name)
-        self.limit = rows_per_chunk(state, name, self.windowed)
+        self.chunks = Chunks(state, name, pull_footprint(state, name, self.windowed))
+        self.limit = self.chunks.rows if limit is None else limit
 
     # --- what the engine asks for ------------------------------------------------------------------------------------
 
@@ -84,13 +101,45 @@ class UnitRows:
 
     def _ragged(self, place: Tensor, negated: Tensor | None) -> Interval:
         """One row a place `[R, 1 + d]` of (sample, unit), with the opposite sign where `negated` `[R]`: `[R]`."""
-        still_open = self._still_open(place, negated)
-        order, found = arrive(self.state, self.name, self._starts(place, negated), still_open, self.limit)
-        lower, upper = (end.index_select(0, order.argsort()) for end in (found.lower, found.upper))
-        return Interval(lower, upper)
+        still_open, departures = self._still_open(place, negated), self._departures(place, negated)
+        late: list[Departure] = []
+        left: Arrivals = []
+        arrive(self.state, self.name, self._travellers(departures, left, late), still_open, self.limit, left)
+        for departure in chain(late, departures):
+            self.chunks.spare(departure.index.shape[0])
+            way = partial(_one_chunk, self.name, self.undecided, self.limit, departure, place, negated)
+            left.append((departure.index, recomputed_rows(self.state, way)))
+        return _in_order(left)
 
-    def _starts(self, place: Tensor, negated: Tensor | None) -> Iterator[Travellers]:
-        """The rows for places, as far as they can be shared, then chunk by chunk with each sample's own copy."""
+    def _travellers(
+        self, departures: Iterator[Departure], left: Arrivals, late: list[Departure]
+    ) -> Iterator[Travellers]:
+        """Rows on their way, for as long as gradients may keep all of it; the first for which they may not is late."""
+        units, shared, started = None, None, 0
+        for departure in departures:
+            started += departure.index.shape[0]
+            if not self.chunks.fits(started - sum(index.shape[0] for index, _ in left)):
+                late.append(departure)
+                return
+            if shared is None or units is not departure.units:
+                units, shared = departure.units, self._shared(departure.units, departure.mirrored)
+            yield self._traveller(departure, shared)
+
+    def _traveller(self, departure: Departure, shared: Progress) -> Travellers:
+        progress = shared.select(departure.chosen.unsqueeze(1), departure.place)
+        return Travellers(progress, departure.index, departure.place.span)
+
+    def chunk(self, departure: Departure, place: Tensor, negated: Tensor | None) -> Enclosure:
+        """The whole way of one chunk alone; its rows' bounds in their order."""
+        departure = departure if self.windowed else departure.alone()
+        some = self._traveller(departure, self._shared(departure.units, departure.mirrored))
+        left: Arrivals = []
+        arrive(self.state, self.name, [some], self._still_open(place, negated), self.limit, left)
+        found = _in_order(left)
+        return Enclosure(found.lower.unsqueeze(1), found.upper.unsqueeze(1))
+
+    def _departures(self, place: Tensor, negated: Tensor | None) -> Iterator[Departure]:
+        """The rows for places, chunk by chunk."""
         if self.windowed:
             row, units = place[:, 1], torch.arange(self.shape[0], device=place.device)
         else:
@@ -102,15 +151,14 @@ class UnitRows:
             some = everyone if len(blocks) == 1 else ((row >= first) & (row < first + len(block))).nonzero()[:, 0]
             if some.shape[0] == 0:
                 continue
-            shared = self._shared(block, mirrored=negated is not None)
             chosen = row[some] - first if negated is None else row[some] - first + negated[some] * block.shape[0]
             position = place[some, 2:] if self.windowed else None
-            sizes = self._chunks(place[some, 0])
+            sizes = self._sizes(place[some, 0])
             places = _places(place[some, 0], position, sizes)
             for index, select, where in zip(some.split(sizes), chosen.split(sizes), places):
-                yield Travellers(shared.select(select.unsqueeze(1), where), index, where.span)
+                yield Departure(block, negated is not None, select, where, index)
 
-    def _chunks(self, owner: Tensor) -> list[int]:
+    def _sizes(self, owner: Tensor) -> list[int]:
         """How many rows to pull at a time; each sample's apart where they are many, for then nothing is gathered."""
         rows = owner.unique_consecutive(return_counts=True)[1].tolist()
         if self.windowed or len(rows) * self.limit > _SPARE * owner.shape[0]:
@@ -129,7 +177,7 @@ class UnitRows:
                 below = ~negated[some.index]
                 interval = self._with(at[below], lower[below], at[~below], -lower[~below], first, last)
             here = (at[:, 0] - first, *at[:, 1:].unbind(1))
-            return self.undecided(interval, slice(first, last))[here]
+            return self.undecided(self.state, interval, slice(first, last))[here]
 
         return still_open
 
@@ -161,7 +209,7 @@ class UnitRows:
 
     def _group_chunks(self, groups: int, count: int) -> list[int]:
         """How many groups of `count` rows to pull at a time; factored rows are never laid out, so more of them fit."""
-        most = max(1, self.limit * (_FACTORED_GAIN if self.windowed else 1) // count)
+        most = self.chunks.groups(count, _FACTORED_GAIN if self.windowed else 1)
         return [min(most, groups - first) for first in range(0, groups, most)]
 
     # --- whole groups ------------------------------------------------------------------------------------------------
@@ -176,17 +224,53 @@ class UnitRows:
         )
         units = torch.arange(kernel, device=groups.device)
         for some in units.split(self.limit):
-            shared = self._shared(some, mirrored=False)
-            parts = []
+            shared, parts = None, []
             position = place[:, 1:] if self.windowed else None
             for where in _places(place[:, 0], position, self._group_chunks(place.shape[0], some.shape[0])):
-                parts.append(concretise(self.state, advance(self.state, shared.restrict(where))))
+                count = some.shape[0], where.owner.shape[0]
+                if self.chunks.fits(count[0] * count[1], count[1]):
+                    shared = self._shared(some, mirrored=False) if shared is None else shared
+                    parts.append(concretise(self.state, advance(self.state, shared.restrict(where))))
+                else:
+                    self.chunks.spare(count[0] * count[1], count[1])
+                    way = partial(_one_group, self.name, self.undecided, self.limit, some, where)
+                    parts.append(recomputed_rows(self.state, way))
             index = (*(axis.unsqueeze(1) for axis in place.unbind(1)), some)
             lower = lower.index_put(index, torch.cat([part.lower for part in parts]))
             upper = upper.index_put(index, torch.cat([part.upper for part in parts]))
         if self.windowed:
             return Interval(lower.movedim(-1, 1), upper.movedim(-1, 1))
         return Interval(lower.reshape(-1, *self.shape), upper.reshape(-1, *self.shape))
+
+    def group(self, units: Tensor, where: Place) -> Enclosure:
+        """All rows of these units at some places, alone."""
+        return concretise(self.state, advance(self.state, self._shared(units, mirrored=False).restrict(where)))
+
+
+def _one_chunk(
+    name: str,
+    undecided: Undecided,
+    limit: int,
+    departure: Departure,
+    place: Tensor,
+    negated: Tensor | None,
+    state: BoundState,
+) -> Enclosure:
+    return UnitRows(state, name, undecided, limit).chunk(departure, place, negated)
+
+
+def _one_group(
+    name: str, undecided: Undecided, limit: int, units: Tensor, where: Place, state: BoundState
+) -> Enclosure:
+    return UnitRows(state, name, undecided, limit).group(units, where)
+
+
+def _in_order(left: Arrivals) -> Interval:
+    """Bounds `[R]` of single rows in the order of their indices."""
+    order = torch.cat([index for index, _ in left]).argsort()
+    lower = torch.cat([enclosure.lower[:, 0] for _, enclosure in left])
+    upper = torch.cat([enclosure.upper[:, 0] for _, enclosure in left])
+    return Interval(lower.index_select(0, order), upper.index_select(0, order))
 
 
 def _put(end: Tensor, place: Tensor, values: Tensor, first: int) -> Tensor:

@@ -2,33 +2,66 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
-from autodual.bounds import LinearBound, ObjectiveBounds
+from autodual.bounds import BoundOptions, Ledger, LinearBound, ObjectiveBounds, recomputed
+from autodual.errors import MemoryBudgetError
 from autodual.interval import Interval
 from autodual.ir.graph import Graph
+from autodual.perturbations import Region
 
 if TYPE_CHECKING:
     from autodual.network.dual_network import DualResult
 
-# Tensors of a node's size that one sample keeps while its bounds are computed (intervals, relaxation, temporaries).
-_KEPT = 12
+# Tensors of a node's size that one sample keeps while its bounds are computed (intervals, relaxation, temporaries),
+# without gradients and with them (measured).
+_KEPT, _KEPT_WITH_GRADIENTS = 12, 24
 # Tensors of a row's size that autograd keeps at each node of its way (measured).
 _RECORDED = 3
-# Part of the budget for what samples keep; the rest is for rows.
-_SHARE = 8
+# Part of the budget for what samples keep, without gradients and with them; the rest is for rows.
+_SHARE, _SHARE_WITH_GRADIENTS = 8, 4
+# Part of the budget that one sample alone may take, and that samples with all their rows are meant to take.
+_ALONE_SHARE, _AIM = 0.5, 0.6
 
 
-def sample_chunk(graph: Graph, x: Tensor, memory_budget: int) -> int:
-    """How many samples to bound at once; all of them while gradients are recorded, which keep everything anyway."""
-    if torch.is_grad_enabled():
-        return x.shape[0]
-    scalars = sum(node.size for node in graph)
-    return max(1, memory_budget // _SHARE // (scalars * x.element_size() * _KEPT))
+class SampleSize:
+    """What one sample keeps in a call, rows apart.
+
+    Raises MemoryBudgetError where not even one sample fits.
+    """
+
+    def __init__(self, graph: Graph, x: Tensor, options: BoundOptions):
+        self.options, self.recorded = options, torch.is_grad_enabled()
+        tensors = _KEPT_WITH_GRADIENTS if self.recorded else _KEPT
+        self.bytes = max(1, sum(node.size for node in graph) * x.element_size() * tensors)
+        budget = options.memory_budget
+        if options.at_once is None and self.bytes > _ALONE_SHARE * options.room:
+            raise MemoryBudgetError(
+                f"the bounds of one sample alone take {self.bytes / 2**20:.1f} MiB, too much for a memory budget of "
+                f"{budget / 2**20:.1f} MiB: give more (--memory, memory_budget=)"
+            )
+
+    @property
+    def chunk(self) -> int:
+        """How many samples to bound at once."""
+        share = _SHARE_WITH_GRADIENTS if self.recorded else _SHARE
+        fitting = max(1, self.options.room // share // self.bytes)
+        return fitting if self.options.at_once is None else min(fitting, self.options.at_once)
+
+    def after(self, ledger: Ledger, samples: int) -> int:
+        """How many to bound next, when so many samples have come to what the ledger says: few enough to keep it all."""
+        each = (ledger.kept + ledger.spared) / samples
+        return max(1, min(self.chunk, int(_AIM * self.options.room / max(1.0, each))))
+
+    def ledger(self, samples: int) -> Ledger:
+        """What the gradients of so many samples keep before any row has left."""
+        return Ledger(self.options.room, samples * self.bytes) if self.recorded else Ledger()
 
 
 def recorded_chunk(graph: Graph, sites: Iterable[str], x: Tensor, memory_budget: int) -> int:
@@ -39,11 +72,39 @@ def recorded_chunk(graph: Graph, sites: Iterable[str], x: Tensor, memory_budget:
     return max(1, memory_budget // max(1, scalars * x.element_size() * _RECORDED))
 
 
-def in_chunks(bound: Callable[[slice], DualResult], samples: int, chunk: int) -> DualResult:
-    """`bound` over slices of at most `chunk` samples, put together in order."""
+@dataclass(frozen=True, eq=False)
+class Given:
+    """All tensors that a call's bounds depend on: the model's, by name, and those of the set and of what is asked."""
+
+    tensors: Mapping[str, Tensor]
+    region: Region
+    known: Mapping[str, Interval]
+    rows: Tensor | None
+
+
+#: Bounds of a slice of the samples, and what their gradients keep.
+Bound = Callable[[slice, Given], tuple["DualResult", Ledger]]
+
+
+def in_chunks(bound: Bound, given: Given, size: SampleSize) -> DualResult:
+    """`bound` over slices of as many samples as memory allows, put together in order.
+
+    While gradients are recorded, all slices would be kept until the backward pass, which computes each again instead.
+    """
+    chunk, samples = size.chunk, given.region.count
     if samples <= chunk:
-        return bound(slice(0, samples))
-    return _joined([bound(slice(start, min(start + chunk, samples))) for start in range(0, samples, chunk)])
+        return bound(slice(0, samples), given)[0]
+    parts, start = [], 0
+    while start < samples:
+        part = slice(start, min(start + chunk, samples))
+        if size.recorded:
+            found, ledger = recomputed(partial(bound, part), given)
+            chunk = size.after(ledger, part.stop - start)
+        else:
+            found, _ = bound(part, given)
+        parts.append(found)
+        start = part.stop
+    return _joined(parts)
 
 
 def _joined(parts: list[DualResult]) -> DualResult:
@@ -58,7 +119,7 @@ def _joined(parts: list[DualResult]) -> DualResult:
     objective = (
         None if first.objective is None else _joined_objectives([part.objective for part in parts if part.objective])
     )
-    failure = torch.cat([part.failure_probability for part in parts])
+    failure = torch.cat([part.failure_probability for part in parts]).detach()
     return type(first)(objective, intervals, failure, first.estimates, first.inflation)
 
 

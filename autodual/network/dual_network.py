@@ -9,13 +9,13 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor, nn
 
-from autodual.bounds import BoundState, ObjectiveBounds, Projections, objective_bounds, prepare
+from autodual.bounds import BoundState, Ledger, ObjectiveBounds, Projections, objective_bounds, prepare
+from autodual.bounds.arithmetic import plain_arithmetic
 from autodual.errors import InvalidInputError
 from autodual.estimators import Stream
 from autodual.interval import Interval
 from autodual.ir.expressions import Environment
-from autodual.network.arithmetic import plain_arithmetic
-from autodual.network.chunks import in_chunks, sample_chunk
+from autodual.network.chunks import Given, SampleSize, in_chunks
 from autodual.network.known import checked_known
 from autodual.passes.plan import Plan
 from autodual.perturbations import PerturbationSet, Region
@@ -90,9 +90,12 @@ class DualNetwork(nn.Module):
 
     def environment(self, compiled: Compiled, x: Tensor) -> Environment:
         """Parameter values of the model as it is now, in x's dtype on x's device."""
+        return Environment(self._tensors(compiled).__getitem__, x.dtype, x.device)
+
+    def _tensors(self, compiled: Compiled) -> dict[str, Tensor]:
         tensors: dict[str, Tensor] = dict(self.model.named_parameters(remove_duplicate=False))
         tensors.update(self.model.named_buffers(remove_duplicate=False))
-        return Environment({**compiled.constants, **tensors, **self._substitutes}.__getitem__, x.dtype, x.device)
+        return {**compiled.constants, **tensors, **self._substitutes}
 
     @contextmanager
     def substituting(self, tensors: Mapping[str, Tensor]) -> Iterator[None]:
@@ -153,19 +156,20 @@ class DualNetwork(nn.Module):
         stream = None if projection is None else self._stream(projection)
         output = plan.graph[plan.graph.outputs[0]]
         rows = None if objective is None else _objective_rows(objective, x, output.shape)
-        region = ball.at(x)
-        environment = self.environment(compiled, x)
-        assumed = checked_known(known, plan, x)
+        given = Given(self._tensors(compiled), ball.at(x), checked_known(known, plan, x), rows)
+        size = SampleSize(plan.graph, x, options)
 
-        def bound(part: slice) -> DualResult:
+        def bound(part: slice, given: Given) -> tuple[DualResult, Ledger]:
             state = BoundState(
                 plan.graph,
                 plan.rules,
-                environment,
-                {plan.graph.inputs[0]: region.select(part)},
+                Environment(given.tensors.__getitem__, x.dtype, x.device),
+                {plan.graph.inputs[0]: given.region.select(part)},
                 options,
-                {name: _selected(interval, part, region) for name, interval in assumed.items()},
+                {name: _selected(interval, part, given.region) for name, interval in given.known.items()},
+                ledger=size.ledger(part.stop - part.start),
             )
+            rows = given.rows
             if projection is not None and stream is not None:
                 state.projections = Projections(state, projection, stream, 0 if rows is None else rows.shape[1])
             prepare(state, plan.relaxed if rows is None else [output.name])
@@ -174,10 +178,13 @@ class DualNetwork(nn.Module):
                 here = rows if rows.shape[0] == 1 else rows[part]
                 found = objective_bounds(state, output.name, here, linear=linear)
             wanted = plan.sites if rows is None else ()
-            return _result(found, {name: state.intervals[name] for name in wanted}, state)
+            return _result(found, {name: state.intervals[name] for name in wanted}, state), state.ledger
 
-        with plain_arithmetic(x.device, rigorous):
-            return in_chunks(bound, x.shape[0], sample_chunk(plan.graph, x, options.memory_budget))
+        def bound_plainly(part: slice, given: Given) -> tuple[DualResult, Ledger]:
+            with plain_arithmetic(x.device, rigorous):
+                return bound(part, given)
+
+        return in_chunks(bound_plainly, given, size)
 
     def _stream(self, projection: Projection) -> Stream:
         """The random numbers of a call. Training takes new ones each time; a certificate's are its seed's, so that it

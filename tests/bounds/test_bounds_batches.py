@@ -53,7 +53,7 @@ def test_chunks_of_samples_change_nothing(slopes: SlopePolicy, model: RandomNetw
     objective = torch.randn(5, 2, 3, generator=generator, dtype=torch.float64)
     with torch.no_grad():
         whole = model.dual()(x, LinfBall(0.1), objective, slopes=slopes, rigorous=True, linear=True).objective
-        small = model.dual(pipeline(memory_budget=1))
+        small = model.dual(pipeline(at_once=1))
         parts = small(x, LinfBall(0.1), objective, slopes=slopes, rigorous=True, linear=True).objective
     assert whole is not None and parts is not None and whole.linear is not None and parts.linear is not None
     scale = 1 + float(whole.lower.abs().max())

@@ -25,8 +25,8 @@ EXECUTIONS: dict[str, dict[str, Any]] = {
     "dense rows": {"mode": "pull", "windows": False},
     "all units": {"mode": "pull", "skip_decided": False},
     "all units pushed": {"mode": "push", "skip_decided": False},
-    "one row at a time": {"mode": "pull", "memory_budget": 1},
-    "one dense row at a time": {"mode": "pull", "memory_budget": 1, "windows": False},
+    "one row at a time": {"mode": "pull", "at_once": 1},
+    "one dense row at a time": {"mode": "pull", "at_once": 1, "windows": False},
 }
 
 

@@ -30,7 +30,7 @@ EXECUTIONS: dict[str, dict[str, Any]] = {
     "push": {"mode": "push"},
     "dense rows": {"mode": "pull", "windows": False},
     "all units": {"mode": "pull", "skip_decided": False},
-    "one row at a time": {"mode": "pull", "memory_budget": 1},
+    "one row at a time": {"mode": "pull", "at_once": 1},
 }
 
 

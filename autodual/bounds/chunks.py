@@ -1,0 +1,68 @@
+"""How many rows of a node to pull at once within the memory budget, and whether gradients may keep their way."""
+
+from __future__ import annotations
+
+import torch
+
+from autodual.bounds.footprint import Footprint
+from autodual.bounds.state import BoundState
+from autodual.errors import MemoryBudgetError
+
+# Tensors of rows in flight that still live in the processor's caches; larger chunks are slower, not faster.
+_CACHE_BYTES = 4 << 20
+# Part of the budget for rows in flight, and for all that gradients keep of one chunk's way.
+_FLIGHT_SHARE, _WAY_SHARE = 2, 8
+# Part of the budget that one row alone may take.
+_ALONE_SHARE = 0.75
+
+
+class Chunks:
+    """Of the rows of one node, which have the footprint of a pull from there.
+
+    Raises MemoryBudgetError where not even one row fits.
+    """
+
+    def __init__(self, state: BoundState, name: str, footprint: Footprint):
+        self.state, self.footprint = state, footprint
+        self.recorded = torch.is_grad_enabled()
+        self._check(name)
+        #: At most so many rows at once, each a group of its own.
+        self.rows = self.groups(1)
+
+    def groups(self, count: int, gain: int = 1) -> int:
+        """At most so many groups of `count` rows at once; `gain`: how many times more than the caches hold."""
+        options, row = self.state.options, self.footprint.bytes(self.state.itemsize)
+        room = options.room // _FLIGHT_SHARE
+        if not self.recorded and self.state.environment.device.type == "cpu":
+            room = min(room, _CACHE_BYTES * gain)
+        most = room // (count * row)
+        if self.recorded:
+            most = min(most, options.room // _WAY_SHARE // max(1, self._kept(count, 1)))
+        if options.at_once is not None:
+            most = min(most, options.at_once // count)
+        return max(1, most)
+
+    def fits(self, rows: int, groups: int | None = None) -> bool:
+        """Whether gradients may keep the way of so many rows; each is a group of its own unless it is said how many."""
+        return not self.recorded or self.state.ledger.fits(self._kept(rows, rows if groups is None else groups))
+
+    def spare(self, rows: int, groups: int | None = None) -> None:
+        """Note that gradients do not keep the way of so many rows."""
+        self.state.ledger.spare(self._kept(rows, rows if groups is None else groups))
+
+    def _kept(self, rows: int, groups: int) -> int:
+        """Bytes that gradients keep of so many rows in so many groups."""
+        scalars = rows * self.footprint.kept + groups * self.footprint.kept_by_group
+        return scalars * self.state.itemsize
+
+    def _check(self, name: str) -> None:
+        budget = self.state.options.memory_budget
+        needed = self.footprint.bytes(self.state.itemsize)
+        if self.recorded:
+            needed = max(needed, self._kept(1, 1))
+        if self.state.options.at_once is None and needed > _ALONE_SHARE * self.state.options.room:
+            raise MemoryBudgetError(
+                f"one row from '{name}' alone takes {needed / 2**20:.1f} MiB, too much for a memory budget of "
+                f"{budget / 2**20:.1f} MiB: give more (--memory, memory_budget=), or bound with a stated confidence "
+                "(--confidence, HighProbability), which pulls no rows there"
+            )
