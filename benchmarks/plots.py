@@ -57,8 +57,9 @@ def slope(points: list[dict[str, Any]], quantity: str) -> float:
     chosen = [point for point in points if point["hidden"] >= FIRST_HIDDEN and point[quantity] > 0]
     if len(chosen) < 2:
         return math.nan
-    logs = [[math.log(point[key]) for point in chosen] for key in ("hidden", quantity)]
-    return float(numpy.polyfit(*logs, 1)[0])
+    # Times in units of C, whose pace is that of the same minute.
+    values = [point["seconds"] / point["C"] if quantity == "seconds" else point[quantity] for point in chosen]
+    return float(numpy.polyfit(numpy.log([point["hidden"] for point in chosen]), numpy.log(values), 1)[0])
 
 
 def scaling() -> None:
