@@ -114,7 +114,7 @@ def test_the_page_states_the_confidence_beside_the_numbers(invoke, mixed):
 
 def test_batches_change_neither_kind_nor_margin(invoke, mixed, tmp_path):
     single = tmp_path / "single.json"
-    outcome = invoke(*MIXED, "--batch-size", 1, "--memory", "1MiB", "--quiet", "--json", single)
+    outcome = invoke(*MIXED, "--batch-size", 1, "--memory", "8MiB", "--quiet", "--json", single)
     assert (outcome.exit_code, outcome.output) == (0, "")
     first, second = (document_of(path)["certificates"] for path in (mixed, single))
     for key in ("status", "failure_probability", "method"):
