@@ -40,3 +40,5 @@ def kept_by_layer(layer: DualLayer, windowed: bool) -> tuple[int, int]:
 
 #: The same where rows are bounded.
 KEPT_BY_BOUND = (1, 2)
+#: The same where columns pass a layer, each as large as the columns.
+KEPT_BY_COLUMNS = 3

@@ -10,12 +10,15 @@ import torch
 from torch import Tensor
 
 from autodual.bounds.footprint import pull_footprint, starts_windowed
+from autodual.bounds.ledger import KEPT_BY_COLUMNS
 from autodual.bounds.state import BoundState
 
 # A pushed column costs more than its multiplications: all earlier columns are carried and kept (measured).
 _PUSH_PENALTY = 2.0
 # Part of the memory budget that columns may take where nobody asked for them.
 _PUSH_SHARE = 2
+# Tensors as large as a node's columns that are alive at once, for each of its columns (measured).
+_ALIVE = 1.5
 
 
 def pushes(state: BoundState, name: str, wanted: Tensor, linear: bool) -> bool:
@@ -27,10 +30,11 @@ def pushes(state: BoundState, name: str, wanted: Tensor, linear: bool) -> bool:
     if options.mode == "pull" or options.rigorous or not linear:
         return False
     scalars, cost = _push_cost(state, name)
-    itemsize = torch.finfo(state.environment.dtype).bits // 8
     # Whoever asks for forward mode gets it wherever it fits.
     share = 1 if options.mode == "push" else _PUSH_SHARE
-    if scalars * itemsize > options.memory_budget // share:
+    if scalars * state.itemsize * _ALIVE > options.room // share:
+        return False
+    if torch.is_grad_enabled() and not state.ledger.fits(scalars * state.itemsize * KEPT_BY_COLUMNS):
         return False
     if options.mode == "push":
         return True

@@ -33,8 +33,8 @@ from autodual.policies import Projection
 #: From columns of a node `[count, N or 1, *shape]` to the products that are to be estimated, `[count, N or 1, *]`.
 Read = Callable[[Tensor], Tensor]
 
-# Tensors as large as a chunk's columns at the largest node that are alive at once.
-_COPIES = 3
+# Tensors as large as columns that are alive at once, at the largest node, and that gradients keep at each (measured).
+_COPIES, _KEPT = 3, 2
 # Part of the budget that one chunk of columns may take.
 _SHARE = 4
 
@@ -244,11 +244,16 @@ class Projections:
         return max(1, self.state.graph[name].size * self.state.samples * itemsize)
 
     def _fits(self, term: Term, name: str) -> bool:
-        """Whether all columns on the way to a node may be held at once."""
-        ancestors = self.state.graph.ancestors[name]
-        sizes = [self._bytes(other) for other in ancestors]
-        needed = sum(sizes) if torch.is_grad_enabled() else _COPIES * max(sizes)
-        return term.estimator.rows * needed <= self.state.options.memory_budget
+        """Whether all columns on the way to a node may be held at once; where gradients keep them, this notes it."""
+        state, rows, ancestors = self.state, term.estimator.rows, self.state.graph.ancestors[name]
+        if not torch.is_grad_enabled():
+            return _COPIES * rows * max(self._bytes(other) for other in ancestors) <= state.options.room
+        known = self._sketches[term.name]._done if term.name in self._sketches else frozenset()
+        needed = _KEPT * rows * sum(self._bytes(other) for other in ancestors - known)
+        fitting = state.ledger.fits(needed)
+        if fitting:
+            state.ledger.keep(needed)
+        return fitting
 
     def _chunks(self, term: Term, name: str) -> list[tuple[int, int]]:
         """First column and count of each chunk."""
@@ -256,7 +261,7 @@ class Projections:
         largest = max(self._bytes(other) for other in self.state.graph.ancestors[name])
         if torch.is_grad_enabled():
             largest = sum(self._bytes(other) for other in self.state.graph.ancestors[name])
-        fitting = self.state.options.memory_budget // (_SHARE * _COPIES * largest)
+        fitting = self.state.options.room // (_SHARE * _COPIES * largest)
         size = max(1, fitting // BLOCK) * BLOCK if fitting >= BLOCK else max(1, fitting)
         return [(first, min(size, rows - first)) for first in range(0, rows, size)]
 
@@ -291,7 +296,7 @@ class Projections:
             return None
         products = products.detach()
         shape, units = products.shape[1:], products[0].numel()
-        room = self.state.options.memory_budget // (_COPIES * products.element_size() * estimator.rows)
+        room = self.state.options.room // (2 * _COPIES * products.element_size() * estimator.rows)
         norms = []
         for start in range(0, units, max(1, room)):
             stop = min(units, start + max(1, room))

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from autodual.bounds.ledger import KEPT_BY_COLUMNS
 from autodual.bounds.state import BoundState
 from autodual.dual.layer import DualLayer
 from autodual.interval import Interval
@@ -33,12 +34,17 @@ class Columns:
     noise: Mapping[str, Tensor]
     constant: Tensor
 
+    @property
+    def scalars(self) -> int:
+        return sum(columns.numel() for group in (self.inputs, self.noise) for columns in group.values())
+
 
 def push_columns(state: BoundState, name: str) -> Columns:
     """The columns of a node, from those of its operands; computed once a call, in topological order."""
     for node in state.graph.nodes[: state.graph.positions[name] + 1]:
         if node.name in state.graph.ancestors[name] and node.name not in state.columns:
             state.columns[node.name] = _columns(state, node)
+            state.ledger.keep(KEPT_BY_COLUMNS * state.columns[node.name].scalars * state.itemsize)
     return state.columns[name]
 
 
