@@ -11,7 +11,7 @@ from autodual.errors import MemoryBudgetError
 # Tensors of rows in flight that still live in the processor's caches; larger chunks are slower, not faster.
 _CACHE_BYTES = 4 << 20
 # Part of the budget for rows in flight, and for all that gradients keep of one chunk's way.
-_FLIGHT_SHARE, _WAY_SHARE = 2, 8
+_FLIGHT_SHARE, _WAY_SHARE = 3, 8
 # Part of the budget that one row alone may take.
 _ALONE_SHARE = 0.75
 

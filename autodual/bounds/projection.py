@@ -35,6 +35,8 @@ Read = Callable[[Tensor], Tensor]
 
 # Tensors as large as columns that are alive at once, at the largest node, and that gradients keep at each (measured).
 _COPIES, _KEPT = 3, 2
+# No node's name: the purpose of the last bound's own columns.
+_OBJECTIVE = "(objective)"
 # Part of the budget that one chunk of columns may take.
 _SHARE = 4
 
@@ -118,7 +120,7 @@ class Projections:
             if isinstance(state.rules.get(node.name), NonlinearRule)
             for operand in node.inputs
         }
-        sites = [name for name in read if name not in state.regions and not exact_by_intervals(state, name)]
+        sites = [name for name in read if not exact_by_intervals(state, name)]
         units = sum(graph[name].size for name in sites) if self.projection.where != "last" else 0
         return (units + (self.objectives if self.objective else 0)) * len(self.terms)
 
@@ -147,7 +149,7 @@ class Projections:
             return torch.einsum("nsf,cnf->cns", coefficients, columns.flatten(2))
 
         middle = read(self._middle(name).unsqueeze(0))[0]
-        lower = middle - self._width(name, f"{name}:objective", read, coefficients)
+        lower = middle - self._width(name, _OBJECTIVE, read, coefficients)
         profile = self._profile
         error = None if profile is None else profile.objective_error(name, coefficients)
         lower = lower if error is None else lower - error
@@ -228,7 +230,7 @@ class Projections:
 
     def _stream(self, term: Term, purpose: str) -> Stream:
         """A site's own columns, unless nothing is proved with them."""
-        own = self.stream.branch(purpose) if self.projection.certifies else self.stream
+        own = self.stream.branch("site", purpose) if self.projection.certifies else self.stream
         return own.branch("term", term.name)
 
     def _shared(self, term: Term) -> Sketch:

@@ -26,12 +26,16 @@ def followers(state: BoundState, name: str) -> tuple[list[str], str]:
 
 
 def exact_by_intervals(state: BoundState, name: str) -> bool:
-    """Whether interval arithmetic gives a node's dual bounds: one affine map of features that move independently."""
+    """Whether interval arithmetic gives a node's dual bounds: one affine map of features that move independently.
+
+    Of an input it does for every set: an enclosure is what the set's own bounds of single features are. Told from the
+    graph and its rules alone, so that the answer is the same whenever it is asked.
+    """
     if name in state.regions:
-        return state.regions[name].independent
+        return True
     node = state.graph[name]
-    affine = isinstance(state.rules[name], AffineRule) and name in state.layers
-    return affine and len(node.inputs) == 1 and _picks_features(state, node.inputs[0])
+    affine = isinstance(state.rules[name], AffineRule) and len(node.inputs) == 1
+    return affine and _picks_features(state, node.inputs[0])
 
 
 def _picks_features(state: BoundState, name: str) -> bool:
@@ -39,8 +43,7 @@ def _picks_features(state: BoundState, name: str) -> bool:
     if name in state.regions:
         return state.regions[name].independent
     rule = state.rules[name]
-    if not (isinstance(rule, AffineRule) and rule.moves and name in state.layers):
+    if not (isinstance(rule, AffineRule) and rule.reads_once):
         return False
     (operand,) = state.graph[name].inputs
-    # A row that is pulled through adds nothing up, so nobody reads a scalar of the operand twice.
-    return state.layers[name].terms == 1 and _picks_features(state, operand)
+    return _picks_features(state, operand)

@@ -26,6 +26,8 @@ class AffineRule(ABC):
     source: str = ""
     #: Whether every output is a copy of one of the op's one input's scalars, so that bounds of the input are its own.
     moves: bool = False
+    #: Whether it only moves or drops scalars of its one input: none of them is read twice.
+    reads_once: bool = False
 
     @abstractmethod
     def layer(self, node: Node, shapes: Sequence[tuple[int, ...]], environment: Environment) -> DualLayer:

@@ -74,6 +74,7 @@ class SliceRule(AffineRule):
     """Slices, and the branches of max-pooling."""
 
     moves = True
+    reads_once = True
 
     def layer(self, node: Node, shapes: Sequence[tuple[int, ...]], environment: Environment) -> DualLayer:
         return SliceLayer(node, shapes, environment)
@@ -125,6 +126,7 @@ class ReshapeRule(AffineRule):
     """Flatten, view, squeeze, unsqueeze."""
 
     moves = True
+    reads_once = True
 
     def layer(self, node: Node, shapes: Sequence[tuple[int, ...]], environment: Environment) -> DualLayer:
         return ReshapeLayer(node, shapes, environment, monotone=True)
@@ -149,6 +151,7 @@ class PermuteRule(AffineRule):
     """Transposes and permutations."""
 
     moves = True
+    reads_once = True
 
     def layer(self, node: Node, shapes: Sequence[tuple[int, ...]], environment: Environment) -> DualLayer:
         return PermuteLayer(node, shapes, environment, monotone=True)

@@ -75,6 +75,8 @@ def smallest(failure: float, exponent, upper: float) -> float:
 
     Rounded up: what is returned has been tried.
     """
+    if failure <= 0:
+        return math.inf
     needed = -math.log(failure)
     if not exponent(upper) >= needed:
         return math.inf

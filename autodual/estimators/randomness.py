@@ -10,7 +10,9 @@ import hashlib
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
+import numpy
 import torch
 from torch import Tensor
 
@@ -33,10 +35,27 @@ class Stream:
         """An independent stream."""
         return Stream((*self.key, *names))
 
-    def generator(self, device: torch.device) -> torch.Generator:
-        """A generator at the start of the stream."""
-        digest = hashlib.sha256(repr(self.key).encode()).digest()
-        return torch.Generator(device).manual_seed(int.from_bytes(digest[:8], "big") >> 1)
+    def normal_block(self, shape: Sequence[int], like: Tensor) -> Tensor:
+        """Independent standard normal numbers `shape`, from the start of the stream."""
+        if like.device.type == "cpu":
+            return torch.from_numpy(self._numpy().standard_normal(tuple(shape), dtype=_numpy_dtype(like)))
+        return torch.empty(*shape, dtype=like.dtype, device=like.device).normal_(generator=self._torch(like.device))
+
+    def uniform_block(self, shape: Sequence[int], like: Tensor) -> Tensor:
+        """Independent numbers `shape`, uniform in [0, 1), from the start of the stream."""
+        if like.device.type == "cpu":
+            return torch.from_numpy(self._numpy().random(tuple(shape), dtype=_numpy_dtype(like)))
+        return torch.empty(*shape, dtype=like.dtype, device=like.device).uniform_(generator=self._torch(like.device))
+
+    def _numpy(self) -> numpy.random.Generator:
+        """Philox with a key of 128 bits: torch's own generator takes 32 on a processor, which coincide too soon."""
+        return numpy.random.Generator(numpy.random.Philox(key=int.from_bytes(self._digest()[:16], "big")))
+
+    def _torch(self, device: torch.device) -> torch.Generator:
+        return torch.Generator(device).manual_seed(int.from_bytes(self._digest()[:8], "big") >> 1)
+
+    def _digest(self) -> bytes:
+        return hashlib.sha256(repr(self.key).encode()).digest()
 
     def normal(self, shape: Sequence[int], rows: int, first: int, count: int, like: Tensor) -> Tensor:
         """Columns first to first + count of `rows` `[count, *shape]`: independent standard normal numbers."""
@@ -50,16 +69,19 @@ class Stream:
         parts = []
         for block in range(first // BLOCK, -(-(first + count) // BLOCK)):
             start = block * BLOCK
-            columns = torch.empty(min(BLOCK, rows - start), *shape, dtype=like.dtype, device=like.device)
-            fill(columns, self.branch(block).generator(like.device))
+            columns = fill(self.branch(block), (min(BLOCK, rows - start), *shape), like)
             parts.append(columns[max(0, first - start) : first + count - start])
         return parts[0] if len(parts) == 1 else torch.cat(parts)
 
 
-def _normal(columns: Tensor, generator: torch.Generator) -> None:
-    columns.normal_(generator=generator)
+def _normal(stream: Stream, shape: Sequence[int], like: Tensor) -> Tensor:
+    return stream.normal_block(shape, like)
 
 
-def _cauchy(columns: Tensor, generator: torch.Generator) -> None:
+def _cauchy(stream: Stream, shape: Sequence[int], like: Tensor) -> Tensor:
     """tan(π(U - ½)): three times as fast as `Tensor.cauchy_`, and as exact as the uniform numbers are fine."""
-    columns.uniform_(generator=generator).sub_(0.5).mul_(math.pi).tan_()
+    return stream.uniform_block(shape, like).sub_(0.5).mul_(math.pi).tan_()
+
+
+def _numpy_dtype(like: Tensor) -> Any:
+    return numpy.float32 if like.dtype == torch.float32 else numpy.float64

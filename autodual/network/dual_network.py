@@ -56,7 +56,8 @@ class DualNetwork(nn.Module):
     """A network's dual: bounds of linear functions of its outputs over perturbation sets, differentiable.
 
     Holds the model itself as a submodule, so that parameters are live: after an optimiser step the next call is right.
-    Bounds are those of the model in inference mode, whatever mode it is in, computed in the dtype of `x`.
+    Bounds are those of the model in inference mode, whatever mode it is in, computed in the dtype of `x`. If a
+    projection pass is in the plan they are estimates: a call's `DualResult` says with what probability of failure.
 
     Build one with `autodual.compile_dual`.
     """
@@ -153,7 +154,7 @@ class DualNetwork(nn.Module):
         if all_units:
             options = replace(options, skip_decided=False)
         projection = _usable(options.projection, exact=exact, rigorous=rigorous, slopes=options.slopes)
-        stream = None if projection is None else self._stream(projection)
+        stream = None if projection is None else self._stream(projection, rigorous)
         output = plan.graph[plan.graph.outputs[0]]
         rows = None if objective is None else _objective_rows(objective, x, output.shape)
         given = Given(self._tensors(compiled), ball.at(x), checked_known(known, plan, x), rows)
@@ -178,7 +179,10 @@ class DualNetwork(nn.Module):
                 here = rows if rows.shape[0] == 1 else rows[part]
                 found = objective_bounds(state, output.name, here, linear=linear)
             wanted = plan.sites if rows is None else ()
-            return _result(found, {name: state.intervals[name] for name in wanted}, state), state.ledger
+            result = _result(found, {name: state.intervals[name] for name in wanted}, state)
+            # The two know each other: apart, they are forgotten at once, and not when garbage is next collected.
+            state.projections = None
+            return result, state.ledger
 
         def bound_plainly(part: slice, given: Given) -> tuple[DualResult, Ledger]:
             with plain_arithmetic(x.device, rigorous):
@@ -186,14 +190,14 @@ class DualNetwork(nn.Module):
 
         return in_chunks(bound_plainly, given, size)
 
-    def _stream(self, projection: Projection) -> Stream:
+    def _stream(self, projection: Projection, rigorous: bool) -> Stream:
         """The random numbers of a call. Training takes new ones each time; a certificate's are its seed's, so that it
         can be made again, in any order and by any process, and are never those that a network was trained with.
         """
         if projection.seed is None:
             return Stream.next_of_torch()
         if projection.certifies:
-            return Stream(("certificate", projection.seed))
+            return Stream(("certificate" if rigorous else "bound", projection.seed))
         self.draws += 1
         return Stream(("training", projection.seed, self.draws))
 
@@ -271,8 +275,11 @@ class DualNetwork(nn.Module):
         slopes: SlopePolicy = "shared",
         known: Mapping[str, Interval] | None = None,
     ) -> Mapping[str, Interval]:
-        """Dual bounds of every unit of every bound site: node name → Interval `[N, *shape]`, in topological order."""
-        return self(x, ball, slopes=slopes, known=known, all_units=True).intervals
+        """Dual bounds of every unit of every bound site: node name → Interval `[N, *shape]`, in topological order.
+
+        Exact ones, whatever the plan says of projections: they may be handed on as `known`.
+        """
+        return self(x, ball, slopes=slopes, known=known, all_units=True, exact=True).intervals
 
     def outputs(self, x: Tensor) -> Tensor:
         """f(x) `[N, *shape]` in inference mode and x's dtype, by the same graph that is bounded."""

@@ -75,6 +75,39 @@ def test_the_union_bound_counts_the_estimates_of_the_very_graph() -> None:
     assert dual(x, L2Ball(0.1), objective).inflation == inflation
 
 
+def test_an_input_that_is_a_bound_site_is_never_estimated() -> None:
+    """Its enclosure is its bound, also in a ball; estimates of it once certified, uncounted, what is wrong."""
+
+    class Votes(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.count = nn.Linear(40, 2).double()
+            with torch.no_grad():
+                self.count.weight.copy_(torch.tensor([[0.0], [1.0]]).expand(2, 40))
+                self.count.bias.copy_(torch.tensor([39.0, 0.0]))
+
+        def forward(self, x: Tensor) -> Tensor:
+            return self.count(torch.sign(x))
+
+    x = -torch.ones(1, 40, dtype=torch.float64)
+    radius = 1.01 * 40**0.5  # just enough to make all votes positive
+    dual = _compiled(Votes(), x, HighProbability(0.1, 1, prefer_exact=False))
+    found = dual(x, L2Ball(radius), torch.eye(2, dtype=torch.float64))
+    assert found.failure_probability.tolist() == [0.0] and found.estimates == 0
+    (certificate,) = autodual.certify(dual, x, L2Ball(radius), torch.tensor([0]))
+    assert certificate.status is Status.UNKNOWN
+
+
+def test_gradients_pass_batch_norms_that_are_not_folded() -> None:
+    """What a layer keeps must not be found by the backward pass that computes it again."""
+    torch.manual_seed(0)
+    layers = (nn.Linear(6, 8), nn.ReLU(), nn.BatchNorm1d(8), nn.ReLU(), nn.Linear(8, 8), nn.ReLU(), nn.Linear(8, 3))
+    model, x = nn.Sequential(*layers).double().eval(), _points(2)
+    dual = _compiled(model, x, HighProbability(0.1, 16, prefer_exact=False))
+    dual.margins(x, torch.tensor([0, 1]), LinfBall(0.1)).sum().backward()
+    assert all(parameter.grad is not None and bool(parameter.grad.isfinite().all()) for parameter in model.parameters())
+
+
 def test_every_site_has_random_numbers_of_its_own() -> None:
     """The relaxations before a site depend on earlier sites' columns, so these must not be used again (errata B5)."""
     x = _points(1)

@@ -72,7 +72,8 @@ class Hunter:
             part = problem.select(list(index))
             box = Box(part.least, part.greatest)
             with torch.no_grad():
-                bounds = self.dual(_middle(part), box, part.spec.matrix, slopes=slopes, linear=True).objective
+                matrix = part.spec.matrix
+                bounds = self.dual(_middle(part), box, matrix, slopes=slopes, linear=True, exact=True).objective
             assert bounds is not None and bounds.linear is not None
             (coefficients,) = bounds.linear.coefficients.values()
             for rows in coefficients.split(_ROWS, dim=1):
