@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import Tensor
 
-from autodual.bounds.sketch import Sketch, Term
+from autodual.bounds.sketch import Term
 from autodual.bounds.state import BoundState
 
 
@@ -31,23 +31,16 @@ class Profile:
                     size = size + term.weights[name].abs()
             self._sizes[name], self._factors[name] = size, state.error_factor(1)
 
-    def centre_error(self, name: str) -> Tensor:
-        """What the centre line at a node may be off by, `[N or 1, *shape]`."""
+    def error(self, name: str) -> Tensor:
+        """What the centre line at a node may be off by, `[N or 1, *shape]`; a product, in units of its column's peak."""
         self._walk(name)
         return self._factors[name] * self._sizes[name] + _floor(self._sizes[name])
 
-    def product_error(self, name: str, sketch: Sketch, coefficients: Tensor | None) -> Tensor:
-        """What each product may be off by: `[count, N or 1, *shape]`, or with coefficients `[N or 1, S, F]` of linear
-        functions of the node `[count, N or 1, S]`.
-        """
-        error = self.centre_error(name) if coefficients is None else self.objective_error(name, coefficients)
-        return sketch.peak.reshape(-1, *[1] * error.dim()) * error
-
-    def objective_error(self, name: str, coefficients: Tensor) -> Tensor:
-        """What linear functions `[N or 1, S, F]` of a node's centre line may be off by, `[N or 1, S]`."""
+    def error_of(self, name: str, coefficients: Tensor) -> Tensor:
+        """The same of linear functions of a node, with coefficients `[N or 1, S, F]`: `[N or 1, S]`."""
         self._walk(name)
         size = self._sizes[name].flatten(1)
-        sums = torch.einsum("nsf,nf->ns", coefficients.abs(), size)
+        sums = torch.einsum("nsf,nf->ns", coefficients.abs(), size).detach()
         factor = self._factors[name] + (1 + self._factors[name]) * self.state.error_factor(size.shape[1])
         return factor * sums + _floor(sums)
 

@@ -33,6 +33,12 @@ class Term:
     weights: Mapping[str, Tensor]
     relaxed: bool
 
+    def reaches(self, state: BoundState, name: str) -> bool:
+        """Whether any of the term's sources lies before a node, whose layers are known."""
+        before = state.graph.ancestors[name]
+        heights = (state.layers[other].spread() for other in before if self.relaxed and other in state.layers)
+        return any(source in before for source in self.weights) or any(height is not None for height in heights)
+
 
 class Sketch:
     """Columns first to first + count of a term's random columns, pushed to the nodes that are asked for.
@@ -48,15 +54,22 @@ class Sketch:
         self._columns: dict[str, Tensor | None] = {}
         self._done: set[str] = set()
 
-    def at(self, name: str) -> Tensor | None:
-        """`[count, N or 1, *shape]`, or None for a node that none of the term's sources reaches."""
+    @property
+    def reached(self) -> frozenset[str]:
+        """The nodes whose columns have been made."""
+        return frozenset(self._done)
+
+    def at(self, name: str) -> Tensor:
+        """`[count, N or 1, *shape]`, of a node that the term reaches."""
         graph = self.state.graph
         for node in graph.nodes[: graph.positions[name] + 1]:
             if node.name in graph.ancestors[name] and node.name not in self._done:
                 self._columns[node.name] = self._at(node)
                 self._done.add(node.name)
                 self._forget(node, name)
-        return self._columns[name]
+        columns = self._columns[name]
+        assert columns is not None, "none of the term's sources reaches this node"
+        return columns
 
     def _forget(self, node: Node, asked: str) -> None:
         for operand in node.inputs:

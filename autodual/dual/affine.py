@@ -75,8 +75,7 @@ class AffineLayer(DualLayer):
     def push(self, columns: Sequence[Tensor | None]) -> Tensor:
         batch = next(column.shape[0] for column in columns if column is not None)
         filled = [zero if column is None else column for column, zero in zip(columns, self.zeros(batch))]
-        # Not the bias that is kept: what is computed again in a backward pass must not find it there.
-        return self.forward(filled) - self.forward(self.zeros(1))
+        return self.forward(filled) - self.bias
 
     def constant(self, inputs: Sequence[Tensor]) -> Tensor:
         return self.forward(inputs)

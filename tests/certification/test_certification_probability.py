@@ -115,11 +115,11 @@ def test_every_site_has_random_numbers_of_its_own() -> None:
     projections = state.projections
     assert projections is not None
     (term,) = projections.terms
-    streams = {projections._stream(term, site).key for site in (*state.graph.by_name, "output:objective")}
+    streams = {projections._norms._stream(term, site).key for site in (*state.graph.by_name, "(objective)")}
     assert len(streams) == len(state.graph.nodes) + 1
     training, _ = estimated_state(autodual.compile_dual(_network(), x), x, LinfBall(0.1), Projection(8))
     assert training.projections is not None
-    assert len({training.projections._stream(term, site).key for site in state.graph.by_name}) == 1
+    assert len({training.projections._norms._stream(term, site).key for site in state.graph.by_name}) == 1
 
 
 def test_statuses_tell_deterministic_from_probable() -> None:
