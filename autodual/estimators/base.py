@@ -27,14 +27,16 @@ class Estimator(ABC):
 
     rows: int
 
-    @abstractmethod
     def columns(
         self, stream: Stream, shape: Sequence[int], offset: int, first: int, count: int, like: Tensor
     ) -> Tensor:
         """Columns first to first + count, `[count, *shape]`, at coordinates of ν that begin at `offset`.
 
-        The same stream gives the same columns, however they are cut. dtype and device are those of `like`.
+        Independent numbers of the law that is stable for the norm's order. The same stream gives the same columns,
+        however they are cut. dtype and device are those of `like`.
         """
+        draw = {1: stream.cauchy, 2: stream.normal}[self.order]
+        return draw(shape, self.rows, first, count, like)
 
     @abstractmethod
     def norm(self, products: Tensor) -> Tensor:

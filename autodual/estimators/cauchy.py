@@ -5,14 +5,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from typing import ClassVar
 
 import torch
 from torch import Tensor
 
 from autodual.estimators.base import AdditiveEstimator, SelectingEstimator, smallest
-from autodual.estimators.randomness import Stream
 from autodual.estimators.selection import middle_half, middle_magnitude
 
 
@@ -24,11 +22,6 @@ class CauchyMedian(SelectingEstimator):
     """
 
     order: ClassVar[int] = 1
-
-    def columns(
-        self, stream: Stream, shape: Sequence[int], offset: int, first: int, count: int, like: Tensor
-    ) -> Tensor:
-        return stream.cauchy(shape, self.rows, first, count, like)
 
     def norm(self, products: Tensor) -> Tensor:
         return middle_magnitude(products)
@@ -46,11 +39,6 @@ class CauchyGeometricMean(AdditiveEstimator):
     """
 
     order: ClassVar[int] = 1
-
-    def columns(
-        self, stream: Stream, shape: Sequence[int], offset: int, first: int, count: int, like: Tensor
-    ) -> Tensor:
-        return stream.cauchy(shape, self.rows, first, count, like)
 
     def term(self, products: Tensor) -> Tensor:
         magnitudes = products.abs()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from typing import ClassVar
 
 import torch
@@ -11,7 +10,6 @@ from torch import Tensor
 
 from autodual.estimators.base import AdditiveEstimator, smallest
 from autodual.estimators.exact import root
-from autodual.estimators.randomness import Stream
 
 
 class GaussianNorm(AdditiveEstimator):
@@ -21,11 +19,6 @@ class GaussianNorm(AdditiveEstimator):
     """
 
     order: ClassVar[int] = 2
-
-    def columns(
-        self, stream: Stream, shape: Sequence[int], offset: int, first: int, count: int, like: Tensor
-    ) -> Tensor:
-        return stream.normal(shape, self.rows, first, count, like)
 
     def norm(self, products: Tensor) -> Tensor:
         return torch.linalg.vector_norm(products, dim=0) / math.sqrt(self.rows)
