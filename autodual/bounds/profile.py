@@ -32,7 +32,7 @@ class Profile:
             self._sizes[name], self._factors[name] = size, state.error_factor(1)
 
     def error(self, name: str) -> Tensor:
-        """What the centre line at a node may be off by, `[N or 1, *shape]`; a product, in units of its column's peak."""
+        """What a node's centre line may be off by, `[N or 1, *shape]`; a product, in units of its column's peak."""
         self._walk(name)
         return self._factors[name] * self._sizes[name] + _floor(self._sizes[name])
 

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from autodual.bounds.rounding import error_factor
-from autodual.dual import DualLayer, Rows
+from autodual.dual import AffineRule, DualLayer, Rows
 from autodual.interval import Interval
 from autodual.testing.case import Case
 from autodual.testing.failure import require, require_all
@@ -26,6 +26,7 @@ def check_affine(case: Case) -> None:
     _check_values(case, layer)
     _check_transpose(case, layer)
     _check_interval(case, layer)
+    _check_moving(case)
     check_windows(case, layer, case.subject())
 
 
@@ -110,6 +111,22 @@ def _matrices(case: Case) -> list[Tensor]:
     transpose = torch.func.vjp(lambda *inputs: case.op.forward(inputs, environment), *zeros)[1]
     identity = torch.eye(size, dtype=torch.float64, device=case.device).reshape(size, *case.node.shape)
     return [flat(matrix, 1) for matrix in transpose(identity)]
+
+
+def _check_moving(case: Case) -> None:
+    """What the rule says of moving scalars is so: bounds are handed on, and features told apart, on its word."""
+    assert isinstance(case.rule, AffineRule)
+    if not (case.rule.moves or case.rule.reads_once):
+        return
+    require_all(torch.tensor(len(case.shapes) == 1), case.subject(), "an op that moves scalars has one input")
+    (matrix,) = _matrices(case)
+    if case.rule.moves:
+        zero = torch.zeros(1, *case.shapes[0], dtype=torch.float64, device=case.device)
+        copied = ((matrix == 1).sum(1) == 1) & ((matrix != 0).sum(1) == 1) & (case.exact.value([zero]).flatten() == 0)
+        require_all(copied, case.subject(), "the rule says `moves`, but an output is no copy of one scalar")
+    if case.rule.reads_once:
+        once = (matrix != 0).sum(0) <= 1
+        require_all(once, case.subject(), "the rule says `reads_once`, but a scalar is read twice")
 
 
 def _check_interval(case: Case, layer: DualLayer) -> None:

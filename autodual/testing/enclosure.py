@@ -36,7 +36,9 @@ class Claim:
         width = nothing if paid.width is None else paid.width
         slopes = tuple(part.values.double() for part in pulled)
         upper = (centre + width).double() if layer.linear else None
-        return cls(slopes, (centre - width).double(), upper)
+        lower, gained = centre - width, layer.gain(rows)
+        # Whichever of the two promises more is held to it.
+        return cls(slopes, (lower if gained is None else lower.maximum(gained)).double(), upper)
 
     def linear_part(self, points: Sequence[Tensor]) -> Tensor:
         """Σ ⟨slopes, z⟩ at points `[P, N, 1 or K, *in]`: `[P, N, K]`."""

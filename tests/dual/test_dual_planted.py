@@ -92,7 +92,13 @@ def _of_the_batch(found: LinearRelaxation, bounds: Sequence[Interval]) -> Linear
     return replace(found, upper_intercept=found.upper_intercept + room)
 
 
+def _said_grounded(found: LinearRelaxation, bounds: Sequence[Interval]) -> LinearRelaxation:
+    """An intercept that is not zero, and is said to be."""
+    return replace(found, grounded=True)
+
+
 LINES = {
+    "an intercept said to be zero": (SmoothRule, ops.Tanh(), _said_grounded, "objective lies above ⟨ν, op"),
     "a wrong intercept": (SmoothRule, ops.Sigmoid(), _lower_upper_line, "upper line lies below the op, by"),
     "a tangent that cuts the curve": (SmoothRule, ops.Tanh(), _through_the_middle, "lower line lies above"),
     "slopes that are swapped": (ReluRule, ops.Relu(), _swapped, "upper line lies below the op, by [0-9.]* over"),

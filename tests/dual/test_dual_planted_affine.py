@@ -10,11 +10,11 @@ from support.planted import caught
 from support.problems import normal
 from torch import Tensor
 
-from autodual.dual import AffineRule, Contribution, DualLayer, Rows
+from autodual.dual import AffineRule, Contribution, DualLayer, Rows, find_rule
 from autodual.dual.convolution import ConvolutionLayer
 from autodual.dual.linear import LinearLayer
 from autodual.interval import Interval
-from autodual.ir import Parameter, ops
+from autodual.ir import Op, Parameter, ops
 from autodual.testing import DualRuleError, check_dual_rule
 
 CONVOLUTION = ops.Convolution(Parameter("w"), Parameter("b"), (1, 1), (1, 1), (1, 1))
@@ -79,6 +79,30 @@ def test_wrong_affine_rules_are_caught(name: str) -> None:
     layer, said, interval = AFFINE[name]
     op = ops.Linear(Parameter("w"), Parameter("b"))
     caught(affine(layer), op, said, interval, shapes=((4,),), parameters=MATRIX)
+
+
+@pytest.mark.parametrize(
+    ("claim", "op", "said"),
+    [
+        ("reads_once", ops.Expand((2, 3)), "but a scalar is read twice"),
+        ("moves", ops.Sum((0,), keepdim=True), "no copy of one scalar"),
+    ],
+)
+def test_wrong_claims_of_moving_are_caught(claim: str, op: Op, said: str) -> None:
+    shape = (1, 3) if claim == "reads_once" else (2, 3)
+    check_dual_rule(_claiming(op), op, (shape,), {})
+    caught(_claiming(op, claim), op, said, False, shapes=(shape,), parameters={})
+
+
+def _claiming(op: Op, *claims: str) -> AffineRule:
+    class Planted(type(find_rule(op))):  # type: ignore[misc]
+        pass
+
+    rule = Planted()
+    rule.moves = rule.reads_once = False
+    for claim in claims:
+        setattr(rule, claim, True)
+    return rule
 
 
 class ShiftedWindow(ConvolutionLayer):
