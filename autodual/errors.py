@@ -55,7 +55,7 @@ class PassError(AutodualError):
 
 
 class MemoryBudgetError(AutodualError):
-    """Even one row at a time does not fit the stated memory budget."""
+    """Even one sample at a time does not fit the stated memory budget."""
 
 
 class ModelFileError(AutodualError):

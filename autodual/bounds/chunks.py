@@ -6,26 +6,22 @@ import torch
 
 from autodual.bounds.footprint import Footprint
 from autodual.bounds.state import BoundState
-from autodual.errors import MemoryBudgetError
 
 # Tensors of rows in flight that still live in the processor's caches; larger chunks are slower, not faster.
 _CACHE_BYTES = 4 << 20
 # Part of the budget for rows in flight, and for all that gradients keep of one chunk's way.
 _FLIGHT_SHARE, _WAY_SHARE = 3, 8
-# Part of the budget that one row alone may take.
-_ALONE_SHARE = 0.75
 
 
 class Chunks:
     """Of the rows of one node, which have the footprint of a pull from there.
 
-    Raises MemoryBudgetError where not even one row fits.
+    One row always fits: it takes less than its sample, for which there is room already.
     """
 
-    def __init__(self, state: BoundState, name: str, footprint: Footprint):
+    def __init__(self, state: BoundState, footprint: Footprint):
         self.state, self.footprint = state, footprint
         self.recorded = torch.is_grad_enabled()
-        self._check(name)
         #: At most so many rows at once, each a group of its own.
         self.rows = self.groups(1)
 
@@ -54,15 +50,3 @@ class Chunks:
         """Bytes that gradients keep of so many rows in so many groups."""
         scalars = rows * self.footprint.kept + groups * self.footprint.kept_by_group
         return scalars * self.state.itemsize
-
-    def _check(self, name: str) -> None:
-        budget = self.state.options.memory_budget
-        needed = self.footprint.bytes(self.state.itemsize)
-        if self.recorded:
-            needed = max(needed, self._kept(1, 1))
-        if self.state.options.at_once is None and needed > _ALONE_SHARE * self.state.options.room:
-            raise MemoryBudgetError(
-                f"one row from '{name}' alone takes {needed / 2**20:.1f} MiB, too much for a memory budget of "
-                f"{budget / 2**20:.1f} MiB: give more (--memory, memory_budget=), or bound with a stated confidence "
-                "(--confidence, HighProbability), which pulls no rows there"
-            )

@@ -83,7 +83,7 @@ def objective_bounds(state: BoundState, name: str, objective: Tensor, *, linear:
     if projections is not None and projections.objective and is_linear(state, name) and not linear:
         projections.used(torch.ones_like(projections.estimated))
         return ObjectiveBounds(*projections.lower(name, objective))
-    chunks, arrivals = Chunks(state, name, pull_footprint(state, name, windowed=False)), []
+    chunks, arrivals = Chunks(state, pull_footprint(state, name, windowed=False)), []
     for rows in _pieces(state, name, objective, chunks.rows):
         work = partial(_arrival, name, linear)
         groups = state.samples if rows.owner is None else rows.owner.shape[0]

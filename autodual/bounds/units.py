@@ -68,7 +68,7 @@ class UnitRows:
         self.state, self.name, self.undecided = state, name, undecided
         self.shape = state.graph[name].shape
         self.windowed = starts_windowed(state, name)
-        self.chunks = Chunks(state, name, pull_footprint(state, name, self.windowed))
+        self.chunks = Chunks(state, pull_footprint(state, name, self.windowed))
         self.limit = self.chunks.rows if limit is None else limit
 
     # --- what the engine asks for ------------------------------------------------------------------------------------

@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable
 from functools import partial
-from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
-from autodual.bounds import BoundOptions, Ledger, LinearBound, ObjectiveBounds, recomputed
+from autodual.bounds import BoundOptions, Ledger, recomputed
 from autodual.errors import MemoryBudgetError
-from autodual.interval import Interval
 from autodual.ir.graph import Graph
-from autodual.perturbations import Region
-
-if TYPE_CHECKING:
-    from autodual.network.dual_network import DualResult
+from autodual.network.call import Call, Given
+from autodual.network.result import DualResult, joined
 
 # Tensors of a node's size that one sample keeps while its bounds are computed (intervals, relaxation, temporaries),
 # without gradients and with them (measured).
@@ -72,63 +67,29 @@ def recorded_chunk(graph: Graph, sites: Iterable[str], x: Tensor, memory_budget:
     return max(1, memory_budget // max(1, scalars * x.element_size() * _RECORDED))
 
 
-@dataclass(frozen=True, eq=False)
-class Given:
-    """All tensors that a call's bounds depend on: the model's, by name, and those of the set and of what is asked."""
-
-    tensors: Mapping[str, Tensor]
-    region: Region
-    known: Mapping[str, Interval]
-    rows: Tensor | None
-
-
-#: Bounds of a slice of the samples, and what their gradients keep.
-Bound = Callable[[slice, Given], tuple["DualResult", Ledger]]
-
-
-def in_chunks(bound: Bound, given: Given, size: SampleSize) -> DualResult:
-    """`bound` over slices of as many samples as memory allows, put together in order.
+def in_chunks(call: Call, given: Given, size: SampleSize) -> DualResult:
+    """The bounds of slices of as many samples as memory allows, put together in order.
 
     While gradients are recorded, all slices would be kept until the backward pass, which computes each again instead.
     """
     chunk, samples = size.chunk, given.region.count
     if samples <= chunk:
-        return bound(slice(0, samples), given)[0]
+        return call.bound(slice(0, samples), given, size.ledger(samples))
     parts, start = [], 0
     while start < samples:
         part = slice(start, min(start + chunk, samples))
+        work = partial(_slice, call, part, size)
         if size.recorded:
-            found, ledger = recomputed(partial(bound, part), given)
+            found, ledger = recomputed(work, given)
             chunk = size.after(ledger, part.stop - start)
         else:
-            found, _ = bound(part, given)
+            found, _ = work(given)
         parts.append(found)
         start = part.stop
-    return _joined(parts)
+    return joined(parts)
 
 
-def _joined(parts: list[DualResult]) -> DualResult:
-    first = parts[0]
-    intervals = {
-        name: Interval(
-            torch.cat([part.intervals[name].lower for part in parts]),
-            torch.cat([part.intervals[name].upper for part in parts]),
-        )
-        for name in first.intervals
-    }
-    objective = (
-        None if first.objective is None else _joined_objectives([part.objective for part in parts if part.objective])
-    )
-    failure = torch.cat([part.failure_probability for part in parts]).detach()
-    return type(first)(objective, intervals, failure, first.estimates, first.inflation)
-
-
-def _joined_objectives(parts: list[ObjectiveBounds]) -> ObjectiveBounds:
-    lower = torch.cat([part.lower for part in parts])
-    errors = [part.error for part in parts if part.error is not None]
-    linear = [part.linear for part in parts if part.linear is not None]
-    if not linear:
-        return ObjectiveBounds(lower, torch.cat(errors) if errors else None)
-    coefficients = {name: torch.cat([part.coefficients[name] for part in linear]) for name in linear[0].coefficients}
-    function = LinearBound(coefficients, torch.cat([part.offset for part in linear]))
-    return ObjectiveBounds(lower, torch.cat(errors) if errors else None, function)
+def _slice(call: Call, part: slice, size: SampleSize, given: Given) -> tuple[DualResult, Ledger]:
+    """Bounds of a slice, and what gradients keep of it: a new account, also when it is computed again."""
+    ledger = size.ledger(part.stop - part.start)
+    return call.bound(part, given, ledger), ledger

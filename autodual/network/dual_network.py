@@ -4,21 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
-from autodual.bounds import BoundState, Ledger, ObjectiveBounds, Projections, objective_bounds, prepare
-from autodual.bounds.arithmetic import plain_arithmetic
 from autodual.errors import InvalidInputError
 from autodual.estimators import Stream
 from autodual.interval import Interval
 from autodual.ir.expressions import Environment
-from autodual.network.chunks import Given, SampleSize, in_chunks
+from autodual.network.call import Call, Given, call_options, objective_rows
+from autodual.network.chunks import SampleSize, in_chunks
 from autodual.network.known import checked_known
+from autodual.network.result import DualResult
 from autodual.passes.plan import Plan
-from autodual.perturbations import PerturbationSet, Region
+from autodual.perturbations import PerturbationSet
 from autodual.policies import InnerBounds, Projection, SlopePolicy
 from autodual.specs import ClassMargin
 
@@ -29,27 +29,6 @@ class Compiled:
 
     plan: Plan
     constants: Mapping[str, Tensor]
-
-
-@dataclass(frozen=True, eq=False)
-class DualResult:
-    """What one call proves: lower bounds `[N, S]` of the objectives, and by node name intervals of the bound sites.
-
-    failure_probability `[N]`, float64: how likely it is that what is said of a sample is wrong, by the random numbers
-    that its bounds were estimated with. 0: nothing was estimated. 1: estimated by medians, which prove nothing.
-    estimates: how many norms of a sample that probability covers, and inflation: what each was multiplied by.
-    """
-
-    objective: ObjectiveBounds | None
-    intervals: Mapping[str, Interval]
-    failure_probability: Tensor
-    estimates: int = 0
-    inflation: float = 1.0
-
-    @property
-    def lower(self) -> Tensor:
-        assert self.objective is not None
-        return self.objective.lower
 
 
 class DualNetwork(nn.Module):
@@ -142,53 +121,15 @@ class DualNetwork(nn.Module):
         """
         compiled = self.compiled(x)
         plan = compiled.plan
-        options = replace(plan.options, rigorous=rigorous)
-        if slopes is not None:
-            if slopes not in ("shared", "adaptive"):
-                raise InvalidInputError(f"slopes must be 'shared' or 'adaptive', not {slopes!r}")
-            options = replace(options, slopes=slopes)
-        if inner is not None:
-            if inner not in ("dual", "interval"):
-                raise InvalidInputError(f"inner must be 'dual' or 'interval', not {inner!r}")
-            options = replace(options, inner=inner)
-        if all_units:
-            options = replace(options, skip_decided=False)
-        projection = _usable(options.projection, exact=exact, rigorous=rigorous, slopes=options.slopes)
-        stream = None if projection is None else self._stream(projection, rigorous)
+        options = call_options(
+            plan.options, slopes=slopes, inner=inner, rigorous=rigorous, all_units=all_units, exact=exact
+        )
         output = plan.graph[plan.graph.outputs[0]]
-        rows = None if objective is None else _objective_rows(objective, x, output.shape)
+        rows = None if objective is None else objective_rows(objective, x, output.shape)
         given = Given(self._tensors(compiled), ball.at(x), checked_known(known, plan, x), rows)
-        size = SampleSize(plan.graph, x, options)
-
-        def bound(part: slice, given: Given) -> tuple[DualResult, Ledger]:
-            state = BoundState(
-                plan.graph,
-                plan.rules,
-                Environment(given.tensors.__getitem__, x.dtype, x.device),
-                {plan.graph.inputs[0]: given.region.select(part)},
-                options,
-                {name: _selected(interval, part, given.region) for name, interval in given.known.items()},
-                ledger=size.ledger(part.stop - part.start),
-            )
-            rows = given.rows
-            if projection is not None and stream is not None:
-                state.projections = Projections(state, projection, stream, 0 if rows is None else rows.shape[1])
-            prepare(state, plan.relaxed if rows is None else [output.name])
-            found = None
-            if rows is not None:
-                here = rows if rows.shape[0] == 1 else rows[part]
-                found = objective_bounds(state, output.name, here, linear=linear)
-            wanted = plan.sites if rows is None else ()
-            result = _result(found, {name: state.intervals[name] for name in wanted}, state)
-            # The two know each other: apart, they are forgotten at once, and not when garbage is next collected.
-            state.projections = None
-            return result, state.ledger
-
-        def bound_plainly(part: slice, given: Given) -> tuple[DualResult, Ledger]:
-            with plain_arithmetic(x.device, rigorous):
-                return bound(part, given)
-
-        return in_chunks(bound_plainly, given, size)
+        stream = None if options.projection is None else self._stream(options.projection, rigorous)
+        call = Call(plan, options, x.dtype, x.device, stream, linear)
+        return in_chunks(call, given, SampleSize(plan.graph, x, options))
 
     def _stream(self, projection: Projection, rigorous: bool) -> Stream:
         """The random numbers of a call. Training takes new ones each time; a certificate's are its seed's, so that it
@@ -262,8 +203,6 @@ class DualNetwork(nn.Module):
         others = torch.arange(classes - 1, device=x.device).expand(x.shape[0], -1)
         others = others + (others >= labels.unsqueeze(1))
         rows = objective.take_along_dim(others.unsqueeze(2), 1)
-        if classes == 1:
-            return x.new_zeros(x.shape[0], 1)
         lower = self.lower_bounds(x, ball, rows, slopes=slopes, inner=inner, known=known)
         return lower.new_zeros(x.shape[0], classes).scatter(1, others, lower)
 
@@ -286,43 +225,3 @@ class DualNetwork(nn.Module):
         compiled = self.compiled(x)
         graph = compiled.plan.graph
         return graph.evaluate([x], self.environment(compiled, x))[graph.outputs[0]]
-
-
-def _usable(projection: Projection | None, *, exact: bool, rigorous: bool, slopes: SlopePolicy) -> Projection | None:
-    """The projection that a call is to use."""
-    if projection is None or exact or (rigorous and not projection.certifies):
-        return None
-    if slopes != "shared":
-        raise InvalidInputError(
-            f"random projections need linear layers, which {slopes} slopes are not; use slopes='shared'"
-        )
-    return projection
-
-
-def _result(objective: ObjectiveBounds | None, intervals: Mapping[str, Interval], state: BoundState) -> DualResult:
-    projections, device = state.projections, state.environment.device
-    if projections is None:
-        return DualResult(objective, intervals, torch.zeros(state.samples, dtype=torch.float64, device=device))
-    delta = projections.projection.delta
-    failure = projections.estimated.double() * (1.0 if delta is None else delta)
-    return DualResult(objective, intervals, failure, projections.count, projections.inflation)
-
-
-def _objective_rows(objective: Tensor, x: Tensor, shape: tuple[int, ...]) -> Tensor:
-    """The objective as rows `[1 or N, S, *shape]`, checked."""
-    size = torch.Size(shape).numel()
-    fits = objective.dim() in (2, 3) and objective.shape[-1] == size
-    if not fits or (objective.dim() == 3 and objective.shape[0] not in (1, x.shape[0])):
-        raise InvalidInputError(
-            f"objective has the shape {tuple(objective.shape)}; expected [S, {size}] or [{x.shape[0]}, S, {size}]"
-        )
-    if objective.shape[-2] == 0:
-        raise InvalidInputError("objective has no rows, so there is nothing to bound")
-    if not bool(objective.isfinite().all()):
-        raise InvalidInputError("objective holds NaN or infinity")
-    rows = objective.to(dtype=x.dtype, device=x.device)
-    return (rows if rows.dim() == 3 else rows.unsqueeze(0)).reshape(-1, objective.shape[-2], *shape)
-
-
-def _selected(interval: Interval, part: slice, region: Region) -> Interval:
-    return interval if interval.lower.shape[0] != region.count else interval.map(lambda end: end[part])

@@ -1,0 +1,132 @@
+"""One call of a dual network: what was asked, and the bounds of any slice of its samples."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from autodual.bounds import BoundOptions, BoundState, Ledger, Projections, objective_bounds, prepare
+from autodual.bounds.arithmetic import plain_arithmetic
+from autodual.errors import InvalidInputError
+from autodual.estimators import Stream
+from autodual.interval import Interval
+from autodual.ir.expressions import Environment
+from autodual.network.result import DualResult, result_of
+from autodual.passes.plan import Plan
+from autodual.perturbations import Region
+from autodual.policies import InnerBounds, Projection, SlopePolicy
+
+
+@dataclass(frozen=True, eq=False)
+class Given:
+    """All tensors that a call's bounds depend on: the model's, by name, and those of the set and of what is asked."""
+
+    tensors: Mapping[str, Tensor]
+    region: Region
+    known: Mapping[str, Interval]
+    rows: Tensor | None
+
+
+@dataclass(frozen=True, eq=False)
+class Call:
+    """The part of a call that holds no tensors.
+
+    stream: the random numbers of estimates, if any are to be made. linear: return linear functions too.
+    """
+
+    plan: Plan
+    options: BoundOptions
+    dtype: torch.dtype
+    device: torch.device
+    stream: Stream | None
+    linear: bool
+
+    def bound(self, part: slice, given: Given, ledger: Ledger) -> DualResult:
+        """Bounds of some of the samples, whose gradients' memory goes to the ledger."""
+        with plain_arithmetic(self.device, self.options.rigorous):
+            return self._bound(part, given, ledger)
+
+    def _bound(self, part: slice, given: Given, ledger: Ledger) -> DualResult:
+        graph, rows = self.plan.graph, given.rows
+        state = BoundState(
+            graph,
+            self.plan.rules,
+            Environment(given.tensors.__getitem__, self.dtype, self.device),
+            {graph.inputs[0]: given.region.select(part)},
+            self.options,
+            {name: _selected(interval, part, given.region) for name, interval in given.known.items()},
+            ledger=ledger,
+        )
+        projection = self.options.projection
+        if projection is not None and self.stream is not None:
+            state.projections = Projections(state, projection, self.stream, 0 if rows is None else rows.shape[1])
+        if rows is None:
+            prepare(state, self.plan.relaxed)
+            result = result_of(None, {name: state.intervals[name] for name in self.plan.sites}, state)
+        else:
+            prepare(state, graph.outputs)
+            here = rows if rows.shape[0] == 1 else rows[part]
+            found = objective_bounds(state, graph.outputs[0], here, linear=self.linear)
+            result = result_of(found, {}, state)
+        # The two know each other: apart, they are forgotten at once, and not when garbage is next collected.
+        state.projections = None
+        return result
+
+
+def call_options(
+    options: BoundOptions,
+    *,
+    slopes: SlopePolicy | None,
+    inner: InnerBounds | None,
+    rigorous: bool,
+    all_units: bool,
+    exact: bool,
+) -> BoundOptions:
+    """The plan's options with what a call says otherwise, checked."""
+    options = replace(options, rigorous=rigorous)
+    if slopes is not None:
+        if slopes not in ("shared", "adaptive"):
+            raise InvalidInputError(f"slopes must be 'shared' or 'adaptive', not {slopes!r}")
+        options = replace(options, slopes=slopes)
+    if inner is not None:
+        if inner not in ("dual", "interval"):
+            raise InvalidInputError(f"inner must be 'dual' or 'interval', not {inner!r}")
+        options = replace(options, inner=inner)
+    if all_units:
+        options = replace(options, skip_decided=False)
+    usable = _usable(options.projection, exact=exact, rigorous=rigorous, slopes=options.slopes)
+    return replace(options, projection=usable)
+
+
+def _usable(projection: Projection | None, *, exact: bool, rigorous: bool, slopes: SlopePolicy) -> Projection | None:
+    """The projection that a call is to use."""
+    if projection is None or exact or (rigorous and not projection.certifies):
+        return None
+    if slopes != "shared":
+        raise InvalidInputError(
+            f"random projections need linear layers, which {slopes} slopes are not; use slopes='shared'"
+        )
+    return projection
+
+
+def objective_rows(objective: Tensor, x: Tensor, shape: tuple[int, ...]) -> Tensor:
+    """The objective as rows `[1 or N, S, *shape]`, checked."""
+    size = torch.Size(shape).numel()
+    fits = objective.dim() in (2, 3) and objective.shape[-1] == size
+    if not fits or (objective.dim() == 3 and objective.shape[0] not in (1, x.shape[0])):
+        raise InvalidInputError(
+            f"objective has the shape {tuple(objective.shape)}; expected [S, {size}] or [{x.shape[0]}, S, {size}]"
+        )
+    if objective.shape[-2] == 0:
+        raise InvalidInputError("objective has no rows, so there is nothing to bound")
+    if not bool(objective.isfinite().all()):
+        raise InvalidInputError("objective holds NaN or infinity")
+    rows = objective.to(dtype=x.dtype, device=x.device)
+    return (rows if rows.dim() == 3 else rows.unsqueeze(0)).reshape(-1, objective.shape[-2], *shape)
+
+
+def _selected(interval: Interval, part: slice, region: Region) -> Interval:
+    return interval if interval.lower.shape[0] != region.count else interval.map(lambda end: end[part])

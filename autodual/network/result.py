@@ -1,0 +1,71 @@
+"""What one call of a dual network proves, as data."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from autodual.bounds import BoundState, LinearBound, ObjectiveBounds
+from autodual.interval import Interval
+
+
+@dataclass(frozen=True, eq=False)
+class DualResult:
+    """What one call proves: lower bounds `[N, S]` of the objectives, and by node name intervals of the bound sites.
+
+    failure_probability `[N]`, float64: how likely it is that what is said of a sample is wrong, by the random numbers
+    that its bounds were estimated with. 0: nothing was estimated. 1: estimated by medians, which prove nothing.
+    estimates: how many norms of a sample that probability covers, and inflation: what each was multiplied by.
+    """
+
+    objective: ObjectiveBounds | None
+    intervals: Mapping[str, Interval]
+    failure_probability: Tensor
+    estimates: int = 0
+    inflation: float = 1.0
+
+    @property
+    def lower(self) -> Tensor:
+        assert self.objective is not None
+        return self.objective.lower
+
+
+def result_of(objective: ObjectiveBounds | None, intervals: Mapping[str, Interval], state: BoundState) -> DualResult:
+    """The result of a computation that is done."""
+    projections, device = state.projections, state.environment.device
+    if projections is None:
+        return DualResult(objective, intervals, torch.zeros(state.samples, dtype=torch.float64, device=device))
+    delta = projections.projection.delta
+    failure = projections.estimated.double() * (1.0 if delta is None else delta)
+    return DualResult(objective, intervals, failure, projections.count, projections.inflation)
+
+
+def joined(parts: Sequence[DualResult]) -> DualResult:
+    """Results for slices of the samples as one, in order."""
+    first = parts[0]
+    intervals = {
+        name: Interval(
+            torch.cat([part.intervals[name].lower for part in parts]),
+            torch.cat([part.intervals[name].upper for part in parts]),
+        )
+        for name in first.intervals
+    }
+    objective = (
+        None if first.objective is None else _joined_objectives([part.objective for part in parts if part.objective])
+    )
+    failure = torch.cat([part.failure_probability for part in parts]).detach()
+    return type(first)(objective, intervals, failure, first.estimates, first.inflation)
+
+
+def _joined_objectives(parts: list[ObjectiveBounds]) -> ObjectiveBounds:
+    lower = torch.cat([part.lower for part in parts])
+    errors = [part.error for part in parts if part.error is not None]
+    linear = [part.linear for part in parts if part.linear is not None]
+    if not linear:
+        return ObjectiveBounds(lower, torch.cat(errors) if errors else None)
+    coefficients = {name: torch.cat([part.coefficients[name] for part in linear]) for name in linear[0].coefficients}
+    function = LinearBound(coefficients, torch.cat([part.offset for part in linear]))
+    return ObjectiveBounds(lower, torch.cat(errors) if errors else None, function)
