@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import gc
 import json
 import os
@@ -16,6 +17,10 @@ from typing import Any
 
 import torch
 import torch.nn.functional as functional
+from torch import Tensor, nn
+
+import autodual
+from autodual.data import load_dataset
 
 RESULTS = Path(__file__).parents[1] / "docs" / "results"
 EXAMPLE = Path(__file__).parents[1] / "examples" / "mnist_small.pt"
@@ -39,6 +44,23 @@ def seconds(work: Callable[[], object], repeats: int, *, warm: bool = True) -> f
         work()
         times.append(time.process_time() - start)
     return min(times)
+
+
+def mnist_options(document: str | None, *, batch: int = 10, repeats: int = 5) -> argparse.Namespace:
+    """Which network, how many images and how many runs, from the command line."""
+    parser = argparse.ArgumentParser(description=document, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--model", default=str(EXAMPLE), help="an MNIST network (default: the example)")
+    parser.add_argument("--batch", type=int, default=batch)
+    parser.add_argument("--repeats", type=int, default=repeats)
+    return parser.parse_args()
+
+
+def mnist(options: argparse.Namespace) -> tuple[nn.Module, Tensor, Tensor]:
+    """The network, images and labels that were asked for, float32; from here on one thread works."""
+    torch.manual_seed(0)
+    torch.set_num_threads(1)
+    loaded, data = autodual.load_model(options.model), load_dataset("sample")
+    return getattr(loaded, "module", loaded), data.x.float()[: options.batch], data.y[: options.batch]
 
 
 def peak() -> float:

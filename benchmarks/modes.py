@@ -8,16 +8,13 @@ give the same bound; the largest difference from the first is printed beside the
 
 from __future__ import annotations
 
-import argparse
 from functools import partial
 from typing import Any
 
 import torch
-from measure import EXAMPLE, calibration, save, say, seconds
-from torch import nn
+from measure import calibration, mnist, mnist_options, save, say, seconds
 
 import autodual
-from autodual.data import load_dataset
 from autodual.passes import ChooseExecution, Pass, RandomProjection, default_pipeline
 
 WAYS: dict[str, dict[str, Any]] = {
@@ -41,17 +38,9 @@ def pipelines() -> dict[str, list[Pass]]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--model", default=str(EXAMPLE), help="an MNIST network (default: the example)")
-    parser.add_argument("--batch", type=int, default=10)
-    parser.add_argument("--repeats", type=int, default=7)
-    options = parser.parse_args()
-    torch.manual_seed(0)
-    torch.set_num_threads(1)
-    loaded = autodual.load_model(options.model)
-    model: nn.Module = getattr(loaded, "module", loaded)
-    data, ball = load_dataset("sample"), autodual.LinfBall(0.1)
-    x, y = data.x.float()[: options.batch], data.y[: options.batch]
+    options = mnist_options(__doc__, repeats=7)
+    model, x, y = mnist(options)
+    ball = autodual.LinfBall(0.1)
     found, first = [], None
     for name, steps in pipelines().items():
         dual = autodual.compile_dual(model, x, passes=steps)

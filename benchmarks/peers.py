@@ -9,16 +9,14 @@ those that are not installed, or do not run, are said to be so.
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Callable
 from typing import Any
 
 import torch
-from measure import EXAMPLE, calibration, save, say, seconds
+from measure import calibration, mnist, mnist_options, save, say, seconds
 from torch import Tensor, nn
 
 import autodual
-from autodual.data import load_dataset
 from autodual.passes import RandomProjection, default_pipeline
 
 RADIUS = 0.1
@@ -104,17 +102,8 @@ def lirpa(model: nn.Module, x: Tensor, y: Tensor) -> dict[str, Work]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--model", default=str(EXAMPLE), help="an MNIST network (default: the example)")
-    parser.add_argument("--batch", type=int, default=10)
-    parser.add_argument("--repeats", type=int, default=5)
-    options = parser.parse_args()
-    torch.manual_seed(0)
-    torch.set_num_threads(1)
-    loaded = autodual.load_model(options.model)
-    model: nn.Module = getattr(loaded, "module", loaded)
-    data = load_dataset("sample")
-    x, y = data.x.float()[: options.batch], data.y[: options.batch]
+    options = mnist_options(__doc__, repeats=5)
+    model, x, y = mnist(options)
     mine, rows, absent = ours(model, x, y), [], {}
     for name, peer in (("convex_adversarial", published), ("auto_LiRPA", lirpa)):
         try:
