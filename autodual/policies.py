@@ -12,6 +12,10 @@ SlopePolicy = Literal["shared", "adaptive"]
 #: How bounds inside the network are had: dual bounds of every undecided unit, or interval arithmetic, cheap and loose.
 InnerBounds = Literal["dual", "interval"]
 
+#: How the last bound, that of what is asked of the outputs, is had: by dual rows down to the input, or by intervals of
+#: the nonlinear layers nearest to the output, which only the affine layers behind them are taken together for.
+LastBound = Literal["dual", "interval"]
+
 #: How rows meet the input: pulled back from each bound site, pushed forward from the input, or the cheaper a site.
 Mode = Literal["auto", "pull", "push"]
 

@@ -41,6 +41,9 @@ def _add(state: BoundState, node: Node) -> None:
     for name in dict.fromkeys(node.inputs) if state.options.inner == "dual" else ():
         refine_operand(state, name, partial(_undecided, node, rule, name))
     bounds = [state.intervals[name] for name in node.inputs]
+    if not state.options.relaxes:
+        state.add_range(node, rule.range(node.op, bounds, state.environment))
+        return
     state.add_layer(node, rule.layer(node.op, bounds, state.environment, state.options.slopes))
 
 
@@ -120,13 +123,15 @@ def _tightened(found: Enclosure, other: Enclosure) -> Enclosure:
 
 def _arrival(name: str, linear: bool, state: BoundState, rows: Rows) -> tuple[Enclosure, LinearBound | None]:
     """Bounds of some of the objective's rows, and on request the functions that prove them."""
-    start = Progress.start(name, rows, one_sided=True)
-    progress = advance(state, start)
+    near = advance(state, Progress.start(name, rows, one_sided=True), through=state.is_affine)
+    if state.options.last == "interval":
+        return concretise(state, near), None
+    progress = advance(state, near)
     found = concretise(state, progress)
     # A linear function is to prove the bound that is returned with it, so nothing else may tighten that.
     if linear:
         return found, linear_bound(state, progress)
-    return _tightened(found, concretise(state, start)) if state.intersects else found, None
+    return _tightened(found, concretise(state, near)) if state.intersects else found, None
 
 
 def _pieces(state: BoundState, name: str, objective: Tensor, limit: int) -> Iterator[Rows]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from autodual.policies import DEFAULT_MEMORY_BUDGET, InnerBounds, Mode, Projection, SlopePolicy
+from autodual.policies import DEFAULT_MEMORY_BUDGET, InnerBounds, LastBound, Mode, Projection, SlopePolicy
 
 # Kernels' workspaces, code that is loaded when first used, and holes in the heap (measured).
 _OVERHEAD = 20 << 20
@@ -12,14 +12,16 @@ _OVERHEAD = 20 << 20
 
 @dataclass(frozen=True)
 class BoundOptions:
-    """Options of one bound computation; none but `slopes`, `inner`, `intersect` and `projection` changes a bound beyond
-    rounding.
+    """Options of one bound computation; none but `slopes`, `inner`, `last`, `intersect` and `projection` changes a bound
+    beyond rounding.
 
     slopes: `shared` is the thesis' u/(u - ℓ) for both lines; `adaptive` chooses the tighter lower line per unit.
     mode: `pull` rows back from each site, `push` columns forward (Algorithm 2), or what the cost model finds cheaper.
     windows: let rows of convolutions carry only their receptive field.
     skip_decided: compute no row for a unit whose relaxation interval arithmetic already settles.
     inner: `interval` leaves bound sites at interval arithmetic over the ops; only the last bound is dual then.
+    last: `interval` ends the last bound's rows at the nonlinear layers nearest to the output. With `inner="interval"` too
+    that is interval bound propagation, the last affine layers merged, and no layer is relaxed at all.
     intersect: let interval arithmetic over the ops themselves tighten every bound; None: wherever slopes are adaptive
     or an op asks for it (all but rectified linear units), so that shared slopes give the thesis' bounds.
     projection: estimate norms of rows by random projections, where layers are linear; None: never.
@@ -33,11 +35,22 @@ class BoundOptions:
     windows: bool = True
     skip_decided: bool = True
     inner: InnerBounds = "dual"
+    last: LastBound = "dual"
     intersect: bool | None = None
     projection: Projection | None = None
     memory_budget: int = DEFAULT_MEMORY_BUDGET
     at_once: int | None = None
     rigorous: bool = False
+
+    @property
+    def fully_dual(self) -> bool:
+        """Whether no bound is left to interval arithmetic."""
+        return self.inner == "dual" and self.last == "dual"
+
+    @property
+    def relaxes(self) -> bool:
+        """Whether anything needs linear relaxations; rounding is analysed layer by layer, hence by them too."""
+        return self.rigorous or self.inner == "dual" or self.last == "dual"
 
     @property
     def room(self) -> int:

@@ -107,11 +107,17 @@ def _sum(first: Tensor | None, second: Tensor | None) -> Tensor | None:
 
 
 def advance(
-    state: BoundState, progress: Progress, stop: Callable[[str, Progress], bool] = lambda name, progress: False
+    state: BoundState,
+    progress: Progress,
+    stop: Callable[[str, Progress], bool] = lambda name, progress: False,
+    through: Callable[[str], bool] = lambda name: True,
 ) -> Progress:
-    """Pull all pending rows back until only inputs are pending, or `stop` holds before the next node."""
+    """Pull all pending rows back until only inputs are pending, or `stop` holds before the next node.
+
+    through: the nodes that rows may pass; at others they wait, while those elsewhere go on.
+    """
     while True:
-        waiting = [name for name in progress.pending if name in state.layers]
+        waiting = [name for name in progress.pending if name in state.layers and through(name)]
         if not waiting:
             return progress
         # The last node in topological order has no reader left that could still send it rows.

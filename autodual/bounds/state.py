@@ -15,7 +15,7 @@ from autodual.bounds.ledger import Ledger
 from autodual.bounds.options import BoundOptions
 from autodual.bounds.rounding import Debt, error_factor, underflow
 from autodual.dual.layer import DualLayer
-from autodual.dual.rule import NonlinearRule, Rule
+from autodual.dual.rule import AffineRule, NonlinearRule, Rule
 from autodual.interval import Interval
 from autodual.ir.expressions import Environment
 from autodual.ir.graph import Graph, Node
@@ -96,7 +96,7 @@ class BoundState:
         if self.options.intersect is not None:
             return self.options.intersect
         asked = any(isinstance(rule, NonlinearRule) and rule.contained for rule in self.rules.values())
-        return asked or self.options.slopes != "shared" or self.options.inner == "interval"
+        return asked or self.options.slopes != "shared" or not self.options.fully_dual
 
     @property
     def skips(self) -> bool:
@@ -120,6 +120,14 @@ class BoundState:
         if self.options.rigorous:
             self.debts[node.name] = self._debt(node, layer)
         self.intervals[node.name] = self._interval(node)
+
+    def add_range(self, node: Node, interval: Interval) -> None:
+        """Take in the values of a node that needs no layer, since no row is ever to pass it."""
+        self.intervals[node.name] = interval
+
+    def is_affine(self, name: str) -> bool:
+        """Whether rows pass a node as they are, without a relaxation."""
+        return isinstance(self.rules[name], AffineRule)
 
     def refresh(self, node: Node) -> None:
         """Compute a node's interval anew from its operands' intervals, which have become tighter."""

@@ -17,7 +17,7 @@ from autodual.ir.expressions import Environment
 from autodual.network.result import DualResult, result_of
 from autodual.passes.plan import Plan
 from autodual.perturbations import Region
-from autodual.policies import InnerBounds, Projection, SlopePolicy
+from autodual.policies import InnerBounds, LastBound, Projection, SlopePolicy
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,6 +81,7 @@ def call_options(
     *,
     slopes: SlopePolicy | None,
     inner: InnerBounds | None,
+    last: LastBound | None,
     rigorous: bool,
     all_units: bool,
     exact: bool,
@@ -95,6 +96,10 @@ def call_options(
         if inner not in ("dual", "interval"):
             raise InvalidInputError(f"inner must be 'dual' or 'interval', not {inner!r}")
         options = replace(options, inner=inner)
+    if last is not None:
+        if last not in ("dual", "interval"):
+            raise InvalidInputError(f"last must be 'dual' or 'interval', not {last!r}")
+        options = replace(options, last=last)
     if all_units:
         options = replace(options, skip_decided=False)
     usable = _usable(options.projection, exact=exact, rigorous=rigorous, slopes=options.slopes)

@@ -19,7 +19,7 @@ from autodual.network.known import checked_known
 from autodual.network.result import DualResult
 from autodual.passes.plan import Plan
 from autodual.perturbations import PerturbationSet
-from autodual.policies import InnerBounds, Projection, SlopePolicy
+from autodual.policies import InnerBounds, LastBound, Projection, SlopePolicy
 from autodual.specs import ClassMargin
 
 
@@ -104,6 +104,7 @@ class DualNetwork(nn.Module):
         *,
         slopes: SlopePolicy | None = None,
         inner: InnerBounds | None = None,
+        last: LastBound | None = None,
         known: Mapping[str, Interval] | None = None,
         rigorous: bool = False,
         linear: bool = False,
@@ -113,7 +114,7 @@ class DualNetwork(nn.Module):
         """Lower bounds `[N, S]` of objective `[S, K]` or `[N, S, K]` over the set around each sample of x `[N,
         *shape]`.
 
-        Without an objective only the intervals of the bound sites are computed. slopes, inner: see `BoundOptions`.
+        Without an objective only the intervals of the bound sites are computed. slopes, inner, last: see `BoundOptions`.
         known: intervals of nodes proved elsewhere, which bounds then assume. rigorous: bounds allow for their own
         rounding error. linear: also return the linear functions that prove them. all_units: a dual bound for every
         unit, also the decided ones. exact: estimate nothing, whatever the plan says; nor do rigorous bounds ever use
@@ -122,7 +123,7 @@ class DualNetwork(nn.Module):
         compiled = self.compiled(x)
         plan = compiled.plan
         options = call_options(
-            plan.options, slopes=slopes, inner=inner, rigorous=rigorous, all_units=all_units, exact=exact
+            plan.options, slopes=slopes, inner=inner, last=last, rigorous=rigorous, all_units=all_units, exact=exact
         )
         output = plan.graph[plan.graph.outputs[0]]
         rows = None if objective is None else objective_rows(objective, x, output.shape)
@@ -152,15 +153,18 @@ class DualNetwork(nn.Module):
         *,
         slopes: SlopePolicy = "shared",
         inner: InnerBounds = "dual",
+        last: LastBound = "dual",
         known: Mapping[str, Interval] | None = None,
         return_linear: bool = False,
     ):
         """Lower bounds `[N, S]` of objective·f(z) over the set; objective `[S, K]` or `[N, S, K]`.
 
         With `return_linear`, also coefficients `[N, S, *shape]` and offset `[N, S]` of linear functions below
-        objective·f on the set. slopes, inner: see `BoundOptions`.
+        objective·f on the set. slopes, inner, last: see `BoundOptions`.
         """
-        found = self(x, ball, objective, slopes=slopes, inner=inner, known=known, linear=return_linear).objective
+        found = self(
+            x, ball, objective, slopes=slopes, inner=inner, last=last, known=known, linear=return_linear
+        ).objective
         if not return_linear:
             return found.lower
         (coefficients,) = found.linear.coefficients.values()
@@ -174,12 +178,13 @@ class DualNetwork(nn.Module):
         *,
         slopes: SlopePolicy = "shared",
         inner: InnerBounds = "dual",
+        last: LastBound = "dual",
         known: Mapping[str, Interval] | None = None,
         return_linear: bool = False,
     ):
         """Upper bounds `[N, S]` of objective·f(z) over the set; with `return_linear` also linear functions above."""
         found = self.lower_bounds(
-            x, ball, -objective, slopes=slopes, inner=inner, known=known, return_linear=return_linear
+            x, ball, -objective, slopes=slopes, inner=inner, last=last, known=known, return_linear=return_linear
         )
         return tuple(-part for part in found) if return_linear else -found
 
@@ -191,6 +196,7 @@ class DualNetwork(nn.Module):
         *,
         slopes: SlopePolicy = "shared",
         inner: InnerBounds = "dual",
+        last: LastBound = "dual",
         known: Mapping[str, Interval] | None = None,
     ) -> Tensor:
         """Lower bounds `[N, K]` of f_y - f_j over the set for every class j; the label's own entry is 0 (equation
@@ -203,7 +209,7 @@ class DualNetwork(nn.Module):
         others = torch.arange(classes - 1, device=x.device).expand(x.shape[0], -1)
         others = others + (others >= labels.unsqueeze(1))
         rows = objective.take_along_dim(others.unsqueeze(2), 1)
-        lower = self.lower_bounds(x, ball, rows, slopes=slopes, inner=inner, known=known)
+        lower = self.lower_bounds(x, ball, rows, slopes=slopes, inner=inner, last=last, known=known)
         return lower.new_zeros(x.shape[0], classes).scatter(1, others, lower)
 
     def bounds(

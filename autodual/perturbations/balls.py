@@ -57,6 +57,11 @@ class NormBall(PerturbationSet):
         ends = domain_ends(self.domain, x)
         return ball if ends is None else clip(ball, *ends)
 
+    def scaled(self, factor: float) -> NormBall:
+        if not 0 <= factor <= 1:
+            raise InvalidInputError(f"a set is scaled by a factor between 0 and 1, not by {factor:g}")
+        return replace(self, radius=self.radius * factor)  # type: ignore[type-var]
+
     def describe(self) -> str:
         return f"{self._name} ball of radius {words(self.radius)}, {clipping_words(self.domain)}"
 

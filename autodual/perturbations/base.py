@@ -36,6 +36,14 @@ class PerturbationSet(ABC):
     def bind(self, x: Tensor) -> Region:
         """`at` for samples that are known to be finite and floating."""
 
+    def scaled(self, factor: float) -> PerturbationSet:
+        """The set shrunk towards each sample; `factor` in [0, 1] times as large, the domain apart.
+
+        A point of `scaled(1 - factor)` around x, and of `scaled(factor)` around that, is in the set around x. Raises
+        InvalidInputError for sets that are not given by a radius.
+        """
+        raise InvalidInputError(f"this set has no radius to scale: {self.describe()}; use a norm ball")
+
     @abstractmethod
     def describe(self) -> str:
         """The set in words, with whether and to what it is clipped."""

@@ -7,11 +7,12 @@ from collections.abc import Mapping
 import torch.nn.functional as functional
 from torch import Tensor
 
+from autodual.errors import InvalidInputError
 from autodual.interval import Interval
 from autodual.network import DualNetwork
 from autodual.perturbations import PerturbationSet
 from autodual.policies import SlopePolicy
-from autodual.train.batch_statistics import batch_statistics as clean_statistics
+from autodual.train.clean_pass import clean_pass, tracking_norms
 
 
 def robust_loss(
@@ -35,7 +36,8 @@ def robust_loss(
     which learn from the same pass. That is the thesis' heuristic for training deep networks: the value then bounds the
     loss of a network so normalised, which is *not* the network that inference runs. Never report it as a guarantee.
     """
-    statistics = clean_statistics(dual.model, x) if batch_statistics else {}
-    with dual.substituting(statistics):
+    if batch_statistics and not tracking_norms(dual.model):
+        raise InvalidInputError("batch statistics need a model with batch norm that tracks running statistics")
+    with dual.substituting(clean_pass(dual.model, x).statistics if batch_statistics else {}):
         margins = dual.margins(x, labels, ball, slopes=slopes, known=known)
     return functional.cross_entropy(-margins, labels, reduction=reduction)

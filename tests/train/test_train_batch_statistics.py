@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 import autodual
 from autodual.errors import InvalidInputError
-from autodual.train.batch_statistics import batch_statistics
+from autodual.train.clean_pass import clean_pass
 
 
 def _network() -> nn.Module:
@@ -65,7 +65,7 @@ def test_the_bound_holds_for_the_network_so_normalised(problem) -> None:
     dual = autodual.compile_dual(model, x)
     ball = autodual.LinfBall(0.05)
     with torch.no_grad():
-        statistics = batch_statistics(model, x)
+        statistics = clean_pass(model, x).statistics
         bound = autodual.robust_loss(dual, x, labels, ball, batch_statistics=True, reduction="none")
         fixed = copy.deepcopy(model).eval()
         for name, value in statistics.items():

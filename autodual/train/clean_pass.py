@@ -1,6 +1,7 @@
-"""The thesis' heuristic for training with batch norm: normalise bounds by the batch's statistics, not the running ones.
+"""The ordinary pass over a clean batch that training begins with: its scores, and what batch norms saw of it.
 
-A bound then belongs to a network whose normalisation is fixed to the statistics of this clean batch: it is right for
+The thesis' heuristic for training with batch norm normalises bounds by the batch's statistics, not the running ones. A
+bound then belongs to a network whose normalisation is fixed to the statistics of this clean batch: it is right for
 that network, and says nothing of the one that is used later, with running statistics. So this serves training alone;
 certificates always use the running statistics.
 """
@@ -9,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
@@ -17,21 +19,32 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from autodual.errors import InvalidInputError
 
 
-def batch_statistics(model: nn.Module, x: Tensor) -> dict[str, Tensor]:
-    """Mean and variance of the clean batch x `[N, *shape]` at every batch norm, by the names of the running ones.
+@dataclass(frozen=True, eq=False)
+class CleanPass:
+    """Scores `[N, K]` of a clean batch, and by the names of the running ones mean and variance at every batch norm.
 
-    One forward pass in training mode, from which the running statistics learn as in ordinary training; the model's mode
-    is restored. The tensors are differentiable in the parameters. Raises InvalidInputError for a model that has no
-    batch norm with running statistics, and for one that reads one twice in a pass.
+    All differentiable in the parameters. No statistics where there are no batch norms that keep running ones.
     """
-    norms = {name: module for name, module in model.named_modules() if isinstance(module, _BatchNorm)}
-    norms = {name: module for name, module in norms.items() if module.track_running_stats}
-    if not norms:
-        raise InvalidInputError("batch statistics need a model with batch norm that tracks running statistics")
+
+    scores: Tensor
+    statistics: dict[str, Tensor]
+
+
+def clean_pass(model: nn.Module, x: Tensor) -> CleanPass:
+    """One pass over x `[N, *shape]` in training mode, from which running statistics learn as in ordinary training.
+
+    The model's mode is restored. Raises InvalidInputError for a model that uses a batch norm twice in a pass.
+    """
     found: dict[str, Tensor] = {}
-    with _hooked(norms, found), _training(model):
-        model(x)
-    return found
+    with _hooked(tracking_norms(model), found), _training(model):
+        scores = model(x)
+    return CleanPass(scores, found)
+
+
+def tracking_norms(model: nn.Module) -> dict[str, _BatchNorm]:
+    """The batch norms with running statistics, by name."""
+    norms = {name: module for name, module in model.named_modules() if isinstance(module, _BatchNorm)}
+    return {name: module for name, module in norms.items() if module.track_running_stats}
 
 
 @contextmanager

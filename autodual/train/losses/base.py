@@ -1,0 +1,29 @@
+"""What a loss is: one number for a batch, its labels and the set around each sample, through a dual network."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+
+from torch import Tensor
+
+from autodual.network import DualNetwork
+from autodual.perturbations import PerturbationSet
+from autodual.train.losses.batch import Batch
+
+
+class Loss(ABC):
+    """A loss to train on; a frozen dataclass whose fields are its options.
+
+    Number fields may be scheduled: the trainer replaces them at each step (`autodual.train.schedules`).
+    """
+
+    def __call__(self, dual: DualNetwork, x: Tensor, labels: Tensor, perturbation: PerturbationSet) -> Tensor:
+        """The mean loss of x `[N, *shape]` with labels `[N]`: a scalar, differentiable in the parameters.
+
+        In training mode batch norms learn from the batch and normalise by it (see `Batch`).
+        """
+        return self.of(Batch(dual, x, labels, perturbation)).mean()
+
+    @abstractmethod
+    def of(self, batch: Batch) -> Tensor:
+        """Losses by sample, `[N]` (or one number that counts for all)."""

@@ -1,0 +1,71 @@
+"""Losses of bounds: the thesis' robust loss, interval bound propagation, and the mixture of both.
+
+All are κ · loss at the samples + (1 - κ) · loss of the bound, an upper bound of the same mixture at the worst points.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from autodual.policies import SlopePolicy
+from autodual.train.losses.base import Loss
+from autodual.train.losses.batch import Batch
+from autodual.train.losses.criteria import criterion
+
+
+@dataclass(frozen=True)
+class BoundedLoss(Loss):
+    """κ · loss at the samples + (1 - κ) · loss of the margins' lower bounds."""
+
+    kappa: float = 0.0
+    criterion: str = "cross-entropy"
+
+    @abstractmethod
+    def margins(self, batch: Batch) -> Tensor:
+        """Lower bounds `[N, K]` of f_y - f_j over the set."""
+
+    def of(self, batch: Batch) -> Tensor:
+        of_scores = criterion(self.criterion)
+        if self.kappa == 1:
+            return of_scores(batch.clean.scores, batch.labels)
+        bounded = of_scores(-self.margins(batch), batch.labels)
+        if self.kappa == 0:
+            return bounded
+        return self.kappa * of_scores(batch.clean.scores, batch.labels) + (1 - self.kappa) * bounded
+
+
+@dataclass(frozen=True)
+class Robust(BoundedLoss):
+    """The loss of the dual bound (Theorem 2); estimated by random projections if the dual network's plan says so."""
+
+    slopes: SlopePolicy = "shared"
+
+    def margins(self, batch: Batch) -> Tensor:
+        return batch.margins(slopes=self.slopes)
+
+
+@dataclass(frozen=True)
+class IntervalBound(BoundedLoss):
+    """Interval bound propagation (Gowal et al., 2018), the last affine layers merged."""
+
+    def margins(self, batch: Batch) -> Tensor:
+        return batch.margins(inner="interval", last="interval")
+
+
+@dataclass(frozen=True)
+class CrownIbp(BoundedLoss):
+    """β · dual bound over interval bounds inside + (1 - β) · interval bound, in the margins (Zhang et al., 2020)."""
+
+    beta: float = 1.0
+    slopes: SlopePolicy = "shared"
+
+    def margins(self, batch: Batch) -> Tensor:
+        if self.beta == 0:
+            return batch.margins(inner="interval", last="interval")
+        dual = batch.margins(inner="interval", slopes=self.slopes)
+        if self.beta == 1:
+            return dual
+        return self.beta * dual + (1 - self.beta) * batch.margins(inner="interval", last="interval")

@@ -1,0 +1,57 @@
+"""The regularisers of Shi et al. (2021), which let the warm-up of interval training be short."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from autodual.interval import Interval
+from autodual.train.losses.base import Loss
+from autodual.train.losses.batch import Batch
+
+
+@dataclass(frozen=True)
+class Regularised(Loss):
+    """loss + weight · (tightness + balance) over the bound sites' intervals.
+
+    tightness: intervals should not grow from the input on by more than 1 / tolerance. balance: active and inactive
+    units should contribute alike to centres and to radii. The weight is meant to fall to zero as the radius grows.
+    """
+
+    loss: Loss
+    weight: float = 0.5
+    tolerance: float = 0.5
+
+    def of(self, batch: Batch) -> Tensor:
+        value = self.loss.of(batch)
+        if self.weight == 0:
+            return value
+        return value + self.weight * self._penalty(batch)
+
+    def _penalty(self, batch: Batch) -> Tensor:
+        enclosure = batch.ball.at(batch.x).enclosure()
+        first = 2 * enclosure.radius.mean()
+        penalties = []
+        for interval in batch.intervals():
+            width = 2 * interval.radius.mean()
+            ratios = [first / width.clamp(min=torch.finfo(width.dtype).tiny), *_balances(interval)]
+            penalties.extend((self.tolerance - ratio).relu() for ratio in ratios)
+        if not penalties:
+            return first.new_zeros(())
+        # Three to a site, each site weighing alike.
+        return torch.stack(penalties).sum() / (self.tolerance * len(penalties) / 3)
+
+
+def _balances(interval: Interval) -> list[Tensor]:
+    """How alike active and inactive units are, in centres and in radii: 1 where they are equal, 0 where one lacks."""
+    centre, radius = interval.centre, interval.radius
+    active, inactive = (interval.lower > 0).to(centre.dtype), (interval.upper < 0).to(centre.dtype)
+    pairs = ((active * centre, -inactive * centre), (active * radius, inactive * radius))
+    found = []
+    for first, second in pairs:
+        one, other = first.sum(), second.sum()
+        larger = one.maximum(other)
+        found.append(torch.where(larger > 0, one.minimum(other) / larger.clamp(min=1e-12), torch.zeros_like(larger)))
+    return found
