@@ -12,15 +12,15 @@ _OVERHEAD = 20 << 20
 
 @dataclass(frozen=True)
 class BoundOptions:
-    """Options of one bound computation; none but `slopes`, `inner`, `last`, `intersect` and `projection` changes a bound
-    beyond rounding.
+    """Options of one bound computation; none but `slopes`, `inner`, `last`, `intersect` and `projection` changes a
+    bound beyond rounding.
 
     slopes: `shared` is the thesis' u/(u - ℓ) for both lines; `adaptive` chooses the tighter lower line per unit.
     mode: `pull` rows back from each site, `push` columns forward (Algorithm 2), or what the cost model finds cheaper.
     windows: let rows of convolutions carry only their receptive field.
     skip_decided: compute no row for a unit whose relaxation interval arithmetic already settles.
     inner: `interval` leaves bound sites at interval arithmetic over the ops; only the last bound is dual then.
-    last: `interval` ends the last bound's rows at the nonlinear layers nearest to the output. With `inner="interval"` too
+    last: `interval` ends the last bound's rows at the nonlinear layers nearest to the output. With `inner="interval"`
     that is interval bound propagation, the last affine layers merged, and no layer is relaxed at all.
     intersect: let interval arithmetic over the ops themselves tighten every bound; None: wherever slopes are adaptive
     or an op asks for it (all but rectified linear units), so that shared slopes give the thesis' bounds.

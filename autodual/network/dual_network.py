@@ -114,8 +114,8 @@ class DualNetwork(nn.Module):
         """Lower bounds `[N, S]` of objective `[S, K]` or `[N, S, K]` over the set around each sample of x `[N,
         *shape]`.
 
-        Without an objective only the intervals of the bound sites are computed. slopes, inner, last: see `BoundOptions`.
-        known: intervals of nodes proved elsewhere, which bounds then assume. rigorous: bounds allow for their own
+        Without an objective only the intervals of the bound sites are computed. slopes, inner, last: see
+        `BoundOptions`. known: intervals of nodes proved elsewhere, which bounds then assume. rigorous: bounds allow for their own
         rounding error. linear: also return the linear functions that prove them. all_units: a dual bound for every
         unit, also the decided ones. exact: estimate nothing, whatever the plan says; nor do rigorous bounds ever use
         estimates that prove nothing.

@@ -7,6 +7,7 @@ from abc import abstractmethod
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
+import torch
 from torch import Tensor
 
 from autodual.errors import InvalidInputError
@@ -60,7 +61,8 @@ class NormBall(PerturbationSet):
     def scaled(self, factor: float) -> NormBall:
         if not 0 <= factor <= 1:
             raise InvalidInputError(f"a set is scaled by a factor between 0 and 1, not by {factor:g}")
-        return replace(self, radius=self.radius * factor)  # type: ignore[type-var]
+        radius = self.radius if isinstance(self.radius, (int, float, Tensor)) else torch.as_tensor(self.radius)
+        return replace(self, radius=radius * factor)  # type: ignore[type-var]
 
     def describe(self) -> str:
         return f"{self._name} ball of radius {words(self.radius)}, {clipping_words(self.domain)}"

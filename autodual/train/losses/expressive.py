@@ -9,8 +9,8 @@ from torch import Tensor
 from autodual.attacks import Pgd
 from autodual.train.losses.base import Loss
 from autodual.train.losses.batch import Batch
-from autodual.train.losses.clean import Adversarial
 from autodual.train.losses.bounded import IntervalBound
+from autodual.train.losses.clean import Adversarial
 
 
 @dataclass(frozen=True)

@@ -33,7 +33,7 @@ class Regularised(Loss):
     def _penalty(self, batch: Batch) -> Tensor:
         enclosure = batch.ball.at(batch.x).enclosure()
         first = 2 * enclosure.radius.mean()
-        penalties = []
+        penalties: list[Tensor] = []
         for interval in batch.intervals():
             width = 2 * interval.radius.mean()
             ratios = [first / width.clamp(min=torch.finfo(width.dtype).tiny), *_balances(interval)]
