@@ -115,10 +115,10 @@ class DualNetwork(nn.Module):
         *shape]`.
 
         Without an objective only the intervals of the bound sites are computed. slopes, inner, last: see
-        `BoundOptions`. known: intervals of nodes proved elsewhere, which bounds then assume. rigorous: bounds allow for their own
-        rounding error. linear: also return the linear functions that prove them. all_units: a dual bound for every
-        unit, also the decided ones. exact: estimate nothing, whatever the plan says; nor do rigorous bounds ever use
-        estimates that prove nothing.
+        `BoundOptions`. known: intervals of nodes proved elsewhere, which bounds then assume. rigorous: bounds allow for
+        their own rounding error. linear: also return the linear functions that prove them. all_units: a dual bound for
+        every unit, also the decided ones. exact: estimate nothing, whatever the plan says; nor do rigorous bounds ever
+        use estimates that prove nothing.
         """
         compiled = self.compiled(x)
         plan = compiled.plan
