@@ -66,5 +66,9 @@ class DataError(AutodualError):
     """A data set is missing, truncated or malformed."""
 
 
+class TrainingError(AutodualError):
+    """Training cannot go on, since its loss is no finite number."""
+
+
 class DeviceError(AutodualError):
     """The requested device does not exist on this machine."""

@@ -15,6 +15,7 @@ from autodual.files.architecture import Factory, resolve_factory
 from autodual.files.container import Kind, identify, read_model_bytes
 from autodual.files.exported import load_exported, load_exported_trusting
 from autodual.files.modules import allowed_classes, check_finite, check_module
+from autodual.files.network_file import build_network, is_network_file, read_network_file
 from autodual.files.pickled import load_restricted, load_trusting
 from autodual.files.state_dict import find_state_dict, load_state_dict
 from autodual.frontend.onnx import load_onnx_bytes
@@ -37,7 +38,8 @@ def load_model(
 
     Args:
         path: a `torch.export.save` archive, an ONNX file (`.onnx` or `.onnx.gz`, see `load_onnx`), or a `torch.save`
-            file of a module made of `torch.nn` layers or of a state dict (itself, or under the key `state_dict`).
+            file of a module made of `torch.nn` layers, of a network that autodual has trained, or of a state dict
+            (itself, or under the key `state_dict`).
         unsafe: also load files that execute code while they are loaded, such as pickles of your own classes.
         factory: builds the network whose weights a state dict holds: a callable, `package.module:factory` or
             `path/to/file.py:factory`. Naming it runs that module's code.
@@ -87,6 +89,8 @@ def load_model_file(
 
 def _load_pickle(name: str, data: bytes, unsafe: bool, factory: Factory | None) -> nn.Module:
     content = load_trusting(name, data) if unsafe else load_restricted(name, data, allowed_classes())
+    if is_network_file(content):
+        return build_network(name, read_network_file(name, content), factory)
     if not isinstance(content, nn.Module):
         return load_state_dict(name, find_state_dict(name, content), factory)
     if factory is not None:

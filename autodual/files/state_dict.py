@@ -44,6 +44,12 @@ def load_state_dict(name: str, state: dict[str, torch.Tensor], factory: Factory 
             f"'{name}' holds weights only; say which network they belong to with --arch package.module:factory."
         )
     model = build(factory)
+    fill(name, model, state)
+    return model
+
+
+def fill(name: str, model: nn.Module, state: dict[str, torch.Tensor]) -> None:
+    """Give a module the weights `state`; raises ModelFileError where keys or shapes do not match."""
     expected = model.state_dict()
     missing = sorted(expected.keys() - state.keys())
     unexpected = sorted(state.keys() - expected.keys())
@@ -57,7 +63,6 @@ def load_state_dict(name: str, state: dict[str, torch.Tensor], factory: Factory 
                 f"the network wants {tuple(expected[key].shape)}."
             )
     model.load_state_dict(state)
-    return model
 
 
 def _shorten(keys: list[str], limit: int = 4) -> str:

@@ -7,8 +7,8 @@ import io
 from collections.abc import Sequence
 from os import PathLike
 
+from autodual.files.writing import write_text
 from autodual.report.document import Row
-from autodual.report.storage import write_text
 
 _NOT_SCALAR = (list, dict)
 

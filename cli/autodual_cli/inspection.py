@@ -13,10 +13,10 @@ from torch.export import ExportedProgram
 import autodual
 from autodual.errors import InvalidInputError
 from autodual.files import load_model_file
+from autodual.files.writing import write_text
 from autodual.ir import format_graph
 from autodual.ir.analysis import to_dot
 from autodual.passes import default_pipeline
-from autodual.report.storage import write_text
 from autodual_cli.options import ModelOptions
 from autodual_cli.subject import adapt, count_classes, find_device
 from autodual_cli.targets import check_targets

@@ -6,9 +6,10 @@ import os
 from pathlib import Path, PurePath
 
 from autodual.errors import InvalidInputError
+from autodual.files.writing import write_text
 from autodual.report import load_document
 from autodual.report.page import render_page, save_counterexamples
-from autodual.report.storage import file_sha256, write_text
+from autodual.report.storage import file_sha256
 from autodual_cli.targets import check_targets
 
 

@@ -11,6 +11,7 @@ from torch import nn
 from torch.export import ExportedProgram
 
 from autodual import __version__
+from autodual.architectures import Normalise
 from autodual.compiler import compile_dual
 from autodual.data import Dataset, load_dataset
 from autodual.errors import AutodualError, DeviceError, InvalidInputError
@@ -21,7 +22,6 @@ from autodual.passes import HighProbability, Pass, default_pipeline
 from autodual.report import units
 from autodual.report.probability import complement
 from autodual_cli.chosen_output import ChosenOutput
-from autodual_cli.normalise import Normalise
 from autodual_cli.options import DataOptions, ModelOptions, ProjectionOptions
 from autodual_cli.provenance import architecture_records, file_record, provenance
 

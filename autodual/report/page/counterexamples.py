@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from autodual.errors import DataError
+from autodual.files.writing import write_bytes
 from autodual.report.document import Row
 from autodual.report.page.kinds import rows_of
-from autodual.report.storage import write_bytes
 
 if TYPE_CHECKING:
     import numpy

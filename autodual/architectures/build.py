@@ -1,0 +1,95 @@
+"""Architectures by name: `small`, `medium`, `large`, `resnet`, `wide:K`, `deep:K`, `mlp:…`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from torch import nn
+
+from autodual.architectures.convolutional import Convolution, convolutional
+from autodual.architectures.residual import residual
+from autodual.errors import InvalidInputError
+
+Build = Callable[..., nn.Module]
+
+
+def _small(shape: Sequence[int], classes: int, batch_norm: bool) -> nn.Module:
+    return convolutional(shape, classes, [Convolution(16), Convolution(32)], [100], batch_norm=batch_norm)
+
+
+def _medium(shape: Sequence[int], classes: int, batch_norm: bool) -> nn.Module:
+    layers = [Convolution(32, 3, 1), Convolution(32), Convolution(64)]
+    return convolutional(shape, classes, layers, [128], batch_norm=batch_norm)
+
+
+def _large(shape: Sequence[int], classes: int, batch_norm: bool) -> nn.Module:
+    layers = [Convolution(32, 3, 1), Convolution(32), Convolution(64, 3, 1), Convolution(64)]
+    return convolutional(shape, classes, layers, [512, 512], batch_norm=batch_norm)
+
+
+def _resnet(shape: Sequence[int], classes: int, batch_norm: bool) -> nn.Module:
+    return residual(shape, classes, batch_norm=batch_norm)
+
+
+def _wide(shape: Sequence[int], classes: int, batch_norm: bool, size: int) -> nn.Module:
+    layers = [Convolution(4 * size), Convolution(8 * size)]
+    return convolutional(shape, classes, layers, [128], batch_norm=batch_norm)
+
+
+def _deep(shape: Sequence[int], classes: int, batch_norm: bool, size: int) -> nn.Module:
+    more = size - 1
+    first = [Convolution(8, 3, 1)] * more + [Convolution(8)]
+    second = [Convolution(16, 3, 1)] * more + [Convolution(16)]
+    return convolutional(shape, classes, [*first, *second], [100], batch_norm=batch_norm)
+
+
+def _mlp(shape: Sequence[int], classes: int, batch_norm: bool, size: int) -> nn.Module:
+    features = 1
+    for extent in shape:
+        features *= extent
+    return convolutional([features], classes, [], [size] * 2, batch_norm=batch_norm)
+
+
+#: What each name stands for; those ending in `:K` take a number.
+ARCHITECTURES: dict[str, tuple[Build, str]] = {
+    "small": (_small, "16 and 32 filters of 4×4 with stride 2, then 100 units"),
+    "medium": (_medium, "32 filters of 3×3, then 32 and 64 of 4×4 with stride 2, then 128 units"),
+    "large": (_large, "32, 32, 64 and 64 filters, every other layer with stride 2, then 512 and 512 units"),
+    "resnet": (_resnet, "four residual blocks of 16, 16, 32 and 64 filters, then 1,000 units"),
+    "wide:K": (_wide, "4K and 8K filters of 4×4 with stride 2, then 128 units"),
+    "deep:K": (_deep, "K layers of 8 and K of 16 filters, the last of each with stride 2, then 100 units"),
+    "mlp:K": (_mlp, "two fully connected layers of K units; for inputs of any shape"),
+}
+
+
+def describe_architectures() -> str:
+    """The names, for messages."""
+    return ", ".join(ARCHITECTURES)
+
+
+def build_architecture(name: str, shape: Sequence[int], classes: int, *, batch_norm: bool = False) -> nn.Module:
+    """The network `name` for samples of a shape; weights as PyTorch initialises them, from torch's generator.
+
+    Raises InvalidInputError for an unknown name, a missing or bad K, or inputs that are no images.
+    """
+    key, stem, number = _key(name)
+    if key not in ARCHITECTURES:
+        raise InvalidInputError(f"'{name}' is no architecture; there are {describe_architectures()}")
+    if number is not None and not (number.isdecimal() and int(number) >= 1):
+        raise InvalidInputError(f"'{name}' needs a whole number of at least 1 for K, such as {stem}:2")
+    if stem != "mlp" and len(shape) != 3:
+        raise InvalidInputError(
+            f"'{name}' is for images [channels, height, width], but samples have the shape {tuple(shape)}; use mlp:K"
+        )
+    return ARCHITECTURES[key][0](shape, classes, batch_norm, *([] if number is None else [int(number)]))
+
+
+def is_architecture(name: str) -> bool:
+    """Whether a name is one of these, and not a factory's."""
+    return _key(name)[0] in ARCHITECTURES
+
+
+def _key(name: str) -> tuple[str, str, str | None]:
+    """The name's entry in the table, the name without K, and K as written."""
+    stem, colon, number = name.partition(":")
+    return (f"{stem}:K", stem, number) if colon else (stem, stem, None)

@@ -1,0 +1,76 @@
+"""Files that autodual's own training writes: weights, and what it takes to build their network without other code."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from autodual.architectures import NetworkDescription
+from autodual.errors import InvalidInputError, ModelFileError
+from autodual.files.architecture import Factory, build
+from autodual.files.state_dict import fill
+
+_MARK, _VERSION = "autodual_network", 1
+
+
+@dataclass(frozen=True, eq=False)
+class NetworkFile:
+    """A trained network as data. trained: plain values that say how it came about, the set among them."""
+
+    description: NetworkDescription
+    state_dict: Mapping[str, Tensor]
+    trained: Mapping[str, Any] = field(default_factory=dict)
+
+    def to_bytes(self) -> bytes:
+        """As `torch.save` writes it; readable with `weights_only=True`."""
+        content = {
+            _MARK: _VERSION,
+            "network": self.description.to_mapping(),
+            "state_dict": {name: value.detach().cpu().clone() for name, value in self.state_dict.items()},
+            "trained": dict(self.trained),
+        }
+        buffer = io.BytesIO()
+        torch.save(content, buffer)
+        return buffer.getvalue()
+
+
+def is_network_file(content: object) -> bool:
+    """Whether an unpickled file is one of these."""
+    return isinstance(content, dict) and _MARK in content
+
+
+def read_network_file(name: str, content: Mapping[str, Any]) -> NetworkFile:
+    """The file's content, checked; raises ModelFileError where it is not as written."""
+    if content[_MARK] != _VERSION:
+        raise ModelFileError(f"'{name}' is of a newer version than this autodual reads; upgrade autodual.")
+    try:
+        description = NetworkDescription.from_mapping(content["network"])
+        return NetworkFile(description, content["state_dict"], content.get("trained", {}))
+    except (InvalidInputError, KeyError, TypeError) as error:
+        raise ModelFileError(f"'{name}' is damaged: {error}.") from None
+
+
+def build_network(name: str, file: NetworkFile, factory: Factory | None) -> nn.Module:
+    """The trained network, taking raw inputs, in evaluation mode.
+
+    factory: builds the architecture where it is not one of autodual's. Raises ModelFileError where the weights do not
+    fit, or a factory is missing.
+    """
+    description = file.description
+    if factory is None and not description.own:
+        raise ModelFileError(
+            f"'{name}' is of the architecture {description.arch}; give --arch {description.arch} to run that code."
+        )
+    if factory is not None and description.own:
+        raise InvalidInputError(f"'{name}' already holds the architecture; leave out --arch.")
+    try:
+        network = description.build() if factory is None else build(factory)
+    except InvalidInputError as error:
+        raise ModelFileError(f"'{name}' is damaged: {error}.") from None
+    fill(name, network, dict(file.state_dict))
+    return description.of_raw_inputs(network).eval()

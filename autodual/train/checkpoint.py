@@ -1,0 +1,87 @@
+"""A run's folder: where it keeps its checkpoint, its best network, its log and its recipe."""
+
+from __future__ import annotations
+
+import io
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from autodual.errors import InvalidInputError, ModelFileError
+from autodual.files.network_file import NetworkFile
+from autodual.files.pickled import load_restricted
+from autodual.files.writing import write_bytes, write_text
+
+_VERSION = 1
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """The files of one run; all are written atomically."""
+
+    path: Path
+
+    @property
+    def checkpoint(self) -> Path:
+        """Everything that a resumed run needs."""
+        return self.path / "checkpoint.pt"
+
+    @property
+    def network(self) -> Path:
+        """The best network so far, for `autodual certify`."""
+        return self.path / "network.pt"
+
+    @property
+    def log(self) -> Path:
+        """One line an epoch."""
+        return self.path / "log.csv"
+
+    @property
+    def recipe(self) -> Path:
+        """The recipe, complete, and what it was run with."""
+        return self.path / "run.json"
+
+    def prepare(self, *, resume: bool) -> None:
+        """Make the folder for a new run, or check that there is one to go on with.
+
+        Raises InvalidInputError where it already holds another run, or none to resume.
+        """
+        if resume:
+            if not self.checkpoint.is_file():
+                raise InvalidInputError(f"'{self.path}' holds no checkpoint to resume from.")
+            for leftover in self.path.glob(".*.tmp"):  # of a save that was killed
+                leftover.unlink(missing_ok=True)
+            return
+        if self.checkpoint.exists():
+            raise InvalidInputError(
+                f"'{self.path}' already holds a run: resume it with --resume, or name another folder."
+            )
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise InvalidInputError(f"the folder '{self.path}' cannot be made: {error.strerror}.") from None
+
+    def save(self, state: dict[str, Any]) -> None:
+        """Replace the checkpoint."""
+        buffer = io.BytesIO()
+        torch.save({"version": _VERSION, **state}, buffer)
+        write_bytes(self.checkpoint, buffer.getvalue())
+
+    def load(self) -> dict[str, Any]:
+        """The checkpoint; executes nothing. Raises ModelFileError where it is damaged or of another version."""
+        name = str(self.checkpoint)
+        state = load_restricted(name, self.checkpoint.read_bytes())
+        if not isinstance(state, dict) or state.get("version") != _VERSION:
+            raise ModelFileError(f"'{name}' is no checkpoint of this version of autodual.")
+        return state
+
+    def save_network(self, file: NetworkFile) -> None:
+        """Replace the best network."""
+        write_bytes(self.network, file.to_bytes())
+
+    def describe(self, values: dict[str, Any]) -> None:
+        """Write what the run is made of."""
+        write_text(self.recipe, json.dumps(values, indent=1) + "\n")

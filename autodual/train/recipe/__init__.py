@@ -1,0 +1,19 @@
+"""Recipes: everything that a training run is made of, as frozen data that files and the command line can spell."""
+
+from autodual.train.recipe.files import read_recipe
+from autodual.train.recipe.recipe import Recipe
+from autodual.train.recipe.sections import DataSection, NetworkSection, OptimiserSection, SetSection, ValidationSection
+from autodual.train.recipe.values import assemble, disassemble, overridden
+
+__all__ = [
+    "DataSection",
+    "NetworkSection",
+    "OptimiserSection",
+    "Recipe",
+    "SetSection",
+    "ValidationSection",
+    "assemble",
+    "disassemble",
+    "overridden",
+    "read_recipe",
+]

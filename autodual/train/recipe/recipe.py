@@ -1,0 +1,74 @@
+"""A recipe: everything that a training run is made of."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields, is_dataclass, replace
+from typing import Any
+
+from autodual.errors import InvalidInputError
+from autodual.train.losses import Clean, IntervalBound, Loss, Regularised
+from autodual.train.recipe.sections import DataSection, NetworkSection, OptimiserSection, SetSection, ValidationSection
+from autodual.train.schedules import Constant, Schedule
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How to train a network, from data to the schedules of its options.
+
+    radius: of the set while training, by epoch; it may end above `set.eps`, at which validation judges.
+    learning_rate: by epoch. scheduled: number fields of the loss that change, by name; a dot reaches the loss within
+    another (`loss.kappa`). projection: columns of random projections for dual bounds inside the network, 0 for exact
+    ones. memory: budget of the bounds in bytes, 0 for the default. precision: `bfloat16` runs the passes that bound
+    nothing in mixed precision, on CUDA only.
+    """
+
+    data: DataSection = field(default_factory=DataSection)
+    network: NetworkSection = field(default_factory=NetworkSection)
+    set: SetSection = field(default_factory=SetSection)
+    loss: Loss = field(default_factory=IntervalBound)
+    radius: Schedule = field(default_factory=lambda: Constant(0.1))
+    learning_rate: Schedule = field(default_factory=lambda: Constant(1e-3))
+    scheduled: Mapping[str, Schedule] = field(default_factory=dict)
+    optimiser: OptimiserSection = field(default_factory=OptimiserSection)
+    validation: ValidationSection = field(default_factory=ValidationSection)
+    epochs: int = 10
+    batch_size: int = 100
+    seed: int = 0
+    projection: int = 0
+    memory: int = 0
+    precision: str = "float32"
+
+    def __post_init__(self) -> None:
+        if self.epochs < 1 or self.batch_size < 1:
+            raise InvalidInputError("a recipe needs at least one epoch and one sample a batch")
+        if self.precision not in ("float32", "bfloat16"):
+            raise InvalidInputError(f"precision must be 'float32' or 'bfloat16', not {self.precision!r}")
+        for name in self.scheduled:
+            _set(self.loss, name.split("."), 0.0, name)
+
+    def loss_at(self, epoch: float) -> Loss:
+        """The loss with its scheduled fields as they are at a time; the plain one where the radius is zero."""
+        if self.radius(epoch) == 0:
+            return _plain(self.loss)
+        loss = self.loss
+        for name, schedule in self.scheduled.items():
+            loss = _set(loss, name.split("."), schedule(epoch), name)
+        return loss
+
+
+def _plain(loss: Loss) -> Loss:
+    """What a loss is over a set of the sample alone."""
+    if isinstance(loss, Regularised):
+        return _plain(loss.loss)
+    return Clean(getattr(loss, "criterion", "cross-entropy"))
+
+
+def _set(thing: Any, path: list[str], value: float, name: str) -> Any:
+    """A copy with one field changed, however deep."""
+    head, *rest = path
+    known = [entry.name for entry in fields(thing)] if is_dataclass(thing) else []
+    current = getattr(thing, head, None)
+    if head not in known or (not rest and not isinstance(current, float)) or (rest and not is_dataclass(current)):
+        raise InvalidInputError(f"'{name}' cannot be scheduled: {type(thing).__name__} has no number of that name")
+    return replace(thing, **{head: _set(current, rest, value, name) if rest else value})

@@ -1,0 +1,144 @@
+"""Dataclasses from plain values and back, so that every option of a recipe is spelled in one way only.
+
+A field that may hold one of several classes (a loss, a schedule) is a table whose `kind` names the class.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import MISSING, fields, is_dataclass
+from typing import Any, Literal, get_args, get_origin, get_type_hints
+
+from autodual.errors import InvalidInputError
+from autodual.train.losses import (
+    Adversarial,
+    Clean,
+    CrownIbp,
+    IntervalBound,
+    Loss,
+    MtlIbp,
+    Regularised,
+    Robust,
+    SmallBoxes,
+)
+from autodual.train.schedules import SCHEDULES, Constant, Schedule
+
+LOSSES: dict[str, type[Loss]] = {
+    "clean": Clean,
+    "adversarial": Adversarial,
+    "robust": Robust,
+    "interval": IntervalBound,
+    "crown-ibp": CrownIbp,
+    "sabr": SmallBoxes,
+    "mtl-ibp": MtlIbp,
+    "regularised": Regularised,
+}
+_FAMILIES: dict[type, Mapping[str, type]] = {Loss: LOSSES, Schedule: SCHEDULES}
+_WORDS = {float: "a number", int: "a whole number", bool: "true or false", str: "a string"}
+
+
+def assemble(kind: type, values: Any, where: str = "") -> Any:
+    """An object of a class from plain values; `where` is its place in the recipe, for messages.
+
+    Raises InvalidInputError, naming the place, for a missing, unknown or unfit value.
+    """
+    if kind in _FAMILIES:
+        return _member(kind, values, where)
+    if is_dataclass(kind):
+        return _dataclass(kind, values, where)
+    origin, arguments = get_origin(kind), get_args(kind)
+    if origin is Literal:
+        if values not in arguments:
+            raise InvalidInputError(f"{where} must be one of {', '.join(map(repr, arguments))}, not {values!r}")
+        return values
+    if origin is tuple:
+        if not isinstance(values, (list, tuple)):
+            raise InvalidInputError(f"{where} must be a list, not {values!r}")
+        return tuple(assemble(arguments[0], value, where) for value in values)
+    if origin is not None and issubclass(origin, Mapping):
+        return {key: assemble(arguments[1], value, _join(where, key)) for key, value in _table(values, where).items()}
+    return _plain(kind, values, where)
+
+
+def _member(family: type, values: Any, where: str) -> Any:
+    """One of several classes: its name alone, a table with its `kind`, or a number for a constant schedule."""
+    members = _FAMILIES[family]
+    if family is Schedule and isinstance(values, (int, float)) and not isinstance(values, bool):
+        return Constant(float(values))
+    table = {"kind": values} if isinstance(values, str) else dict(_table(values, where))
+    name = table.pop("kind", None)
+    if not isinstance(name, str) or name not in members:
+        raise InvalidInputError(f"{_join(where, 'kind')} must be one of {', '.join(members)}, not {name!r}")
+    return _dataclass(members[name], table, where)
+
+
+def _dataclass(kind: type, values: Any, where: str) -> Any:
+    hints, table = get_type_hints(kind), dict(_table(values, where))
+    known = {entry.name: entry for entry in fields(kind)}
+    for name in table:
+        if name not in known:
+            raise InvalidInputError(f"'{_join(where, name)}' is unknown; there are {', '.join(known)}")
+    for name, entry in known.items():
+        if name not in table and entry.default is MISSING and entry.default_factory is MISSING:
+            raise InvalidInputError(f"'{_join(where, name)}' is missing")
+    try:
+        return kind(**{name: assemble(hints[name], value, _join(where, name)) for name, value in table.items()})
+    except InvalidInputError:
+        raise
+    except (TypeError, ValueError) as error:
+        raise InvalidInputError(f"'{where}' is not right: {error}") from None
+
+
+def _plain(kind: type, value: Any, where: str) -> Any:
+    if kind is float and value == "inf":
+        return math.inf
+    if kind is float and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    if not isinstance(value, kind) or (kind is not bool and isinstance(value, bool)):
+        raise InvalidInputError(f"'{where}' must be {_WORDS.get(kind, kind.__name__)}, not {value!r}")
+    if isinstance(value, float) and math.isnan(value):
+        raise InvalidInputError(f"'{where}' is no number")
+    return value
+
+
+def _table(values: Any, where: str) -> Mapping[str, Any]:
+    if not isinstance(values, Mapping):
+        raise InvalidInputError(f"'{where}' must be a table, not {values!r}")
+    return values
+
+
+def _join(where: str, name: str) -> str:
+    return f"{where}.{name}" if where else name
+
+
+def disassemble(thing: Any) -> Any:
+    """Plain values that `assemble` makes the same object of; JSON and TOML can hold them."""
+    for members in _FAMILIES.values():
+        for name, kind in members.items():
+            if type(thing) is kind:
+                return {"kind": name, **_fields(thing)}
+    if is_dataclass(thing):
+        return _fields(thing)
+    if isinstance(thing, Mapping):
+        return {key: disassemble(value) for key, value in thing.items()}
+    if isinstance(thing, tuple):
+        return [disassemble(value) for value in thing]
+    return "inf" if thing == math.inf and isinstance(thing, float) else thing
+
+
+def _fields(thing: Any) -> dict[str, Any]:
+    return {entry.name: disassemble(getattr(thing, entry.name)) for entry in fields(thing)}
+
+
+def overridden(values: Mapping[str, Any], path: str, value: Any) -> dict[str, Any]:
+    """A copy of nested tables with the entry at `path`, such as `loss.kappa`, set."""
+    head, dot, rest = path.partition(".")
+    inside = values.get(head, {})
+    if not dot:
+        return {**values, head: value}
+    if isinstance(inside, str):  # the name of a kind alone
+        inside = {"kind": inside}
+    if not isinstance(inside, Mapping):
+        raise InvalidInputError(f"'{head}' is not a table, so it has no '{rest}'")
+    return {**values, head: overridden(inside, rest, value)}

@@ -1,0 +1,87 @@
+"""The samples of a run: which are held out, in which order they come, and how images are moved about."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as functional
+from torch import Tensor
+
+from autodual.data import Dataset
+from autodual.errors import DataError
+from autodual.train.recipe.sections import DataSection
+
+# Which stream of random numbers is which: what is held out, and in which order the rest comes.
+_SPLIT, _ORDER = 1, 2
+
+
+@dataclass(frozen=True, eq=False)
+class Samples:
+    """Training samples x `[N, *shape]` with labels y `[N]`, and others that are held out."""
+
+    x: Tensor
+    y: Tensor
+    held_x: Tensor
+    held_y: Tensor
+
+    @property
+    def classes(self) -> int:
+        """One more than the largest label."""
+        return 1 + int(max(labels.max() for labels in (self.y, self.held_y) if labels.numel()))
+
+    def order(self, seed: int, epoch: int) -> Tensor:
+        """All training samples in the random order of an epoch, the same in every process and resumed run."""
+        return torch.randperm(len(self.x), generator=_generator(seed, _ORDER, epoch))
+
+
+def split(dataset: Dataset, section: DataSection, seed: int, device: torch.device) -> Samples:
+    """Training and held-out samples, float32 on the device.
+
+    Raises DataError where labels are missing or nothing is left to train on.
+    """
+    if dataset.y is None:
+        raise DataError(f"'{dataset.name}' has no labels to train on.")
+    order = torch.randperm(len(dataset), generator=_generator(seed, _SPLIT, 0))
+    if section.limit:
+        order = order[: section.limit]
+    if section.hold_out >= len(order):
+        raise DataError(
+            f"'{dataset.name}' has {len(order)} samples, of which data.hold_out = {section.hold_out} leaves none."
+        )
+    kept, held = order[: len(order) - section.hold_out], order[len(order) - section.hold_out :]
+    x, y = dataset.x.float(), dataset.y
+    return Samples(x[kept].to(device), y[kept].to(device), x[held].to(device), y[held].to(device))
+
+
+def augmented(x: Tensor, section: DataSection) -> Tensor:
+    """Images `[N, C, H, W]` shifted and mirrored at random, by torch's generator; others as they are."""
+    if x.dim() != 4:
+        return x
+    if section.flip:
+        x = torch.where(_flags(x), x.flip(3), x)
+    return _shifted(x, section.shift) if section.shift else x
+
+
+def _flags(x: Tensor) -> Tensor:
+    return (torch.rand(x.shape[0]) < 0.5).to(x.device).view(-1, 1, 1, 1)
+
+
+def _shifted(x: Tensor, most: int) -> Tensor:
+    count, _, height, width = x.shape
+    padded = functional.pad(x, (most,) * 4)
+    down, right = (torch.randint(2 * most + 1, (count, 1)) for _ in range(2))
+    rows = (down + torch.arange(height)).to(x.device)
+    columns = (right + torch.arange(width)).to(x.device)
+    samples = torch.arange(count, device=x.device)
+    return padded[
+        samples[:, None, None, None],
+        torch.arange(x.shape[1], device=x.device)[:, None, None],
+        rows[:, None, :, None],
+        columns[:, None, None, :],
+    ]
+
+
+def _generator(seed: int, stream: int, number: int) -> torch.Generator:
+    # Distinct for all seeds below 2^31, streams and epochs.
+    return torch.Generator().manual_seed((seed * 4 + stream) * 2**20 + number)

@@ -1,0 +1,113 @@
+"""Numbers that change while a network is trained, as functions of the time in epochs.
+
+A schedule is a frozen dataclass: it has no state, so that a resumed run goes on with the same numbers.
+"""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+
+from autodual.errors import InvalidInputError
+
+
+class Schedule(ABC):
+    """A number for each time; `schedule(2.5)` is its value in the middle of the third epoch."""
+
+    @abstractmethod
+    def __call__(self, epoch: float) -> float:
+        """The value at a time `epoch` ≥ 0."""
+
+
+@dataclass(frozen=True)
+class Constant(Schedule):
+    """Always the same."""
+
+    value: float
+
+    def __call__(self, epoch: float) -> float:
+        return self.value
+
+
+@dataclass(frozen=True)
+class Ramp(Schedule):
+    """From `start` until epoch `begin` to `end` from epoch `finish` on; between them as the subclass says."""
+
+    start: float
+    end: float
+    begin: float = 0.0
+    finish: float = 0.0
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.begin <= self.finish:
+            raise InvalidInputError(
+                f"a schedule must begin at an epoch of at least 0 and finish no earlier, not {self.begin} and "
+                f"{self.finish}"
+            )
+
+    def __call__(self, epoch: float) -> float:
+        if epoch >= self.finish:
+            return self.end
+        if epoch <= self.begin:
+            return self.start
+        return self.start + (self.end - self.start) * self.part((epoch - self.begin) / (self.finish - self.begin))
+
+    @abstractmethod
+    def part(self, time: float) -> float:
+        """Which part of the way is behind at `time` in [0, 1]; from 0 to 1."""
+
+
+@dataclass(frozen=True)
+class Linear(Ramp):
+    """In a straight line, as the thesis' radius."""
+
+    def part(self, time: float) -> float:
+        return time
+
+
+@dataclass(frozen=True)
+class Smooth(Ramp):
+    """First slowly, like the fourth power of time, and from a quarter of the way on in a straight line (Zhang et al.,
+    2020): training on bounds is least stable while the radius is small.
+    """
+
+    def part(self, time: float) -> float:
+        middle, power = 0.25, 4
+        # The line continues the power with the same slope and ends at 1.
+        rate = 1 / (middle**power + power * middle ** (power - 1) * (1 - middle))
+        if time < middle:
+            return rate * time**power
+        return rate * (middle**power + power * middle ** (power - 1) * (time - middle))
+
+
+@dataclass(frozen=True)
+class Cosine(Ramp):
+    """Along half a wave of the cosine."""
+
+    def part(self, time: float) -> float:
+        return (1 - math.cos(math.pi * time)) / 2
+
+
+@dataclass(frozen=True)
+class Steps(Schedule):
+    """`start`, multiplied by `factor` at each of the epochs `at`; before that, from 0 on, a linear warm-up."""
+
+    start: float
+    at: tuple[float, ...] = ()
+    factor: float = 0.1
+    warm_up: float = 0.0
+
+    def __call__(self, epoch: float) -> float:
+        value = self.start * self.factor ** sum(epoch >= when for when in self.at)
+        # Never zero, for a first step that moves nothing would be lost.
+        return value * min(1.0, (epoch + 1e-3) / self.warm_up) if epoch < self.warm_up else value
+
+
+SCHEDULES: dict[str, type[Schedule]] = {
+    "constant": Constant,
+    "linear": Linear,
+    "smooth": Smooth,
+    "cosine": Cosine,
+    "steps": Steps,
+}

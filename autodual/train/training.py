@@ -1,0 +1,257 @@
+"""The training loop, one step at a time: whoever drives it decides when to save and when to stop."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+from dataclasses import asdict
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from autodual.architectures import NetworkDescription
+from autodual.compiler import compile_dual
+from autodual.data import Dataset
+from autodual.errors import InvalidInputError, TrainingError
+from autodual.files.network_file import NetworkFile
+from autodual.network import DualNetwork
+from autodual.passes import Pass, RandomProjection, default_pipeline
+from autodual.train.checkpoint import RunFolder
+from autodual.train.initialisation import initialise_for_intervals
+from autodual.train.journal import Figures, write_log
+from autodual.train.optimisation import Average, make_optimiser
+from autodual.train.progress import Progress
+from autodual.train.recipe import Recipe, assemble, disassemble
+from autodual.train.samples import augmented, split
+from autodual.train.validation import Errors, validate
+from autodual.train.world import World
+
+
+class Training:
+    """One run of a recipe on a data set, in a folder.
+
+    Drive it by `while not training.done: training.step()`; `save` may be called after any step. A run that goes on
+    from a save (`resume=True`) takes the same steps as one that was never stopped, bit by bit on the same processor
+    with the same number of threads. The network must not be touched in between.
+    """
+
+    def __init__(
+        self,
+        recipe: Recipe,
+        dataset: Dataset,
+        folder: RunFolder,
+        *,
+        factory: Callable[[], nn.Module] | None = None,
+        device: torch.device | str = "cpu",
+        world: World | None = None,
+        resume: bool = False,
+    ):
+        self.recipe, self.folder, self.world = recipe, folder, world or World()
+        self.samples = split(dataset, recipe.data, recipe.seed, torch.device(device))
+        torch.manual_seed(recipe.seed)
+        self.description = _description(recipe, self.samples.x, self.samples.classes)
+        self.network = self.description.build(factory)
+        if recipe.network.initialisation == "interval":
+            initialise_for_intervals(self.network)
+        self.network.to(device)
+        self.dual = _dual(recipe, self.description, self.network, self.samples.x)
+        self.optimiser = make_optimiser(self.network, recipe.optimiser)
+        self.average = Average(self.dual.model, recipe.optimiser.averaging) if recipe.optimiser.averaging else None
+        self.progress = Progress()
+        # Processes that share a batch take the same numbers up to here, and numbers of their own from here on.
+        torch.manual_seed(recipe.seed + 7919 * self.world.rank)
+        if resume:
+            self._load(folder.load())
+
+    # --- where the run is -------------------------------------------------------------------------------------------
+
+    @property
+    def steps_an_epoch(self) -> int:
+        """How many batches the training samples make, the last of which may be smaller."""
+        return math.ceil(len(self.samples.x) / self.recipe.batch_size)
+
+    @property
+    def steps(self) -> int:
+        """Of the whole run."""
+        return self.steps_an_epoch * self.recipe.epochs
+
+    @property
+    def epoch(self) -> float:
+        """How many epochs are behind, the present one in part."""
+        return self.progress.step / self.steps_an_epoch
+
+    @property
+    def done(self) -> bool:
+        """Whether there is no step left, or patience has run out."""
+        return self.progress.step >= self.steps or self.progress.stopped
+
+    # --- one step ---------------------------------------------------------------------------------------------------
+
+    def step(self) -> None:
+        """One step of the optimiser; with the last one of an epoch also its validation, log line and checkpoint.
+
+        Raises TrainingError where the loss is no finite number; what was saved before stays.
+        """
+        start = time.monotonic()
+        whole = self._batch()
+        mine = self.world.share(whole)
+        loss = self._descend(mine, len(mine) / len(whole))
+        total, count = self.world.total([loss * len(mine), len(mine)])
+        self.progress.add(total, count, time.monotonic() - start)
+        if self.progress.step % self.steps_an_epoch == 0:
+            self._finish_epoch()
+
+    def _batch(self) -> Tensor:
+        """Indices of the next batch."""
+        epoch, number = divmod(self.progress.step, self.steps_an_epoch)
+        if self._order is None or self._order[0] != epoch:
+            self._order = epoch, self.samples.order(self.recipe.seed, epoch)
+        size = self.recipe.batch_size
+        return self._order[1][number * size : (number + 1) * size]
+
+    _order: tuple[int, Tensor] | None = None
+
+    def _descend(self, indices: Tensor, weight: float) -> float:
+        """Follow the gradient of the loss of some samples, which count so much in the whole batch; the loss."""
+        recipe, epoch = self.recipe, self.epoch
+        self.dual.train()
+        for group in self.optimiser.param_groups:
+            group["lr"] = recipe.learning_rate(epoch)
+        self.optimiser.zero_grad()
+        value = 0.0
+        if len(indices):
+            loss = self._loss(epoch, indices)
+            value = float(loss.detach())
+            if not math.isfinite(value):
+                raise TrainingError(
+                    f"the loss is {value} in epoch {int(epoch) + 1}: lower the learning rate, clip gradients, or let "
+                    "the radius grow more slowly"
+                )
+            loss.backward()
+        self.world.add_gradients(self.network, weight)
+        if recipe.optimiser.clip:
+            nn.utils.clip_grad_norm_(self.network.parameters(), recipe.optimiser.clip)
+        self.optimiser.step()
+        if self.average is not None:
+            self.average.update(self.dual.model)
+        return value
+
+    def _loss(self, epoch: float, indices: Tensor) -> Tensor:
+        """The mean loss of some samples, as it is at a time."""
+        recipe = self.recipe
+        x, y = augmented(self.samples.x[indices], recipe.data), self.samples.y[indices]
+        with torch.autocast(x.device.type, torch.bfloat16, enabled=recipe.precision == "bfloat16"):
+            return recipe.loss_at(epoch)(self.dual, x, y, recipe.set.ball(recipe.radius(epoch)))
+
+    # --- the end of an epoch ----------------------------------------------------------------------------------------
+
+    def _finish_epoch(self) -> None:
+        epoch, recipe = round(self.epoch), self.recipe
+        self.world.average_buffers(self.network)
+        last = epoch == recipe.epochs
+        errors = self._validated() if last or epoch % recipe.validation.every == 0 else Errors(*[math.nan] * 3)
+        self.progress.finish_epoch(self._figures(epoch, errors))
+        if math.isfinite(errors.certified) and (last or recipe.radius(epoch) >= recipe.set.eps):
+            if self.progress.judge(errors, recipe.validation.patience):
+                self._keep_network(errors)
+        elif not self.progress.best and (last or not len(self.samples.held_x)):
+            self._keep_network(errors)
+        if self.world.first:
+            write_log(self.folder.log, self.progress.rows)
+        self.save()
+
+    def _validated(self) -> Errors:
+        recipe, held = self.recipe, self.samples
+        if not len(held.held_x):
+            return Errors(*[math.nan] * 3)
+        self.dual.eval()
+        with self.dual.substituting(self.average.tensors if self.average is not None else {}):
+            ball = recipe.set.ball(recipe.set.eps)
+            return validate(self.dual, held.held_x, held.held_y, ball, recipe.validation, self.world)
+
+    def _figures(self, epoch: int, errors: Errors) -> Figures:
+        return {
+            "epoch": epoch,
+            "seconds": self.progress.seconds,
+            "radius": self.recipe.radius(epoch),
+            "learning_rate": self.recipe.learning_rate(epoch),
+            "loss": self.progress.mean_loss,
+            **{f"{name}_error": value for name, value in asdict(errors).items()},
+        }
+
+    def _keep_network(self, errors: Errors) -> None:
+        if not self.world.first:
+            return
+        state = self.dual.model.state_dict() if self.average is None else self.average.tensors
+        prefix = "1." if self.description.mean is not None else ""
+        inner = {name[len(prefix) :]: value for name, value in state.items() if name.startswith(prefix)}
+        section = disassemble(self.recipe.set)
+        found = {f"{name}_error": value for name, value in asdict(errors).items() if math.isfinite(value)}
+        trained = {"set": section, "epochs": round(self.epoch), "validation": found}
+        self.folder.save_network(NetworkFile(self.description, inner, trained))
+
+    # --- saving and resuming ----------------------------------------------------------------------------------------
+
+    def save(self) -> None:
+        """Write a checkpoint; all processes must call it together."""
+        random = self.world.gathered(_random_state(self.samples.x.device))
+        if not self.world.first:
+            return
+        self.folder.save(
+            {
+                "recipe": disassemble(self.recipe),
+                "network": self.network.state_dict(),
+                "optimiser": self.optimiser.state_dict(),
+                "average": None if self.average is None else self.average.state(),
+                "progress": self.progress.state(),
+                "random": random,
+                "draws": self.dual.draws,
+            }
+        )
+
+    def _load(self, state: dict[str, Any]) -> None:
+        if assemble(Recipe, state["recipe"]) != self.recipe:
+            raise InvalidInputError(
+                f"'{self.folder.path}' was begun with another recipe; resume it as it was, or name another folder."
+            )
+        if len(state["random"]) != self.world.size:
+            raise InvalidInputError(
+                f"'{self.folder.path}' was begun by {len(state['random'])} process(es), not {self.world.size}; resume "
+                "it with as many."
+            )
+        self.network.load_state_dict(state["network"])
+        self.optimiser.load_state_dict(state["optimiser"])
+        if self.average is not None:
+            self.average.load(state["average"])
+        self.progress = Progress.of(state["progress"])
+        self.dual.draws = int(state["draws"])
+        _set_random_state(state["random"][self.world.rank], self.samples.x.device)
+
+
+def _description(recipe: Recipe, x: Tensor, classes: int) -> NetworkDescription:
+    network, data = recipe.network, recipe.data
+    return NetworkDescription(
+        network.arch, tuple(x.shape[1:]), classes, network.batch_norm, data.mean or None, data.std or None
+    )
+
+
+def _dual(recipe: Recipe, description: NetworkDescription, network: nn.Module, x: Tensor) -> DualNetwork:
+    """The dual network to train, of raw inputs."""
+    passes: list[Pass] = list(default_pipeline())
+    if recipe.projection:
+        passes.append(RandomProjection(recipe.projection, seed=recipe.seed))
+    model = description.of_raw_inputs(network).to(x.device, x.dtype)
+    return compile_dual(model, x[:1], passes=passes, memory_budget=recipe.memory or None)
+
+
+def _random_state(device: torch.device) -> list[Tensor]:
+    states = [torch.get_rng_state()]
+    return states if device.type != "cuda" else [*states, torch.cuda.get_rng_state(device)]
+
+
+def _set_random_state(states: list[Tensor], device: torch.device) -> None:
+    torch.set_rng_state(states[0])
+    if device.type == "cuda":
+        torch.cuda.set_rng_state(states[1], device)

@@ -1,0 +1,82 @@
+"""How good a network is on held-out samples: clean, attacked and certified error."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from autodual.attacks import Pgd
+from autodual.network import DualNetwork
+from autodual.perturbations import PerturbationSet
+from autodual.policies import InnerBounds, LastBound, SlopePolicy
+from autodual.specs import ClassMargin
+from autodual.train.recipe.sections import ValidationSection
+from autodual.train.world import World
+
+
+@dataclass(frozen=True)
+class Errors:
+    """Fractions of the samples; NaN where there were none, or nothing was attacked."""
+
+    clean: float
+    attacked: float
+    certified: float
+
+
+@dataclass(frozen=True)
+class _Bounds:
+    inner: InnerBounds
+    last: LastBound
+    slopes: SlopePolicy
+
+
+# The tightest that each price buys: interval arithmetic over the ops tightens the dual bounds of all but the first.
+_BOUNDS = {
+    "interval": _Bounds("interval", "interval", "adaptive"),
+    "mixed": _Bounds("interval", "dual", "adaptive"),
+    "dual": _Bounds("dual", "dual", "adaptive"),
+}
+
+
+@torch.no_grad()
+def validate(
+    dual: DualNetwork, x: Tensor, y: Tensor, ball: PerturbationSet, section: ValidationSection, world: World
+) -> Errors:
+    """Errors on samples x `[N, *shape]` with labels `[N]`, of the network in inference mode.
+
+    Bounds do not allow for rounding, as certificates do: these figures steer training and claim nothing.
+    """
+    chosen = world.share(torch.arange(len(x)))
+    limit = len(x) if section.samples == 0 else section.samples
+    wrong = broken = open_ = bounded = 0.0
+    for part in chosen.split(section.batch_size):
+        wrong += float((dual.outputs(x[part]).argmax(1) != y[part]).sum())
+        part = part[part < limit]
+        if len(part):
+            bounded += len(part)
+            open_ += float((~_certified(dual, x[part], y[part], ball, section)).sum())
+            broken += float(_broken(dual, x[part], y[part], ball, section).sum())
+    wrong, broken, open_, bounded = world.total([wrong, broken, open_, bounded])
+    if not bounded:
+        return Errors(math.nan, math.nan, math.nan)
+    attacked = broken / bounded if section.attack_steps else math.nan
+    return Errors(wrong / len(x), attacked, open_ / bounded)
+
+
+def _certified(dual: DualNetwork, x: Tensor, y: Tensor, ball: PerturbationSet, section: ValidationSection) -> Tensor:
+    """Where all margins are positive, `[N]`; NaN is not."""
+    bounds = _BOUNDS[section.bounds]
+    margins = dual.margins(x, y, ball, inner=bounds.inner, last=bounds.last, slopes=bounds.slopes)
+    return (margins > 0).scatter(1, y.unsqueeze(1), True).all(1)
+
+
+def _broken(dual: DualNetwork, x: Tensor, y: Tensor, ball: PerturbationSet, section: ValidationSection) -> Tensor:
+    """Where projected gradient descent finds another label, or there is one already, `[N]`."""
+    wrong = dual.outputs(x).argmax(1) != y
+    if not section.attack_steps:
+        return wrong
+    points = Pgd(section.attack_steps).run(dual.outputs, ball.at(x), ClassMargin(y))
+    return wrong | (dual.outputs(points).argmax(1) != y)

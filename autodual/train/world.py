@@ -1,0 +1,81 @@
+"""The processes that train together: each works on its share of every batch, and all make the same steps."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+import torch.distributed as distributed
+from torch import Tensor, nn
+
+
+@dataclass(frozen=True)
+class World:
+    """How many processes there are, and which this one is; alone it does nothing."""
+
+    rank: int = 0
+    size: int = 1
+
+    @property
+    def first(self) -> bool:
+        """Whether this process is the one that writes and speaks."""
+        return self.rank == 0
+
+    def share(self, samples: Tensor) -> Tensor:
+        """This process' share of a batch's indices."""
+        return samples[self.rank :: self.size]
+
+    def add_gradients(self, model: nn.Module, weight: float) -> None:
+        """Make every process' gradients the sum of all processes', each times its weight."""
+        if self.size == 1:
+            return
+        parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
+        parts = [torch.zeros_like(p) if p.grad is None else p.grad for p in parameters]
+        flat = torch.cat([part.reshape(-1) for part in parts]) * weight
+        distributed.all_reduce(flat)
+        for parameter, part in zip(parameters, flat.split([part.numel() for part in parts])):
+            parameter.grad = part.view_as(parameter)
+
+    def average_buffers(self, model: nn.Module) -> None:
+        """Make running statistics the mean of all processes', so that all have the same network."""
+        if self.size == 1:
+            return
+        for buffer in model.buffers():
+            if buffer.is_floating_point():
+                distributed.all_reduce(buffer)
+                buffer /= self.size
+
+    def total(self, values: Iterable[float]) -> list[float]:
+        """Numbers added up over the processes."""
+        summed = torch.tensor(list(values), dtype=torch.float64)
+        if self.size > 1:
+            device = torch.device("cuda") if distributed.get_backend() == "nccl" else torch.device("cpu")
+            summed = summed.to(device)
+            distributed.all_reduce(summed)
+        return [float(value) for value in summed]
+
+    def gathered(self, thing: Any) -> list[Any]:
+        """What each process has, in the order of their ranks."""
+        if self.size == 1:
+            return [thing]
+        found: list[Any] = [None] * self.size
+        distributed.all_gather_object(found, thing)
+        return found
+
+
+@contextmanager
+def world_of_environment(device: torch.device) -> Iterator[World]:
+    """The processes that `torchrun` has started, or this one alone."""
+    size = int(os.environ.get("WORLD_SIZE", "1"))
+    if size == 1 or "RANK" not in os.environ:
+        yield World()
+        return
+    distributed.init_process_group("nccl" if device.type == "cuda" else "gloo")
+    try:
+        yield World(distributed.get_rank(), size)
+    finally:
+        distributed.destroy_process_group()
