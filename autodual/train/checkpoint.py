@@ -82,6 +82,14 @@ class RunFolder:
         """Replace the best network."""
         write_bytes(self.network, file.to_bytes())
 
+    def described(self) -> dict[str, Any]:
+        """What `describe` wrote; nothing where that is gone or damaged."""
+        try:
+            found = json.loads(self.recipe.read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return {}
+        return found if isinstance(found, dict) else {}
+
     def describe(self, values: dict[str, Any]) -> None:
         """Write what the run is made of."""
         write_text(self.recipe, json.dumps(values, indent=1) + "\n")

@@ -32,7 +32,8 @@ from autodual.train.world import World
 class Training:
     """One run of a recipe on a data set, in a folder.
 
-    Drive it by `while not training.done: training.step()`; `save` may be called after any step. A run that goes on
+    Drive it by `while not training.done: training.step()`; it saves itself at the end of each epoch and every
+    `seconds_between_saves`. A run that goes on
     from a save (`resume=True`) takes the same steps as one that was never stopped, bit by bit on the same processor
     with the same number of threads. The network must not be touched in between.
     """
@@ -47,6 +48,7 @@ class Training:
         device: torch.device | str = "cpu",
         world: World | None = None,
         resume: bool = False,
+        seconds_between_saves: float = 60.0,
     ):
         self.recipe, self.folder, self.world = recipe, folder, world or World()
         self.samples = split(dataset, recipe.data, recipe.seed, torch.device(device))
@@ -60,6 +62,7 @@ class Training:
         self.optimiser = make_optimiser(self.network, recipe.optimiser)
         self.average = Average(self.dual.model, recipe.optimiser.averaging) if recipe.optimiser.averaging else None
         self.progress = Progress()
+        self._seconds_between_saves, self._saved = seconds_between_saves, time.monotonic()
         # Processes that share a batch take the same numbers up to here, and numbers of their own from here on.
         torch.manual_seed(recipe.seed + 7919 * self.world.rank)
         if resume:
@@ -89,19 +92,24 @@ class Training:
 
     # --- one step ---------------------------------------------------------------------------------------------------
 
-    def step(self) -> None:
+    def step(self, *, stop: bool = False) -> bool:
         """One step of the optimiser; with the last one of an epoch also its validation, log line and checkpoint.
 
+        stop: save now, since nobody will ask for another step. The result: whether any of the processes said so.
         Raises TrainingError where the loss is no finite number; what was saved before stays.
         """
         start = time.monotonic()
         whole = self._batch()
         mine = self.world.share(whole)
         loss = self._descend(mine, len(mine) / len(whole))
-        total, count = self.world.total([loss * len(mine), len(mine)])
+        due = self.world.first and start - self._saved > self._seconds_between_saves
+        total, count, stops, dues = self.world.total([loss * len(mine), len(mine), stop, due])
         self.progress.add(total, count, time.monotonic() - start)
         if self.progress.step % self.steps_an_epoch == 0:
             self._finish_epoch()
+        elif stops or dues:
+            self.save()
+        return bool(stops)
 
     def _batch(self) -> Tensor:
         """Indices of the next batch."""
@@ -143,7 +151,7 @@ class Training:
         recipe = self.recipe
         x, y = augmented(self.samples.x[indices], recipe.data), self.samples.y[indices]
         with torch.autocast(x.device.type, torch.bfloat16, enabled=recipe.precision == "bfloat16"):
-            return recipe.loss_at(epoch)(self.dual, x, y, recipe.set.ball(recipe.radius(epoch)))
+            return recipe.loss_at(epoch)(self.dual, x, y, recipe.ball_at(epoch))
 
     # --- the end of an epoch ----------------------------------------------------------------------------------------
 
@@ -153,7 +161,7 @@ class Training:
         last = epoch == recipe.epochs
         errors = self._validated() if last or epoch % recipe.validation.every == 0 else Errors(*[math.nan] * 3)
         self.progress.finish_epoch(self._figures(epoch, errors))
-        if math.isfinite(errors.certified) and (last or recipe.radius(epoch) >= recipe.set.eps):
+        if math.isfinite(errors.certified) and (last or recipe.radius(epoch) >= 1):
             if self.progress.judge(errors, recipe.validation.patience):
                 self._keep_network(errors)
         elif not self.progress.best and (last or not len(self.samples.held_x)):
@@ -175,7 +183,7 @@ class Training:
         return {
             "epoch": epoch,
             "seconds": self.progress.seconds,
-            "radius": self.recipe.radius(epoch),
+            "radius": self.recipe.radius(epoch) * self.recipe.set.eps,
             "learning_rate": self.recipe.learning_rate(epoch),
             "loss": self.progress.mean_loss,
             **{f"{name}_error": value for name, value in asdict(errors).items()},
@@ -196,6 +204,7 @@ class Training:
 
     def save(self) -> None:
         """Write a checkpoint; all processes must call it together."""
+        self._saved = time.monotonic()
         random = self.world.gathered(_random_state(self.samples.x.device))
         if not self.world.first:
             return

@@ -56,3 +56,8 @@ def shielded() -> Iterator[None]:
         if not _State.shielded and _State.pending is not None:
             number, _State.pending = _State.pending, None
             raise Interrupted(number)
+
+
+def stop_requested() -> bool:
+    """Whether a signal waits for the present shielded section to end."""
+    return _State.pending is not None

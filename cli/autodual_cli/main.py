@@ -14,6 +14,7 @@ from autodual_cli.commands.inspect import inspect
 from autodual_cli.commands.radius import radius
 from autodual_cli.commands.replay import replay
 from autodual_cli.commands.report import report
+from autodual_cli.commands.train import train
 from autodual_cli.commands.verify import verify
 from autodual_cli.interruption import Interrupted, interruptible
 from autodual_cli.invocation import remember_command
@@ -64,7 +65,7 @@ def cli() -> None:
     """
 
 
-for command in (certify, radius, detect, inspect, report, replay, verify):
+for command in (certify, radius, detect, train, inspect, report, replay, verify):
     cli.add_command(command)
 
 

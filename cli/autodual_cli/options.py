@@ -78,6 +78,37 @@ class OutputOptions:
     quiet: bool
 
 
+@dataclass(frozen=True)
+class TrainOptions:
+    """What `autodual train` was told; None where the recipe, or its default, decides."""
+
+    recipe: Path | None
+    settings: tuple[str, ...]
+    data: str | None
+    data_dir: Path | None
+    arch: str | None
+    batch_norm: bool | None
+    loss: str | None
+    eps: float | None
+    norm: float | None
+    domain: tuple[float, ...] | None
+    mean: tuple[float, ...] | None
+    std: tuple[float, ...] | None
+    projection: int | None
+    epochs: int | None
+    batch_size: int | None
+    learning_rate: float | None
+    seed: int | None
+    memory: int | None
+    device: str
+    threads: int | None
+    output: Path
+    resume: bool
+    save_seconds: float
+    tensorboard: bool
+    quiet: bool
+
+
 def _gather(name: str, kind: type, *parameters: Decorator) -> Decorator:
     """A decorator that adds `parameters` to a command and passes their values as one `kind`, called `name`."""
 

@@ -7,16 +7,17 @@ from dataclasses import dataclass, field, fields, is_dataclass, replace
 from typing import Any
 
 from autodual.errors import InvalidInputError
+from autodual.perturbations import PerturbationSet
 from autodual.train.losses import Clean, IntervalBound, Loss, Regularised
 from autodual.train.recipe.sections import DataSection, NetworkSection, OptimiserSection, SetSection, ValidationSection
-from autodual.train.schedules import Constant, Schedule
+from autodual.train.schedules import Constant, Linear, Schedule
 
 
 @dataclass(frozen=True)
 class Recipe:
     """How to train a network, from data to the schedules of its options.
 
-    radius: of the set while training, by epoch; it may end above `set.eps`, at which validation judges.
+    radius: of the set while training, by epoch, in units of `set.eps`; it may end above 1, where validation judges.
     learning_rate: by epoch. scheduled: number fields of the loss that change, by name; a dot reaches the loss within
     another (`loss.kappa`). projection: columns of random projections for dual bounds inside the network, 0 for exact
     ones. memory: budget of the bounds in bytes, 0 for the default. precision: `bfloat16` runs the passes that bound
@@ -26,8 +27,8 @@ class Recipe:
     data: DataSection = field(default_factory=DataSection)
     network: NetworkSection = field(default_factory=NetworkSection)
     set: SetSection = field(default_factory=SetSection)
-    loss: Loss = field(default_factory=IntervalBound)
-    radius: Schedule = field(default_factory=lambda: Constant(0.1))
+    loss: Loss = field(default_factory=lambda: IntervalBound(kappa=0.5))
+    radius: Schedule = field(default_factory=lambda: Linear(0.0, 1.0, 1.0, 5.0))
     learning_rate: Schedule = field(default_factory=lambda: Constant(1e-3))
     scheduled: Mapping[str, Schedule] = field(default_factory=dict)
     optimiser: OptimiserSection = field(default_factory=OptimiserSection)
@@ -46,6 +47,10 @@ class Recipe:
             raise InvalidInputError(f"precision must be 'float32' or 'bfloat16', not {self.precision!r}")
         for name in self.scheduled:
             _set(self.loss, name.split("."), 0.0, name)
+
+    def ball_at(self, epoch: float) -> PerturbationSet:
+        """The set to be trained on at a time."""
+        return self.set.ball(self.radius(epoch) * self.set.eps)
 
     def loss_at(self, epoch: float) -> Loss:
         """The loss with its scheduled fields as they are at a time; the plain one where the radius is zero."""

@@ -1,0 +1,66 @@
+"""From a recipe file and the options that override it to one recipe."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+from autodual.errors import InvalidInputError
+from autodual.train.recipe import Recipe, assemble, overridden, read_recipe
+from autodual_cli.options import TrainOptions
+
+# Where each option goes in a recipe.
+_PLACES = {
+    "data": "data.train",
+    "mean": "data.mean",
+    "std": "data.std",
+    "arch": "network.arch",
+    "batch_norm": "network.batch_norm",
+    "loss": "loss.kind",
+    "eps": "set.eps",
+    "norm": "set.norm",
+    "domain": "set.domain",
+    "projection": "projection",
+    "epochs": "epochs",
+    "batch_size": "batch_size",
+    "learning_rate": "learning_rate",
+    "seed": "seed",
+    "memory": "memory",
+}
+
+
+def chosen_recipe(options: TrainOptions) -> Recipe:
+    """The recipe file with what the options say otherwise, or the default one.
+
+    Raises InvalidInputError, naming the place, for what no recipe can be.
+    """
+    values = {} if options.recipe is None else read_recipe(options.recipe)
+    for place, value in _overrides(options):
+        values = overridden(values, place, value)
+    return assemble(Recipe, values)
+
+
+def overrides_given(options: TrainOptions) -> list[str]:
+    """The places of the recipe that options speak of."""
+    return [place for place, _ in _overrides(options)] + ([] if options.recipe is None else ["--recipe"])
+
+
+def _overrides(options: TrainOptions) -> Iterator[tuple[str, Any]]:
+    for name, place in _PLACES.items():
+        value = getattr(options, name)
+        if value is not None:
+            yield place, list(value) if isinstance(value, tuple) else value
+    for setting in options.settings:
+        place, equals, text = setting.partition("=")
+        if not equals or not place:
+            raise InvalidInputError(f"--set takes KEY=VALUE, such as loss.kappa=0.25, not '{setting}'.")
+        yield place, _value(text)
+
+
+def _value(text: str) -> Any:
+    """A number, true or false, a list, a table in JSON's notation; anything else is a string."""
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text
