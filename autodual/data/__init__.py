@@ -1,6 +1,31 @@
-"""Reading data sets from IDX and NumPy files, and the sample that ships with autodual."""
+"""Reading data sets by their names, from NumPy files, and the sample that ships with autodual.
 
-from autodual.data.dataset import Dataset, load_dataset
-from autodual.data.idx import read_idx
+Names are resolved when first used, so that the command line can list the data sets without loading torch.
+"""
 
-__all__ = ["Dataset", "load_dataset", "read_idx"]
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from autodual.data.dataset import Dataset, load_dataset
+    from autodual.data.idx import read_idx
+    from autodual.data.names import DATA_SETS
+
+_HOMES = {
+    "DATA_SETS": "autodual.data.names",
+    "Dataset": "autodual.data.dataset",
+    "load_dataset": "autodual.data.dataset",
+    "read_idx": "autodual.data.idx",
+}
+
+__all__ = ["DATA_SETS", "Dataset", "load_dataset", "read_idx"]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'autodual.data' has no attribute {name!r}")
+    value = getattr(import_module(_HOMES[name]), name)
+    globals()[name] = value
+    return value

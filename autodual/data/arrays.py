@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy
 import torch
 from torch import Tensor
@@ -48,3 +50,15 @@ def as_labels(name: str, array: numpy.ndarray, samples: int) -> Tensor:
         index = int((labels < 0).nonzero()[0])
         raise DataError(f"The label of sample {index} of '{name}' is {int(labels[index])}; labels start at 0.")
     return labels
+
+
+def require_range(path: Path, labels: numpy.ndarray, first: int, last: int) -> None:
+    """Refuse labels `[N]` below `first` or above `last`; they are still those of the file.
+
+    Raises:
+        DataError: there is such a label; its sample in the file is named.
+    """
+    outside = (labels < first) | (labels > last)
+    if outside.any():
+        index = int(outside.argmax())
+        raise DataError(f"The label of sample {index} in '{path}' is {labels[index]}; expected {first} to {last}.")

@@ -1,10 +1,10 @@
-"""`load_dataset`: inputs and labels from a `.npz` file, from MNIST's IDX files or from the shipped sample."""
+"""`load_dataset`: inputs and labels from a `.npz` file, from the files of a named data set, or the shipped sample."""
 
 from __future__ import annotations
 
 import hashlib
-import io
-import zipfile
+import os
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from importlib import resources
 from os import PathLike
@@ -13,21 +13,29 @@ from pathlib import Path
 import numpy
 from torch import Tensor
 
+from autodual.data import cifar, har, idx, svhn
 from autodual.data.arrays import as_inputs, as_labels
-from autodual.data.idx import read_idx
+from autodual.data.names import DATA_SETS, FAMILIES
+from autodual.data.npz import parse_npz
+from autodual.data.reading import DataFile, ReadFiles
 from autodual.errors import DataError
 
 _SAMPLE = "mnist_test_1000.npz"
-_MNIST = {"mnist:test": "t10k", "mnist:train": "train"}
-_INPUTS = ("x", "images")
-_LABELS = ("y", "labels")
+
+# Each reads the part `train` or `test` in a folder, through the ReadFiles that remember it.
+_READERS: Mapping[str, Callable[[Path, str, ReadFiles], tuple[numpy.ndarray, numpy.ndarray]]] = {
+    "cifar": cifar.read_part,
+    "har": har.read_part,
+    "idx": idx.read_part,
+    "svhn": svhn.read_part,
+}
 
 
 @dataclass(frozen=True, eq=False)
 class Dataset:
     """Samples `x` `[N, *shape]` (float32, or float64 where so stored) and labels `y` `[N]` (int64) or None.
 
-    `sha256` is that of the file(s).
+    `sha256` is that of the bytes of `files`, one after the other; the sample that ships with autodual lists no files.
     """
 
     x: Tensor
@@ -35,6 +43,7 @@ class Dataset:
     name: str
     description: str
     sha256: str
+    files: tuple[DataFile, ...] = ()
 
     def __len__(self) -> int:
         return self.x.shape[0]
@@ -62,66 +71,52 @@ def load_dataset(specification: str | PathLike[str], directory: str | PathLike[s
     """The data set that `specification` names.
 
     Args:
-        specification: the path of a `.npz` file with an array `x` or `images` and, unless there are no labels, `y` or
-            `labels`; `mnist:test` or `mnist:train` (IDX files in `directory`); or `sample`, the first 1,000 MNIST test
-            images, which ship with autodual.
-        directory: where the IDX files are.
+        specification: a name among `DATA_SETS`, such as `mnist:test`, whose files are in `directory`; the path of a
+            `.npz` file with an array `x` or `images` and, unless there are no labels, `y` or `labels`; or `sample`, the
+            first 1,000 MNIST test images, which ship with autodual.
+        directory: where the files of a named data set are.
 
     Raises:
-        DataError: there is no such data set, or it is truncated, malformed, or holds NaN.
+        DataError: there is no such data set, or it is truncated, malformed, holds NaN or labels that it cannot have.
     """
     name = str(specification)
-    if name in _MNIST:
-        return _load_mnist(name, directory)
+    if name in DATA_SETS:
+        return _load_named(name, directory)
     if name == "sample":
-        content = resources.files("autodual.data").joinpath("samples").joinpath(_SAMPLE).read_bytes()
-        dataset = _parse_npz(name, content)
-        return replace(dataset, description=f"the first 1,000 MNIST test images ({dataset.description})")
-    path = Path(name)
-    if path.suffix != ".npz":
-        raise DataError(f"'{name}' is no data set: give a .npz file, mnist:test, mnist:train or sample.")
-    try:
-        content = path.read_bytes()
-    except FileNotFoundError:
-        raise DataError(f"There is no data file '{path}'.") from None
-    except OSError as error:
-        raise DataError(f"The data file '{path}' cannot be read: {error.strerror}.") from None
-    return _parse_npz(name, content)
+        return _load_sample(name)
+    if Path(name).suffix == ".npz":
+        return _load_npz(name)
+    raise DataError(f"'{name}' is no data set: give a .npz file, sample, or one of {', '.join(DATA_SETS)}.")
 
 
-def _parse_npz(name: str, content: bytes) -> Dataset:
-    try:
-        # Without pickles an array of objects cannot be read, so a data file cannot execute code.
-        with numpy.load(io.BytesIO(content), allow_pickle=False) as archive:
-            arrays = {key: archive[key] for key in (*_INPUTS, *_LABELS) if key in archive.files}
-            found = list(archive.files)
-    except (ValueError, OSError, EOFError, KeyError, AttributeError, TypeError, zipfile.BadZipFile):
-        raise DataError(f"'{name}' is damaged, holds pickled objects or is no .npz file.") from None
-    inputs, labels = ([key for key in keys if key in arrays] for keys in (_INPUTS, _LABELS))
-    if len(inputs) != 1 or len(labels) > 1:
-        raise DataError(f"'{name}' holds the arrays {found}; expected one of 'x', 'images' and one of 'y', 'labels'.")
-    x, scaling = as_inputs(name, arrays[inputs[0]])
-    y = as_labels(name, arrays[labels[0]], len(x)) if labels else None
-    return Dataset(x, y, name, scaling, hashlib.sha256(content).hexdigest())
-
-
-def _load_mnist(name: str, directory: str | PathLike[str] | None) -> Dataset:
+def _load_named(name: str, directory: str | PathLike[str] | None) -> Dataset:
     if directory is None:
-        raise DataError(f"Say where the IDX files of {name} are with --data-dir.")
-    part = _MNIST[name]
-    images_path = _find(Path(directory), f"{part}-images-idx3-ubyte")
-    labels_path = _find(Path(directory), f"{part}-labels-idx1-ubyte")
-    images = read_idx(images_path)
-    if images.ndim != 3:
-        raise DataError(f"'{images_path}' has shape {images.shape}; expected images [N, height, width].")
-    x, scaling = as_inputs(name, images[:, None])
-    y = as_labels(name, read_idx(labels_path), len(x))
-    digest = hashlib.sha256(images_path.read_bytes() + labels_path.read_bytes()).hexdigest()
-    return Dataset(x, y, name, f"MNIST {name.partition(':')[2]} images ({scaling})", digest)
+        raise DataError(f"{name} is read from a folder that holds {DATA_SETS[name]}; give it with --data-dir.")
+    folder = Path(directory)
+    if not os.path.isdir(folder):  # unlike the method of paths, it raises nothing where looking is forbidden
+        raise DataError(f"There is no folder '{folder}'; give one that holds {DATA_SETS[name]}.")
+    key, _, part = name.partition(":")
+    family, read = FAMILIES[key], ReadFiles()
+    x, y = _READERS[family.format](folder, part, read)
+    return _checked(name, x, y, f"{family.title} {part} {family.samples}", read.sha256, read.files)
 
 
-def _find(directory: Path, stem: str) -> Path:
-    for candidate in (directory / stem, directory / f"{stem}.gz"):
-        if candidate.is_file():
-            return candidate
-    raise DataError(f"There is no '{stem}' or '{stem}.gz' in '{directory}'.")
+def _load_sample(name: str) -> Dataset:
+    content = resources.files("autodual.data").joinpath("samples").joinpath(_SAMPLE).read_bytes()
+    digest = hashlib.sha256(content).hexdigest()
+    return _checked(name, *parse_npz(name, content), "the first 1,000 MNIST test images", digest, ())
+
+
+def _load_npz(name: str) -> Dataset:
+    read = ReadFiles()
+    x, y = parse_npz(name, read.read(Path(name)))
+    return _checked(name, x, y, "", read.sha256, read.files)
+
+
+def _checked(
+    name: str, x: numpy.ndarray, y: numpy.ndarray | None, title: str, sha256: str, files: tuple[DataFile, ...]
+) -> Dataset:
+    """The data set of these arrays, once they were found to be usable; its description says how they were scaled."""
+    inputs, scaling = as_inputs(name, x)
+    labels = None if y is None else as_labels(name, y, len(inputs))
+    return Dataset(inputs, labels, name, f"{title} ({scaling})" if title else scaling, sha256, files)

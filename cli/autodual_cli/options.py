@@ -10,11 +10,13 @@ from typing import Any, get_args
 
 import click
 
+from autodual.data.names import DATA_SETS
 from autodual.policies import SlopePolicy
 from autodual_cli.quantities import Memory, Norm, Numbers, Probability
 
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 _PATH = click.Path(path_type=Path)
+DATA_DIR_HELP = "Folder of the files of a data set that --data names, such as MNIST's IDX files."
 
 
 @dataclass(frozen=True)
@@ -147,9 +149,10 @@ model_options = _gather(
 data_options = _gather(
     "data",
     DataOptions,
-    click.option("--data", help="A .npz file (x, y or images, labels), mnist:test, mnist:train, or sample: 1,000 MNIST "
-                 "images, the default where they fit the network."),
-    click.option("--data-dir", type=_PATH, help="Folder of MNIST's IDX files."),
+    click.option("--data", help="A .npz file (x, y or images, labels); the name of a data set whose files are in "
+                 f"--data-dir ({', '.join(DATA_SETS)}); or sample: 1,000 MNIST images, the default where they fit the "
+                 "network."),
+    click.option("--data-dir", type=_PATH, help=DATA_DIR_HELP),
     click.option("--skip", type=click.IntRange(min=0), default=0, show_default=True, help="Leave out the first ones."),
     click.option("--limit", type=click.IntRange(min=1), help="Take this many samples only."),
     click.option("--batch-size", type=click.IntRange(min=1), default=10, show_default=True, help="Samples at a time."),

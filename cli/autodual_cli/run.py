@@ -53,7 +53,7 @@ def run(job: Job, samples: int, data: DataOptions, output: OutputOptions) -> Out
         InvalidInputError: the range holds no sample, or a file to resume from does not match.
     """
     indices = _range(samples, data)
-    check_targets([output.json, output.csv], [job.settings["model"], job.settings["data"]])
+    check_targets([output.json, output.csv], [file["path"] for file in job.settings["provenance"]["files"]])
     job, rows, earlier = _resume(job, indices, output)
     done = {row["index"] for row in rows}
     pending = [index for index in indices if index not in done]

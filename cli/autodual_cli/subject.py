@@ -190,15 +190,16 @@ def _settings(
         "limit": data.limit,
         "batch_size": data.batch_size,
         "provenance": provenance(
-            device, [*files, _data_record(data, dataset)], units=units(mean, std), samples=len(dataset)
+            device, [*files, *_data_records(dataset)], units=units(mean, std), samples=len(dataset)
         ),
     }
 
 
-def _data_record(data: DataOptions, dataset: Dataset) -> dict[str, str]:
-    """The data file; MNIST's two files are hashed as one, the images' bytes before the labels'."""
-    where = "" if data.data_dir is None else f" in {data.data_dir}, images then labels"
-    return file_record("data", f"{dataset.name}{where}", dataset.sha256)
+def _data_records(dataset: Dataset) -> list[dict[str, str]]:
+    """Each file that the data came from; `data_sha256` is that of all their bytes, in this order."""
+    if not dataset.files:
+        return [file_record("data", dataset.name, dataset.sha256)]
+    return [file_record("data", file.path, file.sha256) for file in dataset.files]
 
 
 def _rounding(dataset: Dataset, dtype: str) -> str:

@@ -24,5 +24,5 @@ def check_targets(targets: Sequence[Path | None], sources: Sequence[str | Path])
         if path.exists() and not path.is_file():
             raise InvalidInputError(f"'{path}' cannot be written: it is a folder or a device, not a file.")
         if os.path.realpath(path) in taken:
-            raise InvalidInputError(f"'{path}' is already the model, the data or another output; choose another name.")
+            raise InvalidInputError(f"'{path}' is already an input or another output; choose another name.")
         taken.add(os.path.realpath(path))

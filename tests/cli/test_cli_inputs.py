@@ -33,7 +33,7 @@ def test_inputs_are_never_overwritten(invoke, model_file, data_file):
     for option in ("--json", "--csv"):
         for path in kept:
             result = invoke("certify", model_file, "--data", data_file, "--eps", "0.1", option, path)
-            assert result.exit_code == 2 and "is already the model, the data or another output" in result.stderr
+            assert result.exit_code == 2 and "is already an input or another output" in result.stderr
     result = invoke("inspect", model_file, "--dot", model_file)
     assert result.exit_code == 2 and "choose another name" in result.stderr
     assert all(path.read_bytes() == content for path, content in kept.items())

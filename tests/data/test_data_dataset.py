@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import struct
 
 import numpy
 import pytest
@@ -46,7 +45,9 @@ def test_labels_are_found_under_either_name_and_never_guessed(tmp_path):
 
 def test_the_digest_names_the_file(tmp_path):
     path = npz(tmp_path, x=numpy.zeros((1, 2)))
-    assert load_dataset(path).sha256 == hashlib.sha256(path.read_bytes()).hexdigest()
+    dataset = load_dataset(path)
+    assert dataset.sha256 == hashlib.sha256(path.read_bytes()).hexdigest()
+    assert [(file.path, file.sha256) for file in dataset.files] == [(path, dataset.sha256)]
 
 
 def test_the_sample_ships_with_the_package():
@@ -101,16 +102,3 @@ def test_files_that_are_no_data_sets(tmp_path):
     for name, message in cases.items():
         with pytest.raises(DataError, match=message):
             load_dataset(tmp_path / name)
-
-
-def test_mnist_is_read_from_its_idx_files(tmp_path):
-    with pytest.raises(DataError, match="--data-dir"):
-        load_dataset("mnist:test")
-    with pytest.raises(DataError, match=r"no 't10k-images-idx3-ubyte' or 't10k-images-idx3-ubyte.gz'"):
-        load_dataset("mnist:test", tmp_path)
-    images = struct.pack(">HBB3I", 0, 8, 3, 2, 1, 2) + bytes([0, 255, 51, 0])
-    (tmp_path / "t10k-images-idx3-ubyte").write_bytes(images)
-    (tmp_path / "t10k-labels-idx1-ubyte").write_bytes(struct.pack(">HBBI", 0, 8, 1, 2) + bytes([3, 4]))
-    dataset = load_dataset("mnist:test", tmp_path)
-    assert torch.equal(dataset.x, torch.tensor([[[[0.0, 1.0]]], [[[0.2, 0.0]]]]))
-    assert dataset.y is not None and dataset.y.tolist() == [3, 4]

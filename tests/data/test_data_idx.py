@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import gzip
+import hashlib
 import struct
 
 import numpy
 import pytest
+import torch
 
-from autodual.data import read_idx
+from autodual.data import load_dataset, read_idx
 from autodual.errors import DataError
 
 
@@ -52,3 +54,39 @@ def test_damage_is_named(tmp_path):
             read_idx(path)
     with pytest.raises(DataError, match="There is no data file"):
         read_idx(tmp_path / "absent")
+
+
+def write_part(folder, images, labels, prefix="t10k"):
+    (folder / f"{prefix}-images-idx3-ubyte").write_bytes(idx(numpy.asarray(images, dtype=numpy.uint8)))
+    (folder / f"{prefix}-labels-idx1-ubyte.gz").write_bytes(gzip.compress(idx(numpy.asarray(labels, numpy.uint8))))
+
+
+@pytest.mark.parametrize(("name", "title"), [("mnist", "MNIST"), ("fashion-mnist", "Fashion-MNIST")])
+@pytest.mark.parametrize(("part", "prefix"), [("train", "train"), ("test", "t10k")])
+def test_the_mnist_family_is_read_from_its_idx_files(tmp_path, name, title, part, prefix):
+    write_part(tmp_path, [[[0, 255]], [[51, 0]]], [3, 4], prefix)
+    dataset = load_dataset(f"{name}:{part}", tmp_path)
+    assert torch.equal(dataset.x, torch.tensor([[[[0.0, 1.0]]], [[[0.2, 0.0]]]])) and dataset.x.dtype == torch.float32
+    assert dataset.y is not None and dataset.y.tolist() == [3, 4] and dataset.y.dtype == torch.int64
+    assert dataset.description == f"{title} {part} images (bytes divided by 255)"
+    names = [f"{prefix}-images-idx3-ubyte", f"{prefix}-labels-idx1-ubyte.gz"]
+    assert [file.path.name for file in dataset.files] == names
+    contents = [(tmp_path / file).read_bytes() for file in names]
+    assert dataset.sha256 == hashlib.sha256(b"".join(contents)).hexdigest()
+    assert [file.sha256 for file in dataset.files] == [hashlib.sha256(content).hexdigest() for content in contents]
+
+
+def test_files_of_the_mnist_family_that_do_not_fit_are_refused(tmp_path):
+    with pytest.raises(DataError, match=r"no 't10k-images-idx3-ubyte' or 't10k-images-idx3-ubyte.gz'"):
+        load_dataset("mnist:test", tmp_path)
+    cases = {
+        r"has shape \(2,\); expected images \[N, height, width\]": ([1, 2], [3, 4]),
+        r"has shape \(2, 1\); expected labels \[N\]": (numpy.zeros((2, 1, 1)), [[3], [4]]),
+        r"2 samples but labels of shape \(1,\)": (numpy.zeros((2, 1, 1)), [3]),
+        r"label of sample 1 in '.*labels.*' is 10; expected 0 to 9": (numpy.zeros((2, 1, 1)), [3, 10]),
+        "expected one or more samples": (numpy.zeros((0, 1, 1)), []),
+    }
+    for message, (images, labels) in cases.items():
+        write_part(tmp_path, images, labels)
+        with pytest.raises(DataError, match=message):
+            load_dataset("mnist:test", tmp_path)

@@ -17,6 +17,7 @@ from autodual_cli.commands.report import report
 from autodual_cli.commands.verify import verify
 from support.python_blocks import python_blocks, run_blocks
 
+from autodual.data import DATA_SETS
 from autodual.dual import registry as dual_rules
 from autodual.frontend import registry as lowerings
 
@@ -84,3 +85,8 @@ def test_every_option_of_the_command_line_is_documented(command: click.Command) 
     assert options
     for option in options:
         assert any(re.search(rf"`{flag}[ `]", text) for flag in option.opts), option.opts
+
+
+def test_every_data_set_is_documented() -> None:
+    text = (DOCS / "command_line.md").read_text(encoding="utf-8")
+    assert [name for name in DATA_SETS if f"`{name}`" not in text] == []

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from autodual_cli.options import DATA_DIR_HELP
 from autodual_cli.quantities import Number
 
 _PATH = click.Path(path_type=Path)
@@ -19,7 +20,7 @@ _PATH = click.Path(path_type=Path)
 )
 @click.option("--model", type=_PATH, help="Where the model file is now; its content must be the same.")
 @click.option("--data", help="Where the data are now; their content must be the same.")
-@click.option("--data-dir", type=_PATH, help="Folder of MNIST's IDX files.")
+@click.option("--data-dir", type=_PATH, help=DATA_DIR_HELP)
 @click.option("--box", metavar="LOWER.npy,UPPER.npy", help="Where the files of the box are now.")
 @click.option("--device", help="Another device than the recorded one.")
 @click.option("--arch", metavar="PLACE:FACTORY", help="Must be given again where the run was given it. Runs that code.")

@@ -1,0 +1,88 @@
+"""Finding and reading the files of a data set, and remembering what was read."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from autodual.errors import DataError
+
+
+def read_bytes(path: Path) -> bytes:
+    """The content of a file.
+
+    Raises:
+        DataError: there is no such file, or it cannot be read.
+    """
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        raise DataError(f"There is no data file '{path}'.") from None
+    except OSError as error:
+        raise DataError(f"The data file '{path}' cannot be read: {error.strerror}.") from None
+
+
+@dataclass(frozen=True)
+class DataFile:
+    """A file that was read, and the SHA-256 of its bytes."""
+
+    path: Path
+    sha256: str
+
+
+class ReadFiles:
+    """Reads files and remembers them: what was hashed is what was read, even if a file changes meanwhile."""
+
+    def __init__(self) -> None:
+        self._files: list[DataFile] = []
+        self._all = hashlib.sha256()
+
+    @property
+    def files(self) -> tuple[DataFile, ...]:
+        """The files so far, in the order in which they were read."""
+        return tuple(self._files)
+
+    @property
+    def sha256(self) -> str:
+        """The SHA-256 of all their bytes, one file after the other."""
+        return self._all.hexdigest()
+
+    def read(self, path: Path) -> bytes:
+        """The content of a file.
+
+        Raises:
+            DataError: there is no such file, or it cannot be read.
+        """
+        content = read_bytes(path)
+        self._files.append(DataFile(path, hashlib.sha256(content).hexdigest()))
+        self._all.update(content)
+        return content
+
+
+def holds(folder: Path, *files: str) -> bool:
+    """Whether `folder` holds one of `files` at least."""
+    # Unlike the method of paths, this raises nothing where looking is forbidden.
+    return any(os.path.isfile(folder / file) for file in files)
+
+
+def find_files(directory: Path, files: Sequence[str], *, subfolder: str, advice: str) -> list[Path]:
+    """The paths of `files`, all in `directory` or all in its `subfolder`: two copies are never mixed.
+
+    Args:
+        directory: where to look first.
+        files: their names, which may start with a folder.
+        subfolder: the folder that the published archive puts its files into.
+        advice: what to do where a file is missing, for the end of a sentence.
+
+    Raises:
+        DataError: one of them is missing; the first is named.
+    """
+    folder = next((place for place in (directory, directory / subfolder) if holds(place, *files)), directory)
+    for file in files:
+        if not holds(folder, file):
+            where = f"'{folder}'" if holds(folder, *files) else f"'{directory}' or its folder '{subfolder}'"
+            raise DataError(f"There is no '{file}' in {where}; {advice}.")
+    return [folder / file for file in files]

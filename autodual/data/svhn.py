@@ -1,0 +1,80 @@
+"""SVHN's cropped digits: MATLAB files of images `X` and labels `y`, which scipy reads.
+
+scipy executes nothing that a file holds, but trusts the type codes inside. A truncated file is an error, and so is
+damage to compressed arrays, which SVHN's are; a forged file, or an altered one that is not compressed, can end the
+process.
+"""
+
+from __future__ import annotations
+
+import io
+import warnings
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import numpy
+
+from autodual.data.arrays import require_range
+from autodual.data.reading import ReadFiles, holds
+from autodual.errors import DataError
+
+
+def read_part(directory: Path, part: str, files: ReadFiles) -> tuple[numpy.ndarray, numpy.ndarray]:
+    """Images `[N, 3, 32, 32]` (uint8) and labels `[N]` from 0 to 9 of the part `train` or `test`.
+
+    Raises:
+        DataError: scipy is not installed, or the file is missing or holds no such arrays.
+    """
+    name = f"{part}_32x32.mat"
+    if not holds(directory, name):
+        raise DataError(
+            f"There is no '{name}' in '{directory}'; fetch it from http://ufldl.stanford.edu/housenumbers/."
+        )
+    path = directory / name
+    images, labels = _arrays(path, files.read(path))
+    require_range(path, labels, 1, 10)
+    return images.transpose(3, 2, 0, 1), labels % 10  # the label 10 stands for the digit 0
+
+
+def _arrays(path: Path, content: bytes) -> tuple[numpy.ndarray, numpy.ndarray]:
+    """Images `[32, 32, 3, N]` (uint8) and labels `[N]` as stored.
+
+    Raises:
+        DataError: the file cannot be read, or its arrays are others.
+    """
+    found = _load(path, content)
+    images, labels = found.get("X"), found.get("y")
+    if not isinstance(images, numpy.ndarray) or not isinstance(labels, numpy.ndarray):
+        raise DataError(f"'{path}' does not hold the arrays 'X' and 'y'; fetch SVHN's cropped digits (format 2).")
+    if images.ndim != 4 or images.shape[:3] != (32, 32, 3) or images.dtype != numpy.uint8:
+        raise DataError(
+            f"'X' in '{path}' has shape {images.shape} and type {images.dtype}; expected [32, 32, 3, N] and uint8."
+        )
+    if labels.shape != (images.shape[3], 1) or labels.dtype.kind not in "iu":
+        raise DataError(
+            f"'y' in '{path}' has shape {labels.shape} and type {labels.dtype}; "
+            f"expected [{images.shape[3]}, 1] and integers."
+        )
+    return images, labels[:, 0]
+
+
+def _load(path: Path, content: bytes) -> dict[str, Any]:
+    loadmat = _require_loadmat()
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of a damaged array scipy warns, and puts a text in its place
+            return loadmat(io.BytesIO(content), variable_names=("X", "y"))
+    except NotImplementedError:
+        raise DataError(f"'{path}' is a MATLAB file of version 7.3; fetch SVHN's own file, of version 5.") from None
+    except Exception:  # scipy raises anything when a file is damaged
+        raise DataError(f"'{path}' is truncated, damaged or no MATLAB file.") from None
+
+
+def _require_loadmat() -> Any:
+    try:
+        return import_module("scipy.io").loadmat
+    except ImportError:
+        raise DataError(
+            "SVHN's MATLAB files need the package scipy; install it with pip install 'autodual[svhn]'."
+        ) from None
