@@ -34,7 +34,8 @@ class Given:
 class Call:
     """The part of a call that holds no tensors.
 
-    stream: the random numbers of estimates, if any are to be made. linear: return linear functions too.
+    stream: the random numbers of estimates, if any are to be made. linear, sites: return linear functions, or the bound
+    sites' intervals, beside the objective's bounds.
     """
 
     plan: Plan
@@ -43,6 +44,7 @@ class Call:
     device: torch.device
     stream: Stream | None
     linear: bool
+    sites: bool = False
 
     def bound(self, part: slice, given: Given, ledger: Ledger) -> DualResult:
         """Bounds of some of the samples, whose gradients' memory goes to the ledger."""
@@ -63,14 +65,15 @@ class Call:
         projection = self.options.projection
         if projection is not None and self.stream is not None:
             state.projections = Projections(state, projection, self.stream, 0 if rows is None else rows.shape[1])
+        found = None
         if rows is None:
             prepare(state, self.plan.relaxed)
-            result = result_of(None, {name: state.intervals[name] for name in self.plan.sites}, state)
         else:
             prepare(state, graph.outputs)
             here = rows if rows.shape[0] == 1 else rows[part]
             found = objective_bounds(state, graph.outputs[0], here, linear=self.linear)
-            result = result_of(found, {}, state)
+        sites = self.plan.sites if rows is None or self.sites else ()
+        result = result_of(found, {name: state.intervals[name] for name in sites}, state)
         # The two know each other: apart, they are forgotten at once, and not when garbage is next collected.
         state.projections = None
         return result
@@ -102,17 +105,20 @@ def call_options(
         options = replace(options, last=last)
     if all_units:
         options = replace(options, skip_decided=False)
-    usable = _usable(options.projection, exact=exact, rigorous=rigorous, slopes=options.slopes)
-    return replace(options, projection=usable)
+    return replace(options, projection=_usable(options, exact=exact))
 
 
-def _usable(projection: Projection | None, *, exact: bool, rigorous: bool, slopes: SlopePolicy) -> Projection | None:
-    """The projection that a call is to use."""
-    if projection is None or exact or (rigorous and not projection.certifies):
+def _usable(options: BoundOptions, *, exact: bool) -> Projection | None:
+    """The projection that a call is to use; none where all that it would estimate is left to intervals."""
+    projection = options.projection
+    if projection is None or exact or (options.rigorous and not projection.certifies):
         return None
-    if slopes != "shared":
+    estimated = {"inner": options.inner == "dual", "last": options.last == "dual"}
+    if not (any(estimated.values()) if projection.where == "both" else estimated[projection.where]):
+        return None
+    if options.slopes != "shared":
         raise InvalidInputError(
-            f"random projections need linear layers, which {slopes} slopes are not; use slopes='shared'"
+            f"random projections need linear layers, which {options.slopes} slopes are not; use slopes='shared'"
         )
     return projection
 

@@ -17,10 +17,14 @@ from autodual.network.result import DualResult, joined
 # Tensors of a node's size that one sample keeps while its bounds are computed (intervals, relaxation, temporaries),
 # without gradients and with them (measured).
 _KEPT, _KEPT_WITH_GRADIENTS = 12, 24
+# The same where nothing is relaxed: intervals alone.
+_INTERVALS, _INTERVALS_WITH_GRADIENTS = 6, 10
 # Tensors of a row's size that autograd keeps at each node of its way (measured).
 _RECORDED = 3
 # Part of the budget for what samples keep, without gradients and with them; the rest is for rows.
 _SHARE, _SHARE_WITH_GRADIENTS = 8, 4
+# The same where there are hardly any rows: those of the last affine layers alone.
+_INTERVALS_SHARE = 2
 # Part of the budget that one sample alone may take, and that samples with all their rows are meant to take.
 _ALONE_SHARE, _AIM = 0.5, 0.6
 
@@ -33,7 +37,8 @@ class SampleSize:
 
     def __init__(self, graph: Graph, x: Tensor, options: BoundOptions):
         self.options, self.recorded = options, torch.is_grad_enabled()
-        tensors = _KEPT_WITH_GRADIENTS if self.recorded else _KEPT
+        kept = (_KEPT, _KEPT_WITH_GRADIENTS) if options.relaxes else (_INTERVALS, _INTERVALS_WITH_GRADIENTS)
+        tensors = kept[self.recorded]
         self.bytes = max(1, sum(node.size for node in graph) * x.element_size() * tensors)
         budget = options.memory_budget
         if options.at_once is None and self.bytes > _ALONE_SHARE * options.room:
@@ -46,6 +51,8 @@ class SampleSize:
     def chunk(self) -> int:
         """How many samples to bound at once."""
         share = _SHARE_WITH_GRADIENTS if self.recorded else _SHARE
+        if not self.options.relaxes:
+            share = _INTERVALS_SHARE
         fitting = max(1, self.options.room // share // self.bytes)
         return fitting if self.options.at_once is None else min(fitting, self.options.at_once)
 

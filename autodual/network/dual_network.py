@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-import torch
 from torch import Tensor, nn
 
 from autodual.errors import InvalidInputError
@@ -20,7 +19,7 @@ from autodual.network.result import DualResult
 from autodual.passes.plan import Plan
 from autodual.perturbations import PerturbationSet
 from autodual.policies import InnerBounds, LastBound, Projection, SlopePolicy
-from autodual.specs import ClassMargin
+from autodual.specs import OtherClasses
 
 
 @dataclass(frozen=True, eq=False)
@@ -108,6 +107,7 @@ class DualNetwork(nn.Module):
         known: Mapping[str, Interval] | None = None,
         rigorous: bool = False,
         linear: bool = False,
+        sites: bool = False,
         all_units: bool = False,
         exact: bool = False,
     ) -> DualResult:
@@ -116,9 +116,9 @@ class DualNetwork(nn.Module):
 
         Without an objective only the intervals of the bound sites are computed. slopes, inner, last: see
         `BoundOptions`. known: intervals of nodes proved elsewhere, which bounds then assume. rigorous: bounds allow for
-        their own rounding error. linear: also return the linear functions that prove them. all_units: a dual bound for
-        every unit, also the decided ones. exact: estimate nothing, whatever the plan says; nor do rigorous bounds ever
-        use estimates that prove nothing.
+        their own rounding error. linear: also return the linear functions that prove them. sites: also return the
+        intervals of the bound sites. all_units: a dual bound for every unit, also the decided ones. exact: estimate
+        nothing, whatever the plan says; nor do rigorous bounds ever use estimates that prove nothing.
         """
         compiled = self.compiled(x)
         plan = compiled.plan
@@ -129,7 +129,7 @@ class DualNetwork(nn.Module):
         rows = None if objective is None else objective_rows(objective, x, output.shape)
         given = Given(self._tensors(compiled), ball.at(x), checked_known(known, plan, x), rows)
         stream = None if options.projection is None else self._stream(options.projection, rigorous)
-        call = Call(plan, options, x.dtype, x.device, stream, linear)
+        call = Call(plan, options, x.dtype, x.device, stream, linear, sites)
         return in_chunks(call, given, SampleSize(plan.graph, x, options))
 
     def _stream(self, projection: Projection, rigorous: bool) -> Stream:
@@ -155,6 +155,7 @@ class DualNetwork(nn.Module):
         inner: InnerBounds = "dual",
         last: LastBound = "dual",
         known: Mapping[str, Interval] | None = None,
+        exact: bool = False,
         return_linear: bool = False,
     ):
         """Lower bounds `[N, S]` of objective·f(z) over the set; objective `[S, K]` or `[N, S, K]`.
@@ -163,7 +164,7 @@ class DualNetwork(nn.Module):
         objective·f on the set. slopes, inner, last: see `BoundOptions`.
         """
         found = self(
-            x, ball, objective, slopes=slopes, inner=inner, last=last, known=known, linear=return_linear
+            x, ball, objective, slopes=slopes, inner=inner, last=last, known=known, exact=exact, linear=return_linear
         ).objective
         if not return_linear:
             return found.lower
@@ -180,11 +181,20 @@ class DualNetwork(nn.Module):
         inner: InnerBounds = "dual",
         last: LastBound = "dual",
         known: Mapping[str, Interval] | None = None,
+        exact: bool = False,
         return_linear: bool = False,
     ):
         """Upper bounds `[N, S]` of objective·f(z) over the set; with `return_linear` also linear functions above."""
         found = self.lower_bounds(
-            x, ball, -objective, slopes=slopes, inner=inner, last=last, known=known, return_linear=return_linear
+            x,
+            ball,
+            -objective,
+            slopes=slopes,
+            inner=inner,
+            last=last,
+            known=known,
+            exact=exact,
+            return_linear=return_linear,
         )
         return tuple(-part for part in found) if return_linear else -found
 
@@ -198,19 +208,17 @@ class DualNetwork(nn.Module):
         inner: InnerBounds = "dual",
         last: LastBound = "dual",
         known: Mapping[str, Interval] | None = None,
+        exact: bool = False,
     ) -> Tensor:
         """Lower bounds `[N, K]` of f_y - f_j over the set for every class j; the label's own entry is 0 (equation
         3.24).
         """
         output = self.compiled(x).plan.graph
         classes = output[output.outputs[0]].size
-        objective = ClassMargin(labels).rows(x.new_zeros(x.shape[0], classes)).objective
-        # The label's own row is zero, and one less to pull.
-        others = torch.arange(classes - 1, device=x.device).expand(x.shape[0], -1)
-        others = others + (others >= labels.unsqueeze(1))
-        rows = objective.take_along_dim(others.unsqueeze(2), 1)
-        lower = self.lower_bounds(x, ball, rows, slopes=slopes, inner=inner, last=last, known=known)
-        return lower.new_zeros(x.shape[0], classes).scatter(1, others, lower)
+        others = OtherClasses(labels, classes)
+        rows = others.objective(x.dtype)
+        lower = self.lower_bounds(x, ball, rows, slopes=slopes, inner=inner, last=last, known=known, exact=exact)
+        return others.margins(lower)
 
     def bounds(
         self,

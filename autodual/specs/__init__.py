@@ -1,7 +1,7 @@
 """Specifications: what is to be proved about the outputs of a network."""
 
 from autodual.specs.base import Rows, Specification
-from autodual.specs.classes import ClassMargin, TopK
+from autodual.specs.classes import ClassMargin, OtherClasses, TopK
 from autodual.specs.formula import Formula
 from autodual.specs.halfspaces import HalfSpaces
 from autodual.specs.outputs import Deviation, OutputBox
@@ -12,6 +12,7 @@ __all__ = [
     "Deviation",
     "Formula",
     "HalfSpaces",
+    "OtherClasses",
     "OutputBox",
     "Rows",
     "Specification",

@@ -43,6 +43,34 @@ class ClassMargin(Specification):
 
 
 @dataclass(frozen=True, eq=False)
+class OtherClasses:
+    """f_label − f_j for every class j but the label itself, whose own row would be zero: one less to bound.
+
+    `labels` `[N]` are integers below `classes`.
+    """
+
+    labels: Tensor
+    classes: int
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "labels", _checked_labels(self.labels))
+
+    def objective(self, dtype: torch.dtype) -> Tensor:
+        """The rows `[N, K − 1, K]`, in the order of the classes."""
+        whole = _label_rows(self.labels, self.labels.new_zeros(self.labels.shape[0], self.classes, dtype=dtype))
+        return whole.objective.take_along_dim(self._others.unsqueeze(2), 1)
+
+    def margins(self, lower: Tensor) -> Tensor:
+        """Bounds `[N, K − 1]` of these rows by class, `[N, K]`; the label's own entry is 0 (equation 3.24)."""
+        return lower.new_zeros(lower.shape[0], self.classes).scatter(1, self._others, lower)
+
+    @property
+    def _others(self) -> Tensor:
+        others = torch.arange(self.classes - 1, device=self.labels.device).expand(self.labels.shape[0], -1)
+        return others + (others >= self.labels.unsqueeze(1))
+
+
+@dataclass(frozen=True, eq=False)
 class TopK(Specification):
     """The label is certainly among the k largest outputs: fewer than k others reach it. A tie counts against it.
 

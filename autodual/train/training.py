@@ -149,7 +149,7 @@ class Training:
     def _loss(self, epoch: float, indices: Tensor) -> Tensor:
         """The mean loss of some samples, as it is at a time."""
         recipe = self.recipe
-        x, y = augmented(self.samples.x[indices], recipe.data), self.samples.y[indices]
+        x, y = _fast(augmented(self.samples.x[indices], recipe.data)), self.samples.y[indices]
         with torch.autocast(x.device.type, torch.bfloat16, enabled=recipe.precision == "bfloat16"):
             return recipe.loss_at(epoch)(self.dual, x, y, recipe.ball_at(epoch))
 
@@ -252,7 +252,14 @@ def _dual(recipe: Recipe, description: NetworkDescription, network: nn.Module, x
     if recipe.projection:
         passes.append(RandomProjection(recipe.projection, seed=recipe.seed))
     model = description.of_raw_inputs(network).to(x.device, x.dtype)
+    if x.dim() == 4:
+        model.to(memory_format=torch.channels_last)
     return compile_dual(model, x[:1], passes=passes, memory_budget=recipe.memory or None)
+
+
+def _fast(x: Tensor) -> Tensor:
+    """Images with their channels side by side, which convolutions work through faster."""
+    return x.contiguous(memory_format=torch.channels_last) if x.dim() == 4 else x
 
 
 def _random_state(device: torch.device) -> list[Tensor]:

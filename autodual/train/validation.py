@@ -69,7 +69,7 @@ def validate(
 def _certified(dual: DualNetwork, x: Tensor, y: Tensor, ball: PerturbationSet, section: ValidationSection) -> Tensor:
     """Where all margins are positive, `[N]`; NaN is not."""
     bounds = _BOUNDS[section.bounds]
-    margins = dual.margins(x, y, ball, inner=bounds.inner, last=bounds.last, slopes=bounds.slopes)
+    margins = dual.margins(x, y, ball, inner=bounds.inner, last=bounds.last, slopes=bounds.slopes, exact=True)
     return (margins > 0).scatter(1, y.unsqueeze(1), True).all(1)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import torch
@@ -12,9 +12,10 @@ from torch import Tensor
 from autodual.attacks import Attack
 from autodual.interval import Interval
 from autodual.network import DualNetwork
+from autodual.network.result import DualResult
 from autodual.perturbations import PerturbationSet
 from autodual.policies import InnerBounds, LastBound, SlopePolicy
-from autodual.specs import ClassMargin
+from autodual.specs import ClassMargin, OtherClasses
 from autodual.train.clean_pass import CleanPass, clean_pass, tracking_norms
 
 
@@ -31,6 +32,7 @@ class Batch:
     x: Tensor
     labels: Tensor
     ball: PerturbationSet
+    _found: dict[tuple[str, str, str], DualResult] = field(default_factory=dict)
 
     @cached_property
     def clean(self) -> CleanPass:
@@ -43,18 +45,32 @@ class Batch:
         self, *, inner: InnerBounds = "dual", last: LastBound = "dual", slopes: SlopePolicy = "shared"
     ) -> Tensor:
         """Lower bounds `[N, K]` of f_y - f_j over the set."""
-        with self._normalised():
-            return self.dual.margins(self.x, self.labels, self.ball, inner=inner, last=last, slopes=slopes)
+        return self._others.margins(self._bounds(inner, last, slopes).lower)
+
+    def intervals(self) -> list[Interval]:
+        """The interval of every bound site, nearest to the input first, by interval arithmetic."""
+        return list(self._bounds("interval", "interval", "shared").intervals.values())
+
+    @cached_property
+    def _others(self) -> OtherClasses:
+        graph = self.dual.compiled(self.x).plan.graph
+        return OtherClasses(self.labels, graph[graph.outputs[0]].size)
+
+    def _bounds(self, inner: InnerBounds, last: LastBound, slopes: SlopePolicy) -> DualResult:
+        """Bounds of the margins, and of the sites where no others are computed beside them."""
+        asked = (inner, last, slopes)
+        if asked not in self._found:
+            objective = self._others.objective(self.x.dtype)
+            with self._normalised():
+                self._found[asked] = self.dual(
+                    self.x, self.ball, objective, inner=inner, last=last, slopes=slopes, sites=last == "interval"
+                )
+        return self._found[asked]
 
     def scores(self, points: Tensor) -> Tensor:
         """Scores `[N, K]` of other points than the samples; nothing learns from them."""
         with self._normalised():
             return self.dual.outputs(points)
-
-    def intervals(self) -> list[Interval]:
-        """The interval of every bound site, nearest to the input first, by interval arithmetic."""
-        with self._normalised():
-            return list(self.dual(self.x, self.ball, inner="interval", last="interval").intervals.values())
 
     def attacked(self, attack: Attack, ball: PerturbationSet) -> Tensor:
         """The worst points `[N, *shape]` of another set around the samples that an attack finds.
@@ -68,7 +84,7 @@ class Batch:
 
     def around(self, points: Tensor, ball: PerturbationSet) -> Batch:
         """The same labels and normalisation, with another set around other points."""
-        moved = replace(self, x=points, ball=ball)
+        moved = Batch(self.dual, points, self.labels, ball)
         if self._learns:
             moved.__dict__["clean"] = self.clean
         return moved
