@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from os import PathLike
 from pathlib import Path
+from typing import Any
 
 from torch import nn
 from torch.export import ExportedProgram
@@ -23,12 +25,16 @@ from autodual.frontend.onnx import load_onnx_bytes
 
 @dataclass(frozen=True, eq=False)
 class LoadedModel:
-    """A model and where it came from; `sha256` is the hexadecimal digest of the file's bytes."""
+    """A model and where it came from; `sha256` is the hexadecimal digest of the file's bytes.
+
+    trained: what a network that autodual trained says of its training, the perturbation set among it.
+    """
 
     model: nn.Module | ExportedProgram
     path: Path
     kind: str
     sha256: str
+    trained: Mapping[str, Any] = field(default_factory=dict)
 
 
 def load_model(
@@ -69,6 +75,7 @@ def load_model_file(
     kind = identify(place, data)
     build = resolve_factory(factory) if isinstance(factory, str) else factory
     model: nn.Module | ExportedProgram
+    trained: Mapping[str, Any] = {}
     if kind is Kind.EXPORTED:
         if build is not None:
             raise InvalidInputError(f"'{place}' already holds the architecture; leave out --arch.")
@@ -81,16 +88,22 @@ def load_model_file(
         model.path = place
         tensors = dict(model.named_buffers())
     else:
-        model = _load_pickle(str(place), data, unsafe, build).eval()
+        model, trained = _load_pickle(str(place), data, unsafe, build)
         tensors = {**dict(model.named_parameters()), **dict(model.named_buffers())}
     check_finite(str(place), tensors)
-    return LoadedModel(model, place, kind.value, hashlib.sha256(data).hexdigest())
+    return LoadedModel(model, place, kind.value, hashlib.sha256(data).hexdigest(), trained)
 
 
-def _load_pickle(name: str, data: bytes, unsafe: bool, factory: Factory | None) -> nn.Module:
+def _load_pickle(name: str, data: bytes, unsafe: bool, factory: Factory | None) -> tuple[nn.Module, Mapping[str, Any]]:
+    """The model in evaluation mode, and what it says of its training."""
     content = load_trusting(name, data) if unsafe else load_restricted(name, data, allowed_classes())
     if is_network_file(content):
-        return build_network(name, read_network_file(name, content), factory)
+        file = read_network_file(name, content)
+        return build_network(name, file, factory), file.trained
+    return _module(name, content, unsafe, factory).eval(), {}
+
+
+def _module(name: str, content: object, unsafe: bool, factory: Factory | None) -> nn.Module:
     if not isinstance(content, nn.Module):
         return load_state_dict(name, find_state_dict(name, content), factory)
     if factory is not None:

@@ -44,25 +44,24 @@ class RunFolder:
         """The recipe, complete, and what it was run with."""
         return self.path / "run.json"
 
-    def prepare(self, *, resume: bool) -> None:
-        """Make the folder for a new run, or check that there is one to go on with.
+    def check(self, *, resume: bool) -> None:
+        """Raise InvalidInputError where the folder already holds another run, or none to resume."""
+        if resume and not self.checkpoint.is_file():
+            raise InvalidInputError(f"'{self.path}' holds no checkpoint to resume from.")
+        if not resume and self.checkpoint.exists():
+            raise InvalidInputError(f"'{self.path}' already holds a run: resume it (--resume), or name another folder.")
 
-        Raises InvalidInputError where it already holds another run, or none to resume.
+    def make(self) -> None:
+        """Make the folder if need be, and clear away what a save that was killed has left.
+
+        Raises InvalidInputError where it cannot be made.
         """
-        if resume:
-            if not self.checkpoint.is_file():
-                raise InvalidInputError(f"'{self.path}' holds no checkpoint to resume from.")
-            for leftover in self.path.glob(".*.tmp"):  # of a save that was killed
-                leftover.unlink(missing_ok=True)
-            return
-        if self.checkpoint.exists():
-            raise InvalidInputError(
-                f"'{self.path}' already holds a run: resume it with --resume, or name another folder."
-            )
         try:
             self.path.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise InvalidInputError(f"the folder '{self.path}' cannot be made: {error.strerror}.") from None
+        for leftover in self.path.glob(".*.tmp"):
+            leftover.unlink(missing_ok=True)
 
     def save(self, state: dict[str, Any]) -> None:
         """Replace the checkpoint."""

@@ -253,7 +253,7 @@ def _dual(recipe: Recipe, description: NetworkDescription, network: nn.Module, x
         passes.append(RandomProjection(recipe.projection, seed=recipe.seed))
     model = description.of_raw_inputs(network).to(x.device, x.dtype)
     if x.dim() == 4:
-        model.to(memory_format=torch.channels_last)
+        model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     return compile_dual(model, x[:1], passes=passes, memory_budget=recipe.memory or None)
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from autodual.errors import InvalidInputError
-from autodual.train.recipe import Recipe, assemble, overridden, read_recipe
+from autodual.train.recipe import Recipe, assemble, disassemble, overridden, read_recipe
 from autodual_cli.options import TrainOptions
 
 # Where each option goes in a recipe.
@@ -17,7 +17,6 @@ _PLACES = {
     "std": "data.std",
     "arch": "network.arch",
     "batch_norm": "network.batch_norm",
-    "loss": "loss.kind",
     "eps": "set.eps",
     "norm": "set.norm",
     "domain": "set.domain",
@@ -36,14 +35,22 @@ def chosen_recipe(options: TrainOptions) -> Recipe:
     Raises InvalidInputError, naming the place, for what no recipe can be.
     """
     values = {} if options.recipe is None else read_recipe(options.recipe)
+    values.setdefault("loss", disassemble(Recipe().loss))
+    if options.loss is not None and options.loss != _kind(values["loss"]):
+        values["loss"] = options.loss  # another loss has other options
     for place, value in _overrides(options):
         values = overridden(values, place, value)
     return assemble(Recipe, values)
 
 
+def _kind(loss: Any) -> Any:
+    return loss.get("kind") if isinstance(loss, dict) else loss
+
+
 def overrides_given(options: TrainOptions) -> list[str]:
     """The places of the recipe that options speak of."""
-    return [place for place, _ in _overrides(options)] + ([] if options.recipe is None else ["--recipe"])
+    whole = [f"--{name}" for name in ("recipe", "loss") if getattr(options, name) is not None]
+    return [*whole, *(place for place, _ in _overrides(options))]
 
 
 def _overrides(options: TrainOptions) -> Iterator[tuple[str, Any]]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -30,7 +31,8 @@ from autodual_cli.provenance import architecture_records, file_record, provenanc
 class Subject:
     """A network and the samples it is examined on; `settings` is what a report must quote to be reproducible.
 
-    projections: how bounds are estimated that cost too much; None: all are exact.
+    projections: how bounds are estimated that cost too much; None: all are exact. trained: what the network's file
+    says of its training.
     """
 
     model: nn.Module | ExportedProgram
@@ -40,6 +42,7 @@ class Subject:
     memory: int | None
     settings: dict[str, Any]
     projections: ProjectionOptions | None = None
+    trained: Mapping[str, Any] = field(default_factory=dict)
 
     def batch(self, indices: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor | None]:
         """Samples `[B, *shape]` on the device and in the dtype of the run, and their labels `[B]` or None."""
@@ -97,7 +100,7 @@ def prepare(options: ModelOptions, data: DataOptions, projections: ProjectionOpt
     settings = _settings(loaded, options, data, dataset, device)
     dtype = getattr(torch, options.dtype)
     _check_range(dataset, dtype)
-    subject = Subject(model, dataset, device, dtype, options.memory, settings, projections)
+    subject = Subject(model, dataset, device, dtype, options.memory, settings, projections, loaded.trained)
     try:
         classes = count_classes(model, subject.batch(torch.tensor([0, min(1, len(dataset) - 1)]))[0])
     except InvalidInputError as error:

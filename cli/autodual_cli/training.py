@@ -34,6 +34,8 @@ def run_training(options: TrainOptions) -> int:
     device = find_device(options.device)
     with world_of_environment(device) as world:
         training, dataset = _prepared(options, device, world)
+        if world.first:
+            training.folder.make()
         if world.first and not options.resume:
             training.folder.describe(_description(training.recipe, options, dataset, device))
         quiet = options.quiet or not world.first
@@ -50,8 +52,8 @@ def _prepared(options: TrainOptions, device: torch.device, world: World) -> tupl
     given = overrides_given(options)
     if options.resume and given:
         raise InvalidInputError(f"--resume goes on with the run's own recipe; leave out what sets {given[0]}.")
+    folder.check(resume=options.resume)
     if options.resume:
-        folder.prepare(resume=True)
         recipe = assemble(Recipe, folder.load()["recipe"])
     else:
         recipe = chosen_recipe(options)
@@ -60,8 +62,6 @@ def _prepared(options: TrainOptions, device: torch.device, world: World) -> tupl
     dataset = load_dataset(recipe.data.train, directory)
     if options.resume and folder.described().get("data_sha256") != dataset.sha256:
         raise InvalidInputError(f"'{dataset.name}' is not what the run in '{folder.path}' was begun with.")
-    if not options.resume and world.first:
-        folder.prepare(resume=False)
     training = Training(
         recipe,
         dataset,
@@ -118,6 +118,9 @@ def _loop(training: Training, options: TrainOptions, quiet: bool) -> None:
                 if board is not None and training.world.first:
                     board.add(row)
             if stopped:
+                if training.world.first:
+                    again = f"autodual train --output {training.folder.path} --resume"
+                    click.echo(f"Stopped after step {training.progress.step} and saved; go on with: {again}", err=True)
                 break
     if board is not None:
         board.close()

@@ -47,8 +47,8 @@ def tiny_training(
 ) -> Training:
     """A run in a folder; `seconds` between checkpoints."""
     run = RunFolder(folder)
-    if world is None or world.first:
-        run.prepare(resume=resume)
+    run.check(resume=resume)
+    run.make()
     data = tiny_data()
     return Training(tiny_recipe(**values), data, run, world=world, resume=resume, seconds_between_saves=seconds)
 

@@ -26,7 +26,12 @@ from autodual_cli.quantities import Number
 
 @click.command()
 @model_options
-@click.option("--eps", type=Number(minimum=0.0), help="Radius of the ball, such as 0.1 or 2/255.")
+@click.option(
+    "--eps",
+    type=Number(minimum=0.0),
+    help="Radius of the ball, such as 0.1 or 2/255. "
+    "Without it and --box: the set that the network was trained for, if its file says.",
+)
 @ball_options
 @click.option("--box", metavar="LOWER.npy,UPPER.npy", help="Certify over this box (one, or one per sample) instead.")
 @click.option("--spec", help="What to certify instead of 'the label's score is the largest'.")
@@ -56,7 +61,7 @@ def certify(
     require_certified: float | None,
 ) -> None:
     """Certify that MODEL decides the same over a whole set around each sample."""
-    if (eps is None) == (box is None):
+    if eps is not None and box is not None:
         raise click.UsageError("Give either --eps or --box.")
     if box is not None and ball.domain is not None:
         raise click.UsageError("--domain clips balls; clip the box itself.")
@@ -69,8 +74,11 @@ def certify(
     from autodual_cli.requirement import unmet
     from autodual_cli.run import finish, run
     from autodual_cli.subject import prepare
+    from autodual_cli.trained_set import trained_set
 
     subject = prepare(model, data, chosen)
+    if eps is None and box is None:
+        eps, ball = trained_set(context, subject.trained, ball)
     job = certification_job(subject, ball, eps=eps, box=box, spec=spec, slopes=slopes, attack=attack)
     outcome = run(job, len(subject.dataset), data, output)
     if not output.quiet:

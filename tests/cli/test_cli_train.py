@@ -1,0 +1,155 @@
+"""`autodual train`: from data to a network that `certify` takes as it is; stopping, resuming, several processes."""
+
+from __future__ import annotations
+
+import csv
+import json
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy
+import pytest
+import torch
+from support.tiny_training import tiny_data
+
+SETTINGS = ["--set", "data.hold_out=8", "--set", "validation.attack_steps=2", "--batch-size", 4, "--threads", 1]
+RECIPE = """
+epochs = 2
+[network]
+arch = "wide:1"
+[data]
+hold_out = 8
+[set]
+eps = 0.02
+"""
+
+
+@pytest.fixture
+def images(tmp_path: Path) -> Path:
+    data = tiny_data()
+    assert data.y is not None
+    numpy.savez(tmp_path / "images.npz", x=data.x.numpy(), y=data.y.numpy())
+    return tmp_path / "images.npz"
+
+
+def test_what_it_saves_is_certified_without_further_flags(invoke, images: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    arguments = ["--arch", "wide:1", "--eps", 0.01, "--norm", "linf", "--domain", "0,2", "--mean", 0.5, "--std", 0.25]
+    done = invoke("train", "--data", images, *arguments, *SETTINGS, "--epochs", 6, "--output", run)
+    assert done.exit_code == 0, done.output
+    assert "epoch 6/6" in done.output and f"autodual certify {run / 'network.pt'}" in done.output
+    assert len(list(csv.DictReader((run / "log.csv").open()))) == 6
+    certified = invoke("certify", run / "network.pt", "--data", images, "--json", tmp_path / "out.json")
+    assert certified.exit_code == 0, certified.output
+    document = json.loads((tmp_path / "out.json").read_text())
+    assert document["summary"]["count"] == 32
+    assert document["settings"]["eps"] == pytest.approx(0.01)
+    assert document["settings"]["domain"] == [0.0, 2.0]
+    described = json.loads((run / "run.json").read_text())
+    assert described["recipe"]["network"]["arch"] == "wide:1" and described["provenance"]["command"]
+
+
+def test_a_recipe_file_and_options_that_override_it(invoke, images: Path, tmp_path: Path) -> None:
+    (tmp_path / "recipe.toml").write_text(RECIPE)
+    arguments = ["--recipe", tmp_path / "recipe.toml", "--data", images, "--epochs", 1, "--loss", "crown-ibp"]
+    done = invoke("train", *arguments, "--set", "loss.kappa=0.25", "--output", tmp_path / "run", "--quiet")
+    assert done.exit_code == 0 and done.output == ""
+    recipe = json.loads((tmp_path / "run" / "run.json").read_text())["recipe"]
+    assert recipe["epochs"] == 1 and recipe["set"]["eps"] == 0.02
+    assert recipe["loss"]["kind"] == "crown-ibp" and recipe["loss"]["kappa"] == 0.25
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_stops_after_the_step_and_resuming_ends_the_same(
+    invoke, images: Path, tmp_path: Path, number: signal.Signals
+) -> None:
+    fixed = ["--data", images, "--arch", "wide:1", *SETTINGS, "--epochs", 40]
+    command = [sys.executable, "-m", "autodual_cli", "train", *fixed, "--output", tmp_path / "stopped"]
+    process = subprocess.Popen([*map(str, command)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    deadline = time.monotonic() + 60
+    while not (tmp_path / "stopped" / "checkpoint.pt").exists() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    process.send_signal(number)
+    _, error = process.communicate(timeout=60)
+    assert process.returncode == 128 + number, error
+    assert "--resume" in error
+    step = torch.load(tmp_path / "stopped" / "checkpoint.pt", weights_only=True)["progress"]["step"]
+    assert 0 < step < 240
+    resumed = invoke("train", "--output", tmp_path / "stopped", "--resume", "--threads", 1, "--quiet")
+    assert resumed.exit_code == 0, resumed.output
+    whole = invoke("train", *fixed, "--output", tmp_path / "whole", "--quiet")
+    assert whole.exit_code == 0
+    states = [torch.load(tmp_path / name / "checkpoint.pt", weights_only=True) for name in ("stopped", "whole")]
+    assert all(torch.equal(states[0]["network"][name], value) for name, value in states[1]["network"].items())
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--loss", "magic"], "loss.kind must be one of"),
+        (["--arch", "tiny"], "is no architecture"),
+        (["--arch", "wide:x"], "needs a whole number"),
+        (["--set", "loss.kapa=1"], "'loss.kapa' is unknown"),
+        (["--set", "kappa"], "KEY=VALUE"),
+        (["--recipe", "absent.toml"], "there is no recipe"),
+        (["--data", "absent.npz"], "no data file"),
+        (["--device", "tpu"], "is no device"),
+        (["--resume"], "leave out what sets"),
+        (["--epochs", "0"], "Invalid value"),
+    ],
+)
+def test_mistakes_are_one_line_and_leave_nothing_behind(invoke, images: Path, tmp_path: Path, arguments, words) -> None:
+    given = arguments if "--data" in arguments else [*arguments, "--data", images]
+    done = invoke("train", *given, "--set", "data.hold_out=8", "--output", tmp_path / "run")
+    assert done.exit_code == 2
+    assert re.search(words, done.output), done.output
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_run_is_not_written_over_and_data_must_be_the_same(invoke, images: Path, tmp_path: Path) -> None:
+    arguments = [
+        "--data",
+        images,
+        "--arch",
+        "wide:1",
+        *SETTINGS,
+        "--epochs",
+        1,
+        "--output",
+        tmp_path / "run",
+        "--quiet",
+    ]
+    assert invoke("train", *arguments).exit_code == 0
+    again = invoke("train", *arguments)
+    assert again.exit_code == 2 and "already holds a run" in again.output
+    data = tiny_data(40)
+    assert data.y is not None
+    numpy.savez(images, x=data.x.numpy(), y=data.y.numpy())
+    changed = invoke("train", "--output", tmp_path / "run", "--resume")
+    assert changed.exit_code == 2 and "is not what the run" in changed.output
+
+
+def test_an_architecture_of_the_users_own_needs_its_code_again(invoke, images: Path, tmp_path: Path) -> None:
+    (tmp_path / "mine.py").write_text(
+        "from torch import nn\n\ndef build():\n    return nn.Sequential(nn.Flatten(), nn.Linear(64, 3))\n"
+    )
+    arch = f"{tmp_path}/mine.py:build"
+    done = invoke("train", "--data", images, "--arch", arch, *SETTINGS, "--epochs", 1, "--output", tmp_path / "run")
+    assert done.exit_code == 0, done.output
+    refused = invoke("certify", tmp_path / "run" / "network.pt", "--data", images)
+    assert refused.exit_code == 2 and f"--arch {arch}" in refused.output
+    taken = invoke("certify", tmp_path / "run" / "network.pt", "--data", images, "--arch", arch)
+    assert taken.exit_code == 0, taken.output
+
+
+def test_two_processes_train_through_torchrun(images: Path, tmp_path: Path) -> None:
+    run = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2", "-m", "autodual_cli"]
+    arguments = ["train", "--data", images, "--arch", "wide:1", *SETTINGS, "--epochs", 2, "--output", tmp_path / "run"]
+    done = subprocess.run([*map(str, [*run, *arguments])], capture_output=True, text=True, timeout=240)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("epoch 2/2") == 1
+    assert len(list(csv.DictReader((tmp_path / "run" / "log.csv").open()))) == 2
