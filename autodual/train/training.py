@@ -26,7 +26,7 @@ from autodual.train.progress import Progress
 from autodual.train.recipe import Recipe, assemble, disassemble
 from autodual.train.samples import augmented, split
 from autodual.train.validation import Errors, validate
-from autodual.train.world import World
+from autodual.world import World
 
 
 class Training:

@@ -14,7 +14,7 @@ from autodual.perturbations import PerturbationSet
 from autodual.policies import InnerBounds, LastBound, SlopePolicy
 from autodual.specs import ClassMargin
 from autodual.train.recipe.sections import ValidationSection
-from autodual.train.world import World
+from autodual.world import World
 
 
 @dataclass(frozen=True)

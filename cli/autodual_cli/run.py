@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import signal
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -12,7 +13,8 @@ import torch
 
 from autodual.errors import InvalidInputError
 from autodual.report import build_document, load_document, read_document, write_csv, write_document
-from autodual_cli.interruption import Interrupted, shielded
+from autodual.world import World, world_of_environment
+from autodual_cli.interruption import Interrupted, shielded, stop_requested
 from autodual_cli.options import DataOptions, OutputOptions
 from autodual_cli.progress import progress
 from autodual_cli.provenance import with_earlier
@@ -20,6 +22,7 @@ from autodual_cli.targets import check_targets
 
 Row = dict[str, Any]
 _SECONDS_BETWEEN_SAVES = 30.0
+_STOPPED = 128 + signal.SIGTERM
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,20 +62,42 @@ def run(job: Job, samples: int, data: DataOptions, output: OutputOptions) -> Out
     pending = [index for index in indices if index not in done]
     clock = _Clock(earlier)
     exit_status = 0
-    try:
-        with progress(len(indices), len(done), enabled=not output.quiet) as advance:
-            for start in range(0, len(pending), data.batch_size):
-                new = job.rows(torch.tensor(pending[start : start + data.batch_size]))
-                with shielded():
-                    rows.extend(new)
-                    advance(len(new), job.headline(job.summarise(rows, clock.seconds)))
-                    if output.json is not None and clock.save_is_due():
-                        write_document(output.json, _document(job, rows, clock))
-    except Interrupted as interruption:
-        exit_status = interruption.exit_status
+    with world_of_environment(torch.device("cpu")) as world:
+        try:
+            with progress(len(indices), len(done), enabled=world.first and not output.quiet) as advance:
+                for new in _rounds(job, pending, data.batch_size, world):
+                    with shielded():
+                        rows.extend(new)
+                        advance(len(new), job.headline(job.summarise(rows, clock.seconds)))
+                        if world.first and output.json is not None and clock.save_is_due():
+                            write_document(output.json, _document(job, rows, clock))
+        except Interrupted as interruption:
+            exit_status = interruption.exit_status
+        if exit_status == 0 and len(rows) < len(indices):
+            exit_status = _STOPPED  # the signal went to another process
+        if not world.first:
+            raise click.exceptions.Exit(exit_status)  # the first process has all rows, and is the one to speak
     document = _document(job, rows, clock)
     _write(output, document, rows)
     return Outcome(document, exit_status)
+
+
+def _rounds(job: Job, pending: list[int], batch_size: int, world: World) -> Iterator[list[Row]]:
+    """Rows of all pending samples, a batch of each process at a time.
+
+    Several processes wait for one another, so that a signal to any of them ends a round, and then all of them.
+    """
+    if world.size == 1:
+        for start in range(0, len(pending), batch_size):
+            yield job.rows(torch.tensor(pending[start : start + batch_size]))
+        return
+    with shielded():
+        for start in range(0, len(pending), batch_size * world.size):
+            mine = pending[start : start + batch_size * world.size][world.rank :: world.size]
+            parts = world.gathered((job.rows(torch.tensor(mine)) if mine else [], stop_requested()))
+            yield [row for rows, _ in parts for row in rows]
+            if any(stopped for _, stopped in parts):
+                return
 
 
 class _Clock:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -74,6 +75,8 @@ def find_device(name: str) -> torch.device:
         device = torch.device(name)
     except RuntimeError:
         raise DeviceError(f"'{name}' is no device; expected cpu, cuda or cuda:N.") from None
+    if name == "cuda" and "LOCAL_RANK" in os.environ:  # one device a process, where torchrun has started several
+        device = torch.device("cuda", int(os.environ["LOCAL_RANK"]))
     if device.type == "cuda" and not torch.cuda.is_available():
         raise DeviceError(
             "There is no CUDA device on this machine (or PyTorch was built without CUDA); use --device cpu."

@@ -15,7 +15,7 @@ from autodual.train.checkpoint import RunFolder
 from autodual.train.journal import Board, Figures
 from autodual.train.recipe import Recipe, assemble, disassemble
 from autodual.train.training import Training
-from autodual.train.world import World, world_of_environment
+from autodual.world import World, world_of_environment
 from autodual_cli.interruption import shielded, stop_requested
 from autodual_cli.options import TrainOptions
 from autodual_cli.progress import progress

@@ -15,17 +15,25 @@ import autodual
 from autodual.ir import ops
 from autodual.network import DualNetwork
 from autodual.perturbations import L2Ball, LinfBall, PerturbationSet
-from autodual.policies import SlopePolicy
+from autodual.policies import InnerBounds, LastBound, SlopePolicy
 
 SLOPES = pytest.mark.parametrize("slopes", ["shared", "adaptive"])
 
 
-def _check(dual: DualNetwork, x: Tensor, ball: PerturbationSet, objective: Tensor, slopes: SlopePolicy) -> Tensor:
+def _check(
+    dual: DualNetwork,
+    x: Tensor,
+    ball: PerturbationSet,
+    objective: Tensor,
+    slopes: SlopePolicy,
+    inner: InnerBounds = "dual",
+    last: LastBound = "dual",
+) -> Tensor:
     """The float32 bound is below every value that float64 finds; returns what it gave away."""
     region = ball.at(x.double())
     points = torch.cat([region.centre.unsqueeze(0), region.corners(60, torch.Generator().manual_seed(0))])
     values = dual.outputs(points.flatten(0, 1)).reshape(len(points), len(x), -1) @ objective.double().T
-    found = dual(x, ball, objective, slopes=slopes, rigorous=True).objective
+    found = dual(x, ball, objective, slopes=slopes, inner=inner, last=last, rigorous=True).objective
     assert found is not None and found.error is not None
     assert bool((found.lower.double() <= values.min(0).values).all())
     assert bool((found.error >= 0).all())
@@ -42,6 +50,17 @@ def test_float32_bounds_allow_for_their_rounding(
     x = torch.rand(2, *model.shape, generator=torch.Generator().manual_seed(seed))
     with torch.no_grad():
         _check(model.dual(), x, LinfBall(radius), torch.eye(3), slopes)
+
+
+@pytest.mark.parametrize(("inner", "last"), [("interval", "interval"), ("interval", "dual"), ("dual", "interval")])
+@effort(40)
+@given(networks(), st.sampled_from([0.0, 1e-6, 0.1]), st.integers(0, 2**16))
+def test_intervals_allow_for_their_rounding_too(
+    inner: InnerBounds, last: LastBound, model: RandomNetwork, radius: float, seed: int
+) -> None:
+    x = torch.rand(2, *model.shape, generator=torch.Generator().manual_seed(seed))
+    with torch.no_grad():
+        _check(model.dual(), x, LinfBall(radius), torch.eye(3), "adaptive", inner, last)
 
 
 @effort(40)

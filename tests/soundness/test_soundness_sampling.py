@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
 from hypothesis import given
@@ -17,6 +19,16 @@ from autodual.interval import Interval
 from autodual.perturbations import LinfBall, Region
 from autodual.policies import SlopePolicy
 from autodual.specs import HalfSpaces
+
+#: Every way to have bounds: dual ones with either slopes, or interval arithmetic inside, at the end or throughout.
+WAYS: dict[str, dict[str, Any]] = {
+    "shared": {"slopes": "shared"},
+    "adaptive": {"slopes": "adaptive"},
+    "interval": {"inner": "interval", "last": "interval"},
+    "interval inside, shared": {"inner": "interval", "slopes": "shared"},
+    "interval inside, adaptive": {"inner": "interval", "slopes": "adaptive"},
+    "dual inside, interval at the end": {"last": "interval"},
+}
 
 #: Relative to the largest number in the computation; rounding in float64 stays far below.
 ROUNDING = 1e-10
@@ -37,25 +49,27 @@ def _enclosed(values: Tensor, interval: Interval) -> None:
     assert bool((values <= interval.upper + slack).all()), float((values - interval.upper).max())
 
 
-@pytest.mark.parametrize("slopes", ["shared", "adaptive"])
-@effort(120)
+@pytest.mark.parametrize("way", WAYS)
+@effort(60)
 @given(st.data(), networks(), st.integers(0, 2**16))
 def test_no_point_of_the_set_falls_outside_a_bound(
-    slopes: SlopePolicy, data: st.DataObject, model: RandomNetwork, seed: int
+    way: str, data: st.DataObject, model: RandomNetwork, seed: int
 ) -> None:
     """Bounds of random objectives, and the dual interval of every bound site, at sampled and extreme points."""
     subject: Subject = data.draw(subjects(model.shape))
     dual, x = model.dual(), subject.x
     objective = torch.randn(4, 3, dtype=x.dtype, generator=torch.Generator().manual_seed(seed))
     found = Interval(
-        dual.lower_bounds(x, subject.ball, objective, slopes=slopes),
-        dual.upper_bounds(x, subject.ball, objective, slopes=slopes),
+        dual.lower_bounds(x, subject.ball, objective, **WAYS[way]),
+        dual.upper_bounds(x, subject.ball, objective, **WAYS[way]),
     )
     points = _points(subject.ball.at(x), seed)
     values = node_values(dual, points.flatten(0, 1))
     outputs = values[dual.plan.graph.outputs[0]].reshape(*points.shape[:2], -1)
     _enclosed(outputs @ objective.T, found)
-    for site, interval in dual.bounds(x, subject.ball, slopes=slopes).items():
+    sites = dual(x, subject.ball, objective, sites=True, **WAYS[way]).intervals
+    assert sites.keys() == set(dual.plan.sites)
+    for site, interval in sites.items():
         _enclosed(values[site].reshape(*points.shape[:2], *interval.shape[1:]), interval)
 
 
@@ -74,6 +88,20 @@ def test_no_attack_gets_below_a_bound(
     points = Pgd(steps=12, restarts=2, seed=seed).run(dual.outputs, subject.ball.at(x), property_)
     reached = dual.outputs(points) @ objective.T
     assert bool((reached >= lower - ROUNDING * (1 + lower.abs())).all()), float((lower - reached).max())
+
+
+@effort(60)
+@given(st.data(), networks())
+def test_intervals_and_dual_bounds_together_are_no_worse_than_intervals(
+    data: st.DataObject, model: RandomNetwork
+) -> None:
+    """Interval arithmetic, the last affine layers merged, is part of every adaptive bound."""
+    subject: Subject = data.draw(subjects(model.shape))
+    dual, identity = model.dual(), torch.eye(3, dtype=subject.x.dtype)
+    interval = dual.lower_bounds(subject.x, subject.ball, identity, **WAYS["interval"])
+    for way in ("adaptive", "interval inside, adaptive", "interval inside, shared"):
+        found = dual.lower_bounds(subject.x, subject.ball, identity, **WAYS[way])
+        assert bool((found >= interval - ROUNDING * (1 + interval.abs())).all())
 
 
 @effort(60)

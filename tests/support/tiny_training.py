@@ -11,7 +11,7 @@ from autodual.data import Dataset
 from autodual.train.checkpoint import RunFolder
 from autodual.train.recipe import Recipe, assemble
 from autodual.train.training import Training
-from autodual.train.world import World
+from autodual.world import World
 
 VALUES: dict[str, Any] = {
     "data": {"hold_out": 8, "shift": 1},

@@ -90,7 +90,7 @@ def test_two_processes_make_the_steps_of_one(tmp_path: Path) -> None:
         "import sys, torch; sys.path.insert(0, sys.argv[1]); torch.set_num_threads(1)\n"
         "from pathlib import Path\n"
         "from support.tiny_training import finish, tiny_training\n"
-        "from autodual.train.world import world_of_environment\n"
+        "from autodual.world import world_of_environment\n"
         f"with world_of_environment(torch.device('cpu')) as world:\n"
         f"    finish(tiny_training(Path(sys.argv[2]), world=world, **{values!r}))\n"
     )

@@ -1,4 +1,4 @@
-"""The processes that train together: each works on its share of every batch, and all make the same steps."""
+"""The processes that work together on one run, started by `torchrun`; each takes its share of every batch."""
 
 from __future__ import annotations
 
