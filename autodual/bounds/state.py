@@ -15,7 +15,7 @@ from autodual.bounds.ledger import Ledger
 from autodual.bounds.options import BoundOptions
 from autodual.bounds.rounding import Debt, error_factor, underflow
 from autodual.dual.layer import DualLayer
-from autodual.dual.rule import AffineRule, NonlinearRule, Rule
+from autodual.dual.rule import AffineRule, NonlinearRule, RelaxationRule, Rule
 from autodual.interval import Interval
 from autodual.ir.expressions import Environment
 from autodual.ir.graph import Graph, Node
@@ -137,9 +137,13 @@ class BoundState:
     def _interval(self, node: Node) -> Interval:
         """The values of a node by interval arithmetic over its layer, and over the op itself where that counts."""
         rule, inputs = self.rules[node.name], [self.intervals[name] for name in node.inputs]
-        interval = self.layers[node.name].interval(inputs)
-        if self.intersects and isinstance(rule, NonlinearRule):
-            interval = interval.tightened(rule.range(node.op, inputs, self.environment))
+        if self.intersects and isinstance(rule, RelaxationRule):
+            # Between the lines lies all that the op itself can be, so that these ends are the tighter ones.
+            interval = rule.range(node.op, inputs, self.environment)
+        else:
+            interval = self.layers[node.name].interval(inputs)
+            if self.intersects and isinstance(rule, NonlinearRule):
+                interval = interval.tightened(rule.range(node.op, inputs, self.environment))
         if not self.options.rigorous:
             return interval
         debt = self.debts[node.name]

@@ -22,14 +22,12 @@ def crosses_zero(z: Interval) -> Tensor:
 
 def chord(z: Interval) -> tuple[Tensor, Tensor]:
     """Slope and intercept of the line from (ℓ, 0) to (u, u); (1, 0) where active, (0, 0) where inactive."""
-    undecided = crosses_zero(z)
-    # The denominator is kept away from zero where it is not used: its gradient would be NaN there.
-    width = torch.where(undecided, z.upper - z.lower, torch.ones_like(z.upper))
-    decided = (z.lower >= 0).to(z.lower.dtype)
-    slope = torch.where(undecided, z.upper / width, decided)
+    # A decided unit's chord is that of the part of its interval on one side of zero: u/u = 1, or 0/-ℓ = 0.
+    lower, upper = z.lower.clamp(max=0), z.upper.clamp(min=0)
+    # Away from zero where both ends are, and at numbers so small that a quotient would not be one.
+    slope = upper / (upper - lower).clamp(min=torch.finfo(upper.dtype).tiny)
     # The larger of what either end needs: equal but for rounding, which must not let the line cut the function.
-    needed = (-slope * z.lower).maximum(z.upper - slope * z.upper)
-    return slope, torch.where(undecided, needed, torch.zeros_like(needed))
+    return slope, (-slope * lower).maximum(upper - slope * upper)
 
 
 def smaller_triangle(z: Interval, slope: Tensor) -> Tensor:
