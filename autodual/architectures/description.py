@@ -46,7 +46,9 @@ class NetworkDescription:
         """The network with the normalisation in front of it, if there is one."""
         if self.mean is None or self.std is None:
             return network
-        return nn.Sequential(Normalise(self.mean, self.std, self.shape), network)
+        first = Normalise(self.mean, self.std, self.shape)
+        parameter = next(network.parameters(), None)
+        return nn.Sequential(first if parameter is None else first.to(parameter.device, parameter.dtype), network)
 
     def to_mapping(self) -> dict[str, Any]:
         """Plain values, for files."""

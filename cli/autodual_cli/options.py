@@ -111,6 +111,24 @@ class TrainOptions:
     quiet: bool
 
 
+@dataclass(frozen=True)
+class EvaluationOptions:
+    """How the network of a run is to be evaluated."""
+
+    run: Path
+    data: str | None
+    data_dir: Path | None
+    limit: int | None
+    radii: int
+    attack_steps: int
+    restarts: int
+    batch_size: int
+    arch: str | None
+    device: str
+    memory: int | None
+    quiet: bool
+
+
 def _gather(name: str, kind: type, *parameters: Decorator) -> Decorator:
     """A decorator that adds `parameters` to a command and passes their values as one `kind`, called `name`."""
 

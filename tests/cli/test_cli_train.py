@@ -153,3 +153,39 @@ def test_two_processes_train_through_torchrun(images: Path, tmp_path: Path) -> N
     assert done.returncode == 0, done.stderr
     assert done.stdout.count("epoch 2/2") == 1
     assert len(list(csv.DictReader((tmp_path / "run" / "log.csv").open()))) == 2
+
+
+def test_a_run_is_evaluated_into_one_page(invoke, images: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    arguments = [
+        "--data",
+        images,
+        "--arch",
+        "wide:1",
+        "--eps",
+        0.01,
+        *SETTINGS,
+        "--epochs",
+        4,
+        "--output",
+        run,
+        "--quiet",
+    ]
+    assert invoke("train", *arguments).exit_code == 0
+    refused = invoke("report", run)
+    assert refused.exit_code == 2 and "--data" in refused.output
+    options = ["--data", images, "--limit", 20, "--radii", 6, "--attack-steps", 3]
+    done = invoke("report", run, *options)
+    assert done.exit_code == 0, done.output
+    document = json.loads((run / "report.json").read_text())
+    summary = document["summary"]
+    assert summary["clean_error"] <= summary["fgsm_error"] <= 1
+    assert summary["clean_error"] <= summary["pgd_error"] <= summary["certified_error"]
+    assert len(document["radii"]) == 6 and document["radii"] == sorted(document["radii"])
+    assert all(sum(counts) == 20 for sets in document["activation_sets"].values() for counts in sets.values())
+    assert len(document["filters"]) == 4 and len(document["log"]) == 4
+    page = (run / "report.html").read_text()
+    assert page.count("<svg") == 3 + len(document["activation_sets"]) and page.count("<img") == 4
+    assert "http" not in page.replace("http://www.w3.org", "")
+    nothing = invoke("report", tmp_path)
+    assert nothing.exit_code == 2 and "no trained network" in nothing.output

@@ -5,7 +5,7 @@ from __future__ import annotations
 from html import escape
 
 # Elements without content; a closing tag would be an error.
-_VOID = frozenset({"br", "img", "line", "meta", "path", "rect"})
+_VOID = frozenset({"br", "img", "line", "meta", "path", "polyline", "rect"})
 
 
 class Markup(str):

@@ -54,7 +54,7 @@ td.num, th.num { text-align: right; font-variant-numeric: tabular-nums; white-sp
 svg { display: block; width: 100%; height: auto; }
 svg text { fill: var(--faint); font: 12px system-ui, sans-serif; }
 svg .axis { stroke: var(--line); } svg .zero { stroke: var(--ink); stroke-dasharray: 4 3; }
-svg rect { fill: currentColor; }
+svg rect { fill: currentColor; } svg .line { fill: none; stroke: currentColor; stroke-width: 2; }
 .legend { display: flex; flex-wrap: wrap; gap: .25rem 1.25rem; font-size: .9rem; }
 .legend i { display: inline-block; width: .8rem; height: .8rem; border-radius: 2px; background: currentColor; }
 .gallery { display: flex; flex-wrap: wrap; gap: 1rem; margin: .75rem 0; }

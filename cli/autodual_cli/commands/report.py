@@ -3,21 +3,48 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
+
+from autodual_cli.options import EvaluationOptions
+from autodual_cli.quantities import Memory
 
 _PATH = click.Path(path_type=Path)
 
 
+# fmt: off
 @click.command()
-@click.argument("result", metavar="RESULT.json", type=_PATH)
+@click.argument("result", metavar="RESULT.json|RUN", type=_PATH)
 @click.option("--html", type=_PATH, help="Write the page here; by default beside RESULT.json, with the ending .html.")
 @click.option("--counterexamples", type=_PATH, metavar="FOLDER", help="Save the counterexamples there, as .npy files.")
-@click.option(
-    "--worst", type=click.IntRange(min=1), default=20, show_default=True, help="List so many of the worst samples."
-)
-def report(result: Path, html: Path | None, counterexamples: Path | None, worst: int) -> None:
-    """Render RESULT.json, which certify, radius, detect or verify wrote with --json, as one self-contained page."""
+@click.option("--worst", type=click.IntRange(min=1), default=20, show_default=True,
+              help="List so many of the worst samples.")
+@click.option("--data", help="RUN only: the samples to evaluate on; by default the test set of what it was trained on.")
+@click.option("--data-dir", type=_PATH, help="RUN only: where the data set's files are; by default as in training.")
+@click.option("--limit", type=click.IntRange(min=1), help="RUN only: take so many samples.")
+@click.option("--radii", type=click.IntRange(min=0), default=100, show_default=True,
+              help="RUN only: find the certified radii of so many samples.")
+@click.option("--attack-steps", type=click.IntRange(min=1), default=40, show_default=True,
+              help="RUN only: of projected gradient descent.")
+@click.option("--restarts", type=click.IntRange(min=1), default=1, show_default=True, help="RUN only: of the same.")
+@click.option("--batch-size", type=click.IntRange(min=1), default=50, show_default=True, help="RUN only.")
+@click.option("--arch", metavar="PLACE:FACTORY", help="RUN only: the network's own code, where it has some. Runs it.")
+@click.option("--device", default="cpu", show_default=True, help="RUN only: cpu, cuda or cuda:N.")
+@click.option("--memory", type=Memory(), help="RUN only: memory budget of the bounds, such as 1GiB.")
+@click.option("--quiet", is_flag=True, help="RUN only: no progress.")
+def report(result: Path, html: Path | None, counterexamples: Path | None, worst: int, **evaluation: Any) -> None:
+    """Render a result as one self-contained page.
+
+    RESULT.json is what certify, radius, detect or verify wrote with --json. RUN is a folder that train made: its
+    network is attacked and certified on a test set first, and RUN/report.json and RUN/report.html are written.
+    """
+    if result.is_dir():
+        from autodual_cli.evaluation import evaluate_run
+
+        click.echo(evaluate_run(EvaluationOptions(run=result, **evaluation)))
+        return
     from autodual_cli.page import write_page
 
     click.echo(write_page(result, html, counterexamples, worst))
+# fmt: on

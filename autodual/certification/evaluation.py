@@ -1,0 +1,44 @@
+"""How a network does on a test set besides its certificates: attacks, and which units its bounds decide."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor
+
+from autodual.attacks import Attack
+from autodual.network import DualNetwork
+from autodual.perturbations import PerturbationSet
+from autodual.policies import SlopePolicy
+from autodual.specs import ClassMargin
+
+
+@torch.no_grad()
+def broken(dual: DualNetwork, x: Tensor, labels: Tensor, ball: PerturbationSet, attack: Attack | None) -> Tensor:
+    """Where another label wins at the sample itself or at the point that the attack finds, bool `[N]`.
+
+    A lower bound of the error over the whole set; without an attack the clean error.
+    """
+    wrong = dual.outputs(x).argmax(1) != labels
+    if attack is None:
+        return wrong
+    points = attack.run(dual.outputs, ball.at(x), ClassMargin(labels))
+    return wrong | (dual.outputs(points).argmax(1) != labels)
+
+
+@torch.no_grad()
+def activation_sets(
+    dual: DualNetwork, x: Tensor, ball: PerturbationSet, *, slopes: SlopePolicy = "adaptive"
+) -> Mapping[str, Tensor]:
+    """By bound site which parts of its units are inactive, active and undecided over the set, `[N, 3]`, summing to 1.
+
+    Inactive is u ≤ 0, active ℓ ≥ 0: the sets I⁻, I⁺ and I of the thesis, for rectified linear units (Figure 3.11).
+    """
+    found = {}
+    for name, interval in dual(x, ball, slopes=slopes, exact=True).intervals.items():
+        inactive = (interval.upper <= 0).flatten(1)
+        active = (interval.lower >= 0).flatten(1) & ~inactive
+        parts = [inactive, active, ~(inactive | active)]
+        found[name] = torch.stack([part.to(x.dtype).mean(1) for part in parts], 1)
+    return found

@@ -1,0 +1,61 @@
+"""The frame of a plot: from values to pixels, axes and ticks."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from autodual.report.page.markup import Markup, tag
+from autodual.report.page.numbers import number
+
+WIDTH, HEIGHT = 720, 230
+LEFT, RIGHT, TOP, BOTTOM = 52, 12, 12, 42
+
+
+@dataclass(frozen=True)
+class Scale:
+    """From values in [low, high] to pixels in [start, stop]."""
+
+    low: float
+    high: float
+    start: float
+    stop: float
+
+    def __call__(self, value: float) -> float:
+        return self.start + (value - self.low) / (self.high - self.low) * (self.stop - self.start)
+
+
+def horizontal_axis(x: Scale, caption: str) -> list[Markup]:
+    """The line below, its ticks and what it shows."""
+    base = HEIGHT - BOTTOM
+    parts = [tag("line", x1=LEFT, x2=WIDTH - RIGHT, y1=base, y2=base, class_="axis")]
+    for value in ticks(x.low, x.high):
+        parts.append(tag("text", number(value, 3), x=at(x(value)), y=base + 16, text_anchor="middle"))
+    middle = (LEFT + WIDTH - RIGHT) / 2
+    return [*parts, tag("text", caption, x=at(middle), y=HEIGHT - 6, text_anchor="middle")]
+
+
+def vertical_axis(y: Scale, values: Sequence[float], noun: str) -> list[Markup]:
+    """Lines across at these values, and what the axis shows."""
+    parts = []
+    for value in values:
+        parts.append(tag("line", x1=LEFT, x2=WIDTH - RIGHT, y1=at(y(value)), y2=at(y(value)), class_="axis"))
+        parts.append(tag("text", number(value, 3), x=LEFT - 6, y=at(y(value) + 4), text_anchor="end"))
+    middle = (TOP + HEIGHT - BOTTOM) / 2
+    turned = f"rotate(-90 12 {at(middle)})"
+    return [*parts, tag("text", noun, x=12, y=at(middle), text_anchor="middle", transform=turned)]
+
+
+def ticks(low: float, high: float, wanted: int = 7) -> list[float]:
+    """Round numbers in [low, high], about as many as wanted."""
+    rough = (high - low) / wanted
+    power = 10.0 ** math.floor(math.log10(rough))
+    step = next(factor * power for factor in (1, 2, 5, 10) if factor * power >= rough)
+    first, last = math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9)
+    return [round(index * step, 12) for index in range(first, last + 1)]
+
+
+def at(value: float) -> str:
+    """A place in pixels, as SVG takes it."""
+    return f"{value:.1f}"

@@ -1,0 +1,61 @@
+"""Line plots as inline SVG: several series over one axis."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from autodual.report.page.axes import (
+    BOTTOM,
+    HEIGHT,
+    LEFT,
+    RIGHT,
+    TOP,
+    WIDTH,
+    Scale,
+    at,
+    horizontal_axis,
+    ticks,
+    vertical_axis,
+)
+from autodual.report.page.markup import Markup, join, tag
+from autodual.report.page.numbers import finite
+
+# The colour classes of the style sheet, in the order in which series take them.
+COLOURS = ("good", "bad", "open", "other", "likely")
+
+Points = Sequence[tuple[float, float]]
+
+
+def curves(series: Mapping[str, Points], horizontal: str, vertical: str) -> Markup:
+    """Lines through the finite points of each series, in order, with a legend; nothing where there are none."""
+    known = {
+        name: [(x, y) for x, y in points if finite(x) is not None and finite(y) is not None]
+        for name, points in series.items()
+    }
+    known = {name: points for name, points in known.items() if points}
+    if not known:
+        return Markup()
+    everything = [point for points in known.values() for point in points]
+    x = Scale(*_span([point[0] for point in everything]), LEFT, WIDTH - RIGHT)
+    y = Scale(*_span([0.0, *(point[1] for point in everything)]), HEIGHT - BOTTOM, TOP)
+    lines = [
+        tag(
+            "polyline",
+            points=" ".join(f"{at(x(one))},{at(y(other))}" for one, other in points),
+            class_=f"line {colour}",
+        )
+        for colour, points in zip(_colours(len(known)), known.values())
+    ]
+    frame = [*horizontal_axis(x, horizontal), *vertical_axis(y, ticks(y.low, y.high, 4), vertical)]
+    names = [tag("span", tag("i", class_=colour), f" {name}") for colour, name in zip(_colours(len(known)), known)]
+    picture = tag("svg", *frame, *lines, viewBox=f"0 0 {WIDTH} {HEIGHT}", role="img", aria_label=vertical)
+    return join([picture, tag("div", join(names), class_="legend")] if len(known) > 1 else [picture])
+
+
+def _colours(count: int) -> list[str]:
+    return [COLOURS[place % len(COLOURS)] for place in range(count)]
+
+
+def _span(values: Sequence[float]) -> tuple[float, float]:
+    low, high = min(values), max(values)
+    return (low, high) if high > low else (low - 0.5, high + 0.5)

@@ -1,0 +1,43 @@
+"""Errors under attack, and which units bounds decide."""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+
+import autodual
+from autodual.attacks import Fgsm, Pgd
+from autodual.certification.evaluation import activation_sets, broken
+
+
+def network() -> nn.Sequential:
+    torch.manual_seed(0)
+    return nn.Sequential(nn.Linear(4, 12), nn.ReLU(), nn.Linear(12, 8), nn.ReLU(), nn.Linear(8, 3)).double()
+
+
+def test_attacks_break_no_fewer_than_there_are_errors_and_no_certified_one() -> None:
+    x = torch.rand(40, 4, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+    dual, ball = autodual.compile_dual(network()), autodual.LinfBall(0.4)
+    labels = dual.outputs(x).argmax(1)
+    labels[:5] = (labels[:5] + 1) % 3
+    found = [broken(dual, x, labels, ball, attack) for attack in (None, Fgsm(), Pgd(20))]
+    assert found[0].nonzero()[:, 0].tolist() == list(range(5))
+    assert bool((found[1] >= found[0]).all()) and bool((found[2] >= found[0]).all())
+    assert found[2].sum() > found[0].sum()
+    certified = [str(certificate.status) == "certified" for certificate in autodual.certify(dual, x, ball, labels)]
+    assert 0 < sum(certified) < 40
+    assert not bool((found[2] & torch.tensor(certified)).any())
+
+
+def test_activation_sets_are_what_sampling_sees() -> None:
+    x = torch.rand(6, 4, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+    model = network()
+    dual, ball = autodual.compile_dual(model, x), autodual.LinfBall(0.1)
+    sets = activation_sets(dual, x, ball)
+    assert set(sets) == set(dual.plan.sites)
+    values = model[0](ball.at(x).corners(500, torch.Generator().manual_seed(0)))
+    first = sets[dual.plan.sites[0]]
+    torch.testing.assert_close(first.sum(1), torch.ones(6, dtype=torch.float64))
+    # One affine layer of a box has exact intervals, which its corners reach.
+    torch.testing.assert_close(first[:, 0], (values <= 0).all(0).double().mean(1))
+    torch.testing.assert_close(first[:, 1], (values >= 0).all(0).double().mean(1))
