@@ -40,14 +40,14 @@ class World:
         for parameter, part in zip(parameters, flat.split([part.numel() for part in parts])):
             parameter.grad = part.view_as(parameter)
 
-    def average_buffers(self, model: nn.Module) -> None:
-        """Make running statistics the mean of all processes', so that all have the same network."""
+    def average(self, tensors: Iterable[Tensor]) -> None:
+        """Make each of these the mean of all processes', as running statistics must be for all to have one network."""
         if self.size == 1:
             return
-        for buffer in model.buffers():
-            if buffer.is_floating_point():
-                distributed.all_reduce(buffer)
-                buffer /= self.size
+        for tensor in tensors:
+            if tensor.is_floating_point():
+                distributed.all_reduce(tensor)
+                tensor /= self.size
 
     def total(self, values: Iterable[float]) -> list[float]:
         """Numbers added up over the processes."""

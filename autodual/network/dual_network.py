@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -82,16 +82,20 @@ class DualNetwork(nn.Module):
 
         Raises InvalidInputError for a name that the model does not have.
         """
-        own = {name for name, _ in self.model.named_parameters(remove_duplicate=False)}
-        own |= {name for name, _ in self.model.named_buffers(remove_duplicate=False)}
-        for name in tensors:
-            if name not in own:
-                raise InvalidInputError(f"the model has no parameter or buffer named '{name}'")
+        if tensors:
+            self._check_names(tensors)
         before, self._substitutes = self._substitutes, {**self._substitutes, **tensors}
         try:
             yield
         finally:
             self._substitutes = before
+
+    def _check_names(self, names: Iterable[str]) -> None:
+        own = {name for name, _ in self.model.named_parameters(remove_duplicate=False)}
+        own |= {name for name, _ in self.model.named_buffers(remove_duplicate=False)}
+        for name in names:
+            if name not in own:
+                raise InvalidInputError(f"the model has no parameter or buffer named '{name}'")
 
     # --- the one entry ----------------------------------------------------------------------------------------------
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +16,11 @@ from autodual.errors import InvalidInputError, ModelFileError
 from autodual.files.network_file import NetworkFile
 from autodual.files.pickled import load_restricted
 from autodual.files.writing import write_bytes, write_text
+
+try:
+    import fcntl
+except ImportError:  # not a POSIX system
+    fcntl = None  # type: ignore[assignment]
 
 _VERSION = 1
 
@@ -62,6 +69,20 @@ class RunFolder:
             raise InvalidInputError(f"the folder '{self.path}' cannot be made: {error.strerror}.") from None
         for leftover in self.path.glob(".*.tmp"):
             leftover.unlink(missing_ok=True)
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Keep other processes from training in this folder; the lock ends with this process, however that ends.
+
+        Raises InvalidInputError where another holds it.
+        """
+        with (self.path / ".lock").open("w") as file:
+            if fcntl is not None:
+                try:
+                    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                except OSError:
+                    raise InvalidInputError(f"another process is training in '{self.path}'.") from None
+            yield
 
     def save(self, state: dict[str, Any]) -> None:
         """Replace the checkpoint."""

@@ -75,7 +75,8 @@ def _recorder(name: str, found: dict[str, Tensor]) -> Callable[[nn.Module, tuple
     def record(_module: nn.Module, inputs: tuple[Tensor, ...]) -> None:
         if f"{prefix}running_mean" in found:
             raise InvalidInputError(f"the batch norm '{name}' is used twice, so it has no one batch's statistics")
-        (value,) = inputs
+        # In mixed precision the values are short; their statistics must not be.
+        value = inputs[0].float() if inputs[0].dtype in (torch.bfloat16, torch.float16) else inputs[0]
         axes = [axis for axis in range(value.dim()) if axis != 1]
         # The biased variance, by which a batch norm in training normalises.
         variance, mean = torch.var_mean(value, axes, correction=0)

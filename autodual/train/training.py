@@ -157,7 +157,7 @@ class Training:
 
     def _finish_epoch(self) -> None:
         epoch, recipe = round(self.epoch), self.recipe
-        self.world.average_buffers(self.network)
+        self.world.average([*self.network.buffers(), *(self.average.tensors.values() if self.average else ())])
         last = epoch == recipe.epochs
         errors = self._validated() if last or epoch % recipe.validation.every == 0 else Errors(*[math.nan] * 3)
         self.progress.finish_epoch(self._figures(epoch, errors))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from typing import Any
 
 import click
@@ -36,15 +37,22 @@ def run_training(options: TrainOptions) -> int:
         training, dataset = _prepared(options, device, world)
         if world.first:
             training.folder.make()
-        if world.first and not options.resume:
-            training.folder.describe(_description(training.recipe, options, dataset, device))
-        quiet = options.quiet or not world.first
-        if not quiet and training.recipe.radius(training.recipe.epochs) < 1:
-            click.echo("The radius does not reach set.eps within these epochs; finish its schedule earlier.", err=True)
-        _loop(training, options, quiet)
-        if not quiet:
-            click.echo(f"Saved {training.folder.network}; now: autodual certify {training.folder.network}")
+        with training.folder.locked() if world.first else nullcontext():
+            _run(training, options, dataset, device)
     return 0
+
+
+def _run(training: Training, options: TrainOptions, dataset: Dataset, device: torch.device) -> None:
+    """Describe the run, take its steps, and say where its network is."""
+    first, recipe = training.world.first, training.recipe
+    if first and not options.resume:
+        training.folder.describe(_description(recipe, options, dataset, device))
+    quiet = options.quiet or not first
+    if not quiet and recipe.radius(recipe.epochs) < 1:
+        click.echo("The radius does not reach set.eps within these epochs; finish its schedule earlier.", err=True)
+    _loop(training, options, quiet)
+    if not quiet and training.done:
+        click.echo(f"Saved {training.folder.network}; now: autodual certify {training.folder.network}")
 
 
 def _prepared(options: TrainOptions, device: torch.device, world: World) -> tuple[Training, Dataset]:

@@ -12,12 +12,18 @@ from autodual.certification.evaluation import activation_sets, broken
 
 def network() -> nn.Sequential:
     torch.manual_seed(0)
-    return nn.Sequential(nn.Linear(4, 12), nn.ReLU(), nn.Linear(12, 8), nn.ReLU(), nn.Linear(8, 3)).double()
+    model = nn.Sequential(nn.Linear(4, 12), nn.ReLU(), nn.Linear(12, 8), nn.ReLU(), nn.Linear(8, 3)).double()
+    with torch.no_grad():
+        for layer in model[::2]:
+            layer.weight *= 2  # type: ignore[operator]
+        middle = model(torch.full((1, 4), 0.5, dtype=torch.float64))
+        model[4].bias -= middle[0]  # so that no class wins everywhere
+    return model
 
 
 def test_attacks_break_no_fewer_than_there_are_errors_and_no_certified_one() -> None:
     x = torch.rand(40, 4, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
-    dual, ball = autodual.compile_dual(network()), autodual.LinfBall(0.4)
+    dual, ball = autodual.compile_dual(network()), autodual.LinfBall(0.08)
     labels = dual.outputs(x).argmax(1)
     labels[:5] = (labels[:5] + 1) % 3
     found = [broken(dual, x, labels, ball, attack) for attack in (None, Fgsm(), Pgd(20))]

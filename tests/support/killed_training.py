@@ -18,6 +18,9 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from support.tiny_training import finish, tiny_training
 
+#: Enough steps for twenty kills, each of which lets at least one step be saved.
+EPOCHS = 8
+
 
 def child(folder: Path) -> int:
     """A process that goes on with the run, from its beginning or its last checkpoint."""
@@ -25,7 +28,7 @@ def child(folder: Path) -> int:
     if process:
         return process
     torch.set_num_threads(1)
-    finish(tiny_training(folder, resume=(folder / "checkpoint.pt").exists(), seconds=0.0))
+    finish(tiny_training(folder, resume=(folder / "checkpoint.pt").exists(), seconds=0.0, epochs=EPOCHS))
     os._exit(0)
 
 

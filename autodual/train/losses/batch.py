@@ -89,7 +89,7 @@ class Batch:
             moved.__dict__["clean"] = self.clean
         return moved
 
-    @property
+    @cached_property
     def _learns(self) -> bool:
         return self.dual.model.training and bool(tracking_norms(self.dual.model))
 

@@ -21,7 +21,7 @@ class Recipe:
     learning_rate: by epoch. scheduled: number fields of the loss that change, by name; a dot reaches the loss within
     another (`loss.kappa`). projection: columns of random projections for dual bounds inside the network, 0 for exact
     ones. memory: budget of the bounds in bytes, 0 for the default. precision: `bfloat16` runs the passes that bound
-    nothing in mixed precision, on CUDA only.
+    nothing in mixed precision; bounds never are.
     """
 
     data: DataSection = field(default_factory=DataSection)
