@@ -58,6 +58,11 @@ class NormBall(PerturbationSet):
         ends = domain_ends(self.domain, x)
         return ball if ends is None else clip(ball, *ends)
 
+    def symmetric(self, x: Tensor) -> bool:
+        """True unless samples have radii of their own: a sample of a small ball may lie in another's large one."""
+        radius = aligned(self.radius, x, "radius", vector_is_per_sample=True)
+        return bool((radius == radius[:1]).all())
+
     def scaled(self, factor: float) -> NormBall:
         if not 0 <= factor <= 1:
             raise InvalidInputError(f"a set is scaled by a factor between 0 and 1, not by {factor:g}")

@@ -44,6 +44,14 @@ class PerturbationSet(ABC):
         """
         raise InvalidInputError(f"this set has no radius to scale: {self.describe()}; use a norm ball")
 
+    def symmetric(self, x: Tensor) -> bool:
+        """Whether z in the set around y puts y in the set around z, for all inputs y and z of the domain.
+
+        So it is of a norm, with one radius for all. x `[N, *shape]`: the samples that the set's numbers line up with.
+        A kind of set that does not say so is not symmetric.
+        """
+        return False
+
     @abstractmethod
     def describe(self) -> str:
         """The set in words, with whether and to what it is clipped."""

@@ -28,17 +28,26 @@ class ProductSet(PerturbationSet):
     sets: tuple[PerturbationSet | None, ...]
     shapes: tuple[tuple[int, ...], ...]
 
+    def symmetric(self, x: Tensor) -> bool:
+        self._check(x)
+        parts = zip(self.sets, _split(x, self.shapes), self.shapes)
+        return all(own is None or own.symmetric(part.reshape(-1, *shape)) for own, part, shape in parts)
+
     def bind(self, x: Tensor) -> ProductRegion:
+        self._check(x)
+        parts = [part.reshape(-1, *shape) for part, shape in zip(_split(x, self.shapes), self.shapes)]
+        regions = tuple((LinfBall(0.0) if s is None else s).at(part) for s, part in zip(self.sets, parts))
+        sources = tuple(None if given is None else region.source for given, region in zip(self.sets, regions))
+        return ProductRegion(replace(self, sets=sources), x, regions)
+
+    def _check(self, x: Tensor) -> None:
+        """Raise InvalidInputError unless x are as many inputs of the right sizes side by side."""
         total = sum(map(math.prod, self.shapes))
         if len(self.sets) != len(self.shapes) or tuple(x.shape[1:]) != (total,):
             raise InvalidInputError(
                 f"a product of {len(self.sets)} sets over inputs of the shapes {list(map(list, self.shapes))} needs "
                 f"samples of the shape [{total}], but got {list(x.shape[1:])}"
             )
-        parts = [part.reshape(-1, *shape) for part, shape in zip(_split(x, self.shapes), self.shapes)]
-        regions = tuple((LinfBall(0.0) if s is None else s).at(part) for s, part in zip(self.sets, parts))
-        sources = tuple(None if given is None else region.source for given, region in zip(self.sets, regions))
-        return ProductRegion(replace(self, sets=sources), x, regions)
 
     def describe(self) -> str:
         words = ["fixed" if part is None else part.describe() for part in self.sets]

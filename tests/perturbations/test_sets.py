@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from autodual.errors import EmptySetError, InvalidInputError
-from autodual.perturbations import Box, L1Ball, L2Ball, LinfBall, LpBall
+from autodual.perturbations import Box, L1Ball, L2Ball, LinfBall, LpBall, ProductSet
 
 X = torch.full((3, 2, 2), 0.5)
 BALLS = [LinfBall, L2Ball, L1Ball, lambda *rest: LpBall(3, *rest)]
@@ -194,3 +194,27 @@ def test_gradients_reach_every_radius_given(make):
         radius.requires_grad_()
         make(radius, (0.0, 0.9)).at(X).enclosure().upper.sum().backward()
         assert (radius.grad > 0).all()
+
+
+@pytest.mark.parametrize("make", BALLS)
+def test_balls_of_one_radius_are_symmetric(make):
+    for radius in (0.25, torch.full((3,), 0.25), [0.25] * 3, torch.full((1, 1, 1), 0.25)):
+        assert make(radius).symmetric(X) and make(radius, (0.0, 1.0)).symmetric(X)
+    assert not make(torch.tensor([0.25, 0.25, 0.5])).symmetric(X)
+    assert not make(torch.tensor([0.25, 0.25, 0.5]).reshape(3, 1, 1)).symmetric(X)
+
+
+def test_radii_per_feature_are_symmetric_and_boxes_are_not():
+    assert LinfBall(torch.tensor([[0.1, 0.2], [0.3, 0.4]])).symmetric(X)
+    assert not LinfBall(torch.rand(3, 2, 2)).symmetric(X)
+    assert not Box(0.0, 1.0).symmetric(X)
+
+
+def test_a_product_is_symmetric_if_its_sets_are():
+    x, shapes = torch.rand(3, 5), ((2,), (3,))
+    assert ProductSet((LinfBall(0.1), None), shapes).symmetric(x)
+    assert ProductSet((LinfBall(torch.full((3,), 0.1)), L2Ball(0.1)), shapes).symmetric(x)
+    assert not ProductSet((LinfBall(0.1), Box(0.0, 1.0)), shapes).symmetric(x)
+    assert not ProductSet((LinfBall(torch.tensor([0.1, 0.2, 0.1])), None), shapes).symmetric(x)
+    with pytest.raises(InvalidInputError, match="needs samples of the shape"):
+        ProductSet((LinfBall(0.1), None), shapes).symmetric(x[:, :4])
