@@ -88,15 +88,22 @@ def load_model_file(
         model.path = place
         tensors = dict(model.named_buffers())
     else:
-        model, trained = _load_pickle(str(place), data, unsafe, build)
+        model, trained = model_in(str(place), unpickled(str(place), data, unsafe), unsafe, build)
         tensors = {**dict(model.named_parameters()), **dict(model.named_buffers())}
     check_finite(str(place), tensors)
     return LoadedModel(model, place, kind.value, hashlib.sha256(data).hexdigest(), trained)
 
 
-def _load_pickle(name: str, data: bytes, unsafe: bool, factory: Factory | None) -> tuple[nn.Module, Mapping[str, Any]]:
-    """The model in evaluation mode, and what it says of its training."""
-    content = load_trusting(name, data) if unsafe else load_restricted(name, data, allowed_classes())
+def unpickled(name: str, data: bytes, unsafe: bool) -> object:
+    """What a `torch.save` file holds; raises ModelFileError for files that execute code, unless that is allowed."""
+    return load_trusting(name, data) if unsafe else load_restricted(name, data, allowed_classes())
+
+
+def model_in(name: str, content: Any, unsafe: bool, factory: Factory | None) -> tuple[nn.Module, Mapping[str, Any]]:
+    """The model that an unpickled file is, in evaluation mode, and what it says of its training.
+
+    Raises as `load_model` does.
+    """
     if is_network_file(content):
         file = read_network_file(name, content)
         return build_network(name, file, factory), file.trained

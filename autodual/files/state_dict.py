@@ -22,7 +22,7 @@ def find_state_dict(name: str, content: object) -> dict[str, torch.Tensor]:
             content = content[key]
     if isinstance(content, (list, tuple)) and content and all(isinstance(item, dict) for item in content):
         raise ModelFileError(
-            f"'{name}' holds {len(content)} state dicts (a cascade); save the one to be certified in a file of its own."
+            f"'{name}' holds {len(content)} state dicts, a cascade; load it as one: load_cascade, or --cascade."
         )
     if not isinstance(content, dict) or not content or not all(_is_weight(*item) for item in content.items()):
         raise ModelFileError(f"'{name}' holds neither a model nor a state dict.")

@@ -180,8 +180,8 @@ def test_a_state_dict_without_architecture_asks_for_it(tmp_path):
         load_model(saved(tmp_path, network().state_dict()))
 
 
-def test_a_cascade_of_state_dicts_is_refused(tmp_path):
-    with pytest.raises(ModelFileError, match="holds 2 state dicts"):
+def test_a_cascade_of_state_dicts_is_no_single_model(tmp_path):
+    with pytest.raises(ModelFileError, match="holds 2 state dicts, a cascade; load it as one"):
         load_model(saved(tmp_path, {"state_dict": [network().state_dict()] * 2}), factory=network)
 
 

@@ -1,0 +1,65 @@
+"""`load_cascade`: the stages of a cascade from one file, by the same rules as `load_model`."""
+
+from __future__ import annotations
+
+import hashlib
+from os import PathLike
+from pathlib import Path
+
+from torch import nn
+
+from autodual.errors import ModelFileError
+from autodual.files.architecture import Factory, resolve_factory
+from autodual.files.container import Kind, identify, read_model_bytes
+from autodual.files.model import LoadedModel, model_in, unpickled
+from autodual.files.modules import check_finite, check_module
+
+
+def load_cascade(
+    path: str | PathLike[str], factory: Factory | str | None = None, *, unsafe: bool = False
+) -> list[nn.Module]:
+    """The stages in the `torch.save` file `path`, in order, on the CPU and in evaluation mode.
+
+    The file holds a list (itself, or under the key `state_dict`) of what `load_model` takes one by one: state dicts,
+    whose network `factory` builds anew for each, modules made of `torch.nn` layers, which may also be an
+    `nn.ModuleList`, or networks that autodual has trained. factory, unsafe: as in `load_model`.
+
+    Raises:
+        ModelFileError: as `load_model`, or the file holds no list; the message names the stage.
+        InvalidInputError: a parameter holds NaN or infinity, or the factory cannot be imported.
+    """
+    return [loaded.model for loaded in load_cascade_file(path, factory, unsafe=unsafe)]  # type: ignore[misc]
+
+
+def load_cascade_file(
+    path: str | PathLike[str], factory: Factory | str | None = None, *, unsafe: bool = False
+) -> list[LoadedModel]:
+    """Like `load_cascade`, with the kind and the digest of the one file at every stage."""
+    place = Path(path)
+    data = read_model_bytes(place)
+    kind = identify(place, data)
+    if kind is not Kind.PICKLE:
+        raise ModelFileError(f"'{place}' is a single network ({kind.value}), not a cascade.")
+    build = resolve_factory(factory) if isinstance(factory, str) else factory
+    digest = hashlib.sha256(data).hexdigest()
+    loaded = []
+    for number, content in enumerate(_stages(str(place), unpickled(str(place), data, unsafe), unsafe), start=1):
+        name = f"{place}, stage {number}"
+        model, trained = model_in(name, content, unsafe, build)
+        check_finite(name, {**dict(model.named_parameters()), **dict(model.named_buffers())})
+        loaded.append(LoadedModel(model, place, kind.value, digest, trained))
+    return loaded
+
+
+def _stages(name: str, content: object, unsafe: bool) -> list[object]:
+    """The contents of the stages."""
+    for key in ("state_dict", "model_state_dict"):
+        if isinstance(content, dict) and isinstance(content.get(key), (list, tuple)):
+            content = content[key]
+    if isinstance(content, nn.ModuleList):
+        if not unsafe:
+            check_module(name, content)  # before any of its methods is used
+        content = list(content)
+    if not isinstance(content, (list, tuple)) or not content:
+        raise ModelFileError(f"'{name}' holds no list of networks, so it is no cascade.")
+    return list(content)
