@@ -10,10 +10,21 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from autodual.certification import Certificate, Status, Verdict, certified_radius, certify, detect, verify
+    from autodual.certification import (
+        Cascade,
+        CascadeCertificate,
+        Certificate,
+        Status,
+        Verdict,
+        certified_radius,
+        certify,
+        certify_cascade,
+        detect,
+        verify,
+    )
     from autodual.compiler import compile_dual
     from autodual.errors import AutodualError
-    from autodual.files import load_model
+    from autodual.files import load_cascade, load_model
     from autodual.frontend.onnx import load_onnx
     from autodual.interval import Interval
     from autodual.network import DualNetwork, JoinedInputs
@@ -24,6 +35,8 @@ if TYPE_CHECKING:
 _HOMES = {
     "AutodualError": "autodual.errors",
     "Box": "autodual.perturbations",
+    "Cascade": "autodual.certification",
+    "CascadeCertificate": "autodual.certification",
     "Certificate": "autodual.certification",
     "DualNetwork": "autodual.network",
     "Interval": "autodual.interval",
@@ -38,8 +51,10 @@ _HOMES = {
     "Verdict": "autodual.certification",
     "certified_radius": "autodual.certification",
     "certify": "autodual.certification",
+    "certify_cascade": "autodual.certification",
     "compile_dual": "autodual.compiler",
     "detect": "autodual.certification",
+    "load_cascade": "autodual.files",
     "load_model": "autodual.files",
     "load_onnx": "autodual.frontend.onnx",
     "load_property": "autodual.properties",

@@ -1,5 +1,6 @@
-"""What users do with a dual network: certificates, certified radii, detection, verdicts on properties."""
+"""What users do with dual networks: certificates, cascades, certified radii, detection, verdicts on properties."""
 
+from autodual.certification.cascade import Cascade, CascadeCertificate, certify_cascade
 from autodual.certification.certificate import Certificate, Status
 from autodual.certification.certify import certify
 from autodual.certification.detect import detect
@@ -7,4 +8,16 @@ from autodual.certification.radius import certified_radius
 from autodual.certification.verification.verdict import Verdict, VerdictStatus
 from autodual.certification.verification.verify import verify
 
-__all__ = ["Certificate", "Status", "Verdict", "VerdictStatus", "certified_radius", "certify", "detect", "verify"]
+__all__ = [
+    "Cascade",
+    "CascadeCertificate",
+    "Certificate",
+    "Status",
+    "Verdict",
+    "VerdictStatus",
+    "certified_radius",
+    "certify",
+    "certify_cascade",
+    "detect",
+    "verify",
+]

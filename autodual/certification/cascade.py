@@ -1,0 +1,186 @@
+"""Cascades: networks that are tried in turn until one certifies the sample (Algorithm 4, with J > 0)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from autodual.certification.certificate import Certificate, Status
+from autodual.certification.certify import certify
+from autodual.certification.proof import prove
+from autodual.errors import InvalidInputError
+from autodual.network import DualNetwork
+from autodual.perturbations import LinfBall, PerturbationSet, Region
+from autodual.policies import SlopePolicy
+from autodual.specs import ClassMargin
+
+
+@dataclass(frozen=True, eq=False)
+class Cascade:
+    """Dual networks f_1 … f_S of one input shape and the same classes, in the order in which they are tried.
+
+    Raises InvalidInputError without a stage, or with one that is no dual network.
+    """
+
+    stages: Sequence[DualNetwork]
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "stages", tuple(self.stages))
+        if not self.stages:
+            raise InvalidInputError("a cascade needs at least one stage")
+        for number, stage in enumerate(self.stages, start=1):
+            if not isinstance(stage, DualNetwork):
+                raise InvalidInputError(
+                    f"stage {number} of the cascade is a {type(stage).__name__}, not a dual network; make it one with "
+                    "compile_dual"
+                )
+
+    def classes(self, x: Tensor) -> int:
+        """How many classes the stages tell apart in samples like x `[N, *shape]`.
+
+        Raises InvalidInputError if some stages have more than others.
+        """
+        graphs = [stage.compiled(x).plan.graph for stage in self.stages]
+        found = [graph[graph.outputs[0]].size for graph in graphs]
+        if len(set(found)) > 1:
+            raise InvalidInputError(f"the stages of a cascade must have the same classes, but have {found} of them")
+        return found[0]
+
+
+@dataclass(frozen=True, eq=False)
+class CascadeCertificate:
+    """What a cascade says of one sample.
+
+    status: `certified` where it gives a label, and the true one if that is known; `misclassified` where it gives
+    another; `unknown` where it gives none: it abstains. predicted: the label it gives. A perturbed input gets no other
+    label from the same cascade and set, but may get none. guess: the class of the first stage, which all labels agree
+    with; where the cascade abstains, nothing is certain of it. label: the true class, or None.
+
+    stage: the one that decided, from 1, or None. disagreement: the visited stage that does not provably agree with the
+    first at the sample itself, or None. certificates: of the visited stages, each for its own class, in order.
+    """
+
+    status: Status
+    predicted: int | None
+    guess: int
+    label: int | None
+    stage: int | None
+    disagreement: int | None
+    certificates: tuple[Certificate, ...]
+
+    @property
+    def certified(self) -> bool:
+        """Whether the cascade gives a label, and no other than the true one."""
+        return self.status is Status.CERTIFIED
+
+    @property
+    def abstains(self) -> bool:
+        """Whether the cascade gives no label."""
+        return self.predicted is None
+
+
+def certify_cascade(
+    cascade: Cascade,
+    x: Tensor,
+    ball: PerturbationSet,
+    labels: Tensor | None = None,
+    *,
+    slopes: SlopePolicy | None = None,
+) -> list[CascadeCertificate]:
+    """What a cascade says of each sample of x `[N, *shape]`, whose true classes are labels `[N]`, if they are known.
+
+    A sample visits stage after stage, until one certifies its own class over the set around the sample. That class is
+    its label if every stage visited gives it to the sample too; if one does not, or none certifies, the cascade
+    abstains. Then no two inputs in the set around one another get different labels (docs/mathematics.md, "Cascades").
+    Certificates and agreement are both proved, in real arithmetic: a tie, or a lead within rounding, is no agreement.
+    Only deterministic certificates count, not those of `HighProbability`.
+
+    slopes: as in `certify`. Raises InvalidInputError for a set that is not symmetric or has other radii for other
+    samples, for a sample outside the set's domain, for stages of different classes, and for labels that do not fit.
+    """
+    region = _symmetric_region(ball, x)
+    classes = cascade.classes(x)
+    known: Sequence[int | None] = [None] * x.shape[0]
+    if labels is not None:
+        truth = ClassMargin(labels)
+        truth.rows(x.new_zeros(x.shape[0], classes))  # raises for labels that do not fit
+        known = truth.labels.tolist()
+    found: list[list[Certificate]] = [[] for _ in range(x.shape[0])]
+    decided, disagreeing, first = (torch.zeros(x.shape[0], dtype=torch.long, device=x.device) for _ in range(3))
+    pending = torch.arange(x.shape[0], device=x.device)
+    for number, dual in enumerate(cascade.stages, start=1):
+        if pending.shape[0] == 0:
+            break
+        visit = _visit(dual, region.select(pending), slopes)
+        for sample, certificate in zip(pending.tolist(), visit.certificates):
+            found[sample].append(certificate)
+        if number == 1:
+            first = visit.classes
+        agrees = visit.sure & (visit.classes == first[pending])
+        decided[pending[agrees & visit.proved]] = number
+        disagreeing[pending[~agrees]] = number
+        pending = pending[agrees & ~visit.proved]
+    return [_outcome(*sample) for sample in zip(found, decided.tolist(), disagreeing.tolist(), known)]
+
+
+@dataclass(frozen=True, eq=False)
+class _Visit:
+    """What one stage says of some samples.
+
+    classes `[n]`: its own; proved `[n]`: whether it certifies them over the sets; sure `[n]`: whether they are certain
+    at the samples themselves.
+    """
+
+    certificates: list[Certificate]
+    classes: Tensor
+    proved: Tensor
+    sure: Tensor
+
+
+def _visit(dual: DualNetwork, region: Region, slopes: SlopePolicy | None) -> _Visit:
+    x = region.centre
+    found = certify(dual, x, region.source, slopes=slopes)
+    classes = torch.tensor([certificate.predicted for certificate in found], device=x.device)
+    proved = torch.tensor([certificate.certified for certificate in found], device=x.device)
+    # What holds over the set holds at the sample, which is in it.
+    sure, index = proved.clone(), (~proved).nonzero().squeeze(1)
+    if index.shape[0]:
+        sure[index] = prove(dual, LinfBall(0.0).at(x[index]), ClassMargin(classes[index]), "adaptive").proved
+    return _Visit(found, classes, proved, sure)
+
+
+def _outcome(found: Sequence[Certificate], decided: int, disagreeing: int, label: int | None) -> CascadeCertificate:
+    guess = found[0].predicted
+    assert guess is not None
+    predicted = guess if decided else None
+    status = Status.CERTIFIED if label in (None, predicted) else Status.MISCLASSIFIED
+    return CascadeCertificate(
+        status=Status.UNKNOWN if predicted is None else status,
+        predicted=predicted,
+        guess=guess,
+        label=label,
+        stage=decided or None,
+        disagreement=disagreeing or None,
+        certificates=tuple(found),
+    )
+
+
+def _symmetric_region(ball: PerturbationSet, x: Tensor) -> Region:
+    """The set around the samples, if the guarantee holds for it; raises InvalidInputError otherwise."""
+    region = ball.at(x)
+    if not ball.symmetric(x):
+        raise InvalidInputError(
+            "the guarantee of a cascade needs a set that is symmetric and the same for all samples, such as a ball of "
+            f"one radius; this one is not: {ball.describe()}"
+        )
+    # In float64, where the domain's ends are as they were given.
+    inside = region.to(torch.float64).contains(x.double())
+    if not inside.all():
+        raise InvalidInputError(
+            f"sample {int((~inside).nonzero()[0])} lies outside the domain, so it is in no other input's set and a "
+            f"cascade guarantees nothing ({ball.describe()}); move it into the domain"
+        )
+    return region
