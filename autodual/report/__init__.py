@@ -1,5 +1,6 @@
 """What people and programs read after a run: JSON documents, CSV files and summary tables."""
 
+from autodual.report.cascades import cascade_row, summarise_cascade
 from autodual.report.certificates import certificate_row, summarise_certificates
 from autodual.report.csv_file import write_csv
 from autodual.report.detections import detection_row, summarise_detections
@@ -11,6 +12,7 @@ from autodual.report.units import units
 
 __all__ = [
     "build_document",
+    "cascade_row",
     "certificate_row",
     "detection_row",
     "finite_or_none",
@@ -18,6 +20,7 @@ __all__ = [
     "load_document",
     "radius_row",
     "read_document",
+    "summarise_cascade",
     "summarise_certificates",
     "summarise_detections",
     "summarise_radii",

@@ -15,6 +15,7 @@ RADIUS_RESOLUTION = 1e-4
 # What must be equal in both rows; a key that neither row has is equal.
 _EXACT = {
     "autodual.certify/1": ("label", "predicted", "status", "failure_probability", "assumptions", "method"),
+    "autodual.cascade/1": ("label", "predicted", "guess", "status", "stage", "disagreement", "method"),
     "autodual.radius/1": ("label",),
     "autodual.detect/1": ("label", "flagged"),
 }
@@ -67,7 +68,7 @@ def compare(
         for key in _EXACT.get(schema, _STATUS):
             if before.get(key) != after.get(key):
                 outcome.differences.append(Difference(before["index"], key, before.get(key), after.get(key)))
-        if schema == "autodual.certify/1":
+        if schema in ("autodual.certify/1", "autodual.cascade/1"):
             _compare_margins(outcome, before, after, tolerance)
         elif schema == "autodual.radius/1":
             _compare_radii(outcome, settings, before, after, tolerance)

@@ -10,6 +10,7 @@ Row = dict[str, Any]
 
 ROWS_KEY = {
     "autodual.certify/1": "certificates",
+    "autodual.cascade/1": "certificates",
     "autodual.radius/1": "radii",
     "autodual.detect/1": "detections",
     "autodual.verify/1": "verdicts",
@@ -24,6 +25,15 @@ ROW_FIELDS: dict[str, dict[str, tuple[type, ...]]] = {
         "margin": (int, float, type(None)),
         "failure_probability": (int, float),
         "assumptions": (list,),
+    },
+    "autodual.cascade/1": {
+        "label": (int, type(None)),
+        "predicted": (int, type(None)),
+        "guess": (int,),
+        "status": (str,),
+        "stage": (int, type(None)),
+        "disagreement": (int, type(None)),
+        "margin": (int, float, type(None)),
     },
     "autodual.radius/1": {"radius": (int, float, type(None))},
     "autodual.detect/1": {"flagged": (bool,)},

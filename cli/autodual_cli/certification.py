@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import click
 import torch
 
 import autodual
@@ -13,7 +14,7 @@ from autodual.policies import SlopePolicy
 from autodual.report import certificate_row, summarise_certificates
 from autodual.report.certificates import STATUSES
 from autodual.specs import ClassMargin, parse_specification
-from autodual_cli.estimates import estimate_entries, projection_entries
+from autodual_cli.estimates import estimate_entries, estimate_notice, projection_entries
 from autodual_cli.options import BallOptions, ProjectionOptions
 from autodual_cli.provenance import file_record
 from autodual_cli.run import Job, Row
@@ -118,7 +119,7 @@ def _headline(summary: dict[str, Any]) -> str:
 
 
 def show_certification(document: dict[str, Any]) -> None:
-    """The summary table, on standard output."""
+    """The summary table, on standard output, and on standard error what was estimated against expectation."""
     settings, summary = document["settings"], document["summary"]
     projected = settings["projection"] is not None
     clean = percent(summary["clean_error"])
@@ -138,3 +139,6 @@ def show_certification(document: dict[str, Any]) -> None:
     ]
     entries += [("assumes", assumption) for assumption in summary["assumptions"]]
     show("Certification", entries)
+    notice = estimate_notice(document)
+    if notice is not None:
+        click.echo(notice, err=True)

@@ -11,6 +11,7 @@ from autodual.errors import DataError, InvalidInputError
 from autodual.policies import SlopePolicy
 from autodual.report.comparison import Comparison, Difference, compare
 from autodual.report.document import ROWS_KEY
+from autodual_cli.cascades import cascade_job
 from autodual_cli.certification import certification_job
 from autodual_cli.detections import detection_job
 from autodual_cli.estimates import projection_entries
@@ -23,6 +24,7 @@ from autodual_cli.subject import Subject, prepare
 from autodual_cli.tables import show
 
 _SHOWN = 40
+_CASCADE = "autodual.cascade/1"
 
 
 def _certification(subject: Subject, recorded: Recorded) -> Job:
@@ -38,6 +40,10 @@ def _certification(subject: Subject, recorded: Recorded) -> Job:
     )
 
 
+def _cascade(subject: Subject, recorded: Recorded) -> Job:
+    return cascade_job(subject, recorded.ball(), eps=recorded.number("eps"), slopes=_slopes(recorded))
+
+
 def _radius(subject: Subject, recorded: Recorded) -> Job:
     return radius_job(subject, recorded.ball(), max_radius=recorded.number("max_radius"), slopes=_slopes(recorded))
 
@@ -48,6 +54,7 @@ def _detection(subject: Subject, recorded: Recorded) -> Job:
 
 _JOBS: dict[str, Callable[[Subject, Recorded], Job]] = {
     "autodual.certify/1": _certification,
+    _CASCADE: _cascade,
     "autodual.radius/1": _radius,
     "autodual.detect/1": _detection,
 }
@@ -78,7 +85,7 @@ def replay(
     if not rows:
         raise InvalidInputError("The document holds no row, so there is nothing to compare.")
     recorded = Recorded(settings, replacements)
-    subject = prepare(recorded.model(), recorded.data(limit), recorded.projections())
+    subject = prepare(recorded.model(), recorded.data(limit), recorded.projections(), cascade=schema == _CASCADE)
     for role in ("model", "data"):
         recorded.require(role, subject.settings[f"{role}_sha256"])
     indices = [row["index"] for row in rows]

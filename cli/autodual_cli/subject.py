@@ -14,10 +14,11 @@ from torch.export import ExportedProgram
 
 from autodual import __version__
 from autodual.architectures import Normalise
+from autodual.certification import Cascade
 from autodual.compiler import compile_dual
 from autodual.data import Dataset, load_dataset
 from autodual.errors import AutodualError, DeviceError, InvalidInputError
-from autodual.files import LoadedModel, load_model_file
+from autodual.files import LoadedModel, load_cascade_file, load_model_file
 from autodual.frontend.onnx import OnnxNetwork
 from autodual.network import DualNetwork
 from autodual.passes import HighProbability, Pass, default_pipeline
@@ -33,7 +34,7 @@ class Subject:
     """A network and the samples it is examined on; `settings` is what a report must quote to be reproducible.
 
     projections: how bounds are estimated that cost too much; None: all are exact. trained: what the network's file
-    says of its training.
+    says of its training. later_stages: of a cascade, whose first stage is `model`.
     """
 
     model: nn.Module | ExportedProgram
@@ -44,6 +45,7 @@ class Subject:
     settings: dict[str, Any]
     projections: ProjectionOptions | None = None
     trained: Mapping[str, Any] = field(default_factory=dict)
+    later_stages: tuple[nn.Module | ExportedProgram, ...] = ()
 
     def batch(self, indices: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor | None]:
         """Samples `[B, *shape]` on the device and in the dtype of the run, and their labels `[B]` or None."""
@@ -53,9 +55,17 @@ class Subject:
     @cached_property
     def dual(self) -> DualNetwork:
         """The dual network, compiled when first needed: after all that is quick to check was checked."""
+        return self._compiled(self.model)
+
+    @cached_property
+    def cascade(self) -> Cascade:
+        """The dual networks of all stages, compiled when first needed."""
+        return Cascade((self.dual, *map(self._compiled, self.later_stages)))
+
+    def _compiled(self, model: nn.Module | ExportedProgram) -> DualNetwork:
         example, _ = self.batch(torch.tensor([0]))
         passes = [*default_pipeline(), *_projecting(self.projections)]
-        return compile_dual(self.model, example_input=example, memory_budget=self.memory, passes=passes)
+        return compile_dual(model, example_input=example, memory_budget=self.memory, passes=passes)
 
 
 def _projecting(options: ProjectionOptions | None) -> list[Pass]:
@@ -88,24 +98,29 @@ def find_device(name: str) -> torch.device:
     return device
 
 
-def prepare(options: ModelOptions, data: DataOptions, projections: ProjectionOptions | None = None) -> Subject:
-    """Load the model and the data, and check that they fit each other.
+def prepare(
+    options: ModelOptions, data: DataOptions, projections: ProjectionOptions | None = None, *, cascade: bool = False
+) -> Subject:
+    """Load the model, or all stages of a cascade, and the data, and check that they fit each other.
 
     Raises:
         AutodualError: of the kind that says which of the two is wrong.
     """
     device = find_device(options.device)
-    loaded = load_model_file(
-        options.path, unsafe=options.unsafe_load, factory=options.arch, output=options.output_index
-    )
+    first, *later = loaded = _load(options, cascade)
     dataset = load_dataset(data.data or "sample", data.data_dir)
-    model = adapt(loaded, options, dataset.shape, device)
-    settings = _settings(loaded, options, data, dataset, device)
+    model, *others = (adapt(one, options, dataset.shape, device) for one in loaded)
+    settings = _settings(first, options, data, dataset, device)
+    if cascade:
+        settings["stages"] = 1 + len(later)
     dtype = getattr(torch, options.dtype)
     _check_range(dataset, dtype)
-    subject = Subject(model, dataset, device, dtype, options.memory, settings, projections, loaded.trained)
+    subject = Subject(
+        model, dataset, device, dtype, options.memory, settings, projections, first.trained, tuple(others)
+    )
     try:
-        classes = count_classes(model, subject.batch(torch.tensor([0, min(1, len(dataset) - 1)]))[0])
+        example, _ = subject.batch(torch.tensor([0, min(1, len(dataset) - 1)]))
+        classes = min(count_classes(one, example) for one in (model, *others))
     except InvalidInputError as error:
         if data.data is None:
             raise InvalidInputError(
@@ -114,6 +129,15 @@ def prepare(options: ModelOptions, data: DataOptions, projections: ProjectionOpt
         raise
     dataset.check_labels(classes)
     return subject
+
+
+def _load(options: ModelOptions, cascade: bool) -> list[LoadedModel]:
+    """The one model of the file, or all stages of the cascade that it holds."""
+    if cascade:
+        return load_cascade_file(options.path, options.arch, unsafe=options.unsafe_load)
+    return [
+        load_model_file(options.path, unsafe=options.unsafe_load, factory=options.arch, output=options.output_index)
+    ]
 
 
 def _check_range(dataset: Dataset, dtype: torch.dtype) -> None:

@@ -348,3 +348,23 @@ def test_documents_are_loaded_only_if_they_are_ones(tmp_path):
         load_document(path)
     with pytest.raises(DataError, match="There is no file"):
         load_document(tmp_path / "absent.json")
+
+
+def test_a_cascade_claims_less_than_a_network():
+    fields = {"label": 1, "guess": 1, "stage": None, "disagreement": None, "rounding_error": None, "visits": []}
+    given = [
+        {**fields, "index": 0, "predicted": 1, "status": "certified", "stage": 2, "margin": 0.5},
+        {**fields, "index": 1, "predicted": None, "status": "unknown", "margin": None, "disagreement": 2},
+        {**fields, "index": 2, "predicted": 0, "guess": 0, "status": "misclassified", "stage": 1, "margin": 0.5},
+    ]
+    found = document("autodual.cascade/1", given)
+    first, second = statements(found)
+    assert first.startswith("The cascade gives 2 of the 3 samples x tested a label: no x′ with ‖x′ − x‖∞ ≤ 0.1 gets")
+    assert first.endswith("It may get none.") and second == "Of these labels 1 is right."
+    page = render_page(found, SOURCE)
+    assert "proved for every point of the set" not in page and "gets no other label, but may get none" in page
+    assert discrepancies(found) == []
+    assert discrepancies(document("autodual.cascade/1", [{**given[0], "margin": None}]))
+    assert "proves nothing" in statements(document("autodual.cascade/1", [given[1]]))[0]
+    (alone,) = statements(document("autodual.cascade/1", [{**given[0], "label": None}]))
+    assert alone.startswith("The cascade gives 1 of the 1 sample")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from autodual.report.document import Row
-from autodual.report.page.kinds import MEANINGS, rows_of
+from autodual.report.page.kinds import MEANINGS, kind_of, rows_of
 from autodual.report.page.numbers import exact, number, plural
 from autodual.report.probability import complement
 
@@ -38,7 +38,7 @@ def failure(document: Row) -> str:
 
 def meaning(document: Row, verdict: str) -> str:
     """What a verdict of this document means, shortly."""
-    words = MEANINGS.get(verdict, "")
+    words = kind_of(document).meanings.get(verdict, MEANINGS.get(verdict, ""))
     if verdict == "probably certified":
         return f"{words}: {confidence(document)} for each by itself"
     return f"{words}, for certain" if verdict == "certified" and chance(document) > 0 else words

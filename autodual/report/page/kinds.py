@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
+from autodual.report.cascades import CASCADE_STATUSES, GUARANTEE
 from autodual.report.certificates import STATUSES
 from autodual.report.document import ROWS_KEY, Row
 
@@ -29,7 +30,9 @@ MEANINGS = {
 
 @dataclass(frozen=True)
 class Kind:
-    """One schema. `verdict` names a row's outcome; `measure` is the row's key whose smallest values are the worst."""
+    """One schema. `verdict` names a row's outcome; `measure` is the row's key whose smallest values are the worst;
+    `meanings` are those of verdicts that mean something else than in other schemas.
+    """
 
     title: str
     verdict: Callable[[Row], str]
@@ -37,6 +40,7 @@ class Kind:
     measure: str | None = None
     columns: Sequence[str] = ()
     unit: str = "sample"
+    meanings: Mapping[str, str] = field(default_factory=dict)
 
 
 def _status(row: Row) -> str:
@@ -59,6 +63,16 @@ _KINDS = {
         STATUSES,
         "margin",
         ("index", "label", "predicted", "status", "margin", "rounding_error", "arithmetic"),
+    ),
+    "autodual.cascade/1": Kind(
+        "Certification with a cascade",
+        _status,
+        CASCADE_STATUSES,
+        meanings={
+            "certified": f"its label is certified: {GUARANTEE}",
+            "unknown": "the cascade gives no label",
+            "misclassified": "another class than its label is certified",
+        },
     ),
     "autodual.radius/1": Kind("Certified radii", _radius, ("positive", "zero"), "radius", ("index", "label", "radius")),
     "autodual.detect/1": Kind("Detection", _flag, ("not flagged", "flagged"), None, ("index", "label", "flagged")),

@@ -12,7 +12,12 @@ _SUBSCRIPTS = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
 
 def statements(document: Row) -> list[str]:
     """The claims, one sentence each, the main one first."""
-    words = {"autodual.certify/1": _certified, "autodual.radius/1": _radii, "autodual.detect/1": _detected}
+    words = {
+        "autodual.certify/1": _certified,
+        "autodual.cascade/1": _labelled,
+        "autodual.radius/1": _radii,
+        "autodual.detect/1": _detected,
+    }
     return words.get(document["schema"], _verified)(document)
 
 
@@ -80,6 +85,22 @@ def _property(document: Row) -> str:
     if any(row.get("label") is None for row in rows_of(document)):
         return "the network gives x′ the same class as it gives x"
     return "the network's score of x's label is larger than every other score"
+
+
+def _labelled(document: Row) -> list[str]:
+    """What a cascade promises: less than that the network decides the same everywhere."""
+    settings, rows, found = settings_of(document), rows_of(document), counts(document)
+    total, given = plural(len(rows), "sample"), sum(row.get("predicted") is not None for row in rows)
+    if given == 0:
+        return [f"None of the {total} tested was certified: this run proves nothing about any of them."]
+    lines = [
+        f"The cascade gives {given:,} of the {total} x tested a label: no x′ {ball(settings)} gets another label from "
+        "the same cascade over the same set. It may get none."
+    ]
+    if any(row.get("label") is not None for row in rows):
+        right = found.get("certified", 0)
+        lines.append(f"Of these labels {right:,} {'is' if right == 1 else 'are'} right.")
+    return lines
 
 
 def _radii(document: Row) -> list[str]:

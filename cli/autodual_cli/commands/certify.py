@@ -34,6 +34,9 @@ from autodual_cli.quantities import Number
 )
 @ball_options
 @click.option("--box", metavar="LOWER.npy,UPPER.npy", help="Certify over this box (one, or one per sample) instead.")
+@click.option(
+    "--cascade", is_flag=True, help="MODEL holds several networks, tried in turn until one certifies the sample."
+)
 @click.option("--spec", help="What to certify instead of 'the label's score is the largest'.")
 @slopes_option
 @projection_options
@@ -52,6 +55,7 @@ def certify(
     eps: float | None,
     ball: BallOptions,
     box: str | None,
+    cascade: bool,
     spec: str | None,
     slopes: SlopePolicy,
     projections: ProjectionOptions,
@@ -69,23 +73,26 @@ def certify(
         raise click.UsageError("--norm shapes balls; a box has none.")
     chosen = chosen_projections(context, projections)
     slopes = chosen_slopes(context, slopes, chosen)
+    from autodual_cli.cascades import cascade_job, check_cascade_options, show_cascade
     from autodual_cli.certification import certification_job, show_certification
-    from autodual_cli.estimates import estimate_notice
     from autodual_cli.requirement import unmet
     from autodual_cli.run import finish, run
     from autodual_cli.subject import prepare
     from autodual_cli.trained_set import trained_set
 
-    subject = prepare(model, data, chosen)
+    if cascade:
+        check_cascade_options({"--box": box, "--spec": spec, "--attack": attack, "--projection": chosen})
+    subject = prepare(model, data, chosen, cascade=cascade)
     if eps is None and box is None:
         eps, ball = trained_set(context, subject.trained, ball)
-    job = certification_job(subject, ball, eps=eps, box=box, spec=spec, slopes=slopes, attack=attack)
+    if cascade:
+        assert eps is not None  # without --box it was given, or trained for
+        job = cascade_job(subject, ball, eps=eps, slopes=slopes)
+    else:
+        job = certification_job(subject, ball, eps=eps, box=box, spec=spec, slopes=slopes, attack=attack)
     outcome = run(job, len(subject.dataset), data, output)
     if not output.quiet:
-        show_certification(outcome.document)
-        notice = estimate_notice(outcome.document)
-        if notice is not None:
-            click.echo(notice, err=True)
+        (show_cascade if cascade else show_certification)(outcome.document)
     finish(context, outcome)
     missing = None if require_certified is None else unmet(outcome.document, require_certified)
     if missing is not None:
