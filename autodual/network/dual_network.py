@@ -220,7 +220,7 @@ class DualNetwork(nn.Module):
         output = self.compiled(x).plan.graph
         classes = output[output.outputs[0]].size
         others = OtherClasses(labels, classes)
-        rows = others.objective(x.dtype)
+        rows = others.objective(x)
         lower = self.lower_bounds(x, ball, rows, slopes=slopes, inner=inner, last=last, known=known, exact=exact)
         return others.margins(lower)
 

@@ -55,9 +55,12 @@ class OtherClasses:
     def __post_init__(self) -> None:
         object.__setattr__(self, "labels", _checked_labels(self.labels))
 
-    def objective(self, dtype: torch.dtype) -> Tensor:
-        """The rows `[N, K − 1, K]`, in the order of the classes."""
-        whole = _label_rows(self.labels, self.labels.new_zeros(self.labels.shape[0], self.classes, dtype=dtype))
+    def objective(self, x: Tensor) -> Tensor:
+        """The rows `[N, K − 1, K]` for the samples x `[N, *shape]`, in the order of the classes and in x's dtype.
+
+        Raises InvalidInputError unless there is one label below `classes` a sample.
+        """
+        whole = _label_rows(self.labels, x.new_zeros(x.shape[0], self.classes))
         return whole.objective.take_along_dim(self._others.unsqueeze(2), 1)
 
     def margins(self, lower: Tensor) -> Tensor:

@@ -60,7 +60,7 @@ class Batch:
         """Bounds of the margins, and of the sites where no others are computed beside them."""
         asked = (inner, last, slopes)
         if asked not in self._found:
-            objective = self._others.objective(self.x.dtype)
+            objective = self._others.objective(self.x)
             with self._normalised():
                 self._found[asked] = self.dual(
                     self.x, self.ball, objective, inner=inner, last=last, slopes=slopes, sites=last == "interval"
