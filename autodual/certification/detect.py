@@ -8,7 +8,7 @@ from torch import Tensor
 from autodual.certification.proof import prove
 from autodual.errors import InvalidInputError
 from autodual.network import DualNetwork
-from autodual.perturbations import Box, PerturbationSet
+from autodual.perturbations import PerturbationSet
 from autodual.policies import SlopePolicy
 from autodual.specs import ClassMargin
 
@@ -18,10 +18,11 @@ def detect(dual: DualNetwork, x: Tensor, ball: PerturbationSet, *, slopes: Slope
 
     No false negatives: if x was made from some x₀ with ‖x - x₀‖ inside the ball's radius (both in the domain, if there
     is one) and the network gives the two different classes, x is flagged, since a ball is symmetric and x₀ lies in the
-    ball around x. False positives occur. Raises InvalidInputError for a box, which is not a neighbourhood of x.
+    ball around x. False positives occur. Raises InvalidInputError for a set that
+    is no neighbourhood, such as a box.
     """
-    if isinstance(ball, Box):
-        raise InvalidInputError("detection needs a ball around each sample, not a fixed box")
+    if not ball.neighbourhood:
+        raise InvalidInputError(f"detection needs a ball around each sample, not a fixed box: {ball.describe()}")
     region = ball.at(x)
     with torch.no_grad():
         predicted = dual.outputs(x).flatten(1).argmax(1)

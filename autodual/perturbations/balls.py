@@ -58,6 +58,10 @@ class NormBall(PerturbationSet):
         ends = domain_ends(self.domain, x)
         return ball if ends is None else clip(ball, *ends)
 
+    @property
+    def neighbourhood(self) -> bool:
+        return True
+
     def symmetric(self, x: Tensor) -> bool:
         """True unless samples have radii of their own: a sample of a small ball may lie in another's large one."""
         radius = aligned(self.radius, x, "radius", vector_is_per_sample=True)

@@ -44,12 +44,16 @@ class PerturbationSet(ABC):
         """
         raise InvalidInputError(f"this set has no radius to scale: {self.describe()}; use a norm ball")
 
-    def symmetric(self, x: Tensor) -> bool:
-        """Whether z in the set around y puts y in the set around z, for all inputs y and z of the domain.
+    @property
+    def neighbourhood(self) -> bool:
+        """Whether z is in the set around y exactly if y is in the same set around z, for all y and z of the domain.
 
-        So it is of a norm, with one radius for all. x `[N, *shape]`: the samples that the set's numbers line up with.
-        A kind of set that does not say so is not symmetric.
+        So it is of the ball of a norm. A kind of set that does not say so is none.
         """
+        return False
+
+    def symmetric(self, x: Tensor) -> bool:
+        """Whether it is a neighbourhood, and the same one for all of the samples x `[N, *shape]`."""
         return False
 
     @abstractmethod

@@ -28,6 +28,10 @@ class ProductSet(PerturbationSet):
     sets: tuple[PerturbationSet | None, ...]
     shapes: tuple[tuple[int, ...], ...]
 
+    @property
+    def neighbourhood(self) -> bool:
+        return all(part is None or part.neighbourhood for part in self.sets)
+
     def symmetric(self, x: Tensor) -> bool:
         self._check(x)
         parts = zip(self.sets, _split(x, self.shapes), self.shapes)

@@ -32,3 +32,13 @@ def test_adversarial_examples_are_flagged(
 def test_a_box_is_no_neighbourhood(dual: autodual.DualNetwork, x: Tensor) -> None:
     with pytest.raises(InvalidInputError, match="needs a ball"):
         autodual.detect(dual, x, autodual.Box(-1.0, 1.0))
+
+
+def test_products_are_neighbourhoods_only_if_their_parts_are() -> None:
+    model = nn.Sequential(nn.Linear(4, 6), nn.ReLU(), nn.Linear(6, 3))
+    dual, x = autodual.compile_dual(model), torch.rand(2, 4)
+    shapes = ((2,), (2,))
+    ball, box = autodual.LinfBall(0.01), autodual.Box(0.0, 1.0)
+    assert autodual.detect(dual, x, autodual.ProductSet((ball, None), shapes)).shape == (2,)
+    with pytest.raises(InvalidInputError, match="not a fixed box"):
+        autodual.detect(dual, x, autodual.ProductSet((ball, box), shapes))
