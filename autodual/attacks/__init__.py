@@ -2,5 +2,6 @@
 
 from autodual.attacks.base import Attack, counterexamples
 from autodual.attacks.gradient import Fgsm, GradientAttack, Pgd
+from autodual.attacks.outcome import broken
 
-__all__ = ["Attack", "Fgsm", "GradientAttack", "Pgd", "counterexamples"]
+__all__ = ["Attack", "Fgsm", "GradientAttack", "Pgd", "broken", "counterexamples"]

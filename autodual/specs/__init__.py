@@ -1,7 +1,7 @@
 """Specifications: what is to be proved about the outputs of a network."""
 
 from autodual.specs.base import Rows, Specification
-from autodual.specs.classes import ClassMargin, OtherClasses, TopK
+from autodual.specs.classes import ClassMargin, OtherClasses, TopK, all_positive
 from autodual.specs.formula import Formula
 from autodual.specs.halfspaces import HalfSpaces
 from autodual.specs.outputs import Deviation, OutputBox
@@ -17,5 +17,6 @@ __all__ = [
     "Rows",
     "Specification",
     "TopK",
+    "all_positive",
     "parse_specification",
 ]

@@ -73,6 +73,11 @@ class OtherClasses:
         return others + (others >= self.labels.unsqueeze(1))
 
 
+def all_positive(margins: Tensor, labels: Tensor) -> Tensor:
+    """Where every margin `[N, K]` but the label's own is positive, bool `[N]`; NaN and infinity are not."""
+    return ((margins > 0) & margins.isfinite()).scatter(1, labels.unsqueeze(1), True).all(1)
+
+
 @dataclass(frozen=True, eq=False)
 class TopK(Specification):
     """The label is certainly among the k largest outputs: fewer than k others reach it. A tie counts against it.

@@ -10,6 +10,7 @@ from torch import Tensor
 from autodual.network import DualNetwork
 from autodual.perturbations import PerturbationSet
 from autodual.policies import SlopePolicy
+from autodual.specs import all_positive
 
 
 @torch.no_grad()
@@ -37,11 +38,6 @@ def uncertified(
     for stage in stages:
         for part in kept.nonzero().squeeze(1).split(batch_size):
             if part.shape[0]:
-                kept[part] = ~_certified(stage, x[part], labels[part], ball, slopes)
+                margins = stage.margins(x[part], labels[part], ball, slopes=slopes)
+                kept[part] = ~all_positive(margins, labels[part])
     return kept
-
-
-def _certified(stage: DualNetwork, x: Tensor, labels: Tensor, ball: PerturbationSet, slopes: SlopePolicy) -> Tensor:
-    """Where all margins are positive, `[n]`."""
-    margins = stage.margins(x, labels, ball, slopes=slopes)
-    return ((margins > 0) & margins.isfinite()).scatter(1, labels.unsqueeze(1), True).all(1)

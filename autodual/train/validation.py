@@ -8,11 +8,11 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from autodual.attacks import Pgd
+from autodual.attacks import Pgd, broken
 from autodual.network import DualNetwork
 from autodual.perturbations import PerturbationSet
 from autodual.policies import InnerBounds, LastBound, SlopePolicy
-from autodual.specs import ClassMargin
+from autodual.specs import all_positive
 from autodual.train.recipe.sections import ValidationSection
 from autodual.world import World
 
@@ -51,32 +51,19 @@ def validate(
     """
     chosen = world.share(torch.arange(len(x)))
     limit = len(x) if section.samples == 0 else section.samples
-    wrong = broken = open_ = bounded = 0.0
+    bounds, attack = _BOUNDS[section.bounds], Pgd(section.attack_steps) if section.attack_steps else None
+    wrong = attacked = uncertified = bounded = 0.0
     for part in chosen.split(section.batch_size):
         wrong += float((dual.outputs(x[part]).argmax(1) != y[part]).sum())
         part = part[part < limit]
         if len(part):
             bounded += len(part)
-            open_ += float((~_certified(dual, x[part], y[part], ball, section)).sum())
-            broken += float(_broken(dual, x[part], y[part], ball, section).sum())
-    wrong, broken, open_, bounded = world.total([wrong, broken, open_, bounded])
+            margins = dual.margins(
+                x[part], y[part], ball, inner=bounds.inner, last=bounds.last, slopes=bounds.slopes, exact=True
+            )
+            uncertified += float((~all_positive(margins, y[part])).sum())
+            attacked += float(broken(dual.outputs, ball.at(x[part]), y[part], attack).sum())
+    wrong, attacked, uncertified, bounded = world.total([wrong, attacked, uncertified, bounded])
     if not bounded:
         return Errors(math.nan, math.nan, math.nan)
-    attacked = broken / bounded if section.attack_steps else math.nan
-    return Errors(wrong / len(x), attacked, open_ / bounded)
-
-
-def _certified(dual: DualNetwork, x: Tensor, y: Tensor, ball: PerturbationSet, section: ValidationSection) -> Tensor:
-    """Where all margins are positive, `[N]`; NaN is not."""
-    bounds = _BOUNDS[section.bounds]
-    margins = dual.margins(x, y, ball, inner=bounds.inner, last=bounds.last, slopes=bounds.slopes, exact=True)
-    return (margins > 0).scatter(1, y.unsqueeze(1), True).all(1)
-
-
-def _broken(dual: DualNetwork, x: Tensor, y: Tensor, ball: PerturbationSet, section: ValidationSection) -> Tensor:
-    """Where projected gradient descent finds another label, or there is one already, `[N]`."""
-    wrong = dual.outputs(x).argmax(1) != y
-    if not section.attack_steps:
-        return wrong
-    points = Pgd(section.attack_steps).run(dual.outputs, ball.at(x), ClassMargin(y))
-    return wrong | (dual.outputs(points).argmax(1) != y)
+    return Errors(wrong / len(x), attacked / bounded if attack else math.nan, uncertified / bounded)

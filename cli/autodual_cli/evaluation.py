@@ -13,9 +13,9 @@ import torch
 from torch import nn
 
 import autodual
-from autodual.attacks import Attack, Fgsm, Pgd
+from autodual.attacks import Attack, Fgsm, Pgd, broken
 from autodual.certification import Status
-from autodual.certification.evaluation import activation_sets, broken
+from autodual.certification.activation_sets import activation_sets
 from autodual.errors import InvalidInputError
 from autodual.files.writing import write_text
 from autodual.perturbations import PerturbationSet
@@ -111,8 +111,9 @@ def _errors(setting: _Setting, options: EvaluationOptions, advance: Any) -> dict
     for indices in torch.arange(setting.samples).split(options.batch_size):
         x, labels = subject.batch(indices)
         assert labels is not None
+        region = setting.ball.at(x)
         for name, attack in attacks.items():
-            counts[name] += int(broken(subject.dual, x, labels, setting.ball, attack).sum())
+            counts[name] += int(broken(subject.dual.outputs, region, labels, attack).sum())
         certificates = autodual.certify(subject.dual, x, setting.ball, labels)
         certified += sum(certificate.status is Status.CERTIFIED for certificate in certificates)
         for site, parts in activation_sets(subject.dual, x, setting.ball).items():

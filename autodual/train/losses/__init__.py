@@ -1,11 +1,11 @@
 """Losses over one interface, `loss(dual, x, labels, perturbation)`; each is a frozen dataclass of its options."""
 
+from autodual.train.losses.adversarial import Adversarial, MtlIbp, SmallBoxes
 from autodual.train.losses.base import Loss
 from autodual.train.losses.batch import Batch
 from autodual.train.losses.bounded import BoundedLoss, CrownIbp, IntervalBound, Robust
-from autodual.train.losses.clean import Adversarial, Clean
+from autodual.train.losses.clean import Clean
 from autodual.train.losses.criteria import CRITERIA, Criterion, cross_entropy, hinge
-from autodual.train.losses.expressive import MtlIbp, SmallBoxes
 from autodual.train.losses.regularised import Regularised
 
 __all__ = [

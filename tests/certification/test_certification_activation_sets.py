@@ -6,8 +6,8 @@ import torch
 from torch import nn
 
 import autodual
-from autodual.attacks import Fgsm, Pgd
-from autodual.certification.evaluation import activation_sets, broken
+from autodual.attacks import Fgsm, Pgd, broken
+from autodual.certification.activation_sets import activation_sets
 
 
 def network() -> nn.Sequential:
@@ -26,7 +26,7 @@ def test_attacks_break_no_fewer_than_there_are_errors_and_no_certified_one() -> 
     dual, ball = autodual.compile_dual(network()), autodual.LinfBall(0.08)
     labels = dual.outputs(x).argmax(1)
     labels[:5] = (labels[:5] + 1) % 3
-    found = [broken(dual, x, labels, ball, attack) for attack in (None, Fgsm(), Pgd(20))]
+    found = [broken(dual.outputs, ball.at(x), labels, attack) for attack in (None, Fgsm(), Pgd(20))]
     assert found[0].nonzero()[:, 0].tolist() == list(range(5))
     assert bool((found[1] >= found[0]).all()) and bool((found[2] >= found[0]).all())
     assert found[2].sum() > found[0].sum()

@@ -1,4 +1,4 @@
-"""How a network does on a test set besides its certificates: attacks, and which units its bounds decide."""
+"""Which units of a network its bounds decide."""
 
 from __future__ import annotations
 
@@ -7,24 +7,9 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
-from autodual.attacks import Attack
 from autodual.network import DualNetwork
 from autodual.perturbations import PerturbationSet
 from autodual.policies import SlopePolicy
-from autodual.specs import ClassMargin
-
-
-@torch.no_grad()
-def broken(dual: DualNetwork, x: Tensor, labels: Tensor, ball: PerturbationSet, attack: Attack | None) -> Tensor:
-    """Where another label wins at the sample itself or at the point that the attack finds, bool `[N]`.
-
-    A lower bound of the error over the whole set; without an attack the clean error.
-    """
-    wrong = dual.outputs(x).argmax(1) != labels
-    if attack is None:
-        return wrong
-    points = attack.run(dual.outputs, ball.at(x), ClassMargin(labels))
-    return wrong | (dual.outputs(points).argmax(1) != labels)
 
 
 @torch.no_grad()

@@ -1,0 +1,78 @@
+"""Losses at points that an attack finds: alone, with interval bounds of a small set around them, or of the whole set.
+
+None of them bounds the worst-case loss.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from autodual.attacks import Pgd
+from autodual.perturbations import PerturbationSet
+from autodual.train.losses.base import Loss
+from autodual.train.losses.batch import Batch
+from autodual.train.losses.bounded import IntervalBound
+from autodual.train.losses.criteria import criterion
+
+
+@dataclass(frozen=True)
+class AttackingLoss(Loss):
+    """A loss that runs projected gradient descent first.
+
+    steps, restarts: of the attack; step_size: in units of the radius, 2.5 / steps if 0.
+    """
+
+    steps: int = 8
+    restarts: int = 1
+    step_size: float = 0.0
+    criterion: str = "cross-entropy"
+
+    def attacked(self, batch: Batch, ball: PerturbationSet) -> Tensor:
+        """The worst points `[N, *shape]` of a set around the samples that the attack finds."""
+        return batch.attacked(Pgd(self.steps, self.step_size or None, self.restarts), ball)
+
+    def at_attacked(self, batch: Batch) -> Tensor:
+        """Losses `[N]` at the worst points of the batch's own set."""
+        return criterion(self.criterion)(batch.scores(self.attacked(batch, batch.ball)), batch.labels)
+
+
+@dataclass(frozen=True)
+class Adversarial(AttackingLoss):
+    """The loss at the worst points that are found (Madry et al., 2018): a lower bound of the worst-case loss."""
+
+    def of(self, batch: Batch) -> Tensor:
+        return self.at_attacked(batch)
+
+
+@dataclass(frozen=True)
+class SmallBoxes(AttackingLoss):
+    """SABR (Müller et al., 2023): interval bounds over a small set around the worst point of the rest.
+
+    An attack searches the set shrunk to 1 - fraction; around what it finds lies the set shrunk to `fraction`. Both
+    together stay within the whole set, by the triangle inequality.
+    """
+
+    fraction: float = 0.4
+    kappa: float = 0.0
+
+    def of(self, batch: Batch) -> Tensor:
+        points = self.attacked(batch, batch.ball.scaled(1 - self.fraction))
+        bound = IntervalBound(kappa=self.kappa, criterion=self.criterion)
+        return bound.of(batch.around(points, batch.ball.scaled(self.fraction)))
+
+
+@dataclass(frozen=True)
+class MtlIbp(AttackingLoss):
+    """MTL-IBP (De Palma et al., 2024): (1 - α) · loss at adversarial points + α · loss of the interval bound."""
+
+    alpha: float = 0.5
+
+    def of(self, batch: Batch) -> Tensor:
+        bound = IntervalBound(criterion=self.criterion)
+        if self.alpha == 1:
+            return bound.of(batch)
+        if self.alpha == 0:
+            return self.at_attacked(batch)
+        return (1 - self.alpha) * self.at_attacked(batch) + self.alpha * bound.of(batch)
