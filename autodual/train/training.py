@@ -11,18 +11,16 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from autodual.architectures import NetworkDescription
-from autodual.compiler import compile_dual
 from autodual.data import Dataset
 from autodual.errors import InvalidInputError, TrainingError
 from autodual.files.network_file import NetworkFile
-from autodual.network import DualNetwork
-from autodual.passes import Pass, RandomProjection, default_pipeline
 from autodual.train.checkpoint import RunFolder
 from autodual.train.initialisation import initialise_for_intervals
 from autodual.train.journal import Figures, write_log
 from autodual.train.optimisation import Average, make_optimiser
+from autodual.train.preparation import describe_network, dual_to_train, fast_layout
 from autodual.train.progress import Progress
+from autodual.train.random_state import random_state, set_random_state
 from autodual.train.recipe import Recipe, assemble, disassemble
 from autodual.train.samples import augmented, split
 from autodual.train.validation import Errors, validate
@@ -33,9 +31,8 @@ class Training:
     """One run of a recipe on a data set, in a folder.
 
     Drive it by `while not training.done: training.step()`; it saves itself at the end of each epoch and every
-    `seconds_between_saves`. A run that goes on
-    from a save (`resume=True`) takes the same steps as one that was never stopped, bit by bit on the same processor
-    with the same number of threads. The network must not be touched in between.
+    `seconds_between_saves`. A run that goes on from a save (`resume=True`) takes the same steps as one that was never
+    stopped, bit by bit on the same processor with the same number of threads. Leave its network alone in between.
     """
 
     def __init__(
@@ -53,15 +50,16 @@ class Training:
         self.recipe, self.folder, self.world = recipe, folder, world or World()
         self.samples = split(dataset, recipe.data, recipe.seed, torch.device(device))
         torch.manual_seed(recipe.seed)
-        self.description = _description(recipe, self.samples.x, self.samples.classes)
+        self.description = describe_network(recipe, self.samples.x, self.samples.classes)
         self.network = self.description.build(factory)
         if recipe.network.initialisation == "interval":
             initialise_for_intervals(self.network)
         self.network.to(device)
-        self.dual = _dual(recipe, self.description, self.network, self.samples.x)
+        self.dual = dual_to_train(recipe, self.description, self.network, self.samples.x)
         self.optimiser = make_optimiser(self.network, recipe.optimiser)
         self.average = Average(self.dual.model, recipe.optimiser.averaging) if recipe.optimiser.averaging else None
         self.progress = Progress()
+        self._order: tuple[int, Tensor] | None = None
         self._seconds_between_saves, self._saved = seconds_between_saves, time.monotonic()
         # Processes that share a batch take the same numbers up to here, and numbers of their own from here on.
         torch.manual_seed(recipe.seed + 7919 * self.world.rank)
@@ -119,8 +117,6 @@ class Training:
         size = self.recipe.batch_size
         return self._order[1][number * size : (number + 1) * size]
 
-    _order: tuple[int, Tensor] | None = None
-
     def _descend(self, indices: Tensor, weight: float) -> float:
         """Follow the gradient of the loss of some samples, which count so much in the whole batch; the loss."""
         recipe, epoch = self.recipe, self.epoch
@@ -149,7 +145,7 @@ class Training:
     def _loss(self, epoch: float, indices: Tensor) -> Tensor:
         """The mean loss of some samples, as it is at a time."""
         recipe = self.recipe
-        x, y = _fast(augmented(self.samples.x[indices], recipe.data)), self.samples.y[indices]
+        x, y = fast_layout(augmented(self.samples.x[indices], recipe.data)), self.samples.y[indices]
         with torch.autocast(x.device.type, torch.bfloat16, enabled=recipe.precision == "bfloat16"):
             return recipe.loss_at(epoch)(self.dual, x, y, recipe.ball_at(epoch))
 
@@ -205,7 +201,7 @@ class Training:
     def save(self) -> None:
         """Write a checkpoint; all processes must call it together."""
         self._saved = time.monotonic()
-        random = self.world.gathered(_random_state(self.samples.x.device))
+        random = self.world.gathered(random_state(self.samples.x.device))
         if not self.world.first:
             return
         self.folder.save(
@@ -236,38 +232,4 @@ class Training:
             self.average.load(state["average"])
         self.progress = Progress.of(state["progress"])
         self.dual.draws = int(state["draws"])
-        _set_random_state(state["random"][self.world.rank], self.samples.x.device)
-
-
-def _description(recipe: Recipe, x: Tensor, classes: int) -> NetworkDescription:
-    network, data = recipe.network, recipe.data
-    return NetworkDescription(
-        network.arch, tuple(x.shape[1:]), classes, network.batch_norm, data.mean or None, data.std or None
-    )
-
-
-def _dual(recipe: Recipe, description: NetworkDescription, network: nn.Module, x: Tensor) -> DualNetwork:
-    """The dual network to train, of raw inputs."""
-    passes: list[Pass] = list(default_pipeline())
-    if recipe.projection:
-        passes.append(RandomProjection(recipe.projection, seed=recipe.seed))
-    model = description.of_raw_inputs(network).to(x.device, x.dtype)
-    if x.dim() == 4:
-        model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    return compile_dual(model, x[:1], passes=passes, memory_budget=recipe.memory or None)
-
-
-def _fast(x: Tensor) -> Tensor:
-    """Images with their channels side by side, which convolutions work through faster."""
-    return x.contiguous(memory_format=torch.channels_last) if x.dim() == 4 else x
-
-
-def _random_state(device: torch.device) -> list[Tensor]:
-    states = [torch.get_rng_state()]
-    return states if device.type != "cuda" else [*states, torch.cuda.get_rng_state(device)]
-
-
-def _set_random_state(states: list[Tensor], device: torch.device) -> None:
-    torch.set_rng_state(states[0])
-    if device.type == "cuda":
-        torch.cuda.set_rng_state(states[1], device)
+        set_random_state(state["random"][self.world.rank], self.samples.x.device)

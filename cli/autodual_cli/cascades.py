@@ -13,7 +13,7 @@ from autodual.report import cascade_row, summarise_cascade
 from autodual.report.cascades import GUARANTEE
 from autodual_cli.options import BallOptions
 from autodual_cli.run import Job, Row
-from autodual_cli.sets import ball_maker
+from autodual_cli.sets import ball_maker, ball_settings
 from autodual_cli.subject import Subject
 from autodual_cli.tables import context_entries, percent, show, time_entry
 
@@ -38,10 +38,7 @@ def cascade_job(subject: Subject, ball: BallOptions, *, eps: float, slopes: Slop
 
     settings = {
         **subject.settings,
-        "set": region.describe(),
-        "eps": eps,
-        "norm": ball.norm_name,
-        "domain": None if ball.domain is None else list(ball.domain),
+        **ball_settings(ball, eps, region),
         "slopes": slopes,
     }
     return Job("autodual.cascade/1", settings, rows, summarise_cascade, _headline)

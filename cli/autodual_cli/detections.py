@@ -11,7 +11,7 @@ from autodual.policies import SlopePolicy
 from autodual.report import detection_row, summarise_detections
 from autodual_cli.options import BallOptions
 from autodual_cli.run import Job, Row
-from autodual_cli.sets import ball_maker
+from autodual_cli.sets import ball_maker, ball_settings
 from autodual_cli.subject import Subject
 from autodual_cli.tables import context_entries, percent, show, time_entry
 
@@ -29,10 +29,7 @@ def detection_job(subject: Subject, ball: BallOptions, *, eps: float, slopes: Sl
 
     settings = {
         **subject.settings,
-        "set": region.describe(),
-        "eps": eps,
-        "norm": ball.norm_name,
-        "domain": None if ball.domain is None else list(ball.domain),
+        **ball_settings(ball, eps, region),
         "slopes": slopes,
     }
     return Job("autodual.detect/1", settings, rows, summarise_detections, _headline)

@@ -26,7 +26,7 @@ from autodual.train.checkpoint import RunFolder
 from autodual.train.recipe import SetSection, assemble
 from autodual_cli.options import BallOptions, DataOptions, EvaluationOptions, ModelOptions
 from autodual_cli.progress import progress
-from autodual_cli.sets import ball_maker
+from autodual_cli.sets import ball_maker, ball_settings
 from autodual_cli.subject import Subject, prepare
 
 _LARGEST_FILTERS = 64
@@ -37,9 +37,13 @@ class _Setting:
     """The network, the data and the set it is examined over."""
 
     subject: Subject
-    section: SetSection
-    ball: PerturbationSet
+    shape: BallOptions
+    radius: float
     samples: int
+
+    @property
+    def ball(self) -> PerturbationSet:
+        return ball_maker(self.shape)(self.radius)
 
 
 def evaluate_run(options: EvaluationOptions) -> str:
@@ -86,11 +90,10 @@ def _setting(options: EvaluationOptions, folder: RunFolder) -> _Setting:
     chosen = DataOptions(data, None if directory is None else Path(directory), 0, options.limit, options.batch_size)
     subject = prepare(model, chosen)
     section = assemble(SetSection, subject.trained.get("set", {}))
-    ball = ball_maker(BallOptions(section.norm, section.domain or None))(section.eps)
     if subject.dataset.y is None:
         raise InvalidInputError(f"'{subject.dataset.name}' has no labels to evaluate by.")
     samples = len(subject.dataset) if options.limit is None else min(options.limit, len(subject.dataset))
-    return _Setting(subject, section, ball, samples)
+    return _Setting(subject, BallOptions(section.norm, section.domain or None), section.eps, samples)
 
 
 def _test_set(train: str) -> str:
@@ -130,12 +133,11 @@ def _attack(options: EvaluationOptions) -> Pgd:
 
 def _radii(setting: _Setting, count: int) -> list[float]:
     """Certified radii of the first samples, at most four times the set's radius."""
-    if not count or not setting.section.eps:
+    if not count or not setting.radius:
         return []
     x, labels = setting.subject.batch(torch.arange(min(count, setting.samples)))
-    make = ball_maker(BallOptions(setting.section.norm, setting.section.domain or None))
-    found = autodual.certified_radius(setting.subject.dual, x, make, labels=labels, max_radius=4 * setting.section.eps)
-    return found.tolist()
+    make, limit = ball_maker(setting.shape), 4 * setting.radius
+    return autodual.certified_radius(setting.subject.dual, x, make, labels=labels, max_radius=limit).tolist()
 
 
 def _filters(model: Any) -> Any:
@@ -158,10 +160,7 @@ def _log(folder: RunFolder) -> list[dict[str, float]]:
 def _settings(setting: _Setting, options: EvaluationOptions) -> dict[str, Any]:
     return {
         **setting.subject.settings,
-        "set": setting.ball.describe(),
-        "eps": setting.section.eps,
-        "norm": BallOptions(setting.section.norm, None).norm_name,
-        "domain": list(setting.section.domain) or None,
+        **ball_settings(setting.shape, setting.radius, setting.ball),
         "method": "dual bound, adaptive slopes, with intervals; rounding allowed for",
         "attack": f"PGD, {options.attack_steps} steps, {options.restarts} start(s); FGSM, one step",
         "radii": options.radii,

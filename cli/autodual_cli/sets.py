@@ -6,6 +6,7 @@ import hashlib
 import math
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy
 import torch
@@ -32,6 +33,12 @@ def ball_maker(options: BallOptions) -> Callable[[float | torch.Tensor], Perturb
         ball = named[options.norm]
         return lambda radius: ball(radius, domain)
     return lambda radius: LpBall(options.norm, radius, domain)
+
+
+def ball_settings(options: BallOptions, radius: float, ball: PerturbationSet) -> dict[str, Any]:
+    """The ball as documents have it, from which it can be made again."""
+    domain = None if options.domain is None else list(options.domain)
+    return {"set": ball.describe(), "eps": radius, "norm": options.norm_name, "domain": domain}
 
 
 class Boxes:

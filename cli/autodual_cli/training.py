@@ -101,7 +101,7 @@ def _description(recipe: Recipe, options: TrainOptions, dataset: Dataset, device
     return {
         "schema": "autodual.training/1",
         "recipe": disassemble(recipe),
-        "data_dir": None if options.data_dir is None else str(options.data_dir),
+        "data_dir": None if options.data_dir is None else str(options.data_dir.resolve()),
         "data_description": dataset.description,
         "data_sha256": dataset.sha256,
         "threads": torch.get_num_threads(),

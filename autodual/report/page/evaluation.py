@@ -9,7 +9,7 @@ from autodual.report.page.counterexamples import pictures
 from autodual.report.page.curves import curves
 from autodual.report.page.markup import Markup, join, tag
 from autodual.report.page.numbers import NONE, finite, number, plural
-from autodual.report.page.style import STYLE
+from autodual.report.page.skeleton import whole_page
 from autodual.report.page.tables import pairs, provenance_table, settings_table
 
 _TILES = (
@@ -33,15 +33,7 @@ def render_evaluation(document: Row, source: tuple[str, str]) -> str:
         provenance_table(document, source),
         tag("details", tag("summary", "All settings"), settings_table(document)),
     ]
-    head = tag(
-        "head",
-        tag("meta", charset="utf-8"),
-        tag("meta", name="viewport", content="width=device-width, initial-scale=1"),
-        tag("title", title),
-        tag("style", Markup(STYLE)),
-    )
-    body = tag("body", tag("main", join([section for section in sections if section], "\n")))
-    return f"<!DOCTYPE html>\n{tag('html', head, body, lang='en')}\n"
+    return whole_page(title, sections)
 
 
 def _head(document: Row, title: str) -> Markup:

@@ -15,7 +15,8 @@ from autodual.report.page.kinds import counts, kind_of, rows_of, settings_of, sh
 from autodual.report.page.markup import Markup, join, tag
 from autodual.report.page.numbers import finite, percent, plural
 from autodual.report.page.plots import beyond, histogram, legend
-from autodual.report.page.style import STYLE, style_class
+from autodual.report.page.skeleton import tile, whole_page
+from autodual.report.page.style import style_class
 from autodual.report.page.tables import listed, pairs, provenance_table, settings_table, worst
 
 _WORST = 20
@@ -43,15 +44,7 @@ def render_page(
         _origin(document, source),
     ]
     title = f"{kind_of(document).title}: {_model_name(document)}"
-    head = tag(
-        "head",
-        tag("meta", charset="utf-8"),
-        tag("meta", name="viewport", content="width=device-width, initial-scale=1"),
-        tag("title", title),
-        tag("style", Markup(STYLE)),
-    )
-    body = tag("body", tag("main", join([section for section in sections if section], "\n")))
-    return f"<!DOCTYPE html>\n{tag('html', head, body, lang='en')}\n"
+    return whole_page(title, sections)
 
 
 def _model_name(document: Row) -> str:
@@ -64,12 +57,11 @@ def _head(document: Row) -> Markup:
     if settings.get("data_description"):
         subject += f", {settings['data_description']}"
     tiles = [
-        tag(
-            "div",
-            tag("b", f"{count:,}"),
-            tag("span", f"{verdict} ({percent(count, total)})"),
-            tag("small", meaning(document, verdict)),
-            class_=f"tile {style_class(verdict)}",
+        tile(
+            f"{count:,}",
+            f"{verdict} ({percent(count, total)})",
+            meaning(document, verdict),
+            style_class(verdict),
         )
         for verdict, count in found.items()
     ]

@@ -44,7 +44,6 @@ class NetworkSection:
     arch: str = "small"
     batch_norm: bool = False
     initialisation: Literal["default", "interval"] = "default"
-    start_from: str = ""
 
 
 @dataclass(frozen=True)
