@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -26,17 +26,30 @@ class NetworkFile:
     state_dict: Mapping[str, Tensor]
     trained: Mapping[str, Any] = field(default_factory=dict)
 
-    def to_bytes(self) -> bytes:
-        """As `torch.save` writes it; readable with `weights_only=True`."""
-        content = {
+    def to_mapping(self) -> dict[str, Any]:
+        """Plain values and tensors on the CPU."""
+        return {
             _MARK: _VERSION,
             "network": self.description.to_mapping(),
             "state_dict": {name: value.detach().cpu().clone() for name, value in self.state_dict.items()},
             "trained": dict(self.trained),
         }
-        buffer = io.BytesIO()
-        torch.save(content, buffer)
-        return buffer.getvalue()
+
+
+def network_bytes(file: NetworkFile) -> bytes:
+    """A network as `torch.save` writes it; readable with `weights_only=True`."""
+    return _saved(file.to_mapping())
+
+
+def cascade_bytes(stages: Sequence[NetworkFile]) -> bytes:
+    """The stages of a cascade as `torch.save` writes a list of them, for `load_cascade`."""
+    return _saved([stage.to_mapping() for stage in stages])
+
+
+def _saved(content: object) -> bytes:
+    buffer = io.BytesIO()
+    torch.save(content, buffer)
+    return buffer.getvalue()
 
 
 def is_network_file(content: object) -> bool:

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from autodual.network import DualNetwork
 from autodual.perturbations import PerturbationSet
-from autodual.policies import SlopePolicy
+from autodual.policies import InnerBounds, LastBound, SlopePolicy
 from autodual.specs import all_positive
 
 
@@ -22,6 +22,8 @@ def uncertified(
     batch_size: int = 100,
     *,
     slopes: SlopePolicy = "shared",
+    inner: InnerBounds = "dual",
+    last: LastBound = "dual",
 ) -> Tensor:
     """Which samples of x `[N, *shape]` no stage certifies for their label: bool `[N]`; all of them without stages.
 
@@ -29,7 +31,8 @@ def uncertified(
     and infinity certify nothing. Bounds do not allow for rounding, and are estimates where a stage's plan estimates
     them: this chooses what to train on, and claims nothing.
 
-    ball: one set for all samples. batch_size: samples bounded at a time. Raises InvalidInputError for labels out of
+    ball: one set for all samples. batch_size: samples bounded at a time. slopes, inner, last: as in
+    `DualNetwork.margins`. Raises InvalidInputError for labels out of
     range and for sets with something of their own for each sample.
     """
     kept = torch.ones(x.shape[0], dtype=torch.bool, device=x.device)
@@ -38,6 +41,6 @@ def uncertified(
     for stage in stages:
         for part in kept.nonzero().squeeze(1).split(batch_size):
             if part.shape[0]:
-                margins = stage.margins(x[part], labels[part], ball, slopes=slopes)
+                margins = stage.margins(x[part], labels[part], ball, slopes=slopes, inner=inner, last=last)
                 kept[part] = ~all_positive(margins, labels[part])
     return kept

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +13,7 @@ from typing import Any
 import torch
 
 from autodual.errors import InvalidInputError, ModelFileError
-from autodual.files.network_file import NetworkFile
+from autodual.files.network_file import NetworkFile, cascade_bytes, network_bytes, read_network_file
 from autodual.files.pickled import load_restricted
 from autodual.files.writing import write_bytes, write_text
 
@@ -51,11 +51,26 @@ class RunFolder:
         """The recipe, complete, and what it was run with."""
         return self.path / "run.json"
 
+    @property
+    def cascade(self) -> Path:
+        """The stages of a cascade that are trained so far, for `autodual certify --cascade`."""
+        return self.path / "cascade.pt"
+
+    def stage(self, number: int) -> RunFolder:
+        """The folder of one stage of a cascade, counted from 1."""
+        return RunFolder(self.path / f"stage-{number}")
+
+    @property
+    def holds_cascade(self) -> bool:
+        """Whether a cascade is trained here, whose stages have folders of their own."""
+        return self.stage(1).checkpoint.is_file()
+
     def check(self, *, resume: bool) -> None:
         """Raise InvalidInputError where the folder already holds another run, or none to resume."""
-        if resume and not self.checkpoint.is_file():
+        held = self.checkpoint.is_file() or self.holds_cascade
+        if resume and not held:
             raise InvalidInputError(f"'{self.path}' holds no checkpoint to resume from.")
-        if not resume and self.checkpoint.exists():
+        if not resume and held:
             raise InvalidInputError(f"'{self.path}' already holds a run: resume it (--resume), or name another folder.")
 
     def make(self) -> None:
@@ -100,7 +115,16 @@ class RunFolder:
 
     def save_network(self, file: NetworkFile) -> None:
         """Replace the best network."""
-        write_bytes(self.network, file.to_bytes())
+        write_bytes(self.network, network_bytes(file))
+
+    def load_network(self) -> NetworkFile:
+        """The best network so far; executes nothing. Raises ModelFileError where the file is damaged."""
+        name = str(self.network)
+        return read_network_file(name, load_restricted(name, self.network.read_bytes()))
+
+    def save_cascade(self, stages: Sequence[NetworkFile]) -> None:
+        """Replace the cascade."""
+        write_bytes(self.cascade, cascade_bytes(stages))
 
     def described(self) -> dict[str, Any]:
         """What `describe` wrote; nothing where that is gone or damaged."""

@@ -18,24 +18,35 @@ _SPLIT, _ORDER = 1, 2
 
 @dataclass(frozen=True, eq=False)
 class Samples:
-    """Training samples x `[N, *shape]` with labels y `[N]`, and others that are held out."""
+    """Training samples x `[N, *shape]` with labels y `[N]`, and others that are held out.
+
+    classes: one more than the largest label of the data set.
+    """
 
     x: Tensor
     y: Tensor
     held_x: Tensor
     held_y: Tensor
+    classes: int
 
-    @property
-    def classes(self) -> int:
-        """One more than the largest label."""
-        return 1 + int(max(labels.max() for labels in (self.y, self.held_y) if labels.numel()))
+    def select(self, kept: Tensor, held: Tensor) -> Samples:
+        """Some of the training samples and of those held out, by their indices."""
+        return Samples(self.x[kept], self.y[kept], self.held_x[held], self.held_y[held], self.classes)
+
+    def batches(self, size: int) -> int:
+        """How many batches of `size` the training samples make: the last takes what is left.
+
+        An eighth of a batch makes none of its own, and a single sample neither: batch norms cannot learn from that.
+        """
+        whole, rest = divmod(len(self.x), size)
+        return max(1, whole + (rest > max(1, size // 8)))
 
     def order(self, seed: int, epoch: int) -> Tensor:
         """All training samples in the random order of an epoch, the same in every process and resumed run."""
         return torch.randperm(len(self.x), generator=_generator(seed, _ORDER, epoch))
 
 
-def split(dataset: Dataset, section: DataSection, seed: int, device: torch.device) -> Samples:
+def split(dataset: Dataset, section: DataSection, seed: int, device: torch.device | str = "cpu") -> Samples:
     """Training and held-out samples, float32 on the device.
 
     Raises DataError where labels are missing or nothing is left to train on.
@@ -51,7 +62,8 @@ def split(dataset: Dataset, section: DataSection, seed: int, device: torch.devic
         )
     kept, held = order[: len(order) - section.hold_out], order[len(order) - section.hold_out :]
     x, y = dataset.x.float(), dataset.y
-    return Samples(x[kept].to(device), y[kept].to(device), x[held].to(device), y[held].to(device))
+    classes = 1 + int(y[order].max())
+    return Samples(x[kept].to(device), y[kept].to(device), x[held].to(device), y[held].to(device), classes)
 
 
 def augmented(x: Tensor, section: DataSection) -> Tensor:

@@ -11,7 +11,6 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from autodual.data import Dataset
 from autodual.errors import InvalidInputError, TrainingError
 from autodual.files.network_file import NetworkFile
 from autodual.train.checkpoint import RunFolder
@@ -22,13 +21,13 @@ from autodual.train.preparation import describe_network, dual_to_train, fast_lay
 from autodual.train.progress import Progress
 from autodual.train.random_state import random_state, set_random_state
 from autodual.train.recipe import Recipe, assemble, disassemble
-from autodual.train.samples import augmented, split
+from autodual.train.samples import Samples, augmented
 from autodual.train.validation import Errors, validate
 from autodual.world import World
 
 
 class Training:
-    """One run of a recipe on a data set, in a folder.
+    """One run of a recipe on samples, in a folder.
 
     Drive it by `while not training.done: training.step()`; it saves itself at the end of each epoch and every
     `seconds_between_saves`. A run that goes on from a save (`resume=True`) takes the same steps as one that was never
@@ -38,23 +37,22 @@ class Training:
     def __init__(
         self,
         recipe: Recipe,
-        dataset: Dataset,
+        samples: Samples,
         folder: RunFolder,
         *,
         factory: Callable[[], nn.Module] | None = None,
-        device: torch.device | str = "cpu",
         world: World | None = None,
         resume: bool = False,
         seconds_between_saves: float = 60.0,
     ):
         self.recipe, self.folder, self.world = recipe, folder, world or World()
-        self.samples = split(dataset, recipe.data, recipe.seed, torch.device(device))
+        self.samples = samples
         torch.manual_seed(recipe.seed)
         self.description = describe_network(recipe, self.samples.x, self.samples.classes)
         self.network = self.description.build(factory)
         if recipe.network.initialisation == "interval":
             initialise_for_intervals(self.network)
-        self.network.to(device)
+        self.network.to(samples.x.device)
         self.dual = dual_to_train(recipe, self.description, self.network, self.samples.x)
         self.optimiser = make_optimiser(self.network, recipe.optimiser)
         self.average = Average(self.dual.model, recipe.optimiser.averaging) if recipe.optimiser.averaging else None
@@ -70,8 +68,8 @@ class Training:
 
     @property
     def steps_an_epoch(self) -> int:
-        """How many batches the training samples make, the last of which may be smaller."""
-        return math.ceil(len(self.samples.x) / self.recipe.batch_size)
+        """How many batches the training samples make."""
+        return self.samples.batches(self.recipe.batch_size)
 
     @property
     def steps(self) -> int:
@@ -114,8 +112,8 @@ class Training:
         epoch, number = divmod(self.progress.step, self.steps_an_epoch)
         if self._order is None or self._order[0] != epoch:
             self._order = epoch, self.samples.order(self.recipe.seed, epoch)
-        size = self.recipe.batch_size
-        return self._order[1][number * size : (number + 1) * size]
+        size, last = self.recipe.batch_size, number == self.steps_an_epoch - 1
+        return self._order[1][number * size : None if last else (number + 1) * size]
 
     def _descend(self, indices: Tensor, weight: float) -> float:
         """Follow the gradient of the loss of some samples, which count so much in the whole batch; the loss."""

@@ -27,17 +27,19 @@ class Errors:
 
 
 @dataclass(frozen=True)
-class _Bounds:
+class Bounds:
+    """How margins are bounded, in the words of `DualNetwork.margins`."""
+
     inner: InnerBounds
     last: LastBound
     slopes: SlopePolicy
 
 
 # The tightest that each price buys: interval arithmetic over the ops tightens the dual bounds of all but the first.
-_BOUNDS = {
-    "interval": _Bounds("interval", "interval", "adaptive"),
-    "mixed": _Bounds("interval", "dual", "adaptive"),
-    "dual": _Bounds("dual", "dual", "adaptive"),
+BOUNDS = {
+    "interval": Bounds("interval", "interval", "adaptive"),
+    "mixed": Bounds("interval", "dual", "adaptive"),
+    "dual": Bounds("dual", "dual", "adaptive"),
 }
 
 
@@ -51,7 +53,7 @@ def validate(
     """
     chosen = world.share(torch.arange(len(x)))
     limit = len(x) if section.samples == 0 else section.samples
-    bounds, attack = _BOUNDS[section.bounds], Pgd(section.attack_steps) if section.attack_steps else None
+    bounds, attack = BOUNDS[section.bounds], Pgd(section.attack_steps) if section.attack_steps else None
     wrong = attacked = uncertified = bounded = 0.0
     for part in chosen.split(section.batch_size):
         wrong += float((dual.outputs(x[part]).argmax(1) != y[part]).sum())

@@ -77,6 +77,11 @@ def evaluate_run(options: EvaluationOptions) -> str:
 
 
 def _setting(options: EvaluationOptions, folder: RunFolder) -> _Setting:
+    if folder.holds_cascade:
+        raise InvalidInputError(
+            f"'{folder.path}' holds a cascade: report one of its stages, such as '{folder.stage(1).path}', and certify "
+            f"the whole with `autodual certify --cascade {folder.cascade}`."
+        )
     if not folder.network.is_file():
         raise InvalidInputError(
             f"'{folder.path}' holds no trained network; `autodual train --output` makes such folders."

@@ -102,6 +102,7 @@ class TrainOptions:
     learning_rate: float | None
     seed: int | None
     memory: int | None
+    cascade: int | None
     device: str
     threads: int | None
     output: Path

@@ -26,6 +26,7 @@ _PLACES = {
     "learning_rate": "learning_rate",
     "seed": "seed",
     "memory": "memory",
+    "cascade": "stages",
 }
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import nullcontext
+from pathlib import Path
 from typing import Any
 
 import click
@@ -15,6 +16,8 @@ from autodual.files.architecture import Factory, resolve_factory
 from autodual.train.checkpoint import RunFolder
 from autodual.train.journal import Board, Figures
 from autodual.train.recipe import Recipe, assemble, disassemble
+from autodual.train.samples import split
+from autodual.train.stages import Stages
 from autodual.train.training import Training
 from autodual.world import World, world_of_environment
 from autodual_cli.interruption import shielded, stop_requested
@@ -34,35 +37,51 @@ def run_training(options: TrainOptions) -> int:
         torch.set_num_threads(options.threads)
     device = find_device(options.device)
     with world_of_environment(device) as world:
-        training, dataset = _prepared(options, device, world)
+        stages, dataset = _prepared(options, device, world)
         if world.first:
-            training.folder.make()
-        with training.folder.locked() if world.first else nullcontext():
-            _run(training, options, dataset, device)
+            stages.folder.make()
+        with stages.folder.locked() if world.first else nullcontext():
+            _run(stages, options, dataset, device)
     return 0
 
 
-def _run(training: Training, options: TrainOptions, dataset: Dataset, device: torch.device) -> None:
-    """Describe the run, take its steps, and say where its network is."""
-    first, recipe = training.world.first, training.recipe
-    if first and not options.resume:
-        training.folder.describe(_description(recipe, options, dataset, device))
+def _run(stages: Stages, options: TrainOptions, dataset: Dataset, device: torch.device) -> None:
+    """Describe the run, take the steps of its trainings, and say where what they trained is."""
+    first, recipe = stages.world.first, stages.recipe
     quiet = options.quiet or not first
     if not quiet and recipe.radius(recipe.epochs) < 1:
         click.echo("The radius does not reach set.eps within these epochs; finish its schedule earlier.", err=True)
-    _loop(training, options, quiet)
-    if not quiet and training.done:
-        click.echo(f"Saved {training.folder.network}; now: autodual certify {training.folder.network}")
+    if first and not options.resume:
+        stages.folder.describe(_description(recipe, options, dataset, device))
+    for number, training in enumerate(stages, start=1):
+        if first and training.folder != stages.folder:
+            training.folder.describe(stages.folder.described())
+        if not quiet and recipe.stages > 1:
+            click.echo(f"Stage {number} of {recipe.stages}: {len(training.samples.x)} samples are left to train on")
+        if not _loop(training, options, quiet, again=stages.folder.path):
+            return
+    if not quiet:
+        click.echo(_farewell(stages))
 
 
-def _prepared(options: TrainOptions, device: torch.device, world: World) -> tuple[Training, Dataset]:
+def _farewell(stages: Stages) -> str:
+    folder = stages.folder
+    if stages.recipe.stages == 1:
+        return f"Saved {folder.network}; now: autodual certify {folder.network}"
+    count = len(stages.files)
+    early = " (fewer than two training samples were left for another)" if count < stages.recipe.stages else ""
+    return f"Saved {folder.cascade}, {count} stages{early}; now: autodual certify --cascade {folder.cascade}"
+
+
+def _prepared(options: TrainOptions, device: torch.device, world: World) -> tuple[Stages, Dataset]:
     folder = RunFolder(options.output)
     given = overrides_given(options)
     if options.resume and given:
         raise InvalidInputError(f"--resume goes on with the run's own recipe; leave out what sets {given[0]}.")
     folder.check(resume=options.resume)
     if options.resume:
-        recipe = assemble(Recipe, folder.load()["recipe"])
+        saved = folder.stage(1) if folder.holds_cascade else folder
+        recipe = assemble(Recipe, saved.load()["recipe"])
     else:
         recipe = chosen_recipe(options)
     factory = _factory(recipe.network.arch)
@@ -70,17 +89,16 @@ def _prepared(options: TrainOptions, device: torch.device, world: World) -> tupl
     dataset = load_dataset(recipe.data.train, directory)
     if options.resume and folder.described().get("data_sha256") != dataset.sha256:
         raise InvalidInputError(f"'{dataset.name}' is not what the run in '{folder.path}' was begun with.")
-    training = Training(
+    stages = Stages(
         recipe,
-        dataset,
+        split(dataset, recipe.data, recipe.seed, device),
         folder,
         factory=factory,
-        device=device,
         world=world,
         resume=options.resume,
         seconds_between_saves=options.save_seconds,
     )
-    return training, dataset
+    return stages, dataset
 
 
 def _factory(arch: str) -> Factory | None:
@@ -109,8 +127,11 @@ def _description(recipe: Recipe, options: TrainOptions, dataset: Dataset, device
     }
 
 
-def _loop(training: Training, options: TrainOptions, quiet: bool) -> None:
-    """All steps that are left. A signal is heard after a step, and the run saved before the command ends."""
+def _loop(training: Training, options: TrainOptions, quiet: bool, *, again: Path) -> bool:
+    """All steps that are left; whether they were taken. A signal is heard after a step, and the training saved then.
+
+    again: the folder to resume.
+    """
     board = Board(training.folder.path / "tensorboard", len(training.progress.rows)) if options.tensorboard else None
     samples, size = len(training.samples.x), training.recipe.batch_size
     total, done = samples * training.recipe.epochs, training.progress.step * size
@@ -127,11 +148,13 @@ def _loop(training: Training, options: TrainOptions, quiet: bool) -> None:
                     board.add(row)
             if stopped:
                 if training.world.first:
-                    again = f"autodual train --output {training.folder.path} --resume"
-                    click.echo(f"Stopped after step {training.progress.step} and saved; go on with: {again}", err=True)
+                    command = f"autodual train --output {again} --resume"
+                    text = f"Stopped after step {training.progress.step} and saved; go on with: {command}"
+                    click.echo(text, err=True)
                 break
     if board is not None:
         board.close()
+    return training.done
 
 
 def _headline(training: Training) -> str:

@@ -189,3 +189,21 @@ def test_a_run_is_evaluated_into_one_page(invoke, images: Path, tmp_path: Path) 
     assert "http" not in page.replace("http://www.w3.org", "")
     nothing = invoke("report", tmp_path)
     assert nothing.exit_code == 2 and "no trained network" in nothing.output
+
+
+def test_a_cascade_is_trained_stopped_resumed_and_certified(invoke, images: Path, tmp_path: Path) -> None:
+    run, arguments = tmp_path / "run", ["--data", images, "--arch", "wide:1", "--eps", 0.03, *SETTINGS]
+    done = invoke("train", *arguments, "--epochs", 2, "--cascade", 2, "--output", run)
+    assert done.exit_code == 0, done.output
+    assert "Stage 1 of 2: 24 samples" in done.output and "Stage 2 of 2" in done.output
+    assert f"autodual certify --cascade {run / 'cascade.pt'}" in done.output
+    assert json.loads((run / "run.json").read_text()) == json.loads((run / "stage-2" / "run.json").read_text())
+    again = invoke("train", "--output", run, "--resume")
+    assert again.exit_code == 0 and "2 stages" in again.output
+    certified = invoke("certify", "--cascade", run / "cascade.pt", "--data", images, "--json", tmp_path / "out.json")
+    assert certified.exit_code == 0, certified.output
+    settings = json.loads((tmp_path / "out.json").read_text())["settings"]
+    assert settings["stages"] == 2 and settings["eps"] == pytest.approx(0.03)
+    report = invoke("report", run)
+    assert report.exit_code == 2 and "holds a cascade" in report.output and "stage-1" in report.output
+    assert invoke("train", *arguments, "--output", run).exit_code == 2

@@ -11,7 +11,7 @@ import autodual
 from autodual.architectures import NetworkDescription
 from autodual.errors import InvalidInputError, ModelFileError
 from autodual.files import load_model_file
-from autodual.files.network_file import NetworkFile
+from autodual.files.network_file import NetworkFile, network_bytes
 
 
 @pytest.fixture
@@ -23,7 +23,7 @@ def written(path: Path, description: NetworkDescription, **changes: object) -> t
     torch.manual_seed(0)
     network = description.build() if description.own else torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(6, 3))
     file = NetworkFile(description, network.state_dict(), {"set": {"eps": 0.1}})
-    path.write_bytes(file.to_bytes())
+    path.write_bytes(network_bytes(file))
     if changes:
         content = torch.load(path, weights_only=True)
         torch.save({**content, **changes}, path)

@@ -10,6 +10,7 @@ import torch
 from autodual.data import Dataset
 from autodual.train.checkpoint import RunFolder
 from autodual.train.recipe import Recipe, assemble
+from autodual.train.samples import split
 from autodual.train.training import Training
 from autodual.world import World
 
@@ -50,7 +51,9 @@ def tiny_training(
     run.check(resume=resume)
     run.make()
     data = tiny_data()
-    return Training(tiny_recipe(**values), data, run, world=world, resume=resume, seconds_between_saves=seconds)
+    recipe = tiny_recipe(**values)
+    samples = split(data, recipe.data, recipe.seed)
+    return Training(recipe, samples, run, world=world, resume=resume, seconds_between_saves=seconds)
 
 
 def finish(training: Training) -> dict[str, torch.Tensor]:

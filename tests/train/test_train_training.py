@@ -39,6 +39,19 @@ def test_it_learns_and_keeps_the_best_network_by_held_out_samples(tmp_path: Path
     assert clean == pytest.approx(training.progress.best[2])
 
 
+@pytest.mark.parametrize(("count", "sizes"), [(23, [4] * 5 + [3]), (25, [4] * 5 + [5]), (26, [4] * 6 + [2]), (1, [1])])
+def test_no_batch_is_a_lone_sample(tmp_path: Path, count: int, sizes: list[int]) -> None:
+    """A batch norm of a fully connected layer cannot learn from one."""
+    training = tiny_training(tmp_path)
+    training.samples = training.samples.select(torch.arange(24).repeat(2)[:count], torch.arange(8))
+    seen = []
+    for step in range(training.steps_an_epoch):
+        training.progress.step = step
+        seen.append(training._batch())
+    assert [len(batch) for batch in seen] == sizes
+    assert torch.cat(seen).sort().values.tolist() == list(range(count))
+
+
 @pytest.mark.parametrize("stop", [1, 4, 6, 9])
 @pytest.mark.parametrize("loss", ["mtl-ibp", "projected"])
 def test_a_resumed_run_is_the_same_to_the_last_bit(tmp_path: Path, stop: int, loss: str) -> None:

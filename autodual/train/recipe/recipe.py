@@ -21,7 +21,8 @@ class Recipe:
     learning_rate: by epoch. scheduled: number fields of the loss that change, by name; a dot reaches the loss within
     another (`loss.kappa`). projection: columns of random projections for dual bounds inside the network, 0 for exact
     ones. memory: budget of the bounds in bytes, 0 for the default. precision: `bfloat16` runs the passes that bound
-    nothing in mixed precision; bounds never are.
+    nothing in mixed precision; bounds never are. stages: of a cascade, each trained like the first on what no earlier
+    one certifies; 1 for a single network.
     """
 
     data: DataSection = field(default_factory=DataSection)
@@ -39,10 +40,11 @@ class Recipe:
     projection: int = 0
     memory: int = 0
     precision: str = "float32"
+    stages: int = 1
 
     def __post_init__(self) -> None:
-        if self.epochs < 1 or self.batch_size < 1:
-            raise InvalidInputError("a recipe needs at least one epoch and one sample a batch")
+        if min(self.epochs, self.batch_size, self.stages) < 1:
+            raise InvalidInputError("a recipe needs at least one epoch, one sample a batch and one stage")
         if self.precision not in ("float32", "bfloat16"):
             raise InvalidInputError(f"precision must be 'float32' or 'bfloat16', not {self.precision!r}")
         for name in self.scheduled:

@@ -36,6 +36,8 @@ _PATH = click.Path(path_type=Path)
 @click.option("--learning-rate", type=Number(minimum=0.0), help="The same at all times; a recipe can schedule it.")
 @click.option("--seed", type=int)
 @click.option("--memory", type=Memory(), help="Memory budget of the bounds, such as 1GiB.")
+@click.option("--cascade", type=click.IntRange(min=1), metavar="STAGES", help="Train that many networks, each on what "
+              "no earlier one certifies.")
 @click.option("--device", default="cpu", show_default=True, help="cpu, cuda or cuda:N.")
 @click.option("--threads", type=click.IntRange(min=1), help="Processor threads; by default all.")
 @click.option("--output", required=True, type=_PATH, metavar="RUN", help="Folder of the run: checkpoint, log, network.")

@@ -1,0 +1,98 @@
+"""The trainings of a recipe, one after another: a single one, or those of a cascade's stages (Algorithm 4)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import torch
+from torch import Tensor, nn
+
+from autodual.compiler import compile_dual
+from autodual.files.network_file import NetworkFile, build_network
+from autodual.network import DualNetwork
+from autodual.train.cascade import uncertified
+from autodual.train.checkpoint import RunFolder
+from autodual.train.recipe import Recipe
+from autodual.train.samples import Samples
+from autodual.train.training import Training
+from autodual.train.validation import BOUNDS
+from autodual.world import World
+
+
+class Stages:
+    """The trainings of a recipe with `stages` of them; iterate, and drive each to its end before asking for the next.
+
+    Every stage is a new network, trained like the first on the samples, and judged on the held-out ones, that no
+    earlier stage certifies over the recipe's set by the bounds that `validation.bounds` names. Iteration ends early
+    where fewer than two samples are left, or a training was not driven to its end. After each stage `folder.cascade`
+    holds those trained so far.
+
+    folder: of the run; stages of a cascade have folders of their own in it, a single network none. The other options
+    are those of `Training`; a resumed run takes the same stages, since what is left for each is computed anew.
+    """
+
+    def __init__(
+        self,
+        recipe: Recipe,
+        samples: Samples,
+        folder: RunFolder,
+        *,
+        factory: Callable[[], nn.Module] | None = None,
+        world: World | None = None,
+        resume: bool = False,
+        seconds_between_saves: float = 60.0,
+    ):
+        self.recipe, self.samples, self.folder, self.world = recipe, samples, folder, world or World()
+        self.files: list[NetworkFile] = []
+        self._factory, self._resume, self._seconds = factory, resume, seconds_between_saves
+
+    def __iter__(self) -> Iterator[Training]:
+        left = self.samples
+        for number in range(1, self.recipe.stages + 1):
+            training = self._training(number, left)
+            yield training
+            if not training.done or self.recipe.stages == 1:
+                return
+            self.files.append(training.folder.load_network())
+            if self.world.first:
+                self.folder.save_cascade(self.files)
+            if number < self.recipe.stages:
+                left = self._left(left, training.folder)
+                if len(left.x) < 2:  # batch norms cannot learn from one
+                    return
+
+    def _training(self, number: int, samples: Samples) -> Training:
+        folder = self.folder if self.recipe.stages == 1 else self.folder.stage(number)
+        if self.world.first:
+            folder.make()
+        return Training(
+            self.recipe,
+            samples,
+            folder,
+            factory=self._factory,
+            world=self.world,
+            resume=self._resume and folder.checkpoint.is_file(),
+            seconds_between_saves=self._seconds,
+        )
+
+    def _left(self, samples: Samples, folder: RunFolder) -> Samples:
+        """What the stage trained last does not certify of what the ones before it have left."""
+        model = build_network(str(folder.network), self.files[-1], self._factory)
+        dual = compile_dual(model.to(samples.x.device), samples.x[:1], memory_budget=self.recipe.memory or None)
+        return samples.select(self._kept(dual, samples.x, samples.y), self._kept(dual, samples.held_x, samples.held_y))
+
+    def _kept(self, dual: DualNetwork, x: Tensor, y: Tensor) -> Tensor:
+        """Indices of the samples that a network does not certify; each process looks at its share."""
+        recipe, mine = self.recipe, self.world.share(torch.arange(len(x)))
+        bounds = BOUNDS[recipe.validation.bounds]
+        kept = uncertified(
+            [dual],
+            x[mine],
+            y[mine],
+            recipe.set.ball(recipe.set.eps),
+            recipe.validation.batch_size,
+            slopes=bounds.slopes,
+            inner=bounds.inner,
+            last=bounds.last,
+        )
+        return torch.cat(self.world.gathered(mine[kept.cpu()])).sort().values

@@ -1,0 +1,128 @@
+"""A cascade's stages: each learns from exactly what the earlier ones do not certify, and resumes to the last bit."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+import torch
+from support.tiny_training import VALUES, finish, tiny_data, tiny_recipe
+
+import autodual
+from autodual.errors import InvalidInputError
+from autodual.train import uncertified
+from autodual.train.checkpoint import RunFolder
+from autodual.train.recipe import Recipe
+from autodual.train.samples import Samples, split
+from autodual.train.stages import Stages
+from autodual.world import World
+
+EASY = {
+    "set": {"eps": 0.01},
+    "loss": {"kind": "interval", "kappa": 0.5},
+    "scheduled": {},
+    "learning_rate": 3e-3,
+    "data": {"hold_out": 8},
+    "stages": 3,
+}
+
+
+def the_samples(recipe: Recipe) -> Samples:
+    return split(tiny_data(48), recipe.data, recipe.seed)
+
+
+def the_stages(path: Path, *, resume: bool = False, world: World | None = None, **values: object) -> Stages:
+    recipe, folder = tiny_recipe(**{**EASY, **values}), RunFolder(path)
+    folder.check(resume=resume)
+    folder.make()
+    return Stages(recipe, the_samples(recipe), folder, resume=resume, world=world, seconds_between_saves=1e9)
+
+
+def files_of(path: Path) -> Sequence[dict[str, torch.Tensor]]:
+    return [stage["state_dict"] for stage in torch.load(path / "cascade.pt", weights_only=True)]
+
+
+@pytest.mark.parametrize("bounds", ["interval", "dual"])
+def test_each_stage_sees_what_no_earlier_one_certifies(tmp_path: Path, bounds: str) -> None:
+    validation = {"attack_steps": 0, "bounds": bounds}
+    stages, seen = the_stages(tmp_path, epochs=6, validation=validation), []
+    for training in stages:
+        seen.append(training.samples)
+        finish(training)
+    assert len(stages.files) == len(seen) > 1
+    networks = [autodual.compile_dual(stage) for stage in autodual.load_cascade(tmp_path / "cascade.pt")]
+    whole, ball = the_samples(stages.recipe), stages.recipe.set.ball(0.01)
+    words = {"inner": bounds, "last": bounds, "slopes": "adaptive"}
+    for number, samples in enumerate(seen):
+        for x, y, found, labels in (
+            (whole.x, whole.y, samples.x, samples.y),
+            (whole.held_x, whole.held_y, samples.held_x, samples.held_y),
+        ):
+            left = uncertified(networks[:number], x, y, ball, **words)  # type: ignore[arg-type]
+            assert torch.equal(x[left], found) and torch.equal(y[left], labels)
+    assert len(seen[0].x) == 40 > len(seen[1].x) > 0
+    assert all(samples.classes == 3 for samples in seen)
+
+
+def test_a_cascade_ends_where_nothing_is_left(tmp_path: Path) -> None:
+    stages = the_stages(tmp_path, set={"eps": 0.0}, epochs=40)
+    count = sum(1 for training in stages if finish(training))
+    assert count == len(stages.files) == len(files_of(tmp_path)) < 3
+    assert not uncertified(
+        [autodual.compile_dual(stage) for stage in autodual.load_cascade(tmp_path / "cascade.pt")],
+        stages.samples.x,
+        stages.samples.y,
+        autodual.LinfBall(0.0),
+        inner="interval",
+        last="interval",
+    ).any()
+
+
+@pytest.mark.parametrize("stop", [1, 21, 25])
+def test_a_resumed_cascade_is_the_same_to_the_last_bit(tmp_path: Path, stop: int) -> None:
+    """The first stage takes 20 steps of 4 samples in its two epochs."""
+    values = {"data": VALUES["data"], "loss": VALUES["loss"]}
+    for training in the_stages(tmp_path / "whole", **values):
+        finish(training)
+    left = stop
+    for training in the_stages(tmp_path / "parts", **values):
+        while not training.done and left:
+            left -= 1
+            training.step(stop=left == 0)
+    assert not left and not (tmp_path / "parts" / "stage-3").exists()
+    for training in the_stages(tmp_path / "parts", resume=True, **values):
+        finish(training)
+    whole, parts = files_of(tmp_path / "whole"), files_of(tmp_path / "parts")
+    assert len(whole) == len(parts) == 3
+    for one, other in zip(whole, parts):
+        assert all(torch.equal(one[name], other[name]) for name in one)
+
+
+def test_processes_agree_on_what_is_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two processes, one after the other: what each finds in its share, put together, is what one alone finds."""
+    alone = the_stages(tmp_path, epochs=6, validation={"attack_steps": 0})
+    trainings = iter(alone)
+    finish(next(trainings))
+    expected = next(trainings).samples
+    shares: list[torch.Tensor] = []
+
+    def gathered(self: World, thing: torch.Tensor) -> list[torch.Tensor]:
+        shares.append(thing)
+        return [thing]
+
+    monkeypatch.setattr(World, "gathered", gathered)
+    for rank in (0, 1):
+        stages = Stages(alone.recipe, alone.samples, alone.folder, world=World(rank, 2))
+        stages.files = alone.files
+        stages._left(alone.samples, alone.folder.stage(1))
+    kept = torch.cat([shares[0], shares[2]]).sort().values
+    assert torch.equal(alone.samples.x[kept], expected.x)
+
+
+def test_a_folder_of_a_cascade_is_not_begun_again(tmp_path: Path) -> None:
+    next(iter(the_stages(tmp_path))).step(stop=True)
+    with pytest.raises(InvalidInputError, match="already holds a run"):
+        the_stages(tmp_path)
+    with pytest.raises(InvalidInputError, match="at least one epoch, one sample a batch and one stage"):
+        tiny_recipe(stages=0)
