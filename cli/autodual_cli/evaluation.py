@@ -21,6 +21,7 @@ from autodual.files.writing import write_text
 from autodual.perturbations import PerturbationSet
 from autodual.report.evaluation import evaluation_document
 from autodual.report.page.evaluation import render_evaluation
+from autodual.report.page.numbers import plural
 from autodual.report.storage import file_sha256, write_document
 from autodual.train.checkpoint import RunFolder
 from autodual.train.recipe import SetSection, assemble
@@ -167,6 +168,6 @@ def _settings(setting: _Setting, options: EvaluationOptions) -> dict[str, Any]:
         **setting.subject.settings,
         **ball_settings(setting.shape, setting.radius, setting.ball),
         "method": "dual bound, adaptive slopes, with intervals; rounding allowed for",
-        "attack": f"PGD, {options.attack_steps} steps, {options.restarts} start(s); FGSM, one step",
+        "attack": f"PGD, {plural(options.attack_steps, 'step')}, {plural(options.restarts, 'start')}; FGSM, one step",
         "radii": options.radii,
     }

@@ -15,15 +15,33 @@ LEFT, RIGHT, TOP, BOTTOM = 52, 12, 12, 42
 
 @dataclass(frozen=True)
 class Scale:
-    """From values in [low, high] to pixels in [start, stop]."""
+    """From values in [low, high] to pixels in [start, stop], in proportion to the values or to their logarithms.
+
+    What lies below `low` on a logarithmic scale, zero too, is drawn at its end.
+    """
 
     low: float
     high: float
     start: float
     stop: float
+    logarithmic: bool = False
 
     def __call__(self, value: float) -> float:
-        return self.start + (value - self.low) / (self.high - self.low) * (self.stop - self.start)
+        return self.start + self._share(value) * (self.stop - self.start)
+
+    def _share(self, value: float) -> float:
+        if self.logarithmic:
+            return math.log(max(value, self.low) / self.low) / math.log(self.high / self.low)
+        return (value - self.low) / (self.high - self.low)
+
+    def ticks(self, wanted: int) -> list[float]:
+        """Round numbers on the scale, about as many as wanted."""
+        if not self.logarithmic:
+            return ticks(self.low, self.high, wanted)
+        powers = range(math.floor(math.log10(self.low)), math.ceil(math.log10(self.high)) + 1)
+        fine = [factor * 10.0**power for power in powers for factor in (1, 2, 5)]
+        found = [value for value in fine if self.low <= value * (1 + 1e-9) and value <= self.high * (1 + 1e-9)]
+        return found[:: math.ceil(len(found) / (2 * wanted))]
 
 
 def horizontal_axis(x: Scale, caption: str) -> list[Markup]:

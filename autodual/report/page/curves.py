@@ -14,7 +14,6 @@ from autodual.report.page.axes import (
     Scale,
     at,
     horizontal_axis,
-    ticks,
     vertical_axis,
 )
 from autodual.report.page.markup import Markup, join, tag
@@ -26,8 +25,18 @@ COLOURS = ("good", "bad", "open", "other", "likely")
 Points = Sequence[tuple[float, float]]
 
 
-def curves(series: Mapping[str, Points], horizontal: str, vertical: str) -> Markup:
-    """Lines through the finite points of each series, in order, with a legend; nothing where there are none."""
+def curves(
+    series: Mapping[str, Points],
+    horizontal: str,
+    vertical: str,
+    *,
+    colours: Sequence[str] = COLOURS,
+    logarithmic: bool = False,
+) -> Markup:
+    """Lines through the finite points of each series, in order, with a legend; nothing where there are none.
+
+    colours: classes of the style sheet, in the order in which series take them. logarithmic: the vertical scale.
+    """
     known = {
         name: [(x, y) for x, y in points if finite(x) is not None and finite(y) is not None]
         for name, points in series.items()
@@ -35,25 +44,30 @@ def curves(series: Mapping[str, Points], horizontal: str, vertical: str) -> Mark
     known = {name: points for name, points in known.items() if points}
     if not known:
         return Markup()
+    colour_of = {name: colours[place % len(colours)] for place, name in enumerate(series)}
     everything = [point for points in known.values() for point in points]
     x = Scale(*_span([point[0] for point in everything]), LEFT, WIDTH - RIGHT)
-    y = Scale(*_span([0.0, *(point[1] for point in everything)]), HEIGHT - BOTTOM, TOP)
+    y = _vertical([point[1] for point in everything], logarithmic)
     lines = [
         tag(
             "polyline",
             points=" ".join(f"{at(x(one))},{at(y(other))}" for one, other in points),
-            class_=f"line {colour}",
+            class_=f"line {colour_of[name]}",
         )
-        for colour, points in zip(_colours(len(known)), known.values())
+        for name, points in known.items()
     ]
-    frame = [*horizontal_axis(x, horizontal), *vertical_axis(y, ticks(y.low, y.high, 4), vertical)]
-    names = [tag("span", tag("i", class_=colour), f" {name}") for colour, name in zip(_colours(len(known)), known)]
+    frame = [*horizontal_axis(x, horizontal), *vertical_axis(y, y.ticks(4), vertical)]
+    names = [tag("span", tag("i", class_=colour_of[name]), f" {name}") for name in known]
     picture = tag("svg", *frame, *lines, viewBox=f"0 0 {WIDTH} {HEIGHT}", role="img", aria_label=vertical)
     return join([picture, tag("div", join(names), class_="legend")] if len(known) > 1 else [picture])
 
 
-def _colours(count: int) -> list[str]:
-    return [COLOURS[place % len(COLOURS)] for place in range(count)]
+def _vertical(values: Sequence[float], logarithmic: bool) -> Scale:
+    positive = [value for value in values if value > 0]
+    if not (logarithmic and positive):
+        return Scale(*_span([0.0, *values]), HEIGHT - BOTTOM, TOP)
+    low, high = min(positive), max(positive)
+    return Scale(low if high > low else low / 2, high, HEIGHT - BOTTOM, TOP, logarithmic=True)
 
 
 def _span(values: Sequence[float]) -> tuple[float, float]:

@@ -18,6 +18,8 @@ _TILES = (
     ("pgd_error", "PGD error", "after projected gradient descent: at least this much", "bad"),
     ("certified_error", "certified error", "proved: no perturbation in the set does worse", "good"),
 )
+# The errors that training logs, in the colours of the tiles.
+_CURVES = {"clean": "other", "attacked": "bad", "certified": "good"}
 
 
 def render_evaluation(document: Row, source: tuple[str, str]) -> str:
@@ -70,13 +72,14 @@ def _training(document: Row) -> Markup:
     log = document["log"]
     if not log:
         return Markup()
-    names = {"clean_error": "clean", "attacked_error": "attacked", "certified_error": "certified"}
     series = {
-        words: [(row["epoch"], row[key]) for row in log if row.get(key) is not None] for key, words in names.items()
+        name: [(row["epoch"], row[f"{name}_error"]) for row in log if row.get(f"{name}_error") is not None]
+        for name in _CURVES
     }
     loss = {"loss": [(row["epoch"], row["loss"]) for row in log if row.get("loss") is not None]}
     note = "On held-out samples, at the full radius of the set; the loss is that of the radius of its epoch."
-    drawn = [curves(series, "epoch", "error"), curves(loss, "epoch", "training loss")]
+    errors = curves(series, "epoch", "error", colours=list(_CURVES.values()), logarithmic=True)
+    drawn = [errors, curves(loss, "epoch", "training loss")]
     return join([tag("h2", "Training"), tag("p", note, class_="faint"), *drawn])
 
 
