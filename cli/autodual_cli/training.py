@@ -132,7 +132,9 @@ def _loop(training: Training, options: TrainOptions, quiet: bool, *, again: Path
 
     again: the folder to resume.
     """
-    board = Board(training.folder.path / "tensorboard", len(training.progress.rows)) if options.tensorboard else None
+    board = None
+    if options.tensorboard and training.world.first:
+        board = Board(training.folder.path / "tensorboard", len(training.progress.rows))
     samples, size = len(training.samples.x), training.recipe.batch_size
     total, done = samples * training.recipe.epochs, training.progress.step * size
     with shielded(), progress(total, min(done, total), enabled=not quiet) as advance:
@@ -144,7 +146,7 @@ def _loop(training: Training, options: TrainOptions, quiet: bool, *, again: Path
                 row = training.progress.rows[-1]
                 if not quiet:
                     click.echo(_line(row, training.recipe.epochs))
-                if board is not None and training.world.first:
+                if board is not None:
                     board.add(row)
             if stopped:
                 if training.world.first:

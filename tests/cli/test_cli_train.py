@@ -207,3 +207,17 @@ def test_a_cascade_is_trained_stopped_resumed_and_certified(invoke, images: Path
     report = invoke("report", run)
     assert report.exit_code == 2 and "holds a cascade" in report.output and "stage-1" in report.output
     assert invoke("train", *arguments, "--output", run).exit_code == 2
+
+
+def test_tensorboard_shows_each_epoch_once_also_after_resuming(invoke, images: Path, tmp_path: Path) -> None:
+    accumulators = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
+    run, fixed = tmp_path / "run", ["--data", images, "--arch", "wide:1", *SETTINGS, "--epochs", 3, "--tensorboard"]
+    assert invoke("train", *fixed, "--output", run).exit_code == 0
+    # A run that was killed after its second epoch: the log of a third is in the files, not in the checkpoint.
+    state = torch.load(run / "checkpoint.pt", weights_only=True)
+    state["progress"].update(step=2 * state["progress"]["step"] // 3, rows=state["progress"]["rows"][:2])
+    torch.save(state, run / "checkpoint.pt")
+    assert invoke("train", "--output", run, "--resume", "--tensorboard").exit_code == 0
+    events = accumulators.EventAccumulator(str(run / "tensorboard"))
+    events.Reload()
+    assert [event.step for event in events.Scalars("certified_error")] == [1, 2, 3]
