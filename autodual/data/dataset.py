@@ -98,7 +98,16 @@ def _load_named(name: str, directory: str | PathLike[str] | None) -> Dataset:
     key, _, part = name.partition(":")
     family, read = FAMILIES[key], ReadFiles()
     x, y = _READERS[family.format](folder, part, read)
+    _refuse_another(name, part, y, folder)
     return _checked(name, x, y, f"{family.title} {part} {family.samples}", read.sha256, read.files)
+
+
+def _refuse_another(name: str, part: str, labels: numpy.ndarray, folder: Path) -> None:
+    """Raise DataError where the folder holds another data set, whose files have the same names."""
+    for key, family in FAMILIES.items():
+        begins = family.begins.get(part, ())
+        if begins and f"{key}:{part}" != name and tuple(labels[: len(begins)].tolist()) == begins:
+            raise DataError(f"'{folder}' holds {family.title}; name it {key}:{part}, or give another folder.")
 
 
 def _load_sample(name: str) -> Dataset:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True)
@@ -11,18 +11,32 @@ class Family:
     """The training and the test part of one data set.
 
     title: what people call it. samples: what it holds, in the plural. format: the module of `autodual.data` that reads
-    it. folder: what is in the folder that it is read from.
+    it. folder: what is in the folder that it is read from. begins: the first labels of each part, where another data
+    set's files have the same names.
     """
 
     title: str
     samples: str
     format: str
     folder: str
+    begins: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
 
 
 FAMILIES: Mapping[str, Family] = {
-    "mnist": Family("MNIST", "images", "idx", "MNIST's IDX files, gzipped or not"),
-    "fashion-mnist": Family("Fashion-MNIST", "images", "idx", "Fashion-MNIST's IDX files, gzipped or not"),
+    "mnist": Family(
+        "MNIST",
+        "images",
+        "idx",
+        "MNIST's IDX files, gzipped or not",
+        {"train": (5, 0, 4, 1, 9, 2, 1, 3, 1, 4), "test": (7, 2, 1, 0, 4, 1, 4, 9, 5, 9)},
+    ),
+    "fashion-mnist": Family(
+        "Fashion-MNIST",
+        "images",
+        "idx",
+        "Fashion-MNIST's IDX files, gzipped or not",
+        {"train": (9, 0, 0, 3, 0, 2, 7, 2, 5, 5), "test": (9, 2, 1, 1, 6, 1, 4, 6, 5, 7)},
+    ),
     "cifar10": Family(
         "CIFAR-10", "images", "cifar", "the files of CIFAR-10's binary version, or cifar-10-batches-bin with them"
     ),

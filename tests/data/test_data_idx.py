@@ -90,3 +90,14 @@ def test_files_of_the_mnist_family_that_do_not_fit_are_refused(tmp_path):
         write_part(tmp_path, images, labels)
         with pytest.raises(DataError, match=message):
             load_dataset("mnist:test", tmp_path)
+
+
+def test_one_data_set_is_not_taken_for_another_whose_files_have_the_same_names(tmp_path):
+    labels = [7, 2, 1, 0, 4, 1, 4, 9, 5, 9, 0]
+    write_part(tmp_path, numpy.zeros((11, 1, 1)), labels)
+    assert load_dataset("mnist:test", tmp_path).y.tolist() == labels
+    with pytest.raises(DataError, match="holds MNIST; name it mnist:test"):
+        load_dataset("fashion-mnist:test", tmp_path)
+    write_part(tmp_path, numpy.zeros((11, 1, 1)), [9, 2, 1, 1, 6, 1, 4, 6, 5, 7, 4])
+    with pytest.raises(DataError, match="holds Fashion-MNIST; name it fashion-mnist:test"):
+        load_dataset("mnist:test", tmp_path)
