@@ -82,8 +82,7 @@ def refine(state: BoundState, name: str, undecided: Undecided) -> None:
             state.intervals[name] = Interval(lower, torch.where(wanted, found.upper, before.upper))
         done = done | finished
     state.refined[name] = done
-    if name in state.known:
-        state.intervals[name] = state.intervals[name].intersect(state.known[name])
+    state.assume(name)
 
 
 def _wanted(state: BoundState, name: str, undecided: Undecided) -> Tensor:

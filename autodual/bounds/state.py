@@ -112,18 +112,18 @@ class BoundState:
         enclosure = region.enclosure()
         if self.options.rigorous:
             enclosure = enclosure.widen(region.rounding())
-        self.intervals[node.name] = enclosure
+        self._take(node, enclosure)
 
     def add_layer(self, node: Node, layer: DualLayer) -> None:
         """Take in the layer of a node whose operands are known, and its interval by interval arithmetic."""
         self.layers[node.name] = layer
         if self.options.rigorous:
             self.debts[node.name] = self._debt(node, layer)
-        self.intervals[node.name] = self._interval(node)
+        self._take(node, self._interval(node))
 
     def add_range(self, node: Node, interval: Interval) -> None:
         """Take in the values of a node that needs no layer, since no row is ever to pass it."""
-        self.intervals[node.name] = interval
+        self._take(node, interval)
 
     def is_affine(self, name: str) -> bool:
         """Whether rows pass a node as they are, without a relaxation."""
@@ -131,8 +131,16 @@ class BoundState:
 
     def refresh(self, node: Node) -> None:
         """Compute a node's interval anew from its operands' intervals, which have become tighter."""
-        interval = self._interval(node)
-        self.intervals[node.name] = interval.intersect(self.known[node.name]) if node.name in self.known else interval
+        self._take(node, self._interval(node))
+
+    def _take(self, node: Node, interval: Interval) -> None:
+        self.intervals[node.name] = interval
+        self.assume(node.name)
+
+    def assume(self, name: str) -> None:
+        """Keep of a node's interval what is known from elsewhere, if anything is."""
+        if name in self.known:
+            self.intervals[name] = self.intervals[name].intersect(self.known[name])
 
     def _interval(self, node: Node) -> Interval:
         """The values of a node by interval arithmetic over its layer, and over the op itself where that counts."""

@@ -61,3 +61,18 @@ def test_senseless_intervals_are_refused(dual: autodual.DualNetwork) -> None:
         dual.bounds(X, BALL, known={site: Interval(-ones, math.nan * ones)})
     with pytest.raises(EmptySetError, match="is empty"):
         dual.bounds(X, BALL, known={site: Interval(ones, -ones)})
+
+
+@pytest.mark.parametrize("last", ["dual", "interval"])
+@pytest.mark.parametrize("inner", ["dual", "interval"])
+def test_every_bound_assumes_what_is_known(dual: autodual.DualNetwork, inner: str, last: str) -> None:
+    """Were the hidden units known exactly, at the sample, then so would be the outputs."""
+    with torch.no_grad():
+        sites = dual.bounds(X, autodual.LinfBall(0.0))
+        outputs = dual.outputs(X)
+    objective = torch.eye(2, dtype=X.dtype)
+    options = {"inner": inner, "last": last, "slopes": "adaptive"}
+    loose = dual.lower_bounds(X, BALL, objective, **options)
+    found = dual.lower_bounds(X, BALL, objective, known=sites, **options)
+    assert bool((loose < outputs - 1e-3).all())
+    torch.testing.assert_close(found, outputs, atol=1e-9, rtol=0)
