@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from autodual.errors import InvalidInputError
@@ -41,7 +43,11 @@ def chosen_recipe(options: TrainOptions) -> Recipe:
         values["loss"] = options.loss  # another loss has other options
     for place, value in _overrides(options):
         values = overridden(values, place, value)
-    return assemble(Recipe, values)
+    recipe = assemble(Recipe, values)
+    if Path(recipe.data.train).suffix != ".npz":
+        return recipe
+    # So that the run can be resumed from any folder.
+    return replace(recipe, data=replace(recipe.data, train=str(Path(recipe.data.train).resolve())))
 
 
 def _kind(loss: Any) -> Any:

@@ -209,6 +209,16 @@ def test_a_cascade_is_trained_stopped_resumed_and_certified(invoke, images: Path
     assert invoke("train", *arguments, "--output", run).exit_code == 2
 
 
+def test_a_run_is_resumed_from_another_folder(invoke, images: Path, tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.chdir(images.parent)
+    fixed = ["--data", images.name, "--arch", "wide:1", *SETTINGS, "--epochs", 1, "--output", tmp_path / "run"]
+    assert invoke("train", *fixed).exit_code == 0
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    again = invoke("train", "--output", tmp_path / "run", "--resume")
+    assert again.exit_code == 0, again.output
+
+
 def test_tensorboard_shows_each_epoch_once_also_after_resuming(invoke, images: Path, tmp_path: Path) -> None:
     accumulators = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
     run, fixed = tmp_path / "run", ["--data", images, "--arch", "wide:1", *SETTINGS, "--epochs", 3, "--tensorboard"]
