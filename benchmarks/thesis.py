@@ -69,7 +69,7 @@ def recipe_of(run: Run, size: Size) -> Recipe:
             "learning_rate": {"kind": "steps", "start": 1e-3, "at": times, "factor": 0.5},
             "data": {
                 "limit": size.limit,
-                "hold_out": min(200, size.limit // 5),
+                "hold_out": min(200, size.limit // 5) if size.limit else 200,
                 **(CIFAR if run.data == "cifar10" else {}),
             },
             "network": {"arch": "benchmarks/thesis_experiments.py:har_network" if run.arch == "har" else run.arch},
@@ -184,10 +184,11 @@ def radii(size: Size) -> None:
     say("\nradii: Figure 3.8\n\n| network | radius | attacked (PGD) | certified |\n|---|---|---|---|")
     for run in (Run(robust=False), Run()):
         try:
-            cascade, _ = train(run, size)
+            size.dataset(f"{run.data}:train"), size.dataset(f"{run.data}:test")
         except DataError:
             say(f"| {run.words} | not run: no files of {run.data} in --data-dir | | |")
             continue
+        cascade, _ = train(run, size)
         for radius in (0.0, 0.01, 0.02, 0.05, 0.1, 0.15, 0.2):
             found = evaluate(cascade, Run(eps=radius), size)
             lines.append({"network": run.words, "radius": radius, **found})

@@ -131,11 +131,13 @@ class BoundState:
 
     def refresh(self, node: Node) -> None:
         """Compute a node's interval anew from its operands' intervals, which have become tighter."""
-        self._take(node, self._interval(node))
+        self.intervals[node.name] = self._interval(node)
+        self.assume(node.name)
 
     def _take(self, node: Node, interval: Interval) -> None:
         self.intervals[node.name] = interval
-        self.assume(node.name)
+        if self.options.inner == "interval":  # dual bounds come first: what is known must not seem to spare them
+            self.assume(node.name)
 
     def assume(self, name: str) -> None:
         """Keep of a node's interval what is known from elsewhere, if anything is."""

@@ -22,7 +22,7 @@ try:
 except ImportError:  # not a POSIX system
     fcntl = None  # type: ignore[assignment]
 
-_VERSION = 1
+_VERSION = 2
 
 
 @dataclass(frozen=True)

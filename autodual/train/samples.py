@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 
 import torch
@@ -33,13 +34,19 @@ class Samples:
         """Some of the training samples and of those held out, by their indices."""
         return Samples(self.x[kept], self.y[kept], self.held_x[held], self.held_y[held], self.classes)
 
-    def batches(self, size: int) -> int:
+    @property
+    def digest(self) -> str:
+        """Tells these training samples from others: the SHA-256 of their labels, in order."""
+        return hashlib.sha256(self.y.cpu().numpy().tobytes()).hexdigest()
+
+    def batches(self, size: int, processes: int = 1) -> int:
         """How many batches of `size` the training samples make: the last takes what is left.
 
-        An eighth of a batch makes none of its own, and a single sample neither: batch norms cannot learn from that.
+        An eighth of a batch makes none of its own, nor does what gives one of the processes that share it fewer than
+        two samples: batch norms cannot learn from one.
         """
         whole, rest = divmod(len(self.x), size)
-        return max(1, whole + (rest > max(1, size // 8)))
+        return max(1, whole + (rest > size // 8 and rest >= 2 * processes))
 
     def order(self, seed: int, epoch: int) -> Tensor:
         """All training samples in the random order of an epoch, the same in every process and resumed run."""
@@ -62,7 +69,7 @@ def split(dataset: Dataset, section: DataSection, seed: int, device: torch.devic
         )
     kept, held = order[: len(order) - section.hold_out], order[len(order) - section.hold_out :]
     x, y = dataset.x.float(), dataset.y
-    classes = 1 + int(y[order].max())
+    classes = 1 + int(y.max())
     return Samples(x[kept].to(device), y[kept].to(device), x[held].to(device), y[held].to(device), classes)
 
 

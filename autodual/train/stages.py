@@ -24,10 +24,10 @@ class Stages:
 
     Every stage is a new network, trained like the first on the samples, and judged on the held-out ones, that no
     earlier stage certifies over the recipe's set by the bounds that `validation.bounds` names. Iteration ends early
-    where fewer than two samples are left, or a training was not driven to its end. After each stage `folder.cascade`
-    holds those trained so far.
+    where fewer than two samples are left for each process, or a training was not driven to its end.
 
-    folder: of the run; stages of a cascade have folders of their own in it, a single network none. The other options
+    folder: of the run. Stages of a cascade have folders of their own in it, and `folder.cascade` holds those that are
+    trained; a single network has neither. files: the networks trained since the last iteration began. The other options
     are those of `Training`; a resumed run takes the same stages, since what is left for each is computed anew.
     """
 
@@ -47,7 +47,7 @@ class Stages:
         self._factory, self._resume, self._seconds = factory, resume, seconds_between_saves
 
     def __iter__(self) -> Iterator[Training]:
-        left = self.samples
+        left, self.files = self.samples, []
         for number in range(1, self.recipe.stages + 1):
             training = self._training(number, left)
             yield training
@@ -58,22 +58,24 @@ class Stages:
                 self.folder.save_cascade(self.files)
             if number < self.recipe.stages:
                 left = self._left(left, training.folder)
-                if len(left.x) < 2:  # batch norms cannot learn from one
+                if len(left.x) < 2 * self.world.size:  # batch norms cannot learn from one
                     return
 
     def _training(self, number: int, samples: Samples) -> Training:
         folder = self.folder if self.recipe.stages == 1 else self.folder.stage(number)
-        if self.world.first:
-            folder.make()
-        return Training(
+        training = Training(
             self.recipe,
             samples,
             folder,
             factory=self._factory,
             world=self.world,
+            stage=number,
             resume=self._resume and folder.checkpoint.is_file(),
             seconds_between_saves=self._seconds,
         )
+        if self.world.first:
+            folder.make()  # only now, so that a training that cannot begin leaves nothing behind
+        return training
 
     def _left(self, samples: Samples, folder: RunFolder) -> Samples:
         """What the stage trained last does not certify of what the ones before it have left."""

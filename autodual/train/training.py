@@ -32,6 +32,8 @@ class Training:
     Drive it by `while not training.done: training.step()`; it saves itself at the end of each epoch and every
     `seconds_between_saves`. A run that goes on from a save (`resume=True`) takes the same steps as one that was never
     stopped, bit by bit on the same processor with the same number of threads. Leave its network alone in between.
+
+    stage: of a cascade, counted from 1; each has random numbers of its own.
     """
 
     def __init__(
@@ -42,12 +44,13 @@ class Training:
         *,
         factory: Callable[[], nn.Module] | None = None,
         world: World | None = None,
+        stage: int = 1,
         resume: bool = False,
         seconds_between_saves: float = 60.0,
     ):
         self.recipe, self.folder, self.world = recipe, folder, world or World()
-        self.samples = samples
-        torch.manual_seed(recipe.seed)
+        self.samples, self._seed = samples, recipe.seed + 1_000_003 * (stage - 1)
+        torch.manual_seed(self._seed)
         self.description = describe_network(recipe, self.samples.x, self.samples.classes)
         self.network = self.description.build(factory)
         if recipe.network.initialisation == "interval":
@@ -60,7 +63,7 @@ class Training:
         self._order: tuple[int, Tensor] | None = None
         self._seconds_between_saves, self._saved = seconds_between_saves, time.monotonic()
         # Processes that share a batch take the same numbers up to here, and numbers of their own from here on.
-        torch.manual_seed(recipe.seed + 7919 * self.world.rank)
+        torch.manual_seed(self._seed + 7919 * self.world.rank)
         if resume:
             self._load(folder.load())
 
@@ -69,7 +72,7 @@ class Training:
     @property
     def steps_an_epoch(self) -> int:
         """How many batches the training samples make."""
-        return self.samples.batches(self.recipe.batch_size)
+        return self.samples.batches(self.recipe.batch_size, self.world.size)
 
     @property
     def steps(self) -> int:
@@ -111,7 +114,7 @@ class Training:
         """Indices of the next batch."""
         epoch, number = divmod(self.progress.step, self.steps_an_epoch)
         if self._order is None or self._order[0] != epoch:
-            self._order = epoch, self.samples.order(self.recipe.seed, epoch)
+            self._order = epoch, self.samples.order(self._seed, epoch)
         size, last = self.recipe.batch_size, number == self.steps_an_epoch - 1
         return self._order[1][number * size : None if last else (number + 1) * size]
 
@@ -205,6 +208,7 @@ class Training:
         self.folder.save(
             {
                 "recipe": disassemble(self.recipe),
+                "samples": self.samples.digest,
                 "network": self.network.state_dict(),
                 "optimiser": self.optimiser.state_dict(),
                 "average": None if self.average is None else self.average.state(),
@@ -219,6 +223,8 @@ class Training:
             raise InvalidInputError(
                 f"'{self.folder.path}' was begun with another recipe; resume it as it was, or name another folder."
             )
+        if state["samples"] != self.samples.digest:
+            raise InvalidInputError(f"'{self.folder.path}' was begun with other samples; begin it anew.")
         if len(state["random"]) != self.world.size:
             raise InvalidInputError(
                 f"'{self.folder.path}' was begun by {len(state['random'])} process(es), not {self.world.size}; resume "

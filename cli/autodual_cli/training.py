@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from contextlib import nullcontext
+from collections.abc import Iterable
+from contextlib import ExitStack
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -36,16 +38,28 @@ def run_training(options: TrainOptions) -> int:
     if options.threads is not None:
         torch.set_num_threads(options.threads)
     device = find_device(options.device)
-    with world_of_environment(device) as world:
+    with world_of_environment(device) as world, ExitStack() as held:
         stages, dataset = _prepared(options, device, world)
-        if world.first:
-            stages.folder.make()
-        with stages.folder.locked() if world.first else nullcontext():
-            _run(stages, options, dataset, device)
+        if options.resume:
+            _hold(stages, held)
+        trainings = iter(stages)
+        first = next(trainings)  # where it cannot begin, nothing is left behind
+        if not options.resume:
+            _hold(stages, held)
+        _run(stages, chain([first], trainings), options, dataset, device)
     return 0
 
 
-def _run(stages: Stages, options: TrainOptions, dataset: Dataset, device: torch.device) -> None:
+def _hold(stages: Stages, held: ExitStack) -> None:
+    """Make the run's folder, and keep other processes from training in it."""
+    if stages.world.first:
+        stages.folder.make()
+        held.enter_context(stages.folder.locked())
+
+
+def _run(
+    stages: Stages, trainings: Iterable[Training], options: TrainOptions, dataset: Dataset, device: torch.device
+) -> None:
     """Describe the run, take the steps of its trainings, and say where what they trained is."""
     first, recipe = stages.world.first, stages.recipe
     quiet = options.quiet or not first
@@ -53,13 +67,16 @@ def _run(stages: Stages, options: TrainOptions, dataset: Dataset, device: torch.
         click.echo("The radius does not reach set.eps within these epochs; finish its schedule earlier.", err=True)
     if first and not options.resume:
         stages.folder.describe(_description(recipe, options, dataset, device))
-    for number, training in enumerate(stages, start=1):
+    for number, training in enumerate(trainings, start=1):
         if first and training.folder != stages.folder:
             training.folder.describe(stages.folder.described())
         if not quiet and recipe.stages > 1:
-            click.echo(f"Stage {number} of {recipe.stages}: {len(training.samples.x)} samples are left to train on")
+            count = len(training.samples.x)
+            click.echo(f"Stage {number} of {recipe.stages}: {count} samples that no stage certifies, to train on")
         if not _loop(training, options, quiet, again=stages.folder.path):
             return
+        if not quiet and number < recipe.stages:
+            click.echo(f"Looking for the samples that stage {number} does not certify …")
     if not quiet:
         click.echo(_farewell(stages))
 
@@ -69,7 +86,7 @@ def _farewell(stages: Stages) -> str:
     if stages.recipe.stages == 1:
         return f"Saved {folder.network}; now: autodual certify {folder.network}"
     count = len(stages.files)
-    early = " (fewer than two training samples were left for another)" if count < stages.recipe.stages else ""
+    early = " (too few training samples were left for another)" if count < stages.recipe.stages else ""
     return f"Saved {folder.cascade}, {count} stages{early}; now: autodual certify --cascade {folder.cascade}"
 
 
@@ -82,6 +99,10 @@ def _prepared(options: TrainOptions, device: torch.device, world: World) -> tupl
     if options.resume:
         saved = folder.stage(1) if folder.holds_cascade else folder
         recipe = assemble(Recipe, saved.load()["recipe"])
+        if recipe.stages > 1 and not folder.holds_cascade:
+            raise InvalidInputError(
+                f"'{folder.path}' is a stage of a cascade; resume the cascade, whose folder it lies in."
+            )
     else:
         recipe = chosen_recipe(options)
     factory = _factory(recipe.network.arch)
@@ -132,7 +153,7 @@ def _loop(training: Training, options: TrainOptions, quiet: bool, *, again: Path
 
     again: the folder to resume.
     """
-    board = None
+    board, stopped = None, False
     if options.tensorboard and training.world.first:
         board = Board(training.folder.path / "tensorboard", len(training.progress.rows))
     samples, size = len(training.samples.x), training.recipe.batch_size
@@ -156,7 +177,7 @@ def _loop(training: Training, options: TrainOptions, quiet: bool, *, again: Path
                 break
     if board is not None:
         board.close()
-    return training.done
+    return training.done and not stopped
 
 
 def _headline(training: Training) -> str:

@@ -191,21 +191,31 @@ def test_a_run_is_evaluated_into_one_page(invoke, images: Path, tmp_path: Path) 
     assert nothing.exit_code == 2 and "no trained network" in nothing.output
 
 
-def test_a_cascade_is_trained_stopped_resumed_and_certified(invoke, images: Path, tmp_path: Path) -> None:
-    run, arguments = tmp_path / "run", ["--data", images, "--arch", "wide:1", "--eps", 0.03, *SETTINGS]
-    done = invoke("train", *arguments, "--epochs", 2, "--cascade", 2, "--output", run)
+def test_a_cascade_is_trained_and_certified(invoke, images: Path, tmp_path: Path) -> None:
+    run, arguments = tmp_path / "run", ["--data", images, "--arch", "wide:1", "--eps", 0.01, *SETTINGS]
+    arguments += ["--learning-rate", 3e-3, "--set", "radius=1.0", "--set", "validation.every=8"]
+    done = invoke("train", *arguments, "--epochs", 8, "--cascade", 2, "--output", run)
     assert done.exit_code == 0, done.output
-    assert "Stage 1 of 2: 24 samples" in done.output and "Stage 2 of 2" in done.output
+    left = [int(count) for count in re.findall(r"Stage . of 2: (\d+) samples", done.output)]
+    assert left[0] == 24 > left[1] > 0
     assert f"autodual certify --cascade {run / 'cascade.pt'}" in done.output
     assert json.loads((run / "run.json").read_text()) == json.loads((run / "stage-2" / "run.json").read_text())
-    again = invoke("train", "--output", run, "--resume")
-    assert again.exit_code == 0 and "2 stages" in again.output
     certified = invoke("certify", "--cascade", run / "cascade.pt", "--data", images, "--json", tmp_path / "out.json")
     assert certified.exit_code == 0, certified.output
-    settings = json.loads((tmp_path / "out.json").read_text())["settings"]
-    assert settings["stages"] == 2 and settings["eps"] == pytest.approx(0.03)
+    document = json.loads((tmp_path / "out.json").read_text())
+    assert document["settings"]["stages"] == 2 and document["settings"]["eps"] == pytest.approx(0.01)
+    again = invoke("train", "--output", run, "--resume")
+    assert again.exit_code == 0 and "2 stages" in again.output
+
+
+def test_folders_of_cascades_are_not_taken_for_others(invoke, images: Path, tmp_path: Path) -> None:
+    run, arguments = tmp_path / "run", ["--data", images, "--arch", "wide:1", *SETTINGS]
+    assert invoke("train", *arguments, "--epochs", 1, "--cascade", 2, "--output", run).exit_code == 0
     report = invoke("report", run)
     assert report.exit_code == 2 and "holds a cascade" in report.output and "stage-1" in report.output
+    inside = invoke("train", "--output", run / "stage-1", "--resume")
+    assert inside.exit_code == 2 and "is a stage of a cascade" in inside.output
+    assert not (run / "stage-1" / "stage-1").exists()
     assert invoke("train", *arguments, "--output", run).exit_code == 2
 
 

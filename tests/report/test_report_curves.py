@@ -35,6 +35,19 @@ def test_lines_stay_inside_the_frame_and_have_the_colours_asked_for(logarithmic:
     assert "line likely" in drawn and "line good" in drawn and "line bad" not in drawn and "gone" not in drawn
 
 
+@pytest.mark.parametrize("values", [[0.52, 0.9], [0.013, 0.016], [0.3, 0.4], [0.2, 0.2], [0.1, 1.0]])
+def test_a_logarithmic_scale_has_ticks_whatever_it_spans(values: list[float]) -> None:
+    drawn = str(curves({"one": list(enumerate(values))}, "epoch", "error", logarithmic=True))
+    assert drawn.count('class="axis"') >= 3  # the line below, and two across
+
+
+def test_zero_is_drawn_below_the_least_positive_value() -> None:
+    first, second, last = heights(
+        str(curves({"one": [(0, 0.5), (1, 0.02), (2, 0.0)]}, "epoch", "e", logarithmic=True))
+    )[0]
+    assert first < second < last == HEIGHT - BOTTOM
+
+
 @pytest.mark.parametrize("logarithmic", [False, True])
 @pytest.mark.parametrize("values", [[0.0, 0.0], [0.3, 0.3], [0.7]])
 def test_constant_series_are_drawn(values: list[float], logarithmic: bool) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from support.tiny_training import VALUES, finish, tiny_data, tiny_recipe
+from support.tiny_training import finish, tiny_data, tiny_recipe
 
 import autodual
 from autodual.errors import InvalidInputError
@@ -79,24 +79,57 @@ def test_a_cascade_ends_where_nothing_is_left(tmp_path: Path) -> None:
     ).any()
 
 
-@pytest.mark.parametrize("stop", [1, 21, 25])
+@pytest.mark.parametrize("stop", [1, 60, 63])
 def test_a_resumed_cascade_is_the_same_to_the_last_bit(tmp_path: Path, stop: int) -> None:
-    """The first stage takes 20 steps of 4 samples in its two epochs."""
-    values = {"data": VALUES["data"], "loss": VALUES["loss"]}
-    for training in the_stages(tmp_path / "whole", **values):
+    """The first stage takes 60 steps of 4 samples in its six epochs, and leaves fewer samples to the second."""
+    counts = []
+    for training in the_stages(tmp_path / "whole", epochs=6, stages=2):
+        counts.append(len(training.samples.x))
         finish(training)
+    assert counts[0] == 40 > counts[1] > 0
     left = stop
-    for training in the_stages(tmp_path / "parts", **values):
+    for training in the_stages(tmp_path / "parts", epochs=6, stages=2):
         while not training.done and left:
             left -= 1
             training.step(stop=left == 0)
-    assert not left and not (tmp_path / "parts" / "stage-3").exists()
-    for training in the_stages(tmp_path / "parts", resume=True, **values):
+        if not left:
+            break
+    assert (tmp_path / "parts" / "stage-2" / "checkpoint.pt").exists() == (stop > 60)
+    for training in the_stages(tmp_path / "parts", resume=True, epochs=6, stages=2):
         finish(training)
     whole, parts = files_of(tmp_path / "whole"), files_of(tmp_path / "parts")
-    assert len(whole) == len(parts) == 3
+    assert len(whole) == len(parts) == 2
     for one, other in zip(whole, parts):
         assert all(torch.equal(one[name], other[name]) for name in one)
+    assert not all(torch.equal(whole[0][name], whole[1][name]) for name in whole[0])
+
+
+def test_a_stage_that_certifies_nothing_is_not_trained_again(tmp_path: Path) -> None:
+    """The next one starts from other weights, on the same samples in another order."""
+    trainings = []
+    for training in the_stages(tmp_path, set={"eps": 0.5}, stages=2):
+        trainings.append((len(training.samples.x), training._batch().tolist(), training.network[0].weight.clone()))
+        finish(training)
+    (first, order, weight), (second, other_order, other_weight) = trainings
+    assert first == second == 40 and order != other_order
+    assert not torch.equal(weight, other_weight)
+
+
+def test_iterating_anew_begins_a_new_list_of_files(tmp_path: Path) -> None:
+    stages = the_stages(tmp_path, stages=2, epochs=1)
+    for _ in range(2):
+        for training in stages:
+            finish(training)
+        assert len(stages.files) == len(files_of(tmp_path)) == 2
+    assert stages.recipe.stages == 2
+
+
+def test_a_stage_is_not_resumed_on_other_samples(tmp_path: Path) -> None:
+    next(iter(the_stages(tmp_path))).step(stop=True)
+    stages = the_stages(tmp_path, resume=True)
+    stages.samples = stages.samples.select(torch.arange(20), torch.arange(8))
+    with pytest.raises(InvalidInputError, match="begun with other samples"):
+        next(iter(stages))
 
 
 def test_processes_agree_on_what_is_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

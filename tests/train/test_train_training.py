@@ -52,6 +52,15 @@ def test_no_batch_is_a_lone_sample(tmp_path: Path, count: int, sizes: list[int])
     assert torch.cat(seen).sort().values.tolist() == list(range(count))
 
 
+@pytest.mark.parametrize(
+    ("count", "processes", "expected"), [(43, 1, 3), (43, 2, 2), (44, 2, 3), (45, 3, 2), (7, 4, 1)]
+)
+def test_no_process_gets_a_lone_sample_of_a_batch(tmp_path: Path, count: int, processes: int, expected: int) -> None:
+    """Batches of 20, and what is left."""
+    samples = tiny_training(tmp_path).samples.select(torch.zeros(count, dtype=torch.long), torch.arange(8))
+    assert samples.batches(20, processes) == expected
+
+
 @pytest.mark.parametrize("stop", [1, 4, 6, 9])
 @pytest.mark.parametrize("loss", ["mtl-ibp", "projected"])
 def test_a_resumed_run_is_the_same_to_the_last_bit(tmp_path: Path, stop: int, loss: str) -> None:

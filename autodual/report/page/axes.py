@@ -38,10 +38,8 @@ class Scale:
         """Round numbers on the scale, about as many as wanted."""
         if not self.logarithmic:
             return ticks(self.low, self.high, wanted)
-        powers = range(math.floor(math.log10(self.low)), math.ceil(math.log10(self.high)) + 1)
-        fine = [factor * 10.0**power for power in powers for factor in (1, 2, 5)]
-        found = [value for value in fine if self.low <= value * (1 + 1e-9) and value <= self.high * (1 + 1e-9)]
-        return found[:: math.ceil(len(found) / (2 * wanted))]
+        found = [value for value in _round_numbers(self.low, self.high) if self.low <= value <= self.high]
+        return found[:: max(1, math.ceil(len(found) / (2 * wanted)))]
 
 
 def horizontal_axis(x: Scale, caption: str) -> list[Markup]:
@@ -72,6 +70,18 @@ def ticks(low: float, high: float, wanted: int = 7) -> list[float]:
     step = next(factor * power for factor in (1, 2, 5, 10) if factor * power >= rough)
     first, last = math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9)
     return [round(index * step, 12) for index in range(first, last + 1)]
+
+
+def round_range(low: float, high: float) -> tuple[float, float]:
+    """The closest 1, 2 or 5 times a power of ten below `low` > 0, and the closest one at or above `high`."""
+    numbers = _round_numbers(low, high)
+    return max(value for value in numbers if value < low), min(value for value in numbers if value >= high)
+
+
+def _round_numbers(low: float, high: float) -> list[float]:
+    """1, 2 and 5 times the powers of ten from below `low` to above `high`, in order."""
+    powers = range(math.floor(math.log10(low)) - 1, math.ceil(math.log10(high)) + 2)
+    return [float(f"{factor}e{power}") for power in powers for factor in (1, 2, 5)]
 
 
 def at(value: float) -> str:

@@ -14,6 +14,7 @@ from autodual.report.page.axes import (
     Scale,
     at,
     horizontal_axis,
+    round_range,
     vertical_axis,
 )
 from autodual.report.page.markup import Markup, join, tag
@@ -35,7 +36,8 @@ def curves(
 ) -> Markup:
     """Lines through the finite points of each series, in order, with a legend; nothing where there are none.
 
-    colours: classes of the style sheet, in the order in which series take them. logarithmic: the vertical scale.
+    colours: classes of the style sheet, in the order in which series take them. logarithmic: the vertical scale, on
+    which zero is drawn at the lower end, below all else.
     """
     known = {
         name: [(x, y) for x, y in points if finite(x) is not None and finite(y) is not None]
@@ -66,8 +68,7 @@ def _vertical(values: Sequence[float], logarithmic: bool) -> Scale:
     positive = [value for value in values if value > 0]
     if not (logarithmic and positive):
         return Scale(*_span([0.0, *values]), HEIGHT - BOTTOM, TOP)
-    low, high = min(positive), max(positive)
-    return Scale(low if high > low else low / 2, high, HEIGHT - BOTTOM, TOP, logarithmic=True)
+    return Scale(*round_range(min(positive), max(positive)), HEIGHT - BOTTOM, TOP, logarithmic=True)
 
 
 def _span(values: Sequence[float]) -> tuple[float, float]:

@@ -77,7 +77,10 @@ def _training(document: Row) -> Markup:
         for name in _CURVES
     }
     loss = {"loss": [(row["epoch"], row["loss"]) for row in log if row.get("loss") is not None]}
-    note = "On held-out samples, at the full radius of the set; the loss is that of the radius of its epoch."
+    note = (
+        "On held-out samples, at the full radius of the set, on a logarithmic scale with zero at its lower end; the "
+        "loss is that of the radius of its epoch."
+    )
     errors = curves(series, "epoch", "error", colours=list(_CURVES.values()), logarithmic=True)
     drawn = [errors, curves(loss, "epoch", "training loss")]
     return join([tag("h2", "Training"), tag("p", note, class_="faint"), *drawn])
