@@ -148,11 +148,14 @@ def test_an_architecture_of_the_users_own_needs_its_code_again(invoke, images: P
 
 def test_two_processes_train_through_torchrun(images: Path, tmp_path: Path) -> None:
     run = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2", "-m", "autodual_cli"]
-    arguments = ["train", "--data", images, "--arch", "wide:1", *SETTINGS, "--epochs", 2, "--output", tmp_path / "run"]
+    fixed = ["--data", images, "--arch", "wide:1", *SETTINGS, "--epochs", 2, "--cascade", 2]
+    arguments = ["train", *fixed, "--output", tmp_path / "run"]
     done = subprocess.run([*map(str, [*run, *arguments])], capture_output=True, text=True, timeout=240)
     assert done.returncode == 0, done.stderr
-    assert done.stdout.count("epoch 2/2") == 1
-    assert len(list(csv.DictReader((tmp_path / "run" / "log.csv").open()))) == 2
+    assert done.stdout.count("epoch 2/2") == 2 and done.stdout.count("Stage 2 of 2") == 1
+    for stage in ("stage-1", "stage-2"):
+        assert len(list(csv.DictReader((tmp_path / "run" / stage / "log.csv").open()))) == 2
+    assert len(torch.load(tmp_path / "run" / "cascade.pt", weights_only=True)) == 2
 
 
 def test_a_run_is_evaluated_into_one_page(invoke, images: Path, tmp_path: Path) -> None:

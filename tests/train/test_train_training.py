@@ -104,7 +104,7 @@ def test_two_processes_make_the_steps_of_one(tmp_path: Path) -> None:
         "network": {"arch": "wide:1"},
         "loss": {"kind": "interval", "kappa": 0.3},
         "scheduled": {},
-        "batch_size": 5,  # shares of unequal size, and a last batch of one sample
+        "batch_size": 5,  # shares of unequal size, and a smaller last batch
     }
     whole = finish(tiny_training(tmp_path / "one", **values))
     code = (
