@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-#: Which dual feasible slopes a relaxation takes: the thesis' u/(u - ℓ) for both lines, or the tighter lower line a
-#: unit.
-SlopePolicy = Literal["shared", "adaptive"]
+#: Which dual feasible slopes a relaxation takes: the thesis' u/(u - ℓ) for both lines, the tighter lower line a unit,
+#: or for each row of the last bound the best that a search finds (those of bounds inside the network are adaptive).
+SlopePolicy = Literal["shared", "adaptive", "optimized"]
 
 #: How bounds inside the network are had: dual bounds of every undecided unit, or interval arithmetic, cheap and loose.
 InnerBounds = Literal["dual", "interval"]

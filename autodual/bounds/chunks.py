@@ -11,6 +11,8 @@ from autodual.bounds.state import BoundState
 _CACHE_BYTES = 4 << 20
 # Part of the budget for rows in flight, and for all that gradients keep of one chunk's way.
 _FLIGHT_SHARE, _WAY_SHARE = 3, 8
+# How many times as much as gradients alone a search for slopes keeps: choices of its own, and how they have moved.
+_SEARCH = 4
 
 
 class Chunks:
@@ -19,8 +21,8 @@ class Chunks:
     One row always fits: it takes less than its sample, for which there is room already.
     """
 
-    def __init__(self, state: BoundState, footprint: Footprint):
-        self.state, self.footprint = state, footprint
+    def __init__(self, state: BoundState, footprint: Footprint, *, searching: bool = False):
+        self.state, self.footprint, self.searching = state, footprint, searching
         self.recorded = torch.is_grad_enabled()
         #: At most so many rows at once, each a group of its own.
         self.rows = self.groups(1)
@@ -32,8 +34,9 @@ class Chunks:
         if not self.recorded and self.state.environment.device.type == "cpu":
             room = min(room, _CACHE_BYTES * gain)
         most = room // (count * row)
-        if self.recorded:
-            most = min(most, options.room // _WAY_SHARE // max(1, self._kept(count, 1)))
+        if self.recorded or self.searching:
+            kept = self._kept(count, 1) * (_SEARCH if self.searching else 1)
+            most = min(most, options.room // _WAY_SHARE // max(1, kept))
         if options.at_once is not None:
             most = min(most, options.at_once // count)
         return max(1, most)

@@ -14,6 +14,7 @@ from autodual.bounds.footprint import pull_footprint
 from autodual.bounds.pull import Enclosure, LinearBound, Progress, advance, concretise, linear_bound
 from autodual.bounds.recomputation import recomputed_rows
 from autodual.bounds.refine import refine_operand
+from autodual.bounds.search import searched
 from autodual.bounds.state import BoundState, is_linear
 from autodual.dual.rows import Rows
 from autodual.dual.rule import AffineRule, NonlinearRule
@@ -86,7 +87,8 @@ def objective_bounds(state: BoundState, name: str, objective: Tensor, *, linear:
     if projections is not None and projections.objective and is_linear(state, name) and not linear:
         projections.used(torch.ones_like(projections.estimated))
         return ObjectiveBounds(*projections.lower(name, objective))
-    chunks, arrivals = Chunks(state, pull_footprint(state, name, windowed=False)), []
+    searching = state.options.slopes == "optimized"
+    chunks, arrivals = Chunks(state, pull_footprint(state, name, windowed=False), searching=searching), []
     for rows in _pieces(state, name, objective, chunks.rows):
         work = partial(_arrival, name, linear)
         groups = state.samples if rows.owner is None else rows.owner.shape[0]
@@ -126,12 +128,18 @@ def _arrival(name: str, linear: bool, state: BoundState, rows: Rows) -> tuple[En
     near = advance(state, Progress.start(name, rows, one_sided=True), through=state.is_affine)
     if state.options.last == "interval":
         return concretise(state, near), None
-    progress = advance(state, near)
+    first = advance(state, near)
+    best = searched(state, name, near) if state.options.slopes == "optimized" else None
+    progress = first if best is None else best
     found = concretise(state, progress)
     # A linear function is to prove the bound that is returned with it, so nothing else may tighten that.
     if linear:
         return found, linear_bound(state, progress)
-    return _tightened(found, concretise(state, near)) if state.intersects else found, None
+    # Rounding is charged for all lines that a search might have chosen, so that those it began with can be better.
+    others = ([near] if state.intersects else []) + ([first] if best is not None else [])
+    for other in others:
+        found = _tightened(found, concretise(state, other))
+    return found, None
 
 
 def _pieces(state: BoundState, name: str, objective: Tensor, limit: int) -> Iterator[Rows]:

@@ -15,7 +15,8 @@ class BoundOptions:
     """Options of one bound computation; none but `slopes`, `inner`, `last`, `intersect` and `projection` changes a
     bound beyond rounding.
 
-    slopes: `shared` is the thesis' u/(u - ℓ) for both lines; `adaptive` chooses the tighter lower line per unit.
+    slopes: `shared` is the thesis' u/(u - ℓ) for both lines; `adaptive` chooses the tighter lower line per unit;
+    `optimized` searches those of the last bound for each of its rows, from the adaptive ones on.
     mode: `pull` rows back from each site, `push` columns forward (Algorithm 2), or what the cost model finds cheaper.
     windows: let rows of convolutions carry only their receptive field.
     skip_decided: compute no row for a unit whose relaxation interval arithmetic already settles.

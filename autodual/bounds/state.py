@@ -118,7 +118,7 @@ class BoundState:
         """Take in the layer of a node whose operands are known, and its interval by interval arithmetic."""
         self.layers[node.name] = layer
         if self.options.rigorous:
-            self.debts[node.name] = self._debt(node, layer)
+            self.debts[node.name] = self.debt(node, layer)
         self._take(node, self._interval(node))
 
     def add_range(self, node: Node, interval: Interval) -> None:
@@ -159,7 +159,7 @@ class BoundState:
         debt = self.debts[node.name]
         return interval.widen(debt.magnitude + debt.floor.reshape(-1, *[1] * len(node.shape)))
 
-    def _debt(self, node: Node, layer: DualLayer) -> Debt:
+    def debt(self, node: Node, layer: DualLayer) -> Debt:
         """What rounding costs at a node, over all inputs as large as its operands can be."""
         magnitudes = [self.intervals[name].magnitude for name in node.inputs]
         magnitude = layer.magnitude(magnitudes)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -56,20 +58,48 @@ def prove(
     estimates = estimates and _certifies(dual, region)
     if estimates:
         region = region.to(torch.float64)
+
+    def bound(region: Region, spec: Specification, known: Mapping[str, Interval], slopes: SlopePolicy) -> Proof:
+        return _bound(dual, region, spec, slopes, known, inner, estimates)
+
+    def double(region: Region, *rest: Any, **options: Any) -> Proof:
+        return bound(region.to(torch.float64), *rest, **options)
+
     with torch.no_grad():
-        first = _bound(dual, region, spec, slopes, known, inner, estimates)
+        known = known or {}
+        first = bound(region, spec, known, "adaptive" if slopes == "optimized" else slopes)
+        if slopes == "optimized":
+            # A search takes long, so that it is left to what has been proved by nothing cheaper and is true at all.
+            index = (~first.proved & (_nominal(dual, region, spec) > 0)).nonzero().squeeze(1)
+            first = _again(first, index, region, spec, known, partial(bound, slopes=slopes))
         if region.centre.dtype == torch.float64:
             return first
         hopeful = ~first.proved & ~(spec.margin(first.lower + _HOPE * first.error) <= 0)
         index = hopeful.nonzero().squeeze(1)
-        if index.shape[0] == 0:
-            return first
-        some = region.select(index).to(torch.float64)
-        chosen = {
-            name: interval.map(lambda end: end if end.shape[0] == 1 else end[index])
-            for name, interval in (known or {}).items()
-        }
-        return _replaced(first, index, _bound(dual, some, spec.select(index), slopes, chosen, inner))
+        return _again(first, index, region, spec, known, partial(double, slopes=slopes))
+
+
+def _nominal(dual: DualNetwork, region: Region, spec: Specification) -> Tensor:
+    """Margins `[N]` of the samples themselves."""
+    outputs = dual.outputs(region.centre.double()).flatten(1)
+    return spec.margin(spec.rows(outputs).values(outputs))
+
+
+def _again(
+    first: Proof,
+    index: Tensor,
+    region: Region,
+    spec: Specification,
+    known: Mapping[str, Interval],
+    bound: Callable[[Region, Specification, Mapping[str, Interval]], Proof],
+) -> Proof:
+    """The proof with some of the samples bounded once more."""
+    if index.shape[0] == 0:
+        return first
+    chosen = {
+        name: interval.map(lambda end: end if end.shape[0] == 1 else end[index]) for name, interval in known.items()
+    }
+    return _replaced(first, index, bound(region.select(index), spec.select(index), chosen))
 
 
 def _certifies(dual: DualNetwork, region: Region) -> bool:

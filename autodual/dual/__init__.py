@@ -16,6 +16,7 @@ from autodual.dual import (  # noqa: F401  (registers the rules)
     structure,
 )
 from autodual.dual.affine import AffineLayer, StructuralLayer
+from autodual.dual.family import FamilyLayer, LineFamily
 from autodual.dual.layer import Contribution, DualLayer
 from autodual.dual.registry import dual_rule, find_rule, registered
 from autodual.dual.relaxation import LinearRelaxation, RelaxedLayer
@@ -27,6 +28,8 @@ __all__ = [
     "AffineRule",
     "Contribution",
     "DualLayer",
+    "FamilyLayer",
+    "LineFamily",
     "LinearRelaxation",
     "NonlinearRule",
     "Place",

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import torch
 from torch import Tensor
 
+from autodual.dual.family import LineFamily
 from autodual.dual.registry import dual_rule
 from autodual.dual.relaxation import LinearRelaxation
 from autodual.dual.rule import RelaxationRule
@@ -62,6 +64,13 @@ class ReluRule(RelaxationRule):
         lower = smaller_triangle(bounds[0], slope)
         return LinearRelaxation((lower,), (slope,), torch.zeros_like(slope), intercept, grounded=True)
 
+    def family(self, op: ops.Relu, bounds: Sequence[Interval], environment: Environment) -> LineFamily:
+        """Every α ∈ [0, 1]: from the adaptive one to the other extreme."""
+        first = self.adaptive(op, bounds, environment)
+        (lower,) = first.lower_slopes
+        other = torch.where(crosses_zero(bounds[0]), 1 - lower, lower)
+        return LineFamily(first, replace(first, lower_slopes=(other,)))
+
 
 @dual_rule(ops.LeakyRelu)
 class LeakyReluRule(RelaxationRule):
@@ -89,11 +98,22 @@ class LeakyReluRule(RelaxationRule):
         return LinearRelaxation(slopes, slopes, height.clamp(max=0), height.clamp(min=0))
 
     def adaptive(self, op: ops.LeakyRelu, bounds: Sequence[Interval], environment: Environment) -> LinearRelaxation:
-        (z,) = bounds
+        return self._through_origin(op, bounds[0], environment, bounds[0].upper > -bounds[0].lower)
+
+    def family(self, op: ops.LeakyRelu, bounds: Sequence[Interval], environment: Environment) -> LineFamily:
+        """Every slope between the leak and 1: from the adaptive one to the other extreme."""
+        steep = bounds[0].upper > -bounds[0].lower
+        first, second = (self._through_origin(op, bounds[0], environment, mask) for mask in (steep, ~steep))
+        return LineFamily(first, second)
+
+    def _through_origin(
+        self, op: ops.LeakyRelu, z: Interval, environment: Environment, steep: Tensor
+    ) -> LinearRelaxation:
+        """The line through the origin has the slope 1 where `steep`, else the leak."""
         leak = environment(op.slope)
         straight, height = _leaky_chord(z, leak)
-        steep = torch.where(z.upper > -z.lower, torch.ones_like(straight), leak.expand_as(straight))
-        curved = torch.where(crosses_zero(z), steep, straight)
+        extreme = torch.where(steep, torch.ones_like(straight), leak.expand_as(straight))
+        curved = torch.where(crosses_zero(z), extreme, straight)
         up = (leak <= 1).expand_as(straight)
         lower, upper = torch.where(up, curved, straight), torch.where(up, straight, curved)
         return LinearRelaxation((lower,), (upper,), height.clamp(max=0), height.clamp(min=0))

@@ -8,6 +8,7 @@ from typing import Any, Union
 
 from torch import Tensor
 
+from autodual.dual.family import LineFamily
 from autodual.dual.layer import DualLayer
 from autodual.dual.relaxation import LinearRelaxation, RelaxedLayer
 from autodual.interval import Interval
@@ -60,7 +61,11 @@ class NonlinearRule(ABC):
 
     @abstractmethod
     def layer(self, op: Any, bounds: Sequence[Interval], environment: Environment, policy: SlopePolicy) -> DualLayer:
-        """The dual layer over these bounds for one call."""
+        """The dual layer over these bounds for one call; an adaptive one where slopes are to be optimized."""
+
+    def family(self, op: Any, bounds: Sequence[Interval], environment: Environment) -> LineFamily | None:
+        """The relaxations that `optimized` slopes search from the layer's own on; None leaves it at that."""
+        return None
 
 
 class RelaxationRule(NonlinearRule):
@@ -76,6 +81,10 @@ class RelaxationRule(NonlinearRule):
     @abstractmethod
     def adaptive(self, op: Any, bounds: Sequence[Interval], environment: Environment) -> LinearRelaxation:
         """The tightest pair of lines, by area."""
+
+    def family(self, op: Any, bounds: Sequence[Interval], environment: Environment) -> LineFamily:
+        """Between the adaptive lines and the parallel ones, unless a rule knows better."""
+        return LineFamily(self.adaptive(op, bounds, environment), self.parallel(op, bounds, environment))
 
     def relax(
         self, op: Any, bounds: Sequence[Interval], environment: Environment, policy: SlopePolicy

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import get_args
 
 import torch
 from torch import Tensor
@@ -92,8 +93,8 @@ def call_options(
     """The plan's options with what a call says otherwise, checked."""
     options = replace(options, rigorous=rigorous)
     if slopes is not None:
-        if slopes not in ("shared", "adaptive"):
-            raise InvalidInputError(f"slopes must be 'shared' or 'adaptive', not {slopes!r}")
+        if slopes not in get_args(SlopePolicy):
+            raise InvalidInputError(f"slopes must be 'shared', 'adaptive' or 'optimized', not {slopes!r}")
         options = replace(options, slopes=slopes)
     if inner is not None:
         if inner not in ("dual", "interval"):

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from autodual.bounds.rounding import error_factor
-from autodual.dual import LinearRelaxation, RelaxationRule
+from autodual.dual import LinearRelaxation
 from autodual.policies import SlopePolicy
 from autodual.testing.case import Case
 from autodual.testing.failure import require, require_all
@@ -19,10 +19,9 @@ _POINTS = 32
 _VANISHING = 66
 
 
-def check_lines(case: Case, rule: RelaxationRule, trial: Trial, policy: SlopePolicy) -> None:
+def check_lines(case: Case, found: LinearRelaxation, trial: Trial, policy: SlopePolicy) -> None:
     """Both lines, over every interval, but for the rounding that rigorous bounds charge; parallel if shared."""
     subject = case.subject(policy)
-    found = rule.relax(case.op, trial.bounds, case.environment, policy)
     parts = (*found.lower_slopes, *found.upper_slopes, found.lower_intercept, found.upper_intercept)
     shape = (len(trial.ordinary), *case.node.shape)
     for part in parts:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from autodual.dual import DualLayer, NonlinearRule, RelaxationRule, Rows
+from autodual.dual import DualLayer, FamilyLayer, NonlinearRule, RelaxationRule, Rows
 from autodual.dual.curves import CurveRule
 from autodual.interval import Interval
 from autodual.policies import SlopePolicy
@@ -38,7 +38,7 @@ def check_nonlinear(case: Case, domain: Domain, extra: Sequence[Pair], *, gradie
     check_range(case, trial)
     for policy in POLICIES:
         if isinstance(rule, RelaxationRule):
-            check_lines(case, rule, trial, policy)
+            check_lines(case, rule.relax(case.op, trial.bounds, case.environment, policy), trial, policy)
         layer = case.relaxed(trial.bounds, policy)
         _check_inequality(case, layer, trial, policy, search=not elementwise)
         _check_interval(case, layer, trial, policy)
@@ -50,6 +50,7 @@ def check_nonlinear(case: Case, domain: Domain, extra: Sequence[Pair], *, gradie
             check_gradients(case, trial.some(trial.ordinary), policy)
         pair = trial.some(trial.ordinary).some(torch.arange(2, device=case.device))
         check_windows(case, case.relaxed(pair.bounds, policy), case.subject(policy))
+    _check_family(case, trial)
 
 
 def _bends(case: Case) -> tuple[float, ...]:
@@ -111,6 +112,22 @@ def _check_inequality(case: Case, layer: DualLayer, trial: Trial, policy: SlopeP
     if trial.ordinary.any():
         known = claim.lower.isfinite().expand(len(trial.ordinary), -1).all(1)
         require_all(known | ~trial.ordinary, subject, "the layer gives no number over ordinary bounds", trial.bounds)
+
+
+def _check_family(case: Case, trial: Trial) -> None:
+    """Both ends of what optimized slopes search, and mixtures of them that differ from row to row and unit to unit."""
+    assert isinstance(case.rule, NonlinearRule)
+    family = case.rule.family(case.op, trial.bounds, case.environment)
+    if family is None:
+        return
+    for relaxation in (family.first, family.second):
+        check_lines(case, relaxation, trial, "optimized")
+    rows = tried_rows(case)
+    mixed = case.normal(len(trial.ordinary), rows.count, *case.node.shape, place=60).clamp(0, 1)
+    for choice in (torch.zeros_like(mixed), mixed, torch.ones_like(mixed)):
+        layer = FamilyLayer(family, choice)
+        _check_inequality(case, layer, trial, "optimized", search=False)
+        _check_interval(case, layer, trial, "optimized")
 
 
 def _report(subject: str, broken: str, excess: Tensor, trial: Trial, at: Sequence[Tensor]) -> None:

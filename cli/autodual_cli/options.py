@@ -209,5 +209,6 @@ output_options = _gather(
 
 slopes_option = click.option(
     "--slopes", type=click.Choice(get_args(SlopePolicy)), default="adaptive", show_default=True,
-    help="Slopes of undecided ReLUs: 0 or 1, or the thesis' u / (u - l).",
+    help="Slopes of undecided ReLUs: the thesis' u / (u - l); 0 or 1; or, where those prove nothing, the best that a "
+    "search finds, which takes some seconds a sample.",
 )  # fmt: skip

@@ -86,7 +86,7 @@ def test_ties_are_not_certified(dtype: torch.dtype) -> None:
         assert found.status is Status.UNKNOWN and found.margin <= 0
 
 
-@pytest.mark.parametrize("slopes", ["shared", "adaptive"])
+@pytest.mark.parametrize("slopes", ["shared", "adaptive", "optimized"])
 @pytest.mark.parametrize("poison", [math.nan, math.inf, -math.inf, 1e38, -1e38])
 @pytest.mark.parametrize("layer", [0, 2])
 @pytest.mark.parametrize("kind", ["weight", "bias"])

@@ -54,7 +54,7 @@ def test_bounds_of_every_site(dual: autodual.DualNetwork) -> None:
     assert tuple(found) == dual.plan.sites and [interval.shape for interval in found.values()] == [(3, 5)]
 
 
-@pytest.mark.parametrize("slopes", ["shared", "adaptive"])
+@pytest.mark.parametrize("slopes", ["shared", "adaptive", "optimized"])
 @effort(40)
 @given(st.data(), networks(), st.integers(0, 2**16))
 def test_linear_functions_lie_below_and_meet_the_bound(
@@ -99,7 +99,7 @@ def test_objectives_that_do_not_fit(dual: autodual.DualNetwork, objective: Tenso
 def test_other_errors_say_what_is_wrong(dual: autodual.DualNetwork) -> None:
     with pytest.raises(InvalidInputError, match="nothing is traced yet"):
         _ = dual.plan
-    with pytest.raises(InvalidInputError, match="slopes must be 'shared' or 'adaptive'"):
+    with pytest.raises(InvalidInputError, match="slopes must be 'shared', 'adaptive' or 'optimized'"):
         dual.bounds(X, BALL, slopes="optimal")  # type: ignore[arg-type]
     with pytest.raises(InvalidInputError, match="label of sample 1 is 4"):
         dual.margins(X, torch.tensor([0, 4, 1]), BALL)

@@ -94,7 +94,7 @@ def _step(budget: int, slopes: str, *passes: RandomProjection) -> tuple[Tensor, 
     return loss.detach(), torch.cat([p.grad.flatten() for p in model.parameters() if p.grad is not None])
 
 
-@pytest.mark.parametrize("slopes", ["shared", "adaptive"])
+@pytest.mark.parametrize("slopes", ["shared", "adaptive", "optimized"])
 def test_losses_and_gradients_do_not_depend_on_the_budget(slopes: str) -> None:
     """A budget of one MiB makes samples and rows be computed again in the backward pass."""
     plenty, little = _step(1 << 30, slopes), _step(MIB, slopes)

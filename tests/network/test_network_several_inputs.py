@@ -40,7 +40,7 @@ def _sets() -> list[tuple[autodual.PerturbationSet | None, autodual.Perturbation
     ]
 
 
-@pytest.mark.parametrize("slopes", ["shared", "adaptive"])
+@pytest.mark.parametrize("slopes", ["shared", "adaptive", "optimized"])
 @pytest.mark.parametrize("sets", _sets(), ids=str)
 def test_bounds_hold_for_every_combination(sets, slopes, problem) -> None:
     model, image, state = problem

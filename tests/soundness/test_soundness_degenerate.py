@@ -18,7 +18,7 @@ from autodual.network import DualNetwork
 from autodual.perturbations import Box, L1Ball, L2Ball, LinfBall, LpBall
 from autodual.policies import SlopePolicy
 
-SLOPES = pytest.mark.parametrize("slopes", ["shared", "adaptive"])
+SLOPES = pytest.mark.parametrize("slopes", ["shared", "adaptive", "optimized"])
 
 
 def _tensor(*values: float) -> Tensor:

@@ -53,7 +53,7 @@ def _assert_same(found: dict[str, Tensor], expected: dict[str, Tensor], toleranc
         )
 
 
-@pytest.mark.parametrize("slopes", ["shared", "adaptive"])
+@pytest.mark.parametrize("slopes", ["shared", "adaptive", "optimized"])
 @effort(20)
 @given(st.data(), networks())
 def test_every_execution_gives_the_same_bounds(slopes: SlopePolicy, data: st.DataObject, model: RandomNetwork) -> None:

@@ -22,7 +22,7 @@ from autodual.network import DualNetwork
 from autodual.perturbations import LinfBall, PerturbationSet, Region
 from autodual.policies import SlopePolicy
 
-SLOPES = pytest.mark.parametrize("slopes", ["shared", "adaptive"])
+SLOPES = pytest.mark.parametrize("slopes", ["shared", "adaptive", "optimized"])
 #: Relative to the values themselves; rounding in float64 stays below.
 ROUNDING = 1e-9
 EXECUTIONS: dict[str, dict[str, Any]] = {

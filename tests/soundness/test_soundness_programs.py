@@ -79,7 +79,7 @@ def test_shared_slopes_reach_the_optimum_over_the_parallelograms(
         assert upper @ unit == pytest.approx(-program.minimum(name, -unit).value, rel=SOLVER, abs=SOLVER)
 
 
-@pytest.mark.parametrize("slopes", ["shared", "adaptive"])
+@pytest.mark.parametrize("slopes", ["shared", "adaptive", "optimized"])
 @effort(50)
 @given(networks(most_layers=4), st.sampled_from(["linf", "linf clipped", "box", "l1"]), RADII, st.integers(0, 2**16))
 def test_no_bound_exceeds_the_optimum_over_the_triangles(
@@ -106,6 +106,6 @@ def test_no_bound_exceeds_the_true_minimum(model: RandomNetwork, kind: str, radi
     point = ball.at(x).project(best.point.unsqueeze(0))
     reached = (dual.outputs(point) @ objective.T).item()
     assert reached == pytest.approx(best.value, rel=1e-5, abs=1e-5), "the program is not the network"
-    for slopes in ("shared", "adaptive"):
+    for slopes in ("shared", "adaptive", "optimized"):
         bound = dual.lower_bounds(x, ball, objective, slopes=slopes).item()
         assert bound <= reached + 1e-10 * (1 + abs(reached)), slopes

@@ -65,7 +65,7 @@ def test_slopes_and_intercepts_that_cancel_are_charged_for_their_sizes() -> None
     assert float(state.debts[output].magnitude) > torch.finfo(x.dtype).eps * float(sizes)
 
 
-@pytest.mark.parametrize("slopes", ["shared", "adaptive"])
+@pytest.mark.parametrize("slopes", ["shared", "adaptive", "optimized"])
 @pytest.mark.parametrize("leak", [1e30, -1e30, 1e9, 1.0 + 1e-15, 1e-30])
 def test_leaks_of_any_size(leak: float, slopes: SlopePolicy) -> None:
     """leak + (1 - leak)·slope lost the slope 1 of positive inputs where the leak was large."""

@@ -20,10 +20,11 @@ from autodual.perturbations import LinfBall, Region
 from autodual.policies import SlopePolicy
 from autodual.specs import HalfSpaces
 
-#: Every way to have bounds: dual ones with either slopes, or interval arithmetic inside, at the end or throughout.
+#: Every way to have bounds: dual ones with any slopes, or interval arithmetic inside, at the end or throughout.
 WAYS: dict[str, dict[str, Any]] = {
     "shared": {"slopes": "shared"},
     "adaptive": {"slopes": "adaptive"},
+    "optimized": {"slopes": "optimized"},
     "interval": {"inner": "interval", "last": "interval"},
     "interval inside, shared": {"inner": "interval", "slopes": "shared"},
     "interval inside, adaptive": {"inner": "interval", "slopes": "adaptive"},
@@ -73,7 +74,7 @@ def test_no_point_of_the_set_falls_outside_a_bound(
         _enclosed(values[site].reshape(*points.shape[:2], *interval.shape[1:]), interval)
 
 
-@pytest.mark.parametrize("slopes", ["shared", "adaptive"])
+@pytest.mark.parametrize("slopes", ["shared", "adaptive", "optimized"])
 @effort(40)
 @given(st.data(), networks(most_layers=4), st.integers(0, 2**16))
 def test_no_attack_gets_below_a_bound(
@@ -99,13 +100,13 @@ def test_intervals_and_dual_bounds_together_are_no_worse_than_intervals(
     subject: Subject = data.draw(subjects(model.shape))
     dual, identity = model.dual(), torch.eye(3, dtype=subject.x.dtype)
     interval = dual.lower_bounds(subject.x, subject.ball, identity, **WAYS["interval"])
-    for way in ("adaptive", "interval inside, adaptive", "interval inside, shared"):
+    for way in ("adaptive", "optimized", "interval inside, adaptive", "interval inside, shared"):
         found = dual.lower_bounds(subject.x, subject.ball, identity, **WAYS[way])
         assert bool((found >= interval - ROUNDING * (1 + interval.abs())).all())
 
 
 @effort(60)
-@given(st.data(), networks(), st.sampled_from(["shared", "adaptive"]))
+@given(st.data(), networks(), st.sampled_from(["shared", "adaptive", "optimized"]))
 def test_a_ball_of_radius_zero_gives_the_network_itself(
     data: st.DataObject, model: RandomNetwork, slopes: SlopePolicy
 ) -> None:

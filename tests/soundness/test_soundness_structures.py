@@ -33,7 +33,7 @@ def _objective(x: Tensor, outputs: int = 3) -> Tensor:
     return torch.cat([unit, -unit, unit - unit.roll(1, 0)])
 
 
-@pytest.mark.parametrize("slopes", ["shared", "adaptive"])
+@pytest.mark.parametrize("slopes", ["shared", "adaptive", "optimized"])
 def test_no_point_of_the_set_falls_below_a_bound(
     compiled: tuple[DualNetwork, Tensor, float], slopes: SlopePolicy
 ) -> None:
@@ -63,7 +63,7 @@ def test_no_attack_gets_below_a_bound(compiled: tuple[DualNetwork, Tensor, float
         assert bool((reached >= bound - ROUNDING * (1 + bound.abs())).all()), float((bound - reached).max())
 
 
-@pytest.mark.parametrize("slopes", ["shared", "adaptive"])
+@pytest.mark.parametrize("slopes", ["shared", "adaptive", "optimized"])
 def test_without_perturbation_bounds_are_the_outputs(
     compiled: tuple[DualNetwork, Tensor, float], slopes: SlopePolicy
 ) -> None:
@@ -107,7 +107,7 @@ def test_one_number_a_sample(name: str) -> None:
     x = torch.rand(2, 4, dtype=torch.float64, generator=torch.Generator().manual_seed(0)) + 0.5
     dual, one, ball = autodual.compile_dual(model, x), torch.ones(1, 1, dtype=x.dtype), LinfBall(0.05)
     reached = model(ball.at(x).corners(64, torch.Generator().manual_seed(0)).flatten(0, 1)).reshape(64, 2)
-    for slopes in ("shared", "adaptive"):
+    for slopes in ("shared", "adaptive", "optimized"):
         assert bool((reached >= dual.lower_bounds(x, ball, one, slopes=slopes).T - 1e-9).all())
         assert bool((reached <= dual.upper_bounds(x, ball, one, slopes=slopes).T + 1e-9).all())
     exact = dual.lower_bounds(x, LinfBall(0.0), one)
