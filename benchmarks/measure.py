@@ -121,7 +121,8 @@ def save(name: str, found: Mapping[str, Any]) -> Path:
     """Write results beside the documentation, with the command and the machine that made them."""
     RESULTS.mkdir(parents=True, exist_ok=True)
     path = RESULTS / f"{name}.json"
-    command = " ".join(["python", *sys.argv])
+    # Where somebody keeps data is no part of the command.
+    command = " ".join(["python", *("DIR" if Path(word).is_absolute() else word for word in sys.argv)])
     document = {"command": command, **machine(), **found}
     path.write_text(json.dumps(document, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     return path

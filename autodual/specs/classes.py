@@ -116,7 +116,10 @@ class TopK(Specification):
 
 
 def _checked_labels(labels: Any) -> Tensor:
-    tensor = torch.as_tensor(labels)
+    try:
+        tensor = torch.as_tensor(labels)
+    except (RuntimeError, TypeError, ValueError):
+        raise InvalidInputError(f"labels must be integers, one per sample, not {type(labels).__name__}") from None
     if tensor.is_floating_point() or tensor.is_complex() or tensor.dtype == torch.bool:
         raise InvalidInputError(f"labels must be integers, but have the dtype {tensor.dtype}")
     if tensor.dim() != 1:
