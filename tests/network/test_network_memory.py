@@ -39,9 +39,10 @@ def work(model, x, budget):
     dual = autodual.compile_dual(model, x[:1], passes=passes, memory_budget=budget)
     y = torch.zeros(len(x), dtype=torch.long)
     def run():
-        if case == "bound":
+        if case in ("bound", "search"):
+            slopes = "shared" if case == "bound" else "optimized"
             with torch.no_grad():
-                return dual.margins(x, y, autodual.LinfBall(0.05))
+                return dual.margins(x, y, autodual.LinfBall(0.05), slopes=slopes)
         autodual.robust_loss(dual, x, y, autodual.LinfBall(0.05)).backward()
     return run
 
@@ -64,6 +65,7 @@ print(status("VmHWM") - before)
     ("case", "samples", "channels", "budget"),
     [
         ("bound", 200, 8, 64),
+        ("search", 20, 8, 64),
         ("step", 40, 16, 128),
         ("step", 40, 16, 256),
         ("projected", 100, 16, 96),
