@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 from torch import Tensor
 
@@ -15,6 +16,23 @@ from autodual.dual.layer import Contribution, DualLayer
 from autodual.dual.relaxation import LinearRelaxation, RelaxedLayer
 from autodual.dual.rows import Rows
 from autodual.interval import Interval
+
+
+@dataclass(frozen=True)
+class Mixture:
+    """Numbers first + t·rise `[N, *shape]`; rise is None where both ends are one tensor, and t does not matter."""
+
+    first: Tensor
+    rise: Tensor | None
+
+    @classmethod
+    def between(cls, first: Tensor, second: Tensor) -> Mixture:
+        return cls(first, None if first is second else second - first)
+
+    def at(self, rows: Rows, choice: Tensor) -> Tensor:
+        """The numbers that rows meet at the choice `[G, K, *shape]`: `[G or 1, 1 or K, *shape]`."""
+        start = rows.features(self.first)
+        return start if self.rise is None else start + choice * rows.features(self.rise)
 
 
 @dataclass(frozen=True)
@@ -26,6 +44,29 @@ class LineFamily:
 
     first: LinearRelaxation
     second: LinearRelaxation
+
+    @cached_property
+    def lower_slopes(self) -> tuple[Mixture, ...]:
+        """One an input."""
+        return tuple(map(Mixture.between, self.first.lower_slopes, self.second.lower_slopes))
+
+    @cached_property
+    def upper_slopes(self) -> tuple[Mixture, ...]:
+        """One an input."""
+        return tuple(map(Mixture.between, self.first.upper_slopes, self.second.upper_slopes))
+
+    @cached_property
+    def lower_intercept(self) -> Mixture:
+        return Mixture.between(self.first.lower_intercept, self.second.lower_intercept)
+
+    @cached_property
+    def upper_intercept(self) -> Mixture:
+        return Mixture.between(self.first.upper_intercept, self.second.upper_intercept)
+
+    @property
+    def grounded(self) -> bool:
+        """Whether every lower line goes through the origin."""
+        return self.first.grounded and self.second.grounded
 
 
 class FamilyLayer(DualLayer):
@@ -43,28 +84,18 @@ class FamilyLayer(DualLayer):
         self.choice = choice
 
     def pull(self, rows: Rows) -> tuple[Rows, ...]:
-        values, first, second = rows.values, self.family.first, self.family.second
-        positive = values.relu()
-        negative = values - positive
+        positive, negative = _parts(rows)
         return tuple(
-            rows.with_values(positive * self._mixed(rows, *lower) + negative * self._mixed(rows, *upper))
-            for lower, upper in zip(
-                zip(first.lower_slopes, second.lower_slopes), zip(first.upper_slopes, second.upper_slopes)
-            )
+            rows.with_values(positive * lower.at(rows, self.choice) + negative * upper.at(rows, self.choice))
+            for lower, upper in zip(self.family.lower_slopes, self.family.upper_slopes)
         )
 
     def objective(self, rows: Rows) -> Contribution:
-        values, first, second = rows.values, self.family.first, self.family.second
-        positive = values.relu()
-        paid = (values - positive) * self._mixed(rows, first.upper_intercept, second.upper_intercept)
-        if not (first.grounded and second.grounded):
-            paid = paid + positive * self._mixed(rows, first.lower_intercept, second.lower_intercept)
+        positive, negative = _parts(rows)
+        paid = negative * self.family.upper_intercept.at(rows, self.choice)
+        if not self.family.grounded:
+            paid = paid + positive * self.family.lower_intercept.at(rows, self.choice)
         return Contribution(centre=paid.reshape(*paid.shape[:2], -1).sum(2))
-
-    def _mixed(self, rows: Rows, first: Tensor, second: Tensor) -> Tensor:
-        """(1 - t)·first + t·second for each row, `[G, 1 or K, *shape]`."""
-        start = rows.features(first)
-        return start if first is second else start + self.choice * rows.features(second - first)
 
     def interval(self, inputs: Sequence[Interval]) -> Interval:
         ranges = [relaxation.range(inputs) for relaxation in (self.family.first, self.family.second)]
@@ -75,12 +106,12 @@ class FamilyLayer(DualLayer):
         # The lines' difference, rounded, meets the choice: of both lines' size together.
         return first.magnitude(sizes) + second.magnitude(sizes)
 
-    def push(self, columns: Sequence[Tensor | None]) -> Tensor:
-        raise NotImplementedError("rows choose lines for themselves, which columns cannot")
-
-    def constant(self, inputs: Sequence[Tensor]) -> Tensor:
-        raise NotImplementedError("rows choose lines for themselves, which points cannot")
-
     @property
     def terms(self) -> int:
         return self.family.first.lower_intercept[0].numel()
+
+
+def _parts(rows: Rows) -> tuple[Tensor, Tensor]:
+    """ν⁺, which meets lower lines, and -ν⁻, which meets upper ones."""
+    positive = rows.values.relu()
+    return positive, rows.values - positive

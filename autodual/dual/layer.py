@@ -64,17 +64,17 @@ class DualLayer(ABC):
     def interval(self, inputs: Sequence[Interval]) -> Interval:
         """Interval arithmetic over the layer: input intervals `[N, *shape]` to the output's."""
 
-    @abstractmethod
     def push(self, columns: Sequence[Tensor | None]) -> Tensor:
         """The adjoint of `pull`: directions `[B, *shape]` at each input (None: zero) to the output's, without
-        constants.
+        constants; linear layers only.
 
         A layer that differs between samples is called with B aligned to its own samples; see `for_owners`.
         """
+        raise AssertionError(f"{type(self).__name__} has no `push`, which only linear layers need")
 
-    @abstractmethod
     def constant(self, inputs: Sequence[Tensor]) -> Tensor:
-        """The layer's centre line applied to points `[N or 1, *shape]`, constants included."""
+        """The layer's centre line applied to points `[N or 1, *shape]`, constants included; linear layers only."""
+        raise AssertionError(f"{type(self).__name__} has no `constant`, which only linear layers need")
 
     def for_owners(self, owner: Tensor) -> DualLayer:
         """The layer for a batch of directions that belong to the samples `owner`."""

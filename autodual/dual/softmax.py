@@ -106,12 +106,6 @@ class LogSumExpLayer(DualLayer):
     def interval(self, inputs: Sequence[Interval]) -> Interval:
         return self.planes.range(inputs[0])
 
-    def push(self, columns: Sequence[Tensor | None]) -> Tensor:
-        raise AssertionError("log-sum-exp has two planes, which cannot be pushed")
-
-    def constant(self, inputs: Sequence[Tensor]) -> Tensor:
-        raise AssertionError("log-sum-exp has two planes, which cannot be pushed")
-
     @property
     def terms(self) -> int:
         return 2 * self.planes.lower_slope[0].numel()
