@@ -36,10 +36,11 @@ def certify(
     of the class margin. attack: looks for counterexamples where the bound decides nothing. known: intervals of nodes
     proved elsewhere; they are named in the certificates as assumptions.
 
-    slopes: `adaptive` unless said otherwise. If the dual network was compiled with `HighProbability`, they are `shared`
-    and samples whose bounds were estimated get certificates with a failure probability, and the status `probably
-    certified` where others get `certified`. Each of them holds with that probability by itself; of many, about that
-    share may be wrong. `RandomProjection` proves nothing, so certificates never use it.
+    slopes: `adaptive` unless said otherwise; `optimized` ones are searched where adaptive ones prove nothing. If the
+    dual network was compiled with `HighProbability`, they are `shared` and samples whose bounds were estimated get
+    certificates with a failure probability, and the status `probably certified` where others get `certified`. Each of
+    them holds with that probability by itself; of many, about that share may be wrong. `RandomProjection` proves
+    nothing, so certificates never use it.
 
     Bounds are computed in x's dtype and accepted only beyond their own rounding error; float64 decides the rest. Raises
     InvalidInputError for labels out of range and EmptySetError for a set without points.

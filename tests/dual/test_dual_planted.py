@@ -15,6 +15,7 @@ from autodual import testing
 from autodual.dual import (
     DualLayer,
     LinearRelaxation,
+    LineFamily,
     RelaxationRule,
     RelaxedLayer,
     Rows,
@@ -226,6 +227,19 @@ def test_relaxed_layers_that_mix_up_signs_are_caught() -> None:
             return Layer(self.relax(op, bounds, environment, policy))
 
     caught(Planted(), ops.Relu(), "⟨pull ν, z⟩ \\+ objective lies above ⟨ν, op\\(z\\)⟩, by")
+
+
+@pytest.mark.parametrize("end", ["first", "second"])
+def test_families_whose_lines_cut_the_op_are_caught(end: str) -> None:
+    """Also where both of the rule's own policies are right."""
+
+    class Planted(ReluRule):
+        def family(self, op, bounds, environment) -> LineFamily:
+            right = super().family(op, bounds, environment)
+            line = getattr(right, end)
+            return replace(right, **{end: replace(line, lower_slopes=(line.lower_slopes[0] * 1.01,))})
+
+    caught(Planted(), ops.Relu(), "optimized slopes.*the lower line lies above the op")
 
 
 def test_layers_of_many_scalars_are_searched() -> None:
