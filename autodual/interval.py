@@ -7,6 +7,8 @@ from functools import cached_property
 
 from torch import Tensor
 
+from autodual.tensors import shared
+
 
 @dataclass(frozen=True)
 class Interval:
@@ -18,7 +20,23 @@ class Interval:
     @classmethod
     def around(cls, centre: Tensor, radius: Tensor) -> Interval:
         """The interval [centre - radius, centre + radius]."""
-        return cls(centre - radius, centre + radius)
+        return cls(centre - radius, centre + radius).made_of(centre, radius)
+
+    def made_of(self, centre: Tensor, radius: Tensor) -> Interval:
+        """The same interval, which keeps what it was made of where the radius is one for all samples.
+
+        What comes next then works on `shared` radii only once. Others are forgotten, since most are never asked for.
+        """
+        alike = shared(radius)
+        if alike.shape[0] < self.lower.shape[0]:
+            vars(self).update(centre=centre.expand_as(self.lower), radius=alike.expand_as(self.lower))
+        return self
+
+    @property
+    def alike(self) -> bool:
+        """Whether it is known that the radius is one for all samples."""
+        radius = vars(self).get("radius")
+        return radius is not None and shared(radius) is not radius
 
     @cached_property
     def centre(self) -> Tensor:

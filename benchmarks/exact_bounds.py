@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import json
 from functools import partial
+from pathlib import Path
 
 import torch
 from measure import EXAMPLE, calibration, peak, seconds
@@ -61,7 +62,7 @@ def memory(model: nn.Module, x: Tensor, y: Tensor) -> dict[str, float]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--repeats", type=int, default=10)
-    parser.add_argument("--model", default=str(EXAMPLE), help="an MNIST network (default: the example)")
+    parser.add_argument("--model", type=Path, default=EXAMPLE, help="an MNIST network (default: the example)")
     parser.add_argument("--samples", type=int, default=1000, help="samples of the memory measurement")
     options = parser.parse_args()
     torch.manual_seed(0)
@@ -70,7 +71,7 @@ def main() -> None:
     model = getattr(model, "module", model)
     x, y = data.x.float(), data.y
     unit = seconds(calibration, options.repeats)
-    found: dict[str, object] = {"C in seconds": unit, "torch": torch.__version__, "model": options.model}
+    found: dict[str, object] = {"C in seconds": unit, "torch": torch.__version__, "model": options.model.name}
     more = -(-options.samples // len(x))
     large = x.repeat(more, 1, 1, 1)[: options.samples], y.repeat(more)[: options.samples]
     found["peak MiB"] = memory(model, *large)

@@ -49,7 +49,7 @@ def seconds(work: Callable[[], object], repeats: int, *, warm: bool = True) -> f
 def mnist_options(document: str | None, *, batch: int = 10, repeats: int = 5) -> argparse.Namespace:
     """Which network, how many images and how many runs, from the command line."""
     parser = argparse.ArgumentParser(description=document, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--model", default=str(EXAMPLE), help="an MNIST network (default: the example)")
+    parser.add_argument("--model", type=Path, default=EXAMPLE, help="an MNIST network (default: the example)")
     parser.add_argument("--batch", type=int, default=batch)
     parser.add_argument("--repeats", type=int, default=repeats)
     return parser.parse_args()
@@ -122,10 +122,14 @@ def save(name: str, found: Mapping[str, Any]) -> Path:
     RESULTS.mkdir(parents=True, exist_ok=True)
     path = RESULTS / f"{name}.json"
     # Where somebody keeps data is no part of the command.
-    command = " ".join(["python", *("DIR" if Path(word).is_absolute() else word for word in sys.argv)])
+    command = " ".join(["python", *(_unplaced(Path(word)) if Path(word).is_absolute() else word for word in sys.argv)])
     document = {"command": command, **machine(), **found}
     path.write_text(json.dumps(document, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     return path
+
+
+def _unplaced(path: Path) -> str:
+    return f"DIR/{path.name}" if path.is_file() else "DIR"
 
 
 def say(*words: object) -> None:

@@ -63,7 +63,7 @@ def main() -> None:
         }
         found.append(record)
         say(record)
-    save("modes", {"batch": options.batch, "model": options.model, "ways": found})
+    save("modes", {"batch": options.batch, "model": options.model.name, "ways": found})
 
 
 if __name__ == "__main__":

@@ -132,7 +132,7 @@ def main() -> None:
             }
             rows.append(record)
             say(record)
-    save("peers", {"batch": options.batch, "model": options.model, "rows": rows, "absent": absent})
+    save("peers", {"batch": options.batch, "model": options.model.name, "rows": rows, "absent": absent})
 
 
 if __name__ == "__main__":

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import argparse
 import time
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -166,7 +167,7 @@ def certificates(model: nn.Module, x: Tensor, y: Tensor) -> dict[str, Any]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("what", nargs="*", default=["errors", "gradients", "tails", "certificates"])
-    parser.add_argument("--model", default=str(EXAMPLE), help="an MNIST network (default: the example)")
+    parser.add_argument("--model", type=Path, default=EXAMPLE, help="an MNIST network (default: the example)")
     parser.add_argument("--images", type=int, default=200, help="images that are certified")
     options = parser.parse_args()
     torch.manual_seed(0)
@@ -187,7 +188,7 @@ def main() -> None:
                 found = tails()
         else:
             found = certificates(model, x[: options.images], y[: options.images])
-        save(f"projection_{what}", {"model": options.model, **found})
+        save(f"projection_{what}", {"model": options.model.name, **found})
 
 
 if __name__ == "__main__":

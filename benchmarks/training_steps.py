@@ -82,7 +82,7 @@ def main() -> None:
     for name, cost in costs.items():
         say(f"{name}: {cost:.4f} C an image")
     say(f"interval bounds, ours / by hand: {ratio:.3f}")
-    save("training_steps", {"batch": len(x), "model": options.model, "costs": costs, "ratio": ratio, "C": unit})
+    save("training_steps", {"batch": len(x), "model": options.model.name, "costs": costs, "ratio": ratio, "C": unit})
 
 
 if __name__ == "__main__":

@@ -17,6 +17,7 @@ from autodual.dual.rows import Rows, inner
 from autodual.interval import Interval
 from autodual.ir.expressions import Environment
 from autodual.ir.graph import Node
+from autodual.tensors import shared
 
 
 class AffineLayer(DualLayer):
@@ -96,3 +97,11 @@ class StructuralLayer(AffineLayer):
 
     def objective(self, rows: Rows) -> Contribution:
         return NOTHING
+
+    def interval(self, inputs: Sequence[Interval]) -> Interval:
+        found = super().interval(inputs)
+        if not (self.monotone and all(bounds.alike for bounds in inputs)):
+            return found
+        # Without a constant term a radius moves as any value does.
+        centre, radius = self.forward([i.centre for i in inputs]), self.forward([shared(i.radius) for i in inputs])
+        return found.made_of(centre, radius)

@@ -15,6 +15,7 @@ from autodual.interval import Interval
 from autodual.ir import ops
 from autodual.ir.expressions import Environment
 from autodual.ir.graph import Node
+from autodual.tensors import shared
 
 
 class ContractionLayer(StructuralLayer):
@@ -28,7 +29,9 @@ class ContractionLayer(StructuralLayer):
 
     def interval(self, inputs: Sequence[Interval]) -> Interval:
         (x,) = inputs
-        return Interval.around(self.op.contract(x.centre, self.value), self.op.contract(x.radius, self.value.abs()))
+        return Interval.around(
+            self.op.contract(x.centre, self.value), self.op.contract(shared(x.radius), self.value.abs())
+        )
 
     @property
     def multiplications(self) -> int:
@@ -59,7 +62,7 @@ class TransposedConvolutionLayer(AffineLayer):
 
     def interval(self, inputs: Sequence[Interval]) -> Interval:
         (x,) = inputs
-        return Interval.around(self.forward([x.centre]), self.op.convolve(x.radius, self.weight.abs(), None))
+        return Interval.around(self.forward([x.centre]), self.op.convolve(shared(x.radius), self.weight.abs(), None))
 
     def push(self, columns: Sequence[Tensor | None]) -> Tensor:
         (column,) = columns

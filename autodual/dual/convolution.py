@@ -20,6 +20,7 @@ from autodual.interval import Interval
 from autodual.ir import ops
 from autodual.ir.expressions import Environment
 from autodual.ir.graph import Node
+from autodual.tensors import shared
 
 # A patch to patch matrix wins over a transposed convolution while it does at most this many times its multiplications:
 # it is one matrix product, while small transposed convolutions run far below the machine's speed (measured 10 to 1).
@@ -96,7 +97,7 @@ class ConvolutionLayer(AffineLayer):
 
     def interval(self, inputs: Sequence[Interval]) -> Interval:
         (bounds,) = inputs
-        return Interval.around(self.forward([bounds.centre]), self._convolve(bounds.radius, self.weight.abs()))
+        return Interval.around(self.forward([bounds.centre]), self._convolve(shared(bounds.radius), self.weight.abs()))
 
     def push(self, columns: Sequence[Tensor | None]) -> Tensor:
         (column,) = columns

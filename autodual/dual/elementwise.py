@@ -15,6 +15,7 @@ from autodual.interval import Interval
 from autodual.ir import ops
 from autodual.ir.expressions import Environment
 from autodual.ir.graph import Node
+from autodual.tensors import shared
 
 
 class ElementwiseAffineLayer(AffineLayer):
@@ -53,7 +54,7 @@ class ElementwiseAffineLayer(AffineLayer):
         (bounds,) = inputs
         if self.factor is None:
             return bounds.map(lambda end: self.forward([end]))
-        return Interval.around(self.forward([bounds.centre]), bounds.radius * self.factor.abs())
+        return Interval.around(self.forward([bounds.centre]), shared(bounds.radius) * self.factor.abs())
 
     @property
     def terms(self) -> int:

@@ -16,6 +16,7 @@ from autodual.interval import Interval
 from autodual.ir import ops
 from autodual.ir.expressions import Environment
 from autodual.ir.graph import Node
+from autodual.tensors import shared
 
 
 class LinearLayer(AffineLayer):
@@ -37,7 +38,7 @@ class LinearLayer(AffineLayer):
 
     def interval(self, inputs: Sequence[Interval]) -> Interval:
         (bounds,) = inputs
-        return Interval.around(self.forward([bounds.centre]), bounds.radius @ self.weight.abs().T)
+        return Interval.around(self.forward([bounds.centre]), shared(bounds.radius) @ self.weight.abs().T)
 
     def push(self, columns: Sequence[Tensor | None]) -> Tensor:
         (column,) = columns

@@ -10,6 +10,7 @@ from torch.utils import _pytree as pytree
 
 from autodual.errors import BatchMixingError, InvalidInputError, TraceError
 from autodual.ir import Environment, Graph
+from autodual.tensors import all_finite
 
 Network = Callable[[Mapping[str, Tensor], Sequence[Tensor]], Tensor]
 """Runs the user's model with the given parameters and buffers on one batch, and yields the traced output."""
@@ -29,7 +30,7 @@ def fresh_inputs(examples: Sequence[Tensor], batch: int, generator: torch.Genera
 def require_finite(tensors: Mapping[str, Tensor]) -> None:
     """Raise InvalidInputError naming the first parameter, buffer or constant that holds NaN or infinity."""
     for name, tensor in tensors.items():
-        if tensor.is_floating_point() and not bool(tensor.isfinite().all()):
+        if tensor.is_floating_point() and not all_finite(tensor):
             raise InvalidInputError(
                 f"'{name}' holds NaN or infinity; no bound exists for such a network, so repair it."
             )
@@ -88,7 +89,7 @@ def _finite_run(
             for example, noise in zip(examples, fresh, strict=True)
         ]
         run = _widest_run(network, tensors, fresh if share == 1 else inputs)
-        if bool(run[2].isfinite().all()):
+        if all_finite(run[2]):
             return run
     raise TraceError(
         "The model yields NaN or infinity on random inputs and on the example; no bound exists for such outputs."

@@ -19,6 +19,7 @@ from autodual.network.result import DualResult, result_of
 from autodual.passes.plan import Plan
 from autodual.perturbations import Region
 from autodual.policies import InnerBounds, LastBound, Projection, SlopePolicy
+from autodual.tensors import all_finite
 
 
 @dataclass(frozen=True, eq=False)
@@ -134,7 +135,7 @@ def objective_rows(objective: Tensor, x: Tensor, shape: tuple[int, ...]) -> Tens
         )
     if objective.shape[-2] == 0:
         raise InvalidInputError("objective has no rows, so there is nothing to bound")
-    if not bool(objective.isfinite().all()):
+    if not all_finite(objective):
         raise InvalidInputError("objective holds NaN or infinity")
     rows = objective.to(dtype=x.dtype, device=x.device)
     return (rows if rows.dim() == 3 else rows.unsqueeze(0)).reshape(-1, objective.shape[-2], *shape)

@@ -11,8 +11,9 @@ from torch import Tensor
 
 from autodual.interval import Interval
 from autodual.perturbations.base import CentredNorms, Region, WeightedNorm, end_rounding
-from autodual.perturbations.rows import dual_order, flatten, inner, norm, shared, support_norm
+from autodual.perturbations.rows import dual_order, flatten, inner, norm, support_norm
 from autodual.perturbations.view import View
+from autodual.tensors import shared
 
 
 @dataclass(frozen=True, eq=False)

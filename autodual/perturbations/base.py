@@ -16,6 +16,7 @@ from torch import Tensor
 from autodual.errors import EmptySetError, InvalidInputError
 from autodual.interval import Interval
 from autodual.perturbations.view import View
+from autodual.tensors import all_finite
 
 _Selected = TypeVar("_Selected", bound="PerturbationSet | Region")
 
@@ -223,6 +224,6 @@ def _check_samples(x: Tensor) -> None:
         raise InvalidInputError("the samples must have the shape [N, *shape], but are a single number")
     if not x.is_floating_point():
         raise InvalidInputError(f"the samples must be floating-point numbers, but have the dtype {x.dtype}")
-    bad = ~x.isfinite().reshape(x.shape[0], -1).all(1) if x.numel() else x.new_zeros(0, dtype=torch.bool)
-    if bad.any():
+    if not all_finite(x):
+        bad = ~x.isfinite().reshape(x.shape[0], -1).all(1)
         raise InvalidInputError(f"sample {int(bad.nonzero()[0])} holds NaN or infinity; remove or repair it")

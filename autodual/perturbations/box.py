@@ -30,8 +30,9 @@ from autodual.perturbations.parameters import (
     summary,
     words,
 )
-from autodual.perturbations.rows import flatten, inner, norm, shared
+from autodual.perturbations.rows import flatten, inner, norm
 from autodual.perturbations.view import View
+from autodual.tensors import all_finite, shared
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,7 +68,7 @@ def box_region(
     ends = domain_ends(domain, x)
     if ends is not None:
         lower, upper, radius = torch.maximum(lower, ends[0]), torch.minimum(upper, ends[1]), None
-    if not (lower.isfinite().all() and upper.isfinite().all()):
+    if not (all_finite(lower) and all_finite(upper)):
         raise InvalidInputError("the box must be bounded: give finite ends or a finite domain")
     lower, upper = lower.expand_as(x), upper.expand_as(x)
     require_points(flatten(lower <= upper, 1).all(1), source.describe())
@@ -99,7 +100,10 @@ class BoxRegion(Region):
         return (self.upper - self.lower) / 2
 
     def enclosure(self) -> Interval:
-        return Interval(self.lower, self.upper)
+        box = Interval(self.lower, self.upper)
+        if self.radius is None:
+            return box
+        return box.made_of(self.centre, self.radius.reshape(-1, *[1] * len(self.shape)))
 
     def extremes(self, nu: Tensor, view: View) -> tuple[Tensor, Tensor]:
         value = inner(nu, view.features(self.middle))

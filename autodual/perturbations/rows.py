@@ -26,14 +26,6 @@ def inner(rows: Tensor, features: Tensor) -> Tensor:
     return torch.bmm(flat_rows, flat_features.transpose(1, 2)).squeeze(-1)
 
 
-def shared(values: Tensor) -> Tensor:
-    """Per-sample values `[N, …]` as `[1, …]` where one was expanded to all samples, and need not be worked on N times.
-
-    Seen by the stride, so that nothing waits for the values themselves.
-    """
-    return values[:1] if values.shape[0] > 1 and values.stride(0) == 0 else values
-
-
 def dual_order(order: float) -> float:
     """The order q of the dual norm: 1/p + 1/q = 1."""
     if order == 1:

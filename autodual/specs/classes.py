@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import torch
@@ -67,7 +68,7 @@ class OtherClasses:
         """Bounds `[N, K − 1]` of these rows by class, `[N, K]`; the label's own entry is 0 (equation 3.24)."""
         return lower.new_zeros(lower.shape[0], self.classes).scatter(1, self._others, lower)
 
-    @property
+    @cached_property
     def _others(self) -> Tensor:
         others = torch.arange(self.classes - 1, device=self.labels.device).expand(self.labels.shape[0], -1)
         return others + (others >= self.labels.unsqueeze(1))

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from autodual.errors import InvalidInputError
 from autodual.specs.base import Rows, Specification, check_outputs, guarded, output_tensor
+from autodual.tensors import all_finite
 
 Clauses = Sequence[Sequence[int]]
 
@@ -97,7 +98,7 @@ def _check_rows(matrix: Tensor, offset: Tensor) -> None:
         )
     if matrix.shape[-2] == 0:
         raise InvalidInputError("a specification without half-spaces holds of anything; give at least one row")
-    if not (matrix.isfinite().all() and offset.isfinite().all()):
+    if not (all_finite(matrix) and all_finite(offset)):
         raise InvalidInputError("the matrix and the offset of half-spaces must be finite")
     empty = (matrix == 0).all(-1)
     if empty.any():
