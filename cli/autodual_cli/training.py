@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
 from itertools import chain
-from pathlib import Path
 from typing import Any
 
 import click
@@ -22,7 +21,7 @@ from autodual.train.samples import split
 from autodual.train.stages import Stages
 from autodual.train.training import Training
 from autodual.world import World, world_of_environment
-from autodual_cli.interruption import shielded, stop_requested
+from autodual_cli.interruption import Interrupted, shielded, stop_requested
 from autodual_cli.options import TrainOptions
 from autodual_cli.progress import progress
 from autodual_cli.provenance import file_record, provenance
@@ -67,18 +66,37 @@ def _run(
         click.echo("The radius does not reach set.eps within these epochs; finish its schedule earlier.", err=True)
     if first and not options.resume:
         stages.folder.describe(_description(recipe, options, dataset, device))
-    for number, training in enumerate(trainings, start=1):
+    for number, training in enumerate(_resumable(trainings, stages.folder, first), start=1):
         if first and training.folder != stages.folder:
             training.folder.describe(stages.folder.described())
         if not quiet and recipe.stages > 1:
             count = len(training.samples.x)
             click.echo(f"Stage {number} of {recipe.stages}: {count} samples that no stage certifies, to train on")
-        if not _loop(training, options, quiet, again=stages.folder.path):
+        if not _loop(training, options, quiet, run=stages.folder):
             return
         if not quiet and number < recipe.stages:
             click.echo(f"Looking for the samples that stage {number} does not certify …")
     if not quiet:
         click.echo(_farewell(stages))
+
+
+def _resumable(trainings: Iterable[Training], folder: RunFolder, speaks: bool) -> Iterator[Training]:
+    """The trainings; a signal while samples for the next are looked for leaves those before it to go on from."""
+    remaining = iter(trainings)
+    while True:
+        try:
+            training = next(remaining, None)
+        except Interrupted:
+            if speaks:
+                click.echo(f"Stopped before the next stage; {_how_to_go_on(folder)}", err=True)
+            raise
+        if training is None:
+            return
+        yield training
+
+
+def _how_to_go_on(folder: RunFolder) -> str:
+    return f"go on with: autodual train --output {folder.path} --resume"
 
 
 def _farewell(stages: Stages) -> str:
@@ -148,10 +166,10 @@ def _description(recipe: Recipe, options: TrainOptions, dataset: Dataset, device
     }
 
 
-def _loop(training: Training, options: TrainOptions, quiet: bool, *, again: Path) -> bool:
+def _loop(training: Training, options: TrainOptions, quiet: bool, *, run: RunFolder) -> bool:
     """All steps that are left; whether they were taken. A signal is heard after a step, and the training saved then.
 
-    again: the folder to resume.
+    run: the folder to resume.
     """
     board, stopped = None, False
     if options.tensorboard and training.world.first:
@@ -171,8 +189,7 @@ def _loop(training: Training, options: TrainOptions, quiet: bool, *, again: Path
                     board.add(row)
             if stopped:
                 if training.world.first:
-                    command = f"autodual train --output {again} --resume"
-                    text = f"Stopped after step {training.progress.step} and saved; go on with: {command}"
+                    text = f"Stopped after step {training.progress.step} and saved; {_how_to_go_on(run)}"
                     click.echo(text, err=True)
                 break
     if board is not None:

@@ -211,6 +211,23 @@ def test_a_cascade_is_trained_and_certified(invoke, images: Path, tmp_path: Path
     assert again.exit_code == 0 and "2 stages" in again.output
 
 
+def test_a_signal_while_the_next_samples_are_looked_for_says_how_to_go_on(
+    invoke, images: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def signalled(*_arguments, **_options):
+        signal.raise_signal(signal.SIGTERM)
+
+    run, fixed = tmp_path / "run", ["--data", images, "--arch", "wide:1", *SETTINGS, "--epochs", 1, "--cascade", 2]
+    with monkeypatch.context() as patched:
+        patched.setattr("autodual.train.stages.uncertified", signalled)
+        stopped = invoke("train", *fixed, "--output", run)
+    assert stopped.exit_code == 128 + signal.SIGTERM
+    assert f"go on with: autodual train --output {run} --resume" in stopped.stderr
+    resumed = invoke("train", "--output", run, "--resume")
+    assert resumed.exit_code == 0, resumed.output
+    assert "Stage 2 of 2" in resumed.output and (run / "stage-2" / "network.pt").is_file()
+
+
 def test_folders_of_cascades_are_not_taken_for_others(invoke, images: Path, tmp_path: Path) -> None:
     run, arguments = tmp_path / "run", ["--data", images, "--arch", "wide:1", *SETTINGS]
     assert invoke("train", *arguments, "--epochs", 1, "--cascade", 2, "--output", run).exit_code == 0
