@@ -27,9 +27,9 @@ class Interval:
 
         What comes next then works on `shared` radii only once. Others are forgotten, since most are never asked for.
         """
-        alike = shared(radius)
-        if alike.shape[0] < self.lower.shape[0]:
-            vars(self).update(centre=centre.expand_as(self.lower), radius=alike.expand_as(self.lower))
+        whole = radius.expand_as(self.lower)
+        if shared(whole) is not whole:
+            vars(self).update(centre=centre.expand_as(self.lower), radius=whole)
         return self
 
     @property

@@ -21,4 +21,4 @@ def shared(values: Tensor) -> Tensor:
 
     Seen by the stride, so that nothing waits for the values themselves.
     """
-    return values[:1] if values.shape[0] > 1 and values.stride(0) == 0 else values
+    return values[:1] if values.dim() and values.shape[0] > 1 and values.stride(0) == 0 else values

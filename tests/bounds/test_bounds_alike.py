@@ -97,6 +97,7 @@ def test_intervals_keep_only_what_is_alike():
     assert shared(kept.radius).shape == (1, 2)
     assert not Interval.around(centre, radius.repeat(3, 1)).alike
     assert not kept.widen(0.1).alike
+    assert Interval.around(centre, torch.tensor(0.5)).alike and not Interval.around(centre[:1], radius).alike
     torch.testing.assert_close(kept.widen(0.1).radius, radius.expand(3, 2) + 0.1)
 
 
