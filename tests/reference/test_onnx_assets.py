@@ -39,11 +39,11 @@ def test_all_load_and_agree(shared_directory: Path) -> None:
         assert agreement.samples >= 3, path
 
 
-@pytest.mark.parametrize("benchmark", BOUNDED)
-def test_bounds_hold_and_are_finite(benchmark: str, shared_directory: Path) -> None:
+@pytest.mark.parametrize("group", BOUNDED)
+def test_bounds_hold_and_are_finite(group: str, shared_directory: Path) -> None:
     torch.manual_seed(0)
     for path in networks(shared_directory):
-        if benchmark not in path.parts:
+        if group not in path.parts:
             continue
         network = autodual.load_onnx(path).double().requires_grad_(False)
         x, ball = torch.rand(1, *network.input_shapes[0]).double(), autodual.LinfBall(1e-3)
