@@ -6,6 +6,7 @@ once stays right after `optimizer.step()`, and gradients reach the parameters th
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -14,12 +15,12 @@ import torch
 from torch import Tensor
 
 
-class Expression:
+class Expression(ABC):
     """A tensor that depends on parameters alone. Compared by identity, so a shared one is evaluated once a call."""
 
+    @abstractmethod
     def parameters(self) -> Iterator[str]:
         """Names of the parameters and buffers it reads."""
-        raise NotImplementedError
 
 
 @dataclass(frozen=True, eq=False)

@@ -74,10 +74,6 @@ class BallRegion(Region):
         """The p-norm `[*, N]` of offsets `[*, N, *shape]`."""
         return norm(flatten(offset, offset.dim() - len(self.shape)), self.order)
 
-    def per_feature(self, values: Tensor) -> Tensor:
-        """`[*, N]` as `[*, N, 1, …, 1]`."""
-        return values.reshape(*values.shape, *[1] * len(self.shape))
-
     def fit(self, offset: Tensor, place: Callable[[Tensor], Tensor]) -> Tensor:
         """`place` of the offset `[*, N, *shape]`, shrunk as little as brings that point into the ball.
 

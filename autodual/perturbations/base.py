@@ -103,6 +103,10 @@ class Region(ABC):
     def shape(self) -> torch.Size:
         return self.centre.shape[1:]
 
+    def per_feature(self, values: Tensor) -> Tensor:
+        """`[*, N]` as `[*, N, 1, …, 1]`."""
+        return values.reshape(*values.shape, *[1] * len(self.shape))
+
     #: Whether the minimum that `extremes` gives is superadditive in `nu`, as an exact one is: that of a sum is at
     #: least the sum of theirs. Only then may rows be skipped that the bounds of other rows have decided.
     superadditive: ClassVar[bool] = True

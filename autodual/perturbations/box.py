@@ -103,7 +103,7 @@ class BoxRegion(Region):
         box = Interval(self.lower, self.upper)
         if self.radius is None:
             return box
-        return box.made_of(self.centre, self.radius.reshape(-1, *[1] * len(self.shape)))
+        return box.made_of(self.centre, self.per_feature(self.radius))
 
     def extremes(self, nu: Tensor, view: View) -> tuple[Tensor, Tensor]:
         value = inner(nu, view.features(self.middle))
@@ -117,8 +117,7 @@ class BoxRegion(Region):
         if self.radius is None:
             weights = self.half_width
         else:
-            radius = shared(self.radius)
-            weights = radius.reshape(-1, *[1] * len(self.shape)).expand(-1, *self.shape)
+            weights = self.per_feature(shared(self.radius)).expand(-1, *self.shape)
         return CentredNorms(self.middle, (WeightedNorm(weights, 1),))
 
     def contains(self, points: Tensor, tolerance: float = 0.0) -> Tensor:
