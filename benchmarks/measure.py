@@ -17,6 +17,7 @@ from typing import Any
 
 import torch
 import torch.nn.functional as functional
+from autodual_cli.provenance import source_sha256
 from torch import Tensor, nn
 
 import autodual
@@ -111,10 +112,14 @@ def in_child(script: str, point: Mapping[str, Any], timeout: float, *, keeping: 
 
 
 def machine() -> dict[str, str]:
-    """Where figures were taken."""
+    """Where figures were taken, and by which source: between two releases versions do not tell."""
     lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines() if Path("/proc/cpuinfo").exists() else []
     names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return {"processor": names[0] if names else platform.processor(), "torch": torch.__version__}
+    return {
+        "processor": names[0] if names else platform.processor(),
+        "torch": torch.__version__,
+        "source_sha256": source_sha256(),
+    }
 
 
 def save(name: str, found: Mapping[str, Any]) -> Path:
