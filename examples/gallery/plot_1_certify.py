@@ -17,7 +17,7 @@ import autodual
 from autodual.attacks import Pgd
 from autodual.data import load_dataset
 
-model = autodual.load_model("../mnist_0.1.pt")
+model = autodual.load_model("../mnist_small.pt")
 data = load_dataset("sample").slice(0, 60)
 images, labels = data.x, data.y
 
@@ -39,7 +39,7 @@ for status in autodual.Status:
 
 margins = torch.tensor([certificate.margin for certificate in certificates])
 figure, axis = plt.subplots(figsize=(6, 2.6), layout="constrained")
-axis.hist(margins.numpy(), bins=40, color="#1b6ca8")
+axis.hist(margins.numpy(), bins=24, color="#1b6ca8")
 axis.axvline(0.0, color="black", linewidth=0.8)
 axis.set(xlabel="certified margin", ylabel="images")
 
@@ -47,7 +47,7 @@ axis.set(xlabel="certified margin", ylabel="images")
 # Images at several radii: the share that is certified, and the share that no attack breaks. The truth lies between
 # the two.
 
-radii = [0.0, 0.1, 0.15, 0.2]
+radii = [0.0, 0.05, 0.1, 0.15]
 certified, unbroken = [], []
 for radius in radii:
     found = autodual.certify(
@@ -69,7 +69,7 @@ axis.legend()
 # One image that the attack breaks at a larger radius: the original, the perturbed image and their difference,
 # magnified.
 
-ball = autodual.LinfBall(0.2, domain=(0.0, 1.0))
+ball = autodual.LinfBall(0.15, domain=(0.0, 1.0))
 found = autodual.certify(dual, images, ball, labels=labels, attack=Pgd(steps=20))
 index = next(place for place, one in enumerate(found) if one.status is autodual.Status.FALSIFIED)
 original, perturbed = images[index, 0], found[index].counterexample[0]
