@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import copy
+import io
 import re
 from html.parser import HTMLParser
 from pathlib import PurePath
@@ -14,6 +16,8 @@ from autodual.errors import DataError
 from autodual.report import build_document, load_document, write_document
 from autodual.report.page import render_page, save_counterexamples
 from autodual.report.page.checks import discrepancies, progress
+from autodual.report.page.counterexamples import panels
+from autodual.report.page.curves import curves
 from autodual.report.page.markup import Markup, tag, text
 from autodual.report.page.numbers import NONE, number, percent
 from autodual.report.page.plots import beyond, histogram
@@ -307,6 +311,46 @@ def test_counterexamples_are_saved_as_arrays(tmp_path):
     for bad in ("text", [[1.0], [1.0, 2.0]], [1e999], {"x": 1}):
         with pytest.raises(DataError, match="no array of finite numbers"):
             save_counterexamples(document(given=[row(0, "falsified", -1.0, counterexample=bad)]), tmp_path)
+
+
+def test_a_counterexample_stands_beside_its_original_and_their_difference():
+    """The difference is grey where nothing changed; black is the largest decrease, and the caption says the factor."""
+    original = numpy.full((1, 5, 5), 0.5)
+    perturbed = original.copy()
+    perturbed[0, 0, 0], perturbed[0, 4, 4] = 0.4, 0.55
+    given = row(0, "falsified", -1.5, original=original.tolist(), counterexample=perturbed.tolist(), reached=7)
+    titles, addresses = zip(*panels(given))
+    assert titles == ("original: class 1", "perturbed: class 7", "difference × 5")
+    shades = [_decoded(address) for address in addresses]
+    assert (shades[0] == 128).all()
+    assert shades[1][0, 0] == 102 and shades[1][4, 4] == 140 and shades[1][2, 2] == 128
+    assert shades[2][0, 0] == 0 and shades[2][4, 4] == 191 and shades[2][2, 2] == 128
+    page = render_page(document(given=[given]), SOURCE)
+    assert all(title in page and address in page for title, address in zip(titles, addresses))
+
+
+def _decoded(address: str) -> numpy.ndarray:
+    """The grey levels of a PNG data address, by another reader than ours."""
+    from matplotlib import image
+
+    pixels = image.imread(io.BytesIO(base64.b64decode(address.partition(",")[2])), format="png")
+    return (255 * pixels).round().astype(int)
+
+
+def test_a_property_is_listed_by_its_name():
+    given = {
+        "index": 0, "property": "far/away/in/a/long/folder/prop.vnnlib", "status": "unsat", "method": "dual bounds",
+        "case": None, "undecided_cases": 0, "parts": 0, "seconds": 1.5, "counterexample": None, "outputs": None,
+    }  # fmt: skip
+    words = read(render_page(document("autodual.verify/1", [given]), SOURCE)).words
+    assert "prop.vnnlib" in words and given["property"] not in words and "counterexample" not in words
+
+
+@pytest.mark.parametrize(("last", "expected"), [(2, "012"), (5, "012345"), (3.5, None)])
+def test_axes_of_whole_numbers_have_whole_ticks(last, expected):
+    svg = curves({"loss": [(0.0, 1.0), (last, 2.0)]}, "epoch", "loss")
+    ticks = re.findall(r'<text[^>]*text-anchor="middle"[^>]*>([\d.]+)</text>', svg)
+    assert "".join(ticks) == expected if expected else "0.5" in ticks
 
 
 def test_histograms_survive_any_finite_numbers():

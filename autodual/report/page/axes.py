@@ -10,7 +10,7 @@ from autodual.report.page.markup import Markup, tag
 from autodual.report.page.numbers import number
 
 WIDTH, HEIGHT = 720, 230
-LEFT, RIGHT, TOP, BOTTOM = 52, 12, 12, 42
+LEFT, RIGHT, TOP, BOTTOM = 64, 14, 12, 54
 
 
 @dataclass(frozen=True)
@@ -42,12 +42,13 @@ class Scale:
         return found[:: max(1, math.ceil(len(found) / (2 * wanted)))]
 
 
-def horizontal_axis(x: Scale, caption: str) -> list[Markup]:
-    """The line below, its ticks and what it shows."""
+def horizontal_axis(x: Scale, caption: str, *, whole: bool = False) -> list[Markup]:
+    """The line below, its ticks and what it shows; `whole` numbers alone where nothing lies between them."""
     base = HEIGHT - BOTTOM
     parts = [tag("line", x1=LEFT, x2=WIDTH - RIGHT, y1=base, y2=base, class_="axis")]
-    for value in ticks(x.low, x.high):
-        parts.append(tag("text", number(value, 3), x=at(x(value)), y=base + 16, text_anchor="middle"))
+    for place, value in enumerate(ticks(x.low, x.high, smallest=1.0 if whole else 0.0)):
+        words = number(value, 3)
+        parts.append(tag("text", words, x=at(x(value)), y=base + 20, text_anchor="middle", class_=_finer(place)))
     middle = (LEFT + WIDTH - RIGHT) / 2
     return [*parts, tag("text", caption, x=at(middle), y=HEIGHT - 6, text_anchor="middle")]
 
@@ -55,17 +56,24 @@ def horizontal_axis(x: Scale, caption: str) -> list[Markup]:
 def vertical_axis(y: Scale, values: Sequence[float], noun: str) -> list[Markup]:
     """Lines across at these values, and what the axis shows."""
     parts = []
-    for value in values:
+    for place, value in enumerate(values):
         parts.append(tag("line", x1=LEFT, x2=WIDTH - RIGHT, y1=at(y(value)), y2=at(y(value)), class_="axis"))
-        parts.append(tag("text", number(value, 3), x=LEFT - 6, y=at(y(value) + 4), text_anchor="end"))
+        parts.append(
+            tag("text", number(value, 3), x=LEFT - 6, y=at(y(value) + 4), text_anchor="end", class_=_finer(place))
+        )
     middle = (TOP + HEIGHT - BOTTOM) / 2
     turned = f"rotate(-90 12 {at(middle)})"
     return [*parts, tag("text", noun, x=12, y=at(middle), text_anchor="middle", transform=turned)]
 
 
-def ticks(low: float, high: float, wanted: int = 7) -> list[float]:
-    """Round numbers in [low, high], about as many as wanted."""
-    rough = (high - low) / wanted
+def _finer(place: int) -> str | None:
+    """Every other number on an axis is left out on a narrow screen, where letters are larger beside the picture."""
+    return "finer" if place % 2 else None
+
+
+def ticks(low: float, high: float, wanted: int = 7, smallest: float = 0.0) -> list[float]:
+    """Round numbers in [low, high], about as many as wanted, no closer to one another than `smallest`."""
+    rough = max((high - low) / wanted, smallest)
     power = 10.0 ** math.floor(math.log10(rough))
     step = next(factor * power for factor in (1, 2, 5, 10) if factor * power >= rough)
     first, last = math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9)

@@ -2,23 +2,16 @@
 
 from __future__ import annotations
 
-import base64
-import struct
-import zlib
-from collections.abc import Mapping
 from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from autodual.errors import DataError
 from autodual.files.writing import write_bytes
 from autodual.report.document import Row
 from autodual.report.page.kinds import rows_of
-
-if TYPE_CHECKING:
-    import numpy
-
-_LARGEST_PICTURE = 512
+from autodual.report.page.numbers import number
+from autodual.report.page.pictures import as_array, difference, picture
 
 
 def counterexamples(document: Row) -> dict[int, Any]:
@@ -56,47 +49,19 @@ def save_counterexamples(document: Row, folder: str | PathLike[str]) -> dict[int
     return saved
 
 
-def as_array(value: Any) -> numpy.ndarray | None:
-    """Nested lists of finite numbers as float64; None for anything else."""
-    import numpy
-
-    try:
-        array = numpy.array(value, dtype=numpy.float64)
-    except (ValueError, TypeError, OverflowError):
-        return None
-    return array if isinstance(value, list) and numpy.isfinite(array).all() else None
-
-
-def pictures(found: Mapping[int, Any]) -> dict[int, str]:
-    """Those that are images in [0, 1] (`[H, W]`, `[1, H, W]` or `[3, H, W]`, small) as PNG data addresses."""
-    drawn = {}
-    for index, value in found.items():
-        pixels = _pixels(value)
-        if pixels is not None:
-            drawn[index] = "data:image/png;base64," + base64.b64encode(_png(pixels)).decode("ascii")
-    return drawn
+def panels(row: Row) -> list[tuple[str, str]]:
+    """Titles and pictures of a row's counterexample: the original where it is recorded, the point, their difference."""
+    found, original = row["counterexample"], row.get("original")
+    drawn = picture(found)
+    if drawn is None:
+        return []
+    before = None if original is None else picture(original)
+    if before is None:
+        return [("", drawn)]
+    shown = [(_title("original", row.get("predicted")), before), (_title("perturbed", row.get("reached")), drawn)]
+    change = difference(original, found)
+    return shown if change is None else [*shown, (f"difference × {number(change[1], 2)}", change[0])]
 
 
-def _pixels(value: Any) -> numpy.ndarray | None:
-    """Bytes `[H, W, 1 or 3]`; what lies outside [0, 1], as points of unclipped sets do, is shown at the nearer end."""
-    array = as_array(value)
-    if array is None:
-        return None
-    if array.ndim == 2:
-        array = array[None]
-    if array.ndim != 3 or array.shape[0] not in (1, 3) or not 4 <= min(array.shape[1:]) <= _LARGEST_PICTURE:
-        return None
-    if max(array.shape[1:]) > _LARGEST_PICTURE:
-        return None
-    return (array.clip(0.0, 1.0) * 255).round().astype("uint8").transpose(1, 2, 0)
-
-
-def _png(pixels: numpy.ndarray) -> bytes:
-    height, width, channels = pixels.shape
-
-    def chunk(kind: bytes, content: bytes) -> bytes:
-        return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
-
-    header = struct.pack(">IIBBBBB", width, height, 8, 0 if channels == 1 else 2, 0, 0, 0)
-    lines = b"".join(b"\0" + line.tobytes() for line in pixels)
-    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(lines)) + chunk(b"IEND", b"")
+def _title(what: str, label: object) -> str:
+    return what if label is None else f"{what}: class {label}"

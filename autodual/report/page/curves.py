@@ -58,7 +58,8 @@ def curves(
         )
         for name, points in known.items()
     ]
-    frame = [*horizontal_axis(x, horizontal), *vertical_axis(y, y.ticks(4), vertical)]
+    whole = all(float(point[0]).is_integer() for point in everything)
+    frame = [*horizontal_axis(x, horizontal, whole=whole), *vertical_axis(y, y.ticks(4), vertical)]
     names = [tag("span", tag("i", class_=colour_of[name]), f" {name}") for name in known]
     picture = tag("svg", *frame, *lines, viewBox=f"0 0 {WIDTH} {HEIGHT}", role="img", aria_label=vertical)
     return join([picture, tag("div", join(names), class_="legend")] if len(known) > 1 else [picture])

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from autodual.report.document import Row
-from autodual.report.page.counterexamples import pictures
 from autodual.report.page.curves import curves
 from autodual.report.page.markup import Markup, join, tag
 from autodual.report.page.numbers import NONE, finite, number, plural
+from autodual.report.page.pictures import picture
 from autodual.report.page.skeleton import whole_page
 from autodual.report.page.tables import pairs, provenance_table, settings_table
 
@@ -122,7 +122,7 @@ def _filters(document: Row) -> Markup:
     filters = document["filters"]
     if not filters:
         return Markup()
-    drawn = pictures(dict(enumerate(_shades(filters))))
+    drawn = {place: address for place, shades in enumerate(_shades(filters)) if (address := picture(shades))}
     if not drawn:
         return Markup()
     figures = [

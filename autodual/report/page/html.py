@@ -10,7 +10,7 @@ from autodual.report.document import Row
 from autodual.report.page import statement
 from autodual.report.page.chance import chance, failure, meaning
 from autodual.report.page.checks import discrepancies, progress
-from autodual.report.page.counterexamples import counterexamples, pictures
+from autodual.report.page.counterexamples import panels
 from autodual.report.page.kinds import counts, kind_of, rows_of, settings_of, shown_counts
 from autodual.report.page.markup import Markup, join, tag
 from autodual.report.page.numbers import finite, percent, plural
@@ -137,7 +137,7 @@ def _plot(document: Row) -> Markup:
         notes.append(f"{plural(outside, 'value')} further out {'is' if outside == 1 else 'are'} in the outermost bars.")
     if len(known) < len(values):
         notes.append(f"{plural(len(values) - len(known), kind.unit)} without a finite {kind.measure} left out.")
-    words = {"margin": "margin: the proved lower bound, positive only where the property is proved"}
+    words = {"margin": "margin that is proved; positive where the property is"}
     return join(
         [
             tag("h2", f"Distribution of the {kind.measure}"),
@@ -162,19 +162,10 @@ def _rows(document: Row, limit: int) -> Markup:
 
 
 def _counterexamples(document: Row, saved: Mapping[int, PurePath]) -> Markup:
-    found = counterexamples(document)
+    found = [row for row in rows_of(document) if row.get("counterexample") is not None]
     if not found:
         return Markup()
-    shown = dict(list(found.items())[:_GALLERY])
-    drawn = pictures(shown)
-    figures = [
-        tag(
-            "figure",
-            tag("img", src=drawn[index], alt=f"counterexample of row {index}") if index in drawn else "",
-            tag("figcaption", f"row {index} ", _link(saved[index]) if index in saved else ""),
-        )
-        for index in shown
-    ]
+    figures = [_figure(row, saved.get(row["index"])) for row in found[:_GALLERY]]
     where = "Saved in the files linked here." if saved else "In the document, under the key counterexample."
     more = f" The first {_GALLERY} are shown." if len(found) > _GALLERY else ""
     words = (
@@ -182,6 +173,17 @@ def _counterexamples(document: Row, saved: Mapping[int, PurePath]) -> Markup:
         f"run on each again to confirm it. {where}{more}"
     )
     return join([tag("h2", "Counterexamples"), tag("p", words), tag("div", join(figures), class_="gallery")])
+
+
+def _figure(row: Row, saved: PurePath | None) -> Markup:
+    """The pictures of one counterexample side by side, and the row that it belongs to."""
+    index = row["index"]
+    shown = [
+        tag("span", tag("img", src=address, alt=f"{title or 'counterexample'}, row {index}"), tag("small", title))
+        for title, address in panels(row)
+    ]
+    words = tag("figcaption", f"row {index} ", "" if saved is None else _link(saved))
+    return tag("figure", tag("div", join(shown), class_="panels"), words)
 
 
 def _link(path: PurePath) -> Markup:

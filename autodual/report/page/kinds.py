@@ -78,11 +78,18 @@ _KINDS = {
     "autodual.detect/1": Kind("Detection", _flag, ("not flagged", "flagged"), None, ("index", "label", "flagged")),
 }
 
+_VERIFICATION = Kind(
+    "Verification",
+    _status,
+    ("unsat", "sat", "unknown", "timeout"),
+    columns=("index", "property", "status", "method", "undecided_cases", "parts", "seconds"),
+    unit="property",
+)
+
 
 def kind_of(document: Row) -> Kind:
     """The kind of a document; one without words of its own here is shown by the `status` of its rows."""
-    verification = Kind("Verification", _status, ("unsat", "sat", "unknown", "timeout"), unit="property")
-    return _KINDS.get(document["schema"], verification)
+    return _KINDS.get(document["schema"], _VERIFICATION)
 
 
 def rows_of(document: Row) -> list[Row]:

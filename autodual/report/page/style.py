@@ -50,6 +50,7 @@ th, td { text-align: left; vertical-align: top; padding: .3rem .7rem .3rem 0; bo
 td > p:first-child { margin-top: 0; } td > p:last-child { margin-bottom: 0; }
 thead th { color: var(--faint); font-weight: 600; white-space: nowrap; }
 tbody th { color: var(--faint); font-weight: 500; width: 12rem; }
+td b { white-space: nowrap; }
 td.num, th.num { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; }
 svg { display: block; width: 100%; height: auto; }
 svg text { fill: var(--faint); font: 12px system-ui, sans-serif; }
@@ -58,9 +59,14 @@ svg rect { fill: currentColor; } svg .line { fill: none; stroke: currentColor; s
 .legend { display: flex; flex-wrap: wrap; gap: .25rem 1.25rem; font-size: .9rem; }
 .legend i { display: inline-block; width: .8rem; height: .8rem; border-radius: 2px; background: currentColor; }
 .gallery { display: flex; flex-wrap: wrap; gap: 1rem; margin: .75rem 0; }
-figure { margin: 0; font-size: .85rem; width: 7rem; overflow-wrap: anywhere; }
-figure img { width: 7rem; image-rendering: pixelated; border: 1px solid var(--line); background: #000; }
-@media (max-width: 36rem) { tbody th { width: 7rem; } h1 { font-size: 1.35rem; } }
+figure { margin: 0; font-size: .85rem; overflow-wrap: anywhere; }
+figure img { width: 7rem; max-width: 100%; image-rendering: pixelated; border: 1px solid var(--line); }
+.panels { display: flex; gap: .3rem; } .panels span { width: 7rem; } .panels small { color: var(--faint); }
+@media (max-width: 36rem) {
+  tbody th { width: 7rem; } h1 { font-size: 1.35rem; } main { padding: 1rem .75rem 3rem; }
+  svg text { font-size: 20px; } svg .finer { display: none; }
+  table { font-size: .8rem; } thead th, td.num, th.num { white-space: normal; } th, td { padding-right: .4rem; }
+}
 @media print {
   body { font-size: 10pt; } main { max-width: none; padding: 0; }
   h2 { break-after: avoid; } tr, figure, .tile, .claim, .alarm, svg { break-inside: avoid; }

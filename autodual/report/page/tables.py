@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import PurePath
 from typing import Any
 
 from autodual.report.document import Row
@@ -59,10 +60,11 @@ def worst(document: Row, limit: int) -> Markup | None:
 
 
 def listed(document: Row, limit: int) -> Markup:
-    """Rows with their scalar columns, for schemas without a measure; those whose verdict is no proof come first."""
+    """Rows of schemas without a measure, those whose verdict is no proof first: the kind's columns, or all scalars."""
     kind = kind_of(document)
     rows = sorted(rows_of(document), key=lambda row: kind.verdict(row) == kind.verdicts[0])[:limit]
-    columns = [key for key, value in rows[0].items() if not isinstance(value, (list, dict))] if rows else []
+    scalars = [key for key, value in rows[0].items() if not isinstance(value, (list, dict))] if rows else []
+    columns = [key for key in kind.columns if rows and key in rows[0]] or scalars
     return grid(columns, [[_shown(document, row, column) for column in columns] for row in rows])
 
 
@@ -76,6 +78,8 @@ def _shown(document: Row, row: Row, column: str) -> object:
     if column in ("status", "flagged"):
         verdict = kind_of(document).verdict(row)
         return tag("b", verdict, class_=style_class(verdict))
+    if column == "property" and isinstance(value, str):
+        return PurePath(value).name  # the whole path is where the files are named
     # A place in the data set and a class are names, not amounts.
     return str(value) if column in ("index", "label", "predicted") and value is not None else value
 
