@@ -63,14 +63,33 @@ ARCHITECTURES: dict[str, tuple[Build, str]] = {
 
 
 def describe_architectures() -> str:
-    """The names, for messages."""
+    """The names of all architectures, as messages list them.
+
+    Example:
+        >>> from autodual.architectures import describe_architectures
+        >>> describe_architectures()
+        'small, medium, large, resnet, wide:K, deep:K, mlp:K'
+    """
     return ", ".join(ARCHITECTURES)
 
 
 def build_architecture(name: str, shape: Sequence[int], classes: int, *, batch_norm: bool = False) -> nn.Module:
-    """The network `name` for samples of a shape; weights as PyTorch initialises them, from torch's generator.
+    """A network of the thesis by its name, its weights as PyTorch initialises them, from torch's generator.
 
-    Raises InvalidInputError for an unknown name, a missing or bad K, or inputs that are no images.
+    Args:
+        name: one of `ARCHITECTURES`, such as `small` or `wide:4`.
+        shape: of one sample, `[channels, height, width]`; for `mlp:K` any.
+        classes: how many outputs.
+        batch_norm: whether batch norm follows each layer but the last.
+
+    Raises:
+        InvalidInputError: for an unknown name, a missing or bad K, or samples that are no images.
+
+    Example:
+        >>> import torch
+        >>> from autodual.architectures import build_architecture
+        >>> build_architecture("small", (1, 28, 28), 10)(torch.zeros(5, 1, 28, 28)).shape
+        torch.Size([5, 10])
     """
     key, stem, number = _key(name)
     if key not in ARCHITECTURES:
@@ -85,7 +104,16 @@ def build_architecture(name: str, shape: Sequence[int], classes: int, *, batch_n
 
 
 def is_architecture(name: str) -> bool:
-    """Whether a name is one of these, and not a factory's."""
+    """Whether a name is that of an architecture, and not a factory's.
+
+    Args:
+        name: such as `wide:4` or `package.module:factory`.
+
+    Example:
+        >>> from autodual.architectures import is_architecture
+        >>> is_architecture("wide:4"), is_architecture("package.module:factory")
+        (True, False)
+    """
     return _key(name)[0] in ARCHITECTURES
 
 

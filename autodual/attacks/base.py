@@ -35,9 +35,26 @@ class Attack(ABC):
 
 @torch.no_grad()
 def counterexamples(function: Function, region: Region, specification: Specification, points: Tensor) -> Tensor:
-    """Where `points` `[N, *shape]` refute the specification, bool `[N]`: strictly violated, at a point of the region.
+    """Where `points` refute the specification: strictly violated, at a point of the region.
 
     The function is run again, so that nothing an attack computed on its way is taken on trust.
+
+    Args:
+        function: maps `[N, *shape]` to `[N, K]`, sample by sample.
+        region: the set, bound to N samples.
+        specification: what should hold at every point of the region.
+        points: one for each sample, `[N, *shape]`.
+
+    Returns:
+        bool `[N]`.
+
+    Example:
+        >>> import autodual, torch
+        >>> from autodual.specs import ClassMargin
+        >>> region = autodual.LinfBall(0.5).at(torch.tensor([[1.0, 0.8]]))
+        >>> points = torch.tensor([[0.6, 1.2]])
+        >>> autodual.attacks.counterexamples(lambda z: z, region, ClassMargin(torch.tensor([0])), points)
+        tensor([True])
     """
     rows = specification.rows(function(region.centre))
     violated = specification.margin(rows.values(function(points))) < 0

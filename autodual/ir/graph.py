@@ -101,7 +101,18 @@ class Graph:
 
 
 def verify(graph: Graph) -> None:
-    """Raise GraphError unless names are unique, operands come first and all inputs and outputs exist."""
+    """Check that names are unique, that operands come first and that all inputs and outputs exist.
+
+    Args:
+        graph: the graph to check.
+
+    Raises:
+        GraphError: it is not so; the message names the node.
+
+    Example:
+        >>> import autodual, torch
+        >>> autodual.ir.verify(autodual.compile_dual(torch.nn.ReLU(), torch.zeros(1, 2)).plan.graph)
+    """
     seen: set[str] = set()
     for node in graph:
         if node.name in seen:

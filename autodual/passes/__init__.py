@@ -11,7 +11,16 @@ from autodual.passes.random_projection import RandomProjection
 
 
 def default_pipeline() -> list[Pass]:
-    """The passes that `compile_dual` runs, in order."""
+    """The passes that `compile_dual` runs, in order.
+
+    Example:
+        >>> import autodual, torch
+        >>> from autodual.passes import RandomProjection, default_pipeline
+        >>> [step.name for step in default_pipeline()]
+        ['remove-dead-nodes', 'fold-affine', 'assign-rules', 'find-bound-sites', 'choose-execution']
+        >>> passes = [*default_pipeline(), RandomProjection(50)]
+        >>> estimated = autodual.compile_dual(torch.nn.Linear(2, 3), passes=passes)
+    """
     return [RemoveDeadNodes(), FoldAffine(), AssignRules(), FindBoundSites(), ChooseExecution()]
 
 

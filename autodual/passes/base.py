@@ -30,9 +30,23 @@ class Pass(ABC):
 
 
 def run_passes(plan: Plan, passes: Sequence[Pass], observer: Observer | None = None) -> Plan:
-    """Run passes in order and verify the graph after each; `observer(name, plan)` is called after each.
+    """Run passes in order, and verify the graph after each.
 
-    Raises PassError, which names the failed pass and those before it; errors meant for the user pass through unchanged.
+    Args:
+        plan: what to begin with.
+        passes: in the order in which they run.
+        observer: called as `observer(name, plan)` after each pass.
+
+    Raises:
+        PassError: a pass failed; the message names it and those before it. Errors meant for the user pass through as
+            they are.
+
+    Example:
+        >>> import autodual, torch
+        >>> from autodual.passes import RemoveDeadNodes, run_passes
+        >>> plan = autodual.compile_dual(torch.nn.Linear(2, 3), torch.zeros(1, 2)).plan
+        >>> len(run_passes(plan, [RemoveDeadNodes()]).graph.nodes)
+        2
     """
     from autodual.ir.graph import GraphError, verify
 

@@ -31,16 +31,7 @@ def check_dual_rule(
     samples: int = 48,
     gradients: bool = True,
 ) -> None:
-    """Check that a dual rule keeps its contract; raises DualRuleError, which names the property and the interval.
-
-    rule: the rule, as an object or a class; or an op, whose registered rule is then checked.
-    op: the op to try the rule on. shapes: the sample shape of each of its inputs. parameters: tensors by the names that
-    the op's expressions use.
-    bounds: further intervals for nonlinear ops, such as ones around points where the function bends. domain: the part
-    of the real line, ends included, on which the op has values; intervals stay within.
-    dtypes: in which to check; results in other dtypes than float64 are compared with float64.
-    device: where. seed, samples: of the random intervals and points. gradients: whether derivatives are finite and are
-    checked (not so where the op's own are infinite, as the square root's at 0).
+    """Check that a dual rule keeps its contract.
 
     Of an affine rule: pull is the op's transpose and the adjoint of push, the objective pays its constant term,
     intervals enclose, windowed rows give what whole rows give. Of a nonlinear rule: layers bound the op for rows of
@@ -49,7 +40,28 @@ def check_dual_rule(
     number stays none; gradients are those that differences show. Of both: dtype and device are kept, and rounding
     errors stay below what rigorous bounds charge for them.
 
-    Raises InvalidInputError where there is no rule to check.
+    Args:
+        rule: the rule, as an object or a class; or an op, whose registered rule is then checked.
+        op: the op to try the rule on.
+        shapes: the sample shape of each of the op's inputs.
+        parameters: tensors by the names that the op's expressions use.
+        bounds: further intervals for nonlinear ops, such as ones around points where the function bends.
+        domain: the part of the real line, ends included, on which the op has values; intervals stay within.
+        dtypes: in which to check; results in other dtypes than float64 are compared with float64.
+        device: where.
+        seed: of the random intervals and points.
+        samples: how many random points each interval is searched with.
+        gradients: whether derivatives are finite and are checked; False where the op's own are infinite, as the square
+            root's at 0.
+
+    Raises:
+        DualRuleError: the rule breaks its contract; the message names the property and the interval.
+        InvalidInputError: there is no rule to check.
+
+    Example:
+        >>> from autodual.ir import ops
+        >>> from autodual.testing import check_dual_rule
+        >>> check_dual_rule(ops.Tanh())
     """
     if isinstance(rule, Op):
         op, rule = rule, _registered(rule)
