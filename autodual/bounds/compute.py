@@ -127,7 +127,7 @@ def _arrival(name: str, linear: bool, state: BoundState, rows: Rows) -> tuple[En
     """Bounds of some of the objective's rows, and on request the functions that prove them."""
     near = advance(state, Progress.start(name, rows, one_sided=True), through=state.is_affine)
     if state.options.last == "interval":
-        return concretise(state, near), None
+        return concretise(state, near), linear_bound(state, near) if linear else None
     first = advance(state, near)
     best = searched(state, name, near) if state.options.slopes == "optimized" else None
     progress = first if best is None else best

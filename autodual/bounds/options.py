@@ -12,8 +12,13 @@ _OVERHEAD = 20 << 20
 
 @dataclass(frozen=True)
 class BoundOptions:
-    """Options of one bound computation; none but `slopes`, `inner`, `last`, `intersect` and `projection` changes a
-    bound beyond rounding.
+    """Options of one bound computation.
+
+    `slopes`, `inner`, `last`, `intersect` and `projection` choose which bound it is, and `rigorous` lowers it by its
+    own rounding error. The others only arrange the work, and change no bound beyond rounding, with one exception:
+    `skip_decided=False` (`all_units=True` of a call) makes some intervals tighter, as `known` ones do, and where
+    `intersect` holds, as under adaptive slopes, tighter intervals may choose other lines. Those are sound too, but not
+    tighter for every row, so that a bound may rise or fall.
 
     slopes: `shared` is the thesis' u/(u - ℓ) for both lines; `adaptive` chooses the tighter lower line per unit;
     `optimized` searches those of the last bound for each of its rows, from the adaptive ones on.
@@ -21,7 +26,8 @@ class BoundOptions:
     windows: let rows of convolutions carry only their receptive field.
     skip_decided: compute no row for a unit whose relaxation interval arithmetic already settles.
     inner: `interval` leaves bound sites at interval arithmetic over the ops; only the last bound is dual then.
-    last: `interval` ends the last bound's rows at the nonlinear layers nearest to the output. With `inner="interval"`
+    last: `interval` ends the last bound's rows at the nonlinear layers nearest to the output; its linear functions are
+    then constant in all inputs that rows do not reach. With `inner="interval"`
     that is interval bound propagation, the last affine layers merged, and no layer is relaxed at all.
     intersect: let interval arithmetic over the ops themselves tighten every bound; None: wherever slopes are adaptive
     or an op asks for it (all but rectified linear units), so that shared slopes give the thesis' bounds.

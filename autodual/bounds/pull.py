@@ -192,8 +192,24 @@ def _within(interval: Interval, rows: Rows) -> tuple[Tensor, Tensor]:
 
 
 def linear_bound(state: BoundState, progress: Progress) -> LinearBound:
-    """The linear lower function that rows which have reached the inputs describe."""
-    coefficients = {name: rows.crop().dense().values for name, rows in progress.pending.items()}
+    """The linear lower function of the inputs that rows describe; where they wait at a node, its interval stands in.
+
+    An input that no row has reached has coefficients of zero. Rounding of the function's own value is the reader's.
+    """
+    waiting = {name: rows for name, rows in progress.pending.items() if name not in state.regions}
+    for name, rows in waiting.items():
+        rows = rows.crop()
+        progress = replace(progress, centre=progress.centre + _within(state.intervals[name], rows)[0])
+        if state.options.rigorous:
+            progress = progress.pay(_debt_here(state, name), rows)
     paid = _sum(progress.width, progress.error)
     offset = progress.centre if paid is None else progress.centre - paid
+    coefficients = {name: _coefficients(state, name, progress) for name in state.regions}
     return LinearBound(coefficients, offset)
+
+
+def _coefficients(state: BoundState, name: str, progress: Progress) -> Tensor:
+    """The rows `[G, K, *shape]` that wait at an input."""
+    if name in progress.pending:
+        return progress.pending[name].crop().dense().values
+    return progress.centre.new_zeros(*progress.centre.shape, *state.graph[name].shape)

@@ -17,6 +17,7 @@ from autodual.passes.plan import Plan
 from autodual.perturbations import PerturbationSet, Region
 from autodual.policies import SlopePolicy
 from autodual.specs import ClassMargin, Specification
+from autodual.tensors import bounding_dtype
 
 
 def certify(
@@ -42,8 +43,9 @@ def certify(
     them holds with that probability by itself; of many, about that share may be wrong. `RandomProjection` proves
     nothing, so certificates never use it.
 
-    Bounds are computed in x's dtype and accepted only beyond their own rounding error; float64 decides the rest. Raises
-    InvalidInputError for labels out of range and EmptySetError for a set without points.
+    Bounds are computed in x's dtype (in float32 for half precision) and accepted only beyond their own rounding error;
+    float64 decides the rest. Raises InvalidInputError for labels out of range and EmptySetError for a set without
+    points.
     """
     region = ball.at(x)
     with torch.no_grad():
@@ -73,7 +75,7 @@ def certify(
             margins=tuple(proof.lower[sample].tolist()),
             margin=float(proof.margin[sample]),
             rounding_error=float(proof.error[sample].max()),
-            arithmetic="float64" if proof.double[sample] else str(x.dtype).removeprefix("torch."),
+            arithmetic="float64" if proof.double[sample] else str(bounding_dtype(x.dtype)).removeprefix("torch."),
             counterexample=found.get(sample),
             perturbation=region.source.describe(),
             specification=spec.describe(),

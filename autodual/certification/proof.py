@@ -16,6 +16,7 @@ from autodual.network import DualNetwork
 from autodual.perturbations import Region
 from autodual.policies import InnerBounds, SlopePolicy
 from autodual.specs import Specification
+from autodual.tensors import bounding_dtype
 
 # A bound this many rounding errors below zero is not worth another try in float64: intermediate bounds were widened by
 # their own errors too, which moves the last bound by several of its own.
@@ -50,14 +51,14 @@ def prove(
     inner: InnerBounds = "dual",
     estimates: bool = False,
 ) -> Proof:
-    """Bound a specification over a region in its dtype, and in float64 what that leaves open by rounding alone.
+    """Bound a specification over a region in its dtype (float32 for half precision), and in float64 what that leaves
+    open by rounding alone.
 
     All tensors of the proof are float64. NaN and infinity prove nothing. estimates: let the plan's projections take
     part, if they hold with a probability; all is float64 then, for random numbers of any size leave float32 no digits.
     """
     estimates = estimates and _certifies(dual, region)
-    if estimates:
-        region = region.to(torch.float64)
+    region = region.to(torch.float64 if estimates else bounding_dtype(region.centre.dtype))
 
     def bound(region: Region, spec: Specification, known: Mapping[str, Interval], slopes: SlopePolicy) -> Proof:
         return _bound(dual, region, spec, slopes, known, inner, estimates)

@@ -15,6 +15,7 @@ from autodual.network.chunks import recorded_chunk
 from autodual.perturbations import PerturbationSet
 from autodual.policies import SlopePolicy
 from autodual.specs import ClassMargin, Specification
+from autodual.tensors import bounding_dtype
 
 RadiusToSet = Callable[[Tensor], PerturbationSet]
 
@@ -34,6 +35,8 @@ def certified_radius(
     """For each sample a radius `[N]` at which it was certified, at most `tolerance · max_radius` below one where it was
     not.
 
+    The radii have x's dtype; float32 for half precision, in which nothing is bounded.
+
     ball: from per-sample radii `[N]` to a perturbation set, such as `autodual.LinfBall`. The result is 0 where the
     sample is misclassified or nothing can be certified, and `max_radius` where that is certified.
 
@@ -44,6 +47,7 @@ def certified_radius(
     """
     if not 0 < max_radius < float("inf"):
         raise InvalidInputError(f"max_radius must be positive and finite, not {max_radius}")
+    x = x.to(bounding_dtype(x.dtype))
     with torch.no_grad():
         outputs = dual.outputs(x).flatten(1)
     predicted = outputs.argmax(1)

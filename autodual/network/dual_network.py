@@ -20,6 +20,7 @@ from autodual.passes.plan import Plan
 from autodual.perturbations import PerturbationSet
 from autodual.policies import InnerBounds, LastBound, Projection, SlopePolicy
 from autodual.specs import OtherClasses
+from autodual.tensors import bounding_dtype
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,7 +35,8 @@ class DualNetwork(nn.Module):
     """A network's dual: bounds of linear functions of its outputs over perturbation sets, differentiable.
 
     Holds the model itself as a submodule, so that parameters are live: after an optimiser step the next call is right.
-    Bounds are those of the model in inference mode, whatever mode it is in, computed in the dtype of `x`. If a
+    Bounds are those of the model in inference mode, whatever mode it is in, computed in the dtype of `x`. Samples in
+    half precision are bounded in float32, and their bounds stay float32; the parameters are those stored. If a
     projection pass is in the plan they are estimates: a call's `DualResult` says with what probability of failure.
 
     Build one with `autodual.compile_dual`.
@@ -124,7 +126,7 @@ class DualNetwork(nn.Module):
         intervals of the bound sites. all_units: a dual bound for every unit, also the decided ones. exact: estimate
         nothing, whatever the plan says; nor do rigorous bounds ever use estimates that prove nothing.
         """
-        compiled = self.compiled(x)
+        compiled, x = self.compiled(x), x.to(bounding_dtype(x.dtype))
         plan = compiled.plan
         options = call_options(
             plan.options, slopes=slopes, inner=inner, last=last, rigorous=rigorous, all_units=all_units, exact=exact

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -12,6 +11,7 @@ import numpy
 from autodual.errors import DataError, EmptySetError
 from autodual.properties.formulas import And, Atom, Formula, Or
 from autodual.properties.property import Case, Conjunction, Variable
+from autodual.specs.decimals import NumberError, rounded
 
 # Combinations of disjuncts beyond which normal form is no way to treat a file.
 _MOST_CLAUSES = 200_000
@@ -171,20 +171,28 @@ def _tighten(lower: numpy.ndarray, upper: numpy.ndarray, column: int, atom: Atom
 
 def _rows(atoms: Sequence[Atom], first: int, width: int) -> Conjunction:
     """Atoms over the columns first, …, first + width - 1 as a matrix."""
-    matrix = numpy.zeros((len(atoms), width))
+    matrix, total = numpy.zeros((len(atoms), width)), [Fraction(0)] * width
     for row, atom in enumerate(atoms):
         for column, value in atom.coefficients.items():
             matrix[row, column - first] = _float(value)
+            total[column - first] += value
     bound = numpy.array([_float(atom.bound) for atom in atoms], numpy.float64)
-    return Conjunction(matrix, bound, numpy.array([atom.strict for atom in atoms], bool))
+    strict = numpy.array([atom.strict for atom in atoms], bool)
+    return Conjunction(matrix, bound, strict, _sum(total))
+
+
+def _sum(total: Sequence[Fraction]) -> numpy.ndarray | None:
+    """A sum of rows, each number rounded once; None where float64 cannot hold one."""
+    try:
+        return numpy.array([rounded(value) for value in total])
+    except NumberError:
+        return None
 
 
 def _float(value: Fraction) -> float:
     try:
-        found = float(value)
-    except OverflowError:
-        raise DataError("a number of the property is too large for float64; rescale the network's inputs.") from None
-    # Below the normal numbers what rounding costs is no longer relative, and a constraint may lose all it says.
-    if value and abs(found) < sys.float_info.min:
-        raise DataError("a number of the property is too small for float64; rescale the network's inputs or outputs.")
-    return found
+        return rounded(value)
+    except NumberError as error:
+        raise DataError(
+            f"a number of the property {error} for float64; rescale the network's inputs or outputs."
+        ) from None

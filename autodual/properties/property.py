@@ -29,11 +29,16 @@ class Variable:
 
 @dataclass(frozen=True, eq=False)
 class Conjunction:
-    """matrix · v <= bound in every row, or < where `strict`; float64 `[S, K]`, float64 `[S]` and bool `[S]`."""
+    """matrix · v <= bound in every row, or < where `strict`; float64 `[S, K]`, float64 `[S]` and bool `[S]`.
+
+    total: the sum `[K]` of the rows as the file has them, rounded once; None where float64 cannot hold it. The sum of
+    the rounded rows may differ from it by all that is left where terms cancel.
+    """
 
     matrix: numpy.ndarray
     bound: numpy.ndarray
     strict: numpy.ndarray
+    total: numpy.ndarray | None = None
 
     def holds(self, values: numpy.ndarray) -> bool:
         """Whether all rows hold of values `[K]`, evaluated in float64; never of NaN or infinity."""

@@ -67,6 +67,12 @@ def guarded(margin: Tensor, values: Tensor) -> Tensor:
     return torch.where((values.isnan() | values.isposinf()).any(-1), torch.nan, margin)
 
 
+def with_ties(values: Tensor, weak: Tensor) -> Tensor:
+    """Values `[*, S]` of half-spaces in which a zero counts as positive where `weak` `[S]` asks for no more than ≥."""
+    tie = (values == 0) & weak
+    return values + tie.to(values.dtype) * torch.finfo(values.dtype).tiny
+
+
 def output_tensor(value: Any, name: str) -> Tensor:
     """Numbers about outputs as a floating tensor without NaN; what is not a tensor becomes float64, hence exact."""
     try:

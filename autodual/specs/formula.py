@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from autodual.errors import InvalidInputError
-from autodual.specs.base import Rows, Specification, check_outputs
+from autodual.specs.base import Rows, Specification, check_outputs, with_ties
 from autodual.specs.formula_parser import Atom, parse_formula
 from autodual.specs.halfspaces import clause_margin
 
@@ -18,7 +18,9 @@ from autodual.specs.halfspaces import clause_margin
 class Formula(Specification):
     """Linear comparisons of the outputs y0, y1, …, joined by `and`, `or`, `not` and parentheses.
 
-    Proofs are strict: `>=` is proved by proving `>`. Raises InvalidInputError with the column where it cannot be read.
+    Decimals are exact: they are combined as fractions, and the result is rounded once, which rigorous bounds allow for.
+    A comparison whose outputs cancel is decided as it stands. Raises InvalidInputError with the column where the text
+    cannot be read, and where it holds or fails of any outputs whatever.
     """
 
     text: str
@@ -46,7 +48,8 @@ class Formula(Specification):
         return Rows(objective.to(outputs), offset.to(outputs))
 
     def margin(self, values: Tensor) -> Tensor:
-        return clause_margin(values, self.clauses)
+        weak = torch.tensor([atom.weak for atom in self.atoms], device=values.device)
+        return clause_margin(with_ties(values, weak), self.clauses)
 
     def describe(self) -> str:
         return self.text.strip()

@@ -7,9 +7,11 @@ import itertools
 import math
 import re
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import NoReturn
 
 from autodual.errors import InvalidInputError
+from autodual.specs.decimals import NumberError, exact, rounded
 
 Clause = frozenset[int]
 
@@ -21,29 +23,31 @@ _NEGATED = {ast.Lt: ast.GtE, ast.LtE: ast.Gt, ast.Gt: ast.LtE, ast.GtE: ast.Lt}
 
 @dataclass(frozen=True)
 class Atom:
-    """Σ coefficient · y_output − offset > 0, with (output, coefficient) pairs in the order of the outputs."""
+    """Σ coefficient · y_output − offset > 0, or ≥ 0 where `weak`; (output, coefficient) pairs in the outputs' order.
+
+    Each number is what the formula says exactly, rounded once.
+    """
 
     coefficients: tuple[tuple[int, float], ...]
     offset: float
+    weak: bool = False
 
 
 @dataclass(frozen=True)
 class _Linear:
-    """Σ coefficients[i] · y_i + constant."""
+    """Σ coefficients[i] · y_i + constant, exactly; an output whose terms cancel keeps a coefficient of zero."""
 
-    coefficients: dict[int, float]
-    constant: float = 0.0
+    coefficients: dict[int, Fraction]
+    constant: Fraction = Fraction(0)
 
-    def plus(self, other: _Linear, factor: float = 1.0) -> _Linear:
+    def plus(self, other: _Linear, factor: int = 1) -> _Linear:
         outputs = self.coefficients.keys() | other.coefficients.keys()
-        total = {i: self.coefficients.get(i, 0.0) + factor * other.coefficients.get(i, 0.0) for i in outputs}
+        zero = Fraction(0)
+        total = {i: self.coefficients.get(i, zero) + factor * other.coefficients.get(i, zero) for i in outputs}
         return _Linear(total, self.constant + factor * other.constant)
 
-    def times(self, factor: float) -> _Linear:
+    def times(self, factor: Fraction | int) -> _Linear:
         return _Linear({i: factor * value for i, value in self.coefficients.items()}, factor * self.constant)
-
-    def divided_by(self, number: float) -> _Linear:
-        return _Linear({i: value / number for i, value in self.coefficients.items()}, self.constant / number)
 
 
 def parse_formula(text: str) -> tuple[tuple[Atom, ...], tuple[tuple[int, ...], ...]]:
@@ -73,6 +77,9 @@ class _Reader:
 
     def read(self, node: ast.expr) -> tuple[tuple[Atom, ...], tuple[tuple[int, ...], ...]]:
         clauses = self._clauses(node, negated=False)
+        if not all(clauses) or not clauses:
+            always = "is false" if clauses else "holds"
+            self._refuse(node, f"this says nothing about an output: its terms cancel, and it {always} of any outputs")
         return tuple(self._atoms), tuple(tuple(sorted(clause)) for clause in clauses)
 
     def _clauses(self, node: ast.expr, negated: bool) -> list[Clause]:
@@ -84,8 +91,8 @@ class _Reader:
         if isinstance(node, ast.Compare):
             ends = [node.left, *node.comparators]
             triples = zip(ends[:-1], ends[1:], node.ops, strict=True)
-            atoms = [self._atom(left, right, operator, negated) for left, right, operator in triples]
-            return self._join(node, [[frozenset({atom})] for atom in atoms], not negated)
+            parts = [self._comparison(left, right, operator, negated) for left, right, operator in triples]
+            return self._join(node, parts, not negated)
         self._refuse(node, "expected a comparison such as 'y0 > y1'")
 
     def _join(self, node: ast.expr, parts: list[list[Clause]], conjunction: bool) -> list[Clause]:
@@ -96,28 +103,36 @@ class _Reader:
             self._refuse(node, f"this 'or' of 'and's unfolds into more than {_MOST_CLAUSES} clauses")
         return list(dict.fromkeys(frozenset().union(*choice) for choice in itertools.product(*parts)))
 
-    def _atom(self, left: ast.expr, right: ast.expr, operator: ast.cmpop, negated: bool) -> int:
-        """The number of the atom; strict and weak comparisons are the same, since proofs are strict."""
+    def _comparison(self, left: ast.expr, right: ast.expr, operator: ast.cmpop, negated: bool) -> list[Clause]:
+        """The comparison as an atom; where all its outputs cancel it is decided: no clause is true, an empty one not.
+        """
         kind = type(operator)
         if kind not in _NEGATED:
             self._refuse(right, "outputs can be compared by <, <=, > and >= only")
         kind = _NEGATED[kind] if negated else kind
         greater, smaller = (left, right) if kind in (ast.Gt, ast.GtE) else (right, left)
-        difference = self._linear(greater).plus(self._linear(smaller), -1.0)
-        coefficients = tuple((i, value) for i, value in sorted(difference.coefficients.items()) if value != 0)
-        if not coefficients:
+        weak = kind in (ast.GtE, ast.LtE)
+        difference = self._linear(greater).plus(self._linear(smaller), -1)
+        if not difference.coefficients:
             self._refuse(left, "this comparison says nothing about an output")
-        if not all(math.isfinite(number) for number in (difference.constant, *(value for _, value in coefficients))):
-            self._refuse(left, "a number of this comparison is too large")
-        return self._atoms.setdefault(Atom(coefficients, -difference.constant), len(self._atoms))
+        present = [(i, value) for i, value in sorted(difference.coefficients.items()) if value]
+        if not present:
+            holds = difference.constant > 0 or (weak and difference.constant == 0)
+            return [] if holds else [frozenset()]
+        try:
+            coefficients = tuple((i, rounded(value)) for i, value in present)
+            atom = Atom(coefficients, rounded(-difference.constant), weak)
+        except NumberError as error:
+            self._refuse(left, f"a number of this comparison {error}")
+        return [frozenset({self._atoms.setdefault(atom, len(self._atoms))})]
 
     def _linear(self, node: ast.expr) -> _Linear:
         if isinstance(node, ast.Constant) and type(node.value) in (int, float):
             return _Linear({}, self._number(node))
         if isinstance(node, ast.Name) and re.fullmatch(r"y(0|[1-9][0-9]{0,8})", node.id):
-            return _Linear({int(node.id[1:]): 1.0})
+            return _Linear({int(node.id[1:]): Fraction(1)})
         if isinstance(node, ast.UnaryOp) and isinstance(node.op, (ast.UAdd, ast.USub)):
-            return self._linear(node.operand).times(-1.0 if isinstance(node.op, ast.USub) else 1.0)
+            return self._linear(node.operand).times(-1 if isinstance(node.op, ast.USub) else 1)
         if isinstance(node, ast.BinOp):
             return self._combination(node)
         self._refuse(node, "expected outputs y0, y1, … and numbers, joined by +, -, * and /")
@@ -125,20 +140,24 @@ class _Reader:
     def _combination(self, node: ast.BinOp) -> _Linear:
         left, right = self._linear(node.left), self._linear(node.right)
         if isinstance(node.op, (ast.Add, ast.Sub)):
-            return left.plus(right, 1.0 if isinstance(node.op, ast.Add) else -1.0)
+            return left.plus(right, 1 if isinstance(node.op, ast.Add) else -1)
         if isinstance(node.op, ast.Mult) and not right.coefficients:
             return left.times(right.constant)
         if isinstance(node.op, ast.Mult) and not left.coefficients:
             return right.times(left.constant)
         if isinstance(node.op, ast.Div) and not right.coefficients and right.constant != 0:
-            return left.divided_by(right.constant)
+            return left.times(1 / right.constant)
         self._refuse(node, "only sums, multiples by numbers and quotients by nonzero numbers are linear")
 
-    def _number(self, node: ast.Constant) -> float:
+    def _number(self, node: ast.Constant) -> Fraction:
+        """The number as it is written: 0.1 is a tenth, which the nearest float64 is not."""
+        text = self._source.encode()[node.col_offset : node.end_col_offset].decode()
         try:
-            return float(node.value)  # type: ignore[arg-type]
-        except OverflowError:
-            self._refuse(node, "this number is too large")
+            found = Fraction(node.value) if isinstance(node.value, int) else exact(text)
+            rounded(found)
+            return found
+        except NumberError as error:
+            self._refuse(node, f"this number {error}")
 
     def _refuse(self, node: ast.expr, reason: str) -> NoReturn:
         raise InvalidInputError(f"cannot read the formula '{self._source}' at column {node.col_offset + 1}: {reason}")

@@ -107,3 +107,21 @@ def test_other_errors_say_what_is_wrong(dual: autodual.DualNetwork) -> None:
         dual.margins(X, torch.tensor([0, 1]), BALL)
     with pytest.raises(InvalidInputError, match="must be floating-point"):
         dual.bounds(torch.ones(1, 2, dtype=torch.long), BALL)
+
+
+@pytest.mark.parametrize("inner", ["dual", "interval"])
+def test_linear_functions_of_bounds_that_end_at_intervals(inner):
+    """They are constant in what no row reaches, lie below the network, and their least value is the bound."""
+    torch.manual_seed(0)
+    ball, x = autodual.LinfBall(0.2), torch.rand(4, 3, dtype=torch.float64)
+    bent = nn.Sequential(nn.Linear(3, 5), nn.ReLU(), nn.Linear(5, 2)).double()
+    for model in (bent, bent[:1], bent[:2]):
+        dual, outputs = autodual.compile_dual(model), model(x).shape[1]
+        lower, slope, offset = dual.lower_bounds(
+            x, ball, torch.eye(outputs), slopes="adaptive", inner=inner, last="interval", return_linear=True
+        )
+        points = ball.at(x).sample(200)
+        values = model(points.flatten(0, 1)).reshape(200, 4, outputs)
+        assert bool((values >= torch.einsum("nkd,snd->snk", slope, points) + offset - 1e-12).all())
+        least = (slope * x.unsqueeze(1)).sum(2) + offset - 0.2 * slope.abs().sum(2)
+        torch.testing.assert_close(least, lower, atol=1e-12, rtol=0)

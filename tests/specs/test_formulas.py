@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from fractions import Fraction
 
 import numpy
 import pytest
@@ -55,16 +56,46 @@ def test_margin_is_positive_exactly_where_python_says_the_formula_holds(text, va
     outputs = torch.tensor([values], dtype=torch.float64)
     formula = Formula(text)
     margin = formula.margin(formula.rows(outputs).values(outputs))
-    if margin != 0:  # At a tie proofs are strict and Python is not.
-        assert bool(margin > 0) == eval(text, {f"y{i}": value for i, value in enumerate(values)})
+    assert bool(margin > 0) == eval(text, {f"y{i}": value for i, value in enumerate(values)})
+
+
+@pytest.mark.parametrize("text", ["y0 >= y1", "not y0 > y1", "not y0 < y1", "y0 <= y1 <= 1"])
+def test_a_tie_satisfies_what_asks_for_no_more(text):
+    formula = Formula(text)
+    outputs = torch.ones(1, 2, dtype=torch.float64)
+    assert formula.margin(formula.rows(outputs).values(outputs)) > 0
+
+
+@given(st.lists(st.decimals(-9, 9, places=3), min_size=3, max_size=3), st.decimals(-9, 9, places=3))
+def test_decimals_are_combined_exactly(parts, constant):
+    """Terms of one output add up as fractions do, and the sum is rounded once."""
+    fractions = [Fraction(str(part)) for part in (*parts, constant)]
+    text = " + ".join(f"{part:f} * y0" for part in parts) + f" + y1 > {constant:f}"
+    (atom,) = Formula(text).atoms
+    total = sum(fractions[:3])
+    expected = ((0, float(total)), (1, 1.0)) if total else ((1, 1.0),)
+    assert atom.coefficients == expected and atom.offset == float(fractions[3])
+
+
+@pytest.mark.parametrize(
+    ("text", "clauses"),
+    [
+        ("y1 > 0 or 0.1*y0 + 0.2*y0 > 0.3*y0", ((0,),)),
+        ("y1 > 0 and 0.1*y0 + 0.2*y0 >= 0.3*y0", ((0,),)),
+        ("y1 > 0 and not 0.1*y0 + 0.2*y0 > 0.3*y0", ((0,),)),
+    ],
+)
+def test_a_row_that_cancels_is_decided_exactly(text, clauses):
+    formula = Formula(text)
+    assert formula.clauses == clauses and [atom.coefficients for atom in formula.atoms] == [((1, 1.0),)]
 
 
 @pytest.mark.parametrize(
     ("text", "holds", "fails"),
     [
         ("y0 > y1", [2, 1], [1, 1]),
-        ("y0 >= y1", [2, 1], [1, 1]),
-        ("not y0 > y1", [1, 2], [1, 1]),
+        ("y0 >= y1", [1, 1], [1, 2]),
+        ("not y0 > y1", [1, 1], [2, 1]),
         ("0 < y0 <= y1 < 2", [0.5, 1], [0.5, 2]),
         ("not 0 < y0 < 1", [2, 0], [0.5, 0]),
         ("y0 > y1 and (y1 < 0.5 or\n 2*y0 - y1 >= 2)", [2, 1], [1.4, 1]),
@@ -95,7 +126,11 @@ def test_formulas_by_hand(text, holds, fails):
         ("y0 > 'a'", 6, "expected outputs y0, y1"),
         ("y1 > 0 or 2 > 1", 11, "says nothing about an output"),
         ("y0 - y0 > -1", 1, "says nothing about an output"),
-        ("y0 > 1e999", 1, "too large"),
+        ("y0 > 1e999", 6, "is too large"),
+        ("y0 > 1e-999999999", 6, "is too small"),
+        ("1e-200*1e-200*y0 > 0", 1, "is too small"),
+        ("0.1*y0 + 0.2*y0 - 0.3*y0 > 0", 1, "it is false of any outputs"),
+        ("y1 > 0 or 0.3*y0 >= 0.1*y0 + 0.2*y0", 1, "it holds of any outputs"),
         (f"y0 > 1{'0' * 400}", 6, "too large"),
         ("(lambda: y0)() > 1", 1, "expected outputs y0, y1"),
     ],

@@ -151,9 +151,9 @@ def _table(case: Case, numbers: Sequence[int], sums: bool) -> tuple[numpy.ndarra
         conjunction = case.conjunctions[number]
         bounds = _upper_reading(conjunction.bound)
         own = [numpy.append(row, bound) for row, bound in zip(conjunction.matrix, bounds)]
-        if sums and len(own) > 1:
+        if sums and len(own) > 1 and conjunction.total is not None:
             # Rounded once: what rounding of partial sums costs would be relative to parts that may cancel.
-            own.append(numpy.array([math.fsum(column) for column in zip(*own)]))
+            own.append(numpy.append(conjunction.total, math.fsum(bounds)))
         for row in own:
             if row.tobytes() not in places:
                 places[row.tobytes()] = len(rows)

@@ -1,0 +1,39 @@
+"""Decimals as the fractions that they are written as, and fractions as the nearest float64."""
+
+from __future__ import annotations
+
+import sys
+from fractions import Fraction
+
+
+class NumberError(ValueError):
+    """A number that float64 cannot hold; the message says why, as in "is too large"."""
+
+
+def exact(text: str) -> Fraction:
+    """The value of a decimal in Python's notation, such as "0.1", "1e-3" or "1_000.5".
+
+    Raises NumberError where its exponent is beyond float64's, of which the fraction could fill the memory.
+    """
+    text = text.replace("_", "")
+    mantissa = Fraction(text.lower().partition("e")[0])
+    near = abs(float(text))
+    if near == float("inf"):
+        raise NumberError("is too large")
+    if mantissa and near == 0:
+        raise NumberError("is too small")
+    return Fraction(text) if mantissa else mantissa
+
+
+def rounded(value: Fraction) -> float:
+    """The nearest float64, off by one unit roundoff of its size at most.
+
+    Raises NumberError where it is too large, or below the normal numbers, where rounding is no longer relative.
+    """
+    try:
+        found = float(value)
+    except OverflowError:
+        raise NumberError("is too large") from None
+    if value and abs(found) < sys.float_info.min:
+        raise NumberError("is too small")
+    return found
