@@ -16,6 +16,7 @@ from autodual.bounds.options import BoundOptions
 from autodual.bounds.rounding import Debt, error_factor, underflow
 from autodual.dual.layer import DualLayer
 from autodual.dual.rule import AffineRule, NonlinearRule, RelaxationRule, Rule
+from autodual.errors import EmptySetError
 from autodual.interval import Interval
 from autodual.ir.expressions import Environment
 from autodual.ir.graph import Graph, Node
@@ -140,9 +141,23 @@ class BoundState:
             self.assume(node.name)
 
     def assume(self, name: str) -> None:
-        """Keep of a node's interval what is known from elsewhere, if anything is."""
-        if name in self.known:
-            self.intervals[name] = self.intervals[name].intersect(self.known[name])
+        """Keep of a node's interval what is known from elsewhere, if anything is.
+
+        Raises EmptySetError where nothing is left, so that what is known has been proved false.
+        """
+        if name not in self.known:
+            return
+        proved, known = self.intervals[name], self.known[name]
+        # What plain bounds may be off by; rigorous ones have allowed for it.
+        slack = 0.0 if self.options.rigorous else self.error_factor(self.graph[name].size) * proved.magnitude
+        apart = (known.lower > proved.upper + slack) | (known.upper < proved.lower - slack)
+        if bool(apart.any()):
+            raise EmptySetError(
+                f"the known interval of '{name}' is false: bounds prove that the node lies elsewhere; give intervals "
+                "that hold over the whole set"
+            )
+        both = proved.intersect(known)
+        self.intervals[name] = Interval(both.lower.minimum(both.upper), both.lower.maximum(both.upper))
 
     def _interval(self, node: Node) -> Interval:
         """The values of a node by interval arithmetic over its layer, and over the op itself where that counts."""

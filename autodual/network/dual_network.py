@@ -14,7 +14,7 @@ from autodual.interval import Interval
 from autodual.ir.expressions import Environment
 from autodual.network.call import Call, Given, call_options, objective_rows
 from autodual.network.chunks import SampleSize, in_chunks
-from autodual.network.known import checked_known
+from autodual.network.known import checked_known, refute_known
 from autodual.network.result import DualResult
 from autodual.passes.plan import Plan
 from autodual.perturbations import PerturbationSet
@@ -134,6 +134,7 @@ class DualNetwork(nn.Module):
         output = plan.graph[plan.graph.outputs[0]]
         rows = None if objective is None else objective_rows(objective, x, output.shape)
         given = Given(self._tensors(compiled), ball.at(x), checked_known(known, plan, x), rows)
+        refute_known(given.known, plan.graph, self.environment(compiled, x.double()), given.region)
         stream = None if options.projection is None else self._stream(options.projection, rigorous)
         call = Call(plan, options, x.dtype, x.device, stream, linear, sites)
         return in_chunks(call, given, SampleSize(plan.graph, x, options))

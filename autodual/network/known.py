@@ -1,4 +1,8 @@
-"""Intervals of bound sites that were proved elsewhere: checked, and rounded outwards to the dtype of a call."""
+"""Intervals of nodes that were proved elsewhere: checked, and rounded outwards to the dtype of a call.
+
+What contradicts a bound is refused where bounds are computed (`BoundState.assume`), and what the network itself
+contradicts at a sample is refused here: from a false interval anything could be proved.
+"""
 
 from __future__ import annotations
 
@@ -9,16 +13,49 @@ from torch import Tensor
 
 from autodual.errors import EmptySetError, InvalidInputError
 from autodual.interval import Interval
+from autodual.ir import Environment, Graph
 from autodual.passes.plan import Plan
+from autodual.perturbations import Region
+
+# What float64 may be off by in a node's value, in units of the largest number in the network.
+_SLACK = 1e-6
 
 
 def checked_known(known: Mapping[str, Interval] | None, plan: Plan, x: Tensor) -> dict[str, Interval]:
     """The intervals `[N or 1, *shape]` by bound site, in x's dtype on x's device; they contain those given.
 
-    Raises InvalidInputError for a name that is no bound site (its interval would be named as an assumption and help
-    nothing), a wrong shape or NaN, and EmptySetError where lower > upper, of which anything could be proved.
+    Raises InvalidInputError for what is no mapping of names to intervals, a name that is no bound site (its interval
+    would be named as an assumption and help nothing), a wrong shape or NaN, and EmptySetError where no number lies
+    within, of which anything could be proved.
     """
-    return {name: _checked(name, interval, plan, x) for name, interval in (known or {}).items()}
+    if known is None:
+        return {}
+    if not isinstance(known, Mapping):
+        raise InvalidInputError(f"known must be a dict from node names to intervals, but is a {type(known).__name__}")
+    return {name: _checked(name, interval, plan, x) for name, interval in known.items()}
+
+
+@torch.no_grad()
+def refute_known(known: Mapping[str, Interval], graph: Graph, environment: Environment, region: Region) -> None:
+    """Raise EmptySetError where an interval does not hold what the node is at a sample, which lies in its own set.
+
+    Evaluated in float64, and refuted only by more than what rounding may shift that by.
+    """
+    if not known:
+        return
+    x = region.to(torch.float64)
+    values = graph.evaluate([x.centre], environment)
+    size = max(float(value.abs().amax()) for value in values.values() if value.numel())
+    inside = x.contains(x.centre)
+    for name, interval in known.items():
+        value = values[name]
+        outside = (interval.lower.double() - value).maximum(value - interval.upper.double())
+        wrong = (outside > _SLACK * (1 + size)).flatten(1).any(1) & inside
+        if bool(wrong.any()):
+            raise EmptySetError(
+                f"the known interval of '{name}' is false: at sample {int(wrong.nonzero()[0])} itself the node lies "
+                "outside it; give intervals that hold over the whole set"
+            )
 
 
 def _checked(name: str, interval: Interval, plan: Plan, x: Tensor) -> Interval:
@@ -26,6 +63,13 @@ def _checked(name: str, interval: Interval, plan: Plan, x: Tensor) -> Interval:
         sites = ", ".join(plan.sites) or "none"
         raise InvalidInputError(
             f"'{name}' is not a bound site of this network, so nothing can be known of it ({sites})"
+        )
+    if not (
+        isinstance(interval, Interval) and isinstance(interval.lower, Tensor) and isinstance(interval.upper, Tensor)
+    ):
+        raise InvalidInputError(
+            f"the known interval of '{name}' must be an autodual.interval.Interval of two tensors, not a "
+            f"{type(interval).__name__}"
         )
     shape = plan.graph[name].shape
     for end in (interval.lower, interval.upper):
@@ -37,6 +81,10 @@ def _checked(name: str, interval: Interval, plan: Plan, x: Tensor) -> Interval:
             raise InvalidInputError(f"the known interval of '{name}' holds NaN; leave an end open with an infinity")
     if bool((interval.lower > interval.upper).any()):
         raise EmptySetError(f"the known interval of '{name}' is empty (lower > upper)")
+    if bool((interval.lower == torch.inf).any() or (interval.upper == -torch.inf).any()):
+        raise EmptySetError(
+            f"the known interval of '{name}' is a point at infinity; an open end is [-inf, u] or [l, inf]"
+        )
     return Interval(_rounded(interval.lower, x, down=True), _rounded(interval.upper, x, down=False))
 
 

@@ -33,7 +33,9 @@ def test_known_intervals_are_intersected(dual: autodual.DualNetwork, rows: slice
     """One for each sample, or one for all; a wider one changes nothing."""
     plain = dual.bounds(X, BALL)
     site = next(iter(plain))
-    narrow = _between(plain[site], 0.5).map(lambda end: end[rows].detach())
+    narrow = _between(plain[site], 0.5).map(Tensor.detach)
+    if rows == slice(0, 1):  # one for all samples has to hold what each of them is
+        narrow = Interval(narrow.lower.amin(0, keepdim=True), narrow.upper.amax(0, keepdim=True))
     found = dual.bounds(X, BALL, known={site: narrow})
     assert torch.equal(found[site].lower, plain[site].lower.maximum(narrow.lower))
     assert torch.equal(found[site].upper, plain[site].upper.minimum(narrow.upper))
@@ -61,6 +63,48 @@ def test_senseless_intervals_are_refused(dual: autodual.DualNetwork) -> None:
         dual.bounds(X, BALL, known={site: Interval(-ones, math.nan * ones)})
     with pytest.raises(EmptySetError, match="is empty"):
         dual.bounds(X, BALL, known={site: Interval(ones, -ones)})
+    for end in (math.inf, -math.inf):
+        with pytest.raises(EmptySetError, match="is a point at infinity"):
+            dual.bounds(X, BALL, known={site: Interval(end * ones, end * ones)})
+    with pytest.raises(InvalidInputError, match=r"must be an autodual.interval.Interval of two tensors, not a tuple"):
+        dual.bounds(X, BALL, known={site: (-ones, ones)})
+    with pytest.raises(InvalidInputError, match=r"must be an autodual.interval.Interval of two tensors"):
+        dual.bounds(X, BALL, known={site: Interval(-1.0, 1.0)})
+    with pytest.raises(InvalidInputError, match="known must be a dict from node names to intervals, but is a list"):
+        dual.bounds(X, BALL, known=[Interval(-ones, ones)])
+
+
+@pytest.mark.parametrize("slopes", ["shared", "adaptive"])
+@pytest.mark.parametrize("shift", [-1.1, 1.1, -30.0, 30.0])
+def test_what_is_provably_false_is_refused(dual: autodual.DualNetwork, slopes: str, shift: float) -> None:
+    """Shifted off the true interval, or merely off the value at the sample, whichever site it is of."""
+    for site, true in dual.bounds(X, BALL).items():
+        false = Interval(*(end.detach() + shift * true.radius.amax().detach() for end in (true.lower, true.upper)))
+        for rigorous in (False, True):
+            with pytest.raises(EmptySetError, match=f"known interval of '{site}' is false"):
+                dual(X, BALL, torch.eye(2).double(), slopes=slopes, known={site: false}, rigorous=rigorous)
+        with pytest.raises(EmptySetError, match="is false"):
+            autodual.certify(dual, X.float(), BALL, known={site: false})
+
+
+def test_bounds_refuse_what_no_sample_tells(dual: autodual.DualNetwork) -> None:
+    """The nominal sample lies outside its box, so that only bounds over the box can refute."""
+    box = autodual.Box(torch.full((3, 2), 5.0), torch.full((3, 2), 5.1))
+    true = dual.bounds(X, box)
+    site = list(true)[-1]
+    with pytest.raises(EmptySetError, match="bounds prove that the node lies elsewhere"):
+        autodual.certify(dual, X, box, known={site: true[site].map(lambda end: end.detach() + 5)})
+    autodual.certify(dual, X.float(), box, known={site: true[site].map(Tensor.detach)})
+
+
+@pytest.mark.parametrize("inner", ["dual", "interval"])
+def test_true_intervals_that_touch_are_kept(dual: autodual.DualNetwork, inner: str) -> None:
+    """Plain bounds and what is known may miss one another by rounding alone, at a single point for instance."""
+    point = autodual.LinfBall(0.0)
+    exact = {site: interval.map(Tensor.detach) for site, interval in dual.bounds(X, point).items()}
+    for x in (X, X.float()):
+        found = dual(x, point, torch.eye(2), inner=inner, slopes="adaptive", known=exact, sites=True)
+        assert all(bool((interval.lower <= interval.upper).all()) for interval in found.intervals.values())
 
 
 @pytest.mark.parametrize("last", ["dual", "interval"])
