@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 
+import torch
 from torch import Tensor
 
 from autodual.tensors import shared
@@ -73,6 +74,17 @@ class Interval:
         lower, upper = self.lower.fmax(other.lower), self.upper.fmin(other.upper)
         return Interval(lower.minimum(upper), lower.maximum(upper))
 
+    def within(self, least: float, greatest: float) -> Interval:
+        """The interval cut to [least, greatest], which encloses the value too, rounded outwards; NaN stays NaN."""
+        low, high = -_not_below(-least, self.lower.dtype), _not_below(greatest, self.lower.dtype)
+        return Interval(self.lower.clamp(low, high), self.upper.clamp(low, high))
+
     def widen(self, amount: Tensor | float) -> Interval:
         """Both ends moved outwards by `amount`, which broadcasts to them."""
         return Interval(self.lower - amount, self.upper + amount)
+
+
+def _not_below(value: float, dtype: torch.dtype) -> float:
+    """The least number of a dtype that is not below a value, but for the one next to it."""
+    near = torch.tensor(value, dtype=dtype)
+    return float(near if float(near) >= value else near.nextafter(torch.full_like(near, torch.inf)))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 import torch
@@ -11,7 +11,7 @@ from torch import Tensor
 
 from autodual.bounds.chunks import Chunks
 from autodual.bounds.footprint import pull_footprint
-from autodual.bounds.pull import Enclosure, LinearBound, Progress, advance, concretise, linear_bound
+from autodual.bounds.pull import Enclosure, LinearBound, Progress, advance, attained, concretise, linear_bound
 from autodual.bounds.recomputation import recomputed_rows
 from autodual.bounds.refine import refine_operand
 from autodual.bounds.search import searched
@@ -127,7 +127,8 @@ def _arrival(name: str, linear: bool, state: BoundState, rows: Rows) -> tuple[En
     """Bounds of some of the objective's rows, and on request the functions that prove them."""
     near = advance(state, Progress.start(name, rows, one_sided=True), through=state.is_affine)
     if state.options.last == "interval":
-        return concretise(state, near), linear_bound(state, near) if linear else None
+        found = _with_ends(state, near, concretise(state, near))
+        return found, linear_bound(state, near) if linear else None
     first = advance(state, near)
     best = searched(state, name, near) if state.options.slopes == "optimized" else None
     progress = first if best is None else best
@@ -139,7 +140,14 @@ def _arrival(name: str, linear: bool, state: BoundState, rows: Rows) -> tuple[En
     others = ([near] if state.intersects else []) + ([first] if best is not None else [])
     for other in others:
         found = _tightened(found, concretise(state, other))
-    return found, None
+    return _with_ends(state, near, found), None
+
+
+def _with_ends(state: BoundState, near: Progress, found: Enclosure) -> Enclosure:
+    """The bounds, or better ones where rounding is charged for the intervals' ends that rows ask for, and no more."""
+    if not (state.options.rigorous and state.intersects) or any(name in state.regions for name in near.pending):
+        return found
+    return _tightened(found, replace(found, lower=attained(state, near)))
 
 
 def _pieces(state: BoundState, name: str, objective: Tensor, limit: int) -> Iterator[Rows]:

@@ -165,17 +165,27 @@ class BoundState:
         if self.intersects and isinstance(rule, RelaxationRule):
             # Between the lines lies all that the op itself can be, so that these ends are the tighter ones.
             interval = rule.range(node.op, inputs, self.environment)
-        else:
-            interval = self.layers[node.name].interval(inputs)
-            if self.intersects and isinstance(rule, NonlinearRule):
-                interval = interval.tightened(rule.range(node.op, inputs, self.environment))
+            return interval if rule.exact else self._widened(node, interval)
+        interval = self.layers[node.name].interval(inputs)
+        if self.intersects and isinstance(rule, NonlinearRule):
+            interval = interval.tightened(rule.range(node.op, inputs, self.environment))
+        return interval if self.layers[node.name].roundings == 0 else self._widened(node, interval)
+
+    def _widened(self, node: Node, interval: Interval) -> Interval:
+        """An interval with room for what rounding may have cost, but not beyond what its op can be at all."""
         if not self.options.rigorous:
             return interval
-        debt = self.debts[node.name]
-        return interval.widen(debt.magnitude + debt.floor.reshape(-1, *[1] * len(node.shape)))
+        rule, debt = self.rules[node.name], self.debts[node.name]
+        interval = interval.widen(debt.magnitude + debt.floor.reshape(-1, *[1] * len(node.shape)))
+        if not (self.intersects and isinstance(rule, NonlinearRule)):
+            return interval
+        return interval.within(*rule.limits(node.op))
 
     def debt(self, node: Node, layer: DualLayer) -> Debt:
         """What rounding costs at a node, over all inputs as large as its operands can be."""
+        if layer.moves and all(len(self.graph.users[name]) == 1 for name in node.inputs):
+            # Rows are moved too, and none meet others that have come to the same operand.
+            return self._no_debt(node)
         magnitudes = [self.intervals[name].magnitude for name in node.inputs]
         magnitude = layer.magnitude(magnitudes)
         owed = self.error_factor(layer.terms) * magnitude
@@ -183,6 +193,10 @@ class BoundState:
         if constant is not None:
             owed = owed + self.error_factor(node.size) * constant
         return Debt(owed, underflow(layer.terms, magnitudes, node.size, like=magnitude))
+
+    def _no_debt(self, node: Node) -> Debt:
+        zero = torch.zeros(1, dtype=self.environment.dtype, device=self.environment.device)
+        return Debt(zero.expand(1, *node.shape), zero)
 
 
 def is_linear(state: BoundState, name: str) -> bool:

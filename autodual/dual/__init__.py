@@ -10,12 +10,14 @@ from autodual.dual import (  # noqa: F401  (registers the rules)
     maximum,
     pooling,
     product,
+    reductions,
     relu,
     softmax,
     steps,
     structure,
 )
 from autodual.dual.affine import AffineLayer, StructuralLayer
+from autodual.dual.execution import Executed, Precision, Run
 from autodual.dual.family import FamilyLayer, LineFamily
 from autodual.dual.layer import Contribution, DualLayer
 from autodual.dual.registry import dual_rule, find_rule, registered
@@ -28,15 +30,18 @@ __all__ = [
     "AffineRule",
     "Contribution",
     "DualLayer",
+    "Executed",
     "FamilyLayer",
     "LineFamily",
     "LinearRelaxation",
     "NonlinearRule",
     "Place",
+    "Precision",
     "RelaxationRule",
     "RelaxedLayer",
     "Rows",
     "Rule",
+    "Run",
     "StructuralLayer",
     "Window",
     "contract",

@@ -88,6 +88,11 @@ class AffineLayer(DualLayer):
         return max(sum(sizes), self.node.size)
 
     @property
+    def roundings(self) -> int | None:
+        """Of one sum of products with a constant term; an op that computes otherwise has to say so."""
+        return self.terms + 1
+
+    @property
     def multiplications(self) -> int:
         return max(self.node.size, *(torch.Size(shape).numel() for shape in self.shapes))
 

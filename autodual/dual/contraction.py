@@ -34,6 +34,11 @@ class ContractionLayer(StructuralLayer):
         )
 
     @property
+    def roundings(self) -> int:
+        """Products and sums over the indices that the result does not have."""
+        return self.multiplications // self.node.size + 1
+
+    @property
     def multiplications(self) -> int:
         """One for each combination of all indices."""
         first, second = self.op.equation.split("->")[0].split(",")
@@ -68,6 +73,11 @@ class TransposedConvolutionLayer(AffineLayer):
         (column,) = columns
         assert column is not None
         return self.op.convolve(column, self.weight, None)
+
+    @property
+    def roundings(self) -> int:
+        """Inputs that an output reads at most: all places of the kernel, of the channels of its group."""
+        return self.weight[:, 0].numel() // self.op.groups + 1
 
     @property
     def multiplications(self) -> int:

@@ -115,6 +115,10 @@ class ConvolutionLayer(AffineLayer):
         return max(self.weight[0].numel(), self.weight[:, 0].numel())
 
     @property
+    def roundings(self) -> int:
+        return self.weight[0].numel() + 1
+
+    @property
     def constant_magnitude(self) -> Tensor | None:
         if self.constant_term is None:
             return None

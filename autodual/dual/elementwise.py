@@ -60,6 +60,11 @@ class ElementwiseAffineLayer(AffineLayer):
     def terms(self) -> int:
         return self.node.size  # of the inner product with the offset
 
+    @property
+    def roundings(self) -> int:
+        """A product and a sum, and two more for ((x - μ)·r)·γ + β, as batch norms may be computed."""
+        return 4
+
 
 def _alike_everywhere(value: Tensor | None) -> bool:
     """Whether a value `[1, C, *spatial]` is given by channel only."""
@@ -89,6 +94,10 @@ class AddLayer(StructuralLayer):
     def terms(self) -> int:
         return 2
 
+    @property
+    def roundings(self) -> int:
+        return 1
+
 
 @dual_rule(ops.Add)
 class AddRule(AffineRule):
@@ -116,6 +125,10 @@ class SubtractLayer(StructuralLayer):
     @property
     def terms(self) -> int:
         return 2
+
+    @property
+    def roundings(self) -> int:
+        return 1
 
 
 @dual_rule(ops.Subtract)

@@ -101,6 +101,18 @@ class DualLayer(ABC):
         return 1
 
     @property
+    def roundings(self) -> int | None:
+        """How many roundings a term of an output goes through at most when the op itself is run, with its sums taken in
+        any order. 0: it only moves scalars, so that a run and `interval` are exact. None: not analysed.
+        """
+        return None
+
+    @property
+    def moves(self) -> bool:
+        """Whether nothing is computed at all, neither forward nor when rows are pulled."""
+        return self.roundings == 0 and self.terms <= 1
+
+    @property
     def constant_magnitude(self) -> Tensor | None:
         """|b| `[1, *shape]`, where `objective` sums more products with the constant term than `terms` says."""
         return None

@@ -50,6 +50,10 @@ class LinearLayer(AffineLayer):
         return max(self.weight.shape)
 
     @property
+    def roundings(self) -> int:
+        return self.weight.shape[1] + 1
+
+    @property
     def constant_magnitude(self) -> Tensor | None:
         return None if self.constant_term is None else self.constant_term.abs().expand(1, *self.node.shape)
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from autodual.dual.execution import Executed, Run
 from autodual.dual.layer import Contribution, DualLayer
 from autodual.dual.registry import dual_rule
 from autodual.dual.rows import Rows, inner
@@ -80,6 +81,11 @@ class MatrixProductRule(NonlinearRule):
     """Parallel planes around every product of two scalars (McCormick, *Mathematical Programming* 10, 1976)."""
 
     source = "McCormick 1976"
+
+    def executed(self, op: ops.MatrixProduct, operands: Sequence[Executed], run: Run) -> Tensor:
+        x, y = operands
+        passed = x.size @ y.error + x.error @ y.real.magnitude
+        return passed + run.precision.gamma(x.size.shape[-1]) * (x.size @ y.size)
 
     def undecided(
         self, op: ops.MatrixProduct, bounds: Sequence[Interval], environment: Environment

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from autodual.dual.execution import Executed, Run
 from autodual.dual.registry import dual_rule
 from autodual.dual.relaxation import LinearRelaxation
 from autodual.dual.rule import RelaxationRule
@@ -50,6 +51,12 @@ def _mask(index: Tensor, like: Tensor) -> Tensor:
 @dual_rule(ops.Maximum)
 class MaximumRule(RelaxationRule):
     """Planes around max(x₁, …, x_k) over a box; exact where one branch is never below another."""
+
+    exact = True
+
+    def executed(self, op: ops.Maximum, operands: Sequence[Executed], run: Run) -> Tensor:
+        """No more than the largest error among the branches."""
+        return torch.stack(torch.broadcast_tensors(*(branch.error for branch in operands))).amax(0)
 
     def undecided(self, op: ops.Maximum, bounds: Sequence[Interval], environment: Environment) -> Tensor:
         return ~Contest.of(bounds).decided

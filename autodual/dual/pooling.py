@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 from autodual.dual.affine import StructuralLayer
 from autodual.dual.layer import DualLayer
+from autodual.dual.reductions import SummingLayer
 from autodual.dual.registry import dual_rule
 from autodual.dual.rows import Rows
 from autodual.dual.rule import AffineRule
@@ -27,9 +29,7 @@ class WindowedPoolLayer(StructuralLayer):
         op = node.op
         assert isinstance(op, ops.AveragePool)
         self.geometry = Geometry(op.stride, op.padding, (1,) * len(op.kernel), groups=shapes[0][0])
-        area = 1
-        for extent in op.kernel:
-            area *= extent
+        area = math.prod(op.kernel)
         self.kernel = op.kernel
         self.weight_value = 1 / (op.divisor or area)
 
@@ -48,15 +48,16 @@ class WindowedPoolLayer(StructuralLayer):
         values = pulled.reshape(*values.shape[:2], shape[0], *extent)
         return (rows.with_values(values, shape=shape, window=window, cropped=cropped),)
 
+    @property
+    def roundings(self) -> int:
+        return math.prod(self.kernel) + 2
+
     def reach(self, extent: Sequence[int]) -> tuple[int, ...]:
         return self.geometry.reach(extent, self.kernel)
 
     @property
     def multiplications(self) -> int:
-        area = 1
-        for extent in self.kernel:
-            area *= extent
-        return self.node.size * area
+        return self.node.size * math.prod(self.kernel)
 
 
 @dual_rule(ops.AveragePool)
@@ -69,5 +70,5 @@ class AveragePoolRule(AffineRule):
         padded = any(op.padding) and not op.count_include_pad and op.divisor is None
         channels_first = len(node.shape) == len(op.kernel) + 1
         if op.ceil_mode or padded or not channels_first:
-            return StructuralLayer(node, shapes, environment, monotone=True)
+            return SummingLayer(node, shapes, environment, math.prod(op.kernel))
         return WindowedPoolLayer(node, shapes, environment)

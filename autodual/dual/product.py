@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from autodual.dual.execution import Executed, Run
 from autodual.dual.registry import dual_rule
 from autodual.dual.relaxation import LinearRelaxation
 from autodual.dual.rule import RelaxationRule
@@ -24,6 +25,10 @@ class MultiplyRule(RelaxationRule):
     """
 
     source = "McCormick 1976"
+
+    def executed(self, op: ops.Multiply, operands: Sequence[Executed], run: Run) -> Tensor:
+        x, y = operands
+        return x.size * y.error + x.error * y.real.magnitude + run.precision.unit * x.size * y.size
 
     def undecided(self, op: ops.Multiply, bounds: Sequence[Interval], environment: Environment) -> Tensor:
         x, y = bounds

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 
 import torch
 from torch import Tensor
 
+from autodual.dual.execution import Executed, Run
 from autodual.dual.family import LineFamily
 from autodual.dual.registry import dual_rule
 from autodual.dual.relaxation import LinearRelaxation
@@ -45,6 +47,14 @@ class ReluRule(RelaxationRule):
     source = "Theorem 1, equations 3.14 to 3.16"
 
     contained = False
+    exact = True
+
+    def limits(self, op: ops.Relu) -> tuple[float, float]:
+        return 0.0, math.inf
+
+    def executed(self, op: ops.Relu, operands: Sequence[Executed], run: Run) -> Tensor:
+        (z,) = operands
+        return z.error.masked_fill(z.reached.upper <= 0, 0.0)
 
     def undecided(self, op: ops.Relu, bounds: Sequence[Interval], environment: Environment) -> Tensor:
         return crosses_zero(bounds[0])
@@ -79,6 +89,13 @@ class LeakyReluRule(RelaxationRule):
     source = "Theorem 1, equations 3.14 to 3.16"
 
     contained = False
+
+    def executed(self, op: ops.LeakyRelu, operands: Sequence[Executed], run: Run) -> Tensor:
+        """It stretches errors by the leak at most, or by 1; below zero there is a product."""
+        (z,) = operands
+        leak = run.environment(op.slope).abs()
+        own = run.errors(op.slope) + run.precision.unit * leak
+        return z.error * leak.clamp(min=1) + own * z.size * (1 + run.precision.unit)
 
     def undecided(self, op: ops.LeakyRelu, bounds: Sequence[Interval], environment: Environment) -> Tensor:
         return crosses_zero(bounds[0])

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import Any, Union
 
 from torch import Tensor
 
+from autodual.dual.execution import Executed, Run
 from autodual.dual.family import LineFamily
 from autodual.dual.layer import DualLayer
 from autodual.dual.relaxation import LinearRelaxation, RelaxedLayer
@@ -46,6 +48,8 @@ class NonlinearRule(ABC):
     #: Whether the op's own range is intersected with also under shared slopes. Rectified linear units say no, so that
     #: shared slopes give the thesis' bounds to the last digit.
     contained: bool = True
+    #: Whether neither the op nor its `range` rounds, whatever the bounds: they choose among numbers that are there.
+    exact: bool = False
 
     @abstractmethod
     def undecided(self, op: Any, bounds: Sequence[Interval], environment: Environment) -> Undecided:
@@ -62,6 +66,16 @@ class NonlinearRule(ABC):
     @abstractmethod
     def layer(self, op: Any, bounds: Sequence[Interval], environment: Environment, policy: SlopePolicy) -> DualLayer:
         """The dual layer over these bounds for one call; an adaptive one where slopes are to be optimized."""
+
+    def limits(self, op: Any) -> tuple[float, float]:
+        """Two numbers that the op's values never leave, whatever its operands are, so that rounding need not either."""
+        return -math.inf, math.inf
+
+    def executed(self, op: Any, operands: Sequence[Executed], run: Run) -> Tensor | None:
+        """How far the op's value in a run may be from that in real arithmetic, `[N, *shape]`: what the operands' errors
+        make of it, and what its own computation adds. None: not analysed, so that no run of a network is vouched for.
+        """
+        return None
 
     def family(self, op: Any, bounds: Sequence[Interval], environment: Environment) -> LineFamily | None:
         """The relaxations that `optimized` slopes search from the layer's own on; None leaves it at that."""

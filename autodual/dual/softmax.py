@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
+from autodual.dual.execution import LIBRARY, Executed, Run
 from autodual.dual.layer import Contribution, DualLayer
 from autodual.dual.registry import dual_rule
 from autodual.dual.rows import Rows
@@ -141,9 +143,24 @@ class _ExponentialRule(NonlinearRule):
         return (z.lower + z.upper).isnan() if alone else ~(z.lower == z.upper)
 
 
+def _executed(z: Executed, axis: int, run: Run) -> Tensor:
+    """How far log Σ exp z may be off: weights that sum to 1 average the terms' errors.
+
+    Of its own it adds what z - max z is off by, at most a rounding of 2|z| in each exponent; the sum of the n terms and
+    their exponentials, relative to a sum of at least 1; and the logarithm and the last sum, relative to |z| + log n.
+    """
+    largest, count = z.size.amax(axis, keepdim=True), z.size.shape[axis]
+    own = run.precision.gamma(count + 3 * LIBRARY) * (1 + math.log(count))
+    return z.error.amax(axis, keepdim=True) + own + run.precision.gamma(4) * largest
+
+
 @dual_rule(ops.LogSumExp)
 class LogSumExpRule(_ExponentialRule):
     """Planes around log Σ exp, which rises in every term."""
+
+    def executed(self, op: ops.LogSumExp, operands: Sequence[Executed], run: Run) -> Tensor:
+        (z,) = operands
+        return _executed(z, op.axis + 1, run)
 
     def range(self, op: ops.LogSumExp, bounds: Sequence[Interval], environment: Environment) -> Interval:
         (z,) = bounds
@@ -159,6 +176,13 @@ class LogSumExpRule(_ExponentialRule):
 @dual_rule(ops.LogSoftmax)
 class LogSoftmaxRule(_ExponentialRule):
     """Each term against the sum of all; it rises in its own term and falls in the others."""
+
+    def limits(self, op: ops.LogSoftmax) -> tuple[float, float]:
+        return -math.inf, 0.0
+
+    def executed(self, op: ops.LogSoftmax, operands: Sequence[Executed], run: Run) -> Tensor:
+        (z,) = operands
+        return z.error + _executed(z, op.axis + 1, run) + run.precision.gamma(4) * z.size
 
     def range(self, op: ops.LogSoftmax, bounds: Sequence[Interval], environment: Environment) -> Interval:
         (z,) = bounds

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from autodual.dual.execution import Executed, Run
 from autodual.dual.registry import dual_rule
 from autodual.dual.relaxation import LinearRelaxation
 from autodual.dual.rule import RelaxationRule
@@ -19,6 +20,14 @@ from autodual.ir.expressions import Environment
 @dual_rule(ops.Sign, ops.Step, ops.Floor, ops.Ceil, ops.Round)
 class StepRule(RelaxationRule):
     """Horizontal lines at the values that the never falling function takes at the bounds."""
+
+    exact = True
+
+    def executed(self, op: ops.ElementwiseOp, operands: Sequence[Executed], run: Run) -> Tensor:
+        """As far as the steps are apart that a run may take."""
+        (z,) = operands
+        found = self.range(op, [z.reached], run.environment)
+        return found.upper - found.lower
 
     def undecided(self, op: ops.ElementwiseOp, bounds: Sequence[Interval], environment: Environment) -> Tensor:
         found = self.range(op, bounds, environment)

@@ -1,4 +1,4 @@
-"""Rules of ops that move, copy, drop or average scalars: reshapes, slices, padding, pooling, means, sums."""
+"""Rules of ops that move, copy or drop scalars: reshapes, slices, padding, concatenation; and of constants."""
 
 from __future__ import annotations
 
@@ -17,7 +17,15 @@ from autodual.ir.expressions import Environment
 from autodual.ir.graph import Node
 
 
-class SliceLayer(StructuralLayer):
+class MovingLayer(StructuralLayer):
+    """Scalars of the inputs moved, copied or dropped, none of them changed."""
+
+    @property
+    def roundings(self) -> int:
+        return 0
+
+
+class SliceLayer(MovingLayer):
     """Evenly spaced entries along one axis: rows are laid out again with zeros between; windows stay windows."""
 
     windowed = True
@@ -87,26 +95,27 @@ class MovingRule(AffineRule):
     moves = True
 
     def layer(self, node: Node, shapes: Sequence[tuple[int, ...]], environment: Environment) -> DualLayer:
-        return StructuralLayer(node, shapes, environment, monotone=True)
+        return MovingLayer(node, shapes, environment, monotone=True)
 
 
-@dual_rule(ops.Sum, ops.Mean, ops.AdaptiveAveragePool, ops.CumulativeSum, ops.Interpolate)
-class MonotoneRule(AffineRule):
-    """Non-negative coefficients and no constant: transposed automatically, intervals end by end."""
+class PadLayer(AffineLayer):
+    """The pad value is the constant term, rounded unless it is zero."""
 
-    def layer(self, node: Node, shapes: Sequence[tuple[int, ...]], environment: Environment) -> DualLayer:
-        return StructuralLayer(node, shapes, environment, monotone=True)
+    @property
+    def roundings(self) -> int:
+        assert isinstance(self.node.op, ops.Pad)
+        return int(self.node.op.value != 0)
 
 
 @dual_rule(ops.Pad)
 class PadRule(AffineRule):
-    """Constant padding: the pad value is the constant term."""
+    """Constant padding."""
 
     def layer(self, node: Node, shapes: Sequence[tuple[int, ...]], environment: Environment) -> DualLayer:
-        return AffineLayer(node, shapes, environment, monotone=True)
+        return PadLayer(node, shapes, environment, monotone=True)
 
 
-class ReshapeLayer(StructuralLayer):
+class ReshapeLayer(MovingLayer):
     """The same scalars in another shape: rows are viewed, not moved."""
 
     def pull(self, rows: Rows) -> tuple[Rows, ...]:
@@ -132,7 +141,7 @@ class ReshapeRule(AffineRule):
         return ReshapeLayer(node, shapes, environment, monotone=True)
 
 
-class PermuteLayer(StructuralLayer):
+class PermuteLayer(MovingLayer):
     """Axes in another order."""
 
     def pull(self, rows: Rows) -> tuple[Rows, ...]:
@@ -157,7 +166,7 @@ class PermuteRule(AffineRule):
         return PermuteLayer(node, shapes, environment, monotone=True)
 
 
-class ConcatenateLayer(StructuralLayer):
+class ConcatenateLayer(MovingLayer):
     """Branches side by side: each gets its own slice of the rows, with its window where the axis is the channels'."""
 
     windowed = True
@@ -208,6 +217,10 @@ class ConstantLayer(DualLayer):
     @property
     def terms(self) -> int:
         return self.value[0].numel()
+
+    @property
+    def roundings(self) -> int:
+        return 0
 
     def push(self, columns: Sequence[Tensor | None]) -> Tensor:
         raise AssertionError("a constant has no inputs to push from")

@@ -15,7 +15,7 @@ from autodual.frontend.batch import BatchAxis
 from autodual.frontend.compositions import broadcast
 from autodual.frontend.layout import Displaced, Layout, placed
 from autodual.frontend.registry import serves_any_batch_axis
-from autodual.frontend.source import line_of, module_of
+from autodual.frontend.source import call_of, line_of, module_of
 from autodual.frontend.values import Fixed, apply, number
 from autodual.ir import Environment, Expression, Node, Op, Parameter, Source
 from autodual.ir.ops import Constant, Expand
@@ -66,7 +66,7 @@ class Builder:
         #: That of the operands, where the batch axis is not axis 0.
         self.layout: Layout | None = None
         self._leaf: tuple[str, nn.Module] | None = None
-        self.source = Source(module_of(operation), line_of(operation), str(operation.target))
+        self.source = Source(module_of(operation), line_of(operation), str(operation.target), call_of(operation))
 
     @property
     def target(self) -> Any:

@@ -34,6 +34,12 @@ def module_of(node: fx.Node) -> str:
     return _CALL_NUMBER.sub("", list(stack.values())[-1][0]) if stack else ""
 
 
+def call_of(node: fx.Node) -> str:
+    """The call in the model as exported that an operation is, or was taken apart from."""
+    origin = node.meta.get("from_node") or [node]
+    return str(origin[0].name)
+
+
 def line_of_failure(error: BaseException) -> str:
     """The user's line that raised, as `file:line: code`; a line of torch.nn's where none of the user's took part."""
     frames = traceback.extract_tb(error.__traceback__)

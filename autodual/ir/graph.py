@@ -15,11 +15,15 @@ from autodual.ir.op import Op
 
 @dataclass(frozen=True)
 class Source:
-    """Where a node comes from: the module's path in the model, the line of code, and the original operation."""
+    """Where a node comes from: the module's path in the model, the line of code, and the original operation.
+
+    call: names the one call of that operation that the node is part of; empty where each node is a call of its own.
+    """
 
     module: str = ""
     line: str = ""
     target: str = ""
+    call: str = ""
 
 
 @dataclass(frozen=True, eq=False)

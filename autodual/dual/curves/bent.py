@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
 
 from autodual.dual.curves.curve import Curve
 from autodual.dual.curves.rule import CurveRule
+from autodual.dual.execution import LIBRARY, Executed, Run
 from autodual.dual.registry import dual_rule
 from autodual.ir import ops
 
@@ -25,6 +27,20 @@ class ClampRule(CurveRule):
     """Hardtanh (Corollary 6, corrected), ReLU6, clip: convex at the lower end, concave at the upper."""
 
     source = "Corollary 6, corrected"
+    accuracy = 0
+
+    def limits(self, op: ops.Clamp) -> tuple[float, float]:
+        low, high = (math.copysign(_INFINITY, sign) if end is None else end for sign, end in self._ends(op))
+        return min(low, high), high
+
+    def executed(self, op: ops.Clamp, operands: Sequence[Executed], run: Run) -> Tensor | None:
+        """A run has the ends rounded to its precision."""
+        found = super().executed(op, operands, run)
+        ends = [abs(end) for _, end in self._ends(op) if end is not None]
+        return None if found is None else found + run.precision.unit * max(ends, default=0.0)
+
+    def _ends(self, op: ops.Clamp) -> tuple[tuple[int, float | None], ...]:
+        return (-1, op.lower), (1, op.upper)
 
     def curve(self, op: ops.Clamp) -> Curve:
         low = -_INFINITY if op.lower is None else op.lower
@@ -47,6 +63,9 @@ class ClampRule(CurveRule):
 class HardSwishRule(CurveRule):
     """Concave at -3, convex up to 3, concave there."""
 
+    accuracy = LIBRARY
+    of_operand = True
+
     def curve(self, op: ops.HardSwish) -> Curve:
         return Curve(
             op.function,
@@ -63,6 +82,9 @@ class HardSwishRule(CurveRule):
 class SoftshrinkRule(CurveRule):
     """Concave at -width, convex at width."""
 
+    accuracy = LIBRARY
+    of_operand = True
+
     def curve(self, op: ops.Softshrink) -> Curve:
         width = op.width
         return Curve(
@@ -78,6 +100,9 @@ class SoftshrinkRule(CurveRule):
 @dual_rule(ops.Elu)
 class EluRule(CurveRule):
     """ELU, SELU, CELU: an exponential up to 0, where the slope may jump either way, and a straight line after it."""
+
+    accuracy = LIBRARY
+    of_operand = True
 
     def curve(self, op: ops.Elu) -> Curve:
         steepness = op.scale * op.alpha * op.input_scale

@@ -62,6 +62,14 @@ class Curve:
             lower, upper = lower.minimum(value), upper.maximum(value)
         return Interval(lower, upper)
 
+    def steepest(self, bounds: Interval) -> Tensor:
+        """The largest |slope| between bounds; a slope is monotone between inflections and knots."""
+        points = [torch.full_like(bounds.lower, place) for place in (*self.inflections, *self.knots)]
+        for knot in points[len(self.inflections) :]:
+            points += [knot.nextafter(torch.full_like(knot, end)) for end in (-torch.inf, torch.inf)]
+        inside = [point.clamp(bounds.lower, bounds.upper) for point in points]
+        return torch.stack([self.slope(point).abs() for point in (bounds.lower, bounds.upper, *inside)]).amax(0)
+
     def affine_over(self, bounds: Interval) -> Tensor:
         """Where the function is affine between bounds, so that tighter ones would tell nothing new."""
         known = bounds.lower == bounds.upper

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from autodual.dual.curves.curve import Curve
 from autodual.dual.curves.lines import tightest_pair, tightest_parallel
+from autodual.dual.execution import LIBRARY, Executed, Run
 from autodual.dual.registry import dual_rule
 from autodual.dual.relaxation import LinearRelaxation
 from autodual.dual.rule import RelaxationRule
@@ -26,6 +27,13 @@ class SineRule(RelaxationRule):
     From there on a wave is concave up to π, convex up to 2π, and so on; over two periods and more no lines are better
     than ±1.
     """
+
+    def limits(self, op: Any) -> tuple[float, float]:
+        return -1.0, 1.0
+
+    def executed(self, op: Any, operands: Sequence[Executed], run: Run) -> Tensor:
+        """No slope is above 1, nor any value."""
+        return operands[0].error.clamp(max=2) + LIBRARY * run.precision.unit
 
     def undecided(self, op: Any, bounds: Sequence[Interval], environment: Environment) -> Tensor:
         (z,) = bounds

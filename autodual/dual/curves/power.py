@@ -12,6 +12,7 @@ from torch import Tensor
 
 from autodual.dual.curves.curve import Curve
 from autodual.dual.curves.rule import CurveRule
+from autodual.dual.execution import LIBRARY
 from autodual.dual.registry import dual_rule
 from autodual.dual.relaxation import LinearRelaxation
 from autodual.interval import Interval
@@ -61,6 +62,8 @@ def _only(known: Tensor, found: LinearRelaxation) -> LinearRelaxation:
 class LogRule(PartialCurveRule):
     """Concave on x > 0."""
 
+    accuracy = LIBRARY
+
     def curve(self, op: ops.Log) -> Curve:
         return Curve(torch.log, torch.reciprocal, convex=False)
 
@@ -71,6 +74,12 @@ class LogRule(PartialCurveRule):
 @dual_rule(ops.Power)
 class PowerRule(PartialCurveRule):
     """Powers: convex or concave on each side of zero, by the exponent."""
+
+    accuracy = LIBRARY
+
+    def limits(self, op: ops.Power) -> tuple[float, float]:
+        odd = float(op.exponent).is_integer() and op.exponent % 2 == 1
+        return (-math.inf, math.inf) if odd else (0.0, math.inf)
 
     def curve(self, op: ops.Power) -> Curve:
         p = op.exponent

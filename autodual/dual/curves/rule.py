@@ -11,10 +11,14 @@ from torch import Tensor
 
 from autodual.dual.curves.curve import Curve
 from autodual.dual.curves.lines import tightest_pair, tightest_parallel
+from autodual.dual.execution import Executed, Run
 from autodual.dual.relaxation import LinearRelaxation
 from autodual.dual.rule import RelaxationRule
 from autodual.interval import Interval
 from autodual.ir.expressions import Environment
+
+# By what share of it a computed slope may be too small.
+_MARGIN = 2.0**-7
 
 
 class CurveRule(RelaxationRule):
@@ -23,6 +27,24 @@ class CurveRule(RelaxationRule):
     @abstractmethod
     def curve(self, op: Any) -> Curve:
         """The op's function."""
+
+    #: Roundings within which the op is run, in units of its value's size, or, if `of_operand`, of that of its operand
+    #: too: inside it may add to the operand and take away again. None: not known.
+    accuracy: int | None = None
+    of_operand: bool = False
+
+    def executed(self, op: Any, operands: Sequence[Executed], run: Run) -> Tensor | None:
+        """The operand's error times the steepest slope, and never more than the values are apart."""
+        if self.accuracy is None:
+            return None
+        (z,) = operands
+        values, steepest = self.range(op, [z.reached], run.environment), self.curve(op).steepest(z.reached)
+        # What slopes and values are rounded by here.
+        slack = 16 * torch.finfo(z.error.dtype).eps
+        passed = ((1 + _MARGIN) * steepest + slack) * z.error
+        passed = passed.minimum(values.upper - values.lower + slack * values.magnitude).masked_fill(z.error == 0, 0.0)
+        size = values.magnitude + steepest.clamp(min=1) * z.size if self.of_operand else values.magnitude
+        return passed + self.accuracy * run.precision.unit * size
 
     def undecided(self, op: Any, bounds: Sequence[Interval], environment: Environment) -> Tensor:
         return ~self.curve(op).affine_over(bounds[0])

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from autodual.dual.curves.curve import Curve
 from autodual.dual.curves.rule import CurveRule
+from autodual.dual.execution import LIBRARY
 from autodual.dual.registry import dual_rule
 from autodual.ir import ops
 
@@ -103,9 +104,35 @@ _GELU_TANH = Curve(
 )
 
 
-@dual_rule(*_CURVES)  # type: ignore[type-abstract]
+_LIMITS = {
+    ops.Sigmoid: (0.0, 1.0),
+    ops.Tanh: (-1.0, 1.0),
+    ops.Arctan: (-math.pi / 2, math.pi / 2),
+    ops.Erf: (-1.0, 1.0),
+    ops.Softsign: (-1.0, 1.0),
+    ops.Exp: (0.0, math.inf),
+}
+
+
+@dual_rule(ops.Sigmoid, ops.Tanh, ops.Arctan, ops.Erf, ops.Softsign, ops.Exp)
 class SmoothRule(CurveRule):
     """Activations without parameters."""
+
+    accuracy = LIBRARY
+
+    def limits(self, op: ops.ElementwiseOp) -> tuple[float, float]:
+        return _LIMITS[type(op)]
+
+    def curve(self, op: ops.ElementwiseOp) -> Curve:
+        return _CURVES[type(op)]
+
+
+@dual_rule(ops.Silu, ops.Mish)
+class GatedRule(CurveRule):
+    """x times a function that rises from 0 to 1."""
+
+    accuracy = LIBRARY
+    of_operand = True
 
     def curve(self, op: ops.ElementwiseOp) -> Curve:
         return _CURVES[type(op)]
@@ -114,6 +141,9 @@ class SmoothRule(CurveRule):
 @dual_rule(ops.Gelu)
 class GeluRule(CurveRule):
     """x·Φ(x) and its approximation: concave, convex, concave."""
+
+    accuracy = LIBRARY
+    of_operand = True
 
     def curve(self, op: ops.Gelu) -> Curve:
         return _GELU_TANH if op.tanh else _GELU

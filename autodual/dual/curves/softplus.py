@@ -10,6 +10,7 @@ from torch import Tensor
 
 from autodual.dual.curves.curve import Curve
 from autodual.dual.curves.rule import CurveRule
+from autodual.dual.execution import LIBRARY, Executed, Run
 from autodual.dual.registry import dual_rule
 from autodual.dual.relaxation import LinearRelaxation
 from autodual.interval import Interval
@@ -20,6 +21,17 @@ from autodual.ir.expressions import Environment
 @dual_rule(ops.Softplus)
 class SoftplusRule(CurveRule):
     """Convex. torch returns x itself beyond a threshold, up to e^(-threshold)/beta less; lines and range make room."""
+
+    accuracy = LIBRARY
+    of_operand = True
+
+    def limits(self, op: ops.Softplus) -> tuple[float, float]:
+        return 0.0, math.inf
+
+    def executed(self, op: ops.Softplus, operands: Sequence[Executed], run: Run) -> Tensor | None:
+        """The fall at the threshold may come sooner or later."""
+        found = super().executed(op, operands, run)
+        return None if found is None else found + _room(op, operands[0].reached)
 
     def curve(self, op: ops.Softplus) -> Curve:
         return Curve(

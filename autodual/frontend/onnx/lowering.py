@@ -121,7 +121,7 @@ class OnnxLowering:
             self._graph,
             self.tensors,
             legal_name(node.name, node.op_type.lower()),
-            Source(line=_called(node), target=node.op_type),
+            Source(line=_called(node), target=node.op_type, call=next(iter(node.output), "")),
             dtype,
         )
         attributes = self._attributes(node, read)

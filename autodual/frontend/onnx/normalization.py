@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from autodual.frontend import compositions
 from autodual.frontend.builder import Unsupported
@@ -34,17 +33,12 @@ def batch_norm(
     centre = builder.constant(fixed(mean, "means"))
     spread = builder.constant(fixed(variance, "variances"))
     axes = max(len(x.shape) - 2, 0)
-    factor = apply(_batch_norm_factor, gain, spread, float(attributes.get("epsilon", 1e-5)), axes)
-    offset = apply(_batch_norm_offset, shift, centre, factor, axes)
+    wide = (-1, *[1] * axes)
+    epsilon = float(attributes.get("epsilon", 1e-5))
+    factor = apply(torch.div, gain, apply(torch.sqrt, apply(torch.add, spread, epsilon)))
+    offset = apply(torch.sub, shift, apply(torch.mul, centre, factor))
+    factor, offset = apply(torch.reshape, factor, wide), apply(torch.reshape, offset, wide)
     return builder.branch(builder.emit(ElementwiseAffine(factor, offset), x.node), x.shape)
-
-
-def _batch_norm_factor(scale: Tensor, variance: Tensor, epsilon: float, axes: int) -> Tensor:
-    return (scale / (variance + epsilon).sqrt()).reshape(-1, *[1] * axes)
-
-
-def _batch_norm_offset(bias: Tensor, mean: Tensor, factor: Tensor, axes: int) -> Tensor:
-    return bias.reshape(-1, *[1] * axes) - mean.reshape(-1, *[1] * axes) * factor
 
 
 @onnx_op("LayerNormalization")
