@@ -10,8 +10,9 @@ import torch
 from torch import Tensor
 
 from autodual.bounds.chunks import Chunks
+from autodual.bounds.ends import attained
 from autodual.bounds.footprint import pull_footprint
-from autodual.bounds.pull import Enclosure, LinearBound, Progress, advance, attained, concretise, linear_bound
+from autodual.bounds.pull import Enclosure, LinearBound, Progress, advance, concretise, linear_bound
 from autodual.bounds.recomputation import recomputed_rows
 from autodual.bounds.refine import refine_operand
 from autodual.bounds.search import searched

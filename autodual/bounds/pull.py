@@ -176,39 +176,6 @@ def concretise(state: BoundState, progress: Progress) -> Enclosure:
     return Enclosure(lower, upper, progress.error)
 
 
-def attained(state: BoundState, progress: Progress) -> Tensor:
-    """Lower bounds `[G, K]` of rows that wait at nodes before the inputs, by the ends of the nodes' intervals.
-
-    Rounding is charged for what is computed with these ends, and not for what the nodes could be: a row that asks for
-    one end alone, such as a ReLU's zero, gets just that.
-    """
-    lower, terms, single = progress.centre, 0, True
-    size = torch.zeros_like(lower)
-    for name, rows in progress.pending.items():
-        rows, interval = rows.crop(), state.intervals[name]
-        least, largest, alone = _by_ends(interval, rows)
-        lower, size, terms = lower + least, size + largest, terms + state.graph[name].size
-        single = single & alone if len(progress.pending) == 1 else torch.zeros_like(alone)
-    # One product with a power of two, added to nothing, is exact.
-    single = single & (progress.centre == 0)
-    charged = state.error_factor(terms) * (size + progress.centre.abs()) + terms * torch.finfo(lower.dtype).tiny
-    paid = _sum(progress.width, progress.error)
-    lower = lower - torch.where(single, 0.0, charged)
-    return lower if paid is None else lower - paid
-
-
-def _by_ends(interval: Interval, rows: Rows) -> tuple[Tensor, Tensor, Tensor]:
-    """Rows' least values over an interval, the sums of their terms' sizes, and where there is one exact term at most."""
-    values = rows.values
-    ends = torch.where(values > 0, rows.features(interval.lower), rows.features(interval.upper))
-    # An end that no row asks for may be infinite.
-    products = torch.where(values == 0, 0.0, values * ends).flatten(2)
-    power_of_two = values.frexp().mantissa.abs() == 0.5
-    inexact = ((products != 0).flatten(2) & ~power_of_two.flatten(2)).any(2)
-    alone = ((products != 0).sum(2) <= 1) & ~inexact
-    return products.sum(2), products.abs().sum(2), alone
-
-
 def _debt_here(state: BoundState, name: str) -> Debt:
     """What rounding costs where rows meet the node's interval, or the set."""
     size, here = state.graph[name].size, state.intervals[name].magnitude

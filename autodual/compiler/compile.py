@@ -85,7 +85,7 @@ class _Builder:
         plan = Plan(traced.graph, environment=environment)
         with torch.no_grad():
             plan = run_passes(plan, self.passes, self.observer)
-        return Compiled(replace(plan, environment=None), traced.constants)
+        return Compiled(replace(plan, environment=None), traced.constants, traced.graph)
 
 
 def _as_the_model_takes_it(model: nn.Module, x: Tensor) -> Tensor:

@@ -84,8 +84,9 @@ class MatrixProductRule(NonlinearRule):
 
     def executed(self, op: ops.MatrixProduct, operands: Sequence[Executed], run: Run) -> Tensor:
         x, y = operands
-        passed = x.size @ y.error + x.error @ y.real.magnitude
-        return passed + run.precision.gamma(x.size.shape[-1]) * (x.size @ y.size)
+        passed, reached = x.size @ y.error + x.error @ y.real.magnitude, x.size @ y.size
+        own = run.precision.gamma(x.size.shape[-1]) * reached
+        return torch.where(reached < run.precision.largest / 2, passed + own, torch.inf)
 
     def undecided(
         self, op: ops.MatrixProduct, bounds: Sequence[Interval], environment: Environment

@@ -85,6 +85,11 @@ class Environment:
         self._values: dict[Expression, Any] = {}
         self._exact: dict[Expression, Any] = {}
 
+    @property
+    def lookup(self) -> Callable[[str], Tensor]:
+        """Resolves a qualified name to the live tensor."""
+        return self._lookup
+
     def __call__(self, expression: Expression) -> Tensor:
         if expression not in self._values:
             # A parameter itself needs no detour through float64.

@@ -9,12 +9,13 @@ from typing import get_args
 import torch
 from torch import Tensor
 
-from autodual.bounds import BoundOptions, BoundState, Ledger, Projections, objective_bounds, prepare
+from autodual.bounds import BoundOptions, BoundState, Ledger, Projections, execution, objective_bounds, prepare
 from autodual.bounds.arithmetic import plain_arithmetic
 from autodual.errors import InvalidInputError
 from autodual.estimators import Stream
 from autodual.interval import Interval
 from autodual.ir.expressions import Environment
+from autodual.ir.graph import Graph
 from autodual.network.result import DualResult, result_of
 from autodual.passes.plan import Plan
 from autodual.perturbations import Region
@@ -33,11 +34,19 @@ class Given:
 
 
 @dataclass(frozen=True, eq=False)
+class Executed:
+    """A network as it is run: its graph before any pass, and the dtype of its numbers."""
+
+    graph: Graph
+    dtype: torch.dtype
+
+
+@dataclass(frozen=True, eq=False)
 class Call:
     """The part of a call that holds no tensors.
 
     stream: the random numbers of estimates, if any are to be made. linear, sites: return linear functions, or the bound
-    sites' intervals, beside the objective's bounds.
+    sites' intervals, beside the objective's bounds. executed: the network whose run to analyse too.
     """
 
     plan: Plan
@@ -47,6 +56,7 @@ class Call:
     stream: Stream | None
     linear: bool
     sites: bool = False
+    executed: Executed | None = None
 
     def bound(self, part: slice, given: Given, ledger: Ledger) -> DualResult:
         """Bounds of some of the samples, whose gradients' memory goes to the ledger."""
@@ -75,7 +85,8 @@ class Call:
             here = rows if rows.shape[0] == 1 else rows[part]
             found = objective_bounds(state, graph.outputs[0], here, linear=self.linear)
         sites = self.plan.sites if rows is None or self.sites else ()
-        result = result_of(found, {name: state.intervals[name] for name in sites}, state)
+        run = None if self.executed is None else execution(state, self.executed.graph, self.executed.dtype)
+        result = result_of(found, {name: state.intervals[name] for name in sites}, state, run)
         # The two know each other: apart, they are forgotten at once, and not when garbage is next collected.
         state.projections = None
         return result

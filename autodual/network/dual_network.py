@@ -6,13 +6,15 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor, nn
 
 from autodual.errors import InvalidInputError
 from autodual.estimators import Stream
 from autodual.interval import Interval
 from autodual.ir.expressions import Environment
-from autodual.network.call import Call, Given, call_options, objective_rows
+from autodual.ir.graph import Graph
+from autodual.network.call import Call, Executed, Given, call_options, objective_rows
 from autodual.network.chunks import SampleSize, in_chunks
 from autodual.network.known import checked_known, refute_known
 from autodual.network.result import DualResult
@@ -25,10 +27,13 @@ from autodual.tensors import bounding_dtype
 
 @dataclass(frozen=True, eq=False)
 class Compiled:
-    """A traced and planned network: the plan, and tensors of the model that are neither parameters nor buffers."""
+    """A traced and planned network: the plan, tensors of the model that are neither parameters nor buffers, and the
+    graph as it was traced, before the passes.
+    """
 
     plan: Plan
     constants: Mapping[str, Tensor]
+    graph: Graph
 
 
 class DualNetwork(nn.Module):
@@ -116,6 +121,7 @@ class DualNetwork(nn.Module):
         sites: bool = False,
         all_units: bool = False,
         exact: bool = False,
+        executed: bool = False,
     ) -> DualResult:
         """Lower bounds `[N, S]` of objective `[S, K]` or `[N, S, K]` over the set around each sample of x `[N,
         *shape]`.
@@ -124,8 +130,10 @@ class DualNetwork(nn.Module):
         `BoundOptions`. known: intervals of nodes proved elsewhere, which bounds then assume. rigorous: bounds allow for
         their own rounding error. linear: also return the linear functions that prove them. sites: also return the
         intervals of the bound sites. all_units: a dual bound for every unit, also the decided ones. exact: estimate
-        nothing, whatever the plan says; nor do rigorous bounds ever use estimates that prove nothing.
+        nothing, whatever the plan says; nor do rigorous bounds ever use estimates that prove nothing. executed: beside
+        rigorous bounds, how far a run of the model in its own dtype may be from what they are of.
         """
+        run = self._run(x) if executed and rigorous else None
         compiled, x = self.compiled(x), x.to(bounding_dtype(x.dtype))
         plan = compiled.plan
         options = call_options(
@@ -136,8 +144,15 @@ class DualNetwork(nn.Module):
         given = Given(self._tensors(compiled), ball.at(x), checked_known(known, plan, x), rows)
         refute_known(given.known, plan.graph, self.environment(compiled, x.double()), given.region)
         stream = None if options.projection is None else self._stream(options.projection, rigorous)
-        call = Call(plan, options, x.dtype, x.device, stream, linear, sites)
+        call = Call(plan, options, x.dtype, x.device, stream, linear, sites, run)
         return in_chunks(call, given, SampleSize(plan.graph, x, options))
+
+    def _run(self, x: Tensor) -> Executed:
+        """The model as it is run on samples like x: in the narrowest dtype of its numbers, or in x's if it has none."""
+        compiled = self.compiled(x)
+        dtypes = {tensor.dtype for tensor in self._tensors(compiled).values() if tensor.is_floating_point()}
+        dtype = max(dtypes or {x.dtype}, key=lambda kind: torch.finfo(kind).eps)
+        return Executed(compiled.graph, dtype)
 
     def _stream(self, projection: Projection, rigorous: bool) -> Stream:
         """The random numbers of a call. Training takes new ones each time; a certificate's are its seed's, so that it

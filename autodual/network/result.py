@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
-from autodual.bounds import BoundState, LinearBound, ObjectiveBounds
+from autodual.bounds import BoundState, Execution, LinearBound, ObjectiveBounds
 from autodual.interval import Interval
 
 
@@ -19,6 +19,7 @@ class DualResult:
     failure_probability `[N]`, float64: how likely it is that what is said of a sample is wrong, by the random numbers
     that its bounds were estimated with. 0: nothing was estimated. 1: estimated by medians, which prove nothing.
     estimates: how many norms of a sample that probability covers, and inflation: what each was multiplied by.
+    execution: how far a run of the network may be from what the bounds are of, if that was asked.
     """
 
     objective: ObjectiveBounds | None
@@ -26,6 +27,7 @@ class DualResult:
     failure_probability: Tensor
     estimates: int = 0
     inflation: float = 1.0
+    execution: Execution | None = None
 
     @property
     def lower(self) -> Tensor:
@@ -33,14 +35,20 @@ class DualResult:
         return self.objective.lower
 
 
-def result_of(objective: ObjectiveBounds | None, intervals: Mapping[str, Interval], state: BoundState) -> DualResult:
+def result_of(
+    objective: ObjectiveBounds | None,
+    intervals: Mapping[str, Interval],
+    state: BoundState,
+    run: Execution | None = None,
+) -> DualResult:
     """The result of a computation that is done."""
     projections, device = state.projections, state.environment.device
     if projections is None:
-        return DualResult(objective, intervals, torch.zeros(state.samples, dtype=torch.float64, device=device))
+        never = torch.zeros(state.samples, dtype=torch.float64, device=device)
+        return DualResult(objective, intervals, never, execution=run)
     delta = projections.projection.delta
     failure = projections.estimated.double() * (1.0 if delta is None else delta)
-    return DualResult(objective, intervals, failure, projections.count, projections.inflation)
+    return DualResult(objective, intervals, failure, projections.count, projections.inflation, run)
 
 
 def joined(parts: Sequence[DualResult]) -> DualResult:
@@ -57,7 +65,15 @@ def joined(parts: Sequence[DualResult]) -> DualResult:
         None if first.objective is None else _joined_objectives([part.objective for part in parts if part.objective])
     )
     failure = torch.cat([part.failure_probability for part in parts]).detach()
-    return type(first)(objective, intervals, failure, first.estimates, first.inflation)
+    runs = [part.execution for part in parts if part.execution is not None]
+    run = joined_executions(runs) if runs else None
+    return type(first)(objective, intervals, failure, first.estimates, first.inflation, run)
+
+
+def joined_executions(parts: Sequence[Execution]) -> Execution:
+    """What is known of slices of the samples, in order."""
+    errors = [part.error for part in parts if part.error is not None]
+    return replace(parts[0], error=torch.cat(errors) if errors else None)
 
 
 def _joined_objectives(parts: list[ObjectiveBounds]) -> ObjectiveBounds:
