@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from autodual.bounds.rounding import error_factor
+from autodual.certification.halfspaces import Deployment, deployment_of, fits, guaranteed
+from autodual.errors import InvalidInputError
 from autodual.interval import Interval
 from autodual.network import DualNetwork
 from autodual.perturbations import Region
@@ -18,8 +19,7 @@ from autodual.policies import InnerBounds, SlopePolicy
 from autodual.specs import Specification
 from autodual.tensors import bounding_dtype
 
-# A bound this many rounding errors below zero is not worth another try in float64: intermediate bounds were widened by
-# their own errors too, which moves the last bound by several of its own.
+# A bound this many rounding errors below zero is not worth another try in float64.
 _HOPE = 32.0
 
 
@@ -28,8 +28,10 @@ class Proof:
     """Guaranteed lower bounds `[N, S]` of a specification's half-spaces, and whether it is proved, bool `[N]`.
 
     error `[N, S]` is the rounding error that `lower` already allows for; double `[N]`: whether float64 decided.
-    failure_probability `[N]`: of the proof, above 0 where norms were estimated from random projections; estimates and
-    inflation: how many, and by what each was raised for that.
+    deployed `[N, S]`: how far a run of the network may be from the half-spaces' values, infinite if nothing is known;
+    deployment: of what run, and why. nominal `[N]`: the margin at the samples. failure_probability `[N]`: of the
+    proof, above 0 where norms were estimated from random projections; estimates and inflation: how many, and by what
+    each was raised for that.
     """
 
     lower: Tensor
@@ -37,7 +39,10 @@ class Proof:
     margin: Tensor
     proved: Tensor
     double: Tensor
+    deployed: Tensor
+    nominal: Tensor
     failure_probability: Tensor
+    deployment: Deployment
     estimates: int = 0
     inflation: float = 1.0
 
@@ -50,18 +55,20 @@ def prove(
     known: Mapping[str, Interval] | None = None,
     inner: InnerBounds = "dual",
     estimates: bool = False,
+    deployed: bool = False,
 ) -> Proof:
     """Bound a specification over a region in its dtype (float32 for half precision), and in float64 what that leaves
     open by rounding alone.
 
     All tensors of the proof are float64. NaN and infinity prove nothing. estimates: let the plan's projections take
     part, if they hold with a probability; all is float64 then, for random numbers of any size leave float32 no digits.
+    deployed: what is proved is to hold of a run of the network too; raises InvalidInputError if that has no analysis.
     """
     estimates = estimates and _certifies(dual, region)
     region = region.to(torch.float64 if estimates else bounding_dtype(region.centre.dtype))
 
     def bound(region: Region, spec: Specification, known: Mapping[str, Interval], slopes: SlopePolicy) -> Proof:
-        return _bound(dual, region, spec, slopes, known, inner, estimates)
+        return _bound(dual, region, spec, slopes, known, inner, estimates, deployed)
 
     def double(region: Region, *rest: Any, **options: Any) -> Proof:
         return bound(region.to(torch.float64), *rest, **options)
@@ -69,21 +76,31 @@ def prove(
     with torch.no_grad():
         known = known or {}
         first = bound(region, spec, known, "adaptive" if slopes == "optimized" else slopes)
+        # What fails at a sample that is in its set is not worth another try.
+        true = (first.nominal > 0) | ~region.contains(region.centre)
         if slopes == "optimized":
-            # A search takes long, so that it is left to what has been proved by nothing cheaper and is true at all.
-            index = (~first.proved & (_nominal(dual, region, spec) > 0)).nonzero().squeeze(1)
+            # A search takes long, so that it is left to what has been proved by nothing cheaper.
+            index = (~first.proved & true).nonzero().squeeze(1)
             first = _again(first, index, region, spec, known, partial(bound, slopes=slopes))
         if region.centre.dtype == torch.float64:
             return first
-        hopeful = ~first.proved & ~(spec.margin(first.lower + _HOPE * first.error) <= 0)
-        index = hopeful.nonzero().squeeze(1)
+        hopeful = _near(first, spec, first.error) | (true & _near(first, spec, first.error + _inside(first)))
+        index = (~first.proved & ~first.double & hopeful).nonzero().squeeze(1)
         return _again(first, index, region, spec, known, partial(double, slopes=slopes))
 
 
-def _nominal(dual: DualNetwork, region: Region, spec: Specification) -> Tensor:
-    """Margins `[N]` of the samples themselves."""
-    outputs = dual.outputs(region.centre.double()).flatten(1)
-    return spec.margin(spec.rows(outputs).values(outputs))
+def _near(proof: Proof, spec: Specification, error: Tensor) -> Tensor:
+    """Where so many times an error `[N, S]` may be all that is missing, bool `[N]`; so it is where bounds are NaN."""
+    hoped = proof.lower + _HOPE * error.clamp(max=torch.finfo(error.dtype).max / (2 * _HOPE))
+    return ~(spec.margin(hoped) <= 0)
+
+
+def _inside(proof: Proof) -> Tensor:
+    """What rounding inside the network may have cost bounds in float32, to first order, `[N, S]`: intervals were
+    widened, too. A run in float32 is off by what goes through the network in the same way.
+    """
+    known = proof.deployment.dtype == torch.float32
+    return proof.deployed if known else torch.full_like(proof.deployed, torch.inf)
 
 
 def _again(
@@ -116,38 +133,47 @@ def _bound(
     known: Mapping[str, Interval] | None,
     inner: InnerBounds,
     estimates: bool = False,
+    deployed: bool = False,
 ) -> Proof:
-    x = region.centre
     # Offsets may depend on the nominal outputs; in float64 their own error is far below that of the bounds.
-    outputs = dual.outputs(x.double()).flatten(1)
+    outputs = dual.outputs(region.centre.double()).flatten(1)
     rows = spec.rows(outputs)
-    options = {"slopes": slopes, "inner": inner, "known": known}
-    result = dual(x, region.source, rows.objective, **options, rigorous=True, exact=not estimates)
-    found = result.objective
-    assert found is not None and found.error is not None
-    # A row of zeros, such as a class against itself, is 0 whatever rounding may cost other rows.
-    idle = (rows.objective == 0).all(-1)
-    bound, error = (part.double().masked_fill(idle, 0.0) for part in (found.lower, found.error))
-    error = error + error_factor(rows.objective.shape[-1], torch.float64) * rows.offset.abs()
-    lower = bound - rows.offset - error_factor(1, torch.float64) * rows.offset.abs()
+    if not fits(rows, region.centre.dtype):
+        region = region.to(torch.float64)
+    x, options = region.centre, {"slopes": slopes, "inner": inner, "known": known}
+    result = dual(x, region.source, rows.objective, **options, rigorous=True, exact=not estimates, executed=True)
+    assert result.objective is not None and result.execution is not None
+    lower, error = guaranteed(result.objective, rows)
     # A network that returns no numbers is proved nothing of, even where the number it lost meets only zero padding.
     lower = torch.where(outputs.isfinite().all(1, keepdim=True), lower, -torch.inf)
+    deployment, run = deployment_of(result.execution, rows, spec)
+    if deployed and deployment.reason:
+        raise InvalidInputError(
+            f"{deployment.reason}, so nothing can be said of a run of this network; certify it without deployed "
+            "(--deployed)"
+        )
     margin = spec.margin(lower)
-    double = torch.full_like(margin, x.dtype == torch.float64, dtype=torch.bool)
-    proved = (margin > 0) & margin.isfinite()
-    failure = result.failure_probability
-    return Proof(lower, error, margin, proved, double, failure, result.estimates, result.inflation)
+    decisive = spec.margin(lower - run) if deployed else margin
+    return Proof(
+        lower=lower,
+        error=error,
+        margin=margin,
+        proved=(decisive > 0) & decisive.isfinite(),
+        double=torch.full_like(margin, x.dtype == torch.float64, dtype=torch.bool),
+        deployed=run,
+        nominal=spec.margin(rows.values(outputs)),
+        failure_probability=result.failure_probability,
+        deployment=deployment,
+        estimates=result.estimates,
+        inflation=result.inflation,
+    )
 
 
 def _replaced(first: Proof, index: Tensor, second: Proof) -> Proof:
-    def merged(old: Tensor, new: Tensor) -> Tensor:
-        return old.index_copy(0, index, new)
-
-    return Proof(
-        merged(first.lower, second.lower),
-        merged(first.error, second.error),
-        merged(first.margin, second.margin),
-        merged(first.proved, second.proved),
-        merged(first.double, second.double),
-        first.failure_probability,
-    )
+    """The proof of all samples with that of some in their places, but for how likely it is to fail."""
+    merged: dict[str, Any] = {}
+    for field in fields(Proof):
+        old, new = getattr(first, field.name), getattr(second, field.name)
+        if isinstance(old, Tensor) and field.name != "failure_probability":
+            merged[field.name] = old.index_copy(0, index, new)
+    return replace(first, **merged)

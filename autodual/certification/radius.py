@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from autodual.bounds.rounding import error_factor
+from autodual.certification.halfspaces import fits, guaranteed
 from autodual.errors import InvalidInputError
 from autodual.network import DualNetwork
 from autodual.network.chunks import recorded_chunk
@@ -91,10 +91,12 @@ class _Probe:
             radius = radius.detach().clone().requires_grad_()
             region = self.ball(radius).at(self.x).select(index)
             x = region.centre
-            rows = spec.rows(self.dual.outputs(x).flatten(1).detach())
-            found = self.dual(x, region.source, rows.objective, slopes=self.slopes, rigorous=True, exact=True)
-            slack = error_factor(1, x.dtype) * rows.offset.abs()
-            margin = spec.margin(found.lower - rows.offset - slack)
+            rows = spec.rows(self.dual.outputs(x.double()).flatten(1).detach())
+            if not fits(rows, x.dtype):
+                raise InvalidInputError(f"{x.dtype} cannot hold the property's coefficients; give float64 samples")
+            found = self.dual(x, region.source, rows.objective, slopes=self.slopes, rigorous=True, exact=True).objective
+            assert found is not None
+            margin = spec.margin(guaranteed(found, rows)[0]).to(x.dtype)
             # The set need not depend on the radius, nor the margin on the set.
             (slope,) = torch.autograd.grad(margin.sum() + 0 * radius.sum(), radius)
         return margin.detach(), slope[index]

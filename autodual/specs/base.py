@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
@@ -17,10 +17,13 @@ class Rows:
     """Half-space s holds at outputs f iff objective_s · f − offset_s > 0.
 
     `objective` is `[S, K]` for all samples or `[N, S, K]` with one per sample, `offset` likewise `[S]` or `[N, S]`.
+    offset_error: of the offset's shape, what rounding it may have cost; None where it is exact. Coefficients are off by
+    one rounding at most, relative to themselves.
     """
 
     objective: Tensor
     offset: Tensor
+    offset_error: Tensor | None = None
 
     def values(self, outputs: Tensor) -> Tensor:
         """The left sides `[*, N, S]` at outputs `[*, N, K]`."""
@@ -32,6 +35,9 @@ class Specification(ABC):
 
     A specification is never vacuous: where it would hold of any outputs, it raises InvalidInputError instead.
     """
+
+    #: Whether it compares outputs with those of the same network at the sample, which a run has errors of too.
+    relative: ClassVar[bool] = False
 
     @abstractmethod
     def rows(self, outputs: Tensor) -> Rows:

@@ -44,8 +44,12 @@ class Formula(Specification):
         for row, atom in enumerate(self.atoms):
             for output, coefficient in atom.coefficients:
                 objective[row, output] = coefficient
-        offset = torch.tensor([atom.offset for atom in self.atoms], dtype=torch.float64)
-        return Rows(objective.to(outputs), offset.to(outputs))
+        offset, error = (
+            torch.tensor([getattr(atom, name) for atom in self.atoms], dtype=torch.float64)
+            for name in ("offset", "offset_error")
+        )
+        near = offset.to(outputs)
+        return Rows(objective.to(outputs), near, (error + (near.double().cpu() - offset).abs()).to(outputs))
 
     def margin(self, values: Tensor) -> Tensor:
         weak = torch.tensor([atom.weak for atom in self.atoms], device=values.device)

@@ -25,12 +25,13 @@ _NEGATED = {ast.Lt: ast.GtE, ast.LtE: ast.Gt, ast.Gt: ast.LtE, ast.GtE: ast.Lt}
 class Atom:
     """Σ coefficient · y_output − offset > 0, or ≥ 0 where `weak`; (output, coefficient) pairs in the outputs' order.
 
-    Each number is what the formula says exactly, rounded once.
+    Each number is what the formula says exactly, rounded once; offset_error: by what the offset may differ from that.
     """
 
     coefficients: tuple[tuple[int, float], ...]
     offset: float
     weak: bool = False
+    offset_error: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -121,7 +122,8 @@ class _Reader:
             return [] if holds else [frozenset()]
         try:
             coefficients = tuple((i, rounded(value)) for i, value in present)
-            atom = Atom(coefficients, rounded(-difference.constant), weak)
+            offset = rounded(-difference.constant)
+            atom = Atom(coefficients, offset, weak, 0.0 if offset == -difference.constant else math.ulp(offset))
         except NumberError as error:
             self._refuse(left, f"a number of this comparison {error}")
         return [frozenset({self._atoms.setdefault(atom, len(self._atoms))})]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
@@ -63,6 +63,7 @@ class Deviation(Specification):
     """
 
     delta: Any
+    relative: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "delta", output_tensor(self.delta, "delta"))
@@ -74,7 +75,8 @@ class Deviation(Specification):
         outputs = outputs.detach()
         delta = fitted(self.delta, outputs, "delta")
         unit = torch.eye(outputs.shape[1], dtype=outputs.dtype, device=outputs.device)
-        return Rows(torch.cat([unit, -unit]), torch.cat([outputs - delta, -outputs - delta], -1))
+        offset = torch.cat([outputs - delta, -outputs - delta], -1)
+        return Rows(torch.cat([unit, -unit]), offset, torch.finfo(offset.dtype).eps * offset.abs())
 
     def margin(self, values: Tensor) -> Tensor:
         return guarded(values.min(-1).values, values)

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from autodual.properties import Case, Property
 from autodual.specs import Rows, Specification
-from autodual.specs.base import guarded
+from autodual.specs.base import guarded, with_ties
 
 #: Which conjunctions of which cases are still undecided.
 Open = Mapping[int, Sequence[int]]
@@ -24,25 +24,29 @@ class Unviolated(Specification):
     """No conjunction of matrix · f <= offset is true of the outputs, where `member` says which rows each one has.
 
     matrix `[N, R, K]`, offset `[N, R]`, both float64, and member bool `[N, Q, R]` hold something for each sample.
+    strict bool `[N, R]`: where a row says < instead, which is false also where both sides are equal.
     """
 
     matrix: Tensor
     offset: Tensor
     member: Tensor
+    strict: Tensor
 
     def rows(self, outputs: Tensor) -> Rows:
-        return Rows(self.matrix.to(outputs), self.offset.to(outputs))
+        offset = self.offset.to(outputs)
+        return Rows(self.matrix.to(outputs), offset, torch.finfo(offset.dtype).eps * offset.abs())
 
     def margin(self, values: Tensor) -> Tensor:
         return guarded(self.margins(values).min(-1).values, values)
 
     def margins(self, values: Tensor) -> Tensor:
         """`[*, N, Q]` for values `[*, N, R]`: positive only if that conjunction is false; a NaN spoils its own."""
-        spread = torch.where(self.member, values.unsqueeze(-2), -torch.inf)
+        spread = torch.where(self.member, with_ties(values, self.strict).unsqueeze(-2), -torch.inf)
         return spread.max(-1).values
 
     def select(self, index: Tensor | slice) -> Unviolated:
-        return replace(self, matrix=self.matrix[index], offset=self.offset[index], member=self.member[index])
+        parts = {name: getattr(self, name)[index] for name in ("matrix", "offset", "member", "strict")}
+        return replace(self, **parts)
 
     def describe(self) -> str:
         return f"none of at most {self.member.shape[1]} conjunction(s) of outputs is true"
@@ -81,13 +85,14 @@ class Problem:
         cases = tuple(sorted(open_))
         chosen = tuple(tuple(open_[case]) for case in cases)
         tables = [_table(goal.cases[case], numbers, sums) for case, numbers in zip(cases, chosen)]
-        rows = max(1, max(len(offset) for _, offset, _ in tables))
-        widest = max(len(members) for _, _, members in tables)
+        rows = max(1, max(len(offset) for _, offset, _, _ in tables))
+        widest = max(len(members) for _, _, _, members in tables)
         matrix = numpy.zeros((len(cases), rows, goal.output_size))
-        offset = numpy.zeros((len(cases), rows))
+        offset, strict = numpy.zeros((len(cases), rows)), numpy.zeros((len(cases), rows), bool)
         member = numpy.zeros((len(cases), widest, rows), bool)
-        for place, (table, bounds, members) in enumerate(tables):
-            matrix[place, : len(bounds)], offset[place, : len(bounds)] = table, bounds
+        for place, (table, bounds, below, members) in enumerate(tables):
+            here = slice(0, len(bounds))
+            matrix[place, here], offset[place, here], strict[place, here] = table, bounds, below
             for number in range(widest):
                 member[place, number, members[number if number < len(members) else 0]] = True
         lower, upper = (
@@ -96,7 +101,7 @@ class Problem:
         )
         ends = (_lower_reading(lower), _upper_reading(upper), *_float32_ends(lower, upper))
         boxes = [torch.from_numpy(end).to(device) for end in ends]
-        spec = Unviolated(*(torch.from_numpy(array).to(device) for array in (matrix, offset, member)))
+        spec = Unviolated(*(torch.from_numpy(array).to(device) for array in (matrix, offset, member, strict)))
         return cls(cases, chosen, boxes[0], boxes[1], boxes[2], boxes[3], spec)
 
     def select(self, index: Sequence[int]) -> Problem:
@@ -109,8 +114,8 @@ class Problem:
 
     def nth(self, number: int) -> Problem:
         """The conjunction at one place of every case alone."""
-        spec = self.spec
-        return replace(self, spec=Unviolated(spec.matrix, spec.offset, spec.member[:, number : number + 1]))
+        member = self.spec.member[:, number : number + 1]
+        return replace(self, spec=replace(self.spec, member=member))
 
     def remaining(self, refuted: Tensor) -> dict[int, tuple[int, ...]]:
         """What stays open when the conjunctions `refuted` `[N, Q]` are false throughout their boxes."""
@@ -142,22 +147,29 @@ def _float32_ends(lower: numpy.ndarray, upper: numpy.ndarray) -> tuple[numpy.nda
     return numpy.where(none, low, least), numpy.where(none, low, greatest)
 
 
-def _table(case: Case, numbers: Sequence[int], sums: bool) -> tuple[numpy.ndarray, numpy.ndarray, list[list[int]]]:
-    """The distinct rows of some conjunctions and their bounds, and which rows each conjunction has."""
+def _sum_above(bounds: numpy.ndarray) -> float:
+    """The sum of bounds that were rounded each, and no less: what they are off by need not cancel where they do."""
+    return math.fsum(bounds) + math.fsum(numpy.finfo(numpy.float64).eps * numpy.abs(bounds))
+
+
+def _table(
+    case: Case, numbers: Sequence[int], sums: bool
+) -> tuple[numpy.ndarray, numpy.ndarray, numpy.ndarray, list[list[int]]]:
+    """The distinct rows of some conjunctions, their bounds, which are strict, and which rows each conjunction has."""
     places: dict[bytes, int] = {}
     rows: list[numpy.ndarray] = []
     members = []
     for number in numbers:
         conjunction = case.conjunctions[number]
         bounds = _upper_reading(conjunction.bound)
-        own = [numpy.append(row, bound) for row, bound in zip(conjunction.matrix, bounds)]
+        own = [numpy.append(row, end) for row, end in zip(conjunction.matrix, zip(bounds, conjunction.strict))]
         if sums and len(own) > 1 and conjunction.total is not None:
             # Rounded once: what rounding of partial sums costs would be relative to parts that may cancel.
-            own.append(numpy.append(conjunction.total, math.fsum(bounds)))
+            own.append(numpy.append(conjunction.total, [_sum_above(bounds), float(conjunction.strict.any())]))
         for row in own:
             if row.tobytes() not in places:
                 places[row.tobytes()] = len(rows)
                 rows.append(row)
         members.append(sorted({places[row.tobytes()] for row in own}))
-    table = numpy.array(rows).reshape(len(rows), case.conjunctions[0].matrix.shape[1] + 1)
-    return table[:, :-1], table[:, -1], members
+    table = numpy.array(rows).reshape(len(rows), case.conjunctions[0].matrix.shape[1] + 2)
+    return table[:, :-2], table[:, -2], table[:, -1] != 0, members

@@ -1,0 +1,61 @@
+"""What bounds of a specification's rows say of its half-spaces: offsets subtracted, all rounding allowed for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from autodual.bounds import Execution, ObjectiveBounds
+from autodual.specs import Rows, Specification
+
+# The sums of a run's errors over a row are rounded themselves.
+_SAFETY = 1 + 2.0**-20
+
+
+@dataclass(frozen=True)
+class Deployment:
+    """A run of the network in the dtype of its numbers; `reason`: why nothing is known of how far it is off, if so."""
+
+    dtype: torch.dtype
+    reason: str = ""
+
+
+def fits(rows: Rows, dtype: torch.dtype) -> bool:
+    """Whether every coefficient keeps its digits in a dtype: rounding is charged relative to what it rounds."""
+    limits, size = torch.finfo(dtype), rows.objective.abs()
+    return not bool(((size > 0) & (size < limits.tiny) | (size > limits.max)).any())
+
+
+def guaranteed(found: ObjectiveBounds, rows: Rows) -> tuple[Tensor, Tensor]:
+    """Lower bounds of row · f - offset and the error that they allow for, `[N, S]`, float64."""
+    assert found.error is not None
+    # A row of zeros, such as a class against itself, is 0 whatever rounding may cost other rows.
+    idle = (rows.objective == 0).all(-1)
+    bound, error = (part.double().masked_fill(idle, 0.0) for part in (found.lower, found.error))
+    if rows.offset_error is not None:
+        error = error + rows.offset_error
+        bound = bound - rows.offset_error
+    return _below(bound, rows.offset.double()), error
+
+
+def _below(first: Tensor, second: Tensor) -> Tensor:
+    """first - second, or the next number below where rounding lifted it (Knuth's exact sum of two numbers)."""
+    difference = first - second
+    back = difference - first
+    lost = (first - (difference - back)) - (second + back)
+    return torch.where(lost < 0, difference.nextafter(torch.full_like(difference, -torch.inf)), difference)
+
+
+def deployment_of(execution: Execution, rows: Rows, spec: Specification) -> tuple[Deployment, Tensor]:
+    """The run, and how far row · f may be off in it, `[N, S]`, float64; infinite where nothing is known."""
+    deployment = Deployment(execution.dtype, execution.reason)
+    objective = rows.objective.abs()
+    if execution.error is None:
+        return deployment, objective.new_full(rows.offset.shape, torch.inf)
+    outputs = execution.error.flatten(1).double()
+    # Infinity times the zeros of a row that does not read that output.
+    reads = torch.where(objective == 0, 0.0, objective * outputs.unsqueeze(1))
+    found = _SAFETY * reads.sum(-1)
+    return deployment, 2 * found if spec.relative else found
