@@ -149,5 +149,3 @@ class _Analysis:
 def _zero(layer: DualLayer) -> Tensor:
     value = layer.constant(())
     return torch.zeros_like(value)
-
-

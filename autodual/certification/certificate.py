@@ -37,6 +37,10 @@ class Certificate:
     arithmetic: the dtype whose bounds decided. assumptions: what was taken as known. failure_probability: how likely it
     is, over the random numbers alone, that the margins are not lower bounds; 0 for a deterministic certificate.
     counterexample: a point of the set `[*shape]` that violates the specification.
+
+    Margins are of the network in real arithmetic. execution: the dtype in which its module runs; execution_error: by
+    what margins may differ in such a run, sums taken in any order; infinite where no finite bound is known, None where
+    `execution_reason` says why there is none. deployed: whether the status counts only margins beyond that.
     """
 
     status: Status
@@ -52,6 +56,10 @@ class Certificate:
     assumptions: tuple[str, ...] = ()
     failure_probability: float = 0.0
     counterexample: Tensor | None = None
+    execution: str = ""
+    execution_error: float | None = None
+    execution_reason: str = ""
+    deployed: bool = False
 
     @property
     def certified(self) -> bool:

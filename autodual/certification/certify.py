@@ -30,12 +30,18 @@ def certify(
     slopes: SlopePolicy | None = None,
     attack: Attack | None = None,
     known: Mapping[str, Interval] | None = None,
+    deployed: bool = False,
 ) -> list[Certificate]:
     """One certificate for each sample of x `[N, *shape]`: does the specification hold over the whole set around it?
 
     labels `[N]`: the class that must win; without them the predicted class stands in. spec: any other property instead
     of the class margin. attack: looks for counterexamples where the bound decides nothing. known: intervals of nodes
     proved elsewhere; they are named in the certificates as assumptions.
+
+    deployed: certify the network as it is run, too. Certificates speak of real arithmetic; in floating point a margin
+    may differ by `execution_error`, which holds for its module's own dtype and any order of summation, but not for
+    products in reduced precision (TF32, autocast) nor for Winograd or FFT convolutions. With `deployed` only margins
+    beyond that are certified, and a network with an op that has no such analysis is refused by InvalidInputError.
 
     slopes: `adaptive` unless said otherwise; `optimized` ones are searched where adaptive ones prove nothing. If the
     dual network was compiled with `HighProbability`, they are `shared` and samples whose bounds were estimated get
@@ -63,7 +69,7 @@ def certify(
     estimates = projection is not None and projection.certifies
     if slopes is None:
         slopes = "shared" if estimates else "adaptive"
-    proof = prove(dual, region, spec, slopes, known, estimates=estimates)
+    proof = prove(dual, region, spec, slopes, known, estimates=estimates, deployed=deployed)
     wrong = _misclassified(spec, outputs)
     found = {} if attack is None else _attacked(dual, region, spec, attack, ~(proof.proved | wrong))
     assumptions = tuple(f"interval of node '{name}' taken as known" for name in known or ())
@@ -82,6 +88,10 @@ def certify(
             method=_method(proof, sample, slopes, dual.compiled(x).plan),
             assumptions=assumptions,
             failure_probability=float(proof.failure_probability[sample]),
+            execution=str(proof.deployment.dtype).removeprefix("torch."),
+            execution_error=None if proof.deployment.reason else float(proof.deployed[sample].max()),
+            execution_reason=proof.deployment.reason,
+            deployed=deployed,
         )
         for sample in range(x.shape[0])
     ]

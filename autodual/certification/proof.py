@@ -149,8 +149,7 @@ def _bound(
     deployment, run = deployment_of(result.execution, rows, spec)
     if deployed and deployment.reason:
         raise InvalidInputError(
-            f"{deployment.reason}, so nothing can be said of a run of this network; certify it without deployed "
-            "(--deployed)"
+            f"{deployment.reason}, so nothing can be said of a run of this network: certify it in real arithmetic alone"
         )
     margin = spec.margin(lower)
     decisive = spec.margin(lower - run) if deployed else margin

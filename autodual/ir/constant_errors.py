@@ -81,9 +81,7 @@ class ConstantErrors(Environment):
             return self._stored(call.target(*call.args).to(self.device))
         if name in _MOVES:
             arguments = [self._argument_pair(argument) for argument in call.args]
-            value, error = (
-                call.target(*[pair[part] for pair in arguments], **dict(call.kwargs)) for part in (0, 1)
-            )
+            value, error = (call.target(*[pair[part] for pair in arguments], **dict(call.kwargs)) for part in (0, 1))
             return Inexact(value, error)
         operation = _OPERATIONS.get(name)
         if operation is None or call.kwargs:

@@ -18,7 +18,8 @@ STATUSES = ("certified", "probably certified", "falsified", "unknown", "misclass
 def certificate_row(index: int, certificate: Certificate) -> Row:
     """One certificate as JSON data; `index` is the sample's position in its data set, from 0.
 
-    A margin that is not finite is null: it proves nothing. A row is deterministic iff its `failure_probability` is 0.
+    A margin that is not finite is null: it proves nothing. So is an execution's error without a finite bound. A row is
+    deterministic iff its `failure_probability` is 0.
     """
     row: Row = {
         "index": index,
@@ -32,6 +33,9 @@ def certificate_row(index: int, certificate: Certificate) -> Row:
         "arithmetic": certificate.arithmetic,
         "failure_probability": certificate.failure_probability,
         "assumptions": list(certificate.assumptions),
+        "execution_arithmetic": certificate.execution,
+        "execution_error": None if certificate.execution_error is None else finite_or_none(certificate.execution_error),
+        "execution_reason": certificate.execution_reason,
     }
     if certificate.counterexample is not None:
         row["counterexample"] = certificate.counterexample.tolist()

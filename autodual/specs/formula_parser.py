@@ -105,8 +105,7 @@ class _Reader:
         return list(dict.fromkeys(frozenset().union(*choice) for choice in itertools.product(*parts)))
 
     def _comparison(self, left: ast.expr, right: ast.expr, operator: ast.cmpop, negated: bool) -> list[Clause]:
-        """The comparison as an atom; where all its outputs cancel it is decided: no clause is true, an empty one not.
-        """
+        """The comparison as an atom. Where its outputs cancel it is decided: no clause is true, an empty one false."""
         kind = type(operator)
         if kind not in _NEGATED:
             self._refuse(right, "outputs can be compared by <, <=, > and >= only")

@@ -13,6 +13,7 @@ from autodual.perturbations import PerturbationSet
 from autodual.policies import SlopePolicy
 from autodual.report import certificate_row, summarise_certificates
 from autodual.report.certificates import STATUSES
+from autodual.report.execution import execution_line
 from autodual.specs import ClassMargin, parse_specification
 from autodual_cli.estimates import estimate_entries, estimate_notice, projection_entries
 from autodual_cli.options import BallOptions, ProjectionOptions
@@ -36,6 +37,7 @@ def certification_job(
     spec: str | None,
     slopes: SlopePolicy,
     attack: int | None,
+    deployed: bool = False,
 ) -> Job:
     """Certify batch by batch."""
     boxes = None if box is None else Boxes(box, subject.dataset.shape, len(subject.dataset))
@@ -52,7 +54,8 @@ def certification_job(
     def rows(indices: torch.Tensor) -> list[Row]:
         x, labels = subject.batch(indices)
         goal = {"labels": labels} if spec is None else {"spec": parse_specification(spec, labels)}
-        certificates = autodual.certify(subject.dual, x, set_of(indices), **goal, slopes=slopes, attack=adversary)
+        how: dict[str, Any] = {"slopes": slopes, "attack": adversary, "deployed": deployed}
+        certificates = autodual.certify(subject.dual, x, set_of(indices), **goal, **how)
         pairs = zip(indices.tolist(), certificates, strict=True)
         return [certificate_row(index, certificate) for index, certificate in pairs]
 
@@ -87,6 +90,8 @@ def certification_job(
         "projection": _recorded(subject.projections),
         "attack_steps": attack,
     }
+    if deployed:  # else documents are those of versions that did not know of it
+        settings["deployed"] = True
     settings["provenance"]["files"] += goal_files
     if boxes is not None:
         settings["provenance"]["files"] += [
@@ -134,6 +139,7 @@ def show_certification(document: dict[str, Any]) -> None:
         ("clean error", clean),
         ("certified error", f"{percent(summary['certified_error'])} (1 - certified / samples)"),
         *((status, str(summary[status])) for status in STATUSES if summary[status] or status != _PROBABLE or projected),
+        ("margins", execution_line(document["certificates"], deployed=settings.get("deployed", False))),
         *estimate_entries(settings, summary),
         time_entry(summary),
     ]

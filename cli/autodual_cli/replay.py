@@ -37,6 +37,7 @@ def _certification(subject: Subject, recorded: Recorded) -> Job:
         spec=recorded.value("specification", str, optional=True),
         slopes=_slopes(recorded),
         attack=recorded.value("attack_steps", int, optional=True),
+        deployed=recorded.value("deployed", bool, optional=True) is True,
     )
 
 

@@ -116,7 +116,7 @@ def _claims(document: Row) -> Markup:
         ("arithmetic", join([tag("p", line) for line in statement.arithmetic(document)])),
         ("failure probability", failure(document)),
         ("assumptions", "; ".join(assumed) if assumed else "none beyond the following"),
-        ("what it is about", join([tag("p", line) for line in statement.GROUND])),
+        ("what it is about", join([tag("p", line) for line in statement.ground(document)])),
     ]
     style = "claim" if statement.proves(document) else "claim nothing"
     paragraphs = [tag("p", first, class_=style), *(tag("p", line) for line in rest)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from autodual.report.document import Row
+from autodual.report.execution import execution_line
 from autodual.report.page.chance import chance, confidence, estimated
 from autodual.report.page.kinds import counts, rows_of, settings_of
 from autodual.report.page.numbers import exact, finite, number, plural
@@ -179,8 +180,13 @@ def assumptions(document: Row) -> list[str]:
     return sorted(stated)
 
 
-GROUND = (
-    "The claims are about the network in inference mode, with the parameters in the file named below, computed with "
-    "real numbers.",
-    "They are not about its execution in floating point, where scores differ by that execution's own rounding errors.",
-)
+def ground(document: Row) -> list[str]:
+    """Of which network the claims are, and what is to be kept in mind where it is run in floating point."""
+    mode = "The claims are about the network in inference mode, with the parameters in the file named below, "
+    if document["schema"] != "autodual.certify/1":
+        apart = (
+            "They are not about its execution in floating point, where scores differ by that execution's own rounding "
+        )
+        return [f"{mode}computed with real numbers.", f"{apart}errors."]
+    line = execution_line(rows_of(document), deployed=settings_of(document).get("deployed") is True)
+    return [f"{mode}and their margins {line}."]

@@ -43,6 +43,11 @@ from autodual_cli.quantities import Number
 @click.option(
     "--attack", type=click.IntRange(min=1), metavar="STEPS", help="Seek counterexamples where no bound proves."
 )
+@click.option(
+    "--deployed",
+    is_flag=True,
+    help="Count only margins that also exceed what rounding may cost where the network itself is run.",
+)
 @data_options
 @output_options
 @click.option(
@@ -60,6 +65,7 @@ def certify(
     slopes: SlopePolicy,
     projections: ProjectionOptions,
     attack: int | None,
+    deployed: bool,
     data: DataOptions,
     output: OutputOptions,
     require_certified: float | None,
@@ -81,7 +87,9 @@ def certify(
     from autodual_cli.trained_set import trained_set
 
     if cascade:
-        check_cascade_options({"--box": box, "--spec": spec, "--attack": attack, "--projection": chosen})
+        check_cascade_options(
+            {"--box": box, "--spec": spec, "--attack": attack, "--projection": chosen, "--deployed": deployed or None}
+        )
     subject = prepare(model, data, chosen, cascade=cascade)
     if eps is None and box is None:
         eps, ball = trained_set(context, subject.trained, ball)
@@ -89,7 +97,9 @@ def certify(
         assert eps is not None  # without --box it was given, or trained for
         job = cascade_job(subject, ball, eps=eps, slopes=slopes)
     else:
-        job = certification_job(subject, ball, eps=eps, box=box, spec=spec, slopes=slopes, attack=attack)
+        job = certification_job(
+            subject, ball, eps=eps, box=box, spec=spec, slopes=slopes, attack=attack, deployed=deployed
+        )
     outcome = run(job, len(subject.dataset), data, output)
     if not output.quiet:
         (show_cascade if cascade else show_certification)(outcome.document)

@@ -1,0 +1,33 @@
+"""How far what was proved is from what a machine computes: one line for tables and reports."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from decimal import ROUND_CEILING, Context, Decimal
+
+from autodual.report.document import Row
+
+_REAL = "of the network in real arithmetic"
+_TWO_DIGITS = Context(prec=2, rounding=ROUND_CEILING)
+
+
+def execution_line(rows: Sequence[Row], *, deployed: bool) -> str:
+    """Of which network the margins of rows are, and by what an execution of it may differ from them.
+
+    deployed: whether only margins that exceed this were counted. Rows of earlier versions say nothing of it.
+    """
+    kinds = sorted({str(row["execution_arithmetic"]) for row in rows if row.get("execution_arithmetic")})
+    if not kinds:
+        return f"{_REAL}; a floating-point execution may differ by its own rounding errors"
+    what = f"{kinds[0]} execution"
+    reasons = sorted({str(row["execution_reason"]) for row in rows if row.get("execution_reason")})
+    if reasons:
+        return f"{_REAL}; {what} may differ, by how much is not known: {reasons[0]}"
+    errors = [row.get("execution_error") for row in rows]
+    known = [error for error in errors if isinstance(error, (int, float))]
+    if len(known) < len(errors):
+        return f"{_REAL}; {what} may differ, by no finite bound that is known of all samples"
+    largest = f"{float(_TWO_DIGITS.create_decimal(Decimal(max(known)))):.2g}"
+    if deployed:
+        return f"{_REAL} and of any {what} (sums in any order), which may differ by up to {largest}"
+    return f"{_REAL}; {what} may differ by up to {largest}"
