@@ -9,6 +9,7 @@ from autodual.bounds.rounding import error_factor
 from autodual.dual import AffineRule, DualLayer, Rows
 from autodual.interval import Interval
 from autodual.testing.case import Case
+from autodual.testing.execution import check_roundings
 from autodual.testing.failure import require, require_all
 from autodual.testing.rounding import charged
 from autodual.testing.shapes import flat
@@ -27,6 +28,7 @@ def check_affine(case: Case) -> None:
     _check_transpose(case, layer)
     _check_interval(case, layer)
     _check_moving(case)
+    check_roundings(case, layer, _matrices(case) if case.shapes else [])
     check_windows(case, layer, case.subject())
 
 

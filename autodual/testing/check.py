@@ -37,8 +37,9 @@ def check_dual_rule(
     intervals enclose, windowed rows give what whole rows give. Of a nonlinear rule: layers bound the op for rows of
     either sign over random and extreme intervals, searched for the worst point; parallel lines are parallel and push is
     their adjoint; the range and the intervals enclose; tighter bounds of decided scalars change nothing; what is no
-    number stays none; gradients are those that differences show. Of both: dtype and device are kept, and rounding
-    errors stay below what rigorous bounds charge for them.
+    number stays none; gradients are those that differences show; values keep the rule's `limits`. Of both: dtype and
+    device are kept, rounding errors stay below what rigorous bounds charge for them, and a run in float32 is off by no
+    more than the rule says, if it says anything.
 
     Args:
         rule: the rule, as an object or a class; or an op, whose registered rule is then checked.

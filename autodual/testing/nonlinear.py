@@ -14,6 +14,7 @@ from autodual.policies import SlopePolicy
 from autodual.testing.case import Case
 from autodual.testing.decided import check_decided, check_unknown
 from autodual.testing.enclosure import Claim, row_values, tried_rows, units_tried
+from autodual.testing.execution import check_executed
 from autodual.testing.failure import require, require_all
 from autodual.testing.gradients import check_gradients
 from autodual.testing.intervals import Domain, Pair, Trial, trials
@@ -36,6 +37,7 @@ def check_nonlinear(case: Case, domain: Domain, extra: Sequence[Pair], *, gradie
     several = not elementwise or len(case.shapes) > 1
     trial = _of_moderate_values(case, trials(case, domain, extra, _bends(case), several=several))
     check_range(case, trial)
+    check_executed(case, trial)
     for policy in POLICIES:
         if isinstance(rule, RelaxationRule):
             check_lines(case, rule.relax(case.op, trial.bounds, case.environment, policy), trial, policy)

@@ -1,0 +1,138 @@
+"""How far a run of a network may be off: never less than runs in any order of summation are."""
+
+from __future__ import annotations
+
+import copy
+
+import pytest
+import torch
+from support.executions import run_in_any_order
+from torch import Tensor, nn
+
+import autodual
+from autodual.bounds import Execution
+from autodual.errors import InvalidInputError
+from autodual.ir import Call, Parameter
+from autodual.ir.constant_errors import ConstantErrors, Unanalysed
+
+BALL = autodual.LinfBall(0.2)
+
+
+def _normalised(layer: nn.Module) -> nn.Module:
+    """Batch norm whose shift cancels: its parts are a thousand times what is left of them."""
+    generator = torch.Generator().manual_seed(5)
+    assert isinstance(layer, (nn.BatchNorm1d, nn.BatchNorm2d))
+    with torch.no_grad():
+        layer.running_mean.copy_(1e3 * torch.randn(layer.num_features, generator=generator))
+        layer.running_var.copy_(torch.rand(layer.num_features, generator=generator) + 0.5)
+        layer.weight.copy_(torch.randn(layer.num_features, generator=generator))
+        layer.bias.copy_(layer.weight * layer.running_mean / (layer.running_var + layer.eps).sqrt())
+    return layer
+
+
+NETWORKS = {
+    "relu": lambda: nn.Sequential(nn.Linear(6, 24), nn.ReLU(), nn.Linear(24, 16), nn.LeakyReLU(0.2), nn.Linear(16, 3)),
+    "smooth": lambda: nn.Sequential(
+        *(nn.Linear(6, 16), nn.Tanh(), nn.Linear(16, 16), nn.GELU(), nn.Linear(16, 8), nn.SiLU()),
+        *(nn.Linear(8, 3), nn.LogSoftmax(1)),
+    ),
+    "batch norm": lambda: nn.Sequential(
+        nn.Linear(6, 12), _normalised(nn.BatchNorm1d(12)), nn.Hardtanh(-0.3, 0.7), nn.Linear(12, 3)
+    ),
+    "convolutions": lambda: nn.Sequential(
+        *(nn.Unflatten(1, (1, 6, 1)), nn.Conv2d(1, 4, (3, 1), padding=(1, 0)), _normalised(nn.BatchNorm2d(4))),
+        *(nn.ReLU(), nn.MaxPool2d((2, 1)), nn.Conv2d(4, 5, (2, 1)), nn.AvgPool2d((2, 1)), nn.Flatten()),
+        *(nn.Softplus(), nn.Linear(5, 3)),
+    ),
+}
+
+
+def _execution(dual: autodual.DualNetwork, x: Tensor) -> Execution:
+    objective = torch.eye(3, dtype=x.dtype)
+    with torch.no_grad():
+        found = dual(x, BALL, objective, slopes="adaptive", rigorous=True, executed=True).execution
+    assert found is not None
+    return found
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float16, torch.bfloat16])
+@pytest.mark.parametrize("name", NETWORKS)
+def test_runs_in_any_order_stay_within_the_error(name: str, dtype: torch.dtype) -> None:
+    """Of points that the dtype can hold; in half precision errors are thousands of times larger."""
+    torch.manual_seed(0)
+    model = NETWORKS[name]().eval().to(dtype)
+    exact = copy.deepcopy(model).double()
+    dual, x = autodual.compile_dual(model), 4 * torch.rand(3, 6).to(dtype)
+    inside = autodual.LinfBall(0.19).at(x.double()).sample(30)
+    points = inside.flatten(0, 1).to(dtype)
+    generator, seen = torch.Generator().manual_seed(1), torch.zeros(3, 3, dtype=torch.float64)
+    with torch.no_grad():
+        values = exact(points.double())
+        for _ in range(4):
+            off = (run_in_any_order(model, points, generator).double() - values).abs()
+            seen = seen.maximum(off.reshape(30, 3, 3).amax(0))
+    for samples in (x, x.double()):
+        found = _execution(dual, samples)
+        assert found.dtype == dtype and found.error is not None and not found.reason
+        assert bool((seen <= found.error.double()).all()) and bool((seen > 0).any())
+    if dtype == torch.float32:
+        assert bool((found.error < 0.05).all()), "a bound that says something"
+
+
+def test_what_a_run_cannot_hold_has_no_bound() -> None:
+    """Partial sums beyond the largest number of half precision, though the sum itself is small."""
+    model = nn.Linear(4, 3)
+    with torch.no_grad():
+        model.weight.copy_(torch.tensor([[3e4, 3e4, -3e4, -3e4]] * 3))
+    dual = autodual.compile_dual(nn.Sequential(model.half()))
+    found = _execution(dual, torch.ones(2, 4))
+    assert found.error is not None and bool(found.error.isinf().all())
+
+
+@pytest.mark.parametrize(
+    ("layer", "reason"),
+    [
+        (nn.Softmax(1), "the function aten.softmax.int"),
+        (nn.LayerNorm(3), "the function aten.layer_norm.default"),
+        (nn.Sequential(nn.Unflatten(1, (1, 3)), nn.Upsample(3, mode="linear"), nn.Flatten()), "the op interpolate"),
+        (nn.utils.parametrizations.weight_norm(nn.Linear(3, 3)), "how a constant is computed by"),
+    ],
+)
+def test_what_has_no_analysis_says_so(layer: nn.Module, reason: str) -> None:
+    dual, x = autodual.compile_dual(nn.Sequential(nn.Linear(6, 3), layer).eval()), torch.rand(2, 6)
+    found = _execution(dual, x)
+    assert found.error is None and reason in found.reason
+    with pytest.raises(InvalidInputError, match="nothing can be said of a run of this network"):
+        autodual.certify(dual, x, BALL, deployed=True)
+    (first, _) = autodual.certify(dual, x, BALL)
+    assert first.execution == "float32" and first.execution_error is None and reason in first.execution_reason
+
+
+def test_a_layer_that_is_called_often_is_no_composition() -> None:
+    class Loop(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.step = nn.Linear(6, 6)
+
+        def forward(self, x: Tensor) -> Tensor:
+            for _ in range(3):
+                x = self.step(x).relu()
+            return x[:, :3]
+
+    found = _execution(autodual.compile_dual(Loop()), torch.rand(2, 6))
+    assert found.error is not None and bool(found.error.isfinite().all())
+
+
+def test_errors_of_constants() -> None:
+    """Of (a - b)·rsqrt(c), against float32. A stored parameter is exact, an unknown function refused."""
+    values = {"a": torch.tensor(3.25), "b": torch.tensor(3.0), "c": torch.rand(9) + 1e-3}
+    a, b, c = (Parameter(name) for name in values)
+    expression = Call(torch.mul, (Call(torch.sub, (a, b)), Call(torch.rsqrt, (Call(torch.add, (c, 1e-5)),))))
+    errors = ConstantErrors(values.__getitem__, torch.float64, torch.device("cpu"), torch.float32)
+    exact = (values["a"].double() - values["b"].double()) / (values["c"].double() + 1e-5).sqrt()
+    run = (values["a"] - values["b"]) * (values["c"] + 1e-5).rsqrt()
+    assert bool(((run.double() - exact).abs() <= errors(expression)).all())
+    assert bool((errors(expression) < 1e-6 * exact.abs()).all())
+    assert errors.exact(a) and not errors.exact(expression) and float(errors(a)) == 0
+    with pytest.raises(Unanalysed, match="computed by cumsum"):
+        errors(Call(torch.cumsum, (c, 0)))
