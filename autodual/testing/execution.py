@@ -78,7 +78,7 @@ def check_roundings(case: Case, layer: DualLayer, matrices: list[Tensor]) -> Non
     if count:
         # The first term of a sum is not added to anything; that it is a product counts, if it is one.
         plain = ((whole == 0) | (whole.abs() == 1)).all(1)
-        require((longest - plain.long() - count).double(), case.subject(), "`roundings` is less than the terms of a sum")
+        require((longest - plain.long() - count).double(), case.subject(), "`roundings` is below the terms of a sum")
         return
     zero = [torch.zeros(1, *shape, dtype=torch.float64, device=case.device) for shape in case.shapes]
     constant = case.exact.value(zero).flatten() != 0
