@@ -14,7 +14,7 @@ from autodual.architectures import describe_architectures, is_architecture
 from autodual.data import Dataset, load_dataset
 from autodual.errors import InvalidInputError
 from autodual.files.architecture import Factory, resolve_factory
-from autodual.train.checkpoint import RunFolder
+from autodual.train.checkpoint import SCHEMA, RunFolder
 from autodual.train.journal import Board, Figures
 from autodual.train.recipe import Recipe, assemble, disassemble
 from autodual.train.samples import split
@@ -156,7 +156,7 @@ def _description(recipe: Recipe, options: TrainOptions, dataset: Dataset, device
     files = [file_record("data", dataset.name, dataset.sha256)]
     units = "the units of the data" if not recipe.data.mean else "the units of the data, before normalisation"
     return {
-        "schema": "autodual.training/1",
+        "schema": SCHEMA,
         "recipe": disassemble(recipe),
         "data_dir": None if options.data_dir is None else str(options.data_dir.resolve()),
         "data_description": dataset.description,

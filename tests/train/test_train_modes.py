@@ -1,4 +1,4 @@
-"""Training mode means the same for every loss: batch norms learn once, dropout drops, bounds leave it out and say so."""
+"""Training mode means the same for every loss: batch norms learn once, dropout drops, bounds leave it out."""
 
 from __future__ import annotations
 
