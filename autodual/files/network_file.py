@@ -66,11 +66,15 @@ def read_network_file(name: str, content: Mapping[str, Any]) -> NetworkFile:
     except InvalidInputError as error:
         raise ModelFileError(f"'{name}' is damaged: {error}.") from None
     state, trained = content.get("state_dict"), content.get("trained", {})
-    if not isinstance(state, Mapping) or not all(isinstance(value, Tensor) for value in state.values()):
+    if not isinstance(state, Mapping) or not all(map(_is_weight, state.items())):
         raise ModelFileError(f"'{name}' is damaged: it lacks the network's weights.")
     if not isinstance(trained, Mapping):
         raise ModelFileError(f"'{name}' is damaged: what it says of its training is no table.")
     return NetworkFile(description, state, trained)
+
+
+def _is_weight(item: tuple[Any, Any]) -> bool:
+    return isinstance(item[0], str) and isinstance(item[1], Tensor)
 
 
 def build_network(name: str, file: NetworkFile, factory: Factory | None) -> nn.Module:

@@ -113,14 +113,15 @@ class RunFolder:
         holds_run = self.checkpoint.is_file() or self.holds_cascade
         if resume and not holds_run:
             raise InvalidInputError(f"'{self.path}' holds no checkpoint to resume from.")
-        if resume or overwrite or not held or (held == [self.recipe] and self._stopped_at_once()):
+        if resume or overwrite or not held or self._stopped_at_once(held):
             return
         found = "a run: resume it (--resume)" if holds_run else f"'{held[0].name}': move that"
         raise InvalidInputError(f"'{self.path}' already holds {found}, name another folder, or give --overwrite.")
 
-    def _stopped_at_once(self) -> bool:
+    def _stopped_at_once(self, held: Sequence[Path]) -> bool:
         """Whether a run began here that ended before it saved anything, so that it can begin anew."""
-        return self.described().get("schema") == SCHEMA
+        described_only = all(path.name == self.recipe.name or path.is_dir() for path in held)
+        return described_only and self.described().get("schema") == SCHEMA
 
     def make(self) -> None:
         """Make the folder if need be. Raises InvalidInputError where it cannot be made."""
@@ -214,6 +215,7 @@ class RunFolder:
     def _write(self, path: Path, content: bytes) -> None:
         if path.is_symlink():
             raise InvalidInputError(f"'{path}' is a link, and a run writes through none: remove it.")
+        self.make()  # only now, so that a run that cannot begin leaves nothing behind
         write_bytes(path, content)
 
 

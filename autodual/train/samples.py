@@ -15,6 +15,7 @@ from autodual.train.recipe.sections import DataSection
 
 # Which stream of random numbers is which: what is held out, and in which order the rest comes.
 _SPLIT, _ORDER = 1, 2
+_MOST_CLASSES = 10_000
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,10 +57,21 @@ class Samples:
 def split(dataset: Dataset, section: DataSection, seed: int, device: torch.device | str = "cpu") -> Samples:
     """Training and held-out samples, float32 on the device.
 
-    Raises DataError where labels are missing or nothing is left to train on.
+    Raises DataError where labels are missing or beyond what a network can be asked to tell apart, nothing is left to
+    train on, or images would be shifted out of sight.
     """
     if dataset.y is None:
         raise DataError(f"'{dataset.name}' has no labels to train on.")
+    classes = 1 + int(dataset.y.max())
+    if classes > _MOST_CLASSES:
+        raise DataError(
+            f"'{dataset.name}' has the label {classes - 1}, so there would be {classes} classes; labels count from 0, "
+            f"and at most {_MOST_CLASSES} classes can be trained on."
+        )
+    if len(dataset.shape) == 3 and section.shift and section.shift >= min(dataset.shape[1:]):
+        raise DataError(
+            f"data.shift = {section.shift} moves images of {dataset.shape[1]}×{dataset.shape[2]} pixels out of sight."
+        )
     order = torch.randperm(len(dataset), generator=_generator(seed, _SPLIT, 0))
     if section.limit:
         order = order[: section.limit]
@@ -69,7 +81,6 @@ def split(dataset: Dataset, section: DataSection, seed: int, device: torch.devic
         )
     kept, held = order[: len(order) - section.hold_out], order[len(order) - section.hold_out :]
     x, y = dataset.x.float(), dataset.y
-    classes = 1 + int(y.max())
     return Samples(x[kept].to(device), y[kept].to(device), x[held].to(device), y[held].to(device), classes)
 
 

@@ -64,7 +64,7 @@ class Stages:
 
     def _training(self, number: int, samples: Samples) -> Training:
         folder = self.folder if self.recipe.stages == 1 else self.folder.stage(number)
-        training = Training(
+        return Training(
             self.recipe,
             samples,
             folder,
@@ -74,9 +74,6 @@ class Stages:
             resume=self._resume and folder.checkpoint.is_file(),
             seconds_between_saves=self._seconds,
         )
-        if self.world.first:
-            folder.make()  # only now, so that a training that cannot begin leaves nothing behind
-        return training
 
     def _trained(self, training: Training) -> NetworkFile:
         """The best network of a stage, from its file. Raises ModelFileError where that is none of this recipe's."""

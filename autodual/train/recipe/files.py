@@ -1,4 +1,4 @@
-"""Reading recipes from TOML and YAML files."""
+"""Reading recipes from TOML and YAML files; only what both notations mean alike is taken for a number or a truth."""
 
 from __future__ import annotations
 
@@ -8,6 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from autodual.errors import InvalidInputError
+from autodual.train.recipe.values import require_small
+
+_LONGEST = 1 << 16
 
 
 def read_recipe(path: str | PathLike[str]) -> dict[str, Any]:
@@ -19,16 +22,36 @@ def read_recipe(path: str | PathLike[str]) -> dict[str, Any]:
     parsers = {".toml": _toml, ".yaml": _yaml, ".yml": _yaml}
     if place.suffix not in parsers:
         raise InvalidInputError(f"'{place}' is no recipe: give a .toml, .yaml or .yml file")
+    text = _text(place)
     try:
-        text = place.read_text(encoding="utf-8")
-    except FileNotFoundError:
-        raise InvalidInputError(f"there is no recipe '{place}'") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise InvalidInputError(f"the recipe '{place}' cannot be read: {error}") from None
-    found = parsers[place.suffix](place, text)
+        found = parsers[place.suffix](place, text)
+    except RecursionError:
+        raise InvalidInputError(f"'{place}' is nested too deeply for a recipe") from None
     if not isinstance(found, Mapping):
         raise InvalidInputError(f"'{place}' holds no table of options")
+    try:
+        require_small(found)
+    except InvalidInputError as error:
+        raise InvalidInputError(f"'{place}' is no recipe: {error}") from None
     return dict(found)
+
+
+def _text(path: Path) -> str:
+    """The content of a file of at most so many bytes as recipes have."""
+    try:
+        if path.exists() and not path.is_file():
+            raise InvalidInputError(f"the recipe '{path}' is no file")
+        with path.open("rb") as file:
+            content = file.read(_LONGEST + 1)
+        if len(content) > _LONGEST:
+            raise InvalidInputError(f"'{path}' is too large for a recipe: more than {_LONGEST} bytes")
+        return content.decode("utf-8-sig")
+    except FileNotFoundError:
+        raise InvalidInputError(f"there is no recipe '{path}'") from None
+    except OSError as error:
+        raise InvalidInputError(f"the recipe '{path}' cannot be read: {error.strerror}") from None
+    except ValueError:
+        raise InvalidInputError(f"the recipe '{path}' cannot be read: it is no text in UTF-8") from None
 
 
 def _toml(path: Path, text: str) -> Any:
@@ -38,8 +61,8 @@ def _toml(path: Path, text: str) -> Any:
         import tomli as tomllib
     try:
         return tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise InvalidInputError(f"'{path}' is not valid TOML: {error}") from None
+    except ValueError as error:
+        raise InvalidInputError(f"'{path}' is not valid TOML: {_one_line(error)}") from None
 
 
 def _yaml(path: Path, text: str) -> Any:
@@ -47,7 +70,14 @@ def _yaml(path: Path, text: str) -> Any:
         import yaml
     except ModuleNotFoundError:
         raise InvalidInputError(f"'{path}' needs PyYAML: pip install 'autodual[train]', or write it as TOML") from None
+    from autodual.train.recipe.yaml_subset import load
+
     try:
-        return yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise InvalidInputError(f"'{path}' is not valid YAML: {' '.join(str(error).split())}") from None
+        return load(text)
+    except (yaml.YAMLError, ValueError) as error:
+        raise InvalidInputError(f"'{path}' is not valid YAML: {_one_line(error)}") from None
+
+
+def _one_line(error: Exception) -> str:
+    line = " ".join(str(error).split())
+    return line if len(line) <= 200 else f"{line[:199]}…"
