@@ -21,7 +21,7 @@ class Range:
 
     least: float
     most: float = math.inf
-    excluded: tuple[float, ...] = (math.inf, -math.inf)
+    excluded: tuple[float, ...] = ()
 
     def require(self, where: str, value: Any) -> None:
         """Raise InvalidInputError, naming the place, unless a number, or all that a schedule gives, is in the range."""
@@ -37,19 +37,21 @@ class Range:
 
     @property
     def _words(self) -> str:
-        parts = []
-        if math.isfinite(self.least):
-            parts.append(f"{'above' if self.least in self.excluded else 'at least'} {self.least:.12g}")
+        parts = [f"{'above' if self.least in self.excluded else 'at least'} {self.least:.12g}"]
         if math.isfinite(self.most):
             parts.append(f"{'below' if self.most in self.excluded else 'at most'} {self.most:.12g}")
-        if math.inf in self.excluded and not math.isfinite(self.most):
-            parts.append("finite")
         return " and ".join(parts)
 
 
-Finite = Annotated[float, Range(-math.inf)]
-NonNegative = Annotated[float, Range(0)]
-Positive = Annotated[float, Range(0, excluded=(0, math.inf))]
+#: What the types of plain values are called in messages.
+TYPE_WORDS = {float: "a number", int: "a whole number", bool: "true or false", str: "a string", type(None): "nothing"}
+
+# Nothing larger is meant, and float32 holds it with room to spare.
+LARGEST = 1e30
+
+Finite = Annotated[float, Range(-LARGEST, LARGEST)]
+NonNegative = Annotated[float, Range(0, LARGEST)]
+Positive = Annotated[float, Range(0, LARGEST, excluded=(0,))]
 Fraction = Annotated[float, Range(0, 1)]
 #: How much of an average is kept at each step: not all of it.
 Kept = Annotated[float, Range(0, 1, excluded=(1,))]
@@ -63,7 +65,7 @@ def shown(value: Any) -> str:
     try:
         text = _SHORT.repr(value)
     except ValueError:  # whole numbers of thousands of digits
-        text = f"a {type(value).__name__} of too many digits"
+        text = "a number of too many digits"
     return text if len(text) <= 60 else f"{text[:59]}…"
 
 

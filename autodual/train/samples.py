@@ -49,6 +49,12 @@ class Samples:
         whole, rest = divmod(len(self.x), size)
         return max(1, whole + (rest > size // 8 and rest >= 2 * processes))
 
+    def smallest_share(self, size: int, processes: int = 1) -> int:
+        """The fewest samples that a process gets of any of these batches."""
+        batches = self.batches(size, processes)
+        last = len(self.x) - (batches - 1) * size
+        return (min(size, last) if batches > 1 else last) // processes
+
     def order(self, seed: int, epoch: int) -> Tensor:
         """All training samples in the random order of an epoch, the same in every process and resumed run."""
         return torch.randperm(len(self.x), generator=_generator(seed, _ORDER, epoch))
@@ -63,10 +69,11 @@ def split(dataset: Dataset, section: DataSection, seed: int, device: torch.devic
     if dataset.y is None:
         raise DataError(f"'{dataset.name}' has no labels to train on.")
     classes = 1 + int(dataset.y.max())
-    if classes > _MOST_CLASSES:
+    if int(dataset.y.min()) < 0 or classes > _MOST_CLASSES:
+        worst = int(dataset.y.max()) if classes > _MOST_CLASSES else int(dataset.y.min())
         raise DataError(
-            f"'{dataset.name}' has the label {classes - 1}, so there would be {classes} classes; labels count from 0, "
-            f"and at most {_MOST_CLASSES} classes can be trained on."
+            f"'{dataset.name}' has the label {worst}; labels count from 0, and at most {_MOST_CLASSES} classes can be "
+            "trained on."
         )
     if len(dataset.shape) == 3 and section.shift and section.shift >= min(dataset.shape[1:]):
         raise DataError(
@@ -81,6 +88,10 @@ def split(dataset: Dataset, section: DataSection, seed: int, device: torch.devic
         )
     kept, held = order[: len(order) - section.hold_out], order[len(order) - section.hold_out :]
     x, y = dataset.x.float(), dataset.y
+    if not bool(x.isfinite().all()):
+        raise DataError(
+            f"'{dataset.name}' holds numbers that are too large for float32, in which networks are trained."
+        )
     return Samples(x[kept].to(device), y[kept].to(device), x[held].to(device), y[held].to(device), classes)
 
 

@@ -6,7 +6,6 @@ The measure is what the run would save itself now: the same names, types, shapes
 from __future__ import annotations
 
 import math
-import reprlib
 from collections.abc import Mapping
 from typing import Any
 
@@ -14,6 +13,7 @@ import torch
 from torch import Tensor
 
 from autodual.errors import InvalidInputError, ModelFileError
+from autodual.train.limits import TYPE_WORDS, shown
 from autodual.train.recipe import Recipe, assemble
 
 
@@ -60,7 +60,7 @@ def require_keys(place: str, found: Any, measure: Mapping[Any, Any]) -> None:
             raise Unfit(f"'{key}' is missing{where}")
     for key in found:
         if key not in measure:
-            raise Unfit(f"{reprlib.repr(key)} is unknown{where}")
+            raise Unfit(f"{shown(key)} is unknown{where}")
 
 
 def _require_tensor(place: str, found: Any, measure: Tensor) -> None:
@@ -77,8 +77,8 @@ def _require_tensor(place: str, found: Any, measure: Tensor) -> None:
 
 def _require_plain(place: str, found: Any, measure: Any) -> None:
     if type(found) is not type(measure):
-        raise Unfit(f"'{place}' must be {type(measure).__name__}, not {type(found).__name__}")
+        raise Unfit(f"'{place}' must be {TYPE_WORDS.get(type(measure), type(measure).__name__)}, not {shown(found)}")
     if isinstance(found, float) and not math.isfinite(found):
         raise Unfit(f"'{place}' must be finite, not {found}")
     if type(found) is int and found < 0:
-        raise Unfit(f"'{place}' must not be negative, but is {reprlib.repr(found)}")
+        raise Unfit(f"'{place}' must not be negative, but is {shown(found)}")

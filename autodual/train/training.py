@@ -18,7 +18,7 @@ from autodual.train.checkpoint import RunFolder
 from autodual.train.initialisation import initialise_for_intervals
 from autodual.train.journal import Figures, log_text
 from autodual.train.optimisation import Average, make_optimiser, require_optimiser_state
-from autodual.train.preparation import describe_network, dual_to_train, fast_layout
+from autodual.train.preparation import check_fit, describe_network, dual_to_train, fast_layout
 from autodual.train.progress import Progress
 from autodual.train.random_state import random_state, require_random_states, set_random_state
 from autodual.train.recipe import Recipe, disassemble
@@ -59,6 +59,7 @@ class Training:
             initialise_for_intervals(self.network)
         self.network.to(samples.x.device)
         self.dual = dual_to_train(recipe, self.description, self.network, self.samples.x)
+        check_fit(self.dual, samples, recipe.batch_size, self.world)
         self.optimiser = make_optimiser(self.network, recipe.optimiser)
         self.average = Average(self.dual.model, recipe.optimiser.averaging) if recipe.optimiser.averaging else None
         self.progress = Progress()
@@ -87,6 +88,12 @@ class Training:
         return self.progress.step / self.steps_an_epoch
 
     @property
+    def seen(self) -> int:
+        """How many samples the steps so far have taken, all epochs counted."""
+        epoch, number = divmod(self.progress.step, self.steps_an_epoch)
+        return epoch * len(self.samples.x) + number * self.recipe.batch_size
+
+    @property
     def done(self) -> bool:
         """Whether there is no step left, or patience has run out."""
         return self.progress.step >= self.steps or self.progress.stopped
@@ -109,6 +116,7 @@ class Training:
         if self.progress.step % self.steps_an_epoch == 0:
             self._finish_epoch()
         elif stops or dues:
+            self._require_finite()
             self.save()
         return bool(stops)
 
@@ -132,10 +140,7 @@ class Training:
             loss = self._loss(epoch, indices)
             value = float(loss.detach())
             if not math.isfinite(value):
-                raise TrainingError(
-                    f"the loss is {value} in epoch {int(epoch) + 1}: lower the learning rate, clip gradients, or let "
-                    "the radius grow more slowly"
-                )
+                raise self._diverged(f"the loss is {value}", int(epoch))
             loss.backward()
         self.world.add_gradients(self.network, weight)
         if recipe.optimiser.clip:
@@ -144,6 +149,19 @@ class Training:
         if self.average is not None:
             self.average.update(self.dual.model)
         return value
+
+    def _require_finite(self) -> None:
+        """Raise TrainingError before weights are saved that are no numbers."""
+        for value in self.network.state_dict().values():
+            if not bool(value.isfinite().all()):
+                raise self._diverged(
+                    "a step has made weights infinite or NaN", int((self.progress.step - 1) // self.steps_an_epoch)
+                )
+
+    def _diverged(self, what: str, epoch: int) -> TrainingError:
+        return TrainingError(
+            f"{what} in epoch {epoch + 1}: lower the learning rate, clip gradients, or let the radius grow more slowly"
+        )
 
     def _loss(self, epoch: float, indices: Tensor) -> Tensor:
         """The mean loss of some samples, as it is at a time."""
@@ -156,6 +174,7 @@ class Training:
 
     def _finish_epoch(self) -> None:
         epoch, recipe = round(self.epoch), self.recipe
+        self._require_finite()
         self.world.average([*self.network.buffers(), *(self.average.tensors.values() if self.average else ())])
         last = epoch == recipe.epochs
         errors = self._validated() if last or epoch % recipe.validation.every == 0 else Errors(*[math.nan] * 3)

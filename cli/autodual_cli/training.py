@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
 from itertools import chain
@@ -115,9 +116,7 @@ def _farewell(stages: Stages) -> str:
     return f"Saved {folder.cascade}, {count} stages{early}; now: autodual certify --cascade {folder.cascade}"
 
 
-def _prepared(
-    options: TrainOptions, folder: RunFolder, device: torch.device, world: World
-) -> tuple[Stages, Dataset]:
+def _prepared(options: TrainOptions, folder: RunFolder, device: torch.device, world: World) -> tuple[Stages, Dataset]:
     described = folder.described() if options.resume else {}
     recipe = resumed_recipe(folder) if options.resume else chosen_recipe(options)
     factory = allowed_factory(recipe, architecture_given(options), begun_in(described))
@@ -160,23 +159,23 @@ def _loop(training: Training, options: TrainOptions, quiet: bool, *, run: RunFol
     board, stopped = None, False
     if options.tensorboard and training.world.first:
         board = Board(training.folder.path / "tensorboard", len(training.progress.rows))
-    samples, size = len(training.samples.x), training.recipe.batch_size
-    total, done = samples * training.recipe.epochs, training.progress.step * size
-    with shielded(), progress(total, min(done, total), enabled=not quiet) as advance:
+    total = len(training.samples.x) * training.recipe.epochs
+    with shielded(), progress(total, training.seen, enabled=not quiet) as display, warnings.catch_warnings():
+        warnings.showwarning = lambda message, *_others, **_more: display.say(f"Warning: {message}", err=True)
         while not training.done:
-            logged = len(training.progress.rows)
+            logged, seen = len(training.progress.rows), training.seen
             stopped = training.step(stop=stop_requested())
-            advance(size, _headline(training))
+            display(training.seen - seen, _headline(training))
             if len(training.progress.rows) > logged:
                 row = training.progress.rows[-1]
                 if not quiet:
-                    click.echo(_line(row, training.recipe.epochs))
+                    display.say(_line(row, training.recipe.epochs))
                 if board is not None:
                     board.add(row)
             if stopped:
                 if training.world.first:
                     text = f"Stopped after step {training.progress.step} and saved; {_how_to_go_on(run)}"
-                    click.echo(text, err=True)
+                    display.say(text, err=True)
                 break
     if board is not None:
         board.close()
@@ -184,6 +183,10 @@ def _loop(training: Training, options: TrainOptions, quiet: bool, *, run: RunFol
 
 
 def _headline(training: Training) -> str:
+    """The loss of this epoch so far, or of the last one where none of this is known yet."""
+    rows = training.progress.rows
+    if rows and not training.progress.samples:
+        return f"epoch {rows[-1]['epoch']:.0f}  loss {rows[-1]['loss']:.4g}"
     return f"epoch {int(training.epoch) + 1}  loss {training.progress.mean_loss:.4g}"
 
 

@@ -58,6 +58,11 @@ def tiny_training(
     return Training(recipe, samples, run, world=world, resume=resume, seconds_between_saves=seconds)
 
 
+def same(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> bool:
+    """Whether two state dicts are the same to the last bit."""
+    return one.keys() == other.keys() and all(torch.equal(one[name], other[name]) for name in one)
+
+
 def finish(training: Training) -> dict[str, torch.Tensor]:
     """All steps that are left; the network's final tensors."""
     while not training.done:

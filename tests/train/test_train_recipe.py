@@ -75,7 +75,7 @@ def test_scheduled_fields_are_set_however_deep_and_plain_where_the_radius_is_zer
         ({"epochs": 1.5}, "'epochs' must be a whole number"),
         ({"epochs": True}, "'epochs' must be a whole number"),
         ({"epochs": 0}, "'epochs' must be at least 1"),
-        ({"set": {"eps": float("nan")}}, "'set.eps' must be at least 0 and finite, not nan"),
+        ({"set": {"eps": float("nan")}}, "'set.eps' must be at least 0 and at most 1e.30, not nan"),
         ({"set": {"eps": -1}}, "'set.eps' must be at least 0"),
         ({"set": {"domain": [0]}}, "takes two rising numbers"),
         ({"set": 3}, "must be a table"),

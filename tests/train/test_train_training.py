@@ -10,17 +10,13 @@ from pathlib import Path
 import pytest
 import torch
 from support.killed_training import EPOCHS
-from support.tiny_training import VALUES, finish, tiny_data, tiny_training
+from support.tiny_training import VALUES, finish, same, tiny_data, tiny_training
 
 import autodual
 from autodual.errors import DataError, InvalidInputError, ModelFileError, TrainingError
 from autodual.train.checkpoint import RunFolder
 
 SUPPORT = Path(__file__).parents[1] / "support"
-
-
-def same(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> bool:
-    return one.keys() == other.keys() and all(torch.equal(one[name], other[name]) for name in one)
 
 
 def test_it_learns_and_keeps_the_best_network_by_held_out_samples(tmp_path: Path) -> None:

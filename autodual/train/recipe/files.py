@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import stat
 from collections.abc import Mapping
 from os import PathLike
 from pathlib import Path
@@ -10,7 +11,8 @@ from typing import Any
 from autodual.errors import InvalidInputError
 from autodual.train.recipe.values import require_small
 
-_LONGEST = 1 << 16
+# More than any recipe has; parsers take the square of it, at worst.
+_LONGEST = 1 << 15
 
 
 def read_recipe(path: str | PathLike[str]) -> dict[str, Any]:
@@ -39,18 +41,19 @@ def read_recipe(path: str | PathLike[str]) -> dict[str, Any]:
 def _text(path: Path) -> str:
     """The content of a file of at most so many bytes as recipes have."""
     try:
-        if path.exists() and not path.is_file():
+        if not stat.S_ISREG(path.stat().st_mode):
             raise InvalidInputError(f"the recipe '{path}' is no file")
         with path.open("rb") as file:
             content = file.read(_LONGEST + 1)
-        if len(content) > _LONGEST:
-            raise InvalidInputError(f"'{path}' is too large for a recipe: more than {_LONGEST} bytes")
-        return content.decode("utf-8-sig")
     except FileNotFoundError:
         raise InvalidInputError(f"there is no recipe '{path}'") from None
     except OSError as error:
         raise InvalidInputError(f"the recipe '{path}' cannot be read: {error.strerror}") from None
-    except ValueError:
+    if len(content) > _LONGEST:
+        raise InvalidInputError(f"'{path}' is too large for a recipe: it has more than {_LONGEST} bytes")
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError:
         raise InvalidInputError(f"the recipe '{path}' cannot be read: it is no text in UTF-8") from None
 
 
@@ -61,8 +64,10 @@ def _toml(path: Path, text: str) -> Any:
         import tomli as tomllib
     try:
         return tomllib.loads(text)
-    except ValueError as error:
-        raise InvalidInputError(f"'{path}' is not valid TOML: {_one_line(error)}") from None
+    except tomllib.TOMLDecodeError as error:
+        raise InvalidInputError(f"'{path}' is not valid TOML: {_one_line(str(error))}") from None
+    except ValueError:
+        raise InvalidInputError(f"'{path}' holds a number of too many digits") from None
 
 
 def _yaml(path: Path, text: str) -> Any:
@@ -74,10 +79,13 @@ def _yaml(path: Path, text: str) -> Any:
 
     try:
         return load(text)
-    except (yaml.YAMLError, ValueError) as error:
-        raise InvalidInputError(f"'{path}' is not valid YAML: {_one_line(error)}") from None
+    except yaml.MarkedYAMLError as error:
+        line = "" if error.problem_mark is None else f" (line {error.problem_mark.line + 1})"
+        raise InvalidInputError(f"'{path}' is not valid YAML: {_one_line(str(error.problem))}{line}") from None
+    except yaml.YAMLError as error:
+        raise InvalidInputError(f"'{path}' is not valid YAML: {_one_line(str(error))}") from None
 
 
-def _one_line(error: Exception) -> str:
-    line = " ".join(str(error).split())
+def _one_line(text: str) -> str:
+    line = " ".join(text.split())
     return line if len(line) <= 200 else f"{line[:199]}…"

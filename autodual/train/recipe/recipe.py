@@ -8,13 +8,10 @@ from typing import Annotated, Any, Literal
 
 from autodual.errors import InvalidInputError
 from autodual.perturbations import PerturbationSet
-from autodual.train.limits import Count, CountOrNone, Range, check_fields
+from autodual.train.limits import LARGEST, Count, CountOrNone, Range, check_fields
 from autodual.train.losses import Clean, IntervalBound, Loss, Regularised
 from autodual.train.recipe.sections import DataSection, NetworkSection, OptimiserSection, SetSection, ValidationSection
 from autodual.train.schedules import Constant, Linear, Schedule
-
-# Beyond it sets overflow float32.
-_LARGEST_RADIUS = 1e30
 
 
 @dataclass(frozen=True)
@@ -33,8 +30,8 @@ class Recipe:
     network: NetworkSection = field(default_factory=NetworkSection)
     set: SetSection = field(default_factory=SetSection)
     loss: Loss = field(default_factory=lambda: IntervalBound(kappa=0.5))
-    radius: Annotated[Schedule, Range(0)] = field(default_factory=lambda: Linear(0.0, 1.0, 1.0, 5.0))
-    learning_rate: Annotated[Schedule, Range(0)] = field(default_factory=lambda: Constant(1e-3))
+    radius: Annotated[Schedule, Range(0, LARGEST)] = field(default_factory=lambda: Linear(0.0, 1.0, 1.0, 5.0))
+    learning_rate: Annotated[Schedule, Range(0, LARGEST)] = field(default_factory=lambda: Constant(1e-3))
     scheduled: Mapping[str, Schedule] = field(default_factory=dict)
     optimiser: OptimiserSection = field(default_factory=OptimiserSection)
     validation: ValidationSection = field(default_factory=ValidationSection)
@@ -48,8 +45,8 @@ class Recipe:
 
     def __post_init__(self) -> None:
         check_fields(self)
-        if max(self.radius.extremes) * self.set.eps > _LARGEST_RADIUS:
-            raise InvalidInputError(f"'radius' times set.eps must be at most {_LARGEST_RADIUS:g}")
+        if max(self.radius.extremes) * self.set.eps > LARGEST:
+            raise InvalidInputError(f"'radius' times set.eps must be at most {LARGEST:g}")
         for name, schedule in self.scheduled.items():
             for value in schedule.extremes:
                 _set(self.loss, name.split("."), value, name)

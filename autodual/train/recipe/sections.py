@@ -58,7 +58,7 @@ class SetSection(Section):
     """The perturbation set to be robust over, a ball of radius `eps`; `domain` clips it if two numbers are given."""
 
     eps: NonNegative = 0.1
-    norm: Annotated[float, Range(1, excluded=())] = math.inf
+    norm: Annotated[float, Range(1)] = math.inf
     domain: tuple[Finite, ...] = ()
 
     def __post_init__(self) -> None:

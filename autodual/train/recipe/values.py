@@ -11,7 +11,7 @@ from dataclasses import MISSING, fields, is_dataclass
 from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
 
 from autodual.errors import InvalidInputError
-from autodual.train.limits import require, shown
+from autodual.train.limits import TYPE_WORDS, Finite, require, shown
 from autodual.train.losses import (
     Adversarial,
     Clean,
@@ -38,7 +38,6 @@ LOSSES: dict[str, type[Loss]] = {
 _FAMILIES: dict[type, Mapping[str, type]] = {Loss: LOSSES, Schedule: SCHEDULES}
 # What no recipe needs more of; a file can hold anything.
 _MOST_VALUES, _DEEPEST, _LONGEST_NAME, _LONGEST_STRING = 10_000, 20, 100, 4000
-_WORDS = {float: "a number", int: "a whole number", bool: "true or false", str: "a string"}
 
 
 def assemble(kind: type, values: Any, where: str = "") -> Any:
@@ -97,11 +96,13 @@ def _member(family: type, values: Any, where: str) -> Any:
     """One of several classes: its name alone, a table with its `kind`, or a number for a constant schedule."""
     members = _FAMILIES[family]
     if family is Schedule and isinstance(values, (int, float)) and not isinstance(values, bool):
-        return Constant(_plain(float, values, where))
+        return Constant(_assembled(Finite, values, where))
     table = {"kind": values} if isinstance(values, str) else dict(_table(values, where))
     name = table.pop("kind", None)
     if not isinstance(name, str) or name not in members:
-        raise InvalidInputError(f"'{_join(where, 'kind')}' must be one of {', '.join(members)}, not {shown(name)}")
+        otherwise = ", or a number" if family is Schedule and isinstance(values, str) else ""
+        words = f"one of {', '.join(members)}{otherwise}"
+        raise InvalidInputError(f"'{_join(where, 'kind')}' must be {words}, not {shown(name)}")
     return _dataclass(members[name], table, where)
 
 
@@ -126,7 +127,7 @@ def _plain(kind: type, value: Any, where: str) -> Any:
         except OverflowError:
             raise InvalidInputError(f"'{where}' is too large a number") from None
     if not isinstance(value, kind) or (kind is not bool and isinstance(value, bool)):
-        raise InvalidInputError(f"'{where}' must be {_WORDS.get(kind, kind.__name__)}, not {shown(value)}")
+        raise InvalidInputError(f"'{where}' must be {TYPE_WORDS.get(kind, kind.__name__)}, not {shown(value)}")
     if isinstance(value, str) and not (value.isprintable() and len(value) <= _LONGEST_STRING):
         raise InvalidInputError(f"'{where}' must be a string of printable letters, not {shown(value)}")
     return value
