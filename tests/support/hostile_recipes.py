@@ -31,7 +31,7 @@ _MAY_BE_INFINITE = {"set.norm"}
 
 def number_fields() -> Iterator[tuple[str, Callable[[Any], dict[str, Any]]]]:
     """Every number of every section, loss and schedule: its place, and the recipe's values with another one there."""
-    for place, value in _numbers(disassemble(Recipe()), ""):
+    for place in _numbers(disassemble(Recipe()), ""):
         if not place.startswith(("loss.", "radius.", "learning_rate.", "scheduled")):
             listed = _LISTS.get(place, lambda bad: bad)
             yield place, lambda bad, place=place, listed=listed: _nested(place, listed(bad))
@@ -55,7 +55,7 @@ def number_fields() -> Iterator[tuple[str, Callable[[Any], dict[str, Any]]]]:
                 yield f"{place}.{name}.{field}", with_bad
 
 
-def _numbers(values: Any, place: str) -> Iterator[tuple[str, Any]]:
+def _numbers(values: Any, place: str) -> Iterator[str]:
     for name, value in values.items():
         where = f"{place}.{name}" if place else name
         if isinstance(value, dict):
@@ -65,7 +65,7 @@ def _numbers(values: Any, place: str) -> Iterator[tuple[str, Any]]:
             or value == "inf"
             or (isinstance(value, (int, float)) and not isinstance(value, bool))
         ):
-            yield where, value
+            yield where
 
 
 def _nested(place: str, value: Any) -> dict[str, Any]:
@@ -76,7 +76,7 @@ def _nested(place: str, value: Any) -> dict[str, Any]:
 def may_be(place: str, bad: Any) -> bool:
     """Whether a number that most places refuse is right at this one."""
     if place in _MAY_BE_NEGATIVE:
-        return isinstance(bad, (int, float)) and not isinstance(bad, bool) and math.isfinite(bad) and abs(bad) <= 1e30
+        return isinstance(bad, (int, float)) and not isinstance(bad, bool) and abs(bad) <= 1e30
     return place in _MAY_BE_INFINITE and bad in (1e31, math.inf)
 
 
@@ -115,7 +115,7 @@ def _texts() -> Iterator[tuple[str, str]]:
     yield "list-as-name.yaml", "? [1, 2]\n: 3"
     yield "two-documents.yaml", "epochs: 3\n---\nepochs: 4\n"
     yield "unknown-alias.yaml", "epochs: *nobody"
-    yield "deep.yaml", "loss: " + "[" * 5_000
+    yield "deep.yaml", "loss: " + "[" * 1_500
     yield "deep-tables.yaml", "loss: " + "{loss: " * 4_000
     yield "many.yaml", "data: {mean: [" + "1, " * 10_500 + "1]}"
     yield "long-number.yaml", "epochs: " + "9" * 30_000
