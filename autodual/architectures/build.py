@@ -103,7 +103,7 @@ def build_architecture(name: str, shape: Sequence[int], classes: int, *, batch_n
     if key not in ARCHITECTURES:
         raise InvalidInputError(f"'{name}' is no architecture; there are {describe_architectures()}")
     if number is not None and not (number.isdecimal() and len(number) < 8 and int(number) >= 1):
-        raise InvalidInputError(f"'{name[:40]}' needs a whole number of at least 1 for K, such as {stem}:2")
+        raise InvalidInputError(f"'{name[:40]}' needs a whole number from 1 to 9999999 for K, such as {stem}:2")
     if stem != "mlp" and len(shape) != 3:
         raise InvalidInputError(
             f"'{name}' is for images [channels, height, width], but samples have the shape {tuple(shape)}; use mlp:K"
