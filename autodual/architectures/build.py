@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Sequence
+from typing import Any
 
+import torch
 from torch import nn
 
 from autodual.architectures.convolutional import Convolution, convolutional
@@ -11,6 +14,10 @@ from autodual.architectures.residual import residual
 from autodual.errors import InvalidInputError
 
 Build = Callable[..., nn.Module]
+
+#: 1 GiB of float32; a run keeps this several times over.
+_MOST_PARAMETERS = 2**28
+_DEEPEST = 1000
 
 
 def _small(shape: Sequence[int], classes: int, batch_norm: bool) -> nn.Module:
@@ -83,7 +90,8 @@ def build_architecture(name: str, shape: Sequence[int], classes: int, *, batch_n
         batch_norm: whether batch norm follows each layer but the last.
 
     Raises:
-        InvalidInputError: for an unknown name, a missing or bad K, or samples that are no images.
+        InvalidInputError: for an unknown name, a missing or bad K, samples that are no images or too small, and for
+            networks of more than 2^28 parameters, whose size is found before anything is allocated.
 
     Example:
         >>> import torch
@@ -94,13 +102,36 @@ def build_architecture(name: str, shape: Sequence[int], classes: int, *, batch_n
     key, stem, number = _key(name)
     if key not in ARCHITECTURES:
         raise InvalidInputError(f"'{name}' is no architecture; there are {describe_architectures()}")
-    if number is not None and not (number.isdecimal() and int(number) >= 1):
-        raise InvalidInputError(f"'{name}' needs a whole number of at least 1 for K, such as {stem}:2")
+    if number is not None and not (number.isdecimal() and len(number) < 8 and int(number) >= 1):
+        raise InvalidInputError(f"'{name[:40]}' needs a whole number from 1 to 9999999 for K, such as {stem}:2")
     if stem != "mlp" and len(shape) != 3:
         raise InvalidInputError(
             f"'{name}' is for images [channels, height, width], but samples have the shape {tuple(shape)}; use mlp:K"
         )
-    return ARCHITECTURES[key][0](shape, classes, batch_norm, *([] if number is None else [int(number)]))
+    arguments = shape, classes, batch_norm, *([] if number is None else [int(number)])
+    _check_size(name, ARCHITECTURES[key][0], arguments)
+    return ARCHITECTURES[key][0](*arguments)
+
+
+def _check_size(name: str, build: Build, arguments: tuple[Any, ...]) -> None:
+    """Raise InvalidInputError for a network that no memory would be enough for, or that its inputs are too small for.
+
+    Modules on the meta device have shapes and no numbers.
+    """
+    where = f"'{name}' for samples of shape {tuple(arguments[0])} and {arguments[1]} classes"
+    if name.startswith("deep:") and arguments[-1] > _DEEPEST:
+        raise InvalidInputError(f"'{name}' is too deep: K is at most {_DEEPEST}")
+    try:
+        with torch.device("meta"), warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # that nothing is initialised
+            parameters = [parameter.shape for parameter in build(*arguments).parameters()]
+    except (RuntimeError, OverflowError):
+        parameters = []
+    if not parameters or min(min(shape) for shape in parameters) < 1:
+        raise InvalidInputError(f"{where} cannot be built: the samples are too small or too large for it")
+    count = sum(shape.numel() for shape in parameters)
+    if count > _MOST_PARAMETERS:
+        raise InvalidInputError(f"{where} would have {count} parameters; at most {_MOST_PARAMETERS} are built")
 
 
 def is_architecture(name: str) -> bool:

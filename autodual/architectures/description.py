@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import math
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -11,6 +12,8 @@ from torch import nn
 from autodual.architectures.build import build_architecture, is_architecture
 from autodual.architectures.normalise import Normalise
 from autodual.errors import InvalidInputError
+
+_LARGEST = 2**31
 
 
 @dataclass(frozen=True)
@@ -33,13 +36,11 @@ class NetworkDescription:
         """Whether the architecture is one of autodual's, which no foreign code need be run for."""
         return is_architecture(self.arch)
 
-    def build(self, factory: Callable[[], nn.Module] | None = None) -> nn.Module:
-        """The network that is fed normalised inputs, untrained; `factory` builds it if the architecture is the user's.
+    def build(self) -> nn.Module:
+        """The network that is fed normalised inputs, untrained.
 
-        Raises InvalidInputError for an unknown architecture, or one that does not fit the shape.
+        Raises InvalidInputError for an architecture that is unknown, does not fit the shape, or is too large.
         """
-        if factory is not None:
-            return factory()
         return build_architecture(self.arch, self.shape, self.classes, batch_norm=self.batch_norm)
 
     def of_raw_inputs(self, network: nn.Module) -> nn.Module:
@@ -55,11 +56,29 @@ class NetworkDescription:
         return asdict(self)
 
     @classmethod
-    def from_mapping(cls, values: Mapping[str, Any]) -> NetworkDescription:
+    def from_mapping(cls, values: Any) -> NetworkDescription:
         """From what `to_mapping` gave; raises InvalidInputError for anything else."""
-        try:
-            pairs = {key: None if values[key] is None else tuple(map(float, values[key])) for key in ("mean", "std")}
-            shape = tuple(int(extent) for extent in values["shape"])
-            return cls(str(values["arch"]), shape, int(values["classes"]), bool(values["batch_norm"]), **pairs)
-        except (KeyError, TypeError, ValueError):
-            raise InvalidInputError("the description of the network is damaged") from None
+        if not isinstance(values, Mapping) or not _is_description(values):
+            raise InvalidInputError("the description of the network is damaged")
+        pairs = {key: None if values[key] is None else tuple(map(float, values[key])) for key in ("mean", "std")}
+        return cls(values["arch"], tuple(values["shape"]), values["classes"], values["batch_norm"], **pairs)
+
+
+def _is_description(values: Mapping[str, Any]) -> bool:
+    """Whether these are the plain values of a description; a file may hold anything in their places."""
+    arch, shape, classes = (values.get(key) for key in ("arch", "shape", "classes"))
+    extents = [*shape, classes] if isinstance(shape, (list, tuple)) else [None]
+    return (
+        type(arch) is str
+        and type(values.get("batch_norm")) is bool
+        and all(type(extent) is int and 1 <= extent < _LARGEST for extent in extents)
+        and all(_is_numbers(values.get(key)) for key in ("mean", "std"))
+    )
+
+
+def _is_numbers(values: Any) -> bool:
+    if values is None:
+        return True
+    return isinstance(values, (list, tuple)) and all(
+        type(value) in (int, float) and abs(value) < math.inf for value in values
+    )

@@ -59,13 +59,22 @@ def is_network_file(content: object) -> bool:
 
 def read_network_file(name: str, content: Mapping[str, Any]) -> NetworkFile:
     """The file's content, checked; raises ModelFileError where it is not as written."""
-    if content[_MARK] != _VERSION:
+    if type(content[_MARK]) is not int or content[_MARK] != _VERSION:
         raise ModelFileError(f"'{name}' is of a newer version than this autodual reads; upgrade autodual.")
     try:
-        description = NetworkDescription.from_mapping(content["network"])
-        return NetworkFile(description, content["state_dict"], content.get("trained", {}))
-    except (InvalidInputError, KeyError, TypeError) as error:
+        description = NetworkDescription.from_mapping(content.get("network"))
+    except InvalidInputError as error:
         raise ModelFileError(f"'{name}' is damaged: {error}.") from None
+    state, trained = content.get("state_dict"), content.get("trained", {})
+    if not isinstance(state, Mapping) or not all(map(_is_weight, state.items())):
+        raise ModelFileError(f"'{name}' is damaged: it lacks the network's weights.")
+    if not isinstance(trained, Mapping):
+        raise ModelFileError(f"'{name}' is damaged: what it says of its training is no table.")
+    return NetworkFile(description, state, trained)
+
+
+def _is_weight(item: tuple[Any, Any]) -> bool:
+    return isinstance(item[0], str) and isinstance(item[1], Tensor)
 
 
 def build_network(name: str, file: NetworkFile, factory: Factory | None) -> nn.Module:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import re
 import tempfile
+from contextlib import suppress
 from os import PathLike
 from pathlib import Path
 
@@ -42,6 +44,19 @@ def write_bytes(path: str | PathLike[str], content: bytes) -> None:
     finally:
         if temporary is not None and os.path.exists(temporary):
             os.unlink(temporary)
+
+
+def clear_leftovers(path: str | PathLike[str]) -> None:
+    """Remove the temporary files that killed processes left while they wrote `path`, and nothing else.
+
+    No other process may be writing the file meanwhile. What cannot be removed stays.
+    """
+    target = Path(path)
+    made = re.compile(rf"\.{re.escape(target.name)}\.[a-z0-9_]{{8}}\.tmp")
+    with suppress(OSError):
+        for file in target.parent.iterdir():
+            if made.fullmatch(file.name):
+                file.unlink(missing_ok=True)
 
 
 def _umask() -> int:

@@ -1,9 +1,11 @@
-"""A run's folder: where it keeps its checkpoint, its best network, its log and its recipe."""
+"""A run's folder: where it keeps its checkpoint, its best network, its log and its recipe; nothing else is touched."""
 
 from __future__ import annotations
 
 import io
 import json
+import os
+import stat
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,21 +15,30 @@ from typing import Any
 import torch
 
 from autodual.errors import InvalidInputError, ModelFileError
-from autodual.files.network_file import NetworkFile, cascade_bytes, network_bytes, read_network_file
+from autodual.files.container import read_model_bytes
+from autodual.files.network_file import (
+    NetworkFile,
+    cascade_bytes,
+    is_network_file,
+    network_bytes,
+    read_network_file,
+)
 from autodual.files.pickled import load_restricted
-from autodual.files.writing import write_bytes, write_text
+from autodual.files.writing import clear_leftovers, write_bytes
 
 try:
     import fcntl
 except ImportError:  # not a POSIX system
     fcntl = None  # type: ignore[assignment]
 
+SCHEMA = "autodual.training/1"
 _VERSION = 2
+_LONGEST_DESCRIPTION = 1 << 20
 
 
 @dataclass(frozen=True)
 class RunFolder:
-    """The files of one run; all are written atomically."""
+    """The files of one run; all are written atomically, and none through a link."""
 
     path: Path
 
@@ -65,75 +76,158 @@ class RunFolder:
         """Whether a cascade is trained here, whose stages have folders of their own."""
         return self.stage(1).checkpoint.is_file()
 
-    def check(self, *, resume: bool) -> None:
-        """Raise InvalidInputError where the folder already holds another run, or none to resume."""
-        held = self.checkpoint.is_file() or self.holds_cascade
-        if resume and not held:
+    @property
+    def tensorboard(self) -> Path:
+        """TensorBoard's files."""
+        return self.path / "tensorboard"
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """All that a run writes here itself, whether it is there or not."""
+        return self.checkpoint, self.network, self.log, self.recipe, self.cascade
+
+    @property
+    def stages(self) -> list[RunFolder]:
+        """The folders of stages that are there."""
+        found = self.path.glob("stage-*") if self.path.is_dir() else ()
+        return [RunFolder(path) for path in sorted(found) if path.name.partition("-")[2].isdecimal()]
+
+    @property
+    def held(self) -> list[Path]:
+        """What lies here, or in folders of stages, under the names that a run writes; links to nowhere as well."""
+        inside = [path for stage in self.stages for path in (stage.path, *stage.files, stage.tensorboard)]
+        return [path for path in (*self.files, self.tensorboard, *inside) if os.path.lexists(path)]
+
+    # --- before a run -----------------------------------------------------------------------------------------------
+
+    def check(self, *, resume: bool, overwrite: bool = False) -> None:
+        """Raise InvalidInputError where the folder already holds what a run would replace, or no run to resume; also
+        for links under the names that a run writes, since these are never followed.
+
+        overwrite: another run may be replaced.
+        """
+        held = self.held
+        for path in held:
+            if path.is_symlink():
+                raise InvalidInputError(f"'{path}' is a link, and a run writes through none: remove it.")
+        holds_run = self.checkpoint.is_file() or self.holds_cascade
+        if resume and not holds_run:
             raise InvalidInputError(f"'{self.path}' holds no checkpoint to resume from.")
-        if not resume and held:
-            raise InvalidInputError(f"'{self.path}' already holds a run: resume it (--resume), or name another folder.")
+        if resume or overwrite or not held or self._stopped_at_once(held):
+            return
+        found = "a run: resume it (--resume)" if holds_run else f"'{held[0].name}': move that"
+        raise InvalidInputError(f"'{self.path}' already holds {found}, name another folder, or give --overwrite.")
+
+    def _stopped_at_once(self, held: Sequence[Path]) -> bool:
+        """Whether a run began here that ended before it saved anything, so that it can begin anew."""
+        described_only = all(path.name == self.recipe.name or path.is_dir() for path in held)
+        return described_only and self.described().get("schema") == SCHEMA
 
     def make(self) -> None:
-        """Make the folder if need be, and clear away what a save that was killed has left.
-
-        Raises InvalidInputError where it cannot be made.
-        """
+        """Make the folder if need be. Raises InvalidInputError where it cannot be made."""
         try:
             self.path.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise InvalidInputError(f"the folder '{self.path}' cannot be made: {error.strerror}.") from None
-        for leftover in self.path.glob(".*.tmp"):
-            leftover.unlink(missing_ok=True)
 
     @contextmanager
     def locked(self) -> Iterator[None]:
         """Keep other processes from training in this folder; the lock ends with this process, however that ends.
 
-        Raises InvalidInputError where another holds it.
+        What saves that were killed have left is cleared away. Raises InvalidInputError where another process holds the
+        lock, or its file `.lock` is a link or cannot be opened.
         """
-        with (self.path / ".lock").open("w") as file:
+        descriptor = _open_lock(self.path / ".lock")
+        try:
             if fcntl is not None:
                 try:
-                    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 except OSError:
                     raise InvalidInputError(f"another process is training in '{self.path}'.") from None
+            for folder in (self, *self.stages):
+                for path in folder.files:
+                    clear_leftovers(path)
             yield
+        finally:
+            os.close(descriptor)
+
+    def clear(self) -> None:
+        """Remove the files of an earlier run, and nothing else; only while the folder is locked."""
+        for path in self.held:
+            if path.is_file():
+                path.unlink()
+
+    # --- what it holds ----------------------------------------------------------------------------------------------
 
     def save(self, state: dict[str, Any]) -> None:
         """Replace the checkpoint."""
         buffer = io.BytesIO()
         torch.save({"version": _VERSION, **state}, buffer)
-        write_bytes(self.checkpoint, buffer.getvalue())
+        self._write(self.checkpoint, buffer.getvalue())
 
     def load(self) -> dict[str, Any]:
-        """The checkpoint; executes nothing. Raises ModelFileError where it is damaged or of another version."""
+        """The checkpoint, as it is; executes nothing. Raises ModelFileError where it is damaged or of another version.
+
+        What is in it is checked by those who know what it must be: `saved_recipe` and `Training`.
+        """
         name = str(self.checkpoint)
-        state = load_restricted(name, self.checkpoint.read_bytes())
-        if not isinstance(state, dict) or state.get("version") != _VERSION:
+        state = load_restricted(name, read_model_bytes(self.checkpoint))
+        if not isinstance(state, dict) or type(state.get("version")) is not int or state.pop("version") != _VERSION:
             raise ModelFileError(f"'{name}' is no checkpoint of this version of autodual.")
         return state
 
     def save_network(self, file: NetworkFile) -> None:
         """Replace the best network."""
-        write_bytes(self.network, network_bytes(file))
+        self._write(self.network, network_bytes(file))
 
     def load_network(self) -> NetworkFile:
-        """The best network so far; executes nothing. Raises ModelFileError where the file is damaged."""
+        """The best network so far; executes nothing. Raises ModelFileError where the file is missing or damaged."""
         name = str(self.network)
-        return read_network_file(name, load_restricted(name, self.network.read_bytes()))
+        content = load_restricted(name, read_model_bytes(self.network))
+        if not is_network_file(content):
+            raise ModelFileError(f"'{name}' is no network that a run has saved.")
+        return read_network_file(name, content)
 
     def save_cascade(self, stages: Sequence[NetworkFile]) -> None:
         """Replace the cascade."""
-        write_bytes(self.cascade, cascade_bytes(stages))
+        self._write(self.cascade, cascade_bytes(stages))
 
     def described(self) -> dict[str, Any]:
         """What `describe` wrote; nothing where that is gone or damaged."""
+        if not self.recipe.is_file():
+            return {}
         try:
-            found = json.loads(self.recipe.read_text(encoding="utf-8"))
-        except (OSError, ValueError):
+            with self.recipe.open(encoding="utf-8") as file:
+                found = json.loads(file.read(_LONGEST_DESCRIPTION))
+        except (OSError, ValueError, RecursionError):
             return {}
         return found if isinstance(found, dict) else {}
 
     def describe(self, values: dict[str, Any]) -> None:
         """Write what the run is made of."""
-        write_text(self.recipe, json.dumps(values, indent=1) + "\n")
+        self._write(self.recipe, (json.dumps(values, indent=1) + "\n").encode())
+
+    def save_log(self, text: str) -> None:
+        """Replace the log."""
+        if text:
+            self._write(self.log, text.encode())
+
+    def _write(self, path: Path, content: bytes) -> None:
+        if path.is_symlink():
+            raise InvalidInputError(f"'{path}' is a link, and a run writes through none: remove it.")
+        self.make()  # only now, so that a run that cannot begin leaves nothing behind
+        write_bytes(path, content)
+
+
+def _open_lock(path: Path) -> int:
+    """A descriptor of a regular file, made if need be and left as it is if not. Raises InvalidInputError otherwise."""
+    flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
+    try:
+        descriptor = os.open(path, flags, 0o666)
+    except OSError as error:
+        reason = "it is a link" if path.is_symlink() else error.strerror
+        raise InvalidInputError(f"the lock '{path}' cannot be opened: {reason}.") from None
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise InvalidInputError(f"the lock '{path}' cannot be opened: it is no file.")
+    return descriptor

@@ -1,4 +1,4 @@
-"""The ordinary pass over a clean batch that training begins with: its scores, and what batch norms saw of it.
+"""Passes of the network itself while it trains: over the clean batch, from which batch norms learn, and other points.
 
 The thesis' heuristic for training with batch norm normalises bounds by the batch's statistics, not the running ones. A
 bound then belongs to a network whose normalisation is fixed to the statistics of this clean batch: it is right for
@@ -8,9 +8,10 @@ certificates always use the running statistics.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -23,7 +24,7 @@ from autodual.errors import InvalidInputError
 class CleanPass:
     """Scores `[N, K]` of a clean batch, and by the names of the running ones mean and variance at every batch norm.
 
-    All differentiable in the parameters. No statistics where there are no batch norms that keep running ones.
+    All differentiable in the parameters. No statistics where no batch norm learns from the batch.
     """
 
     scores: Tensor
@@ -31,14 +32,26 @@ class CleanPass:
 
 
 def clean_pass(model: nn.Module, x: Tensor) -> CleanPass:
-    """One pass over x `[N, *shape]` in training mode, from which running statistics learn as in ordinary training.
+    """One pass over x `[N, *shape]` in the mode that each module is in, as in ordinary training.
 
-    The model's mode is restored. Raises InvalidInputError for a model that uses a batch norm twice in a pass.
+    Raises InvalidInputError where a batch norm that learns is used twice in a pass, or sees a single value a channel.
     """
     found: dict[str, Tensor] = {}
-    with _hooked(tracking_norms(model), found), _training(model):
+    norms = learning_norms(model)
+    with _hooked(module.register_forward_pre_hook(_recorder(name, found)) for name, module in norms.items()):
         scores = model(x)
     return CleanPass(scores, found)
+
+
+def normalised_pass(model: nn.Module, points: Tensor, statistics: Mapping[str, Tensor]) -> Tensor:
+    """Scores `[N, K]` of other points, every batch norm that learns normalising by the clean batch's statistics.
+
+    Nothing learns from them. Other modules, such as dropout, act as in the mode that they are in.
+    """
+    norms = learning_norms(model)
+    hooks = (module.register_forward_hook(_normaliser(name, statistics)) for name, module in norms.items())
+    with in_mode(norms.values(), False), _hooked(hooks):
+        return model(points)
 
 
 def tracking_norms(model: nn.Module) -> dict[str, _BatchNorm]:
@@ -47,11 +60,17 @@ def tracking_norms(model: nn.Module) -> dict[str, _BatchNorm]:
     return {name: module for name, module in norms.items() if module.track_running_stats}
 
 
+def learning_norms(model: nn.Module) -> dict[str, _BatchNorm]:
+    """The batch norms whose running statistics learn from the next batch, since they are in training mode."""
+    return {name: module for name, module in tracking_norms(model).items() if module.training}
+
+
 @contextmanager
-def _training(model: nn.Module) -> Iterator[None]:
-    """Training mode, and afterwards every module in the mode it had."""
-    modes = {module: module.training for module in model.modules()}
-    model.train()
+def in_mode(modules: Any, training: bool) -> Iterator[None]:
+    """Inside, these modules (not those within them) are in training mode or not; afterwards each as it was."""
+    modes = {module: module.training for module in modules}
+    for module in modes:
+        module.training = training
     try:
         yield
     finally:
@@ -60,12 +79,12 @@ def _training(model: nn.Module) -> Iterator[None]:
 
 
 @contextmanager
-def _hooked(norms: dict[str, _BatchNorm], found: dict[str, Tensor]) -> Iterator[None]:
-    handles = [module.register_forward_pre_hook(_recorder(name, found)) for name, module in norms.items()]
+def _hooked(handles: Iterator[torch.utils.hooks.RemovableHandle]) -> Iterator[None]:
+    registered = list(handles)
     try:
         yield
     finally:
-        for handle in handles:
+        for handle in registered:
             handle.remove()
 
 
@@ -78,8 +97,29 @@ def _recorder(name: str, found: dict[str, Tensor]) -> Callable[[nn.Module, tuple
         # In mixed precision the values are short; their statistics must not be.
         value = inputs[0].float() if inputs[0].dtype in (torch.bfloat16, torch.float16) else inputs[0]
         axes = [axis for axis in range(value.dim()) if axis != 1]
+        if value.numel() == value.shape[1]:
+            raise InvalidInputError(
+                f"the batch norm '{name}' cannot learn from a batch of one sample: give at least two, or put it in "
+                "evaluation mode"
+            )
         # The biased variance, by which a batch norm in training normalises.
         variance, mean = torch.var_mean(value, axes, correction=0)
         found[f"{prefix}running_mean"], found[f"{prefix}running_var"] = mean, variance
 
     return record
+
+
+def _normaliser(name: str, statistics: Mapping[str, Tensor]) -> Callable[[nn.Module, Any, Tensor], Tensor]:
+    prefix = f"{name}." if name else ""
+
+    def normalise(module: nn.Module, inputs: tuple[Tensor, ...], _output: Tensor) -> Tensor:
+        # Written out, since PyTorch's own function passes no gradient to the statistics that it is given.
+        assert isinstance(module, _BatchNorm)
+        mean, variance = (statistics[f"{prefix}running_{key}"] for key in ("mean", "var"))
+        scale = (variance + module.eps).rsqrt()
+        scale = scale if module.weight is None else scale * module.weight
+        offset = -mean * scale if module.bias is None else module.bias - mean * scale
+        channels = (1, -1, *[1] * (inputs[0].dim() - 2))
+        return inputs[0] * scale.view(channels) + offset.view(channels)
+
+    return normalise

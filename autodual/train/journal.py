@@ -9,22 +9,21 @@ from pathlib import Path
 from typing import Any
 
 from autodual.errors import InvalidInputError
-from autodual.files.writing import write_text
 
 #: One epoch's figures, by name.
 Figures = Mapping[str, float]
 
 
-def write_log(path: Path, rows: Sequence[Figures]) -> None:
-    """All epochs so far as CSV, atomically: a resumed run writes no line twice."""
+def log_text(rows: Sequence[Figures]) -> str:
+    """All epochs so far as CSV; empty if there are none. Written whole, so that a resumed run writes no line twice."""
     if not rows:
-        return
+        return ""
     buffer = io.StringIO()
     writer = csv.DictWriter(buffer, list(rows[0]), lineterminator="\n")
     writer.writeheader()
     for row in rows:
         writer.writerow({name: f"{value:.6g}" for name, value in row.items()})
-    write_text(path, buffer.getvalue())
+    return buffer.getvalue()
 
 
 class Board:

@@ -8,7 +8,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from autodual.errors import InvalidInputError
 from autodual.train.recipe.sections import OptimiserSection
+from autodual.train.saved_state import Unfit, require_like
 
 # Averages begin as those of all weights so far: after s steps at most (1 + s) / (10 + s) of the average is kept.
 _BEGINNING = 10
@@ -17,6 +19,8 @@ _BEGINNING = 10
 def make_optimiser(model: nn.Module, section: OptimiserSection) -> torch.optim.Optimizer:
     """The optimiser of a recipe; biases and all parameters of norm layers, which have one axis, do not decay."""
     parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    if not parameters:
+        raise InvalidInputError("the network has no parameter to train")
     groups: list[dict[str, Any]] = [
         {"params": [p for p in parameters if p.dim() > 1], "weight_decay": section.weight_decay},
         {"params": [p for p in parameters if p.dim() <= 1], "weight_decay": 0.0},
@@ -26,6 +30,42 @@ def make_optimiser(model: nn.Module, section: OptimiserSection) -> torch.optim.O
     if section.kind == "sgd":
         return torch.optim.SGD(groups, lr=0.0, momentum=section.momentum, nesterov=section.momentum > 0)
     return (torch.optim.AdamW if section.kind == "adamw" else torch.optim.Adam)(groups, lr=0.0)
+
+
+def require_optimiser_state(found: Any, optimiser: torch.optim.Optimizer, section: OptimiserSection) -> None:
+    """Raise Unfit where a value from a checkpoint is no state of this optimiser, which the section makes."""
+    state = found.get("state") if isinstance(found, Mapping) else None
+    if not isinstance(state, Mapping):
+        raise Unfit("'optimiser.state' must be a table")
+    own = optimiser.state_dict()
+    require_like("optimiser", {**found, "state": {}}, {**own, "state": {}})
+    for mine, theirs in zip(own["param_groups"], found["param_groups"]):
+        for key, value in mine.items():
+            if key != "lr" and theirs[key] != value:  # the learning rate is set anew before each step
+                raise Unfit(f"'optimiser.param_groups.{key}' is not the recipe's")
+    parameters, entry = [p for group in optimiser.param_groups for p in group["params"]], _entry(section)
+    for index, values in state.items():
+        if type(index) is not int or not 0 <= index < len(parameters):
+            raise Unfit("'optimiser.state' speaks of parameters that the network does not have")
+        measure = {key: parameters[index] if _has_axes(value) else value for key, value in entry.items()}
+        require_like(f"optimiser.state.{index}", values, measure)
+        for key, value in values.items():
+            if not _has_axes(value) and value is not None and value < 0:
+                raise Unfit(f"'optimiser.state.{index}.{key}' is negative")
+
+
+def _has_axes(value: Any) -> bool:
+    return isinstance(value, Tensor) and value.dim() > 0
+
+
+def _entry(section: OptimiserSection) -> dict[str, Any]:
+    """What such an optimiser keeps of a parameter after a step: tensors of its shape, and counts without axes."""
+    model = nn.Module()
+    model.weight = nn.Parameter(torch.zeros(1, 1))
+    model.weight.grad = torch.zeros(1, 1)
+    optimiser = make_optimiser(model, section)
+    optimiser.step()
+    return dict(optimiser.state[model.weight])
 
 
 class Average:

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import copy
+
 import torch
 from torch import Tensor, nn
 
 from autodual.architectures import NetworkDescription
 from autodual.compiler import compile_dual
+from autodual.errors import InvalidInputError
 from autodual.network import DualNetwork
 from autodual.passes import Pass, RandomProjection, default_pipeline
+from autodual.train.clean_pass import clean_pass, tracking_norms
 from autodual.train.recipe import Recipe
+from autodual.train.samples import Samples
+from autodual.world import World
 
 
 def describe_network(recipe: Recipe, x: Tensor, classes: int) -> NetworkDescription:
@@ -29,6 +35,27 @@ def dual_to_train(recipe: Recipe, description: NetworkDescription, network: nn.M
     if x.dim() == 4:
         model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     return compile_dual(model, x[:1], passes=passes, memory_budget=recipe.memory or None)
+
+
+def check_fit(dual: DualNetwork, samples: Samples, batch_size: int, world: World) -> None:
+    """Raise InvalidInputError for a network that does not tell the samples' classes apart, or gets batches of one
+    sample where it has batch norms, which cannot learn from one.
+    """
+    graph = dual.plan.graph
+    scores = tuple(graph[graph.outputs[0]].shape)
+    if len(scores) != 1 or scores[0] < samples.classes:
+        raise InvalidInputError(
+            f"the network's output for a sample has the shape {scores}, but the labels want {samples.classes} scores"
+        )
+    if not tracking_norms(dual.model) or samples.smallest_share(batch_size, world.size) != 1:
+        return
+    try:
+        clean_pass(copy.deepcopy(dual.model).train(), samples.x[:1])
+    except InvalidInputError:
+        raise InvalidInputError(
+            f"batch_size = {batch_size} of {len(samples.x)} training samples leaves a single sample to a batch, from "
+            "which a batch norm cannot learn: take at least 2 for each process"
+        ) from None
 
 
 def fast_layout(x: Tensor) -> Tensor:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from autodual.train.journal import Figures
+from autodual.train.saved_state import Unfit, require_keys, require_like
 from autodual.train.validation import Errors
 
 
@@ -64,6 +65,32 @@ class Progress:
         return asdict(self)
 
     @classmethod
-    def of(cls, state: Mapping[str, Any]) -> Progress:
-        """From a checkpoint."""
-        return cls(**state)
+    def of(cls, state: Any, steps: int, steps_an_epoch: int, figures: Iterable[str]) -> Progress:
+        """From a checkpoint of a run of so many steps, that logs figures of these names.
+
+        Raises Unfit where no such run can have come that far.
+        """
+        measure = asdict(cls())
+        require_keys("progress", state, measure)
+        for key, value in measure.items():
+            if not isinstance(value, list):
+                require_like(f"progress.{key}", state[key], value)
+            elif type(state[key]) is not list:
+                raise Unfit(f"'progress.{key}' must be a list")
+        found = cls(**state)
+        if found.step > steps or len(found.rows) != found.step // steps_an_epoch:
+            raise Unfit(f"'progress' tells of {len(found.rows)} epochs and {found.step} of {steps} steps")
+        for epoch, row in enumerate(found.rows, start=1):
+            _require_row(row, epoch, figures)
+        if found.best:
+            require_like("progress.best", found.best, [0.0, 0.0, 0.0])
+        return found
+
+
+def _require_row(row: Any, epoch: int, figures: Iterable[str]) -> None:
+    """Raise Unfit where a line of the log is not that of an epoch; figures of what was not looked at are NaN."""
+    require_keys("progress.rows", row, dict.fromkeys(figures))
+    if any(type(value) not in (int, float) for value in row.values()):
+        raise Unfit("'progress.rows' holds what is no number")
+    if row["epoch"] != epoch:
+        raise Unfit(f"'progress.rows' has no line for epoch {epoch}")

@@ -12,7 +12,8 @@ from autodual.interval import Interval
 from autodual.network import DualNetwork
 from autodual.perturbations import PerturbationSet
 from autodual.policies import SlopePolicy
-from autodual.train.clean_pass import clean_pass, tracking_norms
+from autodual.train.clean_pass import in_mode, tracking_norms
+from autodual.train.losses.batch import Batch
 
 
 def robust_loss(
@@ -24,20 +25,30 @@ def robust_loss(
     slopes: SlopePolicy = "shared",
     known: Mapping[str, Interval] | None = None,
     reduction: str = "mean",
-    batch_statistics: bool = False,
+    batch_statistics: bool | None = None,
 ) -> Tensor:
     """Cross-entropy of -J, an upper bound of the cross-entropy at every point of the set around x `[N, *shape]`.
 
     Cross-entropy is translation invariant and grows in every other class' logit, so the loss at f(z) is that at f_j -
     f_y, and at most that at -J_j ≥ f_j - f_y (Property 1, Theorem 2). A scalar, or `[N]` with reduction="none";
-    differentiable in the parameters, x and the set's radius.
+    differentiable in the parameters, x and the set's radius. The same number as `autodual.train.losses.Robust()`.
 
-    batch_statistics: batch norms normalise by the mean and variance of the clean batch x instead of their running ones,
-    which learn from the same pass. That is the thesis' heuristic for training deep networks: the value then bounds the
-    loss of a network so normalised, which is *not* the network that inference runs. Never report it as a guarantee.
+    Batch norms in training mode (`model.train()`) normalise by the mean and variance of the clean batch x instead of
+    their running ones, which learn from the same pass. That is the thesis' heuristic for training deep networks: the
+    value then bounds the loss of a network so normalised, which is *not* the network that inference runs. Never report
+    it as a guarantee. In evaluation mode it is one, and nothing learns. Dropout is left out in both modes; a warning
+    says so once.
+
+    batch_statistics: True or False treats all batch norms as in training or evaluation mode, whatever mode they are in.
+    Raises InvalidInputError where it is True and there is no batch norm, or a batch norm gets a single sample.
+
+        loss = autodual.robust_loss(dual, x, labels, autodual.LinfBall(0.1))
+        loss.backward()
     """
-    if batch_statistics and not tracking_norms(dual.model):
+    norms = tracking_norms(dual.model)
+    if batch_statistics and not norms:
         raise InvalidInputError("batch statistics need a model with batch norm that tracks running statistics")
-    with dual.substituting(clean_pass(dual.model, x).statistics if batch_statistics else {}):
-        margins = dual.margins(x, labels, ball, slopes=slopes, known=known)
+    chosen = [] if batch_statistics is None else norms.values()
+    with in_mode(chosen, bool(batch_statistics)):
+        margins = Batch(dual, x, labels, ball, known).margins(slopes=slopes)
     return functional.cross_entropy(-margins, labels, reduction=reduction)

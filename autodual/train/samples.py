@@ -15,6 +15,7 @@ from autodual.train.recipe.sections import DataSection
 
 # Which stream of random numbers is which: what is held out, and in which order the rest comes.
 _SPLIT, _ORDER = 1, 2
+_MOST_CLASSES = 10_000
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,6 +49,12 @@ class Samples:
         whole, rest = divmod(len(self.x), size)
         return max(1, whole + (rest > size // 8 and rest >= 2 * processes))
 
+    def smallest_share(self, size: int, processes: int = 1) -> int:
+        """The fewest samples that a process gets of any of these batches."""
+        batches = self.batches(size, processes)
+        last = len(self.x) - (batches - 1) * size
+        return (min(size, last) if batches > 1 else last) // processes
+
     def order(self, seed: int, epoch: int) -> Tensor:
         """All training samples in the random order of an epoch, the same in every process and resumed run."""
         return torch.randperm(len(self.x), generator=_generator(seed, _ORDER, epoch))
@@ -56,10 +63,22 @@ class Samples:
 def split(dataset: Dataset, section: DataSection, seed: int, device: torch.device | str = "cpu") -> Samples:
     """Training and held-out samples, float32 on the device.
 
-    Raises DataError where labels are missing or nothing is left to train on.
+    Raises DataError where labels are missing or beyond what a network can be asked to tell apart, nothing is left to
+    train on, or images would be shifted out of sight.
     """
     if dataset.y is None:
         raise DataError(f"'{dataset.name}' has no labels to train on.")
+    classes = 1 + int(dataset.y.max())
+    if int(dataset.y.min()) < 0 or classes > _MOST_CLASSES:
+        worst = int(dataset.y.max()) if classes > _MOST_CLASSES else int(dataset.y.min())
+        raise DataError(
+            f"'{dataset.name}' has the label {worst}; labels count from 0, and at most {_MOST_CLASSES} classes can be "
+            "trained on."
+        )
+    if len(dataset.shape) == 3 and section.shift and section.shift >= min(dataset.shape[1:]):
+        raise DataError(
+            f"data.shift = {section.shift} moves images of {dataset.shape[1]}×{dataset.shape[2]} pixels out of sight."
+        )
     order = torch.randperm(len(dataset), generator=_generator(seed, _SPLIT, 0))
     if section.limit:
         order = order[: section.limit]
@@ -69,7 +88,10 @@ def split(dataset: Dataset, section: DataSection, seed: int, device: torch.devic
         )
     kept, held = order[: len(order) - section.hold_out], order[len(order) - section.hold_out :]
     x, y = dataset.x.float(), dataset.y
-    classes = 1 + int(y.max())
+    if not bool(x.isfinite().all()):
+        raise DataError(
+            f"'{dataset.name}' holds numbers that are too large for float32, in which networks are trained."
+        )
     return Samples(x[kept].to(device), y[kept].to(device), x[held].to(device), y[held].to(device), classes)
 
 

@@ -10,37 +10,51 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass
 
 from autodual.errors import InvalidInputError
+from autodual.train.limits import Finite, NonNegative, check_fields
 
 
 class Schedule(ABC):
     """A number for each time; `schedule(2.5)` is its value in the middle of the third epoch."""
 
+    def __post_init__(self) -> None:
+        check_fields(self)
+
     @abstractmethod
     def __call__(self, epoch: float) -> float:
         """The value at a time `epoch` ≥ 0."""
+
+    @property
+    @abstractmethod
+    def extremes(self) -> tuple[float, float]:
+        """Two numbers between which all values lie, in any order."""
 
 
 @dataclass(frozen=True)
 class Constant(Schedule):
     """Always the same."""
 
-    value: float
+    value: Finite
 
     def __call__(self, epoch: float) -> float:
         return self.value
+
+    @property
+    def extremes(self) -> tuple[float, float]:
+        return self.value, self.value
 
 
 @dataclass(frozen=True)
 class Ramp(Schedule):
     """From `start` until epoch `begin` to `end` from epoch `finish` on; between them as the subclass says."""
 
-    start: float
-    end: float
-    begin: float = 0.0
-    finish: float = 0.0
+    start: Finite
+    end: Finite
+    begin: NonNegative = 0.0
+    finish: NonNegative = 0.0
 
     def __post_init__(self) -> None:
-        if not 0 <= self.begin <= self.finish:
+        super().__post_init__()
+        if not self.begin <= self.finish:
             raise InvalidInputError(
                 f"a schedule must begin at an epoch of at least 0 and finish no earlier, not {self.begin} and "
                 f"{self.finish}"
@@ -52,6 +66,10 @@ class Ramp(Schedule):
         if epoch <= self.begin:
             return self.start
         return self.start + (self.end - self.start) * self.part((epoch - self.begin) / (self.finish - self.begin))
+
+    @property
+    def extremes(self) -> tuple[float, float]:
+        return self.start, self.end
 
     @abstractmethod
     def part(self, time: float) -> float:
@@ -93,15 +111,30 @@ class Cosine(Ramp):
 class Steps(Schedule):
     """`start`, multiplied by `factor` at each of the epochs `at`; before that, from 0 on, a linear warm-up."""
 
-    start: float
-    at: tuple[float, ...] = ()
-    factor: float = 0.1
-    warm_up: float = 0.0
+    start: Finite
+    at: tuple[NonNegative, ...] = ()
+    factor: NonNegative = 0.1
+    warm_up: NonNegative = 0.0
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        try:
+            grown = self.factor ** len(self.at)
+        except OverflowError:
+            grown = math.inf
+        if not math.isfinite(self.start * grown):
+            raise InvalidInputError("a schedule's steps must not grow beyond all numbers: take a smaller factor")
 
     def __call__(self, epoch: float) -> float:
         value = self.start * self.factor ** sum(epoch >= when for when in self.at)
         # Never zero, for a first step that moves nothing would be lost.
         return value * min(1.0, (epoch + 1e-3) / self.warm_up) if epoch < self.warm_up else value
+
+    @property
+    def extremes(self) -> tuple[float, float]:
+        last = self.start * self.factor ** len(self.at)
+        ends = sorted((self.start, last))
+        return (min(ends[0], 0.0), max(ends[1], 0.0)) if self.warm_up else (ends[0], ends[1])
 
 
 SCHEDULES: dict[str, type[Schedule]] = {

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from autodual.compiler import compile_dual
+from autodual.errors import ModelFileError
 from autodual.files.network_file import NetworkFile, build_network
 from autodual.network import DualNetwork
 from autodual.train.cascade import uncertified
@@ -53,7 +54,7 @@ class Stages:
             yield training
             if not training.done or self.recipe.stages == 1:
                 return
-            self.files.append(training.folder.load_network())
+            self.files.append(self._trained(training))
             if self.world.first:
                 self.folder.save_cascade(self.files)
             if number < self.recipe.stages:
@@ -63,7 +64,7 @@ class Stages:
 
     def _training(self, number: int, samples: Samples) -> Training:
         folder = self.folder if self.recipe.stages == 1 else self.folder.stage(number)
-        training = Training(
+        return Training(
             self.recipe,
             samples,
             folder,
@@ -73,9 +74,13 @@ class Stages:
             resume=self._resume and folder.checkpoint.is_file(),
             seconds_between_saves=self._seconds,
         )
-        if self.world.first:
-            folder.make()  # only now, so that a training that cannot begin leaves nothing behind
-        return training
+
+    def _trained(self, training: Training) -> NetworkFile:
+        """The best network of a stage, from its file. Raises ModelFileError where that is none of this recipe's."""
+        file = training.folder.load_network()
+        if file.description != training.description:
+            raise ModelFileError(f"'{training.folder.network}' is not the network of this run's recipe.")
+        return file
 
     def _left(self, samples: Samples, folder: RunFolder) -> Samples:
         """What the stage trained last does not certify of what the ones before it have left."""

@@ -11,17 +11,19 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from autodual.errors import InvalidInputError, TrainingError
+from autodual.errors import InvalidInputError, ModelFileError, TrainingError
+from autodual.files.architecture import build
 from autodual.files.network_file import NetworkFile
 from autodual.train.checkpoint import RunFolder
 from autodual.train.initialisation import initialise_for_intervals
-from autodual.train.journal import Figures, write_log
-from autodual.train.optimisation import Average, make_optimiser
-from autodual.train.preparation import describe_network, dual_to_train, fast_layout
+from autodual.train.journal import Figures, log_text
+from autodual.train.optimisation import Average, make_optimiser, require_optimiser_state
+from autodual.train.preparation import check_fit, describe_network, dual_to_train, fast_layout
 from autodual.train.progress import Progress
-from autodual.train.random_state import random_state, set_random_state
-from autodual.train.recipe import Recipe, assemble, disassemble
+from autodual.train.random_state import random_state, require_random_states, set_random_state
+from autodual.train.recipe import Recipe, disassemble
 from autodual.train.samples import Samples, augmented
+from autodual.train.saved_state import Unfit, require_keys, require_like, saved_recipe
 from autodual.train.validation import Errors, validate
 from autodual.world import World
 
@@ -52,11 +54,12 @@ class Training:
         self.samples, self._seed = samples, recipe.seed + 1_000_003 * (stage - 1)
         torch.manual_seed(self._seed)
         self.description = describe_network(recipe, self.samples.x, self.samples.classes)
-        self.network = self.description.build(factory)
+        self.network = self.description.build() if factory is None else build(factory)
         if recipe.network.initialisation == "interval":
             initialise_for_intervals(self.network)
         self.network.to(samples.x.device)
         self.dual = dual_to_train(recipe, self.description, self.network, self.samples.x)
+        check_fit(self.dual, samples, recipe.batch_size, self.world)
         self.optimiser = make_optimiser(self.network, recipe.optimiser)
         self.average = Average(self.dual.model, recipe.optimiser.averaging) if recipe.optimiser.averaging else None
         self.progress = Progress()
@@ -85,6 +88,12 @@ class Training:
         return self.progress.step / self.steps_an_epoch
 
     @property
+    def seen(self) -> int:
+        """How many samples the steps so far have taken, all epochs counted."""
+        epoch, number = divmod(self.progress.step, self.steps_an_epoch)
+        return epoch * len(self.samples.x) + number * self.recipe.batch_size
+
+    @property
     def done(self) -> bool:
         """Whether there is no step left, or patience has run out."""
         return self.progress.step >= self.steps or self.progress.stopped
@@ -107,6 +116,7 @@ class Training:
         if self.progress.step % self.steps_an_epoch == 0:
             self._finish_epoch()
         elif stops or dues:
+            self._require_finite()
             self.save()
         return bool(stops)
 
@@ -130,10 +140,7 @@ class Training:
             loss = self._loss(epoch, indices)
             value = float(loss.detach())
             if not math.isfinite(value):
-                raise TrainingError(
-                    f"the loss is {value} in epoch {int(epoch) + 1}: lower the learning rate, clip gradients, or let "
-                    "the radius grow more slowly"
-                )
+                raise self._diverged(f"the loss is {value}", int(epoch))
             loss.backward()
         self.world.add_gradients(self.network, weight)
         if recipe.optimiser.clip:
@@ -142,6 +149,19 @@ class Training:
         if self.average is not None:
             self.average.update(self.dual.model)
         return value
+
+    def _require_finite(self) -> None:
+        """Raise TrainingError before weights are saved that are no numbers."""
+        for value in self.network.state_dict().values():
+            if not bool(value.isfinite().all()):
+                raise self._diverged(
+                    "a step has made weights infinite or NaN", int((self.progress.step - 1) // self.steps_an_epoch)
+                )
+
+    def _diverged(self, what: str, epoch: int) -> TrainingError:
+        return TrainingError(
+            f"{what} in epoch {epoch + 1}: lower the learning rate, clip gradients, or let the radius grow more slowly"
+        )
 
     def _loss(self, epoch: float, indices: Tensor) -> Tensor:
         """The mean loss of some samples, as it is at a time."""
@@ -154,6 +174,7 @@ class Training:
 
     def _finish_epoch(self) -> None:
         epoch, recipe = round(self.epoch), self.recipe
+        self._require_finite()
         self.world.average([*self.network.buffers(), *(self.average.tensors.values() if self.average else ())])
         last = epoch == recipe.epochs
         errors = self._validated() if last or epoch % recipe.validation.every == 0 else Errors(*[math.nan] * 3)
@@ -164,7 +185,7 @@ class Training:
         elif not self.progress.best and (last or not len(self.samples.held_x)):
             self._keep_network(errors)
         if self.world.first:
-            write_log(self.folder.log, self.progress.rows)
+            self.folder.save_log(log_text(self.progress.rows))
         self.save()
 
     def _validated(self) -> Errors:
@@ -205,35 +226,53 @@ class Training:
         random = self.world.gathered(random_state(self.samples.x.device))
         if not self.world.first:
             return
-        self.folder.save(
-            {
-                "recipe": disassemble(self.recipe),
-                "samples": self.samples.digest,
-                "network": self.network.state_dict(),
-                "optimiser": self.optimiser.state_dict(),
-                "average": None if self.average is None else self.average.state(),
-                "progress": self.progress.state(),
-                "random": random,
-                "draws": self.dual.draws,
-            }
-        )
+        self.folder.save(self._state(random))
+
+    def _state(self, random: list[list[Tensor]]) -> dict[str, Any]:
+        return {
+            "recipe": disassemble(self.recipe),
+            "samples": self.samples.digest,
+            "network": self.network.state_dict(),
+            "optimiser": self.optimiser.state_dict(),
+            "average": None if self.average is None else self.average.state(),
+            "progress": self.progress.state(),
+            "random": random,
+            "draws": self.dual.draws,
+        }
 
     def _load(self, state: dict[str, Any]) -> None:
-        if assemble(Recipe, state["recipe"]) != self.recipe:
+        """Go on from a checkpoint; nothing of it is used before all of it was found to be this run's."""
+        name = str(self.folder.checkpoint)
+        try:
+            progress = self._checked(name, state)
+            set_random_state(state["random"][self.world.rank], self.samples.x.device)
+        except Unfit as error:
+            raise ModelFileError(f"'{name}' is damaged: {error}.") from None
+        self.network.load_state_dict(state["network"])
+        self.optimiser.load_state_dict(state["optimiser"])
+        if self.average is not None:
+            self.average.load(state["average"])
+        self.progress, self.dual.draws = progress, state["draws"]
+
+    def _checked(self, name: str, state: dict[str, Any]) -> Progress:
+        """How far the run in a checkpoint has come. Raises InvalidInputError for that of another run, and Unfit for
+        what is no run's.
+        """
+        own = self._state([])
+        require_keys("", state, own)
+        if saved_recipe(name, state) != self.recipe:
             raise InvalidInputError(
                 f"'{self.folder.path}' was begun with another recipe; resume it as it was, or name another folder."
             )
         if state["samples"] != self.samples.digest:
             raise InvalidInputError(f"'{self.folder.path}' was begun with other samples; begin it anew.")
-        if len(state["random"]) != self.world.size:
+        if type(state["random"]) is list and len(state["random"]) != self.world.size:
             raise InvalidInputError(
                 f"'{self.folder.path}' was begun by {len(state['random'])} process(es), not {self.world.size}; resume "
                 "it with as many."
             )
-        self.network.load_state_dict(state["network"])
-        self.optimiser.load_state_dict(state["optimiser"])
-        if self.average is not None:
-            self.average.load(state["average"])
-        self.progress = Progress.of(state["progress"])
-        self.dual.draws = int(state["draws"])
-        set_random_state(state["random"][self.world.rank], self.samples.x.device)
+        for key in ("network", "average", "draws"):
+            require_like(key, state[key], own[key])
+        require_optimiser_state(state["optimiser"], self.optimiser, self.recipe.optimiser)
+        require_random_states(state["random"], self.samples.x.device)
+        return Progress.of(state["progress"], self.steps, self.steps_an_epoch, self._figures(0, Errors(0, 0, 0)))

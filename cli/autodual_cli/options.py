@@ -106,6 +106,7 @@ class TrainOptions:
     device: str
     threads: int | None
     output: Path
+    overwrite: bool
     resume: bool
     save_seconds: float
     tensorboard: bool

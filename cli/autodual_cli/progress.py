@@ -4,31 +4,52 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
+
+import click
+
+
+class Display:
+    """What a command shows while it works; without a bar only the lines that it says.
+
+    Call it with how many more samples are finished, and what to say of them beside the bar.
+    """
+
+    def __init__(self, bar: Any = None, total: int = 0, done: int = 0) -> None:
+        self._bar, self._done, self._fresh, self._start = bar, done, 0, time.monotonic()
+        self._task = None if bar is None else bar.add_task("starting", total=total, completed=done)
+
+    def __call__(self, count: int, headline: str) -> None:
+        if self._bar is None:
+            return
+        self._fresh += count
+        rate = self._fresh / max(time.monotonic() - self._start, 1e-9)
+        completed, text = self._done + self._fresh, f"{rate:.3g} samples/s  {headline}"
+        self._bar.update(self._task, completed=completed, description=text)
+
+    def say(self, line: str, *, err: bool = False) -> None:
+        """Print a line on standard output, or standard error; above the bar where both are on one screen."""
+        if self._bar is not None and (sys.stderr if err else sys.stdout).isatty():
+            self._bar.console.print(line, markup=False, highlight=False, soft_wrap=True)
+        else:
+            click.echo(line, err=err)
 
 
 @contextmanager
-def progress(total: int, done: int, *, enabled: bool) -> Iterator[Callable[[int, str], None]]:
-    """Yields `advance(count, headline)`: another `count` of `total` samples are finished, and so is this said.
+def progress(total: int, done: int, *, enabled: bool) -> Iterator[Display]:
+    """A display of how many of `total` samples are finished.
 
     `done` samples were finished by an earlier run; they do not count for the rate.
     """
     if not enabled or not sys.stderr.isatty():
-        yield lambda count, headline: None
+        yield Display()
         return
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
     columns = (BarColumn(), MofNCompleteColumn(), TextColumn("{task.description}"), TimeRemainingColumn())
-    with Progress(*columns, console=Console(file=sys.stderr)) as bar:
-        task = bar.add_task("starting", total=total, completed=done)
-        start, fresh = time.monotonic(), 0
-
-        def advance(count: int, headline: str) -> None:
-            nonlocal fresh
-            fresh += count
-            rate = fresh / max(time.monotonic() - start, 1e-9)
-            bar.update(task, completed=done + fresh, description=f"{rate:.3g} samples/s  {headline}")
-
-        yield advance
+    # Only what other code writes to standard error is put above the bar; standard output may be a file.
+    with Progress(*columns, console=Console(file=sys.stderr), redirect_stdout=False) as bar:
+        yield Display(bar, total, done)

@@ -60,6 +60,17 @@ def overrides_given(options: TrainOptions) -> list[str]:
     return [*whole, *(place for place, _ in _overrides(options))]
 
 
+def architecture_given(options: TrainOptions) -> str | None:
+    """The architecture that the command line itself names, by --arch or --set."""
+    values: dict[str, Any] = {}
+    for place, value in _overrides(options):
+        if place.partition(".")[0] == "network":
+            values = overridden(values, place, value)
+    network = values.get("network")
+    arch = network.get("arch") if isinstance(network, dict) else None
+    return arch if isinstance(arch, str) else None
+
+
 def _overrides(options: TrainOptions) -> Iterator[tuple[str, Any]]:
     for name, place in _PLACES.items():
         value = getattr(options, name)
@@ -76,5 +87,5 @@ def _value(text: str) -> Any:
     """A number, true or false, a list, a table in JSON's notation; anything else is a string."""
     try:
         return json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return text

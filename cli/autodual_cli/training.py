@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
 from itertools import chain
@@ -10,22 +11,23 @@ from typing import Any
 import click
 import torch
 
-from autodual.architectures import describe_architectures, is_architecture
+from autodual.architectures import is_architecture
 from autodual.data import Dataset, load_dataset
 from autodual.errors import InvalidInputError
-from autodual.files.architecture import Factory, resolve_factory
-from autodual.train.checkpoint import RunFolder
+from autodual.train.checkpoint import SCHEMA, RunFolder
 from autodual.train.journal import Board, Figures
-from autodual.train.recipe import Recipe, assemble, disassemble
+from autodual.train.recipe import Recipe, disassemble
 from autodual.train.samples import split
 from autodual.train.stages import Stages
 from autodual.train.training import Training
 from autodual.world import World, world_of_environment
+from autodual_cli.consent import allowed_factory
 from autodual_cli.interruption import Interrupted, shielded, stop_requested
 from autodual_cli.options import TrainOptions
 from autodual_cli.progress import progress
-from autodual_cli.provenance import file_record, provenance
-from autodual_cli.recipes import chosen_recipe, overrides_given
+from autodual_cli.provenance import architecture_records, file_record, provenance
+from autodual_cli.recipes import architecture_given, chosen_recipe
+from autodual_cli.resumption import begun_in, refuse_changes, resumed_recipe
 from autodual_cli.subject import find_device
 
 
@@ -36,24 +38,30 @@ def run_training(options: TrainOptions) -> int:
     """
     if options.threads is not None:
         torch.set_num_threads(options.threads)
-    device = find_device(options.device)
+    device, folder = find_device(options.device), RunFolder(options.output)
+    if options.resume:
+        refuse_changes(options)
+    folder.check(resume=options.resume, overwrite=options.overwrite)
     with world_of_environment(device) as world, ExitStack() as held:
-        stages, dataset = _prepared(options, device, world)
         if options.resume:
-            _hold(stages, held)
+            _hold(folder, world, held)
+        stages, dataset = _prepared(options, folder, device, world)
         trainings = iter(stages)
         first = next(trainings)  # where it cannot begin, nothing is left behind
         if not options.resume:
-            _hold(stages, held)
+            _hold(folder, world, held)
+            if world.first:
+                folder.check(resume=False, overwrite=options.overwrite)  # another run may have begun meanwhile
+                folder.clear()
         _run(stages, chain([first], trainings), options, dataset, device)
     return 0
 
 
-def _hold(stages: Stages, held: ExitStack) -> None:
+def _hold(folder: RunFolder, world: World, held: ExitStack) -> None:
     """Make the run's folder, and keep other processes from training in it."""
-    if stages.world.first:
-        stages.folder.make()
-        held.enter_context(stages.folder.locked())
+    if world.first:
+        folder.make()
+        held.enter_context(folder.locked())
 
 
 def _run(
@@ -108,25 +116,12 @@ def _farewell(stages: Stages) -> str:
     return f"Saved {folder.cascade}, {count} stages{early}; now: autodual certify --cascade {folder.cascade}"
 
 
-def _prepared(options: TrainOptions, device: torch.device, world: World) -> tuple[Stages, Dataset]:
-    folder = RunFolder(options.output)
-    given = overrides_given(options)
-    if options.resume and given:
-        raise InvalidInputError(f"--resume goes on with the run's own recipe; leave out what sets {given[0]}.")
-    folder.check(resume=options.resume)
-    if options.resume:
-        saved = folder.stage(1) if folder.holds_cascade else folder
-        recipe = assemble(Recipe, saved.load()["recipe"])
-        if recipe.stages > 1 and not folder.holds_cascade:
-            raise InvalidInputError(
-                f"'{folder.path}' is a stage of a cascade; resume the cascade, whose folder it lies in."
-            )
-    else:
-        recipe = chosen_recipe(options)
-    factory = _factory(recipe.network.arch)
-    directory = folder.described().get("data_dir") if options.resume and options.data_dir is None else options.data_dir
-    dataset = load_dataset(recipe.data.train, directory)
-    if options.resume and folder.described().get("data_sha256") != dataset.sha256:
+def _prepared(options: TrainOptions, folder: RunFolder, device: torch.device, world: World) -> tuple[Stages, Dataset]:
+    described = folder.described() if options.resume else {}
+    recipe = resumed_recipe(folder) if options.resume else chosen_recipe(options)
+    factory = allowed_factory(recipe, architecture_given(options), begun_in(described))
+    dataset = load_dataset(recipe.data.train, options.data_dir or described.get("data_dir"))
+    if options.resume and described.get("data_sha256") != dataset.sha256:
         raise InvalidInputError(f"'{dataset.name}' is not what the run in '{folder.path}' was begun with.")
     stages = Stages(
         recipe,
@@ -140,23 +135,13 @@ def _prepared(options: TrainOptions, device: torch.device, world: World) -> tupl
     return stages, dataset
 
 
-def _factory(arch: str) -> Factory | None:
-    """The user's own architecture, if it is one."""
-    if is_architecture(arch):
-        return None
-    if ":" not in arch or arch.partition(":")[2].isdecimal():
-        raise InvalidInputError(
-            f"'{arch}' is no architecture; there are {describe_architectures()}, and PLACE:FACTORY for your own."
-        )
-    return resolve_factory(arch)
-
-
 def _description(recipe: Recipe, options: TrainOptions, dataset: Dataset, device: torch.device) -> dict[str, Any]:
     """What `run.json` holds: all that is needed to run it again."""
-    files = [file_record("data", dataset.name, dataset.sha256)]
+    arch = None if is_architecture(recipe.network.arch) else recipe.network.arch
+    files = [file_record("data", dataset.name, dataset.sha256), *architecture_records(arch)]
     units = "the units of the data" if not recipe.data.mean else "the units of the data, before normalisation"
     return {
-        "schema": "autodual.training/1",
+        "schema": SCHEMA,
         "recipe": disassemble(recipe),
         "data_dir": None if options.data_dir is None else str(options.data_dir.resolve()),
         "data_description": dataset.description,
@@ -174,23 +159,23 @@ def _loop(training: Training, options: TrainOptions, quiet: bool, *, run: RunFol
     board, stopped = None, False
     if options.tensorboard and training.world.first:
         board = Board(training.folder.path / "tensorboard", len(training.progress.rows))
-    samples, size = len(training.samples.x), training.recipe.batch_size
-    total, done = samples * training.recipe.epochs, training.progress.step * size
-    with shielded(), progress(total, min(done, total), enabled=not quiet) as advance:
+    total = len(training.samples.x) * training.recipe.epochs
+    with shielded(), progress(total, training.seen, enabled=not quiet) as display, warnings.catch_warnings():
+        warnings.showwarning = lambda message, *_others, **_more: display.say(f"Warning: {message}", err=True)
         while not training.done:
-            logged = len(training.progress.rows)
+            logged, seen = len(training.progress.rows), training.seen
             stopped = training.step(stop=stop_requested())
-            advance(size, _headline(training))
+            display(training.seen - seen, _headline(training))
             if len(training.progress.rows) > logged:
                 row = training.progress.rows[-1]
                 if not quiet:
-                    click.echo(_line(row, training.recipe.epochs))
+                    display.say(_line(row, training.recipe.epochs))
                 if board is not None:
                     board.add(row)
             if stopped:
                 if training.world.first:
                     text = f"Stopped after step {training.progress.step} and saved; {_how_to_go_on(run)}"
-                    click.echo(text, err=True)
+                    display.say(text, err=True)
                 break
     if board is not None:
         board.close()
@@ -198,6 +183,10 @@ def _loop(training: Training, options: TrainOptions, quiet: bool, *, run: RunFol
 
 
 def _headline(training: Training) -> str:
+    """The loss of this epoch so far, or of the last one where none of this is known yet."""
+    rows = training.progress.rows
+    if rows and not training.progress.samples:
+        return f"epoch {rows[-1]['epoch']:.0f}  loss {rows[-1]['loss']:.4g}"
     return f"epoch {int(training.epoch) + 1}  loss {training.progress.mean_loss:.4g}"
 
 

@@ -90,7 +90,7 @@ def test_a_signal_stops_after_the_step_and_resuming_ends_the_same(
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["--loss", "magic"], "loss.kind must be one of"),
+        (["--loss", "magic"], "'loss.kind' must be one of"),
         (["--arch", "tiny"], "is no architecture"),
         (["--arch", "wide:x"], "needs a whole number"),
         (["--set", "loss.kapa=1"], "'loss.kapa' is unknown"),

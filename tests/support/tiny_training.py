@@ -50,10 +50,17 @@ def tiny_training(
     run = RunFolder(folder)
     run.check(resume=resume)
     run.make()
+    with run.locked():  # clears away what saves that were killed have left
+        pass
     data = tiny_data()
     recipe = tiny_recipe(**values)
     samples = split(data, recipe.data, recipe.seed)
     return Training(recipe, samples, run, world=world, resume=resume, seconds_between_saves=seconds)
+
+
+def same(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> bool:
+    """Whether two state dicts are the same to the last bit."""
+    return one.keys() == other.keys() and all(torch.equal(one[name], other[name]) for name in one)
 
 
 def finish(training: Training) -> dict[str, torch.Tensor]:

@@ -70,14 +70,14 @@ def test_scheduled_fields_are_set_however_deep_and_plain_where_the_radius_is_zer
     ("values", "words"),
     [
         ({"los": 1}, "'los' is unknown"),
-        ({"loss": "magic"}, "loss.kind must be one of"),
+        ({"loss": "magic"}, "'loss.kind' must be one of"),
         ({"loss": {"kind": "interval", "kapa": 1}}, "'loss.kapa' is unknown"),
         ({"epochs": 1.5}, "'epochs' must be a whole number"),
         ({"epochs": True}, "'epochs' must be a whole number"),
-        ({"epochs": 0}, "at least one epoch"),
-        ({"set": {"eps": float("nan")}}, "no number"),
-        ({"set": {"eps": -1}}, "not negative"),
-        ({"set": {"domain": [0]}}, "takes two numbers"),
+        ({"epochs": 0}, "'epochs' must be at least 1"),
+        ({"set": {"eps": float("nan")}}, "'set.eps' must be at least 0 and at most 1e.30, not nan"),
+        ({"set": {"eps": -1}}, "'set.eps' must be at least 0"),
+        ({"set": {"domain": [0]}}, "takes two rising numbers"),
         ({"set": 3}, "must be a table"),
         ({"optimiser": {"kind": "lion"}}, "must be one of"),
         ({"radius": {"kind": "linear", "start": 0}}, "'radius.end' is missing"),
@@ -85,7 +85,7 @@ def test_scheduled_fields_are_set_however_deep_and_plain_where_the_radius_is_zer
         ({"scheduled": {"kapa": 1}}, "cannot be scheduled"),
         ({"scheduled": {"criterion": 1}}, "cannot be scheduled"),
         ({"data": {"mean": [0.1]}}, "go together"),
-        ({"precision": "float16"}, "precision must be"),
+        ({"precision": "float16"}, "'precision' must be"),
     ],
 )
 def test_mistakes_are_named_with_their_place(values, words) -> None:

@@ -157,5 +157,5 @@ def test_a_folder_of_a_cascade_is_not_begun_again(tmp_path: Path) -> None:
     next(iter(the_stages(tmp_path))).step(stop=True)
     with pytest.raises(InvalidInputError, match="already holds a run"):
         the_stages(tmp_path)
-    with pytest.raises(InvalidInputError, match="at least one epoch, one sample a batch and one stage"):
+    with pytest.raises(InvalidInputError, match="'stages' must be at least 1"):
         tiny_recipe(stages=0)

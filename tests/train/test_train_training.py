@@ -10,17 +10,13 @@ from pathlib import Path
 import pytest
 import torch
 from support.killed_training import EPOCHS
-from support.tiny_training import VALUES, finish, tiny_data, tiny_training
+from support.tiny_training import VALUES, finish, same, tiny_data, tiny_training
 
 import autodual
 from autodual.errors import DataError, InvalidInputError, ModelFileError, TrainingError
 from autodual.train.checkpoint import RunFolder
 
 SUPPORT = Path(__file__).parents[1] / "support"
-
-
-def same(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> bool:
-    return one.keys() == other.keys() and all(torch.equal(one[name], other[name]) for name in one)
 
 
 def test_it_learns_and_keeps_the_best_network_by_held_out_samples(tmp_path: Path) -> None:
@@ -200,3 +196,17 @@ def test_two_runs_cannot_share_a_folder(tmp_path: Path) -> None:
         pass
     with folder.locked():
         pass
+
+
+@pytest.mark.parametrize("last", [6, 12])
+def test_weights_that_are_no_numbers_are_never_saved(tmp_path: Path, last: int) -> None:
+    """The loss of the step before an epoch's end is finite, and its gradient is not."""
+    training = tiny_training(tmp_path, network={"arch": "mlp:4"})
+    for _ in range(last - 1):
+        training.step()
+    saved = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    parameter = next(training.network.parameters())
+    parameter.register_hook(lambda gradient: gradient * torch.inf)
+    with pytest.raises(TrainingError, match=f"infinite or NaN in epoch {last // 6}: lower the learning rate"):
+        training.step()
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == saved

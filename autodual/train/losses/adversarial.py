@@ -6,15 +6,17 @@ None of them bounds the worst-case loss.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Annotated
 
 from torch import Tensor
 
 from autodual.attacks import Pgd
 from autodual.perturbations import PerturbationSet
+from autodual.train.limits import Fraction, NonNegative, Range
 from autodual.train.losses.base import Loss
 from autodual.train.losses.batch import Batch
 from autodual.train.losses.bounded import IntervalBound
-from autodual.train.losses.criteria import criterion
+from autodual.train.losses.criteria import CriterionName, criterion
 
 
 @dataclass(frozen=True)
@@ -24,10 +26,10 @@ class AttackingLoss(Loss):
     steps, restarts: of the attack; step_size: in units of the radius, 2.5 / steps if 0.
     """
 
-    steps: int = 8
-    restarts: int = 1
-    step_size: float = 0.0
-    criterion: str = "cross-entropy"
+    steps: Annotated[int, Range(1, 10_000)] = 8
+    restarts: Annotated[int, Range(1, 10_000)] = 1
+    step_size: NonNegative = 0.0
+    criterion: CriterionName = "cross-entropy"
 
     def attacked(self, batch: Batch, ball: PerturbationSet) -> Tensor:
         """The worst points `[N, *shape]` of a set around the samples that the attack finds."""
@@ -54,8 +56,8 @@ class SmallBoxes(AttackingLoss):
     together stay within the whole set, by the triangle inequality.
     """
 
-    fraction: float = 0.4
-    kappa: float = 0.0
+    fraction: Fraction = 0.4
+    kappa: Fraction = 0.0
 
     def of(self, batch: Batch) -> Tensor:
         points = self.attacked(batch, batch.ball.scaled(1 - self.fraction))
@@ -67,7 +69,7 @@ class SmallBoxes(AttackingLoss):
 class MtlIbp(AttackingLoss):
     """MTL-IBP (De Palma et al., 2024): (1 - α) · loss at adversarial points + α · loss of the interval bound."""
 
-    alpha: float = 0.5
+    alpha: Fraction = 0.5
 
     def of(self, batch: Batch) -> Tensor:
         bound = IntervalBound(criterion=self.criterion)

@@ -8,14 +8,19 @@ from torch import Tensor
 
 from autodual.network import DualNetwork
 from autodual.perturbations import PerturbationSet
+from autodual.train.limits import check_fields
 from autodual.train.losses.batch import Batch
 
 
 class Loss(ABC):
     """A loss to train on; a frozen dataclass whose fields are its options.
 
-    Number fields may be scheduled: the trainer replaces them at each step (`autodual.train.schedules`).
+    Number fields may be scheduled: the trainer replaces them at each step (`autodual.train.schedules`). Options out of
+    their range raise InvalidInputError when the loss is made.
     """
+
+    def __post_init__(self) -> None:
+        check_fields(self)
 
     def __call__(self, dual: DualNetwork, x: Tensor, labels: Tensor, perturbation: PerturbationSet) -> Tensor:
         """The mean loss of x `[N, *shape]` with labels `[N]`: a scalar, differentiable in the parameters.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -16,28 +17,34 @@ from autodual.network.result import DualResult
 from autodual.perturbations import PerturbationSet
 from autodual.policies import InnerBounds, LastBound, SlopePolicy
 from autodual.specs import ClassMargin, OtherClasses
-from autodual.train.clean_pass import CleanPass, clean_pass, tracking_norms
+from autodual.train.clean_pass import CleanPass, clean_pass, learning_norms, normalised_pass
+from autodual.train.randomness import warn_of_randomness
 
 
 @dataclass(eq=False)
 class Batch:
     """Samples x `[N, *shape]` with labels `[N]`, and the set around each of them.
 
-    While the model is in training mode, its batch norms normalise everything, bounds and attacks too, by the clean
-    batch's statistics. That is the thesis' heuristic: such bounds are those of a network that inference does not run,
-    and no guarantee. In evaluation mode all use the running statistics.
+    Each module acts as in the mode that it is in. Batch norms in training mode learn from the clean batch, once, and
+    normalise everything by its statistics: bounds and attacks too. That is the thesis' heuristic: such bounds are those
+    of a network that inference does not run, and no guarantee. Scores, clean or of other points, are those of the
+    model itself, with dropout while it trains; bounds and the attack's search leave dropout out. In evaluation mode all
+    are those of the network that inference runs, and nothing learns.
+
+    known: intervals of nodes proved elsewhere, which bounds then assume.
     """
 
     dual: DualNetwork
     x: Tensor
     labels: Tensor
     ball: PerturbationSet
+    known: Mapping[str, Interval] | None = None
     _found: dict[tuple[str, str, str], DualResult] = field(default_factory=dict)
 
     @cached_property
     def clean(self) -> CleanPass:
         """The ordinary pass of the model in the mode it is in; in evaluation mode nothing learns from it."""
-        if self.dual.model.training:
+        if self._trains:
             return clean_pass(self.dual.model, self.x)
         return CleanPass(self.dual.outputs(self.x), {})
 
@@ -60,17 +67,20 @@ class Batch:
         """Bounds of the margins, and of the sites where no others are computed beside them."""
         asked = (inner, last, slopes)
         if asked not in self._found:
-            objective = self._others.objective(self.x)
+            if self._trains:
+                warn_of_randomness(self.dual.model, self.x)
+            objective, options = self._others.objective(self.x), {"inner": inner, "last": last, "slopes": slopes}
             with self._normalised():
                 self._found[asked] = self.dual(
-                    self.x, self.ball, objective, inner=inner, last=last, slopes=slopes, sites=last == "interval"
+                    self.x, self.ball, objective, known=self.known, sites=last == "interval", **options
                 )
         return self._found[asked]
 
     def scores(self, points: Tensor) -> Tensor:
         """Scores `[N, K]` of other points than the samples; nothing learns from them."""
-        with self._normalised():
-            return self.dual.outputs(points)
+        if self._trains:
+            return normalised_pass(self.dual.model, points, self.clean.statistics if self._learns else {})
+        return self.dual.outputs(points)
 
     def attacked(self, attack: Attack, ball: PerturbationSet) -> Tensor:
         """The worst points `[N, *shape]` of another set around the samples that an attack finds.
@@ -79,7 +89,8 @@ class Batch:
         """
         seed = int(torch.randint(2**62, ()))
         generator = torch.Generator(self.x.device).manual_seed(seed)
-        with torch.no_grad(), self._normalised():
+        # The clean pass comes first: its gradients are wanted, those of the search are not.
+        with self._normalised(), torch.no_grad():
             return attack.run(self.dual.outputs, ball.at(self.x), ClassMargin(self.labels), generator)
 
     def around(self, points: Tensor, ball: PerturbationSet) -> Batch:
@@ -91,7 +102,12 @@ class Batch:
 
     @cached_property
     def _learns(self) -> bool:
-        return self.dual.model.training and bool(tracking_norms(self.dual.model))
+        return bool(learning_norms(self.dual.model))
+
+    @property
+    def _trains(self) -> bool:
+        """Whether any module is in training mode."""
+        return any(module.training for module in self.dual.model.modules())
 
     def _normalised(self) -> AbstractContextManager[None]:
         """Inside, the dual network's batch norms use this batch's statistics, if they learn from it."""

@@ -11,17 +11,18 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from autodual.policies import SlopePolicy
+from autodual.train.limits import Fraction
 from autodual.train.losses.base import Loss
 from autodual.train.losses.batch import Batch
-from autodual.train.losses.criteria import criterion
+from autodual.train.losses.criteria import CriterionName, criterion
 
 
 @dataclass(frozen=True)
 class BoundedLoss(Loss):
     """κ · loss at the samples + (1 - κ) · loss of the margins' lower bounds."""
 
-    kappa: float = 0.0
-    criterion: str = "cross-entropy"
+    kappa: Fraction = 0.0
+    criterion: CriterionName = "cross-entropy"
 
     @abstractmethod
     def margins(self, batch: Batch) -> Tensor:
@@ -59,7 +60,7 @@ class IntervalBound(BoundedLoss):
 class CrownIbp(BoundedLoss):
     """β · dual bound over interval bounds inside + (1 - β) · interval bound, in the margins (Zhang et al., 2020)."""
 
-    beta: float = 1.0
+    beta: Fraction = 1.0
     slopes: SlopePolicy = "shared"
 
     def margins(self, batch: Batch) -> Tensor:

@@ -8,14 +8,14 @@ from torch import Tensor
 
 from autodual.train.losses.base import Loss
 from autodual.train.losses.batch import Batch
-from autodual.train.losses.criteria import criterion
+from autodual.train.losses.criteria import CriterionName, criterion
 
 
 @dataclass(frozen=True)
 class Clean(Loss):
     """The loss at the samples themselves; says nothing of the set."""
 
-    criterion: str = "cross-entropy"
+    criterion: CriterionName = "cross-entropy"
 
     def of(self, batch: Batch) -> Tensor:
         return criterion(self.criterion)(batch.clean.scores, batch.labels)

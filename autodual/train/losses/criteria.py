@@ -7,12 +7,16 @@ Both depend on differences of scores only, and grow with every other class' scor
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Literal
 
 import torch
 import torch.nn.functional as functional
 from torch import Tensor
 
 from autodual.errors import InvalidInputError
+
+#: The names of the criteria.
+CriterionName = Literal["cross-entropy", "hinge"]
 
 #: Scores `[N, K]` and labels `[N]` to losses `[N]`.
 Criterion = Callable[[Tensor, Tensor], Tensor]
@@ -30,10 +34,10 @@ def hinge(scores: Tensor, labels: Tensor) -> Tensor:
     return (1 + others.amax(1) - own[:, 0]).relu()
 
 
-CRITERIA: dict[str, Criterion] = {"cross-entropy": cross_entropy, "hinge": hinge}
+CRITERIA: dict[CriterionName, Criterion] = {"cross-entropy": cross_entropy, "hinge": hinge}
 
 
-def criterion(name: str) -> Criterion:
+def criterion(name: CriterionName) -> Criterion:
     """The criterion of that name; raises InvalidInputError for another."""
     if name not in CRITERIA:
         raise InvalidInputError(f"'{name}' is no criterion; there are {' and '.join(CRITERIA)}")

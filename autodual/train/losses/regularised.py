@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from autodual.interval import Interval
+from autodual.train.limits import NonNegative, Positive
 from autodual.train.losses.base import Loss
 from autodual.train.losses.batch import Batch
 
@@ -21,8 +22,8 @@ class Regularised(Loss):
     """
 
     loss: Loss
-    weight: float = 0.5
-    tolerance: float = 0.5
+    weight: NonNegative = 0.5
+    tolerance: Positive = 0.5
 
     def of(self, batch: Batch) -> Tensor:
         value = self.loss.of(batch)

@@ -1,13 +1,18 @@
-"""Reading recipes from TOML and YAML files."""
+"""Reading recipes from TOML and YAML files; only what both notations mean alike is taken for a number or a truth."""
 
 from __future__ import annotations
 
+import stat
 from collections.abc import Mapping
 from os import PathLike
 from pathlib import Path
 from typing import Any
 
 from autodual.errors import InvalidInputError
+from autodual.train.recipe.values import require_small
+
+# More than any recipe has; parsers take the square of it, at worst.
+_LONGEST = 1 << 15
 
 
 def read_recipe(path: str | PathLike[str]) -> dict[str, Any]:
@@ -19,16 +24,37 @@ def read_recipe(path: str | PathLike[str]) -> dict[str, Any]:
     parsers = {".toml": _toml, ".yaml": _yaml, ".yml": _yaml}
     if place.suffix not in parsers:
         raise InvalidInputError(f"'{place}' is no recipe: give a .toml, .yaml or .yml file")
+    text = _text(place)
     try:
-        text = place.read_text(encoding="utf-8")
-    except FileNotFoundError:
-        raise InvalidInputError(f"there is no recipe '{place}'") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise InvalidInputError(f"the recipe '{place}' cannot be read: {error}") from None
-    found = parsers[place.suffix](place, text)
+        found = parsers[place.suffix](place, text)
+    except RecursionError:
+        raise InvalidInputError(f"'{place}' is nested too deeply for a recipe") from None
     if not isinstance(found, Mapping):
         raise InvalidInputError(f"'{place}' holds no table of options")
+    try:
+        require_small(found)
+    except InvalidInputError as error:
+        raise InvalidInputError(f"'{place}' is no recipe: {error}") from None
     return dict(found)
+
+
+def _text(path: Path) -> str:
+    """The content of a file of at most so many bytes as recipes have."""
+    try:
+        if not stat.S_ISREG(path.stat().st_mode):
+            raise InvalidInputError(f"the recipe '{path}' is no file")
+        with path.open("rb") as file:
+            content = file.read(_LONGEST + 1)
+    except FileNotFoundError:
+        raise InvalidInputError(f"there is no recipe '{path}'") from None
+    except OSError as error:
+        raise InvalidInputError(f"the recipe '{path}' cannot be read: {error.strerror}") from None
+    if len(content) > _LONGEST:
+        raise InvalidInputError(f"'{path}' is too large for a recipe: it has more than {_LONGEST} bytes")
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        raise InvalidInputError(f"the recipe '{path}' cannot be read: it is no text in UTF-8") from None
 
 
 def _toml(path: Path, text: str) -> Any:
@@ -39,7 +65,9 @@ def _toml(path: Path, text: str) -> Any:
     try:
         return tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        raise InvalidInputError(f"'{path}' is not valid TOML: {error}") from None
+        raise InvalidInputError(f"'{path}' is not valid TOML: {_one_line(str(error))}") from None
+    except ValueError:
+        raise InvalidInputError(f"'{path}' holds a number of too many digits") from None
 
 
 def _yaml(path: Path, text: str) -> Any:
@@ -47,7 +75,17 @@ def _yaml(path: Path, text: str) -> Any:
         import yaml
     except ModuleNotFoundError:
         raise InvalidInputError(f"'{path}' needs PyYAML: pip install 'autodual[train]', or write it as TOML") from None
+    from autodual.train.recipe.yaml_subset import load
+
     try:
-        return yaml.safe_load(text)
+        return load(text)
+    except yaml.MarkedYAMLError as error:
+        line = "" if error.problem_mark is None else f" (line {error.problem_mark.line + 1})"
+        raise InvalidInputError(f"'{path}' is not valid YAML: {_one_line(str(error.problem))}{line}") from None
     except yaml.YAMLError as error:
-        raise InvalidInputError(f"'{path}' is not valid YAML: {' '.join(str(error).split())}") from None
+        raise InvalidInputError(f"'{path}' is not valid YAML: {_one_line(str(error))}") from None
+
+
+def _one_line(text: str) -> str:
+    line = " ".join(text.split())
+    return line if len(line) <= 200 else f"{line[:199]}…"

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, is_dataclass, replace
-from typing import Any
+from typing import Annotated, Any, Literal
 
 from autodual.errors import InvalidInputError
 from autodual.perturbations import PerturbationSet
+from autodual.train.limits import LARGEST, Count, CountOrNone, Range, check_fields
 from autodual.train.losses import Clean, IntervalBound, Loss, Regularised
 from autodual.train.recipe.sections import DataSection, NetworkSection, OptimiserSection, SetSection, ValidationSection
 from autodual.train.schedules import Constant, Linear, Schedule
@@ -29,26 +30,26 @@ class Recipe:
     network: NetworkSection = field(default_factory=NetworkSection)
     set: SetSection = field(default_factory=SetSection)
     loss: Loss = field(default_factory=lambda: IntervalBound(kappa=0.5))
-    radius: Schedule = field(default_factory=lambda: Linear(0.0, 1.0, 1.0, 5.0))
-    learning_rate: Schedule = field(default_factory=lambda: Constant(1e-3))
+    radius: Annotated[Schedule, Range(0, LARGEST)] = field(default_factory=lambda: Linear(0.0, 1.0, 1.0, 5.0))
+    learning_rate: Annotated[Schedule, Range(0, LARGEST)] = field(default_factory=lambda: Constant(1e-3))
     scheduled: Mapping[str, Schedule] = field(default_factory=dict)
     optimiser: OptimiserSection = field(default_factory=OptimiserSection)
     validation: ValidationSection = field(default_factory=ValidationSection)
-    epochs: int = 10
-    batch_size: int = 100
-    seed: int = 0
-    projection: int = 0
-    memory: int = 0
-    precision: str = "float32"
-    stages: int = 1
+    epochs: Annotated[int, Range(1, 2**20)] = 10
+    batch_size: Count = 100
+    seed: CountOrNone = 0
+    projection: Annotated[int, Range(0, 100_000)] = 0
+    memory: Annotated[int, Range(0, 2**62)] = 0
+    precision: Literal["float32", "bfloat16"] = "float32"
+    stages: Annotated[int, Range(1, 1000)] = 1
 
     def __post_init__(self) -> None:
-        if min(self.epochs, self.batch_size, self.stages) < 1:
-            raise InvalidInputError("a recipe needs at least one epoch, one sample a batch and one stage")
-        if self.precision not in ("float32", "bfloat16"):
-            raise InvalidInputError(f"precision must be 'float32' or 'bfloat16', not {self.precision!r}")
-        for name in self.scheduled:
-            _set(self.loss, name.split("."), 0.0, name)
+        check_fields(self)
+        if max(self.radius.extremes) * self.set.eps > LARGEST:
+            raise InvalidInputError(f"'radius' times set.eps must be at most {LARGEST:g}")
+        for name, schedule in self.scheduled.items():
+            for value in schedule.extremes:
+                _set(self.loss, name.split("."), value, name)
 
     def ball_at(self, epoch: float) -> PerturbationSet:
         """The set to be trained on at a time."""
@@ -78,4 +79,9 @@ def _set(thing: Any, path: list[str], value: float, name: str) -> Any:
     current = getattr(thing, head, None)
     if head not in known or (not rest and not isinstance(current, float)) or (rest and not is_dataclass(current)):
         raise InvalidInputError(f"'{name}' cannot be scheduled: {type(thing).__name__} has no number of that name")
-    return replace(thing, **{head: _set(current, rest, value, name) if rest else value})
+    if rest:
+        return replace(thing, **{head: _set(current, rest, value, name)})
+    try:
+        return replace(thing, **{head: value})
+    except InvalidInputError as error:
+        raise InvalidInputError(f"'scheduled.{name}' leaves its range: {error}") from None

@@ -4,16 +4,24 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, Literal
 
 import torch
 
 from autodual.errors import InvalidInputError
 from autodual.perturbations import LpBall, PerturbationSet
+from autodual.train.limits import Count, CountOrNone, Finite, Kept, NonNegative, Positive, Range, check_fields
+
+
+class Section:
+    """A frozen dataclass whose fields are checked when it is made."""
+
+    def __post_init__(self) -> None:
+        check_fields(self)
 
 
 @dataclass(frozen=True)
-class DataSection:
+class DataSection(Section):
     """What is learned from.
 
     train: a data set's name, or the path of a `.npz` file. limit: use that many samples only, 0 for all. hold_out: how
@@ -23,22 +31,21 @@ class DataSection:
     """
 
     train: str = "mnist:train"
-    limit: int = 0
-    hold_out: int = 1000
-    mean: tuple[float, ...] = ()
-    std: tuple[float, ...] = ()
-    shift: int = 0
+    limit: CountOrNone = 0
+    hold_out: CountOrNone = 1000
+    mean: tuple[Finite, ...] = ()
+    std: tuple[Positive, ...] = ()
+    shift: CountOrNone = 0
     flip: bool = False
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if bool(self.mean) != bool(self.std):
             raise InvalidInputError("data.mean and data.std go together; give both or neither")
-        if min(self.limit, self.hold_out, self.shift) < 0:
-            raise InvalidInputError("data.limit, data.hold_out and data.shift must not be negative")
 
 
 @dataclass(frozen=True)
-class NetworkSection:
+class NetworkSection(Section):
     """What is trained: an architecture's name or `place:factory`, and how its weights begin."""
 
     arch: str = "small"
@@ -47,18 +54,17 @@ class NetworkSection:
 
 
 @dataclass(frozen=True)
-class SetSection:
+class SetSection(Section):
     """The perturbation set to be robust over, a ball of radius `eps`; `domain` clips it if two numbers are given."""
 
-    eps: float = 0.1
-    norm: float = math.inf
-    domain: tuple[float, ...] = ()
+    eps: NonNegative = 0.1
+    norm: Annotated[float, Range(1)] = math.inf
+    domain: tuple[Finite, ...] = ()
 
     def __post_init__(self) -> None:
-        if not (math.isfinite(self.eps) and self.eps >= 0):
-            raise InvalidInputError(f"set.eps must be finite and not negative, not {self.eps}")
-        if len(self.domain) not in (0, 2):
-            raise InvalidInputError("set.domain takes two numbers, such as [0, 1], or none")
+        super().__post_init__()
+        if self.domain and not (len(self.domain) == 2 and self.domain[0] < self.domain[1]):
+            raise InvalidInputError("set.domain takes two rising numbers, such as [0, 1], or none")
 
     def ball(self, radius: float | torch.Tensor) -> PerturbationSet:
         """The set of this shape with another radius."""
@@ -67,7 +73,7 @@ class SetSection:
 
 
 @dataclass(frozen=True)
-class OptimiserSection:
+class OptimiserSection(Section):
     """How weights follow gradients.
 
     clip: the largest norm of a step's gradient, 0 for no limit. weight_decay: spares norm layers and biases. averaging:
@@ -76,18 +82,14 @@ class OptimiserSection:
     """
 
     kind: Literal["adam", "adamw", "sgd"] = "adam"
-    weight_decay: float = 0.0
-    momentum: float = 0.9
-    clip: float = 0.0
-    averaging: float = 0.0
-
-    def __post_init__(self) -> None:
-        if not 0 <= self.averaging < 1:
-            raise InvalidInputError(f"optimiser.averaging must be at least 0 and below 1, not {self.averaging}")
+    weight_decay: NonNegative = 0.0
+    momentum: Kept = 0.9
+    clip: NonNegative = 0.0
+    averaging: Kept = 0.0
 
 
 @dataclass(frozen=True)
-class ValidationSection:
+class ValidationSection(Section):
     """How held-out samples are judged after every `every` epochs, always at the full radius of `set`.
 
     bounds: `interval`, `mixed` (interval inside, dual at the end) or `dual`. samples: that many of the held-out ones
@@ -96,12 +98,8 @@ class ValidationSection:
     """
 
     bounds: Literal["interval", "mixed", "dual"] = "interval"
-    every: int = 1
-    samples: int = 0
-    attack_steps: int = 10
-    patience: int = 0
-    batch_size: int = 200
-
-    def __post_init__(self) -> None:
-        if self.every < 1 or self.batch_size < 1:
-            raise InvalidInputError("validation.every and validation.batch_size must be at least 1")
+    every: Count = 1
+    samples: CountOrNone = 0
+    attack_steps: Annotated[int, Range(0, 10_000)] = 10
+    patience: CountOrNone = 0
+    batch_size: Count = 200

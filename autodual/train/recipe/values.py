@@ -8,9 +8,10 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import MISSING, fields, is_dataclass
-from typing import Any, Literal, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
 
 from autodual.errors import InvalidInputError
+from autodual.train.limits import TYPE_WORDS, Finite, require, shown
 from autodual.train.losses import (
     Adversarial,
     Clean,
@@ -35,7 +36,8 @@ LOSSES: dict[str, type[Loss]] = {
     "regularised": Regularised,
 }
 _FAMILIES: dict[type, Mapping[str, type]] = {Loss: LOSSES, Schedule: SCHEDULES}
-_WORDS = {float: "a number", int: "a whole number", bool: "true or false", str: "a string"}
+# What no recipe needs more of; a file can hold anything.
+_MOST_VALUES, _DEEPEST, _LONGEST_NAME, _LONGEST_STRING = 10_000, 20, 100, 4000
 
 
 def assemble(kind: type, values: Any, where: str = "") -> Any:
@@ -43,21 +45,50 @@ def assemble(kind: type, values: Any, where: str = "") -> Any:
 
     Raises InvalidInputError, naming the place, for a missing, unknown or unfit value.
     """
+    require_small(values)
+    return _assembled(kind, values, where)
+
+
+def require_small(values: Any) -> None:
+    """Raise InvalidInputError for plain values that no recipe needs as many or as deeply nested ones of.
+
+    What is shared counts as often as it is met, so that it may contain itself. Names in tables must be words.
+    """
+    pending, count = [(values, 0)], 0
+    while pending:
+        value, depth = pending.pop()
+        count += 1
+        if count > _MOST_VALUES or depth > _DEEPEST:
+            raise InvalidInputError(f"a recipe holds at most {_MOST_VALUES} values, nested {_DEEPEST} deep at most")
+        if isinstance(value, Mapping):
+            for name in value:
+                if not isinstance(name, str) or not name.isprintable() or len(name) > _LONGEST_NAME:
+                    raise InvalidInputError(f"{shown(name)} is no name of an option")
+            pending += [(inside, depth + 1) for inside in value.values()]
+        elif isinstance(value, (list, tuple)):
+            pending += [(inside, depth + 1) for inside in value]
+
+
+def _assembled(kind: Any, values: Any, where: str) -> Any:
+    origin, arguments = get_origin(kind), get_args(kind)
+    if origin is Annotated:
+        found = _assembled(arguments[0], values, where)
+        require(kind, found, where)
+        return found
     if kind in _FAMILIES:
         return _member(kind, values, where)
-    if is_dataclass(kind):
+    if isinstance(kind, type) and is_dataclass(kind):
         return _dataclass(kind, values, where)
-    origin, arguments = get_origin(kind), get_args(kind)
     if origin is Literal:
-        if values not in arguments:
-            raise InvalidInputError(f"{where} must be one of {', '.join(map(repr, arguments))}, not {values!r}")
+        require(kind, values if isinstance(values, str) else shown(values), where)
         return values
     if origin is tuple:
         if not isinstance(values, (list, tuple)):
-            raise InvalidInputError(f"{where} must be a list, not {values!r}")
-        return tuple(assemble(arguments[0], value, where) for value in values)
+            raise InvalidInputError(f"'{where}' must be a list, not {shown(values)}")
+        return tuple(_assembled(arguments[0], value, where) for value in values)
     if origin is not None and issubclass(origin, Mapping):
-        return {key: assemble(arguments[1], value, _join(where, key)) for key, value in _table(values, where).items()}
+        table = _table(values, where)
+        return {key: _assembled(arguments[1], value, _join(where, key)) for key, value in table.items()}
     return _plain(kind, values, where)
 
 
@@ -65,16 +96,18 @@ def _member(family: type, values: Any, where: str) -> Any:
     """One of several classes: its name alone, a table with its `kind`, or a number for a constant schedule."""
     members = _FAMILIES[family]
     if family is Schedule and isinstance(values, (int, float)) and not isinstance(values, bool):
-        return Constant(float(values))
+        return Constant(_assembled(Finite, values, where))
     table = {"kind": values} if isinstance(values, str) else dict(_table(values, where))
     name = table.pop("kind", None)
     if not isinstance(name, str) or name not in members:
-        raise InvalidInputError(f"{_join(where, 'kind')} must be one of {', '.join(members)}, not {name!r}")
+        otherwise = ", or a number" if family is Schedule and isinstance(values, str) else ""
+        words = f"one of {', '.join(members)}{otherwise}"
+        raise InvalidInputError(f"'{_join(where, 'kind')}' must be {words}, not {shown(name)}")
     return _dataclass(members[name], table, where)
 
 
 def _dataclass(kind: type, values: Any, where: str) -> Any:
-    hints, table = get_type_hints(kind), dict(_table(values, where))
+    hints, table = get_type_hints(kind, include_extras=True), dict(_table(values, where))
     known = {entry.name: entry for entry in fields(kind)}
     for name in table:
         if name not in known:
@@ -82,29 +115,27 @@ def _dataclass(kind: type, values: Any, where: str) -> Any:
     for name, entry in known.items():
         if name not in table and entry.default is MISSING and entry.default_factory is MISSING:
             raise InvalidInputError(f"'{_join(where, name)}' is missing")
-    try:
-        return kind(**{name: assemble(hints[name], value, _join(where, name)) for name, value in table.items()})
-    except InvalidInputError:
-        raise
-    except (TypeError, ValueError) as error:
-        raise InvalidInputError(f"'{where}' is not right: {error}") from None
+    return kind(**{name: _assembled(hints[name], value, _join(where, name)) for name, value in table.items()})
 
 
 def _plain(kind: type, value: Any, where: str) -> Any:
     if kind is float and value == "inf":
         return math.inf
     if kind is float and isinstance(value, int) and not isinstance(value, bool):
-        return float(value)
+        try:
+            return float(value)
+        except OverflowError:
+            raise InvalidInputError(f"'{where}' is too large a number") from None
     if not isinstance(value, kind) or (kind is not bool and isinstance(value, bool)):
-        raise InvalidInputError(f"'{where}' must be {_WORDS.get(kind, kind.__name__)}, not {value!r}")
-    if isinstance(value, float) and math.isnan(value):
-        raise InvalidInputError(f"'{where}' is no number")
+        raise InvalidInputError(f"'{where}' must be {TYPE_WORDS.get(kind, kind.__name__)}, not {shown(value)}")
+    if isinstance(value, str) and not (value.isprintable() and len(value) <= _LONGEST_STRING):
+        raise InvalidInputError(f"'{where}' must be a string of printable letters, not {shown(value)}")
     return value
 
 
 def _table(values: Any, where: str) -> Mapping[str, Any]:
     if not isinstance(values, Mapping):
-        raise InvalidInputError(f"'{where}' must be a table, not {values!r}")
+        raise InvalidInputError(f"'{where}' must be a table, not {shown(values)}" if where else "a recipe is a table")
     return values
 
 

@@ -1,0 +1,98 @@
+"""Which numbers the options of a recipe may be: written beside each field's type, and checked wherever one is set."""
+
+from __future__ import annotations
+
+import math
+import reprlib
+from collections.abc import Hashable
+from dataclasses import dataclass, fields
+from functools import cache
+from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
+
+from autodual.errors import InvalidInputError
+
+_SHORT = reprlib.Repr()
+_SHORT.maxlevel, _SHORT.maxlist, _SHORT.maxtuple, _SHORT.maxdict, _SHORT.maxstring = 2, 3, 3, 3, 40
+
+
+@dataclass(frozen=True)
+class Range:
+    """Numbers from `least` to `most`, but for the ends that are `excluded`; NaN is in none."""
+
+    least: float
+    most: float = math.inf
+    excluded: tuple[float, ...] = ()
+
+    def require(self, where: str, value: Any) -> None:
+        """Raise InvalidInputError, naming the place, unless a number, or all that a schedule gives, is in the range."""
+        for number in getattr(value, "extremes", (value,)):
+            if not self._holds(number):
+                raise InvalidInputError(f"'{where}' must be {self._words}, not {shown(number)}")
+
+    def _holds(self, number: Any) -> bool:
+        try:
+            return bool(self.least <= number <= self.most) and number not in self.excluded
+        except (TypeError, RuntimeError):  # no number, or a tensor of several
+            return False
+
+    @property
+    def _words(self) -> str:
+        parts = [f"{'above' if self.least in self.excluded else 'at least'} {self.least:.12g}"]
+        if math.isfinite(self.most):
+            parts.append(f"{'below' if self.most in self.excluded else 'at most'} {self.most:.12g}")
+        return " and ".join(parts)
+
+
+#: What the types of plain values are called in messages.
+TYPE_WORDS = {float: "a number", int: "a whole number", bool: "true or false", str: "a string", type(None): "nothing"}
+
+# Nothing larger is meant, and float32 holds it with room to spare.
+LARGEST = 1e30
+
+Finite = Annotated[float, Range(-LARGEST, LARGEST)]
+NonNegative = Annotated[float, Range(0, LARGEST)]
+Positive = Annotated[float, Range(0, LARGEST, excluded=(0,))]
+Fraction = Annotated[float, Range(0, 1)]
+#: How much of an average is kept at each step: not all of it.
+Kept = Annotated[float, Range(0, 1, excluded=(1,))]
+#: Whole numbers that something is counted by; the largest are beyond what anybody could mean.
+Count = Annotated[int, Range(1, 2**31 - 1)]
+CountOrNone = Annotated[int, Range(0, 2**31 - 1)]
+
+
+def shown(value: Any) -> str:
+    """A value in a message: short, whatever it is."""
+    try:
+        text = _SHORT.repr(value)
+    except ValueError:  # whole numbers of thousands of digits
+        text = "a number of too many digits"
+    return text if len(text) <= 60 else f"{text[:59]}…"
+
+
+def check_fields(thing: Any) -> None:
+    """Raise InvalidInputError for the first field of a dataclass that is out of its range, or no word of its list."""
+    hints = _hints(type(thing))  # type: ignore[arg-type]
+    for entry in fields(thing):
+        require(hints[entry.name], getattr(thing, entry.name), entry.name)
+
+
+def require(hint: Any, value: Any, where: str) -> None:
+    """Raise InvalidInputError, naming the place, unless a value is in the range or the words that its type gives."""
+    if get_origin(hint) is Literal and value not in get_args(hint):
+        words = ", ".join(map(repr, get_args(hint)))
+        raise InvalidInputError(f"'{where}' must be one of {words}, not {shown(value)}")
+    if get_origin(hint) is tuple:
+        for one in value:
+            require(get_args(hint)[0], one, where)
+    for found in _metadata(hint):
+        if isinstance(found, Range):
+            found.require(where, value)
+
+
+def _metadata(hint: Any) -> tuple[Any, ...]:
+    return get_args(hint)[1:] if get_origin(hint) is Annotated else ()
+
+
+@cache
+def _hints(kind: Hashable) -> dict[str, Any]:
+    return get_type_hints(kind, include_extras=True)
