@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.export import ExportedProgram
 
 from autodual.errors import InvalidInputError
-from autodual.frontend import TracedNetwork, lower_exported, trace
+from autodual.frontend import TracedNetwork, lower_exported, trace, unwrapped
 from autodual.ir.expressions import Environment
 from autodual.network import Compiled, DualNetwork, JoinedInputs
 from autodual.passes import ChooseExecution, Observer, Pass, default_pipeline, run_passes
@@ -48,7 +48,7 @@ def compile_dual(
         module: nn.Module = model.module()
     elif isinstance(model, nn.Module):
         builder = _Builder(steps, observer, output)
-        module = model
+        module = unwrapped(model)
     else:
         raise InvalidInputError(f"compile_dual takes an nn.Module or an ExportedProgram, not {type(model).__name__}")
     if isinstance(example_input, (tuple, list)):
@@ -81,11 +81,13 @@ class _Builder:
         shape = traced.graph[traced.graph.inputs[0]].shape
         if shape != tuple(x.shape[1:]):
             raise InvalidInputError(f"the model takes samples of the shape {list(shape)}, but got {list(x.shape[1:])}")
-        environment = Environment(traced.lookup(model), torch.float64, x.device)
+        find = traced.lookup(model)
+        environment = Environment(find, torch.float64, x.device)
         plan = Plan(traced.graph, environment=environment)
         with torch.no_grad():
             plan = run_passes(plan, self.passes, self.observer)
-        return Compiled(replace(plan, environment=None), traced.constants)
+        shapes = {name: find(name).shape for name in traced.names if name not in traced.constants}
+        return Compiled(replace(plan, environment=None), traced.constants, shapes, traced)
 
 
 def _as_the_model_takes_it(model: nn.Module, x: Tensor) -> Tensor:

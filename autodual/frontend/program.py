@@ -53,16 +53,23 @@ def batch_axis(inputs: Iterable[fx.Node]) -> BatchAxis:
     return BatchAxis(list(extents.values()))
 
 
-def permitted_batches(program: ExportedProgram, batch: BatchAxis) -> tuple[int, ...]:
-    """Batch sizes for comparisons: three and one, as far as the program permits them."""
+def permitted_batches(program: ExportedProgram, batch: BatchAxis) -> tuple[int, int | None]:
+    """The least and the largest batch size that the program permits; None where any larger one will do."""
     if batch.size is not None:
-        return (batch.size,)
-    low, high = 1, 3
+        return batch.size, batch.size
+    least, most = 1, None
     for symbol, limits in program.range_constraints.items():
         if batch.is_symbol(symbol):
-            low = max(low, int(limits.lower))
-            high = max(low, min(high, int(limits.upper)) if limits.upper.is_Integer else high)
-    return (high,) if low == high else (high, low)
+            least = max(least, int(limits.lower))
+            if limits.upper.is_Integer:
+                most = int(limits.upper) if most is None else min(most, int(limits.upper))
+    return least, None if most is None else max(least, most)
+
+
+def compared_batches(least: int, most: int | None) -> tuple[int, ...]:
+    """Batch sizes for comparisons: three and one, as far as they are permitted."""
+    high = max(least, 3 if most is None else min(3, most))
+    return (high,) if least == high else (high, least)
 
 
 def tensor_names(program: ExportedProgram) -> tuple[dict[str, str], dict[str, Tensor]]:

@@ -6,7 +6,7 @@ import re
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import fields, is_dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 from torch import Tensor
 
@@ -19,6 +19,9 @@ class Op(ABC):
     Weights and constants are `Expression` fields. Subclasses know how to run themselves and nothing of duals:
     those live in the rule that is registered for the class.
     """
+
+    #: Whether outputs move little where inputs do; where not, rounding may decide on which side of a jump they fall.
+    continuous: ClassVar[bool] = True
 
     @abstractmethod
     def forward(self, inputs: Sequence[Tensor], environment: Environment) -> Tensor:

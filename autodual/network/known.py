@@ -10,6 +10,7 @@ from torch import Tensor
 from autodual.errors import EmptySetError, InvalidInputError
 from autodual.interval import Interval
 from autodual.passes.plan import Plan
+from autodual.tensors import unfit
 
 
 def checked_known(known: Mapping[str, Interval] | None, plan: Plan, x: Tensor) -> dict[str, Interval]:
@@ -29,6 +30,8 @@ def _checked(name: str, interval: Interval, plan: Plan, x: Tensor) -> Interval:
         )
     shape = plan.graph[name].shape
     for end in (interval.lower, interval.upper):
+        if reason := unfit(end):
+            raise InvalidInputError(f"the known interval of '{name}' {reason}")
         if tuple(end.shape) not in ((x.shape[0], *shape), (1, *shape)):
             raise InvalidInputError(
                 f"the known interval of '{name}' has the shape {list(end.shape)}; expected {[x.shape[0], *shape]}"
