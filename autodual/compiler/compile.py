@@ -9,8 +9,9 @@ import torch
 from torch import Tensor, nn
 from torch.export import ExportedProgram
 
-from autodual.errors import InvalidInputError
+from autodual.errors import InvalidInputError, TraceError
 from autodual.frontend import TracedNetwork, lower_exported, trace, unwrapped
+from autodual.frontend.state import inference
 from autodual.ir.expressions import Environment
 from autodual.network import Compiled, DualNetwork, JoinedInputs
 from autodual.passes import ChooseExecution, Observer, Pass, default_pipeline, run_passes
@@ -72,7 +73,7 @@ class _Builder:
     def __call__(self, model: nn.Module, x: Tensor) -> Compiled:
         if x.dim() < 1 or x.shape[0] < 1:
             raise InvalidInputError("an input batch must have the shape [N, *shape] with at least one sample")
-        traced = self.traced or trace(model, _as_the_model_takes_it(model, x), output=self.output)
+        traced = self.traced or _traced(model, x, self.output)
         if len(traced.graph.inputs) != 1:
             raise InvalidInputError(
                 f"the model takes {len(traced.graph.inputs)} inputs, and bounds are over a set around one; wrap it in "
@@ -88,6 +89,30 @@ class _Builder:
             plan = run_passes(plan, self.passes, self.observer)
         shapes = {name: find(name).shape for name in traced.names if name not in traced.constants}
         return Compiled(replace(plan, environment=None), traced.constants, shapes, traced)
+
+
+def _traced(model: nn.Module, x: Tensor, output: int | None) -> TracedNetwork:
+    """The model's graph; where the example is a sample without a batch axis, the error says so."""
+    example = _as_the_model_takes_it(model, x)
+    try:
+        return trace(model, example, output=output)
+    except TraceError as error:
+        if not _runs(model, torch.cat([example[:1]] * 2)) and _runs(model, example[None]):
+            raise InvalidInputError(
+                f"inputs must be batches [N, *shape], and the model takes {list(x.shape)} as one sample only: give it "
+                "a batch axis, x[None] (or x.unsqueeze(0))"
+            ) from error
+        raise
+
+
+def _runs(model: nn.Module, x: Tensor) -> bool:
+    """Whether a model takes a batch."""
+    try:
+        with inference(model):
+            model(x)
+    except Exception:  # the model is the user's code
+        return False
+    return True
 
 
 def _as_the_model_takes_it(model: nn.Module, x: Tensor) -> Tensor:

@@ -44,6 +44,11 @@ def export(model: nn.Module, inputs: Sequence[Tensor]) -> ExportedProgram:
 
 def _explain(error: Exception, batch: int) -> NoReturn:
     """Raise a TraceError that says where and why the model could not be traced."""
+    if isinstance(error, AssertionError) and str(error).startswith("Guard failed"):
+        raise TraceError(
+            "The model is the module of a program of torch.export that takes batches of some sizes only "
+            f"({first_line(error)}); pass the ExportedProgram itself, or the file that holds it."
+        ) from error
     line = line_of_failure(error)
     where = f" at {line}" if line else ""
     if isinstance(error, GuardOnDataDependentSymNode):

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 
 from torch import Tensor, fx
 from torch.export import ExportedProgram
@@ -51,6 +52,21 @@ def batch_axis(inputs: Iterable[fx.Node]) -> BatchAxis:
     if any(not isinstance(extent, int) and not symbol_of(extent).is_Symbol for extent in extents.values()):
         raise TraceError("The program accepts only multiples of some batch size; export it with a free batch axis.")
     return BatchAxis(list(extents.values()))
+
+
+@contextmanager
+def naming_the_batch(size: int | None) -> Iterator[None]:
+    """Adds to a refusal inside that the program's batch size is fixed, if it is: with a free one it may be lowered."""
+    try:
+        yield
+    except TraceError as error:
+        if size is None:
+            raise
+        raise type(error)(
+            f"{error} The batch size {size} is baked into the program; exported with a free batch axis, it may fare "
+            "better: torch.export.export(model, (x,), dynamic_shapes=({0: torch.export.Dim.AUTO},)), where x holds at "
+            "least two samples."
+        ) from error
 
 
 def permitted_batches(program: ExportedProgram, batch: BatchAxis) -> tuple[int, int | None]:

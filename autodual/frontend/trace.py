@@ -23,6 +23,7 @@ from autodual.frontend.program import (
     chosen_output,
     compared_batches,
     input_placeholders,
+    naming_the_batch,
     permitted_batches,
     refuse_mutation,
     tensor_names,
@@ -146,7 +147,8 @@ def lower_exported(program: ExportedProgram, *, output: int | None = None) -> Tr
     require_fit({**program.state_dict, **_tensors_among(program.constants)})
     inputs = input_placeholders(program)
     batch = batch_axis(inputs)
-    traced = _lowered(program, batch, output)
+    with naming_the_batch(batch.size):
+        traced = _lowered(program, batch, output)
     generator = torch.Generator().manual_seed(0)
     examples = [
         torch.randn(1, *fake.shape[1:], generator=generator).to(fake.device, fake.dtype)

@@ -70,6 +70,11 @@ class DualNetwork(nn.Module):
         """The plan for samples of x's shape; traced at the first call with that shape."""
         shape = tuple(x.shape[1:])
         if shape not in self._compiled:
+            if tuple(x.shape) in self._compiled:
+                raise InvalidInputError(
+                    f"the inputs have the shape {list(x.shape)}, which is that of one sample: give them a batch axis, "
+                    "x[None] (or x.unsqueeze(0))"
+                )
             self._compiled[shape] = self._build(self.model, x)
         return self._compiled[shape]
 
