@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from autodual.errors import ModelChangedError
-from autodual.frontend.comparison import Comparison, Network, own_run, running, widest_run
+from autodual.frontend.comparison import Comparison, Network, run_in, running, widest_run
 from autodual.frontend.source import first_line
 from autodual.frontend.state import inference
 from autodual.ir import Graph
@@ -24,8 +24,9 @@ _RUN = 3
 def require_same_network(dual: DualNetwork, x: Tensor) -> None:
     """Raise ModelChangedError unless the model, in inference mode, computes at x `[N, *shape]` what its graph computes.
 
-    Both run in float64, with the constants of the dtype that the model was traced in; where that says no, in that dtype
-    too. Of a program that takes batches of one size only the first is compared.
+    Both run in float64, with the constants of the dtype that the model was traced in. Where that says no, the model
+    runs in float32 too, which shows how far rounding moves it. Of a program that takes batches of one size only the
+    first is compared.
     """
     compiled = dual.compiled(x)
     traced, graph = compiled.traced, compiled.plan.graph
@@ -84,9 +85,10 @@ class _Pair:
         index = torch.arange(max(len(x), self.least), device=x.device).clamp(max=len(x) - 1)
         run = widest_run(self.network, self.tensors, [x[index]])
         found = Comparison.of(self.graph, run)
-        if found.agree or run.dtype == x.dtype:
+        if found.agree or run.dtype != torch.float64 or x.dtype == torch.float64:
             return found
-        again = Comparison.in_doubt(self.graph, own_run(self.network, self.tensors, [x[index]]))
+        single = run_in(torch.float32, self.network, self.tensors, [x[index]])
+        again = Comparison.in_doubt(self.graph, single)
         return again if again.agree else found
 
     def _agree_nearby(self, x: Tensor, found: Comparison) -> bool:

@@ -81,7 +81,10 @@ class _Builder:
             )
         shape = traced.graph[traced.graph.inputs[0]].shape
         if shape != tuple(x.shape[1:]):
-            raise InvalidInputError(f"the model takes samples of the shape {list(shape)}, but got {list(x.shape[1:])}")
+            axis = "; the batch axis is missing: x[None]" if shape == tuple(x.shape) else ""
+            raise InvalidInputError(
+                f"the model takes samples of the shape {list(shape)}, but got {list(x.shape[1:])}{axis}"
+            )
         find = traced.lookup(model)
         environment = Environment(find, torch.float64, x.device)
         plan = Plan(traced.graph, environment=environment)

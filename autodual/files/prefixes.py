@@ -11,26 +11,30 @@ _WRAPPERS = frozenset({"module", "_orig_mod"})
 
 
 def renamed(state: Mapping[str, Tensor], names: Iterable[str]) -> dict[str, Tensor]:
-    """The tensors under the names of the network where those fit once wrappers are left out of both; else as they are.
+    """The tensors under those of the network's names that they have once wrappers are left out of both.
 
-    Also without a word that stands before all names, such as the `model.` of a training framework.
+    Or once the word is left out that stands before all of them, such as the `model.` of a training framework: whichever
+    gives most of the network's names, and none at all where that is as they are.
     """
-    names = list(names)
-    if state.keys() == set(names):
-        return dict(state)
-    shortenings = [_unwrapped]
-    if len({_unwrapped(name).partition(".")[0] for name in state}) == 1:
-        shortenings.append(_without_first)
-    for short in shortenings:
-        found = {short(name): value for name, value in state.items()}
-        wanted = {_unwrapped(name): name for name in names}
-        if found.keys() == wanted.keys() and len(found) == len(state) and len(wanted) == len(names):
-            return {wanted[name]: value for name, value in found.items()}
-    return dict(state)
+    wanted = {_unwrapped(name): name for name in names}
+    best = dict(state)
+    for short in (_unwrapped, _without_first) if len({_first(name) for name in state}) == 1 else (_unwrapped,):
+        found = {wanted.get(short(name), short(name)): value for name, value in state.items()}
+        if len(found) == len(state) and _known(found, wanted) > _known(best, wanted):
+            best = found
+    return best
+
+
+def _known(state: Mapping[str, Tensor], wanted: Mapping[str, str]) -> int:
+    return len(state.keys() & set(wanted.values()))
 
 
 def _unwrapped(name: str) -> str:
     return ".".join(part for part in name.split(".") if part not in _WRAPPERS)
+
+
+def _first(name: str) -> str:
+    return _unwrapped(name).partition(".")[0]
 
 
 def _without_first(name: str) -> str:

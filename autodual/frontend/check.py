@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from autodual.errors import BatchMixingError, InvalidInputError, TraceError
-from autodual.frontend.comparison import Comparison, Network, Run, close, copies, widest_run
+from autodual.frontend.comparison import Comparison, Network, Run, close, widest_run
 from autodual.frontend.source import first_line
 from autodual.ir import Graph
 from autodual.tensors import all_finite, unfit
@@ -56,7 +56,7 @@ def compare(
     run = _finite_run(network, tensors, examples, max(batches))
     found = Comparison.of(graph, run)
     if found.agree:
-        _require_same_alone(network, run, found, batches)
+        _require_same_alone(run, found, batches)
         return
     if found.result.shape != found.expected.shape:
         raise TraceError(
@@ -69,10 +69,10 @@ def compare(
     )
 
 
-def _require_same_alone(network: Network, run: Run, found: Comparison, batches: Sequence[int]) -> None:
+def _require_same_alone(run: Run, found: Comparison, batches: Sequence[int]) -> None:
     """Raise BatchMixingError unless the model computes the same for the smaller batches too."""
     for batch in batches[1:]:
-        part = network(run.tensors, copies([value[:batch] for value in run.inputs]))
+        part = run.call([value[:batch] for value in run.inputs])
         mine = found.result[:batch]
         # A model that squeezes all axes of extent 1 loses the batch axis of a single sample, and nothing else.
         if part.numel() != mine.numel() or not close(part.reshape(mine.shape), mine, found.margin):

@@ -32,38 +32,51 @@ def running(model: nn.Module, output: int) -> Network:
 class Run:
     """A model's outputs for some inputs, with the inputs and the tensors by name in the dtype in which it ran.
 
-    tolerance: relative to the outputs, what it may be off by beyond the rounding of that dtype.
+    tolerance: relative to the outputs, what it may be off by beyond the rounding of that dtype. call: runs it once more
+    in the same way, on other inputs.
     """
 
     inputs: Sequence[Tensor]
     tensors: Mapping[str, Tensor]
     outputs: Tensor
     tolerance: float
+    call: Callable[[Sequence[Tensor]], Tensor]
 
     @property
     def dtype(self) -> torch.dtype:
         return self.inputs[0].dtype
 
 
+def run_in(dtype: torch.dtype, network: Network, tensors: Mapping[str, Tensor], inputs: Sequence[Tensor]) -> Run:
+    """The model run in a dtype, as the network that it is in the inputs' own."""
+    own = inputs[0].dtype
+    mine = {
+        name: value.to(dtype, copy=True) if value.is_floating_point() else value.clone()
+        for name, value in tensors.items()
+    }
+
+    def call(inputs: Sequence[Tensor]) -> Tensor:
+        with Widened(own, dtype):
+            return network(mine, copies(inputs))
+
+    given = [value.to(dtype) for value in inputs]
+    return Run(given, mine, call(given), 1e-6, call)
+
+
 def widest_run(network: Network, tensors: Mapping[str, Tensor], inputs: Sequence[Tensor]) -> Run:
     """The model run in double precision, as the network that it is in the inputs' dtype; in that dtype if it must."""
-    own = inputs[0].dtype
-    wide = {name: tensor.double() if tensor.is_floating_point() else tensor.clone() for name, tensor in tensors.items()}
-    doubles = [value.double() for value in inputs]
     try:
-        with Widened(own):
-            return Run(doubles, wide, network(wide, copies(doubles)), 1e-6)
+        return run_in(torch.float64, network, tensors, inputs)
     except torch.OutOfMemoryError:
         raise
     except Exception:
         # Some models fix a dtype inside; they are compared in their own, whose rounding is all one can ask for.
-        return own_run(network, tensors, inputs)
+        own = {name: tensor.clone() for name, tensor in tensors.items()}
 
+        def call(inputs: Sequence[Tensor]) -> Tensor:
+            return network(own, copies(inputs))
 
-def own_run(network: Network, tensors: Mapping[str, Tensor], inputs: Sequence[Tensor]) -> Run:
-    """The model run in the inputs' dtype."""
-    own = {name: tensor.clone() for name, tensor in tensors.items()}
-    return Run(inputs, own, network(own, copies(inputs)), 4 * torch.finfo(inputs[0].dtype).eps ** 0.5)
+        return Run(inputs, own, call(inputs), 4 * torch.finfo(inputs[0].dtype).eps ** 0.5, call)
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,4 +1,4 @@
-"""Running a model in float64 as the network that it is in its own dtype.
+"""Running a model in a wider dtype as the network that it is in its own dtype.
 
 In another dtype a model may be another network: `nn.RMSNorm` without an `eps` takes that of the dtype that it meets,
 and so does a clamp at `torch.finfo(x.dtype).eps`. What was traced is the network of one dtype, so a comparison in
@@ -27,22 +27,23 @@ def spacing(dtype: torch.dtype) -> float:
 
 
 class Widened(TorchFunctionMode):
-    """Inside, a model that is given float64 tensors believes that they are of the dtype `own`.
+    """Inside, a model that is given tensors of the dtype `wide` believes that they are of the dtype `own`.
 
     It reads that dtype off them, its casts to it do nothing, and torch's functions take their constants from it.
     """
 
-    def __init__(self, own: torch.dtype):
+    def __init__(self, own: torch.dtype, wide: torch.dtype = torch.float64):
         super().__init__()
         self.own = own
+        self.wide = wide
 
     def __torch_function__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = dict(kwargs or {})
         if getattr(function, "__self__", None) is _DTYPE:
             found = function(*args, **kwargs)
-            return self.own if found == torch.float64 else found
+            return self.own if found == self.wide else found
         if function in _CASTS and _CASTS[function] == self.own:
-            return args[0].double()
+            return args[0].to(self.wide)
         if function in _NORMALISATIONS:
             return self._normalised(function, *args, **kwargs)
         args, kwargs = pytree.tree_map_only(torch.dtype, self._widened, (tuple(args), kwargs))
@@ -54,4 +55,4 @@ class Widened(TorchFunctionMode):
         return function(x, shape, weight, spacing(self.own) if eps is None else eps)
 
     def _widened(self, dtype: torch.dtype) -> torch.dtype:
-        return torch.float64 if dtype == self.own else dtype
+        return self.wide if dtype == self.own else dtype

@@ -239,7 +239,7 @@ def test_missing_empty_and_foreign_files_get_one_sentence(tmp_path):
     (tmp_path / "empty.pt").touch()
     (tmp_path / "text.pt").write_text("hello")
     (tmp_path / "net.onnx").write_bytes(b"\x08\x01")
-    (tmp_path / "net.safetensors").write_bytes(b"{}")
+    (tmp_path / "net.safetensors").write_bytes((2).to_bytes(8, "little") + b"{}")
     (tmp_path / "plain.pt").write_bytes(pickle.dumps({"a": 1}))
     with zipfile.ZipFile(tmp_path / "other.zip", "w") as archive:
         archive.writestr("folder/readme", "hello")
