@@ -26,6 +26,10 @@ class BatchMixingError(TraceError):
     """The model lets samples of one batch influence each other, so no per-sample bound exists."""
 
 
+class ModelChangedError(AutodualError):
+    """The model is no longer the one that was compiled: something other than its parameters and buffers has changed."""
+
+
 @dataclass(frozen=True)
 class UnsupportedOp:
     """One operation without a rule: what it is, the module that calls it, and the user's line of code."""

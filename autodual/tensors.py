@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor
+from torch.nn.parameter import is_lazy
+from torch.utils._python_dispatch import is_traceable_wrapper_subclass
+
+_FLOATING = frozenset({torch.float64, torch.float32, torch.float16, torch.bfloat16})
 
 _HALF = (torch.float16, torch.bfloat16)
 
@@ -17,6 +21,32 @@ def all_finite(values: Tensor) -> bool:
     if not values.is_floating_point() or values.numel() == 0:
         return True
     return bool(values.detach().abs().amax().isfinite())
+
+
+def unfit(values: Tensor) -> str:
+    """Why nothing can be bounded with a tensor, in words that complete "'weight' …"; empty where it is fit.
+
+    It must be a plain array of real numbers in memory; whole numbers and truth values may stand in one too.
+    """
+    if is_lazy(values):
+        return "has no values yet; run the model once, so that its lazy layers know their shapes"
+    if values.is_meta:
+        return "is on the meta device and has no values; load them first"
+    if values.is_quantized:
+        return f"is quantised ({_name(values.dtype)}), and bounds need real numbers; dequantise it: .dequantize()"
+    if values.is_complex():
+        return f"is complex ({_name(values.dtype)}), but must be real: give real and imaginary parts as real tensors"
+    if values.is_floating_point() and values.dtype not in _FLOATING:
+        return f"holds {_name(values.dtype)} numbers, which torch only stores; convert it, to float32 for example"
+    if values.layout is not torch.strided:
+        return f"is stored as {_name(values.layout)}; make it dense: .to_dense()"
+    if is_traceable_wrapper_subclass(values):
+        return f"is a {type(values).__name__}, not a plain tensor; gather or dequantise it into one first"
+    return ""
+
+
+def _name(kind: torch.dtype | torch.layout) -> str:
+    return str(kind).removeprefix("torch.")
 
 
 def shared(values: Tensor) -> Tensor:

@@ -10,6 +10,7 @@ from torch import Tensor
 from autodual.attacks import Attack, counterexamples
 from autodual.certification.certificate import Certificate, Status
 from autodual.certification.proof import Proof, prove
+from autodual.certification.same_network import require_same_network
 from autodual.errors import InvalidInputError
 from autodual.interval import Interval
 from autodual.network import DualNetwork
@@ -50,8 +51,8 @@ def certify(
     nothing, so certificates never use it.
 
     Bounds are computed in x's dtype (in float32 for half precision) and accepted only beyond their own rounding error;
-    float64 decides the rest. Raises InvalidInputError for labels out of range and EmptySetError for a set without
-    points.
+    float64 decides the rest. Raises InvalidInputError for labels out of range, EmptySetError for a set without points,
+    and ModelChangedError where the model, run at x, is no longer the network that was compiled.
     """
     region = ball.at(x)
     with torch.no_grad():
@@ -65,6 +66,7 @@ def certify(
     if spec is None:
         spec = ClassMargin(outputs.argmax(1) if labels is None else labels.to(x.device))
     spec.rows(outputs)  # raises for labels that do not fit, before anything expensive
+    require_same_network(dual, x)
     projection = dual.compiled(x).plan.options.projection
     estimates = projection is not None and projection.certifies
     if slopes is None:

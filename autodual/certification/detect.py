@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from autodual.certification.proof import prove
+from autodual.certification.same_network import require_same_network
 from autodual.errors import InvalidInputError
 from autodual.network import DualNetwork
 from autodual.perturbations import PerturbationSet
@@ -19,11 +20,12 @@ def detect(dual: DualNetwork, x: Tensor, ball: PerturbationSet, *, slopes: Slope
     No false negatives: if x was made from some x₀ with ‖x - x₀‖ inside the ball's radius (both in the domain, if there
     is one) and the network gives the two different classes, x is flagged, since a ball is symmetric and x₀ lies in the
     ball around x. False positives occur. Raises InvalidInputError for a set that
-    is no neighbourhood, such as a box.
+    is no neighbourhood, such as a box, and ModelChangedError where the model, run at x, is no longer the one compiled.
     """
     if not ball.neighbourhood:
         raise InvalidInputError(f"detection needs a ball around each sample, not a fixed box: {ball.describe()}")
     region = ball.at(x)
+    require_same_network(dual, x)
     with torch.no_grad():
         predicted = dual.outputs(x).flatten(1).argmax(1)
     return ~prove(dual, region, ClassMargin(predicted), slopes).proved

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from autodual.certification.halfspaces import fits, guaranteed
+from autodual.certification.same_network import require_same_network
 from autodual.errors import InvalidInputError
 from autodual.network import DualNetwork
 from autodual.network.chunks import recorded_chunk
@@ -43,10 +44,11 @@ def certified_radius(
     Newton's method on J(ε) with J's own derivative, safeguarded by bisection. J is not exactly monotone in ε, so this
     finds *a* crossing; every returned radius is one whose certificate was checked, rounding error included. Where
     `max_steps` bounds of a sample do not close the bracket to the tolerance, the largest radius certified so far is
-    returned.
+    returned. Raises ModelChangedError where the model, run at x, is no longer the network that was compiled.
     """
     if not 0 < max_radius < float("inf"):
         raise InvalidInputError(f"max_radius must be positive and finite, not {max_radius}")
+    require_same_network(dual, x)
     x = x.to(bounding_dtype(x.dtype))
     with torch.no_grad():
         outputs = dual.outputs(x).flatten(1)

@@ -9,8 +9,9 @@ import torch
 from torch import Tensor, nn
 from torch.export import ExportedProgram
 
-from autodual.errors import InvalidInputError
-from autodual.frontend import TracedNetwork, lower_exported, trace
+from autodual.errors import InvalidInputError, TraceError
+from autodual.frontend import TracedNetwork, lower_exported, trace, unwrapped
+from autodual.frontend.state import inference
 from autodual.ir.expressions import Environment
 from autodual.network import Compiled, DualNetwork, JoinedInputs
 from autodual.passes import ChooseExecution, Observer, Pass, default_pipeline, run_passes
@@ -48,7 +49,7 @@ def compile_dual(
         module: nn.Module = model.module()
     elif isinstance(model, nn.Module):
         builder = _Builder(steps, observer, output)
-        module = model
+        module = unwrapped(model)
     else:
         raise InvalidInputError(f"compile_dual takes an nn.Module or an ExportedProgram, not {type(model).__name__}")
     if isinstance(example_input, (tuple, list)):
@@ -72,7 +73,7 @@ class _Builder:
     def __call__(self, model: nn.Module, x: Tensor) -> Compiled:
         if x.dim() < 1 or x.shape[0] < 1:
             raise InvalidInputError("an input batch must have the shape [N, *shape] with at least one sample")
-        traced = self.traced or trace(model, _as_the_model_takes_it(model, x), output=self.output)
+        traced = self.traced or _traced(model, x, self.output)
         if len(traced.graph.inputs) != 1:
             raise InvalidInputError(
                 f"the model takes {len(traced.graph.inputs)} inputs, and bounds are over a set around one; wrap it in "
@@ -80,12 +81,41 @@ class _Builder:
             )
         shape = traced.graph[traced.graph.inputs[0]].shape
         if shape != tuple(x.shape[1:]):
-            raise InvalidInputError(f"the model takes samples of the shape {list(shape)}, but got {list(x.shape[1:])}")
-        environment = Environment(traced.lookup(model), torch.float64, x.device)
+            axis = "; the batch axis is missing: x[None]" if shape == tuple(x.shape) else ""
+            raise InvalidInputError(
+                f"the model takes samples of the shape {list(shape)}, but got {list(x.shape[1:])}{axis}"
+            )
+        find = traced.lookup(model)
+        environment = Environment(find, torch.float64, x.device)
         plan = Plan(traced.graph, environment=environment)
         with torch.no_grad():
             plan = run_passes(plan, self.passes, self.observer)
-        return Compiled(replace(plan, environment=None), traced.constants, traced.graph)
+        shapes = {name: find(name).shape for name in traced.names if name not in traced.constants}
+        return Compiled(replace(plan, environment=None), traced.constants, traced.graph, shapes, traced)
+
+
+def _traced(model: nn.Module, x: Tensor, output: int | None) -> TracedNetwork:
+    """The model's graph; where the example is a sample without a batch axis, the error says so."""
+    example = _as_the_model_takes_it(model, x)
+    try:
+        return trace(model, example, output=output)
+    except TraceError as error:
+        if not _runs(model, torch.cat([example[:1]] * 2)) and _runs(model, example[None]):
+            raise InvalidInputError(
+                f"inputs must be batches [N, *shape], and the model takes {list(x.shape)} as one sample only: give it "
+                "a batch axis, x[None] (or x.unsqueeze(0))"
+            ) from error
+        raise
+
+
+def _runs(model: nn.Module, x: Tensor) -> bool:
+    """Whether a model takes a batch."""
+    try:
+        with inference(model):
+            model(x)
+    except Exception:  # the model is the user's code
+        return False
+    return True
 
 
 def _as_the_model_takes_it(model: nn.Module, x: Tensor) -> Tensor:

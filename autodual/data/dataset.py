@@ -17,7 +17,7 @@ from autodual.data import cifar, har, idx, svhn
 from autodual.data.arrays import as_inputs, as_labels
 from autodual.data.names import DATA_SETS, FAMILIES
 from autodual.data.npz import parse_npz
-from autodual.data.reading import DataFile, ReadFiles
+from autodual.data.reading import DataFile, ReadFiles, read_bytes
 from autodual.errors import DataError
 
 _SAMPLE = "mnist_test_1000.npz"
@@ -86,12 +86,14 @@ def load_dataset(specification: str | PathLike[str], directory: str | PathLike[s
         return _load_sample(name)
     if Path(name).suffix == ".npz":
         return _load_npz(name)
+    if Path(name).is_file():
+        read_bytes(Path(name))  # raises for what is known to be no data
     raise DataError(f"'{name}' is no data set: give a .npz file, sample, or one of {', '.join(DATA_SETS)}.")
 
 
 def _load_named(name: str, directory: str | PathLike[str] | None) -> Dataset:
     if directory is None:
-        raise DataError(f"{name} is read from a folder that holds {DATA_SETS[name]}; give it with --data-dir.")
+        raise DataError(f"{name} is read from a folder that holds {DATA_SETS[name]}; give it with directory=.")
     folder = Path(directory)
     if not os.path.isdir(folder):  # unlike the method of paths, it raises nothing where looking is forbidden
         raise DataError(f"There is no folder '{folder}'; give one that holds {DATA_SETS[name]}.")

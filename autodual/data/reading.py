@@ -9,20 +9,32 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from autodual.errors import DataError
+from autodual.foreign import foreign_file, foreign_gzip
+
+_GZIP = b"\x1f\x8b"
 
 
 def read_bytes(path: Path) -> bytes:
     """The content of a file.
 
     Raises:
-        DataError: there is no such file, or it cannot be read.
+        DataError: there is no such file, it cannot be read, or it is a file of another kind.
     """
     try:
-        return path.read_bytes()
+        content = path.read_bytes()
     except FileNotFoundError:
         raise DataError(f"There is no data file '{path}'.") from None
     except OSError as error:
         raise DataError(f"The data file '{path}' cannot be read: {error.strerror}.") from None
+    refuse_foreign(str(path), content)
+    return content
+
+
+def refuse_foreign(name: str, content: bytes) -> None:
+    """Raise DataError where a file is plainly something other than data, such as a web page in its place."""
+    found = foreign_gzip(content) if content.startswith(_GZIP) else foreign_file(content)
+    if found is not None and found.kind not in ("a text file", "a text file, compressed with gzip"):
+        raise DataError(found.sentence(name, "give the file of data itself"))
 
 
 @dataclass(frozen=True)

@@ -6,20 +6,31 @@ from collections.abc import Callable, Iterator
 from typing import TypeVar
 
 from autodual.dual.rule import AffineRule, NonlinearRule
-from autodual.ir.op import Op
+from autodual.ir.op import Op, same_definition
 
 RuleClass = TypeVar("RuleClass", bound="type[AffineRule] | type[NonlinearRule]")
 
 _RULES: dict[type[Op], AffineRule | NonlinearRule] = {}
 
 
-def dual_rule(*ops: type[Op]) -> Callable[[RuleClass], RuleClass]:
-    """Class decorator: the rule of these op types. Raises ValueError where one has a rule already."""
+def dual_rule(*ops: type[Op], replace: bool = False) -> Callable[[RuleClass], RuleClass]:
+    """Class decorator: the rule of these op types.
+
+    A rule that is defined again, as cells of a notebook are run again, takes the place of the one of the same module
+    and qualified name. replace: take the place of any other too; dual networks compiled before keep theirs.
+
+    Raises:
+        ValueError: an op has a rule of another name already.
+    """
 
     def register(rule: RuleClass) -> RuleClass:
         for op in ops:
-            if op in _RULES:
-                raise ValueError(f"{op.__name__} already has the dual rule {type(_RULES[op]).__name__}")
+            present = _RULES.get(op)
+            if present is not None and not replace and not same_definition(type(present), rule):
+                raise ValueError(
+                    f"{op.__name__} already has the dual rule {type(present).__name__}; pass replace=True to change it"
+                )
+        for op in ops:
             _RULES[op] = rule()
         return rule
 

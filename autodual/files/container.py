@@ -8,9 +8,13 @@ from enum import Enum
 from pathlib import Path, PurePosixPath
 
 from autodual.errors import ModelFileError
+from autodual.foreign import Foreign, foreign_archive, foreign_file, foreign_gzip
 
 _ONNX_START = 0x08
 """The first byte of nearly all ONNX files: the tag of their first field, the version of the format."""
+
+_GZIP = b"\x1f\x8b"
+_WANTED = "give an ONNX file, or one written by torch.save or torch.export.save"
 
 
 class Kind(Enum):
@@ -28,7 +32,9 @@ def read_model_bytes(path: Path) -> bytes:
         ModelFileError: there is no such file, it cannot be read or it is empty.
     """
     if path.is_dir():
-        raise ModelFileError(f"'{path}' is a directory, not a model file.")
+        inside = [entry.name for entry in path.glob("saved_model.pb")]
+        found = foreign_archive(inside) or Foreign("a folder, not a model file")
+        raise ModelFileError(found.sentence(str(path), _WANTED))
     try:
         data = path.read_bytes()
     except FileNotFoundError:
@@ -46,27 +52,39 @@ def identify(path: Path, data: bytes) -> Kind:
     Raises:
         ModelFileError: the kind is unknown or not supported, or the zip container is damaged or deceitful.
     """
+    foreign = _foreign(path, data)
+    if foreign is not None:
+        raise ModelFileError(foreign.sentence(str(path), _WANTED))
     if data.startswith(b"PK"):
         return _identify_zip(path, check_zip(str(path), data))
     if path.name.lower().endswith((".onnx", ".onnx.gz")) or data[0] == _ONNX_START:
         return Kind.ONNX
-    if path.suffix.lower() == ".safetensors":
-        raise ModelFileError(f"'{path}' is a SafeTensors file, which is not supported; save it with torch.save.")
     if data[0] == 0x80:
         return Kind.PICKLE
-    raise ModelFileError(
-        f"'{path}' is not a model file: expected an ONNX file, or one written by torch.save or torch.export.save."
-    )
+    if data.startswith(_GZIP):
+        raise ModelFileError(f"'{path}' is compressed with gzip; unpack it first: gunzip.")
+    raise ModelFileError(f"'{path}' is no model file that is known; {_WANTED}.")
+
+
+def _foreign(path: Path, data: bytes) -> Foreign | None:
+    """What other program a file is of, if that is plain to see."""
+    if path.suffix == ".pb":  # begins as ONNX files do
+        return foreign_archive([path.name, "saved_model.pb"])
+    if data.startswith(_GZIP):
+        return foreign_gzip(data)
+    if not data.startswith(b"PK"):
+        return foreign_file(data)
+    try:
+        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+            return foreign_archive(archive.namelist())
+    except (zipfile.BadZipFile, ValueError, NotImplementedError, OverflowError):
+        return None
 
 
 def _identify_zip(path: Path, names: list[str]) -> Kind:
     inner = {name.partition("/")[2] for name in names}
     if "archive_format" in inner:
         return Kind.EXPORTED
-    if "constants.pkl" in inner:
-        raise ModelFileError(
-            f"'{path}' is a TorchScript archive, which is not supported; save the model with torch.export.save."
-        )
     if "data.pkl" in inner:
         return Kind.PICKLE
     if "serialized_exported_program.json" in names:

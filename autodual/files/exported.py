@@ -44,7 +44,7 @@ def load_exported(name: str, data: bytes) -> ExportedProgram:
         rebuilt = _rebuild(name, data)
     except Refused as reason:
         raise ModelFileError(
-            f"'{name}' is refused because {reason}; export the model again, or accept the risk with --unsafe-load."
+            f"'{name}' is refused because {reason}; export the model again, or accept the risk with unsafe=True."
         ) from None
     except (LookupError, TypeError, ValueError, AttributeError, RecursionError, zipfile.BadZipFile):
         raise ModelFileError(f"'{name}' is damaged: it does not have the form of a torch.export archive.") from None

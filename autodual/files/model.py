@@ -78,12 +78,12 @@ def load_model_file(
     trained: Mapping[str, Any] = {}
     if kind is Kind.EXPORTED:
         if build is not None:
-            raise InvalidInputError(f"'{place}' already holds the architecture; leave out --arch.")
+            raise InvalidInputError(f"'{place}' already holds the architecture; leave out factory=.")
         model = load_exported_trusting(str(place), data) if unsafe else load_exported(str(place), data)
         tensors = {**model.state_dict, **{k: v for k, v in model.constants.items() if hasattr(v, "is_floating_point")}}
     elif kind is Kind.ONNX:
         if build is not None:
-            raise InvalidInputError(f"'{place}' already holds the architecture; leave out --arch.")
+            raise InvalidInputError(f"'{place}' already holds the architecture; leave out factory=.")
         model = load_onnx_bytes(str(place), data, output=output)
         model.path = place
         tensors = dict(model.named_buffers())
@@ -114,7 +114,7 @@ def _module(name: str, content: object, unsafe: bool, factory: Factory | None) -
     if not isinstance(content, nn.Module):
         return load_state_dict(name, find_state_dict(name, content), factory)
     if factory is not None:
-        raise InvalidInputError(f"'{name}' already holds the architecture; leave out --arch.")
+        raise InvalidInputError(f"'{name}' already holds the architecture; leave out factory=.")
     if not unsafe:
         check_module(name, content)
     return content

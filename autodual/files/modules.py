@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import math
 from collections import OrderedDict
+from collections.abc import Mapping
 from types import ModuleType
 from typing import Any
 
@@ -28,6 +28,7 @@ from torch.nn.modules import (
 )
 
 from autodual.errors import InvalidInputError, ModelFileError
+from autodual.tensors import all_finite, unfit
 
 # Left out on purpose: recurrent, transformer, quantised, lazy and data-parallel modules, and losses with a callable.
 _SOURCES: tuple[ModuleType, ...] = (
@@ -134,10 +135,16 @@ def _check_acyclic(name: str, model: nn.Module) -> None:
             stack.extend((child, False) for child in vars(module)["_modules"].values() if child is not None)
 
 
-def check_finite(name: str, tensors: dict[str, torch.Tensor]) -> None:
-    """Raise InvalidInputError naming the first parameter or buffer that holds NaN or infinity; no bound survives."""
+def check_real(name: str, tensors: Mapping[str, torch.Tensor]) -> None:
+    """Raise InvalidInputError naming the first parameter or buffer that is no array of real numbers."""
     for key, tensor in tensors.items():
-        if tensor.is_floating_point() and not math.isfinite(
-            float(tensor.detach().abs().amax() if tensor.numel() else 0.0)
-        ):
+        if reason := unfit(tensor):
+            raise InvalidInputError(f"'{name}' cannot be certified: its parameter '{key}' {reason}.")
+
+
+def check_finite(name: str, tensors: Mapping[str, torch.Tensor]) -> None:
+    """Raise InvalidInputError naming the first parameter or buffer without real numbers, or with NaN or infinity."""
+    check_real(name, tensors)
+    for key, tensor in tensors.items():
+        if tensor.is_floating_point() and not all_finite(tensor):
             raise InvalidInputError(f"'{name}' cannot be certified: its parameter '{key}' holds NaN or infinity.")

@@ -86,10 +86,10 @@ def build_network(name: str, file: NetworkFile, factory: Factory | None) -> nn.M
     description = file.description
     if factory is None and not description.own:
         raise ModelFileError(
-            f"'{name}' is of the architecture {description.arch}; give --arch {description.arch} to run that code."
+            f"'{name}' is of the architecture {description.arch}; give factory='{description.arch}' to run that code."
         )
     if factory is not None and description.own:
-        raise InvalidInputError(f"'{name}' already holds the architecture; leave out --arch.")
+        raise InvalidInputError(f"'{name}' already holds the architecture; leave out factory=.")
     try:
         network = description.build() if factory is None else build(factory)
     except InvalidInputError as error:

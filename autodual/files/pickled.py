@@ -19,6 +19,11 @@ _DAMAGED = (
     OSError, RecursionError, RuntimeError, TypeError, ValueError,
 )  # fmt: skip
 
+# How many of the names that a file asks for are shown.
+_SHOWN = 4
+# Where wrappers keep the network, by a word in their names.
+_WRAPPERS = {"DataParallel": "module", "TorchCompile": "_orig_mod"}
+
 
 def load_restricted(name: str, data: bytes, allowed: Sequence[type] = ()) -> Any:
     """Unpickle `data` onto the CPU; it may construct tensors, plain containers and the classes `allowed`, nothing else.
@@ -39,7 +44,7 @@ def load_restricted(name: str, data: bytes, allowed: Sequence[type] = ()) -> Any
         if "Only persistent_load of storage is allowed" in str(error):
             raise ModelFileError(
                 f"'{name}' is a whole model in the format of before PyTorch 1.6; save it again with a newer PyTorch, "
-                "or accept the risk of executing its code with --unsafe-load."
+                "or accept the risk of executing its code with unsafe=True."
             ) from None
         raise ModelFileError(damaged(name)) from None
     except _DAMAGED:
@@ -56,9 +61,13 @@ def load_trusting(name: str, data: bytes) -> Any:
 
 def refusal(name: str, wanted: Iterable[str]) -> str:
     """The sentence that names what a file would execute and what to do about it."""
+    names = sorted(wanted)
+    shown = ", ".join(names[:_SHOWN]) + (f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else "")
+    wrapper = next((attribute for mark, attribute in _WRAPPERS.items() if any(mark in one for one in names)), None)
+    inside = "" if wrapper is None else f"save the network inside, model.{wrapper}, or "
     return (
-        f"'{name}' is refused because loading it would execute code of its own choice ({', '.join(sorted(wanted))}); "
-        "save its state dict and pass --arch, or accept the risk with --unsafe-load."
+        f"'{name}' is refused because loading it would execute code of its own choice ({shown}); {inside}"
+        "save its state dict and pass factory=, or accept the risk with unsafe=True."
     )
 
 

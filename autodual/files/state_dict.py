@@ -9,24 +9,34 @@ from torch import nn
 
 from autodual.errors import ModelFileError
 from autodual.files.architecture import Factory, build
+from autodual.files.modules import check_real
+from autodual.files.prefixes import renamed
 
 
 def find_state_dict(name: str, content: object) -> dict[str, torch.Tensor]:
-    """The state dict in an unpickled checkpoint: itself, or its entry `state_dict` or `model_state_dict`.
+    """The state dict in an unpickled checkpoint: itself, or its entry `state_dict`, `model_state_dict`, `model`, `net`.
 
     Raises:
         ModelFileError: there is none, or several.
     """
-    for key in ("state_dict", "model_state_dict"):
-        if isinstance(content, dict) and key in content and not isinstance(content[key], torch.Tensor):
+    for key in ("state_dict", "model_state_dict", "model", "net"):
+        if isinstance(content, dict) and isinstance(content.get(key), (dict, list, tuple)):
             content = content[key]
     if isinstance(content, (list, tuple)) and content and all(isinstance(item, dict) for item in content):
         raise ModelFileError(
-            f"'{name}' holds {len(content)} state dicts, a cascade; load it as one: load_cascade, or --cascade."
+            f"'{name}' holds {len(content)} state dicts, a cascade; load it as one, with load_cascade."
         )
     if not isinstance(content, dict) or not content or not all(_is_weight(*item) for item in content.items()):
-        raise ModelFileError(f"'{name}' holds neither a model nor a state dict.")
+        raise ModelFileError(f"'{name}' holds neither a model nor a state dict{_described(content)}.")
     return content
+
+
+def _described(content: object) -> str:
+    """What it holds instead, if words help."""
+    if not isinstance(content, dict) or not content:
+        return f", but a {type(content).__name__}"
+    keys = _shorten([str(key)[:40] for key in content])
+    return f", but a dictionary of {keys}; save the state dict by itself, or under the key 'state_dict'"
 
 
 def _is_weight(key: Any, value: Any) -> bool:
@@ -41,7 +51,7 @@ def load_state_dict(name: str, state: dict[str, torch.Tensor], factory: Factory 
     """
     if factory is None:
         raise ModelFileError(
-            f"'{name}' holds weights only; say which network they belong to with --arch package.module:factory."
+            f"'{name}' holds weights only; say which network they belong to with factory='package.module:factory'."
         )
     model = build(factory)
     fill(name, model, state)
@@ -49,8 +59,15 @@ def load_state_dict(name: str, state: dict[str, torch.Tensor], factory: Factory 
 
 
 def fill(name: str, model: nn.Module, state: dict[str, torch.Tensor]) -> None:
-    """Give a module the weights `state`; raises ModelFileError where keys or shapes do not match."""
+    """Give a module the weights `state`, whose names may be those of a wrapper around it.
+
+    Raises:
+        ModelFileError: keys, shapes or kinds of numbers do not match.
+        InvalidInputError: a weight is complex, sparse, quantised, or else no array of real numbers.
+    """
     expected = model.state_dict()
+    state = renamed(state, expected)
+    check_real(name, state)
     missing = sorted(expected.keys() - state.keys())
     unexpected = sorted(state.keys() - expected.keys())
     if missing or unexpected:
@@ -61,6 +78,11 @@ def fill(name: str, model: nn.Module, state: dict[str, torch.Tensor]) -> None:
             raise ModelFileError(
                 f"'{name}' does not fit the architecture: '{key}' has shape {tuple(tensor.shape)}, "
                 f"the network wants {tuple(expected[key].shape)}."
+            )
+        if expected[key].is_floating_point() and not tensor.is_floating_point():
+            raise ModelFileError(
+                f"'{name}' does not fit the architecture: '{key}' holds {str(tensor.dtype).removeprefix('torch.')} "
+                "numbers in place of floating ones; store the weights that the network computes with."
             )
     model.load_state_dict(state)
 

@@ -24,6 +24,7 @@ from autodual.frontend.check import require_finite
 from autodual.frontend.leaves import lowers_module
 from autodual.frontend.registry import lowers
 from autodual.frontend.trace import TracedNetwork, lower_exported, trace
+from autodual.frontend.wrappers import unwrapped
 
 __all__ = [
     "Builder",
@@ -34,4 +35,5 @@ __all__ = [
     "lowers_module",
     "require_finite",
     "trace",
+    "unwrapped",
 ]

@@ -15,7 +15,7 @@ from torch.fx.experimental.symbolic_shapes import GuardOnDataDependentSymNode
 
 from autodual.errors import BatchMixingError, TraceError
 from autodual.frontend.registry import registered, rule_for
-from autodual.frontend.source import describe_frame, is_users, line_of_failure
+from autodual.frontend.source import describe_frame, first_line, is_users, line_of_failure
 from autodual.frontend.state import silence
 
 _HINT = (
@@ -44,21 +44,21 @@ def export(model: nn.Module, inputs: Sequence[Tensor]) -> ExportedProgram:
 
 def _explain(error: Exception, batch: int) -> NoReturn:
     """Raise a TraceError that says where and why the model could not be traced."""
+    if isinstance(error, AssertionError) and str(error).startswith("Guard failed"):
+        raise TraceError(
+            "The model is the module of a program of torch.export that takes batches of some sizes only "
+            f"({first_line(error)}); pass the ExportedProgram itself, or the file that holds it."
+        ) from error
     line = line_of_failure(error)
     where = f" at {line}" if line else ""
     if isinstance(error, GuardOnDataDependentSymNode):
         cause = "the model's control flow or shapes depend on the values of its input"
     else:
         cause = (
-            f"{_first_line(error)} (traced with a batch of {batch}; "
+            f"{first_line(error)} (traced with a batch of {batch}; "
             "a model must accept any batch size, so this may be a batch size that is written into the model)"
         )
     raise TraceError(f"The model cannot be traced{where}: {cause}. {_HINT}") from error
-
-
-def _first_line(error: Exception) -> str:
-    first = next((line.strip() for line in str(error).splitlines() if line.strip()), "")
-    return f"{type(error).__name__}: {first}"
 
 
 def decompose(program: ExportedProgram) -> ExportedProgram:
@@ -76,7 +76,7 @@ def decompose(program: ExportedProgram) -> ExportedProgram:
         with silence():
             return program.run_decompositions(table)
     except Exception as error:
-        raise TraceError(f"torch.export cannot decompose the model ({_first_line(error)}). {_HINT}") from error
+        raise TraceError(f"torch.export cannot decompose the model ({first_line(error)}). {_HINT}") from error
 
 
 def _is_ready(program: ExportedProgram) -> bool:

@@ -18,6 +18,7 @@ from torch.utils import _pytree as pytree
 
 from autodual.frontend.builder import Builder
 from autodual.frontend.registry import lowers
+from autodual.ir.op import same_definition
 
 ModuleRule = Callable[..., Any]
 _R = TypeVar("_R", bound=ModuleRule)
@@ -26,7 +27,7 @@ _RULES: dict[type[nn.Module], ModuleRule] = {}
 _INHERITED: set[type[nn.Module]] = set()
 
 
-def lowers_module(*classes: type[nn.Module], subclasses: bool = False) -> Callable[[_R], _R]:
+def lowers_module(*classes: type[nn.Module], subclasses: bool = False, replace: bool = False) -> Callable[[_R], _R]:
     """Register a function `(builder, module, *inputs) -> Node` as the rule of whole modules of these classes.
 
     What is inside such a module is never looked at. The rule gets the arguments of the call, in which tensors that
@@ -34,18 +35,24 @@ def lowers_module(*classes: type[nn.Module], subclasses: bool = False) -> Callab
     parameters through `builder.parameter("weight")`. The module must run on fake tensors, which tells the results'
     shapes. With `subclasses` the rule serves subclasses as well, unless they have one of their own.
 
+    A function that is defined again, as cells of a notebook are run again, takes the place of the one of the same
+    module and qualified name; with `replace` it takes the place of any other too.
+
     Raises:
-        ValueError: a class has a rule already.
+        ValueError: a class has a rule of another name already.
     """
 
     def register(rule: _R) -> _R:
         for kind in classes:
-            if kind in _RULES:
-                owner = _RULES[kind].__qualname__
-                raise ValueError(f"{kind.__qualname__} is already lowered by {owner}; remove one of the two rules")
+            present = _RULES.get(kind)
+            if present is not None and not replace and not same_definition(present, rule):
+                raise ValueError(
+                    f"{kind.__qualname__} is already lowered by {present.__qualname__}; remove one of the two rules, "
+                    "or pass replace=True"
+                )
+        for kind in classes:
             _RULES[kind] = rule
-            if subclasses:
-                _INHERITED.add(kind)
+            (_INHERITED.add if subclasses else _INHERITED.discard)(kind)
         return rule
 
     return register

@@ -18,6 +18,7 @@ from autodual.frontend.compositions import (
 from autodual.frontend.compositions import mean as mean_over
 from autodual.frontend.registry import lowers
 from autodual.frontend.values import Unusable, apply
+from autodual.frontend.widening import spacing
 from autodual.ir import Expression, Node
 from autodual.ir.ops import ElementwiseAffine
 
@@ -110,10 +111,10 @@ def instance_norm(
 
 @lowers(aten.rms_norm.default, any_batch_axis=True)
 def rms_norm(builder: Builder, x: Any, shape: Any, weight: Any, epsilon: float | None) -> Node:
-    """x/√(mean x² + ε) over the last axes; without ε, the spacing of the input's type, as torch has it."""
+    """x/√(mean x² + ε) over the last axes; without ε, the spacing of the type in which torch computes the input's."""
     x = builder.node(x)
     axes = [builder.axis(-place - 1, x) for place in range(len(shape))]
-    gap = torch.finfo(builder.result.dtype).eps if epsilon is None else epsilon
+    gap = spacing(builder.result.dtype) if epsilon is None else epsilon
     size = affine(builder, mean_over(builder, power(builder, x, 2), axes), offset=gap)
     scaled = product(builder, x, power(builder, size, -0.5))
     return scaled_and_shifted(builder, scaled, builder.constant(weight, "weight"), None)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 
 from torch import Tensor, fx
 from torch.export import ExportedProgram
@@ -53,16 +54,38 @@ def batch_axis(inputs: Iterable[fx.Node]) -> BatchAxis:
     return BatchAxis(list(extents.values()))
 
 
-def permitted_batches(program: ExportedProgram, batch: BatchAxis) -> tuple[int, ...]:
-    """Batch sizes for comparisons: three and one, as far as the program permits them."""
+@contextmanager
+def naming_the_batch(size: int | None) -> Iterator[None]:
+    """Adds to a refusal inside that the program's batch size is fixed, if it is: with a free one it may be lowered."""
+    try:
+        yield
+    except TraceError as error:
+        if size is None:
+            raise
+        raise type(error)(
+            f"{error} The batch size {size} is baked into the program; exported with a free batch axis, it may fare "
+            "better: torch.export.export(model, (x,), dynamic_shapes=({0: torch.export.Dim.AUTO},)), where x holds at "
+            "least two samples."
+        ) from error
+
+
+def permitted_batches(program: ExportedProgram, batch: BatchAxis) -> tuple[int, int | None]:
+    """The least and the largest batch size that the program permits; None where any larger one will do."""
     if batch.size is not None:
-        return (batch.size,)
-    low, high = 1, 3
+        return batch.size, batch.size
+    least, most = 1, None
     for symbol, limits in program.range_constraints.items():
         if batch.is_symbol(symbol):
-            low = max(low, int(limits.lower))
-            high = max(low, min(high, int(limits.upper)) if limits.upper.is_Integer else high)
-    return (high,) if low == high else (high, low)
+            least = max(least, int(limits.lower))
+            if limits.upper.is_Integer:
+                most = int(limits.upper) if most is None else min(most, int(limits.upper))
+    return least, None if most is None else max(least, most)
+
+
+def compared_batches(least: int, most: int | None) -> tuple[int, ...]:
+    """Batch sizes for comparisons: three and one, as far as they are permitted."""
+    high = max(least, 3 if most is None else min(3, most))
+    return (high,) if least == high else (high, least)
 
 
 def tensor_names(program: ExportedProgram) -> tuple[dict[str, str], dict[str, Tensor]]:

@@ -11,6 +11,8 @@ from typing import Any, TypeVar
 
 from torch._ops import OpOverload, OpOverloadPacket
 
+from autodual.ir.op import same_definition
+
 Rule = Callable[..., Any]
 _R = TypeVar("_R", bound=Callable[..., Any])
 
@@ -20,7 +22,10 @@ _ANY_BATCH_AXIS: set[OpOverload] = set()
 
 
 def lowers(
-    *targets: OpOverload | OpOverloadPacket, reads_batch_size: bool = False, any_batch_axis: bool = False
+    *targets: OpOverload | OpOverloadPacket,
+    reads_batch_size: bool = False,
+    any_batch_axis: bool = False,
+    replace: bool = False,
 ) -> Callable[[_R], _R]:
     """Register a function `(builder, *arguments) -> Node` as the rule of operations: `@lowers(aten.relu.default)`.
 
@@ -32,20 +37,26 @@ def lowers(
     With `any_batch_axis` the rule also serves tensors whose batch axis is not axis 0. It must take axes from
     `builder.axis`, shapes from `builder.shape` and constants from `builder.beside`, which know where the batch axis is.
 
+    A function that is defined again, as cells of a notebook are run again, takes the place of the one of the same
+    module and qualified name; with `replace` it takes the place of any other too.
+
     Raises:
-        ValueError: an operation has a rule already.
+        ValueError: an operation has a rule of another name already.
     """
 
     def register(rule: _R) -> _R:
-        for target in _overloads(targets):
-            if target in _RULES:
-                owner = _RULES[target].__qualname__
-                raise ValueError(f"{target} is already lowered by {owner}; remove one of the two rules")
+        chosen = list(_overloads(targets))
+        for target in chosen:
+            present = _RULES.get(target)
+            if present is not None and not replace and not same_definition(present, rule):
+                raise ValueError(
+                    f"{target} is already lowered by {present.__qualname__}; remove one of the two rules, or pass "
+                    "replace=True"
+                )
+        for target in chosen:
             _RULES[target] = rule
-            if reads_batch_size:
-                _READS_BATCH_SIZE.add(target)
-            if any_batch_axis:
-                _ANY_BATCH_AXIS.add(target)
+            for known, wanted in ((_READS_BATCH_SIZE, reads_batch_size), (_ANY_BATCH_AXIS, any_batch_axis)):
+                (known.add if wanted else known.discard)(target)
         return rule
 
     return register

@@ -54,3 +54,9 @@ def describe_frame(frame: traceback.FrameSummary) -> str:
     """`file:line: code`."""
     code = frame.line or linecache.getline(frame.filename, frame.lineno or 0)
     return f"{frame.filename}:{frame.lineno}: {code.strip()}"
+
+
+def first_line(error: BaseException) -> str:
+    """An error in one line: its type and the first line of what it says."""
+    first = next((line.strip() for line in str(error).splitlines() if line.strip()), "")
+    return f"{type(error).__name__}: {first}"

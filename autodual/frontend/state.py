@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import logging
+import sys
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager, redirect_stderr
+from contextlib import AbstractContextManager, contextmanager, nullcontext, redirect_stderr
 from io import StringIO
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+
+from autodual.frontend.wrappers import pass_through
 
 
 @contextmanager
@@ -18,7 +21,8 @@ def inference(model: nn.Module) -> Iterator[None]:
     """Inference semantics inside, the model and the random state as before afterwards, whatever happens.
 
     The `training` flags are set directly: an overridden `train()` may do more than switch modes. What `forward` assigns
-    to the modules' attributes, or puts into their lists and dictionaries, is taken back.
+    to the modules' attributes, or puts into their lists and dictionaries, is taken back. What torch.compile has wrapped
+    runs as it was written: compiled code is another way to compute the same, and cannot be traced.
     """
     modules = list(model.modules())
     saved = [_Attributes(module) for module in modules]
@@ -26,11 +30,17 @@ def inference(model: nn.Module) -> Iterator[None]:
     try:
         for module in modules:
             module.training = False
-        with torch.random.fork_rng(devices=list(devices)), torch.no_grad():
+        pass_through(modules)
+        with torch.random.fork_rng(devices=list(devices)), torch.no_grad(), _uncompiled():
             yield
     finally:
         for attributes in saved:
             attributes.restore()
+
+
+def _uncompiled() -> AbstractContextManager[Any]:
+    """Switches torch.compile off, if anything can have been compiled: importing its machinery takes seconds."""
+    return torch.compiler.set_stance("force_eager") if "torch._dynamo" in sys.modules else nullcontext()
 
 
 @contextmanager

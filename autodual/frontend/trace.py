@@ -11,22 +11,26 @@ import torch
 from torch import Tensor, nn
 from torch.export import ExportedProgram
 
-from autodual.errors import InvalidInputError, TraceError
+from autodual.errors import InvalidInputError
 from autodual.frontend.batch import BatchAxis
-from autodual.frontend.check import compare, fresh_inputs, require_finite, select_output
+from autodual.frontend.check import compare, fresh_inputs, require_finite, require_fit
+from autodual.frontend.comparison import running
 from autodual.frontend.export import batch_decision, decompose, export
 from autodual.frontend.leaves import opaque_leaves
 from autodual.frontend.lowering import Lowering
 from autodual.frontend.program import (
     batch_axis,
     chosen_output,
+    compared_batches,
     input_placeholders,
+    naming_the_batch,
     permitted_batches,
     refuse_mutation,
     tensor_names,
 )
 from autodual.frontend.state import inference
 from autodual.frontend.values import finite_names
+from autodual.frontend.wrappers import refuse_foreign, unwrapped
 from autodual.ir import Graph
 
 
@@ -35,12 +39,15 @@ class TracedNetwork:
     """A model's graph for one sample, and the constants that it reads besides the model's parameters and buffers.
 
     `graph.inputs` are the names of the inputs in the order of the model's arguments; `output` is the place of the
-    graph's output among the model's flattened outputs.
+    graph's output among the model's flattened outputs. dtype: of the inputs that it was traced with, which decides the
+    constants that a model takes from it. batches: the least and the largest batch that the model runs on; None: any.
     """
 
     graph: Graph
     constants: Mapping[str, Tensor] = field(default_factory=dict)
     output: int = 0
+    dtype: torch.dtype = torch.float32
+    batches: tuple[int, int | None] = (1, None)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -90,12 +97,11 @@ def trace(model: nn.Module, example_inputs: Tensor | tuple[Tensor, ...], *, outp
         BatchMixingError: samples influence each other.
         UnsupportedOpsError: some operations have no lowering; it lists them all.
     """
-    if isinstance(model, torch.jit.ScriptModule):
-        raise TraceError("A TorchScript module cannot be traced; pass the nn.Module, or an archive of torch.export.")
-    # A compiled module only wraps the one that the user wrote, which is what can be traced.
-    model = getattr(model, "_orig_mod", model)
+    model = unwrapped(model)
     if isinstance(model, KnowsItsGraph):
         return _own_graph(model)
+    refuse_foreign(model)
+    require_fit({**dict(model.named_parameters()), **dict(model.named_buffers())})
     examples = _checked(model, example_inputs)
     with inference(model):
         with opaque_leaves(model):
@@ -120,7 +126,7 @@ def _traced(model: nn.Module, examples: Sequence[Tensor], output: int | None) ->
 def _own_graph(model: KnowsItsGraph) -> TracedNetwork:
     """The graph that a module says is its own, once its weights are known to be finite."""
     assert isinstance(model, nn.Module)
-    traced = model.traced_network()
+    traced: TracedNetwork = model.traced_network()
     find = traced.lookup(model)
     require_finite({name: find(name) for name in traced.names})
     return traced
@@ -138,9 +144,11 @@ def lower_exported(program: ExportedProgram, *, output: int | None = None) -> Tr
         BatchMixingError: samples influence each other.
         UnsupportedOpsError: some operations have no lowering; it lists them all.
     """
+    require_fit({**program.state_dict, **_tensors_among(program.constants)})
     inputs = input_placeholders(program)
     batch = batch_axis(inputs)
-    traced = _lowered(program, batch, output)
+    with naming_the_batch(batch.size):
+        traced = _lowered(program, batch, output)
     generator = torch.Generator().manual_seed(0)
     examples = [
         torch.randn(1, *fake.shape[1:], generator=generator).to(fake.device, fake.dtype)
@@ -148,7 +156,7 @@ def lower_exported(program: ExportedProgram, *, output: int | None = None) -> Tr
     ]
     model = program.module()
     with inference(model):
-        _verify(traced, model, examples, permitted_batches(program, batch))
+        _verify(traced, model, examples, compared_batches(*traced.batches))
     return traced
 
 
@@ -158,9 +166,17 @@ def _lowered(program: ExportedProgram, batch: BatchAxis, output: int | None) -> 
     names, constants = tensor_names(program)
     place, result = chosen_output(program, output)
     lowering = Lowering(batch, {**program.state_dict, **program.constants, **constants})
-    traced = TracedNetwork(lowering.run(input_placeholders(program), names, result), constants, place)
+    inputs = input_placeholders(program)
+    graph = lowering.run(inputs, names, result)
+    dtype, batches = inputs[0].meta["val"].dtype, permitted_batches(program, batch)
+    traced = TracedNetwork(graph, constants, place, dtype, batches)
     refuse_mutation(program, traced.names)
     return traced
+
+
+def _tensors_among(constants: Mapping[str, Any]) -> dict[str, Tensor]:
+    """A program's constants that are tensors, not objects of its own."""
+    return {name: value for name, value in constants.items() if isinstance(value, Tensor)}
 
 
 def _verify(traced: TracedNetwork, model: nn.Module, examples: Sequence[Tensor], batches: Sequence[int]) -> None:
@@ -169,12 +185,7 @@ def _verify(traced: TracedNetwork, model: nn.Module, examples: Sequence[Tensor],
     read = {name: find(name) for name in traced.names}
     require_finite({name: read[name] for name in traced.finite_names})
     own = {**dict(model.named_parameters()), **dict(model.named_buffers())}
-
-    def network(values: Mapping[str, Tensor], inputs: Sequence[Tensor]) -> Tensor:
-        mine = {name: values[name] for name in own}
-        return select_output(torch.func.functional_call(model, mine, tuple(inputs)), traced.output)
-
-    compare(traced.graph, network, {**own, **read}, examples, batches)
+    compare(traced.graph, running(model, traced.output), {**own, **read}, examples, batches)
 
 
 def _checked(model: nn.Module, example_inputs: Tensor | tuple[Tensor, ...]) -> tuple[Tensor, ...]:

@@ -89,6 +89,11 @@ class Graph:
             ancestors[node.name] = frozenset({node.name}).union(*(ancestors[name] for name in node.inputs))
         return ancestors
 
+    @property
+    def continuous(self) -> bool:
+        """Whether no op jumps."""
+        return all(node.op.continuous for node in self.nodes)
+
     def input_shapes(self, node: Node) -> tuple[tuple[int, ...], ...]:
         return tuple(self[name].shape for name in node.inputs)
 

@@ -6,11 +6,17 @@ import re
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import fields, is_dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 from torch import Tensor
 
 from autodual.ir.expressions import Environment, Expression
+
+
+def same_definition(first: Any, second: Any) -> bool:
+    """Whether two classes or functions were made by the same definition, which was run twice, as in a notebook."""
+    names = [(definition.__module__, definition.__qualname__) for definition in (first, second)]
+    return names[0] == names[1] and "<lambda>" not in names[0][1]
 
 
 class Op(ABC):
@@ -19,6 +25,9 @@ class Op(ABC):
     Weights and constants are `Expression` fields. Subclasses know how to run themselves and nothing of duals:
     those live in the rule that is registered for the class.
     """
+
+    #: Whether outputs move little where inputs do; where not, rounding may decide on which side of a jump they fall.
+    continuous: ClassVar[bool] = True
 
     @abstractmethod
     def forward(self, inputs: Sequence[Tensor], environment: Environment) -> Tensor:

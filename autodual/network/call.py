@@ -20,7 +20,7 @@ from autodual.network.result import DualResult, result_of
 from autodual.passes.plan import Plan
 from autodual.perturbations import Region
 from autodual.policies import InnerBounds, LastBound, Projection, SlopePolicy
-from autodual.tensors import all_finite
+from autodual.tensors import all_finite, unfit
 
 
 @dataclass(frozen=True, eq=False)
@@ -138,6 +138,8 @@ def _usable(options: BoundOptions, *, exact: bool) -> Projection | None:
 
 def objective_rows(objective: Tensor, x: Tensor, shape: tuple[int, ...]) -> Tensor:
     """The objective as rows `[1 or N, S, *shape]`, checked."""
+    if reason := unfit(objective):
+        raise InvalidInputError(f"objective {reason}")
     size = torch.Size(shape).numel()
     fits = objective.dim() in (2, 3) and objective.shape[-1] == size
     if not fits or (objective.dim() == 3 and objective.shape[0] not in (1, x.shape[0])):

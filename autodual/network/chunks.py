@@ -44,7 +44,7 @@ class SampleSize:
         if options.at_once is None and self.bytes > _ALONE_SHARE * options.room:
             raise MemoryBudgetError(
                 f"the bounds of one sample alone take {self.bytes / 2**20:.1f} MiB, too much for a memory budget of "
-                f"{budget / 2**20:.1f} MiB: give more (--memory, memory_budget=)"
+                f"{budget / 2**20:.1f} MiB: give more with memory_budget="
             )
 
     @property

@@ -11,12 +11,14 @@ from torch import Tensor, nn
 
 from autodual.errors import InvalidInputError
 from autodual.estimators import Stream
+from autodual.frontend import TracedNetwork
 from autodual.interval import Interval
 from autodual.ir.expressions import Environment
 from autodual.ir.graph import Graph
 from autodual.network.call import Call, Executed, Given, call_options, objective_rows
 from autodual.network.chunks import SampleSize, in_chunks
 from autodual.network.known import checked_known, refute_known
+from autodual.network.live import live_tensors
 from autodual.network.result import DualResult
 from autodual.passes.plan import Plan
 from autodual.perturbations import PerturbationSet
@@ -27,22 +29,33 @@ from autodual.tensors import bounding_dtype
 
 @dataclass(frozen=True, eq=False)
 class Compiled:
-    """A traced and planned network: the plan, tensors of the model that are neither parameters nor buffers, and the
-    graph as it was traced, before the passes.
+    """A planned network, and the tensors that its graph reads.
+
+    constants: tensors of the model that are neither parameters nor buffers. graph: as it was traced, before the passes.
+    shapes: those of the parameters and buffers by name. traced: what the plan was made of, where it is a model that can
+    be run beside it.
     """
 
     plan: Plan
     constants: Mapping[str, Tensor]
     graph: Graph
+    shapes: Mapping[str, torch.Size]
+    traced: TracedNetwork | None = None
 
 
 class DualNetwork(nn.Module):
     """A network's dual: bounds of linear functions of its outputs over perturbation sets, differentiable.
 
-    Holds the model itself as a submodule, so that parameters are live: after an optimiser step the next call is right.
+    Holds the model itself as a submodule. Its parameters and buffers are live: after an optimiser step, or with a
+    parametrisation registered later, the next call is right. Nothing else is: other attributes, plain tensors, hooks
+    and the layers themselves are those at compilation, and after a change to them bounds are still those of the old
+    network, until `compile_dual` is called again. `certify`, `certified_radius`, `detect` and `verify` notice that at
+    the samples and raise ModelChangedError; the methods here do not look.
+
     Bounds are those of the model in inference mode, whatever mode it is in, computed in the dtype of `x`. Samples in
-    half precision are bounded in float32, and their bounds stay float32; the parameters are those stored. If a
-    projection pass is in the plan they are estimates: a call's `DualResult` says with what probability of failure.
+    half precision are bounded in float32, and their bounds stay float32; the parameters are those stored. Constants
+    that a model takes from its dtype are those of the dtype that it was traced in. If a projection pass is in the plan
+    bounds are estimates: a call's `DualResult` says with what probability of failure.
 
     Build one with `autodual.compile_dual`.
     """
@@ -62,6 +75,11 @@ class DualNetwork(nn.Module):
         """The plan for samples of x's shape; traced at the first call with that shape."""
         shape = tuple(x.shape[1:])
         if shape not in self._compiled:
+            if tuple(x.shape) in self._compiled:
+                raise InvalidInputError(
+                    f"the inputs have the shape {list(x.shape)}, which is that of one sample: give them a batch axis, "
+                    "x[None] (or x.unsqueeze(0))"
+                )
             self._compiled[shape] = self._build(self.model, x)
         return self._compiled[shape]
 
@@ -76,12 +94,14 @@ class DualNetwork(nn.Module):
 
     def environment(self, compiled: Compiled, x: Tensor) -> Environment:
         """Parameter values of the model as it is now, in x's dtype on x's device."""
-        return Environment(self._tensors(compiled).__getitem__, x.dtype, x.device)
+        return Environment(self.tensors(compiled).__getitem__, x.dtype, x.device)
 
-    def _tensors(self, compiled: Compiled) -> dict[str, Tensor]:
-        tensors: dict[str, Tensor] = dict(self.model.named_parameters(remove_duplicate=False))
-        tensors.update(self.model.named_buffers(remove_duplicate=False))
-        return {**compiled.constants, **tensors, **self._substitutes}
+    def tensors(self, compiled: Compiled) -> dict[str, Tensor]:
+        """All tensors that a graph reads, by name, as they are now.
+
+        Raises ModelChangedError where a parameter or buffer is gone or has another shape.
+        """
+        return {**compiled.constants, **live_tensors(self.model, compiled.shapes), **self._substitutes}
 
     @contextmanager
     def substituting(self, tensors: Mapping[str, Tensor]) -> Iterator[None]:
@@ -141,7 +161,7 @@ class DualNetwork(nn.Module):
         )
         output = plan.graph[plan.graph.outputs[0]]
         rows = None if objective is None else objective_rows(objective, x, output.shape)
-        given = Given(self._tensors(compiled), ball.at(x), checked_known(known, plan, x), rows)
+        given = Given(self.tensors(compiled), ball.at(x), checked_known(known, plan, x), rows)
         refute_known(given.known, plan.graph, self.environment(compiled, x.double()), given.region)
         stream = None if options.projection is None else self._stream(options.projection, rigorous)
         call = Call(plan, options, x.dtype, x.device, stream, linear, sites, run)
@@ -150,7 +170,7 @@ class DualNetwork(nn.Module):
     def _run(self, x: Tensor) -> Executed:
         """The model as it is run on samples like x: in the narrowest dtype of its numbers, or in x's if it has none."""
         compiled = self.compiled(x)
-        dtypes = {tensor.dtype for tensor in self._tensors(compiled).values() if tensor.is_floating_point()}
+        dtypes = {tensor.dtype for tensor in self.tensors(compiled).values() if tensor.is_floating_point()}
         dtype = max(dtypes or {x.dtype}, key=lambda kind: torch.finfo(kind).eps)
         return Executed(compiled.graph, dtype)
 

@@ -16,6 +16,7 @@ from autodual.interval import Interval
 from autodual.ir import Environment, Graph
 from autodual.passes.plan import Plan
 from autodual.perturbations import Region
+from autodual.tensors import unfit
 
 # What float64 may be off by in a node's value, in units of the largest number in the network.
 _SLACK = 1e-6
@@ -73,6 +74,8 @@ def _checked(name: str, interval: Interval, plan: Plan, x: Tensor) -> Interval:
         )
     shape = plan.graph[name].shape
     for end in (interval.lower, interval.upper):
+        if reason := unfit(end):
+            raise InvalidInputError(f"the known interval of '{name}' {reason}")
         if tuple(end.shape) not in ((x.shape[0], *shape), (1, *shape)):
             raise InvalidInputError(
                 f"the known interval of '{name}' has the shape {list(end.shape)}; expected {[x.shape[0], *shape]}"

@@ -16,7 +16,7 @@ from torch import Tensor
 from autodual.errors import EmptySetError, InvalidInputError
 from autodual.interval import Interval
 from autodual.perturbations.view import View
-from autodual.tensors import all_finite
+from autodual.tensors import all_finite, unfit
 
 _Selected = TypeVar("_Selected", bound="PerturbationSet | Region")
 
@@ -226,6 +226,8 @@ def _check_samples(x: Tensor) -> None:
         raise InvalidInputError(f"the samples must be a tensor [N, *shape], but are a {type(x).__name__}")
     if x.dim() == 0:
         raise InvalidInputError("the samples must have the shape [N, *shape], but are a single number")
+    if reason := unfit(x):
+        raise InvalidInputError(f"the tensor of samples {reason}")
     if not x.is_floating_point():
         raise InvalidInputError(f"the samples must be floating-point numbers, but have the dtype {x.dtype}")
     if not all_finite(x):

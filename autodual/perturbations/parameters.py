@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from autodual.errors import InvalidInputError
+from autodual.tensors import unfit
 
 Parameter: TypeAlias = "float | Tensor | numpy.ndarray | Sequence[Any]"
 Domain: TypeAlias = "tuple[Parameter, Parameter] | None"
@@ -28,8 +29,8 @@ def exact(value: Parameter, name: str) -> Tensor:
             tensor = torch.as_tensor(value, dtype=torch.float64)
         except (TypeError, ValueError, RuntimeError) as error:
             raise InvalidInputError(f"{name} must be a number or a tensor of numbers, but is {value!r}") from error
-    if tensor.is_complex():
-        raise InvalidInputError(f"{name} must be real, but has the dtype {tensor.dtype}")
+    if reason := unfit(tensor):
+        raise InvalidInputError(f"{name} {reason}")
     if tensor.isnan().any():
         raise InvalidInputError(f"{name} holds NaN; give a number")
     return tensor

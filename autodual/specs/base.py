@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from autodual.errors import InvalidInputError
+from autodual.tensors import unfit
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,8 +86,10 @@ def output_tensor(value: Any, name: str) -> Tensor:
         tensor = value if isinstance(value, Tensor) else torch.as_tensor(value, dtype=torch.float64)
     except (TypeError, ValueError, RuntimeError) as error:
         raise InvalidInputError(f"{name} must be a number or a regular array of numbers, but is {value!r}") from error
-    if tensor.is_complex() or tensor.isnan().any():
-        raise InvalidInputError(f"{name} must be real and free of NaN")
+    if reason := unfit(tensor):
+        raise InvalidInputError(f"{name} {reason}")
+    if tensor.isnan().any():
+        raise InvalidInputError(f"{name} must be free of NaN")
     return tensor if tensor.is_floating_point() else tensor.double()
 
 

@@ -18,6 +18,7 @@ from autodual_cli.commands.train import train
 from autodual_cli.commands.verify import verify
 from autodual_cli.interruption import Interrupted, interruptible
 from autodual_cli.invocation import remember_command
+from autodual_cli.wording import in_options
 
 
 class BadInput(click.ClickException):
@@ -40,7 +41,7 @@ class ErrorReportingGroup(click.Group):
             with interruptible():
                 return super().invoke(ctx)
         except AutodualError as error:
-            raise BadInput(str(error)) from error
+            raise BadInput(in_options(str(error))) from error
         except Interrupted as interruption:
             click.echo("Interrupted.", err=True)
             ctx.exit(interruption.exit_status)

@@ -26,6 +26,7 @@ from autodual.report import units
 from autodual.report.probability import complement
 from autodual_cli.chosen_output import ChosenOutput
 from autodual_cli.options import DataOptions, ModelOptions, ProjectionOptions
+from autodual_cli.programs import permitted, unguarded, wrapped
 from autodual_cli.provenance import architecture_records, file_record, provenance
 
 
@@ -152,22 +153,19 @@ def adapt(
     if (options.mean is None) != (options.std is None):
         raise InvalidInputError("--mean and --std go together; give both or neither.")
     model = loaded.model
-    if isinstance(model, ExportedProgram):
-        if options.mean is None and options.output_index is None and device.type == "cpu":
-            return model
-        model = unguarded(model)
-    if options.output_index is not None and not isinstance(model, OnnxNetwork):
-        model = ChosenOutput(model, options.output_index)
-    if options.mean is not None and options.std is not None:
-        model = nn.Sequential(Normalise(options.mean, options.std, shape), model)
-    return model.to(device=device, dtype=getattr(torch, options.dtype))
 
+    def wrap(module: nn.Module) -> nn.Module:
+        if options.output_index is not None and not isinstance(module, OnnxNetwork):
+            module = ChosenOutput(module, options.output_index)
+        if options.mean is not None and options.std is not None:
+            module = nn.Sequential(Normalise(options.mean, options.std, shape), module)
+        return module.to(device=device, dtype=getattr(torch, options.dtype))
 
-def unguarded(program: ExportedProgram) -> nn.Module:
-    """The program as a module that can be traced again: its checks of the batch size would look like decisions."""
-    module = program.module(check_guards=False)
-    module.validate_inputs = False  # type: ignore[assignment]
-    return module
+    if not isinstance(model, ExportedProgram):
+        return wrap(model)
+    if options.mean is None and options.output_index is None and device.type == "cpu":
+        return model
+    return wrapped(model, wrap)
 
 
 def count_classes(model: nn.Module | ExportedProgram, x: torch.Tensor) -> int:
@@ -176,7 +174,9 @@ def count_classes(model: nn.Module | ExportedProgram, x: torch.Tensor) -> int:
     Raises:
         InvalidInputError: it does not accept x, or does not return `[B, classes]`.
     """
-    module = unguarded(model) if isinstance(model, ExportedProgram) else model
+    module = model
+    if isinstance(model, ExportedProgram):
+        module, x = unguarded(model), permitted(model, x)
     dtype = next((parameter.dtype for parameter in module.parameters() if parameter.is_floating_point()), x.dtype)
     try:
         with torch.no_grad():

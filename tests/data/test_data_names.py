@@ -31,7 +31,7 @@ def test_each_format_has_a_reader():
 
 @pytest.mark.parametrize("name", DATA_SETS)
 def test_the_folder_must_be_given_and_exist_and_hold_the_files(tmp_path, name):
-    with pytest.raises(DataError, match=f"{name} is read from a folder that holds .*; give it with --data-dir"):
+    with pytest.raises(DataError, match=f"{name} is read from a folder that holds .*; give it with directory="):
         load_dataset(name)
     (tmp_path / "file").touch()
     for folder in ("absent", "file"):

@@ -75,7 +75,7 @@ def test_files_of_other_kinds_say_so(tmp_path):
     with pytest.raises(DataError, match=r"is a MATLAB file of version 7.3; fetch SVHN's own"):
         load_dataset("svhn:test", tmp_path)
     path.write_text("<html>Not found</html>" * 20)
-    with pytest.raises(DataError, match="no MATLAB file"):
+    with pytest.raises(DataError, match="is a web page"):
         load_dataset("svhn:test", tmp_path)
 
 

@@ -122,7 +122,7 @@ def test_what_is_no_cascade_is_named(tmp_path, content, message):
 
 
 def test_weights_without_a_factory_and_weights_that_are_no_numbers_are_named(tmp_path):
-    with pytest.raises(ModelFileError, match=r"stage 1' holds weights only; .* --arch"):
+    with pytest.raises(ModelFileError, match=r"stage 1' holds weights only; .* factory="):
         load_cascade(saved(tmp_path, [stages(1)[0].state_dict()]))
     poisoned = stages(2)
     with torch.no_grad():

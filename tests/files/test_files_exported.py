@@ -172,7 +172,7 @@ def hold_an_object(program: dict[str, Any], marker: Path) -> None:
 def test_a_program_that_would_act_is_refused_in_one_sentence(tmp_path, archive, edit):
     marker = tmp_path / "executed"
     path = rewritten(archive, tmp_path / "evil.pt2", program_change(lambda program: edit(program, marker)))
-    with pytest.raises(ModelFileError, match=r"evil.pt2' is refused because .*--unsafe-load\.$") as caught:
+    with pytest.raises(ModelFileError, match=r"evil.pt2' is refused because .*unsafe=True\.$") as caught:
         load_model(path)
     assert "\n" not in str(caught.value)
     assert not marker.exists()

@@ -41,11 +41,11 @@ def test_a_network_comes_back_with_its_normalisation_and_what_it_was_trained_for
 
 def test_an_own_factory_must_be_given_and_only_then(tmp_path, description) -> None:
     written(tmp_path / "network.pt", description)
-    with pytest.raises(InvalidInputError, match="leave out --arch"):
+    with pytest.raises(InvalidInputError, match="leave out factory="):
         autodual.load_model(tmp_path / "network.pt", factory=lambda: torch.nn.Linear(6, 3))
     theirs = NetworkDescription("mine.py:build", (2, 3), 3)
     written(tmp_path / "theirs.pt", theirs)
-    with pytest.raises(ModelFileError, match=r"--arch mine.py:build"):
+    with pytest.raises(ModelFileError, match=r"factory='mine.py:build'"):
         autodual.load_model(tmp_path / "theirs.pt")
     build = lambda: torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(6, 3))  # noqa: E731
     assert autodual.load_model(tmp_path / "theirs.pt", factory=build)(torch.rand(1, 2, 3)).shape == (1, 3)

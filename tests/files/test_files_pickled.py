@@ -86,7 +86,7 @@ def test_the_digest_is_that_of_the_file(tmp_path):
 def test_a_pickle_that_executes_code_is_refused_before_it_does(tmp_path, legacy):
     marker = tmp_path / "executed"
     path = saved(tmp_path, Payload(marker), _use_new_zipfile_serialization=not legacy)
-    with pytest.raises(ModelFileError, match=r"would execute code of its own choice \(.*mkdir\).*--unsafe-load"):
+    with pytest.raises(ModelFileError, match=r"would execute code of its own choice \(.*mkdir\).*unsafe=True"):
         load_model(path)
     assert not marker.exists()
 
@@ -102,7 +102,7 @@ def test_a_payload_beside_stock_layers_is_refused_before_it_acts(tmp_path):
 
 def test_a_homemade_class_is_named_and_loads_only_on_request(tmp_path):
     path = saved(tmp_path, Homemade())
-    with pytest.raises(ModelFileError, match=rf"{__name__}.Homemade.*--arch.*--unsafe-load"):
+    with pytest.raises(ModelFileError, match=rf"{__name__}.Homemade.*factory=.*unsafe=True"):
         load_model(path)
     assert isinstance(load_model(path, unsafe=True), Homemade)
 
@@ -176,7 +176,7 @@ def test_a_state_dict_fills_the_factorys_network(tmp_path):
 
 
 def test_a_state_dict_without_architecture_asks_for_it(tmp_path):
-    with pytest.raises(ModelFileError, match=r"holds weights only; say which network .* --arch"):
+    with pytest.raises(ModelFileError, match=r"holds weights only; say which network .* factory="):
         load_model(saved(tmp_path, network().state_dict()))
 
 
@@ -239,15 +239,15 @@ def test_missing_empty_and_foreign_files_get_one_sentence(tmp_path):
     (tmp_path / "empty.pt").touch()
     (tmp_path / "text.pt").write_text("hello")
     (tmp_path / "net.onnx").write_bytes(b"\x08\x01")
-    (tmp_path / "net.safetensors").write_bytes(b"{}")
+    (tmp_path / "net.safetensors").write_bytes((2).to_bytes(8, "little") + b"{}")
     (tmp_path / "plain.pt").write_bytes(pickle.dumps({"a": 1}))
     with zipfile.ZipFile(tmp_path / "other.zip", "w") as archive:
         archive.writestr("folder/readme", "hello")
     cases = {
         "absent.pt": "There is no model file",
-        "": "is a directory",
+        "": "is a folder",
         "empty.pt": "is empty",
-        "text.pt": "is not a model file",
+        "text.pt": "is a text file; give an ONNX file",
         "net.onnx": "no ONNX model",
         "net.safetensors": "SafeTensors",
         "plain.pt": "truncated or damaged",

@@ -175,4 +175,4 @@ def test_a_parameter_that_a_module_does_not_have() -> None:
     with pytest.raises(UnsupportedOpsError, match="asks for 'missing', which is no tensor of Plain"):
         trace(Plain(), torch.randn(2, 4))
     with pytest.raises(ValueError, match=r"Plain is already lowered by .*lower_plain"):
-        lowers_module(Plain)(lower_plain)
+        lowers_module(Plain)(lambda builder, module, x: x)

@@ -29,7 +29,7 @@ def test_radius_must_be_a_number(make):
         make(math.nan).at(X)
     with pytest.raises(InvalidInputError, match="radius must be a number or a tensor of numbers, but is 'wide'"):
         make("wide").at(X)
-    with pytest.raises(InvalidInputError, match="radius must be real"):
+    with pytest.raises(InvalidInputError, match="radius is complex"):
         make(torch.tensor(1j)).at(X)
 
 

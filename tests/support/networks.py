@@ -64,7 +64,8 @@ def dual_of(graph: Graph, module: nn.Module, passes: Sequence[Pass] | None = Non
         plan = Plan(graph, environment=Environment(model.get_parameter, torch.float64, x.device))
         with torch.no_grad():
             plan = run_passes(plan, steps)
-        return Compiled(replace(plan, environment=None), {}, graph)
+        shapes = {name: parameter.shape for name, parameter in model.named_parameters()}
+        return Compiled(replace(plan, environment=None), {}, graph, shapes)
 
     return DualNetwork(module, build)
 

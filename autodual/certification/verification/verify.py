@@ -9,6 +9,7 @@ import torch
 
 from autodual.attacks import Attack, Pgd
 from autodual.certification.proof import prove
+from autodual.certification.same_network import require_same_network
 from autodual.certification.verification.clock import Clock, batches
 from autodual.certification.verification.deadline import TimeUp, deadline
 from autodual.certification.verification.problem import Problem
@@ -28,6 +29,8 @@ _QUICK = Pgd(steps=30)
 _THOROUGH = Pgd(steps=60)
 # Numbers that a swarm's points and the network's values for them take up at most.
 _SWARM_NUMBERS = 1 << 17
+# Of how many boxes the middles are points at which the model is compared with its graph.
+_COMPARED = 256
 
 
 def verify(
@@ -52,7 +55,8 @@ def verify(
     A network of several inputs is a dual network of joined inputs, in the order in which the property declares them.
 
     `unsat` speaks of the network in real arithmetic; `sat` of what the network returned in float32. Raises
-    InvalidInputError if the property does not fit the network, or the network was not traced yet.
+    InvalidInputError if the property does not fit the network, or the network was not traced yet, and ModelChangedError
+    where the model, run in the middle of the boxes, is no longer the network that was compiled.
     """
     clock = Clock(math.inf if timeout is None else timeout)
     shape = _sample_shape(dual, goal)
@@ -60,6 +64,7 @@ def verify(
     judge = Judge(goal, module_replay(dual, shape, device) if replay is None else replay)
     generator = torch.Generator(device).manual_seed(seed)
     run = _Run(dual, goal, shape, device, clock, Hunter(dual, judge, clock, generator))
+    require_same_network(dual, run.middles[:_COMPARED])
     found = _in_time(run, attack, dtype)
     if found is not None:
         return Verdict(
@@ -106,6 +111,12 @@ class _Run:
 
     def problem(self, *, sums: bool = False) -> Problem:
         return Problem.of(self.goal, self.open, self.shape, self.device, sums=sums)
+
+    @property
+    def middles(self) -> torch.Tensor:
+        """The middles `[N, *shape]` of all open boxes, float64."""
+        problem = self.problem()
+        return problem.lower + (problem.upper - problem.lower) / 2
 
     @property
     def swarm_size(self) -> int:

@@ -10,24 +10,33 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, TypeVar
 
+from autodual.ir.op import same_definition
+
 Rule = Callable[..., Any]
 _R = TypeVar("_R", bound=Callable[..., Any])
 
 _RULES: dict[tuple[str, str], Rule] = {}
 
 
-def onnx_op(*names: str, domain: str = "") -> Callable[[_R], _R]:
+def onnx_op(*names: str, domain: str = "", replace: bool = False) -> Callable[[_R], _R]:
     """Register a function `(builder, attributes, *operands)` as the rule of ONNX operators: `@onnx_op("Relu")`.
 
+    A function that is defined again, as cells of a notebook are run again, takes the place of the one of the same
+    module and qualified name; with `replace` it takes the place of any other too.
+
     Raises:
-        ValueError: an operator has a rule already.
+        ValueError: an operator has a rule of another name already.
     """
 
     def register(rule: _R) -> _R:
         for name in names:
-            if (domain, name) in _RULES:
-                owner = _RULES[domain, name].__qualname__
-                raise ValueError(f"{name} is already lowered by {owner}; remove one of the two rules")
+            present = _RULES.get((domain, name))
+            if present is not None and not replace and not same_definition(present, rule):
+                raise ValueError(
+                    f"{name} is already lowered by {present.__qualname__}; remove one of the two rules, or pass "
+                    "replace=True"
+                )
+        for name in names:
             _RULES[domain, name] = rule
         return rule
 

@@ -224,6 +224,8 @@ class Cos(ElementwiseOp):
 class Sign(ElementwiseOp):
     """-1, 0 or 1."""
 
+    continuous = False
+
     def function(self, x: Tensor) -> Tensor:
         return x.sign()
 
@@ -231,6 +233,8 @@ class Sign(ElementwiseOp):
 @dataclass(frozen=True, eq=False)
 class Step(ElementwiseOp):
     """1 where x > 0, or where x ≥ 0 if `inclusive`, else 0: what comparisons of branches become."""
+
+    continuous = False
 
     inclusive: bool = False
 
@@ -242,6 +246,8 @@ class Step(ElementwiseOp):
 class Floor(ElementwiseOp):
     """The largest whole number that is at most x."""
 
+    continuous = False
+
     def function(self, x: Tensor) -> Tensor:
         return x.floor()
 
@@ -250,6 +256,8 @@ class Floor(ElementwiseOp):
 class Ceil(ElementwiseOp):
     """The smallest whole number that is at least x."""
 
+    continuous = False
+
     def function(self, x: Tensor) -> Tensor:
         return x.ceil()
 
@@ -257,6 +265,8 @@ class Ceil(ElementwiseOp):
 @dataclass(frozen=True, eq=False)
 class Round(ElementwiseOp):
     """The nearest whole number, the even one of two."""
+
+    continuous = False
 
     def function(self, x: Tensor) -> Tensor:
         return x.round()

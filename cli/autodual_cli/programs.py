@@ -1,0 +1,43 @@
+"""Programs of torch.export, which may take batches of one size only: what is put around them, and trying them out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import nn
+from torch.export import ExportedProgram
+
+from autodual.frontend.program import batch_axis, input_placeholders, permitted_batches
+
+Wrap = Callable[[nn.Module], nn.Module]
+
+
+def unguarded(program: ExportedProgram) -> nn.Module:
+    """The program as a module that can be traced again: its checks of the batch size would look like decisions."""
+    module = program.module(check_guards=False)
+    module.validate_inputs = False  # type: ignore[assignment]
+    return module
+
+
+def wrapped(program: ExportedProgram, wrap: Wrap) -> nn.Module | ExportedProgram:
+    """The program with other layers around it: a module, or where its batch size is fixed, a program of that again.
+
+    Such a program cannot be traced with the other batch size that tells the batch axis from all others.
+    """
+    module = wrap(unguarded(program))
+    inputs = input_placeholders(program)
+    least, most = permitted_batches(program, batch_axis(inputs))
+    if least != most:
+        return module
+    examples = [torch.zeros(least, *node.meta["val"].shape[1:], dtype=node.meta["val"].dtype) for node in inputs]
+    own = next((tensor for tensor in module.parameters() if tensor.is_floating_point()), examples[0])
+    examples = [example.to(own) for example in examples]
+    return torch.export.export(module, tuple(examples), strict=False)
+
+
+def permitted(program: ExportedProgram, x: torch.Tensor) -> torch.Tensor:
+    """As many of the samples x `[N, *shape]` as the program takes at once; repeated if these are too few."""
+    least, most = permitted_batches(program, batch_axis(input_placeholders(program)))
+    index = torch.arange(max(len(x), least))[:most].clamp(max=len(x) - 1)
+    return x[index.to(x.device)]

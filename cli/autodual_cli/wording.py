@@ -1,0 +1,23 @@
+"""Messages of the library, which name Python's arguments, in the words of the command line, which has options."""
+
+from __future__ import annotations
+
+import re
+
+_OPTIONS = (
+    (r"factory='([^']*)'", r"--arch \1"),
+    (r"factory=", "--arch"),
+    (r"unsafe=True", "--unsafe-load"),
+    (r"load_cascade\b", "--cascade"),
+    (r"output=(\d+)", r"--output-index \1"),
+    (r"output=", "--output-index"),
+    (r"memory_budget=", "--memory"),
+    (r"directory=", "--data-dir"),
+)
+
+
+def in_options(message: str) -> str:
+    """A message with the options of the command line in place of the arguments that they set."""
+    for argument, option in _OPTIONS:
+        message = re.sub(rf"(?<![\w.]){argument}", option, message)
+    return message
