@@ -15,12 +15,30 @@ from autodual.specs import ClassMargin
 
 
 def detect(dual: DualNetwork, x: Tensor, ball: PerturbationSet, *, slopes: SlopePolicy = "adaptive") -> Tensor:
-    """Which samples of x `[N, *shape]` may be adversarial: `[N]`, True where the ball may hold another class too.
+    """Which samples may be adversarial: True where the ball may hold another class too.
 
     No false negatives: if x was made from some x₀ with ‖x - x₀‖ inside the ball's radius (both in the domain, if there
     is one) and the network gives the two different classes, x is flagged, since a ball is symmetric and x₀ lies in the
-    ball around x. False positives occur. Raises InvalidInputError for a set that
-    is no neighbourhood, such as a box, and ModelChangedError where the model, run at x, is no longer the one compiled.
+    ball around x. False positives occur.
+
+    Args:
+        dual: the dual network of a classifier.
+        x: samples `[N, *shape]`.
+        ball: the set that an adversary may choose from.
+        slopes: of the bounds, as in `certify`.
+
+    Returns:
+        bool `[N]`.
+
+    Raises:
+        InvalidInputError: the set is no neighbourhood, such as a box.
+        ModelChangedError: the model, run at x, is no longer the one compiled.
+
+    Example:
+        >>> import autodual, torch
+        >>> dual = autodual.compile_dual(torch.nn.Identity())  # scores are the inputs themselves
+        >>> autodual.detect(dual, torch.tensor([[1.0, 0.0], [1.0, 0.9]]), autodual.LinfBall(0.1))
+        tensor([False,  True])
     """
     if not ball.neighbourhood:
         raise InvalidInputError(f"detection needs a ball around each sample, not a fixed box: {ball.describe()}")

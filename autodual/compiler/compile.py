@@ -29,15 +29,31 @@ def compile_dual(
 ) -> DualNetwork:
     """The dual network of a model, sharing its live parameters.
 
-    example_input `[N, *shape]`, any N ≥ 1: trace now; without it, at the first call. A tuple of them, for a model of
-    several inputs, makes a dual network of the joined inputs: its `model` is then a `JoinedInputs`, whose `join` makes
-    samples of them and whose `ball` makes sets. output: which of the model's outputs to bound, counted from 0 in the
-    order in which they are nested, if it has several; an ONNX network's is chosen when it is loaded. passes: instead of
-    `default_pipeline()`. memory_budget: bytes for the rows in flight. observer: called as `observer(pass_name, plan)`
-    after each pass.
+    Args:
+        model: any `nn.Module`, an exported program, or what `load_model` and `load_onnx` return. It is left as it was,
+            whatever mode it is in.
+        example_input: `[N, *shape]`, any N ≥ 1: trace now; without it, at the first call. A tuple of them, for a model
+            of several inputs, makes a dual network of the joined inputs: its `model` is then a `JoinedInputs`, whose
+            `join` makes samples of them and whose `ball` makes sets.
+        output: which of the model's outputs to bound, counted from 0 in the order in which they are nested, if it has
+            several; an ONNX network's is chosen when it is loaded.
+        passes: instead of `default_pipeline()`.
+        memory_budget: bytes for the rows in flight.
+        observer: called as `observer(pass_name, plan)` after each pass.
 
-    Raises TraceError, BatchMixingError or UnsupportedOpsError where the model cannot be turned into its dual; the model
-    itself is left as it was, whatever mode it is in.
+    Raises:
+        TraceError: the model cannot be traced, or its graph computes something else than the model.
+        BatchMixingError: a sample's output depends on its batch.
+        UnsupportedOpsError: some operations have no rule; it lists them all, with their lines of code.
+        InvalidInputError: the example or an option does not fit.
+
+    Example:
+        >>> import autodual, torch
+        >>> model = torch.nn.Sequential(torch.nn.Linear(4, 8), torch.nn.ReLU(), torch.nn.Linear(8, 3))
+        >>> dual = autodual.compile_dual(model)
+        >>> x = torch.rand(5, 4)
+        >>> dual.lower_bounds(x, autodual.LinfBall(0.1), torch.eye(3)).shape
+        torch.Size([5, 3])
     """
     steps = tuple(default_pipeline() if passes is None else passes)
     if memory_budget is not None:

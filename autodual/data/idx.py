@@ -25,8 +25,18 @@ _STEMS = {"train": "train", "test": "t10k"}
 def read_idx(path: str | PathLike[str]) -> numpy.ndarray:
     """The array in an IDX file, gzipped or plain, in the machine's byte order.
 
+    Args:
+        path: the file.
+
     Raises:
         DataError: the file is missing, is not IDX, or does not hold exactly the numbers that its header announces.
+
+    Example:
+        >>> from pathlib import Path
+        >>> from autodual.data import read_idx
+        >>> _ = Path("three.idx").write_bytes(bytes([0, 0, 8, 1, 0, 0, 0, 3, 7, 8, 9]))
+        >>> read_idx("three.idx").tolist()
+        [7, 8, 9]
     """
     return _parse(Path(path), read_bytes(Path(path)))
 

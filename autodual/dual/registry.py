@@ -17,10 +17,27 @@ def dual_rule(*ops: type[Op], replace: bool = False) -> Callable[[RuleClass], Ru
     """Class decorator: the rule of these op types.
 
     A rule that is defined again, as cells of a notebook are run again, takes the place of the one of the same module
-    and qualified name. replace: take the place of any other too; dual networks compiled before keep theirs.
+    and qualified name.
+
+    Args:
+        ops: the op types.
+        replace: take the place of any other rule too; dual networks compiled before keep theirs.
 
     Raises:
         ValueError: an op has a rule of another name already.
+
+    Example:
+        >>> import torch
+        >>> from dataclasses import dataclass
+        >>> from autodual.extend import Curve, CurveRule, ElementwiseOp, dual_rule
+        >>> @dataclass(frozen=True, eq=False)
+        ... class Cubed(ElementwiseOp):
+        ...     def function(self, x):
+        ...         return x**3
+        >>> @dual_rule(Cubed)
+        ... class CubedRule(CurveRule):
+        ...     def curve(self, op):
+        ...         return Curve(lambda z: z**3, lambda z: 3 * z**2, inflections=(0.0,), convex=False)
     """
 
     def register(rule: RuleClass) -> RuleClass:

@@ -22,11 +22,23 @@ def load_cascade(
 
     The file holds a list (itself, or under the key `state_dict`) of what `load_model` takes one by one: state dicts,
     whose network `factory` builds anew for each, modules made of `torch.nn` layers, which may also be an
-    `nn.ModuleList`, or networks that autodual has trained. factory, unsafe: as in `load_model`.
+    `nn.ModuleList`, or networks that autodual has trained.
+
+    Args:
+        path: the file; nothing in it is executed unless `unsafe`.
+        factory: builds the network of a state dict, as in `load_model`.
+        unsafe: also load files that execute code while they are loaded.
 
     Raises:
         ModelFileError: as `load_model`, or the file holds no list; the message names the stage.
         InvalidInputError: a parameter holds NaN or infinity, or the factory cannot be imported.
+
+    Example:
+        >>> import autodual, torch
+        >>> torch.save([torch.nn.Linear(2, 3), torch.nn.Linear(2, 3)], "cascade.pt")
+        >>> cascade = autodual.Cascade([autodual.compile_dual(stage) for stage in autodual.load_cascade("cascade.pt")])
+        >>> len(cascade.stages)
+        2
     """
     return [loaded.model for loaded in load_cascade_file(path, factory, unsafe=unsafe)]  # type: ignore[misc]
 

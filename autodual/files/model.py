@@ -55,6 +55,12 @@ def load_model(
             execute code and `unsafe` is false.
         InvalidInputError: a parameter holds NaN or infinity, or the factory cannot be imported.
         UnsupportedOpsError, TraceError: an ONNX file holds operators that have no rule, or does not run as it says.
+
+    Example:
+        >>> import autodual, torch
+        >>> torch.save(torch.nn.Linear(2, 3).state_dict(), "weights.pt")
+        >>> autodual.load_model("weights.pt", factory=lambda: torch.nn.Linear(2, 3))
+        Linear(in_features=2, out_features=3, bias=True)
     """
     return load_model_file(path, unsafe=unsafe, factory=factory).model
 

@@ -33,13 +33,29 @@ def lowers_module(*classes: type[nn.Module], subclasses: bool = False, replace: 
     What is inside such a module is never looked at. The rule gets the arguments of the call, in which tensors that
     depend on the network's input are nodes (so is the result, or a tuple of results), and reads the module's live
     parameters through `builder.parameter("weight")`. The module must run on fake tensors, which tells the results'
-    shapes. With `subclasses` the rule serves subclasses as well, unless they have one of their own.
+    shapes.
 
     A function that is defined again, as cells of a notebook are run again, takes the place of the one of the same
-    module and qualified name; with `replace` it takes the place of any other too.
+    module and qualified name.
+
+    Args:
+        classes: of modules.
+        subclasses: serve subclasses as well, unless they have a rule of their own.
+        replace: take the place of any other rule too.
 
     Raises:
         ValueError: a class has a rule of another name already.
+
+    Example:
+        >>> import torch
+        >>> from autodual.extend import lowers_module
+        >>> from autodual.ir import ops
+        >>> class Gate(torch.nn.Module):
+        ...     def forward(self, x):
+        ...         return torch.sigmoid(x)
+        >>> @lowers_module(Gate)
+        ... def lower_gate(builder, module, x):
+        ...     return builder.emit(ops.Sigmoid(), x)
     """
 
     def register(rule: _R) -> _R:

@@ -27,21 +27,31 @@ def lowers(
     any_batch_axis: bool = False,
     replace: bool = False,
 ) -> Callable[[_R], _R]:
-    """Register a function `(builder, *arguments) -> Node` as the rule of operations: `@lowers(aten.relu.default)`.
-
-    A target without an overload, such as `torch.ops.mylib.op`, stands for all overloads of that operation.
-
-    With `reads_batch_size` an argument may mention the batch size (a target shape may); for all other operations that
-    makes the result depend on a sample's batch-mates and is refused before the rule runs.
-
-    With `any_batch_axis` the rule also serves tensors whose batch axis is not axis 0. It must take axes from
-    `builder.axis`, shapes from `builder.shape` and constants from `builder.beside`, which know where the batch axis is.
+    """Register a function `(builder, *arguments) -> Node` as the rule of operations.
 
     A function that is defined again, as cells of a notebook are run again, takes the place of the one of the same
-    module and qualified name; with `replace` it takes the place of any other too.
+    module and qualified name.
+
+    Args:
+        targets: operations of ATen or of `torch.library`. One without an overload, such as `torch.ops.mylib.op`, stands
+            for all overloads of that operation.
+        reads_batch_size: an argument may mention the batch size (a target shape may); for all other operations that
+            makes the result depend on a sample's batch-mates and is refused before the rule runs.
+        any_batch_axis: the rule also serves tensors whose batch axis is not axis 0. It must take axes from
+            `builder.axis`, shapes from `builder.shape` and constants from `builder.beside`, which know where the batch
+            axis is.
+        replace: take the place of any other rule too.
 
     Raises:
         ValueError: an operation has a rule of another name already.
+
+    Example:
+        >>> import torch
+        >>> from autodual.extend import lowers
+        >>> from autodual.ir import ops
+        >>> @lowers(torch.ops.aten.relu.default, replace=True)
+        ... def lower_relu(builder, x):
+        ...     return builder.emit(ops.Relu(), builder.node(x))
     """
 
     def register(rule: _R) -> _R:

@@ -226,7 +226,18 @@ class DualNetwork(nn.Module):
         exact: bool = False,
         return_linear: bool = False,
     ):
-        """Upper bounds `[N, S]` of objective·f(z) over the set; with `return_linear` also linear functions above."""
+        """Upper bounds `[N, S]` of objective·f(z) over the set, the lower ones of -objective turned around.
+
+        Args:
+            x: as in `lower_bounds`, like all others (`ball`, `objective`, `slopes`, `inner`, `last`, `known`, `exact`).
+            return_linear: also return coefficients and offset of linear functions above objective·f on the set.
+
+        Example:
+            >>> import autodual, torch
+            >>> dual = autodual.compile_dual(torch.nn.ReLU())
+            >>> dual.upper_bounds(torch.tensor([[1.0, -1.0]]), autodual.LinfBall(0.5), torch.eye(2))
+            tensor([[1.5000, 0.0000]])
+        """
         found = self.lower_bounds(
             x,
             ball,
@@ -273,11 +284,33 @@ class DualNetwork(nn.Module):
         """Dual bounds of every unit of every bound site: node name → Interval `[N, *shape]`, in topological order.
 
         Exact ones, whatever the plan says of projections: they may be handed on as `known`.
+
+        Args:
+            x: samples `[N, *shape]`.
+            ball: the set around each.
+            slopes: of the bounds, see `BoundOptions`.
+            known: intervals of bound sites that are proved elsewhere.
+
+        Example:
+            >>> import autodual, torch
+            >>> dual = autodual.compile_dual(torch.nn.Sequential(torch.nn.Linear(4, 8), torch.nn.ReLU()))
+            >>> found = dual.bounds(torch.rand(5, 4), autodual.LinfBall(0.1))
+            >>> {name: tuple(interval.shape) for name, interval in found.items()}
+            {'linear': (5, 8)}
         """
         return self(x, ball, slopes=slopes, known=known, all_units=True, exact=True).intervals
 
     def outputs(self, x: Tensor) -> Tensor:
-        """f(x) `[N, *shape]` in inference mode and x's dtype, by the same graph that is bounded."""
+        """f(x) `[N, *shape]` in inference mode and x's dtype, by the same graph that is bounded.
+
+        Args:
+            x: samples `[N, *shape]`.
+
+        Example:
+            >>> import autodual, torch
+            >>> autodual.compile_dual(torch.nn.ReLU()).outputs(torch.tensor([[1.0, -1.0]]))
+            tensor([[1., 0.]])
+        """
         compiled = self.compiled(x)
         graph = compiled.plan.graph
         return graph.evaluate([x], self.environment(compiled, x))[graph.outputs[0]]

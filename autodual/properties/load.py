@@ -21,13 +21,26 @@ _LARGEST = 1 << 30
 
 
 def load_property(path: str | PathLike[str]) -> Property:
-    """The property in the file `path`, of VNN-LIB 1.0 or 2.0; `.gz` files are decompressed.
+    """The property in the file `path`, of VNN-LIB 1.0 or 2.0.
+
+    Args:
+        path: the file; `.gz` files are decompressed.
 
     Raises:
         DataError: the file cannot be read, is no VNN-LIB, or says what cannot be verified (nonlinear constraints,
             constraints between inputs and outputs, unbounded inputs, hidden nodes, several networks).
         EmptySetError: no input satisfies the constraints of the inputs.
         InvalidInputError: a file of version 2.0, and the `vnnlib` package is not installed.
+
+    Example:
+        >>> import autodual
+        >>> from pathlib import Path
+        >>> _ = Path("small.vnnlib").write_text('''
+        ... (declare-const X_0 Real) (declare-const Y_0 Real)
+        ... (assert (>= X_0 0)) (assert (<= X_0 1)) (assert (<= Y_0 0))''')
+        >>> goal = autodual.load_property("small.vnnlib")
+        >>> goal.input_size, goal.output_size
+        (1, 1)
     """
     place = Path(path)
     data = _read(place)

@@ -25,15 +25,33 @@ def uncertified(
     inner: InnerBounds = "dual",
     last: LastBound = "dual",
 ) -> Tensor:
-    """Which samples of x `[N, *shape]` no stage certifies for their label: bool `[N]`; all of them without stages.
+    """Which samples no stage certifies for their label; all of them without stages.
 
     A sample is kept iff at every stage J_t ≤ 0 for some class t (the thesis' section 3.4.6 prints J > 0 for all). NaN
     and infinity certify nothing. Bounds do not allow for rounding, and are estimates where a stage's plan estimates
     them: this chooses what to train on, and claims nothing.
 
-    ball: one set for all samples. batch_size: samples bounded at a time. slopes, inner, last: as in
-    `DualNetwork.margins`. Raises InvalidInputError for labels out of
-    range and for sets with something of their own for each sample.
+    Args:
+        stages: dual networks, in order.
+        x: samples `[N, *shape]`.
+        labels: their classes `[N]`.
+        ball: one set for all samples.
+        batch_size: samples bounded at a time.
+        slopes: as in `DualNetwork.margins`, like `inner` and `last`.
+
+    Returns:
+        bool `[N]`.
+
+    Raises:
+        InvalidInputError: for labels out of range, and sets with something of their own for each sample.
+
+    Example:
+        >>> import autodual, torch
+        >>> from autodual.train import uncertified
+        >>> stage = autodual.compile_dual(torch.nn.Identity())
+        >>> x, labels = torch.tensor([[1.0, 0.0], [1.0, 0.9]]), torch.tensor([0, 0])
+        >>> uncertified([stage], x, labels, autodual.LinfBall(0.1))
+        tensor([False,  True])
     """
     kept = torch.ones(x.shape[0], dtype=torch.bool, device=x.device)
     if x.shape[0]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from pathlib import Path
 
 import click
@@ -18,8 +17,6 @@ from autodual_cli.commands.verify import verify
 from support.python_blocks import python_blocks, run_blocks
 
 from autodual.data import DATA_SETS
-from autodual.dual import registry as dual_rules
-from autodual.frontend import registry as lowerings
 
 DOCS = Path(__file__).parents[2] / "docs"
 DOCUMENTS = sorted(DOCS.glob("*.md"))
@@ -28,17 +25,6 @@ _LINK = re.compile(r"\]\(([^)#\s]*)(#[^)\s]*)?\)")
 _PATH = re.compile(r"`((?:autodual|autodual_cli|cli|docs|tests|examples)/[\w./-]*)`")
 _CODE = re.compile(r"^```.*?^```", re.MULTILINE | re.DOTALL)
 _HEADING = re.compile(r"^#+ (.*)$", re.MULTILINE)
-
-
-@pytest.fixture
-def restored_registries() -> Iterator[None]:
-    """Documents register ops of their own, which other tests must not meet."""
-    registries = (dual_rules._RULES, lowerings._RULES)
-    before = [dict(registry) for registry in registries]
-    yield
-    for registry, kept in zip(registries, before):
-        registry.clear()
-        registry.update(kept)
 
 
 @pytest.mark.usefixtures("restored_registries")

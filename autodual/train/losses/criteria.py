@@ -23,12 +23,34 @@ Criterion = Callable[[Tensor, Tensor], Tensor]
 
 
 def cross_entropy(scores: Tensor, labels: Tensor) -> Tensor:
-    """-log softmax(scores)_y, by sample `[N]`."""
+    """-log softmax(scores)_y, by sample `[N]`.
+
+    Args:
+        scores: `[N, K]`.
+        labels: `[N]`.
+
+    Example:
+        >>> import torch
+        >>> from autodual.train.losses import cross_entropy
+        >>> cross_entropy(torch.zeros(1, 2), torch.tensor([0]))
+        tensor([0.6931])
+    """
     return functional.cross_entropy(scores, labels, reduction="none")
 
 
 def hinge(scores: Tensor, labels: Tensor) -> Tensor:
-    """max(0, 1 + max over j ≠ y of scores_j - scores_y), by sample `[N]` (Crammer and Singer's)."""
+    """max(0, 1 + max over j ≠ y of scores_j - scores_y), by sample `[N]` (Crammer and Singer's).
+
+    Args:
+        scores: `[N, K]`.
+        labels: `[N]`.
+
+    Example:
+        >>> import torch
+        >>> from autodual.train.losses import hinge
+        >>> hinge(torch.tensor([[2.0, 0.5], [0.0, 0.5]]), torch.tensor([0, 0]))
+        tensor([0.0000, 1.5000])
+    """
     own = scores.gather(1, labels.unsqueeze(1))
     others = scores.scatter(1, labels.unsqueeze(1), -torch.inf)
     return (1 + others.amax(1) - own[:, 0]).relu()

@@ -16,9 +16,20 @@ _LONGEST = 1 << 15
 
 
 def read_recipe(path: str | PathLike[str]) -> dict[str, Any]:
-    """The plain values in a `.toml`, `.yaml` or `.yml` file, for `assemble(Recipe, …)`.
+    """The plain values in a recipe's file, for `assemble(Recipe, …)`.
 
-    Raises InvalidInputError where there is no such file, it cannot be parsed, or its format needs a missing package.
+    Args:
+        path: a `.toml`, `.yaml` or `.yml` file.
+
+    Raises:
+        InvalidInputError: there is no such file, it cannot be parsed, or its format needs a missing package.
+
+    Example:
+        >>> from pathlib import Path
+        >>> from autodual.train.recipe import read_recipe
+        >>> _ = Path("recipe.toml").write_text("epochs = 4")
+        >>> read_recipe("recipe.toml")
+        {'epochs': 4}
     """
     place = Path(path)
     parsers = {".toml": _toml, ".yaml": _yaml, ".yml": _yaml}

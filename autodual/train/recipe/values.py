@@ -41,9 +41,20 @@ _MOST_VALUES, _DEEPEST, _LONGEST_NAME, _LONGEST_STRING = 10_000, 20, 100, 4000
 
 
 def assemble(kind: type, values: Any, where: str = "") -> Any:
-    """An object of a class from plain values; `where` is its place in the recipe, for messages.
+    """An object of a class from plain values.
 
-    Raises InvalidInputError, naming the place, for a missing, unknown or unfit value.
+    Args:
+        kind: the class, such as `Recipe`.
+        values: nested tables, lists, numbers and strings, as a recipe's file has them.
+        where: its place in the recipe, for messages.
+
+    Raises:
+        InvalidInputError: for a missing, unknown or unfit value; the message names the place.
+
+    Example:
+        >>> from autodual.train.recipe import DataSection, assemble
+        >>> assemble(DataSection, {"train": "mnist:train"}).train
+        'mnist:train'
     """
     require_small(values)
     return _assembled(kind, values, where)
@@ -144,7 +155,17 @@ def _join(where: str, name: str) -> str:
 
 
 def disassemble(thing: Any) -> Any:
-    """Plain values that `assemble` makes the same object of; JSON and TOML can hold them."""
+    """Plain values that `assemble` makes the same object of; JSON and TOML can hold them.
+
+    Args:
+        thing: a recipe, or a part of one.
+
+    Example:
+        >>> from autodual.train.recipe import SetSection, assemble, disassemble
+        >>> section = assemble(SetSection, {"eps": 0.1})
+        >>> assemble(SetSection, disassemble(section)) == section
+        True
+    """
     for members in _FAMILIES.values():
         for name, kind in members.items():
             if type(thing) is kind:
@@ -163,7 +184,18 @@ def _fields(thing: Any) -> dict[str, Any]:
 
 
 def overridden(values: Mapping[str, Any], path: str, value: Any) -> dict[str, Any]:
-    """A copy of nested tables with the entry at `path`, such as `loss.kappa`, set."""
+    """A copy of nested tables with one entry set.
+
+    Args:
+        values: nested tables.
+        path: the entry's place, such as `loss.kappa`.
+        value: its value.
+
+    Example:
+        >>> from autodual.train.recipe import overridden
+        >>> overridden({"loss": {"kind": "robust"}}, "loss.kappa", 0.5)
+        {'loss': {'kind': 'robust', 'kappa': 0.5}}
+    """
     head, dot, rest = path.partition(".")
     inside = values.get(head, {})
     if not dot:
