@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -65,7 +66,7 @@ def _import_module(name: str) -> ModuleType:
 
 
 def _import_file(path: Path) -> ModuleType:
-    if not path.is_file():
+    if not os.path.isfile(path):  # unlike the method of paths, it raises nothing where a name is too long
         raise InvalidInputError(f"There is no file '{path}' to take the architecture from.")
     spec = importlib.util.spec_from_file_location(f"autodual_architecture_{path.stem}", path)
     if spec is None or spec.loader is None:

@@ -74,7 +74,7 @@ class RunFolder:
     @property
     def holds_cascade(self) -> bool:
         """Whether a cascade is trained here, whose stages have folders of their own."""
-        return self.stage(1).checkpoint.is_file()
+        return os.path.isfile(self.stage(1).checkpoint)
 
     @property
     def tensorboard(self) -> Path:
@@ -89,7 +89,7 @@ class RunFolder:
     @property
     def stages(self) -> list[RunFolder]:
         """The folders of stages that are there."""
-        found = self.path.glob("stage-*") if self.path.is_dir() else ()
+        found = self.path.glob("stage-*") if os.path.isdir(self.path) else ()
         return [RunFolder(path) for path in sorted(found) if path.name.partition("-")[2].isdecimal()]
 
     @property
@@ -108,9 +108,9 @@ class RunFolder:
         """
         held = self.held
         for path in held:
-            if path.is_symlink():
+            if os.path.islink(path):
                 raise InvalidInputError(f"'{path}' is a link, and a run writes through none: remove it.")
-        holds_run = self.checkpoint.is_file() or self.holds_cascade
+        holds_run = os.path.isfile(self.checkpoint) or self.holds_cascade
         if resume and not holds_run:
             raise InvalidInputError(f"'{self.path}' holds no checkpoint to resume from.")
         if resume or overwrite or not held or self._stopped_at_once(held):
@@ -120,7 +120,7 @@ class RunFolder:
 
     def _stopped_at_once(self, held: Sequence[Path]) -> bool:
         """Whether a run began here that ended before it saved anything, so that it can begin anew."""
-        described_only = all(path.name == self.recipe.name or path.is_dir() for path in held)
+        described_only = all(path.name == self.recipe.name or os.path.isdir(path) for path in held)
         return described_only and self.described().get("schema") == SCHEMA
 
     def make(self) -> None:
@@ -154,7 +154,7 @@ class RunFolder:
     def clear(self) -> None:
         """Remove the files of an earlier run, and nothing else; only while the folder is locked."""
         for path in self.held:
-            if path.is_file():
+            if os.path.isfile(path):
                 path.unlink()
 
     # --- what it holds ----------------------------------------------------------------------------------------------
@@ -194,7 +194,7 @@ class RunFolder:
 
     def described(self) -> dict[str, Any]:
         """What `describe` wrote; nothing where that is gone or damaged."""
-        if not self.recipe.is_file():
+        if not os.path.isfile(self.recipe):
             return {}
         try:
             with self.recipe.open(encoding="utf-8") as file:
@@ -213,7 +213,7 @@ class RunFolder:
             self._write(self.log, text.encode())
 
     def _write(self, path: Path, content: bytes) -> None:
-        if path.is_symlink():
+        if os.path.islink(path):
             raise InvalidInputError(f"'{path}' is a link, and a run writes through none: remove it.")
         self.make()  # only now, so that a run that cannot begin leaves nothing behind
         write_bytes(path, content)
@@ -225,7 +225,7 @@ def _open_lock(path: Path) -> int:
     try:
         descriptor = os.open(path, flags, 0o666)
     except OSError as error:
-        reason = "it is a link" if path.is_symlink() else error.strerror
+        reason = "it is a link" if os.path.islink(path) else error.strerror
         raise InvalidInputError(f"the lock '{path}' cannot be opened: {reason}.") from None
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
         os.close(descriptor)

@@ -39,7 +39,7 @@ def clean_pass(model: nn.Module, x: Tensor) -> CleanPass:
     found: dict[str, Tensor] = {}
     norms = learning_norms(model)
     with _hooked(module.register_forward_pre_hook(_recorder(name, found)) for name, module in norms.items()):
-        scores = model(x)
+        scores = _scores(model, x)
     return CleanPass(scores, found)
 
 
@@ -51,7 +51,21 @@ def normalised_pass(model: nn.Module, points: Tensor, statistics: Mapping[str, T
     norms = learning_norms(model)
     hooks = (module.register_forward_hook(_normaliser(name, statistics)) for name, module in norms.items())
     with in_mode(norms.values(), False), _hooked(hooks):
-        return model(points)
+        return _scores(model, points)
+
+
+def floating_dtype(model: nn.Module, otherwise: torch.dtype) -> torch.dtype:
+    """The dtype that a model computes in: that of its first parameter, if it has one."""
+    return next((value.dtype for value in model.parameters() if value.is_floating_point()), otherwise)
+
+
+def _scores(model: nn.Module, x: Tensor) -> Tensor:
+    dtype = floating_dtype(model, x.dtype)
+    if x.dtype != dtype:
+        raise InvalidInputError(
+            f"the samples are {x.dtype} and the model, which is in training mode, is {dtype}: convert one of them"
+        )
+    return model(x)
 
 
 def tracking_norms(model: nn.Module) -> dict[str, _BatchNorm]:

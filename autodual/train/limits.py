@@ -73,7 +73,8 @@ def check_fields(thing: Any) -> None:
     """Raise InvalidInputError for the first field of a dataclass that is out of its range, or no word of its list."""
     hints = _hints(type(thing))  # type: ignore[arg-type]
     for entry in fields(thing):
-        require(hints[entry.name], getattr(thing, entry.name), entry.name)
+        if entry.name in hints:
+            require(hints[entry.name], getattr(thing, entry.name), entry.name)
 
 
 def require(hint: Any, value: Any, where: str) -> None:
@@ -95,4 +96,7 @@ def _metadata(hint: Any) -> tuple[Any, ...]:
 
 @cache
 def _hints(kind: Hashable) -> dict[str, Any]:
-    return get_type_hints(kind, include_extras=True)
+    try:
+        return get_type_hints(kind, include_extras=True)
+    except NameError:  # types of a function's own, which only that function knows
+        return {}

@@ -17,6 +17,8 @@ from autodual.train.recipe import Recipe
 from autodual.train.samples import Samples
 from autodual.world import World
 
+_CHECKED_AT_ONCE = 1000
+
 
 def describe_network(recipe: Recipe, x: Tensor, classes: int) -> NetworkDescription:
     """What the recipe's network is for samples like x `[N, *shape]`, raw ones."""
@@ -37,16 +39,20 @@ def dual_to_train(recipe: Recipe, description: NetworkDescription, network: nn.M
     return compile_dual(model, x[:1], passes=passes, memory_budget=recipe.memory or None)
 
 
-def check_fit(dual: DualNetwork, samples: Samples, batch_size: int, world: World) -> None:
+def check_fit(recipe: Recipe, dual: DualNetwork, samples: Samples, world: World) -> None:
     """Raise InvalidInputError for a network that does not tell the samples' classes apart, or gets batches of one
-    sample where it has batch norms, which cannot learn from one.
+    sample where it has batch norms, which cannot learn from one; EmptySetError for samples outside the set's domain.
     """
+    if recipe.set.domain:
+        for part in (*samples.x.split(_CHECKED_AT_ONCE), *samples.held_x.split(_CHECKED_AT_ONCE)):
+            recipe.set.ball(recipe.set.eps).at(part)
     graph = dual.plan.graph
     scores = tuple(graph[graph.outputs[0]].shape)
     if len(scores) != 1 or scores[0] < samples.classes:
         raise InvalidInputError(
             f"the network's output for a sample has the shape {scores}, but the labels want {samples.classes} scores"
         )
+    batch_size = recipe.batch_size
     if not tracking_norms(dual.model) or samples.smallest_share(batch_size, world.size) != 1:
         return
     try:

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from torch.nn.modules.instancenorm import _InstanceNorm
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from autodual.train.clean_pass import in_mode, tracking_norms
+from autodual.train.clean_pass import floating_dtype, in_mode, tracking_norms
 
 # The models whose users were told.
 _told: weakref.WeakSet[nn.Module] = weakref.WeakSet()
@@ -49,7 +49,7 @@ def random_modules(model: nn.Module, x: Tensor) -> list[str]:
     copies = {name: buffer.clone() for name, buffer in model.named_buffers()}
     devices = [x.device] if x.device.type == "cuda" else []
     with torch.random.fork_rng(devices), in_mode(tracking_norms(model).values(), False), watch.following(model), watch:
-        torch.func.functional_call(model, copies, (x,))
+        torch.func.functional_call(model, copies, (x.to(floating_dtype(model, x.dtype)),))
     return watch.found
 
 

@@ -39,11 +39,29 @@ def robust_loss(
     it as a guarantee. In evaluation mode it is one, and nothing learns. Dropout is left out in both modes; a warning
     says so once.
 
-    batch_statistics: True or False treats all batch norms as in training or evaluation mode, whatever mode they are in.
-    Raises InvalidInputError where it is True and there is no batch norm, or a batch norm gets a single sample.
+    Args:
+        dual: the dual network of any model.
+        x: samples `[N, *shape]`.
+        labels: `[N]`, the classes that they should be given.
+        ball: the set around each sample.
+        slopes: the slopes of undecided units, as in `BoundOptions`.
+        known: intervals of nodes proved elsewhere, which bounds then assume.
+        reduction: `mean`, `sum` or `none`.
+        batch_statistics: True or False treats all batch norms as in training or evaluation mode, whatever mode they
+            are in.
 
-        loss = autodual.robust_loss(dual, x, labels, autodual.LinfBall(0.1))
-        loss.backward()
+    Raises:
+        InvalidInputError: `batch_statistics` is True and there is no batch norm, a batch norm that learns gets a single
+            sample or is used twice, or samples, labels and set do not fit the network.
+
+    Example:
+        >>> import torch, autodual
+        >>> model = torch.nn.Sequential(torch.nn.Linear(4, 8), torch.nn.ReLU(), torch.nn.Linear(8, 3))
+        >>> dual = autodual.compile_dual(model)
+        >>> loss = autodual.robust_loss(dual, torch.rand(5, 4), torch.arange(5) % 3, autodual.LinfBall(0.1))
+        >>> loss.backward()
+        >>> model[0].weight.grad.shape
+        torch.Size([8, 4])
     """
     norms = tracking_norms(dual.model)
     if batch_statistics and not norms:

@@ -59,7 +59,7 @@ class Training:
             initialise_for_intervals(self.network)
         self.network.to(samples.x.device)
         self.dual = dual_to_train(recipe, self.description, self.network, self.samples.x)
-        check_fit(self.dual, samples, recipe.batch_size, self.world)
+        check_fit(recipe, self.dual, samples, self.world)
         self.optimiser = make_optimiser(self.network, recipe.optimiser)
         self.average = Average(self.dual.model, recipe.optimiser.averaging) if recipe.optimiser.averaging else None
         self.progress = Progress()

@@ -143,6 +143,7 @@ def test_hostile_recipes_are_one_line_at_the_command_line_too(invoke, images, tm
         (["--set", "optimiser.clip=-1"], "'optimiser.clip' must be at least 0"),
         (["--set", "loss=" + "[" * 3000], "'loss.kind' must be one of"),
         (["--seed", "-1"], "'seed' must be at least 0"),
+        (["--domain", "5,6"], "is empty"),
         (["--set", "data.shift=8"], "out of sight"),
         (["--batch-norm", "--batch-size", "1"], "a batch norm cannot learn"),
         (["--arch", "wide:1", "--set", "data.mean=[1,2]", "--set", "data.std=[1,2]"], "holds 2 numbers"),
@@ -220,6 +221,14 @@ def test_a_run_that_was_killed_before_its_first_checkpoint_begins_anew(invoke, i
     for name in ("checkpoint.pt", "network.pt", "log.csv"):
         (run / name).unlink()
     assert invoke(*fixed, "--output", run).exit_code == 0
+
+
+@pytest.mark.parametrize("place", ["a" * 300, "/".join(["b" * 200] * 30), "images.npz", "images.npz/run"])
+def test_places_where_no_folder_can_be_are_refused(invoke, images, tmp_path, monkeypatch, place) -> None:
+    monkeypatch.chdir(tmp_path)
+    for extra in (["--data", images, *FIXED, *PLAIN], ["--resume"]):
+        done = invoke("train", *extra, "--output", place)
+        assert done.exit_code == 2 and len(done.output.strip().splitlines()) == 1, done.output
 
 
 def test_overwriting_and_resuming_are_two_things(invoke, tmp_path) -> None:
