@@ -34,6 +34,8 @@ except ImportError:  # not a POSIX system
 SCHEMA = "autodual.training/1"
 _VERSION = 2
 _LONGEST_DESCRIPTION = 1 << 20
+#: What is read from a description, and what stands for it where it is left out.
+_DESCRIBED: dict[str, Any] = {"recipe": {}, "provenance": {}, "data_dir": None}
 
 
 @dataclass(frozen=True)
@@ -201,7 +203,7 @@ class RunFolder:
                 found = json.loads(file.read(_LONGEST_DESCRIPTION))
         except (OSError, ValueError, RecursionError):
             return {}
-        return found if isinstance(found, dict) else {}
+        return found if _is_description(found) else {}
 
     def describe(self, values: dict[str, Any]) -> None:
         """Write what the run is made of."""
@@ -217,6 +219,19 @@ class RunFolder:
             raise InvalidInputError(f"'{path}' is a link, and a run writes through none: remove it.")
         self.make()  # only now, so that a run that cannot begin leaves nothing behind
         write_bytes(path, content)
+
+
+def _is_description(found: Any) -> bool:
+    """Whether a value read from `run.json` is a table, and what others look for in it is of the right type."""
+    if not isinstance(found, dict):
+        return False
+    recipe, provenance, folder = (found.get(key, kind) for key, kind in _DESCRIBED.items())
+    return (
+        isinstance(recipe, dict)
+        and isinstance(recipe.get("data", {}), dict)
+        and isinstance(provenance, dict)
+        and (folder is None or (isinstance(folder, str) and folder.isprintable()))
+    )
 
 
 def _open_lock(path: Path) -> int:

@@ -53,6 +53,5 @@ def _described_recipe(folder: RunFolder) -> Recipe:
 
 def begun_in(described: Mapping[str, Any]) -> Path | None:
     """The folder that a run was started in, as its `run.json` says."""
-    provenance = described.get("provenance")
-    directory = provenance.get("directory") if isinstance(provenance, Mapping) else None
-    return Path(directory) if isinstance(directory, str) else None
+    directory = described.get("provenance", {}).get("directory")
+    return Path(directory) if isinstance(directory, str) and directory.isprintable() else None

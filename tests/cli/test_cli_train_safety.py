@@ -96,16 +96,33 @@ def test_a_forged_checkpoint_runs_nothing(invoke, images, code, tmp_path, also_d
     assert not mark.exists()
 
 
-@pytest.mark.parametrize(
-    "content", ["", "[1]", "{}", '{"schema": "autodual.training/1", "recipe": {"epochs": "x"}}', None]
-)
-def test_a_run_without_its_description_is_not_resumed(invoke, images, tmp_path, content) -> None:
+DAMAGED = [
+    None,
+    "",
+    "[1]",
+    "{}",
+    "[" * 100_000,
+    '{"schema": "autodual.training/1", "recipe": {"epochs": "x"}}',
+    '{"schema": "autodual.training/1", "recipe": 3}',
+    '{"schema": "autodual.training/1", "recipe": {"data": 3}}',
+    '{"schema": "autodual.training/1", "recipe": RECIPE, "data_dir": 3}',
+    '{"schema": "autodual.training/1", "recipe": RECIPE, "data_dir": "a\\u0000"}',
+    '{"schema": "autodual.training/1", "recipe": RECIPE, "provenance": 3}',
+]
+
+
+def test_a_run_without_its_description_is_not_resumed(invoke, images, tmp_path) -> None:
     run = tmp_path / "run"
     assert invoke("train", "--data", images, *FIXED, *PLAIN, "--output", run).exit_code == 0
-    (run / "run.json").unlink()
-    if content is not None:
-        (run / "run.json").write_text(content)
-    assert "damaged" in line_of(invoke("train", "--output", run, "--resume"))
+    recipe = json.dumps(json.loads((run / "run.json").read_text())["recipe"])
+    for content in DAMAGED:
+        (run / "run.json").unlink()
+        if content is not None:
+            (run / "run.json").write_text(content.replace("RECIPE", recipe))
+        assert "damaged" in line_of(invoke("train", "--output", run, "--resume"))
+        line_of(invoke("report", run))
+        if content is None:
+            (run / "run.json").touch()
     assert invoke("train", "--data", images, *FIXED, *PLAIN, "--output", run, "--overwrite").exit_code == 0
     assert invoke("train", "--output", run, "--resume", "--quiet").exit_code == 0
 
