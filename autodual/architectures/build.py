@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import warnings
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -15,9 +16,11 @@ from autodual.errors import InvalidInputError
 
 Build = Callable[..., nn.Module]
 
-#: 1 GiB of float32; a run keeps this several times over.
-_MOST_PARAMETERS = 2**28
-_DEEPEST = 1000
+_MOST_LAYERS, _MOST_UNITS = 1_000, 100_000
+"""The largest K that makes a network deep, or wide; each layer takes its time to build whatever its size."""
+
+_MOST_PARAMETERS = 2**26
+"""256 MiB of float32; a run keeps this several times over."""
 
 
 def _small(shape: Sequence[int], classes: int, batch_norm: bool) -> nn.Module:
@@ -91,7 +94,7 @@ def build_architecture(name: str, shape: Sequence[int], classes: int, *, batch_n
 
     Raises:
         InvalidInputError: for an unknown name, a missing or bad K, samples that are no images or too small, and for
-            networks of more than 2^28 parameters, whose size is found before anything is allocated.
+            networks of more than 2^26 parameters, whose size is found before anything is allocated.
 
     Example:
         >>> import torch
@@ -102,8 +105,9 @@ def build_architecture(name: str, shape: Sequence[int], classes: int, *, batch_n
     key, stem, number = _key(name)
     if key not in ARCHITECTURES:
         raise InvalidInputError(f"'{name}' is no architecture; there are {describe_architectures()}")
-    if number is not None and not (number.isdecimal() and len(number) < 8 and int(number) >= 1):
-        raise InvalidInputError(f"'{name[:40]}' needs a whole number from 1 to 9999999 for K, such as {stem}:2")
+    most = _MOST_LAYERS if stem == "deep" else _MOST_UNITS
+    if number is not None and not (re.fullmatch(r"[0-9]{1,6}", number) and 1 <= int(number) <= most):
+        raise InvalidInputError(f"'{name[:40]}' needs a whole number from 1 to {most} for K, such as {stem}:2")
     if stem != "mlp" and len(shape) != 3:
         raise InvalidInputError(
             f"'{name}' is for images [channels, height, width], but samples have the shape {tuple(shape)}; use mlp:K"
@@ -119,8 +123,6 @@ def _check_size(name: str, build: Build, arguments: tuple[Any, ...]) -> None:
     Modules on the meta device have shapes and no numbers.
     """
     where = f"'{name}' for samples of shape {tuple(arguments[0])} and {arguments[1]} classes"
-    if name.startswith("deep:") and arguments[-1] > _DEEPEST:
-        raise InvalidInputError(f"'{name}' is too deep: K is at most {_DEEPEST}")
     try:
         with torch.device("meta"), warnings.catch_warnings():
             warnings.simplefilter("ignore")  # that nothing is initialised

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import time
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from support.hostile_recipes import BAD_NUMBERS, hostile_checkpoints, hostile_re
 from support.tiny_training import VALUES, same, tiny_training
 
 from autodual.errors import AutodualError, InvalidInputError
-from autodual.train.losses import CrownIbp, IntervalBound, MtlIbp, Regularised, Robust
+from autodual.train.losses import CrownIbp, IntervalBound, Loss, MtlIbp, Regularised, Robust
 from autodual.train.recipe import OptimiserSection, Recipe, assemble, disassemble, read_recipe
 from autodual.train.training import Training
 
@@ -90,6 +91,21 @@ def test_losses_and_sections_made_in_python_are_checked_alike() -> None:
         lambda: OptimiserSection(kind="lion"),  # type: ignore[arg-type]
     ):
         assert "must be" in refused(make)
+
+
+def test_a_loss_of_the_users_own_needs_no_ranges() -> None:
+    class Local:
+        """A type that only this function knows."""
+
+    @dataclass(frozen=True)
+    class Own(Loss):
+        weight: float = -3.0
+        more: Local | None = None
+
+        def of(self, batch: Any) -> torch.Tensor:
+            raise NotImplementedError
+
+    assert Own().weight == -3.0
 
 
 @pytest.mark.parametrize(
