@@ -21,6 +21,9 @@ Mode = Literal["auto", "pull", "push"]
 
 DEFAULT_MEMORY_BUDGET = 1 << 30
 
+#: The label of what nothing is claimed of, as in `torch.nn.functional.cross_entropy`.
+IGNORED = -100
+
 #: Which bounds random projections estimate: those of bound sites inside the network, that of the objective, or both.
 ProjectedBounds = Literal["inner", "last", "both"]
 

@@ -1,4 +1,4 @@
-"""What is asked of tensors in every room: whether they are finite or shared by all samples, and where to bound them."""
+"""What is asked of tensors in every room: are they finite, shared by all samples; flat ones; where to bound them."""
 
 from __future__ import annotations
 
@@ -63,3 +63,8 @@ def bounding_dtype(dtype: torch.dtype) -> torch.dtype:
     Rounding in half precision is as large as what bounds are to tell apart: plain ones were above the truth by 0.002.
     """
     return torch.float32 if dtype in _HALF else dtype
+
+
+def flat(values: Tensor) -> Tensor:
+    """Per-sample values `[N, *shape]` as `[N, K]`; K = 1 where there is one number a sample, `[N]`."""
+    return values.flatten(1) if values.dim() > 1 else values.unsqueeze(1)

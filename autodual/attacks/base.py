@@ -11,6 +11,7 @@ from torch import Tensor
 
 from autodual.perturbations import Region
 from autodual.specs import Specification
+from autodual.tensors import flat
 
 Function: TypeAlias = Callable[[Tensor], Tensor]
 
@@ -28,8 +29,9 @@ class Attack(ABC):
     ) -> Tensor:
         """For each sample the point `[N, *shape]` of the region with the lowest margin that was seen.
 
-        `function` maps `[N, *shape]` to `[N, K]`, sample by sample; put a network in evaluation mode first. Neither
-        its training flags nor its parameters' gradients are touched. Without a generator, the attack's seed is used.
+        `function` maps samples `[N, *shape]` to outputs of any shape, sample by sample; put a network in evaluation
+        mode first. Neither its training flags nor its parameters' gradients are touched. Without a generator, the
+        attack's seed is used.
         """
 
 
@@ -57,5 +59,5 @@ def counterexamples(function: Function, region: Region, specification: Specifica
         tensor([True])
     """
     rows = specification.rows(function(region.centre))
-    violated = specification.margin(rows.values(function(points))) < 0
+    violated = specification.margin(rows.values(flat(function(points)))) < 0
     return violated & region.contains(points)

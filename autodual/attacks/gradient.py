@@ -12,6 +12,7 @@ from autodual.attacks.base import Attack, Function
 from autodual.errors import InvalidInputError
 from autodual.perturbations import Region
 from autodual.specs import Rows, Specification
+from autodual.tensors import flat
 
 
 class GradientAttack(Attack):
@@ -109,7 +110,7 @@ class _Margin:
     rows: Rows
 
     def __call__(self, points: Tensor) -> Tensor:
-        return self.specification.margin(self.rows.values(self.function(points)))
+        return self.specification.margin(self.rows.values(flat(self.function(points))))
 
     def with_gradient(self, points: Tensor) -> tuple[Tensor, Tensor]:
         """The margin and its gradient `[N, *shape]`; zero where there is none, so that no point becomes NaN."""

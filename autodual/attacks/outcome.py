@@ -6,24 +6,27 @@ import torch
 from torch import Tensor
 
 from autodual.attacks.base import Attack, Function
+from autodual.inputs import Labels
 from autodual.perturbations import Region
 from autodual.specs import ClassMargin
+from autodual.tensors import flat
 
 
 @torch.no_grad()
-def broken(function: Function, region: Region, labels: Tensor, attack: Attack | None) -> Tensor:
+def broken(function: Function, region: Region, labels: Labels, attack: Attack | None, class_axis: int = 1) -> Tensor:
     """Where another label wins, at the sample itself or at what the attack finds.
 
     The share of such samples is a lower bound of the error over the whole region; without an attack the clean error.
 
     Args:
-        function: maps `[N, *shape]` to scores `[N, K]`, sample by sample.
+        function: maps `[N, *shape]` to scores `[N, C, *positions]`, sample by sample.
         region: the set, bound to N samples.
-        labels: the classes that should win, `[N]`.
+        labels: the classes that should win, `[N]`, or label maps `[N, *positions]`, -100 where any may.
         attack: looks for a point where another class wins; None looks at the samples alone.
+        class_axis: which axis of the scores holds the classes.
 
     Returns:
-        bool `[N]`.
+        bool `[N]`; of label maps, whether another class wins at any position.
 
     Example:
         >>> import autodual, torch
@@ -32,8 +35,9 @@ def broken(function: Function, region: Region, labels: Tensor, attack: Attack | 
         >>> broken(lambda z: z, region, torch.tensor([0, 0]), Pgd(steps=5))
         tensor([ True, False])
     """
-    wrong = function(region.centre).argmax(1) != labels
-    if attack is None:
-        return wrong
-    points = attack.run(function, region, ClassMargin(labels))
-    return wrong | (function(points).argmax(1) != labels)
+    goal = ClassMargin(labels, class_axis)
+    goal.label_map.check(outputs := function(region.centre))
+    wrong = goal.misses(outputs)
+    if attack is not None:
+        wrong = wrong | goal.misses(function(attack.run(function, region, goal)))
+    return flat(wrong).any(1)

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from functools import partial
 
 import torch
 from torch import Tensor
 
-from autodual.bounds.chunks import Chunks
 from autodual.bounds.ends import attained
-from autodual.bounds.footprint import pull_footprint
+from autodual.bounds.pieces import pieces_of
+from autodual.bounds.projection import Projections
 from autodual.bounds.pull import Enclosure, LinearBound, Progress, advance, concretise, linear_bound
 from autodual.bounds.recomputation import recomputed_rows
 from autodual.bounds.refine import refine_operand
@@ -21,6 +21,10 @@ from autodual.dual.rows import Rows
 from autodual.dual.rule import AffineRule, NonlinearRule
 from autodual.interval import Interval
 from autodual.ir.graph import Node
+from autodual.objective import Objective
+
+# Part of the budget for the coefficients of rows whose bounds are estimated.
+_ESTIMATED_SHARE = 8
 
 
 def prepare(state: BoundState, targets: Iterable[str]) -> None:
@@ -79,31 +83,27 @@ def _of_samples(interval: Interval, samples: slice) -> Interval:
     return interval if interval.shape[0] == 1 else interval.map(lambda end: end[samples])
 
 
-def objective_bounds(state: BoundState, name: str, objective: Tensor, *, linear: bool = False) -> ObjectiveBounds:
-    """Lower bounds over the set of the linear functions objective `[N or 1, S, *shape]` of a node.
+def objective_bounds(state: BoundState, name: str, objective: Objective, *, linear: bool = False) -> ObjectiveBounds:
+    """Lower bounds over the set of linear functions of a node, in the dtype of the computation.
 
     linear: also the functions that prove them, which estimates do not have.
     """
     projections = state.projections
     if projections is not None and projections.objective and is_linear(state, name) and not linear:
         projections.used(torch.ones_like(projections.estimated))
-        return ObjectiveBounds(*projections.lower(name, objective))
-    searching = state.options.slopes == "optimized"
-    chunks, arrivals = Chunks(state, pull_footprint(state, name, windowed=False), searching=searching), []
-    for rows in _pieces(state, name, objective, chunks.rows):
+        return _estimated(state, name, objective, projections)
+    pieces, arrivals = pieces_of(state, name, objective), []
+    for rows in pieces:
         work = partial(_arrival, name, linear)
         groups = state.samples if rows.owner is None else rows.owner.shape[0]
-        if chunks.fits(groups * rows.count, groups):
+        if pieces.chunks.fits(groups * rows.count, groups):
             arrivals.append(work(state, rows))
         else:
-            chunks.spare(groups * rows.count, groups)
+            pieces.chunks.spare(groups * rows.count, groups)
             arrivals.append(recomputed_rows(state, work, rows))
     enclosures = [enclosure for enclosure, _ in arrivals]
     functions = [function for _, function in arrivals if function is not None]
-
-    def whole(parts: list[Tensor]) -> Tensor:
-        return _assembled(parts, state.samples, objective.shape[1])
-
+    whole = pieces.assembled
     lower = whole([part.lower for part in enclosures])
     # A network's outputs are finite, so an infinite lower bound is overflow and not a bound.
     lower = torch.where(lower == torch.inf, torch.nan, lower)
@@ -151,25 +151,13 @@ def _with_ends(state: BoundState, near: Progress, found: Enclosure) -> Enclosure
     return _tightened(found, replace(found, lower=attained(state, near)))
 
 
-def _pieces(state: BoundState, name: str, objective: Tensor, limit: int) -> Iterator[Rows]:
-    """The objective's rows, about `limit` at a time, samples before rows."""
-    shape, samples, count = state.graph[name].shape, state.samples, objective.shape[1]
-    everyone = torch.arange(samples, device=objective.device)
-    for owner in everyone.split(max(1, limit // count)):
-        whole = owner.shape[0] == samples
-        for rows in (objective if whole or objective.shape[0] == 1 else objective[owner]).split(limit, dim=1):
-            yield Rows(rows, shape, owner=None if whole else owner)
-
-
-def _assembled(parts: list[Tensor], samples: int, count: int) -> Tensor:
-    """Chunks in the order of `_pieces` put together: `[N, S, …]`."""
-    rest = parts[0].shape[2:]
-    rows: list[Tensor] = []
-    block: list[Tensor] = []
-    for part in parts:
-        block.append(part)
-        if sum(piece.shape[1] for piece in block) == count:
-            rows.append(torch.cat(block, 1) if len(block) > 1 else block[0])
-            block = []
-    whole = torch.cat(rows) if len(rows) > 1 else rows[0]
-    return whole if whole.shape[0] == samples else whole.expand(samples, count, *rest)
+def _estimated(state: BoundState, name: str, objective: Objective, projections: Projections) -> ObjectiveBounds:
+    """Estimates of all rows, as many at a time as leave most of the room to what they are estimated from."""
+    limit = max(1, state.options.room // _ESTIMATED_SHARE // (state.samples * objective.terms * state.itemsize))
+    lowers, errors = [], []
+    for first in range(0, objective.count, limit):
+        rows = objective.piece(None, first, min(first + limit, objective.count))
+        lower, error = projections.lower(name, rows)
+        lowers.append(lower)
+        errors += [] if error is None else [error]
+    return ObjectiveBounds(torch.cat(lowers, 1), torch.cat(errors, 1) if errors else None)

@@ -4,6 +4,7 @@ from autodual.certification.cascade import Cascade, CascadeCertificate, certify_
 from autodual.certification.certificate import Certificate, Status
 from autodual.certification.certify import certify
 from autodual.certification.detect import detect
+from autodual.certification.positions import Positions
 from autodual.certification.radius import certified_radius
 from autodual.certification.verification.verdict import Verdict, VerdictStatus
 from autodual.certification.verification.verify import verify
@@ -12,6 +13,7 @@ __all__ = [
     "Cascade",
     "CascadeCertificate",
     "Certificate",
+    "Positions",
     "Status",
     "Verdict",
     "VerdictStatus",

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
+from autodual.inputs import Samples, sample_tensor
 from autodual.network import DualNetwork
 from autodual.perturbations import PerturbationSet
 from autodual.policies import SlopePolicy
@@ -14,12 +15,13 @@ from autodual.policies import SlopePolicy
 
 @torch.no_grad()
 def activation_sets(
-    dual: DualNetwork, x: Tensor, ball: PerturbationSet, *, slopes: SlopePolicy = "adaptive"
+    dual: DualNetwork, x: Samples, ball: PerturbationSet, *, slopes: SlopePolicy = "adaptive"
 ) -> Mapping[str, Tensor]:
     """By bound site which parts of its units are inactive, active and undecided over the set, `[N, 3]`, summing to 1.
 
     Inactive is u ≤ 0, active ℓ ≥ 0: the sets I⁻, I⁺ and I of the thesis, for rectified linear units (Figure 3.11).
     """
+    x = sample_tensor(x)
     found = {}
     for name, interval in dual(x, ball, slopes=slopes, exact=True).intervals.items():
         inactive = (interval.upper <= 0).flatten(1)

@@ -12,10 +12,12 @@ from autodual.certification.certificate import Certificate, Status
 from autodual.certification.certify import certify
 from autodual.certification.proof import prove
 from autodual.errors import InvalidInputError
+from autodual.inputs import Labels, Samples, sample_tensor
 from autodual.network import DualNetwork
-from autodual.perturbations import LinfBall, PerturbationSet, Region
-from autodual.policies import SlopePolicy
+from autodual.perturbations import LinfBall, PerturbationSet, Region, perturbation_set
+from autodual.policies import IGNORED, SlopePolicy
 from autodual.specs import ClassMargin
+from autodual.specs.label_map import class_count
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,13 +40,19 @@ class Cascade:
                     "compile_dual"
                 )
 
-    def classes(self, x: Tensor) -> int:
+    def classes(self, x: Samples) -> int:
         """How many classes the stages tell apart in samples like x `[N, *shape]`.
 
-        Raises InvalidInputError if some stages have more than others.
+        Raises InvalidInputError if some stages have more than others, or none.
         """
-        graphs = [stage.compiled(x).plan.graph for stage in self.stages]
-        found = [graph[graph.outputs[0]].size for graph in graphs]
+        shapes = [stage.output_shape(x) for stage in self.stages]
+        for number, shape in enumerate(shapes, start=1):
+            if len(shape) != 1:
+                raise InvalidInputError(
+                    f"a cascade gives each sample one label, but stage {number} has outputs of the shape "
+                    f"{['N', *shape]}; certify its label maps by itself".replace("'", "")
+                )
+        found = [class_count(torch.Size((1, *shape)), 1) for shape in shapes]
         if len(set(found)) > 1:
             raise InvalidInputError(f"the stages of a cascade must have the same classes, but have {found} of them")
         return found[0]
@@ -84,9 +92,9 @@ class CascadeCertificate:
 
 def certify_cascade(
     cascade: Cascade,
-    x: Tensor,
+    x: Samples,
     ball: PerturbationSet,
-    labels: Tensor | None = None,
+    labels: Labels | None = None,
     *,
     slopes: SlopePolicy | None = None,
 ) -> list[CascadeCertificate]:
@@ -101,6 +109,7 @@ def certify_cascade(
     slopes: as in `certify`. Raises InvalidInputError for a set that is not symmetric or has other radii for other
     samples, for a sample outside the set's domain, for stages of different classes, and for labels that do not fit.
     """
+    x = sample_tensor(x)
     region = _symmetric_region(ball, x)
     classes = cascade.classes(x)
     known: Sequence[int | None] = [None] * x.shape[0]
@@ -108,6 +117,11 @@ def certify_cascade(
         truth = ClassMargin(labels)
         truth.rows(x.new_zeros(x.shape[0], classes))  # raises for labels that do not fit
         known = truth.labels.tolist()
+        if IGNORED in known:
+            raise InvalidInputError(
+                f"the label of sample {known.index(IGNORED)} is {IGNORED}, which says to ignore it; leave such samples "
+                "out of a cascade's, or give no labels"
+            )
     found: list[list[Certificate]] = [[] for _ in range(x.shape[0])]
     decided, disagreeing, first = (torch.zeros(x.shape[0], dtype=torch.long, device=x.device) for _ in range(3))
     pending = torch.arange(x.shape[0], device=x.device)
@@ -170,7 +184,7 @@ def _outcome(found: Sequence[Certificate], decided: int, disagreeing: int, label
 
 def _symmetric_region(ball: PerturbationSet, x: Tensor) -> Region:
     """The set around the samples, if the guarantee holds for it; raises InvalidInputError otherwise."""
-    region = ball.at(x)
+    region = perturbation_set(ball).at(x)
     if not ball.symmetric(x):
         raise InvalidInputError(
             "the guarantee of a cascade needs a set that is symmetric and the same for all samples, such as a ball of "

@@ -7,6 +7,8 @@ from enum import Enum
 
 from torch import Tensor
 
+from autodual.certification.positions import Positions
+
 
 class Status(str, Enum):
     """The outcome for one sample."""
@@ -30,8 +32,9 @@ class Status(str, Enum):
 class Certificate:
     """The outcome for one sample of a perturbation set and a specification.
 
-    predicted, label: classes; None where the network is no classifier, or no label was given.
-    margins: lower bounds of the specification's half-spaces (for classes: f_y - f_j, the label's own entry 0).
+    predicted, label: classes; None where the network is no classifier, or no label was given, and for label maps.
+    margins: lower bounds of the specification's half-spaces (for classes: f_y - f_j, the label's own entry 0); for
+    label maps the margins of the positions, one after the other. positions: what is known of each; None but for these.
     margin: the one number made of them that is positive only if the specification is proved. rounding_error: what the
     largest of them may be off by; a certified margin exceeds its own. perturbation, specification, method: in words.
     arithmetic: the dtype whose bounds decided. assumptions: what was taken as known. failure_probability: how likely it
@@ -60,6 +63,7 @@ class Certificate:
     execution_error: float | None = None
     execution_reason: str = ""
     deployed: bool = False
+    positions: Positions | None = None
 
     @property
     def certified(self) -> bool:

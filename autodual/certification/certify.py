@@ -3,29 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from autodual.attacks import Attack, counterexamples
 from autodual.certification.certificate import Certificate, Status
+from autodual.certification.goal import chosen_goal
+from autodual.certification.positions import Positions, misclassified, positions_of
 from autodual.certification.proof import Proof, prove
 from autodual.certification.same_network import require_same_network
-from autodual.errors import InvalidInputError
+from autodual.inputs import Labels, Samples, sample_tensor
 from autodual.interval import Interval
 from autodual.network import DualNetwork
 from autodual.passes.plan import Plan
-from autodual.perturbations import PerturbationSet, Region
-from autodual.policies import SlopePolicy
-from autodual.specs import ClassMargin, Specification
+from autodual.perturbations import PerturbationSet, Region, perturbation_set
+from autodual.policies import IGNORED, SlopePolicy
+from autodual.specs import LabelSpecification, Specification
 from autodual.tensors import bounding_dtype
 
 
 def certify(
     dual: DualNetwork,
-    x: Tensor,
+    x: Samples,
     ball: PerturbationSet,
-    labels: Tensor | None = None,
+    labels: Labels | None = None,
     *,
     spec: Specification | None = None,
     slopes: SlopePolicy | None = None,
@@ -35,9 +38,12 @@ def certify(
 ) -> list[Certificate]:
     """One certificate for each sample of x `[N, *shape]`: does the specification hold over the whole set around it?
 
-    labels `[N]`: the class that must win; without them the predicted class stands in. spec: any other property instead
-    of the class margin. attack: looks for counterexamples where the bound decides nothing. known: intervals of nodes
-    proved elsewhere; they are named in the certificates as assumptions.
+    labels `[N]`: the class that must win; without them the predicted class stands in. Per-pixel classifiers with
+    outputs `[N, C, H, W]` take label maps `[N, H, W]`, and so on for other shapes: the class must win at every
+    position, and the certificates' `positions` say where it does. The label -100 marks what is to be ignored.
+
+    spec: any other property instead of the class margin. attack: looks for counterexamples where the bound decides
+    nothing. known: intervals of nodes proved elsewhere; they are named in the certificates as assumptions.
 
     deployed: certify the network as it is run, too. Certificates speak of real arithmetic; in floating point a margin
     may differ by `execution_error`, which holds for its module's own dtype and any order of summation, but not for
@@ -54,33 +60,30 @@ def certify(
     float64 decides the rest. Raises InvalidInputError for labels out of range, EmptySetError for a set without points,
     and ModelChangedError where the model, run at x, is no longer the network that was compiled.
     """
-    region = ball.at(x)
+    x = sample_tensor(x)
+    region = perturbation_set(ball).at(x)
     with torch.no_grad():
-        outputs = dual.outputs(x).flatten(1)
-    if spec is not None and labels is not None:
-        raise InvalidInputError(
-            "give either labels or a specification, not both; specifications of classes hold labels"
-        )
-    predicted = outputs.argmax(1) if spec is None or _labels(spec) is not None else None
-    given = labels if spec is None else _labels(spec)
-    if spec is None:
-        spec = ClassMargin(outputs.argmax(1) if labels is None else labels.to(x.device))
-    spec.rows(outputs)  # raises for labels that do not fit, before anything expensive
+        outputs = dual.outputs(x)
+    labelled = labels is not None or spec is not None
+    spec = chosen_goal(dual, outputs, labels, spec)
     require_same_network(dual, x)
     projection = dual.compiled(x).plan.options.projection
     estimates = projection is not None and projection.certifies
     if slopes is None:
         slopes = "shared" if estimates else "adaptive"
     proof = prove(dual, region, spec, slopes, known, estimates=estimates, deployed=deployed)
-    wrong = _misclassified(spec, outputs)
+    wrong = misclassified(spec, outputs)
+    decisive = proof.lower - proof.deployed if deployed else proof.lower
+    classes = _classes(spec, proof.lower, decisive, outputs, labelled=labelled)
     found = {} if attack is None else _attacked(dual, region, spec, attack, ~(proof.proved | wrong))
     assumptions = tuple(f"interval of node '{name}' taken as known" for name in known or ())
     return [
         Certificate(
             status=_status(proof, sample, bool(wrong[sample]), sample in found),
-            predicted=None if predicted is None else int(predicted[sample]),
-            label=None if given is None else int(given[sample]),
-            margins=tuple(proof.lower[sample].tolist()),
+            predicted=classes[sample].predicted,
+            label=classes[sample].label,
+            positions=classes[sample].positions,
+            margins=classes[sample].margins or tuple(proof.lower[sample].tolist()),
             margin=float(proof.margin[sample]),
             rounding_error=float(proof.error[sample].max()),
             arithmetic="float64" if proof.double[sample] else str(bounding_dtype(x.dtype)).removeprefix("torch."),
@@ -99,17 +102,27 @@ def certify(
     ]
 
 
-def _labels(spec: Specification) -> Tensor | None:
-    """The classes a specification is about, `[N]`, or None."""
-    return getattr(spec, "labels", None)
+@dataclass(frozen=True)
+class _Classes:
+    """What is said of one sample's classes; nothing where the specification is about other things."""
+
+    predicted: int | None = None
+    label: int | None = None
+    positions: Positions | None = None
+    margins: tuple[float, ...] = ()
 
 
-def _misclassified(spec: Specification, outputs: Tensor) -> Tensor:
-    """Where the nominal sample has another class than its label (specifications without labels: nowhere)."""
-    labels = _labels(spec)
-    if not isinstance(spec, ClassMargin) or labels is None:
-        return torch.zeros(outputs.shape[0], dtype=torch.bool, device=outputs.device)
-    return outputs.argmax(1) != labels.to(outputs.device)
+def _classes(
+    spec: Specification, lower: Tensor, decisive: Tensor, outputs: Tensor, *, labelled: bool
+) -> list[_Classes]:
+    """By sample; for the arguments see `positions_of`."""
+    if not isinstance(spec, LabelSpecification):
+        return [_Classes()] * outputs.shape[0]
+    if spec.labels.dim() > 1:
+        found = positions_of(spec, lower, decisive, outputs, labelled=labelled)
+        return [_Classes(positions=one, margins=tuple(one.margins.flatten().tolist())) for one in found]
+    labels = [label if labelled and label != IGNORED else None for label in spec.labels.tolist()]
+    return [_Classes(*pair) for pair in zip(spec.predicted(outputs).tolist(), labels, strict=True)]
 
 
 def _attacked(
@@ -122,7 +135,7 @@ def _attacked(
     some, chosen = region.select(index), spec.select(index)
 
     def function(points: Tensor) -> Tensor:
-        return dual.outputs(points).flatten(1)
+        return dual.outputs(points)
 
     points = attack.run(function, some, chosen)
     with torch.no_grad():

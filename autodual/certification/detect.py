@@ -5,21 +5,22 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from autodual.certification.goal import chosen_goal
 from autodual.certification.proof import prove
 from autodual.certification.same_network import require_same_network
 from autodual.errors import InvalidInputError
+from autodual.inputs import Samples, sample_tensor
 from autodual.network import DualNetwork
-from autodual.perturbations import PerturbationSet
+from autodual.perturbations import PerturbationSet, perturbation_set
 from autodual.policies import SlopePolicy
-from autodual.specs import ClassMargin
 
 
-def detect(dual: DualNetwork, x: Tensor, ball: PerturbationSet, *, slopes: SlopePolicy = "adaptive") -> Tensor:
+def detect(dual: DualNetwork, x: Samples, ball: PerturbationSet, *, slopes: SlopePolicy = "adaptive") -> Tensor:
     """Which samples may be adversarial: True where the ball may hold another class too.
 
     No false negatives: if x was made from some x₀ with ‖x - x₀‖ inside the ball's radius (both in the domain, if there
     is one) and the network gives the two different classes, x is flagged, since a ball is symmetric and x₀ lies in the
-    ball around x. False positives occur.
+    ball around x. Of label maps, x is flagged where the class at any position may be another. False positives occur.
 
     Args:
         dual: the dual network of a classifier.
@@ -40,10 +41,11 @@ def detect(dual: DualNetwork, x: Tensor, ball: PerturbationSet, *, slopes: Slope
         >>> autodual.detect(dual, torch.tensor([[1.0, 0.0], [1.0, 0.9]]), autodual.LinfBall(0.1))
         tensor([False,  True])
     """
-    if not ball.neighbourhood:
+    x = sample_tensor(x)
+    if not perturbation_set(ball).neighbourhood:
         raise InvalidInputError(f"detection needs a ball around each sample, not a fixed box: {ball.describe()}")
     region = ball.at(x)
     require_same_network(dual, x)
     with torch.no_grad():
-        predicted = dual.outputs(x).flatten(1).argmax(1)
-    return ~prove(dual, region, ClassMargin(predicted), slopes).proved
+        goal = chosen_goal(dual, dual.outputs(x), None, None)
+    return ~prove(dual, region, goal, slopes).proved

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from autodual.bounds import Execution, ObjectiveBounds
 from autodual.specs import Rows, Specification
+from autodual.tensors import flat
 
 # The sums of a run's errors over a row are rounded themselves.
 _SAFETY = 1 + 2.0**-20
@@ -24,16 +25,14 @@ class Deployment:
 
 def fits(rows: Rows, dtype: torch.dtype) -> bool:
     """Whether every coefficient keeps its digits in a dtype: rounding is charged relative to what it rounds."""
-    limits, size = torch.finfo(dtype), rows.objective.abs()
-    return not bool(((size > 0) & (size < limits.tiny) | (size > limits.max)).any())
+    return rows.form.fits(dtype)
 
 
 def guaranteed(found: ObjectiveBounds, rows: Rows) -> tuple[Tensor, Tensor]:
     """Lower bounds of row · f - offset and the error that they allow for, `[N, S]`, float64."""
     assert found.error is not None
     # A row of zeros, such as a class against itself, is 0 whatever rounding may cost other rows.
-    idle = (rows.objective == 0).all(-1)
-    bound, error = (part.double().masked_fill(idle, 0.0) for part in (found.lower, found.error))
+    bound, error = (rows.form.complete(part.double()) for part in (found.lower, found.error))
     if rows.offset_error is not None:
         error = error + rows.offset_error
         bound = bound - rows.offset_error
@@ -51,11 +50,7 @@ def _below(first: Tensor, second: Tensor) -> Tensor:
 def deployment_of(execution: Execution, rows: Rows, spec: Specification) -> tuple[Deployment, Tensor]:
     """The run, and how far row · f may be off in it, `[N, S]`, float64; infinite where nothing is known."""
     deployment = Deployment(execution.dtype, execution.reason)
-    objective = rows.objective.abs()
     if execution.error is None:
-        return deployment, objective.new_full(rows.offset.shape, torch.inf)
-    outputs = execution.error.flatten(1).double()
-    # Infinity times the zeros of a row that does not read that output.
-    reads = torch.where(objective == 0, 0.0, objective * outputs.unsqueeze(1))
-    found = _SAFETY * reads.sum(-1)
+        return deployment, rows.offset.new_full(rows.offset.shape, torch.inf, dtype=torch.float64)
+    found = _SAFETY * rows.form.spread(flat(execution.error).double())
     return deployment, 2 * found if spec.relative else found

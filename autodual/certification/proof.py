@@ -17,7 +17,7 @@ from autodual.network import DualNetwork
 from autodual.perturbations import Region
 from autodual.policies import InnerBounds, SlopePolicy
 from autodual.specs import Specification
-from autodual.tensors import bounding_dtype
+from autodual.tensors import bounding_dtype, flat
 
 # A bound this many rounding errors below zero is not worth another try in float64.
 _HOPE = 32.0
@@ -136,16 +136,16 @@ def _bound(
     deployed: bool = False,
 ) -> Proof:
     # Offsets may depend on the nominal outputs; in float64 their own error is far below that of the bounds.
-    outputs = dual.outputs(region.centre.double()).flatten(1)
+    outputs = dual.outputs(region.centre.double())
     rows = spec.rows(outputs)
     if not fits(rows, region.centre.dtype):
         region = region.to(torch.float64)
     x, options = region.centre, {"slopes": slopes, "inner": inner, "known": known}
-    result = dual(x, region.source, rows.objective, **options, rigorous=True, exact=not estimates, executed=True)
+    result = dual(x, region.source, rows.form, **options, rigorous=True, exact=not estimates, executed=True)
     assert result.objective is not None and result.execution is not None
     lower, error = guaranteed(result.objective, rows)
     # A network that returns no numbers is proved nothing of, even where the number it lost meets only zero padding.
-    lower = torch.where(outputs.isfinite().all(1, keepdim=True), lower, -torch.inf)
+    lower = torch.where(flat(outputs).isfinite().all(1, keepdim=True), lower, -torch.inf)
     deployment, run = deployment_of(result.execution, rows, spec)
     if deployed and deployment.reason:
         raise InvalidInputError(
@@ -160,7 +160,7 @@ def _bound(
         proved=(decisive > 0) & decisive.isfinite(),
         double=torch.full_like(margin, x.dtype == torch.float64, dtype=torch.bool),
         deployed=run,
-        nominal=spec.margin(rows.values(outputs)),
+        nominal=spec.margin(rows.values(flat(outputs))),
         failure_probability=result.failure_probability,
         deployment=deployment,
         estimates=result.estimates,

@@ -8,24 +8,26 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from autodual.certification.goal import chosen_goal
 from autodual.certification.halfspaces import fits, guaranteed
 from autodual.certification.same_network import require_same_network
 from autodual.errors import InvalidInputError
+from autodual.inputs import Labels, Samples, sample_tensor
 from autodual.network import DualNetwork
 from autodual.network.chunks import recorded_chunk
-from autodual.perturbations import PerturbationSet
+from autodual.perturbations import PerturbationSet, perturbation_set
 from autodual.policies import SlopePolicy
-from autodual.specs import ClassMargin, Specification
-from autodual.tensors import bounding_dtype
+from autodual.specs import Specification
+from autodual.tensors import bounding_dtype, flat
 
 RadiusToSet = Callable[[Tensor], PerturbationSet]
 
 
 def certified_radius(
     dual: DualNetwork,
-    x: Tensor,
+    x: Samples,
     ball: RadiusToSet,
-    labels: Tensor | None = None,
+    labels: Labels | None = None,
     *,
     spec: Specification | None = None,
     max_radius: float = 1.0,
@@ -48,19 +50,18 @@ def certified_radius(
     """
     if not 0 < max_radius < float("inf"):
         raise InvalidInputError(f"max_radius must be positive and finite, not {max_radius}")
+    if not callable(ball):
+        raise InvalidInputError(
+            f"ball must make a set from radii, such as autodual.LinfBall, but is {ball!r}; write LinfBall, not "
+            "LinfBall(0.1)"
+        )
+    x = sample_tensor(x)
     require_same_network(dual, x)
     x = x.to(bounding_dtype(x.dtype))
     with torch.no_grad():
-        outputs = dual.outputs(x).flatten(1)
-    predicted = outputs.argmax(1)
-    if spec is None:
-        spec = ClassMargin(predicted if labels is None else labels.to(x.device))
-    elif labels is not None:
-        raise InvalidInputError(
-            "give either labels or a specification, not both; specifications of classes hold labels"
-        )
-    rows = spec.rows(outputs)
-    nominal = spec.margin((rows.objective @ outputs.unsqueeze(2)).squeeze(2) - rows.offset)
+        outputs = dual.outputs(x)
+    spec = chosen_goal(dual, outputs, labels, spec)
+    nominal = spec.margin(spec.rows(outputs).values(flat(outputs)))
     probe = _Probe(dual, x, ball, spec, slopes)
     limit = x.new_full((x.shape[0],), max_radius)
     return _search(probe, limit, (nominal > 0).nonzero()[:, 0], tolerance * max_radius, max_steps)
@@ -91,12 +92,12 @@ class _Probe:
         spec = self.spec.select(index)
         with torch.enable_grad():
             radius = radius.detach().clone().requires_grad_()
-            region = self.ball(radius).at(self.x).select(index)
+            region = perturbation_set(self.ball(radius)).at(self.x).select(index)
             x = region.centre
-            rows = spec.rows(self.dual.outputs(x.double()).flatten(1).detach())
+            rows = spec.rows(self.dual.outputs(x.double()).detach())
             if not fits(rows, x.dtype):
                 raise InvalidInputError(f"{x.dtype} cannot hold the property's coefficients; give float64 samples")
-            found = self.dual(x, region.source, rows.objective, slopes=self.slopes, rigorous=True, exact=True).objective
+            found = self.dual(x, region.source, rows.form, slopes=self.slopes, rigorous=True, exact=True).objective
             assert found is not None
             margin = spec.margin(guaranteed(found, rows)[0]).to(x.dtype)
             # The set need not depend on the radius, nor the margin on the set.

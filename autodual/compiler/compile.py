@@ -12,6 +12,7 @@ from torch.export import ExportedProgram
 from autodual.errors import InvalidInputError, TraceError
 from autodual.frontend import TracedNetwork, lower_exported, trace, unwrapped
 from autodual.frontend.state import inference
+from autodual.inputs import Samples, sample_tensor
 from autodual.ir.expressions import Environment
 from autodual.network import Compiled, DualNetwork, JoinedInputs
 from autodual.passes import ChooseExecution, Observer, Pass, default_pipeline, run_passes
@@ -20,9 +21,10 @@ from autodual.passes.plan import Plan
 
 def compile_dual(
     model: nn.Module | ExportedProgram,
-    example_input: Tensor | tuple[Tensor, ...] | None = None,
+    example_input: Samples | tuple[Samples, ...] | None = None,
     *,
     output: int | None = None,
+    class_axis: int = 1,
     passes: Sequence[Pass] | None = None,
     memory_budget: int | None = None,
     observer: Observer | None = None,
@@ -37,6 +39,8 @@ def compile_dual(
             `join` makes samples of them and whose `ball` makes sets.
         output: which of the model's outputs to bound, counted from 0 in the order in which they are nested, if it has
             several; an ONNX network's is chosen when it is loaded.
+        class_axis: which axis of the outputs `[N, *shape]` holds the classes; axis 1, as for cross-entropy, unless said
+            otherwise: -1 for sequences `[N, T, C]`. Only what is about classes asks for it.
         passes: instead of `default_pipeline()`.
         memory_budget: bytes for the rows in flight.
         observer: called as `observer(pass_name, plan)` after each pass.
@@ -69,11 +73,12 @@ def compile_dual(
     else:
         raise InvalidInputError(f"compile_dual takes an nn.Module or an ExportedProgram, not {type(model).__name__}")
     if isinstance(example_input, (tuple, list)):
+        example_input = tuple(sample_tensor(value, "example_input") for value in example_input)
         module = JoinedInputs(module, [value.shape[1:] for value in example_input])
         example_input = module.join(*example_input)
-    dual = DualNetwork(module, builder)
+    dual = DualNetwork(module, builder, class_axis)
     if example_input is not None:
-        dual.compiled(example_input)
+        dual.compiled(sample_tensor(example_input, "example_input"))
     return dual
 
 
@@ -87,8 +92,6 @@ class _Builder:
     traced: TracedNetwork | None = None
 
     def __call__(self, model: nn.Module, x: Tensor) -> Compiled:
-        if x.dim() < 1 or x.shape[0] < 1:
-            raise InvalidInputError("an input batch must have the shape [N, *shape] with at least one sample")
         traced = self.traced or _traced(model, x, self.output)
         if len(traced.graph.inputs) != 1:
             raise InvalidInputError(

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from autodual.errors import DataError
+from autodual.policies import IGNORED
 
 
 def as_inputs(name: str, array: numpy.ndarray) -> tuple[Tensor, str]:
@@ -36,19 +37,28 @@ def as_inputs(name: str, array: numpy.ndarray) -> tuple[Tensor, str]:
 
 
 def as_labels(name: str, array: numpy.ndarray, samples: int) -> Tensor:
-    """Labels as int64 `[N]`.
+    """Labels as int64 `[N]`, or label maps `[N, *positions]`.
 
     Raises:
-        DataError: another shape or dtype, another number than there are samples, or a negative label.
+        DataError: another dtype, another number than there are samples, or a negative label that is not `IGNORED`.
     """
-    if array.shape != (samples,):
-        raise DataError(f"'{name}' holds {samples} samples but labels of shape {array.shape}; expected ({samples},).")
+    if array.ndim < 1 or array.shape[0] != samples or array.size == 0:
+        raise DataError(
+            f"'{name}' holds {samples} samples but labels of shape {array.shape}; expected ({samples},), or label maps "
+            f"({samples}, ...)."
+        )
     if array.dtype.kind not in "iu":
-        raise DataError(f"The labels of '{name}' are of type {array.dtype}; expected integers.")
+        raise DataError(
+            f"The labels of '{name}' are of type {array.dtype}; expected integers (a regressor's data need none)."
+        )
     labels = torch.from_numpy(array.astype(numpy.int64))
-    if (labels < 0).any():
-        index = int((labels < 0).nonzero()[0])
-        raise DataError(f"The label of sample {index} of '{name}' is {int(labels[index])}; labels start at 0.")
+    bad = (labels < 0) & (labels != IGNORED)
+    if bad.any():
+        index = int(bad.nonzero()[0, 0])
+        raise DataError(
+            f"The label of sample {index} of '{name}' is {int(labels[bad][0])}; labels start at 0, and {IGNORED} marks "
+            "what is to be ignored."
+        )
     return labels
 
 

@@ -33,9 +33,10 @@ _READERS: Mapping[str, Callable[[Path, str, ReadFiles], tuple[numpy.ndarray, num
 
 @dataclass(frozen=True, eq=False)
 class Dataset:
-    """Samples `x` `[N, *shape]` (float32, or float64 where so stored) and labels `y` `[N]` (int64) or None.
+    """Samples `x` `[N, *shape]` (float32, or float64 where so stored) and labels `y` or None.
 
-    `sha256` is that of the bytes of `files`, one after the other; the sample that ships with autodual lists no files.
+    Labels are int64 `[N]`, or label maps `[N, *positions]`, -100 where they are to be ignored. `sha256` is that of the
+    bytes of `files`, one after the other; the sample that ships with autodual lists no files.
     """
 
     x: Tensor
@@ -60,9 +61,9 @@ class Dataset:
     def check_labels(self, classes: int) -> None:
         """Raise DataError naming the first sample whose label is not below `classes`."""
         if self.y is not None and bool((self.y >= classes).any()):
-            index = int((self.y >= classes).nonzero()[0])
+            bad = self.y >= classes
             raise DataError(
-                f"The label of sample {index} of '{self.name}' is {int(self.y[index])}, "
+                f"The label of sample {int(bad.nonzero()[0, 0])} of '{self.name}' is {int(self.y[bad][0])}, "
                 f"but the network has the classes 0 to {classes - 1}."
             )
 

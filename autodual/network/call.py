@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import get_args
+from typing import Any, get_args
 
 import torch
 from torch import Tensor
@@ -13,14 +13,16 @@ from autodual.bounds import BoundOptions, BoundState, Ledger, Projections, execu
 from autodual.bounds.arithmetic import plain_arithmetic
 from autodual.errors import InvalidInputError
 from autodual.estimators import Stream
+from autodual.inputs import number_tensor
 from autodual.interval import Interval
 from autodual.ir.expressions import Environment
 from autodual.ir.graph import Graph
 from autodual.network.result import DualResult, result_of
+from autodual.objective import DenseObjective, Objective
 from autodual.passes.plan import Plan
 from autodual.perturbations import Region
 from autodual.policies import InnerBounds, LastBound, Projection, SlopePolicy
-from autodual.tensors import all_finite, unfit
+from autodual.tensors import all_finite
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,7 +32,7 @@ class Given:
     tensors: Mapping[str, Tensor]
     region: Region
     known: Mapping[str, Interval]
-    rows: Tensor | None
+    objective: Objective | None
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,7 +66,7 @@ class Call:
             return self._bound(part, given, ledger)
 
     def _bound(self, part: slice, given: Given, ledger: Ledger) -> DualResult:
-        graph, rows = self.plan.graph, given.rows
+        graph, objective = self.plan.graph, given.objective
         state = BoundState(
             graph,
             self.plan.rules,
@@ -76,15 +78,14 @@ class Call:
         )
         projection = self.options.projection
         if projection is not None and self.stream is not None:
-            state.projections = Projections(state, projection, self.stream, 0 if rows is None else rows.shape[1])
+            state.projections = Projections(state, projection, self.stream, 0 if objective is None else objective.count)
         found = None
-        if rows is None:
+        if objective is None:
             prepare(state, self.plan.relaxed)
         else:
             prepare(state, graph.outputs)
-            here = rows if rows.shape[0] == 1 else rows[part]
-            found = objective_bounds(state, graph.outputs[0], here, linear=self.linear)
-        sites = self.plan.sites if rows is None or self.sites else ()
+            found = objective_bounds(state, graph.outputs[0], objective.part(part), linear=self.linear)
+        sites = self.plan.sites if objective is None or self.sites else ()
         run = None if self.executed is None else execution(state, self.executed.graph, self.executed.dtype)
         result = result_of(found, {name: state.intervals[name] for name in sites}, state, run)
         # The two know each other: apart, they are forgotten at once, and not when garbage is next collected.
@@ -136,22 +137,40 @@ def _usable(options: BoundOptions, *, exact: bool) -> Projection | None:
     return projection
 
 
-def objective_rows(objective: Tensor, x: Tensor, shape: tuple[int, ...]) -> Tensor:
-    """The objective as rows `[1 or N, S, *shape]`, checked."""
-    if reason := unfit(objective):
-        raise InvalidInputError(f"objective {reason}")
+def checked_objective(objective: Any, x: Tensor, shape: tuple[int, ...]) -> Objective:
+    """Linear functions of outputs `[N, *shape]` in x's dtype and on its device.
+
+    Raises InvalidInputError unless they are an `Objective`, or finite coefficients `[S, *shape]` or `[N, S, *shape]`
+    as a tensor, an array or lists, whose last axes may be flattened.
+    """
     size = torch.Size(shape).numel()
-    fits = objective.dim() in (2, 3) and objective.shape[-1] == size
-    if not fits or (objective.dim() == 3 and objective.shape[0] not in (1, x.shape[0])):
+    if isinstance(objective, Objective):
+        assert objective.terms == size, "an objective is made for the network's own outputs"
+        return objective.to(x)
+    rows = number_tensor(objective, "objective")
+    flattened = _flattened_rows(rows, shape, x.shape[0])
+    if flattened is None:
+        whole = "" if len(shape) == 1 else f", or the same with {list(shape)} in place of {size}"
         raise InvalidInputError(
-            f"objective has the shape {tuple(objective.shape)}; expected [S, {size}] or [{x.shape[0]}, S, {size}]"
+            f"objective has the shape {tuple(rows.shape)}; expected [S, {size}] or [{x.shape[0]}, S, {size}]{whole}"
         )
-    if objective.shape[-2] == 0:
+    if flattened.shape[-2] == 0:
         raise InvalidInputError("objective has no rows, so there is nothing to bound")
-    if not all_finite(objective):
+    if not all_finite(flattened):
         raise InvalidInputError("objective holds NaN or infinity")
-    rows = objective.to(dtype=x.dtype, device=x.device)
-    return (rows if rows.dim() == 3 else rows.unsqueeze(0)).reshape(-1, objective.shape[-2], *shape)
+    return DenseObjective(flattened).to(x)
+
+
+def _flattened_rows(rows: Tensor, shape: tuple[int, ...], samples: int) -> Tensor | None:
+    """Rows `[S, K]` or `[N or 1, S, K]` of coefficients with the outputs' axes or one; None where they do not fit."""
+    size = torch.Size(shape).numel()
+    for ending in ((size,), shape):
+        lead = rows.dim() - len(ending)
+        if tuple(rows.shape[max(lead, 0) :]) != ending:
+            continue
+        if lead == 1 or (lead == 2 and rows.shape[0] in (1, samples)):
+            return rows.reshape(*rows.shape[:lead], size)
+    return None
 
 
 def _selected(interval: Interval, part: slice, region: Region) -> Interval:

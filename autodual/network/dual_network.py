@@ -12,18 +12,21 @@ from torch import Tensor, nn
 from autodual.errors import InvalidInputError
 from autodual.estimators import Stream
 from autodual.frontend import TracedNetwork
+from autodual.inputs import Labels, Numbers, Samples, number_tensor, sample_tensor
 from autodual.interval import Interval
 from autodual.ir.expressions import Environment
 from autodual.ir.graph import Graph
-from autodual.network.call import Call, Executed, Given, call_options, objective_rows
+from autodual.network.call import Call, Executed, Given, call_options, checked_objective
 from autodual.network.chunks import SampleSize, in_chunks
 from autodual.network.known import checked_known, refute_known
 from autodual.network.live import live_tensors
 from autodual.network.result import DualResult
+from autodual.objective import Objective
 from autodual.passes.plan import Plan
-from autodual.perturbations import PerturbationSet
+from autodual.perturbations import PerturbationSet, perturbation_set
 from autodual.policies import InnerBounds, LastBound, Projection, SlopePolicy
-from autodual.specs import OtherClasses
+from autodual.specs import ClassMargin
+from autodual.specs.label_map import class_count
 from autodual.tensors import bounding_dtype
 
 
@@ -60,9 +63,11 @@ class DualNetwork(nn.Module):
     Build one with `autodual.compile_dual`.
     """
 
-    def __init__(self, model: nn.Module, build: Callable[[nn.Module, Tensor], Compiled]):
+    def __init__(self, model: nn.Module, build: Callable[[nn.Module, Tensor], Compiled], class_axis: int = 1):
         super().__init__()
         self.model = model
+        #: Which axis of the outputs `[N, *shape]` holds the classes, where labels are given.
+        self.class_axis = class_axis
         self._build = build
         self._compiled: dict[tuple[int, ...], Compiled] = {}
         self._substitutes: dict[str, Tensor] = {}
@@ -71,8 +76,9 @@ class DualNetwork(nn.Module):
 
     # --- compilation ------------------------------------------------------------------------------------------------
 
-    def compiled(self, x: Tensor) -> Compiled:
+    def compiled(self, x: Samples) -> Compiled:
         """The plan for samples of x's shape; traced at the first call with that shape."""
+        x = sample_tensor(x)
         shape = tuple(x.shape[1:])
         if shape not in self._compiled:
             if tuple(x.shape) in self._compiled:
@@ -128,9 +134,9 @@ class DualNetwork(nn.Module):
 
     def forward(
         self,
-        x: Tensor,
+        x: Samples,
         ball: PerturbationSet,
-        objective: Tensor | None = None,
+        objective: Numbers | Objective | None = None,
         *,
         slopes: SlopePolicy | None = None,
         inner: InnerBounds | None = None,
@@ -143,16 +149,18 @@ class DualNetwork(nn.Module):
         exact: bool = False,
         executed: bool = False,
     ) -> DualResult:
-        """Lower bounds `[N, S]` of objective `[S, K]` or `[N, S, K]` over the set around each sample of x `[N,
-        *shape]`.
+        """Lower bounds `[N, S]` of linear functions of the outputs over the set around each sample of x `[N, *shape]`.
 
-        Without an objective only the intervals of the bound sites are computed. slopes, inner, last: see
+        objective: their coefficients, `[S, *output shape]` for all samples or `[N, S, *output shape]`, as a tensor, an
+        array or lists. The outputs' axes may be flattened, as `[S, K]` and `[N, S, K]`; where both readings fit, that
+        is the one. Without an objective only the intervals of the bound sites are computed. slopes, inner, last: see
         `BoundOptions`. known: intervals of nodes proved elsewhere, which bounds then assume. rigorous: bounds allow for
         their own rounding error. linear: also return the linear functions that prove them. sites: also return the
         intervals of the bound sites. all_units: a dual bound for every unit, also the decided ones. exact: estimate
         nothing, whatever the plan says; nor do rigorous bounds ever use estimates that prove nothing. executed: beside
         rigorous bounds, how far a run of the model in its own dtype may be from what they are of.
         """
+        x = sample_tensor(x)
         run = self._run(x) if executed and rigorous else None
         compiled, x = self.compiled(x), x.to(bounding_dtype(x.dtype))
         plan = compiled.plan
@@ -160,8 +168,8 @@ class DualNetwork(nn.Module):
             plan.options, slopes=slopes, inner=inner, last=last, rigorous=rigorous, all_units=all_units, exact=exact
         )
         output = plan.graph[plan.graph.outputs[0]]
-        rows = None if objective is None else objective_rows(objective, x, output.shape)
-        given = Given(self.tensors(compiled), ball.at(x), checked_known(known, plan, x), rows)
+        asked = None if objective is None else checked_objective(objective, x, output.shape)
+        given = Given(self.tensors(compiled), perturbation_set(ball).at(x), checked_known(known, plan, x), asked)
         refute_known(given.known, plan.graph, self.environment(compiled, x.double()), given.region)
         stream = None if options.projection is None else self._stream(options.projection, rigorous)
         call = Call(plan, options, x.dtype, x.device, stream, linear, sites, run)
@@ -189,9 +197,9 @@ class DualNetwork(nn.Module):
 
     def lower_bounds(
         self,
-        x: Tensor,
+        x: Samples,
         ball: PerturbationSet,
-        objective: Tensor,
+        objective: Numbers | Objective,
         *,
         slopes: SlopePolicy = "shared",
         inner: InnerBounds = "dual",
@@ -200,13 +208,14 @@ class DualNetwork(nn.Module):
         exact: bool = False,
         return_linear: bool = False,
     ):
-        """Lower bounds `[N, S]` of objective·f(z) over the set; objective `[S, K]` or `[N, S, K]`.
+        """Lower bounds `[N, S]` of objective·f(z) over the set; for the shapes of an objective see `forward`.
 
         With `return_linear`, also coefficients `[N, S, *shape]` and offset `[N, S]` of linear functions below
         objective·f on the set. slopes, inner, last: see `BoundOptions`.
         """
+        asked = objective if isinstance(objective, Objective) else number_tensor(objective, "objective")
         found = self(
-            x, ball, objective, slopes=slopes, inner=inner, last=last, known=known, exact=exact, linear=return_linear
+            x, ball, asked, slopes=slopes, inner=inner, last=last, known=known, exact=exact, linear=return_linear
         ).objective
         if not return_linear:
             return found.lower
@@ -215,9 +224,9 @@ class DualNetwork(nn.Module):
 
     def upper_bounds(
         self,
-        x: Tensor,
+        x: Samples,
         ball: PerturbationSet,
-        objective: Tensor,
+        objective: Numbers,
         *,
         slopes: SlopePolicy = "shared",
         inner: InnerBounds = "dual",
@@ -241,7 +250,7 @@ class DualNetwork(nn.Module):
         found = self.lower_bounds(
             x,
             ball,
-            -objective,
+            -number_tensor(objective, "objective"),
             slopes=slopes,
             inner=inner,
             last=last,
@@ -253,8 +262,8 @@ class DualNetwork(nn.Module):
 
     def margins(
         self,
-        x: Tensor,
-        labels: Tensor,
+        x: Samples,
+        labels: Labels,
         ball: PerturbationSet,
         *,
         slopes: SlopePolicy = "shared",
@@ -263,19 +272,37 @@ class DualNetwork(nn.Module):
         known: Mapping[str, Interval] | None = None,
         exact: bool = False,
     ) -> Tensor:
-        """Lower bounds `[N, K]` of f_y - f_j over the set for every class j; the label's own entry is 0 (equation
-        3.24).
+        """Lower bounds of f_y - f_j over the set for every class j, in the layout of the outputs (equation 3.24).
+
+        That is `[N, K]` for labels `[N]`, and `[N, C, H, W]` for the label maps `[N, H, W]` of a per-pixel classifier.
+        The label's own entry is 0, as are those of positions with the label -100.
         """
-        output = self.compiled(x).plan.graph
-        classes = output[output.outputs[0]].size
-        others = OtherClasses(labels, classes)
-        rows = others.objective(x)
+        x = sample_tensor(x)
+        rows = self.label_rows(x, labels)
         lower = self.lower_bounds(x, ball, rows, slopes=slopes, inner=inner, last=last, known=known, exact=exact)
-        return others.margins(lower)
+        return rows.complete(lower).reshape(x.shape[0], *self.output_shape(x))
+
+    def label_rows(self, x: Tensor, labels: Labels) -> Objective:
+        """f_y - f_j for every other class j at every position, as an objective; checks that the labels fit."""
+        outputs = x.new_zeros(1, *self.output_shape(x)).expand(x.shape[0], *self.output_shape(x))
+        return ClassMargin(labels, self.class_axis).rows(outputs).form
+
+    def output_shape(self, x: Samples) -> tuple[int, ...]:
+        """The shape of one sample's outputs, for samples of x's shape."""
+        graph = self.compiled(x).plan.graph
+        return graph[graph.outputs[0]].shape
+
+    def predicted(self, outputs: Tensor) -> Tensor:
+        """The classes with the largest outputs `[N, *shape]`: `[N]`, or a label map.
+
+        Raises InvalidInputError where outputs are of a single class.
+        """
+        class_count(outputs.shape, self.class_axis)
+        return outputs.argmax(self.class_axis)
 
     def bounds(
         self,
-        x: Tensor,
+        x: Samples,
         ball: PerturbationSet,
         *,
         slopes: SlopePolicy = "shared",
@@ -300,7 +327,7 @@ class DualNetwork(nn.Module):
         """
         return self(x, ball, slopes=slopes, known=known, all_units=True, exact=True).intervals
 
-    def outputs(self, x: Tensor) -> Tensor:
+    def outputs(self, x: Samples) -> Tensor:
         """f(x) `[N, *shape]` in inference mode and x's dtype, by the same graph that is bounded.
 
         Args:
@@ -311,6 +338,7 @@ class DualNetwork(nn.Module):
             >>> autodual.compile_dual(torch.nn.ReLU()).outputs(torch.tensor([[1.0, -1.0]]))
             tensor([[1., 0.]])
         """
+        x = sample_tensor(x)
         compiled = self.compiled(x)
         graph = compiled.plan.graph
         return graph.evaluate([x], self.environment(compiled, x))[graph.outputs[0]]

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from autodual.errors import InvalidInputError
+from autodual.inputs import Samples, sample_tensor
 from autodual.perturbations import PerturbationSet, ProductSet
 
 
@@ -27,16 +28,17 @@ class JoinedInputs(nn.Module):
         pieces = x.split([math.prod(shape) for shape in self.shapes], dim=1)
         return self.model(*(piece.reshape(x.shape[0], *shape) for piece, shape in zip(pieces, self.shapes)))
 
-    def join(self, *inputs: Tensor) -> Tensor:
+    def join(self, *inputs: Samples) -> Tensor:
         """The model's inputs `[N, *shape]` as one tensor `[N, total]`.
 
         Raises InvalidInputError unless there are as many as the model takes, each of its own shape.
         """
-        if tuple(tuple(value.shape[1:]) for value in inputs) != self.shapes:
-            found = ", ".join(str(list(value.shape)) for value in inputs)
+        tensors = [sample_tensor(value, f"input {place}") for place, value in enumerate(inputs)]
+        if tuple(tuple(value.shape[1:]) for value in tensors) != self.shapes:
+            found = ", ".join(str(list(value.shape)) for value in tensors)
             wanted = ", ".join(str(["N", *shape]).replace("'", "") for shape in self.shapes)
             raise InvalidInputError(f"the model takes inputs of the shapes {wanted}, but got {found}")
-        return torch.cat([value.flatten(1) for value in inputs], 1)
+        return torch.cat([value.flatten(1) for value in tensors], 1)
 
     def ball(self, *sets: PerturbationSet | None) -> ProductSet:
         """The set of joined inputs in which each moves within its own set; None keeps an input fixed."""

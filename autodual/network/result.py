@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from autodual.bounds import BoundState, Execution, LinearBound, ObjectiveBounds
+from autodual.errors import InvalidInputError
 from autodual.interval import Interval
 
 
@@ -31,7 +32,8 @@ class DualResult:
 
     @property
     def lower(self) -> Tensor:
-        assert self.objective is not None
+        if self.objective is None:
+            raise InvalidInputError("no objective was asked for, so there are no bounds of one; give objective=")
         return self.objective.lower
 
 

@@ -1,7 +1,7 @@
 """Perturbation sets: the inputs around a sample that must be safe, and the worst of them for a linear function."""
 
 from autodual.perturbations.balls import L1Ball, L2Ball, LinfBall, LpBall, NormBall
-from autodual.perturbations.base import CentredNorms, PerturbationSet, Region, WeightedNorm
+from autodual.perturbations.base import CentredNorms, PerturbationSet, Region, WeightedNorm, perturbation_set
 from autodual.perturbations.box import Box
 from autodual.perturbations.product import ProductSet
 from autodual.perturbations.view import View, WholeView
@@ -20,4 +20,5 @@ __all__ = [
     "View",
     "WeightedNorm",
     "WholeView",
+    "perturbation_set",
 ]

@@ -5,23 +5,26 @@ from __future__ import annotations
 import math
 from abc import abstractmethod
 from dataclasses import dataclass, replace
+from numbers import Real
 from typing import Any, ClassVar
 
-import torch
 from torch import Tensor
 
 from autodual.errors import InvalidInputError
 from autodual.perturbations.ball_region import BallRegion
-from autodual.perturbations.base import PerturbationSet, Region
+from autodual.perturbations.base import PerturbationSet, Region, changed
 from autodual.perturbations.box import box_region
 from autodual.perturbations.clipped_region import clip
 from autodual.perturbations.parameters import (
     Domain,
     Parameter,
     aligned,
+    checked_domain,
+    checked_radius,
     clipping_words,
     domain_ends,
     domain_settings,
+    exact,
     like,
     summary,
     words,
@@ -40,11 +43,16 @@ class NormBall(PerturbationSet):
     def order(self) -> float:
         """The order p of the norm, in [1, inf]."""
 
+    def __post_init__(self) -> None:
+        checked_radius(self.radius)
+        object.__setattr__(self, "domain", checked_domain(self.domain))
+
     def bind(self, x: Tensor) -> Region:
         exact_radius = aligned(self.radius, x, "radius", vector_is_per_sample=True)
-        source = _with_radius(self, exact_radius)
+        source = changed(self, radius=exact_radius)
         radius = like(exact_radius, x)
-        _check_radius(radius)
+        if radius.dtype != exact_radius.dtype:
+            checked_radius(radius)  # what is finite in float64 may be too large for float32
         per_sample = flatten(radius, 1)
         uniform = per_sample[:, 0].expand(x.shape[0]) if per_sample.shape[1] == 1 else None
         if self.order == math.inf:
@@ -70,7 +78,7 @@ class NormBall(PerturbationSet):
     def scaled(self, factor: float) -> NormBall:
         if not 0 <= factor <= 1:
             raise InvalidInputError(f"a set is scaled by a factor between 0 and 1, not by {factor:g}")
-        radius = self.radius if isinstance(self.radius, (int, float, Tensor)) else torch.as_tensor(self.radius)
+        radius = self.radius if isinstance(self.radius, (int, float, Tensor)) else exact(self.radius, "radius")
         return replace(self, radius=radius * factor)  # type: ignore[type-var]
 
     def describe(self) -> str:
@@ -90,8 +98,9 @@ class NormBall(PerturbationSet):
 class LinfBall(NormBall):
     """{z : |z_i − x_i| ≤ radius for every feature i}, and in the domain if there is one.
 
-    `radius` is a number, a tensor `[N]` with one per sample, or a tensor with more than one axis that broadcasts to
-    the samples `[N, *shape]` (per feature); `domain` is a pair of numbers or tensors that broadcast to one sample.
+    `radius` is a number, `[N]` with one per sample, or has more than one axis and broadcasts to the samples
+    `[N, *shape]` (per feature); `domain` is a pair of such numbers that broadcast to one sample. Both may be tensors,
+    arrays or lists. Raises InvalidInputError where they are no such numbers, as do all balls.
     """
 
     radius: Parameter
@@ -135,19 +144,10 @@ class LpBall(NormBall):
     domain: Domain = None
 
     def __post_init__(self) -> None:
-        if not self.p >= 1:
-            raise InvalidInputError(f"the order p of a norm must be at least 1, but is {self.p}")
+        super().__post_init__()
+        if isinstance(self.p, bool) or not isinstance(self.p, Real) or not self.p >= 1:
+            raise InvalidInputError(f"the order p of a norm must be a number of at least 1, but is {self.p!r}")
 
     @property
     def order(self) -> float:
         return float(self.p)
-
-
-def _with_radius(ball: NormBall, radius: Tensor) -> NormBall:
-    return replace(ball, radius=radius)  # type: ignore[type-var]
-
-
-def _check_radius(radius: Tensor) -> None:
-    bad = ~(radius.isfinite() & (radius >= 0))
-    if bad.any():
-        raise InvalidInputError(f"the radius must be finite and not negative, but is {float(radius[bad][0]):g}")

@@ -7,6 +7,7 @@ samples. Neither knows of networks: a region answers questions about linear func
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from copy import copy
 from dataclasses import dataclass, fields, replace
 from typing import Any, ClassVar, TypeVar
 
@@ -14,23 +15,26 @@ import torch
 from torch import Tensor
 
 from autodual.errors import EmptySetError, InvalidInputError
+from autodual.inputs import Samples, sample_tensor
 from autodual.interval import Interval
 from autodual.perturbations.view import View
-from autodual.tensors import all_finite, unfit
+from autodual.tensors import all_finite
 
 _Selected = TypeVar("_Selected", bound="PerturbationSet | Region")
+_Set = TypeVar("_Set", bound="PerturbationSet")
 
 
 class PerturbationSet(ABC):
     """A set of inputs around each sample; a frozen dataclass of numbers and tensors as the user gave them."""
 
-    def at(self, x: Tensor) -> Region:
+    def at(self, x: Samples) -> Region:
         """The set around each of the samples x `[N, *shape]`, in x's dtype and on its device.
 
         Raises InvalidInputError if x is not finite and floating or a parameter of the set does not fit it, and
         EmptySetError if the set of some sample holds no point.
         """
-        _check_samples(x)
+        x = sample_tensor(x)
+        _check_finite(x)
         return self.bind(x)
 
     @abstractmethod
@@ -64,6 +68,13 @@ class PerturbationSet(ABC):
     @abstractmethod
     def settings(self) -> dict[str, Any]:
         """The set as plain values that JSON can hold; many numbers are summarised as their least and greatest."""
+
+
+def perturbation_set(ball: Any) -> PerturbationSet:
+    """What a caller gave as the set, if it is one; raises InvalidInputError otherwise."""
+    if not isinstance(ball, PerturbationSet):
+        raise InvalidInputError(f"ball must be a perturbation set, such as autodual.LinfBall(0.1), but is {ball!r}")
+    return ball
 
 
 @dataclass(frozen=True, eq=False)
@@ -192,7 +203,20 @@ def _select(whole: _Selected, index: Tensor | slice, centre: Tensor) -> _Selecte
             chosen[field.name] = _select(value, index, centre)
         elif isinstance(value, Tensor) and _is_per_sample(value, whole, centre):
             chosen[field.name] = value[index]
-    return replace(whole, **chosen)  # type: ignore[type-var]
+    if isinstance(whole, PerturbationSet):
+        return changed(whole, **chosen)
+    return replace(whole, **chosen)
+
+
+def changed(source: _Set, **fields: Any) -> _Set:
+    """A copy of a set with other values of some fields, whose numbers were checked when it was made.
+
+    Unlike `replace`, which makes a new set and checks it all again, for each slice of a batch.
+    """
+    found = copy(source)
+    for name, value in fields.items():
+        object.__setattr__(found, name, value)
+    return found
 
 
 def _is_per_sample(value: Tensor, whole: PerturbationSet | Region, centre: Tensor) -> bool:
@@ -221,15 +245,7 @@ def end_rounding(region: Region) -> Tensor:
     return (4 * limits.eps * size + limits.tiny).detach()
 
 
-def _check_samples(x: Tensor) -> None:
-    if not isinstance(x, Tensor):
-        raise InvalidInputError(f"the samples must be a tensor [N, *shape], but are a {type(x).__name__}")
-    if x.dim() == 0:
-        raise InvalidInputError("the samples must have the shape [N, *shape], but are a single number")
-    if reason := unfit(x):
-        raise InvalidInputError(f"the tensor of samples {reason}")
-    if not x.is_floating_point():
-        raise InvalidInputError(f"the samples must be floating-point numbers, but have the dtype {x.dtype}")
+def _check_finite(x: Tensor) -> None:
     if not all_finite(x):
         bad = ~x.isfinite().reshape(x.shape[0], -1).all(1)
         raise InvalidInputError(f"sample {int(bad.nonzero()[0])} holds NaN or infinity; remove or repair it")

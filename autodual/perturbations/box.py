@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, ClassVar
 
@@ -16,6 +16,7 @@ from autodual.perturbations.base import (
     PerturbationSet,
     Region,
     WeightedNorm,
+    changed,
     end_rounding,
     require_points,
 )
@@ -23,6 +24,8 @@ from autodual.perturbations.parameters import (
     Domain,
     Parameter,
     aligned,
+    check_ends,
+    checked_domain,
     clipping_words,
     domain_ends,
     domain_settings,
@@ -39,17 +42,22 @@ from autodual.tensors import all_finite, shared
 class Box(PerturbationSet):
     """{z : lower ≤ z ≤ upper}, and in the domain if there is one.
 
-    `lower` and `upper` are numbers, tensors `[*shape]` or tensors `[N, *shape]`; `domain` is a pair of numbers or
-    tensors that broadcast to one sample. Samples are only the nominal points of it and may lie outside.
+    `lower` and `upper` are numbers, `[*shape]` or `[N, *shape]`; `domain` is a pair of numbers that broadcast to one
+    sample. All may be tensors, arrays or lists. Samples are only the nominal points of it and may lie outside. Raises
+    EmptySetError where ends cross, and InvalidInputError where they are no such numbers.
     """
 
     lower: Parameter
     upper: Parameter
     domain: Domain = None
 
+    def __post_init__(self) -> None:
+        check_ends(self.lower, self.upper, "the box")
+        object.__setattr__(self, "domain", checked_domain(self.domain))
+
     def bind(self, x: Tensor) -> BoxRegion:
         lower, upper = aligned(self.lower, x, "lower"), aligned(self.upper, x, "upper")
-        source = replace(self, lower=lower, upper=upper)
+        source = changed(self, lower=lower, upper=upper)
         return box_region(source, x, like(lower, x), like(upper, x), self.domain)
 
     def describe(self) -> str:

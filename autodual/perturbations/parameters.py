@@ -6,34 +6,70 @@ float64 is not the float64 image of float32's 0.1.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any, TypeAlias
 
 import numpy
 import torch
 from torch import Tensor
 
-from autodual.errors import InvalidInputError
-from autodual.tensors import unfit
+from autodual.errors import EmptySetError, InvalidInputError
+from autodual.inputs import Numbers, number_tensor
 
-Parameter: TypeAlias = "float | Tensor | numpy.ndarray | Sequence[Any]"
+Parameter: TypeAlias = Numbers
 Domain: TypeAlias = "tuple[Parameter, Parameter] | None"
 
 
 def exact(value: Parameter, name: str) -> Tensor:
-    """A tensor as it is; anything else as a float64 tensor, which holds Python's numbers exactly."""
-    if isinstance(value, Tensor):
-        tensor = value
-    else:
-        try:
-            tensor = torch.as_tensor(value, dtype=torch.float64)
-        except (TypeError, ValueError, RuntimeError) as error:
-            raise InvalidInputError(f"{name} must be a number or a tensor of numbers, but is {value!r}") from error
-    if reason := unfit(tensor):
-        raise InvalidInputError(f"{name} {reason}")
+    """The numbers as a tensor, unrounded: a float is held in float64, whatever the samples' dtype.
+
+    Raises InvalidInputError for what holds no number, NaN, or something other than real numbers.
+    """
+    tensor = number_tensor(value, name)
+    if tensor.numel() == 0:
+        raise InvalidInputError(f"{name} holds no number: its shape is {list(tensor.shape)}")
     if tensor.isnan().any():
         raise InvalidInputError(f"{name} holds NaN; give a number")
     return tensor
+
+
+def checked_radius(value: Parameter) -> Tensor:
+    """The exact radius; InvalidInputError unless it is finite and not negative throughout."""
+    radius = exact(value, "radius")
+    bad = ~(radius.isfinite() & (radius >= 0))
+    if bad.any():
+        raise InvalidInputError(f"the radius must be finite and not negative, but is {float(radius[bad][0]):g}")
+    return radius
+
+
+def check_ends(lower: Parameter, upper: Parameter, what: str) -> None:
+    """Raise EmptySetError where a lower end lies above its upper end, and InvalidInputError for ends of other sizes."""
+    ends = exact(lower, f"{what}'s lower end"), exact(upper, f"{what}'s upper end")
+    try:
+        low, high = torch.broadcast_tensors(*(end.detach().cpu() for end in ends))
+    except RuntimeError:
+        raise InvalidInputError(
+            f"{what}'s ends have the shapes {list(ends[0].shape)} and {list(ends[1].shape)}, which do not broadcast to "
+            "each other"
+        ) from None
+    crossed = low > high
+    if crossed.any():
+        place = crossed.nonzero()[0].tolist()
+        where = f" at {place}" if place else ""
+        raise EmptySetError(
+            f"{what} is empty: its lower end {float(low[crossed][0]):g} lies above its upper end "
+            f"{float(high[crossed][0]):g}{where}"
+        )
+
+
+def checked_domain(domain: Any) -> Domain:
+    """The domain as a pair, or None; raises InvalidInputError and EmptySetError for what is none."""
+    if domain is None:
+        return None
+    pair = isinstance(domain, (tuple, list)) or (isinstance(domain, (Tensor, numpy.ndarray)) and domain.ndim > 0)
+    if not pair or len(domain) != 2:
+        raise InvalidInputError(f"domain must be a pair (lower, upper), but is {domain!r}")
+    check_ends(domain[0], domain[1], "the domain")
+    return domain[0], domain[1]
 
 
 def aligned(value: Parameter, centre: Tensor, name: str, vector_is_per_sample: bool = False) -> Tensor:
@@ -67,9 +103,7 @@ def domain_ends(domain: Domain, centre: Tensor) -> tuple[Tensor, Tensor] | None:
     """Both ends of a domain, in the dtype of `centre` and broadcasting to it; the same for all samples."""
     if domain is None:
         return None
-    if not isinstance(domain, (tuple, list)) or len(domain) != 2:
-        raise InvalidInputError(f"domain must be a pair (lower, upper), but is {domain!r}")
-    ends = [aligned(end, centre, name) for end, name in zip(domain, ("the domain's lower end", "its upper end"))]
+    ends = [aligned(end, centre, f"the domain's {side} end") for end, side in zip(domain, ("lower", "upper"))]
     if any(end.shape[0] > 1 for end in ends):
         raise InvalidInputError("the domain must be the same for all samples: leave out its sample axis")
     return like(ends[0], centre), like(ends[1], centre)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from operator import index
 from typing import Any
 
 import torch
@@ -13,7 +14,7 @@ from torch import Tensor
 from autodual.errors import InvalidInputError
 from autodual.interval import Interval
 from autodual.perturbations.balls import LinfBall
-from autodual.perturbations.base import CentredNorms, PerturbationSet, Region, WeightedNorm
+from autodual.perturbations.base import CentredNorms, PerturbationSet, Region, WeightedNorm, changed
 from autodual.perturbations.view import View
 
 
@@ -27,6 +28,24 @@ class ProductSet(PerturbationSet):
 
     sets: tuple[PerturbationSet | None, ...]
     shapes: tuple[tuple[int, ...], ...]
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "sets", tuple(self.sets))
+        for part in self.sets:
+            if part is not None and not isinstance(part, PerturbationSet):
+                raise InvalidInputError(
+                    f"a product is made of perturbation sets, or None for an input that is fixed, not of {part!r}"
+                )
+        try:
+            object.__setattr__(self, "shapes", tuple(tuple(map(index, shape)) for shape in self.shapes))
+        except TypeError:
+            raise InvalidInputError(
+                f"the shapes of a product's inputs must be tuples of whole numbers, but are {self.shapes!r}"
+            ) from None
+        if len(self.sets) != len(self.shapes):
+            raise InvalidInputError(
+                f"a product needs one set for each input, but has {len(self.sets)} for {len(self.shapes)} shapes"
+            )
 
     @property
     def neighbourhood(self) -> bool:
@@ -42,12 +61,12 @@ class ProductSet(PerturbationSet):
         parts = [part.reshape(-1, *shape) for part, shape in zip(_split(x, self.shapes), self.shapes)]
         regions = tuple((LinfBall(0.0) if s is None else s).at(part) for s, part in zip(self.sets, parts))
         sources = tuple(None if given is None else region.source for given, region in zip(self.sets, regions))
-        return ProductRegion(replace(self, sets=sources), x, regions)
+        return ProductRegion(changed(self, sets=sources), x, regions)
 
     def _check(self, x: Tensor) -> None:
         """Raise InvalidInputError unless x are as many inputs of the right sizes side by side."""
         total = sum(map(math.prod, self.shapes))
-        if len(self.sets) != len(self.shapes) or tuple(x.shape[1:]) != (total,):
+        if tuple(x.shape[1:]) != (total,):
             raise InvalidInputError(
                 f"a product of {len(self.sets)} sets over inputs of the shapes {list(map(list, self.shapes))} needs "
                 f"samples of the shape [{total}], but got {list(x.shape[1:])}"
@@ -126,7 +145,7 @@ class ProductRegion(Region):
         parts = tuple(part.select(index) for part in self.parts)
         assert isinstance(self.source, ProductSet)
         sets = tuple(None if given is None else part.source for given, part in zip(self.source.sets, parts))
-        return ProductRegion(replace(self.source, sets=sets), self.centre[index], parts)
+        return ProductRegion(changed(self.source, sets=sets), self.centre[index], parts)
 
     def _split(self, values: Tensor) -> list[Tensor]:
         """Values `[*, total]` as those of each input, `[*, *shape]`."""

@@ -10,7 +10,7 @@ from autodual.report.document import Row, finite_or_none, fraction
 from autodual.report.probability import complement
 
 if TYPE_CHECKING:
-    from autodual.certification import Certificate
+    from autodual.certification import Certificate, Positions
 
 STATUSES = ("certified", "probably certified", "falsified", "unknown", "misclassified")
 
@@ -19,7 +19,8 @@ def certificate_row(index: int, certificate: Certificate) -> Row:
     """One certificate as JSON data; `index` is the sample's position in its data set, from 0.
 
     A margin that is not finite is null: it proves nothing. So is an execution's error without a finite bound. A row is
-    deterministic iff its `failure_probability` is 0.
+    deterministic iff its `failure_probability` is 0. Of a label map, `margins` and `label_map` hold something for each
+    position, the map flattened.
     """
     row: Row = {
         "index": index,
@@ -37,23 +38,43 @@ def certificate_row(index: int, certificate: Certificate) -> Row:
         "execution_error": None if certificate.execution_error is None else finite_or_none(certificate.execution_error),
         "execution_reason": certificate.execution_reason,
     }
+    if certificate.positions is not None:
+        row.update(_of_positions(certificate.positions))
     if certificate.counterexample is not None:
         row["counterexample"] = certificate.counterexample.tolist()
     return row
+
+
+def _of_positions(positions: Positions) -> Row:
+    """How many positions of a label map are counted, certified and correct, and which; null for ignored ones."""
+    certified = positions.certified.flatten().tolist()
+    counted = positions.counted.flatten().tolist()
+    return {
+        "positions": positions.count,
+        "positions_certified": positions.certified_count,
+        "positions_correct": positions.correct_count,
+        "label_map": {
+            "shape": list(positions.counted.shape),
+            "labelled": positions.labels is not None,
+            "certified": [sure if known else None for sure, known in zip(certified, counted, strict=True)],
+            "predicted": positions.predicted.flatten().tolist(),
+        },
+    }
 
 
 def summarise_certificates(rows: Sequence[Row], seconds: float) -> dict[str, Any]:
     """Counts and errors, as fractions of the samples processed.
 
     `certified_error` is 1 - certified/count: deterministic certificates alone. `clean_error` is None without labels,
-    where the predicted class stands in. `estimated` rows owe bounds to random numbers; where there are any,
+    where the predicted class stands in; with label maps it counts samples with any wrong position, and `positions` says
+    how many positions are wrong and certified. `estimated` rows owe bounds to random numbers; where there are any,
     `certified_error_with_confidence` counts probable certificates too, and `confidence` is that of each one by itself,
     1 - the largest `failure_probability` of any row. Where there are none, both are None.
     """
     count = len(rows)
     statuses = Counter(row["status"] for row in rows)
-    labelled = count > 0 and all(row["label"] is not None for row in rows)
-    wrong = sum(row["predicted"] != row["label"] for row in rows)
+    labelled = count > 0 and all(_labelled(row) for row in rows)
+    wrong = sum(_wrong(row) for row in rows)
     estimated = sum(row["failure_probability"] > 0 for row in rows)
     failure_probability = max((row["failure_probability"] for row in rows), default=0.0)
     proved = statuses["certified"] + statuses["probably certified"]
@@ -68,4 +89,32 @@ def summarise_certificates(rows: Sequence[Row], seconds: float) -> dict[str, Any
         "estimated": estimated,
         "failure_probability": failure_probability,
         "assumptions": sorted({assumption for row in rows for assumption in row["assumptions"]}),
+        **_positions([row for row in rows if "positions" in row], labelled),
+    }
+
+
+def _labelled(row: Row) -> bool:
+    return row["label_map"].get("labelled") is True if "label_map" in row else row["label"] is not None
+
+
+def _wrong(row: Row) -> bool:
+    """Whether the sample itself, or any position of it, gets another class than its label."""
+    return row["positions_correct"] < row["positions"] if "positions" in row else row["predicted"] != row["label"]
+
+
+def _positions(rows: Sequence[Row], labelled: bool) -> dict[str, Any]:
+    """Sums over the positions of label maps; empty where there are none."""
+    if not rows:
+        return {}
+    counted, certified, correct = (
+        sum(row[key] for row in rows) for key in ("positions", "positions_certified", "positions_correct")
+    )
+    return {
+        "positions": {
+            "counted": counted,
+            "certified": certified,
+            "correct": correct,
+            "clean_error": fraction(counted - correct, counted) if labelled else None,
+            "certified_error": fraction(counted - certified, counted),
+        }
     }

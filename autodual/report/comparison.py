@@ -14,7 +14,10 @@ RADIUS_RESOLUTION = 1e-4
 
 # What must be equal in both rows; a key that neither row has is equal.
 _EXACT = {
-    "autodual.certify/1": ("label", "predicted", "status", "failure_probability", "assumptions", "method"),
+    "autodual.certify/1": (
+        *("label", "predicted", "status", "failure_probability", "assumptions", "method"),
+        *("positions", "positions_certified", "positions_correct", "label_map"),
+    ),
     "autodual.cascade/1": ("label", "predicted", "guess", "status", "stage", "disagreement", "method"),
     "autodual.radius/1": ("label",),
     "autodual.detect/1": ("label", "flagged"),

@@ -40,6 +40,14 @@ ROW_FIELDS: dict[str, dict[str, tuple[type, ...]]] = {
     "autodual.verify/1": {"status": (str,)},
 }
 
+# What rows of label maps have besides, all or none of it.
+LABEL_MAP_FIELDS: dict[str, type] = {
+    "positions": int,
+    "positions_certified": int,
+    "positions_correct": int,
+    "label_map": dict,
+}
+
 # These say how the work was arranged, or where and when; they change no sample's result, so a resumed run may choose
 # them anew. That the files' content is the same is checked by their SHA-256, which are not among them.
 ARRANGEMENT = frozenset(

@@ -11,7 +11,7 @@ from typing import Any
 
 from autodual.errors import DataError, InvalidInputError
 from autodual.files.writing import write_text
-from autodual.report.document import ARRANGEMENT, ROW_FIELDS, ROWS_KEY, Row
+from autodual.report.document import ARRANGEMENT, LABEL_MAP_FIELDS, ROW_FIELDS, ROWS_KEY, Row
 
 
 def write_document(path: str | PathLike[str], document: Mapping[str, Any]) -> None:
@@ -120,4 +120,11 @@ def _rows(path: str | PathLike[str], schema: str, document: Any, purpose: str) -
     fields = ROW_FIELDS[schema].items()
     if not all(name in row and type(row[name]) in types for row in rows for name, types in fields):
         raise malformed
+    if not all(_fits_label_map(row) for row in rows):
+        raise malformed
     return rows
+
+
+def _fits_label_map(row: Row) -> bool:
+    found = [type(row.get(name)) is kind for name, kind in LABEL_MAP_FIELDS.items() if name in row]
+    return not found or (all(found) and len(found) == len(LABEL_MAP_FIELDS))

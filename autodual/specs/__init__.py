@@ -1,9 +1,11 @@
 """Specifications: what is to be proved about the outputs of a network."""
 
 from autodual.specs.base import Rows, Specification
-from autodual.specs.classes import ClassMargin, OtherClasses, TopK, all_positive
+from autodual.specs.classes import ClassMargin, LabelSpecification, TopK, all_positive
 from autodual.specs.formula import Formula
 from autodual.specs.halfspaces import HalfSpaces
+from autodual.specs.label_map import LabelMap
+from autodual.specs.other_classes import OtherClasses
 from autodual.specs.outputs import Deviation, OutputBox
 from autodual.specs.parse import parse_specification
 
@@ -12,6 +14,8 @@ __all__ = [
     "Deviation",
     "Formula",
     "HalfSpaces",
+    "LabelMap",
+    "LabelSpecification",
     "OtherClasses",
     "OutputBox",
     "Rows",

@@ -3,36 +3,43 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
 
 from autodual.errors import InvalidInputError
-from autodual.tensors import unfit
+from autodual.inputs import number_tensor
+from autodual.objective import DenseObjective, Objective
+from autodual.tensors import flat
 
 
-@dataclass(frozen=True, eq=False)
 class Rows:
-    """Half-space s holds at outputs f iff objective_s · f − offset_s > 0.
+    """Half-space s holds at outputs f iff objective_s · f − offset_s > 0; f are the outputs flattened, K numbers.
 
-    `objective` is `[S, K]` for all samples or `[N, S, K]` with one per sample, `offset` likewise `[S]` or `[N, S]`.
-    offset_error: of the offset's shape, what rounding it may have cost; None where it is exact. Coefficients are off by
-    one rounding at most, relative to themselves.
+    objective: `[S, K]` for all samples or `[N, S, K]` with one per sample, or an `Objective` that makes such rows when
+    they are needed. offset: likewise `[S]` or `[N, S]`. offset_error: of the offset's shape, what rounding it may have
+    cost; None where it is exact. Coefficients are off by one rounding at most, relative to themselves.
     """
 
-    objective: Tensor
-    offset: Tensor
-    offset_error: Tensor | None = None
+    def __init__(self, objective: Tensor | Objective, offset: Tensor, offset_error: Tensor | None = None):
+        self.form = objective if isinstance(objective, Objective) else DenseObjective(objective)
+        self.offset, self.offset_error = offset, offset_error
+
+    @property
+    def objective(self) -> Tensor:
+        """The rows, all at once."""
+        return self.form.whole
 
     def values(self, outputs: Tensor) -> Tensor:
-        """The left sides `[*, N, S]` at outputs `[*, N, K]`."""
-        return (self.objective @ outputs.unsqueeze(-1)).squeeze(-1) - self.offset
+        """The left sides `[*, N, S]` at flattened outputs `[*, N, K]`."""
+        return self.form.values(outputs) - self.offset
 
 
 class Specification(ABC):
-    """A statement about the outputs `[K]` of a network, built of strict half-spaces; a frozen dataclass.
+    """A statement about a network's outputs, of any shape, built of strict half-spaces; a frozen dataclass.
+
+    Half-spaces are of the outputs flattened, K numbers a sample in the order in which torch flattens them.
 
     A specification is never vacuous: where it would hold of any outputs, it raises InvalidInputError instead.
     """
@@ -42,7 +49,7 @@ class Specification(ABC):
 
     @abstractmethod
     def rows(self, outputs: Tensor) -> Rows:
-        """The half-spaces for samples with the nominal outputs f(x) `[N, K]`, in their dtype and on their device.
+        """The half-spaces for samples with the nominal outputs f(x) `[N, *shape]`, in their dtype and on their device.
 
         Raises InvalidInputError if the specification does not fit as many samples or outputs.
         """
@@ -81,25 +88,21 @@ def with_ties(values: Tensor, weak: Tensor) -> Tensor:
 
 
 def output_tensor(value: Any, name: str) -> Tensor:
-    """Numbers about outputs as a floating tensor without NaN; what is not a tensor becomes float64, hence exact."""
-    try:
-        tensor = value if isinstance(value, Tensor) else torch.as_tensor(value, dtype=torch.float64)
-    except (TypeError, ValueError, RuntimeError) as error:
-        raise InvalidInputError(f"{name} must be a number or a regular array of numbers, but is {value!r}") from error
-    if reason := unfit(tensor):
-        raise InvalidInputError(f"{name} {reason}")
+    """Numbers about outputs as a floating tensor without NaN, exactly as given."""
+    tensor = number_tensor(value, name)
     if tensor.isnan().any():
-        raise InvalidInputError(f"{name} must be free of NaN")
-    return tensor if tensor.is_floating_point() else tensor.double()
+        raise InvalidInputError(f"{name} must be real and free of NaN")
+    return tensor
 
 
-def check_outputs(outputs: Tensor) -> None:
-    """Raise InvalidInputError unless the nominal outputs are floating `[N, K]` with K ≥ 1."""
-    if outputs.dim() != 2 or outputs.shape[1] == 0 or not outputs.is_floating_point():
+def flat_outputs(outputs: Tensor) -> Tensor:
+    """Nominal outputs `[N, *shape]` as `[N, K]`; InvalidInputError unless they are floating, with K ≥ 1."""
+    if outputs.dim() == 0 or outputs.shape[1:].numel() == 0 or not outputs.is_floating_point():
         raise InvalidInputError(
-            f"a specification needs floating-point outputs [N, K], but they are {list(outputs.shape)} of the dtype "
-            f"{outputs.dtype}; flatten the network's output"
+            f"a specification needs floating-point outputs [N, *shape], but they are {list(outputs.shape)} of the "
+            f"dtype {outputs.dtype}"
         )
+    return flat(outputs)
 
 
 def fitted(tensor: Tensor, outputs: Tensor, name: str) -> Tensor:

@@ -1,155 +1,150 @@
-"""Specifications of classifiers: the label wins (`ClassMargin`), or is certainly among the k largest (`TopK`)."""
+"""Specifications of classifiers: the label wins (`ClassMargin`), or is certainly among the k largest (`TopK`).
+
+Labels are one a sample, or label maps: one at every position of the outputs (`autodual/specs/label_map.py`).
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from functools import cached_property
-from typing import Any
+from abc import abstractmethod
+from dataclasses import dataclass, field, replace
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
-from torch.nn import functional
 
 from autodual.errors import InvalidInputError
-from autodual.specs.base import Rows, Specification, check_outputs, guarded
+from autodual.inputs import Labels
+from autodual.specs.base import Rows, Specification, flat_outputs, guarded
+from autodual.specs.label_map import LabelMap, class_count
+from autodual.specs.other_classes import OtherClasses
+from autodual.tensors import flat
+
+_Own = TypeVar("_Own", bound="LabelSpecification")
+
+
+class LabelSpecification(Specification):
+    """Something that holds of the label's output against those of the other classes, at every position.
+
+    Half-space j is f_label − f_j > 0. They are in the layout of the outputs, so that values `[*, N, K]` can be read by
+    class and position. A label's own entry is a zero row, as are all entries of positions whose label is -100 and of
+    which nothing is claimed: `margin` passes over them. A sample without any other position has the margin NaN.
+    """
+
+    labels: Any
+    class_axis: int
+    label_map: LabelMap
+
+    def __post_init__(self) -> None:
+        found = LabelMap.of(self.labels, self.class_axis)
+        object.__setattr__(self, "label_map", found)
+        object.__setattr__(self, "labels", found.labels)
+
+    def rows(self, outputs: Tensor) -> Rows:
+        flattened = flat_outputs(outputs)
+        self.label_map.check(outputs)
+        here = replace(self.label_map, labels=self.labels.to(outputs.device))
+        classes = class_count(outputs.shape, self.label_map.class_axis)
+        return Rows(OtherClasses(here, classes, outputs.dtype), torch.zeros_like(flattened))
+
+    def margin(self, values: Tensor) -> Tensor:
+        counted = self.label_map.counted.to(values.device)
+        margins = self.position_margins(values).masked_fill(~counted, torch.inf)
+        least = margins.reshape(*values.shape[:-1], self.labels.shape[1:].numel()).min(-1).values
+        return guarded(least.masked_fill(least == torch.inf, torch.nan), values)
+
+    def position_margins(self, values: Tensor) -> Tensor:
+        """The margin `[*, N, *positions]` of each position, for bounds (or values) of the half-spaces `[*, N, K]`.
+
+        Positive only if the statement holds there; NaN where nothing is claimed, or a value is no lower bound.
+        """
+        found = self._of_classes(self.label_map.others(values, torch.inf))
+        broken = self.label_map.by_class(values.isnan() | values.isposinf()).any(-2)
+        margins = self.label_map.by_position(found.masked_fill(broken, torch.nan))
+        return margins.masked_fill(~self.label_map.counted.to(values.device), torch.nan)
+
+    def predicted(self, outputs: Tensor) -> Tensor:
+        """The classes `[N, *positions]` with the largest outputs."""
+        return outputs.argmax(self.label_map.class_axis)
+
+    def select(self: _Own, index: Tensor | slice) -> _Own:
+        here = index.to(self.labels.device) if isinstance(index, Tensor) else index
+        return replace(self, labels=self.labels[here])  # type: ignore[type-var]
+
+    @abstractmethod
+    def _of_classes(self, values: Tensor) -> Tensor:
+        """The margin `[*, N, before, after]` of values by class `[*, N, before, C, after]`, +inf at the labels' own."""
 
 
 @dataclass(frozen=True, eq=False)
-class ClassMargin(Specification):
-    """f_label > f_j for every other class j; `labels` `[N]` are integers.
+class ClassMargin(LabelSpecification):
+    """f_label > f_j for every other class j, at every position.
 
-    Half-space j is f_label − f_j > 0, in the order of the classes. The label's own entry is a zero row, which
-    `margin` passes over, so that values are `[N, K]` and can be read by class.
+    `labels` are integers `[N]`, or `[N, *positions]` for outputs `[N, C, *positions]`, -100 where nothing is claimed.
+    `class_axis`: which axis of the outputs holds the classes, if not axis 1. For example
+    `ClassMargin(torch.zeros(2, 8, 8, dtype=torch.long))` for a network of 8 × 8 pixels.
     """
 
-    labels: Tensor
+    labels: Any
+    class_axis: int = 1
+    label_map: LabelMap = field(init=False, repr=False)
 
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "labels", _checked_labels(self.labels))
+    def misses(self, outputs: Tensor) -> Tensor:
+        """At which positions `[N, *positions]` another class than the label has the largest output, bool."""
+        labels = self.label_map
+        return (self.predicted(outputs) != labels.labels.to(outputs.device)) & labels.counted.to(outputs.device)
 
-    def rows(self, outputs: Tensor) -> Rows:
-        return _label_rows(self.labels, outputs)
-
-    def margin(self, values: Tensor) -> Tensor:
-        return guarded(_without_label(values, self.labels).min(-1).values, values)
-
-    def select(self, index: Tensor | slice) -> ClassMargin:
-        return replace(self, labels=self.labels[index])
+    def _of_classes(self, values: Tensor) -> Tensor:
+        return values.min(-2).values
 
     def describe(self) -> str:
-        return "the label's output is larger than every other"
+        return f"the label's output is larger than every other{_everywhere(self.labels)}"
 
     def settings(self) -> dict[str, Any]:
         return {"specification": "class"}
 
 
 @dataclass(frozen=True, eq=False)
-class OtherClasses:
-    """f_label − f_j for every class j but the label itself, whose own row would be zero: one less to bound.
+class TopK(LabelSpecification):
+    """The label is certainly among the k largest outputs, at every position. A tie counts against it.
 
-    `labels` `[N]` are integers below `classes`.
+    `labels` and `class_axis` are those of `ClassMargin`. At least C − k of the C − 1 others must be below the label, so
+    a position's margin is the k-th smallest.
     """
 
-    labels: Tensor
-    classes: int
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "labels", _checked_labels(self.labels))
-
-    def objective(self, x: Tensor) -> Tensor:
-        """The rows `[N, K − 1, K]` for the samples x `[N, *shape]`, in the order of the classes and in x's dtype.
-
-        Raises InvalidInputError unless there is one label below `classes` a sample.
-        """
-        whole = _label_rows(self.labels, x.new_zeros(x.shape[0], self.classes))
-        return whole.objective.take_along_dim(self._others.unsqueeze(2), 1)
-
-    def margins(self, lower: Tensor) -> Tensor:
-        """Bounds `[N, K − 1]` of these rows by class, `[N, K]`; the label's own entry is 0 (equation 3.24)."""
-        return lower.new_zeros(lower.shape[0], self.classes).scatter(1, self._others, lower)
-
-    @cached_property
-    def _others(self) -> Tensor:
-        others = torch.arange(self.classes - 1, device=self.labels.device).expand(self.labels.shape[0], -1)
-        return others + (others >= self.labels.unsqueeze(1))
-
-
-def all_positive(margins: Tensor, labels: Tensor) -> Tensor:
-    """Where every margin `[N, K]` but the label's own is positive, bool `[N]`; NaN and infinity are not."""
-    return ((margins > 0) & margins.isfinite()).scatter(1, labels.unsqueeze(1), True).all(1)
-
-
-@dataclass(frozen=True, eq=False)
-class TopK(Specification):
-    """The label is certainly among the k largest outputs: fewer than k others reach it. A tie counts against it.
-
-    Half-spaces are those of `ClassMargin`. At least K − k of the K − 1 others must be below the label, so the margin
-    is the k-th smallest.
-    """
-
-    labels: Tensor
+    labels: Any
     k: int
+    class_axis: int = 1
+    label_map: LabelMap = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "labels", _checked_labels(self.labels))
-        if self.k < 1:
-            raise InvalidInputError(f"top-k needs a k of at least 1, but k is {self.k}")
+        super().__post_init__()
+        if type(self.k) is not int or self.k < 1:
+            raise InvalidInputError(f"top-k needs a k of at least 1, but k is {self.k!r}")
 
     def rows(self, outputs: Tensor) -> Rows:
-        rows = _label_rows(self.labels, outputs)
-        if self.k >= outputs.shape[1]:
-            raise InvalidInputError(
-                f"any label is among the {self.k} largest of {outputs.shape[1]} outputs; choose a smaller k"
-            )
+        rows, classes = super().rows(outputs), class_count(outputs.shape, self.label_map.class_axis)
+        if self.k >= classes:
+            raise InvalidInputError(f"any label is among the {self.k} largest of {classes} outputs; choose a smaller k")
         return rows
 
-    def margin(self, values: Tensor) -> Tensor:
-        return guarded(_without_label(values, self.labels).kthvalue(self.k, -1).values, values)
-
-    def select(self, index: Tensor | slice) -> TopK:
-        return replace(self, labels=self.labels[index])
+    def _of_classes(self, values: Tensor) -> Tensor:
+        return values.kthvalue(self.k, -2).values
 
     def describe(self) -> str:
-        return f"the label's output is among the {self.k} largest"
+        return f"the label's output is among the {self.k} largest{_everywhere(self.labels)}"
 
     def settings(self) -> dict[str, Any]:
         return {"specification": "top-k", "k": self.k}
 
 
-def _checked_labels(labels: Any) -> Tensor:
-    try:
-        tensor = torch.as_tensor(labels)
-    except (RuntimeError, TypeError, ValueError):
-        raise InvalidInputError(f"labels must be integers, one per sample, not {type(labels).__name__}") from None
-    if tensor.is_floating_point() or tensor.is_complex() or tensor.dtype == torch.bool:
-        raise InvalidInputError(f"labels must be integers, but have the dtype {tensor.dtype}")
-    if tensor.dim() != 1:
-        raise InvalidInputError(f"labels must have the shape [N], one per sample, but have {list(tensor.shape)}")
-    return tensor.long()
+def all_positive(margins: Tensor, labels: Labels, class_axis: int = 1) -> Tensor:
+    """Where every margin but the labels' own is positive, bool `[N]`; NaN and infinity are not.
+
+    margins, labels, class_axis: as `DualNetwork.margins` returns and takes them.
+    """
+    margin = ClassMargin(labels, class_axis).margin(flat(margins))
+    return (margin > 0) & margin.isfinite()
 
 
-def _label_rows(labels: Tensor, outputs: Tensor) -> Rows:
-    check_outputs(outputs)
-    count, classes = outputs.shape
-    if classes == 1:
-        raise InvalidInputError(
-            "with a single output there is no other class to compare with; use a box of outputs, a deviation or a "
-            "half-space such as 'y0 > 0' instead"
-        )
-    if labels.shape[0] != count:
-        raise InvalidInputError(f"there are {labels.shape[0]} labels for {count} samples; give one per sample")
-    bad = (labels < 0) | (labels >= classes)
-    if bad.any():
-        sample = int(bad.nonzero()[0])
-        raise InvalidInputError(
-            f"the label of sample {sample} is {int(labels[sample])}, but the network has the classes 0 to {classes - 1}"
-        )
-    own = functional.one_hot(labels.to(outputs.device), classes).to(outputs.dtype)
-    others = torch.eye(classes, dtype=outputs.dtype, device=outputs.device)
-    return Rows(own.unsqueeze(1) - others, outputs.new_zeros(count, classes))
-
-
-def _without_label(values: Tensor, labels: Tensor) -> Tensor:
-    """`values` `[*, N, K]` with +inf at the labels, which is never among the smallest."""
-    own = functional.one_hot(labels.to(values.device), values.shape[-1]).bool()
-    return torch.where(own, torch.inf, values)
+def _everywhere(labels: Tensor) -> str:
+    return " at every position" if labels.dim() > 1 else ""

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from autodual.errors import InvalidInputError
-from autodual.specs.base import Rows, Specification, check_outputs, with_ties
+from autodual.specs.base import Rows, Specification, flat_outputs, with_ties
 from autodual.specs.formula_parser import Atom, parse_formula
 from autodual.specs.halfspaces import clause_margin
 
@@ -33,7 +33,7 @@ class Formula(Specification):
         object.__setattr__(self, "clauses", clauses)
 
     def rows(self, outputs: Tensor) -> Rows:
-        check_outputs(outputs)
+        outputs = flat_outputs(outputs)
         extent = outputs.shape[1]
         largest = max(output for atom in self.atoms for output, _ in atom.coefficients)
         if largest >= extent:

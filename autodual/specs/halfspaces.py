@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from autodual.errors import InvalidInputError
-from autodual.specs.base import Rows, Specification, check_outputs, guarded, output_tensor
+from autodual.specs.base import Rows, Specification, flat_outputs, guarded, output_tensor
 from autodual.tensors import all_finite
 
 Clauses = Sequence[Sequence[int]]
@@ -38,7 +38,7 @@ class HalfSpaces(Specification):
         object.__setattr__(self, "clauses", checked_clauses(clauses, matrix.shape[-2]))
 
     def rows(self, outputs: Tensor) -> Rows:
-        check_outputs(outputs)
+        outputs = flat_outputs(outputs)
         count, extent = outputs.shape
         if self.matrix.shape[-1] != extent:
             raise InvalidInputError(

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from autodual.errors import InvalidInputError
-from autodual.specs.base import Rows, Specification, check_outputs, fitted, guarded, output_tensor
+from autodual.specs.base import Rows, Specification, fitted, flat_outputs, guarded, output_tensor
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,7 +27,7 @@ class OutputBox(Specification):
             object.__setattr__(self, name, output_tensor(getattr(self, name), f"the outputs' {name} end"))
 
     def rows(self, outputs: Tensor) -> Rows:
-        check_outputs(outputs)
+        outputs = flat_outputs(outputs)
         lower, upper = fitted(self.lower, outputs, "lower"), fitted(self.upper, outputs, "upper")
         if (lower >= upper).any():
             raise InvalidInputError("no output can lie in the box: every lower end must be below its upper end")
@@ -71,8 +71,7 @@ class Deviation(Specification):
             raise InvalidInputError("delta must be a positive, finite number or one such number per output")
 
     def rows(self, outputs: Tensor) -> Rows:
-        check_outputs(outputs)
-        outputs = outputs.detach()
+        outputs = flat_outputs(outputs).detach()
         delta = fitted(self.delta, outputs, "delta")
         unit = torch.eye(outputs.shape[1], dtype=outputs.dtype, device=outputs.device)
         offset = torch.cat([outputs - delta, -outputs - delta], -1)
@@ -89,5 +88,5 @@ class Deviation(Specification):
 
 
 def _words(value: Tensor) -> str:
-    least, greatest = float(value.min()), float(value.max())
+    least, greatest = float(value.detach().min()), float(value.detach().max())
     return f"{least:.6g}" if least == greatest else f"{least:.6g} to {greatest:.6g}"

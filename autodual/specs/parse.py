@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy
-from torch import Tensor
 
 from autodual.errors import InvalidInputError
+from autodual.inputs import Labels
 from autodual.specs.base import Specification
 from autodual.specs.classes import ClassMargin, TopK
 from autodual.specs.formula import Formula
@@ -20,8 +20,8 @@ from autodual.specs.outputs import Deviation, OutputBox
 _FORMS = "'class', 'top-k:3', 'deviation:0.1', 'box:lower.npy,upper.npy', 'file.json' or a formula such as 'y0 > y1'"
 
 
-def parse_specification(text: str, labels: Tensor | None = None) -> Specification:
-    """The specification that `text` names; `labels` `[N]` are needed for those of classes.
+def parse_specification(text: str, labels: Labels | None = None, class_axis: int = 1) -> Specification:
+    """The specification that `text` names; labels are needed for those of classes, as in `ClassMargin`.
 
     Raises InvalidInputError if the text is of no known form, a file cannot be read, or labels are missing.
     """
@@ -30,25 +30,28 @@ def parse_specification(text: str, labels: Tensor | None = None) -> Specificatio
     if text.endswith(".json"):
         return _from_file(Path(text))
     if text == "class":
-        return ClassMargin(_required(labels, text))
+        return ClassMargin(_required(labels, text), class_axis)
+    if kind == "top-k":
+        k = _count(argument)
+        return TopK(_required(labels, "top-k"), k, class_axis)
     if kind in _READERS:
-        return _READERS[kind](argument, labels)
+        return _READERS[kind](argument)
     if not any(sign in text for sign in "<>="):
         raise InvalidInputError(f"'{text}' is not a specification; write {_FORMS}")
     return Formula(text)
 
 
-def _top_k(argument: str, labels: Tensor | None) -> Specification:
+def _count(argument: str) -> int:
     if not (argument.isascii() and argument.isdigit()):
         raise InvalidInputError(f"'top-k:{argument}' needs a whole number, as in 'top-k:3'")
-    return TopK(_required(labels, "top-k"), int(argument))
+    return int(argument)
 
 
-def _deviation(argument: str, labels: Tensor | None) -> Specification:
+def _deviation(argument: str) -> Specification:
     return Deviation(_numbers(argument, "deviation:0.1"))
 
 
-def _box(argument: str, labels: Tensor | None) -> Specification:
+def _box(argument: str) -> Specification:
     ends = argument.split(",")
     if len(ends) != 2:
         raise InvalidInputError(f"'box:{argument}' needs two ends, as in 'box:lower.npy,upper.npy' or 'box:0,1'")
@@ -56,14 +59,13 @@ def _box(argument: str, labels: Tensor | None) -> Specification:
     return OutputBox(lower, upper)
 
 
-_READERS: dict[str, Callable[[str, Tensor | None], Specification]] = {
-    "top-k": _top_k,
+_READERS: dict[str, Callable[[str], Specification]] = {
     "deviation": _deviation,
     "box": _box,
 }
 
 
-def _required(labels: Tensor | None, what: str) -> Tensor:
+def _required(labels: Labels | None, what: str) -> Labels:
     if labels is None:
         raise InvalidInputError(f"the specification '{what}' needs labels, but the data has none")
     return labels

@@ -7,17 +7,18 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from autodual.inputs import Labels, Samples, sample_tensor
 from autodual.network import DualNetwork
-from autodual.perturbations import PerturbationSet
+from autodual.perturbations import PerturbationSet, perturbation_set
 from autodual.policies import InnerBounds, LastBound, SlopePolicy
-from autodual.specs import all_positive
+from autodual.specs import LabelMap, all_positive
 
 
 @torch.no_grad()
 def uncertified(
     stages: Sequence[DualNetwork],
-    x: Tensor,
-    labels: Tensor,
+    x: Samples,
+    labels: Labels,
     ball: PerturbationSet,
     batch_size: int = 100,
     *,
@@ -53,12 +54,14 @@ def uncertified(
         >>> uncertified([stage], x, labels, autodual.LinfBall(0.1))
         tensor([False,  True])
     """
+    x = sample_tensor(x)
+    labels = LabelMap.of(labels).labels.to(x.device)
     kept = torch.ones(x.shape[0], dtype=torch.bool, device=x.device)
-    if x.shape[0]:
-        ball.at(x[:1])  # raises for numbers of several samples, which batches would mistake for their own
+    perturbation_set(ball).at(x[:1])  # raises for numbers of several samples, which batches would mistake for their own
     for stage in stages:
+        stage.label_rows(x, labels)  # raises for labels that do not fit
         for part in kept.nonzero().squeeze(1).split(batch_size):
             if part.shape[0]:
                 margins = stage.margins(x[part], labels[part], ball, slopes=slopes, inner=inner, last=last)
-                kept[part] = ~all_positive(margins, labels[part])
+                kept[part] = ~all_positive(margins, labels[part], stage.class_axis)
     return kept

@@ -8,18 +8,19 @@ import torch.nn.functional as functional
 from torch import Tensor
 
 from autodual.errors import InvalidInputError
+from autodual.inputs import Labels, Samples
 from autodual.interval import Interval
 from autodual.network import DualNetwork
 from autodual.perturbations import PerturbationSet
-from autodual.policies import SlopePolicy
+from autodual.policies import IGNORED, SlopePolicy
 from autodual.train.clean_pass import in_mode, tracking_norms
 from autodual.train.losses.batch import Batch
 
 
 def robust_loss(
     dual: DualNetwork,
-    x: Tensor,
-    labels: Tensor,
+    x: Samples,
+    labels: Labels,
     ball: PerturbationSet,
     *,
     slopes: SlopePolicy = "shared",
@@ -31,7 +32,9 @@ def robust_loss(
 
     Cross-entropy is translation invariant and grows in every other class' logit, so the loss at f(z) is that at f_j -
     f_y, and at most that at -J_j ≥ f_j - f_y (Property 1, Theorem 2). A scalar, or `[N]` with reduction="none";
-    differentiable in the parameters, x and the set's radius. The same number as `autodual.train.losses.Robust()`.
+    differentiable in the parameters, x and the set's radius. The same number as `autodual.train.losses.Robust()`. With
+    label maps `[N, *positions]` it is the mean over all positions but those labelled -100, as PyTorch's cross-entropy
+    has it, or `[N, *positions]`.
 
     Batch norms in training mode (`model.train()`) normalise by the mean and variance of the clean batch x instead of
     their running ones, which learn from the same pass. That is the thesis' heuristic for training deep networks: the
@@ -67,6 +70,7 @@ def robust_loss(
     if batch_statistics and not norms:
         raise InvalidInputError("batch statistics need a model with batch norm that tracks running statistics")
     chosen = [] if batch_statistics is None else norms.values()
+    batch = Batch.of(dual, x, labels, ball, known)
     with in_mode(chosen, bool(batch_statistics)):
-        margins = Batch(dual, x, labels, ball, known).margins(slopes=slopes)
-    return functional.cross_entropy(-margins, labels, reduction=reduction)
+        scores = -batch.margins(slopes=slopes).movedim(dual.class_axis, 1)
+    return functional.cross_entropy(scores, batch.labels, reduction=reduction, ignore_index=IGNORED)

@@ -68,6 +68,11 @@ def split(dataset: Dataset, section: DataSection, seed: int, device: torch.devic
     """
     if dataset.y is None:
         raise DataError(f"'{dataset.name}' has no labels to train on.")
+    if dataset.y.dim() > 1:
+        raise DataError(
+            f"'{dataset.name}' has label maps, on which autodual train does not train; the losses of "
+            "autodual.train.losses do, in a loop of your own."
+        )
     classes = 1 + int(dataset.y.max())
     if int(dataset.y.min()) < 0 or classes > _MOST_CLASSES:
         worst = int(dataset.y.max()) if classes > _MOST_CLASSES else int(dataset.y.min())

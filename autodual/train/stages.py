@@ -90,16 +90,20 @@ class Stages:
 
     def _kept(self, dual: DualNetwork, x: Tensor, y: Tensor) -> Tensor:
         """Indices of the samples that a network does not certify; each process looks at its share."""
-        recipe, mine = self.recipe, self.world.share(torch.arange(len(x)))
-        bounds = BOUNDS[recipe.validation.bounds]
-        kept = uncertified(
+        mine = self.world.share(torch.arange(len(x)))
+        if len(mine):
+            mine = mine[self._uncertified(dual, x[mine], y[mine]).cpu()]
+        return torch.cat(self.world.gathered(mine)).sort().values
+
+    def _uncertified(self, dual: DualNetwork, x: Tensor, y: Tensor) -> Tensor:
+        recipe, bounds = self.recipe, BOUNDS[self.recipe.validation.bounds]
+        return uncertified(
             [dual],
-            x[mine],
-            y[mine],
+            x,
+            y,
             recipe.set.ball(recipe.set.eps),
             recipe.validation.batch_size,
             slopes=bounds.slopes,
             inner=bounds.inner,
             last=bounds.last,
         )
-        return torch.cat(self.world.gathered(mine[kept.cpu()])).sort().values

@@ -29,6 +29,7 @@ def check_cascade_options(others: dict[str, Any]) -> None:
 
 def cascade_job(subject: Subject, ball: BallOptions, *, eps: float, slopes: SlopePolicy) -> Job:
     """Certify batch by batch."""
+    subject.require_classes()
     region = ball_maker(ball)(eps)
 
     def rows(indices: torch.Tensor) -> list[Row]:

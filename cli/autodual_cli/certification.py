@@ -9,12 +9,13 @@ import torch
 
 import autodual
 from autodual.attacks import Pgd, counterexamples
+from autodual.certification.goal import chosen_goal
 from autodual.perturbations import PerturbationSet
 from autodual.policies import SlopePolicy
 from autodual.report import certificate_row, summarise_certificates
 from autodual.report.certificates import STATUSES
 from autodual.report.execution import execution_line
-from autodual.specs import ClassMargin, parse_specification
+from autodual.specs import LabelSpecification, parse_specification
 from autodual_cli.estimates import estimate_entries, estimate_notice, projection_entries
 from autodual_cli.options import BallOptions, ProjectionOptions
 from autodual_cli.provenance import file_record
@@ -42,9 +43,11 @@ def certification_job(
     """Certify batch by batch."""
     boxes = None if box is None else Boxes(box, subject.dataset.shape, len(subject.dataset))
     fixed = None if eps is None else ball_maker(ball)(eps)
-    words = None
-    if spec is not None:
-        words = parse_specification(spec, None if subject.dataset.y is None else subject.dataset.y[:1]).describe()
+    known, axis = subject.dataset.y, subject.class_axis
+    example = None if spec is None else parse_specification(spec, None if known is None else known[:1], axis)
+    words = None if example is None else example.describe()
+    if example is None or isinstance(example, LabelSpecification):
+        subject.require_classes()
     goal_files = specification_records(spec)
     adversary = None if attack is None else Pgd(steps=attack)
 
@@ -53,7 +56,7 @@ def certification_job(
 
     def rows(indices: torch.Tensor) -> list[Row]:
         x, labels = subject.batch(indices)
-        goal = {"labels": labels} if spec is None else {"spec": parse_specification(spec, labels)}
+        goal = {"labels": labels} if spec is None else {"spec": parse_specification(spec, labels, axis)}
         how: dict[str, Any] = {"slopes": slopes, "attack": adversary, "deployed": deployed}
         certificates = autodual.certify(subject.dual, x, set_of(indices), **goal, **how)
         pairs = zip(indices.tolist(), certificates, strict=True)
@@ -67,12 +70,10 @@ def certification_job(
             return False
 
         def function(inputs: torch.Tensor) -> torch.Tensor:
-            return subject.dual.outputs(inputs).flatten(1)
+            return subject.dual.outputs(inputs)
 
-        if spec is not None:
-            property_ = parse_specification(spec, labels)
-        else:
-            property_ = ClassMargin(function(x).argmax(1) if labels is None else labels)
+        given = None if spec is None else parse_specification(spec, labels, axis)
+        property_ = chosen_goal(subject.dual, function(x), None if given else labels, given)
         return bool(counterexamples(function, set_of(indices).at(x), property_, points)[0])
 
     settings = {
@@ -123,6 +124,19 @@ def _headline(summary: dict[str, Any]) -> str:
     return f"{certain}, probably {percent(summary['probably certified'] / summary['count'])}"
 
 
+def _position_entries(summary: dict[str, Any]) -> list[tuple[str, str]]:
+    """What is known of the positions of label maps, such as pixels; nothing where there are none."""
+    found = summary.get("positions")
+    if found is None:
+        return []
+    return [
+        ("positions", f"{found['counted']:,} (pixels or steps), those to be ignored apart"),
+        ("their clean error", percent(found["clean_error"])),
+        ("their certified error", f"{percent(found['certified_error'])} (1 - certified / positions)"),
+        ("positions certified", f"{found['certified']:,}; a sample is certified where all of its are"),
+    ]
+
+
 def show_certification(document: dict[str, Any]) -> None:
     """The summary table, on standard output, and on standard error what was estimated against expectation."""
     settings, summary = document["settings"], document["summary"]
@@ -130,14 +144,18 @@ def show_certification(document: dict[str, Any]) -> None:
     clean = percent(summary["clean_error"])
     if summary["clean_error"] is None and settings["specification"] is None:
         clean += " (no labels: the predicted class stands in)"
+    if "positions" in summary:
+        clean += " (a sample is wrong where any position is)"
+    winner = "the label's score is the largest" + (" at every position" if "positions" in summary else "")
     entries = [
         *context_entries(settings),
-        ("property", settings["specification"] or "the label's score is the largest"),
+        ("property", settings["specification"] or winner),
         ("slopes", settings["slopes"]),
         *projection_entries(settings),
         ("samples", str(summary["count"])),
         ("clean error", clean),
         ("certified error", f"{percent(summary['certified_error'])} (1 - certified / samples)"),
+        *_position_entries(summary),
         *((status, str(summary[status])) for status in STATUSES if summary[status] or status != _PROBABLE or projected),
         ("margins", execution_line(document["certificates"], deployed=settings.get("deployed", False))),
         *estimate_entries(settings, summary),

@@ -12,19 +12,19 @@ from autodual.report import detection_row, summarise_detections
 from autodual_cli.options import BallOptions
 from autodual_cli.run import Job, Row
 from autodual_cli.sets import ball_maker, ball_settings
-from autodual_cli.subject import Subject
+from autodual_cli.subject import Subject, recorded_labels
 from autodual_cli.tables import context_entries, percent, show, time_entry
 
 
 def detection_job(subject: Subject, ball: BallOptions, *, eps: float, slopes: SlopePolicy) -> Job:
     """Decide batch by batch."""
+    subject.require_classes()
     region = ball_maker(ball)(eps)
 
     def rows(indices: torch.Tensor) -> list[Row]:
         x, labels = subject.batch(indices)
         flags = autodual.detect(subject.dual, x, region, slopes=slopes)
-        known = [None] * len(indices) if labels is None else labels.tolist()
-        pairs = zip(indices.tolist(), known, flags.tolist(), strict=True)
+        pairs = zip(indices.tolist(), recorded_labels(labels, len(indices)), flags.tolist(), strict=True)
         return [detection_row(index, label, flagged) for index, label, flagged in pairs]
 
     settings = {

@@ -18,7 +18,7 @@ from autodual.ir import format_graph
 from autodual.ir.analysis import to_dot
 from autodual.passes import default_pipeline
 from autodual_cli.options import ModelOptions
-from autodual_cli.subject import adapt, count_classes, find_device
+from autodual_cli.subject import adapt, find_device, output_shape
 from autodual_cli.targets import check_targets
 
 _SAMPLE_SHAPE = (1, 28, 28)
@@ -46,7 +46,7 @@ def inspect_model(
     shape = input_shape or infer_shape(loaded.model)
     model = adapt(loaded, options, shape, device)
     example = torch.zeros(2, *shape, device=device, dtype=getattr(torch, options.dtype))
-    classes = count_classes(model, example)
+    outputs = output_shape(model, example)
 
     def observe(pass_name: str, plan: Any) -> None:
         if pass_name in print_after or "all" in print_after:
@@ -54,13 +54,23 @@ def inspect_model(
             click.echo(f"after {pass_name}:\n{plan.describe() if plan.rules else format_graph(plan.graph)}\n")
 
     dual = autodual.compile_dual(
-        model, example_input=example[:1], memory_budget=options.memory, passes=passes, observer=observe
+        model,
+        example_input=example[:1],
+        memory_budget=options.memory,
+        passes=passes,
+        observer=observe,
+        class_axis=options.class_axis,
     )
     click.echo(f"{loaded.path}: {loaded.kind}, sha256 {loaded.sha256}")
-    click.echo(f"input {'x'.join(map(str, shape))}, {classes} outputs\n\ngraph:\n{format_graph(dual.plan.graph)}\n")
+    words = f"{outputs[0]} outputs" if len(outputs) == 1 else f"output {_extents(outputs)}"
+    click.echo(f"input {_extents(shape)}, {words}\n\ngraph:\n{format_graph(dual.plan.graph)}\n")
     click.echo(f"passes: {', '.join(names)}\n\ndual plan:\n{dual.plan.describe()}")
     if dot is not None:
         write_text(dot, to_dot(dual.plan.graph) + "\n")
+
+
+def _extents(shape: tuple[int, ...]) -> str:
+    return "x".join(map(str, shape)) or "one number"
 
 
 def infer_shape(model: nn.Module | ExportedProgram) -> tuple[int, ...]:
@@ -84,7 +94,7 @@ def infer_shape(model: nn.Module | ExportedProgram) -> tuple[int, ...]:
         candidates.insert(0, (layers[0].in_features,))
     for shape in candidates:
         try:
-            count_classes(model, torch.zeros(2, *shape))
+            output_shape(model, torch.zeros(2, *shape))
         except InvalidInputError:
             continue
         return shape

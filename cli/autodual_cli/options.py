@@ -32,6 +32,7 @@ class ModelOptions:
     device: str
     dtype: str
     memory: int | None
+    class_axis: int = 1
 
 
 @dataclass(frozen=True)
@@ -164,6 +165,8 @@ model_options = _gather(
     click.option("--dtype", type=click.Choice(["float32", "float64"]), default="float32", show_default=True,
                  help="The arithmetic of the bounds."),
     click.option("--memory", type=Memory(), help="Memory budget of the bounds, such as 1GiB."),
+    click.option("--class-axis", type=int, default=1, show_default=True, metavar="AXIS",
+                 help="Which axis of the outputs [N, ...] holds the classes: -1 for sequences [N, T, C]."),
 )  # fmt: skip
 
 data_options = _gather(

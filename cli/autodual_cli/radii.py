@@ -12,12 +12,13 @@ from autodual.report import radius_row, summarise_radii
 from autodual_cli.options import BallOptions
 from autodual_cli.run import Job, Row
 from autodual_cli.sets import ball_maker
-from autodual_cli.subject import Subject
+from autodual_cli.subject import Subject, recorded_labels
 from autodual_cli.tables import context_entries, show, time_entry
 
 
 def radius_job(subject: Subject, ball: BallOptions, *, max_radius: float, slopes: SlopePolicy) -> Job:
     """Search batch by batch."""
+    subject.require_classes()
     make_set = ball_maker(ball)
 
     def rows(indices: torch.Tensor) -> list[Row]:
@@ -25,8 +26,7 @@ def radius_job(subject: Subject, ball: BallOptions, *, max_radius: float, slopes
         found = autodual.certified_radius(
             subject.dual, x, make_set, labels=labels, max_radius=max_radius, slopes=slopes
         )
-        known = [None] * len(indices) if labels is None else labels.tolist()
-        pairs = zip(indices.tolist(), known, found.tolist(), strict=True)
+        pairs = zip(indices.tolist(), recorded_labels(labels, len(indices)), found.tolist(), strict=True)
         return [radius_row(index, label, radius) for index, label, radius in pairs]
 
     settings = {

@@ -89,6 +89,7 @@ class Recorded:
             device=new.device or self.value("device", str),
             dtype=self.dtype(),
             memory=self.value("memory_bytes", int, optional=True),
+            class_axis=self.value("class_axis", int, optional=True) or 1,
         )
 
     def _require_trust(self) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -17,13 +17,14 @@ from autodual.architectures import Normalise
 from autodual.certification import Cascade
 from autodual.compiler import compile_dual
 from autodual.data import Dataset, load_dataset
-from autodual.errors import AutodualError, DeviceError, InvalidInputError
+from autodual.errors import AutodualError, DataError, DeviceError, InvalidInputError
 from autodual.files import LoadedModel, load_cascade_file, load_model_file
 from autodual.frontend.onnx import OnnxNetwork
 from autodual.network import DualNetwork
 from autodual.passes import HighProbability, Pass, default_pipeline
 from autodual.report import units
 from autodual.report.probability import complement
+from autodual.specs.label_map import checked_axis
 from autodual_cli.chosen_output import ChosenOutput
 from autodual_cli.options import DataOptions, ModelOptions, ProjectionOptions
 from autodual_cli.programs import permitted, unguarded, wrapped
@@ -35,7 +36,8 @@ class Subject:
     """A network and the samples it is examined on; `settings` is what a report must quote to be reproducible.
 
     projections: how bounds are estimated that cost too much; None: all are exact. trained: what the network's file
-    says of its training. later_stages: of a cascade, whose first stage is `model`.
+    says of its training. later_stages: of a cascade, whose first stage is `model`. output_shapes: of one sample, by
+    stage. class_axis: which axis of the outputs `[N, *shape]` holds the classes.
     """
 
     model: nn.Module | ExportedProgram
@@ -47,9 +49,11 @@ class Subject:
     projections: ProjectionOptions | None = None
     trained: Mapping[str, Any] = field(default_factory=dict)
     later_stages: tuple[nn.Module | ExportedProgram, ...] = ()
+    output_shapes: tuple[tuple[int, ...], ...] = ()
+    class_axis: int = 1
 
     def batch(self, indices: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor | None]:
-        """Samples `[B, *shape]` on the device and in the dtype of the run, and their labels `[B]` or None."""
+        """Samples `[B, *shape]` on the device and in the dtype of the run, and their labels or label maps, or None."""
         labels = None if self.dataset.y is None else self.dataset.y[indices].to(self.device)
         return self.dataset.x[indices].to(self.device, self.dtype), labels
 
@@ -66,7 +70,28 @@ class Subject:
     def _compiled(self, model: nn.Module | ExportedProgram) -> DualNetwork:
         example, _ = self.batch(torch.tensor([0]))
         passes = [*default_pipeline(), *_projecting(self.projections)]
-        return compile_dual(model, example_input=example, memory_budget=self.memory, passes=passes)
+        return compile_dual(
+            model, example_input=example, memory_budget=self.memory, passes=passes, class_axis=self.class_axis
+        )
+
+    def require_classes(self) -> None:
+        """Raise InvalidInputError unless the outputs are of classes, and DataError where the labels do not fit them."""
+        for shape in self.output_shapes:
+            axis = checked_axis(self.class_axis, len(shape) + 1) if shape else 1
+            if not shape or shape[axis - 1] == 1:
+                raise InvalidInputError(
+                    "The network has a single output, so there are no classes to tell apart; say what to certify with "
+                    "`autodual certify --spec`, such as --spec 'y0 > 0'."
+                )
+            positions = (*shape[: axis - 1], *shape[axis:])
+            labels = self.dataset.y
+            if labels is not None and tuple(labels.shape[1:]) != positions:
+                raise DataError(
+                    f"The labels of '{self.dataset.name}' have the shape {tuple(labels.shape)}, but outputs of the "
+                    f"shape {shape} with their classes on axis {axis} need {(len(labels), *positions)}; --class-axis "
+                    "says which axis holds the classes."
+                )
+            self.dataset.check_labels(shape[axis - 1])
 
 
 def _projecting(options: ProjectionOptions | None) -> list[Pass]:
@@ -121,15 +146,14 @@ def prepare(
     )
     try:
         example, _ = subject.batch(torch.tensor([0, min(1, len(dataset) - 1)]))
-        classes = min(count_classes(one, example) for one in (model, *others))
+        shapes = tuple(output_shape(one, example) for one in (model, *others))
     except InvalidInputError as error:
         if data.data is None:
             raise InvalidInputError(
                 f"The sample data, images of shape {dataset.shape}, do not fit the network; give others with --data."
             ) from error
         raise
-    dataset.check_labels(classes)
-    return subject
+    return replace(subject, output_shapes=shapes, class_axis=options.class_axis)
 
 
 def _load(options: ModelOptions, cascade: bool) -> list[LoadedModel]:
@@ -168,11 +192,11 @@ def adapt(
     return wrapped(model, wrap)
 
 
-def count_classes(model: nn.Module | ExportedProgram, x: torch.Tensor) -> int:
-    """How many numbers the network returns per sample, found by running it once on x `[B, *shape]`.
+def output_shape(model: nn.Module | ExportedProgram, x: torch.Tensor) -> tuple[int, ...]:
+    """The shape of what the network returns for one sample, found by running it once on x `[B, *shape]`.
 
     Raises:
-        InvalidInputError: it does not accept x, or does not return `[B, classes]`.
+        InvalidInputError: it does not accept x, or does not return one tensor `[B, ...]`.
     """
     module = model
     if isinstance(model, ExportedProgram):
@@ -188,11 +212,18 @@ def count_classes(model: nn.Module | ExportedProgram, x: torch.Tensor) -> int:
         raise InvalidInputError(
             f"The network does not accept inputs of shape {tuple(x.shape[1:])}: {reason}"
         ) from error
-    if not isinstance(output, torch.Tensor) or output.dim() != 2 or output.shape[0] != x.shape[0]:
+    if not isinstance(output, torch.Tensor) or output.dim() < 1 or output.shape[0] != x.shape[0]:
         found = tuple(output.shape) if isinstance(output, torch.Tensor) else type(output).__name__
         several = "; choose one of its outputs with --output-index" if isinstance(output, (tuple, list, dict)) else ""
-        raise InvalidInputError(f"The network must return scores [batch, classes]; it returned {found}{several}.")
-    return int(output.shape[1])
+        raise InvalidInputError(f"The network must return one tensor [batch, ...]; it returned {found}{several}.")
+    return tuple(output.shape[1:])
+
+
+def recorded_labels(labels: torch.Tensor | None, count: int) -> list[Any]:
+    """Labels as rows of documents have them: of a label map, that it is one; of samples without any, None."""
+    if labels is None:
+        return [None] * count
+    return labels.tolist() if labels.dim() == 1 else ["map"] * count
 
 
 def _settings(
@@ -206,6 +237,7 @@ def _settings(
         "arch": options.arch,
         "unsafe_load": options.unsafe_load,
         "output_index": options.output_index,
+        "class_axis": None if options.class_axis == 1 else options.class_axis,
         "mean": mean,
         "std": std,
         "arithmetic": options.dtype,

@@ -29,7 +29,7 @@ from autodual.report.verdicts import summarise_verdicts, verdict_row
 from autodual_cli.inspection import infer_shape
 from autodual_cli.interruption import shielded
 from autodual_cli.provenance import file_record, provenance
-from autodual_cli.subject import count_classes, find_device, unguarded
+from autodual_cli.subject import find_device, output_shape, unguarded
 from autodual_cli.targets import check_targets
 
 # Seconds beyond the timeout that the library may take to notice it by itself.
@@ -167,7 +167,7 @@ def _shapes(
     declared = goal.inputs[0].shape
     for shape in ([declared[1:]] if len(declared) > 1 and declared[0] == 1 else []) + [declared]:
         try:
-            count_classes(model, torch.zeros(2, *shape))
+            output_shape(model, torch.zeros(2, *shape))
         except InvalidInputError:
             continue
         return (tuple(shape),)

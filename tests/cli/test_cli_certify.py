@@ -232,4 +232,4 @@ def test_models_and_data_that_do_not_fit_are_named(invoke, tmp_path, model_file,
     assert result.exit_code == 2 and "There is no model file" in result.stderr
     torch.save(nn.Flatten(0), tmp_path / "flat.pt")
     result = certify(invoke, tmp_path / "flat.pt", data_file, "--eps", "0.1")
-    assert result.exit_code == 2 and "must return scores [batch, classes]" in result.stderr
+    assert result.exit_code == 2 and "must return one tensor [batch, ...]" in result.stderr

@@ -105,7 +105,7 @@ def test_other_errors_say_what_is_wrong(dual: autodual.DualNetwork) -> None:
         dual.margins(X, torch.tensor([0, 4, 1]), BALL)
     with pytest.raises(InvalidInputError, match="2 labels for 3 samples"):
         dual.margins(X, torch.tensor([0, 1]), BALL)
-    with pytest.raises(InvalidInputError, match="must be floating-point"):
+    with pytest.raises(InvalidInputError, match="must hold floating-point"):
         dual.bounds(torch.ones(1, 2, dtype=torch.long), BALL)
 
 

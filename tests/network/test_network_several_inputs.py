@@ -98,5 +98,5 @@ def test_inputs_that_do_not_fit_are_named(problem) -> None:
     dual = autodual.compile_dual(model, (image, state))
     with pytest.raises(InvalidInputError, match=r"takes inputs of the shapes \[N, 2, 4, 4\], \[N, 4\]"):
         dual.model.join(state, image)
-    with pytest.raises(InvalidInputError, match="a product of 1 sets"):
+    with pytest.raises(InvalidInputError, match="has 1 for 2 shapes"):
         dual(dual.model.join(image, state), dual.model.ball(None))

@@ -55,6 +55,7 @@ class Outcome:
     assumptions: tuple[str, ...] = ()
     failure_probability: float = 0.0
     counterexample: torch.Tensor | None = None
+    positions: None = None
 
 
 def rows_of(*outcomes: Outcome) -> list[dict]:

@@ -119,9 +119,9 @@ class TestEverySpecification:
         assert len(specification.describe()) > 10
         assert json.loads(json.dumps(specification.settings()))["specification"]
 
-    @pytest.mark.parametrize("outputs", [torch.zeros(3), torch.zeros(2, 0), torch.zeros(2, 3, dtype=torch.int64)])
+    @pytest.mark.parametrize("outputs", [torch.zeros(()), torch.zeros(2, 0), torch.zeros(2, 3, dtype=torch.int64)])
     def test_outputs_are_checked(self, specification, outputs):
-        with pytest.raises(InvalidInputError, match=r"needs floating-point outputs \[N, K\]"):
+        with pytest.raises(InvalidInputError, match=r"needs floating-point outputs \[N, \*shape\]"):
             specification.rows(outputs)
 
 
@@ -142,7 +142,6 @@ def test_margin_ignores_the_labels_own_entry_whatever_bound_it_has():
     [
         ([0.5], "labels must be integers, but have the dtype torch.float32"),
         ([True], "labels must be integers, but have the dtype torch.bool"),
-        ([[1]], r"labels must have the shape \[N\]"),
         (1, r"labels must have the shape \[N\]"),
         ("first", "labels must be integers, one per sample, not str"),
         (object(), "labels must be integers, one per sample, not object"),
@@ -158,6 +157,7 @@ def test_labels_are_checked(labels, message):
     ([0, 3], "the label of sample 1 is 3, but the network has the classes 0 to 2"),
     ([-1, 0], "the label of sample 0 is -1"),
     ([0], "there are 1 labels for 2 samples"),
+    ([[0], [0]], r"the labels have the shape \[2, 1\], but outputs \[2, 3\] with their classes on axis 1 need \[2\]"),
 ])  # fmt: skip
 def test_labels_must_fit_the_outputs(labels, message):
     with pytest.raises(InvalidInputError, match=message):
@@ -166,7 +166,10 @@ def test_labels_must_fit_the_outputs(labels, message):
 
 def test_single_output_has_no_other_class():
     for specification in (ClassMargin([0]), TopK([0], 1)):
-        with pytest.raises(InvalidInputError, match="use a box of outputs, a deviation or a half-space"):
+        with pytest.raises(
+            InvalidInputError,
+            match=r"a specification instead of labels \(spec=\): a box",
+        ):
             specification.rows(torch.zeros(1, 1))
 
 

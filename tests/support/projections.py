@@ -10,6 +10,7 @@ from torch import Tensor
 from autodual.bounds import BoundState, ObjectiveBounds, Projections, objective_bounds, prepare
 from autodual.estimators import Estimator, ExactL1, ExactL2, Stream
 from autodual.network import DualNetwork
+from autodual.objective import DenseObjective
 from autodual.perturbations import PerturbationSet
 from autodual.policies import Projection
 
@@ -44,7 +45,7 @@ def estimated_state(
     if objective is None:
         return state, None
     rows = objective if objective.dim() == 3 else objective.unsqueeze(0)
-    return state, objective_bounds(state, output, rows.reshape(*rows.shape[:2], *graph[output].shape))
+    return state, objective_bounds(state, output, DenseObjective(rows.flatten(2)))
 
 
 def states_agree(first: BoundState, second: BoundState) -> None:

@@ -65,7 +65,8 @@ def test_batches_change_nothing_and_a_later_stage_sees_only_what_is_left(stages,
 def test_nothing_to_choose_from_and_nobody_to_choose(stages, x) -> None:
     ball, labels = autodual.LinfBall(0.05), torch.zeros(50, dtype=torch.long)
     assert bool(uncertified([], x, labels, ball).all())
-    assert uncertified(stages, x[:0], labels[:0], ball).shape == (0,)
+    with pytest.raises(InvalidInputError, match="holds no samples"):
+        uncertified(stages, x[:0], labels[:0], ball)
     sure = nn.Linear(2, 3).double()
     with torch.no_grad():
         sure.weight.zero_()

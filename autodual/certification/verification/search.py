@@ -14,6 +14,7 @@ from autodual.certification.verification.replay import Counterexample, Judge
 from autodual.network import DualNetwork
 from autodual.perturbations import Box, Region
 from autodual.policies import SlopePolicy
+from autodual.tensors import flat
 
 # Suspects run again for each batch of points; the best ones, since a replay runs one point at a time.
 _REPLAYED = 8
@@ -111,7 +112,7 @@ class Hunter:
 
     def outputs(self, points: Tensor) -> Tensor:
         """The network at points `[N, *shape]`, as `[N, K]`."""
-        return self.dual.outputs(points).flatten(1)
+        return flat(self.dual.outputs(points))
 
     def examine(self, problem: Problem, points: Tensor) -> Counterexample | None:
         """The first counterexample among one point `[N, *shape]` for each case, the most promising ones first."""

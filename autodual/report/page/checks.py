@@ -35,6 +35,8 @@ def _problem(document: Row, row: Row) -> str | None:
             _by_label(document, row) and row["label"] != row["predicted"]
         ):
             return f"it is called {status}, but its label is not the class predicted."
+        case ("certified" | "probably certified") as status if row.get("positions_certified") != row.get("positions"):
+            return f"it is called {status}, but not all of its positions are."
         case "certified" if failure != 0:
             return "it is called certified, but holds only with a probability."
         case "probably certified" if not 0 < failure < 1:
@@ -43,11 +45,22 @@ def _problem(document: Row, row: Row) -> str | None:
             return "it is called refuted, but there is no counterexample."
         case "misclassified" if _by_label(document, row) and row["label"] == row["predicted"]:
             return "it is called misclassified, but its label is the class predicted."
+    if "label_map" in row and _certified_positions(row) != row["positions_certified"]:
+        return "its count of certified positions is not that of its label map."
     if "radius" in row:
         radius, limit = finite(row["radius"]), finite(settings_of(document).get("max_radius"))
         if radius is not None and (radius < 0 or (limit is not None and radius > limit * (1 + 1e-6))):
             return "its radius is outside the range that was searched."
     return None
+
+
+def _certified_positions(row: Row) -> int | None:
+    """How many positions the map calls certified; None where one of them has no positive margin."""
+    sure, margins = row["label_map"].get("certified"), row.get("margins")
+    if not isinstance(sure, list) or not isinstance(margins, list) or len(sure) != len(margins):
+        return None
+    agree = all(known is not True or (finite(margin) or 0) > 0 for known, margin in zip(sure, margins))
+    return sum(known is True for known in sure) if agree else None
 
 
 def _by_label(document: Row, row: Row) -> bool:

@@ -49,14 +49,33 @@ def _certified(document: Row) -> list[str]:
     proved, total = found.get("certified", 0), plural(len(rows), "sample")
     probable = _probably_certified(document)
     if proved == 0:
-        nothing = "this run proves nothing about any of them." if not probable else "no proof here is free of chance."
-        return [f"None of the {total} tested was certified{' for certain' if probable else ''}: {nothing}", *probable]
+        whole = " as a whole" if any("positions" in row for row in rows) else ""
+        nothing = (
+            "no proof here is free of chance." if probable else f"this run proves nothing about any of them{whole}."
+        )
+        first = f"None of the {total} tested was certified{whole}{' for certain' if probable else ''}: {nothing}"
+        return [first, *probable, *_positions(document)]
     who = "All" if proved == len(rows) else f"{proved:,}"
     certain = " for certain" if estimated(document) else ""
     return [
         f"{who} of the {total} x tested {'is' if proved == 1 else 'are'} certified{certain}: for every x′ "
         f"{ball(settings)}, {_property(document)}.",
         *probable,
+        *_positions(document),
+    ]
+
+
+def _positions(document: Row) -> list[str]:
+    """What is claimed of single positions of label maps; nothing of other labels."""
+    rows = [row for row in rows_of(document) if "positions" in row]
+    counted, certified = (sum(row[key] for row in rows) for key in ("positions", "positions_certified"))
+    if not rows:
+        return []
+    how = "certified by themselves, with the confidence of their sample's row" if estimated(document) else "certified"
+    return [
+        f"Of the {counted:,} positions (pixels or steps) of these x, {certified:,} are {how}: for every x′ "
+        f"{ball(settings_of(document))}, the network gives each of these its class. Of the others, and of those to be "
+        "ignored, nothing is claimed."
     ]
 
 
@@ -83,6 +102,10 @@ def _property(document: Row) -> str:
     if specification is not None:
         words = settings_of(document).get("specification_words")
         return f"the property holds of the network's output: {words or specification}"
+    if any("label_map" in row for row in rows_of(document)):
+        if all(row.get("label_map", {}).get("labelled") is True for row in rows_of(document)):
+            return "at every position the network's score of x's label is larger than every other score"
+        return "the network gives every position of x′ the same class as that of x"
     if any(row.get("label") is None for row in rows_of(document)):
         return "the network gives x′ the same class as it gives x"
     return "the network's score of x's label is larger than every other score"

@@ -37,7 +37,7 @@ class AttackingLoss(Loss):
 
     def at_attacked(self, batch: Batch) -> Tensor:
         """Losses `[N]` at the worst points of the batch's own set."""
-        return criterion(self.criterion)(batch.scores(self.attacked(batch, batch.ball)), batch.labels)
+        return batch.losses(criterion(self.criterion), batch.scores(self.attacked(batch, batch.ball)))
 
 
 @dataclass(frozen=True)

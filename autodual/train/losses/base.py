@@ -6,6 +6,7 @@ from abc import ABC, abstractmethod
 
 from torch import Tensor
 
+from autodual.inputs import Labels, Samples
 from autodual.network import DualNetwork
 from autodual.perturbations import PerturbationSet
 from autodual.train.limits import check_fields
@@ -22,13 +23,18 @@ class Loss(ABC):
     def __post_init__(self) -> None:
         check_fields(self)
 
-    def __call__(self, dual: DualNetwork, x: Tensor, labels: Tensor, perturbation: PerturbationSet) -> Tensor:
+    def __call__(self, dual: DualNetwork, x: Samples, labels: Labels, perturbation: PerturbationSet) -> Tensor:
         """The mean loss of x `[N, *shape]` with labels `[N]`: a scalar, differentiable in the parameters.
+
+        Label maps `[N, *positions]` make it the mean over all positions of the batch but those labelled -100.
 
         In training mode batch norms learn from the batch and normalise by it (see `Batch`).
         """
-        return self.of(Batch(dual, x, labels, perturbation)).mean()
+        return self.of(Batch.of(dual, x, labels, perturbation)).mean()
 
     @abstractmethod
     def of(self, batch: Batch) -> Tensor:
-        """Losses by sample, `[N]` (or one number that counts for all)."""
+        """Losses by sample, `[N]` (or one number that counts for all).
+
+        Of label maps, the sums over positions, all scaled so that their mean is that over all positions of the batch.
+        """

@@ -11,19 +11,22 @@ import torch
 from torch import Tensor
 
 from autodual.attacks import Attack
+from autodual.inputs import Labels, Samples, sample_tensor
 from autodual.interval import Interval
 from autodual.network import DualNetwork
 from autodual.network.result import DualResult
-from autodual.perturbations import PerturbationSet
+from autodual.objective import Objective
+from autodual.perturbations import PerturbationSet, perturbation_set
 from autodual.policies import InnerBounds, LastBound, SlopePolicy
-from autodual.specs import ClassMargin, OtherClasses
+from autodual.specs import ClassMargin, LabelMap
 from autodual.train.clean_pass import CleanPass, clean_pass, learning_norms, normalised_pass
+from autodual.train.losses.criteria import Criterion
 from autodual.train.randomness import warn_of_randomness
 
 
 @dataclass(eq=False)
 class Batch:
-    """Samples x `[N, *shape]` with labels `[N]`, and the set around each of them.
+    """Samples x `[N, *shape]` with labels `[N]`, or label maps `[N, *positions]`, and the set around each of them.
 
     Each module acts as in the mode that it is in. Batch norms in training mode learn from the clean batch, once, and
     normalise everything by its statistics: bounds and attacks too. That is the thesis' heuristic: such bounds are those
@@ -40,6 +43,20 @@ class Batch:
     ball: PerturbationSet
     known: Mapping[str, Interval] | None = None
     _found: dict[tuple[str, str, str], DualResult] = field(default_factory=dict)
+    _fits: bool = False
+
+    @classmethod
+    def of(
+        cls,
+        dual: DualNetwork,
+        x: Samples,
+        labels: Labels,
+        ball: PerturbationSet,
+        known: Mapping[str, Interval] | None = None,
+    ) -> Batch:
+        """A batch of what a user gives: arrays too, and labels as lists."""
+        x = sample_tensor(x)
+        return cls(dual, x, LabelMap.of(labels, dual.class_axis).labels.to(x.device), perturbation_set(ball), known)
 
     @cached_property
     def clean(self) -> CleanPass:
@@ -51,17 +68,30 @@ class Batch:
     def margins(
         self, *, inner: InnerBounds = "dual", last: LastBound = "dual", slopes: SlopePolicy = "shared"
     ) -> Tensor:
-        """Lower bounds `[N, K]` of f_y - f_j over the set."""
-        return self._others.margins(self._bounds(inner, last, slopes).lower)
+        """Lower bounds of f_y - f_j over the set, in the layout of the outputs."""
+        lower = self._others.complete(self._bounds(inner, last, slopes).lower)
+        return lower.reshape(len(self.x), *self.dual.output_shape(self.x))
+
+    def losses(self, criterion: Criterion, scores: Tensor) -> Tensor:
+        """Losses `[N]` of scores (or negated margins) in the layout of the outputs, by their labels."""
+        if not self._fits:  # once a batch, since it waits for the device
+            self._goal.label_map.check(scores)
+            self._fits = True
+        return criterion(scores.movedim(self.dual.class_axis, 1), self.labels)
 
     def intervals(self) -> list[Interval]:
         """The interval of every bound site, nearest to the input first, by interval arithmetic."""
         return list(self._bounds("interval", "interval", "shared").intervals.values())
 
     @cached_property
-    def _others(self) -> OtherClasses:
-        graph = self.dual.compiled(self.x).plan.graph
-        return OtherClasses(self.labels, graph[graph.outputs[0]].size)
+    def _goal(self) -> ClassMargin:
+        return ClassMargin(self.labels, self.dual.class_axis)
+
+    @cached_property
+    def _others(self) -> Objective:
+        rows = self.dual.label_rows(self.x, self.labels)
+        self._fits = True
+        return rows
 
     def _bounds(self, inner: InnerBounds, last: LastBound, slopes: SlopePolicy) -> DualResult:
         """Bounds of the margins, and of the sites where no others are computed beside them."""
@@ -69,7 +99,7 @@ class Batch:
         if asked not in self._found:
             if self._trains:
                 warn_of_randomness(self.dual.model, self.x)
-            objective, options = self._others.objective(self.x), {"inner": inner, "last": last, "slopes": slopes}
+            objective, options = self._others, {"inner": inner, "last": last, "slopes": slopes}
             with self._normalised():
                 self._found[asked] = self.dual(
                     self.x, self.ball, objective, known=self.known, sites=last == "interval", **options
@@ -77,7 +107,7 @@ class Batch:
         return self._found[asked]
 
     def scores(self, points: Tensor) -> Tensor:
-        """Scores `[N, K]` of other points than the samples; nothing learns from them."""
+        """Scores of other points than the samples; nothing learns from them."""
         if self._trains:
             return normalised_pass(self.dual.model, points, self.clean.statistics if self._learns else {})
         return self.dual.outputs(points)
@@ -91,11 +121,11 @@ class Batch:
         generator = torch.Generator(self.x.device).manual_seed(seed)
         # The clean pass comes first: its gradients are wanted, those of the search are not.
         with self._normalised(), torch.no_grad():
-            return attack.run(self.dual.outputs, ball.at(self.x), ClassMargin(self.labels), generator)
+            return attack.run(self.dual.outputs, ball.at(self.x), self._goal, generator)
 
     def around(self, points: Tensor, ball: PerturbationSet) -> Batch:
         """The same labels and normalisation, with another set around other points."""
-        moved = Batch(self.dual, points, self.labels, ball)
+        moved = Batch(self.dual, points, self.labels, ball, _fits=self._fits)
         if self._learns:
             moved.__dict__["clean"] = self.clean
         return moved

@@ -26,16 +26,16 @@ class BoundedLoss(Loss):
 
     @abstractmethod
     def margins(self, batch: Batch) -> Tensor:
-        """Lower bounds `[N, K]` of f_y - f_j over the set."""
+        """Lower bounds of f_y - f_j over the set, in the layout of the outputs."""
 
     def of(self, batch: Batch) -> Tensor:
         of_scores = criterion(self.criterion)
         if self.kappa == 1:
-            return of_scores(batch.clean.scores, batch.labels)
-        bounded = of_scores(-self.margins(batch), batch.labels)
+            return batch.losses(of_scores, batch.clean.scores)
+        bounded = batch.losses(of_scores, -self.margins(batch))
         if self.kappa == 0:
             return bounded
-        return self.kappa * of_scores(batch.clean.scores, batch.labels) + (1 - self.kappa) * bounded
+        return self.kappa * batch.losses(of_scores, batch.clean.scores) + (1 - self.kappa) * bounded
 
 
 @dataclass(frozen=True)

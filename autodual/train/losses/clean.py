@@ -18,4 +18,4 @@ class Clean(Loss):
     criterion: CriterionName = "cross-entropy"
 
     def of(self, batch: Batch) -> Tensor:
-        return criterion(self.criterion)(batch.clean.scores, batch.labels)
+        return batch.losses(criterion(self.criterion), batch.clean.scores)

@@ -14,20 +14,22 @@ import torch.nn.functional as functional
 from torch import Tensor
 
 from autodual.errors import InvalidInputError
+from autodual.policies import IGNORED
+from autodual.tensors import flat
 
 #: The names of the criteria.
 CriterionName = Literal["cross-entropy", "hinge"]
 
-#: Scores `[N, K]` and labels `[N]` to losses `[N]`.
+#: Scores `[N, C, *positions]` and labels `[N, *positions]` to losses `[N]`.
 Criterion = Callable[[Tensor, Tensor], Tensor]
 
 
 def cross_entropy(scores: Tensor, labels: Tensor) -> Tensor:
-    """-log softmax(scores)_y, by sample `[N]`.
+    """-log softmax(scores)_y, by sample `[N]`; for label maps see `by_sample`.
 
     Args:
-        scores: `[N, K]`.
-        labels: `[N]`.
+        scores: `[N, C, *positions]`.
+        labels: `[N, *positions]`.
 
     Example:
         >>> import torch
@@ -35,15 +37,15 @@ def cross_entropy(scores: Tensor, labels: Tensor) -> Tensor:
         >>> cross_entropy(torch.zeros(1, 2), torch.tensor([0]))
         tensor([0.6931])
     """
-    return functional.cross_entropy(scores, labels, reduction="none")
+    return by_sample(functional.cross_entropy(scores, labels, reduction="none", ignore_index=IGNORED), labels)
 
 
 def hinge(scores: Tensor, labels: Tensor) -> Tensor:
     """max(0, 1 + max over j ≠ y of scores_j - scores_y), by sample `[N]` (Crammer and Singer's).
 
     Args:
-        scores: `[N, K]`.
-        labels: `[N]`.
+        scores: `[N, C, *positions]`.
+        labels: `[N, *positions]`.
 
     Example:
         >>> import torch
@@ -51,9 +53,20 @@ def hinge(scores: Tensor, labels: Tensor) -> Tensor:
         >>> hinge(torch.tensor([[2.0, 0.5], [0.0, 0.5]]), torch.tensor([0, 0]))
         tensor([0.0000, 1.5000])
     """
-    own = scores.gather(1, labels.unsqueeze(1))
-    others = scores.scatter(1, labels.unsqueeze(1), -torch.inf)
-    return (1 + others.amax(1) - own[:, 0]).relu()
+    counted = labels != IGNORED
+    known = labels.masked_fill(~counted, 0).unsqueeze(1)
+    others = scores.scatter(1, known, -torch.inf)
+    losses = (1 + others.amax(1) - scores.gather(1, known)[:, 0]).relu()
+    return by_sample(losses.masked_fill(~counted, 0.0), labels)
+
+
+def by_sample(losses: Tensor, labels: Tensor) -> Tensor:
+    """Losses `[N, *positions]`, 0 where ignored, summed by sample `[N]`.
+
+    Scaled so that the mean over the samples is the mean over all positions of the batch that are not ignored, as
+    PyTorch's cross-entropy has it.
+    """
+    return flat(losses).sum(1) * (losses.shape[0] / (labels != IGNORED).sum())
 
 
 CRITERIA: dict[CriterionName, Criterion] = {"cross-entropy": cross_entropy, "hinge": hinge}

@@ -1,0 +1,104 @@
+"""An objective's rows a few at a time: over a node's whole extent, or as windows where each looks at one position."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from autodual.bounds.chunks import Chunks
+from autodual.bounds.footprint import pull_footprint, starts_windowed
+from autodual.bounds.state import BoundState
+from autodual.dual.rows import Rows, Window
+from autodual.objective import LocalObjective, Objective
+
+
+@dataclass(frozen=True, eq=False)
+class Pieces(ABC):
+    """The rows of an objective of one node, in the order in which `assembled` expects what was made of them."""
+
+    state: BoundState
+    name: str
+    chunks: Chunks
+
+    @abstractmethod
+    def __iter__(self) -> Iterator[Rows]: ...
+
+    @abstractmethod
+    def assembled(self, parts: list[Tensor]) -> Tensor:
+        """What was made of each piece, `[G, K, …]`, put together: `[N, S, …]`."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return self.state.graph[self.name].shape
+
+
+def pieces_of(state: BoundState, name: str, objective: Objective) -> Pieces:
+    """The cheaper way; windows are not searched for slopes, whose choices are those of whole nodes."""
+    searching = state.options.slopes == "optimized"
+    if (
+        isinstance(objective, LocalObjective)
+        and objective.positions == state.graph[name].shape[1:]
+        and not searching
+        and starts_windowed(state, name)
+    ):
+        return WindowPieces(state, name, Chunks(state, pull_footprint(state, name, windowed=True)), objective)
+    chunks = Chunks(state, pull_footprint(state, name, windowed=False), searching=searching)
+    return WholePieces(state, name, chunks, objective)
+
+
+@dataclass(frozen=True, eq=False)
+class WholePieces(Pieces):
+    """Rows over the node's whole extent, samples before rows."""
+
+    objective: Objective
+
+    def __iter__(self) -> Iterator[Rows]:
+        samples, count, limit = self.state.samples, self.objective.count, self.chunks.rows
+        for owner in torch.arange(samples, device=self.state.environment.device).split(max(1, limit // count)):
+            chosen = None if owner.shape[0] == samples else owner
+            for first in range(0, count, limit):
+                rows = self.objective.piece(chosen, first, min(first + limit, count))
+                yield Rows(rows.reshape(*rows.shape[:2], *self.shape), self.shape, owner=chosen)
+
+    def assembled(self, parts: list[Tensor]) -> Tensor:
+        samples, count, rest = self.state.samples, self.objective.count, parts[0].shape[2:]
+        rows: list[Tensor] = []
+        block: list[Tensor] = []
+        for part in parts:
+            block.append(part)
+            if sum(piece.shape[1] for piece in block) == count:
+                rows.append(torch.cat(block, 1) if len(block) > 1 else block[0])
+                block = []
+        whole = torch.cat(rows) if len(rows) > 1 else rows[0]
+        return whole if whole.shape[0] == samples else whole.expand(samples, count, *rest)
+
+
+@dataclass(frozen=True, eq=False)
+class WindowPieces(Pieces):
+    """The rows of each position in a window of that position alone; groups are positions, samples before positions."""
+
+    objective: LocalObjective
+
+    def __iter__(self) -> Iterator[Rows]:
+        spatial, device = self.shape[1:], self.state.environment.device
+        places, axes = self._positions, len(spatial)
+        every = torch.arange(self.state.samples * places, device=device)
+        for some in every.split(self.chunks.groups(self.objective.rows_each)):
+            owner, place = some // places, some % places
+            position = torch.stack(torch.unravel_index(place, spatial), 1)
+            window = Window(position, (1,) * axes, (0,) * axes, spatial)
+            rows = self.objective.at(owner, place)
+            span = int(some[0]) // places, int(some[-1]) // places + 1
+            yield Rows(rows.reshape(*rows.shape, *[1] * axes), self.shape, owner=owner, span=span, window=window)
+
+    def assembled(self, parts: list[Tensor]) -> Tensor:
+        whole = torch.cat(parts)
+        return whole.reshape(self.state.samples, self._positions * whole.shape[1], *whole.shape[2:])
+
+    @property
+    def _positions(self) -> int:
+        return torch.Size(self.shape[1:]).numel()

@@ -1,0 +1,120 @@
+"""Linear functions of a node's value for each sample: what bounds are asked of, made only as a few rows at a time."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+
+class Objective(ABC):
+    """S linear functions a sample of outputs with K numbers; holds what tells them, often far less than S · K."""
+
+    @property
+    @abstractmethod
+    def count(self) -> int:
+        """S, how many functions are to be bounded."""
+
+    @property
+    @abstractmethod
+    def terms(self) -> int:
+        """K, how many numbers each is a sum over."""
+
+    @abstractmethod
+    def piece(self, owner: Tensor | None, first: int, last: int) -> Tensor:
+        """Coefficients `[n or 1, last − first, K]` of some functions of the samples owner `[n]`; None: of all."""
+
+    @abstractmethod
+    def part(self, samples: slice) -> Objective:
+        """The functions of some of the samples."""
+
+    @abstractmethod
+    def to(self, like: Tensor) -> Objective:
+        """The same in the dtype and on the device of a tensor."""
+
+    @property
+    @abstractmethod
+    def whole(self) -> Tensor:
+        """One row a value of `complete`, all at once: `[V, K]` or `[N, V, K]`."""
+
+    @abstractmethod
+    def values(self, outputs: Tensor) -> Tensor:
+        """The functions' values `[*, N, V]` at outputs `[*, N, K]`."""
+
+    @abstractmethod
+    def spread(self, sizes: Tensor) -> Tensor:
+        """Σ |coefficient| · size of each value `[N, V]`, sizes `[N, K]`; infinite only where one that is read is."""
+
+    @abstractmethod
+    def fits(self, dtype: torch.dtype) -> bool:
+        """Whether every coefficient keeps its digits in a dtype."""
+
+    @abstractmethod
+    def complete(self, bounds: Tensor) -> Tensor:
+        """Bounds or errors `[N, S]` as those of all values `[N, V]`: a function that is zero has 0 for certain."""
+
+
+class LocalObjective(Objective):
+    """Functions of outputs `[C, *positions]` that each look at one position: `rows_each` at one after the other."""
+
+    @property
+    @abstractmethod
+    def positions(self) -> tuple[int, ...] | None:
+        """The axes after the first, if functions are local to them."""
+
+    @property
+    @abstractmethod
+    def rows_each(self) -> int:
+        """How many functions there are at each position."""
+
+    @abstractmethod
+    def at(self, owner: Tensor, place: Tensor) -> Tensor:
+        """Coefficients `[G, rows_each, C]` at positions place `[G]`, flattened, of the samples owner `[G]`."""
+
+
+@dataclass(frozen=True, eq=False)
+class DenseObjective(Objective):
+    """Functions whose coefficients are given: rows `[S, K]` for all samples, or `[N, S, K]`."""
+
+    rows: Tensor
+
+    @property
+    def count(self) -> int:
+        return self.rows.shape[-2]
+
+    @property
+    def terms(self) -> int:
+        return self.rows.shape[-1]
+
+    def piece(self, owner: Tensor | None, first: int, last: int) -> Tensor:
+        rows = self.rows[..., first:last, :]
+        if rows.dim() == 2:
+            return rows.unsqueeze(0)
+        return rows if owner is None or rows.shape[0] == 1 else rows[owner]
+
+    def part(self, samples: slice) -> DenseObjective:
+        return self if self.rows.dim() == 2 or self.rows.shape[0] == 1 else replace(self, rows=self.rows[samples])
+
+    def to(self, like: Tensor) -> DenseObjective:
+        return replace(self, rows=self.rows.to(dtype=like.dtype, device=like.device))
+
+    @property
+    def whole(self) -> Tensor:
+        return self.rows
+
+    def values(self, outputs: Tensor) -> Tensor:
+        return (self.rows @ outputs.unsqueeze(-1)).squeeze(-1)
+
+    def spread(self, sizes: Tensor) -> Tensor:
+        rows = self.rows.abs()
+        # Infinity times the zeros of a row that does not read that output would be NaN.
+        return torch.where(rows == 0, 0.0, rows * sizes.unsqueeze(1)).sum(-1)
+
+    def fits(self, dtype: torch.dtype) -> bool:
+        limits, size = torch.finfo(dtype), self.rows.abs()
+        return not bool(((size > 0) & (size < limits.tiny) | (size > limits.max)).any())
+
+    def complete(self, bounds: Tensor) -> Tensor:
+        return torch.where((self.rows == 0).all(-1), torch.zeros_like(bounds), bounds)
