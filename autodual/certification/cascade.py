@@ -11,6 +11,7 @@ from torch import Tensor
 from autodual.certification.certificate import Certificate, Status
 from autodual.certification.certify import certify
 from autodual.certification.proof import prove
+from autodual.certification.showing import html_pairs, short
 from autodual.errors import InvalidInputError
 from autodual.inputs import Labels, Samples, sample_tensor
 from autodual.network import DualNetwork
@@ -58,7 +59,7 @@ class Cascade:
         return found[0]
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class CascadeCertificate:
     """What a cascade says of one sample.
 
@@ -89,6 +90,15 @@ class CascadeCertificate:
         """Whether the cascade gives no label."""
         return self.predicted is None
 
+    def __repr__(self) -> str:
+        parts = ("predicted", self.predicted), ("label", self.label), ("stage", self.stage)
+        return short("CascadeCertificate", self.status, parts)
+
+    def _repr_html_(self) -> str:
+        """All fields but the stages' certificates, as a table, which notebooks show."""
+        names = ("status", "predicted", "guess", "label", "stage", "disagreement")
+        return html_pairs((name, getattr(self, name)) for name in names)
+
 
 def certify_cascade(
     cascade: Cascade,
@@ -98,7 +108,7 @@ def certify_cascade(
     *,
     slopes: SlopePolicy | None = None,
 ) -> list[CascadeCertificate]:
-    """What a cascade says of each sample of x `[N, *shape]`, whose true classes are labels `[N]`, if they are known.
+    """What a cascade says of each sample.
 
     A sample visits stage after stage, until one certifies its own class over the set around the sample. That class is
     its label if every stage visited gives it to the sample too; if one does not, or none certifies, the cascade
@@ -106,8 +116,24 @@ def certify_cascade(
     Certificates and agreement are both proved, in real arithmetic: a tie, or a lead within rounding, is no agreement.
     Only deterministic certificates count, not those of `HighProbability`.
 
-    slopes: as in `certify`. Raises InvalidInputError for a set that is not symmetric or has other radii for other
-    samples, for a sample outside the set's domain, for stages of different classes, and for labels that do not fit.
+    Args:
+        cascade: the stages.
+        x: samples `[N, *shape]`.
+        ball: the set around each, symmetric and the same for all.
+        labels: the true classes `[N]`, if they are known.
+        slopes: as in `certify`.
+
+    Raises:
+        InvalidInputError: for a set that is not symmetric or has other radii for other samples, for a sample outside
+            the set's domain, for stages of different classes, and for labels that do not fit.
+
+    Example:
+        >>> import autodual, torch
+        >>> stages = [autodual.compile_dual(torch.nn.Identity()), autodual.compile_dual(torch.nn.ReLU())]
+        >>> x = torch.tensor([[1.0, 0.0], [1.0, 0.9]])
+        >>> found = autodual.certify_cascade(autodual.Cascade(stages), x, autodual.LinfBall(0.1), labels=[0, 0])
+        >>> [(str(one.status), one.stage) for one in found]
+        [('certified', 1), ('unknown', None)]
     """
     x = sample_tensor(x)
     region = _symmetric_region(ball, x)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from enum import Enum
 
 from torch import Tensor
 
 from autodual.certification.positions import Positions
+from autodual.certification.showing import counted, html_pairs, html_rows, short
 
 
 class Status(str, Enum):
@@ -28,7 +29,7 @@ class Status(str, Enum):
         return self.value
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Certificate:
     """The outcome for one sample of a perturbation set and a specification.
 
@@ -74,3 +75,31 @@ class Certificate:
     def confidence(self) -> float:
         """1 - failure_probability."""
         return 1.0 - self.failure_probability
+
+    def __repr__(self) -> str:
+        assumed = f"{len(self.assumptions)}" if self.assumptions else None
+        probability = self.failure_probability or None
+        parts = ("margin", self.margin), ("predicted", self.predicted), ("label", self.label)
+        return short("Certificate", self.status, [*parts, ("failure", probability), ("assumptions", assumed)])
+
+    def _repr_html_(self) -> str:
+        """All fields as a table, which notebooks show."""
+        shown = {field.name: getattr(self, field.name) for field in fields(self)}
+        if self.counterexample is not None:
+            shown["counterexample"] = f"a point {list(self.counterexample.shape)}"
+        return html_pairs((name.replace("_", " "), value) for name, value in shown.items() if value != "")
+
+
+class Certificates(list[Certificate]):
+    """The certificates of a call, one a sample: a list that prints as a count, and in a notebook as a table."""
+
+    def __repr__(self) -> str:
+        return f"Certificates({counted(certificate.status for certificate in self)})"
+
+    def _repr_html_(self) -> str:
+        heads = ("", "status", "label", "predicted", "margin", "rounding error")
+        rows = [
+            (place, one.status, one.label, one.predicted, one.margin, one.rounding_error)
+            for place, one in enumerate(self)
+        ]
+        return f"<p>{counted(one.status for one in self)}</p>{html_rows(heads, rows)}"

@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from autodual.attacks import Attack, counterexamples
-from autodual.certification.certificate import Certificate, Status
+from autodual.certification.certificate import Certificate, Certificates, Status
 from autodual.certification.goal import chosen_goal
 from autodual.certification.positions import Positions, misclassified, positions_of
-from autodual.certification.proof import Proof, prove
+from autodual.certification.proof import Proof, prove, selected
 from autodual.certification.same_network import require_same_network
+from autodual.certification.showing import counted
+from autodual.certification.verification.clock import Clock, batches
 from autodual.inputs import Labels, Samples, sample_tensor
 from autodual.interval import Interval
 from autodual.network import DualNetwork
 from autodual.passes.plan import Plan
 from autodual.perturbations import PerturbationSet, Region, perturbation_set
 from autodual.policies import IGNORED, SlopePolicy
+from autodual.progress import Progress, tracked
 from autodual.specs import LabelSpecification, Specification
 from autodual.tensors import bounding_dtype
 
@@ -35,30 +38,53 @@ def certify(
     attack: Attack | None = None,
     known: Mapping[str, Interval] | None = None,
     deployed: bool = False,
-) -> list[Certificate]:
+    progress: Progress = False,
+) -> Certificates:
     """One certificate for each sample of x `[N, *shape]`: does the specification hold over the whole set around it?
 
-    labels `[N]`: the class that must win; without them the predicted class stands in. Per-pixel classifiers with
-    outputs `[N, C, H, W]` take label maps `[N, H, W]`, and so on for other shapes: the class must win at every
-    position, and the certificates' `positions` say where it does. The label -100 marks what is to be ignored.
+    Certificates speak of real arithmetic; in floating point a margin may differ by `execution_error`, which holds for
+    the module's own dtype and any order of summation, but not for products in reduced precision (TF32, autocast) nor
+    for Winograd or FFT convolutions. Bounds are computed in x's dtype (in float32 for half precision) and accepted only
+    beyond their own rounding error; float64 decides the rest.
 
-    spec: any other property instead of the class margin. attack: looks for counterexamples where the bound decides
-    nothing. known: intervals of nodes proved elsewhere; they are named in the certificates as assumptions.
+    If the dual network was compiled with `HighProbability`, samples whose bounds were estimated get certificates with a
+    failure probability, and the status `probably certified` where others get `certified`. Each of them holds with that
+    probability by itself; of many, about that share may be wrong. `RandomProjection` proves nothing, so certificates
+    never use it.
 
-    deployed: certify the network as it is run, too. Certificates speak of real arithmetic; in floating point a margin
-    may differ by `execution_error`, which holds for its module's own dtype and any order of summation, but not for
-    products in reduced precision (TF32, autocast) nor for Winograd or FFT convolutions. With `deployed` only margins
-    beyond that are certified, and a network with an op that has no such analysis is refused by InvalidInputError.
+    Args:
+        dual: the dual network.
+        x: samples `[N, *shape]`.
+        ball: the set around each, or one for each.
+        labels: the classes that must win, `[N]`; without them the predicted class stands in. Per-pixel classifiers with
+            outputs `[N, C, H, W]` take label maps `[N, H, W]`, and so on for other shapes: the class must win at every
+            position, and the certificates' `positions` say where it does. The label -100 marks what is to be ignored.
+        spec: any other property instead of the class margin.
+        slopes: `adaptive` unless said otherwise; `optimized` ones are searched where adaptive ones prove nothing.
+            Estimated bounds have `shared` ones.
+        attack: looks for counterexamples where the bound decides nothing.
+        known: intervals of bound sites proved elsewhere; they are named in the certificates as assumptions.
+        deployed: count only margins beyond `execution_error`, and so certify the network as it is run, too.
+        progress: True for a bar, or a function that is told (see `autodual.progress`). Samples are then bounded some at
+            a time, which changes no bound; an attack's random starts are others.
 
-    slopes: `adaptive` unless said otherwise; `optimized` ones are searched where adaptive ones prove nothing. If the
-    dual network was compiled with `HighProbability`, they are `shared` and samples whose bounds were estimated get
-    certificates with a failure probability, and the status `probably certified` where others get `certified`. Each of
-    them holds with that probability by itself; of many, about that share may be wrong. `RandomProjection` proves
-    nothing, so certificates never use it.
+    Returns:
+        A list that prints as a count, and in a notebook as a table.
 
-    Bounds are computed in x's dtype (in float32 for half precision) and accepted only beyond their own rounding error;
-    float64 decides the rest. Raises InvalidInputError for labels out of range, EmptySetError for a set without points,
-    and ModelChangedError where the model, run at x, is no longer the network that was compiled.
+    Raises:
+        InvalidInputError: labels are out of range, or with `deployed` an op has no analysis of its rounding.
+        EmptySetError: a set has no points, or an assumption is provably false.
+        ModelChangedError: the model, run at x, is no longer the network that was compiled.
+
+    Example:
+        >>> import autodual, torch
+        >>> dual = autodual.compile_dual(torch.nn.Identity())  # scores are the inputs themselves
+        >>> x, labels = torch.tensor([[1.0, 0.0], [1.0, 0.9], [0.0, 1.0]]), torch.tensor([0, 0, 0])
+        >>> found = autodual.certify(dual, x, autodual.LinfBall(0.1), labels=labels)
+        >>> found
+        Certificates(1 certified, 1 unknown, 1 misclassified)
+        >>> found[0]
+        Certificate(certified, margin=0.8, predicted=0, label=0)
     """
     x = sample_tensor(x)
     region = perturbation_set(ball).at(x)
@@ -67,39 +93,74 @@ def certify(
     labelled = labels is not None or spec is not None
     spec = chosen_goal(dual, outputs, labels, spec)
     require_same_network(dual, x)
-    projection = dual.compiled(x).plan.options.projection
-    estimates = projection is not None and projection.certifies
+    plan = dual.compiled(x).plan
+    estimates = plan.options.projection is not None and plan.options.projection.certifies
     if slopes is None:
         slopes = "shared" if estimates else "adaptive"
-    proof = prove(dual, region, spec, slopes, known, estimates=estimates, deployed=deployed)
-    wrong = misclassified(spec, outputs)
-    decisive = proof.lower - proof.deployed if deployed else proof.lower
-    classes = _classes(spec, proof.lower, decisive, outputs, labelled=labelled)
-    found = {} if attack is None else _attacked(dual, region, spec, attack, ~(proof.proved | wrong))
-    assumptions = tuple(f"interval of node '{name}' taken as known" for name in known or ())
-    return [
-        Certificate(
-            status=_status(proof, sample, bool(wrong[sample]), sample in found),
-            predicted=classes[sample].predicted,
-            label=classes[sample].label,
-            positions=classes[sample].positions,
-            margins=classes[sample].margins or tuple(proof.lower[sample].tolist()),
-            margin=float(proof.margin[sample]),
-            rounding_error=float(proof.error[sample].max()),
-            arithmetic="float64" if proof.double[sample] else str(bounding_dtype(x.dtype)).removeprefix("torch."),
-            counterexample=found.get(sample),
-            perturbation=region.source.describe(),
-            specification=spec.describe(),
-            method=_method(proof, sample, slopes, dual.compiled(x).plan),
-            assumptions=assumptions,
-            failure_probability=float(proof.failure_probability[sample]),
-            execution=str(proof.deployment.dtype).removeprefix("torch."),
-            execution_error=None if proof.deployment.reason else float(proof.deployed[sample].max()),
-            execution_reason=proof.deployment.reason,
-            deployed=deployed,
-        )
-        for sample in range(x.shape[0])
-    ]
+    task = _Task(dual, plan, slopes, attack, estimates=estimates, deployed=deployed, labelled=labelled)
+    found = Certificates()
+    with tracked(progress, region.count) as advance:
+        for index in _parts(region, progress):
+            part = region.select(index), spec.select(index), outputs[index], selected(known or {}, index)
+            found += task.certificates(*part)
+            advance(len(found), counted(certificate.status for certificate in found))
+    return found
+
+
+def _parts(region: Region, progress: Progress) -> Iterator[Tensor]:
+    """Indices of all samples at once, or of some at a time where somebody waits to see them done."""
+    parts = batches(region.count, Clock()) if progress else [range(region.count)]
+    for part in parts:
+        yield torch.arange(part.start, part.stop, device=region.centre.device)
+
+
+@dataclass(frozen=True, eq=False)
+class _Task:
+    """What is the same for all samples of a call."""
+
+    dual: DualNetwork
+    plan: Plan
+    slopes: SlopePolicy
+    attack: Attack | None
+    estimates: bool
+    deployed: bool
+    labelled: bool
+
+    def certificates(
+        self, region: Region, spec: Specification, outputs: Tensor, known: Mapping[str, Interval]
+    ) -> list[Certificate]:
+        """Those of some samples, with their outputs."""
+        dual, deployed = self.dual, self.deployed
+        proof = prove(dual, region, spec, self.slopes, known, estimates=self.estimates, deployed=deployed)
+        wrong = misclassified(spec, outputs)
+        decisive = proof.lower - proof.deployed if deployed else proof.lower
+        classes = _classes(spec, proof.lower, decisive, outputs, labelled=self.labelled)
+        found = {} if self.attack is None else _attacked(dual, region, spec, self.attack, ~(proof.proved | wrong))
+        assumptions = tuple(f"interval of node '{name}' taken as known" for name in known)
+        narrow = str(bounding_dtype(region.centre.dtype)).removeprefix("torch.")
+        return [
+            Certificate(
+                status=_status(proof, sample, bool(wrong[sample]), sample in found),
+                predicted=classes[sample].predicted,
+                label=classes[sample].label,
+                positions=classes[sample].positions,
+                margins=classes[sample].margins or tuple(proof.lower[sample].tolist()),
+                margin=float(proof.margin[sample]),
+                rounding_error=float(proof.error[sample].max()),
+                arithmetic="float64" if proof.double[sample] else narrow,
+                counterexample=found.get(sample),
+                perturbation=region.source.describe(),
+                specification=spec.describe(),
+                method=_method(proof, sample, self.slopes, self.plan),
+                assumptions=assumptions,
+                failure_probability=float(proof.failure_probability[sample]),
+                execution=str(proof.deployment.dtype).removeprefix("torch."),
+                execution_error=None if proof.deployment.reason else float(proof.deployed[sample].max()),
+                execution_reason=proof.deployment.reason,
+                deployed=deployed,
+            )
+            for sample in range(region.count)
+        ]
 
 
 @dataclass(frozen=True)

@@ -114,10 +114,14 @@ def _again(
     """The proof with some of the samples bounded once more."""
     if index.shape[0] == 0:
         return first
-    chosen = {
+    return _replaced(first, index, bound(region.select(index), spec.select(index), selected(known, index)))
+
+
+def selected(known: Mapping[str, Interval], index: Tensor) -> dict[str, Interval]:
+    """Known intervals of some of the samples; those that are the same for all samples stay as they are."""
+    return {
         name: interval.map(lambda end: end if end.shape[0] == 1 else end[index]) for name, interval in known.items()
     }
-    return _replaced(first, index, bound(region.select(index), spec.select(index), chosen))
 
 
 def _certifies(dual: DualNetwork, region: Region) -> bool:

@@ -17,6 +17,7 @@ from autodual.network import DualNetwork
 from autodual.network.chunks import recorded_chunk
 from autodual.perturbations import PerturbationSet, perturbation_set
 from autodual.policies import SlopePolicy
+from autodual.progress import Progress, tracked
 from autodual.specs import Specification
 from autodual.tensors import bounding_dtype, flat
 
@@ -34,19 +35,41 @@ def certified_radius(
     slopes: SlopePolicy = "adaptive",
     tolerance: float = 1e-4,
     max_steps: int = 40,
+    progress: Progress = False,
 ) -> Tensor:
-    """For each sample a radius `[N]` at which it was certified, at most `tolerance · max_radius` below one where it was
-    not.
-
-    The radii have x's dtype; float32 for half precision, in which nothing is bounded.
-
-    ball: from per-sample radii `[N]` to a perturbation set, such as `autodual.LinfBall`. The result is 0 where the
-    sample is misclassified or nothing can be certified, and `max_radius` where that is certified.
+    """For each sample a radius at which it was certified, little below one where it was not.
 
     Newton's method on J(ε) with J's own derivative, safeguarded by bisection. J is not exactly monotone in ε, so this
-    finds *a* crossing; every returned radius is one whose certificate was checked, rounding error included. Where
-    `max_steps` bounds of a sample do not close the bracket to the tolerance, the largest radius certified so far is
-    returned. Raises ModelChangedError where the model, run at x, is no longer the network that was compiled.
+    finds *a* crossing; every returned radius is one whose certificate was checked, rounding error included.
+
+    Args:
+        dual: the dual network.
+        x: samples `[N, *shape]`.
+        ball: from per-sample radii `[N]` to a perturbation set, such as `autodual.LinfBall`.
+        labels: the classes that must win, as in `certify`.
+        spec: any other property instead.
+        max_radius: nothing larger is asked for.
+        slopes: of the bounds, as in `certify`.
+        tolerance: the search ends `tolerance · max_radius` below a radius that was not certified.
+        max_steps: bounds of a sample at most; where they do not close the bracket, the largest radius certified so far
+            is returned.
+        progress: True for a bar, or a function that is told (see `autodual.progress`).
+
+    Returns:
+        `[N]` in x's dtype (float32 for half precision, in which nothing is bounded): 0 where the sample is
+        misclassified or nothing can be certified, and `max_radius` where that is certified.
+
+    Raises:
+        InvalidInputError: max_radius, labels or the set do not fit.
+        ModelChangedError: the model, run at x, is no longer the network that was compiled.
+
+    Example:
+        >>> import autodual, torch
+        >>> dual = autodual.compile_dual(torch.nn.Identity())  # scores are the inputs themselves
+        >>> x, labels = torch.tensor([[1.0, 0.5], [0.0, 1.0]]), torch.tensor([0, 0])
+        >>> radii = autodual.certified_radius(dual, x, autodual.LinfBall, labels=labels)
+        >>> [round(radius, 3) for radius in radii.tolist()]
+        [0.25, 0.0]
     """
     if not 0 < max_radius < float("inf"):
         raise InvalidInputError(f"max_radius must be positive and finite, not {max_radius}")
@@ -64,7 +87,9 @@ def certified_radius(
     nominal = spec.margin(spec.rows(outputs).values(flat(outputs)))
     probe = _Probe(dual, x, ball, spec, slopes)
     limit = x.new_full((x.shape[0],), max_radius)
-    return _search(probe, limit, (nominal > 0).nonzero()[:, 0], tolerance * max_radius, max_steps)
+    active = (nominal > 0).nonzero()[:, 0]
+    with tracked(progress, x.shape[0]) as advance:
+        return _search(probe, limit, active, tolerance * max_radius, max_steps, advance)
 
 
 @dataclass(frozen=True, eq=False)
@@ -105,11 +130,19 @@ class _Probe:
         return margin.detach(), slope[index]
 
 
-def _search(probe: _Probe, limit: Tensor, active: Tensor, tolerance: float, max_steps: int) -> Tensor:
+def _search(
+    probe: _Probe,
+    limit: Tensor,
+    active: Tensor,
+    tolerance: float,
+    max_steps: int,
+    advance: Callable[[int, str], None],
+) -> Tensor:
     """Shrink [certified, refused] around a crossing of the margin of each active sample; 0 for all others."""
     certified, refused = torch.zeros_like(limit), limit.clone()
     guess = limit.clone()
     for step in range(max_steps):
+        advance(limit.shape[0] - active.shape[0], f"step {step + 1}")
         if active.shape[0] == 0:
             break
         margin, slope = probe(active, guess)
@@ -121,6 +154,7 @@ def _search(probe: _Probe, limit: Tensor, active: Tensor, tolerance: float, max_
         done = done | (refused[active] - certified[active] <= tolerance)
         guess[active] = _next(guess[active], margin, slope, certified[active], refused[active], tolerance, step)
         active = active[~done]
+    advance(limit.shape[0] - active.shape[0], "done")
     return certified
 
 

@@ -79,6 +79,11 @@ def load_dataset(specification: str | PathLike[str], directory: str | PathLike[s
 
     Raises:
         DataError: there is no such data set, or it is truncated, malformed, holds NaN or labels that it cannot have.
+
+    Example:
+        >>> from autodual.data import load_dataset
+        >>> load_dataset("sample").x.shape
+        torch.Size([1000, 1, 28, 28])
     """
     name = str(specification)
     if name in DATA_SETS:

@@ -149,16 +149,33 @@ class DualNetwork(nn.Module):
         exact: bool = False,
         executed: bool = False,
     ) -> DualResult:
-        """Lower bounds `[N, S]` of linear functions of the outputs over the set around each sample of x `[N, *shape]`.
+        """Lower bounds `[N, S]` of linear functions of the outputs over the set around each sample.
 
-        objective: their coefficients, `[S, *output shape]` for all samples or `[N, S, *output shape]`, as a tensor, an
-        array or lists. The outputs' axes may be flattened, as `[S, K]` and `[N, S, K]`; where both readings fit, that
-        is the one. Without an objective only the intervals of the bound sites are computed. slopes, inner, last: see
-        `BoundOptions`. known: intervals of nodes proved elsewhere, which bounds then assume. rigorous: bounds allow for
-        their own rounding error. linear: also return the linear functions that prove them. sites: also return the
-        intervals of the bound sites. all_units: a dual bound for every unit, also the decided ones. exact: estimate
-        nothing, whatever the plan says; nor do rigorous bounds ever use estimates that prove nothing. executed: beside
-        rigorous bounds, how far a run of the model in its own dtype may be from what they are of.
+        Args:
+            x: samples `[N, *shape]`.
+            ball: the set around each.
+            objective: the functions' coefficients, `[S, *output shape]` for all samples or `[N, S, *output shape]`, as
+                a tensor, an array or lists. The outputs' axes may be flattened, as `[S, K]` and `[N, S, K]`; where both
+                readings fit, that is the one. Without an objective only the intervals of the bound sites are computed.
+            slopes: see `BoundOptions`, as for `inner` and `last`.
+            known: intervals of bound sites proved elsewhere, which bounds then assume.
+            rigorous: bounds allow for their own rounding error.
+            linear: also return the linear functions that prove them.
+            sites: also return the intervals of the bound sites.
+            all_units: a dual bound for every unit, also the decided ones.
+            exact: estimate nothing, whatever the plan says; nor do rigorous bounds ever use estimates that prove
+                nothing.
+            executed: beside rigorous bounds, how far a run of the model in its own dtype may be from what they are of.
+
+        Raises:
+            InvalidInputError: a shape, a dtype or an option does not fit.
+            EmptySetError: a set has no points, or what is assumed is provably false.
+
+        Example:
+            >>> import autodual, torch
+            >>> dual = autodual.compile_dual(torch.nn.ReLU())
+            >>> dual(torch.tensor([[1.0, -1.0]]), autodual.LinfBall(0.5), torch.eye(2)).lower
+            tensor([[0.5000, 0.0000]])
         """
         x = sample_tensor(x)
         run = self._run(x) if executed and rigorous else None
@@ -208,10 +225,29 @@ class DualNetwork(nn.Module):
         exact: bool = False,
         return_linear: bool = False,
     ):
-        """Lower bounds `[N, S]` of objective·f(z) over the set; for the shapes of an objective see `forward`.
+        """Lower bounds `[N, S]` of objective·f(z) over the set; differentiable, and without an allowance for rounding.
 
-        With `return_linear`, also coefficients `[N, S, *shape]` and offset `[N, S]` of linear functions below
-        objective·f on the set. slopes, inner, last: see `BoundOptions`.
+        Args:
+            x: samples `[N, *shape]`.
+            ball: the set around each.
+            objective: `[S, *output shape]` or `[N, S, *output shape]`, see `forward`.
+            slopes: `shared` (the thesis' linear dual), `adaptive` or `optimized`; see `BoundOptions`, as for `inner`,
+                how bounds inside are computed, and `last`, how the last one is.
+            known: intervals of bound sites proved elsewhere, which bounds then assume.
+            exact: estimate nothing, whatever the plan says.
+            return_linear: also return coefficients `[N, S, *shape]` and offset `[N, S]` of linear functions below
+                objective·f on the set.
+
+        Raises:
+            InvalidInputError: a shape, a dtype or an option does not fit.
+            EmptySetError: a set has no points, or what is assumed is provably false.
+
+        Example:
+            >>> import autodual, torch
+            >>> dual = autodual.compile_dual(torch.nn.ReLU())
+            >>> x, ball = torch.tensor([[1.0, -1.0]]), autodual.LinfBall(0.5)
+            >>> dual.lower_bounds(x, ball, torch.tensor([[1.0, 1.0], [-1.0, 0.0]]))
+            tensor([[ 0.5000, -1.5000]])
         """
         asked = objective if isinstance(objective, Objective) else number_tensor(objective, "objective")
         found = self(
@@ -245,7 +281,7 @@ class DualNetwork(nn.Module):
             >>> import autodual, torch
             >>> dual = autodual.compile_dual(torch.nn.ReLU())
             >>> dual.upper_bounds(torch.tensor([[1.0, -1.0]]), autodual.LinfBall(0.5), torch.eye(2))
-            tensor([[1.5000, 0.0000]])
+            tensor([[1.5000, -0.0000]])
         """
         found = self.lower_bounds(
             x,
@@ -274,8 +310,24 @@ class DualNetwork(nn.Module):
     ) -> Tensor:
         """Lower bounds of f_y - f_j over the set for every class j, in the layout of the outputs (equation 3.24).
 
-        That is `[N, K]` for labels `[N]`, and `[N, C, H, W]` for the label maps `[N, H, W]` of a per-pixel classifier.
-        The label's own entry is 0, as are those of positions with the label -100.
+        Args:
+            x: samples `[N, *shape]`.
+            labels: `[N]`, or label maps such as `[N, H, W]` of a per-pixel classifier.
+            ball: the set around each sample.
+            slopes: as in `lower_bounds`, like `inner`, `last`, `known` and `exact`.
+
+        Returns:
+            `[N, K]` for labels `[N]`, `[N, C, H, W]` for label maps `[N, H, W]`. The label's own entry is 0, as are
+            those of positions with the label -100.
+
+        Raises:
+            InvalidInputError: labels do not fit.
+
+        Example:
+            >>> import autodual, torch
+            >>> dual = autodual.compile_dual(torch.nn.ReLU())
+            >>> dual.margins(torch.tensor([[1.0, -1.0, 0.5]]), [0], autodual.LinfBall(0.25))
+            tensor([[0.0000, 0.7500, 0.0000]])
         """
         x = sample_tensor(x)
         rows = self.label_rows(x, labels)

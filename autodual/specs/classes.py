@@ -140,7 +140,16 @@ class TopK(LabelSpecification):
 def all_positive(margins: Tensor, labels: Labels, class_axis: int = 1) -> Tensor:
     """Where every margin but the labels' own is positive, bool `[N]`; NaN and infinity are not.
 
-    margins, labels, class_axis: as `DualNetwork.margins` returns and takes them.
+    Args:
+        margins: as `DualNetwork.margins` returns them.
+        labels: as `DualNetwork.margins` takes them.
+        class_axis: the axis of the margins that counts the classes.
+
+    Example:
+        >>> import torch
+        >>> from autodual.specs import all_positive
+        >>> all_positive(torch.tensor([[0.0, 0.2], [0.0, -0.1]]), torch.tensor([0, 0]))
+        tensor([ True, False])
     """
     margin = ClassMargin(labels, class_axis).margin(flat(margins))
     return (margin > 0) & margin.isfinite()

@@ -21,9 +21,20 @@ _FORMS = "'class', 'top-k:3', 'deviation:0.1', 'box:lower.npy,upper.npy', 'file.
 
 
 def parse_specification(text: str, labels: Labels | None = None, class_axis: int = 1) -> Specification:
-    """The specification that `text` names; labels are needed for those of classes, as in `ClassMargin`.
+    """The specification that a text names.
 
-    Raises InvalidInputError if the text is of no known form, a file cannot be read, or labels are missing.
+    Args:
+        text: such as `top-k:3`, `deviation:0.1`, `box:0,1`, a `.json` file, or a formula such as `y0 > y1`.
+        labels: for specifications of classes, as in `ClassMargin`.
+        class_axis: the axis of the outputs that counts the classes.
+
+    Raises:
+        InvalidInputError: the text is of no known form, a file cannot be read, or labels are missing.
+
+    Example:
+        >>> from autodual.specs import parse_specification
+        >>> parse_specification("y0 > y1 + 0.5").describe()
+        'y0 > y1 + 0.5'
     """
     text = text.strip()
     kind, _, argument = text.partition(":")

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from enum import Enum
 
 import numpy
+
+from autodual.certification.showing import html_pairs, short
 
 
 class VerdictStatus(str, Enum):
@@ -24,7 +26,7 @@ class VerdictStatus(str, Enum):
         return self.value
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Verdict:
     """The outcome for one property.
 
@@ -42,3 +44,11 @@ class Verdict:
     undecided: int
     parts: int
     seconds: float
+
+    def __repr__(self) -> str:
+        parts = ("method", self.method), ("case", self.case), ("undecided", self.undecided)
+        return short("Verdict", self.status, parts)
+
+    def _repr_html_(self) -> str:
+        """All fields as a table, which notebooks show."""
+        return html_pairs((field.name, getattr(self, field.name)) for field in fields(self))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import torch
@@ -21,6 +22,7 @@ from autodual.errors import InvalidInputError
 from autodual.network import DualNetwork
 from autodual.perturbations import Box
 from autodual.policies import InnerBounds, SlopePolicy
+from autodual.progress import Progress, tracked
 from autodual.properties import Property
 
 # Seconds beyond the timeout after which a step is interrupted.
@@ -42,21 +44,40 @@ def verify(
     dtype: torch.dtype = torch.float32,
     replay: Replay | None = None,
     seed: int = 0,
+    progress: Progress = False,
 ) -> Verdict:
     """Whether an input violates a property (sat), none does (unsat), or neither was found (unknown, timeout).
 
     Cheap searches come first, then bounds with shared and with adaptive slopes, then more attacks, and where few enough
-    inputs vary, branch and bound over them. timeout: in seconds; it is looked at every half second or so, and a second
-    later what takes longer is interrupted, in the main thread of systems with timers. attack: the first of the attacks;
-    with None there is none at all. dtype: of the first bounds; float64 decides what it leaves open. replay: runs the
-    network at suspected counterexamples, by default the model's own graph in float32; `runtime_replay` runs an ONNX
-    file in onnxruntime.
+    inputs vary, branch and bound over them. `unsat` speaks of the network in real arithmetic; `sat` of what the network
+    returned in float32.
 
-    A network of several inputs is a dual network of joined inputs, in the order in which the property declares them.
+    Args:
+        dual: the dual network; of several inputs, that of joined inputs, in the order in which the property declares
+            them.
+        goal: the property.
+        timeout: in seconds; it is looked at every half second or so, and a second later what takes longer is
+            interrupted, in the main thread of systems with timers.
+        attack: the first of the attacks; with None there is none at all.
+        dtype: of the first bounds; float64 decides what it leaves open.
+        replay: runs the network at suspected counterexamples, by default the model's own graph in float32;
+            `runtime_replay` runs an ONNX file in onnxruntime.
+        seed: of the random points.
+        progress: True for a bar, or a function that is told (see `autodual.progress`).
 
-    `unsat` speaks of the network in real arithmetic; `sat` of what the network returned in float32. Raises
-    InvalidInputError if the property does not fit the network, or the network was not traced yet, and ModelChangedError
-    where the model, run in the middle of the boxes, is no longer the network that was compiled.
+    Raises:
+        InvalidInputError: the property does not fit the network.
+        ModelChangedError: the model, run in the middle of the boxes, is no longer the network that was compiled.
+
+    Example:
+        >>> import autodual, torch
+        >>> from pathlib import Path
+        >>> _ = Path("small.vnnlib").write_text('''
+        ... (declare-const X_0 Real) (declare-const Y_0 Real)
+        ... (assert (>= X_0 -1)) (assert (<= X_0 1)) (assert (< Y_0 -0.5))''')
+        >>> dual = autodual.compile_dual(torch.nn.ReLU(), torch.zeros(1, 1))
+        >>> autodual.verify(dual, autodual.load_property("small.vnnlib"))
+        Verdict(unsat, method=dual bounds over intervals, adaptive slopes, undecided=0)
     """
     clock = Clock(math.inf if timeout is None else timeout)
     shape = _sample_shape(dual, goal)
@@ -65,7 +86,8 @@ def verify(
     generator = torch.Generator(device).manual_seed(seed)
     run = _Run(dual, goal, shape, device, clock, Hunter(dual, judge, clock, generator))
     require_same_network(dual, run.middles[:_COMPARED])
-    found = _in_time(run, attack, dtype)
+    with tracked(progress, len(goal.cases)) as run.advance:
+        found = _in_time(run, attack, dtype)
     if found is not None:
         return Verdict(
             VerdictStatus.SAT,
@@ -105,9 +127,18 @@ class _Run:
     open: dict[int, tuple[int, ...]] = field(init=False)
     method: str = "nothing"
     parts: int = 0
+    advance: Callable[[int, str], None] = lambda done, words: None
 
     def __post_init__(self) -> None:
         self.open = {number: tuple(range(len(case.conjunctions))) for number, case in enumerate(self.goal.cases)}
+
+    def begin(self, method: str) -> None:
+        """Note what is tried next, and tell how many cases are closed."""
+        self.method = method
+        self.tell()
+
+    def tell(self) -> None:
+        self.advance(len(self.goal.cases) - len(self.open), self.method)
 
     def problem(self, *, sums: bool = False) -> Problem:
         return Problem.of(self.goal, self.open, self.shape, self.device, sums=sums)
@@ -132,29 +163,29 @@ class _Run:
 def _decide(run: _Run, attack: Attack | None, dtype: torch.dtype) -> Counterexample | None:
     """Everything there is, cheapest first, until all is decided or the time is over."""
     if attack is not None:
-        run.method = "random points"
+        run.begin("random points")
         found = run.hunter.sample(run.problem(), 8)
         if found is None and not run.done:
-            run.method = "attack"
+            run.begin("attack")
             found = run.hunter.attack(run.problem(), attack)
         if found is not None:
             return found
     if not run.done:
         # Nearly free, and enough for many networks that were trained to be verified.
-        run.method = "dual bounds over intervals, adaptive slopes"
+        run.begin("dual bounds over intervals, adaptive slopes")
         _prove(run, "adaptive", dtype, inner="interval")
     slopes: SlopePolicy
     for slopes in ("shared", "adaptive"):
         if not run.done:
-            run.method = f"dual bounds, {slopes} slopes"
+            run.begin(f"dual bounds, {slopes} slopes")
             _prove(run, slopes, dtype)
         if attack is not None and not run.done:
-            run.method = f"attack from the least points of dual bounds, {slopes} slopes"
+            run.begin(f"attack from the least points of dual bounds, {slopes} slopes")
             found = run.hunter.guided(run.problem(), slopes, attack)
             if found is not None:
                 return found
     if attack is not None and not run.done:
-        run.method = "attack from many points"
+        run.begin("attack from many points")
         found = run.hunter.swarm(run.problem(), run.swarm_size, _THOROUGH)
         if found is not None:
             return found
@@ -175,6 +206,7 @@ def _prove(run: _Run, slopes: SlopePolicy, dtype: torch.dtype, inner: InnerBound
                 run.open[case] = left[case]
             else:
                 del run.open[case]
+        run.tell()
 
 
 def _split(run: _Run, attack: Attack | None) -> Counterexample | None:
@@ -184,7 +216,7 @@ def _split(run: _Run, attack: Attack | None) -> Counterexample | None:
     index = (varying <= MOST_INPUTS).nonzero().squeeze(1).tolist()
     if not index:
         return None
-    run.method = "dual bounds of parts of the inputs"
+    run.begin("dual bounds of parts of the inputs")
     some = problem.select(index)
     outcome = split_search(run.dual, some, run.hunter, run.clock, attack)
     run.parts += outcome.parts
@@ -193,6 +225,7 @@ def _split(run: _Run, attack: Attack | None) -> Counterexample | None:
     for place, case in enumerate(some.cases):
         if place not in outcome.undecided:
             del run.open[case]
+    run.tell()
     return None
 
 

@@ -36,10 +36,17 @@ def load_onnx(
             agree is reported as `network.agreement`.
 
     Raises:
-        ModelFileError: the file is missing, damaged, or not an ONNX model in one file, or onnx is not installed.
+        ModelFileError: the file is missing, damaged, not an ONNX model, or beyond a budget, or onnx is not installed.
         InvalidInputError: a weight holds NaN or infinity, or there is no such output.
         UnsupportedOpsError: some operators have no rule; it lists them all.
         TraceError: the network does not compute what ONNX' own arithmetic computes.
+
+    Example:
+        >>> import autodual, torch
+        >>> x = torch.rand(1, 4)
+        >>> torch.onnx.export(torch.nn.Linear(4, 3), (x,), "linear.onnx", dynamo=False)
+        >>> autodual.compile_dual(autodual.load_onnx("linear.onnx")).outputs(x).shape
+        torch.Size([1, 3])
     """
     place = Path(path)
     try:
