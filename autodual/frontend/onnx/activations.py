@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 
-from autodual.frontend import compositions
 from autodual.frontend.builder import Unsupported
 from autodual.frontend.onnx.arithmetic import add, maximum, minimum, multiply, subtract
 from autodual.frontend.onnx.attributes import Attributes, first_read_only
@@ -19,10 +18,16 @@ from autodual.frontend.onnx.values import Branch, Static, Value
 from autodual.frontend.values import number
 from autodual.ir import Op
 from autodual.ir.ops import (
+    Arccos,
+    Arccosh,
+    Arcsin,
+    Arcsinh,
     Arctan,
+    Arctanh,
     Ceil,
     Clamp,
     Cos,
+    Cosh,
     Elu,
     Erf,
     Exp,
@@ -40,10 +45,12 @@ from autodual.ir.ops import (
     Sign,
     Silu,
     Sin,
+    Sinh,
     Softplus,
     Softshrink,
     Softsign,
     Step,
+    Tan,
     Tanh,
 )
 
@@ -61,6 +68,14 @@ _FUNCTIONS: dict[str, Callable[[Attributes], Op]] = {
     "Reciprocal": lambda _: Power(-1.0),
     "Sin": lambda _: Sin(),
     "Cos": lambda _: Cos(),
+    "Tan": lambda _: Tan(),
+    "Asin": lambda _: Arcsin(),
+    "Acos": lambda _: Arccos(),
+    "Sinh": lambda _: Sinh(),
+    "Cosh": lambda _: Cosh(),
+    "Asinh": lambda _: Arcsinh(),
+    "Acosh": lambda _: Arccosh(),
+    "Atanh": lambda _: Arctanh(),
     "Sign": lambda _: Sign(),
     "Floor": lambda _: Floor(),
     "Ceil": lambda _: Ceil(),
@@ -87,13 +102,6 @@ def _function(make: Callable[[Attributes], Op]) -> Callable[[OnnxBuilder, Attrib
 
 for _name, _make in _FUNCTIONS.items():
     onnx_op(_name)(_function(_make))
-
-
-@onnx_op("Tan")
-def tangent(builder: OnnxBuilder, _: Attributes, x: Branch) -> Branch:
-    return builder.branch(
-        compositions.quotient(builder, builder.emit(Sin(), x.node), builder.emit(Cos(), x.node)), x.shape
-    )
 
 
 @onnx_op("Swish")

@@ -64,7 +64,8 @@ def test_every_unsupported_operator_is_listed() -> None:
             {},
             "wrap around",
         ),
-        ([node("Cast", ["x"], "c", to=10), node("Cast", ["c"], to=1)], {}, "rounds from float32 to float16"),
+        ([node("Mod", ["x", "z"], fmod=1)], {"z": np.array([1, 0, 1, 1], np.float32)}, "divides by zero"),
+        ([node("Mod", ["w", "x"], fmod=1)], {"w": weights(4)}, "its divisor must not depend on the network's input"),
         ([node("Mul", ["x", "i"])], {"i": np.array(np.inf, np.float32)}, "NaN or infinite"),
     ],
 )
