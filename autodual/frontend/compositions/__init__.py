@@ -26,6 +26,7 @@ from autodual.frontend.compositions.normalization import (
     standardised,
     unit_length,
 )
+from autodual.frontend.compositions.recurrent import gru_step, lstm_step
 from autodual.frontend.compositions.reductions import largest, mean, norm, softmax, weighted_softmax
 from autodual.frontend.compositions.shapes import alike, broadcast, picked, reshaped, taken, taken_diagonal
 from autodual.frontend.compositions.windows import adaptive_maximum, max_pool
@@ -40,7 +41,9 @@ __all__ = [
     "difference",
     "greater",
     "group_standardised",
+    "gru_step",
     "largest",
+    "lstm_step",
     "matrix_product",
     "max_pool",
     "maximum",

@@ -16,6 +16,7 @@ from autodual.frontend.onnx import (  # noqa: F401 - imported for the rules that
     padding,
     pooling,
     quantization,
+    recurrent,
     reductions,
     resampling,
     selection,

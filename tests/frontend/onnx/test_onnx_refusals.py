@@ -30,14 +30,14 @@ def test_every_unsupported_operator_is_listed() -> None:
     layers = [
         node("Det", ["x"], "a"),
         node("Relu", ["a"], "b"),
-        node("LSTM", ["x", "w", "r"], ["c"], hidden_size=2),
+        node("Scan", ["x", "w", "r"], ["c"]),
         node("RandomNormalLike", ["x"], "d"),
         node("NonZero", ["x"], "e"),
         node("Sum", ["b", "c", "d", "e"]),
     ]
     with pytest.raises(UnsupportedOpsError) as caught:
         load(model(layers, {"x": [1, 4, 4]}, {"w": weights(1, 8, 4), "r": weights(1, 8, 2)}))
-    assert [op.target for op in caught.value.ops] == ["ONNX Det", "ONNX LSTM", "ONNX RandomNormalLike", "ONNX NonZero"]
+    assert [op.target for op in caught.value.ops] == ["ONNX Det", "ONNX Scan", "ONNX RandomNormalLike", "ONNX NonZero"]
     text = str(caught.value)
     assert "/Det/a" in text and "no rule lowers it" in text and "random" in text and "depends on the network" in text
 
