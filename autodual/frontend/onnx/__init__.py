@@ -6,6 +6,7 @@ Needs the packages of the extra `onnx` only where a file is loaded, not where th
 from autodual.frontend.onnx import (  # noqa: F401 - imported for the rules that they register
     activations,
     arithmetic,
+    attention,
     comparisons,
     conversions,
     convolution,
@@ -18,6 +19,7 @@ from autodual.frontend.onnx import (  # noqa: F401 - imported for the rules that
     quantization,
     recurrent,
     reductions,
+    refused,
     resampling,
     selection,
     shapes,

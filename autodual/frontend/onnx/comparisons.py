@@ -63,6 +63,12 @@ def exclusive(builder: OnnxBuilder, _: Attributes, x: Value, y: Value) -> Branch
     return truth(builder, builder.branch(compositions.absolute(builder, gap), shape))
 
 
+@onnx_op("IsNaN", "IsInf")
+def never(builder: OnnxBuilder, _: Attributes, x: Branch) -> Static:
+    """No: numbers are real ones here, and where one may fail to exist its bounds are no numbers either."""
+    return Static(np.zeros(x.shape, dtype=bool))
+
+
 @onnx_op("Where")
 def where(builder: OnnxBuilder, attributes: Attributes, condition: Value, x: Value, y: Value) -> Value:
     """x where the condition holds, else y: y + condition · (x - y), or masks where the condition is fixed."""
