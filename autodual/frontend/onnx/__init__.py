@@ -7,6 +7,7 @@ from autodual.frontend.onnx import (  # noqa: F401 - imported for the rules that
     activations,
     arithmetic,
     attention,
+    columns,
     comparisons,
     conversions,
     convolution,

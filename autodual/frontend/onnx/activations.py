@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from autodual.frontend import compositions
 from autodual.frontend.builder import Unsupported
 from autodual.frontend.onnx.arithmetic import add, maximum, minimum, multiply, subtract
 from autodual.frontend.onnx.attributes import Attributes, first_read_only
@@ -16,7 +17,7 @@ from autodual.frontend.onnx.builder import OnnxBuilder
 from autodual.frontend.onnx.registry import onnx_op
 from autodual.frontend.onnx.values import Branch, Static, Value
 from autodual.frontend.values import number
-from autodual.ir import Op
+from autodual.ir import Node, Op
 from autodual.ir.ops import (
     Arccos,
     Arccosh,
@@ -113,6 +114,13 @@ def swish(builder: OnnxBuilder, attributes: Attributes, x: Branch) -> Branch:
     return builder.scaled(builder.unary(Silu(), builder.scaled(x, alpha)), 1 / alpha)
 
 
+@onnx_op("SwiGLU")
+def gated_swish(builder: OnnxBuilder, attributes: Attributes, gate: Value, x: Value) -> Branch:
+    """The swish of one operand times the other."""
+    assert isinstance(gate, Branch)
+    return multiply(builder, attributes, swish(builder, attributes, gate), x)
+
+
 @onnx_op("HardSigmoid")
 def hard_sigmoid(builder: OnnxBuilder, attributes: Attributes, x: Branch) -> Branch:
     line = builder.scaled(x, attributes.get("alpha", 0.2), attributes.get("beta", 0.5))
@@ -184,10 +192,20 @@ def _end(end: Static | None, nowhere: float) -> float | None:
 
 @onnx_op("LogSoftmax")
 def log_softmax(builder: OnnxBuilder, attributes: Attributes, x: Branch) -> Branch:
-    """Along one axis; before operator set 13 over all axes from it on."""
+    node, axis = _one_axis(builder, attributes, x)
+    return builder.branch(builder.emit(LogSoftmax(axis), node), x.shape)
+
+
+@onnx_op("Softmax")
+def softmax(builder: OnnxBuilder, attributes: Attributes, x: Branch) -> Branch:
+    return builder.branch(compositions.masked_softmax(builder, *_one_axis(builder, attributes, x)), x.shape)
+
+
+def _one_axis(builder: OnnxBuilder, attributes: Attributes, x: Branch) -> tuple[Node, int]:
+    """The axis along which softmax works; before operator set 13 that of all axes from one on, as one."""
     if attributes.opset >= 13:
         node, (axis,) = builder.along(x, (attributes.get("axis", -1),))
-        return builder.branch(builder.emit(LogSoftmax(axis), node), x.shape)
+        return node, axis
     rank = len(x.shape)
     first = attributes.get("axis", 1)
     first = first + rank if first < 0 else first
@@ -195,12 +213,7 @@ def log_softmax(builder: OnnxBuilder, attributes: Attributes, x: Branch) -> Bran
         raise Unsupported(f"it works along axis {first} of a value with {rank} axes")
     flat = builder.branch(x.node, (prod(x.shape[:first]), prod(x.shape[first:])))
     node, (axis,) = builder.along(flat, (1,))
-    return builder.branch(builder.emit(LogSoftmax(axis), node), x.shape)
-
-
-@onnx_op("Softmax")
-def softmax(builder: OnnxBuilder, attributes: Attributes, x: Branch) -> Branch:
-    return builder.unary(Exp(), log_softmax(builder, attributes, x))
+    return node, axis
 
 
 # --- what changes nothing --------------------------------------------------------------------------------------------

@@ -9,7 +9,7 @@ import numpy as np
 
 from autodual.frontend import compositions
 from autodual.frontend.builder import Unsupported
-from autodual.frontend.compositions import affine, matrix_product, softmax, taken, weighted_softmax
+from autodual.frontend.compositions import MASKED_OUT, affine, matrix_product, softmax, taken, weighted_softmax
 from autodual.frontend.onnx.arithmetic import add, multiply, subtract
 from autodual.frontend.onnx.attributes import Attributes, fixed
 from autodual.frontend.onnx.builder import OnnxBuilder
@@ -21,8 +21,6 @@ from autodual.ir import Node
 from autodual.ir.ops import ElementwiseAffine, Tanh
 
 _NONE = Attributes(23)
-#: Beyond this a mask's entry leaves nothing of what it is added to.
-_MASKED_OUT = -100.0
 
 
 @onnx_op("Attention")
@@ -89,7 +87,7 @@ def _weights(builder: OnnxBuilder, attributes: Attributes, scores: Node, mask: A
             added = array.astype(np.float64)
     if causal:
         kept = np.tril(kept)
-    if (kept == 1).all() and (added > _MASKED_OUT).all():
+    if (kept == 1).all() and (added > MASKED_OUT).all():
         if added.any():
             scores = builder.emit(ElementwiseAffine(None, builder.constant(added)), scores)
         return softmax(builder, scores, axis)

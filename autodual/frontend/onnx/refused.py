@@ -37,7 +37,7 @@ _REASONS = {
     "it keeps values from one call to the next; export the network without its cache": (
         "TensorScatter CausalConvWithState LinearAttention"
     ),
-    "it has no dual rule": "Det DFT STFT MelWeightMatrix HannWindow HammingWindow BlackmanWindow",
+    "no rule lowers it": "Det DFT STFT MelWeightMatrix HannWindow HammingWindow BlackmanWindow",
 }
 
 
