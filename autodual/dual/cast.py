@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from autodual.dual.execution import Executed, Run
 from autodual.dual.registry import dual_rule
 from autodual.dual.relaxation import LinearRelaxation
 from autodual.dual.rule import RelaxationRule
@@ -22,6 +23,13 @@ class CastRule(RelaxationRule):
 
     Rounding never falls. Where a bound is rounded to infinity nothing is known.
     """
+
+    def executed(self, op: ops.Cast, operands: Sequence[Executed], run: Run) -> Tensor:
+        """Rounding may take both numbers further apart; where they are one it takes them to one."""
+        (z,) = operands
+        ends = self.range(op, [z.reached], run.environment)
+        apart = (z.error + 2 * largest_change(z.size, op.to)).minimum(ends.upper - ends.lower)
+        return torch.where(z.error == 0, ends.upper * 0, apart)
 
     def undecided(self, op: ops.Cast, bounds: Sequence[Interval], environment: Environment) -> Tensor:
         found = self.range(op, bounds, environment)

@@ -119,10 +119,13 @@ _LIMITS = {
     ops.Erf: (-1.0, 1.0),
     ops.Softsign: (-1.0, 1.0),
     ops.Exp: (0.0, math.inf),
+    ops.Sinh: (-math.inf, math.inf),
+    ops.Cosh: (1.0, math.inf),
+    ops.Arcsinh: (-math.inf, math.inf),
 }
 
 
-@dual_rule(ops.Sigmoid, ops.Tanh, ops.Arctan, ops.Erf, ops.Softsign, ops.Exp)
+@dual_rule(*_LIMITS)  # type: ignore[type-abstract]
 class SmoothRule(CurveRule):
     """Activations without parameters."""
 

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from autodual.dual.curves.curve import Curve
 from autodual.dual.curves.lines import tightest_pair, tightest_parallel
+from autodual.dual.execution import LIBRARY, Executed, Run
 from autodual.dual.registry import dual_rule
 from autodual.dual.relaxation import LinearRelaxation
 from autodual.dual.rule import RelaxationRule
@@ -28,6 +29,14 @@ class TanRule(RelaxationRule):
     kπ is rounded, and so is the distance from it. The lines therefore enclose the branch over an interval that is wider
     by what rounding may shift it, and make room for the same shift times their slope.
     """
+
+    def executed(self, op: ops.Tan, operands: Sequence[Executed], run: Run) -> Tensor:
+        """The operand's error times the steepest slope, which is at one of the ends."""
+        (z,) = operands
+        values = self.range(op, [z.reached], run.environment)
+        # A share of the slope makes room for what it is rounded by here.
+        passed = (1 + 2.0**-7) * (1 + values.magnitude**2) * z.error
+        return passed + LIBRARY * run.precision.unit * values.magnitude
 
     def undecided(self, op: ops.Tan, bounds: Sequence[Interval], environment: Environment) -> Tensor:
         (z,) = bounds
