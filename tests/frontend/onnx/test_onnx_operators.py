@@ -103,7 +103,7 @@ def test_what_is_never_so_is_not_looked_at() -> None:
 def test_masks_become_weights(low: float) -> None:
     """So that they spoil neither bounds nor their rounding."""
     mask = np.where(np.tril(np.ones((3, 3))) > 0, 0, low).astype(np.float32)
-    layers = [node("Add", ["x", "m"], "s"), node("Softmax", ["s"])]
+    layers = [node("Add", ["x", "m"], "s"), node("Softmax", ["s"], "p"), node("Flatten", ["p"])]
     proto = model(layers, {"x": [1, 3, 3]}, {"m": mask})
     assert_agrees(proto, {"x": [1, 3, 3]})
     network = load_onnx_bytes("net", proto.SerializeToString())
