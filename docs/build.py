@@ -49,7 +49,19 @@ within 1 % by brute force. Drawn from the rules by `python docs/build.py relaxat
 # More names than these are counted.
 _NAMED = 3
 #: What each picture's interval is; others are drawn over [-3, 2].
-_OVER = {"log": (0.2, 4.0), "sin": (-2.0, 4.0), "cos": (-1.0, 5.0), "hard_swish": (-5.0, 2.0), "clamp": (-2.5, 1.8)}
+_OVER = {
+    "log": (0.2, 4.0),
+    "sin": (-2.0, 4.0),
+    "cos": (-1.0, 5.0),
+    "tan": (-1.3, 1.2),
+    "arcsin": (-1.0, 0.8),
+    "arccos": (-1.0, 0.8),
+    "arccosh": (1.0, 4.0),
+    "arctanh": (-0.95, 0.9),
+    "hard_swish": (-5.0, 2.0),
+    "clamp": (-2.5, 1.8),
+    "cast": (1000.0, 1003.0),
+}
 _POWERS_OVER = {
     0.5: (0.1, 4.0),
     1.5: (0.1, 3.0),
@@ -61,6 +73,7 @@ _POWERS_OVER = {
 #: Problems whose pictures would show nothing new.
 _NOT_DRAWN = (
     r"clamp (?!-1 1|0 6)|negative|threshold|softshrink 0\.0|power ([014]|-1\.5)$|elu (1 1 0\.5|2 1 1)|inclusive"
+    r"|another branch|remainder of (-|0)|bfloat16"
 )
 _FINE_DIGITS = re.compile(r"(\d\.\d\d)\d+")
 
@@ -139,7 +152,7 @@ def _source(rule: Rule) -> str:
         section = "the-rules"
     elif isinstance(rule, (ReluRule, LeakyReluRule)):
         section = "the-relu"
-    elif ".curves." in type(rule).__module__ or type(rule).__module__.endswith(".steps"):
+    elif ".curves." in type(rule).__module__ or type(rule).__module__.endswith((".steps", ".cast", ".remainder")):
         section = "functions-of-one-scalar"
     else:
         section = "products-maxima-log-sum-exp"

@@ -1,6 +1,7 @@
 """Dual layers: the rule of each op, and the registry that maps op types to rules."""
 
 from autodual.dual import (  # noqa: F401  (registers the rules)
+    cast,
     contraction,
     convolution,
     curves,
@@ -12,6 +13,7 @@ from autodual.dual import (  # noqa: F401  (registers the rules)
     product,
     reductions,
     relu,
+    remainder,
     softmax,
     steps,
     structure,

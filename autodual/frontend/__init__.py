@@ -14,10 +14,12 @@ from autodual.frontend import (  # noqa: F401 - imported for the rules that they
     powers,
     reductions,
     resampling,
+    rounding,
     scattering,
     shapes,
     slicing,
     statistics,
+    trigonometry,
 )
 from autodual.frontend.builder import Builder, Unsupported
 from autodual.frontend.check import require_finite

@@ -7,30 +7,23 @@ from typing import Any
 import torch
 
 from autodual.frontend.builder import Builder, Unsupported
-from autodual.frontend.compositions import affine, difference, product, scaled, total
+from autodual.frontend.compositions import affine, difference, product, total
 from autodual.frontend.registry import lowers
-from autodual.frontend.values import Fixed, apply, number
+from autodual.frontend.values import apply, number
 from autodual.ir import Node, Op
 from autodual.ir.ops import (
-    Arctan,
-    Ceil,
     Clamp,
-    Cos,
     Elu,
     Erf,
     Exp,
-    Floor,
     Gelu,
     HardSwish,
     LeakyRelu,
     Log,
     Mish,
     Relu,
-    Round,
     Sigmoid,
-    Sign,
     Silu,
-    Sin,
     Slice,
     Softplus,
     Softshrink,
@@ -45,20 +38,12 @@ _PLAIN: dict[Any, Op] = {
     aten.relu.default: Relu(),
     aten.sigmoid.default: Sigmoid(),
     aten.tanh.default: Tanh(),
-    aten.atan.default: Arctan(),
     aten.erf.default: Erf(),
     aten.silu.default: Silu(),
     aten.mish.default: Mish(),
     aten.hardswish.default: HardSwish(),
     aten.exp.default: Exp(),
     aten.log.default: Log(),
-    aten.sin.default: Sin(),
-    aten.cos.default: Cos(),
-    aten.sign.default: Sign(),
-    aten.sgn.default: Sign(),
-    aten.floor.default: Floor(),
-    aten.ceil.default: Ceil(),
-    aten.round.default: Round(),
 }
 
 
@@ -186,15 +171,6 @@ def threshold(builder: Builder, x: Any, limit: float, value: float) -> Node:
     return affine(builder, kept, offset=value)
 
 
-@lowers(aten.trunc.default, aten.fix.default, any_batch_axis=True)
-def truncated(builder: Builder, x: Any) -> Node:
-    """Rounded towards zero: the floor of the positive part less that of the negative part."""
-    x = builder.node(x)
-    positive = builder.emit(Floor(), builder.emit(Relu(), x))
-    negative = builder.emit(Floor(), builder.emit(Relu(), affine(builder, x, -1.0)))
-    return difference(builder, positive, negative)
-
-
 @lowers(aten.glu.default)
 def gated_linear_unit(builder: Builder, x: Any, dim: int) -> Node:
     """The first half of an axis times the sigmoid of the second."""
@@ -203,15 +179,3 @@ def gated_linear_unit(builder: Builder, x: Any, dim: int) -> Node:
     half, shape = x.shape[axis] // 2, builder.shape
     value, gate = (builder.emit(Slice(axis, at, at + half), x, shape=shape) for at in (0, half))
     return product(builder, value, builder.emit(Sigmoid(), gate))
-
-
-@lowers(aten.heaviside.default, any_batch_axis=True)
-def heaviside(builder: Builder, x: Any, at_zero: Any) -> Node:
-    """0 below zero, 1 above, and a constant at zero itself: a mean of the two steps, weighted by that constant."""
-    x = builder.node(x)
-    if not isinstance(at_zero, Fixed):
-        raise Unsupported("its value at zero depends on the input")
-    weight = builder.beside(at_zero, x)
-    inclusive = scaled(builder, builder.emit(Step(True), x), weight)
-    exclusive = scaled(builder, builder.emit(Step(), x), apply(torch.rsub, weight, 1))
-    return total(builder, inclusive, exclusive)

@@ -11,6 +11,7 @@ from autodual.frontend.branches import truth
 from autodual.frontend.builder import Builder, Unsupported
 from autodual.frontend.compositions import (
     affine,
+    masked_softmax,
     matrix_product,
     reshaped,
     softmax,
@@ -20,14 +21,11 @@ from autodual.frontend.compositions import (
 )
 from autodual.frontend.registry import lowers
 from autodual.frontend.shapes import permuted
-from autodual.frontend.values import apply, mask_weights
-from autodual.ir import Expression, Node
+from autodual.frontend.values import apply
+from autodual.ir import Node
 from autodual.ir.ops import ElementwiseAffine, LogSoftmax, LogSumExp
 
 aten = torch.ops.aten
-
-#: Beyond this a mask's entry leaves nothing of what it is added to, and as a number it only spoils bounds.
-_MASKED_OUT = -100.0
 
 
 @lowers(aten.softmax.int, aten._softmax.default, any_batch_axis=True)
@@ -105,20 +103,3 @@ def _attended(builder: Builder, scores: Node, mask: Any, causal: bool) -> Node:
         return weighted_softmax(builder, scores, apply(truth, builder.beside(mask, scores)), axis)
     added = ElementwiseAffine(None, builder.beside(mask, scores))
     return masked_softmax(builder, builder.emit(added, scores, shape=scores.shape), axis)
-
-
-def masked_softmax(builder: Builder, x: Node, axis: int) -> Node:
-    """The softmax of x; where x is a branch plus a mask m that rules entries out, by the weights eᵐ.
-
-    Both forms are the softmax. That of the weights has no number in it that is infinite, or as good as infinite.
-    """
-    mask = x.op.offset if isinstance(x.op, ElementwiseAffine) else None
-    if mask is None or not bool((builder.value(mask) < _MASKED_OUT).any()):
-        return softmax(builder, x, axis)
-    assert isinstance(x.op, ElementwiseAffine)
-    scores = builder.named(x.inputs[0])
-    if x.op.factor is not None:
-        scores = builder.emit(ElementwiseAffine(x.op.factor), scores, shape=x.shape)
-    rank = len(x.shape)
-    weights: Expression = apply(mask_weights, mask, axis - rank)
-    return weighted_softmax(builder, scores, weights, axis)

@@ -11,6 +11,7 @@ from autodual.errors import BatchMixingError, InvalidInputError, TraceError
 from autodual.frontend.comparison import Comparison, Network, Run, close, widest_run
 from autodual.frontend.source import first_line
 from autodual.ir import Graph
+from autodual.ir.ops import Cast
 from autodual.tensors import all_finite, unfit
 
 
@@ -64,8 +65,7 @@ def compare(
             f"{list(found.expected.shape[1:])}; a registered rule is wrong."
         )
     raise TraceError(
-        f"The traced graph differs from the model by {found.worst:.3g} on random inputs; the model may depend on "
-        "hidden state or randomness, or a registered rule is wrong."
+        f"The traced graph differs from the model by {found.worst:.3g} on random inputs; {_likely_reason(graph)}."
     )
 
 
@@ -81,6 +81,15 @@ def _require_same_alone(run: Run, found: Comparison, batches: Sequence[int]) -> 
                 "sample's output must not depend on its batch, so remove what depends on the batch size (squeeze() "
                 "without an axis is a common cause)."
             )
+
+
+def _likely_reason(graph: Graph) -> str:
+    if any(isinstance(node.op, Cast) for node in graph):
+        return (
+            "of what it computes in a narrower type only the rounding of casts is counted, so cast back before "
+            "computing on"
+        )
+    return "the model may depend on hidden state or randomness, or a registered rule is wrong"
 
 
 def _finite_run(network: Network, tensors: Mapping[str, Tensor], examples: Sequence[Tensor], batch: int) -> Run:

@@ -6,16 +6,17 @@ from typing import Any
 
 import torch
 
-from autodual.frontend.activations import truncated
 from autodual.frontend.builder import Builder, Unsupported
 from autodual.frontend.compositions import power, quotient
 from autodual.frontend.idioms import multiplied, softsign
 from autodual.frontend.registry import lowers
 from autodual.frontend.values import Fixed, apply, number
 from autodual.ir import Expression, Node
-from autodual.ir.ops import Add, ElementwiseAffine, Floor, Subtract
+from autodual.ir.ops import Add, Cast, ElementwiseAffine, Subtract
 
 aten = torch.ops.aten
+
+_FLOATING = (torch.float64, torch.float32, torch.float16, torch.bfloat16)
 
 
 @lowers(
@@ -25,6 +26,14 @@ aten = torch.ops.aten
     aten.alias.default,
     aten.lift_fresh_copy.default,
     aten.positive.default,
+    any_batch_axis=True,
+)
+def identity(builder: Builder, x: Any, *_: Any) -> Node:
+    """What only copies, moves, or matters to gradients alone, which bounds do not ask for."""
+    return builder.node(x)
+
+
+@lowers(
     aten._to_copy.default,
     aten.to.dtype,
     aten.to.dtype_layout,
@@ -32,12 +41,21 @@ aten = torch.ops.aten
     aten.to.other,
     aten.type_as.default,
     any_batch_axis=True,
+    rounds=True,
 )
-def identity(builder: Builder, x: Any, *_: Any) -> Node:
-    """What only copies, moves, widens the floating type, or matters to gradients alone, which bounds do not ask for."""
-    if builder.result.dtype is torch.bool and builder.operands[0].dtype is not torch.bool:
+def converted(builder: Builder, x: Any, *_: Any) -> Node:
+    """Nothing where a floating type loses nothing; in a narrower one the nearest number."""
+    before, after = builder.operands[0].dtype, builder.result.dtype
+    if after is torch.bool and before is not torch.bool:
         raise Unsupported("it makes truth values of numbers; compare them with something")
-    return builder.node(x)
+    if before is after or before is torch.bool or not (before.is_floating_point or after.is_floating_point):
+        return builder.node(x)
+    if after not in _FLOATING:
+        raise Unsupported(f"it rounds from {before} to {after}")
+    # Whole numbers are counts, which the wider types hold.
+    if after.itemsize >= 4 and (not before.is_floating_point or after.itemsize >= before.itemsize):
+        return builder.node(x)
+    return builder.emit(Cast(after), builder.node(x))
 
 
 @lowers(
@@ -101,29 +119,6 @@ def multiply(builder: Builder, x: Any, y: Any) -> Node:
         return multiplied(builder, *builder.aligned(x, y))
     node = builder.node(x)
     return affine(builder, node, builder.factor(y, node), None)
-
-
-@lowers(aten.div.Tensor_mode, aten.div.Scalar_mode, any_batch_axis=True)
-def divide_and_round(builder: Builder, x: Any, y: Any, rounding: str | None) -> Node:
-    exact = divide(builder, x, y)
-    if rounding == "floor":
-        return builder.emit(Floor(), exact)
-    return exact if rounding is None else truncated(builder, exact)
-
-
-@lowers(aten.floor_divide.default, aten.floor_divide.Scalar, any_batch_axis=True)
-def floor_divide(builder: Builder, x: Any, y: Any) -> Node:
-    return divide_and_round(builder, x, y, "floor")
-
-
-@lowers(aten.remainder.Scalar, aten.remainder.Tensor, any_batch_axis=True)
-def remainder(builder: Builder, x: Any, y: Any) -> Node:
-    """x - y · floor(x/y)."""
-    if _is_branch(y):
-        raise Unsupported("its divisor depends on the input")
-    x = builder.expand(builder.node(x), builder.shape)
-    whole = builder.emit(Floor(), divide(builder, x, y))
-    return builder.emit(Subtract(), x, multiply(builder, whole, y))
 
 
 @lowers(aten.div.Tensor, aten.div.Scalar, aten.true_divide.Tensor, aten.true_divide.Scalar, any_batch_axis=True)

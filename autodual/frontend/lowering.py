@@ -14,7 +14,7 @@ from autodual.frontend.batch import BatchAxis
 from autodual.frontend.builder import Builder, GraphUnderConstruction, Unsupported
 from autodual.frontend.layout import Displaced, Layout, layout_of, placed
 from autodual.frontend.leaves import MODULE_CALL
-from autodual.frontend.registry import reads_batch_size, rule_for, serves_any_batch_axis
+from autodual.frontend.registry import accounts_for_rounding, reads_batch_size, rule_for, serves_any_batch_axis
 from autodual.frontend.scalars import with_axes
 from autodual.frontend.values import (
     UNKNOWN,
@@ -307,7 +307,7 @@ def _checked(builder: Builder, operation: fx.Node, result: Any) -> Any:
         elif isinstance(value, Displaced):
             # Where an axis is moved or merged the rule says what became of the layout.
             value = placed(value.node, value.layout)
-        if isinstance(value, (Node, Displaced)):
+        if isinstance(value, (Node, Displaced)) and not accounts_for_rounding(operation.target):
             for operand in before:
                 _refuse_rounding(operand, expected)
         checked.append(value)
@@ -315,7 +315,7 @@ def _checked(builder: Builder, operation: fx.Node, result: Any) -> Any:
 
 
 def _refuse_rounding(operand: Tensor, result: Tensor) -> None:
-    """Casts to a narrower type round, which no operation of a graph expresses; truth values come from comparisons."""
+    """Operations into a narrower type round in their own way, unlike casts; truth values come from comparisons."""
     if (
         operand.dim()
         and result.dtype is not torch.bool

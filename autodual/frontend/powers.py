@@ -8,7 +8,7 @@ from typing import Any
 import torch
 
 from autodual.frontend.builder import Builder, Unsupported
-from autodual.frontend.compositions import affine, difference, power, product, scaled, total
+from autodual.frontend.compositions import affine, difference, power, product, scaled
 from autodual.frontend.registry import lowers
 from autodual.frontend.values import Fixed, apply
 from autodual.ir import Node
@@ -75,18 +75,6 @@ def exponential_less_one(builder: Builder, x: Any) -> Node:
     return affine(builder, _exponential(builder, builder.node(x)), offset=-1.0)
 
 
-@lowers(aten.sinh.default, any_batch_axis=True)
-def hyperbolic_sine(builder: Builder, x: Any) -> Node:
-    rising, falling = _exponentials(builder, builder.node(x))
-    return difference(builder, rising, falling)
-
-
-@lowers(aten.cosh.default, any_batch_axis=True)
-def hyperbolic_cosine(builder: Builder, x: Any) -> Node:
-    rising, falling = _exponentials(builder, builder.node(x))
-    return total(builder, rising, falling)
-
-
 @lowers(aten.log1p.default, any_batch_axis=True)
 def logarithm_of_one_more(builder: Builder, x: Any) -> Node:
     return builder.emit(Log(), affine(builder, builder.node(x), offset=1.0))
@@ -114,9 +102,3 @@ def logit(builder: Builder, x: Any, epsilon: float | None) -> Node:
 
 def _exponential(builder: Builder, x: Node) -> Node:
     return builder.emit(Exp(), x, shape=x.shape)
-
-
-def _exponentials(builder: Builder, x: Node) -> tuple[Node, Node]:
-    """Half of eˣ and half of e⁻ˣ."""
-    rising, falling = _exponential(builder, x), _exponential(builder, affine(builder, x, -1.0))
-    return affine(builder, rising, 0.5), affine(builder, falling, 0.5)

@@ -19,6 +19,7 @@ _R = TypeVar("_R", bound=Callable[..., Any])
 _RULES: dict[OpOverload, Rule] = {}
 _READS_BATCH_SIZE: set[OpOverload] = set()
 _ANY_BATCH_AXIS: set[OpOverload] = set()
+_ROUNDS: set[OpOverload] = set()
 
 
 def lowers(
@@ -26,6 +27,7 @@ def lowers(
     reads_batch_size: bool = False,
     any_batch_axis: bool = False,
     replace: bool = False,
+    rounds: bool = False,
 ) -> Callable[[_R], _R]:
     """Register a function `(builder, *arguments) -> Node` as the rule of operations.
 
@@ -41,6 +43,8 @@ def lowers(
             `builder.axis`, shapes from `builder.shape` and constants from `builder.beside`, which know where the batch
             axis is.
         replace: take the place of any other rule too.
+        rounds: the rule itself counts what is lost where the result is of a narrower floating type than an operand; for
+            all other operations that is refused.
 
     Raises:
         ValueError: an operation has a rule of another name already.
@@ -65,7 +69,8 @@ def lowers(
                 )
         for target in chosen:
             _RULES[target] = rule
-            for known, wanted in ((_READS_BATCH_SIZE, reads_batch_size), (_ANY_BATCH_AXIS, any_batch_axis)):
+            flags = ((_READS_BATCH_SIZE, reads_batch_size), (_ANY_BATCH_AXIS, any_batch_axis), (_ROUNDS, rounds))
+            for known, wanted in flags:
                 (known.add if wanted else known.discard)(target)
         return rule
 
@@ -93,6 +98,11 @@ def reads_batch_size(target: Any) -> bool:
 def serves_any_batch_axis(target: Any) -> bool:
     """Whether the operation's rule works wherever the batch axis is."""
     return target in _ANY_BATCH_AXIS
+
+
+def accounts_for_rounding(target: Any) -> bool:
+    """Whether the operation's rule itself counts what a narrower result loses."""
+    return target in _ROUNDS
 
 
 def registered() -> tuple[OpOverload, ...]:

@@ -128,7 +128,7 @@ def _own_graph(model: KnowsItsGraph) -> TracedNetwork:
     assert isinstance(model, nn.Module)
     traced: TracedNetwork = model.traced_network()
     find = traced.lookup(model)
-    require_finite({name: find(name) for name in traced.names})
+    require_finite({name: find(name) for name in traced.finite_names})
     return traced
 
 

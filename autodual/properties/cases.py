@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from fractions import Fraction
+from functools import cached_property
 
 import numpy
 
 from autodual.errors import DataError, EmptySetError
-from autodual.properties.formulas import And, Atom, Formula, Or
+from autodual.properties.formulas import OUTPUTS, Atom, Formula
+from autodual.properties.normal_form import normal_form
 from autodual.properties.property import Case, Conjunction, Variable
 from autodual.specs.decimals import NumberError, rounded
 
-# Combinations of disjuncts beyond which normal form is no way to treat a file.
-_MOST_CLAUSES = 200_000
-
-Clause = tuple[Atom, ...]
+# Numbers that boxes and matrices of a property may hold, and entries that its inputs and outputs may have.
+_MOST_NUMBERS = 1 << 25
+_MOST_ENTRIES = 1 << 22
 
 
 def build_cases(
@@ -25,168 +27,191 @@ def build_cases(
     """The cases of the conjunction of all formulas, and how many clauses of its normal form no input satisfies.
 
     Raises:
-        DataError: an input is unbounded, a constraint ties inputs to outputs, or there are too many combinations.
+        DataError: an input is unbounded, a constraint ties inputs to outputs, or the property is too large.
         EmptySetError: no clause has any input.
     """
-    names = [*_entry_names(inputs, version), *_entry_names(outputs, version)]
-    size = sum(variable.size for variable in inputs)
-    common, clauses = _normal_form(formulas)
-    base = _Draft.empty(size, len(names) - size).narrowed(common, names)
-    drafts: dict[tuple[bytes, ...], tuple[_Draft, list[Conjunction]]] = {}
+    names = _Names(inputs, outputs, version)
+    room = _Room()
+    common, clauses = normal_form(formulas)
+    base = _Base.of(common, names)
+    drafts: dict[tuple[object, ...], tuple[_Draft, list[Conjunction]]] = {}
     vacuous, blocked = 0, None
     for clause in clauses:
         draft = base.narrowed(clause, names)
         if draft.conflict is not None:
             vacuous, blocked = vacuous + 1, blocked or draft.conflict
             continue
-        draft.require_bounded(names)
-        drafts.setdefault(draft.key, (draft, []))[1].append(draft.conjunction())
+        base.require_bounded(draft, names)
+        if draft.key not in drafts:
+            room.take((3 + len(draft.relations)) * names.inputs)
+            drafts[draft.key] = draft, []
+        room.take((1 + len(draft.demands)) * names.outputs)
+        drafts[draft.key][1].append(_rows(draft.demands, OUTPUTS, names.outputs))
     if not drafts:
         raise EmptySetError(f"no input satisfies the property's own constraints: {blocked or 'it has no cases'}")
-    return tuple(draft.case(conjunctions) for draft, conjunctions in drafts.values()), vacuous
+    return tuple(base.case(draft, conjunctions) for draft, conjunctions in drafts.values()), vacuous
 
 
-def _entry_names(variables: Sequence[Variable], version: str) -> list[str]:
-    if version == "1.0":
-        return [f"{variable.name}_{place}" for variable in variables for place in range(variable.size)]
-    return [
-        f"{variable.name}[{','.join(map(str, index))}]"
-        for variable in variables
-        for index in numpy.ndindex(*variable.shape)
-    ]
+class _Room:
+    """How many numbers the boxes and matrices of a property may still hold."""
 
+    def __init__(self) -> None:
+        self._left = _MOST_NUMBERS
 
-def _normal_form(formulas: Iterable[Formula]) -> tuple[list[Atom], list[Clause]]:
-    """Atoms that always hold, and the clauses of which one must hold besides."""
-    common: list[Atom] = []
-    choices: list[Or] = []
-    pending = list(formulas)[::-1]
-    while pending:
-        formula = pending.pop()
-        if isinstance(formula, Atom):
-            common.append(formula)
-        elif isinstance(formula, And):
-            pending.extend(reversed(formula.parts))
-        else:
-            choices.append(formula)
-    return common, _product([_clauses(choice) for choice in choices])
-
-
-def _clauses(formula: Formula) -> list[Clause]:
-    if isinstance(formula, Atom):
-        return [(formula,)]
-    parts = [_clauses(part) for part in formula.parts]
-    if isinstance(formula, Or):
-        return [clause for part in parts for clause in part]
-    return _product(parts)
-
-
-def _product(factors: Iterable[list[Clause]]) -> list[Clause]:
-    clauses: list[Clause] = [()]
-    for factor in factors:
-        if len(clauses) * len(factor) > _MOST_CLAUSES:
+    def take(self, count: int) -> None:
+        self._left -= count
+        if self._left < 0:
             raise DataError(
-                f"the property's disjunctions combine to more than {_MOST_CLAUSES} cases; split it into several files."
+                "the property's cases and constraints would fill matrices of more than "
+                f"{_MOST_NUMBERS} numbers; split it into several files."
             )
-        clauses = [(*left, *right) for left in clauses for right in factor]
-    return clauses
+
+
+class _Names:
+    """How many inputs and outputs there are, and what a person calls their columns."""
+
+    def __init__(self, inputs: Sequence[Variable], outputs: Sequence[Variable], version: str):
+        self._variables = [*((0, variable) for variable in inputs), *((OUTPUTS, variable) for variable in outputs)]
+        self._version = version
+        self.inputs, self.outputs = (sum(variable.size for variable in those) for those in (inputs, outputs))
+        if self.inputs + self.outputs > _MOST_ENTRIES:
+            raise DataError(
+                f"the property declares {self.inputs + self.outputs} inputs and outputs; at most {_MOST_ENTRIES} can "
+                "be verified."
+            )
+
+    def __getitem__(self, column: int) -> str:
+        start = OUTPUTS if column >= OUTPUTS else 0
+        place = column - start
+        for first, variable in self._variables:
+            if first == start and place < variable.size:
+                break
+            place -= variable.size if first == start else 0
+        if self._version == "1.0":
+            return f"{variable.name}_{place}"
+        return f"{variable.name}[{','.join(map(str, numpy.unravel_index(place, variable.shape)))}]"
 
 
 @dataclass(frozen=True, eq=False)
 class _Draft:
-    """A clause in the making: its box, further constraints of inputs, those of outputs, and why it is impossible."""
+    """A clause in the making, beside what always holds.
+
+    bounds: by column, the lower and the upper one of single inputs that it bounds further. relations: other constraints
+    of inputs. demands: those of outputs. conflict: why it is impossible.
+    """
+
+    bounds: dict[int, tuple[float, float]]
+    relations: tuple[Atom, ...]
+    demands: tuple[Atom, ...]
+    conflict: str | None
+
+    @cached_property
+    def key(self) -> tuple[object, ...]:
+        """Drafts with the same key constrain inputs alike."""
+        relations = [(*sorted(atom.coefficients.items()), atom.bound, atom.strict) for atom in self.relations]
+        return tuple(sorted(self.bounds.items())), tuple(relations)
+
+
+@dataclass(frozen=True, eq=False)
+class _Base:
+    """What always holds: bounds of all inputs, infinite where there is none, and the rest as a draft."""
 
     lower: numpy.ndarray
     upper: numpy.ndarray
-    relations: tuple[Atom, ...]
-    demands: tuple[Atom, ...]
-    outputs: int
-    conflict: str | None
+    rest: _Draft
 
     @classmethod
-    def empty(cls, size: int, outputs: int) -> _Draft:
-        return cls(numpy.full(size, -numpy.inf), numpy.full(size, numpy.inf), (), (), outputs, None)
+    def of(cls, atoms: Iterable[Atom], names: _Names) -> _Base:
+        lower, upper = numpy.full(names.inputs, -numpy.inf), numpy.full(names.inputs, numpy.inf)
+        common = cls(lower, upper, _Draft({}, (), (), None)).narrowed(atoms, names)
+        for column, ends in common.bounds.items():
+            lower[column], upper[column] = ends
+        return cls(lower, upper, replace(common, bounds={}))
 
-    def narrowed(self, atoms: Iterable[Atom], names: Sequence[str]) -> _Draft:
-        """This one with more atoms; arrays are shared where no atom bounds a single input."""
-        lower, upper, owned = self.lower, self.upper, False
-        relations, demands, conflict = list(self.relations), list(self.demands), self.conflict
-        size = len(lower)
+    @cached_property
+    def unbounded(self) -> tuple[int, ...]:
+        """Inputs without a finite lower and upper bound."""
+        lacking = ~(numpy.isfinite(self.lower) & numpy.isfinite(self.upper))
+        return tuple(int(column) for column in numpy.flatnonzero(lacking))
+
+    def narrowed(self, atoms: Iterable[Atom], names: _Names) -> _Draft:
+        """A clause's atoms beside what always holds."""
+        bounds: dict[int, tuple[float, float]] = {}
+        relations, demands, conflict = list(self.rest.relations), list(self.rest.demands), self.rest.conflict
         for atom in atoms:
-            columns = list(atom.coefficients)
+            columns = atom.coefficients
             if not columns:
                 if atom.bound < 0 or (atom.strict and atom.bound == 0):
                     conflict = conflict or "a constraint between numbers is false"
                 continue
-            if min(columns) >= size:
+            first, last = min(columns), max(columns)
+            if first >= OUTPUTS:
                 demands.append(atom)
                 continue
-            if max(columns) >= size:
-                involved = " and ".join(sorted({names[column] for column in (min(columns), max(columns))}))
+            if last >= OUTPUTS:
                 raise DataError(
-                    f"a constraint ties {involved} together; inputs and outputs can only be constrained apart."
+                    f"a constraint ties {names[first]} and {names[last]} together; inputs and outputs can only be "
+                    "constrained apart."
                 )
             if len(columns) > 1 or atom.strict:
                 # The box is closed, which only adds points; whether a counterexample is one of them is checked.
                 relations.append(atom)
             if len(columns) == 1:
-                if not owned:
-                    lower, upper, owned = lower.copy(), upper.copy(), True
-                _tighten(lower, upper, columns[0], atom)
-        if conflict is None and owned and (lower > upper).any():
-            place = int((lower > upper).argmax())
-            conflict = f"{names[place]} would have to be at least {lower[place]:.9g} and at most {upper[place]:.9g}"
-        return _Draft(lower, upper, tuple(relations), tuple(demands), self.outputs, conflict)
+                conflict = self._bound(bounds, atom, names) or conflict
+        return _Draft(bounds, tuple(relations), tuple(demands), conflict)
 
-    def require_bounded(self, names: Sequence[str]) -> None:
-        unbounded = ~(numpy.isfinite(self.lower) & numpy.isfinite(self.upper))
-        if unbounded.any():
-            raise DataError(
-                f"the input {names[int(unbounded.argmax())]} has no finite lower and upper bound; every input needs "
-                "both, in every case of the property."
-            )
+    def _bound(self, bounds: dict[int, tuple[float, float]], atom: Atom, names: _Names) -> str | None:
+        """Note what an atom says of its one input; returns why it is impossible, if it is."""
+        ((column, coefficient),) = atom.coefficients.items()
+        low, high = old = bounds.get(column) or (float(self.lower[column]), float(self.upper[column]))
+        end = _float(atom.bound / coefficient)
+        low, high = (low, min(high, end)) if coefficient > 0 else (max(low, end), high)
+        if (low, high) != old:
+            bounds[column] = low, high
+        if low > high:
+            return f"{names[column]} would have to be at least {low:.9g} and at most {high:.9g}"
+        return None
 
-    @property
-    def key(self) -> tuple[bytes, ...]:
-        """Drafts with the same key constrain inputs alike."""
-        relation = repr([(sorted(atom.coefficients.items()), atom.bound, atom.strict) for atom in self.relations])
-        return self.lower.tobytes(), self.upper.tobytes(), relation.encode() if self.relations else b""
+    def require_bounded(self, draft: _Draft, names: _Names) -> None:
+        for column in self.unbounded:
+            if not all(map(math.isfinite, draft.bounds.get(column, (math.inf,)))):
+                raise DataError(
+                    f"the input {names[column]} has no finite lower and upper bound; every input needs both, in every "
+                    "case of the property."
+                )
 
-    def conjunction(self) -> Conjunction:
-        return _rows(self.demands, len(self.lower), self.outputs)
-
-    def case(self, conjunctions: Sequence[Conjunction]) -> Case:
-        relation = _rows(self.relations, 0, len(self.lower)) if self.relations else None
-        return Case(self.lower, self.upper, tuple(conjunctions), relation)
-
-
-def _tighten(lower: numpy.ndarray, upper: numpy.ndarray, column: int, atom: Atom) -> None:
-    coefficient = atom.coefficients[column]
-    end = _float(atom.bound / coefficient)
-    if coefficient > 0:
-        upper[column] = min(upper[column], end)
-    else:
-        lower[column] = max(lower[column], end)
+    def case(self, draft: _Draft, conjunctions: Sequence[Conjunction]) -> Case:
+        lower, upper = self.lower, self.upper
+        if draft.bounds:
+            columns, ends = list(draft.bounds), numpy.array(list(draft.bounds.values()))
+            lower, upper = lower.copy(), upper.copy()
+            lower[columns], upper[columns] = ends[:, 0], ends[:, 1]
+        relation = _rows(draft.relations, 0, len(lower)) if draft.relations else None
+        return Case(lower, upper, tuple(conjunctions), relation)
 
 
 def _rows(atoms: Sequence[Atom], first: int, width: int) -> Conjunction:
     """Atoms over the columns first, …, first + width - 1 as a matrix."""
-    matrix, total = numpy.zeros((len(atoms), width)), [Fraction(0)] * width
+    matrix = numpy.zeros((len(atoms), width))
+    total: dict[int, Fraction] = {}
     for row, atom in enumerate(atoms):
         for column, value in atom.coefficients.items():
             matrix[row, column - first] = _float(value)
-            total[column - first] += value
+            total[column - first] = total.get(column - first, Fraction(0)) + value
     bound = numpy.array([_float(atom.bound) for atom in atoms], numpy.float64)
     strict = numpy.array([atom.strict for atom in atoms], bool)
-    return Conjunction(matrix, bound, strict, _sum(total))
+    return Conjunction(matrix, bound, strict, _sum(total, width))
 
 
-def _sum(total: Sequence[Fraction]) -> numpy.ndarray | None:
-    """A sum of rows, each number rounded once; None where float64 cannot hold one."""
+def _sum(total: Mapping[int, Fraction], width: int) -> numpy.ndarray | None:
+    """A sum of rows, by column, each number rounded once; None where float64 cannot hold one."""
+    found = numpy.zeros(width)
     try:
-        return numpy.array([rounded(value) for value in total])
+        for column, value in total.items():
+            found[column] = rounded(value)
     except NumberError:
         return None
+    return found
 
 
 def _float(value: Fraction) -> float:

@@ -1,51 +1,67 @@
 """Formulas of linear constraints as both versions of VNN-LIB write them, in exact arithmetic.
 
-Variables are columns: the inputs' entries from 0 on, then the outputs'. Constraints stay fractions until the very end,
-so that no coefficient is lost and no constant rounded twice.
+Variables are columns: inputs from 0 on, outputs from `OUTPUTS` on. Constraints stay fractions until the
+very end, so that no coefficient is lost and no constant rounded twice. Formulas may share parts, so that what a file
+defines once and uses often stays as small as the file.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import TypeAlias
 
 from autodual.errors import DataError
 
+#: The column of the first output, beyond all inputs.
+OUTPUTS = 1 << 32
+
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE]([+-]?\d{1,3}))?")
 _LONGEST_NUMBER = 400
+# Bits of a fraction that products of the longest numbers come nowhere near.
+_MOST_BITS = 20_000
 
 COMPARISONS = frozenset({"<=", "<", ">=", ">", "=", "==", "!="})
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Linear:
     """Σ coefficients[column] · variable + constant, without zero coefficients."""
 
     coefficients: Mapping[int, Fraction] = field(default_factory=dict)
     constant: Fraction = Fraction(0)
 
-    def plus(self, other: Linear, factor: Fraction | int = 1) -> Linear:
-        """self + factor · other."""
-        if not factor:
-            return self
-        total = dict(self.coefficients)
-        for column, value in other.coefficients.items():
-            total[column] = total.get(column, Fraction(0)) + factor * value
-        kept = {column: value for column, value in total.items() if value}
-        return Linear(kept, self.constant + factor * other.constant)
+    @classmethod
+    def total(cls, terms: Iterable[Linear], factors: Iterable[Fraction | int]) -> Linear:
+        """Σ factor · term, as many factors as terms."""
+        sums: dict[int, Fraction] = {}
+        constant = Fraction(0)
+        for term, factor in zip(terms, factors, strict=True):
+            for column, value in term.coefficients.items():
+                part = value if factor == 1 else -value if factor == -1 else factor * value
+                sums[column] = sums[column] + part if column in sums else part
+            if term.constant:
+                constant += factor * term.constant
+        return cls({column: value for column, value in sums.items() if value}, constant)
 
-    def times(self, other: Linear, where: str) -> Linear:
+    def times(self, other: Linear, where: Callable[[], str]) -> Linear:
         """The product, of which at most one factor may hold variables; DataError otherwise."""
         if self.coefficients and other.coefficients:
-            raise DataError(f"{where} multiplies variables with each other; only linear constraints can be verified.")
+            raise DataError(f"'{where()}' multiplies variables with each other; only linear constraints are verified.")
         varying, factor = (self, other.constant) if self.coefficients else (other, self.constant)
-        return Linear().plus(varying, factor)
+        return Linear.total((varying,), (factor,)).checked()
+
+    def checked(self) -> Linear:
+        """This, unless a number in it has grown absurdly long; DataError then."""
+        for value in (self.constant, *self.coefficients.values()):
+            if value.numerator.bit_length() + value.denominator.bit_length() > _MOST_BITS:
+                raise DataError("the property computes a number with thousands of digits; write shorter ones.")
+        return self
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, slots=True)
 class Atom:
     """Σ coefficients[column] · variable <= bound, or < where strict."""
 
@@ -53,28 +69,40 @@ class Atom:
     bound: Fraction
     strict: bool
 
+    @property
+    def negated(self) -> Atom:
+        """What holds where this does not: strict where this is not."""
+        return Atom({column: -value for column, value in self.coefficients.items()}, -self.bound, not self.strict)
 
-@dataclass(frozen=True)
+
+@dataclass(frozen=True, eq=False, slots=True)
 class And:
     """All of the parts."""
 
     parts: tuple[Formula, ...]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, slots=True)
 class Or:
     """At least one of the parts."""
 
     parts: tuple[Formula, ...]
 
 
-Formula: TypeAlias = "Atom | And | Or"
+@dataclass(frozen=True, eq=False, slots=True)
+class Not:
+    """Not the part."""
+
+    part: Formula
+
+
+Formula: TypeAlias = "Atom | And | Or | Not"
 
 
 def compare(operator: str, left: Linear, right: Linear) -> Formula | None:
     """The constraint `left operator right`, or None for an operator that compares nothing."""
     if operator in ("<=", "<"):
-        difference = left.plus(right, -1)
+        difference = Linear.total((left, right), (1, -1))
         return Atom(difference.coefficients, -difference.constant, operator == "<")
     if operator in (">=", ">"):
         return compare("<" if operator == ">" else "<=", right, left)

@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
+import codecs
 import gzip
 import hashlib
-import re
 import zlib
+from itertools import islice
 from os import PathLike
 from pathlib import Path
 
 from autodual.errors import DataError, EmptySetError
 from autodual.properties.cases import build_cases
 from autodual.properties.property import Property
+from autodual.properties.syntax import tokens
 from autodual.properties.version1 import read_version1
 from autodual.properties.version2 import read_version2
 
-_VERSION2 = re.compile(r"^\s*\(\s*(vnnlib-version|declare-network)\b", re.MULTILINE)
-# Far beyond any real property, and small enough that a crafted archive cannot fill the memory.
-_LARGEST = 1 << 30
+# Far beyond any real property (that of an image of 150,528 numbers has 14 MB), and small enough that neither what is
+# unpacked nor what is made of it fills the memory.
+_LARGEST = 1 << 25
+_VERSION2_LARGEST = 1 << 23
+_VERSION2_DEEPEST = 100
+_MARKS = {codecs.BOM_UTF8: "utf-8", codecs.BOM_UTF16_LE: "utf-16-le", codecs.BOM_UTF16_BE: "utf-16-be"}
 
 
 def load_property(path: str | PathLike[str]) -> Property:
@@ -44,13 +49,11 @@ def load_property(path: str | PathLike[str]) -> Property:
     """
     place = Path(path)
     data = _read(place)
-    try:
-        text = data.decode("utf-8")
-    except UnicodeDecodeError:
-        raise DataError(f"'{place}' is no VNN-LIB file: it is not text.") from None
+    text = _text(place, data)
     try:
         network = None
-        if version2 := _VERSION2.search(text) is not None:
+        if version2 := _is_version2(text):
+            _require_modest(text)
             network, inputs, outputs, formulas = read_version2(text)
         else:
             inputs, outputs, formulas = read_version1(text)
@@ -70,5 +73,28 @@ def _read(place: Path) -> bytes:
     except (OSError, EOFError, zlib.error) as error:
         raise DataError(f"'{place}' cannot be read: {getattr(error, 'strerror', None) or error}.") from None
     if len(data) > _LARGEST:
-        raise DataError(f"'{place}' is larger than a gigabyte, too large for a property.")
+        raise DataError(f"'{place}' has more than {_LARGEST >> 20} MiB, too many for a property; split it.")
     return data
+
+
+def _text(place: Path, data: bytes) -> str:
+    """The file's text, without the mark that tells the order of its bytes."""
+    mark, encoding = next(((m, e) for m, e in _MARKS.items() if data.startswith(m)), (b"", "utf-8"))
+    try:
+        return data[len(mark) :].decode(encoding)
+    except UnicodeDecodeError:
+        raise DataError(f"'{place}' is no VNN-LIB file: it is not text.") from None
+
+
+def _is_version2(text: str) -> bool:
+    """Whether the first command is one of version 2.0."""
+    first = [word for word, *_ in islice(tokens(text, _VERSION2_DEEPEST), 2)]
+    return first in (["(", "vnnlib-version"], ["(", "declare-network"])
+
+
+def _require_modest(text: str) -> None:
+    """Refuse what the package that parses version 2.0 would need very much memory or a very deep stack for."""
+    if len(text) > _VERSION2_LARGEST:
+        raise DataError(f"a property of VNN-LIB 2.0 may have {_VERSION2_LARGEST >> 20} MiB of text at most; split it.")
+    for _ in tokens(text, _VERSION2_DEEPEST):
+        pass

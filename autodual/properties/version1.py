@@ -7,22 +7,20 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
-from fractions import Fraction
-from typing import TypeAlias
+from itertools import islice
 
 from autodual.errors import DataError
-from autodual.properties.formulas import COMPARISONS, And, Formula, Linear, Or, compare, number
+from autodual.properties.expressions import ExpressionReader
+from autodual.properties.formulas import OUTPUTS, Formula, Linear
 from autodual.properties.property import Variable
+from autodual.properties.syntax import Token, excerpt, tokens
 
-_TOKEN = re.compile(r"[()]|[^\s()]+")
-_COMMENT = re.compile(r";[^\n]*")
 _VARIABLE = re.compile(r"([XY])_(0|[1-9][0-9]{0,7})")
-_DEEPEST = 100
+_DEEPEST = 1000
+# The words of the longest declaration, parentheses among them.
+_DECLARATION = 6
 # Commands of SMT-LIB that say nothing about the property.
 _IDLE = frozenset({"set-logic", "set-info", "set-option", "check-sat", "get-model", "exit"})
-
-Expression: TypeAlias = "str | list[Expression]"
 
 
 def read_version1(text: str) -> tuple[tuple[Variable, ...], tuple[Variable, ...], list[Formula]]:
@@ -31,118 +29,67 @@ def read_version1(text: str) -> tuple[tuple[Variable, ...], tuple[Variable, ...]
     Raises:
         DataError: the text is no such file, or says what cannot be verified.
     """
-    declared: dict[str, list[int]] = {"X": [], "Y": []}
-    assertions: list[Expression] = []
-    for command in _expressions(text):
-        head = command[0] if isinstance(command, list) and command else command
-        if head in ("declare-const", "declare-fun"):
-            kind, place = _declaration(command)
-            declared[kind].append(place)
-        elif head == "assert" and len(command) == 2:
-            assertions.append(command[1])
-        elif head not in _IDLE:
-            raise DataError(f"'{_shown(command)}' is no declaration and no assertion of VNN-LIB 1.0.")
-    sizes = {kind: _count(kind, places) for kind, places in declared.items()}
-    reader = _Reader(sizes["X"], sizes["Y"])
-    formulas = [reader.formula(assertion, 0) for assertion in assertions]
-    return (Variable("X", (sizes["X"],)),), (Variable("Y", (sizes["Y"],)),), formulas
-
-
-def _expressions(text: str) -> Iterator[Expression]:
-    """The top-level expressions, as nested lists of words."""
-    stack: list[list[Expression]] = [[]]
-    for token in _TOKEN.findall(_COMMENT.sub("", text)):
-        if token == "(":
-            stack.append([])
-            if len(stack) > _DEEPEST:
-                raise DataError("the property is nested too deeply.")
-        elif token == ")":
-            if len(stack) == 1:
-                raise DataError("the property closes a parenthesis that it never opened.")
-            done = stack.pop()
-            stack[-1].append(done)
+    declared: dict[str, set[int]] = {"X": set(), "Y": set()}
+    reader = ExpressionReader(text, lambda word: _column(word, declared))
+    formulas: list[Formula] = []
+    stream = tokens(text, _DEEPEST)
+    for start, head in _commands(text, stream):
+        if head == "assert":
+            values = reader.read(stream, start)
+            if len(values) != 1 or isinstance(values[0], Linear):
+                raise DataError(f"'{excerpt(text, start)}' does not assert one formula.")
+            formulas.append(values[0])
+        elif head in ("declare-const", "declare-fun"):
+            _declare(declared, head, stream, excerpt(text, start))
+        elif head in _IDLE:
+            for _ in _inside(stream):
+                pass
         else:
-            stack[-1].append(token)
-    if len(stack) > 1:
-        raise DataError("the property ends within an expression; the file is truncated.")
-    yield from stack[0]
+            raise DataError(f"'{excerpt(text, start)}' is no declaration and no assertion of VNN-LIB 1.0.")
+    sizes = [_count(kind, places) for kind, places in declared.items()]
+    return (Variable("X", (sizes[0],)),), (Variable("Y", (sizes[1],)),), formulas
 
 
-def _declaration(command: Expression) -> tuple[str, int]:
-    fields = list(command)
-    signature = fields[2:] if fields[0] == "declare-const" else fields[3:] if fields[2:3] == [[]] else None
-    match = _VARIABLE.fullmatch(fields[1]) if len(fields) > 1 and isinstance(fields[1], str) else None
-    if match is None or signature != ["Real"]:
-        raise DataError(f"'{_shown(command)}' does not declare a real input X_i or a real output Y_j.")
-    return match[1], int(match[2])
+def _declare(declared: dict[str, set[int]], head: str, stream: Iterator[Token], where: str) -> None:
+    words = [word for word, *_ in islice(_inside(stream), _DECLARATION)]
+    match = _VARIABLE.fullmatch(words[0]) if words else None
+    if match is None or words[1:] != (["Real"] if head == "declare-const" else ["(", ")", "Real"]):
+        raise DataError(f"'{where}' does not declare a real input X_i or a real output Y_j.")
+    places, place = declared[match[1]], int(match[2])
+    if place in places:
+        raise DataError(f"'{where}' is declared before; inputs X_i and outputs Y_j must be declared once each.")
+    places.add(place)
 
 
-def _count(kind: str, places: list[int]) -> int:
+def _commands(text: str, stream: Iterator[Token]) -> Iterator[tuple[int, str]]:
+    """Where each command starts and its first word; whoever reads it goes on to the parenthesis that closes it."""
+    for word, start, _ in stream:
+        head = next(stream)[0] if word == "(" else ")"
+        if head in "()":
+            raise DataError(f"'{excerpt(text, start)}' is no declaration and no assertion of VNN-LIB 1.0.")
+        yield start, head
+
+
+def _inside(stream: Iterator[Token]) -> Iterator[Token]:
+    """The tokens up to the one that closes a command, which is taken as well."""
+    for token in stream:
+        if token[0] == ")" and token[2] == 0:
+            return
+        yield token
+
+
+def _count(kind: str, places: set[int]) -> int:
     what = {"X": "inputs", "Y": "outputs"}[kind]
     if not places:
         raise DataError(f"the property declares no {what} {kind}_0, {kind}_1, …")
-    if sorted(places) != list(range(len(places))):
-        raise DataError(f"the {what} {kind}_i must be declared once each and be numbered from 0 without gaps.")
+    if max(places) >= len(places):
+        raise DataError(f"the {what} {kind}_i must be numbered from 0 without gaps.")
     return len(places)
 
 
-@dataclass(frozen=True)
-class _Reader:
-    """Expressions over so many inputs and outputs as formulas."""
-
-    inputs: int
-    outputs: int
-
-    def formula(self, expression: Expression, depth: int) -> Formula:
-        operator, parts = self._application(expression)
-        if operator in ("and", "or"):
-            inner = tuple(self.formula(part, depth + 1) for part in parts)
-            return And(inner) if operator == "and" else Or(inner)
-        if len(parts) == 2 and operator in COMPARISONS:
-            found = compare(operator, self.linear(parts[0]), self.linear(parts[1]))
-            if found is not None:
-                return found
-        raise DataError(
-            f"'{_shown(expression)}' is not understood; use and, or, and comparisons <=, <, >=, >, = of two terms."
-        )
-
-    def linear(self, expression: Expression) -> Linear:
-        if isinstance(expression, str):
-            return self._leaf(expression)
-        operator, operands = self._application(expression)
-        parts = [self.linear(operand) for operand in operands]
-        if operator == "-" and len(parts) == 1:
-            return Linear().plus(parts[0], -1)
-        if not parts or operator not in ("+", "-", "*", "/"):
-            raise DataError(f"'{_shown(expression)}' is not a linear term.")
-        total = parts[0]
-        for part in parts[1:]:
-            if operator == "*":
-                total = total.times(part, f"'{_shown(expression)}'")
-            elif operator == "/":
-                if part.coefficients or not part.constant:
-                    raise DataError(f"'{_shown(expression)}' does not divide by a number other than zero.")
-                total = Linear().plus(total, 1 / part.constant)
-            else:
-                total = total.plus(part, 1 if operator == "+" else -1)
-        return total
-
-    def _leaf(self, word: str) -> Linear:
-        value = number(word)
-        if value is not None:
-            return Linear({}, value)
-        match = _VARIABLE.fullmatch(word)
-        if match is None or int(match[2]) >= (self.inputs if match[1] == "X" else self.outputs):
-            raise DataError(f"'{word[:60]}' is neither a number nor a declared input X_i or output Y_j.")
-        return Linear({int(match[2]) + (self.inputs if match[1] == "Y" else 0): Fraction(1)})
-
-    def _application(self, expression: Expression) -> tuple[str, list[Expression]]:
-        if isinstance(expression, list) and expression and isinstance(expression[0], str):
-            return expression[0], expression[1:]
-        raise DataError(f"'{_shown(expression)}' is not understood.")
-
-
-def _shown(expression: Expression) -> str:
-    """The expression as text, cut where it is long."""
-    text = expression if isinstance(expression, str) else f"({' '.join(map(_shown, expression[:8]))})"
-    return text if len(text) <= 80 else text[:77] + "…"
+def _column(word: str, declared: dict[str, set[int]]) -> int | None:
+    """The column of a declared variable."""
+    match = _VARIABLE.fullmatch(word)
+    if match is None or int(match[2]) not in declared[match[1]]:
+        return None
+    return int(match[2]) + (OUTPUTS if match[1] == "Y" else 0)

@@ -14,10 +14,18 @@ from fractions import Fraction
 from typing import Any
 
 from autodual.errors import DataError, InvalidInputError
-from autodual.properties.formulas import And, Formula, Linear, Or, compare, number
+from autodual.properties.connectives import Value, applied
+from autodual.properties.formulas import OUTPUTS, Formula, Linear, number
 from autodual.properties.property import Variable
+from autodual.properties.syntax import excerpt
 
 _OPERATORS = {
+    "And": "and",
+    "Or": "or",
+    "Plus": "+",
+    "Minus": "-",
+    "Negate": "-",
+    "Multiply": "*",
     "LessEqual": "<=",
     "LessThan": "<",
     "GreaterEqual": ">=",
@@ -44,7 +52,7 @@ def read_version2(text: str) -> tuple[str, tuple[Variable, ...], tuple[Variable,
         raise DataError(f"the property declares the hidden node '{network.hidden[0].name}'; only inputs and outputs "
                         "can be constrained.")  # fmt: skip
     inputs, outputs = _variables(network.inputs), _variables(network.outputs)
-    reader = _Reader(_columns([*inputs, *outputs]))
+    reader = _Reader({**_columns(inputs, 0), **_columns(outputs, OUTPUTS)})
     return network.name, inputs, outputs, [reader.formula(assertion.expr) for assertion in query.assertions]
 
 
@@ -57,7 +65,8 @@ def _parsed(text: str) -> Any:
         ) from None
     try:
         return vnnlib.parse_query_string(text)
-    except vnnlib.VNNLibException as error:
+    except Exception as error:
+        # Its own, and those of C++ for numbers that it cannot hold.
         raise DataError(f"the property is no valid VNN-LIB 2.0: {_reason(str(error))}") from None
 
 
@@ -80,9 +89,9 @@ def _variables(definitions: Sequence[Any]) -> tuple[Variable, ...]:
     return tuple(Variable(entry.name, tuple(entry.shape), entry.onnx_name or None) for entry in definitions)
 
 
-def _columns(variables: Sequence[Variable]) -> dict[str, tuple[int, tuple[int, ...]]]:
+def _columns(variables: Sequence[Variable], start: int) -> dict[str, tuple[int, tuple[int, ...]]]:
     """The first column and the shape of each variable."""
-    columns, start = {}, 0
+    columns = {}
     for variable in variables:
         columns[variable.name] = (start, variable.shape)
         start += variable.size
@@ -91,39 +100,25 @@ def _columns(variables: Sequence[Variable]) -> dict[str, tuple[int, tuple[int, .
 
 @dataclass(frozen=True, eq=False)
 class _Reader:
-    """Syntax trees over variables with these columns and shapes as formulas."""
+    """Syntax trees over variables with these columns and shapes as formulas; the package checks which go where."""
 
     columns: dict[str, tuple[int, tuple[int, ...]]]
 
     def formula(self, node: Any) -> Formula:
-        kind = type(node).__name__
-        if kind in ("And", "Or"):
-            parts = tuple(self.formula(part) for part in node.args)
-            return And(parts) if kind == "And" else Or(parts)
-        found = compare(_OPERATORS[kind], self.linear(node.lhs), self.linear(node.rhs)) if kind in _OPERATORS else None
-        if found is None:
-            raise DataError(f"'{node}' is not understood; use and, or, and comparisons.")
+        found = self._value(node)
+        if isinstance(found, Linear):
+            raise DataError(f"'{_shown(node)}' is not understood; use and, or, and comparisons.")
         return found
 
-    def linear(self, node: Any) -> Linear:
+    def _value(self, node: Any) -> Value:
         kind = type(node).__name__
         if kind == "Var":
             return self._entry(node)
-        if kind == "Negate":
-            return Linear().plus(self.linear(node.expr), -1)
-        if kind == "Minus":
-            total = self.linear(node.head)
-            for part in node.rest:
-                total = total.plus(self.linear(part), -1)
-            return total
-        if kind in ("Plus", "Multiply"):
-            first, *others = (self.linear(part) for part in node.args)
-            for part in others:
-                first = first.plus(part) if kind == "Plus" else first.times(part, f"'{node}'")
-            return first
+        if kind in _OPERATORS:
+            return applied(_OPERATORS[kind], [self._value(part) for part in _operands(node)], lambda: _shown(node))
         value = number(node.lexeme) if hasattr(node, "lexeme") else None
         if value is None:
-            raise DataError(f"'{node}' is not a linear term.")
+            raise DataError(f"'{_shown(node)}' is not a linear term.")
         return Linear({}, value)
 
     def _entry(self, node: Any) -> Linear:
@@ -134,3 +129,16 @@ class _Reader:
             raise DataError(f"'{node.name}{indices}' is outside its declared shape {list(shape)}.")
         strides = [math.prod(shape[axis + 1 :]) for axis in range(len(shape))]
         return Linear({start + sum(index * stride for index, stride in zip(indices, strides)): Fraction(1)})
+
+
+def _operands(node: Any) -> list[Any]:
+    """The parts of a syntax tree, which it names by what it is."""
+    if hasattr(node, "args"):
+        return list(node.args)
+    if hasattr(node, "head"):
+        return [node.head, *node.rest]
+    return [node.lhs, node.rhs] if hasattr(node, "lhs") else [node.expr]
+
+
+def _shown(node: Any) -> str:
+    return excerpt(str(node), 0)

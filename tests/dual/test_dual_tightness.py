@@ -28,9 +28,10 @@ def leaky_relu(slope: float) -> Problem:
 
 SAMPLES = 1201
 GOLDEN = (math.sqrt(5) - 1) / 2
+JUMPING = ("sign", "step", "floor", "ceil", "round", "remainder", "cast")
 #: Functions without jumps, over intervals on which double precision can tell a hundredth of their relaxation.
 CONTINUOUS = [
-    *(problem for problem in CURVES if problem.op.kind not in ("sign", "step", "floor", "ceil", "round", "leaky_relu")),
+    *(problem for problem in CURVES if problem.op.kind not in (*JUMPING, "leaky_relu")),
     *(leaky_relu(slope) for slope in (0.1, -1.0, 2.0)),
 ]
 INTERVALS = 40
@@ -42,7 +43,10 @@ def intervals(problem: Problem) -> Interval:
     low, high = problem.domain
     centre = 4 * torch.randn(INTERVALS, generator=generator, dtype=torch.float64)
     width = torch.exp(torch.rand(INTERVALS, generator=generator, dtype=torch.float64) * math.log(2e4)) / 1000
-    if math.isfinite(low) or math.isfinite(high):
+    if math.isfinite(low) and math.isfinite(high):
+        ends = torch.rand(2, INTERVALS, generator=generator, dtype=torch.float64) * (high - low) + low
+        lower, upper = ends.amin(0), ends.amax(0)
+    elif math.isfinite(low) or math.isfinite(high):
         edge, sign = (low, 1) if math.isfinite(low) else (high, -1)
         near, far = edge + sign * centre.abs(), edge + sign * (centre.abs() + width)
         lower, upper = near.minimum(far), near.maximum(far)

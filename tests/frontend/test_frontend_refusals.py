@@ -97,6 +97,7 @@ UNTRACEABLE: dict[str, tuple[Callable[..., object], str]] = {
     "len": (lambda m, x: x.view(len(x), -1), r"plain number at .*refusals.py:\d+: .*; write x.shape\[0\]"),
     "failing model": (lambda m, x: x @ torch.ones(7, 3), r"at .*refusals.py:\d+: .*same reduction dim.*batch of 7"),
     "numpy": (lambda m, x: torch.tensor(x.numpy()), r"at .*refusals.py:\d+: .*numpy"),
+    "half precision inside": (lambda m, x: (x.half() * 1.7 + x.half()).float(), "cast back before computing on"),
     "not finite": (lambda m, x: x / 0, "yields NaN or infinity"),
     "no input": (lambda m, x: m.weight, "does not depend on its input"),
 }
@@ -114,17 +115,17 @@ def test_what_cannot_be_traced_is_explained(name: str, capfd: pytest.CaptureFixt
 def test_all_unsupported_operations_are_reported_at_once() -> None:
     class Unsupported(nn.Module):
         def forward(self, x: Tensor) -> Tensor:
-            y = torch.tan(x)
+            y = torch.erfinv(x)
             y = y[:, 1:].relu() + 1
             return y.lgamma() + x.bool()[:, 1:]
 
     with pytest.raises(UnsupportedOpsError) as caught:
         trace(nn.Sequential(nn.Linear(4, 4), Unsupported()), torch.randn(2, 4))
-    tan, gamma, cast = caught.value.ops
-    assert (tan.target, gamma.target) == ("aten.tan.default", "aten.lgamma.default")
+    inverse, gamma, cast = caught.value.ops
+    assert (inverse.target, gamma.target) == ("aten.erfinv.default", "aten.lgamma.default")
     assert {op.module for op in caught.value.ops} == {"1"}
-    assert tan.source.startswith(f"{__file__}:") and tan.source.endswith(": y = torch.tan(x)")
-    assert "@autodual.extend.lowers(torch.ops.aten.tan.default)" in tan.hint
+    assert inverse.source.startswith(f"{__file__}:") and inverse.source.endswith(": y = torch.erfinv(x)")
+    assert "@autodual.extend.lowers(torch.ops.aten.erfinv.default)" in inverse.hint
     assert cast.hint == "it makes truth values of numbers; compare them with something"
 
 
@@ -134,7 +135,8 @@ UNSUPPORTED: dict[str, tuple[Callable[..., object], str]] = {
     "active dropout": (lambda m, x: functional.dropout(x, 0.5), "dropout is active"),
     "random constant": (lambda m, x: x + torch.randn(4), "its result is random"),
     "random like the input": (lambda m, x: x + torch.randn_like(x), "its result is random"),
-    "rounding cast": (lambda m, x: x.half().float(), "rounds from torch.float32 to torch.float16"),
+    "rounding mean": (lambda m, x: x.mean(1, dtype=torch.float16), "rounds from torch.float32 to torch.float16"),
+    "cast to eight bits": (lambda m, x: x.to(torch.float8_e5m2).float(), "rounds from torch.float32 to torch.float8"),
     "remainder by the input": (lambda m, x: x % x.exp(), "divisor depends on the input"),
     "sum of truth values": (lambda m, x: (x > 0) + (x < 1), r"write x \| y"),
     "truth value of a number": (lambda m, x: x.bool() * x, "truth values of numbers"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import itertools
+import random
 from pathlib import Path
 
 import numpy
@@ -79,6 +80,31 @@ FORMULAS = {
     "(or (or (<= Y_0 0) (and (<= Y_1 0) (or (<= X_1 1) (>= X_1 2)))))": lambda x, y: (
         y[0] <= 0 or (y[1] <= 0 and (x[1] <= 1 or x[1] >= 2))
     ),
+    "(<= -1 Y_0 Y_1 1)": lambda x, y: -1 <= y[0] <= y[1] <= 1,
+    "(> 2 Y_1 Y_0)": lambda x, y: 2 > y[1] > y[0],
+    "(= Y_0 Y_1 1)": lambda x, y: y[0] == y[1] == 1,
+    "(distinct Y_0 Y_1 0)": lambda x, y: len({y[0], y[1], 0}) == 3,
+    "(not (<= Y_0 0))": lambda x, y: y[0] > 0,
+    "(not (< X_0 0))": lambda x, y: x[0] >= 0,
+    "(not (= Y_0 Y_1))": lambda x, y: y[0] != y[1],
+    "(not (<= -1 Y_0 1))": lambda x, y: not -1 <= y[0] <= 1,
+    "(not (distinct Y_0 Y_1 0))": lambda x, y: len({y[0], y[1], 0}) < 3,
+    "(not (and (>= Y_0 0) (or (> Y_1 0) (not (< X_0 0)))))": lambda x, y: (
+        not (y[0] >= 0 and (y[1] > 0 or not x[0] < 0))
+    ),
+    "(=> (<= X_0 0) (> X_1 1) (< Y_0 Y_1))": lambda x, y: not x[0] <= 0 or not x[1] > 1 or y[0] < y[1],
+    "(not (=> (<= X_0 0) (<= Y_0 0)))": lambda x, y: x[0] <= 0 and y[0] > 0,
+    "(xor (<= Y_0 0) (<= Y_1 0) (<= X_0 0))": lambda x, y: (y[0] <= 0) ^ (y[1] <= 0) ^ (x[0] <= 0),
+    "(= (<= Y_0 0) (<= Y_1 0))": lambda x, y: (y[0] <= 0) == (y[1] <= 0),
+    "(distinct (<= Y_0 0) (<= Y_1 0))": lambda x, y: (y[0] <= 0) != (y[1] <= 0),
+    "(ite (<= X_0 0) (<= Y_0 0) (> Y_1 0))": lambda x, y: y[0] <= 0 if x[0] <= 0 else y[1] > 0,
+    "(let ((s (+ Y_0 Y_1)) (c (<= X_0 0))) (and c (<= s 1) (not (<= s 0))))": lambda x, y: (
+        x[0] <= 0 and 0 < y[0] + y[1] <= 1
+    ),
+    # The values of a let do not see its names; an inner let hides an outer one, and a variable, until it closes.
+    "(let ((Y_0 Y_1) (Y_1 Y_0)) (<= Y_0 Y_1 0))": lambda x, y: y[1] <= y[0] <= 0,
+    "(let ((a Y_0)) (and (let ((a (+ a 1))) (<= a 1)) (>= a -1)))": lambda x, y: -1 <= y[0] <= 0,
+    "(and true (or false (<= Y_0 0)) (not false))": lambda x, y: y[0] <= 0,
 }
 
 
@@ -94,6 +120,90 @@ def test_cases_mean_what_the_formula_means(text: str, load) -> None:
             assert (found.violation(numpy.array(x), numpy.array(y)) is not None) == expected, (x, y)
             verdicts.add(expected)
     assert verdicts == {True, False}
+
+
+class Drawn:
+    """Random formulas, as text and as Python."""
+
+    def __init__(self, seed: int):
+        self.random = random.Random(seed)
+
+    def formula(self, depth: int, names: tuple[str, ...] = ()) -> tuple[str, str]:
+        kind = self.random.choice(["and", "or", "not", "=>", "xor", "=", "ite", "let"]) if depth else "atom"
+        if kind == "atom":
+            return self.atom(names)
+        if kind == "let":
+            value, meant = self.formula(depth - 1, names)
+            body, result = self.formula(depth - 1, (*names, "a"))
+            return f"(let ((a {value})) {body})", f"(lambda a: {result})({meant})"
+        count = {"not": 1, "ite": 3}.get(kind, 2)
+        texts, meanings = zip(*(self.formula(depth - 1, names) for _ in range(count)))
+        python = {
+            "and": "({} and {})",
+            "or": "({} or {})",
+            "not": "(not {})",
+            "=>": "(not {} or {})",
+            "xor": "({} != {})",
+            "=": "({} == {})",
+            "ite": "({1} if {0} else {2})",
+        }[kind]
+        return f"({kind} {' '.join(texts)})", python.format(*meanings)
+
+    def atom(self, names: tuple[str, ...]) -> tuple[str, str]:
+        if names and self.random.random() < 0.4:
+            return "a", "a"
+        kind = self.random.choice(["<=", "<", ">=", ">"])
+        column, level = self.random.randrange(2), self.random.choice([-1, 0, 1])
+        return f"({kind} Y_{column} {level})", f"(y[{column}] {kind} {level})"
+
+
+@pytest.mark.parametrize("seed", range(30))
+def test_random_formulas_mean_what_they_say(seed: int, load) -> None:
+    """At every point of a grid, against Python's own operators."""
+    text, meaning = Drawn(seed).formula(2 + seed % 2)
+    grid = list(itertools.product([-2, -1, 0, 1, 2], repeat=2))
+    expected = [eval(meaning, {"y": y}) for y in grid]
+    try:
+        found = load(DECLARED + BOX + f"(assert {text})")
+    except EmptySetError:
+        assert not any(expected)
+        return
+    assert [found.violation(numpy.array([0, 1]), numpy.array(y)) is not None for y in grid] == expected
+
+
+def test_negation_keeps_strictness(load) -> None:
+    """At the boundary itself, where the two differ."""
+    for text, holds in (("(not (<= Y_0 0))", False), ("(not (< Y_0 0))", True), ("(not (not (<= Y_0 0)))", True)):
+        found = load(DECLARED + BOX + f"(assert {text})")
+        assert (found.violation(numpy.array([0, 1]), numpy.array([0.0, 0.0])) is not None) == holds, text
+
+
+def test_what_let_shares_is_treated_once(load) -> None:
+    """A hundred doublings of a sum, of a conjunction and of a disjunction; written out, each would have 2¹⁰⁰ parts."""
+    for first, doubled in (
+        ("(+ Y_0 1)", "(+ a a)"),
+        ("(and (<= Y_0 0) (<= Y_1 0))", "(and a a)"),
+        ("(or (<= Y_0 0) (<= Y_1 0))", "(or a a)"),
+        ("(or (<= Y_0 0) (<= Y_1 0))", "(not (and (not a) (not a)))"),
+    ):
+        last = "(<= a 0)" if first.startswith("(+") else "a"
+        text = f"(let ((a {first})) " + f"(let ((a {doubled})) " * 100 + last + ")" * 101
+        (case,) = load(DECLARED + BOX + f"(assert {text})").cases
+        assert sum(len(conjunction.bound) for conjunction in case.conjunctions) <= 2
+
+
+@pytest.mark.parametrize(
+    "mark, encoding", [(b"\xef\xbb\xbf", "utf-8"), (b"\xff\xfe", "utf-16-le"), (b"\xfe\xff", "utf-16-be")]
+)
+def test_byte_order_marks(mark: bytes, encoding: str, tmp_path: Path) -> None:
+    for text in (DECLARED + BOX + "(assert (<= Y_0 0))", HEAD + BOX2 + "(assert (<= Y[0] 0.0))"):
+        (tmp_path / "p.vnnlib").write_bytes(mark + text.encode(encoding))
+        assert len(load_property(tmp_path / "p.vnnlib").cases) == 1
+
+
+def test_words_in_bars_and_quotes_hold_parentheses(load) -> None:
+    head = '(set-info :source |from (a paper|) (set-info :notes "see (1")'
+    assert len(load(head + DECLARED + BOX + "(assert (<= Y_0 0))").cases) == 1
 
 
 def test_regions_share_what_is_alike(load) -> None:
@@ -144,8 +254,20 @@ def test_empty_boxes_are_refused(box: str, load) -> None:
         (DECLARED + BOX + "(assert (<= Y_0 X_0))", "X_0 and Y_0"),
         (DECLARED + "(assert (<= X_0 1)) (assert (<= Y_0 0))", "X_0 has no finite"),
         (DECLARED + BOX + "(assert (or (<= Y_0 0) (>= Y_2 0)))", "Y_2"),
-        (DECLARED + BOX + "(assert (not (<= Y_0 0)))", "not understood"),
-        (DECLARED + BOX + "(assert (=> (<= Y_0 0) (<= Y_1 0)))", "not understood"),
+        (DECLARED + BOX + "(assert (not (<= Y_0 0) (<= Y_1 0)))", "not understood"),
+        (DECLARED + BOX + "(assert (not Y_0))", "not understood"),
+        (DECLARED + BOX + "(assert (=> (<= Y_0 0)))", "not understood"),
+        (DECLARED + BOX + "(assert (<= Y_0))", "not understood"),
+        (DECLARED + BOX + "(assert (!= Y_0 Y_1 0))", "not understood"),
+        (DECLARED + BOX + "(assert (<= Y_0 (<= Y_1 0)))", "not understood"),
+        (DECLARED + BOX + "(assert Y_0)", "assert one formula"),
+        (DECLARED + BOX + "(assert (<= Y_0 0) (<= Y_1 0))", "assert one formula"),
+        (DECLARED + BOX + "(assert (let ((a 1) (a 2)) (<= Y_0 a)))", "not understood"),
+        (DECLARED + BOX + "(assert (let ((1 2)) (<= Y_0 1)))", "not understood"),
+        (DECLARED + BOX + "(assert (let (a 1) (<= Y_0 a)))", "not understood"),
+        (DECLARED + BOX + "(assert (let ((a 1)) (<= Y_0 a) (<= Y_0 a)))", "not understood"),
+        (DECLARED + BOX + "(assert (and (let ((a 1)) (<= Y_0 a)) (<= Y_1 a)))", "'a' is neither"),
+        (DECLARED + BOX + "(assert (let ((a 1) (b (+ a 1))) (<= Y_0 b)))", "'a' is neither"),
         (DECLARED + BOX + "(assert (<= Y_0 NaN))", "NaN"),
         (DECLARED + BOX + "(assert (<= Y_0 1e999))", "too large"),
         (DECLARED + BOX + "(assert (<= Y_0 1e99999))", "1e99999"),

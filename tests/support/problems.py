@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import product
-from math import inf
+from math import inf, pi
 
 import torch
 from torch import Tensor
@@ -237,9 +237,31 @@ def _waves_and_powers() -> Iterator[Problem]:
         yield _curve(f"power {exponent} of negative numbers", ops.Power(float(exponent)), domain=(-inf, -1e-3))
 
 
+def _trigonometry() -> Iterator[Problem]:
+    for kind in (ops.Sinh, ops.Cosh, ops.Arcsinh):
+        yield _curve(kind.__name__.lower(), kind(), 0)
+    yield _curve("tan", ops.Tan(), 0, domain=(-1.57, 1.57))
+    yield _curve("tan of another branch", ops.Tan(), 22, domain=(7 * pi - 1.57, 7 * pi + 1.57))
+    yield _curve("arcsin", ops.Arcsin(), 0, domain=(-0.999, 0.999))
+    yield _curve("arctanh", ops.Arctanh(), 0, domain=(-0.999, 0.999))
+    yield _curve("arccosh", ops.Arccosh(), domain=(1.001, inf))
+    # At the ends themselves the slope is infinite.
+    for op, low, high in ((ops.Arcsin(), -1.0, 1.0), (ops.Arccos(), -1.0, 1.0), (ops.Arccosh(), 1.0, 30.0)):
+        touching = ((low, low), (low, low + 1e-3), (low, high), (high - 1e-3, high), (high, high))
+        domain = (low, high) if high == 1 else (low, inf)
+        yield Problem(f"{op.kind} from end to end", op, ((3,),), {}, touching, domain, gradients=False)
+
+
 def _steps() -> Iterator[Problem]:
     for op in (ops.Sign(), ops.Step(), ops.Step(inclusive=True), ops.Floor(), ops.Ceil(), ops.Round()):
         yield _curve(f"{op.kind}{' inclusive' if getattr(op, 'inclusive', False) else ''}", op, -0.5, 0, 1, 1.5)
+    for divisor in (1.5, -1.5, 0.3):
+        for truncated in (False, True):
+            name = f"remainder of {divisor}{' towards zero' if truncated else ''}"
+            op, made = ops.Remainder(Parameter("d"), truncated), {"d": torch.tensor(divisor).double()}
+            yield Problem(name, op, ((3,),), made, _around(-1.5, 0, 1.5, 3))
+    for dtype in (torch.float16, torch.bfloat16):
+        yield _curve(f"cast to {str(dtype).removeprefix('torch.')}", ops.Cast(dtype), 0, 1, 65520)
 
 
 def _branches() -> Iterator[Problem]:
@@ -255,6 +277,6 @@ def _branches() -> Iterator[Problem]:
 
 
 AFFINE = [*_linear(), *convolutions(), *_pools(), *_elementwise(), *_structure(), *_more_affine()]
-CURVES = [*_activations(), *_waves_and_powers(), *_steps()]
+CURVES = [*_activations(), *_waves_and_powers(), *_trigonometry(), *_steps()]
 NONLINEAR = [*CURVES, *_branches()]
 PROBLEMS = [*AFFINE, *NONLINEAR]

@@ -1,7 +1,7 @@
 """Functions of one scalar: described by value, slope and inflections, enclosed by one construction of lines."""
 
-from autodual.dual.curves import bent, periodic, power, smooth, softplus
+from autodual.dual.curves import bent, inverse, periodic, power, smooth, softplus, tangent
 from autodual.dual.curves.curve import Curve
 from autodual.dual.curves.rule import CurveRule
 
-__all__ = ["Curve", "CurveRule", "bent", "periodic", "power", "smooth", "softplus"]
+__all__ = ["Curve", "CurveRule", "bent", "inverse", "periodic", "power", "smooth", "softplus", "tangent"]

@@ -61,6 +61,11 @@ def _mish_slope(z: Tensor) -> Tensor:
     return inner.tanh() + z * _tanh_slope(inner) * z.sigmoid()
 
 
+def _arcsinh_slope(z: Tensor) -> Tensor:
+    # hypot squares nothing that could overflow.
+    return torch.hypot(z, torch.ones_like(z)).reciprocal()
+
+
 def _softplus(z: Tensor) -> Tensor:
     return torch.logaddexp(z, torch.zeros_like(z))
 
@@ -86,6 +91,9 @@ _CURVES = {
         turning=(-1.1924312145154952,),
     ),
     ops.Exp: Curve(torch.exp, torch.exp),
+    ops.Sinh: Curve(torch.sinh, torch.cosh, inflections=(0.0,), convex=False),
+    ops.Cosh: Curve(torch.cosh, torch.sinh, turning=(0.0,)),
+    ops.Arcsinh: Curve(torch.asinh, _arcsinh_slope, inflections=(0.0,)),
 }
 
 _GELU = Curve(
@@ -111,10 +119,13 @@ _LIMITS = {
     ops.Erf: (-1.0, 1.0),
     ops.Softsign: (-1.0, 1.0),
     ops.Exp: (0.0, math.inf),
+    ops.Sinh: (-math.inf, math.inf),
+    ops.Cosh: (1.0, math.inf),
+    ops.Arcsinh: (-math.inf, math.inf),
 }
 
 
-@dual_rule(ops.Sigmoid, ops.Tanh, ops.Arctan, ops.Erf, ops.Softsign, ops.Exp)
+@dual_rule(*_LIMITS)  # type: ignore[type-abstract]
 class SmoothRule(CurveRule):
     """Activations without parameters."""
 

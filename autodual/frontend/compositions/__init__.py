@@ -19,19 +19,30 @@ from autodual.frontend.compositions.arithmetic import (
     total,
     where,
 )
-from autodual.frontend.compositions.emitter import Emitter
+from autodual.frontend.compositions.emitter import Emitter, Reader
 from autodual.frontend.compositions.normalization import (
     group_standardised,
     scaled_and_shifted,
     standardised,
     unit_length,
 )
-from autodual.frontend.compositions.reductions import largest, mean, norm, softmax, weighted_softmax
+from autodual.frontend.compositions.recurrent import gru_step, lstm_step
+from autodual.frontend.compositions.reductions import (
+    MASKED_OUT,
+    largest,
+    masked_softmax,
+    mean,
+    norm,
+    softmax,
+    weighted_softmax,
+)
 from autodual.frontend.compositions.shapes import alike, broadcast, picked, reshaped, taken, taken_diagonal
 from autodual.frontend.compositions.windows import adaptive_maximum, max_pool
 
 __all__ = [
+    "MASKED_OUT",
     "Emitter",
+    "Reader",
     "absolute",
     "adaptive_maximum",
     "affine",
@@ -40,7 +51,10 @@ __all__ = [
     "difference",
     "greater",
     "group_standardised",
+    "gru_step",
     "largest",
+    "lstm_step",
+    "masked_softmax",
     "matrix_product",
     "max_pool",
     "maximum",

@@ -5,10 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from autodual.frontend.compositions.arithmetic import absolute, maximum, power, quotient, scaled
-from autodual.frontend.compositions.emitter import Emitter
+from autodual.frontend.compositions.emitter import Emitter, Reader
 from autodual.frontend.compositions.shapes import reshaped
+from autodual.frontend.values import apply, mask_weights
 from autodual.ir import Expression, Node
-from autodual.ir.ops import Exp, LogSoftmax, Mean, Slice, Sum
+from autodual.ir.ops import ElementwiseAffine, Exp, LogSoftmax, Mean, Slice, Sum
+
+#: Beyond this a mask's entry leaves nothing of what it is added to, and as a number it only spoils bounds.
+MASKED_OUT = -100.0
 
 
 def mean(builder: Emitter, x: Node, axes: Sequence[int]) -> Node:
@@ -50,3 +54,19 @@ def weighted_softmax(builder: Emitter, x: Node, weights: Expression, axis: int) 
     terms = scaled(builder, builder.emit(Exp(), x, shape=x.shape), weights)
     shape = (*x.shape[:axis], 1, *x.shape[axis + 1 :])
     return quotient(builder, terms, builder.emit(Sum((axis,), keepdim=True), terms, shape=shape))
+
+
+def masked_softmax(builder: Reader, x: Node, axis: int) -> Node:
+    """The softmax of x; where x is a branch plus a mask m that rules entries out, by the weights eᵐ.
+
+    Both forms are the softmax. That of the weights has no number in it that is infinite, or as good as infinite.
+    """
+    mask = x.op.offset if isinstance(x.op, ElementwiseAffine) else None
+    if mask is None or not bool((builder.value(mask) < MASKED_OUT).any()):
+        return softmax(builder, x, axis)
+    assert isinstance(x.op, ElementwiseAffine)
+    scores = builder.named(x.inputs[0])
+    if x.op.factor is not None:
+        scores = builder.emit(ElementwiseAffine(x.op.factor), scores, shape=x.shape)
+    weights: Expression = apply(mask_weights, mask, axis - len(x.shape))
+    return weighted_softmax(builder, scores, weights, axis)

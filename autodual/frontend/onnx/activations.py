@@ -17,12 +17,18 @@ from autodual.frontend.onnx.builder import OnnxBuilder
 from autodual.frontend.onnx.registry import onnx_op
 from autodual.frontend.onnx.values import Branch, Static, Value
 from autodual.frontend.values import number
-from autodual.ir import Op
+from autodual.ir import Node, Op
 from autodual.ir.ops import (
+    Arccos,
+    Arccosh,
+    Arcsin,
+    Arcsinh,
     Arctan,
+    Arctanh,
     Ceil,
     Clamp,
     Cos,
+    Cosh,
     Elu,
     Erf,
     Exp,
@@ -40,10 +46,12 @@ from autodual.ir.ops import (
     Sign,
     Silu,
     Sin,
+    Sinh,
     Softplus,
     Softshrink,
     Softsign,
     Step,
+    Tan,
     Tanh,
 )
 
@@ -61,6 +69,14 @@ _FUNCTIONS: dict[str, Callable[[Attributes], Op]] = {
     "Reciprocal": lambda _: Power(-1.0),
     "Sin": lambda _: Sin(),
     "Cos": lambda _: Cos(),
+    "Tan": lambda _: Tan(),
+    "Asin": lambda _: Arcsin(),
+    "Acos": lambda _: Arccos(),
+    "Sinh": lambda _: Sinh(),
+    "Cosh": lambda _: Cosh(),
+    "Asinh": lambda _: Arcsinh(),
+    "Acosh": lambda _: Arccosh(),
+    "Atanh": lambda _: Arctanh(),
     "Sign": lambda _: Sign(),
     "Floor": lambda _: Floor(),
     "Ceil": lambda _: Ceil(),
@@ -89,13 +105,6 @@ for _name, _make in _FUNCTIONS.items():
     onnx_op(_name)(_function(_make))
 
 
-@onnx_op("Tan")
-def tangent(builder: OnnxBuilder, _: Attributes, x: Branch) -> Branch:
-    return builder.branch(
-        compositions.quotient(builder, builder.emit(Sin(), x.node), builder.emit(Cos(), x.node)), x.shape
-    )
-
-
 @onnx_op("Swish")
 def swish(builder: OnnxBuilder, attributes: Attributes, x: Branch) -> Branch:
     """x / (1 + e^(-alpha x))."""
@@ -103,6 +112,13 @@ def swish(builder: OnnxBuilder, attributes: Attributes, x: Branch) -> Branch:
     if alpha == 0:
         return builder.scaled(x, 0.5)
     return builder.scaled(builder.unary(Silu(), builder.scaled(x, alpha)), 1 / alpha)
+
+
+@onnx_op("SwiGLU")
+def gated_swish(builder: OnnxBuilder, attributes: Attributes, gate: Value, x: Value) -> Branch:
+    """The swish of one operand times the other."""
+    assert isinstance(gate, Branch)
+    return multiply(builder, attributes, swish(builder, attributes, gate), x)
 
 
 @onnx_op("HardSigmoid")
@@ -176,10 +192,20 @@ def _end(end: Static | None, nowhere: float) -> float | None:
 
 @onnx_op("LogSoftmax")
 def log_softmax(builder: OnnxBuilder, attributes: Attributes, x: Branch) -> Branch:
-    """Along one axis; before operator set 13 over all axes from it on."""
+    node, axis = _one_axis(builder, attributes, x)
+    return builder.branch(builder.emit(LogSoftmax(axis), node), x.shape)
+
+
+@onnx_op("Softmax")
+def softmax(builder: OnnxBuilder, attributes: Attributes, x: Branch) -> Branch:
+    return builder.branch(compositions.masked_softmax(builder, *_one_axis(builder, attributes, x)), x.shape)
+
+
+def _one_axis(builder: OnnxBuilder, attributes: Attributes, x: Branch) -> tuple[Node, int]:
+    """The axis along which softmax works; before operator set 13 that of all axes from one on, as one."""
     if attributes.opset >= 13:
         node, (axis,) = builder.along(x, (attributes.get("axis", -1),))
-        return builder.branch(builder.emit(LogSoftmax(axis), node), x.shape)
+        return node, axis
     rank = len(x.shape)
     first = attributes.get("axis", 1)
     first = first + rank if first < 0 else first
@@ -187,12 +213,7 @@ def log_softmax(builder: OnnxBuilder, attributes: Attributes, x: Branch) -> Bran
         raise Unsupported(f"it works along axis {first} of a value with {rank} axes")
     flat = builder.branch(x.node, (prod(x.shape[:first]), prod(x.shape[first:])))
     node, (axis,) = builder.along(flat, (1,))
-    return builder.branch(builder.emit(LogSoftmax(axis), node), x.shape)
-
-
-@onnx_op("Softmax")
-def softmax(builder: OnnxBuilder, attributes: Attributes, x: Branch) -> Branch:
-    return builder.unary(Exp(), log_softmax(builder, attributes, x))
+    return node, axis
 
 
 # --- what changes nothing --------------------------------------------------------------------------------------------

@@ -12,6 +12,7 @@ import torch
 from autodual.errors import TraceError
 from autodual.frontend.onnx.reading import dtype_of
 from autodual.frontend.onnx.runtime import find_runtime
+from autodual.ir.ops import Cast
 
 if TYPE_CHECKING:
     import onnx
@@ -49,7 +50,8 @@ def compare(name: str, model: onnx.ModelProto, network: OnnxNetwork) -> Agreemen
     runtime, run = _runner(name, model, network.output_name)
     ends = (*model.graph.input, *model.graph.output)
     narrowest = min((dtype_of(name, end).itemsize for end in ends if end.type.tensor_type.elem_type), default=4)
-    tolerance = _HALF_TOLERANCE if narrowest < 4 else TOLERANCE
+    half = narrowest < 4 or any(isinstance(node.op, Cast) and node.op.to.itemsize < 4 for node in network.graph)
+    tolerance = _HALF_TOLERANCE if half else TOLERANCE
     expected, found, rounding = [], [], 0.0
     for arrays in _inputs(network.onnx_shapes):
         try:

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from autodual.frontend.builder import GraphUnderConstruction
 from autodual.frontend.compositions import broadcast, reshaped
@@ -15,7 +16,7 @@ from autodual.frontend.onnx.attributes import finite, placed
 from autodual.frontend.onnx.tensors import Tensors
 from autodual.frontend.onnx.values import Branch, Static, Value, stored_shape
 from autodual.frontend.values import apply, number
-from autodual.ir import Expression, Node, Op, Source
+from autodual.ir import Environment, Expression, Node, Op, Source
 from autodual.ir.ops import Concatenate, Constant, ElementwiseAffine, Slice
 
 
@@ -82,6 +83,10 @@ class OnnxBuilder:
         shape = (x.shape[0], *parts[0].shape[1:])
         return self.branch(self.emit(Concatenate(0), *parts, shape=shape), shape)
 
+    def named(self, name: str) -> Node:
+        """The node of this name that was emitted before."""
+        return next(node for node in reversed(self.graph.nodes) if node.name == name)
+
     # --- constants ---------------------------------------------------------------------------------------------------
 
     def weight(self, x: Static) -> Expression:
@@ -91,6 +96,10 @@ class OnnxBuilder:
     def constant(self, x: Static | np.ndarray) -> Expression:
         """A constant."""
         return self.tensors.buffer(x if isinstance(x, Static) else Static(x))
+
+    def value(self, expression: Expression) -> Tensor:
+        """A constant's present value, in float64."""
+        return Environment(self.tensors.find, torch.float64, torch.device("cpu"))(expression)
 
     def beside(self, x: Static, shape: Sequence[int]) -> Expression:
         """A constant in the form that broadcasts against the stored form of a value of the ONNX shape `shape`."""

@@ -1,31 +1,26 @@
-"""Rules of comparisons, of truth values, of selection by them, and of conversions between types.
+"""Rules of comparisons, of truth values, and of selection by them.
 
 Truth values that depend on the input are branches of 0 and 1.
 """
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
 from autodual.frontend import compositions
-from autodual.frontend.builder import Unsupported
 from autodual.frontend.onnx.arithmetic import add, multiply, subtract
 from autodual.frontend.onnx.attributes import Attributes
 from autodual.frontend.onnx.builder import OnnxBuilder
 from autodual.frontend.onnx.registry import onnx_op
 from autodual.frontend.onnx.values import Branch, Static, Value
-from autodual.ir.ops import Floor, Maximum, Multiply, Relu, Sign, Step, Subtract
-
-_TYPES = {1: "float32", 10: "float16", 11: "float64", 9: "bool", 6: "int32", 7: "int64", 2: "uint8", 3: "int8"}
+from autodual.ir.ops import Maximum, Multiply, Sign, Step, Subtract
 
 
 def _step(inclusive: bool, flipped: bool):
     def rule(builder: OnnxBuilder, attributes: Attributes, x: Value, y: Value) -> Branch:
         """1 where the difference of the operands is positive (or zero, if inclusive), else 0."""
         gap = subtract(builder, attributes, *((y, x) if flipped else (x, y)))
-        return _truth(builder, builder.unary(Step(inclusive), gap))
+        return truth(builder, builder.unary(Step(inclusive), gap))
 
     return rule
 
@@ -41,31 +36,37 @@ def equal(builder: OnnxBuilder, attributes: Attributes, x: Value, y: Value) -> B
     """1 - |sign(x - y)|."""
     sign = builder.unary(Sign(), subtract(builder, attributes, x, y))
     absolute = builder.branch(compositions.absolute(builder, sign.node), sign.shape)
-    return _truth(builder, builder.scaled(absolute, -1.0, 1.0))
+    return truth(builder, builder.scaled(absolute, -1.0, 1.0))
 
 
 @onnx_op("Not")
 def negation(builder: OnnxBuilder, _: Attributes, x: Branch) -> Branch:
-    return _truth(builder, builder.scaled(x, -1.0, 1.0))
+    return truth(builder, builder.scaled(x, -1.0, 1.0))
 
 
 @onnx_op("And")
 def conjunction(builder: OnnxBuilder, _: Attributes, x: Value, y: Value) -> Branch:
     nodes, shape = builder.alike(x, y)
-    return _truth(builder, builder.branch(builder.emit(Multiply(), *nodes), shape))
+    return truth(builder, builder.branch(builder.emit(Multiply(), *nodes), shape))
 
 
 @onnx_op("Or")
 def disjunction(builder: OnnxBuilder, _: Attributes, x: Value, y: Value) -> Branch:
     nodes, shape = builder.alike(x, y)
-    return _truth(builder, builder.branch(builder.emit(Maximum(), *nodes), shape))
+    return truth(builder, builder.branch(builder.emit(Maximum(), *nodes), shape))
 
 
 @onnx_op("Xor")
 def exclusive(builder: OnnxBuilder, _: Attributes, x: Value, y: Value) -> Branch:
     nodes, shape = builder.alike(x, y)
     gap = builder.emit(Subtract(), *nodes)
-    return _truth(builder, builder.branch(compositions.absolute(builder, gap), shape))
+    return truth(builder, builder.branch(compositions.absolute(builder, gap), shape))
+
+
+@onnx_op("IsNaN", "IsInf")
+def never(builder: OnnxBuilder, _: Attributes, x: Branch) -> Static:
+    """No: numbers are real ones here, and where one may fail to exist its bounds are no numbers either."""
+    return Static(np.zeros(x.shape, dtype=bool))
 
 
 @onnx_op("Where")
@@ -108,31 +109,6 @@ def _masked(
     return Branch(result.node, result.shape, dtype)
 
 
-@onnx_op("Cast", "CastLike")
-def cast(builder: OnnxBuilder, attributes: Attributes, x: Value, like: Any = None) -> Value:
-    """Nothing between floating types that lose nothing; towards zero for whole numbers; x ≠ 0 for truth values."""
-    name = str(like.dtype) if like is not None else _TYPES.get(attributes.get("to"))
-    if name is None:
-        raise Unsupported(f"it converts to the ONNX type number {attributes.get('to')}")
-    target = np.dtype(name)
-    if isinstance(x, Static):
-        return Static(x.array.astype(target))
-    if target.kind == "b":
-        if x.dtype.kind == "b":
-            return x
-        sign = builder.unary(Sign(), x)
-        return _truth(builder, builder.branch(compositions.absolute(builder, sign.node), x.shape))
-    narrow = target.kind == "u" or (target.kind == "i" and target.itemsize < min(x.dtype.itemsize, 4))
-    if narrow and x.dtype.kind != "b":
-        raise Unsupported(f"it converts to {target}, where numbers that are too large or negative wrap around")
-    if target.kind == "i" and x.dtype.kind == "f":
-        down, up = builder.unary(Floor(), builder.unary(Relu(), x)), builder.unary(Relu(), builder.scaled(x, -1.0))
-        result = builder.emit(Subtract(), down.node, builder.emit(Floor(), up.node))
-        return builder.branch(result, x.shape, target)
-    if target.kind == "f" and x.dtype.kind == "f" and target.itemsize < min(x.dtype.itemsize, 4):
-        raise Unsupported(f"it rounds from {x.dtype} to {target}")
-    return Branch(x.node, x.shape, target)
-
-
-def _truth(builder: OnnxBuilder, x: Branch) -> Branch:
+def truth(builder: OnnxBuilder, x: Branch) -> Branch:
+    """A branch of 0 and 1 as truth values."""
     return Branch(x.node, x.shape, np.dtype(np.bool_))

@@ -24,11 +24,11 @@ def _activation(builder: OnnxBuilder, x: Node, gate: Node) -> Node | None:
     if isinstance(gate.op, Sigmoid) and gate.inputs == (x.name,):
         return builder.emit(Silu(), x)
     if isinstance(gate.op, Tanh):
-        inner = _operand(builder, gate.inputs[0])
+        inner = builder.named(gate.inputs[0])
         if isinstance(inner.op, Softplus) and inner.inputs == (x.name,):
             return builder.emit(Mish(), x)
     if isinstance(gate.op, Clamp) and (gate.op.lower, gate.op.upper) == (0.0, 6.0):
-        inner = _operand(builder, gate.inputs[0])
+        inner = builder.named(gate.inputs[0])
         if _affine(inner) == (1.0, 3.0) and inner.inputs == (x.name,):
             return builder.emit(ElementwiseAffine(number(6.0)), builder.emit(HardSwish(), x))
     return _gelu(builder, x, gate)
@@ -38,14 +38,14 @@ def _gelu(builder: OnnxBuilder, x: Node, gate: Node) -> Node | None:
     """x · (1 + erf(cx)) = 2/(c√2) · gelu(c√2 · x), and the same for a multiple of x."""
     if _affine(gate) != (1.0, 1.0):
         return None
-    error = _operand(builder, gate.inputs[0])
+    error = builder.named(gate.inputs[0])
     if not isinstance(error.op, Erf):
         return None
-    line = _operand(builder, error.inputs[0])
+    line = builder.named(error.inputs[0])
     slope, offset = _affine(line) or (None, None)
     if slope is None or offset != 0 or slope <= 0:
         return None
-    argument = _operand(builder, line.inputs[0])
+    argument = builder.named(line.inputs[0])
     multiple = 1.0
     if x.name != argument.name:
         multiple, shift = _affine(x) or (0.0, 1.0)
@@ -54,10 +54,6 @@ def _gelu(builder: OnnxBuilder, x: Node, gate: Node) -> Node | None:
     width = slope * math.sqrt(2)
     scaled = builder.emit(ElementwiseAffine(number(width)), argument)
     return builder.emit(ElementwiseAffine(number(2 * multiple / width)), builder.emit(Gelu(), scaled))
-
-
-def _operand(builder: OnnxBuilder, name: str) -> Node:
-    return next(node for node in reversed(builder.graph.nodes) if node.name == name)
 
 
 def _affine(node: Node) -> tuple[float, float] | None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
 from autodual.frontend.builder import Unsupported
@@ -135,8 +133,3 @@ def _wrapped(indices: np.ndarray, extent: int) -> np.ndarray:
     if indices.size and (indices.min() < -extent or indices.max() >= extent):
         raise Unsupported(f"it reads beyond the {extent} entries of an axis")
     return np.where(indices < 0, indices + extent, indices).astype(np.int64)
-
-
-@onnx_op("ReverseSequence", "NonZero", "Unique", "TopK", "NonMaxSuppression", "Compress")
-def data_dependent(builder: OnnxBuilder, attributes: Attributes, *operands: Any) -> Branch:
-    raise Unsupported("which entries it picks depends on the network's input; only fixed positions are supported")

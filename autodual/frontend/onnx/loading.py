@@ -83,7 +83,7 @@ def load_onnx_bytes(
     ).eval()
     traced = TracedNetwork(graph)
     find = traced.lookup(network)
-    require_finite({name: find(name) for name in traced.names})
+    require_finite({name: find(name) for name in traced.finite_names})
     if check:
         network.agreement = compare(name, model, network)
     return network

@@ -73,3 +73,16 @@ def triangle(builder: OnnxBuilder, attributes: Attributes, x: Value, diagonal: A
     ones = np.ones(x.shape[-2:], dtype=np.float32)
     mask = np.triu(ones, offset) if attributes.get("upper", 1) else np.tril(ones, offset)
     return builder.affine(x, factor=Static(mask))
+
+
+@onnx_op("CenterCropPad")
+def centred(builder: OnnxBuilder, attributes: Attributes, x: Branch, shape: Value) -> Branch:
+    """Cut or padded with zeros to a shape, alike on both sides of each axis; an odd entry is the last one."""
+    rank = len(x.shape)
+    axes = placed(attributes.get("axes", tuple(range(rank))), rank)
+    before, after = [0] * rank, [0] * rank
+    for axis, extent in zip(axes, whole_numbers(shape, "shape"), strict=True):
+        extra = extent - x.shape[axis]
+        before[axis] = extra // 2 if extra > 0 else -(-extra // 2)
+        after[axis] = extra - before[axis]
+    return _constant(builder, x, before, after, 0.0)

@@ -15,7 +15,7 @@ from autodual.frontend.onnx.convolution import padded, spatial_pads
 from autodual.frontend.onnx.registry import onnx_op
 from autodual.frontend.onnx.values import Branch
 from autodual.ir import Node
-from autodual.ir.ops import AveragePool, Convolution, ElementwiseAffine
+from autodual.ir.ops import AveragePool, Convolution, ElementwiseAffine, Sum
 
 
 @dataclass(frozen=True)
@@ -145,3 +145,34 @@ def global_max_pool(builder: OnnxBuilder, _: Attributes, x: Branch) -> Branch:
     node, axes = builder.along(x, range(2, len(x.shape)))
     found = compositions.largest(builder, node, axes, keepdim=True)
     return builder.branch(found, (*x.shape[:2], *[1] * (len(x.shape) - 2)))
+
+
+@onnx_op("GlobalLpPool")
+def global_norm_pool(builder: OnnxBuilder, attributes: Attributes, x: Branch) -> Branch:
+    """The norm of each channel."""
+    node, axes = builder.along(x, range(2, len(x.shape)))
+    powers = _powers(builder, node, attributes.get("p", 2))
+    kept = tuple(1 if axis in axes else extent for axis, extent in enumerate(node.shape))
+    found = builder.emit(Sum(axes, keepdim=True), powers, shape=kept)
+    root = compositions.power(builder, found, 1 / attributes.get("p", 2))
+    return builder.branch(root, (*x.shape[:2], *[1] * (len(x.shape) - 2)))
+
+
+@onnx_op("LpPool")
+def norm_pool(builder: OnnxBuilder, attributes: Attributes, x: Branch) -> Branch:
+    """Norms over windows, as sums by a convolution with ones."""
+    windows = _windows(attributes, x)
+    channels, order = x.shape[1], attributes.get("p", 2)
+    ones = builder.constant(np.ones((channels, 1, *windows.kernel)))
+    op = Convolution(ones, None, windows.stride, (0,) * len(windows.kernel), windows.dilation, channels)
+
+    def rule(sample: Node) -> Node:
+        ready = padded(builder, _powers(builder, sample, order), windows.before, windows.reach)
+        return compositions.power(builder, builder.emit(op, ready, shape=(channels, *windows.size)), 1 / order)
+
+    return builder.per_sample(x, rule)
+
+
+def _powers(builder: OnnxBuilder, x: Node, order: int) -> Node:
+    """|x|ᵖ."""
+    return compositions.power(builder, x if order % 2 == 0 else compositions.absolute(builder, x), order)

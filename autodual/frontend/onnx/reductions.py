@@ -11,7 +11,7 @@ from autodual.frontend.onnx.picking import picked_along
 from autodual.frontend.onnx.registry import onnx_op
 from autodual.frontend.onnx.values import Branch, Value
 from autodual.ir import Node
-from autodual.ir.ops import CumulativeSum, Log, LogSumExp, Mean, Slice, Subtract, Sum
+from autodual.ir.ops import Concatenate, CumulativeSum, Log, LogSumExp, Mean, Slice, Subtract, Sum
 
 Reduction = Callable[[OnnxBuilder, Node, Sequence[int]], Node]
 """Reduces axes of a node, which stay with extent 1."""
@@ -113,15 +113,40 @@ for _name, _reduction in (
 
 
 @onnx_op("CumSum")
-def cumulative_sum(builder: OnnxBuilder, attributes: Attributes, x: Value, axis: Value) -> Branch:
+def cumulative_sum(builder: OnnxBuilder, attributes: Attributes, x: Branch, axis: Value) -> Branch:
     """Sums of all entries so far, or of those after; with or without the entry itself."""
-    assert isinstance(x, Branch)
+
+    def sums(node: Node, within: int) -> Node:
+        found = builder.emit(CumulativeSum(within), node)
+        return builder.emit(Subtract(), found, node) if attributes.get("exclusive", 0) else found
+
+    return _cumulative(builder, attributes, x, axis, sums)
+
+
+@onnx_op("CumProd")
+def cumulative_product(builder: OnnxBuilder, attributes: Attributes, x: Branch, axis: Value) -> Branch:
+    """Products of all entries so far, or of those after; with or without the entry itself."""
+
+    def products(node: Node, within: int) -> Node:
+        shape = _kept(node, (within,))
+        entries = [builder.emit(Slice(within, i, i + 1), node, shape=shape) for i in range(node.shape[within])]
+        found = [entries[0]]
+        for entry in entries[1:]:
+            found.append(compositions.product(builder, found[-1], entry))
+        if attributes.get("exclusive", 0):
+            found = [compositions.affine(builder, entries[0], 0.0, 1.0), *found[:-1]]
+        return builder.emit(Concatenate(within), *found, shape=node.shape)
+
+    return _cumulative(builder, attributes, x, axis, products)
+
+
+def _cumulative(
+    builder: OnnxBuilder, attributes: Attributes, x: Branch, axis: Value, rule: Callable[[Node, int], Node]
+) -> Branch:
+    """A rule along one axis, from its first entry on or from its last."""
     (place,) = placed(whole_numbers(axis, "axis"), len(x.shape))
     flipped = list(reversed(range(x.shape[place])))
-    ordered = picked_along(builder, x, place, flipped) if attributes.get("reverse", 0) else x
-    node, (within,) = builder.along(ordered, (place,))
-    sums = builder.emit(CumulativeSum(within), node)
-    if attributes.get("exclusive", 0):
-        sums = builder.emit(Subtract(), sums, node)
-    result = builder.branch(sums, x.shape)
-    return picked_along(builder, result, place, flipped) if attributes.get("reverse", 0) else result
+    backwards = bool(attributes.get("reverse", 0))
+    node, (within,) = builder.along(picked_along(builder, x, place, flipped) if backwards else x, (place,))
+    result = builder.branch(rule(node, within), x.shape)
+    return picked_along(builder, result, place, flipped) if backwards else result

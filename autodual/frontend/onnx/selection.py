@@ -123,8 +123,18 @@ def one_hot(builder: OnnxBuilder, attributes: Attributes, indices: Value, depth:
 
 @onnx_op("ArgMax")
 def place_of_largest(builder: OnnxBuilder, attributes: Attributes, x: Branch) -> Branch:
-    """The place of the largest entry along an axis, the first (or last) of several: it wins against all others."""
+    """The place of the largest entry along an axis, the first (or last) of several."""
     (place,) = placed((attributes.get("axis", 0),), len(x.shape))
+    flat = _largest(builder, x, place, last=bool(attributes.get("select_last_index", 0)))
+    places = matmul(builder, _NONE, flat, Static(np.arange(x.shape[place], dtype=np.float32)[:, None]))
+    shape = [1 if a == place else n for a, n in enumerate(x.shape)]
+    if not attributes.get("keepdims", 1):
+        shape.pop(place)
+    return builder.branch(places.node, shape, np.int64)
+
+
+def _largest(builder: OnnxBuilder, x: Branch, place: int, *, last: bool = False) -> Branch:
+    """1 at the largest entry along an axis, the first (or last) of several, `[rest, extent]`: it wins against all."""
     extent = x.shape[place]
     if prod(x.shape) * extent > _LARGEST:
         raise Unsupported(f"it finds the place of the largest of {extent} entries by comparing all pairs of them")
@@ -136,18 +146,26 @@ def place_of_largest(builder: OnnxBuilder, attributes: Attributes, x: Branch) ->
     gaps = subtract(builder, _NONE, one, other)
     # Of equal entries the first wins: it need not exceed those after it.
     before = np.triu(np.ones((extent, extent), dtype=np.float32), 1)
-    before = before.T if attributes.get("select_last_index", 0) else before
+    before = before.T if last else before
     ties = multiply(builder, _NONE, builder.unary(Step(inclusive=True), gaps), Static(before))
     strict = multiply(builder, _NONE, builder.unary(Step(), gaps), Static(np.ascontiguousarray(before.T)))
     wins = add(builder, _NONE, ties, strict)
     counts = matmul(builder, _NONE, wins, Static(np.ones((extent, 1), dtype=np.float32)))
     winner = builder.unary(Step(), builder.scaled(counts, offset=1.5 - extent))
-    flat = builder.branch(winner.node, (rows, extent))
-    places = matmul(builder, _NONE, flat, Static(np.arange(extent, dtype=np.float32)[:, None]))
-    shape = [1 if a == place else n for a, n in enumerate(x.shape)]
-    if not attributes.get("keepdims", 1):
-        shape.pop(place)
-    return builder.branch(places.node, shape, np.int64)
+    return builder.branch(winner.node, (rows, extent))
+
+
+@onnx_op("Hardmax")
+def hardmax(builder: OnnxBuilder, attributes: Attributes, x: Branch) -> Branch:
+    """1 at the first largest entry along an axis, else 0."""
+    if attributes.opset < 13:
+        raise Unsupported("it works along several axes at once in this operator set; export it again")
+    (place,) = placed((attributes.get("axis", -1),), len(x.shape))
+    rest = [n for a, n in enumerate(x.shape) if a != place]
+    flat = _largest(builder, x, place)
+    order = list(range(len(rest)))
+    order.insert(place, len(rest))
+    return transposed(builder, builder.branch(flat.node, (*rest, x.shape[place])), order)
 
 
 @onnx_op("ArgMin")

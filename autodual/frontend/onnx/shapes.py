@@ -27,6 +27,13 @@ def size_of(builder: OnnxBuilder, _: Attributes, x: Branch) -> Static:
     return Static(np.array(prod(x.shape), dtype=np.int64))
 
 
+@onnx_op("EyeLike")
+def identity_matrix(builder: OnnxBuilder, attributes: Attributes, x: Branch) -> Static:
+    """Ones on a diagonal, in the operand's shape."""
+    rows, columns = x.shape
+    return Static(np.eye(rows, columns, attributes.get("k", 0), dtype=np.float32))
+
+
 @onnx_op("Reshape")
 def reshape(builder: OnnxBuilder, attributes: Attributes, x: Branch, shape: Value) -> Branch:
     """0 stands for the old extent, -1 for what is left."""

@@ -30,6 +30,11 @@ class Tensors:
         """A constant."""
         return self._expression(value, trainable=False)
 
+    def find(self, name: str) -> torch.Tensor:
+        """A constant by its name in the graph."""
+        found: torch.Tensor = getattr(self.holder, name.removeprefix(f"{HOLDER}."))
+        return found
+
     def _expression(self, value: Static, trainable: bool) -> Expression:
         shared = value.initializer
         if shared is not None and shared in self._shared:

@@ -1,15 +1,11 @@
 """The primitive operations, on one sample; everything else is lowered to these."""
 
 from autodual.ir.ops.activations import (
-    Arctan,
-    Ceil,
     Clamp,
-    Cos,
     ElementwiseOp,
     Elu,
     Erf,
     Exp,
-    Floor,
     Gelu,
     HardSwish,
     LeakyRelu,
@@ -17,15 +13,11 @@ from autodual.ir.ops.activations import (
     Mish,
     Power,
     Relu,
-    Round,
     Sigmoid,
-    Sign,
     Silu,
-    Sin,
     Softplus,
     Softshrink,
     Softsign,
-    Step,
     Tanh,
 )
 from autodual.ir.ops.arithmetic import Add, ElementwiseAffine, Subtract
@@ -41,13 +33,33 @@ from autodual.ir.ops.reductions import (
     Sum,
 )
 from autodual.ir.ops.sources import Constant, Input
+from autodual.ir.ops.steps import Cast, Ceil, Floor, Remainder, Round, Sign, Step
 from autodual.ir.ops.structure import Concatenate, Expand, Pad, Permute, Reshape, Slice, Take
+from autodual.ir.ops.trigonometry import (
+    Arccos,
+    Arccosh,
+    Arcsin,
+    Arcsinh,
+    Arctan,
+    Arctanh,
+    Cos,
+    Cosh,
+    Sin,
+    Sinh,
+    Tan,
+)
 
 __all__ = [
     "AdaptiveAveragePool",
     "Add",
+    "Arccos",
+    "Arccosh",
+    "Arcsin",
+    "Arcsinh",
     "Arctan",
+    "Arctanh",
     "AveragePool",
+    "Cast",
     "Ceil",
     "Clamp",
     "Concatenate",
@@ -55,6 +67,7 @@ __all__ = [
     "Contraction",
     "Convolution",
     "Cos",
+    "Cosh",
     "CumulativeSum",
     "ElementwiseAffine",
     "ElementwiseOp",
@@ -81,12 +94,14 @@ __all__ = [
     "Permute",
     "Power",
     "Relu",
+    "Remainder",
     "Reshape",
     "Round",
     "Sigmoid",
     "Sign",
     "Silu",
     "Sin",
+    "Sinh",
     "Slice",
     "Softplus",
     "Softshrink",
@@ -95,6 +110,7 @@ __all__ = [
     "Subtract",
     "Sum",
     "Take",
+    "Tan",
     "Tanh",
     "TransposedConvolution",
     "optional",

@@ -72,14 +72,6 @@ class Tanh(ElementwiseOp):
 
 
 @dataclass(frozen=True, eq=False)
-class Arctan(ElementwiseOp):
-    """The inverse tangent."""
-
-    def function(self, x: Tensor) -> Tensor:
-        return x.atan()
-
-
-@dataclass(frozen=True, eq=False)
 class Erf(ElementwiseOp):
     """The error function."""
 
@@ -202,71 +194,3 @@ class Power(ElementwiseOp):
             return x.rsqrt()
         whole = float(self.exponent).is_integer()
         return x.pow(int(self.exponent) if whole else self.exponent)
-
-
-@dataclass(frozen=True, eq=False)
-class Sin(ElementwiseOp):
-    """The sine."""
-
-    def function(self, x: Tensor) -> Tensor:
-        return x.sin()
-
-
-@dataclass(frozen=True, eq=False)
-class Cos(ElementwiseOp):
-    """The cosine."""
-
-    def function(self, x: Tensor) -> Tensor:
-        return x.cos()
-
-
-@dataclass(frozen=True, eq=False)
-class Sign(ElementwiseOp):
-    """-1, 0 or 1."""
-
-    continuous = False
-
-    def function(self, x: Tensor) -> Tensor:
-        return x.sign()
-
-
-@dataclass(frozen=True, eq=False)
-class Step(ElementwiseOp):
-    """1 where x > 0, or where x ≥ 0 if `inclusive`, else 0: what comparisons of branches become."""
-
-    continuous = False
-
-    inclusive: bool = False
-
-    def function(self, x: Tensor) -> Tensor:
-        return (x >= 0 if self.inclusive else x > 0).to(x.dtype)
-
-
-@dataclass(frozen=True, eq=False)
-class Floor(ElementwiseOp):
-    """The largest whole number that is at most x."""
-
-    continuous = False
-
-    def function(self, x: Tensor) -> Tensor:
-        return x.floor()
-
-
-@dataclass(frozen=True, eq=False)
-class Ceil(ElementwiseOp):
-    """The smallest whole number that is at least x."""
-
-    continuous = False
-
-    def function(self, x: Tensor) -> Tensor:
-        return x.ceil()
-
-
-@dataclass(frozen=True, eq=False)
-class Round(ElementwiseOp):
-    """The nearest whole number, the even one of two."""
-
-    continuous = False
-
-    def function(self, x: Tensor) -> Tensor:
-        return x.round()

@@ -43,8 +43,8 @@ def test_powers() -> None:
     assert_operator_agrees("Pow", {"x": [1, 4]}, {"c": np.array([0.5, 2, 3, 1], np.float32)}, names=["c", "x"])
 
 
-FUNCTIONS = """Relu Sigmoid Tanh Atan Erf Softsign Softplus Exp Sin Cos Tan Sign Floor Ceil Round HardSwish Abs
-LeakyRelu Elu Selu Celu HardSigmoid ThresholdedRelu Neg Identity Mish Reciprocal Dropout"""
+FUNCTIONS = """Relu Sigmoid Tanh Atan Erf Softsign Softplus Exp Sin Cos Tan Sinh Cosh Asinh Sign Floor Ceil Round
+HardSwish Abs LeakyRelu Elu Selu Celu HardSigmoid ThresholdedRelu Neg Identity Mish Reciprocal Dropout"""
 
 
 @pytest.mark.parametrize("kind", FUNCTIONS.split())
@@ -75,6 +75,28 @@ def test_positive_functions() -> None:
     for kind in ("Log", "Sqrt"):
         layers = [node("Exp", ["x"], "e"), node(kind, ["e"])]
         assert_agrees(model(layers, {"x": [1, 4]}), {"x": [1, 4]})
+
+
+def test_functions_with_a_domain() -> None:
+    for kind in ("Asin", "Acos", "Atanh"):
+        layers = [node("Tanh", ["x"], "t"), node(kind, ["t"])]
+        assert_agrees(model(layers, {"x": [1, 4]}), {"x": [1, 4]})
+    layers = [node("Abs", ["x"], "a"), node("Add", ["a", "c"], "b"), node("Acosh", ["b"])]
+    assert_agrees(model(layers, {"x": [1, 4]}, {"c": np.array([1.1], np.float32)}), {"x": [1, 4]})
+
+
+@pytest.mark.parametrize("divisor", [0.7, -0.7])
+def test_remainders(divisor: float) -> None:
+    assert_operator_agrees("Mod", {"x": [3, 4]}, {"d": np.full((3, 1), divisor, np.float32)}, fmod=1)
+    whole = {"d": np.array([3, -3, 2, 7])}
+    for fmod in (0, 1):
+        layers = [
+            node("Mul", ["x", "s"], "w"),
+            node("Cast", ["w"], "i", to=7),
+            node("Mod", ["i", "d"], "m", fmod=fmod),
+            node("Cast", ["m"], to=1),
+        ]
+        assert_agrees(model(layers, {"x": [5, 4]}, {**whole, "s": np.array([5], np.float32)}), {"x": [5, 4]})
 
 
 def test_clip_in_every_operator_set() -> None:
@@ -138,3 +160,9 @@ def test_where() -> None:
 def test_whole_numbers_are_rounded_towards_zero() -> None:
     layers = [node("Cast", ["x"], "i", to=7), node("Cast", ["i"], to=1)]
     assert_agrees(model(layers, {"x": [1, 40]}), {"x": [1, 40]})
+
+
+@pytest.mark.parametrize("narrow", [10, 16])
+def test_casts_round_to_the_nearest_number(narrow: int) -> None:
+    layers = [node("Cast", ["x"], "h", to=narrow), node("Cast", ["h"], to=1)]
+    assert_agrees(model(layers, {"x": [1, 200]}), {"x": [1, 200]})

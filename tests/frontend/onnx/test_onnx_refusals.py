@@ -30,14 +30,14 @@ def test_every_unsupported_operator_is_listed() -> None:
     layers = [
         node("Det", ["x"], "a"),
         node("Relu", ["a"], "b"),
-        node("LSTM", ["x", "w", "r"], ["c"], hidden_size=2),
+        node("Scan", ["x", "w", "r"], ["c"]),
         node("RandomNormalLike", ["x"], "d"),
         node("NonZero", ["x"], "e"),
         node("Sum", ["b", "c", "d", "e"]),
     ]
     with pytest.raises(UnsupportedOpsError) as caught:
         load(model(layers, {"x": [1, 4, 4]}, {"w": weights(1, 8, 4), "r": weights(1, 8, 2)}))
-    assert [op.target for op in caught.value.ops] == ["ONNX Det", "ONNX LSTM", "ONNX RandomNormalLike", "ONNX NonZero"]
+    assert [op.target for op in caught.value.ops] == ["ONNX Det", "ONNX Scan", "ONNX RandomNormalLike", "ONNX NonZero"]
     text = str(caught.value)
     assert "/Det/a" in text and "no rule lowers it" in text and "random" in text and "depends on the network" in text
 
@@ -64,7 +64,8 @@ def test_every_unsupported_operator_is_listed() -> None:
             {},
             "wrap around",
         ),
-        ([node("Cast", ["x"], "c", to=10), node("Cast", ["c"], to=1)], {}, "rounds from float32 to float16"),
+        ([node("Mod", ["x", "z"], fmod=1)], {"z": np.array([1, 0, 1, 1], np.float32)}, "divides by zero"),
+        ([node("Mod", ["w", "x"], fmod=1)], {"w": weights(4)}, "its divisor must not depend on the network's input"),
         ([node("Mul", ["x", "i"])], {"i": np.array(np.inf, np.float32)}, "NaN or infinite"),
     ],
 )

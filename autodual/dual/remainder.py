@@ -1,0 +1,62 @@
+"""The rule of remainders."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from autodual.dual.registry import dual_rule
+from autodual.dual.relaxation import LinearRelaxation
+from autodual.dual.rule import RelaxationRule
+from autodual.interval import Interval
+from autodual.ir import ops
+from autodual.ir.expressions import Environment
+
+
+@dual_rule(ops.Remainder)
+class RemainderRule(RelaxationRule):
+    """The line that the interval lies on, where no jump can lie between its ends; else the values there can be."""
+
+    def undecided(self, op: ops.Remainder, bounds: Sequence[Interval], environment: Environment) -> Tensor:
+        return ~_one_line(op, bounds[0], environment)
+
+    def range(self, op: ops.Remainder, bounds: Sequence[Interval], environment: Environment) -> Interval:
+        (z,) = bounds
+        decided = _one_line(op, z, environment)
+        least, greatest = _values(op, z, environment)
+        first, last = (op.forward([end], environment) for end in (z.lower, z.upper))
+        return Interval(torch.where(decided, first, least), torch.where(decided, last, greatest))
+
+    def parallel(self, op: ops.Remainder, bounds: Sequence[Interval], environment: Environment) -> LinearRelaxation:
+        (z,) = bounds
+        decided = _one_line(op, z, environment)
+        shift = op.forward([z.lower], environment) - z.lower
+        least, greatest = _values(op, z, environment)
+        slopes = (decided.to(z.lower.dtype),)
+        return LinearRelaxation(
+            slopes, slopes, torch.where(decided, shift, least), torch.where(decided, shift, greatest)
+        )
+
+    def adaptive(self, op: ops.Remainder, bounds: Sequence[Interval], environment: Environment) -> LinearRelaxation:
+        return self.parallel(op, bounds, environment)
+
+
+def _one_line(op: ops.Remainder, z: Interval, environment: Environment) -> Tensor:
+    """Where no jump lies between the bounds: a remainder rises with its number and falls by the divisor at each."""
+    first, last = (op.forward([end], environment) for end in (z.lower, z.upper))
+    fallen = (z.upper - z.lower) - (last - first)
+    return fallen < environment(op.divisor).abs() / 2
+
+
+def _values(op: ops.Remainder, z: Interval, environment: Environment) -> tuple[Tensor, Tensor]:
+    """Between which numbers all remainders of numbers between the bounds lie."""
+    divisor = environment(op.divisor).expand_as(z.lower)
+    zero, unknown = torch.zeros_like(divisor), z.lower.isnan() | z.upper.isnan() | ~(divisor != 0)
+    if op.truncated:
+        least, greatest = (-divisor.abs()).maximum(z.lower).minimum(zero), divisor.abs().minimum(z.upper).maximum(zero)
+    else:
+        least, greatest = divisor.minimum(zero), divisor.maximum(zero)
+    return torch.where(unknown, math.nan, least), torch.where(unknown, math.nan, greatest)

@@ -1,0 +1,95 @@
+"""Functions of each scalar that jump: comparisons, rounding, remainders."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from autodual.ir.expressions import Environment, Expression
+from autodual.ir.op import Op
+from autodual.ir.ops.activations import ElementwiseOp
+
+
+@dataclass(frozen=True, eq=False)
+class Sign(ElementwiseOp):
+    """-1, 0 or 1."""
+
+    continuous = False
+
+    def function(self, x: Tensor) -> Tensor:
+        return x.sign()
+
+
+@dataclass(frozen=True, eq=False)
+class Step(ElementwiseOp):
+    """1 where x > 0, or where x ≥ 0 if `inclusive`, else 0: what comparisons of branches become."""
+
+    continuous = False
+
+    inclusive: bool = False
+
+    def function(self, x: Tensor) -> Tensor:
+        return (x >= 0 if self.inclusive else x > 0).to(x.dtype)
+
+
+@dataclass(frozen=True, eq=False)
+class Floor(ElementwiseOp):
+    """The largest whole number that is at most x."""
+
+    continuous = False
+
+    def function(self, x: Tensor) -> Tensor:
+        return x.floor()
+
+
+@dataclass(frozen=True, eq=False)
+class Ceil(ElementwiseOp):
+    """The smallest whole number that is at least x."""
+
+    continuous = False
+
+    def function(self, x: Tensor) -> Tensor:
+        return x.ceil()
+
+
+@dataclass(frozen=True, eq=False)
+class Round(ElementwiseOp):
+    """The nearest whole number, the even one of two."""
+
+    continuous = False
+
+    def function(self, x: Tensor) -> Tensor:
+        return x.round()
+
+
+@dataclass(frozen=True, eq=False)
+class Cast(ElementwiseOp):
+    """The nearest number of a narrower floating type, the even one of two; infinite beyond its largest number."""
+
+    continuous = False
+
+    to: torch.dtype
+
+    def function(self, x: Tensor) -> Tensor:
+        return x.to(self.to).to(x.dtype)
+
+
+@dataclass(frozen=True, eq=False)
+class Remainder(Op):
+    """What division by a divisor other than 0 leaves: x - divisor · ⌊x/divisor⌋, which has the divisor's sign.
+
+    With `truncated` the quotient is rounded towards zero, so that the remainder has the sign of x. The divisor
+    broadcasts to one sample.
+    """
+
+    continuous = False
+
+    divisor: Expression
+    truncated: bool = False
+
+    def forward(self, inputs: Sequence[Tensor], environment: Environment) -> Tensor:
+        remainder = torch.fmod if self.truncated else torch.remainder
+        return remainder(inputs[0], environment(self.divisor))
