@@ -210,6 +210,7 @@ class DualNetwork(nn.Module):
     ):
         """Lower bounds `[N, S]` of objective·f(z) over the set; for the shapes of an objective see `forward`.
 
+        Of the compiled graph with the parameters and buffers as they are now; see the class for what is not live.
         With `return_linear`, also coefficients `[N, S, *shape]` and offset `[N, S]` of linear functions below
         objective·f on the set. slopes, inner, last: see `BoundOptions`.
         """
@@ -236,6 +237,8 @@ class DualNetwork(nn.Module):
         return_linear: bool = False,
     ):
         """Upper bounds `[N, S]` of objective·f(z) over the set, the lower ones of -objective turned around.
+
+        Of the compiled graph with the parameters and buffers as they are now; see the class for what is not live.
 
         Args:
             x: as in `lower_bounds`, like all others (`ball`, `objective`, `slopes`, `inner`, `last`, `known`, `exact`).
@@ -276,6 +279,7 @@ class DualNetwork(nn.Module):
 
         That is `[N, K]` for labels `[N]`, and `[N, C, H, W]` for the label maps `[N, H, W]` of a per-pixel classifier.
         The label's own entry is 0, as are those of positions with the label -100.
+        Of the compiled graph with the parameters and buffers as they are now; see the class for what is not live.
         """
         x = sample_tensor(x)
         rows = self.label_rows(x, labels)
@@ -311,6 +315,7 @@ class DualNetwork(nn.Module):
         """Dual bounds of every unit of every bound site: node name → Interval `[N, *shape]`, in topological order.
 
         Exact ones, whatever the plan says of projections: they may be handed on as `known`.
+        Of the compiled graph with the parameters and buffers as they are now; see the class for what is not live.
 
         Args:
             x: samples `[N, *shape]`.
@@ -329,6 +334,8 @@ class DualNetwork(nn.Module):
 
     def outputs(self, x: Samples) -> Tensor:
         """f(x) `[N, *shape]` in inference mode and x's dtype, by the same graph that is bounded.
+
+        That is the compiled graph with the parameters and buffers as they are now, not `model(x)`.
 
         Args:
             x: samples `[N, *shape]`.
