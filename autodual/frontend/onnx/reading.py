@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from autodual.errors import ModelFileError
+from autodual.frontend.onnx.real import require_real
 
 if TYPE_CHECKING:
     import onnx
@@ -128,6 +129,7 @@ def array_of(name: str, tensor: onnx.TensorProto) -> np.ndarray:
 
     if tensor.data_location == TensorProto.EXTERNAL:
         raise ModelFileError(f"'{name}' keeps constants in other files; save it in one file.")
+    require_real(name, tensor)
     try:
         array = numpy_helper.to_array(tensor)
     except Exception:
