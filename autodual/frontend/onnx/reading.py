@@ -60,6 +60,7 @@ def read_model(name: str, data: bytes) -> onnx.ModelProto:
             f"'{name}' uses version {opset} of the ONNX operators; versions {OLDEST_OPSET} to {newest} are supported, "
             "so export the network again."
         )
+    require_real(name, model)
     for tensor in model.graph.initializer:
         if tensor.data_location == onnx.TensorProto.EXTERNAL:
             raise ModelFileError(
@@ -129,7 +130,6 @@ def array_of(name: str, tensor: onnx.TensorProto) -> np.ndarray:
 
     if tensor.data_location == TensorProto.EXTERNAL:
         raise ModelFileError(f"'{name}' keeps constants in other files; save it in one file.")
-    require_real(name, tensor)
     try:
         array = numpy_helper.to_array(tensor)
     except Exception:
