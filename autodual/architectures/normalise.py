@@ -19,7 +19,7 @@ class Normalise(nn.Module):
         for name, values in (("mean", mean), ("std", std)):
             if len(values) not in (1, shape[0]):
                 raise InvalidInputError(
-                    f"--{name} holds {len(values)} numbers; the inputs of shape {shape} want 1 or {shape[0]}."
+                    f"{name}= holds {len(values)} numbers; the inputs of shape {shape} want 1 or {shape[0]}."
                 )
             channels = torch.tensor(values, dtype=torch.float64).reshape(-1, *[1] * (len(shape) - 1))
             self.register_buffer(name, channels)

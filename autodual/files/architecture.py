@@ -6,7 +6,8 @@ import importlib
 import importlib.util
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -46,20 +47,29 @@ def build(factory: Factory) -> nn.Module:
     try:
         model = factory()
     except (Exception, SystemExit) as error:  # the factory is the user's code
-        raise ModelFileError(f"The architecture's factory failed: {type(error).__name__}: {error}") from error
+        raise ModelFileError(
+            f"The architecture's factory failed: {type(error).__name__}: {error} (it is called without arguments)."
+        ) from error
     if not isinstance(model, nn.Module):
         raise ModelFileError(f"The architecture's factory returned a {type(model).__name__}, not a torch.nn.Module.")
     return model
 
 
 def _import_module(name: str) -> ModuleType:
-    # A console script, unlike `python -m`, does not see the modules of the directory it is started in.
+    try:
+        with modules_from_here():
+            return importlib.import_module(name)
+    except (Exception, SystemExit) as error:
+        raise InvalidInputError(f"The module '{name}' cannot be imported: {type(error).__name__}: {error}") from error
+
+
+@contextmanager
+def modules_from_here() -> Iterator[None]:
+    """Inside, modules of the working directory are found, which a console script, unlike `python -m`, does not see."""
     here = str(Path.cwd())
     sys.path.insert(0, here)
     try:
-        return importlib.import_module(name)
-    except (Exception, SystemExit) as error:
-        raise InvalidInputError(f"The module '{name}' cannot be imported: {type(error).__name__}: {error}") from error
+        yield
     finally:
         if here in sys.path:
             sys.path.remove(here)

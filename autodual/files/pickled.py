@@ -11,6 +11,7 @@ from typing import Any
 import torch
 
 from autodual.errors import ModelFileError
+from autodual.files.architecture import modules_from_here
 from autodual.files.container import check_zip
 
 # Reading hostile bytes may fail anywhere inside the unpickler; each of these is an answer about the file.
@@ -54,8 +55,14 @@ def load_restricted(name: str, data: bytes, allowed: Sequence[type] = ()) -> Any
 def load_trusting(name: str, data: bytes) -> Any:
     """Unpickle `data` onto the CPU, executing whatever it asks for: only for files that the user vouches for."""
     try:
-        return torch.load(io.BytesIO(data), map_location="cpu", weights_only=False)
+        with modules_from_here():
+            return torch.load(io.BytesIO(data), map_location="cpu", weights_only=False)
     except Exception as error:  # any code may have run, so anything may have been raised
+        if isinstance(error, AttributeError) and "<module '__main__'" in str(error):
+            raise ModelFileError(
+                f"'{name}' cannot be unpickled, because its class was defined in the script that saved it "
+                f"({error}); save the state dict, and pass factory='script.py:Class'."
+            ) from error
         raise ModelFileError(f"'{name}' cannot be unpickled: {type(error).__name__}: {error}") from error
 
 

@@ -10,7 +10,7 @@ from autodual.frontend.builder import Builder, Unsupported
 from autodual.frontend.compositions import power, quotient
 from autodual.frontend.idioms import multiplied, softsign
 from autodual.frontend.registry import lowers
-from autodual.frontend.values import Fixed, apply, number
+from autodual.frontend.values import Fixed, Unusable, apply, number
 from autodual.ir import Expression, Node
 from autodual.ir.ops import Add, Cast, ElementwiseAffine, Subtract
 
@@ -67,8 +67,16 @@ def converted(builder: Builder, x: Any, *_: Any) -> Node:
 )
 def dropout(builder: Builder, x: Any, probability: float, train: bool) -> Node:
     if train and probability:
-        raise Unsupported("dropout is active: pass training=self.training, so that evaluation turns it off")
+        raise Unsupported(
+            "dropout is active: call model.eval() before the model is exported, or pass training=self.training in it"
+        )
     return builder.node(x)
+
+
+@lowers(aten.native_dropout.default)
+def native_dropout(builder: Builder, x: Any, probability: float, train: bool | None) -> tuple[Node, Unusable]:
+    """The form after decomposition: the second result tells what was dropped."""
+    return dropout(builder, x, probability, train is not False), Unusable("what a dropout drops is random")
 
 
 def affine(builder: Builder, x: Node, factor: Expression | None, offset: Expression | None) -> Node:

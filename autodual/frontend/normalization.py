@@ -24,6 +24,7 @@ from autodual.ir.ops import ElementwiseAffine
 
 aten = torch.ops.aten
 
+_TRAINING = "normalises by the statistics of the batch, as in training mode (call model.eval() before the export)"
 _STATISTICS = Unusable("the statistics of a normalisation serve training alone; use its first result")
 
 
@@ -33,6 +34,8 @@ def batch_norm(
 ) -> Node:
     """x · γ/√(σ² + ϵ) + β − γμ/√(σ² + ϵ), per channel (the thesis' Corollary 7, whose printed offset lacks the γ)."""
     _, epsilon, _ = rest
+    if training and mean is not None:
+        builder.mixing(_TRAINING)
     if training or mean is None or variance is None:
         builder.mixing("normalises by the statistics of the batch")
     return _normalised(builder, builder.node(x), weight, bias, mean, variance, epsilon)
@@ -53,6 +56,8 @@ def native_batch_norm(
     aten.native_batch_norm.default,
 )
 def training_batch_norm(builder: Builder, *_: Any) -> Node:
+    if "no_stats" not in str(builder.target):
+        builder.mixing(_TRAINING)
     builder.mixing("normalises by the statistics of the batch")
 
 

@@ -227,6 +227,8 @@ class DualNetwork(nn.Module):
     ):
         """Lower bounds `[N, S]` of objective·f(z) over the set; differentiable, and without an allowance for rounding.
 
+        Of the compiled graph with the parameters and buffers as they are now; see the class for what is not live.
+
         Args:
             x: samples `[N, *shape]`.
             ball: the set around each.
@@ -273,6 +275,8 @@ class DualNetwork(nn.Module):
     ):
         """Upper bounds `[N, S]` of objective·f(z) over the set, the lower ones of -objective turned around.
 
+        Of the compiled graph with the parameters and buffers as they are now; see the class for what is not live.
+
         Args:
             x: as in `lower_bounds`, like all others (`ball`, `objective`, `slopes`, `inner`, `last`, `known`, `exact`).
             return_linear: also return coefficients and offset of linear functions above objective·f on the set.
@@ -309,6 +313,8 @@ class DualNetwork(nn.Module):
         exact: bool = False,
     ) -> Tensor:
         """Lower bounds of f_y - f_j over the set for every class j, in the layout of the outputs (equation 3.24).
+
+        Of the compiled graph with the parameters and buffers as they are now; see the class for what is not live.
 
         Args:
             x: samples `[N, *shape]`.
@@ -363,6 +369,7 @@ class DualNetwork(nn.Module):
         """Dual bounds of every unit of every bound site: node name → Interval `[N, *shape]`, in topological order.
 
         Exact ones, whatever the plan says of projections: they may be handed on as `known`.
+        Of the compiled graph with the parameters and buffers as they are now; see the class for what is not live.
 
         Args:
             x: samples `[N, *shape]`.
@@ -381,6 +388,8 @@ class DualNetwork(nn.Module):
 
     def outputs(self, x: Samples) -> Tensor:
         """f(x) `[N, *shape]` in inference mode and x's dtype, by the same graph that is bounded.
+
+        That is the compiled graph with the parameters and buffers as they are now, not `model(x)`.
 
         Args:
             x: samples `[N, *shape]`.

@@ -26,6 +26,7 @@ from autodual.report import units
 from autodual.report.probability import complement
 from autodual.specs.label_map import checked_axis
 from autodual_cli.chosen_output import ChosenOutput
+from autodual_cli.fit import advice
 from autodual_cli.options import DataOptions, ModelOptions, ProjectionOptions
 from autodual_cli.programs import permitted, unguarded, wrapped
 from autodual_cli.provenance import architecture_records, file_record, provenance
@@ -152,6 +153,9 @@ def prepare(
             raise InvalidInputError(
                 f"The sample data, images of shape {dataset.shape}, do not fit the network; give others with --data."
             ) from error
+        axes = advice(lambda x: output_shape(model, x.to(device, dtype)), dataset.x)
+        if axes:
+            raise InvalidInputError(f"{str(error).rstrip('.')}.{axes}") from error
         raise
     return replace(subject, output_shapes=shapes, class_axis=options.class_axis)
 
@@ -173,23 +177,33 @@ def _check_range(dataset: Dataset, dtype: torch.dtype) -> None:
 def adapt(
     loaded: LoadedModel, options: ModelOptions, shape: tuple[int, ...], device: torch.device
 ) -> nn.Module | ExportedProgram:
-    """The network in raw input units, in evaluation mode, on the device and in the dtype of the run."""
+    """The network in raw input units, in evaluation mode and on the device of the run, in its own dtype."""
     if (options.mean is None) != (options.std is None):
         raise InvalidInputError("--mean and --std go together; give both or neither.")
     model = loaded.model
+    # In another dtype it would be another network: with rounded weights, or constants that layers take from the dtype.
+    # Half precision is the exception: torch takes them from float32 there, which holds its weights.
+    own = _dtype_of(model)
+    wide = torch.promote_types(own, torch.float32)
 
     def wrap(module: nn.Module) -> nn.Module:
         if options.output_index is not None and not isinstance(module, OnnxNetwork):
             module = ChosenOutput(module, options.output_index)
         if options.mean is not None and options.std is not None:
-            module = nn.Sequential(Normalise(options.mean, options.std, shape), module)
-        return module.to(device=device, dtype=getattr(torch, options.dtype))
+            module = nn.Sequential(Normalise(options.mean, options.std, shape).to(wide), module)
+        return module.to(device) if own == wide else module.to(device, wide)
 
     if not isinstance(model, ExportedProgram):
         return wrap(model)
     if options.mean is None and options.output_index is None and device.type == "cpu":
         return model
     return wrapped(model, wrap)
+
+
+def _dtype_of(model: nn.Module | ExportedProgram) -> torch.dtype:
+    """That of a network's first weight, or float32."""
+    tensors = model.state_dict.values() if isinstance(model, ExportedProgram) else model.state_dict().values()
+    return next((tensor.dtype for tensor in tensors if tensor.is_floating_point()), torch.float32)
 
 
 def output_shape(model: nn.Module | ExportedProgram, x: torch.Tensor) -> tuple[int, ...]:

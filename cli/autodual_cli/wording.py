@@ -13,6 +13,7 @@ _OPTIONS = (
     (r"output=", "--output-index"),
     (r"memory_budget=", "--memory"),
     (r"directory=", "--data-dir"),
+    (r"(mean|std)=", r"--\1"),
 )
 
 

@@ -190,7 +190,7 @@ class Casting(nn.Module):
 
 
 @pytest.mark.parametrize("model", [Cancelling(), Rounded(), Casting(), nn.Sequential(nn.Linear(4, 3), nn.RMSNorm(3))])
-@pytest.mark.parametrize("factor", [1e-3, 1.0, 1e4])
+@pytest.mark.parametrize("factor", [1e-3, 1e4])
 def test_rounding_is_no_change(model: nn.Module, factor: float) -> None:
     generator = torch.Generator().manual_seed(1)
     x = factor * torch.randint(0, 256, (4, 6), generator=generator).float().t() / 255  # not contiguous
@@ -218,7 +218,7 @@ def test_a_program_for_one_batch_size_is_run_in_that_size() -> None:
     dynamic = ({0: torch.export.Dim("batch", min=2, max=3)},)
     for program in (torch.export.export(model, (x[:4],)), torch.export.export(model, (x[:2],), dynamic_shapes=dynamic)):
         dual = autodual.compile_dual(program)
-        for count in (1, 4, 7):
+        for count in (1, 7):
             assert _statuses(dual, x[:count]) == _statuses(autodual.compile_dual(model), x[:count])
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import numpy
 import pytest
 import torch
 from autodual_cli.wording import in_options
@@ -40,7 +41,6 @@ def test_a_fixed_batch_is_certified(
         "m, scaled": (model_file, "--mean", "0.1", "--std", "0.9"),
         "one, scaled": (tmp_path / "one.pt2", "--mean", "0.1", "--std", "0.9"),
         "two, scaled": (tmp_path / "two.pt2", "--output-index", 0, "--mean", "0.1", "--std", "0.9"),
-        "one, float64": (tmp_path / "one.pt2", "--dtype", "float64"),
     }.items():
         out = tmp_path / f"{name}.json"
         result = invoke("certify", *extra, "--data", data_file, "--eps", "0.02", "--limit", 3, "--json", out)
@@ -48,7 +48,7 @@ def test_a_fixed_batch_is_certified(
         margins[name] = [row["margin"] for row in json.loads(out.read_text())["certificates"]]
     program = torch.export.load(tmp_path / "one.pt2")
     assert len(margins["m"]) == 3 and isinstance(autodual.compile_dual(program), autodual.DualNetwork)
-    for name in ("one", "two", "one, float64"):
+    for name in ("one", "two"):
         assert margins[name] == pytest.approx(margins["m"], abs=1e-4)
     for name in ("one, scaled", "two, scaled"):
         assert margins[name] == pytest.approx(margins["m, scaled"], abs=1e-4)
@@ -77,3 +77,37 @@ def test_a_refusal_names_the_batch(invoke, tmp_path: Path, data_file: Path) -> N
 )
 def test_messages_name_options(message: str, words: str) -> None:
     assert in_options(message) == words
+
+
+@pytest.mark.parametrize("axes", [("sample axis", "store it as [1, 2, 5, 5]"), ("channels", "[N, channels, height")])
+def test_data_with_other_axes_than_the_network_takes(invoke, tmp_path: Path, axes: tuple[str, str]) -> None:
+    torch.save(nn.Sequential(nn.Conv2d(2, 1, 3), nn.Flatten(), nn.Linear(9, 3)), tmp_path / "m.pt")
+    x = torch.rand(2, 5, 5) if axes[0] == "sample axis" else torch.rand(3, 5, 5, 2)
+    numpy.savez(tmp_path / "d.npz", x=x.numpy())
+    result = invoke("certify", tmp_path / "m.pt", "--data", tmp_path / "d.npz", "--eps", "0.1")
+    assert result.exit_code == 2 and axes[1] in result.stderr
+
+
+def test_a_float64_network_keeps_its_weights(invoke, tmp_path: Path, data_file: Path) -> None:
+    """Rounded to float32, whatever the arithmetic of the bounds, it would have equal scores and nothing certified."""
+    model = nn.Linear(4, 2, bias=False).double()
+    model.weight.data[:] = torch.tensor([[1.0], [1.0 - 1e-12]], dtype=torch.float64)
+    torch.save(model, tmp_path / "m.pt")
+    x = numpy.load(data_file)["x"].astype(numpy.float64) + 0.1
+    numpy.savez(tmp_path / "d.npz", x=x)
+    result = invoke(
+        "certify", tmp_path / "m.pt", "--data", tmp_path / "d.npz", "--eps", "0", "--require-certified", 100
+    )
+    assert result.exit_code == 0, result.output
+
+
+@pytest.mark.parametrize("dynamic", [None, {0: torch.export.Dim.AUTO}])
+def test_a_program_exported_in_training_mode(invoke, tmp_path: Path, data_file: Path, dynamic: object) -> None:
+    shapes = None if dynamic is None else (dynamic,)
+    for layer in (nn.BatchNorm1d(4), nn.Dropout(0.5)):
+        model = nn.Sequential(nn.Linear(4, 4), layer).train()
+        program = torch.export.export(model, (torch.rand(3, 4),), dynamic_shapes=shapes)
+        torch.export.save(program, tmp_path / "m.pt2")
+        result = invoke("certify", tmp_path / "m.pt2", "--data", data_file, "--eps", "0.1")
+        assert result.exit_code == 2 and "call model.eval() before the" in result.stderr
+        assert "baked" not in result.stderr

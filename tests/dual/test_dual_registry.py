@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from autodual.dual import dual_rule, find_rule, registered
+from autodual.dual import dual_rule, find_rule, registered, registry
 from autodual.dual.relu import ReluRule
 from autodual.ir import Op, ops
 
@@ -20,6 +20,29 @@ def test_a_second_rule_for_an_op_is_refused() -> None:
             pass
 
     assert type(find_rule(ops.Relu())) is ReluRule
+
+
+def _run_again(replace: bool = False, name: str = "TwiceRule") -> type[ReluRule]:
+    """A definition as a cell of a notebook has it, which makes another class at each run."""
+    rule = type(name, (ReluRule,), {"__module__": "notebook", "__qualname__": name})
+    return dual_rule(Twice, replace=replace)(rule)
+
+
+@dataclass(frozen=True, eq=False)
+class Twice(ops.Relu):
+    """An op of a notebook."""
+
+
+def test_a_rule_may_be_defined_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """By the same name silently, by another one when asked."""
+    monkeypatch.setattr(registry, "_RULES", dict(registry._RULES))
+    first, second = _run_again(), _run_again()
+    assert first is not second and type(find_rule(Twice())) is second
+    with pytest.raises(ValueError, match="Twice already has the dual rule TwiceRule; pass replace=True"):
+        _run_again(name="AnotherRule")
+    assert type(find_rule(Twice())) is second
+    third = _run_again(name="AnotherRule", replace=True)
+    assert type(find_rule(Twice())) is third
 
 
 def test_rules_are_not_inherited() -> None:

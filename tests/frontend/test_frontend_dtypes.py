@@ -9,8 +9,9 @@ import torch
 from torch import Tensor, nn
 
 import autodual
-from autodual.errors import InvalidInputError, TraceError
+from autodual.errors import InvalidInputError, ModelFileError, TraceError
 from autodual.frontend import lower_exported, trace
+from autodual.frontend.onnx import load_onnx_bytes
 from autodual.specs import HalfSpaces
 
 KINDS: dict[str, tuple[Callable[[Tensor], Tensor], str]] = {
@@ -66,6 +67,27 @@ def test_programs_that_hold_them(kind: str) -> None:
 
     with pytest.raises(InvalidInputError, match=KINDS[kind][1]):
         lower_exported(torch.export.export(Holder(), (torch.rand(2, 4),)))
+
+
+@pytest.mark.parametrize("kind", ["COMPLEX64", "COMPLEX128", "FLOAT8E4M3FN", "FLOAT8E5M2"])
+@pytest.mark.parametrize("constant", [False, True])
+def test_onnx_files_that_hold_them(kind: str, constant: bool) -> None:
+    """As a weight or as a constant, also where a cast would make real numbers of them."""
+    onnx = pytest.importorskip("onnx")
+    helper, types = onnx.helper, onnx.TensorProto
+    width = {"COMPLEX64": 8, "COMPLEX128": 16}.get(kind, 1)
+    weight = helper.make_tensor("w", getattr(types, kind), [4, 3], bytes(12 * width), raw=True)
+    nodes = [
+        helper.make_node("Cast", ["w"], ["real"], to=types.FLOAT),
+        helper.make_node("MatMul", ["x", "real"], ["y"]),
+    ]
+    if constant:
+        nodes.insert(0, helper.make_node("Constant", [], ["w"], value=weight))
+    ends = [helper.make_tensor_value_info(name, types.FLOAT, [1, size]) for name, size in (("x", 4), ("y", 3))]
+    graph = helper.make_graph(nodes, "g", ends[:1], ends[1:], [] if constant else [weight])
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 21)], ir_version=10)
+    with pytest.raises(ModelFileError, match=rf"'net' holds the tensor 'w' of {kind.lower()} numbers"):
+        load_onnx_bytes("net", model.SerializeToString())
 
 
 def test_uninitialised_and_integer_weights() -> None:

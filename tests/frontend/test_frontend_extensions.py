@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from autodual.errors import BatchMixingError, TraceError, UnsupportedOpsError
 from autodual.extend import Builder, Environment, Expression, Node, Op, lowers, lowers_module
 from autodual.frontend import trace
+from autodual.frontend.values import number
 from autodual.ir import Call
 from autodual.ir.ops import ElementwiseAffine, Power, Relu
 
@@ -176,3 +177,31 @@ def test_a_parameter_that_a_module_does_not_have() -> None:
         trace(Plain(), torch.randn(2, 4))
     with pytest.raises(ValueError, match=r"Plain is already lowered by .*lower_plain"):
         lowers_module(Plain)(lambda builder, module, x: x)
+
+
+def test_lowerings_may_be_defined_again() -> None:
+    """As when cells of a notebook are run again; another one takes the place when asked to."""
+
+    class Plain(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            return x * self.factor
+
+        factor = 2.0
+
+    def define(factor: float, **options: bool) -> None:
+        @lowers_module(Plain, **options)
+        def lower_plain(builder: Builder, module: Plain, x: Node) -> Node:
+            return builder.emit(ElementwiseAffine(number(factor)), x)
+
+    define(3.0)
+    with pytest.raises(TraceError, match="differs from the model"):
+        trace(Plain(), torch.randn(2, 4))
+    define(2.0)
+    assert trace(Plain(), torch.randn(2, 4)).graph.outputs
+
+    def another(builder: Builder, module: Plain, x: Node) -> Node:
+        return builder.emit(ElementwiseAffine(number(2.0)), x)
+
+    with pytest.raises(ValueError, match="or pass replace=True"):
+        lowers_module(Plain)(another)
+    assert lowers_module(Plain, replace=True)(another) is another

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from autodual.errors import ModelFileError
+from autodual.frontend.onnx.real import require_real
 
 if TYPE_CHECKING:
     import onnx
@@ -59,6 +60,7 @@ def read_model(name: str, data: bytes) -> onnx.ModelProto:
             f"'{name}' uses version {opset} of the ONNX operators; versions {OLDEST_OPSET} to {newest} are supported, "
             "so export the network again."
         )
+    require_real(name, model)
     for tensor in model.graph.initializer:
         if tensor.data_location == onnx.TensorProto.EXTERNAL:
             raise ModelFileError(
