@@ -24,7 +24,6 @@ from autodual.network import DualNetwork
 from autodual.passes import HighProbability, Pass, default_pipeline
 from autodual.report import units
 from autodual.report.probability import complement
-from autodual.specs.label_map import checked_axis
 from autodual_cli.chosen_output import ChosenOutput
 from autodual_cli.fit import advice
 from autodual_cli.options import DataOptions, ModelOptions, ProjectionOptions
@@ -78,7 +77,13 @@ class Subject:
     def require_classes(self) -> None:
         """Raise InvalidInputError unless the outputs are of classes, and DataError where the labels do not fit them."""
         for shape in self.output_shapes:
-            axis = checked_axis(self.class_axis, len(shape) + 1) if shape else 1
+            axes = len(shape) + 1
+            axis = self.class_axis + axes if self.class_axis < 0 else self.class_axis
+            if shape and not 1 <= axis < axes:
+                raise InvalidInputError(
+                    f"--class-axis {self.class_axis} is no axis of the outputs, which have {axes}, the first of "
+                    "which is the batch's."
+                )
             if not shape or shape[axis - 1] == 1:
                 raise InvalidInputError(
                     "The network has a single output, so there are no classes to tell apart; say what to certify with "

@@ -168,7 +168,7 @@ def test_objectives_may_be_lists_and_arrays(name):
         ("y0", "objective must be a number, but is the text 'y0'"),
         ([[1.0, 2.0], [3.0]], "objective must be a number or a regular array"),
         (OBJECTIVE > 0, "objective must hold real numbers, but has the dtype torch.bool"),
-        (OBJECTIVE * 1j, "objective must hold real numbers"),
+        (OBJECTIVE * 1j, "objective is complex"),
         ([[1.0, float("nan"), 0.0]], "objective holds NaN or infinity"),
         ([1.0, 2.0, 3.0], r"objective has the shape \(3,\); expected \[S, 3\] or \[3, S, 3\]"),
         (OBJECTIVE[:, :2], r"objective has the shape \(2, 2\); expected"),
@@ -204,7 +204,15 @@ def test_every_public_function_that_takes_samples_is_here():
     untested = {name for name in autodual.__all__ if name.startswith(("certif", "detect", "robust"))}
     assert untested <= WITH_SAMPLES.keys()
     methods = {name for name in vars(autodual.DualNetwork) if not name.startswith("_")}
-    others = {"draws", "plan", "environment", "substituting", "predicted", "label_rows"}  # take no samples of a user's
+    others = {
+        "draws",
+        "plan",
+        "tensors",
+        "environment",
+        "substituting",
+        "predicted",
+        "label_rows",
+    }  # take no samples of a user's
     assert methods - others <= WITH_SAMPLES.keys()
 
 

@@ -135,7 +135,7 @@ def test_the_classes_of_a_sequence_lie_on_the_last_axis(invoke, tmp_path):
     assert result.exit_code == 0 and "positions" in result.stdout, result.stderr
     assert invoke("replay", tmp_path / "out.json").exit_code == 0
     result = invoke(*arguments, "--class-axis", 3)
-    assert result.exit_code == 2 and "class_axis is 3, but the outputs have 3 axes" in result.stderr
+    assert result.exit_code == 2 and "--class-axis 3 is no axis of the outputs, which have 3" in result.stderr
     assert "output 5x4" in invoke("inspect", tmp_path / "steps.pt", "--input-shape", "5,3").stdout
 
 

@@ -56,6 +56,9 @@ class Outcome:
     failure_probability: float = 0.0
     counterexample: torch.Tensor | None = None
     positions: None = None
+    execution: str = "float32"
+    execution_error: float | None = None
+    execution_reason: str = ""
 
 
 def rows_of(*outcomes: Outcome) -> list[dict]:
