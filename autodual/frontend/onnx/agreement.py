@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -10,19 +10,15 @@ import numpy as np
 import torch
 
 from autodual.errors import TraceError
-from autodual.frontend.onnx.reading import dtype_of
-from autodual.frontend.onnx.runtime import find_runtime
+from autodual.frontend.onnx.reading import OnnxFile, dtype_of
+from autodual.frontend.onnx.runtime import Runtime, find_runtime
 from autodual.ir.ops import Cast
 
 if TYPE_CHECKING:
-    import onnx
-
     from autodual.frontend.onnx.network import OnnxNetwork
 
 TOLERANCE = 1e-4
 _HALF_TOLERANCE = 1e-2
-
-Runner = Callable[[Sequence[np.ndarray]], np.ndarray]
 
 
 @dataclass(frozen=True)
@@ -41,35 +37,44 @@ class Agreement:
     excused: int = 0
 
 
-def compare(name: str, model: onnx.ModelProto, network: OnnxNetwork) -> Agreement:
+def compare(file: OnnxFile, network: OnnxNetwork) -> Agreement:
     """Compare the network with onnxruntime, or with onnx' reference implementation where that is not installed.
+
+    onnxruntime runs the file itself, with the functions that it brings along.
 
     Raises:
         TraceError: they differ beyond rounding, yield nothing finite, or the file runs in neither.
     """
-    runtime, run = _runner(name, model, network.output_name)
-    ends = (*model.graph.input, *model.graph.output)
+    name, runtime = file.name, _runtime(file, network.output_name)
+    ends = (*file.model.graph.input, *file.model.graph.output)
     narrowest = min((dtype_of(name, end).itemsize for end in ends if end.type.tensor_type.elem_type), default=4)
     half = narrowest < 4 or any(isinstance(node.op, Cast) and node.op.to.itemsize < 4 for node in network.graph)
     tolerance = _HALF_TOLERANCE if half else TOLERANCE
+    run = _runner(file, runtime)
     expected, found, rounding = [], [], 0.0
     for arrays in _inputs(network.onnx_shapes):
-        try:
-            reference = np.asarray(run(arrays))
-        except Exception as error:
-            reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
-            raise TraceError(f"'{name}' does not run in {runtime}: {reason}") from None
+        reference = run(arrays)
         mine, precise = (_outputs(network, arrays, dtype) for dtype in (torch.float32, torch.float64))
         rounding = max(rounding, float(np.nan_to_num(np.abs(mine - precise), posinf=0.0).max(initial=0.0)))
         if reference.size != mine.size:
             raise TraceError(
-                f"'{name}' yields outputs of shape {list(reference.shape)} in {runtime}, but its graph "
-                f"{list(mine.shape)}; this is a fault of autodual's ONNX lowering, please report it."
+                f"'{name}' yields outputs of shape {list(reference.shape)} in {runtime.name}, but its graph "
+                f"{list(network.output_shape)}; {_blame(runtime)}."
             )
         expected.append(reference.reshape(-1).astype(np.float64))
         found.append(mine if narrowest < 8 else precise)
     return _judged(
         name, runtime, np.stack(expected), np.stack(found), tolerance, rounding, not network.graph.continuous
+    )
+
+
+def _blame(runtime: Runtime) -> str:
+    """Whose fault a difference is, as far as that is known."""
+    if runtime.decides:
+        return "this is a fault of autodual's ONNX lowering, please report it"
+    return (
+        "which of the two is right is not known, since that implementation has faults of its own; onnxruntime decides "
+        "it where it is installed (pip install onnxruntime) and reads the file"
     )
 
 
@@ -85,7 +90,7 @@ def _outputs(network: OnnxNetwork, arrays: Sequence[np.ndarray], dtype: torch.dt
 
 def _judged(
     name: str,
-    runtime: str,
+    runtime: Runtime,
     expected: np.ndarray,
     found: np.ndarray,
     tolerance: float,
@@ -106,13 +111,13 @@ def _judged(
     # Where a network jumps, rounding may decide on which side an input falls; most inputs must agree all the same.
     if not agreed.all() and not (jumps and agreed.sum() >= len(agreed) / 2):
         raise TraceError(
-            f"The graph of '{name}' differs from {runtime} by {worst.max():.3g} of its largest output on random "
-            "inputs; this is a fault of autodual's ONNX lowering, please report it."
+            f"The graph of '{name}' differs from {runtime.name} by {worst.max():.3g} of its largest output on random "
+            f"inputs; {_blame(runtime)}."
         )
-    return Agreement(runtime, int(agreed.sum()), float(worst[agreed].max()), allowed, int((~agreed).sum()))
+    return Agreement(runtime.name, int(agreed.sum()), float(worst[agreed].max()), allowed, int((~agreed).sum()))
 
 
-def _inputs(shapes: Sequence[tuple[int, ...]]) -> list[list[np.ndarray]]:
+def _inputs(shapes: Sequence[tuple[int, ...]]) -> Iterator[list[np.ndarray]]:
     """Zeros, bright and mostly dark images with pixels between 0 and 1, large and small normal numbers."""
     generator = np.random.default_rng(0)
     draws: list[Callable[[tuple[int, ...]], np.ndarray]] = [
@@ -122,22 +127,33 @@ def _inputs(shapes: Sequence[tuple[int, ...]]) -> list[list[np.ndarray]]:
         generator.standard_normal,
         lambda shape: 0.1 * generator.standard_normal(shape),
     ]
-    return [[np.asarray(draw(shape), dtype=np.float32).reshape(shape) for shape in shapes] for draw in draws]
+    for draw in draws:
+        yield [np.asarray(draw(shape), dtype=np.float32).reshape(shape) for shape in shapes]
 
 
-def _runner(name: str, model: onnx.ModelProto, output: str) -> tuple[str, Runner]:
-    """The name of the best runtime there is, and the model's output in it."""
-    given = {tensor.name for tensor in model.graph.initializer}
-    entries = [entry for entry in model.graph.input if entry.name not in given]
-    kinds = [dtype_of(name, entry) for entry in entries]
-    names = [entry.name for entry in entries]
+def _runtime(file: OnnxFile, output: str) -> Runtime:
+    """The best runtime there is, ready to compute an output."""
     try:
-        found, run = find_runtime(model, [output])
+        return find_runtime(file.model, [output], file.runnable)
     except Exception as error:
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        raise TraceError(f"'{name}' cannot be checked, because no runtime reads it: {reason}.") from None
+        raise TraceError(f"'{file.name}' cannot be checked, because no runtime reads it: {_reason(error)}.") from None
 
-    def first(arrays: Sequence[np.ndarray]) -> np.ndarray:
-        return run({key: array.astype(kind) for key, array, kind in zip(names, arrays, kinds, strict=True)})[0]
 
-    return found, first
+def _runner(file: OnnxFile, runtime: Runtime) -> Callable[[Sequence[np.ndarray]], np.ndarray]:
+    """The output of a runtime for inputs in the order of the file's."""
+    given = {tensor.name for tensor in file.model.graph.initializer}
+    entries = [entry for entry in file.model.graph.input if entry.name not in given]
+    kinds = {entry.name: dtype_of(file.name, entry) for entry in entries}
+
+    def run(arrays: Sequence[np.ndarray]) -> np.ndarray:
+        try:
+            feeds = {key: array.astype(kind) for (key, kind), array in zip(kinds.items(), arrays, strict=True)}
+            return np.asarray(runtime.run(feeds)[0])
+        except Exception as error:
+            raise TraceError(f"'{file.name}' does not run in {runtime.name}: {_reason(error)}.") from None
+
+    return run
+
+
+def _reason(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")

@@ -13,6 +13,7 @@ from torch import Tensor
 from autodual.frontend.builder import GraphUnderConstruction
 from autodual.frontend.compositions import broadcast, reshaped
 from autodual.frontend.onnx.attributes import finite, placed
+from autodual.frontend.onnx.limits import Budget
 from autodual.frontend.onnx.tensors import Tensors
 from autodual.frontend.onnx.values import Branch, Static, Value, stored_shape
 from autodual.frontend.values import apply, number
@@ -28,13 +29,18 @@ class OnnxBuilder:
     tensors: Tensors
     name: str
     source: Source
+    budget: Budget
     dtype: np.dtype = field(default_factory=lambda: np.dtype(np.float32))
 
     # --- nodes -------------------------------------------------------------------------------------------------------
 
     def emit(self, op: Op, *inputs: Node, shape: tuple[int, ...] | None = None) -> Node:
         """Add `op(inputs)` to the graph; its result has `shape` for one sample, by default the first operand's."""
-        return self.graph.add(self.name, op, inputs, inputs[0].shape if shape is None else tuple(shape), self.source)
+        return self._add(self.name, op, inputs, inputs[0].shape if shape is None else tuple(shape))
+
+    def _add(self, name: str, op: Op, inputs: Sequence[Node], shape: tuple[int, ...]) -> Node:
+        self.budget.add_node(self.source.line, shape)
+        return self.graph.add(name, op, inputs, shape, self.source)
 
     def branch(self, node: Node, shape: Sequence[int], dtype: Any = None) -> Branch:
         """The value with the ONNX shape `shape` whose scalars `node` holds in this order."""
@@ -50,7 +56,7 @@ class OnnxBuilder:
         if isinstance(x, Static):
             stored = stored_shape(x.shape)
             constant = Constant(self.constant(x if stored == x.shape else x.array.reshape(stored)))
-            node = self.graph.add("constant", constant, (), stored, self.source)
+            node = self._add("constant", constant, (), stored)
         else:
             node = x.node
         return node if shape is None else broadcast(self, node, stored_shape(shape))

@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from math import prod
 from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from autodual.errors import InvalidInputError, ModelFileError
 from autodual.frontend.check import require_finite
 from autodual.frontend.onnx.agreement import compare
+from autodual.frontend.onnx.limits import VALUE_ENTRIES, refuse
 from autodual.frontend.onnx.lowering import OnnxInput, OnnxLowering
 from autodual.frontend.onnx.network import OnnxNetwork
-from autodual.frontend.onnx.reading import dtype_of, read_model
+from autodual.frontend.onnx.reading import OnnxFile, dtype_of, read_model
 from autodual.frontend.trace import TracedNetwork
-
-if TYPE_CHECKING:
-    import onnx
 
 
 def load_onnx(
@@ -28,6 +26,8 @@ def load_onnx(
 ) -> OnnxNetwork:
     """The network in an `.onnx` file (or `.onnx.gz`), on the CPU and in evaluation mode.
 
+    Weights that it keeps in other files are read from its own folder; `network.files` lists these.
+
     Args:
         path: the file; nothing in it is executed.
         output: the name of the output wanted, or its place counted from 0, if the network has several.
@@ -36,7 +36,12 @@ def load_onnx(
             agree is reported as `network.agreement`.
 
     Raises:
+<<<<<<< HEAD
         ModelFileError: the file is missing, damaged, not an ONNX model, or beyond a budget, or onnx is not installed.
+=======
+        ModelFileError: the file is missing, damaged or not an ONNX model, it names weights outside its folder or asks
+            for more than any network needs, or onnx is not installed.
+>>>>>>> 39c26f4 (ONNX: weights in other files of the model's folder load, functions of a file may not stand for standard operators, and what a file claims has a budget)
         InvalidInputError: a weight holds NaN or infinity, or there is no such output.
         UnsupportedOpsError: some operators have no rule; it lists them all.
         TraceError: the network does not compute what ONNX' own arithmetic computes.
@@ -55,7 +60,7 @@ def load_onnx(
         raise ModelFileError(f"There is no model file '{place}'.") from None
     except OSError as error:
         raise ModelFileError(f"The model file '{place}' cannot be read: {error.strerror}.") from None
-    network = load_onnx_bytes(str(place), data, output=output, shapes=shapes, check=check)
+    network = load_onnx_bytes(str(place), data, folder=place.parent, output=output, shapes=shapes, check=check)
     network.path = place
     return network
 
@@ -64,15 +69,19 @@ def load_onnx_bytes(
     name: str,
     data: bytes,
     *,
+    folder: Path | None = None,
     output: str | int | None = None,
     shapes: Mapping[str, Sequence[int]] | None = None,
     check: bool = True,
 ) -> OnnxNetwork:
-    """Like `load_onnx`, from the bytes of a file called `name` in messages."""
-    model = read_model(name, data)
-    chosen = _chosen_output(name, model, output)
-    inputs = _inputs(name, model, dict(shapes or {}))
-    lowering = OnnxLowering(name, model)
+    """Like `load_onnx`, from the bytes of a file called `name` in messages.
+
+    folder: where it may keep weights in other files; it must keep none if there is no folder.
+    """
+    file = read_model(name, data, folder)
+    chosen = _chosen_output(file, output)
+    inputs = _inputs(file, dict(shapes or {}))
+    lowering = OnnxLowering(file)
     graph, _ = lowering.run(inputs, chosen)
     network = OnnxNetwork(
         graph,
@@ -81,16 +90,17 @@ def load_onnx_bytes(
         chosen,
         tuple(entry.shape for entry in inputs),
     ).eval()
+    network.files = file.files
     traced = TracedNetwork(graph)
     find = traced.lookup(network)
     require_finite({name: find(name) for name in traced.finite_names})
     if check:
-        network.agreement = compare(name, model, network)
+        network.agreement = compare(file, network)
     return network
 
 
-def _chosen_output(name: str, model: onnx.ModelProto, output: str | int | None) -> str:
-    names = [entry.name for entry in model.graph.output]
+def _chosen_output(file: OnnxFile, output: str | int | None) -> str:
+    names = [entry.name for entry in file.model.graph.output]
     if isinstance(output, int) and 0 <= output < len(names):
         return names[output]
     if output is None and len(names) == 1:
@@ -99,11 +109,12 @@ def _chosen_output(name: str, model: onnx.ModelProto, output: str | int | None) 
         return output
     listed = ", ".join(f"'{entry}'" for entry in names) or "none"
     wanted = "say which one with output=" if output is None else f"'{output}' is not among them"
-    raise InvalidInputError(f"'{name}' has the outputs {listed}; {wanted}.")
+    raise InvalidInputError(f"'{file.name}' has the outputs {listed}; {wanted}.")
 
 
-def _inputs(name: str, model: onnx.ModelProto, shapes: dict[str, Sequence[int]]) -> tuple[OnnxInput, ...]:
+def _inputs(file: OnnxFile, shapes: dict[str, Sequence[int]]) -> tuple[OnnxInput, ...]:
     """The inputs that are not weights, with their shapes."""
+    name, model = file.name, file.model
     weights = {tensor.name for tensor in model.graph.initializer}
     found = []
     for entry in model.graph.input:
@@ -128,6 +139,8 @@ def _inputs(name: str, model: onnx.ModelProto, shapes: dict[str, Sequence[int]])
             shape = tuple(max(d.dim_value, 1) if d.HasField("dim_value") else 1 for d in tensor.shape.dim)
         if min(shape, default=1) < 1:
             raise InvalidInputError(f"the input '{entry.name}' of '{name}' would have the shape {list(shape)}.")
+        if prod(shape) > VALUE_ENTRIES:
+            refuse(name, f"its input '{entry.name}' would have the shape {list(shape)}, more than 2^24 entries")
         found.append(OnnxInput(entry.name, shape, dtype))
     if shapes:
         raise InvalidInputError(f"'{name}' has no input '{next(iter(shapes))}'.")

@@ -11,21 +11,23 @@ import numpy as np
 from autodual.errors import AutodualError, ModelFileError, TraceError, UnsupportedOp, UnsupportedOpsError
 from autodual.frontend.builder import GraphUnderConstruction, Unsupported
 from autodual.frontend.lowering import pruned
+from autodual.frontend.onnx.arrays import array_of
 from autodual.frontend.onnx.attributes import Attributes
 from autodual.frontend.onnx.builder import OnnxBuilder
 from autodual.frontend.onnx.folding import fold, refuse_random
-from autodual.frontend.onnx.names import legal_name
-from autodual.frontend.onnx.reading import array_of, opset_of
+from autodual.frontend.onnx.limits import Budget
+from autodual.frontend.onnx.liveness import live_nodes, reads
+from autodual.frontend.onnx.names import STANDARD, legal_name
+from autodual.frontend.onnx.reading import OnnxFile
 from autodual.frontend.onnx.registry import rule_for
 from autodual.frontend.onnx.tensors import Tensors
 from autodual.frontend.onnx.values import UNKNOWN, Branch, Static, Unknown, stored_shape
+from autodual.frontend.onnx.versions import opset_of
 from autodual.ir import Graph, Source, verify
 from autodual.ir.ops import Input
 
 if TYPE_CHECKING:
     import onnx
-
-_STANDARD = ("", "ai.onnx")
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,13 +42,14 @@ class OnnxInput:
 class OnnxLowering:
     """Turns what one output of a model depends on into a graph."""
 
-    def __init__(self, name: str, model: onnx.ModelProto):
-        self._name = name
-        self._model = model
-        self._opset = opset_of(model)
+    def __init__(self, file: OnnxFile):
+        self._name = file.name
+        self._model = file.model
+        self._opset = opset_of(file.model)
+        self._budget = Budget(file.name, file.size)
         self._graph = GraphUnderConstruction()
         self._unsupported: dict[UnsupportedOp, None] = {}
-        self.tensors = Tensors()
+        self.tensors = Tensors(self._budget)
 
     def run(self, inputs: Sequence[OnnxInput], output: str) -> tuple[Graph, tuple[int, ...]]:
         """The graph, and the shape that ONNX gives its output.
@@ -82,8 +85,8 @@ class OnnxLowering:
                 values[tensor.name] = Static(array_of(self._name, tensor), tensor.name)
         if graph.sparse_initializer:
             raise ModelFileError(f"'{self._name}' holds sparse tensors, which are not supported; store them densely.")
-        live = _live(graph, outputs)
-        read = outputs.union(*(_reads(node) for node in live))
+        live = live_nodes(graph, outputs)
+        read = outputs.union(*(reads(node) for node in live))
         for node in live:
             missing = [name for name in node.input if name and name not in values]
             if missing:
@@ -99,11 +102,11 @@ class OnnxLowering:
         """The results of one operator."""
         operands = [values[name] if name else None for name in node.input]
         try:
-            if node.op_type == "If" and node.domain in _STANDARD:
+            if node.op_type == "If" and node.domain in STANDARD:
                 return self._chosen_branch(node, operands[0], values)
             if not any(isinstance(operand, (Branch, Unknown)) for operand in operands):
                 return self._folded(node, operands)
-            rule = rule_for("" if node.domain in _STANDARD else node.domain, node.op_type)
+            rule = rule_for("" if node.domain in STANDARD else node.domain, node.op_type)
             if rule is None:
                 refuse_random(node.op_type)
                 raise Unsupported("no rule lowers it")
@@ -122,6 +125,7 @@ class OnnxLowering:
             self.tensors,
             legal_name(node.name, node.op_type.lower()),
             Source(line=_called(node), target=node.op_type, call=next(iter(node.output), "")),
+            self._budget,
             dtype,
         )
         attributes = self._attributes(node, read)
@@ -155,9 +159,11 @@ class OnnxLowering:
     def _folded(self, node: onnx.NodeProto, operands: Sequence[Static | None]) -> Sequence[Any]:
         if node.op_type == "Identity":
             return operands
+        if node.op_type == "Constant" and node.attribute and node.attribute[0].name == "value":
+            return [Static(array_of(self._name, node.attribute[0].t))]
         try:
-            return fold(node, self._model.opset_import, operands)
-        except Unsupported:
+            return fold(node, self._model.opset_import, operands, self._budget)
+        except (Unsupported, AutodualError):
             raise
         except Exception as error:
             reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
@@ -175,32 +181,10 @@ class OnnxLowering:
         return [inner.get(name, UNKNOWN) for name in names]
 
 
-def _live(graph: onnx.GraphProto, outputs: set[str]) -> list[onnx.NodeProto]:
-    """The operators that the outputs depend on, in order."""
-    needed = set(outputs)
-    live = []
-    for node in reversed(graph.node):
-        if needed.intersection(node.output):
-            needed.update(_reads(node))
-            live.append(node)
-    return live[::-1]
-
-
-def _reads(node: onnx.NodeProto) -> set[str]:
-    """The values that an operator reads, also inside its branches."""
-    names = {name for name in node.input if name}
-    for attribute in node.attribute:
-        for body in (attribute.g, *attribute.graphs):
-            for inner in body.node:
-                names |= _reads(inner)
-            names.update(output.name for output in body.output)
-    return names
-
-
 def _called(node: onnx.NodeProto) -> str:
     """How an operator is named to a person."""
     return f"'{node.name or next(iter(node.output), '')}'"
 
 
 def _titled(node: onnx.NodeProto) -> str:
-    return node.op_type if node.domain in _STANDARD else f"{node.domain}.{node.op_type}"
+    return node.op_type if node.domain in STANDARD else f"{node.domain}.{node.op_type}"

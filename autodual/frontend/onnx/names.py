@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import re
 
+STANDARD = ("", "ai.onnx")
+"""The two names of the domain of standard operators."""
+
 
 def legal_name(name: str, fallback: str) -> str:
     """A Python identifier close to an ONNX name: `/layers/0/Conv` becomes `layers_0_Conv`."""

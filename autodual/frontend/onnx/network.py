@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from autodual.errors import InvalidInputError
 from autodual.frontend.onnx.agreement import Agreement
+from autodual.frontend.onnx.external import ExternalFile
 from autodual.frontend.onnx.tensors import HOLDER
 from autodual.frontend.trace import TracedNetwork
 from autodual.ir import Environment, Graph
@@ -22,11 +23,12 @@ class OnnxNetwork(nn.Module):
     Attributes:
         graph: the network on one sample; `input_shapes` and `output_shape` are those of one sample.
         input_names, output_name: what the file calls them.
-        path: the file, if it came from one.
+        path: the file, if it came from one; `files`: others that it keeps weights in, with their SHA-256.
         agreement: how the module was compared with ONNX' own arithmetic at load; None if it was not.
     """
 
     path: Path | None
+    files: tuple[ExternalFile, ...]
     agreement: Agreement | None
 
     def __init__(
@@ -44,6 +46,7 @@ class OnnxNetwork(nn.Module):
         self.output_name = output_name
         self.onnx_shapes = onnx_shapes
         self.path = None
+        self.files = ()
         self.agreement = None
 
     @property

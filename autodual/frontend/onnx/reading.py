@@ -5,21 +5,53 @@ from __future__ import annotations
 import gzip
 import io
 import zlib
-from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
 from importlib import import_module
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from autodual.errors import ModelFileError
+from autodual.frontend.onnx.external import ExternalFile, fill_in
+from autodual.frontend.onnx.functions import inlined
+from autodual.frontend.onnx.limits import FIELDS, FILE_BYTES, allowance, refuse
+from autodual.frontend.onnx.messages import exceeds, is_text, parts, tensors
 from autodual.frontend.onnx.real import require_real
+from autodual.frontend.onnx.versions import require_version
 
 if TYPE_CHECKING:
     import onnx
 
-OLDEST_OPSET = 7
-_LARGEST = 2**31
-"""Protocol buffers, and so ONNX files, hold less than 2 GiB."""
+
+@dataclass(frozen=True, eq=False)
+class OnnxFile:
+    """What was read: the model with all weights and without functions, and what a runtime is to be given instead.
+
+    Attributes:
+        name: what the file is called in messages.
+        model: calls of the file's own functions are replaced by their bodies.
+        original: the model as it is in the file, with its functions; weights of other files are in it.
+        content: the file's bytes, if these are the whole model.
+        files: those that hold weights besides.
+    """
+
+    name: str
+    model: onnx.ModelProto
+    original: onnx.ModelProto
+    content: bytes
+    files: tuple[ExternalFile, ...] = ()
+
+    @cached_property
+    def runnable(self) -> bytes:
+        """What a runtime is given: the file's own bytes, or, with weights in other files, the whole model in one."""
+        return self.original.SerializeToString() if self.files else self.content
+
+    @property
+    def size(self) -> int:
+        """Bytes of the model with all its weights."""
+        return self.original.ByteSize()
 
 
 def require_onnx() -> Any:
@@ -36,14 +68,19 @@ def require_onnx() -> Any:
         ) from None
 
 
-def read_model(name: str, data: bytes) -> onnx.ModelProto:
-    """The model in the bytes of an `.onnx` or `.onnx.gz` file; calls of functions in it are replaced by their bodies.
+def read_model(name: str, data: bytes, folder: Path | None = None) -> OnnxFile:
+    """The model in the bytes of an `.onnx` or `.onnx.gz` file.
+
+    folder: that of the file, in which it may keep weights in other files.
 
     Raises:
-        ModelFileError: onnx is not installed, or the bytes are not an ONNX model that is whole and in one file.
+        ModelFileError: onnx is not installed, the bytes are not an ONNX model that is whole, its weights in other files
+            are not there or not allowed, or it asks for more than any network needs.
     """
     onnx = require_onnx()
     data = _unpacked(name, data)
+    if exceeds(data, onnx.ModelProto.DESCRIPTOR, FIELDS):
+        refuse(name, f"it has more than {FIELDS:,} operators, attributes and names")
     model = onnx.ModelProto()
     try:
         model.ParseFromString(data)
@@ -51,59 +88,26 @@ def read_model(name: str, data: bytes) -> onnx.ModelProto:
         raise ModelFileError(f"'{name}' is no ONNX model, or it is truncated or damaged.") from None
     if not model.graph.node and not model.graph.output:
         raise ModelFileError(f"'{name}' is no ONNX model: it holds no graph.")
-    if not all(isinstance(text, str) for text in _texts(model.graph)):
+    if not all(is_text(part) for part in parts(model)):
         raise ModelFileError(f"'{name}' is damaged: it holds names that are no text.")
-    opset = opset_of(model)
-    newest = onnx.defs.onnx_opset_version()
-    if not OLDEST_OPSET <= opset <= newest:
-        raise ModelFileError(
-            f"'{name}' uses version {opset} of the ONNX operators; versions {OLDEST_OPSET} to {newest} are supported, "
-            "so export the network again."
-        )
+    require_version(name, model)
     require_real(name, model)
-    for tensor in model.graph.initializer:
-        if tensor.data_location == onnx.TensorProto.EXTERNAL:
-            raise ModelFileError(
-                f"'{name}' keeps its weights in other files; save it in one file with "
-                "onnx.save(onnx.load(path), path, save_as_external_data=False)."
-            )
-    if model.functions:
-        import onnx.inliner
-
-        try:
-            model = onnx.inliner.inline_local_functions(model)
-        except Exception:
-            raise ModelFileError(f"'{name}' is damaged: its functions cannot be read.") from None
-    return model
+    files = fill_in(name, folder, tensors(model))
+    return OnnxFile(name, inlined(name, model), model, data, files)
 
 
 def _unpacked(name: str, data: bytes) -> bytes:
     if data[:2] != b"\x1f\x8b":
         return data
+    most = min(FILE_BYTES, allowance(len(data)))
     try:
         with gzip.GzipFile(fileobj=io.BytesIO(data)) as stream:
-            unpacked = stream.read(_LARGEST + 1)
+            unpacked = stream.read(most + 1)
     except (OSError, EOFError, zlib.error):
         raise ModelFileError(f"'{name}' is truncated or damaged: it cannot be decompressed.") from None
-    if len(unpacked) > _LARGEST:
-        raise ModelFileError(f"'{name}' is refused: it unpacks to more than the 2 GiB that an ONNX file may have.")
+    if len(unpacked) > most:
+        refuse(name, f"it unpacks to more than {most:,} bytes, which networks hardly do; unpack it yourself")
     return unpacked
-
-
-def _texts(graph: onnx.GraphProto) -> Iterator[object]:
-    """All names in a graph and in those inside its operators; what is no valid text is read as bytes."""
-    yield from (entry.name for entry in (*graph.input, *graph.output, *graph.initializer))
-    for node in graph.node:
-        yield from (node.name, node.op_type, node.domain, *node.input, *node.output)
-        for attribute in node.attribute:
-            yield attribute.name
-            for body in (attribute.g, *attribute.graphs):
-                yield from _texts(body)
-
-
-def opset_of(model: onnx.ModelProto) -> int:
-    """The version of the standard operators; 1 where the file does not say."""
-    return max((entry.version for entry in model.opset_import if entry.domain in ("", "ai.onnx")), default=1)
 
 
 def dtype_of(name: str, entry: onnx.ValueInfoProto) -> np.dtype:
@@ -118,22 +122,3 @@ def dtype_of(name: str, entry: onnx.ValueInfoProto) -> np.dtype:
         return np.dtype(helper.tensor_dtype_to_np_dtype(entry.type.tensor_type.elem_type))
     except (KeyError, TypeError):
         raise ModelFileError(f"'{name}' has the input or output '{entry.name}' of no type that is known.") from None
-
-
-def array_of(name: str, tensor: onnx.TensorProto) -> np.ndarray:
-    """The entries of a tensor.
-
-    Raises:
-        ModelFileError: they do not fit its type and shape.
-    """
-    from onnx import TensorProto, numpy_helper
-
-    if tensor.data_location == TensorProto.EXTERNAL:
-        raise ModelFileError(f"'{name}' keeps constants in other files; save it in one file.")
-    try:
-        array = numpy_helper.to_array(tensor)
-    except Exception:
-        raise ModelFileError(
-            f"'{name}' is damaged: the tensor '{tensor.name}' does not have its stated size."
-        ) from None
-    return np.asarray(array)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from autodual.errors import ModelFileError
+from autodual.frontend.onnx.messages import tensors
 
 if TYPE_CHECKING:
     import onnx
@@ -20,7 +20,7 @@ def require_real(name: str, model: onnx.ModelProto) -> None:
     """
     from onnx import TensorProto
 
-    for tensor in _tensors(model):
+    for tensor in tensors(model):
         known = tensor.data_type in TensorProto.DataType.values()
         kind = TensorProto.DataType.Name(tensor.data_type) if known else ""
         if kind.startswith(_REFUSED):
@@ -28,16 +28,3 @@ def require_real(name: str, model: onnx.ModelProto) -> None:
                 f"'{name}' holds the tensor '{tensor.name}' of {kind.lower()} numbers, which bounds cannot use; export "
                 "the network with real numbers, such as float32."
             )
-
-
-def _tensors(model: Any) -> Iterator[Any]:
-    """All tensors in a model, in whatever they are nested."""
-    waiting = [model]
-    while waiting:
-        message = waiting.pop()
-        if message.DESCRIPTOR.name == "TensorProto":
-            yield message
-            continue
-        for field, value in message.ListFields():
-            if field.message_type is not None:
-                waiting.extend((value,) if hasattr(value, "ListFields") else value)

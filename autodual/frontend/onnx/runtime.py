@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
+
+from autodual.frontend.onnx.liveness import live_model
+from autodual.frontend.onnx.versions import opset_of
 
 if TYPE_CHECKING:
     import onnx
@@ -14,10 +17,24 @@ if TYPE_CHECKING:
 Run = Callable[[Mapping[str, np.ndarray]], list[Any]]
 
 
-def find_runtime(model: onnx.ModelProto, outputs: list[str] | None = None) -> tuple[str, Run]:
-    """The runtime's name, and a function from inputs by name to the outputs.
+class Runtime(NamedTuple):
+    """A runtime's name, and a function from inputs by name to the outputs."""
 
-    Raises errors of the runtimes' own kinds where neither can read the model.
+    name: str
+    run: Run
+
+    @property
+    def decides(self) -> bool:
+        """Whether its outputs are what the model means; the reference implementation has faults of its own."""
+        return self.name.startswith("onnxruntime")
+
+
+def find_runtime(model: onnx.ModelProto, outputs: list[str] | None = None, content: bytes | None = None) -> Runtime:
+    """The best runtime that reads a model.
+
+    content: what onnxruntime is given, if it is not the model's own bytes.
+
+    Raises errors of the runtimes' own kinds where none can read the model.
     """
     try:
         onnxruntime = import_module("onnxruntime")
@@ -28,22 +45,39 @@ def find_runtime(model: onnx.ModelProto, outputs: list[str] | None = None) -> tu
     options.intra_op_num_threads = 1
     # Its rewritings round differently: products with quantised weights become products of whole numbers.
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+    data = model.SerializeToString() if content is None else content
     try:
-        session = onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
+        session = onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
     except Exception:  # it raises errors of its own kinds for models that it cannot read
         return _reference(model, outputs)
-    return f"onnxruntime {onnxruntime.__version__}", lambda feeds: session.run(outputs, dict(feeds))
+    how = onnxruntime.RunOptions()
+    how.log_severity_level = 4
+    how.only_execute_path_to_fetches = True  # what else a file holds was not looked at, and need not end
+    return Runtime(f"onnxruntime {onnxruntime.__version__}", lambda feeds: session.run(outputs, dict(feeds), how))
 
 
-def _reference(model: onnx.ModelProto, outputs: list[str] | None) -> tuple[str, Run]:
+def _reference(model: onnx.ModelProto, outputs: list[str] | None) -> Runtime:
     import onnx
     from onnx.reference import ReferenceEvaluator
 
-    evaluator = ReferenceEvaluator(model)
+    model = model if outputs is None else live_model(model, outputs)  # it runs all that there is
+    evaluator = ReferenceEvaluator(model, new_ops=_corrections(opset_of(model)))
 
     def run(feeds: Mapping[str, np.ndarray]) -> list[Any]:
         with np.errstate(all="ignore"):
             found: Any = evaluator.run(outputs, dict(feeds))
         return found
 
-    return f"the reference of onnx {onnx.__version__}", run
+    return Runtime(f"the reference of onnx {onnx.__version__}", run)
+
+
+def _corrections(opset: int) -> list[type]:
+    """Operators that the reference implementation has wrong: before version 14 its batch norm is that of training."""
+    from onnx.reference.op_run import OpRun
+
+    class BatchNormalization(OpRun):
+        def _run(self, x, scale, bias, mean, var, epsilon=None):
+            scale, bias, mean, var = (entries.reshape(-1, *[1] * (x.ndim - 2)) for entries in (scale, bias, mean, var))
+            return ((scale * (x - mean) / np.sqrt(var + epsilon) + bias).astype(x.dtype),)
+
+    return [BatchNormalization] if opset < 14 else []

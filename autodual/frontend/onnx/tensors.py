@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 import numpy as np
 import torch
 from torch import nn
 
 from autodual.frontend.builder import Unsupported
+from autodual.frontend.onnx.limits import Budget
 from autodual.frontend.onnx.names import legal_name
 from autodual.frontend.onnx.values import Static
 from autodual.ir import Expression, Parameter
@@ -18,9 +21,11 @@ HOLDER = "tensors"
 class Tensors:
     """Registers constants where rules ask for them, an initialiser once."""
 
-    def __init__(self) -> None:
+    def __init__(self, budget: Budget) -> None:
         self.holder = nn.Module()
+        self._budget = budget
         self._shared: dict[str, Expression] = {}
+        self._taken: Counter[str] = Counter()
 
     def parameter(self, value: Static) -> Expression:
         """A weight that may be trained, if it is a floating initialiser; what was computed from one cannot be."""
@@ -39,6 +44,8 @@ class Tensors:
         shared = value.initializer
         if shared is not None and shared in self._shared:
             return self._shared[shared]
+        if shared is None:
+            self._budget.add_constant(value.array.nbytes)
         name = self._unique(legal_name(shared or "constant", "constant"))
         tensor = _tensor(value.array)
         if trainable and tensor.is_floating_point():
@@ -51,10 +58,10 @@ class Tensors:
         return expression
 
     def _unique(self, name: str) -> str:
-        candidate, count = name, 0
+        candidate = name
         while hasattr(self.holder, candidate):
-            count += 1
-            candidate = f"{name}_{count}"
+            self._taken[name] += 1
+            candidate = f"{name}_{self._taken[name]}"
         return candidate
 
 
