@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.export import ExportedProgram
 
 from autodual.errors import InvalidInputError, TraceError
-from autodual.frontend import TracedNetwork, lower_exported, trace, unwrapped
+from autodual.frontend import KnowsItsGraph, TracedNetwork, lower_exported, trace, unwrapped
 from autodual.frontend.state import inference
 from autodual.inputs import Samples, sample_tensor
 from autodual.ir.expressions import Environment
@@ -34,8 +34,9 @@ def compile_dual(
     Args:
         model: any `nn.Module`, an exported program, or what `load_model` and `load_onnx` return. It is left as it was,
             whatever mode it is in.
-        example_input: `[N, *shape]`, any N ≥ 1: trace now; without it, at the first call. A tuple of them, for a model
-            of several inputs, makes a dual network of the joined inputs: its `model` is then a `JoinedInputs`, whose
+        example_input: `[N, *shape]`, any N ≥ 1: trace now; without it, at the first call, except where the model says
+            itself what it takes, as ONNX networks and exported programs do. A tuple of them, for a model of several
+            inputs, makes a dual network of the joined inputs: its `model` is then a `JoinedInputs`, whose
             `join` makes samples of them and whose `ball` makes sets.
         output: which of the model's outputs to bound, counted from 0 in the order in which they are nested, if it has
             several; an ONNX network's is chosen when it is loaded.
@@ -72,6 +73,8 @@ def compile_dual(
         module = unwrapped(model)
     else:
         raise InvalidInputError(f"compile_dual takes an nn.Module or an ExportedProgram, not {type(model).__name__}")
+    if example_input is None:
+        example_input = _own_example(module, builder.traced)
     if isinstance(example_input, (tuple, list)):
         example_input = tuple(sample_tensor(value, "example_input") for value in example_input)
         module = JoinedInputs(module, [value.shape[1:] for value in example_input])
@@ -135,6 +138,17 @@ def _runs(model: nn.Module, x: Tensor) -> bool:
     except Exception:  # the model is the user's code
         return False
     return True
+
+
+def _own_example(module: nn.Module, traced: TracedNetwork | None) -> Tensor | tuple[Tensor, ...] | None:
+    """One sample of zeros for each input of a model whose graph is known; None if it must be traced."""
+    if isinstance(module, KnowsItsGraph):
+        traced = module.traced_network()
+    if traced is None:
+        return None
+    device = next((tensor.device for tensor in (*module.parameters(), *module.buffers())), None)
+    zeros = tuple(torch.zeros(1, *traced.graph[name].shape, device=device) for name in traced.graph.inputs)
+    return zeros[0] if len(zeros) == 1 else zeros
 
 
 def _as_the_model_takes_it(model: nn.Module, x: Tensor) -> Tensor:

@@ -25,11 +25,12 @@ from autodual.frontend.builder import Builder, Unsupported
 from autodual.frontend.check import require_finite
 from autodual.frontend.leaves import lowers_module
 from autodual.frontend.registry import lowers
-from autodual.frontend.trace import TracedNetwork, lower_exported, trace
+from autodual.frontend.trace import KnowsItsGraph, TracedNetwork, lower_exported, trace
 from autodual.frontend.wrappers import unwrapped
 
 __all__ = [
     "Builder",
+    "KnowsItsGraph",
     "TracedNetwork",
     "Unsupported",
     "lower_exported",

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import gzip
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import numpy
 import torch
 from torch import Tensor
 
+from autodual.frontend.onnx.reading import read_model
+from autodual.frontend.onnx.runtime import Session
 from autodual.network import DualNetwork
 from autodual.properties import Property
 
@@ -73,23 +74,17 @@ def runtime_replay(path: str, output: str | None = None) -> Replay | None:
     output: the name of the output wanted, by default the first.
     """
     try:
-        import onnxruntime
-    except ImportError:
-        return None
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = 3
-    try:
-        source = gzip.decompress(Path(path).read_bytes()) if path.endswith(".gz") else path
-        session: Any = onnxruntime.InferenceSession(source, options, providers=["CPUExecutionProvider"])
-        replay = _session_replay(session, output or session.get_outputs()[0].name)
+        file = read_model(path, Path(path).read_bytes(), Path(path).parent)
+        session = Session(file.runnable)
+        replay = _session_replay(session, output or file.model.graph.output[0].name)
         replay(numpy.zeros(sum(map(math.prod, _shapes(session))), numpy.float32))
     except Exception:  # it raises errors of many kinds; what it cannot run says nothing about the model
         return None
     return replay
 
 
-def _session_replay(session: Any, output: str) -> Replay:
-    feeds, shapes = session.get_inputs(), _shapes(session)
+def _session_replay(session: Session, output: str) -> Replay:
+    feeds, shapes = session.inputs, _shapes(session)
     types = [_TYPES[feed.type] for feed in feeds]
     ends = numpy.cumsum([math.prod(shape) for shape in shapes])[:-1]
 
@@ -104,9 +99,8 @@ def _session_replay(session: Any, output: str) -> Replay:
     return replay
 
 
-def _shapes(session: Any) -> list[list[int]]:
+def _shapes(session: Session) -> list[list[int]]:
     """The inputs' shapes, with 1 for every extent that the file leaves open."""
     return [
-        [extent if isinstance(extent, int) and extent > 0 else 1 for extent in feed.shape]
-        for feed in session.get_inputs()
+        [extent if isinstance(extent, int) and extent > 0 else 1 for extent in feed.shape] for feed in session.inputs
     ]

@@ -29,6 +29,31 @@ class Runtime(NamedTuple):
         return self.name.startswith("onnxruntime")
 
 
+class Session:
+    """A model in onnxruntime, as it is written: not rewritten, and only as far as an output needs it."""
+
+    def __init__(self, content: bytes):
+        """Raises ImportError where onnxruntime is not installed, and its own errors for what it cannot read."""
+        onnxruntime = import_module("onnxruntime")
+        options = onnxruntime.SessionOptions()
+        options.log_severity_level = 4
+        options.intra_op_num_threads = 1
+        # Its rewritings round differently: products with quantised weights become products of whole numbers.
+        options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+        self._session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+        self._how = onnxruntime.RunOptions()
+        self._how.log_severity_level = 4
+        # What else a file holds was not looked at, and need not end.
+        self._how.only_execute_path_to_fetches = True
+        self.name = f"onnxruntime {onnxruntime.__version__}"
+        self.inputs: list[Any] = self._session.get_inputs()
+
+    def run(self, outputs: list[str] | None, feeds: Mapping[str, np.ndarray]) -> list[Any]:
+        """The outputs of these names, by default all, for inputs by name."""
+        found: list[Any] = self._session.run(outputs, dict(feeds), self._how)
+        return found
+
+
 def find_runtime(model: onnx.ModelProto, outputs: list[str] | None = None, content: bytes | None = None) -> Runtime:
     """The best runtime that reads a model.
 
@@ -37,23 +62,10 @@ def find_runtime(model: onnx.ModelProto, outputs: list[str] | None = None, conte
     Raises errors of the runtimes' own kinds where none can read the model.
     """
     try:
-        onnxruntime = import_module("onnxruntime")
-    except ImportError:
+        session = Session(model.SerializeToString() if content is None else content)
+    except Exception:  # it is not installed, or raises errors of its own kinds for models that it cannot read
         return _reference(model, outputs)
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = 4
-    options.intra_op_num_threads = 1
-    # Its rewritings round differently: products with quantised weights become products of whole numbers.
-    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
-    data = model.SerializeToString() if content is None else content
-    try:
-        session = onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
-    except Exception:  # it raises errors of its own kinds for models that it cannot read
-        return _reference(model, outputs)
-    how = onnxruntime.RunOptions()
-    how.log_severity_level = 4
-    how.only_execute_path_to_fetches = True  # what else a file holds was not looked at, and need not end
-    return Runtime(f"onnxruntime {onnxruntime.__version__}", lambda feeds: session.run(outputs, dict(feeds), how))
+    return Runtime(session.name, lambda feeds: session.run(outputs, feeds))
 
 
 def _reference(model: onnx.ModelProto, outputs: list[str] | None) -> Runtime:
