@@ -20,14 +20,15 @@ from autodual.files.modules import allowed_classes, check_finite, check_module
 from autodual.files.network_file import build_network, is_network_file, read_network_file
 from autodual.files.pickled import load_restricted, load_trusting
 from autodual.files.state_dict import find_state_dict, load_state_dict
-from autodual.frontend.onnx import load_onnx_bytes
+from autodual.frontend.onnx import ExternalFile, load_onnx_bytes
 
 
 @dataclass(frozen=True, eq=False)
 class LoadedModel:
     """A model and where it came from; `sha256` is the hexadecimal digest of the file's bytes.
 
-    trained: what a network that autodual trained says of its training, the perturbation set among it.
+    trained: what a network that autodual trained says of its training, the perturbation set among it. files: others
+    that an ONNX model keeps weights in, each with its own digest.
     """
 
     model: nn.Module | ExportedProgram
@@ -35,6 +36,7 @@ class LoadedModel:
     kind: str
     sha256: str
     trained: Mapping[str, Any] = field(default_factory=dict)
+    files: tuple[ExternalFile, ...] = ()
 
 
 def load_model(
@@ -82,6 +84,7 @@ def load_model_file(
     build = resolve_factory(factory) if isinstance(factory, str) else factory
     model: nn.Module | ExportedProgram
     trained: Mapping[str, Any] = {}
+    files: tuple[ExternalFile, ...] = ()
     if kind is Kind.EXPORTED:
         if build is not None:
             raise InvalidInputError(f"'{place}' already holds the architecture; leave out factory=.")
@@ -90,14 +93,14 @@ def load_model_file(
     elif kind is Kind.ONNX:
         if build is not None:
             raise InvalidInputError(f"'{place}' already holds the architecture; leave out factory=.")
-        model = load_onnx_bytes(str(place), data, output=output)
-        model.path = place
+        model = load_onnx_bytes(str(place), data, folder=place.parent, output=output)
+        model.path, files = place, model.files
         tensors = dict(model.named_buffers())
     else:
         model, trained = model_in(str(place), unpickled(str(place), data, unsafe), unsafe, build)
         tensors = {**dict(model.named_parameters()), **dict(model.named_buffers())}
     check_finite(str(place), tensors)
-    return LoadedModel(model, place, kind.value, hashlib.sha256(data).hexdigest(), trained)
+    return LoadedModel(model, place, kind.value, hashlib.sha256(data).hexdigest(), trained, files)
 
 
 def unpickled(name: str, data: bytes, unsafe: bool) -> object:

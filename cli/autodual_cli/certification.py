@@ -18,10 +18,10 @@ from autodual.report.execution import execution_line
 from autodual.specs import LabelSpecification, parse_specification
 from autodual_cli.estimates import estimate_entries, estimate_notice, projection_entries
 from autodual_cli.options import BallOptions, ProjectionOptions
-from autodual_cli.provenance import file_record
+from autodual_cli.provenance import digest_of, file_record
 from autodual_cli.run import Job, Row
 from autodual_cli.sets import Boxes, ball_maker
-from autodual_cli.specification_files import digest_of, specification_records
+from autodual_cli.specification_files import specification_records
 from autodual_cli.subject import Subject
 from autodual_cli.tables import context_entries, percent, show, time_entry
 

@@ -62,6 +62,8 @@ def inspect_model(
         class_axis=options.class_axis,
     )
     click.echo(f"{loaded.path}: {loaded.kind}, sha256 {loaded.sha256}")
+    for file in loaded.files:
+        click.echo(f"{file.path}: weights, sha256 {file.sha256}")
     words = f"{outputs[0]} outputs" if len(outputs) == 1 else f"output {_extents(outputs)}"
     click.echo(f"input {_extents(shape)}, {words}\n\ngraph:\n{format_graph(dual.plan.graph)}\n")
     click.echo(f"passes: {', '.join(names)}\n\ndual plan:\n{dual.plan.describe()}")

@@ -17,6 +17,7 @@ import torch
 
 import autodual
 from autodual import __version__
+from autodual.files import LoadedModel
 from autodual.report.storage import file_sha256
 from autodual_cli.invocation import recall_command
 
@@ -30,6 +31,27 @@ def file_record(role: str, path: str | PathLike[str], sha256: str | None = None)
         DataError: the file cannot be read.
     """
     return {"role": role, "path": str(path), "sha256": file_sha256(path) if sha256 is None else sha256}
+
+
+def model_records(model: LoadedModel) -> list[dict[str, str]]:
+    """The file of a model, and those that it keeps weights in; whoever read them has hashed what was read."""
+    return [file_record("model", model.path, model.sha256), *_weight_files(model)]
+
+
+def weight_file_digest(model: LoadedModel) -> str | None:
+    """One SHA-256 for all other files that a model keeps weights in; None where it keeps none."""
+    return digest_of(_weight_files(model))
+
+
+def _weight_files(model: LoadedModel) -> list[dict[str, str]]:
+    return [file_record("weights", file.path, file.sha256) for file in model.files]
+
+
+def digest_of(records: Sequence[dict[str, str]]) -> str | None:
+    """One SHA-256 for all of the files; None where there are none."""
+    if not records:
+        return None
+    return hashlib.sha256("".join(record["sha256"] for record in records).encode("ascii")).hexdigest()
 
 
 def architecture_records(reference: str | None) -> list[dict[str, str]]:

@@ -163,6 +163,6 @@ class Recorded:
         before = self.value(f"{role}_sha256", str, optional=now is None)
         if before != now:
             raise InvalidInputError(
-                f"The {role} is not the one of the recorded run: its SHA-256 was {str(before)[:12]}…, "
-                f"it is {str(now)[:12]}… now; replay with the file of then."
+                f"The {role.replace('_', ' ')} is not the one of the recorded run: its SHA-256 was "
+                f"{str(before)[:12]}…, it is {str(now)[:12]}… now; replay with the file of then."
             )

@@ -87,7 +87,7 @@ def replay(
         raise InvalidInputError("The document holds no row, so there is nothing to compare.")
     recorded = Recorded(settings, replacements)
     subject = prepare(recorded.model(), recorded.data(limit), recorded.projections(), cascade=schema == _CASCADE)
-    for role in ("model", "data"):
+    for role in ("model", "weight_file", "data"):
         recorded.require(role, subject.settings[f"{role}_sha256"])
     indices = [row["index"] for row in rows]
     if min(indices) < 0 or max(indices) >= len(subject.dataset):

@@ -43,7 +43,7 @@ def replay_verification(document: Row, recorded: Recorded) -> tuple[Comparison, 
     )
 
     def check(settings: dict[str, Any]) -> None:
-        for role in ("model", "property"):
+        for role in ("model", "weight_file", "property"):
             recorded.require(role, settings[f"{role}_sha256"])
 
     before = document[ROWS_KEY[_SCHEMA]][0]

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Sequence
 from pathlib import Path
 
 from autodual_cli.provenance import file_record
@@ -21,10 +19,3 @@ def specification_records(specification: str | None) -> list[dict[str, str]]:
     if kind in ("box", "deviation"):
         named += [end.strip() for end in argument.split(",") if end.strip().endswith(".npy")]
     return [file_record("specification", Path(name)) for name in named]
-
-
-def digest_of(records: Sequence[dict[str, str]]) -> str | None:
-    """One SHA-256 for all of the files; None where there are none."""
-    if not records:
-        return None
-    return hashlib.sha256("".join(record["sha256"] for record in records).encode("ascii")).hexdigest()

@@ -28,7 +28,7 @@ from autodual_cli.chosen_output import ChosenOutput
 from autodual_cli.fit import advice
 from autodual_cli.options import DataOptions, ModelOptions, ProjectionOptions
 from autodual_cli.programs import permitted, unguarded, wrapped
-from autodual_cli.provenance import architecture_records, file_record, provenance
+from autodual_cli.provenance import architecture_records, file_record, model_records, provenance, weight_file_digest
 
 
 @dataclass(frozen=True, eq=False)
@@ -249,10 +249,11 @@ def _settings(
     loaded: LoadedModel, options: ModelOptions, data: DataOptions, dataset: Dataset, device: torch.device
 ) -> dict[str, Any]:
     mean, std = (None if values is None else list(values) for values in (options.mean, options.std))
-    files = [file_record("model", loaded.path, loaded.sha256), *architecture_records(options.arch)]
+    files = [*model_records(loaded), *architecture_records(options.arch)]
     return {
         "model": str(loaded.path),
         "model_sha256": loaded.sha256,
+        "weight_file_sha256": weight_file_digest(loaded),
         "arch": options.arch,
         "unsafe_load": options.unsafe_load,
         "output_index": options.output_index,

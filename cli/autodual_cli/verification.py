@@ -28,7 +28,7 @@ from autodual.report import build_document, write_document
 from autodual.report.verdicts import summarise_verdicts, verdict_row
 from autodual_cli.inspection import infer_shape
 from autodual_cli.interruption import shielded
-from autodual_cli.provenance import file_record, provenance
+from autodual_cli.provenance import file_record, model_records, provenance, weight_file_digest
 from autodual_cli.subject import find_device, output_shape, unguarded
 from autodual_cli.targets import check_targets
 
@@ -236,12 +236,13 @@ def _summary(verdict: Verdict, goal: Property) -> str:
 
 def _settings(request: Request, loaded: _Loaded) -> dict[str, Any]:
     files = [
-        file_record("model", request.model, loaded.model.sha256),
+        *model_records(loaded.model),
         file_record("property", request.goal, loaded.goal.sha256),
     ]
     return {
         "model": str(request.model),
         "model_sha256": loaded.model.sha256,
+        "weight_file_sha256": weight_file_digest(loaded.model),
         "property": str(request.goal),
         "property_sha256": loaded.goal.sha256,
         "vnnlib_version": loaded.goal.version,

@@ -26,8 +26,9 @@ from autodual.frontend.onnx import (  # noqa: F401 - imported for the rules that
     shapes,
 )
 from autodual.frontend.onnx.agreement import Agreement
+from autodual.frontend.onnx.external import ExternalFile
 from autodual.frontend.onnx.loading import load_onnx, load_onnx_bytes
 from autodual.frontend.onnx.network import OnnxNetwork
 from autodual.frontend.onnx.registry import onnx_op
 
-__all__ = ["Agreement", "OnnxNetwork", "load_onnx", "load_onnx_bytes", "onnx_op"]
+__all__ = ["Agreement", "ExternalFile", "OnnxNetwork", "load_onnx", "load_onnx_bytes", "onnx_op"]

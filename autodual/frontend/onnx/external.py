@@ -71,8 +71,7 @@ def fill_in(name: str, folder: Path | None, tensors: Sequence[onnx.TensorProto])
         return ()
     if folder is None:
         raise ModelFileError(f"'{name}' keeps weights in other files; load it by its path, in the folder with these.")
-    root = folder.resolve()
-    return tuple(_read(name, root, location, found) for location, found in claims.items())
+    return tuple(_read(name, folder, location, found) for location, found in claims.items())
 
 
 def _claim(name: str, tensor: onnx.TensorProto) -> tuple[str, _Claim]:
@@ -97,9 +96,9 @@ def _number(name: str, tensor: onnx.TensorProto, text: str) -> int:
     return int(text)
 
 
-def _read(name: str, root: Path, location: str, claims: list[_Claim]) -> ExternalFile:
+def _read(name: str, folder: Path, location: str, claims: list[_Claim]) -> ExternalFile:
     """Read one file from beginning to end: hash all of it, and keep the bytes that tensors claim."""
-    path = _within(name, root, location)
+    path = _within(name, folder.resolve(), location)
     with _opened(name, path, location) as file:
         size = os.fstat(file.fileno()).st_size
         needed = max(claim.end for claim in claims)
@@ -117,7 +116,7 @@ def _read(name: str, root: Path, location: str, claims: list[_Claim]) -> Externa
         raise ModelFileError(f"The file '{location}' of '{name}' changed while it was read; load the model again.")
     for claim in claims:
         claim.store()
-    return ExternalFile(path, sha256)
+    return ExternalFile(folder / location, sha256)
 
 
 def _collect(file: BinaryIO, size: int, claims: Sequence[_Claim]) -> str | None:

@@ -36,12 +36,8 @@ def load_onnx(
             agree is reported as `network.agreement`.
 
     Raises:
-<<<<<<< HEAD
-        ModelFileError: the file is missing, damaged, not an ONNX model, or beyond a budget, or onnx is not installed.
-=======
         ModelFileError: the file is missing, damaged or not an ONNX model, it names weights outside its folder or asks
             for more than any network needs, or onnx is not installed.
->>>>>>> 39c26f4 (ONNX: weights in other files of the model's folder load, functions of a file may not stand for standard operators, and what a file claims has a budget)
         InvalidInputError: a weight holds NaN or infinity, or there is no such output.
         UnsupportedOpsError: some operators have no rule; it lists them all.
         TraceError: the network does not compute what ONNX' own arithmetic computes.

@@ -14,7 +14,7 @@ from autodual.report.page.numbers import NONE, finite, number
 from autodual.report.page.style import style_class
 
 # Shown elsewhere on the page, or part of the provenance.
-_ELSEWHERE = frozenset({"provenance", "model_sha256", "data_sha256"})
+_ELSEWHERE = frozenset({"provenance", "model_sha256", "weight_file_sha256", "data_sha256"})
 _UNKNOWN = "not recorded"
 
 
