@@ -40,17 +40,23 @@ class UnsupportedOp:
     hint: str = ""
 
 
+_LISTED = 50
+"""Operations that a message shows; more would bury what is before them."""
+
+
 class UnsupportedOpsError(AutodualError):
     """All operations of a model that autodual cannot lower or bound, collected over the whole graph."""
 
     def __init__(self, ops: Sequence[UnsupportedOp]):
         self.ops = tuple(ops)
         lines = [f"{len(self.ops)} operation(s) of this model have no dual rule:"]
-        for op in self.ops:
+        for op in self.ops[:_LISTED]:
             where = f" in module '{op.module}'" if op.module else ""
             at = f" at {op.source}" if op.source else ""
             hint = f" ({op.hint})" if op.hint else ""
             lines.append(f"  {op.target}{where}{at}{hint}")
+        if len(self.ops) > _LISTED:
+            lines.append(f"  ... and {len(self.ops) - _LISTED} more, which the error's `ops` holds")
         super().__init__("\n".join(lines))
 
 

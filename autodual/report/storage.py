@@ -63,8 +63,9 @@ def read_document(path: str | PathLike[str], schema: str, settings: Mapping[str,
 
 def _difference(path: str | PathLike[str], key: str, before: Any, now: Any) -> str:
     if key.endswith("_sha256") and isinstance(before, str) and isinstance(now, str):
+        role = key.removesuffix("_sha256").removesuffix("_file")
         return (
-            f"The {key.removesuffix('_sha256').removesuffix('_file')} file has changed since '{path}' was made: its SHA-256 was "
+            f"The {role} file has changed since '{path}' was made: its SHA-256 was "
             f"{before[:12]}…, it is {now[:12]}… now; use the file of then, or write to another file."
         )
     return f"'{path}' was made with {key} = {before!r}, not {now!r}; use the same settings or another file."

@@ -75,8 +75,9 @@ def runtime_replay(path: str, output: str | None = None) -> Replay | None:
     """
     try:
         file = read_model(path, Path(path).read_bytes(), Path(path).parent)
-        session = Session(file.runnable)
-        replay = _session_replay(session, output or file.model.graph.output[0].name)
+        wanted = output or file.model.graph.output[0].name
+        session = Session(file.runnable(wanted))
+        replay = _session_replay(session, wanted)
         replay(numpy.zeros(sum(map(math.prod, _shapes(session))), numpy.float32))
     except Exception:  # it raises errors of many kinds; what it cannot run says nothing about the model
         return None

@@ -53,13 +53,10 @@ def _window_maximum(builder: Emitter, x: Node, places: Sequence[list[list[int]]]
 
 def _window_places(extent: int, kernel: int, stride: int, before: int, dilation: int, size: int) -> list[list[int]]:
     """For each place in a window, the entry that each window reads there; those outside are replaced by inner ones."""
-    rows = []
-    for place in range(kernel):
-        row = []
-        for window in range(size):
-            start = window * stride - before
-            inside = [start + p * dilation for p in range(kernel) if 0 <= start + p * dilation < extent]
-            wanted = start + place * dilation
-            row.append(wanted if wanted in inside else min(inside, key=lambda entry: abs(entry - wanted)))
-        rows.append(row)
-    return rows
+    starts = [window * stride - before for window in range(size)]
+    # The first and the last place of each window that is inside.
+    ends = [(max(0, -(start // dilation)), min(kernel - 1, (extent - 1 - start) // dilation)) for start in starts]
+    return [
+        [start + min(max(place, first), last) * dilation for start, (first, last) in zip(starts, ends, strict=True)]
+        for place in range(kernel)
+    ]

@@ -54,8 +54,9 @@ def compare(file: OnnxFile, network: OnnxNetwork) -> Agreement:
     expected, found, rounding = [], [], 0.0
     for arrays in _inputs(network.onnx_shapes):
         reference = run(arrays)
-        mine, precise = (_outputs(network, arrays, dtype) for dtype in (torch.float32, torch.float64))
-        rounding = max(rounding, float(np.nan_to_num(np.abs(mine - precise), posinf=0.0).max(initial=0.0)))
+        mine, precise = (_outputs(name, network, arrays, dtype) for dtype in (torch.float32, torch.float64))
+        with np.errstate(invalid="ignore"):
+            rounding = max(rounding, float(np.nan_to_num(np.abs(mine - precise), posinf=0.0).max(initial=0.0)))
         if reference.size != mine.size:
             raise TraceError(
                 f"'{name}' yields outputs of shape {list(reference.shape)} in {runtime.name}, but its graph "
@@ -78,14 +79,17 @@ def _blame(runtime: Runtime) -> str:
     )
 
 
-def _outputs(network: OnnxNetwork, arrays: Sequence[np.ndarray], dtype: torch.dtype) -> np.ndarray:
+def _outputs(name: str, network: OnnxNetwork, arrays: Sequence[np.ndarray], dtype: torch.dtype) -> np.ndarray:
     """The network's output for one sample, flat, computed in a dtype and returned in float64."""
     samples = [
         torch.from_numpy(array).reshape(1, *shape).to(dtype)
         for array, shape in zip(arrays, network.input_shapes, strict=True)
     ]
-    with torch.no_grad():
-        return network(*samples).double().numpy().reshape(-1)
+    try:
+        with torch.no_grad():
+            return network(*samples).double().numpy().reshape(-1)
+    except RuntimeError as error:
+        raise TraceError(f"The graph of '{name}' cannot be evaluated: {_reason(error)}.") from None
 
 
 def _judged(
@@ -134,7 +138,7 @@ def _inputs(shapes: Sequence[tuple[int, ...]]) -> Iterator[list[np.ndarray]]:
 def _runtime(file: OnnxFile, output: str) -> Runtime:
     """The best runtime there is, ready to compute an output."""
     try:
-        return find_runtime(file.model, [output], file.runnable)
+        return find_runtime(file.model, [output], file.runnable(output))
     except Exception as error:
         raise TraceError(f"'{file.name}' cannot be checked, because no runtime reads it: {_reason(error)}.") from None
 

@@ -39,7 +39,7 @@ class OnnxBuilder:
         return self._add(self.name, op, inputs, inputs[0].shape if shape is None else tuple(shape))
 
     def _add(self, name: str, op: Op, inputs: Sequence[Node], shape: tuple[int, ...]) -> Node:
-        self.budget.add_node(self.source.line, shape)
+        self.budget.add_node(f"the operator {self.source.line}", shape)
         return self.graph.add(name, op, inputs, shape, self.source)
 
     def branch(self, node: Node, shape: Sequence[int], dtype: Any = None) -> Branch:
@@ -115,6 +115,10 @@ class OnnxBuilder:
         if x.array.ndim == len(shape) and dropped:
             return apply(torch.squeeze, self.constant(x), 0)
         return self.constant(x)
+
+    def reserve(self, entries: int) -> None:
+        """Count a constant that a rule is about to compute; refuses one that is far larger than the file."""
+        self.budget.add_constant(8 * entries)
 
     def affine(self, x: Branch, factor: Static | None = None, offset: Static | None = None) -> Branch:
         """x · factor + offset, all broadcast together."""

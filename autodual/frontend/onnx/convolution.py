@@ -47,6 +47,8 @@ def padded(builder: OnnxBuilder, x: Node, before: Sequence[int], after: Sequence
         return x
     pads = tuple(amount for pair in reversed(list(zip(before, after, strict=True))) for amount in pair)
     leading = len(x.shape) - len(before)
+    if any(n + min(b, 0) + min(a, 0) < 0 for n, b, a in zip(x.shape[leading:], before, after, strict=True)):
+        raise Unsupported("it crops more than there is")
     grown = tuple(n + b + a for n, b, a in zip(x.shape[leading:], before, after, strict=True))
     return builder.emit(Pad(pads, value), x, shape=(*x.shape[:leading], *grown))
 
@@ -58,6 +60,8 @@ def convolution(builder: OnnxBuilder, attributes: Attributes, x: Value, weight: 
     assert isinstance(x, Branch)
     axes = _spatial_axes(x, weight)
     kernel = weight.shape[2:]
+    if not weight.array.size:
+        raise Unsupported("its weights have no entries")
     stride = tuple(attributes.get("strides", (1,) * axes))
     dilation = tuple(attributes.get("dilations", (1,) * axes))
     before, after = spatial_pads(attributes, x.shape[2:], kernel, stride, dilation)

@@ -13,11 +13,13 @@ from typing import NoReturn
 
 from autodual.errors import ModelFileError
 
-NODES = 20_000
+NODES = 10_000
 """Operators of a network, those of its functions counted at every call, and nodes of its graph."""
+LINKS = 40_000
+"""Operands and results of all operators together."""
 CALL_DEPTH = 32
 """Functions that call one another."""
-FIELDS = 1_000_000
+FIELDS = 500_000
 """Fields of the protocol buffer: operators, attributes, names. Each takes up to 200 bytes once it is read."""
 FILE_BYTES = 2**31
 """Protocol buffers hold less than 2 GiB; weights in other files are put into one."""
@@ -27,8 +29,12 @@ GRAPH_ENTRIES = 2**26
 """Entries of all such values together."""
 CONSTANT_BYTES = 2**27
 """Bytes of everything that is computed at load, or unpacked, besides what the file itself holds."""
-WORK = 2**35
-"""Multiplications that computing constants may take."""
+WORK = 2**33
+"""Multiplications that computing the constants, or the network once, may take, besides what the file's size allows."""
+REUSE = 2**15
+"""Multiplications for each byte of the file: how often a weight may be used, as a convolution's is at every place."""
+RANK = 64
+"""Axes of a value; neither NumPy nor PyTorch has more."""
 GROWTH = 16
 """How many times the file's own size these may come to where that is more."""
 
@@ -54,13 +60,18 @@ class Budget:
     constant_bytes: int = 0
     work: int = 0
 
-    def add_node(self, operator: str, shape: tuple[int, ...]) -> None:
-        """Count a node before it is made; raises ModelFileError where the budget is exceeded."""
-        entries = prod(shape)
+    def admit(self, what: str, shape: tuple[int, ...]) -> None:
+        """Refuse a value that is too large; `what` says whose it is. Raises ModelFileError, as all methods here do."""
+        if prod(shape) > VALUE_ENTRIES:
+            refuse(self.name, f"{what} makes {_count(prod(shape))} entries, more than 2^24 of one value")
+        if len(shape) > RANK:
+            refuse(self.name, f"{what} makes a value of {len(shape)} axes, more than {RANK}")
+
+    def add_node(self, what: str, shape: tuple[int, ...]) -> None:
+        """Count a node before it is made."""
+        self.admit(what, shape)
         self.nodes += 1
-        self.entries += entries
-        if entries > VALUE_ENTRIES:
-            refuse(self.name, f"the operator {operator} makes {_count(entries)} entries, more than 2^24 of one value")
+        self.entries += prod(shape)
         if self.nodes > NODES:
             refuse(self.name, f"its graph has more than {NODES:,} nodes")
         if self.entries > GRAPH_ENTRIES:
@@ -77,10 +88,10 @@ class Budget:
             )
 
     def add_work(self, multiplications: int) -> None:
-        """Count what computing a constant takes, before it is computed."""
+        """Count what computing a constant or a value takes, before it is computed."""
         self.work += multiplications
-        if self.work > WORK:
-            refuse(self.name, "its constants take too long to compute; fold them when the network is exported")
+        if self.work > WORK + REUSE * self.size:
+            refuse(self.name, f"it takes {_count(self.work)} multiplications, far more than its size suggests")
 
 
 def _count(number: int) -> str:

@@ -9,11 +9,11 @@ if TYPE_CHECKING:
     import onnx
 
 
-def live_nodes(graph: onnx.GraphProto, outputs: Iterable[str]) -> list[onnx.NodeProto]:
+def live_nodes(body: onnx.GraphProto | onnx.FunctionProto, outputs: Iterable[str]) -> list[onnx.NodeProto]:
     """The operators that the outputs depend on, in order."""
     needed = set(outputs)
     live = []
-    for node in reversed(graph.node):
+    for node in reversed(body.node):
         if needed.intersection(node.output):
             needed.update(reads(node))
             live.append(node)
@@ -32,15 +32,30 @@ def reads(node: onnx.NodeProto) -> set[str]:
 
 
 def live_model(model: onnx.ModelProto, outputs: Iterable[str]) -> onnx.ModelProto:
-    """A copy with nothing but what the outputs depend on."""
+    """The model without what the outputs do not depend on: a copy, or the model itself where that is nothing."""
     import onnx
 
     wanted = set(outputs)
-    nodes = live_nodes(model.graph, wanted)
-    ends = [end for end in model.graph.output if end.name in wanted]
     copy = onnx.ModelProto()
     copy.CopyFrom(model)
-    for field, kept in ((copy.graph.node, nodes), (copy.graph.output, ends)):
-        del field[:]
-        field.extend(kept)
-    return copy
+    shortened = _prune(copy.graph, wanted)
+    for function in copy.functions:
+        shortened |= _prune(function, function.output)
+    return copy if shortened else model
+
+
+def _prune(body: onnx.GraphProto | onnx.FunctionProto, outputs: Iterable[str]) -> bool:
+    """Remove what the outputs do not depend on, also inside branches; says whether there was anything."""
+    live = live_nodes(body, outputs)
+    shortened = len(live) < len(body.node)
+    if shortened:
+        kept = [type(node)() for node in live]
+        for copy, node in zip(kept, live, strict=True):
+            copy.CopyFrom(node)
+        del body.node[:]
+        body.node.extend(kept)
+    for node in body.node:
+        for attribute in node.attribute:
+            for branch in (*([attribute.g] if attribute.HasField("g") else []), *attribute.graphs):
+                shortened |= _prune(branch, [end.name for end in branch.output])
+    return shortened

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from math import prod
 from os import PathLike
 from pathlib import Path
 
 from autodual.errors import InvalidInputError, ModelFileError
 from autodual.frontend.check import require_finite
 from autodual.frontend.onnx.agreement import compare
-from autodual.frontend.onnx.limits import VALUE_ENTRIES, refuse
 from autodual.frontend.onnx.lowering import OnnxInput, OnnxLowering
 from autodual.frontend.onnx.network import OnnxNetwork
 from autodual.frontend.onnx.reading import OnnxFile, dtype_of, read_model
@@ -135,8 +133,6 @@ def _inputs(file: OnnxFile, shapes: dict[str, Sequence[int]]) -> tuple[OnnxInput
             shape = tuple(max(d.dim_value, 1) if d.HasField("dim_value") else 1 for d in tensor.shape.dim)
         if min(shape, default=1) < 1:
             raise InvalidInputError(f"the input '{entry.name}' of '{name}' would have the shape {list(shape)}.")
-        if prod(shape) > VALUE_ENTRIES:
-            refuse(name, f"its input '{entry.name}' would have the shape {list(shape)}, more than 2^24 entries")
         found.append(OnnxInput(entry.name, shape, dtype))
     if shapes:
         raise InvalidInputError(f"'{name}' has no input '{next(iter(shapes))}'.")

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections import ChainMap, Counter
+from collections.abc import MutableMapping, Sequence
 from dataclasses import dataclass
+from math import prod
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,11 +17,12 @@ from autodual.frontend.onnx.arrays import array_of
 from autodual.frontend.onnx.attributes import Attributes
 from autodual.frontend.onnx.builder import OnnxBuilder
 from autodual.frontend.onnx.folding import fold, refuse_random
-from autodual.frontend.onnx.limits import Budget
+from autodual.frontend.onnx.limits import LINKS, Budget, refuse
 from autodual.frontend.onnx.liveness import live_nodes, reads
 from autodual.frontend.onnx.names import STANDARD, legal_name
 from autodual.frontend.onnx.reading import OnnxFile
 from autodual.frontend.onnx.registry import rule_for
+from autodual.frontend.onnx.single import Operands, alone, multiplications, results
 from autodual.frontend.onnx.tensors import Tensors
 from autodual.frontend.onnx.values import UNKNOWN, Branch, Static, Unknown, stored_shape
 from autodual.frontend.onnx.versions import opset_of
@@ -28,6 +31,10 @@ from autodual.ir.ops import Input
 
 if TYPE_CHECKING:
     import onnx
+
+
+_SHOWN = 100
+"""Characters of a name that messages show."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,6 +70,7 @@ class OnnxLowering:
         names = []
         for entry in inputs:
             stored = stored_shape(entry.shape)
+            self._budget.add_node(f"the input '{entry.name}'", entry.shape)
             node = self._graph.add(legal_name(entry.name, "input"), Input(), (), stored, Source(target="input"))
             values[entry.name] = Branch(node, entry.shape, entry.dtype)
             names.append(node.name)
@@ -78,14 +86,17 @@ class OnnxLowering:
         verify(graph)
         return graph, result.shape
 
-    def _walk(self, graph: onnx.GraphProto, values: dict[str, Any], outputs: set[str]) -> None:
+    def _walk(self, graph: onnx.GraphProto, values: MutableMapping[str, Any], outputs: set[str]) -> None:
         """Add the values of a graph, or of a branch of one, to those of its surroundings."""
         for tensor in graph.initializer:
             if tensor.name not in values:
                 values[tensor.name] = Static(array_of(self._name, tensor), tensor.name)
         if graph.sparse_initializer:
             raise ModelFileError(f"'{self._name}' holds sparse tensors, which are not supported; store them densely.")
+        self._require_single(graph)
         live = live_nodes(graph, outputs)
+        if sum(len(node.input) + len(node.output) for node in live) > LINKS:
+            refuse(self._name, f"its operators have more than {LINKS:,} operands and results")
         read = outputs.union(*(reads(node) for node in live))
         for node in live:
             missing = [name for name in node.input if name and name not in values]
@@ -98,7 +109,16 @@ class OnnxLowering:
                 if name:
                     values[name] = result
 
-    def _value(self, node: onnx.NodeProto, values: Mapping[str, Any], read: set[str]) -> Sequence[Any]:
+    def _require_single(self, graph: onnx.GraphProto) -> None:
+        """Refuse a graph in which a name stands for two values: readers differ in which one they take."""
+        made = [name for node in graph.node for name in node.output if name]
+        count = Counter([*made, *(tensor.name for tensor in graph.initializer)])
+        count.update(entry.name for entry in graph.input if not count[entry.name] or entry.name in made)
+        twice = next((name for name, times in count.items() if times > 1), None)
+        if twice is not None:
+            raise ModelFileError(f"'{self._name}' is damaged: it has two values of the name '{twice[:_SHOWN]}'.")
+
+    def _value(self, node: onnx.NodeProto, values: MutableMapping[str, Any], read: set[str]) -> Sequence[Any]:
         """The results of one operator."""
         operands = [values[name] if name else None for name in node.input]
         try:
@@ -112,11 +132,21 @@ class OnnxLowering:
                 raise Unsupported("no rule lowers it")
             if any(isinstance(operand, Unknown) for operand in operands):
                 return [UNKNOWN] * len(node.output)
+            self._admit(node, operands)
             return self._lowered(rule, node, operands, read)
         except Unsupported as reason:
             where = f"the operator {_called(node)}"
             self._unsupported[UnsupportedOp(f"ONNX {_titled(node)}", "", where, str(reason))] = None
             return [UNKNOWN] * len(node.output)
+
+    def _admit(self, node: onnx.NodeProto, operands: Operands) -> None:
+        """Refuse an operator whose results are too large or take too long, before its rule makes anything."""
+        entries = 0
+        for shape in results(alone(node, self._model.opset_import, operands)):
+            if shape is not None:
+                self._budget.admit(f"the operator {_called(node)}", shape)
+                entries += prod(shape)
+        self._budget.add_work(multiplications(node, operands, entries))
 
     def _lowered(self, rule: Any, node: onnx.NodeProto, operands: Sequence[Any], read: set[str]) -> Sequence[Any]:
         dtype = next(operand.dtype for operand in operands if isinstance(operand, Branch))
@@ -169,22 +199,23 @@ class OnnxLowering:
             reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
             raise Unsupported(f"its constant operands cannot be folded: {reason}") from error
 
-    def _chosen_branch(self, node: onnx.NodeProto, condition: Any, values: Mapping[str, Any]) -> Sequence[Any]:
+    def _chosen_branch(self, node: onnx.NodeProto, condition: Any, values: MutableMapping[str, Any]) -> Sequence[Any]:
         """The results of the branch that a fixed condition takes."""
         if not isinstance(condition, Static):
             raise Unsupported("which branch is taken depends on the network's input")
         wanted = "then_branch" if condition.array.reshape(-1)[0] else "else_branch"
         body = next(attribute.g for attribute in node.attribute if attribute.name == wanted)
-        inner = dict(values)
+        inner: dict[str, Any] = {}
         names = [entry.name for entry in body.output]
-        self._walk(body, inner, set(names))
+        self._walk(body, ChainMap(inner, values), set(names))
         return [inner.get(name, UNKNOWN) for name in names]
 
 
 def _called(node: onnx.NodeProto) -> str:
     """How an operator is named to a person."""
-    return f"'{node.name or next(iter(node.output), '')}'"
+    name = node.name or next(iter(node.output), "")
+    return f"'{name[:_SHOWN]}'"
 
 
 def _titled(node: onnx.NodeProto) -> str:
-    return node.op_type if node.domain in STANDARD else f"{node.domain}.{node.op_type}"
+    return (node.op_type if node.domain in STANDARD else f"{node.domain}.{node.op_type}")[:_SHOWN]

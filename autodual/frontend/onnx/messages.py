@@ -50,20 +50,17 @@ def exceeds(data: bytes, descriptor: Any, limit: int) -> bool:
         return False
     found = 0
     waiting = [(0, len(data), descriptor)]
-    while waiting:
+    while waiting and found <= limit:
         place, end, kind = waiting.pop()
-        fields = kind.fields_by_number
-        while place < end:
+        inner = {number: field.message_type for number, field in kind.fields_by_number.items() if field.message_type}
+        while place < end and found <= limit:
+            found += 1
             tag, place = _number(data, place, end)
             wire = tag & 7
-            found += 1
-            if found > limit:
-                return True
             if wire == _NESTED:
                 length, place = _number(data, place, end)
-                inner = fields.get(tag >> 3)
-                if inner is not None and inner.message_type is not None:
-                    waiting.append((place, min(place + length, end), inner.message_type))
+                if tag >> 3 in inner:
+                    waiting.append((place, min(place + length, end), inner[tag >> 3]))
                 place += length
             elif wire in _FIXED:
                 place += _FIXED[wire]
@@ -71,7 +68,7 @@ def exceeds(data: bytes, descriptor: Any, limit: int) -> bool:
                 _, place = _number(data, place, end)
             else:
                 break
-    return False
+    return found > limit
 
 
 def _number(data: bytes, place: int, end: int) -> tuple[int, int]:
@@ -80,8 +77,8 @@ def _number(data: bytes, place: int, end: int) -> tuple[int, int]:
     while place < end and shift < 70:
         byte = data[place]
         place += 1
+        if byte < 128:
+            return result | byte << shift, place
         result |= (byte & 127) << shift
         shift += 7
-        if byte < 128:
-            break
     return result, place

@@ -120,6 +120,7 @@ def standardise(builder: OnnxBuilder, attributes: Attributes, x: Branch) -> Bran
 def local_response(builder: OnnxBuilder, attributes: Attributes, x: Branch) -> Branch:
     """x / (bias + alpha/size · Σ x²)^beta, the sum over neighbouring channels."""
     size, alpha = attributes.get("size"), attributes.get("alpha", 1e-4)
+    builder.reserve(2 * x.shape[1] ** 2)
     channels = np.arange(x.shape[1])
     gap = channels[None, :] - channels[:, None]
     band = ((gap >= -((size - 1) // 2)) & (gap <= size // 2)).astype(np.float64) * (alpha / size)

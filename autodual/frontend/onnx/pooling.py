@@ -72,6 +72,8 @@ def _windows(attributes: Attributes, x: Branch) -> _Windows:
         size.append(outputs - 1 if rounded_up and (outputs - 1) * s >= n + b else outputs)
     if min(size) < 1:
         raise Unsupported("its kernel is larger than its input")
+    if any(pad >= k for pads in (before, after) for pad, k in zip(pads, kernel)) or min(kernel) < 1:
+        raise Unsupported("its pads are larger than its kernel, so some windows read nothing")
     return _Windows(kernel, stride, dilation, before, after, tuple(size), tuple(extents))
 
 
@@ -79,6 +81,7 @@ def _windows(attributes: Attributes, x: Branch) -> _Windows:
 def max_pool(builder: OnnxBuilder, attributes: Attributes, x: Branch) -> Branch:
     first_read_only(attributes, "indices")
     windows = _windows(attributes, x)
+    builder.reserve(prod(windows.kernel) * max(windows.size))
 
     def rule(sample: Node) -> Node:
         return compositions.max_pool(
@@ -101,7 +104,7 @@ def average_pool(builder: OnnxBuilder, attributes: Attributes, x: Branch) -> Bra
     def rule(sample: Node) -> Node:
         ready = padded(builder, sample, windows.before, windows.reach)
         averages = builder.emit(_average(builder, windows, x.shape[1]), ready, shape=shape)
-        correction = _correction(windows, counted)
+        correction = _correction(builder, windows, counted)
         if (correction == 1).all():
             return averages
         return builder.emit(ElementwiseAffine(builder.constant(correction)), averages)
@@ -118,8 +121,9 @@ def _average(builder: OnnxBuilder, windows: _Windows, channels: int) -> AverageP
     return Convolution(builder.constant(weight), None, windows.stride, none, windows.dilation, channels)
 
 
-def _correction(windows: _Windows, counted: bool) -> np.ndarray:
+def _correction(builder: OnnxBuilder, windows: _Windows, counted: bool) -> np.ndarray:
     """How many places a window has, over how many of them count, for each window."""
+    builder.reserve(max(size * kernel for size, kernel in zip(windows.size, windows.kernel)))
     ratios = np.ones((1,) * len(windows.kernel))
     for axis, size in enumerate(windows.size):
         starts = np.arange(size) * windows.stride[axis] - windows.before[axis]

@@ -6,7 +6,6 @@ import gzip
 import io
 import zlib
 from dataclasses import dataclass
-from functools import cached_property
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,7 +15,8 @@ import numpy as np
 from autodual.errors import ModelFileError
 from autodual.frontend.onnx.external import ExternalFile, fill_in
 from autodual.frontend.onnx.functions import inlined
-from autodual.frontend.onnx.limits import FIELDS, FILE_BYTES, allowance, refuse
+from autodual.frontend.onnx.limits import FIELDS, FILE_BYTES, NODES, allowance, refuse
+from autodual.frontend.onnx.liveness import live_model
 from autodual.frontend.onnx.messages import exceeds, is_text, parts, tensors
 from autodual.frontend.onnx.real import require_real
 from autodual.frontend.onnx.versions import require_version
@@ -43,10 +43,14 @@ class OnnxFile:
     content: bytes
     files: tuple[ExternalFile, ...] = ()
 
-    @cached_property
-    def runnable(self) -> bytes:
-        """What a runtime is given: the file's own bytes, or, with weights in other files, the whole model in one."""
-        return self.original.SerializeToString() if self.files else self.content
+    def runnable(self, output: str) -> bytes:
+        """What a runtime is given: the file's own bytes, where these are the whole model and all of it is needed.
+
+        Weights of other files are put in, and what the output does not depend on is left out: nothing has looked at
+        it, and it need not end.
+        """
+        live = live_model(self.original, [output])
+        return self.content if live is self.original and not self.files else live.SerializeToString()
 
     @property
     def size(self) -> int:
@@ -88,6 +92,8 @@ def read_model(name: str, data: bytes, folder: Path | None = None) -> OnnxFile:
         raise ModelFileError(f"'{name}' is no ONNX model, or it is truncated or damaged.") from None
     if not model.graph.node and not model.graph.output:
         raise ModelFileError(f"'{name}' is no ONNX model: it holds no graph.")
+    if len(model.graph.node) > NODES:
+        refuse(name, f"it has more than {NODES:,} operators")
     if not all(is_text(part) for part in parts(model)):
         raise ModelFileError(f"'{name}' is damaged: it holds names that are no text.")
     require_version(name, model)

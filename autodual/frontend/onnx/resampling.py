@@ -157,6 +157,7 @@ def _along_axis(
     places = how.places(extent, size, scale)
     if how.mode == "nearest":
         return picked_along(builder, x, axis, how.nearest(places, extent))
+    builder.reserve(size * extent)
     matrix = builder.constant(how.weights(places, extent, scale, antialias and scale < 1))
     node, (within,) = builder.along(x, (axis,))
     letters = string.ascii_letters[: len(node.shape)]

@@ -30,7 +30,7 @@ class Runtime(NamedTuple):
 
 
 class Session:
-    """A model in onnxruntime, as it is written: not rewritten, and only as far as an output needs it."""
+    """A model in onnxruntime, as it is written: nothing in it is rewritten."""
 
     def __init__(self, content: bytes):
         """Raises ImportError where onnxruntime is not installed, and its own errors for what it cannot read."""
@@ -43,8 +43,6 @@ class Session:
         self._session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
         self._how = onnxruntime.RunOptions()
         self._how.log_severity_level = 4
-        # What else a file holds was not looked at, and need not end.
-        self._how.only_execute_path_to_fetches = True
         self.name = f"onnxruntime {onnxruntime.__version__}"
         self.inputs: list[Any] = self._session.get_inputs()
 
@@ -72,7 +70,7 @@ def _reference(model: onnx.ModelProto, outputs: list[str] | None) -> Runtime:
     import onnx
     from onnx.reference import ReferenceEvaluator
 
-    model = model if outputs is None else live_model(model, outputs)  # it runs all that there is
+    model = model if outputs is None else live_model(model, outputs)
     evaluator = ReferenceEvaluator(model, new_ops=_corrections(opset_of(model)))
 
     def run(feeds: Mapping[str, np.ndarray]) -> list[Any]:

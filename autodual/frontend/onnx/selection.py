@@ -32,6 +32,7 @@ def hits(builder: OnnxBuilder, indices: Value, extent: int) -> Value:
     """1 at the entry that each index means, else 0 `[*indices, extent]`; negative indices count from the end."""
     entries = np.arange(extent, dtype=np.float32)
     if isinstance(indices, Static):
+        builder.reserve(indices.array.size * extent)
         wrapped = np.where(indices.array < 0, indices.array + extent, indices.array)
         return Static((wrapped[..., None] == entries).astype(np.float32))
     if prod(indices.shape) * extent > _LARGEST:

@@ -154,7 +154,9 @@ def split(builder: OnnxBuilder, attributes: Attributes, x: Branch, sizes: Value 
     lengths = attributes.axes(sizes, "split")
     extent = x.shape[place]
     if lengths is None:
-        count = attributes.get("num_outputs", len(attributes.results))
+        count = len(attributes.results)
+        if attributes.get("num_outputs", count) != count:
+            raise Unsupported(f"it splits into {attributes.get('num_outputs')} parts but has {count} results")
         size = -(-extent // count)
         lengths = tuple(max(0, min(size, extent - index * size)) for index in range(count))
     if sum(lengths) != extent:

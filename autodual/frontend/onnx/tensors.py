@@ -19,12 +19,12 @@ HOLDER = "tensors"
 
 
 class Tensors:
-    """Registers constants where rules ask for them, an initialiser once."""
+    """Registers constants where rules ask for them, the same one once."""
 
     def __init__(self, budget: Budget) -> None:
         self.holder = nn.Module()
         self._budget = budget
-        self._shared: dict[str, Expression] = {}
+        self._shared: dict[str | Static, Expression] = {}
         self._taken: Counter[str] = Counter()
 
     def parameter(self, value: Static) -> Expression:
@@ -41,20 +41,19 @@ class Tensors:
         return found
 
     def _expression(self, value: Static, trainable: bool) -> Expression:
-        shared = value.initializer
-        if shared is not None and shared in self._shared:
-            return self._shared[shared]
-        if shared is None:
+        key = value.initializer or value
+        if key in self._shared:
+            return self._shared[key]
+        if value.initializer is None:
             self._budget.add_constant(value.array.nbytes)
-        name = self._unique(legal_name(shared or "constant", "constant"))
+        name = self._unique(legal_name(value.initializer or "constant", "constant"))
         tensor = _tensor(value.array)
         if trainable and tensor.is_floating_point():
             self.holder.register_parameter(name, nn.Parameter(tensor))
         else:
             self.holder.register_buffer(name, tensor)
         expression = Parameter(f"{HOLDER}.{name}")
-        if shared is not None:
-            self._shared[shared] = expression
+        self._shared[key] = expression
         return expression
 
     def _unique(self, name: str) -> str:
