@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, NoReturn, TypeAlias
 
 from autodual.errors import ModelFileError
-from autodual.frontend.onnx.limits import CALL_DEPTH, NODES, allowance, refuse
+from autodual.frontend.onnx.limits import CALL_DEPTH, OPERATORS, allowance, refuse
 from autodual.frontend.onnx.messages import parts
 from autodual.frontend.onnx.versions import UNSTATED, opset_of
 
@@ -30,7 +30,7 @@ def inlined(name: str, model: onnx.ModelProto) -> onnx.ModelProto:
     if not model.functions:
         return model
     whole = _Extents(name, _functions(name, model)).of(model.graph)
-    if whole.nodes > NODES or whole.size > allowance(model.ByteSize()):
+    if whole.nodes > OPERATORS or whole.size > allowance(model.ByteSize()):
         refuse(name, "its functions come to too large a network once each call is replaced by what the function does")
     import onnx.inliner
 

@@ -14,7 +14,9 @@ from typing import NoReturn
 from autodual.errors import ModelFileError
 
 NODES = 10_000
-"""Operators of a network, those of its functions counted at every call, and nodes of its graph."""
+"""Operators in a file, and nodes of the graph that is made of them."""
+OPERATORS = 4_000
+"""Operators that an output depends on, without constants; the time that bounds take grows with the square of these."""
 LINKS = 40_000
 """Operands and results of all operators together."""
 CALL_DEPTH = 32

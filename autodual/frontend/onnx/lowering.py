@@ -17,7 +17,7 @@ from autodual.frontend.onnx.arrays import array_of
 from autodual.frontend.onnx.attributes import Attributes
 from autodual.frontend.onnx.builder import OnnxBuilder
 from autodual.frontend.onnx.folding import fold, refuse_random
-from autodual.frontend.onnx.limits import LINKS, Budget, refuse
+from autodual.frontend.onnx.limits import LINKS, OPERATORS, Budget, refuse
 from autodual.frontend.onnx.liveness import live_nodes, reads
 from autodual.frontend.onnx.names import STANDARD, legal_name
 from autodual.frontend.onnx.reading import OnnxFile
@@ -95,6 +95,8 @@ class OnnxLowering:
             raise ModelFileError(f"'{self._name}' holds sparse tensors, which are not supported; store them densely.")
         self._require_single(graph)
         live = live_nodes(graph, outputs)
+        if sum(node.op_type != "Constant" for node in live) > OPERATORS:
+            refuse(self._name, f"its output depends on more than {OPERATORS:,} operators")
         if sum(len(node.input) + len(node.output) for node in live) > LINKS:
             refuse(self._name, f"its operators have more than {LINKS:,} operands and results")
         read = outputs.union(*(reads(node) for node in live))
