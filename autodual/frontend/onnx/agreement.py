@@ -154,7 +154,8 @@ def _runner(file: OnnxFile, runtime: Runtime) -> Callable[[Sequence[np.ndarray]]
             feeds = {key: array.astype(kind) for (key, kind), array in zip(kinds.items(), arrays, strict=True)}
             return np.asarray(runtime.run(feeds)[0])
         except Exception as error:
-            raise TraceError(f"'{file.name}' does not run in {runtime.name}: {_reason(error)}.") from None
+            remedy = "" if runtime.decides else "; onnxruntime may, where it is installed (pip install onnxruntime)"
+            raise TraceError(f"'{file.name}' does not run in {runtime.name}: {_reason(error)}{remedy}.") from None
 
     return run
 

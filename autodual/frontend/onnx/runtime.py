@@ -86,7 +86,7 @@ def _corrections(opset: int) -> list[type]:
     from onnx.reference.op_run import OpRun
 
     class BatchNormalization(OpRun):
-        def _run(self, x, scale, bias, mean, var, epsilon=None):
+        def _run(self, x, scale, bias, mean, var, epsilon=None, **_):
             scale, bias, mean, var = (entries.reshape(-1, *[1] * (x.ndim - 2)) for entries in (scale, bias, mean, var))
             return ((scale * (x - mean) / np.sqrt(var + epsilon) + bias).astype(x.dtype),)
 
