@@ -50,8 +50,8 @@ def _branches(depth: int) -> onnx.NodeProto:
 
 
 save("nested branches", [_branches(10)], {"t": np.array(True)})
-save("branches in a row", [_if(node("Relu", [f"b{p}" if p else "x"], f"r{p}"), f"b{p + 1}") for p in range(1000)]
-      + [node("Relu", ["b1000"])], {"t": np.array(True)})  # fmt: skip
+save("branches in a row", [_if(node("Relu", [f"b{p}" if p else "x"], f"r{p}"), f"b{p + 1}") for p in range(300)]
+      + [node("Relu", ["b300"])], {"t": np.array(True)})  # fmt: skip
 
 
 def loop(*, constant: bool, output: str = "l") -> onnx.NodeProto:
