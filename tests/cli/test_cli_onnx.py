@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from pathlib import Path
 
@@ -66,3 +67,24 @@ def test_architectures_and_damage_are_refused(invoke, onnx_file: Path, tmp_path:
     broken.write_bytes(onnx_file.read_bytes()[:100])
     result = invoke("inspect", broken)
     assert result.exit_code == 2 and "truncated or damaged" in result.output
+
+
+def test_a_changed_file_of_weights_is_noticed(invoke, onnx_file: Path, data: Path, tmp_path: Path) -> None:
+    """Provenance lists it with its own digest; neither resuming nor replaying goes on with another one."""
+    onnx.save(onnx.load(onnx_file), onnx_file, save_as_external_data=True, location="weights.data", size_threshold=0)
+    record, beside = tmp_path / "run.json", tmp_path / "weights.data"
+    assert invoke("certify", onnx_file, "--data", data, "--eps", "0.05", "--json", record).exit_code == 0
+    (listed,) = (
+        file for file in json.loads(record.read_text())["settings"]["provenance"]["files"] if file["role"] == "weights"
+    )
+    assert listed == {
+        "role": "weights",
+        "path": str(beside),
+        "sha256": hashlib.sha256(beside.read_bytes()).hexdigest(),
+    }
+    assert invoke("replay", record).exit_code == 0
+    beside.write_bytes((2 * np.frombuffer(beside.read_bytes(), np.float32)).tobytes())
+    replayed = invoke("replay", record)
+    assert replayed.exit_code == 2 and "The weight file is not the one of the recorded run" in replayed.stderr
+    resumed = invoke("certify", onnx_file, "--data", data, "--eps", "0.05", "--json", record, "--resume")
+    assert resumed.exit_code == 2 and "The weight file has changed" in resumed.stderr
