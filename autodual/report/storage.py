@@ -14,13 +14,16 @@ from autodual.files.writing import write_text
 from autodual.report.document import ARRANGEMENT, LABEL_MAP_FIELDS, ROW_FIELDS, ROWS_KEY, Row
 
 
-def write_document(path: str | PathLike[str], document: Mapping[str, Any]) -> None:
+def write_document(path: str | PathLike[str], document: Mapping[str, Any], *, overwrite: bool = False) -> None:
     """Write `document` as JSON, atomically.
 
+    Args:
+        overwrite: whether a file that exists is replaced.
+
     Raises:
-        DataError: the file cannot be written.
+        DataError: the file cannot be written, or exists and is not to be overwritten.
     """
-    write_text(path, json.dumps(document, indent=1, allow_nan=False) + "\n")
+    write_text(path, json.dumps(document, indent=1, allow_nan=False) + "\n", overwrite=overwrite)
 
 
 def file_sha256(path: str | PathLike[str]) -> str:

@@ -44,7 +44,8 @@ class Recorded:
             DataError: it is absent, or something else.
         """
         value = self.settings.get(key)
-        if (value is None and optional) or (value is not None and type(value) in types):
+        wanted = optional if value is None else type(value) in types
+        if wanted and not (isinstance(value, str) and "\0" in value):  # which no path can hold
             return value
         raise DataError(f"The document does not say a usable '{key}' ({value!r}), so its run cannot be replayed.")
 

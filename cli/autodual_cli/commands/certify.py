@@ -100,9 +100,7 @@ def certify(
         job = certification_job(
             subject, ball, eps=eps, box=box, spec=spec, slopes=slopes, attack=attack, deployed=deployed
         )
-    outcome = run(job, len(subject.dataset), data, output)
-    if not output.quiet:
-        (show_cascade if cascade else show_certification)(outcome.document)
+    outcome = run(job, len(subject.dataset), data, output, show_cascade if cascade else show_certification)
     finish(context, outcome)
     missing = None if require_certified is None else unmet(outcome.document, require_certified)
     if missing is not None:
