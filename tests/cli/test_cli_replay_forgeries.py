@@ -11,7 +11,7 @@ from typing import Any
 import numpy
 import pytest
 import torch
-from autodual_cli import subject, verification
+from autodual_cli import verification
 from autodual_cli.main import cli
 from click.testing import CliRunner, Result
 from torch import nn
@@ -79,22 +79,6 @@ def forged(value: Any, path: tuple[str | int, ...]) -> Any:
     if path[-1] == "command":
         return value.replace("--json", "--device cuda --json")
     return f"{value}0" if isinstance(value, str) else 1
-
-
-@pytest.fixture
-def compiled_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Networks of the same weights, compiled in the same way, are compiled once."""
-    original, known = subject.compile_dual, {}
-
-    def compile_dual(model: nn.Module, example_input: torch.Tensor, **options: Any) -> Any:
-        weights = [tensor.tolist() for tensor in model.state_dict().values()]
-        key = f"{model} {weights} {example_input.dtype} {options}"
-        if key not in known:
-            known[key] = original(model, example_input=example_input, **options)
-        return known[key]
-
-    for room in (subject, verification):
-        monkeypatch.setattr(room, "compile_dual", compile_dual)
 
 
 def replayed(document: dict, change: Callable[[dict], object], folder: Path) -> Result:
