@@ -24,7 +24,7 @@ PROPERTY = """
 """
 EPS = ["--eps", "0.1"]
 COMMANDS = {
-    "certify": ["certify", "model.pt", *EPS, "--attack", "5", "--domain", "-1,2"],
+    "certify": ["certify", "model.pt", *EPS, "--attack", "5", "--domain", "-1,2", "--deployed"],
     "cascade": ["certify", "cascade.pt", *EPS, "--cascade", "--limit", "1"],
     "radius": ["radius", "model.pt", "--max-radius", "0.01"],
     "detect": ["detect", "model.pt", *EPS],

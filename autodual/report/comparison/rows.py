@@ -14,6 +14,7 @@ from autodual.report.page.numbers import finite
 RADIUS_RESOLUTION = 1e-4
 # Rounding errors are sums of magnitudes, which other hardware adds in another order.
 _SAME_ROUNDING = 1e-3
+_ROUNDING = ("rounding_error", "execution_error")
 # Points and what a network returned for them are found anew each time, and are checked by running the network.
 _CHECKED_OTHERWISE = frozenset({"counterexample", "outputs", "seconds"})
 
@@ -60,8 +61,8 @@ def _allowance(radius: float, tolerance: float | None) -> Allowance:
         rounding = finite(now.get("rounding_error")) or 0.0
         if key in ("margin", "margins"):
             return 2 * rounding if tolerance is None else tolerance
-        if key == "rounding_error":
-            return _SAME_ROUNDING * rounding if tolerance is None else max(tolerance, _SAME_ROUNDING * rounding)
+        if key in _ROUNDING:
+            return max(_SAME_ROUNDING * (finite(now.get(key)) or 0.0), tolerance or 0.0)
         return radius if key == "radius" else None
 
     return allowance

@@ -37,7 +37,12 @@ from autodual_cli.quantities import Number
 @click.option(
     "--cascade", is_flag=True, help="MODEL holds several networks, tried in turn until one certifies the sample."
 )
-@click.option("--spec", help="What to certify instead of 'the label's score is the largest'.")
+@click.option(
+    "--spec",
+    metavar="PROPERTY",
+    help="What to certify instead of 'the label's score is the largest': top-k:K, deviation:D, box:LOWER,UPPER, a .json "
+    "file, or a formula such as 'y0 > y1 and y2 < 0.5'. The documentation's page specifications.md has the grammar.",
+)
 @slopes_option
 @projection_options
 @click.option(
