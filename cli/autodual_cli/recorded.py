@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,6 +31,14 @@ class Replacements:
     unsafe_load: bool = False
 
 
+def _nameable(text: str) -> bool:
+    """Whether a file could have this name: any text, on most systems, but one with a zero in it."""
+    try:
+        return b"\0" not in os.fsencode(text)
+    except UnicodeEncodeError:
+        return False
+
+
 @dataclass(frozen=True, eq=False)
 class Recorded:
     """The settings of a document."""
@@ -45,7 +54,7 @@ class Recorded:
         """
         value = self.settings.get(key)
         wanted = optional if value is None else type(value) in types
-        if wanted and not (isinstance(value, str) and "\0" in value):  # which no path can hold
+        if wanted and not (isinstance(value, str) and not _nameable(value)):
             return value
         raise DataError(f"The document does not say a usable '{key}' ({value!r}), so its run cannot be replayed.")
 

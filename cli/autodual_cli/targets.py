@@ -71,8 +71,10 @@ def _identity(path: str | Path) -> object:
     """The same for two paths of one file, whatever names and links lead to it."""
     try:
         found = os.stat(path)
-    except (OSError, ValueError):
+    except OSError:
         return os.path.realpath(path)
+    except ValueError:  # no file can have this name
+        return path
     return found.st_dev, found.st_ino
 
 

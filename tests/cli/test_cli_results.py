@@ -108,6 +108,19 @@ def test_counterexamples_and_pages_are_kept(invoke, certify, tmp_path):
     assert invoke(*report, "--overwrite").exit_code == 0 and point.read_bytes().startswith(b"\x93NUMPY")
 
 
+def test_a_document_of_strange_paths_is_one_line_or_a_page(invoke, certify, tmp_path):
+    """Names that no file system has, or that are no text."""
+    assert certify("--json", tmp_path / "out.json", "--limit", 1).exit_code == 0
+    document = json.loads((tmp_path / "out.json").read_text())
+    for number, name in enumerate(("a\0b", "x" * 5000, "\udcff\ud800", "")):
+        document["settings"].update(model=name, data=name)
+        strange = tmp_path / f"{number}.json"
+        strange.write_text(json.dumps(document))
+        replayed, page = invoke("replay", strange), invoke("report", strange)
+        assert replayed.exit_code == 2 and isinstance(replayed.exception, SystemExit)
+        assert page.exit_code == 0, page.output
+
+
 def test_results_are_shown_before_they_are_lost(certify, tmp_path):
     """The disk is full for the JSON file: the table is printed, the CSV file written, and then the command fails."""
     outcome = certify("--json", "/dev/full", "--csv", tmp_path / "out.csv", "--quiet")
@@ -147,11 +160,15 @@ def test_an_error_in_the_middle_loses_nothing(certify, tmp_path, monkeypatch):
     assert "samples           8" in outcome.stdout and len(rows_of(tmp_path / "out.json")) == 8
 
 
-def test_two_runs_do_not_share_an_output(certify, tmp_path):
-    with sole_writer(tmp_path / "out.json"):
-        outcome = certify("--json", tmp_path / "out.json")
+@pytest.mark.usefixtures("nothing_runs")
+@pytest.mark.parametrize("command", [["certify", *EPS], ["radius"], ["detect", *EPS], ["verify"]])
+def test_two_runs_do_not_share_an_output(invoke, model_file, data_file, tmp_path, command):
+    name, *options = command
+    given = [data_file, "--json"] if name == "verify" else ["--data", data_file, *options, "--csv"]
+    with sole_writer(tmp_path / "out"):
+        outcome = invoke(name, model_file, *given, tmp_path / "out")
     assert outcome.exit_code == 2 and "Another process is writing" in outcome.stderr
-    assert certify("--json", tmp_path / "out.json").exit_code == 0
+    assert not (tmp_path / "out").exists()
 
 
 def test_a_folder_that_cannot_be_written_is_found_before_the_work(certify, tmp_path, nothing_runs):

@@ -71,6 +71,6 @@ def test_faults_and_strange_paths_are_no_verdicts(tmp_path: Path) -> None:
     whole = subprocess.run([sys.executable, "-m", "autodual_cli"], capture_output=True, text=True)
     assert not any(line.endswith("...") for line in (whole.stderr + whole.stdout).splitlines()[1:])
     unusable = subprocess.run(
-        [sys.executable, "-m", "autodual_cli", "inspect", b"\xff" + b"x" * 254], capture_output=True, cwd=tmp_path
+        [sys.executable, "-m", "autodual_cli", "report", b"\xff" + b"x" * 254], capture_output=True, cwd=tmp_path
     )
     assert unusable.returncode == 2 and b"Traceback" not in unusable.stderr and unusable.stderr.startswith(b"Error: ")

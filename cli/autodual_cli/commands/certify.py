@@ -40,8 +40,8 @@ from autodual_cli.quantities import Number
 @click.option(
     "--spec",
     metavar="PROPERTY",
-    help="What to certify instead of 'the label's score is the largest': top-k:K, deviation:D, box:LOWER,UPPER, a .json "
-    "file, or a formula such as 'y0 > y1 and y2 < 0.5'. The documentation's page specifications.md has the grammar.",
+    help="What to certify instead of 'the label's score is the largest': top-k:K, deviation:D, box:LOWER,UPPER, a "
+    ".json file, or a formula such as 'y0 > y1 and y2 < 0.5'. The grammar is in docs/specifications.md.",
 )
 @slopes_option
 @projection_options
