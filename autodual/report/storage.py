@@ -121,7 +121,7 @@ def _rows(path: str | PathLike[str], schema: str, document: Any, purpose: str) -
     if not all(type(index) is int for index in indices) or len(set(indices)) != len(indices):
         raise malformed
     fields = ROW_FIELDS[schema].items()
-    if not all(name in row and type(row[name]) in types for row in rows for name, types in fields):
+    if not all(name in row and _fits(row[name], types) for row in rows for name, types in fields):
         raise malformed
     if not all(_fits_label_map(row) for row in rows):
         raise malformed
@@ -131,3 +131,8 @@ def _rows(path: str | PathLike[str], schema: str, document: Any, purpose: str) -
 def _fits_label_map(row: Row) -> bool:
     found = [type(row.get(name)) is kind for name, kind in LABEL_MAP_FIELDS.items() if name in row]
     return not found or (all(found) and len(found) == len(LABEL_MAP_FIELDS))
+
+
+def _fits(value: Any, types: tuple[type, ...]) -> bool:
+    """Whether a value is of one of the types; lists are of words."""
+    return type(value) in types and (not isinstance(value, list) or all(isinstance(word, str) for word in value))

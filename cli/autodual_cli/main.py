@@ -33,7 +33,15 @@ class BadInput(click.ClickException):
 
 
 class ErrorReportingGroup(click.Group):
-    """A group whose commands may raise any AutodualError or error of the system."""
+    """A group whose commands may raise any AutodualError or error of the system, and stop cleanly when interrupted."""
+
+    def main(self, *arguments: Any, **options: Any) -> Any:
+        try:
+            with interruptible():
+                return super().main(*arguments, **options)
+        except Interrupted as interruption:
+            click.echo("Interrupted.", err=True)
+            sys.exit(interruption.exit_status)
 
     def make_context(self, info_name: str | None, args: list[str], *rest: Any, **extra: Any) -> click.Context:
         given = list(args)  # parsing consumes them
@@ -86,13 +94,9 @@ def main() -> None:
     streams = StandardStreams()
     status = 0
     try:
-        with interruptible():
-            cli(prog_name="autodual")
+        cli(prog_name="autodual")
     except SystemExit as end:
         status = end.code if isinstance(end.code, int) else 0
-    except Interrupted as interruption:
-        click.echo("Interrupted.", err=True)
-        status = interruption.exit_status
     except Exception:
         traceback.print_exc()
         status = _FAULT
