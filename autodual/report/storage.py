@@ -115,7 +115,7 @@ def _rows(path: str | PathLike[str], schema: str, document: Any, purpose: str) -
     rows, summary = document.get(ROWS_KEY[schema]), document.get("summary")
     if not isinstance(rows, list) or not isinstance(summary, dict) or not isinstance(document.get("settings"), dict):
         raise malformed
-    if type(summary.get("seconds")) not in (int, float):
+    if type(summary.get("seconds")) not in (int, float) or not _usable(document["settings"]):
         raise malformed
     indices = [row.get("index") if isinstance(row, dict) else None for row in rows]
     if not all(type(index) is int for index in indices) or len(set(indices)) != len(indices):
@@ -131,6 +131,15 @@ def _rows(path: str | PathLike[str], schema: str, document: Any, purpose: str) -
 def _fits_label_map(row: Row) -> bool:
     found = [type(row.get(name)) is kind for name, kind in LABEL_MAP_FIELDS.items() if name in row]
     return not found or (all(found) and len(found) == len(LABEL_MAP_FIELDS))
+
+
+def _usable(settings: Mapping[str, Any]) -> bool:
+    """Whether what pages show of the set has the form that it needs: words, and two numbers or none."""
+    domain = settings.get("domain")
+    ends = domain is None or (
+        isinstance(domain, list) and [type(end) in (int, float) for end in domain] == [True, True]
+    )
+    return ends and isinstance(settings.get("set", ""), (str, type(None)))
 
 
 def _fits(value: Any, types: tuple[type, ...]) -> bool:

@@ -39,6 +39,11 @@ def _nameable(text: str) -> bool:
         return False
 
 
+def _in_range(value: Any) -> bool:
+    """Whether the machine's own numbers can hold an integer; anything else may be as it is."""
+    return not isinstance(value, int) or abs(value) < 2**63
+
+
 @dataclass(frozen=True, eq=False)
 class Recorded:
     """The settings of a document."""
@@ -54,7 +59,7 @@ class Recorded:
         """
         value = self.settings.get(key)
         wanted = optional if value is None else type(value) in types
-        if wanted and not (isinstance(value, str) and not _nameable(value)):
+        if wanted and (_nameable(value) if isinstance(value, str) else _in_range(value)):
             return value
         raise DataError(f"The document does not say a usable '{key}' ({value!r}), so its run cannot be replayed.")
 
@@ -63,7 +68,7 @@ class Recorded:
         values = self.value(key, list, optional=True)
         if values is None:
             return None
-        if not all(type(value) in _NUMBER for value in values) or count not in (None, len(values)):
+        if not all(type(value) in _NUMBER and _in_range(value) for value in values) or count not in (None, len(values)):
             raise DataError(f"The document does not say a usable '{key}' ({values!r}), so its run cannot be replayed.")
         return tuple(map(float, values))
 

@@ -44,7 +44,7 @@ def _parsed(command: Any) -> click.Context | None:
         return None
     try:
         words = shlex.split(command)[1:]
-        if {"-h", "--help"} & set(words):  # these are obeyed while they are read
+        if not words or {"-h", "--help"} & set(words):  # help is given while a command is read
             return None
         context = click.Context(group, info_name="autodual")
         name, subcommand, rest = group.resolve_command(context, words)

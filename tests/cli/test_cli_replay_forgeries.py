@@ -154,6 +154,35 @@ def test_rows_that_are_forged_with_care_are_found(documents: dict[str, Path], na
         assert f"\n  0 {word}" in outcome.stdout, outcome.stdout
 
 
+@pytest.mark.usefixtures("compiled_once")
+@pytest.mark.parametrize(
+    ("name", "where", "value"),
+    [
+        ("certify", ("settings", "memory_bytes"), 10**400),
+        ("certify", ("settings", "eps"), 10**400),
+        ("certify", ("settings", "domain"), [1]),
+        ("certify", ("settings", "set"), 7),
+        ("certify", ("settings", "provenance", "command"), "x"),
+        ("certify", ("settings", "provenance", "command"), "autodual certify --help"),
+        ("certify", ("certificates", 0, "assumptions"), [[1]]),
+        ("verify", ("settings", "timeout"), 1e308),
+        ("verify", ("settings", "seed"), 10**400),
+        ("verify", ("settings", "input_shape", 0), 10**400),
+    ],
+)
+def test_values_of_no_sense_are_refused_or_named(documents: dict[str, Path], name: str, where, value) -> None:
+    """By `report` as by `replay`; `replayed` fails where an exception gets through."""
+    document = json.loads(documents[name].read_text())
+
+    def forge(copied: dict) -> None:
+        at(copied, where[:-1])[where[-1]] = value
+
+    outcome = replayed(document, forge, documents[name].parent)
+    assert outcome.exit_code in (1, 2) or "not compared          the command" in outcome.stdout
+    page = run("report", documents[name].parent / "forged.json", "--overwrite")
+    assert not isinstance(page.exception, Exception), page.exception
+
+
 def test_a_claim_that_took_more_time_is_not_reproduced(documents: dict[str, Path], monkeypatch) -> None:
     """`timeout` now is no confirmation of `unsat` then; of `sat` then, the counterexample is."""
     document = json.loads(documents["verify"].read_text())
