@@ -32,7 +32,8 @@ def compare_command(outcome: Comparison, settings: Mapping[str, Any]) -> None:
         return
     for name, value in _asked(parsed, outcome.other_version).items():
         key = _SETTINGS.get(name, name)
-        if key in settings and settings[key] != value:
+        unsaid = settings.get(key) is None and name not in _given(parsed)  # documents need not say some defaults
+        if key in settings and settings[key] != value and not unsaid:
             outcome.add("settings", key, settings[key], f"{value!r} by the command {command}")
 
 
@@ -56,7 +57,7 @@ def _parsed(command: Any) -> click.Context | None:
 def _asked(context: click.Context, given_only: bool) -> dict[str, Any]:
     """The options of a command as settings have them."""
     values = context.params
-    given = {name for name in values if context.get_parameter_source(name) is ParameterSource.COMMANDLINE}
+    given = _given(context)
     unsaid = {name for name in values if name not in given} if given_only else set()
     if "confidence" in values:
         projection = _projection(values, given)
@@ -68,6 +69,10 @@ def _asked(context: click.Context, given_only: bool) -> dict[str, Any]:
         values = {**values, "attack_steps": None if values["no_attack"] else ATTACK_STEPS}
         unsaid |= {"input_shape"} - given  # that of the model or the property
     return {name: _plain(name, value) for name, value in values.items() if name not in unsaid | _PLACES}
+
+
+def _given(context: click.Context) -> set[str]:
+    return {name for name in context.params if context.get_parameter_source(name) is ParameterSource.COMMANDLINE}
 
 
 def _projection(values: Mapping[str, Any], given: set[str]) -> dict[str, Any] | None:
