@@ -1,49 +1,71 @@
-"""Writing files so that no reader ever sees half of one."""
+"""Writing files so that no reader ever sees half of one, and nothing is replaced that should stay."""
 
 from __future__ import annotations
 
 import os
 import re
-import tempfile
-from contextlib import suppress
+import secrets
+import stat
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from os import PathLike
 from pathlib import Path
 
 from autodual.errors import DataError
+from autodual.files.own_names import own_name
+
+_TEMPORARY = re.compile(r"[a-z0-9_]{8}\.tmp")
 
 
-def write_text(path: str | PathLike[str], text: str) -> None:
-    """Replace the file by `text` in UTF-8, or leave it as it was.
+def write_text(path: str | PathLike[str], text: str, *, overwrite: bool = True) -> None:
+    """Make `text` in UTF-8 the content of the file, as `write_bytes` does.
+
+    Parts of file names that are no text, which Python keeps as lone surrogates, are written as `\\udcff`.
+    """
+    write_bytes(path, text.encode("utf-8", "backslashreplace"), overwrite=overwrite)
+
+
+def write_bytes(path: str | PathLike[str], content: bytes, *, overwrite: bool = True) -> None:
+    """Make `content` the content of the file, or leave all as it was.
+
+    A temporary file beside it takes its place when complete. Of a link, the file it names is meant. A pipe, a terminal
+    or another stream (`/dev/stdout`) is written to instead of being replaced.
+
+    Args:
+        overwrite: whether a file that exists is replaced; what is allowed to others of it stays as it is.
 
     Raises:
-        DataError: the file cannot be written.
+        DataError: the file cannot be written, or exists and is not to be overwritten.
     """
-    write_bytes(path, text.encode("utf-8"))
-
-
-def write_bytes(path: str | PathLike[str], content: bytes) -> None:
-    """Replace the file by `content`, or leave it as it was: a temporary file beside it takes its place when complete.
-
-    Raises:
-        DataError: the file cannot be written.
-    """
-    temporary = None
     try:
-        target = Path(path).resolve()  # a link stays, the file it names is replaced
-        if target.exists() and not target.is_file():
-            raise DataError(f"'{path}' cannot be written: it is a folder or a device, not a file.")
-        handle, temporary = tempfile.mkstemp(prefix=f".{target.name}.", suffix=".tmp", dir=target.parent)
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.chmod(temporary, 0o666 & ~_umask())
-        os.replace(temporary, target)
+        if is_stream(path):
+            _send(path, content)
+        else:
+            _place(Path(os.path.realpath(path)), content, overwrite)
+    except FileExistsError:
+        raise DataError(f"'{path}' exists already and was left as it was; write to another file.") from None
     except OSError as error:
         raise DataError(f"'{path}' cannot be written: {error.strerror}.") from None
-    finally:
-        if temporary is not None and os.path.exists(temporary):
-            os.unlink(temporary)
+
+
+def is_stream(path: str | PathLike[str]) -> bool:
+    """Whether writing goes *to* what the path names: a pipe, a terminal or the like, or an output of this process.
+
+    Raises:
+        DataError: the system cannot look at the path, or it names a folder or a device that no text can go to.
+    """
+    try:
+        found = os.stat(path)
+    except FileNotFoundError:
+        return False
+    except OSError as error:
+        raise DataError(f"'{path}' cannot be written: {error.strerror}.") from None
+    if _standard_output(found) is not None or stat.S_ISFIFO(found.st_mode) or stat.S_ISCHR(found.st_mode):
+        return True
+    if not stat.S_ISREG(found.st_mode):
+        raise DataError(f"'{path}' cannot be written: it is a folder or a device, not a file.")
+    return False
 
 
 def clear_leftovers(path: str | PathLike[str]) -> None:
@@ -51,15 +73,74 @@ def clear_leftovers(path: str | PathLike[str]) -> None:
 
     No other process may be writing the file meanwhile. What cannot be removed stays.
     """
-    target = Path(path)
-    made = re.compile(rf"\.{re.escape(target.name)}\.[a-z0-9_]{{8}}\.tmp")
+    target = Path(os.path.realpath(path))
+    prefix = own_name(target.name, "")
     with suppress(OSError):
         for file in target.parent.iterdir():
-            if made.fullmatch(file.name):
+            if file.name.startswith(prefix) and _TEMPORARY.fullmatch(file.name[len(prefix) :]):
                 file.unlink(missing_ok=True)
 
 
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
+def _standard_output(found: os.stat_result) -> int | None:
+    """The descriptor, 1 or 2, under which this process has the file open as its output, or None."""
+    for descriptor in (1, 2):
+        with suppress(OSError):
+            if os.path.samestat(found, os.fstat(descriptor)):
+                return descriptor
+    return None
+
+
+def _send(path: str | PathLike[str], content: bytes) -> None:
+    descriptor = _standard_output(os.stat(path))
+    if descriptor is None:
+        with open(path, "wb", buffering=0) as stream:
+            _write_all(stream.fileno(), content)
+        return
+    for printed in (sys.stdout, sys.stderr):
+        if printed is not None:
+            printed.flush()  # what was printed before comes before
+    _write_all(descriptor, content)
+
+
+def _place(target: Path, content: bytes, overwrite: bool) -> None:
+    with _temporary_file(target) as (descriptor, temporary):
+        _write_all(descriptor, content)
+        os.fsync(descriptor)
+        if overwrite:
+            with suppress(FileNotFoundError):
+                os.chmod(temporary, stat.S_IMODE(target.stat().st_mode))
+            os.replace(temporary, target)
+        else:
+            _place_new(temporary, target)
+
+
+@contextmanager
+def _temporary_file(target: Path) -> Iterator[tuple[int, Path]]:
+    """A new file beside the target, open for writing; it is gone afterwards, unless it was moved."""
+    temporary = target.with_name(own_name(target.name, f"{secrets.token_hex(4)}.tmp"))
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o666)
+    try:
+        try:
+            yield descriptor, temporary
+        finally:
+            os.close(descriptor)
+    finally:
+        with suppress(FileNotFoundError):
+            os.unlink(temporary)
+
+
+def _place_new(temporary: Path, target: Path) -> None:
+    """Give the temporary file the target's name; FileExistsError if that is taken, also just now."""
+    try:
+        os.link(temporary, target)
+    except FileExistsError:
+        raise
+    except OSError:  # some file systems have no second names
+        os.close(os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666))
+        os.replace(temporary, target)
+
+
+def _write_all(descriptor: int, content: bytes) -> None:
+    left = memoryview(content)
+    while left:
+        left = left[os.write(descriptor, left) :]

@@ -13,15 +13,23 @@ from autodual.report.document import Row
 _NOT_SCALAR = (list, dict)
 
 
-def write_csv(path: str | PathLike[str], rows: Sequence[Row]) -> None:
+def write_csv(path: str | PathLike[str], rows: Sequence[Row], *, overwrite: bool = False) -> None:
     """Write the scalar columns of `rows`, sorted by index, atomically; null becomes an empty field.
 
+    Args:
+        overwrite: whether a file that exists is replaced.
+
     Raises:
-        DataError: the file cannot be written.
+        DataError: the file cannot be written, or exists and is not to be overwritten.
     """
+    write_text(path, csv_text(rows), overwrite=overwrite)
+
+
+def csv_text(rows: Sequence[Row]) -> str:
+    """What `write_csv` writes."""
     columns = [key for key, value in rows[0].items() if not isinstance(value, _NOT_SCALAR)] if rows else ["index"]
     buffer = io.StringIO()
     writer = csv.DictWriter(buffer, columns, extrasaction="ignore", lineterminator="\n")
     writer.writeheader()
     writer.writerows(sorted(rows, key=lambda row: row["index"]))
-    write_text(path, buffer.getvalue())
+    return buffer.getvalue()

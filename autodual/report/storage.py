@@ -14,13 +14,16 @@ from autodual.files.writing import write_text
 from autodual.report.document import ARRANGEMENT, LABEL_MAP_FIELDS, ROW_FIELDS, ROWS_KEY, Row
 
 
-def write_document(path: str | PathLike[str], document: Mapping[str, Any]) -> None:
+def write_document(path: str | PathLike[str], document: Mapping[str, Any], *, overwrite: bool = False) -> None:
     """Write `document` as JSON, atomically.
 
+    Args:
+        overwrite: whether a file that exists is replaced.
+
     Raises:
-        DataError: the file cannot be written.
+        DataError: the file cannot be written, or exists and is not to be overwritten.
     """
-    write_text(path, json.dumps(document, indent=1, allow_nan=False) + "\n")
+    write_text(path, json.dumps(document, indent=1, allow_nan=False) + "\n", overwrite=overwrite)
 
 
 def file_sha256(path: str | PathLike[str]) -> str:
@@ -113,13 +116,13 @@ def _rows(path: str | PathLike[str], schema: str, document: Any, purpose: str) -
     rows, summary = document.get(ROWS_KEY[schema]), document.get("summary")
     if not isinstance(rows, list) or not isinstance(summary, dict) or not isinstance(document.get("settings"), dict):
         raise malformed
-    if type(summary.get("seconds")) not in (int, float):
+    if type(summary.get("seconds")) not in (int, float) or not _usable(document["settings"]):
         raise malformed
     indices = [row.get("index") if isinstance(row, dict) else None for row in rows]
     if not all(type(index) is int for index in indices) or len(set(indices)) != len(indices):
         raise malformed
     fields = ROW_FIELDS[schema].items()
-    if not all(name in row and type(row[name]) in types for row in rows for name, types in fields):
+    if not all(name in row and _fits(row[name], types) for row in rows for name, types in fields):
         raise malformed
     if not all(_fits_label_map(row) for row in rows):
         raise malformed
@@ -129,3 +132,17 @@ def _rows(path: str | PathLike[str], schema: str, document: Any, purpose: str) -
 def _fits_label_map(row: Row) -> bool:
     found = [type(row.get(name)) is kind for name, kind in LABEL_MAP_FIELDS.items() if name in row]
     return not found or (all(found) and len(found) == len(LABEL_MAP_FIELDS))
+
+
+def _usable(settings: Mapping[str, Any]) -> bool:
+    """Whether what pages show of the set has the form that it needs: words, and two numbers or none."""
+    domain = settings.get("domain")
+    ends = domain is None or (
+        isinstance(domain, list) and [type(end) in (int, float) for end in domain] == [True, True]
+    )
+    return ends and isinstance(settings.get("set", ""), (str, type(None)))
+
+
+def _fits(value: Any, types: tuple[type, ...]) -> bool:
+    """Whether a value is of one of the types; lists are of words."""
+    return type(value) in types and (not isinstance(value, list) or all(isinstance(word, str) for word in value))

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import click
 import torch
 from torch import nn
 
@@ -29,6 +30,7 @@ from autodual_cli.options import BallOptions, DataOptions, EvaluationOptions, Mo
 from autodual_cli.progress import progress
 from autodual_cli.sets import ball_maker, ball_settings
 from autodual_cli.subject import Subject, prepare
+from autodual_cli.targets import Target, check_targets
 
 _LARGEST_FILTERS = 64
 
@@ -47,13 +49,17 @@ class _Setting:
         return ball_maker(self.shape)(self.radius)
 
 
-def evaluate_run(options: EvaluationOptions) -> str:
-    """Evaluate the best network of a run, and write `report.json` and `report.html` into its folder.
+def evaluate_run(options: EvaluationOptions) -> None:
+    """Evaluate the best network of a run, show its errors, and write `report.json` and `report.html` into its folder.
 
-    Returns what was done, in words. Raises AutodualError where the folder holds no trained network or there is no test
-    set for it.
+    Raises:
+        AutodualError: the folder holds no trained network or an earlier evaluation, there is no test set for it, or a
+            file could not be written.
     """
     folder, start = RunFolder(options.run), time.monotonic()
+    target = folder.path / "report.json"
+    page = target.with_suffix(".html")
+    check_targets([target, page], [folder.network], overwrite=options.overwrite)
     setting = _setting(options, folder)
     with progress(setting.samples, 0, enabled=not options.quiet) as advance:
         found = _errors(setting, options, advance)
@@ -67,14 +73,13 @@ def evaluate_run(options: EvaluationOptions) -> str:
         activations=found["activations"],
         filters=_filters(setting.subject.model),
     )
-    target = folder.path / "report.json"
-    write_document(target, document)
-    page = target.with_suffix(".html")
-    write_text(page, render_evaluation(document, (str(target), file_sha256(target))))
     words = ", ".join(
         f"{name} {found['summary'][f'{name}_error']:.2%}" for name in ("clean", "fgsm", "pgd", "certified")
     )
-    return f"Errors on {setting.samples} samples: {words}.\nWrote {page} and {target}."
+    click.echo(f"Errors on {setting.samples} samples: {words}.")
+    Target(target, options.overwrite).write(write_document, document)
+    Target(page, options.overwrite).write(write_text, render_evaluation(document, (str(target), file_sha256(target))))
+    click.echo(f"Wrote {page} and {target}.")
 
 
 def _setting(options: EvaluationOptions, folder: RunFolder) -> _Setting:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import click
@@ -19,13 +18,13 @@ from autodual.ir.analysis import to_dot
 from autodual.passes import default_pipeline
 from autodual_cli.options import ModelOptions
 from autodual_cli.subject import adapt, find_device, output_shape
-from autodual_cli.targets import check_targets
+from autodual_cli.targets import Target, check_targets
 
 _SAMPLE_SHAPE = (1, 28, 28)
 
 
 def inspect_model(
-    options: ModelOptions, input_shape: tuple[int, ...] | None, print_after: tuple[str, ...], dot: Path | None
+    options: ModelOptions, input_shape: tuple[int, ...] | None, print_after: tuple[str, ...], dot: Target | None
 ) -> None:
     """Compile the network and print what the compiler made of it.
 
@@ -38,7 +37,8 @@ def inspect_model(
     for name in print_after:
         if name != "all" and name not in names:
             raise InvalidInputError(f"There is no pass '{name}'; the passes are {', '.join(names)}, or all.")
-    check_targets([dot], [options.path])
+    if dot is not None:
+        check_targets([dot.path], [options.path], overwrite=dot.replace)
     device = find_device(options.device)
     loaded = load_model_file(
         options.path, unsafe=options.unsafe_load, factory=options.arch, output=options.output_index
@@ -68,7 +68,7 @@ def inspect_model(
     click.echo(f"input {_extents(shape)}, {words}\n\ngraph:\n{format_graph(dual.plan.graph)}\n")
     click.echo(f"passes: {', '.join(names)}\n\ndual plan:\n{dual.plan.describe()}")
     if dot is not None:
-        write_text(dot, to_dot(dual.plan.graph) + "\n")
+        dot.write(write_text, to_dot(dual.plan.graph) + "\n")
 
 
 def _extents(shape: tuple[int, ...]) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+import traceback
 from typing import Any
 
 import click
@@ -18,7 +20,10 @@ from autodual_cli.commands.train import train
 from autodual_cli.commands.verify import verify
 from autodual_cli.interruption import Interrupted, interruptible
 from autodual_cli.invocation import remember_command
+from autodual_cli.streams import StandardStreams
 from autodual_cli.wording import in_options
+
+_FAULT = 3
 
 
 class BadInput(click.ClickException):
@@ -28,7 +33,15 @@ class BadInput(click.ClickException):
 
 
 class ErrorReportingGroup(click.Group):
-    """A group whose commands may raise any AutodualError, and stop cleanly when they are interrupted."""
+    """A group whose commands may raise any AutodualError or error of the system, and stop cleanly when interrupted."""
+
+    def main(self, *arguments: Any, **options: Any) -> Any:
+        try:
+            with interruptible():
+                return super().main(*arguments, **options)
+        except Interrupted as interruption:
+            click.echo("Interrupted.", err=True)
+            sys.exit(interruption.exit_status)
 
     def make_context(self, info_name: str | None, args: list[str], *rest: Any, **extra: Any) -> click.Context:
         given = list(args)  # parsing consumes them
@@ -36,15 +49,20 @@ class ErrorReportingGroup(click.Group):
         remember_command(context, given)
         return context
 
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """List the commands with the whole first sentence of each, however long."""
+        commands = [self.commands[name] for name in self.list_commands(ctx)]
+        with formatter.section("Commands"):
+            formatter.write_dl([(str(command.name), command.get_short_help_str(limit=1000)) for command in commands])
+
     def invoke(self, ctx: click.Context) -> Any:
         try:
-            with interruptible():
-                return super().invoke(ctx)
+            return super().invoke(ctx)
         except AutodualError as error:
             raise BadInput(in_options(str(error))) from error
-        except Interrupted as interruption:
-            click.echo("Interrupted.", err=True)
-            ctx.exit(interruption.exit_status)
+        except OSError as error:  # the system says no to something that no command expects it to
+            name = "" if error.filename is None else f"'{error.filename}': "
+            raise BadInput(f"{name}{error.strerror or error}.") from error
 
 
 def _print_version(ctx: click.Context, _parameter: click.Parameter, wanted: bool) -> None:
@@ -62,7 +80,8 @@ def _print_version(ctx: click.Context, _parameter: click.Parameter, wanted: bool
 def cli() -> None:
     """Certified lower bounds of neural networks, from their dual networks.
 
-    Exit status: 0 the command ran, 1 a required result was not reached, 2 bad usage or input, 130 or 143 interrupted.
+    Exit status: 0 the command ran, 1 a required result was not reached, 2 bad usage, input or output, 3 a fault of
+    autodual's own, 130 or 143 interrupted, 141 nobody reads the output any more.
     """
 
 
@@ -72,4 +91,13 @@ for command in (certify, radius, detect, train, inspect, report, replay, verify)
 
 def main() -> None:
     """The entry point of the console script."""
-    cli(prog_name="autodual")
+    streams = StandardStreams()
+    status = 0
+    try:
+        cli(prog_name="autodual")
+    except SystemExit as end:
+        status = end.code if isinstance(end.code, int) else 0
+    except Exception:
+        traceback.print_exc()
+        status = _FAULT
+    sys.exit(streams.status(status))

@@ -77,8 +77,13 @@ class OutputOptions:
 
     json: Path | None
     csv: Path | None
+    overwrite: bool
     resume: bool
     quiet: bool
+
+    def __post_init__(self) -> None:
+        if self.overwrite and self.resume:
+            raise click.UsageError("Give either --resume, to go on from a file, or --overwrite, to replace it.")
 
 
 @dataclass(frozen=True)
@@ -129,6 +134,7 @@ class EvaluationOptions:
     arch: str | None
     device: str
     memory: int | None
+    overwrite: bool
     quiet: bool
 
 
@@ -202,11 +208,14 @@ projection_options = _gather(
                  help="Of the random projections; choose it before seeing results."),
 )  # fmt: skip
 
+overwrite_option = click.option("--overwrite", is_flag=True, help="Replace files that exist; without it they stay.")
+
 output_options = _gather(
     "output",
     OutputOptions,
     click.option("--json", type=_PATH, help="Write the results here, also every 30 seconds while running."),
     click.option("--csv", type=_PATH, help="Write one line a sample here."),
+    overwrite_option,
     click.option("--resume", is_flag=True, help="Go on from what the --json file already holds."),
     click.option("--quiet", is_flag=True, help="No progress and no table."),
 )  # fmt: skip

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,6 +31,19 @@ class Replacements:
     unsafe_load: bool = False
 
 
+def _nameable(text: str) -> bool:
+    """Whether a file could have this name: any text, on most systems, but one with a zero in it."""
+    try:
+        return b"\0" not in os.fsencode(text)
+    except UnicodeEncodeError:
+        return False
+
+
+def _in_range(value: Any) -> bool:
+    """Whether the machine's own numbers can hold an integer; anything else may be as it is."""
+    return not isinstance(value, int) or abs(value) < 2**63
+
+
 @dataclass(frozen=True, eq=False)
 class Recorded:
     """The settings of a document."""
@@ -44,7 +58,8 @@ class Recorded:
             DataError: it is absent, or something else.
         """
         value = self.settings.get(key)
-        if (value is None and optional) or (value is not None and type(value) in types):
+        wanted = optional if value is None else type(value) in types
+        if wanted and (_nameable(value) if isinstance(value, str) else _in_range(value)):
             return value
         raise DataError(f"The document does not say a usable '{key}' ({value!r}), so its run cannot be replayed.")
 
@@ -53,7 +68,7 @@ class Recorded:
         values = self.value(key, list, optional=True)
         if values is None:
             return None
-        if not all(type(value) in _NUMBER for value in values) or count not in (None, len(values)):
+        if not all(type(value) in _NUMBER and _in_range(value) for value in values) or count not in (None, len(values)):
             raise DataError(f"The document does not say a usable '{key}' ({values!r}), so its run cannot be replayed.")
         return tuple(map(float, values))
 

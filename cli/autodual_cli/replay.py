@@ -18,6 +18,7 @@ from autodual_cli.estimates import projection_entries
 from autodual_cli.progress import progress
 from autodual_cli.radii import radius_job
 from autodual_cli.recorded import Recorded, Replacements
+from autodual_cli.replay_document import changes, compare_document
 from autodual_cli.replay_verification import replay_verification
 from autodual_cli.run import Job, Row
 from autodual_cli.subject import Subject, prepare
@@ -96,8 +97,10 @@ def replay(
     for role in ("box", "specification"):
         recorded.require(role, job.settings.get(f"{role}_sha256"))
     now = _again(job, indices, recorded.data(limit).batch_size)
-    outcome = compare(schema, settings, rows, now, tolerance=tolerance)
-    _check_counterexamples(outcome, job, rows)
+    older = settings.get("version") != job.settings["version"]
+    outcome = compare(schema, job.settings, rows, now, tolerance=tolerance, other_version=older)
+    _check_counterexamples(outcome, job, rows, now)
+    compare_document(outcome, document, job.settings, job.summarise)
     left = len(document[ROWS_KEY[schema]]) - len(rows)
     if left:
         outcome.skipped.append(f"the other {left} rows, which --limit leaves out")
@@ -114,22 +117,26 @@ def _again(job: Job, indices: Sequence[int], batch_size: int) -> list[Row]:
     return rows
 
 
-def _check_counterexamples(outcome: Comparison, job: Job, rows: Sequence[Row]) -> None:
+def _check_counterexamples(outcome: Comparison, job: Job, rows: Sequence[Row], now: Sequence[Row]) -> None:
     """The network is run on the recorded counterexamples themselves, whatever the new attack found."""
-    for row in rows:
+    for row, found in zip(rows, now, strict=True):
         point = row.get("counterexample")
         if point is None or job.refutes is None:
             continue
         if not job.refutes(row["index"], point):
-            outcome.differences.append(Difference(row["index"], "counterexample", "refutes the property", "does not"))
+            outcome.add(row["index"], "counterexample", "refutes the property", "does not")
+        elif point != found.get("counterexample"):
+            words = "the recorded counterexample is one, but not the one found now"
+            outcome.skipped.append(f"the points of sample {row['index']}: {words}")
 
 
 def show_replay(document: Row, outcome: Comparison, now: dict[str, Any], tolerance: float | None) -> None:
     """The outcome on standard output: what was compared, what differs, what could not be compared."""
-    allowed = "the sum of both rounding errors" if tolerance is None else f"{tolerance:g}"
+    allowed = "twice the rounding error counted now" if tolerance is None else f"{tolerance:g}"
     if document["schema"] == "autodual.radius/1" and tolerance is None:
         allowed = "twice the resolution of the search"
-    rows = {difference.index for difference in outcome.differences}
+    rows = {difference.index for difference in outcome.differences if isinstance(difference.index, int)}
+    others = len({(item.index, item.key) for item in outcome.differences if not isinstance(item.index, int)})
     entries = [
         ("network", f"{now['model']} (sha256 as recorded)"),
         *((key, f"{now[key]} (sha256 as recorded)") for key in ("data", "property") if key in now),
@@ -138,11 +145,13 @@ def show_replay(document: Row, outcome: Comparison, now: dict[str, Any], toleran
         ("rows compared", str(outcome.compared)),
         ("rows that agree", str(outcome.compared - len(rows))),
         ("rows that differ", str(len(rows))),
+        ("summary, settings", f"{others} value(s) differ" if others else "as recorded"),
         ("numbers may be apart", allowed),
         ("largest gap seen", f"{outcome.largest:.3g}"),
-        *(("changed since", line) for line in _changes(document["settings"], now)),
+        *(("changed since", line) for line in changes(document["settings"], now)),
         *(("not compared", line) for line in outcome.skipped),
-        ("not compared", "seconds, batch sizes and other arrangements of the work"),
+        *(("not compared", f"{key}: the version of then did not say it") for key in sorted(outcome.unsaid)),
+        ("not compared", "seconds, the time and the folder of the run, and how the work was arranged"),
     ]
     show("Replay", entries)
     if outcome.differences:
@@ -155,25 +164,3 @@ def show_replay(document: Row, outcome: Comparison, now: dict[str, Any], toleran
 def _words(item: Difference) -> str:
     allowed = "" if item.allowed is None else f" (may be {item.allowed:.3g} apart)"
     return f"recorded {item.recorded}, now {item.now}{allowed}"
-
-
-def _changes(settings: dict[str, Any], current: dict[str, Any]) -> list[str]:
-    """Versions, device and code that are not those recorded: they explain differences, and are none themselves."""
-    if not isinstance(settings.get("provenance"), dict):
-        return ["not known: the document has no provenance"]
-    before, now = _circumstances(settings["provenance"]), _circumstances(current["provenance"])
-    return [f"{key}: {before.get(key)}, now {value}" for key, value in now.items() if before.get(key) != value]
-
-
-def _circumstances(record: dict[str, Any]) -> dict[str, Any]:
-    """What may change a result though model, data and settings are the same."""
-    versions, files = record.get("versions"), record.get("files")
-    known = [file for file in files if isinstance(file, dict)] if isinstance(files, list) else []
-    code = [f"sha256 {file.get('sha256')}" for file in known if file.get("role") == "architecture"]
-    return {
-        **(versions if isinstance(versions, dict) else {}),
-        "autodual's source": record.get("source_sha256"),
-        "device": record.get("device"),
-        "platform": record.get("platform"),
-        "code of --arch": code[0] if code else None,
-    }

@@ -5,23 +5,22 @@ from __future__ import annotations
 import signal
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from typing import Any
 
 import click
 import torch
 
-from autodual.errors import InvalidInputError
-from autodual.report import build_document, load_document, read_document, write_csv, write_document
+from autodual.errors import DataError, InvalidInputError
+from autodual.report import build_document
 from autodual.world import World, world_of_environment
 from autodual_cli.interruption import Interrupted, shielded, stop_requested
 from autodual_cli.options import DataOptions, OutputOptions
 from autodual_cli.progress import progress
 from autodual_cli.provenance import with_earlier
-from autodual_cli.targets import check_targets
+from autodual_cli.results import Results, Row
 
-Row = dict[str, Any]
-_SECONDS_BETWEEN_SAVES = 30.0
 _STOPPED = 128 + signal.SIGTERM
 
 
@@ -49,37 +48,68 @@ class Outcome:
     exit_status: int
 
 
-def run(job: Job, samples: int, data: DataOptions, output: OutputOptions) -> Outcome:
-    """Work through samples skip to skip + limit - 1 of a data set of `samples`, and write the files asked for.
+def run(
+    job: Job, samples: int, data: DataOptions, output: OutputOptions, show: Callable[[dict[str, Any]], None]
+) -> Outcome:
+    """Work through samples skip to skip + limit - 1 of a data set of `samples`, write the files and show the outcome.
+
+    What was computed is written and shown in any case, also where the work ends early with an error, which is raised
+    then; where a file cannot be written, the rest is, and the table is shown even if it was not asked for.
 
     Raises:
-        InvalidInputError: the range holds no sample, or a file to resume from does not match.
+        InvalidInputError: the range holds no sample, or a file exists already or does not match.
+        DataError: a file could not be written.
     """
     indices = _range(samples, data)
-    check_targets([output.json, output.csv], [file["path"] for file in job.settings["provenance"]["files"]])
-    job, rows, earlier = _resume(job, indices, output)
-    done = {row["index"] for row in rows}
-    pending = [index for index in indices if index not in done]
+    results = Results(output, [file["path"] for file in job.settings["provenance"]["files"]])
+    job, rows, earlier = _resume(job, indices, results, output)
     clock = _Clock(earlier)
-    exit_status = 0
-    with world_of_environment(torch.device("cpu")) as world:
+    exit_status, failure = 0, None
+    with world_of_environment(torch.device("cpu")) as world, results.held() if world.first else nullcontext():
         try:
-            with progress(len(indices), len(done), enabled=world.first and not output.quiet) as advance:
-                for new in _rounds(job, pending, data.batch_size, world):
-                    with shielded():
-                        rows.extend(new)
-                        advance(len(new), job.headline(job.summarise(rows, clock.seconds)))
-                        if world.first and output.json is not None and clock.save_is_due():
-                            write_document(output.json, _document(job, rows, clock))
+            _work(job, rows, indices, data.batch_size, clock, world, results, quiet=output.quiet)
         except Interrupted as interruption:
             exit_status = interruption.exit_status
+        except Exception as error:
+            if not (world.first and rows):
+                raise
+            failure = error
         if exit_status == 0 and len(rows) < len(indices):
             exit_status = _STOPPED  # the signal went to another process
         if not world.first:
             raise click.exceptions.Exit(exit_status)  # the first process has all rows, and is the one to speak
-    document = _document(job, rows, clock)
-    _write(output, document, rows)
+        document = _document(job, rows, clock)
+        unwritten = results.write(document, rows)
+    if unwritten or not output.quiet:
+        show(document)
+    if failure is not None:
+        raise failure
+    if unwritten:
+        raise DataError(" ".join(unwritten))
     return Outcome(document, exit_status)
+
+
+def _work(
+    job: Job,
+    rows: list[Row],
+    indices: range,
+    batch_size: int,
+    clock: _Clock,
+    world: World,
+    results: Results,
+    *,
+    quiet: bool,
+) -> None:
+    """Append the rows that are missing, saving now and then."""
+    done = {row["index"] for row in rows}
+    pending = [index for index in indices if index not in done]
+    with progress(len(indices), len(done), enabled=world.first and not quiet) as advance:
+        for new in _rounds(job, pending, batch_size, world):
+            with shielded():
+                rows.extend(new)
+                advance(len(new), job.headline(job.summarise(rows, clock.seconds)))
+                if world.first and results.save_is_due():
+                    results.save(_document(job, rows, clock))
 
 
 def _rounds(job: Job, pending: list[int], batch_size: int, world: World) -> Iterator[list[Row]]:
@@ -101,21 +131,14 @@ def _rounds(job: Job, pending: list[int], batch_size: int, world: World) -> Iter
 
 
 class _Clock:
-    """Seconds of work, those of earlier runs included, and when the last save was."""
+    """Seconds of work, those of earlier runs included."""
 
     def __init__(self, earlier: float) -> None:
         self._start = time.monotonic() - earlier
-        self._saved = time.monotonic()
 
     @property
     def seconds(self) -> float:
         return time.monotonic() - self._start
-
-    def save_is_due(self) -> bool:
-        if time.monotonic() - self._saved < _SECONDS_BETWEEN_SAVES:
-            return False
-        self._saved = time.monotonic()
-        return True
 
 
 def _range(samples: int, data: DataOptions) -> range:
@@ -125,41 +148,24 @@ def _range(samples: int, data: DataOptions) -> range:
     return range(data.skip, stop)
 
 
-def _resume(job: Job, indices: range, output: OutputOptions) -> tuple[Job, list[Row], float]:
+def _resume(job: Job, indices: range, results: Results, output: OutputOptions) -> tuple[Job, list[Row], float]:
     """The job, its settings saying where earlier rows come from, these rows, and the seconds they took."""
-    if not output.resume:
-        return job, [], 0.0
-    if output.json is None:
-        raise InvalidInputError("--resume needs --json, the file to go on from.")
-    rows, seconds = read_document(output.json, job.schema, job.settings)
+    rows, seconds, before = results.earlier(job.schema, job.settings)
     outside = [row["index"] for row in rows if row["index"] not in indices]
     if outside:
         raise InvalidInputError(
             f"'{output.json}' holds sample {outside[0]}, which --skip and --limit leave out; use its range or more."
         )
-    if rows:
-        before = load_document(output.json)["settings"].get("provenance")
-        job = replace(job, settings=with_earlier(job.settings, before))
-    return job, rows, seconds
+    return replace(job, settings=with_earlier(job.settings, before)), rows, seconds
 
 
 def _document(job: Job, rows: list[Row], clock: _Clock) -> dict[str, Any]:
     return build_document(job.schema, job.settings, job.summarise(rows, clock.seconds), rows)
 
 
-def _write(output: OutputOptions, document: dict[str, Any], rows: list[Row]) -> None:
-    with shielded():
-        if output.json is not None:
-            write_document(output.json, document)
-        if output.csv is not None:
-            write_csv(output.csv, rows)
-
-
 def finish(context: click.Context, outcome: Outcome) -> None:
     """End the command with the exit status of an interrupted run, saying what to do next; else do nothing."""
     if outcome.exit_status:
-        click.echo(
-            f"Interrupted after {outcome.document['summary']['count']} sample(s); --resume goes on from --json.",
-            err=True,
-        )
+        count = outcome.document["summary"]["count"]
+        click.echo(f"Interrupted after {count} sample(s); --resume goes on from what --json has saved.", err=True)
         context.exit(outcome.exit_status)

@@ -19,22 +19,22 @@ from autodual import __version__
 from autodual.attacks import Pgd
 from autodual.certification import Verdict, VerdictStatus, verify
 from autodual.certification.verification.deadline import TimeUp, deadline
-from autodual.certification.verification.replay import Replay, runtime_replay
+from autodual.certification.verification.replay import Counterexample, Judge, Replay, module_replay, runtime_replay
 from autodual.compiler import compile_dual
 from autodual.errors import InvalidInputError
 from autodual.files import LoadedModel, load_model_file
+from autodual.network import DualNetwork
 from autodual.properties import Property, load_property
 from autodual.report import build_document, write_document
 from autodual.report.verdicts import summarise_verdicts, verdict_row
 from autodual_cli.inspection import infer_shape
-from autodual_cli.interruption import shielded
 from autodual_cli.provenance import file_record, model_records, provenance, weight_file_digest
 from autodual_cli.subject import find_device, output_shape, unguarded
-from autodual_cli.targets import check_targets
+from autodual_cli.targets import Target, check_targets, sole_writer_of
 
 # Seconds beyond the timeout that the library may take to notice it by itself.
 _GRACE = 1.0
-_STEPS = 30
+ATTACK_STEPS = 30
 
 
 @dataclass(frozen=True)
@@ -54,6 +54,7 @@ class Request:
     seed: int
     attack: bool
     json: Path | None
+    overwrite: bool
     quiet: bool
     standard: bool
 
@@ -85,7 +86,12 @@ def run_verification(request: Request) -> None:
     Raises:
         AutodualError: a file cannot be read or used, or the property does not fit the network.
     """
-    check_targets([request.json], [request.model, request.goal])
+    check_targets([request.json], [request.model, request.goal], overwrite=request.overwrite)
+    with sole_writer_of([request.json]):
+        _run(request)
+
+
+def _run(request: Request) -> None:
     try:
         with _deadline(request):
             loaded = _load(request)
@@ -98,24 +104,48 @@ def run_verification(request: Request) -> None:
     if not request.quiet:
         click.echo(_summary(verdict, loaded.goal), err=True)
     if request.json is not None:
-        row = {**verdict_row(0, verdict, loaded.shape), "property": str(request.goal)}
+        row = _row(request, loaded, verdict)
         seconds = time.monotonic() - request.start
         document = build_document(
             "autodual.verify/1", _settings(request, loaded), summarise_verdicts([row], seconds), [row]
         )
-        with shielded():
-            write_document(request.json, document)
+        Target(request.json, request.overwrite).write(write_document, document)
 
 
-def verdict_again(request: Request, check: Callable[[dict[str, Any]], None]) -> tuple[dict[str, Any], dict[str, Any]]:
-    """The row of the request's verdict and its settings, with nothing printed or written, as a replay compares them.
+@dataclass(frozen=True, eq=False)
+class Again:
+    """A verdict found once more, as a replay compares it, with nothing printed or written.
+
+    confirm: runs the network on an input `[D]`, and returns it with its outputs where it violates the property's case
+    of that number.
+    """
+
+    row: dict[str, Any]
+    settings: dict[str, Any]
+    confirm: Callable[[torch.Tensor, int], Counterexample | None]
+
+
+def verdict_again(request: Request, check: Callable[[dict[str, Any]], None]) -> Again:
+    """Find the request's verdict again.
 
     `check` sees the settings once the files are read, and raises where they are not the ones expected.
     """
     loaded = _load(request)
     settings = _settings(request, loaded)
     check(settings)
-    return verdict_row(0, _verdict(request, loaded), loaded.shape), settings
+
+    def confirm(point: torch.Tensor, case: int) -> Counterexample | None:
+        if point.numel() != loaded.goal.input_size or not 0 <= case < len(loaded.goal.cases):
+            return None
+        dual = _compiled(request, loaded)
+        run = _replay(loaded.model) or module_replay(dual, tuple(loaded.shape), loaded.device)
+        return Judge(loaded.goal, run).confirm(point, case)
+
+    return Again(_row(request, loaded, _verdict(request, loaded)), settings, confirm)
+
+
+def _row(request: Request, loaded: _Loaded, verdict: Verdict) -> dict[str, Any]:
+    return {**verdict_row(0, verdict, loaded.shape), "property": str(request.goal)}
 
 
 def format_verdict(verdict: Verdict, *, standard: bool = False) -> str:
@@ -201,14 +231,12 @@ def _deadline(request: Request) -> AbstractContextManager[None]:
 def _verdict(request: Request, loaded: _Loaded) -> Verdict:
     try:
         with _deadline(request):
-            dtype = getattr(torch, request.dtype)
-            dual = compile_dual(loaded.module, example_input=loaded.example(dtype), memory_budget=request.memory)
             return verify(
-                dual,
+                _compiled(request, loaded),
                 loaded.goal,
                 timeout=_left(request),
-                attack=Pgd(steps=_STEPS) if request.attack else None,
-                dtype=dtype,
+                attack=Pgd(steps=ATTACK_STEPS) if request.attack else None,
+                dtype=getattr(torch, request.dtype),
                 replay=_replay(loaded.model),
                 seed=request.seed,
             )
@@ -216,6 +244,11 @@ def _verdict(request: Request, loaded: _Loaded) -> Verdict:
         seconds = time.monotonic() - request.start
         cases = len(loaded.goal.cases)
         return Verdict(VerdictStatus.TIMEOUT, None, None, None, "the time was up within a step", cases, 0, seconds)
+
+
+def _compiled(request: Request, loaded: _Loaded) -> DualNetwork:
+    example = loaded.example(getattr(torch, request.dtype))
+    return compile_dual(loaded.module, example_input=example, memory_budget=request.memory)
 
 
 def _replay(model: LoadedModel) -> Replay | None:
@@ -248,7 +281,7 @@ def _settings(request: Request, loaded: _Loaded) -> dict[str, Any]:
         "vnnlib_version": loaded.goal.version,
         "input_shape": list(loaded.shape),
         "timeout": request.timeout,
-        "attack_steps": _STEPS if request.attack else None,
+        "attack_steps": ATTACK_STEPS if request.attack else None,
         "seed": request.seed,
         "arithmetic": request.dtype,
         "version": __version__,

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy
 import pytest
 import torch
+from autodual_cli import subject, verification
 from autodual_cli.main import cli
 from click.testing import CliRunner, Result
 from torch import nn
@@ -44,3 +46,19 @@ def data_file(tmp_path: Path, network: nn.Module) -> Path:
     y[3] = (y[3] + 1) % 3
     numpy.savez(tmp_path / "data.npz", x=x.numpy(), y=y.numpy())
     return tmp_path / "data.npz"
+
+
+@pytest.fixture
+def compiled_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Networks of the same weights, compiled in the same way, are compiled once."""
+    original, known = subject.compile_dual, {}
+
+    def compile_dual(model: nn.Module, example_input: torch.Tensor, **options: Any) -> Any:
+        weights = [tensor.tolist() for tensor in model.state_dict().values()]
+        key = f"{model} {weights} {example_input.dtype} {options}"
+        if key not in known:
+            known[key] = original(model, example_input=example_input, **options)
+        return known[key]
+
+    for room in (subject, verification):
+        monkeypatch.setattr(room, "compile_dual", compile_dual)

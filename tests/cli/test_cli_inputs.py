@@ -100,7 +100,7 @@ def test_exported_programs_with_any_batch(invoke, tmp_path, model_file, data_fil
     margins = []
     for path in (model_file, tmp_path / "m.pt2"):
         arguments = ["--data", data_file, "--eps", "0.02", "--dtype", "float64", "--json", tmp_path / "o.json"]
-        assert invoke("certify", path, *arguments).exit_code == 0
+        assert invoke("certify", path, *arguments, "--overwrite").exit_code == 0
         margins.append([row["margin"] for row in rows_of(tmp_path / "o.json")])
     numpy.testing.assert_allclose(margins[0], margins[1], rtol=0, atol=1e-12)
 

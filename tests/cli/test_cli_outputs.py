@@ -48,10 +48,10 @@ def test_the_chosen_output_is_bounded(heads, invoke, data_file, tmp_path) -> Non
     torch.save(model.state_dict(), tmp_path / "state.pt")
     program = torch.export.export(model, (torch.rand(2, 4),), dynamic_shapes=({0: torch.export.Dim.AUTO},))
     torch.export.save(program, tmp_path / "program.pt2")
-    common = ("--eps", 0.01, "--data", data_file, "--limit", 3, "--output-index", 1, "--json", tmp_path / "found.json")
+    common = ("--eps", 0.01, "--data", data_file, "--limit", 3, "--output-index", 1, "--overwrite", "--json")
     found = []
     for arguments in ((tmp_path / "state.pt", "--arch", f"{place}:Heads"), (tmp_path / "program.pt2",)):
-        result = invoke("certify", *arguments, *common)
+        result = invoke("certify", *arguments, *common, tmp_path / "found.json")
         assert result.exit_code == 0, result.output
         found.append(_margins(tmp_path / "found.json"))
     assert len(found[0][0]) == 3

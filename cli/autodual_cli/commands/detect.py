@@ -43,7 +43,4 @@ def detect(
 
     subject = prepare(model, data)
     job = detection_job(subject, ball, eps=eps, slopes=slopes)
-    outcome = run(job, len(subject.dataset), data, output)
-    if not output.quiet:
-        show_detections(outcome.document)
-    finish(context, outcome)
+    finish(context, run(job, len(subject.dataset), data, output, show_detections))

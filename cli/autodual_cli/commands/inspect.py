@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from autodual_cli.options import ModelOptions, model_options
+from autodual_cli.options import ModelOptions, model_options, overwrite_option
 from autodual_cli.quantities import Shape
 
 
@@ -17,10 +17,16 @@ from autodual_cli.quantities import Shape
     "--print-after", multiple=True, metavar="PASS", help="Print the plan after this pass; 'all' for every one."
 )
 @click.option("--dot", type=click.Path(path_type=Path), help="Write the graph in Graphviz' language here.")
+@overwrite_option
 def inspect(
-    model: ModelOptions, input_shape: tuple[int, ...] | None, print_after: tuple[str, ...], dot: Path | None
+    model: ModelOptions,
+    input_shape: tuple[int, ...] | None,
+    print_after: tuple[str, ...],
+    dot: Path | None,
+    overwrite: bool,
 ) -> None:
     """Print the graph of MODEL, the passes and the dual plan."""
     from autodual_cli.inspection import inspect_model
+    from autodual_cli.targets import Target
 
-    inspect_model(model, input_shape, print_after, dot)
+    inspect_model(model, input_shape, print_after, None if dot is None else Target(dot, overwrite))

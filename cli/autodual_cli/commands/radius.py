@@ -45,7 +45,4 @@ def radius(
 
     subject = prepare(model, data)
     job = radius_job(subject, ball, max_radius=max_radius, slopes=slopes)
-    outcome = run(job, len(subject.dataset), data, output)
-    if not output.quiet:
-        show_radii(outcome.document)
-    finish(context, outcome)
+    finish(context, run(job, len(subject.dataset), data, output, show_radii))

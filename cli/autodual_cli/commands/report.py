@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from autodual_cli.options import EvaluationOptions
+from autodual_cli.options import EvaluationOptions, overwrite_option
 from autodual_cli.quantities import Memory
 
 _PATH = click.Path(path_type=Path)
@@ -32,8 +32,11 @@ _PATH = click.Path(path_type=Path)
 @click.option("--arch", metavar="PLACE:FACTORY", help="RUN only: the network's own code, where it has some. Runs it.")
 @click.option("--device", default="cpu", show_default=True, help="RUN only: cpu, cuda or cuda:N.")
 @click.option("--memory", type=Memory(), help="RUN only: memory budget of the bounds, such as 1GiB.")
+@overwrite_option
 @click.option("--quiet", is_flag=True, help="RUN only: no progress.")
-def report(result: Path, html: Path | None, counterexamples: Path | None, worst: int, **evaluation: Any) -> None:
+def report(
+    result: Path, html: Path | None, counterexamples: Path | None, worst: int, overwrite: bool, **evaluation: Any
+) -> None:
     """Render a result as one self-contained page.
 
     RESULT.json is what certify, radius, detect or verify wrote with --json. RUN is a folder that train made: its
@@ -42,9 +45,9 @@ def report(result: Path, html: Path | None, counterexamples: Path | None, worst:
     if result.is_dir():
         from autodual_cli.evaluation import evaluate_run
 
-        click.echo(evaluate_run(EvaluationOptions(run=result, **evaluation)))
+        evaluate_run(EvaluationOptions(run=result, overwrite=overwrite, **evaluation))
         return
     from autodual_cli.page import write_page
 
-    click.echo(write_page(result, html, counterexamples, worst))
+    click.echo(write_page(result, html, counterexamples, worst, overwrite=overwrite))
 # fmt: on

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from autodual_cli.options import overwrite_option
 from autodual_cli.quantities import Memory, Number, Shape
 
 _PATH = click.Path(path_type=Path)
@@ -25,6 +26,7 @@ _PATH = click.Path(path_type=Path)
 @click.option("--seed", type=int, default=0, show_default=True, help="Of the random points that attacks start from.")
 @click.option("--no-attack", is_flag=True, help="Only bound; then sat is only found where bounds point to it.")
 @click.option("--json", type=_PATH, help="Write the verdict here.")
+@overwrite_option
 @click.option("--quiet", is_flag=True, help="Nothing on standard error.")
 def verify(
     files: tuple[Path, ...],
@@ -37,6 +39,7 @@ def verify(
     seed: int,
     no_attack: bool,
     json: Path | None,
+    overwrite: bool,
     quiet: bool,
 ) -> None:
     """Verify MODEL against the VNN-LIB file PROPERTY: is there an input that violates it?
@@ -72,6 +75,7 @@ def verify(
             seed=seed,
             attack=not no_attack,
             json=json,
+            overwrite=overwrite,
             quiet=quiet,
             standard=standard,
         )

@@ -1,0 +1,15 @@
+"""Comparing a recorded run with a second one of the same settings: what it says must be what the second one finds."""
+
+from autodual.report.comparison.outcome import Comparison, Difference
+from autodual.report.comparison.rows import RADIUS_RESOLUTION, compare
+from autodual.report.comparison.statements import compare_settings, compare_summary, compare_whole
+
+__all__ = [
+    "RADIUS_RESOLUTION",
+    "Comparison",
+    "Difference",
+    "compare",
+    "compare_settings",
+    "compare_summary",
+    "compare_whole",
+]

@@ -1,0 +1,68 @@
+"""Comparing rows: verdicts must be equal, numbers equal up to the rounding that the second run counted itself."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from autodual.report.comparison.outcome import Comparison
+from autodual.report.comparison.values import Allowance, compare_objects
+from autodual.report.document import Row
+from autodual.report.page.numbers import finite
+
+# `certified_radius` ends a search within this share of the largest radius, on either side of the same crossing.
+RADIUS_RESOLUTION = 1e-4
+# Rounding errors are sums of magnitudes, which other hardware adds in another order.
+_SAME_ROUNDING = 1e-3
+_ROUNDING = ("rounding_error", "execution_error")
+# Points and what a network returned for them are found anew each time, and are checked by running the network.
+_CHECKED_OTHERWISE = frozenset({"counterexample", "outputs", "seconds"})
+
+
+def compare(
+    schema: str,
+    settings: Mapping[str, Any],
+    recorded: Sequence[Row],
+    now: Sequence[Row],
+    *,
+    tolerance: float | None = None,
+    leave: frozenset[str] = frozenset(),
+    other_version: bool = False,
+) -> Comparison:
+    """Compare rows of the same indices, in the same order; whatever has no rule of its own must be equal.
+
+    Margins may be apart by twice the rounding error that the second run counts: each of the two lies within one of
+    them of the bound in exact arithmetic. What the document records of its own rounding allows nothing. Radii may be
+    apart by twice the resolution of the search, but zero only equals zero. `tolerance` replaces both allowances.
+
+    Args:
+        settings: of the second run.
+        leave: keys that the caller compares in another way.
+        other_version: the document is of another version of autodual, which may have had fewer keys.
+    """
+    outcome = Comparison(other_version=other_version)
+    limit = finite(settings.get("max_radius")) or 0.0
+    radii = 2 * RADIUS_RESOLUTION * limit if tolerance is None else tolerance
+    for before, after in zip(recorded, now, strict=True):
+        outcome.compared += 1
+        reach = radii
+        if (before.get("radius") == 0) != (after.get("radius") == 0):
+            reach = 0.0  # something was certified in one run and nothing in the other
+        allowance = _allowance(reach, tolerance)
+        compare_objects(outcome, before["index"], before, after, allowance, leave=leave | _CHECKED_OTHERWISE)
+        if schema != "autodual.verify/1" and ("counterexample" in before) != ("counterexample" in after):
+            held, found = ("a point" if "counterexample" in row else "none" for row in (before, after))
+            outcome.add(before["index"], "counterexample", held, found)
+    return outcome
+
+
+def _allowance(radius: float, tolerance: float | None) -> Allowance:
+    def allowance(key: str, now: Mapping[str, Any]) -> float | None:
+        rounding = finite(now.get("rounding_error")) or 0.0
+        if key in ("margin", "margins"):
+            return 2 * rounding if tolerance is None else tolerance
+        if key in _ROUNDING:
+            return max(_SAME_ROUNDING * (finite(now.get(key)) or 0.0), tolerance or 0.0)
+        return radius if key == "radius" else None
+
+    return allowance
