@@ -40,7 +40,8 @@ class Certificate:
     largest of them may be off by; a certified margin exceeds its own. perturbation, specification, method: in words.
     arithmetic: the dtype whose bounds decided. assumptions: what was taken as known. failure_probability: how likely it
     is, over the random numbers alone, that the margins are not lower bounds; 0 for a deterministic certificate.
-    counterexample: a point of the set `[*shape]` that violates the specification.
+    counterexample: a point of the set `[*shape]` that violates the specification; then original is the sample itself,
+    and reached the class that the network gives the point, where one class is asked for.
 
     Margins are of the network in real arithmetic. execution: the dtype in which its module runs; execution_error: by
     what margins may differ in such a run, sums taken in any order; infinite where no finite bound is known, None where
@@ -65,6 +66,8 @@ class Certificate:
     execution_reason: str = ""
     deployed: bool = False
     positions: Positions | None = None
+    original: Tensor | None = None
+    reached: int | None = None
 
     @property
     def certified(self) -> bool:
@@ -85,8 +88,7 @@ class Certificate:
     def _repr_html_(self) -> str:
         """All fields as a table, which notebooks show."""
         shown = {field.name: getattr(self, field.name) for field in fields(self)}
-        if self.counterexample is not None:
-            shown["counterexample"] = f"a point {list(self.counterexample.shape)}"
+        shown |= {name: f"{list(value.shape)}" for name, value in shown.items() if isinstance(value, Tensor)}
         return html_pairs((name.replace("_", " "), value) for name, value in shown.items() if value != "")
 
 

@@ -136,6 +136,7 @@ class _Task:
         decisive = proof.lower - proof.deployed if deployed else proof.lower
         classes = _classes(spec, proof.lower, decisive, outputs, labelled=self.labelled)
         found = {} if self.attack is None else _attacked(dual, region, spec, self.attack, ~(proof.proved | wrong))
+        reached = reached_classes(dual, spec, found)
         assumptions = tuple(f"interval of node '{name}' taken as known" for name in known)
         narrow = str(bounding_dtype(region.centre.dtype)).removeprefix("torch.")
         return [
@@ -149,6 +150,8 @@ class _Task:
                 rounding_error=float(proof.error[sample].max()),
                 arithmetic="float64" if proof.double[sample] else narrow,
                 counterexample=found.get(sample),
+                original=region.centre[sample] if sample in found else None,
+                reached=reached.get(sample),
                 perturbation=region.source.describe(),
                 specification=spec.describe(),
                 method=_method(proof, sample, self.slopes, self.plan),
@@ -202,6 +205,15 @@ def _attacked(
     with torch.no_grad():
         refuted = counterexamples(function, some, chosen, points)
     return {int(sample): point for sample, point, hit in zip(index, points, refuted) if bool(hit)}
+
+
+def reached_classes(dual: DualNetwork, spec: Specification, found: Mapping[int, Tensor]) -> dict[int, int]:
+    """The classes that the network gives counterexamples, by sample, where one class a sample is asked for."""
+    if not found or not isinstance(spec, LabelSpecification) or spec.labels.dim() > 1:
+        return {}
+    with torch.no_grad():
+        classes = spec.predicted(dual.outputs(torch.stack(list(found.values()))))
+    return dict(zip(found, classes.tolist(), strict=True))
 
 
 def _status(proof: Proof, sample: int, wrong: bool, refuted: bool) -> Status:

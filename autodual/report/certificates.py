@@ -42,6 +42,8 @@ def certificate_row(index: int, certificate: Certificate) -> Row:
         row.update(_of_positions(certificate.positions))
     if certificate.counterexample is not None:
         row["counterexample"] = certificate.counterexample.tolist()
+        row["original"] = None if certificate.original is None else certificate.original.tolist()
+        row["reached"] = certificate.reached
     return row
 
 

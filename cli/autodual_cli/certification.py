@@ -9,6 +9,7 @@ import torch
 
 import autodual
 from autodual.attacks import Pgd, counterexamples
+from autodual.certification.certify import reached_classes
 from autodual.certification.goal import chosen_goal
 from autodual.perturbations import PerturbationSet
 from autodual.policies import SlopePolicy
@@ -62,10 +63,10 @@ def certification_job(
         pairs = zip(indices.tolist(), certificates, strict=True)
         return [certificate_row(index, certificate) for index, certificate in pairs]
 
-    def refutes(index: int, point: Any) -> bool:
+    def refutes(index: int, row: Row) -> bool:
         indices = torch.tensor([index])
         x, labels = subject.batch(indices)
-        points = _as_point(point, x)
+        points = _as_point(row["counterexample"], x)
         if points is None:
             return False
 
@@ -74,7 +75,9 @@ def certification_job(
 
         given = None if spec is None else parse_specification(spec, labels, axis)
         property_ = chosen_goal(subject.dual, function(x), None if given else labels, given)
-        return bool(counterexamples(function, set_of(indices).at(x), property_, points)[0])
+        reached = reached_classes(subject.dual, property_, {0: points[0]}).get(0)
+        told = row.get("reached", reached) == reached  # documents of earlier versions do not say
+        return told and bool(counterexamples(function, set_of(indices).at(x), property_, points)[0])
 
     settings = {
         **subject.settings,

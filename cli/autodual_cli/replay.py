@@ -123,7 +123,7 @@ def _check_counterexamples(outcome: Comparison, job: Job, rows: Sequence[Row], n
         point = row.get("counterexample")
         if point is None or job.refutes is None:
             continue
-        if not job.refutes(row["index"], point):
+        if not job.refutes(row["index"], row):
             outcome.add(row["index"], "counterexample", "refutes the property", "does not")
         elif point != found.get("counterexample"):
             words = "the recorded counterexample is one, but not the one found now"

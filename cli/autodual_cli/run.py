@@ -28,8 +28,8 @@ _STOPPED = 128 + signal.SIGTERM
 class Job:
     """What a command does with its samples: rows for the samples `indices` `[B]`, and what to say of all rows.
 
-    refutes: whether a counterexample, as a row holds it, refutes the property of the sample of that index; None where
-    rows hold none.
+    refutes: whether a row's counterexample refutes the property of the sample of that index, and what the row says of
+    it is so; None where rows hold none.
     """
 
     schema: str
@@ -37,7 +37,7 @@ class Job:
     rows: Callable[[torch.Tensor], list[Row]]
     summarise: Callable[[Sequence[Row], float], dict[str, Any]]
     headline: Callable[[dict[str, Any]], str]
-    refutes: Callable[[int, Any], bool] | None = None
+    refutes: Callable[[int, Row], bool] | None = None
 
 
 @dataclass(frozen=True, eq=False)
