@@ -8,9 +8,12 @@ from __future__ import annotations
 
 import io
 import math
+import re
 import zipfile
 from collections.abc import Mapping
 from typing import Any, NoReturn
+
+import torch
 
 from autodual.errors import ModelFileError
 from autodual.files.extents import is_extent, is_view
@@ -22,7 +25,12 @@ _BYTES = {
     "Long": 8, "Double": 8, "ComplexFloat": 8, "ComplexDouble": 16,
 }  # fmt: skip
 _LAYER = "torch.nn.modules."
-_TENSORS = frozenset({"torch._utils._rebuild_tensor", "torch._utils._rebuild_tensor_v2"})
+_TENSORS = frozenset(f"torch._utils._rebuild_tensor{version}" for version in ("", "_v2", "_v3"))
+_ALLOCATING = re.compile(
+    r"torch\.(\w+\.)?\w*(Tensor|Storage)|torch\._tensor\._rebuild\w*|collections\.Counter|builtins\.bytearray"
+)
+"""What PyTorch's restricted unpickler calls although it takes as much memory as it is told to; all else it refuses."""
+
 _HARMLESS = frozenset(
     {"torch._utils._rebuild_parameter", "torch._utils._rebuild_parameter_with_state", "torch.serialization._get_layout",
      "torch.device", "builtins.complex"}
@@ -89,7 +97,7 @@ class _Claims:
 
     def _call(self, function: str, arguments: list[Any]) -> None:
         if function in _TENSORS:
-            self._tensor(arguments)
+            self._tensor(function, arguments)
         elif function in ("collections.OrderedDict", "torch.Size", "builtins.set"):
             _require(len(arguments) <= 1 and all(_is_short(argument) for argument in arguments))
         elif function == "_codecs.encode":
@@ -98,11 +106,11 @@ class _Claims:
             self._refuse(f"it calls the constructor of {function.rpartition('.')[2]}")
         elif function.startswith("torch._utils._rebuild") and function not in _HARMLESS:
             self._refuse(f"it holds a tensor that {function.rpartition('.')[2]} makes, not a dense one of numbers")
-        elif function.startswith(("torch.", "collections.", "builtins.bytearray")) and function not in _HARMLESS:
+        elif _ALLOCATING.fullmatch(function):
             self._refuse(f"it calls {function}")
 
     def _new(self, cls: str, arguments: list[Any]) -> None:
-        if arguments or not cls.startswith(_LAYER):
+        if _ALLOCATING.fullmatch(cls) or (arguments and cls.startswith("torch.")):
             self._refuse(f"it makes a {cls} of its own")
 
     def _storage(self, identity: Any) -> None:
@@ -114,13 +122,16 @@ class _Claims:
             self._known.add(key)
             self.stored += size
 
-    def _tensor(self, arguments: list[Any]) -> None:
+    def _tensor(self, function: str, arguments: list[Any]) -> None:
         storage, offset, size, stride = arguments[:4]
         _require(isinstance(storage, Made) and storage.kind == "storage")
         extents, strides = _parts(size), _parts(stride)
-        kind, _, numel = _storage_parts(storage.parts[0])
+        width, _, numel = _storage_parts(storage.parts[0])
+        if function.endswith("_v3"):  # the type of the numbers stands beside the storage, which holds bytes
+            stored, width = numel * width, _width(arguments[6])
+            numel = stored // width
         _require(is_view(extents, strides, offset, numel))
-        self._tensors += math.prod(extents) * kind
+        self._tensors += math.prod(extents) * width
         MEMORY.require(self._name, "its tensors", self._tensors)
 
     def _refuse(self, reason: str) -> NoReturn:
@@ -180,6 +191,14 @@ def _storage_parts(identity: Any) -> tuple[int, str, int]:
     if word not in _BYTES:
         raise Damaged
     return _BYTES[word], key, numel
+
+
+def _width(dtype: Any) -> int:
+    """The bytes of a number of a type."""
+    _require(isinstance(dtype, Made) and dtype.kind == "global")
+    found = getattr(torch, dtype.name.removeprefix("torch."), None)
+    _require(isinstance(found, torch.dtype))
+    return found.itemsize
 
 
 def _parts(value: Any) -> list[Any]:
