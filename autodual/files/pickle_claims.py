@@ -197,7 +197,8 @@ def _width(dtype: Any) -> int:
     """The bytes of a number of a type."""
     _require(isinstance(dtype, Made) and dtype.kind == "global")
     found = getattr(torch, dtype.name.removeprefix("torch."), None)
-    _require(isinstance(found, torch.dtype))
+    if not isinstance(found, torch.dtype):
+        raise Damaged
     return found.itemsize
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -65,7 +66,8 @@ class Recorded:
         """Where a file is now: as the run named it, from here or from the folder that the run was started in."""
         provenance = self.settings.get("provenance")
         folder = provenance.get("directory") if isinstance(provenance, dict) else None
-        if not Path(recorded).exists() and isinstance(folder, str) and (Path(folder) / recorded).exists():
+        # Unlike the method of paths, this raises nothing where a name is too long.
+        if not os.path.exists(recorded) and isinstance(folder, str) and os.path.exists(Path(folder) / recorded):
             return Path(folder) / recorded
         return Path(recorded)
 
