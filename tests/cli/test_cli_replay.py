@@ -168,7 +168,7 @@ def test_a_document_alone_makes_no_code_run(invoke, tmp_path, data_file, network
     [
         (lambda document: document["settings"].update(eps="0.1"), "usable 'eps'"),
         (lambda document: document["settings"].update(norm="l0"), "norm 'l0'"),
-        (lambda document: document["settings"].update(domain=[0]), "usable 'domain'"),
+        (lambda document: document["settings"].update(domain=[0]), "is not a document of the schema"),
         (lambda document: document["settings"].update(domain=[1, 0]), "is empty"),
         (lambda document: document["settings"].update(slopes="steep"), "slopes 'steep'"),
         (lambda document: document["settings"].update(arithmetic="float16"), "arithmetic 'float16'"),
