@@ -25,9 +25,7 @@ def counterexample_files(document: Row, folder: str | PathLike[str]) -> dict[int
     return {index: Path(folder) / f"counterexample_{index}.npy" for index in counterexamples(document)}
 
 
-def save_counterexamples(
-    document: Row, folder: str | PathLike[str], *, overwrite: bool = False
-) -> dict[int, Path]:
+def save_counterexamples(document: Row, folder: str | PathLike[str], *, overwrite: bool = False) -> dict[int, Path]:
     """Write each counterexample that is an array to `folder`/counterexample_INDEX.npy (float64), and say where.
 
     The folder is made where it does not exist. Every float32 is a float64, so nothing is rounded.
