@@ -76,6 +76,10 @@ class DataError(AutodualError):
     """A data set is missing, truncated or malformed."""
 
 
+class BudgetError(ModelFileError, DataError):
+    """A file claims more memory, or more of something else, than a file may; the message says how to allow it."""
+
+
 class TrainingError(AutodualError):
     """Training cannot go on, since its loss is no finite number."""
 

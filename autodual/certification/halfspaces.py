@@ -47,10 +47,13 @@ def _below(first: Tensor, second: Tensor) -> Tensor:
     return torch.where(lost < 0, difference.nextafter(torch.full_like(difference, -torch.inf)), difference)
 
 
-def deployment_of(execution: Execution, rows: Rows, spec: Specification) -> tuple[Deployment, Tensor]:
-    """The run, and how far row · f may be off in it, `[N, S]`, float64; infinite where nothing is known."""
+def deployment_of(execution: Execution, rows: Rows, spec: Specification, lower: Tensor) -> tuple[Deployment, Tensor]:
+    """The run, and how far row · f may be off in it, `[N, S]`, float64; infinite where nothing is known.
+
+    lower: bounds of the half-spaces, `[N, S]`, for whose samples this is asked.
+    """
     deployment = Deployment(execution.dtype, execution.reason)
     if execution.error is None:
-        return deployment, rows.offset.new_full(rows.offset.shape, torch.inf, dtype=torch.float64)
+        return deployment, torch.full_like(lower, torch.inf)
     found = _SAFETY * rows.form.spread(flat(execution.error).double())
     return deployment, 2 * found if spec.relative else found

@@ -9,7 +9,9 @@ import torch
 from torch import Tensor
 
 from autodual.errors import DataError
+from autodual.limits import MEMORY
 from autodual.policies import IGNORED
+from autodual.tensors import all_finite
 
 
 def as_inputs(name: str, array: numpy.ndarray) -> tuple[Tensor, str]:
@@ -19,19 +21,23 @@ def as_inputs(name: str, array: numpy.ndarray) -> tuple[Tensor, str]:
 
     Raises:
         DataError: another dtype, no sample axis, no samples, or NaN or infinity (the sample's index is named).
+        BudgetError: they would take more memory than the samples of a file may.
     """
     if array.ndim < 2 or array.size == 0:
         raise DataError(f"The inputs of '{name}' have shape {array.shape}; expected one or more samples [N, ...].")
     if array.dtype == numpy.uint8:
-        return torch.from_numpy(numpy.ascontiguousarray(array)).to(torch.float32) / 255, "bytes divided by 255"
+        MEMORY.require(name, "its samples", 4 * array.size)
+        stored = torch.from_numpy(numpy.require(array, requirements=["C", "W"]))
+        return stored.to(torch.float32).div_(255), "bytes divided by 255"
     if array.dtype.kind != "f":
         raise DataError(f"The inputs of '{name}' are of type {array.dtype}; expected floating point, or bytes (uint8).")
     if array.dtype.itemsize > 8:
         raise DataError(f"The inputs of '{name}' are of type {array.dtype}; expected at most 64 bits a number.")
     kept = numpy.float64 if array.dtype.itemsize == 8 else numpy.float32  # half precision widens exactly
-    inputs = torch.from_numpy(numpy.ascontiguousarray(array, dtype=kept))
-    finite = inputs.isfinite().flatten(1).all(1)
-    if not finite.all():
+    MEMORY.require(name, "its samples", array.size * numpy.dtype(kept).itemsize)
+    inputs = torch.from_numpy(numpy.require(array, kept, ["C", "W"]))
+    if not all_finite(inputs):
+        finite = inputs.isfinite().flatten(1).all(1)
         raise DataError(f"Sample {int((~finite).nonzero()[0])} of '{name}' holds NaN or infinity.")
     return inputs, "as stored"
 

@@ -17,6 +17,9 @@ _FILES = {"train": tuple(f"data_batch_{number}.bin" for number in range(1, 6)), 
 _SUBFOLDER = "cifar-10-batches-bin"
 _IMAGE = (3, 32, 32)
 _RECORD = 1 + 3 * 32 * 32
+_KEPT = 6
+"""Bytes of memory for each of a file: itself, among those of all files, and as a float."""
+
 _ADVICE = "unpack CIFAR-10's binary version (cifar-10-binary.tar.gz from https://www.cs.toronto.edu/~kriz/cifar.html)"
 
 
@@ -28,7 +31,7 @@ def read_part(directory: Path, part: str, files: ReadFiles) -> tuple[numpy.ndarr
     """
     _refuse_pickles(directory, _FILES[part])
     paths = find_files(directory, _FILES[part], subfolder=_SUBFOLDER, advice=f"{_ADVICE} there")
-    records = numpy.concatenate([_records(path, files.read(path)) for path in paths])
+    records = numpy.concatenate([_records(path, files.read(path, kept=_KEPT)) for path in paths])
     return records[:, 1:].reshape(-1, *_IMAGE), records[:, 0]
 
 

@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import io
+import re
 from pathlib import Path
 
 import numpy
 
 from autodual.data.reading import ReadFiles, find_files
 from autodual.errors import DataError
+from autodual.limits import Budget
 
 _SUBFOLDER = "UCI HAR Dataset"
 _FEATURES = 561
 _LABELS = {str(label).encode(): label - 1 for label in range(1, 7)}
+_FEATURES_TEXT, _LABELS_TEXT = Budget(2**27), Budget(2**23)
+"""Text, of which numbers take many times as much to read: the published files are half as large, or far smaller."""
+
+_LONGEST_LINE = 40_000
 _ADVICE = "unpack the archive of UCI HAR (https://archive.ics.uci.edu/dataset/240) there"
 
 
@@ -28,8 +34,11 @@ def read_part(directory: Path, part: str, files: ReadFiles) -> tuple[numpy.ndarr
 
 
 def _features(path: Path, content: bytes) -> numpy.ndarray:
+    _FEATURES_TEXT.require(str(path), "its text", len(content))
     if not content.strip():
         raise DataError(f"'{path}' is empty; {_ADVICE}.")
+    if re.search(rb"[^\n]{%d}" % _LONGEST_LINE, content):
+        raise DataError(f"'{path}' is damaged: not all of its lines are {_FEATURES} numbers.")
     try:
         features = numpy.loadtxt(io.BytesIO(content), numpy.float32, comments=None, ndmin=2, encoding="ascii")
     except ValueError:
@@ -41,6 +50,7 @@ def _features(path: Path, content: bytes) -> numpy.ndarray:
 
 def _labels(path: Path, content: bytes) -> numpy.ndarray:
     """The file's labels 1 to 6, counted from 0 as networks count their outputs."""
+    _LABELS_TEXT.require(str(path), "its text", len(content))
     words = content.split()
     for index, word in enumerate(words):
         if word not in _LABELS:

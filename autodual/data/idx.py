@@ -6,6 +6,7 @@ import gzip
 import io
 import math
 import struct
+import sys
 import zlib
 from os import PathLike
 from pathlib import Path
@@ -15,10 +16,11 @@ import numpy
 from autodual.data.arrays import require_range
 from autodual.data.reading import ReadFiles, holds, read_bytes
 from autodual.errors import DataError
+from autodual.limits import MEMORY
 
 _DTYPES = {0x08: ">u1", 0x09: ">i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
 _GZIP = b"\x1f\x8b"
-_LARGEST = 2**33
+_MOST_AXES = 8
 _STEMS = {"train": "train", "test": "t10k"}
 
 
@@ -30,6 +32,7 @@ def read_idx(path: str | PathLike[str]) -> numpy.ndarray:
 
     Raises:
         DataError: the file is missing, is not IDX, or does not hold exactly the numbers that its header announces.
+        BudgetError: these would take more memory than a file may.
 
     Example:
         >>> from pathlib import Path
@@ -66,27 +69,36 @@ def _find(directory: Path, stem: str) -> Path:
 
 
 def _parse(path: Path, stored: bytes) -> numpy.ndarray:
-    content = _unpacked(path, stored)
-    if len(content) < 4 or content[:2] != b"\0\0" or content[2] not in _DTYPES:
+    with io.BytesIO(stored) as plain:
+        zipped = stored.startswith(_GZIP)
+        try:
+            return _read(path, gzip.GzipFile(fileobj=plain) if zipped else plain)
+        except (OSError, EOFError, zlib.error):
+            raise DataError(f"'{path}' is truncated or damaged: it cannot be read.") from None
+
+
+def _read(path: Path, file: gzip.GzipFile | io.BytesIO) -> numpy.ndarray:
+    """The array in the content of `file`; what its header does not announce is not even unpacked."""
+    start = file.read(4)
+    if len(start) < 4 or start[:2] != b"\0\0" or start[2] not in _DTYPES:
         raise DataError(f"'{path}' is not an IDX file: its first four bytes are no IDX header.")
-    dtype = numpy.dtype(_DTYPES[content[2]])
-    start = 4 + 4 * content[3]
-    if len(content) < start:
+    dtype, axes = numpy.dtype(_DTYPES[start[2]]), start[3]
+    sizes = file.read(4 * axes)
+    if len(sizes) < 4 * axes:
         raise DataError(f"'{path}' is truncated: its IDX header is incomplete.")
-    shape = struct.unpack(f">{content[3]}I", content[4:start])
+    shape = struct.unpack(f">{axes}I", sizes)
+    if axes > _MOST_AXES:
+        raise DataError(f"'{path}' is damaged: its IDX header announces {axes} axes.")
     expected = math.prod(shape) * dtype.itemsize
-    if len(content) - start != expected:
+    if isinstance(file, gzip.GzipFile):  # what is not packed holds no more than the file
+        MEMORY.require(str(path), f"its data {shape}", expected)
+    content = file.read(min(expected, sys.maxsize))
+    if len(content) != expected or file.read(1):
+        found = f"it holds {len(content)}" if len(content) < expected else "it holds more"
         raise DataError(
-            f"'{path}' is truncated or damaged: its header announces {expected} bytes of data {shape}, "
-            f"it holds {len(content) - start}."
+            f"'{path}' is truncated or damaged: its header announces {expected} bytes of data {shape}, {found}."
         )
-    return numpy.frombuffer(content, dtype, offset=start).reshape(shape).astype(dtype.newbyteorder("="))
-
-
-def _unpacked(path: Path, stored: bytes) -> bytes:
-    if not stored.startswith(_GZIP):
-        return stored
     try:
-        return gzip.GzipFile(fileobj=io.BytesIO(stored)).read(_LARGEST)
-    except (OSError, EOFError, zlib.error):
-        raise DataError(f"'{path}' is truncated or damaged: it cannot be read.") from None
+        return numpy.frombuffer(content, dtype).reshape(shape).astype(dtype.newbyteorder("="), copy=False)
+    except ValueError:  # no data, of a shape whose other sizes overflow
+        raise DataError(f"'{path}' is damaged: its IDX header announces data {shape}.") from None

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import io
 import zipfile
+import zlib
+from pathlib import PurePosixPath
 
 import numpy
 
 from autodual.errors import DataError
+from autodual.limits import MEMORY
+from autodual.limits.arrays import parse_array
 
 _INPUTS = ("x", "images")
 _LABELS = ("y", "labels")
+_DAMAGED = (ValueError, OSError, EOFError, LookupError, RuntimeError, zipfile.BadZipFile, zlib.error)
 
 
 def parse_npz(name: str, content: bytes) -> tuple[numpy.ndarray, numpy.ndarray | None]:
@@ -18,15 +23,27 @@ def parse_npz(name: str, content: bytes) -> tuple[numpy.ndarray, numpy.ndarray |
 
     Raises:
         DataError: it is no such file, is damaged, holds pickled objects, or does not hold exactly these arrays.
+        BudgetError: its arrays would take more memory than a file may.
     """
     try:
-        # Without pickles an array of objects cannot be read, so a data file cannot execute code.
-        with numpy.load(io.BytesIO(content), allow_pickle=False) as archive:
-            arrays = {key: archive[key] for key in (*_INPUTS, *_LABELS) if key in archive.files}
-            found = list(archive.files)
-    except (ValueError, OSError, EOFError, KeyError, AttributeError, TypeError, zipfile.BadZipFile):
+        # No array of Python objects is read, so a data file cannot execute code.
+        with zipfile.ZipFile(io.BytesIO(content)) as archive:
+            entries = {PurePosixPath(entry.filename).stem: entry for entry in archive.infolist()}
+            wanted = [key for key in (*_INPUTS, *_LABELS) if key in entries]
+            MEMORY.require(name, "its arrays", sum(entries[key].file_size for key in wanted))
+            arrays = {key: _array(name, archive, entries[key]) for key in wanted}
+    except _DAMAGED:
         raise DataError(f"'{name}' is damaged, holds pickled objects or is no .npz file.") from None
     inputs, labels = ([key for key in keys if key in arrays] for keys in (_INPUTS, _LABELS))
     if len(inputs) != 1 or len(labels) > 1:
+        found = [key[:20] for key in list(entries)[:8]]
         raise DataError(f"'{name}' holds the arrays {found}; expected one of 'x', 'images' and one of 'y', 'labels'.")
     return arrays[inputs[0]], arrays[labels[0]] if labels else None
+
+
+def _array(name: str, archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> numpy.ndarray:
+    with archive.open(entry) as file:
+        array = parse_array(name, file, entry.file_size)
+        if file.read(1):  # the archive checks its sum at the end
+            raise ValueError("there is more behind the array")
+        return array

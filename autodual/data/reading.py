@@ -10,18 +10,20 @@ from pathlib import Path
 
 from autodual.errors import DataError
 from autodual.foreign import foreign_file, foreign_gzip
+from autodual.limits import FILE, read_file
 
 _GZIP = b"\x1f\x8b"
 
 
-def read_bytes(path: Path) -> bytes:
-    """The content of a file.
+def read_bytes(path: Path, *, kept: int = 1) -> bytes:
+    """The content of a file; kept: how many bytes of memory the caller makes of each.
 
     Raises:
         DataError: there is no such file, it cannot be read, or it is a file of another kind.
+        BudgetError: it is larger than a file may be.
     """
     try:
-        content = path.read_bytes()
+        content = read_file(path, kept=kept)
     except FileNotFoundError:
         raise DataError(f"There is no data file '{path}'.") from None
     except OSError as error:
@@ -51,6 +53,7 @@ class ReadFiles:
     def __init__(self) -> None:
         self._files: list[DataFile] = []
         self._all = hashlib.sha256()
+        self._size = 0
 
     @property
     def files(self) -> tuple[DataFile, ...]:
@@ -62,13 +65,15 @@ class ReadFiles:
         """The SHA-256 of all their bytes, one file after the other."""
         return self._all.hexdigest()
 
-    def read(self, path: Path) -> bytes:
-        """The content of a file.
+    def read(self, path: Path, *, kept: int = 1) -> bytes:
+        """The content of a file; kept: how many bytes of memory the caller makes of each.
 
         Raises:
             DataError: there is no such file, or it cannot be read.
         """
-        content = read_bytes(path)
+        content = read_bytes(path, kept=kept)
+        self._size += len(content)
+        FILE.require(str(path), "it, and the files before it,", self._size)
         self._files.append(DataFile(path, hashlib.sha256(content).hexdigest()))
         self._all.update(content)
         return content

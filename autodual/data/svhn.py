@@ -1,21 +1,13 @@
-"""SVHN's cropped digits: MATLAB files of images `X` and labels `y`, which scipy reads.
-
-scipy executes nothing that a file holds, but trusts the type codes inside. A truncated file is an error, and so is
-damage to compressed arrays, which SVHN's are; a forged file, or an altered one that is not compressed, can end the
-process.
-"""
+"""SVHN's cropped digits: MATLAB files of images `X` and labels `y`."""
 
 from __future__ import annotations
 
-import io
-import warnings
-from importlib import import_module
 from pathlib import Path
-from typing import Any
 
 import numpy
 
 from autodual.data.arrays import require_range
+from autodual.data.matlab import parse_matlab
 from autodual.data.reading import ReadFiles, holds
 from autodual.errors import DataError
 
@@ -24,7 +16,7 @@ def read_part(directory: Path, part: str, files: ReadFiles) -> tuple[numpy.ndarr
     """Images `[N, 3, 32, 32]` (uint8) and labels `[N]` from 0 to 9 of the part `train` or `test`.
 
     Raises:
-        DataError: scipy is not installed, or the file is missing or holds no such arrays.
+        DataError: the file is missing or holds no such arrays.
     """
     name = f"{part}_32x32.mat"
     if not holds(directory, name):
@@ -45,7 +37,7 @@ def _arrays(path: Path, content: bytes) -> tuple[numpy.ndarray, numpy.ndarray]:
     """
     found = _load(path, content)
     images, labels = found.get("X"), found.get("y")
-    if not isinstance(images, numpy.ndarray) or not isinstance(labels, numpy.ndarray):
+    if images is None or labels is None:
         raise DataError(f"'{path}' does not hold the arrays 'X' and 'y'; fetch SVHN's cropped digits (format 2).")
     if images.ndim != 4 or images.shape[:3] != (32, 32, 3) or images.dtype != numpy.uint8:
         raise DataError(
@@ -59,22 +51,10 @@ def _arrays(path: Path, content: bytes) -> tuple[numpy.ndarray, numpy.ndarray]:
     return images, labels[:, 0]
 
 
-def _load(path: Path, content: bytes) -> dict[str, Any]:
-    loadmat = _require_loadmat()
+def _load(path: Path, content: bytes) -> dict[str, numpy.ndarray]:
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of a damaged array scipy warns, and puts a text in its place
-            return loadmat(io.BytesIO(content), variable_names=("X", "y"))
+        return parse_matlab(str(path), content)
     except NotImplementedError:
         raise DataError(f"'{path}' is a MATLAB file of version 7.3; fetch SVHN's own file, of version 5.") from None
-    except Exception:  # scipy raises anything when a file is damaged
+    except ValueError:
         raise DataError(f"'{path}' is truncated, damaged or no MATLAB file.") from None
-
-
-def _require_loadmat() -> Any:
-    try:
-        return import_module("scipy.io").loadmat
-    except ImportError:
-        raise DataError(
-            "SVHN's MATLAB files need the package scipy; install it with pip install 'autodual[svhn]'."
-        ) from None

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import io
+import os
 import zipfile
 from enum import Enum
 from pathlib import Path, PurePosixPath
 
 from autodual.errors import ModelFileError
 from autodual.foreign import Foreign, foreign_archive, foreign_file, foreign_gzip
+from autodual.limits import read_file
 
 _ONNX_START = 0x08
 """The first byte of nearly all ONNX files: the tag of their first field, the version of the format."""
@@ -30,13 +32,14 @@ def read_model_bytes(path: Path) -> bytes:
 
     Raises:
         ModelFileError: there is no such file, it cannot be read or it is empty.
+        BudgetError: it is larger than a file may be.
     """
-    if path.is_dir():
+    if os.path.isdir(path):  # unlike the method of paths, it raises nothing
         inside = [entry.name for entry in path.glob("saved_model.pb")]
         found = foreign_archive(inside) or Foreign("a folder, not a model file")
         raise ModelFileError(found.sentence(str(path), _WANTED))
     try:
-        data = path.read_bytes()
+        data = read_file(path)
     except FileNotFoundError:
         raise ModelFileError(f"There is no model file '{path}'.") from None
     except OSError as error:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import logging
+import math
 import re
 import sys
 import warnings
@@ -19,12 +20,18 @@ from torch.export import ExportedProgram
 from torch.export.pt2_archive._package import PT2ArchiveWriter
 
 from autodual.errors import ModelFileError
+from autodual.files.extents import is_view
 from autodual.files.pickled import load_restricted
 from autodual.files.serialized import Refused, rebuild_payloads, rebuild_program
+from autodual.limits import LAYERS, MEMORY, parse_json
 
 _MODEL = "models/model.json"
 _SAMPLES = "data/sample_inputs/model.pt"
 _PAYLOADS = {"data/weights/": "weight_", "data/constants/": "tensor_"}
+_BYTES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 2, 7: 4, 8: 8, 9: 4, 10: 8, 11: 16, 12: 1, 13: 2, 28: 2, 29: 1, 30: 1, 31: 1,
+          32: 1, 33: 1, 34: 4, 35: 8}  # fmt: skip
+"""The bytes of a number of each type, by the type's number in the schema of torch.export."""
+
 _INERT = re.compile(
     r"(archive_format|archive_version|byteorder|version|\.data/\w+|\.format_version|\.storage_alignment|extra/.*)\Z"
 )
@@ -39,6 +46,7 @@ def load_exported(name: str, data: bytes) -> ExportedProgram:
 
     Raises:
         ModelFileError: the archive is damaged, or asks for more than tensors, tensor operations and sizes.
+        BudgetError: it claims more than a file may.
     """
     try:
         rebuilt = _rebuild(name, data)
@@ -81,7 +89,9 @@ def _rebuild(name: str, data: bytes) -> bytes:
 
 
 def _kept_entries(name: str, entries: dict[str, bytes]) -> Iterator[tuple[str, bytes]]:
-    yield _MODEL, json.dumps(rebuild_program(json.loads(entries[_MODEL]))).encode()
+    program = parse_json(name, entries[_MODEL])
+    LAYERS.require(name, "each pass through it", len(program["graph_module"]["graph"]["nodes"]))
+    yield _MODEL, json.dumps(rebuild_program(program)).encode()
     yield _SAMPLES, _resaved(name, _SAMPLES, entries[_SAMPLES])
     for folder, prefix in _PAYLOADS.items():
         legacy = f"{folder}model.pt"
@@ -89,12 +99,13 @@ def _kept_entries(name: str, entries: dict[str, bytes]) -> Iterator[tuple[str, b
             yield legacy, _resaved(name, legacy, entries[legacy])
             continue
         configuration = f"{folder}model_{folder.split('/')[1]}_config.json"
-        payloads = rebuild_payloads(json.loads(entries[configuration]), prefix)
+        payloads = rebuild_payloads(parse_json(name, entries[configuration]), prefix)
         yield configuration, json.dumps(payloads).encode()
-        for payload in payloads["config"].values():
-            path = folder + payload["path_name"]
-            _check_extent(payload["tensor_meta"], len(entries[path]))
-            yield path, entries[path]
+        metas = [(folder + payload["path_name"], payload["tensor_meta"]) for payload in payloads["config"].values()]
+        MEMORY.require(name, "its tensors", sum(_extent(meta, len(entries[path])) for path, meta in metas))
+        if len({(path, meta["dtype"]) for path, meta in metas}) != len({path for path, _ in metas}):
+            raise Refused("two of its tensors read the same bytes as different types")
+        yield from ((path, entries[path]) for path, _ in metas)
 
 
 def _resaved(name: str, entry: str, content: bytes) -> bytes:
@@ -116,10 +127,13 @@ def _only_tensors(value: Any, depth: int = 0) -> bool:
     return type(value) in (Tensor, torch.nn.Parameter, str, int, float, bool, type(None))
 
 
-def _check_extent(tensor_meta: dict[str, Any], stored: int) -> None:
-    """Refuse a tensor that claims a size but stores nothing: PyTorch would allocate it."""
-    if stored == 0 and all(size["as_int"] != 0 for size in tensor_meta["sizes"]):
-        raise Refused("one of its tensors has no data")
+def _extent(tensor_meta: dict[str, Any], stored: int) -> int:
+    """How many bytes a tensor has, once it is known to be a view of the bytes that are stored for it."""
+    sizes, strides = ([size["as_int"] for size in tensor_meta[key]] for key in ("sizes", "strides"))
+    width = _BYTES[tensor_meta["dtype"]]
+    if stored % width or not is_view(sizes, strides, tensor_meta["storage_offset"]["as_int"], stored // width):
+        raise Refused("one of its tensors has no data, or less than its shape needs")
+    return math.prod(sizes) * width
 
 
 @contextmanager

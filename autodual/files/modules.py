@@ -146,5 +146,5 @@ def check_finite(name: str, tensors: Mapping[str, torch.Tensor]) -> None:
     """Raise InvalidInputError naming the first parameter or buffer without real numbers, or with NaN or infinity."""
     check_real(name, tensors)
     for key, tensor in tensors.items():
-        if tensor.is_floating_point() and not all_finite(tensor):
+        if not all_finite(tensor):
             raise InvalidInputError(f"'{name}' cannot be certified: its parameter '{key}' holds NaN or infinity.")

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from autodual.architectures import NetworkDescription
 from autodual.errors import InvalidInputError, ModelFileError
 from autodual.files.architecture import Factory, build
-from autodual.files.state_dict import fill
+from autodual.files.state_dict import fill, fitting, is_state_dict
 
 _MARK, _VERSION = "autodual_network", 1
 
@@ -90,9 +90,17 @@ def build_network(name: str, file: NetworkFile, factory: Factory | None) -> nn.M
         )
     if factory is not None and description.own:
         raise InvalidInputError(f"'{name}' already holds the architecture; leave out factory=.")
+    state = file.state_dict
+    if not is_state_dict(state):
+        raise ModelFileError(f"'{name}' is damaged: it holds no weights.")
     try:
+        if factory is None:
+            # Nothing is allocated before the weights that the file really holds were found to fit its description.
+            with torch.device("meta"):
+                fitting(name, description.build(), state)
         network = description.build() if factory is None else build(factory)
-    except InvalidInputError as error:
-        raise ModelFileError(f"'{name}' is damaged: {error}.") from None
-    fill(name, network, dict(file.state_dict))
+    except (InvalidInputError, ArithmeticError, RuntimeError, TypeError, ValueError) as error:
+        reason = error if isinstance(error, InvalidInputError) else "its description is none of a network"
+        raise ModelFileError(f"'{name}' is damaged: {reason}.") from None
+    fill(name, network, state)
     return description.of_raw_inputs(network).eval()

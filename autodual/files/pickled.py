@@ -13,6 +13,7 @@ import torch
 from autodual.errors import ModelFileError
 from autodual.files.architecture import modules_from_here
 from autodual.files.container import check_zip
+from autodual.files.pickle_claims import check_claims, damaged
 
 # Reading hostile bytes may fail anywhere inside the unpickler; each of these is an answer about the file.
 _DAMAGED = (
@@ -31,9 +32,11 @@ def load_restricted(name: str, data: bytes, allowed: Sequence[type] = ()) -> Any
 
     Raises:
         ModelFileError: the pickle asks for another global (all of them are named), or is damaged.
+        BudgetError: it claims more than a file may.
     """
     if data.startswith(b"PK"):
         check_zip(name, data)
+    check_claims(name, data)
     try:
         with torch.serialization.safe_globals(list(allowed)), warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -76,10 +79,6 @@ def refusal(name: str, wanted: Iterable[str]) -> str:
         f"'{name}' is refused because loading it would execute code of its own choice ({shown}); {inside}"
         "save its state dict and pass factory=, or accept the risk with unsafe=True."
     )
-
-
-def damaged(name: str) -> str:
-    return f"'{name}' is truncated or damaged: it cannot be read as a file written by torch.save."
 
 
 def _forbidden_globals(data: bytes, allowed: Sequence[type]) -> list[str]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterator
 from typing import Any
 
 from autodual.files.symbolic import canonical_expression, is_symbol
@@ -91,9 +92,20 @@ def _graph(graph: Json) -> Json:
     copy = {key: _value(graph[key]) for key in ("inputs", "outputs")}
     copy["nodes"] = [_node(node) for node in graph["nodes"]]
     copy["is_single_tensor_return"] = bool(graph.get("is_single_tensor_return", False))
+    used = set(_names([copy["inputs"], copy["outputs"], *(node["outputs"] for node in copy["nodes"])]))
     for key in ("tensor_values", "sym_int_values", "sym_bool_values", "sym_float_values"):
-        copy[key] = {_identifier(name): _value(value) for name, value in graph.get(key, {}).items()}
+        values = graph.get(key, {}).items()
+        copy[key] = {_identifier(name): _value(value) for name, value in values if name in used}
     return copy
+
+
+def _names(value: Json) -> Iterator[str]:
+    """All names of values in a subtree: whatever stands under `name` or `as_name`."""
+    for key, item in value.items() if isinstance(value, dict) else enumerate(value):
+        if isinstance(item, (dict, list)):
+            yield from _names(item)
+        elif key in ("name", "as_name"):
+            yield item
 
 
 def _node(node: Json) -> Json:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TypeGuard
 
 import torch
 from torch import nn
@@ -26,7 +26,7 @@ def find_state_dict(name: str, content: object) -> dict[str, torch.Tensor]:
         raise ModelFileError(
             f"'{name}' holds {len(content)} state dicts, a cascade; load it as one, with load_cascade."
         )
-    if not isinstance(content, dict) or not content or not all(_is_weight(*item) for item in content.items()):
+    if not is_state_dict(content) or not content:
         raise ModelFileError(f"'{name}' holds neither a model nor a state dict{_described(content)}.")
     return content
 
@@ -39,8 +39,11 @@ def _described(content: object) -> str:
     return f", but a dictionary of {keys}; save the state dict by itself, or under the key 'state_dict'"
 
 
-def _is_weight(key: Any, value: Any) -> bool:
-    return isinstance(key, str) and isinstance(value, torch.Tensor)
+def is_state_dict(content: object) -> TypeGuard[dict[str, torch.Tensor]]:
+    """Whether a value is a dictionary from names to tensors; it may be empty."""
+    return isinstance(content, dict) and all(
+        isinstance(key, str) and isinstance(value, torch.Tensor) for key, value in content.items()
+    )
 
 
 def load_state_dict(name: str, state: dict[str, torch.Tensor], factory: Factory | None) -> nn.Module:
@@ -65,6 +68,11 @@ def fill(name: str, model: nn.Module, state: dict[str, torch.Tensor]) -> None:
         ModelFileError: keys, shapes or kinds of numbers do not match.
         InvalidInputError: a weight is complex, sparse, quantised, or else no array of real numbers.
     """
+    model.load_state_dict(fitting(name, model, state))
+
+
+def fitting(name: str, model: nn.Module, state: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """The weights `state` by the names of a module, which may be on `meta`; raises as `fill` does."""
     expected = model.state_dict()
     state = renamed(state, expected)
     check_real(name, state)
@@ -84,7 +92,7 @@ def fill(name: str, model: nn.Module, state: dict[str, torch.Tensor]) -> None:
                 f"'{name}' does not fit the architecture: '{key}' holds {str(tensor.dtype).removeprefix('torch.')} "
                 "numbers in place of floating ones; store the weights that the network computes with."
             )
-    model.load_state_dict(state)
+    return state
 
 
 def _shorten(keys: list[str], limit: int = 4) -> str:

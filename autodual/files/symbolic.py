@@ -15,6 +15,9 @@ _ASSUMPTIONS = frozenset({"integer", "nonnegative", "positive", "real"})
 _OPERATORS = (ast.Add, ast.Sub, ast.Mult, ast.Div, ast.FloorDiv, ast.Mod, ast.USub, ast.UAdd, ast.And, ast.Or, ast.Not,
               ast.Eq, ast.NotEq, ast.Lt, ast.LtE, ast.Gt, ast.GtE, ast.BitAnd, ast.BitOr, ast.Invert)  # fmt: skip
 _LONGEST = 4000
+_MOST_TERMS = 60
+"""Names and numbers of one expression: sympy, which is given it, may multiply out products of sums."""
+
 _LARGEST = 2**63
 
 
@@ -36,6 +39,7 @@ def canonical_expression(text: str) -> str:
         raise ValueError("it is too long or not ASCII")
     try:
         tree = ast.parse(text.strip(), mode="eval")
+        _require(sum(isinstance(node, (ast.Name, ast.Constant)) for node in ast.walk(tree)) <= _MOST_TERMS)
         _check(tree.body)
     except (SyntaxError, RecursionError, MemoryError):
         raise ValueError("it cannot be parsed") from None

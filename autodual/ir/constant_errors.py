@@ -85,6 +85,9 @@ class ConstantErrors(Environment):
             return Inexact(value, error)
         operation = _OPERATIONS.get(name)
         if operation is None or call.kwargs:
+            value = self._evaluate(call)
+            if not (isinstance(value, Tensor) and value.is_floating_point()):
+                return Inexact(value, value)
             raise Unanalysed(f"how a constant is computed by {name or call.target}")
         value, error = operation(*(self._number(argument) for argument in call.args))
         return Inexact(value, error + _ROUNDINGS * self._unit * (value.abs() + error))

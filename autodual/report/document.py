@@ -48,6 +48,15 @@ LABEL_MAP_FIELDS: dict[str, type] = {
     "label_map": dict,
 }
 
+# What every page reads of the settings, where they are there, and the types that they may have.
+SETTINGS_FIELDS: dict[str, tuple[type, ...]] = {
+    "data": (str, type(None)),
+    "data_description": (str, type(None)),
+    "domain": (list, type(None)),
+    "model": (str, type(None)),
+    "set": (str, type(None)),
+}
+
 # These say how the work was arranged, or where and when; they change no sample's result, so a resumed run may choose
 # them anew. That the files' content is the same is checked by their SHA-256, which are not among them.
 ARRANGEMENT = frozenset(

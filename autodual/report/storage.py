@@ -6,12 +6,19 @@ import hashlib
 import json
 from collections.abc import Mapping
 from os import PathLike
-from pathlib import Path
 from typing import Any
 
 from autodual.errors import DataError, InvalidInputError
 from autodual.files.writing import write_text
-from autodual.report.document import ARRANGEMENT, LABEL_MAP_FIELDS, ROW_FIELDS, ROWS_KEY, Row
+from autodual.limits import open_file, parse_json, read_file
+from autodual.report.document import (
+    ARRANGEMENT,
+    LABEL_MAP_FIELDS,
+    ROW_FIELDS,
+    ROWS_KEY,
+    SETTINGS_FIELDS,
+    Row,
+)
 
 
 def write_document(path: str | PathLike[str], document: Mapping[str, Any], *, overwrite: bool = False) -> None:
@@ -31,10 +38,11 @@ def file_sha256(path: str | PathLike[str]) -> str:
 
     Raises:
         DataError: the file cannot be read.
+        BudgetError: it is larger than a file may be.
     """
     digest = hashlib.sha256()
     try:
-        with open(path, "rb") as file:
+        with open_file(path) as file:
             while block := file.read(1 << 20):
                 digest.update(block)
     except OSError as error:
@@ -95,18 +103,13 @@ def load_document(path: str | PathLike[str]) -> Row:
 def _parse(path: str | PathLike[str], purpose: str) -> Any:
     """The JSON in a file; FileNotFoundError is left to the caller."""
     try:
-        return json.loads(Path(path).read_text(encoding="utf-8"), parse_constant=_refuse_constant)
+        return parse_json(str(path), read_file(path))
     except FileNotFoundError:
         raise
     except OSError as error:
         raise DataError(f"'{path}' cannot be read: {error.strerror}.") from None
-    except (ValueError, RecursionError):
+    except ValueError:
         raise DataError(f"'{path}' is not a JSON document, {purpose}.") from None
-
-
-def _refuse_constant(name: str) -> float:
-    """JSON has no NaN and no infinity; what Python's reader would take for them was not written by autodual."""
-    raise ValueError(name)
 
 
 def _rows(path: str | PathLike[str], schema: str, document: Any, purpose: str) -> list[Row]:
@@ -135,12 +138,11 @@ def _fits_label_map(row: Row) -> bool:
 
 
 def _usable(settings: Mapping[str, Any]) -> bool:
-    """Whether what pages show of the set has the form that it needs: words, and two numbers or none."""
-    domain = settings.get("domain")
-    ends = domain is None or (
-        isinstance(domain, list) and [type(end) in (int, float) for end in domain] == [True, True]
-    )
-    return ends and isinstance(settings.get("set", ""), (str, type(None)))
+    """Whether the settings that are read in any document are of their types, and a domain has two ends."""
+    domain = settings.get("domain") or (0.0, 0.0)
+    if not all(type(settings.get(key)) in types for key, types in SETTINGS_FIELDS.items()):
+        return False
+    return len(domain) == 2 and all(type(end) in (int, float) for end in domain)
 
 
 def _fits(value: Any, types: tuple[type, ...]) -> bool:

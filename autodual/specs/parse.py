@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import numpy
-
 from autodual.errors import InvalidInputError
 from autodual.inputs import Labels
+from autodual.limits import TEXT, parse_json, read_file
+from autodual.limits.arrays import load_array
 from autodual.specs.base import Specification
 from autodual.specs.classes import ClassMargin, TopK
 from autodual.specs.formula import Formula
@@ -37,6 +37,7 @@ def parse_specification(text: str, labels: Labels | None = None, class_axis: int
         'y0 > y1 + 0.5'
     """
     text = text.strip()
+    TEXT.require("--spec", "it", len(text))
     kind, _, argument = text.partition(":")
     if text.endswith(".json"):
         return _from_file(Path(text))
@@ -48,13 +49,13 @@ def parse_specification(text: str, labels: Labels | None = None, class_axis: int
     if kind in _READERS:
         return _READERS[kind](argument)
     if not any(sign in text for sign in "<>="):
-        raise InvalidInputError(f"'{text}' is not a specification; write {_FORMS}")
+        raise InvalidInputError(f"'{text[:80]}' is not a specification; write {_FORMS}")
     return Formula(text)
 
 
 def _count(argument: str) -> int:
-    if not (argument.isascii() and argument.isdigit()):
-        raise InvalidInputError(f"'top-k:{argument}' needs a whole number, as in 'top-k:3'")
+    if not re.fullmatch(r"[0-9]{1,9}", argument):
+        raise InvalidInputError(f"'top-k:{argument[:40]}' needs a whole number, as in 'top-k:3'")
     return int(argument)
 
 
@@ -65,7 +66,7 @@ def _deviation(argument: str) -> Specification:
 def _box(argument: str) -> Specification:
     ends = argument.split(",")
     if len(ends) != 2:
-        raise InvalidInputError(f"'box:{argument}' needs two ends, as in 'box:lower.npy,upper.npy' or 'box:0,1'")
+        raise InvalidInputError(f"'box:{argument[:40]}' needs two ends, as in 'box:lower.npy,upper.npy' or 'box:0,1'")
     lower, upper = (_numbers(end.strip(), "box:lower.npy,upper.npy") for end in ends)
     return OutputBox(lower, upper)
 
@@ -85,16 +86,18 @@ def _required(labels: Labels | None, what: str) -> Labels:
 def _numbers(text: str, example: str) -> Any:
     """A number, or the array in an .npy file."""
     try:
-        return numpy.load(text, allow_pickle=False) if text.endswith(".npy") else float(text)
-    except (OSError, ValueError, EOFError) as error:
-        raise InvalidInputError(f"'{text}' is neither a number nor a readable .npy file, as in '{example}'") from error
+        return load_array(text) if text.endswith(".npy") else float(text)
+    except (OSError, ValueError) as error:
+        raise InvalidInputError(
+            f"'{text[:80]}' is neither a number nor a readable .npy file, as in '{example}'"
+        ) from error
 
 
 def _from_file(path: Path) -> Specification:
     """{"matrix": [[…]], "offset": […], "clauses": [[…]]}, where clauses may be left out."""
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
+        content = parse_json(str(path), read_file(path))
+    except (OSError, ValueError) as error:
         raise InvalidInputError(f"cannot read a specification from '{path}': {error}") from error
     required, known = {"matrix", "offset"}, {"matrix", "offset", "clauses"}
     if not isinstance(content, dict) or not required <= content.keys() <= known:

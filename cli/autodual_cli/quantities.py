@@ -4,15 +4,29 @@ from __future__ import annotations
 
 import math
 import re
-from typing import Any
+from typing import Any, NoReturn
 
 import click
 
 _MEMORY = re.compile(r"(\d+(?:\.\d+)?)\s*([KMGT]i?B|B)?", re.IGNORECASE)
+_MOST_NUMBERS = 2**26
+"""Of one sample; two of them, which a network is tried on, take half a gibibyte."""
+
+_MOST_AXES = 60
+_SHOWN = 60
 _POWERS = {"K": 1, "M": 2, "G": 3, "T": 4}
 
 
-class Number(click.ParamType):
+class _Quantity(click.ParamType):
+    """A parameter whose messages quote no more of what was given than a line holds."""
+
+    def refuse(self, value: Any, reason: str, param: click.Parameter | None, ctx: click.Context | None) -> NoReturn:
+        """Fail with the value, shortened, and what is wrong with it."""
+        text = str(value)
+        self.fail(f"'{text if len(text) <= _SHOWN else text[:_SHOWN] + '…'}' {reason}", param, ctx)
+
+
+class Number(_Quantity):
     """A finite number, possibly a fraction such as 2/255."""
 
     name = "number"
@@ -28,17 +42,17 @@ class Number(click.ParamType):
             numerator, slash, denominator = str(value).partition("/")
             number = float(numerator) / float(denominator) if slash else float(numerator)
         except (ValueError, ZeroDivisionError):
-            self.fail(f"'{value}' is neither a number nor a fraction such as 2/255.", param, ctx)
+            self.refuse(value, "is neither a number nor a fraction such as 2/255.", param, ctx)
         if not math.isfinite(number):
-            self.fail(f"'{value}' is not finite.", param, ctx)
+            self.refuse(value, "is not finite.", param, ctx)
         if number < self.minimum:
-            self.fail(f"'{value}' is below {self.minimum:g}.", param, ctx)
+            self.refuse(value, f"is below {self.minimum:g}.", param, ctx)
         if number > self.maximum:
-            self.fail(f"'{value}' is above {self.maximum:g}.", param, ctx)
+            self.refuse(value, f"is above {self.maximum:g}.", param, ctx)
         return number
 
 
-class Probability(click.ParamType):
+class Probability(_Quantity):
     """A number, possibly a fraction, strictly between 0 and 1: neither impossible nor certain."""
 
     name = "probability"
@@ -47,11 +61,11 @@ class Probability(click.ParamType):
         number = Number().convert(value, param, ctx)
         # What is so near to 0 that the rest rounds to 1 is no probability to reckon with either.
         if not (0 < number < 1 and 1 - number < 1):
-            self.fail(f"'{value}' is not strictly between 0 and 1.", param, ctx)
+            self.refuse(value, "is not strictly between 0 and 1.", param, ctx)
         return number
 
 
-class Numbers(click.ParamType):
+class Numbers(_Quantity):
     """Numbers separated by commas."""
 
     name = "numbers"
@@ -65,13 +79,13 @@ class Numbers(click.ParamType):
             return value
         numbers = tuple(Number().convert(part.strip(), param, ctx) for part in str(value).split(","))
         if self.count is not None and len(numbers) != self.count:
-            self.fail(f"'{value}' holds {len(numbers)} numbers, expected {self.count}.", param, ctx)
+            self.refuse(value, f"holds {len(numbers)} numbers, expected {self.count}.", param, ctx)
         if self.positive and min(numbers) <= 0:
-            self.fail(f"'{value}' must hold positive numbers only.", param, ctx)
+            self.refuse(value, "must hold positive numbers only.", param, ctx)
         return numbers
 
 
-class Norm(click.ParamType):
+class Norm(_Quantity):
     """linf, l2, l1, or a number p >= 1; the value is p, infinity for linf."""
 
     name = "norm"
@@ -85,11 +99,11 @@ class Norm(click.ParamType):
         except ValueError:
             p = math.nan
         if not p >= 1:
-            self.fail(f"'{value}' is no norm; expected linf, l2, l1 or a number p >= 1.", param, ctx)
+            self.refuse(value, "is no norm; expected linf, l2, l1 or a number p >= 1.", param, ctx)
         return p
 
 
-class Shape(click.ParamType):
+class Shape(_Quantity):
     """Extents separated by commas, the batch axis left out."""
 
     name = "shape"
@@ -98,12 +112,15 @@ class Shape(click.ParamType):
         if isinstance(value, tuple):
             return value
         parts = str(value).split(",")
-        if not all(part.strip().isdecimal() and int(part) > 0 for part in parts):
-            self.fail(f"'{value}' is no shape; expected positive extents such as 1,28,28.", param, ctx)
-        return tuple(int(part) for part in parts)
+        extents = [int(part) if re.fullmatch(r"\s*[0-9]{1,18}\s*", part) else 0 for part in parts]
+        if min(extents) < 1:
+            self.refuse(value, "is no shape; expected positive extents such as 1,28,28.", param, ctx)
+        if len(extents) > _MOST_AXES or math.prod(extents) > _MOST_NUMBERS:
+            self.refuse(value, f"is more than a sample can be: {_MOST_NUMBERS} numbers.", param, ctx)
+        return tuple(extents)
 
 
-class Memory(click.ParamType):
+class Memory(_Quantity):
     """An amount of memory such as 512MiB or 2GB, in bytes."""
 
     name = "memory"
@@ -112,8 +129,8 @@ class Memory(click.ParamType):
         if isinstance(value, int):
             return value
         match = _MEMORY.fullmatch(str(value).strip())
-        if match is None:
-            self.fail(f"'{value}' is no amount of memory; expected for example 512MiB or 2GB.", param, ctx)
+        if match is None or len(match[1]) > _SHOWN:
+            self.refuse(value, "is no amount of memory; expected for example 512MiB or 2GB.", param, ctx)
         unit = (match[2] or "B").upper()
         amount = int(float(match[1]) * (1024 if "I" in unit else 1000) ** _POWERS.get(unit[0], 0))
         if amount == 0:

@@ -80,7 +80,8 @@ class Recorded:
         """Where a file is now: as the run named it, from here or from the folder that the run was started in."""
         provenance = self.settings.get("provenance")
         folder = provenance.get("directory") if isinstance(provenance, dict) else None
-        if not Path(recorded).exists() and isinstance(folder, str) and (Path(folder) / recorded).exists():
+        # Unlike the method of paths, this raises nothing where a name is too long.
+        if not os.path.exists(recorded) and isinstance(folder, str) and os.path.exists(Path(folder) / recorded):
             return Path(folder) / recorded
         return Path(recorded)
 

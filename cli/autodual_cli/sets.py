@@ -12,6 +12,7 @@ import numpy
 import torch
 
 from autodual.errors import DataError, InvalidInputError
+from autodual.limits.arrays import load_array
 from autodual.perturbations import Box, L1Ball, L2Ball, LinfBall, LpBall, PerturbationSet
 from autodual_cli.options import BallOptions
 
@@ -77,12 +78,12 @@ class Boxes:
 
 def _read_array(path: Path) -> numpy.ndarray:
     try:
-        array = numpy.load(path, allow_pickle=False)
+        array = load_array(path)
     except FileNotFoundError:
         raise DataError(f"There is no file '{path}'.") from None
-    except (OSError, ValueError, EOFError):
+    except (OSError, ValueError):
         raise DataError(f"'{path}' is damaged or no .npy file.") from None
-    if not isinstance(array, numpy.ndarray) or array.dtype.kind not in "fui" or array.dtype.itemsize > 8:
+    if array.dtype.kind not in "fui" or array.dtype.itemsize > 8:
         raise DataError(f"'{path}' must hold one array of numbers.")
     if not numpy.isfinite(array).all():
         raise DataError(f"'{path}' holds NaN or infinity.")

@@ -19,16 +19,21 @@ from autodual.compiler import compile_dual
 from autodual.data import Dataset, load_dataset
 from autodual.errors import AutodualError, DataError, DeviceError, InvalidInputError
 from autodual.files import LoadedModel, load_cascade_file, load_model_file
+from autodual.files.cost import require_affordable
 from autodual.frontend.onnx import OnnxNetwork
 from autodual.network import DualNetwork
 from autodual.passes import HighProbability, Pass, default_pipeline
 from autodual.report import units
 from autodual.report.probability import complement
+from autodual.tensors import all_finite
 from autodual_cli.chosen_output import ChosenOutput
 from autodual_cli.fit import advice
 from autodual_cli.options import DataOptions, ModelOptions, ProjectionOptions
 from autodual_cli.programs import permitted, unguarded, wrapped
 from autodual_cli.provenance import architecture_records, file_record, model_records, provenance, weight_file_digest
+
+_AT_ONCE = 1000
+"""Samples that are converted at a time where all are looked at."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -175,7 +180,7 @@ def _load(options: ModelOptions, cascade: bool) -> list[LoadedModel]:
 
 
 def _check_range(dataset: Dataset, dtype: torch.dtype) -> None:
-    if not dataset.x.to(dtype).isfinite().all():
+    if dataset.x.dtype != dtype and not all(all_finite(sample.to(dtype)) for sample in dataset.x.split(_AT_ONCE)):
         raise InvalidInputError(f"'{dataset.name}' holds numbers that are too large for float32; use --dtype float64.")
 
 
@@ -216,11 +221,13 @@ def output_shape(model: nn.Module | ExportedProgram, x: torch.Tensor) -> tuple[i
 
     Raises:
         InvalidInputError: it does not accept x, or does not return one tensor `[B, ...]`.
+        BudgetError: running it takes more than a file may ask for.
     """
-    module = model
+    module = unguarded(model) if isinstance(model, ExportedProgram) else model
     if isinstance(model, ExportedProgram):
-        module, x = unguarded(model), permitted(model, x)
+        x = permitted(model, x)
     dtype = next((parameter.dtype for parameter in module.parameters() if parameter.is_floating_point()), x.dtype)
+    require_affordable(None, module, [x.to(dtype)])
     try:
         with torch.no_grad():
             output = module(x.to(dtype))

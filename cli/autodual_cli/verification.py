@@ -23,6 +23,7 @@ from autodual.certification.verification.replay import Counterexample, Judge, Re
 from autodual.compiler import compile_dual
 from autodual.errors import InvalidInputError
 from autodual.files import LoadedModel, load_model_file
+from autodual.files.cost import require_affordable
 from autodual.network import DualNetwork
 from autodual.properties import Property, load_property
 from autodual.report import build_document, write_document
@@ -182,7 +183,10 @@ def _load(request: Request) -> _Loaded:
         )
     _check_order(model.model, goal, shapes)
     module = unguarded(model.model) if isinstance(model.model, ExportedProgram) else model.model
-    return _Loaded(model, module.to(device), goal, shapes, device)
+    loaded = _Loaded(model, module.to(device), goal, shapes, device)
+    example = loaded.example(getattr(torch, request.dtype))
+    require_affordable(str(request.model), module, [example] if isinstance(example, torch.Tensor) else example)
+    return loaded
 
 
 def _shapes(

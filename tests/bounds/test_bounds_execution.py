@@ -14,6 +14,7 @@ from autodual.bounds import Execution
 from autodual.errors import InvalidInputError
 from autodual.ir import Call, Parameter
 from autodual.ir.constant_errors import ConstantErrors, Unanalysed
+from autodual.specs import Formula, HalfSpaces
 
 BALL = autodual.LinfBall(0.2)
 
@@ -104,6 +105,8 @@ def test_what_has_no_analysis_says_so(layer: nn.Module, reason: str) -> None:
     assert found.error is None and reason in found.reason
     with pytest.raises(InvalidInputError, match="nothing can be said of a run of this network"):
         autodual.certify(dual, x, BALL, deployed=True)
+    for spec in (Formula("y0 > -9"), HalfSpaces([[1.0] + [0.0] * (dual.outputs(x).shape[1] - 1)], [1e9])):
+        assert {one.execution_error for one in autodual.certify(dual, x, BALL, spec=spec)} == {None}
     (first, _) = autodual.certify(dual, x, BALL)
     assert first.execution == "float32" and first.execution_error is None and reason in first.execution_reason
 
@@ -134,5 +137,7 @@ def test_errors_of_constants() -> None:
     assert bool(((run.double() - exact).abs() <= errors(expression)).all())
     assert bool((errors(expression) < 1e-6 * exact.abs()).all())
     assert errors.exact(a) and not errors.exact(expression) and float(errors(a)) == 0
+    places = Call(torch.argsort, (c,))
+    assert errors(places).equal(values["c"].argsort()), "whole numbers are what they are"
     with pytest.raises(Unanalysed, match="computed by cumsum"):
         errors(Call(torch.cumsum, (c, 0)))

@@ -233,3 +233,41 @@ def test_models_and_data_that_do_not_fit_are_named(invoke, tmp_path, model_file,
     torch.save(nn.Flatten(0), tmp_path / "flat.pt")
     result = certify(invoke, tmp_path / "flat.pt", data_file, "--eps", "0.1")
     assert result.exit_code == 2 and "must return one tensor [batch, ...]" in result.stderr
+
+
+
+def test_deployed_counts_margins_beyond_what_an_execution_may_differ_by(invoke, tmp_path, model_file, data_file):
+    """One line in the table, the document and the report says by how much; the option is recorded and replayed."""
+    plain = certify(invoke, model_file, data_file, "--eps", "0.02", "--json", tmp_path / "plain.json")
+    line = re.search(
+        r"margins +of the network in real arithmetic; float32 execution may differ by up to (\S+)", plain.stdout
+    )
+    rows = document_of(tmp_path / "plain.json")["certificates"]
+    largest = max(row["execution_error"] for row in rows)
+    assert line is not None and largest <= float(line[1]) <= 1.1 * largest
+    deployed = certify(
+        invoke, model_file, data_file, "--eps", "0.02", "--deployed", "--json", tmp_path / "deployed.json"
+    )
+    assert "and of any float32 execution (sums in any order), which may differ by up to" in deployed.stdout
+    document = document_of(tmp_path / "deployed.json")
+    assert (
+        document["settings"]["deployed"] is True and "deployed" not in document_of(tmp_path / "plain.json")["settings"]
+    )
+    for row, other in zip(document["certificates"], rows):
+        beyond = other["margin"] is not None and other["margin"] > other["execution_error"]
+        assert (row["status"] == "certified") == (other["status"] == "certified" and beyond)
+    assert invoke("replay", tmp_path / "deployed.json").exit_code == 0
+    assert invoke("report", tmp_path / "deployed.json").exit_code == 0
+    assert "which may differ by up to" in (tmp_path / "deployed.html").read_text(encoding="utf-8")
+
+
+def test_deployed_refuses_what_has_no_rounding_analysis(invoke, tmp_path, data_file, network):
+    path = tmp_path / "scores.pt2"
+    model = nn.Sequential(network, nn.Softmax(1)).eval()
+    x = torch.from_numpy(numpy.load(data_file)["x"])[:2]
+    torch.export.save(torch.export.export(model, (x,), dynamic_shapes=({0: torch.export.Dim("batch")},)), path)
+    result = certify(invoke, path, data_file, "--eps", "0.02", "--deployed")
+    assert result.exit_code == 2
+    assert result.stderr.strip().endswith("certify it in real arithmetic alone") and "softmax" in result.stderr
+    plain = certify(invoke, path, data_file, "--eps", "0.02")
+    assert "float32 execution may differ, by how much is not known: the function aten.softmax.int" in plain.stdout

@@ -43,7 +43,7 @@ def test_damage_is_named(tmp_path):
         b"\x00\x00\x07\x01": "no IDX header",
         content[:6]: "header is incomplete",
         content[:-1]: r"announces 6 bytes of data \(2, 3\), it holds 5",
-        content + b"\0": "it holds 7",
+        content + b"\0": "it holds more",
         gzip.compress(content)[:-5]: "cannot be read",
         b"\x1f\x8bnonsense": "cannot be read",
         b"\x00\x00\x08\x02" + b"\xff" * 8: "announces",

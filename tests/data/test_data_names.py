@@ -50,9 +50,9 @@ def test_other_names_are_answered_with_the_list(tmp_path, name):
 def test_a_file_that_cannot_be_read_is_named(tmp_path, monkeypatch):
     (tmp_path / "test_batch.bin").touch()
 
-    def refuse(_path):
+    def refuse(_path, **_options):
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr("pathlib.Path.read_bytes", refuse)
+    monkeypatch.setattr("autodual.data.reading.read_file", refuse)
     with pytest.raises(DataError, match=r"'.*test_batch.bin' cannot be read: Permission denied"):
         load_dataset("cifar10:test", tmp_path)

@@ -14,6 +14,7 @@ import pytest
 
 from autodual.errors import DataError
 from autodual.report import build_document, load_document, write_document
+from autodual.report.execution import execution_line
 from autodual.report.page import render_page, save_counterexamples
 from autodual.report.page.checks import discrepancies, progress
 from autodual.report.page.counterexamples import panels
@@ -412,3 +413,24 @@ def test_a_cascade_claims_less_than_a_network():
     assert "proves nothing" in statements(document("autodual.cascade/1", [given[1]]))[0]
     (alone,) = statements(document("autodual.cascade/1", [{**given[0], "label": None}]))
     assert alone.startswith("The cascade gives 1 of the 1 sample")
+
+
+def test_what_an_execution_may_differ_by_is_rounded_up_and_never_left_out():
+    """Rows of earlier versions, ops without an analysis and infinite bounds say so."""
+    known = {"execution_arithmetic": "float32", "execution_reason": ""}
+    errors = [
+        row(0, "certified", 0.5, execution_error=1.21e-5, **known),
+        row(1, "unknown", -1.0, execution_error=3e-7, **known),
+    ]
+    assert execution_line(errors, deployed=False).endswith("; float32 execution may differ by up to 1.3e-05")
+    assert "and of any float32 execution (sums in any order)" in execution_line(errors, deployed=True)
+    infinite = [*errors, row(2, "certified", 0.5, execution_error=None, **known)]
+    assert "no finite bound" in execution_line(infinite, deployed=True)
+    refused = row(
+        2, "certified", 0.5, execution_error=None, execution_arithmetic="float32", execution_reason="softmax has none"
+    )
+    assert execution_line([refused], deployed=False).endswith("by how much is not known: softmax has none")
+    assert "by its own rounding errors" in execution_line(rows(), deployed=False)
+    page = render_page(document(given=errors, deployed=True), SOURCE)
+    assert "their margins of the network in real arithmetic and of any float32 execution" in page
+    assert "a floating-point execution may differ by its own rounding errors" in render_page(document(), SOURCE)

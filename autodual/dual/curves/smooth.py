@@ -112,10 +112,12 @@ _GELU_TANH = Curve(
 )
 
 
+# float64's π/2 is below π/2, and so below arctangents of large numbers.
+_RIGHT_ANGLE = math.nextafter(math.pi / 2, math.inf)
 _LIMITS = {
     ops.Sigmoid: (0.0, 1.0),
     ops.Tanh: (-1.0, 1.0),
-    ops.Arctan: (-math.pi / 2, math.pi / 2),
+    ops.Arctan: (-_RIGHT_ANGLE, _RIGHT_ANGLE),
     ops.Erf: (-1.0, 1.0),
     ops.Softsign: (-1.0, 1.0),
     ops.Exp: (0.0, math.inf),

@@ -1,0 +1,98 @@
+"""What a network from a file would take to run, found out without computing anything, before it is run.
+
+Layers whose weights fit a few bytes can enlarge a sample to terabytes, or slide a window of any size over it.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch._subclasses.fake_tensor import FakeTensorMode
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
+from torch.utils.flop_counter import flop_registry
+
+from autodual.errors import BudgetError
+from autodual.limits import ACTIVATIONS, LAYERS, WORK
+
+_OPERATIONS_A_LAYER = 4
+"""A layer such as attention is more operations than this; most are one or two."""
+
+_WINDOWS = frozenset({"avg_pool1d", "avg_pool2d", "avg_pool3d", "max_pool2d_with_indices", "max_pool3d_with_indices"})
+
+
+def require_affordable(name: str | None, model: nn.Module, examples: Sequence[Tensor]) -> None:
+    """Follow the shapes of one pass of a module on `examples` `[N, *shape]`, none of which is computed.
+
+    What cannot be followed, such as sizes that depend on values, or fails, is left to the pass itself.
+
+    Raises:
+        BudgetError: an operation makes more numbers of one sample, or the pass takes more operations or
+            multiplications, than a file may ask for; `name` is how the message calls the file, if it is known.
+    """
+    meter = _Meter(name, max(1, len(examples[0])))
+    mode = FakeTensorMode(allow_non_fake_inputs=True)
+    try:
+        with _quiet(), torch.no_grad(), mode, meter:
+            model(*(mode.from_tensor(example.detach()) for example in examples))
+    except BudgetError:
+        raise
+    except Exception:  # whatever is wrong with the network is told by the pass itself, which follows
+        return
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """PyTorch logs what fails on shapes with a traceback."""
+    logger = logging.getLogger("torch._subclasses.fake_tensor")
+    disabled, logger.disabled = logger.disabled, True
+    try:
+        yield
+    finally:
+        logger.disabled = disabled
+
+
+class _Meter(TorchDispatchMode):
+    """Sees each operation of a pass with its inputs and outputs, which hold shapes and no numbers."""
+
+    def __init__(self, name: str | None, samples: int) -> None:
+        super().__init__()
+        self._name = name
+        self._samples = samples
+        self._operations = 0
+        self._work = 0.0
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        kwargs = kwargs or {}
+        outputs = func(*args, **kwargs)
+        made = [leaf for leaf in tree_leaves(outputs) if isinstance(leaf, Tensor)]
+        self._operations += 1
+        LAYERS.require(self._name, "each pass through it", self._operations / _OPERATIONS_A_LAYER)
+        for tensor in made:
+            size = tensor.numel() * tensor.element_size() / self._samples
+            ACTIVATIONS.require(self._name, f"the {_word(func)} of one sample", size)
+        self._work += _multiplications(func, args, kwargs, outputs, made) / self._samples
+        WORK.require(self._name, "each pass of a sample through it", self._work)
+        return outputs
+
+
+def _word(func: Any) -> str:
+    return str(func).removeprefix("aten.").partition(".")[0]
+
+
+def _multiplications(func: Any, args: Any, kwargs: Any, outputs: Any, made: Sequence[Tensor]) -> float:
+    """How many an operation takes, about."""
+    counted = flop_registry.get(func.overloadpacket if hasattr(func, "overloadpacket") else func)
+    if counted is not None:
+        return counted(*args, **kwargs, out_val=outputs) / 2
+    numbers = float(sum(tensor.numel() for tensor in made))
+    if _word(func) in _WINDOWS:
+        window = args[1] if isinstance(args[1], (list, tuple)) else [args[1]]
+        return numbers * math.prod(window)
+    return numbers

@@ -1,0 +1,36 @@
+"""Budgets of files, and reading within them; start here before trusting what a file claims."""
+
+from autodual.limits.budgets import (
+    ACTIVATIONS,
+    FILE,
+    LAYERS,
+    MEMORY,
+    NESTING,
+    OBJECTS,
+    TEXT,
+    VARIABLE,
+    WORK,
+    Budget,
+    factor,
+    in_bytes,
+)
+from autodual.limits.documents import parse_json
+from autodual.limits.reading import open_file, read_file
+
+__all__ = [
+    "ACTIVATIONS",
+    "FILE",
+    "LAYERS",
+    "MEMORY",
+    "NESTING",
+    "OBJECTS",
+    "TEXT",
+    "VARIABLE",
+    "WORK",
+    "Budget",
+    "factor",
+    "in_bytes",
+    "open_file",
+    "parse_json",
+    "read_file",
+]

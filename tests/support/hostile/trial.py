@@ -1,0 +1,136 @@
+"""Run as a script: calls the command line once a line of standard input, each in a process of its own, and measures.
+
+A line is a JSON list of arguments. The processes are forked, so that PyTorch is imported once; what one of them takes
+is counted from there. For each a line of JSON is printed: see `Outcome`.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import signal
+import sys
+import tempfile
+import time
+import traceback
+from dataclasses import asdict, dataclass
+from importlib import import_module
+from pathlib import Path
+
+SECONDS = 10.0
+"""How long a command may take with a hostile file."""
+
+BYTES = 2**30
+"""How much memory it may take beyond that of the imports."""
+
+_PATIENCE = 9 * SECONDS
+_CEILING = 5 * BYTES
+"""A command is stopped here, for the good of the machine; it is over its budget long before."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of one command. status: its exit status; minus the signal that ended it; -9 where it was stopped.
+
+    seconds: of processor time, which do not depend on what else the machine does. bytes: what was resident at most,
+    beyond what the imports take.
+    """
+
+    arguments: list[str]
+    status: int
+    seconds: float
+    bytes: int
+    output: str
+
+    @property
+    def failed(self) -> bool:
+        """Whether it ended in an error that nobody had thought of."""
+        return "Traceback" in self.output or self.status not in (0, 1, 2)
+
+    @property
+    def over_budget(self) -> bool:
+        return self.seconds > SECONDS or self.bytes > BYTES
+
+
+def main() -> None:
+    """Serve until the input ends."""
+    _import_all()
+    for line in sys.stdin:
+        print(json.dumps(asdict(_trial(json.loads(line)))), flush=True)  # noqa: T201
+
+
+def _import_all() -> None:
+    """Import what any command does, and send one small network through the compiler, which imports more."""
+    for module in _IMPORTED:
+        import_module(module)
+    import torch
+
+    import autodual
+
+    torch.set_num_threads(1)
+    model = torch.nn.Sequential(torch.nn.Linear(2, 3), torch.nn.ReLU(), torch.nn.Linear(3, 2)).eval()
+    x = torch.rand(2, 2)
+    autodual.certify(autodual.compile_dual(model, x), x, autodual.LinfBall(0.1))
+
+
+_IMPORTED = (
+    "autodual_cli.certification", "autodual_cli.evaluation", "autodual_cli.inspection", "autodual_cli.page",
+    "autodual_cli.replay", "autodual_cli.training", "torch._dynamo", "torch._export.serde.serialize",
+    "torch.export.pt2_archive._package",
+)  # fmt: skip
+
+
+def _trial(arguments: list[str]) -> Outcome:
+    with tempfile.TemporaryFile() as output:
+        start = time.monotonic()
+        process = os.fork()
+        if not process:
+            _child(arguments, output.fileno())
+        status, seconds, peak = _wait(process, start)
+        output.seek(0)
+        before, _, text = output.read().decode("utf-8", "replace").partition("\0")
+        return Outcome(arguments, status, seconds, max(peak - int(before), 0), text)
+
+
+def _child(arguments: list[str], output: int) -> None:
+    """Write down how much memory the imports take, run the command and end."""
+    os.write(output, f"{_status('VmHWM')}\0".encode())
+    for stream in (1, 2):
+        os.dup2(output, stream)
+    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+    resource.setrlimit(resource.RLIMIT_DATA, (_status("VmData") + _CEILING,) * 2)
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    status = 70
+    try:
+        from autodual_cli.main import cli
+
+        cli(arguments, prog_name="autodual")
+    except SystemExit as end:
+        status = end.code if isinstance(end.code, int) else 1
+    except BaseException:
+        traceback.print_exc()
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(status)
+
+
+def _wait(process: int, start: float) -> tuple[int, float, int]:
+    """The exit status, the seconds of processor time, and the most memory that was resident."""
+    while True:
+        ended, status, usage = os.wait4(process, os.WNOHANG)
+        if ended:
+            return os.waitstatus_to_exitcode(status), usage.ru_utime + usage.ru_stime, 1024 * usage.ru_maxrss
+        if time.monotonic() - start > _PATIENCE:
+            os.kill(process, signal.SIGKILL)
+        time.sleep(0.002)
+
+
+def _status(key: str) -> int:
+    lines = Path("/proc/self/status").read_text(encoding="utf-8").splitlines()
+    return next(1024 * int(line.split()[1]) for line in lines if line.startswith(key + ":"))
+
+
+if __name__ == "__main__":
+    main()
