@@ -53,7 +53,8 @@ def test_counterexamples_are_real(dual: autodual.DualNetwork, x: Tensor, labels:
     for sample in falsified:
         point = found[sample].counterexample
         assert point is not None and (point - x[sample]).norm() <= 0.4
-        assert dual.model(point.unsqueeze(0)).argmax() != labels[sample]
+        assert dual.model(point.unsqueeze(0)).argmax() == found[sample].reached != labels[sample]
+        assert torch.equal(found[sample].original, x[sample])
 
 
 def test_without_labels_the_prediction_stands_in(dual: autodual.DualNetwork, x: Tensor) -> None:

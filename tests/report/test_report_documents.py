@@ -55,6 +55,8 @@ class Outcome:
     assumptions: tuple[str, ...] = ()
     failure_probability: float = 0.0
     counterexample: torch.Tensor | None = None
+    original: torch.Tensor | None = None
+    reached: int | None = None
     positions: None = None
     execution: str = "float32"
     execution_error: float | None = None
@@ -73,7 +75,7 @@ def test_errors_are_fractions_of_all_samples():
     rows = rows_of(
         Outcome(),
         Outcome(Status.UNKNOWN, margin=-1.0),
-        Outcome(Status.FALSIFIED, counterexample=torch.tensor([0.5])),
+        Outcome(Status.FALSIFIED, counterexample=torch.tensor([0.5]), original=torch.tensor([0.25]), reached=2),
         Outcome(Status.MISCLASSIFIED, predicted=0),
     )
     summary = summarise_certificates(rows, 2.0)
@@ -83,7 +85,7 @@ def test_errors_are_fractions_of_all_samples():
     assert [summary[status.value] for status in Status] == [1, 0, 1, 1, 1]
     assert (summary["estimated"], summary["failure_probability"]) == (0, 0.0)
     assert summary["confidence"] is None and summary["certified_error_with_confidence"] is None
-    assert rows[2]["counterexample"] == [0.5]
+    assert (rows[2]["counterexample"], rows[2]["original"], rows[2]["reached"]) == ([0.5], [0.25], 2)
 
 
 def test_probable_certificates_have_an_error_of_their_own():
