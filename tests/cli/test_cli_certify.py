@@ -235,7 +235,6 @@ def test_models_and_data_that_do_not_fit_are_named(invoke, tmp_path, model_file,
     assert result.exit_code == 2 and "must return one tensor [batch, ...]" in result.stderr
 
 
-
 def test_deployed_counts_margins_beyond_what_an_execution_may_differ_by(invoke, tmp_path, model_file, data_file):
     """One line in the table, the document and the report says by how much; the option is recorded and replayed."""
     plain = certify(invoke, model_file, data_file, "--eps", "0.02", "--json", tmp_path / "plain.json")

@@ -96,6 +96,7 @@ def test_a_folder_of_tensorflow(tmp_path: Path) -> None:
         ("data.tar", _tar(), "unpack it first"),
         ("data.csv", b"1,2,3\n", "is no data set: give a .npz file"),
     ],
+    ids=["page", "pointer", "packed tar", "tar", "csv"],
 )
 def test_no_data(tmp_path: Path, name: str, content: bytes, message: str) -> None:
     (tmp_path / name).write_bytes(content)

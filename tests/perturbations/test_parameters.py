@@ -21,7 +21,7 @@ PLACES = {
     "domain's upper": lambda value: L2Ball(1, (-10, value)),
     "box's domain": lambda value: Box(0, 1, (value, 10)),
 }
-NO_NUMBERS = ["8/255", "", True, numpy.bool_(True), None, [], [[0.1], [0.1, 0.2]], ["0.1"], {}, object(), 1j, math.nan]
+NO_NUMBERS = ["8/255", "", True, numpy.bool_(True), None, [], [[0.1], [0.1, 0.2]], ["0.1"], {}, object, 1j, math.nan]
 NO_NUMBERS += [[0.1, math.nan], numpy.array([0.1, numpy.nan]), torch.tensor(True), torch.zeros(0), numpy.array(["a"])]
 
 
