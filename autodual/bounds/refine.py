@@ -34,9 +34,11 @@ def refine_operand(state: BoundState, name: str, undecided: Undecided) -> None:
     made, site = followers(state, name)
     if site in state.regions and made:
         return
-    refine(state, site, partial(_undecided_before, made, undecided) if made else undecided)
-    for follower in reversed(made):
-        state.refresh(state.graph[follower])
+    tighter = refine(state, site, partial(_undecided_before, made, undecided) if made else undecided)
+    # Where nothing has changed a long chain of functions would be gone through once for each of them.
+    if tighter or state.known:
+        for follower in reversed(made):
+            state.refresh(state.graph[follower])
 
 
 def _undecided_before(
@@ -63,16 +65,20 @@ def _following(state: BoundState, name: str, interval: Interval) -> Interval:
     return rule.layer(op, [interval], state.environment, state.options.slopes).interval([interval])
 
 
-def refine(state: BoundState, name: str, undecided: Undecided) -> None:
-    """Replace the interval of a node by dual bounds, where `undecided` (bool `[N, *shape]`) says that it matters."""
+def refine(state: BoundState, name: str, undecided: Undecided) -> bool:
+    """Replace the interval of a node by dual bounds, where `undecided` (bool `[N, *shape]`) says that it matters.
+
+    Returns whether any unit was bounded.
+    """
     shape = (state.samples, *state.graph[name].shape)
     state.intervals[name] = state.intervals[name].map(lambda end: end.expand(shape))
     before = state.intervals[name]
     done = state.refined.get(name, torch.zeros_like(before.lower, dtype=torch.bool))
     if exact_by_intervals(state, name):
         done = torch.ones_like(done)
-    wanted = _wanted(state, name, undecided) & ~done
-    if bool(wanted.any()):
+    wanted = torch.zeros_like(done) if bool(done.all()) else _wanted(state, name, undecided) & ~done
+    bounded = bool(wanted.any())
+    if bounded:
         finished = _bound(state, name, undecided, wanted)
         if state.intersects:
             # Units that were not wanted keep what they had, though columns or dense groups tell of them too: how many
@@ -83,6 +89,7 @@ def refine(state: BoundState, name: str, undecided: Undecided) -> None:
         done = done | finished
     state.refined[name] = done
     state.assume(name)
+    return bounded
 
 
 def _wanted(state: BoundState, name: str, undecided: Undecided) -> Tensor:
