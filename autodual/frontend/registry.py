@@ -52,10 +52,9 @@ def lowers(
     Example:
         >>> import torch
         >>> from autodual.extend import lowers
-        >>> from autodual.ir import ops
-        >>> @lowers(torch.ops.aten.relu.default, replace=True)
-        ... def lower_relu(builder, x):
-        ...     return builder.emit(ops.Relu(), builder.node(x))
+        >>> @lowers(torch.ops.aten.alias_copy.default)
+        ... def lower_alias_copy(builder, x):
+        ...     return builder.node(x)
     """
 
     def register(rule: _R) -> _R:

@@ -8,6 +8,7 @@ import torch
 from scipy.optimize import minimize
 from torch import Tensor
 
+from autodual.errors import InvalidInputError
 from autodual.perturbations import L1Ball, L2Ball, LinfBall, LpBall, WholeView
 from autodual.perturbations.base import Region
 
@@ -157,10 +158,12 @@ def _assert_same_box(first: Region, second: Region) -> None:
 
 
 def test_empty_batch_and_selection(problem):
-    for region in (problem.set.at(problem.x).select(slice(0, 0)), LinfBall(0.1).at(problem.x[:0])):
-        assert region.count == 0
-        nu = torch.zeros(0, 2, *region.shape, dtype=torch.float64)
-        assert region.extremes(nu, VIEW)[0].shape == (0, 2)
+    region = problem.set.at(problem.x).select(slice(0, 0))
+    assert region.count == 0
+    nu = torch.zeros(0, 2, *region.shape, dtype=torch.float64)
+    assert region.extremes(nu, VIEW)[0].shape == (0, 2)
+    with pytest.raises(InvalidInputError, match="holds no samples"):
+        LinfBall(0.1).at(problem.x[:0])
 
 
 def test_rounding_covers_single_precision(problem):

@@ -50,6 +50,7 @@ def test_margins_bounds_loss_and_gradients_agree(name: str, mode: str, shared_di
     stored = torch.load(shared_directory / "reference/random_networks" / f"{name}.pt", weights_only=True)
     model = NETWORKS[name]().double()
     model.load_state_dict(stored["state_dict"])
+    model.eval()  # in training mode the loss would be that of the batch's own statistics
     x, labels = stored["X"], stored["y"]
     passes = [*autodual.passes.default_pipeline()[:-1], autodual.passes.ChooseExecution(mode=mode)]
     dual = autodual.compile_dual(model, x, passes=passes)
