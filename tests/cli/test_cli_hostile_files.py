@@ -53,7 +53,7 @@ def _jobs(folder: Path) -> Iterator[tuple[str, list[str]]]:
     around = surroundings(folder / "around")
     for format in FORMATS:
         files = dict(format.hostile())
-        for number, name in enumerate(CHOSEN[format.name]):
+        for number, name in enumerate(CHOSEN.get(format.name, ())):
             path = place(format, files[name], folder / f"{format.name}-{number}")
             yield f"{format.name}: {name}", format.commands(path, around)[0]
     commands = dict(calls(around))

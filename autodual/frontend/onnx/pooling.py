@@ -167,6 +167,7 @@ def norm_pool(builder: OnnxBuilder, attributes: Attributes, x: Branch) -> Branch
     """Norms over windows, as sums by a convolution with ones."""
     windows = _windows(attributes, x)
     channels, order = x.shape[1], attributes.get("p", 2)
+    builder.reserve(channels * prod(windows.kernel))
     ones = builder.constant(np.ones((channels, 1, *windows.kernel)))
     op = Convolution(ones, None, windows.stride, (0,) * len(windows.kernel), windows.dilation, channels)
 

@@ -21,12 +21,12 @@ from torch import nn
 def network():
     return nn.Sequential(nn.Linear(4, 5), nn.ReLU(), nn.Linear(5, 3))
 """
-_PROPERTY = "\n".join(
+PROPERTY = "\n".join(
     [f"(declare-const X_{i} Real)" for i in range(4)]
     + [f"(declare-const Y_{i} Real)" for i in range(3)]
     + [f"(assert (>= X_{i} 0.49))\n(assert (<= X_{i} 0.5))" for i in range(4)]
     + ["(assert (>= Y_0 Y_1))"]
-)
+).encode()
 
 
 def surroundings(folder: Path) -> Surroundings:
@@ -38,7 +38,7 @@ def surroundings(folder: Path) -> Surroundings:
     x = numpy.linspace(0, 1, 12, dtype=numpy.float32).reshape(3, 4)
     numpy.savez(folder / "data.npz", x=x, y=numpy.array([0, 1, 2]))
     (folder / "factory.py").write_text(_FACTORY, encoding="utf-8")
-    (folder / "property.vnnlib").write_text(_PROPERTY, encoding="utf-8")
+    (folder / "property.vnnlib").write_bytes(PROPERTY)
     return Surroundings(folder / "model.pt", folder / "data.npz", folder)
 
 
