@@ -55,10 +55,27 @@ def dual_rule(*ops: type[Op], replace: bool = False) -> Callable[[RuleClass], Ru
 
 
 def find_rule(op: Op) -> AffineRule | NonlinearRule | None:
-    """The rule of an op, or None; an op class inherits no rule from its base classes."""
+    """The rule of an op, or None; an op class inherits no rule from its base classes.
+
+    Args:
+        op: an op of the graph.
+
+    Example:
+        >>> from autodual.dual import find_rule
+        >>> from autodual.ir import ops
+        >>> type(find_rule(ops.Relu())).__name__
+        'ReluRule'
+    """
     return _RULES.get(type(op))
 
 
 def registered() -> Iterator[tuple[type[Op], AffineRule | NonlinearRule]]:
-    """All op types that have a rule, in the order of registration."""
+    """All op types that have a rule, in the order of registration, each with its rule.
+
+    Example:
+        >>> from autodual.dual import registered
+        >>> from autodual.ir import ops
+        >>> ops.Relu in dict(registered())
+        True
+    """
     yield from _RULES.items()

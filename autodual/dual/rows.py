@@ -308,7 +308,23 @@ def _spread(rows: Rows, low: tuple[int, ...], high: tuple[int, ...]) -> Rows:
 
 
 def inner(rows: Rows, tensor: Tensor, *, absolute: bool = False) -> Tensor:
-    """⟨ν, t⟩ (or ⟨|ν|, t⟩) of each row with its sample's features: `[N or 1, *shape]` → `[G or 1, K]`."""
+    """⟨ν, t⟩ (or ⟨|ν|, t⟩) of each row with its sample's features.
+
+    Args:
+        rows: `[G, K]` rows of a node of shape `[*shape]`.
+        tensor: `[N or 1, *shape]`.
+        absolute: of the rows' magnitudes.
+
+    Returns:
+        `[G or 1, K]`.
+
+    Example:
+        >>> import torch
+        >>> from autodual.dual import Rows, inner
+        >>> rows = Rows(torch.tensor([[[1.0, -2.0]]]), (2,))
+        >>> inner(rows, torch.tensor([[3.0, 4.0]])), inner(rows, torch.tensor([[3.0, 4.0]]), absolute=True)
+        (tensor([[-5.]]), tensor([[11.]]))
+    """
     return _product(rows, rows.features(tensor), absolute)
 
 
@@ -332,7 +348,21 @@ def _product(rows: Rows, features: Tensor, absolute: bool) -> Tensor:
 
 
 def contract(values: Tensor, features: Tensor) -> Tensor:
-    """Σ_f values[g, k, f] · features[g, 0, f], either side shared (first axis 1): `[G, K]`."""
+    """Σ_f values[g, k, f] · features[g, 0, f], either side shared where its first axis is 1.
+
+    Args:
+        values: rows `[G or 1, K, *features]`.
+        features: `[G or 1, 1, *features]`.
+
+    Returns:
+        `[G, K]`.
+
+    Example:
+        >>> import torch
+        >>> from autodual.dual import contract
+        >>> contract(torch.tensor([[[1.0, 2.0]]]), torch.tensor([[[3.0, 4.0]]]))
+        tensor([[11.]])
+    """
     if values.shape[0] == 1:
         return features[:, 0] @ values[0].T
     if features.shape[0] == 1:

@@ -16,9 +16,21 @@ GUARANTEE = "a perturbed input gets no other label, but may get none"
 
 
 def cascade_row(index: int, found: CascadeCertificate) -> Row:
-    """What a cascade says of one sample, as JSON data; `index` is the sample's position in its data set, from 0.
+    """What a cascade says of one sample, as JSON data.
 
     `margin`, `margins` and the like are those of the stage that decided; null, or empty, where the cascade abstains.
+
+    Args:
+        index: the sample's position in its data set, from 0.
+        found: what `certify_cascade` says of it.
+
+    Example:
+        >>> import autodual, torch
+        >>> from autodual.report import cascade_row
+        >>> cascade = autodual.Cascade([autodual.compile_dual(torch.nn.Identity())])
+        >>> (found,) = autodual.certify_cascade(cascade, torch.tensor([[1.0, 0.0]]), autodual.LinfBall(0.1))
+        >>> cascade_row(0, found)["stage"]
+        1
     """
     decisive = None if found.stage is None else found.certificates[found.stage - 1]
     return {
@@ -54,6 +66,15 @@ def summarise_cascade(rows: Sequence[Row], seconds: float) -> dict[str, Any]:
     `certified_error` is 1 - certified/count: without labels, the samples that get none. `clean_error` is that of the
     guesses, None without labels. `disagreements` counts the samples for which the cascade abstains because some stage
     disagrees with the first; `by_stage` the labels that each stage certified.
+
+    Args:
+        rows: as `cascade_row` makes them.
+        seconds: of work.
+
+    Example:
+        >>> from autodual.report import summarise_cascade
+        >>> summarise_cascade([], 0.0)["count"]
+        0
     """
     count = len(rows)
     statuses = Counter(row["status"] for row in rows)

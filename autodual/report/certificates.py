@@ -16,11 +16,23 @@ STATUSES = ("certified", "probably certified", "falsified", "unknown", "misclass
 
 
 def certificate_row(index: int, certificate: Certificate) -> Row:
-    """One certificate as JSON data; `index` is the sample's position in its data set, from 0.
+    """One certificate as JSON data.
 
     A margin that is not finite is null: it proves nothing. So is an execution's error without a finite bound. A row is
     deterministic iff its `failure_probability` is 0. Of a label map, `margins` and `label_map` hold something for each
     position, the map flattened.
+
+    Args:
+        index: the sample's position in its data set, from 0.
+        certificate: what `certify` says of it.
+
+    Example:
+        >>> import autodual, torch
+        >>> from autodual.report import certificate_row
+        >>> dual = autodual.compile_dual(torch.nn.Identity())
+        >>> (found,) = autodual.certify(dual, torch.tensor([[1.0, 0.0]]), autodual.LinfBall(0.1), labels=[0])
+        >>> certificate_row(0, found)["status"]
+        'certified'
     """
     row: Row = {
         "index": index,
@@ -72,6 +84,19 @@ def summarise_certificates(rows: Sequence[Row], seconds: float) -> dict[str, Any
     how many positions are wrong and certified. `estimated` rows owe bounds to random numbers; where there are any,
     `certified_error_with_confidence` counts probable certificates too, and `confidence` is that of each one by itself,
     1 - the largest `failure_probability` of any row. Where there are none, both are None.
+
+    Args:
+        rows: as `certificate_row` makes them.
+        seconds: of work.
+
+    Example:
+        >>> import autodual, torch
+        >>> from autodual.report import certificate_row, summarise_certificates
+        >>> dual = autodual.compile_dual(torch.nn.Identity())
+        >>> x = torch.tensor([[1.0, 0.0], [1.0, 0.9]])
+        >>> found = autodual.certify(dual, x, autodual.LinfBall(0.1), labels=[0, 0])
+        >>> summarise_certificates([certificate_row(*pair) for pair in enumerate(found)], 0.5)["certified_error"]
+        0.5
     """
     count = len(rows)
     statuses = Counter(row["status"] for row in rows)

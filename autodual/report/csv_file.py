@@ -17,10 +17,19 @@ def write_csv(path: str | PathLike[str], rows: Sequence[Row], *, overwrite: bool
     """Write the scalar columns of `rows`, sorted by index, atomically; null becomes an empty field.
 
     Args:
+        path: the file.
+        rows: as a document has them.
         overwrite: whether a file that exists is replaced.
 
     Raises:
         DataError: the file cannot be written, or exists and is not to be overwritten.
+
+    Example:
+        >>> from pathlib import Path
+        >>> from autodual.report import radius_row, write_csv
+        >>> write_csv("radii.csv", [radius_row(0, None, 0.25)])
+        >>> Path("radii.csv").read_text().splitlines()
+        ['index,label,radius', '0,,0.25']
     """
     write_text(path, csv_text(rows), overwrite=overwrite)
 

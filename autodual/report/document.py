@@ -77,13 +77,36 @@ ARRANGEMENT = frozenset(
 
 
 def build_document(schema: str, settings: Mapping[str, Any], summary: Mapping[str, Any], rows: Sequence[Row]) -> Row:
-    """A document ready for `json.dumps(..., allow_nan=False)`, its rows sorted by `index`."""
+    """A document ready for `json.dumps(..., allow_nan=False)`, its rows sorted by `index`.
+
+    Args:
+        schema: its name, such as `autodual.detect/1`.
+        settings: what was asked for, with its provenance.
+        summary: as the `summarise_…` function of the schema makes it of the rows.
+        rows: one a sample.
+
+    Example:
+        >>> from autodual.report import build_document, detection_row, summarise_detections
+        >>> rows = [detection_row(1, None, False), detection_row(0, 7, True)]
+        >>> document = build_document("autodual.detect/1", {"eps": 0.1}, summarise_detections(rows, 0.5), rows)
+        >>> [row["index"] for row in document["detections"]]
+        [0, 1]
+    """
     ordered = sorted(rows, key=lambda row: row["index"])
     return {"schema": schema, "settings": dict(settings), "summary": dict(summary), ROWS_KEY[schema]: ordered}
 
 
 def finite_or_none(value: float) -> float | None:
-    """JSON has no NaN and no infinity; null says that there is no number to rely on."""
+    """The number, or None in place of NaN and infinity, which JSON does not have.
+
+    Args:
+        value: a float.
+
+    Example:
+        >>> from autodual.report import finite_or_none
+        >>> finite_or_none(0.5), finite_or_none(float("nan"))
+        (0.5, None)
+    """
     return float(value) if math.isfinite(value) else None
 
 

@@ -11,12 +11,33 @@ QUANTILES = (0.0, 0.25, 0.5, 0.75, 1.0)
 
 
 def radius_row(index: int, label: int | None, radius: float) -> Row:
-    """One certified radius as JSON data; 0 means that none was certified."""
+    """One certified radius as JSON data; 0 means that none was certified.
+
+    Args:
+        index: the sample's position in its data set, from 0.
+        label: its class, or None.
+        radius: as `certified_radius` returns it.
+
+    Example:
+        >>> from autodual.report import radius_row
+        >>> radius_row(0, 7, 0.25)
+        {'index': 0, 'label': 7, 'radius': 0.25}
+    """
     return {"index": index, "label": label, "radius": finite_or_none(radius)}
 
 
 def summarise_radii(rows: Sequence[Row], seconds: float) -> dict[str, Any]:
-    """Mean and quantiles of the certified radii; a radius that is not finite counts as 0, the cautious reading."""
+    """Mean and quantiles of the certified radii; a radius that is not finite counts as 0, the cautious reading.
+
+    Args:
+        rows: as `radius_row` makes them.
+        seconds: of work.
+
+    Example:
+        >>> from autodual.report import radius_row, summarise_radii
+        >>> summarise_radii([radius_row(0, None, 0.25), radius_row(1, None, 0.75)], 0.5)["mean"]
+        0.5
+    """
     radii = sorted(row["radius"] or 0.0 for row in rows)
     return {
         "count": len(radii),

@@ -22,13 +22,19 @@ from autodual.report.document import (
 
 
 def write_document(path: str | PathLike[str], document: Mapping[str, Any], *, overwrite: bool = False) -> None:
-    """Write `document` as JSON, atomically.
+    """Write a document as JSON, atomically.
 
     Args:
+        path: the file.
+        document: as `build_document` makes it.
         overwrite: whether a file that exists is replaced.
 
     Raises:
         DataError: the file cannot be written, or exists and is not to be overwritten.
+
+    Example:
+        >>> from autodual.report import build_document, write_document
+        >>> write_document("result.json", build_document("autodual.detect/1", {}, {"count": 0, "seconds": 0.0}, []))
     """
     write_text(path, json.dumps(document, indent=1, allow_nan=False) + "\n", overwrite=overwrite)
 
@@ -53,11 +59,20 @@ def file_sha256(path: str | PathLike[str]) -> str:
 def read_document(path: str | PathLike[str], schema: str, settings: Mapping[str, Any]) -> tuple[list[Row], float]:
     """The rows and the seconds of an earlier run with the same settings; none where the file does not exist yet.
 
-    Settings that only arrange the work (batch size, device, range of samples) may differ.
+    Args:
+        path: the JSON file.
+        schema: that it must have.
+        settings: of the run that goes on; those that only arrange the work (batch size, device, range of samples) may
+            differ.
 
     Raises:
         DataError: the file is not a document of `schema`.
         InvalidInputError: it was made with other settings or files; the message names the first that differs.
+
+    Example:
+        >>> from autodual.report import read_document
+        >>> read_document("new.json", "autodual.detect/1", {})
+        ([], 0.0)
     """
     purpose = "so no run can be resumed from it"
     try:
@@ -85,8 +100,17 @@ def _difference(path: str | PathLike[str], key: str, before: Any, now: Any) -> s
 def load_document(path: str | PathLike[str]) -> Row:
     """The document in a file, of any schema that autodual writes; its rows are checked to have what summaries read.
 
+    Args:
+        path: the JSON file.
+
     Raises:
         DataError: there is no such file, it cannot be read, or it is no such document.
+
+    Example:
+        >>> from autodual.report import build_document, load_document, write_document
+        >>> write_document("result.json", build_document("autodual.detect/1", {}, {"count": 0, "seconds": 0.0}, []))
+        >>> load_document("result.json")["detections"]
+        []
     """
     purpose = "so there is no run in it"
     try:

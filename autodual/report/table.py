@@ -9,7 +9,20 @@ Entry = tuple[str, str]
 
 
 def format_table(title: str, entries: Sequence[Entry], *, terminal: bool) -> str:
-    """The table as text; `terminal` says whether its reader is a person at a terminal rather than a program."""
+    """A table of names and values as text.
+
+    Args:
+        title: the first line.
+        entries: names with their values.
+        terminal: whether its reader is a person at a terminal, who gets rules and colours, rather than a program.
+
+    Example:
+        >>> from autodual.report import format_table
+        >>> print(format_table("Certification", [("samples", "60"), ("certified", "58")], terminal=False))
+        Certification
+          samples    60
+          certified  58
+    """
     if not terminal:
         width = max((len(name) for name, _ in entries), default=0)
         return "\n".join([title, *(f"  {name:<{width}}  {value}" for name, value in entries)])
