@@ -1,6 +1,7 @@
 """How far a run of the network in floating point may be from real arithmetic: over a whole set, for any order of sums.
 
-Errors go forward through the graph as it was traced, before passes fold layers. Let a run's operands be off by e, and
+A run gets each point of the set rounded to its dtype, or another no further away. Errors go forward through the graph
+as it was traced, before passes fold layers. Let a run's operands be off by e, and
 their values be M large at most. An affine op whose terms go through n roundings makes
 
     |A|e + γ_n(|A|(M + e) + |b|)
@@ -84,8 +85,10 @@ class _Analysis:
     def _executed(self, node: Node, operands: Sequence[Executed]) -> Executed:
         rule = find_rule(node.op)
         if node.name in self.state.regions:
-            interval = self.state.intervals[node.name]
-            return Executed(interval, torch.zeros_like(interval.lower))
+            # A run gets the nearest points that its dtype holds.
+            real, precision = self.state.intervals[node.name], self.run.precision
+            moved = precision.unit * real.magnitude + precision.tiny
+            return Executed(real, self._capped(real, self._rounded_up(moved, 1)))
         if isinstance(rule, AffineRule):
             layer = rule.layer(node, self.graph.input_shapes(node), self.run.environment)
             real = self._interval(node, layer, operands)
@@ -121,7 +124,8 @@ class _Analysis:
             gamma = self.run.precision.gamma(layer.roundings)
             reached = layer.magnitude([operand.size + operand.error / gamma for operand in operands])
             # No partial sum is larger, in whatever order.
-            error = torch.where(reached < self.run.precision.largest / 2, gamma * reached, torch.inf)
+            largest = self.run.precision.largest / (2 * layer.summed)
+            error = torch.where(reached < largest, gamma * reached, torch.inf)
         error = self._rounded_up(error, layer.terms)
         if all(self.run.errors.exact(constant) for constant in node.op.expressions()):
             return error if layer.roundings == 0 else error + self._floor(node, layer, operands)

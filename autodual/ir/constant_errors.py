@@ -44,7 +44,7 @@ class ConstantErrors(Environment):
     ) -> None:
         super().__init__(lookup, dtype, device)
         self._run = run
-        self._unit = torch.finfo(run).eps / 2
+        self._limits = torch.finfo(run)
         self._inexact: dict[Expression, Inexact] = {}
 
     def exact(self, expression: Expression) -> bool:
@@ -90,7 +90,10 @@ class ConstantErrors(Environment):
                 return Inexact(value, value)
             raise Unanalysed(f"how a constant is computed by {name or call.target}")
         value, error = operation(*(self._number(argument) for argument in call.args))
-        return Inexact(value, error + _ROUNDINGS * self._unit * (value.abs() + error))
+        reached = value.abs() + error
+        error = error + _ROUNDINGS * (self._limits.eps / 2 * reached + self._limits.tiny)
+        # A run may lose what is too small for its dtype, and has infinity for what is too large.
+        return Inexact(value, torch.where(reached < self._limits.max / 2, error, torch.inf))
 
     def _argument_pair(self, argument: Any) -> tuple[Any, Any]:
         """An argument of a function that moves numbers, once with their values and once with their errors."""
