@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 import torch
@@ -125,3 +126,30 @@ def test_constants_that_a_run_cannot_hold() -> None:
     assert float(errors(Call(torch.sqrt, (Call(torch.mul, (small, small)),)))) >= 1e-30
     assert float(errors(inverse)) == float("inf")
     assert float(errors(Call(torch.mul, (large, large)))) == float("inf")
+
+
+def test_what_is_computed_of_narrower_numbers_is_rounded_to_them() -> None:
+    """A network in float64 with a part in float32."""
+    x = torch.linspace(0.1, 2, 50, dtype=torch.float64)[None]
+    model = Weighted(lambda x: (x.float().exp() * 1.1).double()).double()
+    found, exact = _execution(model, x)
+    assert found.dtype == torch.float32
+    assert bool(((model(x) - exact).abs() <= found.error).all())
+
+
+@pytest.mark.parametrize("half_input", [True, False])
+def test_half_precision_of_onnx_files_without_weights_in_it(half_input: bool, tmp_path: Path) -> None:
+    onnx = pytest.importorskip("onnx")
+    from onnx.helper import make_graph, make_model, make_node, make_opsetid, make_tensor_value_info
+
+    half, single = onnx.TensorProto.FLOAT16, onnx.TensorProto.FLOAT
+    nodes = [make_node("Cast", ["x"], ["h"], to=half), make_node("Mul", ["h", "h"], ["m"])]
+    nodes.append(make_node("Cast", ["m"], ["y"], to=single))
+    source = make_tensor_value_info("x", half if half_input else single, ["N", 8])
+    graph = make_graph(nodes, "squares", [source], [make_tensor_value_info("y", single, ["N", 8])])
+    path = tmp_path / "squares.onnx"
+    onnx.save(make_model(graph, opset_imports=[make_opsetid("", 20)], ir_version=9), path)
+    x = (torch.rand(4, 8) + 0.5).half().float()
+    found, exact = _execution(autodual.load_onnx(path), x)
+    assert found.dtype == torch.float16
+    assert bool((((x.half() * x.half()).double() - exact).abs() <= found.error).all())
