@@ -67,12 +67,21 @@ class _Analysis:
     rounding: Counter[str] = field(default_factory=Counter)
 
     def found(self, output: str) -> Executed:
-        """The output's values and errors."""
+        """The output's values and errors, which are infinite where those of anything on the way to it are: of infinity
+        a run may make NaN, which no function's range bounds any more.
+        """
         known: dict[str, Executed] = {}
         for node in self.graph:
             if node.name in self.graph.ancestors[output]:
                 known[node.name] = self._executed(node, [known[name] for name in node.inputs])
-        return known[output]
+        found = known[output]
+        lost = torch.stack([self._lost(node.error) for node in known.values()]).any(0)
+        lost = lost.reshape(-1, *[1] * (found.error.dim() - 1))
+        return Executed(found.real, torch.where(lost, torch.inf, found.error))
+
+    def _lost(self, error: Tensor) -> Tensor:
+        """Samples of which nothing bounds some scalar of a node, `[N]`."""
+        return (~error.isfinite()).reshape(error.shape[0], -1).any(1).expand(self.state.samples)
 
     def _rounds(self, node: Node) -> None:
         """Note an op that rounds. A function that consists of several computes in a way of its own (a softmax, a layer

@@ -69,11 +69,11 @@ def test_sums_that_overflow_before_they_are_divided(average: Callable[[Tensor], 
 
 @pytest.mark.parametrize("exponent", [10.1, 5.1, -7.3, 0.1, 60])
 def test_powers_by_rounded_exponents_and_by_products(exponent: float) -> None:
-    x = torch.linspace(1.5, 9e3 if exponent < 60 else 3, 200, dtype=torch.float64).float()[None]
+    x = torch.linspace(1.5, 2e3 if exponent < 60 else 3, 200, dtype=torch.float64).float()[None]
     found, exact = _execution(Weighted(lambda x: x**exponent), x)
     run = x**exponent if exponent != 60 else torch.stack([x] * 60).prod(0)
-    known = found.error.isfinite()
-    assert bool(((run.double() - exact).abs() <= found.error)[known].all()) and bool(known.any())
+    assert bool(found.error.isfinite().all())
+    assert bool(((run.double() - exact).abs() <= found.error).all())
 
 
 def test_softplus_changes_over_where_the_product_with_beta_is_rounded_to() -> None:
@@ -153,3 +153,13 @@ def test_half_precision_of_onnx_files_without_weights_in_it(half_input: bool, tm
     found, exact = _execution(autodual.load_onnx(path), x)
     assert found.dtype == torch.float16
     assert bool((((x.half() * x.half()).double() - exact).abs() <= found.error).all())
+
+
+@pytest.mark.parametrize("last", [nn.Sigmoid(), nn.Hardtanh(), torch.sin])
+def test_bounded_functions_of_what_may_be_nan(last: Callable[[Tensor], Tensor]) -> None:
+    """A difference of two infinities in float32, which float64 knows to be small."""
+    model = Weighted(lambda x: last((1e30 * x) * 1e10 - (1e30 * x.flip(1)) * 1e10))
+    x = torch.tensor([[1.0, 1.0], [1e-9, 1e-9]], dtype=torch.float64)
+    found, _ = _execution(model, x)
+    assert bool(model(x[:1].float()).isnan().all())
+    assert bool(found.error[0].isinf().all()) and bool(found.error[1].isfinite().all())
