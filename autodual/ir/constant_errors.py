@@ -106,8 +106,25 @@ class ConstantErrors(Environment):
 
     def _number(self, argument: Any) -> Inexact:
         if isinstance(argument, Expression):
-            return self._pair(argument)
+            found = self._pair(argument)
+            return found if found.value.is_floating_point() else self._stored(found.value.double())
         return self._stored(torch.tensor(argument, dtype=torch.float64, device=self.device))
+
+
+class ConstantSizes(ConstantErrors):
+    """Evaluates expressions to |c| + share · e, where e is what a run may be off by from the constant c: then what is
+    charged relative to a constant's size, by a factor of at least 1/share, pays for this error, too.
+    """
+
+    def __init__(self, environment: Environment, run: torch.dtype, share: float) -> None:
+        super().__init__(environment.lookup, environment.dtype, environment.device, run)
+        self._share = share
+
+    def __call__(self, expression: Expression) -> Tensor:
+        value, error = self._pair(expression)
+        if not value.is_floating_point():
+            return value
+        return (value.abs() + self._share * (_SAFETY * error)).to(self.dtype)
 
 
 def _product(a: Inexact, b: Inexact) -> tuple[Tensor, Tensor]:
