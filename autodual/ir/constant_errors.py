@@ -48,9 +48,9 @@ class ConstantErrors(Environment):
         self._inexact: dict[Expression, Inexact] = {}
 
     def exact(self, expression: Expression) -> bool:
-        """Whether it is a parameter that a run takes as it is stored."""
+        """Whether it is a parameter that a run takes as it is stored, or whole numbers, such as places to read."""
         if not isinstance(expression, Parameter):
-            return False
+            return not self._pair(expression).value.is_floating_point()
         dtype = self._lookup(expression.name).dtype
         return not dtype.is_floating_point or torch.promote_types(dtype, self._run) == self._run
 

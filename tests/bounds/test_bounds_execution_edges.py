@@ -163,3 +163,11 @@ def test_bounded_functions_of_what_may_be_nan(last: Callable[[Tensor], Tensor]) 
     found, _ = _execution(model, x)
     assert bool(model(x[:1].float()).isnan().all())
     assert bool(found.error[0].isinf().all()) and bool(found.error[1].isfinite().all())
+
+
+def test_places_that_are_read_are_not_off() -> None:
+    """Reflected margins: numbers of features, which no run rounds."""
+    x = torch.rand(1, 1, 6) - 0.5
+    found, exact = _execution(Weighted(nn.ReflectionPad1d(2)), x)
+    assert bool(((nn.ReflectionPad1d(2)(x).double() - exact).abs() <= found.error).all())
+    assert bool((found.error < 1e-6).all())
