@@ -44,8 +44,8 @@ def certify(
 
     Certificates speak of real arithmetic; in floating point a margin may differ by `execution_error`, which holds for
     the module's own dtype, points rounded to it and any order of summation, but not for products in reduced precision
-    (TF32, autocast) nor for Winograd or FFT convolutions. Bounds are computed in x's dtype (in float32 for half precision) and accepted only
-    beyond their own rounding error; float64 decides the rest.
+    (TF32, autocast) nor for Winograd or FFT convolutions. Bounds are computed in x's dtype (in float32 for half
+    precision) and accepted only beyond their own rounding error; float64 decides the rest.
 
     If the dual network was compiled with `HighProbability`, samples whose bounds were estimated get certificates with a
     failure probability, and the status `probably certified` where others get `certified`. Each of them holds with that
