@@ -17,28 +17,28 @@ from autodual.interval import Interval
 
 def attained(state: BoundState, progress: Progress) -> Tensor:
     """Lower bounds `[G, K]` of rows that wait at nodes before the inputs; NaN where an end that counts is no number."""
-    found = [_by_ends(state.intervals[name], rows.crop()) for name, rows in progress.pending.items()]
+    pending = [_coefficients_and_ends(state.intervals[name], rows.crop()) for name, rows in progress.pending.items()]
+    products = [(values * ends).flatten(2) for values, ends in pending]
     terms = sum(state.graph[name].size for name in progress.pending)
-    lower = progress.centre + sum(least for least, _ in found)
-    size = progress.centre.abs() + sum(largest for _, largest in found)
-    charged = state.error_factor(terms) * size + terms * torch.finfo(lower.dtype).tiny
-    # One product with a power of two, added to nothing, is not rounded.
-    (only,) = progress.pending.values() if len(found) == 1 else (None,)
-    if only is not None:
-        alone = _moves(only.crop().values) & (progress.centre == 0)
-        charged = torch.where(alone, 0.0, charged)
+    lower = progress.centre + sum(product.sum(2) for product in products)
+    size = progress.centre.abs() + sum(product.abs().sum(2) for product in products)
+    tiny = torch.finfo(lower.dtype).tiny
+    charged = state.error_factor(terms) * size + terms * tiny
+    if len(pending) == 1:
+        # One product with a power of two, added to nothing, is not rounded, but where it is too small for the dtype.
+        ((values, ends),) = pending
+        held = (size >= tiny) | (ends == 0).flatten(2).all(2)
+        charged = torch.where(_moves(values) & (progress.centre == 0) & held, 0.0, charged)
     for paid in (progress.width, progress.error):
         charged = charged if paid is None else charged + paid
     return lower - charged
 
 
-def _by_ends(interval: Interval, rows: Rows) -> tuple[Tensor, Tensor]:
-    """The least values of rows over an interval, and the sums of their terms' sizes, `[G, K]`."""
+def _coefficients_and_ends(interval: Interval, rows: Rows) -> tuple[Tensor, Tensor]:
+    """Rows `[G, K, …]`, and of an interval the ends they ask for; 0 where they ask for none, which may be infinite."""
     values = rows.values
     ends = torch.where(values > 0, rows.features(interval.lower), rows.features(interval.upper))
-    # An end that a row does not ask for may be infinite.
-    products = torch.where(values == 0, 0.0, values * ends).flatten(2)
-    return products.sum(2), products.abs().sum(2)
+    return values, torch.where(values == 0, 0.0, ends)
 
 
 def _moves(values: Tensor) -> Tensor:

@@ -1,6 +1,7 @@
 """How far a run of the network in floating point may be from real arithmetic: over a whole set, for any order of sums.
 
-Errors go forward through the graph as it was traced, before passes fold layers. Let a run's operands be off by e, and
+A run gets each point of the set rounded to its dtype, or another no further away. Errors go forward through the graph
+as it was traced, before passes fold layers. Let a run's operands be off by e, and
 their values be M large at most. An affine op whose terms go through n roundings makes
 
     |A|e + γ_n(|A|(M + e) + |b|)
@@ -66,12 +67,21 @@ class _Analysis:
     rounding: Counter[str] = field(default_factory=Counter)
 
     def found(self, output: str) -> Executed:
-        """The output's values and errors."""
+        """The output's values and errors, which are infinite where those of anything on the way to it are: of infinity
+        a run may make NaN, which no function's range bounds any more.
+        """
         known: dict[str, Executed] = {}
         for node in self.graph:
             if node.name in self.graph.ancestors[output]:
                 known[node.name] = self._executed(node, [known[name] for name in node.inputs])
-        return known[output]
+        found = known[output]
+        lost = torch.stack([self._lost(node.error) for node in known.values()]).any(0)
+        lost = lost.reshape(-1, *[1] * (found.error.dim() - 1))
+        return Executed(found.real, torch.where(lost, torch.inf, found.error))
+
+    def _lost(self, error: Tensor) -> Tensor:
+        """Samples of which nothing bounds some scalar of a node, `[N]`."""
+        return (~error.isfinite()).reshape(error.shape[0], -1).any(1).expand(self.state.samples)
 
     def _rounds(self, node: Node) -> None:
         """Note an op that rounds. A function that consists of several computes in a way of its own (a softmax, a layer
@@ -84,8 +94,10 @@ class _Analysis:
     def _executed(self, node: Node, operands: Sequence[Executed]) -> Executed:
         rule = find_rule(node.op)
         if node.name in self.state.regions:
-            interval = self.state.intervals[node.name]
-            return Executed(interval, torch.zeros_like(interval.lower))
+            # A run gets the nearest points that its dtype holds.
+            real, precision = self.state.intervals[node.name], self.run.precision
+            moved = precision.unit * real.magnitude + precision.tiny
+            return Executed(real, self._capped(real, self._rounded_up(moved, 1)))
         if isinstance(rule, AffineRule):
             layer = rule.layer(node, self.graph.input_shapes(node), self.run.environment)
             real = self._interval(node, layer, operands)
@@ -121,7 +133,8 @@ class _Analysis:
             gamma = self.run.precision.gamma(layer.roundings)
             reached = layer.magnitude([operand.size + operand.error / gamma for operand in operands])
             # No partial sum is larger, in whatever order.
-            error = torch.where(reached < self.run.precision.largest / 2, gamma * reached, torch.inf)
+            largest = self.run.precision.largest / (2 * layer.summed)
+            error = torch.where(reached < largest, gamma * reached, torch.inf)
         error = self._rounded_up(error, layer.terms)
         if all(self.run.errors.exact(constant) for constant in node.op.expressions()):
             return error if layer.roundings == 0 else error + self._floor(node, layer, operands)

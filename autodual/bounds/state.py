@@ -18,7 +18,8 @@ from autodual.dual.layer import DualLayer
 from autodual.dual.rule import AffineRule, NonlinearRule, RelaxationRule, Rule
 from autodual.errors import EmptySetError
 from autodual.interval import Interval
-from autodual.ir.expressions import Environment
+from autodual.ir.constant_errors import ConstantSizes, Unanalysed
+from autodual.ir.expressions import Environment, Parameter
 from autodual.ir.graph import Graph, Node
 from autodual.perturbations.base import Region
 
@@ -186,6 +187,7 @@ class BoundState:
         if layer.moves and all(len(self.graph.users[name]) == 1 for name in node.inputs):
             # Rows are moved too, and none meet others that have come to the same operand.
             return self._no_debt(node)
+        layer = self.charged(node, self.rules[node.name], layer)
         magnitudes = [self.intervals[name].magnitude for name in node.inputs]
         magnitude = layer.magnitude(magnitudes)
         owed = self.error_factor(layer.terms) * magnitude
@@ -193,6 +195,19 @@ class BoundState:
         if constant is not None:
             owed = owed + self.error_factor(node.size) * constant
         return Debt(owed, underflow(layer.terms, magnitudes, node.size, like=magnitude))
+
+    def charged(self, node: Node, rule: Rule, layer: DualLayer) -> DualLayer:
+        """The layer whose magnitude is to be charged: with larger constants where float64, in which constants are
+        computed from parameters, may have lost digits of them, as of a batch norm's shift that cancels.
+        """
+        computed = any(not isinstance(constant, Parameter) for constant in node.op.expressions())
+        if not (computed and isinstance(rule, AffineRule)):
+            return layer
+        sizes = ConstantSizes(self.environment, torch.float64, 1 / self.error_factor(layer.terms))
+        try:
+            return rule.layer(node, self.graph.input_shapes(node), sizes)
+        except Unanalysed:  # all that is known is their size
+            return layer
 
     def _no_debt(self, node: Node) -> Debt:
         zero = torch.zeros(1, dtype=self.environment.dtype, device=self.environment.device)

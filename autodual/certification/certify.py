@@ -43,9 +43,9 @@ def certify(
     """One certificate for each sample of x `[N, *shape]`: does the specification hold over the whole set around it?
 
     Certificates speak of real arithmetic; in floating point a margin may differ by `execution_error`, which holds for
-    the module's own dtype and any order of summation, but not for products in reduced precision (TF32, autocast) nor
-    for Winograd or FFT convolutions. Bounds are computed in x's dtype (in float32 for half precision) and accepted only
-    beyond their own rounding error; float64 decides the rest.
+    the module's own dtype, points rounded to it and any order of summation, but not for products in reduced precision
+    (TF32, autocast) nor for Winograd or FFT convolutions. Bounds are computed in x's dtype (in float32 for half
+    precision) and accepted only beyond their own rounding error; float64 decides the rest.
 
     If the dual network was compiled with `HighProbability`, samples whose bounds were estimated get certificates with a
     failure probability, and the status `probably certified` where others get `certified`. Each of them holds with that

@@ -108,6 +108,11 @@ class DualLayer(ABC):
         return None
 
     @property
+    def summed(self) -> float:
+        """How many times larger than |A|·M + |b| the sums may be that an op divides when it is run, as averages do."""
+        return 1.0
+
+    @property
     def moves(self) -> bool:
         """Whether nothing is computed at all, neither forward nor when rows are pulled."""
         return self.roundings == 0 and self.terms <= 1

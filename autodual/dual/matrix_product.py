@@ -85,7 +85,8 @@ class MatrixProductRule(NonlinearRule):
     def executed(self, op: ops.MatrixProduct, operands: Sequence[Executed], run: Run) -> Tensor:
         x, y = operands
         passed, reached = x.size @ y.error + x.error @ y.real.magnitude, x.size @ y.size
-        own = run.precision.gamma(x.size.shape[-1]) * reached
+        terms = x.size.shape[-1]
+        own = run.precision.gamma(terms) * reached + terms * run.precision.tiny
         return torch.where(reached < run.precision.largest / 2, passed + own, torch.inf)
 
     def undecided(

@@ -52,6 +52,10 @@ class WindowedPoolLayer(StructuralLayer):
     def roundings(self) -> int:
         return math.prod(self.kernel) + 2
 
+    @property
+    def summed(self) -> float:
+        return max(1.0, 1 / abs(self.weight_value))
+
     def reach(self, extent: Sequence[int]) -> tuple[int, ...]:
         return self.geometry.reach(extent, self.kernel)
 
@@ -70,5 +74,6 @@ class AveragePoolRule(AffineRule):
         padded = any(op.padding) and not op.count_include_pad and op.divisor is None
         channels_first = len(node.shape) == len(op.kernel) + 1
         if op.ceil_mode or padded or not channels_first:
-            return SummingLayer(node, shapes, environment, math.prod(op.kernel))
+            area = math.prod(op.kernel)
+            return SummingLayer(node, shapes, environment, area, divisor=op.divisor or area)
         return WindowedPoolLayer(node, shapes, environment)

@@ -17,15 +17,28 @@ from autodual.ir.graph import Node
 
 
 class SummingLayer(StructuralLayer):
-    """Sums and averages of `count` scalars at most, an average being a sum times a rounded number."""
+    """Sums of `count` scalars at most, for averages divided by `divisor` or multiplied by its rounded inverse."""
 
-    def __init__(self, node: Node, shapes: Sequence[tuple[int, ...]], environment: Environment, count: int):
+    def __init__(
+        self,
+        node: Node,
+        shapes: Sequence[tuple[int, ...]],
+        environment: Environment,
+        count: int,
+        *,
+        divisor: float = 1.0,
+    ):
         super().__init__(node, shapes, environment, monotone=True)
         self.count = count
+        self.divisor = divisor
 
     @property
     def roundings(self) -> int:
         return self.count + 2
+
+    @property
+    def summed(self) -> float:
+        return max(1.0, abs(self.divisor))
 
 
 @dual_rule(ops.Sum, ops.Mean)
@@ -34,7 +47,7 @@ class ReductionRule(AffineRule):
 
     def layer(self, node: Node, shapes: Sequence[tuple[int, ...]], environment: Environment) -> DualLayer:
         count = torch.Size(shapes[0]).numel() // node.size
-        return SummingLayer(node, shapes, environment, count)
+        return SummingLayer(node, shapes, environment, count, divisor=count if isinstance(node.op, ops.Mean) else 1)
 
 
 @dual_rule(ops.AdaptiveAveragePool)
@@ -44,7 +57,8 @@ class AdaptivePoolRule(AffineRule):
     def layer(self, node: Node, shapes: Sequence[tuple[int, ...]], environment: Environment) -> DualLayer:
         assert isinstance(node.op, ops.AdaptiveAveragePool)
         sizes = zip(shapes[0][-len(node.op.output_size) :], node.op.output_size)
-        return SummingLayer(node, shapes, environment, math.prod(-(-extent // count) + 1 for extent, count in sizes))
+        largest = math.prod(-(-extent // count) + 1 for extent, count in sizes)
+        return SummingLayer(node, shapes, environment, largest, divisor=largest)
 
 
 @dual_rule(ops.CumulativeSum)

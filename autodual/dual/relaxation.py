@@ -135,14 +135,14 @@ class RelaxedLayer(DualLayer):
         return value
 
     def for_owners(self, owner: Tensor) -> RelaxedLayer:
+        def own(slopes: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+            # Where operands are constants the lines are the same for all samples.
+            return tuple(slope[owner] if slope.shape[0] > 1 else slope for slope in slopes)
+
         relaxation = self.relaxation
-        slopes = tuple(slope[owner] for slope in relaxation.lower_slopes)
-        chosen = replace(
-            relaxation,
-            lower_slopes=slopes,
-            upper_slopes=slopes if relaxation.parallel else tuple(slope[owner] for slope in relaxation.upper_slopes),
-        )
-        return RelaxedLayer(chosen)
+        low = own(relaxation.lower_slopes)
+        high = low if relaxation.parallel else own(relaxation.upper_slopes)
+        return RelaxedLayer(replace(relaxation, lower_slopes=low, upper_slopes=high))
 
     def spread(self) -> Tensor:
         return self.half_height

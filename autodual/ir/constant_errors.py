@@ -44,13 +44,13 @@ class ConstantErrors(Environment):
     ) -> None:
         super().__init__(lookup, dtype, device)
         self._run = run
-        self._unit = torch.finfo(run).eps / 2
+        self._limits = torch.finfo(run)
         self._inexact: dict[Expression, Inexact] = {}
 
     def exact(self, expression: Expression) -> bool:
-        """Whether it is a parameter that a run takes as it is stored."""
+        """Whether it is a parameter that a run takes as it is stored, or whole numbers, such as places to read."""
         if not isinstance(expression, Parameter):
-            return False
+            return not self._pair(expression).value.is_floating_point()
         dtype = self._lookup(expression.name).dtype
         return not dtype.is_floating_point or torch.promote_types(dtype, self._run) == self._run
 
@@ -90,7 +90,10 @@ class ConstantErrors(Environment):
                 return Inexact(value, value)
             raise Unanalysed(f"how a constant is computed by {name or call.target}")
         value, error = operation(*(self._number(argument) for argument in call.args))
-        return Inexact(value, error + _ROUNDINGS * self._unit * (value.abs() + error))
+        reached = value.abs() + error
+        error = error + _ROUNDINGS * (self._limits.eps / 2 * reached + self._limits.tiny)
+        # A run may lose what is too small for its dtype, and has infinity for what is too large.
+        return Inexact(value, torch.where(reached < self._limits.max / 2, error, torch.inf))
 
     def _argument_pair(self, argument: Any) -> tuple[Any, Any]:
         """An argument of a function that moves numbers, once with their values and once with their errors."""
@@ -103,8 +106,25 @@ class ConstantErrors(Environment):
 
     def _number(self, argument: Any) -> Inexact:
         if isinstance(argument, Expression):
-            return self._pair(argument)
+            found = self._pair(argument)
+            return found if found.value.is_floating_point() else self._stored(found.value.double())
         return self._stored(torch.tensor(argument, dtype=torch.float64, device=self.device))
+
+
+class ConstantSizes(ConstantErrors):
+    """Evaluates expressions to |c| + share · e, where e is what a run may be off by from the constant c: then what is
+    charged relative to a constant's size, by a factor of at least 1/share, pays for this error, too.
+    """
+
+    def __init__(self, environment: Environment, run: torch.dtype, share: float) -> None:
+        super().__init__(environment.lookup, environment.dtype, environment.device, run)
+        self._share = share
+
+    def __call__(self, expression: Expression) -> Tensor:
+        value, error = self._pair(expression)
+        if not value.is_floating_point():
+            return value
+        return (value.abs() + self._share * (_SAFETY * error)).to(self.dtype)
 
 
 def _product(a: Inexact, b: Inexact) -> tuple[Tensor, Tensor]:

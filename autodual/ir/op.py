@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import fields, is_dataclass
 from typing import Any, ClassVar
 
+import torch
 from torch import Tensor
 
 from autodual.ir.expressions import Environment, Expression
@@ -32,6 +33,11 @@ class Op(ABC):
     @abstractmethod
     def forward(self, inputs: Sequence[Tensor], environment: Environment) -> Tensor:
         """The op on a batch: inputs `[N, *shape]` each, output `[N, *shape]`."""
+
+    @property
+    def narrows(self) -> torch.dtype | None:
+        """The floating type of results in a run, and maybe of what is computed of them; None: the network's own."""
+        return None
 
     @property
     def kind(self) -> str:

@@ -193,10 +193,14 @@ class DualNetwork(nn.Module):
         return in_chunks(call, given, SampleSize(plan.graph, x, options))
 
     def _run(self, x: Tensor) -> Executed:
-        """The model as it is run on samples like x: in the narrowest dtype of its numbers, or in x's if it has none."""
+        """The model as it is run on samples like x: in the narrowest dtype of its numbers, or in x's if it has none.
+
+        What it converts to a narrower one on its way may stay in that for any number of operations.
+        """
         compiled = self.compiled(x)
-        dtypes = {tensor.dtype for tensor in self.tensors(compiled).values() if tensor.is_floating_point()}
-        dtype = max(dtypes or {x.dtype}, key=lambda kind: torch.finfo(kind).eps)
+        dtypes = {tensor.dtype for tensor in self.tensors(compiled).values() if tensor.is_floating_point()} or {x.dtype}
+        dtypes |= {node.op.narrows for node in compiled.graph if node.op.narrows is not None}
+        dtype = max(dtypes, key=lambda kind: torch.finfo(kind).eps)
         return Executed(compiled.graph, dtype)
 
     def _stream(self, projection: Projection, rigorous: bool) -> Stream:

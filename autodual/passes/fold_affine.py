@@ -13,8 +13,6 @@ from autodual.passes.base import Pass
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from torch import Tensor
-
     from autodual.ir.expressions import Expression
     from autodual.ir.graph import Node
     from autodual.ir.op import Op
@@ -45,6 +43,8 @@ class FoldAffine(Pass):
 
 def _fold(first: Node, second: Node, constant_shape: Callable[[Expression], tuple[int, ...]]) -> Op | None:
     """`second` after `first` as one op, or None where they do not fold."""
+    import torch
+
     from autodual.ir import ops
     from autodual.ir.expressions import Call
 
@@ -66,10 +66,11 @@ def _fold(first: Node, second: Node, constant_shape: Callable[[Expression], tupl
     outputs = first.shape[axis]
     weight, bias = first.op.weight, first.op.bias
     if scale is not None:
-        weight = Call(_scaled, (weight, scale, outputs))
-        bias = None if bias is None else Call(_scaled, (bias, scale, outputs))
+        bias = None if bias is None else Call(torch.mul, (bias, _rows(scale, outputs, 1)))
+        weight = Call(torch.mul, (weight, _rows(scale, outputs, len(constant_shape(weight)))))
     if shift is not None:
-        bias = Call(_shifted, (bias, shift, outputs))
+        moved = _rows(shift, outputs, 1)
+        bias = moved if bias is None else Call(torch.add, (bias, moved))
     return replace(first.op, weight=weight, bias=bias)
 
 
@@ -79,11 +80,11 @@ def _varies_along(constant: tuple[int, ...], shape: tuple[int, ...], axis: int) 
     return all(extent == 1 for place, extent in enumerate(padded) if place != axis)
 
 
-def _scaled(weight: Tensor, factor: Tensor, outputs: int) -> Tensor:
-    """Each output's row of a weight or bias times its factor."""
-    return weight * factor.reshape(-1).expand(outputs).reshape(-1, *(1,) * (weight.dim() - 1))
+def _rows(constant: Expression, outputs: int, axes: int) -> Expression:
+    """One number for each output's row of a weight or bias of so many axes."""
+    import torch
 
+    from autodual.ir.expressions import Call
 
-def _shifted(bias: Tensor | None, offset: Tensor, outputs: int) -> Tensor:
-    vector = offset.reshape(-1).expand(outputs)
-    return vector if bias is None else bias + vector
+    vector = Call(torch.Tensor.expand, (Call(torch.reshape, (constant, (-1,))), (outputs,)))
+    return vector if axes == 1 else Call(torch.reshape, (vector, (outputs, *(1,) * (axes - 1))))

@@ -55,6 +55,14 @@ def test_what_rounds_is_charged() -> None:
     assert not found.certified and -1e-14 < found.margin < 0
 
 
+def test_a_product_that_vanishes_is_charged() -> None:
+    """-2^-160, which float32 has as zero, for a clamp's limit that is attained."""
+    low, row = -(2.0**-100), torch.tensor([[2.0**-60]])
+    dual, x = autodual.compile_dual(nn.Hardtanh(low, 1.0)), torch.tensor([[-1.0]])
+    bound = dual(x, autodual.LinfBall(0.5), row, rigorous=True, slopes="adaptive").lower
+    assert float(bound) <= low * 2.0**-60
+
+
 def test_digits_lost_inside_are_found_again_in_float64() -> None:
     """(10⁶ + 10x) - 10⁶ is ten, but float32 leaves its sign open, and rows behind a step see nothing of that."""
 

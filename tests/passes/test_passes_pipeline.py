@@ -50,10 +50,10 @@ return linear5"""
 WITHOUT_DEAD = "\n".join(line for line in BEFORE.splitlines() if not line.startswith("slice3"))
 FOLDED = """\
 input: [2] = input()
-elementwise_affine2: [3] = linear(input) {weight=_scaled(parameter0, parameter1, 3), bias=_shifted(None, parameter1, 3)}
+elementwise_affine2: [3] = linear(input) {weight=mul(parameter0, ROWS), bias=expand(reshape(parameter1, [-1]), [3])}
 relu4: [3] = relu(elementwise_affine2)
 linear5: [1] = linear(relu4) {weight=parameter2}
-return linear5"""
+return linear5""".replace("ROWS", "reshape(expand(reshape(parameter1, [-1]), [3]), [3, 1])")
 
 
 def test_each_pass_as_text() -> None:

@@ -104,6 +104,10 @@ class EluRule(CurveRule):
     accuracy = LIBRARY
     of_operand = True
 
+    def intermediate(self, op: ops.Elu) -> float:
+        """Where e^x - 1 is computed as it is written."""
+        return abs(op.scale * op.alpha)
+
     def curve(self, op: ops.Elu) -> Curve:
         steepness = op.scale * op.alpha * op.input_scale
         exponential_convex = steepness * op.input_scale >= 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -10,7 +11,7 @@ from torch import Tensor
 
 from autodual.dual.curves.curve import Curve
 from autodual.dual.curves.partial import PartialCurveRule
-from autodual.dual.execution import LIBRARY
+from autodual.dual.execution import LIBRARY, Executed, Run
 from autodual.dual.registry import dual_rule
 from autodual.interval import Interval
 from autodual.ir import ops
@@ -38,6 +39,18 @@ class PowerRule(PartialCurveRule):
     def limits(self, op: ops.Power) -> tuple[float, float]:
         odd = float(op.exponent).is_integer() and op.exponent % 2 == 1
         return (-math.inf, math.inf) if odd else (0.0, math.inf)
+
+    def executed(self, op: ops.Power, operands: Sequence[Executed], run: Run) -> Tensor | None:
+        """A run may multiply as often as a whole exponent says. Of another it may have the nearest number, and of a
+        value v then v^(1 + δ), which is off by v·log v·δ to first order.
+        """
+        found = super().executed(op, operands, run)
+        assert found is not None
+        size, unit = self.range(op, [operands[0].reached], run.environment).magnitude, run.precision.unit
+        if float(op.exponent).is_integer():
+            return found + max(abs(op.exponent) - LIBRARY, 0) * unit * size
+        held = (math.frexp(op.exponent)[0] / unit).is_integer()
+        return found if held else found + 2 * unit * torch.xlogy(size, size).abs()
 
     def curve(self, op: ops.Power) -> Curve:
         p = op.exponent

@@ -33,6 +33,10 @@ class CurveRule(RelaxationRule):
     accuracy: int | None = None
     of_operand: bool = False
 
+    def intermediate(self, op: Any) -> float:
+        """The size of numbers that the op may add and take away again when it is run, whatever its operand is."""
+        return 0.0
+
     def executed(self, op: Any, operands: Sequence[Executed], run: Run) -> Tensor | None:
         """The operand's error times the steepest slope, and never more than the values are apart."""
         if self.accuracy is None:
@@ -44,7 +48,7 @@ class CurveRule(RelaxationRule):
         passed = ((1 + _MARGIN) * steepest + slack) * z.error
         passed = passed.minimum(values.upper - values.lower + slack * values.magnitude).masked_fill(z.error == 0, 0.0)
         size = values.magnitude + steepest.clamp(min=1) * z.size if self.of_operand else values.magnitude
-        return passed + self.accuracy * run.precision.unit * size
+        return passed + self.accuracy * run.precision.unit * (size + self.intermediate(op))
 
     def undecided(self, op: Any, bounds: Sequence[Interval], environment: Environment) -> Tensor:
         return ~self.curve(op).affine_over(bounds[0])

@@ -127,11 +127,18 @@ _LIMITS = {
 }
 
 
+# Sizes of numbers that cancel in a run: some libraries compute a sigmoid as (1 + tanh(x/2))/2.
+_INTERMEDIATE: dict[type[ops.ElementwiseOp], float] = {ops.Sigmoid: 1.0}
+
+
 @dual_rule(*_LIMITS)  # type: ignore[type-abstract]
 class SmoothRule(CurveRule):
     """Activations without parameters."""
 
     accuracy = LIBRARY
+
+    def intermediate(self, op: ops.ElementwiseOp) -> float:
+        return _INTERMEDIATE.get(type(op), 0.0)
 
     def limits(self, op: ops.ElementwiseOp) -> tuple[float, float]:
         return _LIMITS[type(op)]

@@ -29,9 +29,10 @@ class SoftplusRule(CurveRule):
         return 0.0, math.inf
 
     def executed(self, op: ops.Softplus, operands: Sequence[Executed], run: Run) -> Tensor | None:
-        """The fall at the threshold may come sooner or later."""
+        """The fall at the threshold may come sooner or later, also by what the product with beta is rounded by."""
         found = super().executed(op, operands, run)
-        return None if found is None else found + _room(op, operands[0].reached)
+        (z,) = operands
+        return None if found is None else found + _room(op, z.reached.widen(4 * run.precision.unit * z.size))
 
     def curve(self, op: ops.Softplus) -> Curve:
         return Curve(
@@ -46,7 +47,7 @@ class SoftplusRule(CurveRule):
         end = op.threshold / op.beta
         lower, upper = op.function(z.lower), op.function(z.upper)
         # The function falls at the threshold, and rises before and after it.
-        falls = (z.lower <= end) & (z.upper > end)
+        falls = _may_be_beyond(op, z) & ~_beyond(op, z)
         before = self.curve(op).value(torch.full_like(lower, end))
         return Interval(
             torch.where(falls, lower.clamp(max=end), lower), torch.where(falls, upper.maximum(before), upper)
@@ -73,11 +74,20 @@ def _with_room(op: ops.Softplus, bounds: Interval, found: LinearRelaxation) -> L
 
 
 def _beyond(op: ops.Softplus, bounds: Interval) -> Tensor:
-    """Where the function is x itself between bounds."""
-    return (bounds.lower * op.beta > op.threshold) & ~bounds.upper.isnan()
+    """Where the function is x itself between bounds, however the product with beta is rounded."""
+    return (bounds.lower * op.beta > op.threshold + _slack(op, bounds.lower)) & ~bounds.upper.isnan()
+
+
+def _may_be_beyond(op: ops.Softplus, bounds: Interval) -> Tensor:
+    """Where the function may be x itself somewhere between bounds."""
+    return bounds.upper * op.beta > op.threshold - _slack(op, bounds.upper)
+
+
+def _slack(op: ops.Softplus, like: Tensor) -> float:
+    return 8 * torch.finfo(like.dtype).eps * abs(op.threshold)
 
 
 def _room(op: ops.Softplus, bounds: Interval) -> Tensor:
     """How far torch's function may lie below softplus between bounds."""
     gap = math.log1p(math.exp(-op.threshold)) / op.beta
-    return (bounds.upper * op.beta > op.threshold).to(bounds.upper.dtype) * gap
+    return _may_be_beyond(op, bounds).to(bounds.upper.dtype) * gap

@@ -9,6 +9,7 @@ from math import prod
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import torch
 
 from autodual.errors import AutodualError, ModelFileError, TraceError, UnsupportedOp, UnsupportedOpsError
 from autodual.frontend.builder import GraphUnderConstruction, Unsupported
@@ -71,7 +72,8 @@ class OnnxLowering:
         for entry in inputs:
             stored = stored_shape(entry.shape)
             self._budget.add_node(f"the input '{entry.name}'", entry.shape)
-            node = self._graph.add(legal_name(entry.name, "input"), Input(), (), stored, Source(target="input"))
+            op = Input(torch.float16) if entry.dtype == np.float16 else Input()
+            node = self._graph.add(legal_name(entry.name, "input"), op, (), stored, Source(target="input"))
             values[entry.name] = Branch(node, entry.shape, entry.dtype)
             names.append(node.name)
         self._walk(self._model.graph, values, {output})

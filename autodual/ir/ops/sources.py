@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor
 
 from autodual.ir.expressions import Environment, Expression
@@ -13,7 +14,13 @@ from autodual.ir.op import Op
 
 @dataclass(frozen=True, eq=False)
 class Input(Op):
-    """The network's input; the engine supplies its value."""
+    """The network's input; the engine supplies its value. dtype: a narrow one that it has whatever a network's is."""
+
+    dtype: torch.dtype | None = None
+
+    @property
+    def narrows(self) -> torch.dtype | None:
+        return self.dtype
 
     def forward(self, inputs: Sequence[Tensor], environment: Environment) -> Tensor:
         raise AssertionError("an input has no forward")

@@ -73,6 +73,10 @@ class Cast(ElementwiseOp):
 
     to: torch.dtype
 
+    @property
+    def narrows(self) -> torch.dtype:
+        return self.to
+
     def function(self, x: Tensor) -> Tensor:
         return x.to(self.to).to(x.dtype)
 
