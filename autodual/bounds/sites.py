@@ -8,8 +8,13 @@ from autodual.dual.rule import AffineRule, RelaxationRule
 
 def scalar_by_scalar(state: BoundState, name: str) -> bool:
     """Whether a node is made from one operand scalar by scalar, so that its bounds follow from the operand's."""
-    if name in state.regions:
-        return False
+    found = state.moved.get(name)
+    if found is None:
+        found = state.moved[name] = name not in state.regions and _moves(state, name)
+    return found
+
+
+def _moves(state: BoundState, name: str) -> bool:
     rule = state.rules[name]
     if isinstance(rule, RelaxationRule):
         return len(state.graph[name].inputs) == 1

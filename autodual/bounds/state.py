@@ -35,7 +35,8 @@ class BoundState:
     regions: the perturbation set of each input, bound to the N samples. known: intervals proved elsewhere, by node.
     layers, intervals: what has been computed so far. debts: with `rigorous`, what rounding costs at each node.
     refined: by bound site, the units `[N, *shape]` that have both their dual bounds.
-    exits: by bound site, the sites on the way from it where rows may leave.
+    exits: by bound site, the sites on the way from it where rows may leave. moved: by node, whether it is made from one
+    operand scalar by scalar, as far as that was asked.
     columns, noise_owner, noise_count: forward mode's columns by node, and by relaxed node the sample of each of its
     columns and how many there are. projections: what estimates bounds, if anything does.
     ledger: what gradients keep.
@@ -52,6 +53,7 @@ class BoundState:
     debts: dict[str, Debt] = field(default_factory=dict)
     refined: dict[str, Tensor] = field(default_factory=dict)
     exits: dict[str, list[str]] = field(default_factory=dict)
+    moved: dict[str, bool] = field(default_factory=dict)
     columns: dict[str, Columns] = field(default_factory=dict)
     noise_owner: dict[str, Tensor] = field(default_factory=dict)
     noise_count: dict[str, int] = field(default_factory=dict)

@@ -89,6 +89,12 @@ class Graph:
             ancestors[node.name] = frozenset({node.name}).union(*(ancestors[name] for name in node.inputs))
         return ancestors
 
+    @cached_property
+    def read(self) -> dict[str, int]:
+        """For each node, how many scalars the other nodes hold that its value depends on."""
+        sizes = {node.name: node.size for node in self.nodes}
+        return {name: sum(sizes[other] for other in others) - sizes[name] for name, others in self.ancestors.items()}
+
     @property
     def continuous(self) -> bool:
         """Whether no op jumps."""

@@ -1,6 +1,7 @@
 """The dual network as a module."""
 
-from autodual.network.dual_network import Compiled, DualNetwork
+from autodual.network.compiled import Compiled
+from autodual.network.dual_network import DualNetwork
 from autodual.network.joined_inputs import JoinedInputs
 from autodual.network.result import DualResult
 

@@ -68,9 +68,7 @@ class SampleSize:
 
 def recorded_chunk(graph: Graph, sites: Iterable[str], x: Tensor, memory_budget: int) -> int:
     """How many samples to bound at once where gradients are recorded: then every row's way back is kept."""
-    scalars = 0
-    for site in sites:
-        scalars += graph[site].size * sum(graph[name].size for name in graph.ancestors[site] if name != site)
+    scalars = sum(graph[site].size * graph.read[site] for site in sites)
     return max(1, memory_budget // max(1, scalars * x.element_size() * _RECORDED))
 
 

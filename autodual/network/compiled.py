@@ -1,0 +1,147 @@
+"""A model and its traced graph: what of a dual network can be run, before anything is bounded."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from autodual.errors import InvalidInputError
+from autodual.frontend import TracedNetwork
+from autodual.inputs import Labels, Samples, sample_tensor
+from autodual.ir.expressions import Environment
+from autodual.ir.graph import Graph
+from autodual.network.live import live_tensors
+from autodual.objective import Objective
+from autodual.passes.plan import Plan
+from autodual.specs import ClassMargin
+from autodual.specs.label_map import class_count
+
+
+@dataclass(frozen=True, eq=False)
+class Compiled:
+    """A planned network, and the tensors that its graph reads.
+
+    constants: tensors of the model that are neither parameters nor buffers. graph: as it was traced, before the passes.
+    shapes: those of the parameters and buffers by name. traced: what the plan was made of, where it is a model that can
+    be run beside it.
+    """
+
+    plan: Plan
+    constants: Mapping[str, Tensor]
+    graph: Graph
+    shapes: Mapping[str, torch.Size]
+    traced: TracedNetwork | None = None
+
+
+class CompiledNetwork(nn.Module):
+    """A model, the plans of its graph by the shape of a sample, and the graph's values.
+
+    Parameters and buffers are those of the model as it is now, by name, or those that stand in for them.
+    """
+
+    def __init__(self, model: nn.Module, build: Callable[[nn.Module, Tensor], Compiled], class_axis: int = 1):
+        super().__init__()
+        self.model = model
+        #: Which axis of the outputs `[N, *shape]` holds the classes, where labels are given.
+        self.class_axis = class_axis
+        self._build = build
+        self._compiled: dict[tuple[int, ...], Compiled] = {}
+        self._substitutes: dict[str, Tensor] = {}
+
+    # --- compilation ------------------------------------------------------------------------------------------------
+
+    def compiled(self, x: Samples) -> Compiled:
+        """The plan for samples of x's shape; traced at the first call with that shape."""
+        x = sample_tensor(x)
+        shape = tuple(x.shape[1:])
+        if shape not in self._compiled:
+            if tuple(x.shape) in self._compiled:
+                raise InvalidInputError(
+                    f"the inputs have the shape {list(x.shape)}, which is that of one sample: give them a batch axis, "
+                    "x[None] (or x.unsqueeze(0))"
+                )
+            self._compiled[shape] = self._build(self.model, x)
+        return self._compiled[shape]
+
+    @property
+    def plan(self) -> Plan:
+        """The plan of the shape traced last; raises InvalidInputError before anything was traced."""
+        if not self._compiled:
+            raise InvalidInputError(
+                "nothing is traced yet: call the dual network, or give compile_dual an example input"
+            )
+        return next(reversed(self._compiled.values())).plan
+
+    def environment(self, compiled: Compiled, x: Tensor) -> Environment:
+        """Parameter values of the model as it is now, in x's dtype on x's device."""
+        return Environment(self.tensors(compiled).__getitem__, x.dtype, x.device)
+
+    def tensors(self, compiled: Compiled) -> dict[str, Tensor]:
+        """All tensors that a graph reads, by name, as they are now.
+
+        Raises ModelChangedError where a parameter or buffer is gone or has another shape.
+        """
+        return {**compiled.constants, **live_tensors(self.model, compiled.shapes), **self._substitutes}
+
+    @contextmanager
+    def substituting(self, tensors: Mapping[str, Tensor]) -> Iterator[None]:
+        """Inside, bounds are those of the model with these tensors in place of its parameters or buffers of that name.
+
+        Raises InvalidInputError for a name that the model does not have.
+        """
+        if tensors:
+            self._check_names(tensors)
+        before, self._substitutes = self._substitutes, {**self._substitutes, **tensors}
+        try:
+            yield
+        finally:
+            self._substitutes = before
+
+    def _check_names(self, names: Iterable[str]) -> None:
+        own = {name for name, _ in self.model.named_parameters(remove_duplicate=False)}
+        own |= {name for name, _ in self.model.named_buffers(remove_duplicate=False)}
+        for name in names:
+            if name not in own:
+                raise InvalidInputError(f"the model has no parameter or buffer named '{name}'")
+
+    # --- running ----------------------------------------------------------------------------------------------------
+
+    def label_rows(self, x: Tensor, labels: Labels) -> Objective:
+        """f_y - f_j for every other class j at every position, as an objective; checks that the labels fit."""
+        outputs = x.new_zeros(1, *self.output_shape(x)).expand(x.shape[0], *self.output_shape(x))
+        return ClassMargin(labels, self.class_axis).rows(outputs).form
+
+    def output_shape(self, x: Samples) -> tuple[int, ...]:
+        """The shape of one sample's outputs, for samples of x's shape."""
+        graph = self.compiled(x).plan.graph
+        return graph[graph.outputs[0]].shape
+
+    def predicted(self, outputs: Tensor) -> Tensor:
+        """The classes with the largest outputs `[N, *shape]`: `[N]`, or a label map.
+
+        Raises InvalidInputError where outputs are of a single class.
+        """
+        class_count(outputs.shape, self.class_axis)
+        return outputs.argmax(self.class_axis)
+
+    def outputs(self, x: Samples) -> Tensor:
+        """f(x) `[N, *shape]` in inference mode and x's dtype, by the same graph that is bounded.
+
+        That is the compiled graph with the parameters and buffers as they are now, not `model(x)`.
+
+        Args:
+            x: samples `[N, *shape]`.
+
+        Example:
+            >>> import autodual, torch
+            >>> autodual.compile_dual(torch.nn.ReLU()).outputs(torch.tensor([[1.0, -1.0]]))
+            tensor([[1., 0.]])
+        """
+        x = sample_tensor(x)
+        compiled = self.compiled(x)
+        graph = compiled.plan.graph
+        return graph.evaluate([x], self.environment(compiled, x))[graph.outputs[0]]
