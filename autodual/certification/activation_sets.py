@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from autodual.inputs import Samples, sample_tensor
-from autodual.network import DualNetwork
+from autodual.network import DualNetwork, given_network
 from autodual.perturbations import PerturbationSet
 from autodual.policies import SlopePolicy
 
@@ -21,7 +21,7 @@ def activation_sets(
 
     Inactive is u ≤ 0, active ℓ ≥ 0: the sets I⁻, I⁺ and I of the thesis, for rectified linear units (Figure 3.11).
     """
-    x = sample_tensor(x)
+    dual, x = given_network(dual), sample_tensor(x)
     found = {}
     for name, interval in dual(x, ball, slopes=slopes, exact=True).intervals.items():
         inactive = (interval.upper <= 0).flatten(1)

@@ -18,7 +18,7 @@ from autodual.certification.showing import counted
 from autodual.certification.verification.clock import Clock, batches
 from autodual.inputs import Labels, Samples, sample_tensor
 from autodual.interval import Interval
-from autodual.network import DualNetwork
+from autodual.network import DualNetwork, given_network
 from autodual.passes.plan import Plan
 from autodual.perturbations import PerturbationSet, Region, perturbation_set
 from autodual.policies import IGNORED, SlopePolicy
@@ -72,7 +72,8 @@ def certify(
         A list that prints as a count, and in a notebook as a table.
 
     Raises:
-        InvalidInputError: labels are out of range, or with `deployed` an op has no analysis of its rounding.
+        InvalidInputError: `dual` is a model that is not compiled, labels are out of range, or with `deployed` an op has
+            no analysis of its rounding.
         EmptySetError: a set has no points, or an assumption is provably false.
         ModelChangedError: the model, run at x, is no longer the network that was compiled.
 
@@ -86,7 +87,7 @@ def certify(
         >>> found[0]
         Certificate(certified, margin=0.8, predicted=0, label=0)
     """
-    x = sample_tensor(x)
+    dual, x = given_network(dual), sample_tensor(x)
     region = perturbation_set(ball).at(x)
     with torch.no_grad():
         outputs = dual.outputs(x)

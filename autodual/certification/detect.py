@@ -10,7 +10,7 @@ from autodual.certification.proof import prove
 from autodual.certification.same_network import require_same_network
 from autodual.errors import InvalidInputError
 from autodual.inputs import Samples, sample_tensor
-from autodual.network import DualNetwork
+from autodual.network import DualNetwork, given_network
 from autodual.perturbations import PerturbationSet, perturbation_set
 from autodual.policies import SlopePolicy
 
@@ -41,7 +41,7 @@ def detect(dual: DualNetwork, x: Samples, ball: PerturbationSet, *, slopes: Slop
         >>> autodual.detect(dual, torch.tensor([[1.0, 0.0], [1.0, 0.9]]), autodual.LinfBall(0.1))
         tensor([False,  True])
     """
-    x = sample_tensor(x)
+    dual, x = given_network(dual), sample_tensor(x)
     if not perturbation_set(ball).neighbourhood:
         raise InvalidInputError(f"detection needs a ball around each sample, not a fixed box: {ball.describe()}")
     region = ball.at(x)

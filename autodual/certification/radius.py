@@ -13,7 +13,7 @@ from autodual.certification.halfspaces import fits, guaranteed
 from autodual.certification.same_network import require_same_network
 from autodual.errors import InvalidInputError
 from autodual.inputs import Labels, Samples, sample_tensor
-from autodual.network import DualNetwork
+from autodual.network import DualNetwork, given_network
 from autodual.network.chunks import recorded_chunk
 from autodual.perturbations import PerturbationSet, perturbation_set
 from autodual.policies import SlopePolicy
@@ -78,7 +78,7 @@ def certified_radius(
             f"ball must make a set from radii, such as autodual.LinfBall, but is {ball!r}; write LinfBall, not "
             "LinfBall(0.1)"
         )
-    x = sample_tensor(x)
+    dual, x = given_network(dual), sample_tensor(x)
     require_same_network(dual, x)
     x = x.to(bounding_dtype(x.dtype))
     with torch.no_grad():

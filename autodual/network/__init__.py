@@ -2,7 +2,8 @@
 
 from autodual.network.compiled import Compiled
 from autodual.network.dual_network import DualNetwork
+from autodual.network.given import given_network
 from autodual.network.joined_inputs import JoinedInputs
 from autodual.network.result import DualResult
 
-__all__ = ["Compiled", "DualNetwork", "DualResult", "JoinedInputs"]
+__all__ = ["Compiled", "DualNetwork", "DualResult", "JoinedInputs", "given_network"]

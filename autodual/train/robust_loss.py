@@ -10,7 +10,7 @@ from torch import Tensor
 from autodual.errors import InvalidInputError
 from autodual.inputs import Labels, Samples
 from autodual.interval import Interval
-from autodual.network import DualNetwork
+from autodual.network import DualNetwork, given_network
 from autodual.perturbations import PerturbationSet
 from autodual.policies import IGNORED, SlopePolicy
 from autodual.train.clean_pass import in_mode, tracking_norms
@@ -66,7 +66,7 @@ def robust_loss(
         >>> model[0].weight.grad.shape
         torch.Size([8, 4])
     """
-    norms = tracking_norms(dual.model)
+    norms = tracking_norms(given_network(dual).model)
     if batch_statistics and not norms:
         raise InvalidInputError("batch statistics need a model with batch norm that tracks running statistics")
     chosen = [] if batch_statistics is None else norms.values()

@@ -219,3 +219,19 @@ def test_every_public_function_that_takes_samples_is_here():
 def test_a_result_without_an_objective_says_so():
     with pytest.raises(InvalidInputError, match="no objective was asked for"):
         _ = DUAL(X, BALL).lower
+
+
+@pytest.mark.parametrize("model", [DUAL.model, "net.pt"])
+def test_a_model_that_is_not_compiled_is_refused_by_all(model) -> None:
+    calls = [
+        lambda: autodual.certify(model, X, BALL),
+        lambda: autodual.certified_radius(model, X, autodual.LinfBall),
+        lambda: autodual.detect(model, X, BALL),
+        lambda: autodual.verify(model, None),
+        lambda: autodual.robust_loss(model, X, LABELS, BALL),
+        lambda: Robust()(model, X, LABELS, BALL),
+        lambda: activation_sets(model, X, BALL),
+    ]
+    for call in calls:
+        with pytest.raises(InvalidInputError, match=r"dual must be a dual network, but is a .*compile_dual"):
+            call()

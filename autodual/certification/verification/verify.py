@@ -19,7 +19,7 @@ from autodual.certification.verification.search import Hunter
 from autodual.certification.verification.splitting import MOST_INPUTS, split_search
 from autodual.certification.verification.verdict import Verdict, VerdictStatus
 from autodual.errors import InvalidInputError
-from autodual.network import DualNetwork
+from autodual.network import DualNetwork, given_network
 from autodual.perturbations import Box
 from autodual.policies import InnerBounds, SlopePolicy
 from autodual.progress import Progress, tracked
@@ -79,7 +79,7 @@ def verify(
         >>> autodual.verify(dual, autodual.load_property("small.vnnlib"))
         Verdict(unsat, method=dual bounds over intervals, adaptive slopes, undecided=0)
     """
-    clock = Clock(math.inf if timeout is None else timeout)
+    dual, clock = given_network(dual), Clock(math.inf if timeout is None else timeout)
     shape = _sample_shape(dual, goal)
     device = next((tensor.device for tensor in dual.parameters()), torch.device("cpu"))
     judge = Judge(goal, module_replay(dual, shape, device) if replay is None else replay)

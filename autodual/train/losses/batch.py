@@ -13,7 +13,7 @@ from torch import Tensor
 from autodual.attacks import Attack
 from autodual.inputs import Labels, Samples, sample_tensor
 from autodual.interval import Interval
-from autodual.network import DualNetwork
+from autodual.network import DualNetwork, given_network
 from autodual.network.result import DualResult
 from autodual.objective import Objective
 from autodual.perturbations import PerturbationSet, perturbation_set
@@ -55,7 +55,7 @@ class Batch:
         known: Mapping[str, Interval] | None = None,
     ) -> Batch:
         """A batch of what a user gives: arrays too, and labels as lists."""
-        x = sample_tensor(x)
+        dual, x = given_network(dual), sample_tensor(x)
         return cls(dual, x, LabelMap.of(labels, dual.class_axis).labels.to(x.device), perturbation_set(ball), known)
 
     @cached_property
