@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.export import ExportedProgram
 
-from autodual.errors import InvalidInputError
+from autodual.errors import InvalidInputError, TraceError
 from autodual.frontend.batch import BatchAxis
 from autodual.frontend.check import compare, fresh_inputs, require_finite, require_fit
 from autodual.frontend.comparison import running
@@ -28,7 +28,8 @@ from autodual.frontend.program import (
     refuse_mutation,
     tensor_names,
 )
-from autodual.frontend.state import inference
+from autodual.frontend.source import first_line, line_of_failure
+from autodual.frontend.state import inference, silence
 from autodual.frontend.values import finite_names
 from autodual.frontend.wrappers import refuse_foreign, unwrapped
 from autodual.ir import Graph
@@ -104,8 +105,12 @@ def trace(model: nn.Module, example_inputs: Tensor | tuple[Tensor, ...], *, outp
     require_fit({**dict(model.named_parameters()), **dict(model.named_buffers())})
     examples = _checked(model, example_inputs)
     with inference(model):
-        with opaque_leaves(model):
-            traced = _traced(model, examples, output)
+        try:
+            with opaque_leaves(model):
+                traced = _traced(model, examples, output)
+        except TraceError:
+            _require_running(model, examples)
+            raise
         _verify(traced, model, examples, (3, 1))
     return traced
 
@@ -121,6 +126,22 @@ def _traced(model: nn.Module, examples: Sequence[Tensor], output: int | None) ->
         # Lowering first: an operation that it refuses has a line of code to show, the condition has none.
         raise error
     return traced
+
+
+def _require_running(model: nn.Module, examples: Sequence[Tensor]) -> None:
+    """Raise a TraceError if the model, as PyTorch runs it, does not take the examples: then tracing is not to blame."""
+    try:
+        with silence():
+            buffers = {name: buffer.clone() for name, buffer in model.named_buffers()}
+            torch.func.functional_call(model, buffers, tuple(examples))
+    except Exception as error:
+        line = line_of_failure(error)
+        where = f" (at {line})" if line else ""
+        shapes = " and ".join(str(["N", *example.shape[1:]]).replace("'", "") for example in examples)
+        raise TraceError(
+            f"The model itself does not run on inputs of the shape {shapes}{where}: {first_line(error)}; give "
+            "samples of the shape that it was made for."
+        ) from error
 
 
 def _own_graph(model: KnowsItsGraph) -> TracedNetwork:

@@ -236,7 +236,8 @@ def output_shape(model: nn.Module | ExportedProgram, x: torch.Tensor) -> tuple[i
     except Exception as error:  # a network may raise anything when its input does not fit
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise InvalidInputError(
-            f"The network does not accept inputs of shape {tuple(x.shape[1:])}: {reason}"
+            f"The network does not accept inputs of shape {tuple(x.shape[1:])}: {reason.rstrip('.')}. Check that "
+            "the data belong to this network."
         ) from error
     if not isinstance(output, torch.Tensor) or output.dim() < 1 or output.shape[0] != x.shape[0]:
         found = tuple(output.shape) if isinstance(output, torch.Tensor) else type(output).__name__
