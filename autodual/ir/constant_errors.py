@@ -17,9 +17,25 @@ _ROUNDINGS = 4
 _SAFETY = 1.01
 #: Functions that move, copy or drop numbers.
 _MOVES = {
-    *("alias", "cat", "clone", "contiguous", "detach", "expand", "flatten", "flip", "permute", "reshape", "select"),
+    *(
+        "alias",
+        "cat",
+        "clone",
+        "contiguous",
+        "detach",
+        "expand",
+        "flatten",
+        "flip",
+        "narrow",
+        "permute",
+        "reshape",
+        "select",
+    ),
     *("slice", "squeeze", "stack", "t", "transpose", "unsqueeze", "view"),
 }
+
+#: Functions that make tensors of one number that stands in the program.
+_FILLS = {"full", "full_like", "new_full", "zeros", "zeros_like", "new_zeros", "ones", "ones_like", "new_ones"}
 
 
 class Unanalysed(Exception):
@@ -83,6 +99,8 @@ class ConstantErrors(Environment):
             arguments = [self._argument_pair(argument) for argument in call.args]
             value, error = (call.target(*[pair[part] for pair in arguments], **dict(call.kwargs)) for part in (0, 1))
             return Inexact(value, error)
+        if name in _FILLS and not any(isinstance(argument, Expression) for argument in call.args[1:]):
+            return self._filled(self._evaluate(call))
         operation = _OPERATIONS.get(name)
         if operation is None or call.kwargs:
             value = self._evaluate(call)
@@ -94,6 +112,13 @@ class ConstantErrors(Environment):
         error = error + _ROUNDINGS * (self._limits.eps / 2 * reached + self._limits.tiny)
         # A run may lose what is too small for its dtype, and has infinity for what is too large.
         return Inexact(value, torch.where(reached < self._limits.max / 2, error, torch.inf))
+
+    def _filled(self, value: Tensor) -> Inexact:
+        """One number everywhere, which torch may have rounded to the run's dtype or to that of the bounds already."""
+        if not value.is_floating_point():
+            return Inexact(value, value)
+        unit = max(self._unit, torch.finfo(self.dtype).eps / 2)
+        return Inexact(value.double(), _ROUNDINGS * unit * value.double().abs())
 
     def _argument_pair(self, argument: Any) -> tuple[Any, Any]:
         """An argument of a function that moves numbers, once with their values and once with their errors."""

@@ -141,3 +141,10 @@ def test_errors_of_constants() -> None:
     assert errors(places).equal(values["c"].argsort()), "whole numbers are what they are"
     with pytest.raises(Unanalysed, match="computed by cumsum"):
         errors(Call(torch.cumsum, (c, 0)))
+    filled = Call(torch.full, ((2,), 0.1))
+    for run in (torch.float16, torch.float64):
+        errors = ConstantErrors(values.__getitem__, torch.float32, torch.device("cpu"), run)
+        off = torch.full((2,), 0.1, dtype=run).double() - 0.1
+        assert bool((off.abs() <= errors(filled)).all()) and float(errors(Call(torch.zeros_like, (c,))).max()) == 0
+    with pytest.raises(Unanalysed, match="computed by full"):
+        errors(Call(torch.full, ((2,), a)))

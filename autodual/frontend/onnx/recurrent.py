@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from autodual.frontend import compositions
 from autodual.frontend.builder import Unsupported
@@ -42,15 +41,15 @@ class Layer:
         """The two biases of the gates from one to another, that of the input and that of the hidden state."""
         if self.bias is None:
             return None, None
-        ends = start * self.size, stop * self.size
-        first, second = (apply(_part, self.bias, half * self.gates * self.size, *ends) for half in (0, 1))
+        places = ((half * self.gates + start) * self.size for half in (0, 1))
+        first, second = (apply(torch.narrow, self.bias, 0, place, (stop - start) * self.size) for place in places)
         return first, second
 
     def hidden(self, state: Node | None, start: int, stop: int, bias: Expression | None = None) -> Node | None:
         """What some gates see of the hidden state."""
         if state is None:
             return None
-        weight = apply(_part, self.recurrent, 0, start * self.size, stop * self.size)
+        weight = apply(torch.narrow, self.recurrent, 0, start * self.size, (stop - start) * self.size)
         shape = (*state.shape[:-1], (stop - start) * self.size)
         return self.builder.emit(Linear(weight, bias), state, shape=shape)
 
@@ -62,15 +61,6 @@ class Layer:
 
     def summed(self, x: Node, y: Node | None) -> Node:
         return x if y is None else total(self.builder, x, y)
-
-
-def _part(tensor: Tensor, first: int, start: int, stop: int) -> Tensor:
-    return tensor[first + start : first + stop]
-
-
-def _sum_of_halves(bias: Tensor) -> Tensor:
-    first, second = bias.chunk(2)
-    return first + second
 
 
 @onnx_op("RNN")
@@ -130,7 +120,8 @@ def long_short(builder: OnnxBuilder, attributes: Attributes, *operands: Value | 
             def run(x: Node, cell: Node | None) -> Node:
                 if weights is None or cell is None:
                     return x
-                own = apply(_row_part, weights, direction, place * layer.size, (place + 1) * layer.size)
+                row = apply(torch.select, weights, 0, direction)
+                own = apply(torch.narrow, row, 0, place * layer.size, layer.size)
                 return total(builder, x, builder.emit(ElementwiseAffine(own), cell))
 
             return run
@@ -148,23 +139,20 @@ def long_short(builder: OnnxBuilder, attributes: Attributes, *operands: Value | 
     return _unrolled(builder, attributes, operands, 4, ("Sigmoid", "Tanh", "Tanh"), step, _summed_bias, states=2)
 
 
-def _row_part(tensor: Tensor, row: int, start: int, stop: int) -> Tensor:
-    return tensor[row, start:stop]
-
-
 def _summed_bias(layer: Layer) -> Expression | None:
     """The input's and the hidden state's biases together."""
-    return None if layer.bias is None else apply(_sum_of_halves, layer.bias)
+    first, second = layer.halves(0, layer.gates)
+    return None if first is None or second is None else apply(torch.add, first, second)
 
 
 def _reset_bias(layer: Layer) -> Expression | None:
     """The same, but for the hidden state's bias of the candidate, which the reset gate multiplies."""
-    return None if layer.bias is None else apply(_without_last_of_second, layer.bias, layer.size)
-
-
-def _without_last_of_second(bias: Tensor, size: int) -> Tensor:
-    first, second = bias.chunk(2)
-    return first + torch.cat([second[:-size], torch.zeros_like(second[-size:])])
+    first, _ = layer.halves(0, layer.gates)
+    _, second = layer.halves(0, layer.gates - 1)
+    _, last = layer.halves(layer.gates - 1, layer.gates)
+    if first is None or second is None or last is None:
+        return None
+    return apply(torch.add, first, apply(torch.cat, [second, apply(torch.zeros_like, last)]))
 
 
 def _constant(layer: Layer, bias: Expression | None, like: Node) -> Node | None:
