@@ -73,9 +73,19 @@ class OnnxNetwork(nn.Module):
             if tuple(value.shape[1:]) != shape or not value.is_floating_point() or value.dim() < 1:
                 raise InvalidInputError(
                     f"the network's input '{name}' takes floating samples of the shape {list(shape)}, in a batch "
-                    f"[N, *shape]; got {value.dtype} {list(value.shape)}"
+                    f"[N, *shape]; got {value.dtype} {list(value.shape)}{_written_batch(value, shape)}"
                 )
         lookup = TracedNetwork(self.graph).lookup(self)
         values = self.graph.evaluate(inputs, Environment(lookup, inputs[0].dtype, inputs[0].device))
         output = values[self.graph.outputs[0]]
         return output.expand(inputs[0].shape[0], *output.shape[1:])
+
+
+def _written_batch(value: Tensor, shape: tuple[int, ...]) -> str:
+    """What to do where the samples fit but for the file's first axis, which then counts samples."""
+    if not shape or tuple(value.shape[1:]) != shape[1:]:
+        return ""
+    return (
+        f". The batch size {shape[0]} seems to be written into the file: export it with one sample, x[:1], or with a "
+        "free batch axis (dynamic_shapes=({0: torch.export.Dim('batch')},) in torch.onnx.export)"
+    )

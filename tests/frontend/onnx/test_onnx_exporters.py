@@ -135,3 +135,14 @@ def test_exported_networks_are_certified(name: str, dynamo: bool, tmp_path: Path
     found = autodual.certify(autodual.compile_dual(loaded), x, autodual.LinfBall(1e-6), labels)
     clear = scores.topk(2).values.diff(dim=1).abs().flatten() > 1e-3
     assert np.all([certificate.status == "certified" for certificate in found] >= clear.numpy())
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_a_batch_size_written_into_the_file_is_named(tmp_path: Path) -> None:
+    network, path, x = nn.Sequential(nn.Linear(8, 3)).eval(), tmp_path / "model.onnx", torch.rand(4, 8)
+    export(network, x, path, dynamo=False, open_batch=False)
+    loaded = autodual.load_onnx(path)
+    with pytest.raises(autodual.errors.InvalidInputError, match=r"batch size 4 seems .* with one sample, x\[:1\], or"):
+        loaded(x)
+    with pytest.raises(autodual.errors.InvalidInputError, match=r"got torch.float32 \[4, 7\]$"):
+        loaded(x[:, :7])
