@@ -83,7 +83,9 @@ class Certificate:
         assumed = f"{len(self.assumptions)}" if self.assumptions else None
         probability = self.failure_probability or None
         parts = ("margin", self.margin), ("predicted", self.predicted), ("label", self.label)
-        return short("Certificate", self.status, [*parts, ("failure", probability), ("assumptions", assumed)])
+        where = self.positions and f"{self.positions.certified_count:,}/{self.positions.count:,}"
+        more = ("positions", where), ("failure", probability), ("assumptions", assumed)
+        return short("Certificate", self.status, [*parts, *more])
 
     def _repr_html_(self) -> str:
         """All fields as a table, which notebooks show."""

@@ -12,7 +12,7 @@ from autodual.specs import ClassMargin, LabelSpecification
 from autodual.tensors import flat
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Positions:
     """The positions of one sample; all tensors have the shape of its label map and lie on the CPU.
 
@@ -27,6 +27,9 @@ class Positions:
     certified: Tensor
     predicted: Tensor
     labels: Tensor | None
+
+    def __repr__(self) -> str:
+        return f"Positions({self.certified_count:,} of {self.count:,} certified, {self.correct_count:,} correct)"
 
     @property
     def count(self) -> int:

@@ -8,6 +8,8 @@ from html import escape
 
 # A notebook's table of many outcomes shows so many of them.
 _SHOWN = 20
+# A cell of a table shows so many numbers: all margins of ten classes, not those of an image's pixels.
+_NUMBERS = 12
 
 
 def short(name: str, status: object, parts: Iterable[tuple[str, object]]) -> str:
@@ -45,4 +47,7 @@ def _words(value: object) -> str:
         return ""
     if isinstance(value, float):
         return f"{value:.6g}"
-    return ", ".join(map(_words, value)) if isinstance(value, tuple) else str(value)
+    if isinstance(value, tuple):
+        rest = [f"… and {len(value) - _NUMBERS:,} more"] if len(value) > _NUMBERS else []
+        return ", ".join([*map(_words, value[:_NUMBERS]), *rest])
+    return str(value)

@@ -79,3 +79,12 @@ def test_a_bar_goes_to_standard_error(capsys) -> None:
         advance(2, "samples")
     told = capsys.readouterr()
     assert told.out == "" and "2/2" in told.err
+
+
+def test_label_maps_print_short_too() -> None:
+    x = torch.zeros(1, 2, 16, 16)
+    x[:, 0] = 1
+    (found,) = autodual.certify(autodual.compile_dual(torch.nn.Identity()), x, autodual.LinfBall(0.1))
+    assert repr(found) == f"Certificate(certified, margin={found.margin:.4g}, positions=256/256)"
+    assert repr(found.positions) == "Positions(256 of 256 certified, 256 correct)"
+    assert "… and 244 more" in found._repr_html_() and len(found._repr_html_()) < 2000
