@@ -94,7 +94,8 @@ def _difference(path: str | PathLike[str], key: str, before: Any, now: Any) -> s
             f"The {role} file has changed since '{path}' was made: its SHA-256 was "
             f"{before[:12]}…, it is {now[:12]}… now; use the file of then, or write to another file."
         )
-    return f"'{path}' was made with {key} = {before!r}, not {now!r}; use the same settings or another file."
+    was, now = ("nothing" if value is None else repr(value) for value in (before, now))
+    return f"'{path}' was made with {key} = {was}, and this run has {now}; use the same settings or another file."
 
 
 def load_document(path: str | PathLike[str]) -> Row:

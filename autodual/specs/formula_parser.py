@@ -62,7 +62,10 @@ def parse_formula(text: str) -> tuple[tuple[Atom, ...], tuple[tuple[int, ...], .
         return _Reader(source).read(tree.body)
     except SyntaxError as error:
         column = max(error.offset or 1, 1)
-        raise InvalidInputError(f"cannot read the formula '{source}' at column {column}: {error.msg}") from error
+        arrow = "=>" in source and "; 'at least' is written >=, and an implication 'not F or G'"
+        raise InvalidInputError(
+            f"cannot read the formula '{source}' at column {column}: {error.msg}{arrow or ''}"
+        ) from error
     except (ValueError, RecursionError, MemoryError) as error:
         if isinstance(error, InvalidInputError):
             raise

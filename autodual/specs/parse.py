@@ -98,7 +98,8 @@ def _from_file(path: Path) -> Specification:
     try:
         content = parse_json(str(path), read_file(path))
     except (OSError, ValueError) as error:
-        raise InvalidInputError(f"cannot read a specification from '{path}': {error}") from error
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else error
+        raise InvalidInputError(f"cannot read a specification from '{path}': {reason}") from error
     required, known = {"matrix", "offset"}, {"matrix", "offset", "clauses"}
     if not isinstance(content, dict) or not required <= content.keys() <= known:
         raise InvalidInputError(f"'{path}' must hold an object with the keys matrix, offset and, if need be, clauses")

@@ -227,7 +227,8 @@ def test_bad_files_are_refused(tmp_path, content, message):
         ("deviation:far", "'far' is neither a number nor a readable .npy file"),
         ("box:1", "needs two ends"),
         ("box:nowhere.npy,1", "'nowhere.npy' is neither a number nor a readable .npy file"),
-        ("nowhere.json", "cannot read a specification from 'nowhere.json'"),
+        ("nowhere.json", "cannot read a specification from 'nowhere.json': No such file"),
+        ("y0 => y1", "'at least' is written >="),
         ("robust", "'robust' is not a specification; write 'class', 'top-k:3'"),
     ],
 )
