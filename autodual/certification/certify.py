@@ -19,6 +19,7 @@ from autodual.certification.verification.clock import Clock, batches
 from autodual.inputs import Labels, Samples, sample_tensor
 from autodual.interval import Interval
 from autodual.network import DualNetwork, given_network
+from autodual.network.known import checked_known
 from autodual.passes.plan import Plan
 from autodual.perturbations import PerturbationSet, Region, perturbation_set
 from autodual.policies import IGNORED, SlopePolicy
@@ -95,6 +96,7 @@ def certify(
     spec = chosen_goal(dual, outputs, labels, spec)
     require_same_network(dual, x)
     plan = dual.compiled(x).plan
+    checked_known(known, plan, x)
     estimates = plan.options.projection is not None and plan.options.projection.certifies
     if slopes is None:
         slopes = "shared" if estimates else "adaptive"

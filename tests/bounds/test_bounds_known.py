@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import pytest
 import torch
@@ -53,25 +54,26 @@ def test_known_intervals_are_rounded_outwards(dual: autodual.DualNetwork) -> Non
     assert bool((found.lower.double() <= known.lower).all() and (found.upper.double() >= known.upper).all())
 
 
-def test_senseless_intervals_are_refused(dual: autodual.DualNetwork) -> None:
+@pytest.mark.parametrize("call", [autodual.DualNetwork.bounds, autodual.certify])
+def test_senseless_intervals_are_refused(dual: autodual.DualNetwork, call: Callable[..., object]) -> None:
     site, ones = dual.plan.sites[0], torch.ones(3, 6, dtype=torch.float64)
     with pytest.raises(InvalidInputError, match="'nowhere' is not a bound site"):
-        dual.bounds(X, BALL, known={"nowhere": Interval(-ones, ones)})
+        call(dual, X, BALL, known={"nowhere": Interval(-ones, ones)})
     with pytest.raises(InvalidInputError, match="has the shape"):
-        dual.bounds(X, BALL, known={site: Interval(-ones[:, :5], ones[:, :5])})
+        call(dual, X, BALL, known={site: Interval(-ones[:, :5], ones[:, :5])})
     with pytest.raises(InvalidInputError, match="holds NaN"):
-        dual.bounds(X, BALL, known={site: Interval(-ones, math.nan * ones)})
+        call(dual, X, BALL, known={site: Interval(-ones, math.nan * ones)})
     with pytest.raises(EmptySetError, match="is empty"):
-        dual.bounds(X, BALL, known={site: Interval(ones, -ones)})
+        call(dual, X, BALL, known={site: Interval(ones, -ones)})
     for end in (math.inf, -math.inf):
         with pytest.raises(EmptySetError, match="is a point at infinity"):
-            dual.bounds(X, BALL, known={site: Interval(end * ones, end * ones)})
+            call(dual, X, BALL, known={site: Interval(end * ones, end * ones)})
     with pytest.raises(InvalidInputError, match=r"must be an autodual.interval.Interval of two tensors, not a tuple"):
-        dual.bounds(X, BALL, known={site: (-ones, ones)})
+        call(dual, X, BALL, known={site: (-ones, ones)})
     with pytest.raises(InvalidInputError, match=r"must be an autodual.interval.Interval of two tensors"):
-        dual.bounds(X, BALL, known={site: Interval(-1.0, 1.0)})
+        call(dual, X, BALL, known={site: Interval(-1.0, 1.0)})
     with pytest.raises(InvalidInputError, match="known must be a dict from node names to intervals, but is a list"):
-        dual.bounds(X, BALL, known=[Interval(-ones, ones)])
+        call(dual, X, BALL, known=[Interval(-ones, ones)])
 
 
 @pytest.mark.parametrize("slopes", ["shared", "adaptive"])
