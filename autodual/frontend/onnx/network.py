@@ -86,6 +86,7 @@ def _written_batch(value: Tensor, shape: tuple[int, ...]) -> str:
     if not shape or tuple(value.shape[1:]) != shape[1:]:
         return ""
     return (
-        f". The batch size {shape[0]} seems to be written into the file: export it with one sample, x[:1], or with a "
-        "free batch axis (dynamic_shapes=({0: torch.export.Dim('batch')},) in torch.onnx.export)"
+        f". If the file's first axis counts samples, the batch size {shape[0]} is written into it: export the network "
+        "with one sample, x[:1], or with a free batch axis (torch.onnx.export(…, dynamic_shapes=({0: "
+        "torch.export.Dim('batch')},)))"
     )
