@@ -17,21 +17,8 @@ _ROUNDINGS = 4
 _SAFETY = 1.01
 #: Functions that move, copy or drop numbers.
 _MOVES = {
-    *(
-        "alias",
-        "cat",
-        "clone",
-        "contiguous",
-        "detach",
-        "expand",
-        "flatten",
-        "flip",
-        "narrow",
-        "permute",
-        "reshape",
-        "select",
-    ),
-    *("slice", "squeeze", "stack", "t", "transpose", "unsqueeze", "view"),
+    *("alias", "cat", "clone", "contiguous", "detach", "expand", "flatten", "flip", "narrow", "permute", "reshape"),
+    *("select", "slice", "squeeze", "stack", "t", "transpose", "unsqueeze", "view"),
 }
 
 #: Functions that make tensors of one number that stands in the program.
@@ -107,7 +94,10 @@ class ConstantErrors(Environment):
             if not (isinstance(value, Tensor) and value.is_floating_point()):
                 return Inexact(value, value)
             raise Unanalysed(f"how a constant is computed by {name or call.target}")
-        value, error = operation(*(self._number(argument) for argument in call.args))
+        return self._rounded(*operation(*(self._number(argument) for argument in call.args)))
+
+    def _rounded(self, value: Tensor, error: Tensor) -> Inexact:
+        """What a run computes of numbers that are off by so much already."""
         reached = value.abs() + error
         error = error + _ROUNDINGS * (self._limits.eps / 2 * reached + self._limits.tiny)
         # A run may lose what is too small for its dtype, and has infinity for what is too large.
@@ -117,8 +107,8 @@ class ConstantErrors(Environment):
         """One number everywhere, which torch may have rounded to the run's dtype or to that of the bounds already."""
         if not value.is_floating_point():
             return Inexact(value, value)
-        unit = max(self._unit, torch.finfo(self.dtype).eps / 2)
-        return Inexact(value.double(), _ROUNDINGS * unit * value.double().abs())
+        limits = torch.finfo(self.dtype)
+        return self._rounded(value.double(), limits.eps * value.double().abs() + limits.tiny)
 
     def _argument_pair(self, argument: Any) -> tuple[Any, Any]:
         """An argument of a function that moves numbers, once with their values and once with their errors."""

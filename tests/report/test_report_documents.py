@@ -156,7 +156,7 @@ def test_a_document_resumes_with_the_same_settings_only(tmp_path):
     assert read_document(path, SCHEMA, {"eps": 0.1, "batch_size": 7}) == (rows, 1.0)
     with pytest.raises(InvalidInputError, match=r"made with eps = 0.1, and this run has 0.2; use the same settings"):
         read_document(path, SCHEMA, {"eps": 0.2, "batch_size": 1})
-    with pytest.raises(InvalidInputError, match="made with slopes = None, not 'shared'"):
+    with pytest.raises(InvalidInputError, match="made with slopes = nothing, and this run has 'shared'"):
         read_document(path, SCHEMA, {"eps": 0.1, "slopes": "shared"})
 
 
