@@ -94,7 +94,7 @@ def test_resuming_with_other_settings_is_refused(invoke, tmp_path, model_file, d
     fixed = ["certify", model_file, "--data", data_file, "--json", tmp_path / "out.json"]
     assert invoke(*fixed, "--eps", "0.1", "--limit", 2).exit_code == 0
     result = invoke(*fixed, "--eps", "0.2", "--resume")
-    assert result.exit_code == 2 and "was made with eps = 0.1, not 0.2" in result.stderr
+    assert result.exit_code == 2 and "was made with eps = 0.1, and this run has 0.2" in result.stderr
     result = invoke(*fixed, "--eps", "0.1", "--resume", "--skip", 1)
     assert result.exit_code == 2 and "holds sample 0, which --skip and --limit leave out" in result.stderr
     assert invoke(*fixed, "--eps", "0.1", "--resume", "--limit", 5, "--batch-size", 3).exit_code == 0
