@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import click
@@ -16,7 +17,7 @@ from autodual.policies import SlopePolicy
 from autodual.report import certificate_row, summarise_certificates
 from autodual.report.certificates import STATUSES
 from autodual.report.execution import execution_line
-from autodual.specs import LabelSpecification, parse_specification
+from autodual.specs import LabelSpecification, Specification, parse_specification
 from autodual_cli.estimates import estimate_entries, estimate_notice, projection_entries
 from autodual_cli.options import BallOptions, ProjectionOptions
 from autodual_cli.provenance import digest_of, file_record
@@ -42,43 +43,13 @@ def certification_job(
     deployed: bool = False,
 ) -> Job:
     """Certify batch by batch."""
-    boxes = None if box is None else Boxes(box, subject.dataset.shape, len(subject.dataset))
-    fixed = None if eps is None else ball_maker(ball)(eps)
     known, axis = subject.dataset.y, subject.class_axis
     example = None if spec is None else parse_specification(spec, None if known is None else known[:1], axis)
-    words = None if example is None else example.describe()
     if example is None or isinstance(example, LabelSpecification):
         subject.require_classes()
-    goal_files = specification_records(spec)
-    adversary = None if attack is None else Pgd(steps=attack)
-
-    def set_of(indices: torch.Tensor) -> PerturbationSet:
-        return fixed if fixed is not None else boxes.at(indices, subject.device)  # type: ignore[union-attr]
-
-    def rows(indices: torch.Tensor) -> list[Row]:
-        x, labels = subject.batch(indices)
-        goal = {"labels": labels} if spec is None else {"spec": parse_specification(spec, labels, axis)}
-        how: dict[str, Any] = {"slopes": slopes, "attack": adversary, "deployed": deployed}
-        certificates = autodual.certify(subject.dual, x, set_of(indices), **goal, **how)
-        pairs = zip(indices.tolist(), certificates, strict=True)
-        return [certificate_row(index, certificate) for index, certificate in pairs]
-
-    def refutes(index: int, row: Row) -> bool:
-        indices = torch.tensor([index])
-        x, labels = subject.batch(indices)
-        points = _as_point(row["counterexample"], x)
-        if points is None:
-            return False
-
-        def function(inputs: torch.Tensor) -> torch.Tensor:
-            return subject.dual.outputs(inputs)
-
-        given = None if spec is None else parse_specification(spec, labels, axis)
-        property_ = chosen_goal(subject.dual, function(x), None if given else labels, given)
-        reached = reached_classes(subject.dual, property_, {0: points[0]}).get(0)
-        told = row.get("reached", reached) == reached  # documents of earlier versions do not say
-        return told and bool(counterexamples(function, set_of(indices).at(x), property_, points)[0])
-
+    boxes = None if box is None else Boxes(box, subject.dataset.shape, len(subject.dataset))
+    fixed = None if eps is None else ball_maker(ball)(eps)
+    asked = _Asked(subject, fixed, boxes, spec, slopes, attack, deployed)
     settings = {
         **subject.settings,
         "set": boxes.describe() if fixed is None else fixed.describe(),  # type: ignore[union-attr]
@@ -86,22 +57,76 @@ def certification_job(
         "norm": None if eps is None else ball.norm_name,
         "domain": None if ball.domain is None else list(ball.domain),
         "box": box,
-        "box_sha256": None if boxes is None else boxes.sha256,
-        "specification": spec,
-        "specification_words": words,
-        "specification_sha256": digest_of(goal_files),
-        "slopes": slopes,
-        "projection": _recorded(subject.projections),
-        "attack_steps": attack,
+        "specification_words": None if example is None else example.describe(),
+        **asked.settings(),
     }
-    if deployed:  # else documents are those of versions that did not know of it
-        settings["deployed"] = True
-    settings["provenance"]["files"] += goal_files
-    if boxes is not None:
-        settings["provenance"]["files"] += [
-            file_record(role, path) for role, path in zip(("box, lower", "box, upper"), boxes.paths, strict=True)
-        ]
-    return Job("autodual.certify/1", settings, rows, summarise_certificates, _headline, refutes)
+    settings["provenance"]["files"] += asked.files()
+    return Job("autodual.certify/1", settings, asked.rows, summarise_certificates, _headline, asked.refutes)
+
+
+@dataclass(frozen=True, eq=False)
+class _Asked:
+    """What a run asks of each sample: fixed is the set around all, or boxes hold one for each."""
+
+    subject: Subject
+    fixed: PerturbationSet | None
+    boxes: Boxes | None
+    spec: str | None
+    slopes: SlopePolicy
+    attack: int | None
+    deployed: bool
+
+    def set_of(self, indices: torch.Tensor) -> PerturbationSet:
+        """The set around some samples."""
+        if self.fixed is not None:
+            return self.fixed
+        assert self.boxes is not None
+        return self.boxes.at(indices, self.subject.device)
+
+    def goal(self, labels: torch.Tensor | None) -> Specification | None:
+        """What `--spec` asks of samples with these labels."""
+        return None if self.spec is None else parse_specification(self.spec, labels, self.subject.class_axis)
+
+    def rows(self, indices: torch.Tensor) -> list[Row]:
+        """The rows of some samples."""
+        x, labels = self.subject.batch(indices)
+        goal = {"labels": labels} if self.spec is None else {"spec": self.goal(labels)}
+        attack = None if self.attack is None else Pgd(steps=self.attack)
+        how: dict[str, Any] = {"slopes": self.slopes, "attack": attack, "deployed": self.deployed}
+        certificates = autodual.certify(self.subject.dual, x, self.set_of(indices), **goal, **how)
+        pairs = zip(indices.tolist(), certificates, strict=True)
+        return [certificate_row(index, certificate) for index, certificate in pairs]
+
+    def refutes(self, index: int, row: Row) -> bool:
+        """Whether a row's counterexample is one, and reaches the class that the row says."""
+        indices, dual = torch.tensor([index]), self.subject.dual
+        x, labels = self.subject.batch(indices)
+        points = _as_point(row["counterexample"], x)
+        if points is None:
+            return False
+        given = self.goal(labels)
+        property_ = chosen_goal(dual, dual.outputs(x), labels if given is None else None, given)
+        reached = reached_classes(dual, property_, {0: points[0]}).get(0)
+        told = row.get("reached", reached) == reached  # documents of earlier versions do not say
+        return told and bool(counterexamples(dual.outputs, self.set_of(indices).at(x), property_, points)[0])
+
+    def settings(self) -> dict[str, Any]:
+        """What documents record of it."""
+        recorded = {
+            "box_sha256": None if self.boxes is None else self.boxes.sha256,
+            "specification": self.spec,
+            "specification_sha256": digest_of(specification_records(self.spec)),
+            "slopes": self.slopes,
+            "projection": _recorded(self.subject.projections),
+            "attack_steps": self.attack,
+        }
+        # Documents without it are those of versions that did not know of it.
+        return {**recorded, "deployed": True} if self.deployed else recorded
+
+    def files(self) -> list[dict[str, Any]]:
+        """The files that were read for it, as provenance records them."""
+        ends = [] if self.boxes is None else zip(("box, lower", "box, upper"), self.boxes.paths, strict=True)
+        return [*specification_records(self.spec), *(file_record(role, path) for role, path in ends)]
 
 
 def _recorded(options: ProjectionOptions | None) -> dict[str, Any] | None:
