@@ -129,19 +129,33 @@ def _traced(model: nn.Module, examples: Sequence[Tensor], output: int | None) ->
 
 
 def _require_running(model: nn.Module, examples: Sequence[Tensor]) -> None:
-    """Raise a TraceError if the model, as PyTorch runs it, does not take the examples: then tracing is not to blame."""
+    """Raise a TraceError if the model, as PyTorch runs it, does not take the examples: then tracing is not to blame.
+
+    Nor is the shape where two samples pass: what fails on one alone, as a batch's statistics do, has a message of its
+    own.
+    """
+    error = _failure(model, examples)
+    two = fresh_inputs(examples, 2, torch.Generator().manual_seed(0))
+    if error is None or _failure(model, two) is None:
+        return
+    line = line_of_failure(error)
+    where = f" (at {line})" if line else ""
+    shapes = " and ".join(str(["N", *example.shape[1:]]).replace("'", "") for example in examples)
+    raise TraceError(
+        f"The model itself does not run on inputs of the shape {shapes}{where}: {first_line(error)}; give "
+        "samples of the shape that it was made for."
+    ) from error
+
+
+def _failure(model: nn.Module, inputs: Sequence[Tensor]) -> Exception | None:
+    """What a model raises on inputs; its buffers stay as they are."""
     try:
         with silence():
             buffers = {name: buffer.clone() for name, buffer in model.named_buffers()}
-            torch.func.functional_call(model, buffers, tuple(examples))
-    except Exception as error:
-        line = line_of_failure(error)
-        where = f" (at {line})" if line else ""
-        shapes = " and ".join(str(["N", *example.shape[1:]]).replace("'", "") for example in examples)
-        raise TraceError(
-            f"The model itself does not run on inputs of the shape {shapes}{where}: {first_line(error)}; give "
-            "samples of the shape that it was made for."
-        ) from error
+            torch.func.functional_call(model, buffers, tuple(inputs))
+    except Exception as error:  # the model is the user's code
+        return error
+    return None
 
 
 def _own_graph(model: KnowsItsGraph) -> TracedNetwork:
