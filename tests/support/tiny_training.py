@@ -50,8 +50,9 @@ def tiny_training(
     run = RunFolder(folder)
     run.check(resume=resume)
     run.make()
-    with run.locked():  # clears away what saves that were killed have left
-        pass
+    if world is None or world.first:
+        with run.locked():  # clears away what saves that were killed have left
+            pass
     data = tiny_data()
     recipe = tiny_recipe(**values)
     samples = split(data, recipe.data, recipe.seed)
