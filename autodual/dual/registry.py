@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterator
 from typing import TypeVar
 
 from autodual.dual.rule import AffineRule, NonlinearRule
-from autodual.ir.op import Op, same_definition
+from autodual.ir.op import Op
+from autodual.ir.registration import same_definition
 
 RuleClass = TypeVar("RuleClass", bound="type[AffineRule] | type[NonlinearRule]")
 

@@ -18,7 +18,7 @@ from torch.utils import _pytree as pytree
 
 from autodual.frontend.builder import Builder
 from autodual.frontend.registry import lowers
-from autodual.ir.op import same_definition
+from autodual.ir.registration import require_free
 
 ModuleRule = Callable[..., Any]
 _R = TypeVar("_R", bound=ModuleRule)
@@ -60,12 +60,8 @@ def lowers_module(*classes: type[nn.Module], subclasses: bool = False, replace: 
 
     def register(rule: _R) -> _R:
         for kind in classes:
-            present = _RULES.get(kind)
-            if present is not None and not replace and not same_definition(present, rule):
-                raise ValueError(
-                    f"{kind.__qualname__} is already lowered by {present.__qualname__}; remove one of the two rules, "
-                    "or pass replace=True"
-                )
+            if not replace:
+                require_free(kind.__qualname__, _RULES.get(kind), rule)
         for kind in classes:
             _RULES[kind] = rule
             (_INHERITED.add if subclasses else _INHERITED.discard)(kind)

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 from torch._ops import OpOverload, OpOverloadPacket
 
-from autodual.ir.op import same_definition
+from autodual.ir.registration import require_free
 
 Rule = Callable[..., Any]
 _R = TypeVar("_R", bound=Callable[..., Any])
@@ -60,12 +60,8 @@ def lowers(
     def register(rule: _R) -> _R:
         chosen = list(_overloads(targets))
         for target in chosen:
-            present = _RULES.get(target)
-            if present is not None and not replace and not same_definition(present, rule):
-                raise ValueError(
-                    f"{target} is already lowered by {present.__qualname__}; remove one of the two rules, or pass "
-                    "replace=True"
-                )
+            if not replace:
+                require_free(target, _RULES.get(target), rule)
         for target in chosen:
             _RULES[target] = rule
             flags = ((_READS_BATCH_SIZE, reads_batch_size), (_ANY_BATCH_AXIS, any_batch_axis), (_ROUNDS, rounds))

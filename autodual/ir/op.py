@@ -14,12 +14,6 @@ from torch import Tensor
 from autodual.ir.expressions import Environment, Expression
 
 
-def same_definition(first: Any, second: Any) -> bool:
-    """Whether two classes or functions were made by the same definition, which was run twice, as in a notebook."""
-    names = [(definition.__module__, definition.__qualname__) for definition in (first, second)]
-    return names[0] == names[1] and "<lambda>" not in names[0][1]
-
-
 class Op(ABC):
     """One primitive operation: a frozen dataclass whose fields are its attributes.
 

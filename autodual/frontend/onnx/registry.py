@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from autodual.ir.op import same_definition
+from autodual.ir.registration import require_free
 
 Rule = Callable[..., Any]
 _R = TypeVar("_R", bound=Callable[..., Any])
@@ -30,12 +30,8 @@ def onnx_op(*names: str, domain: str = "", replace: bool = False) -> Callable[[_
 
     def register(rule: _R) -> _R:
         for name in names:
-            present = _RULES.get((domain, name))
-            if present is not None and not replace and not same_definition(present, rule):
-                raise ValueError(
-                    f"{name} is already lowered by {present.__qualname__}; remove one of the two rules, or pass "
-                    "replace=True"
-                )
+            if not replace:
+                require_free(name, _RULES.get((domain, name)), rule)
         for name in names:
             _RULES[domain, name] = rule
         return rule
