@@ -23,7 +23,7 @@ from torch import Tensor, nn
 
 import autodual
 from autodual.bounds import BoundState, Projections, prepare
-from autodual.bounds.push import push_bounds
+from autodual.bounds.columns.push import push_bounds
 from autodual.data import load_dataset
 from autodual.estimators import CauchyGeometricMean, Stream
 from autodual.passes import HighProbability, Pass, RandomProjection, default_pipeline
@@ -40,11 +40,11 @@ def compiled(model: nn.Module, x: Tensor, *passes: Pass) -> autodual.DualNetwork
 def state_of(dual: autodual.DualNetwork, x: Tensor, ball: Any, projection: Projection | None, seed: int) -> BoundState:
     """The state of one bound computation, with every unit of every site bounded."""
     built = dual.compiled(x)
-    graph = built.plan.graph
+    plan, graph = built.plan, built.plan.graph
     regions = {graph.inputs[0]: ball.at(x)}
-    state = BoundState(graph, built.plan.rules, dual.environment(built, x), regions, built.plan.options)
+    state = BoundState(graph, plan.rules, plan.bound_sites, dual.environment(built, x), regions, plan.options)
     if projection is not None:
-        state.projections = Projections(state, projection, Stream(("benchmark", seed)), 0)
+        state.memories.keep(Projections(state, projection, Stream(("benchmark", seed)), 0))
     prepare(state, [graph.outputs[0]])
     return state
 

@@ -1,13 +1,13 @@
 """The bounds engine: interval sweeps, backward rows and forward columns over any graph; knows no op by name."""
 
-from autodual.bounds.compute import ObjectiveBounds, objective_bounds, prepare
-from autodual.bounds.execution import Execution, execution
-from autodual.bounds.ledger import Ledger
+from autodual.bounds.engine.executed_error import Execution, execution
+from autodual.bounds.engine.sweep import ObjectiveBounds, objective_bounds, prepare
+from autodual.bounds.memory.recomputation import recomputed
 from autodual.bounds.options import BoundOptions
-from autodual.bounds.projection import Projections
-from autodual.bounds.pull import LinearBound
-from autodual.bounds.recomputation import recomputed
-from autodual.bounds.state import BoundState
+from autodual.bounds.projected.projections import Projections
+from autodual.bounds.rows.pull import LinearBound
+from autodual.bounds.state.bound_state import BoundState
+from autodual.bounds.state.kept_bytes import Ledger
 
 __all__ = [
     "BoundOptions",

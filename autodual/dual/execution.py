@@ -1,7 +1,7 @@
 """How far a run of the network in floating point may be from real arithmetic, told op by op: what rules say of it.
 
 A rule states what its op adds when it is run, over all operands that a run may meet; the engine hands these errors on
-(`autodual/bounds/execution.py`). Sums may be taken in any order. See `docs/mathematics.md`, "Execution".
+(`autodual/bounds/engine/executed_error.py`). Sums may be taken in any order. See `docs/mathematics.md`, "Execution".
 """
 
 from __future__ import annotations

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from autodual.bounds import BoundOptions, BoundState, Ledger, Projections, execution, objective_bounds, prepare
-from autodual.bounds.arithmetic import plain_arithmetic
+from autodual.bounds.rounding.plain_arithmetic import plain_arithmetic
 from autodual.errors import InvalidInputError
 from autodual.estimators import Stream
 from autodual.inputs import number_tensor
@@ -70,6 +70,7 @@ class Call:
         state = BoundState(
             graph,
             self.plan.rules,
+            self.plan.bound_sites,
             Environment(given.tensors.__getitem__, self.dtype, self.device),
             {graph.inputs[0]: given.region.select(part)},
             self.options,
@@ -78,7 +79,8 @@ class Call:
         )
         projection = self.options.projection
         if projection is not None and self.stream is not None:
-            state.projections = Projections(state, projection, self.stream, 0 if objective is None else objective.count)
+            count = 0 if objective is None else objective.count
+            state.memories.keep(Projections(state, projection, self.stream, count))
         found = None
         if objective is None:
             prepare(state, self.plan.relaxed)
@@ -89,7 +91,7 @@ class Call:
         run = None if self.executed is None else execution(state, self.executed.graph, self.executed.dtype)
         result = result_of(found, {name: state.intervals[name] for name in sites}, state, run)
         # The two know each other: apart, they are forgotten at once, and not when garbage is next collected.
-        state.projections = None
+        state.memories.drop(Projections)
         return result
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from autodual.bounds import BoundState, Execution, LinearBound, ObjectiveBounds
+from autodual.bounds import BoundState, Execution, LinearBound, ObjectiveBounds, Projections
 from autodual.errors import InvalidInputError
 from autodual.interval import Interval
 
@@ -44,7 +44,7 @@ def result_of(
     run: Execution | None = None,
 ) -> DualResult:
     """The result of a computation that is done."""
-    projections, device = state.projections, state.environment.device
+    projections, device = state.memories.get(Projections), state.environment.device
     if projections is None:
         never = torch.zeros(state.samples, dtype=torch.float64, device=device)
         return DualResult(objective, intervals, never, execution=run)

@@ -13,18 +13,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class FindBoundSites(Pass):
-    """A bound site is an operand of a nonlinear node, and the node whose scalars that merely moves or repeats."""
+    """A bound site is an operand of a nonlinear node, or the node that it is made from scalar by scalar.
+
+    The engine, projections, slopes and splits all read them from the plan.
+    """
 
     name: ClassVar[str] = "find-bound-sites"
 
     def run(self, plan: Plan) -> Plan:
-        operands = {operand for name in plan.relaxed for operand in plan.graph[name].inputs}
-        read = operands | {_source(plan, operand) for operand in operands}
-        return replace(plan, sites=tuple(node.name for node in plan.graph if node.name in read))
+        from autodual.bounds.state.sites import find_sites
 
-
-def _source(plan: Plan, name: str) -> str:
-    """The node whose scalars this one moves or repeats; itself if it does more."""
-    while getattr(plan.rules.get(name), "moves", False):
-        (name,) = plan.graph[name].inputs
-    return name
+        return replace(plan, bound_sites=find_sites(plan.graph, plan.rules))

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from autodual.bounds.options import BoundOptions
+from autodual.bounds.state.sites import Sites
 from autodual.dual.rule import NonlinearRule, Rule
 from autodual.ir.expressions import Environment, Expression
 from autodual.ir.graph import Graph
@@ -16,15 +17,20 @@ from autodual.ir.text import format_node
 class Plan:
     """A graph, the dual rule of each node, the bound sites, and how bounds are computed unless a call says otherwise.
 
-    sites: nodes whose intervals some relaxation needs, in topological order.
+    bound_sites: nodes whose intervals some relaxation needs.
     environment: parameter values while passes run, for their shapes only; a finished plan holds none.
     """
 
     graph: Graph
     rules: Mapping[str, Rule] = field(default_factory=dict)
-    sites: tuple[str, ...] = ()
+    bound_sites: Sites = field(default_factory=Sites)
     options: BoundOptions = field(default_factory=BoundOptions)
     environment: Environment | None = None
+
+    @property
+    def sites(self) -> tuple[str, ...]:
+        """The nodes whose intervals are shown and may be known from elsewhere, in topological order."""
+        return self.bound_sites.names
 
     @property
     def relaxed(self) -> tuple[str, ...]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from autodual.bounds.rounding import error_factor
+from autodual.bounds.rounding.error_factor import error_factor
 from autodual.dual import NonlinearRule, RelaxationRule
 from autodual.interval import Interval
 from autodual.testing.case import Case

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from autodual.bounds.rounding import error_factor, underflow
+from autodual.bounds.rounding.error_factor import error_factor, underflow
 from autodual.dual import DualLayer
 from autodual.interval import Interval
 from autodual.testing.shapes import flat

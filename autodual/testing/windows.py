@@ -7,7 +7,7 @@ from math import prod
 import torch
 from torch import Tensor
 
-from autodual.bounds.rounding import error_factor
+from autodual.bounds.rounding.error_factor import error_factor
 from autodual.dual import DualLayer, Place, Rows, Window
 from autodual.testing.case import Case
 from autodual.testing.failure import require, require_all

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 import autodual
-from autodual.bounds.rounding import error_factor
+from autodual.bounds.rounding.error_factor import error_factor
 from autodual.ir import Call, Environment, Parameter
 from autodual.ir.constant_errors import ConstantErrors, ConstantSizes
 

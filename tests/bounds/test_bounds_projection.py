@@ -14,6 +14,7 @@ from support.random_sets import Subject, subjects
 from torch import Tensor, nn
 
 import autodual
+from autodual.bounds import Projections
 from autodual.errors import InvalidInputError
 from autodual.passes import HighProbability, RandomProjection, default_pipeline
 from autodual.perturbations import L1Ball, L2Ball, LinfBall, LpBall, PerturbationSet, ProductSet
@@ -245,7 +246,8 @@ def test_several_inputs_have_norms_of_their_own() -> None:
     dual = autodual.compile_dual(model, x)
     ball = ProductSet((LinfBall(0.1), L2Ball(0.2), None), shapes)
     state, found = estimated_state(dual, x, ball, Projection(1, where="both"), IDENTITY, exactly=True)
-    assert state.projections is not None and len(state.projections.terms) == 2
+    projections = state.memories.get(Projections)
+    assert projections is not None and len(projections.terms) == 2
     assert found is not None
     torch.testing.assert_close(found.lower, dual.lower_bounds(x, ball, IDENTITY), atol=1e-10, rtol=1e-10)
 

@@ -8,6 +8,7 @@ from support.networks import Network
 import autodual
 from autodual.bounds import BoundState
 from autodual.bounds.options import BoundOptions
+from autodual.bounds.state.sites import Sites
 from autodual.ir import ops
 from autodual.perturbations.view import WholeView
 
@@ -15,7 +16,7 @@ from autodual.perturbations.view import WholeView
 def _state(ball: autodual.PerturbationSet) -> BoundState:
     network = Network((2,))
     x = torch.zeros(1, 2, dtype=torch.float64)
-    return BoundState(network.graph("input"), {}, network.environment(), {"input": ball.at(x)}, BoundOptions())
+    return BoundState(network.graph("input"), {}, Sites(), network.environment(), {"input": ball.at(x)}, BoundOptions())
 
 
 def test_the_better_of_ball_and_box_is_not_superadditive() -> None:
@@ -42,5 +43,5 @@ def test_rounding_grows_with_the_number_of_nodes() -> None:
         name = network.add(ops.Relu(), name)
     x = torch.zeros(1, 2, dtype=torch.float64)
     graph, region = network.graph(name), autodual.LinfBall(0.1).at(x)
-    deep = BoundState(graph, {}, network.environment(), {"input": region}, BoundOptions()).error_factor(4)
+    deep = BoundState(graph, {}, Sites(), network.environment(), {"input": region}, BoundOptions()).error_factor(4)
     assert deep > 20 * shallow

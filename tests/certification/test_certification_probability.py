@@ -14,7 +14,8 @@ from support.projections import estimated_state
 from torch import Tensor, nn
 
 import autodual
-from autodual.bounds.push import push_bounds
+from autodual.bounds import Projections
+from autodual.bounds.columns.push import push_bounds
 from autodual.certification import Status
 from autodual.errors import InvalidInputError
 from autodual.estimators import CauchyGeometricMean, GaussianNorm
@@ -112,14 +113,15 @@ def test_every_site_has_random_numbers_of_its_own() -> None:
     """The relaxations before a site depend on earlier sites' columns, so these must not be used again (errata B5)."""
     x = _points(1)
     state, _ = estimated_state(autodual.compile_dual(_network(), x), x, LinfBall(0.1), Projection(8, delta=0.1))
-    projections = state.projections
+    projections = state.memories.get(Projections)
     assert projections is not None
     (term,) = projections.terms
     streams = {projections._norms._stream(term, site).key for site in (*state.graph.by_name, "(objective)")}
     assert len(streams) == len(state.graph.nodes) + 1
     training, _ = estimated_state(autodual.compile_dual(_network(), x), x, LinfBall(0.1), Projection(8))
-    assert training.projections is not None
-    assert len({training.projections._norms._stream(term, site).key for site in state.graph.by_name}) == 1
+    drawn = training.memories.get(Projections)
+    assert drawn is not None
+    assert len({drawn._norms._stream(term, site).key for site in state.graph.by_name}) == 1
 
 
 def test_statuses_tell_deterministic_from_probable() -> None:

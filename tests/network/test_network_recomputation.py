@@ -13,7 +13,9 @@ from support.random_sets import Subject, subjects
 from torch import Tensor, nn
 
 import autodual
-from autodual.bounds import compute, recomputation, units
+from autodual.bounds.engine import sweep
+from autodual.bounds.memory import recomputation
+from autodual.bounds.rows import unit_rows
 from autodual.network import DualNetwork
 from autodual.network import chunks as sample_chunks
 from autodual.policies import SlopePolicy
@@ -62,8 +64,8 @@ def test_both_samples_and_rows_are_computed_again(monkeypatch: pytest.MonkeyPatc
         return counted
 
     monkeypatch.setattr(sample_chunks, "recomputed", counting("samples", recomputation.recomputed))
-    monkeypatch.setattr(units, "recomputed_rows", counting("units", recomputation.recomputed_rows))
-    monkeypatch.setattr(compute, "recomputed_rows", counting("objective", recomputation.recomputed_rows))
+    monkeypatch.setattr(unit_rows, "recomputed_rows", counting("units", recomputation.recomputed_rows))
+    monkeypatch.setattr(sweep, "recomputed_rows", counting("objective", recomputation.recomputed_rows))
     torch.manual_seed(0)
     layers = [nn.Conv2d(1, 3, 3, padding=1), nn.ReLU(), nn.Conv2d(3, 3, 3), nn.ReLU(), nn.Flatten(), nn.Linear(48, 3)]
     model = nn.Sequential(*layers).double()

@@ -16,7 +16,7 @@ from support.random_networks import RandomNetwork, networks
 from support.random_sets import Subject, subjects
 from torch import Tensor
 
-from autodual.bounds import exits
+from autodual.bounds.rows import early_exits
 from autodual.interval import Interval
 from autodual.network import DualNetwork
 from autodual.perturbations import LinfBall, PerturbationSet, Region
@@ -39,7 +39,7 @@ def _looking_everywhere(wanted: bool = True) -> Iterator[None]:
     """Rows look for a way out at every site, which they otherwise do in large networks only."""
     with pytest.MonkeyPatch.context() as patch:
         if wanted:
-            patch.setattr(exits, "_WORTH_A_LOOK", 0)
+            patch.setattr(early_exits, "_WORTH_A_LOOK", 0)
         yield
 
 

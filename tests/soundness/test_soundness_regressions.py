@@ -12,7 +12,8 @@ from support.effort import effort
 from support.networks import Network
 from support.random_networks import RandomNetwork, networks
 
-from autodual.bounds import BoundState, exits, prepare
+from autodual.bounds import BoundState, prepare
+from autodual.bounds.rows import early_exits
 from autodual.certification.proof import prove
 from autodual.ir import ops
 from autodual.perturbations import LinfBall
@@ -26,7 +27,7 @@ def _normal(*size: int, seed: int = 0) -> torch.Tensor:
 
 def test_a_row_may_leave_early_where_one_branch_is_constant(monkeypatch: pytest.MonkeyPatch) -> None:
     """A constant's interval is alike for all samples, and was cut as if each had its own."""
-    monkeypatch.setattr(exits, "_WORTH_A_LOOK", 0)
+    monkeypatch.setattr(early_exits, "_WORTH_A_LOOK", 0)
     network, at = Network((3,)), "input"
     for seed in range(3):
         at = network.add(ops.Linear(network.parameter(_normal(3, 3, seed=seed))), at)
@@ -53,6 +54,7 @@ def test_slopes_and_intercepts_that_cancel_are_charged_for_their_sizes() -> None
     state = BoundState(
         plan.graph,
         plan.rules,
+        plan.bound_sites,
         dual.environment(dual.compiled(x), x),
         {"input": LinfBall(0.03).at(x)},
         replace(plan.options, rigorous=True, slopes="adaptive", intersect=False),

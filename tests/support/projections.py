@@ -28,10 +28,10 @@ def estimated_state(
 ) -> tuple[BoundState, ObjectiveBounds | None]:
     """What `DualNetwork.forward` does, for all samples at once; `exactly` puts exact norms in place of estimates."""
     compiled = dual.compiled(x)
-    graph, rules = compiled.plan.graph, compiled.plan.rules
+    graph, plan = compiled.plan.graph, compiled.plan
     chosen = replace(compiled.plan.options, **options)  # type: ignore[arg-type]
     regions = {graph.inputs[0]: ball.at(x)}
-    state = BoundState(graph, rules, dual.environment(compiled, x), regions, chosen)
+    state = BoundState(graph, plan.rules, plan.bound_sites, dual.environment(compiled, x), regions, chosen)
     coordinates = sum(node.size for node in graph)
 
     def exact(order: int, _projection: Projection) -> Estimator:
@@ -39,7 +39,7 @@ def estimated_state(
 
     count = 0 if objective is None else objective.shape[-2]
     arguments = (state, projection, Stream(("test", seed)), count)
-    state.projections = Projections(*arguments, exact) if exactly else Projections(*arguments)
+    state.memories.keep(Projections(*arguments, exact) if exactly else Projections(*arguments))
     output = graph.outputs[0]
     prepare(state, [output])
     if objective is None:

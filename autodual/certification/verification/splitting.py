@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from autodual.attacks import Attack
-from autodual.bounds.rounding import error_factor
+from autodual.bounds.rounding.error_factor import error_factor
 from autodual.certification.verification.clock import Clock, Pace
 from autodual.certification.verification.problem import Problem
 from autodual.certification.verification.replay import Counterexample

@@ -13,13 +13,12 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from autodual.bounds.exits import exits
-from autodual.bounds.modes import pushes
-from autodual.bounds.projection import Projections
-from autodual.bounds.push import push_bounds
-from autodual.bounds.sites import exact_by_intervals, followers
-from autodual.bounds.state import BoundState, is_linear
-from autodual.bounds.units import Undecided, UnitRows
+from autodual.bounds.columns.pull_or_push import pushes
+from autodual.bounds.columns.push import push_bounds
+from autodual.bounds.projected.projections import Projections
+from autodual.bounds.rows.early_exits import exits
+from autodual.bounds.rows.unit_rows import Undecided, UnitRows
+from autodual.bounds.state.bound_state import BoundState, is_linear
 from autodual.dual.rows import Rows
 from autodual.dual.rule import RelaxationRule
 from autodual.interval import Interval
@@ -31,7 +30,7 @@ def refine_operand(state: BoundState, name: str, undecided: Undecided) -> None:
     Moving and repeating scalars keeps their bounds. Nor do rows from behind a function of one scalar tell more than
     that function's range over the dual bounds before it: no line below it is above its least value.
     """
-    made, site = followers(state, name)
+    made, site = state.sites.chains[name]
     if site in state.regions and made:
         return
     tighter = refine(state, site, partial(_undecided_before, made, undecided) if made else undecided)
@@ -74,7 +73,7 @@ def refine(state: BoundState, name: str, undecided: Undecided) -> bool:
     state.intervals[name] = state.intervals[name].map(lambda end: end.expand(shape))
     before = state.intervals[name]
     done = state.refined.get(name, torch.zeros_like(before.lower, dtype=torch.bool))
-    if exact_by_intervals(state, name):
+    if state.sites[name].exact_over(state.regions):
         done = torch.ones_like(done)
     wanted = torch.zeros_like(done) if bool(done.all()) else _wanted(state, name, undecided) & ~done
     bounded = bool(wanted.any())
@@ -103,8 +102,9 @@ def _bound(state: BoundState, name: str, undecided: Undecided, wanted: Tensor) -
     A unit that was decided on the way has less, which another reader of the node may have to make up for.
     """
     linear = is_linear(state, name)
-    if linear and state.projections is not None:
-        return _estimate(state, name, undecided, wanted, state.projections)
+    projections = state.memories.get(Projections)
+    if linear and projections is not None:
+        return _estimate(state, name, undecided, wanted, projections)
     if pushes(state, name, wanted, linear):
         state.intervals[name] = push_bounds(state, name)
         return wanted

@@ -15,12 +15,12 @@ from itertools import accumulate, chain
 import torch
 from torch import Tensor
 
-from autodual.bounds.chunks import Chunks
-from autodual.bounds.exits import Arrivals, StillOpen, Travellers, arrive
-from autodual.bounds.footprint import pull_footprint, starts_windowed
-from autodual.bounds.pull import Enclosure, Progress, advance, concretise
-from autodual.bounds.recomputation import recomputed_rows
-from autodual.bounds.state import BoundState
+from autodual.bounds.memory.recomputation import recomputed_rows
+from autodual.bounds.memory.row_chunks import Chunks
+from autodual.bounds.memory.row_cost import pull_footprint, starts_windowed
+from autodual.bounds.rows.early_exits import Arrivals, StillOpen, Travellers, arrive
+from autodual.bounds.rows.pull import Enclosure, Progress, advance, concretise
+from autodual.bounds.state.bound_state import BoundState
 from autodual.dual.rows import Place, Rows, Window
 from autodual.interval import Interval
 

@@ -15,8 +15,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from autodual.bounds.push import push_through
-from autodual.bounds.state import BoundState
+from autodual.bounds.columns.push import push_through
+from autodual.bounds.state.bound_state import BoundState
 from autodual.estimators import Estimator, Stream
 from autodual.ir.graph import Node
 

@@ -6,17 +6,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cached_property
+from typing import ClassVar
 
 import torch
 from torch import Tensor
 
-from autodual.bounds.footprint import pull_footprint, starts_windowed
-from autodual.bounds.norms import Asked, Norms
-from autodual.bounds.profile import Profile
-from autodual.bounds.sites import exact_by_intervals, followers
-from autodual.bounds.sketch import Term
-from autodual.bounds.state import BoundState
-from autodual.dual.rule import NonlinearRule
+from autodual.bounds.memory.row_cost import pull_footprint, starts_windowed
+from autodual.bounds.projected.norm_estimates import Asked, Norms
+from autodual.bounds.projected.sketch import Term
+from autodual.bounds.projected.sketch_rounding import Profile
+from autodual.bounds.state.bound_state import BoundState
 from autodual.estimators import CauchyGeometricMean, CauchyMedian, Estimator, GaussianNorm, Stream
 from autodual.interval import Interval
 from autodual.policies import Projection
@@ -39,6 +38,8 @@ class Projections:
     hold with a probability, every site has columns of its own: the relaxations before it depend on those of the sites
     before, and a tail bound holds for vectors that do not.
     """
+
+    lasting: ClassVar[bool] = False
 
     def __init__(
         self,
@@ -97,15 +98,8 @@ class Projections:
     @cached_property
     def count(self) -> int:
         """How many norms of one sample may be estimated: what a union bound pays for."""
-        graph, state = self.state.graph, self.state
-        read = {
-            followers(state, operand)[1]
-            for node in graph
-            if isinstance(state.rules.get(node.name), NonlinearRule)
-            for operand in node.inputs
-        }
-        sites = [name for name in read if not exact_by_intervals(state, name)]
-        units = sum(graph[name].size for name in sites) if self.projection.where != "last" else 0
+        open_sites = [site.name for site in self.state.sites if not site.exact_over(self.state.regions)]
+        units = sum(self.state.graph[name].size for name in open_sites) if self.projection.where != "last" else 0
         return (units + (self.objectives if self.objective else 0)) * len(self.terms)
 
     def used(self, samples: Tensor) -> None:

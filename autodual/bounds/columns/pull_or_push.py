@@ -9,9 +9,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from autodual.bounds.footprint import pull_footprint, starts_windowed
-from autodual.bounds.ledger import KEPT_BY_COLUMNS
-from autodual.bounds.state import BoundState
+from autodual.bounds.columns.push import PushedColumns
+from autodual.bounds.memory.row_cost import pull_footprint, starts_windowed
+from autodual.bounds.state.bound_state import BoundState
+from autodual.bounds.state.kept_bytes import KEPT_BY_COLUMNS
 
 # A pushed column costs more than its multiplications: all earlier columns are carried and kept (measured).
 _PUSH_PENALTY = 2.0
@@ -47,6 +48,7 @@ def _push_cost(state: BoundState, name: str) -> tuple[int, float]:
     are.
     """
     counts: dict[str, int] = {}
+    pushed = state.memories.of(PushedColumns)
     cost, sizes = 0.0, []
     for node in state.graph.nodes[: state.graph.positions[name] + 1]:
         if node.name not in state.graph.ancestors[name]:
@@ -61,13 +63,14 @@ def _push_cost(state: BoundState, name: str) -> tuple[int, float]:
             per_input = sum(state.graph[source].size for source in state.regions) * state.samples
             counts[node.name] = max(counts[node.name], per_input) + _undecided(state, node.name, spread)
         sizes.append(counts[node.name] * node.size)
-        if node.name not in state.columns:
+        if node.name not in pushed.of:
             cost += counts[node.name] * layer.multiplications
     # Columns of all nodes are kept for the sites behind them, as well as for gradients.
     return sum(sizes), cost
 
 
 def _undecided(state: BoundState, name: str, spread: Tensor) -> int:
-    if name not in state.noise_count:
-        state.noise_count[name] = int((spread != 0).sum())
-    return state.noise_count[name]
+    count = state.memories.of(PushedColumns).count
+    if name not in count:
+        count[name] = int((spread != 0).sum())
+    return count[name]

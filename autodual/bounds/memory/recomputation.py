@@ -12,9 +12,9 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor
 
-from autodual.bounds.arithmetic import plain_arithmetic
-from autodual.bounds.state import BoundState
-from autodual.bounds.tensors import differentiable, mapped
+from autodual.bounds.memory.tensor_tree import differentiable, mapped
+from autodual.bounds.rounding.plain_arithmetic import plain_arithmetic
+from autodual.bounds.state.bound_state import BoundState
 
 Result = TypeVar("Result")
 

@@ -9,14 +9,14 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from autodual.bounds.ends import attained
-from autodual.bounds.pieces import pieces_of
-from autodual.bounds.projection import Projections
-from autodual.bounds.pull import Enclosure, LinearBound, Progress, advance, concretise, linear_bound
-from autodual.bounds.recomputation import recomputed_rows
-from autodual.bounds.refine import refine_operand
-from autodual.bounds.search import searched
-from autodual.bounds.state import BoundState, is_linear
+from autodual.bounds.engine.refinement import refine_operand
+from autodual.bounds.engine.slope_search import searched
+from autodual.bounds.memory.recomputation import recomputed_rows
+from autodual.bounds.projected.projections import Projections
+from autodual.bounds.rows.attained_ends import attained
+from autodual.bounds.rows.objective_rows import pieces_of
+from autodual.bounds.rows.pull import Enclosure, LinearBound, Progress, advance, concretise, linear_bound
+from autodual.bounds.state.bound_state import BoundState, is_linear
 from autodual.dual.rows import Rows
 from autodual.dual.rule import AffineRule, NonlinearRule
 from autodual.interval import Interval
@@ -88,7 +88,7 @@ def objective_bounds(state: BoundState, name: str, objective: Objective, *, line
 
     linear: also the functions that prove them, which estimates do not have.
     """
-    projections = state.projections
+    projections = state.memories.get(Projections)
     if projections is not None and projections.objective and is_linear(state, name) and not linear:
         projections.used(torch.ones_like(projections.estimated))
         return _estimated(state, name, objective, projections)

@@ -6,14 +6,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import accumulate
-from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
-from autodual.bounds.ledger import Ledger
 from autodual.bounds.options import BoundOptions
-from autodual.bounds.rounding import Debt, error_factor, underflow
+from autodual.bounds.rounding.error_factor import Debt, error_factor, underflow
+from autodual.bounds.state.kept_bytes import Ledger
+from autodual.bounds.state.memories import Memories
+from autodual.bounds.state.sites import Sites
 from autodual.dual.layer import DualLayer
 from autodual.dual.rule import AffineRule, NonlinearRule, RelaxationRule, Rule
 from autodual.errors import EmptySetError
@@ -23,27 +24,21 @@ from autodual.ir.expressions import Environment, Parameter
 from autodual.ir.graph import Graph, Node
 from autodual.perturbations.base import Region
 
-if TYPE_CHECKING:
-    from autodual.bounds.projection import Projections
-    from autodual.bounds.push import Columns
-
 
 @dataclass(eq=False)
 class BoundState:
     """One call's working memory; grows node by node in topological order.
 
-    regions: the perturbation set of each input, bound to the N samples. known: intervals proved elsewhere, by node.
+    sites: the graph's bound sites. regions: the perturbation set of each input, bound to the N samples.
+    known: intervals proved elsewhere, by node.
     layers, intervals: what has been computed so far. debts: with `rigorous`, what rounding costs at each node.
     refined: by bound site, the units `[N, *shape]` that have both their dual bounds.
-    exits: by bound site, the sites on the way from it where rows may leave. moved: by node, whether it is made from one
-    operand scalar by scalar, as far as that was asked.
-    columns, noise_owner, noise_count: forward mode's columns by node, and by relaxed node the sample of each of its
-    columns and how many there are. projections: what estimates bounds, if anything does.
-    ledger: what gradients keep.
+    memories: what strategies keep for later. ledger: bytes that gradients keep.
     """
 
     graph: Graph
     rules: Mapping[str, Rule]
+    sites: Sites
     environment: Environment
     regions: Mapping[str, Region]
     options: BoundOptions
@@ -52,12 +47,7 @@ class BoundState:
     intervals: dict[str, Interval] = field(default_factory=dict)
     debts: dict[str, Debt] = field(default_factory=dict)
     refined: dict[str, Tensor] = field(default_factory=dict)
-    exits: dict[str, list[str]] = field(default_factory=dict)
-    moved: dict[str, bool] = field(default_factory=dict)
-    columns: dict[str, Columns] = field(default_factory=dict)
-    noise_owner: dict[str, Tensor] = field(default_factory=dict)
-    noise_count: dict[str, int] = field(default_factory=dict)
-    projections: Projections | None = None
+    memories: Memories = field(default_factory=Memories)
     ledger: Ledger = field(default_factory=Ledger)
 
     @property
@@ -77,9 +67,7 @@ class BoundState:
             layers=dict(self.layers),
             intervals=dict(self.intervals),
             debts=dict(self.debts),
-            columns={},
-            noise_owner={},
-            projections=None,
+            memories=self.memories.lasting(),
             ledger=Ledger(),
         )
 

@@ -13,8 +13,8 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import Tensor
 
-from autodual.bounds.sketch import Term
-from autodual.bounds.state import BoundState
+from autodual.bounds.projected.sketch import Term
+from autodual.bounds.state.bound_state import BoundState
 
 
 class Profile:

@@ -11,9 +11,9 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from autodual.bounds.pull import Progress, advance, concretise
-from autodual.bounds.state import BoundState
-from autodual.bounds.tensors import mapped
+from autodual.bounds.memory.tensor_tree import mapped
+from autodual.bounds.rows.pull import Progress, advance, concretise
+from autodual.bounds.state.bound_state import BoundState
 from autodual.dual.family import FamilyLayer, LineFamily
 from autodual.dual.rule import NonlinearRule
 

@@ -9,8 +9,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from autodual.bounds.pull import Progress
-from autodual.bounds.state import BoundState
+from autodual.bounds.rows.pull import Progress
+from autodual.bounds.state.bound_state import BoundState
 from autodual.dual.rows import Rows
 from autodual.interval import Interval
 

@@ -11,9 +11,9 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from autodual.bounds.ledger import KEPT_BY_BOUND, kept_by_layer
-from autodual.bounds.rounding import Debt, underflow
-from autodual.bounds.state import BoundState
+from autodual.bounds.rounding.error_factor import Debt, underflow
+from autodual.bounds.state.bound_state import BoundState
+from autodual.bounds.state.kept_bytes import KEPT_BY_BOUND, kept_by_layer
 from autodual.dual.layer import Contribution
 from autodual.dual.rows import Place, Rows, inner
 from autodual.interval import Interval

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from autodual.bounds.recomputation import recomputed_rows
-from autodual.bounds.sketch import Sketch, Term
-from autodual.bounds.state import BoundState
-from autodual.bounds.tensors import mapped
+from autodual.bounds.memory.recomputation import recomputed_rows
+from autodual.bounds.memory.tensor_tree import mapped
+from autodual.bounds.projected.sketch import Sketch, Term
+from autodual.bounds.state.bound_state import BoundState
 from autodual.estimators import BLOCK, AdditiveEstimator, SelectingEstimator, Stream
 
 # Tensors as large as columns that are alive at once, at the largest node, and that gradients keep at each (measured).

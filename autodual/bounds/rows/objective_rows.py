@@ -9,9 +9,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from autodual.bounds.chunks import Chunks
-from autodual.bounds.footprint import pull_footprint, starts_windowed
-from autodual.bounds.state import BoundState
+from autodual.bounds.memory.row_chunks import Chunks
+from autodual.bounds.memory.row_cost import pull_footprint, starts_windowed
+from autodual.bounds.state.bound_state import BoundState
 from autodual.dual.rows import Rows, Window
 from autodual.objective import LocalObjective, Objective
 

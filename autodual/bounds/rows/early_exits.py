@@ -9,13 +9,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor
 
-from autodual.bounds.footprint import pull_footprint
-from autodual.bounds.pull import Enclosure, Progress, advance, concretise, join
-from autodual.bounds.state import BoundState, is_linear
+from autodual.bounds.memory.row_cost import pull_footprint
+from autodual.bounds.projected.projections import Projections
+from autodual.bounds.rows.pull import Enclosure, Progress, advance, concretise, join
+from autodual.bounds.state.bound_state import BoundState, is_linear
 
 # Multiplications still ahead, for each scalar of a row, from which a look at the intervals pays (measured).
 _WORTH_A_LOOK = 24
@@ -36,14 +38,24 @@ StillOpen = Callable[[Travellers, Enclosure], Tensor]
 Arrivals = list[tuple[Tensor, Enclosure]]
 
 
+class _ExitSites:
+    """By node, the sites on the way from it where rows may leave, as far as that was asked."""
+
+    lasting: ClassVar[bool] = True
+
+    def __init__(self) -> None:
+        self.of: dict[str, list[str]] = {}
+
+
 def exits(state: BoundState, name: str) -> list[str]:
     """Sites on the way from a node where rows may be decided, nearest first; found once a node.
 
     From a site with no other site in between, interval arithmetic has seen already all that a look could tell.
     """
-    if name not in state.exits:
-        state.exits[name] = _exits(state, name)
-    return state.exits[name]
+    found = state.memories.of(_ExitSites).of
+    if name not in found:
+        found[name] = _exits(state, name)
+    return found[name]
 
 
 def _exits(state: BoundState, name: str) -> list[str]:
@@ -52,7 +64,7 @@ def _exits(state: BoundState, name: str) -> list[str]:
     if not (state.skips and state.superadditive) or (state.intersects and is_linear(state, name)):
         return []
     # Nor where intervals are estimates, whose decisions the whole way need not confirm.
-    if state.projections is not None:
+    if state.memories.get(Projections) is not None:
         return []
     ancestors = state.graph.ancestors
     before = [site for site in state.refined if site in ancestors[name] and site != name]

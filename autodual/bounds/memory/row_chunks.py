@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import torch
 
-from autodual.bounds.footprint import Footprint
-from autodual.bounds.state import BoundState
+from autodual.bounds.memory.row_cost import Footprint
+from autodual.bounds.state.bound_state import BoundState
 
 # Tensors of rows in flight that still live in the processor's caches; larger chunks are slower, not faster.
 _CACHE_BYTES = 4 << 20

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import torch
 
-from autodual.bounds.ledger import KEPT_BY_BOUND, kept_by_layer
-from autodual.bounds.state import BoundState
+from autodual.bounds.state.bound_state import BoundState
+from autodual.bounds.state.kept_bytes import KEPT_BY_BOUND, kept_by_layer
 
 # Tensors of a row's size that are alive at once while a layer is pulled (measured).
 _COPIES = 4

@@ -19,8 +19,8 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from autodual.bounds.rounding import error_factor, underflow
-from autodual.bounds.state import BoundState
+from autodual.bounds.rounding.error_factor import error_factor, underflow
+from autodual.bounds.state.bound_state import BoundState
 from autodual.dual import AffineRule, DualLayer, find_rule
 from autodual.dual.execution import Executed, Precision, Run
 from autodual.interval import Interval

@@ -10,12 +10,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor
 
-from autodual.bounds.ledger import KEPT_BY_COLUMNS
-from autodual.bounds.state import BoundState
+from autodual.bounds.state.bound_state import BoundState
+from autodual.bounds.state.kept_bytes import KEPT_BY_COLUMNS
 from autodual.dual.layer import DualLayer
 from autodual.interval import Interval
 from autodual.ir.graph import Node
@@ -39,18 +40,34 @@ class Columns:
         return sum(columns.numel() for group in (self.inputs, self.noise) for columns in group.values())
 
 
+class PushedColumns:
+    """Forward mode's memory.
+
+    of: columns by node. owner: by relaxed node the sample `[R]` of each of its columns. count: how many these are.
+    """
+
+    lasting: ClassVar[bool] = False
+
+    def __init__(self) -> None:
+        self.of: dict[str, Columns] = {}
+        self.owner: dict[str, Tensor] = {}
+        self.count: dict[str, int] = {}
+
+
 def push_columns(state: BoundState, name: str) -> Columns:
     """The columns of a node, from those of its operands; computed once a call, in topological order."""
+    pushed = state.memories.of(PushedColumns)
     for node in state.graph.nodes[: state.graph.positions[name] + 1]:
-        if node.name in state.graph.ancestors[name] and node.name not in state.columns:
-            state.columns[node.name] = _columns(state, node)
-            state.ledger.keep(KEPT_BY_COLUMNS * state.columns[node.name].scalars * state.itemsize)
-    return state.columns[name]
+        if node.name in state.graph.ancestors[name] and node.name not in pushed.of:
+            pushed.of[node.name] = _columns(state, pushed, node)
+            state.ledger.keep(KEPT_BY_COLUMNS * pushed.of[node.name].scalars * state.itemsize)
+    return pushed.of[name]
 
 
 def push_bounds(state: BoundState, name: str) -> Interval:
     """Dual bounds of every unit of a node, `[N, *shape]`."""
     columns, shape, samples = push_columns(state, name), state.graph[name].shape, state.samples
+    owner = state.memories.of(PushedColumns).owner
     lower = upper = columns.constant.flatten(1)
     for source, moved in columns.inputs.items():
         region = state.regions[source]
@@ -59,26 +76,26 @@ def push_bounds(state: BoundState, name: str) -> Interval:
         lower, upper = lower + least, upper + greatest
     width = lower.new_zeros(samples, lower.shape[1])
     for source, moved in columns.noise.items():
-        width = width.index_add(0, state.noise_owner[source], moved.flatten(1).abs())
+        width = width.index_add(0, owner[source], moved.flatten(1).abs())
     return Interval((lower - width).reshape(-1, *shape), (upper + width).reshape(-1, *shape))
 
 
-def _columns(state: BoundState, node: Node) -> Columns:
+def _columns(state: BoundState, pushed: PushedColumns, node: Node) -> Columns:
     dtype, device = state.environment.dtype, state.environment.device
     if node.name in state.regions:
         identity = torch.eye(node.size, dtype=dtype, device=device).reshape(node.size, 1, *node.shape)
         return Columns({node.name: identity}, {}, torch.zeros(1, *node.shape, dtype=dtype, device=device))
     layer = state.layers[node.name]
-    operands = [state.columns[name] for name in node.inputs]
+    operands = [pushed.of[name] for name in node.inputs]
     inputs = {
         source: push_through(layer, [operand.inputs.get(source) for operand in operands])
         for source in dict.fromkeys(key for operand in operands for key in operand.inputs)
     }
     noise = {
-        source: layer.for_owners(state.noise_owner[source]).push([operand.noise.get(source) for operand in operands])
+        source: layer.for_owners(pushed.owner[source]).push([operand.noise.get(source) for operand in operands])
         for source in dict.fromkeys(key for operand in operands for key in operand.noise)
     }
-    fresh = _fresh_noise(state, node, layer)
+    fresh = _fresh_noise(pushed, node, layer)
     if fresh is not None:
         noise[node.name] = fresh
     return Columns(inputs, noise, layer.constant([operand.constant for operand in operands]))
@@ -94,7 +111,7 @@ def push_through(layer: DualLayer, columns: list[Tensor | None]) -> Tensor:
     return moved.reshape(-1, batch, *moved.shape[1:])
 
 
-def _fresh_noise(state: BoundState, node: Node, layer: DualLayer) -> Tensor | None:
+def _fresh_noise(pushed: PushedColumns, node: Node, layer: DualLayer) -> Tensor | None:
     """One column for each unit whose relaxation leaves a gap: the gap's half height at the unit."""
     spread = layer.spread()
     if spread is None:
@@ -103,6 +120,6 @@ def _fresh_noise(state: BoundState, node: Node, layer: DualLayer) -> Tensor | No
     owner, unit = (flat != 0).nonzero().unbind(1)
     if owner.shape[0] == 0:
         return None
-    state.noise_owner[node.name] = owner
+    pushed.owner[node.name] = owner
     column = torch.zeros(owner.shape[0], flat.shape[1], dtype=flat.dtype, device=flat.device)
     return column.scatter(1, unit.unsqueeze(1), flat[owner, unit].unsqueeze(1)).reshape(-1, *node.shape)

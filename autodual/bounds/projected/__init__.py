@@ -1,0 +1,1 @@
+"""Bounds whose norms are estimated from random projections."""

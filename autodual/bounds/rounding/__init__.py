@@ -1,0 +1,1 @@
+"""Upper bounds of rounding error, and the arithmetic that they assume."""

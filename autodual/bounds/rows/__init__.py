@@ -1,0 +1,1 @@
+"""Backward mode: rows of cotangents from a node to the inputs."""
