@@ -9,9 +9,9 @@ import torch
 from torch import Tensor
 
 from autodual.errors import ModelChangedError
-from autodual.frontend.comparison import Comparison, Network, run_in, running, widest_run
-from autodual.frontend.source import first_line
-from autodual.frontend.state import inference
+from autodual.frontend.torch.source import first_line
+from autodual.frontend.torch.tracing.comparison import Comparison, Network, run_in, running, widest_run
+from autodual.frontend.torch.tracing.state import inference
 from autodual.ir import Graph
 from autodual.network import DualNetwork
 

@@ -11,7 +11,7 @@ from torch.export import ExportedProgram
 
 from autodual.errors import InvalidInputError, TraceError
 from autodual.frontend import KnowsItsGraph, TracedNetwork, lower_exported, trace, unwrapped
-from autodual.frontend.state import inference
+from autodual.frontend.torch.tracing.state import inference
 from autodual.inputs import Samples, sample_tensor
 from autodual.ir.expressions import Environment
 from autodual.network import Compiled, DualNetwork, JoinedInputs

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 from torch.export import ExportedProgram
 
-from autodual.frontend.program import batch_axis, input_placeholders, permitted_batches
+from autodual.frontend.torch.tracing.program import batch_axis, input_placeholders, permitted_batches
 
 Wrap = Callable[[nn.Module], nn.Module]
 

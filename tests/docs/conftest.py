@@ -7,8 +7,8 @@ from collections.abc import Iterator
 import pytest
 
 from autodual.dual import registry as dual_rules
-from autodual.frontend import leaves
-from autodual.frontend import registry as lowerings
+from autodual.frontend.torch import registry as lowerings
+from autodual.frontend.torch.tracing import leaves
 
 
 @pytest.fixture

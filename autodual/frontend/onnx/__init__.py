@@ -3,28 +3,7 @@
 Needs the packages of the extra `onnx` only where a file is loaded, not where this package is imported.
 """
 
-from autodual.frontend.onnx import (  # noqa: F401 - imported for the rules that they register
-    activations,
-    arithmetic,
-    attention,
-    columns,
-    comparisons,
-    conversions,
-    convolution,
-    einsum,
-    indexing,
-    linear,
-    normalization,
-    padding,
-    pooling,
-    quantization,
-    recurrent,
-    reductions,
-    refused,
-    resampling,
-    selection,
-    shapes,
-)
+from autodual.frontend.onnx import rules  # noqa: F401 - imported for the rules that it registers
 from autodual.frontend.onnx.agreement import Agreement
 from autodual.frontend.onnx.external import ExternalFile
 from autodual.frontend.onnx.loading import load_onnx, load_onnx_bytes

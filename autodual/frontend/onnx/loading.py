@@ -7,12 +7,12 @@ from os import PathLike
 from pathlib import Path
 
 from autodual.errors import InvalidInputError, ModelFileError
-from autodual.frontend.check import require_finite
 from autodual.frontend.onnx.agreement import compare
 from autodual.frontend.onnx.lowering import OnnxInput, OnnxLowering
 from autodual.frontend.onnx.network import OnnxNetwork
 from autodual.frontend.onnx.reading import OnnxFile, dtype_of, read_model
-from autodual.frontend.trace import TracedNetwork
+from autodual.frontend.torch.tracing.check import require_finite
+from autodual.frontend.torch.tracing.trace import TracedNetwork
 
 
 def load_onnx(

@@ -1,0 +1,27 @@
+"""How ONNX operators are lowered, one file for each topic; importing this package registers all rules."""
+
+from autodual.frontend.onnx.rules import (  # noqa: F401 - imported for the rules that they register
+    activations,
+    arithmetic,
+    attention,
+    columns,
+    comparisons,
+    conversions,
+    convolution,
+    einsum,
+    fusion,
+    indexing,
+    linear,
+    normalization,
+    padding,
+    picking,
+    pooling,
+    quantization,
+    recurrent,
+    recurrent_activations,
+    reductions,
+    refused,
+    resampling,
+    selection,
+    shapes,
+)

@@ -1,0 +1,134 @@
+"""Rules of attention and of the rotation of its queries and keys by their positions."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from autodual.frontend import compositions
+from autodual.frontend.compositions import MASKED_OUT, affine, matrix_product, softmax, taken, weighted_softmax
+from autodual.frontend.onnx.attributes import Attributes, fixed
+from autodual.frontend.onnx.builder import OnnxBuilder
+from autodual.frontend.onnx.registry import onnx_op
+from autodual.frontend.onnx.rules.arithmetic import add, multiply, subtract
+from autodual.frontend.onnx.rules.picking import picked_along
+from autodual.frontend.onnx.rules.shapes import concatenate, transposed
+from autodual.frontend.onnx.values import Branch, Static, Value
+from autodual.frontend.torch.builder import Unsupported
+from autodual.ir import Node
+from autodual.ir.ops import ElementwiseAffine, Tanh
+
+_NONE = Attributes(23)
+
+
+@onnx_op("Attention")
+def attention(
+    builder: OnnxBuilder, attributes: Attributes, query: Value, key: Value, value: Value, mask: Any = None, *cache: Any
+) -> tuple[Branch, ...]:
+    """softmax(q kᵀ · scale + mask) v in each head: `[B, heads, L, E]`, or `[B, L, heads · E]`."""
+    if any(operand is not None for operand in cache) or any(attributes.results[1:]):
+        raise Unsupported("it continues from past keys and values, or hands on its own; export it without a cache")
+    flat = len(query.shape) == 3
+    heads = attributes.get("q_num_heads"), attributes.get("kv_num_heads")
+    q, k, v = (_heads(builder, x, count) for x, count in zip((query, key, value), (heads[0], heads[1], heads[1])))
+    k, v = (_shared(builder, node, q.shape[1]) for node in (k, v))
+    scale = attributes.get("scale", 1 / math.sqrt(q.shape[-1]))
+    turned = builder.full(transposed(builder, builder.branch(k, k.shape), (0, 1, 3, 2)))
+    scores = matrix_product(builder, affine(builder, q, scale), turned)
+    weights = _weights(builder, attributes, scores, mask)
+    result = matrix_product(builder, weights, v)
+    found = builder.branch(result, result.shape)
+    if not flat:
+        return (found,)
+    batch, count, length, width = found.shape
+    return (builder.branch(transposed(builder, found, (0, 2, 1, 3)).node, (batch, length, count * width)),)
+
+
+def _heads(builder: OnnxBuilder, x: Value, count: int | None) -> Node:
+    """`[B, heads, L, E]`."""
+    if len(x.shape) == 4:
+        return builder.full(x)
+    if not count or x.shape[2] % count:
+        raise Unsupported("it does not say into how many heads its operands are split")
+    batch, length, width = x.shape
+    split = builder.branch(builder.node(x), (batch, length, count, width // count))
+    return builder.full(transposed(builder, split, (0, 2, 1, 3)))
+
+
+def _shared(builder: OnnxBuilder, x: Node, heads: int) -> Node:
+    """Each head of keys or values for as many heads of queries as share it."""
+    own = x.shape[1]
+    if heads % own:
+        raise Unsupported(f"its {heads} heads of queries do not share {own} heads of keys evenly")
+    return x if own == heads else taken(builder, x, 1, [head * own // heads for head in range(heads)])
+
+
+def _weights(builder: OnnxBuilder, attributes: Attributes, scores: Node, mask: Any) -> Node:
+    """The softmax of the scores: of those that a fixed mask leaves, or with one added."""
+    axis = len(scores.shape) - 1
+    causal, cap = attributes.get("is_causal", 0), attributes.get("softcap", 0.0)
+    if cap and (causal or mask is not None):
+        raise Unsupported("it caps scores and masks them as well, which runtimes do in different orders")
+    if cap:
+        return softmax(builder, affine(builder, builder.emit(Tanh(), affine(builder, scores, 1 / cap)), cap), axis)
+    if isinstance(mask, Branch):
+        if mask.dtype.kind == "b" or causal:
+            raise Unsupported("its mask depends on the network's input")
+        return softmax(builder, compositions.total(builder, scores, builder.full(mask)), axis)
+    kept = np.ones(scores.shape[-2:])
+    added = np.zeros((1, 1))
+    if mask is not None:
+        array = fixed(mask, "mask").array
+        if array.dtype.kind == "b":
+            kept = kept * array
+        else:
+            added = array.astype(np.float64)
+    if causal:
+        kept = np.tril(kept)
+    if (kept == 1).all() and (added > MASKED_OUT).all():
+        if added.any():
+            scores = builder.emit(ElementwiseAffine(None, builder.constant(added)), scores)
+        return softmax(builder, scores, axis)
+    # As weights of what is kept, no number is infinite or as good as infinite.
+    weights = kept * np.exp(added - added.max(axis=-1, keepdims=True))
+    if not weights.any(axis=-1).all():
+        raise Unsupported("its mask leaves some queries nothing to attend to")
+    return weighted_softmax(builder, scores, builder.constant(weights), axis)
+
+
+@onnx_op("RotaryEmbedding")
+def rotary(
+    builder: OnnxBuilder, attributes: Attributes, x: Branch, cosines: Value, sines: Value, places: Any = None
+) -> Branch:
+    """Pairs of entries turned by the angle of their position: exact, since the angles are constants."""
+    cos, sin = (fixed(table, "table of angles").array for table in (cosines, sines))
+    if places is not None:
+        index = fixed(places, "positions").array
+        cos, sin = cos[index], sin[index]
+    shape, heads = x.shape, attributes.get("num_heads", 0)
+    if len(shape) == 3:
+        if not heads or shape[2] % heads:
+            raise Unsupported("it does not say into how many heads its operand is split")
+        x = builder.branch(x.node, (shape[0], shape[1], heads, shape[2] // heads))
+    # Angles `[B, L, E/2]`, beside heads before or after the length.
+    cos, sin = (np.expand_dims(table, 2 if len(shape) == 3 else 1) for table in (cos, sin))
+    width = attributes.get("rotary_embedding_dim", 0) or x.shape[-1]
+    entries = list(range(width))
+    first, second = (
+        (entries[::2], entries[1::2])
+        if attributes.get("interleaved", 0)
+        else (entries[: width // 2], entries[width // 2 :])
+    )
+    one, other = (picked_along(builder, x, 3, part) for part in (first, second))
+    cosine, sine = (Static(table[..., : width // 2]) for table in (cos, sin))
+    turned = (
+        subtract(builder, _NONE, multiply(builder, _NONE, one, cosine), multiply(builder, _NONE, other, sine)),
+        add(builder, _NONE, multiply(builder, _NONE, one, sine), multiply(builder, _NONE, other, cosine)),
+        *([picked_along(builder, x, 3, list(range(width, x.shape[-1])))] if width < x.shape[-1] else []),
+    )
+    joined = concatenate(builder, Attributes(13, {"axis": 3}), *turned)
+    order = [*first, *second, *range(width, x.shape[-1])]
+    result = picked_along(builder, joined, 3, [order.index(place) for place in range(x.shape[-1])])
+    return builder.branch(result.node, shape)

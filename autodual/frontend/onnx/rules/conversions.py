@@ -1,0 +1,72 @@
+"""Rules of conversions between types, and of remainders."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+
+from autodual.frontend import compositions
+from autodual.frontend.onnx.attributes import Attributes, fixed
+from autodual.frontend.onnx.builder import OnnxBuilder
+from autodual.frontend.onnx.registry import onnx_op
+from autodual.frontend.onnx.rules.comparisons import truth
+from autodual.frontend.onnx.values import Branch, Static, Value
+from autodual.frontend.torch.builder import Unsupported
+from autodual.ir.ops import Cast, Floor, Relu, Remainder, Sign, Subtract
+
+_TYPES = {1: "float32", 10: "float16", 11: "float64", 9: "bool", 6: "int32", 7: "int64", 2: "uint8", 3: "int8"}
+_BFLOAT16 = 16
+
+
+@onnx_op("Cast", "CastLike")
+def cast(builder: OnnxBuilder, attributes: Attributes, x: Value, like: Any = None) -> Value:
+    """The nearest number of a floating type; towards zero for whole numbers; x ≠ 0 for truth values."""
+    if like is None and attributes.get("to") == _BFLOAT16 and isinstance(x, Branch):
+        # What follows is held as float32, which has all numbers of this type.
+        rounded = builder.unary(Cast(torch.bfloat16), x)
+        return Branch(rounded.node, x.shape, np.dtype(np.float32))
+    name = str(like.dtype) if like is not None else _TYPES.get(attributes.get("to"))
+    if name is None:
+        raise Unsupported(f"it converts to the ONNX type number {attributes.get('to')}")
+    target = np.dtype(name)
+    if isinstance(x, Static):
+        return Static(x.array.astype(target))
+    if target.kind == "b":
+        return _not_zero(builder, x)
+    if target.kind in "iu":
+        return _whole(builder, x, target)
+    if x.dtype.kind == "f" and target.itemsize < x.dtype.itemsize:
+        return Branch(builder.unary(Cast(getattr(torch, name)), x).node, x.shape, target)
+    return Branch(x.node, x.shape, target)
+
+
+def _not_zero(builder: OnnxBuilder, x: Branch) -> Branch:
+    if x.dtype.kind == "b":
+        return x
+    sign = builder.unary(Sign(), x)
+    return truth(builder, builder.branch(compositions.absolute(builder, sign.node), x.shape))
+
+
+def _whole(builder: OnnxBuilder, x: Branch, target: np.dtype) -> Branch:
+    narrow = target.kind == "u" or target.itemsize < min(x.dtype.itemsize, 4)
+    if narrow and x.dtype.kind != "b":
+        raise Unsupported(f"it converts to {target}, where numbers that are too large or negative wrap around")
+    if x.dtype.kind != "f":
+        return Branch(x.node, x.shape, target)
+    down, up = builder.unary(Floor(), builder.unary(Relu(), x)), builder.unary(Relu(), builder.scaled(x, -1.0))
+    result = builder.emit(Subtract(), down.node, builder.emit(Floor(), up.node))
+    return builder.branch(result, x.shape, target)
+
+
+@onnx_op("Mod")
+def remainder(builder: OnnxBuilder, attributes: Attributes, x: Value, y: Value) -> Branch:
+    """What division leaves: with the divisor's sign, or, with fmod=1, with the sign of x."""
+    divisor = fixed(y, "divisor")
+    assert isinstance(x, Branch)
+    if not divisor.array.all():
+        raise Unsupported("it divides by zero")
+    shape = tuple(np.broadcast_shapes(x.shape, divisor.shape))
+    op = Remainder(builder.beside(divisor, shape), truncated=bool(attributes.get("fmod", 0)))
+    return builder.branch(builder.emit(op, builder.node(x, shape)), shape)

@@ -1,0 +1,152 @@
+"""Rules of sums, means and extremes over axes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from autodual.frontend import compositions
+from autodual.frontend.onnx.attributes import Attributes, placed, whole_numbers
+from autodual.frontend.onnx.builder import OnnxBuilder
+from autodual.frontend.onnx.registry import onnx_op
+from autodual.frontend.onnx.rules.picking import picked_along
+from autodual.frontend.onnx.values import Branch, Value
+from autodual.ir import Node
+from autodual.ir.ops import Concatenate, CumulativeSum, Log, LogSumExp, Mean, Slice, Subtract, Sum
+
+Reduction = Callable[[OnnxBuilder, Node, Sequence[int]], Node]
+"""Reduces axes of a node, which stay with extent 1."""
+
+
+def _kept(node: Node, axes: Sequence[int]) -> tuple[int, ...]:
+    return tuple(1 if axis in axes else extent for axis, extent in enumerate(node.shape))
+
+
+def _sum(builder: OnnxBuilder, node: Node, axes: Sequence[int]) -> Node:
+    return builder.emit(Sum(tuple(axes), keepdim=True), node, shape=_kept(node, axes))
+
+
+def _mean(builder: OnnxBuilder, node: Node, axes: Sequence[int]) -> Node:
+    return builder.emit(Mean(tuple(axes), keepdim=True), node, shape=_kept(node, axes))
+
+
+def _largest(builder: OnnxBuilder, node: Node, axes: Sequence[int]) -> Node:
+    return compositions.largest(builder, node, axes, keepdim=True)
+
+
+def _smallest(builder: OnnxBuilder, node: Node, axes: Sequence[int]) -> Node:
+    return _negative(builder, _largest(builder, _negative(builder, node), axes))
+
+
+def _negative(builder: OnnxBuilder, node: Node) -> Node:
+    return compositions.affine(builder, node, -1.0)
+
+
+def _squares(builder: OnnxBuilder, node: Node, axes: Sequence[int]) -> Node:
+    return _sum(builder, compositions.power(builder, node, 2), axes)
+
+
+def _l2(builder: OnnxBuilder, node: Node, axes: Sequence[int]) -> Node:
+    return compositions.power(builder, _squares(builder, node, axes), 0.5)
+
+
+def _l1(builder: OnnxBuilder, node: Node, axes: Sequence[int]) -> Node:
+    return _sum(builder, compositions.absolute(builder, node), axes)
+
+
+def _log_sum(builder: OnnxBuilder, node: Node, axes: Sequence[int]) -> Node:
+    return builder.emit(Log(), _sum(builder, node, axes))
+
+
+def _log_sum_exp(builder: OnnxBuilder, node: Node, axes: Sequence[int]) -> Node:
+    for axis in axes:
+        node = builder.emit(LogSumExp(axis), node, shape=_kept(node, (axis,)))
+    return node
+
+
+def _product(builder: OnnxBuilder, node: Node, axes: Sequence[int]) -> Node:
+    for axis in axes:
+        shape = _kept(node, (axis,))
+        entries = [builder.emit(Slice(axis, i, i + 1), node, shape=shape) for i in range(node.shape[axis])]
+        node = entries[0]
+        for entry in entries[1:]:
+            node = compositions.product(builder, node, entry)
+    return node
+
+
+def _rule(reduce: Reduction) -> Callable[..., Branch]:
+    def rule(builder: OnnxBuilder, attributes: Attributes, x: Branch, axes: Value | None = None) -> Branch:
+        """Axes are an attribute in old operator sets, an operand in newer ones; none given means all of them."""
+        rank = len(x.shape)
+        given = attributes.axes(axes)
+        if not given:
+            if attributes.get("noop_with_empty_axes", 0):
+                # What a reduction does to each entry by itself: a norm makes it its absolute value.
+                alone = compositions.reshaped(builder, x.node, (*x.node.shape, 1))
+                return builder.branch(reduce(builder, alone, (len(x.node.shape),)), x.shape)
+            given = tuple(range(rank))
+        places = placed(given, rank)
+        wanted = [1 if axis in places else n for axis, n in enumerate(x.shape)]
+        if not attributes.get("keepdims", 1):
+            wanted = [extent for axis, extent in enumerate(wanted) if axis not in places]
+        # Summing over a single entry is nothing at all, but a norm over it is the absolute value.
+        node, within = builder.along(x, [p for p in places if not (p == 0 and x.dropped)])
+        if not within:
+            node, within = builder.along(x, places)
+        return builder.branch(reduce(builder, node, within), wanted)
+
+    return rule
+
+
+for _name, _reduction in (
+    ("ReduceSum", _sum),
+    ("ReduceMean", _mean),
+    ("ReduceMax", _largest),
+    ("ReduceMin", _smallest),
+    ("ReduceSumSquare", _squares),
+    ("ReduceL2", _l2),
+    ("ReduceL1", _l1),
+    ("ReduceLogSum", _log_sum),
+    ("ReduceLogSumExp", _log_sum_exp),
+    ("ReduceProd", _product),
+):
+    onnx_op(_name)(_rule(_reduction))
+
+
+@onnx_op("CumSum")
+def cumulative_sum(builder: OnnxBuilder, attributes: Attributes, x: Branch, axis: Value) -> Branch:
+    """Sums of all entries so far, or of those after; with or without the entry itself."""
+
+    def sums(node: Node, within: int) -> Node:
+        found = builder.emit(CumulativeSum(within), node)
+        return builder.emit(Subtract(), found, node) if attributes.get("exclusive", 0) else found
+
+    return _cumulative(builder, attributes, x, axis, sums)
+
+
+@onnx_op("CumProd")
+def cumulative_product(builder: OnnxBuilder, attributes: Attributes, x: Branch, axis: Value) -> Branch:
+    """Products of all entries so far, or of those after; with or without the entry itself."""
+
+    def products(node: Node, within: int) -> Node:
+        shape = _kept(node, (within,))
+        entries = [builder.emit(Slice(within, i, i + 1), node, shape=shape) for i in range(node.shape[within])]
+        found = [entries[0]]
+        for entry in entries[1:]:
+            found.append(compositions.product(builder, found[-1], entry))
+        if attributes.get("exclusive", 0):
+            found = [compositions.affine(builder, entries[0], 0.0, 1.0), *found[:-1]]
+        return builder.emit(Concatenate(within), *found, shape=node.shape)
+
+    return _cumulative(builder, attributes, x, axis, products)
+
+
+def _cumulative(
+    builder: OnnxBuilder, attributes: Attributes, x: Branch, axis: Value, rule: Callable[[Node, int], Node]
+) -> Branch:
+    """A rule along one axis, from its first entry on or from its last."""
+    (place,) = placed(whole_numbers(axis, "axis"), len(x.shape))
+    flipped = list(reversed(range(x.shape[place])))
+    backwards = bool(attributes.get("reverse", 0))
+    node, (within,) = builder.along(picked_along(builder, x, place, flipped) if backwards else x, (place,))
+    result = builder.branch(rule(node, within), x.shape)
+    return picked_along(builder, result, place, flipped) if backwards else result

@@ -1,0 +1,24 @@
+"""How ATen operations are lowered, one file for each topic; importing this package registers all rules."""
+
+from autodual.frontend.torch.rules import (  # noqa: F401 - imported for the rules that they register
+    activations,
+    attention,
+    branches,
+    convolution,
+    einsum,
+    elementwise,
+    idioms,
+    indexing,
+    linear,
+    normalization,
+    pooling,
+    powers,
+    reductions,
+    resampling,
+    rounding,
+    scattering,
+    shapes,
+    slicing,
+    statistics,
+    trigonometry,
+)

@@ -1,0 +1,142 @@
+"""Lowering of normalisation: by running statistics an affine map, by a sample's own a product of branches."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+
+from autodual.frontend.compositions import (
+    affine,
+    group_standardised,
+    power,
+    product,
+    scaled_and_shifted,
+    standardised,
+)
+from autodual.frontend.compositions import mean as mean_over
+from autodual.frontend.torch.builder import Builder
+from autodual.frontend.torch.registry import lowers
+from autodual.frontend.torch.tracing.widening import spacing
+from autodual.frontend.torch.values import Unusable, apply
+from autodual.ir import Expression, Node
+from autodual.ir.ops import ElementwiseAffine
+
+aten = torch.ops.aten
+
+_TRAINING = "normalises by the statistics of the batch, as in training mode (call model.eval() before the export)"
+_STATISTICS = Unusable("the statistics of a normalisation serve training alone; use its first result")
+
+
+@lowers(aten.batch_norm.default)
+def batch_norm(
+    builder: Builder, x: Any, weight: Any, bias: Any, mean: Any, variance: Any, training: bool, *rest: Any
+) -> Node:
+    """x · γ/√(σ² + ϵ) + β − γμ/√(σ² + ϵ), per channel (the thesis' Corollary 7, whose printed offset lacks the γ)."""
+    _, epsilon, _ = rest
+    if training and mean is not None:
+        builder.mixing(_TRAINING)
+    if training or mean is None or variance is None:
+        builder.mixing("normalises by the statistics of the batch")
+    return _normalised(builder, builder.node(x), weight, bias, mean, variance, epsilon)
+
+
+@lowers(aten._native_batch_norm_legit_no_training.default)
+def native_batch_norm(
+    builder: Builder, x: Any, weight: Any, bias: Any, mean: Any, variance: Any, momentum: float, epsilon: float
+) -> tuple[Node, Unusable, Unusable]:
+    """The form after decomposition: two more results serve training alone."""
+    return _normalised(builder, builder.node(x), weight, bias, mean, variance, epsilon), _STATISTICS, _STATISTICS
+
+
+@lowers(
+    aten._native_batch_norm_legit.default,
+    aten._native_batch_norm_legit.no_stats,
+    aten._native_batch_norm_legit_functional.default,
+    aten.native_batch_norm.default,
+)
+def training_batch_norm(builder: Builder, *_: Any) -> Node:
+    if "no_stats" not in str(builder.target):
+        builder.mixing(_TRAINING)
+    builder.mixing("normalises by the statistics of the batch")
+
+
+@lowers(aten.layer_norm.default, any_batch_axis=True)
+def layer_norm(builder: Builder, x: Any, shape: Any, weight: Any, bias: Any, epsilon: float, *_: Any) -> Node:
+    """Standardised over the last axes, then one factor and one offset for each place along them."""
+    x = builder.node(x)
+    axes = [builder.axis(-place - 1, x) for place in range(len(shape))]
+    gamma, beta = builder.constant(weight, "weight"), builder.constant(bias, "bias")
+    return scaled_and_shifted(builder, standardised(builder, x, axes, epsilon), gamma, beta)
+
+
+@lowers(aten.native_layer_norm.default, any_batch_axis=True)
+def native_layer_norm(builder: Builder, x: Any, *arguments: Any) -> tuple[Node, Unusable, Unusable]:
+    return layer_norm(builder, x, *arguments), _STATISTICS, _STATISTICS
+
+
+@lowers(aten.group_norm.default)
+def group_norm(builder: Builder, x: Any, groups: int, weight: Any, bias: Any, epsilon: float, *_: Any) -> Node:
+    """Standardised over each of so many groups of channels, then one factor and one offset a channel."""
+    x = builder.node(x)
+    if not x.shape:
+        builder.mixing("takes the batch axis for the channels")
+    wide = (-1, *(1,) * (len(x.shape) - 1))
+    parameters = (builder.constant(weight, "weight"), builder.constant(bias, "bias"))
+    gamma, beta = (None if values is None else apply(torch.reshape, values, wide) for values in parameters)
+    return scaled_and_shifted(builder, group_standardised(builder, x, groups, epsilon), gamma, beta)
+
+
+@lowers(aten.native_group_norm.default, reads_batch_size=True)
+def native_group_norm(
+    builder: Builder, x: Any, weight: Any, bias: Any, batch: Any, channels: int, size: int, groups: int, epsilon: float
+) -> tuple[Node, Unusable, Unusable]:
+    return group_norm(builder, x, groups, weight, bias, epsilon), _STATISTICS, _STATISTICS
+
+
+@lowers(aten.instance_norm.default)
+def instance_norm(
+    builder: Builder,
+    x: Any,
+    weight: Any,
+    bias: Any,
+    mean: Any,
+    variance: Any,
+    own_statistics: bool,
+    momentum: float,
+    epsilon: float,
+    *_: Any,
+) -> Node:
+    """One group a channel, or the running statistics if the module keeps them."""
+    x = builder.node(x)
+    if not own_statistics:
+        return _normalised(builder, x, weight, bias, mean, variance, epsilon)
+    return group_norm(builder, x, x.shape[0] if x.shape else 1, weight, bias, epsilon)
+
+
+@lowers(aten.rms_norm.default, any_batch_axis=True)
+def rms_norm(builder: Builder, x: Any, shape: Any, weight: Any, epsilon: float | None) -> Node:
+    """x/√(mean x² + ε) over the last axes; without ε, the spacing of the type in which torch computes the input's."""
+    x = builder.node(x)
+    axes = [builder.axis(-place - 1, x) for place in range(len(shape))]
+    gap = spacing(builder.result.dtype) if epsilon is None else epsilon
+    size = affine(builder, mean_over(builder, power(builder, x, 2), axes), offset=gap)
+    scaled = product(builder, x, power(builder, size, -0.5))
+    return scaled_and_shifted(builder, scaled, builder.constant(weight, "weight"), None)
+
+
+def _normalised(builder: Builder, x: Node, weight: Any, bias: Any, mean: Any, variance: Any, epsilon: float) -> Node:
+    if not x.shape:
+        builder.mixing("takes the batch axis for the channels")
+    mu, sigma_squared = builder.constant(mean, "running mean"), builder.constant(variance, "running variance")
+    gamma, beta = builder.constant(weight, "weight"), builder.constant(bias, "bias")
+    factor = apply(torch.rsqrt, apply(torch.add, sigma_squared, epsilon))
+    if gamma is not None:
+        factor = apply(torch.mul, gamma, factor)
+    shift = apply(torch.mul, mu, factor)
+    offset = apply(torch.neg, shift) if beta is None else apply(torch.sub, beta, shift)
+
+    def per_channel(values: Expression) -> Expression:
+        return values if len(x.shape) == 1 else apply(torch.reshape, values, (-1, *(1,) * (len(x.shape) - 1)))
+
+    return builder.emit(ElementwiseAffine(per_channel(factor), per_channel(offset)), x, shape=x.shape)

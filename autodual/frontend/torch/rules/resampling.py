@@ -1,0 +1,83 @@
+"""Lowering of upsampling and other resampling of images."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+import torch.nn.functional as functional
+from torch import Tensor
+
+from autodual.frontend.torch.builder import Builder
+from autodual.frontend.torch.registry import lowers
+from autodual.frontend.torch.values import apply
+from autodual.ir import Node
+from autodual.ir.ops import Contraction, Interpolate
+
+aten = torch.ops.aten
+
+_NEAREST: dict[Any, str] = {
+    aten.upsample_nearest1d.vec: "nearest",
+    aten.upsample_nearest2d.vec: "nearest",
+    aten.upsample_nearest3d.vec: "nearest",
+    aten._upsample_nearest_exact1d.vec: "nearest-exact",
+    aten._upsample_nearest_exact2d.vec: "nearest-exact",
+    aten._upsample_nearest_exact3d.vec: "nearest-exact",
+}
+_LINEAR: dict[Any, str] = {
+    aten.upsample_linear1d.vec: "linear",
+    aten.upsample_bilinear2d.vec: "bilinear",
+    aten.upsample_trilinear3d.vec: "trilinear",
+}
+#: Those whose weights may be negative, or that widen their window when they shrink: mode, and whether they do.
+_SEPARABLE: dict[Any, tuple[str, bool]] = {
+    aten.upsample_bicubic2d.vec: ("bicubic", False),
+    aten._upsample_bicubic2d_aa.vec: ("bicubic", True),
+    aten._upsample_bilinear2d_aa.vec: ("bilinear", True),
+}
+
+
+@lowers(*_NEAREST)
+def nearest(builder: Builder, x: Any, size: Any, scales: Any) -> Node:
+    """Each output is one of the inputs."""
+    return _interpolated(builder, x, _NEAREST[builder.target], None, scales)
+
+
+@lowers(*_LINEAR)
+def linear(builder: Builder, x: Any, size: Any, align_corners: bool, scales: Any) -> Node:
+    """Each output is an average of the inputs around it."""
+    return _interpolated(builder, x, _LINEAR[builder.target], align_corners, scales)
+
+
+def _interpolated(builder: Builder, x: Any, mode: str, align_corners: bool | None, scales: Any) -> Node:
+    factors = None if scales is None else tuple(float(scale) for scale in scales)
+    return builder.emit(Interpolate(builder.shape[1:], mode, align_corners, factors), builder.node(x))
+
+
+@lowers(*_SEPARABLE)
+def separable(builder: Builder, x: Any, size: Any, align_corners: bool, scales: Any) -> Node:
+    """A fixed matrix along each of the two axes."""
+    x = builder.node(x)
+    mode, antialias = _SEPARABLE[builder.target]
+    channels, height, width = builder.shape
+    factors = scales or (None, None)
+    down, across = (
+        apply(_weights, old, new, factor, mode, align_corners, antialias)
+        for old, new, factor in zip(x.shape[1:], (height, width), factors, strict=True)
+    )
+    rows = builder.emit(Contraction("chw,hj->cjw", down), x, shape=(channels, height, x.shape[2]))
+    return builder.emit(Contraction("chw,wj->chj", across), rows)
+
+
+def _weights(old: int, new: int, scale: float | None, mode: str, align_corners: bool, antialias: bool) -> Tensor:
+    """What each of `new` outputs reads of each of `old` inputs, `[old, new]`: the resampled unit vectors.
+
+    They are two columns wide, since torch's antialiasing confuses the axes of an image of one column.
+    """
+    units = torch.eye(old, dtype=torch.float64)[None, :, :, None].repeat(1, 1, 1, 2)
+    if scale is None:
+        options: dict[str, Any] = {"size": (new, 2)}
+    else:
+        options = {"scale_factor": (scale, 1.0), "recompute_scale_factor": False}
+    image = functional.interpolate(units, mode=mode, align_corners=align_corners, antialias=antialias, **options)
+    return image[0, :, :, 0]
