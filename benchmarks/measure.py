@@ -17,7 +17,7 @@ from typing import Any
 
 import torch
 import torch.nn.functional as functional
-from autodual_cli.provenance import source_sha256
+from autodual_cli.output.provenance import source_sha256
 from torch import Tensor, nn
 
 import autodual

@@ -6,8 +6,8 @@ from autodual.certification.certify import certify
 from autodual.certification.detect import detect
 from autodual.certification.positions import Positions
 from autodual.certification.radius import certified_radius
-from autodual.certification.verification.verdict import Verdict, VerdictStatus
-from autodual.certification.verification.verify import verify
+from autodual.certification.verdicts.decide_property import verify
+from autodual.certification.verdicts.verdict import Verdict, VerdictStatus
 
 __all__ = [
     "Cascade",

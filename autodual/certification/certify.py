@@ -15,7 +15,7 @@ from autodual.certification.positions import Positions, misclassified, positions
 from autodual.certification.proof import Proof, prove, selected
 from autodual.certification.same_network import require_same_network
 from autodual.certification.showing import counted
-from autodual.certification.verification.clock import Clock, batches
+from autodual.certification.verdicts.clock import Clock, batches
 from autodual.inputs import Labels, Samples, sample_tensor
 from autodual.interval import Interval
 from autodual.network import DualNetwork, given_network

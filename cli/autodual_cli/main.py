@@ -18,10 +18,10 @@ from autodual_cli.commands.replay import replay
 from autodual_cli.commands.report import report
 from autodual_cli.commands.train import train
 from autodual_cli.commands.verify import verify
-from autodual_cli.interruption import Interrupted, interruptible
-from autodual_cli.invocation import remember_command
-from autodual_cli.streams import StandardStreams
-from autodual_cli.wording import in_options
+from autodual_cli.options.option_wording import in_options
+from autodual_cli.process.interruption import Interrupted, interruptible
+from autodual_cli.process.invocation import remember_command
+from autodual_cli.process.streams import StandardStreams
 
 _FAULT = 3
 

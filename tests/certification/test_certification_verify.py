@@ -14,8 +14,8 @@ from torch import Tensor, nn
 
 import autodual
 from autodual.certification import VerdictStatus, verify
-from autodual.certification.verification.problem import Problem
-from autodual.certification.verification.splitting import Parts, bound_parts
+from autodual.certification.verdicts.input_splitting import Parts, bound_parts
+from autodual.certification.verdicts.open_cases import Problem
 from autodual.errors import InvalidInputError
 from autodual.properties import Property, load_property
 
@@ -209,7 +209,9 @@ def test_a_step_that_does_not_end_is_interrupted(identity, load, monkeypatch) ->
             while True:
                 torch.zeros(10)
 
-    module = import_module("autodual.certification.verification.verify")  # as an attribute, the name is the function's
+    module = import_module(
+        "autodual.certification.verdicts.decide_property"
+    )  # as an attribute, the name is the function's
     monkeypatch.setattr(module, "prove", endless)
     monkeypatch.setattr(module, "_GRACE", 0.1)
     goal = load(DECLARED + box(0, 1, 0, 1) + "(assert (>= Y_0 2))")

@@ -9,8 +9,9 @@ from typing import Any
 import numpy
 import pytest
 import torch
-from autodual_cli import subject, verification
 from autodual_cli.main import cli
+from autodual_cli.subject import model_and_data
+from autodual_cli.tasks import property_verdict
 from click.testing import CliRunner, Result
 from torch import nn
 
@@ -51,7 +52,7 @@ def data_file(tmp_path: Path, network: nn.Module) -> Path:
 @pytest.fixture
 def compiled_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """Networks of the same weights, compiled in the same way, are compiled once."""
-    original, known = subject.compile_dual, {}
+    original, known = model_and_data.compile_dual, {}
 
     def compile_dual(model: nn.Module, example_input: torch.Tensor, **options: Any) -> Any:
         weights = [tensor.tolist() for tensor in model.state_dict().values()]
@@ -60,5 +61,5 @@ def compiled_once(monkeypatch: pytest.MonkeyPatch) -> None:
             known[key] = original(model, example_input=example_input, **options)
         return known[key]
 
-    for room in (subject, verification):
+    for room in (model_and_data, property_verdict):
         monkeypatch.setattr(room, "compile_dual", compile_dual)

@@ -112,7 +112,7 @@ def test_work_is_saved_while_it_goes_on(invoke, tmp_path, model_file, data_file,
         return original(*arguments, **options)
 
     monkeypatch.setattr(autodual, "certify", crash_at_the_third_batch)
-    monkeypatch.setattr("autodual_cli.results._SECONDS_BETWEEN_SAVES", 0.0)
+    monkeypatch.setattr("autodual_cli.jobs.result_files._SECONDS_BETWEEN_SAVES", 0.0)
     fixed = [
         "certify",
         model_file,

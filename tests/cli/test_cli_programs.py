@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy
 import pytest
 import torch
-from autodual_cli.wording import in_options
+from autodual_cli.options.option_wording import in_options
 from torch import Tensor, nn
 
 import autodual

@@ -6,7 +6,7 @@ import math
 
 import click
 import pytest
-from autodual_cli.quantities import Memory, Norm, Number, Numbers, Probability, Shape
+from autodual_cli.options.quantities import Memory, Norm, Number, Numbers, Probability, Shape
 
 
 @pytest.mark.parametrize(("text", "value"), [("0.1", 0.1), ("2/255", 2 / 255), ("1e-3", 1e-3), ("0", 0.0)])

@@ -11,8 +11,8 @@ from typing import Any
 import numpy
 import pytest
 import torch
-from autodual_cli import verification
 from autodual_cli.main import cli
+from autodual_cli.tasks import property_verdict
 from click.testing import CliRunner, Result
 from torch import nn
 
@@ -190,7 +190,7 @@ def test_a_claim_that_took_more_time_is_not_reproduced(documents: dict[str, Path
     def out_of_time(*arguments: object, **options: object) -> Verdict:
         return Verdict(VerdictStatus.TIMEOUT, None, None, None, "the time was up", 1, 0, 60.0)
 
-    monkeypatch.setattr(verification, "verify", out_of_time)
+    monkeypatch.setattr(property_verdict, "verify", out_of_time)
     sat = replayed(document, lambda copied: None, documents["verify"].parent)
     assert sat.exit_code == 0 and "sat then, timeout now, and the counterexample recorded is one" in sat.stdout
 

@@ -10,7 +10,7 @@ import sys
 import numpy
 import pytest
 import torch
-from autodual_cli.provenance import with_earlier
+from autodual_cli.output.provenance import with_earlier
 
 import autodual
 

@@ -139,7 +139,7 @@ def test_a_save_that_fails_does_not_end_the_run(certify, tmp_path, monkeypatch):
         original(descriptor)
 
     monkeypatch.setattr(os, "fsync", fsync)
-    monkeypatch.setattr("autodual_cli.results._SECONDS_BETWEEN_SAVES", 0.0)
+    monkeypatch.setattr("autodual_cli.jobs.result_files._SECONDS_BETWEEN_SAVES", 0.0)
     outcome = certify("--json", out, "--batch-size", 4)
     assert outcome.exit_code == 0 and len(rows_of(out)) == 12
     assert outcome.stderr.count("No space left on device. The run goes on, and will try again.") == 1
@@ -180,7 +180,7 @@ def test_a_folder_that_cannot_be_written_is_found_before_the_work(certify, tmp_p
 @pytest.mark.usefixtures("compiled_once")
 def test_a_run_that_is_killed_anywhere_is_resumed(certify, tmp_path, monkeypatch):
     """At each step in turn: the file is whole, nothing else is left, and the rest gives what an unbroken run gives."""
-    monkeypatch.setattr("autodual_cli.results._SECONDS_BETWEEN_SAVES", 0.0)
+    monkeypatch.setattr("autodual_cli.jobs.result_files._SECONDS_BETWEEN_SAVES", 0.0)
     folder = tmp_path / "results"
     files = ["--json", folder / "out.json", "--csv", folder / "out.csv", "--quiet", "--limit", 4, "--batch-size", 2]
     assert certify("--json", tmp_path / "whole.json", "--limit", 4).exit_code == 0

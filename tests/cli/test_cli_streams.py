@@ -12,7 +12,7 @@ import pytest
 
 PROGRAM = """
 import os, sys, warnings
-from autodual_cli.streams import StandardStreams
+from autodual_cli.process.streams import StandardStreams
 streams = StandardStreams()
 with open("out.txt", "w") as file:
     assert file.fileno() > 2

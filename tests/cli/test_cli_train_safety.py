@@ -12,8 +12,8 @@ from typing import Any
 import numpy
 import pytest
 import torch
-from autodual_cli import training as command
-from autodual_cli.progress import progress
+from autodual_cli.process.progress_bar import progress
+from autodual_cli.tasks import training_run as command
 from support.hostile_recipes import hostile_recipes
 from support.tiny_training import tiny_data
 

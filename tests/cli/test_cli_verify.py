@@ -11,7 +11,7 @@ import pytest
 import torch
 from torch import nn
 
-from autodual.certification.verification.deadline import TimeUp, deadline
+from autodual.certification.verdicts.deadline import TimeUp, deadline
 from autodual.report import load_document
 
 DECLARED = "".join(f"(declare-const X_{i} Real)(assert (>= X_{i} 0))(assert (<= X_{i} 1))" for i in range(4)) + "".join(
@@ -110,8 +110,8 @@ def test_files_that_take_too_long_to_read(invoke, model_file, write, threshold, 
         while True:
             numpy.zeros(10)
 
-    monkeypatch.setattr("autodual_cli.verification.load_model_file", never)
-    monkeypatch.setattr("autodual_cli.verification._GRACE", 0.1)
+    monkeypatch.setattr("autodual_cli.tasks.property_verdict.load_model_file", never)
+    monkeypatch.setattr("autodual_cli.tasks.property_verdict._GRACE", 0.1)
     result = invoke("verify", model_file, write(DECLARED + "(assert (>= Y_0 0))"), "--timeout", 0.2)
     assert result.stdout == "timeout\n"
 

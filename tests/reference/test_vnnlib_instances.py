@@ -11,7 +11,7 @@ import torch
 
 import autodual
 from autodual.certification import VerdictStatus
-from autodual.certification.verification.replay import Judge, runtime_replay
+from autodual.certification.verdicts.counterexample_confirmation import Judge, runtime_replay
 
 pytest.importorskip("onnx")
 

@@ -7,7 +7,7 @@ import math
 import click
 
 from autodual.policies import SlopePolicy
-from autodual_cli.options import (
+from autodual_cli.options.option_groups import (
     BallOptions,
     DataOptions,
     ModelOptions,
@@ -20,8 +20,8 @@ from autodual_cli.options import (
     projection_options,
     slopes_option,
 )
-from autodual_cli.projections import chosen_projections, chosen_slopes
-from autodual_cli.quantities import Number
+from autodual_cli.options.projection_choice import chosen_projections, chosen_slopes
+from autodual_cli.options.quantities import Number
 
 
 @click.command()
@@ -84,12 +84,12 @@ def certify(
         raise click.UsageError("--norm shapes balls; a box has none.")
     chosen = chosen_projections(context, projections)
     slopes = chosen_slopes(context, slopes, chosen)
-    from autodual_cli.cascades import cascade_job, check_cascade_options, show_cascade
-    from autodual_cli.certification import certification_job, show_certification
-    from autodual_cli.requirement import unmet
-    from autodual_cli.run import finish, run
-    from autodual_cli.subject import prepare
-    from autodual_cli.trained_set import trained_set
+    from autodual_cli.jobs.cascade_job import cascade_job, check_cascade_options, show_cascade
+    from autodual_cli.jobs.certification_job import certification_job, show_certification
+    from autodual_cli.jobs.required_share import unmet
+    from autodual_cli.jobs.sample_loop import finish, run
+    from autodual_cli.options.trained_set import trained_set
+    from autodual_cli.subject.model_and_data import prepare
 
     if cascade:
         check_cascade_options(

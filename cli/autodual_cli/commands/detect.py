@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from autodual.policies import SlopePolicy
-from autodual_cli.options import (
+from autodual_cli.options.option_groups import (
     BallOptions,
     DataOptions,
     ModelOptions,
@@ -16,7 +16,7 @@ from autodual_cli.options import (
     output_options,
     slopes_option,
 )
-from autodual_cli.quantities import Number
+from autodual_cli.options.quantities import Number
 
 
 @click.command()
@@ -37,9 +37,9 @@ def detect(
     output: OutputOptions,
 ) -> None:
     """Flag inputs of MODEL that may be adversarial; those not flagged provably are not, within the radius."""
-    from autodual_cli.detections import detection_job, show_detections
-    from autodual_cli.run import finish, run
-    from autodual_cli.subject import prepare
+    from autodual_cli.jobs.detection_job import detection_job, show_detections
+    from autodual_cli.jobs.sample_loop import finish, run
+    from autodual_cli.subject.model_and_data import prepare
 
     subject = prepare(model, data)
     job = detection_job(subject, ball, eps=eps, slopes=slopes)

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import click
 
-from autodual_cli.options import ModelOptions, model_options, overwrite_option
-from autodual_cli.quantities import Shape
+from autodual_cli.options.option_groups import ModelOptions, model_options, overwrite_option
+from autodual_cli.options.quantities import Shape
 
 
 @click.command()
@@ -26,7 +26,7 @@ def inspect(
     overwrite: bool,
 ) -> None:
     """Print the graph of MODEL, the passes and the dual plan."""
-    from autodual_cli.inspection import inspect_model
-    from autodual_cli.targets import Target
+    from autodual_cli.output.targets import Target
+    from autodual_cli.tasks.model_inspection import inspect_model
 
     inspect_model(model, input_shape, print_after, None if dot is None else Target(dot, overwrite))

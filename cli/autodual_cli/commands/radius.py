@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from autodual.policies import SlopePolicy
-from autodual_cli.options import (
+from autodual_cli.options.option_groups import (
     BallOptions,
     DataOptions,
     ModelOptions,
@@ -16,7 +16,7 @@ from autodual_cli.options import (
     output_options,
     slopes_option,
 )
-from autodual_cli.quantities import Number
+from autodual_cli.options.quantities import Number
 
 
 @click.command()
@@ -39,9 +39,9 @@ def radius(
     output: OutputOptions,
 ) -> None:
     """Find a radius up to which MODEL provably decides the same around each sample."""
-    from autodual_cli.radii import radius_job, show_radii
-    from autodual_cli.run import finish, run
-    from autodual_cli.subject import prepare
+    from autodual_cli.jobs.radius_job import radius_job, show_radii
+    from autodual_cli.jobs.sample_loop import finish, run
+    from autodual_cli.subject.model_and_data import prepare
 
     subject = prepare(model, data)
     job = radius_job(subject, ball, max_radius=max_radius, slopes=slopes)

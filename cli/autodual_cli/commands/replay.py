@@ -6,8 +6,8 @@ from pathlib import Path
 
 import click
 
-from autodual_cli.options import DATA_DIR_HELP
-from autodual_cli.quantities import Number
+from autodual_cli.options.option_groups import DATA_DIR_HELP
+from autodual_cli.options.quantities import Number
 
 _PATH = click.Path(path_type=Path)
 
@@ -41,9 +41,9 @@ def replay(
 ) -> None:
     """Run what RESULT.json records again and compare it row by row; exit with 1 if anything differs."""
     from autodual.report import load_document
-    from autodual_cli.recorded import Replacements
-    from autodual_cli.replay import replay as run_again
-    from autodual_cli.replay import show_replay
+    from autodual_cli.replaying.recorded_settings import Replacements
+    from autodual_cli.replaying.sample_rerun import replay as run_again
+    from autodual_cli.replaying.sample_rerun import show_replay
 
     document = load_document(result)
     replacements = Replacements(model, data, data_dir, box, device, arch, unsafe_load)

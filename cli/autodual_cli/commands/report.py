@@ -7,8 +7,8 @@ from typing import Any
 
 import click
 
-from autodual_cli.options import EvaluationOptions, overwrite_option
-from autodual_cli.quantities import Memory
+from autodual_cli.options.option_groups import EvaluationOptions, overwrite_option
+from autodual_cli.options.quantities import Memory
 
 _PATH = click.Path(path_type=Path)
 
@@ -43,11 +43,11 @@ def report(
     network is attacked and certified on a test set first, and RUN/report.json and RUN/report.html are written.
     """
     if result.is_dir():
-        from autodual_cli.evaluation import evaluate_run
+        from autodual_cli.tasks.run_evaluation import evaluate_run
 
         evaluate_run(EvaluationOptions(run=result, overwrite=overwrite, **evaluation))
         return
-    from autodual_cli.page import write_page
+    from autodual_cli.tasks.result_page import write_page
 
     click.echo(write_page(result, html, counterexamples, worst, overwrite=overwrite))
 # fmt: on

@@ -7,8 +7,8 @@ from typing import Any
 
 import click
 
-from autodual_cli.options import TrainOptions
-from autodual_cli.quantities import Memory, Norm, Number, Numbers
+from autodual_cli.options.option_groups import TrainOptions
+from autodual_cli.options.quantities import Memory, Norm, Number, Numbers
 
 _PATH = click.Path(path_type=Path)
 
@@ -50,7 +50,7 @@ _PATH = click.Path(path_type=Path)
 @click.pass_context
 def train(context: click.Context, **values: Any) -> None:
     """Train a network to be certified; `autodual certify RUN/network.pt` then takes what was best."""
-    from autodual_cli.training import run_training
+    from autodual_cli.tasks.training_run import run_training
 
     status = run_training(TrainOptions(**values))
     if status:

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import click
 
-from autodual_cli.options import overwrite_option
-from autodual_cli.quantities import Memory, Number, Shape
+from autodual_cli.options.option_groups import overwrite_option
+from autodual_cli.options.quantities import Memory, Number, Shape
 
 _PATH = click.Path(path_type=Path)
 
@@ -59,7 +59,7 @@ def verify(
         if not (name and equals and given):
             raise click.UsageError(f"--network wants NAME=MODEL, not '{networks[0]}'.")
         path = Path(given)
-    from autodual_cli.verification import Request, run_verification
+    from autodual_cli.tasks.property_verdict import Request, run_verification
 
     run_verification(
         Request(

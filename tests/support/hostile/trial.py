@@ -75,10 +75,16 @@ def _import_all() -> None:
 
 
 _IMPORTED = (
-    "autodual_cli.certification", "autodual_cli.evaluation", "autodual_cli.inspection", "autodual_cli.page",
-    "autodual_cli.replay", "autodual_cli.training", "torch._dynamo", "torch._export.serde.serialize",
+    "autodual_cli.jobs.certification_job",
+    "autodual_cli.tasks.run_evaluation",
+    "autodual_cli.tasks.model_inspection",
+    "autodual_cli.tasks.result_page",
+    "autodual_cli.replaying.sample_rerun",
+    "autodual_cli.tasks.training_run",
+    "torch._dynamo",
+    "torch._export.serde.serialize",
     "torch.export.pt2_archive._package",
-)  # fmt: skip
+)
 
 
 def _trial(arguments: list[str]) -> Outcome:

@@ -1,0 +1,144 @@
+"""The search for counterexamples: random points and corners, then gradient attacks on each conjunction by itself."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from autodual.attacks import Attack
+from autodual.certification.verdicts.clock import Clock, batches
+from autodual.certification.verdicts.counterexample_confirmation import Counterexample, Judge
+from autodual.certification.verdicts.open_cases import Problem
+from autodual.network import DualNetwork
+from autodual.perturbations import Box, Region
+from autodual.policies import SlopePolicy
+from autodual.tensors import flat
+
+# Suspects run again for each batch of points; the best ones, since a replay runs one point at a time.
+_REPLAYED = 8
+# A suspect's margin may be that much above zero, relative to the outputs: the replay's rounding is another.
+_DOUBT = 1e-5
+# Conjunctions beyond which the first attack is on all of them at once.
+_APART = 10
+# Rows whose least points are tried at a time.
+_ROWS = 64
+
+
+@dataclass(frozen=True, eq=False)
+class Hunter:
+    """Looks for counterexamples of open cases, with the dual network's own graph in float32."""
+
+    dual: DualNetwork
+    judge: Judge
+    clock: Clock
+    generator: torch.Generator
+
+    def sample(self, problem: Problem, count: int) -> Counterexample | None:
+        """Each case's centre, `count` random points and as many random corners of its box."""
+        for index in batches(len(problem.cases), self.clock):
+            part = problem.select(list(index))
+            region = _region(part)
+            points = [region.project(region.centre).unsqueeze(0)]
+            for draw in (region.sample, region.corners):
+                points.extend(draw(1, self.generator) for _ in range(count))
+            for one in points:
+                found = self.examine(part, one[0])
+                if found is not None or self.clock.over:
+                    return found
+        return None
+
+    def attack(self, problem: Problem, attack: Attack) -> Counterexample | None:
+        """The attack on every open conjunction by itself, since a margin over several follows but the nearest one.
+
+        Where there are many, that one has to do.
+        """
+        for index in batches(len(problem.cases), self.clock):
+            chosen = problem.select(list(index))
+            several = chosen.spec.member.shape[1]
+            for part in [chosen] if several > _APART else map(chosen.nth, range(several)):
+                points = attack.run(self.outputs, _region(part), part.spec, self.generator)
+                found = self.examine(part, points)
+                if found is not None or self.clock.over:
+                    return found
+        return None
+
+    def guided(self, problem: Problem, slopes: SlopePolicy, attack: Attack) -> Counterexample | None:
+        """Points where the rows' linear lower functions are least, and the attack from there.
+
+        Bounds see the whole box, so these points lie far beyond the local minima that gradients end in.
+        """
+        for index in batches(len(problem.cases), self.clock):
+            part = problem.select(list(index))
+            box = Box(part.least, part.greatest)
+            with torch.no_grad():
+                matrix = part.spec.matrix
+                bounds = self.dual(_middle(part), box, matrix, slopes=slopes, linear=True, exact=True).objective
+            assert bounds is not None and bounds.linear is not None
+            (coefficients,) = bounds.linear.coefficients.values()
+            for rows in coefficients.split(_ROWS, dim=1):
+                ends = (end.unsqueeze(1) for end in (part.least, part.greatest, _middle(part)))
+                points = _least_points(rows, *ends)
+                many = part.select([place for place in range(len(index)) for _ in range(rows.shape[1])])
+                found = self.descend(many, points.flatten(0, 1), attack)
+                if found is not None or self.clock.over:
+                    return found
+        return None
+
+    def swarm(self, problem: Problem, count: int, attack: Attack) -> Counterexample | None:
+        """The attack from `count` random points of each case at once, on every open conjunction by itself."""
+        for place in range(len(problem.cases)):
+            for number in range(len(problem.conjunctions[place])):
+                many = problem.select([place] * count).nth(number)
+                share = torch.rand(many.least.shape, generator=self.generator, device=many.least.device)
+                points = self.inside(many, many.least + share * (many.greatest - many.least))
+                found = self.descend(many, points, attack)
+                if found is not None or self.clock.over:
+                    return found
+        return None
+
+    def descend(self, problem: Problem, points: Tensor, attack: Attack) -> Counterexample | None:
+        """One point `[N, *shape]` for each case, and where the attack from there ends."""
+        found = self.examine(problem, points)
+        if found is not None or self.clock.over:
+            return found
+        region = Box(problem.least, problem.greatest).at(points)
+        return self.examine(problem, attack.run(self.outputs, region, problem.spec, self.generator))
+
+    def inside(self, problem: Problem, points: Tensor) -> Tensor:
+        """Points `[N, *shape]` of the cases' boxes moved to the nearest float32 points of these boxes."""
+        return points.float().clamp(problem.least, problem.greatest)
+
+    def outputs(self, points: Tensor) -> Tensor:
+        """The network at points `[N, *shape]`, as `[N, K]`."""
+        return flat(self.dual.outputs(points))
+
+    def examine(self, problem: Problem, points: Tensor) -> Counterexample | None:
+        """The first counterexample among one point `[N, *shape]` for each case, the most promising ones first."""
+        with torch.no_grad():
+            outputs = self.outputs(points.float()).double()
+            margin = problem.spec.margins(problem.spec.rows(outputs).values(outputs)).min(1).values
+            scale = 1 + outputs.abs().amax(1)
+            order = (margin / scale).nan_to_num(torch.inf, torch.inf, -torch.inf).argsort()[:_REPLAYED]
+        for place in order.tolist():
+            if not margin[place] <= _DOUBT * scale[place]:
+                return None
+            found = self.judge.confirm(points[place], problem.cases[place])
+            if found is not None:
+                return found
+        return None
+
+
+def _region(problem: Problem) -> Region:
+    """The float32 numbers of each case's box, around their middle."""
+    return Box(problem.least, problem.greatest).at(_middle(problem))
+
+
+def _middle(problem: Problem) -> Tensor:
+    return (problem.least + (problem.greatest - problem.least) / 2).clamp(problem.least, problem.greatest)
+
+
+def _least_points(slope: Tensor, lower: Tensor, upper: Tensor, middle: Tensor) -> Tensor:
+    """Where linear functions are least in a box; the middle where they do not depend on an input."""
+    return torch.where(slope > 0, lower, torch.where(slope < 0, upper, middle))

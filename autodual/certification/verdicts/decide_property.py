@@ -1,0 +1,243 @@
+"""`verify`: is there an input that violates a property? Attacks look for one, bounds prove that there is none."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import torch
+
+from autodual.attacks import Attack, Pgd
+from autodual.certification.proof import prove
+from autodual.certification.same_network import require_same_network
+from autodual.certification.verdicts.clock import Clock, batches
+from autodual.certification.verdicts.counterexample_confirmation import Counterexample, Judge, Replay, module_replay
+from autodual.certification.verdicts.counterexample_search import Hunter
+from autodual.certification.verdicts.deadline import TimeUp, deadline
+from autodual.certification.verdicts.input_splitting import MOST_INPUTS, split_search
+from autodual.certification.verdicts.open_cases import Problem
+from autodual.certification.verdicts.verdict import Verdict, VerdictStatus
+from autodual.errors import InvalidInputError
+from autodual.network import DualNetwork, given_network
+from autodual.perturbations import Box
+from autodual.policies import InnerBounds, SlopePolicy
+from autodual.progress import Progress, tracked
+from autodual.properties import Property
+
+# Seconds beyond the timeout after which a step is interrupted.
+_GRACE = 1.0
+_QUICK = Pgd(steps=30)
+_THOROUGH = Pgd(steps=60)
+# Numbers that a swarm's points and the network's values for them take up at most.
+_SWARM_NUMBERS = 1 << 17
+# Of how many boxes the middles are points at which the model is compared with its graph.
+_COMPARED = 256
+
+
+def verify(
+    dual: DualNetwork,
+    goal: Property,
+    *,
+    timeout: float | None = None,
+    attack: Attack | None = _QUICK,
+    dtype: torch.dtype = torch.float32,
+    replay: Replay | None = None,
+    seed: int = 0,
+    progress: Progress = False,
+) -> Verdict:
+    """Whether an input violates a property (sat), none does (unsat), or neither was found (unknown, timeout).
+
+    Cheap searches come first, then bounds with shared and with adaptive slopes, then more attacks, and where few enough
+    inputs vary, branch and bound over them. `unsat` speaks of the network in real arithmetic; `sat` of what the network
+    returned in float32.
+
+    Args:
+        dual: the dual network; of several inputs, that of joined inputs, in the order in which the property declares
+            them.
+        goal: the property.
+        timeout: in seconds; it is looked at every half second or so, and a second later what takes longer is
+            interrupted, in the main thread of systems with timers.
+        attack: the first of the attacks; with None there is none at all.
+        dtype: of the first bounds; float64 decides what it leaves open.
+        replay: runs the network at suspected counterexamples, by default the model's own graph in float32;
+            `runtime_replay` runs an ONNX file in onnxruntime.
+        seed: of the random points.
+        progress: True for a bar, or a function that is told (see `autodual.progress`).
+
+    Raises:
+        InvalidInputError: the property does not fit the network.
+        ModelChangedError: the model, run in the middle of the boxes, is no longer the network that was compiled.
+
+    Example:
+        >>> import autodual, torch
+        >>> from pathlib import Path
+        >>> _ = Path("small.vnnlib").write_text('''
+        ... (declare-const X_0 Real) (declare-const Y_0 Real)
+        ... (assert (>= X_0 -1)) (assert (<= X_0 1)) (assert (< Y_0 -0.5))''')
+        >>> dual = autodual.compile_dual(torch.nn.ReLU(), torch.zeros(1, 1))
+        >>> autodual.verify(dual, autodual.load_property("small.vnnlib"))
+        Verdict(unsat, method=dual bounds over intervals, adaptive slopes, undecided=0)
+    """
+    dual, clock = given_network(dual), Clock(math.inf if timeout is None else timeout)
+    shape = _sample_shape(dual, goal)
+    device = next((tensor.device for tensor in dual.parameters()), torch.device("cpu"))
+    judge = Judge(goal, module_replay(dual, shape, device) if replay is None else replay)
+    generator = torch.Generator(device).manual_seed(seed)
+    run = _Run(dual, goal, shape, device, clock, Hunter(dual, judge, clock, generator))
+    require_same_network(dual, run.middles[:_COMPARED])
+    with tracked(progress, len(goal.cases)) as run.advance:
+        found = _in_time(run, attack, dtype)
+    if found is not None:
+        return Verdict(
+            VerdictStatus.SAT,
+            found.inputs,
+            found.outputs,
+            found.case,
+            run.method,
+            len(run.open),
+            run.parts,
+            clock.seconds,
+        )
+    status = VerdictStatus.UNSAT if not run.open else VerdictStatus.TIMEOUT if clock.over else VerdictStatus.UNKNOWN
+    return Verdict(status, None, None, None, run.method, len(run.open), run.parts, clock.seconds)
+
+
+def _in_time(run: _Run, attack: Attack | None, dtype: torch.dtype) -> Counterexample | None:
+    """`_decide`, cut short where a single step does not end in time; what was proved by then stays proved."""
+    # An exception from outside must not leave the caller without gradients.
+    with torch.set_grad_enabled(torch.is_grad_enabled()):
+        try:
+            with deadline(run.clock.left + _GRACE):
+                return _decide(run, attack, dtype)
+        except TimeUp:
+            return None
+
+
+@dataclass(eq=False)
+class _Run:
+    """One call's state: what is still open, and what was done last."""
+
+    dual: DualNetwork
+    goal: Property
+    shape: tuple[int, ...]
+    device: torch.device
+    clock: Clock
+    hunter: Hunter
+    open: dict[int, tuple[int, ...]] = field(init=False)
+    method: str = "nothing"
+    parts: int = 0
+    advance: Callable[[int, str], None] = lambda done, words: None
+
+    def __post_init__(self) -> None:
+        self.open = {number: tuple(range(len(case.conjunctions))) for number, case in enumerate(self.goal.cases)}
+
+    def begin(self, method: str) -> None:
+        """Note what is tried next, and tell how many cases are closed."""
+        self.method = method
+        self.tell()
+
+    def tell(self) -> None:
+        self.advance(len(self.goal.cases) - len(self.open), self.method)
+
+    def problem(self, *, sums: bool = False) -> Problem:
+        return Problem.of(self.goal, self.open, self.shape, self.device, sums=sums)
+
+    @property
+    def middles(self) -> torch.Tensor:
+        """The middles `[N, *shape]` of all open boxes, float64."""
+        problem = self.problem()
+        return problem.lower + (problem.upper - problem.lower) / 2
+
+    @property
+    def swarm_size(self) -> int:
+        """How many points to attack from at once: many for a small network."""
+        scalars = sum(node.size for node in self.dual.plan.graph)
+        return max(4, min(512, _SWARM_NUMBERS // scalars))
+
+    @property
+    def done(self) -> bool:
+        return not self.open or self.clock.over
+
+
+def _decide(run: _Run, attack: Attack | None, dtype: torch.dtype) -> Counterexample | None:
+    """Everything there is, cheapest first, until all is decided or the time is over."""
+    if attack is not None:
+        run.begin("random points")
+        found = run.hunter.sample(run.problem(), 8)
+        if found is None and not run.done:
+            run.begin("attack")
+            found = run.hunter.attack(run.problem(), attack)
+        if found is not None:
+            return found
+    if not run.done:
+        # Nearly free, and enough for many networks that were trained to be verified.
+        run.begin("dual bounds over intervals, adaptive slopes")
+        _prove(run, "adaptive", dtype, inner="interval")
+    slopes: SlopePolicy
+    for slopes in ("shared", "adaptive"):
+        if not run.done:
+            run.begin(f"dual bounds, {slopes} slopes")
+            _prove(run, slopes, dtype)
+        if attack is not None and not run.done:
+            run.begin(f"attack from the least points of dual bounds, {slopes} slopes")
+            found = run.hunter.guided(run.problem(), slopes, attack)
+            if found is not None:
+                return found
+    if attack is not None and not run.done:
+        run.begin("attack from many points")
+        found = run.hunter.swarm(run.problem(), run.swarm_size, _THOROUGH)
+        if found is not None:
+            return found
+    return None if run.done else _split(run, attack)
+
+
+def _prove(run: _Run, slopes: SlopePolicy, dtype: torch.dtype, inner: InnerBounds = "dual") -> None:
+    """Close the conjunctions that bounds over whole boxes refute."""
+    problem = run.problem(sums=True)
+    for index in batches(len(problem.cases), run.clock):
+        part = problem.select(list(index))
+        middle = (part.lower + (part.upper - part.lower) / 2).to(dtype)
+        proof = prove(run.dual, Box(part.lower, part.upper).at(middle), part.spec, slopes, inner=inner)
+        margins = part.spec.margins(proof.lower)
+        left = part.remaining((margins > 0) & margins.isfinite())
+        for case in part.cases:
+            if case in left:
+                run.open[case] = left[case]
+            else:
+                del run.open[case]
+        run.tell()
+
+
+def _split(run: _Run, attack: Attack | None) -> Counterexample | None:
+    """Branch and bound over the open cases in which few enough inputs vary."""
+    problem = run.problem()
+    varying = (problem.lower < problem.upper).flatten(1).sum(1)
+    index = (varying <= MOST_INPUTS).nonzero().squeeze(1).tolist()
+    if not index:
+        return None
+    run.begin("dual bounds of parts of the inputs")
+    some = problem.select(index)
+    outcome = split_search(run.dual, some, run.hunter, run.clock, attack)
+    run.parts += outcome.parts
+    if outcome.found is not None:
+        return outcome.found
+    for place, case in enumerate(some.cases):
+        if place not in outcome.undecided:
+            del run.open[case]
+    run.tell()
+    return None
+
+
+def _sample_shape(dual: DualNetwork, goal: Property) -> tuple[int, ...]:
+    graph = dual.plan.graph
+    if len(goal.outputs) > 1:
+        raise InvalidInputError("only networks with one output can be verified so far.")
+    inputs, outputs = graph[graph.inputs[0]], graph[graph.outputs[0]]
+    for what, node, size in (("input", inputs, goal.input_size), ("output", outputs, goal.output_size)):
+        if node.size != size:
+            raise InvalidInputError(
+                f"the property is about a network with {size} {what}(s), but the network has {node.size}; check that "
+                "the two belong together."
+            )
+    return tuple(inputs.shape)

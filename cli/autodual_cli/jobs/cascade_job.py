@@ -1,0 +1,74 @@
+"""What `autodual certify --cascade` does with a batch of samples, and how it shows the outcome."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+import torch
+
+import autodual
+from autodual.policies import SlopePolicy
+from autodual.report import cascade_row, summarise_cascade
+from autodual.report.cascades import GUARANTEE
+from autodual_cli.jobs.sample_loop import Job, Row
+from autodual_cli.options.option_groups import BallOptions
+from autodual_cli.options.set_options import ball_maker, ball_settings
+from autodual_cli.output.summary_lines import context_entries, percent, show, time_entry
+from autodual_cli.subject.model_and_data import Subject
+
+
+def check_cascade_options(others: dict[str, Any]) -> None:
+    """Raise UsageError if one of the other options, by name, was given that means nothing to a cascade."""
+    for name, value in others.items():
+        if value is not None:
+            raise click.UsageError(
+                f"--cascade certifies classes over balls by exact bounds, so it does not go with {name}."
+            )
+
+
+def cascade_job(subject: Subject, ball: BallOptions, *, eps: float, slopes: SlopePolicy) -> Job:
+    """Certify batch by batch."""
+    subject.require_classes()
+    region = ball_maker(ball)(eps)
+
+    def rows(indices: torch.Tensor) -> list[Row]:
+        x, labels = subject.batch(indices)
+        found = autodual.certify_cascade(subject.cascade, x, region, labels, slopes=slopes)
+        return [cascade_row(index, one) for index, one in zip(indices.tolist(), found, strict=True)]
+
+    settings = {
+        **subject.settings,
+        **ball_settings(ball, eps, region),
+        "slopes": slopes,
+    }
+    return Job("autodual.cascade/1", settings, rows, summarise_cascade, _headline)
+
+
+def _headline(summary: dict[str, Any]) -> str:
+    return f"certified {percent(1 - summary['certified_error'])}"
+
+
+def show_cascade(document: dict[str, Any]) -> None:
+    """The summary table, on standard output."""
+    settings, summary = document["settings"], document["summary"]
+    clean = percent(summary["clean_error"])
+    if summary["clean_error"] is None:
+        clean += " (no labels: whichever is certified counts)"
+    stages = range(1, settings["stages"] + 1)
+    by_stage = ", ".join(f"{summary['by_stage'].get(str(stage), 0)} by stage {stage}" for stage in stages)
+    entries = [
+        *context_entries(settings),
+        ("stages", str(settings["stages"])),
+        ("guarantee", GUARANTEE),
+        ("slopes", settings["slopes"]),
+        ("samples", str(summary["count"])),
+        ("clean error", clean),
+        ("certified error", f"{percent(summary['certified_error'])} (1 - certified / samples)"),
+        ("certified", str(summary["certified"])),
+        ("unknown", f"{summary['unknown']}: no label ({summary['disagreements']} because stages disagree)"),
+        ("misclassified", f"{summary['misclassified']}: certified as another class than the label"),
+        ("labels certified", by_stage),
+        time_entry(summary),
+    ]
+    show("Certification with a cascade", entries)

@@ -1,0 +1,60 @@
+"""What `autodual radius` does with a batch of samples, and how it shows the outcome."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+
+import autodual
+from autodual.policies import SlopePolicy
+from autodual.report import radius_row, summarise_radii
+from autodual_cli.jobs.sample_loop import Job, Row
+from autodual_cli.options.option_groups import BallOptions
+from autodual_cli.options.set_options import ball_maker
+from autodual_cli.output.summary_lines import context_entries, show, time_entry
+from autodual_cli.subject.model_and_data import Subject, recorded_labels
+
+
+def radius_job(subject: Subject, ball: BallOptions, *, max_radius: float, slopes: SlopePolicy) -> Job:
+    """Search batch by batch."""
+    subject.require_classes()
+    make_set = ball_maker(ball)
+
+    def rows(indices: torch.Tensor) -> list[Row]:
+        x, labels = subject.batch(indices)
+        found = autodual.certified_radius(
+            subject.dual, x, make_set, labels=labels, max_radius=max_radius, slopes=slopes
+        )
+        pairs = zip(indices.tolist(), recorded_labels(labels, len(indices)), found.tolist(), strict=True)
+        return [radius_row(index, label, radius) for index, label, radius in pairs]
+
+    settings = {
+        **subject.settings,
+        "set": f"{make_set(max_radius).describe()}, or smaller",
+        "norm": ball.norm_name,
+        "domain": None if ball.domain is None else list(ball.domain),
+        "max_radius": max_radius,
+        "slopes": slopes,
+    }
+    return Job("autodual.radius/1", settings, rows, summarise_radii, lambda summary: f"mean {summary['mean']:.4g}")
+
+
+def show_radii(document: dict[str, Any]) -> None:
+    """The summary table, on standard output."""
+    settings, summary = document["settings"], document["summary"]
+    names = {"0": "smallest", "0.25": "lower quartile", "0.5": "median", "0.75": "upper quartile", "1": "largest"}
+    entries = [
+        *context_entries(settings),
+        ("slopes", settings["slopes"]),
+        ("samples", str(summary["count"])),
+        ("radius above 0", str(summary["certified_somewhere"])),
+        ("mean radius", _number(summary["mean"])),
+        *((f"{names[key]} radius", _number(value)) for key, value in summary["quantiles"].items()),
+        time_entry(summary),
+    ]
+    show("Certified radii", entries)
+
+
+def _number(value: float | None) -> str:
+    return "none" if value is None else f"{value:.6g}"

@@ -1,0 +1,104 @@
+"""The files of a run over samples: what they hold from an earlier run, saves on the way, and all of it at the end."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import click
+
+from autodual.errors import DataError, InvalidInputError
+from autodual.report import load_document, read_document, write_csv, write_document
+from autodual.report.csv_file import csv_text
+from autodual_cli.options.option_groups import OutputOptions
+from autodual_cli.output.targets import Target, check_targets, sole_writer_of
+
+Row = dict[str, Any]
+_SECONDS_BETWEEN_SAVES = 30.0
+
+
+class Results:
+    """The JSON and CSV files that were asked for.
+
+    Raises:
+        InvalidInputError: one of them exists already, or cannot be written; the work has not begun.
+    """
+
+    def __init__(self, output: OutputOptions, sources: Sequence[str]) -> None:
+        self._paths = [output.json, output.csv]
+        replace = output.overwrite or output.resume
+        check_targets(self._paths, sources, overwrite=replace, instead=_RESUME if output.json else "")
+        self._resume = output.resume
+        self._json, self._csv = (None if path is None else Target(path, replace) for path in self._paths)
+        self._saved, self._warned = time.monotonic(), False
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """While this lasts, no other command writes them."""
+        with sole_writer_of(self._paths):
+            yield
+
+    def earlier(self, schema: str, settings: dict[str, Any]) -> tuple[list[Row], float, Any]:
+        """The rows that the run goes on from, the seconds they took, and the provenance of the run that made them.
+
+        Raises:
+            InvalidInputError: there is no file to go on from, or it was made with other settings.
+            DataError: it is no such document.
+        """
+        if not self._resume:
+            return [], 0.0, None
+        if self._json is None:
+            raise InvalidInputError("--resume needs --json, the file to go on from.")
+        if self._json.stream:
+            raise InvalidInputError(f"--resume goes on from a file, and '{self._json.path}' is none.")
+        rows, seconds = read_document(self._json.path, schema, settings)
+        if self._csv is not None:
+            _check_table(self._csv.path, rows)
+        before = load_document(self._json.path)["settings"].get("provenance") if rows else None
+        return rows, seconds, before
+
+    def save_is_due(self) -> bool:
+        """Whether the work so far should be saved now."""
+        if self._json is None or self._json.stream or time.monotonic() - self._saved < _SECONDS_BETWEEN_SAVES:
+            return False
+        self._saved = time.monotonic()
+        return True
+
+    def save(self, document: dict[str, Any]) -> None:
+        """Save the work so far; where that fails, say so once and go on, since all is still in memory."""
+        assert self._json is not None
+        try:
+            self._json.write(write_document, document)
+        except DataError as error:
+            if not self._warned:
+                click.echo(f"{error} The run goes on, and will try again.", err=True)
+            self._warned = True
+
+    def write(self, document: dict[str, Any], rows: list[Row]) -> list[str]:
+        """Write both; what is wrong with one does not keep the other from being written, and is returned in words."""
+        failures = []
+        for target, writer, content in ((self._json, write_document, document), (self._csv, write_csv, rows)):
+            try:
+                if target is not None:
+                    target.write(writer, content)
+            except DataError as error:
+                failures.append(str(error))
+        return failures
+
+
+_RESUME = "--resume to go on from it"
+
+
+def _check_table(path: Path, rows: list[Row]) -> None:
+    """Raise InvalidInputError where a CSV file holds anything but lines of these rows."""
+    try:
+        held = path.read_text(encoding="utf-8").splitlines()
+    except FileNotFoundError:
+        return
+    except (OSError, ValueError):
+        held = [""]
+    if not set(held) <= set(csv_text(rows).splitlines()):
+        raise InvalidInputError(f"'{path}' is not the table of the run that --resume goes on with; name another file.")

@@ -1,0 +1,171 @@
+"""The loop that all commands over samples share: batches, progress, saving, resuming and stopping cleanly."""
+
+from __future__ import annotations
+
+import signal
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass, replace
+from typing import Any
+
+import click
+import torch
+
+from autodual.errors import DataError, InvalidInputError
+from autodual.report import build_document
+from autodual.world import World, world_of_environment
+from autodual_cli.jobs.result_files import Results, Row
+from autodual_cli.options.option_groups import DataOptions, OutputOptions
+from autodual_cli.output.provenance import with_earlier
+from autodual_cli.process.interruption import Interrupted, shielded, stop_requested
+from autodual_cli.process.progress_bar import progress
+
+_STOPPED = 128 + signal.SIGTERM
+
+
+@dataclass(frozen=True, eq=False)
+class Job:
+    """What a command does with its samples: rows for the samples `indices` `[B]`, and what to say of all rows.
+
+    refutes: whether a row's counterexample refutes the property of the sample of that index, and what the row says of
+    it is so; None where rows hold none.
+    """
+
+    schema: str
+    settings: dict[str, Any]
+    rows: Callable[[torch.Tensor], list[Row]]
+    summarise: Callable[[Sequence[Row], float], dict[str, Any]]
+    headline: Callable[[dict[str, Any]], str]
+    refutes: Callable[[int, Row], bool] | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Outcome:
+    """The document of all rows so far; `exit_status` is 0, or 128 + the signal that stopped the run early."""
+
+    document: dict[str, Any]
+    exit_status: int
+
+
+def run(
+    job: Job, samples: int, data: DataOptions, output: OutputOptions, show: Callable[[dict[str, Any]], None]
+) -> Outcome:
+    """Work through samples skip to skip + limit - 1 of a data set of `samples`, write the files and show the outcome.
+
+    What was computed is written and shown in any case, also where the work ends early with an error, which is raised
+    then; where a file cannot be written, the rest is, and the table is shown even if it was not asked for.
+
+    Raises:
+        InvalidInputError: the range holds no sample, or a file exists already or does not match.
+        DataError: a file could not be written.
+    """
+    indices = _range(samples, data)
+    results = Results(output, [file["path"] for file in job.settings["provenance"]["files"]])
+    job, rows, earlier = _resume(job, indices, results, output)
+    clock = _Clock(earlier)
+    exit_status, failure = 0, None
+    with world_of_environment(torch.device("cpu")) as world, results.held() if world.first else nullcontext():
+        try:
+            _work(job, rows, indices, data.batch_size, clock, world, results, quiet=output.quiet)
+        except Interrupted as interruption:
+            exit_status = interruption.exit_status
+        except Exception as error:
+            if not (world.first and rows):
+                raise
+            failure = error
+        if exit_status == 0 and len(rows) < len(indices):
+            exit_status = _STOPPED  # the signal went to another process
+        if not world.first:
+            raise click.exceptions.Exit(exit_status)  # the first process has all rows, and is the one to speak
+        document = _document(job, rows, clock)
+        unwritten = results.write(document, rows)
+    if unwritten or not output.quiet:
+        show(document)
+    if failure is not None:
+        raise failure
+    if unwritten:
+        raise DataError(" ".join(unwritten))
+    return Outcome(document, exit_status)
+
+
+def _work(
+    job: Job,
+    rows: list[Row],
+    indices: range,
+    batch_size: int,
+    clock: _Clock,
+    world: World,
+    results: Results,
+    *,
+    quiet: bool,
+) -> None:
+    """Append the rows that are missing, saving now and then."""
+    done = {row["index"] for row in rows}
+    pending = [index for index in indices if index not in done]
+    with progress(len(indices), len(done), enabled=world.first and not quiet) as advance:
+        for new in _rounds(job, pending, batch_size, world):
+            with shielded():
+                rows.extend(new)
+                advance(len(new), job.headline(job.summarise(rows, clock.seconds)))
+                if world.first and results.save_is_due():
+                    results.save(_document(job, rows, clock))
+
+
+def _rounds(job: Job, pending: list[int], batch_size: int, world: World) -> Iterator[list[Row]]:
+    """Rows of all pending samples, a batch of each process at a time.
+
+    Several processes wait for one another, so that a signal to any of them ends a round, and then all of them.
+    """
+    if world.size == 1:
+        for start in range(0, len(pending), batch_size):
+            yield job.rows(torch.tensor(pending[start : start + batch_size]))
+        return
+    with shielded():
+        for start in range(0, len(pending), batch_size * world.size):
+            mine = pending[start : start + batch_size * world.size][world.rank :: world.size]
+            parts = world.gathered((job.rows(torch.tensor(mine)) if mine else [], stop_requested()))
+            yield [row for rows, _ in parts for row in rows]
+            if any(stopped for _, stopped in parts):
+                return
+
+
+class _Clock:
+    """Seconds of work, those of earlier runs included."""
+
+    def __init__(self, earlier: float) -> None:
+        self._start = time.monotonic() - earlier
+
+    @property
+    def seconds(self) -> float:
+        return time.monotonic() - self._start
+
+
+def _range(samples: int, data: DataOptions) -> range:
+    stop = samples if data.limit is None else min(samples, data.skip + data.limit)
+    if data.skip >= stop:
+        raise InvalidInputError(f"--skip {data.skip} leaves no sample: the data set holds {samples}.")
+    return range(data.skip, stop)
+
+
+def _resume(job: Job, indices: range, results: Results, output: OutputOptions) -> tuple[Job, list[Row], float]:
+    """The job, its settings saying where earlier rows come from, these rows, and the seconds they took."""
+    rows, seconds, before = results.earlier(job.schema, job.settings)
+    outside = [row["index"] for row in rows if row["index"] not in indices]
+    if outside:
+        raise InvalidInputError(
+            f"'{output.json}' holds sample {outside[0]}, which --skip and --limit leave out; use its range or more."
+        )
+    return replace(job, settings=with_earlier(job.settings, before)), rows, seconds
+
+
+def _document(job: Job, rows: list[Row], clock: _Clock) -> dict[str, Any]:
+    return build_document(job.schema, job.settings, job.summarise(rows, clock.seconds), rows)
+
+
+def finish(context: click.Context, outcome: Outcome) -> None:
+    """End the command with the exit status of an interrupted run, saying what to do next; else do nothing."""
+    if outcome.exit_status:
+        count = outcome.document["summary"]["count"]
+        click.echo(f"Interrupted after {count} sample(s); --resume goes on from what --json has saved.", err=True)
+        context.exit(outcome.exit_status)

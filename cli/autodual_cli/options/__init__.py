@@ -1,0 +1,1 @@
+"""Options that several commands share, and how what was typed becomes values."""

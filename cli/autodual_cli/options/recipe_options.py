@@ -1,0 +1,91 @@
+"""From a recipe file and the options that override it to one recipe."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from autodual.errors import InvalidInputError
+from autodual.train.recipe import Recipe, assemble, disassemble, overridden, read_recipe
+from autodual_cli.options.option_groups import TrainOptions
+
+# Where each option goes in a recipe.
+_PLACES = {
+    "data": "data.train",
+    "mean": "data.mean",
+    "std": "data.std",
+    "arch": "network.arch",
+    "batch_norm": "network.batch_norm",
+    "eps": "set.eps",
+    "norm": "set.norm",
+    "domain": "set.domain",
+    "projection": "projection",
+    "epochs": "epochs",
+    "batch_size": "batch_size",
+    "learning_rate": "learning_rate",
+    "seed": "seed",
+    "memory": "memory",
+    "cascade": "stages",
+}
+
+
+def chosen_recipe(options: TrainOptions) -> Recipe:
+    """The recipe file with what the options say otherwise, or the default one.
+
+    Raises InvalidInputError, naming the place, for what no recipe can be.
+    """
+    values = {} if options.recipe is None else read_recipe(options.recipe)
+    values.setdefault("loss", disassemble(Recipe().loss))
+    if options.loss is not None and options.loss != _kind(values["loss"]):
+        values["loss"] = options.loss  # another loss has other options
+    for place, value in _overrides(options):
+        values = overridden(values, place, value)
+    recipe = assemble(Recipe, values)
+    if Path(recipe.data.train).suffix != ".npz":
+        return recipe
+    # So that the run can be resumed from any folder.
+    return replace(recipe, data=replace(recipe.data, train=str(Path(recipe.data.train).resolve())))
+
+
+def _kind(loss: Any) -> Any:
+    return loss.get("kind") if isinstance(loss, dict) else loss
+
+
+def overrides_given(options: TrainOptions) -> list[str]:
+    """The places of the recipe that options speak of."""
+    whole = [f"--{name}" for name in ("recipe", "loss") if getattr(options, name) is not None]
+    return [*whole, *(place for place, _ in _overrides(options))]
+
+
+def architecture_given(options: TrainOptions) -> str | None:
+    """The architecture that the command line itself names, by --arch or --set."""
+    values: dict[str, Any] = {}
+    for place, value in _overrides(options):
+        if place.partition(".")[0] == "network":
+            values = overridden(values, place, value)
+    network = values.get("network")
+    arch = network.get("arch") if isinstance(network, dict) else None
+    return arch if isinstance(arch, str) else None
+
+
+def _overrides(options: TrainOptions) -> Iterator[tuple[str, Any]]:
+    for name, place in _PLACES.items():
+        value = getattr(options, name)
+        if value is not None:
+            yield place, list(value) if isinstance(value, tuple) else value
+    for setting in options.settings:
+        place, equals, text = setting.partition("=")
+        if not equals or not place:
+            raise InvalidInputError(f"--set takes KEY=VALUE, such as loss.kappa=0.25, not '{setting}'.")
+        yield place, _value(text)
+
+
+def _value(text: str) -> Any:
+    """A number, true or false, a list, a table in JSON's notation; anything else is a string."""
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return text

@@ -1,0 +1,1 @@
+"""Recorded runs, run again and compared with what their documents say."""

@@ -1,0 +1,184 @@
+"""From a document's settings back to the options that made it, with every value checked: a document is only a file."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import click
+
+from autodual.errors import DataError, InvalidInputError
+from autodual.report.storage import file_sha256
+from autodual_cli.options.option_groups import BallOptions, DataOptions, ModelOptions, ProjectionOptions
+from autodual_cli.options.quantities import Norm, Probability
+
+_NUMBER = (int, float)
+
+
+@dataclass(frozen=True)
+class Replacements:
+    """What the person who replays a run says anew: where files are now, and that code may run."""
+
+    model: Path | None = None
+    data: str | None = None
+    data_dir: Path | None = None
+    box: str | None = None
+    device: str | None = None
+    arch: str | None = None
+    unsafe_load: bool = False
+
+
+def _nameable(text: str) -> bool:
+    """Whether a file could have this name: any text, on most systems, but one with a zero in it."""
+    try:
+        return b"\0" not in os.fsencode(text)
+    except UnicodeEncodeError:
+        return False
+
+
+def _in_range(value: Any) -> bool:
+    """Whether the machine's own numbers can hold an integer; anything else may be as it is."""
+    return not isinstance(value, int) or abs(value) < 2**63
+
+
+@dataclass(frozen=True, eq=False)
+class Recorded:
+    """The settings of a document."""
+
+    settings: Mapping[str, Any]
+    replacements: Replacements
+
+    def value(self, key: str, *types: type, optional: bool = False) -> Any:
+        """The setting `key`, of one of `types`, or None where that is allowed.
+
+        Raises:
+            DataError: it is absent, or something else.
+        """
+        value = self.settings.get(key)
+        wanted = optional if value is None else type(value) in types
+        if wanted and (_nameable(value) if isinstance(value, str) else _in_range(value)):
+            return value
+        raise DataError(f"The document does not say a usable '{key}' ({value!r}), so its run cannot be replayed.")
+
+    def numbers(self, key: str, count: int | None = None) -> tuple[float, ...] | None:
+        """A list of numbers, or None."""
+        values = self.value(key, list, optional=True)
+        if values is None:
+            return None
+        if not all(type(value) in _NUMBER and _in_range(value) for value in values) or count not in (None, len(values)):
+            raise DataError(f"The document does not say a usable '{key}' ({values!r}), so its run cannot be replayed.")
+        return tuple(map(float, values))
+
+    def number(self, key: str) -> float:
+        """A number."""
+        return float(self.value(key, *_NUMBER))
+
+    def path(self, recorded: str) -> Path:
+        """Where a file is now: as the run named it, from here or from the folder that the run was started in."""
+        provenance = self.settings.get("provenance")
+        folder = provenance.get("directory") if isinstance(provenance, dict) else None
+        # Unlike the method of paths, this raises nothing where a name is too long.
+        if not os.path.exists(recorded) and isinstance(folder, str) and os.path.exists(Path(folder) / recorded):
+            return Path(folder) / recorded
+        return Path(recorded)
+
+    def model(self) -> ModelOptions:
+        """The network's options, once its file was found to be the same.
+
+        Raises:
+            InvalidInputError: the file is another one, or loading it runs code and that was not allowed anew.
+        """
+        new = self.replacements
+        path = new.model or self.path(self.value("model", str))
+        self.require("model", file_sha256(path))
+        self._require_trust()
+        return ModelOptions(
+            path=path,
+            arch=new.arch,
+            unsafe_load=new.unsafe_load,
+            output_index=self.value("output_index", int, optional=True),
+            mean=self.numbers("mean"),
+            std=self.numbers("std"),
+            device=new.device or self.value("device", str),
+            dtype=self.dtype(),
+            memory=self.value("memory_bytes", int, optional=True),
+            class_axis=self.value("class_axis", int, optional=True) or 1,
+        )
+
+    def _require_trust(self) -> None:
+        """A document must not decide that code is run: whoever replays it says so."""
+        arch, unsafe = self.value("arch", str, optional=True), self.value("unsafe_load", bool, optional=True)
+        if arch is not None and self.replacements.arch is None:
+            raise InvalidInputError(
+                f"The run built its network with the code of --arch {arch}; to run that code again, give --arch again."
+            )
+        if unsafe and not self.replacements.unsafe_load:
+            raise InvalidInputError(
+                "The run loaded its model with --unsafe-load, which executes code in it; give --unsafe-load again."
+            )
+
+    def dtype(self) -> str:
+        """The arithmetic of the bounds."""
+        dtype = self.value("arithmetic", str)
+        if dtype not in ("float32", "float64"):
+            raise DataError(f"The document's arithmetic {dtype!r} is none that can be replayed.")
+        return dtype
+
+    def data(self, limit: int | None) -> DataOptions:
+        """The data's options; the rows are chosen by their indices."""
+        new = self.replacements
+        name, folder = self.value("data", str), self.value("data_dir", str, optional=True)
+        if new.data is not None:
+            name = new.data
+        elif name.endswith(".npz"):
+            name = str(self.path(name))
+        directory = new.data_dir or (None if folder is None else self.path(folder))
+        batch = self.value("batch_size", int)
+        return DataOptions(name, directory, skip=0, limit=limit, batch_size=max(batch, 1))
+
+    def ball(self) -> BallOptions:
+        """The shape of the set; that of a box is the default, which nothing reads."""
+        norm = self.value("norm", str, optional=True)
+        domain = self.numbers("domain", 2)
+        try:
+            return BallOptions(Norm().convert(norm or "linf", None, None), domain)
+        except click.BadParameter:
+            raise DataError(f"The document's norm {norm!r} is none.") from None
+
+    def projections(self) -> ProjectionOptions | None:
+        """How bounds were estimated, or None; documents of earlier versions do not say, and had none."""
+        chosen = self.value("projection", dict, optional=True)
+        if chosen is None:
+            return None
+        dim, confidence, seed = (chosen.get(key) for key in ("dim", "confidence", "seed"))
+        if type(dim) is int and dim >= 1 and type(confidence) is float and type(seed) is int:
+            try:
+                return ProjectionOptions(dim, Probability().convert(confidence, None, None), seed)
+            except click.BadParameter:
+                pass
+        raise DataError(f"The document's projection {chosen!r} is none that can be replayed.")
+
+    def box(self) -> str | None:
+        """The files of the box, or None."""
+        box = self.value("box", str, optional=True)
+        if box is None and self.settings.get("box_sha256") is not None and self.replacements.box is None:
+            raise InvalidInputError("The document does not say where the files of its box are; give them with --box.")
+        if self.replacements.box is not None:
+            return self.replacements.box
+        return None if box is None else ",".join(str(self.path(part.strip())) for part in box.split(","))
+
+    def require(self, role: str, now: str | None) -> None:
+        """Refuse a file whose SHA-256 is another than recorded.
+
+        Raises:
+            InvalidInputError: it is another one.
+        """
+        before = self.value(f"{role}_sha256", str, optional=now is None)
+        if before != now:
+            raise InvalidInputError(
+                f"The {role.replace('_', ' ')} is not the one of the recorded run: its SHA-256 was "
+                f"{str(before)[:12]}…, it is {str(now)[:12]}… now; replay with the file of then."
+            )

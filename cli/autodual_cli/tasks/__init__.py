@@ -1,0 +1,1 @@
+"""The work of the commands that do one thing: inspect, train, evaluate, write a page, decide a property."""

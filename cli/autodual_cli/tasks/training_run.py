@@ -1,0 +1,200 @@
+"""What `autodual train` does: the run's folder, the loop, its figures, and stopping cleanly."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack
+from itertools import chain
+from typing import Any
+
+import click
+import torch
+
+from autodual.architectures import is_architecture
+from autodual.data import Dataset, load_dataset
+from autodual.errors import InvalidInputError
+from autodual.train.checkpoint import SCHEMA, RunFolder
+from autodual.train.journal import Board, Figures
+from autodual.train.recipe import Recipe, disassemble
+from autodual.train.samples import split
+from autodual.train.stages import Stages
+from autodual.train.training import Training
+from autodual.world import World, world_of_environment
+from autodual_cli.options.code_consent import allowed_factory
+from autodual_cli.options.option_groups import TrainOptions
+from autodual_cli.options.recipe_options import architecture_given, chosen_recipe
+from autodual_cli.output.provenance import architecture_records, file_record, provenance
+from autodual_cli.process.interruption import Interrupted, shielded, stop_requested
+from autodual_cli.process.progress_bar import progress
+from autodual_cli.subject.model_and_data import find_device
+from autodual_cli.tasks.training_resumption import begun_in, refuse_changes, resumed_recipe
+
+
+def run_training(options: TrainOptions) -> int:
+    """Train from the first or the last saved step to the end; the command's exit status.
+
+    Raises AutodualError for options, data and folders that are not right, and where training diverges.
+    """
+    if options.threads is not None:
+        torch.set_num_threads(options.threads)
+    device, folder = find_device(options.device), RunFolder(options.output)
+    if options.resume:
+        refuse_changes(options)
+    folder.check(resume=options.resume, overwrite=options.overwrite)
+    with world_of_environment(device) as world, ExitStack() as held:
+        if options.resume:
+            _hold(folder, world, held)
+        stages, dataset = _prepared(options, folder, device, world)
+        trainings = iter(stages)
+        first = next(trainings)  # where it cannot begin, nothing is left behind
+        if not options.resume:
+            _hold(folder, world, held)
+            if world.first:
+                folder.check(resume=False, overwrite=options.overwrite)  # another run may have begun meanwhile
+                folder.clear()
+        _run(stages, chain([first], trainings), options, dataset, device)
+    return 0
+
+
+def _hold(folder: RunFolder, world: World, held: ExitStack) -> None:
+    """Make the run's folder, and keep other processes from training in it."""
+    if world.first:
+        folder.make()
+        held.enter_context(folder.locked())
+
+
+def _run(
+    stages: Stages, trainings: Iterable[Training], options: TrainOptions, dataset: Dataset, device: torch.device
+) -> None:
+    """Describe the run, take the steps of its trainings, and say where what they trained is."""
+    first, recipe = stages.world.first, stages.recipe
+    quiet = options.quiet or not first
+    if not quiet and recipe.radius(recipe.epochs) < 1:
+        click.echo("The radius does not reach set.eps within these epochs; finish its schedule earlier.", err=True)
+    if first and not options.resume:
+        stages.folder.describe(_description(recipe, options, dataset, device))
+    for number, training in enumerate(_resumable(trainings, stages.folder, first), start=1):
+        if first and training.folder != stages.folder:
+            training.folder.describe(stages.folder.described())
+        if not quiet and recipe.stages > 1:
+            count = len(training.samples.x)
+            click.echo(f"Stage {number} of {recipe.stages}: {count} samples that no stage certifies, to train on")
+        if not _loop(training, options, quiet, run=stages.folder):
+            return
+        if not quiet and number < recipe.stages:
+            click.echo(f"Looking for the samples that stage {number} does not certify …")
+    if not quiet:
+        click.echo(_farewell(stages))
+
+
+def _resumable(trainings: Iterable[Training], folder: RunFolder, speaks: bool) -> Iterator[Training]:
+    """The trainings; a signal while samples for the next are looked for leaves those before it to go on from."""
+    remaining = iter(trainings)
+    while True:
+        try:
+            training = next(remaining, None)
+        except Interrupted:
+            if speaks:
+                click.echo(f"Stopped before the next stage; {_how_to_go_on(folder)}", err=True)
+            raise
+        if training is None:
+            return
+        yield training
+
+
+def _how_to_go_on(folder: RunFolder) -> str:
+    return f"go on with: autodual train --output {folder.path} --resume"
+
+
+def _farewell(stages: Stages) -> str:
+    folder = stages.folder
+    if stages.recipe.stages == 1:
+        return f"Saved {folder.network}; now: autodual certify {folder.network}"
+    count = len(stages.files)
+    early = " (too few training samples were left for another)" if count < stages.recipe.stages else ""
+    return f"Saved {folder.cascade}, {count} stages{early}; now: autodual certify --cascade {folder.cascade}"
+
+
+def _prepared(options: TrainOptions, folder: RunFolder, device: torch.device, world: World) -> tuple[Stages, Dataset]:
+    described = folder.described() if options.resume else {}
+    recipe = resumed_recipe(folder) if options.resume else chosen_recipe(options)
+    factory = allowed_factory(recipe, architecture_given(options), begun_in(described))
+    dataset = load_dataset(recipe.data.train, options.data_dir or described.get("data_dir"))
+    if options.resume and described.get("data_sha256") != dataset.sha256:
+        raise InvalidInputError(f"'{dataset.name}' is not what the run in '{folder.path}' was begun with.")
+    stages = Stages(
+        recipe,
+        split(dataset, recipe.data, recipe.seed, device),
+        folder,
+        factory=factory,
+        world=world,
+        resume=options.resume,
+        seconds_between_saves=options.save_seconds,
+    )
+    return stages, dataset
+
+
+def _description(recipe: Recipe, options: TrainOptions, dataset: Dataset, device: torch.device) -> dict[str, Any]:
+    """What `run.json` holds: all that is needed to run it again."""
+    arch = None if is_architecture(recipe.network.arch) else recipe.network.arch
+    files = [file_record("data", dataset.name, dataset.sha256), *architecture_records(arch)]
+    units = "the units of the data" if not recipe.data.mean else "the units of the data, before normalisation"
+    return {
+        "schema": SCHEMA,
+        "recipe": disassemble(recipe),
+        "data_dir": None if options.data_dir is None else str(options.data_dir.resolve()),
+        "data_description": dataset.description,
+        "data_sha256": dataset.sha256,
+        "threads": torch.get_num_threads(),
+        "provenance": provenance(device, files, units=units, samples=len(dataset)),
+    }
+
+
+def _loop(training: Training, options: TrainOptions, quiet: bool, *, run: RunFolder) -> bool:
+    """All steps that are left; whether they were taken. A signal is heard after a step, and the training saved then.
+
+    run: the folder to resume.
+    """
+    board, stopped = None, False
+    if options.tensorboard and training.world.first:
+        board = Board(training.folder.path / "tensorboard", len(training.progress.rows))
+    total = len(training.samples.x) * training.recipe.epochs
+    with shielded(), progress(total, training.seen, enabled=not quiet) as display, warnings.catch_warnings():
+        warnings.showwarning = lambda message, *_others, **_more: display.say(f"Warning: {message}", err=True)
+        while not training.done:
+            logged, seen = len(training.progress.rows), training.seen
+            stopped = training.step(stop=stop_requested())
+            display(training.seen - seen, _headline(training))
+            if len(training.progress.rows) > logged:
+                row = training.progress.rows[-1]
+                if not quiet:
+                    display.say(_line(row, training.recipe.epochs))
+                if board is not None:
+                    board.add(row)
+            if stopped:
+                if training.world.first:
+                    text = f"Stopped after step {training.progress.step} and saved; {_how_to_go_on(run)}"
+                    display.say(text, err=True)
+                break
+    if board is not None:
+        board.close()
+    return training.done and not stopped
+
+
+def _headline(training: Training) -> str:
+    """The loss of this epoch so far, or of the last one where none of this is known yet."""
+    rows = training.progress.rows
+    if rows and not training.progress.samples:
+        return f"epoch {rows[-1]['epoch']:.0f}  loss {rows[-1]['loss']:.4g}"
+    return f"epoch {int(training.epoch) + 1}  loss {training.progress.mean_loss:.4g}"
+
+
+def _line(row: Figures, epochs: int) -> str:
+    """One epoch in words."""
+    text = (
+        f"epoch {row['epoch']:.0f}/{epochs}  {row['seconds']:.0f} s  radius {row['radius']:.4g}  loss {row['loss']:.4f}"
+    )
+    names = [(name, row[f"{name}_error"]) for name in ("clean", "attacked", "certified")]
+    found = ", ".join(f"{name} {value:.2%}" for name, value in names if value == value)
+    return f"{text}  held-out errors: {found}" if found else text
