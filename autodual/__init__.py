@@ -27,12 +27,13 @@ if TYPE_CHECKING:
     from autodual.files import load_cascade, load_model
     from autodual.frontend.onnx import load_onnx
     from autodual.interval import Interval
-    from autodual.network import DualNetwork, JoinedInputs
+    from autodual.network import Ask, DualNetwork, JoinedInputs
     from autodual.perturbations import Box, L1Ball, L2Ball, LinfBall, LpBall, PerturbationSet, ProductSet
     from autodual.properties import load_property
     from autodual.train import robust_loss
 
 _HOMES = {
+    "Ask": "autodual.network",
     "AutodualError": "autodual.errors",
     "Box": "autodual.perturbations",
     "Cascade": "autodual.certification",

@@ -7,6 +7,7 @@ contradicts at a sample is refused here: from a false interval anything could be
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import torch
 from torch import Tensor
@@ -14,6 +15,7 @@ from torch import Tensor
 from autodual.errors import EmptySetError, InvalidInputError
 from autodual.interval import Interval
 from autodual.ir import Environment, Graph
+from autodual.network.ask import Ask
 from autodual.passes.plan import Plan
 from autodual.perturbations import Region
 from autodual.tensors import unfit
@@ -22,22 +24,19 @@ from autodual.tensors import unfit
 _SLACK = 1e-6
 
 
-def checked_known(known: Mapping[str, Interval] | None, plan: Plan, x: Tensor) -> dict[str, Interval]:
-    """The intervals `[N or 1, *shape]` by bound site, in x's dtype on x's device; they contain those given.
+def checked_ask(ask: Ask, plan: Plan, x: Tensor) -> Ask:
+    """The ask with its known intervals `[N or 1, *shape]` in x's dtype on x's device; they contain those given.
 
-    Raises InvalidInputError for what is no mapping of names to intervals, a name that is no bound site (its interval
-    would be named as an assumption and help nothing), a wrong shape or NaN, and EmptySetError where no number lies
-    within, of which anything could be proved.
+    Raises InvalidInputError for a name that is no bound site (its interval would be named as an assumption and help
+    nothing), a wrong shape or NaN, and EmptySetError where no number lies within, of which anything could be proved.
     """
-    if known is None:
-        return {}
-    if not isinstance(known, Mapping):
-        raise InvalidInputError(f"known must be a dict from node names to intervals, but is a {type(known).__name__}")
-    return {name: _checked(name, interval, plan, x) for name, interval in known.items()}
+    if ask.known is None:
+        return ask
+    return replace(ask, known={name: _checked(name, interval, plan, x) for name, interval in ask.known.items()})
 
 
 @torch.no_grad()
-def refute_known(known: Mapping[str, Interval], graph: Graph, environment: Environment, region: Region) -> None:
+def refute_known(known: Mapping[str, Interval] | None, graph: Graph, environment: Environment, region: Region) -> None:
     """Raise EmptySetError where an interval does not hold what the node is at a sample, which lies in its own set.
 
     Evaluated in float64, and refuted only by more than what rounding may shift that by.
