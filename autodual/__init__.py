@@ -10,6 +10,7 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from autodual.bounds import Constraint, Split
     from autodual.certification import (
         Cascade,
         CascadeCertificate,
@@ -34,6 +35,8 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "Ask": "autodual.network",
+    "Constraint": "autodual.bounds",
+    "Split": "autodual.bounds",
     "AutodualError": "autodual.errors",
     "Box": "autodual.perturbations",
     "Cascade": "autodual.certification",

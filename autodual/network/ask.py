@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import difflib
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any, TypedDict, get_args
 
 import torch
 
+from autodual.bounds import Multiplied
 from autodual.errors import InvalidInputError
 from autodual.interval import Interval
 from autodual.policies import InnerBounds, LastBound, SlopePolicy
@@ -30,7 +31,15 @@ class ProofOptions(PolicyOptions, total=False):
     all_units: bool | None
 
 
-class MethodOptions(ProofOptions, total=False):
+class PartOptions(ProofOptions, total=False):
+    """The keywords of methods that bound parts of samples' sets."""
+
+    given: Mapping[str, Interval] | None
+    constraints: Sequence[Multiplied] | None
+    owner: torch.Tensor | None
+
+
+class MethodOptions(PartOptions, total=False):
     """The keywords of methods that return bounds and nothing else."""
 
     rigorous: bool | None
@@ -60,6 +69,12 @@ class Ask:
             nonlinear layers nearest to the output).
         known: intervals `[N or 1, *shape]` that are proved elsewhere, by the names of bound sites; all bounds assume
             them.
+        given: intervals `[B or 1, *shape]` by the names of inputs and bound sites, which hold on each of B subproblems,
+            parts of the samples' sets. They are not computed again, so that rows are all that many subproblems of one
+            sample cost. A subproblem whose interval is empty is `infeasible` in the result, and its bounds are NaN.
+        constraints: what else holds on the subproblems, with multipliers: `Constraint` and `Split`.
+        owner: the sample of each subproblem, `[B]`. Unsaid, a single sample has as many as tensors have entries, and of
+            several samples each is one.
         all_units: True computes a dual bound of every unit, also of those that intervals decide.
         rigorous: True lowers all bounds by an upper bound of their own rounding error.
         exact: True estimates nothing, whatever the passes of the network say. Rigorous bounds never use estimates that
@@ -86,6 +101,9 @@ class Ask:
     inner: InnerBounds | None = None
     last: LastBound | None = None
     known: Mapping[str, Interval] | None = None
+    given: Mapping[str, Interval] | None = None
+    constraints: Sequence[Multiplied] | None = None
+    owner: torch.Tensor | None = None
     all_units: bool | None = None
     rigorous: bool | None = None
     exact: bool | None = None
@@ -104,6 +122,21 @@ class Ask:
         if self.known is not None and not isinstance(self.known, Mapping):
             raise InvalidInputError(
                 f"known must be a dict from node names to intervals, but is a {type(self.known).__name__}"
+            )
+        if self.given is not None and not isinstance(self.given, Mapping):
+            raise InvalidInputError(
+                f"given must be a dict from node names to intervals, but is a {type(self.given).__name__}"
+            )
+        if self.constraints is not None and not isinstance(self.constraints, Sequence):
+            raise InvalidInputError(
+                "constraints must be a list of autodual.Constraint or autodual.Split, not a "
+                f"{type(self.constraints).__name__}"
+            )
+        if self.owner is not None and not isinstance(self.owner, torch.Tensor):
+            raise InvalidInputError(f"owner must be a tensor of indices of samples, not a {type(self.owner).__name__}")
+        if self.executed and self.partial:
+            raise InvalidInputError(
+                "executed=True speaks of whole samples' sets, and not with given=, constraints= or owner="
             )
         if self.executed and not self.rigorous:
             raise InvalidInputError("executed=True needs rigorous=True: other bounds say nothing of a run")
@@ -139,6 +172,11 @@ class Ask:
                 )
         keywords = {name: value for name, value in options.items() if value is not None}
         return cls(**{**{name: own[name] for name in taken}, **said, **keywords})
+
+    @property
+    def partial(self) -> bool:
+        """Whether bounds are of parts of the samples' sets."""
+        return bool(self.given) or bool(self.constraints) or self.owner is not None
 
     @property
     def said(self) -> dict[str, Any]:

@@ -14,8 +14,9 @@ from autodual.network.call import Call, Executed, Question
 from autodual.network.call_options import call_options
 from autodual.network.chunks import SampleSize, in_chunks
 from autodual.network.compiled import CompiledNetwork
+from autodual.network.given_parts import checked_parts
 from autodual.network.keywords import takes
-from autodual.network.known import checked_ask, refute_known
+from autodual.network.known import checked_ask, of_subproblems, refute_known
 from autodual.network.objective_rows import checked_objective
 from autodual.network.result import DualResult
 from autodual.objective import Objective
@@ -68,10 +69,11 @@ class BoundingNetwork(CompiledNetwork):
         plan = compiled.plan
         chosen = call_options(plan.options, ask)
         output = plan.graph[plan.graph.outputs[0]]
-        functions = None if objective is None else checked_objective(objective, x, output.shape)
-        region = perturbation_set(ball).at(x)
-        question = Question(self.tensors(compiled), region, checked_ask(ask, plan, x), functions)
-        refute_known(question.ask.known, plan.graph, self.environment(compiled, x.double()), region)
+        region, parts = perturbation_set(ball).at(x), checked_parts(ask, plan, x)
+        functions = None if objective is None else checked_objective(objective, x, output.shape, parts.owner)
+        ask = checked_ask(ask, plan, x)
+        refute_known(ask.known, plan.graph, self.environment(compiled, x.double()), region)
+        question = Question(self.tensors(compiled), region, of_subproblems(ask, parts), parts, functions)
         stream = None if chosen.projection is None else self._stream(chosen.projection, chosen.rigorous)
         call = Call(plan, chosen, x.dtype, x.device, stream, run)
         return in_chunks(call, question, SampleSize(plan.graph, x, chosen))

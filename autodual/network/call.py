@@ -8,7 +8,16 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from autodual.bounds import BoundOptions, BoundState, Ledger, Projections, execution, objective_bounds, prepare
+from autodual.bounds import (
+    BoundOptions,
+    BoundState,
+    Ledger,
+    Projections,
+    Subproblems,
+    execution,
+    objective_bounds,
+    prepare,
+)
 from autodual.bounds.rounding.plain_arithmetic import plain_arithmetic
 from autodual.estimators import Stream
 from autodual.ir.expressions import Environment
@@ -25,13 +34,20 @@ class Question:
     """All tensors that a call's bounds depend on.
 
     tensors: the model's, by name. region: the set around each sample. ask: what the caller says of the bounds, with
-    checked tensors. objective: the linear functions to bound, if any.
+    checked tensors. parts: the subproblems that the samples have. objective: the linear functions to bound, if any, of
+    each subproblem.
     """
 
     tensors: Mapping[str, Tensor]
     region: Region
     ask: Ask
+    parts: Subproblems
     objective: Objective | None
+
+    @property
+    def count(self) -> int:
+        """B, how many subproblems there are."""
+        return self.region.count if self.parts.owner is None else self.parts.owner.shape[0]
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,7 +73,7 @@ class Call:
     executed: Executed | None = None
 
     def bound(self, part: slice, question: Question, ledger: Ledger) -> DualResult:
-        """Bounds of some of the samples, whose gradients' memory goes to the ledger."""
+        """Bounds of some of the subproblems, whose gradients' memory goes to the ledger."""
         with plain_arithmetic(self.device, self.options.rigorous):
             return self._bound(part, question, ledger)
 
@@ -68,9 +84,10 @@ class Call:
             self.plan.rules,
             self.plan.bound_sites,
             Environment(question.tensors.__getitem__, self.dtype, self.device),
-            {graph.inputs[0]: question.region.select(part)},
+            {graph.inputs[0]: question.region if question.parts.owner is not None else question.region.select(part)},
             self.options,
             ask.known or {},
+            question.parts.part(part, question.count),
             ledger=ledger,
         )
         projection = self.options.projection
@@ -85,7 +102,7 @@ class Call:
             found = objective_bounds(state, graph.outputs[0], objective.part(part), linear=bool(ask.linear))
         sites = self.plan.sites if objective is None or ask.sites else ()
         run = None if self.executed is None else execution(state, self.executed.graph, self.executed.dtype)
-        result = result_of(found, {name: state.intervals[name] for name in sites}, state, run)
+        result = result_of(found, {name: state.interval(name) for name in sites}, state, run)
         # The two know each other: apart, they are forgotten at once, and not when garbage is next collected.
         state.memories.drop(Projections)
         return result

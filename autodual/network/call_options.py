@@ -11,7 +11,7 @@ from autodual.policies import Projection
 
 
 def call_options(options: BoundOptions, ask: Ask) -> BoundOptions:
-    """The plan's options with what a call asks for instead.
+    """The plan's options with what a call asks for instead; estimates are of whole samples' sets alone.
 
     Raises InvalidInputError where the plan's estimates need other slopes than are asked for.
     """
@@ -23,7 +23,7 @@ def call_options(options: BoundOptions, ask: Ask) -> BoundOptions:
         rigorous=bool(ask.rigorous),
         skip_decided=options.skip_decided and not ask.all_units,
     )
-    return replace(options, projection=_usable(options, exact=bool(ask.exact)))
+    return replace(options, projection=_usable(options, exact=bool(ask.exact) or ask.partial))
 
 
 def _usable(options: BoundOptions, *, exact: bool) -> Projection | None:

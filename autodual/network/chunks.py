@@ -73,11 +73,11 @@ def recorded_chunk(graph: Graph, sites: Iterable[str], x: Tensor, memory_budget:
 
 
 def in_chunks(call: Call, question: Question, size: SampleSize) -> DualResult:
-    """The bounds of slices of as many samples as memory allows, put together in order.
+    """The bounds of slices of as many samples, or subproblems of them, as memory allows, put together in order.
 
     While gradients are recorded, all slices would be kept until the backward pass, which computes each again instead.
     """
-    chunk, samples = size.chunk, question.region.count
+    chunk, samples = size.chunk, question.count
     if samples <= chunk:
         return call.bound(slice(0, samples), question, size.ledger(samples))
     parts, start = [], 0

@@ -9,8 +9,9 @@ from torch import Tensor
 
 from autodual.inputs import Labels, Numbers, Samples, number_tensor, sample_tensor
 from autodual.interval import Interval
-from autodual.network.ask import Ask, MethodOptions, ProofOptions
+from autodual.network.ask import Ask, MethodOptions, PartOptions
 from autodual.network.bounding import BoundingNetwork
+from autodual.network.given_parts import owner_of
 from autodual.network.keywords import takes
 from autodual.objective import Objective
 from autodual.perturbations import PerturbationSet
@@ -143,13 +144,14 @@ class DualNetwork(BoundingNetwork):
             tensor([[0.0000, 0.7500, 0.0000]])
         """
         ask, x = Ask.of(ask, options, DualNetwork.margins), sample_tensor(x)
-        rows = self.label_rows(x, labels)
+        rows, owner = self.label_rows(x, labels), owner_of(ask, x)
         lower = self.lower_bounds(x, ball, rows, ask=ask)
-        return rows.complete(lower).reshape(x.shape[0], *self.output_shape(x))
+        own = rows if owner is None else rows.part(owner)
+        return own.complete(lower).reshape(lower.shape[0], *self.output_shape(x))
 
-    @takes(ProofOptions, slopes="shared", all_units=True)
+    @takes(PartOptions, slopes="shared", all_units=True)
     def bounds(
-        self, x: Samples, ball: PerturbationSet, *, ask: Ask | None = None, **options: Unpack[ProofOptions]
+        self, x: Samples, ball: PerturbationSet, *, ask: Ask | None = None, **options: Unpack[PartOptions]
     ) -> Mapping[str, Interval]:
         """Dual bounds of every unit of every bound site: node name → Interval `[N, *shape]`, in topological order.
 

@@ -12,10 +12,12 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
+from autodual.bounds import Subproblems
 from autodual.errors import EmptySetError, InvalidInputError
 from autodual.interval import Interval
 from autodual.ir import Environment, Graph
 from autodual.network.ask import Ask
+from autodual.network.rounded import rounded_outwards
 from autodual.passes.plan import Plan
 from autodual.perturbations import Region
 from autodual.tensors import unfit
@@ -33,6 +35,13 @@ def checked_ask(ask: Ask, plan: Plan, x: Tensor) -> Ask:
     if ask.known is None:
         return ask
     return replace(ask, known={name: _checked(name, interval, plan, x) for name, interval in ask.known.items()})
+
+
+def of_subproblems(ask: Ask, parts: Subproblems) -> Ask:
+    """The ask with what is known of samples known of their subproblems `[B or 1, *shape]`."""
+    if ask.known is None or parts.owner is None:
+        return ask
+    return replace(ask, known={name: interval.map(parts.of_samples) for name, interval in ask.known.items()})
 
 
 @torch.no_grad()
@@ -87,12 +96,4 @@ def _checked(name: str, interval: Interval, plan: Plan, x: Tensor) -> Interval:
         raise EmptySetError(
             f"the known interval of '{name}' is a point at infinity; an open end is [-inf, u] or [l, inf]"
         )
-    return Interval(_rounded(interval.lower, x, down=True), _rounded(interval.upper, x, down=False))
-
-
-def _rounded(end: Tensor, x: Tensor, *, down: bool) -> Tensor:
-    """An end in x's dtype, moved to the next number outwards where the conversion moved it inwards."""
-    near = end.to(dtype=x.dtype, device=x.device)
-    outwards = torch.full_like(near, -torch.inf if down else torch.inf)
-    error = near.double() - end.to(x.device).double()
-    return torch.where(error > 0 if down else error < 0, near.detach().nextafter(outwards), near)
+    return Interval(rounded_outwards(interval.lower, x, down=True), rounded_outwards(interval.upper, x, down=False))

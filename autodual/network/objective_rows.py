@@ -13,8 +13,10 @@ from autodual.objective import DenseObjective, Objective
 from autodual.tensors import all_finite
 
 
-def checked_objective(objective: Any, x: Tensor, shape: tuple[int, ...]) -> Objective:
+def checked_objective(objective: Any, x: Tensor, shape: tuple[int, ...], owner: Tensor | None = None) -> Objective:
     """Linear functions of outputs `[N, *shape]` in x's dtype and on its device.
+
+    owner: the sample `[B]` of each subproblem, whose functions they then are: an `Objective`'s of its sample.
 
     Raises InvalidInputError unless they are an `Objective`, or finite coefficients `[S, *shape]` or `[N, S, *shape]`
     as a tensor, an array or lists, whose last axes may be flattened.
@@ -22,13 +24,14 @@ def checked_objective(objective: Any, x: Tensor, shape: tuple[int, ...]) -> Obje
     size = torch.Size(shape).numel()
     if isinstance(objective, Objective):
         assert objective.terms == size, "an objective is made for the network's own outputs"
-        return objective.to(x)
+        return objective.to(x) if owner is None else objective.part(owner).to(x)
     rows = number_tensor(objective, "objective")
-    flattened = _flattened_rows(rows, shape, x.shape[0])
+    count = x.shape[0] if owner is None else owner.shape[0]
+    flattened = _flattened_rows(rows, shape, count)
     if flattened is None:
         whole = "" if len(shape) == 1 else f", or the same with {list(shape)} in place of {size}"
         raise InvalidInputError(
-            f"objective has the shape {tuple(rows.shape)}; expected [S, {size}] or [{x.shape[0]}, S, {size}]{whole}"
+            f"objective has the shape {tuple(rows.shape)}; expected [S, {size}] or [{count}, S, {size}]{whole}"
         )
     if flattened.shape[-2] == 0:
         raise InvalidInputError("objective has no rows, so there is nothing to bound")

@@ -11,12 +11,14 @@ best one makes the bound as tight as the constraint can.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 import torch
 from torch import Tensor
+
+from autodual.errors import InvalidInputError
 
 Own = TypeVar("Own", bound="Multiplied")
 
@@ -61,6 +63,26 @@ class Multiplied(ABC):
     @abstractmethod
     def weighted(self, owner: Tensor | None, multiplier: Tensor) -> Weighted:
         """The constraints of subproblems owner `[G]` (None: of all) times multipliers `[G or 1, K, *C]`."""
+
+    @abstractmethod
+    def extents(self, shapes: Mapping[str, tuple[int, ...]]) -> tuple[int, ...]:
+        """C, with the shapes of nodes; raises InvalidInputError where a tensor does not have its node's."""
+
+    def check_shapes(self, shapes: Mapping[str, tuple[int, ...]]) -> None:
+        """Raise InvalidInputError unless every tensor has the axes that it should, the first apart."""
+        own = self.extents(shapes)
+        if self.multiplier is not None and not _ends_in(self.multiplier, own):
+            found = list(self.multiplier.shape)
+            raise InvalidInputError(
+                f"multiplier has the shape {found}; expected {_listed(own)} or {_listed(('S', *own))}"
+            )
+        for site, found in self.unit_multipliers.items():
+            units = torch.Size(shapes[site]).numel()
+            if tuple(found.shape[1:]) not in (own, (2, units, *own)):
+                raise InvalidInputError(
+                    f"the unit_multipliers of '{site}' have the shape {list(found.shape)}; expected {_listed(own)} or "
+                    f"{_listed((2, units, *own))}"
+                )
 
     @abstractmethod
     def mapped(self: Own, function: Callable[[Tensor], Tensor]) -> Own:
@@ -123,9 +145,20 @@ class Constraint(Multiplied):
     def axes(self) -> int:
         return 1
 
+    def extents(self, shapes: Mapping[str, tuple[int, ...]]) -> tuple[int, ...]:
+        count = tuple(self.bound.shape[1:])
+        for name, row in self.rows.items():
+            if len(count) != 1 or tuple(row.shape[1:]) != (*count, *shapes[name]):
+                raise InvalidInputError(
+                    f"a constraint's rows on '{name}' have the shape {list(row.shape)} and its bound "
+                    f"{list(self.bound.shape)}; expected {_listed(('C', *shapes[name]))} and [B or 1, C]"
+                )
+        return count
+
     def weighted(self, owner: Tensor | None, multiplier: Tensor) -> Weighted:
         bound = own(self.bound, owner).unsqueeze(-1)
-        rows, sizes = {}, {}
+        rows: dict[str, Tensor] = {}
+        sizes: dict[str, Tensor] = {}
         for name, row in self.rows.items():
             mine = own(row, owner)
             flat = mine.reshape(*mine.shape[:2], -1)
@@ -173,6 +206,15 @@ class Split(Multiplied):
     def axes(self) -> int:
         return self.sign.dim() - 1
 
+    def extents(self, shapes: Mapping[str, tuple[int, ...]]) -> tuple[int, ...]:
+        for what, tensor in (("sign", self.sign), ("point", self.point)):
+            if tuple(tensor.shape[1:]) != shapes[self.node]:
+                raise InvalidInputError(
+                    f"the {what} of a split of '{self.node}' has the shape {list(tensor.shape)}; expected "
+                    f"{_listed(shapes[self.node])}"
+                )
+        return shapes[self.node]
+
     def weighted(self, owner: Tensor | None, multiplier: Tensor) -> Weighted:
         rows = multiplier * own(self.sign, owner).unsqueeze(1)
         products = (rows * own(self.point, owner).unsqueeze(1)).reshape(*rows.shape[:2], -1)
@@ -181,6 +223,16 @@ class Split(Multiplied):
 
     def mapped(self, function: Callable[[Tensor], Tensor]) -> Split:
         return replace(self, sign=function(self.sign), point=function(self.point), **self._multipliers(function))
+
+
+def _ends_in(multiplier: Tensor, own: tuple[int, ...]) -> bool:
+    """Whether multipliers are `[B or 1, *C]` or `[B or 1, S, *C]`."""
+    axes = tuple(multiplier.shape)
+    return axes[1:] == own or (len(axes) > 2 and axes[2:] == own)
+
+
+def _listed(axes: Sequence[int | str]) -> str:
+    return f"[B or 1, {', '.join(map(str, axes))}]"
 
 
 def own(values: Tensor, owner: Tensor | None) -> Tensor:
