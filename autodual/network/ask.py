@@ -46,7 +46,13 @@ class MethodOptions(PartOptions, total=False):
     exact: bool | None
 
 
-class AskOptions(MethodOptions, total=False):
+class LinearOptions(MethodOptions, total=False):
+    """The keywords of methods that bound linear functions."""
+
+    at: str | None
+
+
+class AskOptions(LinearOptions, total=False):
     """All fields of `Ask`, as keywords."""
 
     linear: bool | None
@@ -79,6 +85,8 @@ class Ask:
         rigorous: True lowers all bounds by an upper bound of their own rounding error.
         exact: True estimates nothing, whatever the passes of the network say. Rigorous bounds never use estimates that
             prove nothing.
+        at: the node whose linear functions are bounded, by its name; the output if unsaid. With given intervals and a
+            constraint on the output, these are bounds of inner units where something is assumed of the output.
         linear: True also returns the linear functions that prove the bounds.
         sites: True also returns the intervals of the bound sites.
         executed: True also returns how far a run of the model in its own dtype may be from what rigorous bounds are of.
@@ -107,6 +115,7 @@ class Ask:
     all_units: bool | None = None
     rigorous: bool | None = None
     exact: bool | None = None
+    at: str | None = None
     linear: bool | None = None
     sites: bool | None = None
     executed: bool | None = None
@@ -134,9 +143,13 @@ class Ask:
             )
         if self.owner is not None and not isinstance(self.owner, torch.Tensor):
             raise InvalidInputError(f"owner must be a tensor of indices of samples, not a {type(self.owner).__name__}")
+        if not (self.at is None or isinstance(self.at, str)):
+            raise InvalidInputError(f"at must be the name of a node, not {self.at!r}")
+        if self.executed and self.at is not None:
+            raise InvalidInputError("executed=True speaks of the output, and does not go with at=")
         if self.executed and self.partial:
             raise InvalidInputError(
-                "executed=True speaks of whole samples' sets, and not with given=, constraints= or owner="
+                "executed=True speaks of whole sets, and does not go with given=, constraints= or owner="
             )
         if self.executed and not self.rigorous:
             raise InvalidInputError("executed=True needs rigorous=True: other bounds say nothing of a run")

@@ -98,8 +98,9 @@ class Call:
         if objective is None:
             prepare(state, self.plan.relaxed)
         else:
-            prepare(state, graph.outputs)
-            found = objective_bounds(state, graph.outputs[0], objective.part(part), linear=bool(ask.linear))
+            target = ask.at or graph.outputs[0]
+            prepare(state, (target,))
+            found = objective_bounds(state, target, objective.part(part), linear=bool(ask.linear))
         sites = self.plan.sites if objective is None or ask.sites else ()
         run = None if self.executed is None else execution(state, self.executed.graph, self.executed.dtype)
         result = result_of(found, {name: state.interval(name) for name in sites}, state, run)

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from autodual.inputs import Labels, Numbers, Samples, number_tensor, sample_tensor
 from autodual.interval import Interval
-from autodual.network.ask import Ask, MethodOptions, PartOptions
+from autodual.network.ask import Ask, LinearOptions, MethodOptions, PartOptions
 from autodual.network.bounding import BoundingNetwork
 from autodual.network.given_parts import owner_of
 from autodual.network.keywords import takes
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 # The dual bounds of the thesis, in every layer, unless a caller says otherwise.
 _bound_method = takes(MethodOptions, slopes="shared", inner="dual", last="dual")
+_linear_method = takes(LinearOptions, slopes="shared", inner="dual", last="dual")
 
 
 class DualNetwork(BoundingNetwork):
@@ -40,7 +41,7 @@ class DualNetwork(BoundingNetwork):
     Build one with `autodual.compile_dual`.
     """
 
-    @_bound_method
+    @_linear_method
     def lower_bounds(
         self,
         x: Samples,
@@ -49,7 +50,7 @@ class DualNetwork(BoundingNetwork):
         *,
         return_linear: bool = False,
         ask: Ask | None = None,
-        **options: Unpack[MethodOptions],
+        **options: Unpack[LinearOptions],
     ):
         """Lower bounds `[N, S]` of objective·f(z) over the set; differentiable.
 
@@ -82,7 +83,7 @@ class DualNetwork(BoundingNetwork):
         (coefficients,) = found.linear.coefficients.values()
         return found.lower, coefficients, found.linear.offset
 
-    @_bound_method
+    @_linear_method
     def upper_bounds(
         self,
         x: Samples,
@@ -91,7 +92,7 @@ class DualNetwork(BoundingNetwork):
         *,
         return_linear: bool = False,
         ask: Ask | None = None,
-        **options: Unpack[MethodOptions],
+        **options: Unpack[LinearOptions],
     ):
         """Upper bounds `[N, S]` of objective·f(z) over the set, the lower ones of -objective turned around.
 

@@ -11,6 +11,7 @@ from torch import Tensor
 from autodual.bounds import Multiplied, Subproblems
 from autodual.errors import InvalidInputError
 from autodual.interval import Interval
+from autodual.ir.graph import Graph
 from autodual.network.ask import Ask
 from autodual.network.rounded import rounded_outwards
 from autodual.passes.plan import Plan
@@ -34,6 +35,15 @@ def owner_of(ask: Ask, x: Tensor) -> Tensor | None:
             "each belongs to: owner="
         )
     return torch.zeros(counts.pop(), dtype=torch.long, device=x.device)
+
+
+def bounded_node(ask: Ask, graph: Graph) -> str:
+    """The node whose linear functions are bounded; raises InvalidInputError for an unknown name."""
+    if ask.at is None:
+        return graph.outputs[0]
+    if ask.at not in graph.by_name:
+        raise InvalidInputError(f"at='{ask.at}' is no node of this network ({', '.join(graph.by_name)})")
+    return ask.at
 
 
 def checked_parts(ask: Ask, plan: Plan, x: Tensor) -> Subproblems:
@@ -111,6 +121,13 @@ def _checked_constraint(constraint: Multiplied, plan: Plan, count: int, x: Tenso
         if name not in {site.name for site in plan.bound_sites}:
             sites = ", ".join(site.name for site in plan.bound_sites) or "none"
             raise InvalidInputError(f"a constraint bears on units of '{name}', which is no bound site ({sites})")
+    for site in constraint.unit_multipliers:
+        behind = [name for name in constraint.nodes if plan.graph.positions[name] > plan.graph.positions[site]]
+        if behind:
+            raise InvalidInputError(
+                f"a constraint on '{behind[0]}' cannot bear on the units of '{site}', which come before it; bound them "
+                f"as an objective, at='{site}', with given= intervals"
+            )
     for field, tensor in _tensors(constraint):
         if reason := unfit(tensor):
             raise InvalidInputError(f"{field} of a constraint {reason}")

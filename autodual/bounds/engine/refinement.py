@@ -80,7 +80,7 @@ def refine(state: BoundState, name: str, undecided: Undecided) -> bool:
     if bounded:
         finished = _bound(state, name, undecided, wanted)
         if state.subproblems.partial:
-            state.ordered(before.intersect(state.interval(name)), state.slack(name))
+            state.note_empty(before.intersect(state.interval(name)), state.slack(name))
         if state.intersects:
             # Units that were not wanted keep what they had, though columns or dense groups tell of them too: how many
             # others were wanted decides on these, and must not decide on a bound.

@@ -14,12 +14,11 @@ from autodual.bounds.engine.slope_search import searched
 from autodual.bounds.memory.recomputation import recomputed_rows
 from autodual.bounds.projected.projections import Projections
 from autodual.bounds.rows.attained_ends import attained
-from autodual.bounds.rows.constrained import barrier, constrain_objective, unit_constraints
+from autodual.bounds.rows.constrained import constrain_objective
 from autodual.bounds.rows.objective_rows import Piece, pieces_of
 from autodual.bounds.rows.pull import Enclosure, LinearBound, Progress, advance, concretise, linear_bound
 from autodual.bounds.state.bound_state import BoundState, is_linear
 from autodual.dual.rule import AffineRule, NonlinearRule
-from autodual.errors import InvalidInputError
 from autodual.interval import Interval
 from autodual.ir.graph import Node
 from autodual.objective import Objective
@@ -29,8 +28,9 @@ _ESTIMATED_SHARE = 8
 
 
 def prepare(state: BoundState, targets: Iterable[str]) -> None:
-    """Compute the layers and intervals of everything that the target nodes depend on."""
-    needed = frozenset().union(*(state.graph.ancestors[name] for name in targets))
+    """Compute the layers and intervals of everything that the target nodes depend on, and constraints on the way."""
+    constrained = (name for one in state.constraints if one.multiplier is not None for name in one.nodes)
+    needed = frozenset().union(*(state.graph.ancestors[name] for name in (*targets, *constrained)))
     for node in state.graph:
         if node.name not in needed or node.name in state.intervals or node.name in state.layers:
             continue
@@ -46,36 +46,12 @@ def _add(state: BoundState, node: Node) -> None:
         state.add_layer(node, rule.layer(node, state.graph.input_shapes(node), state.environment))
         return
     for name in dict.fromkeys(node.inputs) if state.options.inner == "dual" else ():
-        _add_constrained(state, name)
         refine_operand(state, name, partial(_undecided, node, rule, name))
     bounds = [state.interval(name) for name in node.inputs]
     if not state.options.relaxes:
         state.add_range(node, rule.range(node.op, bounds, state.environment))
         return
     state.add_layer(node, rule.layer(node.op, bounds, state.environment, state.options.slopes))
-
-
-def _add_constrained(state: BoundState, operand: str) -> None:
-    """Take in the layers before the constrained nodes that lie behind a site, whose units they are to bound.
-
-    Raises InvalidInputError where such a layer has operands whose intervals are not given.
-    """
-    site, graph = state.sites.chains[operand][1], state.graph
-    last = barrier(state, unit_constraints(state, site))
-    if last <= graph.positions[site]:
-        return
-    names = {name for one in unit_constraints(state, site) for name in one.nodes}
-    before = frozenset().union(*(graph.ancestors[name] for name in names))
-    for node in graph.nodes[: last + 1]:
-        if node.name not in before or node.name in state.layers or node.name in state.regions:
-            continue
-        for name in node.inputs if not state.is_affine(node.name) else ():
-            if name not in state.subproblems.given and state.sites.chains[name][1] not in state.subproblems.given:
-                raise InvalidInputError(
-                    f"a constraint behind the bound site '{site}' bounds its units by layers that need the interval of "
-                    f"'{name}': put it into given="
-                )
-        _add(state, node)
 
 
 @dataclass(frozen=True)

@@ -224,15 +224,15 @@ class BoundState:
             enclosure = enclosure.widen(region.rounding())
         enclosure = enclosure.map(self.subproblems.of_samples)
         part = self.subproblems.given.get(name)
-        return enclosure if part is None else self.ordered(enclosure.intersect(part))
+        return enclosure if part is None else self.note_empty(enclosure.intersect(part))
 
-    def ordered(self, interval: Interval, slack: Tensor | float = 0.0) -> Interval:
-        """An interval `[B or 1, *shape]` with its ends in order. Where they cross by more than a slack nothing is left,
-        which is noted of the subproblem.
-        """
-        crossed = interval.lower > interval.upper + slack
-        self.emptied.append(crossed.reshape(crossed.shape[0], -1).any(1))
-        return Interval(interval.lower.minimum(interval.upper), interval.lower.maximum(interval.upper))
+    def note_empty(self, interval: Interval, slack: Tensor | float = 0.0) -> Interval:
+        """The interval `[B or 1, *shape]`; where its ends cross by more than a slack, its subproblem has no point."""
+        room = interval.upper - interval.lower
+        room = room + slack if isinstance(slack, Tensor) else room
+        # The least of numbers, since reductions of booleans are slow on CPUs.
+        self.emptied.append(room.reshape(room.shape[0], -1).amin(1) < 0)
+        return interval
 
     @property
     def infeasible(self) -> Tensor:
@@ -244,7 +244,7 @@ class BoundState:
 
     def _take_given(self, node: Node) -> None:
         given, known = self.subproblems.given[node.name], self.known.get(node.name)
-        self.intervals[node.name] = self.ordered(given if known is None else given.intersect(known))
+        self.intervals[node.name] = self.note_empty(given if known is None else given.intersect(known))
 
     def _take(self, node: Node, interval: Interval) -> None:
         self.intervals[node.name] = interval

@@ -72,9 +72,9 @@ class Multiplied(ABC):
         """Raise InvalidInputError unless every tensor has the axes that it should, the first apart."""
         own = self.extents(shapes)
         if self.multiplier is not None and not _ends_in(self.multiplier, own):
-            found = list(self.multiplier.shape)
+            axes = list(self.multiplier.shape)
             raise InvalidInputError(
-                f"multiplier has the shape {found}; expected {_listed(own)} or {_listed(('S', *own))}"
+                f"multiplier has the shape {axes}; expected {_listed(own)} or {_listed(('S', *own))}"
             )
         for site, found in self.unit_multipliers.items():
             units = torch.Size(shapes[site]).numel()
