@@ -222,7 +222,8 @@ class BoundState:
         enclosure = region.enclosure()
         if self.options.rigorous:
             enclosure = enclosure.widen(region.rounding())
-        enclosure = enclosure.map(self.subproblems.of_samples)
+        if self.subproblems.owner is not None:
+            enclosure = enclosure.map(self.subproblems.of_samples)
         part = self.subproblems.given.get(name)
         return enclosure if part is None else self.note_empty(enclosure.intersect(part))
 
