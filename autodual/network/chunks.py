@@ -11,7 +11,7 @@ from torch import Tensor
 from autodual.bounds import BoundOptions, Ledger, recomputed
 from autodual.errors import MemoryBudgetError
 from autodual.ir.graph import Graph
-from autodual.network.call import Call, Given
+from autodual.network.call import Call, Question
 from autodual.network.result import DualResult, joined
 
 # Tensors of a node's size that one sample keeps while its bounds are computed (intervals, relaxation, temporaries),
@@ -72,29 +72,29 @@ def recorded_chunk(graph: Graph, sites: Iterable[str], x: Tensor, memory_budget:
     return max(1, memory_budget // max(1, scalars * x.element_size() * _RECORDED))
 
 
-def in_chunks(call: Call, given: Given, size: SampleSize) -> DualResult:
-    """The bounds of slices of as many samples as memory allows, put together in order.
+def in_chunks(call: Call, question: Question, size: SampleSize) -> DualResult:
+    """The bounds of slices of as many samples, or subproblems of them, as memory allows, put together in order.
 
     While gradients are recorded, all slices would be kept until the backward pass, which computes each again instead.
     """
-    chunk, samples = size.chunk, given.region.count
+    chunk, samples = size.chunk, question.count
     if samples <= chunk:
-        return call.bound(slice(0, samples), given, size.ledger(samples))
+        return call.bound(slice(0, samples), question, size.ledger(samples))
     parts, start = [], 0
     while start < samples:
         part = slice(start, min(start + chunk, samples))
         work = partial(_slice, call, part, size)
         if size.recorded:
-            found, ledger = recomputed(work, given)
+            found, ledger = recomputed(work, question)
             chunk = size.after(ledger, part.stop - start)
         else:
-            found, _ = work(given)
+            found, _ = work(question)
         parts.append(found)
         start = part.stop
     return joined(parts)
 
 
-def _slice(call: Call, part: slice, size: SampleSize, given: Given) -> tuple[DualResult, Ledger]:
+def _slice(call: Call, part: slice, size: SampleSize, question: Question) -> tuple[DualResult, Ledger]:
     """Bounds of a slice, and what gradients keep of it: a new account, also when it is computed again."""
     ledger = size.ledger(part.stop - part.start)
-    return call.bound(part, given, ledger), ledger
+    return call.bound(part, question, ledger), ledger

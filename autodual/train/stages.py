@@ -96,14 +96,5 @@ class Stages:
         return torch.cat(self.world.gathered(mine)).sort().values
 
     def _uncertified(self, dual: DualNetwork, x: Tensor, y: Tensor) -> Tensor:
-        recipe, bounds = self.recipe, BOUNDS[self.recipe.validation.bounds]
-        return uncertified(
-            [dual],
-            x,
-            y,
-            recipe.set.ball(recipe.set.eps),
-            recipe.validation.batch_size,
-            slopes=bounds.slopes,
-            inner=bounds.inner,
-            last=bounds.last,
-        )
+        ball, validation = self.recipe.set.ball(self.recipe.set.eps), self.recipe.validation
+        return uncertified([dual], x, y, ball, validation.batch_size, ask=BOUNDS[validation.bounds])

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
@@ -13,15 +13,21 @@ from torch import Tensor
 from autodual.attacks import Attack
 from autodual.inputs import Labels, Samples, sample_tensor
 from autodual.interval import Interval
-from autodual.network import DualNetwork, given_network
+from autodual.network import Ask, DualNetwork, given_network
+from autodual.network.ask import DUAL_BOUNDS, PolicyOptions
+from autodual.network.keywords import takes
 from autodual.network.result import DualResult
 from autodual.objective import Objective
 from autodual.perturbations import PerturbationSet, perturbation_set
-from autodual.policies import InnerBounds, LastBound, SlopePolicy
 from autodual.specs import ClassMargin, LabelMap
 from autodual.train.clean_pass import CleanPass, clean_pass, learning_norms, normalised_pass
 from autodual.train.losses.criteria import Criterion
 from autodual.train.randomness import warn_of_randomness
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
+_INTERVALS = Ask(slopes="shared", inner="interval", last="interval")
 
 
 @dataclass(eq=False)
@@ -34,29 +40,23 @@ class Batch:
     model itself, with dropout while it trains; bounds and the attack's search leave dropout out. In evaluation mode all
     are those of the network that inference runs, and nothing learns.
 
-    known: intervals of nodes proved elsewhere, which bounds then assume.
+    ask: what all bounds of the batch have in common, such as known intervals.
     """
 
     dual: DualNetwork
     x: Tensor
     labels: Tensor
     ball: PerturbationSet
-    known: Mapping[str, Interval] | None = None
-    _found: dict[tuple[str, str, str], DualResult] = field(default_factory=dict)
+    ask: Ask = field(default_factory=Ask)
+    _found: dict[tuple[object, ...], DualResult] = field(default_factory=dict)
     _fits: bool = False
 
     @classmethod
-    def of(
-        cls,
-        dual: DualNetwork,
-        x: Samples,
-        labels: Labels,
-        ball: PerturbationSet,
-        known: Mapping[str, Interval] | None = None,
-    ) -> Batch:
+    def of(cls, dual: DualNetwork, x: Samples, labels: Labels, ball: PerturbationSet, ask: Ask | None = None) -> Batch:
         """A batch of what a user gives: arrays too, and labels as lists."""
         dual, x = given_network(dual), sample_tensor(x)
-        return cls(dual, x, LabelMap.of(labels, dual.class_axis).labels.to(x.device), perturbation_set(ball), known)
+        labels = LabelMap.of(labels, dual.class_axis).labels.to(x.device)
+        return cls(dual, x, labels, perturbation_set(ball), ask or Ask())
 
     @cached_property
     def clean(self) -> CleanPass:
@@ -65,11 +65,15 @@ class Batch:
             return clean_pass(self.dual.model, self.x)
         return CleanPass(self.dual.outputs(self.x), {})
 
-    def margins(
-        self, *, inner: InnerBounds = "dual", last: LastBound = "dual", slopes: SlopePolicy = "shared"
-    ) -> Tensor:
-        """Lower bounds of f_y - f_j over the set, in the layout of the outputs."""
-        lower = self._others.complete(self._bounds(inner, last, slopes).lower)
+    @takes(PolicyOptions)
+    def margins(self, **options: Unpack[PolicyOptions]) -> Tensor:
+        """Lower bounds of f_y - f_j over the set, in the layout of the outputs.
+
+        Args:
+            slopes: as in `Ask`, like `inner` and `last`: by default what the batch's ask says, or else `shared` slopes
+                and `dual` bounds.
+        """
+        lower = self._others.complete(self._bounds(Ask.of(None, options, Batch.margins)).lower)
         return lower.reshape(len(self.x), *self.dual.output_shape(self.x))
 
     def losses(self, criterion: Criterion, scores: Tensor) -> Tensor:
@@ -81,7 +85,7 @@ class Batch:
 
     def intervals(self) -> list[Interval]:
         """The interval of every bound site, nearest to the input first, by interval arithmetic."""
-        return list(self._bounds("interval", "interval", "shared").intervals.values())
+        return list(self._bounds(_INTERVALS).intervals.values())
 
     @cached_property
     def _goal(self) -> ClassMargin:
@@ -93,18 +97,17 @@ class Batch:
         self._fits = True
         return rows
 
-    def _bounds(self, inner: InnerBounds, last: LastBound, slopes: SlopePolicy) -> DualResult:
+    def _bounds(self, policies: Ask) -> DualResult:
         """Bounds of the margins, and of the sites where no others are computed beside them."""
-        asked = (inner, last, slopes)
-        if asked not in self._found:
+        ask = policies.over(self.ask).over(DUAL_BOUNDS)
+        key = (ask.slopes, ask.inner, ask.last)
+        if key not in self._found:
             if self._trains:
                 warn_of_randomness(self.dual.model, self.x)
-            objective, options = self._others, {"inner": inner, "last": last, "slopes": slopes}
+            objective = self._others
             with self._normalised():
-                self._found[asked] = self.dual(
-                    self.x, self.ball, objective, known=self.known, sites=last == "interval", **options
-                )
-        return self._found[asked]
+                self._found[key] = self.dual(self.x, self.ball, objective, ask=ask, sites=ask.last == "interval")
+        return self._found[key]
 
     def scores(self, points: Tensor) -> Tensor:
         """Scores of other points than the samples; nothing learns from them."""
