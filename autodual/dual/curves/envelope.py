@@ -14,8 +14,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from autodual.dual.curves.curve import Curve, Piece
 from autodual.interval import Interval
+from autodual.ir.scalars import Curve, Piece
 
 # Halvings that leave a bracket of a few units in the last place, also where it spans many orders of magnitude.
 _HALVINGS = {torch.float64: 64, torch.float32: 44, torch.bfloat16: 24, torch.float16: 24}

@@ -5,10 +5,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from autodual.dual.curves.curve import Curve
 from autodual.dual.curves.envelope import Bridge, bridges, stationary
 from autodual.dual.relaxation import LinearRelaxation
 from autodual.interval import Interval
+from autodual.ir.scalars import Curve
 
 
 def tightest_pair(curve: Curve, bounds: Interval) -> LinearRelaxation:
