@@ -10,6 +10,7 @@ from autodual.ir.scalars.declaration import (
     declarations,
     declare,
     find_declaration,
+    record,
 )
 from autodual.ir.scalars.op import CurveOp, ElementwiseOp, StairOp, WaveOp
 
@@ -28,4 +29,5 @@ __all__ = [
     "declarations",
     "declare",
     "find_declaration",
+    "record",
 ]

@@ -105,6 +105,15 @@ def find_declaration(op: type[Op]) -> Declaration | None:
     return found if found is not None and found.op is op else None
 
 
+def record(entry: Declaration) -> None:
+    """Put an entry into the table, in the place of one of the same module and name.
+
+    Args:
+        entry: the declaration.
+    """
+    _TABLE[entry.op.__module__, entry.op.__qualname__] = entry
+
+
 def declare(
     *,
     accuracy: Measured = None,
@@ -118,7 +127,7 @@ def declare(
     """
 
     def register(op: _Declared) -> _Declared:
-        _TABLE[op.__module__, op.__qualname__] = Declaration(op, accuracy, aten or {}, onnx or {}, examples)
+        record(Declaration(op, accuracy, aten or {}, onnx or {}, examples))
         return op
 
     return register

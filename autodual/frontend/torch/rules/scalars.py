@@ -34,6 +34,8 @@ def _rule(op: type[Op], make: FromArguments) -> Rule:
             made = make(*arguments)
         except ValueError as error:
             raise Unsupported(str(error)) from error
+        except TypeError as error:
+            raise Unsupported(f"{op.__name__} does not take its arguments") from error
         return builder.emit(made, builder.node(x))
 
     # An op that is declared again takes the place of its own rule, and of no other op's.
