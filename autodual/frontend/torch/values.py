@@ -14,6 +14,9 @@ from torch import Tensor
 
 from autodual.frontend.torch.layout import Displaced
 from autodual.ir import Call, Environment, Expression, Node, Op
+from autodual.ir.expressions import is_number as is_number
+from autodual.ir.expressions import number as number
+from autodual.ir.expressions import scalar as scalar
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,24 +75,9 @@ def is_symbolic(value: Any) -> bool:
     return isinstance(value, (torch.SymInt, torch.SymFloat, torch.SymBool))
 
 
-def scalar(value: float) -> Tensor:
-    """A number as a tensor without axes, in double precision: the user's literal, not its float32 rounding."""
-    return torch.tensor(value, dtype=torch.float64)
-
-
-def number(value: float) -> Expression:
-    """A literal of the user's code as an expression."""
-    return Call(scalar, (value,))
-
-
 def apply(function: Callable[..., Any], *arguments: Any, **options: Any) -> Expression:
     """The expression `function(*arguments, **options)`."""
     return Call(function, arguments, tuple(options.items()))
-
-
-def is_number(expression: Expression | None, value: float) -> bool:
-    """Whether an expression is this literal."""
-    return isinstance(expression, Call) and expression.target is scalar and expression.args == (value,)
 
 
 def mask_weights(mask: Tensor, axis: int) -> Tensor:

@@ -22,6 +22,7 @@ from autodual.frontend.onnx.rules import (  # noqa: F401 - imported for the rule
     reductions,
     refused,
     resampling,
+    scalars,
     selection,
     shapes,
 )

@@ -16,9 +16,9 @@ from autodual.frontend.torch.rules import (  # noqa: F401 - imported for the rul
     reductions,
     resampling,
     rounding,
+    scalars,
     scattering,
     shapes,
     slicing,
     statistics,
-    trigonometry,
 )

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property, reduce
 from itertools import pairwise
 
 import torch
@@ -12,6 +14,22 @@ from torch import Tensor
 from autodual.interval import Interval
 
 Function = Callable[[Tensor], Tensor]
+_INFINITY = math.inf
+
+
+@dataclass(frozen=True)
+class Domain:
+    """A stretch of the real line on which a function is defined; finite ends belong to it unless it is `open`."""
+
+    start: float = -_INFINITY
+    end: float = _INFINITY
+    open: bool = False
+
+    def contains(self, bounds: Interval) -> Tensor:
+        """Where the whole interval lies within; NaN does nowhere."""
+        after = bounds.lower > self.start if self.open and self.start > -_INFINITY else bounds.lower >= self.start
+        before = bounds.upper < self.end if self.open and self.end < _INFINITY else bounds.upper <= self.end
+        return after & before
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,6 +51,9 @@ class Curve:
     knots: where the slope jumps. turning: where the function has its local extremes.
     straight: stretches on which the function is affine. bitangents: by number of a piece with two others beside it, the
     points where one line touches both of these, if there is such a line.
+    limits: two numbers that computed values never leave, whatever the bounds.
+    domain: the stretches on which the function is defined, if not everywhere; an interval must lie within one of them.
+    inside: a point well within the domain, where value and slope are finite.
     """
 
     value: Function
@@ -43,17 +64,40 @@ class Curve:
     turning: tuple[float, ...] = ()
     straight: tuple[tuple[float, float], ...] = ()
     bitangents: tuple[tuple[int, tuple[float, float]], ...] = ()
+    limits: tuple[float, float] = (-_INFINITY, _INFINITY)
+    domain: tuple[Domain, ...] = ()
+    inside: float = 1.0
 
-    @property
+    @cached_property
     def pieces(self) -> tuple[Piece, ...]:
         """The stretches of one curvature, from left to right."""
-        ends = (-float("inf"), *self.inflections, float("inf"))
+        ends = (-_INFINITY, *self.inflections, _INFINITY)
         return tuple(
             Piece(start, end, self.convex == (place % 2 == 0)) for place, (start, end) in enumerate(pairwise(ends))
         )
 
+    def defined(self, bounds: Interval) -> Tensor:
+        """Where the function is known to be defined on the whole interval."""
+        within = [stretch.contains(bounds) for stretch in self.domain]
+        return reduce(torch.logical_or, within) if within else torch.ones_like(bounds.lower, dtype=torch.bool)
+
+    def within(self, bounds: Interval) -> Interval:
+        """Bounds that lie within the domain; `inside` stands in for the others, to keep the arithmetic finite."""
+        if not self.domain:
+            return bounds
+        known = self.defined(bounds)
+        return bounds.map(lambda end: torch.where(known, end, torch.full_like(end, self.inside)))
+
+    def only_defined(self, value: Tensor, bounds: Interval) -> Tensor:
+        """The value, NaN where bounds leave the domain."""
+        return torch.where(self.defined(bounds), value, torch.full_like(value, math.nan)) if self.domain else value
+
     def range(self, bounds: Interval) -> Interval:
-        """Least and greatest value between bounds."""
+        """Least and greatest value between bounds; NaN where they leave the domain."""
+        found = self._extremes(self.within(bounds))
+        return found.map(lambda end: self.only_defined(end, bounds))
+
+    def _extremes(self, bounds: Interval) -> Interval:
         first, last = self.value(bounds.lower), self.value(bounds.upper)
         lower, upper = first.minimum(last), first.maximum(last)
         for point in (*self.turning, *self.knots):
@@ -79,13 +123,4 @@ class Curve:
 
     def mirrored(self) -> Curve:
         """The function with the opposite sign."""
-        return Curve(
-            value=lambda z: -self.value(z),
-            slope=lambda z: -self.slope(z),
-            inflections=self.inflections,
-            convex=not self.convex,
-            knots=self.knots,
-            turning=self.turning,
-            straight=self.straight,
-            bitangents=self.bitangents,
-        )
+        return replace(self, value=lambda z: -self.value(z), slope=lambda z: -self.slope(z), convex=not self.convex)
