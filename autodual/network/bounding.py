@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import torch
 from torch import Tensor
+from typing_extensions import Unpack
 
 from autodual.estimators import Stream
 from autodual.inputs import Numbers, Samples, sample_tensor
@@ -22,9 +21,6 @@ from autodual.objective import Objective
 from autodual.perturbations import PerturbationSet, perturbation_set
 from autodual.policies import Projection
 from autodual.tensors import bounding_dtype
-
-if TYPE_CHECKING:
-    from typing_extensions import Unpack
 
 
 class BoundingNetwork(CompiledNetwork):

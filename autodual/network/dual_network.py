@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
 
 from torch import Tensor
+from typing_extensions import Unpack
 
 from autodual.inputs import Labels, Numbers, Samples, number_tensor, sample_tensor
 from autodual.interval import Interval
@@ -14,9 +14,6 @@ from autodual.network.bounding import BoundingNetwork
 from autodual.network.keywords import takes
 from autodual.objective import Objective
 from autodual.perturbations import PerturbationSet
-
-if TYPE_CHECKING:
-    from typing_extensions import Unpack
 
 # The dual bounds of the thesis, in every layer, unless a caller says otherwise.
 _bound_method = takes(MethodOptions, slopes="shared", inner="dual", last="dual")

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
+from typing_extensions import Unpack
 
 from autodual.inputs import Labels, Samples, sample_tensor
 from autodual.network import Ask, DualNetwork
@@ -14,9 +14,6 @@ from autodual.network.ask import PolicyOptions
 from autodual.network.keywords import takes
 from autodual.perturbations import PerturbationSet, perturbation_set
 from autodual.specs import LabelMap, all_positive
-
-if TYPE_CHECKING:
-    from typing_extensions import Unpack
 
 
 @torch.no_grad()

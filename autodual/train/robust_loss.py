@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import torch.nn.functional as functional
 from torch import Tensor
+from typing_extensions import Unpack
 
 from autodual.errors import InvalidInputError
 from autodual.inputs import Labels, Samples
@@ -16,9 +15,6 @@ from autodual.perturbations import PerturbationSet
 from autodual.policies import IGNORED
 from autodual.train.clean_pass import in_mode, tracking_norms
 from autodual.train.losses.batch import Batch
-
-if TYPE_CHECKING:
-    from typing_extensions import Unpack
 
 
 @takes(ProofOptions, slopes="shared", inner="dual", last="dual")

@@ -5,10 +5,10 @@ from __future__ import annotations
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
+from typing_extensions import Unpack
 
 from autodual.attacks import Attack
 from autodual.inputs import Labels, Samples, sample_tensor
@@ -23,9 +23,6 @@ from autodual.specs import ClassMargin, LabelMap
 from autodual.train.clean_pass import CleanPass, clean_pass, learning_norms, normalised_pass
 from autodual.train.losses.criteria import Criterion
 from autodual.train.randomness import warn_of_randomness
-
-if TYPE_CHECKING:
-    from typing_extensions import Unpack
 
 _INTERVALS = Ask(slopes="shared", inner="interval", last="interval")
 
