@@ -1,4 +1,4 @@
-"""Which samples the next stage of a cascade is trained on: those that no earlier stage certifies."""
+"""The samples that the next stage of a cascade is trained on: those that no earlier stage certifies."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def uncertified(
 
     A sample is kept iff at every stage J_t ≤ 0 for some class t (the thesis' section 3.4.6 prints J > 0 for all). NaN
     and infinity certify nothing. Bounds do not allow for rounding, and are estimates where a stage's plan estimates
-    them: this chooses what to train on, and claims nothing.
+    them: this chooses what to train on, and proves nothing.
 
     Args:
         stages: dual networks, in order.

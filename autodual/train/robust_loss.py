@@ -38,10 +38,10 @@ def robust_loss(
     has it, or `[N, *positions]`.
 
     Batch norms in training mode (`model.train()`) normalise by the mean and variance of the clean batch x instead of
-    their running ones, which learn from the same pass. That is the thesis' heuristic for training deep networks: the
-    value then bounds the loss of a network so normalised, which is *not* the network that inference runs. Never report
-    it as a guarantee. In evaluation mode it is one, and nothing learns. Dropout is left out in both modes; a warning
-    says so once.
+    their running ones, and the same pass updates the running ones. This is the thesis' heuristic for training deep
+    networks: the value then bounds the loss of the network normalised in this way, which is *not* the network that
+    inference runs. Never report it as a guarantee. In evaluation mode it is one, and nothing is updated. Dropout is
+    left out in both modes; a warning says so once.
 
     Args:
         dual: the dual network of any model.
