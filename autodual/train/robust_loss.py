@@ -70,7 +70,7 @@ def robust_loss(
     if batch_statistics and not norms:
         raise InvalidInputError("batch statistics need a model with batch norm that tracks running statistics")
     chosen = [] if batch_statistics is None else norms.values()
-    batch = Batch.of(dual, x, labels, ball, ask)
+    batch = Batch.of(dual, x, labels, ball, ask=ask)
     with in_mode(chosen, bool(batch_statistics)):
         scores = -batch.margins().movedim(dual.class_axis, 1)
     return functional.cross_entropy(scores, batch.labels, reduction=reduction, ignore_index=IGNORED)

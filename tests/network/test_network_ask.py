@@ -24,6 +24,7 @@ from autodual.errors import InvalidInputError
 from autodual.network.ask import AskOptions, MethodOptions, PolicyOptions, ProofOptions
 from autodual.specs import HalfSpaces
 from autodual.train import uncertified
+from autodual.train.losses import Batch
 
 torch.manual_seed(0)
 MODEL = nn.Sequential(nn.Linear(3, 8), nn.ReLU(), nn.Linear(8, 8), nn.ReLU(), nn.Linear(8, 3)).double()
@@ -84,6 +85,7 @@ ENTRIES: dict[str, tuple[Entry, type, Entry]] = {
         ProofOptions,
         autodual.robust_loss,
     ),
+    "of": (lambda **o: Batch.of(DUAL, X, LABELS, BALL, **o).margins(), ProofOptions, Batch.of),
     "uncertified": (
         lambda **o: uncertified([DUAL], X, LABELS, autodual.LinfBall(0.02), **o),
         PolicyOptions,

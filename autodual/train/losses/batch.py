@@ -14,7 +14,7 @@ from autodual.attacks import Attack
 from autodual.inputs import Labels, Samples, sample_tensor
 from autodual.interval import Interval
 from autodual.network import Ask, DualNetwork, given_network
-from autodual.network.ask import DUAL_BOUNDS, PolicyOptions
+from autodual.network.ask import DUAL_BOUNDS, PolicyOptions, ProofOptions
 from autodual.network.keywords import takes
 from autodual.network.result import DualResult
 from autodual.objective import Objective
@@ -49,11 +49,29 @@ class Batch:
     _fits: bool = False
 
     @classmethod
-    def of(cls, dual: DualNetwork, x: Samples, labels: Labels, ball: PerturbationSet, ask: Ask | None = None) -> Batch:
-        """A batch made of what a user passes: tensors, arrays or lists."""
+    @takes(ProofOptions)
+    def of(
+        cls,
+        dual: DualNetwork,
+        x: Samples,
+        labels: Labels,
+        ball: PerturbationSet,
+        *,
+        ask: Ask | None = None,
+        **options: Unpack[ProofOptions],
+    ) -> Batch:
+        """A batch made of what a user passes: tensors, arrays or lists.
+
+        Args:
+            dual: the dual network.
+            x: samples `[N, *shape]`.
+            labels: `[N]`, or label maps `[N, *positions]`.
+            ball: the set around each sample.
+        """
+        ask = Ask.of(ask, options, Batch.of)
         dual, x = given_network(dual), sample_tensor(x)
         labels = LabelMap.of(labels, dual.class_axis).labels.to(x.device)
-        return cls(dual, x, labels, perturbation_set(ball), ask or Ask())
+        return cls(dual, x, labels, perturbation_set(ball), ask)
 
     @cached_property
     def clean(self) -> CleanPass:
