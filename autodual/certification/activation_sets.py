@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
+from typing_extensions import Unpack
 
 from autodual.inputs import Samples, sample_tensor
 from autodual.network import Ask, DualNetwork, given_network
 from autodual.network.ask import ProofOptions
 from autodual.network.keywords import takes
 from autodual.perturbations import PerturbationSet
-
-if TYPE_CHECKING:
-    from typing_extensions import Unpack
 
 
 @torch.no_grad()

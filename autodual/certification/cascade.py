@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
+from typing_extensions import Unpack
 
 from autodual.certification.certificate import Certificate, Status
 from autodual.certification.certify import certify
@@ -22,9 +22,6 @@ from autodual.perturbations import LinfBall, PerturbationSet, Region, perturbati
 from autodual.policies import IGNORED
 from autodual.specs import ClassMargin
 from autodual.specs.label_map import class_count
-
-if TYPE_CHECKING:
-    from typing_extensions import Unpack
 
 
 @dataclass(frozen=True, eq=False)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
+from typing_extensions import Unpack
 
 from autodual.attacks import Attack, counterexamples
 from autodual.certification.certificate import Certificate, Certificates, Status
@@ -28,9 +28,6 @@ from autodual.policies import IGNORED
 from autodual.progress import Progress, tracked
 from autodual.specs import LabelSpecification, Specification
 from autodual.tensors import bounding_dtype
-
-if TYPE_CHECKING:
-    from typing_extensions import Unpack
 
 
 @takes(ProofOptions)

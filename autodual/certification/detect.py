@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import torch
 from torch import Tensor
+from typing_extensions import Unpack
 
 from autodual.certification.goal import chosen_goal
 from autodual.certification.proof import prove
@@ -16,9 +15,6 @@ from autodual.network import Ask, DualNetwork, given_network
 from autodual.network.ask import ProofOptions
 from autodual.network.keywords import takes
 from autodual.perturbations import PerturbationSet, perturbation_set
-
-if TYPE_CHECKING:
-    from typing_extensions import Unpack
 
 
 @takes(ProofOptions, slopes="adaptive", inner="dual")

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
+from typing_extensions import Unpack
 
 from autodual.certification.goal import chosen_goal
 from autodual.certification.halfspaces import fits, guaranteed
@@ -22,9 +22,6 @@ from autodual.perturbations import PerturbationSet, perturbation_set
 from autodual.progress import Progress, tracked
 from autodual.specs import Specification
 from autodual.tensors import bounding_dtype, flat
-
-if TYPE_CHECKING:
-    from typing_extensions import Unpack
 
 RadiusToSet = Callable[[Tensor], PerturbationSet]
 

@@ -6,6 +6,7 @@ import difflib
 import inspect
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
+from functools import cache
 from typing import Any, TypedDict, get_args
 
 import torch
@@ -167,8 +168,7 @@ class Ask:
             TypeError: the entry has no such keyword.
             InvalidInputError: `ask` is none, or says what the entry decides itself.
         """
-        parameters = inspect.signature(entry).parameters
-        own = {name: each.default for name, each in parameters.items() if each.kind is each.KEYWORD_ONLY}
+        own = _keywords(entry)
         taken = [field.name for field in fields(cls) if field.name in own]
         for name in options:
             if name not in taken:
@@ -213,6 +213,13 @@ _FLAGS = ("all_units", "rigorous", "exact", "linear", "sites", "executed")
 
 #: What bound methods and losses compute unless told otherwise: the dual bounds of the thesis, in every layer.
 DUAL_BOUNDS = Ask(slopes="shared", inner="dual", last="dual")
+
+
+@cache
+def _keywords(entry: Callable[..., Any]) -> dict[str, Any]:
+    """The keywords of a function and their defaults."""
+    parameters = inspect.signature(entry).parameters
+    return {name: each.default for name, each in parameters.items() if each.kind is each.KEYWORD_ONLY}
 
 
 def _rows(interval: Interval, index: torch.Tensor | slice) -> Interval:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import torch
 from torch import Tensor
+from typing_extensions import Unpack
 
 from autodual.estimators import Stream
 from autodual.inputs import Numbers, Samples, sample_tensor
@@ -23,9 +22,6 @@ from autodual.objective import Objective
 from autodual.perturbations import PerturbationSet, perturbation_set
 from autodual.policies import Projection
 from autodual.tensors import bounding_dtype
-
-if TYPE_CHECKING:
-    from typing_extensions import Unpack
 
 
 class BoundingNetwork(CompiledNetwork):
@@ -79,9 +75,10 @@ class BoundingNetwork(CompiledNetwork):
         return in_chunks(call, question, SampleSize(plan.graph, x, chosen))
 
     def _run(self, x: Tensor) -> Executed:
-        """The model as it is run on samples like x: in the narrowest dtype of its numbers, or in x's if it has none.
+        """The graph and the dtype of a run of the model on samples like x.
 
-        What it converts to a narrower one on its way may stay in that for any number of operations.
+        The dtype is the narrowest one of the model's tensors, or x's if it has none. Where the graph converts to a
+        narrower one that counts too, since values may stay in it for any number of operations.
         """
         compiled = self.compiled(x)
         dtypes = {tensor.dtype for tensor in self.tensors(compiled).values() if tensor.is_floating_point()} or {x.dtype}
@@ -90,8 +87,10 @@ class BoundingNetwork(CompiledNetwork):
         return Executed(compiled.graph, dtype)
 
     def _stream(self, projection: Projection, rigorous: bool) -> Stream:
-        """The random numbers of a call. Training takes new ones each time; a certificate's are its seed's, so that it
-        can be made again, in any order and by any process, and are never those that a network was trained with.
+        """The random numbers of a call.
+
+        Training draws new ones at each call. Those of certificates depend on the seed alone, so that any process can
+        compute them again in any order; they are never the numbers that a network was trained with.
         """
         if projection.seed is None:
             return Stream.next_of_torch()

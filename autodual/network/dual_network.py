@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
 
 from torch import Tensor
+from typing_extensions import Unpack
 
 from autodual.inputs import Labels, Numbers, Samples, number_tensor, sample_tensor
 from autodual.interval import Interval
@@ -16,9 +16,6 @@ from autodual.network.keywords import takes
 from autodual.objective import Objective
 from autodual.perturbations import PerturbationSet
 
-if TYPE_CHECKING:
-    from typing_extensions import Unpack
-
 # The dual bounds of the thesis, in every layer, unless a caller says otherwise.
 _bound_method = takes(MethodOptions, slopes="shared", inner="dual", last="dual")
 _linear_method = takes(LinearOptions, slopes="shared", inner="dual", last="dual")
@@ -27,16 +24,16 @@ _linear_method = takes(LinearOptions, slopes="shared", inner="dual", last="dual"
 class DualNetwork(BoundingNetwork):
     """A network's dual: bounds of linear functions of its outputs over perturbation sets, differentiable.
 
-    Holds the model itself as a submodule. Its parameters and buffers are live: after an optimiser step, or with a
-    parametrisation registered later, the next call is right. Nothing else is: other attributes, plain tensors, hooks
-    and the layers themselves are those at compilation, and after a change to them bounds are still those of the old
-    network, until `compile_dual` is called again. `certify`, `certified_radius`, `detect` and `verify` notice that at
-    the samples and raise ModelChangedError; the methods here do not look.
+    The model itself is a submodule. Its parameters and buffers are live: bounds use their values at each call, after an
+    optimiser step or under a parametrisation registered later. Everything else (other attributes, plain tensors, hooks,
+    the layers themselves) is as it was at compilation: after a change bounds are still those of the old network, until
+    `compile_dual` is called again. `certify`, `certified_radius`, `detect` and `verify` run the model at the samples
+    and raise ModelChangedError if it has changed; the methods here do not check.
 
     Bounds are those of the model in inference mode, whatever mode it is in, computed in the dtype of `x`. Samples in
-    half precision are bounded in float32, and their bounds stay float32; the parameters are those stored. Constants
-    that a model takes from its dtype are those of the dtype that it was traced in. If a projection pass is in the plan
-    bounds are estimates: a call's `DualResult` says with what probability of failure.
+    half precision are bounded in float32, and their bounds stay float32; the parameters keep their stored values.
+    Constants that a model computes from its dtype are those of the dtype that it was traced in. With a projection pass
+    bounds are estimates, and the `DualResult` of a call says with what probability they fail.
 
     Build one with `autodual.compile_dual`.
     """
@@ -55,7 +52,7 @@ class DualNetwork(BoundingNetwork):
         """Lower bounds `[N, S]` of objective·f(z) over the set; differentiable.
 
         Without an allowance for rounding, unless `rigorous` asks for it.
-        Of the compiled graph with the parameters and buffers as they are now; see the class for what is not live.
+        The compiled graph is bounded, with the parameters and buffers as they are now (see the class).
 
         Args:
             x: samples `[N, *shape]`.
@@ -94,9 +91,9 @@ class DualNetwork(BoundingNetwork):
         ask: Ask | None = None,
         **options: Unpack[LinearOptions],
     ):
-        """Upper bounds `[N, S]` of objective·f(z) over the set, the lower ones of -objective turned around.
+        """Upper bounds `[N, S]` of objective·f(z) over the set: the negated lower bounds of -objective.
 
-        Of the compiled graph with the parameters and buffers as they are now; see the class for what is not live.
+        The compiled graph is bounded, with the parameters and buffers as they are now (see the class).
 
         Args:
             x: as in `lower_bounds`, like `ball` and `objective`.
@@ -124,7 +121,7 @@ class DualNetwork(BoundingNetwork):
     ) -> Tensor:
         """Lower bounds of f_y - f_j over the set for every class j, in the layout of the outputs (equation 3.24).
 
-        Of the compiled graph with the parameters and buffers as they are now; see the class for what is not live.
+        The compiled graph is bounded, with the parameters and buffers as they are now (see the class).
 
         Args:
             x: samples `[N, *shape]`.
@@ -156,8 +153,8 @@ class DualNetwork(BoundingNetwork):
     ) -> Mapping[str, Interval]:
         """Dual bounds of every unit of every bound site: node name → Interval `[N, *shape]`, in topological order.
 
-        Exact ones, whatever the plan says of projections: they may be handed on as `known`.
-        Of the compiled graph with the parameters and buffers as they are now; see the class for what is not live.
+        Nothing is estimated, whatever passes the network has, so that the intervals can be passed on as `known`.
+        The compiled graph is bounded, with the parameters and buffers as they are now (see the class).
 
         Args:
             x: samples `[N, *shape]`.

@@ -1,7 +1,7 @@
-"""Intervals of nodes that were proved elsewhere: checked, and rounded outwards to the dtype of a call.
+"""Checks of known intervals, those of nodes that were proved elsewhere, and their rounding to the dtype of a call.
 
-What contradicts a bound is refused where bounds are computed (`BoundState.assume`), and what the network itself
-contradicts at a sample is refused here: from a false interval anything could be proved.
+From a false interval anything could be proved. One that contradicts the network's own value at a sample is refused
+here; one that contradicts a bound is refused where that is computed (`BoundState.assume`).
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from autodual.passes.plan import Plan
 from autodual.perturbations import Region
 from autodual.tensors import unfit
 
-# What float64 may be off by in a node's value, in units of the largest number in the network.
+# How far a node's value in float64 may be off by rounding, relative to the largest value in the network.
 _SLACK = 1e-6
 
 
@@ -30,7 +30,7 @@ def checked_ask(ask: Ask, plan: Plan, x: Tensor) -> Ask:
     """The ask with its known intervals `[N or 1, *shape]` in x's dtype on x's device; they contain those given.
 
     Raises InvalidInputError for a name that is no bound site (its interval would be named as an assumption and help
-    nothing), a wrong shape or NaN, and EmptySetError where no number lies within, of which anything could be proved.
+    nothing), for a wrong shape and for NaN; raises EmptySetError for an interval that contains no number.
     """
     if ask.known is None:
         return ask
@@ -46,9 +46,9 @@ def of_subproblems(ask: Ask, parts: Subproblems) -> Ask:
 
 @torch.no_grad()
 def refute_known(known: Mapping[str, Interval] | None, graph: Graph, environment: Environment, region: Region) -> None:
-    """Raise EmptySetError where an interval does not hold what the node is at a sample, which lies in its own set.
+    """Raise EmptySetError where an interval does not contain the node's value at a sample that lies in its own set.
 
-    Evaluated in float64, and refuted only by more than what rounding may shift that by.
+    The network runs in float64, and an interval is refused only if it misses the value by more than rounding explains.
     """
     if not known:
         return

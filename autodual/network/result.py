@@ -17,10 +17,10 @@ from autodual.interval import Interval
 class DualResult:
     """What one call proves: lower bounds `[N, S]` of the objectives, and by node name intervals of the bound sites.
 
-    failure_probability `[N]`, float64: how likely it is that what is said of a sample is wrong, by the random numbers
-    that its bounds were estimated with. 0: nothing was estimated. 1: estimated by medians, which prove nothing.
-    estimates: how many norms of a sample that probability covers, and inflation: what each was multiplied by.
-    execution: how far a run of the network may be from what the bounds are of, if that was asked.
+    failure_probability `[N]`, float64: the probability that a sample's bounds are wrong, over the random numbers that
+    they were estimated with: 0 if nothing was estimated, 1 if the estimates are medians, which prove nothing.
+    estimates: how many norms of a sample were estimated; inflation: the factor that each was multiplied by.
+    execution: how far a run of the network may be from the network that is bounded, if `executed` asked for it.
     infeasible `[N]`, bool: whether what was given of a subproblem leaves it no point. That proves everything of it and
     nothing else, so its bounds are NaN.
     """
@@ -46,7 +46,7 @@ def result_of(
     state: BoundState,
     run: Execution | None = None,
 ) -> DualResult:
-    """The result of a computation that is done."""
+    """The result of a finished computation."""
     projections, infeasible = state.memories.get(Projections), state.infeasible
     if projections is None:
         never = torch.zeros(state.samples, dtype=torch.float64, device=infeasible.device)
@@ -83,7 +83,7 @@ def joined(parts: Sequence[DualResult]) -> DualResult:
 
 
 def joined_executions(parts: Sequence[Execution]) -> Execution:
-    """What is known of slices of the samples, in order."""
+    """The executions of slices of the samples as one, in order."""
     errors = [part.error for part in parts if part.error is not None]
     return replace(parts[0], error=torch.cat(errors) if errors else None)
 

@@ -1,12 +1,12 @@
-"""Which samples the next stage of a cascade is trained on: those that no earlier stage certifies."""
+"""The samples that the next stage of a cascade is trained on: those that no earlier stage certifies."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
+from typing_extensions import Unpack
 
 from autodual.inputs import Labels, Samples, sample_tensor
 from autodual.network import Ask, DualNetwork
@@ -14,9 +14,6 @@ from autodual.network.ask import PolicyOptions
 from autodual.network.keywords import takes
 from autodual.perturbations import PerturbationSet, perturbation_set
 from autodual.specs import LabelMap, all_positive
-
-if TYPE_CHECKING:
-    from typing_extensions import Unpack
 
 
 @torch.no_grad()
@@ -35,7 +32,7 @@ def uncertified(
 
     A sample is kept iff at every stage J_t ≤ 0 for some class t (the thesis' section 3.4.6 prints J > 0 for all). NaN
     and infinity certify nothing. Bounds do not allow for rounding, and are estimates where a stage's plan estimates
-    them: this chooses what to train on, and claims nothing.
+    them: this chooses what to train on, and proves nothing.
 
     Args:
         stages: dual networks, in order.

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import torch.nn.functional as functional
 from torch import Tensor
+from typing_extensions import Unpack
 
 from autodual.errors import InvalidInputError
 from autodual.inputs import Labels, Samples
@@ -16,9 +15,6 @@ from autodual.perturbations import PerturbationSet
 from autodual.policies import IGNORED
 from autodual.train.clean_pass import in_mode, tracking_norms
 from autodual.train.losses.batch import Batch
-
-if TYPE_CHECKING:
-    from typing_extensions import Unpack
 
 
 @takes(ProofOptions, slopes="shared", inner="dual", last="dual")
@@ -42,10 +38,10 @@ def robust_loss(
     has it, or `[N, *positions]`.
 
     Batch norms in training mode (`model.train()`) normalise by the mean and variance of the clean batch x instead of
-    their running ones, which learn from the same pass. That is the thesis' heuristic for training deep networks: the
-    value then bounds the loss of a network so normalised, which is *not* the network that inference runs. Never report
-    it as a guarantee. In evaluation mode it is one, and nothing learns. Dropout is left out in both modes; a warning
-    says so once.
+    their running ones, and the same pass updates the running ones. This is the thesis' heuristic for training deep
+    networks: the value then bounds the loss of the network normalised in this way, which is *not* the network that
+    inference runs. Never report it as a guarantee. In evaluation mode it is one, and nothing is updated. Dropout is
+    left out in both modes; a warning says so once.
 
     Args:
         dual: the dual network of any model.
@@ -74,7 +70,7 @@ def robust_loss(
     if batch_statistics and not norms:
         raise InvalidInputError("batch statistics need a model with batch norm that tracks running statistics")
     chosen = [] if batch_statistics is None else norms.values()
-    batch = Batch.of(dual, x, labels, ball, ask)
+    batch = Batch.of(dual, x, labels, ball, ask=ask)
     with in_mode(chosen, bool(batch_statistics)):
         scores = -batch.margins().movedim(dual.class_axis, 1)
     return functional.cross_entropy(scores, batch.labels, reduction=reduction, ignore_index=IGNORED)

@@ -18,14 +18,14 @@ from autodual.world import World
 
 @dataclass(frozen=True)
 class Errors:
-    """Fractions of the samples; NaN where there were none, or nothing was attacked."""
+    """Fractions of the samples; NaN where there are no samples, or no attack is run."""
 
     clean: float
     attacked: float
     certified: float
 
 
-# The tightest that each price buys: interval arithmetic over the ops tightens the dual bounds of all but the first.
+# Adaptive slopes, since interval arithmetic over the ops then tightens dual bounds, too.
 BOUNDS = {
     "interval": Ask(slopes="adaptive", inner="interval", last="interval"),
     "mixed": Ask(slopes="adaptive", inner="interval", last="dual"),
@@ -39,7 +39,7 @@ def validate(
 ) -> Errors:
     """Errors on samples x `[N, *shape]` with labels `[N]`, of the network in inference mode.
 
-    Bounds do not allow for rounding, as certificates do: these figures steer training and claim nothing.
+    Unlike certificates, bounds do not allow for rounding: these errors guide training and prove nothing.
     """
     chosen = world.share(torch.arange(len(x)))
     limit = len(x) if section.samples == 0 else section.samples

@@ -36,7 +36,7 @@ LOSSES: dict[str, type[Loss]] = {
     "regularised": Regularised,
 }
 _FAMILIES: dict[type, Mapping[str, type]] = {Loss: LOSSES, Schedule: SCHEDULES}
-# What no recipe needs more of; a file can hold anything.
+# Limits beyond any recipe's needs; a file can hold anything.
 _MOST_VALUES, _DEEPEST, _LONGEST_NAME, _LONGEST_STRING = 10_000, 20, 100, 4000
 
 
@@ -61,9 +61,10 @@ def assemble(kind: type, values: Any, where: str = "") -> Any:
 
 
 def require_small(values: Any) -> None:
-    """Raise InvalidInputError for plain values that no recipe needs as many or as deeply nested ones of.
+    """Raise InvalidInputError for more plain values, or more deeply nested ones, than any recipe needs.
 
-    What is shared counts as often as it is met, so that it may contain itself. Names in tables must be words.
+    A value counts each time that it occurs, so that values that contain themselves are refused too. Names in tables
+    must be short and printable.
     """
     pending, count = [(values, 0)], 0
     while pending:
@@ -155,7 +156,7 @@ def _join(where: str, name: str) -> str:
 
 
 def disassemble(thing: Any) -> Any:
-    """Plain values that `assemble` makes the same object of; JSON and TOML can hold them.
+    """The plain values from which `assemble` makes the same object; JSON and TOML can hold them.
 
     Args:
         thing: a recipe, or a part of one.
