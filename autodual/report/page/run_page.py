@@ -182,6 +182,7 @@ def _plot(document: Row) -> Plot | None:
         notes.append(f"{plural(len(values) - len(known), kind.unit)} without a finite {kind.measure} left out.")
     words = {"margin": "margin that is proved; positive where the property is"}
     caption = words.get(kind.measure, f"certified {kind.measure}")
-    verdicts = [name for name, count in counts(document).items() if count]
+    drawn = {verdict for _, verdict in known}
+    verdicts = [name for name in counts(document) if name in drawn]
     chart = histogram(known, caption, f"{kind.unit}s", verdicts)
     return Plot(f"Distribution of the {kind.measure}", chart, notes)
