@@ -12,29 +12,10 @@ from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
 
 from autodual.errors import InvalidInputError
 from autodual.train.limits import TYPE_WORDS, Finite, require, shown
-from autodual.train.losses import (
-    Adversarial,
-    Clean,
-    CrownIbp,
-    IntervalBound,
-    Loss,
-    MtlIbp,
-    Regularised,
-    Robust,
-    SmallBoxes,
-)
+from autodual.train.losses.base import Loss
+from autodual.train.losses.names import LOSSES
 from autodual.train.schedules import SCHEDULES, Constant, Schedule
 
-LOSSES: dict[str, type[Loss]] = {
-    "clean": Clean,
-    "adversarial": Adversarial,
-    "robust": Robust,
-    "interval": IntervalBound,
-    "crown-ibp": CrownIbp,
-    "sabr": SmallBoxes,
-    "mtl-ibp": MtlIbp,
-    "regularised": Regularised,
-}
 _FAMILIES: dict[type, Mapping[str, type]] = {Loss: LOSSES, Schedule: SCHEDULES}
 # Limits beyond any recipe's needs; a file can hold anything.
 _MOST_VALUES, _DEEPEST, _LONGEST_NAME, _LONGEST_STRING = 10_000, 20, 100, 4000

@@ -1,4 +1,4 @@
-"""The counterexamples of a document: saved as .npy files, and shown as pictures where they are images."""
+"""Saving the counterexamples of a document as .npy files."""
 
 from __future__ import annotations
 
@@ -10,8 +10,7 @@ from autodual.errors import DataError
 from autodual.files.writing import write_bytes
 from autodual.report.document import Row
 from autodual.report.page.kinds import rows_of
-from autodual.report.page.numbers import number
-from autodual.report.page.pictures import as_array, difference, picture
+from autodual.report.page.pictures import as_array
 
 
 def counterexamples(document: Row) -> dict[int, Any]:
@@ -55,21 +54,3 @@ def save_counterexamples(document: Row, folder: str | PathLike[str], *, overwrit
         numpy.save(buffer, array, allow_pickle=False)
         write_bytes(saved[index], buffer.getvalue(), overwrite=overwrite)
     return saved
-
-
-def panels(row: Row) -> list[tuple[str, str]]:
-    """Titles and pictures of a row's counterexample: the original where it is recorded, the point, their difference."""
-    found, original = row["counterexample"], row.get("original")
-    drawn = picture(found)
-    if drawn is None:
-        return []
-    before = None if original is None else picture(original)
-    if before is None:
-        return [("", drawn)]
-    shown = [(_title("original", row.get("predicted")), before), (_title("perturbed", row.get("reached")), drawn)]
-    change = difference(original, found)
-    return shown if change is None else [*shown, (f"difference × {number(change[1], 2)}", change[0])]
-
-
-def _title(what: str, label: object) -> str:
-    return what if label is None else f"{what}: class {label}"

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from autodual.report.document import Row
+from autodual.report.numbers import finite
 from autodual.report.page.chance import estimated
 from autodual.report.page.kinds import counts, kind_of, rows_of, settings_of
-from autodual.report.page.numbers import finite
 
 _SHOWN = 10
 
@@ -68,7 +68,7 @@ def _by_label(document: Row, row: Row) -> bool:
     return settings_of(document).get("specification") is None and row.get("label") is not None
 
 
-def progress(document: Row) -> str | None:
+def unfinished(document: Row) -> str | None:
     """That the run is not complete, or None where it is, or where the document cannot tell."""
     settings, rows = settings_of(document), rows_of(document)
     record = settings.get("provenance")
