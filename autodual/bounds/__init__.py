@@ -9,6 +9,7 @@ from autodual.bounds.rows.pull import LinearBound
 from autodual.bounds.state.bound_state import BoundState
 from autodual.bounds.state.constraints import Constraint, Multiplied, Split
 from autodual.bounds.state.kept_bytes import Ledger
+from autodual.bounds.state.slopes import Slopes
 from autodual.bounds.state.subproblems import Subproblems
 
 __all__ = [
@@ -21,6 +22,7 @@ __all__ = [
     "Multiplied",
     "ObjectiveBounds",
     "Projections",
+    "Slopes",
     "Split",
     "Subproblems",
     "execution",

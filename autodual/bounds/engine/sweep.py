@@ -9,6 +9,7 @@ from functools import partial
 import torch
 from torch import Tensor
 
+from autodual.bounds.engine.chosen_lines import Choices, Families, families_before, given_choices, starts, under
 from autodual.bounds.engine.refinement import refine_operand
 from autodual.bounds.engine.slope_search import searched
 from autodual.bounds.memory.recomputation import recomputed_rows
@@ -133,18 +134,30 @@ def _arrival(name: str, linear: bool, state: BoundState, piece: Piece) -> tuple[
     if state.options.last == "interval":
         found = _with_ends(state, near, concretise(state, near))
         return found, linear_bound(state, near) if linear else None
-    first = advance(state, near)
-    best = searched(state, name, near) if state.options.slopes == "optimized" else None
-    progress = first if best is None else best
+    choices = _choices(state, name, near, piece)
+    first = advance(state, near) if choices is None or state.options.slopes == "optimized" else None
+    progress = first if choices is None else advance(under(state, *choices), near)
+    assert progress is not None
     found = concretise(state, progress)
     # A linear function is to prove the bound that is returned with it, so nothing else may tighten that.
     if linear:
         return found, linear_bound(state, progress)
     # Rounding is charged for all lines that a search might have chosen, so that those it began with can be better.
-    others = ([near] if state.intersects else []) + ([first] if best is not None else [])
+    others = ([near] if state.intersects else []) + ([first] if choices is not None and first is not None else [])
     for other in others:
         found = _tightened(found, concretise(state, other))
     return _with_ends(state, near, found), None
+
+
+def _choices(state: BoundState, name: str, near: Progress, piece: Piece) -> tuple[Families, Choices] | None:
+    """The lines for rows near a node where they are not those of the layers: as given, or searched from there on."""
+    given, search = given_choices(state, name, piece), state.options.slopes == "optimized"
+    families = families_before(state, name) if given or search else {}
+    if not families:
+        return None
+    if search:
+        return families, searched(state, name, near, starts(state, families, given, piece))
+    return families, given
 
 
 def _with_ends(state: BoundState, near: Progress, found: Enclosure) -> Enclosure:
