@@ -14,7 +14,7 @@ from autodual.ir.scalars.declaration import LIBRARY, Accuracy, declare, names_in
 from autodual.ir.scalars.op import CurveOp
 
 _INFINITY = math.inf
-_EXPONENTS = (0, 1, 2, 3, 4, 5, 0.5, 1.5, -0.5, -1, -1.5, -2, -3)
+_EXPONENTS = (2, 0, 1, 3, 4, 5, 0.5, 1.5, -0.5, -1, -1.5, -2, -3)
 
 
 @declare(
