@@ -13,29 +13,29 @@ from typing import TYPE_CHECKING
 import torch
 import torch.nn.functional as functional
 
-from autodual.ir.scalars import formulas, lines
+from autodual.ir.scalars import derivatives, entries
 from autodual.ir.scalars.curve import Curve, Domain
 from autodual.ir.scalars.declaration import LIBRARY, Accuracy, names_in
-from autodual.ir.scalars.op import ElementwiseOp, StairOp, WaveOp
+from autodual.ir.scalars.scalar_ops import ElementwiseOp, StairOp, WaveOp
 
 _INFINITY = math.inf
 # float64's π/2 is below π/2, and so below arctangents of large numbers.
 _RIGHT_ANGLE = math.nextafter(math.pi / 2, _INFINITY)
 _UNIT = (Domain(-1.0, 1.0),)
 
-_curve = partial(lines.curve, accuracy=Accuracy(LIBRARY), module=__name__)
+_curve = partial(entries.curve, accuracy=Accuracy(LIBRARY), module=__name__)
 #: x times a function that rises from 0 to 1.
-_gated = partial(lines.curve, accuracy=Accuracy(LIBRARY, of_operand=True), module=__name__)
-_wave = partial(lines.line, WaveOp, module=__name__)  # type: ignore[type-abstract]
-_stairs = partial(lines.line, StairOp, module=__name__)  # type: ignore[type-abstract]
+_gated = partial(entries.curve, accuracy=Accuracy(LIBRARY, of_operand=True), module=__name__)
+_wave = partial(entries.entry, WaveOp, module=__name__)  # type: ignore[type-abstract]
+_stairs = partial(entries.entry, StairOp, module=__name__)  # type: ignore[type-abstract]
 #: What has a dual rule of its own.
-_plain = partial(lines.line, ElementwiseOp, module=__name__)  # type: ignore[type-abstract]
+_plain = partial(entries.entry, ElementwiseOp, module=__name__)  # type: ignore[type-abstract]
 
 # Some libraries compute a sigmoid as (1 + tanh(x/2))/2.
-Sigmoid = lines.curve(
+Sigmoid = entries.curve(
     "Sigmoid",
     "1/(1 + e⁻ˣ).",
-    Curve(torch.sigmoid, formulas.sigmoid_slope, (0.0,), limits=(0.0, 1.0)),
+    Curve(torch.sigmoid, derivatives.sigmoid_slope, (0.0,), limits=(0.0, 1.0)),
     accuracy=Accuracy(LIBRARY, intermediate=1.0),
     aten="sigmoid",
     onnx="Sigmoid",
@@ -44,21 +44,21 @@ Sigmoid = lines.curve(
 Tanh = _curve(
     "Tanh",
     "The hyperbolic tangent.",
-    Curve(torch.tanh, formulas.tanh_slope, (0.0,), limits=(-1.0, 1.0)),
+    Curve(torch.tanh, derivatives.tanh_slope, (0.0,), limits=(-1.0, 1.0)),
     aten="tanh",
     onnx="Tanh",
 )
 Erf = _curve(
     "Erf",
     "The error function.",
-    Curve(torch.erf, formulas.erf_slope, (0.0,), limits=(-1.0, 1.0)),
+    Curve(torch.erf, derivatives.erf_slope, (0.0,), limits=(-1.0, 1.0)),
     aten="erf",
     onnx="Erf",
 )
 Softsign = _curve(
     "Softsign",
     "x/(1 + |x|).",
-    Curve(formulas.softsign, formulas.softsign_slope, (0.0,), limits=(-1.0, 1.0)),
+    Curve(derivatives.softsign, derivatives.softsign_slope, (0.0,), limits=(-1.0, 1.0)),
     run=functional.softsign,
     onnx="Softsign",
 )
@@ -67,7 +67,7 @@ Silu = _gated(
     "x/(1 + e⁻ˣ), also called swish.",
     Curve(
         functional.silu,
-        formulas.silu_slope,
+        derivatives.silu_slope,
         (-2.3993572805154675, 2.3993572805154675),
         convex=False,
         turning=(-1.2784645427610737,),
@@ -79,7 +79,7 @@ Mish = _gated(
     "x·tanh(log(1 + eˣ)).",
     Curve(
         functional.mish,
-        formulas.mish_slope,
+        derivatives.mish_slope,
         (-2.256376396360793, 1.4905711794854284),
         convex=False,
         turning=(-1.1924312145154952,),
@@ -92,7 +92,7 @@ HardSwish = _gated(
     "x·min(max(x + 3, 0), 6)/6.",
     Curve(
         functional.hardswish,
-        formulas.hardswish_slope,
+        derivatives.hardswish_slope,
         (-3.0, 3.0),
         convex=False,
         knots=(-3.0, 3.0),
@@ -119,7 +119,7 @@ Arcsin = _curve(
     "The inverse sine, of -1 ≤ x ≤ 1.",
     Curve(
         torch.asin,
-        formulas.arcsin_slope,
+        derivatives.arcsin_slope,
         (0.0,),
         convex=False,
         limits=(-math.pi / 2, math.pi / 2),
@@ -132,14 +132,14 @@ Arcsin = _curve(
 Arccos = _curve(
     "Arccos",
     "The inverse cosine, of -1 ≤ x ≤ 1.",
-    Curve(torch.acos, formulas.arccos_slope, (0.0,), limits=(0.0, math.pi), domain=_UNIT, inside=0.0),
+    Curve(torch.acos, derivatives.arccos_slope, (0.0,), limits=(0.0, math.pi), domain=_UNIT, inside=0.0),
     aten="acos",
     onnx="Acos",
 )
 Arctan = _curve(
     "Arctan",
     "The inverse tangent.",
-    Curve(torch.atan, formulas.arctan_slope, (0.0,), limits=(-_RIGHT_ANGLE, _RIGHT_ANGLE)),
+    Curve(torch.atan, derivatives.arctan_slope, (0.0,), limits=(-_RIGHT_ANGLE, _RIGHT_ANGLE)),
     aten="atan",
     onnx="Atan",
 )
@@ -155,7 +155,7 @@ Cosh = _curve(
 Arcsinh = _curve(
     "Arcsinh",
     "The inverse hyperbolic sine, log(x + √(x² + 1)).",
-    Curve(torch.asinh, formulas.arcsinh_slope, (0.0,)),
+    Curve(torch.asinh, derivatives.arcsinh_slope, (0.0,)),
     aten="asinh",
     onnx="Asinh",
 )
@@ -163,7 +163,7 @@ Arccosh = _curve(
     "Arccosh",
     "The inverse hyperbolic cosine, of x ≥ 1.",
     Curve(
-        torch.acosh, formulas.arccosh_slope, convex=False, limits=(0.0, _INFINITY), domain=(Domain(1.0),), inside=2.0
+        torch.acosh, derivatives.arccosh_slope, convex=False, limits=(0.0, _INFINITY), domain=(Domain(1.0),), inside=2.0
     ),
     aten="acosh",
     onnx="Acosh",
@@ -172,7 +172,7 @@ Arctanh = _curve(
     "Arctanh",
     "The inverse hyperbolic tangent, of -1 < x < 1.",
     Curve(
-        torch.atanh, formulas.arctanh_slope, (0.0,), convex=False, domain=(Domain(-1.0, 1.0, open=True),), inside=0.0
+        torch.atanh, derivatives.arctanh_slope, (0.0,), convex=False, domain=(Domain(-1.0, 1.0, open=True),), inside=0.0
     ),
     aten="atanh",
     onnx="Atanh",

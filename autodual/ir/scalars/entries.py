@@ -1,4 +1,4 @@
-"""What makes an op of one line: a class without parameters, and its entry in the table."""
+"""What makes an op of a line of the table: a class without parameters, and its entry."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 from autodual.ir.op import Op
 from autodual.ir.scalars.curve import Curve, Function
 from autodual.ir.scalars.declaration import Accuracy, Declaration, record
-from autodual.ir.scalars.op import CurveOp, ElementwiseOp
+from autodual.ir.scalars.scalar_ops import CurveOp, ElementwiseOp
 
 #: One name, or several.
 Names = Any
@@ -16,7 +16,7 @@ _Kind = TypeVar("_Kind", bound=ElementwiseOp)
 _CURVE: type[CurveOp] = CurveOp  # type: ignore[type-abstract]
 
 
-def line(
+def entry(
     kind: type[_Kind],
     name: str,
     about: str,
@@ -40,7 +40,7 @@ def line(
 
 def curve(name: str, about: str, known: Curve, *, run: Function | None = None, **options: Any) -> type[CurveOp]:
     """The op of a continuous function; `run` is what torch computes, if that is not the curve's own `value`."""
-    return line(_CURVE, name, about, run or known.value, curve=lambda self: known, **options)
+    return entry(_CURVE, name, about, run or known.value, curve=lambda self: known, **options)
 
 
 def curve_class(name: str, about: str, known: Curve, module: str) -> type[CurveOp]:
