@@ -9,9 +9,7 @@ import torch
 
 from autodual.bounds.state.bound_state import BoundState
 from autodual.bounds.state.kept_bytes import KEPT_BY_BOUND, kept_by_layer
-
-# Tensors of a row's size that are alive at once while a layer is pulled (measured).
-_COPIES = 4
+from autodual.measured import measured
 
 
 @dataclass(frozen=True)
@@ -27,7 +25,7 @@ class Footprint:
     kept_by_group: int = 0
 
     def bytes(self, itemsize: int) -> int:
-        return self.scalars * itemsize * _COPIES
+        return self.scalars * itemsize * measured.row_tensors
 
 
 def starts_windowed(state: BoundState, name: str) -> bool:
