@@ -6,7 +6,7 @@ import torch
 
 from autodual.frontend.compositions.emitter import Emitter
 from autodual.frontend.compositions.shapes import alike, broadcast
-from autodual.frontend.torch.values import number
+from autodual.frontend.constants import number
 from autodual.ir import Expression, Node
 from autodual.ir.ops import Add, ElementwiseAffine, LeakyRelu, MatrixProduct, Maximum, Multiply, Power, Step, Subtract
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from autodual.frontend.compositions.arithmetic import absolute, maximum, power, quotient, scaled
 from autodual.frontend.compositions.emitter import Emitter, Reader
 from autodual.frontend.compositions.shapes import reshaped
-from autodual.frontend.torch.values import apply, mask_weights
+from autodual.frontend.constants import apply, mask_weights
 from autodual.ir import Expression, Node
 from autodual.ir.ops import ElementwiseAffine, Exp, LogSoftmax, Mean, Slice, Sum
 

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from autodual.frontend.compositions.emitter import Emitter
-from autodual.frontend.torch.values import apply
+from autodual.frontend.constants import apply
 from autodual.ir import Node
 from autodual.ir.ops import Expand, Reshape, Slice, Take
 

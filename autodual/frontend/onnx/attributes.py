@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from autodual.frontend.construction import Unsupported
 from autodual.frontend.onnx.values import Branch, Static
-from autodual.frontend.torch.builder import Unsupported
 
 
 @dataclass(frozen=True, eq=False)

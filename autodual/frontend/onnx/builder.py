@@ -11,12 +11,12 @@ import torch
 from torch import Tensor
 
 from autodual.frontend.compositions import broadcast, reshaped
+from autodual.frontend.constants import apply, number
+from autodual.frontend.construction import GraphUnderConstruction
 from autodual.frontend.onnx.attributes import finite, placed
 from autodual.frontend.onnx.limits import Budget
 from autodual.frontend.onnx.tensors import Tensors
 from autodual.frontend.onnx.values import Branch, Static, Value, stored_shape
-from autodual.frontend.torch.builder import GraphUnderConstruction
-from autodual.frontend.torch.values import apply, number
 from autodual.ir import Environment, Expression, Node, Op, Source
 from autodual.ir.ops import Concatenate, Constant, ElementwiseAffine, Slice
 

@@ -11,8 +11,8 @@ from autodual.frontend.onnx.agreement import compare
 from autodual.frontend.onnx.lowering import OnnxInput, OnnxLowering
 from autodual.frontend.onnx.network import OnnxNetwork
 from autodual.frontend.onnx.reading import OnnxFile, dtype_of, read_model
-from autodual.frontend.torch.tracing.check import require_finite
-from autodual.frontend.torch.tracing.trace import TracedNetwork
+from autodual.frontend.traced_network import TracedNetwork
+from autodual.frontend.weights import require_finite
 
 
 def load_onnx(

@@ -12,6 +12,7 @@ import numpy as np
 import torch
 
 from autodual.errors import AutodualError, ModelFileError, TraceError, UnsupportedOp, UnsupportedOpsError
+from autodual.frontend.construction import GraphUnderConstruction, Unsupported, pruned
 from autodual.frontend.onnx.arrays import array_of
 from autodual.frontend.onnx.attributes import Attributes
 from autodual.frontend.onnx.builder import OnnxBuilder
@@ -25,8 +26,6 @@ from autodual.frontend.onnx.single import Operands, alone, multiplications, resu
 from autodual.frontend.onnx.tensors import Tensors
 from autodual.frontend.onnx.values import UNKNOWN, Branch, Static, Unknown, stored_shape
 from autodual.frontend.onnx.versions import opset_of
-from autodual.frontend.torch.builder import GraphUnderConstruction, Unsupported
-from autodual.frontend.torch.tracing.lowering import pruned
 from autodual.ir import Graph, Source, verify
 from autodual.ir.ops import Input
 

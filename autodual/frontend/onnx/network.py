@@ -10,7 +10,7 @@ from autodual.errors import InvalidInputError
 from autodual.frontend.onnx.agreement import Agreement
 from autodual.frontend.onnx.external import ExternalFile
 from autodual.frontend.onnx.tensors import HOLDER
-from autodual.frontend.torch.tracing.trace import TracedNetwork
+from autodual.frontend.traced_network import TracedNetwork
 from autodual.ir import Environment, Graph
 
 

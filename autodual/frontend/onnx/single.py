@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from math import prod
 from typing import TYPE_CHECKING, TypeAlias
 
+from autodual.frontend.construction import Unsupported
 from autodual.frontend.onnx.values import Branch, Static
-from autodual.frontend.torch.builder import Unsupported
 
 if TYPE_CHECKING:
     import onnx

@@ -8,10 +8,10 @@ import numpy as np
 import torch
 from torch import nn
 
+from autodual.frontend.construction import Unsupported
 from autodual.frontend.onnx.limits import Budget
 from autodual.frontend.onnx.names import legal_name
 from autodual.frontend.onnx.values import Static
-from autodual.frontend.torch.builder import Unsupported
 from autodual.ir import Expression, Parameter
 
 HOLDER = "tensors"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from math import prod
 from typing import Any, NoReturn
 
@@ -12,11 +12,13 @@ from torch import Tensor, fx, nn
 
 from autodual.errors import BatchMixingError
 from autodual.frontend.compositions import broadcast
+from autodual.frontend.constants import apply, number
+from autodual.frontend.construction import GraphUnderConstruction, Unsupported
 from autodual.frontend.torch.batch import BatchAxis
 from autodual.frontend.torch.layout import Displaced, Layout, placed
 from autodual.frontend.torch.registry import serves_any_batch_axis
 from autodual.frontend.torch.source import call_of, line_of, module_of
-from autodual.frontend.torch.values import Fixed, apply, number
+from autodual.frontend.torch.values import Fixed
 from autodual.ir import Environment, Expression, Node, Op, Parameter, Source
 from autodual.ir.ops import Constant, Expand
 
@@ -24,35 +26,6 @@ Tensors = Mapping[str, Tensor]
 """The present values of parameters, buffers and constants by name."""
 
 _READABLE = {"_native_batch_norm_legit_no_training": "batch_norm", "_to_copy": "to"}
-
-
-class Unsupported(Exception):
-    """An operation, or this use of it, has no lowering; the message says why, and is empty where no rule exists."""
-
-
-@dataclass
-class GraphUnderConstruction:
-    """The nodes lowered so far."""
-
-    nodes: list[Node] = field(default_factory=list)
-    _taken: dict[str, int] = field(default_factory=dict)
-
-    def add(self, name: str, op: Op, inputs: Sequence[Node], shape: tuple[int, ...], source: Source) -> Node:
-        node = Node(self._unique(name), op, tuple(node.name for node in inputs), shape, source)
-        self.nodes.append(node)
-        return node
-
-    def _unique(self, name: str) -> str:
-        """`relu`, `relu_1`, `relu_2`, ..."""
-        while True:
-            count = self._taken.get(name, 0)
-            self._taken[name] = count + 1
-            candidate = f"{name}_{count}" if count else name
-            if count == 0:
-                return candidate
-            if candidate not in self._taken:
-                self._taken[candidate] = 1
-                return candidate
 
 
 class Builder:

@@ -5,7 +5,7 @@ A value that depends on the input is an `ir.Node`. Plain numbers, strings and li
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from autodual.frontend.torch.layout import Displaced
-from autodual.ir import Call, Environment, Expression, Node, Op
+from autodual.ir import Environment, Expression, Node, Op
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,15 +51,6 @@ class Unusable:
     reason: str
 
 
-def leaves(value: Any) -> Iterator[Any]:
-    """All values inside nested lists and tuples."""
-    if isinstance(value, (tuple, list)):
-        for item in value:
-            yield from leaves(item)
-    else:
-        yield value
-
-
 def depends_on_input(value: Any) -> bool:
     """Whether a value needs a rule: it is a node, or a constant that only exists sample by sample."""
     if isinstance(value, Fixed):
@@ -70,40 +61,3 @@ def depends_on_input(value: Any) -> bool:
 def is_symbolic(value: Any) -> bool:
     """Whether a number depends on the batch size."""
     return isinstance(value, (torch.SymInt, torch.SymFloat, torch.SymBool))
-
-
-def scalar(value: float) -> Tensor:
-    """A number as a tensor without axes, in double precision: the user's literal, not its float32 rounding."""
-    return torch.tensor(value, dtype=torch.float64)
-
-
-def number(value: float) -> Expression:
-    """A literal of the user's code as an expression."""
-    return Call(scalar, (value,))
-
-
-def apply(function: Callable[..., Any], *arguments: Any, **options: Any) -> Expression:
-    """The expression `function(*arguments, **options)`."""
-    return Call(function, arguments, tuple(options.items()))
-
-
-def is_number(expression: Expression | None, value: float) -> bool:
-    """Whether an expression is this literal."""
-    return isinstance(expression, Call) and expression.target is scalar and expression.args == (value,)
-
-
-def mask_weights(mask: Tensor, axis: int) -> Tensor:
-    """eᵐ for a mask m that is added in a softmax, the largest along the (negative) axis scaled to 1."""
-    if mask.dim() < -axis:
-        return torch.ones_like(mask)
-    return (mask - mask.amax(axis, keepdim=True)).exp()
-
-
-def finite_names(expression: Expression) -> Iterator[str]:
-    """The names of an expression's tensors that must be finite; a mask's minus infinity is none of its results."""
-    if isinstance(expression, Call) and expression.target is not mask_weights:
-        for value in leaves((expression.args, [value for _, value in expression.kwargs])):
-            if isinstance(value, Expression):
-                yield from finite_names(value)
-    elif not isinstance(expression, Call):
-        yield from expression.parameters()

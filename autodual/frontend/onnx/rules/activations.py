@@ -10,13 +10,13 @@ from typing import Any
 import numpy as np
 
 from autodual.frontend import compositions
+from autodual.frontend.constants import number
+from autodual.frontend.construction import Unsupported
 from autodual.frontend.onnx.attributes import Attributes, first_read_only
 from autodual.frontend.onnx.builder import OnnxBuilder
 from autodual.frontend.onnx.registry import onnx_op
 from autodual.frontend.onnx.rules.arithmetic import add, maximum, minimum, multiply, subtract
 from autodual.frontend.onnx.values import Branch, Static, Value
-from autodual.frontend.torch.builder import Unsupported
-from autodual.frontend.torch.values import number
 from autodual.ir import Node, Op
 from autodual.ir.ops import (
     Arccos,

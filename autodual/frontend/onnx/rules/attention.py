@@ -9,6 +9,7 @@ import numpy as np
 
 from autodual.frontend import compositions
 from autodual.frontend.compositions import MASKED_OUT, affine, matrix_product, softmax, taken, weighted_softmax
+from autodual.frontend.construction import Unsupported
 from autodual.frontend.onnx.attributes import Attributes, fixed
 from autodual.frontend.onnx.builder import OnnxBuilder
 from autodual.frontend.onnx.registry import onnx_op
@@ -16,7 +17,6 @@ from autodual.frontend.onnx.rules.arithmetic import add, multiply, subtract
 from autodual.frontend.onnx.rules.picking import picked_along
 from autodual.frontend.onnx.rules.shapes import concatenate, transposed
 from autodual.frontend.onnx.values import Branch, Static, Value
-from autodual.frontend.torch.builder import Unsupported
 from autodual.ir import Node
 from autodual.ir.ops import ElementwiseAffine, Tanh
 

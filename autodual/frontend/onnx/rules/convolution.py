@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from autodual.frontend.construction import Unsupported
 from autodual.frontend.onnx.attributes import Attributes, fixed
 from autodual.frontend.onnx.builder import OnnxBuilder
 from autodual.frontend.onnx.registry import onnx_op
 from autodual.frontend.onnx.values import Branch, Static, Value
-from autodual.frontend.torch.builder import Unsupported
 from autodual.ir import Node
 from autodual.ir.ops import Convolution, Pad, TransposedConvolution
 

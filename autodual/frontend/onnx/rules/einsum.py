@@ -6,11 +6,11 @@ import string
 from typing import Any
 
 from autodual.frontend.compositions import product, reshaped
+from autodual.frontend.construction import Unsupported
 from autodual.frontend.onnx.attributes import Attributes
 from autodual.frontend.onnx.builder import OnnxBuilder
 from autodual.frontend.onnx.registry import onnx_op
 from autodual.frontend.onnx.values import Branch, Static
-from autodual.frontend.torch.builder import Unsupported
 from autodual.ir import Node
 from autodual.ir.ops import Contraction, Expand, Permute, Sum
 

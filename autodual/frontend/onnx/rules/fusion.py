@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import math
 
+from autodual.frontend.constants import number, scalar
 from autodual.frontend.onnx.builder import OnnxBuilder
-from autodual.frontend.torch.values import number, scalar
 from autodual.ir import Call, Expression, Node
 from autodual.ir.ops import Clamp, ElementwiseAffine, Erf, Gelu, HardSwish, Mish, Sigmoid, Silu, Softplus, Tanh
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 import numpy as np
 
 from autodual.frontend.compositions import reshaped
+from autodual.frontend.construction import Unsupported
 from autodual.frontend.onnx.attributes import Attributes, fixed, placed, whole_numbers
 from autodual.frontend.onnx.builder import OnnxBuilder
 from autodual.frontend.onnx.registry import onnx_op
 from autodual.frontend.onnx.rules.picking import picked_along
 from autodual.frontend.onnx.rules.selection import gathered, gathered_elements, scattered
 from autodual.frontend.onnx.values import Branch, Static, Value
-from autodual.frontend.torch.builder import Unsupported
 from autodual.ir import Node
 from autodual.ir.ops import Concatenate, Take
 

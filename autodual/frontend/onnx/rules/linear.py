@@ -10,14 +10,14 @@ import numpy as np
 import torch
 
 from autodual.frontend import compositions
+from autodual.frontend.constants import apply
+from autodual.frontend.construction import Unsupported
 from autodual.frontend.onnx.attributes import Attributes
 from autodual.frontend.onnx.builder import OnnxBuilder
 from autodual.frontend.onnx.registry import onnx_op
 from autodual.frontend.onnx.rules.arithmetic import add
 from autodual.frontend.onnx.rules.shapes import transposed
 from autodual.frontend.onnx.values import Branch, Static, Value
-from autodual.frontend.torch.builder import Unsupported
-from autodual.frontend.torch.values import apply
 from autodual.ir import Expression
 from autodual.ir.ops import Contraction, Linear
 

@@ -8,12 +8,12 @@ import numpy as np
 import torch
 
 from autodual.frontend import compositions
+from autodual.frontend.constants import apply
+from autodual.frontend.construction import Unsupported
 from autodual.frontend.onnx.attributes import Attributes, first_read_only, fixed, placed
 from autodual.frontend.onnx.builder import OnnxBuilder
 from autodual.frontend.onnx.registry import onnx_op
 from autodual.frontend.onnx.values import Branch, Static, Value
-from autodual.frontend.torch.builder import Unsupported
-from autodual.frontend.torch.values import apply
 from autodual.ir import Expression, Node
 from autodual.ir.ops import Contraction, ElementwiseAffine
 

@@ -8,12 +8,12 @@ from math import prod
 import numpy as np
 
 from autodual.frontend import compositions
+from autodual.frontend.construction import Unsupported
 from autodual.frontend.onnx.attributes import Attributes, first_read_only
 from autodual.frontend.onnx.builder import OnnxBuilder
 from autodual.frontend.onnx.registry import onnx_op
 from autodual.frontend.onnx.rules.convolution import padded, spatial_pads
 from autodual.frontend.onnx.values import Branch
-from autodual.frontend.torch.builder import Unsupported
 from autodual.ir import Node
 from autodual.ir.ops import AveragePool, Convolution, ElementwiseAffine, Sum
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from autodual.frontend.compositions import affine, product
+from autodual.frontend.constants import number
+from autodual.frontend.construction import Unsupported
 from autodual.frontend.onnx.attributes import Attributes
 from autodual.frontend.onnx.builder import OnnxBuilder
-from autodual.frontend.torch.builder import Unsupported
-from autodual.frontend.torch.values import number
 from autodual.ir import Node
 from autodual.ir.ops import Clamp, Elu, LeakyRelu, Relu, Sigmoid, Softplus, Softsign, Step, Tanh
 

@@ -11,6 +11,7 @@ from math import prod
 import numpy as np
 
 from autodual.frontend import compositions
+from autodual.frontend.construction import Unsupported
 from autodual.frontend.onnx.attributes import Attributes, fixed, placed
 from autodual.frontend.onnx.builder import OnnxBuilder
 from autodual.frontend.onnx.registry import onnx_op
@@ -19,7 +20,6 @@ from autodual.frontend.onnx.rules.linear import matmul
 from autodual.frontend.onnx.rules.picking import picked_along
 from autodual.frontend.onnx.rules.shapes import transposed
 from autodual.frontend.onnx.values import Branch, Static, Value
-from autodual.frontend.torch.builder import Unsupported
 from autodual.ir.ops import Sign, Step
 
 _LARGEST = 2**22

@@ -8,11 +8,11 @@ from math import prod
 import numpy as np
 
 from autodual.frontend.compositions import reshaped
+from autodual.frontend.construction import Unsupported
 from autodual.frontend.onnx.attributes import Attributes, placed, whole_numbers
 from autodual.frontend.onnx.builder import OnnxBuilder
 from autodual.frontend.onnx.registry import onnx_op
 from autodual.frontend.onnx.values import Branch, Static, Value
-from autodual.frontend.torch.builder import Unsupported
 from autodual.ir.ops import Concatenate, Expand, Permute, Slice
 
 

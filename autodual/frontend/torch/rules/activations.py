@@ -7,9 +7,10 @@ from typing import Any
 import torch
 
 from autodual.frontend.compositions import affine, difference, product, total
-from autodual.frontend.torch.builder import Builder, Unsupported
+from autodual.frontend.constants import apply, number
+from autodual.frontend.construction import Unsupported
+from autodual.frontend.torch.builder import Builder
 from autodual.frontend.torch.registry import lowers
-from autodual.frontend.torch.values import apply, number
 from autodual.ir import Node, Op
 from autodual.ir.ops import (
     Clamp,

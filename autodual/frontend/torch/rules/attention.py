@@ -17,11 +17,12 @@ from autodual.frontend.compositions import (
     total,
     weighted_softmax,
 )
-from autodual.frontend.torch.builder import Builder, Unsupported
+from autodual.frontend.constants import apply
+from autodual.frontend.construction import Unsupported
+from autodual.frontend.torch.builder import Builder
 from autodual.frontend.torch.registry import lowers
 from autodual.frontend.torch.rules.branches import truth
 from autodual.frontend.torch.rules.shapes import permuted
-from autodual.frontend.torch.values import apply
 from autodual.ir import Node
 from autodual.ir.ops import ElementwiseAffine, LogSoftmax, LogSumExp
 

@@ -8,9 +8,11 @@ import torch
 
 from autodual.frontend import compositions
 from autodual.frontend.compositions import affine, scaled
-from autodual.frontend.torch.builder import Builder, Unsupported
+from autodual.frontend.constants import apply, number
+from autodual.frontend.construction import Unsupported
+from autodual.frontend.torch.builder import Builder
 from autodual.frontend.torch.registry import lowers
-from autodual.frontend.torch.values import Unusable, apply, number
+from autodual.frontend.torch.values import Unusable
 from autodual.ir import Expression, Node
 from autodual.ir.ops import Add, ElementwiseAffine, Multiply, Relu, Step, Subtract
 

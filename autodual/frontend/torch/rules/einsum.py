@@ -8,7 +8,8 @@ from typing import Any
 import torch
 
 from autodual.frontend.compositions import product, reshaped, taken_diagonal
-from autodual.frontend.torch.builder import Builder, Unsupported
+from autodual.frontend.construction import Unsupported
+from autodual.frontend.torch.builder import Builder
 from autodual.frontend.torch.registry import lowers
 from autodual.frontend.torch.rules.shapes import permuted
 from autodual.frontend.torch.values import Fixed

@@ -7,10 +7,12 @@ from typing import Any
 import torch
 
 from autodual.frontend.compositions import power, quotient
-from autodual.frontend.torch.builder import Builder, Unsupported
+from autodual.frontend.constants import apply, number
+from autodual.frontend.construction import Unsupported
+from autodual.frontend.torch.builder import Builder
 from autodual.frontend.torch.registry import lowers
 from autodual.frontend.torch.rules.idioms import multiplied, softsign
-from autodual.frontend.torch.values import Fixed, Unusable, apply, number
+from autodual.frontend.torch.values import Fixed, Unusable
 from autodual.ir import Expression, Node
 from autodual.ir.ops import Add, Cast, ElementwiseAffine, Subtract
 

@@ -6,8 +6,8 @@ Bounded as a product, `x * sigmoid(x)` forgets that both factors move together; 
 from __future__ import annotations
 
 from autodual.frontend.compositions import product
+from autodual.frontend.constants import is_number
 from autodual.frontend.torch.builder import Builder
-from autodual.frontend.torch.values import is_number
 from autodual.ir import Node
 from autodual.ir.ops import ElementwiseAffine, LeakyRelu, Relu, Sigmoid, Silu, Softsign, Step
 

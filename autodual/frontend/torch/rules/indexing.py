@@ -10,9 +10,11 @@ import torch
 from torch import Tensor
 
 from autodual.frontend.compositions import taken, taken_diagonal
-from autodual.frontend.torch.builder import Builder, Unsupported
+from autodual.frontend.constants import apply, leaves
+from autodual.frontend.construction import Unsupported
+from autodual.frontend.torch.builder import Builder
 from autodual.frontend.torch.registry import lowers
-from autodual.frontend.torch.values import Fixed, apply, leaves
+from autodual.frontend.torch.values import Fixed
 from autodual.ir import Node
 from autodual.ir.ops import Concatenate, Take
 

@@ -7,11 +7,12 @@ from typing import Any
 import torch
 
 from autodual.frontend.compositions import broadcast, matrix_product, product, reshaped, scaled_and_shifted
+from autodual.frontend.constants import apply
 from autodual.frontend.torch.builder import Builder
 from autodual.frontend.torch.registry import lowers
 from autodual.frontend.torch.rules.elementwise import add, multiply
 from autodual.frontend.torch.rules.shapes import permuted, reshape_to
-from autodual.frontend.torch.values import Fixed, apply
+from autodual.frontend.torch.values import Fixed
 from autodual.ir import Expression, Node
 from autodual.ir.ops import Contraction, Linear, Sum
 

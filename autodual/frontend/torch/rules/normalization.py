@@ -15,10 +15,11 @@ from autodual.frontend.compositions import (
     standardised,
 )
 from autodual.frontend.compositions import mean as mean_over
+from autodual.frontend.constants import apply
 from autodual.frontend.torch.builder import Builder
 from autodual.frontend.torch.registry import lowers
-from autodual.frontend.torch.tracing.widening import spacing
-from autodual.frontend.torch.values import Unusable, apply
+from autodual.frontend.torch.values import Unusable
+from autodual.frontend.torch.widening import spacing
 from autodual.ir import Expression, Node
 from autodual.ir.ops import ElementwiseAffine
 

@@ -8,9 +8,9 @@ import torch
 import torch.nn.functional as functional
 from torch import Tensor
 
+from autodual.frontend.constants import apply
 from autodual.frontend.torch.builder import Builder
 from autodual.frontend.torch.registry import lowers
-from autodual.frontend.torch.values import apply
 from autodual.ir import Node
 from autodual.ir.ops import Contraction, Interpolate
 

@@ -7,10 +7,12 @@ from typing import Any
 import torch
 
 from autodual.frontend.compositions import affine, difference, scaled, total
-from autodual.frontend.torch.builder import Builder, Unsupported
+from autodual.frontend.constants import apply
+from autodual.frontend.construction import Unsupported
+from autodual.frontend.torch.builder import Builder
 from autodual.frontend.torch.registry import lowers
 from autodual.frontend.torch.rules.elementwise import divide
-from autodual.frontend.torch.values import Fixed, apply
+from autodual.frontend.torch.values import Fixed
 from autodual.ir import Node, Op
 from autodual.ir.ops import Ceil, Floor, Relu, Remainder, Round, Sign, Step
 

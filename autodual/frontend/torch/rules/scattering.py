@@ -10,10 +10,12 @@ import torch
 from torch import Tensor
 
 from autodual.frontend.compositions import reshaped
-from autodual.frontend.torch.builder import Builder, Unsupported
+from autodual.frontend.constants import apply, number
+from autodual.frontend.construction import Unsupported
+from autodual.frontend.torch.builder import Builder
 from autodual.frontend.torch.registry import lowers
 from autodual.frontend.torch.rules.slicing import whole_batch
-from autodual.frontend.torch.values import Fixed, apply, number
+from autodual.frontend.torch.values import Fixed
 from autodual.ir import Node
 from autodual.ir.ops import Concatenate, ElementwiseAffine, Take
 

@@ -10,10 +10,11 @@ from typing import Any
 import torch
 
 from autodual.frontend.compositions import broadcast
+from autodual.frontend.constants import apply
 from autodual.frontend.torch.builder import Builder
 from autodual.frontend.torch.layout import Displaced, Layout
 from autodual.frontend.torch.registry import lowers
-from autodual.frontend.torch.values import Fixed, apply
+from autodual.frontend.torch.values import Fixed
 from autodual.ir import Expression, Node
 from autodual.ir.ops import Permute, Reshape
 

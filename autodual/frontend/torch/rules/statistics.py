@@ -10,7 +10,8 @@ import torch
 
 from autodual.frontend import compositions
 from autodual.frontend.compositions import absolute, affine, difference, largest, power, product, reshaped
-from autodual.frontend.torch.builder import Builder, Unsupported
+from autodual.frontend.construction import Unsupported
+from autodual.frontend.torch.builder import Builder
 from autodual.frontend.torch.registry import lowers
 from autodual.frontend.torch.rules.slicing import sliced
 from autodual.ir import Node

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils import _pytree as pytree
 
-from autodual.frontend.torch.tracing.widening import Widened
+from autodual.frontend.torch.widening import Widened
 from autodual.ir import Environment, Graph
 
 Network = Callable[[Mapping[str, Tensor], Sequence[Tensor]], Tensor]

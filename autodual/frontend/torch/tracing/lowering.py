@@ -10,23 +10,14 @@ import torch
 from torch import Tensor, fx
 
 from autodual.errors import TraceError, UnsupportedOp, UnsupportedOpsError
-from autodual.frontend.scalars import with_axes
+from autodual.frontend.constants import apply, leaves
+from autodual.frontend.construction import GraphUnderConstruction, Unsupported, pruned
 from autodual.frontend.torch.batch import BatchAxis
-from autodual.frontend.torch.builder import Builder, GraphUnderConstruction, Unsupported
+from autodual.frontend.torch.builder import Builder
 from autodual.frontend.torch.layout import Displaced, Layout, layout_of, placed
 from autodual.frontend.torch.registry import accounts_for_rounding, reads_batch_size, rule_for, serves_any_batch_axis
-from autodual.frontend.torch.tracing.leaves import MODULE_CALL
-from autodual.frontend.torch.values import (
-    UNKNOWN,
-    Fixed,
-    Unknown,
-    Unlowered,
-    Unusable,
-    apply,
-    depends_on_input,
-    is_symbolic,
-    leaves,
-)
+from autodual.frontend.torch.tracing.leaf_modules import MODULE_CALL
+from autodual.frontend.torch.values import UNKNOWN, Fixed, Unknown, Unlowered, Unusable, depends_on_input, is_symbolic
 from autodual.ir import Call, Expression, Graph, Node, Parameter, verify
 from autodual.ir.ops import Input
 
@@ -245,16 +236,6 @@ def _live(output: fx.Node) -> list[fx.Node]:
         needed.update(fresh)
         pending.extend(fresh)
     return [node for node in output.graph.nodes if node in needed]
-
-
-def pruned(inputs: tuple[str, ...], nodes: Sequence[Node], output: str) -> Graph:
-    """The graph without nodes that the output does not need, such as parts of a split, and without axisless ones."""
-    needed = {output, *inputs}
-    for node in reversed(nodes):
-        if node.name in needed:
-            needed.update(node.inputs)
-    kept = [node for node in nodes if node.name in needed]
-    return Graph(inputs, tuple(with_axes(kept, output)), (output,))
 
 
 def _expressions(value: Any) -> Any:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from functools import reduce
-from typing import Any, Protocol, runtime_checkable
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -14,10 +12,10 @@ from torch.export import ExportedProgram
 from autodual.errors import InvalidInputError, TraceError
 from autodual.frontend.torch.batch import BatchAxis
 from autodual.frontend.torch.source import first_line, line_of_failure
-from autodual.frontend.torch.tracing.check import compare, fresh_inputs, require_finite, require_fit
+from autodual.frontend.torch.tracing.check import compare, fresh_inputs
 from autodual.frontend.torch.tracing.comparison import running
 from autodual.frontend.torch.tracing.export import batch_decision, decompose, export
-from autodual.frontend.torch.tracing.leaves import opaque_leaves
+from autodual.frontend.torch.tracing.leaf_modules import opaque_leaves
 from autodual.frontend.torch.tracing.lowering import Lowering
 from autodual.frontend.torch.tracing.program import (
     batch_axis,
@@ -31,56 +29,8 @@ from autodual.frontend.torch.tracing.program import (
 )
 from autodual.frontend.torch.tracing.state import inference, silence
 from autodual.frontend.torch.tracing.wrappers import refuse_foreign, unwrapped
-from autodual.frontend.torch.values import finite_names
-from autodual.ir import Graph
-
-
-@dataclass(frozen=True)
-class TracedNetwork:
-    """A model's graph for one sample, and the constants that it reads besides the model's parameters and buffers.
-
-    `graph.inputs` are the names of the inputs in the order of the model's arguments; `output` is the place of the
-    graph's output among the model's flattened outputs. dtype: of the inputs that it was traced with, which decides the
-    constants that a model takes from it. batches: the least and the largest batch that the model runs on; None: any.
-    """
-
-    graph: Graph
-    constants: Mapping[str, Tensor] = field(default_factory=dict)
-    output: int = 0
-    dtype: torch.dtype = torch.float32
-    batches: tuple[int, int | None] = (1, None)
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """The names of all parameters, buffers and constants that the graph reads, sorted."""
-        expressions = (expression for node in self.graph for expression in node.op.expressions())
-        return tuple(sorted({name for expression in expressions for name in expression.parameters()}))
-
-    @property
-    def finite_names(self) -> set[str]:
-        """Those among the names that no infinite number may stand in: all but masks that are added in a softmax."""
-        expressions = (expression for node in self.graph for expression in node.op.expressions())
-        return {name for expression in expressions for name in finite_names(expression)}
-
-    def lookup(self, model: nn.Module) -> Callable[[str], Tensor]:
-        """Resolves the names in the graph: the constants here, all others live through `model`."""
-
-        def find(name: str) -> Tensor:
-            if name in self.constants:
-                return self.constants[name]
-            value: Any = reduce(getattr, name.split("."), model)
-            return value
-
-        return find
-
-
-@runtime_checkable
-class KnowsItsGraph(Protocol):
-    """A module that need not be traced, because it runs a graph itself."""
-
-    def traced_network(self) -> TracedNetwork:
-        """The graph, in the names of the module's own parameters and buffers."""
-        ...
+from autodual.frontend.traced_network import KnowsItsGraph, TracedNetwork
+from autodual.frontend.weights import require_finite, require_fit
 
 
 def trace(model: nn.Module, example_inputs: Tensor | tuple[Tensor, ...], *, output: int | None = None) -> TracedNetwork:

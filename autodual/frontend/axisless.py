@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import torch
 
-from autodual.frontend.torch.values import apply
+from autodual.frontend.constants import apply
 from autodual.ir import Node
 from autodual.ir.ops import (
     Add,

@@ -1,0 +1,57 @@
+"""Constants of a network as expressions, which are evaluated anew at each call."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from autodual.ir import Call, Expression
+
+
+def leaves(value: Any) -> Iterator[Any]:
+    """All values inside nested lists and tuples."""
+    if isinstance(value, (tuple, list)):
+        for item in value:
+            yield from leaves(item)
+    else:
+        yield value
+
+
+def scalar(value: float) -> Tensor:
+    """A number as a tensor without axes, in double precision: the user's literal, not its float32 rounding."""
+    return torch.tensor(value, dtype=torch.float64)
+
+
+def number(value: float) -> Expression:
+    """A literal of the user's code as an expression."""
+    return Call(scalar, (value,))
+
+
+def apply(function: Callable[..., Any], *arguments: Any, **options: Any) -> Expression:
+    """The expression `function(*arguments, **options)`."""
+    return Call(function, arguments, tuple(options.items()))
+
+
+def is_number(expression: Expression | None, value: float) -> bool:
+    """Whether an expression is this literal."""
+    return isinstance(expression, Call) and expression.target is scalar and expression.args == (value,)
+
+
+def mask_weights(mask: Tensor, axis: int) -> Tensor:
+    """eᵐ for a mask m that is added in a softmax, the largest along the (negative) axis scaled to 1."""
+    if mask.dim() < -axis:
+        return torch.ones_like(mask)
+    return (mask - mask.amax(axis, keepdim=True)).exp()
+
+
+def finite_names(expression: Expression) -> Iterator[str]:
+    """The names of an expression's tensors that must be finite; a mask's minus infinity is none of its results."""
+    if isinstance(expression, Call) and expression.target is not mask_weights:
+        for value in leaves((expression.args, [value for _, value in expression.kwargs])):
+            if isinstance(value, Expression):
+                yield from finite_names(value)
+    elif not isinstance(expression, Call):
+        yield from expression.parameters()

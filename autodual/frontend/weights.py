@@ -1,0 +1,27 @@
+"""What the parameters, buffers and constants of a model must be."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from torch import Tensor
+
+from autodual.errors import InvalidInputError
+from autodual.tensors import all_finite, unfit
+
+
+def require_fit(tensors: Mapping[str, Tensor]) -> None:
+    """Raise InvalidInputError naming the first parameter, buffer or constant that is no array of real numbers."""
+    for name, tensor in tensors.items():
+        if reason := unfit(tensor):
+            raise InvalidInputError(f"'{name}' {reason}.")
+
+
+def require_finite(tensors: Mapping[str, Tensor]) -> None:
+    """Raise InvalidInputError naming the first tensor that is no array of real numbers, or holds NaN or infinity."""
+    require_fit(tensors)
+    for name, tensor in tensors.items():
+        if tensor.is_floating_point() and not all_finite(tensor):
+            raise InvalidInputError(
+                f"'{name}' holds NaN or infinity; no bound exists for such a network, so repair it."
+            )
