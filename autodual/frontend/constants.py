@@ -40,6 +40,13 @@ def is_number(expression: Expression | None, value: float) -> bool:
     return isinstance(expression, Call) and expression.target is scalar and expression.args == (value,)
 
 
+def literal(expression: Expression | None, absent: float) -> float | None:
+    """The number that an expression is a literal of; `absent` where there is no expression, None for any other one."""
+    if expression is None:
+        return absent
+    return float(expression.args[0]) if isinstance(expression, Call) and expression.target is scalar else None
+
+
 def mask_weights(mask: Tensor, axis: int) -> Tensor:
     """eᵐ for a mask m that is added in a softmax, the largest along the (negative) axis scaled to 1."""
     if mask.dim() < -axis:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from autodual.frontend.compositions.arithmetic import maximum
 from autodual.frontend.compositions.emitter import Emitter
-from autodual.frontend.compositions.shapes import picked
+from autodual.frontend.compositions.indexing import picked
 from autodual.ir import Node
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from autodual.frontend.compositions import broadcast, reshaped
+from autodual.frontend.compositions import broadcast, concatenated, reshaped, sliced
 from autodual.frontend.constants import apply, number
 from autodual.frontend.construction import GraphUnderConstruction
 from autodual.frontend.onnx.attributes import finite, placed
@@ -18,7 +18,7 @@ from autodual.frontend.onnx.limits import Budget
 from autodual.frontend.onnx.tensors import Tensors
 from autodual.frontend.onnx.values import Branch, Static, Value, stored_shape
 from autodual.ir import Environment, Expression, Node, Op, Source
-from autodual.ir.ops import Concatenate, Constant, ElementwiseAffine, Slice
+from autodual.ir.ops import Constant, ElementwiseAffine
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,11 +83,9 @@ class OnnxBuilder:
             return self.branch(result, (1, *result.shape))
         parts = []
         for place in range(x.shape[0]):
-            part = self.emit(Slice(0, place, place + 1), x.node, shape=(1, *x.shape[1:]))
-            result = rule(reshaped(self, part, x.shape[1:]))
+            result = rule(reshaped(self, sliced(self, x.node, 0, place, place + 1), x.shape[1:]))
             parts.append(reshaped(self, result, (1, *result.shape)))
-        shape = (x.shape[0], *parts[0].shape[1:])
-        return self.branch(self.emit(Concatenate(0), *parts, shape=shape), shape)
+        return self.branch(concatenated(self, parts, 0), (x.shape[0], *parts[0].shape[1:]))
 
     def named(self, name: str) -> Node:
         """The node of this name that was emitted before."""

@@ -9,7 +9,6 @@ from autodual.frontend.onnx.rules import (  # noqa: F401 - imported for the rule
     conversions,
     convolution,
     einsum,
-    fusion,
     indexing,
     linear,
     normalization,

@@ -37,7 +37,6 @@ from autodual.ir.ops import (
     HardSwish,
     LeakyRelu,
     Log,
-    LogSoftmax,
     Mish,
     Power,
     Relu,
@@ -50,7 +49,6 @@ from autodual.ir.ops import (
     Softplus,
     Softshrink,
     Softsign,
-    Step,
     Tan,
     Tanh,
 )
@@ -123,8 +121,8 @@ def gated_swish(builder: OnnxBuilder, attributes: Attributes, gate: Value, x: Va
 
 @onnx_op("HardSigmoid")
 def hard_sigmoid(builder: OnnxBuilder, attributes: Attributes, x: Branch) -> Branch:
-    line = builder.scaled(x, attributes.get("alpha", 0.2), attributes.get("beta", 0.5))
-    return builder.unary(Clamp(0.0, 1.0), line)
+    alpha, beta = attributes.get("alpha", 0.2), attributes.get("beta", 0.5)
+    return builder.branch(compositions.hard_sigmoid(builder, x.node, alpha, beta), x.shape)
 
 
 @onnx_op("Shrink")
@@ -138,8 +136,7 @@ def shrink(builder: OnnxBuilder, attributes: Attributes, x: Branch) -> Branch:
 @onnx_op("ThresholdedRelu")
 def thresholded_relu(builder: OnnxBuilder, attributes: Attributes, x: Branch) -> Branch:
     """x where x > alpha, else 0."""
-    above = builder.unary(Step(), builder.scaled(x, offset=-attributes.get("alpha", 1.0)))
-    return multiply(builder, attributes, x, above)
+    return builder.branch(compositions.thresholded(builder, x.node, attributes.get("alpha", 1.0)), x.shape)
 
 
 @onnx_op("PRelu")
@@ -193,7 +190,7 @@ def _end(end: Static | None, nowhere: float) -> float | None:
 @onnx_op("LogSoftmax")
 def log_softmax(builder: OnnxBuilder, attributes: Attributes, x: Branch) -> Branch:
     node, axis = _one_axis(builder, attributes, x)
-    return builder.branch(builder.emit(LogSoftmax(axis), node), x.shape)
+    return builder.branch(compositions.log_softmax(builder, node, axis), x.shape)
 
 
 @onnx_op("Softmax")

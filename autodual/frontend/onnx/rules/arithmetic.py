@@ -13,7 +13,6 @@ from autodual.frontend.construction import Unsupported
 from autodual.frontend.onnx.attributes import Attributes
 from autodual.frontend.onnx.builder import OnnxBuilder
 from autodual.frontend.onnx.registry import onnx_op
-from autodual.frontend.onnx.rules.fusion import fused_product
 from autodual.frontend.onnx.values import Branch, Static, Value
 from autodual.ir.ops import Add, Clamp, ElementwiseAffine, Exp, Maximum, Relu, Subtract
 
@@ -47,7 +46,7 @@ def multiply(builder: OnnxBuilder, _: Attributes, x: Value, y: Value) -> Branch:
         if x.node is y.node:
             return builder.branch(compositions.power(builder, x.node, 2), np.broadcast_shapes(x.shape, y.shape))
         nodes, shape = builder.alike(x, y)
-        return builder.branch(fused_product(builder, *nodes) or compositions.product(builder, *nodes), shape)
+        return builder.branch(compositions.fused_product(builder, *nodes), shape)
     branch, constant = _apart(x, y)
     return builder.affine(branch, factor=constant)
 
@@ -66,6 +65,11 @@ def divide(builder: OnnxBuilder, _: Attributes, x: Value, y: Value) -> Branch:
         else:
             factor = apply(torch.reciprocal, builder.beside(y, shape))
         return builder.branch(builder.emit(ElementwiseAffine(factor), builder.node(x, shape)), shape)
+    if isinstance(x, Branch):
+        nodes, shape = builder.alike(x, y)
+        found = compositions.fused_quotient(builder, *nodes)
+        if found is not None:
+            return builder.branch(found, shape)
     reciprocal = builder.branch(compositions.power(builder, y.node, -1), y.shape)
     return multiply(builder, _, x, reciprocal)
 

@@ -13,14 +13,14 @@ from autodual.frontend.onnx.builder import OnnxBuilder
 from autodual.frontend.onnx.registry import onnx_op
 from autodual.frontend.onnx.rules.arithmetic import add, multiply, subtract
 from autodual.frontend.onnx.values import Branch, Static, Value
-from autodual.ir.ops import Maximum, Multiply, Sign, Step, Subtract
 
 
 def _step(inclusive: bool, flipped: bool):
     def rule(builder: OnnxBuilder, attributes: Attributes, x: Value, y: Value) -> Branch:
         """1 where the difference of the operands is positive (or zero, if inclusive), else 0."""
         gap = subtract(builder, attributes, *((y, x) if flipped else (x, y)))
-        return truth(builder, builder.unary(Step(inclusive), gap))
+        holds = compositions.positive(builder, gap.node, inclusive=inclusive)
+        return truth(builder, builder.branch(holds, gap.shape))
 
     return rule
 
@@ -33,34 +33,33 @@ onnx_op("LessOrEqual")(_step(inclusive=True, flipped=True))
 
 @onnx_op("Equal")
 def equal(builder: OnnxBuilder, attributes: Attributes, x: Value, y: Value) -> Branch:
-    """1 - |sign(x - y)|."""
-    sign = builder.unary(Sign(), subtract(builder, attributes, x, y))
-    absolute = builder.branch(compositions.absolute(builder, sign.node), sign.shape)
-    return truth(builder, builder.scaled(absolute, -1.0, 1.0))
+    """Not (x - y ≠ 0)."""
+    gap = subtract(builder, attributes, x, y)
+    different = compositions.nonzero(builder, gap.node)
+    return truth(builder, builder.branch(compositions.negation(builder, different), gap.shape))
 
 
 @onnx_op("Not")
 def negation(builder: OnnxBuilder, _: Attributes, x: Branch) -> Branch:
-    return truth(builder, builder.scaled(x, -1.0, 1.0))
+    return truth(builder, builder.branch(compositions.negation(builder, x.node), x.shape))
 
 
 @onnx_op("And")
 def conjunction(builder: OnnxBuilder, _: Attributes, x: Value, y: Value) -> Branch:
     nodes, shape = builder.alike(x, y)
-    return truth(builder, builder.branch(builder.emit(Multiply(), *nodes), shape))
+    return truth(builder, builder.branch(compositions.conjunction(builder, *nodes), shape))
 
 
 @onnx_op("Or")
 def disjunction(builder: OnnxBuilder, _: Attributes, x: Value, y: Value) -> Branch:
     nodes, shape = builder.alike(x, y)
-    return truth(builder, builder.branch(builder.emit(Maximum(), *nodes), shape))
+    return truth(builder, builder.branch(compositions.disjunction(builder, *nodes), shape))
 
 
 @onnx_op("Xor")
 def exclusive(builder: OnnxBuilder, _: Attributes, x: Value, y: Value) -> Branch:
     nodes, shape = builder.alike(x, y)
-    gap = builder.emit(Subtract(), *nodes)
-    return truth(builder, builder.branch(compositions.absolute(builder, gap), shape))
+    return truth(builder, builder.branch(compositions.exclusive(builder, *nodes), shape))
 
 
 @onnx_op("IsNaN", "IsInf")

@@ -12,10 +12,10 @@ from autodual.frontend.construction import Unsupported
 from autodual.frontend.onnx.attributes import Attributes, first_read_only
 from autodual.frontend.onnx.builder import OnnxBuilder
 from autodual.frontend.onnx.registry import onnx_op
-from autodual.frontend.onnx.rules.convolution import padded, spatial_pads
+from autodual.frontend.onnx.rules.convolution import spatial_pads
 from autodual.frontend.onnx.values import Branch
 from autodual.ir import Node
-from autodual.ir.ops import AveragePool, Convolution, ElementwiseAffine, Sum
+from autodual.ir.ops import AveragePool, Convolution, ElementwiseAffine
 
 
 @dataclass(frozen=True)
@@ -102,7 +102,7 @@ def average_pool(builder: OnnxBuilder, attributes: Attributes, x: Branch) -> Bra
         return builder.per_sample(x, lambda sample: builder.emit(op, sample, shape=shape))
 
     def rule(sample: Node) -> Node:
-        ready = padded(builder, sample, windows.before, windows.reach)
+        ready = compositions.padded(builder, sample, windows.before, windows.reach)
         averages = builder.emit(_average(builder, windows, x.shape[1]), ready, shape=shape)
         correction = _correction(builder, windows, counted)
         if (correction == 1).all():
@@ -147,7 +147,7 @@ def global_average_pool(builder: OnnxBuilder, _: Attributes, x: Branch) -> Branc
 @onnx_op("GlobalMaxPool")
 def global_max_pool(builder: OnnxBuilder, _: Attributes, x: Branch) -> Branch:
     node, axes = builder.along(x, range(2, len(x.shape)))
-    found = compositions.largest(builder, node, axes, keepdim=True)
+    found = compositions.largest(builder, node, axes)
     return builder.branch(found, (*x.shape[:2], *[1] * (len(x.shape) - 2)))
 
 
@@ -155,11 +155,8 @@ def global_max_pool(builder: OnnxBuilder, _: Attributes, x: Branch) -> Branch:
 def global_norm_pool(builder: OnnxBuilder, attributes: Attributes, x: Branch) -> Branch:
     """The norm of each channel."""
     node, axes = builder.along(x, range(2, len(x.shape)))
-    powers = _powers(builder, node, attributes.get("p", 2))
-    kept = tuple(1 if axis in axes else extent for axis, extent in enumerate(node.shape))
-    found = builder.emit(Sum(axes, keepdim=True), powers, shape=kept)
-    root = compositions.power(builder, found, 1 / attributes.get("p", 2))
-    return builder.branch(root, (*x.shape[:2], *[1] * (len(x.shape) - 2)))
+    norms = compositions.norm(builder, node, axes, attributes.get("p", 2))
+    return builder.branch(norms, (*x.shape[:2], *[1] * (len(x.shape) - 2)))
 
 
 @onnx_op("LpPool")
@@ -172,12 +169,8 @@ def norm_pool(builder: OnnxBuilder, attributes: Attributes, x: Branch) -> Branch
     op = Convolution(ones, None, windows.stride, (0,) * len(windows.kernel), windows.dilation, channels)
 
     def rule(sample: Node) -> Node:
-        ready = padded(builder, _powers(builder, sample, order), windows.before, windows.reach)
+        powers = compositions.absolute_power(builder, sample, order)
+        ready = compositions.padded(builder, powers, windows.before, windows.reach)
         return compositions.power(builder, builder.emit(op, ready, shape=(channels, *windows.size)), 1 / order)
 
     return builder.per_sample(x, rule)
-
-
-def _powers(builder: OnnxBuilder, x: Node, order: int) -> Node:
-    """|x|ᵖ."""
-    return compositions.power(builder, x if order % 2 == 0 else compositions.absolute(builder, x), order)

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from autodual.frontend import compositions
-from autodual.frontend.compositions import reshaped, total
+from autodual.frontend.compositions import reshaped, sliced, total
 from autodual.frontend.constants import apply
 from autodual.frontend.construction import Unsupported
 from autodual.frontend.onnx.attributes import Attributes, fixed, whole_numbers
@@ -19,7 +19,7 @@ from autodual.frontend.onnx.rules.recurrent_activations import Activation, activ
 from autodual.frontend.onnx.rules.shapes import concatenate, transposed
 from autodual.frontend.onnx.values import Branch, Static, Value
 from autodual.ir import Expression, Node
-from autodual.ir.ops import ElementwiseAffine, Linear, Slice
+from autodual.ir.ops import ElementwiseAffine, Linear
 
 #: From what the inputs give the gates, and the states before, to the states after; the first one is the output.
 Step = Callable[[Node, "tuple[Node | None, ...]"], "tuple[Node, ...]"]
@@ -55,9 +55,7 @@ class Layer:
 
     def gate(self, x: Node, place: int) -> Node:
         """One gate's part of what all see."""
-        axis = len(x.shape) - 1
-        op = Slice(axis, place * self.size, (place + 1) * self.size)
-        return self.builder.emit(op, x, shape=(*x.shape[:-1], self.size))
+        return sliced(self.builder, x, len(x.shape) - 1, place * self.size, (place + 1) * self.size)
 
     def summed(self, x: Node, y: Node | None) -> Node:
         return x if y is None else total(self.builder, x, y)
@@ -218,7 +216,7 @@ def _run(
     every: list[Node | None] = [None] * len(order)
     inner = seen.shape[1:] if seen.shape[1] != 1 else seen.shape[2:]
     for place in order:
-        here = builder.emit(Slice(0, place, place + 1), seen, shape=(1, *seen.shape[1:]))
+        here = sliced(builder, seen, 0, place, place + 1)
         states = step(reshaped(builder, here, inner), states)
         every[place] = states[0]
     return every, tuple(state for state in states if state is not None)
@@ -259,5 +257,5 @@ def _state(builder: OnnxBuilder, states: Value | None, place: int) -> Node | Non
         return None
     _, batch, size = states.shape
     whole = builder.full(states)
-    part = builder.emit(Slice(0, place, place + 1), whole, shape=(1, batch, size))
+    part = sliced(builder, whole, 0, place, place + 1)
     return reshaped(builder, part, (size,) if batch == 1 else (batch, size))

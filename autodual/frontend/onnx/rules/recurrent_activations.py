@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from autodual.frontend.compositions import affine, product
+from autodual.frontend.compositions import affine, hard_sigmoid, thresholded
 from autodual.frontend.constants import number
 from autodual.frontend.construction import Unsupported
 from autodual.frontend.onnx.attributes import Attributes
 from autodual.frontend.onnx.builder import OnnxBuilder
 from autodual.ir import Node
-from autodual.ir.ops import Clamp, Elu, LeakyRelu, Relu, Sigmoid, Softplus, Softsign, Step, Tanh
+from autodual.ir.ops import Clamp, Elu, LeakyRelu, Relu, Sigmoid, Softplus, Softsign, Tanh
 
 Activation = Callable[[Node], Node]
 
@@ -76,7 +76,7 @@ def _function(builder: OnnxBuilder, name: str, alpha: float = 1.0, beta: float =
     if name == "scaledtanh":
         return lambda x: affine(builder, builder.emit(Tanh(), affine(builder, x, beta)), alpha)
     if name == "hardsigmoid":
-        return lambda x: builder.emit(Clamp(0.0, 1.0), affine(builder, x, alpha, beta))
+        return lambda x: hard_sigmoid(builder, x, alpha, beta)
     if name == "thresholdedrelu":
-        return lambda x: product(builder, builder.emit(Step(), affine(builder, x, offset=-alpha)), x)
+        return lambda x: thresholded(builder, x, alpha)
     raise Unsupported(f"it names the activation '{name}', which ONNX does not define")

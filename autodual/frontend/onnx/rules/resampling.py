@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import math
-import string
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from autodual.frontend.compositions import weighed_along
 from autodual.frontend.construction import Unsupported
 from autodual.frontend.onnx.attributes import Attributes, fixed, placed, whole_numbers
 from autodual.frontend.onnx.builder import OnnxBuilder
 from autodual.frontend.onnx.registry import onnx_op
 from autodual.frontend.onnx.rules.picking import picked_along
 from autodual.frontend.onnx.values import Branch, Value
-from autodual.ir.ops import Contraction
 
 
 @dataclass(frozen=True)
@@ -160,9 +159,5 @@ def _along_axis(
     builder.reserve(size * extent)
     matrix = builder.constant(how.weights(places, extent, scale, antialias and scale < 1))
     node, (within,) = builder.along(x, (axis,))
-    letters = string.ascii_letters[: len(node.shape)]
-    old, new = letters[within], string.ascii_letters[len(node.shape)]
-    op = Contraction(f"{letters},{new}{old}->{letters.replace(old, new)}", matrix)
-    produced = (*node.shape[:within], size, *node.shape[within + 1 :])
     shape = (*x.shape[:axis], size, *x.shape[axis + 1 :])
-    return builder.branch(builder.emit(op, node, shape=produced), shape)
+    return builder.branch(weighed_along(builder, node, within, matrix, size), shape)

@@ -7,7 +7,6 @@ from autodual.frontend.torch.rules import (  # noqa: F401 - imported for the rul
     convolution,
     einsum,
     elementwise,
-    idioms,
     indexing,
     linear,
     normalization,

@@ -6,12 +6,11 @@ from typing import Any
 
 import torch
 
-from autodual.frontend.compositions import power, quotient
+from autodual.frontend.compositions import fused_product, fused_quotient, power, quotient
 from autodual.frontend.constants import apply, number
 from autodual.frontend.construction import Unsupported
 from autodual.frontend.torch.builder import Builder
 from autodual.frontend.torch.registry import lowers
-from autodual.frontend.torch.rules.idioms import multiplied, softsign
 from autodual.frontend.torch.values import Fixed, Unusable
 from autodual.ir import Expression, Node
 from autodual.ir.ops import Add, Cast, ElementwiseAffine, Subtract
@@ -126,7 +125,7 @@ def multiply(builder: Builder, x: Any, y: Any) -> Node:
     if not _is_branch(x):
         x, y = y, x
     if _is_branch(y):
-        return multiplied(builder, *builder.aligned(x, y))
+        return fused_product(builder, *builder.aligned(x, y))
     node = builder.node(x)
     return affine(builder, node, builder.factor(y, node), None)
 
@@ -143,7 +142,7 @@ def _quotient(builder: Builder, x: Any, y: Node) -> Node:
     """x/y, where x may be a number or a constant."""
     if isinstance(x, Node):
         x, y = builder.aligned(x, y)
-        return softsign(builder, x, y) or quotient(builder, x, y)
+        return fused_quotient(builder, x, y) or quotient(builder, x, y)
     inverse = power(builder, y, -1)
     return affine(builder, inverse, builder.factor(x, y), None)
 

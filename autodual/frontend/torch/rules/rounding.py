@@ -6,7 +6,8 @@ from typing import Any
 
 import torch
 
-from autodual.frontend.compositions import affine, difference, scaled, total
+from autodual.frontend import compositions
+from autodual.frontend.compositions import scaled, total
 from autodual.frontend.constants import apply
 from autodual.frontend.construction import Unsupported
 from autodual.frontend.torch.builder import Builder
@@ -14,7 +15,7 @@ from autodual.frontend.torch.registry import lowers
 from autodual.frontend.torch.rules.elementwise import divide
 from autodual.frontend.torch.values import Fixed
 from autodual.ir import Node, Op
-from autodual.ir.ops import Ceil, Floor, Relu, Remainder, Round, Sign, Step
+from autodual.ir.ops import Ceil, Floor, Remainder, Round, Sign, Step
 
 aten = torch.ops.aten
 
@@ -34,11 +35,7 @@ def rounded(builder: Builder, x: Any) -> Node:
 
 @lowers(aten.trunc.default, aten.fix.default, any_batch_axis=True)
 def truncated(builder: Builder, x: Any) -> Node:
-    """Rounded towards zero: the floor of the positive part less that of the negative part."""
-    x = builder.node(x)
-    positive = builder.emit(Floor(), builder.emit(Relu(), x))
-    negative = builder.emit(Floor(), builder.emit(Relu(), affine(builder, x, -1.0)))
-    return difference(builder, positive, negative)
+    return compositions.truncated(builder, builder.node(x))
 
 
 @lowers(aten.div.Tensor_mode, aten.div.Scalar_mode, any_batch_axis=True)
