@@ -7,7 +7,7 @@ from os import PathLike
 from pathlib import Path
 
 from autodual.errors import InvalidInputError, ModelFileError
-from autodual.frontend.onnx.agreement import compare
+from autodual.frontend.onnx.against_runtime import compare
 from autodual.frontend.onnx.lowering import OnnxInput, OnnxLowering
 from autodual.frontend.onnx.network import OnnxNetwork
 from autodual.frontend.onnx.reading import OnnxFile, dtype_of, read_model

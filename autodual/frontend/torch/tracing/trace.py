@@ -12,7 +12,7 @@ from torch.export import ExportedProgram
 from autodual.errors import InvalidInputError, TraceError
 from autodual.frontend.torch.batch import BatchAxis
 from autodual.frontend.torch.source import first_line, line_of_failure
-from autodual.frontend.torch.tracing.check import compare, fresh_inputs
+from autodual.frontend.torch.tracing.against_model import compare, fresh_inputs
 from autodual.frontend.torch.tracing.comparison import running
 from autodual.frontend.torch.tracing.export import batch_decision, decompose, export
 from autodual.frontend.torch.tracing.leaf_modules import opaque_leaves
