@@ -24,6 +24,15 @@ from autodual.frontend.compositions.arithmetic import (
     scaled,
     total,
 )
+from autodual.frontend.compositions.attention import (
+    MASKED_OUT,
+    dot_product_attention,
+    log_softmax,
+    masked_softmax,
+    repeated_heads,
+    softmax,
+    weighted_softmax,
+)
 from autodual.frontend.compositions.comparisons import (
     conjunction,
     disjunction,
@@ -54,12 +63,14 @@ from autodual.frontend.compositions.normalization import (
     scaled_and_shifted,
     standardised,
 )
+from autodual.frontend.compositions.pooling import adaptive_maximum, max_pool
 from autodual.frontend.compositions.recurrent import gru_step, lstm_step
 from autodual.frontend.compositions.reductions import (
     largest,
     log_sum_exp,
     mean,
     mean_square,
+    moments,
     norm,
     power_sum,
     running_products,
@@ -67,16 +78,6 @@ from autodual.frontend.compositions.reductions import (
     summed,
 )
 from autodual.frontend.compositions.shapes import alike, broadcast, permuted, reshaped, without_axes
-from autodual.frontend.compositions.softmax import (
-    MASKED_OUT,
-    attention,
-    log_softmax,
-    masked_softmax,
-    repeated_heads,
-    softmax,
-    weighted_softmax,
-)
-from autodual.frontend.compositions.windows import adaptive_maximum, max_pool
 
 __all__ = [
     "MASKED_OUT",
@@ -88,7 +89,6 @@ __all__ = [
     "adaptive_maximum",
     "affine",
     "alike",
-    "attention",
     "batch_normalised",
     "broadcast",
     "concatenated",
@@ -98,6 +98,7 @@ __all__ = [
     "difference",
     "disjunction",
     "divided_by_size",
+    "dot_product_attention",
     "entries",
     "exclusive",
     "fused_product",
@@ -116,6 +117,7 @@ __all__ = [
     "mean",
     "mean_square",
     "minimum",
+    "moments",
     "negation",
     "nonzero",
     "norm",

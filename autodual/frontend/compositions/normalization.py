@@ -7,9 +7,9 @@ from collections.abc import Sequence
 
 import torch
 
-from autodual.frontend.compositions.arithmetic import affine, difference, power, product
+from autodual.frontend.compositions.arithmetic import affine, power, product
 from autodual.frontend.compositions.emitter import Emitter
-from autodual.frontend.compositions.reductions import mean, mean_square
+from autodual.frontend.compositions.reductions import mean_square, moments
 from autodual.frontend.compositions.shapes import reshaped
 from autodual.frontend.constants import apply
 from autodual.ir import Expression, Node
@@ -48,8 +48,8 @@ def standardised(builder: Emitter, x: Node, axes: Sequence[int], epsilon: float)
 
     None of n standardised numbers is larger than √n, which their product's bounds do not know where x varies much.
     """
-    centred = difference(builder, x, mean(builder, x, axes))
-    scale = power(builder, affine(builder, mean_square(builder, centred, axes), offset=epsilon), -0.5)
+    _, centred, variance = moments(builder, x, axes)
+    scale = power(builder, affine(builder, variance, offset=epsilon), -0.5)
     largest_possible = math.sqrt(math.prod(x.shape[axis] for axis in axes))
     clamp = Clamp(-largest_possible, largest_possible)
     return builder.emit(clamp, product(builder, centred, scale), shape=x.shape)

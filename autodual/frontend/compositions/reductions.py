@@ -5,7 +5,15 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from autodual.frontend.compositions.arithmetic import absolute, absolute_power, affine, maximum, power, product
+from autodual.frontend.compositions.arithmetic import (
+    absolute,
+    absolute_power,
+    affine,
+    difference,
+    maximum,
+    power,
+    product,
+)
 from autodual.frontend.compositions.emitter import Emitter
 from autodual.frontend.compositions.indexing import entries
 from autodual.frontend.compositions.shapes import without_axes
@@ -33,6 +41,13 @@ def _reduced(x: Node, axes: Sequence[int], keepdim: bool) -> tuple[int, ...]:
 def mean_square(builder: Emitter, x: Node, axes: Sequence[int]) -> Node:
     """The mean of x² over some axes, which stay with extent 1."""
     return mean(builder, power(builder, x, 2), axes)
+
+
+def moments(builder: Emitter, x: Node, axes: Sequence[int]) -> tuple[Node, Node, Node]:
+    """The mean over some axes, which stay with extent 1, what x differs from it, and the mean square of that."""
+    middle = mean(builder, x, axes)
+    centred = difference(builder, x, middle)
+    return middle, centred, mean_square(builder, centred, axes)
 
 
 def power_sum(builder: Emitter, x: Node, axes: Sequence[int], order: float) -> Node:

@@ -9,8 +9,8 @@ import torch
 
 from autodual.errors import TraceError
 from autodual.frontend.onnx.agreement import Agreement
+from autodual.frontend.onnx.model_file import OnnxFile, dtype_of
 from autodual.frontend.onnx.network import OnnxNetwork
-from autodual.frontend.onnx.reading import OnnxFile, dtype_of
 from autodual.frontend.onnx.runtime import Runtime, find_runtime
 from autodual.ir.ops import Cast
 

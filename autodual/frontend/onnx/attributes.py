@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from autodual.frontend.construction import Unsupported
-from autodual.frontend.onnx.values import Branch, Static
+from autodual.frontend.onnx.operands import Branch, Static
 
 
 @dataclass(frozen=True, eq=False)

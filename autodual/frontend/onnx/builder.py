@@ -14,9 +14,9 @@ from autodual.frontend.compositions import broadcast, concatenated, reshaped, sl
 from autodual.frontend.constants import apply, number
 from autodual.frontend.construction import GraphUnderConstruction
 from autodual.frontend.onnx.attributes import finite, placed
-from autodual.frontend.onnx.limits import Budget
-from autodual.frontend.onnx.tensors import Tensors
-from autodual.frontend.onnx.values import Branch, Static, Value, stored_shape
+from autodual.frontend.onnx.file_limits import Budget
+from autodual.frontend.onnx.held_tensors import Tensors
+from autodual.frontend.onnx.operands import Branch, Static, Value, stored_shape
 from autodual.ir import Environment, Expression, Node, Op, Source
 from autodual.ir.ops import Constant, ElementwiseAffine
 

@@ -12,8 +12,8 @@ from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import TYPE_CHECKING, BinaryIO
 
 from autodual.errors import ModelFileError
-from autodual.frontend.onnx.arrays import stated_bytes
-from autodual.frontend.onnx.limits import CONSTANT_BYTES, FILE_BYTES, refuse
+from autodual.frontend.onnx.file_limits import CONSTANT_BYTES, FILE_BYTES, refuse
+from autodual.frontend.onnx.stored_tensors import stated_bytes
 
 if TYPE_CHECKING:
     import onnx

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from autodual.frontend.construction import Unsupported
-from autodual.frontend.onnx.limits import Budget
+from autodual.frontend.onnx.file_limits import Budget
+from autodual.frontend.onnx.operands import Static
 from autodual.frontend.onnx.runtime import find_runtime
 from autodual.frontend.onnx.single import alone, multiplications, operand_names, results
-from autodual.frontend.onnx.values import Static
 
 if TYPE_CHECKING:
     import onnx

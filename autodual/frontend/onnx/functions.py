@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, NoReturn, TypeAlias
 
 from autodual.errors import ModelFileError
-from autodual.frontend.onnx.limits import CALL_DEPTH, OPERATORS, allowance, refuse
+from autodual.frontend.onnx.file_limits import CALL_DEPTH, OPERATORS, allowance, refuse
 from autodual.frontend.onnx.messages import parts
 from autodual.frontend.onnx.versions import UNSTATED, opset_of
 

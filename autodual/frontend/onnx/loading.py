@@ -9,8 +9,8 @@ from pathlib import Path
 from autodual.errors import InvalidInputError, ModelFileError
 from autodual.frontend.onnx.against_runtime import compare
 from autodual.frontend.onnx.lowering import OnnxInput, OnnxLowering
+from autodual.frontend.onnx.model_file import OnnxFile, dtype_of, read_model
 from autodual.frontend.onnx.network import OnnxNetwork
-from autodual.frontend.onnx.reading import OnnxFile, dtype_of, read_model
 from autodual.frontend.traced_network import TracedNetwork
 from autodual.frontend.weights import require_finite
 

@@ -13,18 +13,18 @@ import torch
 
 from autodual.errors import AutodualError, ModelFileError, TraceError, UnsupportedOp, UnsupportedOpsError
 from autodual.frontend.construction import GraphUnderConstruction, Unsupported, pruned
-from autodual.frontend.onnx.arrays import array_of
 from autodual.frontend.onnx.attributes import Attributes
 from autodual.frontend.onnx.builder import OnnxBuilder
+from autodual.frontend.onnx.file_limits import LINKS, OPERATORS, Budget, refuse
 from autodual.frontend.onnx.folding import fold, refuse_random
-from autodual.frontend.onnx.limits import LINKS, OPERATORS, Budget, refuse
+from autodual.frontend.onnx.held_tensors import Tensors
+from autodual.frontend.onnx.legal_names import STANDARD, legal_name
 from autodual.frontend.onnx.liveness import live_nodes, reads
-from autodual.frontend.onnx.names import STANDARD, legal_name
-from autodual.frontend.onnx.reading import OnnxFile
+from autodual.frontend.onnx.model_file import OnnxFile
+from autodual.frontend.onnx.operands import UNKNOWN, Branch, Static, Unknown, stored_shape
 from autodual.frontend.onnx.registry import rule_for
 from autodual.frontend.onnx.single import Operands, alone, multiplications, results
-from autodual.frontend.onnx.tensors import Tensors
-from autodual.frontend.onnx.values import UNKNOWN, Branch, Static, Unknown, stored_shape
+from autodual.frontend.onnx.stored_tensors import array_of
 from autodual.frontend.onnx.versions import opset_of
 from autodual.ir import Graph, Source, verify
 from autodual.ir.ops import Input

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from autodual.errors import InvalidInputError
 from autodual.frontend.onnx.agreement import Agreement
 from autodual.frontend.onnx.external import ExternalFile
-from autodual.frontend.onnx.tensors import HOLDER
+from autodual.frontend.onnx.held_tensors import HOLDER
 from autodual.frontend.traced_network import TracedNetwork
 from autodual.ir import Environment, Graph
 

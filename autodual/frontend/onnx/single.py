@@ -8,7 +8,7 @@ from math import prod
 from typing import TYPE_CHECKING, TypeAlias
 
 from autodual.frontend.construction import Unsupported
-from autodual.frontend.onnx.values import Branch, Static
+from autodual.frontend.onnx.operands import Branch, Static
 
 if TYPE_CHECKING:
     import onnx

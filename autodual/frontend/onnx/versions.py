@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from autodual.errors import ModelFileError
-from autodual.frontend.onnx.names import STANDARD
+from autodual.frontend.onnx.legal_names import STANDARD
 
 if TYPE_CHECKING:
     import onnx

@@ -14,11 +14,11 @@ from autodual.errors import BatchMixingError
 from autodual.frontend.compositions import broadcast
 from autodual.frontend.constants import apply, number
 from autodual.frontend.construction import GraphUnderConstruction, Unsupported
-from autodual.frontend.torch.batch import BatchAxis
+from autodual.frontend.torch.batch_axis import BatchAxis
 from autodual.frontend.torch.layout import Displaced, Layout, placed
+from autodual.frontend.torch.operands import Fixed
 from autodual.frontend.torch.registry import serves_any_batch_axis
 from autodual.frontend.torch.source import call_of, line_of, module_of
-from autodual.frontend.torch.values import Fixed
 from autodual.ir import Environment, Expression, Node, Op, Parameter, Source
 from autodual.ir.ops import Constant, Expand
 

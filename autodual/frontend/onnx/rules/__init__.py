@@ -6,6 +6,7 @@ from autodual.frontend.onnx.rules import (  # noqa: F401 - imported for the rule
     attention,
     columns,
     comparisons,
+    computed_positions,
     conversions,
     convolution,
     einsum,
@@ -21,6 +22,5 @@ from autodual.frontend.onnx.rules import (  # noqa: F401 - imported for the rule
     reductions,
     refused,
     resampling,
-    selection,
     shapes,
 )

@@ -14,9 +14,9 @@ from autodual.frontend.constants import number
 from autodual.frontend.construction import Unsupported
 from autodual.frontend.onnx.attributes import Attributes, first_read_only
 from autodual.frontend.onnx.builder import OnnxBuilder
+from autodual.frontend.onnx.operands import Branch, Static, Value
 from autodual.frontend.onnx.registry import onnx_op
 from autodual.frontend.onnx.rules.arithmetic import add, maximum, minimum, multiply, subtract
-from autodual.frontend.onnx.values import Branch, Static, Value
 from autodual.ir import Node, Op
 from autodual.ir.ops import (
     Arccos,

@@ -13,11 +13,11 @@ from autodual.frontend.compositions import affine, masked_softmax, repeated_head
 from autodual.frontend.construction import Unsupported
 from autodual.frontend.onnx.attributes import Attributes, fixed
 from autodual.frontend.onnx.builder import OnnxBuilder
+from autodual.frontend.onnx.operands import Branch, Static, Value
 from autodual.frontend.onnx.registry import onnx_op
 from autodual.frontend.onnx.rules.arithmetic import add, multiply, subtract
 from autodual.frontend.onnx.rules.picking import picked_along
 from autodual.frontend.onnx.rules.shapes import concatenate, transposed
-from autodual.frontend.onnx.values import Branch, Static, Value
 from autodual.ir import Node
 from autodual.ir.ops import ElementwiseAffine, Tanh
 
@@ -37,7 +37,7 @@ def attention(
     k, v = (repeated_heads(builder, node, q.shape[1]) for node in (k, v))
     scale = attributes.get("scale", 1 / math.sqrt(q.shape[-1]))
     weigh = partial(_weights, builder, attributes, mask=mask)
-    result = compositions.attention(builder, q, k, v, scale, weigh)
+    result = compositions.dot_product_attention(builder, q, k, v, scale, weigh)
     found = builder.branch(result, result.shape)
     if not flat:
         return (found,)

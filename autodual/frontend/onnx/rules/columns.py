@@ -11,9 +11,9 @@ from autodual.frontend.compositions import reshaped
 from autodual.frontend.construction import Unsupported
 from autodual.frontend.onnx.attributes import Attributes, fixed
 from autodual.frontend.onnx.builder import OnnxBuilder
+from autodual.frontend.onnx.operands import Branch, Static, Value
 from autodual.frontend.onnx.registry import onnx_op
 from autodual.frontend.onnx.runtime import find_runtime
-from autodual.frontend.onnx.values import Branch, Static, Value
 from autodual.ir import Node
 from autodual.ir.ops import Linear
 

@@ -10,9 +10,9 @@ import numpy as np
 from autodual.frontend import compositions
 from autodual.frontend.onnx.attributes import Attributes
 from autodual.frontend.onnx.builder import OnnxBuilder
+from autodual.frontend.onnx.operands import Branch, Static, Value
 from autodual.frontend.onnx.registry import onnx_op
 from autodual.frontend.onnx.rules.arithmetic import add, multiply, subtract
-from autodual.frontend.onnx.values import Branch, Static, Value
 
 
 def _step(inclusive: bool, flipped: bool):

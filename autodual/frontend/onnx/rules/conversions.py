@@ -11,9 +11,9 @@ from autodual.frontend import compositions
 from autodual.frontend.construction import Unsupported
 from autodual.frontend.onnx.attributes import Attributes, fixed
 from autodual.frontend.onnx.builder import OnnxBuilder
+from autodual.frontend.onnx.operands import Branch, Static, Value
 from autodual.frontend.onnx.registry import onnx_op
 from autodual.frontend.onnx.rules.comparisons import truth
-from autodual.frontend.onnx.values import Branch, Static, Value
 from autodual.ir.ops import Cast, Remainder
 
 _TYPES = {1: "float32", 10: "float16", 11: "float64", 9: "bool", 6: "int32", 7: "int64", 2: "uint8", 3: "int8"}

@@ -5,8 +5,8 @@ from __future__ import annotations
 from autodual.frontend.compositions import ConstantTerm, contracted, spelled_out
 from autodual.frontend.onnx.attributes import Attributes
 from autodual.frontend.onnx.builder import OnnxBuilder
+from autodual.frontend.onnx.operands import Branch, Static, Value
 from autodual.frontend.onnx.registry import onnx_op
-from autodual.frontend.onnx.values import Branch, Static, Value
 
 
 @onnx_op("Einsum")

@@ -8,10 +8,10 @@ from autodual.frontend.compositions import taken_from_both
 from autodual.frontend.construction import Unsupported
 from autodual.frontend.onnx.attributes import Attributes, fixed, placed, whole_numbers
 from autodual.frontend.onnx.builder import OnnxBuilder
+from autodual.frontend.onnx.operands import Branch, Value
 from autodual.frontend.onnx.registry import onnx_op
+from autodual.frontend.onnx.rules.computed_positions import gathered, gathered_elements, scattered
 from autodual.frontend.onnx.rules.picking import picked_along
-from autodual.frontend.onnx.rules.selection import gathered, gathered_elements, scattered
-from autodual.frontend.onnx.values import Branch, Value
 from autodual.ir import Node
 from autodual.ir.ops import Take
 

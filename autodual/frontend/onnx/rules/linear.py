@@ -13,10 +13,10 @@ from autodual.frontend.constants import apply
 from autodual.frontend.construction import Unsupported
 from autodual.frontend.onnx.attributes import Attributes
 from autodual.frontend.onnx.builder import OnnxBuilder
+from autodual.frontend.onnx.operands import Branch, Static, Value
 from autodual.frontend.onnx.registry import onnx_op
 from autodual.frontend.onnx.rules.arithmetic import add
 from autodual.frontend.onnx.rules.shapes import transposed
-from autodual.frontend.onnx.values import Branch, Static, Value
 from autodual.ir import Expression
 from autodual.ir.ops import Linear
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from autodual.frontend.compositions import picked
 from autodual.frontend.onnx.attributes import placed
 from autodual.frontend.onnx.builder import OnnxBuilder
-from autodual.frontend.onnx.values import Branch
+from autodual.frontend.onnx.operands import Branch
 
 
 def picked_along(builder: OnnxBuilder, x: Branch, axis: int, entries: list[int]) -> Branch:

@@ -14,10 +14,10 @@ from autodual.frontend.constants import apply
 from autodual.frontend.construction import Unsupported
 from autodual.frontend.onnx.attributes import Attributes, fixed, whole_numbers
 from autodual.frontend.onnx.builder import OnnxBuilder
+from autodual.frontend.onnx.operands import Branch, Static, Value
 from autodual.frontend.onnx.registry import onnx_op
 from autodual.frontend.onnx.rules.recurrent_activations import Activation, activations
 from autodual.frontend.onnx.rules.shapes import concatenate, transposed
-from autodual.frontend.onnx.values import Branch, Static, Value
 from autodual.ir import Expression, Node
 from autodual.ir.ops import ElementwiseAffine, Linear
 

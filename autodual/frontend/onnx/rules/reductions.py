@@ -8,9 +8,9 @@ from functools import partial
 from autodual.frontend import compositions
 from autodual.frontend.onnx.attributes import Attributes, placed, whole_numbers
 from autodual.frontend.onnx.builder import OnnxBuilder
+from autodual.frontend.onnx.operands import Branch, Value
 from autodual.frontend.onnx.registry import onnx_op
 from autodual.frontend.onnx.rules.picking import picked_along
-from autodual.frontend.onnx.values import Branch, Value
 from autodual.ir import Node
 from autodual.ir.ops import CumulativeSum, Log, Subtract
 

@@ -7,8 +7,8 @@ from typing import Any
 from autodual.frontend.construction import Unsupported
 from autodual.frontend.onnx.attributes import Attributes
 from autodual.frontend.onnx.builder import OnnxBuilder
+from autodual.frontend.onnx.operands import Static
 from autodual.frontend.onnx.registry import onnx_op
-from autodual.frontend.onnx.values import Static
 
 _REASONS = {
     "which entries it picks depends on the network's input; only fixed positions are supported": (

@@ -12,9 +12,9 @@ from autodual.frontend.compositions import weighed_along
 from autodual.frontend.construction import Unsupported
 from autodual.frontend.onnx.attributes import Attributes, fixed, placed, whole_numbers
 from autodual.frontend.onnx.builder import OnnxBuilder
+from autodual.frontend.onnx.operands import Branch, Value
 from autodual.frontend.onnx.registry import onnx_op
 from autodual.frontend.onnx.rules.picking import picked_along
-from autodual.frontend.onnx.values import Branch, Value
 
 
 @dataclass(frozen=True)

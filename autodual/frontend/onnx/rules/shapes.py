@@ -11,8 +11,8 @@ from autodual.frontend.compositions import concatenated, permuted, reshaped, sli
 from autodual.frontend.construction import Unsupported
 from autodual.frontend.onnx.attributes import Attributes, placed, whole_numbers
 from autodual.frontend.onnx.builder import OnnxBuilder
+from autodual.frontend.onnx.operands import Branch, Static, Value
 from autodual.frontend.onnx.registry import onnx_op
-from autodual.frontend.onnx.values import Branch, Static, Value
 from autodual.ir.ops import Expand
 
 

@@ -2,11 +2,11 @@
 
 from autodual.frontend.torch.rules import (  # noqa: F401 - imported for the rules that they register
     activations,
+    arithmetic,
     attention,
-    branches,
+    comparisons,
     convolution,
     einsum,
-    elementwise,
     indexing,
     linear,
     normalization,
@@ -14,10 +14,10 @@ from autodual.frontend.torch.rules import (  # noqa: F401 - imported for the rul
     powers,
     reductions,
     resampling,
-    rounding,
     scattering,
     shapes,
     slicing,
     statistics,
+    steps,
     trigonometry,
 )

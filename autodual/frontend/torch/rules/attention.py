@@ -20,7 +20,7 @@ from autodual.frontend.constants import apply
 from autodual.frontend.construction import Unsupported
 from autodual.frontend.torch.builder import Builder
 from autodual.frontend.torch.registry import lowers
-from autodual.frontend.torch.rules.branches import truth
+from autodual.frontend.torch.rules.comparisons import truth
 from autodual.ir import Node
 from autodual.ir.ops import ElementwiseAffine
 
@@ -69,7 +69,7 @@ def attention(
         key, value = (repeated_heads(builder, node, query.shape[-3]) for node in (key, value))
     factor = 1 / math.sqrt(query.shape[-1]) if scale is None else scale
     weigh = partial(_attended, builder, mask=mask, causal=causal)
-    return compositions.attention(builder, query, key, value, factor, weigh)
+    return compositions.dot_product_attention(builder, query, key, value, factor, weigh)
 
 
 def _attended(builder: Builder, scores: Node, mask: Any, causal: bool) -> Node:

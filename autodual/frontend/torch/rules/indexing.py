@@ -13,8 +13,8 @@ from autodual.frontend.compositions import concatenated, picked, sliced, taken_d
 from autodual.frontend.constants import apply, leaves
 from autodual.frontend.construction import Unsupported
 from autodual.frontend.torch.builder import Builder
+from autodual.frontend.torch.operands import Fixed
 from autodual.frontend.torch.registry import lowers
-from autodual.frontend.torch.values import Fixed
 from autodual.ir import Node
 from autodual.ir.ops import Take
 

@@ -18,9 +18,9 @@ from autodual.frontend.compositions import (
 )
 from autodual.frontend.constants import apply
 from autodual.frontend.torch.builder import Builder
+from autodual.frontend.torch.operands import Fixed
 from autodual.frontend.torch.registry import lowers
-from autodual.frontend.torch.rules.elementwise import add, multiply
-from autodual.frontend.torch.values import Fixed
+from autodual.frontend.torch.rules.arithmetic import add, multiply
 from autodual.ir import Expression, Node
 from autodual.ir.ops import Contraction, Linear
 

@@ -15,8 +15,8 @@ from autodual.frontend.compositions import (
     standardised,
 )
 from autodual.frontend.torch.builder import Builder
+from autodual.frontend.torch.operands import Unusable
 from autodual.frontend.torch.registry import lowers
-from autodual.frontend.torch.values import Unusable
 from autodual.frontend.torch.widening import spacing
 from autodual.ir import Node
 

@@ -9,10 +9,10 @@ import torch
 
 from autodual.frontend.compositions import adaptive_maximum, max_pool, padded
 from autodual.frontend.torch.builder import Builder
+from autodual.frontend.torch.operands import Unusable
 from autodual.frontend.torch.registry import lowers
 from autodual.frontend.torch.rules.convolution import per_axis
 from autodual.frontend.torch.rules.indexing import padded_by_entries
-from autodual.frontend.torch.values import Unusable
 from autodual.ir import Node
 from autodual.ir.ops import AdaptiveAveragePool, AveragePool
 

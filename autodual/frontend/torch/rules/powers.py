@@ -11,8 +11,8 @@ from autodual.frontend.compositions import affine, difference, power, product, s
 from autodual.frontend.constants import apply
 from autodual.frontend.construction import Unsupported
 from autodual.frontend.torch.builder import Builder
+from autodual.frontend.torch.operands import Fixed
 from autodual.frontend.torch.registry import lowers
-from autodual.frontend.torch.values import Fixed
 from autodual.ir import Node
 from autodual.ir.ops import Clamp, Exp, Log
 

@@ -13,8 +13,8 @@ from autodual.frontend.compositions import broadcast, permuted, reshaped
 from autodual.frontend.constants import apply
 from autodual.frontend.torch.builder import Builder
 from autodual.frontend.torch.layout import Displaced, Layout
+from autodual.frontend.torch.operands import Fixed
 from autodual.frontend.torch.registry import lowers
-from autodual.frontend.torch.values import Fixed
 from autodual.ir import Expression, Node
 
 aten = torch.ops.aten

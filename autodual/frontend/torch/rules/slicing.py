@@ -11,8 +11,8 @@ import torch
 from autodual.frontend.compositions import concatenated, reshaped, sliced
 from autodual.frontend.construction import Unsupported
 from autodual.frontend.torch.builder import Builder
+from autodual.frontend.torch.operands import Fixed
 from autodual.frontend.torch.registry import lowers
-from autodual.frontend.torch.values import Fixed
 from autodual.ir import Node
 
 aten = torch.ops.aten

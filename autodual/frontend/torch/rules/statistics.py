@@ -12,8 +12,6 @@ from autodual.frontend import compositions
 from autodual.frontend.compositions import (
     affine,
     concatenated,
-    difference,
-    mean_square,
     power,
     running_products,
     without_axes,
@@ -83,8 +81,7 @@ def _moments(builder: Builder, x: Node, dims: Any, correction: float | None, kee
     rest = count - (1 if correction is None else correction)
     if rest <= 0:
         raise Unsupported("it divides by zero: the variance of so few values needs correction=0")
-    mean = compositions.mean(builder, x, axes)
-    spread = mean_square(builder, difference(builder, x, mean), axes)
+    mean, _, spread = compositions.moments(builder, x, axes)
     spread = spread if rest == count else affine(builder, spread, count / rest)
     return _reduced(builder, spread, axes, keepdim), _reduced(builder, mean, axes, keepdim)
 

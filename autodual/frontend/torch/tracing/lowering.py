@@ -12,12 +12,12 @@ from torch import Tensor, fx
 from autodual.errors import TraceError, UnsupportedOp, UnsupportedOpsError
 from autodual.frontend.constants import apply, leaves
 from autodual.frontend.construction import GraphUnderConstruction, Unsupported, pruned
-from autodual.frontend.torch.batch import BatchAxis
+from autodual.frontend.torch.batch_axis import BatchAxis
 from autodual.frontend.torch.builder import Builder
 from autodual.frontend.torch.layout import Displaced, Layout, layout_of, placed
+from autodual.frontend.torch.operands import UNKNOWN, Fixed, Unknown, Unlowered, Unusable, depends_on_input, is_symbolic
 from autodual.frontend.torch.registry import accounts_for_rounding, reads_batch_size, rule_for, serves_any_batch_axis
 from autodual.frontend.torch.tracing.leaf_modules import MODULE_CALL
-from autodual.frontend.torch.values import UNKNOWN, Fixed, Unknown, Unlowered, Unusable, depends_on_input, is_symbolic
 from autodual.ir import Call, Expression, Graph, Node, Parameter, verify
 from autodual.ir.ops import Input
 

@@ -10,7 +10,7 @@ from torch.export import ExportedProgram
 from torch.export.graph_signature import InputKind, OutputKind
 
 from autodual.errors import InvalidInputError, TraceError
-from autodual.frontend.torch.batch import BatchAxis, settled, symbol_of
+from autodual.frontend.torch.batch_axis import BatchAxis, settled, symbol_of
 
 
 def input_placeholders(program: ExportedProgram) -> list[fx.Node]:

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.export import ExportedProgram
 
 from autodual.errors import InvalidInputError, TraceError
-from autodual.frontend.torch.batch import BatchAxis
+from autodual.frontend.torch.batch_axis import BatchAxis
 from autodual.frontend.torch.source import first_line, line_of_failure
 from autodual.frontend.torch.tracing.against_model import compare, fresh_inputs
 from autodual.frontend.torch.tracing.comparison import running

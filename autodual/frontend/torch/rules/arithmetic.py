@@ -10,8 +10,8 @@ from autodual.frontend.compositions import fused_product, fused_quotient, power,
 from autodual.frontend.constants import apply, number
 from autodual.frontend.construction import Unsupported
 from autodual.frontend.torch.builder import Builder
+from autodual.frontend.torch.operands import Fixed, Unusable
 from autodual.frontend.torch.registry import lowers
-from autodual.frontend.torch.values import Fixed, Unusable
 from autodual.ir import Expression, Node
 from autodual.ir.ops import Add, Cast, ElementwiseAffine, Subtract
 

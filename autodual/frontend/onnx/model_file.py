@@ -14,8 +14,8 @@ import numpy as np
 
 from autodual.errors import ModelFileError
 from autodual.frontend.onnx.external import ExternalFile, fill_in
+from autodual.frontend.onnx.file_limits import FIELDS, FILE_BYTES, NODES, allowance, refuse
 from autodual.frontend.onnx.functions import inlined
-from autodual.frontend.onnx.limits import FIELDS, FILE_BYTES, NODES, allowance, refuse
 from autodual.frontend.onnx.liveness import live_model
 from autodual.frontend.onnx.messages import exceeds, is_text, parts, tensors
 from autodual.frontend.onnx.real import require_real

@@ -14,12 +14,12 @@ from autodual.frontend import compositions
 from autodual.frontend.construction import Unsupported
 from autodual.frontend.onnx.attributes import Attributes, fixed, placed
 from autodual.frontend.onnx.builder import OnnxBuilder
+from autodual.frontend.onnx.operands import Branch, Static, Value
 from autodual.frontend.onnx.registry import onnx_op
 from autodual.frontend.onnx.rules.arithmetic import add, multiply, subtract
 from autodual.frontend.onnx.rules.linear import matmul
 from autodual.frontend.onnx.rules.picking import picked_along
 from autodual.frontend.onnx.rules.shapes import transposed
-from autodual.frontend.onnx.values import Branch, Static, Value
 from autodual.ir.ops import Sign, Step
 
 _LARGEST = 2**22

@@ -11,9 +11,9 @@ from autodual.frontend.compositions import scaled
 from autodual.frontend.constants import apply, number
 from autodual.frontend.construction import Unsupported
 from autodual.frontend.torch.builder import Builder
+from autodual.frontend.torch.operands import Unusable
 from autodual.frontend.torch.registry import lowers
 from autodual.frontend.torch.rules.reductions import reduced_axes
-from autodual.frontend.torch.values import Unusable
 from autodual.ir import Expression, Node
 from autodual.ir.ops import Add, ElementwiseAffine, Relu, Subtract
 

@@ -9,9 +9,9 @@ import torch
 from torch import nn
 
 from autodual.frontend.construction import Unsupported
-from autodual.frontend.onnx.limits import Budget
-from autodual.frontend.onnx.names import legal_name
-from autodual.frontend.onnx.values import Static
+from autodual.frontend.onnx.file_limits import Budget
+from autodual.frontend.onnx.legal_names import legal_name
+from autodual.frontend.onnx.operands import Static
 from autodual.ir import Expression, Parameter
 
 HOLDER = "tensors"

@@ -11,9 +11,9 @@ from autodual.frontend.compositions import scaled, total
 from autodual.frontend.constants import apply
 from autodual.frontend.construction import Unsupported
 from autodual.frontend.torch.builder import Builder
+from autodual.frontend.torch.operands import Fixed
 from autodual.frontend.torch.registry import lowers
-from autodual.frontend.torch.rules.elementwise import divide
-from autodual.frontend.torch.values import Fixed
+from autodual.frontend.torch.rules.arithmetic import divide
 from autodual.ir import Node, Op
 from autodual.ir.ops import Ceil, Floor, Remainder, Round, Sign, Step
 

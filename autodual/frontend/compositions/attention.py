@@ -51,7 +51,7 @@ def masked_softmax(builder: Reader, x: Node, axis: int) -> Node:
     return weighted_softmax(builder, scores, weights, axis)
 
 
-def attention(
+def dot_product_attention(
     builder: Emitter, query: Node, key: Node, value: Node, scale: float, weigh: Callable[[Node], Node]
 ) -> Node:
     """weigh(q kᵀ · scale) v in each head; queries `[..., L, E]`, keys `[..., S, E]`, values `[..., S, F]`.
