@@ -11,7 +11,7 @@ from autodual.frontend.compositions import scaled
 from autodual.frontend.constants import apply, number
 from autodual.frontend.construction import Unsupported
 from autodual.frontend.torch.builder import Builder
-from autodual.frontend.torch.operands import Unusable
+from autodual.frontend.torch.operands import Fixed, Unusable
 from autodual.frontend.torch.registry import lowers
 from autodual.frontend.torch.rules.reductions import reduced_axes
 from autodual.ir import Expression, Node
@@ -97,6 +97,8 @@ def _gap(builder: Builder, x: Any, y: Any) -> Node:
     """x - y, either of which may be a constant or a number."""
     if isinstance(x, Node) and isinstance(y, Node):
         return builder.emit(Subtract(), *builder.aligned(x, y))
+    if isinstance(x, Node) and not isinstance(y, Fixed) and y == 0:
+        return builder.expand(x, builder.shape)
     if isinstance(x, Node):
         offset = apply(torch.neg, builder.factor(y, x))
         return builder.emit(ElementwiseAffine(None, offset), builder.expand(x, builder.shape))
