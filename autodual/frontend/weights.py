@@ -18,7 +18,19 @@ def require_fit(tensors: Mapping[str, Tensor]) -> None:
 
 
 def require_finite(tensors: Mapping[str, Tensor]) -> None:
-    """Raise InvalidInputError naming the first tensor that is no array of real numbers, or holds NaN or infinity."""
+    """Refuse a model of which some number is NaN or infinite: nothing can be bounded then.
+
+    Args:
+        tensors: parameters, buffers and constants by the names that a message calls them.
+
+    Raises:
+        InvalidInputError: a tensor holds NaN or infinity, or is no array of real numbers; it names the first one.
+
+    Example:
+        >>> import torch
+        >>> from autodual.frontend import require_finite
+        >>> require_finite(dict(torch.nn.Linear(2, 3).named_parameters()))
+    """
     require_fit(tensors)
     for name, tensor in tensors.items():
         if tensor.is_floating_point() and not all_finite(tensor):

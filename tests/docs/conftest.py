@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from autodual.dual import registry as dual_rules
+from autodual.frontend.onnx import registry as onnx_operators
 from autodual.frontend.torch import registry as lowerings
 from autodual.frontend.torch.tracing import leaf_modules
 
@@ -15,7 +16,7 @@ from autodual.frontend.torch.tracing import leaf_modules
 def restored_registries() -> Iterator[None]:
     """Documents register ops of their own, which other tests must not meet."""
     flags = (lowerings._READS_BATCH_SIZE, lowerings._ANY_BATCH_AXIS, lowerings._ROUNDS)
-    registries = (dual_rules._RULES, lowerings._RULES, leaf_modules._RULES, *flags)
+    registries = (dual_rules._RULES, lowerings._RULES, leaf_modules._RULES, onnx_operators._RULES, *flags)
     before = [registry.copy() for registry in registries]
     yield
     for registry, kept in zip(registries, before):

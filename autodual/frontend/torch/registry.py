@@ -46,6 +46,9 @@ def lowers(
         rounds: the rule itself counts what is lost where the result is of a narrower floating type than an operand; for
             all other operations that is refused.
 
+    Returns:
+        A decorator that registers a function and returns it as it is.
+
     Raises:
         ValueError: an operation has a rule of another name already.
 

@@ -43,6 +43,9 @@ def lowers_module(*classes: type[nn.Module], subclasses: bool = False, replace: 
         subclasses: serve subclasses as well, unless they have a rule of their own.
         replace: take the place of any other rule too.
 
+    Returns:
+        A decorator that registers a function and returns it as it is.
+
     Raises:
         ValueError: a class has a rule of another name already.
 

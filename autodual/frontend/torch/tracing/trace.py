@@ -42,11 +42,21 @@ def trace(model: nn.Module, example_inputs: Tensor | tuple[Tensor, ...], *, outp
             moved to its device.
         output: which of the model's outputs, counted in the order in which they are nested, if it has several.
 
+    Returns:
+        The graph for one sample, and what the model holds besides parameters and buffers.
+
     Raises:
         InvalidInputError: an argument is wrong, or a parameter holds NaN or infinity.
         TraceError: the model cannot be traced, or the graph does not compute what the model computes.
         BatchMixingError: samples influence each other.
         UnsupportedOpsError: some operations have no lowering; it lists them all.
+
+    Example:
+        >>> import torch
+        >>> from autodual.frontend import trace
+        >>> model = torch.nn.Sequential(torch.nn.Linear(4, 3), torch.nn.ReLU())
+        >>> [node.name for node in trace(model, torch.rand(2, 4)).graph]
+        ['input', 'linear', 'relu']
     """
     model = unwrapped(model)
     if isinstance(model, KnowsItsGraph):
@@ -123,11 +133,26 @@ def lower_exported(program: ExportedProgram, *, output: int | None = None) -> Tr
     The batch axis is axis 0 of every input. It may be dynamic, which is better, or have one size for all inputs. The
     names in the graph are those in `program.module()`.
 
+    Args:
+        program: exported in evaluation mode.
+        output: which of the program's outputs, counted in the order in which they are nested, if it has several.
+
+    Returns:
+        The graph for one sample, and what the program holds besides parameters and buffers.
+
     Raises:
         InvalidInputError: there is no such output, or a parameter holds NaN or infinity.
         TraceError: the inputs have no common batch axis, or the graph does not compute what the program computes.
         BatchMixingError: samples influence each other.
         UnsupportedOpsError: some operations have no lowering; it lists them all.
+
+    Example:
+        >>> import torch
+        >>> from autodual.frontend import lower_exported
+        >>> batch = {0: torch.export.Dim("batch")}
+        >>> program = torch.export.export(torch.nn.ReLU(), (torch.rand(2, 4),), dynamic_shapes=(batch,))
+        >>> [node.name for node in lower_exported(program).graph]
+        ['input', 'relu']
     """
     require_fit({**program.state_dict, **_tensors_among(program.constants)})
     inputs = input_placeholders(program)
