@@ -21,7 +21,7 @@ def leaves(value: Any) -> Iterator[Any]:
 
 
 def scalar(value: float) -> Tensor:
-    """A number as a tensor without axes, in double precision: the user's literal, not its float32 rounding."""
+    """A number as a tensor without axes. In double precision, which keeps the digits that the user wrote."""
     return torch.tensor(value, dtype=torch.float64)
 
 
@@ -41,21 +41,24 @@ def is_number(expression: Expression | None, value: float) -> bool:
 
 
 def literal(expression: Expression | None, absent: float) -> float | None:
-    """The number that an expression is a literal of; `absent` where there is no expression, None for any other one."""
+    """The number that a literal stands for; `absent` where there is no expression, None where it is no literal."""
     if expression is None:
         return absent
     return float(expression.args[0]) if isinstance(expression, Call) and expression.target is scalar else None
 
 
 def mask_weights(mask: Tensor, axis: int) -> Tensor:
-    """eᵐ for a mask m that is added in a softmax, the largest along the (negative) axis scaled to 1."""
+    """eᵐ for a mask m that is added to the scores of a softmax, scaled so that the largest along an axis is 1.
+
+    axis: negative, counted from the last one.
+    """
     if mask.dim() < -axis:
         return torch.ones_like(mask)
     return (mask - mask.amax(axis, keepdim=True)).exp()
 
 
 def finite_names(expression: Expression) -> Iterator[str]:
-    """The names of an expression's tensors that must be finite; a mask's minus infinity is none of its results."""
+    """The names of the tensors in an expression that must be finite: all but masks, which may hold minus infinity."""
     if isinstance(expression, Call) and expression.target is not mask_weights:
         for value in leaves((expression.args, [value for _, value in expression.kwargs])):
             if isinstance(value, Expression):

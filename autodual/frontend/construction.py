@@ -1,4 +1,4 @@
-"""What both frontends build a graph with: its nodes so far, and the refusal of an operation."""
+"""What both frontends build a graph with: the nodes so far, and the exception that refuses an operation."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from autodual.ir import Graph, Node, Op, Source
 
 
 class Unsupported(Exception):
-    """An operation, or this use of it, has no lowering; the message says why, and is empty where no rule exists."""
+    """Raised by a rule for an operation that it cannot lower; the message says why. Empty where there is no rule."""
 
 
 @dataclass
@@ -39,7 +39,7 @@ class GraphUnderConstruction:
 
 
 def pruned(inputs: tuple[str, ...], nodes: Sequence[Node], output: str) -> Graph:
-    """The graph without nodes that the output does not need, such as parts of a split, and without axisless ones."""
+    """The graph with only the nodes that the output needs, each with at least one axis."""
     needed = {output, *inputs}
     for node in reversed(nodes):
         if node.name in needed:

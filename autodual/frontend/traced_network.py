@@ -19,8 +19,8 @@ class TracedNetwork:
     """A model's graph for one sample, and the constants that it reads besides the model's parameters and buffers.
 
     `graph.inputs` are the names of the inputs in the order of the model's arguments; `output` is the place of the
-    graph's output among the model's flattened outputs. dtype: of the inputs that it was traced with, which decides the
-    constants that a model takes from it. batches: the least and the largest batch that the model runs on; None: any.
+    graph's output among the model's flattened outputs. dtype: that of the inputs in tracing; some models take
+    constants from it. batches: the least and the largest batch that the model runs on; None: any.
     """
 
     graph: Graph
@@ -37,12 +37,12 @@ class TracedNetwork:
 
     @property
     def finite_names(self) -> set[str]:
-        """Those among the names that no infinite number may stand in: all but masks that are added in a softmax."""
+        """The names of the tensors that must be finite: all but masks, which a softmax adds to its scores."""
         expressions = (expression for node in self.graph for expression in node.op.expressions())
         return {name for expression in expressions for name in finite_names(expression)}
 
     def lookup(self, model: nn.Module) -> Callable[[str], Tensor]:
-        """Resolves the names in the graph: the constants here, all others live through `model`."""
+        """A function from a name in the graph to its tensor: a constant here, or what `model` holds under it now."""
 
         def find(name: str) -> Tensor:
             if name in self.constants:
@@ -55,7 +55,7 @@ class TracedNetwork:
 
 @runtime_checkable
 class KnowsItsGraph(Protocol):
-    """A module that need not be traced, because it runs a graph itself."""
+    """A module that knows its graph, such as a loaded ONNX network: it need not be traced."""
 
     def traced_network(self) -> TracedNetwork:
         """The graph, in the names of the module's own parameters and buffers."""

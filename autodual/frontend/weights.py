@@ -1,4 +1,4 @@
-"""What the parameters, buffers and constants of a model must be."""
+"""Refusing models whose parameters, buffers or constants are no finite real numbers."""
 
 from __future__ import annotations
 

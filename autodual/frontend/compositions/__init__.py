@@ -1,4 +1,4 @@
-"""What composite operations consist of; every frontend lowers to these.
+"""What composite operations consist of; both frontends lower to these.
 
 Functions take a builder with `emit(op, *nodes, shape=...)` and nodes; all shapes and axes are those of one sample, axes
 counted from 0.

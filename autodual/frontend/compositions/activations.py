@@ -56,7 +56,7 @@ def truncated(builder: Emitter, x: Node) -> Node:
 
 
 def fused_product(builder: Reader, x: Node, y: Node) -> Node:
-    """The product of two branches of one shape: an activation function of one of them, where it is that."""
+    """The product of two branches of one shape; one activation function where the product is one."""
     return _activation(builder, x, y) or _activation(builder, y, x) or product(builder, x, y)
 
 
@@ -108,7 +108,7 @@ def _gelu(builder: Reader, x: Node, gate: Node) -> Node | None:
 
 
 def _line(node: Node) -> tuple[float, float] | None:
-    """The factor and the offset of a node that multiplies by a number and adds one."""
+    """The factor and the offset of a node that multiplies by a number and adds another; None for other nodes."""
     if not isinstance(node.op, ElementwiseAffine):
         return None
     factor, offset = literal(node.op.factor, 1.0), literal(node.op.offset, 0.0)
@@ -116,7 +116,7 @@ def _line(node: Node) -> tuple[float, float] | None:
 
 
 def fused_quotient(builder: Reader, x: Node, y: Node) -> Node | None:
-    """x/(1 + |x|) as one function, if that is what x/y is."""
+    """x/y as one function where y is 1 + |x|, else None."""
     if not (isinstance(y.op, ElementwiseAffine) and y.op.factor is None and is_number(y.op.offset, 1)):
         return None
     magnitude = builder.named(y.inputs[0])

@@ -15,7 +15,7 @@ from autodual.frontend.construction import Unsupported
 from autodual.ir import Expression, Node
 from autodual.ir.ops import ElementwiseAffine, Exp, LogSoftmax
 
-#: An entry of a mask below this leaves nothing of what it is added to, and as a number it only spoils bounds.
+#: An entry of a mask below this rules out what it is added to: its exponential is as good as zero.
 MASKED_OUT = -100.0
 
 
@@ -36,9 +36,9 @@ def weighted_softmax(builder: Emitter, x: Node, weights: Expression, axis: int) 
 
 
 def masked_softmax(builder: Reader, x: Node, axis: int) -> Node:
-    """The softmax of x; where x is a branch plus a mask m that rules entries out, by the weights eᵐ.
+    """The softmax of x. Where x is a branch plus a mask m that rules entries out, m enters by the weights eᵐ.
 
-    Both forms are the softmax. That of the weights has no number in it that is infinite, or as good as infinite.
+    Both forms are the same function, but the second has no numbers in it that are infinite or as good as infinite.
     """
     mask = x.op.offset if isinstance(x.op, ElementwiseAffine) else None
     if mask is None or not bool((builder.value(mask) < MASKED_OUT).any()):

@@ -34,7 +34,7 @@ def same_padding(
     *,
     odd_before: bool = False,
 ) -> Margins:
-    """The padding with which a convolution yields one entry for each step of its stride; an odd one goes behind."""
+    """The padding with which a convolution yields one entry for each stride; an odd amount has one more after the end."""
     before, after = [], []
     for extent, size, step, spread in zip(extents, kernel, stride, dilation, strict=True):
         outputs = -(-extent // step)
@@ -56,7 +56,7 @@ def convolved(
     dilation: tuple[int, ...],
     groups: int,
 ) -> Node:
-    """A convolution with zeros around x; what of the padding is alike on both sides is the op's own.
+    """A convolution with zeros around x. The op itself pads evenly; what one side has more is padded before it.
 
     kernel: the shape of the weight, `[out, in/groups, *kernel]`.
     """
@@ -102,7 +102,7 @@ def transposed_convolved(
     even = before == after and min(before, default=0) >= 0
     plain = even and all(e < limit for e, limit in zip(extra, limits, strict=True))
     padding = before if plain else (0,) * len(before)
-    # Beyond the whole result there is nothing but the bias, which output padding adds.
+    # Beyond what the kernel reaches there is only the bias; output padding adds that.
     added = extra if plain else tuple(max(0, e - a) for e, a in zip(extra, after, strict=True))
     if any(e >= limit for e, limit in zip(added, limits, strict=True)):
         raise Unsupported("its output padding is not smaller than its stride")

@@ -61,7 +61,7 @@ def contracted(
 
 
 def _diagonal(builder: Emitter, term: str, x: Node) -> tuple[str, Node]:
-    """A letter that occurs twice in one operand reads its diagonal."""
+    """An operand with each of its letters once: of a letter that occurs twice it is the diagonal."""
     for letter in dict.fromkeys(term):
         while term.count(letter) > 1:
             first = term.index(letter)
@@ -92,14 +92,14 @@ def _multiplied(builder: Emitter, letters: str, x: Node, term: str, y: Node) -> 
 
 
 def _spread(builder: Emitter, letters: str, x: Node, union: str) -> Node:
-    """The axes in the order of the union, with extent 1 where a letter is missing."""
+    """x with one axis for each letter of the union, in its order; of extent 1 where x lacks the letter."""
     x = permuted(builder, x, [letters.index(letter) for letter in union if letter in letters])
     sizes = iter(x.shape)
     return reshaped(builder, x, [next(sizes) if letter in letters else 1 for letter in union])
 
 
 def _arranged(builder: Emitter, letters: str, x: Node, result: str) -> Node:
-    """Letters that the result lacks summed over, the others in its order."""
+    """x summed over the letters that the result lacks, with its axes in the result's order."""
     gone = tuple(place for place, letter in enumerate(letters) if letter not in result)
     kept = "".join(letter for letter in letters if letter in result)
     if gone:

@@ -54,7 +54,7 @@ def _positions_along(shape: tuple[int, ...], axis: int, places: tuple[int, ...])
 
 
 def taken_diagonal(builder: Emitter, x: Node, first: int, second: int, offset: int = 0) -> Node:
-    """The entries of two axes at equal places, as a last axis in their stead."""
+    """The diagonal of two axes, which becomes the last axis in their place."""
     positions = apply(_diagonal_positions, tuple(x.shape), offset, first, second)
     rest = tuple(extent for axis, extent in enumerate(x.shape) if axis not in (first, second))
     rows, columns = x.shape[first], x.shape[second]

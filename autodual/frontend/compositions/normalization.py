@@ -46,7 +46,7 @@ def per_channel(values: Expression | None, spatial: int) -> Expression | None:
 def standardised(builder: Emitter, x: Node, axes: Sequence[int], epsilon: float) -> Node:
     """(x - mean)/√(variance + ε) over some axes: layer, group and instance norm before their weights.
 
-    None of n standardised numbers is larger than √n, which their product's bounds do not know where x varies much.
+    None of n standardised numbers is larger than √n. The clamp says so, since the product's bounds may be far wider.
     """
     _, centred, variance = moments(builder, x, axes)
     scale = power(builder, affine(builder, variance, offset=epsilon), -0.5)

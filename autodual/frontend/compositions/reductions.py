@@ -44,7 +44,7 @@ def mean_square(builder: Emitter, x: Node, axes: Sequence[int]) -> Node:
 
 
 def moments(builder: Emitter, x: Node, axes: Sequence[int]) -> tuple[Node, Node, Node]:
-    """The mean over some axes, which stay with extent 1, what x differs from it, and the mean square of that."""
+    """The mean over some axes, which stay with extent 1; x less the mean; and the variance, the mean square of that."""
     middle = mean(builder, x, axes)
     centred = difference(builder, x, middle)
     return middle, centred, mean_square(builder, centred, axes)
@@ -64,7 +64,7 @@ def norm(builder: Emitter, x: Node, axes: Sequence[int], order: float = 2.0) -> 
 
 
 def largest(builder: Emitter, x: Node, axes: Sequence[int], *, keepdim: bool = True) -> Node:
-    """The maximum over some axes: of as many branches as there are entries along them."""
+    """The maximum over some axes, as the maximum of one branch for each entry along them."""
     parts = [x]
     for axis in axes:
         parts = [entry for part in parts for entry in entries(builder, part, axis)]

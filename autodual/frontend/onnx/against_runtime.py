@@ -1,4 +1,4 @@
-"""The loaded network against ONNX' own arithmetic on a few inputs: the last word on whether loading went right."""
+"""Checks a loaded network: on a few inputs it must compute what an ONNX runtime computes."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def compare(file: OnnxFile, network: OnnxNetwork) -> Agreement:
 
 
 def _blame(runtime: Runtime) -> str:
-    """Whose fault a difference is, as far as that is known."""
+    """Where to look for the fault: only onnxruntime is trusted to be right."""
     if runtime.decides:
         return "this is a fault of autodual's ONNX lowering, please report it"
     return (
@@ -93,7 +93,7 @@ def _judged(
     worst = gaps.max(axis=1)
     allowed = tolerance if jumps else min(max(tolerance, 10 * rounding / scale), _HALF_TOLERANCE)
     agreed = worst <= allowed
-    # Where a network jumps, rounding may decide on which side an input falls; most inputs must agree all the same.
+    # Where a network jumps, rounding may decide on which side of the jump an input falls. Most inputs must agree still.
     if not agreed.all() and not (jumps and agreed.sum() >= len(agreed) / 2):
         raise TraceError(
             f"The graph of '{name}' differs from {runtime.name} by {worst.max():.3g} of its largest output on random "
@@ -103,7 +103,7 @@ def _judged(
 
 
 def _inputs(shapes: Sequence[tuple[int, ...]]) -> Iterator[list[np.ndarray]]:
-    """Zeros, bright and mostly dark images with pixels between 0 and 1, large and small normal numbers."""
+    """Inputs to compare on: zeros, bright and mostly dark images in [0, 1], normal numbers of deviation 1 and 0.1."""
     generator = np.random.default_rng(0)
     draws: list[Callable[[tuple[int, ...]], np.ndarray]] = [
         np.zeros,
@@ -117,7 +117,7 @@ def _inputs(shapes: Sequence[tuple[int, ...]]) -> Iterator[list[np.ndarray]]:
 
 
 def _runtime(file: OnnxFile, output: str) -> Runtime:
-    """The best runtime there is, ready to compute an output."""
+    """onnxruntime if it is installed and reads the file, else onnx' reference implementation."""
     try:
         return find_runtime(file.model, [output], file.runnable(output))
     except Exception as error:
@@ -125,7 +125,7 @@ def _runtime(file: OnnxFile, output: str) -> Runtime:
 
 
 def _runner(file: OnnxFile, runtime: Runtime) -> Callable[[Sequence[np.ndarray]], np.ndarray]:
-    """The output of a runtime for inputs in the order of the file's."""
+    """A function from inputs, in the order of the file's, to the output of a runtime."""
     given = {tensor.name for tensor in file.model.graph.initializer}
     entries = [entry for entry in file.model.graph.input if entry.name not in given]
     kinds = {entry.name: dtype_of(file.name, entry) for entry in entries}

@@ -1,4 +1,4 @@
-"""Operators whose operands are all constant, evaluated once at load."""
+"""Folding: an operator whose operands are all constant is evaluated once, when the file is loaded."""
 
 from __future__ import annotations
 

@@ -19,7 +19,7 @@ HOLDER = "tensors"
 
 
 class Tensors:
-    """Registers constants where rules ask for them, the same one once."""
+    """The module that holds the weights and constants that rules have asked for, each of them once."""
 
     def __init__(self, budget: Budget) -> None:
         self.holder = nn.Module()
@@ -28,7 +28,7 @@ class Tensors:
         self._taken: Counter[str] = Counter()
 
     def parameter(self, value: Static) -> Expression:
-        """A weight that may be trained, if it is a floating initialiser; what was computed from one cannot be."""
+        """A parameter, if the value is a floating initialiser; what is computed from one becomes a buffer."""
         return self._expression(value, trainable=value.initializer is not None)
 
     def buffer(self, value: Static) -> Expression:

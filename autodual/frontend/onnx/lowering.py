@@ -88,7 +88,7 @@ class OnnxLowering:
         return graph, result.shape
 
     def _walk(self, graph: onnx.GraphProto, values: MutableMapping[str, Any], outputs: set[str]) -> None:
-        """Add the values of a graph, or of a branch of one, to those of its surroundings."""
+        """Compute the values of a graph, or of a branch inside one, and add them to the values known so far."""
         for tensor in graph.initializer:
             if tensor.name not in values:
                 values[tensor.name] = Static(array_of(self._name, tensor), tensor.name)
@@ -169,7 +169,7 @@ class OnnxLowering:
         except AssertionError:
             raise Unsupported("another operand of it than usual depends on the network's input") from None
         except Exception as error:
-            # Files that say nonsense reach rules, too: attributes missing, axes that are not there.
+            # Damaged files reach rules, too: attributes are missing, or name axes that do not exist.
             reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
             raise Unsupported(f"its attributes and operands do not fit each other: {reason}") from error
         return result if isinstance(result, tuple) else (result,)
@@ -215,7 +215,7 @@ class OnnxLowering:
 
 
 def _called(node: onnx.NodeProto) -> str:
-    """How an operator is named to a person."""
+    """What a message calls an operator: its name, or else that of its first result."""
     name = node.name or next(iter(node.output), "")
     return f"'{name[:_SHOWN]}'"
 

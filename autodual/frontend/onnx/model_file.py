@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class OnnxFile:
-    """What was read: the model with all weights and without functions, and what a runtime is to be given instead.
+    """A file that was read: the model with all weights and all functions inlined, and what a runtime is given instead.
 
     Attributes:
         name: what the file is called in messages.

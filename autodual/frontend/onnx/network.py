@@ -82,7 +82,7 @@ class OnnxNetwork(nn.Module):
 
 
 def _written_batch(value: Tensor, shape: tuple[int, ...]) -> str:
-    """What to do where the samples fit but for the file's first axis, which then counts samples."""
+    """Advice for a file into whose first axis a batch size is written; empty where the shapes differ otherwise."""
     if not shape or tuple(value.shape[1:]) != shape[1:]:
         return ""
     return (

@@ -1,4 +1,4 @@
-"""One operator as a model of its own, and what it would make and cost, told from shapes alone."""
+"""One operator as a model of its own: the shapes of its results, and what they cost, without running it."""
 
 from __future__ import annotations
 

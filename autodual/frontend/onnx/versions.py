@@ -20,7 +20,7 @@ def opset_of(part: onnx.ModelProto | onnx.FunctionProto) -> int:
 
 
 def require_version(name: str, model: onnx.ModelProto) -> None:
-    """Refuse versions whose meaning is not known, or is not one.
+    """Refuse a version that is unknown, and files that state two.
 
     Raises:
         ModelFileError: the version is too old or too new, or there are two.

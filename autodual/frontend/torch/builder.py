@@ -36,7 +36,7 @@ class Builder:
         self._tensors = tensors
         self._operation = operation
         self.batch = batch
-        #: That of the operands, where the batch axis is not axis 0.
+        #: The layout of the operands where their batch axis is not axis 0.
         self.layout: Layout | None = None
         self._leaf: tuple[str, nn.Module] | None = None
         self.source = Source(module_of(operation), line_of(operation), str(operation.target), call_of(operation))
@@ -75,7 +75,7 @@ class Builder:
         return (*map(int, shape[:axis]), *merged, *map(int, shape[axis + 1 :]))
 
     def placed(self, node: Node, shape: Sequence[Any]) -> Node | Displaced:
-        """A result with its layout, given its traced shape."""
+        """A result with the layout that its traced shape shows."""
         found = self.batch.place(shape)
         assert found is not None
         outer, inner = (1, 1) if self.layout is None else (self.layout.outer, self.layout.inner)
@@ -125,7 +125,7 @@ class Builder:
         return apply(torch.squeeze, value.expression, axis)
 
     def beside(self, value: Fixed, node: Node) -> Expression:
-        """A constant in the form that broadcasts against one sample of `node`: a batch axis of extent 1 is dropped."""
+        """A constant so that it broadcasts against one sample of `node`: a batch axis of extent 1 is dropped."""
         layout = self.layout or Layout(len(node.shape))
         rank = len(node.shape) - len(layout.merged) + 1
         if len(value.shape) > rank:
@@ -155,7 +155,7 @@ class Builder:
         return self.emit(Expand(shape), node, shape=shape)
 
     def aligned(self, *nodes: Node) -> tuple[Node, ...]:
-        """Branches in the result's shape."""
+        """Branches broadcast to the result's shape."""
         if self.layout is None and len({len(node.shape) for node in nodes}) > 1:
             self.mixing("broadcasts the batch axis of one branch along another axis of the other")
         return tuple(self.expand(node, self.shape) for node in nodes)
@@ -189,7 +189,7 @@ class Builder:
         return layout.sample_axis(place, node)
 
     def enter(self, path: str, module: nn.Module) -> None:
-        """Work for a whole module, whose parameters go by names of its own."""
+        """Lower a whole module from now on: `parameter` reads its parameters by their names in it."""
         self._leaf = (path, module)
         self.source = replace(self.source, target=type(module).__qualname__)
 
@@ -206,7 +206,7 @@ class Builder:
         return Parameter(f"{path}.{name}" if path else name)
 
     def constant(self, value: Any, role: str) -> Expression | None:
-        """An operand such as a weight, which must not depend on the input; absent stays absent."""
+        """The expression of an operand that must not depend on the input, such as a weight; None for None."""
         if value is None:
             return None
         if isinstance(value, Node):
@@ -218,7 +218,7 @@ class Builder:
     def value(self, expression: Expression) -> Tensor:
         """A constant's present value, in float64.
 
-        For a choice between two forms that compute the same whatever the value is, since the tensors may change later.
+        Use it only to choose between forms that compute the same, since the tensors may change later.
         """
         return Environment(self._tensors.__getitem__, torch.float64, torch.device("cpu"))(expression)
 

@@ -1,4 +1,4 @@
-"""What an argument of a traced operation can be: a node of the graph, a constant, or a value that nothing is known of.
+"""What an argument of a traced operation can be: a node of the graph, a constant, or unknown.
 
 A value that depends on the input is an `ir.Node`. Plain numbers, strings and lists stay what they are.
 """
@@ -38,7 +38,7 @@ class Unlowered(Op):
 
 
 class Unknown:
-    """The result of an unsupported operation whose shape is not that of one value a sample."""
+    """The result of an unsupported operation from whose shape no sample's can be told."""
 
 
 UNKNOWN: Final = Unknown()
@@ -52,7 +52,7 @@ class Unusable:
 
 
 def depends_on_input(value: Any) -> bool:
-    """Whether a value needs a rule: it is a node, or a constant that only exists sample by sample."""
+    """Whether an operation on this value needs a rule: it is a node, or its shape contains the batch size."""
     if isinstance(value, Fixed):
         return value.expression is None
     return isinstance(value, (Node, Displaced, Unknown, Unusable))

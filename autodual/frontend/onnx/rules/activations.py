@@ -199,7 +199,7 @@ def softmax(builder: OnnxBuilder, attributes: Attributes, x: Branch) -> Branch:
 
 
 def _one_axis(builder: OnnxBuilder, attributes: Attributes, x: Branch) -> tuple[Node, int]:
-    """The axis along which softmax works; before operator set 13 that of all axes from one on, as one."""
+    """The node and the axis along which softmax works; before operator set 13 it flattens all axes from `axis` on."""
     if attributes.opset >= 13:
         node, (axis,) = builder.along(x, (attributes.get("axis", -1),))
         return node, axis
@@ -225,7 +225,7 @@ def identity(builder: OnnxBuilder, _: Attributes, x: Branch) -> Branch:
 def dropout(
     builder: OnnxBuilder, attributes: Attributes, x: Branch, ratio: Any = None, training: Static | None = None
 ) -> Branch:
-    """Nothing, when a network is used."""
+    """Does nothing outside training."""
     first_read_only(attributes, "masks")
     if training is not None and (not isinstance(training, Static) or training.array.any()):
         raise Unsupported("it is in training mode, so its result is random")

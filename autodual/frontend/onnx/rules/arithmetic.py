@@ -152,7 +152,7 @@ def _uniform(array: np.ndarray) -> bool:
 
 
 def _apart(x: Value, y: Value) -> tuple[Branch, Static]:
-    """The operand that depends on the input and the one that does not."""
+    """The operand that depends on the input, then the constant one."""
     if isinstance(x, Branch):
         assert isinstance(y, Static)
         return x, y

@@ -1,4 +1,4 @@
-"""Rules of attention and of the rotation of its queries and keys by their positions."""
+"""Rules of attention and of rotary embeddings."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def attention(
 
 
 def _heads(builder: OnnxBuilder, x: Value, count: int | None) -> Node:
-    """`[B, heads, L, E]`."""
+    """Queries, keys or values as `[B, heads, L, E]`; `count`: how many heads."""
     if len(x.shape) == 4:
         return builder.full(x)
     if not count or x.shape[2] % count:
@@ -57,7 +57,7 @@ def _heads(builder: OnnxBuilder, x: Value, count: int | None) -> Node:
 
 
 def _weights(builder: OnnxBuilder, attributes: Attributes, scores: Node, mask: Any) -> Node:
-    """The softmax of the scores: of those that a fixed mask leaves, or with one added."""
+    """The softmax of the scores, after a cap or under a mask."""
     axis = len(scores.shape) - 1
     causal, cap = attributes.get("is_causal", 0), attributes.get("softcap", 0.0)
     if cap and (causal or mask is not None):
@@ -77,7 +77,7 @@ def _weights(builder: OnnxBuilder, attributes: Attributes, scores: Node, mask: A
 
 
 def _added(extents: tuple[int, ...], mask: np.ndarray | None, causal: bool) -> np.ndarray:
-    """A mask as numbers to add to scores: minus infinity where truth values, or causality, rule an entry out."""
+    """A mask as numbers to add to scores: minus infinity where truth values or causality rule an entry out."""
     added = np.zeros(extents)
     if mask is not None:
         added = added + (np.where(mask, 0.0, -np.inf) if mask.dtype.kind == "b" else mask.astype(np.float64))

@@ -1,4 +1,4 @@
-"""Rules of operators that are linear in their operand, whose matrix a runtime tells column by column."""
+"""Rules of operators that are linear in their operand: a runtime computes their matrix from unit vectors."""
 
 from __future__ import annotations
 

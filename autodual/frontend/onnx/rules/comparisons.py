@@ -64,7 +64,7 @@ def exclusive(builder: OnnxBuilder, _: Attributes, x: Value, y: Value) -> Branch
 
 @onnx_op("IsNaN", "IsInf")
 def never(builder: OnnxBuilder, _: Attributes, x: Branch) -> Static:
-    """No: numbers are real ones here, and where one may fail to exist its bounds are no numbers either."""
+    """False: values are real numbers here. Where a value may not exist its bounds are not finite either."""
     return Static(np.zeros(x.shape, dtype=bool))
 
 
@@ -88,7 +88,7 @@ def where(builder: OnnxBuilder, attributes: Attributes, condition: Value, x: Val
 def _masked(
     builder: OnnxBuilder, held: np.ndarray, x: Value, y: Value, shape: tuple[int, ...], dtype: np.dtype
 ) -> Value:
-    """x where a fixed condition holds, else y; what is selected nowhere is not looked at."""
+    """x where a constant condition holds, else y; a branch that is selected nowhere is dropped."""
     for everywhere, value in ((held.all(), x), (not held.any(), y)):
         if everywhere:
             if isinstance(value, Static):

@@ -22,7 +22,7 @@ _BFLOAT16 = 16
 
 @onnx_op("Cast", "CastLike")
 def cast(builder: OnnxBuilder, attributes: Attributes, x: Value, like: Any = None) -> Value:
-    """The nearest number of a floating type; towards zero for whole numbers; x ≠ 0 for truth values."""
+    """To a floating type the nearest number, to whole numbers towards zero, to truth values x ≠ 0."""
     if like is None and attributes.get("to") == _BFLOAT16 and isinstance(x, Branch):
         # What follows is held as float32, which has all numbers of this type.
         rounded = builder.unary(Cast(torch.bfloat16), x)

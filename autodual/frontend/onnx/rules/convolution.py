@@ -81,7 +81,7 @@ def transposed_convolution(
 def _transposed_pads(
     attributes: Attributes, extents: Sequence[int], stride: Sequence[int], whole: Sequence[int], extra: Sequence[int]
 ) -> tuple[tuple[int, ...], tuple[int, ...]]:
-    """What is cut off before and after each spatial axis; `output_shape` and `auto_pad` say it by the result's size."""
+    """What is cut off before and after each spatial axis: from `pads`, or from the wanted size of the result."""
     axes = len(extents)
     automatic = attributes.get("auto_pad", "NOTSET")
     sizes = attributes.get("output_shape")

@@ -58,7 +58,7 @@ def linear(
 
 
 def _stacked(builder: OnnxBuilder, x: Value, y: Value, shape: tuple[int, ...]) -> Branch:
-    """A product with a constant from the left, or with one matrix for each entry along leading axes."""
+    """A product with a constant from the left, or with a stack of constant matrices."""
     left = (1, *x.shape) if len(x.shape) == 1 else x.shape
     right = (*y.shape, 1) if len(y.shape) == 1 else y.shape
     from_left = isinstance(x, Static)
@@ -110,7 +110,7 @@ def _layer(
     beta: float,
     c: Any,
 ) -> Value:
-    """A product with a constant matrix; a bias that all rows share is the layer's own."""
+    """A product with a constant matrix; an offset that is the same in all rows becomes the layer's bias."""
     out = b.shape[0 if turned else 1]
     if a.shape[1] != b.shape[1 if turned else 0]:
         raise Unsupported(f"its operands have the shapes {a.shape} and {b.shape}, whose product does not exist")

@@ -77,7 +77,7 @@ def triangle(builder: OnnxBuilder, attributes: Attributes, x: Value, diagonal: A
 
 @onnx_op("CenterCropPad")
 def centred(builder: OnnxBuilder, attributes: Attributes, x: Branch, shape: Value) -> Branch:
-    """Cut or padded with zeros to a shape, alike on both sides of each axis; an odd entry is the last one."""
+    """Cut or padded with zeros to a shape, evenly on both sides of each axis; an odd entry goes to the end."""
     rank = len(x.shape)
     axes = placed(attributes.get("axes", tuple(range(rank))), rank)
     before, after = [0] * rank, [0] * rank

@@ -1,4 +1,4 @@
-"""Entries at fixed places along one axis, which many operators come down to."""
+"""Entries at fixed places along one axis of an ONNX value, for the rules of many operators."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from autodual.frontend.onnx.operands import Branch
 
 
 def picked_along(builder: OnnxBuilder, x: Branch, axis: int, entries: list[int]) -> Branch:
-    """Entries along one axis of ONNX."""
+    """The entries at some places along one axis of a value."""
     (place,) = placed((axis,), len(x.shape))
     if entries == list(range(x.shape[place])):
         return x

@@ -20,7 +20,7 @@ from autodual.ir.ops import AveragePool, Convolution, ElementwiseAffine
 
 @dataclass(frozen=True)
 class _Windows:
-    """The windows of a pooling operator: one tuple entry each spatial axis; `size` is the result's."""
+    """The windows of a pooling operator. Each field has one number for each spatial axis; `size` is the result's."""
 
     kernel: tuple[int, ...]
     stride: tuple[int, ...]
@@ -93,7 +93,7 @@ def max_pool(builder: OnnxBuilder, attributes: Attributes, x: Branch) -> Branch:
 
 @onnx_op("AveragePool")
 def average_pool(builder: OnnxBuilder, attributes: Attributes, x: Branch) -> Branch:
-    """Averages over windows; padding counts or does not, what only rounding up adds never does."""
+    """Averages over windows; `count_include_pad` says whether padding counts, what ceil_mode adds never does."""
     windows = _windows(attributes, x)
     counted = bool(attributes.get("count_include_pad", 0))
     shape = (x.shape[1], *windows.size)
@@ -122,7 +122,7 @@ def _average(builder: OnnxBuilder, windows: _Windows, channels: int) -> AverageP
 
 
 def _correction(builder: OnnxBuilder, windows: _Windows, counted: bool) -> np.ndarray:
-    """How many places a window has, over how many of them count, for each window."""
+    """For each window, the number of its places over the number of those that count."""
     builder.reserve(max(size * kernel for size, kernel in zip(windows.size, windows.kernel)))
     ratios = np.ones((1,) * len(windows.kernel))
     for axis, size in enumerate(windows.size):

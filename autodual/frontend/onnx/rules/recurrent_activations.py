@@ -28,7 +28,7 @@ _NUMBERS: dict[str, tuple[float, ...]] = {
 def activations(
     builder: OnnxBuilder, attributes: Attributes, defaults: tuple[str, ...], direction: int
 ) -> tuple[Activation, ...]:
-    """Those of one direction; what gates and candidates see is clipped, what a cell puts out is not."""
+    """The activations of one direction. `clip` limits what gates and candidates see, not a cell's output."""
     names = tuple(attributes.get("activations") or ())
     names = tuple(name.decode() if isinstance(name, bytes) else name for name in names)
     if not names:

@@ -44,12 +44,12 @@ _REDUCTIONS: dict[str, Reduction] = {
 
 def _rule(reduce: Reduction) -> Callable[..., Branch]:
     def rule(builder: OnnxBuilder, attributes: Attributes, x: Branch, axes: Value | None = None) -> Branch:
-        """Axes are an attribute in old operator sets, an operand in newer ones; none given means all of them."""
+        """Axes are an attribute in old operator sets, an operand in newer ones; without axes it reduces all of them."""
         rank = len(x.shape)
         given = attributes.axes(axes)
         if not given:
             if attributes.get("noop_with_empty_axes", 0):
-                # What a reduction does to each entry by itself: a norm makes it its absolute value.
+                # The reduction of each entry by itself, along a new axis: a norm makes of it its absolute value.
                 alone = compositions.reshaped(builder, x.node, (*x.node.shape, 1))
                 return builder.branch(reduce(builder, alone, (len(x.node.shape),)), x.shape)
             given = tuple(range(rank))
@@ -57,7 +57,7 @@ def _rule(reduce: Reduction) -> Callable[..., Branch]:
         wanted = [1 if axis in places else n for axis, n in enumerate(x.shape)]
         if not attributes.get("keepdims", 1):
             wanted = [extent for axis, extent in enumerate(wanted) if axis not in places]
-        # Summing over a single entry is nothing at all, but a norm over it is the absolute value.
+        # Over an axis of extent 1 a sum does nothing, but a norm takes the absolute value: one axis at least must stay.
         node, within = builder.along(x, [p for p in places if not (p == 0 and x.dropped)])
         if not within:
             node, within = builder.along(x, places)

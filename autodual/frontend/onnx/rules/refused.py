@@ -1,4 +1,4 @@
-"""Operators that no network's data path can have here, each with the reason that a person is told."""
+"""Operators that are refused where they depend on the input, each with the reason that the message gives."""
 
 from __future__ import annotations
 

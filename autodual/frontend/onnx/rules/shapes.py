@@ -130,7 +130,7 @@ def concatenate(builder: OnnxBuilder, attributes: Attributes, *parts: Value) -> 
     parts = tuple(part for part in parts if part.shape[place]) or parts[:1]
     shape = list(parts[0].shape)
     shape[place] = sum(part.shape[place] for part in parts)
-    # The parts' leading axes are dropped together or not at all: along the axis itself all are needed whole.
+    # Along the leading axis the parts are needed with that axis, which the graph may drop.
     nodes = [builder.full(part) if place == 0 else builder.node(part) for part in parts]
     within = place - (len(shape) - len(nodes[0].shape))
     return builder.branch(concatenated(builder, nodes, within), shape)

@@ -30,7 +30,7 @@ _FLOATING = (torch.float64, torch.float32, torch.float16, torch.bfloat16)
     any_batch_axis=True,
 )
 def identity(builder: Builder, x: Any, *_: Any) -> Node:
-    """What only copies, moves, or matters to gradients alone, which bounds do not ask for."""
+    """Operations that only copy or move a tensor, or that matter to gradients alone."""
     return builder.node(x)
 
 
@@ -45,7 +45,7 @@ def identity(builder: Builder, x: Any, *_: Any) -> Node:
     rounds=True,
 )
 def converted(builder: Builder, x: Any, *_: Any) -> Node:
-    """Nothing where a floating type loses nothing; in a narrower one the nearest number."""
+    """To a wider floating type nothing happens; to a narrower one each number is rounded to the nearest."""
     before, after = builder.operands[0].dtype, builder.result.dtype
     if after is torch.bool and before is not torch.bool:
         raise Unsupported("it makes truth values of numbers; compare them with something")
@@ -76,12 +76,12 @@ def dropout(builder: Builder, x: Any, probability: float, train: bool) -> Node:
 
 @lowers(aten.native_dropout.default)
 def native_dropout(builder: Builder, x: Any, probability: float, train: bool | None) -> tuple[Node, Unusable]:
-    """The form after decomposition: the second result tells what was dropped."""
+    """The form after decomposition, with a second result: the mask of what was dropped."""
     return dropout(builder, x, probability, train is not False), Unusable("what a dropout drops is random")
 
 
 def affine(builder: Builder, x: Node, factor: Expression | None, offset: Expression | None) -> Node:
-    """x · factor + offset, where the constants may enlarge x."""
+    """x · factor + offset; x is broadcast to the result's shape."""
     return builder.emit(ElementwiseAffine(factor, offset), builder.expand(x, builder.shape))
 
 

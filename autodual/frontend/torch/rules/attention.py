@@ -73,7 +73,7 @@ def attention(
 
 
 def _attended(builder: Builder, scores: Node, mask: Any, causal: bool) -> Node:
-    """The softmax of the scores under a mask: truth values that keep, or numbers that are added."""
+    """The softmax of the scores under a mask: truth values say what is kept, numbers are added."""
     axis = len(scores.shape) - 1
     if causal:
         keep = apply(torch.tril, apply(torch.ones, scores.shape[-2:]))

@@ -132,7 +132,7 @@ def disjunction(builder: Builder, x: Any, y: Any) -> Node:
 
 
 def _require_truth_values(builder: Builder) -> None:
-    """Bit by bit, numbers have no bounds; as truth values, only zero and others are told apart, which is a jump."""
+    """Refuse numbers: on them these operations work bit by bit, which has no bounds."""
     if any(fake.dtype is not torch.bool for fake in builder.operands):
         raise Unsupported("its operands are numbers rather than truth values; compare them with something")
 

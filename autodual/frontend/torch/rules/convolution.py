@@ -76,6 +76,6 @@ def transposed_convolution(
 
 
 def per_axis(values: int | Sequence[int], axes: int) -> tuple[int, ...]:
-    """torch's size arguments, which may give one number for all axes."""
+    """One number for each axis of an argument that may give one for all."""
     listed = [values] if isinstance(values, int) else list(values)
     return tuple(listed * axes if len(listed) == 1 else listed)

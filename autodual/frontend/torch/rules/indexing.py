@@ -22,13 +22,13 @@ aten = torch.ops.aten
 
 
 def rearranged(builder: Builder, x: Node, pick: Callable[..., Tensor], *arguments: Any) -> Node:
-    """What `pick`, a function of one sample's tensor that only moves its entries, takes from x."""
+    """`pick(x, ...)` for a function of one sample's tensor that only selects and moves entries."""
     positions = apply(positions_of, pick, tuple(x.shape), list(arguments))
     return builder.emit(Take(positions, builder.shape), x)
 
 
 def positions_of(pick: Callable[..., Tensor], shape: tuple[int, ...], arguments: Sequence[Any]) -> Tensor:
-    """The flat positions that `pick` reads: what it makes of the positions themselves."""
+    """The flat positions of the entries that `pick` selects: `pick` of the array of all positions."""
     tensors = (value for value in leaves(list(arguments)) if isinstance(value, Tensor))
     device = next((value.device for value in tensors), torch.device("cpu"))
     return pick(torch.arange(prod(shape), device=device).reshape(shape), *arguments)

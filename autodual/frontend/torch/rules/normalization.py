@@ -30,7 +30,7 @@ _STATISTICS = Unusable("the statistics of a normalisation serve training alone; 
 def batch_norm(
     builder: Builder, x: Any, weight: Any, bias: Any, mean: Any, variance: Any, training: bool, *rest: Any
 ) -> Node:
-    """By the running statistics; in training mode those of the batch would mix samples."""
+    """By the running statistics; those of the batch, in training mode, would mix samples."""
     _, epsilon, _ = rest
     if training and mean is not None:
         builder.mixing(_TRAINING)
@@ -43,7 +43,7 @@ def batch_norm(
 def native_batch_norm(
     builder: Builder, x: Any, weight: Any, bias: Any, mean: Any, variance: Any, momentum: float, epsilon: float
 ) -> tuple[Node, Unusable, Unusable]:
-    """The form after decomposition: two more results serve training alone."""
+    """The form after decomposition, with two more results, which only training reads."""
     return _normalised(builder, builder.node(x), weight, bias, mean, variance, epsilon), _STATISTICS, _STATISTICS
 
 

@@ -47,7 +47,7 @@ def _average_pool(
     count_include_pad: bool,
     divisor: int | None = None,
 ) -> Node:
-    """An unbatched call, on `[N, *spatial]`, pools each sample alone as well; fewer axes would pool over the batch."""
+    """Samples without channels are pooled alike; with fewer axes the operation would pool over the batch."""
     if len(x.shape) < axes:
         builder.mixing("pools over the batch axis")
     window = per_axis(kernel, axes)
@@ -110,7 +110,7 @@ def _max_pool(
     dilation: Sequence[int],
     ceil_mode: bool,
 ) -> Node:
-    """Windows that end beyond the last entry come from ceil_mode; the result's size says how many there are."""
+    """The result's size says how many windows there are: with ceil_mode the last may end beyond the last entry."""
     if len(x.shape) < axes:
         builder.mixing("pools over the batch axis")
     window = per_axis(kernel, axes)

@@ -42,7 +42,7 @@ def over_everything(builder: Builder, *_: Any) -> NoReturn:
 
 
 def reduced_axes(builder: Builder, x: Node, dims: int | Sequence[int] | None) -> list[int]:
-    """One sample's axes, sorted; torch takes no axes at all for all axes, the batch axis included."""
+    """One sample's axes, sorted; refused if there are none, which to torch means all, the batch axis included."""
     listed = [dims] if isinstance(dims, int) else dims
     if not listed:
         over_everything(builder)

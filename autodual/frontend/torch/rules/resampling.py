@@ -30,7 +30,7 @@ _LINEAR: dict[Any, str] = {
     aten.upsample_bilinear2d.vec: "bilinear",
     aten.upsample_trilinear3d.vec: "trilinear",
 }
-#: Those whose weights may be negative, or that widen their window when they shrink: mode, and whether they do.
+#: The mode of those that have a matrix of weights along each axis, and whether they are antialiased.
 _SEPARABLE: dict[Any, tuple[str, bool]] = {
     aten.upsample_bicubic2d.vec: ("bicubic", False),
     aten._upsample_bicubic2d_aa.vec: ("bicubic", True),
@@ -68,7 +68,7 @@ def separable(builder: Builder, x: Any, size: Any, align_corners: bool, scales: 
 
 
 def _weights(old: int, new: int, scale: float | None, mode: str, align_corners: bool, antialias: bool) -> Tensor:
-    """What each of `new` outputs reads of each of `old` inputs, `[new, old]`: the resampled unit vectors.
+    """The weight of each of `old` inputs in each of `new` outputs, `[new, old]`: the resampled unit vectors.
 
     They are two columns wide, since torch's antialiasing confuses the axes of an image of one column.
     """

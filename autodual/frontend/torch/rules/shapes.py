@@ -32,7 +32,7 @@ aten = torch.ops.aten
 def view(builder: Builder, x: Any, *_: Any) -> Displaced:
     """Row-major order keeps the samples apart if a whole number of entries lies before and behind the batch axis.
 
-    The new batch axis takes in whatever of these the new axes on either side do not hold.
+    The new batch axis is merged with what of these entries the new axes before and behind it do not hold.
     """
     x = builder.node(x)
     layout = builder.layout or Layout(len(x.shape))

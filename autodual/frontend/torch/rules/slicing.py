@@ -90,7 +90,7 @@ def chunk(builder: Builder, x: Any, chunks: int, dim: int) -> tuple[Node, ...]:
 def cat(builder: Builder, values: Sequence[Any], dim: int) -> Node:
     """Branches side by side; constants become nodes. torch ignores empty tensors of one axis, so do we.
 
-    Other empty branches are left out as well: nothing is to be bounded there.
+    Other empty branches are left out as well: there is nothing to bound in them.
     """
     kept = [value for value in values if not (isinstance(value, Fixed) and value.shape == (0,))]
     nodes = [builder.node(value) for value in kept]

@@ -28,7 +28,7 @@ aten = torch.ops.aten
 
 @lowers(aten.var.correction, any_batch_axis=True)
 def variance(builder: Builder, x: Any, dims: Any, correction: float | None, keepdim: bool) -> Node:
-    """The mean square of what is left without the mean, times n/(n - correction)."""
+    """The mean square of x less its mean, times n/(n - correction)."""
     return _moments(builder, builder.node(x), dims, correction, keepdim)[0]
 
 

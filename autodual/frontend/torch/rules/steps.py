@@ -72,13 +72,13 @@ def _remainder(builder: Builder, x: Any, y: Any, *, truncated: bool) -> Node:
 
 @lowers(aten.frac.default, any_batch_axis=True)
 def fraction(builder: Builder, x: Any) -> Node:
-    """What is left of x, with its sign, beside a whole number."""
+    """x less x rounded towards zero."""
     return _remainder(builder, x, 1.0, truncated=True)
 
 
 @lowers(aten.heaviside.default, any_batch_axis=True)
 def heaviside(builder: Builder, x: Any, at_zero: Any) -> Node:
-    """0 below zero, 1 above, and a constant at zero itself: a mean of the two steps, weighted by that constant."""
+    """0 below zero, 1 above it, a constant at zero: the mean of two step functions, weighted by that constant."""
     x = builder.node(x)
     if not isinstance(at_zero, Fixed):
         raise Unsupported("its value at zero depends on the input")

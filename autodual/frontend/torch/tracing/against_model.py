@@ -1,4 +1,4 @@
-"""The traced graph against the model on fresh random inputs: the last word on whether tracing went right."""
+"""Checks a traced graph: on fresh random inputs it must compute what the model computes."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ def _likely_reason(graph: Graph) -> str:
 
 
 def _finite_run(network: Network, tensors: Mapping[str, Tensor], examples: Sequence[Tensor], batch: int) -> Run:
-    """The model run on fresh inputs; nearer and nearer to the examples where a model (of logarithms, say) needs it."""
+    """The model's run on random inputs; these move towards the examples until its outputs are finite."""
     generator = torch.Generator().manual_seed(0)
     fresh = fresh_inputs(examples, batch, generator)
     for share in (1.0, 0.05, 0.001, 0.0):

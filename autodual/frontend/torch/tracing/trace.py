@@ -83,7 +83,7 @@ def _traced(model: nn.Module, examples: Sequence[Tensor], output: int | None) ->
         raise error
     traced = _lowered(program, batch_axis(input_placeholders(program)), output)
     if error is not None:
-        # Lowering first: an operation that it refuses has a line of code to show, the condition has none.
+        # Lowering goes first: if it refuses an operation, its error can show a line of code; this one cannot.
         raise error
     return traced
 
@@ -91,8 +91,7 @@ def _traced(model: nn.Module, examples: Sequence[Tensor], output: int | None) ->
 def _require_running(model: nn.Module, examples: Sequence[Tensor]) -> None:
     """Raise a TraceError if the model, as PyTorch runs it, does not take the examples: then tracing is not to blame.
 
-    Nor is the shape where two samples pass: what fails on one alone, as a batch's statistics do, has a message of its
-    own.
+    Where the model runs on two samples but not on one, as with statistics of a batch, another message says so.
     """
     error = _failure(model, examples)
     two = fresh_inputs(examples, 2, torch.Generator().manual_seed(0))
@@ -108,7 +107,7 @@ def _require_running(model: nn.Module, examples: Sequence[Tensor]) -> None:
 
 
 def _failure(model: nn.Module, inputs: Sequence[Tensor]) -> Exception | None:
-    """What a model raises on inputs; its buffers stay as they are."""
+    """The exception that a model raises on inputs, or None; its buffers stay as they are."""
     try:
         with silence():
             buffers = {name: buffer.clone() for name, buffer in model.named_buffers()}
@@ -119,7 +118,7 @@ def _failure(model: nn.Module, inputs: Sequence[Tensor]) -> Exception | None:
 
 
 def _own_graph(model: KnowsItsGraph) -> TracedNetwork:
-    """The graph that a module says is its own, once its weights are known to be finite."""
+    """The graph of a module that knows it; refuses weights that are not finite."""
     assert isinstance(model, nn.Module)
     traced: TracedNetwork = model.traced_network()
     find = traced.lookup(model)
@@ -212,6 +211,6 @@ def _checked(model: nn.Module, example_inputs: Tensor | tuple[Tensor, ...]) -> t
 
 
 def _tracing_batch(examples: Sequence[Tensor]) -> int:
-    """A prime that no extent equals and that is no usual batch size, so a size written into the model is noticed."""
+    """A batch size for tracing: a prime that no extent equals, so that a size written into the model is noticed."""
     taken = {extent for example in examples for extent in example.shape}
     return next(size for size in (7, 11, 13, 17, 19, 23, 29, 31, 37, 41, 43, 47, 53) if size not in taken)

@@ -1,4 +1,4 @@
-"""Modules around the one that the user wrote: those that only run it otherwise are taken off, others are refused."""
+"""Wrappers around the user's module: those that only run it in another way are taken off, others are refused."""
 
 from __future__ import annotations
 
