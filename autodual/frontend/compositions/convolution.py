@@ -34,7 +34,7 @@ def same_padding(
     *,
     odd_before: bool = False,
 ) -> Margins:
-    """The padding with which a convolution yields one entry for each stride; an odd amount has one more after the end."""
+    """The padding with which a convolution yields one entry for each stride; an odd one has more after the end."""
     before, after = [], []
     for extent, size, step, spread in zip(extents, kernel, stride, dilation, strict=True):
         outputs = -(-extent // step)

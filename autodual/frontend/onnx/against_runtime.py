@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 import numpy as np
 import torch
 
-from autodual.errors import TraceError
+from autodual.errors import TraceError, reason_of
 from autodual.frontend.onnx.agreement import Agreement
 from autodual.frontend.onnx.model_file import OnnxFile, dtype_of
 from autodual.frontend.onnx.network import OnnxNetwork
@@ -70,7 +70,7 @@ def _outputs(name: str, network: OnnxNetwork, arrays: Sequence[np.ndarray], dtyp
         with torch.no_grad():
             return network(*samples).double().numpy().reshape(-1)
     except RuntimeError as error:
-        raise TraceError(f"The graph of '{name}' cannot be evaluated: {_reason(error)}.") from None
+        raise TraceError(f"The graph of '{name}' cannot be evaluated: {reason_of(error)}.") from None
 
 
 def _judged(
@@ -121,7 +121,7 @@ def _runtime(file: OnnxFile, output: str) -> Runtime:
     try:
         return find_runtime(file.model, [output], file.runnable(output))
     except Exception as error:
-        raise TraceError(f"'{file.name}' cannot be checked, because no runtime reads it: {_reason(error)}.") from None
+        raise TraceError(f"'{file.name}' cannot be checked, because no runtime reads it: {reason_of(error)}.") from None
 
 
 def _runner(file: OnnxFile, runtime: Runtime) -> Callable[[Sequence[np.ndarray]], np.ndarray]:
@@ -136,10 +136,6 @@ def _runner(file: OnnxFile, runtime: Runtime) -> Callable[[Sequence[np.ndarray]]
             return np.asarray(runtime.run(feeds)[0])
         except Exception as error:
             remedy = "" if runtime.decides else "; onnxruntime may, where it is installed (pip install onnxruntime)"
-            raise TraceError(f"'{file.name}' does not run in {runtime.name}: {_reason(error)}{remedy}.") from None
+            raise TraceError(f"'{file.name}' does not run in {runtime.name}: {reason_of(error)}{remedy}.") from None
 
     return run
-
-
-def _reason(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from autodual.errors import AutodualError, ModelFileError, TraceError, UnsupportedOp, UnsupportedOpsError
+from autodual.errors import AutodualError, ModelFileError, TraceError, UnsupportedOp, UnsupportedOpsError, reason_of
 from autodual.frontend.construction import GraphUnderConstruction, Unsupported, pruned
 from autodual.frontend.onnx.attributes import Attributes
 from autodual.frontend.onnx.builder import OnnxBuilder
@@ -170,7 +170,7 @@ class OnnxLowering:
             raise Unsupported("another operand of it than usual depends on the network's input") from None
         except Exception as error:
             # Damaged files reach rules, too: attributes are missing, or name axes that do not exist.
-            reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+            reason = reason_of(error)
             raise Unsupported(f"its attributes and operands do not fit each other: {reason}") from error
         return result if isinstance(result, tuple) else (result,)
 
@@ -199,7 +199,7 @@ class OnnxLowering:
         except (Unsupported, AutodualError):
             raise
         except Exception as error:
-            reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+            reason = reason_of(error)
             raise Unsupported(f"its constant operands cannot be folded: {reason}") from error
 
     def _chosen_branch(self, node: onnx.NodeProto, condition: Any, values: MutableMapping[str, Any]) -> Sequence[Any]:
