@@ -10,6 +10,7 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from autodual.bounds import Constraint, Split
     from autodual.certification import (
         Cascade,
         CascadeCertificate,
@@ -27,12 +28,15 @@ if TYPE_CHECKING:
     from autodual.files import load_cascade, load_model
     from autodual.frontend.onnx import load_onnx
     from autodual.interval import Interval
-    from autodual.network import DualNetwork, JoinedInputs
+    from autodual.network import Ask, DualNetwork, JoinedInputs
     from autodual.perturbations import Box, L1Ball, L2Ball, LinfBall, LpBall, PerturbationSet, ProductSet
     from autodual.properties import load_property
     from autodual.train import robust_loss
 
 _HOMES = {
+    "Ask": "autodual.network",
+    "Constraint": "autodual.bounds",
+    "Split": "autodual.bounds",
     "AutodualError": "autodual.errors",
     "Box": "autodual.perturbations",
     "Cascade": "autodual.certification",

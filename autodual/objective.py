@@ -27,8 +27,8 @@ class Objective(ABC):
         """Coefficients `[n or 1, last − first, K]` of some functions of the samples owner `[n]`; None: of all."""
 
     @abstractmethod
-    def part(self, samples: slice) -> Objective:
-        """The functions of some of the samples."""
+    def part(self, samples: slice | Tensor) -> Objective:
+        """The functions of some of the samples, by a slice or by indices, which may name one several times."""
 
     @abstractmethod
     def to(self, like: Tensor) -> Objective:
@@ -94,7 +94,7 @@ class DenseObjective(Objective):
             return rows.unsqueeze(0)
         return rows if owner is None or rows.shape[0] == 1 else rows[owner]
 
-    def part(self, samples: slice) -> DenseObjective:
+    def part(self, samples: slice | Tensor) -> DenseObjective:
         return self if self.rows.dim() == 2 or self.rows.shape[0] == 1 else replace(self, rows=self.rows[samples])
 
     def to(self, like: Tensor) -> DenseObjective:

@@ -32,7 +32,6 @@ myst_heading_anchors = 4
 # Docstrings are written like the pages: `this` is code.
 default_role = "code"
 autodoc_member_order = "bysource"
-autodoc_preserve_defaults = True
 autodoc_default_options = {"members": True, "imported-members": True, "show-inheritance": True}
 napoleon_numpy_docstring = False
 napoleon_use_rtype = False

@@ -7,16 +7,22 @@ from autodual.bounds.options import BoundOptions
 from autodual.bounds.projected.projections import Projections
 from autodual.bounds.rows.pull import LinearBound
 from autodual.bounds.state.bound_state import BoundState
+from autodual.bounds.state.constraints import Constraint, Multiplied, Split
 from autodual.bounds.state.kept_bytes import Ledger
+from autodual.bounds.state.subproblems import Subproblems
 
 __all__ = [
     "BoundOptions",
     "BoundState",
+    "Constraint",
     "Execution",
     "Ledger",
     "LinearBound",
+    "Multiplied",
     "ObjectiveBounds",
     "Projections",
+    "Split",
+    "Subproblems",
     "execution",
     "objective_bounds",
     "prepare",

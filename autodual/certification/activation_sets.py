@@ -6,24 +6,38 @@ from collections.abc import Mapping
 
 import torch
 from torch import Tensor
+from typing_extensions import Unpack
 
 from autodual.inputs import Samples, sample_tensor
-from autodual.network import DualNetwork, given_network
+from autodual.network import Ask, DualNetwork, given_network
+from autodual.network.ask import ProofOptions
+from autodual.network.keywords import takes
 from autodual.perturbations import PerturbationSet
-from autodual.policies import SlopePolicy
 
 
 @torch.no_grad()
+@takes(ProofOptions, slopes="adaptive")
 def activation_sets(
-    dual: DualNetwork, x: Samples, ball: PerturbationSet, *, slopes: SlopePolicy = "adaptive"
+    dual: DualNetwork,
+    x: Samples,
+    ball: PerturbationSet,
+    *,
+    ask: Ask | None = None,
+    **options: Unpack[ProofOptions],
 ) -> Mapping[str, Tensor]:
     """By bound site which parts of its units are inactive, active and undecided over the set, `[N, 3]`, summing to 1.
 
     Inactive is u ≤ 0, active ℓ ≥ 0: the sets I⁻, I⁺ and I of the thesis, for rectified linear units (Figure 3.11).
+
+    Args:
+        dual: the dual network.
+        x: samples `[N, *shape]`.
+        ball: the set around each.
     """
+    ask = Ask.of(ask, options, activation_sets)
     dual, x = given_network(dual), sample_tensor(x)
     found = {}
-    for name, interval in dual(x, ball, slopes=slopes, exact=True).intervals.items():
+    for name, interval in dual(x, ball, ask=ask, exact=True).intervals.items():
         inactive = (interval.upper <= 0).flatten(1)
         active = (interval.lower >= 0).flatten(1) & ~inactive
         parts = [inactive, active, ~(inactive | active)]

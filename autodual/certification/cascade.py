@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
+from typing_extensions import Unpack
 
 from autodual.certification.certificate import Certificate, Status
 from autodual.certification.certify import certify
@@ -14,9 +15,11 @@ from autodual.certification.proof import prove
 from autodual.certification.showing import html_pairs, short
 from autodual.errors import InvalidInputError
 from autodual.inputs import Labels, Samples, sample_tensor
-from autodual.network import DualNetwork
+from autodual.network import Ask, DualNetwork
+from autodual.network.ask import PolicyOptions
+from autodual.network.keywords import takes
 from autodual.perturbations import LinfBall, PerturbationSet, Region, perturbation_set
-from autodual.policies import IGNORED, SlopePolicy
+from autodual.policies import IGNORED
 from autodual.specs import ClassMargin
 from autodual.specs.label_map import class_count
 
@@ -100,13 +103,15 @@ class CascadeCertificate:
         return html_pairs((name, getattr(self, name)) for name in names)
 
 
+@takes(PolicyOptions)
 def certify_cascade(
     cascade: Cascade,
     x: Samples,
     ball: PerturbationSet,
     labels: Labels | None = None,
     *,
-    slopes: SlopePolicy | None = None,
+    ask: Ask | None = None,
+    **options: Unpack[PolicyOptions],
 ) -> list[CascadeCertificate]:
     """What a cascade says of each sample.
 
@@ -121,7 +126,7 @@ def certify_cascade(
         x: samples `[N, *shape]`.
         ball: the set around each, symmetric and the same for all.
         labels: the true classes `[N]`, if they are known.
-        slopes: as in `certify`.
+        slopes: `adaptive` unless said otherwise, and `shared` for stages with estimates, as in `certify`.
 
     Raises:
         InvalidInputError: for a set that is not symmetric or has other radii for other samples, for a sample outside
@@ -135,7 +140,7 @@ def certify_cascade(
         >>> [(str(one.status), one.stage) for one in found]
         [('certified', 1), ('unknown', None)]
     """
-    x = sample_tensor(x)
+    ask, x = Ask.of(ask, options, certify_cascade), sample_tensor(x)
     region = _symmetric_region(ball, x)
     classes = cascade.classes(x)
     known: Sequence[int | None] = [None] * x.shape[0]
@@ -154,7 +159,7 @@ def certify_cascade(
     for number, dual in enumerate(cascade.stages, start=1):
         if pending.shape[0] == 0:
             break
-        visit = _visit(dual, region.select(pending), slopes)
+        visit = _visit(dual, region.select(pending), ask)
         for sample, certificate in zip(pending.tolist(), visit.certificates):
             found[sample].append(certificate)
         if number == 1:
@@ -180,15 +185,16 @@ class _Visit:
     sure: Tensor
 
 
-def _visit(dual: DualNetwork, region: Region, slopes: SlopePolicy | None) -> _Visit:
+def _visit(dual: DualNetwork, region: Region, ask: Ask) -> _Visit:
     x = region.centre
-    found = certify(dual, x, region.source, slopes=slopes)
+    found = certify(dual, x, region.source, ask=ask)
     classes = torch.tensor([certificate.predicted for certificate in found], device=x.device)
     proved = torch.tensor([certificate.certified for certificate in found], device=x.device)
     # What holds over the set holds at the sample, which is in it.
     sure, index = proved.clone(), (~proved).nonzero().squeeze(1)
     if index.shape[0]:
-        sure[index] = prove(dual, LinfBall(0.0).at(x[index]), ClassMargin(classes[index]), "adaptive").proved
+        at_samples, own = LinfBall(0.0).at(x[index]), ClassMargin(classes[index])
+        sure[index] = prove(dual, at_samples, own, Ask(slopes="adaptive", inner="dual")).proved
     return _Visit(found, classes, proved, sure)
 
 

@@ -7,27 +7,30 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
+from typing_extensions import Unpack
 
 from autodual.attacks import Attack, counterexamples
 from autodual.certification.certificate import Certificate, Certificates, Status
 from autodual.certification.goal import chosen_goal
 from autodual.certification.positions import Positions, misclassified, positions_of
-from autodual.certification.proof import Proof, prove, selected
+from autodual.certification.proof import Proof, prove
 from autodual.certification.same_network import require_same_network
-from autodual.certification.showing import counted
+from autodual.certification.showing import bound_words, counted
 from autodual.certification.verdicts.clock import Clock, batches
 from autodual.inputs import Labels, Samples, sample_tensor
-from autodual.interval import Interval
-from autodual.network import DualNetwork, given_network
-from autodual.network.known import checked_known
+from autodual.network import Ask, DualNetwork, given_network
+from autodual.network.ask import ProofOptions
+from autodual.network.keywords import takes
+from autodual.network.known import checked_ask
 from autodual.passes.plan import Plan
 from autodual.perturbations import PerturbationSet, Region, perturbation_set
-from autodual.policies import IGNORED, SlopePolicy
+from autodual.policies import IGNORED
 from autodual.progress import Progress, tracked
 from autodual.specs import LabelSpecification, Specification
 from autodual.tensors import bounding_dtype
 
 
+@takes(ProofOptions)
 def certify(
     dual: DualNetwork,
     x: Samples,
@@ -35,11 +38,11 @@ def certify(
     labels: Labels | None = None,
     *,
     spec: Specification | None = None,
-    slopes: SlopePolicy | None = None,
     attack: Attack | None = None,
-    known: Mapping[str, Interval] | None = None,
     deployed: bool = False,
     progress: Progress = False,
+    ask: Ask | None = None,
+    **options: Unpack[ProofOptions],
 ) -> Certificates:
     """One certificate for each sample of x `[N, *shape]`: does the specification hold over the whole set around it?
 
@@ -88,6 +91,7 @@ def certify(
         >>> found[0]
         Certificate(certified, margin=0.8, predicted=0, label=0)
     """
+    ask = Ask.of(ask, options, certify)
     dual, x = given_network(dual), sample_tensor(x)
     region = perturbation_set(ball).at(x)
     with torch.no_grad():
@@ -96,15 +100,14 @@ def certify(
     spec = chosen_goal(dual, outputs, labels, spec)
     require_same_network(dual, x)
     plan = dual.compiled(x).plan
-    checked_known(known, plan, x)
+    checked_ask(ask, plan, x)
     estimates = plan.options.projection is not None and plan.options.projection.certifies
-    if slopes is None:
-        slopes = "shared" if estimates else "adaptive"
-    task = _Task(dual, plan, slopes, attack, estimates=estimates, deployed=deployed, labelled=labelled)
+    ask = ask.over(Ask(slopes="shared" if estimates else "adaptive", inner="dual", exact=not estimates))
+    task = _Task(dual, plan, attack, deployed=deployed, labelled=labelled)
     found = Certificates()
     with tracked(progress, region.count) as advance:
         for index in _parts(region, progress):
-            part = region.select(index), spec.select(index), outputs[index], selected(known or {}, index)
+            part = region.select(index), spec.select(index), outputs[index], ask.select(index)
             found += task.certificates(*part)
             advance(len(found), counted(certificate.status for certificate in found))
     return found
@@ -123,24 +126,20 @@ class _Task:
 
     dual: DualNetwork
     plan: Plan
-    slopes: SlopePolicy
     attack: Attack | None
-    estimates: bool
     deployed: bool
     labelled: bool
 
-    def certificates(
-        self, region: Region, spec: Specification, outputs: Tensor, known: Mapping[str, Interval]
-    ) -> list[Certificate]:
+    def certificates(self, region: Region, spec: Specification, outputs: Tensor, ask: Ask) -> list[Certificate]:
         """Those of some samples, with their outputs."""
         dual, deployed = self.dual, self.deployed
-        proof = prove(dual, region, spec, self.slopes, known, estimates=self.estimates, deployed=deployed)
+        proof = prove(dual, region, spec, ask, deployed=deployed)
         wrong = misclassified(spec, outputs)
         decisive = proof.lower - proof.deployed if deployed else proof.lower
         classes = _classes(spec, proof.lower, decisive, outputs, labelled=self.labelled)
         found = {} if self.attack is None else _attacked(dual, region, spec, self.attack, ~(proof.proved | wrong))
         reached = reached_classes(dual, spec, found)
-        assumptions = tuple(f"interval of node '{name}' taken as known" for name in known)
+        assumptions = tuple(f"interval of node '{name}' taken as known" for name in ask.known or ())
         narrow = str(bounding_dtype(region.centre.dtype)).removeprefix("torch.")
         return [
             Certificate(
@@ -157,7 +156,7 @@ class _Task:
                 reached=reached.get(sample),
                 perturbation=region.source.describe(),
                 specification=spec.describe(),
-                method=_method(proof, sample, self.slopes, self.plan),
+                method=_method(proof, sample, ask, self.plan),
                 assumptions=assumptions,
                 failure_probability=float(proof.failure_probability[sample]),
                 execution=str(proof.deployment.dtype).removeprefix("torch."),
@@ -230,9 +229,9 @@ def _status(proof: Proof, sample: int, wrong: bool, refuted: bool) -> Status:
     return Status.CERTIFIED if float(proof.failure_probability[sample]) == 0 else Status.PROBABLY_CERTIFIED
 
 
-def _method(proof: Proof, sample: int, slopes: SlopePolicy, plan: Plan) -> str:
-    """How a sample's margins were had, in words."""
-    words = f"dual bound, {slopes} slopes"
+def _method(proof: Proof, sample: int, ask: Ask, plan: Plan) -> str:
+    """How a sample's margins were computed, in words."""
+    words = bound_words("dual bound", ask)
     projection = plan.options.projection
     if float(proof.failure_probability[sample]) == 0 or projection is None:
         return words

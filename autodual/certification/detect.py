@@ -4,18 +4,28 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor
+from typing_extensions import Unpack
 
 from autodual.certification.goal import chosen_goal
 from autodual.certification.proof import prove
 from autodual.certification.same_network import require_same_network
 from autodual.errors import InvalidInputError
 from autodual.inputs import Samples, sample_tensor
-from autodual.network import DualNetwork, given_network
+from autodual.network import Ask, DualNetwork, given_network
+from autodual.network.ask import ProofOptions
+from autodual.network.keywords import takes
 from autodual.perturbations import PerturbationSet, perturbation_set
-from autodual.policies import SlopePolicy
 
 
-def detect(dual: DualNetwork, x: Samples, ball: PerturbationSet, *, slopes: SlopePolicy = "adaptive") -> Tensor:
+@takes(ProofOptions, slopes="adaptive", inner="dual")
+def detect(
+    dual: DualNetwork,
+    x: Samples,
+    ball: PerturbationSet,
+    *,
+    ask: Ask | None = None,
+    **options: Unpack[ProofOptions],
+) -> Tensor:
     """Which samples may be adversarial: True where the ball may hold another class too.
 
     No false negatives: if x was made from some x₀ with ‖x - x₀‖ inside the ball's radius (both in the domain, if there
@@ -26,7 +36,6 @@ def detect(dual: DualNetwork, x: Samples, ball: PerturbationSet, *, slopes: Slop
         dual: the dual network of a classifier.
         x: samples `[N, *shape]`.
         ball: the set that an adversary may choose from.
-        slopes: of the bounds, as in `certify`.
 
     Returns:
         bool `[N]`.
@@ -41,6 +50,7 @@ def detect(dual: DualNetwork, x: Samples, ball: PerturbationSet, *, slopes: Slop
         >>> autodual.detect(dual, torch.tensor([[1.0, 0.0], [1.0, 0.9]]), autodual.LinfBall(0.1))
         tensor([False,  True])
     """
+    ask = Ask.of(ask, options, detect)
     dual, x = given_network(dual), sample_tensor(x)
     if not perturbation_set(ball).neighbourhood:
         raise InvalidInputError(f"detection needs a ball around each sample, not a fixed box: {ball.describe()}")
@@ -48,4 +58,4 @@ def detect(dual: DualNetwork, x: Samples, ball: PerturbationSet, *, slopes: Slop
     require_same_network(dual, x)
     with torch.no_grad():
         goal = chosen_goal(dual, dual.outputs(x), None, None)
-    return ~prove(dual, region, goal, slopes).proved
+    return ~prove(dual, region, goal, ask).proved

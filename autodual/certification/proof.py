@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
-from functools import partial
 from typing import Any
 
 import torch
@@ -12,10 +11,8 @@ from torch import Tensor
 
 from autodual.certification.halfspaces import Deployment, deployment_of, fits, guaranteed
 from autodual.errors import InvalidInputError
-from autodual.interval import Interval
-from autodual.network import DualNetwork
+from autodual.network import Ask, DualNetwork
 from autodual.perturbations import Region
-from autodual.policies import InnerBounds, SlopePolicy
 from autodual.specs import Specification
 from autodual.tensors import bounding_dtype, flat
 
@@ -47,46 +44,39 @@ class Proof:
     inflation: float = 1.0
 
 
-def prove(
-    dual: DualNetwork,
-    region: Region,
-    spec: Specification,
-    slopes: SlopePolicy,
-    known: Mapping[str, Interval] | None = None,
-    inner: InnerBounds = "dual",
-    estimates: bool = False,
-    deployed: bool = False,
-) -> Proof:
+def prove(dual: DualNetwork, region: Region, spec: Specification, ask: Ask, *, deployed: bool = False) -> Proof:
     """Bound a specification over a region in its dtype (float32 for half precision), and in float64 what that leaves
     open by rounding alone.
 
-    All tensors of the proof are float64. NaN and infinity prove nothing. estimates: let the plan's projections take
-    part, if they hold with a probability; all is float64 then, for random numbers of any size leave float32 no digits.
-    deployed: what is proved is to hold of a run of the network too; raises InvalidInputError if that has no analysis.
+    All tensors of the proof are float64. NaN and infinity prove nothing. An ask with exact=False lets the plan's
+    projections take part, if they hold with a probability; all is float64 then, for random numbers of any size leave
+    float32 no digits. deployed: what is proved is to hold of a run of the network too; raises InvalidInputError if that
+    has no analysis.
     """
-    estimates = estimates and _certifies(dual, region)
+    estimates = ask.exact is False and _certifies(dual, region)
+    ask = replace(ask, rigorous=True, executed=True, exact=not estimates)
     region = region.to(torch.float64 if estimates else bounding_dtype(region.centre.dtype))
 
-    def bound(region: Region, spec: Specification, known: Mapping[str, Interval], slopes: SlopePolicy) -> Proof:
-        return _bound(dual, region, spec, slopes, known, inner, estimates, deployed)
+    def bound(region: Region, spec: Specification, ask: Ask) -> Proof:
+        return _bound(dual, region, spec, ask, deployed=deployed)
 
-    def double(region: Region, *rest: Any, **options: Any) -> Proof:
-        return bound(region.to(torch.float64), *rest, **options)
+    def double(region: Region, spec: Specification, ask: Ask) -> Proof:
+        return bound(region.to(torch.float64), spec, ask)
 
     with torch.no_grad():
-        known = known or {}
-        first = bound(region, spec, known, "adaptive" if slopes == "optimized" else slopes)
+        searches = ask.slopes == "optimized"
+        first = bound(region, spec, replace(ask, slopes="adaptive") if searches else ask)
         # What fails at a sample that is in its set is not worth another try.
         true = (first.nominal > 0) | ~region.contains(region.centre)
-        if slopes == "optimized":
+        if searches:
             # A search takes long, so that it is left to what has been proved by nothing cheaper.
             index = (~first.proved & true).nonzero().squeeze(1)
-            first = _again(first, index, region, spec, known, partial(bound, slopes=slopes))
+            first = _again(first, index, region, spec, ask, bound)
         if region.centre.dtype == torch.float64:
             return first
         hopeful = _near(first, spec, first.error) | (true & _near(first, spec, first.error + _inside(first)))
         index = (~first.proved & ~first.double & hopeful).nonzero().squeeze(1)
-        return _again(first, index, region, spec, known, partial(double, slopes=slopes))
+        return _again(first, index, region, spec, ask, double)
 
 
 def _near(proof: Proof, spec: Specification, error: Tensor) -> Tensor:
@@ -108,20 +98,13 @@ def _again(
     index: Tensor,
     region: Region,
     spec: Specification,
-    known: Mapping[str, Interval],
-    bound: Callable[[Region, Specification, Mapping[str, Interval]], Proof],
+    ask: Ask,
+    bound: Callable[[Region, Specification, Ask], Proof],
 ) -> Proof:
     """The proof with some of the samples bounded once more."""
     if index.shape[0] == 0:
         return first
-    return _replaced(first, index, bound(region.select(index), spec.select(index), selected(known, index)))
-
-
-def selected(known: Mapping[str, Interval], index: Tensor) -> dict[str, Interval]:
-    """Known intervals of some of the samples; those that are the same for all samples stay as they are."""
-    return {
-        name: interval.map(lambda end: end if end.shape[0] == 1 else end[index]) for name, interval in known.items()
-    }
+    return _replaced(first, index, bound(region.select(index), spec.select(index), ask.select(index)))
 
 
 def _certifies(dual: DualNetwork, region: Region) -> bool:
@@ -129,23 +112,14 @@ def _certifies(dual: DualNetwork, region: Region) -> bool:
     return projection is not None and projection.certifies
 
 
-def _bound(
-    dual: DualNetwork,
-    region: Region,
-    spec: Specification,
-    slopes: SlopePolicy,
-    known: Mapping[str, Interval] | None,
-    inner: InnerBounds,
-    estimates: bool = False,
-    deployed: bool = False,
-) -> Proof:
+def _bound(dual: DualNetwork, region: Region, spec: Specification, ask: Ask, *, deployed: bool) -> Proof:
     # Offsets may depend on the nominal outputs; in float64 their own error is far below that of the bounds.
     outputs = dual.outputs(region.centre.double())
     rows = spec.rows(outputs)
     if not fits(rows, region.centre.dtype):
         region = region.to(torch.float64)
-    x, options = region.centre, {"slopes": slopes, "inner": inner, "known": known}
-    result = dual(x, region.source, rows.form, **options, rigorous=True, exact=not estimates, executed=True)
+    x = region.centre
+    result = dual(x, region.source, rows.form, ask=ask)
     assert result.objective is not None and result.execution is not None
     lower, error = guaranteed(result.objective, rows)
     # A network that returns no numbers is proved nothing of, even where the number it lost meets only zero padding.

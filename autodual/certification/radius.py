@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
+from typing_extensions import Unpack
 
 from autodual.certification.goal import chosen_goal
 from autodual.certification.halfspaces import fits, guaranteed
 from autodual.certification.same_network import require_same_network
 from autodual.errors import InvalidInputError
 from autodual.inputs import Labels, Samples, sample_tensor
-from autodual.network import DualNetwork, given_network
+from autodual.network import Ask, DualNetwork, given_network
+from autodual.network.ask import PolicyOptions
 from autodual.network.chunks import recorded_chunk
+from autodual.network.keywords import takes
 from autodual.perturbations import PerturbationSet, perturbation_set
-from autodual.policies import SlopePolicy
 from autodual.progress import Progress, tracked
 from autodual.specs import Specification
 from autodual.tensors import bounding_dtype, flat
@@ -24,6 +26,7 @@ from autodual.tensors import bounding_dtype, flat
 RadiusToSet = Callable[[Tensor], PerturbationSet]
 
 
+@takes(PolicyOptions, slopes="adaptive")
 def certified_radius(
     dual: DualNetwork,
     x: Samples,
@@ -32,10 +35,11 @@ def certified_radius(
     *,
     spec: Specification | None = None,
     max_radius: float = 1.0,
-    slopes: SlopePolicy = "adaptive",
     tolerance: float = 1e-4,
     max_steps: int = 40,
     progress: Progress = False,
+    ask: Ask | None = None,
+    **options: Unpack[PolicyOptions],
 ) -> Tensor:
     """For each sample a radius at which it was certified, little below one where it was not.
 
@@ -49,7 +53,6 @@ def certified_radius(
         labels: the classes that must win, as in `certify`.
         spec: any other property instead.
         max_radius: nothing larger is asked for.
-        slopes: of the bounds, as in `certify`.
         tolerance: the search ends `tolerance · max_radius` below a radius that was not certified.
         max_steps: bounds of a sample at most; where they do not close the bracket, the largest radius certified so far
             is returned.
@@ -71,6 +74,7 @@ def certified_radius(
         >>> [round(radius, 3) for radius in radii.tolist()]
         [0.25, 0.0]
     """
+    ask = Ask.of(ask, options, certified_radius)
     if not 0 < max_radius < float("inf"):
         raise InvalidInputError(f"max_radius must be positive and finite, not {max_radius}")
     if not callable(ball):
@@ -85,7 +89,7 @@ def certified_radius(
         outputs = dual.outputs(x)
     spec = chosen_goal(dual, outputs, labels, spec)
     nominal = spec.margin(spec.rows(outputs).values(flat(outputs)))
-    probe = _Probe(dual, x, ball, spec, slopes)
+    probe = _Probe(dual, x, ball, spec, replace(ask, rigorous=True, exact=True))
     limit = x.new_full((x.shape[0],), max_radius)
     active = (nominal > 0).nonzero()[:, 0]
     with tracked(progress, x.shape[0]) as advance:
@@ -100,7 +104,7 @@ class _Probe:
     x: Tensor
     ball: RadiusToSet
     spec: Specification
-    slopes: SlopePolicy
+    ask: Ask
 
     def __call__(self, index: Tensor, radius: Tensor) -> tuple[Tensor, Tensor]:
         """The guaranteed margin `[n]` of some samples at the radii `[N]` of all, and its derivative in the radius."""
@@ -122,7 +126,7 @@ class _Probe:
             rows = spec.rows(self.dual.outputs(x.double()).detach())
             if not fits(rows, x.dtype):
                 raise InvalidInputError(f"{x.dtype} cannot hold the property's coefficients; give float64 samples")
-            found = self.dual(x, region.source, rows.form, slopes=self.slopes, rigorous=True, exact=True).objective
+            found = self.dual(x, region.source, rows.form, ask=self.ask).objective
             assert found is not None
             margin = spec.margin(guaranteed(found, rows)[0]).to(x.dtype)
             # The set need not depend on the radius, nor the margin on the set.

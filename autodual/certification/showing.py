@@ -6,10 +6,19 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from html import escape
 
+from autodual.network import Ask
+
 # A notebook's table of many outcomes shows so many of them.
 _SHOWN = 20
 # A cell of a table shows so many numbers: all margins of ten classes, not those of an image's pixels.
 _NUMBERS = 12
+
+
+def bound_words(noun: str, ask: Ask) -> str:
+    """`dual bound over intervals, adaptive slopes`: which bounds an ask is for."""
+    over = " over intervals" if ask.inner == "interval" else ""
+    last = ", the last ones by intervals" if ask.last == "interval" else ""
+    return f"{noun}{over}{last}, {ask.slopes} slopes"
 
 
 def short(name: str, status: object, parts: Iterable[tuple[str, object]]) -> str:

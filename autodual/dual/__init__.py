@@ -14,6 +14,7 @@ from autodual.dual import (  # noqa: F401  (registers the rules)
     reductions,
     relu,
     remainder,
+    scalars,
     softmax,
     steps,
     structure,

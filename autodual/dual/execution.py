@@ -15,10 +15,9 @@ from torch import Tensor
 from autodual.interval import Interval
 from autodual.ir.constant_errors import ConstantErrors
 from autodual.ir.expressions import Environment
+from autodual.ir.scalars import LIBRARY
 
-#: Roundings that library functions (exp, tanh, erf, …) are taken to be off by at most, in units of their results' size:
-#: libraries promise a few units in the last place, of two roundings each.
-LIBRARY = 16
+__all__ = ["LIBRARY", "Executed", "Precision", "Run"]
 
 
 @dataclass(frozen=True)

@@ -9,39 +9,37 @@ import torch
 from torch import Tensor
 
 from autodual.dual.execution import Executed, Run
-from autodual.dual.registry import dual_rule
 from autodual.dual.relaxation import LinearRelaxation
 from autodual.dual.rule import RelaxationRule
 from autodual.interval import Interval
-from autodual.ir import ops
 from autodual.ir.expressions import Environment
+from autodual.ir.scalars import StairOp
 
 
-@dual_rule(ops.Sign, ops.Step, ops.Floor, ops.Ceil, ops.Round)
-class StepRule(RelaxationRule):
+class StairRule(RelaxationRule):
     """Horizontal lines at the values that the never falling function takes at the bounds."""
 
     exact = True
 
-    def executed(self, op: ops.ElementwiseOp, operands: Sequence[Executed], run: Run) -> Tensor:
+    def executed(self, op: StairOp, operands: Sequence[Executed], run: Run) -> Tensor:
         """As far as the steps are apart that a run may take."""
         (z,) = operands
         found = self.range(op, [z.reached], run.environment)
         return found.upper - found.lower
 
-    def undecided(self, op: ops.ElementwiseOp, bounds: Sequence[Interval], environment: Environment) -> Tensor:
+    def undecided(self, op: StairOp, bounds: Sequence[Interval], environment: Environment) -> Tensor:
         found = self.range(op, bounds, environment)
         return ~(found.lower == found.upper)
 
-    def range(self, op: ops.ElementwiseOp, bounds: Sequence[Interval], environment: Environment) -> Interval:
+    def range(self, op: StairOp, bounds: Sequence[Interval], environment: Environment) -> Interval:
         (z,) = bounds
         unknown = z.lower.isnan() | z.upper.isnan()
         return z.map(lambda end: torch.where(unknown, torch.full_like(end, math.nan), op.function(end)))
 
-    def parallel(self, op: ops.ElementwiseOp, bounds: Sequence[Interval], environment: Environment) -> LinearRelaxation:
+    def parallel(self, op: StairOp, bounds: Sequence[Interval], environment: Environment) -> LinearRelaxation:
         ends = self.range(op, bounds, environment)
         slopes = (torch.zeros_like(ends.lower),)
         return LinearRelaxation(slopes, slopes, ends.lower, ends.upper)
 
-    def adaptive(self, op: ops.ElementwiseOp, bounds: Sequence[Interval], environment: Environment) -> LinearRelaxation:
+    def adaptive(self, op: StairOp, bounds: Sequence[Interval], environment: Environment) -> LinearRelaxation:
         return self.parallel(op, bounds, environment)

@@ -18,14 +18,13 @@ from autodual.ir.ops import (
     Maximum,
     Mean,
     Multiply,
-    Relu,
     Reshape,
     Subtract,
     Sum,
     Take,
 )
 
-_ELEMENTWISE = (ElementwiseOp, Relu, LeakyRelu, ElementwiseAffine, Add, Subtract, Multiply, Maximum)
+_ELEMENTWISE = (ElementwiseOp, LeakyRelu, ElementwiseAffine, Add, Subtract, Multiply, Maximum)
 
 
 def with_axes(nodes: Iterable[Node], output: str) -> list[Node]:

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from autodual.ir import Call, Expression
+from autodual.ir.expressions import scalar
 
 
 def leaves(value: Any) -> Iterator[Any]:
@@ -20,24 +21,9 @@ def leaves(value: Any) -> Iterator[Any]:
         yield value
 
 
-def scalar(value: float) -> Tensor:
-    """A number as a tensor without axes. In double precision, which keeps the digits that the user wrote."""
-    return torch.tensor(value, dtype=torch.float64)
-
-
-def number(value: float) -> Expression:
-    """A literal of the user's code as an expression."""
-    return Call(scalar, (value,))
-
-
 def apply(function: Callable[..., Any], *arguments: Any, **options: Any) -> Expression:
     """The expression `function(*arguments, **options)`."""
     return Call(function, arguments, tuple(options.items()))
-
-
-def is_number(expression: Expression | None, value: float) -> bool:
-    """Whether an expression is this literal."""
-    return isinstance(expression, Call) and expression.target is scalar and expression.args == (value,)
 
 
 def literal(expression: Expression | None, absent: float) -> float | None:

@@ -68,6 +68,21 @@ def _show(value: Any) -> str:
     return str(value)
 
 
+def scalar(value: float) -> Tensor:
+    """A number as a tensor without axes, in double precision: the user's literal, not its float32 rounding."""
+    return torch.tensor(value, dtype=torch.float64)
+
+
+def number(value: float) -> Expression:
+    """A literal of the user's code as an expression."""
+    return Call(scalar, (value,))
+
+
+def is_number(expression: Expression | None, value: float) -> bool:
+    """Whether an expression is this literal."""
+    return isinstance(expression, Call) and expression.target is scalar and expression.args == (value,)
+
+
 class Environment:
     """Evaluates expressions for one dtype on one device, each at most once.
 

@@ -1,9 +1,10 @@
 """The dual network as a module."""
 
+from autodual.network.ask import Ask
 from autodual.network.compiled import Compiled
 from autodual.network.dual_network import DualNetwork
 from autodual.network.given import given_network
 from autodual.network.joined_inputs import JoinedInputs
 from autodual.network.result import DualResult
 
-__all__ = ["Compiled", "DualNetwork", "DualResult", "JoinedInputs", "given_network"]
+__all__ = ["Ask", "Compiled", "DualNetwork", "DualResult", "JoinedInputs", "given_network"]

@@ -11,7 +11,7 @@ from torch import Tensor
 from autodual.bounds import BoundOptions, Ledger, recomputed
 from autodual.errors import MemoryBudgetError
 from autodual.ir.graph import Graph
-from autodual.network.call import Call, Given
+from autodual.network.call import Call, Question
 from autodual.network.result import DualResult, joined
 
 # Tensors of a node's size that one sample keeps while its bounds are computed (intervals, relaxation, temporaries),
@@ -19,18 +19,18 @@ from autodual.network.result import DualResult, joined
 _KEPT, _KEPT_WITH_GRADIENTS = 12, 24
 # The same where nothing is relaxed: intervals alone.
 _INTERVALS, _INTERVALS_WITH_GRADIENTS = 6, 10
-# Tensors of a row's size that autograd keeps at each node of its way (measured).
+# Tensors of a row's size that autograd keeps at each node that the row passes (measured).
 _RECORDED = 3
-# Part of the budget for what samples keep, without gradients and with them; the rest is for rows.
+# The share of the budget that samples take is 1 / _SHARE, without gradients and with them; the rest is for rows.
 _SHARE, _SHARE_WITH_GRADIENTS = 8, 4
-# The same where there are hardly any rows: those of the last affine layers alone.
+# The same where the last affine layers alone have rows.
 _INTERVALS_SHARE = 2
-# Part of the budget that one sample alone may take, and that samples with all their rows are meant to take.
+# Shares of the budget: the most that a single sample may take, and what a chunk with all its rows should take.
 _ALONE_SHARE, _AIM = 0.5, 0.6
 
 
 class SampleSize:
-    """What one sample keeps in a call, rows apart.
+    """How many bytes one sample takes in a call, not counting its rows.
 
     Raises MemoryBudgetError where not even one sample fits.
     """
@@ -57,44 +57,45 @@ class SampleSize:
         return fitting if self.options.at_once is None else min(fitting, self.options.at_once)
 
     def after(self, ledger: Ledger, samples: int) -> int:
-        """How many to bound next, when so many samples have come to what the ledger says: few enough to keep it all."""
+        """The next chunk's size, from the memory that the last one took: gradients shall keep all of its rows."""
         each = (ledger.kept + ledger.spared) / samples
         return max(1, min(self.chunk, int(_AIM * self.options.room / max(1.0, each))))
 
     def ledger(self, samples: int) -> Ledger:
-        """What the gradients of so many samples keep before any row has left."""
+        """A new ledger that counts what gradients keep of these samples before any of their rows."""
         return Ledger(self.options.room, samples * self.bytes) if self.recorded else Ledger()
 
 
 def recorded_chunk(graph: Graph, sites: Iterable[str], x: Tensor, memory_budget: int) -> int:
-    """How many samples to bound at once where gradients are recorded: then every row's way back is kept."""
+    """How many samples to bound at once while gradients are recorded, which keep every row at every node."""
     scalars = sum(graph[site].size * graph.read[site] for site in sites)
     return max(1, memory_budget // max(1, scalars * x.element_size() * _RECORDED))
 
 
-def in_chunks(call: Call, given: Given, size: SampleSize) -> DualResult:
-    """The bounds of slices of as many samples as memory allows, put together in order.
+def in_chunks(call: Call, question: Question, size: SampleSize) -> DualResult:
+    """The bounds of all samples, or subproblems of them, computed in slices of as many as memory allows.
 
-    While gradients are recorded, all slices would be kept until the backward pass, which computes each again instead.
+    While gradients are recorded, autograd would keep all slices until the backward pass. That pass computes each slice
+    again instead.
     """
-    chunk, samples = size.chunk, given.region.count
+    chunk, samples = size.chunk, question.count
     if samples <= chunk:
-        return call.bound(slice(0, samples), given, size.ledger(samples))
+        return call.bound(slice(0, samples), question, size.ledger(samples))
     parts, start = [], 0
     while start < samples:
         part = slice(start, min(start + chunk, samples))
         work = partial(_slice, call, part, size)
         if size.recorded:
-            found, ledger = recomputed(work, given)
+            found, ledger = recomputed(work, question)
             chunk = size.after(ledger, part.stop - start)
         else:
-            found, _ = work(given)
+            found, _ = work(question)
         parts.append(found)
         start = part.stop
     return joined(parts)
 
 
-def _slice(call: Call, part: slice, size: SampleSize, given: Given) -> tuple[DualResult, Ledger]:
-    """Bounds of a slice, and what gradients keep of it: a new account, also when it is computed again."""
+def _slice(call: Call, part: slice, size: SampleSize, question: Question) -> tuple[DualResult, Ledger]:
+    """Bounds of a slice, and a new ledger of what gradients keep of it."""
     ledger = size.ledger(part.stop - part.start)
-    return call.bound(part, given, ledger), ledger
+    return call.bound(part, question, ledger), ledger

@@ -1,4 +1,4 @@
-"""A model and its traced graph: what of a dual network can be run, before anything is bounded."""
+"""A model and its traced graph: the part of a dual network that runs the network and bounds nothing."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ from autodual.specs.label_map import class_count
 class Compiled:
     """A planned network, and the tensors that its graph reads.
 
-    constants: tensors of the model that are neither parameters nor buffers. graph: as it was traced, before the passes.
-    shapes: those of the parameters and buffers by name. traced: what the plan was made of, where it is a model that can
-    be run beside it.
+    constants: tensors of the model that are neither parameters nor buffers. graph: the traced graph, before the passes.
+    shapes: of the parameters and buffers, by name. traced: what the plan was made from; None if there is no model that
+    could be run beside the graph.
     """
 
     plan: Plan
@@ -38,9 +38,10 @@ class Compiled:
 
 
 class CompiledNetwork(nn.Module):
-    """A model, the plans of its graph by the shape of a sample, and the graph's values.
+    """A model, and a plan for each shape of samples that it has been called with.
 
-    Parameters and buffers are those of the model as it is now, by name, or those that stand in for them.
+    Its graph reads the model's parameters and buffers as they are now, or the tensors that `substituting` puts in their
+    place.
     """
 
     def __init__(self, model: nn.Module, build: Callable[[nn.Module, Tensor], Compiled], class_axis: int = 1):
@@ -55,7 +56,7 @@ class CompiledNetwork(nn.Module):
     # --- compilation ------------------------------------------------------------------------------------------------
 
     def compiled(self, x: Samples) -> Compiled:
-        """The plan for samples of x's shape; traced at the first call with that shape."""
+        """The plan for samples of x's shape; the first call with a shape traces the model."""
         x = sample_tensor(x)
         shape = tuple(x.shape[1:])
         if shape not in self._compiled:
@@ -69,7 +70,7 @@ class CompiledNetwork(nn.Module):
 
     @property
     def plan(self) -> Plan:
-        """The plan of the shape traced last; raises InvalidInputError before anything was traced."""
+        """The plan of the last traced shape; raises InvalidInputError before the first trace."""
         if not self._compiled:
             raise InvalidInputError(
                 "nothing is traced yet: call the dual network, or give compile_dual an example input"
@@ -89,7 +90,7 @@ class CompiledNetwork(nn.Module):
 
     @contextmanager
     def substituting(self, tensors: Mapping[str, Tensor]) -> Iterator[None]:
-        """Inside, bounds are those of the model with these tensors in place of its parameters or buffers of that name.
+        """Inside, these tensors stand in for the model's parameters or buffers of the same names.
 
         Raises InvalidInputError for a name that the model does not have.
         """

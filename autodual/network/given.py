@@ -1,4 +1,4 @@
-"""What users hand in as a dual network."""
+"""Checks that what a user passes as a dual network is one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A model of several inputs as one of a single input, so that everything else knows of one."""
+"""Wraps a model of several inputs as a model of one, so that everything else deals with a single input."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from autodual.perturbations import PerturbationSet, ProductSet
 
 
 class JoinedInputs(nn.Module):
-    """Takes the flattened inputs of a model side by side, `[N, total]`, and gives each its own again.
+    """Takes a model's inputs flattened and side by side, `[N, total]`, and splits them for the model again.
 
-    shapes: those of one sample of each input, in the order of the model's arguments.
+    shapes: of one sample of each input, in the order of the model's arguments.
     """
 
     def __init__(self, model: nn.Module, shapes: Sequence[Sequence[int]]):

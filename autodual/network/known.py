@@ -1,46 +1,54 @@
-"""Intervals of nodes that were proved elsewhere: checked, and rounded outwards to the dtype of a call.
+"""Checks of known intervals, those of nodes that were proved elsewhere, and their rounding to the dtype of a call.
 
-What contradicts a bound is refused where bounds are computed (`BoundState.assume`), and what the network itself
-contradicts at a sample is refused here: from a false interval anything could be proved.
+From a false interval anything could be proved. One that contradicts the network's own value at a sample is refused
+here; one that contradicts a bound is refused where that is computed (`BoundState.assume`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import torch
 from torch import Tensor
 
+from autodual.bounds import Subproblems
 from autodual.errors import EmptySetError, InvalidInputError
 from autodual.interval import Interval
 from autodual.ir import Environment, Graph
+from autodual.network.ask import Ask
+from autodual.network.rounded import rounded_outwards
 from autodual.passes.plan import Plan
 from autodual.perturbations import Region
 from autodual.tensors import unfit
 
-# What float64 may be off by in a node's value, in units of the largest number in the network.
+# How far a node's value in float64 may be off by rounding, relative to the largest value in the network.
 _SLACK = 1e-6
 
 
-def checked_known(known: Mapping[str, Interval] | None, plan: Plan, x: Tensor) -> dict[str, Interval]:
-    """The intervals `[N or 1, *shape]` by bound site, in x's dtype on x's device; they contain those given.
+def checked_ask(ask: Ask, plan: Plan, x: Tensor) -> Ask:
+    """The ask with its known intervals `[N or 1, *shape]` in x's dtype on x's device; they contain those given.
 
-    Raises InvalidInputError for what is no mapping of names to intervals, a name that is no bound site (its interval
-    would be named as an assumption and help nothing), a wrong shape or NaN, and EmptySetError where no number lies
-    within, of which anything could be proved.
+    Raises InvalidInputError for a name that is no bound site (its interval would be named as an assumption and help
+    nothing), for a wrong shape and for NaN; raises EmptySetError for an interval that contains no number.
     """
-    if known is None:
-        return {}
-    if not isinstance(known, Mapping):
-        raise InvalidInputError(f"known must be a dict from node names to intervals, but is a {type(known).__name__}")
-    return {name: _checked(name, interval, plan, x) for name, interval in known.items()}
+    if ask.known is None:
+        return ask
+    return replace(ask, known={name: _checked(name, interval, plan, x) for name, interval in ask.known.items()})
+
+
+def of_subproblems(ask: Ask, parts: Subproblems) -> Ask:
+    """The ask with what is known of samples known of their subproblems `[B or 1, *shape]`."""
+    if ask.known is None or parts.owner is None:
+        return ask
+    return replace(ask, known={name: interval.map(parts.of_samples) for name, interval in ask.known.items()})
 
 
 @torch.no_grad()
-def refute_known(known: Mapping[str, Interval], graph: Graph, environment: Environment, region: Region) -> None:
-    """Raise EmptySetError where an interval does not hold what the node is at a sample, which lies in its own set.
+def refute_known(known: Mapping[str, Interval] | None, graph: Graph, environment: Environment, region: Region) -> None:
+    """Raise EmptySetError where an interval does not contain the node's value at a sample that lies in its own set.
 
-    Evaluated in float64, and refuted only by more than what rounding may shift that by.
+    The network runs in float64, and an interval is refused only if it misses the value by more than rounding explains.
     """
     if not known:
         return
@@ -88,12 +96,4 @@ def _checked(name: str, interval: Interval, plan: Plan, x: Tensor) -> Interval:
         raise EmptySetError(
             f"the known interval of '{name}' is a point at infinity; an open end is [-inf, u] or [l, inf]"
         )
-    return Interval(_rounded(interval.lower, x, down=True), _rounded(interval.upper, x, down=False))
-
-
-def _rounded(end: Tensor, x: Tensor, *, down: bool) -> Tensor:
-    """An end in x's dtype, moved to the next number outwards where the conversion moved it inwards."""
-    near = end.to(dtype=x.dtype, device=x.device)
-    outwards = torch.full_like(near, -torch.inf if down else torch.inf)
-    error = near.double() - end.to(x.device).double()
-    return torch.where(error > 0 if down else error < 0, near.detach().nextafter(outwards), near)
+    return Interval(rounded_outwards(interval.lower, x, down=True), rounded_outwards(interval.upper, x, down=False))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor
@@ -17,10 +17,12 @@ from autodual.interval import Interval
 class DualResult:
     """What one call proves: lower bounds `[N, S]` of the objectives, and by node name intervals of the bound sites.
 
-    failure_probability `[N]`, float64: how likely it is that what is said of a sample is wrong, by the random numbers
-    that its bounds were estimated with. 0: nothing was estimated. 1: estimated by medians, which prove nothing.
-    estimates: how many norms of a sample that probability covers, and inflation: what each was multiplied by.
-    execution: how far a run of the network may be from what the bounds are of, if that was asked.
+    failure_probability `[N]`, float64: the probability that a sample's bounds are wrong, over the random numbers that
+    they were estimated with: 0 if nothing was estimated, 1 if the estimates are medians, which prove nothing.
+    estimates: how many norms of a sample were estimated; inflation: the factor that each was multiplied by.
+    execution: how far a run of the network may be from the network that is bounded, if `executed` asked for it.
+    infeasible `[N]`, bool: whether what was given of a subproblem leaves it no point. That proves everything of it and
+    nothing else, so its bounds are NaN.
     """
 
     objective: ObjectiveBounds | None
@@ -29,6 +31,7 @@ class DualResult:
     estimates: int = 0
     inflation: float = 1.0
     execution: Execution | None = None
+    infeasible: Tensor = field(default_factory=lambda: torch.zeros(0, dtype=torch.bool))
 
     @property
     def lower(self) -> Tensor:
@@ -43,14 +46,20 @@ def result_of(
     state: BoundState,
     run: Execution | None = None,
 ) -> DualResult:
-    """The result of a computation that is done."""
-    projections, device = state.memories.get(Projections), state.environment.device
+    """The result of a finished computation."""
+    projections, infeasible = state.memories.get(Projections), state.infeasible
     if projections is None:
-        never = torch.zeros(state.samples, dtype=torch.float64, device=device)
-        return DualResult(objective, intervals, never, execution=run)
+        never = torch.zeros(state.samples, dtype=torch.float64, device=infeasible.device)
+        found = None if objective is None else _without(objective, infeasible)
+        return DualResult(found, intervals, never, execution=run, infeasible=infeasible)
     delta = projections.projection.delta
     failure = projections.estimated.double() * (1.0 if delta is None else delta)
-    return DualResult(objective, intervals, failure, projections.count, projections.inflation, run)
+    return DualResult(objective, intervals, failure, projections.count, projections.inflation, run, infeasible)
+
+
+def _without(objective: ObjectiveBounds, infeasible: Tensor) -> ObjectiveBounds:
+    """Bounds that are no numbers where there is nothing to bound."""
+    return replace(objective, lower=objective.lower.masked_fill(infeasible.unsqueeze(1), torch.nan))
 
 
 def joined(parts: Sequence[DualResult]) -> DualResult:
@@ -69,11 +78,12 @@ def joined(parts: Sequence[DualResult]) -> DualResult:
     failure = torch.cat([part.failure_probability for part in parts]).detach()
     runs = [part.execution for part in parts if part.execution is not None]
     run = joined_executions(runs) if runs else None
-    return type(first)(objective, intervals, failure, first.estimates, first.inflation, run)
+    infeasible = torch.cat([part.infeasible for part in parts])
+    return type(first)(objective, intervals, failure, first.estimates, first.inflation, run, infeasible)
 
 
 def joined_executions(parts: Sequence[Execution]) -> Execution:
-    """What is known of slices of the samples, in order."""
+    """The executions of slices of the samples as one, in order."""
     errors = [part.error for part in parts if part.error is not None]
     return replace(parts[0], error=torch.cat(errors) if errors else None)
 

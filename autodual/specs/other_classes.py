@@ -58,7 +58,7 @@ class OtherClasses(LocalObjective):
         own = own.expand_as(other).unsqueeze(2)
         return rows.scatter_(2, own, 1.0).scatter_(2, other.unsqueeze(2), -1.0)
 
-    def part(self, samples: slice) -> OtherClasses:
+    def part(self, samples: slice | Tensor) -> OtherClasses:
         return replace(self, label_map=self.label_map.select(samples))
 
     def to(self, like: Tensor) -> OtherClasses:

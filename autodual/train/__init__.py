@@ -1,4 +1,4 @@
-"""Losses over a dual network, and what training them takes."""
+"""Training: losses of bounds, recipes, and the training loop."""
 
 from autodual.train.cascade import uncertified
 from autodual.train.robust_loss import robust_loss

@@ -1,4 +1,4 @@
-"""Which samples the next stage of a cascade is trained on: those that no earlier stage certifies."""
+"""The samples that the next stage of a cascade is trained on: those that no earlier stage certifies."""
 
 from __future__ import annotations
 
@@ -6,15 +6,18 @@ from collections.abc import Sequence
 
 import torch
 from torch import Tensor
+from typing_extensions import Unpack
 
 from autodual.inputs import Labels, Samples, sample_tensor
-from autodual.network import DualNetwork
+from autodual.network import Ask, DualNetwork
+from autodual.network.ask import PolicyOptions
+from autodual.network.keywords import takes
 from autodual.perturbations import PerturbationSet, perturbation_set
-from autodual.policies import InnerBounds, LastBound, SlopePolicy
 from autodual.specs import LabelMap, all_positive
 
 
 @torch.no_grad()
+@takes(PolicyOptions, slopes="shared", inner="dual", last="dual")
 def uncertified(
     stages: Sequence[DualNetwork],
     x: Samples,
@@ -22,15 +25,14 @@ def uncertified(
     ball: PerturbationSet,
     batch_size: int = 100,
     *,
-    slopes: SlopePolicy = "shared",
-    inner: InnerBounds = "dual",
-    last: LastBound = "dual",
+    ask: Ask | None = None,
+    **options: Unpack[PolicyOptions],
 ) -> Tensor:
     """Which samples no stage certifies for their label; all of them without stages.
 
     A sample is kept iff at every stage J_t ≤ 0 for some class t (the thesis' section 3.4.6 prints J > 0 for all). NaN
     and infinity certify nothing. Bounds do not allow for rounding, and are estimates where a stage's plan estimates
-    them: this chooses what to train on, and claims nothing.
+    them: this chooses what to train on, and proves nothing.
 
     Args:
         stages: dual networks, in order.
@@ -38,7 +40,6 @@ def uncertified(
         labels: their classes `[N]`.
         ball: one set for all samples.
         batch_size: samples bounded at a time.
-        slopes: as in `DualNetwork.margins`, like `inner` and `last`.
 
     Returns:
         bool `[N]`.
@@ -54,7 +55,7 @@ def uncertified(
         >>> uncertified([stage], x, labels, autodual.LinfBall(0.1))
         tensor([False,  True])
     """
-    x = sample_tensor(x)
+    ask, x = Ask.of(ask, options, uncertified), sample_tensor(x)
     labels = LabelMap.of(labels).labels.to(x.device)
     kept = torch.ones(x.shape[0], dtype=torch.bool, device=x.device)
     perturbation_set(ball).at(x[:1])  # raises for numbers of several samples, which batches would mistake for their own
@@ -62,6 +63,6 @@ def uncertified(
         stage.label_rows(x, labels)  # raises for labels that do not fit
         for part in kept.nonzero().squeeze(1).split(batch_size):
             if part.shape[0]:
-                margins = stage.margins(x[part], labels[part], ball, slopes=slopes, inner=inner, last=last)
+                margins = stage.margins(x[part], labels[part], ball, ask=ask)
                 kept[part] = ~all_positive(margins, labels[part], stage.class_axis)
     return kept

@@ -34,7 +34,7 @@ except ImportError:  # not a POSIX system
 SCHEMA = "autodual.training/1"
 _VERSION = 2
 _LONGEST_DESCRIPTION = 1 << 20
-#: What is read from a description, and what stands for it where it is left out.
+#: The entries of a description that are read, and their values where they are missing.
 _DESCRIBED: dict[str, Any] = {"recipe": {}, "provenance": {}, "data_dir": None}
 
 
@@ -61,12 +61,12 @@ class RunFolder:
 
     @property
     def recipe(self) -> Path:
-        """The recipe, complete, and what it was run with."""
+        """The complete recipe, its provenance and the folder of its data."""
         return self.path / "run.json"
 
     @property
     def cascade(self) -> Path:
-        """The stages of a cascade that are trained so far, for `autodual certify --cascade`."""
+        """The trained stages of a cascade, for `autodual certify --cascade`."""
         return self.path / "cascade.pt"
 
     def stage(self, number: int) -> RunFolder:
@@ -75,7 +75,7 @@ class RunFolder:
 
     @property
     def holds_cascade(self) -> bool:
-        """Whether a cascade is trained here, whose stages have folders of their own."""
+        """Whether a cascade is trained here: its stages have folders of their own."""
         return os.path.isfile(self.stage(1).checkpoint)
 
     @property
@@ -85,28 +85,28 @@ class RunFolder:
 
     @property
     def files(self) -> tuple[Path, ...]:
-        """All that a run writes here itself, whether it is there or not."""
+        """All files that a run writes here, whether they exist or not."""
         return self.checkpoint, self.network, self.log, self.recipe, self.cascade
 
     @property
     def stages(self) -> list[RunFolder]:
-        """The folders of stages that are there."""
+        """The existing folders of stages."""
         found = self.path.glob("stage-*") if os.path.isdir(self.path) else ()
         return [RunFolder(path) for path in sorted(found) if path.name.partition("-")[2].isdecimal()]
 
     @property
     def held(self) -> list[Path]:
-        """What lies here, or in folders of stages, under the names that a run writes; links to nowhere as well."""
+        """Existing paths, here and in the stages' folders, with names that a run writes; broken links too."""
         inside = [path for stage in self.stages for path in (stage.path, *stage.files, stage.tensorboard)]
         return [path for path in (*self.files, self.tensorboard, *inside) if os.path.lexists(path)]
 
     # --- before a run -----------------------------------------------------------------------------------------------
 
     def check(self, *, resume: bool, overwrite: bool = False) -> None:
-        """Raise InvalidInputError where the folder already holds what a run would replace, or no run to resume; also
-        for links under the names that a run writes, since these are never followed.
+        """Raise InvalidInputError where the folder holds files that a run would replace, or no run to resume, or a link
+        with a name that a run writes, since links are never followed.
 
-        overwrite: another run may be replaced.
+        overwrite: allow another run to be replaced.
         """
         held = self.held
         for path in held:
@@ -121,12 +121,12 @@ class RunFolder:
         raise InvalidInputError(f"'{self.path}' already holds {found}, name another folder, or give --overwrite.")
 
     def _stopped_at_once(self, held: Sequence[Path]) -> bool:
-        """Whether a run began here that ended before it saved anything, so that it can begin anew."""
+        """Whether a run ended here before it saved anything, so that another may begin."""
         described_only = all(path.name == self.recipe.name or os.path.isdir(path) for path in held)
         return described_only and self.described().get("schema") == SCHEMA
 
     def make(self) -> None:
-        """Make the folder if need be. Raises InvalidInputError where it cannot be made."""
+        """Make the folder if it is missing. Raises InvalidInputError where it cannot be made."""
         try:
             self.path.mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -134,9 +134,9 @@ class RunFolder:
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """Keep other processes from training in this folder; the lock ends with this process, however that ends.
+        """Keep other processes from training in this folder; the system releases the lock when this process ends.
 
-        What saves that were killed have left is cleared away. Raises InvalidInputError where another process holds the
+        Temporary files of saves that were killed are removed. Raises InvalidInputError where another process holds the
         lock, or its file `.lock` is a link or cannot be opened.
         """
         descriptor = _open_lock(self.path / ".lock")
@@ -168,9 +168,9 @@ class RunFolder:
         self._write(self.checkpoint, buffer.getvalue())
 
     def load(self) -> dict[str, Any]:
-        """The checkpoint, as it is; executes nothing. Raises ModelFileError where it is damaged or of another version.
+        """The checkpoint, unchecked; executes nothing. Raises ModelFileError where it is damaged or of another version.
 
-        What is in it is checked by those who know what it must be: `saved_recipe` and `Training`.
+        `saved_recipe` and `Training` check its content.
         """
         name = str(self.checkpoint)
         state = load_restricted(name, read_model_bytes(self.checkpoint))
@@ -195,7 +195,7 @@ class RunFolder:
         self._write(self.cascade, cascade_bytes(stages))
 
     def described(self) -> dict[str, Any]:
-        """What `describe` wrote; nothing where that is gone or damaged."""
+        """What `describe` wrote; empty if the file is missing or damaged."""
         if not os.path.isfile(self.recipe):
             return {}
         try:
@@ -206,7 +206,7 @@ class RunFolder:
         return found if _is_description(found) else {}
 
     def describe(self, values: dict[str, Any]) -> None:
-        """Write what the run is made of."""
+        """Write the description of the run."""
         self._write(self.recipe, (json.dumps(values, indent=1) + "\n").encode())
 
     def save_log(self, text: str) -> None:
@@ -222,7 +222,7 @@ class RunFolder:
 
 
 def _is_description(found: Any) -> bool:
-    """Whether a value read from `run.json` is a table, and what others look for in it is of the right type."""
+    """Whether a value read from `run.json` is a table whose known entries have the right types."""
     if not isinstance(found, dict):
         return False
     recipe, provenance, folder = (found.get(key, kind) for key, kind in _DESCRIBED.items())
@@ -235,7 +235,7 @@ def _is_description(found: Any) -> bool:
 
 
 def _open_lock(path: Path) -> int:
-    """A descriptor of a regular file, made if need be and left as it is if not. Raises InvalidInputError otherwise."""
+    """The descriptor of a regular file, created if missing. Raises InvalidInputError where it cannot be opened."""
     flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
     try:
         descriptor = os.open(path, flags, 0o666)

@@ -1,9 +1,9 @@
-"""Passes of the network itself while it trains: over the clean batch, from which batch norms learn, and other points.
+"""Runs of the network itself in training: over the clean batch, from which batch norms learn, and over other points.
 
 The thesis' heuristic for training with batch norm normalises bounds by the batch's statistics, not the running ones. A
-bound then belongs to a network whose normalisation is fixed to the statistics of this clean batch: it is right for
-that network, and says nothing of the one that is used later, with running statistics. So this serves training alone;
-certificates always use the running statistics.
+bound then belongs to a network whose normalisation is fixed to the statistics of this clean batch. It holds for that
+network, and says nothing of the one used later, with running statistics. So this is for training alone; certificates
+always use the running statistics.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ from autodual.errors import InvalidInputError
 
 @dataclass(frozen=True, eq=False)
 class CleanPass:
-    """Scores `[N, K]` of a clean batch, and by the names of the running ones mean and variance at every batch norm.
+    """Scores `[N, K]` of a clean batch, and each batch norm's mean and variance by the names of its running ones.
 
-    All differentiable in the parameters. No statistics where no batch norm learns from the batch.
+    All are differentiable in the parameters. `statistics` is empty if no batch norm learns from the batch.
     """
 
     scores: Tensor
@@ -32,7 +32,7 @@ class CleanPass:
 
 
 def clean_pass(model: nn.Module, x: Tensor) -> CleanPass:
-    """One pass over x `[N, *shape]` in the mode that each module is in, as in ordinary training.
+    """One pass over x `[N, *shape]` as in ordinary training, each module in its own mode.
 
     Raises InvalidInputError where a batch norm that learns is used twice in a pass, or sees a single value a channel.
     """
@@ -46,7 +46,7 @@ def clean_pass(model: nn.Module, x: Tensor) -> CleanPass:
 def normalised_pass(model: nn.Module, points: Tensor, statistics: Mapping[str, Tensor]) -> Tensor:
     """Scores `[N, K]` of other points, every batch norm that learns normalising by the clean batch's statistics.
 
-    Nothing learns from them. Other modules, such as dropout, act as in the mode that they are in.
+    The points update no running statistics. Other modules, such as dropout, act according to their own mode.
     """
     norms = learning_norms(model)
     hooks = (module.register_forward_hook(_normaliser(name, statistics)) for name, module in norms.items())
@@ -75,7 +75,7 @@ def tracking_norms(model: nn.Module) -> dict[str, _BatchNorm]:
 
 
 def learning_norms(model: nn.Module) -> dict[str, _BatchNorm]:
-    """The batch norms whose running statistics learn from the next batch, since they are in training mode."""
+    """The batch norms in training mode, whose running statistics the next batch updates."""
     return {name: module for name, module in tracking_norms(model).items() if module.training}
 
 
@@ -127,7 +127,7 @@ def _normaliser(name: str, statistics: Mapping[str, Tensor]) -> Callable[[nn.Mod
     prefix = f"{name}." if name else ""
 
     def normalise(module: nn.Module, inputs: tuple[Tensor, ...], _output: Tensor) -> Tensor:
-        # Written out, since PyTorch's own function passes no gradient to the statistics that it is given.
+        # Written out, since PyTorch's own function passes no gradient to given statistics.
         assert isinstance(module, _BatchNorm)
         mean, variance = (statistics[f"{prefix}running_{key}"] for key in ("mean", "var"))
         scale = (variance + module.eps).rsqrt()

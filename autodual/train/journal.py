@@ -1,4 +1,4 @@
-"""The log of a run: a CSV file of one line an epoch, and TensorBoard's files where they are asked for."""
+"""The log of a run: a CSV file with one line for each epoch, and TensorBoard's files if wanted."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Figures = Mapping[str, float]
 
 
 def log_text(rows: Sequence[Figures]) -> str:
-    """All epochs so far as CSV; empty if there are none. Written whole, so that a resumed run writes no line twice."""
+    """All epochs so far as CSV; empty if there are none. The whole file, so that a resumed run repeats no line."""
     if not rows:
         return ""
     buffer = io.StringIO()
@@ -34,15 +34,15 @@ class Board:
             from torch.utils.tensorboard import SummaryWriter
         except ImportError:
             raise InvalidInputError("--tensorboard needs its package: pip install 'autodual[train]'") from None
-        # What a run that was killed had written beyond its last checkpoint is hidden.
+        # Hides what a killed run wrote after its last checkpoint.
         self._writer: Any = SummaryWriter(str(folder), purge_step=epoch + 1)
 
     def add(self, row: Figures) -> None:
-        """One epoch's figures."""
+        """Write one epoch's figures."""
         for name, value in row.items():
             self._writer.add_scalar(name, value, int(row["epoch"]))
         self._writer.flush()
 
     def close(self) -> None:
-        """Nothing more will come."""
+        """Close the writer."""
         self._writer.close()

@@ -1,4 +1,4 @@
-"""Which numbers the options of a recipe may be: written beside each field's type, and checked wherever one is set."""
+"""Ranges of a recipe's options, written beside each field's type and checked wherever a value is set."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ _SHORT.maxlevel, _SHORT.maxlist, _SHORT.maxtuple, _SHORT.maxdict, _SHORT.maxstri
 
 @dataclass(frozen=True)
 class Range:
-    """Numbers from `least` to `most`, but for the ends that are `excluded`; NaN is in none."""
+    """Numbers from `least` to `most`, without the ends that are `excluded`, and without NaN."""
 
     least: float
     most: float = math.inf
     excluded: tuple[float, ...] = ()
 
     def require(self, where: str, value: Any) -> None:
-        """Raise InvalidInputError, naming the place, unless a number, or all that a schedule gives, is in the range."""
+        """Raise InvalidInputError, naming the place, unless a number, or every value of a schedule, is in the range."""
         for number in getattr(value, "extremes", (value,)):
             if not self._holds(number):
                 raise InvalidInputError(f"'{where}' must be {self._words}, not {shown(number)}")
@@ -46,22 +46,22 @@ class Range:
 #: What the types of plain values are called in messages.
 TYPE_WORDS = {float: "a number", int: "a whole number", bool: "true or false", str: "a string", type(None): "nothing"}
 
-# Nothing larger is meant, and float32 holds it with room to spare.
+# Larger than any sensible option, and well within float32.
 LARGEST = 1e30
 
 Finite = Annotated[float, Range(-LARGEST, LARGEST)]
 NonNegative = Annotated[float, Range(0, LARGEST)]
 Positive = Annotated[float, Range(0, LARGEST, excluded=(0,))]
 Fraction = Annotated[float, Range(0, 1)]
-#: How much of an average is kept at each step: not all of it.
+#: The share of an average that is kept at each step; less than all of it.
 Kept = Annotated[float, Range(0, 1, excluded=(1,))]
-#: Whole numbers that something is counted by; the largest are beyond what anybody could mean.
+#: Counts; the largest ones are beyond any sensible use.
 Count = Annotated[int, Range(1, 2**31 - 1)]
 CountOrNone = Annotated[int, Range(0, 2**31 - 1)]
 
 
 def shown(value: Any) -> str:
-    """A value in a message: short, whatever it is."""
+    """A short form of any value, for messages."""
     try:
         text = _SHORT.repr(value)
     except ValueError:  # whole numbers of thousands of digits
@@ -70,7 +70,7 @@ def shown(value: Any) -> str:
 
 
 def check_fields(thing: Any) -> None:
-    """Raise InvalidInputError for the first field of a dataclass that is out of its range, or no word of its list."""
+    """Raise InvalidInputError for the first field of a dataclass whose value its type does not allow."""
     hints = _hints(type(thing))  # type: ignore[arg-type]
     for entry in fields(thing):
         if entry.name in hints:
@@ -78,7 +78,7 @@ def check_fields(thing: Any) -> None:
 
 
 def require(hint: Any, value: Any, where: str) -> None:
-    """Raise InvalidInputError, naming the place, unless a value is in the range or the words that its type gives."""
+    """Raise InvalidInputError, naming the place, unless a value is in its type's range, or among its type's words."""
     if get_origin(hint) is Literal and value not in get_args(hint):
         words = ", ".join(map(repr, get_args(hint)))
         raise InvalidInputError(f"'{where}' must be one of {words}, not {shown(value)}")
@@ -98,5 +98,5 @@ def _metadata(hint: Any) -> tuple[Any, ...]:
 def _hints(kind: Hashable) -> dict[str, Any]:
     try:
         return get_type_hints(kind, include_extras=True)
-    except NameError:  # types of a function's own, which only that function knows
+    except NameError:  # classes defined in a function, whose names are unknown outside
         return {}

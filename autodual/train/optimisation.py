@@ -12,12 +12,12 @@ from autodual.errors import InvalidInputError
 from autodual.train.recipe.sections import OptimiserSection
 from autodual.train.saved_state import Unfit, require_like
 
-# Averages begin as those of all weights so far: after s steps at most (1 + s) / (10 + s) of the average is kept.
+# After s steps at most (1 + s) / (10 + s) of the average is kept, so that early averages forget the first weights.
 _BEGINNING = 10
 
 
 def make_optimiser(model: nn.Module, section: OptimiserSection) -> torch.optim.Optimizer:
-    """The optimiser of a recipe; biases and all parameters of norm layers, which have one axis, do not decay."""
+    """The optimiser of a recipe. Parameters of one axis do not decay: biases, and those of norm layers."""
     parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
     if not parameters:
         raise InvalidInputError("the network has no parameter to train")
@@ -33,7 +33,7 @@ def make_optimiser(model: nn.Module, section: OptimiserSection) -> torch.optim.O
 
 
 def require_optimiser_state(found: Any, optimiser: torch.optim.Optimizer, section: OptimiserSection) -> None:
-    """Raise Unfit where a value from a checkpoint is no state of this optimiser, which the section makes."""
+    """Raise Unfit unless a value from a checkpoint is a state of this optimiser, which was made from the section."""
     state = found.get("state") if isinstance(found, Mapping) else None
     if not isinstance(state, Mapping):
         raise Unfit("'optimiser.state' must be a table")
@@ -59,7 +59,7 @@ def _has_axes(value: Any) -> bool:
 
 
 def _entry(section: OptimiserSection) -> dict[str, Any]:
-    """What such an optimiser keeps of a parameter after a step: tensors of its shape, and counts without axes."""
+    """What such an optimiser stores for a parameter of one entry: tensors of its shape, and counts without axes."""
     model = nn.Module()
     model.weight = nn.Parameter(torch.zeros(1, 1))
     model.weight.grad = torch.zeros(1, 1)
@@ -71,7 +71,7 @@ def _entry(section: OptimiserSection) -> dict[str, Any]:
 class Average:
     """An exponential moving average of a model's parameters and buffers, by name.
 
-    `decay` in [0, 1): how much of the average is kept at each step. Whole numbers are copied.
+    `decay` in [0, 1): the share of the average that is kept at each step. Integer tensors are copied.
     """
 
     def __init__(self, model: nn.Module, decay: float):
@@ -80,7 +80,7 @@ class Average:
 
     @torch.no_grad()
     def update(self, model: nn.Module) -> None:
-        """Take in the weights as they are now."""
+        """Move the average towards the present weights."""
         self.steps += 1
         weight = 1 - min(self.decay, (1 + self.steps) / (_BEGINNING + self.steps))
         for name, value in model.state_dict().items():
@@ -90,11 +90,11 @@ class Average:
                 self.tensors[name].copy_(value)
 
     def state(self) -> dict[str, Any]:
-        """For checkpoints."""
+        """The state, for a checkpoint."""
         return {"steps": self.steps, "tensors": self.tensors}
 
     def load(self, state: Mapping[str, Any]) -> None:
-        """From a checkpoint."""
+        """Take over the state of a checkpoint."""
         self.steps = int(state["steps"])
         for name, value in state["tensors"].items():
             _copy(self.tensors[name], value)

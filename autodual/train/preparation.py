@@ -1,4 +1,4 @@
-"""From a recipe to the network that is trained, and its dual."""
+"""Makes the network of a recipe, and its dual."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _CHECKED_AT_ONCE = 1000
 
 
 def describe_network(recipe: Recipe, x: Tensor, classes: int) -> NetworkDescription:
-    """What the recipe's network is for samples like x `[N, *shape]`, raw ones."""
+    """The description of the recipe's network, for raw samples like x `[N, *shape]`."""
     network, data = recipe.network, recipe.data
     return NetworkDescription(
         network.arch, tuple(x.shape[1:]), classes, network.batch_norm, data.mean or None, data.std or None
@@ -29,7 +29,7 @@ def describe_network(recipe: Recipe, x: Tensor, classes: int) -> NetworkDescript
 
 
 def dual_to_train(recipe: Recipe, description: NetworkDescription, network: nn.Module, x: Tensor) -> DualNetwork:
-    """The dual network to train, of raw inputs."""
+    """The dual network to train; it takes raw samples."""
     passes: list[Pass] = list(default_pipeline())
     if recipe.projection:
         passes.append(RandomProjection(recipe.projection, seed=recipe.seed))
@@ -40,8 +40,10 @@ def dual_to_train(recipe: Recipe, description: NetworkDescription, network: nn.M
 
 
 def check_fit(recipe: Recipe, dual: DualNetwork, samples: Samples, world: World) -> None:
-    """Raise InvalidInputError for a network that does not tell the samples' classes apart, or gets batches of one
-    sample where it has batch norms, which cannot learn from one; EmptySetError for samples outside the set's domain.
+    """Check that network, samples and set fit together.
+
+    Raises InvalidInputError if the network has fewer scores than there are classes, or if a batch norm would get a
+    batch of one sample, from which it cannot learn; EmptySetError if a sample lies outside the set's domain.
     """
     if recipe.set.domain:
         for part in (*samples.x.split(_CHECKED_AT_ONCE), *samples.held_x.split(_CHECKED_AT_ONCE)):
@@ -65,5 +67,5 @@ def check_fit(recipe: Recipe, dual: DualNetwork, samples: Samples, world: World)
 
 
 def fast_layout(x: Tensor) -> Tensor:
-    """Images with their channels side by side, which convolutions work through faster."""
+    """Images in the memory layout channels-last, which is faster for convolutions."""
     return x.contiguous(memory_format=torch.channels_last) if x.dim() == 4 else x

@@ -1,4 +1,4 @@
-"""How far a run has come: its step, this epoch's loss, the log, and the best validation so far."""
+"""The progress of a run: its step, this epoch's loss, the log, and the best validation so far."""
 
 from __future__ import annotations
 
@@ -16,8 +16,9 @@ from autodual.train.validation import Errors
 class Progress:
     """Plain numbers, all of which a checkpoint holds.
 
-    step: of the optimiser, all epochs counted. loss, samples: this epoch's losses added up, and of how many samples.
-    best: certified, attacked and clean error of the best validation. waited: validations since then.
+    step: of the optimiser, over all epochs. loss, samples: the sum of this epoch's losses, and the number of samples in
+    it. seconds: spent in steps. rows: the log, one row for each epoch. best: certified, attacked and clean error of the
+    best validation. waited: validations since then. stopped: patience has run out.
     """
 
     step: int = 0
@@ -31,25 +32,25 @@ class Progress:
 
     @property
     def mean_loss(self) -> float:
-        """Of this epoch so far."""
+        """The mean loss of this epoch so far; NaN before its first step."""
         return self.loss / self.samples if self.samples else math.nan
 
     def add(self, loss: float, samples: float, seconds: float) -> None:
-        """One more step is taken."""
+        """Count one step."""
         self.step += 1
         self.loss += loss
         self.samples += samples
         self.seconds += seconds
 
     def finish_epoch(self, row: Figures) -> None:
-        """Log an epoch, and begin the next."""
+        """Log an epoch and begin the next."""
         self.rows.append(row)
         self.loss = self.samples = 0.0
 
     def judge(self, errors: Errors, patience: int) -> bool:
         """Whether a validation is the best so far: by certified error, then by attacked and clean error.
 
-        Where none has been for `patience` validations, the run stops.
+        After `patience` validations without a better one, the run is stopped; 0 is no limit.
         """
         attacked = 1.0 if math.isnan(errors.attacked) else errors.attacked
         found = [errors.certified, attacked, errors.clean]
@@ -61,14 +62,14 @@ class Progress:
         return False
 
     def state(self) -> dict[str, Any]:
-        """For checkpoints."""
+        """The state, for a checkpoint."""
         return asdict(self)
 
     @classmethod
     def of(cls, state: Any, steps: int, steps_an_epoch: int, figures: Iterable[str]) -> Progress:
-        """From a checkpoint of a run of so many steps, that logs figures of these names.
+        """The progress in a checkpoint of a run of `steps` steps that logs these figures.
 
-        Raises Unfit where no such run can have come that far.
+        Raises Unfit where no such run can have that progress.
         """
         measure = asdict(cls())
         require_keys("progress", state, measure)
@@ -88,7 +89,7 @@ class Progress:
 
 
 def _require_row(row: Any, epoch: int, figures: Iterable[str]) -> None:
-    """Raise Unfit where a line of the log is not that of an epoch; figures of what was not looked at are NaN."""
+    """Raise Unfit unless a row of the log is that of an epoch. Figures that were not computed are NaN."""
     require_keys("progress.rows", row, dict.fromkeys(figures))
     if any(type(value) not in (int, float) for value in row.values()):
         raise Unfit("'progress.rows' holds what is no number")

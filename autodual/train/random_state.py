@@ -1,4 +1,4 @@
-"""The state of torch's random numbers, which a resumed run goes on with."""
+"""Saves and restores torch's random number generators, so that a resumed run draws the same numbers."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from autodual.train.saved_state import Unfit, require_like
 
 
 def random_state(device: torch.device) -> list[Tensor]:
-    """Of the processor, and of the device where it has one of its own."""
+    """The states of the CPU's generator and, where the device is a GPU, of the GPU's."""
     states = [torch.get_rng_state()]
     return states if device.type != "cuda" else [*states, torch.cuda.get_rng_state(device)]
 
 
 def require_random_states(found: Any, device: torch.device) -> None:
-    """Raise Unfit where a value from a checkpoint is no list of what `random_state` gives, one for each process.
+    """Raise Unfit unless a value from a checkpoint is a list of what `random_state` returns, one for each process.
 
-    A run that was begun on another device may go on here on the processor.
+    A run that was begun on a GPU may continue on the CPU.
     """
     own = random_state(device)
     if type(found) is not list:
@@ -31,7 +31,7 @@ def require_random_states(found: Any, device: torch.device) -> None:
 
 
 def set_random_state(states: list[Tensor], device: torch.device) -> None:
-    """Go on from there. Raises Unfit for what torch takes for no state."""
+    """Restore the generators. Raises Unfit for what torch does not accept as a state."""
     try:
         torch.set_rng_state(states[0])
         if device.type == "cuda":

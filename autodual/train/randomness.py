@@ -1,7 +1,7 @@
-"""What a bound leaves out of a network that trains: modules whose outputs are random, or other ones than in inference.
+"""Warns of modules that bounds ignore in training: their outputs are random, or differ from those in inference.
 
-A bound holds for one network. Dropout makes another of it at each pass, so bounds are those of the network without it,
-and whoever trains is told so, once.
+A bound holds for one network. Dropout makes another network at each pass, so bounds are those of the network without
+dropout, and a warning says so once.
 """
 
 from __future__ import annotations
@@ -19,15 +19,14 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from autodual.train.clean_pass import floating_dtype, in_mode, tracking_norms
 
-# The models whose users were told.
+# The models that a warning was given for.
 _told: weakref.WeakSet[nn.Module] = weakref.WeakSet()
 
 
 def warn_of_randomness(model: nn.Module, x: Tensor) -> None:
-    """Warn, once for each model, of modules that act otherwise in training mode than bounds can take into account.
+    """Warn, once for each model, of modules whose outputs in training mode bounds cannot take into account.
 
-    They are found by one pass over x `[N, *shape]`, which neither changes the model nor takes numbers from torch's
-    generators.
+    One pass over x `[N, *shape]` finds them. It neither changes the model nor advances torch's generators.
     """
     if model in _told:
         return
@@ -44,7 +43,7 @@ def warn_of_randomness(model: nn.Module, x: Tensor) -> None:
 
 @torch.no_grad()
 def random_modules(model: nn.Module, x: Tensor) -> list[str]:
-    """The innermost modules that draw random numbers in a pass over x `[N, *shape]`, in the mode that they are in."""
+    """The innermost modules that draw random numbers in a pass over x `[N, *shape]`, each in its own mode."""
     watch = _Watch()
     copies = {name: buffer.clone() for name, buffer in model.named_buffers()}
     devices = [x.device] if x.device.type == "cuda" else []
@@ -74,7 +73,7 @@ class _Watch(TorchDispatchMode):
 
     @contextmanager
     def following(self, model: nn.Module) -> Iterator[None]:
-        """Inside, the watch knows the names of the modules that are being run."""
+        """Inside, the watch knows the name of the module that is running."""
         handles = []
         for name, module in model.named_modules():
             handles.append(module.register_forward_pre_hook(lambda *_, name=name: self._inside.append(name)))

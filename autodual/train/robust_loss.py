@@ -2,31 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 import torch.nn.functional as functional
 from torch import Tensor
+from typing_extensions import Unpack
 
 from autodual.errors import InvalidInputError
 from autodual.inputs import Labels, Samples
-from autodual.interval import Interval
-from autodual.network import DualNetwork, given_network
+from autodual.network import Ask, DualNetwork, given_network
+from autodual.network.ask import ProofOptions
+from autodual.network.keywords import takes
 from autodual.perturbations import PerturbationSet
-from autodual.policies import IGNORED, SlopePolicy
+from autodual.policies import IGNORED
 from autodual.train.clean_pass import in_mode, tracking_norms
 from autodual.train.losses.batch import Batch
 
 
+@takes(ProofOptions, slopes="shared", inner="dual", last="dual")
 def robust_loss(
     dual: DualNetwork,
     x: Samples,
     labels: Labels,
     ball: PerturbationSet,
     *,
-    slopes: SlopePolicy = "shared",
-    known: Mapping[str, Interval] | None = None,
     reduction: str = "mean",
     batch_statistics: bool | None = None,
+    ask: Ask | None = None,
+    **options: Unpack[ProofOptions],
 ) -> Tensor:
     """Cross-entropy of -J, an upper bound of the cross-entropy at every point of the set around x `[N, *shape]`.
 
@@ -37,18 +38,16 @@ def robust_loss(
     has it, or `[N, *positions]`.
 
     Batch norms in training mode (`model.train()`) normalise by the mean and variance of the clean batch x instead of
-    their running ones, which learn from the same pass. That is the thesis' heuristic for training deep networks: the
-    value then bounds the loss of a network so normalised, which is *not* the network that inference runs. Never report
-    it as a guarantee. In evaluation mode it is one, and nothing learns. Dropout is left out in both modes; a warning
-    says so once.
+    their running ones, and the same pass updates the running ones. This is the thesis' heuristic for training deep
+    networks: the value then bounds the loss of the network normalised in this way, which is *not* the network that
+    inference runs. Never report it as a guarantee. In evaluation mode it is one, and nothing is updated. Dropout is
+    left out in both modes; a warning says so once.
 
     Args:
         dual: the dual network of any model.
         x: samples `[N, *shape]`.
         labels: `[N]`, the classes that they should be given.
         ball: the set around each sample.
-        slopes: the slopes of undecided units, as in `BoundOptions`.
-        known: intervals of nodes proved elsewhere, which bounds then assume.
         reduction: `mean`, `sum` or `none`.
         batch_statistics: True or False treats all batch norms as in training or evaluation mode, whatever mode they
             are in.
@@ -66,11 +65,12 @@ def robust_loss(
         >>> model[0].weight.grad.shape
         torch.Size([8, 4])
     """
+    ask = Ask.of(ask, options, robust_loss)
     norms = tracking_norms(given_network(dual).model)
     if batch_statistics and not norms:
         raise InvalidInputError("batch statistics need a model with batch norm that tracks running statistics")
     chosen = [] if batch_statistics is None else norms.values()
-    batch = Batch.of(dual, x, labels, ball, known)
+    batch = Batch.of(dual, x, labels, ball, ask=ask)
     with in_mode(chosen, bool(batch_statistics)):
-        scores = -batch.margins(slopes=slopes).movedim(dual.class_axis, 1)
+        scores = -batch.margins().movedim(dual.class_axis, 1)
     return functional.cross_entropy(scores, batch.labels, reduction=reduction, ignore_index=IGNORED)

@@ -1,4 +1,4 @@
-"""The samples of a run: which are held out, in which order they come, and how images are moved about."""
+"""The samples of a run: the held-out split, the order of each epoch, and changes to images at random."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from autodual.data import Dataset
 from autodual.errors import DataError
 from autodual.train.recipe.sections import DataSection
 
-# Which stream of random numbers is which: what is held out, and in which order the rest comes.
+# Streams of random numbers: one chooses what is held out, the other the order of the rest.
 _SPLIT, _ORDER = 1, 2
 _MOST_CLASSES = 10_000
 
@@ -32,25 +32,25 @@ class Samples:
     classes: int
 
     def select(self, kept: Tensor, held: Tensor) -> Samples:
-        """Some of the training samples and of those held out, by their indices."""
+        """Some of the training samples and of the held-out ones, by index."""
         return Samples(self.x[kept], self.y[kept], self.held_x[held], self.held_y[held], self.classes)
 
     @property
     def digest(self) -> str:
-        """Tells these training samples from others: the SHA-256 of their labels, in order."""
+        """The SHA-256 of the training samples' labels, in order, which tells them from other samples."""
         return hashlib.sha256(self.y.cpu().numpy().tobytes()).hexdigest()
 
     def batches(self, size: int, processes: int = 1) -> int:
-        """How many batches of `size` the training samples make: the last takes what is left.
+        """How many batches of `size` the training samples make.
 
-        An eighth of a batch makes none of its own, nor does what gives one of the processes that share it fewer than
-        two samples: batch norms cannot learn from one.
+        The remainder is a batch of its own if it is more than an eighth of one and gives each process at least two
+        samples, since batch norms cannot learn from one. Otherwise it joins the last batch.
         """
         whole, rest = divmod(len(self.x), size)
         return max(1, whole + (rest > size // 8 and rest >= 2 * processes))
 
     def smallest_share(self, size: int, processes: int = 1) -> int:
-        """The fewest samples that a process gets of any of these batches."""
+        """The fewest samples of a batch that a process may get."""
         batches = self.batches(size, processes)
         last = len(self.x) - (batches - 1) * size
         return (min(size, last) if batches > 1 else last) // processes
@@ -63,8 +63,8 @@ class Samples:
 def split(dataset: Dataset, section: DataSection, seed: int, device: torch.device | str = "cpu") -> Samples:
     """Training and held-out samples, float32 on the device.
 
-    Raises DataError where labels are missing or beyond what a network can be asked to tell apart, nothing is left to
-    train on, or images would be shifted out of sight.
+    Raises DataError where labels are missing, negative or too large, nothing is left to train on, images would be
+    shifted out of sight, or numbers are too large for float32.
     """
     if dataset.y is None:
         raise DataError(f"'{dataset.name}' has no labels to train on.")

@@ -1,6 +1,7 @@
-"""Checking what was read from a checkpoint, as a whole and before any of it is used: a file may hold anything.
+"""Checks of a checkpoint's content, before any of it is used: a file may hold anything.
 
-The measure is what the run would save itself now: the same names, types, shapes and dtypes, and finite numbers.
+It is compared with what the run itself would save now: the names, types, shapes and dtypes must be the same, and all
+numbers finite.
 """
 
 from __future__ import annotations
@@ -18,11 +19,11 @@ from autodual.train.recipe import Recipe, assemble
 
 
 class Unfit(Exception):
-    """A part of a checkpoint is not what it must be; the message says which, and what is wrong with it."""
+    """A part of a checkpoint is wrong; the message says which part, and what is wrong with it."""
 
 
 def saved_recipe(name: str, state: Mapping[str, Any]) -> Recipe:
-    """The recipe in a checkpoint. Raises ModelFileError where it is none."""
+    """The recipe in a checkpoint. Raises ModelFileError where it is not valid."""
     try:
         return assemble(Recipe, state.get("recipe"))
     except InvalidInputError as error:
@@ -30,7 +31,7 @@ def saved_recipe(name: str, state: Mapping[str, Any]) -> Recipe:
 
 
 def require_like(place: str, found: Any, measure: Any) -> None:
-    """Raise Unfit where a value is not built like another one.
+    """Raise Unfit unless a value has the same structure as another one, the measure.
 
     Tensors must have the shape and the dtype of the measure's and be finite, mappings the same keys, lists the same
     length; numbers must be finite and of the same type, and not negative where the measure's are whole.
@@ -51,7 +52,7 @@ def require_like(place: str, found: Any, measure: Any) -> None:
 
 
 def require_keys(place: str, found: Any, measure: Mapping[Any, Any]) -> None:
-    """Raise Unfit where a value is no mapping with the keys of another one."""
+    """Raise Unfit unless a value is a mapping with the same keys as another one."""
     if not isinstance(found, Mapping):
         raise Unfit(f"'{place}' must be a table" if place else "it is no table")
     where = f" in '{place}'" if place else ""

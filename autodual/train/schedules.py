@@ -45,7 +45,7 @@ class Constant(Schedule):
 
 @dataclass(frozen=True)
 class Ramp(Schedule):
-    """From `start` until epoch `begin` to `end` from epoch `finish` on; between them as the subclass says."""
+    """`start` until epoch `begin`, `end` from epoch `finish` on; the subclass says what lies between."""
 
     start: Finite
     end: Finite
@@ -73,7 +73,7 @@ class Ramp(Schedule):
 
     @abstractmethod
     def part(self, time: float) -> float:
-        """Which part of the way is behind at `time` in [0, 1]; from 0 to 1."""
+        """The share of the way from `start` to `end` at `time` in [0, 1]: a function from 0 to 1."""
 
 
 @dataclass(frozen=True)
@@ -109,7 +109,7 @@ class Cosine(Ramp):
 
 @dataclass(frozen=True)
 class Steps(Schedule):
-    """`start`, multiplied by `factor` at each of the epochs `at`; before that, from 0 on, a linear warm-up."""
+    """`start`, multiplied by `factor` at each of the epochs `at`; it first rises from 0 in `warm_up` epochs."""
 
     start: Finite
     at: tuple[NonNegative, ...] = ()
@@ -127,7 +127,7 @@ class Steps(Schedule):
 
     def __call__(self, epoch: float) -> float:
         value = self.start * self.factor ** sum(epoch >= when for when in self.at)
-        # Never zero, for a first step that moves nothing would be lost.
+        # Never exactly zero, since a step with the learning rate zero would be wasted.
         return value * min(1.0, (epoch + 1e-3) / self.warm_up) if epoch < self.warm_up else value
 
     @property

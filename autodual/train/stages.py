@@ -21,15 +21,15 @@ from autodual.world import World
 
 
 class Stages:
-    """The trainings of a recipe with `stages` of them; iterate, and drive each to its end before asking for the next.
+    """Iterates over the trainings of a recipe's stages; drive each training to its end before asking for the next.
 
-    Every stage is a new network, trained like the first on the samples, and judged on the held-out ones, that no
-    earlier stage certifies over the recipe's set by the bounds that `validation.bounds` names. Iteration ends early
-    where fewer than two samples are left for each process, or a training was not driven to its end.
+    Every stage is a new network. It is trained and validated on the samples that no earlier stage certifies over the
+    recipe's set, by the bounds that `validation.bounds` names. Iteration ends early where fewer than two samples are
+    left for each process, or a training was not driven to its end.
 
-    folder: of the run. Stages of a cascade have folders of their own in it, and `folder.cascade` holds those that are
-    trained; a single network has neither. files: the networks trained since the last iteration began. The other options
-    are those of `Training`; a resumed run takes the same stages, since what is left for each is computed anew.
+    folder: of the run. Each stage of a cascade has a folder of its own in it, and `folder.cascade` holds the trained
+    stages; a single network has neither. files: the networks trained by the present iteration. The other options are
+    those of `Training`. A resumed run has the same stages, since it computes again which samples are left for each.
     """
 
     def __init__(
@@ -76,14 +76,14 @@ class Stages:
         )
 
     def _trained(self, training: Training) -> NetworkFile:
-        """The best network of a stage, from its file. Raises ModelFileError where that is none of this recipe's."""
+        """The best network of a stage, from its file. Raises ModelFileError if that was trained by another recipe."""
         file = training.folder.load_network()
         if file.description != training.description:
             raise ModelFileError(f"'{training.folder.network}' is not the network of this run's recipe.")
         return file
 
     def _left(self, samples: Samples, folder: RunFolder) -> Samples:
-        """What the stage trained last does not certify of what the ones before it have left."""
+        """The samples left so far that the last trained stage does not certify."""
         model = build_network(str(folder.network), self.files[-1], self._factory)
         dual = compile_dual(model.to(samples.x.device), samples.x[:1], memory_budget=self.recipe.memory or None)
         return samples.select(self._kept(dual, samples.x, samples.y), self._kept(dual, samples.held_x, samples.held_y))
@@ -96,14 +96,5 @@ class Stages:
         return torch.cat(self.world.gathered(mine)).sort().values
 
     def _uncertified(self, dual: DualNetwork, x: Tensor, y: Tensor) -> Tensor:
-        recipe, bounds = self.recipe, BOUNDS[self.recipe.validation.bounds]
-        return uncertified(
-            [dual],
-            x,
-            y,
-            recipe.set.ball(recipe.set.eps),
-            recipe.validation.batch_size,
-            slopes=bounds.slopes,
-            inner=bounds.inner,
-            last=bounds.last,
-        )
+        ball, validation = self.recipe.set.ball(self.recipe.set.eps), self.recipe.validation
+        return uncertified([dual], x, y, ball, validation.batch_size, ask=BOUNDS[validation.bounds])

@@ -32,10 +32,10 @@ class Training:
     """One run of a recipe on samples, in a folder.
 
     Drive it by `while not training.done: training.step()`; it saves itself at the end of each epoch and every
-    `seconds_between_saves`. A run that goes on from a save (`resume=True`) takes the same steps as one that was never
-    stopped, bit by bit on the same processor with the same number of threads. Leave its network alone in between.
+    `seconds_between_saves`. A run resumed from a save (`resume=True`) takes the same steps as one that was never
+    stopped, bit by bit on the same processor with the same number of threads. Do not change its network between steps.
 
-    stage: of a cascade, counted from 1; each has random numbers of its own.
+    stage: the number of the cascade's stage, from 1; each stage draws other random numbers.
     """
 
     def __init__(
@@ -65,7 +65,7 @@ class Training:
         self.progress = Progress()
         self._order: tuple[int, Tensor] | None = None
         self._seconds_between_saves, self._saved = seconds_between_saves, time.monotonic()
-        # Processes that share a batch take the same numbers up to here, and numbers of their own from here on.
+        # All processes draw the same random numbers up to here, and their own from here on.
         torch.manual_seed(self._seed + 7919 * self.world.rank)
         if resume:
             self._load(folder.load())
@@ -74,22 +74,22 @@ class Training:
 
     @property
     def steps_an_epoch(self) -> int:
-        """How many batches the training samples make."""
+        """How many batches an epoch has."""
         return self.samples.batches(self.recipe.batch_size, self.world.size)
 
     @property
     def steps(self) -> int:
-        """Of the whole run."""
+        """How many steps the whole run takes."""
         return self.steps_an_epoch * self.recipe.epochs
 
     @property
     def epoch(self) -> float:
-        """How many epochs are behind, the present one in part."""
+        """How many epochs are done, the present one as a fraction."""
         return self.progress.step / self.steps_an_epoch
 
     @property
     def seen(self) -> int:
-        """How many samples the steps so far have taken, all epochs counted."""
+        """How many samples the steps so far have used; those of several epochs count several times."""
         epoch, number = divmod(self.progress.step, self.steps_an_epoch)
         return epoch * len(self.samples.x) + number * self.recipe.batch_size
 
@@ -101,10 +101,10 @@ class Training:
     # --- one step ---------------------------------------------------------------------------------------------------
 
     def step(self, *, stop: bool = False) -> bool:
-        """One step of the optimiser; with the last one of an epoch also its validation, log line and checkpoint.
+        """Take one step of the optimiser; after the last one of an epoch also validate, log and save.
 
-        stop: save now, since nobody will ask for another step. The result: whether any of the processes said so.
-        Raises TrainingError where the loss is no finite number; what was saved before stays.
+        stop: save now, since this process will stop. Returns whether any of the processes said so. Raises TrainingError
+        where the loss is not finite; earlier saves stay.
         """
         start = time.monotonic()
         whole = self._batch()
@@ -129,7 +129,7 @@ class Training:
         return self._order[1][number * size : None if last else (number + 1) * size]
 
     def _descend(self, indices: Tensor, weight: float) -> float:
-        """Follow the gradient of the loss of some samples, which count so much in the whole batch; the loss."""
+        """One step down the gradient of the mean loss of some samples, `weight` of the batch; returns the loss."""
         recipe, epoch = self.recipe, self.epoch
         self.dual.train()
         for group in self.optimiser.param_groups:
@@ -151,7 +151,7 @@ class Training:
         return value
 
     def _require_finite(self) -> None:
-        """Raise TrainingError before weights are saved that are no numbers."""
+        """Raise TrainingError if a weight is infinite or NaN, so that none such is saved."""
         for value in self.network.state_dict().values():
             if not bool(value.isfinite().all()):
                 raise self._diverged(
@@ -164,7 +164,7 @@ class Training:
         )
 
     def _loss(self, epoch: float, indices: Tensor) -> Tensor:
-        """The mean loss of some samples, as it is at a time."""
+        """The mean loss of some samples, with all schedules as they are at an epoch."""
         recipe = self.recipe
         x, y = fast_layout(augmented(self.samples.x[indices], recipe.data)), self.samples.y[indices]
         with torch.autocast(x.device.type, torch.bfloat16, enabled=recipe.precision == "bfloat16"):
@@ -241,7 +241,7 @@ class Training:
         }
 
     def _load(self, state: dict[str, Any]) -> None:
-        """Go on from a checkpoint; nothing of it is used before all of it was found to be this run's."""
+        """Continue from a checkpoint. All of it is checked before any of it is used."""
         name = str(self.folder.checkpoint)
         try:
             progress = self._checked(name, state)
@@ -255,8 +255,8 @@ class Training:
         self.progress, self.dual.draws = progress, state["draws"]
 
     def _checked(self, name: str, state: dict[str, Any]) -> Progress:
-        """How far the run in a checkpoint has come. Raises InvalidInputError for that of another run, and Unfit for
-        what is no run's.
+        """The progress in a checkpoint. Raises InvalidInputError if that belongs to another run, and Unfit if it is
+        damaged.
         """
         own = self._state([])
         require_keys("", state, own)

@@ -9,9 +9,8 @@ import torch
 from torch import Tensor
 
 from autodual.attacks import Pgd, broken
-from autodual.network import DualNetwork
+from autodual.network import Ask, DualNetwork
 from autodual.perturbations import PerturbationSet
-from autodual.policies import InnerBounds, LastBound, SlopePolicy
 from autodual.specs import all_positive
 from autodual.train.recipe.sections import ValidationSection
 from autodual.world import World
@@ -19,27 +18,18 @@ from autodual.world import World
 
 @dataclass(frozen=True)
 class Errors:
-    """Fractions of the samples; NaN where there were none, or nothing was attacked."""
+    """Fractions of the samples; NaN where there are no samples, or no attack is run."""
 
     clean: float
     attacked: float
     certified: float
 
 
-@dataclass(frozen=True)
-class Bounds:
-    """How margins are bounded, in the words of `DualNetwork.margins`."""
-
-    inner: InnerBounds
-    last: LastBound
-    slopes: SlopePolicy
-
-
-# The tightest that each price buys: interval arithmetic over the ops tightens the dual bounds of all but the first.
+# Adaptive slopes, since interval arithmetic over the ops then tightens dual bounds, too.
 BOUNDS = {
-    "interval": Bounds("interval", "interval", "adaptive"),
-    "mixed": Bounds("interval", "dual", "adaptive"),
-    "dual": Bounds("dual", "dual", "adaptive"),
+    "interval": Ask(slopes="adaptive", inner="interval", last="interval"),
+    "mixed": Ask(slopes="adaptive", inner="interval", last="dual"),
+    "dual": Ask(slopes="adaptive", inner="dual", last="dual"),
 }
 
 
@@ -49,20 +39,18 @@ def validate(
 ) -> Errors:
     """Errors on samples x `[N, *shape]` with labels `[N]`, of the network in inference mode.
 
-    Bounds do not allow for rounding, as certificates do: these figures steer training and claim nothing.
+    Unlike certificates, bounds do not allow for rounding: these errors guide training and prove nothing.
     """
     chosen = world.share(torch.arange(len(x)))
     limit = len(x) if section.samples == 0 else section.samples
-    bounds, attack = BOUNDS[section.bounds], Pgd(section.attack_steps) if section.attack_steps else None
+    ask, attack = BOUNDS[section.bounds], Pgd(section.attack_steps) if section.attack_steps else None
     wrong = attacked = uncertified = bounded = 0.0
     for part in chosen.split(section.batch_size):
         wrong += float((dual.outputs(x[part]).argmax(1) != y[part]).sum())
         part = part[part < limit]
         if len(part):
             bounded += len(part)
-            margins = dual.margins(
-                x[part], y[part], ball, inner=bounds.inner, last=bounds.last, slopes=bounds.slopes, exact=True
-            )
+            margins = dual.margins(x[part], y[part], ball, ask=ask, exact=True)
             uncertified += float((~all_positive(margins, y[part])).sum())
             attacked += float(broken(dual.outputs, ball.at(x[part]), y[part], attack).sum())
     wrong, attacked, uncertified, bounded = world.total([wrong, attacked, uncertified, bounded])

@@ -19,6 +19,7 @@ from autodual_cli.commands.report import report
 from autodual_cli.commands.train import train
 from autodual_cli.commands.verify import verify
 from autodual_cli.options.option_wording import in_options
+from autodual_cli.plugins import plugin_commands
 from autodual_cli.process.interruption import Interrupted, interruptible
 from autodual_cli.process.invocation import remember_command
 from autodual_cli.process.streams import StandardStreams
@@ -49,11 +50,22 @@ class ErrorReportingGroup(click.Group):
         remember_command(context, given)
         return context
 
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """The names of autodual's own commands, then of those that other packages offer."""
+        return [*self.commands, *(name for name in plugin_commands() if name not in self.commands)]
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """A command by its name; no package can replace one of autodual's own."""
+        return self.commands.get(cmd_name) or plugin_commands().get(cmd_name)
+
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """List the commands with the whole first sentence of each, however long."""
-        commands = [self.commands[name] for name in self.list_commands(ctx)]
         with formatter.section("Commands"):
-            formatter.write_dl([(str(command.name), command.get_short_help_str(limit=1000)) for command in commands])
+            formatter.write_dl([_listed(command) for command in self.commands.values()])
+        others = [_listed(command) for name, command in plugin_commands().items() if name not in self.commands]
+        if others:
+            with formatter.section("Commands of other packages"):
+                formatter.write_dl(others)
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
@@ -63,6 +75,10 @@ class ErrorReportingGroup(click.Group):
         except OSError as error:  # the system says no to something that no command expects it to
             name = "" if error.filename is None else f"'{error.filename}': "
             raise BadInput(f"{name}{error.strerror or error}.") from error
+
+
+def _listed(command: click.Command) -> tuple[str, str]:
+    return str(command.name), command.get_short_help_str(limit=1000)
 
 
 def _print_version(ctx: click.Context, _parameter: click.Parameter, wanted: bool) -> None:

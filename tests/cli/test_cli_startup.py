@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-HEAVY = ("torch", "numpy", "networkx", "rich", "sympy")
+HEAVY = ("torch", "numpy", "networkx", "rich", "sympy", "jinja2")
 
 
 @pytest.mark.parametrize(

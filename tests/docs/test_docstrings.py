@@ -43,6 +43,7 @@ def _functions() -> Iterator[tuple[str, Callable[..., object]]]:
             value = getattr(room, key)
             if inspect.isfunction(value):
                 found.setdefault(f"{value.__module__}.{key}", value)
+    found["autodual.Ask"] = autodual.Ask
     for key in CALLS:
         found[f"autodual.DualNetwork.{key}"] = getattr(autodual.DualNetwork, key)
     yield from found.items()

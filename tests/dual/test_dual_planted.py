@@ -20,7 +20,7 @@ from autodual.dual import (
     RelaxedLayer,
     Rows,
 )
-from autodual.dual.curves.smooth import SmoothRule
+from autodual.dual.curves import DeclaredRule
 from autodual.dual.relu import ReluRule
 from autodual.dual.softmax import LogSoftmaxLayer, LogSoftmaxRule, planes_around
 from autodual.errors import AutodualError, InvalidInputError
@@ -99,13 +99,13 @@ def _said_grounded(found: LinearRelaxation, bounds: Sequence[Interval]) -> Linea
 
 
 LINES = {
-    "an intercept said to be zero": (SmoothRule, ops.Tanh(), _said_grounded, "objective lies above ⟨ν, op"),
-    "a wrong intercept": (SmoothRule, ops.Sigmoid(), _lower_upper_line, "upper line lies below the op, by"),
-    "a tangent that cuts the curve": (SmoothRule, ops.Tanh(), _through_the_middle, "lower line lies above"),
+    "an intercept said to be zero": (DeclaredRule, ops.Tanh(), _said_grounded, "objective lies above ⟨ν, op"),
+    "a wrong intercept": (DeclaredRule, ops.Sigmoid(), _lower_upper_line, "upper line lies below the op, by"),
+    "a tangent that cuts the curve": (DeclaredRule, ops.Tanh(), _through_the_middle, "lower line lies above"),
     "slopes that are swapped": (ReluRule, ops.Relu(), _swapped, "upper line lies below the op, by [0-9.]* over"),
-    "a chord wrong over narrow intervals": (SmoothRule, ops.Exp(), _wrong_when_narrow, "upper line lies below"),
-    "a sample that depends on others": (SmoothRule, ops.Tanh(), _of_the_batch, "depends on the samples beside it"),
-    "NaN made a number": (SmoothRule, ops.Tanh(), _bounded, "a number over bounds that are none"),
+    "a chord wrong over narrow intervals": (DeclaredRule, ops.Exp(), _wrong_when_narrow, "upper line lies below"),
+    "a sample that depends on others": (DeclaredRule, ops.Tanh(), _of_the_batch, "depends on the samples beside it"),
+    "NaN made a number": (DeclaredRule, ops.Tanh(), _bounded, "a number over bounds that are none"),
 }
 
 
@@ -119,8 +119,8 @@ def test_wrong_lines_are_caught(name: str) -> None:
 
 
 def test_lines_that_are_not_parallel_or_of_another_dtype_are_caught() -> None:
-    caught(relaxation(SmoothRule, _not_parallel), ops.Sigmoid(), "`lower_slopes is upper_slopes`", interval=False)
-    caught(relaxation(SmoothRule, _in_float32), ops.Sigmoid(), "of torch.float32", interval=False)
+    caught(relaxation(DeclaredRule, _not_parallel), ops.Sigmoid(), "`lower_slopes is upper_slopes`", interval=False)
+    caught(relaxation(DeclaredRule, _in_float32), ops.Sigmoid(), "of torch.float32", interval=False)
 
 
 def test_the_worst_interval_and_point_are_named() -> None:
@@ -143,7 +143,7 @@ def test_lines_wrong_in_float32_alone_are_caught() -> None:
         return replace(found, lower_intercept=found.lower_intercept + coarse)
 
     with pytest.raises(DualRuleError, match=r"float32\): the lower line lies above the op, by 0\.001"):
-        check_dual_rule(relaxation(SmoothRule, rounded), ops.Sigmoid())
+        check_dual_rule(relaxation(DeclaredRule, rounded), ops.Sigmoid())
 
 
 # --- derivatives ---------------------------------------------------------------------------------------------------
@@ -154,7 +154,7 @@ def test_lines_without_derivatives_are_caught() -> None:
         slopes = (found.lower_slopes[0].detach(),)
         return replace(found, lower_slopes=slopes, upper_slopes=slopes)
 
-    caught(relaxation(SmoothRule, detached, "shared"), ops.Tanh(), "a gradient by the bounds is not what differences")
+    caught(relaxation(DeclaredRule, detached, "shared"), ops.Tanh(), "a gradient by the bounds is not what differences")
 
 
 def test_derivatives_that_are_no_number_are_caught() -> None:
@@ -175,14 +175,14 @@ def test_derivatives_that_are_no_number_are_caught() -> None:
 
 
 def test_ranges_too_narrow_or_too_wide_are_caught() -> None:
-    class Narrow(SmoothRule):
+    class Narrow(DeclaredRule):
         """The ends, for a function that turns between them."""
 
         def range(self, op, bounds, environment) -> Interval:
             first, last = (op.function(end) for end in (bounds[0].lower, bounds[0].upper))
             return Interval(first.minimum(last), first.maximum(last))
 
-    class Wide(SmoothRule):
+    class Wide(DeclaredRule):
         def range(self, op, bounds, environment) -> Interval:
             return super().range(op, bounds, environment).widen(0.01)
 
@@ -191,7 +191,7 @@ def test_ranges_too_narrow_or_too_wide_are_caught() -> None:
 
 
 def test_a_range_that_swallows_nan_is_caught() -> None:
-    class Planted(SmoothRule):
+    class Planted(DeclaredRule):
         def range(self, op, bounds, environment) -> Interval:
             return super().range(op, bounds, environment).map(lambda end: end.nan_to_num(0.0))
 
@@ -199,7 +199,7 @@ def test_a_range_that_swallows_nan_is_caught() -> None:
 
 
 def test_units_that_are_called_decided_wrongly_are_caught() -> None:
-    class Planted(SmoothRule):
+    class Planted(DeclaredRule):
         def undecided(self, op, bounds, environment) -> Tensor:
             return super().undecided(op, bounds, environment) & ~(bounds[0].lower > 0)
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import re
-
 import pytest
 
-from autodual.report.page.axes import BOTTOM, HEIGHT, TOP, Scale
-from autodual.report.page.curves import curves
+from autodual.report.page.charts import Chart, line_plot
+from autodual.report.page.charts.axes import Scale
+from autodual.report.page.charts.chart import FRAME
 
 
 def test_a_logarithmic_scale_gives_equal_room_to_equal_ratios() -> None:
@@ -19,41 +18,43 @@ def test_a_logarithmic_scale_gives_equal_room_to_equal_ratios() -> None:
     assert len(Scale(1e-9, 1.0, 0.0, 1.0, logarithmic=True).ticks(4)) <= 8
 
 
-def heights(markup: str) -> list[list[float]]:
-    lines = re.findall(r'points="([^"]*)"', markup)
-    return [[float(point.split(",")[1]) for point in line.split()] for line in lines]
+def heights(chart: Chart | None) -> list[list[float]]:
+    """How high the points of each line are, in pixels."""
+    assert chart is not None
+    return [[y for _, y in line.points] for line in chart.lines]
 
 
 @pytest.mark.parametrize("logarithmic", [False, True])
 def test_lines_stay_inside_the_frame_and_have_the_colours_asked_for(logarithmic: bool) -> None:
     series = {"one": [(1, 0.0), (2, 0.5)], "gone": [], "other": [(1, 0.02), (2, float("nan")), (3, 1.0)]}
-    drawn = str(curves(series, "epoch", "error", colours=["likely", "bad", "good"], logarithmic=logarithmic))
+    drawn = line_plot(series, "epoch", "error", colours=["likely", "bad", "good"], logarithmic=logarithmic)
     found = heights(drawn)
     assert [len(line) for line in found] == [2, 2]
-    assert found[0][0] == HEIGHT - BOTTOM and found[1][1] == TOP
-    assert all(TOP <= height <= HEIGHT - BOTTOM for line in found for height in line)
-    assert "line likely" in drawn and "line good" in drawn and "line bad" not in drawn and "gone" not in drawn
+    assert found[0][0] == FRAME.bottom and found[1][1] == FRAME.top
+    assert all(FRAME.top <= height <= FRAME.bottom for line in found for height in line)
+    assert [(line.name, line.colour) for line in drawn.lines] == [("one", "likely"), ("other", "good")]
+    assert [entry.name for entry in drawn.legend] == ["one", "other"]
 
 
 @pytest.mark.parametrize("values", [[0.52, 0.9], [0.013, 0.016], [0.3, 0.4], [0.2, 0.2], [0.1, 1.0]])
 def test_a_logarithmic_scale_has_ticks_whatever_it_spans(values: list[float]) -> None:
-    drawn = str(curves({"one": list(enumerate(values))}, "epoch", "error", logarithmic=True))
-    assert drawn.count('class="axis"') >= 3  # the line below, and two across
+    drawn = line_plot({"one": list(enumerate(values))}, "epoch", "error", logarithmic=True)
+    assert len(drawn.vertical.ticks) >= 2
 
 
 def test_zero_is_drawn_below_the_least_positive_value() -> None:
-    first, second, last = heights(
-        str(curves({"one": [(0, 0.5), (1, 0.02), (2, 0.0)]}, "epoch", "e", logarithmic=True))
-    )[0]
-    assert first < second < last == HEIGHT - BOTTOM
+    first, second, last = heights(line_plot({"one": [(0, 0.5), (1, 0.02), (2, 0.0)]}, "epoch", "e", logarithmic=True))[
+        0
+    ]
+    assert first < second < last == FRAME.bottom
 
 
 @pytest.mark.parametrize("logarithmic", [False, True])
 @pytest.mark.parametrize("values", [[0.0, 0.0], [0.3, 0.3], [0.7]])
 def test_constant_series_are_drawn(values: list[float], logarithmic: bool) -> None:
     points = list(enumerate(values))
-    assert len(heights(str(curves({"one": points}, "epoch", "error", logarithmic=logarithmic)))[0]) == len(values)
+    assert len(heights(line_plot({"one": points}, "epoch", "error", logarithmic=logarithmic))[0]) == len(values)
 
 
 def test_nothing_is_drawn_of_nothing() -> None:
-    assert not str(curves({"one": [(1, float("nan"))]}, "epoch", "error"))
+    assert line_plot({"one": [(1, float("nan"))]}, "epoch", "error") is None

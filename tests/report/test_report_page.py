@@ -4,24 +4,33 @@ from __future__ import annotations
 
 import base64
 import copy
+import dataclasses
 import io
+import math
 import re
 from html.parser import HTMLParser
 from pathlib import PurePath
+from types import SimpleNamespace
 
+import hypothesis
 import numpy
 import pytest
+from hypothesis import strategies as st
+from jinja2 import UndefinedError
 
 from autodual.errors import DataError
 from autodual.report import build_document, load_document, write_document
 from autodual.report.execution import execution_line
+from autodual.report.numbers import NONE, number, percent
 from autodual.report.page import render_page, save_counterexamples
-from autodual.report.page.checks import discrepancies, progress
-from autodual.report.page.counterexamples import panels
-from autodual.report.page.curves import curves
-from autodual.report.page.markup import Markup, tag, text
-from autodual.report.page.numbers import NONE, number, percent
-from autodual.report.page.plots import beyond, histogram
+from autodual.report.page.charts import beyond, histogram, line_plot
+from autodual.report.page.charts.chart import Axis, Bar, Chart, LegendEntry, Line
+from autodual.report.page.consistency import discrepancies, unfinished
+from autodual.report.page.evaluation_page import ChartSection, EvaluationPage, SitePlot
+from autodual.report.page.gallery import Panel, panels
+from autodual.report.page.origin import Origin
+from autodual.report.page.parts import Tile
+from autodual.report.page.rendering import render
 from autodual.report.page.statement import clipping, statements
 
 SOURCE = ("result.json", "ab" * 32)
@@ -175,9 +184,41 @@ def test_everything_is_escaped():
     page.encode("utf-8")
 
 
-def test_markup_escapes_text_and_attributes_only_once():
-    assert tag("p", "<&>", class_='"') == '<p class="&quot;">&lt;&amp;&gt;</p>'
-    assert text(Markup("<b>")) == "<b>" and text("<b>") == "&lt;b&gt;"
+@hypothesis.given(st.text(st.characters(), max_size=40))
+def test_any_text_is_shown_as_itself_and_never_becomes_markup(words):
+    """Signs that HTML cannot hold become the replacement sign; a browser normalises the ends of lines."""
+    page = render("evaluation.html", evaluation(claim=words))
+    page.encode("utf-8")
+    reader = read(page)
+    shown = "".join(
+        sign if sign.isprintable() or sign in "\n\t " else "\ufffd"
+        for sign in words.encode("utf-8", "replace").decode()
+    )
+    assert shown.split() == [] or shown in "".join(reader.words)
+    assert "script" not in reader.elements
+
+
+def evaluation(**changed):
+    """The values of an evaluation's page."""
+    origin = Origin([], "command", "folder", [], "ab", [], None, [])
+    page = EvaluationPage("title", "subject", [], "claim", False, [], [], [], origin)
+    return dataclasses.replace(page, **changed)
+
+
+def test_a_template_that_asks_for_what_is_not_there_is_an_error():
+    """A page with holes would be worse than none."""
+    with pytest.raises(UndefinedError, match="has no attribute 'subject'"):
+        render("evaluation.html", SimpleNamespace(title="t"))
+
+
+def test_attributes_are_escaped():
+    hostile = '"><script>alert(1)</script>'
+    tile = Tile(hostile, hostile, hostile, hostile)
+    chart = Chart(hostile, Axis(hostile, []), Axis(hostile, []), bars=[Bar(0, 0, 1, 1, hostile, hostile)],
+                  lines=[Line(hostile, hostile, [(0.0, 1.0)])], legend=[LegendEntry(hostile, hostile)])  # fmt: skip
+    section = ChartSection(hostile, hostile, [SitePlot(hostile, chart)])
+    page = render("evaluation.html", evaluation(tiles=[tile], charts=[section], filters=[Panel(hostile, hostile)]))
+    assert "script" not in read(page).elements and "alert(1)" in page
 
 
 def test_assumptions_chance_and_missing_rows_are_loud():
@@ -187,9 +228,9 @@ def test_assumptions_chance_and_missing_rows_are_loud():
     page = render_page(found, SOURCE)
     assert page.count('class="alarm"') == 3
     assert "only under these assumptions" in page and "probability of up to 1e−06" in page
-    assert "1 of 4 samples" in progress(found)
-    assert progress(document()) is None
-    assert progress(document(given=given, limit=1)) is None
+    assert "1 of 4 samples" in unfinished(found)
+    assert unfinished(document()) is None
+    assert unfinished(document(given=given, limit=1)) is None
     assert 'class="alarm"' not in render_page(document(), SOURCE)
 
 
@@ -221,7 +262,7 @@ def test_probable_claims_stand_apart_from_deterministic_ones():
     ):
         assert expected in page
     assert "contradicts itself" not in page
-    assert ">failure probability</th><" in page[page.index("The worst") :]
+    assert ">failure probability</th>" in page[page.index("The worst") :]
 
 
 def test_a_run_with_probable_proofs_alone_says_that_none_is_certain():
@@ -320,7 +361,7 @@ def test_a_counterexample_stands_beside_its_original_and_their_difference():
     perturbed = original.copy()
     perturbed[0, 0, 0], perturbed[0, 4, 4] = 0.4, 0.55
     given = row(0, "falsified", -1.5, original=original.tolist(), counterexample=perturbed.tolist(), reached=7)
-    titles, addresses = zip(*panels(given))
+    titles, addresses = zip(*((panel.title, panel.address) for panel in panels(given)))
     assert titles == ("original: class 1", "perturbed: class 7", "difference × 5")
     shades = [_decoded(address) for address in addresses]
     assert (shades[0] == 128).all()
@@ -349,24 +390,28 @@ def test_a_property_is_listed_by_its_name():
 
 @pytest.mark.parametrize(("last", "expected"), [(2, "012"), (5, "012345"), (3.5, None)])
 def test_axes_of_whole_numbers_have_whole_ticks(last, expected):
-    svg = curves({"loss": [(0.0, 1.0), (last, 2.0)]}, "epoch", "loss")
-    ticks = re.findall(r'<text[^>]*text-anchor="middle"[^>]*>([\d.]+)</text>', svg)
+    chart = line_plot({"loss": [(0.0, 1.0), (last, 2.0)]}, "epoch", "loss")
+    ticks = [tick.words for tick in chart.horizontal.ticks]
     assert "".join(ticks) == expected if expected else "0.5" in ticks
 
 
 def test_histograms_survive_any_finite_numbers():
     extremes = [0.0, 1e308, -1e308, 5e-324, 1.0, 1.0, 1.0, 1.0]
     for values in ([0.0], [3.0, 3.0], [-1e-320], extremes, [1e-9, 2e-9], list(range(1000))):
-        svg = histogram([(float(value), "certified") for value in values], "caption", "samples")
-        assert "nan" not in svg and "inf" not in svg
-        counted = sum(int(count) for count in re.findall(r": (\d+) certified", svg))
+        chart = histogram([(float(value), "certified") for value in values], "caption", "samples")
+        for bar in chart.bars:
+            assert all(math.isfinite(place) for place in (bar.x, bar.y, bar.width, bar.height))
+            assert chart.frame.left <= bar.x and bar.x + bar.width <= chart.frame.right + 1e-6
+            assert chart.frame.top - 1e-6 <= bar.y <= chart.frame.bottom
+        counted = sum(int(re.search(r": (\d+) certified", bar.words).group(1)) for bar in chart.bars)
         assert counted == len(values)
     assert beyond([0.0, 1.0, 1.0, 1.0, 1.0, 1e9]) > 0 and beyond([0.0, 1.0]) == 0
 
 
 def test_margins_on_both_sides_of_zero_share_no_bar():
-    svg = histogram([(-0.001, "unknown"), (0.001, "certified"), (10.0, "certified"), (-3.0, "unknown")], "m", "samples")
-    for low, high in re.findall(r"<title>(\S+) to (\S+):", svg):
+    values = [(-0.001, "unknown"), (0.001, "certified"), (10.0, "certified"), (-3.0, "unknown")]
+    for bar in histogram(values, "m", "samples").bars:
+        low, high = re.match(r"(\S+) to (\S+):", bar.words).groups()
         ends = [float(end.replace("−", "-")) for end in (low, high)]
         assert ends[0] >= 0 or ends[1] <= 0
 

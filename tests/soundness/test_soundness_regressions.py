@@ -16,6 +16,7 @@ from autodual.bounds import BoundState, prepare
 from autodual.bounds.rows import early_exits
 from autodual.certification.proof import prove
 from autodual.ir import ops
+from autodual.network import Ask
 from autodual.perturbations import LinfBall
 from autodual.policies import SlopePolicy
 from autodual.specs import HalfSpaces
@@ -97,7 +98,7 @@ def test_weights_that_meet_only_padding_prove_nothing_where_they_are_no_numbers(
     dual, x = network.dual(output), torch.ones(2, 1, 2, 2, dtype=torch.float64)
     assert not bool(dual.outputs(x).isfinite().any())
     spec = HalfSpaces(torch.ones(1, 1, dtype=x.dtype), torch.zeros(1, dtype=x.dtype))
-    assert not bool(prove(dual, LinfBall(0.1).at(x), spec, "shared").proved.any())
+    assert not bool(prove(dual, LinfBall(0.1).at(x), spec, Ask(slopes="shared")).proved.any())
 
 
 @effort(100)
@@ -114,7 +115,7 @@ def test_weights_that_are_no_numbers_prove_nothing(model: RandomNetwork, value: 
         rows = torch.cat([torch.eye(3), -torch.eye(3)]).double()
         values = dual.outputs(points.flatten(0, 1)).reshape(len(points), len(x), -1) @ rows.T
         spec = HalfSpaces(rows, torch.full((6,), -1e3, dtype=rows.dtype))
-        found = prove(dual, LinfBall(0.1).at(x), spec, "adaptive")
+        found = prove(dual, LinfBall(0.1).at(x), spec, Ask(slopes="adaptive"))
     assert not bool(found.proved[values.isnan().any(0).any(1)].any())
     lower = found.lower - 1e3
     assert not bool((lower.isfinite() & (lower > values.amin(0) + 1e-9 * (1 + values.abs().amax(0)))).any())

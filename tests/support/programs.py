@@ -107,6 +107,15 @@ class NetworkProgram:
             self._equal.append(({start + unit: 1.0, plus + unit: -1.0, minus + unit: 1.0}, value))
         self._at_most.append((dict.fromkeys(range(plus, plus + 2 * size), 1.0), radius))
 
+    def at_least(self, rows: Mapping[str, Array], bound: float) -> None:
+        """Σ ⟨row `[size]`, node⟩ ≥ bound."""
+        entries = {
+            self._start[name] + int(place): -float(row[place])
+            for name, row in rows.items()
+            for place in row.nonzero()[0]
+        }
+        self._at_most.append((entries, -bound))
+
     # --- rectified linear units --------------------------------------------------------------------------------------
 
     def parallelograms(self, intervals: Mapping[str, Array]) -> None:

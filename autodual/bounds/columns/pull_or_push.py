@@ -26,9 +26,10 @@ def pushes(state: BoundState, name: str, wanted: Tensor, linear: bool) -> bool:
     """Whether to push the columns of a site rather than pull rows for its wanted units.
 
     Only linear relaxations can be pushed, and the error analysis of rigorous bounds is made for rows that are pulled.
+    Columns meet the set by samples, so that several subproblems of one are pulled, too.
     """
     options = state.options
-    if options.mode == "pull" or options.rigorous or not linear:
+    if options.mode == "pull" or options.rigorous or not linear or state.subproblems.owner is not None:
         return False
     scalars, cost = _push_cost(state, name)
     # Whoever asks for forward mode gets it wherever it fits.

@@ -31,7 +31,7 @@ def refine_operand(state: BoundState, name: str, undecided: Undecided) -> None:
     that function's range over the dual bounds before it: no line below it is above its least value.
     """
     made, site = state.sites.chains[name]
-    if site in state.regions and made:
+    if (site in state.regions and made) or not {name, site}.isdisjoint(state.subproblems.given):
         return
     tighter = refine(state, site, partial(_undecided_before, made, undecided) if made else undecided)
     # Where nothing has changed a long chain of functions would be gone through once for each of them.
@@ -70,8 +70,8 @@ def refine(state: BoundState, name: str, undecided: Undecided) -> bool:
     Returns whether any unit was bounded.
     """
     shape = (state.samples, *state.graph[name].shape)
-    state.intervals[name] = state.intervals[name].map(lambda end: end.expand(shape))
-    before = state.intervals[name]
+    state.intervals[name] = state.interval(name).map(lambda end: end.expand(shape))
+    before = state.interval(name)
     done = state.refined.get(name, torch.zeros_like(before.lower, dtype=torch.bool))
     if state.sites[name].exact_over(state.regions):
         done = torch.ones_like(done)
@@ -79,10 +79,12 @@ def refine(state: BoundState, name: str, undecided: Undecided) -> bool:
     bounded = bool(wanted.any())
     if bounded:
         finished = _bound(state, name, undecided, wanted)
+        if state.subproblems.partial:
+            state.note_empty(before.intersect(state.interval(name)), state.slack(name))
         if state.intersects:
             # Units that were not wanted keep what they had, though columns or dense groups tell of them too: how many
             # others were wanted decides on these, and must not decide on a bound.
-            found = before.tightened(state.intervals[name])
+            found = before.tightened(state.interval(name))
             lower = torch.where(wanted, found.lower, before.lower)
             state.intervals[name] = Interval(lower, torch.where(wanted, found.upper, before.upper))
         done = done | finished
@@ -92,7 +94,7 @@ def refine(state: BoundState, name: str, undecided: Undecided) -> bool:
 
 
 def _wanted(state: BoundState, name: str, undecided: Undecided) -> Tensor:
-    mask = undecided(state, state.intervals[name], slice(None))
+    mask = undecided(state, state.interval(name), slice(None))
     return mask if state.skips else torch.ones_like(mask)
 
 
@@ -122,7 +124,7 @@ def _estimate(state: BoundState, name: str, undecided: Undecided, wanted: Tensor
     chosen = projections.chooses(name, wanted)
     estimated = wanted & chosen.reshape(-1, *[1] * (wanted.dim() - 1))
     if bool(chosen.any()):
-        present = state.intervals[name]
+        present = state.interval(name)
         found = present.tightened(projections.interval(name))
         lower = torch.where(estimated, found.lower, present.lower)
         state.intervals[name] = Interval(lower, torch.where(estimated, found.upper, present.upper))
@@ -138,7 +140,7 @@ def _bound_by_sides(state: BoundState, name: str, undecided: Undecided, wanted: 
 
     Most units are decided by one side, which halves the work and changes no relaxation.
     """
-    rows, interval = UnitRows(state, name, undecided), state.intervals[name]
+    rows, interval = UnitRows(state, name, undecided), state.interval(name)
     below = interval.lower.abs() <= interval.upper.abs()
     state.intervals[name] = rows.one_side(wanted, below)
     still = wanted & _wanted(state, name, undecided)

@@ -48,7 +48,7 @@ def _families(state: BoundState, name: str) -> Families:
         rule = state.rules.get(node.name)
         if node.name not in state.graph.ancestors[name] or not isinstance(rule, NonlinearRule):
             continue
-        bounds = [state.intervals[operand] for operand in node.inputs]
+        bounds = [state.interval(operand) for operand in node.inputs]
         masks = rule.undecided(node.op, bounds, state.environment)
         family = rule.family(node.op, bounds, state.environment)
         if family is not None and any(bool(mask.any()) for mask in ([masks] if isinstance(masks, Tensor) else masks)):
@@ -63,7 +63,7 @@ def _under(state: BoundState, families: Families, choices: Choices) -> BoundStat
         layer, node = FamilyLayer(families[name], choice), state.graph[name]
         chosen.layers[name] = layer
         if state.options.rigorous:
-            chosen.debts[name] = state.debt(node, layer)
+            chosen.debts[name] = state.debt_under(node, layer)
     return chosen
 
 

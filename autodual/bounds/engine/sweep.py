@@ -14,10 +14,10 @@ from autodual.bounds.engine.slope_search import searched
 from autodual.bounds.memory.recomputation import recomputed_rows
 from autodual.bounds.projected.projections import Projections
 from autodual.bounds.rows.attained_ends import attained
-from autodual.bounds.rows.objective_rows import pieces_of
+from autodual.bounds.rows.constrained import constrain_objective
+from autodual.bounds.rows.objective_rows import Piece, pieces_of
 from autodual.bounds.rows.pull import Enclosure, LinearBound, Progress, advance, concretise, linear_bound
 from autodual.bounds.state.bound_state import BoundState, is_linear
-from autodual.dual.rows import Rows
 from autodual.dual.rule import AffineRule, NonlinearRule
 from autodual.interval import Interval
 from autodual.ir.graph import Node
@@ -28,10 +28,11 @@ _ESTIMATED_SHARE = 8
 
 
 def prepare(state: BoundState, targets: Iterable[str]) -> None:
-    """Compute the layers and intervals of everything that the target nodes depend on."""
-    needed = frozenset().union(*(state.graph.ancestors[name] for name in targets))
+    """Compute the layers and intervals of everything that the target nodes depend on, and constraints on the way."""
+    constrained = (name for one in state.constraints if one.multiplier is not None for name in one.nodes)
+    needed = frozenset().union(*(state.graph.ancestors[name] for name in (*targets, *constrained)))
     for node in state.graph:
-        if node.name not in needed or node.name in state.intervals:
+        if node.name not in needed or node.name in state.intervals or node.name in state.layers:
             continue
         if node.name in state.regions:
             state.add_input(node)
@@ -46,7 +47,7 @@ def _add(state: BoundState, node: Node) -> None:
         return
     for name in dict.fromkeys(node.inputs) if state.options.inner == "dual" else ():
         refine_operand(state, name, partial(_undecided, node, rule, name))
-    bounds = [state.intervals[name] for name in node.inputs]
+    bounds = [state.interval(name) for name in node.inputs]
     if not state.options.relaxes:
         state.add_range(node, rule.range(node.op, bounds, state.environment))
         return
@@ -70,7 +71,7 @@ def _undecided(
     node: Node, rule: NonlinearRule, name: str, state: BoundState, interval: Interval, samples: slice
 ) -> Tensor:
     """Where the node's relaxation would gain from tighter bounds of its operand `name`, were that in `interval`."""
-    others = {other: _of_samples(state.intervals[other], samples) for other in node.inputs if other != name}
+    others = {other: _of_samples(state.interval(other), samples) for other in node.inputs if other != name}
     masks = rule.undecided(node.op, [others.get(other, interval) for other in node.inputs], state.environment)
     if isinstance(masks, Tensor):
         return masks
@@ -93,14 +94,14 @@ def objective_bounds(state: BoundState, name: str, objective: Objective, *, line
         projections.used(torch.ones_like(projections.estimated))
         return _estimated(state, name, objective, projections)
     pieces, arrivals = pieces_of(state, name, objective), []
-    for rows in pieces:
-        work = partial(_arrival, name, linear)
+    for piece in pieces:
+        work, rows = partial(_arrival, name, linear), piece.rows
         groups = state.samples if rows.owner is None else rows.owner.shape[0]
         if pieces.chunks.fits(groups * rows.count, groups):
-            arrivals.append(work(state, rows))
+            arrivals.append(work(state, piece))
         else:
             pieces.chunks.spare(groups * rows.count, groups)
-            arrivals.append(recomputed_rows(state, work, rows))
+            arrivals.append(recomputed_rows(state, work, piece))
     enclosures = [enclosure for enclosure, _ in arrivals]
     functions = [function for _, function in arrivals if function is not None]
     whole = pieces.assembled
@@ -124,9 +125,11 @@ def _tightened(found: Enclosure, other: Enclosure) -> Enclosure:
     return Enclosure(torch.where(greater, other.lower, found.lower), found.upper, error)
 
 
-def _arrival(name: str, linear: bool, state: BoundState, rows: Rows) -> tuple[Enclosure, LinearBound | None]:
+def _arrival(name: str, linear: bool, state: BoundState, piece: Piece) -> tuple[Enclosure, LinearBound | None]:
     """Bounds of some of the objective's rows, and on request the functions that prove them."""
-    near = advance(state, Progress.start(name, rows, one_sided=True), through=state.is_affine)
+    start = Progress.start(name, piece.rows, one_sided=True)
+    start = constrain_objective(state, start, piece.rows.owner, piece.first, piece.last)
+    near = advance(state, start, through=state.is_affine)
     if state.options.last == "interval":
         found = _with_ends(state, near, concretise(state, near))
         return found, linear_bound(state, near) if linear else None

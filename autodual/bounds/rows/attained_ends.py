@@ -17,7 +17,7 @@ from autodual.interval import Interval
 
 def attained(state: BoundState, progress: Progress) -> Tensor:
     """Lower bounds `[G, K]` of rows that wait at nodes before the inputs; NaN where an end that counts is no number."""
-    pending = [_coefficients_and_ends(state.intervals[name], rows.crop()) for name, rows in progress.pending.items()]
+    pending = [_coefficients_and_ends(state.interval(name), rows.crop()) for name, rows in progress.pending.items()]
     products = [(values * ends).flatten(2) for values, ends in pending]
     terms = sum(state.graph[name].size for name in progress.pending)
     lower = progress.centre + sum(product.sum(2) for product in products)

@@ -17,6 +17,15 @@ from autodual.objective import LocalObjective, Objective
 
 
 @dataclass(frozen=True, eq=False)
+class Piece:
+    """Some of an objective's rows, and which of its functions they are: first to last, of the rows' owners."""
+
+    rows: Rows
+    first: int
+    last: int
+
+
+@dataclass(frozen=True, eq=False)
 class Pieces(ABC):
     """The rows of an objective of one node, in the order in which `assembled` expects what was made of them."""
 
@@ -25,7 +34,7 @@ class Pieces(ABC):
     chunks: Chunks
 
     @abstractmethod
-    def __iter__(self) -> Iterator[Rows]: ...
+    def __iter__(self) -> Iterator[Piece]: ...
 
     @abstractmethod
     def assembled(self, parts: list[Tensor]) -> Tensor:
@@ -37,12 +46,13 @@ class Pieces(ABC):
 
 
 def pieces_of(state: BoundState, name: str, objective: Objective) -> Pieces:
-    """The cheaper way; windows are not searched for slopes, whose choices are those of whole nodes."""
+    """The cheaper way; windows are neither searched for slopes nor constrained: both are said of whole nodes."""
     searching = state.options.slopes == "optimized"
+    constrained = any(one.multiplier is not None for one in state.constraints)
     if (
         isinstance(objective, LocalObjective)
         and objective.positions == state.graph[name].shape[1:]
-        and not searching
+        and not (searching or constrained)
         and starts_windowed(state, name)
     ):
         return WindowPieces(state, name, Chunks(state, pull_footprint(state, name, windowed=True)), objective)
@@ -56,13 +66,14 @@ class WholePieces(Pieces):
 
     objective: Objective
 
-    def __iter__(self) -> Iterator[Rows]:
+    def __iter__(self) -> Iterator[Piece]:
         samples, count, limit = self.state.samples, self.objective.count, self.chunks.rows
         for owner in torch.arange(samples, device=self.state.environment.device).split(max(1, limit // count)):
             chosen = None if owner.shape[0] == samples else owner
             for first in range(0, count, limit):
-                rows = self.objective.piece(chosen, first, min(first + limit, count))
-                yield Rows(rows.reshape(*rows.shape[:2], *self.shape), self.shape, owner=chosen)
+                last = min(first + limit, count)
+                rows = self.objective.piece(chosen, first, last)
+                yield Piece(Rows(rows.reshape(*rows.shape[:2], *self.shape), self.shape, owner=chosen), first, last)
 
     def assembled(self, parts: list[Tensor]) -> Tensor:
         samples, count, rest = self.state.samples, self.objective.count, parts[0].shape[2:]
@@ -83,7 +94,7 @@ class WindowPieces(Pieces):
 
     objective: LocalObjective
 
-    def __iter__(self) -> Iterator[Rows]:
+    def __iter__(self) -> Iterator[Piece]:
         spatial, device = self.shape[1:], self.state.environment.device
         places, axes = self._positions, len(spatial)
         every = torch.arange(self.state.samples * places, device=device)
@@ -93,7 +104,8 @@ class WindowPieces(Pieces):
             window = Window(position, (1,) * axes, (0,) * axes, spatial)
             rows = self.objective.at(owner, place)
             span = int(some[0]) // places, int(some[-1]) // places + 1
-            yield Rows(rows.reshape(*rows.shape, *[1] * axes), self.shape, owner=owner, span=span, window=window)
+            windows = Rows(rows.reshape(*rows.shape, *[1] * axes), self.shape, owner=owner, span=span, window=window)
+            yield Piece(windows, 0, rows.shape[1])
 
     def assembled(self, parts: list[Tensor]) -> Tensor:
         whole = torch.cat(parts)

@@ -137,7 +137,7 @@ def _step(state: BoundState, progress: Progress, name: str) -> Progress:
     gained = Contribution(layer.gain(rows)) if progress.one_sided else layer.objective(rows)
     progress = progress.gain(gained)
     if state.options.rigorous:
-        progress = progress.pay(state.debts[name], rows)
+        progress = progress.pay(state.debt(name), rows)
     for parent, pulled in zip(node.inputs, layer.pull(rows), strict=True):
         pending[parent] = pending[parent].plus(pulled) if parent in pending else pulled
     return replace(progress, pending=pending)
@@ -166,7 +166,7 @@ def concretise(state: BoundState, progress: Progress) -> Enclosure:
     for name, rows in progress.pending.items():
         region, rows = state.regions.get(name), rows.crop()
         state.ledger.keep(_kept(state, rows, KEPT_BY_BOUND))
-        least, greatest = _within(state.intervals[name], rows) if region is None else region.extremes(rows.values, rows)
+        least, greatest = _within(state.interval(name), rows) if region is None else _over_set(state, name, rows)
         lower, upper = lower + least, upper + greatest
         if state.options.rigorous:
             progress = progress.pay(_debt_here(state, name), rows)
@@ -178,11 +178,23 @@ def concretise(state: BoundState, progress: Progress) -> Enclosure:
 
 def _debt_here(state: BoundState, name: str) -> Debt:
     """What rounding costs where rows meet the node's interval, or the set."""
-    size, here = state.graph[name].size, state.intervals[name].magnitude
+    size, here = state.graph[name].size, state.magnitude(name)
     magnitude = state.error_factor(size) * here
     if name in state.regions:
-        magnitude = magnitude + state.regions[name].rounding()
+        magnitude = magnitude + state.subproblems.of_samples(state.regions[name].rounding())
     return Debt(magnitude, underflow(1, [here], size, like=here))
+
+
+def _over_set(state: BoundState, name: str, rows: Rows) -> tuple[Tensor, Tensor]:
+    """Least and greatest value of rows over an input's set, and over the part of it that is given to a subproblem."""
+    region, part = state.regions[name], state.subproblems.given.get(name)
+    if part is not None and region.independent:
+        return _within(state.interval(name), rows)
+    lower, upper = region.extremes(rows.values, state.subproblems.seen_by_set(rows))
+    if part is None:
+        return lower, upper
+    least, greatest = _within(state.interval(name), rows)
+    return lower.maximum(least), upper.minimum(greatest)
 
 
 def _within(interval: Interval, rows: Rows) -> tuple[Tensor, Tensor]:
@@ -199,7 +211,7 @@ def linear_bound(state: BoundState, progress: Progress) -> LinearBound:
     waiting = {name: rows for name, rows in progress.pending.items() if name not in state.regions}
     for name, rows in waiting.items():
         rows = rows.crop()
-        progress = replace(progress, centre=progress.centre + _within(state.intervals[name], rows)[0])
+        progress = replace(progress, centre=progress.centre + _within(state.interval(name), rows)[0])
         if state.options.rigorous:
             progress = progress.pay(_debt_here(state, name), rows)
     paid = _sum(progress.width, progress.error)

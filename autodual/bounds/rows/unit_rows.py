@@ -18,6 +18,7 @@ from torch import Tensor
 from autodual.bounds.memory.recomputation import recomputed_rows
 from autodual.bounds.memory.row_chunks import Chunks
 from autodual.bounds.memory.row_cost import pull_footprint, starts_windowed
+from autodual.bounds.rows.constrained import barrier, constrain_units, unit_constraints
 from autodual.bounds.rows.early_exits import Arrivals, StillOpen, Travellers, arrive
 from autodual.bounds.rows.pull import Enclosure, Progress, advance, concretise
 from autodual.bounds.state.bound_state import BoundState
@@ -70,6 +71,8 @@ class UnitRows:
         self.windowed = starts_windowed(state, name)
         self.chunks = Chunks(state, pull_footprint(state, name, self.windowed))
         self.limit = self.chunks.rows if limit is None else limit
+        #: Rows that all subproblems share may not pass this node before constraints join them.
+        self.barrier = barrier(state, unit_constraints(state, name))
 
     # --- what the engine asks for ------------------------------------------------------------------------------------
 
@@ -94,7 +97,7 @@ class UnitRows:
         self, below: Tensor, lower: Tensor, above: Tensor, upper: Tensor, first: int = 0, last: int | None = None
     ):
         """The present interval of samples first to last, with new ends at the places `[R, 1 + d]`."""
-        present = self.state.intervals[self.name].map(lambda end: end[first:last])
+        present = self.state.interval(self.name).map(lambda end: end[first:last])
         return Interval(_put(present.lower, below, lower, first), _put(present.upper, above, upper, first))
 
     # --- single rows -------------------------------------------------------------------------------------------------
@@ -104,7 +107,8 @@ class UnitRows:
         still_open, departures = self._still_open(place, negated), self._departures(place, negated)
         late: list[Departure] = []
         left: Arrivals = []
-        arrive(self.state, self.name, self._travellers(departures, left, late), still_open, self.limit, left)
+        travellers = self._travellers(departures, place, negated, left, late)
+        arrive(self.state, self.name, travellers, still_open, self.limit, left)
         for departure in chain(late, departures):
             self.chunks.spare(departure.index.shape[0])
             way = partial(_one_chunk, self.name, self.undecided, self.limit, departure, place, negated)
@@ -112,7 +116,12 @@ class UnitRows:
         return _in_order(left)
 
     def _travellers(
-        self, departures: Iterator[Departure], left: Arrivals, late: list[Departure]
+        self,
+        departures: Iterator[Departure],
+        place: Tensor,
+        negated: Tensor | None,
+        left: Arrivals,
+        late: list[Departure],
     ) -> Iterator[Travellers]:
         """Rows on their way, for as long as gradients may keep all of it; the first for which they may not is late."""
         units, shared, started = None, None, 0
@@ -123,16 +132,21 @@ class UnitRows:
                 return
             if shared is None or units is not departure.units:
                 units, shared = departure.units, self._shared(departure.units, departure.mirrored)
-            yield self._traveller(departure, shared)
+            yield self._traveller(departure, shared, place, negated)
 
-    def _traveller(self, departure: Departure, shared: Progress) -> Travellers:
+    def _traveller(self, departure: Departure, shared: Progress, place: Tensor, negated: Tensor | None) -> Travellers:
         progress = shared.select(departure.chosen.unsqueeze(1), departure.place)
+        if self.barrier >= 0:
+            unit = _ravel(place[departure.index, 1:], self.shape)
+            upper = torch.zeros_like(unit) if negated is None else negated[departure.index]
+            progress = constrain_units(self.state, progress, self.name, departure.place, unit, upper)
         return Travellers(progress, departure.index, departure.place.span)
 
     def chunk(self, departure: Departure, place: Tensor, negated: Tensor | None) -> Enclosure:
         """The whole way of one chunk alone; its rows' bounds in their order."""
         departure = departure if self.windowed else departure.alone()
-        some = self._traveller(departure, self._shared(departure.units, departure.mirrored))
+        shared = self._shared(departure.units, departure.mirrored)
+        some = self._traveller(departure, shared, place, negated)
         left: Arrivals = []
         arrive(self.state, self.name, [some], self._still_open(place, negated), self.limit, left)
         found = _in_order(left)
@@ -199,7 +213,11 @@ class UnitRows:
         return advance(self.state, Progress.start_shared(self.name, rows), stop=self._differs)
 
     def _differs(self, name: str, progress: Progress) -> bool:
-        """Whether rows can no longer be shared: samples part at this layer, or it must be known where windows lie."""
+        """Whether rows can no longer be shared: samples part at this layer, constraints are to join before it, or it
+        must be known where windows lie.
+        """
+        if self.barrier >= self.state.graph.positions[name]:
+            return True
         layer, rows = self.state.layers[name], progress.pending[name]
         if rows.window is None:
             return layer.per_sample
@@ -217,7 +235,7 @@ class UnitRows:
     def _dense(self, groups: Tensor) -> Interval:
         """All channels at the marked positions `[N, *spatial]`, or all units of the marked samples `[N]`."""
         place = groups.nonzero()
-        interval = self.state.intervals[self.name]
+        interval = self.state.interval(self.name)
         kernel = self.shape[0] if self.windowed else self.state.graph[self.name].size
         lower, upper = (
             end.movedim(1, -1) if self.windowed else end.flatten(1) for end in (interval.lower, interval.upper)

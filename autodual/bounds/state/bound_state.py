@@ -11,16 +11,18 @@ import torch
 from torch import Tensor
 
 from autodual.bounds.options import BoundOptions
-from autodual.bounds.rounding.error_factor import Debt, error_factor, underflow
+from autodual.bounds.rounding.error_factor import Debt, error_factor
+from autodual.bounds.state.constraints import Multiplied
+from autodual.bounds.state.debts import charged, debt_of, no_debt
 from autodual.bounds.state.kept_bytes import Ledger
 from autodual.bounds.state.memories import Memories
 from autodual.bounds.state.sites import Sites
+from autodual.bounds.state.subproblems import Subproblems
 from autodual.dual.layer import DualLayer
 from autodual.dual.rule import AffineRule, NonlinearRule, RelaxationRule, Rule
 from autodual.errors import EmptySetError
 from autodual.interval import Interval
-from autodual.ir.constant_errors import ConstantSizes, Unanalysed
-from autodual.ir.expressions import Environment, Parameter
+from autodual.ir.expressions import Environment
 from autodual.ir.graph import Graph, Node
 from autodual.perturbations.base import Region
 
@@ -29,10 +31,15 @@ from autodual.perturbations.base import Region
 class BoundState:
     """One call's working memory; grows node by node in topological order.
 
+    A batch is made of B *subproblems*, each of one sample and with a part of its problem to itself; unless somebody
+    says otherwise they are the N samples. All tensors here are `[B or 1, …]`.
+
     sites: the graph's bound sites. regions: the perturbation set of each input, bound to the N samples.
-    known: intervals proved elsewhere, by node.
+    known: intervals proved elsewhere, by node. subproblems: whose they are and what is given of each.
     layers, intervals: what has been computed so far. debts: with `rigorous`, what rounding costs at each node.
-    refined: by bound site, the units `[N, *shape]` that have both their dual bounds.
+    refined: by bound site, the units `[B, *shape]` that have both their dual bounds.
+    magnitudes: by node, how large its value can be, where that was asked for.
+    emptied: masks `[B or 1]` of subproblems that were found to have no point.
     memories: what strategies keep for later. ledger: bytes that gradients keep.
     """
 
@@ -43,17 +50,26 @@ class BoundState:
     regions: Mapping[str, Region]
     options: BoundOptions
     known: Mapping[str, Interval] = field(default_factory=dict)
+    subproblems: Subproblems = field(default_factory=Subproblems)
     layers: dict[str, DualLayer] = field(default_factory=dict)
     intervals: dict[str, Interval] = field(default_factory=dict)
     debts: dict[str, Debt] = field(default_factory=dict)
     refined: dict[str, Tensor] = field(default_factory=dict)
+    magnitudes: dict[str, Tensor] = field(default_factory=dict)
+    emptied: list[Tensor] = field(default_factory=list)
     memories: Memories = field(default_factory=Memories)
     ledger: Ledger = field(default_factory=Ledger)
 
     @property
     def samples(self) -> int:
-        """N."""
-        return next(iter(self.regions.values())).count
+        """B, how many subproblems there are: the samples, unless these have several."""
+        owner = self.subproblems.owner
+        return next(iter(self.regions.values())).count if owner is None else owner.shape[0]
+
+    @property
+    def constraints(self) -> tuple[Multiplied, ...]:
+        """What is known of values of nodes beside their intervals."""
+        return self.subproblems.constraints
 
     @property
     def itemsize(self) -> int:
@@ -67,6 +83,7 @@ class BoundState:
             layers=dict(self.layers),
             intervals=dict(self.intervals),
             debts=dict(self.debts),
+            magnitudes=dict(self.magnitudes),
             memories=self.memories.lasting(),
             ledger=Ledger(),
         )
@@ -99,32 +116,136 @@ class BoundState:
         """γ of sums of so many terms, and of what is then added up node by node."""
         return error_factor(terms + len(self.graph.nodes), self.environment.dtype)
 
-    def add_input(self, node: Node) -> None:
-        region = self.regions[node.name]
-        enclosure = region.enclosure()
-        if self.options.rigorous:
-            enclosure = enclosure.widen(region.rounding())
-        self._take(node, enclosure)
-
-    def add_layer(self, node: Node, layer: DualLayer) -> None:
-        """Take in the layer of a node whose operands are known, and its interval by interval arithmetic."""
-        self.layers[node.name] = layer
-        if self.options.rigorous:
-            self.debts[node.name] = self.debt(node, layer)
-        self._take(node, self._interval(node))
-
-    def add_range(self, node: Node, interval: Interval) -> None:
-        """Take in the values of a node that needs no layer, since no row is ever to pass it."""
-        self._take(node, interval)
-
     def is_affine(self, name: str) -> bool:
         """Whether rows pass a node as they are, without a relaxation."""
         return isinstance(self.rules[name], AffineRule)
 
+    # --- the sweep ---------------------------------------------------------------------------------------------------
+
+    def add_input(self, node: Node) -> None:
+        """Take in an input's enclosure."""
+        if not self.subproblems.given:
+            self._compute(node)
+
+    def add_layer(self, node: Node, layer: DualLayer) -> None:
+        """Take in the layer of a node. Where intervals are given its own may never be needed, and waits to be asked."""
+        self.layers[node.name] = layer
+        if not self.subproblems.given:
+            self._compute(node)
+        elif self.options.rigorous:
+            self.debt(node.name)
+
+    def add_range(self, node: Node, interval: Interval) -> None:
+        """Take in the values of a node that needs no layer, since no row is ever to pass it."""
+        if self._is_given(node):
+            self._take_given(node)
+        else:
+            self._take(node, interval)
+
+    def interval(self, name: str) -> Interval:
+        """The values of a node: as given, else as known from the sweep, else by interval arithmetic from its operands.
+
+        Raises AssertionError where a layer on the way has not been taken in.
+        """
+        waiting = [name]
+        while waiting:
+            node = self.graph[waiting[-1]]
+            missing = [] if self._is_given(node) else [name for name in node.inputs if name not in self.intervals]
+            if node.name in self.intervals or not missing:
+                waiting.pop()
+                if node.name not in self.intervals:
+                    self._compute(node)
+            waiting += missing if node.name not in self.intervals else []
+        return self.intervals[name]
+
+    def debt(self, name: str) -> Debt:
+        """What rounding costs at a node that has a layer."""
+        if name not in self.debts:
+            self.debts[name] = self.debt_under(self.graph[name], self.layers[name])
+        return self.debts[name]
+
+    def debt_under(self, node: Node, layer: DualLayer) -> Debt:
+        """What rounding costs at a node whose layer is this one."""
+        if layer.moves and all(self._read_once(name) for name in node.inputs):
+            # Rows are moved too, and none meet others that have come to the same operand.
+            return no_debt(node, self.environment)
+        magnitudes = [self.magnitude(name) for name in node.inputs]
+        layer = charged(self.graph, node, self.rules[node.name], layer, self.environment, self.error_factor)
+        return debt_of(node, layer, magnitudes, self.error_factor)
+
+    def _read_once(self, name: str) -> bool:
+        """Whether rows come to a node from one reader alone."""
+        return len(self.graph.users[name]) == 1 and not any(name in one.nodes for one in self.constraints)
+
+    def magnitude(self, name: str) -> Tensor:
+        """How large a node's value can be, `[B or 1, *shape]`.
+
+        Where its interval was never asked for it follows from the operands', which costs half as much.
+        """
+        if not self.subproblems.given:
+            return self.interval(name).magnitude
+        if name not in self.magnitudes:
+            self.magnitudes[name] = self._magnitude(self.graph[name])
+        return self.magnitudes[name]
+
+    def _magnitude(self, node: Node) -> Tensor:
+        layer = self.layers.get(node.name)
+        if node.name in self.intervals or self._is_given(node) or layer is None:
+            return self.interval(node.name).magnitude
+        debt = self.debt(node.name)
+        own = layer.magnitude([self.magnitude(name) for name in node.inputs])
+        return own + debt.magnitude + debt.floor.reshape(-1, *[1] * len(node.shape))
+
     def refresh(self, node: Node) -> None:
         """Compute a node's interval anew from its operands' intervals, which have become tighter."""
+        if self._is_given(node):
+            return
         self.intervals[node.name] = self._interval(node)
         self.assume(node.name)
+
+    def _is_given(self, node: Node) -> bool:
+        return node.name in self.subproblems.given
+
+    def _compute(self, node: Node) -> None:
+        if node.name in self.regions:
+            self._take(node, self._enclosure(node.name))
+        elif self._is_given(node):
+            self._take_given(node)
+        else:
+            if self.options.rigorous:
+                self.debt(node.name)
+            self._take(node, self._interval(node))
+
+    def _enclosure(self, name: str) -> Interval:
+        """An input's interval: of the sample's set, and of the part of it that a subproblem has."""
+        region = self.regions[name]
+        enclosure = region.enclosure()
+        if self.options.rigorous:
+            enclosure = enclosure.widen(region.rounding())
+        if self.subproblems.owner is not None:
+            enclosure = enclosure.map(self.subproblems.of_samples)
+        part = self.subproblems.given.get(name)
+        return enclosure if part is None else self.note_empty(enclosure.intersect(part))
+
+    def note_empty(self, interval: Interval, slack: Tensor | float = 0.0) -> Interval:
+        """The interval `[B or 1, *shape]`; where its ends cross by more than a slack, its subproblem has no point."""
+        room = interval.upper - interval.lower
+        room = room + slack if isinstance(slack, Tensor) else room
+        # The least of numbers, since reductions of booleans are slow on CPUs.
+        self.emptied.append(room.reshape(room.shape[0], -1).amin(1) < 0)
+        return interval
+
+    @property
+    def infeasible(self) -> Tensor:
+        """The subproblems `[B]` that are known to have no point."""
+        none = torch.zeros(self.samples, dtype=torch.bool, device=self.environment.device)
+        for mask in self.emptied:
+            none = none | mask
+        return none
+
+    def _take_given(self, node: Node) -> None:
+        given, known = self.subproblems.given[node.name], self.known.get(node.name)
+        self.intervals[node.name] = self.note_empty(given if known is None else given.intersect(known))
 
     def _take(self, node: Node, interval: Interval) -> None:
         self.intervals[node.name] = interval
@@ -140,7 +261,7 @@ class BoundState:
             return
         proved, known = self.intervals[name], self.known[name]
         # What plain bounds may be off by; rigorous ones have allowed for it.
-        slack = 0.0 if self.options.rigorous else self.error_factor(self.graph[name].size) * proved.magnitude
+        slack = self.slack(name)
         apart = (known.lower > proved.upper + slack) | (known.upper < proved.lower - slack)
         if bool(apart.any()):
             raise EmptySetError(
@@ -149,6 +270,12 @@ class BoundState:
             )
         both = proved.intersect(known)
         self.intervals[name] = Interval(both.lower.minimum(both.upper), both.lower.maximum(both.upper))
+
+    def slack(self, name: str) -> Tensor | float:
+        """What plain bounds of a node may be off by, `[B or 1, *shape]`; rigorous ones have allowed for it."""
+        if self.options.rigorous:
+            return 0.0
+        return self.error_factor(self.graph[name].size) * self.intervals[name].magnitude
 
     def _interval(self, node: Node) -> Interval:
         """The values of a node by interval arithmetic over its layer, and over the op itself where that counts."""
@@ -166,44 +293,15 @@ class BoundState:
         """An interval with room for what rounding may have cost, but not beyond what its op can be at all."""
         if not self.options.rigorous:
             return interval
-        rule, debt = self.rules[node.name], self.debts[node.name]
+        rule, debt = self.rules[node.name], self.debt(node.name)
         interval = interval.widen(debt.magnitude + debt.floor.reshape(-1, *[1] * len(node.shape)))
         if not (self.intersects and isinstance(rule, NonlinearRule)):
             return interval
         return interval.within(*rule.limits(node.op))
 
-    def debt(self, node: Node, layer: DualLayer) -> Debt:
-        """What rounding costs at a node, over all inputs as large as its operands can be."""
-        if layer.moves and all(len(self.graph.users[name]) == 1 for name in node.inputs):
-            # Rows are moved too, and none meet others that have come to the same operand.
-            return self._no_debt(node)
-        layer = self.charged(node, self.rules[node.name], layer)
-        magnitudes = [self.intervals[name].magnitude for name in node.inputs]
-        magnitude = layer.magnitude(magnitudes)
-        owed = self.error_factor(layer.terms) * magnitude
-        constant = layer.constant_magnitude
-        if constant is not None:
-            owed = owed + self.error_factor(node.size) * constant
-        return Debt(owed, underflow(layer.terms, magnitudes, node.size, like=magnitude))
-
-    def charged(self, node: Node, rule: Rule, layer: DualLayer) -> DualLayer:
-        """The layer whose magnitude is to be charged: with larger constants where float64, in which constants are
-        computed from parameters, may have lost digits of them, as of a batch norm's shift that cancels.
-        """
-        computed = any(not isinstance(constant, Parameter) for constant in node.op.expressions())
-        if not (computed and isinstance(rule, AffineRule)):
-            return layer
-        sizes = ConstantSizes(self.environment, torch.float64, 1 / self.error_factor(layer.terms))
-        try:
-            return rule.layer(node, self.graph.input_shapes(node), sizes)
-        except Unanalysed:  # all that is known is their size
-            return layer
-
-    def _no_debt(self, node: Node) -> Debt:
-        zero = torch.zeros(1, dtype=self.environment.dtype, device=self.environment.device)
-        return Debt(zero.expand(1, *node.shape), zero)
-
 
 def is_linear(state: BoundState, name: str) -> bool:
     """Whether one pull from this node serves lower and upper bounds."""
+    if any(name in one.unit_multipliers for one in state.constraints):
+        return False
     return all(state.layers[other].linear for other in state.graph.ancestors[name] if other in state.layers)

@@ -11,9 +11,8 @@ from autodual.attacks import Attack
 from autodual.certification.verdicts.clock import Clock, batches
 from autodual.certification.verdicts.counterexample_confirmation import Counterexample, Judge
 from autodual.certification.verdicts.open_cases import Problem
-from autodual.network import DualNetwork
+from autodual.network import Ask, DualNetwork
 from autodual.perturbations import Box, Region
-from autodual.policies import SlopePolicy
 from autodual.tensors import flat
 
 # Suspects run again for each batch of points; the best ones, since a replay runs one point at a time.
@@ -64,7 +63,7 @@ class Hunter:
                     return found
         return None
 
-    def guided(self, problem: Problem, slopes: SlopePolicy, attack: Attack) -> Counterexample | None:
+    def guided(self, problem: Problem, ask: Ask, attack: Attack) -> Counterexample | None:
         """Points where the rows' linear lower functions are least, and the attack from there.
 
         Bounds see the whole box, so these points lie far beyond the local minima that gradients end in.
@@ -74,7 +73,7 @@ class Hunter:
             box = Box(part.least, part.greatest)
             with torch.no_grad():
                 matrix = part.spec.matrix
-                bounds = self.dual(_middle(part), box, matrix, slopes=slopes, linear=True, exact=True).objective
+                bounds = self.dual(_middle(part), box, matrix, ask=ask, linear=True, exact=True).objective
             assert bounds is not None and bounds.linear is not None
             (coefficients,) = bounds.linear.coefficients.values()
             for rows in coefficients.split(_ROWS, dim=1):

@@ -11,6 +11,7 @@ import torch
 from autodual.attacks import Attack, Pgd
 from autodual.certification.proof import prove
 from autodual.certification.same_network import require_same_network
+from autodual.certification.showing import bound_words
 from autodual.certification.verdicts.clock import Clock, batches
 from autodual.certification.verdicts.counterexample_confirmation import Counterexample, Judge, Replay, module_replay
 from autodual.certification.verdicts.counterexample_search import Hunter
@@ -19,9 +20,8 @@ from autodual.certification.verdicts.input_splitting import MOST_INPUTS, split_s
 from autodual.certification.verdicts.open_cases import Problem
 from autodual.certification.verdicts.verdict import Verdict, VerdictStatus
 from autodual.errors import InvalidInputError
-from autodual.network import DualNetwork, given_network
+from autodual.network import Ask, DualNetwork, given_network
 from autodual.perturbations import Box
-from autodual.policies import InnerBounds, SlopePolicy
 from autodual.progress import Progress, tracked
 from autodual.properties import Property
 
@@ -172,16 +172,13 @@ def _decide(run: _Run, attack: Attack | None, dtype: torch.dtype) -> Counterexam
             return found
     if not run.done:
         # Nearly free, and enough for many networks that were trained to be verified.
-        run.begin("dual bounds over intervals, adaptive slopes")
-        _prove(run, "adaptive", dtype, inner="interval")
-    slopes: SlopePolicy
-    for slopes in ("shared", "adaptive"):
+        _prove(run, Ask(slopes="adaptive", inner="interval"), dtype)
+    for ask in (Ask(slopes="shared", inner="dual"), Ask(slopes="adaptive", inner="dual")):
         if not run.done:
-            run.begin(f"dual bounds, {slopes} slopes")
-            _prove(run, slopes, dtype)
+            _prove(run, ask, dtype)
         if attack is not None and not run.done:
-            run.begin(f"attack from the least points of dual bounds, {slopes} slopes")
-            found = run.hunter.guided(run.problem(), slopes, attack)
+            run.begin(f"attack from the least points of {bound_words('dual bounds', ask)}")
+            found = run.hunter.guided(run.problem(), ask, attack)
             if found is not None:
                 return found
     if attack is not None and not run.done:
@@ -192,13 +189,14 @@ def _decide(run: _Run, attack: Attack | None, dtype: torch.dtype) -> Counterexam
     return None if run.done else _split(run, attack)
 
 
-def _prove(run: _Run, slopes: SlopePolicy, dtype: torch.dtype, inner: InnerBounds = "dual") -> None:
+def _prove(run: _Run, ask: Ask, dtype: torch.dtype) -> None:
     """Close the conjunctions that bounds over whole boxes refute."""
+    run.begin(bound_words("dual bounds", ask))
     problem = run.problem(sums=True)
     for index in batches(len(problem.cases), run.clock):
         part = problem.select(list(index))
         middle = (part.lower + (part.upper - part.lower) / 2).to(dtype)
-        proof = prove(run.dual, Box(part.lower, part.upper).at(middle), part.spec, slopes, inner=inner)
+        proof = prove(run.dual, Box(part.lower, part.upper).at(middle), part.spec, ask)
         margins = part.spec.margins(proof.lower)
         left = part.remaining((margins > 0) & margins.isfinite())
         for case in part.cases:

@@ -1,7 +1,9 @@
 """Functions of one scalar: described by value, slope and inflections, enclosed by one construction of lines."""
 
-from autodual.dual.curves import bent, inverse, periodic, power, smooth, softplus, tangent
-from autodual.dual.curves.curve import Curve
+from autodual.dual.curves import clamp, power, softplus, tangent  # noqa: F401 - for the rules that they register
+from autodual.dual.curves.declared import DeclaredRule
+from autodual.dual.curves.periodic import WaveRule
 from autodual.dual.curves.rule import CurveRule
+from autodual.ir.scalars import Curve
 
-__all__ = ["Curve", "CurveRule", "bent", "inverse", "periodic", "power", "smooth", "softplus", "tangent"]
+__all__ = ["Curve", "CurveRule", "DeclaredRule", "WaveRule"]

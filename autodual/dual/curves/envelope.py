@@ -8,17 +8,16 @@ touches a concave stretch: there its slope is the curve's.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import reduce
 
 import torch
 from torch import Tensor
 
-from autodual.dual.curves.curve import Curve, Piece
+from autodual.dual.curves.bisection import Search, found
 from autodual.interval import Interval
-
-# Halvings that leave a bracket of a few units in the last place, also where it spans many orders of magnitude.
-_HALVINGS = {torch.float64: 64, torch.float32: 44, torch.bfloat16: 24, torch.float16: 24}
+from autodual.ir.scalars import Curve, Piece
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,95 +29,119 @@ class Bridge:
     present: Tensor
 
 
-def bridges(curve: Curve, bounds: Interval) -> list[Bridge]:
-    """The bridges of the concave envelope over bounds, from left to right; those that meet are one."""
-    merged: list[Bridge] = []
-    for bridge in (_bridge(curve, place, bounds) for place, piece in enumerate(curve.pieces) if piece.convex):
-        if merged:
-            # Both lean on the concave stretch between them; where they would cross there, one chord spans everything.
-            last = merged.pop()
-            meet = last.present & bridge.present & (last.end >= bridge.start)
-            merged.append(Bridge(last.start, last.end, last.present & ~meet))
-            bridge = Bridge(torch.where(meet, last.start, bridge.start), bridge.end, bridge.present)
-        merged.append(bridge)
-    return merged
+def bridges(curve: Curve, bounds: Interval) -> tuple[list[Bridge], list[Bridge]]:
+    """The bridges of the concave envelope over bounds, and of the one of the curve upside down, from left to right.
+
+    Those that meet are one.
+    """
+    sides = [_spans(curve, bounds, 1.0), _spans(curve.mirrored(), bounds, -1.0)]
+    searches = [search for side in sides for span in side for search in span.searches]
+    points = iter(found(curve, _tangent_at, bounds, searches))
+    over, under = ([span.bridge([next(points) for _ in span.searches]) for span in side] for side in sides)
+    return _merged(over), _merged(under)
 
 
-def _bridge(curve: Curve, place: int, bounds: Interval) -> Bridge:
+def stationary(curve: Curve, bounds: Interval, slopes: Sequence[tuple[Tensor, Tensor | None]]) -> list[list[Tensor]]:
+    """For each pair of a slope and where it is wanted: the points of all pieces where the curve has it.
+
+    One point a piece, as far as the piece lies within bounds; the nearer end if the slope is nowhere there.
+    """
+    within = [(piece, (bounds.lower < piece.end) & (bounds.upper > piece.start)) for piece in curve.pieces]
+    searches = [
+        Search(piece, where if wanted is None else where & wanted, slope, slope, 1.0 if piece.convex else -1.0)
+        for slope, wanted in slopes
+        for piece, where in within
+    ]
+    points = found(curve, _slope_at, bounds, searches)
+    placed = [torch.where(search.where, point, bounds.lower) for search, point in zip(searches, points, strict=True)]
+    count = len(within)
+    return [placed[place * count : (place + 1) * count] for place in range(len(slopes))]
+
+
+def _slope_at(curve: Curve, z: Tensor, given: Tensor) -> Tensor:
+    return curve.slope(z)
+
+
+def _tangent_at(curve: Curve, z: Tensor, end: Tensor) -> Tensor:
+    """The height at `end` of the tangent at z. While it is below the curve there, some of it lies above the chord."""
+    return curve.value(z) + curve.slope(z) * (end - z)
+
+
+@dataclass(frozen=True, eq=False)
+class _Span:
+    """One convex stretch with those beside it, and where its bridge leans on these: by what points that is decided."""
+
+    bounds: Interval
+    present: Tensor
+    before: _Lean | None
+    after: _Lean | None
+
+    @property
+    def searches(self) -> list[Search]:
+        """For the touching points on either side."""
+        return [lean.search for lean in (self.before, self.after) if lean is not None]
+
+    def bridge(self, points: list[Tensor]) -> Bridge:
+        """The chord, by the points that were found for the searches."""
+        lower, upper = self.bounds.lower, self.bounds.upper
+        start, end = lower, upper
+        if self.before is not None:
+            touch = torch.where(self.before.alone, points[0], self.before.both)
+            start = torch.where(self.before.leans, lower.maximum(touch), lower)
+        if self.after is not None:
+            touch = torch.where(self.after.alone, points[-1], self.after.both)
+            end = torch.where(self.after.leans, upper.minimum(touch), upper)
+        return Bridge(start, end, self.present)
+
+
+@dataclass(frozen=True, eq=False)
+class _Lean:
+    """Where a bridge `leans` on the stretch beside it, where this end `alone` does, and the point if `both` do."""
+
+    leans: Tensor
+    alone: Tensor
+    both: float
+    search: Search
+
+
+def _spans(curve: Curve, bounds: Interval, sign: float) -> list[_Span]:
     pieces = curve.pieces
-    piece = pieces[place]
-    before = pieces[place - 1] if place > 0 else None
-    after = pieces[place + 1] if place + 1 < len(pieces) else None
-    lower, upper = bounds.lower, bounds.upper
+    return [_span(curve, place, bounds, sign) for place, piece in enumerate(pieces) if piece.convex]
+
+
+def _span(curve: Curve, place: int, bounds: Interval, sign: float) -> _Span:
+    """Of a curve that is sign times the one whose points are searched."""
+    pieces = curve.pieces
+    piece, lower, upper = pieces[place], bounds.lower, bounds.upper
     present = (lower < piece.end) & (upper > piece.start)
-    start, end = lower, upper
     # Where there is room, both ends lean on the stretches beside: on the points where one line touches both.
     left, right = dict(curve.bitangents).get(place, (-float("inf"), float("inf")))
-    if before is not None:
-        leans = present & (lower < piece.start)
-        touch = _touch(curve, before, bounds, leans & (upper < right), upper, rightmost=False)
-        start = torch.where(leans, lower.maximum(torch.where(upper < right, touch, left)), lower)
-    if after is not None:
-        leans = present & (upper > piece.end)
-        touch = _touch(curve, after, bounds, leans & (lower > left), lower, rightmost=True)
-        end = torch.where(leans, upper.minimum(torch.where(lower > left, touch, right)), upper)
-    return Bridge(start, end, present)
+    before = after = None
+    if place > 0:
+        leans, alone = present & (lower < piece.start), upper < right
+        search = _touch(curve, pieces[place - 1], leans & alone, upper, sign, rightmost=False)
+        before = _Lean(leans, alone, left, search)
+    if place + 1 < len(pieces):
+        leans, alone = present & (upper > piece.end), lower > left
+        search = _touch(curve, pieces[place + 1], leans & alone, lower, sign, rightmost=True)
+        after = _Lean(leans, alone, right, search)
+    return _Span(bounds, present, before, after)
 
 
-def _touch(curve: Curve, piece: Piece, bounds: Interval, where: Tensor, fixed: Tensor, *, rightmost: bool) -> Tensor:
-    """Where, within bounds, a line through the curve at `fixed` touches a concave piece to its right (or left)."""
-
-    def further_right(z: Tensor, end: Tensor) -> Tensor:
-        # While the tangent at z passes below the fixed point, some of the curve between lies above the chord.
-        below = curve.value(z) + curve.slope(z) * (end - z) < curve.value(end)
-        return below if rightmost else ~below
-
-    return _bisect(piece, bounds, where, further_right, fixed)
+def _touch(curve: Curve, piece: Piece, where: Tensor, end: Tensor, sign: float, *, rightmost: bool) -> Search:
+    """Where a line through the curve at `end` touches a concave piece to its right (or left)."""
+    return Search(piece, where, end, sign * curve.value(end.detach()), sign, flipped=not rightmost)
 
 
-def stationary(curve: Curve, piece: Piece, bounds: Interval, slope: Tensor) -> Tensor:
-    """Where in a piece, as far as it lies within bounds, the curve has this slope; the nearer end if nowhere."""
-
-    def further_right(z: Tensor, wanted: Tensor) -> Tensor:
-        return curve.slope(z) < wanted if piece.convex else curve.slope(z) > wanted
-
-    where = (bounds.lower < piece.end) & (bounds.upper > piece.start)
-    return torch.where(where, _bisect(piece, bounds, where, further_right, slope), bounds.lower)
+def _merged(apart: list[Bridge]) -> list[Bridge]:
+    """Bridges that meet lean on the concave stretch between them; where they would cross, one chord spans both."""
+    return reduce(_joined, apart, [])
 
 
-def _bisect(
-    piece: Piece, bounds: Interval, where: Tensor, further_right: Callable[[Tensor, Tensor], Tensor], given: Tensor
-) -> Tensor:
-    """The point within a piece and bounds where `further_right(point, given)` turns false; elsewhere than `where` any.
-
-    For gradients inner points are constants: moving a touching point moves its line only to second order. Where the
-    search ran into a bound, the point moves with it.
-    """
-    point, first, last = _halved(piece, bounds.map(Tensor.detach), where, further_right, given.detach())
-    drift = bounds.map(lambda end: (end - end.detach()).nan_to_num(0.0))
-    point = torch.where(first, point + drift.lower, point)
-    return torch.where(last, point + drift.upper, point)
-
-
-@torch.no_grad()
-def _halved(
-    piece: Piece, bounds: Interval, where: Tensor, further_right: Callable[[Tensor, Tensor], Tensor], given: Tensor
-) -> tuple[Tensor, Tensor, Tensor]:
-    """The point, and where the search never left the lower bound, or the upper one.
-
-    Slopes are never asked for at the ends themselves, where a knot may have another one on the other side.
-    """
-    lower, upper, given = (end[where] for end in (bounds.lower, bounds.upper, given))
-    low, high = lower.clamp(piece.start, piece.end), upper.clamp(piece.start, piece.end)
-    first, last = low == lower, high == upper
-    for _ in range(_HALVINGS[low.dtype] if low.numel() else 0):
-        middle = (low + high) / 2
-        right = further_right(middle, given)
-        low, high = torch.where(right, middle, low), torch.where(right, high, middle)
-        first, last = first & ~right, last & right
-    nowhere = torch.zeros_like(where)
-    return (
-        bounds.lower.masked_scatter(where, (low + high) / 2),
-        nowhere.masked_scatter(where, first),
-        nowhere.masked_scatter(where, last),
-    )
+def _joined(before: list[Bridge], bridge: Bridge) -> list[Bridge]:
+    if not before:
+        return [bridge]
+    *rest, last = before
+    meet = last.present & bridge.present & (last.end >= bridge.start)
+    kept = Bridge(last.start, last.end, last.present & ~meet)
+    return [*rest, kept, Bridge(torch.where(meet, last.start, bridge.start), bridge.end, bridge.present)]

@@ -5,16 +5,17 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from autodual.dual.curves.curve import Curve
 from autodual.dual.curves.envelope import Bridge, bridges, stationary
 from autodual.dual.relaxation import LinearRelaxation
 from autodual.interval import Interval
+from autodual.ir.scalars import Curve
 
 
 def tightest_pair(curve: Curve, bounds: Interval) -> LinearRelaxation:
     """The lines that support the concave and the convex envelope at the middle: no others enclose less area."""
-    lower_slope, negated = _upper_line(curve.mirrored(), bounds)
-    upper_slope, upper = _upper_line(curve, bounds)
+    over, under = bridges(curve, bounds)
+    lower_slope, negated = _upper_line(curve.mirrored(), bounds, under)
+    upper_slope, upper = _upper_line(curve, bounds, over)
     return LinearRelaxation((-lower_slope,), (upper_slope,), -negated, upper)
 
 
@@ -24,47 +25,47 @@ def tightest_parallel(curve: Curve, bounds: Interval) -> LinearRelaxation:
     The distance max(f - s·z) - min(f - s·z) is convex in the slope s, and its derivative is the distance of two points
     where extremes are taken. It changes sign only where one of them jumps: at the slope of a bridge, above or below.
     """
-    chords = [*bridges(curve, bounds), *bridges(curve.mirrored(), bounds)]
+    over, under = bridges(curve, bounds)
+    chords = [*over, *under]
     best = _tangent(curve, bounds)
-    lower, upper = _intercepts(curve, bounds, best, [])
-    for chord in chords:
-        slope = torch.where(chord.present, _chord_slope(curve, chord, bounds), best)
-        low, high = _intercepts(curve, bounds, slope, [chord.start, chord.end])
+    slopes = [torch.where(chord.present, _chord_slope(curve, chord, bounds), best) for chord in chords]
+    wanted = [(best, None), *((slope, chord.present) for slope, chord in zip(slopes, chords))]
+    first, *others = stationary(curve, bounds, wanted)
+    lower, upper = _intercepts(curve, bounds, best, first)
+    for chord, slope, points in zip(chords, slopes, others):
+        low, high = _intercepts(curve, bounds, slope, [chord.start, chord.end, *points])
         better = chord.present & ((high - low) < (upper - lower)) & slope.isfinite()
         best, lower, upper = (
             torch.where(better, new, old) for new, old in ((slope, best), (low, lower), (high, upper))
         )
-    slopes = (best,)
-    return LinearRelaxation(slopes, slopes, lower, upper)
+    common = (best,)
+    return LinearRelaxation(common, common, lower, upper)
 
 
-def _upper_line(curve: Curve, bounds: Interval) -> tuple[Tensor, Tensor]:
-    """Slope and intercept of the line above that supports the concave envelope at the middle."""
+def _upper_line(curve: Curve, bounds: Interval, over: list[Bridge]) -> tuple[Tensor, Tensor]:
+    """Slope and intercept of the line above that supports the concave envelope, with these bridges, at the middle."""
     middle = bounds.centre
     slope = _tangent(curve, bounds)
     points = [bounds.lower, bounds.upper, middle]
-    for chord in bridges(curve, bounds):
+    for chord in over:
         here = chord.present & (chord.start <= middle) & (middle <= chord.end)
         slope = torch.where(here, _chord_slope(curve, chord, bounds), slope)
         # The touching points count only for the chord that is taken; elsewhere the middle stands in.
         points += [torch.where(here, chord.start, middle), torch.where(here, chord.end, middle)]
-    return slope, _greatest(curve, bounds, slope, points)
+    return slope, _heights(curve, bounds, slope, points).amax(0)
 
 
-def _intercepts(curve: Curve, bounds: Interval, slope: Tensor, touching: list[Tensor]) -> tuple[Tensor, Tensor]:
+def _intercepts(curve: Curve, bounds: Interval, slope: Tensor, points: list[Tensor]) -> tuple[Tensor, Tensor]:
     """Least and greatest value of f - slope·z over bounds."""
-    points = [bounds.lower, bounds.upper, *touching]
-    points += [stationary(curve, piece, bounds, slope) for piece in curve.pieces]
-    upper = _greatest(curve, bounds, slope, points)
-    lower = -_greatest(curve.mirrored(), bounds, -slope, points)
-    return lower, upper
+    heights = _heights(curve, bounds, slope, [bounds.lower, bounds.upper, *points])
+    return heights.amin(0), heights.amax(0)
 
 
-def _greatest(curve: Curve, bounds: Interval, slope: Tensor, points: list[Tensor]) -> Tensor:
-    """The greatest f - slope·z at the points and at the knots between bounds."""
+def _heights(curve: Curve, bounds: Interval, slope: Tensor, points: list[Tensor]) -> Tensor:
+    """f - slope·z at the points and at the knots between bounds, along a new first axis."""
     knots = [torch.full_like(slope, knot).clamp(bounds.lower, bounds.upper) for knot in curve.knots]
-    candidates = [curve.value(point) - slope * point for point in (*points, *knots)]
-    return torch.stack(candidates).amax(0)
+    at = torch.stack([*points, *knots])
+    return curve.value(at) - slope * at
 
 
 def _tangent(curve: Curve, bounds: Interval) -> Tensor:

@@ -1,57 +1,53 @@
-"""The rules of sine and cosine."""
+"""The rule of sines, shifted ones included."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any
 
 import torch
 from torch import Tensor
 
-from autodual.dual.curves.curve import Curve
 from autodual.dual.curves.lines import tightest_pair, tightest_parallel
 from autodual.dual.execution import LIBRARY, Executed, Run
-from autodual.dual.registry import dual_rule
 from autodual.dual.relaxation import LinearRelaxation
 from autodual.dual.rule import RelaxationRule
 from autodual.interval import Interval
-from autodual.ir import ops
 from autodual.ir.expressions import Environment
+from autodual.ir.scalars import Curve, WaveOp
 
 
-@dual_rule(ops.Sin, ops.Cos)
-class SineRule(RelaxationRule):
+class WaveRule(RelaxationRule):
     """Waves, seen from the inflection before the interval and upside down where it falls there.
 
     From there on a wave is concave up to π, convex up to 2π, and so on; over two periods and more no lines are better
     than ±1.
     """
 
-    def limits(self, op: Any) -> tuple[float, float]:
+    def limits(self, op: WaveOp) -> tuple[float, float]:
         return -1.0, 1.0
 
-    def executed(self, op: Any, operands: Sequence[Executed], run: Run) -> Tensor:
+    def executed(self, op: WaveOp, operands: Sequence[Executed], run: Run) -> Tensor:
         """No slope is above 1, nor any value."""
         return operands[0].error.clamp(max=2) + LIBRARY * run.precision.unit
 
-    def undecided(self, op: Any, bounds: Sequence[Interval], environment: Environment) -> Tensor:
+    def undecided(self, op: WaveOp, bounds: Sequence[Interval], environment: Environment) -> Tensor:
         (z,) = bounds
         return ~(z.lower == z.upper)
 
-    def range(self, op: Any, bounds: Sequence[Interval], environment: Environment) -> Interval:
+    def range(self, op: WaveOp, bounds: Sequence[Interval], environment: Environment) -> Interval:
         (z,) = bounds
-        crest = math.pi / 2 if isinstance(op, ops.Sin) else 0.0
+        crest = op.start + math.pi / 2
         first, last = op.function(z.lower), op.function(z.upper)
         lower, upper = first.minimum(last), first.maximum(last)
         lower = torch.where(_contains(z, crest + math.pi), -torch.ones_like(lower), lower)
         upper = torch.where(_contains(z, crest), torch.ones_like(upper), upper)
         return Interval(_nan_as(lower, z), _nan_as(upper, z))
 
-    def parallel(self, op: Any, bounds: Sequence[Interval], environment: Environment) -> LinearRelaxation:
+    def parallel(self, op: WaveOp, bounds: Sequence[Interval], environment: Environment) -> LinearRelaxation:
         return _waved(op, bounds[0], shared=True)
 
-    def adaptive(self, op: Any, bounds: Sequence[Interval], environment: Environment) -> LinearRelaxation:
+    def adaptive(self, op: WaveOp, bounds: Sequence[Interval], environment: Environment) -> LinearRelaxation:
         return _waved(op, bounds[0], shared=False)
 
 
@@ -76,10 +72,9 @@ def _nan_as(value: Tensor, z: Interval) -> Tensor:
     return torch.where(z.lower.isnan() | z.upper.isnan(), torch.full_like(value, math.nan), value)
 
 
-def _waved(op: Any, bounds: Interval, *, shared: bool) -> LinearRelaxation:
-    start = 0.0 if isinstance(op, ops.Sin) else -math.pi / 2
-    waves = ((bounds.lower.detach() - start) / math.pi).floor()
-    origin = waves * math.pi + start
+def _waved(op: WaveOp, bounds: Interval, *, shared: bool) -> LinearRelaxation:
+    waves = ((bounds.lower.detach() - op.start) / math.pi).floor()
+    origin = waves * math.pi + op.start
     rising = 1 - 2 * (waves - 2 * (waves / 2).floor())
     # Lines ±1 for two periods; the stand-in for these intervals only keeps the arithmetic finite.
     short = bounds.upper - bounds.lower < _LONG

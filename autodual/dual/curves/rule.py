@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from autodual.dual.curves.curve import Curve
 from autodual.dual.curves.lines import tightest_pair, tightest_parallel
 from autodual.dual.execution import Executed, Run
 from autodual.dual.relaxation import LinearRelaxation
 from autodual.dual.rule import RelaxationRule
 from autodual.interval import Interval
 from autodual.ir.expressions import Environment
+from autodual.ir.scalars import Accuracy, Curve
 
 # By what share of it a computed slope may be too small.
 _MARGIN = 2.0**-7
@@ -37,9 +38,17 @@ class CurveRule(RelaxationRule):
         """The size of numbers that the op may add and take away again when it is run, whatever its operand is."""
         return 0.0
 
+    def measured(self, op: Any) -> Accuracy | None:
+        """How well a run computes the op; None: not known."""
+        return None if self.accuracy is None else Accuracy(self.accuracy, self.of_operand, self.intermediate(op))
+
+    def limits(self, op: Any) -> tuple[float, float]:
+        return self.curve(op).limits
+
     def executed(self, op: Any, operands: Sequence[Executed], run: Run) -> Tensor | None:
         """The operand's error times the steepest slope, and never more than the values are apart."""
-        if self.accuracy is None:
+        accuracy = self.measured(op)
+        if accuracy is None:
             return None
         (z,) = operands
         values, steepest = self.range(op, [z.reached], run.environment), self.curve(op).steepest(z.reached)
@@ -47,22 +56,32 @@ class CurveRule(RelaxationRule):
         slack = 16 * torch.finfo(z.error.dtype).eps
         passed = ((1 + _MARGIN) * steepest + slack) * z.error
         passed = passed.minimum(values.upper - values.lower + slack * values.magnitude).masked_fill(z.error == 0, 0.0)
-        size = values.magnitude + steepest.clamp(min=1) * z.size if self.of_operand else values.magnitude
-        return passed + self.accuracy * run.precision.unit * (size + self.intermediate(op))
+        size = values.magnitude + steepest.clamp(min=1) * z.size if accuracy.of_operand else values.magnitude
+        return passed + accuracy.roundings * run.precision.unit * (size + accuracy.intermediate)
 
     def undecided(self, op: Any, bounds: Sequence[Interval], environment: Environment) -> Tensor:
-        return ~self.curve(op).affine_over(bounds[0])
+        curve = self.curve(op)
+        known = curve.affine_over(bounds[0])
+        return ~(known & curve.defined(bounds[0])) if curve.domain else ~known
 
     def range(self, op: Any, bounds: Sequence[Interval], environment: Environment) -> Interval:
         return self.curve(op).range(bounds[0])
 
     def parallel(self, op: Any, bounds: Sequence[Interval], environment: Environment) -> LinearRelaxation:
-        curve = self.curve(op)
-        return _exact_where_affine(curve, bounds[0], tightest_parallel(curve, bounds[0]))
+        return _lines(self.curve(op), bounds[0], tightest_parallel)
 
     def adaptive(self, op: Any, bounds: Sequence[Interval], environment: Environment) -> LinearRelaxation:
-        curve = self.curve(op)
-        return _exact_where_affine(curve, bounds[0], tightest_pair(curve, bounds[0]))
+        return _lines(self.curve(op), bounds[0], tightest_pair)
+
+
+def _lines(curve: Curve, bounds: Interval, tightest: Callable[[Curve, Interval], LinearRelaxation]) -> LinearRelaxation:
+    """The tightest lines, NaN where bounds leave the curve's domain."""
+    within = curve.within(bounds)
+    found = _exact_where_affine(curve, within, tightest(curve, within))
+    if not curve.domain:
+        return found
+    low, high = (curve.only_defined(part, bounds) for part in (found.lower_intercept, found.upper_intercept))
+    return replace(found, lower_intercept=low, upper_intercept=high)
 
 
 def _exact_where_affine(curve: Curve, bounds: Interval, found: LinearRelaxation) -> LinearRelaxation:

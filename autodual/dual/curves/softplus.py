@@ -8,9 +8,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from autodual.dual.curves.curve import Curve
-from autodual.dual.curves.rule import CurveRule
-from autodual.dual.execution import LIBRARY, Executed, Run
+from autodual.dual.curves.declared import DeclaredRule
+from autodual.dual.execution import Executed, Run
 from autodual.dual.registry import dual_rule
 from autodual.dual.relaxation import LinearRelaxation
 from autodual.interval import Interval
@@ -19,25 +18,14 @@ from autodual.ir.expressions import Environment
 
 
 @dual_rule(ops.Softplus)
-class SoftplusRule(CurveRule):
+class SoftplusRule(DeclaredRule):
     """Convex. torch returns x itself beyond a threshold, up to e^(-threshold)/beta less; lines and range make room."""
-
-    accuracy = LIBRARY
-    of_operand = True
-
-    def limits(self, op: ops.Softplus) -> tuple[float, float]:
-        return 0.0, math.inf
 
     def executed(self, op: ops.Softplus, operands: Sequence[Executed], run: Run) -> Tensor | None:
         """The fall at the threshold may come sooner or later, also by what the product with beta is rounded by."""
         found = super().executed(op, operands, run)
         (z,) = operands
         return None if found is None else found + _room(op, z.reached.widen(4 * run.precision.unit * z.size))
-
-    def curve(self, op: ops.Softplus) -> Curve:
-        return Curve(
-            lambda z: torch.logaddexp(z * op.beta, torch.zeros_like(z)) / op.beta, lambda z: (z * op.beta).sigmoid()
-        )
 
     def undecided(self, op: ops.Softplus, bounds: Sequence[Interval], environment: Environment) -> Tensor:
         return super().undecided(op, bounds, environment) & ~_beyond(op, bounds[0])
@@ -48,7 +36,7 @@ class SoftplusRule(CurveRule):
         lower, upper = op.function(z.lower), op.function(z.upper)
         # The function falls at the threshold, and rises before and after it.
         falls = _may_be_beyond(op, z) & ~_beyond(op, z)
-        before = self.curve(op).value(torch.full_like(lower, end))
+        before = op.curve().value(torch.full_like(lower, end))
         return Interval(
             torch.where(falls, lower.clamp(max=end), lower), torch.where(falls, upper.maximum(before), upper)
         )

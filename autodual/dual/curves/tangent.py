@@ -8,7 +8,6 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from autodual.dual.curves.curve import Curve
 from autodual.dual.curves.lines import tightest_pair, tightest_parallel
 from autodual.dual.execution import LIBRARY, Executed, Run
 from autodual.dual.registry import dual_rule
@@ -17,6 +16,7 @@ from autodual.dual.rule import RelaxationRule
 from autodual.interval import Interval
 from autodual.ir import ops
 from autodual.ir.expressions import Environment
+from autodual.ir.scalars import Curve
 
 #: The branch around 0: concave up to it, convex from there on.
 _BRANCH = Curve(torch.tan, lambda z: 1 + z.tan() ** 2, inflections=(0.0,), convex=False)
@@ -30,7 +30,7 @@ class TanRule(RelaxationRule):
     by what rounding may shift it, and make room for the same shift times their slope.
     """
 
-    def executed(self, op: ops.Tan, operands: Sequence[Executed], run: Run) -> Tensor:
+    def executed(self, op: ops.ElementwiseOp, operands: Sequence[Executed], run: Run) -> Tensor:
         """The operand's error times the steepest slope, which is at one of the ends."""
         (z,) = operands
         values = self.range(op, [z.reached], run.environment)
@@ -38,18 +38,18 @@ class TanRule(RelaxationRule):
         passed = (1 + 2.0**-7) * (1 + values.magnitude**2) * z.error
         return passed + LIBRARY * run.precision.unit * values.magnitude
 
-    def undecided(self, op: ops.Tan, bounds: Sequence[Interval], environment: Environment) -> Tensor:
+    def undecided(self, op: ops.ElementwiseOp, bounds: Sequence[Interval], environment: Environment) -> Tensor:
         (z,) = bounds
         return ~((z.lower == z.upper) & _Place(z).known)
 
-    def range(self, op: ops.Tan, bounds: Sequence[Interval], environment: Environment) -> Interval:
+    def range(self, op: ops.ElementwiseOp, bounds: Sequence[Interval], environment: Environment) -> Interval:
         known = _Place(bounds[0]).known
         return bounds[0].map(lambda end: torch.where(known, end.tan(), math.nan))
 
-    def parallel(self, op: ops.Tan, bounds: Sequence[Interval], environment: Environment) -> LinearRelaxation:
+    def parallel(self, op: ops.ElementwiseOp, bounds: Sequence[Interval], environment: Environment) -> LinearRelaxation:
         return _Place(bounds[0]).lines(shared=True)
 
-    def adaptive(self, op: ops.Tan, bounds: Sequence[Interval], environment: Environment) -> LinearRelaxation:
+    def adaptive(self, op: ops.ElementwiseOp, bounds: Sequence[Interval], environment: Environment) -> LinearRelaxation:
         return _Place(bounds[0]).lines(shared=False)
 
 

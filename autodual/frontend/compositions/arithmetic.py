@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from autodual.frontend.compositions.emitter import Emitter
 from autodual.frontend.compositions.shapes import alike
-from autodual.frontend.constants import number
 from autodual.ir import Expression, Node
+from autodual.ir.expressions import number
 from autodual.ir.ops import Add, ElementwiseAffine, LeakyRelu, Maximum, Multiply, Power, Subtract
 
 

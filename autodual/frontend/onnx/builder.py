@@ -11,13 +11,14 @@ import torch
 from torch import Tensor
 
 from autodual.frontend.compositions import broadcast, concatenated, reshaped, sliced
-from autodual.frontend.constants import apply, number
+from autodual.frontend.constants import apply
 from autodual.frontend.construction import GraphUnderConstruction
 from autodual.frontend.onnx.attributes import finite, placed
 from autodual.frontend.onnx.file_limits import Budget
 from autodual.frontend.onnx.held_tensors import Tensors
 from autodual.frontend.onnx.operands import Branch, Static, Value, stored_shape
 from autodual.ir import Environment, Expression, Node, Op, Source
+from autodual.ir.expressions import number
 from autodual.ir.ops import Constant, ElementwiseAffine
 
 

@@ -7,9 +7,13 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
+import torch
 
 from autodual.frontend.onnx.liveness import live_model
 from autodual.frontend.onnx.versions import opset_of
+from autodual.ir.ops import ElementwiseOp
+from autodual.ir.scalars import declarations
+from autodual.ir.scalars.declaration import FromAttributes
 
 if TYPE_CHECKING:
     import onnx
@@ -71,7 +75,7 @@ def _reference(model: onnx.ModelProto, outputs: list[str] | None) -> Runtime:
     from onnx.reference import ReferenceEvaluator
 
     model = model if outputs is None else live_model(model, outputs)
-    evaluator = ReferenceEvaluator(model, new_ops=_corrections(opset_of(model)))
+    evaluator = ReferenceEvaluator(model, new_ops=[*_corrections(opset_of(model)), *_declared()])
 
     def run(feeds: Mapping[str, np.ndarray]) -> list[Any]:
         with np.errstate(all="ignore"):
@@ -91,3 +95,20 @@ def _corrections(opset: int) -> list[type]:
             return ((scale * (x - mean) / np.sqrt(var + epsilon) + bias).astype(x.dtype),)
 
     return [BatchNormalization] if opset < 14 else []
+
+
+def _declared() -> list[type]:
+    """Operators of other domains that are declared as functions of one scalar: their own functions stand for them."""
+    from onnx.reference.op_run import OpRun
+
+    def operator(name: str, make: FromAttributes) -> type:
+        def run(self: Any, x: np.ndarray, **attributes: Any) -> tuple[np.ndarray]:
+            op = make(attributes)
+            assert isinstance(op, ElementwiseOp)
+            return (op.function(torch.from_numpy(x)).numpy(),)
+
+        domain, _, kind = name.rpartition("::")
+        return type(kind, (OpRun,), {"op_domain": domain, "_run": run})
+
+    entries = [entry for entry in declarations() if issubclass(entry.op, ElementwiseOp)]
+    return [operator(name, make) for entry in entries for name, make in entry.onnx.items() if "::" in name]

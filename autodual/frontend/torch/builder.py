@@ -12,7 +12,7 @@ from torch import Tensor, fx, nn
 
 from autodual.errors import BatchMixingError
 from autodual.frontend.compositions import broadcast
-from autodual.frontend.constants import apply, number
+from autodual.frontend.constants import apply
 from autodual.frontend.construction import GraphUnderConstruction, Unsupported
 from autodual.frontend.torch.batch_axis import BatchAxis
 from autodual.frontend.torch.layout import Displaced, Layout, placed
@@ -20,6 +20,7 @@ from autodual.frontend.torch.operands import Fixed
 from autodual.frontend.torch.registry import serves_any_batch_axis
 from autodual.frontend.torch.source import call_of, line_of, module_of
 from autodual.ir import Environment, Expression, Node, Op, Parameter, Source
+from autodual.ir.expressions import number
 from autodual.ir.ops import Constant, Expand
 
 Tensors = Mapping[str, Tensor]

@@ -1,25 +1,5 @@
 """The primitive operations, on one sample; everything else is lowered to these."""
 
-from autodual.ir.ops.activations import (
-    Clamp,
-    ElementwiseOp,
-    Elu,
-    Erf,
-    Exp,
-    Gelu,
-    HardSwish,
-    LeakyRelu,
-    Log,
-    Mish,
-    Power,
-    Relu,
-    Sigmoid,
-    Silu,
-    Softplus,
-    Softshrink,
-    Softsign,
-    Tanh,
-)
 from autodual.ir.ops.arithmetic import Add, ElementwiseAffine, Subtract
 from autodual.ir.ops.branches import LogSoftmax, LogSumExp, MatrixProduct, Maximum, Multiply
 from autodual.ir.ops.linear import Contraction, Convolution, Linear, TransposedConvolution
@@ -33,85 +13,45 @@ from autodual.ir.ops.reductions import (
     Sum,
 )
 from autodual.ir.ops.sources import Constant, Input
-from autodual.ir.ops.steps import Cast, Ceil, Floor, Remainder, Round, Sign, Step
+from autodual.ir.ops.steps import Cast, Remainder
 from autodual.ir.ops.structure import Concatenate, Expand, Pad, Permute, Reshape, Slice, Take
-from autodual.ir.ops.trigonometry import (
-    Arccos,
-    Arccosh,
-    Arcsin,
-    Arcsinh,
-    Arctan,
-    Arctanh,
-    Cos,
-    Cosh,
-    Sin,
-    Sinh,
-    Tan,
-)
+from autodual.ir.scalars.declaration import declarations
+from autodual.ir.scalars.families import *  # noqa: F403 - what is declared is named in its declaration alone
+from autodual.ir.scalars.op import ElementwiseOp
+from autodual.ir.scalars.power import *  # noqa: F403
+from autodual.ir.scalars.table import *  # noqa: F403
 
 __all__ = [
     "AdaptiveAveragePool",
     "Add",
-    "Arccos",
-    "Arccosh",
-    "Arcsin",
-    "Arcsinh",
-    "Arctan",
-    "Arctanh",
     "AveragePool",
     "Cast",
-    "Ceil",
-    "Clamp",
     "Concatenate",
     "Constant",
     "Contraction",
     "Convolution",
-    "Cos",
-    "Cosh",
     "CumulativeSum",
     "ElementwiseAffine",
     "ElementwiseOp",
-    "Elu",
-    "Erf",
-    "Exp",
     "Expand",
-    "Floor",
-    "Gelu",
-    "HardSwish",
     "Input",
     "Interpolate",
-    "LeakyRelu",
     "Linear",
-    "Log",
     "LogSoftmax",
     "LogSumExp",
     "MatrixProduct",
     "Maximum",
     "Mean",
-    "Mish",
     "Multiply",
     "Pad",
     "Permute",
-    "Power",
-    "Relu",
     "Remainder",
     "Reshape",
-    "Round",
-    "Sigmoid",
-    "Sign",
-    "Silu",
-    "Sin",
-    "Sinh",
     "Slice",
-    "Softplus",
-    "Softshrink",
-    "Softsign",
-    "Step",
     "Subtract",
     "Sum",
     "Take",
-    "Tan",
-    "Tanh",
     "TransposedConvolution",
     "optional",
+    *(entry.op.__name__ for entry in declarations()),
 ]

@@ -1,4 +1,4 @@
-"""Functions of each scalar that jump: comparisons, rounding, remainders."""
+"""Conversions to narrower types, and remainders: functions of each scalar that jump between straight stretches."""
 
 from __future__ import annotations
 
@@ -10,59 +10,7 @@ from torch import Tensor
 
 from autodual.ir.expressions import Environment, Expression
 from autodual.ir.op import Op
-from autodual.ir.ops.activations import ElementwiseOp
-
-
-@dataclass(frozen=True, eq=False)
-class Sign(ElementwiseOp):
-    """-1, 0 or 1."""
-
-    continuous = False
-
-    def function(self, x: Tensor) -> Tensor:
-        return x.sign()
-
-
-@dataclass(frozen=True, eq=False)
-class Step(ElementwiseOp):
-    """1 where x > 0, or where x ≥ 0 if `inclusive`, else 0: what comparisons of branches become."""
-
-    continuous = False
-
-    inclusive: bool = False
-
-    def function(self, x: Tensor) -> Tensor:
-        return (x >= 0 if self.inclusive else x > 0).to(x.dtype)
-
-
-@dataclass(frozen=True, eq=False)
-class Floor(ElementwiseOp):
-    """The largest whole number that is at most x."""
-
-    continuous = False
-
-    def function(self, x: Tensor) -> Tensor:
-        return x.floor()
-
-
-@dataclass(frozen=True, eq=False)
-class Ceil(ElementwiseOp):
-    """The smallest whole number that is at least x."""
-
-    continuous = False
-
-    def function(self, x: Tensor) -> Tensor:
-        return x.ceil()
-
-
-@dataclass(frozen=True, eq=False)
-class Round(ElementwiseOp):
-    """The nearest whole number, the even one of two."""
-
-    continuous = False
-
-    def function(self, x: Tensor) -> Tensor:
-        return x.round()
+from autodual.ir.scalars.op import ElementwiseOp
 
 
 @dataclass(frozen=True, eq=False)

@@ -8,7 +8,7 @@ from typing import Any
 from autodual.report.comparison.outcome import Comparison
 from autodual.report.comparison.values import Allowance, compare_objects
 from autodual.report.document import Row
-from autodual.report.page.numbers import finite
+from autodual.report.numbers import finite
 
 # `certified_radius` ends a search within this share of the largest radius, on either side of the same crossing.
 RADIUS_RESOLUTION = 1e-4

@@ -8,7 +8,7 @@ from typing import Any
 from autodual.report.comparison.outcome import Comparison
 from autodual.report.comparison.values import compare_objects
 from autodual.report.document import ARRANGEMENT, ROWS_KEY, Row
-from autodual.report.page.numbers import finite
+from autodual.report.numbers import finite
 
 # Sums of the same numbers, which versions of Python may add in another order.
 _SAME_SUM = 1e-12

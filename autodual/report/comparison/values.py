@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from autodual.report.comparison.outcome import Comparison
-from autodual.report.page.numbers import finite
+from autodual.report.numbers import finite
 
 #: How far the number `key` of an object may be from the second run's, given that run's whole object; None: not at all.
 Allowance = Callable[[str, Mapping[str, Any]], float | None]

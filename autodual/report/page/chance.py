@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from autodual.report.document import Row
+from autodual.report.numbers import exact, number, plural
 from autodual.report.page.kinds import MEANINGS, kind_of, rows_of
-from autodual.report.page.numbers import exact, number, plural
 from autodual.report.probability import complement
 
 

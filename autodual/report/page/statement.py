@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from autodual.report.document import Row
 from autodual.report.execution import execution_line
+from autodual.report.numbers import exact, finite, number, plural
 from autodual.report.page.chance import chance, confidence, estimated
 from autodual.report.page.kinds import counts, rows_of, settings_of
-from autodual.report.page.numbers import exact, finite, number, plural
 
 _SUBSCRIPTS = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
 

@@ -1,4 +1,4 @@
-"""Losses at points that an attack finds: alone, with interval bounds of a small set around them, or of the whole set.
+"""Losses at points that an attack finds, alone or combined with interval bounds.
 
 None of them bounds the worst-case loss.
 """
@@ -23,7 +23,7 @@ from autodual.train.losses.criteria import CriterionName, criterion
 class AttackingLoss(Loss):
     """A loss that runs projected gradient descent first.
 
-    steps, restarts: of the attack; step_size: in units of the radius, 2.5 / steps if 0.
+    steps, restarts: of the attack. step_size: in units of the radius; 0 stands for 2.5 / steps.
     """
 
     steps: Annotated[int, Range(1, 10_000)] = 8
@@ -32,7 +32,7 @@ class AttackingLoss(Loss):
     criterion: CriterionName = "cross-entropy"
 
     def attacked(self, batch: Batch, ball: PerturbationSet) -> Tensor:
-        """The worst points `[N, *shape]` of a set around the samples that the attack finds."""
+        """The worst points `[N, *shape]` that the attack finds in a set around the samples."""
         return batch.attacked(Pgd(self.steps, self.step_size or None, self.restarts), ball)
 
     def at_attacked(self, batch: Batch) -> Tensor:
@@ -50,10 +50,10 @@ class Adversarial(AttackingLoss):
 
 @dataclass(frozen=True)
 class SmallBoxes(AttackingLoss):
-    """SABR (Müller et al., 2023): interval bounds over a small set around the worst point of the rest.
+    """SABR (Müller et al., 2023): interval bounds over a small set around an adversarial point.
 
-    An attack searches the set shrunk to 1 - fraction; around what it finds lies the set shrunk to `fraction`. Both
-    together stay within the whole set, by the triangle inequality.
+    The attack searches the set scaled by 1 - fraction; the bounds are over the set scaled by `fraction` around what it
+    finds. By the triangle inequality that lies within the whole set.
     """
 
     fraction: Fraction = 0.4

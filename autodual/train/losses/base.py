@@ -1,4 +1,4 @@
-"""What a loss is: one number for a batch, its labels and the set around each sample, through a dual network."""
+"""The interface of losses: from a dual network, samples, labels and the set around each sample to one number."""
 
 from __future__ import annotations
 
@@ -36,5 +36,6 @@ class Loss(ABC):
     def of(self, batch: Batch) -> Tensor:
         """Losses by sample, `[N]` (or one number that counts for all).
 
-        Of label maps, the sums over positions, all scaled so that their mean is that over all positions of the batch.
+        Losses of label maps are summed over positions, and scaled so that their mean over the samples is the mean over
+        all positions of the batch.
         """

@@ -1,75 +1,94 @@
-"""One batch as all parts of a loss see it: what several of them need is computed once."""
+"""One batch, shared by all parts of a loss: what several of them need is computed once."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from functools import cached_property
 
 import torch
 from torch import Tensor
+from typing_extensions import Unpack
 
 from autodual.attacks import Attack
 from autodual.inputs import Labels, Samples, sample_tensor
 from autodual.interval import Interval
-from autodual.network import DualNetwork, given_network
+from autodual.network import Ask, DualNetwork, given_network
+from autodual.network.ask import DUAL_BOUNDS, PolicyOptions, ProofOptions
+from autodual.network.keywords import takes
 from autodual.network.result import DualResult
 from autodual.objective import Objective
 from autodual.perturbations import PerturbationSet, perturbation_set
-from autodual.policies import InnerBounds, LastBound, SlopePolicy
 from autodual.specs import ClassMargin, LabelMap
 from autodual.train.clean_pass import CleanPass, clean_pass, learning_norms, normalised_pass
 from autodual.train.losses.criteria import Criterion
 from autodual.train.randomness import warn_of_randomness
+
+_INTERVALS = Ask(slopes="shared", inner="interval", last="interval")
 
 
 @dataclass(eq=False)
 class Batch:
     """Samples x `[N, *shape]` with labels `[N]`, or label maps `[N, *positions]`, and the set around each of them.
 
-    Each module acts as in the mode that it is in. Batch norms in training mode learn from the clean batch, once, and
-    normalise everything by its statistics: bounds and attacks too. That is the thesis' heuristic: such bounds are those
-    of a network that inference does not run, and no guarantee. Scores, clean or of other points, are those of the
-    model itself, with dropout while it trains; bounds and the attack's search leave dropout out. In evaluation mode all
-    are those of the network that inference runs, and nothing learns.
+    Each module acts according to its mode. Batch norms in training mode update their running statistics from the clean
+    batch, once, and normalise everything by the batch's own statistics, bounds and attacks included. This is the
+    thesis' heuristic: such bounds belong to a network that inference does not run, and are no guarantee. Scores, clean
+    or of other points, come from the model itself, with dropout while it trains; bounds and attacks leave dropout out.
+    In evaluation mode everything belongs to the network that inference runs, and nothing is updated.
 
-    known: intervals of nodes proved elsewhere, which bounds then assume.
+    ask: what all bounds of the batch have in common, such as known intervals.
     """
 
     dual: DualNetwork
     x: Tensor
     labels: Tensor
     ball: PerturbationSet
-    known: Mapping[str, Interval] | None = None
-    _found: dict[tuple[str, str, str], DualResult] = field(default_factory=dict)
+    ask: Ask = field(default_factory=Ask)
+    _found: dict[tuple[object, ...], DualResult] = field(default_factory=dict)
     _fits: bool = False
 
     @classmethod
+    @takes(ProofOptions)
     def of(
         cls,
         dual: DualNetwork,
         x: Samples,
         labels: Labels,
         ball: PerturbationSet,
-        known: Mapping[str, Interval] | None = None,
+        *,
+        ask: Ask | None = None,
+        **options: Unpack[ProofOptions],
     ) -> Batch:
-        """A batch of what a user gives: arrays too, and labels as lists."""
+        """A batch made of what a user passes: tensors, arrays or lists.
+
+        Args:
+            dual: the dual network.
+            x: samples `[N, *shape]`.
+            labels: `[N]`, or label maps `[N, *positions]`.
+            ball: the set around each sample.
+        """
+        ask = Ask.of(ask, options, Batch.of)
         dual, x = given_network(dual), sample_tensor(x)
-        return cls(dual, x, LabelMap.of(labels, dual.class_axis).labels.to(x.device), perturbation_set(ball), known)
+        labels = LabelMap.of(labels, dual.class_axis).labels.to(x.device)
+        return cls(dual, x, labels, perturbation_set(ball), ask)
 
     @cached_property
     def clean(self) -> CleanPass:
-        """The ordinary pass of the model in the mode it is in; in evaluation mode nothing learns from it."""
+        """The model's pass over the samples, in its own mode; computed once, so that batch norms are updated once."""
         if self._trains:
             return clean_pass(self.dual.model, self.x)
         return CleanPass(self.dual.outputs(self.x), {})
 
-    def margins(
-        self, *, inner: InnerBounds = "dual", last: LastBound = "dual", slopes: SlopePolicy = "shared"
-    ) -> Tensor:
-        """Lower bounds of f_y - f_j over the set, in the layout of the outputs."""
-        lower = self._others.complete(self._bounds(inner, last, slopes).lower)
+    @takes(PolicyOptions)
+    def margins(self, **options: Unpack[PolicyOptions]) -> Tensor:
+        """Lower bounds of f_y - f_j over the set, in the layout of the outputs.
+
+        Args:
+            slopes: as in `Ask`, like `inner` and `last`: by default what the batch's ask says, or else `shared` slopes
+                and `dual` bounds.
+        """
+        lower = self._others.complete(self._bounds(Ask.of(None, options, Batch.margins)).lower)
         return lower.reshape(len(self.x), *self.dual.output_shape(self.x))
 
     def losses(self, criterion: Criterion, scores: Tensor) -> Tensor:
@@ -81,7 +100,7 @@ class Batch:
 
     def intervals(self) -> list[Interval]:
         """The interval of every bound site, nearest to the input first, by interval arithmetic."""
-        return list(self._bounds("interval", "interval", "shared").intervals.values())
+        return list(self._bounds(_INTERVALS).intervals.values())
 
     @cached_property
     def _goal(self) -> ClassMargin:
@@ -93,33 +112,32 @@ class Batch:
         self._fits = True
         return rows
 
-    def _bounds(self, inner: InnerBounds, last: LastBound, slopes: SlopePolicy) -> DualResult:
-        """Bounds of the margins, and of the sites where no others are computed beside them."""
-        asked = (inner, last, slopes)
-        if asked not in self._found:
+    def _bounds(self, policies: Ask) -> DualResult:
+        """Bounds of the margins; where interval arithmetic computes them, the intervals of the bound sites too."""
+        ask = policies.over(self.ask).over(DUAL_BOUNDS)
+        key = (ask.slopes, ask.inner, ask.last)
+        if key not in self._found:
             if self._trains:
                 warn_of_randomness(self.dual.model, self.x)
-            objective, options = self._others, {"inner": inner, "last": last, "slopes": slopes}
+            objective = self._others
             with self._normalised():
-                self._found[asked] = self.dual(
-                    self.x, self.ball, objective, known=self.known, sites=last == "interval", **options
-                )
-        return self._found[asked]
+                self._found[key] = self.dual(self.x, self.ball, objective, ask=ask, sites=ask.last == "interval")
+        return self._found[key]
 
     def scores(self, points: Tensor) -> Tensor:
-        """Scores of other points than the samples; nothing learns from them."""
+        """Scores of other points than the samples; they update no running statistics."""
         if self._trains:
             return normalised_pass(self.dual.model, points, self.clean.statistics if self._learns else {})
         return self.dual.outputs(points)
 
     def attacked(self, attack: Attack, ball: PerturbationSet) -> Tensor:
-        """The worst points `[N, *shape]` of another set around the samples that an attack finds.
+        """The worst points `[N, *shape]` that an attack finds in another set around the samples.
 
-        Its random starts are the next numbers of torch's generator.
+        The seed of its random starts comes from torch's generator.
         """
         seed = int(torch.randint(2**62, ()))
         generator = torch.Generator(self.x.device).manual_seed(seed)
-        # The clean pass comes first: its gradients are wanted, those of the search are not.
+        # In this order, since `_normalised` may run the clean pass, which needs gradients; the search needs none.
         with self._normalised(), torch.no_grad():
             return attack.run(self.dual.outputs, ball.at(self.x), self._goal, generator)
 
@@ -132,6 +150,7 @@ class Batch:
 
     @cached_property
     def _learns(self) -> bool:
+        """Whether any batch norm is updated by this batch."""
         return bool(learning_norms(self.dual.model))
 
     @property
@@ -140,5 +159,5 @@ class Batch:
         return any(module.training for module in self.dual.model.modules())
 
     def _normalised(self) -> AbstractContextManager[None]:
-        """Inside, the dual network's batch norms use this batch's statistics, if they learn from it."""
+        """Inside, the dual network's batch norms use this batch's statistics, if they are in training mode."""
         return self.dual.substituting(self.clean.statistics if self._learns else {})

@@ -1,7 +1,7 @@
-"""Losses of scores that a lower bound of the margins bounds from above (Property 1).
+"""Losses of scores, which bounds of the margins turn into bounds of the worst-case loss (Property 1).
 
-Both depend on differences of scores only, and grow with every other class' score; so their value at -J, where J_j ≤ f_y
-- f_j on the whole set, is at least their value at every point of it.
+Both depend on differences of scores only, and grow with every other class' score. So where J_j ≤ f_y - f_j holds on the
+whole set, the loss at -J is at least the loss at every point of the set.
 """
 
 from __future__ import annotations

@@ -18,7 +18,7 @@ class Regularised(Loss):
     """loss + weight · (tightness + balance) over the bound sites' intervals.
 
     tightness: intervals should not grow from the input on by more than 1 / tolerance. balance: active and inactive
-    units should contribute alike to centres and to radii. The weight is meant to fall to zero as the radius grows.
+    units should contribute alike to centres and to radii. Schedule the weight to fall to zero as the radius grows.
     """
 
     loss: Loss
@@ -41,12 +41,12 @@ class Regularised(Loss):
             penalties.extend((self.tolerance - ratio).relu() for ratio in ratios)
         if not penalties:
             return first.new_zeros(())
-        # Three to a site, each site weighing alike.
+        # Three penalties for each site; all sites have the same weight.
         return torch.stack(penalties).sum() / (self.tolerance * len(penalties) / 3)
 
 
 def _balances(interval: Interval) -> list[Tensor]:
-    """How alike active and inactive units are, in centres and in radii: 1 where they are equal, 0 where one lacks."""
+    """The balance of active and inactive units, in centres and in radii: 1 if equal, 0 if one kind is missing."""
     centre, radius = interval.centre, interval.radius
     active, inactive = (interval.lower > 0).to(centre.dtype), (interval.upper < 0).to(centre.dtype)
     pairs = ((active * centre, -inactive * centre), (active * radius, inactive * radius))

@@ -1,4 +1,4 @@
-"""Reading recipes from TOML and YAML files; only what both notations mean alike is taken for a number or a truth."""
+"""Reads recipes from TOML and YAML files; what only one of the two takes for a number or a boolean is a string."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 from autodual.errors import InvalidInputError
 from autodual.train.recipe.values import require_small
 
-# More than any recipe has; parsers take the square of it, at worst.
+# In bytes: longer than any recipe, and short enough for parsers whose time grows with the square of it.
 _LONGEST = 1 << 15
 
 
@@ -50,7 +50,7 @@ def read_recipe(path: str | PathLike[str]) -> dict[str, Any]:
 
 
 def _text(path: Path) -> str:
-    """The content of a file of at most so many bytes as recipes have."""
+    """The text in a file of at most `_LONGEST` bytes."""
     try:
         if not stat.S_ISREG(path.stat().st_mode):
             raise InvalidInputError(f"the recipe '{path}' is no file")

@@ -18,12 +18,12 @@ from autodual.train.schedules import Constant, Linear, Schedule
 class Recipe:
     """How to train a network, from data to the schedules of its options.
 
-    radius: of the set while training, by epoch, in units of `set.eps`; it may end above 1, where validation judges.
-    learning_rate: by epoch. scheduled: number fields of the loss that change, by name; a dot reaches the loss within
-    another (`loss.kappa`). projection: columns of random projections for dual bounds inside the network, 0 for exact
-    ones. memory: budget of the bounds in bytes, 0 for the default. precision: `bfloat16` runs the passes that bound
-    nothing in mixed precision; bounds never are. stages: of a cascade, each trained like the first on what no earlier
-    one certifies; 1 for a single network.
+    radius: of the set in training, by epoch, in units of `set.eps`; it may end above 1, the radius of validation.
+    learning_rate: by epoch. scheduled: number fields of the loss that change, by name; a dot names a field of a loss
+    within the loss (`loss.kappa`). projection: columns of random projections that estimate dual bounds inside the
+    network; 0 for exact bounds. memory: budget of the bounds in bytes; 0 for the default. precision: `bfloat16` runs
+    everything but bounds in mixed precision. stages: of a cascade, each trained on what no earlier one certifies; 1 for
+    a single network.
     """
 
     data: DataSection = field(default_factory=DataSection)
@@ -52,11 +52,11 @@ class Recipe:
                 _set(self.loss, name.split("."), value, name)
 
     def ball_at(self, epoch: float) -> PerturbationSet:
-        """The set to be trained on at a time."""
+        """The set to train on at an epoch."""
         return self.set.ball(self.radius(epoch) * self.set.eps)
 
     def loss_at(self, epoch: float) -> Loss:
-        """The loss with its scheduled fields as they are at a time; the plain one where the radius is zero."""
+        """The loss with its scheduled fields as they are at an epoch; the plain loss where the radius is zero."""
         if self.radius(epoch) == 0:
             return _plain(self.loss)
         loss = self.loss
@@ -66,7 +66,7 @@ class Recipe:
 
 
 def _plain(loss: Loss) -> Loss:
-    """What a loss is over a set of the sample alone."""
+    """The loss that another one becomes over sets that hold the sample alone."""
     if isinstance(loss, Regularised):
         return _plain(loss.loss)
     return Clean(getattr(loss, "criterion", "cross-entropy"))

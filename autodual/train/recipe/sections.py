@@ -22,12 +22,12 @@ class Section:
 
 @dataclass(frozen=True)
 class DataSection(Section):
-    """What is learned from.
+    """The data to train on.
 
     train: a data set's name, or the path of a `.npz` file. limit: use that many samples only, 0 for all. hold_out: how
     many of them, the last ones after shuffling by the recipe's seed, are kept for validation and never trained on.
-    mean, std: what the network is fed, (x - mean) / std; radii and domains stay in the units of x. shift: each image is
-    moved by up to so many pixels, zeros moving in. flip: images are mirrored half of the time.
+    mean, std: the network gets (x - mean) / std; radii and domains stay in the units of x. shift: each image is moved
+    at random by at most so many pixels, and filled with zeros. flip: each image is mirrored with probability 1/2.
     """
 
     train: str = "mnist:train"
@@ -46,7 +46,7 @@ class DataSection(Section):
 
 @dataclass(frozen=True)
 class NetworkSection(Section):
-    """What is trained: an architecture's name or `place:factory`, and how its weights begin."""
+    """The network to train: an architecture's name or `place:factory`, and its initial weights."""
 
     arch: str = "small"
     batch_norm: bool = False
@@ -74,11 +74,11 @@ class SetSection(Section):
 
 @dataclass(frozen=True)
 class OptimiserSection(Section):
-    """How weights follow gradients.
+    """The optimiser.
 
-    clip: the largest norm of a step's gradient, 0 for no limit. weight_decay: spares norm layers and biases. averaging:
-    how much of the averaged weights is kept at each step (such as 0.999), 0 for no averaging; averaged weights are what
-    is validated and saved. momentum: of SGD.
+    clip: the largest norm of a step's gradient, 0 for no limit. weight_decay: of all but norm layers and biases.
+    averaging: the share of the averaged weights that is kept at each step (such as 0.999), 0 for no averaging; the
+    averaged weights are validated and saved. momentum: of SGD.
     """
 
     kind: Literal["adam", "adamw", "sgd"] = "adam"
@@ -90,11 +90,11 @@ class OptimiserSection(Section):
 
 @dataclass(frozen=True)
 class ValidationSection(Section):
-    """How held-out samples are judged after every `every` epochs, always at the full radius of `set`.
+    """How held-out samples are evaluated, every `every` epochs and always at the full radius of `set`.
 
-    bounds: `interval`, `mixed` (interval inside, dual at the end) or `dual`. samples: that many of the held-out ones
-    for bounds and attacks, 0 for all. attack_steps: of projected gradient descent, 0 for none. patience: stop when the
-    certified error has not fallen for so many epochs at the full radius, 0 for never.
+    bounds: `interval`, `mixed` (interval inside, dual at the end) or `dual`. samples: how many of the held-out ones are
+    bounded and attacked, 0 for all. attack_steps: of projected gradient descent, 0 for no attack. patience: stop after
+    so many validations at the full radius without a lower error, 0 for never.
     """
 
     bounds: Literal["interval", "mixed", "dual"] = "interval"

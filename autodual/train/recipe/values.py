@@ -12,31 +12,12 @@ from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
 
 from autodual.errors import InvalidInputError
 from autodual.train.limits import TYPE_WORDS, Finite, require, shown
-from autodual.train.losses import (
-    Adversarial,
-    Clean,
-    CrownIbp,
-    IntervalBound,
-    Loss,
-    MtlIbp,
-    Regularised,
-    Robust,
-    SmallBoxes,
-)
+from autodual.train.losses.base import Loss
+from autodual.train.losses.names import LOSSES
 from autodual.train.schedules import SCHEDULES, Constant, Schedule
 
-LOSSES: dict[str, type[Loss]] = {
-    "clean": Clean,
-    "adversarial": Adversarial,
-    "robust": Robust,
-    "interval": IntervalBound,
-    "crown-ibp": CrownIbp,
-    "sabr": SmallBoxes,
-    "mtl-ibp": MtlIbp,
-    "regularised": Regularised,
-}
 _FAMILIES: dict[type, Mapping[str, type]] = {Loss: LOSSES, Schedule: SCHEDULES}
-# What no recipe needs more of; a file can hold anything.
+# Limits beyond any recipe's needs; a file can hold anything.
 _MOST_VALUES, _DEEPEST, _LONGEST_NAME, _LONGEST_STRING = 10_000, 20, 100, 4000
 
 
@@ -61,9 +42,10 @@ def assemble(kind: type, values: Any, where: str = "") -> Any:
 
 
 def require_small(values: Any) -> None:
-    """Raise InvalidInputError for plain values that no recipe needs as many or as deeply nested ones of.
+    """Raise InvalidInputError for more plain values, or more deeply nested ones, than any recipe needs.
 
-    What is shared counts as often as it is met, so that it may contain itself. Names in tables must be words.
+    A value counts each time that it occurs, so that values that contain themselves are refused too. Names in tables
+    must be short and printable.
     """
     pending, count = [(values, 0)], 0
     while pending:
@@ -155,7 +137,7 @@ def _join(where: str, name: str) -> str:
 
 
 def disassemble(thing: Any) -> Any:
-    """Plain values that `assemble` makes the same object of; JSON and TOML can hold them.
+    """The plain values from which `assemble` makes the same object; JSON and TOML can hold them.
 
     Args:
         thing: a recipe, or a part of one.

@@ -1,6 +1,6 @@
-"""YAML without its surprises: what PyYAML's own loader takes for other numbers and truths than were meant is a string.
+"""YAML without its surprises: words that PyYAML's own loader turns into unexpected numbers and booleans are strings.
 
-Numbers are decimal, `true` and `false` are the only truths, names in a table must differ, and there are no dates, no
+Numbers are decimal, `true` and `false` are the only booleans, names in a table must differ, and there are no dates, no
 numbers of base 60 or 8, no merge keys and no objects. That is the core of YAML 1.2, and what TOML has too.
 """
 
@@ -24,11 +24,11 @@ _FLOAT = re.compile(r"[-+]?(?:\.[0-9]+|(?:0|[1-9][0-9]*)(?:\.[0-9]*)?)(?:[eE][-+
 
 
 class _Resolver(BaseResolver):
-    """Which plain words are no strings."""
+    """Says which plain words are not strings."""
 
 
 class _Constructor(BaseConstructor):
-    """Tables, lists, numbers, truths and strings."""
+    """Makes tables, lists, numbers, booleans and strings."""
 
     def table(self, node: yaml.MappingNode) -> dict[Any, Any]:
         found: dict[Any, Any] = {}
@@ -49,7 +49,7 @@ class _Constructor(BaseConstructor):
 
 
 class _Loader(Reader, Scanner, Parser, Composer, _Constructor, _Resolver):
-    """The parts of PyYAML's loaders that neither resolve nor construct anything by themselves."""
+    """The parts of PyYAML's loaders that leave it to the two classes above what words mean."""
 
     def __init__(self, text: str) -> None:
         Reader.__init__(self, text)
@@ -61,7 +61,7 @@ class _Loader(Reader, Scanner, Parser, Composer, _Constructor, _Resolver):
 
 
 def _scalar(kind: type, pattern: re.Pattern[str]) -> Any:
-    """A constructor of numbers, which an explicit tag may ask for, too."""
+    """A constructor of numbers; an explicit tag may call it too, so it checks the text."""
 
     def construct(loader: _Constructor, node: yaml.ScalarNode) -> Any:
         text = loader.construct_scalar(node)
@@ -87,8 +87,8 @@ _Constructor.add_constructor(None, _Constructor.other)
 
 
 def load(text: str) -> Any:
-    """The one document in a text, as tables, lists, numbers, truths and strings.
+    """The only document in a text, as tables, lists, numbers, booleans and strings.
 
-    Raises yaml.YAMLError for what is no such document, and RecursionError for one that is nested too deeply.
+    Raises yaml.YAMLError for any other text, and RecursionError for one that is nested too deeply.
     """
     return _Loader(text).get_single_data()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from autodual.report.page.numbers import plural
+from autodual.report.numbers import plural
 from autodual_cli.output.summary_lines import percent
 
 

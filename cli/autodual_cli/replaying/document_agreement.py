@@ -8,7 +8,7 @@ from typing import Any
 
 from autodual.report.comparison import Comparison, compare_settings, compare_summary, compare_whole
 from autodual.report.document import ROWS_KEY, Row
-from autodual.report.page.checks import progress
+from autodual.report.page.consistency import unfinished
 from autodual_cli.replaying.command_agreement import compare_command
 
 Summarise = Callable[[Sequence[Row], float], dict[str, Any]]
@@ -22,7 +22,7 @@ def compare_document(outcome: Comparison, document: Row, now: dict[str, Any], su
     compare_settings(outcome, document["settings"], now)
     compare_command(outcome, document["settings"])
     _compare_range(outcome, document["settings"], rows)
-    early = progress(document)
+    early = unfinished(document)
     if early is not None:
         outcome.skipped.append(early)
 

@@ -10,7 +10,7 @@ import torch
 
 from autodual.report.comparison import Comparison, compare
 from autodual.report.document import ROWS_KEY, Row
-from autodual.report.page.counterexamples import as_array
+from autodual.report.page.pictures import as_array
 from autodual.report.verdicts import summarise_verdicts
 from autodual_cli.replaying.document_agreement import compare_document
 from autodual_cli.replaying.recorded_settings import Recorded

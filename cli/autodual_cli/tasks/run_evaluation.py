@@ -21,8 +21,8 @@ from autodual.errors import InvalidInputError
 from autodual.files.writing import write_text
 from autodual.perturbations import PerturbationSet
 from autodual.report.evaluation import evaluation_document
-from autodual.report.page.evaluation import render_evaluation
-from autodual.report.page.numbers import plural
+from autodual.report.numbers import plural
+from autodual.report.page import render_evaluation
 from autodual.report.storage import file_sha256, write_document
 from autodual.train.checkpoint import RunFolder
 from autodual.train.recipe import SetSection, assemble

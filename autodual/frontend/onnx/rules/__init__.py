@@ -22,5 +22,6 @@ from autodual.frontend.onnx.rules import (  # noqa: F401 - imported for the rule
     reductions,
     refused,
     resampling,
+    scalars,
     shapes,
 )

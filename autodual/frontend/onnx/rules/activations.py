@@ -1,106 +1,28 @@
-"""Rules of functions of each scalar, and of softmax."""
+"""Rules of functions of each scalar that are more than one declared op, and of softmax."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from math import prod
 from typing import Any
 
 import numpy as np
 
 from autodual.frontend import compositions
-from autodual.frontend.constants import number
 from autodual.frontend.construction import Unsupported
 from autodual.frontend.onnx.attributes import Attributes, first_read_only
 from autodual.frontend.onnx.builder import OnnxBuilder
 from autodual.frontend.onnx.operands import Branch, Static, Value
 from autodual.frontend.onnx.registry import onnx_op
 from autodual.frontend.onnx.rules.arithmetic import add, maximum, minimum, multiply, subtract
-from autodual.ir import Node, Op
+from autodual.ir import Node
 from autodual.ir.ops import (
-    Arccos,
-    Arccosh,
-    Arcsin,
-    Arcsinh,
-    Arctan,
-    Arctanh,
-    Ceil,
     Clamp,
-    Cos,
-    Cosh,
-    Elu,
-    Erf,
-    Exp,
-    Floor,
-    Gelu,
-    HardSwish,
     LeakyRelu,
-    Log,
-    Mish,
-    Power,
     Relu,
-    Round,
-    Sigmoid,
-    Sign,
     Silu,
-    Sin,
-    Sinh,
-    Softplus,
     Softshrink,
-    Softsign,
-    Tan,
-    Tanh,
 )
-
-_FUNCTIONS: dict[str, Callable[[Attributes], Op]] = {
-    "Relu": lambda _: Relu(),
-    "Sigmoid": lambda _: Sigmoid(),
-    "Tanh": lambda _: Tanh(),
-    "Atan": lambda _: Arctan(),
-    "Erf": lambda _: Erf(),
-    "Softsign": lambda _: Softsign(),
-    "Softplus": lambda _: Softplus(),
-    "Exp": lambda _: Exp(),
-    "Log": lambda _: Log(),
-    "Sqrt": lambda _: Power(0.5),
-    "Reciprocal": lambda _: Power(-1.0),
-    "Sin": lambda _: Sin(),
-    "Cos": lambda _: Cos(),
-    "Tan": lambda _: Tan(),
-    "Asin": lambda _: Arcsin(),
-    "Acos": lambda _: Arccos(),
-    "Sinh": lambda _: Sinh(),
-    "Cosh": lambda _: Cosh(),
-    "Asinh": lambda _: Arcsinh(),
-    "Acosh": lambda _: Arccosh(),
-    "Atanh": lambda _: Arctanh(),
-    "Sign": lambda _: Sign(),
-    "Floor": lambda _: Floor(),
-    "Ceil": lambda _: Ceil(),
-    "Round": lambda _: Round(),
-    "Mish": lambda _: Mish(),
-    "HardSwish": lambda _: HardSwish(),
-    "Abs": lambda _: LeakyRelu(number(-1)),
-    "LeakyRelu": lambda a: LeakyRelu(number(a.get("alpha", 0.01))),
-    "Elu": lambda a: Elu(alpha=a.get("alpha", 1.0)),
-    "Selu": lambda a: Elu(
-        alpha=a.get("alpha", 1.67326319217681884765625), scale=a.get("gamma", 1.05070102214813232421875)
-    ),
-    "Celu": lambda a: Elu(alpha=a.get("alpha", 1.0), input_scale=1 / a.get("alpha", 1.0)),
-    "Gelu": lambda a: Gelu(tanh=a.get("approximate", "none") == "tanh"),
-}
-
-
-def _function(make: Callable[[Attributes], Op]) -> Callable[[OnnxBuilder, Attributes, Branch], Branch]:
-    def rule(builder: OnnxBuilder, attributes: Attributes, x: Branch) -> Branch:
-        return builder.unary(make(attributes), x)
-
-    return rule
-
-
-for _name, _make in _FUNCTIONS.items():
-    onnx_op(_name)(_function(_make))
 
 
 @onnx_op("Swish")

@@ -8,12 +8,13 @@ import numpy as np
 import torch
 
 from autodual.frontend import compositions
-from autodual.frontend.constants import apply, number
+from autodual.frontend.constants import apply
 from autodual.frontend.construction import Unsupported
 from autodual.frontend.onnx.attributes import Attributes
 from autodual.frontend.onnx.builder import OnnxBuilder
 from autodual.frontend.onnx.operands import Branch, Static, Value
 from autodual.frontend.onnx.registry import onnx_op
+from autodual.ir.expressions import number
 from autodual.ir.ops import Add, Clamp, ElementwiseAffine, Exp, Maximum, Relu, Subtract
 
 

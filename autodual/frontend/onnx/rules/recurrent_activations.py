@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from autodual.frontend.compositions import affine, hard_sigmoid, thresholded
-from autodual.frontend.constants import number
 from autodual.frontend.construction import Unsupported
 from autodual.frontend.onnx.attributes import Attributes
 from autodual.frontend.onnx.builder import OnnxBuilder
 from autodual.ir import Node
+from autodual.ir.expressions import number
 from autodual.ir.ops import Clamp, Elu, LeakyRelu, Relu, Sigmoid, Softplus, Softsign, Tanh
 
 Activation = Callable[[Node], Node]

@@ -14,10 +14,10 @@ from autodual.frontend.torch.rules import (  # noqa: F401 - imported for the rul
     powers,
     reductions,
     resampling,
+    scalars,
     scattering,
     shapes,
     slicing,
     statistics,
     steps,
-    trigonometry,
 )

@@ -1,4 +1,4 @@
-"""Lowering of activation functions: those that are one op, and those that are a piecewise linear map of one."""
+"""Lowering of activation functions that are more than one declared op of one scalar."""
 
 from __future__ import annotations
 
@@ -7,66 +7,27 @@ from typing import Any
 import torch
 
 from autodual.frontend.compositions import affine, difference, hard_sigmoid, product, sliced, thresholded, total
-from autodual.frontend.constants import apply, number
+from autodual.frontend.constants import apply
 from autodual.frontend.construction import Unsupported
 from autodual.frontend.torch.builder import Builder
 from autodual.frontend.torch.registry import lowers
-from autodual.ir import Node, Op
+from autodual.ir import Node
+from autodual.ir.expressions import number
 from autodual.ir.ops import (
-    Clamp,
-    Elu,
     Erf,
-    Exp,
-    Gelu,
-    HardSwish,
     LeakyRelu,
-    Log,
-    Mish,
-    Relu,
     Sigmoid,
-    Silu,
     Softplus,
     Softshrink,
     Step,
-    Tanh,
 )
 
 aten = torch.ops.aten
-
-#: Operations of one operand that an op without attributes computes.
-_PLAIN: dict[Any, Op] = {
-    aten.relu.default: Relu(),
-    aten.sigmoid.default: Sigmoid(),
-    aten.tanh.default: Tanh(),
-    aten.erf.default: Erf(),
-    aten.silu.default: Silu(),
-    aten.mish.default: Mish(),
-    aten.hardswish.default: HardSwish(),
-    aten.exp.default: Exp(),
-    aten.log.default: Log(),
-}
-
-
-@lowers(*_PLAIN, any_batch_axis=True)
-def plain(builder: Builder, x: Any) -> Node:
-    return builder.emit(_PLAIN[builder.target], builder.node(x))
 
 
 @lowers(aten.erfc.default, any_batch_axis=True)
 def complementary_error_function(builder: Builder, x: Any) -> Node:
     return affine(builder, builder.emit(Erf(), builder.node(x)), -1.0, 1.0)
-
-
-@lowers(aten.gelu.default, any_batch_axis=True)
-def gelu(builder: Builder, x: Any, approximate: str) -> Node:
-    return builder.emit(Gelu(approximate == "tanh"), builder.node(x))
-
-
-@lowers(aten.softplus.default, any_batch_axis=True)
-def softplus(builder: Builder, x: Any, beta: float, threshold: float) -> Node:
-    if not beta > 0:
-        raise Unsupported("softplus needs a positive beta")
-    return builder.emit(Softplus(float(beta), float(threshold)), builder.node(x))
 
 
 @lowers(aten.log_sigmoid.default, any_batch_axis=True)
@@ -76,16 +37,11 @@ def log_sigmoid(builder: Builder, x: Any) -> Node:
     return affine(builder, builder.emit(Softplus(1.0, 40.0), negative), -1.0)
 
 
-@lowers(aten.leaky_relu.default, any_batch_axis=True)
-def leaky_relu(builder: Builder, x: Any, slope: float) -> Node:
-    return builder.emit(LeakyRelu(number(slope)), builder.node(x))
-
-
 @lowers(aten.rrelu.default)
 def randomised_leaky_relu(builder: Builder, x: Any, lower: float, upper: float, training: bool, *_: Any) -> Node:
     if training:
         raise Unsupported("its slopes are random while training; evaluate the model")
-    return leaky_relu(builder, x, (lower + upper) / 2)
+    return builder.emit(LeakyRelu(number((lower + upper) / 2)), builder.node(x))
 
 
 @lowers(aten.prelu.default, aten._prelu_kernel.default)
@@ -98,56 +54,9 @@ def prelu(builder: Builder, x: Any, weight: Any) -> Node:
     return builder.emit(LeakyRelu(apply(torch.reshape, slope, wide)), x)
 
 
-@lowers(aten.abs.default, any_batch_axis=True)
-def absolute(builder: Builder, x: Any) -> Node:
-    return leaky_relu(builder, x, -1)
-
-
-@lowers(aten.elu.default, any_batch_axis=True)
-def elu(builder: Builder, x: Any, alpha: float, scale: float, input_scale: float) -> Node:
-    return builder.emit(Elu(float(alpha), float(scale), float(input_scale)), builder.node(x))
-
-
-@lowers(aten.selu.default, any_batch_axis=True)
-def selu(builder: Builder, x: Any) -> Node:
-    """The constants of the paper that introduced it, as torch has them."""
-    return elu(builder, x, 1.6732632423543772848170429916717, 1.0507009873554804934193349852946, 1.0)
-
-
-@lowers(aten.celu.default, any_batch_axis=True)
-def celu(builder: Builder, x: Any, alpha: float) -> Node:
-    return elu(builder, x, alpha, 1.0, 1.0 / alpha)
-
-
-@lowers(aten.hardtanh.default, aten.clamp.default, aten.clip.default, any_batch_axis=True)
-def clamp(builder: Builder, x: Any, lower: float | None, upper: float | None) -> Node:
-    bounds = [None if bound is None else float(bound) for bound in (lower, upper)]
-    return builder.emit(Clamp(*bounds), builder.node(x))
-
-
-@lowers(aten.clamp_min.default, any_batch_axis=True)
-def clamp_below(builder: Builder, x: Any, lower: float) -> Node:
-    return clamp(builder, x, lower, None)
-
-
-@lowers(aten.clamp_max.default, any_batch_axis=True)
-def clamp_above(builder: Builder, x: Any, upper: float) -> Node:
-    return clamp(builder, x, None, upper)
-
-
-@lowers(aten.relu6.default, any_batch_axis=True)
-def relu6(builder: Builder, x: Any) -> Node:
-    return clamp(builder, x, 0, 6)
-
-
 @lowers(aten.hardsigmoid.default, any_batch_axis=True)
 def hardsigmoid(builder: Builder, x: Any) -> Node:
     return hard_sigmoid(builder, builder.node(x), 1 / 6, 0.5)
-
-
-@lowers(aten.softshrink.default, any_batch_axis=True)
-def softshrink(builder: Builder, x: Any, width: float) -> Node:
-    return builder.emit(Softshrink(float(width)), builder.node(x))
 
 
 @lowers(aten.hardshrink.default, any_batch_axis=True)

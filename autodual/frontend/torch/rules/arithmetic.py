@@ -7,12 +7,13 @@ from typing import Any
 import torch
 
 from autodual.frontend.compositions import fused_product, fused_quotient, power, quotient
-from autodual.frontend.constants import apply, number
+from autodual.frontend.constants import apply
 from autodual.frontend.construction import Unsupported
 from autodual.frontend.torch.builder import Builder
 from autodual.frontend.torch.operands import Fixed, Unusable
 from autodual.frontend.torch.registry import lowers
 from autodual.ir import Expression, Node
+from autodual.ir.expressions import number
 from autodual.ir.ops import Add, Cast, ElementwiseAffine, Subtract
 
 aten = torch.ops.aten

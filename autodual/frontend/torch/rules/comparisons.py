@@ -8,13 +8,14 @@ import torch
 
 from autodual.frontend import compositions
 from autodual.frontend.compositions import scaled
-from autodual.frontend.constants import apply, number
+from autodual.frontend.constants import apply
 from autodual.frontend.construction import Unsupported
 from autodual.frontend.torch.builder import Builder
 from autodual.frontend.torch.operands import Fixed, Unusable
 from autodual.frontend.torch.registry import lowers
 from autodual.frontend.torch.rules.reductions import reduced_axes
 from autodual.ir import Expression, Node
+from autodual.ir.expressions import number
 from autodual.ir.ops import Add, ElementwiseAffine, Relu, Subtract
 
 aten = torch.ops.aten

@@ -47,26 +47,6 @@ def to_a_branch(builder: Builder, x: Any, exponent: Any) -> Node:
     return _exponential(builder, product(builder, exponent, builder.emit(Log(), x)))
 
 
-@lowers(aten.square.default, any_batch_axis=True)
-def square(builder: Builder, x: Any) -> Node:
-    return power(builder, builder.node(x), 2)
-
-
-@lowers(aten.sqrt.default, any_batch_axis=True)
-def square_root(builder: Builder, x: Any) -> Node:
-    return power(builder, builder.node(x), 0.5)
-
-
-@lowers(aten.rsqrt.default, any_batch_axis=True)
-def reciprocal_square_root(builder: Builder, x: Any) -> Node:
-    return power(builder, builder.node(x), -0.5)
-
-
-@lowers(aten.reciprocal.default, any_batch_axis=True)
-def reciprocal(builder: Builder, x: Any) -> Node:
-    return power(builder, builder.node(x), -1)
-
-
 @lowers(aten.exp2.default, any_batch_axis=True)
 def power_of_two(builder: Builder, x: Any) -> Node:
     return of_a_number(builder, 2, x)

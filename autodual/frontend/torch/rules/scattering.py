@@ -10,13 +10,14 @@ import torch
 from torch import Tensor
 
 from autodual.frontend.compositions import taken_from_both
-from autodual.frontend.constants import apply, number
+from autodual.frontend.constants import apply
 from autodual.frontend.construction import Unsupported
 from autodual.frontend.torch.builder import Builder
 from autodual.frontend.torch.operands import Fixed
 from autodual.frontend.torch.registry import lowers
 from autodual.frontend.torch.rules.slicing import whole_batch
 from autodual.ir import Node
+from autodual.ir.expressions import number
 from autodual.ir.ops import ElementwiseAffine
 
 aten = torch.ops.aten

@@ -14,23 +14,10 @@ from autodual.frontend.torch.builder import Builder
 from autodual.frontend.torch.operands import Fixed
 from autodual.frontend.torch.registry import lowers
 from autodual.frontend.torch.rules.arithmetic import divide
-from autodual.ir import Node, Op
-from autodual.ir.ops import Ceil, Floor, Remainder, Round, Sign, Step
+from autodual.ir import Node
+from autodual.ir.ops import Floor, Remainder, Step
 
 aten = torch.ops.aten
-
-_FUNCTIONS: dict[Any, Op] = {
-    aten.sign.default: Sign(),
-    aten.sgn.default: Sign(),
-    aten.floor.default: Floor(),
-    aten.ceil.default: Ceil(),
-    aten.round.default: Round(),
-}
-
-
-@lowers(*_FUNCTIONS, any_batch_axis=True)
-def rounded(builder: Builder, x: Any) -> Node:
-    return builder.emit(_FUNCTIONS[builder.target], builder.node(x))
 
 
 @lowers(aten.trunc.default, aten.fix.default, any_batch_axis=True)

@@ -1,0 +1,93 @@
+"""All that an extension needs, from one place; the built-in parts use nothing else.
+
+**A function of one scalar** is one call of `scalar_op`.
+
+**Any other operation** takes three steps: an `Op` that can run itself, a function under `@lowers(torch.ops.…)` that
+emits it while a model is traced, and a rule under `@dual_rule(TheOp)`: an `AffineRule`, or a `RelaxationRule`.
+`autodual.testing.check_dual_rule` tells whether it is right. The operation is one of ATen or of `torch.library`; under
+`@lowers_module(TheClass)` it is a whole module, which is then not traced.
+
+**A pass** is a `Pass`, a frozen dataclass that takes a `Plan` to another one; give it to `compile_dual(passes=…)`.
+
+**A loss** is a `Loss`, a frozen dataclass that takes a `Batch` to one number a sample; `@named_loss` gives it a name in
+recipes.
+
+**An attack** is an `Attack`, a frozen dataclass that looks for points of a `Region` where a `Specification` fails; give
+it to `certify(attack=…)` or `verify(attack=…)`. What it finds is checked, so an attack can be wrong but not unsound.
+
+`examples/extending/` has one file for each of these, and one for a command.
+"""
+
+from autodual.attacks import Attack, counterexamples
+from autodual.dual import (
+    AffineLayer,
+    AffineRule,
+    Contribution,
+    DualLayer,
+    Executed,
+    LinearRelaxation,
+    LineFamily,
+    NonlinearRule,
+    RelaxationRule,
+    Rows,
+    Run,
+    StructuralLayer,
+    dual_rule,
+)
+from autodual.dual.curves import Curve, CurveRule
+from autodual.extend.scalar import scalar_family, scalar_op
+from autodual.frontend import Builder, Unsupported, lowers, lowers_module
+from autodual.interval import Interval
+from autodual.ir import Environment, Expression, Graph, Node, Op
+from autodual.ir.ops import ElementwiseOp
+from autodual.ir.scalars import Accuracy, CurveOp, Domain
+from autodual.passes import Pass, default_pipeline
+from autodual.passes.plan import Plan
+from autodual.perturbations import PerturbationSet, Region
+from autodual.specs import Specification
+from autodual.train.losses import Batch, Loss, named_loss
+
+__all__ = [
+    "Accuracy",
+    "AffineLayer",
+    "AffineRule",
+    "Attack",
+    "Batch",
+    "Builder",
+    "Contribution",
+    "Curve",
+    "CurveOp",
+    "CurveRule",
+    "Domain",
+    "DualLayer",
+    "ElementwiseOp",
+    "Environment",
+    "Executed",
+    "Expression",
+    "Graph",
+    "Interval",
+    "LineFamily",
+    "LinearRelaxation",
+    "Loss",
+    "Node",
+    "NonlinearRule",
+    "Op",
+    "Pass",
+    "PerturbationSet",
+    "Plan",
+    "Region",
+    "RelaxationRule",
+    "Rows",
+    "Run",
+    "Specification",
+    "StructuralLayer",
+    "Unsupported",
+    "counterexamples",
+    "default_pipeline",
+    "dual_rule",
+    "lowers",
+    "lowers_module",
+    "named_loss",
+    "scalar_family",
+    "scalar_op",
+]

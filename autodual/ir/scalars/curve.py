@@ -1,0 +1,126 @@
+"""What is known of a function of one variable, for enclosing it between lines."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import cached_property, reduce
+from itertools import pairwise
+
+import torch
+from torch import Tensor
+
+from autodual.interval import Interval
+
+Function = Callable[[Tensor], Tensor]
+_INFINITY = math.inf
+
+
+@dataclass(frozen=True)
+class Domain:
+    """A stretch of the real line on which a function is defined; finite ends belong to it unless it is `open`."""
+
+    start: float = -_INFINITY
+    end: float = _INFINITY
+    open: bool = False
+
+    def contains(self, bounds: Interval) -> Tensor:
+        """Where the whole interval lies within; NaN does nowhere."""
+        after = bounds.lower > self.start if self.open and self.start > -_INFINITY else bounds.lower >= self.start
+        before = bounds.upper < self.end if self.open and self.end < _INFINITY else bounds.upper <= self.end
+        return after & before
+
+
+@dataclass(frozen=True, eq=False)
+class Piece:
+    """A stretch [start, end] of the real line on which a function is convex, or concave."""
+
+    start: float
+    end: float
+    convex: bool
+
+
+@dataclass(frozen=True, eq=False)
+class Curve:
+    """A continuous function that is convex and concave by turns.
+
+    value, slope: the function and its derivative, elementwise and differentiable; `slope` may take any of
+    the values between the one-sided ones at a knot.
+    inflections: where curvature changes sign, in increasing order. convex: curvature of the first piece.
+    knots: where the slope jumps. turning: where the function has its local extremes.
+    straight: stretches on which the function is affine. bitangents: by number of a piece with two others beside it, the
+    points where one line touches both of these, if there is such a line.
+    limits: two numbers that computed values never leave, whatever the bounds.
+    domain: the stretches on which the function is defined, if not everywhere; an interval must lie within one of them.
+    inside: a point well within the domain, where value and slope are finite.
+    """
+
+    value: Function
+    slope: Function
+    inflections: tuple[float, ...] = ()
+    convex: bool = True
+    knots: tuple[float, ...] = ()
+    turning: tuple[float, ...] = ()
+    straight: tuple[tuple[float, float], ...] = ()
+    bitangents: tuple[tuple[int, tuple[float, float]], ...] = ()
+    limits: tuple[float, float] = (-_INFINITY, _INFINITY)
+    domain: tuple[Domain, ...] = ()
+    inside: float = 1.0
+
+    @cached_property
+    def pieces(self) -> tuple[Piece, ...]:
+        """The stretches of one curvature, from left to right."""
+        ends = (-_INFINITY, *self.inflections, _INFINITY)
+        return tuple(
+            Piece(start, end, self.convex == (place % 2 == 0)) for place, (start, end) in enumerate(pairwise(ends))
+        )
+
+    def defined(self, bounds: Interval) -> Tensor:
+        """Where the function is known to be defined on the whole interval."""
+        within = [stretch.contains(bounds) for stretch in self.domain]
+        return reduce(torch.logical_or, within) if within else torch.ones_like(bounds.lower, dtype=torch.bool)
+
+    def within(self, bounds: Interval) -> Interval:
+        """Bounds that lie within the domain; `inside` stands in for the others, to keep the arithmetic finite."""
+        if not self.domain:
+            return bounds
+        known = self.defined(bounds)
+        return bounds.map(lambda end: torch.where(known, end, torch.full_like(end, self.inside)))
+
+    def only_defined(self, value: Tensor, bounds: Interval) -> Tensor:
+        """The value, NaN where bounds leave the domain."""
+        return torch.where(self.defined(bounds), value, torch.full_like(value, math.nan)) if self.domain else value
+
+    def range(self, bounds: Interval) -> Interval:
+        """Least and greatest value between bounds; NaN where they leave the domain."""
+        found = self._extremes(self.within(bounds))
+        return found.map(lambda end: self.only_defined(end, bounds))
+
+    def _extremes(self, bounds: Interval) -> Interval:
+        first, last = self.value(bounds.lower), self.value(bounds.upper)
+        lower, upper = first.minimum(last), first.maximum(last)
+        for point in (*self.turning, *self.knots):
+            inside = torch.full_like(first, point).clamp(bounds.lower, bounds.upper)
+            value = self.value(inside)
+            lower, upper = lower.minimum(value), upper.maximum(value)
+        return Interval(lower, upper)
+
+    def steepest(self, bounds: Interval) -> Tensor:
+        """The largest |slope| between bounds; a slope is monotone between inflections and knots."""
+        points = [torch.full_like(bounds.lower, place) for place in (*self.inflections, *self.knots)]
+        for knot in points[len(self.inflections) :]:
+            points += [knot.nextafter(torch.full_like(knot, end)) for end in (-torch.inf, torch.inf)]
+        inside = [point.clamp(bounds.lower, bounds.upper) for point in points]
+        return torch.stack([self.slope(point).abs() for point in (bounds.lower, bounds.upper, *inside)]).amax(0)
+
+    def affine_over(self, bounds: Interval) -> Tensor:
+        """Where the function is affine between bounds, so that tighter ones would tell nothing new."""
+        known = bounds.lower == bounds.upper
+        for start, end in self.straight:
+            known = known | ((bounds.lower >= start) & (bounds.upper <= end))
+        return known
+
+    def mirrored(self) -> Curve:
+        """The function with the opposite sign."""
+        return replace(self, value=lambda z: -self.value(z), slope=lambda z: -self.slope(z), convex=not self.convex)

@@ -1,0 +1,133 @@
+"""What is said of a function of one scalar beside its curve, and the table of all that is declared.
+
+The dual rule, the lowerings of both frontends, the page of operators and the problems of the tests come from here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol, TypeVar
+
+from autodual.ir.op import Op
+
+#: Roundings that library functions (exp, tanh, erf, …) are taken to be off by at most, in units of their results' size:
+#: libraries promise a few units in the last place, of two roundings each.
+LIBRARY = 16
+
+
+@dataclass(frozen=True)
+class Accuracy:
+    """How well a run computes a function.
+
+    roundings: how many of them its value is off by at most, in units of the value's size.
+    of_operand: count them in units of the operand's size too: inside, the function may add to its operand and take away
+    again. intermediate: the size of numbers that it may add and take away again, whatever its operand is.
+    """
+
+    roundings: int
+    of_operand: bool = False
+    intermediate: float = 0.0
+
+
+class OnnxAttributes(Protocol):
+    """The attributes of an ONNX operator."""
+
+    def get(self, name: str, default: Any = None) -> Any:
+        """An attribute, or `default` where the file leaves it out."""
+
+
+#: Makes the op from the operation's further arguments; raises ValueError, which says why, where it cannot.
+FromArguments = Callable[..., Op]
+FromAttributes = Callable[[OnnxAttributes], Op]
+Measured = Accuracy | Callable[[Any], Accuracy] | None
+
+
+@dataclass(frozen=True, eq=False)
+class Declaration:
+    """One entry of the table: an op, how a run computes it, and under which names it is met.
+
+    accuracy: how well a run computes the op, or a function of the op that says so; None if nobody has analysed it.
+    aten: operations of ATen or `torch.library`, by name (`elu`, `clamp.default`, `mylib::op`) or themselves, each with
+    what makes the op of its arguments after the first. onnx: ONNX operators, by name (`Elu`, `com.example::Bump`), each
+    with what makes the op of its attributes.
+    examples: makes ops of this type for tests to try; by default the one without arguments.
+    """
+
+    op: type[Op]
+    accuracy: Measured = None
+    aten: Mapping[Any, FromArguments] = field(default_factory=dict)
+    onnx: Mapping[str, FromAttributes] = field(default_factory=dict)
+    examples: Callable[[], tuple[Op, ...]] | None = None
+
+    def measured(self, op: Op) -> Accuracy | None:
+        """How well a run computes this op."""
+        return self.accuracy(op) if callable(self.accuracy) else self.accuracy
+
+    def tried(self) -> tuple[Op, ...]:
+        """Ops of this type that tests try."""
+        return self.examples() if self.examples else (self.op(),)
+
+
+_TABLE: dict[tuple[str, str], Declaration] = {}
+_Declared = TypeVar("_Declared", bound="type[Op]")
+
+
+def declarations() -> Iterator[Declaration]:
+    """All functions of one scalar that are declared, in the order of declaration.
+
+    Example:
+        >>> from autodual.ir.scalars import declarations
+        >>> [entry.onnx for entry in declarations() if entry.op.__name__ == "Tanh"][0].keys()
+        dict_keys(['Tanh'])
+    """
+    yield from _TABLE.values()
+
+
+def names_in(module: str) -> list[str]:
+    """The names of the ops that a module declares."""
+    return [op.__name__ for op in (entry.op for entry in declarations()) if op.__module__ == module]
+
+
+def find_declaration(op: type[Op]) -> Declaration | None:
+    """The entry of an op type, or None.
+
+    Args:
+        op: the type of an op of the graph.
+
+    Example:
+        >>> from autodual.ir import ops
+        >>> from autodual.ir.scalars import find_declaration
+        >>> find_declaration(ops.Clamp).accuracy.roundings
+        0
+    """
+    found = _TABLE.get((op.__module__, op.__qualname__))
+    return found if found is not None and found.op is op else None
+
+
+def record(entry: Declaration) -> None:
+    """Put an entry into the table, in the place of one of the same module and name.
+
+    Args:
+        entry: the declaration.
+    """
+    _TABLE[entry.op.__module__, entry.op.__qualname__] = entry
+
+
+def declare(
+    *,
+    accuracy: Measured = None,
+    aten: Mapping[Any, FromArguments] | None = None,
+    onnx: Mapping[str, FromAttributes] | None = None,
+    examples: Callable[[], tuple[Op, ...]] | None = None,
+) -> Callable[[_Declared], _Declared]:
+    """Class decorator: put an op with parameters into the table.
+
+    The arguments are the fields of `Declaration`.
+    """
+
+    def register(op: _Declared) -> _Declared:
+        record(Declaration(op, accuracy, aten or {}, onnx or {}, examples))
+        return op
+
+    return register

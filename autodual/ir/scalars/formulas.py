@@ -1,0 +1,110 @@
+"""Values and slopes of functions of one scalar, without cancellations that would leave nothing of small numbers."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+
+_ROOT_2_OVER_PI = math.sqrt(2 / math.pi)
+_CUBIC = 0.044715
+
+
+def between(z: Tensor, start: float, end: float) -> Tensor:
+    """1 where start < z < end, else 0."""
+    return ((z > start) & (z < end)).to(z.dtype)
+
+
+def sigmoid_slope(z: Tensor) -> Tensor:
+    return z.sigmoid() * (-z).sigmoid()
+
+
+def tanh_slope(z: Tensor) -> Tensor:
+    # 1 - tanh² without its cancellation, which would leave nothing of small slopes.
+    return 4 * sigmoid_slope(2 * z)
+
+
+def arctan_slope(z: Tensor) -> Tensor:
+    return 1 / (1 + z * z)
+
+
+def erf_slope(z: Tensor) -> Tensor:
+    return 2 / math.sqrt(math.pi) * torch.exp(-z * z)
+
+
+def softsign(z: Tensor) -> Tensor:
+    return z / (1 + z.abs())
+
+
+def softsign_slope(z: Tensor) -> Tensor:
+    return (1 + z.abs()) ** -2
+
+
+def silu_slope(z: Tensor) -> Tensor:
+    return z.sigmoid() + z * sigmoid_slope(z)
+
+
+def softplus(z: Tensor) -> Tensor:
+    return torch.logaddexp(z, torch.zeros_like(z))
+
+
+def mish_slope(z: Tensor) -> Tensor:
+    inner = softplus(z)
+    return inner.tanh() + z * tanh_slope(inner) * z.sigmoid()
+
+
+def density(z: Tensor) -> Tensor:
+    """The density of the standard normal distribution."""
+    return torch.exp(-z * z / 2) / math.sqrt(2 * math.pi)
+
+
+def distribution(z: Tensor) -> Tensor:
+    """Φ(z), without the cancellation of 1 + erf, which would leave nothing of small values."""
+    return torch.erfc(-z / math.sqrt(2)) / 2
+
+
+def gelu(z: Tensor) -> Tensor:
+    return z * distribution(z)
+
+
+def gelu_slope(z: Tensor) -> Tensor:
+    return distribution(z) + z * density(z)
+
+
+def gelu_tanh(z: Tensor) -> Tensor:
+    return z * (2 * _ROOT_2_OVER_PI * (z + _CUBIC * z**3)).sigmoid()
+
+
+def gelu_tanh_slope(z: Tensor) -> Tensor:
+    inner = _ROOT_2_OVER_PI * (z + _CUBIC * z**3)
+    gate = (2 * inner).sigmoid()
+    # Far out the polynomial overflows where the slope of tanh has long vanished.
+    steep = 2 * sigmoid_slope(2 * inner) * z * _ROOT_2_OVER_PI * (1 + 3 * _CUBIC * z * z)
+    return gate + torch.where(inner.abs() < 50, steep, torch.zeros_like(steep))
+
+
+def hardswish_slope(z: Tensor) -> Tensor:
+    return torch.where(z >= 3, torch.ones_like(z), between(z, -3, 3) * (2 * z + 3) / 6)
+
+
+def arcsinh_slope(z: Tensor) -> Tensor:
+    # hypot squares nothing that could overflow.
+    return torch.hypot(z, torch.ones_like(z)).reciprocal()
+
+
+def arcsin_slope(z: Tensor) -> Tensor:
+    """1/√(1 - z²), as a product, of which more is left near the ends."""
+    return ((1 - z) * (1 + z)).rsqrt()
+
+
+def arccos_slope(z: Tensor) -> Tensor:
+    return -arcsin_slope(z)
+
+
+def arctanh_slope(z: Tensor) -> Tensor:
+    return 1 / ((1 - z) * (1 + z))
+
+
+def arccosh_slope(z: Tensor) -> Tensor:
+    return (z - 1).rsqrt() * (z + 1).rsqrt()

@@ -1,0 +1,48 @@
+"""The kinds of functions of one scalar, by what is known of them; each kind has one dual rule."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Sequence
+from typing import ClassVar
+
+from torch import Tensor
+
+from autodual.ir.expressions import Environment
+from autodual.ir.op import Op
+from autodual.ir.scalars.curve import Curve
+
+
+class ElementwiseOp(Op):
+    """An op whose output is a function of one scalar at a time, without parameters of the model."""
+
+    @abstractmethod
+    def function(self, x: Tensor) -> Tensor:
+        """The function, elementwise on a tensor of any shape."""
+
+    def forward(self, inputs: Sequence[Tensor], environment: Environment) -> Tensor:
+        return self.function(inputs[0])
+
+
+class CurveOp(ElementwiseOp):
+    """A continuous function that is convex and concave by turns."""
+
+    @abstractmethod
+    def curve(self) -> Curve:
+        """Value, slope, inflections and the rest, for this op's parameters."""
+
+    def function(self, x: Tensor) -> Tensor:
+        return self.curve().value(x)
+
+
+class WaveOp(ElementwiseOp):
+    """A sine of x - start."""
+
+    #: Where the wave rises through zero.
+    start: ClassVar[float]
+
+
+class StairOp(ElementwiseOp):
+    """A function that never falls, and that jumps between stretches on which it is constant."""
+
+    continuous = False

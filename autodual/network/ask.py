@@ -1,0 +1,238 @@
+"""`Ask`: everything that a caller may say of how bounds are computed, in one value that all entries take."""
+
+from __future__ import annotations
+
+import difflib
+import inspect
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, fields, replace
+from functools import cache
+from typing import Any, TypedDict, get_args
+
+import torch
+
+from autodual.bounds import Multiplied
+from autodual.errors import InvalidInputError
+from autodual.interval import Interval
+from autodual.policies import InnerBounds, LastBound, SlopePolicy
+
+
+class PolicyOptions(TypedDict, total=False):
+    """The keywords that choose between kinds of bounds."""
+
+    slopes: SlopePolicy | None
+    inner: InnerBounds | None
+    last: LastBound | None
+
+
+class ProofOptions(PolicyOptions, total=False):
+    """The keywords of functions that prove something: they see to rounding and estimates themselves."""
+
+    known: Mapping[str, Interval] | None
+    all_units: bool | None
+
+
+class PartOptions(ProofOptions, total=False):
+    """The keywords of methods that bound parts of samples' sets."""
+
+    given: Mapping[str, Interval] | None
+    constraints: Sequence[Multiplied] | None
+    owner: torch.Tensor | None
+
+
+class MethodOptions(PartOptions, total=False):
+    """The keywords of methods that return bounds and nothing else."""
+
+    rigorous: bool | None
+    exact: bool | None
+
+
+class LinearOptions(MethodOptions, total=False):
+    """The keywords of methods that bound linear functions."""
+
+    at: str | None
+
+
+class AskOptions(LinearOptions, total=False):
+    """All fields of `Ask`, as keywords."""
+
+    linear: bool | None
+    sites: bool | None
+    executed: bool | None
+
+
+@dataclass(frozen=True, eq=False)
+class Ask:
+    """How bounds are to be computed, and what to return beside them.
+
+    Every function that takes an `ask` also takes its fields as keywords, which win over it. None leaves a field unsaid:
+    the function's own default holds, or else what the network was compiled with.
+
+    Args:
+        slopes: the lines that relax what intervals leave undecided: `shared` (the thesis' linear dual), `adaptive` (the
+            tighter lower line for each unit) or `optimized` (searched for each row of the last bound).
+        inner: how bounds inside the network are computed: `dual`, or `interval` (interval arithmetic, cheap and loose).
+        last: how the bounds that are returned are computed: `dual`, or `interval` (rows end at the intervals of the
+            nonlinear layers nearest to the output).
+        known: intervals `[N or 1, *shape]` that are proved elsewhere, by the names of bound sites; all bounds assume
+            them.
+        given: intervals `[B or 1, *shape]` by the names of inputs and bound sites, which hold on each of B subproblems,
+            parts of the samples' sets. They are not computed again, so that rows are all that many subproblems of one
+            sample cost. A subproblem whose interval is empty is `infeasible` in the result, and its bounds are NaN.
+        constraints: what else holds on the subproblems, with multipliers: `Constraint` and `Split`.
+        owner: the sample of each subproblem, `[B]`. Unsaid, a single sample has as many as tensors have entries, and of
+            several samples each is one.
+        all_units: True computes a dual bound of every unit, also of those that intervals decide.
+        rigorous: True lowers all bounds by an upper bound of their own rounding error.
+        exact: True estimates nothing, whatever the passes of the network say. Rigorous bounds never use estimates that
+            prove nothing.
+        at: the node whose linear functions are bounded, by its name; the output if unsaid. With given intervals and a
+            constraint on the output, these are bounds of inner units where something is assumed of the output.
+        linear: True also returns the linear functions that prove the bounds.
+        sites: True also returns the intervals of the bound sites.
+        executed: True also returns how far a run of the model in its own dtype may be from what rigorous bounds are of.
+
+    Raises:
+        InvalidInputError: a value is none of those named here, or `executed` comes without `rigorous`.
+
+    Example:
+        >>> import autodual, torch
+        >>> ask = autodual.Ask(slopes="adaptive", inner="interval")
+        >>> dual = autodual.compile_dual(torch.nn.ReLU())
+        >>> x, ball = torch.tensor([[1.0, -1.0]]), autodual.LinfBall(0.5)
+        >>> dual.lower_bounds(x, ball, torch.eye(2), ask=ask)
+        tensor([[0.5000, 0.0000]])
+        >>> autodual.certify(dual, x, ball, labels=[0], ask=ask, slopes="shared")
+        Certificates(1 certified)
+    """
+
+    slopes: SlopePolicy | None = None
+    inner: InnerBounds | None = None
+    last: LastBound | None = None
+    known: Mapping[str, Interval] | None = None
+    given: Mapping[str, Interval] | None = None
+    constraints: Sequence[Multiplied] | None = None
+    owner: torch.Tensor | None = None
+    all_units: bool | None = None
+    rigorous: bool | None = None
+    exact: bool | None = None
+    at: str | None = None
+    linear: bool | None = None
+    sites: bool | None = None
+    executed: bool | None = None
+
+    def __post_init__(self) -> None:
+        for name, choices in _CHOICES.items():
+            value = getattr(self, name)
+            if value is not None and not (isinstance(value, str) and value in choices):
+                raise InvalidInputError(f"{name} must be {_either(choices)}, not {value!r}")
+        for name in _FLAGS:
+            if getattr(self, name) not in (None, True, False):
+                raise InvalidInputError(f"{name} must be True, False or None, not {getattr(self, name)!r}")
+        if self.known is not None and not isinstance(self.known, Mapping):
+            raise InvalidInputError(
+                f"known must be a dict from node names to intervals, but is a {type(self.known).__name__}"
+            )
+        if self.given is not None and not isinstance(self.given, Mapping):
+            raise InvalidInputError(
+                f"given must be a dict from node names to intervals, but is a {type(self.given).__name__}"
+            )
+        if self.constraints is not None and not isinstance(self.constraints, Sequence):
+            raise InvalidInputError(
+                "constraints must be a list of autodual.Constraint or autodual.Split, not a "
+                f"{type(self.constraints).__name__}"
+            )
+        if self.owner is not None and not isinstance(self.owner, torch.Tensor):
+            raise InvalidInputError(f"owner must be a tensor of indices of samples, not a {type(self.owner).__name__}")
+        if not (self.at is None or isinstance(self.at, str)):
+            raise InvalidInputError(f"at must be the name of a node, not {self.at!r}")
+        if self.executed and self.at is not None:
+            raise InvalidInputError("executed=True speaks of the output, and does not go with at=")
+        if self.executed and self.partial:
+            raise InvalidInputError(
+                "executed=True speaks of whole sets, and does not go with given=, constraints= or owner="
+            )
+        if self.executed and not self.rigorous:
+            raise InvalidInputError("executed=True needs rigorous=True: other bounds say nothing of a run")
+
+    @classmethod
+    def of(cls, ask: Ask | None, options: Mapping[str, Any], entry: Callable[..., Any]) -> Ask:
+        """What a caller said: keywords first, then an ask, then the defaults in the entry's signature.
+
+        Args:
+            ask: the caller's, if any.
+            options: the caller's keywords.
+            entry: the function that was called, whose signature shows the keywords that it takes (`takes`).
+
+        Raises:
+            TypeError: the entry has no such keyword.
+            InvalidInputError: `ask` is none, or says what the entry decides itself.
+        """
+        own = _keywords(entry)
+        taken = [field.name for field in fields(cls) if field.name in own]
+        for name in options:
+            if name not in taken:
+                raise TypeError(_unexpected(entry.__name__, name, list(own)))
+        if not (ask is None or isinstance(ask, cls)):
+            raise InvalidInputError(
+                f"ask must be an autodual.Ask, but is a {type(ask).__name__}; write ask=autodual.Ask(slopes=...)"
+            )
+        said = {} if ask is None else ask.said
+        for name in said:
+            if name not in taken:
+                raise InvalidInputError(
+                    f"ask says {name}, which {entry.__name__} decides itself; it takes {', '.join(taken)}"
+                )
+        keywords = {name: value for name, value in options.items() if value is not None}
+        return cls(**{**{name: own[name] for name in taken}, **said, **keywords})
+
+    @property
+    def partial(self) -> bool:
+        """Whether bounds are of parts of the samples' sets."""
+        return bool(self.given) or bool(self.constraints) or self.owner is not None
+
+    @property
+    def said(self) -> dict[str, Any]:
+        """The fields that are not None."""
+        found = {field.name: getattr(self, field.name) for field in fields(self)}
+        return {name: value for name, value in found.items() if value is not None}
+
+    def over(self, other: Ask) -> Ask:
+        """This ask, with the other's fields where this one leaves them unsaid."""
+        return replace(other, **self.said)
+
+    def select(self, index: torch.Tensor | slice) -> Ask:
+        """The same of some of the samples; what is the same for all samples stays as it is."""
+        if self.known is None:
+            return self
+        return replace(self, known={name: _rows(interval, index) for name, interval in self.known.items()})
+
+
+_CHOICES = {"slopes": get_args(SlopePolicy), "inner": get_args(InnerBounds), "last": get_args(LastBound)}
+_FLAGS = ("all_units", "rigorous", "exact", "linear", "sites", "executed")
+
+#: What bound methods and losses compute unless told otherwise: the dual bounds of the thesis, in every layer.
+DUAL_BOUNDS = Ask(slopes="shared", inner="dual", last="dual")
+
+
+@cache
+def _keywords(entry: Callable[..., Any]) -> dict[str, Any]:
+    """The keywords of a function and their defaults."""
+    parameters = inspect.signature(entry).parameters
+    return {name: each.default for name, each in parameters.items() if each.kind is each.KEYWORD_ONLY}
+
+
+def _rows(interval: Interval, index: torch.Tensor | slice) -> Interval:
+    return interval.map(lambda end: end if end.shape[0] == 1 else end[index])
+
+
+def _either(choices: tuple[str, ...]) -> str:
+    *others, last = map(repr, choices)
+    return f"{', '.join(others)} or {last}"
+
+
+def _unexpected(entry: str, name: str, taken: list[str]) -> str:
+    """Python's message for an unknown keyword, with the one that was probably meant, and all that there are."""
+    near = difflib.get_close_matches(name, taken, 1)
+    meant = f" (did you mean {near[0]!r}?)" if near else ""
+    return f"{entry}() got an unexpected keyword argument {name!r}{meant}; it takes {', '.join(taken)}"

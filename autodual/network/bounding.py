@@ -1,0 +1,100 @@
+"""The one entry to bounds: what a caller asks for, checked, becomes one `Call`."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from typing_extensions import Unpack
+
+from autodual.estimators import Stream
+from autodual.inputs import Numbers, Samples, sample_tensor
+from autodual.network.ask import Ask, AskOptions
+from autodual.network.call import Call, Executed, Question
+from autodual.network.call_options import call_options
+from autodual.network.chunks import SampleSize, in_chunks
+from autodual.network.compiled import CompiledNetwork
+from autodual.network.given_parts import bounded_node, checked_parts
+from autodual.network.keywords import takes
+from autodual.network.known import checked_ask, of_subproblems, refute_known
+from autodual.network.objective_rows import checked_objective
+from autodual.network.result import DualResult
+from autodual.objective import Objective
+from autodual.perturbations import PerturbationSet, perturbation_set
+from autodual.policies import Projection
+from autodual.tensors import bounding_dtype
+
+
+class BoundingNetwork(CompiledNetwork):
+    """A compiled network that bounds linear functions of its outputs."""
+
+    #: How many calls have drawn random numbers from a seed: the next call draws others.
+    draws: int = 0
+
+    @takes(AskOptions)
+    def forward(
+        self,
+        x: Samples,
+        ball: PerturbationSet,
+        objective: Numbers | Objective | None = None,
+        *,
+        ask: Ask | None = None,
+        **options: Unpack[AskOptions],
+    ) -> DualResult:
+        """Lower bounds `[N, S]` of linear functions of the outputs over the set around each sample.
+
+        Args:
+            x: samples `[N, *shape]`.
+            ball: the set around each.
+            objective: the functions' coefficients, `[S, *output shape]` for all samples or `[N, S, *output shape]`, as
+                a tensor, an array or lists. The outputs' axes may be flattened, as `[S, K]` and `[N, S, K]`; where both
+                readings fit, that is the one. Without an objective only the intervals of the bound sites are computed.
+
+        Raises:
+            InvalidInputError: a shape, a dtype or an option does not fit.
+            EmptySetError: a set has no points, or what is assumed is provably false.
+
+        Example:
+            >>> import autodual, torch
+            >>> dual = autodual.compile_dual(torch.nn.ReLU())
+            >>> dual(torch.tensor([[1.0, -1.0]]), autodual.LinfBall(0.5), torch.eye(2)).lower
+            tensor([[0.5000, 0.0000]])
+        """
+        ask, x = Ask.of(ask, options, BoundingNetwork.forward), sample_tensor(x)
+        run = self._run(x) if ask.executed else None
+        compiled, x = self.compiled(x), x.to(bounding_dtype(x.dtype))
+        plan = compiled.plan
+        chosen = call_options(plan.options, ask)
+        target = plan.graph[bounded_node(ask, plan.graph)]
+        region, parts = perturbation_set(ball).at(x), checked_parts(ask, plan, x)
+        functions = None if objective is None else checked_objective(objective, x, target.shape, parts.owner)
+        ask = checked_ask(ask, plan, x)
+        refute_known(ask.known, plan.graph, self.environment(compiled, x.double()), region)
+        question = Question(self.tensors(compiled), region, of_subproblems(ask, parts), parts, functions)
+        stream = None if chosen.projection is None else self._stream(chosen.projection, chosen.rigorous)
+        call = Call(plan, chosen, x.dtype, x.device, stream, run)
+        return in_chunks(call, question, SampleSize(plan.graph, x, chosen))
+
+    def _run(self, x: Tensor) -> Executed:
+        """The graph and the dtype of a run of the model on samples like x.
+
+        The dtype is the narrowest one of the model's tensors, or x's if it has none. Where the graph converts to a
+        narrower one that counts too, since values may stay in it for any number of operations.
+        """
+        compiled = self.compiled(x)
+        dtypes = {tensor.dtype for tensor in self.tensors(compiled).values() if tensor.is_floating_point()} or {x.dtype}
+        dtypes |= {node.op.narrows for node in compiled.graph if node.op.narrows is not None}
+        dtype = max(dtypes, key=lambda kind: torch.finfo(kind).eps)
+        return Executed(compiled.graph, dtype)
+
+    def _stream(self, projection: Projection, rigorous: bool) -> Stream:
+        """The random numbers of a call.
+
+        Training draws new ones at each call. Those of certificates depend on the seed alone, so that any process can
+        compute them again in any order; they are never the numbers that a network was trained with.
+        """
+        if projection.seed is None:
+            return Stream.next_of_torch()
+        if projection.certifies:
+            return Stream(("certificate" if rigorous else "bound", projection.seed))
+        self.draws += 1
+        return Stream(("training", projection.seed, self.draws))

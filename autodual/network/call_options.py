@@ -1,0 +1,41 @@
+"""The options of one call: those that the network was compiled with, and what the caller asks for instead."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from autodual.bounds import BoundOptions
+from autodual.errors import InvalidInputError
+from autodual.network.ask import Ask
+from autodual.policies import Projection
+
+
+def call_options(options: BoundOptions, ask: Ask) -> BoundOptions:
+    """The plan's options with what a call asks for instead; estimates are of whole samples' sets alone.
+
+    Raises InvalidInputError where the plan's estimates need other slopes than are asked for.
+    """
+    options = replace(
+        options,
+        slopes=ask.slopes or options.slopes,
+        inner=ask.inner or options.inner,
+        last=ask.last or options.last,
+        rigorous=bool(ask.rigorous),
+        skip_decided=options.skip_decided and not ask.all_units,
+    )
+    return replace(options, projection=_usable(options, exact=bool(ask.exact) or ask.partial))
+
+
+def _usable(options: BoundOptions, *, exact: bool) -> Projection | None:
+    """The projection that a call is to use; none where all that it would estimate is left to intervals."""
+    projection = options.projection
+    if projection is None or exact or (options.rigorous and not projection.certifies):
+        return None
+    estimated = {"inner": options.inner == "dual", "last": options.last == "dual"}
+    if not (any(estimated.values()) if projection.where == "both" else estimated[projection.where]):
+        return None
+    if options.slopes != "shared":
+        raise InvalidInputError(
+            f"random projections need linear layers, which {options.slopes} slopes are not; use slopes='shared'"
+        )
+    return projection

@@ -1,0 +1,5 @@
+"""What all tests of extensions share."""
+
+from support.registries import restored_registries
+
+__all__ = ["restored_registries"]

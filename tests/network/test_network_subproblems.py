@@ -1,0 +1,253 @@
+"""Given intervals, owners and constraints through the public methods: what they mean, and what is refused."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+import autodual
+from autodual import Constraint, LinfBall, Split
+from autodual.errors import InvalidInputError
+from autodual.interval import Interval
+from autodual.network import DualNetwork
+from autodual.passes import ChooseExecution, default_pipeline
+
+BALL = LinfBall(0.2)
+IDENTITY = torch.eye(3, dtype=torch.float64)
+
+
+class Residual(nn.Module):
+    """Convolutions with a branch, so that rows meet; windows, where these are allowed."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.second = nn.Conv2d(1, 3, 3, padding=1), nn.Conv2d(3, 3, 3, padding=1)
+        self.last = nn.Linear(75, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        hidden = self.first(x).relu()
+        return self.last((self.second(hidden) + hidden).relu().flatten(1))
+
+
+def _dual(**options: object) -> DualNetwork:
+    torch.manual_seed(1)
+    passes = [
+        ChooseExecution(**options) if isinstance(step, ChooseExecution) else step  # type: ignore[arg-type]
+        for step in default_pipeline()
+    ]
+    return autodual.compile_dual(Residual().double().eval(), torch.zeros(1, 1, 5, 5).double(), passes=passes)
+
+
+DUAL = _dual()
+X = torch.rand(3, 1, 5, 5, generator=torch.Generator().manual_seed(0)).double()
+FIRST, SECOND = DUAL.plan.sites
+
+
+def _given(dual: DualNetwork, x: Tensor, owner: Tensor, seed: int = 0) -> dict[str, Interval]:
+    """Dual intervals of the samples, for each subproblem with some units' ends moved inwards."""
+    generator = torch.Generator().manual_seed(seed)
+    found = {}
+    for name, interval in dual.bounds(x, BALL, slopes="adaptive").items():
+        interval = interval.map(lambda end: end.detach()[owner])
+        cut = 0.3 * torch.rand(interval.shape, generator=generator, dtype=x.dtype) * interval.radius
+        found[name] = Interval(interval.lower + cut, interval.upper - cut)
+    return found
+
+
+def _splits(owner: Tensor, seed: int = 0) -> list[Split]:
+    generator = torch.Generator().manual_seed(seed)
+    splits = []
+    for name in DUAL.plan.sites:
+        shape = (len(owner), *DUAL.plan.graph[name].shape)
+        sign = (
+            torch.randint(-1, 2, shape, generator=generator) * (torch.rand(shape, generator=generator) < 0.2).double()
+        )
+        units = torch.Size(shape[1:]).numel()
+        splits.append(
+            Split(
+                node=name,
+                sign=sign,
+                point=torch.randn(shape, generator=generator).double() / 3,
+                multiplier=torch.rand(len(owner), 3, *shape[1:], generator=generator).double(),
+                unit_multipliers={
+                    SECOND: torch.rand(len(owner), 2, units, *shape[1:], generator=generator).double() / 30
+                },
+            )
+        )
+    return splits
+
+
+OWNER = torch.tensor([2, 0, 0, 1, 2, 2])
+
+
+@pytest.mark.parametrize("slopes", ["shared", "adaptive", "optimized"])
+@pytest.mark.parametrize("rigorous", [False, True])
+def test_given_intervals_that_bounds_would_have_found_change_nothing(slopes: str, rigorous: bool) -> None:
+    found = DUAL(X, BALL, IDENTITY, slopes=slopes, rigorous=rigorous, sites=True)
+    again = DUAL(X, BALL, IDENTITY, slopes=slopes, rigorous=rigorous, given=found.intervals)
+    torch.testing.assert_close(again.lower, found.lower, atol=1e-12, rtol=1e-12)
+    assert not again.infeasible.any()
+
+
+@pytest.mark.parametrize("slopes", ["shared", "adaptive"])
+@pytest.mark.parametrize("rigorous", [False, True])
+def test_subproblems_of_several_samples_are_as_each_of_them_alone(slopes: str, rigorous: bool) -> None:
+    """Also where only the second site is given, so that rows of units have owners; and all of them constrained."""
+    given, splits = _given(DUAL, X, OWNER), _splits(OWNER)
+    for names in ((FIRST, SECOND), (SECOND,), (FIRST,), ()):
+        chosen = {name: given[name] for name in names}
+        ask = autodual.Ask(slopes=slopes, rigorous=rigorous, sites=True)
+        together = DUAL(X, BALL, IDENTITY, ask=ask, given=chosen, owner=OWNER, constraints=splits)
+        assert int(together.infeasible.sum()) < 3
+        for i, sample in enumerate(OWNER.tolist()):
+
+            def own(values: Tensor, i: int = i) -> Tensor:
+                return values[i : i + 1]
+
+            alone = DUAL(
+                X[sample : sample + 1],
+                BALL,
+                IDENTITY,
+                ask=ask,
+                given={name: interval.map(own) for name, interval in chosen.items()},
+                constraints=[split.mapped(own) for split in splits],
+            )
+            torch.testing.assert_close(together.lower[i], alone.lower[0], atol=1e-12, rtol=1e-12, equal_nan=True)
+            for name in (FIRST, SECOND):
+                torch.testing.assert_close(
+                    together.intervals[name].lower[i], alone.intervals[name].lower[0], atol=1e-12, rtol=1e-12
+                )
+
+
+def test_neither_memory_nor_windows_change_bounds_of_subproblems() -> None:
+    given, splits = {FIRST: _given(DUAL, X, OWNER)[FIRST]}, _splits(OWNER)
+    ask = autodual.Ask(slopes="adaptive", given=given, owner=OWNER, constraints=splits)
+    found = DUAL.lower_bounds(X, BALL, IDENTITY, ask=ask)
+    for options in ({"windows": False}, {"memory_budget": 1 << 20}, {"mode": "push"}):
+        torch.testing.assert_close(
+            _dual(**options).lower_bounds(X, BALL, IDENTITY, ask=ask), found, atol=1e-12, rtol=0, equal_nan=True
+        )
+
+
+def test_gradients_reach_multipliers_and_given_ends_also_where_they_are_computed_again() -> None:
+    given, splits = _given(DUAL, X, OWNER), _splits(OWNER)
+    gradients = []
+    for dual in (DUAL, _dual(memory_budget=1 << 20)):
+        beta = splits[0].multiplier.clone().requires_grad_()  # type: ignore[union-attr]
+        ends = {
+            name: Interval(interval.lower.clone().requires_grad_(), interval.upper.clone().requires_grad_())
+            for name, interval in given.items()
+        }
+        split = Split(node=splits[0].node, sign=splits[0].sign, point=splits[0].point, multiplier=beta)
+        lower = dual.lower_bounds(X, BALL, IDENTITY, given=ends, owner=OWNER, constraints=[split], slopes="adaptive")
+        of = [beta, *(end for interval in ends.values() for end in (interval.lower, interval.upper))]
+        gradients.append(torch.autograd.grad(lower.sum(), of))
+    for first, second in zip(*gradients):
+        assert bool(first.any())
+        torch.testing.assert_close(first, second, atol=1e-10, rtol=1e-10)
+    step, at = 1e-6, splits[0].multiplier
+    assert at is not None
+
+    def value(moved: Tensor) -> Tensor:
+        split = Split(node=splits[0].node, sign=splits[0].sign, point=splits[0].point, multiplier=moved)
+        ask = autodual.Ask(given=given, owner=OWNER, constraints=[split], slopes="adaptive")
+        return DUAL.lower_bounds(X, BALL, IDENTITY, ask=ask).sum()
+
+    along = torch.randn_like(at)
+    difference = (value(at + 1 + step * along) - value(at + 1 - step * along)) / (2 * step)
+    moved = (at + 1).requires_grad_()
+    slope = (torch.autograd.grad(value(moved), moved)[0] * along).sum()
+    torch.testing.assert_close(slope, difference, atol=1e-4, rtol=1e-4)
+
+
+@pytest.mark.parametrize("rigorous", [False, True])
+def test_a_subproblem_without_a_point_is_flagged_and_proves_nothing_else(rigorous: bool) -> None:
+    given = _given(DUAL, X, OWNER)
+    whole = DUAL(X, BALL, IDENTITY, given=given, owner=OWNER, rigorous=rigorous)
+    lower = given[FIRST].lower.clone()
+    lower[1, 0, 2, 2] = given[FIRST].upper[1, 0, 2, 2] + 0.1
+    emptied = {**given, FIRST: Interval(lower, given[FIRST].upper)}
+    found = DUAL(X, BALL, IDENTITY, given=emptied, owner=OWNER, rigorous=rigorous)
+    assert found.infeasible.tolist() == [False, True, False, False, False, False]
+    assert bool(found.lower[1].isnan().all())
+    others = torch.tensor([0, 2, 3, 4, 5])
+    torch.testing.assert_close(found.lower[others], whole.lower[others], atol=0, rtol=0)
+    assert not bool((found.lower[1] > -torch.inf).any())
+
+
+def test_a_part_beside_the_set_is_flagged() -> None:
+    inputs = DUAL.plan.graph.inputs[0]
+    part = Interval(X - 0.1, X + 0.1)
+    beside = Interval(part.lower.clone(), part.upper.clone())
+    beside.lower[1], beside.upper[1] = X[1] + 0.3, X[1] + 0.4
+    assert DUAL(X, BALL, IDENTITY, given={inputs: beside}).infeasible.tolist() == [False, True, False]
+    halved = DUAL.lower_bounds(X, BALL, IDENTITY, given={inputs: part}, slopes="adaptive")
+    torch.testing.assert_close(halved, DUAL.lower_bounds(X, LinfBall(0.1), IDENTITY, slopes="adaptive"))
+
+
+def test_what_interval_arithmetic_refutes_is_flagged() -> None:
+    """The first site is at most 1.2, but said to be at least 2: bounds of the second site cross."""
+    model = nn.Sequential(nn.Linear(1, 1), nn.ReLU(), nn.Linear(1, 1), nn.ReLU(), nn.Linear(1, 1)).double()
+    with torch.no_grad():
+        for layer in model[::2]:
+            layer.weight.fill_(1.0)
+            layer.bias.fill_(0.0)
+    dual, x = autodual.compile_dual(model), torch.tensor([[1.0]]).double()
+    first, second = dual.compiled(x).plan.sites
+    one = Split(
+        node=first,
+        sign=torch.ones(1, 1).double(),
+        point=torch.full((1, 1), 2.0).double(),
+        unit_multipliers={second: torch.tensor([[3.0]]).double()},
+    )
+    found = dual(x, LinfBall(0.2), torch.ones(1, 1).double(), slopes="adaptive", constraints=[one], all_units=True)
+    assert found.infeasible.tolist() == [True] and bool(found.lower.isnan().all())
+
+
+def test_margins_of_subproblems_are_those_of_their_samples_labels() -> None:
+    labels, given = torch.tensor([0, 2, 1]), _given(DUAL, X, OWNER)
+    found = DUAL.margins(X, labels, BALL, given=given, owner=OWNER)
+    rows = torch.stack([IDENTITY[labels[sample]] - IDENTITY for sample in OWNER.tolist()])
+    expected = DUAL.lower_bounds(X, BALL, rows, given=given, owner=OWNER)
+    torch.testing.assert_close(found, expected * (rows != 0).any(-1))
+
+
+def test_a_single_sample_has_as_many_subproblems_as_what_is_given() -> None:
+    given = _given(DUAL, X, torch.zeros(7, dtype=torch.long))
+    assert DUAL.lower_bounds(X[:1], BALL, IDENTITY, given=given).shape == (7, 3)
+    assert DUAL.bounds(X[:1], BALL, given={SECOND: given[SECOND]})[SECOND].shape == (7, 3, 5, 5)
+
+
+REFUSED = [
+    ({"given": {"nowhere": Interval(X, X)}}, "'nowhere' is no input or bound site"),
+    ({"given": [FIRST]}, "given must be a dict"),
+    ({"given": {FIRST: (X, X)}}, "must be an autodual.interval.Interval"),
+    ({"given": {FIRST: Interval(X, X)}}, r"has the shape \[3, 1, 5, 5\]; expected \[3, 3, 5, 5\]"),
+    ({"owner": [0, 1]}, "owner must be a tensor"),
+    ({"owner": torch.tensor([0.0])}, "int64"),
+    ({"owner": torch.tensor([3])}, "0 to 2"),
+    ({"constraints": ["z > 0"]}, "list of autodual.Constraint or autodual.Split"),
+    ({"constraints": [Split(node="nowhere", sign=X, point=X)]}, "no node of this network"),
+    ({"constraints": [Split(node=FIRST, sign=X, point=X)]}, "sign of a split"),
+    ({"constraints": [Split(node="x", sign=X, point=X, multiplier=-X)]}, "must not be negative"),
+    ({"constraints": [Split(node="x", sign=X, point=X / 0, multiplier=X)]}, "NaN or infinity"),
+    ({"constraints": [Split(node="x", sign=X, point=X, multiplier=X[:, :, 0])]}, "multiplier has the shape"),
+    ({"constraints": [Split(node="relu", sign=X, point=X, unit_multipliers={"x": X})]}, "is no bound site"),
+    ({"at": "nowhere"}, "no node of this network"),
+    ({"rigorous": True, "executed": True, "owner": OWNER}, "executed=True speaks of whole sets"),
+]
+
+
+@pytest.mark.parametrize(("options", "words"), REFUSED, ids=[words for _, words in REFUSED])
+def test_what_makes_no_sense_is_refused_in_a_sentence(options: dict, words: str) -> None:
+    with pytest.raises(InvalidInputError, match=words):
+        DUAL(X, BALL, IDENTITY, **options)
+
+
+def test_several_samples_need_an_owner() -> None:
+    given = _given(DUAL, X, OWNER)
+    with pytest.raises(InvalidInputError, match="owner="):
+        DUAL.lower_bounds(X, BALL, IDENTITY, given=given)
+    with pytest.raises(InvalidInputError, match="expected"):
+        DUAL.lower_bounds(X, BALL, IDENTITY, constraints=[Constraint(rows={"x": X}, bound=X)])

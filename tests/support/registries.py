@@ -1,0 +1,26 @@
+"""Keeps what a test registers away from other tests."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from autodual.dual import registry as dual_rules
+from autodual.frontend.onnx import registry as operators
+from autodual.frontend.torch import registry as lowerings
+from autodual.frontend.torch.tracing import leaf_modules
+from autodual.ir.scalars import declaration
+
+
+@pytest.fixture
+def restored_registries() -> Iterator[None]:
+    """Ops that a document or a test registers are forgotten when it ends."""
+    flags = (lowerings._READS_BATCH_SIZE, lowerings._ANY_BATCH_AXIS, lowerings._ROUNDS)
+    rules = (dual_rules._RULES, lowerings._RULES, leaf_modules._RULES, operators._RULES, declaration._TABLE)
+    registries = (*rules, *flags)
+    before = [registry.copy() for registry in registries]
+    yield
+    for registry, kept in zip(registries, before):
+        registry.clear()
+        registry.update(kept)
