@@ -19,6 +19,8 @@ ROOMS = (
     "autodual.data",
     "autodual.dual",
     "autodual.extend",
+    "autodual.frontend",
+    "autodual.frontend.onnx",
     "autodual.ir",
     "autodual.passes",
     "autodual.properties",

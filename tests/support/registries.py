@@ -9,7 +9,7 @@ import pytest
 from autodual.dual import registry as dual_rules
 from autodual.frontend.onnx import registry as operators
 from autodual.frontend.torch import registry as lowerings
-from autodual.frontend.torch.tracing import leaves
+from autodual.frontend.torch.tracing import leaf_modules
 from autodual.ir.scalars import declaration
 
 
@@ -17,7 +17,7 @@ from autodual.ir.scalars import declaration
 def restored_registries() -> Iterator[None]:
     """Ops that a document or a test registers are forgotten when it ends."""
     flags = (lowerings._READS_BATCH_SIZE, lowerings._ANY_BATCH_AXIS, lowerings._ROUNDS)
-    rules = (dual_rules._RULES, lowerings._RULES, leaves._RULES, operators._RULES, declaration._TABLE)
+    rules = (dual_rules._RULES, lowerings._RULES, leaf_modules._RULES, operators._RULES, declaration._TABLE)
     registries = (*rules, *flags)
     before = [registry.copy() for registry in registries]
     yield

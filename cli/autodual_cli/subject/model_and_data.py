@@ -17,7 +17,7 @@ from autodual.architectures import Normalise
 from autodual.certification import Cascade
 from autodual.compiler import compile_dual
 from autodual.data import Dataset, load_dataset
-from autodual.errors import AutodualError, DataError, DeviceError, InvalidInputError
+from autodual.errors import AutodualError, DataError, DeviceError, InvalidInputError, reason_of
 from autodual.files import LoadedModel, load_cascade_file, load_model_file
 from autodual.files.cost import require_affordable
 from autodual.frontend.onnx import OnnxNetwork
@@ -240,9 +240,9 @@ def output_shape(model: nn.Module | ExportedProgram, x: torch.Tensor) -> tuple[i
     except AutodualError:
         raise
     except Exception as error:  # a network may raise anything when its input does not fit
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        reason = reason_of(error)
         raise InvalidInputError(
-            f"The network does not accept inputs of shape {tuple(x.shape[1:])}: {reason.rstrip('.')}. Check that "
+            f"The network does not accept inputs of shape {tuple(x.shape[1:])}: {reason}. Check that "
             "the data belong to this network."
         ) from error
     if not isinstance(output, torch.Tensor) or output.dim() < 1 or output.shape[0] != x.shape[0]:

@@ -6,7 +6,8 @@ from typing import Any
 
 import torch
 
-from autodual.frontend.torch.builder import Builder, Unsupported
+from autodual.frontend.construction import Unsupported
+from autodual.frontend.torch.builder import Builder
 from autodual.frontend.torch.registry import Rule, lowers
 from autodual.ir import Node, Op
 from autodual.ir.scalars import Declaration, declarations

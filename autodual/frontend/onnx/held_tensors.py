@@ -8,10 +8,10 @@ import numpy as np
 import torch
 from torch import nn
 
-from autodual.frontend.onnx.limits import Budget
-from autodual.frontend.onnx.names import legal_name
-from autodual.frontend.onnx.values import Static
-from autodual.frontend.torch.builder import Unsupported
+from autodual.frontend.construction import Unsupported
+from autodual.frontend.onnx.file_limits import Budget
+from autodual.frontend.onnx.legal_names import legal_name
+from autodual.frontend.onnx.operands import Static
 from autodual.ir import Expression, Parameter
 
 HOLDER = "tensors"
@@ -19,7 +19,7 @@ HOLDER = "tensors"
 
 
 class Tensors:
-    """Registers constants where rules ask for them, the same one once."""
+    """The module that holds the weights and constants that rules have asked for, each of them once."""
 
     def __init__(self, budget: Budget) -> None:
         self.holder = nn.Module()
@@ -28,7 +28,7 @@ class Tensors:
         self._taken: Counter[str] = Counter()
 
     def parameter(self, value: Static) -> Expression:
-        """A weight that may be trained, if it is a floating initialiser; what was computed from one cannot be."""
+        """A parameter, if the value is a floating initialiser; what is computed from one becomes a buffer."""
         return self._expression(value, trainable=value.initializer is not None)
 
     def buffer(self, value: Static) -> Expression:

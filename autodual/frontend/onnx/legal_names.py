@@ -1,4 +1,4 @@
-"""ONNX names, which may be any text, as the names of attributes and nodes."""
+"""Python identifiers for ONNX names, which may be any text."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The traced graph against the model on fresh random inputs: the last word on whether tracing went right."""
+"""Checks a traced graph: on fresh random inputs it must compute what the model computes."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import Tensor
 
-from autodual.errors import BatchMixingError, InvalidInputError, TraceError
+from autodual.errors import BatchMixingError, TraceError
 from autodual.frontend.torch.source import first_line
 from autodual.frontend.torch.tracing.comparison import Comparison, Network, Run, close, widest_run
 from autodual.ir import Graph
 from autodual.ir.ops import Cast
-from autodual.tensors import all_finite, unfit
+from autodual.tensors import all_finite
 
 
 def fresh_inputs(examples: Sequence[Tensor], batch: int, generator: torch.Generator) -> tuple[Tensor, ...]:
@@ -24,23 +24,6 @@ def fresh_inputs(examples: Sequence[Tensor], batch: int, generator: torch.Genera
         noise = torch.randn(batch, *example.shape[1:], generator=generator, dtype=torch.float64)
         fresh.append((centre + spread * noise).to(example))
     return tuple(fresh)
-
-
-def require_fit(tensors: Mapping[str, Tensor]) -> None:
-    """Raise InvalidInputError naming the first parameter, buffer or constant that is no array of real numbers."""
-    for name, tensor in tensors.items():
-        if reason := unfit(tensor):
-            raise InvalidInputError(f"'{name}' {reason}.")
-
-
-def require_finite(tensors: Mapping[str, Tensor]) -> None:
-    """Raise InvalidInputError naming the first tensor that is no array of real numbers, or holds NaN or infinity."""
-    require_fit(tensors)
-    for name, tensor in tensors.items():
-        if tensor.is_floating_point() and not all_finite(tensor):
-            raise InvalidInputError(
-                f"'{name}' holds NaN or infinity; no bound exists for such a network, so repair it."
-            )
 
 
 def compare(
@@ -93,7 +76,7 @@ def _likely_reason(graph: Graph) -> str:
 
 
 def _finite_run(network: Network, tensors: Mapping[str, Tensor], examples: Sequence[Tensor], batch: int) -> Run:
-    """The model run on fresh inputs; nearer and nearer to the examples where a model (of logarithms, say) needs it."""
+    """The model's run on random inputs; these move towards the examples until its outputs are finite."""
     generator = torch.Generator().manual_seed(0)
     fresh = fresh_inputs(examples, batch, generator)
     for share in (1.0, 0.05, 0.001, 0.0):

@@ -1,4 +1,4 @@
-"""One number a sample as an array of one entry, so that everything behind the frontend has at least one axis."""
+"""Values without axes, one number a sample, get an axis of extent 1: everything behind the frontend needs one."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import torch
 
-from autodual.frontend.torch.values import apply
+from autodual.frontend.constants import apply
 from autodual.ir import Node
 from autodual.ir.ops import (
     Add,
@@ -28,7 +28,7 @@ _ELEMENTWISE = (ElementwiseOp, LeakyRelu, ElementwiseAffine, Add, Subtract, Mult
 
 
 def with_axes(nodes: Iterable[Node], output: str) -> list[Node]:
-    """The nodes with the shape `[1]` in place of `[]`, except for the output, inputs, and ops of unknown kind."""
+    """The nodes with the shape `[1]` in place of `[]`; the output, the inputs and ops of unknown kind keep theirs."""
     result: list[Node] = []
     widened: set[str] = set()
     for node in nodes:
@@ -39,7 +39,7 @@ def with_axes(nodes: Iterable[Node], output: str) -> list[Node]:
         widened.add(node.name)
         result += made
     if output in widened:
-        # The name stays with the output; what was computed under it gets another one.
+        # The output keeps its name; the node that computed it is renamed, and a reshape makes the output of it.
         place = next(at for at, node in enumerate(result) if node.name == output)
         inner = replace(result[place], name=f"{output}_value")
         rest = [_reading(node, {output: inner.name}) for node in result[place + 1 :]]
@@ -49,7 +49,7 @@ def with_axes(nodes: Iterable[Node], output: str) -> list[Node]:
 
 
 def _widened(node: Node, widened: set[str]) -> list[Node] | None:
-    """The node with one axis, or None where that is not known to be the same."""
+    """The node with an axis of extent 1 added; None where its op may compute something else then."""
     op = node.op
     if isinstance(op, Reshape):
         return [replace(node, op=Reshape((1,)), shape=(1,))]
@@ -66,7 +66,7 @@ def _widened(node: Node, widened: set[str]) -> list[Node] | None:
 
 
 def _as_before(node: Node, widened: set[str]) -> list[Node]:
-    """A node whose operands keep the shapes that it was made for; one that only reshapes reads any."""
+    """A node whose operands keep the shapes that it was made for: reshapes go in between where they have changed."""
     if isinstance(node.op, Reshape) or widened.isdisjoint(node.inputs):
         return [node]
     names = {name: f"{name}_for_{node.name}" for name in node.inputs if name in widened}
@@ -75,5 +75,5 @@ def _as_before(node: Node, widened: set[str]) -> list[Node]:
 
 
 def _reading(node: Node, names: dict[str, str]) -> Node:
-    """The node with some of its operands under other names."""
+    """The node with some of its operands replaced, by name."""
     return replace(node, inputs=tuple(names.get(name, name) for name in node.inputs))

@@ -6,12 +6,14 @@ from typing import Any
 
 import torch
 
-from autodual.frontend.compositions import power, quotient
-from autodual.frontend.torch.builder import Builder, Unsupported
+from autodual.frontend.compositions import fused_product, fused_quotient, power, quotient
+from autodual.frontend.constants import apply
+from autodual.frontend.construction import Unsupported
+from autodual.frontend.torch.builder import Builder
+from autodual.frontend.torch.operands import Fixed, Unusable
 from autodual.frontend.torch.registry import lowers
-from autodual.frontend.torch.rules.idioms import multiplied, softsign
-from autodual.frontend.torch.values import Fixed, Unusable, apply, number
 from autodual.ir import Expression, Node
+from autodual.ir.expressions import number
 from autodual.ir.ops import Add, Cast, ElementwiseAffine, Subtract
 
 aten = torch.ops.aten
@@ -29,7 +31,7 @@ _FLOATING = (torch.float64, torch.float32, torch.float16, torch.bfloat16)
     any_batch_axis=True,
 )
 def identity(builder: Builder, x: Any, *_: Any) -> Node:
-    """What only copies, moves, or matters to gradients alone, which bounds do not ask for."""
+    """Operations that only copy or move a tensor, or that matter to gradients alone."""
     return builder.node(x)
 
 
@@ -44,7 +46,7 @@ def identity(builder: Builder, x: Any, *_: Any) -> Node:
     rounds=True,
 )
 def converted(builder: Builder, x: Any, *_: Any) -> Node:
-    """Nothing where a floating type loses nothing; in a narrower one the nearest number."""
+    """To a wider floating type nothing happens; to a narrower one each number is rounded to the nearest."""
     before, after = builder.operands[0].dtype, builder.result.dtype
     if after is torch.bool and before is not torch.bool:
         raise Unsupported("it makes truth values of numbers; compare them with something")
@@ -75,12 +77,12 @@ def dropout(builder: Builder, x: Any, probability: float, train: bool) -> Node:
 
 @lowers(aten.native_dropout.default)
 def native_dropout(builder: Builder, x: Any, probability: float, train: bool | None) -> tuple[Node, Unusable]:
-    """The form after decomposition: the second result tells what was dropped."""
+    """The form after decomposition, with a second result: the mask of what was dropped."""
     return dropout(builder, x, probability, train is not False), Unusable("what a dropout drops is random")
 
 
 def affine(builder: Builder, x: Node, factor: Expression | None, offset: Expression | None) -> Node:
-    """x · factor + offset, where the constants may enlarge x."""
+    """x · factor + offset; x is broadcast to the result's shape."""
     return builder.emit(ElementwiseAffine(factor, offset), builder.expand(x, builder.shape))
 
 
@@ -124,7 +126,7 @@ def multiply(builder: Builder, x: Any, y: Any) -> Node:
     if not _is_branch(x):
         x, y = y, x
     if _is_branch(y):
-        return multiplied(builder, *builder.aligned(x, y))
+        return fused_product(builder, *builder.aligned(x, y))
     node = builder.node(x)
     return affine(builder, node, builder.factor(y, node), None)
 
@@ -141,7 +143,7 @@ def _quotient(builder: Builder, x: Any, y: Node) -> Node:
     """x/y, where x may be a number or a constant."""
     if isinstance(x, Node):
         x, y = builder.aligned(x, y)
-        return softsign(builder, x, y) or quotient(builder, x, y)
+        return fused_quotient(builder, x, y) or quotient(builder, x, y)
     inverse = power(builder, y, -1)
     return affine(builder, inverse, builder.factor(x, y), None)
 

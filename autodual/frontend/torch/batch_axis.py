@@ -1,4 +1,4 @@
-"""The batch axis: what marks it in a traced shape, and the shape of one sample that remains without it."""
+"""Finding the batch axis in a traced shape, and the shape of one sample."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class BatchAxis:
         return symbol in self._symbols
 
     def place(self, shape: Sequence[int | torch.SymInt]) -> tuple[int, int] | None:
-        """The one axis that runs over the batch, and how many of its entries each sample has; None unless there is one.
+        """The axis that runs over the batch, and how many of its entries a sample has; None unless there is just one.
 
         A plain number tells no axes apart, so for a fixed batch size that axis is axis 0 and one entry a sample.
         """

@@ -43,6 +43,9 @@ def lowers_module(*classes: type[nn.Module], subclasses: bool = False, replace: 
         subclasses: serve subclasses as well, unless they have a rule of their own.
         replace: take the place of any other rule too.
 
+    Returns:
+        A decorator that registers a function and returns it as it is.
+
     Raises:
         ValueError: a class has a rule of another name already.
 
@@ -89,7 +92,7 @@ class _Call:
     outputs: Any = None
 
     def arguments(self, tensors: Sequence[Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
-        """The call's arguments with these in the places of its tensors."""
+        """The call's arguments with other values in the places of its tensors."""
         given = iter(tensors)
         filled = [next(given) if isinstance(leaf, _Hole) else leaf for leaf in self.leaves]
         positional, named = pytree.tree_unflatten(filled, self.structure)
@@ -170,7 +173,7 @@ def _shapes(inputs: Sequence[Tensor], index: int) -> list[Tensor]:
     recording = vars(call.module)["forward"]
     _set_forward(call.module, tracing.forwards[call.module])
     try:
-        # What the module decides by the batch size is its own affair; the comparison with the model judges it.
+        # The module may decide by the batch size; the comparison with the model finds out whether that mixes samples.
         with mode.shape_env.suppress_guards():
             results = torch.func.functional_call(call.module, fakes, args, kwargs)
     finally:

@@ -18,7 +18,7 @@ from autodual.ir import Node
 
 @dataclass(frozen=True, eq=False)
 class Static:
-    """A constant, folded at load; `initializer` names the one that it is, where it is one unchanged."""
+    """A constant. initializer: the name of the file's initialiser that it is, if it was not computed from others."""
 
     array: np.ndarray
     initializer: str | None = None
@@ -45,12 +45,12 @@ class Branch:
 
     @property
     def dropped(self) -> int:
-        """1 if the leading axis is missing in the graph, else 0."""
+        """How many leading axes of the ONNX shape the graph leaves out: 1 or 0."""
         return len(self.shape) - len(stored_shape(self.shape))
 
 
 class Unknown:
-    """What depends on the result of an unsupported operator."""
+    """The value of whatever depends on an unsupported operator."""
 
 
 Value: TypeAlias = "Branch | Static"

@@ -1,4 +1,4 @@
-"""Running a model in a wider dtype as the network that it is in its own dtype.
+"""Running a model in a wider dtype while it takes its constants from its own dtype.
 
 In another dtype a model may be another network: `nn.RMSNorm` without an `eps` takes that of the dtype that it meets,
 and so does a clamp at `torch.finfo(x.dtype).eps`. What was traced is the network of one dtype, so a comparison in
@@ -22,12 +22,12 @@ _DTYPE: Any = Tensor.dtype
 
 
 def spacing(dtype: torch.dtype) -> float:
-    """What stands in for a missing `eps` of `rms_norm`: that of the type in which torch computes, never a half one."""
+    """The default `eps` of `rms_norm` for inputs of a dtype: that of float32 for half precision, as torch does."""
     return torch.finfo(torch.promote_types(dtype, torch.float32)).eps
 
 
 class Widened(TorchFunctionMode):
-    """Inside, a model that is given tensors of the dtype `wide` believes that they are of the dtype `own`.
+    """A context in which a model that gets tensors of the dtype `wide` finds that they are of the dtype `own`.
 
     It reads that dtype off them, its casts to it do nothing, and torch's functions take their constants from it.
     """

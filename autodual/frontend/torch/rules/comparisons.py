@@ -7,12 +7,16 @@ from typing import Any
 import torch
 
 from autodual.frontend import compositions
-from autodual.frontend.compositions import affine, scaled
-from autodual.frontend.torch.builder import Builder, Unsupported
+from autodual.frontend.compositions import scaled
+from autodual.frontend.constants import apply
+from autodual.frontend.construction import Unsupported
+from autodual.frontend.torch.builder import Builder
+from autodual.frontend.torch.operands import Fixed, Unusable
 from autodual.frontend.torch.registry import lowers
-from autodual.frontend.torch.values import Unusable, apply, number
+from autodual.frontend.torch.rules.reductions import reduced_axes
 from autodual.ir import Expression, Node
-from autodual.ir.ops import Add, ElementwiseAffine, Multiply, Relu, Step, Subtract
+from autodual.ir.expressions import number
+from autodual.ir.ops import Add, ElementwiseAffine, Relu, Subtract
 
 aten = torch.ops.aten
 
@@ -72,12 +76,12 @@ def _minus_one() -> Expression:
 
 @lowers(aten.gt.Tensor, aten.gt.Scalar, any_batch_axis=True)
 def greater(builder: Builder, x: Any, y: Any) -> Node:
-    return builder.emit(Step(), _gap(builder, x, y))
+    return compositions.positive(builder, _gap(builder, x, y))
 
 
 @lowers(aten.ge.Tensor, aten.ge.Scalar, any_batch_axis=True)
 def greater_or_equal(builder: Builder, x: Any, y: Any) -> Node:
-    return builder.emit(Step(True), _gap(builder, x, y))
+    return compositions.positive(builder, _gap(builder, x, y), inclusive=True)
 
 
 @lowers(aten.lt.Tensor, aten.lt.Scalar, any_batch_axis=True)
@@ -94,6 +98,8 @@ def _gap(builder: Builder, x: Any, y: Any) -> Node:
     """x - y, either of which may be a constant or a number."""
     if isinstance(x, Node) and isinstance(y, Node):
         return builder.emit(Subtract(), *builder.aligned(x, y))
+    if isinstance(x, Node) and not isinstance(y, Fixed) and y == 0:
+        return builder.expand(x, builder.shape)
     if isinstance(x, Node):
         offset = apply(torch.neg, builder.factor(y, x))
         return builder.emit(ElementwiseAffine(None, offset), builder.expand(x, builder.shape))
@@ -104,31 +110,30 @@ def _gap(builder: Builder, x: Any, y: Any) -> Node:
 @lowers(aten.logical_not.default, aten.bitwise_not.default, any_batch_axis=True)
 def negation(builder: Builder, x: Any) -> Node:
     _require_truth_values(builder)
-    return affine(builder, builder.node(x), -1.0, 1.0)
+    return compositions.negation(builder, builder.node(x))
 
 
 @lowers(aten.logical_and.default, aten.bitwise_and.Tensor, aten.__and__.Tensor, any_batch_axis=True)
 def conjunction(builder: Builder, x: Any, y: Any) -> Node:
     _require_truth_values(builder)
     if isinstance(x, Node) and isinstance(y, Node):
-        return builder.emit(Multiply(), *builder.aligned(x, y))
+        return compositions.conjunction(builder, *builder.aligned(x, y))
     x, constant = _with_constant(builder, x, y)
     return scaled(builder, x, apply(truth, constant))
 
 
 @lowers(aten.logical_or.default, aten.bitwise_or.Tensor, aten.__or__.Tensor, any_batch_axis=True)
 def disjunction(builder: Builder, x: Any, y: Any) -> Node:
-    """Not x and not y, negated."""
     _require_truth_values(builder)
     if isinstance(x, Node) and isinstance(y, Node):
-        return compositions.maximum(builder, *builder.aligned(x, y))
+        return compositions.disjunction(builder, *builder.aligned(x, y))
     x, constant = _with_constant(builder, x, y)
     holds = apply(truth, constant)
     return builder.emit(ElementwiseAffine(apply(torch.rsub, holds, 1), holds), x)
 
 
 def _require_truth_values(builder: Builder) -> None:
-    """Bit by bit, numbers have no bounds; as truth values, only zero and others are told apart, which is a jump."""
+    """Refuse numbers: on them these operations work bit by bit, which has no bounds."""
     if any(fake.dtype is not torch.bool for fake in builder.operands):
         raise Unsupported("its operands are numbers rather than truth values; compare them with something")
 
@@ -210,16 +215,13 @@ _PLACES = "the places of extremes have no bounds; use their values"
 @lowers(aten.amax.default, any_batch_axis=True)
 def largest(builder: Builder, x: Any, dims: Any, keepdim: bool) -> Node:
     x = builder.node(x)
-    if not dims:
-        builder.mixing("reduces over all axes, the batch axis included")
-    axes = sorted({builder.axis(dim, x) for dim in ([dims] if isinstance(dims, int) else dims)})
-    return compositions.largest(builder, x, axes, keepdim=keepdim)
+    return compositions.largest(builder, x, reduced_axes(builder, x, dims), keepdim=keepdim)
 
 
 @lowers(aten.amin.default, any_batch_axis=True)
 def smallest(builder: Builder, x: Any, dims: Any, keepdim: bool) -> Node:
-    negative = affine(builder, builder.node(x), -1.0)
-    return affine(builder, largest(builder, negative, dims, keepdim), -1.0)
+    x = builder.node(x)
+    return compositions.smallest(builder, x, reduced_axes(builder, x, dims), keepdim=keepdim)
 
 
 @lowers(aten.max.dim, any_batch_axis=True)
@@ -230,8 +232,3 @@ def largest_and_place(builder: Builder, x: Any, dim: int, keepdim: bool) -> tupl
 @lowers(aten.min.dim, any_batch_axis=True)
 def smallest_and_place(builder: Builder, x: Any, dim: int, keepdim: bool) -> tuple[Node, Unusable]:
     return smallest(builder, x, [dim], keepdim), Unusable(_PLACES)
-
-
-@lowers(aten.max.default, aten.min.default, any_batch_axis=True)
-def over_everything(builder: Builder, *_: Any) -> None:
-    builder.mixing("reduces over all axes, the batch axis included")

@@ -6,24 +6,23 @@ from typing import Any
 
 import torch
 
-from autodual.frontend.compositions import affine, difference, scaled, total
-from autodual.frontend.torch.builder import Builder, Unsupported
+from autodual.frontend import compositions
+from autodual.frontend.compositions import scaled, total
+from autodual.frontend.constants import apply
+from autodual.frontend.construction import Unsupported
+from autodual.frontend.torch.builder import Builder
+from autodual.frontend.torch.operands import Fixed
 from autodual.frontend.torch.registry import lowers
-from autodual.frontend.torch.rules.elementwise import divide
-from autodual.frontend.torch.values import Fixed, apply
+from autodual.frontend.torch.rules.arithmetic import divide
 from autodual.ir import Node
-from autodual.ir.ops import Floor, Relu, Remainder, Step
+from autodual.ir.ops import Floor, Remainder, Step
 
 aten = torch.ops.aten
 
 
 @lowers(aten.trunc.default, aten.fix.default, any_batch_axis=True)
 def truncated(builder: Builder, x: Any) -> Node:
-    """Rounded towards zero: the floor of the positive part less that of the negative part."""
-    x = builder.node(x)
-    positive = builder.emit(Floor(), builder.emit(Relu(), x))
-    negative = builder.emit(Floor(), builder.emit(Relu(), affine(builder, x, -1.0)))
-    return difference(builder, positive, negative)
+    return compositions.truncated(builder, builder.node(x))
 
 
 @lowers(aten.div.Tensor_mode, aten.div.Scalar_mode, any_batch_axis=True)
@@ -60,13 +59,13 @@ def _remainder(builder: Builder, x: Any, y: Any, *, truncated: bool) -> Node:
 
 @lowers(aten.frac.default, any_batch_axis=True)
 def fraction(builder: Builder, x: Any) -> Node:
-    """What is left of x, with its sign, beside a whole number."""
+    """x less x rounded towards zero."""
     return _remainder(builder, x, 1.0, truncated=True)
 
 
 @lowers(aten.heaviside.default, any_batch_axis=True)
 def heaviside(builder: Builder, x: Any, at_zero: Any) -> Node:
-    """0 below zero, 1 above, and a constant at zero itself: a mean of the two steps, weighted by that constant."""
+    """0 below zero, 1 above it, a constant at zero: the mean of two step functions, weighted by that constant."""
     x = builder.node(x)
     if not isinstance(at_zero, Fixed):
         raise Unsupported("its value at zero depends on the input")

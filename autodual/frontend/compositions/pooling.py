@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from autodual.frontend.compositions.arithmetic import maximum
 from autodual.frontend.compositions.emitter import Emitter
-from autodual.frontend.compositions.shapes import picked
+from autodual.frontend.compositions.indexing import picked
 from autodual.ir import Node
 
 
@@ -31,7 +31,7 @@ def max_pool(
 
 
 def adaptive_maximum(builder: Emitter, x: Node, size: Sequence[int]) -> Node:
-    """The maximum over so many windows of the last axes, which differ in length by up to one and may overlap."""
+    """The maximum over `size` windows of the last axes; their lengths differ by at most one, and they may overlap."""
     places = []
     for extent, windows in zip(x.shape[len(x.shape) - len(size) :], size, strict=True):
         limits = [(w * extent // windows, -(-(w + 1) * extent // windows)) for w in range(windows)]
@@ -52,7 +52,7 @@ def _window_maximum(builder: Emitter, x: Node, places: Sequence[list[list[int]]]
 
 
 def _window_places(extent: int, kernel: int, stride: int, before: int, dilation: int, size: int) -> list[list[int]]:
-    """For each place in a window, the entry that each window reads there; those outside are replaced by inner ones."""
+    """For each place in a window, the entry that each window reads there; outside x an entry inside stands in."""
     starts = [window * stride - before for window in range(size)]
     # The first and the last place of each window that is inside.
     ends = [(max(0, -(start // dilation)), min(kernel - 1, (extent - 1 - start) // dilation)) for start in starts]

@@ -1,7 +1,7 @@
-"""Positions that depend on the network's input: picking, replacing and finding entries as sums over all of them.
+"""Positions that depend on the network's input: entries are picked, replaced and found by one-hot vectors.
 
-A position becomes one truth value an entry, 1 where it is meant: exact for whole numbers, and the steps that decide it
-have bounds like any other op. The price is one scalar for each pair of a position and an entry.
+A position becomes a vector that is 1 at the entry meant and 0 at the others: exact for whole numbers, and the steps
+that decide it have bounds like any other op. The price is one scalar for each pair of a position and an entry.
 """
 
 from __future__ import annotations
@@ -11,15 +11,15 @@ from math import prod
 import numpy as np
 
 from autodual.frontend import compositions
+from autodual.frontend.construction import Unsupported
 from autodual.frontend.onnx.attributes import Attributes, fixed, placed
 from autodual.frontend.onnx.builder import OnnxBuilder
+from autodual.frontend.onnx.operands import Branch, Static, Value
 from autodual.frontend.onnx.registry import onnx_op
 from autodual.frontend.onnx.rules.arithmetic import add, multiply, subtract
 from autodual.frontend.onnx.rules.linear import matmul
 from autodual.frontend.onnx.rules.picking import picked_along
 from autodual.frontend.onnx.rules.shapes import transposed
-from autodual.frontend.onnx.values import Branch, Static, Value
-from autodual.frontend.torch.builder import Unsupported
 from autodual.ir.ops import Sign, Step
 
 _LARGEST = 2**22
@@ -29,7 +29,7 @@ _NONE = Attributes(0)
 
 
 def hits(builder: OnnxBuilder, indices: Value, extent: int) -> Value:
-    """1 at the entry that each index means, else 0 `[*indices, extent]`; negative indices count from the end."""
+    """One-hot vectors `[*indices, extent]` of indices; negative indices count from the end."""
     entries = np.arange(extent, dtype=np.float32)
     if isinstance(indices, Static):
         builder.reserve(indices.array.size * extent)
@@ -45,7 +45,7 @@ def hits(builder: OnnxBuilder, indices: Value, extent: int) -> Value:
 
 
 def gathered(builder: OnnxBuilder, x: Value, indices: Branch, axis: int) -> Branch:
-    """Entries of x along an axis, which the axes of the indices replace."""
+    """Entries of x along an axis (Gather): the axes of the indices take its place."""
     (place,) = placed((axis,), len(x.shape))
     rest = [*x.shape[:place], *x.shape[place + 1 :]]
     order = (place, *(a for a in range(len(x.shape)) if a != place))
@@ -61,7 +61,7 @@ def gathered(builder: OnnxBuilder, x: Value, indices: Branch, axis: int) -> Bran
 
 
 def gathered_elements(builder: OnnxBuilder, x: Value, indices: Branch, axis: int) -> Branch:
-    """For each index the entry of x at its own place but for one axis."""
+    """Entries of x along an axis (GatherElements): along the other axes each is at the place of its index."""
     (place,) = placed((axis,), len(x.shape))
     others = [a for a in range(len(x.shape)) if a != place]
     if any(indices.shape[a] != x.shape[a] for a in others):
@@ -79,7 +79,7 @@ def gathered_elements(builder: OnnxBuilder, x: Value, indices: Branch, axis: int
 
 
 def scattered(builder: OnnxBuilder, x: Value, indices: Branch, updates: Value) -> Branch:
-    """x with the parts replaced that rows of indices `[..., depth]` mean, one after the other as runtimes do it."""
+    """x with parts replaced (ScatterND), at indices `[..., depth]`, one after the other as runtimes do it."""
     depth = indices.shape[-1]
     leading, rest = x.shape[:depth], x.shape[depth:]
     count = prod(indices.shape[:-1])
@@ -97,7 +97,7 @@ def scattered(builder: OnnxBuilder, x: Value, indices: Branch, updates: Value) -
 
 
 def _cell(builder: OnnxBuilder, index: Value, leading: tuple[int, ...]) -> Branch:
-    """1 at the cell of a grid that one index `[1, depth]` means `[cells, 1]`."""
+    """The one-hot vector `[cells, 1]` of one index `[1, depth]` into a grid of the shape `leading`."""
     chosen: Value = Static(np.ones((1, 1), dtype=np.float32))
     for axis, extent in enumerate(leading):
         assert isinstance(index, Branch)
@@ -110,7 +110,7 @@ def _cell(builder: OnnxBuilder, index: Value, leading: tuple[int, ...]) -> Branc
 
 @onnx_op("OneHot")
 def one_hot(builder: OnnxBuilder, attributes: Attributes, indices: Value, depth: Value, values: Value) -> Branch:
-    """One of two values, the second where an index means the entry of a new axis."""
+    """The second of two values at the entry that an index means, along a new axis, and the first elsewhere."""
     count = int(fixed(depth, "depth").array.reshape(-1)[0])
     off, on = (float(value) for value in fixed(values, "values").array)
     chosen = hits(builder, indices, count)
@@ -135,7 +135,7 @@ def place_of_largest(builder: OnnxBuilder, attributes: Attributes, x: Branch) ->
 
 
 def _largest(builder: OnnxBuilder, x: Branch, place: int, *, last: bool = False) -> Branch:
-    """1 at the largest entry along an axis, the first (or last) of several, `[rest, extent]`: it wins against all."""
+    """One-hot vectors `[rest, extent]` of the largest entries along an axis, the first (or last) of equal ones."""
     extent = x.shape[place]
     if prod(x.shape) * extent > _LARGEST:
         raise Unsupported(f"it finds the place of the largest of {extent} entries by comparing all pairs of them")
@@ -145,7 +145,7 @@ def _largest(builder: OnnxBuilder, x: Branch, place: int, *, last: bool = False)
     one = builder.branch(table.node, (rows, extent, 1))
     other = builder.branch(table.node, (rows, 1, extent))
     gaps = subtract(builder, _NONE, one, other)
-    # Of equal entries the first wins: it need not exceed those after it.
+    # The largest entry wins against all others. Of equal ones the first does: it need not exceed those after it.
     before = np.triu(np.ones((extent, extent), dtype=np.float32), 1)
     before = before.T if last else before
     ties = multiply(builder, _NONE, builder.unary(Step(inclusive=True), gaps), Static(before))
@@ -179,7 +179,7 @@ def _typed(x: Branch, like: Value) -> Branch:
 
 
 def _row(builder: OnnxBuilder, x: Value, row: int) -> Value:
-    """One entry along axis 0, without that axis where others are left besides one."""
+    """One entry along axis 0; the axis stays, with extent 1, where only one other is left."""
     if isinstance(x, Static):
         return Static(x.array[row].reshape(x.shape[1:] if len(x.shape) > 2 else (1, *x.shape[1:])))
     part = picked_along(builder, x, 0, [row])

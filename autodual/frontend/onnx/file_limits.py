@@ -53,7 +53,7 @@ def allowance(size: int) -> int:
 
 @dataclass(eq=False)
 class Budget:
-    """What is left for the graph and the constants of the file `name`, which has `size` bytes."""
+    """How much the graph and the constants of a file may still grow. name: of the file. size: in bytes."""
 
     name: str
     size: int
@@ -97,5 +97,5 @@ class Budget:
 
 
 def _count(number: int) -> str:
-    """A number that may have any number of digits, in a few characters."""
+    """A number in a few characters, however many digits it has."""
     return f"{number:,}" if number < 10**12 else "more than 10^12"

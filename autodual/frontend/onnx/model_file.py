@@ -14,8 +14,8 @@ import numpy as np
 
 from autodual.errors import ModelFileError
 from autodual.frontend.onnx.external import ExternalFile, fill_in
+from autodual.frontend.onnx.file_limits import FIELDS, FILE_BYTES, NODES, allowance, refuse
 from autodual.frontend.onnx.functions import inlined
-from autodual.frontend.onnx.limits import FIELDS, FILE_BYTES, NODES, allowance, refuse
 from autodual.frontend.onnx.liveness import live_model
 from autodual.frontend.onnx.messages import exceeds, is_text, parts, tensors
 from autodual.frontend.onnx.real import require_real
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class OnnxFile:
-    """What was read: the model with all weights and without functions, and what a runtime is to be given instead.
+    """A file that was read: the model with all weights and all functions inlined, and what a runtime is given instead.
 
     Attributes:
         name: what the file is called in messages.
