@@ -17,10 +17,14 @@ if TYPE_CHECKING:
     from autodual.perturbations.regions.searchable import Searchable, require_searchable
     from autodual.perturbations.regions.support import CentredNorms, Support, WeightedNorm, require_support
     from autodual.perturbations.regions.view import View, WholeView
+    from autodual.perturbations.registry.registered_sets import choose_set, named_set, registered_sets
+    from autodual.perturbations.registry.set_entry import ChosenSet, SetEntry
+    from autodual.perturbations.registry.set_parameter import SetParameter
 
 _HOMES = {
     "Box": "box",
     "CentredNorms": "regions.support",
+    "ChosenSet": "registry.set_entry",
     "L1Ball": "balls.norm_balls",
     "L2Ball": "balls.norm_balls",
     "LinfBall": "balls.norm_balls",
@@ -31,11 +35,16 @@ _HOMES = {
     "ProductSet": "product",
     "Region": "regions.region",
     "Searchable": "regions.searchable",
+    "SetEntry": "registry.set_entry",
+    "SetParameter": "registry.set_parameter",
     "Support": "regions.support",
     "View": "regions.view",
     "WeightedNorm": "regions.support",
     "WholeView": "regions.view",
+    "choose_set": "registry.registered_sets",
     "perturbation_set": "perturbation",
+    "named_set": "registry.registered_sets",
+    "registered_sets": "registry.registered_sets",
     "require_searchable": "regions.searchable",
     "require_support": "regions.support",
 }
@@ -43,6 +52,7 @@ _HOMES = {
 __all__ = [
     "Box",
     "CentredNorms",
+    "ChosenSet",
     "L1Ball",
     "L2Ball",
     "LinfBall",
@@ -53,11 +63,16 @@ __all__ = [
     "ProductSet",
     "Region",
     "Searchable",
+    "SetEntry",
+    "SetParameter",
     "Support",
     "View",
     "WeightedNorm",
     "WholeView",
+    "choose_set",
+    "named_set",
     "perturbation_set",
+    "registered_sets",
     "require_searchable",
     "require_support",
 ]

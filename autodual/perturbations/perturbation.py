@@ -82,7 +82,20 @@ class PerturbationSet(ABC):
 
 
 def perturbation_set(ball: Any) -> PerturbationSet:
-    """What a caller gave as the set, if it is one; raises InvalidInputError otherwise."""
+    """What a caller gave as the set, if it is one.
+
+    Args:
+        ball: anything.
+
+    Raises:
+        InvalidInputError: it is no perturbation set.
+
+    Example:
+        >>> import autodual
+        >>> from autodual.perturbations import perturbation_set
+        >>> perturbation_set(autodual.LinfBall(0.5)).describe()
+        'l∞ ball of radius 0.5, unclipped'
+    """
     if not isinstance(ball, PerturbationSet):
         raise InvalidInputError(f"ball must be a perturbation set, such as autodual.LinfBall(0.1), but is {ball!r}")
     return ball

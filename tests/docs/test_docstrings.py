@@ -21,6 +21,7 @@ ROOMS = (
     "autodual.extend",
     "autodual.ir",
     "autodual.passes",
+    "autodual.perturbations",
     "autodual.properties",
     "autodual.report",
     "autodual.specs",

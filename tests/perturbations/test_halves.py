@@ -178,9 +178,7 @@ def test_a_set_that_is_only_searched_is_attacked_and_not_bounded(dual):
     half = Half(0.3, Searched)
     ours, theirs = (broken(dual.outputs, ball.at(X), LABELS, Fgsm()) for ball in (half, LinfBall(0.3)))
     assert torch.equal(ours, theirs)
-    message = (
-        r"bounds need the least values of linear functions .* \(it is no Support\): half a ball; it can only"
-    )
+    message = r"bounds need the least values of linear functions .* \(it is no Support\): half a ball; it can only"
     for ask in (
         lambda: autodual.certify(dual, X, half, LABELS),
         lambda: dual.margins(X, LABELS, half),

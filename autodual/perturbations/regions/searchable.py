@@ -50,7 +50,19 @@ class Searchable(PlacedSet):
 def require_searchable(placed: PlacedSet, who: str = "an attack") -> Searchable:
     """The placed set as attacks see it.
 
-    Raises InvalidInputError, which names `who` needs it, for a set that does not say what it contains.
+    Args:
+        placed: a set around samples.
+        who: what needs to search it, for the message.
+
+    Raises:
+        InvalidInputError: the set does not say what it contains.
+
+    Example:
+        >>> import autodual, torch
+        >>> from autodual.perturbations import require_searchable
+        >>> region = require_searchable(autodual.LinfBall(0.5).at(torch.zeros(1, 2)))
+        >>> region.contains(torch.tensor([[0.5, 0.6]]))
+        tensor([False])
     """
     if not isinstance(placed, Searchable):
         raise InvalidInputError(

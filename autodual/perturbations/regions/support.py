@@ -88,7 +88,17 @@ class Support(PlacedSet):
 def require_support(placed: PlacedSet) -> Support:
     """The placed set as bounds see it.
 
-    Raises InvalidInputError for a set that says nothing of linear functions over it.
+    Args:
+        placed: a set around samples.
+
+    Raises:
+        InvalidInputError: the set says nothing of linear functions over it.
+
+    Example:
+        >>> import autodual, torch
+        >>> from autodual.perturbations import require_support
+        >>> require_support(autodual.LinfBall(0.5).at(torch.zeros(1, 2))).superadditive
+        True
     """
     if not isinstance(placed, Support):
         raise InvalidInputError(
@@ -99,10 +109,22 @@ def require_support(placed: PlacedSet) -> Support:
 
 
 def end_rounding(region: Support) -> Tensor:
-    """`[N, *shape]`: how far the ends of a set's enclosure may be off.
+    """How far the ends of a set's enclosure may be off, where they are made as `x ± number` or are given.
 
     An end is a sum of two rounded numbers, each at most |centre| + |end|, or a rounded end as given. So is the
     centre or half-width made of two ends. Eight units in the last place (half of `eps` each) cover all of it.
+
+    Args:
+        region: a set around samples.
+
+    Returns:
+        `[N, *shape]`.
+
+    Example:
+        >>> import autodual, torch
+        >>> from autodual.extend import end_rounding
+        >>> bool((end_rounding(autodual.LinfBall(0.5).at(torch.ones(1, 2))) < 2e-6).all())
+        True
     """
     limits = torch.finfo(region.centre.dtype)
     size = region.centre.abs() + region.enclosure().magnitude
