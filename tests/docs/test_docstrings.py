@@ -23,6 +23,7 @@ ROOMS = (
     "autodual.frontend.onnx",
     "autodual.ir",
     "autodual.passes",
+    "autodual.perturbations",
     "autodual.properties",
     "autodual.report",
     "autodual.specs",

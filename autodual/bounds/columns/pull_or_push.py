@@ -63,8 +63,11 @@ def _push_cost(state: BoundState, name: str) -> tuple[int, float]:
         sizes.append(counts[node.name] * node.size)
         if node.name not in pushed.of:
             cost += counts[node.name] * layer.multiplications
+    # What the sets hold of as many rows as the site has units, at the end.
+    rows = state.samples * state.graph[name].size
+    held = sum(rows * region.working_scalars(state.graph[source].size) for source, region in state.regions.items())
     # Columns of all nodes are kept for the sites behind them, as well as for gradients.
-    return sum(sizes), cost
+    return sum(sizes) + held, cost
 
 
 def _undecided(state: BoundState, name: str, spread: Tensor) -> int:

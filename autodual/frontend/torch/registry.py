@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 from torch._ops import OpOverload, OpOverloadPacket
 
-from autodual.ir.registration import require_free
+from autodual.registration import require_free
 
 Rule = Callable[..., Any]
 _R = TypeVar("_R", bound=Callable[..., Any])

@@ -18,7 +18,7 @@ from torch.utils import _pytree as pytree
 
 from autodual.frontend.torch.builder import Builder
 from autodual.frontend.torch.registry import lowers
-from autodual.ir.registration import require_free
+from autodual.registration import require_free
 
 ModuleRule = Callable[..., Any]
 _R = TypeVar("_R", bound=ModuleRule)

@@ -9,11 +9,13 @@ import torch
 from torch import Tensor
 
 from autodual.interval import Interval
-from autodual.perturbations.ball_region import BallRegion
-from autodual.perturbations.base import CentredNorms, Region, end_rounding, require_points
+from autodual.perturbations.balls.ball_region import BallRegion
 from autodual.perturbations.box import BoxRegion
-from autodual.perturbations.rows import flatten
-from autodual.perturbations.view import View
+from autodual.perturbations.perturbation import require_points
+from autodual.perturbations.regions.region import Region
+from autodual.perturbations.regions.row_norms import flatten
+from autodual.perturbations.regions.support import CentredNorms, end_rounding
+from autodual.perturbations.regions.view import View
 
 # A point so many radii away that the nearest point of the region is as good as the farthest one in its direction.
 _FAR = 1000.0

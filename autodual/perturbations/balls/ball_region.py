@@ -10,9 +10,10 @@ import torch
 from torch import Tensor
 
 from autodual.interval import Interval
-from autodual.perturbations.base import CentredNorms, Region, WeightedNorm, end_rounding
-from autodual.perturbations.rows import dual_order, flatten, inner, norm, support_norm
-from autodual.perturbations.view import View
+from autodual.perturbations.regions.region import Region
+from autodual.perturbations.regions.row_norms import dual_order, flatten, inner, norm, support_norm
+from autodual.perturbations.regions.support import CentredNorms, WeightedNorm, end_rounding
+from autodual.perturbations.regions.view import View
 from autodual.tensors import shared
 
 

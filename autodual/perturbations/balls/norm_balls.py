@@ -11,10 +11,9 @@ from typing import Any, ClassVar
 from torch import Tensor
 
 from autodual.errors import InvalidInputError
-from autodual.perturbations.ball_region import BallRegion
-from autodual.perturbations.base import PerturbationSet, Region, changed
+from autodual.perturbations.balls.ball_region import BallRegion
+from autodual.perturbations.balls.clipped_region import clip
 from autodual.perturbations.box import box_region
-from autodual.perturbations.clipped_region import clip
 from autodual.perturbations.parameters import (
     Domain,
     Parameter,
@@ -29,7 +28,9 @@ from autodual.perturbations.parameters import (
     summary,
     words,
 )
-from autodual.perturbations.rows import flatten
+from autodual.perturbations.perturbation import PerturbationSet, changed
+from autodual.perturbations.regions.region import Region
+from autodual.perturbations.regions.row_norms import flatten
 
 
 class NormBall(PerturbationSet):
