@@ -86,3 +86,9 @@ class TrainingError(AutodualError):
 
 class DeviceError(AutodualError):
     """The requested device does not exist on this machine."""
+
+
+def reason_of(error: BaseException) -> str:
+    """The first line of what another library's exception says, without a full stop; its type if it says nothing."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return lines[0].rstrip(".") if lines else type(error).__name__

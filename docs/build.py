@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from autodual.dual import Rule
     from autodual.ir import Op
+    from autodual.ir.scalars import Accuracy
 
 DOCS = Path(__file__).resolve().parent
 PAGE, PICTURE = DOCS / "operators.md", DOCS / "images" / "relaxations.svg"
@@ -35,6 +36,15 @@ compares the two. An operation of your own is added [in a few lines](add_an_op.m
 * *windows*: rows of a convolution's unit stay within their receptive field; "some": not with all options.
 * *tried with*: the problems that `autodual.testing.check_dual_rule` solves in `tests/dual/test_dual_contract.py`, by
   name for `pytest -k`; those of functions of one scalar also in `tests/dual/test_dual_tightness.py`.
+
+"""
+_FUNCTIONS = """
+## Functions of one scalar
+
+What is declared of each, once (`autodual/ir/scalars/`): where its curvature changes sign, where it turns, where its
+slope jumps, where it has a value; by how many roundings a run's value may be off (in units of the value's size, and of
+x's or of a number where these are named), and the operations that are lowered to it as they stand. Of functions with
+parameters one example is shown. Functions without such numbers have a dual rule of their own.
 
 """
 _TAIL = """
@@ -72,8 +82,8 @@ _POWERS_OVER = {
 }
 #: Problems whose pictures would show nothing new.
 _NOT_DRAWN = (
-    r"clamp (?!-1 1|0 6)|negative|threshold|softshrink 0\.0|power ([014]|-1\.5)$|elu (1 1 0\.5|2 1 1)|inclusive"
-    r"|another branch|remainder of (-|0)|bfloat16"
+    r"clamp (?!-1 1|0 6)|negative|softshrink 0$|power ([014]|-1\.5)$|elu (1 1 0\.5|2 1 1)|inclusive"
+    r"|another branch|remainder of (-|0)|bfloat16|softplus (?!1 20)|near"
 )
 _FINE_DIGITS = re.compile(r"(\d\.\d\d)\d+")
 
@@ -99,7 +109,38 @@ def operators_page() -> str:
     rows = sorted((_row(op, rule, tried[op]) for op, rule in registered()), key=lambda row: (row[2], row[0]))
     heads = ("op", "what it is", "dual", "pull", "push", "interval", "windows", "source", "tried with")
     table = [heads, ("---",) * len(heads), *rows]
-    return _HEAD + "".join(f"| {' | '.join(cells)} |\n" for cells in table) + _TAIL
+    return _HEAD + _table(table) + _FUNCTIONS + _table(_functions()) + _TAIL
+
+
+def _table(rows: Sequence[Sequence[str]]) -> str:
+    return "".join(f"| {' | '.join(cells)} |\n" for cells in rows)
+
+
+def _functions() -> Iterator[tuple[str, ...]]:
+    """What is declared of each function of one scalar; of one with parameters, for the first that tests try."""
+    from autodual.ir.scalars import CurveOp, declarations
+
+    heads = ("op", "inflections", "extremes", "knots", "domain", "roundings", "ATen", "ONNX")
+    yield heads
+    yield ("---",) * len(heads)
+    for entry in sorted(declarations(), key=lambda entry: entry.op.__name__):
+        op = entry.tried()[0]
+        accuracy = entry.measured(op)
+        known = op.curve() if isinstance(op, CurveOp) else None
+        places = [known.inflections, known.turning, known.knots] if known else [(), (), ()]
+        yield (
+            f"`{entry.op.__name__}`",
+            *(", ".join(f"{place:.4g}" for place in found) for found in places),
+            " or ".join(map(str, known.domain)) if known else "",
+            _roundings(accuracy) if accuracy else "",
+            ", ".join(f"`{name}`" for name in entry.aten),
+            ", ".join(f"`{name}`" for name in entry.onnx),
+        )
+
+
+def _roundings(accuracy: Accuracy) -> str:
+    sizes = ["x"] * accuracy.of_operand + [f"{accuracy.intermediate:.4g}"] * (accuracy.intermediate > 0)
+    return f"{accuracy.roundings}{' of ' if sizes else ''}{' and '.join(['value', *sizes] if sizes else [])}"
 
 
 def _row(op: type[Op], rule: Rule, problems: Sequence[Problem]) -> tuple[str, ...]:

@@ -3,5 +3,6 @@
 from autodual.attacks.base import Attack, counterexamples
 from autodual.attacks.gradient import Fgsm, GradientAttack, Pgd
 from autodual.attacks.outcome import broken
+from autodual.attacks.registered_attacks import ATTACKS, named_attack
 
-__all__ = ["Attack", "Fgsm", "GradientAttack", "Pgd", "broken", "counterexamples"]
+__all__ = ["ATTACKS", "Attack", "Fgsm", "GradientAttack", "Pgd", "broken", "counterexamples", "named_attack"]

@@ -9,7 +9,7 @@ from typing import TypeAlias
 import torch
 from torch import Tensor
 
-from autodual.perturbations import Region
+from autodual.perturbations import Searchable, require_searchable
 from autodual.specs import Specification
 from autodual.tensors import flat
 
@@ -23,7 +23,7 @@ class Attack(ABC):
     def run(
         self,
         function: Function,
-        region: Region,
+        region: Searchable,
         specification: Specification,
         generator: torch.Generator | None = None,
     ) -> Tensor:
@@ -36,7 +36,7 @@ class Attack(ABC):
 
 
 @torch.no_grad()
-def counterexamples(function: Function, region: Region, specification: Specification, points: Tensor) -> Tensor:
+def counterexamples(function: Function, region: Searchable, specification: Specification, points: Tensor) -> Tensor:
     """Where `points` refute the specification: strictly violated, at a point of the region.
 
     The function is run again, so that nothing an attack computed on its way is taken on trust.
@@ -58,6 +58,7 @@ def counterexamples(function: Function, region: Region, specification: Specifica
         >>> autodual.attacks.counterexamples(lambda z: z, region, ClassMargin(torch.tensor([0])), points)
         tensor([True])
     """
+    require_searchable(region)
     rows = specification.rows(function(region.centre))
     violated = specification.margin(rows.values(flat(function(points)))) < 0
     return violated & region.contains(points)

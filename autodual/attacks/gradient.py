@@ -10,7 +10,7 @@ from torch import Tensor
 
 from autodual.attacks.base import Attack, Function
 from autodual.errors import InvalidInputError
-from autodual.perturbations import Region
+from autodual.perturbations import Searchable, require_searchable
 from autodual.specs import Rows, Specification
 from autodual.tensors import flat
 
@@ -31,17 +31,18 @@ class GradientAttack(Attack):
         """The seed of the random starts."""
 
     @abstractmethod
-    def step(self, region: Region, points: Tensor, ascent: Tensor) -> Tensor:
+    def step(self, region: Searchable, points: Tensor, ascent: Tensor) -> Tensor:
         """The next points `[N, *shape]`, in the region or not, given the direction in which the margin falls."""
 
     @torch.no_grad()
     def run(
         self,
         function: Function,
-        region: Region,
+        region: Searchable,
         specification: Specification,
         generator: torch.Generator | None = None,
     ) -> Tensor:
+        require_searchable(region)
         if generator is None:
             generator = torch.Generator(region.centre.device).manual_seed(self.random_seed)
         nominal = region.project(region.centre.detach())
@@ -65,7 +66,7 @@ class Fgsm(GradientAttack):
     starts = 1
     random_seed = 0
 
-    def step(self, region: Region, points: Tensor, ascent: Tensor) -> Tensor:
+    def step(self, region: Searchable, points: Tensor, ascent: Tensor) -> Tensor:
         return region.steepest(ascent)
 
 
@@ -96,7 +97,7 @@ class Pgd(GradientAttack):
     def random_seed(self) -> int:
         return self.seed
 
-    def step(self, region: Region, points: Tensor, ascent: Tensor) -> Tensor:
+    def step(self, region: Searchable, points: Tensor, ascent: Tensor) -> Tensor:
         size = 2.5 / self.steps if self.step_size is None else self.step_size
         return points + size * region.direction(ascent)
 
@@ -126,7 +127,7 @@ class _Margin:
 class _Worst:
     """The point of lowest margin seen for each sample, among those that the region itself says it contains."""
 
-    def __init__(self, region: Region, points: Tensor):
+    def __init__(self, region: Searchable, points: Tensor):
         self._region = region
         self._margin = points.new_full((region.count,), torch.inf)
         self.points = points

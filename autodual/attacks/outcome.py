@@ -7,13 +7,15 @@ from torch import Tensor
 
 from autodual.attacks.base import Attack, Function
 from autodual.inputs import Labels
-from autodual.perturbations import Region
+from autodual.perturbations import Searchable
 from autodual.specs import ClassMargin
 from autodual.tensors import flat
 
 
 @torch.no_grad()
-def broken(function: Function, region: Region, labels: Labels, attack: Attack | None, class_axis: int = 1) -> Tensor:
+def broken(
+    function: Function, region: Searchable, labels: Labels, attack: Attack | None, class_axis: int = 1
+) -> Tensor:
     """Where another label wins, at the sample itself or at what the attack finds.
 
     The share of such samples is a lower bound of the error over the whole region; without an attack the clean error.

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from autodual.measured import measured
 from autodual.policies import DEFAULT_MEMORY_BUDGET, InnerBounds, LastBound, Mode, Projection, SlopePolicy
-
-# Kernels' workspaces, code that is loaded when first used, and holes in the heap (measured).
-_OVERHEAD = 20 << 20
 
 
 @dataclass(frozen=True)
@@ -62,4 +60,4 @@ class BoundOptions:
     @property
     def room(self) -> int:
         """Bytes of the budget for tensors: what the libraries and the allocator take beside them is not theirs."""
-        return self.memory_budget - min(self.memory_budget // 3, _OVERHEAD)
+        return self.memory_budget - min(self.memory_budget // 3, measured.process_bytes)

@@ -18,7 +18,7 @@ from autodual.inputs import Labels, Samples, sample_tensor
 from autodual.network import Ask, DualNetwork
 from autodual.network.ask import PolicyOptions
 from autodual.network.keywords import takes
-from autodual.perturbations import LinfBall, PerturbationSet, Region, perturbation_set
+from autodual.perturbations import LinfBall, PerturbationSet, PlacedSet, perturbation_set, require_searchable
 from autodual.policies import IGNORED
 from autodual.specs import ClassMargin
 from autodual.specs.label_map import class_count
@@ -185,7 +185,7 @@ class _Visit:
     sure: Tensor
 
 
-def _visit(dual: DualNetwork, region: Region, ask: Ask) -> _Visit:
+def _visit(dual: DualNetwork, region: PlacedSet, ask: Ask) -> _Visit:
     x = region.centre
     found = certify(dual, x, region.source, ask=ask)
     classes = torch.tensor([certificate.predicted for certificate in found], device=x.device)
@@ -214,9 +214,9 @@ def _outcome(found: Sequence[Certificate], decided: int, disagreeing: int, label
     )
 
 
-def _symmetric_region(ball: PerturbationSet, x: Tensor) -> Region:
+def _symmetric_region(ball: PerturbationSet, x: Tensor) -> PlacedSet:
     """The set around the samples, if the guarantee holds for it; raises InvalidInputError otherwise."""
-    region = perturbation_set(ball).at(x)
+    region = require_searchable(perturbation_set(ball).at(x), "a cascade")
     if not ball.symmetric(x):
         raise InvalidInputError(
             "the guarantee of a cascade needs a set that is symmetric and the same for all samples, such as a ball of "

@@ -23,7 +23,7 @@ from autodual.network.ask import ProofOptions
 from autodual.network.keywords import takes
 from autodual.network.known import checked_ask
 from autodual.passes.plan import Plan
-from autodual.perturbations import PerturbationSet, Region, perturbation_set
+from autodual.perturbations import PerturbationSet, Support, perturbation_set, require_searchable, require_support
 from autodual.policies import IGNORED
 from autodual.progress import Progress, tracked
 from autodual.specs import LabelSpecification, Specification
@@ -93,7 +93,9 @@ def certify(
     """
     ask = Ask.of(ask, options, certify)
     dual, x = given_network(dual), sample_tensor(x)
-    region = perturbation_set(ball).at(x)
+    region = require_support(perturbation_set(ball).at(x))
+    if attack is not None:
+        require_searchable(region)
     with torch.no_grad():
         outputs = dual.outputs(x)
     labelled = labels is not None or spec is not None
@@ -113,7 +115,7 @@ def certify(
     return found
 
 
-def _parts(region: Region, progress: Progress) -> Iterator[Tensor]:
+def _parts(region: Support, progress: Progress) -> Iterator[Tensor]:
     """Indices of all samples at once, or of some at a time where somebody waits to see them done."""
     parts = batches(region.count, Clock()) if progress else [range(region.count)]
     for part in parts:
@@ -130,7 +132,7 @@ class _Task:
     deployed: bool
     labelled: bool
 
-    def certificates(self, region: Region, spec: Specification, outputs: Tensor, ask: Ask) -> list[Certificate]:
+    def certificates(self, region: Support, spec: Specification, outputs: Tensor, ask: Ask) -> list[Certificate]:
         """Those of some samples, with their outputs."""
         dual, deployed = self.dual, self.deployed
         proof = prove(dual, region, spec, ask, deployed=deployed)
@@ -192,13 +194,13 @@ def _classes(
 
 
 def _attacked(
-    dual: DualNetwork, region: Region, spec: Specification, attack: Attack, samples: Tensor
+    dual: DualNetwork, region: Support, spec: Specification, attack: Attack, samples: Tensor
 ) -> dict[int, Tensor]:
     """Counterexamples by sample index, each run again after the attack."""
     index = samples.nonzero().squeeze(1)
     if index.shape[0] == 0:
         return {}
-    some, chosen = region.select(index), spec.select(index)
+    some, chosen = require_searchable(region.select(index)), spec.select(index)
 
     def function(points: Tensor) -> Tensor:
         return dual.outputs(points)

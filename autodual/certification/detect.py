@@ -14,7 +14,7 @@ from autodual.inputs import Samples, sample_tensor
 from autodual.network import Ask, DualNetwork, given_network
 from autodual.network.ask import ProofOptions
 from autodual.network.keywords import takes
-from autodual.perturbations import PerturbationSet, perturbation_set
+from autodual.perturbations import PerturbationSet, perturbation_set, require_support
 
 
 @takes(ProofOptions, slopes="adaptive", inner="dual")
@@ -54,7 +54,7 @@ def detect(
     dual, x = given_network(dual), sample_tensor(x)
     if not perturbation_set(ball).neighbourhood:
         raise InvalidInputError(f"detection needs a ball around each sample, not a fixed box: {ball.describe()}")
-    region = ball.at(x)
+    region = require_support(ball.at(x))
     require_same_network(dual, x)
     with torch.no_grad():
         goal = chosen_goal(dual, dual.outputs(x), None, None)

@@ -12,7 +12,7 @@ from torch import Tensor
 from autodual.certification.halfspaces import Deployment, deployment_of, fits, guaranteed
 from autodual.errors import InvalidInputError
 from autodual.network import Ask, DualNetwork
-from autodual.perturbations import Region
+from autodual.perturbations import Searchable, Support
 from autodual.specs import Specification
 from autodual.tensors import bounding_dtype, flat
 
@@ -44,7 +44,7 @@ class Proof:
     inflation: float = 1.0
 
 
-def prove(dual: DualNetwork, region: Region, spec: Specification, ask: Ask, *, deployed: bool = False) -> Proof:
+def prove(dual: DualNetwork, region: Support, spec: Specification, ask: Ask, *, deployed: bool = False) -> Proof:
     """Bound a specification over a region in its dtype (float32 for half precision), and in float64 what that leaves
     open by rounding alone.
 
@@ -57,17 +57,17 @@ def prove(dual: DualNetwork, region: Region, spec: Specification, ask: Ask, *, d
     ask = replace(ask, rigorous=True, executed=True, exact=not estimates)
     region = region.to(torch.float64 if estimates else bounding_dtype(region.centre.dtype))
 
-    def bound(region: Region, spec: Specification, ask: Ask) -> Proof:
+    def bound(region: Support, spec: Specification, ask: Ask) -> Proof:
         return _bound(dual, region, spec, ask, deployed=deployed)
 
-    def double(region: Region, spec: Specification, ask: Ask) -> Proof:
+    def double(region: Support, spec: Specification, ask: Ask) -> Proof:
         return bound(region.to(torch.float64), spec, ask)
 
     with torch.no_grad():
         searches = ask.slopes == "optimized"
         first = bound(region, spec, replace(ask, slopes="adaptive") if searches else ask)
         # What fails at a sample that is in its set is not worth another try.
-        true = (first.nominal > 0) | ~region.contains(region.centre)
+        true = (first.nominal > 0) | ~_at_home(region)
         if searches:
             # A search takes long, so that it is left to what has been proved by nothing cheaper.
             index = (~first.proved & true).nonzero().squeeze(1)
@@ -77,6 +77,13 @@ def prove(dual: DualNetwork, region: Region, spec: Specification, ask: Ask, *, d
         hopeful = _near(first, spec, first.error) | (true & _near(first, spec, first.error + _inside(first)))
         index = (~first.proved & ~first.double & hopeful).nonzero().squeeze(1)
         return _again(first, index, region, spec, ask, double)
+
+
+def _at_home(region: Support) -> Tensor:
+    """Which samples `[N]` are known to lie in their own sets."""
+    if isinstance(region, Searchable):
+        return region.contains(region.centre)
+    return torch.zeros(region.count, dtype=torch.bool, device=region.centre.device)
 
 
 def _near(proof: Proof, spec: Specification, error: Tensor) -> Tensor:
@@ -96,10 +103,10 @@ def _inside(proof: Proof) -> Tensor:
 def _again(
     first: Proof,
     index: Tensor,
-    region: Region,
+    region: Support,
     spec: Specification,
     ask: Ask,
-    bound: Callable[[Region, Specification, Ask], Proof],
+    bound: Callable[[Support, Specification, Ask], Proof],
 ) -> Proof:
     """The proof with some of the samples bounded once more."""
     if index.shape[0] == 0:
@@ -107,12 +114,12 @@ def _again(
     return _replaced(first, index, bound(region.select(index), spec.select(index), ask.select(index)))
 
 
-def _certifies(dual: DualNetwork, region: Region) -> bool:
+def _certifies(dual: DualNetwork, region: Support) -> bool:
     projection = dual.compiled(region.centre).plan.options.projection
     return projection is not None and projection.certifies
 
 
-def _bound(dual: DualNetwork, region: Region, spec: Specification, ask: Ask, *, deployed: bool) -> Proof:
+def _bound(dual: DualNetwork, region: Support, spec: Specification, ask: Ask, *, deployed: bool) -> Proof:
     # Offsets may depend on the nominal outputs; in float64 their own error is far below that of the bounds.
     outputs = dual.outputs(region.centre.double())
     rows = spec.rows(outputs)

@@ -20,11 +20,9 @@ from autodual.interval import Interval
 from autodual.ir import ops
 from autodual.ir.expressions import Environment
 from autodual.ir.graph import Node
+from autodual.measured import measured
 from autodual.tensors import shared
 
-# A patch to patch matrix wins over a transposed convolution while it does at most this many times its multiplications:
-# it is one matrix product, while small transposed convolutions run far below the machine's speed (measured 10 to 1).
-_MATRIX_WASTE = 12
 # Entries of the largest patch to patch matrix, and of the largest one merged with shared rows.
 _MATRIX_ENTRIES = 4_000_000
 _MERGED_ENTRIES = 8_000_000
@@ -77,7 +75,7 @@ class ConvolutionLayer(AffineLayer):
     def _prefers_matrix(self, extent: tuple[int, ...], patch: tuple[int, ...]) -> bool:
         entries = torch.Size(extent).numel() * torch.Size(patch).numel()
         footprint = self.weight[0].numel()
-        return entries <= _MATRIX_ENTRIES and torch.Size(patch).numel() <= _MATRIX_WASTE * footprint
+        return entries <= _MATRIX_ENTRIES and torch.Size(patch).numel() <= measured.patch_matrix_waste * footprint
 
     def _prefers_merging(self, rows: Rows, patch: tuple[int, ...], groups: int) -> bool:
         features = torch.Size(rows.extent).numel()

@@ -15,8 +15,7 @@ import torch
 from torch import Tensor
 
 from autodual.dual.transpose import Geometry, transpose_convolution
-
-_MOST_BANDS = 8
+from autodual.measured import measured
 
 
 @dataclass(frozen=True)
@@ -31,7 +30,7 @@ class Band:
 
 def bands(extent: int, reach: int, kernel: int, stride: int, dilation: int) -> list[Band]:
     """Bands along one axis, as thin as the stride but not too many."""
-    height = stride * max(1, -(-reach // (stride * _MOST_BANDS)))
+    height = stride * max(1, -(-reach // (stride * measured.patch_matrix_bands)))
     made = []
     for first in range(0, reach, height):
         last = min(first + height, reach)

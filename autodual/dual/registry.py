@@ -7,7 +7,7 @@ from typing import TypeVar
 
 from autodual.dual.rule import AffineRule, NonlinearRule
 from autodual.ir.op import Op
-from autodual.ir.registration import same_definition
+from autodual.registration import same_definition
 
 RuleClass = TypeVar("RuleClass", bound="type[AffineRule] | type[NonlinearRule]")
 

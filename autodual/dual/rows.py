@@ -19,6 +19,8 @@ import torch
 import torch.nn.functional as functional
 from torch import Tensor
 
+from autodual.perturbations.regions.view import padded
+
 
 @dataclass(frozen=True, eq=False)
 class Window:
@@ -107,6 +109,11 @@ class Rows:
         return self.window is not None and torch.Size(self.extent[1:]).numel() >= torch.Size(self.shape[1:]).numel()
 
     @property
+    def groups(self) -> int:
+        """G, or 1 while all groups hold the same numbers."""
+        return self.base.shape[0] if self.scale is None else self.scale.shape[0]
+
+    @property
     def count(self) -> int:
         """K, rows a group."""
         return self.base.shape[1]
@@ -131,17 +138,32 @@ class Rows:
             return self._own(tensor).unsqueeze(1)
         return self._patches(tensor).unsqueeze(1)
 
+    def around(self, tensor: Tensor, margin: Sequence[int]) -> Tensor:
+        """The same with `margin` more entries on either side of each spatial axis, for what depends on the input beside
+        a window: `[N or 1, *shape]` → `[G or 1, 1, C, *wider]`, zero outside the node.
+        """
+        if self.window is None:
+            return padded(self._own(tensor).unsqueeze(1), margin)
+        return self._patches(tensor, margin).unsqueeze(1)
+
     def everywhere(self, tensor: Tensor) -> Tensor:
         """`[1, C, 1, …]`, alike at all positions → `[1, 1, *extent]`; for rows that are zero outside the node."""
         assert self.cropped
         return tensor.unsqueeze(1).expand(1, 1, *self.extent)
 
-    def _patches(self, tensor: Tensor) -> Tensor:
-        """`[N or 1, C, *spatial]` → `[G, C, *extent]`: every group's window, zero outside the node."""
+    def _patches(self, tensor: Tensor, margin: Sequence[int] = ()) -> Tensor:
+        """`[N or 1, C, *spatial]` → `[G, C, *extent]`: every group's window, zero outside the node.
+
+        margin: by how much to widen it on either side of each axis.
+        """
         window, spatial = self.window, self.extent[1:]
         assert window is not None and window.position is not None, (
             "windows are asked for their place before they have one"
         )
+        position = window.position
+        if margin:
+            window = replace(window, shift=tuple(shift - m for shift, m in zip(window.shift, margin, strict=True)))
+            spatial = tuple(extent + 2 * m for extent, m in zip(spatial, margin))
         padding: list[int] = []
         for stride, within, shift, extent, size in reversed(
             list(zip(window.stride, window.within, window.shift, spatial, self.shape[1:]))
@@ -159,12 +181,12 @@ class Rows:
         axes = len(spatial)
         view = view.permute(0, *range(2, axes + 2), 1, *range(axes + 2, 2 * axes + 2))
         if owner.shape[0] * 4 < torch.Size(view.shape[: axes + 1]).numel():
-            place = (owner, *window.position.unbind(1))
+            place = (owner, *position.unbind(1))
             return view[place]
         # Most windows are read: laid out once, whole windows are copied rather than single scalars.
         flat = owner
         for axis, extent in enumerate(window.within):
-            flat = flat * extent + window.position[:, axis]
+            flat = flat * extent + position[:, axis]
         return view.reshape(-1, *view.shape[axes + 1 :]).index_select(0, flat)
 
     def _owner_among(self, tensor: Tensor) -> Tensor:

@@ -9,10 +9,9 @@ import torch
 import torch.nn.functional as functional
 from torch import Tensor
 
+from autodual.measured import measured
+
 _TRANSPOSED = {1: functional.conv_transpose1d, 2: functional.conv_transpose2d, 3: functional.conv_transpose3d}
-# Below this many channels the library's transposed convolution is slower than a matrix product and `fold` (measured 4
-# to 1 at one channel, 0.6 to 1 at sixteen).
-_FOLD_CHANNELS = 8
 
 
 @dataclass(frozen=True)
@@ -42,7 +41,7 @@ def transpose_convolution(values: Tensor, weight: Tensor, geometry: Geometry, si
     reach = geometry.reach(values.shape[2:], weight.shape[2:])
     left_over = tuple(n + 2 * p - r for n, p, r in zip(size, geometry.padding, reach))
     channels = weight.shape[1] * geometry.groups
-    if len(size) == 2 and geometry.groups == 1 and channels < _FOLD_CHANNELS and not any(left_over):
+    if len(size) == 2 and geometry.groups == 1 and channels < measured.fold_channels and not any(left_over):
         # A batched product: as one broadcast product it would be laid out the other way round, and copied.
         columns = torch.bmm(weight.flatten(1).T.expand(values.shape[0], -1, -1), values.flatten(2))
         return functional.fold(

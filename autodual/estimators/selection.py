@@ -17,11 +17,10 @@ import numpy
 import torch
 from torch import Tensor
 
+from autodual.measured import measured
+
 #: Half of all |Cauchy| numbers lie between this and its reciprocal: the quartiles.
 QUARTILE = math.tan(math.pi / 8)
-
-# Products that are worked on at a time.
-_BLOCK_ENTRIES = 1 << 19
 
 
 def middle_magnitude(products: Tensor) -> Tensor:
@@ -72,7 +71,7 @@ class _MiddleMagnitude(torch.autograd.Function):
 
 def _blocks(flat: Tensor) -> Iterator[slice]:
     """Slices of the units of products `[R, units]`."""
-    most = max(1, _BLOCK_ENTRIES // flat.shape[0]) if flat.device.type == "cpu" else flat.shape[1]
+    most = max(1, measured.selection_numbers // flat.shape[0]) if flat.device.type == "cpu" else flat.shape[1]
     for start in range(0, flat.shape[1], max(1, most)):
         yield slice(start, start + most)
 

@@ -7,18 +7,24 @@ emits it while a model is traced, and a rule under `@dual_rule(TheOp)`: an `Affi
 `autodual.testing.check_dual_rule` tells whether it is right. The operation is one of ATen or of `torch.library`; under
 `@lowers_module(TheClass)` it is a whole module, which is then not traced.
 
-**A pass** is a `Pass`, a frozen dataclass that takes a `Plan` to another one; give it to `compile_dual(passes=…)`.
+**A perturbation set** is a `PerturbationSet`, a frozen dataclass whose `bind` places it around samples: as a `Support`,
+which bounds need, as a `Searchable`, which attacks need, or as a `Region`, which is both. `@named_set` gives it a name
+in recipes and on the command line; `autodual.testing.check_perturbation_set` tells whether it is right.
+
+**A pass** is a `Pass`, a frozen dataclass that takes a `Plan` to another one; give it to `compile_dual(passes=…)`, or,
+under `@named_pass`, to `--pass`.
 
 **A loss** is a `Loss`, a frozen dataclass that takes a `Batch` to one number a sample; `@named_loss` gives it a name in
 recipes.
 
 **An attack** is an `Attack`, a frozen dataclass that looks for points of a `Region` where a `Specification` fails; give
-it to `certify(attack=…)` or `verify(attack=…)`. What it finds is checked, so an attack can be wrong but not unsound.
+it to `certify(attack=…)` or `verify(attack=…)`, or, under `@named_attack`, to `--attack`. What it finds is checked, so
+an attack can be wrong but not unsound.
 
 `examples/extending/` has one file for each of these, and one for a command.
 """
 
-from autodual.attacks import Attack, counterexamples
+from autodual.attacks import Attack, counterexamples, named_attack
 from autodual.dual import (
     AffineLayer,
     AffineRule,
@@ -36,14 +42,18 @@ from autodual.dual import (
 )
 from autodual.dual.curves import Curve, CurveRule
 from autodual.extend.scalar import scalar_family, scalar_op
+from autodual.extensions.commands import named_command
 from autodual.frontend import Builder, Unsupported, lowers, lowers_module
 from autodual.interval import Interval
 from autodual.ir import Environment, Expression, Graph, Node, Op
 from autodual.ir.ops import ElementwiseOp
 from autodual.ir.scalars import Accuracy, CurveOp, Domain
-from autodual.passes import Pass, default_pipeline
+from autodual.passes import Pass, default_pipeline, named_pass
 from autodual.passes.plan import Plan
-from autodual.perturbations import PerturbationSet, Region
+from autodual.perturbations import PerturbationSet, Region, Searchable, SetParameter, Support, View, named_set
+from autodual.perturbations.parameters import aligned, like
+from autodual.perturbations.regions.support import end_rounding
+from autodual.ranges import Range
 from autodual.specs import Specification
 from autodual.train.losses import Batch, Loss, named_loss
 
@@ -75,19 +85,31 @@ __all__ = [
     "Pass",
     "PerturbationSet",
     "Plan",
+    "Range",
     "Region",
     "RelaxationRule",
     "Rows",
     "Run",
+    "Searchable",
+    "SetParameter",
     "Specification",
     "StructuralLayer",
+    "Support",
     "Unsupported",
+    "View",
+    "aligned",
     "counterexamples",
     "default_pipeline",
     "dual_rule",
+    "end_rounding",
+    "like",
     "lowers",
     "lowers_module",
+    "named_attack",
+    "named_command",
     "named_loss",
+    "named_pass",
+    "named_set",
     "scalar_family",
     "scalar_op",
 ]

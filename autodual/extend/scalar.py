@@ -12,7 +12,7 @@ from autodual.frontend.onnx.rules.scalars import lower_declared as lower_onnx
 from autodual.frontend.torch.rules.scalars import lower_declared as lower_torch
 from autodual.ir.scalars import Accuracy, Curve, CurveOp, Declaration, Domain, record
 from autodual.ir.scalars.curve import Function
-from autodual.ir.scalars.lines import curve_class, plain_entry
+from autodual.ir.scalars.entries import curve_class, plain_entry
 
 _Family = TypeVar("_Family", bound=CurveOp)
 

@@ -19,7 +19,7 @@ from torch import Tensor
 from torch.export import ExportedProgram
 from torch.export.pt2_archive._package import PT2ArchiveWriter
 
-from autodual.errors import ModelFileError
+from autodual.errors import ModelFileError, reason_of
 from autodual.files.extents import is_view
 from autodual.files.pickled import load_restricted
 from autodual.files.serialized import Refused, rebuild_payloads, rebuild_program
@@ -65,7 +65,7 @@ def load_exported_trusting(name: str, data: bytes) -> ExportedProgram:
         with _quiet():
             program = torch.export.load(io.BytesIO(data))
     except Exception as error:  # PyTorch raises whatever its deserialiser stumbles over
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        reason = reason_of(error)
         raise ModelFileError(f"'{name}' cannot be loaded by PyTorch {torch.__version__}: {reason}") from error
     return program
 

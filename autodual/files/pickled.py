@@ -11,7 +11,7 @@ from typing import Any
 import torch
 
 from autodual.errors import ModelFileError
-from autodual.files.architecture import modules_from_here
+from autodual.extensions.user_code import modules_from_here
 from autodual.files.container import check_zip
 from autodual.files.pickle_claims import check_claims, damaged
 

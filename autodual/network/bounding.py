@@ -19,7 +19,7 @@ from autodual.network.known import checked_ask, of_subproblems, refute_known
 from autodual.network.objective_rows import checked_objective
 from autodual.network.result import DualResult
 from autodual.objective import Objective
-from autodual.perturbations import PerturbationSet, perturbation_set
+from autodual.perturbations import PerturbationSet, perturbation_set, require_support
 from autodual.policies import Projection
 from autodual.tensors import bounding_dtype
 
@@ -65,7 +65,7 @@ class BoundingNetwork(CompiledNetwork):
         plan = compiled.plan
         chosen = call_options(plan.options, ask)
         target = plan.graph[bounded_node(ask, plan.graph)]
-        region, parts = perturbation_set(ball).at(x), checked_parts(ask, plan, x)
+        region, parts = require_support(perturbation_set(ball).at(x)), checked_parts(ask, plan, x)
         functions = None if objective is None else checked_objective(objective, x, target.shape, parts.owner)
         check_rows(parts, target.name, 0 if functions is None else functions.count)
         ask = checked_ask(ask, plan, x)

@@ -26,7 +26,7 @@ from autodual.network.ask import Ask
 from autodual.network.result import DualResult, result_of
 from autodual.objective import Objective
 from autodual.passes.plan import Plan
-from autodual.perturbations import Region
+from autodual.perturbations import Support
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,7 +39,7 @@ class Question:
     """
 
     tensors: Mapping[str, Tensor]
-    region: Region
+    region: Support
     ask: Ask
     parts: Subproblems
     objective: Objective | None

@@ -11,16 +11,10 @@ from torch import Tensor
 from autodual.bounds import BoundOptions, Ledger, recomputed
 from autodual.errors import MemoryBudgetError
 from autodual.ir.graph import Graph
+from autodual.measured import measured
 from autodual.network.call import Call, Question
 from autodual.network.result import DualResult, joined
 
-# Tensors of a node's size that one sample keeps while its bounds are computed (intervals, relaxation, temporaries),
-# without gradients and with them (measured).
-_KEPT, _KEPT_WITH_GRADIENTS = 12, 24
-# The same where nothing is relaxed: intervals alone.
-_INTERVALS, _INTERVALS_WITH_GRADIENTS = 6, 10
-# Tensors of a row's size that autograd keeps at each node that the row passes (measured).
-_RECORDED = 3
 # The share of the budget that samples take is 1 / _SHARE, without gradients and with them; the rest is for rows.
 _SHARE, _SHARE_WITH_GRADIENTS = 8, 4
 # The same where the last affine layers alone have rows.
@@ -37,8 +31,10 @@ class SampleSize:
 
     def __init__(self, graph: Graph, x: Tensor, options: BoundOptions):
         self.options, self.recorded = options, torch.is_grad_enabled()
-        kept = (_KEPT, _KEPT_WITH_GRADIENTS) if options.relaxes else (_INTERVALS, _INTERVALS_WITH_GRADIENTS)
-        tensors = kept[self.recorded]
+        if options.relaxes:
+            tensors = measured.sample_tensors_kept if self.recorded else measured.sample_tensors
+        else:
+            tensors = measured.interval_tensors_kept if self.recorded else measured.interval_tensors
         self.bytes = max(1, sum(node.size for node in graph) * x.element_size() * tensors)
         budget = options.memory_budget
         if options.at_once is None and self.bytes > _ALONE_SHARE * options.room:
@@ -69,7 +65,7 @@ class SampleSize:
 def recorded_chunk(graph: Graph, sites: Iterable[str], x: Tensor, memory_budget: int) -> int:
     """How many samples to bound at once while gradients are recorded, which keep every row at every node."""
     scalars = sum(graph[site].size * graph.read[site] for site in sites)
-    return max(1, memory_budget // max(1, scalars * x.element_size() * _RECORDED))
+    return max(1, memory_budget // max(1, scalars * x.element_size() * measured.row_tensors_kept))
 
 
 def in_chunks(call: Call, question: Question, size: SampleSize) -> DualResult:

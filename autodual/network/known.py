@@ -19,7 +19,7 @@ from autodual.ir import Environment, Graph
 from autodual.network.ask import Ask
 from autodual.network.rounded import rounded_outwards
 from autodual.passes.plan import Plan
-from autodual.perturbations import Region
+from autodual.perturbations import Searchable, Support
 from autodual.tensors import unfit
 
 # How far a node's value in float64 may be off by rounding, relative to the largest value in the network.
@@ -45,12 +45,12 @@ def of_subproblems(ask: Ask, parts: Subproblems) -> Ask:
 
 
 @torch.no_grad()
-def refute_known(known: Mapping[str, Interval] | None, graph: Graph, environment: Environment, region: Region) -> None:
+def refute_known(known: Mapping[str, Interval] | None, graph: Graph, environment: Environment, region: Support) -> None:
     """Raise EmptySetError where an interval does not contain the node's value at a sample that lies in its own set.
 
     The network runs in float64, and an interval is refused only if it misses the value by more than rounding explains.
     """
-    if not known:
+    if not known or not isinstance(region, Searchable):
         return
     x = region.to(torch.float64)
     values = graph.evaluate([x.centre], environment)

@@ -8,6 +8,7 @@ from autodual.passes.execution import ChooseExecution
 from autodual.passes.fold_affine import FoldAffine
 from autodual.passes.high_probability import HighProbability
 from autodual.passes.random_projection import RandomProjection
+from autodual.passes.registered_passes import PASSES, named_pass
 
 
 def default_pipeline() -> list[Pass]:
@@ -25,6 +26,7 @@ def default_pipeline() -> list[Pass]:
 
 
 __all__ = [
+    "PASSES",
     "AssignRules",
     "ChooseExecution",
     "FindBoundSites",
@@ -35,5 +37,6 @@ __all__ = [
     "RandomProjection",
     "RemoveDeadNodes",
     "default_pipeline",
+    "named_pass",
     "run_passes",
 ]

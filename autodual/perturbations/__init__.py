@@ -1,24 +1,90 @@
-"""Perturbation sets: the inputs around a sample that must be safe, and the worst of them for a linear function."""
+"""Perturbation sets: the inputs around a sample that must be safe, and the worst of them for a linear function.
 
-from autodual.perturbations.balls import L1Ball, L2Ball, LinfBall, LpBall, NormBall
-from autodual.perturbations.base import CentredNorms, PerturbationSet, Region, WeightedNorm, perturbation_set
-from autodual.perturbations.box import Box
-from autodual.perturbations.product import ProductSet
-from autodual.perturbations.view import View, WholeView
+Names are resolved when first used, so that the command line can list the sets that have a name without loading torch.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from autodual.perturbations.balls.norm_balls import L1Ball, L2Ball, LinfBall, LpBall, NormBall
+    from autodual.perturbations.box import Box
+    from autodual.perturbations.perturbation import PerturbationSet, PlacedSet, perturbation_set
+    from autodual.perturbations.product import ProductSet
+    from autodual.perturbations.regions.region import Region
+    from autodual.perturbations.regions.searchable import Searchable, require_searchable
+    from autodual.perturbations.regions.support import CentredNorms, Support, WeightedNorm, require_support
+    from autodual.perturbations.regions.view import View, WholeView
+    from autodual.perturbations.registry.registered_sets import choose_set, named_set, registered_sets
+    from autodual.perturbations.registry.set_entry import ChosenSet, SetEntry
+    from autodual.perturbations.registry.set_parameter import SetParameter
+
+_HOMES = {
+    "Box": "box",
+    "CentredNorms": "regions.support",
+    "ChosenSet": "registry.set_entry",
+    "L1Ball": "balls.norm_balls",
+    "L2Ball": "balls.norm_balls",
+    "LinfBall": "balls.norm_balls",
+    "LpBall": "balls.norm_balls",
+    "NormBall": "balls.norm_balls",
+    "PerturbationSet": "perturbation",
+    "PlacedSet": "perturbation",
+    "ProductSet": "product",
+    "Region": "regions.region",
+    "Searchable": "regions.searchable",
+    "SetEntry": "registry.set_entry",
+    "SetParameter": "registry.set_parameter",
+    "Support": "regions.support",
+    "View": "regions.view",
+    "WeightedNorm": "regions.support",
+    "WholeView": "regions.view",
+    "choose_set": "registry.registered_sets",
+    "perturbation_set": "perturbation",
+    "named_set": "registry.registered_sets",
+    "registered_sets": "registry.registered_sets",
+    "require_searchable": "regions.searchable",
+    "require_support": "regions.support",
+}
 
 __all__ = [
     "Box",
     "CentredNorms",
+    "ChosenSet",
     "L1Ball",
     "L2Ball",
     "LinfBall",
     "LpBall",
     "NormBall",
     "PerturbationSet",
+    "PlacedSet",
     "ProductSet",
     "Region",
+    "Searchable",
+    "SetEntry",
+    "SetParameter",
+    "Support",
     "View",
     "WeightedNorm",
     "WholeView",
+    "choose_set",
+    "named_set",
     "perturbation_set",
+    "registered_sets",
+    "require_searchable",
+    "require_support",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'autodual.perturbations' has no attribute {name!r}")
+    value = getattr(import_module(f"autodual.perturbations.{_HOMES[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

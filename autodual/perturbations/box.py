@@ -11,15 +11,6 @@ from torch import Tensor
 
 from autodual.errors import InvalidInputError
 from autodual.interval import Interval
-from autodual.perturbations.base import (
-    CentredNorms,
-    PerturbationSet,
-    Region,
-    WeightedNorm,
-    changed,
-    end_rounding,
-    require_points,
-)
 from autodual.perturbations.parameters import (
     Domain,
     Parameter,
@@ -33,8 +24,11 @@ from autodual.perturbations.parameters import (
     summary,
     words,
 )
-from autodual.perturbations.rows import flatten, inner, norm
-from autodual.perturbations.view import View
+from autodual.perturbations.perturbation import PerturbationSet, changed, require_points
+from autodual.perturbations.regions.region import Region
+from autodual.perturbations.regions.row_norms import flatten, inner, norm
+from autodual.perturbations.regions.support import CentredNorms, WeightedNorm, end_rounding
+from autodual.perturbations.regions.view import View
 from autodual.tensors import all_finite, shared
 
 

@@ -76,6 +76,21 @@ def aligned(value: Parameter, centre: Tensor, name: str, vector_is_per_sample: b
     """The exact tensor with as many axes as `centre` `[N, *shape]`, to which it broadcasts.
 
     Axes are matched from the right, as always in torch, but for the vector `[N]` of per-sample numbers.
+
+    Args:
+        value: a number, a tensor, an array or lists.
+        centre: the samples.
+        name: of the parameter, for messages.
+        vector_is_per_sample: whether a vector holds one number for each sample.
+
+    Raises:
+        InvalidInputError: it holds no numbers, or does not broadcast to the samples.
+
+    Example:
+        >>> import torch
+        >>> from autodual.extend import aligned
+        >>> aligned([1.0, 2.0], torch.zeros(2, 3, 3), "radius", vector_is_per_sample=True).shape
+        torch.Size([2, 1, 1])
     """
     tensor = exact(value, name)
     missing = centre.dim() - tensor.dim()
@@ -95,7 +110,18 @@ def aligned(value: Parameter, centre: Tensor, name: str, vector_is_per_sample: b
 
 
 def like(tensor: Tensor, centre: Tensor) -> Tensor:
-    """An exact tensor in the dtype and on the device of the samples."""
+    """An exact tensor in the dtype and on the device of the samples.
+
+    Args:
+        tensor: as `aligned` makes it.
+        centre: the samples.
+
+    Example:
+        >>> import torch
+        >>> from autodual.extend import like
+        >>> like(torch.tensor(0.5, dtype=torch.float64), torch.zeros(2, 3)).dtype
+        torch.float32
+    """
     return tensor.to(dtype=centre.dtype, device=centre.device)
 
 

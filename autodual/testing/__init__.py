@@ -4,5 +4,6 @@ gradients.
 
 from autodual.testing.check import check_dual_rule
 from autodual.testing.failure import DualRuleError
+from autodual.testing.perturbation_sets import PerturbationSetError, check_perturbation_set
 
-__all__ = ["DualRuleError", "check_dual_rule"]
+__all__ = ["DualRuleError", "PerturbationSetError", "check_dual_rule", "check_perturbation_set"]

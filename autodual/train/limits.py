@@ -2,52 +2,13 @@
 
 from __future__ import annotations
 
-import math
-import reprlib
 from collections.abc import Hashable
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from functools import cache
 from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
 
 from autodual.errors import InvalidInputError
-
-_SHORT = reprlib.Repr()
-_SHORT.maxlevel, _SHORT.maxlist, _SHORT.maxtuple, _SHORT.maxdict, _SHORT.maxstring = 2, 3, 3, 3, 40
-
-
-@dataclass(frozen=True)
-class Range:
-    """Numbers from `least` to `most`, without the ends that are `excluded`, and without NaN."""
-
-    least: float
-    most: float = math.inf
-    excluded: tuple[float, ...] = ()
-
-    def require(self, where: str, value: Any) -> None:
-        """Raise InvalidInputError, naming the place, unless a number, or every value of a schedule, is in the range."""
-        for number in getattr(value, "extremes", (value,)):
-            if not self._holds(number):
-                raise InvalidInputError(f"'{where}' must be {self._words}, not {shown(number)}")
-
-    def _holds(self, number: Any) -> bool:
-        try:
-            return bool(self.least <= number <= self.most) and number not in self.excluded
-        except (TypeError, RuntimeError):  # no number, or a tensor of several
-            return False
-
-    @property
-    def _words(self) -> str:
-        parts = [f"{'above' if self.least in self.excluded else 'at least'} {self.least:.12g}"]
-        if math.isfinite(self.most):
-            parts.append(f"{'below' if self.most in self.excluded else 'at most'} {self.most:.12g}")
-        return " and ".join(parts)
-
-
-#: What the types of plain values are called in messages.
-TYPE_WORDS = {float: "a number", int: "a whole number", bool: "true or false", str: "a string", type(None): "nothing"}
-
-# Larger than any sensible option, and well within float32.
-LARGEST = 1e30
+from autodual.ranges import LARGEST, Range, shown
 
 Finite = Annotated[float, Range(-LARGEST, LARGEST)]
 NonNegative = Annotated[float, Range(0, LARGEST)]
@@ -58,15 +19,6 @@ Kept = Annotated[float, Range(0, 1, excluded=(1,))]
 #: Counts; the largest ones are beyond any sensible use.
 Count = Annotated[int, Range(1, 2**31 - 1)]
 CountOrNone = Annotated[int, Range(0, 2**31 - 1)]
-
-
-def shown(value: Any) -> str:
-    """A short form of any value, for messages."""
-    try:
-        text = _SHORT.repr(value)
-    except ValueError:  # whole numbers of thousands of digits
-        text = "a number of too many digits"
-    return text if len(text) <= 60 else f"{text[:59]}…"
 
 
 def check_fields(thing: Any) -> None:

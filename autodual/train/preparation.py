@@ -12,6 +12,7 @@ from autodual.compiler import compile_dual
 from autodual.errors import InvalidInputError
 from autodual.network import DualNetwork
 from autodual.passes import Pass, RandomProjection, default_pipeline
+from autodual.perturbations import require_searchable, require_support
 from autodual.train.clean_pass import clean_pass, tracking_norms
 from autodual.train.recipe import Recipe
 from autodual.train.samples import Samples
@@ -45,7 +46,10 @@ def check_fit(recipe: Recipe, dual: DualNetwork, samples: Samples, world: World)
     Raises InvalidInputError if the network has fewer scores than there are classes, or if a batch norm would get a
     batch of one sample, from which it cannot learn; EmptySetError if a sample lies outside the set's domain.
     """
-    if recipe.set.domain:
+    placed = require_support(recipe.set.ball(recipe.set.eps).at(samples.x[:1]))
+    if recipe.validation.attack_steps:
+        require_searchable(placed, "validation with attack_steps")
+    if recipe.set.domain or recipe.set.options:
         for part in (*samples.x.split(_CHECKED_AT_ONCE), *samples.held_x.split(_CHECKED_AT_ONCE)):
             recipe.set.ball(recipe.set.eps).at(part)
     graph = dual.plan.graph

@@ -10,6 +10,8 @@ import click
 
 from autodual import __version__
 from autodual.errors import AutodualError
+from autodual.extensions import installed_extensions, load_extension
+from autodual.extensions.commands import COMMANDS
 from autodual_cli.commands.certify import certify
 from autodual_cli.commands.detect import detect
 from autodual_cli.commands.inspect import inspect
@@ -21,7 +23,7 @@ from autodual_cli.commands.verify import verify
 from autodual_cli.options.option_wording import in_options
 from autodual_cli.plugins import plugin_commands
 from autodual_cli.process.interruption import Interrupted, interruptible
-from autodual_cli.process.invocation import remember_command
+from autodual_cli.process.invocation import remember_command, remember_extensions
 from autodual_cli.process.streams import StandardStreams
 
 _FAULT = 3
@@ -46,23 +48,28 @@ class ErrorReportingGroup(click.Group):
 
     def make_context(self, info_name: str | None, args: list[str], *rest: Any, **extra: Any) -> click.Context:
         given = list(args)  # parsing consumes them
-        context = super().make_context(info_name, args, *rest, **extra)
+        try:
+            installed = installed_extensions(_warn)
+            context = super().make_context(info_name, args, *rest, **extra)
+        except AutodualError as error:  # of extensions
+            raise BadInput(in_options(str(error))) from error
         remember_command(context, given)
+        remember_extensions(context, installed)
         return context
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        """The names of autodual's own commands, then of those that other packages offer."""
-        return [*self.commands, *(name for name in plugin_commands() if name not in self.commands)]
+        """The names of autodual's own commands, then of those that extensions and other packages offer."""
+        return [*self.commands, *(name for name in _others() if name not in self.commands)]
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """A command by its name; no package can replace one of autodual's own."""
-        return self.commands.get(cmd_name) or plugin_commands().get(cmd_name)
+        return self.commands.get(cmd_name) or _others().get(cmd_name)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """List the commands with the whole first sentence of each, however long."""
         with formatter.section("Commands"):
             formatter.write_dl([_listed(command) for command in self.commands.values()])
-        others = [_listed(command) for name, command in plugin_commands().items() if name not in self.commands]
+        others = [_listed(command) for name, command in _others().items() if name not in self.commands]
         if others:
             with formatter.section("Commands of other packages"):
                 formatter.write_dl(others)
@@ -77,6 +84,11 @@ class ErrorReportingGroup(click.Group):
             raise BadInput(f"{name}{error.strerror or error}.") from error
 
 
+def _others() -> dict[str, click.Command]:
+    """The commands that extensions have registered, and that other packages offer, by name."""
+    return {**plugin_commands(), **COMMANDS}
+
+
 def _listed(command: click.Command) -> tuple[str, str]:
     return str(command.name), command.get_short_help_str(limit=1000)
 
@@ -87,12 +99,23 @@ def _print_version(ctx: click.Context, _parameter: click.Parameter, wanted: bool
         ctx.exit()
 
 
+def _warn(sentence: str) -> None:
+    click.echo(f"Warning: {sentence}.", err=True)
+
+
+def _load_extensions(ctx: click.Context, _parameter: click.Parameter, places: tuple[str, ...]) -> None:
+    remember_extensions(ctx, [load_extension(place) for place in places])
+
+
 @click.group(
     "autodual",
     cls=ErrorReportingGroup,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
 @click.option("--version", is_flag=True, is_eager=True, expose_value=False, callback=_print_version, help="Show it.")
+@click.option("--extension", multiple=True, metavar="FILE.py|MODULE", is_eager=True, expose_value=False,
+              callback=_load_extensions, help="Run this code first, which may add sets, losses, operations, attacks, "
+              "passes and commands; repeatable.")  # fmt: skip
 def cli() -> None:
     """Certified lower bounds of neural networks, from their dual networks.
 

@@ -11,10 +11,12 @@ imported harms no other command.
 
 from __future__ import annotations
 
-from importlib.metadata import Distribution, EntryPoint, distributions
+from importlib.metadata import EntryPoint
 from typing import Any
 
 import click
+
+from autodual.extensions.entry_points import offered
 
 GROUP = "autodual.commands"
 
@@ -64,21 +66,9 @@ class PluginCommand(click.Command):
 def plugin_commands() -> dict[str, PluginCommand]:
     """The commands that installed packages offer, by name; nothing is imported."""
     offers: dict[str, list[EntryPoint]] = {}
-    for offer in sorted((offer for package in distributions() for offer in _offered(package)), key=_name):
+    for offer in offered(GROUP):
         offers.setdefault(offer.name, []).append(offer)
     return {name: PluginCommand(found) for name, found in offers.items()}
-
-
-def _offered(package: Distribution) -> list[EntryPoint]:
-    """The entry points of a package; none where its record cannot be read, which is no concern of other packages."""
-    try:
-        return [offer for offer in package.entry_points if offer.group == GROUP and offer.name]
-    except Exception:
-        return []
-
-
-def _name(offer: EntryPoint) -> str:
-    return offer.name
 
 
 def _package(offer: EntryPoint) -> str:

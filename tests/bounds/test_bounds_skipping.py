@@ -10,7 +10,7 @@ from autodual.bounds import BoundState
 from autodual.bounds.options import BoundOptions
 from autodual.bounds.state.sites import Sites
 from autodual.ir import ops
-from autodual.perturbations.view import WholeView
+from autodual.perturbations.regions.view import WholeView
 
 
 def _state(ball: autodual.PerturbationSet) -> BoundState:

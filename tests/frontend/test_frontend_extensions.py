@@ -13,8 +13,8 @@ from torch import Tensor, nn
 from autodual.errors import BatchMixingError, TraceError, UnsupportedOpsError
 from autodual.extend import Builder, Environment, Expression, Node, Op, lowers, lowers_module
 from autodual.frontend import trace
-from autodual.frontend.torch.values import number
 from autodual.ir import Call
+from autodual.ir.expressions import number
 from autodual.ir.ops import ElementwiseAffine, Power, Relu
 
 torch.set_num_threads(1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 import torch
@@ -138,15 +139,32 @@ def test_function(name: str) -> None:
     assert_same(Applied(function), shape, positive=shape == POSITIVE)
 
 
-def test_products_that_are_one_function_become_it() -> None:
-    """Bounded as products of branches they would be looser."""
-    kinds = [
-        [node.op.kind for node in assert_same(Applied(function), VECTOR).graph][1:]
-        for function in (
-            lambda m, x: x * torch.sigmoid(x),
-            lambda m, x: torch.sigmoid(x) * x,
-            lambda m, x: x / (1 + x.abs()),
-            lambda m, x: x * x,
-        )
-    ]
-    assert [kind[-1] for kind in kinds] == ["silu", "silu", "softsign", "power"]
+ONE_FUNCTION: dict[str, tuple[str, Any]] = {
+    "silu": ("silu", lambda m, x: x * torch.sigmoid(x)),
+    "silu, gate first": ("silu", lambda m, x: torch.sigmoid(x) * x),
+    "relu": ("relu", lambda m, x: x * (x > 0)),
+    "mish": ("mish", lambda m, x: x * torch.tanh(functional.softplus(x))),
+    "hardswish": ("hard_swish", lambda m, x: x * functional.relu6(x + 3) / 6),
+    "gelu": ("gelu", lambda m, x: 0.5 * x * (1 + torch.erf(x * 0.7))),
+    "softsign": ("softsign", lambda m, x: x / (1 + x.abs())),
+    "square": ("power", lambda m, x: x * x),
+}
+PRODUCTS = {
+    "the gate of another branch": lambda m, x: x * torch.sigmoid(2 * x),
+    "softplus of another width": lambda m, x: x * torch.tanh(functional.softplus(x, beta=2)),
+    "clamp at another end": lambda m, x: x * (x + 3).clamp(0, 5),
+    "softsign of another branch": lambda m, x: x / (1 + (2 * x).abs()),
+}
+
+
+@pytest.mark.parametrize("name", ONE_FUNCTION)
+def test_a_product_that_is_one_function_becomes_it(name: str) -> None:
+    """Bounded as a product of branches it would be looser."""
+    kind, function = ONE_FUNCTION[name]
+    kinds = [node.op.kind for node in assert_same(Applied(function), VECTOR).graph]
+    assert kind in kinds and "multiply" not in kinds
+
+
+@pytest.mark.parametrize("name", PRODUCTS)
+def test_a_product_that_only_looks_like_one_function(name: str) -> None:
+    assert "multiply" in [node.op.kind for node in assert_same(Applied(PRODUCTS[name]), VECTOR).graph]

@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from autodual.perturbations import Box, L1Ball, L2Ball, LinfBall, LpBall, PerturbationSet, WholeView
-from autodual.perturbations.rows import norm
+from autodual.perturbations.regions.row_norms import norm
 
 VIEW = WholeView()
 

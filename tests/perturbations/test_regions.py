@@ -10,7 +10,7 @@ from torch import Tensor
 
 from autodual.errors import InvalidInputError
 from autodual.perturbations import L1Ball, L2Ball, LinfBall, LpBall, WholeView
-from autodual.perturbations.base import Region
+from autodual.perturbations.regions.region import Region
 
 VIEW = WholeView()
 

@@ -16,8 +16,8 @@ from support.random_networks import RandomNetwork, networks
 from support.random_sets import Subject, subjects
 from torch import Tensor
 
-from autodual.bounds.rows import early_exits
 from autodual.interval import Interval
+from autodual.measured import measured
 from autodual.network import DualNetwork
 from autodual.perturbations import LinfBall, PerturbationSet, Region
 from autodual.policies import SlopePolicy
@@ -39,7 +39,7 @@ def _looking_everywhere(wanted: bool = True) -> Iterator[None]:
     """Rows look for a way out at every site, which they otherwise do in large networks only."""
     with pytest.MonkeyPatch.context() as patch:
         if wanted:
-            patch.setattr(early_exits, "_WORTH_A_LOOK", 0)
+            patch.setattr(measured, "early_exit_work", 0)
         yield
 
 

@@ -13,9 +13,9 @@ from support.networks import Network
 from support.random_networks import RandomNetwork, networks
 
 from autodual.bounds import BoundState, prepare
-from autodual.bounds.rows import early_exits
 from autodual.certification.proof import prove
 from autodual.ir import ops
+from autodual.measured import measured
 from autodual.network import Ask
 from autodual.perturbations import LinfBall
 from autodual.policies import SlopePolicy
@@ -28,7 +28,7 @@ def _normal(*size: int, seed: int = 0) -> torch.Tensor:
 
 def test_a_row_may_leave_early_where_one_branch_is_constant(monkeypatch: pytest.MonkeyPatch) -> None:
     """A constant's interval is alike for all samples, and was cut as if each had its own."""
-    monkeypatch.setattr(early_exits, "_WORTH_A_LOOK", 0)
+    monkeypatch.setattr(measured, "early_exit_work", 0)
     network, at = Network((3,)), "input"
     for seed in range(3):
         at = network.add(ops.Linear(network.parameter(_normal(3, 3, seed=seed))), at)

@@ -26,7 +26,7 @@ _LISTS: dict[str, Callable[[Any], Any]] = {
     "set.domain": lambda bad: [bad, 1e29],
 }
 _MAY_BE_NEGATIVE = {"data.mean", "set.domain"}
-_MAY_BE_INFINITE = {"set.norm"}
+_MAY_BE_A_NAME = {"set.norm"}
 
 
 def number_fields() -> Iterator[tuple[str, Callable[[Any], dict[str, Any]]]]:
@@ -62,7 +62,7 @@ def _numbers(values: Any, place: str) -> Iterator[str]:
             yield from _numbers(value, where)
         elif (
             isinstance(value, list)
-            or value == "inf"
+            or where == "set.norm"
             or (isinstance(value, (int, float)) and not isinstance(value, bool))
         ):
             yield where
@@ -77,7 +77,7 @@ def may_be(place: str, bad: Any) -> bool:
     """Whether a number that most places refuse is right at this one."""
     if place in _MAY_BE_NEGATIVE:
         return isinstance(bad, (int, float)) and not isinstance(bad, bool) and abs(bad) <= 1e30
-    return place in _MAY_BE_INFINITE and bad in (1e31, math.inf)
+    return place in _MAY_BE_A_NAME and bad in (1e31, math.inf, "1")
 
 
 # --- recipe files -----------------------------------------------------------------------------------------------------

@@ -6,7 +6,7 @@ A rule without a problem here fails `test_every_rule_has_a_problem`.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from itertools import product
 from math import inf, pi
 
@@ -15,7 +15,11 @@ from torch import Tensor
 
 from autodual.dual import AffineRule, DualLayer, find_rule
 from autodual.ir import Environment, Node, Op, Parameter, ops
+from autodual.ir.scalars import CurveOp, Domain, StairOp, WaveOp, declarations
 from autodual.testing import check_dual_rule
+
+#: How far intervals stay away from the ends of domains, where slopes may be infinite.
+NEAR = 1e-3
 
 
 @dataclass(frozen=True)
@@ -188,73 +192,65 @@ def _curve(name: str, op: Op, *points: float, **options) -> Problem:
     return Problem(name, op, ((3,),), {}, bounds=_around(*points), **options)
 
 
-def _activations() -> Iterator[Problem]:
+def _declared() -> Iterator[Problem]:
+    """All functions of one scalar that are declared: the ops their declarations give, around all that they say."""
+    for op in (op for entry in declarations() for op in entry.tried()):
+        if isinstance(op, StairOp):
+            yield _curve(_called(op), op, -0.5, 0, 1, 1.5)
+        elif isinstance(op, WaveOp):
+            yield _curve(_called(op), op, *(op.start + place * pi / 2 for place in (-2, -1, 1, 4)))
+        elif isinstance(op, CurveOp):
+            yield from _of_curve(op)
+
+
+def _of_curve(op: CurveOp) -> Iterator[Problem]:
+    known = op.curve()
+    points = {*known.inflections, *known.turning, *known.knots} or {0.0}
+    for stretch in known.domain or (Domain(),):
+        name = f"{_called(op)}{' of negative numbers' if stretch.end <= 0 else ''}"
+        low, high = stretch.start + NEAR, stretch.end - NEAR
+        around = points if low < min(points) and max(points) < high else ()
+        yield _curve(name, op, *around, domain=(low, high))
+
+
+def _called(op: Op) -> str:
+    """The op's kind and the values of its parameters; of one that is true or false, its name where it is true."""
+    values = {field.name: getattr(op, field.name) for field in fields(op)}  # type: ignore[arg-type]
+    shown = [name * value if isinstance(value, bool) else _short(value) for name, value in values.items()]
+    return " ".join([op.kind.replace("_", " "), *filter(None, shown)])
+
+
+def _short(value: float | None) -> str:
+    return "none" if value is None else f"{value:g}"
+
+
+def _rectifiers() -> Iterator[Problem]:
     yield _curve("relu", ops.Relu(), 0)
     yield Problem("relu of one number", ops.Relu(), ((),), {})
     yield Problem("relu of an image", ops.Relu(), ((2, 3, 2),), {})
     slopes = torch.tensor([0.1, -1.0, 2.0, 1.0, 0.0]).double().reshape(5, 1)
     yield Problem("leaky relu", ops.LeakyRelu(Parameter("s")), ((5, 2),), {"s": slopes})
-    for low, high in ((-1, 1), (0, 6), (None, 0.5), (-0.5, None), (1, -1), (2, 2)):
-        ends = [float(end) for end in (low, high) if end is not None]
-        yield _curve(f"clamp {low} {high}", ops.Clamp(low, high), *ends)
-    for kind in (ops.Sigmoid, ops.Tanh, ops.Arctan, ops.Erf, ops.Softsign, ops.Exp):
-        yield _curve(kind.__name__.lower(), kind(), 0)
-    yield _curve("silu", ops.Silu(), -2.4, -1.2785, 2.4)
-    yield _curve("mish", ops.Mish(), -2.2564, -1.1924, 1.4906)
-    yield _curve("gelu", ops.Gelu(), -(2**0.5), -0.7518, 2**0.5)
-    yield _curve("gelu by tanh", ops.Gelu(tanh=True), -1.4185, -0.7525, 1.4185)
-    yield _curve("hardswish", ops.HardSwish(), -3, -1.5, 3)
-    for width in (0.5, 0.0):
-        yield _curve(f"softshrink {width}", ops.Softshrink(width), -width, width)
-    yield _curve("softplus", ops.Softplus(), 20)
-    yield _curve("softplus of a low threshold", ops.Softplus(3.0, 5.0), 5 / 3)
-    for alpha, scale, steep in (
-        (1, 1, 1),
-        (1.6732632423543772, 1.0507009873554805, 1),
-        (1, 1, 0.5),
-        (2, 1, 1),
-        (-1, 1, 1),
-    ):
-        yield _curve(f"elu {alpha} {scale} {steep}", ops.Elu(alpha, scale, steep), 0)
 
 
-def _waves_and_powers() -> Iterator[Problem]:
-    turns = [place * 3.141592653589793 / 2 for place in (-2, -1, 1, 4)]
-    yield _curve("sin", ops.Sin(), *turns)
-    yield _curve("cos", ops.Cos(), *turns)
-    yield _curve("log", ops.Log(), domain=(1e-6, inf))
-    for exponent in (0, 1, 2, 3, 4, 5):
-        yield _curve(f"power {exponent}", ops.Power(float(exponent)), 0)
+def _remarkable() -> Iterator[Problem]:
+    """Places of declared functions that their curves do not tell: thresholds, poles, ends of domains."""
+    yield _curve("softplus at its threshold", ops.Softplus(), 20)
+    yield _curve("softplus at a low threshold", ops.Softplus(3.0, 5.0), 5 / 3)
+    yield _curve("tan between poles", ops.Tan(), 0, domain=(-1.57, 1.57))
+    yield _curve("tan of another branch", ops.Tan(), 22, domain=(7 * pi - 1.57, 7 * pi + 1.57))
+    yield _curve("log near 0", ops.Log(), domain=(1e-6, inf))
+    # At the ends of domains the slope, or the slope's slope, is infinite.
     for exponent in (0.5, 1.5):
-        yield _curve(f"power {exponent}", ops.Power(exponent), domain=(1e-6, inf))
-        # At 0 itself the slope, or the slope's slope, is infinite.
         touching = ((0.0, 0.0), (0.0, 1e-3), (0.0, 1.0), (0.0, 30.0))
         name = f"power {exponent} from 0"
         yield Problem(name, ops.Power(exponent), ((3,),), {}, touching, (1e-6, inf), gradients=False)
-    for exponent in (-0.5, -1, -1.5, -2, -3):
-        yield _curve(f"power {exponent}", ops.Power(float(exponent)), domain=(1e-3, inf))
-    for exponent in (-1, -2, -3):
-        yield _curve(f"power {exponent} of negative numbers", ops.Power(float(exponent)), domain=(-inf, -1e-3))
-
-
-def _trigonometry() -> Iterator[Problem]:
-    for kind in (ops.Sinh, ops.Cosh, ops.Arcsinh):
-        yield _curve(kind.__name__.lower(), kind(), 0)
-    yield _curve("tan", ops.Tan(), 0, domain=(-1.57, 1.57))
-    yield _curve("tan of another branch", ops.Tan(), 22, domain=(7 * pi - 1.57, 7 * pi + 1.57))
-    yield _curve("arcsin", ops.Arcsin(), 0, domain=(-0.999, 0.999))
-    yield _curve("arctanh", ops.Arctanh(), 0, domain=(-0.999, 0.999))
-    yield _curve("arccosh", ops.Arccosh(), domain=(1.001, inf))
-    # At the ends themselves the slope is infinite.
     for op, low, high in ((ops.Arcsin(), -1.0, 1.0), (ops.Arccos(), -1.0, 1.0), (ops.Arccosh(), 1.0, 30.0)):
         touching = ((low, low), (low, low + 1e-3), (low, high), (high - 1e-3, high), (high, high))
         domain = (low, high) if high == 1 else (low, inf)
         yield Problem(f"{op.kind} from end to end", op, ((3,),), {}, touching, domain, gradients=False)
 
 
-def _steps() -> Iterator[Problem]:
-    for op in (ops.Sign(), ops.Step(), ops.Step(inclusive=True), ops.Floor(), ops.Ceil(), ops.Round()):
-        yield _curve(f"{op.kind}{' inclusive' if getattr(op, 'inclusive', False) else ''}", op, -0.5, 0, 1, 1.5)
+def _other_jumps() -> Iterator[Problem]:
     for divisor in (1.5, -1.5, 0.3):
         for truncated in (False, True):
             name = f"remainder of {divisor}{' towards zero' if truncated else ''}"
@@ -277,6 +273,6 @@ def _branches() -> Iterator[Problem]:
 
 
 AFFINE = [*_linear(), *convolutions(), *_pools(), *_elementwise(), *_structure(), *_more_affine()]
-CURVES = [*_activations(), *_waves_and_powers(), *_trigonometry(), *_steps()]
+CURVES = [*_declared(), *_rectifiers(), *_remarkable(), *_other_jumps()]
 NONLINEAR = [*CURVES, *_branches()]
 PROBLEMS = [*AFFINE, *NONLINEAR]

@@ -13,13 +13,10 @@ from autodual.bounds.columns.push import PushedColumns
 from autodual.bounds.memory.row_cost import pull_footprint, starts_windowed
 from autodual.bounds.state.bound_state import BoundState
 from autodual.bounds.state.kept_bytes import KEPT_BY_COLUMNS
+from autodual.measured import measured
 
-# A pushed column costs more than its multiplications: all earlier columns are carried and kept (measured).
-_PUSH_PENALTY = 2.0
 # Part of the memory budget that columns may take where nobody asked for them.
 _PUSH_SHARE = 2
-# Tensors as large as a node's columns that are alive at once, for each of its columns (measured).
-_ALIVE = 1.5
 
 
 def pushes(state: BoundState, name: str, wanted: Tensor, linear: bool) -> bool:
@@ -34,14 +31,14 @@ def pushes(state: BoundState, name: str, wanted: Tensor, linear: bool) -> bool:
     scalars, cost = _push_cost(state, name)
     # Whoever asks for forward mode gets it wherever it fits.
     share = 1 if options.mode == "push" else _PUSH_SHARE
-    if scalars * state.itemsize * _ALIVE > options.room // share:
+    if scalars * state.itemsize * measured.pushed_tensors > options.room // share:
         return False
     if torch.is_grad_enabled() and not state.ledger.fits(scalars * state.itemsize * KEPT_BY_COLUMNS):
         return False
     if options.mode == "push":
         return True
     footprint = pull_footprint(state, name, starts_windowed(state, name))
-    return cost * _PUSH_PENALTY < int(wanted.sum()) * footprint.multiplications
+    return cost * measured.push_cost < int(wanted.sum()) * footprint.multiplications
 
 
 def _push_cost(state: BoundState, name: str) -> tuple[int, float]:
@@ -66,8 +63,11 @@ def _push_cost(state: BoundState, name: str) -> tuple[int, float]:
         sizes.append(counts[node.name] * node.size)
         if node.name not in pushed.of:
             cost += counts[node.name] * layer.multiplications
+    # What the sets hold of as many rows as the site has units, at the end.
+    rows = state.samples * state.graph[name].size
+    held = sum(rows * region.working_scalars(state.graph[source].size) for source, region in state.regions.items())
     # Columns of all nodes are kept for the sites behind them, as well as for gradients.
-    return sum(sizes), cost
+    return sum(sizes) + held, cost
 
 
 def _undecided(state: BoundState, name: str, spread: Tensor) -> int:

@@ -20,7 +20,7 @@ from autodual.bounds.state.kept_bytes import KEPT_BY_COLUMNS
 from autodual.dual.layer import DualLayer
 from autodual.interval import Interval
 from autodual.ir.graph import Node
-from autodual.perturbations.view import WholeView
+from autodual.perturbations.regions.view import WholeView
 
 
 @dataclass(frozen=True, eq=False)

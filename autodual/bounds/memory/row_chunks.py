@@ -6,9 +6,8 @@ import torch
 
 from autodual.bounds.memory.row_cost import Footprint
 from autodual.bounds.state.bound_state import BoundState
+from autodual.measured import measured
 
-# Tensors of rows in flight that still live in the processor's caches; larger chunks are slower, not faster.
-_CACHE_BYTES = 4 << 20
 # Part of the budget for rows in flight, and for all that gradients keep of one chunk's way.
 _FLIGHT_SHARE, _WAY_SHARE = 3, 8
 # How many times as much as gradients alone a search for slopes keeps: choices of its own, and how they have moved.
@@ -32,7 +31,7 @@ class Chunks:
         options, row = self.state.options, self.footprint.bytes(self.state.itemsize)
         room = options.room // _FLIGHT_SHARE
         if not self.recorded and self.state.environment.device.type == "cpu":
-            room = min(room, _CACHE_BYTES * gain)
+            room = min(room, measured.cache_bytes * gain)
         most = room // (count * row)
         if self.recorded or self.searching:
             kept = self._kept(count, 1) * (_SEARCH if self.searching else 1)

@@ -9,9 +9,7 @@ import torch
 
 from autodual.bounds.state.bound_state import BoundState
 from autodual.bounds.state.kept_bytes import KEPT_BY_BOUND, kept_by_layer
-
-# Tensors of a row's size that are alive at once while a layer is pulled (measured).
-_COPIES = 4
+from autodual.measured import measured
 
 
 @dataclass(frozen=True)
@@ -27,7 +25,7 @@ class Footprint:
     kept_by_group: int = 0
 
     def bytes(self, itemsize: int) -> int:
-        return self.scalars * itemsize * _COPIES
+        return self.scalars * itemsize * measured.row_tensors
 
 
 def starts_windowed(state: BoundState, name: str) -> bool:
@@ -50,14 +48,18 @@ def pull_footprint(state: BoundState, name: str, windowed: bool) -> Footprint:
         if node.name not in extents:
             continue
         extent = extents[node.name]
+        region = state.regions.get(node.name)
+        if region is not None and not region.windowed:
+            extent = None
         share = 1.0 if extent is None else _size(extent) / max(1, _size(node.shape[1:]))
         if share >= 1.0:
             extent, share = None, 1.0
         here = node.size if extent is None else node.shape[0] * _size(extent)
-        scalars = max(scalars, here)
+        working = 0 if region is None else region.working_scalars(here)
+        scalars = max(scalars, here + working // measured.row_tensors)
         layer = state.layers.get(node.name)
         tensors = KEPT_BY_BOUND if layer is None else kept_by_layer(layer, extent is not None)
-        kept, kept_by_group = kept + tensors[0] * here, kept_by_group + tensors[1] * here
+        kept, kept_by_group = kept + tensors[0] * here + working, kept_by_group + tensors[1] * here
         if layer is None:
             continue
         multiplications += share * layer.multiplications

@@ -13,9 +13,8 @@ from autodual.bounds.memory.tensor_tree import mapped
 from autodual.bounds.projected.sketch import Sketch, Term
 from autodual.bounds.state.bound_state import BoundState
 from autodual.estimators import BLOCK, AdditiveEstimator, SelectingEstimator, Stream
+from autodual.measured import measured
 
-# Tensors as large as columns that are alive at once, at the largest node, and that gradients keep at each (measured).
-_COPIES, _KEPT = 3, 2
 # Part of the budget that one chunk of columns may take.
 _SHARE = 4
 
@@ -71,10 +70,10 @@ class Norms:
         """Whether the shared sketch may be brought to a node whole; gradients then keep it."""
         rows, ancestors = term.estimator.rows, self.state.graph.ancestors[name]
         if not torch.is_grad_enabled():
-            return _COPIES * rows * max(map(self._bytes, ancestors)) <= self.state.options.room
+            return measured.sketch_tensors * rows * max(map(self._bytes, ancestors)) <= self.state.options.room
         sketch = self._sketches.get(term.name)
         there = frozenset() if sketch is None else sketch.reached
-        return self._kept(_KEPT * rows * sum(map(self._bytes, ancestors - there)))
+        return self._kept(measured.sketch_tensors_kept * rows * sum(map(self._bytes, ancestors - there)))
 
     def _kept(self, size: int) -> bool:
         """Whether gradients may keep so many bytes, which are then noted."""
@@ -92,14 +91,16 @@ class Norms:
         rows = term.estimator.rows
         sizes = [self._bytes(other) for other in self.state.graph.ancestors[name]]
         column = sum(sizes) if torch.is_grad_enabled() else max(sizes)
-        fitting = max(1, self.state.options.room // (_SHARE * _COPIES * column))
+        fitting = max(1, self.state.options.room // (_SHARE * measured.sketch_tensors * column))
         size = fitting // BLOCK * BLOCK if fitting >= BLOCK else fitting
         return [(first, min(size, rows - first)) for first in range(0, rows, size)]
 
     def _part(self, work: Callable[..., Tensor], term: Term, stream: Stream, asked: Asked, chunk: Chunk, *more: Tensor):
         """Work on some columns; where gradients may not keep its way, computed again in the backward pass."""
         if torch.is_grad_enabled():
-            needed = _KEPT * chunk[1] * sum(map(self._bytes, self.state.graph.ancestors[asked.name]))
+            needed = (
+                measured.sketch_tensors_kept * chunk[1] * sum(map(self._bytes, self.state.graph.ancestors[asked.name]))
+            )
             if not self._kept(needed):
                 self.state.ledger.spare(needed)
                 return recomputed_rows(self.state, work, term, stream, asked, chunk, *more)
@@ -153,7 +154,7 @@ def _block_by_block(state: BoundState, term: Term, stream: Stream, asked: Asked,
     """Norms of one block of units after another, each from all columns anew."""
     products, rows = _products(state, term, stream, asked, chunks[0]), term.estimator.rows
     shape, units = products.shape[1:], products[0].numel()
-    most = max(1, state.options.room // (2 * _COPIES * state.itemsize * rows))
+    most = max(1, state.options.room // (2 * measured.sketch_tensors * state.itemsize * rows))
     norms = []
     for start in range(0, units, most):
         block = products.new_empty(rows, min(most, units - start))

@@ -18,9 +18,7 @@ from autodual.bounds.memory.row_cost import pull_footprint
 from autodual.bounds.projected.projections import Projections
 from autodual.bounds.rows.pull import Enclosure, Progress, advance, concretise, join
 from autodual.bounds.state.bound_state import BoundState, is_linear
-
-# Multiplications still ahead, for each scalar of a row, from which a look at the intervals pays (measured).
-_WORTH_A_LOOK = 24
+from autodual.measured import measured
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,7 +75,7 @@ def _exits(state: BoundState, name: str) -> list[str]:
 
 def _worth_a_look(state: BoundState, site: str) -> bool:
     ahead = pull_footprint(state, site, windowed=False).multiplications
-    return ahead >= _WORTH_A_LOOK * state.graph[site].size
+    return ahead >= measured.early_exit_work * state.graph[site].size
 
 
 def arrive(

@@ -190,6 +190,9 @@ def _over_set(state: BoundState, name: str, rows: Rows) -> tuple[Tensor, Tensor]
     region, part = state.regions[name], state.subproblems.given.get(name)
     if part is not None and region.independent:
         return _within(state.interval(name), rows)
+    rows = rows if region.windowed else rows.dense()
+    row = rows.base[0, 0].numel()
+    state.ledger.keep(rows.groups * rows.count * region.working_scalars(row) * state.itemsize)
     lower, upper = region.extremes(rows.values, state.subproblems.seen_by_set(rows))
     if part is None:
         return lower, upper

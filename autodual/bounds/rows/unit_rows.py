@@ -24,16 +24,13 @@ from autodual.bounds.rows.pull import Enclosure, Progress, advance, concretise
 from autodual.bounds.state.bound_state import BoundState
 from autodual.dual.rows import Place, Rows, Window
 from autodual.interval import Interval
+from autodual.measured import measured
 
 #: Where the interval of samples (a slice of all) leaves units of a node undecided, in a state: bool, of its shape.
 Undecided = Callable[[BoundState, Interval, slice], Tensor]
 
-# A window's ragged rows cost more each than dense ones (gathers, no shared products): measured about 2 to 1.
-_RAGGED_PENALTY = {True: 2.0, False: 1.2}
 # A sample's rows are pulled apart from others' where the chunks that makes are at most so many times more.
 _SPARE = 2.0
-# How many times more rows of dense groups of windows are pulled at once.
-_FACTORED_GAIN = 16
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,7 +77,8 @@ class UnitRows:
         """Both bounds of the wanted units `[N, *shape]` where one pull gives them; the present interval elsewhere."""
         groups = wanted.any(1) if self.windowed else wanted.flatten(1).any(1)
         kernel = self.shape[0] if self.windowed else self.state.graph[self.name].size
-        if int(groups.sum()) * kernel <= int(wanted.sum()) * _RAGGED_PENALTY[self.windowed]:
+        ragged = measured.ragged_window_cost if self.windowed else measured.ragged_row_cost
+        if int(groups.sum()) * kernel <= int(wanted.sum()) * ragged:
             return self._dense(groups)
         place = wanted.nonzero()
         found = self._ragged(place, None)
@@ -227,7 +225,7 @@ class UnitRows:
 
     def _group_chunks(self, groups: int, count: int) -> list[int]:
         """How many groups of `count` rows to pull at a time; factored rows are never laid out, so more of them fit."""
-        most = self.chunks.groups(count, _FACTORED_GAIN if self.windowed else 1)
+        most = self.chunks.groups(count, measured.factored_rows_gain if self.windowed else 1)
         return [min(most, groups - first) for first in range(0, groups, most)]
 
     # --- whole groups ------------------------------------------------------------------------------------------------

@@ -24,7 +24,7 @@ from autodual.errors import EmptySetError
 from autodual.interval import Interval
 from autodual.ir.expressions import Environment
 from autodual.ir.graph import Graph, Node
-from autodual.perturbations.base import Region
+from autodual.perturbations.regions.support import Support
 
 
 @dataclass(eq=False)
@@ -47,7 +47,7 @@ class BoundState:
     rules: Mapping[str, Rule]
     sites: Sites
     environment: Environment
-    regions: Mapping[str, Region]
+    regions: Mapping[str, Support]
     options: BoundOptions
     known: Mapping[str, Interval] = field(default_factory=dict)
     subproblems: Subproblems = field(default_factory=Subproblems)

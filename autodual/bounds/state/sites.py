@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from autodual.dual.rule import AffineRule, NonlinearRule, RelaxationRule, Rule
 from autodual.ir.graph import Graph
-from autodual.perturbations import Region
+from autodual.perturbations import Support
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class Site:
     followers: tuple[str, ...]
     exact: str | None = None
 
-    def exact_over(self, regions: Mapping[str, Region]) -> bool:
+    def exact_over(self, regions: Mapping[str, Support]) -> bool:
         """Whether interval arithmetic is as tight as a row of its own, over these sets."""
         if self.exact is None:
             return False

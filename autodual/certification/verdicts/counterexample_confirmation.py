@@ -12,7 +12,7 @@ import numpy
 import torch
 from torch import Tensor
 
-from autodual.frontend.onnx.reading import read_model
+from autodual.frontend.onnx.model_file import read_model
 from autodual.frontend.onnx.runtime import Session
 from autodual.network import DualNetwork
 from autodual.properties import Property

@@ -1,6 +1,6 @@
 """Functions of one scalar: described by value, slope and inflections, enclosed by one construction of lines."""
 
-from autodual.dual.curves import clamp, power, softplus, tangent  # noqa: F401 - for the rules that they register
+from autodual.dual.curves import runs, softplus, tangent  # noqa: F401 - for the rules that they register
 from autodual.dual.curves.declared import DeclaredRule
 from autodual.dual.curves.periodic import WaveRule
 from autodual.dual.curves.rule import CurveRule

@@ -1,15 +1,21 @@
-"""What composite operations consist of; every frontend lowers to these.
+"""What composite operations consist of; both frontends lower to these.
 
 Functions take a builder with `emit(op, *nodes, shape=...)` and nodes; all shapes and axes are those of one sample, axes
 counted from 0.
 """
 
+from autodual.frontend.compositions.activations import (
+    fused_product,
+    fused_quotient,
+    hard_sigmoid,
+    thresholded,
+    truncated,
+)
 from autodual.frontend.compositions.arithmetic import (
     absolute,
+    absolute_power,
     affine,
     difference,
-    greater,
-    matrix_product,
     maximum,
     minimum,
     power,
@@ -17,63 +23,136 @@ from autodual.frontend.compositions.arithmetic import (
     quotient,
     scaled,
     total,
-    where,
 )
-from autodual.frontend.compositions.emitter import Emitter, Reader
-from autodual.frontend.compositions.normalization import (
-    group_standardised,
-    scaled_and_shifted,
-    standardised,
-    unit_length,
-)
-from autodual.frontend.compositions.recurrent import gru_step, lstm_step
-from autodual.frontend.compositions.reductions import (
+from autodual.frontend.compositions.attention import (
     MASKED_OUT,
-    largest,
+    dot_product_attention,
+    log_softmax,
     masked_softmax,
-    mean,
-    norm,
+    repeated_heads,
     softmax,
     weighted_softmax,
 )
-from autodual.frontend.compositions.shapes import alike, broadcast, picked, reshaped, taken, taken_diagonal
-from autodual.frontend.compositions.windows import adaptive_maximum, max_pool
+from autodual.frontend.compositions.comparisons import (
+    conjunction,
+    disjunction,
+    exclusive,
+    negation,
+    nonzero,
+    positive,
+    where,
+)
+from autodual.frontend.compositions.convolution import convolved, padded, reach, same_padding, transposed_convolved
+from autodual.frontend.compositions.einsum import ConstantTerm, contracted, spelled_out
+from autodual.frontend.compositions.emitter import Emitter, Reader
+from autodual.frontend.compositions.indexing import (
+    concatenated,
+    entries,
+    picked,
+    sliced,
+    taken,
+    taken_diagonal,
+    taken_from_both,
+)
+from autodual.frontend.compositions.linear import matrix_product, stacked_product, weighed_along
+from autodual.frontend.compositions.normalization import (
+    batch_normalised,
+    divided_by_size,
+    group_standardised,
+    per_channel,
+    scaled_and_shifted,
+    standardised,
+)
+from autodual.frontend.compositions.pooling import adaptive_maximum, max_pool
+from autodual.frontend.compositions.recurrent import gru_step, lstm_step
+from autodual.frontend.compositions.reductions import (
+    largest,
+    log_sum_exp,
+    mean,
+    mean_square,
+    moments,
+    norm,
+    power_sum,
+    running_products,
+    smallest,
+    summed,
+)
+from autodual.frontend.compositions.shapes import alike, broadcast, permuted, reshaped, without_axes
 
 __all__ = [
     "MASKED_OUT",
+    "ConstantTerm",
     "Emitter",
     "Reader",
     "absolute",
+    "absolute_power",
     "adaptive_maximum",
     "affine",
     "alike",
+    "batch_normalised",
     "broadcast",
+    "concatenated",
+    "conjunction",
+    "contracted",
+    "convolved",
     "difference",
-    "greater",
+    "disjunction",
+    "divided_by_size",
+    "dot_product_attention",
+    "entries",
+    "exclusive",
+    "fused_product",
+    "fused_quotient",
     "group_standardised",
     "gru_step",
+    "hard_sigmoid",
     "largest",
+    "log_softmax",
+    "log_sum_exp",
     "lstm_step",
     "masked_softmax",
     "matrix_product",
     "max_pool",
     "maximum",
     "mean",
+    "mean_square",
     "minimum",
+    "moments",
+    "negation",
+    "nonzero",
     "norm",
+    "padded",
+    "per_channel",
+    "permuted",
     "picked",
+    "positive",
     "power",
+    "power_sum",
     "product",
     "quotient",
+    "reach",
+    "repeated_heads",
     "reshaped",
+    "running_products",
+    "same_padding",
     "scaled",
     "scaled_and_shifted",
+    "sliced",
+    "smallest",
     "softmax",
+    "spelled_out",
+    "stacked_product",
     "standardised",
+    "summed",
     "taken",
     "taken_diagonal",
+    "taken_from_both",
+    "thresholded",
     "total",
-    "unit_length",
+    "transposed_convolved",
+    "truncated",
+    "weighed_along",
     "weighted_softmax",
     "where",
+    "without_axes",
 ]

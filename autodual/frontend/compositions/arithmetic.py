@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import torch
-
 from autodual.frontend.compositions.emitter import Emitter
-from autodual.frontend.compositions.shapes import alike, broadcast
-from autodual.frontend.torch.values import number
+from autodual.frontend.compositions.shapes import alike
 from autodual.ir import Expression, Node
-from autodual.ir.ops import Add, ElementwiseAffine, LeakyRelu, MatrixProduct, Maximum, Multiply, Power, Step, Subtract
+from autodual.ir.expressions import number
+from autodual.ir.ops import Add, ElementwiseAffine, LeakyRelu, Maximum, Multiply, Power, Subtract
 
 
 def affine(builder: Emitter, x: Node, factor: float | None = None, offset: float | None = None) -> Node:
@@ -57,6 +55,11 @@ def absolute(builder: Emitter, x: Node) -> Node:
     return builder.emit(LeakyRelu(number(-1)), x, shape=x.shape)
 
 
+def absolute_power(builder: Emitter, x: Node, order: float) -> Node:
+    """|x|ᵖ; of an even order p no |x| is needed."""
+    return power(builder, x if order % 2 == 0 else absolute(builder, x), order)
+
+
 def maximum(builder: Emitter, *branches: Node) -> Node:
     """The elementwise maximum of branches."""
     branches = tuple(dict.fromkeys(alike(builder, *branches)))
@@ -66,21 +69,3 @@ def maximum(builder: Emitter, *branches: Node) -> Node:
 def minimum(builder: Emitter, *branches: Node) -> Node:
     """The elementwise minimum of branches."""
     return affine(builder, maximum(builder, *(affine(builder, branch, -1.0) for branch in branches)), -1.0)
-
-
-def matrix_product(builder: Emitter, x: Node, y: Node) -> Node:
-    """x @ y of two branches `[..., n, k]` and `[..., k, m]`."""
-    outer = tuple(torch.broadcast_shapes(x.shape[:-2], y.shape[:-2]))
-    x, y = broadcast(builder, x, (*outer, *x.shape[-2:])), broadcast(builder, y, (*outer, *y.shape[-2:]))
-    return builder.emit(MatrixProduct(), x, y, shape=(*outer, x.shape[-2], y.shape[-1]))
-
-
-def where(builder: Emitter, condition: Node, x: Node, y: Node) -> Node:
-    """x where the condition, a branch of values 0 and 1, holds, else y."""
-    return total(builder, y, product(builder, condition, difference(builder, x, y)))
-
-
-def greater(builder: Emitter, x: Node, y: Node, *, inclusive: bool = False) -> Node:
-    """1 where x > y (or ≥, if inclusive), else 0."""
-    gap = difference(builder, x, y)
-    return builder.emit(Step(inclusive), gap, shape=gap.shape)

@@ -1,4 +1,4 @@
-"""What adds nodes to a graph, whichever frontend it belongs to."""
+"""The part of a builder that compositions need, which both frontends' builders have."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from autodual.ir import Expression, Node, Op
 
 
 class Emitter(Protocol):
-    """What adds nodes to a graph."""
+    """Adds nodes to a graph."""
 
     def emit(self, op: Op, *inputs: Node, shape: tuple[int, ...] | None = None) -> Node:
         """Add `op(inputs)`, whose result has `shape` for one sample."""
 
 
 class Reader(Emitter, Protocol):
-    """What also knows the nodes and constants that are there."""
+    """Also looks up the nodes and constants that are there."""
 
     def named(self, name: str) -> Node:
         """The node of this name that was emitted before."""

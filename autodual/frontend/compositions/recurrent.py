@@ -13,7 +13,7 @@ from autodual.frontend.compositions.emitter import Emitter
 from autodual.ir import Node
 
 Activation = Callable[[Node], Node]
-#: Adds to what a gate sees what it sees of the cell's state.
+#: Adds the part of the cell's state that a gate sees to what the gate sees otherwise.
 Peephole = Callable[[Node, "Node | None"], Node]
 
 

@@ -1,72 +1,93 @@
-"""Reductions over axes, and softmax."""
+"""Sums, means, extremes, norms and products over axes."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
-from autodual.frontend.compositions.arithmetic import absolute, maximum, power, quotient, scaled
-from autodual.frontend.compositions.emitter import Emitter, Reader
-from autodual.frontend.compositions.shapes import reshaped
-from autodual.frontend.torch.values import apply, mask_weights
-from autodual.ir import Expression, Node
-from autodual.ir.ops import ElementwiseAffine, Exp, LogSoftmax, Mean, Slice, Sum
+from autodual.frontend.compositions.arithmetic import (
+    absolute,
+    absolute_power,
+    affine,
+    difference,
+    maximum,
+    power,
+    product,
+)
+from autodual.frontend.compositions.emitter import Emitter
+from autodual.frontend.compositions.indexing import entries
+from autodual.frontend.compositions.shapes import without_axes
+from autodual.ir import Node
+from autodual.ir.ops import LogSumExp, Mean, Sum
 
-#: Beyond this a mask's entry leaves nothing of what it is added to, and as a number it only spoils bounds.
-MASKED_OUT = -100.0
+
+def summed(builder: Emitter, x: Node, axes: Sequence[int], *, keepdim: bool = True) -> Node:
+    """The sum over some axes."""
+    return builder.emit(Sum(tuple(axes), keepdim), x, shape=_reduced(x, axes, keepdim))
 
 
-def mean(builder: Emitter, x: Node, axes: Sequence[int]) -> Node:
-    """The mean over some axes, which stay with extent 1."""
-    shape = tuple(1 if axis in axes else extent for axis, extent in enumerate(x.shape))
-    return builder.emit(Mean(tuple(axes), keepdim=True), x, shape=shape)
+def mean(builder: Emitter, x: Node, axes: Sequence[int], *, keepdim: bool = True) -> Node:
+    """The mean over some axes."""
+    return builder.emit(Mean(tuple(axes), keepdim), x, shape=_reduced(x, axes, keepdim))
+
+
+def _reduced(x: Node, axes: Sequence[int], keepdim: bool) -> tuple[int, ...]:
+    """The shape of x reduced over some axes."""
+    if keepdim:
+        return tuple(1 if axis in axes else extent for axis, extent in enumerate(x.shape))
+    return tuple(extent for axis, extent in enumerate(x.shape) if axis not in axes)
+
+
+def mean_square(builder: Emitter, x: Node, axes: Sequence[int]) -> Node:
+    """The mean of x² over some axes, which stay with extent 1."""
+    return mean(builder, power(builder, x, 2), axes)
+
+
+def moments(builder: Emitter, x: Node, axes: Sequence[int]) -> tuple[Node, Node, Node]:
+    """The mean over some axes, which stay with extent 1; x less the mean; and the variance, the mean square of that."""
+    middle = mean(builder, x, axes)
+    centred = difference(builder, x, middle)
+    return middle, centred, mean_square(builder, centred, axes)
+
+
+def power_sum(builder: Emitter, x: Node, axes: Sequence[int], order: float) -> Node:
+    """Σ|x|ᵖ over some axes, which stay with extent 1."""
+    return summed(builder, absolute_power(builder, x, order), axes)
 
 
 def norm(builder: Emitter, x: Node, axes: Sequence[int], order: float = 2.0) -> Node:
-    """The l1 or l2 norm over some axes, which stay with extent 1."""
-    shape = tuple(1 if axis in axes else extent for axis, extent in enumerate(x.shape))
-    powers = absolute(builder, x) if order == 1 else power(builder, x, order)
-    summed = builder.emit(Sum(tuple(axes), keepdim=True), powers, shape=shape)
-    return power(builder, summed, 1 / order)
+    """(Σ|x|ᵖ)^(1/p) over some axes, which stay with extent 1; the largest |x| for p = ∞, the smallest for p = -∞."""
+    if math.isinf(order):
+        extreme = largest if order > 0 else smallest
+        return extreme(builder, absolute(builder, x), axes)
+    return power(builder, power_sum(builder, x, axes, order), 1 / order)
 
 
-def largest(builder: Emitter, x: Node, axes: Sequence[int], *, keepdim: bool) -> Node:
-    """The maximum over some axes: of as many branches as there are entries along them."""
-    kept = tuple(1 if axis in axes else extent for axis, extent in enumerate(x.shape))
+def largest(builder: Emitter, x: Node, axes: Sequence[int], *, keepdim: bool = True) -> Node:
+    """The maximum over some axes, as the maximum of one branch for each entry along them."""
     parts = [x]
     for axis in axes:
-        parts = [entry for part in parts for entry in _entries(builder, part, axis)]
+        parts = [entry for part in parts for entry in entries(builder, part, axis)]
     found = maximum(builder, *parts)
-    return found if keepdim else reshaped(builder, found, tuple(e for a, e in enumerate(kept) if a not in axes))
+    return found if keepdim else without_axes(builder, found, axes)
 
 
-def _entries(builder: Emitter, x: Node, axis: int) -> list[Node]:
-    shape = (*x.shape[:axis], 1, *x.shape[axis + 1 :])
-    return [builder.emit(Slice(axis, place, place + 1), x, shape=shape) for place in range(x.shape[axis])]
+def smallest(builder: Emitter, x: Node, axes: Sequence[int], *, keepdim: bool = True) -> Node:
+    """The minimum over some axes."""
+    return affine(builder, largest(builder, affine(builder, x, -1.0), axes, keepdim=keepdim), -1.0)
 
 
-def softmax(builder: Emitter, x: Node, axis: int) -> Node:
-    """eˣ/Σeˣ along an axis, as the exponential of its logarithm: its exponents are never positive."""
-    return builder.emit(Exp(), builder.emit(LogSoftmax(axis), x, shape=x.shape), shape=x.shape)
+def log_sum_exp(builder: Emitter, x: Node, axes: Sequence[int], *, keepdim: bool = True) -> Node:
+    """log Σeˣ over one axis after the other: the logarithm of a sum of sums."""
+    for axis in axes:
+        x = builder.emit(LogSumExp(axis), x, shape=_reduced(x, (axis,), True))
+    return x if keepdim else without_axes(builder, x, axes)
 
 
-def weighted_softmax(builder: Emitter, x: Node, weights: Expression, axis: int) -> Node:
-    """w·eˣ/Σw·eˣ along an axis for constants w ≥ 0, as under a mask: entries of weight 0 take no part."""
-    terms = scaled(builder, builder.emit(Exp(), x, shape=x.shape), weights)
-    shape = (*x.shape[:axis], 1, *x.shape[axis + 1 :])
-    return quotient(builder, terms, builder.emit(Sum((axis,), keepdim=True), terms, shape=shape))
-
-
-def masked_softmax(builder: Reader, x: Node, axis: int) -> Node:
-    """The softmax of x; where x is a branch plus a mask m that rules entries out, by the weights eᵐ.
-
-    Both forms are the softmax. That of the weights has no number in it that is infinite, or as good as infinite.
-    """
-    mask = x.op.offset if isinstance(x.op, ElementwiseAffine) else None
-    if mask is None or not bool((builder.value(mask) < MASKED_OUT).any()):
-        return softmax(builder, x, axis)
-    assert isinstance(x.op, ElementwiseAffine)
-    scores = builder.named(x.inputs[0])
-    if x.op.factor is not None:
-        scores = builder.emit(ElementwiseAffine(x.op.factor), scores, shape=x.shape)
-    weights: Expression = apply(mask_weights, mask, axis - len(x.shape))
-    return weighted_softmax(builder, scores, weights, axis)
+def running_products(builder: Emitter, x: Node, axis: int) -> list[Node]:
+    """The first entry along an axis, the product of the first two, and so on."""
+    first, *others = entries(builder, x, axis)
+    products = [first]
+    for entry in others:
+        products.append(product(builder, products[-1], entry))
+    return products

@@ -7,13 +7,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from autodual.frontend.onnx.values import Branch, Static
-from autodual.frontend.torch.builder import Unsupported
+from autodual.frontend.construction import Unsupported
+from autodual.frontend.onnx.operands import Branch, Static
 
 
 @dataclass(frozen=True, eq=False)
 class Attributes:
-    """Attributes by name; `results` says which of the operator's results are read."""
+    """Attributes by name. opset: the operator set's version. results: for each result, whether anything reads it."""
 
     opset: int
     values: Mapping[str, Any] = field(default_factory=dict)
@@ -32,7 +32,7 @@ class Attributes:
 
 
 def fixed(operand: Branch | Static | None, role: str) -> Static:
-    """An operand that must be a constant."""
+    """The operand, which must be a constant; `role` is what a message calls it."""
     if not isinstance(operand, Static):
         raise Unsupported(
             f"it has no {role}" if operand is None else f"its {role} must not depend on the network's input"
@@ -46,14 +46,14 @@ def whole_numbers(operand: Branch | Static | None, role: str) -> tuple[int, ...]
 
 
 def finite(number: float) -> float:
-    """A number of the network, which must not be NaN or infinite."""
+    """The number, which must be neither NaN nor infinite."""
     if not math.isfinite(number):
         raise Unsupported("it computes with a constant that is NaN or infinite")
     return number
 
 
 def placed(axes: Sequence[int], rank: int) -> tuple[int, ...]:
-    """Axes counted from 0, of a value with `rank` axes."""
+    """Axes of a value with `rank` axes, counted from 0; ONNX counts negative ones from the end."""
     for axis in axes:
         if not -rank <= axis < rank:
             raise Unsupported(f"it works along axis {axis} of a value with {rank} axes")
@@ -61,6 +61,6 @@ def placed(axes: Sequence[int], rank: int) -> tuple[int, ...]:
 
 
 def first_read_only(attributes: Attributes, what: str) -> None:
-    """Refuse an operator of which more than the first result is read."""
+    """Refuse an operator if anything reads another result than its first; `what` is what a message calls the others."""
     if any(attributes.results[1:]):
         raise Unsupported(f"its {what} are read, which has no rule")

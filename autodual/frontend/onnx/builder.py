@@ -1,4 +1,4 @@
-"""What the rule of an ONNX operator works with: it emits nodes and moves between ONNX shapes and those of a sample."""
+"""What the rule of an ONNX operator works with: it adds nodes and translates between ONNX shapes and samples'."""
 
 from __future__ import annotations
 
@@ -10,20 +10,21 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from autodual.frontend.compositions import broadcast, reshaped
+from autodual.frontend.compositions import broadcast, concatenated, reshaped, sliced
+from autodual.frontend.constants import apply
+from autodual.frontend.construction import GraphUnderConstruction
 from autodual.frontend.onnx.attributes import finite, placed
-from autodual.frontend.onnx.limits import Budget
-from autodual.frontend.onnx.tensors import Tensors
-from autodual.frontend.onnx.values import Branch, Static, Value, stored_shape
-from autodual.frontend.torch.builder import GraphUnderConstruction
-from autodual.frontend.torch.values import apply, number
+from autodual.frontend.onnx.file_limits import Budget
+from autodual.frontend.onnx.held_tensors import Tensors
+from autodual.frontend.onnx.operands import Branch, Static, Value, stored_shape
 from autodual.ir import Environment, Expression, Node, Op, Source
-from autodual.ir.ops import Concatenate, Constant, ElementwiseAffine, Slice
+from autodual.ir.expressions import number
+from autodual.ir.ops import Constant, ElementwiseAffine
 
 
 @dataclass(frozen=True, eq=False)
 class OnnxBuilder:
-    """The context in which the rule of one operator runs; `dtype` is its result's unless a rule says otherwise."""
+    """The context in which the rule of one operator runs. dtype: of its result, unless the rule says otherwise."""
 
     graph: GraphUnderConstruction
     tensors: Tensors
@@ -43,16 +44,16 @@ class OnnxBuilder:
         return self.graph.add(name, op, inputs, shape, self.source)
 
     def branch(self, node: Node, shape: Sequence[int], dtype: Any = None) -> Branch:
-        """The value with the ONNX shape `shape` whose scalars `node` holds in this order."""
+        """A node's scalars, in their order, as a value of the ONNX shape `shape`."""
         found = np.dtype(self.dtype if dtype is None else dtype)
         return Branch(reshaped(self, node, stored_shape(shape)), tuple(shape), found)
 
     def unary(self, op: Op, x: Branch) -> Branch:
-        """An elementwise op."""
+        """The value that an elementwise op makes of another."""
         return self.branch(self.emit(op, x.node), x.shape)
 
     def node(self, x: Value, shape: Sequence[int] | None = None) -> Node:
-        """A value as a node, repeated to the ONNX shape `shape`, in the shape that the graph stores it in."""
+        """A value as a node of its stored shape, first broadcast to the ONNX shape `shape` if one is given."""
         if isinstance(x, Static):
             stored = stored_shape(x.shape)
             constant = Constant(self.constant(x if stored == x.shape else x.array.reshape(stored)))
@@ -66,7 +67,7 @@ class OnnxBuilder:
         return reshaped(self, self.node(x), x.shape)
 
     def along(self, x: Value, axes: Sequence[int]) -> tuple[Node, tuple[int, ...]]:
-        """A value's node and where some axes of ONNX are there; whole, if the axis that the graph drops is needed."""
+        """A value's node, and which axes of it ONNX calls `axes`; one of these that the graph drops is added again."""
         places = placed(axes, len(x.shape))
         dropped = len(x.shape) - len(stored_shape(x.shape))
         if dropped and 0 in places:
@@ -74,7 +75,7 @@ class OnnxBuilder:
         return self.node(x), tuple(place - dropped for place in places)
 
     def per_sample(self, x: Branch, rule: Callable[[Node], Node]) -> Branch:
-        """A rule for one entry `[C, *spatial]` of a value `[B, C, *spatial]`, applied to each along axis 0."""
+        """Apply a rule to each entry `[C, *spatial]` along axis 0 of a value `[B, C, *spatial]`."""
         if x.dropped:
             result = rule(x.node)
             return self.branch(result, (1, *result.shape))
@@ -83,11 +84,9 @@ class OnnxBuilder:
             return self.branch(result, (1, *result.shape))
         parts = []
         for place in range(x.shape[0]):
-            part = self.emit(Slice(0, place, place + 1), x.node, shape=(1, *x.shape[1:]))
-            result = rule(reshaped(self, part, x.shape[1:]))
+            result = rule(reshaped(self, sliced(self, x.node, 0, place, place + 1), x.shape[1:]))
             parts.append(reshaped(self, result, (1, *result.shape)))
-        shape = (x.shape[0], *parts[0].shape[1:])
-        return self.branch(self.emit(Concatenate(0), *parts, shape=shape), shape)
+        return self.branch(concatenated(self, parts, 0), (x.shape[0], *parts[0].shape[1:]))
 
     def named(self, name: str) -> Node:
         """The node of this name that was emitted before."""
@@ -96,11 +95,11 @@ class OnnxBuilder:
     # --- constants ---------------------------------------------------------------------------------------------------
 
     def weight(self, x: Static) -> Expression:
-        """A weight, which may be trained."""
+        """A weight: a parameter of the network, which may be trained."""
         return self.tensors.parameter(x)
 
     def constant(self, x: Static | np.ndarray) -> Expression:
-        """A constant."""
+        """A constant: a buffer of the network."""
         return self.tensors.buffer(x if isinstance(x, Static) else Static(x))
 
     def value(self, expression: Expression) -> Tensor:
@@ -117,7 +116,7 @@ class OnnxBuilder:
         return self.constant(x)
 
     def reserve(self, entries: int) -> None:
-        """Count a constant that a rule is about to compute; refuses one that is far larger than the file."""
+        """Charge the budget for a constant about to be computed; refuse one that is far larger than the file."""
         self.budget.add_constant(8 * entries)
 
     def affine(self, x: Branch, factor: Static | None = None, offset: Static | None = None) -> Branch:
@@ -137,6 +136,6 @@ class OnnxBuilder:
         return self.unary(op, x)
 
     def alike(self, *values: Value) -> tuple[tuple[Node, ...], tuple[int, ...]]:
-        """Values as nodes of the shape that they broadcast to together, and that shape in ONNX."""
+        """Values as nodes, broadcast together, and the ONNX shape that they have then."""
         shape = tuple(np.broadcast_shapes(*(value.shape for value in values)))
         return tuple(self.node(value, shape) for value in values), shape

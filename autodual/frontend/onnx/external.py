@@ -12,8 +12,8 @@ from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import TYPE_CHECKING, BinaryIO
 
 from autodual.errors import ModelFileError
-from autodual.frontend.onnx.arrays import stated_bytes
-from autodual.frontend.onnx.limits import CONSTANT_BYTES, FILE_BYTES, refuse
+from autodual.frontend.onnx.file_limits import CONSTANT_BYTES, FILE_BYTES, refuse
+from autodual.frontend.onnx.stored_tensors import stated_bytes
 
 if TYPE_CHECKING:
     import onnx
@@ -44,14 +44,14 @@ class _Claim:
         return self.offset + self.length
 
     def store(self) -> None:
-        """Make the tensor one whose entries are in the model itself."""
+        """Put the entries into the tensor itself, which no longer refers to a file."""
         self.tensor.raw_data = bytes(self.taken)
         self.tensor.ClearField("external_data")
         self.tensor.ClearField("data_location")
 
 
 def fill_in(name: str, folder: Path | None, tensors: Sequence[onnx.TensorProto]) -> tuple[ExternalFile, ...]:
-    """Put entries that are kept in other files into the tensors themselves; returns the files that were read.
+    """Read the entries that are kept in other files into the tensors, and return the files that were read.
 
     Args:
         name: what the model is called in messages.
@@ -75,7 +75,7 @@ def fill_in(name: str, folder: Path | None, tensors: Sequence[onnx.TensorProto])
 
 
 def _claim(name: str, tensor: onnx.TensorProto) -> tuple[str, _Claim]:
-    """The file that a tensor names, and the bytes of it."""
+    """The file that a tensor refers to, and which of its bytes are the tensor's."""
     entries = {entry.key: entry.value for entry in tensor.external_data}
     if len(entries) != len(tensor.external_data):
         raise ModelFileError(f"'{name}' is damaged: the tensor '{tensor.name}' says twice where its entries are.")

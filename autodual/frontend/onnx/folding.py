@@ -1,4 +1,4 @@
-"""Operators whose operands are all constant, evaluated once at load."""
+"""Folding: an operator whose operands are all constant is evaluated once, when the file is loaded."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from autodual.frontend.onnx.limits import Budget
+from autodual.frontend.construction import Unsupported
+from autodual.frontend.onnx.file_limits import Budget
+from autodual.frontend.onnx.operands import Static
 from autodual.frontend.onnx.runtime import find_runtime
 from autodual.frontend.onnx.single import alone, multiplications, operand_names, results
-from autodual.frontend.onnx.values import Static
-from autodual.frontend.torch.builder import Unsupported
 
 if TYPE_CHECKING:
     import onnx

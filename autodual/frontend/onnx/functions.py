@@ -1,4 +1,4 @@
-"""Functions that an ONNX file brings along: calls of them are replaced by their bodies, within a budget."""
+"""Functions that an ONNX file defines: calls of them are replaced by their bodies, within a budget."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, NoReturn, TypeAlias
 
 from autodual.errors import ModelFileError
-from autodual.frontend.onnx.limits import CALL_DEPTH, OPERATORS, allowance, refuse
+from autodual.frontend.onnx.file_limits import CALL_DEPTH, OPERATORS, allowance, refuse
 from autodual.frontend.onnx.messages import parts
 from autodual.frontend.onnx.versions import UNSTATED, opset_of
 
@@ -68,7 +68,7 @@ def _functions(name: str, model: onnx.ModelProto) -> dict[Key, onnx.FunctionProt
 
 @dataclass(frozen=True)
 class _Extent:
-    """What a body comes to once all calls in it are replaced: operators, bytes, and how deeply calls are nested."""
+    """The size of a body once all calls in it are replaced: operators, bytes, and how deeply calls are nested."""
 
     nodes: int
     size: int

@@ -32,7 +32,7 @@ def reads(node: onnx.NodeProto) -> set[str]:
 
 
 def live_model(model: onnx.ModelProto, outputs: Iterable[str]) -> onnx.ModelProto:
-    """The model without what the outputs do not depend on: a copy, or the model itself where that is nothing."""
+    """The model with only what the outputs depend on: a copy, or the model itself where nothing has to go."""
     import onnx
 
     wanted = set(outputs)

@@ -7,12 +7,12 @@ from os import PathLike
 from pathlib import Path
 
 from autodual.errors import InvalidInputError, ModelFileError
-from autodual.frontend.onnx.agreement import compare
+from autodual.frontend.onnx.against_runtime import compare
 from autodual.frontend.onnx.lowering import OnnxInput, OnnxLowering
+from autodual.frontend.onnx.model_file import OnnxFile, dtype_of, read_model
 from autodual.frontend.onnx.network import OnnxNetwork
-from autodual.frontend.onnx.reading import OnnxFile, dtype_of, read_model
-from autodual.frontend.torch.tracing.check import require_finite
-from autodual.frontend.torch.tracing.trace import TracedNetwork
+from autodual.frontend.traced_network import TracedNetwork
+from autodual.frontend.weights import require_finite
 
 
 def load_onnx(
@@ -68,9 +68,33 @@ def load_onnx_bytes(
     shapes: Mapping[str, Sequence[int]] | None = None,
     check: bool = True,
 ) -> OnnxNetwork:
-    """Like `load_onnx`, from the bytes of a file called `name` in messages.
+    """Like `load_onnx`, from the bytes of a file.
 
-    folder: where it may keep weights in other files; it must keep none if there is no folder.
+    Args:
+        name: what messages call the file.
+        data: its bytes; nothing in them is executed.
+        folder: where it may keep weights in other files; without a folder it must keep none.
+        output: the name of the output wanted, or its place counted from 0, if the network has several.
+        shapes: by name, shapes of inputs instead of the file's; extents that the file leaves open are 1 otherwise.
+        check: compare the network with onnxruntime (or onnx' reference implementation) on a few inputs.
+
+    Returns:
+        The network on the CPU, in evaluation mode.
+
+    Raises:
+        ModelFileError: the bytes are damaged or no ONNX model, name weights outside the folder or ask for more than any
+            network needs, or onnx is not installed.
+        InvalidInputError: a weight holds NaN or infinity, or there is no such output.
+        UnsupportedOpsError: some operators have no rule; it lists them all.
+        TraceError: the network does not compute what ONNX' own arithmetic computes.
+
+    Example:
+        >>> import io, torch
+        >>> from autodual.frontend.onnx import load_onnx_bytes
+        >>> file = io.BytesIO()
+        >>> torch.onnx.export(torch.nn.Linear(4, 3), (torch.rand(1, 4),), file, dynamo=False)
+        >>> load_onnx_bytes("linear", file.getvalue()).output_shape
+        (3,)
     """
     file = read_model(name, data, folder)
     chosen = _chosen_output(file, output)

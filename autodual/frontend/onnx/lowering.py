@@ -11,22 +11,21 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from autodual.errors import AutodualError, ModelFileError, TraceError, UnsupportedOp, UnsupportedOpsError
-from autodual.frontend.onnx.arrays import array_of
+from autodual.errors import AutodualError, ModelFileError, TraceError, UnsupportedOp, UnsupportedOpsError, reason_of
+from autodual.frontend.construction import GraphUnderConstruction, Unsupported, pruned
 from autodual.frontend.onnx.attributes import Attributes
 from autodual.frontend.onnx.builder import OnnxBuilder
+from autodual.frontend.onnx.file_limits import LINKS, OPERATORS, Budget, refuse
 from autodual.frontend.onnx.folding import fold, refuse_random
-from autodual.frontend.onnx.limits import LINKS, OPERATORS, Budget, refuse
+from autodual.frontend.onnx.held_tensors import Tensors
+from autodual.frontend.onnx.legal_names import STANDARD, legal_name
 from autodual.frontend.onnx.liveness import live_nodes, reads
-from autodual.frontend.onnx.names import STANDARD, legal_name
-from autodual.frontend.onnx.reading import OnnxFile
+from autodual.frontend.onnx.model_file import OnnxFile
+from autodual.frontend.onnx.operands import UNKNOWN, Branch, Static, Unknown, stored_shape
 from autodual.frontend.onnx.registry import rule_for
 from autodual.frontend.onnx.single import Operands, alone, multiplications, results
-from autodual.frontend.onnx.tensors import Tensors
-from autodual.frontend.onnx.values import UNKNOWN, Branch, Static, Unknown, stored_shape
+from autodual.frontend.onnx.stored_tensors import array_of
 from autodual.frontend.onnx.versions import opset_of
-from autodual.frontend.torch.builder import GraphUnderConstruction, Unsupported
-from autodual.frontend.torch.tracing.lowering import pruned
 from autodual.ir import Graph, Source, verify
 from autodual.ir.ops import Input
 
@@ -89,7 +88,7 @@ class OnnxLowering:
         return graph, result.shape
 
     def _walk(self, graph: onnx.GraphProto, values: MutableMapping[str, Any], outputs: set[str]) -> None:
-        """Add the values of a graph, or of a branch of one, to those of its surroundings."""
+        """Compute the values of a graph, or of a branch inside one, and add them to the values known so far."""
         for tensor in graph.initializer:
             if tensor.name not in values:
                 values[tensor.name] = Static(array_of(self._name, tensor), tensor.name)
@@ -170,8 +169,8 @@ class OnnxLowering:
         except AssertionError:
             raise Unsupported("another operand of it than usual depends on the network's input") from None
         except Exception as error:
-            # Files that say nonsense reach rules, too: attributes missing, axes that are not there.
-            reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+            # Damaged files reach rules, too: attributes are missing, or name axes that do not exist.
+            reason = reason_of(error)
             raise Unsupported(f"its attributes and operands do not fit each other: {reason}") from error
         return result if isinstance(result, tuple) else (result,)
 
@@ -200,7 +199,7 @@ class OnnxLowering:
         except (Unsupported, AutodualError):
             raise
         except Exception as error:
-            reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+            reason = reason_of(error)
             raise Unsupported(f"its constant operands cannot be folded: {reason}") from error
 
     def _chosen_branch(self, node: onnx.NodeProto, condition: Any, values: MutableMapping[str, Any]) -> Sequence[Any]:
@@ -216,7 +215,7 @@ class OnnxLowering:
 
 
 def _called(node: onnx.NodeProto) -> str:
-    """How an operator is named to a person."""
+    """What a message calls an operator: its name, or else that of its first result."""
     name = node.name or next(iter(node.output), "")
     return f"'{name[:_SHOWN]}'"
 

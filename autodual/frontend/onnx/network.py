@@ -9,8 +9,8 @@ from torch import Tensor, nn
 from autodual.errors import InvalidInputError
 from autodual.frontend.onnx.agreement import Agreement
 from autodual.frontend.onnx.external import ExternalFile
-from autodual.frontend.onnx.tensors import HOLDER
-from autodual.frontend.torch.tracing.trace import TracedNetwork
+from autodual.frontend.onnx.held_tensors import HOLDER
+from autodual.frontend.traced_network import TracedNetwork
 from autodual.ir import Environment, Graph
 
 
@@ -82,7 +82,7 @@ class OnnxNetwork(nn.Module):
 
 
 def _written_batch(value: Tensor, shape: tuple[int, ...]) -> str:
-    """What to do where the samples fit but for the file's first axis, which then counts samples."""
+    """Advice for a file into whose first axis a batch size is written; empty where the shapes differ otherwise."""
     if not shape or tuple(value.shape[1:]) != shape[1:]:
         return ""
     return (

@@ -16,7 +16,7 @@ _REFUSED = ("COMPLEX", "FLOAT8", "FLOAT4")
 def require_real(name: str, model: onnx.ModelProto) -> None:
     """Raise ModelFileError where a tensor anywhere is complex, or of a type so narrow that it only stores numbers.
 
-    A cast in the network would make other numbers of it before anything here saw it.
+    The network casts such a tensor, which makes other numbers of it.
     """
     from onnx import TensorProto
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from autodual.ir.registration import require_free
+from autodual.registration import require_free
 
 Rule = Callable[..., Any]
 _R = TypeVar("_R", bound=Callable[..., Any])
@@ -19,13 +19,28 @@ _RULES: dict[tuple[str, str], Rule] = {}
 
 
 def onnx_op(*names: str, domain: str = "", replace: bool = False) -> Callable[[_R], _R]:
-    """Register a function `(builder, attributes, *operands)` as the rule of ONNX operators: `@onnx_op("Relu")`.
+    """Register a function `(builder, attributes, *operands)` as the rule of ONNX operators.
 
     A function that is defined again, as cells of a notebook are run again, takes the place of the one of the same
-    module and qualified name; with `replace` it takes the place of any other too.
+    module and qualified name.
+
+    Args:
+        names: operators, as ONNX spells them.
+        domain: the operators' domain; that of the standard operators by default.
+        replace: take the place of any other rule too.
+
+    Returns:
+        A decorator that registers a function and returns it as it is.
 
     Raises:
         ValueError: an operator has a rule of another name already.
+
+    Example:
+        >>> from autodual.frontend.onnx import onnx_op
+        >>> from autodual.ir import ops
+        >>> @onnx_op("Squash", domain="com.example")
+        ... def squash(builder, attributes, x):
+        ...     return builder.unary(ops.Tanh(), x)
     """
 
     def register(rule: _R) -> _R:

@@ -1,4 +1,4 @@
-"""Running ONNX models as they are written: in onnxruntime where that is installed and can, else in onnx' reference."""
+"""Running ONNX models as they are written: in onnxruntime if installed, else in onnx' reference implementation."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Runtime(NamedTuple):
 
     @property
     def decides(self) -> bool:
-        """Whether its outputs are what the model means; the reference implementation has faults of its own."""
+        """Whether its outputs count as right: the reference implementation has faults of its own."""
         return self.name.startswith("onnxruntime")
 
 
@@ -86,7 +86,7 @@ def _reference(model: onnx.ModelProto, outputs: list[str] | None) -> Runtime:
 
 
 def _corrections(opset: int) -> list[type]:
-    """Operators that the reference implementation has wrong: before version 14 its batch norm is that of training."""
+    """Replacements for wrong operators of the reference implementation: before version 14 its batch norm trains."""
     from onnx.reference.op_run import OpRun
 
     class BatchNormalization(OpRun):

@@ -1,4 +1,4 @@
-"""One operator as a model of its own, and what it would make and cost, told from shapes alone."""
+"""One operator as a model of its own: the shapes of its results, and what they cost, without running it."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from math import prod
 from typing import TYPE_CHECKING, TypeAlias
 
-from autodual.frontend.onnx.values import Branch, Static
-from autodual.frontend.torch.builder import Unsupported
+from autodual.frontend.construction import Unsupported
+from autodual.frontend.onnx.operands import Branch, Static
 
 if TYPE_CHECKING:
     import onnx

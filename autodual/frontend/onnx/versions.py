@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from autodual.errors import ModelFileError
-from autodual.frontend.onnx.names import STANDARD
+from autodual.frontend.onnx.legal_names import STANDARD
 
 if TYPE_CHECKING:
     import onnx
@@ -20,7 +20,7 @@ def opset_of(part: onnx.ModelProto | onnx.FunctionProto) -> int:
 
 
 def require_version(name: str, model: onnx.ModelProto) -> None:
-    """Refuse versions whose meaning is not known, or is not one.
+    """Refuse a version that is unknown, and files that state two.
 
     Raises:
         ModelFileError: the version is too old or too new, or there are two.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from math import prod
 from typing import Any, NoReturn
 
@@ -12,47 +12,21 @@ from torch import Tensor, fx, nn
 
 from autodual.errors import BatchMixingError
 from autodual.frontend.compositions import broadcast
-from autodual.frontend.torch.batch import BatchAxis
+from autodual.frontend.constants import apply
+from autodual.frontend.construction import GraphUnderConstruction, Unsupported
+from autodual.frontend.torch.batch_axis import BatchAxis
 from autodual.frontend.torch.layout import Displaced, Layout, placed
+from autodual.frontend.torch.operands import Fixed
 from autodual.frontend.torch.registry import serves_any_batch_axis
 from autodual.frontend.torch.source import call_of, line_of, module_of
-from autodual.frontend.torch.values import Fixed, apply, number
 from autodual.ir import Environment, Expression, Node, Op, Parameter, Source
+from autodual.ir.expressions import number
 from autodual.ir.ops import Constant, Expand
 
 Tensors = Mapping[str, Tensor]
 """The present values of parameters, buffers and constants by name."""
 
 _READABLE = {"_native_batch_norm_legit_no_training": "batch_norm", "_to_copy": "to"}
-
-
-class Unsupported(Exception):
-    """An operation, or this use of it, has no lowering; the message says why, and is empty where no rule exists."""
-
-
-@dataclass
-class GraphUnderConstruction:
-    """The nodes lowered so far."""
-
-    nodes: list[Node] = field(default_factory=list)
-    _taken: dict[str, int] = field(default_factory=dict)
-
-    def add(self, name: str, op: Op, inputs: Sequence[Node], shape: tuple[int, ...], source: Source) -> Node:
-        node = Node(self._unique(name), op, tuple(node.name for node in inputs), shape, source)
-        self.nodes.append(node)
-        return node
-
-    def _unique(self, name: str) -> str:
-        """`relu`, `relu_1`, `relu_2`, ..."""
-        while True:
-            count = self._taken.get(name, 0)
-            self._taken[name] = count + 1
-            candidate = f"{name}_{count}" if count else name
-            if count == 0:
-                return candidate
-            if candidate not in self._taken:
-                self._taken[candidate] = 1
-                return candidate
 
 
 class Builder:
@@ -63,7 +37,7 @@ class Builder:
         self._tensors = tensors
         self._operation = operation
         self.batch = batch
-        #: That of the operands, where the batch axis is not axis 0.
+        #: The layout of the operands where their batch axis is not axis 0.
         self.layout: Layout | None = None
         self._leaf: tuple[str, nn.Module] | None = None
         self.source = Source(module_of(operation), line_of(operation), str(operation.target), call_of(operation))
@@ -102,7 +76,7 @@ class Builder:
         return (*map(int, shape[:axis]), *merged, *map(int, shape[axis + 1 :]))
 
     def placed(self, node: Node, shape: Sequence[Any]) -> Node | Displaced:
-        """A result with its layout, given its traced shape."""
+        """A result with the layout that its traced shape shows."""
         found = self.batch.place(shape)
         assert found is not None
         outer, inner = (1, 1) if self.layout is None else (self.layout.outer, self.layout.inner)
@@ -152,7 +126,7 @@ class Builder:
         return apply(torch.squeeze, value.expression, axis)
 
     def beside(self, value: Fixed, node: Node) -> Expression:
-        """A constant in the form that broadcasts against one sample of `node`: a batch axis of extent 1 is dropped."""
+        """A constant so that it broadcasts against one sample of `node`: a batch axis of extent 1 is dropped."""
         layout = self.layout or Layout(len(node.shape))
         rank = len(node.shape) - len(layout.merged) + 1
         if len(value.shape) > rank:
@@ -182,7 +156,7 @@ class Builder:
         return self.emit(Expand(shape), node, shape=shape)
 
     def aligned(self, *nodes: Node) -> tuple[Node, ...]:
-        """Branches in the result's shape."""
+        """Branches broadcast to the result's shape."""
         if self.layout is None and len({len(node.shape) for node in nodes}) > 1:
             self.mixing("broadcasts the batch axis of one branch along another axis of the other")
         return tuple(self.expand(node, self.shape) for node in nodes)
@@ -216,7 +190,7 @@ class Builder:
         return layout.sample_axis(place, node)
 
     def enter(self, path: str, module: nn.Module) -> None:
-        """Work for a whole module, whose parameters go by names of its own."""
+        """Lower a whole module from now on: `parameter` reads its parameters by their names in it."""
         self._leaf = (path, module)
         self.source = replace(self.source, target=type(module).__qualname__)
 
@@ -233,7 +207,7 @@ class Builder:
         return Parameter(f"{path}.{name}" if path else name)
 
     def constant(self, value: Any, role: str) -> Expression | None:
-        """An operand such as a weight, which must not depend on the input; absent stays absent."""
+        """The expression of an operand that must not depend on the input, such as a weight; None for None."""
         if value is None:
             return None
         if isinstance(value, Node):
@@ -245,7 +219,7 @@ class Builder:
     def value(self, expression: Expression) -> Tensor:
         """A constant's present value, in float64.
 
-        For a choice between two forms that compute the same whatever the value is, since the tensors may change later.
+        Use it only to choose between forms that compute the same, since the tensors may change later.
         """
         return Environment(self._tensors.__getitem__, torch.float64, torch.device("cpu"))(expression)
 

@@ -1,4 +1,4 @@
-"""Where the batch axis is in a traced tensor, if it is not axis 0: a sequence first, or merged with heads."""
+"""Where the batch axis of a traced tensor is if not at axis 0: behind a sequence, or merged with attention heads."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Layout:
 
     @property
     def merged(self) -> tuple[int, ...]:
-        """The sample's own extents within the batch axis."""
+        """The extents of the sample's own axes that are merged with the batch axis."""
         return tuple(extent for extent in (self.outer, self.inner) if extent != 1)
 
     def place(self, node: Node) -> int:
@@ -28,20 +28,20 @@ class Layout:
         return len(node.shape) - len(self.merged) - self.after
 
     def sample_axis(self, axis: int, node: Node) -> int:
-        """One sample's axis for another axis of the traced tensor than the batch axis."""
+        """The axis of one sample that is axis `axis` of the traced tensor, which must not be the batch axis."""
         return axis if axis < self.place(node) else axis - 1 + len(self.merged)
 
 
 @dataclass(frozen=True, eq=False)
 class Displaced:
-    """A value whose traced tensor has another layout than one with the batch axis in front."""
+    """A value whose traced tensor does not have the batch axis in front."""
 
     node: Node
     layout: Layout
 
 
 def placed(node: Node, layout: Layout) -> Node | Displaced:
-    """The node itself where its layout is the usual one."""
+    """The node with its layout; the node alone where the batch axis is in front."""
     usual = layout.after == len(node.shape) and not layout.merged
     return node if usual else Displaced(node, layout)
 

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 from torch._ops import OpOverload, OpOverloadPacket
 
-from autodual.ir.registration import require_free
+from autodual.registration import require_free
 
 Rule = Callable[..., Any]
 _R = TypeVar("_R", bound=Callable[..., Any])
@@ -43,8 +43,11 @@ def lowers(
             `builder.axis`, shapes from `builder.shape` and constants from `builder.beside`, which know where the batch
             axis is.
         replace: take the place of any other rule too.
-        rounds: the rule itself counts what is lost where the result is of a narrower floating type than an operand; for
-            all other operations that is refused.
+        rounds: the rule itself accounts for the rounding where the result is of a narrower floating type than an
+            operand; for all other operations such a result is refused.
+
+    Returns:
+        A decorator that registers a function and returns it as it is.
 
     Raises:
         ValueError: an operation has a rule of another name already.
@@ -96,7 +99,7 @@ def serves_any_batch_axis(target: Any) -> bool:
 
 
 def accounts_for_rounding(target: Any) -> bool:
-    """Whether the operation's rule itself counts what a narrower result loses."""
+    """Whether the operation's rule itself accounts for the rounding to a narrower type."""
     return target in _ROUNDS
 
 

@@ -35,13 +35,13 @@ def module_of(node: fx.Node) -> str:
 
 
 def call_of(node: fx.Node) -> str:
-    """The call in the model as exported that an operation is, or was taken apart from."""
+    """The name of the exported call that an operation comes from, which decomposition may have taken apart."""
     origin = node.meta.get("from_node") or [node]
     return str(origin[0].name)
 
 
 def line_of_failure(error: BaseException) -> str:
-    """The user's line that raised, as `file:line: code`; a line of torch.nn's where none of the user's took part."""
+    """The user's line that raised, as `file:line: code`; a line of torch.nn if no line of the user's was involved."""
     frames = traceback.extract_tb(error.__traceback__)
     ours = [place for place, frame in enumerate(frames) if frame.filename.startswith(_AUTODUAL)]
     inner = frames[ours[-1] + 1 :] if ours else frames

@@ -17,9 +17,9 @@ from autodual.ir.ops.steps import Cast, Remainder
 from autodual.ir.ops.structure import Concatenate, Expand, Pad, Permute, Reshape, Slice, Take
 from autodual.ir.scalars.declaration import declarations
 from autodual.ir.scalars.families import *  # noqa: F403 - what is declared is named in its declaration alone
-from autodual.ir.scalars.op import ElementwiseOp
+from autodual.ir.scalars.function_table import *  # noqa: F403
 from autodual.ir.scalars.power import *  # noqa: F403
-from autodual.ir.scalars.table import *  # noqa: F403
+from autodual.ir.scalars.scalar_ops import ElementwiseOp
 
 __all__ = [
     "AdaptiveAveragePool",

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from autodual.ir.expressions import Environment, Expression
 from autodual.ir.op import Op
-from autodual.ir.scalars.op import ElementwiseOp
+from autodual.ir.scalars.scalar_ops import ElementwiseOp
 
 
 @dataclass(frozen=True, eq=False)

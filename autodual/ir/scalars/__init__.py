@@ -1,6 +1,6 @@
 """Functions of one scalar: each is declared once, with its curve, its accuracy, its names and its documentation."""
 
-from autodual.ir.scalars import families, power, table  # noqa: F401 - imported for what they declare
+from autodual.ir.scalars import families, function_table, power  # noqa: F401 - imported for what they declare
 from autodual.ir.scalars.curve import Curve, Domain, Piece
 from autodual.ir.scalars.declaration import (
     LIBRARY,
@@ -12,7 +12,7 @@ from autodual.ir.scalars.declaration import (
     find_declaration,
     record,
 )
-from autodual.ir.scalars.op import CurveOp, ElementwiseOp, StairOp, WaveOp
+from autodual.ir.scalars.scalar_ops import CurveOp, ElementwiseOp, StairOp, WaveOp
 
 __all__ = [
     "LIBRARY",

@@ -25,6 +25,14 @@ class Domain:
     end: float = _INFINITY
     open: bool = False
 
+    def __str__(self) -> str:
+        sign = "<" if self.open else "≤"
+        ends = (
+            f"{self.start:g} {sign} " * math.isfinite(self.start),
+            f" {sign} {self.end:g}" * math.isfinite(self.end),
+        )
+        return "x".join(ends) if any(ends) else "all x"
+
     def contains(self, bounds: Interval) -> Tensor:
         """Where the whole interval lies within; NaN does nowhere."""
         after = bounds.lower > self.start if self.open and self.start > -_INFINITY else bounds.lower >= self.start

@@ -13,10 +13,10 @@ from torch import Tensor
 
 from autodual.ir.expressions import Environment, Expression, number
 from autodual.ir.op import Op
-from autodual.ir.scalars import formulas
+from autodual.ir.scalars import derivatives
 from autodual.ir.scalars.curve import Curve
 from autodual.ir.scalars.declaration import LIBRARY, Accuracy, declare, names_in
-from autodual.ir.scalars.op import CurveOp, ElementwiseOp, StairOp
+from autodual.ir.scalars.scalar_ops import CurveOp, ElementwiseOp, StairOp
 
 _INFINITY = math.inf
 # The constants of the paper that introduced SELU, as torch has them; ONNX gives them in float32.
@@ -90,7 +90,7 @@ class Clamp(CurveOp):
         both = math.isfinite(middle)
         return Curve(
             self.function,
-            lambda z: formulas.between(z, low, high),
+            lambda z: derivatives.between(z, low, high),
             inflections=(middle,) if both else (),
             convex=both or math.isinf(high),
             knots=tuple(end for end in (low, high) if math.isfinite(end)),
@@ -127,7 +127,7 @@ class Softplus(CurveOp):
     def curve(self) -> Curve:
         """Convex, and without the threshold, for which the rule makes room."""
         return Curve(
-            lambda z: formulas.softplus(z * self.beta) / self.beta,
+            lambda z: derivatives.softplus(z * self.beta) / self.beta,
             lambda z: (z * self.beta).sigmoid(),
             limits=(0.0, _INFINITY),
         )
@@ -183,15 +183,15 @@ class Elu(CurveOp):
 
 
 _GELU = Curve(
-    formulas.gelu,
-    formulas.gelu_slope,
+    derivatives.gelu,
+    derivatives.gelu_slope,
     inflections=(-math.sqrt(2), math.sqrt(2)),
     convex=False,
     turning=(-0.7517915246935645,),
 )
 _GELU_TANH = Curve(
-    formulas.gelu_tanh,
-    formulas.gelu_tanh_slope,
+    derivatives.gelu_tanh,
+    derivatives.gelu_tanh_slope,
     inflections=(-1.4185040087908283, 1.4185040087908283),
     convex=False,
     turning=(-0.7524614220710163,),
@@ -236,7 +236,7 @@ class Softshrink(CurveOp):
         width = self.width
         return Curve(
             self.function,
-            lambda z: 1 - formulas.between(z, -width, width),
+            lambda z: 1 - derivatives.between(z, -width, width),
             inflections=(0.0,),
             convex=False,
             knots=(-width, width),

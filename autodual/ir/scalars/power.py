@@ -11,10 +11,10 @@ from torch import Tensor
 
 from autodual.ir.scalars.curve import Curve, Domain
 from autodual.ir.scalars.declaration import LIBRARY, Accuracy, declare, names_in
-from autodual.ir.scalars.op import CurveOp
+from autodual.ir.scalars.scalar_ops import CurveOp
 
 _INFINITY = math.inf
-_EXPONENTS = (0, 1, 2, 3, 4, 5, 0.5, 1.5, -0.5, -1, -1.5, -2, -3)
+_EXPONENTS = (2, 0, 1, 3, 4, 5, 0.5, 1.5, -0.5, -1, -1.5, -2, -3)
 
 
 @declare(

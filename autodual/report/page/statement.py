@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+from autodual.errors import InvalidInputError
+from autodual.perturbations import choose_set
 from autodual.report.document import Row
 from autodual.report.execution import execution_line
 from autodual.report.numbers import exact, finite, number, plural
 from autodual.report.page.chance import chance, confidence, estimated
 from autodual.report.page.kinds import counts, rows_of, settings_of
-
-_SUBSCRIPTS = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
 
 
 def statements(document: Row) -> list[str]:
@@ -27,14 +27,20 @@ def ball(settings: Row, radius: str | None = None, point: str = "x′") -> str:
     if settings.get("norm") is None:
         return f"in {settings.get('set')}"
     size = exact(settings.get("eps")) if radius is None else radius
-    return f"with ‖{point} − x‖{_order(str(settings['norm']))} ≤ {size}{_domain(settings, point)}"
+    formula = _formula(settings, point, size)
+    if formula is None:
+        return f"in the set of size {size} around x ({settings.get('set')})"
+    return f"with {formula}{_domain(settings, point)}"
 
 
-def _order(norm: str) -> str:
-    order = norm.removeprefix("l")
-    if order == "inf":
-        return "∞"
-    return order.translate(_SUBSCRIPTS) if order.isdecimal() else f"_{order}"
+def _formula(settings: Row, point: str, size: str) -> str | None:
+    """The condition that the set's registration gives; None where it gives none, or has not run here."""
+    own = settings.get("set_options")
+    try:
+        chosen = choose_set(str(settings["norm"]), own if isinstance(own, dict) else {})
+    except InvalidInputError:
+        return None
+    return chosen.formula(point, size)
 
 
 def _domain(settings: Row, point: str) -> str:

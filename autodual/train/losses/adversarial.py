@@ -12,7 +12,8 @@ from torch import Tensor
 
 from autodual.attacks import Pgd
 from autodual.perturbations import PerturbationSet
-from autodual.train.limits import Fraction, NonNegative, Range
+from autodual.ranges import Range
+from autodual.train.limits import Fraction, NonNegative
 from autodual.train.losses.base import Loss
 from autodual.train.losses.batch import Batch
 from autodual.train.losses.bounded import IntervalBound

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import is_dataclass
 from typing import TypeVar
 
-from autodual.ir.registration import same_definition
+from autodual.registration import same_definition
 from autodual.train.losses.adversarial import Adversarial, MtlIbp, SmallBoxes
 from autodual.train.losses.base import Loss
 from autodual.train.losses.bounded import CrownIbp, IntervalBound, Robust

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from autodual.interval import Interval
+from autodual.perturbations import require_support
 from autodual.train.limits import NonNegative, Positive
 from autodual.train.losses.base import Loss
 from autodual.train.losses.batch import Batch
@@ -32,7 +33,7 @@ class Regularised(Loss):
         return value + self.weight * self._penalty(batch)
 
     def _penalty(self, batch: Batch) -> Tensor:
-        enclosure = batch.ball.at(batch.x).enclosure()
+        enclosure = require_support(batch.ball.at(batch.x)).enclosure()
         first = 2 * enclosure.radius.mean()
         penalties: list[Tensor] = []
         for interval in batch.intervals():

@@ -8,7 +8,8 @@ from typing import Annotated, Any, Literal
 
 from autodual.errors import InvalidInputError
 from autodual.perturbations import PerturbationSet
-from autodual.train.limits import LARGEST, Count, CountOrNone, Range, check_fields
+from autodual.ranges import LARGEST, Range
+from autodual.train.limits import Count, CountOrNone, check_fields
 from autodual.train.losses import Clean, IntervalBound, Loss, Regularised
 from autodual.train.recipe.sections import DataSection, NetworkSection, OptimiserSection, SetSection, ValidationSection
 from autodual.train.schedules import Constant, Linear, Schedule

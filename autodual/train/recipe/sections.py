@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-import math
-from dataclasses import dataclass
-from typing import Annotated, Literal
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Annotated, Any, Literal
 
 import torch
 
 from autodual.errors import InvalidInputError
-from autodual.perturbations import LpBall, PerturbationSet
-from autodual.train.limits import Count, CountOrNone, Finite, Kept, NonNegative, Positive, Range, check_fields
+from autodual.perturbations import ChosenSet, PerturbationSet, choose_set
+from autodual.ranges import LARGEST, Range
+from autodual.train.limits import Count, CountOrNone, Finite, Kept, NonNegative, Positive, check_fields
 
 
 class Section:
-    """A frozen dataclass whose fields are checked when it is made."""
+    """A frozen dataclass whose fields are checked when it is made.
+
+    One whose table in a recipe is not just its fields also has `from_table` and `to_table` (see `SetSection`).
+    """
 
     def __post_init__(self) -> None:
         check_fields(self)
@@ -55,21 +59,48 @@ class NetworkSection(Section):
 
 @dataclass(frozen=True)
 class SetSection(Section):
-    """The perturbation set to be robust over, a ball of radius `eps`; `domain` clips it if two numbers are given."""
+    """The perturbation set to be robust over: a registered set (`norm`) of radius `eps`.
+
+    `domain` clips it if two numbers are given. `options` are the set's own parameters, which stand beside the others in
+    a recipe. `norm` may also be given as the order of a norm.
+    """
 
     eps: NonNegative = 0.1
-    norm: Annotated[float, Range(1)] = math.inf
+    norm: str = "linf"
     domain: tuple[Finite, ...] = ()
+    options: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.domain and not (len(self.domain) == 2 and self.domain[0] < self.domain[1]):
             raise InvalidInputError("set.domain takes two rising numbers, such as [0, 1], or none")
+        chosen = self.chosen
+        object.__setattr__(self, "norm", chosen.name)
+        object.__setattr__(self, "options", dict(chosen.options))
+        if self.domain and chosen.entry.domain is None:
+            raise InvalidInputError(f"the set '{self.norm}' takes no domain; leave set.domain out")
+
+    @classmethod
+    def from_table(cls, table: Mapping[str, Any]) -> Mapping[str, Any]:
+        """A recipe's table with the set's own parameters under `options`, and an order of a norm as its name."""
+        named = {name: value for name, value in table.items() if name in cls.__dataclass_fields__ and name != "options"}
+        norm = table.get("norm")
+        if isinstance(norm, float) or (type(norm) is int and norm <= LARGEST):
+            named["norm"] = repr(norm)
+        return {**named, "options": {name: value for name, value in table.items() if name not in named}}
+
+    def to_table(self) -> dict[str, Any]:
+        """What `from_table` makes the same section of."""
+        return {"eps": self.eps, "norm": self.norm, "domain": self.domain, **self.options}
+
+    @property
+    def chosen(self) -> ChosenSet:
+        """The registered set, with its parameters."""
+        return choose_set(self.norm, self.options)
 
     def ball(self, radius: float | torch.Tensor) -> PerturbationSet:
         """The set of this shape with another radius."""
-        domain = (self.domain[0], self.domain[1]) if self.domain else None
-        return LpBall(self.norm, radius, domain)
+        return self.chosen.make(radius, (self.domain[0], self.domain[1]) if self.domain else None)
 
 
 @dataclass(frozen=True)

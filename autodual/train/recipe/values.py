@@ -11,7 +11,8 @@ from dataclasses import MISSING, fields, is_dataclass
 from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
 
 from autodual.errors import InvalidInputError
-from autodual.train.limits import TYPE_WORDS, Finite, require, shown
+from autodual.ranges import TYPE_WORDS, shown
+from autodual.train.limits import Finite, require
 from autodual.train.losses.base import Loss
 from autodual.train.losses.names import LOSSES
 from autodual.train.schedules import SCHEDULES, Constant, Schedule
@@ -82,6 +83,8 @@ def _assembled(kind: Any, values: Any, where: str) -> Any:
     if origin is not None and issubclass(origin, Mapping):
         table = _table(values, where)
         return {key: _assembled(arguments[1], value, _join(where, key)) for key, value in table.items()}
+    if kind is Any:
+        return tuple(values) if isinstance(values, list) else values
     return _plain(kind, values, where)
 
 
@@ -101,6 +104,8 @@ def _member(family: type, values: Any, where: str) -> Any:
 
 def _dataclass(kind: type, values: Any, where: str) -> Any:
     hints, table = get_type_hints(kind, include_extras=True), dict(_table(values, where))
+    if hasattr(kind, "from_table"):
+        table = dict(kind.from_table(table))
     known = {entry.name: entry for entry in fields(kind)}
     for name in table:
         if name not in known:
@@ -152,6 +157,8 @@ def disassemble(thing: Any) -> Any:
         for name, kind in members.items():
             if type(thing) is kind:
                 return {"kind": name, **_fields(thing)}
+    if hasattr(thing, "to_table"):
+        return disassemble(thing.to_table())
     if is_dataclass(thing):
         return _fields(thing)
     if isinstance(thing, Mapping):

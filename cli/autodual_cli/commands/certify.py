@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-
 import click
 
 from autodual.policies import SlopePolicy
@@ -21,10 +19,11 @@ from autodual_cli.options.option_groups import (
     slopes_option,
 )
 from autodual_cli.options.projection_choice import chosen_projections, chosen_slopes
-from autodual_cli.options.quantities import Number
+from autodual_cli.options.quantities import AttackChoice, Number
+from autodual_cli.options.set_command import SetCommand
 
 
-@click.command()
+@click.command(cls=SetCommand)
 @model_options
 @click.option(
     "--eps",
@@ -46,7 +45,11 @@ from autodual_cli.options.quantities import Number
 @slopes_option
 @projection_options
 @click.option(
-    "--attack", type=click.IntRange(min=1), metavar="STEPS", help="Seek counterexamples where no bound proves."
+    "--attack",
+    type=AttackChoice(),
+    metavar="STEPS|NAME",
+    help="Seek counterexamples where no bound proves: by so many steps of projected gradient descent, or by a "
+    "registered attack and its options, such as pgd:steps=20,restarts=5 or fgsm.",
 )
 @click.option(
     "--deployed",
@@ -69,7 +72,7 @@ def certify(
     spec: str | None,
     slopes: SlopePolicy,
     projections: ProjectionOptions,
-    attack: int | None,
+    attack: int | str | None,
     deployed: bool,
     data: DataOptions,
     output: OutputOptions,
@@ -80,7 +83,7 @@ def certify(
         raise click.UsageError("Give either --eps or --box.")
     if box is not None and ball.domain is not None:
         raise click.UsageError("--domain clips balls; clip the box itself.")
-    if box is not None and ball.norm != math.inf:
+    if box is not None and ball.norm != "linf":
         raise click.UsageError("--norm shapes balls; a box has none.")
     chosen = chosen_projections(context, projections)
     slopes = chosen_slopes(context, slopes, chosen)

@@ -17,9 +17,10 @@ from autodual_cli.options.option_groups import (
     slopes_option,
 )
 from autodual_cli.options.quantities import Number
+from autodual_cli.options.set_command import SetCommand
 
 
-@click.command()
+@click.command(cls=SetCommand)
 @model_options
 @click.option("--eps", type=Number(minimum=0.0), required=True, help="Radius of the ball, such as 0.1 or 2/255.")
 @ball_options

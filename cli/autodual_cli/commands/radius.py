@@ -17,9 +17,10 @@ from autodual_cli.options.option_groups import (
     slopes_option,
 )
 from autodual_cli.options.quantities import Number
+from autodual_cli.options.set_command import SetCommand
 
 
-@click.command()
+@click.command(cls=SetCommand)
 @model_options
 @ball_options
 @click.option(

@@ -9,12 +9,13 @@ import click
 
 from autodual_cli.options.option_groups import TrainOptions
 from autodual_cli.options.quantities import Memory, Norm, Number, Numbers
+from autodual_cli.options.set_command import NormOption, SetCommand
 
 _PATH = click.Path(path_type=Path)
 
 
 # fmt: off
-@click.command()
+@click.command(cls=SetCommand)
 @click.option("--recipe", type=_PATH, help="A .toml or .yaml file of options; those below override it.")
 @click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="Override any option of the recipe, such "
               "as loss.kappa=0.25; repeatable.")
@@ -25,7 +26,7 @@ _PATH = click.Path(path_type=Path)
 @click.option("--batch-norm", is_flag=True, default=None, help="With a batch norm after each layer but the last.")
 @click.option("--loss", help="clean, adversarial, robust, interval, crown-ibp, sabr or mtl-ibp.")
 @click.option("--eps", type=Number(minimum=0.0), help="Radius of the ball to be robust over, such as 0.1 or 2/255.")
-@click.option("--norm", type=Norm(), help="linf, l2, l1 or a number p >= 1.")
+@click.option("--norm", cls=NormOption, type=Norm())
 @click.option("--domain", type=Numbers(count=2), help="Intersect the ball with LOWER,UPPER, such as 0,1.")
 @click.option("--mean", type=Numbers(), help="The network is fed (x - mean) / std: one number, or one a channel.")
 @click.option("--std", type=Numbers(positive=True), help="See --mean.")

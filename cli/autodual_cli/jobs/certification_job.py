@@ -9,9 +9,10 @@ import click
 import torch
 
 import autodual
-from autodual.attacks import Pgd, counterexamples
+from autodual.attacks import ATTACKS, Attack, Pgd, counterexamples
 from autodual.certification.certify import reached_classes
 from autodual.certification.goal import chosen_goal
+from autodual.named_choices import made_by_name
 from autodual.perturbations import PerturbationSet
 from autodual.policies import SlopePolicy
 from autodual.report import certificate_row, summarise_certificates
@@ -21,7 +22,7 @@ from autodual.specs import LabelSpecification, Specification, parse_specificatio
 from autodual_cli.jobs.estimate_wording import estimate_entries, estimate_notice, projection_entries
 from autodual_cli.jobs.sample_loop import Job, Row
 from autodual_cli.options.option_groups import BallOptions, ProjectionOptions
-from autodual_cli.options.set_options import Boxes, ball_maker
+from autodual_cli.options.set_options import Boxes, ball_maker, shape_settings
 from autodual_cli.output.provenance import digest_of, file_record
 from autodual_cli.output.summary_lines import context_entries, percent, show, time_entry
 from autodual_cli.subject.model_and_data import Subject
@@ -39,7 +40,7 @@ def certification_job(
     box: str | None,
     spec: str | None,
     slopes: SlopePolicy,
-    attack: int | None,
+    attack: int | str | None,
     deployed: bool = False,
 ) -> Job:
     """Certify batch by batch."""
@@ -49,19 +50,26 @@ def certification_job(
         subject.require_classes()
     boxes = None if box is None else Boxes(box, subject.dataset.shape, len(subject.dataset))
     fixed = None if eps is None else ball_maker(ball)(eps)
+    chosen_attack(attack)  # raises for one that there is not
     asked = _Asked(subject, fixed, boxes, spec, slopes, attack, deployed)
     settings = {
         **subject.settings,
         "set": boxes.describe() if fixed is None else fixed.describe(),  # type: ignore[union-attr]
         "eps": eps,
-        "norm": None if eps is None else ball.norm_name,
-        "domain": None if ball.domain is None else list(ball.domain),
+        **(shape_settings(ball) if boxes is None else {"norm": None, "domain": None}),
         "box": box,
         "specification_words": None if example is None else example.describe(),
         **asked.settings(),
     }
     settings["provenance"]["files"] += asked.files()
     return Job("autodual.certify/1", settings, asked.rows, summarise_certificates, _headline, asked.refutes)
+
+
+def chosen_attack(choice: int | str | None) -> Attack | None:
+    """The attack of so many steps, or of that name; raises InvalidInputError where there is none."""
+    if isinstance(choice, str):
+        return made_by_name(ATTACKS, choice, "attack")
+    return None if choice is None else Pgd(steps=choice)
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,7 +81,7 @@ class _Asked:
     boxes: Boxes | None
     spec: str | None
     slopes: SlopePolicy
-    attack: int | None
+    attack: int | str | None
     deployed: bool
 
     def set_of(self, indices: torch.Tensor) -> PerturbationSet:
@@ -91,7 +99,7 @@ class _Asked:
         """The rows of some samples."""
         x, labels = self.subject.batch(indices)
         goal = {"labels": labels} if self.spec is None else {"spec": self.goal(labels)}
-        attack = None if self.attack is None else Pgd(steps=self.attack)
+        attack = chosen_attack(self.attack)
         how: dict[str, Any] = {"slopes": self.slopes, "attack": attack, "deployed": self.deployed}
         certificates = autodual.certify(self.subject.dual, x, self.set_of(indices), **goal, **how)
         pairs = zip(indices.tolist(), certificates, strict=True)
@@ -118,7 +126,8 @@ class _Asked:
             "specification_sha256": digest_of(specification_records(self.spec)),
             "slopes": self.slopes,
             "projection": _recorded(self.subject.projections),
-            "attack_steps": self.attack,
+            "attack_steps": None if isinstance(self.attack, str) else self.attack,
+            **({"attack": self.attack} if isinstance(self.attack, str) else {}),
         }
         # Documents without it are those of versions that did not know of it.
         return {**recorded, "deployed": True} if self.deployed else recorded

@@ -11,7 +11,7 @@ from autodual.policies import SlopePolicy
 from autodual.report import radius_row, summarise_radii
 from autodual_cli.jobs.sample_loop import Job, Row
 from autodual_cli.options.option_groups import BallOptions
-from autodual_cli.options.set_options import ball_maker
+from autodual_cli.options.set_options import ball_maker, shape_settings
 from autodual_cli.output.summary_lines import context_entries, show, time_entry
 from autodual_cli.subject.model_and_data import Subject, recorded_labels
 
@@ -32,8 +32,7 @@ def radius_job(subject: Subject, ball: BallOptions, *, max_radius: float, slopes
     settings = {
         **subject.settings,
         "set": f"{make_set(max_radius).describe()}, or smaller",
-        "norm": ball.norm_name,
-        "domain": None if ball.domain is None else list(ball.domain),
+        **shape_settings(ball),
         "max_radius": max_radius,
         "slopes": slopes,
     }

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
-from dataclasses import dataclass, fields
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, get_args
 
@@ -13,6 +13,7 @@ import click
 from autodual.data.names import DATA_SETS
 from autodual.policies import SlopePolicy
 from autodual_cli.options.quantities import Memory, Norm, Numbers, Probability
+from autodual_cli.options.set_command import NormOption
 
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 _PATH = click.Path(path_type=Path)
@@ -33,6 +34,7 @@ class ModelOptions:
     dtype: str
     memory: int | None
     class_axis: int = 1
+    passes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -50,12 +52,9 @@ class DataOptions:
 class BallOptions:
     """The shape of the perturbation set; its size is an option of the command."""
 
-    norm: float
+    norm: str
     domain: tuple[float, ...] | None
-
-    @property
-    def norm_name(self) -> str:
-        return f"l{self.norm:g}"
+    set_options: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -98,7 +97,8 @@ class TrainOptions:
     batch_norm: bool | None
     loss: str | None
     eps: float | None
-    norm: float | None
+    norm: str | None
+    set_options: Mapping[str, str]
     domain: tuple[float, ...] | None
     mean: tuple[float, ...] | None
     std: tuple[float, ...] | None
@@ -144,7 +144,7 @@ def _gather(name: str, kind: type, *parameters: Decorator) -> Decorator:
     def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
         @functools.wraps(function)
         def wrapper(**values: Any) -> Any:
-            group = kind(**{field.name: values.pop(field.name) for field in fields(kind)})
+            group = kind(**{one.name: values.pop(one.name) for one in fields(kind)})
             return function(**values, **{name: group})
 
         command: Callable[..., Any] = wrapper
@@ -171,6 +171,8 @@ model_options = _gather(
     click.option("--dtype", type=click.Choice(["float32", "float64"]), default="float32", show_default=True,
                  help="The arithmetic of the bounds."),
     click.option("--memory", type=Memory(), help="Memory budget of the bounds, such as 1GiB."),
+    click.option("--pass", "passes", multiple=True, metavar="NAME[:FIELD=VALUE,...]",
+                 help="Also run this pass, which an extension registers; repeatable."),
     click.option("--class-axis", type=int, default=1, show_default=True, metavar="AXIS",
                  help="Which axis of the outputs [N, ...] holds the classes: -1 for sequences [N, T, C]."),
 )  # fmt: skip
@@ -190,7 +192,7 @@ data_options = _gather(
 ball_options = _gather(
     "ball",
     BallOptions,
-    click.option("--norm", type=Norm(), default="linf", show_default=True, help="linf, l2, l1 or a number p >= 1."),
+    click.option("--norm", cls=NormOption, type=Norm(), default="linf", show_default=True),
     click.option("--domain", type=Numbers(count=2), help="Intersect the ball with LOWER,UPPER, such as 0,1. "
                  "Without it the ball is not clipped."),
 )  # fmt: skip

@@ -14,6 +14,7 @@ _OPTIONS = (
     (r"memory_budget=", "--memory"),
     (r"directory=", "--data-dir"),
     (r"(mean|std)=", r"--\1"),
+    (r"import the module that registers it", "name the file that registers it: autodual --extension FILE.py"),
 )
 
 

@@ -8,6 +8,10 @@ from typing import Any, NoReturn
 
 import click
 
+from autodual.errors import InvalidInputError
+from autodual.perturbations.registry.registered_sets import canonical_name
+from autodual_cli.options.option_wording import in_options
+
 _MEMORY = re.compile(r"(\d+(?:\.\d+)?)\s*([KMGT]i?B|B)?", re.IGNORECASE)
 _MOST_NUMBERS = 2**26
 """Of one sample; two of them, which a network is tried on, take half a gibibyte."""
@@ -86,21 +90,27 @@ class Numbers(_Quantity):
 
 
 class Norm(_Quantity):
-    """linf, l2, l1, or a number p >= 1; the value is p, infinity for linf."""
+    """A registered perturbation set: linf, l2, l1, a number p >= 1 or another; the value is the set's name."""
 
     name = "norm"
 
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
-        if isinstance(value, float):
-            return value
-        text = str(value).lower().removeprefix("l")
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
         try:
-            p = float(text)
-        except ValueError:
-            p = math.nan
-        if not p >= 1:
-            self.refuse(value, "is no norm; expected linf, l2, l1 or a number p >= 1.", param, ctx)
-        return p
+            return canonical_name(str(value))
+        except InvalidInputError as error:
+            self.fail(f"{in_options(str(error))}.", param, ctx)
+
+
+class AttackChoice(_Quantity):
+    """Steps of projected gradient descent, or a registered attack as `NAME:FIELD=VALUE,…`, which is left as it is."""
+
+    name = "attack"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int | str:
+        text = str(value)
+        if re.fullmatch(r"[a-z][^\x00-\x1f]*", text):
+            return text
+        return click.IntRange(min=1).convert(value, param, ctx)
 
 
 class Shape(_Quantity):

@@ -76,6 +76,8 @@ def _overrides(options: TrainOptions) -> Iterator[tuple[str, Any]]:
         value = getattr(options, name)
         if value is not None:
             yield place, list(value) if isinstance(value, tuple) else value
+    for name, text in options.set_options.items():
+        yield f"set.{name}", text
     for setting in options.settings:
         place, equals, text = setting.partition("=")
         if not equals or not place:

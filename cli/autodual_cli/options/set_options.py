@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,8 +12,9 @@ import torch
 
 from autodual.errors import DataError, InvalidInputError
 from autodual.limits.arrays import load_array
-from autodual.perturbations import Box, L1Ball, L2Ball, LinfBall, LpBall, PerturbationSet
+from autodual.perturbations import Box, PerturbationSet, choose_set
 from autodual_cli.options.option_groups import BallOptions
+from autodual_cli.options.set_command import SET_OPTIONS, plain_options
 
 
 def ball_maker(options: BallOptions) -> Callable[[float | torch.Tensor], PerturbationSet]:
@@ -29,17 +29,20 @@ def ball_maker(options: BallOptions) -> Callable[[float | torch.Tensor], Perturb
         if lower > upper:
             raise InvalidInputError(f"--domain {lower:g},{upper:g} is empty: its lower end lies above its upper end.")
         domain = (lower, upper)
-    named: dict[float, type[L1Ball | L2Ball | LinfBall]] = {1.0: L1Ball, 2.0: L2Ball, math.inf: LinfBall}
-    if options.norm in named:
-        ball = named[options.norm]
-        return lambda radius: ball(radius, domain)
-    return lambda radius: LpBall(options.norm, radius, domain)
+    chosen = choose_set(options.norm, options.set_options)
+    return lambda radius: chosen.make(radius, domain)
 
 
 def ball_settings(options: BallOptions, radius: float, ball: PerturbationSet) -> dict[str, Any]:
     """The ball as documents have it, from which it can be made again."""
+    return {"set": ball.describe(), "eps": radius, **shape_settings(options)}
+
+
+def shape_settings(options: BallOptions) -> dict[str, Any]:
+    """The shape of a set as documents have it; parameters of its own are named only where it has some."""
     domain = None if options.domain is None else list(options.domain)
-    return {"set": ball.describe(), "eps": radius, "norm": options.norm_name, "domain": domain}
+    own = plain_options(options.set_options)
+    return {"norm": options.norm, "domain": domain, **({SET_OPTIONS: own} if own else {})}
 
 
 class Boxes:

@@ -23,8 +23,12 @@ def trained_set(context: click.Context, trained: Mapping[str, Any], ball: BallOp
     for name in ("norm", "domain"):
         if context.get_parameter_source(name) is ParameterSource.COMMANDLINE:
             raise click.UsageError(f"--{name} shapes a ball; give its radius --eps too.")
+    if ball.set_options:
+        raise click.UsageError(f"--{next(iter(ball.set_options))} shapes a set; give its radius --eps too.")
     try:
         section = assemble(SetSection, trained["set"])
     except InvalidInputError as error:
-        raise ModelFileError(f"The network's file is damaged: {error}.") from None
-    return section.eps, BallOptions(section.norm, section.domain or None)
+        raise ModelFileError(
+            f"The set that the network's file names cannot be made, so give --eps and --norm: {error}."
+        ) from None
+    return section.eps, BallOptions(section.norm, section.domain or None, section.options)

@@ -19,7 +19,7 @@ import autodual
 from autodual import __version__
 from autodual.files import LoadedModel
 from autodual.report.storage import file_sha256
-from autodual_cli.process.invocation import recall_command
+from autodual_cli.process.invocation import recall_command, recall_extensions
 
 _CPU_FILE = Path("/proc/cpuinfo")
 
@@ -63,6 +63,15 @@ def architecture_records(reference: str | None) -> list[dict[str, str]]:
     return [] if file is None else [file_record("architecture", file)]
 
 
+def extension_records() -> list[dict[str, str]]:
+    """The files of the extensions that the command names."""
+    return [
+        {"role": "extension", "path": one.place, "sha256": one.sha256}
+        for one in recall_extensions()
+        if one.sha256 is not None
+    ]
+
+
 def provenance(
     device: torch.device, files: Sequence[Mapping[str, str]], *, units: str, samples: int | None = None
 ) -> dict[str, Any]:
@@ -81,7 +90,7 @@ def provenance(
         "command": recall_command(),
         "directory": str(Path.cwd()),
         "started": datetime.now(timezone.utc).isoformat(timespec="seconds"),
-        "files": [dict(file) for file in files],
+        "files": [dict(file) for file in (*files, *extension_records())],
         "samples": samples,
         "units": units,
         "device": device_name(device),
@@ -92,6 +101,7 @@ def provenance(
             "torch": torch.__version__,
             "numpy": numpy.__version__,
             "python": platform.python_version(),
+            **{f"extension {one.place}": one.version for one in recall_extensions() if one.version is not None},
         },
     }
 

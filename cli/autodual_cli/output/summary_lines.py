@@ -28,6 +28,7 @@ def context_entries(settings: dict[str, Any]) -> list[tuple[str, str]]:
         ("network", f"{settings['model']} (sha256 {settings['model_sha256'][:12]})"),
         ("data", f"{settings['data']}: {settings['data_description']}"),
         ("perturbation set", settings["set"]),
+        *(("passes, beside the usual ones", text) for text in settings.get("passes", ())),
         ("units", units(settings["mean"], settings["std"])),
         ("arithmetic", f"{arithmetic} on {settings['device']}"),
     ]

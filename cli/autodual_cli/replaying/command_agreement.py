@@ -11,10 +11,17 @@ import click
 from click.core import ParameterSource
 
 from autodual.report.comparison import Comparison
+from autodual_cli.options.set_command import SET_OPTIONS
 from autodual_cli.tasks.property_verdict import ATTACK_STEPS
 
 # What an option is called among the settings, where it is called something else.
-_SETTINGS = {"dtype": "arithmetic", "memory": "memory_bytes", "spec": "specification", "attack": "attack_steps"}
+_SETTINGS = {
+    "dtype": "arithmetic",
+    "memory": "memory_bytes",
+    "spec": "specification",
+    "attack": "attack_steps",
+    "attack_name": "attack",
+}
 # Files may be named in several ways; these are compared by their content.
 _PLACES = frozenset({"arch", "box", "data", "data_dir"})
 
@@ -48,6 +55,8 @@ def _parsed(command: Any) -> click.Context | None:
         if not words or {"-h", "--help"} & set(words):  # help is given while a command is read
             return None
         context = click.Context(group, info_name="autodual")
+        # The group's own options are read, but nothing that they name is done.
+        _, words, _ = group.make_parser(context).parse_args(words)
         name, subcommand, rest = group.resolve_command(context, words)
         return None if subcommand is None else subcommand.make_context(name, rest, parent=context)
     except (ValueError, click.ClickException, click.exceptions.Exit):
@@ -64,7 +73,9 @@ def _asked(context: click.Context, given_only: bool) -> dict[str, Any]:
         values = {**values, "projection": projection}
         unsaid |= {"seed", "confidence"} if projection is None else {"seed", "confidence", "slopes"}
         if values["eps"] is None:  # a box, or the set that the network's file brings
-            unsaid |= {"eps", "norm", "domain"} - given
+            unsaid |= {"eps", "norm", "domain", SET_OPTIONS} - given
+    if isinstance(values.get("attack"), str):
+        values = {**values, "attack": None, "attack_name": values["attack"]}
     if "no_attack" in values:
         values = {**values, "attack_steps": None if values["no_attack"] else ATTACK_STEPS}
         unsaid |= {"input_shape"} - given  # that of the model or the property
@@ -83,8 +94,6 @@ def _projection(values: Mapping[str, Any], given: set[str]) -> dict[str, Any] | 
 
 def _plain(name: str, value: Any) -> Any:
     """The value as JSON has it."""
-    if name == "norm":
-        return f"l{value:g}"
     if isinstance(value, tuple):
         return list(value)
     return str(value) if isinstance(value, Path) else value

@@ -11,9 +11,12 @@ from typing import Any
 import click
 
 from autodual.errors import DataError, InvalidInputError
+from autodual.perturbations import choose_set
 from autodual.report.storage import file_sha256
 from autodual_cli.options.option_groups import BallOptions, DataOptions, ModelOptions, ProjectionOptions
-from autodual_cli.options.quantities import Norm, Probability
+from autodual_cli.options.quantities import Probability
+from autodual_cli.options.set_command import SET_OPTIONS
+from autodual_cli.process.invocation import recall_extensions
 
 _NUMBER = (int, float)
 
@@ -72,6 +75,13 @@ class Recorded:
             raise DataError(f"The document does not say a usable '{key}' ({values!r}), so its run cannot be replayed.")
         return tuple(map(float, values))
 
+    def words(self, key: str) -> tuple[str, ...]:
+        """A list of words; none where the document does not say."""
+        values = self.value(key, list, optional=True) or []
+        if not all(isinstance(value, str) for value in values):
+            raise DataError(f"The document does not say a usable '{key}' ({values!r}), so its run cannot be replayed.")
+        return tuple(values)
+
     def number(self, key: str) -> float:
         """A number."""
         return float(self.value(key, *_NUMBER))
@@ -106,6 +116,7 @@ class Recorded:
             dtype=self.dtype(),
             memory=self.value("memory_bytes", int, optional=True),
             class_axis=self.value("class_axis", int, optional=True) or 1,
+            passes=self.words("passes"),
         )
 
     def _require_trust(self) -> None:
@@ -114,6 +125,11 @@ class Recorded:
         if arch is not None and self.replacements.arch is None:
             raise InvalidInputError(
                 f"The run built its network with the code of --arch {arch}; to run that code again, give --arch again."
+            )
+        if self.settings.get("extension_sha256") is not None and not recall_extensions():
+            raise InvalidInputError(
+                "The run used the code of an extension; to run that code again, name it: autodual --extension FILE.py "
+                "replay."
             )
         if unsafe and not self.replacements.unsafe_load:
             raise InvalidInputError(
@@ -142,11 +158,15 @@ class Recorded:
     def ball(self) -> BallOptions:
         """The shape of the set; that of a box is the default, which nothing reads."""
         norm = self.value("norm", str, optional=True)
+        options = self.value(SET_OPTIONS, dict, optional=True) or {}
         domain = self.numbers("domain", 2)
         try:
-            return BallOptions(Norm().convert(norm or "linf", None, None), domain)
-        except click.BadParameter:
-            raise DataError(f"The document's norm {norm!r} is none.") from None
+            chosen = choose_set(norm or "linf", options)
+        except InvalidInputError as error:
+            raise DataError(
+                f"The document's norm {norm!r}, with its parameters, is none that is known here: {error}."
+            ) from None
+        return BallOptions(chosen.name, domain, chosen.options)
 
     def projections(self) -> ProjectionOptions | None:
         """How bounds were estimated, or None; documents of earlier versions do not say, and had none."""

@@ -37,7 +37,7 @@ def _certification(subject: Subject, recorded: Recorded) -> Job:
         box=box,
         spec=recorded.value("specification", str, optional=True),
         slopes=_slopes(recorded),
-        attack=recorded.value("attack_steps", int, optional=True),
+        attack=recorded.value("attack", str, optional=True) or recorded.value("attack_steps", int, optional=True),
         deployed=recorded.value("deployed", bool, optional=True) is True,
     )
 
@@ -88,7 +88,7 @@ def replay(
         raise InvalidInputError("The document holds no row, so there is nothing to compare.")
     recorded = Recorded(settings, replacements)
     subject = prepare(recorded.model(), recorded.data(limit), recorded.projections(), cascade=schema == _CASCADE)
-    for role in ("model", "weight_file", "data"):
+    for role in ("model", "weight_file", "data", *(["extension"] if "extension_sha256" in settings else [])):
         recorded.require(role, subject.settings[f"{role}_sha256"])
     indices = [row["index"] for row in rows]
     if min(indices) < 0 or max(indices) >= len(subject.dataset):

@@ -17,18 +17,21 @@ from autodual.architectures import Normalise
 from autodual.certification import Cascade
 from autodual.compiler import compile_dual
 from autodual.data import Dataset, load_dataset
-from autodual.errors import AutodualError, DataError, DeviceError, InvalidInputError
+from autodual.errors import AutodualError, DataError, DeviceError, InvalidInputError, reason_of
 from autodual.files import LoadedModel, load_cascade_file, load_model_file
 from autodual.files.cost import require_affordable
 from autodual.frontend.onnx import OnnxNetwork
 from autodual.network import DualNetwork
 from autodual.passes import HighProbability, Pass, default_pipeline
+from autodual.passes.registered_passes import with_registered
 from autodual.report import units
 from autodual.report.probability import complement
 from autodual.tensors import all_finite
 from autodual_cli.options.option_groups import DataOptions, ModelOptions, ProjectionOptions
 from autodual_cli.output.provenance import (
     architecture_records,
+    digest_of,
+    extension_records,
     file_record,
     model_records,
     provenance,
@@ -48,7 +51,7 @@ class Subject:
 
     projections: how bounds are estimated that cost too much; None: all are exact. trained: what the network's file
     says of its training. later_stages: of a cascade, whose first stage is `model`. output_shapes: of one sample, by
-    stage. class_axis: which axis of the outputs `[N, *shape]` holds the classes.
+    stage. class_axis: which axis of the outputs `[N, *shape]` holds the classes. passes: those beside the usual ones.
     """
 
     model: nn.Module | ExportedProgram
@@ -62,6 +65,7 @@ class Subject:
     later_stages: tuple[nn.Module | ExportedProgram, ...] = ()
     output_shapes: tuple[tuple[int, ...], ...] = ()
     class_axis: int = 1
+    passes: tuple[str, ...] = ()
 
     def batch(self, indices: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor | None]:
         """Samples `[B, *shape]` on the device and in the dtype of the run, and their labels or label maps, or None."""
@@ -80,7 +84,7 @@ class Subject:
 
     def _compiled(self, model: nn.Module | ExportedProgram) -> DualNetwork:
         example, _ = self.batch(torch.tensor([0]))
-        passes = [*default_pipeline(), *_projecting(self.projections)]
+        passes = [*with_registered(default_pipeline(), self.passes), *_projecting(self.projections)]
         return compile_dual(
             model, example_input=example, memory_budget=self.memory, passes=passes, class_axis=self.class_axis
         )
@@ -173,7 +177,7 @@ def prepare(
         if axes:
             raise InvalidInputError(f"{str(error).rstrip('.')}.{axes}") from error
         raise
-    return replace(subject, output_shapes=shapes, class_axis=options.class_axis)
+    return replace(subject, output_shapes=shapes, class_axis=options.class_axis, passes=options.passes)
 
 
 def _load(options: ModelOptions, cascade: bool) -> list[LoadedModel]:
@@ -240,9 +244,9 @@ def output_shape(model: nn.Module | ExportedProgram, x: torch.Tensor) -> tuple[i
     except AutodualError:
         raise
     except Exception as error:  # a network may raise anything when its input does not fit
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        reason = reason_of(error)
         raise InvalidInputError(
-            f"The network does not accept inputs of shape {tuple(x.shape[1:])}: {reason.rstrip('.')}. Check that "
+            f"The network does not accept inputs of shape {tuple(x.shape[1:])}: {reason}. Check that "
             "the data belong to this network."
         ) from error
     if not isinstance(output, torch.Tensor) or output.dim() < 1 or output.shape[0] != x.shape[0]:
@@ -264,7 +268,10 @@ def _settings(
 ) -> dict[str, Any]:
     mean, std = (None if values is None else list(values) for values in (options.mean, options.std))
     files = [*model_records(loaded), *architecture_records(options.arch)]
+    extension = digest_of(extension_records())
     return {
+        **({} if extension is None else {"extension_sha256": extension}),
+        **({"passes": list(options.passes)} if options.passes else {}),
         "model": str(loaded.path),
         "model_sha256": loaded.sha256,
         "weight_file_sha256": weight_file_digest(loaded),

@@ -16,6 +16,7 @@ from autodual.files.writing import write_text
 from autodual.ir import format_graph
 from autodual.ir.analysis import to_dot
 from autodual.passes import default_pipeline
+from autodual.passes.registered_passes import with_registered
 from autodual_cli.options.option_groups import ModelOptions
 from autodual_cli.output.targets import Target, check_targets
 from autodual_cli.subject.model_and_data import adapt, find_device, output_shape
@@ -31,7 +32,7 @@ def inspect_model(
     Raises:
         InvalidInputError: the input shape cannot be inferred or does not fit, or no pass has the name given.
     """
-    passes = default_pipeline()
+    passes = with_registered(default_pipeline(), options.passes)
     names = [item.name for item in passes]
     print_after = tuple(name.replace("_", "-") for name in print_after)
     for name in print_after:

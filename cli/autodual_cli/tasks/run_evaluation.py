@@ -105,7 +105,7 @@ def _setting(options: EvaluationOptions, folder: RunFolder) -> _Setting:
         raise InvalidInputError(f"'{subject.dataset.name}' has no labels to evaluate by.")
     subject.require_classes()
     samples = len(subject.dataset) if options.limit is None else min(options.limit, len(subject.dataset))
-    return _Setting(subject, BallOptions(section.norm, section.domain or None), section.eps, samples)
+    return _Setting(subject, BallOptions(section.norm, section.domain or None, section.options), section.eps, samples)
 
 
 def _test_set(train: str) -> str:

@@ -15,7 +15,7 @@ import autodual
 from autodual.errors import ModelFileError, TraceError
 from autodual.frontend.onnx import load_onnx_bytes, runtime
 from autodual.frontend.onnx.messages import tensors
-from autodual.frontend.onnx.reading import read_model
+from autodual.frontend.onnx.model_file import read_model
 from autodual.properties import load_property
 
 from .models import model, node, onnx, weights

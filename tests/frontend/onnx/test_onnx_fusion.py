@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from autodual.frontend.onnx import load_onnx_bytes
-from autodual.ir.ops import Gelu, HardSwish, Mish, Multiply, Silu
+from autodual.ir.ops import Clamp, Gelu, HardSwish, Mish, Multiply, Silu, Softsign
 
 from .models import assert_agrees, model, node
 
@@ -34,6 +34,8 @@ OTHER_GELU = [node("Mul", ["x", "inverse"], "a"), node("Erf", ["a"], "b"), node(
         ([*GELU, node("Mul", ["x", "gate"], "c"), node("Mul", ["c", "half"])], Gelu),
         ([*GELU, node("Mul", ["x", "half"], "c"), node("Mul", ["c", "gate"])], Gelu),
         ([*OTHER_GELU, node("Mul", ["gate", "x"])], Gelu),
+        ([node("Abs", ["x"], "a"), node("Add", ["a", "one"], "b"), node("Div", ["x", "b"])], Softsign),
+        ([node("ThresholdedRelu", ["x"], alpha=0.0)], Clamp),
         (
             [
                 node("Add", ["x", "three"], "a"),
@@ -57,6 +59,7 @@ def test_one_op(layers: list, op: type) -> None:
     [
         [node("Sigmoid", ["z"], "gate"), node("Mul", ["x", "gate"])],
         [*GELU, node("Mul", ["z", "gate"])],
+        [node("Abs", ["z"], "a"), node("Add", ["a", "one"], "b"), node("Div", ["x", "b"])],
         [node("Add", ["x", "one"], "c"), *GELU, node("Mul", ["c", "gate"])],
         [
             node("Add", ["x", "one"], "a"),

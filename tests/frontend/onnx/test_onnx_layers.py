@@ -56,6 +56,14 @@ def test_einsum(equation: str, left: list[int], right: list[int]) -> None:
 def test_einsum_of_one_operand() -> None:
     for equation in ("ij->ji", "ij->", "ij->j"):
         assert_operator_agrees("Einsum", {"x": [2, 3]}, equation=equation)
+    for equation in ("ii->i", "ii->", "iij->ji"):
+        assert_operator_agrees("Einsum", {"x": [3, 3, 2][: equation.index("-")]}, equation=equation)
+
+
+def test_einsum_of_several_operands() -> None:
+    inputs, constants = {"x": [2, 3], "z": [3, 4]}, {"c": weights(4), "d": weights(4, 2)}
+    assert_operator_agrees("Einsum", inputs, constants, equation="ij,jk,k,kl->il")
+    assert_operator_agrees("Einsum", inputs, constants, names=["c", "x", "d", "z"], equation="k,ij,kl,jk->lj")
 
 
 # --- convolutions ----------------------------------------------------------------------------------------------------

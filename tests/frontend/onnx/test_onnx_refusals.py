@@ -11,7 +11,7 @@ import pytest
 
 import autodual
 from autodual.errors import AutodualError, InvalidInputError, ModelFileError, TraceError, UnsupportedOpsError
-from autodual.frontend.onnx import agreement, load_onnx_bytes, onnx_op
+from autodual.frontend.onnx import against_runtime, load_onnx_bytes, onnx_op
 from autodual.frontend.onnx.runtime import Runtime
 
 from .models import model, node, onnx, weights
@@ -223,12 +223,12 @@ def test_a_second_rule_is_refused() -> None:
 def test_jumps_are_excused_for_a_minority_only() -> None:
     expected = np.array([[1.0], [1.0], [1.0], [0.0], [1.0]])
     found = np.array([[1.0], [1.0], [1.0], [1.0], [1.0]])
-    judged = agreement._judged("net", RUNTIME, expected, found, 1e-4, 0.0, jumps=True)
+    judged = against_runtime._judged("net", RUNTIME, expected, found, 1e-4, 0.0, jumps=True)
     assert judged.samples == 4 and judged.excused == 1
     with pytest.raises(TraceError):
-        agreement._judged("net", RUNTIME, expected, found, 1e-4, 0.0, jumps=False)
+        against_runtime._judged("net", RUNTIME, expected, found, 1e-4, 0.0, jumps=False)
     with pytest.raises(TraceError):
-        agreement._judged("net", RUNTIME, expected, 1 - found, 1e-4, 0.0, jumps=True)
+        against_runtime._judged("net", RUNTIME, expected, 1 - found, 1e-4, 0.0, jumps=True)
 
 
 def test_shapes_that_the_file_leaves_open() -> None:

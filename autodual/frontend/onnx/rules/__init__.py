@@ -6,10 +6,10 @@ from autodual.frontend.onnx.rules import (  # noqa: F401 - imported for the rule
     attention,
     columns,
     comparisons,
+    computed_positions,
     conversions,
     convolution,
     einsum,
-    fusion,
     indexing,
     linear,
     normalization,
@@ -23,6 +23,5 @@ from autodual.frontend.onnx.rules import (  # noqa: F401 - imported for the rule
     refused,
     resampling,
     scalars,
-    selection,
     shapes,
 )

@@ -9,21 +9,19 @@ from typing import Any
 import numpy as np
 
 from autodual.frontend import compositions
+from autodual.frontend.construction import Unsupported
 from autodual.frontend.onnx.attributes import Attributes, first_read_only
 from autodual.frontend.onnx.builder import OnnxBuilder
+from autodual.frontend.onnx.operands import Branch, Static, Value
 from autodual.frontend.onnx.registry import onnx_op
 from autodual.frontend.onnx.rules.arithmetic import add, maximum, minimum, multiply, subtract
-from autodual.frontend.onnx.values import Branch, Static, Value
-from autodual.frontend.torch.builder import Unsupported
 from autodual.ir import Node
 from autodual.ir.ops import (
     Clamp,
     LeakyRelu,
-    LogSoftmax,
     Relu,
     Silu,
     Softshrink,
-    Step,
 )
 
 
@@ -45,8 +43,8 @@ def gated_swish(builder: OnnxBuilder, attributes: Attributes, gate: Value, x: Va
 
 @onnx_op("HardSigmoid")
 def hard_sigmoid(builder: OnnxBuilder, attributes: Attributes, x: Branch) -> Branch:
-    line = builder.scaled(x, attributes.get("alpha", 0.2), attributes.get("beta", 0.5))
-    return builder.unary(Clamp(0.0, 1.0), line)
+    alpha, beta = attributes.get("alpha", 0.2), attributes.get("beta", 0.5)
+    return builder.branch(compositions.hard_sigmoid(builder, x.node, alpha, beta), x.shape)
 
 
 @onnx_op("Shrink")
@@ -60,8 +58,7 @@ def shrink(builder: OnnxBuilder, attributes: Attributes, x: Branch) -> Branch:
 @onnx_op("ThresholdedRelu")
 def thresholded_relu(builder: OnnxBuilder, attributes: Attributes, x: Branch) -> Branch:
     """x where x > alpha, else 0."""
-    above = builder.unary(Step(), builder.scaled(x, offset=-attributes.get("alpha", 1.0)))
-    return multiply(builder, attributes, x, above)
+    return builder.branch(compositions.thresholded(builder, x.node, attributes.get("alpha", 1.0)), x.shape)
 
 
 @onnx_op("PRelu")
@@ -115,7 +112,7 @@ def _end(end: Static | None, nowhere: float) -> float | None:
 @onnx_op("LogSoftmax")
 def log_softmax(builder: OnnxBuilder, attributes: Attributes, x: Branch) -> Branch:
     node, axis = _one_axis(builder, attributes, x)
-    return builder.branch(builder.emit(LogSoftmax(axis), node), x.shape)
+    return builder.branch(compositions.log_softmax(builder, node, axis), x.shape)
 
 
 @onnx_op("Softmax")
@@ -124,7 +121,7 @@ def softmax(builder: OnnxBuilder, attributes: Attributes, x: Branch) -> Branch:
 
 
 def _one_axis(builder: OnnxBuilder, attributes: Attributes, x: Branch) -> tuple[Node, int]:
-    """The axis along which softmax works; before operator set 13 that of all axes from one on, as one."""
+    """The node and the axis along which softmax works; before operator set 13 it flattens all axes from `axis` on."""
     if attributes.opset >= 13:
         node, (axis,) = builder.along(x, (attributes.get("axis", -1),))
         return node, axis
@@ -150,7 +147,7 @@ def identity(builder: OnnxBuilder, _: Attributes, x: Branch) -> Branch:
 def dropout(
     builder: OnnxBuilder, attributes: Attributes, x: Branch, ratio: Any = None, training: Static | None = None
 ) -> Branch:
-    """Nothing, when a network is used."""
+    """Does nothing outside training."""
     first_read_only(attributes, "masks")
     if training is not None and (not isinstance(training, Static) or training.array.any()):
         raise Unsupported("it is in training mode, so its result is random")

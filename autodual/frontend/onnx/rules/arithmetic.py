@@ -8,13 +8,13 @@ import numpy as np
 import torch
 
 from autodual.frontend import compositions
+from autodual.frontend.constants import apply
+from autodual.frontend.construction import Unsupported
 from autodual.frontend.onnx.attributes import Attributes
 from autodual.frontend.onnx.builder import OnnxBuilder
+from autodual.frontend.onnx.operands import Branch, Static, Value
 from autodual.frontend.onnx.registry import onnx_op
-from autodual.frontend.onnx.rules.fusion import fused_product
-from autodual.frontend.onnx.values import Branch, Static, Value
-from autodual.frontend.torch.builder import Unsupported
-from autodual.frontend.torch.values import apply, number
+from autodual.ir.expressions import number
 from autodual.ir.ops import Add, Clamp, ElementwiseAffine, Exp, Maximum, Relu, Subtract
 
 
@@ -47,7 +47,7 @@ def multiply(builder: OnnxBuilder, _: Attributes, x: Value, y: Value) -> Branch:
         if x.node is y.node:
             return builder.branch(compositions.power(builder, x.node, 2), np.broadcast_shapes(x.shape, y.shape))
         nodes, shape = builder.alike(x, y)
-        return builder.branch(fused_product(builder, *nodes) or compositions.product(builder, *nodes), shape)
+        return builder.branch(compositions.fused_product(builder, *nodes), shape)
     branch, constant = _apart(x, y)
     return builder.affine(branch, factor=constant)
 
@@ -66,6 +66,11 @@ def divide(builder: OnnxBuilder, _: Attributes, x: Value, y: Value) -> Branch:
         else:
             factor = apply(torch.reciprocal, builder.beside(y, shape))
         return builder.branch(builder.emit(ElementwiseAffine(factor), builder.node(x, shape)), shape)
+    if isinstance(x, Branch):
+        nodes, shape = builder.alike(x, y)
+        found = compositions.fused_quotient(builder, *nodes)
+        if found is not None:
+            return builder.branch(found, shape)
     reciprocal = builder.branch(compositions.power(builder, y.node, -1), y.shape)
     return multiply(builder, _, x, reciprocal)
 
@@ -148,7 +153,7 @@ def _uniform(array: np.ndarray) -> bool:
 
 
 def _apart(x: Value, y: Value) -> tuple[Branch, Static]:
-    """The operand that depends on the input and the one that does not."""
+    """The operand that depends on the input, then the constant one."""
     if isinstance(x, Branch):
         assert isinstance(y, Static)
         return x, y

@@ -1,22 +1,23 @@
-"""Rules of attention and of the rotation of its queries and keys by their positions."""
+"""Rules of attention and of rotary embeddings."""
 
 from __future__ import annotations
 
 import math
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from autodual.frontend import compositions
-from autodual.frontend.compositions import MASKED_OUT, affine, matrix_product, softmax, taken, weighted_softmax
+from autodual.frontend.compositions import affine, masked_softmax, repeated_heads, softmax
+from autodual.frontend.construction import Unsupported
 from autodual.frontend.onnx.attributes import Attributes, fixed
 from autodual.frontend.onnx.builder import OnnxBuilder
+from autodual.frontend.onnx.operands import Branch, Static, Value
 from autodual.frontend.onnx.registry import onnx_op
 from autodual.frontend.onnx.rules.arithmetic import add, multiply, subtract
 from autodual.frontend.onnx.rules.picking import picked_along
 from autodual.frontend.onnx.rules.shapes import concatenate, transposed
-from autodual.frontend.onnx.values import Branch, Static, Value
-from autodual.frontend.torch.builder import Unsupported
 from autodual.ir import Node
 from autodual.ir.ops import ElementwiseAffine, Tanh
 
@@ -33,12 +34,10 @@ def attention(
     flat = len(query.shape) == 3
     heads = attributes.get("q_num_heads"), attributes.get("kv_num_heads")
     q, k, v = (_heads(builder, x, count) for x, count in zip((query, key, value), (heads[0], heads[1], heads[1])))
-    k, v = (_shared(builder, node, q.shape[1]) for node in (k, v))
+    k, v = (repeated_heads(builder, node, q.shape[1]) for node in (k, v))
     scale = attributes.get("scale", 1 / math.sqrt(q.shape[-1]))
-    turned = builder.full(transposed(builder, builder.branch(k, k.shape), (0, 1, 3, 2)))
-    scores = matrix_product(builder, affine(builder, q, scale), turned)
-    weights = _weights(builder, attributes, scores, mask)
-    result = matrix_product(builder, weights, v)
+    weigh = partial(_weights, builder, attributes, mask=mask)
+    result = compositions.dot_product_attention(builder, q, k, v, scale, weigh)
     found = builder.branch(result, result.shape)
     if not flat:
         return (found,)
@@ -47,7 +46,7 @@ def attention(
 
 
 def _heads(builder: OnnxBuilder, x: Value, count: int | None) -> Node:
-    """`[B, heads, L, E]`."""
+    """Queries, keys or values as `[B, heads, L, E]`; `count`: how many heads."""
     if len(x.shape) == 4:
         return builder.full(x)
     if not count or x.shape[2] % count:
@@ -57,16 +56,8 @@ def _heads(builder: OnnxBuilder, x: Value, count: int | None) -> Node:
     return builder.full(transposed(builder, split, (0, 2, 1, 3)))
 
 
-def _shared(builder: OnnxBuilder, x: Node, heads: int) -> Node:
-    """Each head of keys or values for as many heads of queries as share it."""
-    own = x.shape[1]
-    if heads % own:
-        raise Unsupported(f"its {heads} heads of queries do not share {own} heads of keys evenly")
-    return x if own == heads else taken(builder, x, 1, [head * own // heads for head in range(heads)])
-
-
 def _weights(builder: OnnxBuilder, attributes: Attributes, scores: Node, mask: Any) -> Node:
-    """The softmax of the scores: of those that a fixed mask leaves, or with one added."""
+    """The softmax of the scores, after a cap or under a mask."""
     axis = len(scores.shape) - 1
     causal, cap = attributes.get("is_causal", 0), attributes.get("softcap", 0.0)
     if cap and (causal or mask is not None):
@@ -77,25 +68,20 @@ def _weights(builder: OnnxBuilder, attributes: Attributes, scores: Node, mask: A
         if mask.dtype.kind == "b" or causal:
             raise Unsupported("its mask depends on the network's input")
         return softmax(builder, compositions.total(builder, scores, builder.full(mask)), axis)
-    kept = np.ones(scores.shape[-2:])
-    added = np.zeros((1, 1))
-    if mask is not None:
-        array = fixed(mask, "mask").array
-        if array.dtype.kind == "b":
-            kept = kept * array
-        else:
-            added = array.astype(np.float64)
-    if causal:
-        kept = np.tril(kept)
-    if (kept == 1).all() and (added > MASKED_OUT).all():
-        if added.any():
-            scores = builder.emit(ElementwiseAffine(None, builder.constant(added)), scores)
+    added = _added(scores.shape[-2:], None if mask is None else fixed(mask, "mask").array, causal)
+    if not added.any():
         return softmax(builder, scores, axis)
-    # As weights of what is kept, no number is infinite or as good as infinite.
-    weights = kept * np.exp(added - added.max(axis=-1, keepdims=True))
-    if not weights.any(axis=-1).all():
+    if np.isneginf(added).all(axis=-1).any():
         raise Unsupported("its mask leaves some queries nothing to attend to")
-    return weighted_softmax(builder, scores, builder.constant(weights), axis)
+    return masked_softmax(builder, builder.emit(ElementwiseAffine(None, builder.constant(added)), scores), axis)
+
+
+def _added(extents: tuple[int, ...], mask: np.ndarray | None, causal: bool) -> np.ndarray:
+    """A mask as numbers to add to scores: minus infinity where truth values or causality rule an entry out."""
+    added = np.zeros(extents)
+    if mask is not None:
+        added = added + (np.where(mask, 0.0, -np.inf) if mask.dtype.kind == "b" else mask.astype(np.float64))
+    return np.where(np.tril(np.ones(extents)), added, -np.inf) if causal else added
 
 
 @onnx_op("RotaryEmbedding")

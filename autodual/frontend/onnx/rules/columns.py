@@ -1,4 +1,4 @@
-"""Rules of operators that are linear in their operand, whose matrix a runtime tells column by column."""
+"""Rules of operators that are linear in their operand: a runtime computes their matrix from unit vectors."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 
 from autodual.frontend.compositions import reshaped
+from autodual.frontend.construction import Unsupported
 from autodual.frontend.onnx.attributes import Attributes, fixed
 from autodual.frontend.onnx.builder import OnnxBuilder
+from autodual.frontend.onnx.operands import Branch, Static, Value
 from autodual.frontend.onnx.registry import onnx_op
 from autodual.frontend.onnx.runtime import find_runtime
-from autodual.frontend.onnx.values import Branch, Static, Value
-from autodual.frontend.torch.builder import Unsupported
 from autodual.ir import Node
 from autodual.ir.ops import Linear
 

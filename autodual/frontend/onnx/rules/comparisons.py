@@ -10,17 +10,17 @@ import numpy as np
 from autodual.frontend import compositions
 from autodual.frontend.onnx.attributes import Attributes
 from autodual.frontend.onnx.builder import OnnxBuilder
+from autodual.frontend.onnx.operands import Branch, Static, Value
 from autodual.frontend.onnx.registry import onnx_op
 from autodual.frontend.onnx.rules.arithmetic import add, multiply, subtract
-from autodual.frontend.onnx.values import Branch, Static, Value
-from autodual.ir.ops import Maximum, Multiply, Sign, Step, Subtract
 
 
 def _step(inclusive: bool, flipped: bool):
     def rule(builder: OnnxBuilder, attributes: Attributes, x: Value, y: Value) -> Branch:
         """1 where the difference of the operands is positive (or zero, if inclusive), else 0."""
         gap = subtract(builder, attributes, *((y, x) if flipped else (x, y)))
-        return truth(builder, builder.unary(Step(inclusive), gap))
+        holds = compositions.positive(builder, gap.node, inclusive=inclusive)
+        return truth(builder, builder.branch(holds, gap.shape))
 
     return rule
 
@@ -33,39 +33,38 @@ onnx_op("LessOrEqual")(_step(inclusive=True, flipped=True))
 
 @onnx_op("Equal")
 def equal(builder: OnnxBuilder, attributes: Attributes, x: Value, y: Value) -> Branch:
-    """1 - |sign(x - y)|."""
-    sign = builder.unary(Sign(), subtract(builder, attributes, x, y))
-    absolute = builder.branch(compositions.absolute(builder, sign.node), sign.shape)
-    return truth(builder, builder.scaled(absolute, -1.0, 1.0))
+    """Not (x - y ≠ 0)."""
+    gap = subtract(builder, attributes, x, y)
+    different = compositions.nonzero(builder, gap.node)
+    return truth(builder, builder.branch(compositions.negation(builder, different), gap.shape))
 
 
 @onnx_op("Not")
 def negation(builder: OnnxBuilder, _: Attributes, x: Branch) -> Branch:
-    return truth(builder, builder.scaled(x, -1.0, 1.0))
+    return truth(builder, builder.branch(compositions.negation(builder, x.node), x.shape))
 
 
 @onnx_op("And")
 def conjunction(builder: OnnxBuilder, _: Attributes, x: Value, y: Value) -> Branch:
     nodes, shape = builder.alike(x, y)
-    return truth(builder, builder.branch(builder.emit(Multiply(), *nodes), shape))
+    return truth(builder, builder.branch(compositions.conjunction(builder, *nodes), shape))
 
 
 @onnx_op("Or")
 def disjunction(builder: OnnxBuilder, _: Attributes, x: Value, y: Value) -> Branch:
     nodes, shape = builder.alike(x, y)
-    return truth(builder, builder.branch(builder.emit(Maximum(), *nodes), shape))
+    return truth(builder, builder.branch(compositions.disjunction(builder, *nodes), shape))
 
 
 @onnx_op("Xor")
 def exclusive(builder: OnnxBuilder, _: Attributes, x: Value, y: Value) -> Branch:
     nodes, shape = builder.alike(x, y)
-    gap = builder.emit(Subtract(), *nodes)
-    return truth(builder, builder.branch(compositions.absolute(builder, gap), shape))
+    return truth(builder, builder.branch(compositions.exclusive(builder, *nodes), shape))
 
 
 @onnx_op("IsNaN", "IsInf")
 def never(builder: OnnxBuilder, _: Attributes, x: Branch) -> Static:
-    """No: numbers are real ones here, and where one may fail to exist its bounds are no numbers either."""
+    """False: values are real numbers here. Where a value may not exist its bounds are not finite either."""
     return Static(np.zeros(x.shape, dtype=bool))
 
 
@@ -89,7 +88,7 @@ def where(builder: OnnxBuilder, attributes: Attributes, condition: Value, x: Val
 def _masked(
     builder: OnnxBuilder, held: np.ndarray, x: Value, y: Value, shape: tuple[int, ...], dtype: np.dtype
 ) -> Value:
-    """x where a fixed condition holds, else y; what is selected nowhere is not looked at."""
+    """x where a constant condition holds, else y; a branch that is selected nowhere is dropped."""
     for everywhere, value in ((held.all(), x), (not held.any(), y)):
         if everywhere:
             if isinstance(value, Static):

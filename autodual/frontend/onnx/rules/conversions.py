@@ -8,13 +8,13 @@ import numpy as np
 import torch
 
 from autodual.frontend import compositions
+from autodual.frontend.construction import Unsupported
 from autodual.frontend.onnx.attributes import Attributes, fixed
 from autodual.frontend.onnx.builder import OnnxBuilder
+from autodual.frontend.onnx.operands import Branch, Static, Value
 from autodual.frontend.onnx.registry import onnx_op
 from autodual.frontend.onnx.rules.comparisons import truth
-from autodual.frontend.onnx.values import Branch, Static, Value
-from autodual.frontend.torch.builder import Unsupported
-from autodual.ir.ops import Cast, Floor, Relu, Remainder, Sign, Subtract
+from autodual.ir.ops import Cast, Remainder
 
 _TYPES = {1: "float32", 10: "float16", 11: "float64", 9: "bool", 6: "int32", 7: "int64", 2: "uint8", 3: "int8"}
 _BFLOAT16 = 16
@@ -22,7 +22,7 @@ _BFLOAT16 = 16
 
 @onnx_op("Cast", "CastLike")
 def cast(builder: OnnxBuilder, attributes: Attributes, x: Value, like: Any = None) -> Value:
-    """The nearest number of a floating type; towards zero for whole numbers; x ≠ 0 for truth values."""
+    """To a floating type the nearest number, to whole numbers towards zero, to truth values x ≠ 0."""
     if like is None and attributes.get("to") == _BFLOAT16 and isinstance(x, Branch):
         # What follows is held as float32, which has all numbers of this type.
         rounded = builder.unary(Cast(torch.bfloat16), x)
@@ -45,8 +45,7 @@ def cast(builder: OnnxBuilder, attributes: Attributes, x: Value, like: Any = Non
 def _not_zero(builder: OnnxBuilder, x: Branch) -> Branch:
     if x.dtype.kind == "b":
         return x
-    sign = builder.unary(Sign(), x)
-    return truth(builder, builder.branch(compositions.absolute(builder, sign.node), x.shape))
+    return truth(builder, builder.branch(compositions.nonzero(builder, x.node), x.shape))
 
 
 def _whole(builder: OnnxBuilder, x: Branch, target: np.dtype) -> Branch:
@@ -55,9 +54,7 @@ def _whole(builder: OnnxBuilder, x: Branch, target: np.dtype) -> Branch:
         raise Unsupported(f"it converts to {target}, where numbers that are too large or negative wrap around")
     if x.dtype.kind != "f":
         return Branch(x.node, x.shape, target)
-    down, up = builder.unary(Floor(), builder.unary(Relu(), x)), builder.unary(Relu(), builder.scaled(x, -1.0))
-    result = builder.emit(Subtract(), down.node, builder.emit(Floor(), up.node))
-    return builder.branch(result, x.shape, target)
+    return builder.branch(compositions.truncated(builder, x.node), x.shape, target)
 
 
 @onnx_op("Mod")

@@ -4,23 +4,23 @@ from __future__ import annotations
 
 import numpy as np
 
-from autodual.frontend.compositions import reshaped
+from autodual.frontend.compositions import taken_from_both
+from autodual.frontend.construction import Unsupported
 from autodual.frontend.onnx.attributes import Attributes, fixed, placed, whole_numbers
 from autodual.frontend.onnx.builder import OnnxBuilder
+from autodual.frontend.onnx.operands import Branch, Value
 from autodual.frontend.onnx.registry import onnx_op
+from autodual.frontend.onnx.rules.computed_positions import gathered, gathered_elements, scattered
 from autodual.frontend.onnx.rules.picking import picked_along
-from autodual.frontend.onnx.rules.selection import gathered, gathered_elements, scattered
-from autodual.frontend.onnx.values import Branch, Static, Value
-from autodual.frontend.torch.builder import Unsupported
 from autodual.ir import Node
-from autodual.ir.ops import Concatenate, Take
+from autodual.ir.ops import Take
 
 
 def rearranged(builder: OnnxBuilder, node: Node, positions: np.ndarray) -> Branch:
     """Entries of a node by flat position, in the shape of `positions`."""
     if positions.size and (positions.min() < 0 or positions.max() >= node.size):
         raise Unsupported("it reads beyond the end of its operand")
-    expression = builder.tensors.buffer(Static(positions.astype(np.int64)))
+    expression = builder.constant(positions.astype(np.int64))
     return builder.branch(builder.emit(Take(expression, positions.shape), node, shape=positions.shape), positions.shape)
 
 
@@ -118,9 +118,10 @@ def _replacing(attributes: Attributes) -> None:
 
 def _from_both(builder: OnnxBuilder, x: Value, updates: Value, positions: np.ndarray) -> Branch:
     """Entries by flat position in the first operand followed by the second."""
-    flat = [reshaped(builder, builder.node(value), (int(np.prod(value.shape)),)) for value in (x, updates)]
-    both = builder.emit(Concatenate(0), *flat, shape=(flat[0].size + flat[1].size,))
-    return rearranged(builder, both, positions)
+    found = taken_from_both(
+        builder, builder.node(x), builder.node(updates), builder.constant(positions), positions.shape
+    )
+    return builder.branch(found, positions.shape)
 
 
 def _positions(shape: tuple[int, ...]) -> np.ndarray:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import string
 from math import prod
 from typing import Any
 
@@ -10,16 +9,16 @@ import numpy as np
 import torch
 
 from autodual.frontend import compositions
+from autodual.frontend.constants import apply
+from autodual.frontend.construction import Unsupported
 from autodual.frontend.onnx.attributes import Attributes
 from autodual.frontend.onnx.builder import OnnxBuilder
+from autodual.frontend.onnx.operands import Branch, Static, Value
 from autodual.frontend.onnx.registry import onnx_op
 from autodual.frontend.onnx.rules.arithmetic import add
 from autodual.frontend.onnx.rules.shapes import transposed
-from autodual.frontend.onnx.values import Branch, Static, Value
-from autodual.frontend.torch.builder import Unsupported
-from autodual.frontend.torch.values import apply
 from autodual.ir import Expression
-from autodual.ir.ops import Contraction, Linear
+from autodual.ir.ops import Linear
 
 
 @onnx_op("MatMul")
@@ -35,7 +34,7 @@ def matmul(builder: OnnxBuilder, _: Attributes, x: Value, y: Value) -> Branch:
         assert isinstance(x, Branch)
         if prod(y.shape[:-2]) == 1:
             return _from_right(builder, x, y, shape)
-    return _contracted(builder, x, y, shape)
+    return _stacked(builder, x, y, shape)
 
 
 def _from_right(builder: OnnxBuilder, x: Branch, y: Static, shape: tuple[int, ...]) -> Branch:
@@ -58,32 +57,19 @@ def linear(
     return builder.branch(node, shape)
 
 
-def _contracted(builder: OnnxBuilder, x: Value, y: Value, shape: tuple[int, ...]) -> Branch:
-    """A product with a constant from the left, or with one matrix for each entry along leading axes."""
+def _stacked(builder: OnnxBuilder, x: Value, y: Value, shape: tuple[int, ...]) -> Branch:
+    """A product with a constant from the left, or with a stack of constant matrices."""
     left = (1, *x.shape) if len(x.shape) == 1 else x.shape
     right = (*y.shape, 1) if len(y.shape) == 1 else y.shape
-    outer = tuple(np.broadcast_shapes(left[:-2], right[:-2]))
-    letters = iter(string.ascii_letters)
-    axes = [next(letters) for _ in outer]
-    row, inner, column = (next(letters) for _ in range(3))
-    operands = []
-    for value, extents, matrix in ((x, left, row + inner), (y, right, inner + column)):
-        # Axes of extent 1 that the other factor repeats are left out, which repeats them.
-        own = axes[len(outer) - (len(extents) - 2) :]
-        kept = [(letter, extent) for letter, extent in zip(own, extents[:-2]) if extent > 1]
-        term = "".join(letter for letter, _ in kept) + matrix
-        operands.append((value, term, (*(extent for _, extent in kept), *extents[-2:])))
-    (branch, first, extents), (constant, second, sizes) = sorted(operands, key=lambda o: isinstance(o[0], Static))
+    from_left = isinstance(x, Static)
+    branch, constant, extents, sizes = (y, x, right, left) if from_left else (x, y, left, right)
     assert isinstance(constant, Static) and isinstance(branch, Branch)
-    kept_axes = [letter for letter, extent in zip(axes, outer) if extent > 1]
-    result = "".join(kept_axes) + row + column
-    expression = builder.weight(constant)
-    if constant.shape != sizes:
-        expression = apply(torch.reshape, expression, tuple(sizes))
     node = compositions.reshaped(builder, branch.node, extents)
-    produced = (*(extent for extent in outer if extent > 1), left[-2], right[-1])
-    op = Contraction(f"{first},{second}->{result}", expression)
-    return builder.branch(builder.emit(op, node, shape=produced), shape)
+    matrices = builder.weight(constant)
+    if constant.shape != sizes:
+        matrices = apply(torch.reshape, matrices, tuple(sizes))
+    found = compositions.stacked_product(builder, node, matrices, sizes, from_left=from_left)
+    return builder.branch(found, shape)
 
 
 def _product_shape(left: tuple[int, ...], right: tuple[int, ...]) -> tuple[int, ...]:
@@ -124,7 +110,7 @@ def _layer(
     beta: float,
     c: Any,
 ) -> Value:
-    """A product with a constant matrix; a bias that all rows share is the layer's own."""
+    """A product with a constant matrix; an offset that is the same in all rows becomes the layer's bias."""
     out = b.shape[0 if turned else 1]
     if a.shape[1] != b.shape[1 if turned else 0]:
         raise Unsupported(f"its operands have the shapes {a.shape} and {b.shape}, whose product does not exist")

@@ -5,17 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-import torch
 
 from autodual.frontend import compositions
+from autodual.frontend.construction import Unsupported
 from autodual.frontend.onnx.attributes import Attributes, first_read_only, fixed, placed
 from autodual.frontend.onnx.builder import OnnxBuilder
+from autodual.frontend.onnx.operands import Branch, Static, Value
 from autodual.frontend.onnx.registry import onnx_op
-from autodual.frontend.onnx.values import Branch, Static, Value
-from autodual.frontend.torch.builder import Unsupported
-from autodual.frontend.torch.values import apply
-from autodual.ir import Expression, Node
-from autodual.ir.ops import Contraction, ElementwiseAffine
+from autodual.ir import Node
 
 
 @onnx_op("BatchNormalization")
@@ -30,15 +27,10 @@ def batch_norm(
         raise Unsupported("its statistics are per entry (spatial=0)")
     assert isinstance(x, Branch)
     gain, shift = builder.weight(fixed(scale, "scales")), builder.weight(fixed(bias, "biases"))
-    centre = builder.constant(fixed(mean, "means"))
-    spread = builder.constant(fixed(variance, "variances"))
-    axes = max(len(x.shape) - 2, 0)
-    wide = (-1, *[1] * axes)
-    epsilon = float(attributes.get("epsilon", 1e-5))
-    factor = apply(torch.div, gain, apply(torch.sqrt, apply(torch.add, spread, epsilon)))
-    offset = apply(torch.sub, shift, apply(torch.mul, centre, factor))
-    factor, offset = apply(torch.reshape, factor, wide), apply(torch.reshape, offset, wide)
-    return builder.branch(builder.emit(ElementwiseAffine(factor, offset), x.node), x.shape)
+    centre, spread = builder.constant(fixed(mean, "means")), builder.constant(fixed(variance, "variances"))
+    spatial, epsilon = max(len(x.shape) - 2, 0), float(attributes.get("epsilon", 1e-5))
+    found = compositions.batch_normalised(builder, x.node, centre, spread, gain, shift, epsilon, spatial)
+    return builder.branch(found, x.shape)
 
 
 @onnx_op("LayerNormalization")
@@ -58,9 +50,7 @@ def rms_norm(builder: OnnxBuilder, attributes: Attributes, x: Value, scale: Any 
     assert isinstance(x, Branch)
     (first,) = placed((attributes.get("axis", -1),), len(x.shape))
     node, axes = builder.along(x, range(first, len(x.shape)))
-    squares = compositions.mean(builder, compositions.power(builder, node, 2), axes)
-    length = compositions.affine(builder, squares, offset=attributes.get("epsilon", 1e-5))
-    result = compositions.product(builder, node, compositions.power(builder, length, -0.5))
+    result = compositions.divided_by_size(builder, node, axes, attributes.get("epsilon", 1e-5))
     return _weighted(builder, builder.branch(result, x.shape), scale, None)
 
 
@@ -97,10 +87,9 @@ def group_norm(builder: OnnxBuilder, attributes: Attributes, x: Value, scale: Va
 
 
 def _per_channel(builder: OnnxBuilder, x: Branch, scale: Value, bias: Value) -> Branch:
-    shape = (-1, *[1] * (len(x.shape) - 2))
-    factor: Expression = apply(torch.reshape, builder.weight(fixed(scale, "scales")), shape)
-    offset: Expression = apply(torch.reshape, builder.weight(fixed(bias, "biases")), shape)
-    return builder.branch(builder.emit(ElementwiseAffine(factor, offset), x.node), x.shape)
+    weights = (builder.weight(fixed(scale, "scales")), builder.weight(fixed(bias, "biases")))
+    gain, shift = (compositions.per_channel(values, len(x.shape) - 2) for values in weights)
+    return builder.branch(compositions.scaled_and_shifted(builder, x.node, gain, shift), x.shape)
 
 
 @onnx_op("LpNormalization")
@@ -125,11 +114,10 @@ def local_response(builder: OnnxBuilder, attributes: Attributes, x: Branch) -> B
     gap = channels[None, :] - channels[:, None]
     band = ((gap >= -((size - 1) // 2)) & (gap <= size // 2)).astype(np.float64) * (alpha / size)
     matrix = builder.constant(band)
-    letters = "xyz"[: len(x.shape) - 2]
 
     def rule(sample: Node) -> Node:
         squares = compositions.power(builder, sample, 2)
-        sums = builder.emit(Contraction(f"c{letters},dc->d{letters}", matrix), squares)
+        sums = compositions.weighed_along(builder, squares, 0, matrix, x.shape[1])
         base = compositions.affine(builder, sums, offset=attributes.get("bias", 1.0))
         return compositions.product(builder, sample, compositions.power(builder, base, -attributes.get("beta", 0.75)))
 

@@ -6,13 +6,13 @@ from typing import Any
 
 import numpy as np
 
+from autodual.frontend.compositions import padded
+from autodual.frontend.construction import Unsupported
 from autodual.frontend.onnx.attributes import Attributes, fixed, placed, whole_numbers
 from autodual.frontend.onnx.builder import OnnxBuilder
+from autodual.frontend.onnx.operands import Branch, Static, Value
 from autodual.frontend.onnx.registry import onnx_op
-from autodual.frontend.onnx.rules.convolution import padded
 from autodual.frontend.onnx.rules.picking import picked_along
-from autodual.frontend.onnx.values import Branch, Static, Value
-from autodual.frontend.torch.builder import Unsupported
 
 
 @onnx_op("Pad")
@@ -77,7 +77,7 @@ def triangle(builder: OnnxBuilder, attributes: Attributes, x: Value, diagonal: A
 
 @onnx_op("CenterCropPad")
 def centred(builder: OnnxBuilder, attributes: Attributes, x: Branch, shape: Value) -> Branch:
-    """Cut or padded with zeros to a shape, alike on both sides of each axis; an odd entry is the last one."""
+    """Cut or padded with zeros to a shape, evenly on both sides of each axis; an odd entry goes to the end."""
     rank = len(x.shape)
     axes = placed(attributes.get("axes", tuple(range(rank))), rank)
     before, after = [0] * rank, [0] * rank

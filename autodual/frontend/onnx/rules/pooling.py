@@ -8,19 +8,19 @@ from math import prod
 import numpy as np
 
 from autodual.frontend import compositions
+from autodual.frontend.construction import Unsupported
 from autodual.frontend.onnx.attributes import Attributes, first_read_only
 from autodual.frontend.onnx.builder import OnnxBuilder
+from autodual.frontend.onnx.operands import Branch
 from autodual.frontend.onnx.registry import onnx_op
-from autodual.frontend.onnx.rules.convolution import padded, spatial_pads
-from autodual.frontend.onnx.values import Branch
-from autodual.frontend.torch.builder import Unsupported
+from autodual.frontend.onnx.rules.convolution import spatial_pads
 from autodual.ir import Node
-from autodual.ir.ops import AveragePool, Convolution, ElementwiseAffine, Sum
+from autodual.ir.ops import AveragePool, Convolution, ElementwiseAffine
 
 
 @dataclass(frozen=True)
 class _Windows:
-    """The windows of a pooling operator: one tuple entry each spatial axis; `size` is the result's."""
+    """The windows of a pooling operator. Each field has one number for each spatial axis; `size` is the result's."""
 
     kernel: tuple[int, ...]
     stride: tuple[int, ...]
@@ -93,7 +93,7 @@ def max_pool(builder: OnnxBuilder, attributes: Attributes, x: Branch) -> Branch:
 
 @onnx_op("AveragePool")
 def average_pool(builder: OnnxBuilder, attributes: Attributes, x: Branch) -> Branch:
-    """Averages over windows; padding counts or does not, what only rounding up adds never does."""
+    """Averages over windows; `count_include_pad` says whether padding counts, what ceil_mode adds never does."""
     windows = _windows(attributes, x)
     counted = bool(attributes.get("count_include_pad", 0))
     shape = (x.shape[1], *windows.size)
@@ -102,7 +102,7 @@ def average_pool(builder: OnnxBuilder, attributes: Attributes, x: Branch) -> Bra
         return builder.per_sample(x, lambda sample: builder.emit(op, sample, shape=shape))
 
     def rule(sample: Node) -> Node:
-        ready = padded(builder, sample, windows.before, windows.reach)
+        ready = compositions.padded(builder, sample, windows.before, windows.reach)
         averages = builder.emit(_average(builder, windows, x.shape[1]), ready, shape=shape)
         correction = _correction(builder, windows, counted)
         if (correction == 1).all():
@@ -122,7 +122,7 @@ def _average(builder: OnnxBuilder, windows: _Windows, channels: int) -> AverageP
 
 
 def _correction(builder: OnnxBuilder, windows: _Windows, counted: bool) -> np.ndarray:
-    """How many places a window has, over how many of them count, for each window."""
+    """For each window, the number of its places over the number of those that count."""
     builder.reserve(max(size * kernel for size, kernel in zip(windows.size, windows.kernel)))
     ratios = np.ones((1,) * len(windows.kernel))
     for axis, size in enumerate(windows.size):
@@ -147,7 +147,7 @@ def global_average_pool(builder: OnnxBuilder, _: Attributes, x: Branch) -> Branc
 @onnx_op("GlobalMaxPool")
 def global_max_pool(builder: OnnxBuilder, _: Attributes, x: Branch) -> Branch:
     node, axes = builder.along(x, range(2, len(x.shape)))
-    found = compositions.largest(builder, node, axes, keepdim=True)
+    found = compositions.largest(builder, node, axes)
     return builder.branch(found, (*x.shape[:2], *[1] * (len(x.shape) - 2)))
 
 
@@ -155,11 +155,8 @@ def global_max_pool(builder: OnnxBuilder, _: Attributes, x: Branch) -> Branch:
 def global_norm_pool(builder: OnnxBuilder, attributes: Attributes, x: Branch) -> Branch:
     """The norm of each channel."""
     node, axes = builder.along(x, range(2, len(x.shape)))
-    powers = _powers(builder, node, attributes.get("p", 2))
-    kept = tuple(1 if axis in axes else extent for axis, extent in enumerate(node.shape))
-    found = builder.emit(Sum(axes, keepdim=True), powers, shape=kept)
-    root = compositions.power(builder, found, 1 / attributes.get("p", 2))
-    return builder.branch(root, (*x.shape[:2], *[1] * (len(x.shape) - 2)))
+    norms = compositions.norm(builder, node, axes, attributes.get("p", 2))
+    return builder.branch(norms, (*x.shape[:2], *[1] * (len(x.shape) - 2)))
 
 
 @onnx_op("LpPool")
@@ -172,12 +169,8 @@ def norm_pool(builder: OnnxBuilder, attributes: Attributes, x: Branch) -> Branch
     op = Convolution(ones, None, windows.stride, (0,) * len(windows.kernel), windows.dilation, channels)
 
     def rule(sample: Node) -> Node:
-        ready = padded(builder, _powers(builder, sample, order), windows.before, windows.reach)
+        powers = compositions.absolute_power(builder, sample, order)
+        ready = compositions.padded(builder, powers, windows.before, windows.reach)
         return compositions.power(builder, builder.emit(op, ready, shape=(channels, *windows.size)), 1 / order)
 
     return builder.per_sample(x, rule)
-
-
-def _powers(builder: OnnxBuilder, x: Node, order: int) -> Node:
-    """|x|ᵖ."""
-    return compositions.power(builder, x if order % 2 == 0 else compositions.absolute(builder, x), order)

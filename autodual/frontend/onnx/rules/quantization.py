@@ -6,11 +6,11 @@ from typing import Any
 
 import numpy as np
 
+from autodual.frontend.construction import Unsupported
 from autodual.frontend.onnx.attributes import Attributes, fixed, placed
 from autodual.frontend.onnx.builder import OnnxBuilder
+from autodual.frontend.onnx.operands import Branch, Static, Value
 from autodual.frontend.onnx.registry import onnx_op
-from autodual.frontend.onnx.values import Branch, Static, Value
-from autodual.frontend.torch.builder import Unsupported
 from autodual.ir.ops import Clamp, Round
 
 

@@ -9,25 +9,25 @@ import numpy as np
 import torch
 
 from autodual.frontend import compositions
-from autodual.frontend.compositions import reshaped, total
+from autodual.frontend.compositions import reshaped, sliced, total
+from autodual.frontend.constants import apply
+from autodual.frontend.construction import Unsupported
 from autodual.frontend.onnx.attributes import Attributes, fixed, whole_numbers
 from autodual.frontend.onnx.builder import OnnxBuilder
+from autodual.frontend.onnx.operands import Branch, Static, Value
 from autodual.frontend.onnx.registry import onnx_op
 from autodual.frontend.onnx.rules.recurrent_activations import Activation, activations
 from autodual.frontend.onnx.rules.shapes import concatenate, transposed
-from autodual.frontend.onnx.values import Branch, Static, Value
-from autodual.frontend.torch.builder import Unsupported
-from autodual.frontend.torch.values import apply
 from autodual.ir import Expression, Node
-from autodual.ir.ops import ElementwiseAffine, Linear, Slice
+from autodual.ir.ops import ElementwiseAffine, Linear
 
-#: From what the inputs give the gates, and the states before, to the states after; the first one is the output.
+#: Makes the next states of the gates' view of one input and the states before; the first state is the output.
 Step = Callable[[Node, "tuple[Node | None, ...]"], "tuple[Node, ...]"]
 
 
 @dataclass(frozen=True, eq=False)
 class Layer:
-    """One direction of a recurrent layer of so many `gates`: its weights for the input and for the hidden state."""
+    """One direction of a recurrent layer: how many gates it has, their size, and its weights and activations."""
 
     builder: OnnxBuilder
     gates: int
@@ -38,7 +38,7 @@ class Layer:
     functions: tuple[Activation, ...]
 
     def halves(self, start: int, stop: int) -> tuple[Expression | None, Expression | None]:
-        """The two biases of the gates from one to another, that of the input and that of the hidden state."""
+        """The biases of the gates from `start` to `stop`: that of the input, and that of the hidden state."""
         if self.bias is None:
             return None, None
         places = ((half * self.gates + start) * self.size for half in (0, 1))
@@ -46,7 +46,7 @@ class Layer:
         return first, second
 
     def hidden(self, state: Node | None, start: int, stop: int, bias: Expression | None = None) -> Node | None:
-        """What some gates see of the hidden state."""
+        """The hidden state times the weights of the gates from `start` to `stop`."""
         if state is None:
             return None
         weight = apply(torch.narrow, self.recurrent, 0, start * self.size, (stop - start) * self.size)
@@ -54,10 +54,8 @@ class Layer:
         return self.builder.emit(Linear(weight, bias), state, shape=shape)
 
     def gate(self, x: Node, place: int) -> Node:
-        """One gate's part of what all see."""
-        axis = len(x.shape) - 1
-        op = Slice(axis, place * self.size, (place + 1) * self.size)
-        return self.builder.emit(op, x, shape=(*x.shape[:-1], self.size))
+        """One gate's part of what all gates see."""
+        return sliced(self.builder, x, len(x.shape) - 1, place * self.size, (place + 1) * self.size)
 
     def summed(self, x: Node, y: Node | None) -> Node:
         return x if y is None else total(self.builder, x, y)
@@ -140,13 +138,13 @@ def long_short(builder: OnnxBuilder, attributes: Attributes, *operands: Value | 
 
 
 def _summed_bias(layer: Layer) -> Expression | None:
-    """The input's and the hidden state's biases together."""
+    """The sum of the input's and the hidden state's biases."""
     first, second = layer.halves(0, layer.gates)
     return None if first is None or second is None else apply(torch.add, first, second)
 
 
 def _reset_bias(layer: Layer) -> Expression | None:
-    """The same, but for the hidden state's bias of the candidate, which the reset gate multiplies."""
+    """The same without the hidden state's bias of the candidate, which the reset gate multiplies first."""
     first, _ = layer.halves(0, layer.gates)
     _, second = layer.halves(0, layer.gates - 1)
     _, last = layer.halves(layer.gates - 1, layer.gates)
@@ -214,11 +212,11 @@ def _unrolled(
 def _run(
     builder: OnnxBuilder, step: Step, seen: Node, states: tuple[Node | None, ...], order: Sequence[int]
 ) -> tuple[list[Node | None], tuple[Node, ...]]:
-    """The hidden state after each entry of the sequence, and all states in the end."""
+    """The hidden state after each entry of the sequence, and all states at the end."""
     every: list[Node | None] = [None] * len(order)
     inner = seen.shape[1:] if seen.shape[1] != 1 else seen.shape[2:]
     for place in order:
-        here = builder.emit(Slice(0, place, place + 1), seen, shape=(1, *seen.shape[1:]))
+        here = sliced(builder, seen, 0, place, place + 1)
         states = step(reshaped(builder, here, inner), states)
         every[place] = states[0]
     return every, tuple(state for state in states if state is not None)
@@ -259,5 +257,5 @@ def _state(builder: OnnxBuilder, states: Value | None, place: int) -> Node | Non
         return None
     _, batch, size = states.shape
     whole = builder.full(states)
-    part = builder.emit(Slice(0, place, place + 1), whole, shape=(1, batch, size))
+    part = sliced(builder, whole, 0, place, place + 1)
     return reshaped(builder, part, (size,) if batch == 1 else (batch, size))

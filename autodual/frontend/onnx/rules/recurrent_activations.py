@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from autodual.frontend.compositions import affine, product
+from autodual.frontend.compositions import affine, hard_sigmoid, thresholded
+from autodual.frontend.construction import Unsupported
 from autodual.frontend.onnx.attributes import Attributes
 from autodual.frontend.onnx.builder import OnnxBuilder
-from autodual.frontend.torch.builder import Unsupported
-from autodual.frontend.torch.values import number
 from autodual.ir import Node
-from autodual.ir.ops import Clamp, Elu, LeakyRelu, Relu, Sigmoid, Softplus, Softsign, Step, Tanh
+from autodual.ir.expressions import number
+from autodual.ir.ops import Clamp, Elu, LeakyRelu, Relu, Sigmoid, Softplus, Softsign, Tanh
 
 Activation = Callable[[Node], Node]
 
@@ -28,7 +28,7 @@ _NUMBERS: dict[str, tuple[float, ...]] = {
 def activations(
     builder: OnnxBuilder, attributes: Attributes, defaults: tuple[str, ...], direction: int
 ) -> tuple[Activation, ...]:
-    """Those of one direction; what gates and candidates see is clipped, what a cell puts out is not."""
+    """The activations of one direction. `clip` limits what gates and candidates see, not a cell's output."""
     names = tuple(attributes.get("activations") or ())
     names = tuple(name.decode() if isinstance(name, bytes) else name for name in names)
     if not names:
@@ -76,7 +76,7 @@ def _function(builder: OnnxBuilder, name: str, alpha: float = 1.0, beta: float =
     if name == "scaledtanh":
         return lambda x: affine(builder, builder.emit(Tanh(), affine(builder, x, beta)), alpha)
     if name == "hardsigmoid":
-        return lambda x: builder.emit(Clamp(0.0, 1.0), affine(builder, x, alpha, beta))
+        return lambda x: hard_sigmoid(builder, x, alpha, beta)
     if name == "thresholdedrelu":
-        return lambda x: product(builder, builder.emit(Step(), affine(builder, x, offset=-alpha)), x)
+        return lambda x: thresholded(builder, x, alpha)
     raise Unsupported(f"it names the activation '{name}', which ONNX does not define")

@@ -3,84 +3,53 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 
 from autodual.frontend import compositions
 from autodual.frontend.onnx.attributes import Attributes, placed, whole_numbers
 from autodual.frontend.onnx.builder import OnnxBuilder
+from autodual.frontend.onnx.operands import Branch, Value
 from autodual.frontend.onnx.registry import onnx_op
 from autodual.frontend.onnx.rules.picking import picked_along
-from autodual.frontend.onnx.values import Branch, Value
 from autodual.ir import Node
-from autodual.ir.ops import Concatenate, CumulativeSum, Log, LogSumExp, Mean, Slice, Subtract, Sum
+from autodual.ir.ops import CumulativeSum, Log, Subtract
 
 Reduction = Callable[[OnnxBuilder, Node, Sequence[int]], Node]
 """Reduces axes of a node, which stay with extent 1."""
 
 
-def _kept(node: Node, axes: Sequence[int]) -> tuple[int, ...]:
-    return tuple(1 if axis in axes else extent for axis, extent in enumerate(node.shape))
-
-
-def _sum(builder: OnnxBuilder, node: Node, axes: Sequence[int]) -> Node:
-    return builder.emit(Sum(tuple(axes), keepdim=True), node, shape=_kept(node, axes))
-
-
-def _mean(builder: OnnxBuilder, node: Node, axes: Sequence[int]) -> Node:
-    return builder.emit(Mean(tuple(axes), keepdim=True), node, shape=_kept(node, axes))
-
-
-def _largest(builder: OnnxBuilder, node: Node, axes: Sequence[int]) -> Node:
-    return compositions.largest(builder, node, axes, keepdim=True)
-
-
-def _smallest(builder: OnnxBuilder, node: Node, axes: Sequence[int]) -> Node:
-    return _negative(builder, _largest(builder, _negative(builder, node), axes))
-
-
-def _negative(builder: OnnxBuilder, node: Node) -> Node:
-    return compositions.affine(builder, node, -1.0)
-
-
-def _squares(builder: OnnxBuilder, node: Node, axes: Sequence[int]) -> Node:
-    return _sum(builder, compositions.power(builder, node, 2), axes)
-
-
-def _l2(builder: OnnxBuilder, node: Node, axes: Sequence[int]) -> Node:
-    return compositions.power(builder, _squares(builder, node, axes), 0.5)
-
-
-def _l1(builder: OnnxBuilder, node: Node, axes: Sequence[int]) -> Node:
-    return _sum(builder, compositions.absolute(builder, node), axes)
-
-
 def _log_sum(builder: OnnxBuilder, node: Node, axes: Sequence[int]) -> Node:
-    return builder.emit(Log(), _sum(builder, node, axes))
-
-
-def _log_sum_exp(builder: OnnxBuilder, node: Node, axes: Sequence[int]) -> Node:
-    for axis in axes:
-        node = builder.emit(LogSumExp(axis), node, shape=_kept(node, (axis,)))
-    return node
+    return builder.emit(Log(), compositions.summed(builder, node, axes))
 
 
 def _product(builder: OnnxBuilder, node: Node, axes: Sequence[int]) -> Node:
     for axis in axes:
-        shape = _kept(node, (axis,))
-        entries = [builder.emit(Slice(axis, i, i + 1), node, shape=shape) for i in range(node.shape[axis])]
-        node = entries[0]
-        for entry in entries[1:]:
-            node = compositions.product(builder, node, entry)
+        node = compositions.running_products(builder, node, axis)[-1]
     return node
+
+
+_REDUCTIONS: dict[str, Reduction] = {
+    "ReduceSum": compositions.summed,
+    "ReduceMean": compositions.mean,
+    "ReduceMax": compositions.largest,
+    "ReduceMin": compositions.smallest,
+    "ReduceSumSquare": partial(compositions.power_sum, order=2),
+    "ReduceL2": compositions.norm,
+    "ReduceL1": partial(compositions.norm, order=1),
+    "ReduceLogSum": _log_sum,
+    "ReduceLogSumExp": compositions.log_sum_exp,
+    "ReduceProd": _product,
+}
 
 
 def _rule(reduce: Reduction) -> Callable[..., Branch]:
     def rule(builder: OnnxBuilder, attributes: Attributes, x: Branch, axes: Value | None = None) -> Branch:
-        """Axes are an attribute in old operator sets, an operand in newer ones; none given means all of them."""
+        """Axes are an attribute in old operator sets, an operand in newer ones; without axes it reduces all of them."""
         rank = len(x.shape)
         given = attributes.axes(axes)
         if not given:
             if attributes.get("noop_with_empty_axes", 0):
-                # What a reduction does to each entry by itself: a norm makes it its absolute value.
+                # The reduction of each entry by itself, along a new axis: a norm makes of it its absolute value.
                 alone = compositions.reshaped(builder, x.node, (*x.node.shape, 1))
                 return builder.branch(reduce(builder, alone, (len(x.node.shape),)), x.shape)
             given = tuple(range(rank))
@@ -88,7 +57,7 @@ def _rule(reduce: Reduction) -> Callable[..., Branch]:
         wanted = [1 if axis in places else n for axis, n in enumerate(x.shape)]
         if not attributes.get("keepdims", 1):
             wanted = [extent for axis, extent in enumerate(wanted) if axis not in places]
-        # Summing over a single entry is nothing at all, but a norm over it is the absolute value.
+        # Over an axis of extent 1 a sum does nothing, but a norm takes the absolute value: one axis at least must stay.
         node, within = builder.along(x, [p for p in places if not (p == 0 and x.dropped)])
         if not within:
             node, within = builder.along(x, places)
@@ -97,18 +66,7 @@ def _rule(reduce: Reduction) -> Callable[..., Branch]:
     return rule
 
 
-for _name, _reduction in (
-    ("ReduceSum", _sum),
-    ("ReduceMean", _mean),
-    ("ReduceMax", _largest),
-    ("ReduceMin", _smallest),
-    ("ReduceSumSquare", _squares),
-    ("ReduceL2", _l2),
-    ("ReduceL1", _l1),
-    ("ReduceLogSum", _log_sum),
-    ("ReduceLogSumExp", _log_sum_exp),
-    ("ReduceProd", _product),
-):
+for _name, _reduction in _REDUCTIONS.items():
     onnx_op(_name)(_rule(_reduction))
 
 
@@ -128,14 +86,10 @@ def cumulative_product(builder: OnnxBuilder, attributes: Attributes, x: Branch, 
     """Products of all entries so far, or of those after; with or without the entry itself."""
 
     def products(node: Node, within: int) -> Node:
-        shape = _kept(node, (within,))
-        entries = [builder.emit(Slice(within, i, i + 1), node, shape=shape) for i in range(node.shape[within])]
-        found = [entries[0]]
-        for entry in entries[1:]:
-            found.append(compositions.product(builder, found[-1], entry))
+        found = compositions.running_products(builder, node, within)
         if attributes.get("exclusive", 0):
-            found = [compositions.affine(builder, entries[0], 0.0, 1.0), *found[:-1]]
-        return builder.emit(Concatenate(within), *found, shape=node.shape)
+            found = [compositions.affine(builder, found[0], 0.0, 1.0), *found[:-1]]
+        return compositions.concatenated(builder, found, within)
 
     return _cumulative(builder, attributes, x, axis, products)
 

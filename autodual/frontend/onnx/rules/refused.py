@@ -1,14 +1,14 @@
-"""Operators that no network's data path can have here, each with the reason that a person is told."""
+"""Operators that are refused where they depend on the input, each with the reason that the message gives."""
 
 from __future__ import annotations
 
 from typing import Any
 
+from autodual.frontend.construction import Unsupported
 from autodual.frontend.onnx.attributes import Attributes
 from autodual.frontend.onnx.builder import OnnxBuilder
+from autodual.frontend.onnx.operands import Static
 from autodual.frontend.onnx.registry import onnx_op
-from autodual.frontend.onnx.values import Static
-from autodual.frontend.torch.builder import Unsupported
 
 _REASONS = {
     "which entries it picks depends on the network's input; only fixed positions are supported": (

@@ -3,24 +3,23 @@
 from __future__ import annotations
 
 import math
-import string
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from autodual.frontend.compositions import weighed_along
+from autodual.frontend.construction import Unsupported
 from autodual.frontend.onnx.attributes import Attributes, fixed, placed, whole_numbers
 from autodual.frontend.onnx.builder import OnnxBuilder
+from autodual.frontend.onnx.operands import Branch, Value
 from autodual.frontend.onnx.registry import onnx_op
 from autodual.frontend.onnx.rules.picking import picked_along
-from autodual.frontend.onnx.values import Branch, Value
-from autodual.frontend.torch.builder import Unsupported
-from autodual.ir.ops import Contraction
 
 
 @dataclass(frozen=True)
 class _Resampling:
-    """How places of the result become places of the operand, and which entries are averaged there."""
+    """How positions in the result are mapped to positions in the operand, and which entries are averaged there."""
 
     mode: str
     coordinates: str
@@ -29,7 +28,7 @@ class _Resampling:
     exclude_outside: bool = False
 
     def places(self, extent: int, size: int, scale: float) -> np.ndarray:
-        """Where along an axis of the operand the entries of the result lie `[size]`."""
+        """The position along an axis of the operand of each entry of the result `[size]`."""
         x = np.arange(size, dtype=np.float64)
         if self.coordinates == "half_pixel":
             return (x + 0.5) / scale - 0.5
@@ -45,7 +44,7 @@ class _Resampling:
         raise Unsupported(f"its coordinates '{self.coordinates}' are not supported")
 
     def nearest(self, places: np.ndarray, extent: int) -> list[int]:
-        """The entries that the places are rounded to."""
+        """The entry of the operand that each position is rounded to."""
         rounded = {
             "round_prefer_floor": lambda: np.ceil(places - 0.5),
             "round_prefer_ceil": lambda: np.floor(places + 0.5),
@@ -57,7 +56,7 @@ class _Resampling:
         return [int(place) for place in np.clip(rounded(), 0, extent - 1)]
 
     def weights(self, places: np.ndarray, extent: int, scale: float, antialias: bool) -> np.ndarray:
-        """How much each entry of the operand counts in each of the result `[size, extent]`."""
+        """The weight of each entry of the operand in each entry of the result `[size, extent]`."""
         stretch = max(1.0, 1 / scale) if antialias else 1.0
         radius = (2 if self.mode == "cubic" else 1) * stretch
         matrix = np.zeros((len(places), extent))
@@ -160,9 +159,5 @@ def _along_axis(
     builder.reserve(size * extent)
     matrix = builder.constant(how.weights(places, extent, scale, antialias and scale < 1))
     node, (within,) = builder.along(x, (axis,))
-    letters = string.ascii_letters[: len(node.shape)]
-    old, new = letters[within], string.ascii_letters[len(node.shape)]
-    op = Contraction(f"{letters},{new}{old}->{letters.replace(old, new)}", matrix)
-    produced = (*node.shape[:within], size, *node.shape[within + 1 :])
     shape = (*x.shape[:axis], size, *x.shape[axis + 1 :])
-    return builder.branch(builder.emit(op, node, shape=produced), shape)
+    return builder.branch(weighed_along(builder, node, within, matrix, size), shape)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+from autodual.frontend.construction import Unsupported
 from autodual.frontend.onnx.attributes import Attributes
 from autodual.frontend.onnx.builder import OnnxBuilder
+from autodual.frontend.onnx.operands import Branch
 from autodual.frontend.onnx.registry import Rule, onnx_op
-from autodual.frontend.onnx.values import Branch
-from autodual.frontend.torch.builder import Unsupported
 from autodual.ir import Op
 from autodual.ir.scalars import Declaration, declarations
 from autodual.ir.scalars.declaration import FromAttributes

@@ -7,13 +7,13 @@ from math import prod
 
 import numpy as np
 
-from autodual.frontend.compositions import reshaped
+from autodual.frontend.compositions import concatenated, permuted, reshaped, sliced
+from autodual.frontend.construction import Unsupported
 from autodual.frontend.onnx.attributes import Attributes, placed, whole_numbers
 from autodual.frontend.onnx.builder import OnnxBuilder
+from autodual.frontend.onnx.operands import Branch, Static, Value
 from autodual.frontend.onnx.registry import onnx_op
-from autodual.frontend.onnx.values import Branch, Static, Value
-from autodual.frontend.torch.builder import Unsupported
-from autodual.ir.ops import Concatenate, Expand, Permute, Slice
+from autodual.ir.ops import Expand
 
 
 @onnx_op("Shape")
@@ -96,16 +96,9 @@ def transpose(builder: OnnxBuilder, attributes: Attributes, x: Branch) -> Branch
 def transposed(builder: OnnxBuilder, x: Branch, order: Sequence[int]) -> Branch:
     """Axes in another order; a reshape where only axes of extent 1 move."""
     shape = [x.shape[axis] for axis in order]
-    moving = [axis for axis in order if x.shape[axis] != 1]
-    if moving == sorted(moving):
-        return builder.branch(x.node, shape)
     if x.dropped and order[0] == 0:
-        node, order = x.node, [axis - 1 for axis in order[1:]]
-    else:
-        node = builder.full(x)
-    return builder.branch(
-        builder.emit(Permute(tuple(order)), node, shape=tuple(node.shape[axis] for axis in order)), shape
-    )
+        return builder.branch(permuted(builder, x.node, [axis - 1 for axis in order[1:]]), shape)
+    return builder.branch(permuted(builder, builder.full(x), order), shape)
 
 
 @onnx_op("Expand")
@@ -137,13 +130,10 @@ def concatenate(builder: OnnxBuilder, attributes: Attributes, *parts: Value) -> 
     parts = tuple(part for part in parts if part.shape[place]) or parts[:1]
     shape = list(parts[0].shape)
     shape[place] = sum(part.shape[place] for part in parts)
-    if len(parts) == 1:
-        return builder.branch(builder.node(parts[0]), shape)
-    # The parts' leading axes are dropped together or not at all: along the axis itself all are needed whole.
+    # Along the leading axis the parts are needed with that axis, which the graph may drop.
     nodes = [builder.full(part) if place == 0 else builder.node(part) for part in parts]
     within = place - (len(shape) - len(nodes[0].shape))
-    joined = (*nodes[0].shape[:within], shape[place], *nodes[0].shape[within + 1 :])
-    return builder.branch(builder.emit(Concatenate(within), *nodes, shape=joined), shape)
+    return builder.branch(concatenated(builder, nodes, within), shape)
 
 
 @onnx_op("Split")
@@ -163,8 +153,7 @@ def split(builder: OnnxBuilder, attributes: Attributes, x: Branch, sizes: Value 
         raise Unsupported(f"it splits an axis of {extent} entries into parts of {list(lengths)}")
     parts, start = [], 0
     for length in lengths:
-        shape = (*node.shape[:axis], length, *node.shape[axis + 1 :])
-        part = builder.emit(Slice(axis, start, start + length), node, shape=shape)
+        part = sliced(builder, node, axis, start, start + length)
         parts.append(builder.branch(part, (*x.shape[:place], length, *x.shape[place + 1 :])))
         start += length
     return tuple(parts)

@@ -2,12 +2,11 @@
 
 from autodual.frontend.torch.rules import (  # noqa: F401 - imported for the rules that they register
     activations,
+    arithmetic,
     attention,
-    branches,
+    comparisons,
     convolution,
     einsum,
-    elementwise,
-    idioms,
     indexing,
     linear,
     normalization,
@@ -15,10 +14,10 @@ from autodual.frontend.torch.rules import (  # noqa: F401 - imported for the rul
     powers,
     reductions,
     resampling,
-    rounding,
     scalars,
     scattering,
     shapes,
     slicing,
     statistics,
+    steps,
 )

@@ -6,17 +6,17 @@ from typing import Any
 
 import torch
 
-from autodual.frontend.compositions import affine, difference, product, total
-from autodual.frontend.torch.builder import Builder, Unsupported
+from autodual.frontend.compositions import affine, difference, hard_sigmoid, product, sliced, thresholded, total
+from autodual.frontend.constants import apply
+from autodual.frontend.construction import Unsupported
+from autodual.frontend.torch.builder import Builder
 from autodual.frontend.torch.registry import lowers
-from autodual.frontend.torch.values import apply, number
 from autodual.ir import Node
+from autodual.ir.expressions import number
 from autodual.ir.ops import (
-    Clamp,
     Erf,
     LeakyRelu,
     Sigmoid,
-    Slice,
     Softplus,
     Softshrink,
     Step,
@@ -56,7 +56,7 @@ def prelu(builder: Builder, x: Any, weight: Any) -> Node:
 
 @lowers(aten.hardsigmoid.default, any_batch_axis=True)
 def hardsigmoid(builder: Builder, x: Any) -> Node:
-    return builder.emit(Clamp(0.0, 1.0), affine(builder, builder.node(x), 1 / 6, 0.5))
+    return hard_sigmoid(builder, builder.node(x), 1 / 6, 0.5)
 
 
 @lowers(aten.hardshrink.default, any_batch_axis=True)
@@ -71,13 +71,7 @@ def hardshrink(builder: Builder, x: Any, width: float) -> Node:
 
 @lowers(aten.threshold.default, any_batch_axis=True)
 def threshold(builder: Builder, x: Any, limit: float, value: float) -> Node:
-    """x above the limit, else a value; continuous only if that value is the limit."""
-    x = builder.node(x)
-    if value == limit:
-        return builder.emit(Clamp(float(limit)), x)
-    above = builder.emit(Step(), affine(builder, x, offset=-limit))
-    kept = product(builder, above, affine(builder, x, offset=-value))
-    return affine(builder, kept, offset=value)
+    return thresholded(builder, builder.node(x), float(limit), float(value))
 
 
 @lowers(aten.glu.default)
@@ -85,6 +79,6 @@ def gated_linear_unit(builder: Builder, x: Any, dim: int) -> Node:
     """The first half of an axis times the sigmoid of the second."""
     x = builder.node(x)
     axis = builder.axis(dim, x)
-    half, shape = x.shape[axis] // 2, builder.shape
-    value, gate = (builder.emit(Slice(axis, at, at + half), x, shape=shape) for at in (0, half))
+    half = x.shape[axis] // 2
+    value, gate = (sliced(builder, x, axis, at, at + half) for at in (0, half))
     return product(builder, value, builder.emit(Sigmoid(), gate))

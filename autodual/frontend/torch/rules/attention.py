@@ -3,27 +3,26 @@
 from __future__ import annotations
 
 import math
+from functools import partial
 from typing import Any
 
 import torch
 
+from autodual.frontend import compositions
 from autodual.frontend.compositions import (
-    affine,
     masked_softmax,
-    matrix_product,
-    reshaped,
+    repeated_heads,
     softmax,
-    taken,
     total,
     weighted_softmax,
 )
-from autodual.frontend.torch.builder import Builder, Unsupported
+from autodual.frontend.constants import apply
+from autodual.frontend.construction import Unsupported
+from autodual.frontend.torch.builder import Builder
 from autodual.frontend.torch.registry import lowers
-from autodual.frontend.torch.rules.branches import truth
-from autodual.frontend.torch.rules.shapes import permuted
-from autodual.frontend.torch.values import apply
+from autodual.frontend.torch.rules.comparisons import truth
 from autodual.ir import Node
-from autodual.ir.ops import ElementwiseAffine, LogSoftmax, LogSumExp
+from autodual.ir.ops import ElementwiseAffine
 
 aten = torch.ops.aten
 
@@ -37,18 +36,14 @@ def lower_softmax(builder: Builder, x: Any, dim: int, *_: Any) -> Node:
 @lowers(aten.log_softmax.int, aten._log_softmax.default, any_batch_axis=True)
 def log_softmax(builder: Builder, x: Any, dim: int, *_: Any) -> Node:
     x = builder.node(x)
-    return builder.emit(LogSoftmax(builder.axis(dim, x)), x)
+    return compositions.log_softmax(builder, x, builder.axis(dim, x))
 
 
 @lowers(aten.logsumexp.default, any_batch_axis=True)
 def log_sum_exp(builder: Builder, x: Any, dims: Any, keepdim: bool) -> Node:
-    """Over one axis after the other: the logarithm of a sum of sums."""
     x = builder.node(x)
     axes = sorted({builder.axis(dim, x) for dim in ([dims] if isinstance(dims, int) else dims)})
-    for axis in axes:
-        shape = (*x.shape[:axis], 1, *x.shape[axis + 1 :])
-        x = builder.emit(LogSumExp(axis), x, shape=shape)
-    return x if keepdim else reshaped(builder, x, [e for at, e in enumerate(x.shape) if at not in axes])
+    return compositions.log_sum_exp(builder, x, axes, keepdim=keepdim)
 
 
 @lowers(aten.scaled_dot_product_attention.default, any_batch_axis=True)
@@ -71,23 +66,14 @@ def attention(
     if len({len(node.shape) for node in operands}) > 1 or any(builder.is_batch_axis(-2, node) for node in operands):
         builder.mixing("attends along the batch axis")
     if grouped:
-        key, value = (_repeated_heads(builder, node, query.shape[-3]) for node in (key, value))
-    rank = len(key.shape)
-    turned = permuted(builder, key, [*range(rank - 2), rank - 1, rank - 2])
+        key, value = (repeated_heads(builder, node, query.shape[-3]) for node in (key, value))
     factor = 1 / math.sqrt(query.shape[-1]) if scale is None else scale
-    scores = matrix_product(builder, affine(builder, query, factor), turned)
-    return matrix_product(builder, _attended(builder, scores, mask, causal), value)
-
-
-def _repeated_heads(builder: Builder, x: Node, heads: int) -> Node:
-    """Each head of keys or values for as many heads of queries as share it."""
-    axis = len(x.shape) - 3
-    share = heads // x.shape[axis]
-    return taken(builder, x, axis, [head // share for head in range(heads)])
+    weigh = partial(_attended, builder, mask=mask, causal=causal)
+    return compositions.dot_product_attention(builder, query, key, value, factor, weigh)
 
 
 def _attended(builder: Builder, scores: Node, mask: Any, causal: bool) -> Node:
-    """The softmax of the scores under a mask: truth values that keep, or numbers that are added."""
+    """The softmax of the scores under a mask: truth values say what is kept, numbers are added."""
     axis = len(scores.shape) - 1
     if causal:
         keep = apply(torch.tril, apply(torch.ones, scores.shape[-2:]))

@@ -7,10 +7,10 @@ from typing import Any
 
 import torch
 
+from autodual.frontend.compositions import convolved, same_padding, transposed_convolved
 from autodual.frontend.torch.builder import Builder
 from autodual.frontend.torch.registry import lowers
 from autodual.ir import Node
-from autodual.ir.ops import Convolution, Pad, TransposedConvolution
 
 aten = torch.ops.aten
 
@@ -35,11 +35,11 @@ def convolve(
     if len(x.shape) != len(spatial) + 1:
         builder.mixing("takes the batch axis for the channels of a single unbatched input")
     steps, gaps = (per_axis(values, len(spatial)) for values in (stride, dilation))
-    if isinstance(padding, str):
-        margins, x = _named_padding(builder, x, padding, spatial, gaps)
+    if padding == "same":
+        margins = same_padding(x.shape[1:], spatial, steps, gaps)
     else:
-        margins = per_axis(padding, len(spatial))
-    return builder.emit(Convolution(kernel, offset, steps, margins, gaps, groups), x)
+        margins = (per_axis(0 if isinstance(padding, str) else padding, len(spatial)),) * 2
+    return convolved(builder, x, kernel, offset, weight.shape, steps, margins, gaps, groups)
 
 
 @lowers(aten.convolution.default)
@@ -71,25 +71,11 @@ def transposed_convolution(
     if len(x.shape) != axes + 1:
         builder.mixing("takes the batch axis for the channels of a single unbatched input")
     steps, margins, extra, gaps = (per_axis(values, axes) for values in (stride, padding, output_padding, dilation))
-    return builder.emit(TransposedConvolution(kernel, offset, steps, margins, extra, gaps, groups), x)
+    both = (margins, margins)
+    return transposed_convolved(builder, x, kernel, offset, weight.shape, steps, both, extra, gaps, groups)
 
 
 def per_axis(values: int | Sequence[int], axes: int) -> tuple[int, ...]:
-    """torch's size arguments, which may give one number for all axes."""
+    """One number for each axis of an argument that may give one for all."""
     listed = [values] if isinstance(values, int) else list(values)
     return tuple(listed * axes if len(listed) == 1 else listed)
-
-
-def _named_padding(
-    builder: Builder, x: Node, name: str, kernel: tuple[int, ...], dilation: tuple[int, ...]
-) -> tuple[tuple[int, ...], Node]:
-    """`"valid"` pads nothing, `"same"` as much as keeps the extents; the odd scalar goes after the last entry."""
-    if name == "valid":
-        return (0,) * len(kernel), x
-    totals = [gap * (width - 1) for gap, width in zip(dilation, kernel, strict=True)]
-    odd = [total % 2 for total in totals]
-    if any(odd):
-        pads = tuple(amount for extra in reversed(odd) for amount in (0, extra))
-        widened = (extent + extra for extent, extra in zip(x.shape[1:], odd, strict=True))
-        x = builder.emit(Pad(pads), x, shape=(x.shape[0], *widened))
-    return tuple(total // 2 for total in totals), x

@@ -6,14 +6,23 @@ from typing import Any
 
 import torch
 
-from autodual.frontend.compositions import broadcast, matrix_product, product, reshaped, scaled_and_shifted
+from autodual.frontend.compositions import (
+    broadcast,
+    matrix_product,
+    permuted,
+    product,
+    reshaped,
+    scaled_and_shifted,
+    stacked_product,
+    summed,
+)
+from autodual.frontend.constants import apply
 from autodual.frontend.torch.builder import Builder
+from autodual.frontend.torch.operands import Fixed
 from autodual.frontend.torch.registry import lowers
-from autodual.frontend.torch.rules.elementwise import add, multiply
-from autodual.frontend.torch.rules.shapes import permuted, reshape_to
-from autodual.frontend.torch.values import Fixed, apply
+from autodual.frontend.torch.rules.arithmetic import add, multiply
 from autodual.ir import Expression, Node
-from autodual.ir.ops import Contraction, Linear, Sum
+from autodual.ir.ops import Contraction, Linear
 
 aten = torch.ops.aten
 
@@ -43,7 +52,7 @@ def matmul(builder: Builder, x: Any, y: Any) -> Node:
         return _from_left(builder, x, builder.node(y))
     x = _with_features(builder, x)
     if len(y.shape) > 2:
-        return _stacked(builder, x, y, "ij", "jk", "ik")
+        return _stacked(builder, x, y, from_left=False)
     weight = builder.constant(y, "right factor")
     if len(y.shape) == 1:
         return _dot(builder, x, weight)
@@ -54,7 +63,7 @@ def _from_left(builder: Builder, weight: Fixed, x: Node) -> Node:
     """weight @ x, acting on the last axis but one of a sample `[..., in, columns]`."""
     _require_matrix(builder, x)
     if len(weight.shape) > 2:
-        return _stacked(builder, x, weight, "jk", "ij", "ik")
+        return _stacked(builder, x, weight, from_left=True)
     matrix = builder.constant(weight, "left factor")
     assert matrix is not None
     rows = weight.shape[0] if len(weight.shape) == 2 else 1
@@ -64,18 +73,16 @@ def _from_left(builder: Builder, weight: Fixed, x: Node) -> Node:
     swap = [*range(rank - 2), rank - 1, rank - 2]
     turned = permuted(builder, x, swap)
     product = builder.emit(Linear(matrix), turned, shape=(*turned.shape[:-1], rows))
-    return reshape_to(builder, permuted(builder, product, swap), builder.shape)
+    return reshaped(builder, permuted(builder, product, swap), builder.shape)
 
 
-def _stacked(builder: Builder, x: Node, constant: Fixed, mine: str, its: str, result: str) -> Node:
+def _stacked(builder: Builder, x: Node, constant: Fixed, *, from_left: bool) -> Node:
     """The product with a constant stack of matrices, one each entry of the axes before the last two."""
     _require_matrix(builder, x)
     outer = builder.shape[:-2]
-    letters = "abcdefgh"[: len(outer)]
     x = broadcast(builder, x, (*outer, *x.shape[-2:]))
-    matrices = builder.beside(constant, x)
-    matrices = apply(torch.broadcast_to, matrices, (*outer, *constant.shape[-2:]))
-    return builder.emit(Contraction(f"{letters}{mine},{letters}{its}->{letters}{result}", matrices), x)
+    matrices, shape = builder.beside(constant, x), (*outer, *constant.shape[-2:])
+    return stacked_product(builder, x, apply(torch.broadcast_to, matrices, shape), shape, from_left=from_left)
 
 
 @lowers(aten.baddbmm.default, any_batch_axis=True)
@@ -96,7 +103,7 @@ def bilinear(builder: Builder, x: Any, y: Any, weight: Any, bias: Any) -> Node:
     op = Contraction(f"{letters}i,oij->{letters}oj", kernel)
     rows = builder.emit(op, x, shape=(*outer, outputs, inner))
     paired = product(builder, rows, reshaped(builder, y, (*outer, 1, inner)))
-    result = builder.emit(Sum((len(outer) + 1,)), paired)
+    result = summed(builder, paired, (len(outer) + 1,), keepdim=False)
     return scaled_and_shifted(builder, result, None, offset)
 
 
@@ -130,4 +137,4 @@ def _dot(builder: Builder, x: Node, vector: Expression | None, bias: Expression 
     """The product of the last axis with a vector."""
     row = apply(torch.unsqueeze, vector, 0)
     product = builder.emit(Linear(row, bias), x, shape=(*x.shape[:-1], 1))
-    return reshape_to(builder, product, builder.shape)
+    return reshaped(builder, product, builder.shape)

@@ -7,20 +7,18 @@ from typing import Any
 import torch
 
 from autodual.frontend.compositions import (
-    affine,
+    batch_normalised,
+    divided_by_size,
     group_standardised,
-    power,
-    product,
+    per_channel,
     scaled_and_shifted,
     standardised,
 )
-from autodual.frontend.compositions import mean as mean_over
 from autodual.frontend.torch.builder import Builder
+from autodual.frontend.torch.operands import Unusable
 from autodual.frontend.torch.registry import lowers
-from autodual.frontend.torch.tracing.widening import spacing
-from autodual.frontend.torch.values import Unusable, apply
-from autodual.ir import Expression, Node
-from autodual.ir.ops import ElementwiseAffine
+from autodual.frontend.torch.widening import spacing
+from autodual.ir import Node
 
 aten = torch.ops.aten
 
@@ -32,7 +30,7 @@ _STATISTICS = Unusable("the statistics of a normalisation serve training alone; 
 def batch_norm(
     builder: Builder, x: Any, weight: Any, bias: Any, mean: Any, variance: Any, training: bool, *rest: Any
 ) -> Node:
-    """x · γ/√(σ² + ϵ) + β − γμ/√(σ² + ϵ), per channel (the thesis' Corollary 7, whose printed offset lacks the γ)."""
+    """By the running statistics; those of the batch, in training mode, would mix samples."""
     _, epsilon, _ = rest
     if training and mean is not None:
         builder.mixing(_TRAINING)
@@ -45,7 +43,7 @@ def batch_norm(
 def native_batch_norm(
     builder: Builder, x: Any, weight: Any, bias: Any, mean: Any, variance: Any, momentum: float, epsilon: float
 ) -> tuple[Node, Unusable, Unusable]:
-    """The form after decomposition: two more results serve training alone."""
+    """The form after decomposition, with two more results, which only training reads."""
     return _normalised(builder, builder.node(x), weight, bias, mean, variance, epsilon), _STATISTICS, _STATISTICS
 
 
@@ -81,9 +79,8 @@ def group_norm(builder: Builder, x: Any, groups: int, weight: Any, bias: Any, ep
     x = builder.node(x)
     if not x.shape:
         builder.mixing("takes the batch axis for the channels")
-    wide = (-1, *(1,) * (len(x.shape) - 1))
     parameters = (builder.constant(weight, "weight"), builder.constant(bias, "bias"))
-    gamma, beta = (None if values is None else apply(torch.reshape, values, wide) for values in parameters)
+    gamma, beta = (per_channel(values, len(x.shape) - 1) for values in parameters)
     return scaled_and_shifted(builder, group_standardised(builder, x, groups, epsilon), gamma, beta)
 
 
@@ -120,9 +117,7 @@ def rms_norm(builder: Builder, x: Any, shape: Any, weight: Any, epsilon: float |
     x = builder.node(x)
     axes = [builder.axis(-place - 1, x) for place in range(len(shape))]
     gap = spacing(builder.result.dtype) if epsilon is None else epsilon
-    size = affine(builder, mean_over(builder, power(builder, x, 2), axes), offset=gap)
-    scaled = product(builder, x, power(builder, size, -0.5))
-    return scaled_and_shifted(builder, scaled, builder.constant(weight, "weight"), None)
+    return scaled_and_shifted(builder, divided_by_size(builder, x, axes, gap), builder.constant(weight, "weight"), None)
 
 
 def _normalised(builder: Builder, x: Node, weight: Any, bias: Any, mean: Any, variance: Any, epsilon: float) -> Node:
@@ -130,13 +125,5 @@ def _normalised(builder: Builder, x: Node, weight: Any, bias: Any, mean: Any, va
         builder.mixing("takes the batch axis for the channels")
     mu, sigma_squared = builder.constant(mean, "running mean"), builder.constant(variance, "running variance")
     gamma, beta = builder.constant(weight, "weight"), builder.constant(bias, "bias")
-    factor = apply(torch.rsqrt, apply(torch.add, sigma_squared, epsilon))
-    if gamma is not None:
-        factor = apply(torch.mul, gamma, factor)
-    shift = apply(torch.mul, mu, factor)
-    offset = apply(torch.neg, shift) if beta is None else apply(torch.sub, beta, shift)
-
-    def per_channel(values: Expression) -> Expression:
-        return values if len(x.shape) == 1 else apply(torch.reshape, values, (-1, *(1,) * (len(x.shape) - 1)))
-
-    return builder.emit(ElementwiseAffine(per_channel(factor), per_channel(offset)), x, shape=x.shape)
+    assert mu is not None and sigma_squared is not None
+    return batch_normalised(builder, x, mu, sigma_squared, gamma, beta, epsilon, len(x.shape) - 1)

@@ -7,14 +7,14 @@ from typing import Any
 
 import torch
 
-from autodual.frontend.compositions import adaptive_maximum, max_pool
+from autodual.frontend.compositions import adaptive_maximum, max_pool, padded
 from autodual.frontend.torch.builder import Builder
+from autodual.frontend.torch.operands import Unusable
 from autodual.frontend.torch.registry import lowers
 from autodual.frontend.torch.rules.convolution import per_axis
 from autodual.frontend.torch.rules.indexing import padded_by_entries
-from autodual.frontend.torch.values import Unusable
 from autodual.ir import Node
-from autodual.ir.ops import AdaptiveAveragePool, AveragePool, Pad
+from autodual.ir.ops import AdaptiveAveragePool, AveragePool
 
 aten = torch.ops.aten
 
@@ -47,7 +47,7 @@ def _average_pool(
     count_include_pad: bool,
     divisor: int | None = None,
 ) -> Node:
-    """An unbatched call, on `[N, *spatial]`, pools each sample alone as well; fewer axes would pool over the batch."""
+    """Samples without channels are pooled alike; with fewer axes the operation would pool over the batch."""
     if len(x.shape) < axes:
         builder.mixing("pools over the batch axis")
     window = per_axis(kernel, axes)
@@ -110,7 +110,7 @@ def _max_pool(
     dilation: Sequence[int],
     ceil_mode: bool,
 ) -> Node:
-    """Windows that end beyond the last entry come from ceil_mode; the result's size says how many there are."""
+    """The result's size says how many windows there are: with ceil_mode the last may end beyond the last entry."""
     if len(x.shape) < axes:
         builder.mixing("pools over the batch axis")
     window = per_axis(kernel, axes)
@@ -144,5 +144,4 @@ def constant_pad(builder: Builder, x: Any, pads: Sequence[int], value: float) ->
     inner = 2 * len(x.shape)
     if any(pads[inner:]):
         builder.mixing("pads the batch axis")
-    kept = tuple(pads[:inner])
-    return builder.emit(Pad(kept, float(value)), x) if any(kept) else x
+    return padded(builder, x, pads[:inner:2][::-1], pads[1:inner:2][::-1], float(value))

@@ -8,9 +8,11 @@ from typing import Any
 import torch
 
 from autodual.frontend.compositions import affine, difference, power, product, scaled
-from autodual.frontend.torch.builder import Builder, Unsupported
+from autodual.frontend.constants import apply
+from autodual.frontend.construction import Unsupported
+from autodual.frontend.torch.builder import Builder
+from autodual.frontend.torch.operands import Fixed
 from autodual.frontend.torch.registry import lowers
-from autodual.frontend.torch.values import Fixed, apply
 from autodual.ir import Node
 from autodual.ir.ops import Clamp, Exp, Log
 

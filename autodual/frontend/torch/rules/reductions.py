@@ -7,10 +7,10 @@ from typing import Any, NoReturn
 
 import torch
 
+from autodual.frontend import compositions
 from autodual.frontend.torch.builder import Builder
 from autodual.frontend.torch.registry import lowers
 from autodual.ir import Node
-from autodual.ir.ops import Mean, Sum
 
 aten = torch.ops.aten
 
@@ -18,22 +18,32 @@ aten = torch.ops.aten
 @lowers(aten.mean.dim, any_batch_axis=True)
 def mean(builder: Builder, x: Any, dims: Sequence[int] | None, keepdim: bool, dtype: Any) -> Node:
     x = builder.node(x)
-    return builder.emit(Mean(_axes(builder, x, dims), keepdim), x)
+    return compositions.mean(builder, x, reduced_axes(builder, x, dims), keepdim=keepdim)
 
 
 @lowers(aten.sum.dim_IntList, any_batch_axis=True)
 def total(builder: Builder, x: Any, dims: Sequence[int] | None, keepdim: bool, dtype: Any) -> Node:
     x = builder.node(x)
-    return builder.emit(Sum(_axes(builder, x, dims), keepdim), x)
+    return compositions.summed(builder, x, reduced_axes(builder, x, dims), keepdim=keepdim)
 
 
-@lowers(aten.mean.default, aten.sum.default, any_batch_axis=True)
+@lowers(
+    aten.mean.default,
+    aten.sum.default,
+    aten.var.default,
+    aten.std.default,
+    aten.prod.default,
+    aten.max.default,
+    aten.min.default,
+    any_batch_axis=True,
+)
 def over_everything(builder: Builder, *_: Any) -> NoReturn:
     builder.mixing("reduces over all axes, the batch axis included")
 
 
-def _axes(builder: Builder, x: Node, dims: Sequence[int] | None) -> tuple[int, ...]:
-    """torch takes an empty list for all axes, the batch axis included."""
-    if not dims:
+def reduced_axes(builder: Builder, x: Node, dims: int | Sequence[int] | None) -> list[int]:
+    """One sample's axes, sorted; refused if there are none, which to torch means all, the batch axis included."""
+    listed = [dims] if isinstance(dims, int) else dims
+    if not listed:
         over_everything(builder)
-    return tuple(sorted({builder.axis(dim, x) for dim in dims}))
+    return sorted({builder.axis(dim, x) for dim in listed})

@@ -8,11 +8,12 @@ import torch
 import torch.nn.functional as functional
 from torch import Tensor
 
+from autodual.frontend.compositions import weighed_along
+from autodual.frontend.constants import apply
 from autodual.frontend.torch.builder import Builder
 from autodual.frontend.torch.registry import lowers
-from autodual.frontend.torch.values import apply
 from autodual.ir import Node
-from autodual.ir.ops import Contraction, Interpolate
+from autodual.ir.ops import Interpolate
 
 aten = torch.ops.aten
 
@@ -29,7 +30,7 @@ _LINEAR: dict[Any, str] = {
     aten.upsample_bilinear2d.vec: "bilinear",
     aten.upsample_trilinear3d.vec: "trilinear",
 }
-#: Those whose weights may be negative, or that widen their window when they shrink: mode, and whether they do.
+#: The mode of those that have a matrix of weights along each axis, and whether they are antialiased.
 _SEPARABLE: dict[Any, tuple[str, bool]] = {
     aten.upsample_bicubic2d.vec: ("bicubic", False),
     aten._upsample_bicubic2d_aa.vec: ("bicubic", True),
@@ -59,18 +60,15 @@ def separable(builder: Builder, x: Any, size: Any, align_corners: bool, scales: 
     """A fixed matrix along each of the two axes."""
     x = builder.node(x)
     mode, antialias = _SEPARABLE[builder.target]
-    channels, height, width = builder.shape
-    factors = scales or (None, None)
-    down, across = (
-        apply(_weights, old, new, factor, mode, align_corners, antialias)
-        for old, new, factor in zip(x.shape[1:], (height, width), factors, strict=True)
-    )
-    rows = builder.emit(Contraction("chw,hj->cjw", down), x, shape=(channels, height, x.shape[2]))
-    return builder.emit(Contraction("chw,wj->chj", across), rows)
+    for axis, factor in zip((1, 2), scales or (None, None), strict=True):
+        old, new = x.shape[axis], builder.shape[axis]
+        weights = apply(_weights, old, new, factor, mode, align_corners, antialias)
+        x = weighed_along(builder, x, axis, weights, new)
+    return x
 
 
 def _weights(old: int, new: int, scale: float | None, mode: str, align_corners: bool, antialias: bool) -> Tensor:
-    """What each of `new` outputs reads of each of `old` inputs, `[old, new]`: the resampled unit vectors.
+    """The weight of each of `old` inputs in each of `new` outputs, `[new, old]`: the resampled unit vectors.
 
     They are two columns wide, since torch's antialiasing confuses the axes of an image of one column.
     """
@@ -80,4 +78,4 @@ def _weights(old: int, new: int, scale: float | None, mode: str, align_corners: 
     else:
         options = {"scale_factor": (scale, 1.0), "recompute_scale_factor": False}
     image = functional.interpolate(units, mode=mode, align_corners=align_corners, antialias=antialias, **options)
-    return image[0, :, :, 0]
+    return image[0, :, :, 0].T

@@ -6,7 +6,8 @@ from typing import Any
 
 import torch
 
-from autodual.frontend.torch.builder import Builder, Unsupported
+from autodual.frontend.construction import Unsupported
+from autodual.frontend.torch.builder import Builder
 from autodual.frontend.torch.registry import Rule, lowers
 from autodual.ir import Node, Op
 from autodual.ir.scalars import Declaration, declarations
@@ -15,12 +16,12 @@ from autodual.ir.scalars.declaration import FromArguments
 
 def lower_declared(entry: Declaration, *, replace: bool = False) -> None:
     """Register a rule for each operation that an entry of the table names."""
-    for operation, make in entry.aten.items():
-        found = _operation(operation) if isinstance(operation, str) else operation
+    for name, make in entry.aten.items():
+        found = operation(name) if isinstance(name, str) else name
         lowers(found, any_batch_axis=True, replace=replace)(_rule(entry.op, make))
 
 
-def _operation(name: str) -> Any:
+def operation(name: str) -> Any:
     """`elu`, `clamp.default` or `mylib::op` as an operation; one of ATen without an overload is the default one."""
     space, _, rest = name.rpartition("::")
     packet, _, overload = rest.partition(".")

@@ -9,23 +9,24 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from autodual.frontend.compositions import reshaped
-from autodual.frontend.torch.builder import Builder, Unsupported
+from autodual.frontend.compositions import taken_from_both
+from autodual.frontend.constants import apply
+from autodual.frontend.construction import Unsupported
+from autodual.frontend.torch.builder import Builder
+from autodual.frontend.torch.operands import Fixed
 from autodual.frontend.torch.registry import lowers
 from autodual.frontend.torch.rules.slicing import whole_batch
-from autodual.frontend.torch.values import Fixed, apply, number
 from autodual.ir import Node
-from autodual.ir.ops import Concatenate, ElementwiseAffine, Take
+from autodual.ir.expressions import number
+from autodual.ir.ops import ElementwiseAffine
 
 aten = torch.ops.aten
 
 
 def merged(builder: Builder, x: Node, values: Node, assign: Callable[..., Tensor], *arguments: Any) -> Node:
     """x after `assign(x, values, ...)`: each entry comes from x or from the values."""
-    flat = [reshaped(builder, node, (node.size,)) for node in (x, values)]
-    both = builder.emit(Concatenate(0), *flat, shape=(x.size + values.size,))
     positions = apply(_assigned, assign, tuple(x.shape), tuple(values.shape), list(arguments))
-    return builder.emit(Take(positions, builder.shape), both)
+    return taken_from_both(builder, x, values, positions, builder.shape)
 
 
 def _assigned(

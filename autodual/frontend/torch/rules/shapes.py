@@ -9,20 +9,15 @@ from typing import Any
 
 import torch
 
-from autodual.frontend.compositions import broadcast
+from autodual.frontend.compositions import broadcast, permuted, reshaped
+from autodual.frontend.constants import apply
 from autodual.frontend.torch.builder import Builder
 from autodual.frontend.torch.layout import Displaced, Layout
+from autodual.frontend.torch.operands import Fixed
 from autodual.frontend.torch.registry import lowers
-from autodual.frontend.torch.values import Fixed, apply
 from autodual.ir import Expression, Node
-from autodual.ir.ops import Permute, Reshape
 
 aten = torch.ops.aten
-
-
-def reshape_to(builder: Builder, x: Node, shape: tuple[int, ...]) -> Node:
-    """One sample of `x` in another shape; rows stay in order, so samples stay apart."""
-    return x if x.shape == shape else builder.emit(Reshape(shape), x, shape=shape)
 
 
 @lowers(
@@ -37,7 +32,7 @@ def reshape_to(builder: Builder, x: Node, shape: tuple[int, ...]) -> Node:
 def view(builder: Builder, x: Any, *_: Any) -> Displaced:
     """Row-major order keeps the samples apart if a whole number of entries lies before and behind the batch axis.
 
-    The new batch axis takes in whatever of these the new axes on either side do not hold.
+    The new batch axis is merged with what of these entries the new axes before and behind it do not hold.
     """
     x = builder.node(x)
     layout = builder.layout or Layout(len(x.shape))
@@ -54,7 +49,7 @@ def view(builder: Builder, x: Any, *_: Any) -> Displaced:
         builder.mixing("merges the batch axis with another axis")
     wanted = Layout(len(shape) - 1 - axis, outer, inner)
     sample = (*map(int, shape[:axis]), *wanted.merged, *map(int, shape[axis + 1 :]))
-    return Displaced(reshape_to(builder, x, sample), wanted)
+    return Displaced(reshaped(builder, x, sample), wanted)
 
 
 @lowers(aten.squeeze.default, aten.squeeze.dim, aten.squeeze.dims, any_batch_axis=True)
@@ -63,17 +58,17 @@ def squeeze(builder: Builder, x: Any, dims: int | Sequence[int] | None = None) -
     if dims is None:
         if builder.batch.size == 1:
             builder.mixing("removes the batch axis")
-        return reshape_to(builder, x, builder.shape)
+        return reshaped(builder, x, builder.shape)
     axes = [builder.axis(dim, x) for dim in ([dims] if isinstance(dims, int) else dims)]
     kept = (extent for axis, extent in enumerate(x.shape) if axis not in axes or extent != 1)
-    return reshape_to(builder, x, tuple(kept))
+    return reshaped(builder, x, tuple(kept))
 
 
 @lowers(aten.unsqueeze.default, any_batch_axis=True)
 def unsqueeze(builder: Builder, x: Any, dim: int) -> Node:
     x = builder.node(x)
     axis = builder.axis(dim, x, new=True)
-    return reshape_to(builder, x, (*x.shape[:axis], 1, *x.shape[axis:]))
+    return reshaped(builder, x, (*x.shape[:axis], 1, *x.shape[axis:]))
 
 
 @lowers(aten.permute.default, any_batch_axis=True)
@@ -108,14 +103,6 @@ def reverse_axes(builder: Builder, x: Any) -> Displaced:
 @lowers(aten.mT.default, any_batch_axis=True)
 def transpose_matrix(builder: Builder, x: Any) -> Displaced:
     return transpose(builder, x, -2, -1)
-
-
-def permuted(builder: Builder, x: Node, order: Sequence[int]) -> Node:
-    """One sample's axes in another order."""
-    if list(order) == list(range(len(x.shape))):
-        return x
-    shape = tuple(x.shape[axis] for axis in order)
-    return builder.emit(Permute(tuple(order)), x, shape=shape)
 
 
 @lowers(

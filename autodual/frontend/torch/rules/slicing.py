@@ -8,12 +8,12 @@ from typing import Any
 
 import torch
 
-from autodual.frontend.torch.builder import Builder, Unsupported
+from autodual.frontend.compositions import concatenated, reshaped, sliced
+from autodual.frontend.construction import Unsupported
+from autodual.frontend.torch.builder import Builder
+from autodual.frontend.torch.operands import Fixed
 from autodual.frontend.torch.registry import lowers
-from autodual.frontend.torch.rules.shapes import reshape_to
-from autodual.frontend.torch.values import Fixed
 from autodual.ir import Node
-from autodual.ir.ops import Concatenate, Slice
 
 aten = torch.ops.aten
 
@@ -34,16 +34,6 @@ def whole_batch(builder: Builder, x: Node, start: int | None, stop: int | None, 
     return x
 
 
-def sliced(builder: Builder, x: Node, axis: int, start: int, stop: int, step: int = 1) -> Node:
-    """Entries start, start + step, ... below stop along one axis of a sample."""
-    extent = x.shape[axis]
-    stop = max(start, stop)
-    if (start, stop, step) == (0, extent, 1):
-        return x
-    shape = (*x.shape[:axis], len(range(start, stop, step)), *x.shape[axis + 1 :])
-    return builder.emit(Slice(axis, start, stop, step), x, shape=shape)
-
-
 @lowers(aten.narrow.default, any_batch_axis=True)
 def narrow(builder: Builder, x: Any, dim: int, start: int, length: int) -> Node:
     x = builder.node(x)
@@ -62,7 +52,7 @@ def select(builder: Builder, x: Any, dim: int, index: int) -> Node:
 def _entry(builder: Builder, x: Node, axis: int, index: int) -> Node:
     """Entry `index` along an axis, which disappears."""
     part = sliced(builder, x, axis, index, index + 1)
-    return reshape_to(builder, part, (*x.shape[:axis], *x.shape[axis + 1 :]))
+    return reshaped(builder, part, (*x.shape[:axis], *x.shape[axis + 1 :]))
 
 
 @lowers(aten.unbind.int, any_batch_axis=True)
@@ -100,7 +90,7 @@ def chunk(builder: Builder, x: Any, chunks: int, dim: int) -> tuple[Node, ...]:
 def cat(builder: Builder, values: Sequence[Any], dim: int) -> Node:
     """Branches side by side; constants become nodes. torch ignores empty tensors of one axis, so do we.
 
-    Other empty branches are left out as well: nothing is to be bounded there.
+    Other empty branches are left out as well: there is nothing to bound in them.
     """
     kept = [value for value in values if not (isinstance(value, Fixed) and value.shape == (0,))]
     nodes = [builder.node(value) for value in kept]
@@ -108,12 +98,12 @@ def cat(builder: Builder, values: Sequence[Any], dim: int) -> Node:
     axis = builder.axis(dim, nodes[0])
     if any(len(node.shape) != len(nodes[0].shape) for node in nodes):
         raise Unsupported("its branches have different numbers of axes")
-    return nodes[0] if len(nodes) == 1 else builder.emit(Concatenate(axis), *nodes)
+    return concatenated(builder, nodes, axis)
 
 
 @lowers(aten.stack.default, any_batch_axis=True)
 def stack(builder: Builder, values: Sequence[Any], dim: int) -> Node:
     nodes = [builder.node(value) for value in values]
     axis = builder.axis(dim, nodes[0], new=True)
-    raised = [reshape_to(builder, node, (*node.shape[:axis], 1, *node.shape[axis:])) for node in nodes]
-    return raised[0] if len(raised) == 1 else builder.emit(Concatenate(axis), *raised)
+    raised = [reshaped(builder, node, (*node.shape[:axis], 1, *node.shape[axis:])) for node in nodes]
+    return concatenated(builder, raised, axis)

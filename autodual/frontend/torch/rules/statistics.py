@@ -9,19 +9,26 @@ from typing import Any
 import torch
 
 from autodual.frontend import compositions
-from autodual.frontend.compositions import absolute, affine, difference, largest, power, product, reshaped
-from autodual.frontend.torch.builder import Builder, Unsupported
+from autodual.frontend.compositions import (
+    affine,
+    concatenated,
+    power,
+    running_products,
+    without_axes,
+)
+from autodual.frontend.construction import Unsupported
+from autodual.frontend.torch.builder import Builder
 from autodual.frontend.torch.registry import lowers
-from autodual.frontend.torch.rules.slicing import sliced
+from autodual.frontend.torch.rules.reductions import reduced_axes
 from autodual.ir import Node
-from autodual.ir.ops import Concatenate, CumulativeSum, Sum
+from autodual.ir.ops import CumulativeSum
 
 aten = torch.ops.aten
 
 
 @lowers(aten.var.correction, any_batch_axis=True)
 def variance(builder: Builder, x: Any, dims: Any, correction: float | None, keepdim: bool) -> Node:
-    """The mean square of what is left without the mean, times n/(n - correction)."""
+    """The mean square of x less its mean, times n/(n - correction)."""
     return _moments(builder, builder.node(x), dims, correction, keepdim)[0]
 
 
@@ -67,41 +74,25 @@ def unbiased_deviation_and_mean(
     return deviation_and_mean(builder, x, dims, int(unbiased), keepdim)
 
 
-@lowers(aten.var.default, aten.std.default, aten.prod.default, any_batch_axis=True)
-def over_everything(builder: Builder, *_: Any) -> None:
-    builder.mixing("reduces over all axes, the batch axis included")
-
-
 def _moments(builder: Builder, x: Node, dims: Any, correction: float | None, keepdim: bool) -> tuple[Node, Node]:
     """The variance and the mean over some axes."""
-    axes = _axes(builder, x, dims)
+    axes = reduced_axes(builder, x, dims)
     count = math.prod(x.shape[axis] for axis in axes)
     rest = count - (1 if correction is None else correction)
     if rest <= 0:
         raise Unsupported("it divides by zero: the variance of so few values needs correction=0")
-    mean = compositions.mean(builder, x, axes)
-    squares = power(builder, difference(builder, x, mean), 2)
-    spread = compositions.mean(builder, squares, axes)
+    mean, _, spread = compositions.moments(builder, x, axes)
     spread = spread if rest == count else affine(builder, spread, count / rest)
     return _reduced(builder, spread, axes, keepdim), _reduced(builder, mean, axes, keepdim)
 
 
 @lowers(aten.linalg_vector_norm.default, any_batch_axis=True)
 def vector_norm(builder: Builder, x: Any, order: float, dims: Any, keepdim: bool, _: Any) -> Node:
-    """(Σ|x|ᵖ)^(1/p), the largest |x| for p = ∞, the smallest for p = -∞; of an even p no |x| is needed."""
     x = builder.node(x)
-    axes = _axes(builder, x, dims)
+    axes = reduced_axes(builder, x, dims)
     if order == 0:
         raise Unsupported("the number of entries that are not zero has no bounds; use a norm of order 1 or more")
-    if math.isinf(order):
-        magnitude = affine(builder, absolute(builder, x), math.copysign(1, order))
-        found = affine(builder, largest(builder, magnitude, axes, keepdim=True), math.copysign(1, order))
-    else:
-        magnitude = x if order % 2 == 0 else absolute(builder, x)
-        shape = tuple(1 if axis in axes else extent for axis, extent in enumerate(x.shape))
-        summed = builder.emit(Sum(tuple(axes), keepdim=True), power(builder, magnitude, order), shape=shape)
-        found = power(builder, summed, 1 / order)
-    return _reduced(builder, found, axes, keepdim)
+    return _reduced(builder, compositions.norm(builder, x, axes, order), axes, keepdim)
 
 
 @lowers(aten.norm.ScalarOpt_dim, any_batch_axis=True)
@@ -119,33 +110,16 @@ def running_sum(builder: Builder, x: Any, dim: int, _: Any) -> Node:
 def product_over(builder: Builder, x: Any, dim: int, keepdim: bool, _: Any) -> Node:
     x = builder.node(x)
     axis = builder.axis(dim, x)
-    return _reduced(builder, _running_products(builder, x, axis)[-1], [axis], keepdim)
+    return _reduced(builder, running_products(builder, x, axis)[-1], [axis], keepdim)
 
 
 @lowers(aten.cumprod.default, any_batch_axis=True)
 def running_product(builder: Builder, x: Any, dim: int, _: Any) -> Node:
     x = builder.node(x)
     axis = builder.axis(dim, x)
-    products = _running_products(builder, x, axis)
-    return products[0] if len(products) == 1 else builder.emit(Concatenate(axis), *products, shape=x.shape)
-
-
-def _running_products(builder: Builder, x: Node, axis: int) -> list[Node]:
-    """The first entry along an axis, the product of the first two, and so on."""
-    entries = [sliced(builder, x, axis, place, place + 1) for place in range(x.shape[axis])]
-    products = entries[:1]
-    for entry in entries[1:]:
-        products.append(product(builder, products[-1], entry))
-    return products
-
-
-def _axes(builder: Builder, x: Node, dims: int | Sequence[int] | None) -> list[int]:
-    """torch takes no axes at all for all axes, the batch axis included."""
-    if dims is None or dims == []:
-        builder.mixing("reduces over all axes, the batch axis included")
-    return sorted({builder.axis(dim, x) for dim in ([dims] if isinstance(dims, int) else dims)})
+    return concatenated(builder, running_products(builder, x, axis), axis)
 
 
 def _reduced(builder: Builder, x: Node, axes: Sequence[int], keepdim: bool) -> Node:
     """Axes of extent 1 removed unless they are kept."""
-    return x if keepdim else reshaped(builder, x, [extent for at, extent in enumerate(x.shape) if at not in axes])
+    return x if keepdim else without_axes(builder, x, axes)

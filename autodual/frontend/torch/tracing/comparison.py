@@ -1,4 +1,4 @@
-"""A model's run beside that of its graph: by how much their outputs differ, and by how much rounding allows."""
+"""Comparing a model's run with that of its graph: how far the outputs differ, and how far rounding may move them."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils import _pytree as pytree
 
-from autodual.frontend.torch.tracing.widening import Widened
+from autodual.frontend.torch.widening import Widened
 from autodual.ir import Environment, Graph
 
 Network = Callable[[Mapping[str, Tensor], Sequence[Tensor]], Tensor]
@@ -48,7 +48,7 @@ class Run:
 
 
 def run_in(dtype: torch.dtype, network: Network, tensors: Mapping[str, Tensor], inputs: Sequence[Tensor]) -> Run:
-    """The model run in a dtype, as the network that it is in the inputs' own."""
+    """The model's run in a dtype, with the constants that it takes from the inputs' own dtype."""
     own = inputs[0].dtype
     mine = {
         name: value.to(dtype, copy=True) if value.is_floating_point() else value.clone()
@@ -64,13 +64,13 @@ def run_in(dtype: torch.dtype, network: Network, tensors: Mapping[str, Tensor], 
 
 
 def widest_run(network: Network, tensors: Mapping[str, Tensor], inputs: Sequence[Tensor]) -> Run:
-    """The model run in double precision, as the network that it is in the inputs' dtype; in that dtype if it must."""
+    """The model's run in double precision, or in the inputs' dtype where the model runs in no other."""
     try:
         return run_in(torch.float64, network, tensors, inputs)
     except torch.OutOfMemoryError:
         raise
     except Exception:
-        # Some models fix a dtype inside; they are compared in their own, whose rounding is all one can ask for.
+        # Some models fix a dtype inside; they are compared in that dtype, up to its rounding.
         own = {name: tensor.clone() for name, tensor in tensors.items()}
 
         def call(inputs: Sequence[Tensor]) -> Tensor:
@@ -89,7 +89,7 @@ class Comparison:
 
     @classmethod
     def of(cls, graph: Graph, run: Run) -> Comparison:
-        """The graph on a run's inputs; allowed are its tolerance and units in the last place of the largest number."""
+        """The graph on a run's inputs; the margin is the run's tolerance and 100 units in the last place."""
         values = _values(graph, run, run.dtype)
         largest = max((_size(value) for value in values.values()), default=0.0)
         allowed = run.tolerance * _size(run.outputs) + 100 * torch.finfo(run.dtype).eps * largest
@@ -97,7 +97,7 @@ class Comparison:
 
     @classmethod
     def in_doubt(cls, graph: Graph, run: Run) -> Comparison:
-        """The graph in float64 beside a run in less; allowed is what the graph itself loses in that, ten times."""
+        """The graph in float64 and a run in a narrower dtype; the margin is ten times what the graph loses in it."""
         output = graph.outputs[0]
         exact, rounded = (_values(graph, run, dtype)[output] for dtype in (torch.float64, run.dtype))
         allowed = 10 * _size(rounded - exact) + 4 * torch.finfo(run.dtype).eps * _size(run.outputs)
@@ -139,7 +139,7 @@ def _size(values: Tensor) -> float:
 
 
 def copies(inputs: Sequence[Tensor]) -> list[Tensor]:
-    """For the model to keep: its first layer may work in place."""
+    """Copies of inputs for a model that may change them in place."""
     return [value.clone(memory_format=torch.contiguous_format) for value in inputs]
 
 

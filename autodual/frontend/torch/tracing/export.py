@@ -1,4 +1,4 @@
-"""torch.export with a dynamic batch axis, its failures in plain words, and the decomposition that lowering expects."""
+"""torch.export with a dynamic batch axis: explaining its failures, and decomposing the program for lowering."""
 
 from __future__ import annotations
 
@@ -99,7 +99,7 @@ def _is_ready(program: ExportedProgram) -> bool:
 
 
 def batch_decision(program: ExportedProgram) -> tuple[TraceError, bool] | None:
-    """Why a program of `export` holds only for some batch sizes, and whether the message has the user's line.
+    """The error of a program that holds only for some batch sizes, and whether it names the user's line.
 
     The batch sizes are the only symbols, so every condition that torch recorded is one on them. None if there is none.
     """

@@ -10,23 +10,15 @@ import torch
 from torch import Tensor, fx
 
 from autodual.errors import TraceError, UnsupportedOp, UnsupportedOpsError
-from autodual.frontend.scalars import with_axes
-from autodual.frontend.torch.batch import BatchAxis
-from autodual.frontend.torch.builder import Builder, GraphUnderConstruction, Unsupported
-from autodual.frontend.torch.layout import Displaced, Layout, layout_of, placed
-from autodual.frontend.torch.registry import accounts_for_rounding, reads_batch_size, rule_for, serves_any_batch_axis
-from autodual.frontend.torch.tracing.leaves import MODULE_CALL
-from autodual.frontend.torch.values import (
-    UNKNOWN,
-    Fixed,
-    Unknown,
-    Unlowered,
-    Unusable,
-    apply,
-    depends_on_input,
-    is_symbolic,
-    leaves,
-)
+from autodual.frontend.constants import apply, leaves
+from autodual.frontend.construction import GraphUnderConstruction, Unsupported, pruned
+from autodual.frontend.torch.batch_axis import BatchAxis
+from autodual.frontend.torch.builder import Builder
+from autodual.frontend.torch.layout import Displaced, Layout, layout_of
+from autodual.frontend.torch.operands import UNKNOWN, Fixed, Unknown, Unlowered, Unusable, depends_on_input, is_symbolic
+from autodual.frontend.torch.registry import reads_batch_size, rule_for, serves_any_batch_axis
+from autodual.frontend.torch.tracing.leaf_modules import MODULE_CALL
+from autodual.frontend.torch.tracing.results import checked
 from autodual.ir import Call, Expression, Graph, Node, Parameter, verify
 from autodual.ir.ops import Input
 
@@ -164,7 +156,7 @@ class Lowering:
         elif not branches:
             arguments = [_as_nodes(builder, argument) for argument in arguments]
         result = rule(builder, *arguments)
-        return _checked(builder, operation, result)
+        return checked(builder, operation, result)
 
     def _constant(self, builder: Builder, operation: fx.Node, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
         """An operation on constants alone, to be evaluated anew at each call."""
@@ -247,16 +239,6 @@ def _live(output: fx.Node) -> list[fx.Node]:
     return [node for node in output.graph.nodes if node in needed]
 
 
-def pruned(inputs: tuple[str, ...], nodes: Sequence[Node], output: str) -> Graph:
-    """The graph without nodes that the output does not need, such as parts of a split, and without axisless ones."""
-    needed = {output, *inputs}
-    for node in reversed(nodes):
-        if node.name in needed:
-            needed.update(node.inputs)
-    kept = [node for node in nodes if node.name in needed]
-    return Graph(inputs, tuple(with_axes(kept, output)), (output,))
-
-
 def _expressions(value: Any) -> Any:
     """Constants inside arguments as the expressions that compute them."""
     if isinstance(value, Fixed):
@@ -287,42 +269,6 @@ def _undisplaced(value: Any) -> Any:
     if isinstance(value, (tuple, list)):
         return [_undisplaced(item) for item in value]
     return value
-
-
-def _checked(builder: Builder, operation: fx.Node, result: Any) -> Any:
-    """A rule's result with its layout, if it has the recorded shape and no operand was rounded to a narrower type."""
-    recorded = builder.result if isinstance(builder.result, (tuple, list)) else (builder.result,)
-    produced = result if isinstance(result, tuple) else (result,)
-    before = [node.meta["val"] for node in operation.all_input_nodes if isinstance(node.meta.get("val"), Tensor)]
-    checked = []
-    for value, expected in zip(produced, recorded, strict=True):
-        if isinstance(value, Node):
-            shape = builder.sample_shape(expected.shape)
-            if shape != value.shape:
-                raise TraceError(
-                    f"the rule of {operation.target} yields the shape {value.shape} where torch yields {shape}; "
-                    "correct the rule."
-                )
-            value = builder.placed(value, expected.shape)
-        elif isinstance(value, Displaced):
-            # Where an axis is moved or merged the rule says what became of the layout.
-            value = placed(value.node, value.layout)
-        if isinstance(value, (Node, Displaced)) and not accounts_for_rounding(operation.target):
-            for operand in before:
-                _refuse_rounding(operand, expected)
-        checked.append(value)
-    return tuple(checked) if isinstance(result, tuple) else checked[0]
-
-
-def _refuse_rounding(operand: Tensor, result: Tensor) -> None:
-    """Operations into a narrower type round in their own way, unlike casts; truth values come from comparisons."""
-    if (
-        operand.dim()
-        and result.dtype is not torch.bool
-        and operand.is_floating_point()
-        and torch.promote_types(operand.dtype, result.dtype) != result.dtype
-    ):
-        raise Unsupported(f"it rounds from {operand.dtype} to {result.dtype}")
 
 
 def _described(builder: Builder, target: Any, reason: str) -> UnsupportedOp:

@@ -10,7 +10,7 @@ from torch.export import ExportedProgram
 from torch.export.graph_signature import InputKind, OutputKind
 
 from autodual.errors import InvalidInputError, TraceError
-from autodual.frontend.torch.batch import BatchAxis, settled, symbol_of
+from autodual.frontend.torch.batch_axis import BatchAxis, settled, symbol_of
 
 
 def input_placeholders(program: ExportedProgram) -> list[fx.Node]:
@@ -56,7 +56,7 @@ def batch_axis(inputs: Iterable[fx.Node]) -> BatchAxis:
 
 @contextmanager
 def naming_the_batch(size: int | None) -> Iterator[None]:
-    """Adds to a refusal inside that the program's batch size is fixed, if it is: with a free one it may be lowered."""
+    """A context that adds to a refusal that the batch size is fixed, if it is: a free one may be lowered."""
     try:
         yield
     except TraceError as error:

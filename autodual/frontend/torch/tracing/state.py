@@ -1,4 +1,4 @@
-"""Running a user's model for tracing while leaving it, and torch's random state, exactly as found."""
+"""Running a user's model for tracing, which leaves it and torch's random state exactly as they were."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from autodual.frontend.torch.tracing.wrappers import pass_through
 
 @contextmanager
 def inference(model: nn.Module) -> Iterator[None]:
-    """Inference semantics inside, the model and the random state as before afterwards, whatever happens.
+    """A context in which a model is in inference mode; afterwards it and the random state are as before.
 
     The `training` flags are set directly: an overridden `train()` may do more than switch modes. What `forward` assigns
     to the modules' attributes, or puts into their lists and dictionaries, is taken back. What torch.compile has wrapped
@@ -45,7 +45,7 @@ def _uncompiled() -> AbstractContextManager[Any]:
 
 @contextmanager
 def silence() -> Iterator[None]:
-    """Keeps torch.export's logs, warnings and dumps out of the way: what matters in them becomes an error of ours."""
+    """A context without torch.export's logs, warnings and dumps: what matters in them becomes an error of ours."""
     disabled = logging.root.manager.disable
     try:
         logging.disable(logging.CRITICAL)

@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from functools import reduce
-from typing import Any, Protocol, runtime_checkable
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.export import ExportedProgram
 
 from autodual.errors import InvalidInputError, TraceError
-from autodual.frontend.torch.batch import BatchAxis
+from autodual.frontend.torch.batch_axis import BatchAxis
 from autodual.frontend.torch.source import first_line, line_of_failure
-from autodual.frontend.torch.tracing.check import compare, fresh_inputs, require_finite, require_fit
+from autodual.frontend.torch.tracing.against_model import compare, fresh_inputs
 from autodual.frontend.torch.tracing.comparison import running
 from autodual.frontend.torch.tracing.export import batch_decision, decompose, export
-from autodual.frontend.torch.tracing.leaves import opaque_leaves
+from autodual.frontend.torch.tracing.leaf_modules import opaque_leaves
 from autodual.frontend.torch.tracing.lowering import Lowering
 from autodual.frontend.torch.tracing.program import (
     batch_axis,
@@ -31,56 +29,8 @@ from autodual.frontend.torch.tracing.program import (
 )
 from autodual.frontend.torch.tracing.state import inference, silence
 from autodual.frontend.torch.tracing.wrappers import refuse_foreign, unwrapped
-from autodual.frontend.torch.values import finite_names
-from autodual.ir import Graph
-
-
-@dataclass(frozen=True)
-class TracedNetwork:
-    """A model's graph for one sample, and the constants that it reads besides the model's parameters and buffers.
-
-    `graph.inputs` are the names of the inputs in the order of the model's arguments; `output` is the place of the
-    graph's output among the model's flattened outputs. dtype: of the inputs that it was traced with, which decides the
-    constants that a model takes from it. batches: the least and the largest batch that the model runs on; None: any.
-    """
-
-    graph: Graph
-    constants: Mapping[str, Tensor] = field(default_factory=dict)
-    output: int = 0
-    dtype: torch.dtype = torch.float32
-    batches: tuple[int, int | None] = (1, None)
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """The names of all parameters, buffers and constants that the graph reads, sorted."""
-        expressions = (expression for node in self.graph for expression in node.op.expressions())
-        return tuple(sorted({name for expression in expressions for name in expression.parameters()}))
-
-    @property
-    def finite_names(self) -> set[str]:
-        """Those among the names that no infinite number may stand in: all but masks that are added in a softmax."""
-        expressions = (expression for node in self.graph for expression in node.op.expressions())
-        return {name for expression in expressions for name in finite_names(expression)}
-
-    def lookup(self, model: nn.Module) -> Callable[[str], Tensor]:
-        """Resolves the names in the graph: the constants here, all others live through `model`."""
-
-        def find(name: str) -> Tensor:
-            if name in self.constants:
-                return self.constants[name]
-            value: Any = reduce(getattr, name.split("."), model)
-            return value
-
-        return find
-
-
-@runtime_checkable
-class KnowsItsGraph(Protocol):
-    """A module that need not be traced, because it runs a graph itself."""
-
-    def traced_network(self) -> TracedNetwork:
-        """The graph, in the names of the module's own parameters and buffers."""
-        ...
+from autodual.frontend.traced_network import KnowsItsGraph, TracedNetwork
+from autodual.frontend.weights import require_finite, require_fit
 
 
 def trace(model: nn.Module, example_inputs: Tensor | tuple[Tensor, ...], *, output: int | None = None) -> TracedNetwork:
@@ -92,11 +42,21 @@ def trace(model: nn.Module, example_inputs: Tensor | tuple[Tensor, ...], *, outp
             moved to its device.
         output: which of the model's outputs, counted in the order in which they are nested, if it has several.
 
+    Returns:
+        The graph for one sample, and what the model holds besides parameters and buffers.
+
     Raises:
         InvalidInputError: an argument is wrong, or a parameter holds NaN or infinity.
         TraceError: the model cannot be traced, or the graph does not compute what the model computes.
         BatchMixingError: samples influence each other.
         UnsupportedOpsError: some operations have no lowering; it lists them all.
+
+    Example:
+        >>> import torch
+        >>> from autodual.frontend import trace
+        >>> model = torch.nn.Sequential(torch.nn.Linear(4, 3), torch.nn.ReLU())
+        >>> [node.name for node in trace(model, torch.rand(2, 4)).graph]
+        ['input', 'linear', 'relu']
     """
     model = unwrapped(model)
     if isinstance(model, KnowsItsGraph):
@@ -123,7 +83,7 @@ def _traced(model: nn.Module, examples: Sequence[Tensor], output: int | None) ->
         raise error
     traced = _lowered(program, batch_axis(input_placeholders(program)), output)
     if error is not None:
-        # Lowering first: an operation that it refuses has a line of code to show, the condition has none.
+        # Lowering goes first: if it refuses an operation, its error can show a line of code; this one cannot.
         raise error
     return traced
 
@@ -131,8 +91,7 @@ def _traced(model: nn.Module, examples: Sequence[Tensor], output: int | None) ->
 def _require_running(model: nn.Module, examples: Sequence[Tensor]) -> None:
     """Raise a TraceError if the model, as PyTorch runs it, does not take the examples: then tracing is not to blame.
 
-    Nor is the shape where two samples pass: what fails on one alone, as a batch's statistics do, has a message of its
-    own.
+    Where the model runs on two samples but not on one, as with statistics of a batch, another message says so.
     """
     error = _failure(model, examples)
     two = fresh_inputs(examples, 2, torch.Generator().manual_seed(0))
@@ -148,7 +107,7 @@ def _require_running(model: nn.Module, examples: Sequence[Tensor]) -> None:
 
 
 def _failure(model: nn.Module, inputs: Sequence[Tensor]) -> Exception | None:
-    """What a model raises on inputs; its buffers stay as they are."""
+    """The exception that a model raises on inputs, or None; its buffers stay as they are."""
     try:
         with silence():
             buffers = {name: buffer.clone() for name, buffer in model.named_buffers()}
@@ -159,7 +118,7 @@ def _failure(model: nn.Module, inputs: Sequence[Tensor]) -> Exception | None:
 
 
 def _own_graph(model: KnowsItsGraph) -> TracedNetwork:
-    """The graph that a module says is its own, once its weights are known to be finite."""
+    """The graph of a module that knows it; refuses weights that are not finite."""
     assert isinstance(model, nn.Module)
     traced: TracedNetwork = model.traced_network()
     find = traced.lookup(model)
@@ -173,11 +132,26 @@ def lower_exported(program: ExportedProgram, *, output: int | None = None) -> Tr
     The batch axis is axis 0 of every input. It may be dynamic, which is better, or have one size for all inputs. The
     names in the graph are those in `program.module()`.
 
+    Args:
+        program: exported in evaluation mode.
+        output: which of the program's outputs, counted in the order in which they are nested, if it has several.
+
+    Returns:
+        The graph for one sample, and what the program holds besides parameters and buffers.
+
     Raises:
         InvalidInputError: there is no such output, or a parameter holds NaN or infinity.
         TraceError: the inputs have no common batch axis, or the graph does not compute what the program computes.
         BatchMixingError: samples influence each other.
         UnsupportedOpsError: some operations have no lowering; it lists them all.
+
+    Example:
+        >>> import torch
+        >>> from autodual.frontend import lower_exported
+        >>> batch = {0: torch.export.Dim("batch")}
+        >>> program = torch.export.export(torch.nn.ReLU(), (torch.rand(2, 4),), dynamic_shapes=(batch,))
+        >>> [node.name for node in lower_exported(program).graph]
+        ['input', 'relu']
     """
     require_fit({**program.state_dict, **_tensors_among(program.constants)})
     inputs = input_placeholders(program)
@@ -237,6 +211,6 @@ def _checked(model: nn.Module, example_inputs: Tensor | tuple[Tensor, ...]) -> t
 
 
 def _tracing_batch(examples: Sequence[Tensor]) -> int:
-    """A prime that no extent equals and that is no usual batch size, so a size written into the model is noticed."""
+    """A batch size for tracing: a prime that no extent equals, so that a size written into the model is noticed."""
     taken = {extent for example in examples for extent in example.shape}
     return next(size for size in (7, 11, 13, 17, 19, 23, 29, 31, 37, 41, 43, 47, 53) if size not in taken)

@@ -1,4 +1,4 @@
-"""Modules around the one that the user wrote: those that only run it otherwise are taken off, others are refused."""
+"""Wrappers around the user's module: those that only run it in another way are taken off, others are refused."""
 
 from __future__ import annotations
 
@@ -19,8 +19,20 @@ _SCRIPTED = "TorchScript cannot be traced; pass the nn.Module that it was made o
 def unwrapped(model: nn.Module) -> nn.Module:
     """The module inside torch.compile, DataParallel and DistributedDataParallel, in any order; they change no output.
 
+    Args:
+        model: the module with its wrappers, or one that has none.
+
+    Returns:
+        The module that the user wrote.
+
     Raises:
         TraceError: a wrapper has a hook, which may change the output.
+
+    Example:
+        >>> import torch
+        >>> from autodual.frontend import unwrapped
+        >>> unwrapped(torch.nn.DataParallel(torch.nn.ReLU()))
+        ReLU()
     """
     while (inner := _inner(model)) is not None:
         if vars(model)["_forward_hooks"] or vars(model)["_forward_pre_hooks"]:

@@ -1,0 +1,37 @@
+"""The attacks that have a name, by which the command line chooses them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TypeVar
+
+from autodual.attacks.base import Attack
+from autodual.attacks.gradient import Fgsm, Pgd
+from autodual.named_choices import registering
+from autodual.registration import same_definition
+
+_AttackClass = TypeVar("_AttackClass", bound="type[Attack]")
+
+ATTACKS: dict[str, type[Attack]] = {"pgd": Pgd, "fgsm": Fgsm}
+
+
+def named_attack(name: str, *, replace: bool = False) -> Callable[[_AttackClass], _AttackClass]:
+    """Class decorator: give an attack a name, by which `--attack NAME:FIELD=VALUE,…` chooses it.
+
+    Args:
+        name: short, of small letters, digits and dashes.
+        replace: take the place of another attack of this name.
+
+    Raises:
+        ValueError: the name is taken, or is none.
+
+    Example:
+        >>> from dataclasses import dataclass
+        >>> from autodual.attacks import Attack, named_attack
+        >>> @named_attack("corner")
+        ... @dataclass(frozen=True)
+        ... class Corner(Attack):
+        ...     def run(self, function, region, specification, generator=None):
+        ...         return region.corners(1, generator)[0]
+    """
+    return registering(ATTACKS, name, "attack", same_definition, replace=replace)

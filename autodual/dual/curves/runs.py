@@ -1,0 +1,44 @@
+"""Rules of declared functions whose runs are off by more than their declarations say."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from autodual.dual.curves.declared import DeclaredRule
+from autodual.dual.execution import LIBRARY, Executed, Run
+from autodual.dual.registry import dual_rule
+from autodual.ir import ops
+
+
+@dual_rule(ops.Clamp)
+class ClampRule(DeclaredRule):
+    """Hardtanh (Corollary 6, corrected), ReLU6, clip: convex at the lower end, concave at the upper."""
+
+    source = "Corollary 6, corrected"
+
+    def executed(self, op: ops.Clamp, operands: Sequence[Executed], run: Run) -> Tensor | None:
+        """A run has the ends rounded to its precision."""
+        found = super().executed(op, operands, run)
+        ends = [abs(end) for end in (op.lower, op.upper) if end is not None]
+        return None if found is None else found + run.precision.unit * max(ends, default=0.0)
+
+
+@dual_rule(ops.Power)
+class PowerRule(DeclaredRule):
+    """Powers: convex or concave on each side of zero, by the exponent."""
+
+    def executed(self, op: ops.Power, operands: Sequence[Executed], run: Run) -> Tensor | None:
+        """A run may multiply as often as a whole exponent says. Of another it may have the nearest number, and of a
+        value v then v^(1 + δ), which is off by v·log v·δ to first order.
+        """
+        found = super().executed(op, operands, run)
+        assert found is not None
+        size, unit = self.range(op, [operands[0].reached], run.environment).magnitude, run.precision.unit
+        if op.whole:
+            return found + max(abs(op.exponent) - LIBRARY, 0) * unit * size
+        held = (math.frexp(op.exponent)[0] / unit).is_integer()
+        return found if held else found + 2 * unit * torch.xlogy(size, size).abs()

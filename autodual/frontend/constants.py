@@ -1,0 +1,53 @@
+"""Constants of a network as expressions, which are evaluated anew at each call."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from autodual.ir import Call, Expression
+from autodual.ir.expressions import scalar
+
+
+def leaves(value: Any) -> Iterator[Any]:
+    """All values inside nested lists and tuples."""
+    if isinstance(value, (tuple, list)):
+        for item in value:
+            yield from leaves(item)
+    else:
+        yield value
+
+
+def apply(function: Callable[..., Any], *arguments: Any, **options: Any) -> Expression:
+    """The expression `function(*arguments, **options)`."""
+    return Call(function, arguments, tuple(options.items()))
+
+
+def literal(expression: Expression | None, absent: float) -> float | None:
+    """The number that a literal stands for; `absent` where there is no expression, None where it is no literal."""
+    if expression is None:
+        return absent
+    return float(expression.args[0]) if isinstance(expression, Call) and expression.target is scalar else None
+
+
+def mask_weights(mask: Tensor, axis: int) -> Tensor:
+    """eᵐ for a mask m that is added to the scores of a softmax, scaled so that the largest along an axis is 1.
+
+    axis: negative, counted from the last one.
+    """
+    if mask.dim() < -axis:
+        return torch.ones_like(mask)
+    return (mask - mask.amax(axis, keepdim=True)).exp()
+
+
+def finite_names(expression: Expression) -> Iterator[str]:
+    """The names of the tensors in an expression that must be finite: all but masks, which may hold minus infinity."""
+    if isinstance(expression, Call) and expression.target is not mask_weights:
+        for value in leaves((expression.args, [value for _, value in expression.kwargs])):
+            if isinstance(value, Expression):
+                yield from finite_names(value)
+    elif not isinstance(expression, Call):
+        yield from expression.parameters()

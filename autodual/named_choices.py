@@ -1,0 +1,84 @@
+"""Choosing one of several registered dataclasses by its name, with some of its fields: `name:field=value,…`."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Mapping, MutableMapping
+from dataclasses import fields, is_dataclass
+from typing import Any, TypeVar
+
+from autodual.errors import InvalidInputError
+
+_Class = TypeVar("_Class", bound=type)
+
+
+def made_by_name(table: Mapping[str, type], text: str, what: str) -> Any:
+    """One of a table's classes, made with what the text says of its fields.
+
+    Args:
+        table: the classes by name.
+        text: a name, alone or with values of fields, such as `pgd:steps=10,restarts=2`.
+        what: what the classes are, in a word, for messages.
+
+    Raises:
+        InvalidInputError: the name, or a field, is unknown, or the class refuses a value.
+
+    Example:
+        >>> from autodual.attacks import ATTACKS
+        >>> from autodual.named_choices import made_by_name
+        >>> made_by_name(ATTACKS, "pgd:steps=10", "attack").steps
+        10
+    """
+    name, _, rest = text.partition(":")
+    if name not in table:
+        raise InvalidInputError(f"{name[:60]!r} is no {what} that is registered; there are {', '.join(table)}")
+    kind = table[name]
+    known = [one.name for one in fields(kind) if one.init] if is_dataclass(kind) else []
+    values = {}
+    for part in rest.split(",") if rest else ():
+        field, equals, value = (word.strip() for word in part.partition("="))
+        if not equals or field not in known:
+            there = ", ".join(known) or "none"
+            raise InvalidInputError(f"the {what} '{name}' has no option {part[:60]!r}; there are {there} (FIELD=VALUE)")
+        values[field] = _value(value)
+    try:
+        return kind(**values)
+    except TypeError as error:
+        raise InvalidInputError(f"the {what} '{name}' cannot be made: {error}") from None
+
+
+def _value(text: str) -> Any:
+    """A number, true or false; other text as it is."""
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return text
+
+
+def registering(
+    table: MutableMapping[str, Any], name: str, what: str, same: Callable[[Any, Any], bool], *, replace: bool
+) -> Callable[[_Class], _Class]:
+    """A class decorator that puts classes into a table under a name.
+
+    Args:
+        table: the classes by name.
+        name: of small letters, digits and dashes.
+        what: what the classes are, in a word, for messages.
+        same: whether two classes are the same definition run twice, of which the later one takes the place.
+        replace: take the place of any other class too.
+
+    Raises:
+        ValueError: the name is taken, or is none.
+    """
+
+    def register(kind: _Class) -> _Class:
+        if not re.fullmatch(r"[a-z][a-z0-9-]*", name):
+            raise ValueError(f"the name of a {what} is of small letters, digits and dashes, which {name!r} is not")
+        present = table.get(name)
+        if present is not None and not replace and not same(present, kind):
+            raise ValueError(f"the name '{name}' is already that of the {what} {present.__name__}; choose another")
+        table[name] = kind
+        return kind
+
+    return register

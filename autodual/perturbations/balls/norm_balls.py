@@ -1,0 +1,154 @@
+"""Norm balls as a user writes them: `LinfBall(0.1)`, `L2Ball`, `L1Ball`, `LpBall(p, 0.1)`."""
+
+from __future__ import annotations
+
+import math
+from abc import abstractmethod
+from dataclasses import dataclass, replace
+from numbers import Real
+from typing import Any, ClassVar
+
+from torch import Tensor
+
+from autodual.errors import InvalidInputError
+from autodual.perturbations.balls.ball_region import BallRegion
+from autodual.perturbations.balls.clipped_region import clip
+from autodual.perturbations.box import box_region
+from autodual.perturbations.parameters import (
+    Domain,
+    Parameter,
+    aligned,
+    checked_domain,
+    checked_radius,
+    clipping_words,
+    domain_ends,
+    domain_settings,
+    exact,
+    like,
+    summary,
+    words,
+)
+from autodual.perturbations.perturbation import PerturbationSet, changed
+from autodual.perturbations.regions.region import Region
+from autodual.perturbations.regions.row_norms import flatten
+
+
+class NormBall(PerturbationSet):
+    """{z : ‖z − x‖_order ≤ radius}, and in the domain if there is one."""
+
+    radius: Parameter
+    domain: Domain
+
+    @property
+    @abstractmethod
+    def order(self) -> float:
+        """The order p of the norm, in [1, inf]."""
+
+    def __post_init__(self) -> None:
+        checked_radius(self.radius)
+        object.__setattr__(self, "domain", checked_domain(self.domain))
+
+    def bind(self, x: Tensor) -> Region:
+        exact_radius = aligned(self.radius, x, "radius", vector_is_per_sample=True)
+        source = changed(self, radius=exact_radius)
+        radius = like(exact_radius, x)
+        if radius.dtype != exact_radius.dtype:
+            checked_radius(radius)  # what is finite in float64 may be too large for float32
+        per_sample = flatten(radius, 1)
+        uniform = per_sample[:, 0].expand(x.shape[0]) if per_sample.shape[1] == 1 else None
+        if self.order == math.inf:
+            return box_region(source, x, x - radius, x + radius, self.domain, uniform)
+        if uniform is None:
+            raise InvalidInputError(
+                f"the radius of an {self._name} ball must be one number per sample, but has the shape "
+                f"{list(radius.shape)}; only l∞ balls take a radius per feature"
+            )
+        ball = BallRegion(source, x, uniform, self.order)
+        ends = domain_ends(self.domain, x)
+        return ball if ends is None else clip(ball, *ends)
+
+    @property
+    def neighbourhood(self) -> bool:
+        return True
+
+    def symmetric(self, x: Tensor) -> bool:
+        """True unless samples have radii of their own: a sample of a small ball may lie in another's large one."""
+        radius = aligned(self.radius, x, "radius", vector_is_per_sample=True)
+        return bool((radius == radius[:1]).all())
+
+    def scaled(self, factor: float) -> NormBall:
+        if not 0 <= factor <= 1:
+            raise InvalidInputError(f"a set is scaled by a factor between 0 and 1, not by {factor:g}")
+        radius = self.radius if isinstance(self.radius, (int, float, Tensor)) else exact(self.radius, "radius")
+        return replace(self, radius=radius * factor)  # type: ignore[type-var]
+
+    def describe(self) -> str:
+        return f"{self._name} ball of radius {words(self.radius)}, {clipping_words(self.domain)}"
+
+    def settings(self) -> dict[str, Any]:
+        order = "inf" if self.order == math.inf else self.order
+        domain = domain_settings(self.domain)
+        return {"set": type(self).__name__, "p": order, "radius": summary(self.radius), "domain": domain}
+
+    @property
+    def _name(self) -> str:
+        return "l∞" if self.order == math.inf else f"l{self.order:g}"
+
+
+@dataclass(frozen=True, eq=False)
+class LinfBall(NormBall):
+    """{z : |z_i − x_i| ≤ radius for every feature i}, and in the domain if there is one.
+
+    `radius` is a number, `[N]` with one per sample, or has more than one axis and broadcasts to the samples
+    `[N, *shape]` (per feature); `domain` is a pair of such numbers that broadcast to one sample. Both may be tensors,
+    arrays or lists. Raises InvalidInputError where they are no such numbers, as do all balls.
+    """
+
+    radius: Parameter
+    domain: Domain = None
+    order: ClassVar[float] = math.inf
+
+
+@dataclass(frozen=True, eq=False)
+class L2Ball(NormBall):
+    """{z : ‖z − x‖₂ ≤ radius} over all features together, and in the domain if there is one.
+
+    `radius` is a number or a tensor `[N]`; `domain` as in `LinfBall`. Clipped, extremes are bounds, not exact.
+    """
+
+    radius: Parameter
+    domain: Domain = None
+    order: ClassVar[float] = 2.0
+
+
+@dataclass(frozen=True, eq=False)
+class L1Ball(NormBall):
+    """{z : ‖z − x‖₁ ≤ radius} over all features together, and in the domain if there is one.
+
+    `radius` is a number or a tensor `[N]`; `domain` as in `LinfBall`. Clipped, extremes are bounds, not exact.
+    """
+
+    radius: Parameter
+    domain: Domain = None
+    order: ClassVar[float] = 1.0
+
+
+@dataclass(frozen=True, eq=False)
+class LpBall(NormBall):
+    """{z : ‖z − x‖_p ≤ radius} with p in [1, inf], and in the domain if there is one.
+
+    For p = 1, 2 and inf the same as `L1Ball`, `L2Ball` and `LinfBall`.
+    """
+
+    p: float
+    radius: Parameter
+    domain: Domain = None
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if isinstance(self.p, bool) or not isinstance(self.p, Real) or not self.p >= 1:
+            raise InvalidInputError(f"the order p of a norm must be a number of at least 1, but is {self.p!r}")
+
+    @property
+    def order(self) -> float:
+        return float(self.p)

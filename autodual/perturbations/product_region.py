@@ -1,0 +1,160 @@
+"""A product of sets placed around samples: every question is put to the parts, and their answers are put together."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from autodual.errors import InvalidInputError
+from autodual.interval import Interval
+from autodual.perturbations.perturbation import PerturbationSet, PlacedSet, changed
+from autodual.perturbations.regions.region import Region
+from autodual.perturbations.regions.searchable import Searchable
+from autodual.perturbations.regions.support import CentredNorms, Support, WeightedNorm
+from autodual.perturbations.regions.view import View, padded
+
+
+def placed_product(source: PerturbationSet, x: Tensor, parts: tuple[Any, ...], fixed: tuple[bool, ...]) -> PlacedSet:
+    """The product of sets placed around each input; it can be asked what all of its parts can be asked.
+
+    Raises InvalidInputError where that is nothing, since one part has no bounds and another cannot be searched.
+    """
+    for kind, product in ((Region, ProductRegion), (Support, _ProductSupport), (Searchable, _ProductSearch)):
+        if all(isinstance(part, kind) for part in parts):
+            return product(source, x, parts, fixed)
+    raise InvalidInputError(
+        f"this product can be neither bounded nor searched, since one part has no bounds and another cannot be "
+        f"searched: {source.describe()}"
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class _Product(PlacedSet):
+    """`parts` are the sets placed around the inputs, `[N, *shape]` each; `fixed` says which inputs have none."""
+
+    parts: tuple[Any, ...]
+    fixed: tuple[bool, ...]
+
+    def select(self, index: Tensor | slice) -> Any:
+        parts = tuple(part.select(index) for part in self.parts)
+        sets = tuple(None if fixed else part.source for fixed, part in zip(self.fixed, parts))
+        return type(self)(changed(self.source, sets=sets), self.centre[index], parts, self.fixed)
+
+    def _split(self, values: Tensor) -> list[Tensor]:
+        """Values `[*, total]` as those of each input, `[*, *shape]`."""
+        pieces = values.split([part.shape.numel() for part in self.parts], dim=-1)
+        return [piece.reshape(*values.shape[:-1], *part.shape) for piece, part in zip(pieces, self.parts)]
+
+
+@dataclass(frozen=True, eq=False)
+class _ProductSupport(_Product, Support):
+    """Extremes of a product are the sums of those of its parts."""
+
+    @property
+    def superadditive(self) -> bool:  # type: ignore[override]
+        return all(part.superadditive for part in self.parts)
+
+    @property
+    def independent(self) -> bool:  # type: ignore[override]
+        return all(part.independent for part in self.parts)
+
+    @property
+    def windowed(self) -> bool:  # type: ignore[override]
+        return False  # samples lie side by side, without axes to put a window on
+
+    def working_scalars(self, entries: int) -> int:
+        return max(part.working_scalars(part.shape.numel()) for part in self.parts)
+
+    def enclosure(self) -> Interval:
+        found = [part.enclosure() for part in self.parts]
+        return Interval(_joined([one.lower for one in found]), _joined([one.upper for one in found]))
+
+    def extremes(self, nu: Tensor, view: View) -> tuple[Tensor, Tensor]:
+        lower, upper = nu.new_zeros(()), nu.new_zeros(())
+        for part, rows in zip(self.parts, self._split(nu)):
+            least, greatest = part.extremes(rows, _PartView(view, tuple(part.shape)))
+            lower, upper = lower + least, upper + greatest
+        return lower, upper
+
+    def centred_norms(self) -> CentredNorms:
+        """l1 norms of parts are one of the whole; every l2 norm is its own, of one part."""
+        found = [part.centred_norms() for part in self.parts]
+        ones: list[WeightedNorm] = []
+        others: list[WeightedNorm] = []
+        for place, part in enumerate(found):
+            for norm in part.norms:
+                alone = [torch.zeros_like(other.middle[:1]) for other in found]
+                alone[place] = norm.weights
+                (ones if norm.order == 1 else others).append(WeightedNorm(_side_by_side(alone), norm.order))
+        if ones:
+            others.insert(0, WeightedNorm(sum(norm.weights for norm in ones), 1))  # type: ignore[arg-type]
+        return CentredNorms(_joined([part.middle for part in found]), tuple(others))
+
+    def rounding(self) -> Tensor:
+        return _joined([part.rounding() for part in self.parts])
+
+
+@dataclass(frozen=True, eq=False)
+class _ProductSearch(_Product, Searchable):
+    """A point of a product is a point of each part, and so is the nearest, the steepest or a random one."""
+
+    def contains(self, points: Tensor, tolerance: float = 0.0) -> Tensor:
+        inside = [part.contains(own, tolerance) for part, own in zip(self.parts, self._split(points))]
+        return torch.stack(inside).all(0)
+
+    def project(self, points: Tensor) -> Tensor:
+        return self._each(points, lambda part, own: part.project(own))
+
+    def steepest(self, gradient: Tensor) -> Tensor:
+        return self._each(gradient, lambda part, own: part.steepest(own))
+
+    def direction(self, gradient: Tensor) -> Tensor:
+        return self._each(gradient, lambda part, own: part.direction(own))
+
+    def sample(self, count: int, generator: torch.Generator | None = None) -> Tensor:
+        return _joined([part.sample(count, generator) for part in self.parts], leading=2)
+
+    def corners(self, count: int, generator: torch.Generator | None = None) -> Tensor:
+        return _joined([part.corners(count, generator) for part in self.parts], leading=2)
+
+    def _each(self, values: Tensor, answer: Callable[[Any, Tensor], Tensor]) -> Tensor:
+        found = [answer(part, own) for part, own in zip(self.parts, self._split(values))]
+        return _joined(found, leading=values.dim() - 1)
+
+
+@dataclass(frozen=True, eq=False)
+class ProductRegion(_ProductSupport, _ProductSearch, Region):
+    """A product all of whose parts can be bounded and searched."""
+
+
+@dataclass(frozen=True, eq=False)
+class _PartView:
+    """A view of one input of `shape` among those that lie side by side."""
+
+    whole: View
+    shape: tuple[int, ...]
+
+    def features(self, values: Tensor) -> Tensor:
+        found = self.whole.features(values.flatten(1))
+        return found.reshape(*found.shape[:2], *self.shape)
+
+    def around(self, values: Tensor, margin: Sequence[int]) -> Tensor:
+        return padded(self.features(values), margin)
+
+    def samples(self, values: Tensor) -> Tensor:
+        return self.whole.samples(values)
+
+
+def _side_by_side(weights: list[Tensor]) -> Tensor:
+    """Weights `[N or 1, *shape]` of all inputs, flattened and side by side."""
+    count = max(weight.shape[0] for weight in weights)
+    return _joined([weight.expand(count, *weight.shape[1:]) for weight in weights])
+
+
+def _joined(values: list[Tensor], leading: int = 1) -> Tensor:
+    """Values of all inputs flattened after their `leading` axes and put side by side."""
+    return torch.cat([value.reshape(*value.shape[:leading], -1) for value in values], dim=-1)

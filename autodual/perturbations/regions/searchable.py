@@ -1,0 +1,72 @@
+"""What attacks ask of a set: whether points are in it, the nearest point, the steepest way, and random points."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from autodual.errors import InvalidInputError
+from autodual.perturbations.perturbation import PlacedSet
+
+
+@dataclass(frozen=True, eq=False)
+class Searchable(PlacedSet):
+    """A placed set that can be searched for counterexamples. Points are `[*, N, *shape]` with any axes in front."""
+
+    @abstractmethod
+    def contains(self, points: Tensor, tolerance: float = 0.0) -> Tensor:
+        """Whether each point lies within `tolerance` (in the units of the radius) of the set: bool `[*, N]`.
+
+        Evaluated in the set's dtype; NaN is nowhere.
+        """
+
+    @abstractmethod
+    def project(self, points: Tensor) -> Tensor:
+        """The nearest points of the set in the Euclidean norm (where a set says so, merely near ones).
+
+        They are in the set as `contains` sees it with no tolerance: rounding is made to fall to the inner side.
+        """
+
+    @abstractmethod
+    def steepest(self, gradient: Tensor) -> Tensor:
+        """A point that maximises <gradient, z> over the set (where a set says so, merely a good one)."""
+
+    @abstractmethod
+    def direction(self, gradient: Tensor) -> Tensor:
+        """A step of steepest ascent in the set's own geometry, as long as from the middle of the set to its edge."""
+
+    @abstractmethod
+    def sample(self, count: int, generator: torch.Generator | None = None) -> Tensor:
+        """Random points of the set `[count, N, *shape]`, many of them on its boundary."""
+
+    @abstractmethod
+    def corners(self, count: int, generator: torch.Generator | None = None) -> Tensor:
+        """Random extreme points `[count, N, *shape]`: vertices of a box or an l1 ball, the sphere of a round ball."""
+
+
+def require_searchable(placed: PlacedSet, who: str = "an attack") -> Searchable:
+    """The placed set as attacks see it.
+
+    Args:
+        placed: a set around samples.
+        who: what needs to search it, for the message.
+
+    Raises:
+        InvalidInputError: the set does not say what it contains.
+
+    Example:
+        >>> import autodual, torch
+        >>> from autodual.perturbations import require_searchable
+        >>> region = require_searchable(autodual.LinfBall(0.5).at(torch.zeros(1, 2)))
+        >>> region.contains(torch.tensor([[0.5, 0.6]]))
+        tensor([False])
+    """
+    if not isinstance(placed, Searchable):
+        raise InvalidInputError(
+            f"{who} needs to know which points the set contains, which this set does not say (it is not Searchable): "
+            f"{placed.source.describe()}; it can only be bounded over"
+        )
+    return placed

@@ -1,0 +1,194 @@
+"""The table of registered sets: who is in it, how one is added, and how one is chosen by its name."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import fields, is_dataclass
+from typing import Any, TypeVar
+
+from autodual.errors import InvalidInputError
+from autodual.perturbations.registry.set_entry import ChosenSet, SetEntry
+from autodual.perturbations.registry.set_parameter import REQUIRED, SetParameter
+from autodual.ranges import Range, shown
+from autodual.registration import same_definition
+
+_SetClass = TypeVar("_SetClass", bound=type)
+
+_BALLS = "autodual.perturbations.balls.norm_balls"
+_SETS: dict[str, SetEntry] = {
+    entry.name: entry
+    for entry in (
+        SetEntry("linf", "l∞ ball", f"{_BALLS}:LinfBall", aliases=("inf",), formula="‖{point} − x‖∞ ≤ {radius}"),
+        SetEntry("l2", "l2 ball", f"{_BALLS}:L2Ball", aliases=("2",), formula="‖{point} − x‖₂ ≤ {radius}"),
+        SetEntry("l1", "l1 ball", f"{_BALLS}:L1Ball", aliases=("1",), formula="‖{point} − x‖₁ ≤ {radius}"),
+        SetEntry(
+            "lp",
+            "lp ball",
+            f"{_BALLS}:LpBall",
+            parameters=(SetParameter("p", float, "Order of the norm.", range=Range(1)),),
+            spelling="l{p}",
+            formula="‖{point} − x‖_{p} ≤ {radius}",
+        ),
+    )
+}
+# What the fields of a section on sets, and the options of commands, are called already.
+_TAKEN = frozenset({"eps", "norm", "domain", "options", "set", "kind", "point", "radius"})
+
+
+def registered_sets() -> tuple[SetEntry, ...]:
+    """All sets that have a name, in the order of registration.
+
+    Example:
+        >>> from autodual.perturbations import registered_sets
+        >>> [entry.name for entry in registered_sets()][:4]
+        ['linf', 'l2', 'l1', 'lp']
+    """
+    return tuple(_SETS.values())
+
+
+def named_set(
+    name: str,
+    title: str,
+    *,
+    radius: str = "radius",
+    domain: str | None = None,
+    parameters: tuple[SetParameter, ...] = (),
+    aliases: tuple[str, ...] = (),
+    formula: str | None = None,
+    replace: bool = False,
+) -> Callable[[_SetClass], _SetClass]:
+    """Class decorator: give a kind of perturbation set a name, by which every part of autodual knows it.
+
+    It can then be chosen with `--norm NAME`, in recipes and in Python (`choose_set`), trained on, and is found again
+    from network files and documents wherever the same registration has run.
+
+    Args:
+        name: short, of small letters, digits and dashes.
+        title: what people call it.
+        radius: the field of the class that the radius goes to. The class must take numbers, and for `certified_radius`
+            a tensor `[N]` with one for each sample.
+        domain: the field that the domain goes to; None where the set takes none.
+        parameters: all other fields that can be chosen.
+        aliases: other spellings of the name.
+        formula: for pages, a condition on a `{point}` with the `{radius}` and the parameters in it.
+        replace: take the place of another set of this name.
+
+    Raises:
+        ValueError: the name is taken by another set, is none, or fields and parameters do not fit each other.
+
+    Example:
+        >>> from dataclasses import dataclass
+        >>> from autodual.perturbations import LinfBall, choose_set, named_set
+        >>> @named_set("cube", "cube", domain="domain")
+        ... @dataclass(frozen=True, eq=False)
+        ... class Cube(LinfBall):
+        ...     '''An l∞ ball by another name.'''
+        >>> choose_set("cube").make(0.5).describe()
+        'l∞ ball of radius 0.5, unclipped'
+    """
+
+    def register(kind: _SetClass) -> _SetClass:
+        entry = SetEntry(name, title, kind, radius, domain, tuple(parameters), tuple(aliases), None, formula)
+        _check_names(entry, replace=replace)
+        _check_fields(entry, kind)
+        _SETS[name] = entry
+        return kind
+
+    return register
+
+
+def choose_set(name: str | float, options: Mapping[str, Any] | None = None) -> ChosenSet:
+    """A registered kind of set, with its parameters.
+
+    Args:
+        name: its name, such as `linf`, `l1.5` or one that `named_set` gave; or the order p of a norm.
+        options: the parameters that the name does not hold, as plain values or as text.
+
+    Raises:
+        InvalidInputError: there is no set of that name, or the parameters are none that it can have.
+
+    Example:
+        >>> from autodual.perturbations import choose_set
+        >>> choose_set("l2").make(0.5, (0, 1)).describe()
+        'l2 ball of radius 0.5, clipped to [0, 1]'
+    """
+    entry, held = _find(canonical_name(name))
+    values = entry.values({**held, **(options or {})})
+    own = {parameter.name: values[parameter.name] for parameter in entry.own}
+    return ChosenSet(entry.spell(values), entry, own, {key: value for key, value in values.items() if key not in own})
+
+
+def canonical_name(name: str | float) -> str:
+    """The one spelling of a set's name that documents have.
+
+    Args:
+        name: any spelling, or the order of a norm.
+
+    Raises:
+        InvalidInputError: there is no set of that name.
+
+    Example:
+        >>> from autodual.perturbations.registry.registered_sets import canonical_name
+        >>> canonical_name("2.0"), canonical_name("L3")
+        ('l2', 'l3')
+    """
+    entry, held = _find(str(name).lower())
+    known = {parameter.name: parameter for parameter in entry.parameters}
+    return entry.spell({key: known[key].parsed(value) for key, value in held.items()})
+
+
+def _find(text: str) -> tuple[SetEntry, dict[str, Any]]:
+    """The entry of a name, and the parameters that the name holds."""
+    for entry in _SETS.values():
+        if (text == entry.name and entry.spelling is None) or text in entry.aliases:
+            return entry, {}
+    for entry in _SETS.values():
+        for spelled in (text, f"l{text}"):  # an order alone is that of a norm
+            held = entry.read(spelled)
+            if held is not None and _fits(entry, held):
+                return entry, held
+    there = ", ".join(entry.spelled for entry in _SETS.values())
+    raise InvalidInputError(
+        f"{shown(text)} is no norm, nor any other set that is registered; there are {there} (for one of yours, import "
+        "the module that registers it)"
+    )
+
+
+def _fits(entry: SetEntry, held: Mapping[str, Any]) -> bool:
+    known = {parameter.name: parameter for parameter in entry.parameters}
+    try:
+        return all(known[name].parsed(value) is not None for name, value in held.items())
+    except InvalidInputError:
+        return False
+
+
+def _check_names(entry: SetEntry, *, replace: bool) -> None:
+    for name in (entry.name, *entry.aliases):
+        if not re.fullmatch(r"[a-z][a-z0-9-]*", name):
+            raise ValueError(f"a set's name is of small letters, digits and dashes, which {name!r} is not")
+        holder = next((one for one in _SETS.values() if name in (one.name, *one.aliases)), None)
+        if holder is not None and not replace and not _same(holder, entry):
+            raise ValueError(f"the name '{name}' is already that of the set '{holder.name}'; choose another")
+    for parameter in entry.parameters:
+        if not re.fullmatch(r"[a-z][a-z0-9_]*", parameter.name) or parameter.name in _TAKEN:
+            raise ValueError(f"a parameter of the set '{entry.name}' cannot be called {parameter.name!r}")
+
+
+def _same(holder: SetEntry, entry: SetEntry) -> bool:
+    return holder.name == entry.name and isinstance(holder.home, type) and same_definition(holder.home, entry.home)
+
+
+def _check_fields(entry: SetEntry, kind: type) -> None:
+    """Raise ValueError unless the class has the fields that the entry speaks of, and needs no others."""
+    if not is_dataclass(kind):
+        raise ValueError(f"the set '{entry.name}' must be a dataclass, which {kind.__name__} is not")
+    there = {one.name for one in fields(kind) if one.init}
+    named = {entry.radius, *(one.name for one in entry.parameters), *([] if entry.domain is None else [entry.domain])}
+    for name in sorted(named - there):
+        raise ValueError(f"{kind.__name__} has no field '{name}', which its registration speaks of")
+    for parameter in entry.parameters:
+        if parameter.kind not in (float, int, bool, str):
+            raise ValueError(f"'{parameter.name}' is of a kind that is not float, int, bool or str")
+        if parameter.default is not REQUIRED:
+            parameter.parsed(parameter.default)
