@@ -60,6 +60,7 @@ class AskOptions(LinearOptions, total=False):
     linear: bool | None
     sites: bool | None
     executed: bool | None
+    record: bool | None
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,6 +95,7 @@ class Ask:
         linear: True also returns the linear functions that prove the bounds.
         sites: True also returns the intervals of the bound sites.
         executed: True also returns how far a run of the model in its own dtype may be from what rigorous bounds are of.
+        record: True also returns what proves the bounds, as a `Record` that a checker can read. Estimates have none.
 
     Raises:
         InvalidInputError: a value is none of those named here, or `executed` comes without `rigorous`.
@@ -124,6 +126,7 @@ class Ask:
     linear: bool | None = None
     sites: bool | None = None
     executed: bool | None = None
+    record: bool | None = None
 
     def __post_init__(self) -> None:
         for name, choices in _CHOICES.items():
@@ -218,7 +221,7 @@ class Ask:
 
 
 _CHOICES = {"slopes": get_args(SlopePolicy), "inner": get_args(InnerBounds), "last": get_args(LastBound)}
-_FLAGS = ("all_units", "rigorous", "exact", "linear", "sites", "executed")
+_FLAGS = ("all_units", "rigorous", "exact", "linear", "sites", "executed", "record")
 
 #: What bound methods and losses compute unless told otherwise: the dual bounds of the thesis, in every layer.
 DUAL_BOUNDS = Ask(slopes="shared", inner="dual", last="dual")

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import fields
+from collections.abc import Iterator
 
 import torch
 from torch import Tensor
@@ -86,18 +85,9 @@ def _leading(ask: Ask) -> Iterator[Tensor]:
             yield from (end for end in (interval.lower, interval.upper) if isinstance(end, Tensor) and end.dim())
     for one in ask.constraints or ():
         if isinstance(one, Multiplied):
-            yield from (tensor for _, tensor in _tensors(one) if tensor.dim())
+            yield from (tensor for _, tensor in one.named_tensors() if tensor.dim())
     for choices in ask.chosen_slopes.of.values() if ask.chosen_slopes is not None else ():
         yield from (t for t in choices.values() if isinstance(t, Tensor) and t.dim())
-
-
-def _tensors(constraint: Multiplied) -> Iterator[tuple[str, Tensor]]:
-    """The tensors of a constraint, by the field that they are in."""
-    for field in fields(constraint):
-        value = getattr(constraint, field.name)
-        for tensor in value.values() if isinstance(value, Mapping) else [value]:
-            if isinstance(tensor, Tensor):
-                yield field.name, tensor
 
 
 def _checked_owner(owner: Tensor, samples: int) -> Tensor:
@@ -149,7 +139,7 @@ def _checked_constraint(constraint: Multiplied, plan: Plan, count: int, x: Tenso
                 f"a constraint on '{behind[0]}' cannot bear on the units of '{site}', which come before it; bound them "
                 f"as an objective, at='{site}', with given= intervals"
             )
-    for field, tensor in _tensors(constraint):
+    for field, tensor in constraint.named_tensors():
         if reason := unfit(tensor):
             raise InvalidInputError(f"{field} of a constraint {reason}")
         if not bool(tensor.isfinite().all()):

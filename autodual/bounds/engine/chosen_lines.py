@@ -59,6 +59,13 @@ def starts(state: BoundState, families: Families, given: Choices, piece: Piece) 
     return found
 
 
+def each_row(state: BoundState, choices: Choices, piece: Piece) -> Choices:
+    """The choices with an entry for each row, `[G, K, *shape]`."""
+    owner, count = piece.rows.owner, piece.rows.count
+    groups = state.samples if owner is None else owner.shape[0]
+    return {name: t.detach().expand(groups, count, *t.shape[2:]) for name, t in choices.items()}
+
+
 def under(state: BoundState, families: Families, choices: Mapping[str, Tensor]) -> BoundState:
     """The state with these lines chosen, whose rounding costs what that of all lines may."""
     chosen = state.present()
