@@ -12,6 +12,7 @@ import autodual
 from autodual import Constraint, LinfBall, Slopes, Split
 from autodual.errors import InvalidInputError
 from autodual.network import DualNetwork
+from autodual.passes import ChooseExecution, default_pipeline
 
 BALL = LinfBall(0.3)
 OBJECTIVE = torch.tensor([[1.0, -1.0], [0.0, 1.0], [-1.0, -1.0]]).double()
@@ -90,15 +91,9 @@ def test_a_record_does_not_depend_on_memory() -> None:
     dual, x = NETWORKS[3]
     many = x.repeat(40, 1)
     whole = dual(many, BALL, OBJECTIVE, slopes="optimized", record=True).record
-    from autodual.passes import ChooseExecution, default_pipeline
-
-    small = autodual.compile_dual(
-        dual.model,
-        x,
-        passes=[
-            ChooseExecution(memory_budget=1 << 20) if s.name == "choose-execution" else s for s in default_pipeline()
-        ],
-    )
+    little = ChooseExecution(memory_budget=1 << 20)
+    passes = [little if step.name == little.name else step for step in default_pipeline()]
+    small = autodual.compile_dual(dual.model, x, passes=passes)
     parts = small(many, BALL, OBJECTIVE, slopes="optimized", record=True).record
     assert whole is not None and parts is not None
     first, second = whole.arrays(), parts.arrays()
@@ -123,7 +118,7 @@ def test_slopes_that_a_search_found_give_its_bound_again() -> None:
 def test_any_slopes_are_sound_for_the_objective_and_for_units(rigorous: bool) -> None:
     dual, x = NETWORKS[3]
     generator = torch.Generator().manual_seed(7)
-    output, (first, second) = dual.plan.graph.outputs[0], dual.plan.sites
+    output, second = dual.plan.graph.outputs[0], dual.plan.sites[1]
     relus = dual.plan.relaxed
     points = x + 0.3 * (2 * torch.rand(3000, 3, 3, generator=generator).double() - 1)
     reached = (dual.outputs(points.flatten(0, 1)).reshape(3000, 3, 2) @ OBJECTIVE.T).amin(0)
