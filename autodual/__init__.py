@@ -10,7 +10,7 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from autodual.bounds import Constraint, Split
+    from autodual.bounds import Constraint, Slopes, Split
     from autodual.certification import (
         Cascade,
         CascadeCertificate,
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 _HOMES = {
     "Ask": "autodual.network",
     "Constraint": "autodual.bounds",
+    "Slopes": "autodual.bounds",
     "Split": "autodual.bounds",
     "AutodualError": "autodual.errors",
     "Box": "autodual.perturbations",

@@ -1,7 +1,9 @@
 """The bounds engine: interval sweeps, backward rows and forward columns over any graph; knows no op by name."""
 
 from autodual.bounds.engine.executed_error import Execution, execution
-from autodual.bounds.engine.sweep import ObjectiveBounds, objective_bounds, prepare
+from autodual.bounds.engine.last_bound import ObjectiveBounds, objective_bounds
+from autodual.bounds.engine.record import Record, joined_records, record_of
+from autodual.bounds.engine.sweep import prepare
 from autodual.bounds.memory.recomputation import recomputed
 from autodual.bounds.options import BoundOptions
 from autodual.bounds.projected.projections import Projections
@@ -9,6 +11,7 @@ from autodual.bounds.rows.pull import LinearBound
 from autodual.bounds.state.bound_state import BoundState
 from autodual.bounds.state.constraints import Constraint, Multiplied, Split
 from autodual.bounds.state.kept_bytes import Ledger
+from autodual.bounds.state.slopes import Slopes
 from autodual.bounds.state.subproblems import Subproblems
 
 __all__ = [
@@ -21,10 +24,14 @@ __all__ = [
     "Multiplied",
     "ObjectiveBounds",
     "Projections",
+    "Record",
+    "Slopes",
     "Split",
     "Subproblems",
     "execution",
+    "joined_records",
     "objective_bounds",
     "prepare",
     "recomputed",
+    "record_of",
 ]

@@ -37,13 +37,16 @@ class Mixture:
 
 @dataclass(frozen=True)
 class LineFamily:
-    """All relaxations (1 - t)·first + t·second, t in [0, 1] for each row and unit.
+    """All relaxations (1 - t)·first + t·second, t in [0, 1] for each row and unit; both ends are over the same bounds.
 
-    `first` is the adaptive relaxation, where a search begins; both are over the same bounds.
+    start: the t `[N, *shape]` of the adaptive relaxation, where a search begins; None: 0, where `first` is that one. A
+    rule whose t means the same over all bounds, such as a ReLU's slope α, says so: then a t that was found over some
+    bounds is a good start over others.
     """
 
     first: LinearRelaxation
     second: LinearRelaxation
+    start: Tensor | None = None
 
     @cached_property
     def lower_slopes(self) -> tuple[Mixture, ...]:
@@ -62,6 +65,15 @@ class LineFamily:
     @cached_property
     def upper_intercept(self) -> Mixture:
         return Mixture.between(self.first.upper_intercept, self.second.upper_intercept)
+
+    def relaxation(self, choice: Tensor) -> LinearRelaxation:
+        """The relaxation at a t `[N or 1, *shape]` that all rows share."""
+
+        def at(mixture: Mixture) -> Tensor:
+            return mixture.first if mixture.rise is None else mixture.first + choice * mixture.rise
+
+        lower, upper = (tuple(map(at, slopes)) for slopes in (self.lower_slopes, self.upper_slopes))
+        return LinearRelaxation(lower, upper, at(self.lower_intercept), at(self.upper_intercept), self.grounded)
 
     @property
     def grounded(self) -> bool:

@@ -75,11 +75,11 @@ class ReluRule(RelaxationRule):
         return LinearRelaxation((lower,), (slope,), torch.zeros_like(slope), intercept, grounded=True)
 
     def family(self, op: ops.Relu, bounds: Sequence[Interval], environment: Environment) -> LineFamily:
-        """Every α ∈ [0, 1]: from the adaptive one to the other extreme."""
-        first = self.adaptive(op, bounds, environment)
-        (lower,) = first.lower_slopes
-        other = torch.where(crosses_zero(bounds[0]), 1 - lower, lower)
-        return LineFamily(first, replace(first, lower_slopes=(other,)))
+        """t is α itself: every lower slope in [0, 1]."""
+        adaptive = self.adaptive(op, bounds, environment)
+        (lower,), crossing = adaptive.lower_slopes, crosses_zero(bounds[0])
+        flat, steep = (replace(adaptive, lower_slopes=(torch.where(crossing, end, lower),)) for end in (0.0, 1.0))
+        return LineFamily(flat, steep, start=lower)
 
 
 @dual_rule(ops.LeakyRelu)
@@ -118,10 +118,11 @@ class LeakyReluRule(RelaxationRule):
         return self._through_origin(op, bounds[0], environment, bounds[0].upper > -bounds[0].lower)
 
     def family(self, op: ops.LeakyRelu, bounds: Sequence[Interval], environment: Environment) -> LineFamily:
-        """Every slope between the leak and 1: from the adaptive one to the other extreme."""
+        """Every slope between the leak, t = 0, and 1."""
         steep = bounds[0].upper > -bounds[0].lower
-        first, second = (self._through_origin(op, bounds[0], environment, mask) for mask in (steep, ~steep))
-        return LineFamily(first, second)
+        every = torch.ones_like(steep)
+        leak, one = (self._through_origin(op, bounds[0], environment, mask) for mask in (~every, every))
+        return LineFamily(leak, one, start=steep.to(bounds[0].upper.dtype))
 
     def _through_origin(
         self, op: ops.LeakyRelu, z: Interval, environment: Environment, steep: Tensor

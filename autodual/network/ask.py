@@ -11,7 +11,7 @@ from typing import Any, TypedDict, get_args
 
 import torch
 
-from autodual.bounds import Multiplied
+from autodual.bounds import Multiplied, Slopes
 from autodual.errors import InvalidInputError
 from autodual.interval import Interval
 from autodual.policies import InnerBounds, LastBound, SlopePolicy
@@ -38,6 +38,7 @@ class PartOptions(ProofOptions, total=False):
     given: Mapping[str, Interval] | None
     constraints: Sequence[Multiplied] | None
     owner: torch.Tensor | None
+    chosen_slopes: Slopes | None
 
 
 class MethodOptions(PartOptions, total=False):
@@ -59,6 +60,7 @@ class AskOptions(LinearOptions, total=False):
     linear: bool | None
     sites: bool | None
     executed: bool | None
+    record: bool | None
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,6 +84,8 @@ class Ask:
         constraints: what else holds on the subproblems, with multipliers: `Constraint` and `Split`.
         owner: the sample of each subproblem, `[B]`. Unsaid, a single sample has as many as tensors have entries, and of
             several samples each is one.
+        chosen_slopes: the lines of relaxed units for rows of the objective and of bound sites, as `Slopes`. `optimized`
+            slopes are searched from there on; others take them as they are.
         all_units: True computes a dual bound of every unit, also of those that intervals decide.
         rigorous: True lowers all bounds by an upper bound of their own rounding error.
         exact: True estimates nothing, whatever the passes of the network say. Rigorous bounds never use estimates that
@@ -91,6 +95,7 @@ class Ask:
         linear: True also returns the linear functions that prove the bounds.
         sites: True also returns the intervals of the bound sites.
         executed: True also returns how far a run of the model in its own dtype may be from what rigorous bounds are of.
+        record: True also returns what proves the bounds, as a `Record` that a checker can read. Estimates have none.
 
     Raises:
         InvalidInputError: a value is none of those named here, or `executed` comes without `rigorous`.
@@ -113,6 +118,7 @@ class Ask:
     given: Mapping[str, Interval] | None = None
     constraints: Sequence[Multiplied] | None = None
     owner: torch.Tensor | None = None
+    chosen_slopes: Slopes | None = None
     all_units: bool | None = None
     rigorous: bool | None = None
     exact: bool | None = None
@@ -120,6 +126,7 @@ class Ask:
     linear: bool | None = None
     sites: bool | None = None
     executed: bool | None = None
+    record: bool | None = None
 
     def __post_init__(self) -> None:
         for name, choices in _CHOICES.items():
@@ -144,6 +151,11 @@ class Ask:
             )
         if self.owner is not None and not isinstance(self.owner, torch.Tensor):
             raise InvalidInputError(f"owner must be a tensor of indices of samples, not a {type(self.owner).__name__}")
+        if not (self.chosen_slopes is None or isinstance(self.chosen_slopes, Slopes)):
+            raise InvalidInputError(
+                f"chosen_slopes must be autodual.Slopes, not a {type(self.chosen_slopes).__name__}; slopes= chooses a "
+                "policy"
+            )
         if not (self.at is None or isinstance(self.at, str)):
             raise InvalidInputError(f"at must be the name of a node, not {self.at!r}")
         if self.executed and self.at is not None:
@@ -209,7 +221,7 @@ class Ask:
 
 
 _CHOICES = {"slopes": get_args(SlopePolicy), "inner": get_args(InnerBounds), "last": get_args(LastBound)}
-_FLAGS = ("all_units", "rigorous", "exact", "linear", "sites", "executed")
+_FLAGS = ("all_units", "rigorous", "exact", "linear", "sites", "executed", "record")
 
 #: What bound methods and losses compute unless told otherwise: the dual bounds of the thesis, in every layer.
 DUAL_BOUNDS = Ask(slopes="shared", inner="dual", last="dual")

@@ -13,7 +13,7 @@ from autodual.network.call import Call, Executed, Question
 from autodual.network.call_options import call_options
 from autodual.network.chunks import SampleSize, in_chunks
 from autodual.network.compiled import CompiledNetwork
-from autodual.network.given_parts import bounded_node, checked_parts
+from autodual.network.given_parts import bounded_node, check_rows, checked_parts
 from autodual.network.keywords import takes
 from autodual.network.known import checked_ask, of_subproblems, refute_known
 from autodual.network.objective_rows import checked_objective
@@ -67,6 +67,7 @@ class BoundingNetwork(CompiledNetwork):
         target = plan.graph[bounded_node(ask, plan.graph)]
         region, parts = require_support(perturbation_set(ball).at(x)), checked_parts(ask, plan, x)
         functions = None if objective is None else checked_objective(objective, x, target.shape, parts.owner)
+        check_rows(parts, target.name, 0 if functions is None else functions.count)
         ask = checked_ask(ask, plan, x)
         refute_known(ask.known, plan.graph, self.environment(compiled, x.double()), region)
         question = Question(self.tensors(compiled), region, of_subproblems(ask, parts), parts, functions)

@@ -12,11 +12,14 @@ from autodual.bounds import (
     BoundOptions,
     BoundState,
     Ledger,
+    ObjectiveBounds,
     Projections,
+    Record,
     Subproblems,
     execution,
     objective_bounds,
     prepare,
+    record_of,
 )
 from autodual.bounds.rounding.plain_arithmetic import plain_arithmetic
 from autodual.estimators import Stream
@@ -94,16 +97,23 @@ class Call:
         if projection is not None and self.stream is not None:
             count = 0 if objective is None else objective.count
             state.memories.keep(Projections(state, projection, self.stream, count))
-        found = None
+        found = record = None
         if objective is None:
             prepare(state, self.plan.relaxed)
         else:
             target = ask.at or graph.outputs[0]
             prepare(state, (target,))
-            found = objective_bounds(state, target, objective.part(part), linear=bool(ask.linear))
+            asked = objective.part(part)
+            found = objective_bounds(state, target, asked, linear=bool(ask.linear), lines=bool(ask.record))
+            record = _record(state, target, asked, found) if ask.record else None
         sites = self.plan.sites if objective is None or ask.sites else ()
         run = None if self.executed is None else execution(state, self.executed.graph, self.executed.dtype)
-        result = result_of(found, {name: state.interval(name) for name in sites}, state, run)
+        result = result_of(found, {name: state.interval(name) for name in sites}, state, run, record)
         # The two know each other: apart, they are forgotten at once, and not when garbage is next collected.
         state.memories.drop(Projections)
         return result
+
+
+def _record(state: BoundState, target: str, objective: Objective, found: ObjectiveBounds) -> Record:
+    rows = objective.piece(None, 0, objective.count)
+    return record_of(state, target, rows.reshape(*rows.shape[:2], *state.graph[target].shape), found)

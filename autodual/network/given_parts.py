@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import fields
+from collections.abc import Iterator
 
 import torch
 from torch import Tensor
 
-from autodual.bounds import Multiplied, Subproblems
+from autodual.bounds import Multiplied, Slopes, Subproblems
 from autodual.errors import InvalidInputError
 from autodual.interval import Interval
 from autodual.ir.graph import Graph
@@ -57,7 +56,26 @@ def checked_parts(ask: Ask, plan: Plan, x: Tensor) -> Subproblems:
     count = x.shape[0] if owner is None else owner.shape[0]
     given = {name: _checked_interval(name, interval, plan, count, x) for name, interval in (ask.given or {}).items()}
     constraints = tuple(_checked_constraint(one, plan, count, x) for one in ask.constraints or ())
-    return Subproblems(owner, given, constraints)
+    slopes = Slopes({}) if ask.chosen_slopes is None else _checked_slopes(ask.chosen_slopes, plan, count, x)
+    return Subproblems(owner, given, constraints, slopes)
+
+
+def check_rows(parts: Subproblems, target: str, count: int) -> None:
+    """Raise InvalidInputError unless what is said of each row is said of the `count` rows that are bounded at a node.
+
+    Rows of bound sites' units share their lines.
+    """
+    for one in parts.constraints:
+        rows = one.multiplier
+        if rows is not None and rows.dim() > one.axes + 1 and rows.shape[1] not in (1, count):
+            raise InvalidInputError(f"multiplier has entries for {rows.shape[1]} rows, but the objective has {count}")
+    for name, choices in parts.slopes.of.items():
+        for node, t in choices.items():
+            most = count if name == target else 1
+            if t.shape[1] not in (1, most):
+                raise InvalidInputError(
+                    f"the chosen slopes of '{node}' for rows of '{name}' are of {t.shape[1]} rows; expected {most}"
+                )
 
 
 def _leading(ask: Ask) -> Iterator[Tensor]:
@@ -67,16 +85,9 @@ def _leading(ask: Ask) -> Iterator[Tensor]:
             yield from (end for end in (interval.lower, interval.upper) if isinstance(end, Tensor) and end.dim())
     for one in ask.constraints or ():
         if isinstance(one, Multiplied):
-            yield from (tensor for _, tensor in _tensors(one) if tensor.dim())
-
-
-def _tensors(constraint: Multiplied) -> Iterator[tuple[str, Tensor]]:
-    """The tensors of a constraint, by the field that they are in."""
-    for field in fields(constraint):
-        value = getattr(constraint, field.name)
-        for tensor in value.values() if isinstance(value, Mapping) else [value]:
-            if isinstance(tensor, Tensor):
-                yield field.name, tensor
+            yield from (tensor for _, tensor in one.named_tensors() if tensor.dim())
+    for choices in ask.chosen_slopes.of.values() if ask.chosen_slopes is not None else ():
+        yield from (t for t in choices.values() if isinstance(t, Tensor) and t.dim())
 
 
 def _checked_owner(owner: Tensor, samples: int) -> Tensor:
@@ -128,7 +139,7 @@ def _checked_constraint(constraint: Multiplied, plan: Plan, count: int, x: Tenso
                 f"a constraint on '{behind[0]}' cannot bear on the units of '{site}', which come before it; bound them "
                 f"as an objective, at='{site}', with given= intervals"
             )
-    for field, tensor in _tensors(constraint):
+    for field, tensor in constraint.named_tensors():
         if reason := unfit(tensor):
             raise InvalidInputError(f"{field} of a constraint {reason}")
         if not bool(tensor.isfinite().all()):
@@ -144,6 +155,27 @@ def _checked_constraint(constraint: Multiplied, plan: Plan, count: int, x: Tenso
         {name: plan.graph[name].shape for name in (*constraint.nodes, *constraint.unit_multipliers)}
     )
     return constraint.mapped(lambda tensor: tensor.to(dtype=x.dtype, device=x.device))
+
+
+def _checked_slopes(slopes: Slopes, plan: Plan, count: int, x: Tensor) -> Slopes:
+    for target, choices in slopes.of.items():
+        if target not in plan.graph.by_name:
+            raise InvalidInputError(f"chosen_slopes speak of rows of '{target}', which is no node of this network")
+        for name, t in choices.items():
+            if name not in plan.relaxed:
+                relaxed = ", ".join(plan.relaxed) or "none"
+                raise InvalidInputError(f"chosen_slopes speak of '{name}', which is no relaxed node ({relaxed})")
+            if reason := unfit(t):
+                raise InvalidInputError(f"the chosen slopes of '{name}' {reason}")
+            shape = plan.graph[name].shape
+            if t.dim() < 2 or t.shape[0] not in (1, count) or tuple(t.shape[2:]) != shape:
+                raise InvalidInputError(
+                    f"the chosen slopes of '{name}' have the shape {list(t.shape)}; expected [B or 1, S or 1, "
+                    f"{', '.join(map(str, shape))}]"
+                )
+            if not bool(((t >= 0) & (t <= 1)).all()):
+                raise InvalidInputError(f"the chosen slopes of '{name}' must lie in [0, 1]: only those lines are sound")
+    return slopes.mapped(lambda t: t.to(dtype=x.dtype, device=x.device))
 
 
 def _check_shape(what: str, tensor: Tensor, count: int, shape: tuple[int, ...]) -> None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 import torch
 from torch import Tensor
 
-from autodual.bounds import BoundState, Execution, LinearBound, ObjectiveBounds, Projections
+from autodual.bounds import BoundState, Execution, LinearBound, ObjectiveBounds, Projections, Record, joined_records
 from autodual.errors import InvalidInputError
 from autodual.interval import Interval
 
@@ -23,6 +23,7 @@ class DualResult:
     execution: how far a run of the network may be from the network that is bounded, if `executed` asked for it.
     infeasible `[N]`, bool: whether what was given of a subproblem leaves it no point. That proves everything of it and
     nothing else, so its bounds are NaN.
+    record: what proves the bounds, if that was asked for.
     """
 
     objective: ObjectiveBounds | None
@@ -32,6 +33,7 @@ class DualResult:
     inflation: float = 1.0
     execution: Execution | None = None
     infeasible: Tensor = field(default_factory=lambda: torch.zeros(0, dtype=torch.bool))
+    record: Record | None = None
 
     @property
     def lower(self) -> Tensor:
@@ -45,13 +47,14 @@ def result_of(
     intervals: Mapping[str, Interval],
     state: BoundState,
     run: Execution | None = None,
+    record: Record | None = None,
 ) -> DualResult:
     """The result of a finished computation."""
     projections, infeasible = state.memories.get(Projections), state.infeasible
     if projections is None:
         never = torch.zeros(state.samples, dtype=torch.float64, device=infeasible.device)
         found = None if objective is None else _without(objective, infeasible)
-        return DualResult(found, intervals, never, execution=run, infeasible=infeasible)
+        return DualResult(found, intervals, never, execution=run, infeasible=infeasible, record=record)
     delta = projections.projection.delta
     failure = projections.estimated.double() * (1.0 if delta is None else delta)
     return DualResult(objective, intervals, failure, projections.count, projections.inflation, run, infeasible)
@@ -79,7 +82,9 @@ def joined(parts: Sequence[DualResult]) -> DualResult:
     runs = [part.execution for part in parts if part.execution is not None]
     run = joined_executions(runs) if runs else None
     infeasible = torch.cat([part.infeasible for part in parts])
-    return type(first)(objective, intervals, failure, first.estimates, first.inflation, run, infeasible)
+    records = [part.record for part in parts if part.record is not None]
+    record = joined_records(records) if records else None
+    return type(first)(objective, intervals, failure, first.estimates, first.inflation, run, infeasible, record)
 
 
 def joined_executions(parts: Sequence[Execution]) -> Execution:

@@ -217,11 +217,11 @@ def test_estimated_bounds_do_not_depend_on_how_rows_are_made():
 
 def test_memory_stays_within_the_budget(monkeypatch):
     """All rows of this network at once would take 57 MB."""
-    from autodual.bounds.engine import sweep
+    from autodual.bounds.engine import last_bound
 
     model = nn.Sequential(nn.Conv2d(1, 2, 3, padding=1), nn.ReLU(), nn.Conv2d(2, 3, 3, padding=1)).eval()
     x, largest = torch.rand(1, 1, 40, 40), []
-    original = sweep.pieces_of
+    original = last_bound.pieces_of
 
     def watched(state, name, objective):
         pieces = original(state, name, objective)
@@ -229,7 +229,7 @@ def test_memory_stays_within_the_budget(monkeypatch):
             largest.append(rows.base.nbytes)
         return pieces
 
-    monkeypatch.setattr(sweep, "pieces_of", watched)
+    monkeypatch.setattr(last_bound, "pieces_of", watched)
     budget = 8 << 20
     for options in ({}, {"windows": False}):
         dual = with_options(model, x, memory_budget=budget, **options)

@@ -13,7 +13,7 @@ from support.random_sets import Subject, subjects
 from torch import Tensor, nn
 
 import autodual
-from autodual.bounds.engine import sweep
+from autodual.bounds.engine import last_bound
 from autodual.bounds.memory import recomputation
 from autodual.bounds.rows import unit_rows
 from autodual.network import DualNetwork
@@ -65,7 +65,7 @@ def test_both_samples_and_rows_are_computed_again(monkeypatch: pytest.MonkeyPatc
 
     monkeypatch.setattr(sample_chunks, "recomputed", counting("samples", recomputation.recomputed))
     monkeypatch.setattr(unit_rows, "recomputed_rows", counting("units", recomputation.recomputed_rows))
-    monkeypatch.setattr(sweep, "recomputed_rows", counting("objective", recomputation.recomputed_rows))
+    monkeypatch.setattr(last_bound, "recomputed_rows", counting("objective", recomputation.recomputed_rows))
     torch.manual_seed(0)
     layers = [nn.Conv2d(1, 3, 3, padding=1), nn.ReLU(), nn.Conv2d(3, 3, 3), nn.ReLU(), nn.Flatten(), nn.Linear(48, 3)]
     model = nn.Sequential(*layers).double()

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from autodual.bounds.columns.pull_or_push import pushes
 from autodual.bounds.columns.push import push_bounds
+from autodual.bounds.engine.chosen_lines import under_for_units
 from autodual.bounds.projected.projections import Projections
 from autodual.bounds.rows.early_exits import exits
 from autodual.bounds.rows.unit_rows import Undecided, UnitRows
@@ -78,7 +79,9 @@ def refine(state: BoundState, name: str, undecided: Undecided) -> bool:
     wanted = torch.zeros_like(done) if bool(done.all()) else _wanted(state, name, undecided) & ~done
     bounded = bool(wanted.any())
     if bounded:
-        finished = _bound(state, name, undecided, wanted)
+        rowed = under_for_units(state, name)
+        finished = _bound(rowed, name, undecided, wanted)
+        state.intervals[name] = rowed.intervals[name]
         if state.subproblems.partial:
             state.note_empty(before.intersect(state.interval(name)), state.slack(name))
         if state.intersects:

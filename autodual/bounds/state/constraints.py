@@ -11,8 +11,8 @@ best one makes the bound as tight as the constraint can.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, fields, replace
 from typing import TypeVar
 
 import torch
@@ -87,6 +87,15 @@ class Multiplied(ABC):
     @abstractmethod
     def mapped(self: Own, function: Callable[[Tensor], Tensor]) -> Own:
         """The constraints with a function of each of their tensors in its place, multipliers among them."""
+
+    def named_tensors(self) -> Iterator[tuple[str, Tensor]]:
+        """All tensors by the field that they are in, and the node's name where a field has one for each."""
+        for each in fields(self):
+            value = getattr(self, each.name)
+            if isinstance(value, Tensor):
+                yield each.name, value
+            elif isinstance(value, Mapping):
+                yield from ((f"{each.name}/{name}", tensor) for name, tensor in value.items())
 
     def _multipliers(self, function: Callable[[Tensor], Tensor]) -> dict:
         return {

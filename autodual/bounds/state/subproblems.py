@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from torch import Tensor
 
 from autodual.bounds.state.constraints import Multiplied
+from autodual.bounds.state.slopes import Slopes
 from autodual.dual.rows import Rows
 from autodual.interval import Interval
 
@@ -18,12 +19,13 @@ class Subproblems:
 
     owner: `[B]` long, the sample of each; None where subproblem i is sample i.
     given: by node, intervals `[B or 1, *shape]` that hold on each subproblem's part of the set and are not computed.
-    constraints: what else holds there.
+    constraints: what else holds there. slopes: the lines that are chosen for rows.
     """
 
     owner: Tensor | None = None
     given: Mapping[str, Interval] = field(default_factory=dict)
     constraints: tuple[Multiplied, ...] = ()
+    slopes: Slopes = field(default_factory=lambda: Slopes({}))
 
     @property
     def partial(self) -> bool:
@@ -47,6 +49,7 @@ class Subproblems:
             None if self.owner is None else self.owner[some],
             {name: interval.map(lambda end: selected(end, some, count)) for name, interval in self.given.items()},
             tuple(one.mapped(lambda value: selected(value, some, count)) for one in self.constraints),
+            self.slopes.mapped(lambda value: selected(value, some, count)),
         )
 
 

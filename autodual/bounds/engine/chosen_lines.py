@@ -1,0 +1,94 @@
+"""Lines that are chosen for rows: t of each relaxation's family, as a caller gives it or a search finds it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from torch import Tensor
+
+from autodual.bounds.rows.objective_rows import Piece
+from autodual.bounds.state.bound_state import BoundState
+from autodual.bounds.state.constraints import own
+from autodual.dual.family import FamilyLayer, LineFamily
+from autodual.dual.relaxation import RelaxedLayer
+from autodual.dual.rule import NonlinearRule
+
+#: What can be chosen, by relaxed node.
+Families = dict[str, LineFamily]
+#: t in [0, 1], by relaxed node: `[G or 1, K or 1, *shape]`.
+Choices = dict[str, Tensor]
+
+
+def families_before(state: BoundState, name: str) -> Families:
+    """What can be chosen at each relaxed node before a node, where any unit is undecided."""
+    found: Families = {}
+    for node in state.graph:
+        rule = state.rules.get(node.name)
+        if node.name not in state.graph.ancestors[name] or not isinstance(rule, NonlinearRule):
+            continue
+        bounds = [state.interval(operand) for operand in node.inputs]
+        masks = rule.undecided(node.op, bounds, state.environment)
+        family = rule.family(node.op, bounds, state.environment)
+        if family is not None and any(bool(mask.any()) for mask in ([masks] if isinstance(masks, Tensor) else masks)):
+            found[node.name] = family
+    return found
+
+
+def given_choices(state: BoundState, name: str, piece: Piece) -> Choices:
+    """What a caller chose for some rows of a node."""
+    owner, found = piece.rows.owner, {}
+    for node, t in state.subproblems.slopes.for_target(name).items():
+        rows = t if t.shape[1] == 1 else t[:, piece.first : piece.last]
+        found[node] = own(rows, owner)
+    return found
+
+
+def starts(state: BoundState, families: Families, given: Choices, piece: Piece) -> Choices:
+    """Where a search begins, `[G, K, *shape]` by node: at what is given, else at the adaptive relaxation."""
+    owner, count = piece.rows.owner, piece.rows.count
+    groups = state.samples if owner is None else owner.shape[0]
+    found = {}
+    for name, family in families.items():
+        shape = (groups, count, *state.graph[name].shape)
+        if name in given:
+            found[name] = given[name].expand(shape)
+        elif family.start is not None:
+            found[name] = own(family.start, owner).unsqueeze(1).expand(shape)
+        else:
+            found[name] = family.first.lower_intercept.new_zeros(()).expand(shape)
+    return found
+
+
+def each_row(state: BoundState, choices: Choices, piece: Piece) -> Choices:
+    """The choices with an entry for each row, `[G, K, *shape]`."""
+    owner, count = piece.rows.owner, piece.rows.count
+    groups = state.samples if owner is None else owner.shape[0]
+    return {name: t.detach().expand(groups, count, *t.shape[2:]) for name, t in choices.items()}
+
+
+def under(state: BoundState, families: Families, choices: Mapping[str, Tensor]) -> BoundState:
+    """The state with these lines chosen, whose rounding costs what that of all lines may."""
+    chosen = state.present()
+    for name, choice in choices.items():
+        if name in families:
+            layer, node = FamilyLayer(families[name], choice), state.graph[name]
+            chosen.layers[name] = layer
+            if state.options.rigorous:
+                chosen.debts[name] = state.debt_under(node, layer)
+    return chosen
+
+
+def under_for_units(state: BoundState, site: str) -> BoundState:
+    """The state with the lines that a caller chose for rows of a site's units; itself where there are none."""
+    choices = state.subproblems.slopes.for_target(site)
+    if not choices:
+        return state
+    families, chosen = families_before(state, site), state.present()
+    for name, t in choices.items():
+        if name in families:
+            layer = RelaxedLayer(families[name].relaxation(t[:, 0]))
+            chosen.layers[name] = layer
+            if state.options.rigorous:
+                # Mixing two lines rounds relative to both.
+                chosen.debts[name] = state.debt_under(state.graph[name], FamilyLayer(families[name], t))
+    return chosen
