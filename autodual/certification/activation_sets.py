@@ -1,4 +1,4 @@
-"""Which units of a network its bounds decide."""
+"""How many units of each layer are active, inactive or undecided over a set."""
 
 from __future__ import annotations
 
@@ -25,9 +25,10 @@ def activation_sets(
     ask: Ask | None = None,
     **options: Unpack[ProofOptions],
 ) -> Mapping[str, Tensor]:
-    """By bound site which parts of its units are inactive, active and undecided over the set, `[N, 3]`, summing to 1.
+    """For each bound site, the fractions of its units that are inactive, active and undecided over the set, `[N, 3]`.
 
-    Inactive is u ≤ 0, active ℓ ≥ 0: the sets I⁻, I⁺ and I of the thesis, for rectified linear units (Figure 3.11).
+    A unit is inactive if u ≤ 0 and active if ℓ ≥ 0: the sets I⁻, I⁺ and I of the thesis, for rectified linear units
+    (Figure 3.11). The three fractions add up to 1.
 
     Args:
         dual: the dual network.

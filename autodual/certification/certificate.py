@@ -1,4 +1,4 @@
-"""What is known of one sample: a certificate is data, and says under which assumptions it holds."""
+"""The outcome for one sample, as data, with the assumptions that it rests on."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ class Status(str, Enum):
 
     #: Every margin is positive by more than its own rounding error; deterministic.
     CERTIFIED = "certified"
-    #: The same, but for a `failure_probability` above zero that the random numbers behind its bounds mislead.
+    #: As certified, except that the random numbers behind the bounds mislead with the `failure_probability`.
     PROBABLY_CERTIFIED = "probably certified"
     #: A stored counterexample, run again, violates the specification.
     FALSIFIED = "falsified"
     #: Neither proved nor refuted; also wherever a bound is NaN or infinite.
     UNKNOWN = "unknown"
-    #: The nominal sample itself gets another class than its label.
+    #: The network gives the sample itself another class than its label.
     MISCLASSIFIED = "misclassified"
 
     def __str__(self) -> str:

@@ -116,7 +116,7 @@ def certify(
 
 
 def _parts(region: Support, progress: Progress) -> Iterator[Tensor]:
-    """Indices of all samples at once, or of some at a time where somebody waits to see them done."""
+    """Indices of all samples at once, or of a few at a time if progress is to be shown."""
     parts = batches(region.count, Clock()) if progress else [range(region.count)]
     for part in parts:
         yield torch.arange(part.start, part.stop, device=region.centre.device)
@@ -172,7 +172,7 @@ class _Task:
 
 @dataclass(frozen=True)
 class _Classes:
-    """What is said of one sample's classes; nothing where the specification is about other things."""
+    """The classes that a certificate names; None where the specification is not about classes."""
 
     predicted: int | None = None
     label: int | None = None
@@ -183,7 +183,7 @@ class _Classes:
 def _classes(
     spec: Specification, lower: Tensor, decisive: Tensor, outputs: Tensor, *, labelled: bool
 ) -> list[_Classes]:
-    """By sample; for the arguments see `positions_of`."""
+    """The classes of each sample; the arguments are those of `positions_of`."""
     if not isinstance(spec, LabelSpecification):
         return [_Classes()] * outputs.shape[0]
     if spec.labels.dim() > 1:
@@ -196,7 +196,7 @@ def _classes(
 def _attacked(
     dual: DualNetwork, region: Support, spec: Specification, attack: Attack, samples: Tensor
 ) -> dict[int, Tensor]:
-    """Counterexamples by sample index, each run again after the attack."""
+    """Counterexamples by sample index; the network was run again on each after the attack."""
     index = samples.nonzero().squeeze(1)
     if index.shape[0] == 0:
         return {}
@@ -212,7 +212,7 @@ def _attacked(
 
 
 def reached_classes(dual: DualNetwork, spec: Specification, found: Mapping[int, Tensor]) -> dict[int, int]:
-    """The classes that the network gives counterexamples, by sample, where one class a sample is asked for."""
+    """The class that the network gives each counterexample, by sample; empty if outputs are not one class a sample."""
     if not found or not isinstance(spec, LabelSpecification) or spec.labels.dim() > 1:
         return {}
     with torch.no_grad():
@@ -223,7 +223,7 @@ def reached_classes(dual: DualNetwork, spec: Specification, found: Mapping[int, 
 def _status(proof: Proof, sample: int, wrong: bool, refuted: bool) -> Status:
     if wrong:
         return Status.MISCLASSIFIED
-    # A counterexample has been run; a probable proof has not been made for certain.
+    # A counterexample was confirmed by running the network, so it outweighs a proof that is only probable.
     if refuted:
         return Status.FALSIFIED
     if not bool(proof.proved[sample]):

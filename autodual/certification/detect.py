@@ -26,7 +26,7 @@ def detect(
     ask: Ask | None = None,
     **options: Unpack[ProofOptions],
 ) -> Tensor:
-    """Which samples may be adversarial: True where the ball may hold another class too.
+    """Flag the samples that may be adversarial: those whose ball may contain an input of another class.
 
     No false negatives: if x was made from some x₀ with ‖x - x₀‖ inside the ball's radius (both in the domain, if there
     is one) and the network gives the two different classes, x is flagged, since a ball is symmetric and x₀ lies in the
@@ -41,7 +41,7 @@ def detect(
         bool `[N]`.
 
     Raises:
-        InvalidInputError: the set is no neighbourhood, such as a box.
+        InvalidInputError: the set is not a ball around each sample, but for example a box.
         ModelChangedError: the model, run at x, is no longer the one compiled.
 
     Example:

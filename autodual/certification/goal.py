@@ -1,4 +1,4 @@
-"""What is to be certified where a caller gives labels, a specification or neither."""
+"""Which specification is meant when a caller gives labels, a specification or neither."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What bounds of a specification's rows say of its half-spaces: offsets subtracted, all rounding allowed for."""
+"""From bounds of a specification's rows to bounds of its half-spaces: subtract the offsets, allow for rounding."""
 
 from __future__ import annotations
 
@@ -11,27 +11,27 @@ from autodual.bounds import Execution, ObjectiveBounds
 from autodual.specs import Rows, Specification
 from autodual.tensors import flat
 
-# The sums of a run's errors over a row are rounded themselves.
+# Factor for the rounding of the error bound's own sums.
 _SAFETY = 1 + 2.0**-20
 
 
 @dataclass(frozen=True)
 class Deployment:
-    """A run of the network in the dtype of its numbers; `reason`: why nothing is known of how far it is off, if so."""
+    """A run of the network in some dtype. `reason`: why its rounding error is unknown; empty if it is known."""
 
     dtype: torch.dtype
     reason: str = ""
 
 
 def fits(rows: Rows, dtype: torch.dtype) -> bool:
-    """Whether every coefficient keeps its digits in a dtype: rounding is charged relative to what it rounds."""
+    """Whether every coefficient keeps its relative precision in a dtype, as the bound of the rounding error assumes."""
     return rows.form.fits(dtype)
 
 
 def guaranteed(found: ObjectiveBounds, rows: Rows) -> tuple[Tensor, Tensor]:
     """Lower bounds of row · f - offset and the error that they allow for, `[N, S]`, float64."""
     assert found.error is not None
-    # A row of zeros, such as a class against itself, is 0 whatever rounding may cost other rows.
+    # A row of zeros, such as a class compared with itself, is exactly 0, so no rounding is charged.
     bound, error = (rows.form.complete(part.double()) for part in (found.lower, found.error))
     if rows.offset_error is not None:
         error = error + rows.offset_error

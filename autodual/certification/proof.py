@@ -16,7 +16,7 @@ from autodual.perturbations import Searchable, Support
 from autodual.specs import Specification
 from autodual.tensors import bounding_dtype, flat
 
-# A bound this many rounding errors below zero is not worth another try in float64.
+# A bound more than this many rounding errors below zero is not computed again in float64: rounding is not to blame.
 _HOPE = 32.0
 
 
@@ -66,10 +66,10 @@ def prove(dual: DualNetwork, region: Support, spec: Specification, ask: Ask, *, 
     with torch.no_grad():
         searches = ask.slopes == "optimized"
         first = bound(region, spec, replace(ask, slopes="adaptive") if searches else ask)
-        # What fails at a sample that is in its set is not worth another try.
+        # A specification that fails at the sample itself cannot hold over its set.
         true = (first.nominal > 0) | ~_at_home(region)
         if searches:
-            # A search takes long, so that it is left to what has been proved by nothing cheaper.
+            # A search for slopes is slow, so it runs only on samples that nothing cheaper has proved.
             index = (~first.proved & true).nonzero().squeeze(1)
             first = _again(first, index, region, spec, ask, bound)
         if region.centre.dtype == torch.float64:
@@ -87,7 +87,7 @@ def _at_home(region: Support) -> Tensor:
 
 
 def _near(proof: Proof, spec: Specification, error: Tensor) -> Tensor:
-    """Where so many times an error `[N, S]` may be all that is missing, bool `[N]`; so it is where bounds are NaN."""
+    """Samples whose bounds are negative by at most so many times their error `[N, S]`, or NaN: bool `[N]`."""
     hoped = proof.lower + _HOPE * error.clamp(max=torch.finfo(error.dtype).max / (2 * _HOPE))
     return ~(spec.margin(hoped) <= 0)
 

@@ -129,7 +129,7 @@ class _Probe:
             found = self.dual(x, region.source, rows.form, ask=self.ask).objective
             assert found is not None
             margin = spec.margin(guaranteed(found, rows)[0]).to(x.dtype)
-            # The set need not depend on the radius, nor the margin on the set.
+            # Adding 0 · radius gives a derivative even if the margin does not depend on the radius.
             (slope,) = torch.autograd.grad(margin.sum() + 0 * radius.sum(), radius)
         return margin.detach(), slope[index]
 
@@ -153,7 +153,7 @@ def _search(
         proved = (margin > 0) & margin.isfinite()
         certified[active] = torch.where(proved, guess[active].maximum(certified[active]), certified[active])
         refused[active] = torch.where(proved, refused[active], guess[active].minimum(refused[active]))
-        # The very first guess is the limit itself: nothing larger is asked for.
+        # The first guess is the limit itself, since no larger radius is asked for.
         done = proved if step == 0 else torch.zeros_like(proved)
         done = done | (refused[active] - certified[active] <= tolerance)
         guess[active] = _next(guess[active], margin, slope, certified[active], refused[active], tolerance, step)

@@ -1,4 +1,4 @@
-"""Whether the model still computes what was compiled: asked once a call, at the samples that certificates are of."""
+"""Checks that the model still computes what was compiled, once a call, at the samples to be certified."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from autodual.frontend.torch.tracing.state import inference
 from autodual.ir import Graph
 from autodual.network import DualNetwork
 
-# Around a point where a network jumps: steps of this share of the samples' size, and how many of them.
+# Points near one where a network jumps: their distance, relative to the sample's size, and their number.
 _STEP, _TRIES = 1e-3, 4
-# A batch on which every model was run when it was compiled; some take none that are much larger.
+# Size of the batch that every model has accepted when it was compiled.
 _RUN = 3
 
 
@@ -72,7 +72,7 @@ class _Pair:
                 return ""
         except torch.OutOfMemoryError:
             raise
-        except Exception as error:  # the model is the user's code, and need not fit together any more
+        except Exception as error:  # the model is the user's code; after changes it may not run at all
             if len(x) > _RUN:
                 return next(filter(None, map(self.difference, x.split(_RUN))), "")
             return f"does not run any more ({first_line(error)})"

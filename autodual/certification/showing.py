@@ -1,4 +1,4 @@
-"""How outcomes look in a session: one short line, and in a notebook a table."""
+"""How outcomes are displayed: a short line in a session, a table in a notebook."""
 
 from __future__ import annotations
 

@@ -18,7 +18,8 @@ STATUSES = ("certified", "probably certified", "falsified", "unknown", "misclass
 def certificate_row(index: int, certificate: Certificate) -> Row:
     """One certificate as JSON data.
 
-    A margin that is not finite is null: it proves nothing. So is an execution's error without a finite bound. A row is
+    A margin that is not finite is recorded as null, since it proves nothing; so is an execution error without a finite
+    bound. A row is
     deterministic iff its `failure_probability` is 0. Of a label map, `margins` and `label_map` hold something for each
     position, the map flattened.
 
@@ -79,11 +80,12 @@ def _of_positions(positions: Positions) -> Row:
 def summarise_certificates(rows: Sequence[Row], seconds: float) -> dict[str, Any]:
     """Counts and errors, as fractions of the samples processed.
 
-    `certified_error` is 1 - certified/count: deterministic certificates alone. `clean_error` is None without labels,
-    where the predicted class stands in; with label maps it counts samples with any wrong position, and `positions` says
-    how many positions are wrong and certified. `estimated` rows owe bounds to random numbers; where there are any,
-    `certified_error_with_confidence` counts probable certificates too, and `confidence` is that of each one by itself,
-    1 - the largest `failure_probability` of any row. Where there are none, both are None.
+    `certified_error` is 1 - certified/count and counts deterministic certificates only. `clean_error` is None without
+    labels, because the predicted class then stands in for the label. With label maps it counts samples with any wrong
+    position, and `positions` says how many positions are wrong and how many are certified. `estimated` counts the rows
+    whose bounds depend on random numbers. If there are any, `certified_error_with_confidence` counts probable
+    certificates too, and `confidence` is that of each one by itself: 1 - the largest `failure_probability` of any row.
+    If there are none, both are None.
 
     Args:
         rows: as `certificate_row` makes them.

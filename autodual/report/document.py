@@ -16,7 +16,7 @@ ROWS_KEY = {
     "autodual.verify/1": "verdicts",
 }
 
-# What the summaries read of a row, and the types it may have.
+# Keys of a row that summaries read, with the types they may have.
 ROW_FIELDS: dict[str, dict[str, tuple[type, ...]]] = {
     "autodual.certify/1": {
         "label": (int, type(None)),
@@ -40,7 +40,7 @@ ROW_FIELDS: dict[str, dict[str, tuple[type, ...]]] = {
     "autodual.verify/1": {"status": (str,)},
 }
 
-# What rows of label maps have besides, all or none of it.
+# Keys that rows of label maps have in addition: all of them or none.
 LABEL_MAP_FIELDS: dict[str, type] = {
     "positions": int,
     "positions_certified": int,
@@ -48,7 +48,7 @@ LABEL_MAP_FIELDS: dict[str, type] = {
     "label_map": dict,
 }
 
-# What every page reads of the settings, where they are there, and the types that they may have.
+# Optional settings that every page reads, with the types they may have.
 SETTINGS_FIELDS: dict[str, tuple[type, ...]] = {
     "data": (str, type(None)),
     "data_description": (str, type(None)),
@@ -57,7 +57,7 @@ SETTINGS_FIELDS: dict[str, tuple[type, ...]] = {
     "set": (str, type(None)),
 }
 
-# These say how the work was arranged, or where and when; they change no sample's result, so a resumed run may choose
+# Settings of how, where and when the work was done. They change no sample's result, so a resumed run may choose
 # them anew. That the files' content is the same is checked by their SHA-256, which are not among them.
 ARRANGEMENT = frozenset(
     {

@@ -1,4 +1,4 @@
-"""How far what was proved is from what a machine computes: one line for tables and reports."""
+"""One line for tables and reports on how far a floating-point run may differ from what was proved."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ _TWO_DIGITS = Context(prec=2, rounding=ROUND_CEILING)
 
 
 def execution_line(rows: Sequence[Row], *, deployed: bool) -> str:
-    """Of which network the margins of rows are, and by what an execution of it may differ from them.
+    """Which network the margins are of, and by how much an execution of it may differ.
 
-    deployed: whether only margins that exceed this were counted. Rows of earlier versions say nothing of it.
+    deployed: whether only margins beyond that difference were counted. Rows of earlier versions do not record it.
     """
     kinds = sorted({str(row["execution_arithmetic"]) for row in rows if row.get("execution_arithmetic")})
     if not kinds:

@@ -1,4 +1,4 @@
-"""Numbers as pages show them; what is no finite number says so instead of looking like one."""
+"""How numbers are shown. A value that is not a finite number is shown as a dash."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ NONE = "—"
 
 
 def number(value: Any, digits: int = 4) -> str:
-    """A number with so many significant digits; a dash for what is none, or not finite."""
+    """A number with so many significant digits, or a dash for anything that is not a finite number."""
     if finite(value) is None:
         return NONE
     if isinstance(value, int):
@@ -23,7 +23,7 @@ def exact(value: Any) -> str:
 
 
 def percent(part: int, whole: int) -> str:
-    """part / whole in per cent, rounded to the side that claims less than all and more than none."""
+    """part / whole in per cent; only all is shown as 100 %, and only none as 0 %."""
     if not whole:
         return NONE
     share = 100 * part / whole
@@ -33,7 +33,7 @@ def percent(part: int, whole: int) -> str:
 
 
 def finite(value: Any) -> float | None:
-    """The value where it is a finite number."""
+    """The value as a float if it is a finite number, else None."""
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         return None
     try:

@@ -57,7 +57,7 @@ def file_sha256(path: str | PathLike[str]) -> str:
 
 
 def read_document(path: str | PathLike[str], schema: str, settings: Mapping[str, Any]) -> tuple[list[Row], float]:
-    """The rows and the seconds of an earlier run with the same settings; none where the file does not exist yet.
+    """The rows and the seconds of an earlier run with the same settings; no rows if the file does not exist yet.
 
     Args:
         path: the JSON file.
@@ -99,7 +99,7 @@ def _difference(path: str | PathLike[str], key: str, before: Any, now: Any) -> s
 
 
 def load_document(path: str | PathLike[str]) -> Row:
-    """The document in a file, of any schema that autodual writes; its rows are checked to have what summaries read.
+    """The document in a file, of any schema that autodual writes; its rows have all keys that summaries read.
 
     Args:
         path: the JSON file.

@@ -14,7 +14,7 @@ def format_table(title: str, entries: Sequence[Entry], *, terminal: bool) -> str
     Args:
         title: the first line.
         entries: names with their values.
-        terminal: whether its reader is a person at a terminal, who gets rules and colours, rather than a program.
+        terminal: whether to add rules and colours, for a person at a terminal.
 
     Example:
         >>> from autodual.report import format_table

@@ -79,7 +79,7 @@ class ErrorReportingGroup(click.Group):
             return super().invoke(ctx)
         except AutodualError as error:
             raise BadInput(in_options(str(error))) from error
-        except OSError as error:  # the system says no to something that no command expects it to
+        except OSError as error:  # an error of the system that the command did not expect
             name = "" if error.filename is None else f"'{error.filename}': "
             raise BadInput(f"{name}{error.strerror or error}.") from error
 

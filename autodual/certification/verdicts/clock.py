@@ -1,4 +1,4 @@
-"""The time that is left, and batches that are small enough to look at it often."""
+"""The time that is left, and batches small enough that it is checked often."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Running the network itself at a suspected counterexample: nothing that bounds or attacks computed is believed."""
+"""Confirms suspected counterexamples by running the network itself; what bounds or attacks computed is not trusted."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class Judge:
         single = point.detach().flatten().to("cpu", torch.float32).numpy()
         box = self.goal.cases[case]
         inputs = numpy.clip(single.astype(numpy.float64), box.lower, box.upper)
-        # An input that float32 rounds to anything else was not run.
+        # The network has to have run on exactly the float32 numbers that the inputs round to.
         if not (inputs.astype(numpy.float32) == single).all() or not box.contains(inputs):
             return None
         outputs = numpy.asarray(self.replay(single), numpy.float64).reshape(-1)
@@ -79,7 +79,7 @@ def runtime_replay(path: str, output: str | None = None) -> Replay | None:
         session = Session(file.runnable(wanted))
         replay = _session_replay(session, wanted)
         replay(numpy.zeros(sum(map(math.prod, _shapes(session))), numpy.float32))
-    except Exception:  # it raises errors of many kinds; what it cannot run says nothing about the model
+    except Exception:  # onnxruntime raises errors of many kinds; a model that it cannot run is not therefore wrong
         return None
     return replay
 

@@ -15,13 +15,13 @@ from autodual.network import Ask, DualNetwork
 from autodual.perturbations import Box, Region
 from autodual.tensors import flat
 
-# Suspects run again for each batch of points; the best ones, since a replay runs one point at a time.
+# How many of a batch's best points are confirmed: confirmation runs the network on one point at a time.
 _REPLAYED = 8
-# A suspect's margin may be that much above zero, relative to the outputs: the replay's rounding is another.
+# Points of slightly positive margin (relative to the outputs) are confirmed, too, since another run rounds otherwise.
 _DOUBT = 1e-5
-# Conjunctions beyond which the first attack is on all of them at once.
+# Above so many conjunctions, the first attack is on all of them at once.
 _APART = 10
-# Rows whose least points are tried at a time.
+# How many rows' least points are tried at a time.
 _ROWS = 64
 
 
@@ -49,9 +49,9 @@ class Hunter:
         return None
 
     def attack(self, problem: Problem, attack: Attack) -> Counterexample | None:
-        """The attack on every open conjunction by itself, since a margin over several follows but the nearest one.
+        """The attack on each open conjunction by itself, or on all at once if there are many.
 
-        Where there are many, that one has to do.
+        The margin over several conjunctions follows only the nearest one, so a joint attack can miss the rest.
         """
         for index in batches(len(problem.cases), self.clock):
             chosen = problem.select(list(index))

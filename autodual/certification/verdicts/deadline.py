@@ -1,4 +1,4 @@
-"""A last resort against overtime: an exception in the main thread once the time is up."""
+"""Interrupts the main thread by an exception when the time is up, as a last resort."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def _on_alarm(_signal_number: int, _frame: FrameType | None) -> None:
     raise TimeUp
 
 
-# Seconds, three years, that timers of any system can hold.
+# About three years, in seconds: timers of all systems can hold it.
 _LONGEST = 1e8
 
 
@@ -30,11 +30,10 @@ def _usable() -> bool:
 
 @contextmanager
 def deadline(seconds: float | None) -> Iterator[None]:
-    """Raise TimeUp within, that many seconds from now; never where None or infinity is given.
+    """Inside this context, raise TimeUp after so many seconds; never for None or infinity.
 
-    A long operation of native code is not interrupted, but what comes after it is. Nothing happens outside the main
-    thread, where the system has no timers, and where the timer is someone else's, such as that of a deadline around
-    this one.
+    A long operation of native code is not interrupted; the exception comes when it returns. Nothing is raised outside
+    the main thread, on systems without timers, or while someone else uses the timer, such as an outer deadline.
     """
     if seconds is None or math.isinf(seconds) or not _usable():
         yield

@@ -29,9 +29,9 @@ from autodual.properties import Property
 _GRACE = 1.0
 _QUICK = Pgd(steps=30)
 _THOROUGH = Pgd(steps=60)
-# Numbers that a swarm's points and the network's values for them take up at most.
+# Size limit of a swarm: numbers in its points and in the network's values at them.
 _SWARM_NUMBERS = 1 << 17
-# Of how many boxes the middles are points at which the model is compared with its graph.
+# The model is compared with its graph in the middles of so many boxes.
 _COMPARED = 256
 
 
@@ -104,7 +104,7 @@ def verify(
 
 
 def _in_time(run: _Run, attack: Attack | None, dtype: torch.dtype) -> Counterexample | None:
-    """`_decide`, cut short where a single step does not end in time; what was proved by then stays proved."""
+    """`_decide`, interrupted if a single step does not end in time; what was proved until then stays proved."""
     # An exception from outside must not leave the caller without gradients.
     with torch.set_grad_enabled(torch.is_grad_enabled()):
         try:
@@ -161,7 +161,7 @@ class _Run:
 
 
 def _decide(run: _Run, attack: Attack | None, dtype: torch.dtype) -> Counterexample | None:
-    """Everything there is, cheapest first, until all is decided or the time is over."""
+    """All methods, the cheapest first, until everything is decided or the time is over."""
     if attack is not None:
         run.begin("random points")
         found = run.hunter.sample(run.problem(), 8)
@@ -190,7 +190,7 @@ def _decide(run: _Run, attack: Attack | None, dtype: torch.dtype) -> Counterexam
 
 
 def _prove(run: _Run, ask: Ask, dtype: torch.dtype) -> None:
-    """Close the conjunctions that bounds over whole boxes refute."""
+    """Remove the conjunctions that bounds over whole boxes prove to be false."""
     run.begin(bound_words("dual bounds", ask))
     problem = run.problem(sums=True)
     for index in batches(len(problem.cases), run.clock):

@@ -22,12 +22,12 @@ from autodual.certification.verdicts.open_cases import Problem
 from autodual.network import DualNetwork
 from autodual.perturbations import Box
 
-# Inputs that vary beyond which halving one of them gains too little.
+# With more varying inputs than this, halving one of them gains too little.
 MOST_INPUTS = 64
-# Parts beyond which the latest ones go first, so that memory does not grow.
+# With more waiting parts than this, the latest ones go first, so that their number stops growing.
 _BREADTH = 20_000
 _ROUNDS = 24
-# Time for bounds between two attacks, in units of what the first of them took.
+# Time spent on bounds between two attacks, in units of the first attack's time.
 _BETWEEN_ATTACKS = 3.0
 
 
@@ -135,7 +135,7 @@ def _selected(bounded: Bounded, index: Tensor) -> Bounded:
 
 
 def _taken(waiting: Parts, size: int) -> tuple[Parts, Parts]:
-    """The next batch and the rest: the least bounds first, or the latest parts where there are too many."""
+    """The next batch and the rest: parts with the least bounds first, or the latest parts if too many wait."""
     if waiting.count > _BREADTH:
         order = torch.arange(waiting.count - 1, -1, -1, device=waiting.case.device)
     else:

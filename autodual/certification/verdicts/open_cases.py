@@ -164,7 +164,7 @@ def _table(
         bounds = _upper_reading(conjunction.bound)
         own = [numpy.append(row, end) for row, end in zip(conjunction.matrix, zip(bounds, conjunction.strict))]
         if sums and len(own) > 1 and conjunction.total is not None:
-            # Rounded once: what rounding of partial sums costs would be relative to parts that may cancel.
+            # Summed exactly and rounded once: errors of partial sums would be relative to parts that may cancel.
             own.append(numpy.append(conjunction.total, [_sum_above(bounds), float(conjunction.strict.any())]))
         for row in own:
             if row.tobytes() not in places:

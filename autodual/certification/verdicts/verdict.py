@@ -1,4 +1,4 @@
-"""What is known of a property: a verdict is data, and holds the counterexample that proves it."""
+"""The verdict on a property, as data, with the counterexample if there is one."""
 
 from __future__ import annotations
 

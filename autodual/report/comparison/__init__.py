@@ -1,4 +1,4 @@
-"""Comparing a recorded run with a second one of the same settings: what it says must be what the second one finds."""
+"""Compares a recorded run with a second run of the same settings."""
 
 from autodual.report.comparison.outcome import Comparison, Difference
 from autodual.report.comparison.rows import RADIUS_RESOLUTION, compare

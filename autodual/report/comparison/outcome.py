@@ -1,4 +1,4 @@
-"""What comparing found."""
+"""The result of a comparison."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Difference:
-    """One value that is not what it was.
+    """One value that differs between the two runs.
 
     index: of the sample whose row has it, or the name of the part of the document. allowed: how far numbers may be
     apart, None where not at all.

@@ -12,10 +12,10 @@ from autodual.report.numbers import finite
 
 # `certified_radius` ends a search within this share of the largest radius, on either side of the same crossing.
 RADIUS_RESOLUTION = 1e-4
-# Rounding errors are sums of magnitudes, which other hardware adds in another order.
+# Rounding errors are sums of magnitudes, and other hardware adds in another order.
 _SAME_ROUNDING = 1e-3
 _ROUNDING = ("rounding_error", "execution_error")
-# Points and what a network returned for them are found anew each time, and are checked by running the network.
+# Points, and what a network returned for them, may differ between runs; running the network checks them instead.
 _CHECKED_OTHERWISE = frozenset({"counterexample", "reached", "outputs", "seconds"})
 
 

@@ -1,4 +1,4 @@
-"""Comparing what a document says of its rows and of itself: summary, settings, and what belongs to no document."""
+"""Compares a document's summary and settings, and notes keys that no document has."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ _PLACES = frozenset({"arch", "model", "data", "property"})
 
 
 def compare_whole(outcome: Comparison, document: Row) -> None:
-    """Note whatever stands beside the parts that a document has."""
+    """Note keys that are not parts of a document."""
     for key in document.keys() - {"schema", "settings", "summary", ROWS_KEY[document["schema"]]}:
         outcome.add("document", key, document[key], None)
 
 
 def compare_summary(outcome: Comparison, recorded: Mapping[str, Any], rows: Mapping[str, Any]) -> None:
-    """Note where a summary is not that of the document's own rows, which is `rows`."""
+    """Note where a document's summary differs from `rows`, the summary of its own rows."""
 
     def allowance(key: str, now: Mapping[str, Any]) -> float | None:
         value = finite(now.get(key))
@@ -36,7 +36,7 @@ def compare_summary(outcome: Comparison, recorded: Mapping[str, Any], rows: Mapp
 
 
 def compare_settings(outcome: Comparison, recorded: Mapping[str, Any], now: Mapping[str, Any]) -> None:
-    """Note where settings, in words or numbers, are not those of the second run, which was made of them."""
+    """Note where settings differ from those of the second run, which was started from them."""
     arrangement = (ARRANGEMENT | _PLACES) - {"specification_words"}
     compare_objects(outcome, "settings", _with_box_of_now(recorded, now), now, leave=arrangement)
     before, after = recorded.get("provenance"), now.get("provenance")

@@ -1,4 +1,4 @@
-"""What of a run depends on chance: how many samples, with what probability, and what their verdict then means."""
+"""Which results of a run depend on chance, with what probability, and what their verdicts mean."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ def chance(document: Row) -> float:
 
 
 def estimated(document: Row) -> int:
-    """How many rows owe something to random numbers."""
+    """How many rows depend on random numbers."""
     return sum(row.get("failure_probability", 0) > 0 for row in rows_of(document))
 
 
@@ -37,7 +37,7 @@ def failure(document: Row) -> str:
 
 
 def meaning(document: Row, verdict: str) -> str:
-    """What a verdict of this document means, shortly."""
+    """In a few words, what a verdict of this document means."""
     words = kind_of(document).meanings.get(verdict, MEANINGS.get(verdict, ""))
     if verdict == "probably certified":
         return f"{words}: {confidence(document)} for each by itself"

@@ -1,4 +1,4 @@
-"""Does a document agree with itself? A page must not repeat a claim that its own rows do not bear out."""
+"""Checks that a document agrees with itself: a page must not repeat a claim that its rows do not support."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _SHOWN = 10
 
 
 def discrepancies(document: Row) -> list[str]:
-    """One sentence for each thing that does not fit, at most ten of rows; empty for what autodual wrote itself."""
+    """One sentence for each contradiction, at most ten about rows; empty for documents that nobody has edited."""
     rows = rows_of(document)
     found = [f"Row {row['index']}: {problem}" for row in rows if (problem := _problem(document, row)) is not None]
     if len(found) > _SHOWN:
@@ -55,7 +55,7 @@ def _problem(document: Row, row: Row) -> str | None:
 
 
 def _certified_positions(row: Row) -> int | None:
-    """How many positions the map calls certified; None where one of them has no positive margin."""
+    """How many positions the map calls certified; None if one of those has no positive margin."""
     sure, margins = row["label_map"].get("certified"), row.get("margins")
     if not isinstance(sure, list) or not isinstance(margins, list) or len(sure) != len(margins):
         return None
@@ -64,12 +64,12 @@ def _certified_positions(row: Row) -> int | None:
 
 
 def _by_label(document: Row, row: Row) -> bool:
-    """Whether the property is that the label wins; other ones may hold for a class that does not."""
+    """Whether the property is that the label wins; other properties may hold whatever the predicted class is."""
     return settings_of(document).get("specification") is None and row.get("label") is not None
 
 
 def unfinished(document: Row) -> str | None:
-    """That the run is not complete, or None where it is, or where the document cannot tell."""
+    """A sentence saying that the run is not complete; None if it is, or if the document does not tell."""
     settings, rows = settings_of(document), rows_of(document)
     record = settings.get("provenance")
     samples = record.get("samples") if isinstance(record, dict) else None

@@ -19,7 +19,7 @@ from autodual_cli.subject.model_and_data import Subject
 
 
 def check_cascade_options(others: dict[str, Any]) -> None:
-    """Raise UsageError if one of the other options, by name, was given that means nothing to a cascade."""
+    """Raise UsageError if an option was given that has no meaning for a cascade; `others` has their values by name."""
     for name, value in others.items():
         if value is not None:
             raise click.UsageError(
@@ -28,7 +28,7 @@ def check_cascade_options(others: dict[str, Any]) -> None:
 
 
 def cascade_job(subject: Subject, ball: BallOptions, *, eps: float, slopes: SlopePolicy) -> Job:
-    """Certify batch by batch."""
+    """The job that certifies samples with a cascade."""
     subject.require_classes()
     region = ball_maker(ball)(eps)
 
@@ -50,7 +50,7 @@ def _headline(summary: dict[str, Any]) -> str:
 
 
 def show_cascade(document: dict[str, Any]) -> None:
-    """The summary table, on standard output."""
+    """Print the summary table."""
     settings, summary = document["settings"], document["summary"]
     clean = percent(summary["clean_error"])
     if summary["clean_error"] is None:

@@ -28,7 +28,7 @@ from autodual_cli.output.summary_lines import context_entries, percent, show, ti
 from autodual_cli.subject.model_and_data import Subject
 from autodual_cli.subject.specification_files import specification_records
 
-# Only runs with projections give this one; the tables of others have no line for it.
+# Only runs with projections have this status, so the tables of others leave its line out.
 _PROBABLE = "probably certified"
 
 
@@ -74,7 +74,7 @@ def chosen_attack(choice: int | str | None) -> Attack | None:
 
 @dataclass(frozen=True, eq=False)
 class _Asked:
-    """What a run asks of each sample: fixed is the set around all, or boxes hold one for each."""
+    """What is asked of each sample. Either `fixed` is the set around all samples, or `boxes` holds one for each."""
 
     subject: Subject
     fixed: PerturbationSet | None
@@ -129,17 +129,17 @@ class _Asked:
             "attack_steps": None if isinstance(self.attack, str) else self.attack,
             **({"attack": self.attack} if isinstance(self.attack, str) else {}),
         }
-        # Documents without it are those of versions that did not know of it.
+        # Documents of earlier versions do not have it.
         return {**recorded, "deployed": True} if self.deployed else recorded
 
     def files(self) -> list[dict[str, Any]]:
-        """The files that were read for it, as provenance records them."""
+        """The files that were read for this, as provenance records them."""
         ends = [] if self.boxes is None else zip(("box, lower", "box, upper"), self.boxes.paths, strict=True)
         return [*specification_records(self.spec), *(file_record(role, path) for role, path in ends)]
 
 
 def _recorded(options: ProjectionOptions | None) -> dict[str, Any] | None:
-    """The projections as documents have them: all of them decide results, so a resumed run must have the same."""
+    """The projection options as documents record them; they affect results, so a resumed run must have the same."""
     if options is None:
         return None
     return {"dim": options.projection, "confidence": options.confidence, "seed": options.seed}
@@ -162,7 +162,7 @@ def _headline(summary: dict[str, Any]) -> str:
 
 
 def _position_entries(summary: dict[str, Any]) -> list[tuple[str, str]]:
-    """What is known of the positions of label maps, such as pixels; nothing where there are none."""
+    """Lines of the summary about positions of label maps, such as pixels; none for other labels."""
     found = summary.get("positions")
     if found is None:
         return []
@@ -175,7 +175,7 @@ def _position_entries(summary: dict[str, Any]) -> list[tuple[str, str]]:
 
 
 def show_certification(document: dict[str, Any]) -> None:
-    """The summary table, on standard output, and on standard error what was estimated against expectation."""
+    """Print the summary table, and on standard error a notice if bounds had to be estimated."""
     settings, summary = document["settings"], document["summary"]
     projected = settings["projection"] is not None
     clean = percent(summary["clean_error"])

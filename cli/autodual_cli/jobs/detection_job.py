@@ -17,7 +17,7 @@ from autodual_cli.subject.model_and_data import Subject, recorded_labels
 
 
 def detection_job(subject: Subject, ball: BallOptions, *, eps: float, slopes: SlopePolicy) -> Job:
-    """Decide batch by batch."""
+    """The job that flags samples."""
     subject.require_classes()
     region = ball_maker(ball)(eps)
 
@@ -40,7 +40,7 @@ def _headline(summary: dict[str, Any]) -> str:
 
 
 def show_detections(document: dict[str, Any]) -> None:
-    """The summary table, on standard output."""
+    """Print the summary table."""
     settings, summary = document["settings"], document["summary"]
     entries = [
         *context_entries(settings),

@@ -1,4 +1,4 @@
-"""What the command line says of bounds that were estimated, apart from what it says of deterministic ones."""
+"""Lines of summaries about bounds that were estimated, kept apart from those about deterministic ones."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def projection_entries(settings: dict[str, Any]) -> list[tuple[str, str]]:
 
 
 def estimate_entries(settings: dict[str, Any], summary: dict[str, Any]) -> list[tuple[str, str]]:
-    """How many samples fit the budget and how many did not, and what is certified with the latter."""
+    """How many samples fit the budget, how many did not, and how many of the latter are probably certified."""
     chosen, estimated = settings.get("projection"), summary["estimated"]
     if chosen is None:
         return []
@@ -39,7 +39,7 @@ def estimate_entries(settings: dict[str, Any], summary: dict[str, Any]) -> list[
 
 
 def estimate_notice(document: dict[str, Any]) -> str | None:
-    """One sentence where the budget was too small for exact bounds of all samples, or None."""
+    """A sentence saying that the budget was too small for exact bounds of some samples; None if it was not."""
     summary, chosen = document["summary"], document["settings"].get("projection")
     if chosen is None or summary["estimated"] == 0:
         return None

@@ -17,7 +17,7 @@ from autodual_cli.subject.model_and_data import Subject, recorded_labels
 
 
 def radius_job(subject: Subject, ball: BallOptions, *, max_radius: float, slopes: SlopePolicy) -> Job:
-    """Search batch by batch."""
+    """The job that finds certified radii."""
     subject.require_classes()
     make_set = ball_maker(ball)
 
@@ -40,7 +40,7 @@ def radius_job(subject: Subject, ball: BallOptions, *, max_radius: float, slopes
 
 
 def show_radii(document: dict[str, Any]) -> None:
-    """The summary table, on standard output."""
+    """Print the summary table."""
     settings, summary = document["settings"], document["summary"]
     names = {"0": "smallest", "0.25": "lower quartile", "0.5": "median", "0.75": "upper quartile", "1": "largest"}
     entries = [

@@ -1,4 +1,4 @@
-"""`--require-certified`: was enough certified, and what counts?"""
+"""Checks `--require-certified`."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from typing import Any
 
 
 def unmet(document: dict[str, Any], required: float) -> str | None:
-    """Why less than `required` per cent is certified, or None where it is not less.
+    """A message if less than `required` per cent are certified, else None.
 
-    Deterministic certificates count; probable ones only in a run that asked for them.
+    Probable certificates count only in a run that asked for estimates.
     """
     summary = document["summary"]
     counted, words = summary["certified"], ""

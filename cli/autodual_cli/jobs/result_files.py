@@ -1,4 +1,4 @@
-"""The files of a run over samples: what they hold from an earlier run, saves on the way, and all of it at the end."""
+"""The JSON and CSV files of a run over samples: resuming from them, saving now and then, writing them at the end."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Results:
 
     @contextmanager
     def held(self) -> Iterator[None]:
-        """While this lasts, no other command writes them."""
+        """Inside this context, no other autodual command writes these files."""
         with sole_writer_of(self._paths):
             yield
 
@@ -68,7 +68,7 @@ class Results:
         return True
 
     def save(self, document: dict[str, Any]) -> None:
-        """Save the work so far; where that fails, say so once and go on, since all is still in memory."""
+        """Save the work so far. If that fails, print a warning once and go on, since everything is still in memory."""
         assert self._json is not None
         try:
             self._json.write(write_document, document)
@@ -78,7 +78,7 @@ class Results:
             self._warned = True
 
     def write(self, document: dict[str, Any], rows: list[Row]) -> list[str]:
-        """Write both; what is wrong with one does not keep the other from being written, and is returned in words."""
+        """Write both files, one even if the other fails; return the problems in words."""
         failures = []
         for target, writer, content in ((self._json, write_document, document), (self._csv, write_csv, rows)):
             try:

@@ -26,10 +26,10 @@ _STOPPED = 128 + signal.SIGTERM
 
 @dataclass(frozen=True, eq=False)
 class Job:
-    """What a command does with its samples: rows for the samples `indices` `[B]`, and what to say of all rows.
+    """What a command does with its samples: how it makes rows for the samples `indices` `[B]`, and sums up all rows.
 
-    refutes: whether a row's counterexample refutes the property of the sample of that index, and what the row says of
-    it is so; None where rows hold none.
+    refutes: whether a row's counterexample refutes the property for the sample of that index, and the row describes it
+    correctly; None for jobs whose rows have no counterexamples.
     """
 
     schema: str
@@ -53,8 +53,8 @@ def run(
 ) -> Outcome:
     """Work through samples skip to skip + limit - 1 of a data set of `samples`, write the files and show the outcome.
 
-    What was computed is written and shown in any case, also where the work ends early with an error, which is raised
-    then; where a file cannot be written, the rest is, and the table is shown even if it was not asked for.
+    What was computed is always written and shown, even if the work ends early with an error, which is raised
+    afterwards. If one file cannot be written, the other still is, and the table is printed even with --quiet.
 
     Raises:
         InvalidInputError: the range holds no sample, or a file exists already or does not match.
@@ -77,7 +77,7 @@ def run(
         if exit_status == 0 and len(rows) < len(indices):
             exit_status = _STOPPED  # the signal went to another process
         if not world.first:
-            raise click.exceptions.Exit(exit_status)  # the first process has all rows, and is the one to speak
+            raise click.exceptions.Exit(exit_status)  # only the first process has all rows and prints
         document = _document(job, rows, clock)
         unwritten = results.write(document, rows)
     if unwritten or not output.quiet:
@@ -100,7 +100,7 @@ def _work(
     *,
     quiet: bool,
 ) -> None:
-    """Append the rows that are missing, saving now and then."""
+    """Compute the missing rows and append them, saving now and then."""
     done = {row["index"] for row in rows}
     pending = [index for index in indices if index not in done]
     with progress(len(indices), len(done), enabled=world.first and not quiet) as advance:
@@ -115,7 +115,7 @@ def _work(
 def _rounds(job: Job, pending: list[int], batch_size: int, world: World) -> Iterator[list[Row]]:
     """Rows of all pending samples, a batch of each process at a time.
 
-    Several processes wait for one another, so that a signal to any of them ends a round, and then all of them.
+    Processes wait for one another after each round, so that a signal to one of them stops all.
     """
     if world.size == 1:
         for start in range(0, len(pending), batch_size):
@@ -149,7 +149,7 @@ def _range(samples: int, data: DataOptions) -> range:
 
 
 def _resume(job: Job, indices: range, results: Results, output: OutputOptions) -> tuple[Job, list[Row], float]:
-    """The job, its settings saying where earlier rows come from, these rows, and the seconds they took."""
+    """The job (its settings record where earlier rows come from), the earlier rows, and the seconds that they took."""
     rows, seconds, before = results.earlier(job.schema, job.settings)
     outside = [row["index"] for row in rows if row["index"] not in indices]
     if outside:
@@ -164,7 +164,7 @@ def _document(job: Job, rows: list[Row], clock: _Clock) -> dict[str, Any]:
 
 
 def finish(context: click.Context, outcome: Outcome) -> None:
-    """End the command with the exit status of an interrupted run, saying what to do next; else do nothing."""
+    """If the run was interrupted, say how to continue and end with its exit status; otherwise do nothing."""
     if outcome.exit_status:
         count = outcome.document["summary"]["count"]
         click.echo(f"Interrupted after {count} sample(s); --resume goes on from what --json has saved.", err=True)

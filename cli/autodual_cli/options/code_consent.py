@@ -1,4 +1,4 @@
-"""Which code `autodual train` may run: what the command line names; a recipe or a checkpoint is only a file."""
+"""Which code `autodual train` may run: only what the command line names, for anyone may have written a recipe."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from autodual.train.recipe import Recipe
 def allowed_factory(recipe: Recipe, named: str | None, directory: Path | None = None) -> Factory | None:
     """The code that builds the recipe's network, imported; None for one of autodual's architectures.
 
-    named: the architecture that the command line names, if it does. directory: from which the recipe's path of a file
-    is meant. Raises InvalidInputError where the recipe names code and the command line does not name the same.
+    named: the architecture that the command line names, or None. directory: where relative paths in the recipe begin.
+    Raises InvalidInputError if the recipe names code and the command line does not name the same code.
     """
     arch = recipe.network.arch
     if is_architecture(arch):
@@ -33,7 +33,7 @@ def allowed_factory(recipe: Recipe, named: str | None, directory: Path | None = 
 
 
 def _place(arch: str, directory: Path | None) -> tuple[str, str]:
-    """Where code is, and its name there; paths of files are absolute."""
+    """The file or module that code is in, and its name there; paths are absolute."""
     place, _, attribute = arch.rpartition(":")
     if place.endswith(".py"):
         place = str(((directory or Path.cwd()) / place).resolve())

@@ -22,7 +22,7 @@ DATA_DIR_HELP = "Folder of the files of a data set that --data names, such as MN
 
 @dataclass(frozen=True)
 class ModelOptions:
-    """Which network, where and in which arithmetic it is bounded."""
+    """Which network to bound, on which device and in which arithmetic."""
 
     path: Path
     arch: str | None
@@ -59,7 +59,7 @@ class BallOptions:
 
 @dataclass(frozen=True)
 class ProjectionOptions:
-    """How bounds are estimated whose exact rows cost more than a budget of rows.
+    """How to estimate the bounds that would need more rows than a budget.
 
     projection: that budget, and how many random columns each estimate takes. confidence: the probability that one
     sample's certificate holds. seed: of the random numbers.
@@ -87,7 +87,7 @@ class OutputOptions:
 
 @dataclass(frozen=True)
 class TrainOptions:
-    """What `autodual train` was told; None where the recipe, or its default, decides."""
+    """Options of `autodual train`; None means that the recipe or its default decides."""
 
     recipe: Path | None
     settings: tuple[str, ...]
@@ -121,7 +121,7 @@ class TrainOptions:
 
 @dataclass(frozen=True)
 class EvaluationOptions:
-    """How the network of a run is to be evaluated."""
+    """How to evaluate the network of a run."""
 
     run: Path
     data: str | None

@@ -1,4 +1,4 @@
-"""Messages of the library, which name Python's arguments, in the words of the command line, which has options."""
+"""Translates messages of the library, which name Python's arguments, to the options of the command line."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whether bounds are to be estimated at all: the options say so by being given, not by their values."""
+"""Whether bounds are to be estimated: they are if the options were given, whatever their values."""
 
 from __future__ import annotations
 

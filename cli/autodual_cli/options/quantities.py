@@ -22,7 +22,7 @@ _POWERS = {"K": 1, "M": 2, "G": 3, "T": 4}
 
 
 class _Quantity(click.ParamType):
-    """A parameter whose messages quote no more of what was given than a line holds."""
+    """A parameter type whose messages quote at most one line of what was typed."""
 
     def refuse(self, value: Any, reason: str, param: click.Parameter | None, ctx: click.Context | None) -> NoReturn:
         """Fail with the value, shortened, and what is wrong with it."""
@@ -63,7 +63,7 @@ class Probability(_Quantity):
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
         number = Number().convert(value, param, ctx)
-        # What is so near to 0 that the rest rounds to 1 is no probability to reckon with either.
+        # A number so near 0 that its complement rounds to 1 is refused, too.
         if not (0 < number < 1 and 1 - number < 1):
             self.refuse(value, "is not strictly between 0 and 1.", param, ctx)
         return number

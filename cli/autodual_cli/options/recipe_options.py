@@ -1,4 +1,4 @@
-"""From a recipe file and the options that override it to one recipe."""
+"""Combines a recipe file with the options that override it."""
 
 from __future__ import annotations
 
@@ -33,9 +33,9 @@ _PLACES = {
 
 
 def chosen_recipe(options: TrainOptions) -> Recipe:
-    """The recipe file with what the options say otherwise, or the default one.
+    """The recipe of the file, or the default one, with the changes that options make.
 
-    Raises InvalidInputError, naming the place, for what no recipe can be.
+    Raises InvalidInputError, naming the entry, for an invalid recipe.
     """
     values = {} if options.recipe is None else read_recipe(options.recipe)
     values.setdefault("loss", disassemble(Recipe().loss))
@@ -55,7 +55,7 @@ def _kind(loss: Any) -> Any:
 
 
 def overrides_given(options: TrainOptions) -> list[str]:
-    """The places of the recipe that options speak of."""
+    """The recipe's entries that options set."""
     whole = [f"--{name}" for name in ("recipe", "loss") if getattr(options, name) is not None]
     return [*whole, *(place for place, _ in _overrides(options))]
 

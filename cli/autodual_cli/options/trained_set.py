@@ -16,7 +16,7 @@ from autodual_cli.options.option_groups import BallOptions
 def trained_set(context: click.Context, trained: Mapping[str, Any], ball: BallOptions) -> tuple[float, BallOptions]:
     """Radius and shape of the set, for a command that was told no size.
 
-    Raises UsageError where the file says nothing of it, or options give a shape without a size.
+    Raises UsageError if the file does not record a set, or if options give a shape without a size.
     """
     if "set" not in trained:
         raise click.UsageError("Give either --eps or --box.")

@@ -1,4 +1,4 @@
-"""Standard streams that are closed, full or read by nobody: the work goes on, and the exit status tells."""
+"""Standard streams that are closed, full or read by nobody: the work goes on, and the exit status reports it."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ class _Forgiving(io.FileIO):
 class StandardStreams:
     """This process's standard streams, made safe to print to while this object is used.
 
-    A descriptor that is closed is opened to nowhere first: the next file that the process opens would take its
-    place, and what libraries print would go there. Letters that the streams' encoding does not have are escaped.
+    A closed descriptor is first opened to the null device. Otherwise the next file that the process opens would get its
+    number, and what libraries print would end up in that file. Letters outside the streams' encoding are escaped.
     """
 
     def __init__(self) -> None:
@@ -40,7 +40,7 @@ class StandardStreams:
         sys.stderr = _text(_Forgiving(2, "w", closefd=False), sys.stderr)
 
     def status(self, status: int) -> int:
-        """The exit status of the process: `status`, unless what was printed did not reach anybody."""
+        """The exit status of the process: `status`, or another one if what was printed could not be delivered."""
         sys.stdout.flush()
         failure = self._output.failure
         if failure is None:

@@ -1,4 +1,4 @@
-"""Does the command that a document records ask for the settings that it records?"""
+"""Checks that the command that a document records asks for the settings that it records."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from autodual.report.comparison import Comparison
 from autodual_cli.options.set_command import SET_OPTIONS
 from autodual_cli.tasks.property_verdict import ATTACK_STEPS
 
-# What an option is called among the settings, where it is called something else.
+# Options whose names among the settings differ from those on the command line.
 _SETTINGS = {
     "dtype": "arithmetic",
     "memory": "memory_bytes",
@@ -45,7 +45,7 @@ def compare_command(outcome: Comparison, settings: Mapping[str, Any]) -> None:
 
 
 def _parsed(command: Any) -> click.Context | None:
-    """The command, read as the one that runs now was, but not run; None where it cannot be read."""
+    """The recorded command, parsed but not run; None if it cannot be parsed."""
     running = click.get_current_context(silent=True)
     group = None if running is None else running.find_root().command
     if not isinstance(command, str) or not isinstance(group, click.Group):

@@ -1,4 +1,4 @@
-"""What a replay says of a document as a whole, beside its rows."""
+"""Compares all of a document except its rows with the new run."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Summarise = Callable[[Sequence[Row], float], dict[str, Any]]
 
 
 def compare_document(outcome: Comparison, document: Row, now: dict[str, Any], summarise: Summarise) -> None:
-    """Compare everything but the rows: the summary with the document's own rows, the settings with those of now."""
+    """Compare the summary with the document's own rows, and the settings with those of the new run."""
     rows = document[ROWS_KEY[document["schema"]]]
     compare_whole(outcome, document)
     compare_summary(outcome, document["summary"], summarise(rows, document["summary"]["seconds"]))
@@ -36,7 +36,7 @@ def _compare_range(outcome: Comparison, settings: Mapping[str, Any], rows: Seque
 
 
 def changes(settings: dict[str, Any], current: dict[str, Any]) -> list[str]:
-    """Versions, device and code that are not those recorded: they explain differences, and are none themselves."""
+    """Versions, device and code that changed since; they may explain differences, but do not count as such."""
     if not isinstance(settings.get("provenance"), dict):
         return ["not known: the document has no provenance"]
     before, now = _circumstances(settings["provenance"]), _circumstances(current["provenance"])
@@ -45,7 +45,7 @@ def changes(settings: dict[str, Any], current: dict[str, Any]) -> list[str]:
 
 
 def _circumstances(record: dict[str, Any]) -> dict[str, Any]:
-    """What may change a result though model, data and settings are the same."""
+    """What may change a result even with the same model, data and settings."""
     versions, files = record.get("versions"), record.get("files")
     known = [file for file in files if isinstance(file, dict)] if isinstance(files, list) else []
     code = [f"sha256 {file.get('sha256')}" for file in known if file.get("role") == "architecture"]

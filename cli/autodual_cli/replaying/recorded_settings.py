@@ -1,4 +1,4 @@
-"""From a document's settings back to the options that made it, with every value checked: a document is only a file."""
+"""Turns a document's settings back into options. Every value is checked, since a document may have been edited."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _NUMBER = (int, float)
 
 @dataclass(frozen=True)
 class Replacements:
-    """What the person who replays a run says anew: where files are now, and that code may run."""
+    """What whoever replays a run must state anew: where files are now, and that code may run."""
 
     model: Path | None = None
     data: str | None = None
@@ -35,7 +35,7 @@ class Replacements:
 
 
 def _nameable(text: str) -> bool:
-    """Whether a file could have this name: any text, on most systems, but one with a zero in it."""
+    """Whether a file could have this name: most systems allow any text without a zero byte."""
     try:
         return b"\0" not in os.fsencode(text)
     except UnicodeEncodeError:
@@ -43,7 +43,7 @@ def _nameable(text: str) -> bool:
 
 
 def _in_range(value: Any) -> bool:
-    """Whether the machine's own numbers can hold an integer; anything else may be as it is."""
+    """Whether an integer fits into 64 bits; other values always pass."""
     return not isinstance(value, int) or abs(value) < 2**63
 
 
@@ -87,10 +87,10 @@ class Recorded:
         return float(self.value(key, *_NUMBER))
 
     def path(self, recorded: str) -> Path:
-        """Where a file is now: as the run named it, from here or from the folder that the run was started in."""
+        """Where a file is now: relative to the current folder, or else to the folder that the run was started in."""
         provenance = self.settings.get("provenance")
         folder = provenance.get("directory") if isinstance(provenance, dict) else None
-        # Unlike the method of paths, this raises nothing where a name is too long.
+        # Unlike Path.exists, this does not raise for names that are too long.
         if not os.path.exists(recorded) and isinstance(folder, str) and os.path.exists(Path(folder) / recorded):
             return Path(folder) / recorded
         return Path(recorded)
@@ -120,7 +120,7 @@ class Recorded:
         )
 
     def _require_trust(self) -> None:
-        """A document must not decide that code is run: whoever replays it says so."""
+        """Refuse to run code that only the document names; whoever replays it must name it again."""
         arch, unsafe = self.value("arch", str, optional=True), self.value("unsafe_load", bool, optional=True)
         if arch is not None and self.replacements.arch is None:
             raise InvalidInputError(
@@ -156,7 +156,7 @@ class Recorded:
         return DataOptions(name, directory, skip=0, limit=limit, batch_size=max(batch, 1))
 
     def ball(self) -> BallOptions:
-        """The shape of the set; that of a box is the default, which nothing reads."""
+        """The shape of the ball; a default for boxes, where it is not used."""
         norm = self.value("norm", str, optional=True)
         options = self.value(SET_OPTIONS, dict, optional=True) or {}
         domain = self.numbers("domain", 2)
@@ -169,7 +169,7 @@ class Recorded:
         return BallOptions(chosen.name, domain, chosen.options)
 
     def projections(self) -> ProjectionOptions | None:
-        """How bounds were estimated, or None; documents of earlier versions do not say, and had none."""
+        """How bounds were estimated, or None; earlier versions, whose documents do not say, had no estimates."""
         chosen = self.value("projection", dict, optional=True)
         if chosen is None:
             return None
@@ -191,10 +191,10 @@ class Recorded:
         return None if box is None else ",".join(str(self.path(part.strip())) for part in box.split(","))
 
     def require(self, role: str, now: str | None) -> None:
-        """Refuse a file whose SHA-256 is another than recorded.
+        """Refuse a file whose SHA-256 differs from the recorded one.
 
         Raises:
-            InvalidInputError: it is another one.
+            InvalidInputError: it differs.
         """
         before = self.value(f"{role}_sha256", str, optional=now is None)
         if before != now:

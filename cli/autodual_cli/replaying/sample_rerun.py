@@ -118,7 +118,7 @@ def _again(job: Job, indices: Sequence[int], batch_size: int) -> list[Row]:
 
 
 def _check_counterexamples(outcome: Comparison, job: Job, rows: Sequence[Row], now: Sequence[Row]) -> None:
-    """The network is run on the recorded counterexamples themselves, whatever the new attack found."""
+    """Run the network on the recorded counterexamples, whatever the new attack found."""
     for row, found in zip(rows, now, strict=True):
         point = row.get("counterexample")
         if point is None or job.refutes is None:
@@ -131,7 +131,7 @@ def _check_counterexamples(outcome: Comparison, job: Job, rows: Sequence[Row], n
 
 
 def show_replay(document: Row, outcome: Comparison, now: dict[str, Any], tolerance: float | None) -> None:
-    """The outcome on standard output: what was compared, what differs, what could not be compared."""
+    """Print what was compared, what differs and what could not be compared."""
     allowed = "twice the rounding error counted now" if tolerance is None else f"{tolerance:g}"
     if document["schema"] == "autodual.radius/1" and tolerance is None:
         allowed = "twice the resolution of the search"

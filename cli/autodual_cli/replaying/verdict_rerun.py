@@ -18,14 +18,14 @@ from autodual_cli.tasks.property_verdict import Again, Request, verdict_again
 
 _SCHEMA = "autodual.verify/1"
 _OPEN = ("timeout", "unknown")
-# Outputs, in shares of the largest of them, are those of other hardware up to this.
+# How far outputs may differ on other hardware, relative to the largest of them.
 _SAME_OUTPUTS = 1e-4
 
 
 def replay_verification(document: Row, recorded: Recorded) -> tuple[Comparison, dict[str, Any]]:
     """The comparison of the document's one row with a new verdict, and the settings of the new run.
 
-    Where the time was up in one of the runs, a verdict that claims nothing is not compared.
+    If either run ran out of time, a verdict that claims nothing is not compared.
 
     Raises:
         InvalidInputError: the model or the property is another one than recorded.
@@ -62,10 +62,10 @@ def replay_verification(document: Row, recorded: Recorded) -> tuple[Comparison, 
 
 
 def _compare(before: Row, again: Again, recorded: Mapping[str, Any]) -> Comparison:
-    """The rows compared: every verdict that claims something must be found again, or prove itself."""
+    """Compare the rows. A verdict that claims something must be found again, or be proved by its counterexample."""
     now, leave = again.row, {"property"}
     if before.get("parts") and now["parts"]:
-        leave.add("parts")  # into how many the work is divided depends on how fast it goes
+        leave.add("parts")  # the number of parts depends on the machine's speed
     point = _point(before, again)
     proved = point is None and before["status"] == "sat" and now["status"] in _OPEN
     timed = before["status"] in _OPEN and "timeout" in (before["status"], now["status"])

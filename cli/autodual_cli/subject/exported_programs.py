@@ -1,4 +1,4 @@
-"""Programs of torch.export, which may take batches of one size only: what is put around them, and trying them out."""
+"""Programs of torch.export, some of which accept batches of one size only: wrapping them and running them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Wrap = Callable[[nn.Module], nn.Module]
 
 
 def unguarded(program: ExportedProgram) -> nn.Module:
-    """The program as a module that can be traced again: its checks of the batch size would look like decisions."""
+    """The program as a module without checks of the batch size, which tracing would take for branches."""
     module = program.module(check_guards=False)
     module.validate_inputs = False  # type: ignore[assignment]
     return module
@@ -23,7 +23,7 @@ def unguarded(program: ExportedProgram) -> nn.Module:
 def wrapped(program: ExportedProgram, wrap: Wrap) -> nn.Module | ExportedProgram:
     """The program with other layers around it: a module, or where its batch size is fixed, a program of that again.
 
-    Such a program cannot be traced with the other batch size that tells the batch axis from all others.
+    A program of fixed batch size cannot be traced with the unusual batch size that marks the batch axis.
     """
     module = wrap(unguarded(program))
     inputs = input_placeholders(program)
@@ -37,7 +37,7 @@ def wrapped(program: ExportedProgram, wrap: Wrap) -> nn.Module | ExportedProgram
 
 
 def permitted(program: ExportedProgram, x: torch.Tensor) -> torch.Tensor:
-    """As many of the samples x `[N, *shape]` as the program takes at once; repeated if these are too few."""
+    """As many of the samples x `[N, *shape]` as the program accepts at once, repeated if there are too few."""
     least, most = permitted_batches(program, batch_axis(input_placeholders(program)))
     index = torch.arange(max(len(x), least))[:most].clamp(max=len(x) - 1)
     return x[index.to(x.device)]

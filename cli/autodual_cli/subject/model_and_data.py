@@ -1,4 +1,4 @@
-"""From the options to what a command works on: the network, ready to be compiled, and the data that fits it."""
+"""Loads what a command works on: the network, ready to be compiled, and data that fits it."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ class Subject:
 
     @cached_property
     def dual(self) -> DualNetwork:
-        """The dual network, compiled when first needed: after all that is quick to check was checked."""
+        """The dual network, compiled when first needed, so that quick checks come before."""
         return self._compiled(self.model)
 
     @cached_property
@@ -201,7 +201,7 @@ def adapt(
     if (options.mean is None) != (options.std is None):
         raise InvalidInputError("--mean and --std go together; give both or neither.")
     model = loaded.model
-    # In another dtype it would be another network: with rounded weights, or constants that layers take from the dtype.
+    # In another dtype it would be another network: weights are rounded, and some layers' constants depend on the dtype.
     # Half precision is the exception: torch takes them from float32 there, which holds its weights.
     own = _dtype_of(model)
     wide = torch.promote_types(own, torch.float32)
@@ -221,7 +221,7 @@ def adapt(
 
 
 def _dtype_of(model: nn.Module | ExportedProgram) -> torch.dtype:
-    """That of a network's first weight, or float32."""
+    """The dtype of a network's first weight, or float32 if it has none."""
     tensors = model.state_dict.values() if isinstance(model, ExportedProgram) else model.state_dict().values()
     return next((tensor.dtype for tensor in tensors if tensor.is_floating_point()), torch.float32)
 
@@ -257,7 +257,7 @@ def output_shape(model: nn.Module | ExportedProgram, x: torch.Tensor) -> tuple[i
 
 
 def recorded_labels(labels: torch.Tensor | None, count: int) -> list[Any]:
-    """Labels as rows of documents have them: of a label map, that it is one; of samples without any, None."""
+    """Labels as documents record them: a mark in place of a label map, None for samples without a label."""
     if labels is None:
         return [None] * count
     return labels.tolist() if labels.dim() == 1 else ["map"] * count
@@ -306,5 +306,5 @@ def _data_records(dataset: Dataset) -> list[dict[str, str]]:
 
 
 def _rounding(dataset: Dataset, dtype: str) -> str:
-    """That the samples examined are not quite those stored."""
+    """A note that the samples examined were rounded, and so differ from those stored."""
     return ", rounded to float32" if dataset.x.dtype == torch.float64 and dtype == "float32" else ""

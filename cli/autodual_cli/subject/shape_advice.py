@@ -1,4 +1,4 @@
-"""What may be wrong with the axes of data that a network does not accept."""
+"""Advice on the axes of data that a network does not accept."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from torch import Tensor
 
 from autodual.errors import InvalidInputError
 
-# More than this many are samples, not the channels or rows of one.
+# An axis longer than this counts samples rather than channels or rows.
 _MOST_CHANNELS = 1024
 
 
 def advice(run: Callable[[Tensor], object], x: Tensor) -> str:
-    """What to do where the network accepts the samples x `[N, *shape]` with other axes; `run` raises if it does not.
+    """Advice if the network accepts samples x `[N, *shape]` with other axes; `run` raises for axes that it refuses.
 
-    Empty where none of the usual mistakes explains it.
+    Empty if none of the usual mistakes explains the failure.
     """
 
     def accepted(samples: Tensor) -> bool:

@@ -39,15 +39,15 @@ from autodual_cli.output.targets import Target, check_targets, sole_writer_of
 from autodual_cli.subject.model_and_data import find_device, output_shape, unguarded
 from autodual_cli.tasks.model_inspection import infer_shape
 
-# Seconds beyond the timeout that the library may take to notice it by itself.
+# Seconds after the timeout within which the library should have stopped by itself.
 _GRACE = 1.0
 ATTACK_STEPS = 30
 
 
 @dataclass(frozen=True)
 class Request:
-    """The options; `start` is the time.monotonic() from which the timeout counts, `standard` says that the command was
-    given in the form of VNN-LIB 2.0."""
+    """The options of the command. `start` is the time.monotonic() from which the timeout counts; `standard`: whether
+    the command was given in the form of VNN-LIB 2.0."""
 
     model: Path
     network: str | None
@@ -82,7 +82,7 @@ class _Loaded:
         return self.shapes[0] if len(self.shapes) == 1 else (sum(map(math.prod, self.shapes)),)
 
     def example(self, dtype: torch.dtype) -> torch.Tensor | tuple[torch.Tensor, ...]:
-        """What `compile_dual` wants to see."""
+        """An example input for `compile_dual`."""
         zeros = tuple(torch.zeros(1, *shape, device=self.device, dtype=dtype) for shape in self.shapes)
         return zeros[0] if len(zeros) == 1 else zeros
 
@@ -121,7 +121,7 @@ def _run(request: Request) -> None:
 
 @dataclass(frozen=True, eq=False)
 class Again:
-    """A verdict found once more, as a replay compares it, with nothing printed or written.
+    """A verdict found again, for a replay to compare; nothing is printed or written.
 
     confirm: runs the network on an input `[D]`, and returns it with its outputs where it violates the property's case
     of that number.

@@ -1,4 +1,4 @@
-"""What a stopped run goes on with: its own recipe, once its files were found to agree with one another."""
+"""Resuming a run: its own recipe, after checking that its files agree with one another."""
 
 from __future__ import annotations
 

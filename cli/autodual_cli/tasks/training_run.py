@@ -67,7 +67,7 @@ def _hold(folder: RunFolder, world: World, held: ExitStack) -> None:
 def _run(
     stages: Stages, trainings: Iterable[Training], options: TrainOptions, dataset: Dataset, device: torch.device
 ) -> None:
-    """Describe the run, take the steps of its trainings, and say where what they trained is."""
+    """Describe the run, train, and print where the trained networks are."""
     first, recipe = stages.world.first, stages.recipe
     quiet = options.quiet or not first
     if not quiet and recipe.radius(recipe.epochs) < 1:
@@ -89,7 +89,7 @@ def _run(
 
 
 def _resumable(trainings: Iterable[Training], folder: RunFolder, speaks: bool) -> Iterator[Training]:
-    """The trainings; a signal while samples for the next are looked for leaves those before it to go on from."""
+    """The trainings of the run. A signal while the next one's samples are sought leaves the earlier ones resumable."""
     remaining = iter(trainings)
     while True:
         try:
@@ -152,7 +152,7 @@ def _description(recipe: Recipe, options: TrainOptions, dataset: Dataset, device
 
 
 def _loop(training: Training, options: TrainOptions, quiet: bool, *, run: RunFolder) -> bool:
-    """All steps that are left; whether they were taken. A signal is heard after a step, and the training saved then.
+    """Take the remaining steps; return whether all were taken. After a signal, the current step is finished and saved.
 
     run: the folder to resume.
     """
@@ -183,7 +183,7 @@ def _loop(training: Training, options: TrainOptions, quiet: bool, *, run: RunFol
 
 
 def _headline(training: Training) -> str:
-    """The loss of this epoch so far, or of the last one where none of this is known yet."""
+    """The loss of this epoch so far, or of the last epoch if this one has none yet."""
     rows = training.progress.rows
     if rows and not training.progress.samples:
         return f"epoch {rows[-1]['epoch']:.0f}  loss {rows[-1]['loss']:.4g}"
