@@ -15,21 +15,21 @@ from autodual.bounds.state.bound_state import BoundState
 from autodual.bounds.state.kept_bytes import KEPT_BY_COLUMNS
 from autodual.measured import measured
 
-# Part of the memory budget that columns may take where nobody asked for them.
+# Part of the memory budget that columns may take where forward mode was not asked for.
 _PUSH_SHARE = 2
 
 
 def pushes(state: BoundState, name: str, wanted: Tensor, linear: bool) -> bool:
-    """Whether to push the columns of a site rather than pull rows for its wanted units.
+    """Whether to push columns to a site rather than pull rows for its wanted units.
 
-    Only linear relaxations can be pushed, and the error analysis of rigorous bounds is made for rows that are pulled.
-    Columns meet the set by samples, so that several subproblems of one are pulled, too.
+    Only linear relaxations can be pushed. Rigorous bounds pull, since their error analysis is made for rows; so do
+    several subproblems of one sample, since columns meet the set by samples.
     """
     options = state.options
     if options.mode == "pull" or options.rigorous or not linear or state.subproblems.owner is not None:
         return False
     scalars, cost = _push_cost(state, name)
-    # Whoever asks for forward mode gets it wherever it fits.
+    # With mode='push', use it wherever it fits.
     share = 1 if options.mode == "push" else _PUSH_SHARE
     if scalars * state.itemsize * measured.pushed_tensors > options.room // share:
         return False
@@ -42,9 +42,7 @@ def pushes(state: BoundState, name: str, wanted: Tensor, linear: bool) -> bool:
 
 
 def _push_cost(state: BoundState, name: str) -> tuple[int, float]:
-    """Scalars of all columns of the nodes before a site, and multiplications to bring them all there from where they
-    are.
-    """
+    """Scalars that all columns before a site hold, and multiplications to bring them there from where they are now."""
     counts: dict[str, int] = {}
     pushed = state.memories.of(PushedColumns)
     cost, sizes = 0.0, []

@@ -43,7 +43,7 @@ class Columns:
 class PushedColumns:
     """Forward mode's memory.
 
-    of: columns by node. owner: by relaxed node the sample `[R]` of each of its columns. count: how many these are.
+    of: columns by node. owner: by relaxed node, the sample `[R]` of each of its columns. count: how many these are.
     """
 
     lasting: ClassVar[bool] = False
@@ -112,7 +112,7 @@ def push_through(layer: DualLayer, columns: list[Tensor | None]) -> Tensor:
 
 
 def _fresh_noise(pushed: PushedColumns, node: Node, layer: DualLayer) -> Tensor | None:
-    """One column for each unit whose relaxation leaves a gap: the gap's half height at the unit."""
+    """One column for each undecided unit: half the height of its relaxation, at that unit."""
     spread = layer.spread()
     if spread is None:
         return None

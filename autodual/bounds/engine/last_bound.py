@@ -52,7 +52,9 @@ def objective_bounds(
 ) -> ObjectiveBounds:
     """Lower bounds over the set of linear functions of a node, in the dtype of the computation.
 
-    linear: also the functions that prove them, which estimates do not have. lines: also the slopes of the rows.
+    linear: return the linear functions of the inputs that prove them, too; estimates have none. lines: return the
+        slopes
+    of the rows, too.
     """
     projections = state.memories.get(Projections)
     if projections is not None and projections.objective and is_linear(state, name) and not linear:
@@ -87,7 +89,7 @@ def _whole_linear(functions: list[LinearBound], whole: Callable[[list[Tensor]], 
 def _tightened(found: Enclosure, other: Enclosure) -> Enclosure:
     """The greater lower bound of the two."""
     greater = ~(found.lower >= other.lower) & ~other.lower.isnan()
-    # What an interval's ends have already been widened by is not in its error, so the larger error stands for both.
+    # An interval's ends were widened before, which its error does not show: so the larger error stands for both.
     error = None if found.error is None or other.error is None else found.error.maximum(other.error)
     return Enclosure(torch.where(greater, other.lower, found.lower), found.upper, error)
 
@@ -114,10 +116,10 @@ def _arrival(name: str, linear: bool, lines: bool, state: BoundState, piece: Pie
     assert progress is not None
     found = concretise(state, progress)
     chosen = each_row(state, choices[1], piece) if lines and choices is not None else {}
-    # A linear function is to prove the bound that is returned with it, so nothing else may tighten that.
+    # The returned function must prove the returned bound, so nothing else may tighten it.
     if linear:
         return Arrival(found, linear_bound(state, progress), chosen)
-    # Rounding is charged for all lines that a search might have chosen, so that those it began with can be better.
+    # Searched lines are charged for rounding of all that could be chosen, so the layers' own can be better.
     others = ([near] if state.intersects else []) + ([first] if choices is not None and first is not None else [])
     for other in others:
         found = _tightened(found, concretise(state, other))
@@ -125,7 +127,7 @@ def _arrival(name: str, linear: bool, lines: bool, state: BoundState, piece: Pie
 
 
 def _choices(state: BoundState, name: str, near: Progress, piece: Piece) -> tuple[Families, Choices] | None:
-    """The lines for rows near a node where they are not those of the layers: as given, or searched from there on."""
+    """The lines of rows near a node if they are not those of the layers: given ones, or those that a search finds."""
     given, search = given_choices(state, name, piece), state.options.slopes == "optimized"
     families = families_before(state, name) if given or search else {}
     if not families:
@@ -136,14 +138,14 @@ def _choices(state: BoundState, name: str, near: Progress, piece: Piece) -> tupl
 
 
 def _with_ends(state: BoundState, near: Progress, found: Enclosure) -> Enclosure:
-    """The bounds, or better ones where rounding is charged for the intervals' ends that rows ask for, and no more."""
+    """The better of the bounds and of those by the ends of intervals, which are charged for less rounding."""
     if not (state.options.rigorous and state.intersects) or any(name in state.regions for name in near.pending):
         return found
     return _tightened(found, replace(found, lower=attained(state, near)))
 
 
 def _estimated(state: BoundState, name: str, objective: Objective, projections: Projections) -> ObjectiveBounds:
-    """Estimates of all rows, as many at a time as leave most of the room to what they are estimated from."""
+    """Estimates of all rows, a few at a time, so that most of the memory is left to the random columns."""
     limit = max(1, state.options.room // _ESTIMATED_SHARE // (state.samples * objective.terms * state.itemsize))
     lowers, errors = [], []
     for first in range(0, objective.count, limit):

@@ -26,16 +26,16 @@ from autodual.interval import Interval
 
 
 def refine_operand(state: BoundState, name: str, undecided: Undecided) -> None:
-    """Tighten the interval of a nonlinear node's operand: of the node that it is made from scalar by scalar.
+    """Tighten the interval of a nonlinear node's operand, by refining the bound site that it follows from.
 
-    Moving and repeating scalars keeps their bounds. Nor do rows from behind a function of one scalar tell more than
-    that function's range over the dual bounds before it: no line below it is above its least value.
+    The followers in between need no rows of their own: moving and repeating scalars keeps their bounds, and behind a
+    function of one scalar a row proves no more than the function's range over the site's bounds.
     """
     made, site = state.sites.chains[name]
     if (site in state.regions and made) or not {name, site}.isdisjoint(state.subproblems.given):
         return
     tighter = refine(state, site, partial(_undecided_before, made, undecided) if made else undecided)
-    # Where nothing has changed a long chain of functions would be gone through once for each of them.
+    # Only after a change: refreshing a long chain for each of its members costs quadratic time.
     if tighter or state.known:
         for follower in reversed(made):
             state.refresh(state.graph[follower])
@@ -44,7 +44,7 @@ def refine_operand(state: BoundState, name: str, undecided: Undecided) -> None:
 def _undecided_before(
     made: Sequence[str], undecided: Undecided, state: BoundState, interval: Interval, samples: slice
 ) -> Tensor:
-    """Where a node leaves open what is asked of the first of those `made` from it, each made from the next."""
+    """Undecided mask of `made[0]`, mapped back to the site. made: the followers from the operand back to the site."""
     for name in reversed(made):
         interval = _following(state, name, interval)
     mask = undecided(state, interval, samples)
@@ -56,7 +56,7 @@ def _undecided_before(
 
 
 def _following(state: BoundState, name: str, interval: Interval) -> Interval:
-    """The interval of a node that is made scalar by scalar, were this its operand's."""
+    """A follower's interval, if this were its operand's."""
     rule, op = state.rules[name], state.graph[name].op
     if not isinstance(rule, RelaxationRule):
         return state.layers[name].interval([interval])
@@ -66,7 +66,7 @@ def _following(state: BoundState, name: str, interval: Interval) -> Interval:
 
 
 def refine(state: BoundState, name: str, undecided: Undecided) -> bool:
-    """Replace the interval of a node by dual bounds, where `undecided` (bool `[N, *shape]`) says that it matters.
+    """Replace a site's interval by dual bounds where `undecided` (bool `[N, *shape]`) says that it matters.
 
     Returns whether any unit was bounded.
     """
@@ -85,8 +85,8 @@ def refine(state: BoundState, name: str, undecided: Undecided) -> bool:
         if state.subproblems.partial:
             state.note_empty(before.intersect(state.interval(name)), state.slack(name))
         if state.intersects:
-            # Units that were not wanted keep what they had, though columns or dense groups tell of them too: how many
-            # others were wanted decides on these, and must not decide on a bound.
+            # Units that were not wanted keep their ends. Columns and dense groups bound them too, but whether those are
+            # used depends on other units, and no bound may depend on that.
             found = before.tightened(state.interval(name))
             lower = torch.where(wanted, found.lower, before.lower)
             state.intervals[name] = Interval(lower, torch.where(wanted, found.upper, before.upper))
@@ -102,9 +102,9 @@ def _wanted(state: BoundState, name: str, undecided: Undecided) -> Tensor:
 
 
 def _bound(state: BoundState, name: str, undecided: Undecided, wanted: Tensor) -> Tensor:
-    """Bound the wanted units; which of them have both their dual bounds now.
+    """Bound the wanted units, and return the mask of those that have both dual bounds now.
 
-    A unit that was decided on the way has less, which another reader of the node may have to make up for.
+    A unit whose row left at an early exit lacks one; another reader of the site may still need it.
     """
     linear = is_linear(state, name)
     projections = state.memories.get(Projections)
@@ -120,9 +120,9 @@ def _bound(state: BoundState, name: str, undecided: Undecided, wanted: Tensor) -
 
 
 def _estimate(state: BoundState, name: str, undecided: Undecided, wanted: Tensor, projections: Projections) -> Tensor:
-    """Estimates for the wanted units of the samples that are to have them, exact bounds for those of the others.
+    """Estimated bounds for the samples that `projections` chooses, exact ones for the others.
 
-    Interval arithmetic holds whatever estimates say, so it cuts them where they overshoot.
+    Estimates are intersected with interval arithmetic, which always holds.
     """
     chosen = projections.chooses(name, wanted)
     estimated = wanted & chosen.reshape(-1, *[1] * (wanted.dim() - 1))
@@ -139,9 +139,9 @@ def _estimate(state: BoundState, name: str, undecided: Undecided, wanted: Tensor
 
 
 def _bound_by_sides(state: BoundState, name: str, undecided: Undecided, wanted: Tensor) -> Tensor:
-    """One row bounds one side only: first the end that is nearer to zero, then the other where that decided nothing.
+    """Bound first the end that is nearer to zero, then the other one where the unit is still undecided.
 
-    Most units are decided by one side, which halves the work and changes no relaxation.
+    Each row bounds one side only. One side decides most units, which halves the work and changes no relaxation.
     """
     rows, interval = UnitRows(state, name, undecided), state.interval(name)
     below = interval.lower.abs() <= interval.upper.abs()

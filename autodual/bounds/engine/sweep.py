@@ -16,7 +16,7 @@ from autodual.ir.graph import Node
 
 
 def prepare(state: BoundState, targets: Iterable[str]) -> None:
-    """Compute the layers and intervals of everything that the target nodes depend on, and constraints on the way."""
+    """Compute the layers and intervals of all nodes before the targets, and before what constrains the objective."""
     constrained = (name for one in state.constraints if one.multiplier is not None for name in one.nodes)
     needed = frozenset().union(*(state.graph.ancestors[name] for name in (*targets, *constrained)))
     for node in state.graph:
@@ -45,7 +45,9 @@ def _add(state: BoundState, node: Node) -> None:
 def _undecided(
     node: Node, rule: NonlinearRule, name: str, state: BoundState, interval: Interval, samples: slice
 ) -> Tensor:
-    """Where the node's relaxation would gain from tighter bounds of its operand `name`, were that in `interval`."""
+    """Mask of the units of operand `name` whose bounds still matter to the node's relaxation, if `interval` were
+    theirs.
+    """
     others = {other: _of_samples(state.interval(other), samples) for other in node.inputs if other != name}
     masks = rule.undecided(node.op, [others.get(other, interval) for other in node.inputs], state.environment)
     if isinstance(masks, Tensor):
@@ -55,5 +57,5 @@ def _undecided(
 
 
 def _of_samples(interval: Interval, samples: slice) -> Interval:
-    """What belongs to some of the samples; constants are alike for all."""
+    """Some of the samples' part of an interval; constants `[1, *shape]` are the same for all."""
     return interval if interval.shape[0] == 1 else interval.map(lambda end: end[samples])

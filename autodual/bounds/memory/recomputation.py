@@ -22,8 +22,8 @@ Result = TypeVar("Result")
 def recomputed(work: Callable[..., Result], *arguments: Any) -> Result:
     """`work(*arguments)`, computed again in the backward pass.
 
-    Gradients flow to the tensors that the arguments hold, and to no others that `work` may reach. The result may hold
-    tensors too; of tensors on their way they are no part.
+    Gradients flow to the tensors that the arguments hold, and to no other tensors that `work` reaches. The result may
+    hold tensors as well.
     """
     found: list[Result] = []
     outputs = iter(_Recomputation.apply(work, arguments, found, *differentiable(arguments)))
@@ -31,7 +31,7 @@ def recomputed(work: Callable[..., Result], *arguments: Any) -> Result:
 
 
 def recomputed_rows(state: BoundState, work: Callable[..., Result], *arguments: Any) -> Result:
-    """The same of work on a state that it does not change; `work` takes the state first."""
+    """`recomputed` for work on a state, which it must not change; `work` takes the state first."""
 
     def plainly(state: BoundState, *arguments: Any) -> Result:
         with plain_arithmetic(state.environment.device, state.options.rigorous):

@@ -15,7 +15,7 @@ _SEARCH = 4
 
 
 class Chunks:
-    """Of the rows of one node, which have the footprint of a pull from there.
+    """Chunk sizes for the rows of one node, whose cost is a pull from there.
 
     One row always fits: it takes less than its sample, for which there is room already.
     """
@@ -27,7 +27,7 @@ class Chunks:
         self.rows = self.groups(1)
 
     def groups(self, count: int, gain: int = 1) -> int:
-        """At most so many groups of `count` rows at once; `gain`: how many times more than the caches hold."""
+        """The most groups of `count` rows to pull at once; `gain`: how many times more than the caches hold."""
         options, row = self.state.options, self.footprint.bytes(self.state.itemsize)
         room = options.room // _FLIGHT_SHARE
         if not self.recorded and self.state.environment.device.type == "cpu":
@@ -41,11 +41,11 @@ class Chunks:
         return max(1, most)
 
     def fits(self, rows: int, groups: int | None = None) -> bool:
-        """Whether gradients may keep the way of so many rows; each is a group of its own unless it is said how many."""
+        """Whether gradients may keep what a pull of so many rows records; without `groups` each row is a group."""
         return not self.recorded or self.state.ledger.fits(self._kept(rows, rows if groups is None else groups))
 
     def spare(self, rows: int, groups: int | None = None) -> None:
-        """Note that gradients do not keep the way of so many rows."""
+        """Note that so many rows are computed again in the backward pass rather than kept."""
         self.state.ledger.spare(self._kept(rows, rows if groups is None else groups))
 
     def _kept(self, rows: int, groups: int) -> int:

@@ -39,7 +39,7 @@ def starts_windowed(state: BoundState, name: str) -> bool:
 
 
 def pull_footprint(state: BoundState, name: str, windowed: bool) -> Footprint:
-    """Cost of pulling one row from a node to the inputs; a unit's window if `windowed`, else its whole extent."""
+    """Cost of pulling one row from a node to the inputs: of a unit's window if `windowed`, else of the whole node."""
     graph = state.graph
     start = graph[name]
     extents: dict[str, tuple[int, ...] | None] = {name: (1,) * (len(start.shape) - 1) if windowed else None}

@@ -35,9 +35,9 @@ def differentiable(thing: Any) -> list[Tensor]:
 
 
 def mapped(thing: Thing, function: Callable[[Tensor], Tensor]) -> Thing:
-    """A copy with `function` of every tensor in place of it, and without what its objects compute on demand.
+    """A copy of a thing with `function` of every tensor in its place; cached properties are left out.
 
-    What is one object in several places stays one.
+    One object that is held in several places stays one object.
     """
     return _mapped(thing, function, {})
 
@@ -48,7 +48,7 @@ def _mapped(thing: Any, function: Callable[[Tensor], Tensor], known: dict[int, t
     if isinstance(thing, _CLOSED) or not (isinstance(thing, (tuple, list, dict)) or hasattr(thing, "__dict__")):
         return thing
     if id(thing) not in known:
-        # The original is kept beside the copy, lest another object take its identity.
+        # Keep the original alive beside the copy, so that no other object gets its id.
         known[id(thing)] = thing, _opened(thing, function, known)
     return known[id(thing)][1]
 

@@ -25,7 +25,8 @@ Chunk = tuple[int, int]
 class Asked:
     """What is to be estimated at a node: every unit, or linear functions of it with coefficients `[N or 1, S, F]`.
 
-    error: what rounding may have taken from a product, in units of its column's largest random number; None: nothing.
+    error: how far rounding may have moved a product, in units of its column's largest random number; None for not at
+        all.
     """
 
     name: str
@@ -42,7 +43,7 @@ class Asked:
 class Norms:
     """Estimates of one bound computation.
 
-    shared: one sketch serves all sites, as long as it fits. Else each is drawn anew for what it is asked for.
+    shared: one sketch serves all sites as long as it fits; else each estimate draws its own columns.
     """
 
     def __init__(self, state: BoundState, stream: Stream, *, shared: bool):
@@ -50,7 +51,9 @@ class Norms:
         self._sketches: dict[str, Sketch] = {}
 
     def estimate(self, term: Term, asked: Asked, purpose: str) -> Tensor:
-        """The estimated norms `[N or 1, *]` of a term that reaches the node; purpose: whose random numbers to take."""
+        """The estimated norms `[N or 1, *]` of a term that reaches the node; purpose: names the stream of random
+        numbers.
+        """
         stream = self._stream(term, purpose)
         if self.shared and self._fits(term, asked.name):
             sketch = self._sketches.setdefault(term.name, Sketch(self.state, term, stream, 0, term.estimator.rows))
@@ -96,7 +99,9 @@ class Norms:
         return [(first, min(size, rows - first)) for first in range(0, rows, size)]
 
     def _part(self, work: Callable[..., Tensor], term: Term, stream: Stream, asked: Asked, chunk: Chunk, *more: Tensor):
-        """Work on some columns; where gradients may not keep its way, computed again in the backward pass."""
+        """Work on some columns; if gradients have no room for what it records, it is computed again in the backward
+        pass.
+        """
         if torch.is_grad_enabled():
             needed = (
                 measured.sketch_tensors_kept * chunk[1] * sum(map(self._bytes, self.state.graph.ancestors[asked.name]))
@@ -112,7 +117,7 @@ class Norms:
         """First the norms, then, for their gradient alone, the entries that it flows through."""
         chunks, recorded = self._chunks(term, asked.name), torch.is_grad_enabled()
         with torch.no_grad():
-            # A copy, lest layers keep what they compute here, where it has no gradients.
+            # A copy: layers cache what they compute, and here it has no gradients.
             given = mapped((self.state.present(), term, stream, asked), Tensor.detach)
             norm = _block_by_block(*given, chunks)
             if not recorded:

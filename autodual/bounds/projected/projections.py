@@ -76,9 +76,9 @@ class Projections:
     # --- which bounds --------------------------------------------------------------------------------------------
 
     def chooses(self, name: str, wanted: Tensor) -> Tensor:
-        """Which samples `[N]` get estimates at a site, of whose units `[N, *shape]` some are wanted.
+        """The samples `[N]` that get estimates at a site, given its wanted units `[N, *shape]`.
 
-        Each sample by its own units, so that no bound depends on the batch.
+        Each sample is judged by its own units, so that no bound depends on the batch.
         """
         count = wanted.flatten(1).sum(1)
         if self.projection.where == "last":
@@ -97,13 +97,13 @@ class Projections:
 
     @cached_property
     def count(self) -> int:
-        """How many norms of one sample may be estimated: what a union bound pays for."""
+        """How many norms of one sample may be estimated, for the union bound."""
         open_sites = [site.name for site in self.state.sites if not site.exact_over(self.state.regions)]
         units = sum(self.state.graph[name].size for name in open_sites) if self.projection.where != "last" else 0
         return (units + (self.objectives if self.objective else 0)) * len(self.terms)
 
     def used(self, samples: Tensor) -> None:
-        """Note that some samples `[N]` owe a bound to an estimate."""
+        """Note that some samples' bounds `[N]` depend on an estimate."""
         self.estimated = self.estimated | samples
 
     # --- estimates -----------------------------------------------------------------------------------------------

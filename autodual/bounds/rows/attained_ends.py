@@ -35,14 +35,16 @@ def attained(state: BoundState, progress: Progress) -> Tensor:
 
 
 def _coefficients_and_ends(interval: Interval, rows: Rows) -> tuple[Tensor, Tensor]:
-    """Rows `[G, K, …]`, and of an interval the ends they ask for; 0 where they ask for none, which may be infinite."""
+    """Rows `[G, K, …]`, and for each entry the end of the interval that its sign asks for; 0 for entries that are
+    zero.
+    """
     values = rows.values
     ends = torch.where(values > 0, rows.features(interval.lower), rows.features(interval.upper))
     return values, torch.where(values == 0, 0.0, ends)
 
 
 def _moves(values: Tensor) -> Tensor:
-    """Where rows `[G, K, …]` are zero but for one power of two, so that a product with them only moves an end."""
+    """Mask of rows `[G, K, …]` with one nonzero entry, a power of two: a product with them is exact."""
     flat = values.flatten(2)
     powers = (flat.frexp().mantissa.abs() == 0.5).sum(2)
     return (powers <= 1) & (powers == (flat != 0).sum(2))

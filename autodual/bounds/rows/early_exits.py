@@ -37,7 +37,7 @@ Arrivals = list[tuple[Tensor, Enclosure]]
 
 
 class _ExitSites:
-    """By node, the sites on the way from it where rows may leave, as far as that was asked."""
+    """By node, the sites on its way where rows may leave; filled as they are asked for."""
 
     lasting: ClassVar[bool] = True
 
@@ -46,9 +46,9 @@ class _ExitSites:
 
 
 def exits(state: BoundState, name: str) -> list[str]:
-    """Sites on the way from a node where rows may be decided, nearest first; found once a node.
+    """The sites on the way from a node where rows may be decided, nearest first.
 
-    From a site with no other site in between, interval arithmetic has seen already all that a look could tell.
+    A site with no other site before it is left out: interval arithmetic has told there already what a look could tell.
     """
     found = state.memories.of(_ExitSites).of
     if name not in found:
@@ -57,11 +57,11 @@ def exits(state: BoundState, name: str) -> list[str]:
 
 
 def _exits(state: BoundState, name: str) -> list[str]:
-    # Bounds that are pulled for both sides at once may as well be pushed, or go on in dense groups: no exits there, for
-    # with the ops' own ranges a look may tell more than the whole way does, and one bound must come out.
+    # No exits where one pull gives both sides: such bounds may also be pushed, or pulled in dense groups, and all ways
+    # must give one bound. With the ops' own ranges a look could decide more than the whole way does.
     if not (state.skips and state.superadditive) or (state.intersects and is_linear(state, name)):
         return []
-    # Nor where intervals are estimates, whose decisions the whole way need not confirm.
+    # Nor where intervals are estimates: the whole way need not confirm what they decide.
     if state.memories.get(Projections) is not None:
         return []
     ancestors = state.graph.ancestors
@@ -86,7 +86,7 @@ def arrive(
     limit: int,
     left: Arrivals,
 ) -> None:
-    """Add the rows' indices and bounds to `left` as they leave; about `limit` rows at most travel at once."""
+    """Pull the travellers to the inputs, and append indices and bounds to `left`; about `limit` rows travel at once."""
     for site in exits(state, name):
         travellers = _look(state, site, travellers, still_open, limit, left)
     for some in travellers:
@@ -101,7 +101,7 @@ def _look(
     limit: int,
     left: Arrivals,
 ) -> Iterator[Travellers]:
-    """Let rows leave at a site; those that go on are gathered into full chunks again."""
+    """Let decided rows leave at a site, and gather the others into full chunks again."""
     waiting: list[Travellers] = []
     for some in travellers:
         progress = advance(state, some.progress, stop=lambda node, _: node == site)

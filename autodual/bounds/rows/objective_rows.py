@@ -18,7 +18,7 @@ from autodual.objective import LocalObjective, Objective
 
 @dataclass(frozen=True, eq=False)
 class Piece:
-    """Some of an objective's rows, and which of its functions they are: first to last, of the rows' owners."""
+    """Some of an objective's rows: its functions first to last, for the rows' owners."""
 
     rows: Rows
     first: int
@@ -27,7 +27,7 @@ class Piece:
 
 @dataclass(frozen=True, eq=False)
 class Pieces(ABC):
-    """The rows of an objective of one node, in the order in which `assembled` expects what was made of them."""
+    """The rows of an objective of one node, piece by piece; `assembled` puts the results together again."""
 
     state: BoundState
     name: str
@@ -38,7 +38,7 @@ class Pieces(ABC):
 
     @abstractmethod
     def assembled(self, parts: list[Tensor]) -> Tensor:
-        """What was made of each piece, `[G, K, …]`, put together: `[N, S, …]`."""
+        """Results of all pieces in order, each `[G, K, …]`, as one tensor `[N, S, …]`."""
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -46,7 +46,9 @@ class Pieces(ABC):
 
 
 def pieces_of(state: BoundState, name: str, objective: Objective) -> Pieces:
-    """The cheaper way; windows are neither searched for slopes nor constrained: both are said of whole nodes."""
+    """Windows where they are cheaper, else whole rows. Searched slopes and constraints are of whole nodes, so need the
+    latter.
+    """
     searching = state.options.slopes == "optimized"
     constrained = any(one.multiplier is not None for one in state.constraints)
     if (
@@ -90,7 +92,7 @@ class WholePieces(Pieces):
 
 @dataclass(frozen=True, eq=False)
 class WindowPieces(Pieces):
-    """The rows of each position in a window of that position alone; groups are positions, samples before positions."""
+    """Rows of single positions, each in its own window. Groups are positions; all those of a sample come together."""
 
     objective: LocalObjective
 

@@ -44,7 +44,7 @@ class Progress:
 
     @classmethod
     def start_shared(cls, name: str, rows: Rows) -> Progress:
-        """Rows `[1, K, …]` that all samples share, until `select` or `restrict` says whose and where they are."""
+        """Rows `[1, K, …]` that all samples share, until `select` or `restrict` gives them owners and places."""
         return replace(cls.start(name, rows), owed=())
 
     def gain(self, contribution: Contribution) -> Progress:
@@ -59,15 +59,15 @@ class Progress:
         return replace(self, error=_sum(self.error, error))
 
     def select(self, row: Tensor, place: Place) -> Progress:
-        """Shared rows made a ragged batch: groups of the rows row `[G, k]`, at their places."""
+        """Groups of chosen rows, each with its own sample: group g has the shared rows row `[G, k]`, at its place."""
         return self._settled(self.centre[0][row], lambda rows: rows.select(row).placed(place))
 
     def restrict(self, place: Place) -> Progress:
-        """All shared rows for each of the groups of a place."""
+        """All shared rows, once for each group of a place."""
         return self._settled(self.centre, lambda rows: rows.placed(place))
 
     def _settled(self, centre: Tensor, own: Callable[[Rows], Rows]) -> Progress:
-        """No longer shared: each sample's own rows, which now pay what is owed."""
+        """Give shared rows their owners, and charge them for the debts that had to wait for that."""
         assert self.owed is not None and self.width is None and self.error is None
         progress = Progress({name: own(rows) for name, rows in self.pending.items()}, centre)
         for debt, rows in self.owed:
@@ -82,7 +82,7 @@ class Progress:
 
 
 def join(parts: Sequence[Progress], span: tuple[int, int]) -> Progress:
-    """Ragged batches that wait at the same nodes as one; all samples are in `span`."""
+    """Several ragged batches that wait at the same nodes, as one; all their samples are in `span`."""
 
     def whole(name: str) -> Tensor | None:
         tensors = [getattr(part, name) for part in parts]
@@ -112,9 +112,9 @@ def advance(
     stop: Callable[[str, Progress], bool] = lambda name, progress: False,
     through: Callable[[str], bool] = lambda name: True,
 ) -> Progress:
-    """Pull all pending rows back until only inputs are pending, or `stop` holds before the next node.
+    """Pull pending rows back until only inputs are pending, or `stop` holds before the next node.
 
-    through: the nodes that rows may pass; at others they wait, while those elsewhere go on.
+    through: the nodes that rows may pass. At other nodes they wait, while rows elsewhere go on.
     """
     while True:
         waiting = [name for name in progress.pending if name in state.layers and through(name)]
@@ -144,7 +144,7 @@ def _step(state: BoundState, progress: Progress, name: str) -> Progress:
 
 
 def _kept(state: BoundState, rows: Rows, tensors: tuple[int, int]) -> int:
-    """Bytes of so many tensors as large as rows, and as large as their groups."""
+    """Bytes of tensors: `tensors[0]` as large as the rows, `tensors[1]` as large as their groups."""
     as_rows, as_groups = tensors
     groups = rows.base.shape[0] if rows.scale is None else rows.scale.shape[0]
     scalars = torch.Size(rows.extent).numel() * groups
@@ -161,7 +161,7 @@ class Enclosure:
 
 
 def concretise(state: BoundState, progress: Progress) -> Enclosure:
-    """Bounds of rows where they are: the set's support function meets them at the inputs, intervals at other nodes."""
+    """Bounds of pending rows: by the set's support function at the inputs, by intervals at other nodes."""
     lower = upper = progress.centre
     for name, rows in progress.pending.items():
         region, rows = state.regions.get(name), rows.crop()
@@ -177,7 +177,7 @@ def concretise(state: BoundState, progress: Progress) -> Enclosure:
 
 
 def _debt_here(state: BoundState, name: str) -> Debt:
-    """What rounding costs where rows meet the node's interval, or the set."""
+    """What rounding costs where rows meet a node's interval, or the set."""
     size, here = state.graph[name].size, state.magnitude(name)
     magnitude = state.error_factor(size) * here
     if name in state.regions:
@@ -207,9 +207,9 @@ def _within(interval: Interval, rows: Rows) -> tuple[Tensor, Tensor]:
 
 
 def linear_bound(state: BoundState, progress: Progress) -> LinearBound:
-    """The linear lower function of the inputs that rows describe; where they wait at a node, its interval stands in.
+    """The linear lower function of the inputs that pending rows describe; at other nodes intervals stand in for them.
 
-    An input that no row has reached has coefficients of zero. Rounding of the function's own value is the reader's.
+    An input that no row has reached has zero coefficients. Rounding when the function is evaluated is not allowed for.
     """
     waiting = {name: rows for name, rows in progress.pending.items() if name not in state.regions}
     for name, rows in waiting.items():

@@ -35,10 +35,10 @@ _SPARE = 2.0
 
 @dataclass(frozen=True, eq=False)
 class Departure:
-    """Single rows before they leave: which of the rows asked for they are, and where they belong.
+    """Single rows before they are pulled: which of the wanted rows they are, and where they belong.
 
-    units: those of which there are identity rows (channels, if windowed), then their negatives where `mirrored`.
-    chosen: which of these each row is.
+    units: the units (channels, if windowed) that have identity rows, followed by their negatives if `mirrored`.
+    chosen: for each row, its place among these.
     """
 
     units: Tensor
@@ -48,7 +48,7 @@ class Departure:
     index: Tensor
 
     def alone(self) -> Departure:
-        """The same rows with no more units than they are of."""
+        """The same rows, without units that none of them needs."""
         count = self.units.shape[0]
         some, chosen = (self.chosen % count).unique(return_inverse=True)
         chosen = chosen + (self.chosen >= count) * some.shape[0]
@@ -56,10 +56,11 @@ class Departure:
 
 
 class UnitRows:
-    """Bounds of chosen units of one node; a short-lived helper of one refinement.
+    """Bounds of chosen units of one node; lives for one refinement.
 
-    undecided: where an interval of the node's samples first to last, the span, leaves something open. limit: how many
-    rows to pull at once; None: as many as memory allows.
+    undecided: mask of units that an interval of the samples in a span leaves open. limit: the most rows to pull at
+        once;
+    None for as many as memory allows.
     """
 
     def __init__(self, state: BoundState, name: str, undecided: Undecided, limit: int | None = None):
@@ -74,7 +75,7 @@ class UnitRows:
     # --- what the engine asks for ------------------------------------------------------------------------------------
 
     def both(self, wanted: Tensor) -> Interval:
-        """Both bounds of the wanted units `[N, *shape]` where one pull gives them; the present interval elsewhere."""
+        """Both bounds of the wanted units `[N, *shape]`, where one pull gives them; other units keep their interval."""
         groups = wanted.any(1) if self.windowed else wanted.flatten(1).any(1)
         kernel = self.shape[0] if self.windowed else self.state.graph[self.name].size
         ragged = measured.ragged_window_cost if self.windowed else measured.ragged_row_cost
@@ -85,7 +86,7 @@ class UnitRows:
         return self._with(place, found.lower, place, found.upper)
 
     def one_side(self, wanted: Tensor, below: Tensor) -> Interval:
-        """One bound of each wanted unit, the lower where `below`, else the upper; all else stays as it is."""
+        """One bound of each wanted unit, the lower one where `below`, else the upper; everything else stays."""
         place = wanted.nonzero()
         lower_side = below[tuple(place.unbind(1))]
         found = self._ragged(place, ~lower_side).lower
@@ -101,7 +102,7 @@ class UnitRows:
     # --- single rows -------------------------------------------------------------------------------------------------
 
     def _ragged(self, place: Tensor, negated: Tensor | None) -> Interval:
-        """One row a place `[R, 1 + d]` of (sample, unit), with the opposite sign where `negated` `[R]`: `[R]`."""
+        """Bounds `[R]` of one row for each place `[R, 1 + d]` of (sample, unit), negated where `negated` `[R]`."""
         still_open, departures = self._still_open(place, negated), self._departures(place, negated)
         late: list[Departure] = []
         left: Arrivals = []
@@ -121,7 +122,9 @@ class UnitRows:
         left: Arrivals,
         late: list[Departure],
     ) -> Iterator[Travellers]:
-        """Rows on their way, for as long as gradients may keep all of it; the first for which they may not is late."""
+        """Rows to pull, as long as gradients have room for them; the first departure that has none is appended to
+        `late`.
+        """
         units, shared, started = None, None, 0
         for departure in departures:
             started += departure.index.shape[0]
@@ -141,7 +144,7 @@ class UnitRows:
         return Travellers(progress, departure.index, departure.place.span)
 
     def chunk(self, departure: Departure, place: Tensor, negated: Tensor | None) -> Enclosure:
-        """The whole way of one chunk alone; its rows' bounds in their order."""
+        """Bounds of one chunk of rows by itself, in their order."""
         departure = departure if self.windowed else departure.alone()
         shared = self._shared(departure.units, departure.mirrored)
         some = self._traveller(departure, shared, place, negated)
@@ -171,14 +174,14 @@ class UnitRows:
                 yield Departure(block, negated is not None, select, where, index)
 
     def _sizes(self, owner: Tensor) -> list[int]:
-        """How many rows to pull at a time; each sample's apart where they are many, for then nothing is gathered."""
+        """How many rows to pull at a time; samples with many rows go alone, since nothing must be gathered then."""
         rows = owner.unique_consecutive(return_counts=True)[1].tolist()
         if self.windowed or len(rows) * self.limit > _SPARE * owner.shape[0]:
             rows = [owner.shape[0]]
         return [min(self.limit, count - first) for count in rows for first in range(0, count, self.limit)]
 
     def _still_open(self, place: Tensor, negated: Tensor | None) -> StillOpen:
-        """Whether rows' bounds, as they could be had now, leave their units undecided."""
+        """A test for rows on their way: would these bounds leave their units undecided?"""
 
         def still_open(some: Travellers, found: Enclosure) -> Tensor:
             first, last = some.span
@@ -194,7 +197,9 @@ class UnitRows:
         return still_open
 
     def _shared(self, units: Tensor, mirrored: bool) -> Progress:
-        """Identity rows for units (channels, if windowed), then their negatives, as far as all samples share them."""
+        """Identity rows of units (channels, if windowed) and their negatives if `mirrored`, pulled as far as all
+        samples share them.
+        """
         environment, size = self.state.environment, self.shape[0] if self.windowed else self.state.graph[self.name].size
         base = torch.zeros(units.shape[0], size, dtype=environment.dtype, device=environment.device)
         base = base.scatter(1, units.unsqueeze(1), 1.0)
@@ -259,7 +264,7 @@ class UnitRows:
         return Interval(lower.reshape(-1, *self.shape), upper.reshape(-1, *self.shape))
 
     def group(self, units: Tensor, where: Place) -> Enclosure:
-        """All rows of these units at some places, alone."""
+        """Bounds of all rows of these units at some places, by themselves."""
         return concretise(self.state, advance(self.state, self._shared(units, mirrored=False).restrict(where)))
 
 

@@ -31,16 +31,16 @@ from autodual.perturbations.regions.support import Support
 class BoundState:
     """One call's working memory; grows node by node in topological order.
 
-    A batch is made of B *subproblems*, each of one sample and with a part of its problem to itself; unless somebody
-    says otherwise they are the N samples. All tensors here are `[B or 1, …]`.
+    A batch consists of B *subproblems*, each a part of one sample's problem. Unless a caller says more, they are the N
+    samples. All tensors are `[B or 1, …]`.
 
     sites: the graph's bound sites. regions: the perturbation set of each input, bound to the N samples.
-    known: intervals proved elsewhere, by node. subproblems: whose they are and what is given of each.
+    known: intervals proved elsewhere, by node. subproblems: their owners, and what is given of each.
     layers, intervals: what has been computed so far. debts: with `rigorous`, what rounding costs at each node.
     refined: by bound site, the units `[B, *shape]` that have both their dual bounds.
-    magnitudes: by node, how large its value can be, where that was asked for.
-    emptied: masks `[B or 1]` of subproblems that were found to have no point.
-    memories: what strategies keep for later. ledger: bytes that gradients keep.
+    magnitudes: by node, how large its value can be, as far as that was needed.
+    emptied: masks `[B or 1]` of subproblems that turned out to have no point.
+    memories: what strategies remember. ledger: bytes that gradients keep.
     """
 
     graph: Graph
@@ -62,7 +62,7 @@ class BoundState:
 
     @property
     def samples(self) -> int:
-        """B, how many subproblems there are: the samples, unless these have several."""
+        """B, the number of subproblems: that of the samples, unless a sample has several."""
         owner = self.subproblems.owner
         return next(iter(self.regions.values())).count if owner is None else owner.shape[0]
 
@@ -77,7 +77,7 @@ class BoundState:
         return torch.finfo(self.environment.dtype).bits // 8
 
     def present(self) -> BoundState:
-        """The state as it is now, which nothing is added to any more, for rows on their way back alone."""
+        """The state as it is now, to pull rows back: nothing is added to it any more."""
         return replace(
             self,
             layers=dict(self.layers),
@@ -96,7 +96,9 @@ class BoundState:
 
     @cached_property
     def superadditive(self) -> bool:
-        """Whether bounds of units decide whatever follows from them, as the dual objective alone would."""
+        """Whether the minima that sets give are superadditive, so that what bounds of units decide stays decided behind
+        them.
+        """
         return all(region.superadditive for region in self.regions.values())
 
     @cached_property
@@ -109,11 +111,11 @@ class BoundState:
 
     @property
     def skips(self) -> bool:
-        """Whether units may be skipped that intervals decide: nothing changes then (`docs/mathematics.md`)."""
+        """Whether to compute no rows for units that intervals decide; this changes no bound (`docs/mathematics.md`)."""
         return self.options.skip_decided and (self.superadditive or self.intersects)
 
     def error_factor(self, terms: int) -> float:
-        """γ of sums of so many terms, and of what is then added up node by node."""
+        """γ of sums of so many terms, with room for adding up over all nodes."""
         return error_factor(terms + len(self.graph.nodes), self.environment.dtype)
 
     def is_affine(self, name: str) -> bool:
@@ -128,7 +130,9 @@ class BoundState:
             self._compute(node)
 
     def add_layer(self, node: Node, layer: DualLayer) -> None:
-        """Take in the layer of a node. Where intervals are given its own may never be needed, and waits to be asked."""
+        """Take in a node's layer. Its interval is computed at once; where intervals are given, only when it is
+        needed.
+        """
         self.layers[node.name] = layer
         if not self.subproblems.given:
             self._compute(node)
@@ -136,16 +140,16 @@ class BoundState:
             self.debt(node.name)
 
     def add_range(self, node: Node, interval: Interval) -> None:
-        """Take in the values of a node that needs no layer, since no row is ever to pass it."""
+        """Take in the values of a node that no row will pass, so that it needs no layer."""
         if self._is_given(node):
             self._take_given(node)
         else:
             self._take(node, interval)
 
     def interval(self, name: str) -> Interval:
-        """The values of a node: as given, else as known from the sweep, else by interval arithmetic from its operands.
+        """A node's interval: as given, as computed before, or by interval arithmetic over its operands.
 
-        Raises AssertionError where a layer on the way has not been taken in.
+        Raises AssertionError if a layer on the way is missing.
         """
         waiting = [name]
         while waiting:
@@ -167,7 +171,7 @@ class BoundState:
     def debt_under(self, node: Node, layer: DualLayer) -> Debt:
         """What rounding costs at a node whose layer is this one."""
         if layer.moves and all(self._read_once(name) for name in node.inputs):
-            # Rows are moved too, and none meet others that have come to the same operand.
+            # Rows are only moved, and added to no other rows at the operand.
             return no_debt(node, self.environment)
         magnitudes = [self.magnitude(name) for name in node.inputs]
         layer = charged(self.graph, node, self.rules[node.name], layer, self.environment, self.error_factor)
@@ -180,7 +184,7 @@ class BoundState:
     def magnitude(self, name: str) -> Tensor:
         """How large a node's value can be, `[B or 1, *shape]`.
 
-        Where its interval was never asked for it follows from the operands', which costs half as much.
+        If its interval was never needed it follows from the operands' magnitudes, which is half the work.
         """
         if not self.subproblems.given:
             return self.interval(name).magnitude
@@ -197,7 +201,7 @@ class BoundState:
         return own + debt.magnitude + debt.floor.reshape(-1, *[1] * len(node.shape))
 
     def refresh(self, node: Node) -> None:
-        """Compute a node's interval anew from its operands' intervals, which have become tighter."""
+        """Recompute a node's interval after its operands' intervals have become tighter."""
         if self._is_given(node):
             return
         self.intervals[node.name] = self._interval(node)
@@ -217,7 +221,7 @@ class BoundState:
             self._take(node, self._interval(node))
 
     def _enclosure(self, name: str) -> Interval:
-        """An input's interval: of the sample's set, and of the part of it that a subproblem has."""
+        """An input's interval: the enclosure of the sample's set, cut to the part that is given to a subproblem."""
         region = self.regions[name]
         enclosure = region.enclosure()
         if self.options.rigorous:
@@ -228,7 +232,9 @@ class BoundState:
         return enclosure if part is None else self.note_empty(enclosure.intersect(part))
 
     def note_empty(self, interval: Interval, slack: Tensor | float = 0.0) -> Interval:
-        """The interval `[B or 1, *shape]`; where its ends cross by more than a slack, its subproblem has no point."""
+        """The interval `[B or 1, *shape]`. Where its ends cross by more than the slack, its subproblem has no point:
+        note that.
+        """
         room = interval.upper - interval.lower
         room = room + slack if isinstance(slack, Tensor) else room
         # The least of numbers, since reductions of booleans are slow on CPUs.
@@ -249,18 +255,17 @@ class BoundState:
 
     def _take(self, node: Node, interval: Interval) -> None:
         self.intervals[node.name] = interval
-        if self.options.inner == "interval":  # dual bounds come first: what is known must not seem to spare them
+        if self.options.inner == "interval":  # with dual bounds, what is known comes after them, and spares none
             self.assume(node.name)
 
     def assume(self, name: str) -> None:
-        """Keep of a node's interval what is known from elsewhere, if anything is.
+        """Intersect a node's interval with what is known of it from elsewhere.
 
-        Raises EmptySetError where nothing is left, so that what is known has been proved false.
+        Raises EmptySetError if nothing is left, which proves the known interval false.
         """
         if name not in self.known:
             return
         proved, known = self.intervals[name], self.known[name]
-        # What plain bounds may be off by; rigorous ones have allowed for it.
         slack = self.slack(name)
         apart = (known.lower > proved.upper + slack) | (known.upper < proved.lower - slack)
         if bool(apart.any()):
@@ -272,16 +277,20 @@ class BoundState:
         self.intervals[name] = Interval(both.lower.minimum(both.upper), both.lower.maximum(both.upper))
 
     def slack(self, name: str) -> Tensor | float:
-        """What plain bounds of a node may be off by, `[B or 1, *shape]`; rigorous ones have allowed for it."""
+        """What rounding may have moved a node's plain bounds by, `[B or 1, *shape]`; rigorous bounds allow for it
+        already: 0.
+        """
         if self.options.rigorous:
             return 0.0
         return self.error_factor(self.graph[name].size) * self.intervals[name].magnitude
 
     def _interval(self, node: Node) -> Interval:
-        """The values of a node by interval arithmetic over its layer, and over the op itself where that counts."""
+        """A node's interval by interval arithmetic over its layer, intersected with the op's own range if
+        `intersects`.
+        """
         rule, inputs = self.rules[node.name], [self.intervals[name] for name in node.inputs]
         if self.intersects and isinstance(rule, RelaxationRule):
-            # Between the lines lies all that the op itself can be, so that these ends are the tighter ones.
+            # The op's own range lies between the lines, so it is the tighter interval.
             interval = rule.range(node.op, inputs, self.environment)
             return interval if rule.exact else self._widened(node, interval)
         interval = self.layers[node.name].interval(inputs)
@@ -290,7 +299,7 @@ class BoundState:
         return interval if self.layers[node.name].roundings == 0 else self._widened(node, interval)
 
     def _widened(self, node: Node, interval: Interval) -> Interval:
-        """An interval with room for what rounding may have cost, but not beyond what its op can be at all."""
+        """An interval widened by what rounding may have cost, but not beyond the limits of its op."""
         if not self.options.rigorous:
             return interval
         rule, debt = self.rules[node.name], self.debt(node.name)

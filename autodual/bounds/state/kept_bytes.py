@@ -9,7 +9,7 @@ _KEPT_SHARE = 0.75
 
 
 class Ledger:
-    """Bytes kept so far; without a budget nothing is counted, and all of it fits."""
+    """Bytes that gradients keep so far. Without a budget everything fits and nothing is counted."""
 
     def __init__(self, budget: int | None = None, kept: float = 0.0):
         self._room = None if budget is None else _KEPT_SHARE * budget
@@ -18,15 +18,15 @@ class Ledger:
         self.spared = 0.0
 
     def fits(self, size: float) -> bool:
-        """Whether so many bytes more may be kept."""
+        """Whether gradients may keep so many more bytes."""
         return self._room is None or self.kept + size <= self._room
 
     def keep(self, size: float) -> None:
-        """So many bytes more are kept."""
+        """Count so many more bytes as kept."""
         self.kept += size
 
     def spare(self, size: float) -> None:
-        """So many bytes more are computed again rather than kept."""
+        """Count so many more bytes as computed again rather than kept."""
         self.spared += size
 
 
