@@ -63,7 +63,7 @@ class AskOptions(LinearOptions, total=False):
     record: bool | None
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Ask:
     """How bounds are to be computed, and what to return beside them.
 
@@ -186,6 +186,10 @@ class Ask:
                 )
         keywords = {name: value for name, value in options.items() if value is not None}
         return cls(**{**{name: own[name] for name in taken}, **said, **keywords})
+
+    def __repr__(self) -> str:
+        """`Ask(slopes='adaptive')`: what is said, and nothing else."""
+        return f"Ask({', '.join(f'{name}={value!r}' for name, value in self.said.items())})"
 
     @property
     def partial(self) -> bool:

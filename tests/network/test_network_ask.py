@@ -190,6 +190,7 @@ def test_values_are_checked_when_an_ask_is_made(words: dict[str, Any], message: 
 def test_what_is_unsaid_is_taken_from_another_ask() -> None:
     ask = Ask(slopes="adaptive", sites=False).over(Ask(slopes="shared", inner="interval", sites=True))
     assert ask.said == {"slopes": "adaptive", "inner": "interval", "sites": False}
+    assert repr(ask) == "Ask(slopes='adaptive', inner='interval', sites=False)"
     assert Ask().said == {} and Ask().select(slice(0, 1)).said == {}
 
 
