@@ -63,7 +63,7 @@ class AskOptions(LinearOptions, total=False):
     record: bool | None
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Ask:
     """How bounds are to be computed, and what to return beside them.
 
@@ -136,35 +136,24 @@ class Ask:
         for name in _FLAGS:
             if getattr(self, name) not in (None, True, False):
                 raise InvalidInputError(f"{name} must be True, False or None, not {getattr(self, name)!r}")
-        if self.known is not None and not isinstance(self.known, Mapping):
-            raise InvalidInputError(
-                f"known must be a dict from node names to intervals, but is a {type(self.known).__name__}"
-            )
-        if self.given is not None and not isinstance(self.given, Mapping):
-            raise InvalidInputError(
-                f"given must be a dict from node names to intervals, but is a {type(self.given).__name__}"
-            )
-        if self.constraints is not None and not isinstance(self.constraints, Sequence):
-            raise InvalidInputError(
-                "constraints must be a list of autodual.Constraint or autodual.Split, not a "
-                f"{type(self.constraints).__name__}"
-            )
-        if self.owner is not None and not isinstance(self.owner, torch.Tensor):
-            raise InvalidInputError(f"owner must be a tensor of indices of samples, not a {type(self.owner).__name__}")
-        if not (self.chosen_slopes is None or isinstance(self.chosen_slopes, Slopes)):
-            raise InvalidInputError(
-                f"chosen_slopes must be autodual.Slopes, not a {type(self.chosen_slopes).__name__}; slopes= chooses a "
-                "policy"
-            )
-        if not (self.at is None or isinstance(self.at, str)):
-            raise InvalidInputError(f"at must be the name of a node, not {self.at!r}")
-        if self.executed and self.at is not None:
+        for name, (kind, words) in _KINDS.items():
+            value = getattr(self, name)
+            if not (value is None or isinstance(value, kind)):
+                found = type(value).__name__
+                raise InvalidInputError(
+                    f"{name} must be {words}, but is {'an' if found[0] in 'aeiou' else 'a'} {found}"
+                )
+        if self.executed:
+            self._check_executed()
+
+    def _check_executed(self) -> None:
+        if self.at is not None:
             raise InvalidInputError("executed=True speaks of the output, and does not go with at=")
-        if self.executed and self.partial:
+        if self.partial:
             raise InvalidInputError(
                 "executed=True speaks of whole sets, and does not go with given=, constraints= or owner="
             )
-        if self.executed and not self.rigorous:
+        if not self.rigorous:
             raise InvalidInputError("executed=True needs rigorous=True: other bounds say nothing of a run")
 
     @classmethod
@@ -198,6 +187,10 @@ class Ask:
         keywords = {name: value for name, value in options.items() if value is not None}
         return cls(**{**{name: own[name] for name in taken}, **said, **keywords})
 
+    def __repr__(self) -> str:
+        """`Ask(slopes='adaptive')`: what is said, and nothing else."""
+        return f"Ask({', '.join(f'{name}={value!r}' for name, value in self.said.items())})"
+
     @property
     def partial(self) -> bool:
         """Whether bounds are of parts of the samples' sets."""
@@ -221,6 +214,15 @@ class Ask:
 
 
 _CHOICES = {"slopes": get_args(SlopePolicy), "inner": get_args(InnerBounds), "last": get_args(LastBound)}
+_INTERVALS = "a dict from node names to intervals"
+_KINDS: dict[str, tuple[Any, str]] = {
+    "known": (Mapping, _INTERVALS),
+    "given": (Mapping, _INTERVALS),
+    "constraints": (Sequence, "a list of autodual.Constraint or autodual.Split"),
+    "owner": (torch.Tensor, "a tensor of indices of samples"),
+    "chosen_slopes": (Slopes, "autodual.Slopes (slopes= takes the name of a policy)"),
+    "at": (str, "the name of a node"),
+}
 _FLAGS = ("all_units", "rigorous", "exact", "linear", "sites", "executed", "record")
 
 #: What bound methods and losses compute unless told otherwise: the dual bounds of the thesis, in every layer.

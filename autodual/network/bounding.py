@@ -11,12 +11,12 @@ from autodual.inputs import Numbers, Samples, sample_tensor
 from autodual.network.ask import Ask, AskOptions
 from autodual.network.call import Call, Executed, Question
 from autodual.network.call_options import call_options
+from autodual.network.checked_objective import checked_objective
 from autodual.network.chunks import SampleSize, in_chunks
 from autodual.network.compiled import CompiledNetwork
 from autodual.network.given_parts import bounded_node, check_rows, checked_parts
 from autodual.network.keywords import takes
 from autodual.network.known import checked_ask, of_subproblems, refute_known
-from autodual.network.objective_rows import checked_objective
 from autodual.network.result import DualResult
 from autodual.objective import Objective
 from autodual.perturbations import PerturbationSet, perturbation_set, require_support

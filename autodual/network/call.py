@@ -109,7 +109,7 @@ class Call:
         sites = self.plan.sites if objective is None or ask.sites else ()
         run = None if self.executed is None else execution(state, self.executed.graph, self.executed.dtype)
         result = result_of(found, {name: state.interval(name) for name in sites}, state, run, record)
-        # The two know each other: apart, they are forgotten at once, and not when garbage is next collected.
+        # The two refer to each other; parted, their memory is free at once, without garbage collection.
         state.memories.drop(Projections)
         return result
 

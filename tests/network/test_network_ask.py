@@ -21,7 +21,7 @@ from autodual import Ask, DualNetwork, Interval
 from autodual.certification.activation_sets import activation_sets
 from autodual.certification.proof import prove
 from autodual.errors import InvalidInputError
-from autodual.network.ask import AskOptions, MethodOptions, PolicyOptions, ProofOptions
+from autodual.network.ask import AskOptions, LinearOptions, MethodOptions, PartOptions, PolicyOptions, ProofOptions
 from autodual.specs import HalfSpaces
 from autodual.train import uncertified
 from autodual.train.losses import Batch
@@ -43,6 +43,19 @@ POLICIES: list[dict[str, Any]] = [
 PROOFS: list[dict[str, Any]] = [{"known": KNOWN}, {"slopes": "adaptive", "all_units": True}]
 METHODS: list[dict[str, Any]] = [{"rigorous": True}, {"slopes": "shared", "exact": True}]
 
+#: A value of every field that an Ask can hold alone.
+VALUES: dict[str, Any] = {
+    "slopes": "shared",
+    "inner": "dual",
+    "last": "dual",
+    "known": KNOWN,
+    "given": KNOWN,
+    "constraints": [],
+    "owner": torch.zeros(2, dtype=torch.long),
+    "at": "linear",
+    **dict.fromkeys(["all_units", "rigorous", "exact", "linear", "sites"], True),
+}
+
 Entry = Callable[..., Any]
 
 
@@ -55,16 +68,16 @@ ENTRIES: dict[str, tuple[Entry, type, Entry]] = {
     "forward": (lambda **o: DUAL(X, BALL, ROWS, **o).lower, AskOptions, DualNetwork.forward),
     "lower_bounds": (
         lambda **o: DUAL.lower_bounds(X, BALL, ROWS, **o),
-        MethodOptions,
+        LinearOptions,
         DualNetwork.lower_bounds,
     ),
     "upper_bounds": (
         lambda **o: DUAL.upper_bounds(X, BALL, ROWS, **o),
-        MethodOptions,
+        LinearOptions,
         DualNetwork.upper_bounds,
     ),
     "margins": (lambda **o: DUAL.margins(X, LABELS, BALL, **o), MethodOptions, DualNetwork.margins),
-    "bounds": (lambda **o: DUAL.bounds(X, BALL, **o)[SITE].upper, ProofOptions, DualNetwork.bounds),
+    "bounds": (lambda **o: DUAL.bounds(X, BALL, **o)[SITE].upper, PartOptions, DualNetwork.bounds),
     "certify": (lambda **o: _margins(autodual.certify(DUAL, X, BALL, LABELS, **o)), ProofOptions, autodual.certify),
     "certify_cascade": (
         lambda **o: _margins(
@@ -95,7 +108,8 @@ ENTRIES: dict[str, tuple[Entry, type, Entry]] = {
 
 
 def _names(options: type) -> list[str]:
-    return list(options.__annotations__)
+    """The keywords of a TypedDict, in the order in which an Ask has them."""
+    return [field.name for field in fields(Ask) if field.name in options.__annotations__]
 
 
 @pytest.mark.parametrize("entry", ENTRIES)
@@ -132,20 +146,17 @@ def test_unknown_keywords_are_refused_by_name(entry: str) -> None:
         call(slope="shared")
     with pytest.raises(InvalidInputError, match=r"ask must be an autodual\.Ask, but is a str;"):
         call(ask="shared")
-    values = {**dict.fromkeys(AskOptions.__annotations__, True), "slopes": "shared", "inner": "dual", "last": "dual"}
-    for name in set(AskOptions.__annotations__) - set(_names(options)):
-        extra = {"rigorous": True} if name == "executed" and "rigorous" in _names(options) else {}
+    for name in set(VALUES) - set(_names(options)):
         with pytest.raises(TypeError, match=rf"^{entry}\(\) got an unexpected keyword argument '{name}'"):
-            call(**{name: KNOWN if name == "known" else values[name]})
-        if name != "executed" or extra:
-            ask = Ask(**extra, **{name: KNOWN if name == "known" else values[name]})
-            with pytest.raises(InvalidInputError, match=f"^ask says {name}, which {entry} decides itself; it takes "):
-                call(ask=ask)
+            call(**{name: VALUES[name]})
+        with pytest.raises(InvalidInputError, match=f"^ask says {name}, which {entry} decides itself; it takes "):
+            call(ask=Ask(**{name: VALUES[name]}))
 
 
 def test_fields_are_the_keywords() -> None:
     assert get_type_hints(Ask) == get_type_hints(AskOptions)
     assert all(field.default is None for field in fields(Ask))
+    assert set(VALUES) == set(AskOptions.__annotations__) - {"executed"}
 
 
 @pytest.mark.parametrize(
@@ -156,8 +167,17 @@ def test_fields_are_the_keywords() -> None:
         ({"inner": "shared"}, "inner must be 'dual' or 'interval', not 'shared'"),
         ({"last": 1}, "last must be 'dual' or 'interval', not 1"),
         ({"known": [1]}, "known must be a dict from node names to intervals, but is a list"),
+        ({"given": "linear"}, "given must be a dict from node names to intervals, but is a str"),
+        ({"constraints": 1}, "constraints must be a list of autodual.Constraint or autodual.Split, but is an int"),
+        ({"owner": [0]}, "owner must be a tensor of indices of samples, but is a list"),
+        ({"at": 3}, "at must be the name of a node, but is an int"),
         ({"rigorous": "yes"}, "rigorous must be True, False or None, not 'yes'"),
         ({"sites": 2}, "sites must be True, False or None, not 2"),
+        (
+            {"executed": True, "rigorous": True, "given": {}, "owner": torch.zeros(1)},
+            "executed=True speaks of whole sets, and does not go with given=, constraints= or owner=",
+        ),
+        ({"executed": True, "at": "linear"}, "executed=True speaks of the output, and does not go with at="),
         ({"executed": True}, "executed=True needs rigorous=True: other bounds say nothing of a run"),
     ],
 )
@@ -170,6 +190,7 @@ def test_values_are_checked_when_an_ask_is_made(words: dict[str, Any], message: 
 def test_what_is_unsaid_is_taken_from_another_ask() -> None:
     ask = Ask(slopes="adaptive", sites=False).over(Ask(slopes="shared", inner="interval", sites=True))
     assert ask.said == {"slopes": "adaptive", "inner": "interval", "sites": False}
+    assert repr(ask) == "Ask(slopes='adaptive', inner='interval', sites=False)"
     assert Ask().said == {} and Ask().select(slice(0, 1)).said == {}
 
 
