@@ -25,6 +25,10 @@ from autodual.tensors import bounding_dtype, flat
 
 RadiusToSet = Callable[[Tensor], PerturbationSet]
 
+_SHARE = 0.45
+"""How far beyond Newton's point to look, as a share of the tolerance, on the side of the bracket that was not moved last:
+so a crossing is soon enclosed from both."""
+
 
 @takes(PolicyOptions, slopes="adaptive")
 def certified_radius(
@@ -156,17 +160,16 @@ def _search(
         # The first guess is the limit itself, since no larger radius is asked for.
         done = proved if step == 0 else torch.zeros_like(proved)
         done = done | (refused[active] - certified[active] <= tolerance)
-        guess[active] = _next(guess[active], margin, slope, certified[active], refused[active], tolerance, step)
+        towards = torch.where(proved, _SHARE * tolerance, -_SHARE * tolerance)
+        newton = guess[active] - margin / slope + towards
+        guess[active] = _next(newton, certified[active], refused[active], step)
         active = active[~done]
     advance(limit.shape[0] - active.shape[0], "done")
     return certified
 
 
-def _next(
-    guess: Tensor, margin: Tensor, slope: Tensor, low: Tensor, high: Tensor, tolerance: float, step: int
-) -> Tensor:
-    """Newton's point, a little to the certified side; the middle where that leaves the bracket, and every 4th step."""
+def _next(newton: Tensor, low: Tensor, high: Tensor, step: int) -> Tensor:
+    """Newton's point; the middle where that leaves the bracket, and every 4th step."""
     middle = (low + high) / 2
-    newton = guess - margin / slope - tolerance / 2
     inside = newton.isfinite() & (newton > low) & (newton < high)
     return middle if step % 4 == 3 else torch.where(inside, newton, middle)
