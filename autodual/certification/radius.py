@@ -26,8 +26,8 @@ from autodual.tensors import bounding_dtype, flat
 RadiusToSet = Callable[[Tensor], PerturbationSet]
 
 _SHARE = 0.45
-"""How far beyond Newton's point to look, as a share of the tolerance, on the side of the bracket that was not moved last:
-so a crossing is soon enclosed from both."""
+"""How far beyond Newton's point to look, as a share of the tolerance: on the side of the bracket that was not moved
+last, so that a crossing is soon enclosed from both."""
 
 
 @takes(PolicyOptions, slopes="adaptive")
