@@ -5,17 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from autodual.frontend.onnx.attributes import placed
-from autodual.frontend.onnx.batch.operation import Batched, Mixing, Operation
+from autodual.frontend.onnx.batch.operation import Batched, Layout, Mixing, Operation
 from autodual.frontend.onnx.batch.registry import Places, batch_rule
 from autodual.frontend.onnx.batch.shapes import first_axis
 from autodual.frontend.onnx.operands import Static
-from autodual.frontend.torch.layout import Layout
+from autodual.ir.scalars import declarations
 
 _ELEMENTWISE = (
-    "Abs Acos Acosh Add And Asin Asinh Atan Atanh Cast CastLike Ceil Celu Clip Cos Cosh Div Dropout Elu Equal Erf Exp "
-    "Floor Gelu Greater GreaterOrEqual HardSigmoid HardSwish Identity IsInf IsNaN LeakyRelu Less LessOrEqual Log Max "
-    "Mean Min Mish Mod Mul Neg Not Or PRelu Pow Reciprocal Relu Round Selu Shrink Sigmoid Sign Sin Sinh Softplus "
-    "Softsign Sqrt Sub Sum Swish Tan Tanh ThresholdedRelu Where Xor"
+    "Add And Cast CastLike Ceil Clip Div Dropout Equal Floor Greater GreaterOrEqual HardSigmoid Identity IsInf IsNaN "
+    "Less LessOrEqual Max Mean Min Mod Mul Neg Not Or PRelu Pow Round Shrink Sign Sub Sum Swish ThresholdedRelu Where "
+    "Xor"
 )
 _EACH_ENTRY = (
     "Conv ConvTranspose BatchNormalization InstanceNormalization GroupNormalization LRN AveragePool MaxPool LpPool "
@@ -28,7 +27,7 @@ _ONE_RESULT_SINCE = 13
 """The operator set since which a softmax is along one axis, not along all from it on."""
 
 
-@batch_rule(*_ELEMENTWISE.split())
+@batch_rule(*_ELEMENTWISE.split(), *(name for entry in declarations() for name in entry.onnx if "::" not in name))
 def elementwise(operation: Operation) -> Places:
     return (operation.aligned(),) * len(operation.shapes)
 

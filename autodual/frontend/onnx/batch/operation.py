@@ -11,7 +11,6 @@ import numpy as np
 
 from autodual.frontend.onnx.attributes import Attributes, whole_numbers
 from autodual.frontend.onnx.operands import Static
-from autodual.frontend.torch.layout import Layout
 
 if TYPE_CHECKING:
     import onnx
@@ -19,6 +18,15 @@ if TYPE_CHECKING:
 
 class Mixing(Exception):
     """An operator lets samples influence each other, or no rule shows that it does not; the message says why."""
+
+
+@dataclass(frozen=True)
+class Layout:
+    """The axis that counts the samples has `after` axes behind it, and `outer` · batch · `inner` entries."""
+
+    after: int
+    outer: int = 1
+    inner: int = 1
 
 
 @dataclass(frozen=True, eq=False)

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from autodual.frontend.onnx.batch.operation import Batched, Mixing, Operation
+from autodual.frontend.onnx.batch.operation import Batched, Layout, Mixing, Operation
 from autodual.frontend.onnx.batch.registry import batch_rule
 from autodual.frontend.onnx.operands import Static
-from autodual.frontend.torch.layout import Layout
 
 _SUMMED = "it sums over the axis that counts the samples"
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TypeAlias
 
-from autodual.frontend.onnx.batch.operation import Operation
-from autodual.frontend.torch.layout import Layout
+from autodual.frontend.onnx.batch.operation import Layout, Operation
 
 Places: TypeAlias = "Layout | tuple[Layout | None, ...]"
 """Where the samples are in the result, or in each of several; None for a result that must not be read."""

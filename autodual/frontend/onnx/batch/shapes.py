@@ -5,10 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from autodual.frontend.onnx.attributes import placed
-from autodual.frontend.onnx.batch.operation import Batched, Mixing, Operation
+from autodual.frontend.onnx.batch.operation import Batched, Layout, Mixing, Operation
 from autodual.frontend.onnx.batch.registry import batch_rule
 from autodual.frontend.onnx.operands import Static
-from autodual.frontend.torch.layout import Layout
 
 _SIZES_SINCE = 11
 """The operator set since which a resizing may state sizes, and has its factors behind a region."""

@@ -11,7 +11,7 @@ import numpy as np
 from autodual.errors import AutodualError
 from autodual.frontend.construction import Unsupported
 from autodual.frontend.onnx.attributes import attributes_of
-from autodual.frontend.onnx.batch.operation import Batched, Mixing, Operand, Operation
+from autodual.frontend.onnx.batch.operation import Batched, Layout, Mixing, Operand, Operation
 from autodual.frontend.onnx.batch.registry import batch_rule_for
 from autodual.frontend.onnx.file_limits import Budget
 from autodual.frontend.onnx.folding import folded
@@ -22,7 +22,6 @@ from autodual.frontend.onnx.operands import Static
 from autodual.frontend.onnx.single import alone, multiplications, typed_results
 from autodual.frontend.onnx.stored_tensors import array_of
 from autodual.frontend.onnx.versions import opset_of
-from autodual.frontend.torch.layout import Layout
 
 if TYPE_CHECKING:
     import onnx
