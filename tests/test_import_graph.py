@@ -21,6 +21,7 @@ TOPICS = {
     "autodual/frontend/compositions",
     "autodual/frontend/torch/rules",
     "autodual/frontend/onnx/rules",
+    "autodual/frontend/onnx/batch",
 }
 #: What each frontend consists of.
 FRONTENDS = {"autodual/frontend/torch", "autodual/frontend/torch/tracing", "autodual/frontend/onnx"}

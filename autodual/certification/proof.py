@@ -74,7 +74,8 @@ def prove(dual: DualNetwork, region: Support, spec: Specification, ask: Ask, *, 
             first = _again(first, index, region, spec, ask, bound)
         if region.centre.dtype == torch.float64:
             return first
-        hopeful = _near(first, spec, first.error) | (true & _near(first, spec, first.error + _inside(first)))
+        lower, error = first.lower, first.error
+        hopeful = nearly(spec, lower, error) | (true & nearly(spec, lower, error + _inside(first)))
         index = (~first.proved & ~first.double & hopeful).nonzero().squeeze(1)
         return _again(first, index, region, spec, ask, double)
 
@@ -86,9 +87,12 @@ def _at_home(region: Support) -> Tensor:
     return torch.zeros(region.count, dtype=torch.bool, device=region.centre.device)
 
 
-def _near(proof: Proof, spec: Specification, error: Tensor) -> Tensor:
-    """Samples whose bounds are negative by at most so many times their error `[N, S]`, or NaN: bool `[N]`."""
-    hoped = proof.lower + _HOPE * error.clamp(max=torch.finfo(error.dtype).max / (2 * _HOPE))
+def nearly(spec: Specification, lower: Tensor, error: Tensor) -> Tensor:
+    """Samples whose bounds are negative by at most so many times their error, or NaN: bool `[N]`.
+
+    lower, error: bounds of the half-spaces and the error that they allow for, `[N, S]`.
+    """
+    hoped = lower + _HOPE * error.clamp(max=torch.finfo(error.dtype).max / (2 * _HOPE))
     return ~(spec.margin(hoped) <= 0)
 
 

@@ -11,6 +11,7 @@ from typing_extensions import Unpack
 
 from autodual.certification.goal import chosen_goal
 from autodual.certification.halfspaces import fits, guaranteed
+from autodual.certification.proof import nearly
 from autodual.certification.same_network import require_same_network
 from autodual.errors import InvalidInputError
 from autodual.inputs import Labels, Samples, sample_tensor
@@ -24,6 +25,10 @@ from autodual.specs import Specification
 from autodual.tensors import bounding_dtype, flat
 
 RadiusToSet = Callable[[Tensor], PerturbationSet]
+
+_SHARE = 0.45
+"""How far beyond Newton's point to look, as a share of the tolerance: on the side of the bracket that was not moved
+last, so that a crossing is soon enclosed from both."""
 
 
 @takes(PolicyOptions, slopes="adaptive")
@@ -86,8 +91,8 @@ def certified_radius(
     require_same_network(dual, x)
     x = x.to(bounding_dtype(x.dtype))
     with torch.no_grad():
-        outputs = dual.outputs(x)
-    spec = chosen_goal(dual, outputs, labels, spec)
+        spec = chosen_goal(dual, dual.outputs(x), labels, spec)
+        outputs = dual.outputs(x.double())
     nominal = spec.margin(spec.rows(outputs).values(flat(outputs)))
     probe = _Probe(dual, x, ball, spec, replace(ask, rigorous=True, exact=True))
     limit = x.new_full((x.shape[0],), max_radius)
@@ -107,13 +112,27 @@ class _Probe:
     ask: Ask
 
     def __call__(self, index: Tensor, radius: Tensor) -> tuple[Tensor, Tensor]:
-        """The guaranteed margin `[n]` of some samples at the radii `[N]` of all, and its derivative in the radius."""
+        """The guaranteed margin `[n]` of some samples at the radii `[N]` of all, and its derivative in the radius.
+
+        As in `certify`, float64 decides what rounding alone may leave open.
+        """
+        margin, slope, nearly_proved = self._bounds(index, radius)
+        again = (~(margin > 0) & nearly_proved).nonzero().squeeze(1)
+        if self.x.dtype == torch.float64 or again.shape[0] == 0:
+            return margin, slope
+        wide = replace(self, x=self.x.double())._bounds(index[again], radius.double())
+        # A margin that is too small for x's dtype is still one.
+        return _placed(margin, again, wide[0]), slope.index_copy(0, again, wide[1].to(slope))
+
+    def _bounds(self, index: Tensor, radius: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Margins, their derivatives, and where rounding may be all that keeps them from being proved."""
         plan = self.dual.compiled(self.x).plan
         chunk = recorded_chunk(plan.graph, plan.sites, self.x, plan.options.memory_budget)
         found = [self._margin(some, radius) for some in index.split(chunk)]
-        return torch.cat([margin for margin, _ in found]), torch.cat([slope for _, slope in found])
+        margin, slope, nearly_proved = (torch.cat(parts) for parts in zip(*found, strict=True))
+        return margin, slope, nearly_proved
 
-    def _margin(self, index: Tensor, radius: Tensor) -> tuple[Tensor, Tensor]:
+    def _margin(self, index: Tensor, radius: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """The same for no more samples than memory allows.
 
         The set is made for all samples, since it may hold something of its own for each.
@@ -128,10 +147,19 @@ class _Probe:
                 raise InvalidInputError(f"{x.dtype} cannot hold the property's coefficients; give float64 samples")
             found = self.dual(x, region.source, rows.form, ask=self.ask).objective
             assert found is not None
-            margin = spec.margin(guaranteed(found, rows)[0]).to(x.dtype)
+            lower, error = guaranteed(found, rows)
+            margin = spec.margin(lower).to(x.dtype)
             # Adding 0 · radius gives a derivative even if the margin does not depend on the radius.
             (slope,) = torch.autograd.grad(margin.sum() + 0 * radius.sum(), radius)
-        return margin.detach(), slope[index]
+            nearly_proved = nearly(spec, lower.detach(), error.detach())
+        return margin.detach(), slope[index], nearly_proved
+
+
+def _placed(margin: Tensor, index: Tensor, wide: Tensor) -> Tensor:
+    """Margins with some replaced by those of float64, of which positive ones stay positive in the margins' dtype."""
+    some = wide.to(margin)
+    lost = (wide > 0) & ~(some > 0)
+    return margin.index_copy(0, index, torch.where(lost, torch.finfo(margin.dtype).tiny, some))
 
 
 def _search(
@@ -156,17 +184,16 @@ def _search(
         # The first guess is the limit itself, since no larger radius is asked for.
         done = proved if step == 0 else torch.zeros_like(proved)
         done = done | (refused[active] - certified[active] <= tolerance)
-        guess[active] = _next(guess[active], margin, slope, certified[active], refused[active], tolerance, step)
+        towards = torch.where(proved, _SHARE * tolerance, -_SHARE * tolerance)
+        newton = guess[active] - margin / slope + towards
+        guess[active] = _next(newton, certified[active], refused[active], step)
         active = active[~done]
     advance(limit.shape[0] - active.shape[0], "done")
     return certified
 
 
-def _next(
-    guess: Tensor, margin: Tensor, slope: Tensor, low: Tensor, high: Tensor, tolerance: float, step: int
-) -> Tensor:
-    """Newton's point, a little to the certified side; the middle where that leaves the bracket, and every 4th step."""
+def _next(newton: Tensor, low: Tensor, high: Tensor, step: int) -> Tensor:
+    """Newton's point; the middle where that leaves the bracket, and every 4th step."""
     middle = (low + high) / 2
-    newton = guess - margin / slope - tolerance / 2
     inside = newton.isfinite() & (newton > low) & (newton < high)
     return middle if step % 4 == 3 else torch.where(inside, newton, middle)

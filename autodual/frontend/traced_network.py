@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import reduce
 from typing import Any, Protocol, runtime_checkable
@@ -57,6 +57,9 @@ class TracedNetwork:
 class KnowsItsGraph(Protocol):
     """A module that knows its graph, such as a loaded ONNX network: it need not be traced."""
 
-    def traced_network(self) -> TracedNetwork:
-        """The graph, in the names of the module's own parameters and buffers."""
+    def traced_network(self, shapes: Sequence[Sequence[int]] | None = None) -> TracedNetwork:
+        """The graph, in the names of the module's own parameters and buffers.
+
+        shapes: those of one sample of each input, for a module that takes several; None: the usual ones.
+        """
         ...

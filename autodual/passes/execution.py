@@ -25,11 +25,15 @@ class ChooseExecution(Pass):
     intersect: bool | None = None
     memory_budget: int = DEFAULT_MEMORY_BUDGET
 
-    def run(self, plan: Plan) -> Plan:
+    def __post_init__(self) -> None:
         if self.mode not in ("auto", "pull", "push"):
             raise InvalidInputError(f"mode must be 'auto', 'pull' or 'push', not {self.mode!r}")
+        if not isinstance(self.memory_budget, (int, float)):
+            raise InvalidInputError(f"memory_budget must be a number of bytes, not {self.memory_budget!r}")
         if self.memory_budget < 1 << 20:
             raise InvalidInputError(f"a memory budget of {self.memory_budget} bytes is too small; give at least 1 MiB")
+
+    def run(self, plan: Plan) -> Plan:
         options = replace(
             plan.options,
             mode=self.mode,

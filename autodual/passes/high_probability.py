@@ -33,6 +33,12 @@ class HighProbability(Pass):
     where: ProjectedBounds = "inner"
     prefer_exact: bool = True
 
+    def __post_init__(self) -> None:
+        checked(self._projection)
+
+    @property
+    def _projection(self) -> Projection:
+        return Projection(self.dim, self.seed, self.where, self.delta, self.prefer_exact)
+
     def run(self, plan: Plan) -> Plan:
-        chosen = checked(Projection(self.dim, self.seed, self.where, self.delta, self.prefer_exact))
-        return replace(plan, options=replace(plan.options, projection=chosen, slopes="shared"))
+        return replace(plan, options=replace(plan.options, projection=self._projection, slopes="shared"))

@@ -32,6 +32,12 @@ class RandomProjection(Pass):
     where: ProjectedBounds = "inner"
     prefer_exact: bool = False
 
+    def __post_init__(self) -> None:
+        checked(self._projection)
+
+    @property
+    def _projection(self) -> Projection:
+        return Projection(self.dim, self.seed, self.where, None, self.prefer_exact)
+
     def run(self, plan: Plan) -> Plan:
-        chosen = checked(Projection(self.dim, self.seed, self.where, None, self.prefer_exact))
-        return replace(plan, options=replace(plan.options, projection=chosen))
+        return replace(plan, options=replace(plan.options, projection=self._projection))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import torch
@@ -11,7 +12,7 @@ from torch import Tensor
 from autodual.errors import InvalidInputError
 from autodual.specs.base import Rows, Specification, flat_outputs, with_ties
 from autodual.specs.formula_parser import Atom, parse_formula
-from autodual.specs.halfspaces import clause_margin
+from autodual.specs.halfspaces import ClauseIndex
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,7 +54,11 @@ class Formula(Specification):
 
     def margin(self, values: Tensor) -> Tensor:
         weak = torch.tensor([atom.weak for atom in self.atoms], device=values.device)
-        return clause_margin(with_ties(values, weak), self.clauses)
+        return self._index.margin(with_ties(values, weak))
+
+    @cached_property
+    def _index(self) -> ClauseIndex:
+        return ClauseIndex.of(self.clauses)
 
     def describe(self) -> str:
         return self.text.strip()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import torch
@@ -51,12 +52,18 @@ class HalfSpaces(Specification):
         return Rows(self.matrix.to(outputs), self.offset.to(outputs))
 
     def margin(self, values: Tensor) -> Tensor:
+        return self._index.margin(values)
+
+    @cached_property
+    def _index(self) -> ClauseIndex:
         assert self.clauses is not None
-        return clause_margin(values, self.clauses)
+        return ClauseIndex.of(self.clauses)
 
     def select(self, index: Tensor | slice) -> HalfSpaces:
         matrix = self.matrix[index] if self.matrix.dim() == 3 else self.matrix
-        return replace(self, matrix=matrix, offset=self.offset[index] if self.offset.dim() == 2 else self.offset)
+        some = replace(self, matrix=matrix, offset=self.offset[index] if self.offset.dim() == 2 else self.offset)
+        vars(some)["_index"] = self._index
+        return some
 
     def describe(self) -> str:
         assert self.clauses is not None
@@ -68,13 +75,28 @@ class HalfSpaces(Specification):
         return {"specification": "half-spaces", **plain, "clauses": [list(clause) for clause in self.clauses]}
 
 
-def clause_margin(values: Tensor, clauses: Clauses) -> Tensor:
-    """The least over the clauses of the greatest value within, for values `[*, S]`."""
-    width = max(len(clause) for clause in clauses)
-    # A row repeated within its clause changes no maximum, and makes all clauses equally long.
-    padded = [[*clause, *[clause[0]] * (width - len(clause))] for clause in clauses]
-    index = torch.tensor(padded, device=values.device)
-    return guarded(values[..., index].max(-1).values.min(-1).values, values)
+@dataclass(frozen=True, eq=False)
+class ClauseIndex:
+    """Clauses side by side: the half-space of each entry, and which clause it is in, int64 `[E]`."""
+
+    rows: Tensor
+    clauses: Tensor
+    count: int
+
+    @classmethod
+    def of(cls, clauses: Clauses) -> ClauseIndex:
+        """Takes a while for millions of clauses, so it is made once."""
+        lengths = torch.tensor([len(clause) for clause in clauses])
+        rows = torch.tensor([row for clause in clauses for row in clause])
+        return cls(rows, torch.arange(len(clauses)).repeat_interleave(lengths), len(clauses))
+
+    def margin(self, values: Tensor) -> Tensor:
+        """The least over the clauses of the greatest value within, for values `[*, S]`."""
+        entries = values[..., self.rows.to(values.device)]
+        place = self.clauses.to(values.device).expand_as(entries)
+        greatest = values.new_full((*values.shape[:-1], self.count), -torch.inf)
+        greatest = greatest.scatter_reduce(-1, place, entries, "amax", include_self=False)
+        return guarded(greatest.min(-1).values, values)
 
 
 def checked_clauses(clauses: Clauses, count: int) -> tuple[tuple[int, ...], ...]:

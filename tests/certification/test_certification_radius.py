@@ -6,10 +6,11 @@ from collections.abc import Callable
 
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 import autodual
 from autodual.errors import InvalidInputError
+from autodual.network import DualNetwork
 from autodual.perturbations import PerturbationSet
 
 Sets = Callable[[Tensor], PerturbationSet]
@@ -95,3 +96,29 @@ def test_networks_without_nonlinearities_have_radii() -> None:
     x = torch.tensor([[3.0, 1.0], [1.0, 1.0]], dtype=torch.float64)
     found = autodual.certified_radius(autodual.compile_dual(model), x, autodual.LinfBall, max_radius=4.0)
     torch.testing.assert_close(found, torch.tensor([1.0, 0.0], dtype=torch.float64), atol=4e-4, rtol=0)
+
+
+def test_float64_decides_where_float32_has_no_digits_left() -> None:
+    """Scores of 3·10⁴ and a bias that takes it away again: margins are x₀ - x₁, of which float32 keeps little."""
+    model = nn.Sequential(nn.Linear(2, 2), nn.ReLU(), nn.Linear(2, 2))
+    with torch.no_grad():
+        for layer, bias in ((model[0], 3e4), (model[2], -3e4)):
+            layer.weight.copy_(torch.eye(2))
+            layer.bias.fill_(bias)
+    x, labels = torch.tensor([[0.002, 0.001], [0.3, 0.1], [0.1, 0.3]]), torch.zeros(3, dtype=torch.long)
+    dual = autodual.compile_dual(model, x)
+    radii = autodual.certified_radius(dual, x, autodual.LinfBall, labels=labels, tolerance=1e-6)
+    exact = torch.tensor([0.0005, 0.1, 0.0])
+    assert radii.dtype == torch.float32 and bool((radii <= exact + 1e-8).all())
+    torch.testing.assert_close(radii, exact, rtol=0, atol=2e-6)
+
+
+def test_nearly_linear_margins_take_few_steps(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The bracket closes from both sides: one step to the crossing, and one beyond it."""
+    calls = []
+    bounds = DualNetwork.forward
+    monkeypatch.setattr(DualNetwork, "forward", lambda *args, **options: calls.append(1) or bounds(*args, **options))
+    dual = autodual.compile_dual(nn.Linear(4, 3))
+    x = torch.rand(1, 4)
+    radius = autodual.certified_radius(dual, x, autodual.LinfBall)
+    assert 0 < radius < 1 and len(calls) <= 6

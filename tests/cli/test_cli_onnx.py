@@ -88,3 +88,28 @@ def test_a_changed_file_of_weights_is_noticed(invoke, onnx_file: Path, data: Pat
     assert replayed.exit_code == 2 and "The weight file is not the one of the recorded run" in replayed.stderr
     resumed = invoke("certify", onnx_file, "--data", data, "--eps", "0.05", "--json", record, "--resume")
     assert resumed.exit_code == 2 and "The weight file has changed" in resumed.stderr
+
+
+def test_a_file_of_a_fixed_batch(invoke, tmp_path: Path) -> None:
+    """Four samples at once, of which every command sees one: y = (x₀, 2 x₁)."""
+    from onnx import TensorProto, helper, numpy_helper
+
+    value, shape = helper.make_tensor_value_info, np.array([4, -1])
+    nodes = [helper.make_node("Mul", ["x", "w"], ["h"]), helper.make_node("Reshape", ["h", "s"], ["y"])]
+    ends = [value("x", TensorProto.FLOAT, [4, 1, 2])], [value("y", TensorProto.FLOAT, [4, 2])]
+    tensors = [numpy_helper.from_array(np.array([1, 2], np.float32), "w"), numpy_helper.from_array(shape, "s")]
+    path, data = tmp_path / "four.onnx", tmp_path / "data.npz"
+    graph = helper.make_graph(nodes, "g", *ends, tensors)
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8), path)
+    np.savez(data, x=np.float32([[[0.5, 0.1]], [[0.5, 0.4]], [[0.5, 0.3]]]), y=np.array([0, 1, 1]))
+    record = tmp_path / "record.json"
+    result = invoke("certify", path, "--data", data, "--eps", "0.04", "--json", record)
+    assert result.exit_code == 0
+    found = [row["status"] for row in json.loads(record.read_text())["certificates"]]
+    assert found == ["certified", "certified", "unknown"]
+    goal = tmp_path / "goal.vnnlib"
+    box = "(assert (>= X_0 0.0)) (assert (<= X_0 1.0)) (assert (>= X_1 0.0)) (assert (<= X_1 1.0))"
+    for bound, verdict in ((1.5, "sat"), (2.5, "unsat")):
+        names = "".join(f"(declare-const {name} Real)" for name in ("X_0", "X_1", "Y_0", "Y_1"))
+        goal.write_text(f"{names}{box}(assert (>= Y_1 {bound}))")
+        assert invoke("verify", path, goal).stdout.split()[0] == verdict

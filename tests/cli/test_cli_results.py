@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from pathlib import Path
 
 import pytest
@@ -160,21 +161,78 @@ def test_an_error_in_the_middle_loses_nothing(certify, tmp_path, monkeypatch):
     assert "samples           8" in outcome.stdout and len(rows_of(tmp_path / "out.json")) == 8
 
 
+WRITING = {
+    "certify": ["certify", "MODEL", *EPS, "--data", "DATA", "--csv"],
+    "radius": ["radius", "MODEL", "--data", "DATA", "--json"],
+    "detect": ["detect", "MODEL", *EPS, "--data", "DATA", "--csv"],
+    "verify": ["verify", "MODEL", "GOAL", "--json"],
+    "inspect": ["inspect", "MODEL", "--dot"],
+    "report": ["report", "RESULT", "--html"],
+}
+"""Every command that writes a file of a name that is given, up to that name."""
+
+
+@pytest.fixture
+def write_by(invoke, model_file, data_file, tmp_path):
+    """Runs one of the commands; its result goes to the file given."""
+    result, goal = tmp_path / "result.json", tmp_path / "goal.vnnlib"
+    result.write_text('{"schema": "autodual.detect/1", "settings": {}, "summary": {"seconds": 1}, "detections": []}')
+    inputs = "".join(f"(declare-const X_{i} Real)(assert (>= X_{i} 0.4))(assert (<= X_{i} 0.5))" for i in range(4))
+    goal.write_text(f"{inputs}{''.join(f'(declare-const Y_{i} Real)' for i in range(3))}(assert (>= Y_0 100))")
+    places = {"MODEL": model_file, "DATA": data_file, "RESULT": result, "GOAL": goal}
+
+    def write(name, target, *more):
+        return invoke(*(places.get(word, word) for word in WRITING[name]), target, *more)
+
+    return write
+
+
 @pytest.mark.usefixtures("nothing_runs")
-@pytest.mark.parametrize("command", [["certify", *EPS], ["radius"], ["detect", *EPS], ["verify"]])
-def test_two_runs_do_not_share_an_output(invoke, model_file, data_file, tmp_path, command):
-    name, *options = command
-    given = [data_file, "--json"] if name == "verify" else ["--data", data_file, *options, "--csv"]
+@pytest.mark.parametrize("name", WRITING)
+def test_two_runs_do_not_share_an_output(write_by, tmp_path, name):
     with sole_writer(tmp_path / "out"):
-        outcome = invoke(name, model_file, *given, tmp_path / "out")
+        outcome = write_by(name, tmp_path / "out")
     assert outcome.exit_code == 2 and "Another process is writing" in outcome.stderr
     assert not (tmp_path / "out").exists()
 
 
-def test_a_folder_that_cannot_be_written_is_found_before_the_work(certify, tmp_path, nothing_runs):
+@pytest.mark.usefixtures("nothing_runs")
+@pytest.mark.parametrize("name", WRITING)
+def test_a_folder_that_cannot_be_written_is_found_before_the_work(write_by, name):
     """/proc refuses new files even to the superuser, who may write to folders that are read-only."""
-    outcome = certify("--json", "/proc/out.json")
-    assert outcome.exit_code == 2 and "'/proc/out.json' cannot be written" in outcome.stderr
+    outcome = write_by(name, "/proc/out")
+    assert outcome.exit_code == 2 and "'/proc/out' cannot be written" in outcome.stderr
+    assert len(outcome.stderr.strip().splitlines()) == 1
+
+
+@pytest.mark.usefixtures("compiled_once")
+@pytest.mark.parametrize("name", WRITING)
+def test_a_command_that_is_killed_anywhere_leaves_a_whole_file_or_none(write_by, tmp_path, name):
+    """At each step in turn; and the next run of the same command clears what the killed one left."""
+    folder = tmp_path / "results"
+
+    def prepare():
+        folder.mkdir(exist_ok=True)
+        for file in folder.iterdir():
+            file.unlink()
+
+    prepare()
+    assert write_by(name, folder / "out").exit_code in (0, 1)  # 1: a sample is not certified
+    whole = _without_times(folder / "out")
+
+    def run():
+        assert write_by(name, folder / "out").exit_code in (0, 1)
+
+    for _ in killed_at_each_step(run, folder, prepare):
+        if (folder / "out").exists():
+            assert _without_times(folder / "out") == whole
+        assert write_by(name, folder / "out", "--overwrite").exit_code in (0, 1)
+        assert [file.name for file in folder.iterdir()] == ["out"]
+
+
+def _without_times(path):
+    """The content, but for how long it took, when it was made and the options of the run."""
+    return re.sub(r'("(seconds|started)[a-z_]*": [^\n]*|"--overwrite",?\s*)', "", path.read_text())
 
 
 @pytest.mark.usefixtures("compiled_once")

@@ -240,7 +240,7 @@ def test_a_run_that_was_killed_before_its_first_checkpoint_begins_anew(invoke, i
     assert invoke(*fixed, "--output", run).exit_code == 0
 
 
-@pytest.mark.parametrize("place", ["a" * 300, "/".join(["b" * 200] * 30), "images.npz", "images.npz/run"])
+@pytest.mark.parametrize("place", ["a" * 300, "/".join(["b" * 200] * 30), "images.npz", "images.npz/run", "/proc/run"])
 def test_places_where_no_folder_can_be_are_refused(invoke, images, tmp_path, monkeypatch, place) -> None:
     monkeypatch.chdir(tmp_path)
     for extra in (["--data", images, *FIXED, *PLAIN], ["--resume"]):

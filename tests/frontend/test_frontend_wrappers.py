@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn.utils import parametrizations, parametrize
 
 import autodual
-from autodual.errors import TraceError
+from autodual.errors import InvalidInputError, TraceError
 
 X = torch.rand(3, 4, generator=torch.Generator().manual_seed(0))
 
@@ -146,3 +146,34 @@ def test_a_sample_without_a_batch_axis() -> None:
     ):
         with pytest.raises(ValueError, match=r"x\[None\]"):
             call()
+
+
+@pytest.fixture
+def one_process(tmp_path):
+    """A group of this process alone, which meets in a file."""
+    torch.distributed.init_process_group("gloo", init_method=f"file://{tmp_path}/store", rank=0, world_size=1)
+    yield
+    torch.distributed.destroy_process_group()
+
+
+@pytest.mark.usefixtures("one_process")
+def test_distributed_data_parallel() -> None:
+    plain = _plain()
+    for model in (nn.parallel.DistributedDataParallel(_plain()), _inside(nn.parallel.DistributedDataParallel)):
+        dual = autodual.compile_dual(model, X)
+        found = dual.lower_bounds(X, autodual.LinfBall(0.1), torch.eye(3))
+        expected = autodual.compile_dual(plain, X).lower_bounds(X, autodual.LinfBall(0.1), torch.eye(3))
+        torch.testing.assert_close(found, expected)
+        assert autodual.certify(dual, X, autodual.LinfBall(1e-4))[0].status == "certified"
+    state = nn.parallel.DistributedDataParallel(plain).state_dict()
+    assert all(name.startswith("module.") for name in state)
+
+
+@pytest.mark.usefixtures("one_process")
+@pytest.mark.filterwarnings("ignore")
+def test_sharded_modules_are_refused_with_a_remedy() -> None:
+    from torch.distributed.fsdp import FullyShardedDataParallel, fully_shard
+
+    for model in (FullyShardedDataParallel(_plain(), device_id=torch.device("cpu")), fully_shard(_plain())):
+        with pytest.raises((TraceError, InvalidInputError), match=r"sharded|is a DTensor.* gather"):
+            autodual.compile_dual(model, X)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
+from typing import Any
 
 import pytest
 import torch
@@ -15,7 +17,9 @@ from autodual.passes import (
     ChooseExecution,
     FindBoundSites,
     FoldAffine,
+    HighProbability,
     Pass,
+    RandomProjection,
     RemoveDeadNodes,
     default_pipeline,
     run_passes,
@@ -146,8 +150,21 @@ def test_ops_without_rules_are_named_together() -> None:
     assert "dual_rule(Sine)" in str(raised.value)
 
 
-def test_execution_options_are_checked() -> None:
-    with pytest.raises(InvalidInputError, match="mode must be"):
-        run_passes(_plan(), [ChooseExecution(mode="sideways")])  # type: ignore[arg-type]
-    with pytest.raises(InvalidInputError, match="at least 1 MiB"):
-        run_passes(_plan(), [ChooseExecution(memory_budget=1000)])
+@pytest.mark.parametrize(
+    ("step", "options", "words"),
+    [
+        (ChooseExecution, {"mode": "sideways"}, "mode must be"),
+        (ChooseExecution, {"memory_budget": 1000}, "at least 1 MiB"),
+        (ChooseExecution, {"memory_budget": "1GiB"}, "number of bytes"),
+        (HighProbability, {"delta": 2}, "less than 1, but is 2"),
+        (HighProbability, {"delta": math.nan}, "less than 1, but is nan"),
+        (HighProbability, {"delta": "1%"}, "delta must be a number"),
+        (HighProbability, {"seed": 1.5}, "seed must be a whole number"),
+        (RandomProjection, {"dim": 0}, "dim must be a whole number of at least 1"),
+        (RandomProjection, {"dim": 2.5}, "dim must be a whole number of at least 1"),
+        (RandomProjection, {"where": "outside"}, "'inner', 'last' or 'both'"),
+    ],
+)
+def test_options_are_checked_when_a_pass_is_made(step: type[Pass], options: dict[str, Any], words: str) -> None:
+    with pytest.raises(InvalidInputError, match=words):
+        step(**options)

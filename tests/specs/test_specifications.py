@@ -236,3 +236,17 @@ def test_half_spaces_must_fit_the_outputs():
         HalfSpaces([[1, 2]], [0]).rows(torch.zeros(1, 3))
     with pytest.raises(InvalidInputError, match="given per sample, but not for 3 samples"):
         HalfSpaces(torch.ones(2, 1, 3), [0]).rows(torch.zeros(3, 3))
+
+
+def test_clauses_of_very_different_lengths_take_the_room_of_their_entries() -> None:
+    """Padded to one length, these would be 10¹⁰ numbers."""
+    count = 100_000
+    clauses = [tuple(range(count)), *((row,) for row in range(count, 2 * count))]
+    goal = HalfSpaces(torch.ones(2 * count, 1), torch.zeros(2 * count), clauses)
+    values = torch.rand(2, 2 * count, generator=torch.Generator().manual_seed(0)).requires_grad_()
+    margin = goal.margin(values)
+    expected = values[:, :count].max(1).values.minimum(values[:, count:].min(1).values)
+    assert torch.equal(margin, expected)
+    margin.sum().backward()
+    assert values.grad is not None and values.grad.count_nonzero(1).tolist() == [1, 1]
+    assert torch.equal(goal.select(torch.tensor([1])).margin(values[1:]), margin[1:])

@@ -85,17 +85,21 @@ def runtime_replay(path: str, output: str | None = None) -> Replay | None:
 
 
 def _session_replay(session: Session, output: str) -> Replay:
+    """Runs a session on all inputs; where these hold a batch and a point is one sample, on that many copies of it."""
     feeds, shapes = session.inputs, _shapes(session)
     types = [_TYPES[feed.type] for feed in feeds]
-    ends = numpy.cumsum([math.prod(shape) for shape in shapes])[:-1]
+    sizes = numpy.array([math.prod(shape) for shape in shapes])
 
     def replay(inputs: numpy.ndarray) -> numpy.ndarray:
-        parts = numpy.split(inputs, ends)
+        copies = int(sizes.sum()) // inputs.size
+        parts = numpy.split(inputs, numpy.cumsum(sizes // copies)[:-1])
         fed = {
-            feed.name: part.reshape(shape).astype(kind) for feed, part, shape, kind in zip(feeds, parts, shapes, types)
+            feed.name: numpy.tile(part, copies).reshape(shape).astype(kind)
+            for feed, part, shape, kind in zip(feeds, parts, shapes, types)
         }
         (found,) = session.run([output], fed)
-        return numpy.asarray(found, numpy.float64).reshape(-1)
+        outputs = numpy.asarray(found, numpy.float64).reshape(-1)
+        return outputs[: outputs.size // copies]
 
     return replay
 

@@ -32,22 +32,29 @@ def compare(file: OnnxFile, network: OnnxNetwork) -> Agreement:
     half = narrowest < 4 or any(isinstance(node.op, Cast) and node.op.to.itemsize < 4 for node in network.graph)
     tolerance = _HALF_TOLERANCE if half else TOLERANCE
     run = _runner(file, runtime)
-    expected, found, rounding = [], [], 0.0
-    for arrays in _inputs(network.onnx_shapes):
-        reference = run(arrays)
-        mine, precise = (_outputs(name, network, arrays, dtype) for dtype in (torch.float32, torch.float64))
-        with np.errstate(invalid="ignore"):
-            rounding = max(rounding, float(np.nan_to_num(np.abs(mine - precise), posinf=0.0).max(initial=0.0)))
-        if reference.size != mine.size:
-            raise TraceError(
-                f"'{name}' yields outputs of shape {list(reference.shape)} in {runtime.name}, but its graph "
-                f"{list(network.output_shape)}; {_blame(runtime)}."
-            )
-        expected.append(reference.reshape(-1).astype(np.float64))
-        found.append(mine if narrowest < 8 else precise)
-    return _judged(
-        name, runtime, np.stack(expected), np.stack(found), tolerance, rounding, not network.graph.continuous
-    )
+    drawn = list(_inputs(network.onnx_shapes))
+    references = [run(arrays) for arrays in drawn]
+
+    def judged(shapes: Sequence[tuple[int, ...]]) -> Agreement:
+        """The network on tensors of the file, seen as batches of samples of these shapes."""
+        found, rounding = [], 0.0
+        for arrays, reference in zip(drawn, references, strict=True):
+            mine, precise = (_outputs(name, network, arrays, shapes, dtype) for dtype in (torch.float32, torch.float64))
+            with np.errstate(invalid="ignore"):
+                rounding = max(rounding, float(np.nan_to_num(np.abs(mine - precise), posinf=0.0).max(initial=0.0)))
+            if reference.size != mine.size:
+                raise TraceError(
+                    f"'{name}' yields outputs of shape {list(reference.shape)} in {runtime.name}, but its graph "
+                    f"{list(network.output_shape)}; {_blame(runtime)}."
+                )
+            found.append(mine if narrowest < 8 else precise)
+        expected = np.stack([reference.reshape(-1).astype(np.float64) for reference in references])
+        return _judged(name, runtime, expected, np.stack(found), tolerance, rounding, not network.graph.continuous)
+
+    whole = judged(network.input_shapes)
+    if network.single_shapes:
+        judged(network.single_shapes)
+    return whole
 
 
 def _blame(runtime: Runtime) -> str:
@@ -60,11 +67,16 @@ def _blame(runtime: Runtime) -> str:
     )
 
 
-def _outputs(name: str, network: OnnxNetwork, arrays: Sequence[np.ndarray], dtype: torch.dtype) -> np.ndarray:
-    """The network's output for one sample, flat, computed in a dtype and returned in float64."""
+def _outputs(
+    name: str,
+    network: OnnxNetwork,
+    arrays: Sequence[np.ndarray],
+    shapes: Sequence[tuple[int, ...]],
+    dtype: torch.dtype,
+) -> np.ndarray:
+    """The network's outputs, flat, for the samples of these shapes in the arrays, computed in a dtype."""
     samples = [
-        torch.from_numpy(array).reshape(1, *shape).to(dtype)
-        for array, shape in zip(arrays, network.input_shapes, strict=True)
+        torch.from_numpy(array).reshape(-1, *shape).to(dtype) for array, shape in zip(arrays, shapes, strict=True)
     ]
     try:
         with torch.no_grad():

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from autodual.frontend.construction import Unsupported
 from autodual.frontend.onnx.operands import Branch, Static
+from autodual.frontend.onnx.stored_tensors import array_of
+
+if TYPE_CHECKING:
+    import onnx
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,6 +33,23 @@ class Attributes:
             return whole_numbers(operand, name)
         found = self.get(name)
         return None if found is None else tuple(int(entry) for entry in ([found] if isinstance(found, int) else found))
+
+
+def attributes_of(name: str, node: onnx.NodeProto, opset: int, read: Collection[str]) -> Attributes:
+    """Those of an operator in the file `name`; `read`: the values that anything reads."""
+    from onnx import AttributeProto, helper
+
+    values = {}
+    for attribute in node.attribute:
+        value = helper.get_attribute_value(attribute)
+        if attribute.type == AttributeProto.TENSOR:
+            value = array_of(name, value)
+        elif isinstance(value, bytes):
+            value = value.decode("utf-8", "replace")
+        elif attribute.type in (AttributeProto.INTS, AttributeProto.FLOATS):
+            value = tuple(value)
+        values[attribute.name] = value
+    return Attributes(opset, values, tuple(result in read for result in node.output))
 
 
 def fixed(operand: Branch | Static | None, role: str) -> Static:

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from math import prod
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from autodual.errors import AutodualError, reason_of
 from autodual.frontend.construction import Unsupported
 from autodual.frontend.onnx.file_limits import Budget
 from autodual.frontend.onnx.operands import Static
 from autodual.frontend.onnx.runtime import find_runtime
 from autodual.frontend.onnx.single import alone, multiplications, operand_names, results
+from autodual.frontend.onnx.stored_tensors import array_of
 
 if TYPE_CHECKING:
     import onnx
@@ -31,6 +33,31 @@ def refuse_random(op: str) -> None:
     """Refuse operators whose result is random."""
     if op in _RANDOM:
         raise Unsupported("its result is random, so the network has no definite output")
+
+
+def folded(
+    name: str,
+    node: onnx.NodeProto,
+    opsets: Sequence[onnx.OperatorSetIdProto],
+    operands: Sequence[Static | None],
+    budget: Budget,
+) -> Sequence[Any]:
+    """The results of an operator on constants in the file `name`.
+
+    Raises:
+        Unsupported: they cannot be computed.
+        ModelFileError: they would be far larger than the file, or a constant is damaged.
+    """
+    if node.op_type == "Identity":
+        return operands
+    if node.op_type == "Constant" and node.attribute and node.attribute[0].name == "value":
+        return [Static(array_of(name, node.attribute[0].t))]
+    try:
+        return fold(node, opsets, operands, budget)
+    except (Unsupported, AutodualError):
+        raise
+    except Exception as error:
+        raise Unsupported(f"its constant operands cannot be folded: {reason_of(error)}") from error
 
 
 def fold(

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from os import PathLike
 from pathlib import Path
 
-from autodual.errors import InvalidInputError, ModelFileError
+from autodual.errors import InvalidInputError, ModelFileError, UnsupportedOpsError
 from autodual.frontend.onnx.against_runtime import compare
+from autodual.frontend.onnx.batch import Mixing, batch_size, for_one_sample
+from autodual.frontend.onnx.file_limits import Budget
+from autodual.frontend.onnx.held_tensors import Tensors
 from autodual.frontend.onnx.lowering import OnnxInput, OnnxLowering
 from autodual.frontend.onnx.model_file import OnnxFile, dtype_of, read_model
 from autodual.frontend.onnx.network import OnnxNetwork
 from autodual.frontend.traced_network import TracedNetwork
 from autodual.frontend.weights import require_finite
+from autodual.ir import Graph
 
 
 def load_onnx(
@@ -99,22 +104,49 @@ def load_onnx_bytes(
     file = read_model(name, data, folder)
     chosen = _chosen_output(file, output)
     inputs = _inputs(file, dict(shapes or {}))
-    lowering = OnnxLowering(file)
-    graph, _ = lowering.run(inputs, chosen)
-    network = OnnxNetwork(
-        graph,
-        lowering.tensors.holder,
-        tuple(entry.name for entry in inputs),
-        chosen,
-        tuple(entry.shape for entry in inputs),
-    ).eval()
+    network = _network(file, inputs, chosen).eval()
     network.files = file.files
-    traced = TracedNetwork(graph)
-    find = traced.lookup(network)
-    require_finite({name: find(name) for name in traced.finite_names})
+    for traced in map(TracedNetwork, filter(None, (network.graph, network.single))):
+        find = traced.lookup(network)
+        require_finite({name: find(name) for name in traced.finite_names})
     if check:
         network.agreement = compare(file, network)
     return network
+
+
+def _network(file: OnnxFile, inputs: Sequence[OnnxInput], output: str) -> OnnxNetwork:
+    """The network of whole input tensors, and of the samples in them where these do not influence each other.
+
+    Of a large batch, whole tensors may ask for more than the budget though one sample does not; then it is of samples.
+    """
+    names, shapes = tuple(entry.name for entry in inputs), tuple(entry.shape for entry in inputs)
+    lowering = OnnxLowering(file)
+    try:
+        graph, _ = lowering.run(inputs, output)
+    except ModelFileError:
+        tensors = Tensors(Budget(file.name, file.size))
+        alone = _single(file, inputs, output, tensors)
+        if not isinstance(alone, Graph):
+            raise
+        return OnnxNetwork(alone, tensors.holder, names, output, shapes)
+    single = _single(file, inputs, output, lowering.tensors)
+    return OnnxNetwork(graph, lowering.tensors.holder, names, output, shapes, single)
+
+
+def _single(file: OnnxFile, inputs: Sequence[OnnxInput], output: str, tensors: Tensors) -> Graph | str | None:
+    """The graph of one of the samples that the inputs hold, or why there is none; None where they hold one anyway."""
+    shapes = {entry.name: entry.shape for entry in inputs}
+    if batch_size(tuple(shapes.values())) is None:
+        return None
+    try:
+        model = for_one_sample(file, shapes, {entry.name: entry.dtype for entry in inputs}, output)
+        alone = [replace(entry, shape=(1, *entry.shape[1:])) for entry in inputs]
+        graph, _ = OnnxLowering(replace(file, model=model), tensors).run(alone, output)
+    except Mixing as reason:
+        return str(reason)
+    except UnsupportedOpsError:
+        return "its operators have no rules for one sample"
+    return graph
 
 
 def _chosen_output(file: OnnxFile, output: str | int | None) -> str:

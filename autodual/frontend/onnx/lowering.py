@@ -13,12 +13,12 @@ import torch
 
 from autodual.errors import AutodualError, ModelFileError, TraceError, UnsupportedOp, UnsupportedOpsError, reason_of
 from autodual.frontend.construction import GraphUnderConstruction, Unsupported, pruned
-from autodual.frontend.onnx.attributes import Attributes
+from autodual.frontend.onnx.attributes import attributes_of
 from autodual.frontend.onnx.builder import OnnxBuilder
 from autodual.frontend.onnx.file_limits import LINKS, OPERATORS, Budget, refuse
-from autodual.frontend.onnx.folding import fold, refuse_random
+from autodual.frontend.onnx.folding import folded, refuse_random
 from autodual.frontend.onnx.held_tensors import Tensors
-from autodual.frontend.onnx.legal_names import STANDARD, legal_name
+from autodual.frontend.onnx.legal_names import SHOWN, STANDARD, called, legal_name, titled
 from autodual.frontend.onnx.liveness import live_nodes, reads
 from autodual.frontend.onnx.model_file import OnnxFile
 from autodual.frontend.onnx.operands import UNKNOWN, Branch, Static, Unknown, stored_shape
@@ -33,10 +33,6 @@ if TYPE_CHECKING:
     import onnx
 
 
-_SHOWN = 100
-"""Characters of a name that messages show."""
-
-
 @dataclass(frozen=True, eq=False)
 class OnnxInput:
     """One input of a network: its name in the file, and the shape and type that the file's tensor has."""
@@ -49,14 +45,15 @@ class OnnxInput:
 class OnnxLowering:
     """Turns what one output of a model depends on into a graph."""
 
-    def __init__(self, file: OnnxFile):
+    def __init__(self, file: OnnxFile, tensors: Tensors | None = None):
+        """`tensors`: those of another lowering of the same file, with which this one shares its weights."""
         self._name = file.name
         self._model = file.model
         self._opset = opset_of(file.model)
         self._budget = Budget(file.name, file.size)
         self._graph = GraphUnderConstruction()
         self._unsupported: dict[UnsupportedOp, None] = {}
-        self.tensors = Tensors(self._budget)
+        self.tensors = tensors or Tensors(self._budget)
 
     def run(self, inputs: Sequence[OnnxInput], output: str) -> tuple[Graph, tuple[int, ...]]:
         """The graph, and the shape that ONNX gives its output.
@@ -105,7 +102,7 @@ class OnnxLowering:
             missing = [name for name in node.input if name and name not in values]
             if missing:
                 raise ModelFileError(
-                    f"'{self._name}' is damaged: nothing before the operator {_called(node)} computes '{missing[0]}'."
+                    f"'{self._name}' is damaged: nothing before the operator {called(node)} computes '{missing[0]}'."
                 )
             results = self._value(node, values, read)
             for name, result in zip(node.output, results):
@@ -119,7 +116,7 @@ class OnnxLowering:
         count.update(entry.name for entry in graph.input if not count[entry.name] or entry.name in made)
         twice = next((name for name, times in count.items() if times > 1), None)
         if twice is not None:
-            raise ModelFileError(f"'{self._name}' is damaged: it has two values of the name '{twice[:_SHOWN]}'.")
+            raise ModelFileError(f"'{self._name}' is damaged: it has two values of the name '{twice[:SHOWN]}'.")
 
     def _value(self, node: onnx.NodeProto, values: MutableMapping[str, Any], read: set[str]) -> Sequence[Any]:
         """The results of one operator."""
@@ -128,7 +125,7 @@ class OnnxLowering:
             if node.op_type == "If" and node.domain in STANDARD:
                 return self._chosen_branch(node, operands[0], values)
             if not any(isinstance(operand, (Branch, Unknown)) for operand in operands):
-                return self._folded(node, operands)
+                return folded(self._name, node, self._model.opset_import, operands, self._budget)
             rule = rule_for("" if node.domain in STANDARD else node.domain, node.op_type)
             if rule is None:
                 refuse_random(node.op_type)
@@ -138,8 +135,8 @@ class OnnxLowering:
             self._admit(node, operands)
             return self._lowered(rule, node, operands, read)
         except Unsupported as reason:
-            where = f"the operator {_called(node)}"
-            self._unsupported[UnsupportedOp(f"ONNX {_titled(node)}", "", where, str(reason))] = None
+            where = f"the operator {called(node)}"
+            self._unsupported[UnsupportedOp(f"ONNX {titled(node)}", "", where, str(reason))] = None
             return [UNKNOWN] * len(node.output)
 
     def _admit(self, node: onnx.NodeProto, operands: Operands) -> None:
@@ -147,7 +144,7 @@ class OnnxLowering:
         entries = 0
         for shape in results(alone(node, self._model.opset_import, operands)):
             if shape is not None:
-                self._budget.admit(f"the operator {_called(node)}", shape)
+                self._budget.admit(f"the operator {called(node)}", shape)
                 entries += prod(shape)
         self._budget.add_work(multiplications(node, operands, entries))
 
@@ -157,11 +154,11 @@ class OnnxLowering:
             self._graph,
             self.tensors,
             legal_name(node.name, node.op_type.lower()),
-            Source(line=_called(node), target=node.op_type, call=next(iter(node.output), "")),
+            Source(line=called(node), target=node.op_type, call=next(iter(node.output), "")),
             self._budget,
             dtype,
         )
-        attributes = self._attributes(node, read)
+        attributes = attributes_of(self._name, node, self._opset, read)
         try:
             result = rule(builder, attributes, *operands)
         except (Unsupported, AutodualError):
@@ -174,34 +171,6 @@ class OnnxLowering:
             raise Unsupported(f"its attributes and operands do not fit each other: {reason}") from error
         return result if isinstance(result, tuple) else (result,)
 
-    def _attributes(self, node: onnx.NodeProto, read: set[str]) -> Attributes:
-        from onnx import AttributeProto, helper
-
-        values = {}
-        for attribute in node.attribute:
-            value = helper.get_attribute_value(attribute)
-            if attribute.type == AttributeProto.TENSOR:
-                value = array_of(self._name, value)
-            elif isinstance(value, bytes):
-                value = value.decode("utf-8", "replace")
-            elif attribute.type in (AttributeProto.INTS, AttributeProto.FLOATS):
-                value = tuple(value)
-            values[attribute.name] = value
-        return Attributes(self._opset, values, tuple(name in read for name in node.output))
-
-    def _folded(self, node: onnx.NodeProto, operands: Sequence[Static | None]) -> Sequence[Any]:
-        if node.op_type == "Identity":
-            return operands
-        if node.op_type == "Constant" and node.attribute and node.attribute[0].name == "value":
-            return [Static(array_of(self._name, node.attribute[0].t))]
-        try:
-            return fold(node, self._model.opset_import, operands, self._budget)
-        except (Unsupported, AutodualError):
-            raise
-        except Exception as error:
-            reason = reason_of(error)
-            raise Unsupported(f"its constant operands cannot be folded: {reason}") from error
-
     def _chosen_branch(self, node: onnx.NodeProto, condition: Any, values: MutableMapping[str, Any]) -> Sequence[Any]:
         """The results of the branch that a fixed condition takes."""
         if not isinstance(condition, Static):
@@ -212,13 +181,3 @@ class OnnxLowering:
         names = [entry.name for entry in body.output]
         self._walk(body, ChainMap(inner, values), set(names))
         return [inner.get(name, UNKNOWN) for name in names]
-
-
-def _called(node: onnx.NodeProto) -> str:
-    """What a message calls an operator: its name, or else that of its first result."""
-    name = node.name or next(iter(node.output), "")
-    return f"'{name[:_SHOWN]}'"
-
-
-def _titled(node: onnx.NodeProto) -> str:
-    return (node.op_type if node.domain in STANDARD else f"{node.domain}.{node.op_type}")[:_SHOWN]

@@ -58,6 +58,15 @@ def results(model: onnx.ModelProto) -> list[tuple[int, ...] | None]:
     Raises:
         Unsupported: a result would have a negative extent.
     """
+    return [shape for shape, _ in typed_results(model)]
+
+
+def typed_results(model: onnx.ModelProto) -> list[tuple[tuple[int, ...] | None, int]]:
+    """The shape of each result as in `results`, and the number of its type in ONNX; 0 where that is not known.
+
+    Raises:
+        Unsupported: a result would have a negative extent.
+    """
     from onnx import shape_inference
 
     (node,) = model.graph.node
@@ -68,14 +77,14 @@ def results(model: onnx.ModelProto) -> list[tuple[int, ...] | None]:
         inferred = shape_inference.infer_shapes(model)
     except Exception:  # the package raises errors of many kinds
         raise Unsupported("what it makes cannot be told from its attributes and operands") from None
-    found: list[tuple[int, ...] | None] = []
+    found: list[tuple[tuple[int, ...] | None, int]] = []
     for end in inferred.graph.output:
         dims = end.type.tensor_type.shape.dim
         known = end.type.tensor_type.HasField("shape") and all(extent.HasField("dim_value") for extent in dims)
         shape = tuple(extent.dim_value for extent in dims) if known else None
         if shape is not None and min(shape, default=0) < 0:
             raise Unsupported(f"its result would have the shape {list(shape)}")
-        found.append(shape)
+        found.append((shape, end.type.tensor_type.elem_type))
     return found
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import click
@@ -15,10 +16,10 @@ from autodual.files import load_model_file
 from autodual.files.writing import write_text
 from autodual.ir import format_graph
 from autodual.ir.analysis import to_dot
-from autodual.passes import default_pipeline
+from autodual.passes import Pass, default_pipeline
 from autodual.passes.registered_passes import with_registered
 from autodual_cli.options.option_groups import ModelOptions
-from autodual_cli.output.targets import Target, check_targets
+from autodual_cli.output.targets import Target, check_targets, sole_writer_of
 from autodual_cli.subject.model_and_data import adapt, find_device, output_shape
 
 _SAMPLE_SHAPE = (1, 28, 28)
@@ -40,6 +41,17 @@ def inspect_model(
             raise InvalidInputError(f"There is no pass '{name}'; the passes are {', '.join(names)}, or all.")
     if dot is not None:
         check_targets([dot.path], [options.path], overwrite=dot.replace)
+    with sole_writer_of([None if dot is None else dot.path]):
+        _inspect(options, passes, input_shape, print_after, dot)
+
+
+def _inspect(
+    options: ModelOptions,
+    passes: Sequence[Pass],
+    input_shape: tuple[int, ...] | None,
+    print_after: tuple[str, ...],
+    dot: Target | None,
+) -> None:
     device = find_device(options.device)
     loaded = load_model_file(
         options.path, unsafe=options.unsafe_load, factory=options.arch, output=options.output_index
@@ -67,7 +79,7 @@ def inspect_model(
         click.echo(f"{file.path}: weights, sha256 {file.sha256}")
     words = f"{outputs[0]} outputs" if len(outputs) == 1 else f"output {_extents(outputs)}"
     click.echo(f"input {_extents(shape)}, {words}\n\ngraph:\n{format_graph(dual.plan.graph)}\n")
-    click.echo(f"passes: {', '.join(names)}\n\ndual plan:\n{dual.plan.describe()}")
+    click.echo(f"passes: {', '.join(item.name for item in passes)}\n\ndual plan:\n{dual.plan.describe()}")
     if dot is not None:
         dot.write(write_text, to_dot(dual.plan.graph) + "\n")
 

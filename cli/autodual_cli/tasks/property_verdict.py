@@ -201,7 +201,9 @@ def _shapes(
     """The shape of each input of one sample: what the network says, what was given, or what can be found."""
     known = getattr(model, "input_shapes", None)
     if known is not None and (given is None or len(known) > 1):
-        return tuple(tuple(shape) for shape in known)
+        single = getattr(model, "single_shapes", ())
+        of_one = bool(single) and sum(map(math.prod, single)) == goal.input_size
+        return tuple(tuple(shape) for shape in (single if of_one else known))
     if given is not None:
         return (given,)
     declared = goal.inputs[0].shape

@@ -11,7 +11,7 @@ from autodual.report import load_document
 from autodual.report.document import Row
 from autodual.report.page import counterexample_files, render_page, save_counterexamples
 from autodual.report.storage import file_sha256
-from autodual_cli.output.targets import Target, check_targets
+from autodual_cli.output.targets import Target, check_targets, sole_writer_of
 
 
 def write_page(result: Path, html: Path | None, folder: Path | None, worst: int, *, overwrite: bool) -> str:
@@ -30,10 +30,11 @@ def write_page(result: Path, html: Path | None, folder: Path | None, worst: int,
     settings = document["settings"]
     sources: list[str | Path] = [result, *(str(settings[key]) for key in ("model", "data") if settings.get(key))]
     check_targets([target], sources, overwrite=overwrite)
-    saved = {} if folder is None else _save(document, folder, sources, overwrite)
-    links = {index: _relative(path, target) for index, path in saved.items()}
-    page = render_page(document, (str(result), file_sha256(result)), links, worst)
-    Target(target, overwrite).write(write_text, page)
+    with sole_writer_of([target]):
+        saved = {} if folder is None else _save(document, folder, sources, overwrite)
+        links = {index: _relative(path, target) for index, path in saved.items()}
+        page = render_page(document, (str(result), file_sha256(result)), links, worst)
+        Target(target, overwrite).write(write_text, page)
     extra = f", and {len(saved)} counterexample(s) to {folder}" if folder is not None else ""
     return f"Wrote {target}{extra}."
 

@@ -28,7 +28,7 @@ from autodual.train.checkpoint import RunFolder
 from autodual.train.recipe import SetSection, assemble
 from autodual_cli.options.option_groups import BallOptions, DataOptions, EvaluationOptions, ModelOptions
 from autodual_cli.options.set_options import ball_maker, ball_settings
-from autodual_cli.output.targets import Target, check_targets
+from autodual_cli.output.targets import Target, check_targets, sole_writer_of
 from autodual_cli.process.progress_bar import progress
 from autodual_cli.subject.model_and_data import Subject, prepare
 
@@ -56,10 +56,16 @@ def evaluate_run(options: EvaluationOptions) -> None:
         AutodualError: the folder holds no trained network or an earlier evaluation, there is no test set for it, or a
             file could not be written.
     """
-    folder, start = RunFolder(options.run), time.monotonic()
+    folder = RunFolder(options.run)
     target = folder.path / "report.json"
     page = target.with_suffix(".html")
     check_targets([target, page], [folder.network], overwrite=options.overwrite)
+    with sole_writer_of([target, page]):
+        _evaluate(options, folder, target, page)
+
+
+def _evaluate(options: EvaluationOptions, folder: RunFolder, target: Path, page: Path) -> None:
+    start = time.monotonic()
     setting = _setting(options, folder)
     with progress(setting.samples, 0, enabled=not options.quiet) as advance:
         found = _errors(setting, options, advance)

@@ -138,12 +138,50 @@ def test_exported_networks_are_certified(name: str, dynamo: bool, tmp_path: Path
     assert np.all([certificate.status == "certified" for certificate in found] >= clear.numpy())
 
 
+class Written(nn.Module):
+    """The batch size of four is written into a reshape."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.inner, self.scores = nn.Conv2d(1, 2, 3), nn.Linear(32, 3)
+
+    def forward(self, x):
+        return self.scores(functional.relu(self.inner(x)).reshape(4, -1))
+
+
 @pytest.mark.filterwarnings("ignore")
-def test_a_batch_size_written_into_the_file_is_named(tmp_path: Path) -> None:
-    network, path, x = nn.Sequential(nn.Linear(8, 3)).eval(), tmp_path / "model.onnx", torch.rand(4, 8)
-    export(network, x, path, dynamo=False, open_batch=False)
+@pytest.mark.parametrize("dynamo", [False, True])
+@pytest.mark.parametrize("name", ["written", "attention"])
+def test_a_batch_size_written_into_the_file(name: str, dynamo: bool, tmp_path: Path) -> None:
+    network, shape = (Written(), IMAGE) if name == "written" else (Attention(), SEQUENCE)
+    path, x = tmp_path / "model.onnx", torch.rand(4, *shape)
+    export(network.eval(), x, path, dynamo=dynamo, open_batch=False)
     loaded = autodual.load_onnx(path)
-    with pytest.raises(InvalidInputError, match=r"batch size 4 is written .* with one sample, x\[:1\], or"):
+    assert loaded.input_shapes == ((4, *shape),) and loaded.single_shapes == (shape,)
+    scores = network(x)
+    torch.testing.assert_close(loaded(x), scores, rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(loaded(x[:3]), scores[:3], rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(loaded(x[None])[0], scores, rtol=1e-4, atol=1e-5)
+    dual, ball, rows = autodual.compile_dual(loaded, x), autodual.LinfBall(0.01), torch.eye(3)
+    lower = dual.lower_bounds(x[:3], ball, rows)
+    for sample in x[:3] + 0.01 * torch.rand(20, 3, *shape).mul(2).sub(1):
+        assert bool((lower <= network(torch.cat([sample, x[3:]]))[:3] + 1e-5).all())
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_a_batch_whose_samples_mix_is_named(tmp_path: Path) -> None:
+    class Centred(nn.Module):
+        def forward(self, x):
+            return x - x.mean(0, keepdim=True)
+
+    path, x = tmp_path / "model.onnx", torch.rand(4, 8)
+    export(Centred(), x, path, dynamo=False, open_batch=False)
+    loaded = autodual.load_onnx(path)
+    torch.testing.assert_close(loaded(x[None])[0], x - x.mean(0))
+    written = r"batch size 4 is written .*ReduceMean.* with one sample, x\[:1\], or"
+    with pytest.raises(InvalidInputError, match=written):
         loaded(x)
+    with pytest.raises(InvalidInputError, match=written):
+        autodual.compile_dual(loaded, x)
     with pytest.raises(InvalidInputError, match=r"got torch.float32 \[4, 7\]$"):
         loaded(x[:, :7])

@@ -27,6 +27,7 @@ aten = torch.ops.aten
 
 @lowers(aten.erfc.default, any_batch_axis=True)
 def complementary_error_function(builder: Builder, x: Any) -> Node:
+    """1 - erf(x)."""
     return affine(builder, builder.emit(Erf(), builder.node(x)), -1.0, 1.0)
 
 
@@ -39,6 +40,7 @@ def log_sigmoid(builder: Builder, x: Any) -> Node:
 
 @lowers(aten.rrelu.default)
 def randomised_leaky_relu(builder: Builder, x: Any, lower: float, upper: float, training: bool, *_: Any) -> Node:
+    """In evaluation mode, a leaky ReLU of the mean slope."""
     if training:
         raise Unsupported("its slopes are random while training; evaluate the model")
     return builder.emit(LeakyRelu(number((lower + upper) / 2)), builder.node(x))
@@ -56,6 +58,7 @@ def prelu(builder: Builder, x: Any, weight: Any) -> Node:
 
 @lowers(aten.hardsigmoid.default, any_batch_axis=True)
 def hardsigmoid(builder: Builder, x: Any) -> Node:
+    """x / 6 + 1/2, between 0 and 1."""
     return hard_sigmoid(builder, builder.node(x), 1 / 6, 0.5)
 
 

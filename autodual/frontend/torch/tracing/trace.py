@@ -60,7 +60,7 @@ def trace(model: nn.Module, example_inputs: Tensor | tuple[Tensor, ...], *, outp
     """
     model = unwrapped(model)
     if isinstance(model, KnowsItsGraph):
-        return _own_graph(model)
+        return _own_graph(model, example_inputs)
     refuse_foreign(model)
     require_fit({**dict(model.named_parameters()), **dict(model.named_buffers())})
     examples = _checked(model, example_inputs)
@@ -117,10 +117,11 @@ def _failure(model: nn.Module, inputs: Sequence[Tensor]) -> Exception | None:
     return None
 
 
-def _own_graph(model: KnowsItsGraph) -> TracedNetwork:
+def _own_graph(model: KnowsItsGraph, example_inputs: Tensor | tuple[Tensor, ...]) -> TracedNetwork:
     """The graph of a module that knows it; refuses weights that are not finite."""
     assert isinstance(model, nn.Module)
-    traced: TracedNetwork = model.traced_network()
+    examples = (example_inputs,) if isinstance(example_inputs, Tensor) else example_inputs
+    traced: TracedNetwork = model.traced_network([example.shape[1:] for example in examples])
     find = traced.lookup(model)
     require_finite({name: find(name) for name in traced.finite_names})
     return traced
