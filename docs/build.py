@@ -82,7 +82,7 @@ _POWERS_OVER = {
 }
 #: Problems whose pictures would show nothing new.
 _NOT_DRAWN = (
-    r"clamp (?!-1 1|0 6)|negative|softshrink 0$|power ([014]|-1\.5)$|elu (1 1 0\.5|2 1 1)|inclusive"
+    r"clamp (?!-1 1|0 6)|within|negative|softshrink 0$|power ([014]|-1\.5)$|elu (1 1 0\.5|2 1 1)|inclusive"
     r"|another branch|remainder of (-|0)|bfloat16|softplus (?!1 20)|near"
 )
 _FINE_DIGITS = re.compile(r"(\d\.\d\d)\d+")

@@ -110,6 +110,7 @@ def certify_cascade(
     ball: PerturbationSet,
     labels: Labels | None = None,
     *,
+    deployed: bool = False,
     ask: Ask | None = None,
     **options: Unpack[PolicyOptions],
 ) -> list[CascadeCertificate]:
@@ -118,7 +119,8 @@ def certify_cascade(
     A sample visits stage after stage, until one certifies its own class over the set around the sample. That class is
     its label if every stage visited gives it to the sample too; if one does not, or none certifies, the cascade
     abstains. Then no two inputs in the set around one another get different labels (docs/mathematics.md, "Cascades").
-    Certificates and agreement are both proved, in real arithmetic: a tie, or a lead within rounding, is no agreement.
+    Certificates and agreement are both proved, in real arithmetic or, with `deployed`, of a run in floating point as
+    well: a tie, or a lead within rounding, is no agreement.
     Only deterministic certificates count, not those of `HighProbability`.
 
     Args:
@@ -126,11 +128,14 @@ def certify_cascade(
         x: samples `[N, *shape]`.
         ball: the set around each, symmetric and the same for all.
         labels: the true classes `[N]`, if they are known.
+        deployed: count only margins beyond what rounding may cost where the stages are run, also those by which they
+            agree at the sample itself: then the cascade gives the same labels where it is run.
         slopes: `adaptive` unless said otherwise, and `shared` for stages with estimates, as in `certify`.
 
     Raises:
         InvalidInputError: for a set that is not symmetric or has other radii for other samples, for a sample outside
-            the set's domain, for stages of different classes, and for labels that do not fit.
+            the set's domain, for stages of different classes, for labels that do not fit, and with `deployed` for a
+            stage with an op that has no rounding analysis.
 
     Example:
         >>> import autodual, torch
@@ -159,7 +164,7 @@ def certify_cascade(
     for number, dual in enumerate(cascade.stages, start=1):
         if pending.shape[0] == 0:
             break
-        visit = _visit(dual, region.select(pending), ask)
+        visit = _visit(dual, region.select(pending), ask, deployed)
         for sample, certificate in zip(pending.tolist(), visit.certificates):
             found[sample].append(certificate)
         if number == 1:
@@ -185,16 +190,17 @@ class _Visit:
     sure: Tensor
 
 
-def _visit(dual: DualNetwork, region: PlacedSet, ask: Ask) -> _Visit:
+def _visit(dual: DualNetwork, region: PlacedSet, ask: Ask, deployed: bool) -> _Visit:
     x = region.centre
-    found = certify(dual, x, region.source, ask=ask)
+    found = certify(dual, x, region.source, deployed=deployed, ask=ask)
     classes = torch.tensor([certificate.predicted for certificate in found], device=x.device)
     proved = torch.tensor([certificate.certified for certificate in found], device=x.device)
     # What holds over the set holds at the sample, which is in it.
     sure, index = proved.clone(), (~proved).nonzero().squeeze(1)
     if index.shape[0]:
         at_samples, own = LinfBall(0.0).at(x[index]), ClassMargin(classes[index])
-        sure[index] = prove(dual, at_samples, own, Ask(slopes="adaptive", inner="dual")).proved
+        certain = prove(dual, at_samples, own, Ask(slopes="adaptive", inner="dual"), deployed=deployed)
+        sure[index] = certain.proved
     return _Visit(found, classes, proved, sure)
 
 

@@ -45,7 +45,8 @@ class Certificate:
 
     Margins are of the network in real arithmetic. execution: the dtype in which its module runs; execution_error: by
     what margins may differ in such a run, sums taken in any order; infinite where no finite bound is known, None where
-    `execution_reason` says why there is none. deployed: whether the status counts only margins beyond that.
+    an op has no analysis; `execution_reason` says why in either case. deployed: whether the status counts only
+    margins beyond that.
     """
 
     status: Status

@@ -162,8 +162,8 @@ class _Task:
                 assumptions=assumptions,
                 failure_probability=float(proof.failure_probability[sample]),
                 execution=str(proof.deployment.dtype).removeprefix("torch."),
-                execution_error=None if proof.deployment.reason else float(proof.deployed[sample].max()),
-                execution_reason=proof.deployment.reason,
+                execution_error=float(proof.deployed[sample].max()) if proof.deployment.analysed else None,
+                execution_reason=proof.deployment.reason_for(float(proof.deployed[sample].max())),
                 deployed=deployed,
             )
             for sample in range(region.count)

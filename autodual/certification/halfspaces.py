@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import torch
@@ -17,10 +18,19 @@ _SAFETY = 1 + 2.0**-20
 
 @dataclass(frozen=True)
 class Deployment:
-    """A run of the network in some dtype. `reason`: why its rounding error is unknown; empty if it is known."""
+    """A run of the network in the dtype of its numbers.
+
+    analysed: whether every op says how far a run of it may be off. reason: why not, or why no number bounds how far a
+    run of some samples is off.
+    """
 
     dtype: torch.dtype
+    analysed: bool = True
     reason: str = ""
+
+    def reason_for(self, error: float) -> str:
+        """Why nothing is known of a sample whose scores are off by so much; nothing where something is."""
+        return "" if self.analysed and math.isfinite(error) else self.reason
 
 
 def fits(rows: Rows, dtype: torch.dtype) -> bool:
@@ -52,7 +62,7 @@ def deployment_of(execution: Execution, rows: Rows, spec: Specification, lower: 
 
     lower: bounds of the half-spaces, `[N, S]`, for whose samples this is asked.
     """
-    deployment = Deployment(execution.dtype, execution.reason)
+    deployment = Deployment(execution.dtype, execution.error is not None, execution.reason)
     if execution.error is None:
         return deployment, torch.full_like(lower, torch.inf)
     found = _SAFETY * rows.form.spread(flat(execution.error).double())

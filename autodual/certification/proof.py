@@ -136,7 +136,7 @@ def _bound(dual: DualNetwork, region: Support, spec: Specification, ask: Ask, *,
     # A network that returns no numbers is proved nothing of, even where the number it lost meets only zero padding.
     lower = torch.where(flat(outputs).isfinite().all(1, keepdim=True), lower, -torch.inf)
     deployment, run = deployment_of(result.execution, rows, spec, lower)
-    if deployed and deployment.reason:
+    if deployed and not deployment.analysed:
         raise InvalidInputError(
             f"{deployment.reason}, so nothing can be said of a run of this network: certify it in real arithmetic alone"
         )

@@ -100,6 +100,10 @@ class AffineLayer(DualLayer):
 class StructuralLayer(AffineLayer):
     """An op that only moves, repeats or drops scalars: it adds nothing to the objective."""
 
+    @property
+    def keeps_sign(self) -> bool:
+        return self.monotone
+
     def objective(self, rows: Rows) -> Contribution:
         return NOTHING
 

@@ -65,6 +65,10 @@ class ElementwiseAffineLayer(AffineLayer):
         """A product and a sum, and two more for ((x - μ)·r)·γ + β, as batch norms may be computed."""
         return 4
 
+    @property
+    def reads(self) -> int:
+        return 1
+
 
 def _alike_everywhere(value: Tensor | None) -> bool:
     """Whether a value `[1, C, *spatial]` is given by channel only."""

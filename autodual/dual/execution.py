@@ -6,55 +6,42 @@ A rule states what its op adds when it is run, over all operands that a run may 
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from functools import cached_property
 
-import torch
 from torch import Tensor
 
 from autodual.interval import Interval
 from autodual.ir.constant_errors import ConstantErrors
 from autodual.ir.expressions import Environment
+from autodual.ir.precision import Precision
 from autodual.ir.scalars import LIBRARY
 
 __all__ = ["LIBRARY", "Executed", "Precision", "Run"]
 
 
-@dataclass(frozen=True)
-class Precision:
-    """A floating dtype in which a network is run: unit roundoff, smallest normal and largest number."""
-
-    unit: float
-    tiny: float
-    largest: float
-
-    @classmethod
-    def of(cls, dtype: torch.dtype) -> Precision:
-        limits = torch.finfo(dtype)
-        return cls(limits.eps / 2, limits.tiny, limits.max)
-
-    def gamma(self, roundings: int) -> float:
-        """n·u/(1 - n·u), by which n roundings change a number at most; infinite where that says nothing."""
-        total = roundings * self.unit
-        return total / (1 - total) if total < 0.5 else float("inf")
-
-
 @dataclass(frozen=True, eq=False)
 class Executed:
-    """A node: what its real values are over the set, and how far a run's may be from them, both `[N, *shape]`."""
+    """A node: what its real values are over the set, and how far a run's may be from them, both `[N, *shape]`.
+
+    least: what no number in any run is below, such as 0 for squares and sums of them.
+    """
 
     real: Interval
     error: Tensor
+    least: float = -math.inf
 
     @cached_property
     def reached(self) -> Interval:
         """What a run's values are within."""
-        return self.real.widen(self.error)
+        widened = self.real.widen(self.error)
+        return Interval(widened.lower.clamp(min=self.least), widened.upper) if self.least > -math.inf else widened
 
     @cached_property
     def size(self) -> Tensor:
         """The largest absolute value of either."""
-        return self.reached.magnitude
+        return self.real.widen(self.error).magnitude
 
 
 @dataclass(frozen=True, eq=False)

@@ -108,6 +108,22 @@ class DualLayer(ABC):
         return None
 
     @property
+    def reads(self) -> int:
+        """Of how many scalars of one operand an output is a sum at most, if that is below `roundings`."""
+        return max(self.roundings or 1, 1)
+
+    def misplaced(self, sizes: Sequence[Tensor], unit: float) -> Tensor | None:
+        """What a run that computes with this unit roundoff adds by constants of its own, such as the places that a
+        resampling reads, for operands at most `sizes` large; None for nothing.
+        """
+        return None
+
+    @property
+    def keeps_sign(self) -> bool:
+        """Whether no output is ever negative, however it is rounded, where no operand is."""
+        return False
+
+    @property
     def summed(self) -> float:
         """How many times larger than |A|·M + |b| the sums may be that an op divides when it is run, as averages do."""
         return 1.0

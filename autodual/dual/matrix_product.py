@@ -7,11 +7,10 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from autodual.dual.execution import Executed, Run
 from autodual.dual.layer import Contribution, DualLayer
 from autodual.dual.registry import dual_rule
 from autodual.dual.rows import Rows, inner
-from autodual.dual.rule import NonlinearRule
+from autodual.dual.rule import ProductRule
 from autodual.interval import Interval
 from autodual.ir import ops
 from autodual.ir.expressions import Environment
@@ -77,17 +76,16 @@ class MatrixProductLayer(DualLayer):
 
 
 @dual_rule(ops.MatrixProduct)
-class MatrixProductRule(NonlinearRule):
+class MatrixProductRule(ProductRule):
     """Parallel planes around every product of two scalars (McCormick, *Mathematical Programming* 10, 1976)."""
 
     source = "McCormick 1976"
 
-    def executed(self, op: ops.MatrixProduct, operands: Sequence[Executed], run: Run) -> Tensor:
-        x, y = operands
-        passed, reached = x.size @ y.error + x.error @ y.real.magnitude, x.size @ y.size
-        terms = x.size.shape[-1]
-        own = run.precision.gamma(terms) * reached + terms * run.precision.tiny
-        return torch.where(reached < run.precision.largest / 2, passed + own, torch.inf)
+    def product(self, first: Tensor, second: Tensor) -> Tensor:
+        return first @ second
+
+    def reads(self, shapes: Sequence[Sequence[int]]) -> int:
+        return shapes[0][-1]
 
     def undecided(
         self, op: ops.MatrixProduct, bounds: Sequence[Interval], environment: Environment

@@ -7,17 +7,16 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from autodual.dual.execution import Executed, Run
 from autodual.dual.registry import dual_rule
 from autodual.dual.relaxation import LinearRelaxation
-from autodual.dual.rule import RelaxationRule
+from autodual.dual.rule import ProductRule, RelaxationRule
 from autodual.interval import Interval
 from autodual.ir import ops
 from autodual.ir.expressions import Environment
 
 
 @dual_rule(ops.Multiply)
-class MultiplyRule(RelaxationRule):
+class MultiplyRule(ProductRule, RelaxationRule):
     """Planes around x·y over a box (McCormick, *Mathematical Programming* 10, 1976).
 
     (x - a)(y - b) ≥ 0 where (a, b) is the lowest or the highest corner of the box, so a·y + b·x - ab lies below x·y;
@@ -26,9 +25,8 @@ class MultiplyRule(RelaxationRule):
 
     source = "McCormick 1976"
 
-    def executed(self, op: ops.Multiply, operands: Sequence[Executed], run: Run) -> Tensor:
-        x, y = operands
-        return x.size * y.error + x.error * y.real.magnitude + run.precision.unit * x.size * y.size
+    def product(self, first: Tensor, second: Tensor) -> Tensor:
+        return first * second
 
     def undecided(self, op: ops.Multiply, bounds: Sequence[Interval], environment: Environment) -> Tensor:
         x, y = bounds

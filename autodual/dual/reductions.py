@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 
 import torch
+from torch import Tensor
 
 from autodual.dual.affine import StructuralLayer
 from autodual.dual.layer import DualLayer
@@ -71,11 +72,38 @@ class CumulativeSumRule(AffineRule):
 
 
 class ResamplingLayer(StructuralLayer):
-    """Averages with weights that torch computes while it runs, in ways that have no rounding analysis."""
+    """Averages of the entries around places that a run computes from numbers of pixels, in float32 at least."""
+
+    def __init__(self, node: Node, shapes: Sequence[tuple[int, ...]], environment: Environment):
+        super().__init__(node, shapes, environment, monotone=True)
+        assert isinstance(node.op, ops.Interpolate)
+        self.op = node.op
 
     @property
-    def roundings(self) -> None:
-        return None
+    def roundings(self) -> int:
+        """Of two entries along each axis and their weights; the nearest entry is one of them as it is."""
+        axes = len(self.op.size)
+        return 0 if self.op.nearest else 2**axes + 2 * axes
+
+    def misplaced(self, sizes: Sequence[Tensor], unit: float) -> Tensor | None:
+        """A place is off by a few roundings of its size, which moves a weighted average by as much of the distance of
+        two entries; a nearest entry is another one only where float32 and float64 find different ones.
+        """
+        (size,) = sizes
+        spatial = tuple(range(2, size.dim()))
+        apart = 2 * size.amax(spatial, keepdim=True).expand(-1, *self.node.shape)
+        if self.op.nearest:
+            return apart * self._doubtful(self.shapes[0][1:]).to(size)
+        off = sum(extent + 1 for extent in self.shapes[0][1:])
+        return apart * 4 * min(unit, torch.finfo(torch.float32).eps / 2) * off
+
+    def _doubtful(self, extent: tuple[int, ...]) -> Tensor:
+        """Where float32 and float64 read different entries `[*size]`."""
+        places = torch.arange(math.prod(extent)).reshape(1, 1, *extent)
+        single, double = (
+            self.op.forward([places.to(dtype)], self.environment) for dtype in (torch.float32, torch.float64)
+        )
+        return (single.double() != double)[0, 0]
 
 
 @dual_rule(ops.Interpolate)
@@ -83,4 +111,4 @@ class InterpolateRule(AffineRule):
     """Resampling: non-negative coefficients and no constant."""
 
     def layer(self, node: Node, shapes: Sequence[tuple[int, ...]], environment: Environment) -> DualLayer:
-        return ResamplingLayer(node, shapes, environment, monotone=True)
+        return ResamplingLayer(node, shapes, environment)

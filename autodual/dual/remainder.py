@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from autodual.dual.execution import Executed, Run
 from autodual.dual.registry import dual_rule
 from autodual.dual.relaxation import LinearRelaxation
 from autodual.dual.rule import RelaxationRule
@@ -19,6 +20,20 @@ from autodual.ir.expressions import Environment
 @dual_rule(ops.Remainder)
 class RemainderRule(RelaxationRule):
     """The line that the interval lies on, where no jump can lie between its ends; else the values there can be."""
+
+    def executed(self, op: ops.Remainder, operands: Sequence[Executed], run: Run) -> Tensor:
+        """The number's error, and the divisor's as often as it is taken away; where a run may take it away once more or
+        once less, as far as all values are apart. The quotient is rounded, or the remainder found step by step.
+        """
+        (z,) = operands
+        divisor, unit = run.environment(op.divisor), run.precision.unit
+        off = run.errors(op.divisor)
+        least = (divisor.abs() - off).clamp(min=0)
+        shift = off * (z.size / least + 1) + 4 * unit * (z.size + divisor.abs() + off)
+        near = z.reached.widen(shift)
+        least_value, greatest = _values(op, near, run.environment)
+        passed = torch.where(_one_line(op, near, run.environment), z.error, greatest - least_value + off)
+        return passed + shift
 
     def undecided(self, op: ops.Remainder, bounds: Sequence[Interval], environment: Environment) -> Tensor:
         return ~_one_line(op, bounds[0], environment)

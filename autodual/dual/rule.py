@@ -7,6 +7,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import Any, Union
 
+import torch
 from torch import Tensor
 
 from autodual.dual.execution import Executed, Run
@@ -50,6 +51,8 @@ class NonlinearRule(ABC):
     contained: bool = True
     #: Whether neither the op nor its `range` rounds, whatever the bounds: they choose among numbers that are there.
     exact: bool = False
+    #: Whether a run does not compute the op at all: it states what the graph knows of its operand.
+    stated: bool = False
 
     @abstractmethod
     def undecided(self, op: Any, bounds: Sequence[Interval], environment: Environment) -> Undecided:
@@ -73,13 +76,44 @@ class NonlinearRule(ABC):
 
     def executed(self, op: Any, operands: Sequence[Executed], run: Run) -> Tensor | None:
         """How far the op's value in a run may be from that in real arithmetic, `[N, *shape]`: what the operands' errors
-        make of it, and what its own computation adds. None: not analysed, so that no run of a network is vouched for.
+        make of it, and what its own computation adds; infinite or NaN where nothing bounds it. None: not analysed, so
+        that no run of a network is vouched for; all rules of the package have an analysis.
         """
         return None
+
+    def hazard(self, op: Any) -> str:
+        """What may happen in a run where no finite number bounds how far the op is off, though one does its operands;
+        empty if only that a number overflows.
+        """
+        return ""
 
     def family(self, op: Any, bounds: Sequence[Interval], environment: Environment) -> LineFamily | None:
         """The relaxations that `optimized` slopes search from the layer's own on; None leaves it at that."""
         return None
+
+
+class ProductRule(NonlinearRule):
+    """The rule of sums of products of two operands."""
+
+    @abstractmethod
+    def product(self, first: Tensor, second: Tensor) -> Tensor:
+        """The op of any two numbers `[N, *shape]`."""
+
+    def reads(self, shapes: Sequence[Sequence[int]]) -> int:
+        """How many products of two scalars an output is a sum of, for operands of these shapes."""
+        return 1
+
+    def passed(self, operands: Sequence[Executed], errors: Sequence[Tensor]) -> Tensor:
+        """What errors of the operands make of it: xy is off by |x̂|e_y + |y|e_x."""
+        x, y = operands
+        return self.product(x.size, errors[1]) + self.product(errors[0], y.real.magnitude)
+
+    def executed(self, op: Any, operands: Sequence[Executed], run: Run) -> Tensor:
+        x, y = operands
+        reached, count = self.product(x.size, y.size), self.reads([x.size.shape, y.size.shape])
+        own = run.precision.gamma(count) * reached + 2 * count * run.precision.tiny
+        passed = self.passed(operands, [x.error, y.error])
+        return torch.where(reached < run.precision.largest / 2, passed + own, torch.inf)
 
 
 class RelaxationRule(NonlinearRule):

@@ -17,6 +17,7 @@ from autodual.dual.rule import NonlinearRule
 from autodual.interval import Interval
 from autodual.ir import ops
 from autodual.ir.expressions import Environment
+from autodual.ir.formula import rescaling
 from autodual.policies import SlopePolicy
 
 
@@ -146,11 +147,13 @@ class _ExponentialRule(NonlinearRule):
 def _executed(z: Executed, axis: int, run: Run) -> Tensor:
     """How far log Σ exp z may be off: weights that sum to 1 average the terms' errors.
 
-    Of its own it adds what z - max z is off by, at most a rounding of 2|z| in each exponent; the sum of the n terms and
-    their exponentials, relative to a sum of at least 1; and the logarithm and the last sum, relative to |z| + log n.
+    Of its own it adds what z - max z is off by, at most a rounding of 2|z| in each exponent, and as much where a kernel
+    goes on to another maximum block by block; the sum of the n terms and their exponentials, relative to a sum of at
+    least 1; and the logarithm and the last sum, relative to |z| + log n.
     """
     largest, count = z.size.amax(axis, keepdim=True), z.size.shape[axis]
-    own = run.precision.gamma(count + 3 * LIBRARY) * (1 + math.log(count))
+    own = run.precision.off(count, 3 * LIBRARY + rescaling(count)) * (1 + math.log(count))
+    own = own + 2 * count * run.precision.tiny if count < run.precision.largest / 2 else math.inf
     return z.error.amax(axis, keepdim=True) + own + run.precision.gamma(4) * largest
 
 

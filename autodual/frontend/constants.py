@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -41,6 +42,24 @@ def mask_weights(mask: Tensor, axis: int) -> Tensor:
     if mask.dim() < -axis:
         return torch.ones_like(mask)
     return (mask - mask.amax(axis, keepdim=True)).exp()
+
+
+@dataclass(frozen=True)
+class Interpolating:
+    """Weights of an interpolation `[…, …]`, the entries read along `axis`: a run computes them from places."""
+
+    axis: int
+
+    def __call__(self, weights: Tensor) -> Tensor:
+        return weights
+
+    def off(self, weights: Tensor, unit: float) -> Tensor:
+        """A place is off by a few roundings of its size, in float32 at least, and weights by twice that; also those of
+        the entries beside the ones that are read, to which it may be rounded.
+        """
+        read = (weights != 0).to(weights.dtype).movedim(self.axis, -1)
+        beside = torch.nn.functional.max_pool1d(read, 3, stride=1, padding=1).movedim(-1, self.axis)
+        return beside * 8 * min(unit, torch.finfo(torch.float32).eps / 2) * (weights.shape[self.axis] + 1)
 
 
 def finite_names(expression: Expression) -> Iterator[str]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from autodual.frontend.axisless import with_axes
 from autodual.ir import Graph, Node, Op, Source
+from autodual.ir.formula import Formula
 
 
 class Unsupported(Exception):
@@ -20,8 +21,16 @@ class GraphUnderConstruction:
     nodes: list[Node] = field(default_factory=list)
     _taken: dict[str, int] = field(default_factory=dict)
 
-    def add(self, name: str, op: Op, inputs: Sequence[Node], shape: tuple[int, ...], source: Source) -> Node:
-        node = Node(self._unique(name), op, tuple(node.name for node in inputs), shape, source)
+    def add(
+        self,
+        name: str,
+        op: Op,
+        inputs: Sequence[Node],
+        shape: tuple[int, ...],
+        source: Source,
+        formula: Formula | None = None,
+    ) -> Node:
+        node = Node(self._unique(name), op, tuple(node.name for node in inputs), shape, source, formula)
         self.nodes.append(node)
         return node
 

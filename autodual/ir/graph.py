@@ -10,6 +10,7 @@ from torch import Tensor
 
 from autodual.errors import AutodualError
 from autodual.ir.expressions import Environment
+from autodual.ir.formula import Formula
 from autodual.ir.op import Op
 
 
@@ -28,13 +29,17 @@ class Source:
 
 @dataclass(frozen=True, eq=False)
 class Node:
-    """`name = op(inputs)`; `shape` is that of one sample, without batch axis."""
+    """`name = op(inputs)`; `shape` is that of one sample, without batch axis.
+
+    formula: another one by which a library may compute it, if there is any.
+    """
 
     name: str
     op: Op
     inputs: tuple[str, ...]
     shape: tuple[int, ...]
     source: Source = Source()
+    formula: Formula | None = None
 
     @property
     def size(self) -> int:

@@ -48,6 +48,12 @@ class Op(ABC):
                 shown[field.name] = value
         return shown
 
+    def deviation(self) -> Op:
+        """The op whose constants are by how much others of its kind differ from its own: absent ones that stand for a 1
+        are 0 there.
+        """
+        return self
+
     def expressions(self) -> list[Expression]:
         """The parameter expressions the op reads."""
         assert is_dataclass(self)

@@ -76,16 +76,18 @@ class BoundingNetwork(CompiledNetwork):
         return in_chunks(call, question, SampleSize(plan.graph, x, chosen))
 
     def _run(self, x: Tensor) -> Executed:
-        """The graph and the dtype of a run of the model on samples like x.
+        """The graph and the dtypes of a run of the model on samples like x.
 
         The dtype is the narrowest one of the model's tensors, or x's if it has none. Where the graph converts to a
-        narrower one that counts too, since values may stay in it for any number of operations.
+        narrower one that counts too, since values may stay in it for any number of operations. Two dtypes that are as
+        narrow both count: neither holds the other's numbers.
         """
         compiled = self.compiled(x)
         dtypes = {tensor.dtype for tensor in self.tensors(compiled).values() if tensor.is_floating_point()} or {x.dtype}
         dtypes |= {node.op.narrows for node in compiled.graph if node.op.narrows is not None}
-        dtype = max(dtypes, key=lambda kind: torch.finfo(kind).eps)
-        return Executed(compiled.graph, dtype)
+        narrowest = min(dtype.itemsize for dtype in dtypes)
+        kept = [dtype for dtype in dtypes if dtype.itemsize == narrowest]
+        return Executed(compiled.graph, tuple(sorted(kept, key=lambda dtype: -torch.finfo(dtype).eps)))
 
     def _stream(self, projection: Projection, rigorous: bool) -> Stream:
         """The random numbers of a call.

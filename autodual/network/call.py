@@ -55,10 +55,10 @@ class Question:
 
 @dataclass(frozen=True, eq=False)
 class Executed:
-    """A network as it is run: its graph before any pass, and the dtype of its numbers."""
+    """A network as it is run: its graph before any pass, and the dtypes of its numbers, the least precise one first."""
 
     graph: Graph
-    dtype: torch.dtype
+    dtypes: tuple[torch.dtype, ...]
 
 
 @dataclass(frozen=True, eq=False)
@@ -107,7 +107,7 @@ class Call:
             found = objective_bounds(state, target, asked, linear=bool(ask.linear), lines=bool(ask.record))
             record = _record(state, target, asked, found) if ask.record else None
         sites = self.plan.sites if objective is None or ask.sites else ()
-        run = None if self.executed is None else execution(state, self.executed.graph, self.executed.dtype)
+        run = None if self.executed is None else execution(state, self.executed.graph, self.executed.dtypes)
         result = result_of(found, {name: state.interval(name) for name in sites}, state, run, record)
         # The two refer to each other; parted, their memory is free at once, without garbage collection.
         state.memories.drop(Projections)

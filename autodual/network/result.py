@@ -90,7 +90,8 @@ def joined(parts: Sequence[DualResult]) -> DualResult:
 def joined_executions(parts: Sequence[Execution]) -> Execution:
     """The executions of slices of the samples as one, in order."""
     errors = [part.error for part in parts if part.error is not None]
-    return replace(parts[0], error=torch.cat(errors) if errors else None)
+    reason = next((part.reason for part in parts if part.reason), "")
+    return replace(parts[0], error=torch.cat(errors) if errors else None, reason=reason)
 
 
 def _joined_objectives(parts: list[ObjectiveBounds]) -> ObjectiveBounds:

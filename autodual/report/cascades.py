@@ -46,7 +46,19 @@ def cascade_row(index: int, found: CascadeCertificate) -> Row:
         "margins": [] if decisive is None else [finite_or_none(margin) for margin in decisive.margins],
         "method": None if decisive is None else decisive.method,
         "arithmetic": None if decisive is None else decisive.arithmetic,
+        **_execution(found.certificates),
         "visits": [_visit(certificate) for certificate in found.certificates],
+    }
+
+
+def _execution(visited: Sequence[Certificate]) -> Row:
+    """By how much the margins of the stages that a sample visited may differ where they are run."""
+    known = [one.execution_error for one in visited if one.execution_error is not None]
+    largest = max(known) if len(known) == len(visited) else None
+    return {
+        "execution_arithmetic": visited[-1].execution,
+        "execution_error": None if largest is None else finite_or_none(largest),
+        "execution_reason": next((one.execution_reason for one in visited if one.execution_reason), ""),
     }
 
 

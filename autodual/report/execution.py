@@ -21,12 +21,13 @@ def execution_line(rows: Sequence[Row], *, deployed: bool) -> str:
         return f"{_REAL}; a floating-point execution may differ by its own rounding errors"
     what = f"{kinds[0]} execution"
     reasons = sorted({str(row["execution_reason"]) for row in rows if row.get("execution_reason")})
-    if reasons:
-        return f"{_REAL}; {what} may differ, by how much is not known: {reasons[0]}"
     errors = [row.get("execution_error") for row in rows]
     known = [error for error in errors if isinstance(error, (int, float))]
+    because = f": {reasons[0]}" if reasons else ""
+    if not known:
+        return f"{_REAL}; {what} may differ, by how much is not known{because}"
     if len(known) < len(errors):
-        return f"{_REAL}; {what} may differ, by no finite bound that is known of all samples"
+        return f"{_REAL}; {what} may differ, by no finite bound that is known of all samples{because}"
     largest = f"{float(_TWO_DIGITS.create_decimal(Decimal(max(known)))):.2g}"
     if deployed:
         return f"{_REAL} and of any {what} (sums in any order), which may differ by up to {largest}"

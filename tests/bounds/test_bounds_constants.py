@@ -68,3 +68,25 @@ def test_sizes_pay_for_errors_and_whole_numbers_have_none() -> None:
     sizes = ConstantSizes(environment, torch.float64, share)(product)
     assert bool((errors >= 0).all()) and bool((errors <= 1e-14 * environment(product).abs() + 1e-300).all())
     assert bool((sizes >= environment(product).abs() + 0.999 * share * errors).all()) and float(sizes[1]) < 1e-280
+
+
+def test_slopes_of_leaky_units_that_cancel() -> None:
+    """1e8 + a - 1e8 in float64: the slope has lost half of its digits, and with it what the unit returns."""
+
+    class Cancelling(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.large = nn.Parameter(torch.full((3,), 1e8, dtype=torch.float64))
+            self.small = nn.Parameter(torch.tensor([0.1, 0.3, 0.7], dtype=torch.float64))
+
+        def forward(self, x: Tensor) -> Tensor:
+            return nn.functional.prelu(x, (self.large + self.small) - self.large)
+
+    x = -torch.tensor([[3.0, 5.0, 7.0]], dtype=torch.float64)
+    dual, rows = autodual.compile_dual(Cancelling(), x), torch.cat([torch.eye(3), -torch.eye(3)]).double()
+    for slopes in ("shared", "adaptive"):
+        bounds = dual(x, autodual.LinfBall(0.0), rows, slopes=slopes, rigorous=True).lower[0].tolist()
+        for place, (number, slope) in enumerate(zip(x[0].tolist(), [0.1, 0.3, 0.7])):
+            exact = Decimal(number) * Decimal(slope)
+            assert Decimal(bounds[place]) <= exact <= -Decimal(bounds[place + 3])
+            assert -bounds[place + 3] - bounds[place] < 1e-4

@@ -171,3 +171,26 @@ def test_places_that_are_read_are_not_off() -> None:
     found, exact = _execution(Weighted(nn.ReflectionPad1d(2)), x)
     assert bool(((nn.ReflectionPad1d(2)(x).double() - exact).abs() <= found.error).all())
     assert bool((found.error < 1e-6).all())
+
+
+@pytest.mark.parametrize("operator", ["LayerNormalization", "Softmax", "Resize"])
+def test_onnx_runtime_stays_within_the_error_of_the_declared_dtype(operator: str, tmp_path: Path) -> None:
+    """Without weights in float32 too; ONNX Runtime computes variances in one pass, of numbers far from zero here."""
+    onnx, runtime = pytest.importorskip("onnx"), pytest.importorskip("onnxruntime")
+    from onnx.helper import make_graph, make_model, make_node, make_opsetid, make_tensor_value_info
+
+    scales = torch.tensor([1, 1, 1.7, 2.3]) if operator == "Resize" else 1 + torch.rand(4)
+    names = {"LayerNormalization": ["x", "s", "s"], "Resize": ["x", "", "s"]}.get(operator, ["x"])
+    how = {"mode": "linear"} if operator == "Resize" else {}
+    ends = [make_tensor_value_info(name, onnx.TensorProto.FLOAT, [1, 1, "h", "w"]) for name in ("x", "y")]
+    ends[0] = make_tensor_value_info("x", onnx.TensorProto.FLOAT, [1, 1, 5, 4])
+    stored = [onnx.numpy_helper.from_array(scales.numpy(), "s")] if "s" in names else []
+    graph = make_graph([make_node(operator, names, ["y"], **how)], "one", ends[:1], ends[1:], stored)
+    path = tmp_path / "one.onnx"
+    onnx.save(make_model(graph, opset_imports=[make_opsetid("", 20)], ir_version=9), path)
+    x = 20 + torch.randn(1, 1, 5, 4, generator=torch.Generator().manual_seed(0))
+    found, exact = _execution(autodual.load_onnx(path), x.double())
+    (run,) = runtime.InferenceSession(path, providers=["CPUExecutionProvider"]).run(None, {"x": x.numpy()})
+    assert found.dtype == torch.float32 and found.error is not None
+    off = (torch.from_numpy(run).double() - exact).abs()
+    assert bool((off <= found.error).all()) and bool((off > 0).any())

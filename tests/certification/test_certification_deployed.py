@@ -78,3 +78,19 @@ def test_every_status_but_certified_stays(cancelling) -> None:
     model, x = cancelling
     (found,) = autodual.certify(autodual.compile_dual(model), x.double(), BALL, torch.tensor([1]), deployed=True)
     assert found.status is Status.MISCLASSIFIED
+
+
+def test_stages_of_a_cascade_are_judged_as_they_are_run(cancelling) -> None:
+    """A lead within a run's error is neither a certificate nor agreement with the stage before."""
+    model, x = cancelling
+    sure = nn.Sequential(nn.Linear(32, 2))
+    with torch.no_grad():
+        sure[0].weight.zero_(), sure[0].bias.copy_(torch.tensor([1.0, 0.0]))
+    doubtful, plain = autodual.compile_dual(model), autodual.compile_dual(sure)
+    cascade = autodual.Cascade([doubtful, plain])
+    (real,) = autodual.certify_cascade(cascade, x.double(), BALL)
+    assert real.stage == 1 and real.predicted == 0
+    (run,) = autodual.certify_cascade(cascade, x.double(), BALL, deployed=True)
+    assert run.abstains and run.disagreement == 1 and run.certificates[0].deployed
+    (other,) = autodual.certify_cascade(autodual.Cascade([plain, doubtful]), x.double(), BALL, deployed=True)
+    assert other.stage == 1 and other.certificates[0].execution_error < 1

@@ -51,6 +51,22 @@ def certify(invoke, cascade_file, data_file):
     return lambda *arguments: invoke("certify", cascade_file, "--data", data_file, "--cascade", *arguments)
 
 
+def test_deployed_counts_margins_beyond_what_each_stage_may_be_off_by(certify, invoke, tmp_path):
+    """The gate between the stages is part of what runs: one line says by how much, and it is replayed."""
+    plain = certify("--eps", EPS, "--json", tmp_path / "plain.json")
+    assert "of the network in real arithmetic; float32 execution may differ by up to" in plain.stdout
+    found = certify("--eps", EPS, "--deployed", "--json", tmp_path / "deployed.json")
+    assert found.exit_code == 0 and "and of any float32 execution (sums in any order)" in found.stdout
+    document = json.loads((tmp_path / "deployed.json").read_text())
+    assert document["settings"]["deployed"] is True
+    for row in document["certificates"]:
+        assert row["execution_error"] > 0 and row["execution_arithmetic"] == "float32"
+        assert row["stage"] is None or row["margin"] > row["execution_error"]
+    assert invoke("replay", tmp_path / "deployed.json").exit_code == 0
+    assert invoke("report", tmp_path / "deployed.json").exit_code == 0
+    assert "which may differ by up to" in (tmp_path / "deployed.html").read_text(encoding="utf-8")
+
+
 def test_rows_are_what_the_library_says(certify, tmp_path, cascade, data_file):
     outcome = certify("--eps", EPS, "--json", tmp_path / "o.json", "--csv", tmp_path / "o.csv")
     assert outcome.exit_code == 0, outcome.output

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
+
+import autodual
+from autodual.ir import Environment, ops
 
 
 def run_in_any_order(layers: Sequence[nn.Module], x: Tensor, generator: torch.Generator) -> Tensor:
@@ -18,6 +22,52 @@ def run_in_any_order(layers: Sequence[nn.Module], x: Tensor, generator: torch.Ge
         else:
             x = layer(x)
     return x
+
+
+def run_graph(dual: autodual.DualNetwork, x: Tensor, generator: torch.Generator) -> Tensor:
+    """The graph as it was traced, on x and in x's dtype, each op by itself and every sum in random order."""
+    graph = dual.compiled(x).graph
+    environment = Environment(dual.tensors(dual.compiled(x)).__getitem__, x.dtype, x.device)
+    values = {graph.inputs[0]: x}
+    for node in graph:
+        if node.name not in values:
+            operands = [values[name] for name in node.inputs]
+            sums = _SUMS.get(type(node.op))
+            values[node.name] = (
+                node.op.forward(operands, environment)
+                if sums is None
+                else sums(node.op, operands, environment, generator)
+            )
+    return values[graph.outputs[0]]
+
+
+def _linear(op: ops.Linear, operands: Sequence[Tensor], environment: Environment, generator: torch.Generator) -> Tensor:
+    bias = None if op.bias is None else environment(op.bias)
+    return _summed(environment(op.weight) * operands[0].unsqueeze(-2), bias, generator)
+
+
+def _product(op: Any, operands: Sequence[Tensor], environment: Environment, generator: torch.Generator) -> Tensor:
+    x, y = operands
+    return _summed(x.unsqueeze(-2) * y.transpose(-1, -2).unsqueeze(-3), None, generator)
+
+
+def _reduced(op: Any, operands: Sequence[Tensor], environment: Environment, generator: torch.Generator) -> Tensor:
+    (x,) = operands
+    axes = [axis + 1 for axis in op.axes]
+    last = x.movedim(axes, list(range(-len(axes), 0))).flatten(-len(axes))
+    total = _summed(last, None, generator)
+    total = total / last.shape[-1] if isinstance(op, ops.Mean) else total
+    for axis in sorted(axes) if op.keepdim else []:
+        total = total.unsqueeze(axis)
+    return total
+
+
+_SUMS: dict[type, Callable[..., Tensor]] = {
+    ops.Linear: _linear,
+    ops.MatrixProduct: _product,
+    ops.Sum: _reduced,
+    ops.Mean: _reduced,
+}
 
 
 def _convolved(layer: nn.Conv2d, x: Tensor, generator: torch.Generator) -> Tensor:

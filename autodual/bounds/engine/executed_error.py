@@ -1,39 +1,45 @@
 """How far a run of the network in floating point may be from real arithmetic: over a whole set, for any order of sums.
 
 A run gets each point of the set rounded to its dtype, or another no further away. Errors go forward through the graph
-as it was traced, before passes fold layers. Let a run's operands be off by e, and
-their values be M large at most. An affine op whose terms go through n roundings makes
+as it was traced, before passes fold layers. Let a run's operands be off by e, and their values be M large at most. An
+affine op whose sums are off by a share γ of their terms makes
 
-    |A|e + γ_n(|A|(M + e) + |b|)
+    |A|e + γ(|A|(M + e) + |b|)
 
 of that, plus what its constants are off by, if a run computes them; nonlinear ops say for themselves (`Rule.executed`).
-See `docs/mathematics.md`, section "Execution".
+Where several ops are one call, γ is that of all its sums together, in any order, and of terms rather than of what is
+left of them (`autodual/bounds/engine/calls.py`). See `docs/mathematics.md`, section "Execution".
 """
 
 from __future__ import annotations
 
-from collections import Counter
+import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 import torch
 from torch import Tensor
 
+from autodual.bounds.engine.calls import Call, Summing, call_name, calls_of, sums
 from autodual.bounds.rounding.error_factor import error_factor, underflow
 from autodual.bounds.state.bound_state import BoundState
-from autodual.dual import AffineRule, DualLayer, find_rule
+from autodual.dual import DualLayer, find_rule
 from autodual.dual.execution import Executed, Precision, Run
+from autodual.dual.rule import AffineRule, NonlinearRule, ProductRule
 from autodual.interval import Interval
 from autodual.ir.constant_errors import ConstantErrors, Unanalysed
 from autodual.ir.graph import Graph, Node
 
+_OVERFLOW = "a number may be larger than {} can hold"
+
 
 @dataclass(frozen=True, eq=False)
 class Execution:
-    """How far a run in `dtype` may be from the network in real arithmetic.
+    """How far a run in `dtype`, the network's least precise one, may be from the network in real arithmetic.
 
-    error: for each output `[N, *shape]`, infinite where a run may overflow; None where an op has no analysis, for the
-    `reason` given.
+    error: for each output `[N, *shape]`, infinite where nothing bounds it; None where an op has no analysis at all.
+    reason: why, in either case.
     """
 
     dtype: torch.dtype
@@ -41,114 +47,262 @@ class Execution:
     reason: str = ""
 
 
-def execution(state: BoundState, graph: Graph, dtype: torch.dtype) -> Execution:
+def execution(state: BoundState, graph: Graph, dtypes: Sequence[torch.dtype]) -> Execution:
     """The analysis of a network whose rigorous bounds a state holds.
 
-    graph: the network as it is run, whose nodes have the values of those of the same name in the state. dtype: in which
-    it is run.
+    graph: the network as it is run, whose nodes have the values of those of the same name in the state. dtypes: in
+    which it is run, the least precise one first; where there are several, every number may be rounded to any of them.
     """
     environment = state.environment
-    errors = ConstantErrors(environment.lookup, environment.dtype, environment.device, dtype)
-    analysis = _Analysis(state, graph, Run(environment, errors, Precision.of(dtype)))
+    errors = ConstantErrors(environment.lookup, environment.dtype, environment.device, *dtypes)
+    walk = _Walk(state, graph, dtypes[0], Run(environment, errors, Precision.of(*dtypes)))
     try:
-        found = analysis.found(graph.outputs[0])
+        found = walk.found(graph.outputs[0])
     except Unanalysed as unknown:
-        return Execution(dtype, None, f"{unknown} has no rounding analysis")
-    return Execution(dtype, found.error.expand(state.samples, *found.error.shape[1:]))
+        return Execution(dtypes[0], None, f"{unknown} has no rounding analysis")
+    error = found.error.expand(state.samples, *found.error.shape[1:])
+    return Execution(dtypes[0], error, walk.reason)
 
 
 @dataclass(frozen=True, eq=False)
-class _Analysis:
-    """One walk through the graph. rounding: how many ops that round each call of a library function consists of."""
+class _Found:
+    """A node on the walk.
+
+    passed: what it is off by without the roundings of its own call's sums. expanded: their terms, each with its size,
+    added up; both as the rest of the call sees them.
+    """
+
+    executed: Executed
+    passed: Tensor
+    expanded: Tensor
+
+
+@dataclass(eq=False)
+class _Walk:
+    """One walk through the graph; reason: what first made an error infinite."""
 
     state: BoundState
     graph: Graph
+    dtype: torch.dtype
     run: Run
-    rounding: Counter[str] = field(default_factory=Counter)
+    known: dict[str, _Found] = field(default_factory=dict)
+    reason: str = ""
+
+    @cached_property
+    def nodes(self) -> list[Node]:
+        """Those that the output depends on."""
+        return [node for node in self.graph if node.name in self.graph.ancestors[self.graph.outputs[0]]]
+
+    @cached_property
+    def how(self) -> dict[str, Summing]:
+        """The layers of affine nodes, and the rules of the others."""
+        found: dict[str, Summing] = {}
+        for node in self.nodes:
+            rule = find_rule(node.op)
+            if isinstance(rule, AffineRule):
+                layer = rule.layer(node, self.graph.input_shapes(node), self.run.environment)
+                if layer.roundings is None:
+                    raise Unanalysed(f"the op {node.op.kind}")
+                found[node.name] = layer
+            elif rule is not None and node.name in self.state.intervals:
+                found[node.name] = rule
+            elif node.name not in self.state.regions:
+                raise Unanalysed(f"the op {node.op.kind}")
+        return found
+
+    @cached_property
+    def calls(self) -> dict[str, Call]:
+        inner = [node for node in self.nodes if node.name in self.how]
+        return calls_of(self.graph, inner, self.how, self.run.precision)
 
     def found(self, output: str) -> Executed:
         """The output's values and errors, which are infinite where those of anything on the way to it are: of infinity
         a run may make NaN, which no function's range bounds any more.
         """
-        known: dict[str, Executed] = {}
-        for node in self.graph:
-            if node.name in self.graph.ancestors[output]:
-                known[node.name] = self._executed(node, [known[name] for name in node.inputs])
-        found = known[output]
-        lost = torch.stack([self._lost(node.error) for node in known.values()]).any(0)
-        lost = lost.reshape(-1, *[1] * (found.error.dim() - 1))
-        return Executed(found.real, torch.where(lost, torch.inf, found.error))
+        lost = torch.zeros(self.state.samples, dtype=torch.bool, device=self.state.environment.device)
+        for node in self.nodes:
+            found = self.known[node.name] = self._found(node)
+            new = self._lost(found.executed.error)
+            if not self.reason and bool(new.any()):
+                self.reason = self._hazard(node)
+            lost = lost | new
+        executed = self.known[output].executed
+        lost = lost.reshape(-1, *[1] * (executed.error.dim() - 1))
+        return Executed(executed.real, torch.where(lost, torch.inf, executed.error))
 
     def _lost(self, error: Tensor) -> Tensor:
         """Samples of which nothing bounds some scalar of a node, `[N]`."""
         return (~error.isfinite()).reshape(error.shape[0], -1).any(1).expand(self.state.samples)
 
-    def _rounds(self, node: Node) -> None:
-        """Note an op that rounds. A function that consists of several computes in a way of its own (a softmax, a layer
-        norm), of which their analysis says nothing.
-        """
-        self.rounding[node.source.call] += 1
-        if node.source.call and self.rounding[node.source.call] > 1:
-            raise Unanalysed(f"the function {node.source.target}")
+    def _hazard(self, node: Node) -> str:
+        how = self.how.get(node.name)
+        text = how.hazard(node.op) if isinstance(how, NonlinearRule) else ""
+        return text or _OVERFLOW.format(str(self.dtype).removeprefix("torch."))
 
-    def _executed(self, node: Node, operands: Sequence[Executed]) -> Executed:
-        rule = find_rule(node.op)
-        if node.name in self.state.regions:
+    def _found(self, node: Node) -> _Found:
+        """A node whose operands are known."""
+        if node.name not in self.how:
             # A run gets the nearest points that its dtype holds.
             real, precision = self.state.intervals[node.name], self.run.precision
-            moved = precision.unit * real.magnitude + precision.tiny
-            return Executed(real, self._capped(real, self._rounded_up(moved, 1)))
-        if isinstance(rule, AffineRule):
-            layer = rule.layer(node, self.graph.input_shapes(node), self.run.environment)
-            real = self._interval(node, layer, operands)
-            return Executed(real, self._capped(real, self._affine(node, rule, layer, operands)))
-        if rule is None or node.name not in self.state.intervals:
-            raise Unanalysed(f"the op {node.op.kind}")
-        real = self.state.intervals[node.name]
+            return self._alone(real, self._rounded_up(precision.unit * real.magnitude + precision.tiny, 1))
+        how, call = self.how[node.name], self.calls.get(call_name(node))
+        operands = [self._seen(name, node, call) for name in node.inputs]
+        if isinstance(how, DualLayer):
+            found = self._affine(node, how, operands, call)
+        elif how.stated:
+            found = self._stated(self.state.intervals[node.name], operands[0])
+        elif isinstance(how, ProductRule):
+            assert call is not None
+            found = self._product(node, how, operands, call)
+        else:
+            found = self._nonlinear(node, how, [operand.executed for operand in operands])
+        return self._otherwise(node, found)
+
+    def _seen(self, name: str, reader: Node, call: Call | None) -> _Found:
+        """A node as another one sees it: its parts within the same call, else all that it is off by."""
+        found = self.known[name]
+        if call is None or not call.joined:
+            return found if found.passed is found.executed.error else self._leaf(found.executed, call)
+        same = call_name(self.graph[name]) == call_name(reader)
+        within = same and name in self.how and sums(self.how[name]) and bool(self.graph[name].inputs)
+        return found if within else self._leaf(found.executed, call)
+
+    def _leaf(self, executed: Executed, call: Call | None) -> _Found:
+        """What a call is given, with room for parts of a term whose product vanishes before the rest meets it."""
+        room = 0.0 if call is None or not call.products else math.sqrt(self.run.precision.tiny / call.share)
+        return _Found(executed, executed.error, executed.size + room)
+
+    def _alone(self, real: Interval, error: Tensor, least: float = -math.inf) -> _Found:
+        executed = Executed(real, self._capped(real, error), least)
+        return _Found(executed, executed.error, executed.size)
+
+    def _stated(self, real: Interval, operand: _Found) -> _Found:
+        """What a run does not compute: its operand's values, of which more is known."""
+        executed = Executed(real, operand.executed.error, operand.executed.least)
+        return _Found(executed, operand.passed, operand.expanded)
+
+    def _nonlinear(self, node: Node, rule: NonlinearRule, operands: Sequence[Executed]) -> _Found:
         error = rule.executed(node.op, operands, self.run)
         if error is None:
             raise Unanalysed(f"the op {node.op.kind}")
         if not rule.exact:
-            self._rounds(node)
-        return Executed(real, self._capped(real, self._rounded_up(error, 64) + self.run.precision.tiny))
+            error = self._rounded_up(error, 64) + self._tiny
+        return self._alone(self.state.intervals[node.name], error, 0.0 if rule.limits(node.op)[0] >= 0 else -math.inf)
+
+    def _product(self, node: Node, rule: ProductRule, operands: Sequence[_Found], call: Call) -> _Found:
+        executed = [operand.executed for operand in operands]
+        expanded = rule.product(operands[0].expanded, operands[1].expanded)
+        count = rule.reads([operand.expanded.shape for operand in operands])
+        passed = rule.passed(executed, [operand.passed for operand in operands]) + 2 * count * self._tiny
+        return self._summed(node, self.state.intervals[node.name], passed, expanded, call, count)
+
+    def _affine(self, node: Node, layer: DualLayer, operands: Sequence[_Found], call: Call | None) -> _Found:
+        real = self._interval(node, layer, [operand.executed for operand in operands])
+        least = 0.0 if layer.keeps_sign and all(one.executed.least >= 0 for one in operands) else -math.inf
+        if layer.roundings == 0:
+            return self._moved(node, real, layer, operands, least)
+        assert call is not None
+        sizes = [operand.expanded for operand in operands]
+        reached = layer.magnitude([one.expanded + one.passed / call.share for one in operands])
+        passed = call.share * reached
+        fits = reached < self.run.precision.largest / (2 * layer.summed)  # no partial sum is larger, in whatever order
+        if not call.joined:
+            added = self._off(node, layer, operands) + self._floor(node, layer, operands, call)
+            error = torch.where(fits, self._rounded_up(passed, layer.terms), torch.inf) + added
+            return self._alone(real, error, least)
+        expanded = layer.magnitude(sizes)
+        # Both have the constant's size, and what they are rounded by is a share of what is charged for the call.
+        passed = (passed - call.share * expanded).clamp(min=0) + 2 * error_factor(
+            layer.terms, real.lower.dtype
+        ) * passed
+        passed = passed + self._off(node, layer, operands) + self._floor(node, layer, operands, call)
+        return self._summed(node, real, torch.where(fits, passed, torch.inf), expanded, call, layer.terms, least)
+
+    def _summed(
+        self,
+        node: Node,
+        real: Interval,
+        passed: Tensor,
+        expanded: Tensor,
+        call: Call,
+        terms: int,
+        least: float = -math.inf,
+    ) -> _Found:
+        """A sum of one call: off by what it is given, and by a share of its terms."""
+        passed, expanded = self._rounded_up(passed, terms), self._rounded_up(expanded, terms)
+        passed = torch.where(expanded < self.run.precision.largest / 2, passed, torch.inf)
+        error = self._rounded_up(passed + call.share * expanded, 2)
+        return _Found(Executed(real, self._capped(real, error), least), passed, expanded)
+
+    def _moved(self, node: Node, real: Interval, layer: DualLayer, operands: Sequence[_Found], least: float) -> _Found:
+        if not operands:
+            off = torch.zeros_like(layer.constant(())) if self._exact(node) else self._off(node, layer, operands)
+            return self._alone(real, off, least)
+        error = self._pushed(layer, [one.executed.error for one in operands])
+        misplaced = layer.misplaced([one.executed.size for one in operands], self.run.precision.unit)
+        executed = Executed(real, self._capped(real, error if misplaced is None else error + misplaced), least)
+        if all(one.passed is one.executed.error for one in operands):
+            return _Found(executed, executed.error, executed.size)
+        passed = self._pushed(layer, [one.passed for one in operands])
+        passed = passed if misplaced is None else passed + misplaced
+        return _Found(executed, passed, self._pushed(layer, [one.expanded for one in operands]))
+
+    def _pushed(self, layer: DualLayer, parts: Sequence[Tensor]) -> Tensor:
+        count = max(part.shape[0] for part in parts)
+        return self._rounded_up(layer.push([part.expand(count, *part.shape[1:]) for part in parts]), layer.terms)
+
+    def _otherwise(self, node: Node, found: _Found) -> _Found:
+        """With room for another formula by which a library may compute the node."""
+        if node.formula is None:
+            return found
+        sizes = [self.known[name].executed.size for name in node.formula.of]
+        off = self._rounded_up(node.formula.off(sizes, self.run.environment, self.run.precision), 64)
+        executed = found.executed
+        error = self._capped(executed.real, executed.error + off)
+        return _Found(Executed(executed.real, error, executed.least), found.passed + off, found.expanded)
+
+    def _exact(self, node: Node) -> bool:
+        return all(self.run.errors.exact(constant) for constant in node.op.expressions())
+
+    def _off(self, node: Node, layer: DualLayer, operands: Sequence[_Found]) -> Tensor:
+        """What the constants that a run computes are off by makes of the op: it is linear in them."""
+        misplaced = layer.misplaced([operand.expanded for operand in operands], self.run.precision.unit)
+        if self._exact(node):
+            return self._tiny if misplaced is None else misplaced + self._tiny
+        rule = find_rule(node.op)
+        assert isinstance(rule, AffineRule)
+        off = rule.layer(replace(node, op=node.op.deviation()), self.graph.input_shapes(node), self.run.errors)
+        added = self._rounded_up(off.magnitude([operand.expanded for operand in operands]), layer.terms)
+        return added if misplaced is None else added + misplaced
+
+    @cached_property
+    def _tiny(self) -> Tensor:
+        """What may be flushed to zero, in the run and here."""
+        dtype = self.state.environment.dtype
+        smallest = max(self.run.precision.tiny, torch.finfo(dtype).tiny)
+        return torch.tensor(smallest, dtype=dtype, device=self.state.environment.device)
+
+    def _floor(self, node: Node, layer: DualLayer, operands: Sequence[_Found], call: Call) -> Tensor:
+        """What underflow may cost a sum: each of its products and partial sums may vanish; in a call of several nodes
+        those of its constants as well, which meet the operands.
+        """
+        assert layer.roundings is not None
+        floor = 2 * (layer.roundings + 1) * self._tiny
+        if not call.joined:
+            return floor
+        largest = [operand.expanded.reshape(operand.expanded.shape[0], -1).amax(1) for operand in operands]
+        return floor * (1 + sum(one.reshape(-1, *[1] * len(node.shape)) for one in largest))
 
     def _interval(self, node: Node, layer: DualLayer, operands: Sequence[Executed]) -> Interval:
         """What the bounds say of the node; of one that a pass has folded away, interval arithmetic."""
         if node.name in self.state.intervals:
             return self.state.intervals[node.name]
         inputs = [operand.real for operand in operands]
-        magnitude = layer.magnitude([bounds.magnitude for bounds in inputs])
+        sizes = [bounds.magnitude for bounds in inputs]
+        magnitude = layer.magnitude(sizes)
+        floor = underflow(layer.terms, sizes, node.size, like=magnitude).reshape(-1, *[1] * len(node.shape))
         factor = error_factor(layer.terms, self.run.environment.dtype)
-        return layer.interval(inputs).widen(factor * magnitude + self._floor(node, layer, operands))
-
-    def _affine(self, node: Node, rule: AffineRule, layer: DualLayer, operands: Sequence[Executed]) -> Tensor:
-        if layer.roundings is None:
-            raise Unanalysed(f"the op {node.op.kind}")
-        errors = [operand.error for operand in operands]
-        if layer.roundings == 0:
-            count = max((error.shape[0] for error in errors), default=1)
-            error = layer.push([error.expand(count, *error.shape[1:]) for error in errors]) if errors else _zero(layer)
-        else:
-            self._rounds(node)
-            gamma = self.run.precision.gamma(layer.roundings)
-            reached = layer.magnitude([operand.size + operand.error / gamma for operand in operands])
-            # No partial sum is larger, in whatever order.
-            largest = self.run.precision.largest / (2 * layer.summed)
-            error = torch.where(reached < largest, gamma * reached, torch.inf)
-        error = self._rounded_up(error, layer.terms)
-        if all(self.run.errors.exact(constant) for constant in node.op.expressions()):
-            return error if layer.roundings == 0 else error + self._floor(node, layer, operands)
-        # The same op with what its constants are off by in place of them: it is linear in these.
-        off = rule.layer(node, self.graph.input_shapes(node), self.run.errors)
-        added = self._rounded_up(off.magnitude([operand.size for operand in operands]), layer.terms)
-        return error + added + self._floor(node, layer, operands)
-
-    def _floor(self, node: Node, layer: DualLayer, operands: Sequence[Executed]) -> Tensor:
-        """What underflow may cost, in the run and here, `[N, 1, …]`."""
-        like = self.state.intervals[self.graph.inputs[0]].lower
-        scale = max(1.0, self.run.precision.tiny / torch.finfo(like.dtype).tiny)
-        floor = underflow(layer.terms, [operand.size for operand in operands], node.size, like=like)
-        return (scale * floor).reshape(-1, *[1] * len(node.shape))
+        return layer.interval(inputs).widen(factor * magnitude + floor)
 
     def _rounded_up(self, error: Tensor, terms: int) -> Tensor:
         """An error that was computed as a sum of so many terms, none of them negative, in the bounds' own dtype."""
@@ -157,8 +311,3 @@ class _Analysis:
     def _capped(self, real: Interval, error: Tensor) -> Tensor:
         """Infinite where a run may overflow."""
         return torch.where(real.magnitude + error < self.run.precision.largest / 2, error, torch.inf)
-
-
-def _zero(layer: DualLayer) -> Tensor:
-    value = layer.constant(())
-    return torch.zeros_like(value)

@@ -13,7 +13,7 @@ from torch import Tensor
 from autodual.bounds.options import BoundOptions
 from autodual.bounds.rounding.error_factor import Debt, error_factor
 from autodual.bounds.state.constraints import Multiplied
-from autodual.bounds.state.debts import charged, debt_of, no_debt
+from autodual.bounds.state.debts import charged, constants_debt, debt_of, no_debt
 from autodual.bounds.state.kept_bytes import Ledger
 from autodual.bounds.state.memories import Memories
 from autodual.bounds.state.sites import Sites
@@ -174,8 +174,19 @@ class BoundState:
             # Rows are only moved, and added to no other rows at the operand.
             return no_debt(node, self.environment)
         magnitudes = [self.magnitude(name) for name in node.inputs]
-        layer = charged(self.graph, node, self.rules[node.name], layer, self.environment, self.error_factor)
-        return debt_of(node, layer, magnitudes, self.error_factor)
+        rule = self.rules[node.name]
+        debt = debt_of(
+            node,
+            charged(self.graph, node, rule, layer, self.environment, self.error_factor),
+            magnitudes,
+            self.error_factor,
+        )
+        apart = self.subproblems.given  # then intervals are not computed
+        operands = [
+            Interval(-size, size) if apart else self.interval(name) for name, size in zip(node.inputs, magnitudes)
+        ]
+        off = constants_debt(node, rule, operands, self.environment)
+        return debt if off is None else replace(debt, magnitude=debt.magnitude + off)
 
     def _read_once(self, name: str) -> bool:
         """Whether rows come to a node from one reader alone."""

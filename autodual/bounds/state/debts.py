@@ -8,9 +8,11 @@ import torch
 from torch import Tensor
 
 from autodual.bounds.rounding.error_factor import Debt, underflow
+from autodual.dual.execution import Executed, Precision, Run
 from autodual.dual.layer import DualLayer
 from autodual.dual.rule import AffineRule, Rule
-from autodual.ir.constant_errors import ConstantSizes, Unanalysed
+from autodual.interval import Interval
+from autodual.ir.constant_errors import ConstantErrors, ConstantSizes, Unanalysed
 from autodual.ir.expressions import Environment, Parameter
 from autodual.ir.graph import Graph, Node
 
@@ -37,11 +39,32 @@ def charged(
     """The layer whose magnitude is to be charged: with larger constants where float64, in which constants are computed
     from parameters, may have lost digits of them, as of a batch norm's shift that cancels.
     """
-    computed = any(not isinstance(constant, Parameter) for constant in node.op.expressions())
-    if not (computed and isinstance(rule, AffineRule)):
+    if not (_computed(node) and isinstance(rule, AffineRule)):
         return layer
     sizes = ConstantSizes(environment, torch.float64, 1 / factor(layer.terms))
     try:
         return rule.layer(node, graph.input_shapes(node), sizes)
     except Unanalysed:  # all that is known is their size
         return layer
+
+
+def constants_debt(node: Node, rule: Rule, operands: Sequence[Interval], environment: Environment) -> Tensor | None:
+    """What a nonlinear op is off by where float64 has computed its constants, `[B, *shape]`, as a run in float64 is.
+
+    An op of the package is; of others only the size of their constants is known, and None is nothing to charge.
+    """
+    if not _computed(node) or isinstance(rule, AffineRule):
+        return None
+    errors = ConstantErrors(environment.lookup, environment.dtype, environment.device, torch.float64)
+    exact = [Executed(bounds, torch.zeros_like(bounds.lower)) for bounds in operands]
+    try:
+        if not any(bool(errors(constant).any()) for constant in node.op.expressions()):
+            return None
+        return rule.executed(node.op, exact, Run(environment, errors, Precision.of(torch.float64)))
+    except Unanalysed:
+        return None
+
+
+def _computed(node: Node) -> bool:
+    """Whether an op has constants that are computed from parameters."""
+    return any(not isinstance(constant, Parameter) for constant in node.op.expressions())

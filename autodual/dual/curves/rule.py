@@ -59,6 +59,9 @@ class CurveRule(RelaxationRule):
         size = values.magnitude + steepest.clamp(min=1) * z.size if accuracy.of_operand else values.magnitude
         return passed + accuracy.roundings * run.precision.unit * (size + accuracy.intermediate)
 
+    def hazard(self, op: Any) -> str:
+        return f"the operand of '{op.kind}' may leave its domain" if self.curve(op).domain else ""
+
     def undecided(self, op: Any, bounds: Sequence[Interval], environment: Environment) -> Tensor:
         curve = self.curve(op)
         known = curve.affine_over(bounds[0])

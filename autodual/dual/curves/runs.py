@@ -27,6 +27,16 @@ class ClampRule(DeclaredRule):
         return None if found is None else found + run.precision.unit * max(ends, default=0.0)
 
 
+@dual_rule(ops.Within)
+class WithinRule(ClampRule):
+    """What is known of the operand, as a clamp that changes nothing."""
+
+    stated = True
+
+    def executed(self, op: ops.Clamp, operands: Sequence[Executed], run: Run) -> Tensor:
+        return operands[0].error
+
+
 @dual_rule(ops.Power)
 class PowerRule(DeclaredRule):
     """Powers: convex or concave on each side of zero, by the exponent."""
@@ -42,3 +52,6 @@ class PowerRule(DeclaredRule):
             return found + max(abs(op.exponent) - LIBRARY, 0) * unit * size
         held = (math.frexp(op.exponent)[0] / unit).is_integer()
         return found if held else found + 2 * unit * torch.xlogy(size, size).abs()
+
+    def hazard(self, op: ops.Power) -> str:
+        return "a denominator may be zero" if op.exponent < 0 else "the operand of a root may be negative"

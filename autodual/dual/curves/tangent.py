@@ -30,6 +30,9 @@ class TanRule(RelaxationRule):
     by what rounding may shift it, and make room for the same shift times their slope.
     """
 
+    def hazard(self, op: ops.ElementwiseOp) -> str:
+        return "a tangent may have its pole between the bounds"
+
     def executed(self, op: ops.ElementwiseOp, operands: Sequence[Executed], run: Run) -> Tensor:
         """The operand's error times the steepest slope, which is at one of the ends."""
         (z,) = operands

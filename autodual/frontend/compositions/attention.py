@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from autodual.frontend.compositions.arithmetic import affine, quotient, scaled
+from autodual.frontend.compositions.arithmetic import affine, power, scaled
 from autodual.frontend.compositions.emitter import Emitter, Reader
 from autodual.frontend.compositions.indexing import taken
 from autodual.frontend.compositions.linear import matrix_product
 from autodual.frontend.compositions.reductions import summed
-from autodual.frontend.compositions.shapes import permuted
+from autodual.frontend.compositions.shapes import alike, permuted
 from autodual.frontend.constants import apply, mask_weights
 from autodual.frontend.construction import Unsupported
 from autodual.ir import Expression, Node
-from autodual.ir.ops import ElementwiseAffine, Exp, LogSoftmax
+from autodual.ir.formula import ShiftedExponents
+from autodual.ir.ops import ElementwiseAffine, Exp, LogSoftmax, Multiply
 
 #: An entry of a mask below this rules out what it is added to: its exponential is as good as zero.
 MASKED_OUT = -100.0
@@ -29,10 +30,15 @@ def softmax(builder: Emitter, x: Node, axis: int) -> Node:
     return builder.emit(Exp(), log_softmax(builder, x, axis), shape=x.shape)
 
 
-def weighted_softmax(builder: Emitter, x: Node, weights: Expression, axis: int) -> Node:
-    """w·eˣ/Σw·eˣ along an axis for constants w ≥ 0, as under a mask: entries of weight 0 take no part."""
+def weighted_softmax(builder: Emitter, x: Node, weights: Expression, axis: int, mask: Expression | None = None) -> Node:
+    """w·eˣ/Σw·eˣ along an axis for constants w ≥ 0, as under a mask: entries of weight 0 take no part.
+
+    mask: what the weights are the exponentials of, if a run adds that to x.
+    """
     terms = scaled(builder, builder.emit(Exp(), x, shape=x.shape), weights)
-    return quotient(builder, terms, summed(builder, terms, (axis,)))
+    share = power(builder, summed(builder, terms, (axis,)), -1)
+    formula = ShiftedExponents((x.name,), axis, mask)
+    return builder.emit(Multiply(), *alike(builder, terms, share), shape=x.shape, formula=formula)
 
 
 def masked_softmax(builder: Reader, x: Node, axis: int) -> Node:
@@ -48,7 +54,7 @@ def masked_softmax(builder: Reader, x: Node, axis: int) -> Node:
     if x.op.factor is not None:
         scores = builder.emit(ElementwiseAffine(x.op.factor), scores, shape=x.shape)
     weights: Expression = apply(mask_weights, mask, axis - len(x.shape))
-    return weighted_softmax(builder, scores, weights, axis)
+    return weighted_softmax(builder, scores, weights, axis, mask)
 
 
 def dot_product_attention(

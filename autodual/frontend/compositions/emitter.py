@@ -7,13 +7,14 @@ from typing import Protocol
 from torch import Tensor
 
 from autodual.ir import Expression, Node, Op
+from autodual.ir.formula import Formula
 
 
 class Emitter(Protocol):
     """Adds nodes to a graph."""
 
-    def emit(self, op: Op, *inputs: Node, shape: tuple[int, ...] | None = None) -> Node:
-        """Add `op(inputs)`, whose result has `shape` for one sample."""
+    def emit(self, op: Op, *inputs: Node, shape: tuple[int, ...] | None = None, formula: Formula | None = None) -> Node:
+        """Add `op(inputs)`, whose result has `shape` for one sample; libraries may compute it by the formula, too."""
 
 
 class Reader(Emitter, Protocol):

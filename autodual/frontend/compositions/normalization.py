@@ -13,7 +13,7 @@ from autodual.frontend.compositions.reductions import mean_square, moments
 from autodual.frontend.compositions.shapes import reshaped
 from autodual.frontend.constants import apply
 from autodual.ir import Expression, Node
-from autodual.ir.ops import Clamp, ElementwiseAffine
+from autodual.ir.ops import ElementwiseAffine, Within
 
 
 def batch_normalised(
@@ -51,8 +51,8 @@ def standardised(builder: Emitter, x: Node, axes: Sequence[int], epsilon: float)
     _, centred, variance = moments(builder, x, axes)
     scale = power(builder, affine(builder, variance, offset=epsilon), -0.5)
     largest_possible = math.sqrt(math.prod(x.shape[axis] for axis in axes))
-    clamp = Clamp(-largest_possible, largest_possible)
-    return builder.emit(clamp, product(builder, centred, scale), shape=x.shape)
+    within = Within(-largest_possible, largest_possible)
+    return builder.emit(within, product(builder, centred, scale), shape=x.shape)
 
 
 def group_standardised(builder: Emitter, x: Node, groups: int, epsilon: float) -> Node:

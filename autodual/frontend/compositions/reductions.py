@@ -18,6 +18,7 @@ from autodual.frontend.compositions.emitter import Emitter
 from autodual.frontend.compositions.indexing import entries
 from autodual.frontend.compositions.shapes import without_axes
 from autodual.ir import Node
+from autodual.ir.formula import OnePassVariance
 from autodual.ir.ops import LogSumExp, Mean, Sum
 
 
@@ -47,7 +48,9 @@ def moments(builder: Emitter, x: Node, axes: Sequence[int]) -> tuple[Node, Node,
     """The mean over some axes, which stay with extent 1; x less the mean; and the variance, the mean square of that."""
     middle = mean(builder, x, axes)
     centred = difference(builder, x, middle)
-    return middle, centred, mean_square(builder, centred, axes)
+    squares, formula = power(builder, centred, 2), OnePassVariance((x.name,), tuple(axes))
+    shape = _reduced(x, axes, True)
+    return middle, centred, builder.emit(Mean(tuple(axes), True), squares, shape=shape, formula=formula)
 
 
 def power_sum(builder: Emitter, x: Node, axes: Sequence[int], order: float) -> Node:

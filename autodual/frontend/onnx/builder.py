@@ -19,6 +19,7 @@ from autodual.frontend.onnx.held_tensors import Tensors
 from autodual.frontend.onnx.operands import Branch, Static, Value, stored_shape
 from autodual.ir import Environment, Expression, Node, Op, Source
 from autodual.ir.expressions import number
+from autodual.ir.formula import Formula
 from autodual.ir.ops import Constant, ElementwiseAffine
 
 
@@ -35,13 +36,18 @@ class OnnxBuilder:
 
     # --- nodes -------------------------------------------------------------------------------------------------------
 
-    def emit(self, op: Op, *inputs: Node, shape: tuple[int, ...] | None = None) -> Node:
-        """Add `op(inputs)` to the graph; its result has `shape` for one sample, by default the first operand's."""
-        return self._add(self.name, op, inputs, inputs[0].shape if shape is None else tuple(shape))
+    def emit(self, op: Op, *inputs: Node, shape: tuple[int, ...] | None = None, formula: Formula | None = None) -> Node:
+        """Add `op(inputs)` to the graph; its result has `shape` for one sample, by default the first operand's.
 
-    def _add(self, name: str, op: Op, inputs: Sequence[Node], shape: tuple[int, ...]) -> Node:
+        formula: by which libraries may compute it, too.
+        """
+        return self._add(self.name, op, inputs, inputs[0].shape if shape is None else tuple(shape), formula)
+
+    def _add(
+        self, name: str, op: Op, inputs: Sequence[Node], shape: tuple[int, ...], formula: Formula | None = None
+    ) -> Node:
         self.budget.add_node(f"the operator {self.source.line}", shape)
-        return self.graph.add(name, op, inputs, shape, self.source)
+        return self.graph.add(name, op, inputs, shape, self.source, formula)
 
     def branch(self, node: Node, shape: Sequence[int], dtype: Any = None) -> Branch:
         """A node's scalars, in their order, as a value of the ONNX shape `shape`."""

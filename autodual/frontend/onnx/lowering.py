@@ -33,6 +33,10 @@ if TYPE_CHECKING:
     import onnx
 
 
+#: The floating types of inputs that a network declares, and so is run in, though it may have no weights of them.
+_NARROW = {np.dtype(np.float16): torch.float16, np.dtype(np.float32): torch.float32}
+
+
 @dataclass(frozen=True, eq=False)
 class OnnxInput:
     """One input of a network: its name in the file, and the shape and type that the file's tensor has."""
@@ -68,7 +72,7 @@ class OnnxLowering:
         for entry in inputs:
             stored = stored_shape(entry.shape)
             self._budget.add_node(f"the input '{entry.name}'", entry.shape)
-            op = Input(torch.float16) if entry.dtype == np.float16 else Input()
+            op = Input(_NARROW.get(np.dtype(entry.dtype)))
             node = self._graph.add(legal_name(entry.name, "input"), op, (), stored, Source(target="input"))
             values[entry.name] = Branch(node, entry.shape, entry.dtype)
             names.append(node.name)

@@ -21,6 +21,7 @@ from autodual.frontend.torch.registry import serves_any_batch_axis
 from autodual.frontend.torch.source import call_of, line_of, module_of
 from autodual.ir import Environment, Expression, Node, Op, Parameter, Source
 from autodual.ir.expressions import number
+from autodual.ir.formula import Formula
 from autodual.ir.ops import Constant, Expand
 
 Tensors = Mapping[str, Tensor]
@@ -82,14 +83,18 @@ class Builder:
         outer, inner = (1, 1) if self.layout is None else (self.layout.outer, self.layout.inner)
         return placed(node, Layout(len(shape) - 1 - found[0], outer, inner))
 
-    def emit(self, op: Op, *inputs: Node, shape: tuple[int, ...] | None = None) -> Node:
-        """Add `op(inputs)` to the graph; `shape` is that of one sample, by default the operation's result's."""
+    def emit(self, op: Op, *inputs: Node, shape: tuple[int, ...] | None = None, formula: Formula | None = None) -> Node:
+        """Add `op(inputs)` to the graph; `shape` is that of one sample, by default the operation's result's.
+
+        formula: by which libraries may compute it, too.
+        """
         target = getattr(self._operation.target, "_schema", None)
         name = target.name.split("::")[-1] if target is not None else self._operation.name
         readable = _READABLE.get(name, name.lstrip("_"))
         if self._leaf is not None:
             readable = type(self._leaf[1]).__name__.lower()
-        return self._graph.add(readable, op, inputs, self.shape if shape is None else shape, self.source)
+        found = self.shape if shape is None else shape
+        return self._graph.add(readable, op, inputs, found, self.source, formula)
 
     def node(self, value: Node | Fixed) -> Node:
         """A value as a node; a constant becomes one only if it has a batch axis along which it does not change."""

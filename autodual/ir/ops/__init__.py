@@ -13,6 +13,7 @@ from autodual.ir.ops.reductions import (
     Sum,
 )
 from autodual.ir.ops.sources import Constant, Input
+from autodual.ir.ops.stated import Within
 from autodual.ir.ops.steps import Cast, Remainder
 from autodual.ir.ops.structure import Concatenate, Expand, Pad, Permute, Reshape, Slice, Take
 from autodual.ir.scalars.declaration import declarations
@@ -52,6 +53,7 @@ __all__ = [
     "Sum",
     "Take",
     "TransposedConvolution",
+    "Within",
     "optional",
     *(entry.op.__name__ for entry in declarations()),
 ]

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+import torch
 from torch import Tensor
 
-from autodual.ir.expressions import Environment, Expression
+from autodual.ir.expressions import Call, Environment, Expression
 from autodual.ir.op import Op
 
 
@@ -27,6 +28,9 @@ class ElementwiseAffine(Op):
         if self.offset is not None:
             value = value + environment(self.offset)
         return value
+
+    def deviation(self) -> ElementwiseAffine:
+        return self if self.factor is not None else replace(self, factor=Call(torch.zeros, ((),)))
 
 
 @dataclass(frozen=True, eq=False)

@@ -97,6 +97,11 @@ class Interpolate(Op):
     align_corners: bool | None = None
     scales: tuple[float, ...] | None = None
 
+    @property
+    def nearest(self) -> bool:
+        """Whether every output is one of the inputs."""
+        return self.mode.startswith("nearest")
+
     def forward(self, inputs: Sequence[Tensor], environment: Environment) -> Tensor:
         if self.scales is None:
             return functional.interpolate(inputs[0], self.size, mode=self.mode, align_corners=self.align_corners)

@@ -212,7 +212,8 @@ def assumptions(document: Row) -> list[str]:
 def ground(document: Row) -> list[str]:
     """Of which network the claims are, and what is to be kept in mind where it is run in floating point."""
     mode = "The claims are about the network in inference mode, with the parameters in the file named below, "
-    if document["schema"] != "autodual.certify/1":
+    told = document["schema"] == "autodual.certify/1"
+    if not told and not any(row.get("execution_arithmetic") for row in rows_of(document)):
         apart = (
             "They are not about its execution in floating point, where scores differ by that execution's own rounding "
         )

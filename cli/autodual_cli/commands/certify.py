@@ -95,15 +95,13 @@ def certify(
     from autodual_cli.subject.model_and_data import prepare
 
     if cascade:
-        check_cascade_options(
-            {"--box": box, "--spec": spec, "--attack": attack, "--projection": chosen, "--deployed": deployed or None}
-        )
+        check_cascade_options({"--box": box, "--spec": spec, "--attack": attack, "--projection": chosen})
     subject = prepare(model, data, chosen, cascade=cascade)
     if eps is None and box is None:
         eps, ball = trained_set(context, subject.trained, ball)
     if cascade:
         assert eps is not None  # without --box it was given, or trained for
-        job = cascade_job(subject, ball, eps=eps, slopes=slopes)
+        job = cascade_job(subject, ball, eps=eps, slopes=slopes, deployed=deployed)
     else:
         job = certification_job(
             subject, ball, eps=eps, box=box, spec=spec, slopes=slopes, attack=attack, deployed=deployed

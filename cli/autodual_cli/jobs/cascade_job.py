@@ -11,6 +11,7 @@ import autodual
 from autodual.policies import SlopePolicy
 from autodual.report import cascade_row, summarise_cascade
 from autodual.report.cascades import GUARANTEE
+from autodual.report.execution import execution_line
 from autodual_cli.jobs.sample_loop import Job, Row
 from autodual_cli.options.option_groups import BallOptions
 from autodual_cli.options.set_options import ball_maker, ball_settings
@@ -27,20 +28,22 @@ def check_cascade_options(others: dict[str, Any]) -> None:
             )
 
 
-def cascade_job(subject: Subject, ball: BallOptions, *, eps: float, slopes: SlopePolicy) -> Job:
+def cascade_job(subject: Subject, ball: BallOptions, *, eps: float, slopes: SlopePolicy, deployed: bool = False) -> Job:
     """The job that certifies samples with a cascade."""
     subject.require_classes()
     region = ball_maker(ball)(eps)
 
     def rows(indices: torch.Tensor) -> list[Row]:
         x, labels = subject.batch(indices)
-        found = autodual.certify_cascade(subject.cascade, x, region, labels, slopes=slopes)
+        found = autodual.certify_cascade(subject.cascade, x, region, labels, slopes=slopes, deployed=deployed)
         return [cascade_row(index, one) for index, one in zip(indices.tolist(), found, strict=True)]
 
     settings = {
         **subject.settings,
         **ball_settings(ball, eps, region),
         "slopes": slopes,
+        # Documents without it are those of versions that did not know of it.
+        **({"deployed": True} if deployed else {}),
     }
     return Job("autodual.cascade/1", settings, rows, summarise_cascade, _headline)
 
@@ -69,6 +72,7 @@ def show_cascade(document: dict[str, Any]) -> None:
         ("unknown", f"{summary['unknown']}: no label ({summary['disagreements']} because stages disagree)"),
         ("misclassified", f"{summary['misclassified']}: certified as another class than the label"),
         ("labels certified", by_stage),
+        ("margins", execution_line(document["certificates"], deployed=settings.get("deployed", False))),
         time_entry(summary),
     ]
     show("Certification with a cascade", entries)

@@ -43,7 +43,13 @@ def _certification(subject: Subject, recorded: Recorded) -> Job:
 
 
 def _cascade(subject: Subject, recorded: Recorded) -> Job:
-    return cascade_job(subject, recorded.ball(), eps=recorded.number("eps"), slopes=_slopes(recorded))
+    return cascade_job(
+        subject,
+        recorded.ball(),
+        eps=recorded.number("eps"),
+        slopes=_slopes(recorded),
+        deployed=recorded.value("deployed", bool, optional=True) is True,
+    )
 
 
 def _radius(subject: Subject, recorded: Recorded) -> Job:

@@ -37,7 +37,8 @@ def cast(builder: OnnxBuilder, attributes: Attributes, x: Value, like: Any = Non
         return _not_zero(builder, x)
     if target.kind in "iu":
         return _whole(builder, x, target)
-    if x.dtype.kind == "f" and target.itemsize < x.dtype.itemsize:
+    # float16 does not hold all whole numbers; of truth values it says in what the network goes on.
+    if target.itemsize < (x.dtype.itemsize if x.dtype.kind == "f" else 4):
         return Branch(builder.unary(Cast(getattr(torch, name)), x).node, x.shape, target)
     return Branch(x.node, x.shape, target)
 

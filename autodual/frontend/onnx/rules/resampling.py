@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from autodual.frontend.compositions import weighed_along
+from autodual.frontend.constants import Interpolating, apply
 from autodual.frontend.construction import Unsupported
 from autodual.frontend.onnx.attributes import Attributes, fixed, placed, whole_numbers
 from autodual.frontend.onnx.builder import OnnxBuilder
@@ -157,7 +158,8 @@ def _along_axis(
     if how.mode == "nearest":
         return picked_along(builder, x, axis, how.nearest(places, extent))
     builder.reserve(size * extent)
-    matrix = builder.constant(how.weights(places, extent, scale, antialias and scale < 1))
+    weights = builder.constant(how.weights(places, extent, scale, antialias and scale < 1))
+    matrix = apply(Interpolating(1), weights)
     node, (within,) = builder.along(x, (axis,))
     shape = (*x.shape[:axis], size, *x.shape[axis + 1 :])
     return builder.branch(weighed_along(builder, node, within, matrix, size), shape)

@@ -9,7 +9,7 @@ import torch.nn.functional as functional
 from torch import Tensor
 
 from autodual.frontend.compositions import weighed_along
-from autodual.frontend.constants import apply
+from autodual.frontend.constants import Interpolating, apply
 from autodual.frontend.torch.builder import Builder
 from autodual.frontend.torch.registry import lowers
 from autodual.ir import Node
@@ -63,7 +63,7 @@ def separable(builder: Builder, x: Any, size: Any, align_corners: bool, scales: 
     for axis, factor in zip((1, 2), scales or (None, None), strict=True):
         old, new = x.shape[axis], builder.shape[axis]
         weights = apply(_weights, old, new, factor, mode, align_corners, antialias)
-        x = weighed_along(builder, x, axis, weights, new)
+        x = weighed_along(builder, x, axis, apply(Interpolating(1), weights), new)
     return x
 
 
