@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from autodual.certification.halfspaces import Deployment, deployment_of, fits, guaranteed
+from autodual.certification.guaranteed_halfspaces import Deployment, deployment_of, fits, guaranteed
 from autodual.errors import InvalidInputError
 from autodual.network import Ask, DualNetwork
 from autodual.perturbations import Searchable, Support

@@ -10,7 +10,7 @@ from torch import Tensor
 from typing_extensions import Unpack
 
 from autodual.certification.goal import chosen_goal
-from autodual.certification.halfspaces import fits, guaranteed
+from autodual.certification.guaranteed_halfspaces import fits, guaranteed
 from autodual.certification.proof import nearly
 from autodual.certification.same_network import require_same_network
 from autodual.errors import InvalidInputError

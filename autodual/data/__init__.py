@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from autodual.data.dataset import Dataset, load_dataset
     from autodual.data.idx import read_idx
-    from autodual.data.names import DATA_SETS
+    from autodual.data.named_data_sets import DATA_SETS
 
 _HOMES = {
-    "DATA_SETS": "autodual.data.names",
+    "DATA_SETS": "autodual.data.named_data_sets",
     "Dataset": "autodual.data.dataset",
     "load_dataset": "autodual.data.dataset",
     "read_idx": "autodual.data.idx",

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import numpy
 
-from autodual.data.arrays import require_range
-from autodual.data.reading import ReadFiles, find_files, holds
+from autodual.data.hashed_files import ReadFiles, find_files, holds
+from autodual.data.sample_arrays import require_range
 from autodual.errors import DataError
 
 _FILES = {"train": tuple(f"data_batch_{number}.bin" for number in range(1, 6)), "test": ("test_batch.bin",)}

@@ -14,10 +14,10 @@ import numpy
 from torch import Tensor
 
 from autodual.data import cifar, har, idx, svhn
-from autodual.data.arrays import as_inputs, as_labels
-from autodual.data.names import DATA_SETS, FAMILIES
+from autodual.data.hashed_files import DataFile, ReadFiles, read_bytes
+from autodual.data.named_data_sets import DATA_SETS, FAMILIES
 from autodual.data.npz import parse_npz
-from autodual.data.reading import DataFile, ReadFiles, read_bytes
+from autodual.data.sample_arrays import as_inputs, as_labels
 from autodual.errors import DataError
 
 _SAMPLE = "mnist_test_1000.npz"

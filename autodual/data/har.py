@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy
 
-from autodual.data.reading import ReadFiles, find_files
+from autodual.data.hashed_files import ReadFiles, find_files
 from autodual.errors import DataError
 from autodual.limits import Budget
 

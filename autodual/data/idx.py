@@ -13,8 +13,8 @@ from pathlib import Path
 
 import numpy
 
-from autodual.data.arrays import require_range
-from autodual.data.reading import ReadFiles, holds, read_bytes
+from autodual.data.hashed_files import ReadFiles, holds, read_bytes
+from autodual.data.sample_arrays import require_range
 from autodual.errors import DataError
 from autodual.limits import MEMORY
 

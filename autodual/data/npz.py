@@ -11,7 +11,7 @@ import numpy
 
 from autodual.errors import DataError
 from autodual.limits import MEMORY
-from autodual.limits.arrays import parse_array
+from autodual.limits.array_headers import parse_array
 
 _INPUTS = ("x", "images")
 _LABELS = ("y", "labels")

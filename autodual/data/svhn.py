@@ -6,9 +6,9 @@ from pathlib import Path
 
 import numpy
 
-from autodual.data.arrays import require_range
+from autodual.data.hashed_files import ReadFiles, holds
 from autodual.data.matlab import parse_matlab
-from autodual.data.reading import ReadFiles, holds
+from autodual.data.sample_arrays import require_range
 from autodual.errors import DataError
 
 

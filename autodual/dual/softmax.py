@@ -17,7 +17,7 @@ from autodual.dual.rule import NonlinearRule
 from autodual.interval import Interval
 from autodual.ir import ops
 from autodual.ir.expressions import Environment
-from autodual.ir.formula import rescaling
+from autodual.ir.run_formula import rescaling
 from autodual.policies import SlopePolicy
 
 

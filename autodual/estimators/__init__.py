@@ -4,7 +4,7 @@ from autodual.estimators.base import AdditiveEstimator, Estimator, SelectingEsti
 from autodual.estimators.cauchy import CauchyGeometricMean, CauchyMedian
 from autodual.estimators.exact import ExactL1, ExactL2
 from autodual.estimators.gaussian import GaussianNorm
-from autodual.estimators.randomness import BLOCK, Stream
+from autodual.estimators.random_streams import BLOCK, Stream
 
 __all__ = [
     "BLOCK",

@@ -15,7 +15,7 @@ from typing import ClassVar
 
 from torch import Tensor
 
-from autodual.estimators.randomness import Stream
+from autodual.estimators.random_streams import Stream
 
 
 @dataclass(frozen=True)

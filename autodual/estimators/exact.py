@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from autodual.estimators.base import AdditiveEstimator
-from autodual.estimators.randomness import Stream
+from autodual.estimators.random_streams import Stream
 
 
 class _Exact(AdditiveEstimator):

@@ -1,6 +1,6 @@
 """Loading model files without executing what is in them; start here when a model comes from a disk."""
 
-from autodual.files.cascade import load_cascade, load_cascade_file
+from autodual.files.cascade_file import load_cascade, load_cascade_file
 from autodual.files.model import LoadedModel, load_model, load_model_file
 
 __all__ = ["LoadedModel", "load_cascade", "load_cascade_file", "load_model", "load_model_file"]

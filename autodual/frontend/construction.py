@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from autodual.frontend.axisless import with_axes
 from autodual.ir import Graph, Node, Op, Source
-from autodual.ir.formula import Formula
+from autodual.ir.run_formula import Formula
 
 
 class Unsupported(Exception):

@@ -10,8 +10,8 @@ from torch import Tensor
 
 from autodual.errors import AutodualError
 from autodual.ir.expressions import Environment
-from autodual.ir.formula import Formula
 from autodual.ir.op import Op
+from autodual.ir.run_formula import Formula
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,6 @@
 """Budgets of files, and reading within them; start here before trusting what a file claims."""
 
+from autodual.limits.bounded_reading import open_file, read_file
 from autodual.limits.budgets import (
     ACTIVATIONS,
     FILE,
@@ -15,7 +16,6 @@ from autodual.limits.budgets import (
     in_bytes,
 )
 from autodual.limits.documents import parse_json
-from autodual.limits.reading import open_file, read_file
 
 __all__ = [
     "ACTIVATIONS",

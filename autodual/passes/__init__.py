@@ -3,8 +3,8 @@
 from autodual.passes.assign_rules import AssignRules
 from autodual.passes.base import Observer, Pass, run_passes
 from autodual.passes.bound_sites import FindBoundSites
+from autodual.passes.choose_execution import ChooseExecution
 from autodual.passes.dead_nodes import RemoveDeadNodes
-from autodual.passes.execution import ChooseExecution
 from autodual.passes.fold_affine import FoldAffine
 from autodual.passes.high_probability import HighProbability
 from autodual.passes.random_projection import RandomProjection

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from autodual.perturbations.balls.norm_balls import L1Ball, L2Ball, LinfBall, LpBall, NormBall
     from autodual.perturbations.box import Box
     from autodual.perturbations.perturbation import PerturbationSet, PlacedSet, perturbation_set
-    from autodual.perturbations.product import ProductSet
+    from autodual.perturbations.product_set import ProductSet
     from autodual.perturbations.regions.region import Region
     from autodual.perturbations.regions.searchable import Searchable, require_searchable
     from autodual.perturbations.regions.support import CentredNorms, Support, WeightedNorm, require_support

@@ -10,10 +10,10 @@ from collections.abc import Iterator
 from itertools import islice
 
 from autodual.errors import DataError
-from autodual.properties.expressions import ExpressionReader
 from autodual.properties.formulas import OUTPUTS, Formula, Linear
 from autodual.properties.property import Variable
 from autodual.properties.syntax import Token, excerpt, tokens
+from autodual.properties.term_expressions import ExpressionReader
 
 _VARIABLE = re.compile(r"([XY])_(0|[1-9][0-9]{0,7})")
 _DEEPEST = 1000

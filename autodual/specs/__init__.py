@@ -2,10 +2,10 @@
 
 from autodual.specs.base import Rows, Specification
 from autodual.specs.classes import ClassMargin, LabelSpecification, TopK, all_positive
-from autodual.specs.formula import Formula
 from autodual.specs.halfspaces import HalfSpaces
 from autodual.specs.label_map import LabelMap
 from autodual.specs.other_classes import OtherClasses
+from autodual.specs.output_formula import Formula
 from autodual.specs.outputs import Deviation, OutputBox
 from autodual.specs.parse import parse_specification
 

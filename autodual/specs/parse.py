@@ -10,11 +10,11 @@ from typing import Any
 from autodual.errors import InvalidInputError
 from autodual.inputs import Labels
 from autodual.limits import TEXT, parse_json, read_file
-from autodual.limits.arrays import load_array
+from autodual.limits.array_headers import load_array
 from autodual.specs.base import Specification
 from autodual.specs.classes import ClassMargin, TopK
-from autodual.specs.formula import Formula
 from autodual.specs.halfspaces import HalfSpaces
+from autodual.specs.output_formula import Formula
 from autodual.specs.outputs import Deviation, OutputBox
 
 _FORMS = "'class', 'top-k:3', 'deviation:0.1', 'box:lower.npy,upper.npy', 'file.json' or a formula such as 'y0 > y1'"

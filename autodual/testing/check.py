@@ -10,7 +10,7 @@ from torch import Tensor
 from autodual.dual import AffineRule, NonlinearRule, find_rule
 from autodual.errors import InvalidInputError
 from autodual.ir import Op
-from autodual.testing.affine import check_affine
+from autodual.testing.affine_checks import check_affine
 from autodual.testing.case import Case
 from autodual.testing.nonlinear import check_nonlinear
 

@@ -16,7 +16,7 @@ from autodual.testing.failure import require, require_all
 from autodual.testing.intervals import Trial
 from autodual.testing.points import spread_points
 from autodual.testing.rounding import charged, finite_magnitudes
-from autodual.testing.shapes import flat
+from autodual.testing.sample_axes import flat
 
 
 def check_decided(case: Case, trial: Trial, policy: SlopePolicy) -> None:

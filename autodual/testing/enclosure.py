@@ -11,7 +11,7 @@ from torch import Tensor
 from autodual.dual import DualLayer, Rows
 from autodual.interval import Interval
 from autodual.testing.case import Case
-from autodual.testing.shapes import flat
+from autodual.testing.sample_axes import flat
 
 # Units that get a row of their own, with either sign.
 _UNITS = 6

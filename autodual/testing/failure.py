@@ -9,7 +9,7 @@ from torch import Tensor
 
 from autodual.errors import AutodualError
 from autodual.interval import Interval
-from autodual.testing.shapes import flat
+from autodual.testing.sample_axes import flat
 
 # Intervals of one sample that a message lists before it says how many more there are.
 _SHOWN = 6

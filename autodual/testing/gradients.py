@@ -14,7 +14,7 @@ from autodual.testing.case import Case
 from autodual.testing.enclosure import Claim
 from autodual.testing.failure import require, require_all
 from autodual.testing.intervals import Trial
-from autodual.testing.shapes import flat
+from autodual.testing.sample_axes import flat
 
 _STEP = 1e-5
 # Of derivatives at scale 1, what differences of this step leave.

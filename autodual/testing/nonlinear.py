@@ -14,15 +14,15 @@ from autodual.policies import SlopePolicy
 from autodual.testing.case import Case
 from autodual.testing.decided import check_decided, check_unknown
 from autodual.testing.enclosure import Claim, row_values, tried_rows, units_tried
-from autodual.testing.execution import check_executed
+from autodual.testing.execution_checks import check_executed
 from autodual.testing.failure import require, require_all
 from autodual.testing.gradients import check_gradients
 from autodual.testing.intervals import Domain, Pair, Trial, trials
-from autodual.testing.lines import check_lines
+from autodual.testing.line_checks import check_lines
 from autodual.testing.points import descend, spread_points
-from autodual.testing.ranges import check_range
+from autodual.testing.range_checks import check_range
 from autodual.testing.rounding import charged, finite_magnitudes
-from autodual.testing.shapes import flat
+from autodual.testing.sample_axes import flat
 from autodual.testing.windows import check_windows
 
 POLICIES: tuple[SlopePolicy, ...] = ("shared", "adaptive")

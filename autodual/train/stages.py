@@ -11,7 +11,7 @@ from autodual.compiler import compile_dual
 from autodual.errors import ModelFileError
 from autodual.files.network_file import NetworkFile, build_network
 from autodual.network import DualNetwork
-from autodual.train.cascade import uncertified
+from autodual.train.cascade_training import uncertified
 from autodual.train.checkpoint import RunFolder
 from autodual.train.recipe import Recipe
 from autodual.train.samples import Samples

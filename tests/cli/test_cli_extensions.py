@@ -20,7 +20,7 @@ from autodual.attacks import ATTACKS
 from autodual.extensions import commands, extension
 from autodual.passes import PASSES
 from autodual.perturbations.registry import registered_sets
-from autodual.train.losses.names import LOSSES
+from autodual.train.losses.named_losses import LOSSES
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "extending" / "own_set.py"
 

@@ -10,7 +10,7 @@ import pytest
 import autodual.data
 from autodual.data import DATA_SETS, load_dataset
 from autodual.data.dataset import _READERS
-from autodual.data.names import FAMILIES
+from autodual.data.named_data_sets import FAMILIES
 from autodual.errors import DataError
 
 
@@ -53,6 +53,6 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path, monkeypatch):
     def refuse(_path, **_options):
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr("autodual.data.reading.read_file", refuse)
+    monkeypatch.setattr("autodual.data.hashed_files.read_file", refuse)
     with pytest.raises(DataError, match=r"'.*test_batch.bin' cannot be read: Permission denied"):
         load_dataset("cifar10:test", tmp_path)

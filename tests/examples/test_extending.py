@@ -15,7 +15,7 @@ from torch import nn
 
 import autodual
 from autodual.extend import Loss, default_pipeline, named_loss
-from autodual.train.losses.names import LOSSES
+from autodual.train.losses.named_losses import LOSSES
 from autodual.train.recipe import Recipe, assemble, disassemble
 
 FOLDER = Path(__file__).resolve().parents[2] / "examples" / "extending"

@@ -20,7 +20,7 @@ from jinja2 import UndefinedError
 
 from autodual.errors import DataError
 from autodual.report import build_document, load_document, write_document
-from autodual.report.execution import execution_line
+from autodual.report.execution_words import execution_line
 from autodual.report.numbers import NONE, number, percent
 from autodual.report.page import render_page, save_counterexamples
 from autodual.report.page.charts import beyond, histogram, line_plot

@@ -12,7 +12,7 @@ from typing import Any, get_type_hints
 import torch
 
 from autodual.train.recipe import Recipe, disassemble
-from autodual.train.recipe.values import LOSSES
+from autodual.train.recipe.recipe_values import LOSSES
 from autodual.train.schedules import SCHEDULES
 
 Writer = Callable[[Path], None]

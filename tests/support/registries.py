@@ -15,7 +15,7 @@ from autodual.frontend.torch.tracing import leaf_modules
 from autodual.ir.scalars import declaration
 from autodual.passes import PASSES
 from autodual.perturbations.registry import registered_sets
-from autodual.train.losses.names import LOSSES
+from autodual.train.losses.named_losses import LOSSES
 
 
 @pytest.fixture

@@ -13,8 +13,8 @@ from torch import Tensor, nn
 import autodual
 from autodual.errors import InvalidInputError
 from autodual.network import DualNetwork
+from autodual.train.epoch_randomness import random_modules
 from autodual.train.losses import Adversarial, Clean, CrownIbp, IntervalBound, Loss, MtlIbp, Robust, SmallBoxes
-from autodual.train.randomness import random_modules
 
 BALL = autodual.LinfBall(0.05)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from autodual.dual.curves.rule import CurveRule
+from autodual.dual.curves.curve_rule import CurveRule
 from autodual.ir.scalars import Accuracy, Curve, CurveOp, find_declaration
 
 

@@ -13,8 +13,8 @@ from autodual.frontend.compositions.shapes import alike, permuted
 from autodual.frontend.constants import apply, mask_weights
 from autodual.frontend.construction import Unsupported
 from autodual.ir import Expression, Node
-from autodual.ir.formula import ShiftedExponents
 from autodual.ir.ops import ElementwiseAffine, Exp, LogSoftmax, Multiply
+from autodual.ir.run_formula import ShiftedExponents
 
 #: An entry of a mask below this rules out what it is added to: its exponential is as good as zero.
 MASKED_OUT = -100.0

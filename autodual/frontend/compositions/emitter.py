@@ -7,7 +7,7 @@ from typing import Protocol
 from torch import Tensor
 
 from autodual.ir import Expression, Node, Op
-from autodual.ir.formula import Formula
+from autodual.ir.run_formula import Formula
 
 
 class Emitter(Protocol):

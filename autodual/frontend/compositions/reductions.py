@@ -18,8 +18,8 @@ from autodual.frontend.compositions.emitter import Emitter
 from autodual.frontend.compositions.indexing import entries
 from autodual.frontend.compositions.shapes import without_axes
 from autodual.ir import Node
-from autodual.ir.formula import OnePassVariance
 from autodual.ir.ops import LogSumExp, Mean, Sum
+from autodual.ir.run_formula import OnePassVariance
 
 
 def summed(builder: Emitter, x: Node, axes: Sequence[int], *, keepdim: bool = True) -> Node:

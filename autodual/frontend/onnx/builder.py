@@ -19,8 +19,8 @@ from autodual.frontend.onnx.held_tensors import Tensors
 from autodual.frontend.onnx.operands import Branch, Static, Value, stored_shape
 from autodual.ir import Environment, Expression, Node, Op, Source
 from autodual.ir.expressions import number
-from autodual.ir.formula import Formula
 from autodual.ir.ops import Constant, ElementwiseAffine
+from autodual.ir.run_formula import Formula
 
 
 @dataclass(frozen=True, eq=False)

@@ -21,8 +21,8 @@ from autodual.frontend.torch.registry import serves_any_batch_axis
 from autodual.frontend.torch.source import call_of, line_of, module_of
 from autodual.ir import Environment, Expression, Node, Op, Parameter, Source
 from autodual.ir.expressions import number
-from autodual.ir.formula import Formula
 from autodual.ir.ops import Constant, Expand
+from autodual.ir.run_formula import Formula
 
 Tensors = Mapping[str, Tensor]
 """The present values of parameters, buffers and constants by name."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from autodual.report.comparison.outcome import Comparison
-from autodual.report.comparison.values import compare_objects
+from autodual.report.comparison.compared_values import compare_objects
+from autodual.report.comparison.replay_outcome import Comparison
 from autodual.report.document import ARRANGEMENT, ROWS_KEY, Row
 from autodual.report.numbers import finite
 

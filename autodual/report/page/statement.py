@@ -5,7 +5,7 @@ from __future__ import annotations
 from autodual.errors import InvalidInputError
 from autodual.perturbations import choose_set
 from autodual.report.document import Row
-from autodual.report.execution import execution_line
+from autodual.report.execution_words import execution_line
 from autodual.report.numbers import exact, finite, number, plural
 from autodual.report.page.chance import chance, confidence, estimated
 from autodual.report.page.kinds import counts, rows_of, settings_of

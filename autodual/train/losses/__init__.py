@@ -6,7 +6,7 @@ from autodual.train.losses.batch import Batch
 from autodual.train.losses.bounded import BoundedLoss, CrownIbp, IntervalBound, Robust
 from autodual.train.losses.clean import Clean
 from autodual.train.losses.criteria import CRITERIA, Criterion, cross_entropy, hinge
-from autodual.train.losses.names import named_loss
+from autodual.train.losses.named_losses import named_loss
 from autodual.train.losses.regularised import Regularised
 
 __all__ = [

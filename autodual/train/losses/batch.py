@@ -21,8 +21,8 @@ from autodual.objective import Objective
 from autodual.perturbations import PerturbationSet, perturbation_set
 from autodual.specs import ClassMargin, LabelMap
 from autodual.train.clean_pass import CleanPass, clean_pass, learning_norms, normalised_pass
+from autodual.train.epoch_randomness import warn_of_randomness
 from autodual.train.losses.criteria import Criterion
-from autodual.train.randomness import warn_of_randomness
 
 _INTERVALS = Ask(slopes="shared", inner="interval", last="interval")
 

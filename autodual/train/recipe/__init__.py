@@ -2,8 +2,8 @@
 
 from autodual.train.recipe.files import read_recipe
 from autodual.train.recipe.recipe import Recipe
+from autodual.train.recipe.recipe_values import assemble, disassemble, overridden
 from autodual.train.recipe.sections import DataSection, NetworkSection, OptimiserSection, SetSection, ValidationSection
-from autodual.train.recipe.values import assemble, disassemble, overridden
 
 __all__ = [
     "DataSection",

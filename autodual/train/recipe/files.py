@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from autodual.errors import InvalidInputError
-from autodual.train.recipe.values import require_small
+from autodual.train.recipe.recipe_values import require_small
 
 # In bytes: longer than any recipe, and short enough for parsers whose time grows with the square of it.
 _LONGEST = 1 << 15

@@ -11,7 +11,7 @@ import autodual
 from autodual.policies import SlopePolicy
 from autodual.report import cascade_row, summarise_cascade
 from autodual.report.cascades import GUARANTEE
-from autodual.report.execution import execution_line
+from autodual.report.execution_words import execution_line
 from autodual_cli.jobs.sample_loop import Job, Row
 from autodual_cli.options.option_groups import BallOptions
 from autodual_cli.options.set_options import ball_maker, ball_settings

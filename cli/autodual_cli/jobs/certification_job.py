@@ -17,7 +17,7 @@ from autodual.perturbations import PerturbationSet
 from autodual.policies import SlopePolicy
 from autodual.report import certificate_row, summarise_certificates
 from autodual.report.certificates import STATUSES
-from autodual.report.execution import execution_line
+from autodual.report.execution_words import execution_line
 from autodual.specs import LabelSpecification, Specification, parse_specification
 from autodual_cli.jobs.estimate_wording import estimate_entries, estimate_notice, projection_entries
 from autodual_cli.jobs.sample_loop import Job, Row

@@ -10,7 +10,7 @@ from typing import Any, get_args
 
 import click
 
-from autodual.data.names import DATA_SETS
+from autodual.data.named_data_sets import DATA_SETS
 from autodual.policies import SlopePolicy
 from autodual_cli.options.quantities import Memory, Norm, Numbers, Probability
 from autodual_cli.options.set_command import NormOption

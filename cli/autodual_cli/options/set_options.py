@@ -11,7 +11,7 @@ import numpy
 import torch
 
 from autodual.errors import DataError, InvalidInputError
-from autodual.limits.arrays import load_array
+from autodual.limits.array_headers import load_array
 from autodual.perturbations import Box, PerturbationSet, choose_set
 from autodual_cli.options.option_groups import BallOptions
 from autodual_cli.options.set_command import SET_OPTIONS, plain_options

@@ -14,7 +14,7 @@ from autodual.errors import InvalidInputError
 from autodual.ranges import TYPE_WORDS, shown
 from autodual.train.limits import Finite, require
 from autodual.train.losses.base import Loss
-from autodual.train.losses.names import LOSSES
+from autodual.train.losses.named_losses import LOSSES
 from autodual.train.schedules import SCHEDULES, Constant, Schedule
 
 _FAMILIES: dict[type, Mapping[str, type]] = {Loss: LOSSES, Schedule: SCHEDULES}

@@ -9,8 +9,8 @@ from typing import IO
 
 import numpy
 
+from autodual.limits.bounded_reading import read_file
 from autodual.limits.budgets import MEMORY
-from autodual.limits.reading import read_file
 
 _MAGIC = b"\x93NUMPY"
 _LONGEST_HEADER = 10_000

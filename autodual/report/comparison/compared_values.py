@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from autodual.report.comparison.outcome import Comparison
+from autodual.report.comparison.replay_outcome import Comparison
 from autodual.report.numbers import finite
 
 #: How far the number `key` of an object may be from the second run's, given that run's whole object; None: not at all.

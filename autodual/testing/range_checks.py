@@ -13,7 +13,7 @@ from autodual.testing.failure import require, require_all
 from autodual.testing.intervals import Trial
 from autodual.testing.points import spread_points, worst_points
 from autodual.testing.rounding import of_value
-from autodual.testing.shapes import flat
+from autodual.testing.sample_axes import flat
 
 _POINTS = 24
 # A grid that misses no bend of an activation over intervals of this width.
