@@ -230,6 +230,7 @@ def _rectifiers() -> Iterator[Problem]:
     yield Problem("relu of an image", ops.Relu(), ((2, 3, 2),), {})
     slopes = torch.tensor([0.1, -1.0, 2.0, 1.0, 0.0]).double().reshape(5, 1)
     yield Problem("leaky relu", ops.LeakyRelu(Parameter("s")), ((5, 2),), {"s": slopes})
+    yield _curve("within", ops.Within(-1.0, 1.0), -1.0, 1.0)
 
 
 def _remarkable() -> Iterator[Problem]:
