@@ -53,7 +53,8 @@ VALUES: dict[str, Any] = {
     "constraints": [],
     "owner": torch.zeros(2, dtype=torch.long),
     "at": "linear",
-    **dict.fromkeys(["all_units", "rigorous", "exact", "linear", "sites"], True),
+    "chosen_slopes": autodual.Slopes({}),
+    **dict.fromkeys(["all_units", "rigorous", "exact", "linear", "sites", "record"], True),
 }
 
 Entry = Callable[..., Any]
@@ -170,6 +171,10 @@ def test_fields_are_the_keywords() -> None:
         ({"given": "linear"}, "given must be a dict from node names to intervals, but is a str"),
         ({"constraints": 1}, "constraints must be a list of autodual.Constraint or autodual.Split, but is an int"),
         ({"owner": [0]}, "owner must be a tensor of indices of samples, but is a list"),
+        (
+            {"chosen_slopes": "shared"},
+            "chosen_slopes must be autodual.Slopes (slopes= takes the name of a policy), but is a str",
+        ),
         ({"at": 3}, "at must be the name of a node, but is an int"),
         ({"rigorous": "yes"}, "rigorous must be True, False or None, not 'yes'"),
         ({"sites": 2}, "sites must be True, False or None, not 2"),
@@ -177,7 +182,10 @@ def test_fields_are_the_keywords() -> None:
             {"executed": True, "rigorous": True, "given": {}, "owner": torch.zeros(1)},
             "executed=True speaks of whole sets, and does not go with given=, constraints= or owner=",
         ),
-        ({"executed": True, "at": "linear"}, "executed=True speaks of the output, and does not go with at="),
+        (
+            {"executed": True, "at": "linear"},
+            "executed=True speaks of the output, and does not go with at=",
+        ),
         ({"executed": True}, "executed=True needs rigorous=True: other bounds say nothing of a run"),
     ],
 )
