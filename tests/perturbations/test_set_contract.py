@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
+import autodual
 from autodual.errors import InvalidInputError
 from autodual.interval import Interval
 from autodual.perturbations import L2Ball, LinfBall, PerturbationSet, PlacedSet, ProductSet
@@ -43,6 +44,22 @@ def test_the_example_keeps_the_contract(brightness, radius):
     exact = radius == 0.05  # a box of radius 0 has no room for the rounding of a shift, so no point is shifted
     check_perturbation_set(brightness(torch.tensor(radius), 0.2), X, exact=exact)
     check_perturbation_set(brightness(torch.tensor(radius), 0.2), X.flatten(1), exact=exact)
+
+
+def test_bounds_over_the_example_hold_at_its_points(brightness, generator):
+    """Through convolutions, whose rows are windows: no point of the set goes below, and a box is looser."""
+    torch.manual_seed(0)
+    layers = [nn.Conv2d(1, 3, 3, padding=1), nn.ReLU(), nn.Conv2d(3, 2, 3), nn.ReLU(), nn.Flatten(), nn.Linear(32, 2)]
+    model, x = nn.Sequential(*layers).double().eval(), torch.rand(2, 1, 6, 6, dtype=torch.float64, generator=generator)
+    ball = brightness(0.01, 0.1)
+    lower = autodual.compile_dual(model, x).lower_bounds(x, ball, torch.eye(2, dtype=torch.float64))
+    region = ball.at(x)
+    points = torch.cat([region.sample(2000, generator), region.corners(2000, generator)])
+    with torch.no_grad():
+        least = model(points.flatten(0, 1)).reshape(4000, 2, 2).amin(0)
+    assert (lower <= least).all()
+    box = autodual.compile_dual(model, x).lower_bounds(x, autodual.LinfBall(0.11), torch.eye(2, dtype=torch.float64))
+    assert (box < lower).all()
 
 
 @dataclass(frozen=True, eq=False)
