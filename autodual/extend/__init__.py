@@ -48,12 +48,12 @@ from autodual.interval import Interval
 from autodual.ir import Environment, Expression, Graph, Node, Op
 from autodual.ir.ops import ElementwiseOp
 from autodual.ir.scalars import Accuracy, CurveOp, Domain
+from autodual.number_ranges import Range
 from autodual.passes import Pass, default_pipeline, named_pass
 from autodual.passes.plan import Plan
 from autodual.perturbations import PerturbationSet, Region, Searchable, SetParameter, Support, View, named_set
 from autodual.perturbations.parameters import aligned, like
 from autodual.perturbations.regions.support import end_rounding
-from autodual.ranges import Range
 from autodual.specs import Specification
 from autodual.train.losses import Batch, Loss, named_loss
 

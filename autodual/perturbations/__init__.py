@@ -32,7 +32,7 @@ _HOMES = {
     "NormBall": "balls.norm_balls",
     "PerturbationSet": "perturbation",
     "PlacedSet": "perturbation",
-    "ProductSet": "product",
+    "ProductSet": "product_set",
     "Region": "regions.region",
     "Searchable": "regions.searchable",
     "SetEntry": "registry.set_entry",

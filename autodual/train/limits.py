@@ -8,7 +8,7 @@ from functools import cache
 from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
 
 from autodual.errors import InvalidInputError
-from autodual.ranges import LARGEST, Range, shown
+from autodual.number_ranges import LARGEST, Range, shown
 
 Finite = Annotated[float, Range(-LARGEST, LARGEST)]
 NonNegative = Annotated[float, Range(0, LARGEST)]

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from autodual.errors import InvalidInputError, ModelFileError
-from autodual.ranges import TYPE_WORDS, shown
+from autodual.number_ranges import TYPE_WORDS, shown
 from autodual.train.recipe import Recipe, assemble
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy
@@ -25,15 +26,21 @@ from autodual.train.losses.named_losses import LOSSES
 EXAMPLE = Path(__file__).parents[2] / "examples" / "extending" / "own_set.py"
 
 
-@pytest.fixture(autouse=True)
-def only_here() -> Iterator[None]:
-    """What a test registers is forgotten after it."""
+@contextmanager
+def forgotten() -> Iterator[None]:
+    """What is registered inside is forgotten afterwards."""
     tables = (registered_sets._SETS, extension._FROM_FILES, commands.COMMANDS, LOSSES, ATTACKS, PASSES)
     before = [dict(table) for table in tables]
     yield
     for table, content in zip(tables, before, strict=True):
         table.clear()
         table.update(content)
+
+
+@pytest.fixture(autouse=True)
+def only_here() -> Iterator[None]:
+    with forgotten():
+        yield
 
 
 def run(*arguments: object, code: int = 0) -> str:
@@ -57,10 +64,11 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     places = ["data.hold_out=20", "radius=1", "validation.attack_steps=2", "validation.every=6"]
     options = [word for place in places for word in ("--set", place)]
     shape = ["--norm", "brightness", "--eps", 0.03, "--shift", "1/20"]
-    run(
-        "--extension", path / "own.py", "train", "--data", path / "data.npz", *sizes, *options, *shape,
-        "--loss", "robust", "--output", path / "run", "--threads", 1, "--quiet",
-    )  # fmt: skip
+    with forgotten():
+        run(
+            "--extension", path / "own.py", "train", "--data", path / "data.npz", *sizes, *options, *shape,
+            "--loss", "robust", "--output", path / "run", "--threads", 1, "--quiet",
+        )  # fmt: skip
     return path
 
 

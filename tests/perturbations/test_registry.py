@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from autodual.errors import InvalidInputError
+from autodual.number_ranges import Range
 from autodual.perturbations import (
     LinfBall,
     SetParameter,
@@ -21,7 +22,6 @@ from autodual.perturbations import (
     registered_sets,
 )
 from autodual.perturbations.registry import registered_sets as registry
-from autodual.ranges import Range
 from autodual.train.recipe import SetSection, assemble, disassemble
 
 X = torch.rand(2, 3)

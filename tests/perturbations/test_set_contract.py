@@ -16,6 +16,7 @@ from autodual.errors import InvalidInputError
 from autodual.interval import Interval
 from autodual.perturbations import L2Ball, LinfBall, PerturbationSet, PlacedSet, ProductSet
 from autodual.perturbations.box import BoxRegion
+from autodual.perturbations.registry import registered_sets
 from autodual.testing import PerturbationSetError, check_perturbation_set
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "extending" / "own_set.py"
@@ -26,8 +27,11 @@ X = torch.rand(3, 1, 3, 4, generator=torch.Generator().manual_seed(0))
 def brightness():
     spec = importlib.util.spec_from_file_location("example_brightness", EXAMPLE)
     module = sys.modules[spec.name] = importlib.util.module_from_spec(spec)
+    before = dict(registered_sets._SETS)
     spec.loader.exec_module(module)
-    return module.Brightness
+    yield module.Brightness
+    registered_sets._SETS.clear()
+    registered_sets._SETS.update(before)
 
 
 def test_the_sets_of_the_package_keep_the_contract(problem):

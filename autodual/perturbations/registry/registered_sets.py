@@ -8,9 +8,9 @@ from dataclasses import fields, is_dataclass
 from typing import Any, TypeVar
 
 from autodual.errors import InvalidInputError
+from autodual.number_ranges import Range, shown
 from autodual.perturbations.registry.set_entry import ChosenSet, SetEntry
 from autodual.perturbations.registry.set_parameter import REQUIRED, SetParameter
-from autodual.ranges import Range, shown
 from autodual.registration import same_definition
 
 _SetClass = TypeVar("_SetClass", bound=type)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from autodual.errors import InvalidInputError
-from autodual.ranges import LARGEST, TYPE_WORDS, Range, shown
+from autodual.number_ranges import LARGEST, TYPE_WORDS, Range, shown
 
 #: Stands for a default where a parameter has none.
 REQUIRED: Any = ...
@@ -29,7 +29,7 @@ class SetParameter:
 
     Example:
         >>> from autodual.perturbations import SetParameter
-        >>> from autodual.ranges import Range
+        >>> from autodual.number_ranges import Range
         >>> window = SetParameter("window", int, "Side of a square, in pixels.", default=5, range=Range(1, 99))
         >>> window.parsed("7"), window.option
         (7, '--window')

@@ -11,8 +11,8 @@ from typing import Annotated
 from torch import Tensor
 
 from autodual.attacks import Pgd
+from autodual.number_ranges import Range
 from autodual.perturbations import PerturbationSet
-from autodual.ranges import Range
 from autodual.train.limits import Fraction, NonNegative
 from autodual.train.losses.base import Loss
 from autodual.train.losses.batch import Batch

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field, fields, is_dataclass, replace
 from typing import Annotated, Any, Literal
 
 from autodual.errors import InvalidInputError
+from autodual.number_ranges import LARGEST, Range
 from autodual.perturbations import PerturbationSet
-from autodual.ranges import LARGEST, Range
 from autodual.train.limits import Count, CountOrNone, check_fields
 from autodual.train.losses import Clean, IntervalBound, Loss, Regularised
 from autodual.train.recipe.sections import DataSection, NetworkSection, OptimiserSection, SetSection, ValidationSection

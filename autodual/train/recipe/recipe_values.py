@@ -11,7 +11,7 @@ from dataclasses import MISSING, fields, is_dataclass
 from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
 
 from autodual.errors import InvalidInputError
-from autodual.ranges import TYPE_WORDS, shown
+from autodual.number_ranges import TYPE_WORDS, shown
 from autodual.train.limits import Finite, require
 from autodual.train.losses.base import Loss
 from autodual.train.losses.named_losses import LOSSES

@@ -9,8 +9,8 @@ from typing import Annotated, Any, Literal
 import torch
 
 from autodual.errors import InvalidInputError
+from autodual.number_ranges import LARGEST, Range
 from autodual.perturbations import ChosenSet, PerturbationSet, choose_set
-from autodual.ranges import LARGEST, Range
 from autodual.train.limits import Count, CountOrNone, Finite, Kept, NonNegative, Positive, check_fields
 
 
