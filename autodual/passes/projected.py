@@ -15,9 +15,7 @@ SMALLEST_DELTA = 1e-9
 def checked(projection: Projection) -> Projection:
     """The projection; raises InvalidInputError where one of its values makes no sense."""
     if not _is_whole(projection.dim) or projection.dim < 1:
-        raise InvalidInputError(
-            f"dim must be a whole number of at least 1, not {projection.dim!r}"
-        )
+        raise InvalidInputError(f"dim must be a whole number of at least 1, not {projection.dim!r}")
     if projection.seed is not None and not _is_whole(projection.seed):
         raise InvalidInputError(f"seed must be a whole number, not {projection.seed!r}")
     if projection.where not in get_args(ProjectedBounds):
