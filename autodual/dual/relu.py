@@ -34,10 +34,9 @@ def chord(z: Interval) -> tuple[Tensor, Tensor]:
     return slope, (-slope * lower).maximum(upper - slope * upper)
 
 
-def smaller_triangle(z: Interval, slope: Tensor) -> Tensor:
-    """The lower line's slope: 1 where u > -ℓ, else 0; the chord's own where the sign is known."""
-    steep = torch.where(z.upper > -z.lower, torch.ones_like(slope), torch.zeros_like(slope))
-    return torch.where(crosses_zero(z), steep, slope)
+def smaller_triangle(z: Interval) -> Tensor:
+    """The lower line's slope: 1 where u > -ℓ, else 0, which is the function's own where the sign is known."""
+    return (z.upper > -z.lower).to(z.upper.dtype)
 
 
 @dual_rule(ops.Relu)
@@ -71,7 +70,7 @@ class ReluRule(RelaxationRule):
     def adaptive(self, op: ops.Relu, bounds: Sequence[Interval], environment: Environment) -> LinearRelaxation:
         """α = 1 where u > -ℓ, else 0: the smaller of the two extreme triangles."""
         slope, intercept = chord(bounds[0])
-        lower = smaller_triangle(bounds[0], slope)
+        lower = smaller_triangle(bounds[0])
         return LinearRelaxation((lower,), (slope,), torch.zeros_like(slope), intercept, grounded=True)
 
     def family(self, op: ops.Relu, bounds: Sequence[Interval], environment: Environment) -> LineFamily:
