@@ -1,4 +1,4 @@
-"""What attacks ask of a set: whether points are in it, the nearest point, the steepest way, and random points."""
+"""What attacks need of a set: membership, projection, steepest ascent, and random points."""
 
 from __future__ import annotations
 
@@ -14,29 +14,29 @@ from autodual.perturbations.perturbation import PlacedSet
 
 @dataclass(frozen=True, eq=False)
 class Searchable(PlacedSet):
-    """A placed set that can be searched for counterexamples. Points are `[*, N, *shape]` with any axes in front."""
+    """A placed set that can be searched for counterexamples. Points are `[*, N, *shape]`."""
 
     @abstractmethod
     def contains(self, points: Tensor, tolerance: float = 0.0) -> Tensor:
         """Whether each point lies within `tolerance` (in the units of the radius) of the set: bool `[*, N]`.
 
-        Evaluated in the set's dtype; NaN is nowhere.
+        Evaluated in the set's dtype; a point with NaN is never inside.
         """
 
     @abstractmethod
     def project(self, points: Tensor) -> Tensor:
-        """The nearest points of the set in the Euclidean norm (where a set says so, merely near ones).
+        """The nearest points of the set in the Euclidean norm (near ones, if the set's own docstring says so).
 
-        They are in the set as `contains` sees it with no tolerance: rounding is made to fall to the inner side.
+        They pass `contains` with no tolerance: rounding goes inward.
         """
 
     @abstractmethod
     def steepest(self, gradient: Tensor) -> Tensor:
-        """A point that maximises <gradient, z> over the set (where a set says so, merely a good one)."""
+        """A point that maximises <gradient, z> over the set (or nearly, if the set's own docstring says so)."""
 
     @abstractmethod
     def direction(self, gradient: Tensor) -> Tensor:
-        """A step of steepest ascent in the set's own geometry, as long as from the middle of the set to its edge."""
+        """A step of steepest ascent in the set's own norm, as long as from the middle of the set to its edge."""
 
     @abstractmethod
     def sample(self, count: int, generator: torch.Generator | None = None) -> Tensor:
@@ -48,14 +48,14 @@ class Searchable(PlacedSet):
 
 
 def require_searchable(placed: PlacedSet, who: str = "an attack") -> Searchable:
-    """The placed set as attacks see it.
+    """`placed` itself, checked to be Searchable.
 
     Args:
         placed: a set around samples.
         who: what needs to search it, for the message.
 
     Raises:
-        InvalidInputError: the set does not say what it contains.
+        InvalidInputError: the set is not Searchable.
 
     Example:
         >>> import autodual, torch
