@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class AssignRules(Pass):
-    """Every node but the inputs gets its op's rule; UnsupportedOpsError names all that have none."""
+    """Gives every node except the inputs the rule of its op; UnsupportedOpsError names all nodes without one."""
 
     name: ClassVar[str] = "assign-rules"
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class FindBoundSites(Pass):
-    """A bound site is an operand of a nonlinear node, or the node that it is made from scalar by scalar.
+    """A bound site is an operand of a nonlinear node, or the node that the operand is an elementwise function of.
 
     The engine, projections, slopes and splits all read them from the plan.
     """

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class RemoveDeadNodes(Pass):
-    """Keep the inputs and what the outputs read."""
+    """Keep the inputs and the ancestors of the outputs."""
 
     name: ClassVar[str] = "remove-dead-nodes"
 
