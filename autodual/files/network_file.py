@@ -69,7 +69,7 @@ def read_network_file(name: str, content: Mapping[str, Any]) -> NetworkFile:
     if not isinstance(state, Mapping) or not all(map(_is_weight, state.items())):
         raise ModelFileError(f"'{name}' is damaged: it lacks the network's weights.")
     if not isinstance(trained, Mapping):
-        raise ModelFileError(f"'{name}' is damaged: what it says of its training is no table.")
+        raise ModelFileError(f"'{name}' is damaged: its data about training are not a table.")
     return NetworkFile(description, state, trained)
 
 
@@ -100,7 +100,7 @@ def build_network(name: str, file: NetworkFile, factory: Factory | None) -> nn.M
                 fitting(name, description.build(), state)
         network = description.build() if factory is None else build(factory)
     except (InvalidInputError, ArithmeticError, RuntimeError, TypeError, ValueError) as error:
-        reason = error if isinstance(error, InvalidInputError) else "its description is none of a network"
+        reason = error if isinstance(error, InvalidInputError) else "its description is not that of a network"
         raise ModelFileError(f"'{name}' is damaged: {reason}.") from None
     fill(name, network, state)
     return description.of_raw_inputs(network).eval()

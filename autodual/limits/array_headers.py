@@ -76,7 +76,7 @@ def load_array(path: str | os.PathLike[str]) -> numpy.ndarray:
 
     Example:
         >>> import numpy
-        >>> from autodual.limits.arrays import load_array
+        >>> from autodual.limits.array_headers import load_array
         >>> numpy.save("three.npy", numpy.arange(3))
         >>> load_array("three.npy").tolist()
         [0, 1, 2]

@@ -42,13 +42,13 @@ def parse_json(name: str, data: bytes) -> Any:
             object_pairs_hook=_dictionary,
         )
     except RecursionError:
-        raise ValueError("it nests too deeply") from None
+        raise ValueError("it is nested too deeply") from None
 
 
 def _dictionary(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) != len(pairs):
-        raise ValueError("a key comes twice")
+        raise ValueError("a key appears twice")
     return found
 
 
@@ -67,4 +67,4 @@ def _integer(text: str) -> int:
 
 
 def _refuse(text: str) -> NoReturn:
-    raise ValueError(f"{text[:20]} is no number of JSON, or too large")
+    raise ValueError(f"{text[:20]} is not a JSON number, or is too large")

@@ -67,6 +67,6 @@ def with_registered(pipeline: Sequence[Pass], chosen: Sequence[str]) -> list[Pas
         before = _BEFORE[step.name]
         names = [one.name for one in found]
         if before is not None and before not in names:
-            raise InvalidInputError(f"the pass '{step.name}' is to run before '{before}', which is no pass of this run")
+            raise InvalidInputError(f"the pass '{step.name}' is to run before '{before}', which is not in the pipeline")
         found.insert(len(found) if before is None else names.index(before), step)
     return found

@@ -66,7 +66,7 @@ def require_searchable(placed: PlacedSet, who: str = "an attack") -> Searchable:
     """
     if not isinstance(placed, Searchable):
         raise InvalidInputError(
-            f"{who} needs to know which points the set contains, which this set does not say (it is not Searchable): "
-            f"{placed.source.describe()}; it can only be bounded over"
+            f"{who} needs to know which points the set contains, but this set does not say (it is not Searchable): "
+            f"{placed.source.describe()}; it can only be used for bounds"
         )
     return placed

@@ -103,8 +103,8 @@ def require_support(placed: PlacedSet) -> Support:
     """
     if not isinstance(placed, Support):
         raise InvalidInputError(
-            "bounds need the least values of linear functions over the set, which this set does not give (it is no "
-            f"Support): {placed.source.describe()}; it can only be attacked"
+            "bounds need the least values of linear functions over the set, but this set does not give them (it is no "
+            f"Support): {placed.source.describe()}; it can only be used for attacks"
         )
     return placed
 

@@ -189,6 +189,6 @@ def _check_fields(entry: SetEntry, kind: type) -> None:
         raise ValueError(f"{kind.__name__} has no field '{name}', which its registration speaks of")
     for parameter in entry.parameters:
         if parameter.kind not in (float, int, bool, str):
-            raise ValueError(f"'{parameter.name}' is of a kind that is not float, int, bool or str")
+            raise ValueError(f"the kind of the parameter '{parameter.name}' must be float, int, bool or str")
         if parameter.default is not REQUIRED:
             parameter.parsed(parameter.default)
