@@ -89,6 +89,15 @@ class DeviceError(AutodualError):
 
 
 def reason_of(error: BaseException) -> str:
-    """The first line of another library's error message, without a full stop; the error's type if it is empty."""
+    """The first line of another library's error message, without a full stop; the error's type if it is empty.
+
+    Args:
+        error: any exception.
+
+    Example:
+        >>> from autodual.errors import reason_of
+        >>> reason_of(ValueError("Bad shape.")), reason_of(ValueError())
+        ('Bad shape', 'ValueError')
+    """
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     return lines[0].rstrip(".") if lines else type(error).__name__

@@ -9,13 +9,24 @@ from typing import NamedTuple
 
 
 class Foreign(NamedTuple):
-    """A kind of file, completing "it is …", and a remedy; no remedy if it is simply the wrong file."""
+    """A kind of file, completing "it is …", and a remedy; no remedy if it is simply the wrong file.
+
+    Example:
+        >>> from autodual.foreign import foreign_file
+        >>> foreign_file(b"%PDF-1.7").sentence("net.pt", "give a model file")
+        "'net.pt' is a PDF document; give a model file."
+    """
 
     kind: str
     remedy: str = ""
 
     def sentence(self, name: str, otherwise: str) -> str:
-        """The sentence that refuses the file `name`; `otherwise` is the advice if there is no remedy."""
+        """The sentence that refuses a file.
+
+        Args:
+            name: of the file.
+            otherwise: the advice if there is no remedy.
+        """
         return f"'{name}' is {self.kind}; {self.remedy or otherwise}."
 
 
@@ -43,7 +54,11 @@ _MODELS = (".pt", ".pth", ".pt2", ".onnx", ".ckpt")
 
 
 def foreign_file(data: bytes) -> Foreign | None:
-    """The kind of a file with these bytes; None if it is not recognised."""
+    """The kind of a file; None if it is not recognised.
+
+    Args:
+        data: all of its bytes.
+    """
     found = next((foreign for start, foreign in _STARTS if data.startswith(start)), None)
     if found is not None:
         return found
@@ -59,7 +74,11 @@ def foreign_file(data: bytes) -> Foreign | None:
 
 
 def foreign_archive(names: Iterable[str]) -> Foreign | None:
-    """The kind of a zip archive with entries of these names; None if it is not recognised."""
+    """The kind of a zip archive; None if it is not recognised.
+
+    Args:
+        names: of its entries.
+    """
     names = list(names)
     inner = {name.partition("/")[2] for name in names}
     if "constants.pkl" in inner:
@@ -80,7 +99,11 @@ def foreign_archive(names: Iterable[str]) -> Foreign | None:
 
 
 def foreign_gzip(data: bytes) -> Foreign | None:
-    """The kind of the file inside gzip data, of which only the beginning is unpacked."""
+    """The kind of the file inside a gzip file, of which only the beginning is unpacked; None if not recognised.
+
+    Args:
+        data: the compressed bytes.
+    """
     try:
         inside = zlib.decompressobj(wbits=31).decompress(data[:4096], 1024)
     except zlib.error:

@@ -21,14 +21,27 @@ TYPE_WORDS = {float: "a number", int: "a whole number", bool: "true or false", s
 
 @dataclass(frozen=True)
 class Range:
-    """Numbers from `least` to `most`, except NaN and those in `excluded`."""
+    """Numbers from `least` to `most`, except NaN and those in `excluded`.
+
+    Example:
+        >>> from autodual.number_ranges import Range
+        >>> Range(0, 1, excluded=(0,)).require("eps", 0.5)
+    """
 
     least: float
     most: float = math.inf
     excluded: tuple[float, ...] = ()
 
     def require(self, where: str, value: Any) -> None:
-        """Raise InvalidInputError naming `where` unless a number, or every value of a schedule, is in the range."""
+        """Check that a number is in the range.
+
+        Args:
+            where: the option's name, for the message.
+            value: a number, or a schedule, all of whose values are checked.
+
+        Raises:
+            InvalidInputError: it is not.
+        """
         for number in getattr(value, "extremes", (value,)):
             if not self._holds(number):
                 raise InvalidInputError(f"'{where}' must be {self._words}, not {shown(number)}")
@@ -48,7 +61,16 @@ class Range:
 
 
 def shown(value: Any) -> str:
-    """A short form of any value, for messages."""
+    """A short form of any value, for messages.
+
+    Args:
+        value: anything.
+
+    Example:
+        >>> from autodual.number_ranges import shown
+        >>> shown(list(range(100)))
+        '[0, 1, 2, ...]'
+    """
     try:
         text = _SHORT.repr(value)
     except ValueError:  # whole numbers of thousands of digits

@@ -54,7 +54,11 @@ class NetworkDescription:
         return build_architecture(self.arch, self.shape, self.classes, batch_norm=self.batch_norm)
 
     def of_raw_inputs(self, network: nn.Module) -> nn.Module:
-        """The network, with the normalisation in front of it if there is one."""
+        """The network, with the normalisation in front of it if there is one.
+
+        Args:
+            network: takes normalised inputs.
+        """
         if self.mean is None or self.std is None:
             return network
         first = Normalise(self.mean, self.std, self.shape)
@@ -67,7 +71,14 @@ class NetworkDescription:
 
     @classmethod
     def from_mapping(cls, values: Any) -> NetworkDescription:
-        """The inverse of `to_mapping`; raises InvalidInputError for anything else."""
+        """The inverse of `to_mapping`.
+
+        Args:
+            values: what `to_mapping` returned.
+
+        Raises:
+            InvalidInputError: they are anything else.
+        """
         if not isinstance(values, Mapping) or not _is_description(values):
             raise InvalidInputError("the description of the network is damaged")
         pairs = {key: None if values[key] is None else tuple(map(float, values[key])) for key in ("mean", "std")}

@@ -39,4 +39,9 @@ class Normalise(nn.Module):
             self.register_buffer(name, channels)
 
     def forward(self, x: Tensor) -> Tensor:
+        """The normalised inputs.
+
+        Args:
+            x: raw inputs `[N, *shape]`.
+        """
         return (x - self.mean) / self.std

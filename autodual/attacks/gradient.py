@@ -32,7 +32,13 @@ class GradientAttack(Attack):
 
     @abstractmethod
     def step(self, region: Searchable, points: Tensor, ascent: Tensor) -> Tensor:
-        """The next points `[N, *shape]`, before projection; `ascent` is minus the gradient of the margin."""
+        """The next points `[N, *shape]`, before projection.
+
+        Args:
+            region: the set, placed around N samples.
+            points: the current points `[N, *shape]`.
+            ascent: minus the gradient of the margin, `[N, *shape]`.
+        """
 
     @torch.no_grad()
     def run(

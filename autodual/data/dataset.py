@@ -66,11 +66,22 @@ class Dataset:
         return tuple(self.x.shape[1:])
 
     def slice(self, start: int, stop: int) -> Dataset:
-        """Samples start to stop - 1, or fewer if the data set ends before."""
+        """Samples `start` to `stop` - 1, or fewer if the data set ends before.
+
+        Args:
+            start, stop: as of Python's slices.
+        """
         return replace(self, x=self.x[start:stop], y=None if self.y is None else self.y[start:stop])
 
     def check_labels(self, classes: int) -> None:
-        """Raise DataError naming the first sample whose label is not below `classes`."""
+        """Check that all labels are classes of a network.
+
+        Args:
+            classes: the number of the network's classes.
+
+        Raises:
+            DataError: a label is not below `classes`; the message names the first such sample.
+        """
         if self.y is not None and bool((self.y >= classes).any()):
             bad = self.y >= classes
             raise DataError(

@@ -49,7 +49,7 @@ def load_cascade_file(
     """As `load_cascade`, with the kind and the digest of the file for each stage.
 
     Args:
-        path, factory, unsafe: as in `load_cascade`.
+        path: as in `load_cascade`, and so are `factory` and `unsafe`.
 
     Raises:
         ModelFileError, InvalidInputError: as `load_cascade`.

@@ -90,7 +90,7 @@ def load_model_file(
     """As `load_model`, with the kind and the digest of the file, which reports quote.
 
     Args:
-        path, unsafe, factory: as in `load_model`.
+        path: as in `load_model`, and so are `unsafe` and `factory`.
         output: the output of an ONNX network that is its result, if it has several; other models keep all.
 
     Raises:

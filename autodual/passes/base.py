@@ -26,7 +26,11 @@ class Pass(ABC):
 
     @abstractmethod
     def run(self, plan: Plan) -> Plan:
-        """The plan after this pass; the given one is not changed."""
+        """The plan after this pass.
+
+        Args:
+            plan: the plan before, which is not changed.
+        """
 
 
 def run_passes(plan: Plan, passes: Sequence[Pass], observer: Observer | None = None) -> Plan:

@@ -21,7 +21,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class FoldAffine(Pass):
-    """(W x + b) · s + t becomes (s W) x + (s b + t), if s and t are constant over the outputs of a weight row."""
+    """(W x + b) · s + t becomes (s W) x + (s b + t), if s and t are constant over the outputs of a weight row.
+
+    Example:
+        >>> import autodual, torch
+        >>> model = torch.nn.Sequential(torch.nn.Linear(2, 3), torch.nn.BatchNorm1d(3)).eval()
+        >>> len(autodual.compile_dual(model, torch.zeros(1, 2)).plan.graph.nodes)  # the input and one layer
+        2
+    """
 
     name: ClassVar[str] = "fold-affine"
 

@@ -38,7 +38,11 @@ class Plan:
         return tuple(node.name for node in self.graph if isinstance(self.rules.get(node.name), NonlinearRule))
 
     def constant_shape(self, expression: Expression) -> tuple[int, ...]:
-        """The shape of a parameter expression; only while passes run."""
+        """The shape of a parameter expression; only while passes run.
+
+        Args:
+            expression: of the graph's parameters.
+        """
         assert self.environment is not None
         return tuple(self.environment(expression).shape)
 

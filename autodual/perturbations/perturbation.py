@@ -50,7 +50,11 @@ class PerturbationSet(ABC):
 
     @abstractmethod
     def bind(self, x: Tensor) -> PlacedSet:
-        """As `at`, for samples that have been checked to be finite and floating."""
+        """As `at`, for samples that have been checked.
+
+        Args:
+            x: finite floating samples `[N, *shape]`.
+        """
 
     def scaled(self, factor: float) -> PerturbationSet:
         """The set shrunk towards each sample by `factor` in [0, 1]; its domain stays.
@@ -79,7 +83,11 @@ class PerturbationSet(ABC):
         return False
 
     def symmetric(self, x: Tensor) -> bool:
-        """Whether the set is a neighbourhood with the same parameters for all of the samples x `[N, *shape]`."""
+        """Whether the set is a neighbourhood with the same parameters for all samples.
+
+        Args:
+            x: the samples `[N, *shape]`.
+        """
         return False
 
     @abstractmethod
@@ -115,8 +123,11 @@ def perturbation_set(ball: Any) -> PerturbationSet:
 class PlacedSet(ABC):
     """A perturbation set around N samples; all tensors have the dtype and device of `centre`.
 
-    `source` is the set with its parameters as given, aligned with the samples; `centre` `[N, *shape]` are the nominal
-    samples, which need not lie in the set. Every further tensor field has one entry per sample.
+    Every further tensor field has one entry per sample.
+
+    Args:
+        source: the set with its parameters as given, aligned with the samples.
+        centre: the nominal samples `[N, *shape]`, which need not lie in the set.
     """
 
     source: PerturbationSet
@@ -133,15 +144,27 @@ class PlacedSet(ABC):
         return self.centre.shape[1:]
 
     def per_feature(self, values: Tensor) -> Tensor:
-        """Per-sample values `[*, N]` as `[*, N, 1, …, 1]`, which broadcasts to samples."""
+        """Values shaped to broadcast to samples, `[*, N, 1, …, 1]`.
+
+        Args:
+            values: per sample, `[*, N]`.
+        """
         return values.reshape(*values.shape, *[1] * len(self.shape))
 
     def select(self: _Placed, index: Tensor | slice) -> _Placed:
-        """The set around some of the samples, by a LongTensor, a mask or a slice."""
+        """The set around some of the samples.
+
+        Args:
+            index: a LongTensor, a mask or a slice.
+        """
         return _select(self, index, self.centre)
 
     def to(self: _Placed, dtype: torch.dtype) -> _Placed:
-        """The same set in another dtype, made from the parameters as given rather than as rounded."""
+        """The same set in another dtype, made from the parameters as given rather than as rounded.
+
+        Args:
+            dtype: a floating one.
+        """
         return self if dtype == self.centre.dtype else self.source.at(self.centre.to(dtype))
 
 

@@ -32,6 +32,7 @@ class Variable:
 
     @property
     def size(self) -> int:
+        """The number of entries."""
         return math.prod(self.shape)
 
 
@@ -60,7 +61,11 @@ class Conjunction:
     total: numpy.ndarray | None = None
 
     def holds(self, values: numpy.ndarray) -> bool:
-        """Whether all rows hold for values `[K]`, evaluated in float64; False if a value is NaN or infinite."""
+        """Whether all rows hold, evaluated in float64; False if a value is NaN or infinite.
+
+        Args:
+            values: v `[K]`.
+        """
         values = numpy.asarray(values, numpy.float64)
         if not numpy.isfinite(values).all():
             return False
@@ -91,7 +96,11 @@ class Case:
     relation: Conjunction | None = None
 
     def contains(self, inputs: numpy.ndarray) -> bool:
-        """Whether the inputs `[D]` lie in the box and satisfy the relation."""
+        """Whether an input lies in the box and satisfies the relation.
+
+        Args:
+            inputs: `[D]`.
+        """
         inside = bool(((self.lower <= inputs) & (inputs <= self.upper)).all())
         return inside and (self.relation is None or self.relation.holds(inputs))
 
@@ -100,9 +109,23 @@ class Case:
 class Property:
     """A disjunction of one or more cases. `load_property` makes it.
 
-    inputs, outputs: as declared; cases number their entries one tensor after another. version: of VNN-LIB. network: the
-    file's name for the network (None in version 1.0). vacuous: the number of combinations of the file's disjunctions
-    that no input satisfies, which are left out of `cases`. sha256: hexadecimal digest of the file's bytes.
+    Args:
+        inputs, outputs: as declared; cases number their entries one tensor after another.
+        cases: the property is violated if one of them is.
+        version: of VNN-LIB.
+        network: the file's name for the network; None in version 1.0.
+        vacuous: the number of combinations of the file's disjunctions that no input satisfies; `cases` has the others.
+        sha256: hexadecimal digest of the file's bytes.
+
+    Example:
+        >>> import autodual, numpy
+        >>> from pathlib import Path
+        >>> _ = Path("small.vnnlib").write_text('''
+        ... (declare-const X_0 Real) (declare-const Y_0 Real)
+        ... (assert (>= X_0 0)) (assert (<= X_0 1)) (assert (<= Y_0 0))''')
+        >>> goal = autodual.load_property("small.vnnlib")
+        >>> goal.violation(numpy.array([0.5]), numpy.array([-1.0]))
+        0
     """
 
     inputs: tuple[Variable, ...]
@@ -115,14 +138,21 @@ class Property:
 
     @property
     def input_size(self) -> int:
+        """The number of entries of all inputs, D."""
         return sum(variable.size for variable in self.inputs)
 
     @property
     def output_size(self) -> int:
+        """The number of entries of all outputs, K."""
         return sum(variable.size for variable in self.outputs)
 
     def violation(self, inputs: numpy.ndarray, outputs: numpy.ndarray) -> int | None:
-        """The number of the first case in which inputs `[D]` with outputs `[K]` are a violation, or None."""
+        """The number of the first case in which the inputs with these outputs are a violation, or None.
+
+        Args:
+            inputs: `[D]`.
+            outputs: `[K]`.
+        """
         for number, case in enumerate(self.cases):
             if case.contains(inputs) and any(part.holds(outputs) for part in case.conjunctions):
                 return number

@@ -40,7 +40,11 @@ class Rows:
         return self.form.whole
 
     def values(self, outputs: Tensor) -> Tensor:
-        """objective · f − offset, `[*, N, S]`, at flattened outputs f `[*, N, K]`."""
+        """objective · f − offset, `[*, N, S]`.
+
+        Args:
+            outputs: f, flattened: `[*, N, K]`.
+        """
         return self.form.values(outputs) - self.offset
 
 
@@ -57,18 +61,24 @@ class Specification(ABC):
 
     @abstractmethod
     def rows(self, outputs: Tensor) -> Rows:
-        """The half-spaces for samples with nominal outputs f(x) `[N, *shape]`, in their dtype and on their device.
+        """The half-spaces of N samples, in the outputs' dtype and on their device.
 
-        Raises InvalidInputError if the specification does not fit the number of samples or outputs.
+        Args:
+            outputs: the nominal outputs f(x) `[N, *shape]`.
+
+        Raises:
+            InvalidInputError: the specification does not fit the number of samples or outputs.
         """
 
     @abstractmethod
     def margin(self, values: Tensor) -> Tensor:
-        """One margin `[*]` from bounds (or values) of the half-spaces `[*, S]`; positive only if the statement holds.
+        """One margin `[*]`, positive only if the statement holds; NaN if a value is NaN or +inf, and so no lower bound.
 
-        If the specification has data per sample, `values` are `[*, N, S]`. NaN if a value is NaN or +inf, since neither
-        is a lower bound. At a tie, the gradient is that of one of the deciding values, never their mean: the mean of
-        the two sides of |f − f(x)| is zero at x, and an attack would never leave x.
+        At a tie, the gradient is that of one of the deciding values, never their mean: the mean of the two sides of
+        |f − f(x)| is zero at x, and an attack would never leave x.
+
+        Args:
+            values: bounds (or values) of the half-spaces `[*, S]`; `[*, N, S]` if there is something per sample.
         """
 
     @abstractmethod
@@ -80,7 +90,11 @@ class Specification(ABC):
         """The statement as plain values that JSON can hold."""
 
     def select(self, index: Tensor | slice) -> Specification:
-        """The specification of some samples, by a LongTensor, a mask or a slice."""
+        """The specification of some samples.
+
+        Args:
+            index: a LongTensor, a mask or a slice.
+        """
         return self
 
 

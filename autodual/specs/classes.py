@@ -53,9 +53,13 @@ class LabelSpecification(Specification):
         return guarded(least.masked_fill(least == torch.inf, torch.nan), values)
 
     def position_margins(self, values: Tensor) -> Tensor:
-        """The margin `[*, N, *positions]` of each position, from bounds (or values) of the half-spaces `[*, N, K]`.
+        """The margin of each position, `[*, N, *positions]`: positive only if the statement holds there.
 
-        Positive only if the statement holds there; NaN if nothing is claimed there, or a value is NaN or +inf.
+        Args:
+            values: bounds (or values) of the half-spaces `[*, N, K]`.
+
+        Returns:
+            NaN where nothing is claimed, or a value is NaN or +inf.
         """
         found = self._of_classes(self.label_map.others(values, torch.inf))
         broken = self.label_map.by_class(values.isnan() | values.isposinf()).any(-2)
@@ -63,7 +67,11 @@ class LabelSpecification(Specification):
         return margins.masked_fill(~self.label_map.counted.to(values.device), torch.nan)
 
     def predicted(self, outputs: Tensor) -> Tensor:
-        """The classes `[N, *positions]` with the largest outputs."""
+        """The classes `[N, *positions]` with the largest outputs.
+
+        Args:
+            outputs: `[N, *shape]`.
+        """
         return outputs.argmax(self.label_map.class_axis)
 
     def select(self: _Own, index: Tensor | slice) -> _Own:
@@ -100,7 +108,11 @@ class ClassMargin(LabelSpecification):
     label_map: LabelMap = field(init=False, repr=False)
 
     def misses(self, outputs: Tensor) -> Tensor:
-        """Bool `[N, *positions]`: where a class other than the label has the largest output."""
+        """Bool `[N, *positions]`: where a class other than the label has the largest output.
+
+        Args:
+            outputs: `[N, *shape]`.
+        """
         labels = self.label_map
         return (self.predicted(outputs) != labels.labels.to(outputs.device)) & labels.counted.to(outputs.device)
 

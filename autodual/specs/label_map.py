@@ -67,10 +67,22 @@ class LabelMap:
         return self.labels != IGNORED
 
     def select(self, index: Tensor | slice) -> LabelMap:
+        """The label map of some samples.
+
+        Args:
+            index: a LongTensor, a mask or a slice.
+        """
         return LabelMap(self.labels[index], self.class_axis)
 
     def check(self, outputs: Tensor) -> None:
-        """Raise InvalidInputError unless the labels have the shape, and are classes, of the outputs `[N, *shape]`."""
+        """Check that the labels have the shape, and are classes, of the outputs.
+
+        Args:
+            outputs: `[N, *shape]`.
+
+        Raises:
+            InvalidInputError: they do not, or there is only one class.
+        """
         classes = class_count(outputs.shape, self.class_axis)
         expected = [extent for axis, extent in enumerate(outputs.shape) if axis != self.class_axis]
         found = list(self.labels.shape)
@@ -98,18 +110,31 @@ class LabelMap:
         return self.labels.shape[self.class_axis :].numel()
 
     def by_class(self, values: Tensor) -> Tensor:
-        """Values `[*, N, K]` of flattened outputs as `[*, N, before, C, after]`."""
+        """Values with an axis of classes, `[*, N, before, C, after]`.
+
+        Args:
+            values: of flattened outputs, `[*, N, K]`.
+        """
         before, after = self.labels.shape[1 : self.class_axis].numel(), self._after
         return values.reshape(*values.shape[:-1], before, values.shape[-1] // (before * after), after)
 
     def own(self, device: torch.device) -> Tensor:
-        """Labels as indices into values by class, `[N, before, 1, after]`; class 0 at ignored positions."""
+        """Labels as indices into values by class, `[N, before, 1, after]`; class 0 at ignored positions.
+
+        Args:
+            device: of the indices.
+        """
         before, after = self.labels.shape[1 : self.class_axis].numel(), self._after
         known = self.labels.masked_fill(~self.counted, 0).to(device)
         return known.reshape(known.shape[0], before, 1, after)
 
     def others(self, values: Tensor, fill: float) -> Tensor:
-        """Values `[*, N, K]` by class, with `fill` at the labels and at ignored positions."""
+        """Values by class, with `fill` at the labels and at ignored positions.
+
+        Args:
+            values: of flattened outputs, `[*, N, K]`.
+            fill: such as inf.
+        """
         found = self.by_class(values)
         own = torch.zeros(found.shape[-4:], dtype=torch.bool, device=values.device)
         own = own.scatter(-2, self.own(values.device), True)
@@ -117,7 +142,11 @@ class LabelMap:
         return found.masked_fill(own | ignored, fill)
 
     def by_position(self, values: Tensor) -> Tensor:
-        """One value per position, `[*, N, before, after]`, as `[*, N, *positions]`."""
+        """One value per position, `[*, N, *positions]`.
+
+        Args:
+            values: `[*, N, before, after]`.
+        """
         return values.reshape(*values.shape[:-3], *self.labels.shape)
 
 

@@ -72,7 +72,11 @@ class NormBall(PerturbationSet):
         return True
 
     def symmetric(self, x: Tensor) -> bool:
-        """True if all samples have the same radius: else y may lie in z's large ball, but z not in y's small one."""
+        """True if all samples have the same radius: else y may lie in z's large ball, but z not in y's small one.
+
+        Args:
+            x: the samples `[N, *shape]`.
+        """
         radius = aligned(self.radius, x, "radius", vector_is_per_sample=True)
         return bool((radius == radius[:1]).all())
 

@@ -10,4 +10,7 @@ from autodual.perturbations.regions.support import Support
 
 @dataclass(frozen=True, eq=False)
 class Region(Support, Searchable):
-    """A placed set over which linear functions can be bounded, and which can be searched for counterexamples."""
+    """A placed set over which linear functions can be bounded, and which can be searched for counterexamples.
+
+    `source` and `centre` are those of `PlacedSet`.
+    """

@@ -14,37 +14,64 @@ from autodual.perturbations.perturbation import PlacedSet
 
 @dataclass(frozen=True, eq=False)
 class Searchable(PlacedSet):
-    """A placed set that can be searched for counterexamples. Points are `[*, N, *shape]`."""
+    """A placed set that can be searched for counterexamples. Points are `[*, N, *shape]`, with any leading axes.
+
+    `source` and `centre` are those of `PlacedSet`.
+    """
 
     @abstractmethod
     def contains(self, points: Tensor, tolerance: float = 0.0) -> Tensor:
-        """Whether each point lies within `tolerance` (in the units of the radius) of the set: bool `[*, N]`.
+        """Whether each point lies in the set: bool `[*, N]`; a point with NaN never does.
 
-        Evaluated in the set's dtype; a point with NaN is never inside.
+        Args:
+            points: `[*, N, *shape]`, in the set's dtype.
+            tolerance: how far outside a point may lie, in the units of the radius.
         """
 
     @abstractmethod
     def project(self, points: Tensor) -> Tensor:
         """The nearest points of the set in the Euclidean norm (near ones, if the set's own docstring says so).
 
-        They pass `contains` with no tolerance: rounding goes inward.
+        Args:
+            points: `[*, N, *shape]`.
+
+        Returns:
+            Points of the same shape that pass `contains` with no tolerance: rounding goes inward.
         """
 
     @abstractmethod
     def steepest(self, gradient: Tensor) -> Tensor:
-        """A point that maximises <gradient, z> over the set (or nearly, if the set's own docstring says so)."""
+        """A point that maximises <gradient, z> over the set (or nearly, if the set's own docstring says so).
+
+        Args:
+            gradient: `[*, N, *shape]`.
+        """
 
     @abstractmethod
     def direction(self, gradient: Tensor) -> Tensor:
-        """A step of steepest ascent in the set's own norm, as long as from the middle of the set to its edge."""
+        """A step of steepest ascent in the set's own norm, as long as from the middle of the set to its edge.
+
+        Args:
+            gradient: `[*, N, *shape]`.
+        """
 
     @abstractmethod
     def sample(self, count: int, generator: torch.Generator | None = None) -> Tensor:
-        """Random points of the set `[count, N, *shape]`, many of them on its boundary."""
+        """Random points of the set `[count, N, *shape]`, many of them on its boundary.
+
+        Args:
+            count: points per sample.
+            generator: of the random numbers, on the set's device; None: torch's global one.
+        """
 
     @abstractmethod
     def corners(self, count: int, generator: torch.Generator | None = None) -> Tensor:
-        """Random extreme points `[count, N, *shape]`: vertices of a box or an l1 ball, the sphere of a round ball."""
+        """Random extreme points `[count, N, *shape]`: vertices of a box or an l1 ball, the sphere of a round ball.
+
+        Args:
+            count: points per sample.
+            generator: as in `sample`.
+        """
 
 
 def require_searchable(placed: PlacedSet, who: str = "an attack") -> Searchable:

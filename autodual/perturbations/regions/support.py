@@ -17,7 +17,12 @@ from autodual.perturbations.regions.view import View
 
 @dataclass(frozen=True, eq=False)
 class WeightedNorm:
-    """The norm ‖weights · ν‖ of order 1 or 2; weights `[N, *shape]`, or `[1, *shape]` if all samples share them."""
+    """The norm ‖weights · ν‖ of rows ν.
+
+    Args:
+        weights: `[N, *shape]`, or `[1, *shape]` if all samples share them.
+        order: 1 or 2.
+    """
 
     weights: Tensor
     order: int
@@ -25,9 +30,19 @@ class WeightedNorm:
 
 @dataclass(frozen=True, eq=False)
 class CentredNorms:
-    """A set given by its middle m `[N, *shape]` and norms: <ν, z> lies in <ν, m> ± Σ norms of ν.
+    """A set given by its middle m and norms: <ν, z> lies in <ν, m> ± Σ norms of ν.
 
     Both ends are attained, unless the set's own docstring says otherwise.
+
+    Args:
+        middle: `[N, *shape]`.
+        norms: see `WeightedNorm`.
+
+    Example:
+        >>> import autodual, torch
+        >>> found = autodual.L2Ball(0.5).at(torch.zeros(1, 2)).centred_norms()
+        >>> found.norms[0].order, found.norms[0].weights
+        (2, tensor([[0.5000, 0.5000]]))
     """
 
     middle: Tensor
@@ -36,7 +51,10 @@ class CentredNorms:
 
 @dataclass(frozen=True, eq=False)
 class Support(PlacedSet):
-    """A placed set over which linear functions can be bounded: all that certifying and training on bounds need."""
+    """A placed set over which linear functions can be bounded: all that certifying and training on bounds need.
+
+    `source` and `centre` are those of `PlacedSet`.
+    """
 
     #: Whether the minimum m(ν) from `extremes` is superadditive, m(ν + μ) ≥ m(ν) + m(μ), as the exact minimum is. Only
     #: then may rows be skipped because the bounds of other rows decide them.
@@ -56,8 +74,11 @@ class Support(PlacedSet):
     def extremes(self, nu: Tensor, view: View) -> tuple[Tensor, Tensor]:
         """The minimum and the maximum of <nu, z> over z in the set, `[G, K]` each.
 
-        `nu` `[G or 1, K, *extent]` are rows of cotangents, zero outside the input; 1 in place of G if all groups share
-        them. If the exact values are out of reach, a lower bound of the minimum and an upper bound of the maximum.
+        If the exact values are out of reach, a lower bound of the minimum and an upper bound of the maximum.
+
+        Args:
+            nu: rows of cotangents `[G or 1, K, *extent]`, zero outside the input; 1 if all G groups share them.
+            view: aligns the set's tensors with the rows.
         """
 
     @abstractmethod
@@ -72,6 +93,9 @@ class Support(PlacedSet):
         """How many scalars `extremes` holds for one row of this many entries, beyond a few copies of the row.
 
         Counted in the memory budget. 0, the default, is right for a set that makes one or two copies of its rows.
+
+        Args:
+            entries: of the row.
         """
         return 0
 

@@ -18,7 +18,11 @@ class View(Protocol):
     """
 
     def features(self, values: Tensor) -> Tensor:
-        """Per-feature values `[N, *shape]` as `[G or 1, 1, *extent]`, zero where a window lies outside the input."""
+        """The features of each group `[G or 1, 1, *extent]`, zero where a window lies outside the input.
+
+        Args:
+            values: per feature, `[N, *shape]`.
+        """
         ...
 
     def around(self, values: Tensor, margin: Sequence[int]) -> Tensor:
@@ -26,25 +30,44 @@ class View(Protocol):
 
         For sets whose extremes over a window depend on the input around it. Zero outside the input, so `around` of a
         tensor of ones is a mask of the input.
+
+        Args:
+            values: per feature, `[N, *shape]`.
+            margin: one number for each axis of `shape` except the first.
         """
         ...
 
     def samples(self, values: Tensor) -> Tensor:
-        """Per-sample values `[N]` as `[G or 1, 1]`."""
+        """The sample's value for each group, `[G or 1, 1]`.
+
+        Args:
+            values: per sample, `[N]`.
+        """
         ...
 
 
 @dataclass(frozen=True)
 class WholeView:
-    """Group g belongs to sample g and covers its whole input: G = N and extent = shape."""
+    """Group g belongs to sample g and covers its whole input: G = N and extent = shape.
+
+    Example:
+        >>> import autodual, torch
+        >>> from autodual.perturbations import WholeView
+        >>> region = autodual.LinfBall(0.5).at(torch.tensor([[1.0, 2.0]]))
+        >>> region.extremes(torch.tensor([[[1.0, -1.0]]]), WholeView())
+        (tensor([[-2.]]), tensor([[0.]]))
+    """
 
     def features(self, values: Tensor) -> Tensor:
+        """`values` `[N, *shape]` as `[N, 1, *shape]`."""
         return values.unsqueeze(1)
 
     def around(self, values: Tensor, margin: Sequence[int]) -> Tensor:
+        """`values` as by `features`, padded by `margin` zeros on either side of each axis except the first."""
         return padded(values.unsqueeze(1), margin)
 
     def samples(self, values: Tensor) -> Tensor:
+        """`values` `[N]` as `[N, 1]`."""
         return values.unsqueeze(1)
 
 

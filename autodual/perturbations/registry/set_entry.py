@@ -59,7 +59,11 @@ class SetEntry:
         return self.name if self.spelling is None else re.sub(r"{(\w+)}", lambda place: place[1].upper(), self.spelling)
 
     def read(self, text: str) -> dict[str, Any] | None:
-        """The parameters in a name of the form `spelling`, as text; None if the name is not of that form."""
+        """The parameters in a name of the form `spelling`, as text; None if the name is not of that form.
+
+        Args:
+            text: the name.
+        """
         if self.spelling is None:
             return None
         pattern = re.sub(r"\\\{(\w+)\\\}", r"(?P<\1>.+)", re.escape(self.spelling))
@@ -67,7 +71,11 @@ class SetEntry:
         return None if match is None else match.groupdict()
 
     def spell(self, values: Mapping[str, Any]) -> str:
-        """The name, with its parameters filled in."""
+        """The name, with its parameters filled in.
+
+        Args:
+            values: all parameters by name.
+        """
         return (
             self.name if self.spelling is None else self.spelling.format(**{k: _number(v) for k, v in values.items()})
         )
@@ -80,7 +88,11 @@ class SetEntry:
     def values(self, given: Mapping[str, Any]) -> dict[str, Any]:
         """All parameters, checked, with defaults for those that were not given.
 
-        Raises InvalidInputError for a parameter that is unknown, missing or out of range.
+        Args:
+            given: parameters by name, as plain values or text.
+
+        Raises:
+            InvalidInputError: a parameter is unknown, missing or out of range.
         """
         known = {parameter.name: parameter for parameter in self.parameters}
         for name in given:
@@ -133,7 +145,12 @@ class ChosenSet:
         return self.entry.load()(**fields)
 
     def formula(self, point: str, radius: str) -> str | None:
-        """The condition on a point that a page shows; None if the entry has no formula."""
+        """The condition on a point that a page shows; None if the entry has no formula.
+
+        Args:
+            point: its symbol.
+            radius: its symbol or value.
+        """
         if self.entry.formula is None:
             return None
         values = {name: _number(value) for name, value in {**self.held, **self.options}.items()}
