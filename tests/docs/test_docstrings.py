@@ -52,7 +52,13 @@ ROOMS_OF_CLASSES = (
     "autodual.specs",
 )
 #: Functions and classes of modules that are no rooms.
-MODULES = ("autodual.named_choices", "autodual.number_ranges", "autodual.policies", "autodual.progress")
+MODULES = (
+    "autodual.named_choices",
+    "autodual.number_ranges",
+    "autodual.policies",
+    "autodual.progress",
+    "autodual.world",
+)
 #: Classes that extensions derive from, make or are given, and that therefore show how.
 SHOWN = (
     *("NetworkDescription", "Normalise", "Fgsm", "Pgd", "Dataset", "Extension", "LoadedModel", "Budget"),
