@@ -32,7 +32,7 @@ class ModelChangedError(AutodualError):
 
 @dataclass(frozen=True)
 class UnsupportedOp:
-    """One operation without a rule: what it is, the module that calls it, and the user's line of code."""
+    """An operation without a rule: its name, the module that calls it, the user's line of code, and a remedy."""
 
     target: str
     module: str
@@ -41,7 +41,7 @@ class UnsupportedOp:
 
 
 _LISTED = 50
-"""Operations that a message shows; more would bury what is before them."""
+"""Operations listed in one message; more would scroll the first ones away."""
 
 
 class UnsupportedOpsError(AutodualError):
@@ -77,11 +77,11 @@ class DataError(AutodualError):
 
 
 class BudgetError(ModelFileError, DataError):
-    """A file claims more memory, or more of something else, than a file may; the message says how to allow it."""
+    """A file claims more memory, or more of something else, than its budget; the message says how to raise it."""
 
 
 class TrainingError(AutodualError):
-    """Training cannot go on, since its loss is no finite number."""
+    """Training cannot go on, because its loss is not finite."""
 
 
 class DeviceError(AutodualError):
@@ -89,6 +89,15 @@ class DeviceError(AutodualError):
 
 
 def reason_of(error: BaseException) -> str:
-    """The first line of what another library's exception says, without a full stop; its type if it says nothing."""
+    """The first line of another library's error message, without a full stop; the error's type if it is empty.
+
+    Args:
+        error: any exception.
+
+    Example:
+        >>> from autodual.errors import reason_of
+        >>> reason_of(ValueError("Bad shape.")), reason_of(ValueError())
+        ('Bad shape', 'ValueError')
+    """
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     return lines[0].rstrip(".") if lines else type(error).__name__

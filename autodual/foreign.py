@@ -1,4 +1,4 @@
-"""What a file is that nothing here reads, told from its first bytes, so that a message can name it and a way out."""
+"""Recognises files that autodual does not read, by their first bytes, so that a message can name them and a remedy."""
 
 from __future__ import annotations
 
@@ -9,13 +9,24 @@ from typing import NamedTuple
 
 
 class Foreign(NamedTuple):
-    """What a file is, completing "it is …", and what to do about it: empty where it is simply the wrong file."""
+    """A kind of file, completing "it is …", and a remedy; no remedy if it is simply the wrong file.
+
+    Example:
+        >>> from autodual.foreign import foreign_file
+        >>> foreign_file(b"%PDF-1.7").sentence("net.pt", "give a model file")
+        "'net.pt' is a PDF document; give a model file."
+    """
 
     kind: str
     remedy: str = ""
 
     def sentence(self, name: str, otherwise: str) -> str:
-        """One that refuses the file called `name`; `otherwise`: what to do where there is no better advice."""
+        """The sentence that refuses a file.
+
+        Args:
+            name: of the file.
+            otherwise: the advice if there is no remedy.
+        """
         return f"'{name}' is {self.kind}; {self.remedy or otherwise}."
 
 
@@ -43,7 +54,11 @@ _MODELS = (".pt", ".pth", ".pt2", ".onnx", ".ckpt")
 
 
 def foreign_file(data: bytes) -> Foreign | None:
-    """What the bytes of a file are; None where they are nothing that is known here."""
+    """The kind of a file; None if it is not recognised.
+
+    Args:
+        data: all of its bytes.
+    """
     found = next((foreign for start, foreign in _STARTS if data.startswith(start)), None)
     if found is not None:
         return found
@@ -59,7 +74,11 @@ def foreign_file(data: bytes) -> Foreign | None:
 
 
 def foreign_archive(names: Iterable[str]) -> Foreign | None:
-    """What a zip archive is, by the names of its entries."""
+    """The kind of a zip archive; None if it is not recognised.
+
+    Args:
+        names: of its entries.
+    """
     names = list(names)
     inner = {name.partition("/")[2] for name in names}
     if "constants.pkl" in inner:
@@ -80,7 +99,11 @@ def foreign_archive(names: Iterable[str]) -> Foreign | None:
 
 
 def foreign_gzip(data: bytes) -> Foreign | None:
-    """What is compressed in gzip data; only its beginning is unpacked."""
+    """The kind of the file inside a gzip file, of which only the beginning is unpacked; None if not recognised.
+
+    Args:
+        data: the compressed bytes.
+    """
     try:
         inside = zlib.decompressobj(wbits=31).decompress(data[:4096], 1024)
     except zlib.error:
@@ -93,18 +116,18 @@ def foreign_gzip(data: bytes) -> Foreign | None:
 
 
 def _is_safetensors(data: bytes) -> bool:
-    """Eight bytes of a length, then so much JSON."""
+    """Whether the data start with a length in eight bytes, then JSON of that length."""
     length = int.from_bytes(data[:8], "little")
     return data[8:9] == b"{" and 2 <= length <= len(data) - 8 and data[7 + length : 8 + length] in (b"}", b" ")
 
 
 def _text(data: bytes) -> Foreign | None:
-    """Text of some kind: code, a table, a message."""
+    """The kind of a text file; None if it is not text."""
     start = data[:1000]
     if any(byte < 9 or 13 < byte < 32 for byte in start):
         return None
     words = start.decode("utf-8", errors="ignore")
-    # A character may be cut in two at the end, so that up to three bytes are lost.
+    # The last character may be cut, which loses up to three bytes.
     if not words or len(words.encode()) + 3 < len(start):
         return None
     if _CODE.search(words):

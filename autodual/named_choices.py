@@ -1,4 +1,4 @@
-"""Choosing one of several registered dataclasses by its name, with some of its fields: `name:field=value,…`."""
+"""Choosing one of several registered dataclasses by name, with values for some fields: `name:field=value,…`."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ _Class = TypeVar("_Class", bound=type)
 
 
 def made_by_name(table: Mapping[str, type], text: str, what: str) -> Any:
-    """One of a table's classes, made with what the text says of its fields.
+    """An instance of one of a table's classes, with the field values in the text.
 
     Args:
         table: the classes by name.
         text: a name, alone or with values of fields, such as `pgd:steps=10,restarts=2`.
-        what: what the classes are, in a word, for messages.
+        what: a word for the classes in messages, such as `attack`.
 
     Raises:
         InvalidInputError: the name, or a field, is unknown, or the class refuses a value.
@@ -49,7 +49,7 @@ def made_by_name(table: Mapping[str, type], text: str, what: str) -> Any:
 
 
 def _value(text: str) -> Any:
-    """A number, true or false; other text as it is."""
+    """The text as JSON (a number, true or false), else unchanged."""
     try:
         return json.loads(text)
     except (ValueError, RecursionError):
@@ -63,13 +63,22 @@ def registering(
 
     Args:
         table: the classes by name.
-        name: of small letters, digits and dashes.
-        what: what the classes are, in a word, for messages.
-        same: whether two classes are the same definition run twice, of which the later one takes the place.
-        replace: take the place of any other class too.
+        name: of lower-case letters, digits and dashes.
+        what: a word for the classes in messages, such as `attack`.
+        same: whether two classes are one definition run twice; the later one then replaces the earlier.
+        replace: replace any other class of this name.
 
     Raises:
-        ValueError: the name is taken, or is none.
+        ValueError: the name is taken or malformed.
+
+    Example:
+        >>> from autodual.named_choices import registering
+        >>> from autodual.registration import same_definition
+        >>> table = {}
+        >>> @registering(table, "plain", "pass", same_definition, replace=False)
+        ... class Plain: ...
+        >>> list(table)
+        ['plain']
     """
 
     def register(kind: _Class) -> _Class:

@@ -1,4 +1,4 @@
-"""Which numbers an option may be: a range that is written once and checked wherever the option is set."""
+"""The range of an option: written once and checked wherever the option is set."""
 
 from __future__ import annotations
 
@@ -15,20 +15,33 @@ _SHORT.maxlevel, _SHORT.maxlist, _SHORT.maxtuple, _SHORT.maxdict, _SHORT.maxstri
 # Larger than any sensible option, and well within float32.
 LARGEST = 1e30
 
-#: What the types of plain values are called in messages.
+#: The words for the types of plain values in messages.
 TYPE_WORDS = {float: "a number", int: "a whole number", bool: "true or false", str: "a string", type(None): "nothing"}
 
 
 @dataclass(frozen=True)
 class Range:
-    """Numbers from `least` to `most`, without the ends that are `excluded`, and without NaN."""
+    """Numbers from `least` to `most`, except NaN and those in `excluded`.
+
+    Example:
+        >>> from autodual.number_ranges import Range
+        >>> Range(0, 1, excluded=(0,)).require("eps", 0.5)
+    """
 
     least: float
     most: float = math.inf
     excluded: tuple[float, ...] = ()
 
     def require(self, where: str, value: Any) -> None:
-        """Raise InvalidInputError, naming the place, unless a number, or every value of a schedule, is in the range."""
+        """Check that a number is in the range.
+
+        Args:
+            where: the option's name, for the message.
+            value: a number, or a schedule, all of whose values are checked.
+
+        Raises:
+            InvalidInputError: it is not.
+        """
         for number in getattr(value, "extremes", (value,)):
             if not self._holds(number):
                 raise InvalidInputError(f"'{where}' must be {self._words}, not {shown(number)}")
@@ -36,7 +49,7 @@ class Range:
     def _holds(self, number: Any) -> bool:
         try:
             return bool(self.least <= number <= self.most) and number not in self.excluded
-        except (TypeError, RuntimeError):  # no number, or a tensor of several
+        except (TypeError, RuntimeError):  # not a number, or a tensor with several
             return False
 
     @property
@@ -48,7 +61,16 @@ class Range:
 
 
 def shown(value: Any) -> str:
-    """A short form of any value, for messages."""
+    """A short form of any value, for messages.
+
+    Args:
+        value: anything.
+
+    Example:
+        >>> from autodual.number_ranges import shown
+        >>> shown(list(range(100)))
+        '[0, 1, 2, ...]'
+    """
     try:
         text = _SHORT.repr(value)
     except ValueError:  # whole numbers of thousands of digits

@@ -1,4 +1,4 @@
-"""How long calls say how far they are: a bar on standard error, or a function of the caller's."""
+"""Progress of long calls: a bar on standard error, or a function of the caller's."""
 
 from __future__ import annotations
 
@@ -7,20 +7,20 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TypeAlias
 
-#: Called as `report(done, total, words)`, where the words say what was done last.
+#: Called as `report(done, total, words)`, where `words` names what was done last.
 Report: TypeAlias = Callable[[int, int, str], None]
-#: True: a bar. False: nothing. A function: it is told.
+#: True: a bar. False: nothing. A function: called with the progress.
 Progress: TypeAlias = bool | Report
 
 
 @contextmanager
 def tracked(progress: Progress, total: int) -> Iterator[Callable[[int, str], None]]:
-    """Yields `advance(done, words)`: so many of `total` are finished, and this was done last.
+    """Yields `advance(done, words)`, to be called when `done` of `total` are finished.
 
     Args:
         progress: True for a bar on standard error (in a notebook below the cell), False for nothing, or a function
             that is called as `progress(done, total, words)`.
-        total: how many there are.
+        total: the number of items.
 
     Example:
         >>> from autodual.progress import tracked

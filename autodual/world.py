@@ -1,4 +1,4 @@
-"""The processes that work together on one run, started by `torchrun`; each takes its share of every batch."""
+"""The processes of one run, started by `torchrun`; each takes its share of every batch."""
 
 from __future__ import annotations
 
@@ -15,22 +15,31 @@ from torch import Tensor, nn
 
 @dataclass(frozen=True)
 class World:
-    """How many processes there are, and which this one is; alone it does nothing."""
+    """The rank of this process among `size` processes; with size 1, all methods are trivial."""
 
     rank: int = 0
     size: int = 1
 
     @property
     def first(self) -> bool:
-        """Whether this process is the one that writes and speaks."""
+        """Whether this process is the one that writes files and prints."""
         return self.rank == 0
 
     def share(self, samples: Tensor) -> Tensor:
-        """This process' share of a batch's indices."""
+        """This process's share of a batch.
+
+        Args:
+            samples: the indices of the batch.
+        """
         return samples[self.rank :: self.size]
 
     def add_gradients(self, model: nn.Module, weight: float) -> None:
-        """Make every process' gradients the sum of all processes', each times its weight."""
+        """Replace the gradients of every process by the weighted sum over all processes.
+
+        Args:
+            model: the same network in every process.
+            weight: of this process's gradients.
+        """
         if self.size == 1:
             return
         parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
@@ -41,7 +50,11 @@ class World:
             parameter.grad = part.view_as(parameter)
 
     def average(self, tensors: Iterable[Tensor]) -> None:
-        """Make each of these the mean of all processes', as running statistics must be for all to have one network."""
+        """Replace each tensor by its mean over all processes, so that running statistics are the same everywhere.
+
+        Args:
+            tensors: the same number and shapes in every process; integers are left alone.
+        """
         if self.size == 1:
             return
         for tensor in tensors:
@@ -50,7 +63,11 @@ class World:
                 tensor /= self.size
 
     def total(self, values: Iterable[float]) -> list[float]:
-        """Numbers added up over the processes."""
+        """Each of the numbers, summed over the processes.
+
+        Args:
+            values: as many in every process.
+        """
         summed = torch.tensor(list(values), dtype=torch.float64)
         if self.size > 1:
             device = torch.device("cuda") if distributed.get_backend() == "nccl" else torch.device("cpu")
@@ -59,7 +76,7 @@ class World:
         return [float(value) for value in summed]
 
     def gathered(self, thing: Any) -> list[Any]:
-        """What each process has, in the order of their ranks."""
+        """`thing` from each process, in the order of their ranks."""
         if self.size == 1:
             return [thing]
         found: list[Any] = [None] * self.size
@@ -69,7 +86,18 @@ class World:
 
 @contextmanager
 def world_of_environment(device: torch.device) -> Iterator[World]:
-    """The processes that `torchrun` has started, or this one alone."""
+    """The processes that `torchrun` has started, or this one alone.
+
+    Args:
+        device: of the run; on a GPU the processes talk by NCCL, else by gloo.
+
+    Example:
+        >>> import torch
+        >>> from autodual.world import world_of_environment
+        >>> with world_of_environment(torch.device("cpu")) as world:
+        ...     world.share(torch.arange(3)), world.total([1.5])
+        (tensor([0, 1, 2]), [1.5])
+    """
     size = int(os.environ.get("WORLD_SIZE", "1"))
     if size == 1 or "RANK" not in os.environ:
         yield World()

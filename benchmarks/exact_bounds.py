@@ -1,11 +1,11 @@
-"""What the exact bound costs, in units of a calibration workload that is timed in the same run.
+"""The cost of exact bounds, in units of a calibration workload timed in the same run.
 
     python benchmarks/exact_bounds.py [--repeats 10] [--model FILE …]
 
 One thread, float32. The unit C is the smallest process-CPU time of ten forward and backward passes of a 4×4 convolution
-with stride 2 (16 → 32 channels, 14×14, batch 256). Figures are the smallest of some repeats, divided by samples and C.
-Memory is the process' peak after a large batch, and then a network of two 3×3 convolutions with 50,000 units each, were
-bounded.
+with stride 2 (16 → 32 channels, 14×14, batch 256). A figure is the smallest time of the repeats, per sample, in C.
+Memory is the peak of the process after bounding a large batch, and then a network of two 3×3 convolutions with 50,000
+units each.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from autodual.data import load_dataset
 
 
 def costs(model: nn.Module, x: Tensor, y: Tensor, unit: float, repeats: int) -> dict[str, float]:
-    """C an image of margins and of a training step."""
+    """The cost per image, in C, of margins and of a training step."""
     dual, ball, found = autodual.compile_dual(model), autodual.LinfBall(0.1), {}
     for batch in (50, 10):
         for slopes in ("shared", "adaptive"):
@@ -41,7 +41,7 @@ def costs(model: nn.Module, x: Tensor, y: Tensor, unit: float, repeats: int) -> 
 
 
 def memory(model: nn.Module, x: Tensor, y: Tensor) -> dict[str, float]:
-    """MiB of the process' peak, after the libraries and data were loaded and after each piece of work."""
+    """The peak memory of the process in MiB, before and after each piece of work."""
     found = {"before": peak()}
     with torch.no_grad():
         autodual.compile_dual(model).margins(x, y, autodual.LinfBall(0.1))

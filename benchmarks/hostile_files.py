@@ -2,9 +2,9 @@
 
     python benchmarks/hostile_files.py [--mutations 300] [--formats torch.save npz …] [--commands cycle] [--seed 0]
 
-The hand-made files come from tests/support/hostile, the others are honest files that were cut, flipped or had what they
-claim multiplied. Each is given to the commands that read its format, each in a process of its own. A file is above the
-budget if a command takes more than 10 s of processor time or 1 GiB beyond what the imports take.
+Hand-made files come from tests/support/hostile; the others are honest files that were truncated, had bits flipped, or
+had their claims multiplied. Each is given to the commands that read its format, in a process of its own. A file is
+above the budget if a command takes more than 10 s of processor time, or 1 GiB beyond the imports.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from support.hostile.words import calls
 
 
 def main() -> int:
-    """Print a line a format and one for each file that failed; 1 if one did."""
+    """Print a line for each format and each failed file; returns 1 if one failed."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--mutations", type=int, default=300, help="of each honest file")
     parser.add_argument("--formats", nargs="*", help="names of formats; all by default")
@@ -50,7 +50,7 @@ def main() -> int:
 def _jobs(
     format: Format, around: Surroundings, options: argparse.Namespace
 ) -> Iterator[tuple[str, list[str], Path | None]]:
-    """A name, the arguments of a command and the folder of the file, which can go when the last command has read it."""
+    """A name, the arguments of a command, and the folder to delete afterwards (with the last command of a file)."""
     for number, (name, writer) in enumerate(_files(format, options)):
         folder = around.folder.parent / "hostile"
         path = place(format, writer, folder)

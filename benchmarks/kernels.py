@@ -1,4 +1,4 @@
-"""The kernels that bounds spend their time in, by pytest-benchmark (`pip install 'autodual[bench]'`).
+"""The kernels in which bounds spend their time, by pytest-benchmark (`pip install 'autodual[bench]'`).
 
     OMP_NUM_THREADS=1 pytest benchmarks/kernels.py --benchmark-json RESULTS.json
 

@@ -1,4 +1,4 @@
-"""What all benchmarks share: the unit of time, the smallest of several runs, peaks of memory, and files of results."""
+"""What all benchmarks share: the unit of time, the fastest of several runs, peaks of memory, and result files."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def calibration() -> None:
 
 
 def seconds(work: Callable[[], object], repeats: int, *, warm: bool = True) -> float:
-    """The smallest process-CPU time of some runs, after one that warms up."""
+    """The smallest process-CPU time of several runs, after a warm-up run."""
     if warm:
         work()
     times = []
@@ -48,7 +48,7 @@ def seconds(work: Callable[[], object], repeats: int, *, warm: bool = True) -> f
 
 
 def mnist_options(document: str | None, *, batch: int = 10, repeats: int = 5) -> argparse.Namespace:
-    """Which network, how many images and how many runs, from the command line."""
+    """The network, the batch size and the number of runs, from the command line."""
     parser = argparse.ArgumentParser(description=document, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", type=Path, default=EXAMPLE, help="an MNIST network (default: the example)")
     parser.add_argument("--batch", type=int, default=batch)
@@ -57,7 +57,7 @@ def mnist_options(document: str | None, *, batch: int = 10, repeats: int = 5) ->
 
 
 def mnist(options: argparse.Namespace) -> tuple[nn.Module, Tensor, Tensor]:
-    """The network, images and labels that were asked for, float32; from here on one thread works."""
+    """The network, images and labels of the options, in float32; also sets one thread."""
     torch.manual_seed(0)
     torch.set_num_threads(1)
     loaded, data = autodual.load_model(options.model), load_dataset("sample")
@@ -65,14 +65,14 @@ def mnist(options: argparse.Namespace) -> tuple[nn.Module, Tensor, Tensor]:
 
 
 def peak() -> float:
-    """MiB of the process' largest resident size so far."""
+    """The largest resident size of the process so far, in MiB."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
 def peak_of(work: Callable[[], object]) -> float:
-    """MiB by which the process' resident size rises above the present one while `work` runs (Linux only)."""
+    """The rise of the process's resident size while `work` runs, in MiB (Linux only)."""
     gc.collect()
-    Path("/proc/self/clear_refs").write_text("5", encoding="ascii")  # forgets earlier peaks
+    Path("/proc/self/clear_refs").write_text("5", encoding="ascii")  # resets the peak
     before = _status("VmRSS")
     work()
     return _status("VmHWM") - before
@@ -85,8 +85,8 @@ def _status(field: str) -> float:
     raise OSError(f"no {field} in /proc/self/status")
 
 
-# glibc hands blocks above 32 MiB back to the system and takes them anew, page fault by page fault, which makes large
-# tensors twice as slow as half as large ones. Times are taken with an allocator that keeps what it has; peaks are not.
+# glibc returns blocks above 32 MiB to the system and gets them back page fault by page fault, which slows down large
+# tensors. So times are measured with an allocator that keeps its memory; peaks are not.
 KEEPING = {
     "MALLOC_MMAP_MAX_": "0",
     "MALLOC_TRIM_THRESHOLD_": "1000000000000",
@@ -95,9 +95,9 @@ KEEPING = {
 
 
 def in_child(script: str, point: Mapping[str, Any], timeout: float, *, keeping: bool = False) -> dict[str, Any]:
-    """Run `script --point JSON` in a process of its own, whose peak is that point's alone; it prints JSON.
+    """Run `script --point JSON`, which prints JSON, in a process of its own, so that its peak is that point's alone.
 
-    A point that runs out of time or memory says so under "failed". keeping: with an allocator that keeps its memory.
+    A point that runs out of time or memory has a key "failed". keeping: use an allocator that keeps its memory.
     """
     environment = {**os.environ, **KEEPING} if keeping else None
     command = [sys.executable, script, "--point", json.dumps(point)]
@@ -112,7 +112,7 @@ def in_child(script: str, point: Mapping[str, Any], timeout: float, *, keeping: 
 
 
 def machine() -> dict[str, str]:
-    """Where figures were taken, and by which source: between two releases versions do not tell."""
+    """The machine and the source of the figures; a version does not identify the source between releases."""
     lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines() if Path("/proc/cpuinfo").exists() else []
     names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
     return {
@@ -123,10 +123,10 @@ def machine() -> dict[str, str]:
 
 
 def save(name: str, found: Mapping[str, Any]) -> Path:
-    """Write results beside the documentation, with the command and the machine that made them."""
+    """Write results to docs/results, with the command and the machine that made them."""
     RESULTS.mkdir(parents=True, exist_ok=True)
     path = RESULTS / f"{name}.json"
-    # Where somebody keeps data is no part of the command.
+    # Folders of data are not part of the command.
     command = " ".join(["python", *(_unplaced(Path(word)) if Path(word).is_absolute() else word for word in sys.argv)])
     document = {"command": command, **machine(), **found}
     path.write_text(json.dumps(document, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")

@@ -1,10 +1,10 @@
-"""Measures the constants of `autodual/measured.py` on this machine, beside the values in force.
+"""Measures the constants of `autodual/measured.py` on this machine and prints them beside the values in force.
 
     OMP_NUM_THREADS=1 python benchmarks/measure_constants.py [--quick] [NAME ...]
 
-A constant of time is tried at several values on a network whose bounds depend on it; "here" is the fastest, and "cost"
-how much slower the value in force is. A constant of memory counts tensors by torch's profiler; "here" is the largest
-count of several networks, and the value in force should be no less. Counts are of float32 on the processor.
+A time constant is tried at several values on a network whose bounds depend on it; "here" is the fastest value, and
+"cost" how much slower the value in force is. A memory constant is a count of tensors by torch's profiler; the value in
+force should be at least the count "here". Counts are in float32 on the CPU.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ BALL = autodual.LinfBall(0.05)
 
 @dataclass(frozen=True)
 class Found:
-    """A constant: its value in force, the one measured here, and how much slower the former is (None for memory)."""
+    """A constant: its value in force, the value measured here, and the slowdown of the former (None for memory)."""
 
     name: str
     in_force: float
@@ -45,7 +45,7 @@ class Found:
 
 @dataclass(frozen=True)
 class Size:
-    """How large the networks are, and how often each bound is timed."""
+    """The size of the networks, and the number of timings."""
 
     pixels: int
     width: int
@@ -57,7 +57,7 @@ FULL, QUICK = Size(28, 512, 16, 5), Size(12, 128, 4, 1)
 
 
 def main(names: Sequence[str] = (), size: Size = FULL) -> Iterator[Found]:
-    """Measure the constants of these names, or all of them, one after the other."""
+    """Measure the constants of these names, or all of them."""
     torch.manual_seed(0)
     for name in names or [*TIMES, *MEMORY]:
         yield swept(name, size) if name in TIMES else Found(name, getattr(measured, name), MEMORY[name](size))
@@ -67,7 +67,7 @@ def main(names: Sequence[str] = (), size: Size = FULL) -> Iterator[Found]:
 
 
 def convolutional(size: Size, channels: int = 1) -> Callable[[], Any]:
-    """Bounds of a small convolutional network, in backward mode, with everything that windows do."""
+    """Bounds of a small convolutional network, in backward mode with windows."""
     model = nn.Sequential(
         nn.Conv2d(channels, 8, 4, 2, 1), nn.ReLU(), nn.Conv2d(8, 16, 4, 2, 1), nn.ReLU(), nn.Flatten(),
         nn.Linear(16 * (size.pixels // 4) ** 2, 32), nn.ReLU(), nn.Linear(32, 10),
@@ -83,18 +83,18 @@ def perceptron(size: Size, **options: Any) -> Callable[[], Any]:
 
 
 def bounded(model: nn.Module, x: Tensor, passes: list[Any] | None = None, **options: Any) -> Callable[[], Any]:
-    """Computes the margins of a network; compiled before, so that the time is that of the bounds."""
+    """A call that computes the margins of a network, which is compiled beforehand."""
     dual, labels = autodual.compile_dual(model, x[:1], passes=passes), torch.arange(len(x)) % 10
     return lambda: dual.margins(x, labels, BALL, **options)
 
 
 def median(size: Size) -> Callable[[], Any]:
-    """Norms from random projections, which are medians."""
+    """A call that computes norms from random projections, by medians."""
     estimator, products = CauchyMedian(50), torch.randn(50, size.samples, size.width * 16)
     return lambda: estimator.norm(products)
 
 
-# The values that are tried, as multiples of the value in force, and what is timed.
+# The values to try, as multiples of the value in force, and the workload.
 TIMES: dict[str, tuple[Sequence[float], Callable[[Size], Callable[[], Any]]]] = {
     "ragged_window_cost": ((0.5, 1, 2, 4), convolutional),
     "ragged_row_cost": ((0.5, 1, 2, 4), perceptron),
@@ -110,7 +110,7 @@ TIMES: dict[str, tuple[Sequence[float], Callable[[Size], Callable[[], Any]]]] = 
 
 
 def swept(name: str, size: Size) -> Found:
-    """The fastest of several values, each timed in turn so that a busy machine is fair to all."""
+    """The fastest of several values, timed in turn so that a busy machine affects all alike."""
     multiples, workload = TIMES[name]
     in_force = getattr(measured, name)
     values = [type(in_force)(in_force * multiple) for multiple in multiples]
@@ -130,7 +130,7 @@ def swept(name: str, size: Size) -> Found:
 
 @contextmanager
 def instead(name: str, value: float) -> Iterator[None]:
-    """Another value of a constant for a while."""
+    """Sets a constant to another value temporarily."""
     before = getattr(measured, name)
     setattr(measured, name, value)
     try:
@@ -143,7 +143,7 @@ def instead(name: str, value: float) -> Iterator[None]:
 
 
 def allocated(work: Callable[[], Any]) -> tuple[int, int]:
-    """The most bytes of tensors alive at once during a call, and those that its result and its graph keep."""
+    """The peak bytes of tensors during a call, and the bytes that its result and its graph keep."""
     work()
     with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as record:
         result = work()  # still alive when the profiler stops
@@ -164,7 +164,7 @@ def deep(size: Size, depth: int = 3) -> tuple[nn.Module, int, int]:
 
 
 def of_rows(size: Size, gradients: bool) -> float:
-    """Tensors of a row's size: the rows of the objective alone, over intervals."""
+    """Tensors of a row's size, for the rows of the objective over given intervals."""
     model, largest, total = deep(size)
     samples, rows = 2, 64
     dual, objective = autodual.compile_dual(model, torch.rand(1, largest)), torch.randn(samples, rows, 10)
@@ -176,7 +176,7 @@ def of_rows(size: Size, gradients: bool) -> float:
 
 
 def of_samples(size: Size, gradients: bool, last: str) -> float:
-    """Tensors of the size of all nodes of a sample, of which there are so many that rows hardly count."""
+    """Tensors of the size of all nodes of a sample, with so many samples that rows hardly count."""
     model, largest, total = deep(size)
     x = torch.rand(32, largest)
     dual, objective = autodual.compile_dual(model, x[:1]), torch.randn(1, 10)
@@ -196,7 +196,7 @@ def of_pushed(size: Size) -> float:
     first = model[0]
     radius = BALL.radius * first.weight.abs().sum(1)
     undecided = int((first(x)[0].abs() < radius).sum())
-    columns = inputs * width + (inputs + undecided) * width * 2  # at the first layer, its activation and the second one
+    columns = inputs * width + (inputs + undecided) * width * 2  # first layer, its activation, and the second layer
     with torch.no_grad():
         most, _ = allocated(lambda: dual.lower_bounds(x, BALL, torch.eye(10)))
     return most / (columns * 4)

@@ -1,8 +1,8 @@
-"""The exact bound's modes against each other, and against random projections: one network, one batch, one run.
+"""Modes of exact bounds compared with each other and with random projections: one network, one batch, one run.
 
     python benchmarks/modes.py [--model FILE] [--batch 10] [--repeats 7]
 
-Margins without gradients and a training step, one thread, float32, l∞ 0.1 unclipped, in C an image. All exact modes
+Margins without gradients and a training step, one thread, float32, l∞ 0.1 unclipped, in C per image. All exact modes
 give the same bound; the largest difference from the first is printed beside the costs.
 """
 

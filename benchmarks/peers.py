@@ -1,10 +1,10 @@
-"""The same bounds by other libraries, where they are installed: same model, images and bound, in one run, as ratios.
+"""The same bounds by other libraries, if installed: same model, images and bound, in one run, as ratios.
 
     python benchmarks/peers.py [--model FILE] [--batch 10] [--repeats 5]
 
-One thread, float32, l∞ 0.1 unclipped, shared slopes u/(u - l). A figure is C an image; the ratio is ours over theirs.
-Runs are alternated, since machines change their pace. Peers: convex_adversarial (the thesis' code) and auto_LiRPA;
-those that are not installed, or do not run, are said to be so.
+One thread, float32, l∞ 0.1 unclipped, shared slopes u/(u - l). Figures are in C per image; the ratio is ours over
+theirs. Runs alternate, since machines change their pace. Peers: convex_adversarial (the thesis' code) and auto_LiRPA;
+peers that are not installed, or do not run, are listed as absent.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ Work = Callable[[], object]
 
 
 def ours(model: nn.Module, x: Tensor, y: Tensor) -> dict[str, Work]:
-    """Our work by the names of what is done."""
+    """autodual, by kind of work."""
 
     ball = autodual.LinfBall(RADIUS)
 
@@ -54,7 +54,7 @@ def ours(model: nn.Module, x: Tensor, y: Tensor) -> dict[str, Work]:
 
 
 def published(model: nn.Module, x: Tensor, y: Tensor) -> dict[str, Work]:
-    """The thesis' code."""
+    """The thesis' code, by kind of work."""
     from convex_adversarial import robust_loss
 
     def step(**options: Any) -> Work:
@@ -77,7 +77,7 @@ def published(model: nn.Module, x: Tensor, y: Tensor) -> dict[str, Work]:
 
 
 def lirpa(model: nn.Module, x: Tensor, y: Tensor) -> dict[str, Work]:
-    """auto_LiRPA's backward bounds; its lower slopes are the thesis' where it is told so."""
+    """auto_LiRPA's backward bounds, set to the thesis' lower slopes."""
     from auto_LiRPA import BoundedModule, BoundedTensor
     from auto_LiRPA.perturbations import PerturbationLpNorm
 
@@ -110,7 +110,7 @@ def main() -> None:
             theirs = peer(model, x, y)
             for work in theirs.values():
                 work()
-        except Exception as error:  # any failure of a peer is its own
+        except Exception as error:  # a peer may fail in any way
             absent[name] = f"{type(error).__name__}: {error}"[:200]
             say(name, "did not run:", absent[name])
             continue

@@ -25,7 +25,7 @@ TITLES = {
     "width": "The thesis' wide networks",
     "depth": "The thesis' deep networks",
 }
-# From here on the slopes of the projections are judged.
+# Slopes are fitted to points with at least this many hidden units.
 FIRST_HIDDEN = 50_000
 
 
@@ -35,7 +35,7 @@ def results(name: str) -> dict[str, Any] | None:
 
 
 def save(figure: pyplot.Figure, name: str) -> Path:
-    """Without a date, so that the same results give the same file."""
+    """Save a figure without a date, so that the same results give the same file."""
     path = IMAGES / f"{name}.svg"
     figure.tight_layout()
     figure.savefig(path, metadata={"Date": None})
@@ -44,7 +44,7 @@ def save(figure: pyplot.Figure, name: str) -> Path:
 
 
 def curves(points: list[dict[str, Any]]) -> dict[str, list[dict[str, Any]]]:
-    """Points by way and set."""
+    """The points that succeeded, by way and set."""
     found = defaultdict(list)
     for point in points:
         if "failed" not in point:
@@ -53,11 +53,11 @@ def curves(points: list[dict[str, Any]]) -> dict[str, list[dict[str, Any]]]:
 
 
 def slope(points: list[dict[str, Any]], quantity: str) -> float:
-    """Of the logarithms, by least squares over the points with many units."""
+    """The slope of log(quantity) against log(hidden units), by least squares over the points with many units."""
     chosen = [point for point in points if point["hidden"] >= FIRST_HIDDEN and point[quantity] > 0]
     if len(chosen) < 2:
         return math.nan
-    # Times in units of C, whose pace is that of the same minute.
+    # Times in units of C, measured in the same minute.
     values = [point["seconds"] / point["C"] if quantity == "seconds" else point[quantity] for point in chosen]
     return float(numpy.polyfit(numpy.log([point["hidden"] for point in chosen]), numpy.log(values), 1)[0])
 

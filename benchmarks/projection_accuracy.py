@@ -1,13 +1,11 @@
-"""How good random projections are: widths, gradients and certificates against exact ones, and tails against their
-bounds.
+"""Accuracy of random projections: widths, gradients and certificates against exact ones, tails against their bounds.
 
     python benchmarks/projection_accuracy.py errors gradients tails certificates [--model FILE] [--images 200]
 
-errors: relative errors of estimated widths of hidden units (the thesis' Figure 3.19), and their size against the
-number of columns. gradients: cosine of the robust loss' gradient with the exact one. tails: how often one estimate of
-k = 20 rows falls short against its bound exp(-k r), and how often a whole certificate of a small network fails against
-δ. certificates: certified error at δ = 0.01 next to the exact one. Results go to docs/results/, plots are drawn by
-benchmarks/plots.py.
+errors: relative errors of estimated widths of hidden units (the thesis' Figure 3.19), against the number of columns.
+gradients: cosine of the robust loss's gradient with the exact one. tails: how often an estimate of k = 20 rows falls
+short, against its bound exp(-k r), and how often a whole certificate of a small network fails, against δ. certificates:
+certified error at δ = 0.01 beside the exact one. Results go to docs/results/; benchmarks/plots.py draws them.
 """
 
 from __future__ import annotations
@@ -50,7 +48,7 @@ def state_of(dual: autodual.DualNetwork, x: Tensor, ball: Any, projection: Proje
 
 
 def errors(model: nn.Module, x: Tensor) -> dict[str, Any]:
-    """Relative errors of widths at the second site, whose layers before are those of the exact bound in both."""
+    """Relative errors of widths at the second site; the layers before it have exact bounds in both."""
     dual = autodual.compile_dual(model, x)
     exact = state_of(dual, x, BALL, None, 0)
     found: dict[str, Any] = {"histograms": {}, "rms": {}}
@@ -71,7 +69,7 @@ def errors(model: nn.Module, x: Tensor) -> dict[str, Any]:
 
 
 def gradients(model: nn.Module, x: Tensor, y: Tensor) -> dict[str, Any]:
-    """Cosines of twelve seeds, for the MNIST network's robust loss of a batch of 10."""
+    """Cosines for twelve seeds, of the MNIST network's robust loss on a batch of 10."""
 
     def gradient(dual: autodual.DualNetwork) -> Tensor:
         model.zero_grad()
@@ -91,7 +89,7 @@ def gradients(model: nn.Module, x: Tensor, y: Tensor) -> dict[str, Any]:
 
 
 def tails() -> dict[str, Any]:
-    """Tails of one estimate of 20 rows over four million trials, and of whole certificates over 3,000 seeds a point."""
+    """Failures of one estimate of 20 rows in four million trials, and of whole certificates in 3,000 seeds per δ."""
     rows, generator = 20, torch.Generator().manual_seed(0)
     logs = [
         torch.empty(rows, 500_000, dtype=torch.float64).cauchy_(generator=generator).abs().log().mean(0)
@@ -128,7 +126,7 @@ def _narrower(state: BoundState, site: str) -> bool:
 
 
 def certificates(model: nn.Module, x: Tensor, y: Tensor) -> dict[str, Any]:
-    """Certified errors of the exact bound and at δ = 0.01 with ever more rows, all estimated or the cheaper of both."""
+    """Certified errors of exact bounds, and at δ = 0.01 with more and more rows, with and without `prefer_exact`."""
     found: list[dict[str, Any]] = []
 
     def certify(name: str, dual: autodual.DualNetwork) -> None:

@@ -2,11 +2,11 @@
 
     python benchmarks/scaling.py one-layer two-layers width depth [--largest 4200000] [--timeout 600]
 
-one-layer: the thesis' Figure 3.20, a 3×3 convolution of 28×28 images with ever more filters. Behind an l∞ ball one
-affine layer needs no rows at all, so the figure is also drawn with an l2 ball, whose norms do. two-layers: sixteen
-filters, then ever more; the second layer's rows are what costs. width, depth: the whole bound of the thesis' wide and
-deep networks. A step is robust_loss, forward and backward, of one image, one thread, float32, at radius 0.1. Every
-point runs in a process of its own; memory is its peak less what was there before the step.
+one-layer: the thesis' Figure 3.20, a 3×3 convolution of 28×28 images with more and more filters. Over an l∞ ball the
+first affine layer needs no rows, so the figure is also drawn with an l2 ball, where it does. two-layers: sixteen
+filters, then more and more; the second layer's rows dominate the cost. width, depth: the thesis' wide and deep
+networks. A step is robust_loss, forward and backward, of one image, one thread, float32, at radius 0.1. Every point
+runs in a process of its own; memory is its peak minus the memory before the step.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ import autodual
 from autodual.passes import ChooseExecution, Pass, RandomProjection, default_pipeline
 
 FILTERS = (4, 16, 64, 128, 256, 512, 1024, 2048, 5360)
-# Exact bounds are drawn up to where they take minutes; projections go on.
+# Sizes at which exact bounds take at most minutes.
 FEWER = (4, 16, 64, 128, 256, 512, 1024)
 
 
@@ -61,7 +61,7 @@ def passes(way: str, budget: int) -> list[Pass]:
 
 
 def measure(point: dict[str, Any]) -> dict[str, Any]:
-    """Hidden units, and CPU seconds (and C) or the peak in MiB of one point's step."""
+    """The hidden units of a point, and of its step the CPU seconds (with C) or the peak in MiB."""
     torch.manual_seed(0)
     torch.set_num_threads(1)
     model = network(point["kind"], point["size"])
@@ -77,7 +77,7 @@ def measure(point: dict[str, Any]) -> dict[str, Any]:
 
     if point["quantity"] == "MiB":
         return {"hidden": hidden, "MiB": peak_of(step)}
-    # The first step warms up, unless it takes long.
+    # The first step is a warm-up, unless it takes long.
     spent = [seconds(step, 1, warm=False)]
     if spent[0] < 20:
         spent.append(seconds(step, 3, warm=False))

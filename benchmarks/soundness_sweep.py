@@ -1,12 +1,12 @@
-"""Guaranteed bounds of published networks against a great many points of their properties' own boxes.
+"""Guaranteed bounds of published networks against many points of the boxes of their properties.
 
     python benchmarks/soundness_sweep.py --assets FOLDER [--limit 1] [--points 10000] [--minutes 12] [--output FILE]
 
-FOLDER holds `<group>/instances.csv` with the columns onnx and vnnlib, anywhere below. For each network and `--limit` of
-its properties, every output and every row of the property's constraints is bounded over the first box, with shared and
-with adaptive slopes, in float32 and in float64, rounding included. Then the network runs in float64 at as many random
-points, corners and steps of projected gradient descent. A violation is a value below its bound by more than float64's
-own rounding. Smaller files come first; after `--minutes` no further one is begun.
+FOLDER holds files `instances.csv` with the columns onnx and vnnlib, at any depth. For each network and `--limit` of its
+properties, every output and every row of the property's constraints is bounded over the first box, with shared and with
+adaptive slopes, in float32 and in float64, rounding included. Then the network runs in float64 at `--points` random
+points, corners and steps of projected gradient descent each. A violation is a value below its bound by more than
+float64's own rounding. Smaller files come first; after `--minutes` no further file is started.
 """
 
 from __future__ import annotations
@@ -31,17 +31,17 @@ from autodual.perturbations import Box, Region
 from autodual.properties import Property
 from autodual.specs import HalfSpaces
 
-# Scalars of one chunk of points at all nodes together, so that memory does not grow with networks.
+# Scalars of one chunk of points at all nodes together, so that memory does not grow with the network.
 _CHUNK = 1 << 24
 _MOST_ROWS = 64
 _STEPS = 50
-# Relative to the value and to 1: what float64 itself may be off by where the network runs.
+# Rounding error of the network's own run in float64, relative to 1 + |value|.
 _ROUNDING = 1e-9
 
 
 @dataclass(frozen=True)
 class Finding:
-    """One network and property: how far points stay above bounds, and how many do not."""
+    """For one network and property: the least slack of points above their bounds, and the number of violations."""
 
     network: str
     property: str
@@ -54,7 +54,7 @@ class Finding:
 
 
 def instances(folder: Path, limit: int) -> Iterator[tuple[Path, Path]]:
-    """Networks and properties, `limit` of each network, small networks first."""
+    """Networks with up to `limit` properties each, small networks first."""
     found: dict[Path, list[Path]] = {}
     for table in sorted(folder.rglob("instances.csv")):
         with open(table, newline="", encoding="utf-8") as file:
@@ -77,7 +77,7 @@ def compiled(path: Path) -> DualNetwork:
 
 
 def examine(dual: DualNetwork, goal: Property, points: int, seed: int = 0) -> tuple[int, dict, int, float]:
-    """Rows, least slack by dtype, violations, and the share of bounds that are finite numbers."""
+    """The number of rows, the least slack by dtype and slopes, the violations, and the share of finite bounds."""
     graph = dual.plan.graph
     shape, outputs = graph[graph.inputs[0]].shape, graph[graph.outputs[0]].size
     case = goal.cases[0]
@@ -123,7 +123,7 @@ def least_values(dual: DualNetwork, region: Region, rows: Tensor, points: int, g
 
 
 def table(findings: list[Finding]) -> str:
-    """Markdown: one line a network and property."""
+    """A Markdown table with a line for each network and property."""
     lines = ["| network | property | rows | least slack, float32 | float64 | violations |", "|---|---|---|---|---|---|"]
     for found in findings:
         single, double = (

@@ -1,12 +1,12 @@
-"""The thesis' experiments on provable training, at a size of your choice: Tables 3.1 to 3.7 and its training figures.
+"""The thesis' experiments on provable training, at a chosen size: Tables 3.1 to 3.7 and the training figures.
 
     python benchmarks/thesis.py [errors sizes networks cascades l2 wide deep projections radii]
         --data-dir DIR [--epochs 2] [--limit 5000] [--test 500]
 
-The thesis trains for 60 epochs on all samples; its schedules are stretched to `--epochs`. What needs data that are not
-in the folder, or a network above `--largest` parameters, prints 'not run'. Errors are those of the first `--test` test
-samples: clean, PGD (20 steps) and certified, by the thesis' own bounds (exact, shared slopes), allowing for rounding; a
-cascade's are with the check that its guarantee needs. One thread. docs/results/thesis_NAME.json keeps each epoch, too.
+The thesis trains for 60 epochs on all samples; its schedules are scaled to `--epochs`. Runs whose data are not in the
+folder, or whose networks have more than `--largest` parameters, print 'not run'. Errors are on the first `--test` test
+samples: clean, PGD (20 steps) and certified, by the thesis' own bounds (exact, shared slopes) with rounding; those of a
+cascade include the check that its guarantee needs. One thread. docs/results/thesis_NAME.json also holds every epoch.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ from autodual.train.stages import Stages
 
 @dataclass
 class Size:
-    """How much of the thesis' experiment is run."""
+    """The size of the experiments."""
 
     epochs: int
     limit: int
@@ -54,7 +54,7 @@ class Size:
 
 
 def recipe_of(run: Run, size: Size) -> Recipe:
-    """The thesis' recipe, its 60 epochs stretched to those that are run."""
+    """The thesis' recipe, its 60 epochs scaled to the number that is run."""
     unit = size.epochs / 60
     first = 0.001 if run.data == "cifar10" else 0.01
     times = [place * unit for place in (20, 30, 40, 50)]
@@ -81,7 +81,7 @@ def recipe_of(run: Run, size: Size) -> Recipe:
 
 
 def train(run: Run, size: Size) -> tuple[Cascade, list[dict[str, Any]]]:
-    """The trained stages, and every epoch's figures."""
+    """The trained stages, and the figures of every epoch."""
     recipe = recipe_of(run, size)
     dataset = size.dataset(f"{run.data}:train")
     with tempfile.TemporaryDirectory() as place:
@@ -118,13 +118,13 @@ def evaluate(cascade: Cascade, run: Run, size: Size) -> dict[str, float]:
 
 
 def labels_of(data: Dataset, part: Tensor) -> Tensor:
-    """Labels of some samples of a data set that has them."""
+    """Labels of some samples of a data set with labels."""
     assert data.y is not None
     return data.y[part]
 
 
 def line(run: Run, size: Size) -> dict[str, Any]:
-    """One line of a table: what was found, or why it was not run."""
+    """One line of a table: the results, or why it was not run."""
     shown: dict[str, Any] = {"run": run.words, "stages": run.stages, "published": run.published}
     parameters = sum(value.numel() for value in run.build().parameters())
     if parameters > size.largest:
@@ -140,7 +140,7 @@ def line(run: Run, size: Size) -> dict[str, Any]:
 
 
 def report(name: str, place: str, lines: list[dict[str, Any]], size: Size) -> None:
-    """Print a table and keep it."""
+    """Print a table and save it."""
     say(f"\n{name}: {place}\n\n| run | stages | clean | PGD | certified | cascade | CPU s | thesis |\n|" + "---|" * 8)
     for found in lines:
         if "not run" in found:
@@ -155,7 +155,7 @@ def report(name: str, place: str, lines: list[dict[str, Any]], size: Size) -> No
 
 
 def architectures(size: Size) -> None:
-    """Hidden units and parameters of every architecture: no training, so this is complete."""
+    """Hidden units and parameters of every architecture, without training."""
     lines: list[Mapping[str, Any]] = []
     say("\nsizes\n\n| architecture | input | hidden units | parameters |\n|---|---|---|---|")
     names = ("small", "large", "resnet", "wide:1", "wide:8", "wide:16", "deep:1", "deep:3")
@@ -169,7 +169,7 @@ def architectures(size: Size) -> None:
 
 
 def hidden_units(model: nn.Module, x: Tensor) -> int:
-    """How many numbers go through a ReLU."""
+    """The number of ReLU units for one sample."""
     counts: list[int] = []
     for module in model.modules():
         if isinstance(module, nn.ReLU):
@@ -179,7 +179,7 @@ def hidden_units(model: nn.Module, x: Tensor) -> int:
 
 
 def radii(size: Size) -> None:
-    """Figure 3.8: how many samples a standard and a robust network classify and certify, against the radius."""
+    """Figure 3.8: attacked and certified error of a standard and a robust network, against the radius."""
     lines: list[Mapping[str, Any]] = []
     say("\nradii: Figure 3.8\n\n| network | radius | attacked (PGD) | certified |\n|---|---|---|---|")
     for run in (Run(robust=False), Run()):

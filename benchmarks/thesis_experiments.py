@@ -1,4 +1,4 @@
-"""Which networks the thesis trains, table by table."""
+"""The networks that the thesis trains, table by table."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def har_network() -> nn.Sequential:
 class Run:
     """One line of a table: a network trained on a data set over balls of one radius.
 
-    projection: columns, 0 for exact bounds. published: what the thesis states, where this project has it from.
+    projection: columns, 0 for exact bounds. published: the thesis' certified error, if known here.
     """
 
     data: str = "mnist"
@@ -43,7 +43,7 @@ class Run:
 
     @property
     def words(self) -> str:
-        """What tells it from the others."""
+        """A description that tells the run from others."""
         norm = "l∞" if math.isinf(self.norm) else "l2"
         bounds = f"r = {self.projection}" if self.projection else "exact"
         how = bounds if self.robust else "standard training"
@@ -56,14 +56,14 @@ class Run:
 
 @dataclass(frozen=True)
 class Experiment:
-    """Runs that belong together, and where the thesis has them."""
+    """Runs that belong together, and their place in the thesis."""
 
     place: str
     runs: tuple[Run, ...]
 
 
 def _both(*, stages: int) -> Iterator[Run]:
-    """The thesis' l∞ networks: one each, or the first of a cascade."""
+    """The thesis' l∞ networks, single or as cascades."""
     yield Run(stages=stages, published="4.48 %" if stages == 1 else "")
     for arch in ("small", "large"):
         yield Run(arch=arch, projection=50, stages=stages, published="3.13 % (best cascade)" if stages > 1 else "")

@@ -1,9 +1,9 @@
-"""What a training step costs by loss, and interval training against the same written by hand in PyTorch, in one run.
+"""The cost of a training step by loss, and of interval training against a version written by hand in PyTorch.
 
     python benchmarks/training_steps.py [--model MODEL] [--batch 50] [--repeats 7]
 
-C an image, process-CPU time of one thread, float32, l∞ radius 0.1; ratios are medians over the repeats, each of which
-times both one after the other.
+Process-CPU time of one thread in C per image, float32, l∞ radius 0.1; ratios are medians over repeats, each of which
+times both versions one after the other.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ LOSSES: dict[str, Loss] = {
 
 
 def by_hand(model: nn.Sequential, x: Tensor, labels: Tensor) -> Tensor:
-    """The interval loss as one writes it in PyTorch: centre and radius, the last layer merged."""
+    """The interval loss in plain PyTorch, with centre and radius, and the last layer merged with the margins."""
     centre, radius = x, torch.full_like(x, RADIUS)
     *layers, last = model
     for layer in layers:

@@ -1,8 +1,8 @@
-"""Robust training where it can be seen: points of the plane and adversarial polytopes (Section 3.2 of the thesis).
+"""Robust training in the plane, where it can be seen: decision regions and adversarial polytopes (thesis, Section 3.2).
 
-From the same random weights, one network learns the classes of a few points, and one those of the l∞ boxes around them.
-The first picture has their decision regions (Figures 3.3 and 3.4). The second has, for the box around one point, the
-outputs that the network really reaches, a nonconvex set, inside the convex set that its dual bounds leave (Figure 3.5).
+From the same random weights, one network is trained on a few points, another on the l∞ boxes around them. The first
+picture shows their decision regions (Figures 3.3 and 3.4). The second shows, for the box around one point, the set of
+outputs that the network reaches, which is not convex, inside the convex set of its dual bounds (Figure 3.5).
 """
 
 from __future__ import annotations
@@ -38,8 +38,8 @@ Array: TypeAlias = NDArray[numpy.float64]
 
 POINTS = 12
 RADIUS = 0.08
-# Between points, in units of the radius. Boxes are disjoint from 2 on; but where boxes of different classes touch, the
-# bounds, which are not exact, leave the boundary no room, and training ends with one to four boxes uncertified.
+# Distance between points, in units of the radius. From 2 on, boxes are disjoint; but if boxes of different classes
+# touch, bounds that are not exact leave no room for the boundary, and one to four boxes stay uncertified.
 SPACING = 2.5
 WIDTHS = (2, 100, 100, 100, 100, 2)
 STEPS = 1000
@@ -49,11 +49,11 @@ LEARNING_RATE = 1e-3
 ATTACKS = 5
 # The second picture's radii, in units of the first's.
 SHARES = (0.25, 0.5, 1.0)
-# Half-planes for each polygon; a multiple of 4, so that those of the margin and of the sum are among them.
+# Half-planes of each polygon; a multiple of 4, so that they include those of the margin and of the sum.
 DIRECTIONS = 128
-# Points along each side of a box; twice as many where the plane's regions are drawn.
+# Grid points along each side of a box; twice as many for the regions of the plane.
 GRID = 201
-# Of a polygon's size; its own arithmetic is float64.
+# Relative to a polygon's size; its arithmetic is float64.
 ROUNDING = 1e-9
 
 RANDOM, STANDARD, ROBUST = "random weights", "standard training", "robust training"
@@ -61,13 +61,13 @@ CLASS_COLOURS, CLASS_MARKERS = ("#1b6ca8", "#d95f02"), ("o", "s")
 CLASS_REGIONS = ("#d6e5f1", "#fbe0cb")
 REACHED = "#555555"
 OTHER_WINS = "#f4d9d9"
-# Of a picture: a few flat ones, and those between them at the edges.
+# Colours of a picture's palette: a few flat ones, and the blends at their edges.
 COLOURS = 64
 BOUNDS: dict[SlopePolicy, tuple[str, str, str]] = {
     "shared": ("#d95f02", "--", "dual bounds, shared slopes (the thesis)"),
     "adaptive": ("#1b6ca8", "-", "dual bounds, adaptive slopes"),
 }
-# How boxes are drawn, dashed where some point is known to get the wrong class. Unknown ones may well be all right.
+# Line styles of boxes; all other statuses are dashed, since some point is known to get the wrong class.
 BOX_STYLES = {Status.CERTIFIED: "-", Status.UNKNOWN: ":"}
 
 
@@ -75,7 +75,7 @@ BOX_STYLES = {Status.CERTIFIED: "-", Status.UNKNOWN: ":"}
 
 
 def spaced_points(count: int, distance: float) -> Tensor:
-    """Random points `[count, 2]` of the unit square, any two of them at least that far apart in l∞."""
+    """Random points `[count, 2]` of the unit square, any two at least `distance` apart in l∞."""
     points = torch.empty(0, 2)
     while len(points) < count:
         candidate = torch.rand(1, 2)
@@ -90,11 +90,11 @@ def random_problem() -> tuple[Tensor, Tensor]:
 
 
 def relu_network(widths: Sequence[int]) -> nn.Sequential:
-    """Linear layers of these widths with a ReLU between any two, and random weights that keep a signal's size."""
+    """Linear layers of these widths with ReLUs in between, and random weights that preserve the signal's size."""
     layers: list[nn.Module] = []
     for narrow, wide in pairwise(widths):
         linear = nn.Linear(narrow, wide)
-        # PyTorch's own choice lets the output hardly depend on the input, and its polytopes are all but linear images.
+        # With PyTorch's default, the output hardly depends on the input, and polytopes are nearly linear images.
         nn.init.kaiming_normal_(linear.weight)
         layers += [linear, nn.ReLU()]
     return nn.Sequential(*layers[:-1])
@@ -112,7 +112,7 @@ def train(network: nn.Module, loss: Callable[[], Tensor], steps: int) -> None:
 
 
 def dual_networks(x: Tensor, y: Tensor, widths: Sequence[int], steps: int) -> dict[str, DualNetwork]:
-    """By name, the duals of three networks: as they all begin, trained on the points, and trained on their boxes."""
+    """The duals of three networks, by name: with the initial weights, trained on points, and trained on boxes."""
     start = relu_network(widths)
     standard, robust = copy.deepcopy(start), copy.deepcopy(start)
     networks = {RANDOM: start, STANDARD: standard, ROBUST: robust}
@@ -123,7 +123,7 @@ def dual_networks(x: Tensor, y: Tensor, widths: Sequence[int], steps: int) -> di
 
 
 def summary(certificates: Sequence[Certificate]) -> str:
-    """How many boxes are certified, and what is known of the others."""
+    """The number of certified boxes, and the statuses of the others."""
     counts = Counter(certificate.status for certificate in certificates)
     certified = f"{counts.pop(Status.CERTIFIED, 0)} of {len(certificates)} boxes certified"
     return ", ".join([certified, *(f"{count} {status}" for status, count in counts.most_common())])
@@ -135,15 +135,15 @@ def summary(certificates: Sequence[Certificate]) -> str:
 def margin_and_sum(label: int) -> Tensor:
     """The rows `[2, 2]` of f_y - f_j and of f_0 + f_1.
 
-    They are coordinates of the outputs in which a box is certified if its polygon lies right of zero. Trained networks
-    have f_0 near -f_1, so that in the plane of f_0 and f_1 their polytopes are slivers along the diagonal.
+    In these coordinates a box is certified if its polygon lies right of zero. Trained networks have f_0 near -f_1, so
+    in the plane of f_0 and f_1 their polytopes would be slivers along the diagonal.
     """
     sign = 1.0 if label == 0 else -1.0
     return torch.tensor([[sign, -sign], [1.0, 1.0]], dtype=torch.float64)
 
 
 def reached(dual: DualNetwork, x: Tensor, radius: float, rows: Tensor) -> Array:
-    """Values `[GRID, GRID, 2]` of the rows `[2, 2]` at a grid of the box around x `[2]`, with its border."""
+    """Values `[GRID, GRID, 2]` of the rows `[2, 2]` at a grid over the box around x `[2]`, borders included."""
     offsets = torch.linspace(-radius, radius, GRID, dtype=torch.float64)
     with torch.no_grad():
         outputs = dual.outputs(x.double() + torch.cartesian_prod(offsets, offsets))
@@ -153,16 +153,16 @@ def reached(dual: DualNetwork, x: Tensor, radius: float, rows: Tensor) -> Array:
 def outer_polygon(
     dual: DualNetwork, x: Tensor, radius: float, rows: Tensor, spans: Tensor, slopes: SlopePolicy
 ) -> Array:
-    """A convex polygon `[V, 2]`, counterclockwise, that holds the rows' values on the whole box around x `[2]`.
+    """A convex polygon `[V, 2]`, counterclockwise, that contains the rows' values on the whole box around x `[2]`.
 
-    A lower bound of one linear function leaves a half-plane; the polygon is the intersection of many. Their normals are
-    evenly spread once the coordinates are divided by `spans` `[2]`, so that a long and thin set gets its share of both.
+    A lower bound of a linear function gives a half-plane; the polygon is the intersection of many. Their normals are
+    evenly spaced after dividing the coordinates by `spans` `[2]`, so that a long, thin set is bounded well in both.
     """
     angles = 2 * math.pi * torch.arange(DIRECTIONS, dtype=torch.float64) / DIRECTIONS
     normals = torch.stack([angles.cos(), angles.sin()], 1) / spans
     with torch.no_grad():
         lower = dual.lower_bounds(x.double()[None], LinfBall(radius), normals @ rows, slopes=slopes)[0]
-    # The coordinates themselves are among the functions, so this rectangle holds all that they leave.
+    # The coordinates themselves are among the functions, so this rectangle contains the intersection.
     corners = numpy.array([[-1.0, -1.0], [1.0, -1.0], [1.0, 1.0], [-1.0, 1.0]])
     polygon = corners * float(lower.abs().max()) * spans.numpy()
     for normal, least in zip(normals.numpy(), lower.tolist()):
@@ -183,7 +183,7 @@ def clipped(polygon: Array, normal: Array, least: float) -> Array:
 
 
 def contains(polygon: Array, points: Array) -> bool:
-    """Whether all points `[..., 2]` lie left of every edge of a counterclockwise polygon, but for rounding."""
+    """Whether all points `[..., 2]` lie left of every edge of a counterclockwise polygon, up to rounding."""
     allowed = ROUNDING * float(numpy.prod(numpy.ptp(polygon, axis=0)))
     for start, edge in zip(polygon, numpy.roll(polygon, -1, 0) - polygon):
         left = edge[0] * (points[..., 1] - start[1]) - edge[1] * (points[..., 0] - start[0])
@@ -196,7 +196,7 @@ def contains(polygon: Array, points: Array) -> bool:
 
 
 def new_figure(width: float, height: float) -> Figure:
-    """A figure of that many inches; matplotlib is needed from here on only."""
+    """A figure of this size in inches; imports matplotlib."""
     try:
         from matplotlib.figure import Figure
     except ImportError as error:
@@ -205,7 +205,7 @@ def new_figure(width: float, height: float) -> Figure:
 
 
 def save(figure: Figure, path: Path) -> None:
-    """As a PNG with a palette, a third of the size; without metadata, so that the same numbers give the same file."""
+    """Save as a PNG with a palette, a third of the size, without metadata, so that runs give the same file."""
     from PIL import Image  # matplotlib's own dependency
 
     drawn = BytesIO()
@@ -225,10 +225,10 @@ def draw_regions(duals: dict[str, DualNetwork], found: dict[str, list[Certificat
 
 
 def region_panel(axis: Axes, dual: DualNetwork, certificates: Sequence[Certificate], x: Tensor, y: Tensor) -> None:
-    """One network's regions, with every point, its box, and the counterexample if there is one."""
+    """One network's regions, with every point, its box, and its counterexample if there is one."""
     from matplotlib.patches import Rectangle
 
-    around = 1.5 * RADIUS  # boxes of points at the border of the unit square leave it
+    around = 1.5 * RADIUS  # boxes of points near the border reach beyond the unit square
     ticks = torch.linspace(-around, 1 + around, 2 * GRID)
     with torch.no_grad():
         outputs = dual.outputs(torch.cartesian_prod(ticks, ticks))
@@ -247,7 +247,7 @@ def region_panel(axis: Axes, dual: DualNetwork, certificates: Sequence[Certifica
 
 
 def region_legend() -> list[Artist]:
-    """Points by class, and what the lines of boxes mean."""
+    """Entries for the points by class and for the line styles of boxes."""
     from matplotlib.lines import Line2D
 
     points = [
@@ -263,7 +263,7 @@ def region_legend() -> list[Artist]:
 
 
 def draw_polytopes(duals: dict[str, DualNetwork], x: Tensor, label: int) -> Figure:
-    """For the box around one point `[2]`, what each network reaches and what its bounds leave, as the box grows."""
+    """For growing boxes around one point `[2]`, the outputs that each network reaches, and its bounds."""
     figure = new_figure(9.0, 8.6)
     panels = figure.subplots(len(duals), len(SHARES))
     for row, (name, dual) in zip(panels, duals.items()):
@@ -295,11 +295,11 @@ def polytope_panel(axis: Axes, dual: DualNetwork, x: Tensor, radius: float, labe
         axis.plot(*numpy.concatenate([polygon, polygon[:1]]).T, style, color=colour, linewidth=1.5)
         least.append(polygon[:, 0].min())
     axis.margins(0.08)
-    # Without moving the edges of the picture: where everything is far from zero there is nothing to shade.
+    # Shade the part left of zero without moving the picture's edges.
     left, right = axis.get_xlim()
     axis.axvspan(min(left, 0.0), min(right, 0.0), color=OTHER_WINS, zorder=0, linewidth=0)
     axis.set_xlim(left, right)
-    # Rounded down, as a lower bound must be.
+    # A lower bound is rounded down.
     margin = f"{math.floor(100 * max(least)) / 100:.2f}".replace("-", "−")
     axis.set_title(f"radius {radius:g}: margin ≥ {margin}", fontsize=10)
     axis.locator_params(nbins=5)
@@ -309,7 +309,7 @@ def polytope_panel(axis: Axes, dual: DualNetwork, x: Tensor, radius: float, labe
 def outer_polygons(
     dual: DualNetwork, x: Tensor, radius: float, rows: Tensor, values: Array
 ) -> dict[SlopePolicy, Array]:
-    """The outer polygon of each choice of slopes, every one of which holds all the values that were reached."""
+    """The outer polygon for each choice of slopes, checked to contain all values that were reached."""
     spans = torch.from_numpy(numpy.ptp(values, axis=(0, 1)))
     polygons = {slopes: outer_polygon(dual, x, radius, rows, spans, slopes) for slopes in BOUNDS}
     for slopes, polygon in polygons.items():
@@ -343,7 +343,7 @@ def main(output_dir: Path, seed: int, quiet: bool) -> None:
         if not quiet:
             click.echo(words)
 
-    new_figure(1.0, 1.0)  # says that matplotlib is missing before the training, not after
+    new_figure(1.0, 1.0)  # fails before the training, not after, if matplotlib is missing
     torch.set_num_threads(1)
     torch.manual_seed(seed)
     x, y = random_problem()
@@ -358,7 +358,7 @@ def main(output_dir: Path, seed: int, quiet: bool) -> None:
     for name, certificates in found.items():
         say(f"{name}: {summary(certificates)}")
 
-    # The second picture is of the point that standard training leaves in the worst state.
+    # The second picture shows the point with the lowest margin after standard training.
     worst = min(range(POINTS), key=lambda point: found[STANDARD][point].margin)
     output_dir.mkdir(parents=True, exist_ok=True)
     figures = {

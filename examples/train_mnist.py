@@ -1,7 +1,7 @@
-"""Train a small MNIST network that can be certified: Adam on the robust loss over the exact dual bound (Theorem 2).
+"""Train a small MNIST network that can be certified: Adam on the robust loss with exact dual bounds (Theorem 2).
 
-The radius is 0 for a first plain pass (ordinary cross-entropy), then grows linearly to --eps, then stays while the
-learning rate falls. Progress is measured on training images that are held out; test images are never looked at.
+The radius is 0 in a first phase (ordinary cross-entropy), then grows linearly to --eps, then stays while the learning
+rate falls. Progress is measured on held-out training images; test images are never used.
 """
 
 from __future__ import annotations
@@ -64,14 +64,14 @@ class Schedule:
 
 
 def loss_of(network: nn.Module, dual: autodual.DualNetwork, x: Tensor, y: Tensor, radius: float) -> Tensor:
-    """The robust loss; without a radius it is the ordinary cross-entropy, which is much cheaper to compute as such."""
+    """The robust loss; at radius 0 the equal but much cheaper cross-entropy."""
     if radius == 0:
         return functional.cross_entropy(network(x), y)
     return autodual.robust_loss(dual, x, y, autodual.LinfBall(radius))
 
 
 def errors(network: nn.Module, dual: autodual.DualNetwork, x: Tensor, y: Tensor, eps: float) -> tuple[float, float]:
-    """Clean and certified error at eps, as fractions; the bound is the one that was trained on."""
+    """Clean and certified error at eps, as fractions, by the bound that is trained on."""
     with torch.no_grad():
         clean = (network(x).argmax(1) != y).float().mean()
         margins = dual.margins(x, y, autodual.LinfBall(eps)).scatter(1, y[:, None], float("inf"))
@@ -79,7 +79,7 @@ def errors(network: nn.Module, dual: autodual.DualNetwork, x: Tensor, y: Tensor,
 
 
 def train(network: nn.Module, x: Tensor, y: Tensor, schedule: Schedule, batch_size: int, seed: int) -> None:
-    """Train in place on all but the last images, which show how well it goes."""
+    """Train in place on all images except the last `HELD_OUT`, on which progress is measured."""
     held, y_held, x, y = x[-HELD_OUT:], y[-HELD_OUT:], x[:-HELD_OUT], y[:-HELD_OUT]
     dual = autodual.compile_dual(network, example_input=x[:1])
     optimiser = torch.optim.Adam(network.parameters())
@@ -107,7 +107,7 @@ def train(network: nn.Module, x: Tensor, y: Tensor, schedule: Schedule, batch_si
 
 
 def save(network: nn.Module, path: Path) -> None:
-    """Write the whole network, in one step, so that an interrupted run never leaves half a file."""
+    """Write the whole network atomically, so that an interrupted run never leaves half a file."""
     temporary = path.with_name(f".{path.name}.tmp")
     torch.save(network.eval(), temporary)
     os.replace(temporary, path)

@@ -1,4 +1,4 @@
-"""The thesis' network architectures, and what it takes to build a trained network again."""
+"""The thesis' network architectures, and descriptions from which trained networks are rebuilt."""
 
 from autodual.architectures.build import ARCHITECTURES, build_architecture, describe_architectures, is_architecture
 from autodual.architectures.description import NetworkDescription

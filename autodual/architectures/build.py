@@ -17,10 +17,10 @@ from autodual.errors import InvalidInputError
 Build = Callable[..., nn.Module]
 
 _MOST_LAYERS, _MOST_UNITS = 1_000, 100_000
-"""The largest K that makes a network deep, or wide; each layer takes its time to build whatever its size."""
+"""The largest K of a deep or a wide network; every layer takes time to build, whatever its size."""
 
 _MOST_PARAMETERS = 2**26
-"""256 MiB of float32; a run keeps this several times over."""
+"""256 MiB of float32; training keeps several copies."""
 
 
 def _small(shape: Sequence[int], classes: int, batch_norm: bool) -> nn.Module:
@@ -60,7 +60,7 @@ def _mlp(shape: Sequence[int], classes: int, batch_norm: bool, size: int) -> nn.
     return convolutional([features], classes, [], [size] * 2, batch_norm=batch_norm)
 
 
-#: What each name stands for; those ending in `:K` take a number.
+#: By name: the function that builds the architecture, and a description. Names ending in `:K` take a number.
 ARCHITECTURES: dict[str, tuple[Build, str]] = {
     "small": (_small, "16 and 32 filters of 4×4 with stride 2, then 100 units"),
     "medium": (_medium, "32 filters of 3×3, then 32 and 64 of 4×4 with stride 2, then 128 units"),
@@ -73,7 +73,7 @@ ARCHITECTURES: dict[str, tuple[Build, str]] = {
 
 
 def describe_architectures() -> str:
-    """The names of all architectures, as messages list them.
+    """The names of all architectures, separated by commas.
 
     Example:
         >>> from autodual.architectures import describe_architectures
@@ -84,17 +84,17 @@ def describe_architectures() -> str:
 
 
 def build_architecture(name: str, shape: Sequence[int], classes: int, *, batch_norm: bool = False) -> nn.Module:
-    """A network of the thesis by its name, its weights as PyTorch initialises them, from torch's generator.
+    """A network of the thesis by name, with PyTorch's initial weights from its global generator.
 
     Args:
         name: one of `ARCHITECTURES`, such as `small` or `wide:4`.
         shape: of one sample, `[channels, height, width]`; for `mlp:K` any.
-        classes: how many outputs.
-        batch_norm: whether batch norm follows each layer but the last.
+        classes: the number of outputs.
+        batch_norm: whether batch norm follows each layer except the last.
 
     Raises:
-        InvalidInputError: for an unknown name, a missing or bad K, samples that are no images or too small, and for
-            networks of more than 2^26 parameters, whose size is found before anything is allocated.
+        InvalidInputError: the name is unknown, K is missing or out of range, the samples are no images or too small,
+            or the network would have more than 2^26 parameters, which is checked before anything is allocated.
 
     Example:
         >>> import torch
@@ -118,14 +118,14 @@ def build_architecture(name: str, shape: Sequence[int], classes: int, *, batch_n
 
 
 def _check_size(name: str, build: Build, arguments: tuple[Any, ...]) -> None:
-    """Raise InvalidInputError for a network that no memory would be enough for, or that its inputs are too small for.
+    """Raise InvalidInputError for a network that is too large for any memory, or whose inputs are too small.
 
-    Modules on the meta device have shapes and no numbers.
+    The network is built on the meta device, with shapes but no values.
     """
     where = f"'{name}' for samples of shape {tuple(arguments[0])} and {arguments[1]} classes"
     try:
         with torch.device("meta"), warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # that nothing is initialised
+            warnings.simplefilter("ignore")  # PyTorch warns that nothing is initialised
             parameters = [parameter.shape for parameter in build(*arguments).parameters()]
     except (RuntimeError, OverflowError):
         parameters = []
@@ -137,7 +137,7 @@ def _check_size(name: str, build: Build, arguments: tuple[Any, ...]) -> None:
 
 
 def is_architecture(name: str) -> bool:
-    """Whether a name is that of an architecture, and not a factory's.
+    """Whether a name is that of an architecture rather than of a factory.
 
     Args:
         name: such as `wide:4` or `package.module:factory`.
@@ -151,6 +151,6 @@ def is_architecture(name: str) -> bool:
 
 
 def _key(name: str) -> tuple[str, str, str | None]:
-    """The name's entry in the table, the name without K, and K as written."""
+    """The name's key in the table, the name without K, and K as written."""
     stem, colon, number = name.partition(":")
     return (f"{stem}:K", stem, number) if colon else (stem, stem, None)

@@ -10,7 +10,7 @@ from torch import nn
 
 @dataclass(frozen=True)
 class Convolution:
-    """A convolution with padding 1: how many filters, of which size, and how far they move."""
+    """A convolution with padding 1."""
 
     filters: int
     size: int = 4
@@ -20,7 +20,7 @@ class Convolution:
 def convolutional(
     shape: Sequence[int], classes: int, convolutions: Sequence[Convolution], hidden: Sequence[int], *, batch_norm: bool
 ) -> nn.Sequential:
-    """Convolutions, then fully connected layers, each followed by a ReLU, with a batch norm in between if asked for."""
+    """Convolutions, then fully connected layers, each followed by a ReLU, with batch norm in between if requested."""
     return nn.Sequential(*_layers(shape, classes, convolutions, hidden, batch_norm))
 
 

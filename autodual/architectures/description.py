@@ -1,4 +1,4 @@
-"""What it takes to build a trained network again: plain data that a file can hold beside the weights."""
+"""The description from which a trained network is rebuilt: plain data that a file holds beside the weights."""
 
 from __future__ import annotations
 
@@ -20,8 +20,18 @@ _LARGEST = 2**31
 class NetworkDescription:
     """An architecture for samples of a shape.
 
-    arch: a name of `ARCHITECTURES`, or `place:factory` for one of the user's own. mean, std: one number, or one a
-    channel, of the inputs that the network itself is fed, (x - mean) / std; None: it takes raw inputs.
+    Args:
+        arch: a name in `ARCHITECTURES`, or `place:factory` for the user's own.
+        shape: of one sample.
+        classes: the number of outputs.
+        batch_norm: whether batch norm follows each layer except the last.
+        mean, std: one number, or one per channel: the network is fed (x - mean) / std; None: it takes raw inputs.
+
+    Example:
+        >>> from autodual.architectures import NetworkDescription
+        >>> description = NetworkDescription("mlp:8", (4,), 3)
+        >>> NetworkDescription.from_mapping(description.to_mapping()) == description
+        True
     """
 
     arch: str
@@ -33,18 +43,22 @@ class NetworkDescription:
 
     @property
     def own(self) -> bool:
-        """Whether the architecture is one of autodual's, which no foreign code need be run for."""
+        """Whether the architecture is one of autodual's, so that no foreign code needs to run."""
         return is_architecture(self.arch)
 
     def build(self) -> nn.Module:
-        """The network that is fed normalised inputs, untrained.
+        """The untrained network, without normalisation.
 
-        Raises InvalidInputError for an architecture that is unknown, does not fit the shape, or is too large.
+        Raises InvalidInputError if the architecture is unknown, does not fit the shape, or is too large.
         """
         return build_architecture(self.arch, self.shape, self.classes, batch_norm=self.batch_norm)
 
     def of_raw_inputs(self, network: nn.Module) -> nn.Module:
-        """The network with the normalisation in front of it, if there is one."""
+        """The network, with the normalisation in front of it if there is one.
+
+        Args:
+            network: takes normalised inputs.
+        """
         if self.mean is None or self.std is None:
             return network
         first = Normalise(self.mean, self.std, self.shape)
@@ -57,7 +71,14 @@ class NetworkDescription:
 
     @classmethod
     def from_mapping(cls, values: Any) -> NetworkDescription:
-        """From what `to_mapping` gave; raises InvalidInputError for anything else."""
+        """The inverse of `to_mapping`.
+
+        Args:
+            values: what `to_mapping` returned.
+
+        Raises:
+            InvalidInputError: they are anything else.
+        """
         if not isinstance(values, Mapping) or not _is_description(values):
             raise InvalidInputError("the description of the network is damaged")
         pairs = {key: None if values[key] is None else tuple(map(float, values[key])) for key in ("mean", "std")}
@@ -65,7 +86,7 @@ class NetworkDescription:
 
 
 def _is_description(values: Mapping[str, Any]) -> bool:
-    """Whether these are the plain values of a description; a file may hold anything in their places."""
+    """Whether these are the plain values of a description; a file may hold anything instead."""
     arch, shape, classes = (values.get(key) for key in ("arch", "shape", "classes"))
     extents = [*shape, classes] if isinstance(shape, (list, tuple)) else [None]
     return (

@@ -9,7 +9,21 @@ from autodual.errors import InvalidInputError
 
 
 class Normalise(nn.Module):
-    """(x - mean) / std per channel, so that data, radii and domains all stay in raw units."""
+    """(x - mean) / std per channel, so that data, radii and domains all stay in raw units.
+
+    Args:
+        mean, std: one number, or one per channel.
+        shape: of one sample, channels first.
+
+    Raises:
+        InvalidInputError: the numbers do not fit the channels.
+
+    Example:
+        >>> import torch
+        >>> from autodual.architectures import Normalise
+        >>> Normalise((0.5,), (0.25,), (2,))(torch.tensor([[1.0, 0.5]], dtype=torch.float64))
+        tensor([[2., 0.]], dtype=torch.float64)
+    """
 
     mean: Tensor
     std: Tensor
@@ -25,4 +39,9 @@ class Normalise(nn.Module):
             self.register_buffer(name, channels)
 
     def forward(self, x: Tensor) -> Tensor:
+        """The normalised inputs.
+
+        Args:
+            x: raw inputs `[N, *shape]`.
+        """
         return (x - self.mean) / self.std

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 
 class ResidualBlock(nn.Module):
-    """Two 3×3 convolutions, their result added to the input, or to a 1×1 convolution of it where sizes differ."""
+    """Two 3×3 convolutions, added to the input, or to a 1×1 convolution of it if the sizes differ."""
 
     def __init__(self, inputs: int, filters: int, stride: int, batch_norm: bool) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""Attacks: searches for points that refute a specification, and the check that a found point does."""
+"""Attacks: searches for points that refute a specification, and the check that a point does refute it."""
 
 from autodual.attacks.base import Attack, counterexamples
 from autodual.attacks.gradient import Fgsm, GradientAttack, Pgd

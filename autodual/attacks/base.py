@@ -1,4 +1,4 @@
-"""What an attack is, and the check that turns a point it found into a counterexample."""
+"""The interface of attacks, and the check that a point they found is a counterexample."""
 
 from __future__ import annotations
 
@@ -27,23 +27,26 @@ class Attack(ABC):
         specification: Specification,
         generator: torch.Generator | None = None,
     ) -> Tensor:
-        """For each sample the point `[N, *shape]` of the region with the lowest margin that was seen.
+        """For each sample, the point `[N, *shape]` of the region with the lowest margin seen.
 
-        `function` maps samples `[N, *shape]` to outputs of any shape, sample by sample; put a network in evaluation
-        mode first. Neither its training flags nor its parameters' gradients are touched. Without a generator, the
-        attack's seed is used.
+        Args:
+            function: maps samples `[N, *shape]` to outputs of any shape, sample by sample; put a network in evaluation
+                mode first. Its training flags and its parameters' gradients stay as they are.
+            region: the set, placed around N samples.
+            specification: what should hold at every point of the region.
+            generator: of random starts; None uses the attack's own seed.
         """
 
 
 @torch.no_grad()
 def counterexamples(function: Function, region: Searchable, specification: Specification, points: Tensor) -> Tensor:
-    """Where `points` refute the specification: strictly violated, at a point of the region.
+    """Which `points` lie in the region and strictly violate the specification.
 
-    The function is run again, so that nothing an attack computed on its way is taken on trust.
+    The function is evaluated again, so that nothing an attack has computed is trusted.
 
     Args:
         function: maps `[N, *shape]` to `[N, K]`, sample by sample.
-        region: the set, bound to N samples.
+        region: the set, placed around N samples.
         specification: what should hold at every point of the region.
         points: one for each sample, `[N, *shape]`.
 

@@ -1,4 +1,4 @@
-"""Attacks along the gradient, one loop for all: step in the region's own geometry, project, keep the worst point."""
+"""Gradient attacks, one loop for all: step in the region's own norm, project, keep the worst point."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from autodual.tensors import flat
 
 
 class GradientAttack(Attack):
-    """The loop; what differs from attack to attack is how often it starts and steps, and where to."""
+    """The loop. Attacks differ in the number of starts and steps, and in the step itself."""
 
     steps: int
 
     @property
     @abstractmethod
     def starts(self) -> int:
-        """How many times the loop starts anew; the first time from the nominal samples, then from random points."""
+        """The number of starts: the first from the nominal samples, the others from random points."""
 
     @property
     @abstractmethod
@@ -32,7 +32,13 @@ class GradientAttack(Attack):
 
     @abstractmethod
     def step(self, region: Searchable, points: Tensor, ascent: Tensor) -> Tensor:
-        """The next points `[N, *shape]`, in the region or not, given the direction in which the margin falls."""
+        """The next points `[N, *shape]`, before projection.
+
+        Args:
+            region: the set, placed around N samples.
+            points: the current points `[N, *shape]`.
+            ascent: minus the gradient of the margin, `[N, *shape]`.
+        """
 
     @torch.no_grad()
     def run(
@@ -60,7 +66,16 @@ class GradientAttack(Attack):
 
 @dataclass(frozen=True)
 class Fgsm(GradientAttack):
-    """One step to the point that is worst for the network's linearisation at the sample (Goodfellow et al., 2015)."""
+    """One step to the point that is worst for the network linearised at the sample (Goodfellow et al., 2015).
+
+    Example:
+        >>> import autodual, torch
+        >>> from autodual.attacks import Fgsm
+        >>> from autodual.specs import ClassMargin
+        >>> region = autodual.LinfBall(0.5).at(torch.tensor([[1.0, 0.75]]))
+        >>> Fgsm().run(lambda z: z, region, ClassMargin(torch.tensor([0])))
+        tensor([[0.5000, 1.2500]])
+    """
 
     steps = 1
     starts = 1
@@ -74,8 +89,22 @@ class Fgsm(GradientAttack):
 class Pgd(GradientAttack):
     """Projected gradient descent on the margin (Madry et al., 2018).
 
-    `step_size` is in units of the set's radius, by default 2.5 / steps: enough to cross the set and to settle.
-    The first of the `restarts` begins at the nominal samples, the others at random points drawn from `seed`.
+    Args:
+        steps: gradient steps from each start.
+        step_size: in units of the set's radius; None: 2.5 / steps, enough to cross the set and to settle.
+        restarts: the number of starts, the first at the nominal samples, the others at random points.
+        seed: of the random points.
+
+    Raises:
+        InvalidInputError: fewer than one step or start, or a step size that is not positive and finite.
+
+    Example:
+        >>> import autodual, torch
+        >>> from autodual.attacks import Pgd
+        >>> from autodual.specs import ClassMargin
+        >>> region = autodual.LinfBall(0.5).at(torch.tensor([[1.0, 0.75]]))
+        >>> Pgd(steps=5).run(lambda z: z, region, ClassMargin(torch.tensor([0])))
+        tensor([[0.5000, 1.2500]])
     """
 
     steps: int = 40
@@ -114,7 +143,7 @@ class _Margin:
         return self.specification.margin(self.rows.values(flat(self.function(points))))
 
     def with_gradient(self, points: Tensor) -> tuple[Tensor, Tensor]:
-        """The margin and its gradient `[N, *shape]`; zero where there is none, so that no point becomes NaN."""
+        """The margin and its gradient `[N, *shape]`; zero where it is not defined, so that no point becomes NaN."""
         with torch.enable_grad():
             points = points.detach().clone().requires_grad_()
             margin = self(points)
@@ -125,7 +154,7 @@ class _Margin:
 
 
 class _Worst:
-    """The point of lowest margin seen for each sample, among those that the region itself says it contains."""
+    """For each sample, the point of lowest margin seen so far among those that the region contains."""
 
     def __init__(self, region: Searchable, points: Tensor):
         self._region = region

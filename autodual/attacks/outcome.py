@@ -1,4 +1,4 @@
-"""What an attack achieves against a classifier."""
+"""The success of an attack against a classifier."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from autodual.tensors import flat
 def broken(
     function: Function, region: Searchable, labels: Labels, attack: Attack | None, class_axis: int = 1
 ) -> Tensor:
-    """Where another label wins, at the sample itself or at what the attack finds.
+    """Which samples are misclassified, at the sample itself or at the point that the attack finds.
 
-    The share of such samples is a lower bound of the error over the whole region; without an attack the clean error.
+    Their share is a lower bound of the robust error over the region; without an attack it is the clean error.
 
     Args:
         function: maps `[N, *shape]` to scores `[N, C, *positions]`, sample by sample.
-        region: the set, bound to N samples.
-        labels: the classes that should win, `[N]`, or label maps `[N, *positions]`, -100 where any may.
-        attack: looks for a point where another class wins; None looks at the samples alone.
+        region: the set, placed around N samples.
+        labels: the true classes `[N]`, or label maps `[N, *positions]`, -100 where any class will do.
+        attack: searches for a point where another class wins; None checks the samples alone.
         class_axis: which axis of the scores holds the classes.
 
     Returns:

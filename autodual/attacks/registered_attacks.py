@@ -1,4 +1,4 @@
-"""The attacks that have a name, by which the command line chooses them."""
+"""The registered attacks, which the command line chooses by name."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ ATTACKS: dict[str, type[Attack]] = {"pgd": Pgd, "fgsm": Fgsm}
 
 
 def named_attack(name: str, *, replace: bool = False) -> Callable[[_AttackClass], _AttackClass]:
-    """Class decorator: give an attack a name, by which `--attack NAME:FIELD=VALUE,…` chooses it.
+    """Class decorator: register an attack under a name, so that `--attack NAME:FIELD=VALUE,…` chooses it.
 
     Args:
-        name: short, of small letters, digits and dashes.
-        replace: take the place of another attack of this name.
+        name: short, of lower-case letters, digits and dashes.
+        replace: replace another attack of this name.
 
     Raises:
-        ValueError: the name is taken, or is none.
+        ValueError: the name is taken or malformed.
 
     Example:
         >>> from dataclasses import dataclass

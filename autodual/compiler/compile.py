@@ -32,22 +32,22 @@ def compile_dual(
     """The dual network of a model, sharing its live parameters.
 
     Args:
-        model: any `nn.Module`, an exported program, or what `load_model` and `load_onnx` return. It is left as it was,
+        model: any `nn.Module`, an exported program, or what `load_model` and `load_onnx` return. It is not changed,
             whatever mode it is in.
-        example_input: `[N, *shape]`, any N ≥ 1: trace now; without it, at the first call, except where the model says
-            itself what it takes, as ONNX networks and exported programs do. A tuple of them, for a model of several
-            inputs, makes a dual network of the joined inputs: its `model` is then a `JoinedInputs`, whose
-            `join` makes samples of them and whose `ball` makes sets.
-        output: which of the model's outputs to bound, counted from 0 in the order in which they are nested, if it has
-            several; an ONNX network's is chosen when it is loaded.
-        class_axis: which axis of the outputs `[N, *shape]` holds the classes; axis 1, as for cross-entropy, unless said
-            otherwise: -1 for sequences `[N, T, C]`. Only what is about classes asks for it.
-        passes: instead of `default_pipeline()`.
+        example_input: `[N, *shape]`, any N ≥ 1: trace now. Without it the model is traced at the first call, unless it
+            knows its own inputs, as ONNX networks and exported programs do. For a model of several inputs, a tuple: the
+            dual network is that of the joined inputs, and its `model` a `JoinedInputs`, whose `join` makes samples
+            and whose `ball` makes sets.
+        output: which of several outputs to bound, counted from 0 in flattened order; that of an ONNX network is chosen
+            when it is loaded.
+        class_axis: the axis of the outputs `[N, *shape]` that holds the classes: 1, as for cross-entropy, or -1 for
+            sequences `[N, T, C]`. Only calls about classes use it.
+        passes: in place of `default_pipeline()`.
         memory_budget: bytes for the rows in flight.
         observer: called as `observer(pass_name, plan)` after each pass.
 
     Raises:
-        TraceError: the model cannot be traced, or its graph computes something else than the model.
+        TraceError: the model cannot be traced, or its graph does not compute what the model computes.
         BatchMixingError: a sample's output depends on its batch.
         UnsupportedOpsError: some operations have no rule; it lists them all, with their lines of code.
         InvalidInputError: the example or an option does not fit.
@@ -87,7 +87,7 @@ def compile_dual(
 
 @dataclass(frozen=True, eq=False)
 class _Builder:
-    """Traces and plans a model for one input shape; `traced` where the model came as an exported program."""
+    """Traces and plans a model for one input shape; an exported program is already `traced`."""
 
     passes: tuple[Pass, ...]
     observer: Observer | None = None
@@ -117,7 +117,7 @@ class _Builder:
 
 
 def _traced(model: nn.Module, x: Tensor, output: int | None) -> TracedNetwork:
-    """The model's graph; where the example is a sample without a batch axis, the error says so."""
+    """The model's graph; if the example is a sample without a batch axis, the error says so."""
     example = _as_the_model_takes_it(model, x)
     try:
         return trace(model, example, output=output)
@@ -131,7 +131,7 @@ def _traced(model: nn.Module, x: Tensor, output: int | None) -> TracedNetwork:
 
 
 def _runs(model: nn.Module, x: Tensor) -> bool:
-    """Whether a model takes a batch."""
+    """Whether a model runs on a batch."""
     try:
         with inference(model):
             model(x)
@@ -141,7 +141,7 @@ def _runs(model: nn.Module, x: Tensor) -> bool:
 
 
 def _own_example(module: nn.Module, traced: TracedNetwork | None) -> Tensor | tuple[Tensor, ...] | None:
-    """One sample of zeros for each input of a model whose graph is known; None if it must be traced."""
+    """A zero sample for each input of a model whose graph is known; None if the model must be traced."""
     if isinstance(module, KnowsItsGraph):
         traced = module.traced_network()
     if traced is None:
@@ -152,7 +152,7 @@ def _own_example(module: nn.Module, traced: TracedNetwork | None) -> Tensor | tu
 
 
 def _as_the_model_takes_it(model: nn.Module, x: Tensor) -> Tensor:
-    """The example in the parameters' dtype and on their device: bounds may be asked for in another dtype."""
+    """The example in the parameters' dtype and on their device; bounds may be computed in another dtype."""
     for parameter in model.parameters():
         if parameter.is_floating_point():
             return x.detach().to(dtype=parameter.dtype, device=parameter.device)

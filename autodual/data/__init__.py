@@ -1,6 +1,6 @@
-"""Reading data sets by their names, from NumPy files, and the sample that ships with autodual.
+"""Data sets: by name, from NumPy files, and the sample that ships with autodual.
 
-Names are resolved when first used, so that the command line can list the data sets without loading torch.
+Names are resolved at first use, so that the command line can list the data sets without loading torch.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""CIFAR-10's binary version: records of a label's byte and the bytes of an image, one colour after the other.
+"""CIFAR-10's binary version: records of one byte for the label, then the image, one colour plane after the other.
 
-The version for Python is pickled, and reading a pickle executes what it says; it is refused.
+The version for Python is refused: it is pickled, and reading a pickle can execute code.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _SUBFOLDER = "cifar-10-batches-bin"
 _IMAGE = (3, 32, 32)
 _RECORD = 1 + 3 * 32 * 32
 _KEPT = 6
-"""Bytes of memory for each of a file: itself, among those of all files, and as a float."""
+"""Bytes of memory for each byte of a file: itself, its copy among all files, and its float32."""
 
 _ADVICE = "unpack CIFAR-10's binary version (cifar-10-binary.tar.gz from https://www.cs.toronto.edu/~kriz/cifar.html)"
 
@@ -27,7 +27,7 @@ def read_part(directory: Path, part: str, files: ReadFiles) -> tuple[numpy.ndarr
     """Images `[N, 3, 32, 32]` and labels `[N]` from 0 to 9, both uint8, of the part `train` or `test`.
 
     Raises:
-        DataError: a file is missing or does not consist of such records, or there is only the pickled version.
+        DataError: a file is missing or damaged, or there is only the pickled version.
     """
     _refuse_pickles(directory, _FILES[part])
     paths = find_files(directory, _FILES[part], subfolder=_SUBFOLDER, advice=f"{_ADVICE} there")

@@ -1,4 +1,4 @@
-"""`load_dataset`: inputs and labels from a `.npz` file, from the files of a named data set, or the shipped sample."""
+"""`load_dataset`: inputs and labels from a `.npz` file, the files of a named data set, or the shipped sample."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from autodual.errors import DataError
 
 _SAMPLE = "mnist_test_1000.npz"
 
-# Each reads the part `train` or `test` in a folder, through the ReadFiles that remember it.
+# By format: reads the part `train` or `test` in a folder; ReadFiles keeps the digests.
 _READERS: Mapping[str, Callable[[Path, str, ReadFiles], tuple[numpy.ndarray, numpy.ndarray]]] = {
     "cifar": cifar.read_part,
     "har": har.read_part,
@@ -33,10 +33,21 @@ _READERS: Mapping[str, Callable[[Path, str, ReadFiles], tuple[numpy.ndarray, num
 
 @dataclass(frozen=True, eq=False)
 class Dataset:
-    """Samples `x` `[N, *shape]` (float32, or float64 where so stored) and labels `y` or None.
+    """Samples with or without labels. `load_dataset` makes it.
 
-    Labels are int64 `[N]`, or label maps `[N, *positions]`, -100 where they are to be ignored. `sha256` is that of the
-    bytes of `files`, one after the other; the sample that ships with autodual lists no files.
+    Args:
+        x: `[N, *shape]`, float32, or float64 if so stored.
+        y: int64 labels `[N]`, or label maps `[N, *positions]`, -100 at ignored positions; or None.
+        name: as it was given.
+        description: in words.
+        sha256: digest of the bytes of `files`, one after the other.
+        files: that were read; none for the sample that ships with autodual.
+
+    Example:
+        >>> from autodual.data import load_dataset
+        >>> few = load_dataset("sample").slice(0, 5)
+        >>> len(few), few.shape, few.y
+        (5, (1, 28, 28), tensor([7, 2, 1, 0, 4]))
     """
 
     x: Tensor
@@ -55,11 +66,22 @@ class Dataset:
         return tuple(self.x.shape[1:])
 
     def slice(self, start: int, stop: int) -> Dataset:
-        """Samples start to stop - 1; fewer where the data set ends."""
+        """Samples `start` to `stop` - 1, or fewer if the data set ends before.
+
+        Args:
+            start, stop: as of Python's slices.
+        """
         return replace(self, x=self.x[start:stop], y=None if self.y is None else self.y[start:stop])
 
     def check_labels(self, classes: int) -> None:
-        """Raise DataError naming the first sample whose label is not below `classes`."""
+        """Check that all labels are classes of a network.
+
+        Args:
+            classes: the number of the network's classes.
+
+        Raises:
+            DataError: a label is not below `classes`; the message names the first such sample.
+        """
         if self.y is not None and bool((self.y >= classes).any()):
             bad = self.y >= classes
             raise DataError(
@@ -78,7 +100,7 @@ def load_dataset(specification: str | PathLike[str], directory: str | PathLike[s
         directory: where the files of a named data set are.
 
     Raises:
-        DataError: there is no such data set, or it is truncated, malformed, holds NaN or labels that it cannot have.
+        DataError: there is no such data set, or it is truncated or malformed, or holds NaN or invalid labels.
 
     Example:
         >>> from autodual.data import load_dataset
@@ -93,7 +115,7 @@ def load_dataset(specification: str | PathLike[str], directory: str | PathLike[s
     if Path(name).suffix == ".npz":
         return _load_npz(name)
     if Path(name).is_file():
-        read_bytes(Path(name))  # raises for what is known to be no data
+        read_bytes(Path(name))  # raises for files that are recognised as something else
     raise DataError(f"'{name}' is no data set: give a .npz file, sample, or one of {', '.join(DATA_SETS)}.")
 
 
@@ -101,7 +123,7 @@ def _load_named(name: str, directory: str | PathLike[str] | None) -> Dataset:
     if directory is None:
         raise DataError(f"{name} is read from a folder that holds {DATA_SETS[name]}; give it with directory=.")
     folder = Path(directory)
-    if not os.path.isdir(folder):  # unlike the method of paths, it raises nothing where looking is forbidden
+    if not os.path.isdir(folder):  # unlike Path.is_dir, it does not raise without permission
         raise DataError(f"There is no folder '{folder}'; give one that holds {DATA_SETS[name]}.")
     key, _, part = name.partition(":")
     family, read = FAMILIES[key], ReadFiles()
@@ -111,7 +133,7 @@ def _load_named(name: str, directory: str | PathLike[str] | None) -> Dataset:
 
 
 def _refuse_another(name: str, part: str, labels: numpy.ndarray, folder: Path) -> None:
-    """Raise DataError where the folder holds another data set, whose files have the same names."""
+    """Raise DataError if the folder holds another data set, whose files have the same names."""
     for key, family in FAMILIES.items():
         begins = family.begins.get(part, ())
         if begins and f"{key}:{part}" != name and tuple(labels[: len(begins)].tolist()) == begins:
@@ -133,7 +155,7 @@ def _load_npz(name: str) -> Dataset:
 def _checked(
     name: str, x: numpy.ndarray, y: numpy.ndarray | None, title: str, sha256: str, files: tuple[DataFile, ...]
 ) -> Dataset:
-    """The data set of these arrays, once they were found to be usable; its description says how they were scaled."""
+    """The data set of these arrays, checked; its description says how they were scaled."""
     inputs, scaling = as_inputs(name, x)
     labels = None if y is None else as_labels(name, y, len(inputs))
     return Dataset(inputs, labels, name, f"{title} ({scaling})" if title else scaling, sha256, files)

@@ -1,4 +1,4 @@
-"""UCI HAR, human activity recognition with smartphones: a line of text of 561 features a sample, and its activity."""
+"""UCI HAR, human activity recognition with smartphones: 561 features per sample, one line of text, and an activity."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _SUBFOLDER = "UCI HAR Dataset"
 _FEATURES = 561
 _LABELS = {str(label).encode(): label - 1 for label in range(1, 7)}
 _FEATURES_TEXT, _LABELS_TEXT = Budget(2**27), Budget(2**23)
-"""Text, of which numbers take many times as much to read: the published files are half as large, or far smaller."""
+"""Bytes of text, which take many times as much memory to parse; the published files have half as many, or far fewer."""
 
 _LONGEST_LINE = 40_000
 _ADVICE = "unpack the archive of UCI HAR (https://archive.ics.uci.edu/dataset/240) there"
@@ -26,7 +26,7 @@ def read_part(directory: Path, part: str, files: ReadFiles) -> tuple[numpy.ndarr
     """Features `[N, 561]` (float32, as stored) and labels `[N]` (int64, 0 to 5) of the part `train` or `test`.
 
     Raises:
-        DataError: a file is missing or does not hold such lines.
+        DataError: a file is missing or damaged.
     """
     names = [f"{part}/{kind}_{part}.txt" for kind in "Xy"]
     features, labels = find_files(directory, names, subfolder=_SUBFOLDER, advice=_ADVICE)
@@ -49,7 +49,7 @@ def _features(path: Path, content: bytes) -> numpy.ndarray:
 
 
 def _labels(path: Path, content: bytes) -> numpy.ndarray:
-    """The file's labels 1 to 6, counted from 0 as networks count their outputs."""
+    """The file's labels 1 to 6 as 0 to 5, the networks' outputs."""
     _LABELS_TEXT.require(str(path), "its text", len(content))
     words = content.split()
     for index, word in enumerate(words):

@@ -1,4 +1,4 @@
-"""Finding and reading the files of a data set, and remembering what was read."""
+"""Finding and reading the files of a data set, and keeping digests of what was read."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ _GZIP = b"\x1f\x8b"
 
 
 def read_bytes(path: Path, *, kept: int = 1) -> bytes:
-    """The content of a file; kept: how many bytes of memory the caller makes of each.
+    """The content of a file; `kept` is the bytes of memory that the caller will use for each byte of it.
 
     Raises:
-        DataError: there is no such file, it cannot be read, or it is a file of another kind.
-        BudgetError: it is larger than a file may be.
+        DataError: the file does not exist, cannot be read, or is of another kind.
+        BudgetError: the file is too large.
     """
     try:
         content = read_file(path, kept=kept)
@@ -33,7 +33,7 @@ def read_bytes(path: Path, *, kept: int = 1) -> bytes:
 
 
 def refuse_foreign(name: str, content: bytes) -> None:
-    """Raise DataError where a file is plainly something other than data, such as a web page in its place."""
+    """Raise DataError if a file is recognised as something other than data, such as a web page."""
     found = foreign_gzip(content) if content.startswith(_GZIP) else foreign_file(content)
     if found is not None and found.kind not in ("a text file", "a text file, compressed with gzip"):
         raise DataError(found.sentence(name, "give the file of data itself"))
@@ -48,7 +48,7 @@ class DataFile:
 
 
 class ReadFiles:
-    """Reads files and remembers them: what was hashed is what was read, even if a file changes meanwhile."""
+    """Reads files and hashes the bytes that were read, so that the digest is right even if a file changes later."""
 
     def __init__(self) -> None:
         self._files: list[DataFile] = []
@@ -62,14 +62,14 @@ class ReadFiles:
 
     @property
     def sha256(self) -> str:
-        """The SHA-256 of all their bytes, one file after the other."""
+        """The SHA-256 of the bytes of all files, one after the other."""
         return self._all.hexdigest()
 
     def read(self, path: Path, *, kept: int = 1) -> bytes:
-        """The content of a file; kept: how many bytes of memory the caller makes of each.
+        """The content of a file; `kept` as in `read_bytes`.
 
         Raises:
-            DataError: there is no such file, or it cannot be read.
+            DataError: the file does not exist, or cannot be read.
         """
         content = read_bytes(path, kept=kept)
         self._size += len(content)
@@ -80,8 +80,8 @@ class ReadFiles:
 
 
 def holds(folder: Path, *files: str) -> bool:
-    """Whether `folder` holds one of `files` at least."""
-    # Unlike the method of paths, this raises nothing where looking is forbidden.
+    """Whether `folder` holds at least one of `files`."""
+    # Unlike Path.is_file, this does not raise without permission.
     return any(os.path.isfile(folder / file) for file in files)
 
 
@@ -90,12 +90,12 @@ def find_files(directory: Path, files: Sequence[str], *, subfolder: str, advice:
 
     Args:
         directory: where to look first.
-        files: their names, which may start with a folder.
-        subfolder: the folder that the published archive puts its files into.
-        advice: what to do where a file is missing, for the end of a sentence.
+        files: relative paths.
+        subfolder: the folder into which the published archive unpacks.
+        advice: what to do if a file is missing, for the end of a sentence.
 
     Raises:
-        DataError: one of them is missing; the first is named.
+        DataError: a file is missing; the message names the first.
     """
     folder = next((place for place in (directory, directory / subfolder) if holds(place, *files)), directory)
     for file in files:

@@ -32,7 +32,7 @@ def read_idx(path: str | PathLike[str]) -> numpy.ndarray:
 
     Raises:
         DataError: the file is missing, is not IDX, or does not hold exactly the numbers that its header announces.
-        BudgetError: these would take more memory than a file may.
+        BudgetError: the numbers would take more memory than a file may.
 
     Example:
         >>> from pathlib import Path
@@ -48,7 +48,7 @@ def read_part(directory: Path, part: str, files: ReadFiles) -> tuple[numpy.ndarr
     """Images `[N, 1, height, width]` and labels `[N]` from 0 to 9 of the part `train` or `test`.
 
     Raises:
-        DataError: a file is missing or is no such IDX file.
+        DataError: a file is missing or damaged.
     """
     images_path = _find(directory, f"{_STEMS[part]}-images-idx3-ubyte")
     labels_path = _find(directory, f"{_STEMS[part]}-labels-idx1-ubyte")
@@ -78,7 +78,7 @@ def _parse(path: Path, stored: bytes) -> numpy.ndarray:
 
 
 def _read(path: Path, file: gzip.GzipFile | io.BytesIO) -> numpy.ndarray:
-    """The array in the content of `file`; what its header does not announce is not even unpacked."""
+    """The array in the content of `file`; no more is unpacked than the header announces."""
     start = file.read(4)
     if len(start) < 4 or start[:2] != b"\0\0" or start[2] not in _DTYPES:
         raise DataError(f"'{path}' is not an IDX file: its first four bytes are no IDX header.")
@@ -90,7 +90,7 @@ def _read(path: Path, file: gzip.GzipFile | io.BytesIO) -> numpy.ndarray:
     if axes > _MOST_AXES:
         raise DataError(f"'{path}' is damaged: its IDX header announces {axes} axes.")
     expected = math.prod(shape) * dtype.itemsize
-    if isinstance(file, gzip.GzipFile):  # what is not packed holds no more than the file
+    if isinstance(file, gzip.GzipFile):  # uncompressed data cannot be larger than the file
         MEMORY.require(str(path), f"its data {shape}", expected)
     content = file.read(min(expected, sys.maxsize))
     if len(content) != expected or file.read(1):
@@ -100,5 +100,5 @@ def _read(path: Path, file: gzip.GzipFile | io.BytesIO) -> numpy.ndarray:
         )
     try:
         return numpy.frombuffer(content, dtype).reshape(shape).astype(dtype.newbyteorder("="), copy=False)
-    except ValueError:  # no data, of a shape whose other sizes overflow
+    except ValueError:  # an empty array whose nonzero sizes overflow
         raise DataError(f"'{path}' is damaged: its IDX header announces data {shape}.") from None

@@ -1,6 +1,6 @@
-"""MATLAB's files of version 5, as far as SVHN needs them: arrays of numbers, compressed or not, by their names.
+"""MATLAB files of version 5, as far as SVHN needs them: arrays of numbers by name, compressed or not.
 
-scipy reads these files too, but trusts the type codes and sizes in them, so that a forged file ends the process.
+scipy reads these files too, but trusts the type codes and sizes in them, so that a forged file crashes the process.
 """
 
 from __future__ import annotations
@@ -18,18 +18,18 @@ _HEADER = 128
 _MATRIX, _COMPRESSED = 14, 15
 _TYPES = {1: "i1", 2: "u1", 3: "i2", 4: "u2", 5: "i4", 6: "u4", 7: "f4", 9: "f8", 12: "i8", 13: "u8"}
 _NUMERIC = range(6, 16)
-"""Classes of arrays of numbers: doubles, singles and integers; below are cells, structures, objects, texts."""
+"""Array classes of numbers: doubles, singles and integers. Lower ones are cells, structures, objects and texts."""
 
 _COMPLEX = 0x08
 
 
 def parse_matlab(name: str, content: bytes) -> dict[str, numpy.ndarray]:
-    """The arrays of real numbers in a file, in the types in which they are stored; all else is left out.
+    """The arrays of real numbers in a file, by name, in the types in which they are stored; others are left out.
 
     Raises:
         BudgetError: an array would take more memory than a file may; `name` is for the message.
-        ValueError: the content is no such file, or it is damaged.
-        NotImplementedError: it is a file of version 7.3, which is HDF5.
+        ValueError: the content is not such a file, or is damaged.
+        NotImplementedError: the file is of version 7.3, which is HDF5.
     """
     if len(content) < _HEADER or content[126:128] not in (b"IM", b"MI"):
         raise ValueError("no MATLAB file")
@@ -48,14 +48,14 @@ def parse_matlab(name: str, content: bytes) -> dict[str, numpy.ndarray]:
 
 
 def _elements(data: memoryview, order: str, *, aligned: bool) -> Iterator[tuple[int, memoryview]]:
-    """The type and the content of each element; inside arrays they start at multiples of 8 bytes."""
+    """The type and content of each element; inside arrays (`aligned`), elements start at multiples of 8 bytes."""
     start = 0
     while start < len(data):
         if len(data) - start < 8:
             raise ValueError("the file is cut")
         kind, size = struct.unpack_from(f"{order}II", data, start)
         first = start + 8
-        if kind >> 16:  # up to four bytes stand in the place of the size
+        if kind >> 16:  # a small element: up to four bytes of content follow the type and size at once
             kind, size, first = kind & 0xFFFF, kind >> 16, start + 4
             if size > 4:
                 raise ValueError("a small element is too long")
@@ -66,7 +66,7 @@ def _elements(data: memoryview, order: str, *, aligned: bool) -> Iterator[tuple[
 
 
 def _unpacked(name: str, data: memoryview, order: str) -> tuple[int, memoryview]:
-    """The one element in a compressed one; no more is unpacked than it says that it holds."""
+    """The one element inside a compressed one; no more is unpacked than its size says."""
     unpacker = zlib.decompressobj()
     try:
         tag = unpacker.decompress(data, 8)
@@ -82,10 +82,10 @@ def _unpacked(name: str, data: memoryview, order: str) -> tuple[int, memoryview]
 
 
 def _array(name: str, data: memoryview, order: str) -> tuple[str, numpy.ndarray] | None:
-    """The name and the numbers of an array; None where it is no array of real numbers."""
+    """The name and the numbers of an array; None if it is not an array of real numbers."""
     parts = list(_elements(data, order, aligned=True))
     if len(parts) < 4:
-        return None  # an array of another class may have fewer
+        return None  # arrays of other classes may have fewer parts
     (_, flags), (_, sizes), (_, called), (kind, numbers) = parts[:4]
     if len(flags) < 4 or len(sizes) % 4:
         raise ValueError("the header of an array is damaged")

@@ -1,4 +1,4 @@
-"""The data sets that have a name: which format they are stored in, and which files are looked for."""
+"""The named data sets: their formats and their files."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True)
 class Family:
-    """The training and the test part of one data set.
+    """A data set with a training and a test part.
 
-    title: what people call it. samples: what it holds, in the plural. format: the module of `autodual.data` that reads
-    it. folder: what is in the folder that it is read from. begins: the first labels of each part, where another data
-    set's files have the same names.
+    title: what people call it. samples: a plural for what it holds. format: the module of `autodual.data` that reads
+    it. folder: what its folder holds, in words. begins: the first labels of each part, to tell it from another data set
+    whose files have the same names.
     """
 
     title: str
@@ -43,9 +43,9 @@ FAMILIES: Mapping[str, Family] = {
     "svhn": Family("SVHN", "images", "svhn", "SVHN's files train_32x32.mat and test_32x32.mat"),
     "har": Family("UCI HAR", "samples", "har", "UCI HAR's folders train and test, or 'UCI HAR Dataset' with them"),
 }
-"""By the name that stands before the colon."""
+"""By the part of the name before the colon."""
 
 DATA_SETS: Mapping[str, str] = {
     f"{name}:{part}": family.folder for name, family in FAMILIES.items() for part in ("train", "test")
 }
-"""What `load_dataset` takes together with a folder: each name, and what is in that folder."""
+"""The names that `load_dataset` takes together with a folder, and what the folder must hold, in words."""

@@ -1,4 +1,4 @@
-"""NumPy's `.npz` files: an array of inputs, and one of labels unless there are none."""
+"""NumPy's `.npz` files: an array of inputs, and optionally one of labels."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ _DAMAGED = (ValueError, OSError, EOFError, LookupError, RuntimeError, zipfile.Ba
 
 
 def parse_npz(name: str, content: bytes) -> tuple[numpy.ndarray, numpy.ndarray | None]:
-    """The inputs `x` or `images`, and the labels `y` or `labels` or None, of a file's content; `name` is for messages.
+    """The inputs (`x` or `images`) and the labels (`y` or `labels`, or None) in a file; `name` is for messages.
 
     Raises:
-        DataError: it is no such file, is damaged, holds pickled objects, or does not hold exactly these arrays.
+        DataError: the file is not `.npz`, is damaged, holds pickled objects, or not exactly these arrays.
         BudgetError: its arrays would take more memory than a file may.
     """
     try:
-        # No array of Python objects is read, so a data file cannot execute code.
+        # Arrays of Python objects are not read, so a data file cannot execute code.
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
             entries = {PurePosixPath(entry.filename).stem: entry for entry in archive.infolist()}
             wanted = [key for key in (*_INPUTS, *_LABELS) if key in entries]
@@ -44,6 +44,6 @@ def parse_npz(name: str, content: bytes) -> tuple[numpy.ndarray, numpy.ndarray |
 def _array(name: str, archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> numpy.ndarray:
     with archive.open(entry) as file:
         array = parse_array(name, file, entry.file_size)
-        if file.read(1):  # the archive checks its sum at the end
+        if file.read(1):  # zipfile verifies the checksum when it reaches the end
             raise ValueError("there is more behind the array")
         return array

@@ -15,13 +15,13 @@ from autodual.tensors import all_finite
 
 
 def as_inputs(name: str, array: numpy.ndarray) -> tuple[Tensor, str]:
-    """Inputs `[N, *shape]`, and a phrase that says how they were scaled.
+    """Inputs `[N, *shape]`, and a phrase for how they were scaled.
 
-    Bytes become float32 multiples of 1/255; floating-point numbers are taken as they are, half precision as float32.
+    Bytes are divided by 255 in float32; floating-point numbers stay as they are, half precision becomes float32.
 
     Raises:
-        DataError: another dtype, no sample axis, no samples, or NaN or infinity (the sample's index is named).
-        BudgetError: they would take more memory than the samples of a file may.
+        DataError: another dtype, no sample axis, no samples, or NaN or infinity (the message names the sample).
+        BudgetError: the samples would take more memory than those of a file may.
     """
     if array.ndim < 2 or array.size == 0:
         raise DataError(f"The inputs of '{name}' have shape {array.shape}; expected one or more samples [N, ...].")
@@ -46,7 +46,7 @@ def as_labels(name: str, array: numpy.ndarray, samples: int) -> Tensor:
     """Labels as int64 `[N]`, or label maps `[N, *positions]`.
 
     Raises:
-        DataError: another dtype, another number than there are samples, or a negative label that is not `IGNORED`.
+        DataError: another dtype, not one label per sample, or a negative label that is not `IGNORED`.
     """
     if array.ndim < 1 or array.shape[0] != samples or array.size == 0:
         raise DataError(
@@ -69,10 +69,10 @@ def as_labels(name: str, array: numpy.ndarray, samples: int) -> Tensor:
 
 
 def require_range(path: Path, labels: numpy.ndarray, first: int, last: int) -> None:
-    """Refuse labels `[N]` below `first` or above `last`; they are still those of the file.
+    """Refuse labels `[N]`, as stored in the file, below `first` or above `last`.
 
     Raises:
-        DataError: there is such a label; its sample in the file is named.
+        DataError: there is such a label; the message names its sample.
     """
     outside = (labels < first) | (labels > last)
     if outside.any():

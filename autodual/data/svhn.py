@@ -16,7 +16,7 @@ def read_part(directory: Path, part: str, files: ReadFiles) -> tuple[numpy.ndarr
     """Images `[N, 3, 32, 32]` (uint8) and labels `[N]` from 0 to 9 of the part `train` or `test`.
 
     Raises:
-        DataError: the file is missing or holds no such arrays.
+        DataError: the file is missing or damaged.
     """
     name = f"{part}_32x32.mat"
     if not holds(directory, name):
@@ -26,14 +26,14 @@ def read_part(directory: Path, part: str, files: ReadFiles) -> tuple[numpy.ndarr
     path = directory / name
     images, labels = _arrays(path, files.read(path))
     require_range(path, labels, 1, 10)
-    return images.transpose(3, 2, 0, 1), labels % 10  # the label 10 stands for the digit 0
+    return images.transpose(3, 2, 0, 1), labels % 10  # label 10 is the digit 0
 
 
 def _arrays(path: Path, content: bytes) -> tuple[numpy.ndarray, numpy.ndarray]:
     """Images `[32, 32, 3, N]` (uint8) and labels `[N]` as stored.
 
     Raises:
-        DataError: the file cannot be read, or its arrays are others.
+        DataError: the file cannot be read, or its arrays have another form.
     """
     found = _load(path, content)
     images, labels = found.get("X"), found.get("y")

@@ -1,4 +1,4 @@
-"""Commands of the command line that extensions bring."""
+"""Commands that extensions add to the command line."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from autodual.registration import same_definition
 _Command = TypeVar("_Command")
 
 COMMANDS: dict[str, Any] = {}
-"""By name; the command line looks here for what is none of its own."""
+"""By name; the command line looks here for names that are not its own."""
 
 
 def named_command(command: _Command) -> _Command:

@@ -1,4 +1,4 @@
-"""What installed packages offer under the name of a group; nothing is imported, and damaged records are passed over."""
+"""Entry points of installed packages by group; nothing is imported, and damaged records are skipped."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from importlib.metadata import Distribution, EntryPoint, distributions
 
 
 def offered(group: str) -> list[EntryPoint]:
-    """The entry points of a group, in the order of their names.
+    """The entry points of a group, sorted by name.
 
     Args:
         group: such as `autodual.commands`.
@@ -21,7 +21,7 @@ def offered(group: str) -> list[EntryPoint]:
 
 
 def _of_package(package: Distribution) -> list[EntryPoint]:
-    """The entry points of a package; none where its record cannot be read, which is no concern of other packages."""
+    """The entry points of a package; none if its record cannot be read, so that other packages still work."""
     try:
         return list(package.entry_points)
     except Exception:

@@ -1,4 +1,4 @@
-"""Loading extensions: those that a person names, and those that are installed."""
+"""Loading extensions: those that the user names, and those that are installed."""
 
 from __future__ import annotations
 
@@ -20,8 +20,15 @@ GROUP = "autodual.extensions"
 class Extension:
     """A module that was imported for what it registers.
 
-    place: as it was named. file, sha256: what was run, and the hash of its bytes; what it imports is not told. version:
-    of the installed package that brings it.
+    Args:
+        place: the name that was given.
+        file, sha256: the file that was run, and the hash of its bytes, without those of its imports.
+        version: of the installed package that declares it.
+
+    Example:
+        >>> from autodual.extensions import load_extension
+        >>> len(load_extension("json").sha256)
+        64
     """
 
     place: str
@@ -34,13 +41,13 @@ _FROM_FILES: dict[tuple[Path, str], Extension] = {}
 
 
 def load_extension(place: str) -> Extension:
-    """Import an extension, which runs its code; a file that was loaded before, and is the same, is not run again.
+    """Import an extension, which runs its code; a file that has not changed since it was loaded is not run again.
 
     Args:
-        place: a Python file, or the name of a module that can be imported.
+        place: a Python file, or the name of an importable module.
 
     Raises:
-        InvalidInputError: there is none, or its code fails.
+        InvalidInputError: there is no such file or module, or its code fails.
 
     Example:
         >>> from autodual.extensions import load_extension
@@ -54,7 +61,7 @@ def load_extension(place: str) -> Extension:
     digest = _sha256(path)
     found = _FROM_FILES.get((path, digest))
     if found is None:
-        # Two files of one name in two folders are two modules.
+        # Files of the same name in two folders are two modules.
         name = f"autodual_extension_{path.stem}_{hashlib.sha256(str(path).encode()).hexdigest()[:12]}"
         import_file(path, name, "an extension")
         found = _FROM_FILES[path, digest] = Extension(place, str(path), digest)
@@ -62,10 +69,10 @@ def load_extension(place: str) -> Extension:
 
 
 def installed_extensions(tell: Callable[[str], object] = warnings.warn) -> tuple[Extension, ...]:
-    """Import the extensions that installed packages declare, and say which; one that fails harms nothing else.
+    """Import and return the extensions that installed packages declare; those that fail are left out.
 
     Args:
-        tell: is called with a sentence about each that fails.
+        tell: called with a sentence about each that fails.
 
     Example:
         >>> from autodual.extensions import installed_extensions

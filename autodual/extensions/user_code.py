@@ -15,7 +15,7 @@ from autodual.errors import InvalidInputError
 
 
 def import_module(name: str) -> ModuleType:
-    """A module that Python finds, also in the working directory; raises InvalidInputError where that fails."""
+    """The module of this name, also from the working directory; raises InvalidInputError if the import fails."""
     try:
         with modules_from_here():
             return importlib.import_module(name)
@@ -25,7 +25,7 @@ def import_module(name: str) -> ModuleType:
 
 @contextmanager
 def modules_from_here() -> Iterator[None]:
-    """Inside, modules of the working directory are found, which a console script, unlike `python -m`, does not see."""
+    """Makes modules in the working directory importable, which console scripts, unlike `python -m`, do not find."""
     here = str(Path.cwd())
     sys.path.insert(0, here)
     try:
@@ -36,11 +36,11 @@ def modules_from_here() -> Iterator[None]:
 
 
 def import_file(path: Path, name: str, purpose: str) -> ModuleType:
-    """The module in a file, known as `name` from now on.
+    """The module in a file, imported as `name`.
 
-    Raises InvalidInputError, which says for what `purpose` it was wanted, where there is no such file or it fails.
+    Raises InvalidInputError, which names the `purpose`, if there is no such file or it fails.
     """
-    if not os.path.isfile(path):  # unlike the method of paths, it raises nothing where a name is too long
+    if not os.path.isfile(path):  # unlike Path.is_file, it does not raise if a name is too long
         raise InvalidInputError(f"There is no file '{path}' to take {purpose} from.")
     spec = importlib.util.spec_from_file_location(name, path)
     if spec is None or spec.loader is None:

@@ -1,4 +1,4 @@
-"""Loading model files without executing what is in them; start here when a model comes from a disk."""
+"""Loading model files without executing code in them; start here when a model comes from a file."""
 
 from autodual.files.cascade_file import load_cascade, load_cascade_file
 from autodual.files.model import LoadedModel, load_model, load_model_file

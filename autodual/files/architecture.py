@@ -1,4 +1,4 @@
-"""Resolving `package.module:factory`, the code of a network whose file holds weights only."""
+"""Resolving `package.module:factory`, the code of a network whose file holds only weights."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def resolve_factory(reference: str) -> Factory:
     """The callable named by `package.module:factory` or `path/to/file.py:factory`; importing it runs that module.
 
     Raises:
-        InvalidInputError: the reference has no colon, or names nothing that can be imported and called.
+        InvalidInputError: the reference has no colon, or what it names cannot be imported and called.
     """
     place, colon, attribute = reference.rpartition(":")
     if not colon or not place or not attribute:

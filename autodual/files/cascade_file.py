@@ -1,4 +1,4 @@
-"""`load_cascade`: the stages of a cascade from one file, by the same rules as `load_model`."""
+"""`load_cascade`: the stages of a cascade from one file, loaded as `load_model` does."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ def load_cascade(
 ) -> list[nn.Module]:
     """The stages in the `torch.save` file `path`, in order, on the CPU and in evaluation mode.
 
-    The file holds a list (itself, or under the key `state_dict`) of what `load_model` takes one by one: state dicts,
-    whose network `factory` builds anew for each, modules made of `torch.nn` layers, which may also be an
-    `nn.ModuleList`, or networks that autodual has trained.
+    The file holds a list (itself, or under the key `state_dict`) of anything that `load_model` accepts: state dicts,
+    for each of which `factory` builds a network; modules made of `torch.nn` layers, also as an `nn.ModuleList`; or
+    networks trained by autodual.
 
     Args:
         path: the file; nothing in it is executed unless `unsafe`.
@@ -46,7 +46,21 @@ def load_cascade(
 def load_cascade_file(
     path: str | PathLike[str], factory: Factory | str | None = None, *, unsafe: bool = False
 ) -> list[LoadedModel]:
-    """Like `load_cascade`, with the kind and the digest of the one file at every stage."""
+    """As `load_cascade`, with the kind and the digest of the file for each stage.
+
+    Args:
+        path: as in `load_cascade`, and so are `factory` and `unsafe`.
+
+    Raises:
+        ModelFileError, InvalidInputError: as `load_cascade`.
+
+    Example:
+        >>> import torch
+        >>> from autodual.files import load_cascade_file
+        >>> torch.save([torch.nn.Linear(2, 3), torch.nn.Linear(2, 3)], "cascade.pt")
+        >>> [loaded.kind for loaded in load_cascade_file("cascade.pt")]
+        ['torch.save file', 'torch.save file']
+    """
     place = Path(path)
     data = read_model_bytes(place)
     kind = identify(place, data)
@@ -64,13 +78,13 @@ def load_cascade_file(
 
 
 def _stages(name: str, content: object, unsafe: bool) -> list[object]:
-    """The contents of the stages."""
+    """The unpickled content of each stage."""
     for key in ("state_dict", "model_state_dict"):
         if isinstance(content, dict) and isinstance(content.get(key), (list, tuple)):
             content = content[key]
     if isinstance(content, nn.ModuleList):
         if not unsafe:
-            check_module(name, content)  # before any of its methods is used
+            check_module(name, content)  # before any of its methods is called
         content = list(content)
     if not isinstance(content, (list, tuple)) or not content:
         raise ModelFileError(f"'{name}' holds no list of networks, so it is no cascade.")

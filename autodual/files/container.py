@@ -1,4 +1,4 @@
-"""What kind of model file a string of bytes is, and whether its zip container is an honest one."""
+"""The kind of a model file, and the check of its zip container."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from autodual.foreign import Foreign, foreign_archive, foreign_file, foreign_gzi
 from autodual.limits import read_file
 
 _ONNX_START = 0x08
-"""The first byte of nearly all ONNX files: the tag of their first field, the version of the format."""
+"""The first byte of nearly all ONNX files: the tag of their first field, the IR version."""
 
 _GZIP = b"\x1f\x8b"
 _WANTED = "give an ONNX file, or one written by torch.save or torch.export.save"
 
 
 class Kind(Enum):
-    """The containers that autodual tells apart."""
+    """The kinds of model file that autodual reads."""
 
     EXPORTED = "torch.export archive"
     PICKLE = "torch.save file"
@@ -28,13 +28,13 @@ class Kind(Enum):
 
 
 def read_model_bytes(path: Path) -> bytes:
-    """The whole file, read once, so that what was checked is what is loaded.
+    """The whole file, read once, so that the bytes that are loaded are those that were checked.
 
     Raises:
-        ModelFileError: there is no such file, it cannot be read or it is empty.
-        BudgetError: it is larger than a file may be.
+        ModelFileError: the file does not exist, cannot be read, or is empty.
+        BudgetError: the file is too large.
     """
-    if os.path.isdir(path):  # unlike the method of paths, it raises nothing
+    if os.path.isdir(path):  # unlike Path.is_dir, it does not raise without permission
         inside = [entry.name for entry in path.glob("saved_model.pb")]
         found = foreign_archive(inside) or Foreign("a folder, not a model file")
         raise ModelFileError(found.sentence(str(path), _WANTED))
@@ -50,10 +50,10 @@ def read_model_bytes(path: Path) -> bytes:
 
 
 def identify(path: Path, data: bytes) -> Kind:
-    """The kind of a model file, judged by its content; its name only helps to say what an unknown file is.
+    """The kind of a model file, from its content; its name only helps messages about unknown files.
 
     Raises:
-        ModelFileError: the kind is unknown or not supported, or the zip container is damaged or deceitful.
+        ModelFileError: the kind is unknown or not supported, or the zip container fails its checks.
     """
     foreign = _foreign(path, data)
     if foreign is not None:
@@ -70,8 +70,8 @@ def identify(path: Path, data: bytes) -> Kind:
 
 
 def _foreign(path: Path, data: bytes) -> Foreign | None:
-    """What other program a file is of, if that is plain to see."""
-    if path.suffix == ".pb":  # begins as ONNX files do
+    """The kind of a file of another program, if it is recognised."""
+    if path.suffix == ".pb":  # begins like an ONNX file
         return foreign_archive([path.name, "saved_model.pb"])
     if data.startswith(_GZIP):
         return foreign_gzip(data)
@@ -100,10 +100,10 @@ def _identify_zip(path: Path, names: list[str]) -> Kind:
 
 
 def check_zip(name: str, data: bytes) -> list[str]:
-    """The entry names of a zip archive, after refusing archives that unpack to more, or elsewhere, than they show.
+    """The entry names of a zip archive, which must not unpack to more bytes than it has, or outside its folder.
 
-    PyTorch stores its entries uncompressed, so a compressed entry is either foreign or a bomb, and entries whose sizes
-    add up to more than the file overlap.
+    PyTorch stores entries uncompressed, so a compressed entry is foreign or a zip bomb, and entries whose sizes add up
+    to more than the file overlap.
 
     Raises:
         ModelFileError: the archive is damaged, or breaks one of these rules.

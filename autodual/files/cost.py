@@ -1,6 +1,6 @@
-"""What a network from a file would take to run, found out without computing anything, before it is run.
+"""The cost of running a network from a file, found from shapes alone before it runs.
 
-Layers whose weights fit a few bytes can enlarge a sample to terabytes, or slide a window of any size over it.
+A layer with a few bytes of weights can enlarge a sample to terabytes, or slide a window of any size over it.
 """
 
 from __future__ import annotations
@@ -22,19 +22,20 @@ from autodual.errors import BudgetError
 from autodual.limits import ACTIVATIONS, LAYERS, WORK
 
 _OPERATIONS_A_LAYER = 4
-"""A layer such as attention is more operations than this; most are one or two."""
+"""Operations counted as one layer; most layers are one or two, attention is more than this."""
 
 _WINDOWS = frozenset({"avg_pool1d", "avg_pool2d", "avg_pool3d", "max_pool2d_with_indices", "max_pool3d_with_indices"})
 
 
 def require_affordable(name: str | None, model: nn.Module, examples: Sequence[Tensor]) -> None:
-    """Follow the shapes of one pass of a module on `examples` `[N, *shape]`, none of which is computed.
+    """Follow the shapes of one forward pass of a module on `examples` `[N, *shape]`, without computing values.
 
-    What cannot be followed, such as sizes that depend on values, or fails, is left to the pass itself.
+    If the pass fails or cannot be followed, as with sizes that depend on values, the check ends: the real pass will
+    report the error.
 
     Raises:
-        BudgetError: an operation makes more numbers of one sample, or the pass takes more operations or
-            multiplications, than a file may ask for; `name` is how the message calls the file, if it is known.
+        BudgetError: the output of an operation for one sample, the operations or the multiplications of the pass are
+            above their budget; `name` is the file's name in the message, if it is known.
     """
     meter = _Meter(name, max(1, len(examples[0])))
     mode = FakeTensorMode(allow_non_fake_inputs=True)
@@ -43,13 +44,13 @@ def require_affordable(name: str | None, model: nn.Module, examples: Sequence[Te
             model(*(mode.from_tensor(example.detach()) for example in examples))
     except BudgetError:
         raise
-    except Exception:  # whatever is wrong with the network is told by the pass itself, which follows
+    except Exception:  # the real pass, which follows, reports what is wrong with the network
         return
 
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """PyTorch logs what fails on shapes with a traceback."""
+    """Silences PyTorch's log of failures on fake tensors, with their tracebacks."""
     logger = logging.getLogger("torch._subclasses.fake_tensor")
     disabled, logger.disabled = logger.disabled, True
     try:
@@ -59,7 +60,7 @@ def _quiet() -> Iterator[None]:
 
 
 class _Meter(TorchDispatchMode):
-    """Sees each operation of a pass with its inputs and outputs, which hold shapes and no numbers."""
+    """Counts the operations of a pass; its tensors have shapes but no values."""
 
     def __init__(self, name: str | None, samples: int) -> None:
         super().__init__()
@@ -87,7 +88,7 @@ def _word(func: Any) -> str:
 
 
 def _multiplications(func: Any, args: Any, kwargs: Any, outputs: Any, made: Sequence[Tensor]) -> float:
-    """How many an operation takes, about."""
+    """The approximate number of multiplications of an operation."""
     counted = flop_registry.get(func.overloadpacket if hasattr(func, "overloadpacket") else func)
     if counted is not None:
         return counted(*args, **kwargs, out_val=outputs) / 2

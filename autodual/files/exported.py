@@ -1,4 +1,4 @@
-"""Loading `torch.export.save` archives (`.pt2`) without executing anything stored in them."""
+"""Loading `torch.export.save` archives (`.pt2`) without executing code stored in them."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _SAMPLES = "data/sample_inputs/model.pt"
 _PAYLOADS = {"data/weights/": "weight_", "data/constants/": "tensor_"}
 _BYTES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 2, 7: 4, 8: 8, 9: 4, 10: 8, 11: 16, 12: 1, 13: 2, 28: 2, 29: 1, 30: 1, 31: 1,
           32: 1, 33: 1, 34: 4, 35: 8}  # fmt: skip
-"""The bytes of a number of each type, by the type's number in the schema of torch.export."""
+"""Bytes per number, by the type's number in the schema of torch.export."""
 
 _INERT = re.compile(
     r"(archive_format|archive_version|byteorder|version|\.data/\w+|\.format_version|\.storage_alignment|extra/.*)\Z"
@@ -40,13 +40,13 @@ _INERT = re.compile(
 def load_exported(name: str, data: bytes) -> ExportedProgram:
     """The program in the archive `data`, on the CPU.
 
-    Loading an archive with PyTorch unpickles its example inputs and constants, evaluates its symbolic sizes and runs
-    source code made from its names. So the archive is taken apart, its inert content copied into a new one, and only
-    that one is given to PyTorch. `name` is how messages call the file.
+    PyTorch's loader unpickles example inputs and constants, evaluates symbolic sizes, and runs source code made from
+    names in the archive. So the inert content is copied into a new archive, and only that one is given to PyTorch.
+    `name` is the file's name in messages.
 
     Raises:
-        ModelFileError: the archive is damaged, or asks for more than tensors, tensor operations and sizes.
-        BudgetError: it claims more than a file may.
+        ModelFileError: the archive is damaged, or holds more than tensors, tensor operations and sizes.
+        BudgetError: the archive claims more than a file may.
     """
     try:
         rebuilt = _rebuild(name, data)
@@ -60,11 +60,11 @@ def load_exported(name: str, data: bytes) -> ExportedProgram:
 
 
 def load_exported_trusting(name: str, data: bytes) -> ExportedProgram:
-    """`torch.export.load` of the archive `data`: only for archives rebuilt here or vouched for by the user."""
+    """`torch.export.load` of the archive `data`: only for archives rebuilt here, or trusted by the user."""
     try:
         with _quiet():
             program = torch.export.load(io.BytesIO(data))
-    except Exception as error:  # PyTorch raises whatever its deserialiser stumbles over
+    except Exception as error:  # PyTorch's deserialiser may raise anything
         reason = reason_of(error)
         raise ModelFileError(f"'{name}' cannot be loaded by PyTorch {torch.__version__}: {reason}") from error
     return program
@@ -109,7 +109,7 @@ def _kept_entries(name: str, entries: dict[str, bytes]) -> Iterator[tuple[str, b
 
 
 def _resaved(name: str, entry: str, content: bytes) -> bytes:
-    """The pickle `content`, unpickled with the restricted loader and pickled again, so that nothing else remains."""
+    """The pickle `content`, unpickled with the restricted loader and pickled again, so that only tensors remain."""
     if not content:
         return content
     value = load_restricted(f"{name}/{entry}", content)
@@ -128,7 +128,7 @@ def _only_tensors(value: Any, depth: int = 0) -> bool:
 
 
 def _extent(tensor_meta: dict[str, Any], stored: int) -> int:
-    """How many bytes a tensor has, once it is known to be a view of the bytes that are stored for it."""
+    """The bytes of a tensor, which must be a view of the bytes that are stored for it."""
     sizes, strides = ([size["as_int"] for size in tensor_meta[key]] for key in ("sizes", "strides"))
     width = _BYTES[tensor_meta["dtype"]]
     if stored % width or not is_view(sizes, strides, tensor_meta["storage_offset"]["as_int"], stored // width):
@@ -138,7 +138,7 @@ def _extent(tensor_meta: dict[str, Any], stored: int) -> int:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """PyTorch logs every stumble of its deserialiser with a traceback, though the exception says it all."""
+    """Silences PyTorch's log of deserialisation errors, with tracebacks: the exception says the same."""
     logger = logging.getLogger("torch.export")
     disabled, logger.disabled = logger.disabled, True
     try:

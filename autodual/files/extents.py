@@ -1,4 +1,4 @@
-"""What files claim of tensors: which numbers of a storage one is a view of."""
+"""Checks of the sizes, strides and offsets that files claim for tensors."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ _LARGEST = 2**63 - 1
 
 
 def is_extent(value: Any) -> bool:
-    """Whether a value is an integer that PyTorch takes for a size, a stride or an offset."""
+    """Whether a value is an integer that PyTorch accepts as a size, a stride or an offset."""
     return type(value) is int and 0 <= value <= _LARGEST
 
 
 def is_view(sizes: Sequence[Any], strides: Sequence[Any], offset: Any, numel: int) -> bool:
-    """Whether these are the sizes, strides and offset of a tensor whose numbers are all among `numel` stored ones."""
+    """Whether a tensor of these sizes, strides and offset lies within a storage of `numel` numbers."""
     if not len(sizes) == len(strides) <= _MOST_AXES or not all(map(is_extent, (*sizes, *strides, offset))):
         return False
     last = offset + sum((size - 1) * stride for size, stride in zip(sizes, strides, strict=True))

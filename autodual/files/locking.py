@@ -20,13 +20,13 @@ except ImportError:  # not a POSIX system
 
 @contextmanager
 def sole_writer(path: str | PathLike[str]) -> Iterator[None]:
-    """While this lasts, no other process that asks may write `path`; what killed ones left of it is cleared away.
+    """Lock `path` against other processes that use this function, and remove temporary files of killed ones.
 
-    The lock is on a hidden file beside it, which is never followed where it is a link, never written to, and removed at
-    the end. It ends with this process, however that ends.
+    The lock is on a hidden file beside `path`, which is never followed if it is a link, never written to, and removed
+    at the end. The lock ends with this process, however that ends.
 
     Raises:
-        InvalidInputError: another process writes the file now, or its folder cannot be written to.
+        InvalidInputError: another process holds the lock, or the folder is not writable.
     """
     target = Path(os.path.realpath(path))
     lock = target.with_name(own_name(target.name, "lock"))
@@ -41,7 +41,7 @@ def sole_writer(path: str | PathLike[str]) -> Iterator[None]:
 
 
 def _locked(path: str | PathLike[str], lock: Path) -> int:
-    """An open descriptor of the lock's file, which this process has locked and which still has that name."""
+    """An open descriptor of the lock file, locked by this process and still the file of that name."""
     while True:
         try:
             descriptor = os.open(lock, os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0), 0o666)
@@ -61,4 +61,4 @@ def _locked(path: str | PathLike[str], lock: Path) -> int:
         with suppress(FileNotFoundError):
             if os.path.samestat(os.stat(lock), os.fstat(descriptor)):
                 return descriptor
-        os.close(descriptor)  # the process that had it removed it just now
+        os.close(descriptor)  # the previous holder has just removed the file: try again

@@ -1,4 +1,4 @@
-"""`load_model`: from a file to a module or an exported program, executing nothing that the file brings along."""
+"""`load_model`: from a file to a module or an exported program, without executing code in the file."""
 
 from __future__ import annotations
 
@@ -25,10 +25,23 @@ from autodual.frontend.onnx import ExternalFile, load_onnx_bytes
 
 @dataclass(frozen=True, eq=False)
 class LoadedModel:
-    """A model and where it came from; `sha256` is the hexadecimal digest of the file's bytes.
+    """A model and the file it came from.
 
-    trained: what a network that autodual trained says of its training, the perturbation set among it. files: others
-    that an ONNX model keeps weights in, each with its own digest.
+    Args:
+        model: on the CPU, in evaluation mode.
+        path: of the file.
+        kind: of the file, in words.
+        sha256: hexadecimal digest of the file's bytes.
+        trained: for a network trained by autodual, plain values about its training, with the perturbation set.
+        files: in which an ONNX model keeps more weights, each with its own digest.
+
+    Example:
+        >>> import torch
+        >>> from autodual.files import load_model_file
+        >>> torch.save(torch.nn.Linear(2, 3), "linear.pt")
+        >>> loaded = load_model_file("linear.pt")
+        >>> loaded.kind, len(loaded.sha256)
+        ('torch.save file', 64)
     """
 
     model: nn.Module | ExportedProgram
@@ -46,8 +59,8 @@ def load_model(
 
     Args:
         path: a `torch.export.save` archive, an ONNX file (`.onnx` or `.onnx.gz`, see `load_onnx`), or a `torch.save`
-            file of a module made of `torch.nn` layers, of a network that autodual has trained, or of a state dict
-            (itself, or under the key `state_dict`).
+            file of a module made of `torch.nn` layers, of a network trained by autodual, or of a state dict (itself, or
+            under the key `state_dict`).
         unsafe: also load files that execute code while they are loaded, such as pickles of your own classes.
         factory: builds the network whose weights a state dict holds: a callable, `package.module:factory` or
             `path/to/file.py:factory`. Naming it runs that module's code.
@@ -74,9 +87,21 @@ def load_model_file(
     factory: Factory | str | None = None,
     output: int | None = None,
 ) -> LoadedModel:
-    """Like `load_model`, with the kind and the digest of the file, which reports quote.
+    """As `load_model`, with the kind and the digest of the file, which reports quote.
 
-    output: which output of an ONNX network is its result, if it has several; other models keep all.
+    Args:
+        path: as in `load_model`, and so are `unsafe` and `factory`.
+        output: the output of an ONNX network that is its result, if it has several; other models keep all.
+
+    Raises:
+        ModelFileError, InvalidInputError, UnsupportedOpsError, TraceError: as `load_model`.
+
+    Example:
+        >>> import torch
+        >>> from autodual.files import load_model_file
+        >>> torch.save(torch.nn.Linear(2, 3), "linear.pt")
+        >>> load_model_file("linear.pt").model
+        Linear(in_features=2, out_features=3, bias=True)
     """
     place = Path(path)
     data = read_model_bytes(place)
@@ -104,12 +129,12 @@ def load_model_file(
 
 
 def unpickled(name: str, data: bytes, unsafe: bool) -> object:
-    """What a `torch.save` file holds; raises ModelFileError for files that execute code, unless that is allowed."""
+    """The content of a `torch.save` file; raises ModelFileError if it would execute code, unless `unsafe`."""
     return load_trusting(name, data) if unsafe else load_restricted(name, data, allowed_classes())
 
 
 def model_in(name: str, content: Any, unsafe: bool, factory: Factory | None) -> tuple[nn.Module, Mapping[str, Any]]:
-    """The model that an unpickled file is, in evaluation mode, and what it says of its training.
+    """The model in an unpickled file, in evaluation mode, and the values about its training.
 
     Raises as `load_model` does.
     """

@@ -1,4 +1,4 @@
-"""Which `torch.nn` classes a pickled model may be made of, and the check that its objects are no more than that."""
+"""The `torch.nn` classes that a pickled model may consist of, and the check that its objects are nothing else."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ _PLAIN = (type(None), bool, int, float, str, torch.Size, torch.dtype, torch.devi
 
 
 def allowed_classes() -> list[type]:
-    """The stock layers and containers of `torch.nn`; none of them calls what it is given while it is being built."""
+    """The standard layers and containers of `torch.nn`; none of them calls its arguments while it is built."""
     found = {nn.Module}
     for source in _SOURCES:
         for value in vars(source).values():
@@ -56,9 +56,9 @@ def allowed_classes() -> list[type]:
 
 
 def check_module(name: str, model: nn.Module) -> None:
-    """Raise ModelFileError unless every object under `model` is a stock layer with plain attributes and no hooks.
+    """Raise ModelFileError unless every object under `model` is a standard layer with plain attributes and no hooks.
 
-    An unpickled object need not look like one that its constructor made: an attribute may hide the class' `forward`.
+    Unpickling can set any attribute, such as one that hides the class's `forward`.
     """
     allowed = frozenset(allowed_classes())
     pending: list[tuple[str, object]] = [("model", model)]
@@ -112,13 +112,13 @@ def _is_plain(value: object, depth: int = 0) -> bool:
 
 
 def _is_method(cls: type, key: str) -> bool:
-    """Whether an instance attribute would hide something that the class defines to be called or computed."""
+    """Whether an instance attribute of this name would hide a method or property of the class."""
     inherited = getattr(cls, key, None)
     return key.startswith("__") or callable(inherited) or isinstance(inherited, property)
 
 
 def _check_acyclic(name: str, model: nn.Module) -> None:
-    """A module inside itself would recurse for ever; each one may be shared, but not contain an ancestor."""
+    """Refuse a module that contains itself, which would recurse for ever; shared modules are fine."""
     finished: set[int] = set()
     open_modules: set[int] = set()
     stack: list[tuple[nn.Module, bool]] = [(model, False)]
@@ -136,14 +136,14 @@ def _check_acyclic(name: str, model: nn.Module) -> None:
 
 
 def check_real(name: str, tensors: Mapping[str, torch.Tensor]) -> None:
-    """Raise InvalidInputError naming the first parameter or buffer that is no array of real numbers."""
+    """Raise InvalidInputError naming the first parameter or buffer that is not a dense array of real numbers."""
     for key, tensor in tensors.items():
         if reason := unfit(tensor):
             raise InvalidInputError(f"'{name}' cannot be certified: its parameter '{key}' {reason}.")
 
 
 def check_finite(name: str, tensors: Mapping[str, torch.Tensor]) -> None:
-    """Raise InvalidInputError naming the first parameter or buffer without real numbers, or with NaN or infinity."""
+    """Raise InvalidInputError naming the first parameter or buffer that is not real, or holds NaN or infinity."""
     check_real(name, tensors)
     for key, tensor in tensors.items():
         if not all_finite(tensor):

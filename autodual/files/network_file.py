@@ -1,4 +1,4 @@
-"""Files that autodual's own training writes: weights, and what it takes to build their network without other code."""
+"""Files that autodual's training writes: weights, and a description from which their network is built without code."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ _MARK, _VERSION = "autodual_network", 1
 
 @dataclass(frozen=True, eq=False)
 class NetworkFile:
-    """A trained network as data. trained: plain values that say how it came about, the set among them."""
+    """A trained network as data. trained: plain values about its training, with the perturbation set."""
 
     description: NetworkDescription
     state_dict: Mapping[str, Tensor]
     trained: Mapping[str, Any] = field(default_factory=dict)
 
     def to_mapping(self) -> dict[str, Any]:
-        """Plain values and tensors on the CPU."""
+        """The file's content: plain values, and tensors on the CPU."""
         return {
             _MARK: _VERSION,
             "network": self.description.to_mapping(),
@@ -37,12 +37,12 @@ class NetworkFile:
 
 
 def network_bytes(file: NetworkFile) -> bytes:
-    """A network as `torch.save` writes it; readable with `weights_only=True`."""
+    """The bytes of a network file, written by `torch.save`; readable with `weights_only=True`."""
     return _saved(file.to_mapping())
 
 
 def cascade_bytes(stages: Sequence[NetworkFile]) -> bytes:
-    """The stages of a cascade as `torch.save` writes a list of them, for `load_cascade`."""
+    """The bytes of a file with the list of a cascade's stages, for `load_cascade`."""
     return _saved([stage.to_mapping() for stage in stages])
 
 
@@ -53,12 +53,12 @@ def _saved(content: object) -> bytes:
 
 
 def is_network_file(content: object) -> bool:
-    """Whether an unpickled file is one of these."""
+    """Whether the content of an unpickled file is that of a network file."""
     return isinstance(content, dict) and _MARK in content
 
 
 def read_network_file(name: str, content: Mapping[str, Any]) -> NetworkFile:
-    """The file's content, checked; raises ModelFileError where it is not as written."""
+    """The network file with this content; raises ModelFileError if it is damaged, or of a newer version."""
     if type(content[_MARK]) is not int or content[_MARK] != _VERSION:
         raise ModelFileError(f"'{name}' is of a newer version than this autodual reads; upgrade autodual.")
     try:
@@ -69,7 +69,7 @@ def read_network_file(name: str, content: Mapping[str, Any]) -> NetworkFile:
     if not isinstance(state, Mapping) or not all(map(_is_weight, state.items())):
         raise ModelFileError(f"'{name}' is damaged: it lacks the network's weights.")
     if not isinstance(trained, Mapping):
-        raise ModelFileError(f"'{name}' is damaged: what it says of its training is no table.")
+        raise ModelFileError(f"'{name}' is damaged: its data about training are not a table.")
     return NetworkFile(description, state, trained)
 
 
@@ -80,8 +80,8 @@ def _is_weight(item: tuple[Any, Any]) -> bool:
 def build_network(name: str, file: NetworkFile, factory: Factory | None) -> nn.Module:
     """The trained network, taking raw inputs, in evaluation mode.
 
-    factory: builds the architecture where it is not one of autodual's. Raises ModelFileError where the weights do not
-    fit, or a factory is missing.
+    `factory` builds the architecture if it is not one of autodual's. Raises ModelFileError if the weights do not fit,
+    or the factory is missing.
     """
     description = file.description
     if factory is None and not description.own:
@@ -95,12 +95,12 @@ def build_network(name: str, file: NetworkFile, factory: Factory | None) -> nn.M
         raise ModelFileError(f"'{name}' is damaged: it holds no weights.")
     try:
         if factory is None:
-            # Nothing is allocated before the weights that the file really holds were found to fit its description.
+            # Nothing is allocated before the weights in the file are known to fit its description.
             with torch.device("meta"):
                 fitting(name, description.build(), state)
         network = description.build() if factory is None else build(factory)
     except (InvalidInputError, ArithmeticError, RuntimeError, TypeError, ValueError) as error:
-        reason = error if isinstance(error, InvalidInputError) else "its description is none of a network"
+        reason = error if isinstance(error, InvalidInputError) else "its description is not that of a network"
         raise ModelFileError(f"'{name}' is damaged: {reason}.") from None
     fill(name, network, state)
     return description.of_raw_inputs(network).eval()

@@ -1,7 +1,7 @@
-"""What a `torch.save` file claims, compared with what it holds and with the budgets, before it is unpickled.
+"""Compares what a `torch.save` file claims with what it holds and with the budgets, before it is unpickled.
 
-Unpickling calls constructors, makes tensors of any size out of four bytes by strides of 0, and shares containers so
-that few become billions for whoever walks them. `check_claims` reads the pickle without building any of it.
+Unpickling calls constructors, makes tensors of any size from four bytes by strides of 0, and shares containers, so that
+a few unfold into billions. `check_claims` reads the pickle without building any of it.
 """
 
 from __future__ import annotations
@@ -29,22 +29,22 @@ _TENSORS = frozenset(f"torch._utils._rebuild_tensor{version}" for version in (""
 _ALLOCATING = re.compile(
     r"torch\.(\w+\.)?\w*(Tensor|Storage)|torch\._tensor\._rebuild\w*|collections\.Counter|builtins\.bytearray"
 )
-"""What PyTorch's restricted unpickler calls although it takes as much memory as it is told to; all else it refuses."""
+"""Functions that PyTorch's restricted unpickler allows although they allocate any amount of memory."""
 
 _HARMLESS = frozenset(
     {"torch._utils._rebuild_parameter", "torch._utils._rebuild_parameter_with_state", "torch.serialization._get_layout",
      "torch.device", "builtins.complex"}
 )  # fmt: skip
 _OLD_PARTS = 5
-"""Before PyTorch 1.6: a magic number, a version, the machine, the content and the storages' keys, one pickle each."""
+"""Pickles in a file from before PyTorch 1.6: magic number, version, machine, content, and keys of storages."""
 
 
 def check_claims(name: str, data: bytes) -> None:
-    """Compare what the file `data` claims with what is in it; `name` is how messages call it.
+    """Compare what the file `data` claims with what it holds; `name` is its name in messages.
 
     Raises:
-        BudgetError: tensors, values, layers or nesting are more than a file may have.
-        ModelFileError: the file calls what needs no call, holds other tensors than dense ones, or is damaged.
+        BudgetError: tensors, values, layers or nesting are above their budgets.
+        ModelFileError: the file calls a function it does not need, holds tensors that are not dense, or is damaged.
     """
     try:
         if data.startswith(b"PK"):
@@ -73,13 +73,13 @@ def _check_old(name: str, data: bytes) -> None:
     file, claims = io.BytesIO(data), _Claims(name, None)
     for _ in range(_OLD_PARTS):
         if not claims.follow(file):
-            return  # PyTorch stops there as well
+            return  # PyTorch stops there too
     if claims.stored > len(data) - file.tell():
         raise Damaged
 
 
 class _Claims:
-    """What the pickles of one file claim so far. held: the bytes of each storage by its key, where that is known."""
+    """The claims of one file's pickles so far. held: the stored bytes of each storage by its key, if known."""
 
     def __init__(self, name: str, held: Mapping[str, int] | None) -> None:
         self.stored = 0
@@ -89,7 +89,7 @@ class _Claims:
         self._tensors = 0
 
     def follow(self, file: io.BytesIO) -> bool:
-        """Check one pickle; False where it holds an instruction that PyTorch does not follow."""
+        """Check one pickle; False if it holds an instruction that PyTorch refuses."""
         machine = Machine(self._name, Watch(self._call, self._new, self._storage))
         value = machine.run(file)
         check_extent(self._name, machine.made)
@@ -127,7 +127,7 @@ class _Claims:
         _require(isinstance(storage, Made) and storage.kind == "storage")
         extents, strides = _parts(size), _parts(stride)
         width, _, numel = _storage_parts(storage.parts[0])
-        if function.endswith("_v3"):  # the type of the numbers stands beside the storage, which holds bytes
+        if function.endswith("_v3"):  # the dtype is an argument, and the storage is counted in bytes
             stored, width = numel * width, _width(arguments[6])
             numel = stored // width
         _require(is_view(extents, strides, offset, numel))
@@ -142,10 +142,10 @@ class _Claims:
 
 
 def check_extent(name: str, made: list[Made]) -> None:
-    """Compare how many values, layers and levels the values unfold into with the budgets.
+    """Compare the number of values, layers and levels that the values unfold into with the budgets.
 
     Raises:
-        BudgetError: they are more.
+        BudgetError: there are more.
         ModelFileError: a value contains itself.
     """
     values: dict[int, tuple[int, int, int]] = {}
@@ -168,7 +168,7 @@ def check_extent(name: str, made: list[Made]) -> None:
 
 
 def _extent(value: Made, known: Mapping[int, tuple[int, int, int]]) -> tuple[int, int, int]:
-    """How many values and layers it unfolds into, and its levels."""
+    """The number of values and layers that a value unfolds into, and its levels."""
     inside = [known[id(part)] for part in value.parts if isinstance(part, Made)]
     layer = value.kind == "object" and value.name.startswith(_LAYER)
     values = 1 + len(value.parts) + sum(count for count, _, _ in inside)
@@ -183,7 +183,7 @@ def _check_budgets(name: str, extent: tuple[int, int, int]) -> None:
 
 
 def _storage_parts(identity: Any) -> tuple[int, str, int]:
-    """The bytes of a number, the key and how many numbers a storage claims to hold."""
+    """The bytes per number, the key, and the count of numbers that a storage claims."""
     _require(isinstance(identity, Made) and identity.kind == "tuple" and len(identity.parts) in (5, 6))
     _, kind, key, _, numel = identity.parts[:5]
     _require(isinstance(kind, Made) and kind.kind == "global" and isinstance(key, str) and is_extent(numel))
@@ -194,7 +194,7 @@ def _storage_parts(identity: Any) -> tuple[int, str, int]:
 
 
 def _width(dtype: Any) -> int:
-    """The bytes of a number of a type."""
+    """Bytes per number of a dtype."""
     _require(isinstance(dtype, Made) and dtype.kind == "global")
     found = getattr(torch, dtype.name.removeprefix("torch."), None)
     if not isinstance(found, torch.dtype):
@@ -211,7 +211,7 @@ def _parts(value: Any) -> list[Any]:
 
 
 def _is_short(value: Any) -> bool:
-    """Whether it is a list or tuple whose members, or their first parts, are plain: hashing those takes no time."""
+    """Whether it is a list or tuple whose members, or their first parts, are plain and so hashed in no time."""
     if not isinstance(value, Made) or value.kind not in ("list", "tuple"):
         return False
     firsts = [part.parts[0] if isinstance(part, Made) and part.parts else part for part in value.parts]

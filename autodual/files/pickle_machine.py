@@ -1,6 +1,6 @@
-"""Reads a pickle without building anything: which values it would make, what it would call, with which arguments.
+"""Interprets a pickle without building anything: the values it would make, and its calls with their arguments.
 
-Only the instructions that PyTorch's restricted unpickler knows are followed; it stops at all others, and so does this.
+It follows only the instructions that PyTorch's restricted unpickler accepts, and stops at all others as PyTorch does.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ from typing import Any
 from autodual.limits import Budget
 
 STEPS = Budget(3_000_000, "instructions")
-"""Instructions of the pickles in a file; a network of a thousand layers takes a hundred thousand."""
+"""Instructions in a file's pickles; a network of a thousand layers has a hundred thousand."""
 
 
 class Damaged(Exception):
-    """The pickle asks for something of a stack or memo that is not there."""
+    """The pickle reads something from its stack or memo that is not there."""
 
 
 class Unfollowed(Exception):
@@ -27,10 +27,10 @@ class Unfollowed(Exception):
 
 @dataclass(eq=False)
 class Made:
-    """A value that the pickle would make, other than a number, a text, True, False or None.
+    """A value that the pickle would make, other than a number, a string, True, False or None.
 
-    kind: list, dict, tuple, global, call, object or storage. name: of a global, or of what is called or made anew.
-    parts: what is inside, in order; of a dictionary the values, of a call or an object the arguments and the state.
+    kind: list, dict, set, tuple, global, call, object or storage. name: of a global, the called function or the class.
+    parts: the members in order; for a dictionary the values, for a call or an object the arguments and the state.
     """
 
     kind: str
@@ -40,9 +40,9 @@ class Made:
 
 @dataclass(frozen=True)
 class Watch:
-    """Who is asked before the unpickler would act: each may raise.
+    """Callbacks before the unpickler would act; each may raise to refuse.
 
-    call: a function's name and its arguments. new: a class' name and its arguments. storage: the persistent number.
+    call: takes a function's name and its arguments. new: a class's name and its arguments. storage: a persistent id.
     """
 
     call: Callable[[str, list[Any]], None]
@@ -51,7 +51,7 @@ class Watch:
 
 
 class Machine:
-    """Follows one pickle; `made` are all values that are no plain ones, in the order in which they came to be."""
+    """Follows one pickle; `made` holds all values that are not plain, in the order in which they are made."""
 
     def __init__(self, name: str, watch: Watch) -> None:
         self.made: list[Made] = []
@@ -63,10 +63,10 @@ class Machine:
         self.steps = 0
 
     def run(self, file: BytesIO) -> Any:
-        """What the pickle stands for; None where an instruction is unknown. The file is left behind its end.
+        """The pickle's value; None if an instruction is unknown. The file's position is then after the pickle.
 
         Raises:
-            Damaged: it cannot be followed.
+            Damaged: the pickle cannot be followed.
             BudgetError: there are too many instructions.
         """
         most = STEPS.allowed
@@ -126,7 +126,7 @@ class Machine:
 
     def _put(self, items: list[Any]) -> None:
         target = self._top("dict", "call")
-        # Hashing a tuple walks all that it holds, as often as it is reached.
+        # Hashing a tuple walks all that it holds, shared parts again and again.
         if any(isinstance(key, Made) for key in items[::2]):
             raise Damaged
         target.parts.extend(items[1::2])

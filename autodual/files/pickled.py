@@ -1,4 +1,4 @@
-"""Unpickling `torch.save` files with a closed list of what they may construct."""
+"""Unpickling `torch.save` files with a fixed list of what they may construct."""
 
 from __future__ import annotations
 
@@ -15,24 +15,24 @@ from autodual.extensions.user_code import modules_from_here
 from autodual.files.container import check_zip
 from autodual.files.pickle_claims import check_claims, damaged
 
-# Reading hostile bytes may fail anywhere inside the unpickler; each of these is an answer about the file.
+# Hostile bytes may make the unpickler fail anywhere; each of these errors means that the file is damaged.
 _DAMAGED = (
     ArithmeticError, AssertionError, AttributeError, EOFError, LookupError, MemoryError, NotImplementedError,
     OSError, RecursionError, RuntimeError, TypeError, ValueError,
 )  # fmt: skip
 
-# How many of the names that a file asks for are shown.
+# Names in a message.
 _SHOWN = 4
-# Where wrappers keep the network, by a word in their names.
+# The attribute in which a wrapper keeps the network, by a word in the wrapper's name.
 _WRAPPERS = {"DataParallel": "module", "TorchCompile": "_orig_mod"}
 
 
 def load_restricted(name: str, data: bytes, allowed: Sequence[type] = ()) -> Any:
-    """Unpickle `data` onto the CPU; it may construct tensors, plain containers and the classes `allowed`, nothing else.
+    """Unpickle `data` onto the CPU; it may construct only tensors, plain containers and the classes `allowed`.
 
     Raises:
-        ModelFileError: the pickle asks for another global (all of them are named), or is damaged.
-        BudgetError: it claims more than a file may.
+        ModelFileError: the pickle needs other globals (the message names them), or is damaged.
+        BudgetError: the pickle claims more than a file may.
     """
     if data.startswith(b"PK"):
         check_zip(name, data)
@@ -56,7 +56,7 @@ def load_restricted(name: str, data: bytes, allowed: Sequence[type] = ()) -> Any
 
 
 def load_trusting(name: str, data: bytes) -> Any:
-    """Unpickle `data` onto the CPU, executing whatever it asks for: only for files that the user vouches for."""
+    """Unpickle `data` onto the CPU, executing whatever it asks for: only for files that the user trusts."""
     try:
         with modules_from_here():
             return torch.load(io.BytesIO(data), map_location="cpu", weights_only=False)
@@ -70,7 +70,7 @@ def load_trusting(name: str, data: bytes) -> Any:
 
 
 def refusal(name: str, wanted: Iterable[str]) -> str:
-    """The sentence that names what a file would execute and what to do about it."""
+    """The sentence that names what a file would execute, and a remedy."""
     names = sorted(wanted)
     shown = ", ".join(names[:_SHOWN]) + (f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else "")
     wrapper = next((attribute for mark, attribute in _WRAPPERS.items() if any(mark in one for one in names)), None)
@@ -90,7 +90,7 @@ def _forbidden_globals(data: bytes, allowed: Sequence[type]) -> list[str]:
 
 
 def _global_in(message: str) -> list[str]:
-    """The global named in the unpickler's own message: all there is for the pickles of before PyTorch 1.6."""
+    """The global named in the unpickler's message, the only source for pickles from before PyTorch 1.6."""
     for marker in ("Unsupported global: GLOBAL ", "Trying to load unsupported GLOBAL "):
         _, found, rest = message.partition(marker)
         if found:

@@ -1,4 +1,4 @@
-"""State dicts of wrapped networks: names that a wrapper has made longer, matched with those of the network itself."""
+"""State dicts of wrapped networks: matches names that a wrapper has prefixed with those of the network itself."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from collections.abc import Iterable, Mapping
 from torch import Tensor
 
 _WRAPPERS = frozenset({"module", "_orig_mod"})
-"""What DataParallel and its like, and torch.compile, call what they wrap, at any depth of a network."""
+"""The attributes in which DataParallel and torch.compile keep what they wrap, at any depth of a network."""
 
 
 def renamed(state: Mapping[str, Tensor], names: Iterable[str]) -> dict[str, Tensor]:
-    """The tensors under those of the network's names that they have once wrappers are left out of both.
+    """The tensors under the network's own names, which match once the words of wrappers are dropped from both.
 
-    Or once the word is left out that stands before all of them, such as the `model.` of a training framework: whichever
-    gives most of the network's names, and none at all where that is as they are.
+    A first word that all names share, such as the `model.` of a training framework, is also tried. The renaming that
+    matches most of the network's names is chosen, or none if the names as they are match as many.
     """
     wanted = {_unwrapped(name): name for name in names}
     best = dict(state)

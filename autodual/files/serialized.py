@@ -1,8 +1,8 @@
-"""Rebuilding the JSON of an exported program from its parts that are known to be inert.
+"""Rebuilding the JSON of an exported program from those of its parts that are known to be inert.
 
 `torch.export.load` pastes node names into generated Python source, evaluates size expressions and guards, imports the
-classes that tree specifications name, and looks operators up by attribute path. Nothing here inspects a file for
-traces of an attack; it copies what is on a list, in canonical form, and refuses the rest.
+classes that tree specifications name, and looks up operators by attribute path. This module does not search for signs
+of an attack: it copies what is on a list of safe things, in canonical form, and refuses the rest.
 """
 
 from __future__ import annotations
@@ -41,14 +41,14 @@ _TREE_NODES = frozenset({"builtins.tuple", "builtins.list", "builtins.dict", "co
 
 
 class Refused(Exception):
-    """A part of the program is not on the list; the message completes the sentence 'it is refused because ...'."""
+    """A part of the program is not on the list; the message completes 'it is refused because …'."""
 
 
 def rebuild_program(program: Json) -> Json:
-    """An inert copy of `models/model.json`; guards, hints of other tools and preserved module signatures are dropped.
+    """An inert copy of `models/model.json`, without guards, hints of other tools and preserved module signatures.
 
     Raises:
-        Refused: the program holds something that could act when it is loaded.
+        Refused: the program holds something that could execute when it is loaded.
         KeyError, TypeError, ValueError: it does not have the form of an exported program.
     """
     module = program["graph_module"]
@@ -70,7 +70,7 @@ def rebuild_program(program: Json) -> Json:
 
 
 def rebuild_payloads(payloads: Json, prefix: str) -> Json:
-    """An inert copy of a weights or constants configuration whose files are called `prefix` and a number."""
+    """An inert copy of a configuration of weights or constants; the names of its files are `prefix` and a number."""
     config = {}
     for key, payload in payloads["config"].items():
         if payload["use_pickle"] or payload["tensor_meta"] is None:
@@ -100,7 +100,7 @@ def _graph(graph: Json) -> Json:
 
 
 def _names(value: Json) -> Iterator[str]:
-    """All names of values in a subtree: whatever stands under `name` or `as_name`."""
+    """All names of values in a subtree, found under the keys `name` and `as_name`."""
     for key, item in value.items() if isinstance(value, dict) else enumerate(value):
         if isinstance(item, (dict, list)):
             yield from _names(item)
@@ -142,7 +142,7 @@ def _without_message(argument: Json) -> Json:
 
 
 def _root_call(calls: Json) -> Json:
-    """The calling convention of the program itself; those of its submodules only matter to `torch.export.unflatten`."""
+    """The calling convention of the program itself; only `torch.export.unflatten` needs those of submodules."""
     signature = {call["fqn"]: call["signature"] for call in calls}[""]
     names = signature.get("forward_arg_names")
     return {

@@ -32,7 +32,7 @@ def find_state_dict(name: str, content: object) -> dict[str, torch.Tensor]:
 
 
 def _described(content: object) -> str:
-    """What it holds instead, if words help."""
+    """What the content is instead, for messages."""
     if not isinstance(content, dict) or not content:
         return f", but a {type(content).__name__}"
     keys = _shorten([str(key)[:40] for key in content])
@@ -62,17 +62,17 @@ def load_state_dict(name: str, state: dict[str, torch.Tensor], factory: Factory 
 
 
 def fill(name: str, model: nn.Module, state: dict[str, torch.Tensor]) -> None:
-    """Give a module the weights `state`, whose names may be those of a wrapper around it.
+    """Load the weights `state` into a module; their names may be those of a wrapper around it.
 
     Raises:
         ModelFileError: keys, shapes or kinds of numbers do not match.
-        InvalidInputError: a weight is complex, sparse, quantised, or else no array of real numbers.
+        InvalidInputError: a weight is not a dense array of real numbers (it is complex, sparse or quantised).
     """
     model.load_state_dict(fitting(name, model, state))
 
 
 def fitting(name: str, model: nn.Module, state: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    """The weights `state` by the names of a module, which may be on `meta`; raises as `fill` does."""
+    """The weights `state` under the names of a module, which may be on `meta`; raises as `fill` does."""
     expected = model.state_dict()
     state = renamed(state, expected)
     check_real(name, state)

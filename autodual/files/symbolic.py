@@ -1,4 +1,4 @@
-"""The small language of sizes in exported programs: PyTorch evaluates these strings, so they are parsed here first."""
+"""Size expressions in exported programs: PyTorch evaluates these strings, so they are parsed and checked here first."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _OPERATORS = (ast.Add, ast.Sub, ast.Mult, ast.Div, ast.FloorDiv, ast.Mod, ast.US
               ast.Eq, ast.NotEq, ast.Lt, ast.LtE, ast.Gt, ast.GtE, ast.BitAnd, ast.BitOr, ast.Invert)  # fmt: skip
 _LONGEST = 4000
 _MOST_TERMS = 60
-"""Names and numbers of one expression: sympy, which is given it, may multiply out products of sums."""
+"""Names and numbers in one expression: sympy, which evaluates it, may expand products of sums."""
 
 _LARGEST = 2**63
 
@@ -29,8 +29,8 @@ def is_symbol(name: object) -> bool:
 def canonical_expression(text: str) -> str:
     """The expression `text`, parsed and printed again.
 
-    It may hold integers, size symbols (`s0`, or `Symbol('s0', integer=True)`), arithmetic without powers, comparisons
-    and functions such as `Max` and `FloorDiv`; that is enough for sizes and too little to do anything else.
+    It may hold numbers, size symbols (`s0`, or `Symbol('s0', integer=True)`), arithmetic without powers, comparisons
+    and functions such as `Max` and `FloorDiv`: enough for sizes, and nothing that could do harm.
 
     Raises:
         ValueError: `text` is not such an expression.

@@ -1,4 +1,4 @@
-"""Writing files so that no reader ever sees half of one, and nothing is replaced that should stay."""
+"""Writing files atomically: no reader sees half a file, and no file is replaced by mistake."""
 
 from __future__ import annotations
 
@@ -19,24 +19,26 @@ _TEMPORARY = re.compile(r"[a-z0-9_]{8}\.tmp")
 
 
 def write_text(path: str | PathLike[str], text: str, *, overwrite: bool = True) -> None:
-    """Make `text` in UTF-8 the content of the file, as `write_bytes` does.
+    """Write `text` as UTF-8, as `write_bytes` does.
 
-    Parts of file names that are no text, which Python keeps as lone surrogates, are written as `\\udcff`.
+    Lone surrogates, Python's form for undecodable parts of file names, are written as `\\udcff`.
     """
     write_bytes(path, text.encode("utf-8", "backslashreplace"), overwrite=overwrite)
 
 
 def write_bytes(path: str | PathLike[str], content: bytes, *, overwrite: bool = True) -> None:
-    """Make `content` the content of the file, or leave all as it was.
+    """Make `content` the content of the file, or change nothing if that fails.
 
-    A temporary file beside it takes its place when complete. Of a link, the file it names is meant. A pipe, a terminal
-    or another stream (`/dev/stdout`) is written to instead of being replaced.
+    A temporary file beside it replaces it when complete. A link is followed. A pipe, a terminal or another stream
+    (`/dev/stdout`) is written to rather than replaced.
 
     Args:
-        overwrite: whether a file that exists is replaced; what is allowed to others of it stays as it is.
+        path: the file.
+        content: all of its bytes.
+        overwrite: whether an existing file is replaced; it keeps its permissions.
 
     Raises:
-        DataError: the file cannot be written, or exists and is not to be overwritten.
+        DataError: the file cannot be written, or exists and `overwrite` is false.
     """
     try:
         if is_stream(path):
@@ -50,10 +52,10 @@ def write_bytes(path: str | PathLike[str], content: bytes, *, overwrite: bool = 
 
 
 def is_stream(path: str | PathLike[str]) -> bool:
-    """Whether writing goes *to* what the path names: a pipe, a terminal or the like, or an output of this process.
+    """Whether the path is written *to*, not replaced: a pipe, a terminal, or an output of this process.
 
     Raises:
-        DataError: the system cannot look at the path, or it names a folder or a device that no text can go to.
+        DataError: the path cannot be examined, or is a folder or a device that is no stream.
     """
     try:
         found = os.stat(path)
@@ -69,9 +71,9 @@ def is_stream(path: str | PathLike[str]) -> bool:
 
 
 def clear_leftovers(path: str | PathLike[str]) -> None:
-    """Remove the temporary files that killed processes left while they wrote `path`, and nothing else.
+    """Remove the temporary files of processes that were killed while writing `path`, and nothing else.
 
-    No other process may be writing the file meanwhile. What cannot be removed stays.
+    No other process may be writing the file. Files that cannot be removed stay.
     """
     target = Path(os.path.realpath(path))
     prefix = own_name(target.name, "")
@@ -82,7 +84,7 @@ def clear_leftovers(path: str | PathLike[str]) -> None:
 
 
 def _standard_output(found: os.stat_result) -> int | None:
-    """The descriptor, 1 or 2, under which this process has the file open as its output, or None."""
+    """The descriptor, 1 or 2, if the file is this process's standard output or error; else None."""
     for descriptor in (1, 2):
         with suppress(OSError):
             if os.path.samestat(found, os.fstat(descriptor)):
@@ -98,7 +100,7 @@ def _send(path: str | PathLike[str], content: bytes) -> None:
         return
     for printed in (sys.stdout, sys.stderr):
         if printed is not None:
-            printed.flush()  # what was printed before comes before
+            printed.flush()  # keep the order of what was printed before
     _write_all(descriptor, content)
 
 
@@ -116,7 +118,7 @@ def _place(target: Path, content: bytes, overwrite: bool) -> None:
 
 @contextmanager
 def _temporary_file(target: Path) -> Iterator[tuple[int, Path]]:
-    """A new file beside the target, open for writing; it is gone afterwards, unless it was moved."""
+    """A new file beside the target, open for writing; removed at the end unless it was moved."""
     temporary = target.with_name(own_name(target.name, f"{secrets.token_hex(4)}.tmp"))
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o666)
     try:
@@ -130,12 +132,12 @@ def _temporary_file(target: Path) -> Iterator[tuple[int, Path]]:
 
 
 def _place_new(temporary: Path, target: Path) -> None:
-    """Give the temporary file the target's name; FileExistsError if that is taken, also just now."""
+    """Give the temporary file the target's name; FileExistsError if that exists, even since a moment ago."""
     try:
         os.link(temporary, target)
     except FileExistsError:
         raise
-    except OSError:  # some file systems have no second names
+    except OSError:  # some file systems have no hard links
         os.close(os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666))
         os.replace(temporary, target)
 

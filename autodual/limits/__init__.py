@@ -1,4 +1,4 @@
-"""Budgets of files, and reading within them; start here before trusting what a file claims."""
+"""Budgets for what files may claim, and reading within them; start here before trusting a file."""
 
 from autodual.limits.bounded_reading import open_file, read_file
 from autodual.limits.budgets import (

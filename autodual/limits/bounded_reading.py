@@ -1,4 +1,4 @@
-"""Reading files whole, where they are files and not larger than a file may be."""
+"""Reading whole files, if they are ordinary files and within their budgets."""
 
 from __future__ import annotations
 
@@ -13,11 +13,20 @@ from autodual.limits.budgets import FILE, MEMORY
 def read_file(path: str | os.PathLike[str], *, kept: int = 1) -> bytes:
     """All bytes of an ordinary file.
 
-    kept: how many bytes of memory the caller makes of each.
+    Args:
+        path: the file.
+        kept: bytes of memory that the caller will use for each byte of the file.
 
     Raises:
-        BudgetError: there are more than `FILE`, or `MEMORY`, allows.
-        OSError: there is no such file, it cannot be read, or it is a folder, a device or a pipe, which may never end.
+        BudgetError: there are more bytes than `FILE` or `MEMORY` allows.
+        OSError: the file does not exist or cannot be read, or is a folder, a device or a pipe, which may never end.
+
+    Example:
+        >>> from pathlib import Path
+        >>> from autodual.limits import read_file
+        >>> _ = Path("small.bin").write_bytes(b"abc")
+        >>> read_file("small.bin")
+        b'abc'
     """
     with open_file(path) as file:
         MEMORY.require(str(path), "its content", kept * os.fstat(file.fileno()).st_size)
@@ -25,7 +34,23 @@ def read_file(path: str | os.PathLike[str], *, kept: int = 1) -> bytes:
 
 
 def open_file(path: str | os.PathLike[str]) -> BinaryIO:
-    """An ordinary file, opened for reading its bytes; raises as `read_file` does, but for `MEMORY`."""
+    """An ordinary file, opened for reading its bytes.
+
+    Args:
+        path: the file.
+
+    Raises:
+        BudgetError: it has more bytes than `FILE` allows.
+        OSError: as in `read_file`.
+
+    Example:
+        >>> from pathlib import Path
+        >>> from autodual.limits import open_file
+        >>> _ = Path("small.bin").write_bytes(b"abc")
+        >>> with open_file("small.bin") as file:
+        ...     file.read(2)
+        b'ab'
+    """
     descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
     try:
         status = os.fstat(descriptor)

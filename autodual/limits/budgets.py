@@ -1,7 +1,7 @@
-"""Budgets of files: how much what a file claims may be, before anything is allocated or walked for it.
+"""Budgets: the most that a file may claim, checked before anything is allocated or walked.
 
 A file of a few bytes can claim arrays of terabytes, or an object that unfolds into billions. A reader compares such
-claims with a `Budget` first. Whoever means it multiplies all budgets by a number: `AUTODUAL_FILE_BUDGET=4`.
+claims with a `Budget` first. `AUTODUAL_FILE_BUDGET=4` multiplies all budgets by 4.
 """
 
 from __future__ import annotations
@@ -20,30 +20,39 @@ _LARGEST_FACTOR = 1_000_000
 
 @dataclass(frozen=True)
 class Budget:
-    """The most of one thing that a file may claim. most: bytes, or a count, where `unit` is a plural."""
+    """The most of one thing that a file may claim.
+
+    Args:
+        most: bytes, or a count.
+        unit: of `most`, a plural.
+
+    Example:
+        >>> from autodual.limits import Budget
+        >>> Budget(10, "levels").require("deep.json", "its nesting", 9)
+    """
 
     most: int
     unit: str = "bytes"
 
     @property
     def allowed(self) -> int:
-        """The budget of this process, multiplied as the environment says.
+        """The budget, multiplied by the number in the environment variable.
 
         Raises:
-            BudgetError: the environment variable is no number of at least 1.
+            BudgetError: the environment variable is not a number of at least 1.
         """
         return int(self.most * factor())
 
     def require(self, name: str | None, claim: str, amount: float) -> None:
-        """Refuse `amount` where it is more than the budget.
+        """Refuse an amount above the budget.
 
         Args:
-            name: what messages call the file, such as its path; None: the network, where its file is not known.
-            claim: what claims the amount, as the subject of a sentence that goes on "would take 5 GiB".
+            name: of the file, for messages, such as its path; None: a network whose file is not known.
+            claim: what claims the amount: the subject of a sentence that goes on "would take 5 GiB".
             amount: in the budget's unit.
 
         Raises:
-            BudgetError: it is more; the message names the environment variable that allows it.
+            BudgetError: the amount is above the budget; the message names the environment variable that raises it.
         """
         allowed = self.allowed
         if amount > allowed:
@@ -63,37 +72,42 @@ class Budget:
 
 
 FILE = Budget(2**30)
-"""A file as it is stored: more than any network that was certified so far, and all of it is read at once."""
+"""The size of a file, which is read at once: more than any network certified so far."""
 
 MEMORY = Budget(2**30)
-"""The numbers that a file holds once it is unpacked and read, in the types in which they are kept."""
+"""The content of a file once it is unpacked and read, in the types in which it is kept."""
 
 NESTING = Budget(100, "levels")
-"""Containers, modules or expressions inside one another: readers and PyTorch call themselves once a level."""
+"""Nesting of containers, modules or expressions: readers and PyTorch recurse once for each level."""
 
 OBJECTS = Budget(1_000_000, "values")
-"""Values in a pickle or a document, each counted as often as it is reached: what is shared twice counts twice."""
+"""Values in a pickle or a document; a value that is shared twice counts twice."""
 
 LAYERS = Budget(800, "layers")
-"""Layers, or operations, that a sample passes, counted as often as it does; DenseNet-201 has about 700.
+"""Layers that a sample passes, counted at each pass; DenseNet-201 has about 700.
 
-Bounds of a chain of so many activations take some ten seconds."""
+Bounds of a chain of this many activations take some ten seconds."""
 
 ACTIVATIONS = Budget(2**27)
-"""The numbers that one operation of a network makes of one sample."""
+"""Bytes of the output of one operation for one sample."""
 
 WORK = Budget(20_000_000_000, "multiplications")
-"""What one pass of a sample through a network takes; ResNet-152 takes half of it."""
+"""The work of one forward pass of one sample; ResNet-152 takes half of it."""
 
 TEXT = Budget(100_000, "characters")
-"""A formula or a list of numbers that stands on a command line, or a single expression in a file."""
+"""A formula or a list of numbers on a command line, or a single expression in a file."""
 
 
 def factor() -> float:
-    """What all budgets are multiplied by: 1, or the number in the environment variable.
+    """The factor of all budgets: 1, or the number in the environment variable.
 
     Raises:
-        BudgetError: it is no number of at least 1.
+        BudgetError: the variable is not a number of at least 1.
+
+    Example:
+        >>> from autodual.limits import factor
+        >>> factor() >= 1
+        True
     """
     text = os.environ.get(VARIABLE, "1")
     try:
@@ -106,7 +120,16 @@ def factor() -> float:
 
 
 def in_bytes(amount: float) -> str:
-    """An amount of memory in words, such as '1.5 GiB'."""
+    """An amount of memory in words.
+
+    Args:
+        amount: in bytes.
+
+    Example:
+        >>> from autodual.limits import in_bytes
+        >>> in_bytes(1.5 * 2**30)
+        '1.5 GiB'
+    """
     for unit in ("bytes", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"):
         if amount < 1024:
             break

@@ -1,4 +1,4 @@
-"""Reading JSON as strictly as its standard has it, within the budgets of files."""
+"""Reading JSON strictly by its standard, within the budgets of files."""
 
 from __future__ import annotations
 
@@ -9,20 +9,29 @@ from typing import Any, NoReturn
 from autodual.limits.budgets import MEMORY
 
 _CONTAINER, _ITEM = 96, 40
-"""Bytes that Python takes for a list or dictionary, and for each of its entries."""
+"""Bytes of memory for a list or dictionary, and for each of its entries."""
 
 _LARGEST = 2**64
 
 
 def parse_json(name: str, data: bytes) -> Any:
-    """The value of a JSON text; NaN, infinities, integers beyond 64 bits and keys that come twice are refused.
+    """The value of a JSON text; NaN, infinities, integers beyond 64 bits and repeated keys are refused.
+
+    Args:
+        name: of the file, for messages.
+        data: UTF-8.
 
     Raises:
-        BudgetError: it would take more memory than a file may; `name` is for the message.
-        ValueError: it is no such text, or nests more deeply than Python's reader goes.
+        BudgetError: the value would take more memory than a file may.
+        ValueError: the text is not such JSON, or is nested too deeply for Python's parser.
+
+    Example:
+        >>> from autodual.limits import parse_json
+        >>> parse_json("small.json", b'{"k": [1, 2]}')
+        {'k': [1, 2]}
     """
     containers, items = data.count(b"[") + data.count(b"{"), data.count(b",") + data.count(b":")
-    text = len(data) * (3 if data.isascii() else 6)  # the bytes, the text, and the texts in it
+    text = len(data) * (3 if data.isascii() else 6)  # the bytes, the text, and the strings in it
     MEMORY.require(name, "its content", containers * _CONTAINER + items * _ITEM + text)
     try:
         return json.loads(
@@ -33,13 +42,13 @@ def parse_json(name: str, data: bytes) -> Any:
             object_pairs_hook=_dictionary,
         )
     except RecursionError:
-        raise ValueError("it nests too deeply") from None
+        raise ValueError("it is nested too deeply") from None
 
 
 def _dictionary(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) != len(pairs):
-        raise ValueError("a key comes twice")
+        raise ValueError("a key appears twice")
     return found
 
 
@@ -58,4 +67,4 @@ def _integer(text: str) -> int:
 
 
 def _refuse(text: str) -> NoReturn:
-    raise ValueError(f"{text[:20]} is no number of JSON, or too large")
+    raise ValueError(f"{text[:20]} is not a JSON number, or is too large")

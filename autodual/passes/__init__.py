@@ -1,4 +1,4 @@
-"""Passes from the traced graph to the dual plan; the default pipeline is a plain list to print, cut and reorder."""
+"""Passes from the traced graph to the dual plan; the default pipeline is a plain list that can be changed."""
 
 from autodual.passes.assign_rules import AssignRules
 from autodual.passes.base import Observer, Pass, run_passes

@@ -1,4 +1,4 @@
-"""What a pass is, and the runner that names the culprit when one fails.
+"""The interface of passes, and the runner that names the pass that fails.
 
 A pass is a frozen dataclass: its fields are its options, and become command-line options. Pass modules import torch
 only when they run, so that the command line can list them at once.
@@ -26,20 +26,23 @@ class Pass(ABC):
 
     @abstractmethod
     def run(self, plan: Plan) -> Plan:
-        """The plan after this pass; the given one is not changed."""
+        """The plan after this pass.
+
+        Args:
+            plan: the plan before, which is not changed.
+        """
 
 
 def run_passes(plan: Plan, passes: Sequence[Pass], observer: Observer | None = None) -> Plan:
     """Run passes in order, and verify the graph after each.
 
     Args:
-        plan: what to begin with.
+        plan: to start from.
         passes: in the order in which they run.
         observer: called as `observer(name, plan)` after each pass.
 
     Raises:
-        PassError: a pass failed; the message names it and those before it. Errors meant for the user pass through as
-            they are.
+        PassError: a pass failed; the message names it and those before it. Other AutodualErrors pass through.
 
     Example:
         >>> import autodual, torch

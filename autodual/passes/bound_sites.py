@@ -13,9 +13,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class FindBoundSites(Pass):
-    """A bound site is an operand of a nonlinear node, or the node that it is made from scalar by scalar.
+    """A bound site is an operand of a nonlinear node, or the node that the operand is an elementwise function of.
 
     The engine, projections, slopes and splits all read them from the plan.
+
+    Example:
+        >>> import autodual, torch
+        >>> model = torch.nn.Sequential(torch.nn.Linear(2, 3), torch.nn.ReLU(), torch.nn.Linear(3, 1))
+        >>> len(autodual.compile_dual(model, torch.zeros(1, 2)).plan.sites)
+        1
     """
 
     name: ClassVar[str] = "find-bound-sites"

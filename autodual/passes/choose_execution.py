@@ -15,7 +15,25 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class ChooseExecution(Pass):
-    """Only `intersect` changes bounds beyond rounding; see `autodual.bounds.BoundOptions` for what each option does."""
+    """Only `intersect` changes bounds beyond rounding; see also `autodual.bounds.BoundOptions`.
+
+    Args:
+        mode: `pull` rows back from each site, `push` columns forward, or `auto`: whichever is cheaper for the site.
+        windows: rows of convolutions carry only their receptive field.
+        skip_decided: compute no rows for units whose relaxation is settled by interval arithmetic.
+        intersect: interval arithmetic tightens every bound; None: only under adaptive slopes, or if an op asks for it.
+        memory_budget: bytes that a call may take, at least 1 MiB.
+
+    Raises:
+        InvalidInputError: the mode is unknown, or the budget is too small.
+
+    Example:
+        >>> import autodual, torch
+        >>> from autodual.passes import ChooseExecution, default_pipeline
+        >>> passes = [*default_pipeline(), ChooseExecution(mode="pull")]
+        >>> autodual.compile_dual(torch.nn.Linear(2, 3), torch.zeros(1, 2), passes=passes).plan.options.mode
+        'pull'
+    """
 
     name: ClassVar[str] = "choose-execution"
 

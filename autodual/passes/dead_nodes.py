@@ -13,7 +13,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class RemoveDeadNodes(Pass):
-    """Keep the inputs and what the outputs read."""
+    """Keep the inputs and the ancestors of the outputs.
+
+    Example:
+        >>> import autodual, torch
+        >>> from autodual.passes import RemoveDeadNodes
+        >>> plan = autodual.compile_dual(torch.nn.Linear(2, 3), torch.zeros(1, 2)).plan
+        >>> len(RemoveDeadNodes().run(plan).graph.nodes)
+        2
+    """
 
     name: ClassVar[str] = "remove-dead-nodes"
 

@@ -1,6 +1,6 @@
 """Folds scaling and shifting (batch norm, constants) into the linear layer or convolution before it.
 
-One op fewer to pull every row through, and exact intervals for first layers with batch norm.
+Every row is pulled through one op fewer, and intervals of first layers with batch norm are exact.
 """
 
 from __future__ import annotations
@@ -21,7 +21,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class FoldAffine(Pass):
-    """(W x + b) · s + t becomes (s W) x + (s b + t), where s and t are constant over what a weight row serves."""
+    """(W x + b) · s + t becomes (s W) x + (s b + t), if s and t are constant over the outputs of a weight row.
+
+    Example:
+        >>> import autodual, torch
+        >>> model = torch.nn.Sequential(torch.nn.Linear(2, 3), torch.nn.BatchNorm1d(3)).eval()
+        >>> len(autodual.compile_dual(model, torch.zeros(1, 2)).plan.graph.nodes)  # the input and one layer
+        2
+    """
 
     name: ClassVar[str] = "fold-affine"
 
@@ -42,7 +49,7 @@ class FoldAffine(Pass):
 
 
 def _fold(first: Node, second: Node, constant_shape: Callable[[Expression], tuple[int, ...]]) -> Op | None:
-    """`second` after `first` as one op, or None where they do not fold."""
+    """`second` after `first` as one op, or None if they do not fold."""
     import torch
 
     from autodual.ir import ops
@@ -75,13 +82,13 @@ def _fold(first: Node, second: Node, constant_shape: Callable[[Expression], tupl
 
 
 def _varies_along(constant: tuple[int, ...], shape: tuple[int, ...], axis: int) -> bool:
-    """Whether a tensor broadcast to `shape` is constant along all axes but one."""
+    """Whether a tensor broadcast to `shape` is constant along all axes except `axis`."""
     padded = (1,) * (len(shape) - len(constant)) + constant
     return all(extent == 1 for place, extent in enumerate(padded) if place != axis)
 
 
 def _rows(constant: Expression, outputs: int, axes: int) -> Expression:
-    """One number for each output's row of a weight or bias of so many axes."""
+    """One number per output, shaped to broadcast to a weight or bias with `axes` axes."""
     import torch
 
     from autodual.ir.expressions import Call

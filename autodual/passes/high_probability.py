@@ -15,14 +15,25 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class HighProbability(Pass):
-    """Section 3.4.6: geometric means of Cauchy projections, raised so far that all of a sample's hold at once.
+    """Section 3.4.6: geometric means of Cauchy projections, inflated so that all estimates of a sample hold at once.
 
-    delta: the failure probability of a sample's whole certificate. dim: the budget of rows. All of them make one
-    geometric mean, which is never worse than the largest of several; with the number N of a sample's estimates, counted
-    in the graph, the inflation factor is the least that keeps each one's failure below delta / N. seed: of the random
-    numbers. where, prefer_exact: see `RandomProjection`; samples that prefer exact bounds get deterministic ones.
+    All `dim` columns form one geometric mean, which is never worse than the largest of several. With N estimates per
+    sample, counted in the graph, the inflation factor is the smallest that keeps the failure of each below delta / N.
+    The seed must not be chosen by looking at certificates, and delta is that of one certificate, not of all together.
 
-    A seed must not be chosen by looking at certificates, and delta is that of one certificate, not of all together.
+    Args:
+        delta: the failure probability of a sample's whole certificate.
+        dim: the number of random columns.
+        seed: of the random numbers.
+        where, prefer_exact: see `RandomProjection`; exact bounds are deterministic.
+
+    Example:
+        >>> import autodual, torch
+        >>> from autodual.passes import HighProbability, default_pipeline
+        >>> passes = [*default_pipeline(), HighProbability(0.01, 200)]
+        >>> dual = autodual.compile_dual(torch.nn.Linear(2, 3), torch.zeros(1, 2), passes=passes)
+        >>> dual.plan.options.projection.delta
+        0.01
     """
 
     name: ClassVar[str] = "high-probability"

@@ -1,4 +1,4 @@
-"""The dual plan: what the passes make of a traced graph, and all that a dual network needs to run."""
+"""The dual plan: the passes' result, and all that a dual network needs to run."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from autodual.ir.text import format_node
 
 @dataclass(frozen=True, eq=False)
 class Plan:
-    """A graph, the dual rule of each node, the bound sites, and how bounds are computed unless a call says otherwise.
+    """A graph, the dual rule of each node, the bound sites, and the default options of bounds.
 
-    bound_sites: nodes whose intervals some relaxation needs.
-    environment: parameter values while passes run, for their shapes only; a finished plan holds none.
+    bound_sites: nodes whose intervals some relaxation needs. environment: parameter values while passes run, for their
+    shapes only; None in a finished plan.
     """
 
     graph: Graph
@@ -29,7 +29,7 @@ class Plan:
 
     @property
     def sites(self) -> tuple[str, ...]:
-        """The nodes whose intervals are shown and may be known from elsewhere, in topological order."""
+        """The bound sites: nodes whose intervals results show and `known=` accepts, in topological order."""
         return self.bound_sites.names
 
     @property
@@ -38,12 +38,16 @@ class Plan:
         return tuple(node.name for node in self.graph if isinstance(self.rules.get(node.name), NonlinearRule))
 
     def constant_shape(self, expression: Expression) -> tuple[int, ...]:
-        """The shape of a parameter expression; known while passes run."""
+        """The shape of a parameter expression; only while passes run.
+
+        Args:
+            expression: of the graph's parameters.
+        """
         assert self.environment is not None
         return tuple(self.environment(expression).shape)
 
     def describe(self) -> str:
-        """The plan as text: each node with its rule, bound sites marked, then the options."""
+        """The plan as text: each node with its rule, bound sites marked, and the options."""
         lines = []
         for node in self.graph:
             rule = self.rules.get(node.name)

@@ -8,12 +8,12 @@ from typing import get_args
 from autodual.errors import InvalidInputError
 from autodual.policies import ProjectedBounds, Projection
 
-#: Random numbers that have 53 bits, and streams of them, are not independent beyond all doubt.
+#: Random numbers of 53 bits from a generator cannot justify smaller probabilities.
 SMALLEST_DELTA = 1e-9
 
 
 def checked(projection: Projection) -> Projection:
-    """The projection; raises InvalidInputError where one of its values makes no sense."""
+    """The projection itself; raises InvalidInputError if one of its values is out of range."""
     if not _is_whole(projection.dim) or projection.dim < 1:
         raise InvalidInputError(f"dim must be a whole number of at least 1, not {projection.dim!r}")
     if projection.seed is not None and not _is_whole(projection.seed):

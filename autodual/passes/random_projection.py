@@ -15,14 +15,24 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class RandomProjection(Pass):
-    """Section 3.4.5: r Cauchy columns (normal ones for round balls) stand in for the rows of all units.
+    """Section 3.4.5: r Cauchy columns (normal ones for l2 balls) stand in for the rows of all units.
 
-    dim: r. seed: of the random numbers, which are new in each call; None takes them from torch's global generator.
-    where: which bounds are estimated, those inside the network, the last one, or both. prefer_exact: samples whose
-    undecided units cost less by exact rows get those.
+    Medians fall short half of the time, so the results are estimates and prove nothing:
+    `DualResult.failure_probability` is 1, and certificates ignore them.
 
-    Medians fall short half the time, so the results are estimates and prove nothing: `DualResult.failure_probability`
-    is 1, and certificates ignore them.
+    Args:
+        dim: r.
+        seed: of the random numbers, which differ in each call; None takes them from torch's global generator.
+        where: which bounds are estimated: those inside the network, the last one, or both.
+        prefer_exact: use exact rows for samples whose undecided units make them cheaper.
+
+    Example:
+        >>> import autodual, torch
+        >>> from autodual.passes import RandomProjection, default_pipeline
+        >>> passes = [*default_pipeline(), RandomProjection(10, seed=0)]
+        >>> dual = autodual.compile_dual(torch.nn.Linear(2, 3), torch.zeros(1, 2), passes=passes)
+        >>> dual.plan.options.projection.dim
+        10
     """
 
     name: ClassVar[str] = "random-projection"

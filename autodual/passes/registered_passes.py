@@ -1,4 +1,4 @@
-"""The passes that extensions bring, by their names, and where in the pipeline they run."""
+"""The passes that extensions register, by name, and their places in the pipeline."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ def named_pass(*, before: str | None = None, replace: bool = False) -> Callable[
 
     Args:
         before: the name of the pass that it runs before, such as `assign-rules`; None: after all others.
-        replace: take the place of another pass of its name.
+        replace: replace another pass of its name.
 
     Raises:
-        ValueError: its name is taken, or is none.
+        ValueError: its name is taken or malformed.
 
     Example:
         >>> from dataclasses import dataclass
@@ -46,14 +46,14 @@ def named_pass(*, before: str | None = None, replace: bool = False) -> Callable[
 
 
 def with_registered(pipeline: Sequence[Pass], chosen: Sequence[str]) -> list[Pass]:
-    """A pipeline with passes that are chosen by their names, each in its place.
+    """The pipeline with passes chosen by name inserted, each in its place.
 
     Args:
         pipeline: the passes without them.
         chosen: names, alone or with values of fields, as `made_by_name` takes them.
 
     Raises:
-        InvalidInputError: there is no such pass, or none of the name that it is to run before.
+        InvalidInputError: there is no such pass, or the pass that it is to run before is not in the pipeline.
 
     Example:
         >>> from autodual.passes import default_pipeline
@@ -67,6 +67,6 @@ def with_registered(pipeline: Sequence[Pass], chosen: Sequence[str]) -> list[Pas
         before = _BEFORE[step.name]
         names = [one.name for one in found]
         if before is not None and before not in names:
-            raise InvalidInputError(f"the pass '{step.name}' is to run before '{before}', which is no pass of this run")
+            raise InvalidInputError(f"the pass '{step.name}' is to run before '{before}', which is not in the pipeline")
         found.insert(len(found) if before is None else names.index(before), step)
     return found

@@ -1,6 +1,6 @@
-"""Perturbation sets: the inputs around a sample that must be safe, and the worst of them for a linear function.
+"""Perturbation sets: the inputs around a sample that must be safe, and extremes of linear functions over them.
 
-Names are resolved when first used, so that the command line can list the sets that have a name without loading torch.
+Names are resolved at first use, so that the command line can list the registered sets without loading torch.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Boxes: every feature in its own interval, independently of the others; an l∞ ball is one of these."""
+"""Boxes: every feature in its own interval, independently of the others. l∞ balls are boxes."""
 
 from __future__ import annotations
 
@@ -34,11 +34,20 @@ from autodual.tensors import all_finite, shared
 
 @dataclass(frozen=True, eq=False)
 class Box(PerturbationSet):
-    """{z : lower ≤ z ≤ upper}, and in the domain if there is one.
+    """{z : lower ≤ z ≤ upper}, intersected with the domain if there is one; the samples need not lie inside.
 
-    `lower` and `upper` are numbers, `[*shape]` or `[N, *shape]`; `domain` is a pair of numbers that broadcast to one
-    sample. All may be tensors, arrays or lists. Samples are only the nominal points of it and may lie outside. Raises
-    EmptySetError where ends cross, and InvalidInputError where they are no such numbers.
+    Args:
+        lower, upper: numbers, `[*shape]` or `[N, *shape]`; tensors, arrays or lists.
+        domain: None, or a pair (lower, upper) of numbers or tensors that broadcast to one sample.
+
+    Raises:
+        EmptySetError: a lower end lies above its upper end.
+        InvalidInputError: the ends are no real numbers, or hold NaN.
+
+    Example:
+        >>> import autodual, torch
+        >>> autodual.Box([0.0, -1.0], [1.0, 1.0]).at(torch.zeros(1, 2)).contains(torch.tensor([[0.5, -2.0]]))
+        tensor([False])
     """
 
     lower: Parameter
@@ -66,7 +75,7 @@ class Box(PerturbationSet):
 def box_region(
     source: PerturbationSet, x: Tensor, lower: Tensor, upper: Tensor, domain: Domain, radius: Tensor | None = None
 ) -> BoxRegion:
-    """[lower, upper] (broadcast to x) cut down to the domain; `radius` `[N]` if uncut it is x ± radius."""
+    """[lower, upper] (broadcast to x) clipped to the domain; `radius` `[N]` where [lower, upper] is x ± radius."""
     ends = domain_ends(domain, x)
     if ends is not None:
         lower, upper, radius = torch.maximum(lower, ends[0]), torch.minimum(upper, ends[1]), None
@@ -81,8 +90,8 @@ def box_region(
 class BoxRegion(Region):
     """The box [lower, upper], both `[N, *shape]`; all answers are exact.
 
-    `radius` `[N]` is the one half-width of all features around `centre`, or None if they differ. The norm that it
-    allows in place of an inner product saves a temporary tensor as large as the rows.
+    `radius` `[N]` is the half-width of all features around `centre`, or None if features differ. With it, extremes
+    need a norm instead of an inner product, which saves a temporary tensor as large as the rows.
     """
 
     independent: ClassVar[bool] = True
@@ -137,7 +146,7 @@ class BoxRegion(Region):
 
     def sample(self, count: int, generator: torch.Generator | None = None) -> Tensor:
         uniform = self._uniform(count, generator)
-        # A third of the features end up on a face, where networks are worst.
+        # A third of the features land on a face, where margins are usually lowest.
         place = (1.5 * uniform - 0.25).clamp(0, 1)
         return self.project(self.lower + place * (self.upper - self.lower))
 

@@ -1,7 +1,7 @@
-"""The numbers and tensors that describe a set, as the user gave them: checked, lined up with samples, put in words.
+"""A set's numbers and tensors as the user gave them: checked, aligned with samples, put in words.
 
-They are kept exactly as given and converted to the samples' dtype at each binding, so that a ball of radius 0.1 in
-float64 is not the float64 image of float32's 0.1.
+They are kept exactly as given and converted to the samples' dtype each time the set is placed, so that a radius of 0.1
+for float64 samples has not been rounded to float32 before.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ Domain: TypeAlias = "tuple[Parameter, Parameter] | None"
 
 
 def exact(value: Parameter, name: str) -> Tensor:
-    """The numbers as a tensor, unrounded: a float is held in float64, whatever the samples' dtype.
+    """The numbers as a tensor, unrounded: a float becomes float64, whatever the samples' dtype.
 
-    Raises InvalidInputError for what holds no number, NaN, or something other than real numbers.
+    Raises InvalidInputError if there are no numbers, or some are NaN or not real.
     """
     tensor = number_tensor(value, name)
     if tensor.numel() == 0:
@@ -42,7 +42,7 @@ def checked_radius(value: Parameter) -> Tensor:
 
 
 def check_ends(lower: Parameter, upper: Parameter, what: str) -> None:
-    """Raise EmptySetError where a lower end lies above its upper end, and InvalidInputError for ends of other sizes."""
+    """Raise EmptySetError if a lower end lies above its upper end, InvalidInputError if shapes do not broadcast."""
     ends = exact(lower, f"{what}'s lower end"), exact(upper, f"{what}'s upper end")
     try:
         low, high = torch.broadcast_tensors(*(end.detach().cpu() for end in ends))
@@ -62,7 +62,7 @@ def check_ends(lower: Parameter, upper: Parameter, what: str) -> None:
 
 
 def checked_domain(domain: Any) -> Domain:
-    """The domain as a pair, or None; raises InvalidInputError and EmptySetError for what is none."""
+    """The domain as a pair, or None. Raises InvalidInputError if it is no pair, EmptySetError if its ends cross."""
     if domain is None:
         return None
     pair = isinstance(domain, (tuple, list)) or (isinstance(domain, (Tensor, numpy.ndarray)) and domain.ndim > 0)
@@ -75,7 +75,7 @@ def checked_domain(domain: Any) -> Domain:
 def aligned(value: Parameter, centre: Tensor, name: str, vector_is_per_sample: bool = False) -> Tensor:
     """The exact tensor with as many axes as `centre` `[N, *shape]`, to which it broadcasts.
 
-    Axes are matched from the right, as always in torch, but for the vector `[N]` of per-sample numbers.
+    Axes are matched from the right, as always in torch, except for a vector `[N]` of per-sample numbers.
 
     Args:
         value: a number, a tensor, an array or lists.
@@ -84,7 +84,7 @@ def aligned(value: Parameter, centre: Tensor, name: str, vector_is_per_sample: b
         vector_is_per_sample: whether a vector holds one number for each sample.
 
     Raises:
-        InvalidInputError: it holds no numbers, or does not broadcast to the samples.
+        InvalidInputError: `value` holds no numbers, or does not broadcast to the samples.
 
     Example:
         >>> import torch
@@ -136,20 +136,20 @@ def domain_ends(domain: Domain, centre: Tensor) -> tuple[Tensor, Tensor] | None:
 
 
 def summary(value: Parameter) -> float | dict[str, float]:
-    """A number, or the least and greatest of many."""
+    """The number, or if there are several the least and the greatest of them."""
     tensor = exact(value, "a parameter of the set").detach()
     least, greatest = float(tensor.min()), float(tensor.max())
     return least if least == greatest else {"min": least, "max": greatest}
 
 
 def words(value: Parameter) -> str:
-    """The summary in words."""
+    """`summary` in words."""
     found = summary(value)
     return f"{found['min']:.6g} to {found['max']:.6g}" if isinstance(found, dict) else f"{found:.6g}"
 
 
 def clipping_words(domain: Domain) -> str:
-    """How a set meets its domain, in words."""
+    """Whether and to what a set is clipped, in words."""
     return "unclipped" if domain is None else f"clipped to [{words(domain[0])}, {words(domain[1])}]"
 
 

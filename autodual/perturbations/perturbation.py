@@ -1,7 +1,7 @@
-"""A perturbation set as a user writes it down ("every input within 0.1"), and the same placed around given samples.
+"""A perturbation set as a user writes it ("every input within 0.1"), and the same set placed around given samples.
 
-Neither knows of networks. What a placed set can be asked is in `regions`: by bounds (`Support`), by attacks
-(`Searchable`), or by both (`Region`).
+Neither knows of networks. `regions` says what a placed set offers to bounds (`Support`), to attacks (`Searchable`), or
+to both (`Region`).
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _Set = TypeVar("_Set", bound="PerturbationSet")
 
 
 class PerturbationSet(ABC):
-    """A set of inputs around each sample; a frozen dataclass of numbers and tensors as the user gave them."""
+    """A set of inputs around each sample: a frozen dataclass of the numbers and tensors that the user gave."""
 
     def at(self, x: Samples) -> Any:
         """The set around each of the samples x `[N, *shape]`, in x's dtype and on its device.
@@ -33,7 +33,7 @@ class PerturbationSet(ABC):
             x: the samples, a tensor or an array.
 
         Returns:
-            A `PlacedSet`; of all sets of this package a `Region`, which has everything that bounds and attacks need.
+            A `PlacedSet`; for every set of this package a `Region`, which serves both bounds and attacks.
 
         Raises:
             InvalidInputError: x is not finite and floating, or a parameter of the set does not fit it.
@@ -50,45 +50,63 @@ class PerturbationSet(ABC):
 
     @abstractmethod
     def bind(self, x: Tensor) -> PlacedSet:
-        """`at` for samples that are known to be finite and floating."""
+        """As `at`, for samples that have been checked.
+
+        Args:
+            x: finite floating samples `[N, *shape]`.
+        """
 
     def scaled(self, factor: float) -> PerturbationSet:
-        """The set shrunk towards each sample; `factor` in [0, 1] times as large, the domain apart.
+        """The set shrunk towards each sample by `factor` in [0, 1]; its domain stays.
 
-        A point of `scaled(1 - factor)` around x, and of `scaled(factor)` around that, is in the set around x. Raises
-        InvalidInputError for sets that are not given by a radius.
+        If y is in `scaled(1 - factor)` around x, and z in `scaled(factor)` around y, then z is in the set around x.
+
+        Args:
+            factor: what the radius is multiplied by.
+
+        Raises:
+            InvalidInputError: the set has no radius, or the factor is outside [0, 1].
+
+        Example:
+            >>> import autodual
+            >>> autodual.LinfBall(0.5).scaled(0.5).describe()
+            'l∞ ball of radius 0.25, unclipped'
         """
         raise InvalidInputError(f"this set has no radius to scale: {self.describe()}; use a norm ball")
 
     @property
     def neighbourhood(self) -> bool:
-        """Whether z is in the set around y exactly if y is in the same set around z, for all y and z of the domain.
+        """Whether z is in the set around y if and only if y is in the set around z, for all y and z of the domain.
 
-        So it is of the ball of a norm. A kind of set that does not say so is none.
+        True of norm balls; False, the default, is always safe.
         """
         return False
 
     def symmetric(self, x: Tensor) -> bool:
-        """Whether it is a neighbourhood, and the same one for all of the samples x `[N, *shape]`."""
+        """Whether the set is a neighbourhood with the same parameters for all samples.
+
+        Args:
+            x: the samples `[N, *shape]`.
+        """
         return False
 
     @abstractmethod
     def describe(self) -> str:
-        """The set in words, with whether and to what it is clipped."""
+        """The set in words, including its domain."""
 
     @abstractmethod
     def settings(self) -> dict[str, Any]:
-        """The set as plain values that JSON can hold; many numbers are summarised as their least and greatest."""
+        """The set as plain values that JSON can hold; several numbers are given by their least and greatest."""
 
 
 def perturbation_set(ball: Any) -> PerturbationSet:
-    """What a caller gave as the set, if it is one.
+    """`ball` itself, checked to be a perturbation set.
 
     Args:
         ball: anything.
 
     Raises:
-        InvalidInputError: it is no perturbation set.
+        InvalidInputError: `ball` is no perturbation set.
 
     Example:
         >>> import autodual
@@ -105,8 +123,11 @@ def perturbation_set(ball: Any) -> PerturbationSet:
 class PlacedSet(ABC):
     """A perturbation set around N samples; all tensors have the dtype and device of `centre`.
 
-    `source` is the set with its parameters as given and lined up with the samples; `centre` `[N, *shape]` are the
-    nominal samples, which need not lie in the set. Every further field that is a tensor has one entry a sample.
+    Every further tensor field has one entry per sample.
+
+    Args:
+        source: the set with its parameters as given, aligned with the samples.
+        centre: the nominal samples `[N, *shape]`, which need not lie in the set.
     """
 
     source: PerturbationSet
@@ -114,29 +135,41 @@ class PlacedSet(ABC):
 
     @property
     def count(self) -> int:
-        """N."""
+        """The number N of samples."""
         return self.centre.shape[0]
 
     @property
     def shape(self) -> torch.Size:
-        """That of one sample."""
+        """The shape of one sample."""
         return self.centre.shape[1:]
 
     def per_feature(self, values: Tensor) -> Tensor:
-        """`[*, N]` as `[*, N, 1, …, 1]`."""
+        """Values shaped to broadcast to samples, `[*, N, 1, …, 1]`.
+
+        Args:
+            values: per sample, `[*, N]`.
+        """
         return values.reshape(*values.shape, *[1] * len(self.shape))
 
     def select(self: _Placed, index: Tensor | slice) -> _Placed:
-        """The set around some of the samples, by a LongTensor, a mask or a slice."""
+        """The set around some of the samples.
+
+        Args:
+            index: a LongTensor, a mask or a slice.
+        """
         return _select(self, index, self.centre)
 
     def to(self: _Placed, dtype: torch.dtype) -> _Placed:
-        """The same set in another dtype, from its parameters as given rather than as rounded."""
+        """The same set in another dtype, made from the parameters as given rather than as rounded.
+
+        Args:
+            dtype: a floating one.
+        """
         return self if dtype == self.centre.dtype else self.source.at(self.centre.to(dtype))
 
 
 def _select(whole: _Selected, index: Tensor | slice, centre: Tensor) -> _Selected:
-    """`whole` with every per-sample field, its own or those of the sets that it is made of, indexed."""
+    """`whole` with every per-sample field indexed, in the sets that it is made of too."""
     chosen: dict[str, Any] = {}
     for field in fields(whole):  # type: ignore[arg-type]
         value = getattr(whole, field.name)
@@ -150,9 +183,9 @@ def _select(whole: _Selected, index: Tensor | slice, centre: Tensor) -> _Selecte
 
 
 def changed(source: _Set, **fields: Any) -> _Set:
-    """A copy of a set with other values of some fields, whose numbers were checked when it was made.
+    """A copy of a set with other values of some fields, which are not checked again.
 
-    Unlike `replace`, which makes a new set and checks it all again, for each slice of a batch.
+    `replace` would run the checks of `__post_init__` for each slice of a batch.
     """
     found = copy(source)
     for name, value in fields.items():
@@ -161,12 +194,12 @@ def changed(source: _Set, **fields: Any) -> _Set:
 
 
 def _is_per_sample(value: Tensor, whole: PerturbationSet | PlacedSet, centre: Tensor) -> bool:
-    """Every tensor of a placed set is; a written set's, lined up with the samples, may have one entry for them all."""
+    """True of every tensor of a placed set; one of a written set may have one entry that all samples share."""
     return isinstance(whole, PlacedSet) or (value.dim() == centre.dim() and value.shape[0] == centre.shape[0])
 
 
 def require_points(found: Tensor, description: str) -> None:
-    """Raise EmptySetError, naming the first sample, unless each sample's set `found` `[N]` a point."""
+    """Raise EmptySetError, naming the first empty sample, unless `found` `[N]` is true throughout."""
     if not found.all():
         sample = int((~found).nonzero()[0])
         raise EmptySetError(

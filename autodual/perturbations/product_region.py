@@ -1,4 +1,4 @@
-"""A product of sets placed around samples: every question is put to the parts, and their answers are put together."""
+"""A product of sets placed around samples: every answer is made of the answers of its parts."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ from autodual.perturbations.regions.view import View, padded
 
 
 def placed_product(source: PerturbationSet, x: Tensor, parts: tuple[Any, ...], fixed: tuple[bool, ...]) -> PlacedSet:
-    """The product of sets placed around each input; it can be asked what all of its parts can be asked.
+    """The product of sets placed around each input: a Region, Support or Searchable if all its parts are.
 
-    Raises InvalidInputError where that is nothing, since one part has no bounds and another cannot be searched.
+    Raises InvalidInputError if they have neither in common: one part has no bounds and another cannot be searched.
     """
     for kind, product in ((Region, ProductRegion), (Support, _ProductSupport), (Searchable, _ProductSearch)):
         if all(isinstance(part, kind) for part in parts):
@@ -34,7 +34,7 @@ def placed_product(source: PerturbationSet, x: Tensor, parts: tuple[Any, ...], f
 
 @dataclass(frozen=True, eq=False)
 class _Product(PlacedSet):
-    """`parts` are the sets placed around the inputs, `[N, *shape]` each; `fixed` says which inputs have none."""
+    """`parts` are the sets placed around each input `[N, *shape]`; `fixed` says which inputs are not perturbed."""
 
     parts: tuple[Any, ...]
     fixed: tuple[bool, ...]
@@ -45,14 +45,14 @@ class _Product(PlacedSet):
         return type(self)(changed(self.source, sets=sets), self.centre[index], parts, self.fixed)
 
     def _split(self, values: Tensor) -> list[Tensor]:
-        """Values `[*, total]` as those of each input, `[*, *shape]`."""
+        """Values `[*, total]` split by input, `[*, *shape]` each."""
         pieces = values.split([part.shape.numel() for part in self.parts], dim=-1)
         return [piece.reshape(*values.shape[:-1], *part.shape) for piece, part in zip(pieces, self.parts)]
 
 
 @dataclass(frozen=True, eq=False)
 class _ProductSupport(_Product, Support):
-    """Extremes of a product are the sums of those of its parts."""
+    """Extremes of a product are the sums of its parts' extremes."""
 
     @property
     def superadditive(self) -> bool:  # type: ignore[override]
@@ -64,7 +64,7 @@ class _ProductSupport(_Product, Support):
 
     @property
     def windowed(self) -> bool:  # type: ignore[override]
-        return False  # samples lie side by side, without axes to put a window on
+        return False  # inputs are flattened side by side: there are no axes for a window
 
     def working_scalars(self, entries: int) -> int:
         return max(part.working_scalars(part.shape.numel()) for part in self.parts)
@@ -81,7 +81,7 @@ class _ProductSupport(_Product, Support):
         return lower, upper
 
     def centred_norms(self) -> CentredNorms:
-        """l1 norms of parts are one of the whole; every l2 norm is its own, of one part."""
+        """The parts' l1 norms add up to one l1 norm of the whole; every l2 norm stays a norm of its part."""
         found = [part.centred_norms() for part in self.parts]
         ones: list[WeightedNorm] = []
         others: list[WeightedNorm] = []
@@ -100,7 +100,7 @@ class _ProductSupport(_Product, Support):
 
 @dataclass(frozen=True, eq=False)
 class _ProductSearch(_Product, Searchable):
-    """A point of a product is a point of each part, and so is the nearest, the steepest or a random one."""
+    """The nearest, steepest or random point of a product is made of those of its parts."""
 
     def contains(self, points: Tensor, tolerance: float = 0.0) -> Tensor:
         inside = [part.contains(own, tolerance) for part, own in zip(self.parts, self._split(points))]
@@ -133,7 +133,7 @@ class ProductRegion(_ProductSupport, _ProductSearch, Region):
 
 @dataclass(frozen=True, eq=False)
 class _PartView:
-    """A view of one input of `shape` among those that lie side by side."""
+    """The view `whole` restricted to one input, of the given shape."""
 
     whole: View
     shape: tuple[int, ...]

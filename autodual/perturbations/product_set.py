@@ -17,10 +17,22 @@ from autodual.perturbations.product_region import placed_product
 
 @dataclass(frozen=True, eq=False)
 class ProductSet(PerturbationSet):
-    """All combinations of points of several sets; None fixes an input.
+    """All combinations of points of several sets. Samples are the flattened inputs side by side, `[N, total]`.
 
-    Samples are the flattened inputs side by side, `[N, total]`; `shapes` are those of one sample of each input. Sets
-    have a metric each, so tolerances are in the units of each set's own radius.
+    Tolerances apply to each set in the units of its own radius.
+
+    Args:
+        sets: one for each input; None fixes the input.
+        shapes: the shape of one sample of each input.
+
+    Raises:
+        InvalidInputError: something else is among `sets` or `shapes`, or they differ in number.
+
+    Example:
+        >>> import autodual, torch
+        >>> both = autodual.ProductSet((autodual.LinfBall(0.5), None), ((2,), (1,)))
+        >>> both.at(torch.zeros(1, 3)).enclosure().upper
+        tensor([[0.5000, 0.5000, 0.0000]])
     """
 
     sets: tuple[PerturbationSet | None, ...]
@@ -62,7 +74,7 @@ class ProductSet(PerturbationSet):
         return placed_product(changed(self, sets=sources), x, placed, fixed)
 
     def _check(self, x: Tensor) -> None:
-        """Raise InvalidInputError unless x are as many inputs of the right sizes side by side."""
+        """Raise InvalidInputError unless x is `[N, total]`."""
         total = sum(map(math.prod, self.shapes))
         if tuple(x.shape[1:]) != (total,):
             raise InvalidInputError(

@@ -1,4 +1,4 @@
-"""VNN-LIB properties: from a file to boxes of inputs and the conjunctions of linear constraints that violate them."""
+"""VNN-LIB properties: from a file to boxes of inputs and the conjunctions of linear constraints that violate it."""
 
 from autodual.properties.load import load_property
 from autodual.properties.property import Case, Conjunction, Property, Variable

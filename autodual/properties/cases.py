@@ -1,4 +1,4 @@
-"""From formulas to cases: disjunctive normal form, then boxes of inputs and constraints of outputs set apart."""
+"""From formulas to cases: disjunctive normal form, then boxes of inputs apart from constraints of outputs."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from autodual.properties.normal_form import normal_form
 from autodual.properties.property import Case, Conjunction, Variable
 from autodual.specs.decimals import NumberError, rounded
 
-# Numbers that boxes and matrices of a property may hold, and entries that its inputs and outputs may have.
+# Limits on the numbers in a property's boxes and matrices, and on the entries of its inputs and outputs.
 _MOST_NUMBERS = 1 << 25
 _MOST_ENTRIES = 1 << 22
 
@@ -24,11 +24,11 @@ _MOST_ENTRIES = 1 << 22
 def build_cases(
     inputs: Sequence[Variable], outputs: Sequence[Variable], formulas: Iterable[Formula], version: str
 ) -> tuple[tuple[Case, ...], int]:
-    """The cases of the conjunction of all formulas, and how many clauses of its normal form no input satisfies.
+    """The cases of the conjunction of all formulas, and the number of its clauses that no input satisfies.
 
     Raises:
         DataError: an input is unbounded, a constraint ties inputs to outputs, or the property is too large.
-        EmptySetError: no clause has any input.
+        EmptySetError: no input satisfies any clause.
     """
     names = _Names(inputs, outputs, version)
     room = _Room()
@@ -53,7 +53,7 @@ def build_cases(
 
 
 class _Room:
-    """How many numbers the boxes and matrices of a property may still hold."""
+    """Counts the numbers in the boxes and matrices of a property, and refuses too many."""
 
     def __init__(self) -> None:
         self._left = _MOST_NUMBERS
@@ -68,7 +68,7 @@ class _Room:
 
 
 class _Names:
-    """How many inputs and outputs there are, and what a person calls their columns."""
+    """The numbers of inputs and outputs, and the name of each column for messages."""
 
     def __init__(self, inputs: Sequence[Variable], outputs: Sequence[Variable], version: str):
         self._variables = [*((0, variable) for variable in inputs), *((OUTPUTS, variable) for variable in outputs)]
@@ -94,10 +94,10 @@ class _Names:
 
 @dataclass(frozen=True, eq=False)
 class _Draft:
-    """A clause in the making, beside what always holds.
+    """A clause, sorted; `_Base` holds what all clauses share.
 
-    bounds: by column, the lower and the upper one of single inputs that it bounds further. relations: other constraints
-    of inputs. demands: those of outputs. conflict: why it is impossible.
+    bounds: by column, the lower and upper bounds of inputs that it tightens. relations: other constraints of inputs.
+    demands: constraints of outputs. conflict: why no input satisfies it, or None.
     """
 
     bounds: dict[int, tuple[float, float]]
@@ -107,14 +107,14 @@ class _Draft:
 
     @cached_property
     def key(self) -> tuple[object, ...]:
-        """Drafts with the same key constrain inputs alike."""
+        """Drafts with the same key have the same constraints of inputs."""
         relations = [(*sorted(atom.coefficients.items()), atom.bound, atom.strict) for atom in self.relations]
         return tuple(sorted(self.bounds.items())), tuple(relations)
 
 
 @dataclass(frozen=True, eq=False)
 class _Base:
-    """What always holds: bounds of all inputs, infinite where there is none, and the rest as a draft."""
+    """What all clauses share: the bounds of all inputs (infinite if there are none), and the rest as a draft."""
 
     lower: numpy.ndarray
     upper: numpy.ndarray
@@ -135,7 +135,7 @@ class _Base:
         return tuple(int(column) for column in numpy.flatnonzero(lacking))
 
     def narrowed(self, atoms: Iterable[Atom], names: _Names) -> _Draft:
-        """A clause's atoms beside what always holds."""
+        """The draft of a clause: its atoms together with what all clauses share."""
         bounds: dict[int, tuple[float, float]] = {}
         relations, demands, conflict = list(self.rest.relations), list(self.rest.demands), self.rest.conflict
         for atom in atoms:
@@ -154,14 +154,14 @@ class _Base:
                     "constrained apart."
                 )
             if len(columns) > 1 or atom.strict:
-                # The box is closed, which only adds points; whether a counterexample is one of them is checked.
+                # The closed box only adds points; a counterexample is checked not to be one of them.
                 relations.append(atom)
             if len(columns) == 1:
                 conflict = self._bound(bounds, atom, names) or conflict
         return _Draft(bounds, tuple(relations), tuple(demands), conflict)
 
     def _bound(self, bounds: dict[int, tuple[float, float]], atom: Atom, names: _Names) -> str | None:
-        """Note what an atom says of its one input; returns why it is impossible, if it is."""
+        """Tighten the bounds of the atom's one input; returns why that is impossible, or None."""
         ((column, coefficient),) = atom.coefficients.items()
         low, high = old = bounds.get(column) or (float(self.lower[column]), float(self.upper[column]))
         end = _float(atom.bound / coefficient)
@@ -191,7 +191,7 @@ class _Base:
 
 
 def _rows(atoms: Sequence[Atom], first: int, width: int) -> Conjunction:
-    """Atoms over the columns first, …, first + width - 1 as a matrix."""
+    """Atoms over the columns first to first + width - 1, as a matrix."""
     matrix = numpy.zeros((len(atoms), width))
     total: dict[int, Fraction] = {}
     for row, atom in enumerate(atoms):
@@ -204,7 +204,7 @@ def _rows(atoms: Sequence[Atom], first: int, width: int) -> Conjunction:
 
 
 def _sum(total: Mapping[int, Fraction], width: int) -> numpy.ndarray | None:
-    """A sum of rows, by column, each number rounded once; None where float64 cannot hold one."""
+    """A sum of rows, by column, each number rounded once; None if float64 cannot hold one."""
     found = numpy.zeros(width)
     try:
         for column, value in total.items():

@@ -1,4 +1,4 @@
-"""What the operators of SMT-LIB make of formulas and of linear terms."""
+"""SMT-LIB's operators, applied to formulas and linear terms."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ from autodual.properties.formulas import COMPARISONS, And, Formula, Linear, Not,
 
 Value: TypeAlias = "Formula | Linear"
 _ARITHMETIC = frozenset({"+", "-", "*", "/"})
-# Terms of which each must differ from each other one.
+# Terms of one `distinct`, which compares all pairs.
 _MOST_DISTINCT = 200
 
 
 def cost(operator: str, values: Sequence[Value]) -> int:
-    """How many coefficients `applied` handles."""
+    """The number of coefficients that `applied` handles."""
     coefficients = sum(len(value.coefficients) for value in values if isinstance(value, Linear))
     return coefficients * len(values) if operator == "distinct" else coefficients
 
 
 def applied(operator: str, values: Sequence[Value], where: Callable[[], str]) -> Value:
-    """An operator on its operands; `where` shows the expression for messages.
+    """The value of an operator on its operands; `where` gives the expression for messages.
 
     Raises:
-        DataError: there is no such operator, it takes other operands, or the result is not linear.
+        DataError: the operator is unknown, its operands do not fit, or the result is not linear.
     """
     terms = [value for value in values if isinstance(value, Linear)]
     formulas = [value for value in values if not isinstance(value, Linear)]
@@ -65,13 +65,13 @@ def _of_formulas(operator: str, parts: list[Formula]) -> Formula | None:
             found = Not(_alike(found, part))
         return found
     if operator == "distinct":
-        # Of three truth values two are alike.
+        # Of three truth values, two are equal.
         return Not(_alike(*parts)) if len(parts) == 2 else Or(())
     return None
 
 
 def _alike(left: Formula, right: Formula) -> Formula:
-    """Both or neither."""
+    """left = right."""
     return And((Or((Not(left), right)), Or((left, Not(right)))))
 
 

@@ -1,8 +1,8 @@
-"""Formulas of linear constraints as both versions of VNN-LIB write them, in exact arithmetic.
+"""Formulas of linear constraints in exact arithmetic, for both versions of VNN-LIB.
 
-Variables are columns: inputs from 0 on, outputs from `OUTPUTS` on. Constraints stay fractions until the
-very end, so that no coefficient is lost and no constant rounded twice. Formulas may share parts, so that what a file
-defines once and uses often stays as small as the file.
+Variables are columns: inputs from 0 on, outputs from `OUTPUTS` on. Constraints stay fractions until the very end, so
+that no coefficient is lost and no constant is rounded twice. Formulas may share parts, so that a definition used often
+takes no more memory than one used once.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ OUTPUTS = 1 << 32
 
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE]([+-]?\d{1,3}))?")
 _LONGEST_NUMBER = 400
-# Bits of a fraction that products of the longest numbers come nowhere near.
+# Bits of a fraction; products of sensible numbers come nowhere near this.
 _MOST_BITS = 20_000
 
 COMPARISONS = frozenset({"<=", "<", ">=", ">", "=", "==", "!="})
@@ -35,7 +35,7 @@ class Linear:
 
     @classmethod
     def total(cls, terms: Iterable[Linear], factors: Iterable[Fraction | int]) -> Linear:
-        """Σ factor · term, as many factors as terms."""
+        """Σ factor · term, with one factor for each term."""
         sums: dict[int, Fraction] = {}
         constant = Fraction(0)
         for term, factor in zip(terms, factors, strict=True):
@@ -47,14 +47,14 @@ class Linear:
         return cls({column: value for column, value in sums.items() if value}, constant)
 
     def times(self, other: Linear, where: Callable[[], str]) -> Linear:
-        """The product, of which at most one factor may hold variables; DataError otherwise."""
+        """The product; DataError if both factors hold variables."""
         if self.coefficients and other.coefficients:
             raise DataError(f"'{where()}' multiplies variables with each other; only linear constraints are verified.")
         varying, factor = (self, other.constant) if self.coefficients else (other, self.constant)
         return Linear.total((varying,), (factor,)).checked()
 
     def checked(self) -> Linear:
-        """This, unless a number in it has grown absurdly long; DataError then."""
+        """This term; DataError if a number in it has thousands of digits."""
         for value in (self.constant, *self.coefficients.values()):
             if value.numerator.bit_length() + value.denominator.bit_length() > _MOST_BITS:
                 raise DataError("the property computes a number with thousands of digits; write shorter ones.")
@@ -71,7 +71,7 @@ class Atom:
 
     @property
     def negated(self) -> Atom:
-        """What holds where this does not: strict where this is not."""
+        """The negation: -Σ coefficients · variable <= -bound, strict if this is not."""
         return Atom({column: -value for column, value in self.coefficients.items()}, -self.bound, not self.strict)
 
 
@@ -100,7 +100,7 @@ Formula: TypeAlias = "Atom | And | Or | Not"
 
 
 def compare(operator: str, left: Linear, right: Linear) -> Formula | None:
-    """The constraint `left operator right`, or None for an operator that compares nothing."""
+    """The constraint `left operator right`; None if the operator is no comparison."""
     if operator in ("<=", "<"):
         difference = Linear.total((left, right), (1, -1))
         return Atom(difference.coefficients, -difference.constant, operator == "<")
@@ -114,7 +114,7 @@ def compare(operator: str, left: Linear, right: Linear) -> Formula | None:
 
 
 def number(text: str) -> Fraction | None:
-    """The exact value of a decimal, or None where the text is none."""
+    """The exact value of a decimal; None if the text is not a decimal."""
     if len(text) > _LONGEST_NUMBER or not _NUMBER.fullmatch(text):
         return None
     return Fraction(text)

@@ -17,8 +17,8 @@ from autodual.properties.syntax import tokens
 from autodual.properties.version1 import read_version1
 from autodual.properties.version2 import read_version2
 
-# Far beyond any real property (that of an image of 150,528 numbers has 14 MB), and small enough that neither what is
-# unpacked nor what is made of it fills the memory.
+# Far beyond any real property (one of an image of 150,528 numbers has 14 MB), and small enough that neither the text
+# nor what is made of it fills the memory.
 _LARGEST = 1 << 25
 _VERSION2_LARGEST = 1 << 23
 _VERSION2_DEEPEST = 100
@@ -32,10 +32,10 @@ def load_property(path: str | PathLike[str]) -> Property:
         path: the file; `.gz` files are decompressed.
 
     Raises:
-        DataError: the file cannot be read, is no VNN-LIB, or says what cannot be verified (nonlinear constraints,
+        DataError: the file cannot be read, is no VNN-LIB, or holds what cannot be verified (nonlinear constraints,
             constraints between inputs and outputs, unbounded inputs, hidden nodes, several networks).
         EmptySetError: no input satisfies the constraints of the inputs.
-        InvalidInputError: a file of version 2.0, and the `vnnlib` package is not installed.
+        InvalidInputError: the file is of version 2.0, and the `vnnlib` package is not installed.
 
     Example:
         >>> import autodual
@@ -78,7 +78,7 @@ def _read(place: Path) -> bytes:
 
 
 def _text(place: Path, data: bytes) -> str:
-    """The file's text, without the mark that tells the order of its bytes."""
+    """The file's text, without its byte order mark."""
     mark, encoding = next(((m, e) for m, e in _MARKS.items() if data.startswith(m)), (b"", "utf-8"))
     try:
         return data[len(mark) :].decode(encoding)
@@ -87,13 +87,13 @@ def _text(place: Path, data: bytes) -> str:
 
 
 def _is_version2(text: str) -> bool:
-    """Whether the first command is one of version 2.0."""
+    """Whether the first command belongs to version 2.0."""
     first = [word for word, *_ in islice(tokens(text, _VERSION2_DEEPEST), 2)]
     return first in (["(", "vnnlib-version"], ["(", "declare-network"])
 
 
 def _require_modest(text: str) -> None:
-    """Refuse what the package that parses version 2.0 would need very much memory or a very deep stack for."""
+    """Refuse text for which the package that parses version 2.0 would need too much memory or too deep a stack."""
     if len(text) > _VERSION2_LARGEST:
         raise DataError(f"a property of VNN-LIB 2.0 may have {_VERSION2_LARGEST >> 20} MiB of text at most; split it.")
     for _ in tokens(text, _VERSION2_DEEPEST):

@@ -1,4 +1,4 @@
-"""Disjunctive normal form of formulas that share parts, without recursion and without growing out of bounds."""
+"""Disjunctive normal form of formulas that share parts, without recursion and within limits on its size."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from typing import TypeAlias
 from autodual.errors import DataError
 from autodual.properties.formulas import And, Atom, Formula, Not, Or
 
-# Combinations of disjuncts, and constraints in all of them, beyond which normal form is no way to treat a file.
+# Limits on the combinations of disjuncts, and on the constraints in all of them.
 _MOST_CLAUSES = 200_000
 _MOST_ATOMS = 4_000_000
 
 Clause: TypeAlias = tuple[Atom, ...]
-#: A formula, and whether its negation is meant.
+#: A formula, and whether it is negated.
 _Signed: TypeAlias = tuple[Formula, bool]
 
 
 def normal_form(formulas: Iterable[Formula]) -> tuple[list[Atom], list[Clause]]:
-    """Atoms that always hold, and the clauses of which one must hold besides.
+    """The atoms that must hold, and the clauses of which at least one must hold too.
 
     Raises:
         DataError: there are too many combinations.
@@ -28,7 +28,7 @@ def normal_form(formulas: Iterable[Formula]) -> tuple[list[Atom], list[Clause]]:
 
 
 class _NormalForm:
-    """One run; what was made of a formula is kept, so that parts that are shared are treated once."""
+    """One run; results are kept by formula, so that shared parts are treated once."""
 
     def __init__(self) -> None:
         self._atoms: dict[tuple[int, bool], Atom] = {}
@@ -56,9 +56,9 @@ class _NormalForm:
         return self._atoms[key]
 
     def _members(self, pending: Sequence[_Signed], other: type[And] | type[Or]) -> Iterator[_Signed]:
-        """The atoms and the formulas of the `other` kind that conjunctions (or disjunctions) of each other consist of.
+        """The parts of nested conjunctions (or disjunctions), flattened: atoms, and formulas of the `other` kind.
 
-        Each once, in order: what holds twice holds.
+        Each once, in order, since F and F is F.
         """
         stack = list(reversed(pending))
         seen = set()
@@ -75,7 +75,7 @@ class _NormalForm:
                 stack.extend((part, negated) for part in reversed(formula.parts))
 
     def _alternatives(self, wanted: _Signed) -> list[Clause]:
-        """The clauses of a formula, of which one must hold."""
+        """The clauses of a formula, of which at least one must hold."""
         stack = [wanted]
         while stack:
             signed = stack[-1]
@@ -102,7 +102,7 @@ class _NormalForm:
 
     def _product(self, factors: Sequence[list[Clause]]) -> list[Clause]:
         clauses: list[Clause] = [()]
-        # Past the limit the order does not matter; before it the clauses are those of nested loops.
+        # Check the number of combinations before any is made; their order is that of nested loops.
         self._reserve(prod(map(len, factors)), 0)
         for factor in factors:
             sizes = [sum(map(len, part)) for part in (clauses, factor)]
@@ -111,7 +111,7 @@ class _NormalForm:
         return clauses
 
     def _reserve(self, clauses: int, atoms: int) -> None:
-        """Refuse what would be too large, before it is made."""
+        """Refuse a result that would be too large, before it is made."""
         self._made += atoms
         if clauses > _MOST_CLAUSES or self._made > _MOST_ATOMS:
             raise DataError(
@@ -121,5 +121,5 @@ class _NormalForm:
 
 
 def _kind(formula: And | Or, negated: bool) -> type[And] | type[Or]:
-    """What a formula is, or the negation of one: that of a conjunction is a disjunction."""
+    """The kind of the formula or of its negation: a negated conjunction is a disjunction."""
     return Or if isinstance(formula, Or) is not negated else And

@@ -1,6 +1,6 @@
-"""What a VNN-LIB file says, as data: it describes the *violation* of a property, never the property itself.
+"""The content of a VNN-LIB file, as data: it describes the *violation* of a property, never the property itself.
 
-`sat` means that some input in some case's box makes one of its conjunctions true; `unsat` that there is none.
+`sat` means that some input in a case's box makes one of the case's conjunctions true; `unsat` that there is none.
 """
 
 from __future__ import annotations
@@ -15,7 +15,15 @@ import numpy
 class Variable:
     """A tensor of inputs or outputs as the file declares it; its entries are numbered in row-major order.
 
-    onnx_name: what it is called in the ONNX file, where the declaration says so.
+    Args:
+        name: as declared.
+        shape: as declared.
+        onnx_name: its name in the ONNX file, if the declaration gives one.
+
+    Example:
+        >>> from autodual.properties import Variable
+        >>> Variable("X", (2, 3)).size
+        6
     """
 
     name: str
@@ -24,15 +32,27 @@ class Variable:
 
     @property
     def size(self) -> int:
+        """The number of entries."""
         return math.prod(self.shape)
 
 
 @dataclass(frozen=True, eq=False)
 class Conjunction:
-    """matrix · v <= bound in every row, or < where `strict`; float64 `[S, K]`, float64 `[S]` and bool `[S]`.
+    """matrix · v <= bound in every row, or < if the row is `strict`.
 
-    total: the sum `[K]` of the rows as the file has them, rounded once; None where float64 cannot hold it. The sum of
-    the rounded rows may differ from it by all that is left where terms cancel.
+    Args:
+        matrix: float64 `[S, K]`.
+        bound: float64 `[S]`.
+        strict: bool `[S]`.
+        total: the sum `[K]` of the exact rows, rounded once; None if float64 cannot hold it. The sum of the rounded
+            rows may be far from it, relatively, if terms cancel.
+
+    Example:
+        >>> import numpy
+        >>> from autodual.properties import Conjunction
+        >>> part = Conjunction(numpy.array([[1.0, -1.0]]), numpy.array([0.0]), numpy.array([True]))
+        >>> part.holds([1.0, 2.0]), part.holds([2.0, 2.0])
+        (True, False)
     """
 
     matrix: numpy.ndarray
@@ -41,7 +61,11 @@ class Conjunction:
     total: numpy.ndarray | None = None
 
     def holds(self, values: numpy.ndarray) -> bool:
-        """Whether all rows hold of values `[K]`, evaluated in float64; never of NaN or infinity."""
+        """Whether all rows hold, evaluated in float64; False if a value is NaN or infinite.
+
+        Args:
+            values: v `[K]`.
+        """
         values = numpy.asarray(values, numpy.float64)
         if not numpy.isfinite(values).all():
             return False
@@ -51,10 +75,19 @@ class Conjunction:
 
 @dataclass(frozen=True, eq=False)
 class Case:
-    """A box of inputs, and the conjunctions over outputs of which each would be a violation there.
+    """A box of inputs, and conjunctions over outputs, each of which is a violation if it holds for an input in the box.
 
-    lower, upper: float64 `[D]`, all inputs one after another, finite, lower <= upper. relation: further linear
-    constraints of the inputs `[J, D]`, beyond what the box says; bounds may leave them out, counterexamples may not.
+    Args:
+        lower, upper: float64 `[D]`, all inputs one after another, finite, lower <= upper.
+        conjunctions: over the outputs `[K]`.
+        relation: further linear constraints of the inputs `[J, D]`; bounds may ignore them, counterexamples must
+            satisfy them.
+
+    Example:
+        >>> import numpy
+        >>> from autodual.properties import Case
+        >>> Case(numpy.zeros(2), numpy.ones(2), ()).contains(numpy.array([0.5, 1.5]))
+        False
     """
 
     lower: numpy.ndarray
@@ -63,18 +96,36 @@ class Case:
     relation: Conjunction | None = None
 
     def contains(self, inputs: numpy.ndarray) -> bool:
-        """Whether the inputs `[D]` lie in the box and satisfy the relation."""
+        """Whether an input lies in the box and satisfies the relation.
+
+        Args:
+            inputs: `[D]`.
+        """
         inside = bool(((self.lower <= inputs) & (inputs <= self.upper)).all())
         return inside and (self.relation is None or self.relation.holds(inputs))
 
 
 @dataclass(frozen=True, eq=False)
 class Property:
-    """A disjunction of cases, at least one.
+    """A disjunction of one or more cases. `load_property` makes it.
 
-    inputs, outputs: as declared; cases number their entries one tensor after another. version: of VNN-LIB. network: the
-    name that the file gives to the network (None in version 1.0, which has none). vacuous: how many combinations of the
-    file's disjunctions no input can satisfy; they are no cases. sha256: hexadecimal digest of the file's bytes.
+    Args:
+        inputs, outputs: as declared; cases number their entries one tensor after another.
+        cases: the property is violated if one of them is.
+        version: of VNN-LIB.
+        network: the file's name for the network; None in version 1.0.
+        vacuous: the number of combinations of the file's disjunctions that no input satisfies; `cases` has the others.
+        sha256: hexadecimal digest of the file's bytes.
+
+    Example:
+        >>> import autodual, numpy
+        >>> from pathlib import Path
+        >>> _ = Path("small.vnnlib").write_text('''
+        ... (declare-const X_0 Real) (declare-const Y_0 Real)
+        ... (assert (>= X_0 0)) (assert (<= X_0 1)) (assert (<= Y_0 0))''')
+        >>> goal = autodual.load_property("small.vnnlib")
+        >>> goal.violation(numpy.array([0.5]), numpy.array([-1.0]))
+        0
     """
 
     inputs: tuple[Variable, ...]
@@ -87,14 +138,21 @@ class Property:
 
     @property
     def input_size(self) -> int:
+        """The number of entries of all inputs, D."""
         return sum(variable.size for variable in self.inputs)
 
     @property
     def output_size(self) -> int:
+        """The number of entries of all outputs, K."""
         return sum(variable.size for variable in self.outputs)
 
     def violation(self, inputs: numpy.ndarray, outputs: numpy.ndarray) -> int | None:
-        """The number of the first case that the inputs `[D]` and the outputs `[K]` violate, or None."""
+        """The number of the first case in which the inputs with these outputs are a violation, or None.
+
+        Args:
+            inputs: `[D]`.
+            outputs: `[K]`.
+        """
         for number, case in enumerate(self.cases):
             if case.contains(inputs) and any(part.holds(outputs) for part in case.conjunctions):
                 return number

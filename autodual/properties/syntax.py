@@ -1,4 +1,4 @@
-"""The words and parentheses of SMT-LIB text, which both versions of VNN-LIB are written in."""
+"""The tokens of SMT-LIB text, in which both versions of VNN-LIB are written."""
 
 from __future__ import annotations
 
@@ -8,22 +8,22 @@ from typing import TypeAlias
 
 from autodual.errors import DataError
 
-#: A parenthesis or a word, where it starts, and how many parentheses are open around it.
+#: A parenthesis or a word, its position, and the number of parentheses open around it.
 Token: TypeAlias = tuple[str, int, int]
 
 # Words in bars or quotes may hold parentheses; comments reach to the end of their line.
 _TOKEN = re.compile(r';[^\n]*|[()]|\|[^|]*\||"[^"]*"|[^\s();]+')
-# That of a network with 150,528 inputs has three million, a quarter of them opening parentheses.
+# A property of 150,528 inputs has three million tokens, a quarter of them opening parentheses.
 _MOST_TOKENS = 3_500_000
 _MOST_EXPRESSIONS = 1_000_000
 _SHOWN = 80
 
 
 def tokens(text: str, deepest: int) -> Iterator[Token]:
-    """All tokens but comments.
+    """All tokens except comments.
 
     Raises:
-        DataError: parentheses are nested more than `deepest` deep, or do not match, or there are too many tokens.
+        DataError: parentheses are nested more than `deepest` deep or do not match, or there are too many tokens.
     """
     if text.count("(") > _MOST_EXPRESSIONS:
         raise DataError(f"the property has more than {_MOST_EXPRESSIONS} expressions; split it into several files.")
@@ -49,6 +49,6 @@ def tokens(text: str, deepest: int) -> Iterator[Token]:
 
 
 def excerpt(text: str, start: int, end: int | None = None) -> str:
-    """What stands in a text from one place to another, in one line, cut where it is long."""
+    """The text from `start` to `end` in one line, shortened if it is long."""
     found = " ".join(text[start : start + 4 * _SHOWN if end is None else min(end, start + 4 * _SHOWN)].split())
     return found if len(found) <= _SHOWN else found[: _SHOWN - 3] + "…"

@@ -1,7 +1,6 @@
 """From the tokens of an assertion to its formula, with a stack in place of recursion.
 
-An expression is evaluated where it closes, so that nothing but its value is kept: what `let` names is computed once,
-however often it is used.
+An expression is evaluated when it closes, and only its value is kept, so what `let` names is computed once.
 """
 
 from __future__ import annotations
@@ -15,16 +14,16 @@ from autodual.properties.formulas import And, Formula, Linear, Or, number
 from autodual.properties.syntax import Token, excerpt
 
 _TRUTHS: dict[str, Formula] = {"true": And(()), "false": Or(())}
-# Coefficients that a file may make expressions handle, beside a few for each of its tokens.
+# Coefficients that the expressions of a file may handle, in addition to a few for each token.
 _FREE_WORK = 300_000
 _WORK_A_TOKEN = 2
 
 
 class _Frame:
-    """An expression that is open: its first word and the values of the operands so far.
+    """An open expression: its operator and the values of its operands so far.
 
-    kind: "term", or of a let "bindings" (the list) and "binding" (a name and its value). bound: what bindings say so
-    far; names: what a let has made known, until it closes.
+    kind: "term"; in a let, "bindings" (the list) or "binding" (one name and its value). bound: the bindings so far.
+    names: the names that a let has defined, until it closes.
     """
 
     __slots__ = ("bound", "kind", "names", "operator", "start", "values")
@@ -39,7 +38,7 @@ class _Frame:
 
 
 class ExpressionReader:
-    """Reads expressions over variables that `variable` knows: a word's column, or None."""
+    """Reads expressions; `variable` gives the column of a variable's name, or None if it is not declared."""
 
     def __init__(self, text: str, variable: Callable[[str], int | None]):
         self._text = text
@@ -49,10 +48,10 @@ class ExpressionReader:
         self._work = _FREE_WORK
 
     def read(self, tokens: Iterator[Token], start: int) -> list[Value]:
-        """The values of all expressions up to the parenthesis that closes what began at `start`.
+        """The values of all expressions up to the parenthesis that closes the one at `start`.
 
         Raises:
-            DataError: one is not understood, or is not linear.
+            DataError: an expression is not understood, or is not linear.
         """
         outer = _Frame("term", start)
         stack = [outer]
@@ -84,7 +83,7 @@ class ExpressionReader:
             frame.values.append(self._named(word))
 
     def _closed(self, frame: _Frame, outer: _Frame, end: int) -> None:
-        """Hand the value of a frame to the one around it."""
+        """Pass the value of a closed frame to the frame around it."""
         if frame.kind == "binding":
             if frame.operator is None or len(frame.values) != 1 or not _is_name(frame.operator):
                 raise self._misunderstood(frame, end)
@@ -113,7 +112,7 @@ class ExpressionReader:
         return applied(frame.operator, frame.values, lambda: excerpt(self._text, frame.start, end))
 
     def _named(self, word: str) -> Value:
-        """What a word stands for: the nearest let that names it, else a truth value, a number or a variable."""
+        """The value of a word: from the innermost let that names it, else a truth value, a number or a variable."""
         if scope := self._scopes.get(word):
             return scope[-1]
         if word in _TRUTHS:

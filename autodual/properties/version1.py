@@ -1,6 +1,6 @@
 """VNN-LIB 1.0: the subset of SMT-LIB with scalars X_0, X_1, … and Y_0, Y_1, …
 
-The `vnnlib` package reads version 2.0 only, so this is a reader of its own.
+The `vnnlib` package reads version 2.0 only.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from autodual.properties.term_expressions import ExpressionReader
 
 _VARIABLE = re.compile(r"([XY])_(0|[1-9][0-9]{0,7})")
 _DEEPEST = 1000
-# The words of the longest declaration, parentheses among them.
+# Tokens of the longest declaration, including parentheses.
 _DECLARATION = 6
-# Commands of SMT-LIB that say nothing about the property.
+# Commands of SMT-LIB that do not affect the property.
 _IDLE = frozenset({"set-logic", "set-info", "set-option", "check-sat", "get-model", "exit"})
 
 
@@ -27,7 +27,7 @@ def read_version1(text: str) -> tuple[tuple[Variable, ...], tuple[Variable, ...]
     """The declared inputs and outputs, and the asserted formulas.
 
     Raises:
-        DataError: the text is no such file, or says what cannot be verified.
+        DataError: the text is not VNN-LIB 1.0, or holds what cannot be verified.
     """
     declared: dict[str, set[int]] = {"X": set(), "Y": set()}
     reader = ExpressionReader(text, lambda word: _column(word, declared))
@@ -62,7 +62,7 @@ def _declare(declared: dict[str, set[int]], head: str, stream: Iterator[Token], 
 
 
 def _commands(text: str, stream: Iterator[Token]) -> Iterator[tuple[int, str]]:
-    """Where each command starts and its first word; whoever reads it goes on to the parenthesis that closes it."""
+    """The position and first word of each command; the caller reads on to the parenthesis that closes it."""
     for word, start, _ in stream:
         head = next(stream)[0] if word == "(" else ")"
         if head in "()":
@@ -71,7 +71,7 @@ def _commands(text: str, stream: Iterator[Token]) -> Iterator[tuple[int, str]]:
 
 
 def _inside(stream: Iterator[Token]) -> Iterator[Token]:
-    """The tokens up to the one that closes a command, which is taken as well."""
+    """The tokens up to the parenthesis that closes a command, which is consumed."""
     for token in stream:
         if token[0] == ")" and token[2] == 0:
             return
@@ -88,7 +88,7 @@ def _count(kind: str, places: set[int]) -> int:
 
 
 def _column(word: str, declared: dict[str, set[int]]) -> int | None:
-    """The column of a declared variable."""
+    """The column of a declared variable, or None."""
     match = _VARIABLE.fullmatch(word)
     if match is None or int(match[2]) not in declared[match[1]]:
         return None

@@ -1,7 +1,7 @@
 """VNN-LIB 2.0, parsed and type-checked by the official `vnnlib` package.
 
-Only its syntax tree is used. Its own conversions to linear terms and to boxes drop coefficients below 1e-9 and lose
-constraints of inputs that stand beside a disjunction, either of which could prove what is false.
+Only its syntax tree is used. Its own conversions to linear terms and boxes drop coefficients below 1e-9 and lose
+constraints of inputs beside a disjunction; either could prove a false property.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ def read_version2(text: str) -> tuple[str, tuple[Variable, ...], tuple[Variable,
     """The network's name, its inputs and outputs, and the asserted formulas.
 
     Raises:
-        DataError: the text is no such file, or says what cannot be verified.
+        DataError: the text is not VNN-LIB 2.0, or holds what cannot be verified.
         InvalidInputError: the `vnnlib` package is not installed.
     """
     query = _parsed(text)
@@ -66,7 +66,7 @@ def _parsed(text: str) -> Any:
     try:
         return vnnlib.parse_query_string(text)
     except Exception as error:
-        # Its own, and those of C++ for numbers that it cannot hold.
+        # The package's own errors, and those of its C++ code for numbers out of range.
         raise DataError(f"the property is no valid VNN-LIB 2.0: {_reason(str(error))}") from None
 
 
@@ -100,7 +100,7 @@ def _columns(variables: Sequence[Variable], start: int) -> dict[str, tuple[int, 
 
 @dataclass(frozen=True, eq=False)
 class _Reader:
-    """Syntax trees over variables with these columns and shapes as formulas; the package checks which go where."""
+    """Turns syntax trees into formulas; `columns` gives each variable's first column and shape. Types are checked."""
 
     columns: dict[str, tuple[int, tuple[int, ...]]]
 
@@ -124,7 +124,7 @@ class _Reader:
     def _entry(self, node: Any) -> Linear:
         start, shape = self.columns[node.name]
         indices = list(node.indices)
-        # The package does not say anything of indices beyond the shape.
+        # The package does not check that indices lie within the shape.
         if len(indices) != len(shape) or any(not 0 <= index < extent for index, extent in zip(indices, shape)):
             raise DataError(f"'{node.name}{indices}' is outside its declared shape {list(shape)}.")
         strides = [math.prod(shape[axis + 1 :]) for axis in range(len(shape))]
@@ -132,7 +132,7 @@ class _Reader:
 
 
 def _operands(node: Any) -> list[Any]:
-    """The parts of a syntax tree, which it names by what it is."""
+    """The operands of a node; their attributes' names depend on its kind."""
     if hasattr(node, "args"):
         return list(node.args)
     if hasattr(node, "head"):

@@ -1,4 +1,4 @@
-"""What is to be proved about a network's outputs, as half-spaces and the way their bounds make one number."""
+"""What is to be proved about a network's outputs: half-spaces, and how their bounds combine into one margin."""
 
 from __future__ import annotations
 
@@ -17,9 +17,17 @@ from autodual.tensors import flat
 class Rows:
     """Half-space s holds at outputs f iff objective_s · f − offset_s > 0; f are the outputs flattened, K numbers.
 
-    objective: `[S, K]` for all samples or `[N, S, K]` with one per sample, or an `Objective` that makes such rows when
-    they are needed. offset: likewise `[S]` or `[N, S]`. offset_error: of the offset's shape, what rounding it may have
-    cost; None where it is exact. Coefficients are off by one rounding at most, relative to themselves.
+    Args:
+        objective: `[S, K]` for all samples or `[N, S, K]`, or an `Objective` that makes such rows on demand. Each
+            coefficient has a relative error of at most one rounding.
+        offset: `[S]` or `[N, S]`.
+        offset_error: the offset's absolute rounding error, of its shape; None if it is exact.
+
+    Example:
+        >>> import torch
+        >>> from autodual.specs import Rows
+        >>> Rows(torch.tensor([[1.0, -1.0]]), torch.tensor([0.5])).values(torch.tensor([[2.0, 1.0]]))
+        tensor([[0.5000]])
     """
 
     def __init__(self, objective: Tensor | Objective, offset: Tensor, offset_error: Tensor | None = None):
@@ -28,39 +36,49 @@ class Rows:
 
     @property
     def objective(self) -> Tensor:
-        """The rows, all at once."""
+        """All rows, as one tensor."""
         return self.form.whole
 
     def values(self, outputs: Tensor) -> Tensor:
-        """The left sides `[*, N, S]` at flattened outputs `[*, N, K]`."""
+        """objective · f − offset, `[*, N, S]`.
+
+        Args:
+            outputs: f, flattened: `[*, N, K]`.
+        """
         return self.form.values(outputs) - self.offset
 
 
 class Specification(ABC):
-    """A statement about a network's outputs, of any shape, built of strict half-spaces; a frozen dataclass.
+    """A statement about a network's outputs, of any shape, made of strict half-spaces; a frozen dataclass.
 
     Half-spaces are of the outputs flattened, K numbers a sample in the order in which torch flattens them.
 
-    A specification is never vacuous: where it would hold of any outputs, it raises InvalidInputError instead.
+    A specification is never vacuous: if it would hold for any outputs, it raises InvalidInputError instead.
     """
 
-    #: Whether it compares outputs with those of the same network at the sample, which a run has errors of too.
+    #: Whether it compares outputs with those at the sample itself, which are computed with rounding errors too.
     relative: ClassVar[bool] = False
 
     @abstractmethod
     def rows(self, outputs: Tensor) -> Rows:
-        """The half-spaces for samples with the nominal outputs f(x) `[N, *shape]`, in their dtype and on their device.
+        """The half-spaces of N samples, in the outputs' dtype and on their device.
 
-        Raises InvalidInputError if the specification does not fit as many samples or outputs.
+        Args:
+            outputs: the nominal outputs f(x) `[N, *shape]`.
+
+        Raises:
+            InvalidInputError: the specification does not fit the number of samples or outputs.
         """
 
     @abstractmethod
     def margin(self, values: Tensor) -> Tensor:
-        """One number `[*]` for bounds (or values) of the half-spaces `[*, S]`; positive only if the statement holds.
+        """One margin `[*]`, positive only if the statement holds; NaN if a value is NaN or +inf, and so no lower bound.
 
-        For a specification with something per sample, `values` are `[*, N, S]`. NaN wherever a value is NaN or +inf,
-        since neither is the lower bound of anything. The gradient is that of one deciding value, even at a tie: the
-        mean over |f − f(x)|'s two sides, say, would vanish at x and leave an attack there.
+        At a tie, the gradient is that of one of the deciding values, never their mean: the mean of the two sides of
+        |f − f(x)| is zero at x, and an attack would never leave x.
+
+        Args:
+            values: bounds (or values) of the half-spaces `[*, S]`; `[*, N, S]` if there is something per sample.
         """
 
     @abstractmethod
@@ -72,23 +90,27 @@ class Specification(ABC):
         """The statement as plain values that JSON can hold."""
 
     def select(self, index: Tensor | slice) -> Specification:
-        """The specification of some samples, by a LongTensor, a mask or a slice."""
+        """The specification of some samples.
+
+        Args:
+            index: a LongTensor, a mask or a slice.
+        """
         return self
 
 
 def guarded(margin: Tensor, values: Tensor) -> Tensor:
-    """The margin `[*]`, but NaN where one of the values `[*, S]` is no lower bound."""
+    """The margin `[*]`, but NaN where one of the values `[*, S]` is NaN or +inf, and so no lower bound."""
     return torch.where((values.isnan() | values.isposinf()).any(-1), torch.nan, margin)
 
 
 def with_ties(values: Tensor, weak: Tensor) -> Tensor:
-    """Values `[*, S]` of half-spaces in which a zero counts as positive where `weak` `[S]` asks for no more than ≥."""
+    """Values `[*, S]` of half-spaces, where zero counts as positive if `weak` `[S]`: the half-space is ≥, not >."""
     tie = (values == 0) & weak
     return values + tie.to(values.dtype) * torch.finfo(values.dtype).tiny
 
 
 def output_tensor(value: Any, name: str) -> Tensor:
-    """Numbers about outputs as a floating tensor without NaN, exactly as given."""
+    """Numbers as a floating tensor, exactly as given; InvalidInputError if one is NaN."""
     tensor = number_tensor(value, name)
     if tensor.isnan().any():
         raise InvalidInputError(f"{name} must be real and free of NaN")

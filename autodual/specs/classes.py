@@ -1,6 +1,6 @@
-"""Specifications of classifiers: the label wins (`ClassMargin`), or is certainly among the k largest (`TopK`).
+"""Specifications of classifiers: the label wins (`ClassMargin`), or is among the k largest (`TopK`).
 
-Labels are one a sample, or label maps: one at every position of the outputs (`autodual/specs/label_map.py`).
+There is one label per sample, or a label map with one at every position of the outputs (`autodual/specs/label_map.py`).
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ _Own = TypeVar("_Own", bound="LabelSpecification")
 
 
 class LabelSpecification(Specification):
-    """Something that holds of the label's output against those of the other classes, at every position.
+    """A comparison of the label's output with those of the other classes, at every position.
 
-    Half-space j is f_label − f_j > 0. They are in the layout of the outputs, so that values `[*, N, K]` can be read by
-    class and position. A label's own entry is a zero row, as are all entries of positions whose label is -100 and of
-    which nothing is claimed: `margin` passes over them. A sample without any other position has the margin NaN.
+    Half-space j is f_label − f_j > 0, in the layout of the outputs, so that values `[*, N, K]` can be read by class and
+    position. The label's own row is zero, and so are all rows of a position labelled -100, about which nothing is
+    claimed: `margin` skips them. A sample with no other positions has margin NaN.
     """
 
     labels: Any
@@ -53,9 +53,13 @@ class LabelSpecification(Specification):
         return guarded(least.masked_fill(least == torch.inf, torch.nan), values)
 
     def position_margins(self, values: Tensor) -> Tensor:
-        """The margin `[*, N, *positions]` of each position, for bounds (or values) of the half-spaces `[*, N, K]`.
+        """The margin of each position, `[*, N, *positions]`: positive only if the statement holds there.
 
-        Positive only if the statement holds there; NaN where nothing is claimed, or a value is no lower bound.
+        Args:
+            values: bounds (or values) of the half-spaces `[*, N, K]`.
+
+        Returns:
+            NaN where nothing is claimed, or a value is NaN or +inf.
         """
         found = self._of_classes(self.label_map.others(values, torch.inf))
         broken = self.label_map.by_class(values.isnan() | values.isposinf()).any(-2)
@@ -63,7 +67,11 @@ class LabelSpecification(Specification):
         return margins.masked_fill(~self.label_map.counted.to(values.device), torch.nan)
 
     def predicted(self, outputs: Tensor) -> Tensor:
-        """The classes `[N, *positions]` with the largest outputs."""
+        """The classes `[N, *positions]` with the largest outputs.
+
+        Args:
+            outputs: `[N, *shape]`.
+        """
         return outputs.argmax(self.label_map.class_axis)
 
     def select(self: _Own, index: Tensor | slice) -> _Own:
@@ -72,16 +80,27 @@ class LabelSpecification(Specification):
 
     @abstractmethod
     def _of_classes(self, values: Tensor) -> Tensor:
-        """The margin `[*, N, before, after]` of values by class `[*, N, before, C, after]`, +inf at the labels' own."""
+        """The margin `[*, N, before, after]` from values by class `[*, N, before, C, after]`, +inf at the label."""
 
 
 @dataclass(frozen=True, eq=False)
 class ClassMargin(LabelSpecification):
     """f_label > f_j for every other class j, at every position.
 
-    `labels` are integers `[N]`, or `[N, *positions]` for outputs `[N, C, *positions]`, -100 where nothing is claimed.
-    `class_axis`: which axis of the outputs holds the classes, if not axis 1. For example
-    `ClassMargin(torch.zeros(2, 8, 8, dtype=torch.long))` for a network of 8 × 8 pixels.
+    Args:
+        labels: integers `[N]`, or `[N, *positions]` for outputs `[N, C, *positions]`, -100 where nothing is claimed;
+            `[2, 8, 8]` for two samples of 8 × 8 pixels.
+        class_axis: the axis of the outputs that holds the classes.
+
+    Raises:
+        InvalidInputError: the labels are no integers, or have no sample axis.
+
+    Example:
+        >>> import torch
+        >>> from autodual.specs import ClassMargin
+        >>> goal, outputs = ClassMargin(torch.tensor([0])), torch.tensor([[3.0, 1.0, 2.0]])
+        >>> goal.margin(goal.rows(outputs).values(outputs))
+        tensor([1.])
     """
 
     labels: Any
@@ -89,7 +108,11 @@ class ClassMargin(LabelSpecification):
     label_map: LabelMap = field(init=False, repr=False)
 
     def misses(self, outputs: Tensor) -> Tensor:
-        """At which positions `[N, *positions]` another class than the label has the largest output, bool."""
+        """Bool `[N, *positions]`: where a class other than the label has the largest output.
+
+        Args:
+            outputs: `[N, *shape]`.
+        """
         labels = self.label_map
         return (self.predicted(outputs) != labels.labels.to(outputs.device)) & labels.counted.to(outputs.device)
 
@@ -105,10 +128,25 @@ class ClassMargin(LabelSpecification):
 
 @dataclass(frozen=True, eq=False)
 class TopK(LabelSpecification):
-    """The label is certainly among the k largest outputs, at every position. A tie counts against it.
+    """The label is among the k largest outputs, at every position. A tie counts against it.
 
-    `labels` and `class_axis` are those of `ClassMargin`. At least C − k of the C − 1 others must be below the label, so
-    a position's margin is the k-th smallest.
+    At least C − k of the C − 1 other outputs must be below the label's, so a position's margin is the k-th smallest
+    f_label − f_j.
+
+    Args:
+        labels: as in `ClassMargin`.
+        k: at least 1, and less than the number of classes.
+        class_axis: the axis of the outputs that holds the classes.
+
+    Raises:
+        InvalidInputError: as for `ClassMargin`, or k is below 1.
+
+    Example:
+        >>> import torch
+        >>> from autodual.specs import TopK
+        >>> goal, outputs = TopK(torch.tensor([0]), 2), torch.tensor([[2.0, 3.0, 1.0]])
+        >>> goal.margin(goal.rows(outputs).values(outputs))
+        tensor([1.])
     """
 
     labels: Any
@@ -138,12 +176,12 @@ class TopK(LabelSpecification):
 
 
 def all_positive(margins: Tensor, labels: Labels, class_axis: int = 1) -> Tensor:
-    """Where every margin but the labels' own is positive, bool `[N]`; NaN and infinity are not.
+    """Bool `[N]`: whether every margin is positive and finite, those of the labels themselves excepted.
 
     Args:
         margins: as `DualNetwork.margins` returns them.
         labels: as `DualNetwork.margins` takes them.
-        class_axis: the axis of the margins that counts the classes.
+        class_axis: the axis of the margins that holds the classes.
 
     Example:
         >>> import torch

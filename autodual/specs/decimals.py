@@ -1,4 +1,4 @@
-"""Decimals as the fractions that they are written as, and fractions as the nearest float64."""
+"""Decimal text as an exact fraction, and fractions as the nearest float64."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from fractions import Fraction
 
 
 class NumberError(ValueError):
-    """A number that float64 cannot hold; the message says why, as in "is too large"."""
+    """A number that float64 cannot hold; the message completes "the number …", as in "is too large"."""
 
 
 def exact(text: str) -> Fraction:
     """The value of a decimal in Python's notation, such as "0.1", "1e-3" or "1_000.5".
 
-    Raises NumberError where its exponent is beyond float64's, of which the fraction could fill the memory.
+    Raises NumberError if its exponent is beyond float64's: the exact fraction could fill the memory.
     """
     text = text.replace("_", "")
     mantissa = Fraction(text.lower().partition("e")[0])
@@ -26,9 +26,9 @@ def exact(text: str) -> Fraction:
 
 
 def rounded(value: Fraction) -> float:
-    """The nearest float64, off by one unit roundoff of its size at most.
+    """The nearest float64, with a relative error of at most one unit roundoff.
 
-    Raises NumberError where it is too large, or below the normal numbers, where rounding is no longer relative.
+    Raises NumberError if it is too large, or subnormal, where rounding errors are no longer relative.
     """
     try:
         found = float(value)

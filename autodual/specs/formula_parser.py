@@ -1,4 +1,4 @@
-"""Reads formulas over outputs: Python's grammar without Python's evaluation, reduced to clauses of linear atoms."""
+"""Parses formulas over outputs, in Python's grammar and without evaluating them, into clauses of linear atoms."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from autodual.specs.decimals import NumberError, exact, rounded
 
 Clause = frozenset[int]
 
-# Distributing `or` over `and` can multiply clauses without end; no sensible specification comes near this.
+# Distributing `or` over `and` multiplies clauses; no sensible specification comes near this number.
 _MOST_CLAUSES = 10_000
 
 _NEGATED = {ast.Lt: ast.GtE, ast.LtE: ast.Gt, ast.Gt: ast.LtE, ast.GtE: ast.Lt}
@@ -25,7 +25,7 @@ _NEGATED = {ast.Lt: ast.GtE, ast.LtE: ast.Gt, ast.Gt: ast.LtE, ast.GtE: ast.Lt}
 class Atom:
     """Σ coefficient · y_output − offset > 0, or ≥ 0 where `weak`; (output, coefficient) pairs in the outputs' order.
 
-    Each number is what the formula says exactly, rounded once; offset_error: by what the offset may differ from that.
+    Each number is the formula's exact one, rounded once; offset_error: how far the offset may be from the exact one.
     """
 
     coefficients: tuple[tuple[int, float], ...]
@@ -36,7 +36,7 @@ class Atom:
 
 @dataclass(frozen=True)
 class _Linear:
-    """Σ coefficients[i] · y_i + constant, exactly; an output whose terms cancel keeps a coefficient of zero."""
+    """Σ coefficients[i] · y_i + constant, exactly. An output whose terms cancel keeps the coefficient zero."""
 
     coefficients: dict[int, Fraction]
     constant: Fraction = Fraction(0)
@@ -100,7 +100,7 @@ class _Reader:
         self._refuse(node, "expected a comparison such as 'y0 > y1'")
 
     def _join(self, node: ast.expr, parts: list[list[Clause]], conjunction: bool) -> list[Clause]:
-        """All clauses of the parts, or, for a disjunction, all unions of one clause from each."""
+        """For a conjunction all clauses of the parts; for a disjunction all unions of one clause from each part."""
         if conjunction:
             return list(dict.fromkeys(clause for part in parts for clause in part))
         if math.prod(len(part) for part in parts) > _MOST_CLAUSES:
@@ -108,7 +108,7 @@ class _Reader:
         return list(dict.fromkeys(frozenset().union(*choice) for choice in itertools.product(*parts)))
 
     def _comparison(self, left: ast.expr, right: ast.expr, operator: ast.cmpop, negated: bool) -> list[Clause]:
-        """The comparison as an atom. Where its outputs cancel it is decided: no clause is true, an empty one false."""
+        """The comparison as an atom. If its outputs cancel: no clause if it is true, an empty clause if it is false."""
         kind = type(operator)
         if kind not in _NEGATED:
             self._refuse(right, "outputs can be compared by <, <=, > and >= only")
@@ -154,7 +154,7 @@ class _Reader:
         self._refuse(node, "only sums, multiples by numbers and quotients by nonzero numbers are linear")
 
     def _number(self, node: ast.Constant) -> Fraction:
-        """The number as it is written: 0.1 is a tenth, which the nearest float64 is not."""
+        """The number exactly as written: 0.1 is a tenth, not the nearest float64."""
         text = self._source.encode()[node.col_offset : node.end_col_offset].decode()
         try:
             found = Fraction(node.value) if isinstance(node.value, int) else exact(text)

@@ -1,4 +1,4 @@
-"""Any statement of half-spaces: a conjunction of clauses, each a disjunction of half-spaces (`HalfSpaces`)."""
+"""Conjunctions of clauses, each a disjunction of half-spaces (`HalfSpaces`)."""
 
 from __future__ import annotations
 
@@ -19,11 +19,25 @@ Clauses = Sequence[Sequence[int]]
 
 @dataclass(frozen=True, eq=False)
 class HalfSpaces(Specification):
-    """In every clause, some half-space matrix_s · f > offset_s holds.
+    """In every clause, at least one half-space matrix_s · f > offset_s holds.
 
-    `matrix` is `[S, K]` or `[N, S, K]`, `offset` `[S]` or `[N, S]`; `clauses` are tuples of row numbers s, by default
-    each row by itself, so that all must hold. A clause counts as proved if one half-space of it is: sound, though a
-    clause may hold without any half-space that holds at all points.
+    A clause counts as proved if one of its half-spaces is proved at all points. That is sound but incomplete: a clause
+    may also hold because different half-spaces hold at different points.
+
+    Args:
+        matrix: `[S, K]`, or `[N, S, K]` with one per sample.
+        offset: `[S]` or `[N, S]`.
+        clauses: tuples of row numbers s; None: each row is a clause, so that all must hold.
+
+    Raises:
+        InvalidInputError: shapes do not fit, a number is not finite, a row is zero, or a row is in no clause.
+
+    Example:
+        >>> import torch
+        >>> from autodual.specs import HalfSpaces
+        >>> goal, outputs = HalfSpaces([[1.0, -1.0], [0.0, 1.0]], [0.0, 5.0], [(0, 1)]), torch.tensor([[3.0, 1.0]])
+        >>> goal.margin(goal.rows(outputs).values(outputs))
+        tensor([2.])
     """
 
     matrix: Any
@@ -77,7 +91,7 @@ class HalfSpaces(Specification):
 
 @dataclass(frozen=True, eq=False)
 class ClauseIndex:
-    """Clauses side by side: the half-space of each entry, and which clause it is in, int64 `[E]`."""
+    """All clauses concatenated: the row and the clause of each entry, int64 `[E]`."""
 
     rows: Tensor
     clauses: Tensor
@@ -85,13 +99,13 @@ class ClauseIndex:
 
     @classmethod
     def of(cls, clauses: Clauses) -> ClauseIndex:
-        """Takes a while for millions of clauses, so it is made once."""
+        """The index of these clauses; slow for millions of them, so it is made once."""
         lengths = torch.tensor([len(clause) for clause in clauses])
         rows = torch.tensor([row for clause in clauses for row in clause])
         return cls(rows, torch.arange(len(clauses)).repeat_interleave(lengths), len(clauses))
 
     def margin(self, values: Tensor) -> Tensor:
-        """The least over the clauses of the greatest value within, for values `[*, S]`."""
+        """The minimum over clauses of the maximum within each clause, for values `[*, S]`."""
         entries = values[..., self.rows.to(values.device)]
         place = self.clauses.to(values.device).expand_as(entries)
         greatest = values.new_full((*values.shape[:-1], self.count), -torch.inf)
@@ -100,7 +114,7 @@ class ClauseIndex:
 
 
 def checked_clauses(clauses: Clauses, count: int) -> tuple[tuple[int, ...], ...]:
-    """The clauses as tuples; InvalidInputError if there are none, one is empty, or one of `count` rows is unused."""
+    """The clauses as tuples; InvalidInputError if there are none, one is empty, or a row below `count` is unused."""
     plain = tuple(tuple(clause) for clause in clauses)
     if not plain or not all(plain):
         raise InvalidInputError("a specification needs at least one clause, and every clause at least one half-space")

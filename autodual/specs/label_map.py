@@ -1,8 +1,8 @@
 """Label maps: one class at every position of an output, such as a pixel or a step in time.
 
-An ordinary classifier has one position a sample, and no axis for it: labels `[N]` for outputs `[N, C]`. A per-pixel
-classifier has labels `[N, H, W]` for outputs `[N, C, H, W]`. In general, labels have the shape of the outputs without
-the axis that holds the classes, which is axis 1 unless said otherwise, as for `torch.nn.functional.cross_entropy`.
+An ordinary classifier has labels `[N]` for outputs `[N, C]`, one position per sample. A per-pixel classifier has labels
+`[N, H, W]` for outputs `[N, C, H, W]`. In general, labels have the shape of the outputs without the class axis, which
+is axis 1 by default, as in `torch.nn.functional.cross_entropy`.
 """
 
 from __future__ import annotations
@@ -24,7 +24,15 @@ from autodual.tensors import unfit
 class LabelMap:
     """A class at every position: `labels` `[N, *positions]`, int64, `IGNORED` where nothing is claimed.
 
-    class_axis: which axis of the outputs `[N, *shape]` holds the classes, from 1 or from the end.
+    Args:
+        labels: see above.
+        class_axis: the axis of the outputs `[N, *shape]` that holds the classes.
+
+    Example:
+        >>> import torch
+        >>> from autodual.specs import LabelMap
+        >>> LabelMap.of([[0, 1, -100]]).counted
+        tensor([[ True,  True, False]])
     """
 
     labels: Tensor
@@ -32,9 +40,19 @@ class LabelMap:
 
     @classmethod
     def of(cls, labels: Any, class_axis: int = 1) -> LabelMap:
-        """Labels as a user gives them: a tensor, an array or lists of integers.
+        """The label map of what a user gave.
 
-        Raises InvalidInputError if they are something else, or have no sample axis.
+        Args:
+            labels: integers in a tensor, an array or lists, with a sample axis.
+            class_axis: counted from 1, or from the end if negative.
+
+        Raises:
+            InvalidInputError: the labels are something else, or the outputs have no such axis.
+
+        Example:
+            >>> from autodual.specs import LabelMap
+            >>> LabelMap.of([[0, 1]], -1).class_axis
+            2
         """
         tensor = _integers(labels)
         if tensor.dim() == 0:
@@ -45,14 +63,26 @@ class LabelMap:
 
     @cached_property
     def counted(self) -> Tensor:
-        """Which positions `[N, *positions]` something is claimed of, bool."""
+        """Bool `[N, *positions]`: the positions about which something is claimed."""
         return self.labels != IGNORED
 
     def select(self, index: Tensor | slice) -> LabelMap:
+        """The label map of some samples.
+
+        Args:
+            index: a LongTensor, a mask or a slice.
+        """
         return LabelMap(self.labels[index], self.class_axis)
 
     def check(self, outputs: Tensor) -> None:
-        """Raise InvalidInputError unless there is one class of the outputs `[N, *shape]` a position."""
+        """Check that the labels have the shape, and are classes, of the outputs.
+
+        Args:
+            outputs: `[N, *shape]`.
+
+        Raises:
+            InvalidInputError: they do not, or there is only one class.
+        """
         classes = class_count(outputs.shape, self.class_axis)
         expected = [extent for axis, extent in enumerate(outputs.shape) if axis != self.class_axis]
         found = list(self.labels.shape)
@@ -76,22 +106,35 @@ class LabelMap:
 
     @property
     def _after(self) -> int:
-        """How many numbers follow one class's before the next class's, in flattened outputs."""
+        """The stride of the class axis in flattened outputs."""
         return self.labels.shape[self.class_axis :].numel()
 
     def by_class(self, values: Tensor) -> Tensor:
-        """Values `[*, N, K]` of flattened outputs as `[*, N, before, C, after]`."""
+        """Values with an axis of classes, `[*, N, before, C, after]`.
+
+        Args:
+            values: of flattened outputs, `[*, N, K]`.
+        """
         before, after = self.labels.shape[1 : self.class_axis].numel(), self._after
         return values.reshape(*values.shape[:-1], before, values.shape[-1] // (before * after), after)
 
     def own(self, device: torch.device) -> Tensor:
-        """Labels as indices into values by class, `[N, before, 1, after]`; class 0 where they are ignored."""
+        """Labels as indices into values by class, `[N, before, 1, after]`; class 0 at ignored positions.
+
+        Args:
+            device: of the indices.
+        """
         before, after = self.labels.shape[1 : self.class_axis].numel(), self._after
         known = self.labels.masked_fill(~self.counted, 0).to(device)
         return known.reshape(known.shape[0], before, 1, after)
 
     def others(self, values: Tensor, fill: float) -> Tensor:
-        """Values `[*, N, K]` by class, with `fill` at the labels' own and wherever nothing is claimed."""
+        """Values by class, with `fill` at the labels and at ignored positions.
+
+        Args:
+            values: of flattened outputs, `[*, N, K]`.
+            fill: such as inf.
+        """
         found = self.by_class(values)
         own = torch.zeros(found.shape[-4:], dtype=torch.bool, device=values.device)
         own = own.scatter(-2, self.own(values.device), True)
@@ -99,12 +142,16 @@ class LabelMap:
         return found.masked_fill(own | ignored, fill)
 
     def by_position(self, values: Tensor) -> Tensor:
-        """One value a position, `[*, N, before, after]`, as `[*, N, *positions]`."""
+        """One value per position, `[*, N, *positions]`.
+
+        Args:
+            values: `[*, N, before, after]`.
+        """
         return values.reshape(*values.shape[:-3], *self.labels.shape)
 
 
 def class_count(shape: torch.Size, class_axis: int) -> int:
-    """How many classes outputs `[N, *shape]` tell apart; InvalidInputError where there is only one."""
+    """The number of classes of outputs `[N, *shape]`; InvalidInputError if there is only one."""
     if len(shape) < 2 or shape[checked_axis(class_axis, len(shape))] == 1:
         raise InvalidInputError(
             "with a single output there is no other class to compare with; give a specification instead of labels "
@@ -114,7 +161,7 @@ def class_count(shape: torch.Size, class_axis: int) -> int:
 
 
 def checked_axis(class_axis: Any, axes: int) -> int:
-    """The axis counted from the front; InvalidInputError unless outputs with so many axes have it after the batch's."""
+    """The axis counted from the front; InvalidInputError unless it is one of `axes` axes, the batch axis excepted."""
     if type(class_axis) is not int:
         raise InvalidInputError(f"class_axis must be a whole number, but is {class_axis!r}")
     found = class_axis + axes if class_axis < 0 else class_axis

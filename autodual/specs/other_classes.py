@@ -1,4 +1,4 @@
-"""f_label − f_j for every other class j: the rows that certificates of classes and robust losses bound."""
+"""f_label − f_j for every other class j: the rows that class certificates and robust losses bound."""
 
 from __future__ import annotations
 
@@ -13,10 +13,21 @@ from autodual.specs.label_map import LabelMap
 
 @dataclass(frozen=True, eq=False)
 class OtherClasses(LocalObjective):
-    """At every position of a label map, f_label − f_j for every class j but the label itself, whose own would be zero.
+    """f_label − f_j for every class j other than the label, at every position of a label map.
 
-    Functions come position by position, at each in the order of the classes; values are in the layout of the outputs,
-    with 0 at the labels' own, and wherever nothing is claimed. Rows are made when they are asked for.
+    Rows are ordered by position, then by class, and made on demand; values have the layout of the outputs, with 0 at
+    the labels and at ignored positions.
+
+    Args:
+        label_map: the labels of N samples.
+        classes: the number of classes.
+        dtype: of the rows.
+
+    Example:
+        >>> import torch
+        >>> from autodual.specs import LabelMap, OtherClasses
+        >>> OtherClasses(LabelMap.of([1]), 3, torch.float32).values(torch.tensor([[1.0, 4.0, 2.0]]))
+        tensor([[3., 0., 2.]])
     """
 
     label_map: LabelMap
@@ -93,7 +104,7 @@ class OtherClasses(LocalObjective):
         return self.label_map.others(whole.flatten(1), 0.0).flatten(-3)
 
     def _place(self, position: Tensor, of_class: Tensor) -> Tensor:
-        """Where a class's number at a position is in flattened outputs."""
+        """The index in flattened outputs of a class at a position."""
         after = self.label_map.own(self._device).shape[-1]
         return (position // after * self.classes + of_class) * after + position % after
 

@@ -19,9 +19,21 @@ from autodual.specs.halfspaces import ClauseIndex
 class Formula(Specification):
     """Linear comparisons of the outputs y0, y1, …, joined by `and`, `or`, `not` and parentheses.
 
-    Decimals are exact: they are combined as fractions, and the result is rounded once, which rigorous bounds allow for.
-    A comparison whose outputs cancel is decided as it stands. Raises InvalidInputError with the column where the text
-    cannot be read, and where it holds or fails of any outputs whatever.
+    Decimals are exact: they are combined as fractions and rounded once, which rigorous bounds account for. A
+    comparison whose outputs cancel is true or false by itself.
+
+    Args:
+        text: such as "y0 > y1 and (y2 < 0.5 or 2*y3 - y1 >= 2)".
+
+    Raises:
+        InvalidInputError: the text cannot be read (the message gives the column), or holds or fails for all outputs.
+
+    Example:
+        >>> import torch
+        >>> from autodual.specs import Formula
+        >>> goal, outputs = Formula("y0 > y1 or y0 > 5"), torch.tensor([[3.0, 1.0]])
+        >>> goal.margin(goal.rows(outputs).values(outputs))
+        tensor([2.])
     """
 
     text: str

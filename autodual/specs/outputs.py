@@ -1,4 +1,4 @@
-"""Specifications of regressors: outputs stay in a box (`OutputBox`), or near their nominal values (`Deviation`)."""
+"""Specifications for regression: outputs stay in a box (`OutputBox`), or near their nominal values (`Deviation`)."""
 
 from __future__ import annotations
 
@@ -16,7 +16,18 @@ from autodual.specs.base import Rows, Specification, fitted, flat_outputs, guard
 class OutputBox(Specification):
     """lower < f < upper, for every output.
 
-    Each end is a number, `[K]`, or `[N, K]`; an end that is infinite for all samples demands nothing.
+    Args:
+        lower, upper: numbers, `[K]` or `[N, K]`; an end that is infinite for all samples demands nothing.
+
+    Raises:
+        InvalidInputError: an end is NaN; from `rows`, if an end does not fit the outputs or the box is empty.
+
+    Example:
+        >>> import torch
+        >>> from autodual.specs import OutputBox
+        >>> goal, outputs = OutputBox(0.0, 4.0), torch.tensor([[1.0, 2.0]])
+        >>> goal.margin(goal.rows(outputs).values(outputs))
+        tensor([1.])
     """
 
     lower: Any
@@ -57,9 +68,20 @@ class OutputBox(Specification):
 
 @dataclass(frozen=True, eq=False)
 class Deviation(Specification):
-    """|f(z) − f(x)| < delta for every output; `delta` is a positive number or `[K]`.
+    """|f(z) − f(x)| < delta for every output, where f(x) is what the network computes, rounding included.
 
-    The nominal f(x) is what the network computes, as rounded in the dtype of the outputs.
+    Args:
+        delta: a positive number, or `[K]` with one per output.
+
+    Raises:
+        InvalidInputError: delta is not positive and finite.
+
+    Example:
+        >>> import torch
+        >>> from autodual.specs import Deviation
+        >>> goal = Deviation(0.5)
+        >>> goal.margin(goal.rows(torch.tensor([[1.0, 2.0]])).values(torch.tensor([[1.25, 2.0]])))
+        tensor([0.2500])
     """
 
     delta: Any

@@ -26,10 +26,10 @@ def parse_specification(text: str, labels: Labels | None = None, class_axis: int
     Args:
         text: such as `top-k:3`, `deviation:0.1`, `box:0,1`, a `.json` file, or a formula such as `y0 > y1`.
         labels: for specifications of classes, as in `ClassMargin`.
-        class_axis: the axis of the outputs that counts the classes.
+        class_axis: the axis of the outputs that holds the classes.
 
     Raises:
-        InvalidInputError: the text is of no known form, a file cannot be read, or labels are missing.
+        InvalidInputError: the text has no known form, a file cannot be read, or labels are missing.
 
     Example:
         >>> from autodual.specs import parse_specification
@@ -94,7 +94,7 @@ def _numbers(text: str, example: str) -> Any:
 
 
 def _from_file(path: Path) -> Specification:
-    """{"matrix": [[…]], "offset": […], "clauses": [[…]]}, where clauses may be left out."""
+    """The half-spaces in a file {"matrix": [[…]], "offset": […], "clauses": [[…]]}; clauses may be left out."""
     try:
         content = parse_json(str(path), read_file(path))
     except (OSError, ValueError) as error:

@@ -1,9 +1,9 @@
-"""An attack of your own: random points of the set, of which the worst is kept.
+"""An attack of your own: it tries random points of the set and keeps the worst.
 
     python own_attack.py
 
 It needs no gradients, so it also works on networks that have none. `certify` runs the network again at each point that
-an attack finds, and checks that the point is in the set. So an attack that is wrong finds nothing; it cannot make
+an attack finds, and checks that the point is in the set. So a wrong attack may find nothing, but it cannot make
 `certify` say `falsified` wrongly.
 """
 
@@ -35,7 +35,7 @@ class RandomSearch(Attack):
         specification: Specification,
         generator: torch.Generator | None = None,
     ) -> Tensor:
-        """The points `[N, *shape]` of the lowest margin that was seen."""
+        """For each sample, the point `[N, *shape]` with the lowest margin seen."""
         if generator is None:
             generator = torch.Generator(region.centre.device).manual_seed(self.seed)
         rows = specification.rows(function(region.centre))
@@ -51,7 +51,7 @@ class RandomSearch(Attack):
 
 
 def main() -> None:
-    """Look for counterexamples of a network that nobody trained to be robust."""
+    """Search for counterexamples of an untrained network."""
     torch.manual_seed(0)
     model = nn.Sequential(nn.Linear(4, 32), nn.ReLU(), nn.Linear(32, 3)).eval()
     x, ball = torch.rand(50, 4), autodual.LinfBall(0.3)

@@ -1,9 +1,9 @@
-"""A loss of your own: certified margins should be at least so large, by a hinge, beside the usual cross-entropy.
+"""A loss of your own: the usual cross-entropy, and a hinge on the certified margins.
 
     python own_loss.py
 
-trains a small network on two moons with it, and says how many samples are certified before and after. Once this file is
-imported, recipes know the loss, too: `loss = { kind = "certified-hinge", margin = 0.5 }`.
+trains a small network on two moons with it, and prints how many samples are certified before and after. Once this file
+is imported, recipes know the loss too: `loss = { kind = "certified-hinge", margin = 0.5 }`.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ class CertifiedHinge(Loss):
     margin: float = 0.5
 
     def of(self, batch: Batch) -> Tensor:
-        """One loss a sample, `[N]`."""
+        """One loss per sample, `[N]`."""
         clean = nn.functional.cross_entropy(batch.clean.scores, batch.labels, reduction="none")
         margins = batch.margins(inner="interval")  # [N, classes]; that of the label to itself is 0
         others = margins.scatter(1, batch.labels.unsqueeze(1), math.inf).amin(1)

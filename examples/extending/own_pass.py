@@ -1,4 +1,4 @@
-"""A pass of your own: a ReLU of a ReLU is the first of the two, so the second is taken out of the graph.
+"""A pass of your own: a ReLU of a ReLU changes nothing, so it is removed from the graph.
 
     python own_pass.py
 
@@ -20,12 +20,12 @@ from autodual.ir.ops import Relu
 
 @dataclass(frozen=True)
 class RemoveRepeatedRelus(Pass):
-    """Whatever reads the second ReLU reads the first one instead."""
+    """Nodes that read a ReLU of a ReLU read the first ReLU instead."""
 
     name: ClassVar[str] = "remove-repeated-relus"
 
     def run(self, plan: Plan) -> Plan:
-        """The plan without them; the next pass removes what nobody reads."""
+        """The plan in which nothing reads them; the next pass removes nodes that nothing reads."""
         graph, instead = plan.graph, {}
         nodes = []
         for node in graph:

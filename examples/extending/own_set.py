@@ -1,4 +1,4 @@
-"""A perturbation set of one's own, in one file: a shift of the brightness of the whole image, and a box around that.
+"""A perturbation set of your own, in one file: a shift of the whole image's brightness, and a box around that.
 
 autodual --extension own_set.py train --norm brightness --eps 0.02 --shift 0.1 --output run ...
 autodual --extension own_set.py certify run/network.pt
@@ -75,7 +75,7 @@ class BrightnessRegion(Region):
 
     def extremes(self, nu, view):
         value = (nu * view.features(self.centre)).flatten(2).sum(2)
-        # The box gains the l1 norm of a row, and the shift the size of the row's sum.
+        # The box contributes the l1 norm of a row, the shift the absolute value of the row's sum.
         spread = view.samples(self.radius) * nu.abs().flatten(2).sum(2)
         spread = spread + view.samples(self.shift) * nu.flatten(2).sum(2).abs()
         return value - spread, value + spread
@@ -89,7 +89,7 @@ class BrightnessRegion(Region):
         return (greatest - radius).maximum(-shift) <= (least + radius).minimum(shift)
 
     def project(self, points):
-        """The nearest point: the best shift is found by bisection, where the pull up and the pull down are equal."""
+        """The nearest point; the best shift, where the derivative of the distance is zero, is found by bisection."""
         offset = points - self.centre
         radius, most = map(self.per_feature, self._room)
         axes = tuple(range(-len(self.shape), 0))
@@ -128,7 +128,7 @@ class BrightnessRegion(Region):
         return torch.rand(size, generator=generator, dtype=self.centre.dtype, device=self.centre.device)
 
     def _shifts(self, points):
-        """The least and the greatest difference of a point from its sample, `[*, N]`."""
+        """The least and the greatest entry of point − sample, `[*, N]`."""
         offset = (
             (points - self.centre).flatten(-len(self.shape)) if self.shape else (points - self.centre).unsqueeze(-1)
         )
@@ -136,9 +136,9 @@ class BrightnessRegion(Region):
 
     @property
     def _room(self):
-        """Radius and shift `[N]`, less what rounding a sum of three numbers may add.
+        """Radius and shift `[N]`, minus the rounding error of a sum of three numbers.
 
-        A shift rounds every feature in its own way, for which only the box has room: without a box there is no shift.
+        A shift is rounded differently in each feature, and only a box has room for that: without one, the shift is 0.
         """
         largest = self.centre.abs().flatten(1).amax(1) + self.radius + self.shift
         loss = 4 * torch.finfo(self.centre.dtype).eps * largest

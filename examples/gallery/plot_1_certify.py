@@ -22,8 +22,8 @@ data = load_dataset("sample").slice(0, 60)
 images, labels = data.x, data.y
 
 # %%
-# ``compile_dual`` makes the dual network, ``LinfBall`` is the set, and ``certify`` returns one certificate a sample.
-# Where no bound proves the class, the attack looks for an image that gets another one.
+# ``compile_dual`` makes the dual network, ``LinfBall`` is the set, and ``certify`` returns one certificate per sample.
+# Where no bound proves the class, the attack searches for an image with another class.
 
 dual = autodual.compile_dual(model, images[:1])
 certificates = autodual.certify(
@@ -34,8 +34,8 @@ for status in autodual.Status:
     print(f"{status}: {sum(certificate.status is status for certificate in certificates)} of {len(certificates)}")
 
 # %%
-# The margin is a lower bound of how far the label's score stays ahead of every other one, over the whole set. It is
-# positive exactly where the class is proved.
+# The margin is a lower bound of the label's score minus the largest other score, over the whole set. It is positive
+# exactly where the class is proved.
 
 margins = torch.tensor([certificate.margin for certificate in certificates])
 figure, axis = plt.subplots(figsize=(6, 2.6), layout="constrained")
@@ -44,8 +44,8 @@ axis.axvline(0.0, color="black", linewidth=0.8)
 axis.set(xlabel="certified margin", ylabel="images")
 
 # %%
-# Images at several radii: the share that is certified, and the share that no attack breaks. The truth lies between
-# the two.
+# The share of images that are certified, and the share that the attack does not break, at several radii. The share of
+# images that really are robust lies between the two.
 
 radii = [0.0, 0.05, 0.1, 0.15]
 certified, unbroken = [], []

@@ -34,8 +34,8 @@ robust = copy.deepcopy(standard)
 
 # %%
 # Ordinary training, and the same loop with another loss. The dual network shares the parameters of the network it was
-# compiled from, so the optimiser needs nothing new. The radius grows from 0, or the bounds of a random network would
-# drown all else.
+# compiled from, so the optimiser needs nothing new. The radius grows from 0, since bounds of a random network are too
+# loose to learn from.
 
 
 def train(network, loss, steps=500):
@@ -63,7 +63,7 @@ axis.set(xlabel="step", ylabel="loss")
 axis.legend()
 
 # %%
-# What can be certified of each? Boxes are solid where the network's class is proved all over the box.
+# What can be certified for each network? A box is solid where the class is proved for all of its points.
 
 side = torch.linspace(-0.15, 1.15, 201)
 plane = torch.cartesian_prod(side, side)

@@ -29,7 +29,8 @@ class Bump(nn.Module):
 
 
 # %%
-# **The operation** runs itself, and **the lowering** says which module it stands for. Nothing here speaks of bounds.
+# **The operation** computes its function, and **the lowering** says which module it stands for. Neither knows of
+# bounds.
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,8 +47,8 @@ def lower_bump(builder, module, z):
 
 
 # %%
-# **The rule** is a curve: its value, its slope, where its curvature changes sign, and where it turns. It begins
-# convex on the far left. The tightest lines over any interval follow from these.
+# **The rule** is a curve: its value, its slope, its inflections and its turning points; it is convex on the far left.
+# The tightest lines over any interval follow from these.
 
 
 @dual_rule(BumpOp)
@@ -63,8 +64,8 @@ class BumpRule(CurveRule):
 
 
 # %%
-# A wrong rule makes wrong certificates, and nothing later would notice. So the rule is tried in every way in which
-# bounds rely on it, and one with a slip is caught.
+# A wrong rule makes wrong certificates, and nothing later would notice. So ``check_dual_rule`` tests everything that
+# bounds rely on, and catches a rule with a mistake.
 
 check_dual_rule(BumpRule(), BumpOp())
 

@@ -67,7 +67,7 @@ with torch.no_grad():
         runs.append(loop(runs[-1]))
 
 # %%
-# The tube of all boxes, and 400 runs inside it. The position never exceeds what the last line says.
+# The tube of all boxes, and 400 runs inside it. The last line prints an upper bound of the position.
 
 figure, axis = plt.subplots(figsize=(6, 3.6), layout="constrained")
 for step, (low, high) in enumerate(tube):

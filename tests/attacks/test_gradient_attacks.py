@@ -1,4 +1,4 @@
-"""Attacks find what is there to find, never leave the region, and leave the network as it was."""
+"""Attacks find existing counterexamples, never leave the region, and leave the network as it was."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def test_attacks_find_the_optimum_of_a_linear_function(attack: GradientAttack, p
 @pytest.mark.parametrize("attack", ATTACKS, ids=repr)
 @pytest.mark.parametrize("perturbation", SETS.values(), ids=SETS.keys())
 def test_attacks_stay_inside_and_never_make_it_worse(attack, perturbation):
-    # In single precision rounding is most likely to leave the region.
+    # In single precision, rounding is most likely to push points out of the region.
     model, x = network().float(), X.float()
     region, specification = perturbation.at(x), ClassMargin(model(x).argmax(1))
     points = attack.run(model, region, specification)
@@ -70,7 +70,7 @@ def test_attacks_stay_inside_and_never_make_it_worse(attack, perturbation):
 
 
 def test_pgd_finds_what_one_step_misses():
-    """A valley away from the centre's gradient: the worst point is inside, where one full step flies past it."""
+    """The worst point is a valley inside the set, which one full step along the gradient passes."""
 
     def valley(z: Tensor) -> Tensor:
         return (z.flatten(1) - 0.1).abs().sum(1, keepdim=True)

@@ -16,7 +16,7 @@ from autodual.perturbations import LinfBall
 from autodual.policies import SlopePolicy
 
 SLOPES = pytest.mark.parametrize("slopes", ["shared", "adaptive"])
-#: Scaled samples so that no pre-activation interval is symmetric: the adaptive slope of a tie is anyone's guess.
+#: Samples scaled so that no pre-activation interval is symmetric: at a tie, either adaptive slope may be chosen.
 _UNEVEN = 1.0123
 
 

@@ -1,4 +1,4 @@
-"""How far a run of a network may be off: never less than runs in any order of summation are."""
+"""Error bounds of a network's own run: never below the error of a run with any order of summation."""
 
 from __future__ import annotations
 

@@ -44,6 +44,6 @@ def test_activation_sets_are_what_sampling_sees() -> None:
     values = model[0](ball.at(x).corners(500, torch.Generator().manual_seed(0)))
     first = sets[dual.plan.sites[0]]
     torch.testing.assert_close(first.sum(1), torch.ones(6, dtype=torch.float64))
-    # One affine layer of a box has exact intervals, which its corners reach.
+    # Intervals of one affine layer over a box are exact, and attained at its corners.
     torch.testing.assert_close(first[:, 0], (values <= 0).all(0).double().mean(1))
     torch.testing.assert_close(first[:, 1], (values >= 0).all(0).double().mean(1))

@@ -30,7 +30,7 @@ COMMANDS = {
     "detect": ["detect", "model.pt", *EPS],
     "verify": ["verify", "model.pt", "p.vnnlib", "--timeout", "60"],
 }
-# Nobody can know these afterwards: the answer says that they were not compared.
+# These cannot be recomputed: the answer says that they were not compared.
 UNKNOWABLE = ("seconds", "started", "directory")
 
 
@@ -67,7 +67,7 @@ def leaves(value: Any, path: tuple[str | int, ...] = ()) -> Iterator[tuple[str |
 
 
 def forged(value: Any, path: tuple[str | int, ...]) -> Any:
-    """Something else of the same kind, where a run can have it."""
+    """Another value of the same kind that a run could have."""
     if path[-1] == "slopes":
         return "shared"
     if path[-1] in ("arithmetic", "dtype"):

@@ -45,7 +45,7 @@ def test_work_goes_on_with_closed_streams(tmp_path: Path, closed: tuple[int, ...
 
 @pytest.mark.parametrize("status", [0, 1])
 def test_output_that_is_lost_is_no_verdict(tmp_path: Path, status: int) -> None:
-    """Neither success nor, above all, status 1, which says that something was not certified."""
+    """The status is neither 0 nor 1, which would mean that a sample is not certified."""
     full = run(tmp_path, "> /dev/full", status)
     assert full.returncode == 2
     assert full.stderr.endswith(b"Error: The standard output cannot be written: No space left on device.\n")

@@ -1,4 +1,4 @@
-"""UCI HAR: numbers of text as float32, unscaled; activities counted from 0."""
+"""UCI HAR: text is read as float32, unscaled; activities are counted from 0."""
 
 from __future__ import annotations
 

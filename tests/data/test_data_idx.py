@@ -1,4 +1,4 @@
-"""IDX files: what the header announces is what is read, anything else is refused."""
+"""IDX files: the array that the header announces is read, anything else is refused."""
 
 from __future__ import annotations
 

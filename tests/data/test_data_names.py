@@ -1,4 +1,4 @@
-"""The data sets with a name: listed without torch, each with a reader, and read from a folder that must exist."""
+"""Named data sets: listed without torch, each with a reader, and read from a folder that must exist."""
 
 from __future__ import annotations
 

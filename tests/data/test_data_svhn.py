@@ -1,4 +1,4 @@
-"""SVHN's MATLAB files: axes and labels are put right, and a damaged file is one error."""
+"""SVHN's MATLAB files: axes and labels are converted, and a damaged file is one error."""
 
 from __future__ import annotations
 

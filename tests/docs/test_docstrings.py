@@ -1,10 +1,11 @@
-"""Public functions say what they take, and show how they are called: their examples run."""
+"""Public functions and methods say what they take, and show how they are used: their examples run."""
 
 from __future__ import annotations
 
 import doctest
 import inspect
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from functools import cached_property
 from importlib import import_module
 from types import FunctionType
 
@@ -16,12 +17,16 @@ ROOMS = (
     "autodual",
     "autodual.architectures",
     "autodual.attacks",
+    "autodual.compiler",
     "autodual.data",
     "autodual.dual",
     "autodual.extend",
+    "autodual.extensions",
+    "autodual.files",
     "autodual.frontend",
     "autodual.frontend.onnx",
     "autodual.ir",
+    "autodual.limits",
     "autodual.passes",
     "autodual.perturbations",
     "autodual.properties",
@@ -32,40 +37,105 @@ ROOMS = (
     "autodual.train.losses",
     "autodual.train.recipe",
 )
+#: Rooms whose classes say the same of their methods.
+ROOMS_OF_CLASSES = (
+    "autodual.architectures",
+    "autodual.attacks",
+    "autodual.compiler",
+    "autodual.data",
+    "autodual.extensions",
+    "autodual.files",
+    "autodual.limits",
+    "autodual.passes",
+    "autodual.perturbations",
+    "autodual.properties",
+    "autodual.specs",
+)
+#: Functions and classes of modules that are no rooms.
+MODULES = (
+    "autodual.named_choices",
+    "autodual.number_ranges",
+    "autodual.policies",
+    "autodual.progress",
+    "autodual.world",
+)
+#: Classes that extensions derive from, make or are given, and that therefore show how.
+SHOWN = (
+    *("NetworkDescription", "Normalise", "Fgsm", "Pgd", "Dataset", "Extension", "LoadedModel", "Budget"),
+    *("AssignRules", "ChooseExecution", "FindBoundSites", "FoldAffine", "RemoveDeadNodes"),
+    *("HighProbability", "RandomProjection", "Projection", "Range"),
+    *("Box", "L1Ball", "L2Ball", "LinfBall", "LpBall", "ProductSet", "CentredNorms", "WholeView"),
+    *("ChosenSet", "SetEntry", "SetParameter", "PerturbationSet"),
+    *("Case", "Conjunction", "Property", "Variable"),
+    *("ClassMargin", "Deviation", "Formula", "HalfSpaces", "LabelMap", "OtherClasses", "OutputBox", "Rows", "TopK"),
+)
 #: Methods of the dual network that programs call.
 CALLS = ("forward", "lower_bounds", "upper_bounds", "margins", "bounds", "outputs")
 
 
+def _public(names: Iterable[str]) -> Iterator[tuple[str, object]]:
+    for name in names:
+        room = import_module(name)
+        own = [key for key, value in vars(room).items() if getattr(value, "__module__", "") == name]
+        for key in getattr(room, "__all__", own):
+            if not key.startswith("_"):
+                yield key, getattr(room, key)
+
+
 def _functions() -> Iterator[tuple[str, Callable[..., object]]]:
     found: dict[str, Callable[..., object]] = {}
-    for name in ROOMS:
-        room = import_module(name)
-        for key in room.__all__:
-            value = getattr(room, key)
-            if inspect.isfunction(value):
-                found.setdefault(f"{value.__module__}.{key}", value)
+    for key, value in _public((*ROOMS, *MODULES)):
+        if inspect.isfunction(value):
+            found.setdefault(f"{value.__module__}.{key}", value)
     found["autodual.Ask"] = autodual.Ask
     for key in CALLS:
         found[f"autodual.DualNetwork.{key}"] = getattr(autodual.DualNetwork, key)
     yield from found.items()
 
 
+def _methods() -> Iterator[tuple[str, Callable[..., object]]]:
+    for cls in CLASSES.values():
+        for key, value in vars(cls).items():
+            inherited = value.__doc__ is None and any(key in vars(base) for base in cls.__mro__[1:])
+            ours = isinstance(value, (FunctionType, classmethod)) and not key.startswith("_")
+            if ours and not inherited:
+                yield f"{cls.__module__}.{cls.__name__}.{key}", getattr(cls, key)
+
+
 FUNCTIONS = dict(_functions())
+CLASSES = {
+    f"{value.__module__}.{key}": value
+    for key, value in _public((*ROOMS_OF_CLASSES, *MODULES))
+    if inspect.isclass(value)
+}
+METHODS = dict(_methods())
+SHOWN_CLASSES = {name: cls for name, cls in CLASSES.items() if cls.__name__ in SHOWN}
 
 
-@pytest.mark.parametrize("function", FUNCTIONS.values(), ids=FUNCTIONS)
+@pytest.mark.parametrize("function", [*FUNCTIONS.values(), *METHODS.values()], ids=[*FUNCTIONS, *METHODS])
 def test_every_argument_is_described(function: FunctionType) -> None:
     text = inspect.getdoc(function) or ""
     names = [name for name in inspect.signature(function).parameters if name != "self"]
     missing = [name for name in names if f"    {name}: " not in text and f"`{name}`" not in text]
-    assert not missing or (len(names) == 1 and len(text.splitlines()) > 1), missing
+    assert (text and not missing) or (len(names) == 1 and len(text.splitlines()) > 1), missing
+
+
+@pytest.mark.parametrize("cls", CLASSES.values(), ids=CLASSES)
+def test_every_property_is_described(cls: type) -> None:
+    names = [key for key, value in vars(cls).items() if isinstance(value, (property, cached_property))]
+    assert not [name for name in names if not name.startswith("_") and not _described(cls, name)]
+
+
+def _described(cls: type, name: str) -> bool:
+    """Whether the property has a docstring, its own or that of a base class."""
+    return any(vars(base)[name].__doc__ for base in cls.__mro__ if name in vars(base))
 
 
 @pytest.mark.usefixtures("restored_registries")
-@pytest.mark.parametrize("function", FUNCTIONS.values(), ids=FUNCTIONS)
-def test_the_example_runs(function: FunctionType, tmp_path, monkeypatch) -> None:
+@pytest.mark.parametrize("thing", [*FUNCTIONS.values(), *SHOWN_CLASSES.values()], ids=[*FUNCTIONS, *SHOWN_CLASSES])
+def test_the_example_runs(thing: object, tmp_path, monkeypatch) -> None:
     monkeypatch.chdir(tmp_path)
-    examples = doctest.DocTestFinder(recurse=False).find(function, globs={})
+    examples = doctest.DocTestFinder(recurse=inspect.isclass(thing)).find(thing, globs={})
     assert any(test.examples for test in examples), "no example"
     runner = doctest.DocTestRunner(optionflags=doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE)
     for test in examples:

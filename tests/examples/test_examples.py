@@ -1,4 +1,4 @@
-"""The README's commands and code are what is run, and the shipped network is what its page says."""
+"""The README's commands and code run as printed, and the shipped network has the errors that its page gives."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def commands() -> list[str]:
 def test_the_python_of_the_readme_runs(capsys):
     namespace = run_blocks(ROOT / "README.md")
     statuses = capsys.readouterr().out.splitlines()
-    # Before training, and after it with estimates allowed, all of which exact bounds spare.
+    # Before training, and after it with estimates allowed, which exact bounds make unnecessary.
     assert len(statuses) == 16 and {line.split()[0] for line in statuses[:8]} == {"certified", "unknown"}
     assert {line.split()[1] for line in statuses[8:]} == {"1.0"}
     assert (namespace["lower"] <= namespace["upper"]).all()

@@ -1,4 +1,4 @@
-"""The toy of the plane, with few points and short training: what its pictures claim is so."""
+"""The toy example in the plane, with few points and short training: its pictures tell the truth."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def trained(toy):
 
 
 def shrunk(polygon: numpy.ndarray) -> numpy.ndarray:
-    """Its tenth, in its middle."""
+    """The box around the point with a tenth of the width."""
     middle = (polygon.min(0) + polygon.max(0)) / 2
     return middle + 0.1 * (polygon - middle)
 
@@ -75,7 +75,7 @@ def test_polygons_hold_all_that_is_reached(toy, trained, slopes):
 
 
 def test_the_polygon_of_a_linear_network_is_its_image(toy):
-    """A parallelogram, up to the corners that so many half-planes cut."""
+    """A parallelogram, up to corners that a finite number of half-planes cannot reach."""
     layer = nn.Linear(2, 2).double()
     with torch.no_grad():
         layer.weight.copy_(torch.tensor([[2.0, 1.0], [-1.0, 1.0]]))

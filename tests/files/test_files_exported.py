@@ -90,10 +90,10 @@ def test_an_honest_archive_computes_what_was_exported(tmp_path, archive, model):
 
 
 def test_rebuilding_is_what_protects_pytorch_alone_executes(tmp_path, archive):
-    """The crafted expression below is live: PyTorch's own loader runs it, so the refusals here are not vacuous."""
+    """PyTorch's own loader executes the crafted expression below, so the refusals here are not vacuous."""
     marker = tmp_path / "executed"
     path = rewritten(archive, tmp_path / "evil.pt2", program_change(lambda p: set_expression(p, marker)))
-    with contextlib.suppress(Exception):  # it may fail afterwards; what counts is what it did before
+    with contextlib.suppress(Exception):  # it may fail after it has executed the code, which is what counts
         torch.export.load(path)
     assert marker.exists()
 
@@ -275,7 +275,7 @@ def test_parameters_must_be_finite_and_architectures_are_not_needed(tmp_path, ar
 
 
 def leaves(tree: Any, path: tuple[Any, ...] = ()):
-    """The path of every text in a JSON tree, and of every key of its dictionaries."""
+    """The path of every string in a JSON tree, and of every key of its dictionaries."""
     if isinstance(tree, dict):
         for key, value in tree.items():
             yield (*path, key), "key"
@@ -297,7 +297,7 @@ def replaced(tree: Any, path: tuple[Any, ...], what: str, text: str) -> None:
 
 
 def test_code_in_no_text_of_the_program_is_executed(tmp_path, archive):
-    """Every kind of text and key of the JSON is replaced by code in turn; texts at like places are tried once."""
+    """Every kind of string and key in the JSON is replaced by code in turn; similar places are tried once."""
     marker = tmp_path / "executed"
     code = f"__import__('os').mkdir('{marker}')"
     _, entries = entries_of(archive)

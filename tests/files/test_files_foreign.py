@@ -1,4 +1,4 @@
-"""Files that are no models: one sentence each says what the thing is and what to do about it."""
+"""Files that are no models: one sentence names the kind of file and a remedy."""
 
 from __future__ import annotations
 

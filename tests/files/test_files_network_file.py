@@ -1,4 +1,4 @@
-"""Networks that autodual trained: read without executing anything, refused where they are not as written."""
+"""Networks trained by autodual: read without executing anything, refused if they are damaged."""
 
 from __future__ import annotations
 

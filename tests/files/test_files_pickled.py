@@ -1,4 +1,4 @@
-"""Pickled modules and state dicts: stock layers load, everything that could execute code is refused unexecuted."""
+"""Pickled modules and state dicts: standard layers load, everything that could execute code is refused unexecuted."""
 
 from __future__ import annotations
 

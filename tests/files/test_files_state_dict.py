@@ -66,7 +66,7 @@ def test_state_dicts_in_checkpoints_and_behind_a_word(tmp_path: Path, key: str) 
 
 
 def test_a_network_with_a_part_of_a_wrappers_name(tmp_path: Path) -> None:
-    """Names that fit as they are stay as they are."""
+    """Names that match already are not changed."""
 
     class Named(nn.Module):
         def __init__(self) -> None:
@@ -101,7 +101,7 @@ def test_weights_that_are_no_real_numbers(tmp_path: Path, change: Callable[[Tens
 
 
 def test_whole_numbers_in_place_of_weights(tmp_path: Path) -> None:
-    """Those of a quantised network lack the scale that they are to be multiplied by."""
+    """A quantised network's integers lack the scale by which they are multiplied."""
     state = _network().state_dict()
     with pytest.raises(ModelFileError, match=r"'0.weight' holds int8 numbers in place of floating ones"):
         _loaded(tmp_path, {**state, "0.weight": state["0.weight"].to(torch.int8)})

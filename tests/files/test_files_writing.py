@@ -1,4 +1,4 @@
-"""Files are written whole or not at all, and nothing that was there is lost unasked."""
+"""Files are written whole or not at all, and no existing file is lost without permission."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ def test_pipes_are_written_to(tmp_path: Path) -> None:
 
 
 def test_the_standard_output_is_written_to(capfd: pytest.CaptureFixture[str]) -> None:
-    """It is a regular file here, as after `> file`, which must not be replaced."""
+    """Standard output is a regular file here, as after `> file`, and must not be replaced."""
     assert is_stream("/dev/stdout")
     write_text("/dev/stdout", "shown", overwrite=False)
     assert capfd.readouterr().out == "shown"
@@ -104,7 +104,7 @@ def test_names_may_be_as_long_and_as_strange_as_the_system_allows(tmp_path: Path
 
 @pytest.mark.parametrize("overwrite", [False, True])
 def test_a_killed_process_leaves_the_old_or_the_new_file(tmp_path: Path, overwrite: bool) -> None:
-    """Whatever step it is killed at; the next one clears up after it."""
+    """At whatever step the process is killed; the next one removes what it left."""
     folder, steps = tmp_path / "folder", 0
     path = folder / LONGEST_NAME
     others = [".other.1234abcd.tmp", ".x.tmp"]
@@ -141,7 +141,7 @@ def test_only_leftovers_of_the_file_are_cleared(tmp_path: Path) -> None:
 
 
 def test_there_is_one_writer_at_a_time(tmp_path: Path) -> None:
-    """The second is refused, until the first has ended, even if it was killed."""
+    """The second process is refused until the first has ended, even by being killed."""
     path, context = tmp_path / "a", multiprocessing.get_context("fork")
     held = context.Event()
 

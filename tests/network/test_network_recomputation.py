@@ -1,4 +1,4 @@
-"""What the backward pass computes again, for want of memory, gives the bounds and gradients that it would have kept."""
+"""Recomputing in the backward pass, for lack of memory, gives the same bounds and gradients as keeping tensors."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def test_bounds_and_gradients_do_not_depend_on_the_budget(
 
 
 def test_both_samples_and_rows_are_computed_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Otherwise the test above would compare nothing."""
+    """Without recomputation the test above would compare nothing."""
     calls: dict[str, int] = {"samples": 0, "units": 0, "objective": 0}
 
     def counting(name: str, original):  # type: ignore[no-untyped-def]

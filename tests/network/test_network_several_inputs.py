@@ -60,7 +60,7 @@ def test_bounds_hold_for_every_combination(sets, slopes, problem) -> None:
 
 
 def test_a_fixed_input_is_that_input_as_a_constant(problem) -> None:
-    """The same bound as that of a model which holds the state."""
+    """The bound equals that of a model with the state as a constant."""
     model, image, state = problem
 
     class Held(nn.Module):

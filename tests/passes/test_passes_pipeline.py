@@ -104,7 +104,7 @@ def test_the_observer_sees_every_pass() -> None:
 
 @dataclass(frozen=True)
 class Breaking(Pass):
-    """Makes of the graph whatever it is told."""
+    """Applies the given function to the graph."""
 
     name = "breaking"
 

@@ -1,4 +1,4 @@
-"""One table of perturbation sets, with samples, that every property is tested on."""
+"""One table of perturbation sets with samples, on which every property is tested."""
 
 from __future__ import annotations
 

@@ -23,7 +23,7 @@ from autodual.perturbations.regions.support import end_rounding
 
 @dataclass(frozen=True, eq=False)
 class Half(PerturbationSet):
-    """An l∞ ball that shows one half of what it can do."""
+    """An l∞ ball that offers only bounds, or only searches."""
 
     radius: float
     kind: type[PlacedSet]
@@ -63,7 +63,7 @@ class Bounded(Support):
 
 @dataclass(frozen=True, eq=False)
 class Heavy(Bounded):
-    """The same, with as much memory a row as four hundred rows."""
+    """The same, with the memory of 400 rows for each row."""
 
     def working_scalars(self, entries):
         return 400 * entries
@@ -200,7 +200,7 @@ def test_a_product_can_do_what_all_its_parts_can():
 
 
 def test_the_memory_that_a_set_says_it_needs_is_counted(dual):
-    """400 times a row of 36 doubles are 115,200 bytes a row, of which a third of the budget for tensors holds 133."""
+    """400 times a row of 36 doubles is 115,200 bytes per row; a third of the budget for tensors holds 133 such rows."""
     light, heavy = Half(0.3, Bounded), Half(0.3, Heavy)
     small = autodual.compile_dual(dual.model, X, memory_budget=64 << 20)
     for half in (light, heavy):

@@ -1,4 +1,4 @@
-"""Sets as sums of norms, the form in which random projections see them."""
+"""Sets as sums of norms, the form that random projections need."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def test_the_norms_are_the_support_function(name: str) -> None:
 
 
 def test_one_radius_for_all_samples_is_one_weight() -> None:
-    """So that the columns of the first layers are shared by all samples, as long as nothing tells these apart."""
+    """Then samples share the columns of the first layers, up to the first node at which they differ."""
     x = _samples(2, 3)
     for ball in (LinfBall(0.3), L2Ball(0.3)):
         (norm,) = ball.at(x).centred_norms().norms

@@ -12,7 +12,7 @@ from autodual.errors import EmptySetError, InvalidInputError
 from autodual.perturbations import Box, L1Ball, L2Ball, LinfBall, LpBall, ProductSet
 
 BALLS = [LinfBall, L2Ball, L1Ball, lambda *rest: LpBall(3, *rest)]
-# From a number to a set that has it as one of its parameters.
+# Each makes a set with the given number as one of its parameters.
 PLACES = {
     **{f"radius of ball {number}": make for number, make in enumerate(BALLS)},
     "lower": lambda value: Box(value, 10),

@@ -94,7 +94,7 @@ def test_projection_is_euclidean(order, domain, generator):
 
 
 def _nearest(point: numpy.ndarray, x: numpy.ndarray, radius: float, order: int, domain) -> float:
-    """The distance to the region by a general solver, over the parts above and below x: there the l1 norm is smooth."""
+    """The distance to the region by a general solver; parts above and below x make the l1 norm smooth."""
     size = len(x)
 
     def moved(parts: numpy.ndarray) -> numpy.ndarray:
@@ -111,7 +111,7 @@ def _nearest(point: numpy.ndarray, x: numpy.ndarray, radius: float, order: int, 
         constraints.append({"type": "ineq", "fun": lambda parts: domain[1] - moved(parts)})
     options = {"maxiter": 500, "ftol": 1e-14}
     inside = numpy.concatenate([numpy.clip(x, 0, 1) - x, numpy.zeros(size)])
-    # On some machines the solver gives up from some starts, far from feasible points: what is feasible counts.
+    # On some machines the solver fails from some starts, far from feasible points: only feasible results count.
     results = [
         minimize(
             lambda parts: ((moved(parts) - point) ** 2).sum(),

@@ -1,4 +1,4 @@
-"""The sets that have a name: how they are called, what they take, and that older spellings are read."""
+"""Registered sets: their names and parameters, and that older spellings are still read."""
 
 from __future__ import annotations
 
@@ -154,7 +154,7 @@ def test_recipes_hold_a_set_with_its_parameters_beside_its_radius():
 
 @pytest.mark.parametrize(("then", "now"), [("inf", "linf"), (math.inf, "linf"), (2.0, "l2"), (2, "l2"), (1.5, "l1.5")])
 def test_recipes_checkpoints_and_network_files_of_then_are_read(then, now):
-    """They held the order of a norm."""
+    """Older files hold the order of a norm in place of a name."""
     section = assemble(SetSection, {"eps": 0.1, "norm": then, "domain": [0.0, 1.0]})
     assert section.norm == now and section.ball(0.1).at(X).count == 2
     assert assemble(SetSection, disassemble(section)) == section

@@ -20,7 +20,7 @@ BALLS = [LinfBall, L2Ball, L1Ball, lambda *rest: LpBall(3, *rest)]
 @pytest.mark.parametrize("radius", [-0.1, math.inf, torch.tensor([0.1, -1.0, 0.1]), 1e300])
 def test_radius_must_be_finite_and_not_negative(make, radius):
     with pytest.raises(InvalidInputError, match="the radius must be finite and not negative, but is"):
-        make(radius).at(X)  # 1e300 is refused here alone: it is a number, and none of float32's
+        make(radius).at(X)  # 1e300 is refused only here, where it must fit float32
 
 
 @pytest.mark.parametrize("make", BALLS)

@@ -1,4 +1,4 @@
-"""Reading VNN-LIB: both versions give the same cases, nothing is dropped, and what cannot be verified is refused."""
+"""Reading VNN-LIB: both versions give the same cases, nothing is dropped, and unverifiable properties are refused."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def test_version_2_says_the_same(load) -> None:
             assert numpy.array_equal(left.strict, right.strict)
 
 
-#: Formulas over both inputs and outputs, with what they mean; the box of all is [-1, 1] x [0.5, 2.5].
+#: Formulas over two inputs and outputs, with the same in Python; the box of all is [-1, 1] x [0.5, 2.5].
 FORMULAS = {
     "(or (and (<= X_0 0) (>= Y_0 1)) (and (>= X_0 0) (<= Y_1 -1) (<= Y_0 0)))": lambda x, y: (
         (x[0] <= 0 and y[0] >= 1) or (x[0] >= 0 and y[1] <= -1 and y[0] <= 0)
@@ -101,7 +101,7 @@ FORMULAS = {
     "(let ((s (+ Y_0 Y_1)) (c (<= X_0 0))) (and c (<= s 1) (not (<= s 0))))": lambda x, y: (
         x[0] <= 0 and 0 < y[0] + y[1] <= 1
     ),
-    # The values of a let do not see its names; an inner let hides an outer one, and a variable, until it closes.
+    # A let's values cannot use its own names; an inner let shadows an outer one, or a variable, until it closes.
     "(let ((Y_0 Y_1) (Y_1 Y_0)) (<= Y_0 Y_1 0))": lambda x, y: y[1] <= y[0] <= 0,
     "(let ((a Y_0)) (and (let ((a (+ a 1))) (<= a 1)) (>= a -1)))": lambda x, y: -1 <= y[0] <= 0,
     "(and true (or false (<= Y_0 0)) (not false))": lambda x, y: y[0] <= 0,
@@ -110,7 +110,7 @@ FORMULAS = {
 
 @pytest.mark.parametrize("text", FORMULAS)
 def test_cases_mean_what_the_formula_means(text: str, load) -> None:
-    """At every point of a grid, the boundaries among them."""
+    """At every point of a grid, including the boundaries."""
     found = load(DECLARED + BOX + f"(assert {text})")
     verdicts = set()
     for x in itertools.product([-1.5, -1, -0.5, 0, 0.5, 1], [0.25, 0.5, 1, 1.5, 2, 2.5]):
@@ -172,7 +172,7 @@ def test_random_formulas_mean_what_they_say(seed: int, load) -> None:
 
 
 def test_negation_keeps_strictness(load) -> None:
-    """At the boundary itself, where the two differ."""
+    """At the boundary, where < and <= differ."""
     for text, holds in (("(not (<= Y_0 0))", False), ("(not (< Y_0 0))", True), ("(not (not (<= Y_0 0)))", True)):
         found = load(DECLARED + BOX + f"(assert {text})")
         assert (found.violation(numpy.array([0, 1]), numpy.array([0.0, 0.0])) is not None) == holds, text
@@ -218,7 +218,7 @@ def test_regions_share_what_is_alike(load) -> None:
 
 
 def test_small_coefficients_and_constraints_beside_disjunctions_survive_in_version_2(load) -> None:
-    """The package's own conversions lose both."""
+    """The vnnlib package's own conversions lose both."""
     found = load(HEAD + BOX2 + "(assert (or (<= Y[0] 0.0) (>= (+ Y[0] (* 0.0000000001 Y[1])) 1.0)))")
     (case,) = found.cases
     assert case.lower.tolist() == [-1, 0.5]

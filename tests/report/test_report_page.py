@@ -1,4 +1,4 @@
-"""The page says what the rows bear out and nothing more, escapes everything, and needs nothing but itself."""
+"""The page claims only what its rows support, escapes everything, and needs no other file."""
 
 from __future__ import annotations
 
@@ -206,7 +206,7 @@ def evaluation(**changed):
 
 
 def test_a_template_that_asks_for_what_is_not_there_is_an_error():
-    """A page with holes would be worse than none."""
+    """A page with missing values would be worse than none."""
     with pytest.raises(UndefinedError, match="has no attribute 'subject'"):
         render("evaluation.html", SimpleNamespace(title="t"))
 

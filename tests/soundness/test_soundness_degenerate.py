@@ -106,7 +106,7 @@ def test_a_unit_that_touches_zero_is_decided(slopes: SlopePolicy) -> None:
     ],
 )
 def test_a_set_without_points_proves_nothing(make: Callable[[], autodual.PerturbationSet]) -> None:
-    """Anything is true of every point of it, so that it must be an error, when it is made or when it is used."""
+    """Any statement holds for all points of an empty set, so making or using one must be an error."""
     model = torch.nn.Linear(2, 2).double()
     dual, x = autodual.compile_dual(model), torch.zeros(2, 2, dtype=torch.float64)
     labels = torch.zeros(2, dtype=torch.long)

@@ -1,4 +1,4 @@
-"""How bounds are computed changes nothing about them: modes, windows, skipping, memory, batches."""
+"""Bounds do not depend on how they are computed: modes, windows, skipping, memory, batches."""
 
 from __future__ import annotations
 

@@ -36,7 +36,7 @@ EXECUTIONS: dict[str, dict[str, Any]] = {
 
 @contextmanager
 def _looking_everywhere(wanted: bool = True) -> Iterator[None]:
-    """Rows look for a way out at every site, which they otherwise do in large networks only."""
+    """Rows check for an early exit at every site, which they otherwise do only in large networks."""
     with pytest.MonkeyPatch.context() as patch:
         if wanted:
             patch.setattr(measured, "early_exit_work", 0)
@@ -50,7 +50,7 @@ def _points(region: Region, seed: int) -> Tensor:
 
 
 def _enclosed(values: Tensor, interval: Interval) -> None:
-    """Values `[P, N, *shape]` lie in the interval; where bounds are no numbers they claim nothing."""
+    """Values `[P, N, *shape]` lie in the interval; NaN bounds claim nothing."""
     slack = ROUNDING * (1 + values.abs())
     below, above = values < interval.lower - slack, values > interval.upper + slack
     assert not bool(below.any()), float((interval.lower - values).max())

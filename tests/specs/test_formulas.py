@@ -1,4 +1,4 @@
-"""Formulas and the other texts in which the command line takes specifications."""
+"""Formulas and the other texts that name specifications on the command line."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from autodual.errors import InvalidInputError
 from autodual.specs import ClassMargin, Deviation, Formula, HalfSpaces, OutputBox, TopK, parse_specification
 
-# Outputs are odd multiples of 1/64 apart from the grid that formulas reach, so no comparison is a tie.
+# Outputs are odd multiples of 1/64, off the grid of values that formulas reach, so no comparison is a tie.
 _FINE = 1 / 64
 
 
@@ -34,7 +34,7 @@ def linear_terms() -> st.SearchStrategy[str]:
 
 def comparisons() -> st.SearchStrategy[str]:
     operators = st.sampled_from(["<", "<=", ">", ">="])
-    # The lone y4 keeps the comparison from saying nothing.
+    # y4 appears once, so the outputs cannot cancel.
     return st.tuples(linear_terms(), operators, linear_terms()).map(lambda parts: "y4 + " + " ".join(parts))
 
 
@@ -68,7 +68,7 @@ def test_a_tie_satisfies_what_asks_for_no_more(text):
 
 @given(st.lists(st.decimals(-9, 9, places=3), min_size=3, max_size=3), st.decimals(-9, 9, places=3))
 def test_decimals_are_combined_exactly(parts, constant):
-    """Terms of one output add up as fractions do, and the sum is rounded once."""
+    """Terms of one output are added as fractions, and the sum is rounded once."""
     fractions = [Fraction(str(part)) for part in (*parts, constant)]
     text = " + ".join(f"{part:f} * y0" for part in parts) + f" + y1 > {constant:f}"
     (atom,) = Formula(text).atoms

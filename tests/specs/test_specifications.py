@@ -1,4 +1,4 @@
-"""Specifications: a margin is positive exactly where the logic it stands for holds, and nothing is vacuous."""
+"""Specifications: a margin is positive exactly where the statement holds, and no statement is vacuous."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from torch import Tensor
 from autodual.errors import InvalidInputError
 from autodual.specs import ClassMargin, Deviation, HalfSpaces, OutputBox, Specification, TopK
 
-# Small whole numbers make ties, the hard case, common, and arithmetic exact.
+# Small whole numbers make arithmetic exact, and ties, the hard case, common.
 small = st.integers(-3, 3)
 
 
@@ -239,7 +239,7 @@ def test_half_spaces_must_fit_the_outputs():
 
 
 def test_clauses_of_very_different_lengths_take_the_room_of_their_entries() -> None:
-    """Padded to one length, these would be 10¹⁰ numbers."""
+    """If these clauses were padded to one length, they would take 10¹⁰ numbers."""
     count = 100_000
     clauses = [tuple(range(count)), *((row,) for row in range(count, 2 * count))]
     goal = HalfSpaces(torch.ones(2 * count, 1), torch.zeros(2 * count), clauses)

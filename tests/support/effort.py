@@ -1,4 +1,4 @@
-"""How many random examples a property is tried on: a fixed few, or AUTODUAL_EXAMPLES times as many."""
+"""The number of random examples of a property: a fixed few, or AUTODUAL_EXAMPLES times as many."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Recipes and checkpoints that nobody means well with: each is a name and a function that writes it to a path."""
+"""Hostile recipes and checkpoints: each is a name and a function that writes it to a path."""
 
 from __future__ import annotations
 

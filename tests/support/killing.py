@@ -1,4 +1,4 @@
-"""Processes that are killed at each step of their work on files in turn, instead of at random moments."""
+"""Kills processes at each of their file operations in turn, instead of at random moments."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Estimated bounds with everything in reach: the state of one computation, and estimators that do not estimate."""
+"""Estimated bounds with access to the state of one computation, and estimators that compute exact norms."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Recipes and checkpoints that nobody means well with: one short sentence each, and nothing of them is used."""
+"""Hostile recipes and checkpoints: each is refused in one short sentence, and none of it is used."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from autodual.train.losses import CrownIbp, IntervalBound, Loss, MtlIbp, Regular
 from autodual.train.recipe import OptimiserSection, Recipe, assemble, disassemble, read_recipe
 from autodual.train.training import Training
 
-# These are recipes; which code and which sizes they may ask for is found out later.
+# These are valid recipes; the code and the sizes that they ask for are checked later.
 _LATER = {"date.yaml", "system.toml", "exit.toml", "code.toml"}
 
 

@@ -1,1 +1,1 @@
-"""Balls of every norm but l∞, which are boxes: as users write them, and placed around samples, with a domain or not."""
+"""Norm balls as users write them, and the balls of finite order placed around samples (l∞ balls are boxes)."""

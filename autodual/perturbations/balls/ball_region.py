@@ -1,4 +1,4 @@
-"""Balls of every norm but l∞, bound to samples: one region for all orders p, by way of the dual norm."""
+"""Norm balls of finite order p, placed around samples: extremes of <ν, z> by the dual norm of ν."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class BallRegion(Region):
         return self.length(points - self.centre) <= self.radius + tolerance
 
     def project(self, points: Tensor) -> Tensor:
-        """Exact for p = 1 and 2; for other p the point is shrunk towards the centre, which is not the nearest."""
+        """Exact for p = 1 and 2; for other p the point is shrunk towards the centre, and is not the nearest."""
         offset = points - self.centre
         if self.order == 1:
             return self.fit(offset, lambda shrunk: self.centre + shrunk)
@@ -58,7 +58,7 @@ class BallRegion(Region):
     def sample(self, count: int, generator: torch.Generator | None = None) -> Tensor:
         size = (count, self.count)
         depth = torch.rand(size, generator=generator, dtype=self.centre.dtype, device=self.centre.device)
-        # A third of the points end up on the sphere, where networks are worst.
+        # A third of the points land on the sphere, where margins are usually lowest.
         length = self._reach * (1.5 * depth).clamp(max=1)
         return self.centre + self.per_feature(length) * self._random_unit(count, generator)
 
@@ -76,7 +76,7 @@ class BallRegion(Region):
         return norm(flatten(offset, offset.dim() - len(self.shape)), self.order)
 
     def fit(self, offset: Tensor, place: Callable[[Tensor], Tensor]) -> Tensor:
-        """`place` of the offset `[*, N, *shape]`, shrunk as little as brings that point into the ball.
+        """`place(offset)` for the largest shrunken offset `[*, N, *shape]` whose point lies in the ball.
 
         Shrinking follows the projections onto ever smaller balls: towards zero in a straight line, or for p = 1 by a
         soft threshold. So with `place` a projection onto a box around the centre, the result is the projection onto
@@ -95,7 +95,7 @@ class BallRegion(Region):
         if inside.all():
             return whole
         low, high = torch.zeros_like(inside, dtype=offset.dtype), torch.ones_like(inside, dtype=offset.dtype)
-        # Enough halvings that the ends agree to the last place even where the scale is a few thousandths.
+        # Bisection: enough halvings that both ends agree to the last place even at scales of a few thousandths.
         for _ in range(8 - round(math.log2(torch.finfo(offset.dtype).eps))):
             middle = (low + high) / 2
             fits = self.contains(point(middle))
@@ -104,12 +104,12 @@ class BallRegion(Region):
 
     @property
     def _reach(self) -> Tensor:
-        """`[N]`, the radius less what rounding centre + offset may add to the offset's length."""
+        """`[N]`, the radius minus the most that rounding `centre + offset` can add to the offset's length."""
         loss = 4 * torch.finfo(self.centre.dtype).eps * (self.length(self.centre) + self.radius)
         return (self.radius - loss).clamp(min=0)
 
     def _steepest_unit(self, gradient: Tensor) -> Tensor:
-        """The maximiser of <gradient, ·> over the unit ball; zero where the gradient is."""
+        """The maximiser of <gradient, ·> over the unit ball; zero where the gradient is zero."""
         vectors = flatten(gradient, gradient.dim() - len(self.shape))
         size = vectors.abs()
         if self.order == 1:

@@ -1,4 +1,4 @@
-"""A norm ball cut down to a domain: the ball's and a box's answers combined."""
+"""A norm ball clipped to a domain: answers of the ball and of a box, combined."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from autodual.perturbations.regions.row_norms import flatten
 from autodual.perturbations.regions.support import CentredNorms, end_rounding
 from autodual.perturbations.regions.view import View
 
-# A point so many radii away that the nearest point of the region is as good as the farthest one in its direction.
+# Projecting a point this many radii away gives nearly the maximiser in its direction.
 _FAR = 1000.0
 
 
@@ -25,7 +25,7 @@ _FAR = 1000.0
 class ClippedRegion(Region):
     """ball ∩ box, where `box` is the tightest box around that set."""
 
-    superadditive: ClassVar[bool] = False  # the larger of two superadditive functions need not be
+    superadditive: ClassVar[bool] = False  # the maximum of two superadditive functions need not be superadditive
 
     ball: BallRegion
     box: BoxRegion
@@ -34,31 +34,31 @@ class ClippedRegion(Region):
         return self.box.enclosure()
 
     def extremes(self, nu: Tensor, view: View) -> tuple[Tensor, Tensor]:
-        """The better of the ball's and the box's bounds for each row; not exact, but right, and exact on unit rows."""
+        """The tighter of the ball's and the box's bounds for each row: valid, and exact for unit rows only."""
         ball_lower, ball_upper = self.ball.extremes(nu, view)
         box_lower, box_upper = self.box.extremes(nu, view)
         return torch.maximum(ball_lower, box_lower), torch.minimum(ball_upper, box_upper)
 
     def centred_norms(self) -> CentredNorms:
-        """Those of the ball alone, which contains the set."""
+        """The ball's alone, since the ball contains the set."""
         return self.ball.centred_norms()
 
     def contains(self, points: Tensor, tolerance: float = 0.0) -> Tensor:
         return self.ball.contains(points, tolerance) & self.box.contains(points, tolerance)
 
     def project(self, points: Tensor) -> Tensor:
-        """Exact for p = 1 and 2; for other p near, but not nearest."""
+        """Exact for p = 1 and 2; for other p a near point, not the nearest."""
         return self._fit(points - self.centre)
 
     def steepest(self, gradient: Tensor) -> Tensor:
-        """Near the maximiser for p = 1 and 2, merely in its direction for other p; always in the region."""
+        """Near the maximiser for p = 1 and 2, a point roughly in its direction for other p; always in the region."""
         aim = gradient if self.ball.order == 1 else self.ball.direction(gradient)
         peak = flatten(aim.abs(), aim.dim() - len(self.shape)).amax(-1)
         scale = _FAR * self.ball.radius / torch.where(peak == 0, 1, peak)
         return self._fit(self.ball.per_feature(scale) * aim)
 
     def direction(self, gradient: Tensor) -> Tensor:
-        # An l1 ball moves one feature at a time; once that has reached its end of the domain, the next must follow.
+        # An l1 step moves one feature; once that feature reaches the end of the domain, the next has to move.
         if self.ball.order == 1:
             return (self.steepest(gradient) - self.steepest(-gradient)) / 2
         return self.ball.direction(gradient)
@@ -70,7 +70,7 @@ class ClippedRegion(Region):
         return self.project(self.ball.corners(count, generator))
 
     def rounding(self) -> Tensor:
-        """Sums over the ball have terms of its own magnitude, which may be far beyond that of the clipped box."""
+        """Sums over the ball have terms as large as the whole ball's, which may far exceed those of the clipped box."""
         excess = (self.ball.enclosure().magnitude - self.enclosure().magnitude).relu().detach()
         terms = self.shape.numel() + 32
         return end_rounding(self) + terms * torch.finfo(excess.dtype).eps * excess
@@ -80,23 +80,23 @@ class ClippedRegion(Region):
 
 
 def clip(ball: BallRegion, lower: Tensor, upper: Tensor) -> ClippedRegion:
-    """The ball cut down to the domain [lower, upper], whose ends broadcast to the samples."""
+    """The ball clipped to the domain [lower, upper], whose ends broadcast to the samples."""
     lower, upper = lower.expand_as(ball.centre), upper.expand_as(ball.centre)
     nearest = ball.centre.clamp(lower, upper)
     meets = flatten(lower <= upper, 1).all(1) & ball.contains(nearest)
     require_points(meets, ball.source.describe())
     room = _room(ball, nearest - ball.centre)
-    # Rounding must not take the nearest point, which is certainly in the set, out of its box.
+    # The nearest point is certainly in the set; rounding must not push it out of the box.
     lower = torch.maximum(ball.centre - room, lower).minimum(nearest)
     upper = torch.minimum(ball.centre + room, upper).maximum(nearest)
     return ClippedRegion(ball.source, ball.centre, ball, BoxRegion(ball.source, ball.centre, lower, upper))
 
 
 def _room(ball: BallRegion, gap: Tensor) -> Tensor:
-    """How far each feature can move `[N, *shape]`, when all others move only as far as the domain makes them (`gap`).
+    """How far each feature can move `[N, *shape]` while the others move only as far as the domain forces them (`gap`).
 
-    From Σ_i |move_i|^p ≤ radius^p, in units of the radius. Gaps are rounded down and what is left of the sum up: the
-    root of a small difference would otherwise turn rounding into a box that is too small.
+    From Σ_i |move_i|^p ≤ radius^p, in units of the radius. Gaps are rounded down and the rest of the sum is rounded up:
+    otherwise the root of a small difference would turn rounding into a box that is too small.
     """
     limits = torch.finfo(gap.dtype)
     certain = (gap.abs() - 4 * limits.eps * (ball.centre.abs() + gap.abs())).relu()

@@ -34,7 +34,7 @@ from autodual.perturbations.regions.row_norms import flatten
 
 
 class NormBall(PerturbationSet):
-    """{z : ‖z − x‖_order ≤ radius}, and in the domain if there is one."""
+    """{z : ‖z − x‖_order ≤ radius}, intersected with the domain if there is one."""
 
     radius: Parameter
     domain: Domain
@@ -53,7 +53,7 @@ class NormBall(PerturbationSet):
         source = changed(self, radius=exact_radius)
         radius = like(exact_radius, x)
         if radius.dtype != exact_radius.dtype:
-            checked_radius(radius)  # what is finite in float64 may be too large for float32
+            checked_radius(radius)  # a radius that is finite in float64 may overflow in float32
         per_sample = flatten(radius, 1)
         uniform = per_sample[:, 0].expand(x.shape[0]) if per_sample.shape[1] == 1 else None
         if self.order == math.inf:
@@ -72,7 +72,11 @@ class NormBall(PerturbationSet):
         return True
 
     def symmetric(self, x: Tensor) -> bool:
-        """True unless samples have radii of their own: a sample of a small ball may lie in another's large one."""
+        """True if all samples have the same radius: else y may lie in z's large ball, but z not in y's small one.
+
+        Args:
+            x: the samples `[N, *shape]`.
+        """
         radius = aligned(self.radius, x, "radius", vector_is_per_sample=True)
         return bool((radius == radius[:1]).all())
 
@@ -97,11 +101,22 @@ class NormBall(PerturbationSet):
 
 @dataclass(frozen=True, eq=False)
 class LinfBall(NormBall):
-    """{z : |z_i − x_i| ≤ radius for every feature i}, and in the domain if there is one.
+    """{z : |z_i − x_i| ≤ radius for every feature i}, intersected with the domain if there is one.
 
-    `radius` is a number, `[N]` with one per sample, or has more than one axis and broadcasts to the samples
-    `[N, *shape]` (per feature); `domain` is a pair of such numbers that broadcast to one sample. Both may be tensors,
-    arrays or lists. Raises InvalidInputError where they are no such numbers, as do all balls.
+    Args:
+        radius: a number, `[N]` (one per sample), or several axes that broadcast to the samples `[N, *shape]` (per
+            feature); a tensor, an array or lists, in the units of the input.
+        domain: None, or a pair (lower, upper) of numbers or tensors that broadcast to one sample.
+
+    Raises:
+        InvalidInputError: the radius is negative or not finite, or the domain is no pair of numbers.
+        EmptySetError: a lower end of the domain lies above its upper end.
+
+    Example:
+        >>> import autodual, torch
+        >>> region = autodual.LinfBall(0.5, domain=(0, 1)).at(torch.tensor([[0.25, 0.75]]))
+        >>> region.enclosure().lower, region.enclosure().upper
+        (tensor([[0.0000, 0.2500]]), tensor([[0.7500, 1.0000]]))
     """
 
     radius: Parameter
@@ -111,9 +126,21 @@ class LinfBall(NormBall):
 
 @dataclass(frozen=True, eq=False)
 class L2Ball(NormBall):
-    """{z : ‖z − x‖₂ ≤ radius} over all features together, and in the domain if there is one.
+    """{z : ‖z − x‖₂ ≤ radius} over all features together, intersected with the domain if there is one.
 
-    `radius` is a number or a tensor `[N]`; `domain` as in `LinfBall`. Clipped, extremes are bounds, not exact.
+    With a domain, extremes of linear functions are valid bounds rather than exact values.
+
+    Args:
+        radius: a number, or `[N]` with one per sample.
+        domain: as in `LinfBall`.
+
+    Raises:
+        InvalidInputError: as in `LinfBall`; also, when placed, where the radius is per feature.
+
+    Example:
+        >>> import autodual, torch
+        >>> autodual.L2Ball(1.0).at(torch.zeros(1, 2)).contains(torch.tensor([[0.6, 0.7]]))
+        tensor([True])
     """
 
     radius: Parameter
@@ -123,9 +150,21 @@ class L2Ball(NormBall):
 
 @dataclass(frozen=True, eq=False)
 class L1Ball(NormBall):
-    """{z : ‖z − x‖₁ ≤ radius} over all features together, and in the domain if there is one.
+    """{z : ‖z − x‖₁ ≤ radius} over all features together, intersected with the domain if there is one.
 
-    `radius` is a number or a tensor `[N]`; `domain` as in `LinfBall`. Clipped, extremes are bounds, not exact.
+    With a domain, extremes of linear functions are valid bounds rather than exact values.
+
+    Args:
+        radius: a number, or `[N]` with one per sample.
+        domain: as in `LinfBall`.
+
+    Raises:
+        InvalidInputError: as in `L2Ball`.
+
+    Example:
+        >>> import autodual, torch
+        >>> autodual.L1Ball(1.0).at(torch.zeros(1, 2)).contains(torch.tensor([[0.6, 0.7]]))
+        tensor([False])
     """
 
     radius: Parameter
@@ -135,9 +174,22 @@ class L1Ball(NormBall):
 
 @dataclass(frozen=True, eq=False)
 class LpBall(NormBall):
-    """{z : ‖z − x‖_p ≤ radius} with p in [1, inf], and in the domain if there is one.
+    """{z : ‖z − x‖_p ≤ radius}, intersected with the domain if there is one.
 
     For p = 1, 2 and inf the same as `L1Ball`, `L2Ball` and `LinfBall`.
+
+    Args:
+        p: the order of the norm, in [1, inf].
+        radius: a number, or `[N]` with one per sample.
+        domain: as in `LinfBall`.
+
+    Raises:
+        InvalidInputError: p is below 1 or no number; else as in `L2Ball`.
+
+    Example:
+        >>> import autodual
+        >>> autodual.LpBall(3, 0.5).describe()
+        'l3 ball of radius 0.5, unclipped'
     """
 
     p: float

@@ -1,1 +1,1 @@
-"""What a set can be asked once it is placed around samples: by bounds, by attacks, and in the hot loops of both."""
+"""What a set placed around samples offers to bounds and to attacks."""

@@ -1,4 +1,4 @@
-"""A set that both bounds and attacks can work on."""
+"""A placed set that serves both bounds and attacks."""
 
 from __future__ import annotations
 
@@ -10,4 +10,7 @@ from autodual.perturbations.regions.support import Support
 
 @dataclass(frozen=True, eq=False)
 class Region(Support, Searchable):
-    """A placed set with everything: linear functions can be bounded over it, and it can be searched."""
+    """A placed set over which linear functions can be bounded, and which can be searched for counterexamples.
+
+    `source` and `centre` are those of `PlacedSet`.
+    """

@@ -9,7 +9,7 @@ from torch import Tensor
 
 
 def flatten(values: Tensor, leading: int) -> Tensor:
-    """`values` with all axes after the first `leading` ones as one axis (of extent 1 where there are none)."""
+    """`values` with all axes after the first `leading` ones merged into one (of extent 1 if there are none)."""
     return values.reshape(*values.shape[:leading], math.prod(values.shape[leading:]))
 
 
@@ -36,7 +36,7 @@ def dual_order(order: float) -> float:
 def norm(values: Tensor, order: float) -> Tensor:
     """The norm of that order (in [1, inf]) over the last axis; its derivatives are finite at zero vectors.
 
-    NaN in gives NaN out: a norm that lost a NaN would certify anything.
+    NaN in gives NaN out: a norm that dropped a NaN would make a bound look valid.
     """
     if order == 1:
         return values.abs().sum(-1)
@@ -48,9 +48,10 @@ def norm(values: Tensor, order: float) -> Tensor:
 
 
 def support_norm(rows: Tensor, order: float) -> Tensor:
-    """The norm of rows over the last axis, never too small beyond relative rounding.
+    """The norm of rows over the last axis, not below the true norm by more than relative rounding.
 
-    Squares underflow long before the numbers do, so Euclidean norms near zero are rounded up to where that is past.
+    Squares underflow long before the numbers do, so Euclidean norms near zero are rounded up to a size where they
+    do not.
     """
     if order != 2:
         return norm(rows, order)
@@ -65,7 +66,7 @@ def _euclidean_norm(values: Tensor) -> Tensor:
 
 
 def _scaled_norm(values: Tensor, order: float) -> Tensor:
-    """Scaled by the largest entry first: high powers of small numbers vanish, and with them the bound's radius."""
+    """Divided by the largest entry first: high powers of small numbers would underflow to a norm of zero."""
     peak = values.detach().abs().amax(-1, keepdim=True)
     scaled = torch.where(peak == 0, 1, values / torch.where(peak == 0, 1, peak))
     return torch.linalg.vector_norm(scaled, order, dim=-1) * peak.squeeze(-1)

@@ -1,4 +1,4 @@
-"""What attacks ask of a set: whether points are in it, the nearest point, the steepest way, and random points."""
+"""What attacks need of a set: membership, projection, steepest ascent, and random points."""
 
 from __future__ import annotations
 
@@ -14,48 +14,75 @@ from autodual.perturbations.perturbation import PlacedSet
 
 @dataclass(frozen=True, eq=False)
 class Searchable(PlacedSet):
-    """A placed set that can be searched for counterexamples. Points are `[*, N, *shape]` with any axes in front."""
+    """A placed set that can be searched for counterexamples. Points are `[*, N, *shape]`, with any leading axes.
+
+    `source` and `centre` are those of `PlacedSet`.
+    """
 
     @abstractmethod
     def contains(self, points: Tensor, tolerance: float = 0.0) -> Tensor:
-        """Whether each point lies within `tolerance` (in the units of the radius) of the set: bool `[*, N]`.
+        """Whether each point lies in the set: bool `[*, N]`; a point with NaN never does.
 
-        Evaluated in the set's dtype; NaN is nowhere.
+        Args:
+            points: `[*, N, *shape]`, in the set's dtype.
+            tolerance: how far outside a point may lie, in the units of the radius.
         """
 
     @abstractmethod
     def project(self, points: Tensor) -> Tensor:
-        """The nearest points of the set in the Euclidean norm (where a set says so, merely near ones).
+        """The nearest points of the set in the Euclidean norm (near ones, if the set's own docstring says so).
 
-        They are in the set as `contains` sees it with no tolerance: rounding is made to fall to the inner side.
+        Args:
+            points: `[*, N, *shape]`.
+
+        Returns:
+            Points of the same shape that pass `contains` with no tolerance: rounding goes inward.
         """
 
     @abstractmethod
     def steepest(self, gradient: Tensor) -> Tensor:
-        """A point that maximises <gradient, z> over the set (where a set says so, merely a good one)."""
+        """A point that maximises <gradient, z> over the set (or nearly, if the set's own docstring says so).
+
+        Args:
+            gradient: `[*, N, *shape]`.
+        """
 
     @abstractmethod
     def direction(self, gradient: Tensor) -> Tensor:
-        """A step of steepest ascent in the set's own geometry, as long as from the middle of the set to its edge."""
+        """A step of steepest ascent in the set's own norm, as long as from the middle of the set to its edge.
+
+        Args:
+            gradient: `[*, N, *shape]`.
+        """
 
     @abstractmethod
     def sample(self, count: int, generator: torch.Generator | None = None) -> Tensor:
-        """Random points of the set `[count, N, *shape]`, many of them on its boundary."""
+        """Random points of the set `[count, N, *shape]`, many of them on its boundary.
+
+        Args:
+            count: points per sample.
+            generator: of the random numbers, on the set's device; None: torch's global one.
+        """
 
     @abstractmethod
     def corners(self, count: int, generator: torch.Generator | None = None) -> Tensor:
-        """Random extreme points `[count, N, *shape]`: vertices of a box or an l1 ball, the sphere of a round ball."""
+        """Random extreme points `[count, N, *shape]`: vertices of a box or an l1 ball, the sphere of a round ball.
+
+        Args:
+            count: points per sample.
+            generator: as in `sample`.
+        """
 
 
 def require_searchable(placed: PlacedSet, who: str = "an attack") -> Searchable:
-    """The placed set as attacks see it.
+    """`placed` itself, checked to be Searchable.
 
     Args:
         placed: a set around samples.
         who: what needs to search it, for the message.
 
     Raises:
-        InvalidInputError: the set does not say what it contains.
+        InvalidInputError: the set is not Searchable.
 
     Example:
         >>> import autodual, torch
@@ -66,7 +93,7 @@ def require_searchable(placed: PlacedSet, who: str = "an attack") -> Searchable:
     """
     if not isinstance(placed, Searchable):
         raise InvalidInputError(
-            f"{who} needs to know which points the set contains, which this set does not say (it is not Searchable): "
-            f"{placed.source.describe()}; it can only be bounded over"
+            f"{who} needs to know which points the set contains, but this set does not say (it is not Searchable): "
+            f"{placed.source.describe()}; it can only be used for bounds"
         )
     return placed

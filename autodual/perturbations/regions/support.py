@@ -1,4 +1,4 @@
-"""What bounds ask of a set: the least and greatest value of linear functions over it, and what that costs."""
+"""What bounds need of a set: its support function (extremes of linear functions), and what computing it costs."""
 
 from __future__ import annotations
 
@@ -17,7 +17,12 @@ from autodual.perturbations.regions.view import View
 
 @dataclass(frozen=True, eq=False)
 class WeightedNorm:
-    """‖weights · ν‖ of the order 1 or 2, with weights `[N, *shape]`, or `[1, *shape]` if all samples share them."""
+    """The norm ‖weights · ν‖ of rows ν.
+
+    Args:
+        weights: `[N, *shape]`, or `[1, *shape]` if all samples share them.
+        order: 1 or 2.
+    """
 
     weights: Tensor
     order: int
@@ -25,8 +30,19 @@ class WeightedNorm:
 
 @dataclass(frozen=True, eq=False)
 class CentredNorms:
-    """A set by its middle `[N, *shape]`: <ν, z> is at most that of the middle plus the sum of the norms, and at least
-    their difference; exactly so, unless the set says otherwise.
+    """A set given by its middle m and norms: <ν, z> lies in <ν, m> ± Σ norms of ν.
+
+    Both ends are attained, unless the set's own docstring says otherwise.
+
+    Args:
+        middle: `[N, *shape]`.
+        norms: see `WeightedNorm`.
+
+    Example:
+        >>> import autodual, torch
+        >>> found = autodual.L2Ball(0.5).at(torch.zeros(1, 2)).centred_norms()
+        >>> found.norms[0].order, found.norms[0].weights
+        (2, tensor([[0.5000, 0.5000]]))
     """
 
     middle: Tensor
@@ -35,49 +51,58 @@ class CentredNorms:
 
 @dataclass(frozen=True, eq=False)
 class Support(PlacedSet):
-    """A placed set that linear functions can be bounded over: all that certifying and training on bounds need."""
+    """A placed set over which linear functions can be bounded: all that certifying and training on bounds need.
 
-    #: Whether the minimum that `extremes` gives is superadditive in `nu`, as an exact one is: that of a sum is at
-    #: least the sum of theirs. Only then may rows be skipped that the bounds of other rows have decided.
+    `source` and `centre` are those of `PlacedSet`.
+    """
+
+    #: Whether the minimum m(ν) from `extremes` is superadditive, m(ν + μ) ≥ m(ν) + m(μ), as the exact minimum is. Only
+    #: then may rows be skipped because the bounds of other rows decide them.
     superadditive: ClassVar[bool] = True
 
     #: Whether features move independently of one another, so that the set is its own enclosure.
     independent: ClassVar[bool] = False
 
-    #: Whether `extremes` takes rows over a window of the input; where it does not, it is handed whole rows.
+    #: Whether `extremes` takes rows over a window of the input; if not, it is given whole rows.
     windowed: ClassVar[bool] = True
 
     @abstractmethod
     def enclosure(self) -> Interval:
-        """An elementwise interval `[N, *shape]` around the set, the tightest where that is known."""
+        """An elementwise interval `[N, *shape]` around the set, the tightest one if it is known."""
 
     @abstractmethod
     def extremes(self, nu: Tensor, view: View) -> tuple[Tensor, Tensor]:
         """The minimum and the maximum of <nu, z> over z in the set, `[G, K]` each.
 
-        `nu` `[G or 1, K, *extent]` are rows of cotangents, zero outside the input; 1 in place of G if all groups share
-        them. Where the set is too hard, the first is a lower and the second an upper bound.
+        If the exact values are out of reach, a lower bound of the minimum and an upper bound of the maximum.
+
+        Args:
+            nu: rows of cotangents `[G or 1, K, *extent]`, zero outside the input; 1 if all G groups share them.
+            view: aligns the set's tensors with the rows.
         """
 
     @abstractmethod
     def rounding(self) -> Tensor:
         """`[N, *shape]`: how far the real set may reach beyond `enclosure`, by rounding in this dtype.
 
-        It also covers what `extremes` loses to rounding beyond that of sums of as many terms as a sample has features,
-        each of the enclosure's magnitude times the row's entry; that much is for those who know the rows.
+        It also covers the rounding of `extremes`, except that of a sum of as many terms as a sample has features, each
+        as large as the row's entry times the enclosure's magnitude: the engine, which knows the rows, adds that.
         """
 
     def working_scalars(self, entries: int) -> int:
-        """How many scalars `extremes` holds for one row of so many entries, beyond a few times the row itself.
+        """How many scalars `extremes` holds for one row of this many entries, beyond a few copies of the row.
 
-        Counted in the memory budget. 0, the default, is right for a set that makes no more than a copy or two of rows.
+        Counted in the memory budget. 0, the default, is right for a set that makes one or two copies of its rows.
+
+        Args:
+            entries: of the row.
         """
         return 0
 
     def centred_norms(self) -> CentredNorms:
-        """The set as random projections can see it, where its support function is a sum of l1 and l2 norms.
+        """The set as random projections need it, if its support function is a sum of l1 and l2 norms.
 
-        Raises InvalidInputError for other sets.
+        Raises InvalidInputError if it is not.
         """
         raise InvalidInputError(
             f"random projections estimate l1 and l2 norms, which do not describe this set: {self.source.describe()}; "
@@ -86,13 +111,13 @@ class Support(PlacedSet):
 
 
 def require_support(placed: PlacedSet) -> Support:
-    """The placed set as bounds see it.
+    """`placed` itself, checked to be a Support.
 
     Args:
         placed: a set around samples.
 
     Raises:
-        InvalidInputError: the set says nothing of linear functions over it.
+        InvalidInputError: the set is no Support.
 
     Example:
         >>> import autodual, torch
@@ -102,17 +127,17 @@ def require_support(placed: PlacedSet) -> Support:
     """
     if not isinstance(placed, Support):
         raise InvalidInputError(
-            "bounds need the least values of linear functions over the set, which this set does not give (it is no "
-            f"Support): {placed.source.describe()}; it can only be attacked"
+            "bounds need the least values of linear functions over the set, but this set does not give them (it is no "
+            f"Support): {placed.source.describe()}; it can only be used for attacks"
         )
     return placed
 
 
 def end_rounding(region: Support) -> Tensor:
-    """How far the ends of a set's enclosure may be off, where they are made as `x ± number` or are given.
+    """How far rounding may move the ends of an enclosure that are given, or computed as `x ± number`.
 
-    An end is a sum of two rounded numbers, each at most |centre| + |end|, or a rounded end as given. So is the
-    centre or half-width made of two ends. Eight units in the last place (half of `eps` each) cover all of it.
+    An end is a sum of two rounded numbers, each at most |centre| + |end|, or a given end, rounded. The same is true of
+    the centre and half-width of two ends. Eight unit roundoffs (`eps` / 2 each) cover all of it.
 
     Args:
         region: a set around samples.

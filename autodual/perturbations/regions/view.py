@@ -1,4 +1,4 @@
-"""How a region's tensors are lined up with rows of cotangents: a region knows nothing of windows or owners but this."""
+"""How a region's tensors are aligned with rows of cotangents: all that a region knows of windows and owners."""
 
 from __future__ import annotations
 
@@ -11,43 +11,66 @@ from torch.nn import functional
 
 
 class View(Protocol):
-    """Lines a region's N samples up with rows `[G, K, *extent]` on (a part of) the input.
+    """Aligns a region's N samples with rows `[G, K, *extent]` over the input or a window of it.
 
-    G groups of K rows belong to one sample each; `extent` is a window of the input's shape. Groups, their samples and
-    the windows' origins are the business of whoever makes the view.
+    Each of the G groups of K rows belongs to one sample; `extent` is the shape of the window. The maker of the view
+    chooses the groups, their samples and the windows' origins.
     """
 
     def features(self, values: Tensor) -> Tensor:
-        """Per-feature values `[N, *shape]` as `[G or 1, 1, *extent]`, zero where a window leaves the input."""
+        """The features of each group `[G or 1, 1, *extent]`, zero where a window lies outside the input.
+
+        Args:
+            values: per feature, `[N, *shape]`.
+        """
         ...
 
     def around(self, values: Tensor, margin: Sequence[int]) -> Tensor:
-        """The same of a larger window, with `margin` more entries on either side of each axis but the first.
+        """`features` over a larger window, with `margin` more entries on either side of each axis except the first.
 
-        For sets whose answer to rows over a window depends on the input beside the window. Zero outside the input;
-        `around` of ones tells where that is.
+        For sets whose extremes over a window depend on the input around it. Zero outside the input, so `around` of a
+        tensor of ones is a mask of the input.
+
+        Args:
+            values: per feature, `[N, *shape]`.
+            margin: one number for each axis of `shape` except the first.
         """
         ...
 
     def samples(self, values: Tensor) -> Tensor:
-        """Per-sample values `[N]` as `[G or 1, 1]`."""
+        """The sample's value for each group, `[G or 1, 1]`.
+
+        Args:
+            values: per sample, `[N]`.
+        """
         ...
 
 
 @dataclass(frozen=True)
 class WholeView:
-    """Group g belongs to sample g and sees its whole input: G = N and extent = shape."""
+    """Group g belongs to sample g and covers its whole input: G = N and extent = shape.
+
+    Example:
+        >>> import autodual, torch
+        >>> from autodual.perturbations import WholeView
+        >>> region = autodual.LinfBall(0.5).at(torch.tensor([[1.0, 2.0]]))
+        >>> region.extremes(torch.tensor([[[1.0, -1.0]]]), WholeView())
+        (tensor([[-2.]]), tensor([[0.]]))
+    """
 
     def features(self, values: Tensor) -> Tensor:
+        """`values` `[N, *shape]` as `[N, 1, *shape]`."""
         return values.unsqueeze(1)
 
     def around(self, values: Tensor, margin: Sequence[int]) -> Tensor:
+        """`values` as by `features`, padded by `margin` zeros on either side of each axis except the first."""
         return padded(values.unsqueeze(1), margin)
 
     def samples(self, values: Tensor) -> Tensor:
+        """`values` `[N]` as `[N, 1]`."""
         return values.unsqueeze(1)
 
 
 def padded(values: Tensor, margin: Sequence[int]) -> Tensor:
-    """Values `[…, *spatial]` with so many zeros more on either side of each of the last axes, one number an axis."""
+    """Values `[…, *spatial]` with `margin[i]` zeros added on either side of the i-th of the last `len(margin)` axes."""
     return functional.pad(values, [size for one in reversed(margin) for size in (one, one)])

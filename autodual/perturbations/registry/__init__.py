@@ -1,4 +1,4 @@
-"""The sets that have a name: one entry each serves Python, the command line, recipes, network files and documents.
+"""The registered sets: one entry for each serves Python, the command line, recipes, network files and documents.
 
 Nothing here loads torch.
 """

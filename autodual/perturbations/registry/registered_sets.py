@@ -1,4 +1,4 @@
-"""The table of registered sets: who is in it, how one is added, and how one is chosen by its name."""
+"""The table of registered sets: its entries, how to add one, and how to choose one by its name."""
 
 from __future__ import annotations
 
@@ -32,12 +32,12 @@ _SETS: dict[str, SetEntry] = {
         ),
     )
 }
-# What the fields of a section on sets, and the options of commands, are called already.
+# Names that fields of a document's section on sets, or options of commands, have already.
 _TAKEN = frozenset({"eps", "norm", "domain", "options", "set", "kind", "point", "radius"})
 
 
 def registered_sets() -> tuple[SetEntry, ...]:
-    """All sets that have a name, in the order of registration.
+    """All registered sets, in the order of registration.
 
     Example:
         >>> from autodual.perturbations import registered_sets
@@ -58,24 +58,24 @@ def named_set(
     formula: str | None = None,
     replace: bool = False,
 ) -> Callable[[_SetClass], _SetClass]:
-    """Class decorator: give a kind of perturbation set a name, by which every part of autodual knows it.
+    """Class decorator: register a kind of perturbation set under a name.
 
-    It can then be chosen with `--norm NAME`, in recipes and in Python (`choose_set`), trained on, and is found again
-    from network files and documents wherever the same registration has run.
+    It can then be chosen with `--norm NAME`, in recipes and in Python (`choose_set`), and trained on. Network files and
+    documents that name it can be read wherever the same registration has run.
 
     Args:
-        name: short, of small letters, digits and dashes.
+        name: short, of lower-case letters, digits and dashes.
         title: what people call it.
-        radius: the field of the class that the radius goes to. The class must take numbers, and for `certified_radius`
-            a tensor `[N]` with one for each sample.
-        domain: the field that the domain goes to; None where the set takes none.
+        radius: the class's field for the radius. It must accept a number, and for `certified_radius` a tensor `[N]`
+            with one radius per sample.
+        domain: the class's field for the domain; None if the set takes none.
         parameters: all other fields that can be chosen.
         aliases: other spellings of the name.
-        formula: for pages, a condition on a `{point}` with the `{radius}` and the parameters in it.
-        replace: take the place of another set of this name.
+        formula: for pages, a condition on a `{point}` that uses the `{radius}` and the parameters.
+        replace: replace another set of this name.
 
     Raises:
-        ValueError: the name is taken by another set, is none, or fields and parameters do not fit each other.
+        ValueError: the name is taken or malformed, or the class lacks a field that is named here.
 
     Example:
         >>> from dataclasses import dataclass
@@ -99,14 +99,14 @@ def named_set(
 
 
 def choose_set(name: str | float, options: Mapping[str, Any] | None = None) -> ChosenSet:
-    """A registered kind of set, with its parameters.
+    """A registered kind of set with its parameters; its `make(radius, domain)` makes the set.
 
     Args:
-        name: its name, such as `linf`, `l1.5` or one that `named_set` gave; or the order p of a norm.
-        options: the parameters that the name does not hold, as plain values or as text.
+        name: such as `linf`, `l1.5` or a name given by `named_set`; or the order p of a norm.
+        options: the parameters that are not part of the name, as plain values or as text.
 
     Raises:
-        InvalidInputError: there is no set of that name, or the parameters are none that it can have.
+        InvalidInputError: there is no set of that name, or it does not accept the parameters.
 
     Example:
         >>> from autodual.perturbations import choose_set
@@ -120,7 +120,7 @@ def choose_set(name: str | float, options: Mapping[str, Any] | None = None) -> C
 
 
 def canonical_name(name: str | float) -> str:
-    """The one spelling of a set's name that documents have.
+    """The spelling of a set's name that documents use.
 
     Args:
         name: any spelling, or the order of a norm.
@@ -139,12 +139,12 @@ def canonical_name(name: str | float) -> str:
 
 
 def _find(text: str) -> tuple[SetEntry, dict[str, Any]]:
-    """The entry of a name, and the parameters that the name holds."""
+    """The entry for a name, and the parameters in the name, as text."""
     for entry in _SETS.values():
         if (text == entry.name and entry.spelling is None) or text in entry.aliases:
             return entry, {}
     for entry in _SETS.values():
-        for spelled in (text, f"l{text}"):  # an order alone is that of a norm
+        for spelled in (text, f"l{text}"):  # a number alone is the order of a norm
             held = entry.read(spelled)
             if held is not None and _fits(entry, held):
                 return entry, held
@@ -180,7 +180,7 @@ def _same(holder: SetEntry, entry: SetEntry) -> bool:
 
 
 def _check_fields(entry: SetEntry, kind: type) -> None:
-    """Raise ValueError unless the class has the fields that the entry speaks of, and needs no others."""
+    """Raise ValueError unless the class is a dataclass with all the fields that the entry names."""
     if not is_dataclass(kind):
         raise ValueError(f"the set '{entry.name}' must be a dataclass, which {kind.__name__} is not")
     there = {one.name for one in fields(kind) if one.init}
@@ -189,6 +189,6 @@ def _check_fields(entry: SetEntry, kind: type) -> None:
         raise ValueError(f"{kind.__name__} has no field '{name}', which its registration speaks of")
     for parameter in entry.parameters:
         if parameter.kind not in (float, int, bool, str):
-            raise ValueError(f"'{parameter.name}' is of a kind that is not float, int, bool or str")
+            raise ValueError(f"the kind of the parameter '{parameter.name}' must be float, int, bool or str")
         if parameter.default is not REQUIRED:
             parameter.parsed(parameter.default)

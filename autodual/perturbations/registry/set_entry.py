@@ -1,4 +1,4 @@
-"""What is registered of a kind of set, and one of the kind whose parameters are chosen."""
+"""The registry's entry for a kind of set, and a kind of set with its parameters chosen."""
 
 from __future__ import annotations
 
@@ -16,14 +16,24 @@ _SUBSCRIPTS = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
 
 @dataclass(frozen=True, eq=False)
 class SetEntry:
-    """A kind of perturbation set that has a name.
+    """A registered kind of perturbation set.
 
-    name: how the command line, recipes and documents call it. title: what people call it. home: its class, or where
-    that is, as `module:Class`, so that listing names loads nothing. radius, domain: the fields that the radius and the
-    domain go to; no domain means that the set takes none. parameters: all other fields that can be chosen. aliases:
-    other spellings of the name. spelling: a name that holds parameters, such as `l{p}`, which `l1.5` fits.
-    formula: a condition on a point, for pages, with places for `point`, `radius` and the parameters; without one, pages
-    use the set's own words.
+    Args:
+        name: its name in the command line, recipes and documents.
+        title: what people call it.
+        home: its class, or `module:Class`, so that listing names loads nothing.
+        radius, domain: the class's fields for the radius and the domain; None if the set takes no domain.
+        parameters: all other fields that can be chosen.
+        aliases: other spellings of the name.
+        spelling: the name with parameters in it, such as `l{p}`, which matches `l1.5`.
+        formula: for pages, a condition on a `{point}` that uses the `{radius}` and the parameters; without one, pages
+            use the set's `describe()`.
+
+    Example:
+        >>> from autodual.perturbations import registered_sets
+        >>> entry = registered_sets()[3]
+        >>> entry.spelled, entry.read("l1.5"), entry.load().__name__
+        ('lP', {'p': '1.5'}, 'LpBall')
     """
 
     name: str
@@ -37,7 +47,7 @@ class SetEntry:
     formula: str | None = None
 
     def load(self) -> Any:
-        """Its class."""
+        """The class, imported now if need be."""
         if isinstance(self.home, type):
             return self.home
         module, _, name = self.home.partition(":")
@@ -49,7 +59,11 @@ class SetEntry:
         return self.name if self.spelling is None else re.sub(r"{(\w+)}", lambda place: place[1].upper(), self.spelling)
 
     def read(self, text: str) -> dict[str, Any] | None:
-        """The parameters that a name of the form `spelling` holds; None where it is not of that form."""
+        """The parameters in a name of the form `spelling`, as text; None if the name is not of that form.
+
+        Args:
+            text: the name.
+        """
         if self.spelling is None:
             return None
         pattern = re.sub(r"\\\{(\w+)\\\}", r"(?P<\1>.+)", re.escape(self.spelling))
@@ -57,20 +71,28 @@ class SetEntry:
         return None if match is None else match.groupdict()
 
     def spell(self, values: Mapping[str, Any]) -> str:
-        """The name, with the parameters that it holds."""
+        """The name, with its parameters filled in.
+
+        Args:
+            values: all parameters by name.
+        """
         return (
             self.name if self.spelling is None else self.spelling.format(**{k: _number(v) for k, v in values.items()})
         )
 
     @property
     def own(self) -> tuple[SetParameter, ...]:
-        """The parameters that are given beside the name, not by it."""
+        """The parameters that are not part of the name."""
         return tuple(one for one in self.parameters if self.spelling is None or f"{{{one.name}}}" not in self.spelling)
 
     def values(self, given: Mapping[str, Any]) -> dict[str, Any]:
-        """All parameters, those that were not given by their defaults.
+        """All parameters, checked, with defaults for those that were not given.
 
-        Raises InvalidInputError for unknown, missing and unfit ones.
+        Args:
+            given: parameters by name, as plain values or text.
+
+        Raises:
+            InvalidInputError: a parameter is unknown, missing or out of range.
         """
         known = {parameter.name: parameter for parameter in self.parameters}
         for name in given:
@@ -85,9 +107,19 @@ class SetEntry:
 
 @dataclass(frozen=True)
 class ChosenSet:
-    """A kind of set with all of its parameters but the radius and the domain, which are given to `make`.
+    """A kind of set with all its parameters except the radius and the domain, which `make` takes.
 
-    name: its full spelling, such as `l1.5`. options: the parameters that the name does not hold, as plain values.
+    Args:
+        name: its full spelling, such as `l1.5`.
+        entry: the registered kind.
+        options: the parameters that are not part of the name, as plain values.
+        held: the parameters that are part of the name.
+
+    Example:
+        >>> from autodual.perturbations import choose_set
+        >>> chosen = choose_set("l1.5")
+        >>> chosen.name, chosen.held, chosen.make(0.5).describe()
+        ('l1.5', {'p': 1.5}, 'l1.5 ball of radius 0.5, unclipped')
     """
 
     name: str
@@ -96,14 +128,14 @@ class ChosenSet:
     held: Mapping[str, Any] = field(default_factory=dict)
 
     def make(self, radius: Any, domain: Any = None) -> Any:
-        """The perturbation set of a radius.
+        """The perturbation set of this radius.
 
         Args:
             radius: a number, or a tensor `[N]` with one for each sample.
-            domain: a pair that the set is cut down to, or None.
+            domain: a pair (lower, upper) that the set is clipped to, or None.
 
         Raises:
-            InvalidInputError: the set takes no domain, or the numbers are none that it can have.
+            InvalidInputError: the set takes no domain, or does not accept the numbers.
         """
         fields = {self.entry.radius: radius, **self.held, **self.options}
         if self.entry.domain is not None:
@@ -113,7 +145,12 @@ class ChosenSet:
         return self.entry.load()(**fields)
 
     def formula(self, point: str, radius: str) -> str | None:
-        """A condition on a point, as a page shows it; None where the set has none."""
+        """The condition on a point that a page shows; None if the entry has no formula.
+
+        Args:
+            point: its symbol.
+            radius: its symbol or value.
+        """
         if self.entry.formula is None:
             return None
         values = {name: _number(value) for name, value in {**self.held, **self.options}.items()}
@@ -123,10 +160,10 @@ class ChosenSet:
 
 
 def _lowered(value: str) -> str:
-    """What stands below the line: whole numbers as small digits, others behind an underscore."""
+    """A subscript: whole numbers as subscript digits, other values after an underscore."""
     return value.translate(_SUBSCRIPTS) if value.isdecimal() else f"_{value}"
 
 
 def _number(value: Any) -> str:
-    """A value in a name or a formula: whole numbers without a point, others with all their digits."""
+    """A value in a name or a formula: whole numbers without a decimal point, others with all their digits."""
     return repr(value).removesuffix(".0") if isinstance(value, float) else str(value)

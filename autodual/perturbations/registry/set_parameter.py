@@ -9,23 +9,23 @@ from typing import Any
 from autodual.errors import InvalidInputError
 from autodual.number_ranges import LARGEST, TYPE_WORDS, Range, shown
 
-#: Stands for a default where a parameter has none.
+#: The default of a parameter that must be given.
 REQUIRED: Any = ...
 _FINITE = Range(-LARGEST, LARGEST)
 
 
 @dataclass(frozen=True)
 class SetParameter:
-    """A parameter of a set beside its radius and its domain.
+    """A parameter of a set other than its radius and its domain.
 
     Args:
-        name: of the field of the set's class; the command line spells it `--name`, with dashes for underscores.
+        name: that of the class's field; the command line spells it `--name`, with dashes for underscores.
         kind: `float`, `int`, `bool` or `str`.
         help: what it is, in a few words, with its unit if it has one.
-        default: its value where nobody says another; without one it must be given.
-        range: which numbers it may be; by default all that are finite.
-        choices: which words it may be.
-        many: whether it is a list of such values, such as one a channel.
+        default: its value if none is given; without a default it must be given.
+        range: the numbers it may take; by default all finite ones.
+        choices: the words it may be.
+        many: whether it is a list of such values, such as one per channel.
 
     Example:
         >>> from autodual.perturbations import SetParameter
@@ -45,18 +45,17 @@ class SetParameter:
 
     @property
     def option(self) -> str:
-        """Its spelling on the command line."""
+        """The option's spelling on the command line."""
         return f"--{self.name.replace('_', '-')}"
 
     def parsed(self, value: Any) -> Any:
-        """The value, from itself or from text.
+        """The value, read from text if need be, and checked.
 
         Args:
-            value: a plain value as JSON has it, or what was typed: a number, a fraction such as 2/255, several numbers
-                with commas between them.
+            value: a plain JSON value, or text: a number, a fraction such as 2/255, or several separated by commas.
 
         Raises:
-            InvalidInputError: it is none that this parameter can be.
+            InvalidInputError: this parameter cannot take the value.
         """
         if self.many:
             parts = value.split(",") if isinstance(value, str) else value
@@ -80,7 +79,7 @@ class SetParameter:
         return found
 
     def _from_text(self, text: str) -> Any:
-        """What was typed, as a number or true or false; text where it is none of these."""
+        """Typed text as a number, true or false; the text itself if it is none of these."""
         numerator, slash, denominator = text.partition("/")
         try:
             if self.kind is float:

@@ -1,1 +1,1 @@
-"""Hostile files of every format: what each claims is not what it holds, or is more than anybody could mean."""
+"""Hostile files of every format: each claims something it does not hold, or more than anybody could mean."""

@@ -26,7 +26,7 @@ BYTES = 2**30
 
 _PATIENCE = 9 * SECONDS
 _CEILING = 5 * BYTES
-"""A command is stopped here, for the good of the machine; it is over its budget long before."""
+"""A command is stopped here, to protect the machine; it is over its budget long before."""
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class Outcome:
 
     @property
     def failed(self) -> bool:
-        """Whether it ended in an error that nobody had thought of."""
+        """Whether it ended with an unexpected error."""
         return "Traceback" in self.output or self.status not in (0, 1, 2)
 
     @property
