@@ -1,4 +1,4 @@
-"""What users hand in, as tensors: samples, and numbers that may come as arrays or lists. One rule for all functions."""
+"""Converts what users pass in to tensors: samples, and numbers in arrays or lists. The same rules for all functions."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from torch import Tensor
 from autodual.errors import InvalidInputError
 from autodual.tensors import unfit
 
-#: Samples `[N, *shape]`, and integers `[N]` or `[N, *positions]`, as functions take them.
+#: Samples `[N, *shape]`, and labels: integers `[N]` or `[N, *positions]`.
 Samples: TypeAlias = "Tensor | numpy.ndarray"
 Labels: TypeAlias = "Tensor | numpy.ndarray | Sequence[Any]"
 #: Coefficients of linear functions, and the like.
@@ -79,7 +79,7 @@ def _as_array(value: Any, name: str) -> numpy.ndarray:
 
 
 def _from_array(array: numpy.ndarray, name: str) -> Tensor:
-    """A copy of an array, in the machine's own order of bytes."""
+    """A copy of an array in the machine's byte order, as a tensor."""
     try:
         return torch.from_numpy(numpy.array(array, dtype=array.dtype.newbyteorder("=")))
     except TypeError:

@@ -68,7 +68,7 @@ class AffineLayer(DualLayer):
 
     @cached_property
     def matrices(self) -> tuple[Tensor, ...]:
-        """A as one dense matrix `[outputs, inputs]` an input; only for small ops without a rule of their own."""
+        """A as one dense matrix `[outputs, inputs]` per input; only for small ops without a rule of their own."""
         identity = torch.eye(self.node.size, dtype=self.environment.dtype, device=self.environment.device)
         rows = Rows(identity.reshape(1, self.node.size, *self.node.shape), self.node.shape)
         return tuple(pulled.values[0].flatten(1) for pulled in self.pull(rows))
@@ -83,13 +83,13 @@ class AffineLayer(DualLayer):
 
     @property
     def terms(self) -> int:
-        """A sum is never longer than the inputs together, or than the output."""
+        """No sum is longer than all inputs together, or than the output."""
         sizes = [torch.Size(shape).numel() for shape in self.shapes]
         return max(sum(sizes), self.node.size)
 
     @property
     def roundings(self) -> int | None:
-        """Of one sum of products with a constant term; an op that computes otherwise has to say so."""
+        """Those of one sum of products and a constant term; an op that is computed otherwise overrides this."""
         return self.terms + 1
 
     @property
@@ -111,6 +111,6 @@ class StructuralLayer(AffineLayer):
         found = super().interval(inputs)
         if not (self.monotone and all(bounds.alike for bounds in inputs)):
             return found
-        # Without a constant term a radius moves as any value does.
+        # There is no constant term, so the forward function maps radii as it maps values.
         centre, radius = self.forward([i.centre for i in inputs]), self.forward([shared(i.radius) for i in inputs])
         return found.made_of(centre, radius)

@@ -18,8 +18,7 @@ from autodual.interval import Interval
 
 @dataclass(frozen=True)
 class Contribution:
-    """What a layer adds to the objective of each row: the lower bound gains `centre - width`, the upper `centre +
-    width`.
+    """What a layer adds to each row's bounds: `centre - width` to the lower one, `centre + width` to the upper.
 
     Both are `[G or 1, K]`, or None for zero; `width` is never negative.
     """
@@ -38,7 +37,7 @@ class DualLayer(ABC):
     windowed: bool = False
     #: Whether a unit reads only a spatial neighbourhood of its input, so that rows which start behind it stay small.
     local: bool = False
-    #: Whether it treats all positions alike, so that rows can pass before it is known where their windows lie.
+    #: Whether it treats all positions alike, so that rows can be pulled before their windows have positions.
     uniform: bool = False
     #: Whether the layer differs from sample to sample, so that rows can no longer be shared.
     per_sample: bool = False
@@ -54,7 +53,7 @@ class DualLayer(ABC):
         """What rows at the node's output pay for the node's constant term or relaxation (-h in Theorem 3)."""
 
     def gain(self, rows: Rows) -> Tensor | None:
-        """What the lower bound of rows gains, `[G or 1, K]`, where nobody asks for the upper one; None for nothing."""
+        """What the lower bound of each row gains, `[G or 1, K]`, for callers that need no upper one; None for zero."""
         found = self.objective(rows)
         if found.width is None:
             return found.centre
@@ -91,7 +90,7 @@ class DualLayer(ABC):
     def magnitude(self, sizes: Sequence[Tensor]) -> Tensor:
         """|A|·sizes + |b| for inputs at most `sizes` `[N or 1, *shape]` large: what rounding is relative to.
 
-        Where A and b may cancel over all these inputs, their sizes add up nonetheless.
+        The sizes of all terms add up, even where the terms themselves cancel.
         """
         return self.interval([Interval(-size, size) for size in sizes]).magnitude
 
@@ -130,12 +129,12 @@ class DualLayer(ABC):
 
     @property
     def moves(self) -> bool:
-        """Whether nothing is computed at all, neither forward nor when rows are pulled."""
+        """Whether the layer computes nothing, neither forward nor when rows are pulled, and so never rounds."""
         return self.roundings == 0 and self.terms <= 1
 
     @property
     def constant_magnitude(self) -> Tensor | None:
-        """|b| `[1, *shape]`, where `objective` sums more products with the constant term than `terms` says."""
+        """|b| `[1, *shape]`, if `objective` sums more than `terms` products with the constant term; else None."""
         return None
 
     @property

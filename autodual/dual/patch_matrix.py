@@ -20,7 +20,7 @@ from autodual.measured import measured
 
 @dataclass(frozen=True)
 class Band:
-    """Rows `first` to `last` of the input patch, and the rows `low` to `high` of the output patch that reach them."""
+    """Rows `first` to `last` of the input patch, and the rows `low` to `high` of the output patch that read them."""
 
     first: int
     last: int

@@ -23,10 +23,8 @@ from autodual.interval import Interval
 class LinearRelaxation:
     """lower_slope·z + lower_intercept ≤ op(z) ≤ upper_slope·z + upper_intercept, elementwise.
 
-    Slopes: one tensor `[N, *shape]` an input. Intercepts: `[N, *shape]`. A parallel relaxation has
-    `lower_slopes is upper_slopes`. `crossing` is the output's range over the *relaxation* (between the lines, over the
-    bounds), which the engine propagates as an interval: it contains the op's true range. `grounded`: the lower
-    intercept is zero everywhere, which spares a product.
+    Slopes: one tensor `[N, *shape]` per input. Intercepts: `[N, *shape]`. A parallel relaxation has
+    `lower_slopes is upper_slopes`. `grounded`: the lower intercept is zero everywhere, which spares a product.
     """
 
     lower_slopes: tuple[Tensor, ...]
@@ -71,12 +69,12 @@ class RelaxedLayer(DualLayer):
 
     @cached_property
     def _drop(self) -> Tensor:
-        """What the lower intercept exceeds the upper one by."""
+        """Lower minus upper intercept."""
         return self.relaxation.lower_intercept - self.relaxation.upper_intercept
 
     @cached_property
     def _tilts(self) -> tuple[Tensor, ...]:
-        """What the lower slopes exceed the upper ones by."""
+        """Lower minus upper slopes."""
         return tuple(low - high for low, high in zip(self.relaxation.lower_slopes, self.relaxation.upper_slopes))
 
     def pull(self, rows: Rows) -> tuple[Rows, ...]:
@@ -100,7 +98,7 @@ class RelaxedLayer(DualLayer):
     def gain(self, rows: Rows) -> Tensor | None:
         if not (self.relaxation.grounded and rows.scale is None):
             return super().gain(rows)
-        # ν⁺ meets the lower line, whose intercept is zero, and ν⁻ the upper one. hardtanh is clamp(max=0) whose
+        # ν⁺ takes the lower line, whose intercept is zero, and ν⁻ the upper one. hardtanh is clamp(max=0) whose
         # gradient costs a sixth: training steps take this path for every ReLU.
         negative = functional.hardtanh(rows.values, -math.inf, 0.0)
         return inner(rows.with_values(negative), self.relaxation.upper_intercept)

@@ -139,15 +139,15 @@ class Rows:
         return self._patches(tensor).unsqueeze(1)
 
     def around(self, tensor: Tensor, margin: Sequence[int]) -> Tensor:
-        """The same with `margin` more entries on either side of each spatial axis, for what depends on the input beside
-        a window: `[N or 1, *shape]` → `[G or 1, 1, C, *wider]`, zero outside the node.
+        """`features` with `margin` more entries on either side of each spatial axis, for functions that read the input
+        around a window: `[N or 1, *shape]` → `[G or 1, 1, C, *wider]`, zero outside the node.
         """
         if self.window is None:
             return padded(self._own(tensor).unsqueeze(1), margin)
         return self._patches(tensor, margin).unsqueeze(1)
 
     def everywhere(self, tensor: Tensor) -> Tensor:
-        """`[1, C, 1, …]`, alike at all positions → `[1, 1, *extent]`; for rows that are zero outside the node."""
+        """`[1, C, 1, …]`, equal at all positions → `[1, 1, *extent]`; for rows that are zero outside the node."""
         assert self.cropped
         return tensor.unsqueeze(1).expand(1, 1, *self.extent)
 
@@ -168,7 +168,7 @@ class Rows:
         for stride, within, shift, extent, size in reversed(
             list(zip(window.stride, window.within, window.shift, spatial, self.shape[1:]))
         ):
-            # Cropping by a negative amount is what a window that starts inside the node needs.
+            # Negative padding crops: for windows that start inside the node.
             padding += [-shift, stride * (within - 1) + shift + extent - size]
         owner = self._owner_among(tensor)
         if self.span is not None and tensor.shape[0] > 1:
@@ -199,7 +199,7 @@ class Rows:
     # --- transformations -------------------------------------------------------------------------------------------
 
     def scaled(self, diagonal: Tensor) -> Rows:
-        """Rows times a per-feature diagonal `[N or 1, *shape]`; keeps shared rows factored, and crops by the way."""
+        """Rows times a per-feature diagonal `[N or 1, *shape]`, cropped; shared rows stay factored."""
         factor = self.features(diagonal)
         scale = factor if self.scale is None else self.scale * factor
         if self.base.shape[0] == 1:
@@ -213,7 +213,7 @@ class Rows:
         return replace(self, base=values, scale=None, **changes)
 
     def reshaped(self, shape: tuple[int, ...]) -> Rows:
-        """Whole rows seen as rows of a node of another shape with the same scalars."""
+        """Rows without a window as rows of a node with the same scalars in another shape."""
         scale = None if self.scale is None else self.scale.reshape(-1, 1, *shape)
         return replace(self, base=self.base.reshape(*self.base.shape[:2], *shape), scale=scale, shape=shape)
 
@@ -244,7 +244,7 @@ class Rows:
         cells = 1
         for axis_size in size:
             cells *= axis_size
-        # One cell more than the node has takes what lies outside.
+        # One extra cell receives what lies outside the node.
         index = torch.where(inside, index, cells).flatten(1)
         groups, rows, channels = index.shape[0], values.shape[1], values.shape[2]
         flat = values.flatten(3).expand(groups, rows, channels, -1)
@@ -265,12 +265,12 @@ class Rows:
         return first.with_values(first.values + second.values)
 
     def select(self, row: Tensor) -> Rows:
-        """Groups of some of the shared rows, row `[G, k]` of the K."""
+        """For each group k of the K shared rows, those with the indices row `[G, k]`."""
         assert self.base.shape[0] == 1
         return replace(self, base=self.values[0][row], scale=None)
 
     def keep(self, index: Tensor) -> Rows:
-        """Some of the groups, each of which is a sample's own."""
+        """The groups with these indices; `owner` must be set."""
         assert self.owner is not None
         window = self.window
         if window is not None and window.position is not None:
@@ -281,7 +281,7 @@ class Rows:
 
     @classmethod
     def joined(cls, parts: Sequence[Rows], span: tuple[int, int]) -> Rows:
-        """Groups of several batches that wait at the same node after the same way."""
+        """The groups of several `Rows` that reached the same node along the same path, as one."""
         first = parts[0]
         owner = torch.cat([part.owner for part in parts if part.owner is not None])
         window = first.window
@@ -292,7 +292,7 @@ class Rows:
         return replace(first, base=values, scale=None, owner=owner, span=span, window=window)
 
     def placed(self, place: Place) -> Rows:
-        """Groups of the place's samples, and for windowed rows at its positions."""
+        """The rows with the owners of `place`, and with its positions if they are windowed."""
         if self.window is None:
             return replace(self, owner=place.owner, span=place.span)
         assert place.position is not None
@@ -300,7 +300,7 @@ class Rows:
 
 
 def _padded(tensor: Tensor, padding: list[int]) -> Tensor:
-    """`functional.pad`, which may crop at one side as much as it pads at the other: windows all outside the node."""
+    """`functional.pad` that may also crop more than there is before it pads: for windows all outside the node."""
     if min(padding) >= 0:
         return functional.pad(tensor, padding)
     wider = functional.pad(tensor, [max(0, pad) for pad in padding])
@@ -351,7 +351,7 @@ def inner(rows: Rows, tensor: Tensor, *, absolute: bool = False) -> Tensor:
 
 
 def inner_everywhere(rows: Rows, tensor: Tensor) -> Tensor:
-    """⟨ν, t⟩ with a tensor `[1, C, 1, …]` that is alike at all positions, for rows that are zero outside the node."""
+    """⟨ν, t⟩ with a tensor `[1, C, 1, …]`, equal at all positions, for rows that are zero outside the node."""
     return _product(rows, rows.everywhere(tensor), absolute=False)
 
 

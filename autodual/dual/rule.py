@@ -46,10 +46,10 @@ class NonlinearRule(ABC):
 
     #: The equation or paper that the rule follows.
     source: str = ""
-    #: Whether the op's own range is intersected with also under shared slopes. Rectified linear units say no, so that
-    #: shared slopes give the thesis' bounds to the last digit.
+    #: Whether bounds are intersected with the op's own range under shared slopes too. Rectified linear units say no, so
+    #: that shared slopes give the thesis' bounds to the last digit.
     contained: bool = True
-    #: Whether neither the op nor its `range` rounds, whatever the bounds: they choose among numbers that are there.
+    #: Whether neither the op nor its `range` ever rounds, because they only choose among given numbers.
     exact: bool = False
     #: Whether a run does not compute the op at all: it states what the graph knows of its operand.
     stated: bool = False
@@ -64,14 +64,14 @@ class NonlinearRule(ABC):
 
     @abstractmethod
     def range(self, op: Any, bounds: Sequence[Interval], environment: Environment) -> Interval:
-        """The values of the op itself over the bounds, as tightly as they can be told from these, `[N, *shape]`."""
+        """The values of the op over the bounds, as tight as the bounds allow, `[N, *shape]`."""
 
     @abstractmethod
     def layer(self, op: Any, bounds: Sequence[Interval], environment: Environment, policy: SlopePolicy) -> DualLayer:
         """The dual layer over these bounds for one call; an adaptive one where slopes are to be optimized."""
 
     def limits(self, op: Any) -> tuple[float, float]:
-        """Two numbers that the op's values never leave, whatever its operands are, so that rounding need not either."""
+        """Two numbers that the op's values never leave, whatever its operands; rounded bounds are cut to them."""
         return -math.inf, math.inf
 
     def executed(self, op: Any, operands: Sequence[Executed], run: Run) -> Tensor | None:
@@ -88,7 +88,7 @@ class NonlinearRule(ABC):
         return ""
 
     def family(self, op: Any, bounds: Sequence[Interval], environment: Environment) -> LineFamily | None:
-        """The relaxations that `optimized` slopes search from the layer's own on; None leaves it at that."""
+        """The relaxations that `optimized` slopes search, starting from the layer's own; None: there are no others."""
         return None
 
 

@@ -50,7 +50,7 @@ def planes_around(z: Interval, axis: int) -> Planes:
     """Below, the tangent at the centre: the function is convex. Above, the tangent of the logarithm over chords of exp.
 
     With m the largest upper bound, Σ exp(z - m) lies below the sum S of its chords, and log S below its tangent at the
-    middle of S' range; no number here exceeds the size of the bounds. Of a single term they are the identity.
+    middle of S' range; no intermediate number exceeds the bounds in size. For a single term both are the identity.
     """
     if z.shape[axis] == 1:
         one, zero = torch.ones_like(z.lower), (z.lower + z.upper) * 0.0
@@ -63,7 +63,7 @@ def planes_around(z: Interval, axis: int) -> Planes:
     width = z.upper - z.lower
     wide = width > torch.finfo(width.dtype).eps ** 0.5
     chord = torch.where(wide, (high - low) / torch.where(wide, width, torch.ones_like(width)), high)
-    # Where the ends are too close for the chord's slope, the steeper tangent through the upper end lies above too low.
+    # Where the ends are too close for a chord, the slope is that at `high`; such a line is too low at `low`: raise it.
     base = torch.maximum(high - chord * (z.upper - top), low - chord * (z.lower - top))
     middle = ((chord * (centre - top)) + base).sum(axis, keepdim=True)
     slope = chord / middle
@@ -73,7 +73,7 @@ def planes_around(z: Interval, axis: int) -> Planes:
 
 
 def _room(z: Interval, axis: int) -> float:
-    """Logarithms of sums near 1 are off by as much as the sums are, however small they are themselves."""
+    """Rounding error of log Σ exp: absolute, since near a sum of 1 the logarithm is off by as much as the sum."""
     return (z.shape[axis] + 8) * torch.finfo(z.lower.dtype).eps
 
 
@@ -119,7 +119,7 @@ class LogSumExpLayer(DualLayer):
 
 
 class LogSoftmaxLayer(LogSumExpLayer):
-    """z - log Σ exp z: rows of all terms along the axis meet the same sum, so their total decides its plane."""
+    """z - log Σ exp z: all rows along the axis use the same sum, so the sign of their total decides its plane."""
 
     def pull(self, rows: Rows) -> tuple[Rows, ...]:
         values = rows.values

@@ -48,7 +48,7 @@ def transpose_convolution(values: Tensor, weight: Tensor, geometry: Geometry, si
             columns, tuple(size), tuple(weight.shape[2:]), geometry.dilation, geometry.padding, geometry.stride
         )
     transposed = _TRANSPOSED[len(size)]
-    # Output padding must stay below the stride (or dilation); what is left beyond it is padded by hand.
+    # Output padding must stay below the stride (or dilation); the rest is padded afterwards.
     allowed = tuple(min(e, max(s, d) - 1) for e, s, d in zip(left_over, geometry.stride, geometry.dilation))
     pulled = transposed(
         values, weight, None, geometry.stride, geometry.padding, allowed, geometry.groups, geometry.dilation

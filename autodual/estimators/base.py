@@ -1,8 +1,8 @@
-"""What an estimator is: how the norm of a vector is told from its inner products with random columns.
+"""The contract of estimators, which compute the norm of a vector from its inner products with random columns.
 
-A vector ν of any length is seen through R products v_c = ⟨ν, X_c⟩ with columns X_c of independent random numbers, whose
-distribution is stable: v_c is distributed as ‖ν‖·X for one such number X, with the l1 norm for Cauchy and the l2 norm
-for normal numbers. Estimators know of no sets, graphs or passes.
+Of a vector ν of any length only R products v_c = ⟨ν, X_c⟩ are known, with columns X_c of independent random numbers of
+a stable distribution: v_c is distributed as ‖ν‖·X for one such number X, with the l1 norm for Cauchy and the l2 norm
+for normal numbers. Estimators know nothing of sets, graphs or passes.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from autodual.estimators.random_streams import Stream
 class Estimator(ABC):
     """An estimate of ‖ν‖ of this `order` from `rows` products."""
 
-    #: 1 or 2: of the norm that is estimated.
+    #: Which norm is estimated: 1 or 2.
     order: ClassVar[int]
 
     rows: int
@@ -48,7 +48,7 @@ class Estimator(ABC):
 
 
 class AdditiveEstimator(Estimator):
-    """An estimator that need not see all products at once."""
+    """An estimator that sums one term per product, so that it need not see all products at once."""
 
     @abstractmethod
     def term(self, products: Tensor) -> Tensor:
@@ -63,8 +63,8 @@ class AdditiveEstimator(Estimator):
 
 
 class SelectingEstimator(Estimator):
-    """An estimator that must see all products at once, and whose gradient is that of the scaled sum of magnitudes of
-    some: norm · Σ selected |v| / Σ selected |v|, where only the first sum is differentiated.
+    """An estimator that must see all products at once. Its gradient is that of a sum of selected magnitudes, scaled to
+    the estimate: norm · Σ selected |v| / Σ selected |v|, where only the first sum is differentiated.
     """
 
     @abstractmethod
@@ -75,7 +75,7 @@ class SelectingEstimator(Estimator):
 def smallest(failure: float, exponent, upper: float) -> float:
     """The least s in (0, upper] with exp(-exponent(s)) ≤ failure, for a growing exponent; infinite where there is none.
 
-    Rounded up: what is returned has been tried.
+    Rounded up: the inequality has been checked for the number returned.
     """
     if failure <= 0:
         return math.inf

@@ -1,4 +1,4 @@
-"""No estimate at all: the columns are those of the identity matrix, and the norm is what it is."""
+"""Exact norms, in the form of estimators: the columns are those of the identity matrix."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from autodual.estimators.random_streams import Stream
 
 
 class _Exact(AdditiveEstimator):
-    """`rows` is the number of all coordinates, of which each is a column's."""
+    """`rows` is the number of coordinates: each has a column of its own."""
 
     def columns(
         self, stream: Stream, shape: Sequence[int], offset: int, first: int, count: int, like: Tensor
@@ -52,5 +52,5 @@ class ExactL2(_Exact):
 
 
 def root(square: Tensor) -> Tensor:
-    """√, with a finite derivative at zero."""
+    """√ of a tensor, with a finite derivative at zero."""
     return torch.where(square == 0, square, torch.where(square == 0, 1, square).sqrt())

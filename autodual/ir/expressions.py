@@ -1,7 +1,7 @@
-"""Expressions over live model parameters: what of a network does not depend on its input.
+"""Expressions over live model parameters: the parts of a network that do not depend on its input.
 
 A weight in the graph is not a copied tensor but a recipe, evaluated anew at each call. So a dual network compiled
-once stays right after `optimizer.step()`, and gradients reach the parameters through the recipe.
+once stays right after `optimizer.step()`, and gradients reach the parameters.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from torch import Tensor
 
 
 class Expression(ABC):
-    """A tensor that depends on parameters alone. Compared by identity, so a shared one is evaluated once a call."""
+    """A tensor that depends on parameters alone. Compared by identity, so a shared one is evaluated once per call."""
 
     @abstractmethod
     def parameters(self) -> Iterator[str]:
@@ -89,8 +89,8 @@ class Environment:
     `lookup` resolves a qualified name to the live tensor. Floating tensors are converted to `dtype` and moved to
     `device`, so a float32 model can be bounded in float64 without touching it; gradients flow through the conversion.
 
-    What is computed from parameters is computed in float64 and rounded once, at the end: the shift β - γμ/√(σ² + ϵ) of
-    a batch norm may cancel, and no bound of the rounding errors of rows that meet it later would know.
+    Expressions are computed in float64 and rounded once, at the end: the shift β - γμ/√(σ² + ϵ) of a batch norm may
+    cancel, and the rounding error bounds of the engine do not cover errors made there.
     """
 
     def __init__(self, lookup: Callable[[str], Tensor], dtype: torch.dtype, device: torch.device):

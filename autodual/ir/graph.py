@@ -96,13 +96,13 @@ class Graph:
 
     @cached_property
     def read(self) -> dict[str, int]:
-        """For each node, how many scalars the other nodes hold that its value depends on."""
+        """For each node, how many scalars there are in the other nodes that its value depends on."""
         sizes = {node.name: node.size for node in self.nodes}
         return {name: sum(sizes[other] for other in others) - sizes[name] for name, others in self.ancestors.items()}
 
     @property
     def continuous(self) -> bool:
-        """Whether no op jumps."""
+        """Whether every op is continuous."""
         return all(node.op.continuous for node in self.nodes)
 
     def input_shapes(self, node: Node) -> tuple[tuple[int, ...], ...]:
@@ -127,7 +127,7 @@ def verify(graph: Graph) -> None:
         graph: the graph to check.
 
     Raises:
-        GraphError: it is not so; the message names the node.
+        GraphError: an invariant is broken; the message names the node.
 
     Example:
         >>> import autodual, torch

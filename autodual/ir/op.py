@@ -21,7 +21,7 @@ class Op(ABC):
     those live in the rule that is registered for the class.
     """
 
-    #: Whether outputs move little where inputs do; where not, rounding may decide on which side of a jump they fall.
+    #: Whether the op is continuous; if not, rounding may decide on which side of a jump an output falls.
     continuous: ClassVar[bool] = True
 
     @abstractmethod
@@ -30,7 +30,7 @@ class Op(ABC):
 
     @property
     def narrows(self) -> torch.dtype | None:
-        """The floating type of results in a run, and maybe of what is computed of them; None: the network's own."""
+        """The floating type that results have in a run, and maybe later results too; None: the network's own."""
         return None
 
     @property

@@ -1,4 +1,4 @@
-"""One rule with one op, in one dtype on one device: what the checks ask of it."""
+"""One test case: a rule with an op, in one dtype on one device."""
 
 from __future__ import annotations
 
@@ -37,12 +37,12 @@ class Case:
 
     @cached_property
     def exact(self) -> Case:
-        """The same in float64, in which other dtypes are judged."""
+        """The same case in float64, the reference for other dtypes."""
         return self if self.dtype == torch.float64 else replace(self, dtype=torch.float64)
 
     @cached_property
     def node(self) -> Node:
-        """A node with the op; its shape is what the op makes of zeros (ones, where it has no value there)."""
+        """A node with the op; its shape is that of the op's value at ones."""
         names = tuple(f"x{place}" for place in range(len(self.shapes)))
         ones = [torch.ones(1, *shape, dtype=self.dtype, device=self.device) for shape in self.shapes]
         return Node("node", self.op, names, tuple(self.op.forward(ones, self.environment).shape[1:]))
@@ -67,12 +67,12 @@ class Case:
         return self.op.forward(flat, case.environment).reshape(*batch, *self.node.shape)
 
     def normal(self, *size: int, place: int = 0) -> Tensor:
-        """Normally distributed numbers, the same ones on every device and in every dtype."""
+        """Normally distributed numbers, the same on every device and in every dtype."""
         generator = torch.Generator().manual_seed(self.seed * 1009 + place)
         return torch.randn(size, generator=generator, dtype=torch.float64).to(self.device, self.dtype)
 
     def subject(self, policy: str | None = None) -> str:
-        """What a message is about."""
+        """The rule, op, slopes and dtype, as the subject of a message."""
         attributes = ", ".join(f"{name}={value}" for name, value in self.op.attributes().items())
         slopes = f"{policy} slopes, " if policy else ""
         shown = f"{type(self.op).__name__}({attributes})"

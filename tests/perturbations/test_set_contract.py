@@ -157,8 +157,8 @@ FAULTS = {
     ProjectsTooFar: "does not contain what it projects",
     ContainsAll: "contains NaN",
     SelectsNothing: "some samples",
-    OneSided: "zeros gains|minus the maximum",
-    NotSuperadditive: "superadditive|twice|zeros gains",
+    OneSided: "zeros has an extreme other than 0|minus the maximum",
+    NotSuperadditive: "superadditive|twice|zeros has an extreme other than 0",
 }
 
 

@@ -22,8 +22,8 @@ def tightest_pair(curve: Curve, bounds: Interval) -> LinearRelaxation:
 def tightest_parallel(curve: Curve, bounds: Interval) -> LinearRelaxation:
     """The two parallel lines of least vertical distance.
 
-    The distance max(f - s·z) - min(f - s·z) is convex in the slope s, and its derivative is the distance of two points
-    where extremes are taken. It changes sign only where one of them jumps: at the slope of a bridge, above or below.
+    The distance max(f - s·z) - min(f - s·z) is convex in the slope s, and its derivative is the distance between the
+    points where the two extremes are taken. It changes sign only where one of them jumps: at the slope of a bridge.
     """
     over, under = bridges(curve, bounds)
     chords = [*over, *under]

@@ -1,4 +1,4 @@
-"""What is known of a function of one variable, for enclosing it between lines."""
+"""A function of one variable with all that is needed to enclose it between lines."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _INFINITY = math.inf
 
 @dataclass(frozen=True)
 class Domain:
-    """A stretch of the real line on which a function is defined; finite ends belong to it unless it is `open`."""
+    """An interval of the real line on which a function is defined; finite ends belong to it unless it is `open`."""
 
     start: float = -_INFINITY
     end: float = _INFINITY
@@ -34,7 +34,7 @@ class Domain:
         return "x".join(ends) if any(ends) else "all x"
 
     def contains(self, bounds: Interval) -> Tensor:
-        """Where the whole interval lies within; NaN does nowhere."""
+        """Where the whole interval lies in the domain; nowhere if an end is NaN."""
         after = bounds.lower > self.start if self.open and self.start > -_INFINITY else bounds.lower >= self.start
         before = bounds.upper < self.end if self.open and self.end < _INFINITY else bounds.upper <= self.end
         return after & before
@@ -42,7 +42,7 @@ class Domain:
 
 @dataclass(frozen=True, eq=False)
 class Piece:
-    """A stretch [start, end] of the real line on which a function is convex, or concave."""
+    """An interval [start, end] of the real line on which a function is convex, or concave."""
 
     start: float
     end: float
@@ -53,12 +53,12 @@ class Piece:
 class Curve:
     """A continuous function that is convex and concave by turns.
 
-    value, slope: the function and its derivative, elementwise and differentiable; `slope` may take any of
-    the values between the one-sided ones at a knot.
+    value, slope: the function and its derivative, elementwise and differentiable; at a knot `slope` may be any value
+    between the one-sided ones.
     inflections: where curvature changes sign, in increasing order. convex: curvature of the first piece.
     knots: where the slope jumps. turning: where the function has its local extremes.
-    straight: stretches on which the function is affine. bitangents: by number of a piece with two others beside it, the
-    points where one line touches both of these, if there is such a line.
+    straight: stretches on which the function is affine. bitangents: (number of a piece, points where one line touches
+    both of the pieces beside it), where there is such a line.
     limits: two numbers that computed values never leave, whatever the bounds.
     domain: the stretches on which the function is defined, if not everywhere; an interval must lie within one of them.
     inside: a point well within the domain, where value and slope are finite.
@@ -78,7 +78,7 @@ class Curve:
 
     @cached_property
     def pieces(self) -> tuple[Piece, ...]:
-        """The stretches of one curvature, from left to right."""
+        """The convex and concave stretches, from left to right."""
         ends = (-_INFINITY, *self.inflections, _INFINITY)
         return tuple(
             Piece(start, end, self.convex == (place % 2 == 0)) for place, (start, end) in enumerate(pairwise(ends))
@@ -123,7 +123,7 @@ class Curve:
         return torch.stack([self.slope(point).abs() for point in (bounds.lower, bounds.upper, *inside)]).amax(0)
 
     def affine_over(self, bounds: Interval) -> Tensor:
-        """Where the function is affine between bounds, so that tighter ones would tell nothing new."""
+        """Where the function is affine between bounds, so that tighter bounds would not improve its relaxation."""
         known = bounds.lower == bounds.upper
         for start, end in self.straight:
             known = known | ((bounds.lower >= start) & (bounds.upper <= end))

@@ -1,4 +1,4 @@
-"""What is said of a function of one scalar beside its curve, and the table of all that is declared.
+"""Declarations of functions of one scalar (their accuracy, names and examples), and the table of them.
 
 The dual rule, the lowerings of both frontends, the page of operators and the problems of the tests come from here.
 """
@@ -11,8 +11,8 @@ from typing import Any, Protocol, TypeVar
 
 from autodual.ir.op import Op
 
-#: Roundings that library functions (exp, tanh, erf, …) are taken to be off by at most, in units of their results' size:
-#: libraries promise a few units in the last place, of two roundings each.
+#: Assumed largest error of library functions (exp, tanh, erf, …), in unit roundoffs of their results' size: libraries
+#: promise a few units in the last place, two unit roundoffs each.
 LIBRARY = 16
 
 
@@ -20,9 +20,9 @@ LIBRARY = 16
 class Accuracy:
     """How well a run computes a function.
 
-    roundings: how many of them its value is off by at most, in units of the value's size.
-    of_operand: count them in units of the operand's size too: inside, the function may add to its operand and take away
-    again. intermediate: the size of numbers that it may add and take away again, whatever its operand is.
+    roundings: the largest error, in unit roundoffs of the value's size.
+    of_operand: of the operand's size too, since inside the function may add to its operand and subtract again.
+    intermediate: size of numbers that it may add and subtract again, whatever its operand.
     """
 
     roundings: int
@@ -37,7 +37,7 @@ class OnnxAttributes(Protocol):
         """An attribute, or `default` where the file leaves it out."""
 
 
-#: Makes the op from the operation's further arguments; raises ValueError, which says why, where it cannot.
+#: Makes the op from the operation's further arguments; raises ValueError with the reason if it cannot.
 FromArguments = Callable[..., Op]
 FromAttributes = Callable[[OnnxAttributes], Op]
 Measured = Accuracy | Callable[[Any], Accuracy] | None
@@ -45,13 +45,13 @@ Measured = Accuracy | Callable[[Any], Accuracy] | None
 
 @dataclass(frozen=True, eq=False)
 class Declaration:
-    """One entry of the table: an op, how a run computes it, and under which names it is met.
+    """One entry of the table: an op, the accuracy of a run of it, and its names in PyTorch and ONNX.
 
-    accuracy: how well a run computes the op, or a function of the op that says so; None if nobody has analysed it.
+    accuracy: how well a run computes the op, or a function of the op that gives it; None: not analysed.
     aten: operations of ATen or `torch.library`, by name (`elu`, `clamp.default`, `mylib::op`) or themselves, each with
-    what makes the op of its arguments after the first. onnx: ONNX operators, by name (`Elu`, `com.example::Bump`), each
-    with what makes the op of its attributes.
-    examples: makes ops of this type for tests to try; by default the one without arguments.
+    a function from its arguments after the first to the op. onnx: ONNX operators, by name (`Elu`, `com.example::Bump`),
+    each with a function from its attributes to the op.
+    examples: a function that makes ops of this type for tests; by default the op without arguments.
     """
 
     op: type[Op]
@@ -65,7 +65,7 @@ class Declaration:
         return self.accuracy(op) if callable(self.accuracy) else self.accuracy
 
     def tried(self) -> tuple[Op, ...]:
-        """Ops of this type that tests try."""
+        """Ops of this type for tests to try."""
         return self.examples() if self.examples else (self.op(),)
 
 
@@ -106,7 +106,7 @@ def find_declaration(op: type[Op]) -> Declaration | None:
 
 
 def record(entry: Declaration) -> None:
-    """Put an entry into the table, in the place of one of the same module and name.
+    """Put an entry into the table; it replaces one of the same module and name.
 
     Args:
         entry: the declaration.

@@ -1,4 +1,4 @@
-"""Values and slopes of functions of one scalar, without cancellations that would leave nothing of small numbers."""
+"""Values and slopes of functions of one scalar, in forms without cancellation, so that small results stay accurate."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def sigmoid_slope(z: Tensor) -> Tensor:
 
 
 def tanh_slope(z: Tensor) -> Tensor:
-    # 1 - tanh² without its cancellation, which would leave nothing of small slopes.
+    # 1 - tanh², without the cancellation that would make small slopes inaccurate.
     return 4 * sigmoid_slope(2 * z)
 
 
@@ -60,7 +60,7 @@ def density(z: Tensor) -> Tensor:
 
 
 def distribution(z: Tensor) -> Tensor:
-    """Φ(z), without the cancellation of 1 + erf, which would leave nothing of small values."""
+    """Φ(z), without the cancellation of 1 + erf, which would make small values inaccurate."""
     return torch.erfc(-z / math.sqrt(2)) / 2
 
 
@@ -79,7 +79,7 @@ def gelu_tanh(z: Tensor) -> Tensor:
 def gelu_tanh_slope(z: Tensor) -> Tensor:
     inner = _ROOT_2_OVER_PI * (z + _CUBIC * z**3)
     gate = (2 * inner).sigmoid()
-    # Far out the polynomial overflows where the slope of tanh has long vanished.
+    # For large |z| the polynomial overflows, where the slope of tanh has long vanished.
     steep = 2 * sigmoid_slope(2 * inner) * z * _ROOT_2_OVER_PI * (1 + 3 * _CUBIC * z * z)
     return gate + torch.where(inner.abs() < 50, steep, torch.zeros_like(steep))
 
@@ -89,12 +89,12 @@ def hardswish_slope(z: Tensor) -> Tensor:
 
 
 def arcsinh_slope(z: Tensor) -> Tensor:
-    # hypot squares nothing that could overflow.
+    # hypot avoids the square, which could overflow.
     return torch.hypot(z, torch.ones_like(z)).reciprocal()
 
 
 def arcsin_slope(z: Tensor) -> Tensor:
-    """1/√(1 - z²), as a product, of which more is left near the ends."""
+    """1/√(1 - z²), factored to stay accurate near ±1."""
     return ((1 - z) * (1 + z)).rsqrt()
 
 

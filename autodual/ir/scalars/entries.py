@@ -1,4 +1,4 @@
-"""What makes an op of a line of the table: a class without parameters, and its entry."""
+"""Functions that turn a line of the table into an op class without parameters, and its entry."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ def entry(
     module: str,
     **members: Any,
 ) -> type[_Kind]:
-    """The op class of a function without parameters, which is put into the table.
+    """The op class of a function without parameters; it is put into the table.
 
-    run: what torch computes. aten, onnx: the names of operations without further arguments that mean the op. module:
-    where the class will be found. members: further members of the class.
+    run: what torch computes. aten, onnx: names of the operations that are this op, which take no further arguments.
+    module: the class's `__module__`. members: further members of the class.
     """
     op = _class(kind, name, about, run, module, **members)
     record(plain_entry(op, accuracy, aten, onnx))
@@ -44,12 +44,12 @@ def curve(name: str, about: str, known: Curve, *, run: Function | None = None, *
 
 
 def curve_class(name: str, about: str, known: Curve, module: str) -> type[CurveOp]:
-    """The op class of a continuous function, which is not put into the table."""
+    """The op class of a continuous function, without an entry in the table."""
     return _class(_CURVE, name, about, known.value, module, curve=lambda self: known)
 
 
 def plain_entry(op: type[Op], accuracy: Accuracy | None, aten: Names, onnx: Names) -> Declaration:
-    """The entry of an op without parameters, and so of operations without further arguments or attributes."""
+    """The entry of an op without parameters, whose operations have no further arguments or attributes."""
     return Declaration(op, accuracy, dict.fromkeys(_each(aten), op), dict.fromkeys(_each(onnx), lambda _: op()))
 
 

@@ -29,7 +29,7 @@ class CurveOp(ElementwiseOp):
 
     @abstractmethod
     def curve(self) -> Curve:
-        """Value, slope, inflections and the rest, for this op's parameters."""
+        """The function with its slope, inflections and so on, for this op's parameters."""
 
     def function(self, x: Tensor) -> Tensor:
         return self.curve().value(x)
@@ -43,6 +43,6 @@ class WaveOp(ElementwiseOp):
 
 
 class StairOp(ElementwiseOp):
-    """A function that never falls, and that jumps between stretches on which it is constant."""
+    """A non-decreasing step function."""
 
     continuous = False
