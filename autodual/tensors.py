@@ -66,5 +66,5 @@ def bounding_dtype(dtype: torch.dtype) -> torch.dtype:
 
 
 def flat(values: Tensor) -> Tensor:
-    """Per-sample values `[N, *shape]` as `[N, K]`; K = 1 where there is one number a sample, `[N]`."""
+    """Per-sample values `[N, *shape]` as `[N, K]`; K = 1 for values `[N]`."""
     return values.flatten(1) if values.dim() > 1 else values.unsqueeze(1)

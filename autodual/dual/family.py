@@ -51,12 +51,12 @@ class LineFamily:
 
     @cached_property
     def lower_slopes(self) -> tuple[Mixture, ...]:
-        """One an input."""
+        """One per input."""
         return tuple(map(Mixture.between, self.first.lower_slopes, self.second.lower_slopes))
 
     @cached_property
     def upper_slopes(self) -> tuple[Mixture, ...]:
-        """One an input."""
+        """One per input."""
         return tuple(map(Mixture.between, self.first.upper_slopes, self.second.upper_slopes))
 
     @cached_property

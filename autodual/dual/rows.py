@@ -364,7 +364,7 @@ def _product(rows: Rows, features: Tensor, absolute: bool) -> Tensor:
     if rows.scale is not None:
         features = features * (rows.scale.abs() if absolute else rows.scale)
     if base.dim() == 2:
-        # An output of one number a sample has no axes to flatten.
+        # An output of one number per sample has no axes to flatten.
         base, features = base.unsqueeze(2), features.unsqueeze(2)
     return contract(base.flatten(2), features.flatten(2))
 

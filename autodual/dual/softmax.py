@@ -101,7 +101,7 @@ class LogSumExpLayer(DualLayer):
         return Contribution(centre=self.paid(rows, rows.values))
 
     def paid(self, rows: Rows, values: Tensor) -> Tensor:
-        """`[G, K]`: what rows of the sum pay for the planes' intercepts."""
+        """What rows of the sum pay for the planes' intercepts, `[G, K]`."""
         positive = values.relu()
         low, high = rows.features(self.planes.lower_intercept), rows.features(self.planes.upper_intercept)
         return (positive * low + (values - positive) * high).flatten(2).sum(2)
