@@ -20,10 +20,22 @@ Numbers: TypeAlias = "float | Tensor | numpy.ndarray | Sequence[Any]"
 
 
 def sample_tensor(x: Any, name: str = "x") -> Tensor:
-    """Samples `[N, *shape]`, a tensor or a NumPy array of floating-point numbers, as a tensor.
+    """Samples as a tensor `[N, *shape]`, in their own floating-point dtype.
 
-    Raises InvalidInputError for anything else, for a batch without samples and for samples without numbers. Lists are
-    refused, since they do not say whether they hold float32 or float64.
+    Lists are refused, since they do not say whether they hold float32 or float64.
+
+    Args:
+        x: a tensor or a NumPy array `[N, *shape]` of floating-point numbers.
+        name: the argument's name, for messages.
+
+    Raises:
+        InvalidInputError: it is anything else, has no samples, or samples without numbers.
+
+    Example:
+        >>> import numpy
+        >>> from autodual.inputs import sample_tensor
+        >>> sample_tensor(numpy.zeros((2, 3))).dtype
+        torch.float64
     """
     if isinstance(x, numpy.ndarray):
         x = _from_array(x, name)
@@ -52,8 +64,17 @@ def sample_tensor(x: Any, name: str = "x") -> Tensor:
 def number_tensor(value: Any, name: str) -> Tensor:
     """Real numbers as a tensor: floating-point tensors as they are, all else as float64, hence exact.
 
-    Takes numbers, tensors, NumPy arrays and nested lists. Raises InvalidInputError for text, truth values, complex
-    numbers and irregular lists.
+    Args:
+        value: a number, a tensor, a NumPy array or nested lists.
+        name: the argument's name, for messages.
+
+    Raises:
+        InvalidInputError: it is text, booleans, complex numbers or an irregular list.
+
+    Example:
+        >>> from autodual.inputs import number_tensor
+        >>> number_tensor([1, 2], "c")
+        tensor([1., 2.], dtype=torch.float64)
     """
     if isinstance(value, Tensor):
         tensor = value

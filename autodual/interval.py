@@ -13,18 +13,32 @@ from autodual.tensors import shared
 
 @dataclass(frozen=True)
 class Interval:
-    """Elementwise bounds; `lower` and `upper` have the same shape, dtype and device."""
+    """Elementwise bounds.
+
+    Args:
+        lower: the lower ends, a tensor of any shape.
+        upper: the upper ends, of the same shape, dtype and device.
+
+    Example:
+        >>> import torch
+        >>> from autodual.interval import Interval
+        >>> z = Interval(torch.tensor([-1.0, 0.0]), torch.tensor([3.0, 1.0]))
+        >>> z.centre, z.radius, z.magnitude
+        (tensor([1.0000, 0.5000]), tensor([2.0000, 0.5000]), tensor([3., 1.]))
+        >>> z.map(torch.relu).lower
+        tensor([0., 0.])
+    """
 
     lower: Tensor
     upper: Tensor
 
     @classmethod
     def around(cls, centre: Tensor, radius: Tensor) -> Interval:
-        """The interval [centre - radius, centre + radius]."""
+        """The interval [`centre` - `radius`, `centre` + `radius`], of tensors that broadcast."""
         return cls(centre - radius, centre + radius).made_of(centre, radius)
 
     def made_of(self, centre: Tensor, radius: Tensor) -> Interval:
-        """The same interval; it keeps centre and radius if all samples share the radius.
+        """The same interval; it keeps `centre` and `radius` if all samples share the radius.
 
         Later layers then compute with the `shared` radius only once. Other radii are not kept, as few are ever read.
         """
@@ -60,20 +74,20 @@ class Interval:
         return self.lower.shape
 
     def map(self, function) -> Interval:
-        """Apply `function` to both ends; right for functions that are monotone and act elementwise or move elements."""
+        """Apply `function` to both ends: for non-decreasing functions that act elementwise, or that move elements."""
         return Interval(function(self.lower), function(self.upper))
 
     def intersect(self, other: Interval) -> Interval:
-        """The elementwise intersection; the caller guarantees that both enclose the same value."""
+        """The elementwise intersection with an `other` interval, which must enclose the same value."""
         return Interval(self.lower.maximum(other.lower), self.upper.minimum(other.upper))
 
     def tightened(self, other: Interval) -> Interval:
-        """As `intersect`, but a NaN end is ignored, and ends that cross by rounding are swapped."""
+        """`intersect` with `other`, but a NaN end is ignored, and ends that cross by rounding are swapped."""
         lower, upper = self.lower.fmax(other.lower), self.upper.fmin(other.upper)
         return Interval(lower.minimum(upper), lower.maximum(upper))
 
     def within(self, least: float, greatest: float) -> Interval:
-        """The interval cut to [least, greatest] (rounded outwards), which also encloses the value; NaN stays NaN."""
+        """The interval cut to [`least`, `greatest`], rounded outwards, which also encloses the value; NaN stays NaN."""
         low, high = -_not_below(-least, self.lower.dtype), _not_below(greatest, self.lower.dtype)
         return Interval(self.lower.clamp(low, high), self.upper.clamp(low, high))
 

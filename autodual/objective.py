@@ -24,15 +24,29 @@ class Objective(ABC):
 
     @abstractmethod
     def piece(self, owner: Tensor | None, first: int, last: int) -> Tensor:
-        """Coefficients `[n or 1, last − first, K]` of functions first to last of the samples owner `[n]`; None: all."""
+        """The coefficients of some functions, `[n or 1, last − first, K]`.
+
+        Args:
+            owner: the samples `[n]`, long, whose functions are asked for; None: all samples.
+            first: the first function.
+            last: the last function, excluded.
+        """
 
     @abstractmethod
     def part(self, samples: slice | Tensor) -> Objective:
-        """The functions of some of the samples, by a slice or by indices, which may repeat."""
+        """The functions of some of the samples.
+
+        Args:
+            samples: a slice, or indices, which may repeat.
+        """
 
     @abstractmethod
     def to(self, like: Tensor) -> Objective:
-        """The same in the dtype and on the device of a tensor."""
+        """The same functions in another dtype, on another device.
+
+        Args:
+            like: a tensor of that dtype on that device.
+        """
 
     @property
     @abstractmethod
@@ -41,19 +55,35 @@ class Objective(ABC):
 
     @abstractmethod
     def values(self, outputs: Tensor) -> Tensor:
-        """The functions' values `[*, N, V]` at outputs `[*, N, K]`."""
+        """The functions' values, `[*, N, V]`.
+
+        Args:
+            outputs: `[*, N, K]`, flat outputs with any leading axes.
+        """
 
     @abstractmethod
     def spread(self, sizes: Tensor) -> Tensor:
-        """Σ |coefficient| · size of each value `[N, V]`, for sizes `[N, K]`; those with coefficient 0 do not count."""
+        """Σ |coefficient| · size of each value, `[N, V]`; sizes with the coefficient 0 do not count, even if infinite.
+
+        Args:
+            sizes: a size `[N, K]` of each output.
+        """
 
     @abstractmethod
     def fits(self, dtype: torch.dtype) -> bool:
-        """Whether no coefficient underflows or overflows in a dtype."""
+        """Whether no coefficient underflows or overflows in a dtype.
+
+        Args:
+            dtype: a floating dtype.
+        """
 
     @abstractmethod
     def complete(self, bounds: Tensor) -> Tensor:
-        """From bounds or errors `[N, S]` to those of all V values `[N, V]`: those of a zero function are exactly 0."""
+        """The bounds or errors of all V values, `[N, V]`: those of zero functions are exactly 0.
+
+        Args:
+            bounds: bounds or errors `[N, S]` of the functions.
+        """
 
 
 class LocalObjective(Objective):
@@ -71,12 +101,29 @@ class LocalObjective(Objective):
 
     @abstractmethod
     def at(self, owner: Tensor, place: Tensor) -> Tensor:
-        """Coefficients `[G, rows_each, C]` at the flat positions place `[G]` of the samples owner `[G]`."""
+        """The coefficients of the functions at some positions, `[G, rows_each, C]`.
+
+        Args:
+            owner: the samples `[G]`, long.
+            place: a flat position `[G]`, long, of each.
+        """
 
 
 @dataclass(frozen=True, eq=False)
 class DenseObjective(Objective):
-    """Functions whose coefficients are given: rows `[S, K]` for all samples, or `[N, S, K]`."""
+    """Functions with given coefficients.
+
+    Args:
+        rows: `[S, K]` for all samples, or `[N, S, K]`.
+
+    Example:
+        >>> import torch
+        >>> from autodual.objective import DenseObjective
+        >>> difference = DenseObjective(torch.tensor([[1.0, -1.0]]))
+        >>> difference.count, difference.values(torch.tensor([[3.0, 1.0], [0.0, 2.0]]))
+        (1, tensor([[ 2.],
+                [-2.]]))
+    """
 
     rows: Tensor
 

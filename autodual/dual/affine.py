@@ -23,7 +23,21 @@ from autodual.tensors import shared
 class AffineLayer(DualLayer):
     """An affine op by automatic transposition.
 
-    monotone: every coefficient of A is non-negative (moving, copying, averaging), so an interval's ends map to ends.
+    Args:
+        node: the node of the graph; its op has the attributes.
+        shapes: the sample shape of each of its inputs.
+        environment: evaluates the op's parameters.
+        monotone: whether every coefficient of A is non-negative (moving, copying, averaging), so that ends of intervals
+            map to ends.
+
+    Example:
+        >>> import torch
+        >>> from autodual.dual import AffineLayer, Rows
+        >>> from autodual.ir import Environment, Node, ops
+        >>> environment = Environment({}.__getitem__, torch.float32, torch.device("cpu"))
+        >>> layer = AffineLayer(Node("sum", ops.Sum((0,)), ("x",), ()), [(3,)], environment, monotone=True)
+        >>> layer.pull(Rows(torch.tensor([[2.0]]), ()))[0].values
+        tensor([[[2., 2., 2.]]])
     """
 
     def __init__(self, node: Node, shapes: Sequence[tuple[int, ...]], environment: Environment, *, monotone: bool):
@@ -33,10 +47,11 @@ class AffineLayer(DualLayer):
         self.monotone = monotone
 
     def forward(self, inputs: Sequence[Tensor]) -> Tensor:
+        """The op on a batch `inputs` `[N, *shape]` of each input: its output `[N, *shape]`."""
         return self.node.op.forward(inputs, self.environment)
 
     def zeros(self, batch: int) -> list[Tensor]:
-        """Zero inputs of a batch."""
+        """One tensor of zeros `[batch, *shape]` per input; `batch` is the number of samples."""
         dtype, device = self.environment.dtype, self.environment.device
         return [torch.zeros(batch, *shape, dtype=dtype, device=device) for shape in self.shapes]
 

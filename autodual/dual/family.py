@@ -38,11 +38,22 @@ class Mixture:
 
 @dataclass(frozen=True)
 class LineFamily:
-    """All relaxations (1 - t)·first + t·second, t in [0, 1] for each row and unit; both ends are over the same bounds.
+    """All relaxations (1 - t)·first + t·second, t in [0, 1] for each row and unit.
 
-    start: the t `[N, *shape]` of the adaptive relaxation, where a search begins; None: 0, since `first` is adaptive. A
-    rule gives it where t means the same over all bounds, as a ReLU's slope α does: then the t found over some bounds is
-    a good start over others.
+    Args:
+        first: the relaxation at t = 0.
+        second: the relaxation at t = 1, over the same bounds.
+        start: the t `[N, *shape]` of the adaptive relaxation, where a search begins; None: 0, since `first` is
+            adaptive. A rule gives it where t means the same over all bounds, as a ReLU's slope α does: then the t found
+            over some bounds is a good start over others.
+
+    Example:
+        >>> import torch
+        >>> from autodual.dual import LineFamily, LinearRelaxation
+        >>> zero, one = torch.zeros(1, 1), torch.ones(1, 1)
+        >>> flat, steep = (LinearRelaxation((slope,), (one,), zero, one) for slope in (zero, one))
+        >>> LineFamily(flat, steep).relaxation(torch.tensor([[0.25]])).lower_slopes[0]
+        tensor([[0.2500]])
     """
 
     first: LinearRelaxation
@@ -61,14 +72,16 @@ class LineFamily:
 
     @cached_property
     def lower_intercept(self) -> Mixture:
+        """Of the lower lines."""
         return Mixture.between(self.first.lower_intercept, self.second.lower_intercept)
 
     @cached_property
     def upper_intercept(self) -> Mixture:
+        """Of the upper lines."""
         return Mixture.between(self.first.upper_intercept, self.second.upper_intercept)
 
     def relaxation(self, choice: Tensor) -> LinearRelaxation:
-        """The relaxation at a t `[N or 1, *shape]` that all rows share."""
+        """The relaxation at t = `choice` `[N or 1, *shape]`, shared by all rows."""
 
         def at(mixture: Mixture) -> Tensor:
             return mixture.first if mixture.rise is None else mixture.first + choice * mixture.rise
@@ -85,8 +98,10 @@ class LineFamily:
 class FamilyLayer(DualLayer):
     """The dual of a nonlinear op under one member of a family for each row and unit.
 
-    choice: t `[G, K, *shape]`, in [0, 1], for the G groups of K rows that will be pulled. A row uses one line of a unit
-    only, the lower one where it is positive and the upper one where it is negative, so one t serves both.
+    Args:
+        family: the relaxations to choose from.
+        choice: t `[G, K, *shape]`, in [0, 1], for the G groups of K rows that will be pulled. A row uses one line of a
+            unit only, the lower one where it is positive and the upper one where it is negative, so one t serves both.
     """
 
     per_sample = True

@@ -23,8 +23,22 @@ from autodual.interval import Interval
 class LinearRelaxation:
     """lower_slope·z + lower_intercept ≤ op(z) ≤ upper_slope·z + upper_intercept, elementwise.
 
-    Slopes: one tensor `[N, *shape]` per input. Intercepts: `[N, *shape]`. A parallel relaxation has
-    `lower_slopes is upper_slopes`. `grounded`: the lower intercept is zero everywhere, which spares a product.
+    Args:
+        lower_slopes: one tensor `[N, *shape]` per input.
+        upper_slopes: likewise; the same tuple as `lower_slopes` if the lines are parallel.
+        lower_intercept: `[N, *shape]`.
+        upper_intercept: `[N, *shape]`.
+        grounded: whether the lower intercept is zero everywhere, which spares a product.
+
+    Example:
+        >>> import torch
+        >>> from autodual.dual import LinearRelaxation
+        >>> from autodual.interval import Interval
+        >>> slopes = (torch.tensor([[0.5]]),)  # a ReLU over [-1, 1]: z/2 ≤ relu(z) ≤ z/2 + 1/2
+        >>> lines = LinearRelaxation(slopes, slopes, torch.tensor([[0.0]]), torch.tensor([[0.5]]))
+        >>> between = lines.range([Interval(torch.tensor([[-1.0]]), torch.tensor([[1.0]]))])
+        >>> lines.parallel, between.lower, between.upper
+        (True, tensor([[-0.5000]]), tensor([[1.]]))
     """
 
     lower_slopes: tuple[Tensor, ...]
@@ -35,10 +49,11 @@ class LinearRelaxation:
 
     @property
     def parallel(self) -> bool:
+        """Whether both lines have the same slopes, so that one pull serves lower and upper bounds."""
         return self.lower_slopes is self.upper_slopes
 
     def range(self, bounds: Sequence[Interval]) -> Interval:
-        """The values between the lines over the bounds, `[N, *shape]`; never narrower than the op's own range."""
+        """The values between the lines, `[N, *shape]`, over `bounds` of each input; they contain the op's own range."""
         lower, upper = self.lower_intercept, self.upper_intercept
         for slope, bound in zip(self.lower_slopes, bounds):
             lower = lower + (slope * bound.lower).minimum(slope * bound.upper)
@@ -48,7 +63,11 @@ class LinearRelaxation:
 
 
 class RelaxedLayer(DualLayer):
-    """The dual of a nonlinear op under a linear relaxation (Theorem 3; for ReLU Theorem 1)."""
+    """The dual of a nonlinear op under a linear relaxation (Theorem 3; for ReLU Theorem 1).
+
+    Args:
+        relaxation: lines over this call's bounds.
+    """
 
     windowed = True
     per_sample = True

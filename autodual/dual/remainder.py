@@ -22,8 +22,8 @@ class RemainderRule(RelaxationRule):
     """The function's own line where no jump can lie between the bounds, else horizontal lines at its extreme values."""
 
     def executed(self, op: ops.Remainder, operands: Sequence[Executed], run: Run) -> Tensor:
-        """The number's error, and the divisor's as often as it is taken away; where a run may take it away once more or
-        once less, as far as all values are apart. The quotient is rounded, or the remainder found step by step.
+        """The operand's error, and the divisor's times the quotient. Where a run may subtract the divisor once more or
+        once less, the width of the range. The quotient may be rounded, or the remainder computed step by step.
         """
         (z,) = operands
         divisor, unit = run.environment(op.divisor), run.precision.unit

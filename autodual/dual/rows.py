@@ -27,9 +27,21 @@ class Window:
     """Where each group's patch lies: its first spatial corner is `position · stride + shift`, possibly outside the
     node.
 
-    `position` `[G, d]` is where the rows started, None while rows that are the same at every position are still shared.
     `stride` and `shift` are the same for all groups, so that windows reached along different branches can be compared
-    without looking at data. `within` is the largest `position`, plus one.
+    without looking at data.
+
+    Args:
+        position: where the rows started, `[G, d]`; None while rows are still shared by all positions.
+        stride: steps of the node per step of `position`, along each of the d spatial axes.
+        shift: the first corner of the patch whose `position` is 0.
+        within: the largest `position` along each axis, plus one.
+
+    Example:
+        >>> import torch
+        >>> from autodual.dual import Window
+        >>> window = Window(torch.tensor([[0, 1]]), (1, 1), (0, 0), (4, 4))
+        >>> window.moved(stride=(2, 2), padding=(1, 1)).origin  # through a convolution
+        tensor([[-1,  1]])
     """
 
     position: Tensor | None
@@ -45,7 +57,7 @@ class Window:
         return self.position * stride + self.position.new_tensor(self.shift)
 
     def moved(self, stride: Sequence[int], padding: Sequence[int]) -> Window:
-        """The window after a convolution's transpose: origin · stride - padding."""
+        """The window after a convolution's transpose: origin · `stride` - `padding`, one entry a spatial axis each."""
         return replace(
             self,
             stride=tuple(a * b for a, b in zip(self.stride, stride, strict=True)),
@@ -53,7 +65,7 @@ class Window:
         )
 
     def overhang(self, extent: Sequence[int], shape: Sequence[int]) -> bool:
-        """Whether some patch may reach outside a node of spatial size `shape`."""
+        """Whether some patch of spatial size `extent` may reach outside a node of spatial size `shape`."""
         last = [s * (w - 1) + o for s, w, o in zip(self.stride, self.within, self.shift, strict=True)]
         return any(o < 0 for o in self.shift) or any(
             first + e > size for first, e, size in zip(last, extent, shape, strict=True)
@@ -62,8 +74,12 @@ class Window:
 
 @dataclass(frozen=True, eq=False)
 class Place:
-    """Where groups of rows belong: samples owner `[G]`, all in `span`, and starting positions `[G, d]` for windowed
-    rows.
+    """The samples and positions of groups of rows.
+
+    Args:
+        owner: the sample of each group, `[G]`, long.
+        span: first and last sample (excluded) among which all owners are.
+        position: where windowed rows start, `[G, d]`.
     """
 
     owner: Tensor
@@ -73,12 +89,24 @@ class Place:
 
 @dataclass(frozen=True, eq=False)
 class Rows:
-    """Cotangents at one node of sample shape `shape`; see the module's docstring.
+    """Cotangents ν at one node: G groups of K rows; all rows of a group belong to one sample.
 
-    base: `[G or 1, K, *extent]`; scale: `[G, 1, *extent]` or None (all ones).
-    owner: `[G]` long, the sample of each group; None where group g belongs to sample g or all samples share the rows.
-    span: samples first to last (excluded) among which all owners are, where it is known.
-    window: None where the extent is the whole `shape`. cropped: entries of the window outside the node are zero.
+    Args:
+        base: `[G or 1, K, *extent]`; with 1 in place of G while all groups share it.
+        shape: the node's sample shape.
+        scale: factors `[G, 1, *extent]` of the base, or None for ones.
+        owner: the sample of each group, `[G]`, long; None if group g belongs to sample g, or all share the rows.
+        span: first and last sample (excluded) among which all owners are, if known.
+        window: where the extents lie; None if they are the whole `shape`.
+        cropped: whether entries of the window outside the node are zero.
+
+    Example:
+        >>> import torch
+        >>> from autodual.dual import Rows
+        >>> rows = Rows(torch.tensor([[[1.0, 2.0]]]), (2,))  # one row, shared by all samples
+        >>> scaled = rows.scaled(torch.tensor([[1.0, 1.0], [0.5, 0.0]]))  # by a diagonal per sample
+        >>> scaled.groups, scaled.count, scaled.values[1]
+        (2, 1, tensor([[0.5000, 0.0000]]))
     """
 
     base: Tensor
@@ -101,6 +129,7 @@ class Rows:
 
     @property
     def extent(self) -> tuple[int, ...]:
+        """The shape of one row: the node's, or the window's."""
         return tuple(self.base.shape[2:])
 
     @property
@@ -121,7 +150,7 @@ class Rows:
     # --- the view of per-sample and per-feature tensors that matches these rows -------------------------------------
 
     def samples(self, tensor: Tensor) -> Tensor:
-        """`[N]` → `[G, 1]`: each group's own sample."""
+        """Values of samples for each group: `tensor` `[N]` → `[G, 1]`."""
         return self._own(tensor).unsqueeze(1)
 
     def _own(self, tensor: Tensor) -> Tensor:
@@ -133,21 +162,34 @@ class Rows:
         return tensor[self.owner]
 
     def features(self, tensor: Tensor) -> Tensor:
-        """`[N or 1, *shape]` → `[G or 1, 1, *extent]`: each group's own sample and window, zero outside the node."""
+        """Features of each group's sample and window, zero outside the node.
+
+        Args:
+            tensor: `[N or 1, *shape]`.
+
+        Returns:
+            `[G or 1, 1, *extent]`.
+        """
         if self.window is None:
             return self._own(tensor).unsqueeze(1)
         return self._patches(tensor).unsqueeze(1)
 
     def around(self, tensor: Tensor, margin: Sequence[int]) -> Tensor:
-        """`features` with `margin` more entries on either side of each spatial axis, for functions that read the input
-        around a window: `[N or 1, *shape]` → `[G or 1, 1, C, *wider]`, zero outside the node.
+        """`features` of a wider window, for functions that read the input around a window; zero outside the node.
+
+        Args:
+            tensor: `[N or 1, *shape]`.
+            margin: by how many entries the window is wider on either side of each spatial axis.
+
+        Returns:
+            `[G or 1, 1, C, *wider]`.
         """
         if self.window is None:
             return padded(self._own(tensor).unsqueeze(1), margin)
         return self._patches(tensor, margin).unsqueeze(1)
 
     def everywhere(self, tensor: Tensor) -> Tensor:
-        """`[1, C, 1, …]`, equal at all positions → `[1, 1, *extent]`; for rows that are zero outside the node."""
+        """`features` of a `tensor` `[1, C, 1, …]`, equal at all positions, for cropped rows: `[1, 1, *extent]`."""
         assert self.cropped
         return tensor.unsqueeze(1).expand(1, 1, *self.extent)
 
@@ -199,7 +241,7 @@ class Rows:
     # --- transformations -------------------------------------------------------------------------------------------
 
     def scaled(self, diagonal: Tensor) -> Rows:
-        """Rows times a per-feature diagonal `[N or 1, *shape]`, cropped; shared rows stay factored."""
+        """Rows times a per-feature `diagonal` `[N or 1, *shape]`, cropped; shared rows stay factored."""
         factor = self.features(diagonal)
         scale = factor if self.scale is None else self.scale * factor
         if self.base.shape[0] == 1:
@@ -207,13 +249,15 @@ class Rows:
         return replace(self, base=self.base * scale, scale=None, cropped=True)
 
     def negated(self) -> Rows:
+        """The rows with the opposite sign."""
         return replace(self, base=-self.base)
 
     def with_values(self, values: Tensor, **changes) -> Rows:
+        """Other `values` `[G or 1, K, *extent]` for the same groups; `changes` are further fields."""
         return replace(self, base=values, scale=None, **changes)
 
     def reshaped(self, shape: tuple[int, ...]) -> Rows:
-        """Rows without a window as rows of a node with the same scalars in another shape."""
+        """Rows without a window as rows of a node with the same scalars in another `shape`."""
         scale = None if self.scale is None else self.scale.reshape(-1, 1, *shape)
         return replace(self, base=self.base.reshape(*self.base.shape[:2], *shape), scale=scale, shape=shape)
 
@@ -254,7 +298,7 @@ class Rows:
         return replace(self, base=whole, scale=None, window=None, cropped=True)
 
     def plus(self, other: Rows) -> Rows:
-        """The sum of rows that reached the same node along two branches."""
+        """The sum of these rows and `other` ones, which reached the same node along another branch."""
         first, second = self, other
         if first.window is not None and second.window is not None:
             aligned = _aligned(first, second)
@@ -265,12 +309,12 @@ class Rows:
         return first.with_values(first.values + second.values)
 
     def select(self, row: Tensor) -> Rows:
-        """For each group k of the K shared rows, those with the indices row `[G, k]`."""
+        """For each group k of the K shared rows, those with the indices `row` `[G, k]`."""
         assert self.base.shape[0] == 1
         return replace(self, base=self.values[0][row], scale=None)
 
     def keep(self, index: Tensor) -> Rows:
-        """The groups with these indices; `owner` must be set."""
+        """The groups with the indices `index` `[g]`; `owner` must be set."""
         assert self.owner is not None
         window = self.window
         if window is not None and window.position is not None:
@@ -281,7 +325,7 @@ class Rows:
 
     @classmethod
     def joined(cls, parts: Sequence[Rows], span: tuple[int, int]) -> Rows:
-        """The groups of several `Rows` that reached the same node along the same path, as one."""
+        """The groups of all `parts`, which reached the same node along the same path; their owners are in `span`."""
         first = parts[0]
         owner = torch.cat([part.owner for part in parts if part.owner is not None])
         window = first.window
@@ -292,7 +336,7 @@ class Rows:
         return replace(first, base=values, scale=None, owner=owner, span=span, window=window)
 
     def placed(self, place: Place) -> Rows:
-        """The rows with the owners of `place`, and with its positions if they are windowed."""
+        """The rows with the owners of `place`, and with its positions if they have windows."""
         if self.window is None:
             return replace(self, owner=place.owner, span=place.span)
         assert place.position is not None

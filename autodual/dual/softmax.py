@@ -145,11 +145,11 @@ class _ExponentialRule(NonlinearRule):
 
 
 def _executed(z: Executed, axis: int, run: Run) -> Tensor:
-    """How far log Σ exp z may be off: weights that sum to 1 average the terms' errors.
+    """Execution error of log Σ exp z: at most the largest error of the terms, plus three errors of its own.
 
-    Of its own it adds what z - max z is off by, at most a rounding of 2|z| in each exponent, and as much where a kernel
-    goes on to another maximum block by block; the sum of the n terms and their exponentials, relative to a sum of at
-    least 1; and the logarithm and the last sum, relative to |z| + log n.
+    The rounding of z - max z, at most that of 2|z|, and as much where a kernel changes the maximum block by block; that
+    of the sum and its exponentials, relative to a sum of at least 1; that of the logarithm and the last sum, relative
+    to |z| + log n.
     """
     largest, count = z.size.amax(axis, keepdim=True), z.size.shape[axis]
     own = run.precision.off(count, 3 * LIBRARY + rescaling(count)) * (1 + math.log(count))

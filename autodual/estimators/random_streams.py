@@ -22,7 +22,19 @@ BLOCK = 8
 
 @dataclass(frozen=True)
 class Stream:
-    """A source of random numbers; streams with different keys are independent."""
+    """A source of random numbers; streams with different keys are independent.
+
+    Args:
+        key: numbers and names that tell the stream apart from others.
+
+    Example:
+        >>> import torch
+        >>> from autodual.estimators import Stream
+        >>> stream = Stream(("example", 7))
+        >>> whole = stream.normal((3,), 20, first=0, count=20, like=torch.empty(0))
+        >>> torch.equal(stream.normal((3,), 20, first=5, count=2, like=torch.empty(0)), whole[5:7])
+        True
+    """
 
     key: tuple[int | str, ...]
 
@@ -32,17 +44,17 @@ class Stream:
         return cls(("torch", int(torch.randint(2**62, ()))))
 
     def branch(self, *names: int | str) -> Stream:
-        """An independent stream."""
+        """An independent stream, whose key goes on with `names`."""
         return Stream((*self.key, *names))
 
     def normal_block(self, shape: Sequence[int], like: Tensor) -> Tensor:
-        """Independent standard normal numbers `shape`, from the start of the stream."""
+        """Independent standard normal numbers of this `shape`, in the dtype and on the device of `like`."""
         if like.device.type == "cpu":
             return torch.from_numpy(self._numpy().standard_normal(tuple(shape), dtype=_numpy_dtype(like)))
         return torch.empty(*shape, dtype=like.dtype, device=like.device).normal_(generator=self._torch(like.device))
 
     def uniform_block(self, shape: Sequence[int], like: Tensor) -> Tensor:
-        """Independent numbers `shape`, uniform in [0, 1), from the start of the stream."""
+        """Independent numbers of this `shape`, uniform in [0, 1), in the dtype and on the device of `like`."""
         if like.device.type == "cpu":
             return torch.from_numpy(self._numpy().random(tuple(shape), dtype=_numpy_dtype(like)))
         return torch.empty(*shape, dtype=like.dtype, device=like.device).uniform_(generator=self._torch(like.device))
@@ -58,11 +70,27 @@ class Stream:
         return hashlib.sha256(repr(self.key).encode()).digest()
 
     def normal(self, shape: Sequence[int], rows: int, first: int, count: int, like: Tensor) -> Tensor:
-        """Columns first to first + count of `rows` `[count, *shape]`: independent standard normal numbers."""
+        """Columns of independent standard normal numbers, `[count, *shape]`.
+
+        Args:
+            shape: the shape of a column.
+            rows: how many columns there are in all.
+            first: the first column.
+            count: the number of columns.
+            like: a tensor of their dtype on their device.
+        """
         return self._columns(_normal, shape, rows, first, count, like)
 
     def cauchy(self, shape: Sequence[int], rows: int, first: int, count: int, like: Tensor) -> Tensor:
-        """Columns first to first + count of `rows` `[count, *shape]`: independent standard Cauchy numbers."""
+        """Columns of independent standard Cauchy numbers, `[count, *shape]`.
+
+        Args:
+            shape: the shape of a column.
+            rows: how many columns there are in all.
+            first: the first column.
+            count: the number of columns.
+            like: a tensor of their dtype on their device.
+        """
         return self._columns(_cauchy, shape, rows, first, count, like)
 
     def _columns(self, fill, shape: Sequence[int], rows: int, first: int, count: int, like: Tensor) -> Tensor:

@@ -20,12 +20,16 @@ class Expression(ABC):
 
     @abstractmethod
     def parameters(self) -> Iterator[str]:
-        """Names of the parameters and buffers it reads."""
+        """Names of the parameters and buffers that it reads."""
 
 
 @dataclass(frozen=True, eq=False)
 class Parameter(Expression):
-    """A parameter, buffer or lifted constant of the model, resolved by its qualified name."""
+    """A parameter, buffer or lifted constant of the model.
+
+    Args:
+        name: its qualified name, such as "0.weight".
+    """
 
     name: str
 
@@ -38,7 +42,20 @@ class Parameter(Expression):
 
 @dataclass(frozen=True, eq=False)
 class Call(Expression):
-    """`target(*args, **kwargs)`, where arguments may be expressions, also inside lists."""
+    """`target(*args, **kwargs)`, where arguments may be expressions, also inside lists.
+
+    Args:
+        target: a function of tensors.
+        args: its positional arguments.
+        kwargs: its keyword arguments, as pairs; no expressions.
+
+    Example:
+        >>> import torch
+        >>> from autodual.ir import Call, Parameter
+        >>> shift = Call(torch.add, (Parameter("bias"), 1.0))
+        >>> str(shift), list(shift.parameters())
+        ('add(bias, 1.0)', ['bias'])
+    """
 
     target: Callable[..., Any]
     args: tuple[Any, ...] = ()
@@ -86,11 +103,23 @@ def is_number(expression: Expression | None, value: float) -> bool:
 class Environment:
     """Evaluates expressions for one dtype on one device, each at most once.
 
-    `lookup` resolves a qualified name to the live tensor. Floating tensors are converted to `dtype` and moved to
-    `device`, so a float32 model can be bounded in float64 without touching it; gradients flow through the conversion.
+    Floating tensors are converted, so a float32 model can be bounded in float64 without touching it; gradients flow
+    through the conversion.
 
     Expressions are computed in float64 and rounded once, at the end: the shift β - γμ/√(σ² + ϵ) of a batch norm may
     cancel, and the rounding error bounds of the engine do not cover errors made there.
+
+    Args:
+        lookup: resolves a qualified name to the live tensor.
+        dtype: the floating dtype of results.
+        device: the device of results.
+
+    Example:
+        >>> import torch
+        >>> from autodual.ir import Call, Environment, Parameter
+        >>> environment = Environment({"bias": torch.ones(2)}.__getitem__, torch.float64, torch.device("cpu"))
+        >>> environment(Call(torch.add, (Parameter("bias"), 1.0)))
+        tensor([2., 2.], dtype=torch.float64)
     """
 
     def __init__(self, lookup: Callable[[str], Tensor], dtype: torch.dtype, device: torch.device):

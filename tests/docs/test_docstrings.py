@@ -1,10 +1,11 @@
-"""Public functions say what they take, and show how they are called: their examples run."""
+"""Public functions and methods say what they take, and show how they are used: their examples run."""
 
 from __future__ import annotations
 
 import doctest
 import inspect
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from functools import cached_property
 from importlib import import_module
 from types import FunctionType
 
@@ -18,10 +19,12 @@ ROOMS = (
     "autodual.attacks",
     "autodual.data",
     "autodual.dual",
+    "autodual.estimators",
     "autodual.extend",
     "autodual.frontend",
     "autodual.frontend.onnx",
     "autodual.ir",
+    "autodual.ir.scalars",
     "autodual.passes",
     "autodual.perturbations",
     "autodual.properties",
@@ -32,40 +35,89 @@ ROOMS = (
     "autodual.train.losses",
     "autodual.train.recipe",
 )
+#: Rooms whose classes say the same of their methods.
+ROOMS_OF_CLASSES = ("autodual.dual", "autodual.estimators", "autodual.ir", "autodual.ir.scalars", "autodual.testing")
+#: Functions and classes of modules that are no rooms.
+MODULES = ("autodual.inputs", "autodual.interval", "autodual.objective", "autodual.tensors")
+#: Classes that extensions derive from, make or are given, and that therefore show how.
+SHOWN = (
+    *("AffineLayer", "AffineRule", "DualLayer", "Executed", "LineFamily", "LinearRelaxation", "NonlinearRule"),
+    *(
+        "Precision",
+        "RelaxationRule",
+        "Rows",
+        "Window",
+        "Call",
+        "Environment",
+        "Graph",
+        "Node",
+        "Op",
+        "Curve",
+        "CurveOp",
+    ),
+    *("DenseObjective", "Estimator", "Interval", "Stream"),
+)
 #: Methods of the dual network that programs call.
 CALLS = ("forward", "lower_bounds", "upper_bounds", "margins", "bounds", "outputs")
 
 
+def _public(names: Iterable[str]) -> Iterator[tuple[str, object]]:
+    for name in names:
+        room = import_module(name)
+        own = [key for key, value in vars(room).items() if getattr(value, "__module__", "") == name]
+        for key in getattr(room, "__all__", own):
+            if not key.startswith("_"):
+                yield key, getattr(room, key)
+
+
 def _functions() -> Iterator[tuple[str, Callable[..., object]]]:
     found: dict[str, Callable[..., object]] = {}
-    for name in ROOMS:
-        room = import_module(name)
-        for key in room.__all__:
-            value = getattr(room, key)
-            if inspect.isfunction(value):
-                found.setdefault(f"{value.__module__}.{key}", value)
+    for key, value in _public((*ROOMS, *MODULES)):
+        if inspect.isfunction(value):
+            found.setdefault(f"{value.__module__}.{key}", value)
     found["autodual.Ask"] = autodual.Ask
     for key in CALLS:
         found[f"autodual.DualNetwork.{key}"] = getattr(autodual.DualNetwork, key)
     yield from found.items()
 
 
+def _methods() -> Iterator[tuple[str, Callable[..., object]]]:
+    for cls in CLASSES.values():
+        for key, value in vars(cls).items():
+            if not key.startswith("_") and (inspect.isfunction(value) or isinstance(value, classmethod)):
+                yield f"{cls.__module__}.{cls.__name__}.{key}", getattr(cls, key)
+
+
 FUNCTIONS = dict(_functions())
+CLASSES = {key: value for key, value in _public((*ROOMS_OF_CLASSES, *MODULES)) if inspect.isclass(value)}
+METHODS = dict(_methods())
+SHOWN_CLASSES = [CLASSES[name] for name in SHOWN]
 
 
-@pytest.mark.parametrize("function", FUNCTIONS.values(), ids=FUNCTIONS)
+@pytest.mark.parametrize("function", [*FUNCTIONS.values(), *METHODS.values()], ids=[*FUNCTIONS, *METHODS])
 def test_every_argument_is_described(function: FunctionType) -> None:
     text = inspect.getdoc(function) or ""
     names = [name for name in inspect.signature(function).parameters if name != "self"]
     missing = [name for name in names if f"    {name}: " not in text and f"`{name}`" not in text]
-    assert not missing or (len(names) == 1 and len(text.splitlines()) > 1), missing
+    assert (text and not missing) or (len(names) == 1 and len(text.splitlines()) > 1), missing
+
+
+@pytest.mark.parametrize("cls", CLASSES.values(), ids=CLASSES)
+def test_every_property_is_described(cls: type) -> None:
+    names = [key for key, value in vars(cls).items() if isinstance(value, (property, cached_property))]
+    assert not [name for name in names if not name.startswith("_") and not _described(cls, name)]
+
+
+def _described(cls: type, name: str) -> bool:
+    """Whether the property has a docstring, its own or that of a base class."""
+    return any(vars(base)[name].__doc__ for base in cls.__mro__ if name in vars(base))
 
 
 @pytest.mark.usefixtures("restored_registries")
-@pytest.mark.parametrize("function", FUNCTIONS.values(), ids=FUNCTIONS)
-def test_the_example_runs(function: FunctionType, tmp_path, monkeypatch) -> None:
+@pytest.mark.parametrize("thing", [*FUNCTIONS.values(), *SHOWN_CLASSES], ids=[*FUNCTIONS, *SHOWN])
+def test_the_example_runs(thing: object, tmp_path, monkeypatch) -> None:
     monkeypatch.chdir(tmp_path)
-    examples = doctest.DocTestFinder(recurse=False).find(function, globs={})
+    examples = doctest.DocTestFinder(recurse=inspect.isclass(thing)).find(thing, globs={})
     assert any(test.examples for test in examples), "no example"
     runner = doctest.DocTestRunner(optionflags=doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE)
     for test in examples:

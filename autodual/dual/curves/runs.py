@@ -29,7 +29,7 @@ class ClampRule(DeclaredRule):
 
 @dual_rule(ops.Within)
 class WithinRule(ClampRule):
-    """What is known of the operand, as a clamp that changes nothing."""
+    """Known bounds of the operand, as a clamp that changes no value."""
 
     stated = True
 

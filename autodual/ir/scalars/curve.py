@@ -19,7 +19,13 @@ _INFINITY = math.inf
 
 @dataclass(frozen=True)
 class Domain:
-    """An interval of the real line on which a function is defined; finite ends belong to it unless it is `open`."""
+    """An interval of the real line on which a function is defined.
+
+    Args:
+        start: its lower end.
+        end: its upper end.
+        open: whether finite ends do not belong to it.
+    """
 
     start: float = -_INFINITY
     end: float = _INFINITY
@@ -34,7 +40,7 @@ class Domain:
         return "x".join(ends) if any(ends) else "all x"
 
     def contains(self, bounds: Interval) -> Tensor:
-        """Where the whole interval lies in the domain; nowhere if an end is NaN."""
+        """Where all of `bounds` lies in the domain, as a mask of its shape; nowhere if an end is NaN."""
         after = bounds.lower > self.start if self.open and self.start > -_INFINITY else bounds.lower >= self.start
         before = bounds.upper < self.end if self.open and self.end < _INFINITY else bounds.upper <= self.end
         return after & before
@@ -53,15 +59,27 @@ class Piece:
 class Curve:
     """A continuous function that is convex and concave by turns.
 
-    value, slope: the function and its derivative, elementwise and differentiable; at a knot `slope` may be any value
-    between the one-sided ones.
-    inflections: where curvature changes sign, in increasing order. convex: curvature of the first piece.
-    knots: where the slope jumps. turning: where the function has its local extremes.
-    straight: stretches on which the function is affine. bitangents: (number of a piece, points where one line touches
-    both of the pieces beside it), where there is such a line.
-    limits: two numbers that computed values never leave, whatever the bounds.
-    domain: the stretches on which the function is defined, if not everywhere; an interval must lie within one of them.
-    inside: a point well within the domain, where value and slope are finite.
+    Args:
+        value: the function, elementwise and differentiable.
+        slope: its derivative, likewise; at a knot any value between the one-sided ones.
+        inflections: where curvature changes sign, in increasing order.
+        convex: whether the first piece is convex.
+        knots: where the slope jumps.
+        turning: where the function has its local extremes.
+        straight: stretches on which the function is affine.
+        bitangents: pairs of a piece's number and the points where one line touches both pieces beside it, where there
+            is such a line.
+        limits: two numbers that computed values never leave, whatever the bounds.
+        domain: the stretches on which the function is defined, if not everywhere; an interval must lie within one.
+        inside: a point well within the domain, where value and slope are finite.
+
+    Example:
+        >>> import torch
+        >>> from autodual.extend import Curve, Interval
+        >>> square = Curve(torch.square, lambda z: 2 * z, turning=(0.0,))
+        >>> values = square.range(Interval(torch.tensor([-1.0]), torch.tensor([2.0])))
+        >>> values.lower, values.upper
+        (tensor([0.]), tensor([4.]))
     """
 
     value: Function
@@ -85,23 +103,23 @@ class Curve:
         )
 
     def defined(self, bounds: Interval) -> Tensor:
-        """Where the function is known to be defined on the whole interval."""
+        """Where the function is known to be defined on all of `bounds`, as a mask of its shape."""
         within = [stretch.contains(bounds) for stretch in self.domain]
         return reduce(torch.logical_or, within) if within else torch.ones_like(bounds.lower, dtype=torch.bool)
 
     def within(self, bounds: Interval) -> Interval:
-        """Bounds that lie within the domain; `inside` stands in for the others, to keep the arithmetic finite."""
+        """The `bounds` where they lie in the domain; elsewhere the point `inside`, to keep the arithmetic finite."""
         if not self.domain:
             return bounds
         known = self.defined(bounds)
         return bounds.map(lambda end: torch.where(known, end, torch.full_like(end, self.inside)))
 
     def only_defined(self, value: Tensor, bounds: Interval) -> Tensor:
-        """The value, NaN where bounds leave the domain."""
+        """The `value`, but NaN where `bounds` leave the domain."""
         return torch.where(self.defined(bounds), value, torch.full_like(value, math.nan)) if self.domain else value
 
     def range(self, bounds: Interval) -> Interval:
-        """Least and greatest value between bounds; NaN where they leave the domain."""
+        """Least and greatest value over `bounds`; NaN where they leave the domain."""
         found = self._extremes(self.within(bounds))
         return found.map(lambda end: self.only_defined(end, bounds))
 
@@ -115,7 +133,7 @@ class Curve:
         return Interval(lower, upper)
 
     def steepest(self, bounds: Interval) -> Tensor:
-        """The largest |slope| between bounds; a slope is monotone between inflections and knots."""
+        """The largest |slope| over `bounds`, at their ends, inflections or knots: between these it is monotone."""
         points = [torch.full_like(bounds.lower, place) for place in (*self.inflections, *self.knots)]
         for knot in points[len(self.inflections) :]:
             points += [knot.nextafter(torch.full_like(knot, end)) for end in (-torch.inf, torch.inf)]
@@ -123,7 +141,7 @@ class Curve:
         return torch.stack([self.slope(point).abs() for point in (bounds.lower, bounds.upper, *inside)]).amax(0)
 
     def affine_over(self, bounds: Interval) -> Tensor:
-        """Where the function is affine between bounds, so that tighter bounds would not improve its relaxation."""
+        """Where the function is affine over `bounds`, so that tighter bounds would not improve its relaxation."""
         known = bounds.lower == bounds.upper
         for start, end in self.straight:
             known = known | ((bounds.lower >= start) & (bounds.upper <= end))

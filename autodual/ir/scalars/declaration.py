@@ -20,9 +20,10 @@ LIBRARY = 16
 class Accuracy:
     """How well a run computes a function.
 
-    roundings: the largest error, in unit roundoffs of the value's size.
-    of_operand: of the operand's size too, since inside the function may add to its operand and subtract again.
-    intermediate: size of numbers that it may add and subtract again, whatever its operand.
+    Args:
+        roundings: the largest error, in unit roundoffs of the value's size.
+        of_operand: whether of the operand's size too, since the function may add to its operand and subtract again.
+        intermediate: size of numbers that it may add and subtract again, whatever its operand.
     """
 
     roundings: int
@@ -34,7 +35,7 @@ class OnnxAttributes(Protocol):
     """The attributes of an ONNX operator."""
 
     def get(self, name: str, default: Any = None) -> Any:
-        """An attribute, or `default` where the file leaves it out."""
+        """The attribute `name`, or `default` if the file leaves it out."""
 
 
 #: Makes the op from the operation's further arguments; raises ValueError with the reason if it cannot.
@@ -47,11 +48,13 @@ Measured = Accuracy | Callable[[Any], Accuracy] | None
 class Declaration:
     """One entry of the table: an op, the accuracy of a run of it, and its names in PyTorch and ONNX.
 
-    accuracy: how well a run computes the op, or a function of the op that gives it; None: not analysed.
-    aten: operations of ATen or `torch.library`, by name (`elu`, `clamp.default`, `mylib::op`) or themselves, each with
-    a function from its arguments after the first to the op. onnx: ONNX operators, by name (`Elu`, `com.example::Bump`),
-    each with a function from its attributes to the op.
-    examples: a function that makes ops of this type for tests; by default the op without arguments.
+    Args:
+        op: the op's class.
+        accuracy: how well a run computes the op, or a function of the op that gives it; None: not analysed.
+        aten: operations of ATen or `torch.library`, by name (`elu`, `clamp.default`, `mylib::op`) or themselves, each
+            with a function from its arguments after the first to the op.
+        onnx: ONNX operators, by name (`Elu`, `com.example::Bump`), each with a function from its attributes to the op.
+        examples: a function that makes ops of this type for tests; by default the op without arguments.
     """
 
     op: type[Op]
@@ -61,7 +64,7 @@ class Declaration:
     examples: Callable[[], tuple[Op, ...]] | None = None
 
     def measured(self, op: Op) -> Accuracy | None:
-        """How well a run computes this op."""
+        """How well a run computes `op`, one of this type; None: not analysed."""
         return self.accuracy(op) if callable(self.accuracy) else self.accuracy
 
     def tried(self) -> tuple[Op, ...]:
@@ -110,6 +113,11 @@ def record(entry: Declaration) -> None:
 
     Args:
         entry: the declaration.
+
+    Example:
+        >>> from autodual.ir import ops
+        >>> from autodual.ir.scalars import find_declaration, record
+        >>> record(find_declaration(ops.Tanh))  # again: nothing changes
     """
     _TABLE[entry.op.__module__, entry.op.__qualname__] = entry
 
@@ -123,7 +131,13 @@ def declare(
 ) -> Callable[[_Declared], _Declared]:
     """Class decorator: put an op with parameters into the table.
 
-    The arguments are the fields of `Declaration`.
+    The arguments `accuracy`, `aten`, `onnx` and `examples` are the fields of `Declaration`.
+
+    Example:
+        >>> from autodual.ir import ops
+        >>> from autodual.ir.scalars import find_declaration
+        >>> sorted(find_declaration(ops.LeakyRelu).onnx)  # declared with @declare(onnx={"LeakyRelu": …, "Abs": …})
+        ['Abs', 'LeakyRelu']
     """
 
     def register(op: _Declared) -> _Declared:

@@ -18,14 +18,25 @@ class ElementwiseOp(Op):
 
     @abstractmethod
     def function(self, x: Tensor) -> Tensor:
-        """The function, elementwise on a tensor of any shape."""
+        """The function, elementwise.
+
+        Args:
+            x: a tensor of any shape.
+        """
 
     def forward(self, inputs: Sequence[Tensor], environment: Environment) -> Tensor:
         return self.function(inputs[0])
 
 
 class CurveOp(ElementwiseOp):
-    """A continuous function that is convex and concave by turns."""
+    """A continuous function that is convex and concave by turns.
+
+    Example:
+        >>> import torch
+        >>> from autodual.ir import ops
+        >>> ops.Tanh().curve().inflections, ops.Tanh().function(torch.zeros(1))
+        ((0.0,), tensor([0.]))
+    """
 
     @abstractmethod
     def curve(self) -> Curve:
