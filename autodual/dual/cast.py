@@ -57,7 +57,7 @@ class CastRule(RelaxationRule):
 
 
 def largest_change(magnitude: Tensor, dtype: torch.dtype) -> Tensor:
-    """Largest error of rounding numbers of at most this size to `dtype`: half the gap between neighbours.
+    """Largest error of rounding numbers of at most this `magnitude` to `dtype`: half the gap between neighbours.
 
     float64 is rounded to float32 first where the type is narrower still, as torch and ONNX runtimes do.
     """

@@ -28,10 +28,11 @@ class Mixture:
 
     @classmethod
     def between(cls, first: Tensor, second: Tensor) -> Mixture:
+        """All numbers from `first` (t = 0) to `second` (t = 1), `[N, *shape]`."""
         return cls(first, None if first is second else second - first)
 
     def at(self, rows: Rows, choice: Tensor) -> Tensor:
-        """The numbers for each row at its t = choice `[G, K, *shape]`: `[G or 1, 1 or K, *shape]`."""
+        """The numbers for `rows` at their t = `choice` `[G, K, *shape]`: `[G or 1, 1 or K, *shape]`."""
         start = rows.features(self.first)
         return start if self.rise is None else start + choice * rows.features(self.rise)
 

@@ -33,6 +33,7 @@ class Contest:
 
     @classmethod
     def of(cls, bounds: Sequence[Interval]) -> Contest:
+        """The contest of branches with these `bounds` `[N, *shape]`, which broadcast."""
         shape = torch.broadcast_shapes(*(bound.shape for bound in bounds))
         lower = torch.stack([bound.lower.expand(shape) for bound in bounds])
         upper = torch.stack([bound.upper.expand(shape) for bound in bounds])

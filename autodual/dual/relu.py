@@ -20,12 +20,12 @@ from autodual.ir.expressions import Environment
 
 
 def crosses_zero(z: Interval) -> Tensor:
-    """Where the sign is not known, NaN included."""
+    """Where the sign of `z` is not known, NaN included."""
     return ~((z.lower >= 0) | (z.upper <= 0))
 
 
 def chord(z: Interval) -> tuple[Tensor, Tensor]:
-    """Slope and intercept of the line from (ℓ, 0) to (u, u); (1, 0) where active, (0, 0) where inactive."""
+    """Slope and intercept of the line from (ℓ, 0) to (u, u) for `z` in [ℓ, u]; (1, 0) if active, (0, 0) if inactive."""
     # A decided unit's chord is that of the part of its interval on one side of zero: u/u = 1, or 0/-ℓ = 0.
     lower, upper = z.lower.clamp(max=0), z.upper.clamp(min=0)
     # Keep the divisor positive where both ends are zero, and where their difference is too small to divide by.
@@ -35,7 +35,7 @@ def chord(z: Interval) -> tuple[Tensor, Tensor]:
 
 
 def smaller_triangle(z: Interval, slope: Tensor) -> Tensor:
-    """The lower line's slope: 1 where u > -ℓ, else 0; the chord's own where the sign is known."""
+    """The lower line's slope: 1 where u > -ℓ, else 0; the chord's own `slope` where the sign of `z` is known."""
     steep = torch.where(z.upper > -z.lower, torch.ones_like(slope), torch.zeros_like(slope))
     return torch.where(crosses_zero(z), steep, slope)
 

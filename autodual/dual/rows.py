@@ -395,7 +395,7 @@ def inner(rows: Rows, tensor: Tensor, *, absolute: bool = False) -> Tensor:
 
 
 def inner_everywhere(rows: Rows, tensor: Tensor) -> Tensor:
-    """⟨ν, t⟩ with a tensor `[1, C, 1, …]`, equal at all positions, for rows that are zero outside the node."""
+    """⟨ν, t⟩ of cropped `rows` with a `tensor` `[1, C, 1, …]` that is equal at all positions: `[G or 1, K]`."""
     return _product(rows, rows.everywhere(tensor), absolute=False)
 
 

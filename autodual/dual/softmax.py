@@ -35,7 +35,7 @@ class Planes:
     upper_intercept: Tensor
 
     def range(self, z: Interval) -> Interval:
-        """The values between the planes over bounds."""
+        """The values between the planes over bounds `z` `[N, *shape]`."""
         centre, radius = z.centre, z.radius
         ends = []
         for sign, slope, intercept in (
@@ -51,6 +51,10 @@ def planes_around(z: Interval, axis: int) -> Planes:
 
     With m the largest upper bound, Σ exp(z - m) lies below the sum S of its chords, and log S below its tangent at the
     middle of S' range; no intermediate number exceeds the bounds in size. For a single term both are the identity.
+
+    Args:
+        z: bounds `[N, *shape]`.
+        axis: the axis of the batch over which exponentials are summed.
     """
     if z.shape[axis] == 1:
         one, zero = torch.ones_like(z.lower), (z.lower + z.upper) * 0.0
@@ -92,7 +96,7 @@ class LogSumExpLayer(DualLayer):
         return (rows.with_values(self.carried(rows, values), shape=shape),)
 
     def carried(self, rows: Rows, values: Tensor) -> Tensor:
-        """Rows `[G, K, …, 1, …]` of the sum as rows of its terms."""
+        """The `values` `[G, K, …, 1, …]` of `rows` of the sum as values of rows of its terms."""
         positive = values.relu()
         low, high = rows.features(self.planes.lower_slope), rows.features(self.planes.upper_slope)
         return positive * low + (values - positive) * high
@@ -101,7 +105,7 @@ class LogSumExpLayer(DualLayer):
         return Contribution(centre=self.paid(rows, rows.values))
 
     def paid(self, rows: Rows, values: Tensor) -> Tensor:
-        """What rows of the sum pay for the planes' intercepts, `[G, K]`."""
+        """What `rows` with these `values` of the sum pay for the planes' intercepts, `[G, K]`."""
         positive = values.relu()
         low, high = rows.features(self.planes.lower_intercept), rows.features(self.planes.upper_intercept)
         return (positive * low + (values - positive) * high).flatten(2).sum(2)

@@ -102,7 +102,7 @@ class SelectingEstimator(Estimator):
 
 
 def smallest(failure: float, exponent, upper: float) -> float:
-    """The least s in (0, upper] with exp(-exponent(s)) ≤ failure, for a growing exponent; infinite where there is none.
+    """The least s in (0, `upper`] with exp(-`exponent`(s)) ≤ `failure`, for a growing exponent; infinite if none.
 
     Rounded up: the inequality has been checked for the number returned.
     """

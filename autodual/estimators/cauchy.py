@@ -55,5 +55,5 @@ class CauchyGeometricMean(AdditiveEstimator):
 
 
 def rate(a: float) -> float:
-    """r(ε) with a = -(2/π) log(1 - ε); its series near 0, where the difference cancels."""
+    """r(ε) for `a` = -(2/π) log(1 - ε); its series near 0, where the difference cancels."""
     return a * a / 2 - a**4 / 12 if a < 1e-4 else a * math.atan(a) - math.log1p(a * a) / 2

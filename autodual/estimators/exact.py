@@ -52,5 +52,5 @@ class ExactL2(_Exact):
 
 
 def root(square: Tensor) -> Tensor:
-    """√ of a tensor, with a finite derivative at zero."""
+    """√`square`, elementwise, with a finite derivative at zero."""
     return torch.where(square == 0, square, torch.where(square == 0, 1, square).sqrt())

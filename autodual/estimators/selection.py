@@ -24,7 +24,7 @@ QUARTILE = math.tan(math.pi / 8)
 
 
 def middle_magnitude(products: Tensor) -> Tensor:
-    """The median `[*]` of |products| over the first axis `[R, *]`, the mean of both middles where R is even.
+    """The median `[*]` of |`products`| over the first axis `[R, *]`; if R is even, the mean of the two middle ones.
 
     NaN where a product is. The backward pass keeps one byte per product.
     """
@@ -32,7 +32,7 @@ def middle_magnitude(products: Tensor) -> Tensor:
 
 
 def middle_half(products: Tensor, median: Tensor) -> Tensor:
-    """Which products `[count, *]` have magnitudes between the quartiles that follow from a median `[*]`."""
+    """Which `products` `[count, *]` have magnitudes between the quartiles that follow from a `median` `[*]`."""
     magnitudes = products.abs()
     return (magnitudes >= QUARTILE * median) & (magnitudes <= median / QUARTILE)
 

@@ -53,7 +53,7 @@ class ConstantErrors(Environment):
         self._inexact: dict[Expression, Inexact] = {}
 
     def exact(self, expression: Expression) -> bool:
-        """Whether a run uses the expression's stored value, or it has integers, such as indices."""
+        """Whether a run uses the stored value of `expression`, or it has integers, such as indices."""
         value, error = self._pair(expression)
         return not value.is_floating_point() or (isinstance(expression, Parameter) and not bool(error.any()))
 

@@ -216,7 +216,7 @@ _COMPARISONS = {"lt", "le", "gt", "ge", "eq", "ne"}
 
 
 def certain(name: str, numbers: Sequence[Inexact]) -> bool:
-    """Whether a function of these numbers, such as a comparison, has the same result in every run."""
+    """Whether the function `name` of these `numbers`, such as a comparison, has the same result in every run."""
     if not any(bool(number.error.any()) for number in numbers):
         return True
     if name not in _COMPARISONS or len(numbers) != 2:
@@ -226,7 +226,7 @@ def certain(name: str, numbers: Sequence[Inexact]) -> bool:
 
 
 def parts_of(arguments: Sequence[Any], part: int) -> list[Any]:
-    """The values (part 0) or errors (part 1) of arguments, also inside lists."""
+    """The values (`part` 0) or errors (`part` 1) of `arguments`, also inside lists."""
     return [
         argument[part]
         if isinstance(argument, Inexact)

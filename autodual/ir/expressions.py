@@ -86,17 +86,17 @@ def _show(value: Any) -> str:
 
 
 def scalar(value: float) -> Tensor:
-    """A number as a tensor without axes, in double precision: the user's literal, not its float32 rounding."""
+    """The literal `value` as a tensor without axes, in double precision, not rounded to float32."""
     return torch.tensor(value, dtype=torch.float64)
 
 
 def number(value: float) -> Expression:
-    """A literal of the user's code as an expression."""
+    """The literal `value` of the user's code as an expression."""
     return Call(scalar, (value,))
 
 
 def is_number(expression: Expression | None, value: float) -> bool:
-    """Whether an expression is this literal."""
+    """Whether an `expression` is the literal `value`."""
     return isinstance(expression, Call) and expression.target is scalar and expression.args == (value,)
 
 

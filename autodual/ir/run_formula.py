@@ -35,7 +35,13 @@ class Formula(ABC):
 
     @abstractmethod
     def off(self, sizes: Sequence[Tensor], environment: Environment, precision: Precision) -> Tensor:
-        """Rounding error of this formula itself, `[N or 1, *shape]`, for nodes `of` of at most these sizes."""
+        """Rounding error of this formula itself, `[N or 1, *shape]`.
+
+        Args:
+            sizes: the largest absolute values `[N, *shape]` of the nodes `of`.
+            environment: evaluates parameters.
+            precision: unit roundoff and range of the run.
+        """
 
 
 @dataclass(frozen=True, eq=False)

@@ -19,7 +19,7 @@ _ROWS = 5
 
 
 def check_affine(case: Case) -> None:
-    """Check all properties of an affine rule; raises DualRuleError."""
+    """Check all properties of the affine rule of `case`; raises DualRuleError."""
     layer = case.affine
     require_all(
         torch.tensor(layer.linear and layer.spread() is None), case.subject(), "an affine op is not said to be linear"

@@ -20,7 +20,13 @@ from autodual.testing.sample_axes import flat
 
 
 def check_decided(case: Case, trial: Trial, policy: SlopePolicy) -> None:
-    """Tighter bounds of scalars that stay decided change no bound of a row, so that the engine may skip these."""
+    """Tighter bounds of scalars that stay decided change no bound of a row, so that the engine may skip these.
+
+    Args:
+        case: the rule and the op.
+        trial: the intervals to test over.
+        policy: how slopes are chosen.
+    """
     rule, subject = case.rule, case.subject(policy)
     assert isinstance(rule, NonlinearRule)
     tighter = [_inside(case, bound, place) for place, bound in enumerate(trial.bounds)]
@@ -65,7 +71,13 @@ def _inside(case: Case, bound: Interval, place: int) -> Interval:
 
 
 def check_unknown(case: Case, trial: Trial, policy: SlopePolicy) -> None:
-    """NaN bounds give NaN; where one end is a number, a rule may use what that end alone proves."""
+    """NaN bounds give NaN; where one end is a number, a rule may use what that end alone proves.
+
+    Args:
+        case: the rule and the op.
+        trial: the intervals to test over.
+        policy: how slopes are chosen.
+    """
     for place in range(len(trial.bounds)):
         _check_both_ends(case, trial, place, policy)
         for side in ("lower", "upper"):

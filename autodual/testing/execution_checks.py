@@ -20,7 +20,12 @@ _RUN = torch.float32
 
 
 def check_executed(case: Case, trial: Trial) -> None:
-    """A float32 run over operands with errors differs from float64 by at most `executed`; values keep `limits`."""
+    """A float32 run over operands with errors differs from float64 by at most `executed`; values keep `limits`.
+
+    Args:
+        case: the rule and the op.
+        trial: the intervals to test over.
+    """
     rule = case.rule
     assert isinstance(rule, NonlinearRule)
     low, high = rule.limits(case.op)
@@ -69,7 +74,13 @@ def _run(case: Case) -> Run:
 
 
 def check_roundings(case: Case, layer: DualLayer, matrices: list[Tensor]) -> None:
-    """No output sums more terms than `roundings` allows; with 0 roundings every output is a copy of one scalar."""
+    """No output sums more terms than `roundings` allows; with 0 roundings every output is a copy of one scalar.
+
+    Args:
+        case: the rule and the op.
+        layer: the rule's layer.
+        matrices: the op as a dense matrix `[outputs, inputs]` per input.
+    """
     count = layer.roundings
     if count is None or not matrices:
         return

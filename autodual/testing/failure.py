@@ -32,6 +32,16 @@ def require(
 
     Where bounds have the shape of `excess` the message gives the one interval there, else all of that sample; likewise
     the points `[N, …]`. NaN does not raise, since it claims nothing; use `require_all` where it is not allowed.
+
+    Args:
+        excess: by how much the property is broken, `[N, …]`.
+        subject: the rule and op, from `Case.subject`.
+        broken: the broken property, as a clause.
+        bounds: the interval `[N, *shape]` of each input.
+        points: where it breaks, of each input.
+
+    Raises:
+        DualRuleError: some entry of `excess` is positive.
     """
     excess = excess.detach()
     if not bool((excess > 0).any()):
@@ -49,7 +59,7 @@ def require(
 
 
 def require_all(holds: Tensor, subject: str, broken: str, bounds: Sequence[Interval] = ()) -> None:
-    """Raise DualRuleError where `holds` `[N, …]`, bool, is false somewhere."""
+    """Raise DualRuleError of `subject` and `broken`, over its `bounds`, if some entry of `holds` `[N, …]` is false."""
     if bool(holds.all()):
         return
     place = tuple(int(i) for i in torch.unravel_index((~holds).to(torch.uint8).argmax(), holds.shape))

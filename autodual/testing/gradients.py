@@ -23,7 +23,13 @@ _LARGEST = 1e6
 
 
 def check_gradients(case: Case, trial: Trial, policy: SlopePolicy) -> None:
-    """Gradients are finite; along a random direction they agree with both one-sided differences where these agree."""
+    """Gradients are finite; along a random direction they agree with both one-sided differences where these agree.
+
+    Args:
+        case: the rule and the op, in float64.
+        trial: the intervals to test over.
+        policy: how slopes are chosen.
+    """
     _check_finite(case, trial, policy)
     # Where values are large, differences of sums over units have no digits left.
     ends = [[bound.lower for bound in trial.bounds], [bound.upper for bound in trial.bounds]]

@@ -51,7 +51,7 @@ class Trial:
     ordinary: Tensor
 
     def some(self, chosen: Tensor) -> Trial:
-        """The chosen ones of the N, by index or mask."""
+        """The `chosen` ones of the N, by index or mask."""
         bounds = tuple(bound.map(lambda end: end[chosen]) for bound in self.bounds)
         return Trial(bounds, self.ordinary[chosen])
 
@@ -59,9 +59,13 @@ class Trial:
 def trials(case: Case, domain: Domain, extra: Sequence[Pair], bends: Sequence[float] = (), *, several: bool) -> Trial:
     """All intervals of a case.
 
-    bends: points that intervals should straddle, besides the ends of those in `extra`.
-    several: whether outputs depend on several scalars. If so, each interval is tried for all scalars of a sample, then
-    intervals are mixed among scalars and inputs; otherwise each scalar gets an interval of its own.
+    Args:
+        case: the rule and the op.
+        domain: the part of the real line on which the op has values; other intervals are mapped into it.
+        extra: further intervals.
+        bends: points that intervals should straddle, besides the ends of those in `extra`.
+        several: whether outputs depend on several scalars. If so, each interval is tried for all scalars of a sample,
+            then intervals are mixed among scalars and inputs; otherwise each scalar gets an interval of its own.
     """
     usual = [_within(pair, domain) for pair in [*_FIXED, *_random(case), *_around(extra, bends)]] + list(extra)
     rare = [_within(pair, domain) for pair in _extreme(case.dtype)]

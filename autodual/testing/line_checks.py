@@ -20,7 +20,14 @@ _VANISHING = 66
 
 
 def check_lines(case: Case, found: LinearRelaxation, trial: Trial, policy: SlopePolicy) -> None:
-    """Both lines enclose the op, up to the rounding that rigorous bounds charge; if shared they are parallel."""
+    """Both lines enclose the op, up to the rounding that rigorous bounds charge; if shared they are parallel.
+
+    Args:
+        case: the rule and the op.
+        found: the lines.
+        trial: the intervals over which they were made.
+        policy: how slopes were chosen.
+    """
     subject = case.subject(policy)
     parts = (*found.lower_slopes, *found.upper_slopes, found.lower_intercept, found.upper_intercept)
     shape = (len(trial.ordinary), *case.node.shape)

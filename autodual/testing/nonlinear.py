@@ -30,7 +30,17 @@ _POINTS = 12
 
 
 def check_nonlinear(case: Case, domain: Domain, extra: Sequence[Pair], *, gradients: bool = True) -> None:
-    """Check all properties of a nonlinear rule; raises DualRuleError."""
+    """Check all properties of a nonlinear rule.
+
+    Args:
+        case: the rule and the op.
+        domain: the part of the real line on which the op has values.
+        extra: further intervals to test over.
+        gradients: whether to check derivatives.
+
+    Raises:
+        DualRuleError: a property is broken.
+    """
     rule = case.rule
     assert isinstance(rule, NonlinearRule)
     elementwise = isinstance(rule, RelaxationRule)

@@ -20,7 +20,13 @@ Gap = Callable[[Points], Tensor]
 
 
 def spread_points(bounds: Sequence[Interval], count: int, seed: int = 3) -> Points:
-    """`[P, N, *shape]` per input: both ends, an even grid, near the ends, zero, and random points and corners."""
+    """Points `[P, N, *shape]` per input: the ends, an even grid, near the ends, zero, random points and corners.
+
+    Args:
+        bounds: the interval `[N, *shape]` of each input.
+        count: steps of the grid, and how many random points there are at most.
+        seed: the seed of the random points.
+    """
     generator = torch.Generator().manual_seed(seed)
     found: Points = []
     even = [*[place / count for place in range(count + 1)], *_NEAR, *[1 - part for part in _NEAR]]
@@ -51,6 +57,11 @@ def worst_points(gap: Gap, bounds: Sequence[Interval], count: int) -> tuple[Tens
     """The least gap `[N, *shape]` found for an elementwise op, and where: finer and finer grids around the worst point.
 
     The op is elementwise, so each scalar has a search of its own.
+
+    Args:
+        gap: by how much the inequality holds at points.
+        bounds: the interval `[N, *shape]` of each input.
+        count: steps of the first grid.
     """
     points = spread_points(bounds, count)
     best, place = _least(gap(points), points)
@@ -84,7 +95,14 @@ def _least(gap: Tensor, points: Points) -> tuple[Tensor, Points]:
 
 
 def descend(gap: Gap, start: Points, bounds: Sequence[Interval], steps: int = 12) -> tuple[Tensor, Points]:
-    """The least gap `[…]` found by projected signed gradients from points `[1, …, *shape]`, and where it was."""
+    """The least gap `[…]` found by projected signed gradients, and where it was.
+
+    Args:
+        gap: by how much the inequality holds at points.
+        start: points `[1, …, *shape]` of each input.
+        bounds: the interval `[…, *shape]` of each input.
+        steps: the number of steps.
+    """
     points, ends = start, [_finite(bound) for bound in bounds]
     best, place = gap(points).detach()[0], [point[0] for point in points]
     for number in range(steps):

@@ -21,7 +21,12 @@ _FINE, _NARROW = 400, 20.0
 
 
 def check_range(case: Case, trial: Trial) -> None:
-    """`range` encloses the op over every interval, up to the rounding error of its values."""
+    """`range` encloses the op over every interval, up to the rounding error of its values.
+
+    Args:
+        case: the rule and the op.
+        trial: the intervals to test over.
+    """
     rule, subject = case.rule, case.subject()
     assert isinstance(rule, NonlinearRule)
     found = rule.range(case.op, trial.bounds, case.environment)

@@ -6,5 +6,5 @@ from torch import Tensor
 
 
 def flat(tensor: Tensor, leading: int) -> Tensor:
-    """`[*leading, *shape]` as `[*leading, size]`, also if `shape` is empty."""
+    """A `tensor` `[*axes, *shape]` with so many `leading` axes as `[*axes, size]`, also if the shape is empty."""
     return tensor.unsqueeze(-1).flatten(leading)

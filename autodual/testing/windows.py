@@ -14,7 +14,13 @@ from autodual.testing.failure import require, require_all
 
 
 def unit_windows(case: Case, shape: tuple[int, ...], samples: int) -> Rows:
-    """Unit rows for every channel at every position of every sample, one group per position: `[G, C, C, 1, …]`."""
+    """Unit rows for every channel at every position of every sample, one group per position: `[G, C, C, 1, …]`.
+
+    Args:
+        case: gives dtype and device.
+        shape: the node's sample shape `[C, *spatial]`.
+        samples: the number of samples.
+    """
     channels, spatial = shape[0], shape[1:]
     axes = [torch.arange(extent, device=case.device) for extent in (samples, *spatial)]
     grid = torch.cartesian_prod(*axes)
@@ -25,7 +31,14 @@ def unit_windows(case: Case, shape: tuple[int, ...], samples: int) -> Rows:
 
 
 def check_windows(case: Case, layer: DualLayer, subject: str, samples: int = 2) -> None:
-    """`pull` and `objective` agree with and without windows, if the layer accepts windows."""
+    """`pull` and `objective` agree with and without windows, if the layer accepts windows.
+
+    Args:
+        case: the rule and the op.
+        layer: the rule's layer.
+        subject: the rule and op, for messages.
+        samples: the number of samples.
+    """
     shape = case.node.shape
     if not layer.windowed or len(shape) < 2 or not all(shape):
         return

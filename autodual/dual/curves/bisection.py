@@ -47,6 +47,12 @@ def found(curve: Curve, quantity: Quantity, bounds: Interval, searches: Sequence
 
     Gradients treat inner points as constants, since moving a touching point changes its line only to second order. A
     point where the search ran into a bound has the gradient of that bound.
+
+    Args:
+        curve: the curve to search on.
+        quantity: what is compared with each search's target.
+        bounds: the units' bounds.
+        searches: all searches, which may differ in piece, target and mask.
     """
     if not searches:
         return []

@@ -27,7 +27,7 @@ class CurveRule(RelaxationRule):
 
     @abstractmethod
     def curve(self, op: Any) -> Curve:
-        """The op's function."""
+        """The function of `op`, with its slope, inflections and so on."""
 
     #: Error of running the op, in unit roundoffs of its value's size; if `of_operand`, of its operand's size too, for
     #: ops that add to the operand and subtract again inside. None: not known.
@@ -35,11 +35,11 @@ class CurveRule(RelaxationRule):
     of_operand: bool = False
 
     def intermediate(self, op: Any) -> float:
-        """Size of numbers that a run of the op may add and subtract again inside, whatever its operand."""
+        """Size of numbers that a run of `op` may add and subtract again inside, whatever its operand."""
         return 0.0
 
     def measured(self, op: Any) -> Accuracy | None:
-        """The accuracy of a run of the op; None: not known."""
+        """The accuracy of a run of `op`; None: not known."""
         return None if self.accuracy is None else Accuracy(self.accuracy, self.of_operand, self.intermediate(op))
 
     def limits(self, op: Any) -> tuple[float, float]:

@@ -30,7 +30,7 @@ class Bridge:
 
 
 def bridges(curve: Curve, bounds: Interval) -> tuple[list[Bridge], list[Bridge]]:
-    """The bridges of the concave envelopes of the curve and of its negative over bounds, each from left to right.
+    """The bridges of the concave envelopes of `curve` and of its negative over `bounds`, each from left to right.
 
     Bridges that meet are merged.
     """
@@ -42,9 +42,14 @@ def bridges(curve: Curve, bounds: Interval) -> tuple[list[Bridge], list[Bridge]]
 
 
 def stationary(curve: Curve, bounds: Interval, slopes: Sequence[tuple[Tensor, Tensor | None]]) -> list[list[Tensor]]:
-    """The points at which the curve has given slopes: for each pair (slope, mask, or None for all) one point per piece.
+    """The points at which a curve has given slopes: for each slope one point per piece.
 
     A piece is searched as far as it lies within bounds; if it has the slope nowhere, the point is the nearer end.
+
+    Args:
+        curve: the curve.
+        bounds: the units' bounds.
+        slopes: pairs of a slope per unit, and the mask of units where it is wanted, or None for all.
     """
     within = [(piece, (bounds.lower < piece.end) & (bounds.upper > piece.start)) for piece in curve.pieces]
     searches = [

@@ -88,7 +88,7 @@ def declarations() -> Iterator[Declaration]:
 
 
 def names_in(module: str) -> list[str]:
-    """The names of the ops that a module declares."""
+    """The names of the ops that a `module`, given by its name, declares."""
     return [op.__name__ for op in (entry.op for entry in declarations()) if op.__module__ == module]
 
 
