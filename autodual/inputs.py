@@ -115,4 +115,4 @@ def _kind(value: Any) -> str:
 
 def _brief(value: Any) -> str:
     text = repr(value)
-    return text if len(text) <= 60 else f"a {type(value).__name__} that is none"
+    return text if len(text) <= 60 else f"a {type(value).__name__} with other contents"

@@ -63,22 +63,22 @@ class LineFamily:
 
     @cached_property
     def lower_slopes(self) -> tuple[Mixture, ...]:
-        """One per input."""
+        """Slopes of the lower lines, one per input."""
         return tuple(map(Mixture.between, self.first.lower_slopes, self.second.lower_slopes))
 
     @cached_property
     def upper_slopes(self) -> tuple[Mixture, ...]:
-        """One per input."""
+        """Slopes of the upper lines, one per input."""
         return tuple(map(Mixture.between, self.first.upper_slopes, self.second.upper_slopes))
 
     @cached_property
     def lower_intercept(self) -> Mixture:
-        """Of the lower lines."""
+        """Intercepts of the lower lines."""
         return Mixture.between(self.first.lower_intercept, self.second.lower_intercept)
 
     @cached_property
     def upper_intercept(self) -> Mixture:
-        """Of the upper lines."""
+        """Intercepts of the upper lines."""
         return Mixture.between(self.first.upper_intercept, self.second.upper_intercept)
 
     def relaxation(self, choice: Tensor) -> LinearRelaxation:

@@ -52,7 +52,7 @@ class Window:
     @property
     def origin(self) -> Tensor:
         """First corner of each group's patch, `[G, d]`, long."""
-        assert self.position is not None, "windows are asked for their place before they have one"
+        assert self.position is not None, "these windows have no positions yet"
         stride = self.position.new_tensor(self.stride)
         return self.position * stride + self.position.new_tensor(self.shift)
 
@@ -199,9 +199,7 @@ class Rows:
         margin: by how much to widen it on either side of each axis.
         """
         window, spatial = self.window, self.extent[1:]
-        assert window is not None and window.position is not None, (
-            "windows are asked for their place before they have one"
-        )
+        assert window is not None and window.position is not None, "these windows have no positions yet"
         position = window.position
         if margin:
             window = replace(window, shift=tuple(shift - m for shift, m in zip(window.shift, margin, strict=True)))

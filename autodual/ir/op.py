@@ -67,7 +67,7 @@ class Op(ABC):
         return shown
 
     def deviation(self) -> Op:
-        """The op for differences of constants: absent constants that stand for 1 become 0, since they never differ."""
+        """The op to run with errors in place of constants: an absent constant that means 1 becomes 0, its error."""
         return self
 
     def expressions(self) -> list[Expression]:

@@ -34,7 +34,7 @@ def check_dual_rule(
     """Check that a dual rule keeps its contract.
 
     Of an affine rule: pull is the op's transpose and the adjoint of push, the objective pays its constant term,
-    intervals enclose, windowed rows give what whole rows give. Of a nonlinear rule: layers bound the op for rows of
+    intervals enclose, windowed rows agree with whole rows. Of a nonlinear rule: layers bound the op for rows of
     either sign over random and extreme intervals, searched for the worst point; parallel lines are parallel and push is
     their adjoint; the range and the intervals enclose; tighter bounds of decided scalars change nothing; NaN stays NaN;
     gradients agree with finite differences; values keep the rule's `limits`. Of both: dtype and device are kept,

@@ -34,7 +34,7 @@ def check_perturbation_set(
 ) -> None:
     """Check that a perturbation set keeps its contract around some samples.
 
-    Of a set that can be bounded over: extremes lie in their order and enclose those of the enclosure's unit rows; rows
+    Of a set that can be bounded over: extremes are in order, and the enclosure contains those of unit rows; rows
     may be shared, scaled, negated and, if the set says so, cut to windows; the minimum is superadditive where the set
     says so; NaN stays NaN; rounding is covered in narrow dtypes; gradients are finite. Of one that can be searched:
     random points, corners, projections and steepest points are in it, and projections move nothing that is. Of one with

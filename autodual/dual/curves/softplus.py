@@ -62,7 +62,7 @@ def _with_room(op: ops.Softplus, bounds: Interval, found: LinearRelaxation) -> L
 
 
 def _beyond(op: ops.Softplus, bounds: Interval) -> Tensor:
-    """Where torch returns x itself all over the bounds, however the product with beta is rounded."""
+    """Where torch returns x itself everywhere between bounds, however the product with beta is rounded."""
     return (bounds.lower * op.beta > op.threshold + _slack(op, bounds.lower)) & ~bounds.upper.isnan()
 
 

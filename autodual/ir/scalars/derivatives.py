@@ -22,7 +22,7 @@ def sigmoid_slope(z: Tensor) -> Tensor:
 
 
 def tanh_slope(z: Tensor) -> Tensor:
-    """1 - tanh²`z`, without the cancellation that would make small slopes inaccurate."""
+    """The derivative 1 - tanh² of tanh at `z`, without the cancellation that would make small slopes inaccurate."""
     return 4 * sigmoid_slope(2 * z)
 
 
