@@ -67,6 +67,15 @@ class RelaxedLayer(DualLayer):
 
     Args:
         relaxation: lines over this call's bounds.
+
+    Example:
+        >>> import torch
+        >>> from autodual.dual import LinearRelaxation, RelaxedLayer, Rows
+        >>> zero, half, one = torch.zeros(1, 1), torch.full((1, 1), 0.5), torch.ones(1, 1)
+        >>> layer = RelaxedLayer(LinearRelaxation((zero,), (half,), zero, half))  # a ReLU over [-1, 1]
+        >>> rows = Rows(torch.tensor([[[1.0], [-1.0]]]), (1,))
+        >>> layer.pull(rows)[0].values.flatten(), layer.objective(rows).centre
+        (tensor([ 0.0000, -0.5000]), tensor([[ 0.0000, -0.5000]]))
     """
 
     windowed = True

@@ -80,6 +80,13 @@ class Place:
         owner: the sample of each group, `[G]`, long.
         span: first and last sample (excluded) among which all owners are.
         position: where windowed rows start, `[G, d]`.
+
+    Example:
+        >>> import torch
+        >>> from autodual.dual import Place, Rows
+        >>> shared = Rows(torch.tensor([[[1.0, 2.0]]]), (2,))
+        >>> shared.placed(Place(torch.tensor([0, 3]), (0, 4))).owner
+        tensor([0, 3])
     """
 
     owner: Tensor

@@ -19,6 +19,12 @@ class CauchyMedian(SelectingEstimator):
 
     For an even number of rows it is the mean of the two middle ones: the lower of them alone underestimates in 62 % of
     all cases at ten rows. The median falls short half the time, so it is no bound.
+
+    Example:
+        >>> import torch
+        >>> from autodual.estimators import CauchyMedian
+        >>> CauchyMedian(rows=3).norm(torch.tensor([[1.0], [-4.0], [2.0]]))
+        tensor([2.])
     """
 
     order: ClassVar[int] = 1
@@ -36,6 +42,14 @@ class CauchyGeometricMean(AdditiveEstimator):
     log|Cauchy| has the mean 0, and E|Cauchy|^(-t) = 1/cos(πt/2), so Chernoff's bound is P(estimate ≤ (1 - ε)‖ν‖) ≤
     exp(R t log(1 - ε)) / cos(πt/2)^R for every t in [0, 1). The best one has tan(πt/2) = a = -(2/π) log(1 - ε), which
     leaves exp(-R·(a·atan a - ½ log(1 + a²))): equation 3.92. A bias correction would break this, so there is none.
+
+    Example:
+        >>> import torch
+        >>> from autodual.estimators import CauchyGeometricMean
+        >>> CauchyGeometricMean(rows=2).norm(torch.tensor([[1.0], [-4.0]]))
+        tensor([2.])
+        >>> 1 < CauchyGeometricMean(rows=1000).inflation(1e-6) < 1.4
+        True
     """
 
     order: ClassVar[int] = 1

@@ -28,7 +28,14 @@ class _Exact(AdditiveEstimator):
 
 
 class ExactL1(_Exact):
-    """The sum of absolute values."""
+    """The sum of absolute values.
+
+    Example:
+        >>> import torch
+        >>> from autodual.estimators import ExactL1
+        >>> ExactL1(rows=2).norm(torch.tensor([[3.0], [-4.0]]))
+        tensor([7.])
+    """
 
     order: ClassVar[int] = 1
 
@@ -40,7 +47,14 @@ class ExactL1(_Exact):
 
 
 class ExactL2(_Exact):
-    """The root of the sum of squares."""
+    """The root of the sum of squares.
+
+    Example:
+        >>> import torch
+        >>> from autodual.estimators import ExactL2
+        >>> ExactL2(rows=2).norm(torch.tensor([[3.0], [-4.0]]))
+        tensor([5.])
+    """
 
     order: ClassVar[int] = 2
 

@@ -29,6 +29,11 @@ class Parameter(Expression):
 
     Args:
         name: its qualified name, such as "0.weight".
+
+    Example:
+        >>> from autodual.ir import Parameter
+        >>> list(Parameter("0.weight").parameters())
+        ['0.weight']
     """
 
     name: str

@@ -23,6 +23,12 @@ class Source:
         line: the line of code.
         target: the original operation.
         call: the call of that operation that the node is part of; empty if the node is a call of its own.
+
+    Example:
+        >>> import autodual, torch
+        >>> graph = autodual.compile_dual(torch.nn.Sequential(torch.nn.ReLU()), torch.zeros(1, 2)).plan.graph
+        >>> graph[graph.outputs[0]].source.module
+        '0'
     """
 
     module: str = ""

@@ -42,9 +42,10 @@ MODULES = ("autodual.inputs", "autodual.interval", "autodual.objective", "autodu
 #: Classes that extensions derive from, make or are given, and that therefore show how.
 SHOWN = (
     *("AffineLayer", "AffineRule", "DualLayer", "Executed", "LineFamily", "LinearRelaxation", "NonlinearRule"),
-    *("Precision", "RelaxationRule", "Rows", "Window"),
-    *("Call", "Curve", "CurveOp", "Environment", "Graph", "Node", "Op"),
-    *("DenseObjective", "Estimator", "Interval", "Stream"),
+    *("Place", "Precision", "RelaxationRule", "RelaxedLayer", "Rows", "Window"),
+    *("Accuracy", "Call", "Curve", "CurveOp", "Domain", "ElementwiseOp", "Environment", "Graph", "Node", "Op"),
+    *("Parameter", "Source", "DenseObjective", "Interval"),
+    *("CauchyGeometricMean", "CauchyMedian", "Estimator", "ExactL1", "ExactL2", "GaussianNorm", "Stream"),
 )
 #: Methods of the dual network that programs call.
 CALLS = ("forward", "lower_bounds", "upper_bounds", "margins", "bounds", "outputs")

@@ -25,6 +25,11 @@ class Domain:
         start: its lower end.
         end: its upper end.
         open: whether finite ends do not belong to it.
+
+    Example:
+        >>> from autodual.extend import Domain
+        >>> str(Domain(0.0, open=True)), str(Domain(-1.0, 1.0))
+        ('0 < x', '-1 ≤ x ≤ 1')
     """
 
     start: float = -_INFINITY

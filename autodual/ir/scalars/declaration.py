@@ -24,6 +24,12 @@ class Accuracy:
         roundings: the largest error, in unit roundoffs of the value's size.
         of_operand: whether of the operand's size too, since the function may add to its operand and subtract again.
         intermediate: size of numbers that it may add and subtract again, whatever its operand.
+
+    Example:
+        >>> from autodual.ir import ops
+        >>> from autodual.ir.scalars import find_declaration
+        >>> find_declaration(ops.Sigmoid).accuracy  # some libraries compute (1 + tanh(x/2))/2
+        Accuracy(roundings=16, of_operand=False, intermediate=1.0)
     """
 
     roundings: int

@@ -14,7 +14,14 @@ from autodual.ir.scalars.curve import Curve
 
 
 class ElementwiseOp(Op):
-    """An op whose output is a function of one scalar at a time, without parameters of the model."""
+    """An op whose output is a function of one scalar at a time, without parameters of the model.
+
+    Example:
+        >>> import torch
+        >>> from autodual.ir import ops
+        >>> issubclass(ops.Sign, ops.ElementwiseOp), ops.Sign().function(torch.tensor([-2.0, 3.0]))
+        (True, tensor([-1.,  1.]))
+    """
 
     @abstractmethod
     def function(self, x: Tensor) -> Tensor:
