@@ -68,7 +68,7 @@ def _name(kind: torch.dtype | torch.layout) -> str:
 
 
 def shared(values: Tensor) -> Tensor:
-    """Per-sample values `[N, …]` as `[1, …]` if one was expanded to all samples, so that it is computed with only once.
+    """Per-sample values `[N, …]` as `[1, …]` if one was expanded to all samples, to compute with it only once.
 
     The stride tells, so this does not wait for the values.
 

@@ -22,7 +22,9 @@ def check_affine(case: Case) -> None:
     """Check all properties of the affine rule of `case`; raises DualRuleError."""
     layer = case.affine
     require_all(
-        torch.tensor(layer.linear and layer.spread() is None), case.subject(), "an affine op is not said to be linear"
+        torch.tensor(layer.linear and layer.spread() is None),
+        case.subject(),
+        "an affine layer is not `linear`, or has `spread`",
     )
     _check_values(case, layer)
     _check_transpose(case, layer)
@@ -125,7 +127,7 @@ def _check_moving(case: Case) -> None:
     if case.rule.moves:
         zero = torch.zeros(1, *case.shapes[0], dtype=torch.float64, device=case.device)
         copied = ((matrix == 1).sum(1) == 1) & ((matrix != 0).sum(1) == 1) & (case.exact.value([zero]).flatten() == 0)
-        require_all(copied, case.subject(), "the rule says `moves`, but an output is no copy of one scalar")
+        require_all(copied, case.subject(), "the rule says `moves`, but an output is not a copy of one scalar")
     if case.rule.reads_once:
         once = (matrix != 0).sum(0) <= 1
         require_all(once, case.subject(), "the rule says `reads_once`, but a scalar is read twice")

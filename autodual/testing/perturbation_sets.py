@@ -155,7 +155,7 @@ def _check_algebra(case: _Case, placed: Support, nu: Tensor, found: tuple[Tensor
     least, _ = placed.extremes(-nu, _VIEW)
     case.require((least + upper).abs() <= slack, "the minimum of -ν is not minus the maximum of ν", least + upper)
     doubled, _ = placed.extremes(2 * nu, _VIEW)
-    case.require((doubled - 2 * lower).abs() <= 2 * slack, "twice a row has not twice its minimum", doubled - 2 * lower)
+    case.require((doubled - 2 * lower).abs() <= 2 * slack, "the minimum of 2ν is not twice ν's", doubled - 2 * lower)
     shared = placed.extremes(nu[:1], _VIEW)[0]
     repeated = placed.extremes(nu[:1].expand_as(nu).contiguous(), _VIEW)[0]
     terms = case.slack(nu[:1].expand_as(nu), placed)
@@ -194,7 +194,7 @@ def _check_selection(case: _Case, placed: Support, nu: Tensor, found: tuple[Tens
         again = part.source.at(part.centre)
         for one in (part, again):
             for ours, whole in zip(one.extremes(nu[chosen], _VIEW), found, strict=True):
-                case.require((ours - whole[chosen]).abs() <= slack[chosen], "some samples' extremes differ from all's")
+                case.require((ours - whole[chosen]).abs() <= slack[chosen], "selecting samples changes their extremes")
 
 
 @dataclass(frozen=True)
@@ -266,7 +266,7 @@ def _check_searchable(case: _Case, placed: Searchable) -> None:
     case.require(~placed.contains(lost), "the set contains NaN")
     part = placed.select(slice(1, 2))
     alike = part.contains(far[:, 1:2]) == placed.contains(far)[:, 1:2]
-    case.require(alike.transpose(0, 1), "some samples contain other points than among all")
+    case.require(alike.transpose(0, 1), "selecting samples changes which points their sets contain")
 
 
 def _check_both(case: _Case, placed: Support, searched: Searchable) -> None:

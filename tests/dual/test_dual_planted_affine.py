@@ -85,7 +85,7 @@ def test_wrong_affine_rules_are_caught(name: str) -> None:
     ("claim", "op", "said"),
     [
         ("reads_once", ops.Expand((2, 3)), "but a scalar is read twice"),
-        ("moves", ops.Sum((0,), keepdim=True), "no copy of one scalar"),
+        ("moves", ops.Sum((0,), keepdim=True), "not a copy of one scalar"),
     ],
 )
 def test_wrong_claims_of_moving_are_caught(claim: str, op: Op, said: str) -> None:

@@ -156,7 +156,7 @@ FAULTS = {
     NoRounding: "rounding does not cover",
     ProjectsTooFar: "does not contain what it projects",
     ContainsAll: "contains NaN",
-    SelectsNothing: "some samples",
+    SelectsNothing: "selecting samples changes",
     OneSided: "zeros has an extreme other than 0|minus the maximum",
     NotSuperadditive: "superadditive|twice|zeros has an extreme other than 0",
 }
