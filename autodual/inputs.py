@@ -1,4 +1,4 @@
-"""What users hand in, as tensors: samples, and numbers that may come as arrays or lists. One rule for all functions."""
+"""Converts what users pass in to tensors: samples, and numbers in arrays or lists. The same rules for all functions."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from torch import Tensor
 from autodual.errors import InvalidInputError
 from autodual.tensors import unfit
 
-#: Samples `[N, *shape]`, and integers `[N]` or `[N, *positions]`, as functions take them.
+#: Samples `[N, *shape]`, and labels: integers `[N]` or `[N, *positions]`.
 Samples: TypeAlias = "Tensor | numpy.ndarray"
 Labels: TypeAlias = "Tensor | numpy.ndarray | Sequence[Any]"
 #: Coefficients of linear functions, and the like.
@@ -20,10 +20,22 @@ Numbers: TypeAlias = "float | Tensor | numpy.ndarray | Sequence[Any]"
 
 
 def sample_tensor(x: Any, name: str = "x") -> Tensor:
-    """Samples `[N, *shape]`, a tensor or a NumPy array of floating-point numbers, as a tensor.
+    """Samples as a tensor `[N, *shape]`, in their own floating-point dtype.
 
-    Raises InvalidInputError for anything else, for a batch without samples and for samples without numbers. Lists are
-    refused, since they do not say whether they hold float32 or float64.
+    Lists are refused, since they do not say whether they hold float32 or float64.
+
+    Args:
+        x: a tensor or a NumPy array `[N, *shape]` of floating-point numbers.
+        name: the argument's name, for messages.
+
+    Raises:
+        InvalidInputError: it is anything else, has no samples, or samples without numbers.
+
+    Example:
+        >>> import numpy
+        >>> from autodual.inputs import sample_tensor
+        >>> sample_tensor(numpy.zeros((2, 3))).dtype
+        torch.float64
     """
     if isinstance(x, numpy.ndarray):
         x = _from_array(x, name)
@@ -52,8 +64,17 @@ def sample_tensor(x: Any, name: str = "x") -> Tensor:
 def number_tensor(value: Any, name: str) -> Tensor:
     """Real numbers as a tensor: floating-point tensors as they are, all else as float64, hence exact.
 
-    Takes numbers, tensors, NumPy arrays and nested lists. Raises InvalidInputError for text, truth values, complex
-    numbers and irregular lists.
+    Args:
+        value: a number, a tensor, a NumPy array or nested lists.
+        name: the argument's name, for messages.
+
+    Raises:
+        InvalidInputError: it is text, booleans, complex numbers or an irregular list.
+
+    Example:
+        >>> from autodual.inputs import number_tensor
+        >>> number_tensor([1, 2], "c")
+        tensor([1., 2.], dtype=torch.float64)
     """
     if isinstance(value, Tensor):
         tensor = value
@@ -79,7 +100,7 @@ def _as_array(value: Any, name: str) -> numpy.ndarray:
 
 
 def _from_array(array: numpy.ndarray, name: str) -> Tensor:
-    """A copy of an array, in the machine's own order of bytes."""
+    """A copy of an array in the machine's byte order, as a tensor."""
     try:
         return torch.from_numpy(numpy.array(array, dtype=array.dtype.newbyteorder("=")))
     except TypeError:
@@ -94,4 +115,4 @@ def _kind(value: Any) -> str:
 
 def _brief(value: Any) -> str:
     text = repr(value)
-    return text if len(text) <= 60 else f"a {type(value).__name__} that is none"
+    return text if len(text) <= 60 else f"a {type(value).__name__} with other contents"

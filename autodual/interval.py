@@ -13,20 +13,34 @@ from autodual.tensors import shared
 
 @dataclass(frozen=True)
 class Interval:
-    """Elementwise bounds; `lower` and `upper` have the same shape, dtype and device."""
+    """Elementwise bounds.
+
+    Args:
+        lower: the lower ends, a tensor of any shape.
+        upper: the upper ends, of the same shape, dtype and device.
+
+    Example:
+        >>> import torch
+        >>> from autodual.interval import Interval
+        >>> z = Interval(torch.tensor([-1.0, 0.0]), torch.tensor([3.0, 1.0]))
+        >>> z.centre, z.radius, z.magnitude
+        (tensor([1.0000, 0.5000]), tensor([2.0000, 0.5000]), tensor([3., 1.]))
+        >>> z.map(torch.relu).lower
+        tensor([0., 0.])
+    """
 
     lower: Tensor
     upper: Tensor
 
     @classmethod
     def around(cls, centre: Tensor, radius: Tensor) -> Interval:
-        """The interval [centre - radius, centre + radius]."""
+        """The interval [`centre` - `radius`, `centre` + `radius`], of tensors that broadcast."""
         return cls(centre - radius, centre + radius).made_of(centre, radius)
 
     def made_of(self, centre: Tensor, radius: Tensor) -> Interval:
-        """The same interval, which keeps what it was made of where the radius is one for all samples.
+        """The same interval; it keeps `centre` and `radius` if all samples share the radius.
 
-        What comes next then works on `shared` radii only once. Others are forgotten, since most are never asked for.
+        Later layers then compute with the `shared` radius only once. Other radii are not kept, as few are ever read.
         """
         whole = radius.expand_as(self.lower)
         if shared(whole) is not whole:
@@ -35,7 +49,7 @@ class Interval:
 
     @property
     def alike(self) -> bool:
-        """Whether it is known that the radius is one for all samples."""
+        """Whether all samples are known to have the same radius."""
         radius = vars(self).get("radius")
         return radius is not None and shared(radius) is not radius
 
@@ -56,26 +70,24 @@ class Interval:
 
     @property
     def shape(self):
-        """That of either end."""
+        """The shape of either end."""
         return self.lower.shape
 
     def map(self, function) -> Interval:
-        """Apply `function` to both ends; right for functions that are monotone and act elementwise or move elements."""
+        """Apply `function` to both ends: for non-decreasing functions that act elementwise, or that move elements."""
         return Interval(function(self.lower), function(self.upper))
 
     def intersect(self, other: Interval) -> Interval:
-        """The elementwise intersection; the caller guarantees that both enclose the same value."""
+        """The elementwise intersection with an `other` interval, which must enclose the same value."""
         return Interval(self.lower.maximum(other.lower), self.upper.minimum(other.upper))
 
     def tightened(self, other: Interval) -> Interval:
-        """Both as one, as `intersect`, but an end that is no number counts for nothing, and ends that rounding lets
-        cross change places.
-        """
+        """`intersect` with `other`, but a NaN end is ignored, and ends that cross by rounding are swapped."""
         lower, upper = self.lower.fmax(other.lower), self.upper.fmin(other.upper)
         return Interval(lower.minimum(upper), lower.maximum(upper))
 
     def within(self, least: float, greatest: float) -> Interval:
-        """The interval cut to [least, greatest], which encloses the value too, rounded outwards; NaN stays NaN."""
+        """The interval cut to [`least`, `greatest`], rounded outwards, which also encloses the value; NaN stays NaN."""
         low, high = -_not_below(-least, self.lower.dtype), _not_below(greatest, self.lower.dtype)
         return Interval(self.lower.clamp(low, high), self.upper.clamp(low, high))
 
@@ -85,6 +97,6 @@ class Interval:
 
 
 def _not_below(value: float, dtype: torch.dtype) -> float:
-    """The least number of a dtype that is not below a value, but for the one next to it."""
+    """A number of this dtype that is not below `value`: the nearest one, or the next above it."""
     near = torch.tensor(value, dtype=dtype)
     return float(near if float(near) >= value else near.nextafter(torch.full_like(near, torch.inf)))

@@ -1,4 +1,4 @@
-"""Linear functions of a node's value for each sample: what bounds are asked of, made only as a few rows at a time."""
+"""The linear functions to bound, several per sample. Their coefficients are made only a few rows at a time."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from torch import Tensor
 
 
 class Objective(ABC):
-    """S linear functions a sample of outputs with K numbers; holds what tells them, often far less than S · K."""
+    """S linear functions per sample of outputs with K numbers, stored compactly: often far less than S · K numbers."""
 
     @property
     @abstractmethod
@@ -20,63 +20,110 @@ class Objective(ABC):
     @property
     @abstractmethod
     def terms(self) -> int:
-        """K, how many numbers each is a sum over."""
+        """K, the number of coefficients of each."""
 
     @abstractmethod
     def piece(self, owner: Tensor | None, first: int, last: int) -> Tensor:
-        """Coefficients `[n or 1, last − first, K]` of some functions of the samples owner `[n]`; None: of all."""
+        """The coefficients of some functions, `[n or 1, last − first, K]`.
+
+        Args:
+            owner: the samples `[n]`, long, whose functions are asked for; None: all samples.
+            first: the first function.
+            last: the last function, excluded.
+        """
 
     @abstractmethod
     def part(self, samples: slice | Tensor) -> Objective:
-        """The functions of some of the samples, by a slice or by indices, which may name one several times."""
+        """The functions of some of the samples.
+
+        Args:
+            samples: a slice, or indices, which may repeat.
+        """
 
     @abstractmethod
     def to(self, like: Tensor) -> Objective:
-        """The same in the dtype and on the device of a tensor."""
+        """The same functions in another dtype, on another device.
+
+        Args:
+            like: a tensor of that dtype on that device.
+        """
 
     @property
     @abstractmethod
     def whole(self) -> Tensor:
-        """One row a value of `complete`, all at once: `[V, K]` or `[N, V, K]`."""
+        """The coefficients of all V values of `complete` at once: `[V, K]` or `[N, V, K]`."""
 
     @abstractmethod
     def values(self, outputs: Tensor) -> Tensor:
-        """The functions' values `[*, N, V]` at outputs `[*, N, K]`."""
+        """The functions' values, `[*, N, V]`.
+
+        Args:
+            outputs: `[*, N, K]`, flat outputs with any leading axes.
+        """
 
     @abstractmethod
     def spread(self, sizes: Tensor) -> Tensor:
-        """Σ |coefficient| · size of each value `[N, V]`, sizes `[N, K]`; infinite only where one that is read is."""
+        """Σ |coefficient| · size of each value, `[N, V]`; sizes with the coefficient 0 do not count, even if infinite.
+
+        Args:
+            sizes: a size `[N, K]` of each output.
+        """
 
     @abstractmethod
     def fits(self, dtype: torch.dtype) -> bool:
-        """Whether every coefficient keeps its digits in a dtype."""
+        """Whether no coefficient underflows or overflows in a dtype.
+
+        Args:
+            dtype: a floating dtype.
+        """
 
     @abstractmethod
     def complete(self, bounds: Tensor) -> Tensor:
-        """Bounds or errors `[N, S]` as those of all values `[N, V]`: a function that is zero has 0 for certain."""
+        """The bounds or errors of all V values, `[N, V]`: those of zero functions are exactly 0.
+
+        Args:
+            bounds: bounds or errors `[N, S]` of the functions.
+        """
 
 
 class LocalObjective(Objective):
-    """Functions of outputs `[C, *positions]` that each look at one position: `rows_each` at one after the other."""
+    """Functions of outputs `[C, *positions]` that each read one position: `rows_each` per position, in order."""
 
     @property
     @abstractmethod
     def positions(self) -> tuple[int, ...] | None:
-        """The axes after the first, if functions are local to them."""
+        """The extents of the axes after the first; None where functions are not local."""
 
     @property
     @abstractmethod
     def rows_each(self) -> int:
-        """How many functions there are at each position."""
+        """The number of functions at each position."""
 
     @abstractmethod
     def at(self, owner: Tensor, place: Tensor) -> Tensor:
-        """Coefficients `[G, rows_each, C]` at positions place `[G]`, flattened, of the samples owner `[G]`."""
+        """The coefficients of the functions at some positions, `[G, rows_each, C]`.
+
+        Args:
+            owner: the samples `[G]`, long.
+            place: a flat position `[G]`, long, of each.
+        """
 
 
 @dataclass(frozen=True, eq=False)
 class DenseObjective(Objective):
-    """Functions whose coefficients are given: rows `[S, K]` for all samples, or `[N, S, K]`."""
+    """Functions with given coefficients.
+
+    Args:
+        rows: `[S, K]` for all samples, or `[N, S, K]`.
+
+    Example:
+        >>> import torch
+        >>> from autodual.objective import DenseObjective
+        >>> difference = DenseObjective(torch.tensor([[1.0, -1.0]]))
+        >>> difference.count, difference.values(torch.tensor([[3.0, 1.0], [0.0, 2.0]]))
+        (1, tensor([[ 2.],
+                [-2.]]))
+    """
 
     rows: Tensor
 
@@ -109,7 +156,7 @@ class DenseObjective(Objective):
 
     def spread(self, sizes: Tensor) -> Tensor:
         rows = self.rows.abs()
-        # Infinity times the zeros of a row that does not read that output would be NaN.
+        # Where a row does not read an output, 0 · infinity would be NaN.
         return torch.where(rows == 0, 0.0, rows * sizes.unsqueeze(1)).sum(-1)
 
     def fits(self, dtype: torch.dtype) -> bool:

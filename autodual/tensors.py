@@ -1,4 +1,4 @@
-"""What is asked of tensors in every room: are they finite, shared by all samples; flat ones; where to bound them."""
+"""Questions about tensors that every room asks: are they finite, fit for bounds, shared by all samples."""
 
 from __future__ import annotations
 
@@ -15,8 +15,17 @@ _HALF = (torch.float16, torch.bfloat16)
 def all_finite(values: Tensor) -> bool:
     """Whether no entry of a tensor of any shape is NaN or infinite; integers never are.
 
-    By the least and the largest, which NaN takes part in: a tenth of the time of `values.isfinite().all()`, whose
-    reduction of booleans is slow on CPUs and showed in training steps, and no memory.
+    Only the least and the largest are tested, which are NaN if any entry is. This takes a tenth of the time of
+    `values.isfinite().all()`, whose reduction of booleans is slow on CPUs and showed in training steps, and no memory.
+
+    Args:
+        values: a tensor of any shape and dtype.
+
+    Example:
+        >>> import torch
+        >>> from autodual.tensors import all_finite
+        >>> all_finite(torch.ones(2)), all_finite(torch.tensor([1.0, torch.nan]))
+        (True, False)
     """
     if not values.is_floating_point() or values.numel() == 0:
         return True
@@ -24,9 +33,18 @@ def all_finite(values: Tensor) -> bool:
 
 
 def unfit(values: Tensor) -> str:
-    """Why nothing can be bounded with a tensor, in words that complete "'weight' …"; empty where it is fit.
+    """Why a tensor cannot be used in bounds, in words that complete "'weight' …"; empty if it can.
 
-    It must be a plain array of real numbers in memory; whole numbers and truth values may stand in one too.
+    It must be a plain array of real numbers in memory; integers and booleans are allowed too.
+
+    Args:
+        values: a tensor.
+
+    Example:
+        >>> import torch
+        >>> from autodual.tensors import unfit
+        >>> unfit(torch.ones(2)), unfit(torch.ones(2, device="meta"))
+        ('', 'is on the meta device and has no values; load them first')
     """
     if is_lazy(values):
         return "has no values yet; run the model once, so that its lazy layers know their shapes"
@@ -50,9 +68,18 @@ def _name(kind: torch.dtype | torch.layout) -> str:
 
 
 def shared(values: Tensor) -> Tensor:
-    """Per-sample values `[N, …]` as `[1, …]` where one was expanded to all samples, and need not be worked on N times.
+    """Per-sample values `[N, …]` as `[1, …]` if one was expanded to all samples, to compute with it only once.
 
-    Seen by the stride, so that nothing waits for the values themselves.
+    The stride tells, so this does not wait for the values.
+
+    Args:
+        values: `[N, …]`.
+
+    Example:
+        >>> import torch
+        >>> from autodual.tensors import shared
+        >>> shared(torch.ones(1, 2).expand(5, 2)).shape, shared(torch.ones(5, 2)).shape
+        (torch.Size([1, 2]), torch.Size([5, 2]))
     """
     return values[:1] if values.dim() and values.shape[0] > 1 and values.stride(0) == 0 else values
 
@@ -60,11 +87,30 @@ def shared(values: Tensor) -> Tensor:
 def bounding_dtype(dtype: torch.dtype) -> torch.dtype:
     """The dtype in which bounds of samples of some dtype are computed: float32 in place of half precision.
 
-    Rounding in half precision is as large as what bounds are to tell apart: plain ones were above the truth by 0.002.
+    Rounding errors in half precision are as large as the margins: plain bounds were above the truth by 0.002.
+
+    Args:
+        dtype: a floating dtype.
+
+    Example:
+        >>> import torch
+        >>> from autodual.tensors import bounding_dtype
+        >>> bounding_dtype(torch.float16), bounding_dtype(torch.float64)
+        (torch.float32, torch.float64)
     """
     return torch.float32 if dtype in _HALF else dtype
 
 
 def flat(values: Tensor) -> Tensor:
-    """Per-sample values `[N, *shape]` as `[N, K]`; K = 1 where there is one number a sample, `[N]`."""
+    """Per-sample values as a matrix `[N, K]`.
+
+    Args:
+        values: `[N, *shape]`; K = 1 for values `[N]`.
+
+    Example:
+        >>> import torch
+        >>> from autodual.tensors import flat
+        >>> flat(torch.ones(2, 3, 4)).shape, flat(torch.ones(2)).shape
+        (torch.Size([2, 12]), torch.Size([2, 1]))
+    """
     return values.flatten(1) if values.dim() > 1 else values.unsqueeze(1)

@@ -23,7 +23,21 @@ from autodual.tensors import shared
 class AffineLayer(DualLayer):
     """An affine op by automatic transposition.
 
-    monotone: every coefficient of A is non-negative (moving, copying, averaging), so an interval's ends map to ends.
+    Args:
+        node: the node of the graph; its op has the attributes.
+        shapes: the sample shape of each of its inputs.
+        environment: evaluates the op's parameters.
+        monotone: whether every coefficient of A is non-negative (moving, copying, averaging), so that ends of intervals
+            map to ends.
+
+    Example:
+        >>> import torch
+        >>> from autodual.dual import AffineLayer, Rows
+        >>> from autodual.ir import Environment, Node, ops
+        >>> environment = Environment({}.__getitem__, torch.float32, torch.device("cpu"))
+        >>> layer = AffineLayer(Node("sum", ops.Sum((0,)), ("x",), ()), [(3,)], environment, monotone=True)
+        >>> layer.pull(Rows(torch.tensor([[2.0]]), ()))[0].values
+        tensor([[[2., 2., 2.]]])
     """
 
     def __init__(self, node: Node, shapes: Sequence[tuple[int, ...]], environment: Environment, *, monotone: bool):
@@ -33,10 +47,11 @@ class AffineLayer(DualLayer):
         self.monotone = monotone
 
     def forward(self, inputs: Sequence[Tensor]) -> Tensor:
+        """The op on a batch `inputs` `[N, *shape]` of each input: its output `[N, *shape]`."""
         return self.node.op.forward(inputs, self.environment)
 
     def zeros(self, batch: int) -> list[Tensor]:
-        """Zero inputs of a batch."""
+        """One tensor of zeros `[batch, *shape]` per input; `batch` is the number of samples."""
         dtype, device = self.environment.dtype, self.environment.device
         return [torch.zeros(batch, *shape, dtype=dtype, device=device) for shape in self.shapes]
 
@@ -68,7 +83,7 @@ class AffineLayer(DualLayer):
 
     @cached_property
     def matrices(self) -> tuple[Tensor, ...]:
-        """A as one dense matrix `[outputs, inputs]` an input; only for small ops without a rule of their own."""
+        """A as one dense matrix `[outputs, inputs]` per input; only for small ops without a rule of their own."""
         identity = torch.eye(self.node.size, dtype=self.environment.dtype, device=self.environment.device)
         rows = Rows(identity.reshape(1, self.node.size, *self.node.shape), self.node.shape)
         return tuple(pulled.values[0].flatten(1) for pulled in self.pull(rows))
@@ -83,13 +98,13 @@ class AffineLayer(DualLayer):
 
     @property
     def terms(self) -> int:
-        """A sum is never longer than the inputs together, or than the output."""
+        """No sum is longer than all inputs together, or than the output."""
         sizes = [torch.Size(shape).numel() for shape in self.shapes]
         return max(sum(sizes), self.node.size)
 
     @property
     def roundings(self) -> int | None:
-        """Of one sum of products with a constant term; an op that computes otherwise has to say so."""
+        """Those of one sum of products and a constant term; an op that is computed otherwise overrides this."""
         return self.terms + 1
 
     @property
@@ -111,6 +126,6 @@ class StructuralLayer(AffineLayer):
         found = super().interval(inputs)
         if not (self.monotone and all(bounds.alike for bounds in inputs)):
             return found
-        # Without a constant term a radius moves as any value does.
+        # There is no constant term, so the forward function maps radii as it maps values.
         centre, radius = self.forward([i.centre for i in inputs]), self.forward([shared(i.radius) for i in inputs])
         return found.made_of(centre, radius)

@@ -19,13 +19,13 @@ from autodual.ir.expressions import Environment
 
 @dual_rule(ops.Cast)
 class CastRule(RelaxationRule):
-    """The identity and what rounding may add to it or take away; between close bounds the values at these.
+    """Lines z ± the largest rounding error; horizontal lines at the rounded bounds where these are close together.
 
-    Rounding never falls. Where a bound is rounded to infinity nothing is known.
+    Rounding is monotone, so the rounded bounds enclose the output. They are NaN where one is rounded to infinity.
     """
 
     def executed(self, op: ops.Cast, operands: Sequence[Executed], run: Run) -> Tensor:
-        """Rounding may take both numbers further apart; where they are one it takes them to one."""
+        """Both the real and the run's value may be rounded, away from one another; equal values stay equal."""
         (z,) = operands
         ends = self.range(op, [z.reached], run.environment)
         apart = (z.error + 2 * largest_change(z.size, op.to)).minimum(ends.upper - ends.lower)
@@ -57,7 +57,7 @@ class CastRule(RelaxationRule):
 
 
 def largest_change(magnitude: Tensor, dtype: torch.dtype) -> Tensor:
-    """How far rounding to a type moves a number at most so large: half of the largest gap between its neighbours.
+    """Largest error of rounding numbers of at most this `magnitude` to `dtype`: half the gap between neighbours.
 
     float64 is rounded to float32 first where the type is narrower still, as torch and ONNX runtimes do.
     """

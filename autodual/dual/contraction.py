@@ -35,12 +35,12 @@ class ContractionLayer(StructuralLayer):
 
     @property
     def roundings(self) -> int:
-        """Products and sums over the indices that the result does not have."""
+        """One product, and the sum over the contracted indices."""
         return self.multiplications // self.node.size + 1
 
     @property
     def multiplications(self) -> int:
-        """One for each combination of all indices."""
+        """One per combination of all indices."""
         first, second = self.op.equation.split("->")[0].split(",")
         extents = dict(zip(first, self.shapes[0])) | dict(zip(second, self.value.shape))
         return torch.Size(extents.values()).numel()
@@ -76,7 +76,7 @@ class TransposedConvolutionLayer(AffineLayer):
 
     @property
     def roundings(self) -> int:
-        """Inputs that an output reads at most: all places of the kernel, of the channels of its group."""
+        """An output sums at most one product per entry of the kernel and input channel of its group, and the bias."""
         return self.weight[:, 0].numel() // self.op.groups + 1
 
     @property

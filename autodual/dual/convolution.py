@@ -1,6 +1,4 @@
-"""The rule of convolutions: rows are pulled by the transposed convolution, within their receptive field where they have
-one.
-"""
+"""The rule of convolutions: the transposed convolution pulls rows, windowed ones within their receptive field."""
 
 from __future__ import annotations
 
@@ -23,7 +21,7 @@ from autodual.ir.graph import Node
 from autodual.measured import measured
 from autodual.tensors import shared
 
-# Entries of the largest patch to patch matrix, and of the largest one merged with shared rows.
+# Most entries of a patch-to-patch matrix, and of one that is merged with shared rows.
 _MATRIX_ENTRIES = 4_000_000
 _MERGED_ENTRIES = 8_000_000
 
@@ -109,7 +107,7 @@ class ConvolutionLayer(AffineLayer):
 
     @property
     def terms(self) -> int:
-        """Inputs a unit reads, or units that read one input, whichever is more."""
+        """Inputs that a unit reads, or units that read an input, whichever is more."""
         return max(self.weight[0].numel(), self.weight[:, 0].numel())
 
     @property

@@ -32,7 +32,7 @@ class ElementwiseAffineLayer(AffineLayer):
         self.uniform = all(_alike_everywhere(value) for value in (self.factor, self.offset))
 
     def _aligned(self, value: Tensor | None) -> Tensor | None:
-        """One axis for each of the node's, and one before them."""
+        """The value with a batch axis and all of the node's axes."""
         return None if value is None else value.reshape((1,) * (len(self.node.shape) + 1 - value.dim()) + value.shape)
 
     def pull(self, rows: Rows) -> tuple[Rows, ...]:
@@ -71,7 +71,7 @@ class ElementwiseAffineLayer(AffineLayer):
 
 
 def _alike_everywhere(value: Tensor | None) -> bool:
-    """Whether a value `[1, C, *spatial]` is given by channel only."""
+    """Whether a value `[1, C, *spatial]` depends on the channel alone."""
     return value is None or all(extent == 1 for extent in value.shape[2:])
 
 

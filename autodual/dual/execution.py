@@ -1,6 +1,6 @@
-"""How far a run of the network in floating point may be from real arithmetic, told op by op: what rules say of it.
+"""Execution errors: how far a floating-point run of the network may be from real arithmetic, op by op.
 
-A rule states what its op adds when it is run, over all operands that a run may meet; the engine hands these errors on
+A rule bounds the error of its op's value for all operands of a run; the engine passes these errors through the graph
 (`autodual/bounds/engine/executed_error.py`). Sums may be taken in any order. See `docs/mathematics.md`, "Execution".
 """
 
@@ -23,9 +23,20 @@ __all__ = ["LIBRARY", "Executed", "Precision", "Run"]
 
 @dataclass(frozen=True, eq=False)
 class Executed:
-    """A node: what its real values are over the set, and how far a run's may be from them, both `[N, *shape]`.
+    """A node's values in real arithmetic over the set, and a bound of the error of a run, both `[N, *shape]`.
 
-    least: what no number in any run is below, such as 0 for squares and sums of them.
+    Args:
+        real: bounds of the values in real arithmetic.
+        error: how far the value of a run may be from the real one; not negative, perhaps infinite.
+        least: a lower bound of the values of every run, such as 0 for squares and sums of them.
+
+    Example:
+        >>> import torch
+        >>> from autodual.dual import Executed
+        >>> from autodual.interval import Interval
+        >>> node = Executed(Interval(torch.tensor([[0.0]]), torch.tensor([[2.0]])), torch.tensor([[0.5]]), least=0.0)
+        >>> node.reached.lower, node.reached.upper
+        (tensor([[0.]]), tensor([[2.5000]]))
     """
 
     real: Interval
@@ -34,19 +45,25 @@ class Executed:
 
     @cached_property
     def reached(self) -> Interval:
-        """What a run's values are within."""
+        """Bounds of the values of a run."""
         widened = self.real.widen(self.error)
         return Interval(widened.lower.clamp(min=self.least), widened.upper) if self.least > -math.inf else widened
 
     @cached_property
     def size(self) -> Tensor:
-        """The largest absolute value of either."""
+        """The largest absolute value, in real arithmetic or in a run."""
         return self.real.widen(self.error).magnitude
 
 
 @dataclass(frozen=True, eq=False)
 class Run:
-    """The network's constants as they are, what a run's differ from them by at most, and the precision of the run."""
+    """A floating-point run of the network, for the rules that bound its errors.
+
+    Args:
+        environment: evaluates the network's constants exactly (in float64, rounded once).
+        errors: evaluates how far the same constants of the run may be from those.
+        precision: unit roundoff and range of the run's dtypes.
+    """
 
     environment: Environment
     errors: ConstantErrors

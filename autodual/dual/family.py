@@ -1,7 +1,8 @@
 """Relaxations that each row chooses for itself: what `optimized` slopes search (the α of α-CROWN, Xu et al. 2021).
 
-Every line between two lines below an op lies below it too, and likewise above. So of two relaxations all mixtures are
-dual feasible, hence sound, one for each row and unit; a search for the best can only tighten a bound.
+Every line between two lines below an op lies below it too, and likewise above. So every mixture of two relaxations is
+dual feasible, hence sound, even with weights of its own for each row and unit; a search for the best ones can only
+tighten a bound.
 """
 
 from __future__ import annotations
@@ -20,28 +21,40 @@ from autodual.interval import Interval
 
 @dataclass(frozen=True)
 class Mixture:
-    """Numbers first + t·rise `[N, *shape]`; rise is None where both ends are one tensor, and t does not matter."""
+    """Numbers first + t·rise `[N, *shape]`; rise is None if both ends are one tensor, so that t does not matter."""
 
     first: Tensor
     rise: Tensor | None
 
     @classmethod
     def between(cls, first: Tensor, second: Tensor) -> Mixture:
+        """All numbers from `first` (t = 0) to `second` (t = 1), `[N, *shape]`."""
         return cls(first, None if first is second else second - first)
 
     def at(self, rows: Rows, choice: Tensor) -> Tensor:
-        """The numbers that rows meet at the choice `[G, K, *shape]`: `[G or 1, 1 or K, *shape]`."""
+        """The numbers for `rows` at their t = `choice` `[G, K, *shape]`: `[G or 1, 1 or K, *shape]`."""
         start = rows.features(self.first)
         return start if self.rise is None else start + choice * rows.features(self.rise)
 
 
 @dataclass(frozen=True)
 class LineFamily:
-    """All relaxations (1 - t)·first + t·second, t in [0, 1] for each row and unit; both ends are over the same bounds.
+    """All relaxations (1 - t)·first + t·second, t in [0, 1] for each row and unit.
 
-    start: the t `[N, *shape]` of the adaptive relaxation, where a search begins; None: 0, where `first` is that one. A
-    rule whose t means the same over all bounds, such as a ReLU's slope α, says so: then a t that was found over some
-    bounds is a good start over others.
+    Args:
+        first: the relaxation at t = 0.
+        second: the relaxation at t = 1, over the same bounds.
+        start: the t `[N, *shape]` of the adaptive relaxation, where a search begins; None: 0, since `first` is
+            adaptive. A rule gives it where t means the same over all bounds, as a ReLU's slope α does: then the t found
+            over some bounds is a good start over others.
+
+    Example:
+        >>> import torch
+        >>> from autodual.dual import LineFamily, LinearRelaxation
+        >>> zero, one = torch.zeros(1, 1), torch.ones(1, 1)
+        >>> flat, steep = (LinearRelaxation((slope,), (one,), zero, one) for slope in (zero, one))
+        >>> LineFamily(flat, steep).relaxation(torch.tensor([[0.25]])).lower_slopes[0]
+        tensor([[0.2500]])
     """
 
     first: LinearRelaxation
@@ -50,24 +63,26 @@ class LineFamily:
 
     @cached_property
     def lower_slopes(self) -> tuple[Mixture, ...]:
-        """One an input."""
+        """Slopes of the lower lines, one per input."""
         return tuple(map(Mixture.between, self.first.lower_slopes, self.second.lower_slopes))
 
     @cached_property
     def upper_slopes(self) -> tuple[Mixture, ...]:
-        """One an input."""
+        """Slopes of the upper lines, one per input."""
         return tuple(map(Mixture.between, self.first.upper_slopes, self.second.upper_slopes))
 
     @cached_property
     def lower_intercept(self) -> Mixture:
+        """Intercepts of the lower lines."""
         return Mixture.between(self.first.lower_intercept, self.second.lower_intercept)
 
     @cached_property
     def upper_intercept(self) -> Mixture:
+        """Intercepts of the upper lines."""
         return Mixture.between(self.first.upper_intercept, self.second.upper_intercept)
 
     def relaxation(self, choice: Tensor) -> LinearRelaxation:
-        """The relaxation at a t `[N or 1, *shape]` that all rows share."""
+        """The relaxation at t = `choice` `[N or 1, *shape]`, shared by all rows."""
 
         def at(mixture: Mixture) -> Tensor:
             return mixture.first if mixture.rise is None else mixture.first + choice * mixture.rise
@@ -84,8 +99,10 @@ class LineFamily:
 class FamilyLayer(DualLayer):
     """The dual of a nonlinear op under one member of a family for each row and unit.
 
-    choice: t `[G, K, *shape]`, in [0, 1], of the G groups of K rows that are to be pulled. A row meets one line of a
-    unit only, the lower one where it is positive and the upper one where it is negative, so that one t serves both.
+    Args:
+        family: the relaxations to choose from.
+        choice: t `[G, K, *shape]`, in [0, 1], for the G groups of K rows that will be pulled. A row uses one line of a
+            unit only, the lower one where it is positive and the upper one where it is negative, so one t serves both.
     """
 
     per_sample = True
@@ -115,7 +132,7 @@ class FamilyLayer(DualLayer):
 
     def magnitude(self, sizes: Sequence[Tensor]) -> Tensor:
         first, second = (RelaxedLayer(relaxation) for relaxation in (self.family.first, self.family.second))
-        # The lines' difference, rounded, meets the choice: of both lines' size together.
+        # t multiplies the rounded difference of both lines, which is up to as large as both together.
         return first.magnitude(sizes) + second.magnitude(sizes)
 
     @property
@@ -124,6 +141,6 @@ class FamilyLayer(DualLayer):
 
 
 def _parts(rows: Rows) -> tuple[Tensor, Tensor]:
-    """ν⁺, which meets lower lines, and -ν⁻, which meets upper ones."""
+    """ν⁺, which takes the lower lines, and -ν⁻, which takes the upper ones."""
     positive = rows.values.relu()
     return positive, rows.values - positive

@@ -18,10 +18,11 @@ from autodual.interval import Interval
 
 @dataclass(frozen=True)
 class Contribution:
-    """What a layer adds to the objective of each row: the lower bound gains `centre - width`, the upper `centre +
-    width`.
+    """What a layer adds to each row's bounds: `centre - width` to the lower one, `centre + width` to the upper.
 
-    Both are `[G or 1, K]`, or None for zero; `width` is never negative.
+    Args:
+        centre: `[G or 1, K]`, or None for zero.
+        width: `[G or 1, K]`, never negative, or None for zero.
     """
 
     centre: Tensor | None = None
@@ -32,13 +33,28 @@ NOTHING = Contribution()
 
 
 class DualLayer(ABC):
-    """The dual of one node, for one call."""
+    """The dual of one node, for one call.
+
+    Example:
+        >>> import torch
+        >>> from autodual.dual import DualLayer, Rows, find_rule
+        >>> from autodual.interval import Interval
+        >>> from autodual.ir import Environment, ops
+        >>> rule, environment = find_rule(ops.Relu()), Environment({}.__getitem__, torch.float32, torch.device("cpu"))
+        >>> z = Interval(torch.tensor([[-1.0, 1.0]]), torch.tensor([[1.0, 2.0]]))
+        >>> layer = rule.layer(ops.Relu(), [z], environment, "shared")
+        >>> (pulled,) = layer.pull(Rows(torch.tensor([[[1.0, 1.0]]]), (2,)))
+        >>> pulled.values
+        tensor([[[0.5000, 1.0000]]])
+        >>> layer.objective(Rows(torch.tensor([[[1.0, 1.0]]]), (2,)))
+        Contribution(centre=tensor([[0.2500]]), width=tensor([[0.2500]]))
+    """
 
     #: Whether `pull` takes rows that carry a window; the engine densifies them otherwise.
     windowed: bool = False
     #: Whether a unit reads only a spatial neighbourhood of its input, so that rows which start behind it stay small.
     local: bool = False
-    #: Whether it treats all positions alike, so that rows can pass before it is known where their windows lie.
+    #: Whether it treats all positions alike, so that rows can be pulled before their windows have positions.
     uniform: bool = False
     #: Whether the layer differs from sample to sample, so that rows can no longer be shared.
     per_sample: bool = False
@@ -47,14 +63,29 @@ class DualLayer(ABC):
 
     @abstractmethod
     def pull(self, rows: Rows) -> tuple[Rows, ...]:
-        """Rows at the node's output turned into rows at each of its inputs (g in Theorem 3)."""
+        """Pull rows back through the op: from its output to each of its inputs (g in Theorem 3).
+
+        Args:
+            rows: cotangents at the node's output, `[G or 1, K, *extent]`; windowed ones only if `windowed`.
+
+        Returns:
+            One `Rows` per input, with as many groups and rows.
+        """
 
     @abstractmethod
     def objective(self, rows: Rows) -> Contribution:
-        """What rows at the node's output pay for the node's constant term or relaxation (-h in Theorem 3)."""
+        """What rows at the node's output pay for its constant term or its relaxation's intercepts (-h in Theorem 3).
+
+        Args:
+            rows: cotangents at the node's output, the ones given to `pull`.
+        """
 
     def gain(self, rows: Rows) -> Tensor | None:
-        """What the lower bound of rows gains, `[G or 1, K]`, where nobody asks for the upper one; None for nothing."""
+        """`objective` for callers that need lower bounds only: `centre - width`, `[G or 1, K]`, or None for zero.
+
+        Args:
+            rows: cotangents at the node's output.
+        """
         found = self.objective(rows)
         if found.width is None:
             return found.centre
@@ -62,22 +93,38 @@ class DualLayer(ABC):
 
     @abstractmethod
     def interval(self, inputs: Sequence[Interval]) -> Interval:
-        """Interval arithmetic over the layer: input intervals `[N, *shape]` to the output's."""
+        """Interval arithmetic: bounds of the layer's output, `[N, *shape]`, over bounds of its inputs.
+
+        Args:
+            inputs: one interval `[N, *shape]` per input; NaN where nothing is known.
+        """
 
     def push(self, columns: Sequence[Tensor | None]) -> Tensor:
-        """The adjoint of `pull`: directions `[B, *shape]` at each input (None: zero) to the output's, without
-        constants; linear layers only.
+        """The adjoint of `pull`, without constants: directions at the inputs to one at the output; linear layers only.
 
-        A layer that differs between samples is called with B aligned to its own samples; see `for_owners`.
+        Args:
+            columns: `[B, *shape]` for each input, or None for zero. A layer that is `per_sample` needs B to be its own
+                samples; see `for_owners`.
+
+        Returns:
+            `[B, *shape]` at the output.
         """
         raise AssertionError(f"{type(self).__name__} has no `push`, which only linear layers need")
 
     def constant(self, inputs: Sequence[Tensor]) -> Tensor:
-        """The layer's centre line applied to points `[N or 1, *shape]`, constants included; linear layers only."""
+        """The layer's centre line at points, constants included, `[N or 1, *shape]`; linear layers only.
+
+        Args:
+            inputs: a point `[N or 1, *shape]` for each input.
+        """
         raise AssertionError(f"{type(self).__name__} has no `constant`, which only linear layers need")
 
     def for_owners(self, owner: Tensor) -> DualLayer:
-        """The layer for a batch of directions that belong to the samples `owner`."""
+        """The layer for a batch of directions, each of which belongs to one sample.
+
+        Args:
+            owner: `[B]` long, the sample of each direction.
+        """
         return self
 
     def spread(self) -> Tensor | None:
@@ -85,13 +132,20 @@ class DualLayer(ABC):
         return None
 
     def reach(self, extent: Sequence[int]) -> tuple[int, ...]:
-        """Spatial size of the input patch that a windowed layer's output patch of size `extent` reads."""
+        """Spatial size of the input patch that an output patch reads; windowed layers only.
+
+        Args:
+            extent: spatial size of the output patch.
+        """
         return tuple(extent)
 
     def magnitude(self, sizes: Sequence[Tensor]) -> Tensor:
-        """|A|·sizes + |b| for inputs at most `sizes` `[N or 1, *shape]` large: what rounding is relative to.
+        """|A|·sizes + |b|, `[N or 1, *shape]`: what rounding errors are relative to.
 
-        Where A and b may cancel over all these inputs, their sizes add up nonetheless.
+        The sizes of all terms add up, even where the terms themselves cancel.
+
+        Args:
+            sizes: the largest absolute values `[N or 1, *shape]` of each input.
         """
         return self.interval([Interval(-size, size) for size in sizes]).magnitude
 
@@ -102,40 +156,44 @@ class DualLayer(ABC):
 
     @property
     def roundings(self) -> int | None:
-        """How many roundings a term of an output goes through at most when the op itself is run, with its sums taken in
-        any order. 0: it only moves scalars, so that a run and `interval` are exact. None: not analysed.
+        """Most roundings that a term of an output goes through when the op itself is run, its sums in any order.
+
+        0: the op only moves scalars, so that a run and `interval` are exact. None: not analysed.
         """
         return None
 
     @property
     def reads(self) -> int:
-        """Of how many scalars of one operand an output is a sum at most, if that is below `roundings`."""
+        """Most scalars of one operand that an output sums; at most `roundings`."""
         return max(self.roundings or 1, 1)
 
     def misplaced(self, sizes: Sequence[Tensor], unit: float) -> Tensor | None:
-        """What a run that computes with this unit roundoff adds by constants of its own, such as the places that a
-        resampling reads, for operands at most `sizes` large; None for nothing.
+        """Error that a run adds by constants of its own, such as the positions that a resampling reads; None for none.
+
+        Args:
+            sizes: the largest absolute values `[N, *shape]` of each operand.
+            unit: the run's unit roundoff.
         """
         return None
 
     @property
     def keeps_sign(self) -> bool:
-        """Whether no output is ever negative, however it is rounded, where no operand is."""
+        """Whether outputs of non-negative operands are never negative, however they are rounded."""
         return False
 
     @property
     def summed(self) -> float:
-        """How many times larger than |A|·M + |b| the sums may be that an op divides when it is run, as averages do."""
+        """How much larger than |A|·M + |b| a run's sums may be before it divides them, as averages do: a factor."""
         return 1.0
 
     @property
     def moves(self) -> bool:
-        """Whether nothing is computed at all, neither forward nor when rows are pulled."""
+        """Whether the layer computes nothing, neither forward nor when rows are pulled, and so never rounds."""
         return self.roundings == 0 and self.terms <= 1
 
     @property
     def constant_magnitude(self) -> Tensor | None:
-        """|b| `[1, *shape]`, where `objective` sums more products with the constant term than `terms` says."""
+        """|b| `[1, *shape]`, if `objective` sums more than `terms` products with the constant term; else None."""
         return None
 
     @property

@@ -90,7 +90,7 @@ class MatrixProductRule(ProductRule):
     def undecided(
         self, op: ops.MatrixProduct, bounds: Sequence[Interval], environment: Environment
     ) -> tuple[Tensor, Tensor]:
-        """Scalars that vary and meet others that do."""
+        """Scalars that vary and are multiplied by others that vary."""
         first, second = (~(side.lower == side.upper) for side in bounds)
         met_first, met_second = second.any(-1).unsqueeze(-2), first.any(-2).unsqueeze(-1)
         unknown = [(side.lower + side.upper).isnan() for side in bounds]

@@ -19,8 +19,10 @@ from autodual.ir.expressions import Environment
 
 @dataclass(frozen=True, eq=False)
 class Contest:
-    """Bounds of k branches `[k, N, *shape]`, as masks of that shape the branch with the highest centre (`first`) and of
-    the others the one with the highest bound (`second`), and `[N, *shape]` where no other is ever above the first.
+    """Which of k branches may be the largest.
+
+    lower, upper: bounds `[k, N, *shape]`. first: mask of that shape, the branch with the highest centre. second: of the
+    others the one with the highest upper bound. decided: `[N, *shape]`, where no other is ever above the first.
     """
 
     lower: Tensor
@@ -31,6 +33,7 @@ class Contest:
 
     @classmethod
     def of(cls, bounds: Sequence[Interval]) -> Contest:
+        """The contest of branches with these `bounds` `[N, *shape]`, which broadcast."""
         shape = torch.broadcast_shapes(*(bound.shape for bound in bounds))
         lower = torch.stack([bound.lower.expand(shape) for bound in bounds])
         upper = torch.stack([bound.upper.expand(shape) for bound in bounds])
@@ -43,7 +46,7 @@ class Contest:
 
 
 def _mask(index: Tensor, like: Tensor) -> Tensor:
-    """Which of the k branches is the one with this index."""
+    """The index `[N, *shape]` of a branch as a mask `[k, N, *shape]`."""
     places = torch.arange(like.shape[0], device=like.device).reshape(-1, *[1] * index.dim())
     return places == index
 
@@ -66,9 +69,9 @@ class MaximumRule(RelaxationRule):
         return Interval(contest.lower.amax(0), contest.upper.amax(0))
 
     def parallel(self, op: ops.Maximum, bounds: Sequence[Interval], environment: Environment) -> LinearRelaxation:
-        """Slopes λ and 1 - λ on the two branches that may be largest, as the chord of max(x₁ - x₂, 0) has them.
+        """Slopes λ and 1 - λ on the `first` and `second` branch, with λ the slope of the chord of max(x₁ - x₂, 0).
 
-        Their mean with any weights is at most the maximum; how far the maximum can exceed it is seen branch by branch.
+        A weighted mean is at most the maximum; how far the maximum can exceed it is bounded branch by branch.
         """
         contest = Contest.of(bounds)
         lower, upper, decided = contest.lower, contest.upper, contest.decided
@@ -88,8 +91,8 @@ class MaximumRule(RelaxationRule):
     def adaptive(self, op: ops.Maximum, bounds: Sequence[Interval], environment: Environment) -> LinearRelaxation:
         """Below: the branch with the highest centre. Above: max x ≤ c + Σ max(x_i - c, 0), each term below its chord.
 
-        That holds for every c that some branch never falls below. At the centre it costs c + Σ max(u_i - c, 0)/2, which
-        is least between the second and the third highest u; so at most two branches have a slope.
+        That holds for every c that some branch never falls below. Its value at the centre is c + Σ max(u_i - c, 0)/2,
+        least for c between the second and the third highest u; so at most two branches have a slope.
         """
         contest = Contest.of(bounds)
         lower, upper, decided = contest.lower, contest.upper, contest.decided
@@ -100,7 +103,7 @@ class MaximumRule(RelaxationRule):
         width = torch.where(upper > lower, upper - lower, torch.ones_like(upper))
         rise = (upper - threshold).clamp(min=0)
         slope = rise / width
-        # What either end needs: equal but for rounding, and where the width overflows.
+        # The larger of what the two ends need, which differ only by rounding or where the width overflows.
         height = threshold + (-slope * lower).maximum(rise - slope * upper).sum(0)
         above = torch.where(decided, below, slope)
         zero = torch.zeros_like(height)

@@ -20,7 +20,7 @@ from autodual.measured import measured
 
 @dataclass(frozen=True)
 class Band:
-    """Rows `first` to `last` of the input patch, and the rows `low` to `high` of the output patch that reach them."""
+    """Rows `first` to `last` of the input patch, and the rows `low` to `high` of the output patch that read them."""
 
     first: int
     last: int
@@ -29,7 +29,15 @@ class Band:
 
 
 def bands(extent: int, reach: int, kernel: int, stride: int, dilation: int) -> list[Band]:
-    """Bands along one axis, as thin as the stride but not too many."""
+    """Bands along one axis, as thin as the stride but not too many.
+
+    Args:
+        extent: entries of the output patch along the axis.
+        reach: entries of the input patch.
+        kernel: entries of the kernel.
+        stride: the convolution's stride.
+        dilation: its dilation.
+    """
     height = stride * max(1, -(-reach // (stride * measured.patch_matrix_bands)))
     made = []
     for first in range(0, reach, height):
@@ -64,12 +72,12 @@ class PatchMatrix:
         return sum(part.numel() for part in self.parts)
 
     def apply(self, values: Tensor) -> Tensor:
-        """`[B, out, *extent]` → `[B, in, *reach]`."""
+        """The patches `values` `[B, out, *extent]` pulled back: `[B, in, *reach]`."""
         moved = [self._slice(values, band).flatten(1) @ part for band, part in zip(self.bands, self.parts)]
         return self._joined(moved, (values.shape[0],))
 
     def apply_scaled(self, base: Tensor, scale: Tensor) -> Tensor:
-        """base[k]·scale[g] for shared base `[K, out, *extent]` and scale `[G, out, *extent]`: `[G, K, in, *reach]`.
+        """`base` `[K, out, *extent]` times `scale` `[G, out, *extent]`, pulled back: `[G, K, in, *reach]`.
 
         Σ_q scale[g, q] (base[k, q] T[q, i]): the shared rows are merged into the matrix, once for all groups, so that
         the products base·scale are never laid out.

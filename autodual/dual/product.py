@@ -48,7 +48,7 @@ class MultiplyRule(ProductRule, RelaxationRule):
         return LinearRelaxation(slopes, slopes, centre - height, centre + height)
 
     def adaptive(self, op: ops.Multiply, bounds: Sequence[Interval], environment: Environment) -> LinearRelaxation:
-        """Of the two extreme planes on each side the one whose range over the box is less; half way where both tie."""
+        """On each side, of the two extreme planes the one with the better worst value; their mean where both tie."""
         x, y = bounds
         below = _better((x.lower, y.lower), (x.upper, y.upper), bounds, sign=1)
         above = _better((x.lower, y.upper), (x.upper, y.lower), bounds, sign=-1)
@@ -62,7 +62,7 @@ Plane = tuple[tuple[Tensor, Tensor], Tensor]
 def _better(first: Corner, second: Corner, bounds: Sequence[Interval], sign: int) -> Plane:
     """The plane through the corner whose worst value over the box is the better one."""
     worst = [_worst(_plane(corner), bounds, sign) for corner in (first, second)]
-    # They tie wherever both inputs keep their signs; rounding must not be what tells them apart.
+    # They tie wherever both inputs keep their signs; rounding must not decide between them.
     equal = 16 * torch.finfo(worst[0].dtype).eps * bounds[0].magnitude * bounds[1].magnitude
     tie = (worst[0] - worst[1]).abs() <= equal
     weight = torch.where(tie, 0.5, (worst[0] > worst[1]).to(worst[0].dtype)).detach()

@@ -18,7 +18,7 @@ from autodual.ir.graph import Node
 
 
 class SummingLayer(StructuralLayer):
-    """Sums of `count` scalars at most, for averages divided by `divisor` or multiplied by its rounded inverse."""
+    """Sums of at most `count` scalars; for averages divided by `divisor`, or multiplied by its rounded inverse."""
 
     def __init__(
         self,
@@ -64,7 +64,7 @@ class AdaptivePoolRule(AffineRule):
 
 @dual_rule(ops.CumulativeSum)
 class CumulativeSumRule(AffineRule):
-    """Sums of all scalars so far."""
+    """Cumulative sums."""
 
     def layer(self, node: Node, shapes: Sequence[tuple[int, ...]], environment: Environment) -> DualLayer:
         assert isinstance(node.op, ops.CumulativeSum)
@@ -72,7 +72,7 @@ class CumulativeSumRule(AffineRule):
 
 
 class ResamplingLayer(StructuralLayer):
-    """Averages of the entries around places that a run computes from numbers of pixels, in float32 at least."""
+    """Averages of the entries around positions that a run computes from numbers of pixels, in float32 or wider."""
 
     def __init__(self, node: Node, shapes: Sequence[tuple[int, ...]], environment: Environment):
         super().__init__(node, shapes, environment, monotone=True)
@@ -81,13 +81,13 @@ class ResamplingLayer(StructuralLayer):
 
     @property
     def roundings(self) -> int:
-        """Of two entries along each axis and their weights; the nearest entry is one of them as it is."""
+        """A sum of two entries along each axis, and the products of its weights; 0 for the nearest entry, a copy."""
         axes = len(self.op.size)
         return 0 if self.op.nearest else 2**axes + 2 * axes
 
     def misplaced(self, sizes: Sequence[Tensor], unit: float) -> Tensor | None:
-        """A place is off by a few roundings of its size, which moves a weighted average by as much of the distance of
-        two entries; a nearest entry is another one only where float32 and float64 find different ones.
+        """A position has an error of a few roundings of its size, which changes an average by that share of the
+        difference of two entries. A nearest entry changes only where float32 and float64 choose different ones.
         """
         (size,) = sizes
         spatial = tuple(range(2, size.dim()))
@@ -98,7 +98,7 @@ class ResamplingLayer(StructuralLayer):
         return apart * 4 * min(unit, torch.finfo(torch.float32).eps / 2) * off
 
     def _doubtful(self, extent: tuple[int, ...]) -> Tensor:
-        """Where float32 and float64 read different entries `[*size]`."""
+        """Where float32 and float64 read different entries, `[*size]`."""
         places = torch.arange(math.prod(extent)).reshape(1, 1, *extent)
         single, double = (
             self.op.forward([places.to(dtype)], self.environment) for dtype in (torch.float32, torch.float64)

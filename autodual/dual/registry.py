@@ -17,8 +17,7 @@ _RULES: dict[type[Op], AffineRule | NonlinearRule] = {}
 def dual_rule(*ops: type[Op], replace: bool = False) -> Callable[[RuleClass], RuleClass]:
     """Class decorator: the rule of these op types.
 
-    A rule that is defined again, as cells of a notebook are run again, takes the place of the one of the same module
-    and qualified name.
+    Defining a rule again under the same module and qualified name replaces it, so that notebook cells can be run again.
 
     Args:
         ops: the op types.

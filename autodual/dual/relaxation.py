@@ -23,10 +23,22 @@ from autodual.interval import Interval
 class LinearRelaxation:
     """lower_slope·z + lower_intercept ≤ op(z) ≤ upper_slope·z + upper_intercept, elementwise.
 
-    Slopes: one tensor `[N, *shape]` an input. Intercepts: `[N, *shape]`. A parallel relaxation has
-    `lower_slopes is upper_slopes`. `crossing` is the output's range over the *relaxation* (between the lines, over the
-    bounds), which the engine propagates as an interval: it contains the op's true range. `grounded`: the lower
-    intercept is zero everywhere, which spares a product.
+    Args:
+        lower_slopes: one tensor `[N, *shape]` per input.
+        upper_slopes: likewise; the same tuple as `lower_slopes` if the lines are parallel.
+        lower_intercept: `[N, *shape]`.
+        upper_intercept: `[N, *shape]`.
+        grounded: whether the lower intercept is zero everywhere, which spares a product.
+
+    Example:
+        >>> import torch
+        >>> from autodual.dual import LinearRelaxation
+        >>> from autodual.interval import Interval
+        >>> slopes = (torch.tensor([[0.5]]),)  # a ReLU over [-1, 1]: z/2 ≤ relu(z) ≤ z/2 + 1/2
+        >>> lines = LinearRelaxation(slopes, slopes, torch.tensor([[0.0]]), torch.tensor([[0.5]]))
+        >>> between = lines.range([Interval(torch.tensor([[-1.0]]), torch.tensor([[1.0]]))])
+        >>> lines.parallel, between.lower, between.upper
+        (True, tensor([[-0.5000]]), tensor([[1.]]))
     """
 
     lower_slopes: tuple[Tensor, ...]
@@ -37,10 +49,11 @@ class LinearRelaxation:
 
     @property
     def parallel(self) -> bool:
+        """Whether both lines have the same slopes, so that one pull serves lower and upper bounds."""
         return self.lower_slopes is self.upper_slopes
 
     def range(self, bounds: Sequence[Interval]) -> Interval:
-        """The values between the lines over the bounds, `[N, *shape]`; never narrower than the op's own range."""
+        """The values between the lines, `[N, *shape]`, over `bounds` of each input; they contain the op's own range."""
         lower, upper = self.lower_intercept, self.upper_intercept
         for slope, bound in zip(self.lower_slopes, bounds):
             lower = lower + (slope * bound.lower).minimum(slope * bound.upper)
@@ -50,7 +63,20 @@ class LinearRelaxation:
 
 
 class RelaxedLayer(DualLayer):
-    """The dual of a nonlinear op under a linear relaxation (Theorem 3; for ReLU Theorem 1)."""
+    """The dual of a nonlinear op under a linear relaxation (Theorem 3; for ReLU Theorem 1).
+
+    Args:
+        relaxation: lines over this call's bounds.
+
+    Example:
+        >>> import torch
+        >>> from autodual.dual import LinearRelaxation, RelaxedLayer, Rows
+        >>> zero, half, one = torch.zeros(1, 1), torch.full((1, 1), 0.5), torch.ones(1, 1)
+        >>> layer = RelaxedLayer(LinearRelaxation((zero,), (half,), zero, half))  # a ReLU over [-1, 1]
+        >>> rows = Rows(torch.tensor([[[1.0], [-1.0]]]), (1,))
+        >>> layer.pull(rows)[0].values.flatten(), layer.objective(rows).centre
+        (tensor([ 0.0000, -0.5000]), tensor([[ 0.0000, -0.5000]]))
+    """
 
     windowed = True
     per_sample = True
@@ -71,12 +97,12 @@ class RelaxedLayer(DualLayer):
 
     @cached_property
     def _drop(self) -> Tensor:
-        """What the lower intercept exceeds the upper one by."""
+        """Lower minus upper intercept."""
         return self.relaxation.lower_intercept - self.relaxation.upper_intercept
 
     @cached_property
     def _tilts(self) -> tuple[Tensor, ...]:
-        """What the lower slopes exceed the upper ones by."""
+        """Lower minus upper slopes."""
         return tuple(low - high for low, high in zip(self.relaxation.lower_slopes, self.relaxation.upper_slopes))
 
     def pull(self, rows: Rows) -> tuple[Rows, ...]:
@@ -100,7 +126,7 @@ class RelaxedLayer(DualLayer):
     def gain(self, rows: Rows) -> Tensor | None:
         if not (self.relaxation.grounded and rows.scale is None):
             return super().gain(rows)
-        # ν⁺ meets the lower line, whose intercept is zero, and ν⁻ the upper one. hardtanh is clamp(max=0) whose
+        # ν⁺ takes the lower line, whose intercept is zero, and ν⁻ the upper one. hardtanh is clamp(max=0) whose
         # gradient costs a sixth: training steps take this path for every ReLU.
         negative = functional.hardtanh(rows.values, -math.inf, 0.0)
         return inner(rows.with_values(negative), self.relaxation.upper_intercept)

@@ -20,17 +20,17 @@ from autodual.ir.expressions import Environment
 
 
 def crosses_zero(z: Interval) -> Tensor:
-    """Where the sign is not known; NaN counts."""
+    """Where the sign of `z` is not known, NaN included."""
     return ~((z.lower >= 0) | (z.upper <= 0))
 
 
 def chord(z: Interval) -> tuple[Tensor, Tensor]:
-    """Slope and intercept of the line from (ℓ, 0) to (u, u); (1, 0) where active, (0, 0) where inactive."""
+    """Slope and intercept of the line from (ℓ, 0) to (u, u) for `z` in [ℓ, u]; (1, 0) if active, (0, 0) if inactive."""
     # A decided unit's chord is that of the part of its interval on one side of zero: u/u = 1, or 0/-ℓ = 0.
     lower, upper = z.lower.clamp(max=0), z.upper.clamp(min=0)
-    # Away from zero where both ends are, and at numbers so small that a quotient would not be one.
+    # Keep the divisor positive where both ends are zero, and where their difference is too small to divide by.
     slope = upper / (upper - lower).clamp(min=torch.finfo(upper.dtype).tiny)
-    # The larger of what either end needs: equal but for rounding, which must not let the line cut the function.
+    # The larger of what the two ends need: they differ by rounding, which must not let the line cut the function.
     return slope, (-slope * lower).maximum(upper - slope * upper)
 
 
@@ -90,7 +90,7 @@ class LeakyReluRule(RelaxationRule):
     contained = False
 
     def executed(self, op: ops.LeakyRelu, operands: Sequence[Executed], run: Run) -> Tensor:
-        """It stretches errors by the leak at most, or by 1; below zero there is a product."""
+        """Errors grow by the leak or by 1, whichever is more; below zero the product with the leak is rounded."""
         (z,) = operands
         leak = run.environment(op.slope).abs()
         own = run.errors(op.slope) + run.precision.unit * leak
@@ -117,7 +117,7 @@ class LeakyReluRule(RelaxationRule):
         return self._through_origin(op, bounds[0], environment, bounds[0].upper > -bounds[0].lower)
 
     def family(self, op: ops.LeakyRelu, bounds: Sequence[Interval], environment: Environment) -> LineFamily:
-        """Every slope between the leak, t = 0, and 1."""
+        """Lines through the origin with all slopes from the leak (t = 0) to 1 (t = 1)."""
         steep = bounds[0].upper > -bounds[0].lower
         every = torch.ones_like(steep)
         leak, one = (self._through_origin(op, bounds[0], environment, mask) for mask in (~every, every))
@@ -137,15 +137,15 @@ class LeakyReluRule(RelaxationRule):
 
 
 def _leaky_chord(z: Interval, leak: Tensor) -> tuple[Tensor, Tensor]:
-    """Slope of the line from (ℓ, leak·ℓ) to (u, u), and its height over the origin; the function's own where decided.
+    """Slope and intercept of the line from (ℓ, leak·ℓ) to (u, u); the function's own line where the sign is known.
 
-    Not as leak + (1 - leak)·slope, of which nothing is left where the leak is large.
+    The slope is not computed as leak + (1 - leak)·slope, which cancels where the leak is large.
     """
     undecided = crosses_zero(z)
     width = torch.where(undecided, z.upper - z.lower, torch.ones_like(z.upper))
     decided = torch.where(z.lower >= 0, torch.ones_like(z.lower), leak.expand_as(z.lower))
     slope = torch.where(undecided, (z.upper - leak * z.lower) / width, decided)
     ends = leak * z.lower - slope * z.lower, z.upper - slope * z.upper
-    # What either end needs: equal but for rounding, which must not let the line cut the function.
+    # What the two ends need differs by rounding, which must not let the line cut the function.
     height = torch.where(leak <= 1, ends[0].maximum(ends[1]), ends[0].minimum(ends[1]))
     return slope, torch.where(undecided, height, torch.zeros_like(height))

@@ -19,11 +19,11 @@ from autodual.ir.expressions import Environment
 
 @dual_rule(ops.Remainder)
 class RemainderRule(RelaxationRule):
-    """The line that the interval lies on, where no jump can lie between its ends; else the values there can be."""
+    """The function's own line where no jump can lie between the bounds, else horizontal lines at its extreme values."""
 
     def executed(self, op: ops.Remainder, operands: Sequence[Executed], run: Run) -> Tensor:
-        """The number's error, and the divisor's as often as it is taken away; where a run may take it away once more or
-        once less, as far as all values are apart. The quotient is rounded, or the remainder found step by step.
+        """The operand's error, and the divisor's times the quotient. Where a run may subtract the divisor once more or
+        once less, the width of the range. The quotient may be rounded, or the remainder computed step by step.
         """
         (z,) = operands
         divisor, unit = run.environment(op.divisor), run.precision.unit
@@ -60,14 +60,14 @@ class RemainderRule(RelaxationRule):
 
 
 def _one_line(op: ops.Remainder, z: Interval, environment: Environment) -> Tensor:
-    """Where no jump lies between the bounds: a remainder rises with its number and falls by the divisor at each."""
+    """Where no jump lies between the bounds: the remainder rises with slope 1 and falls by the divisor at each jump."""
     first, last = (op.forward([end], environment) for end in (z.lower, z.upper))
     fallen = (z.upper - z.lower) - (last - first)
     return fallen < environment(op.divisor).abs() / 2
 
 
 def _values(op: ops.Remainder, z: Interval, environment: Environment) -> tuple[Tensor, Tensor]:
-    """Between which numbers all remainders of numbers between the bounds lie."""
+    """Bounds of the remainders of all numbers between the bounds; NaN where they are unknown."""
     divisor = environment(op.divisor).expand_as(z.lower)
     zero, unknown = torch.zeros_like(divisor), z.lower.isnan() | z.upper.isnan() | ~(divisor != 0)
     if op.truncated:

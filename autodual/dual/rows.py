@@ -27,9 +27,21 @@ class Window:
     """Where each group's patch lies: its first spatial corner is `position · stride + shift`, possibly outside the
     node.
 
-    `position` `[G, d]` is where the rows started, None while rows that are the same at every position are still shared.
     `stride` and `shift` are the same for all groups, so that windows reached along different branches can be compared
-    without looking at data. `within` is the largest `position`, plus one.
+    without looking at data.
+
+    Args:
+        position: where the rows started, `[G, d]`; None while rows are still shared by all positions.
+        stride: steps of the node per step of `position`, along each of the d spatial axes.
+        shift: the first corner of the patch whose `position` is 0.
+        within: the largest `position` along each axis, plus one.
+
+    Example:
+        >>> import torch
+        >>> from autodual.dual import Window
+        >>> window = Window(torch.tensor([[0, 1]]), (1, 1), (0, 0), (4, 4))
+        >>> window.moved(stride=(2, 2), padding=(1, 1)).origin  # through a convolution
+        tensor([[-1,  1]])
     """
 
     position: Tensor | None
@@ -40,12 +52,12 @@ class Window:
     @property
     def origin(self) -> Tensor:
         """First corner of each group's patch, `[G, d]`, long."""
-        assert self.position is not None, "windows are asked for their place before they have one"
+        assert self.position is not None, "these windows have no positions yet"
         stride = self.position.new_tensor(self.stride)
         return self.position * stride + self.position.new_tensor(self.shift)
 
     def moved(self, stride: Sequence[int], padding: Sequence[int]) -> Window:
-        """The window after a convolution's transpose: origin · stride - padding."""
+        """The window after a convolution's transpose: origin · `stride` - `padding`, one entry a spatial axis each."""
         return replace(
             self,
             stride=tuple(a * b for a, b in zip(self.stride, stride, strict=True)),
@@ -53,7 +65,7 @@ class Window:
         )
 
     def overhang(self, extent: Sequence[int], shape: Sequence[int]) -> bool:
-        """Whether some patch may reach outside a node of spatial size `shape`."""
+        """Whether some patch of spatial size `extent` may reach outside a node of spatial size `shape`."""
         last = [s * (w - 1) + o for s, w, o in zip(self.stride, self.within, self.shift, strict=True)]
         return any(o < 0 for o in self.shift) or any(
             first + e > size for first, e, size in zip(last, extent, shape, strict=True)
@@ -62,8 +74,19 @@ class Window:
 
 @dataclass(frozen=True, eq=False)
 class Place:
-    """Where groups of rows belong: samples owner `[G]`, all in `span`, and starting positions `[G, d]` for windowed
-    rows.
+    """The samples and positions of groups of rows.
+
+    Args:
+        owner: the sample of each group, `[G]`, long.
+        span: first and last sample (excluded) among which all owners are.
+        position: where windowed rows start, `[G, d]`.
+
+    Example:
+        >>> import torch
+        >>> from autodual.dual import Place, Rows
+        >>> shared = Rows(torch.tensor([[[1.0, 2.0]]]), (2,))
+        >>> shared.placed(Place(torch.tensor([0, 3]), (0, 4))).owner
+        tensor([0, 3])
     """
 
     owner: Tensor
@@ -73,12 +96,24 @@ class Place:
 
 @dataclass(frozen=True, eq=False)
 class Rows:
-    """Cotangents at one node of sample shape `shape`; see the module's docstring.
+    """Cotangents ν at one node: G groups of K rows; all rows of a group belong to one sample.
 
-    base: `[G or 1, K, *extent]`; scale: `[G, 1, *extent]` or None (all ones).
-    owner: `[G]` long, the sample of each group; None where group g belongs to sample g or all samples share the rows.
-    span: samples first to last (excluded) among which all owners are, where it is known.
-    window: None where the extent is the whole `shape`. cropped: entries of the window outside the node are zero.
+    Args:
+        base: `[G or 1, K, *extent]`; with 1 in place of G while all groups share it.
+        shape: the node's sample shape.
+        scale: factors `[G, 1, *extent]` of the base, or None for ones.
+        owner: the sample of each group, `[G]`, long; None if group g belongs to sample g, or all share the rows.
+        span: first and last sample (excluded) among which all owners are, if known.
+        window: where the extents lie; None if they are the whole `shape`.
+        cropped: whether entries of the window outside the node are zero.
+
+    Example:
+        >>> import torch
+        >>> from autodual.dual import Rows
+        >>> rows = Rows(torch.tensor([[[1.0, 2.0]]]), (2,))  # one row, shared by all samples
+        >>> scaled = rows.scaled(torch.tensor([[1.0, 1.0], [0.5, 0.0]]))  # by a diagonal per sample
+        >>> scaled.groups, scaled.count, scaled.values[1]
+        (2, 1, tensor([[0.5000, 0.0000]]))
     """
 
     base: Tensor
@@ -101,6 +136,7 @@ class Rows:
 
     @property
     def extent(self) -> tuple[int, ...]:
+        """The shape of one row: the node's, or the window's."""
         return tuple(self.base.shape[2:])
 
     @property
@@ -121,7 +157,7 @@ class Rows:
     # --- the view of per-sample and per-feature tensors that matches these rows -------------------------------------
 
     def samples(self, tensor: Tensor) -> Tensor:
-        """`[N]` → `[G, 1]`: each group's own sample."""
+        """Values of samples for each group: `tensor` `[N]` → `[G, 1]`."""
         return self._own(tensor).unsqueeze(1)
 
     def _own(self, tensor: Tensor) -> Tensor:
@@ -133,21 +169,34 @@ class Rows:
         return tensor[self.owner]
 
     def features(self, tensor: Tensor) -> Tensor:
-        """`[N or 1, *shape]` → `[G or 1, 1, *extent]`: each group's own sample and window, zero outside the node."""
+        """Features of each group's sample and window, zero outside the node.
+
+        Args:
+            tensor: `[N or 1, *shape]`.
+
+        Returns:
+            `[G or 1, 1, *extent]`.
+        """
         if self.window is None:
             return self._own(tensor).unsqueeze(1)
         return self._patches(tensor).unsqueeze(1)
 
     def around(self, tensor: Tensor, margin: Sequence[int]) -> Tensor:
-        """The same with `margin` more entries on either side of each spatial axis, for what depends on the input beside
-        a window: `[N or 1, *shape]` → `[G or 1, 1, C, *wider]`, zero outside the node.
+        """`features` of a wider window, for functions that read the input around a window; zero outside the node.
+
+        Args:
+            tensor: `[N or 1, *shape]`.
+            margin: by how many entries the window is wider on either side of each spatial axis.
+
+        Returns:
+            `[G or 1, 1, C, *wider]`.
         """
         if self.window is None:
             return padded(self._own(tensor).unsqueeze(1), margin)
         return self._patches(tensor, margin).unsqueeze(1)
 
     def everywhere(self, tensor: Tensor) -> Tensor:
-        """`[1, C, 1, …]`, alike at all positions → `[1, 1, *extent]`; for rows that are zero outside the node."""
+        """`features` of a `tensor` `[1, C, 1, …]`, equal at all positions, for cropped rows: `[1, 1, *extent]`."""
         assert self.cropped
         return tensor.unsqueeze(1).expand(1, 1, *self.extent)
 
@@ -157,9 +206,7 @@ class Rows:
         margin: by how much to widen it on either side of each axis.
         """
         window, spatial = self.window, self.extent[1:]
-        assert window is not None and window.position is not None, (
-            "windows are asked for their place before they have one"
-        )
+        assert window is not None and window.position is not None, "these windows have no positions yet"
         position = window.position
         if margin:
             window = replace(window, shift=tuple(shift - m for shift, m in zip(window.shift, margin, strict=True)))
@@ -168,7 +215,7 @@ class Rows:
         for stride, within, shift, extent, size in reversed(
             list(zip(window.stride, window.within, window.shift, spatial, self.shape[1:]))
         ):
-            # Cropping by a negative amount is what a window that starts inside the node needs.
+            # Negative padding crops: for windows that start inside the node.
             padding += [-shift, stride * (within - 1) + shift + extent - size]
         owner = self._owner_among(tensor)
         if self.span is not None and tensor.shape[0] > 1:
@@ -199,7 +246,7 @@ class Rows:
     # --- transformations -------------------------------------------------------------------------------------------
 
     def scaled(self, diagonal: Tensor) -> Rows:
-        """Rows times a per-feature diagonal `[N or 1, *shape]`; keeps shared rows factored, and crops by the way."""
+        """Rows times a per-feature `diagonal` `[N or 1, *shape]`, cropped; shared rows stay factored."""
         factor = self.features(diagonal)
         scale = factor if self.scale is None else self.scale * factor
         if self.base.shape[0] == 1:
@@ -207,13 +254,15 @@ class Rows:
         return replace(self, base=self.base * scale, scale=None, cropped=True)
 
     def negated(self) -> Rows:
+        """The rows with the opposite sign."""
         return replace(self, base=-self.base)
 
     def with_values(self, values: Tensor, **changes) -> Rows:
+        """Other `values` `[G or 1, K, *extent]` for the same groups; `changes` are further fields."""
         return replace(self, base=values, scale=None, **changes)
 
     def reshaped(self, shape: tuple[int, ...]) -> Rows:
-        """Whole rows seen as rows of a node of another shape with the same scalars."""
+        """Rows without a window as rows of a node with the same scalars in another `shape`."""
         scale = None if self.scale is None else self.scale.reshape(-1, 1, *shape)
         return replace(self, base=self.base.reshape(*self.base.shape[:2], *shape), scale=scale, shape=shape)
 
@@ -244,7 +293,7 @@ class Rows:
         cells = 1
         for axis_size in size:
             cells *= axis_size
-        # One cell more than the node has takes what lies outside.
+        # One extra cell receives what lies outside the node.
         index = torch.where(inside, index, cells).flatten(1)
         groups, rows, channels = index.shape[0], values.shape[1], values.shape[2]
         flat = values.flatten(3).expand(groups, rows, channels, -1)
@@ -254,7 +303,7 @@ class Rows:
         return replace(self, base=whole, scale=None, window=None, cropped=True)
 
     def plus(self, other: Rows) -> Rows:
-        """The sum of rows that reached the same node along two branches."""
+        """The sum of these rows and `other` ones, which reached the same node along another branch."""
         first, second = self, other
         if first.window is not None and second.window is not None:
             aligned = _aligned(first, second)
@@ -265,12 +314,12 @@ class Rows:
         return first.with_values(first.values + second.values)
 
     def select(self, row: Tensor) -> Rows:
-        """Groups of some of the shared rows, row `[G, k]` of the K."""
+        """For each group k of the K shared rows, those with the indices `row` `[G, k]`."""
         assert self.base.shape[0] == 1
         return replace(self, base=self.values[0][row], scale=None)
 
     def keep(self, index: Tensor) -> Rows:
-        """Some of the groups, each of which is a sample's own."""
+        """The groups with the indices `index` `[g]`; `owner` must be set."""
         assert self.owner is not None
         window = self.window
         if window is not None and window.position is not None:
@@ -281,7 +330,7 @@ class Rows:
 
     @classmethod
     def joined(cls, parts: Sequence[Rows], span: tuple[int, int]) -> Rows:
-        """Groups of several batches that wait at the same node after the same way."""
+        """The groups of all `parts`, which reached the same node along the same path; their owners are in `span`."""
         first = parts[0]
         owner = torch.cat([part.owner for part in parts if part.owner is not None])
         window = first.window
@@ -292,7 +341,7 @@ class Rows:
         return replace(first, base=values, scale=None, owner=owner, span=span, window=window)
 
     def placed(self, place: Place) -> Rows:
-        """Groups of the place's samples, and for windowed rows at its positions."""
+        """The rows with the owners of `place`, and with its positions if they have windows."""
         if self.window is None:
             return replace(self, owner=place.owner, span=place.span)
         assert place.position is not None
@@ -300,7 +349,7 @@ class Rows:
 
 
 def _padded(tensor: Tensor, padding: list[int]) -> Tensor:
-    """`functional.pad`, which may crop at one side as much as it pads at the other: windows all outside the node."""
+    """`functional.pad` that may also crop more than there is before it pads: for windows all outside the node."""
     if min(padding) >= 0:
         return functional.pad(tensor, padding)
     wider = functional.pad(tensor, [max(0, pad) for pad in padding])
@@ -351,7 +400,7 @@ def inner(rows: Rows, tensor: Tensor, *, absolute: bool = False) -> Tensor:
 
 
 def inner_everywhere(rows: Rows, tensor: Tensor) -> Tensor:
-    """⟨ν, t⟩ with a tensor `[1, C, 1, …]` that is alike at all positions, for rows that are zero outside the node."""
+    """⟨ν, t⟩ of cropped `rows` with a `tensor` `[1, C, 1, …]` that is equal at all positions: `[G or 1, K]`."""
     return _product(rows, rows.everywhere(tensor), absolute=False)
 
 
@@ -364,7 +413,7 @@ def _product(rows: Rows, features: Tensor, absolute: bool) -> Tensor:
     if rows.scale is not None:
         features = features * (rows.scale.abs() if absolute else rows.scale)
     if base.dim() == 2:
-        # An output of one number a sample has no axes to flatten.
+        # An output of one number per sample has no axes to flatten.
         base, features = base.unsqueeze(2), features.unsqueeze(2)
     return contract(base.flatten(2), features.flatten(2))
 

@@ -24,71 +24,146 @@ Undecided = Union[Tensor, tuple[Tensor, ...]]
 
 
 class AffineRule(ABC):
-    """The rule of an op that is affine in its inputs."""
+    """The rule of an op that is affine in its inputs.
+
+    Example:
+        >>> from dataclasses import dataclass
+        >>> from autodual.extend import AffineLayer, AffineRule, Op
+        >>> from autodual.testing import check_dual_rule
+        >>> @dataclass(frozen=True, eq=False)
+        ... class Reversed(Op):
+        ...     def forward(self, inputs, environment):
+        ...         return inputs[0].flip(-1)
+        >>> class ReversedRule(AffineRule):
+        ...     def layer(self, node, shapes, environment):
+        ...         return AffineLayer(node, shapes, environment, monotone=True)
+        >>> check_dual_rule(ReversedRule, Reversed(), [(3,)])
+    """
 
     #: The equation or paper that the rule follows.
     source: str = ""
-    #: Whether every output is a copy of one of the op's one input's scalars, so that bounds of the input are its own.
+    #: Whether every output is a copy of one scalar of the op's only input, so that bounds of the input hold for it.
     moves: bool = False
-    #: Whether it only moves or drops scalars of its one input: none of them is read twice.
+    #: Whether it only moves or drops scalars of its only input, and reads none of them twice.
     reads_once: bool = False
 
     @abstractmethod
     def layer(self, node: Node, shapes: Sequence[tuple[int, ...]], environment: Environment) -> DualLayer:
-        """The dual layer of `node`, whose inputs have the sample shapes `shapes`, for one call."""
+        """The dual layer of a node, for one call.
+
+        Args:
+            node: the node of the graph; its op has the attributes.
+            shapes: the sample shape of each of its inputs.
+            environment: evaluates the op's parameters, on the device and in the dtype of the call.
+        """
 
 
 class NonlinearRule(ABC):
     """The rule of an op that needs bounds of its inputs `[N, *shape]` to become a dual layer.
 
-    `op` is the node's operation; `environment` evaluates its parameters.
+    Methods take the node's operation `op`; `bounds`, one interval `[N, *shape]` per input, NaN where nothing is known;
+    and the `environment`, which evaluates the op's parameters on the device and in the dtype of the call.
+
+    Example:
+        >>> import torch
+        >>> from autodual.dual import find_rule
+        >>> from autodual.interval import Interval
+        >>> from autodual.ir import Environment, ops
+        >>> rule, environment = find_rule(ops.Relu()), Environment({}.__getitem__, torch.float32, torch.device("cpu"))
+        >>> z = Interval(torch.tensor([[-1.0, 1.0]]), torch.tensor([[1.0, 2.0]]))
+        >>> rule.undecided(ops.Relu(), [z], environment)
+        tensor([[ True, False]])
+        >>> rule.range(ops.Relu(), [z], environment).lower
+        tensor([[0., 1.]])
     """
 
     #: The equation or paper that the rule follows.
     source: str = ""
-    #: Whether the op's own range is intersected with also under shared slopes. Rectified linear units say no, so that
-    #: shared slopes give the thesis' bounds to the last digit.
+    #: Whether bounds are intersected with the op's own range under shared slopes too. Rectified linear units say no, so
+    #: that shared slopes give the thesis' bounds to the last digit.
     contained: bool = True
-    #: Whether neither the op nor its `range` rounds, whatever the bounds: they choose among numbers that are there.
+    #: Whether neither the op nor its `range` ever rounds, because they only choose among given numbers.
     exact: bool = False
-    #: Whether a run does not compute the op at all: it states what the graph knows of its operand.
+    #: Whether the op only states known bounds of its operand, so that no run computes it.
     stated: bool = False
 
     @abstractmethod
     def undecided(self, op: Any, bounds: Sequence[Interval], environment: Environment) -> Undecided:
         """Where tighter bounds would give a tighter relaxation; NaN counts as undecided.
 
-        A mask of the shape that all inputs have, or a tuple of one for each. Elsewhere (a ReLU whose sign is known) any
-        bounds that decide the unit give the same relaxation.
+        Elsewhere (a ReLU whose sign is known) all bounds that decide the unit must give the same relaxation.
+
+        Args:
+            op: the node's operation.
+            bounds: one interval `[N, *shape]` per input.
+            environment: evaluates the op's parameters.
+
+        Returns:
+            A boolean mask `[N, *shape]` if all inputs have one shape, or a tuple of one mask per input.
         """
 
     @abstractmethod
     def range(self, op: Any, bounds: Sequence[Interval], environment: Environment) -> Interval:
-        """The values of the op itself over the bounds, as tightly as they can be told from these, `[N, *shape]`."""
+        """The values of the op over the bounds, as tight as the bounds allow, `[N, *shape]`.
+
+        Args:
+            op: the node's operation.
+            bounds: one interval `[N, *shape]` per input.
+            environment: evaluates the op's parameters.
+        """
 
     @abstractmethod
     def layer(self, op: Any, bounds: Sequence[Interval], environment: Environment, policy: SlopePolicy) -> DualLayer:
-        """The dual layer over these bounds for one call; an adaptive one where slopes are to be optimized."""
+        """The dual layer over these bounds, for one call.
+
+        Args:
+            op: the node's operation.
+            bounds: one interval `[N, *shape]` per input.
+            environment: evaluates the op's parameters.
+            policy: how slopes are chosen; "optimized" gives the adaptive layer, from which the search starts.
+        """
 
     def limits(self, op: Any) -> tuple[float, float]:
-        """Two numbers that the op's values never leave, whatever its operands are, so that rounding need not either."""
+        """Two numbers that the op's values never leave, whatever its operands; rounded bounds are cut to them.
+
+        Args:
+            op: the node's operation.
+        """
         return -math.inf, math.inf
 
     def executed(self, op: Any, operands: Sequence[Executed], run: Run) -> Tensor | None:
-        """How far the op's value in a run may be from that in real arithmetic, `[N, *shape]`: what the operands' errors
-        make of it, and what its own computation adds; infinite or NaN where nothing bounds it. None: not analysed, so
-        that no run of a network is vouched for; all rules of the package have an analysis.
+        """Bound of the error of the op's value in a run: the operands' errors passed on, plus its own rounding.
+
+        Args:
+            op: the node's operation.
+            operands: real values and errors of each operand.
+            run: the constants and precision of the run.
+
+        Returns:
+            `[N, *shape]`, infinite or NaN where the error has no bound; None: not analysed, so that networks with this
+            op cannot be certified as executed. All rules of the package have an analysis.
         """
         return None
 
     def hazard(self, op: Any) -> str:
-        """What may happen in a run where no finite number bounds how far the op is off, though one does its operands;
-        empty if only that a number overflows.
+        """What may go wrong in a run where the op's error has no finite bound though its operands' errors have one.
+
+        Args:
+            op: the node's operation.
+
+        Returns:
+            A clause such as "a denominator may be zero"; empty if only overflow may cause it.
         """
         return ""
 
     def family(self, op: Any, bounds: Sequence[Interval], environment: Environment) -> LineFamily | None:
-        """The relaxations that `optimized` slopes search from the layer's own on; None leaves it at that."""
+        """The relaxations that `optimized` slopes search, starting from the layer's own; None: there are no others.
+
+        Args:
+            op: the node's operation.
+            bounds: one interval `[N, *shape]` per input.
+            environment: evaluates the op's parameters.
+        """
         return None
 
 
@@ -97,14 +172,14 @@ class ProductRule(NonlinearRule):
 
     @abstractmethod
     def product(self, first: Tensor, second: Tensor) -> Tensor:
-        """The op of any two numbers `[N, *shape]`."""
+        """The op applied to two tensors `first` and `second` `[N, *shape]`."""
 
     def reads(self, shapes: Sequence[Sequence[int]]) -> int:
-        """How many products of two scalars an output is a sum of, for operands of these shapes."""
+        """How many products of two scalars an output sums, for operands of these `shapes`."""
         return 1
 
     def passed(self, operands: Sequence[Executed], errors: Sequence[Tensor]) -> Tensor:
-        """What errors of the operands make of it: xy is off by |x̂|e_y + |y|e_x."""
+        """The `errors` of the `operands` passed on: the error of xy is at most |x̂|e_y + |y|e_x."""
         x, y = operands
         return self.product(x.size, errors[1]) + self.product(errors[0], y.real.magnitude)
 
@@ -117,27 +192,62 @@ class ProductRule(NonlinearRule):
 
 
 class RelaxationRule(NonlinearRule):
-    """The rule of an elementwise nonlinear op of one or several inputs: how lines or planes enclose it.
+    """The rule of an elementwise nonlinear op of one or several inputs: lines or planes that enclose it.
 
     All inputs and the output have the same shape.
+
+    Example:
+        >>> import torch
+        >>> from autodual.dual import find_rule
+        >>> from autodual.interval import Interval
+        >>> from autodual.ir import Environment, ops
+        >>> rule, environment = find_rule(ops.Relu()), Environment({}.__getitem__, torch.float32, torch.device("cpu"))
+        >>> lines = rule.parallel(ops.Relu(), [Interval(torch.tensor([[-1.0]]), torch.tensor([[3.0]]))], environment)
+        >>> lines.lower_slopes[0], lines.lower_intercept, lines.upper_intercept
+        (tensor([[0.7500]]), tensor([[0.]]), tensor([[0.7500]]))
     """
 
     @abstractmethod
     def parallel(self, op: Any, bounds: Sequence[Interval], environment: Environment) -> LinearRelaxation:
-        """The relaxation by two parallel lines (`lower_slopes is upper_slopes`): one pull serves both bounds."""
+        """The relaxation by two parallel lines (`lower_slopes is upper_slopes`): one pull serves both bounds.
+
+        Args:
+            op: the node's operation.
+            bounds: one interval `[N, *shape]` per input.
+            environment: evaluates the op's parameters.
+        """
 
     @abstractmethod
     def adaptive(self, op: Any, bounds: Sequence[Interval], environment: Environment) -> LinearRelaxation:
-        """The tightest pair of lines, by area."""
+        """The tightest pair of lines, by area.
+
+        Args:
+            op: the node's operation.
+            bounds: one interval `[N, *shape]` per input.
+            environment: evaluates the op's parameters.
+        """
 
     def family(self, op: Any, bounds: Sequence[Interval], environment: Environment) -> LineFamily:
-        """Between the adaptive lines and the parallel ones, unless a rule knows better."""
+        """All mixtures of the adaptive and the parallel lines; a rule may override it with better ones.
+
+        Args:
+            op: the node's operation.
+            bounds: one interval `[N, *shape]` per input.
+            environment: evaluates the op's parameters.
+        """
         return LineFamily(self.adaptive(op, bounds, environment), self.parallel(op, bounds, environment))
 
     def relax(
         self, op: Any, bounds: Sequence[Interval], environment: Environment, policy: SlopePolicy
     ) -> LinearRelaxation:
-        """The relaxation under a slope policy."""
+        """The relaxation under a slope policy.
+
+        Args:
+            op: the node's operation.
+            bounds: one interval `[N, *shape]` per input.
+            environment: evaluates the op's parameters.
+            policy: "shared" gives the parallel lines, all others the adaptive ones.
+        """
         relaxed = self.parallel if policy == "shared" else self.adaptive
         return relaxed(op, bounds, environment)
 

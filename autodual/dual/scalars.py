@@ -17,7 +17,7 @@ _KINDS: tuple[tuple[type[Op], type[RelaxationRule]], ...] = (
 
 
 def register_kind(op: type[Op]) -> None:
-    """Register the rule of an op's kind for it, if the kind has one."""
+    """Register the rule of its kind for the op class `op`, if the kind has one."""
     for kind, rule in _KINDS:
         if issubclass(op, kind):
             dual_rule(op)(rule)

@@ -35,7 +35,7 @@ class Planes:
     upper_intercept: Tensor
 
     def range(self, z: Interval) -> Interval:
-        """The values between the planes over bounds."""
+        """The values between the planes over bounds `z` `[N, *shape]`."""
         centre, radius = z.centre, z.radius
         ends = []
         for sign, slope, intercept in (
@@ -50,7 +50,11 @@ def planes_around(z: Interval, axis: int) -> Planes:
     """Below, the tangent at the centre: the function is convex. Above, the tangent of the logarithm over chords of exp.
 
     With m the largest upper bound, Σ exp(z - m) lies below the sum S of its chords, and log S below its tangent at the
-    middle of S' range; no number here exceeds the size of the bounds. Of a single term they are the identity.
+    middle of S' range; no intermediate number exceeds the bounds in size. For a single term both are the identity.
+
+    Args:
+        z: bounds `[N, *shape]`.
+        axis: the axis of the batch over which exponentials are summed.
     """
     if z.shape[axis] == 1:
         one, zero = torch.ones_like(z.lower), (z.lower + z.upper) * 0.0
@@ -63,7 +67,7 @@ def planes_around(z: Interval, axis: int) -> Planes:
     width = z.upper - z.lower
     wide = width > torch.finfo(width.dtype).eps ** 0.5
     chord = torch.where(wide, (high - low) / torch.where(wide, width, torch.ones_like(width)), high)
-    # Where the ends are too close for the chord's slope, the steeper tangent through the upper end lies above too low.
+    # Where the ends are too close for a chord, the slope is that at `high`; such a line is too low at `low`: raise it.
     base = torch.maximum(high - chord * (z.upper - top), low - chord * (z.lower - top))
     middle = ((chord * (centre - top)) + base).sum(axis, keepdim=True)
     slope = chord / middle
@@ -73,7 +77,7 @@ def planes_around(z: Interval, axis: int) -> Planes:
 
 
 def _room(z: Interval, axis: int) -> float:
-    """Logarithms of sums near 1 are off by as much as the sums are, however small they are themselves."""
+    """Rounding error of log Σ exp: absolute, since near a sum of 1 the logarithm is off by as much as the sum."""
     return (z.shape[axis] + 8) * torch.finfo(z.lower.dtype).eps
 
 
@@ -92,7 +96,7 @@ class LogSumExpLayer(DualLayer):
         return (rows.with_values(self.carried(rows, values), shape=shape),)
 
     def carried(self, rows: Rows, values: Tensor) -> Tensor:
-        """Rows `[G, K, …, 1, …]` of the sum as rows of its terms."""
+        """The `values` `[G, K, …, 1, …]` of `rows` of the sum as values of rows of its terms."""
         positive = values.relu()
         low, high = rows.features(self.planes.lower_slope), rows.features(self.planes.upper_slope)
         return positive * low + (values - positive) * high
@@ -101,7 +105,7 @@ class LogSumExpLayer(DualLayer):
         return Contribution(centre=self.paid(rows, rows.values))
 
     def paid(self, rows: Rows, values: Tensor) -> Tensor:
-        """`[G, K]`: what rows of the sum pay for the planes' intercepts."""
+        """What `rows` with these `values` of the sum pay for the planes' intercepts, `[G, K]`."""
         positive = values.relu()
         low, high = rows.features(self.planes.lower_intercept), rows.features(self.planes.upper_intercept)
         return (positive * low + (values - positive) * high).flatten(2).sum(2)
@@ -119,7 +123,7 @@ class LogSumExpLayer(DualLayer):
 
 
 class LogSoftmaxLayer(LogSumExpLayer):
-    """z - log Σ exp z: rows of all terms along the axis meet the same sum, so their total decides its plane."""
+    """z - log Σ exp z: all rows along the axis use the same sum, so the sign of their total decides its plane."""
 
     def pull(self, rows: Rows) -> tuple[Rows, ...]:
         values = rows.values
@@ -145,11 +149,11 @@ class _ExponentialRule(NonlinearRule):
 
 
 def _executed(z: Executed, axis: int, run: Run) -> Tensor:
-    """How far log Σ exp z may be off: weights that sum to 1 average the terms' errors.
+    """Execution error of log Σ exp z: at most the largest error of the terms, plus three errors of its own.
 
-    Of its own it adds what z - max z is off by, at most a rounding of 2|z| in each exponent, and as much where a kernel
-    goes on to another maximum block by block; the sum of the n terms and their exponentials, relative to a sum of at
-    least 1; and the logarithm and the last sum, relative to |z| + log n.
+    The rounding of z - max z, at most that of 2|z|, and as much where a kernel changes the maximum block by block; that
+    of the sum and its exponentials, relative to a sum of at least 1; that of the logarithm and the last sum, relative
+    to |z| + log n.
     """
     largest, count = z.size.amax(axis, keepdim=True), z.size.shape[axis]
     own = run.precision.off(count, 3 * LIBRARY + rescaling(count)) * (1 + math.log(count))

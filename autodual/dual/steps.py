@@ -1,4 +1,4 @@
-"""Rules of step functions: no slope says anything of them, so their ends do."""
+"""The rule of step functions: their slope is zero, so the values at the bounds enclose them."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from autodual.ir.scalars import StairOp
 
 
 class StairRule(RelaxationRule):
-    """Horizontal lines at the values that the never falling function takes at the bounds."""
+    """Horizontal lines at the values that the non-decreasing function takes at the bounds."""
 
     exact = True
 
     def executed(self, op: StairOp, operands: Sequence[Executed], run: Run) -> Tensor:
-        """As far as the steps are apart that a run may take."""
+        """The distance between the lowest and the highest step that a run may take."""
         (z,) = operands
         found = self.range(op, [z.reached], run.environment)
         return found.upper - found.lower

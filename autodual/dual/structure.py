@@ -56,7 +56,7 @@ class SliceLayer(MovingLayer):
         return tuple(grown)
 
     def _spaced(self, count: int) -> int:
-        """Entries from the first to the last of so many."""
+        """Extent from the first to the last of `count` entries."""
         return (count - 1) * self.op.step + 1
 
     @property
@@ -173,7 +173,7 @@ class ConcatenateLayer(MovingLayer):
 
     @property
     def uniform(self) -> bool:  # type: ignore[override]
-        """Side by side along the channels."""
+        """Whether the branches lie side by side along the channels."""
         return self.node.op.axis == 0  # type: ignore[attr-defined]
 
     def pull(self, rows: Rows) -> tuple[Rows, ...]:
@@ -191,7 +191,7 @@ class ConcatenateLayer(MovingLayer):
 
 @dual_rule(ops.Concatenate)
 class ConcatenateRule(AffineRule):
-    """Dense skips."""
+    """Concatenated branches, as in dense skip connections."""
 
     def layer(self, node: Node, shapes: Sequence[tuple[int, ...]], environment: Environment) -> DualLayer:
         return ConcatenateLayer(node, shapes, environment, monotone=True)

@@ -28,7 +28,7 @@ class Geometry:
         return replace(self, padding=(0,) * len(self.padding))
 
     def reach(self, extent: Sequence[int], kernel: Sequence[int]) -> tuple[int, ...]:
-        """Size of the input patch that an output patch of size `extent` reads, padding included."""
+        """Size of the input patch that an output patch of size `extent` reads with this `kernel`, padding included."""
         return tuple((e - 1) * s + d * (k - 1) + 1 for e, s, d, k in zip(extent, self.stride, self.dilation, kernel))
 
 
@@ -37,6 +37,12 @@ def transpose_convolution(values: Tensor, weight: Tensor, geometry: Geometry, si
 
     `size` may exceed what the outputs reach (stride left a remainder); the rest is zero, which plain transposed
     convolutions without output padding get wrong.
+
+    Args:
+        values: `[B, out, *extent]`.
+        weight: the convolution's weight, `[out, in / groups, *kernel]`.
+        geometry: its stride, padding, dilation and groups.
+        size: spatial size of the convolution's input.
     """
     reach = geometry.reach(values.shape[2:], weight.shape[2:])
     left_over = tuple(n + 2 * p - r for n, p, r in zip(size, geometry.padding, reach))
@@ -48,7 +54,7 @@ def transpose_convolution(values: Tensor, weight: Tensor, geometry: Geometry, si
             columns, tuple(size), tuple(weight.shape[2:]), geometry.dilation, geometry.padding, geometry.stride
         )
     transposed = _TRANSPOSED[len(size)]
-    # Output padding must stay below the stride (or dilation); what is left beyond it is padded by hand.
+    # Output padding must stay below the stride (or dilation); the rest is padded afterwards.
     allowed = tuple(min(e, max(s, d) - 1) for e, s, d in zip(left_over, geometry.stride, geometry.dilation))
     pulled = transposed(
         values, weight, None, geometry.stride, geometry.padding, allowed, geometry.groups, geometry.dilation

@@ -1,4 +1,4 @@
-"""Estimators: norms of vectors that are seen only through their products with a few random columns."""
+"""Estimators: norms of vectors from their inner products with a few random columns."""
 
 from autodual.estimators.base import AdditiveEstimator, Estimator, SelectingEstimator
 from autodual.estimators.cauchy import CauchyGeometricMean, CauchyMedian

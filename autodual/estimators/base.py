@@ -1,8 +1,8 @@
-"""What an estimator is: how the norm of a vector is told from its inner products with random columns.
+"""The contract of estimators, which compute the norm of a vector from its inner products with random columns.
 
-A vector ν of any length is seen through R products v_c = ⟨ν, X_c⟩ with columns X_c of independent random numbers, whose
-distribution is stable: v_c is distributed as ‖ν‖·X for one such number X, with the l1 norm for Cauchy and the l2 norm
-for normal numbers. Estimators know of no sets, graphs or passes.
+Of a vector ν of any length only R products v_c = ⟨ν, X_c⟩ are known, with columns X_c of independent random numbers of
+a stable distribution: v_c is distributed as ‖ν‖·X for one such number X, with the l1 norm for Cauchy and the l2 norm
+for normal numbers. Estimators know nothing of sets, graphs or passes.
 """
 
 from __future__ import annotations
@@ -20,9 +20,22 @@ from autodual.estimators.random_streams import Stream
 
 @dataclass(frozen=True)
 class Estimator(ABC):
-    """An estimate of ‖ν‖ of this `order` from `rows` products."""
+    """An estimate of ‖ν‖ from its products with random columns.
 
-    #: 1 or 2: of the norm that is estimated.
+    Args:
+        rows: R, the number of products.
+
+    Example:
+        >>> import torch
+        >>> from autodual.estimators import GaussianNorm, Stream
+        >>> estimator = GaussianNorm(rows=1000)
+        >>> columns = estimator.columns(Stream(("example",)), (50,), 0, 0, 1000, torch.empty(0))
+        >>> estimate = estimator.norm(columns @ torch.ones(50))
+        >>> bool((estimate / 50**0.5 - 1).abs() < 0.1), 1 < estimator.inflation(1e-6) < 1.2
+        (True, True)
+    """
+
+    #: Which norm is estimated: 1 or 2.
     order: ClassVar[int]
 
     rows: int
@@ -30,52 +43,68 @@ class Estimator(ABC):
     def columns(
         self, stream: Stream, shape: Sequence[int], offset: int, first: int, count: int, like: Tensor
     ) -> Tensor:
-        """Columns first to first + count, `[count, *shape]`, at coordinates of ν that begin at `offset`.
+        """Some of the random columns, `[count, *shape]`.
 
-        Independent numbers of the law that is stable for the norm's order. The same stream gives the same columns,
-        however they are cut. dtype and device are those of `like`.
+        They hold independent numbers of the distribution that is stable for the norm's order. The same stream gives the
+        same columns, however they are cut.
+
+        Args:
+            stream: the source of random numbers.
+            shape: the shape of the part of ν for which columns are wanted.
+            offset: the flat coordinate of ν at which this part begins.
+            first: the first column.
+            count: the number of columns.
+            like: a tensor of their dtype on their device.
         """
         draw = {1: stream.cauchy, 2: stream.normal}[self.order]
         return draw(shape, self.rows, first, count, like)
 
     @abstractmethod
     def norm(self, products: Tensor) -> Tensor:
-        """The estimates `[*]` from all products `[rows, *]`; never negative, NaN where a product is."""
+        """The estimates `[*]`; never negative, NaN where a product is.
+
+        Args:
+            products: all products ⟨ν, X_c⟩, `[rows, *]`.
+        """
 
     def inflation(self, failure: float) -> float:
-        """1/(1 - ε) ≥ 1 such that P(estimate/(1 - ε) < ‖ν‖) ≤ failure; infinite where no ε < 1 is known to do."""
+        """The factor 1/(1 - ε) ≥ 1 with P(estimate/(1 - ε) < ‖ν‖) ≤ failure; infinite if no ε < 1 is known to hold.
+
+        Args:
+            failure: the probability with which a raised estimate may fall short, in [0, 1].
+        """
         return math.inf
 
 
 class AdditiveEstimator(Estimator):
-    """An estimator that need not see all products at once."""
+    """An estimator that sums one term per product, so that it need not see all products at once."""
 
     @abstractmethod
     def term(self, products: Tensor) -> Tensor:
-        """What each product `[count, *]` adds to the total."""
+        """What each of the `products` `[count, *]` adds to the total."""
 
     @abstractmethod
     def from_total(self, total: Tensor) -> Tensor:
-        """The estimates `[*]` from the totals over all rows."""
+        """The estimates `[*]`, from the `total` `[*]` of all terms."""
 
     def norm(self, products: Tensor) -> Tensor:
         return self.from_total(self.term(products).sum(0))
 
 
 class SelectingEstimator(Estimator):
-    """An estimator that must see all products at once, and whose gradient is that of the scaled sum of magnitudes of
-    some: norm · Σ selected |v| / Σ selected |v|, where only the first sum is differentiated.
+    """An estimator that must see all products at once. Its gradient is that of a sum of selected magnitudes, scaled to
+    the estimate: norm · Σ selected |v| / Σ selected |v|, where only the first sum is differentiated.
     """
 
     @abstractmethod
     def selected(self, products: Tensor, norm: Tensor) -> Tensor:
-        """Which products `[count, *]` the gradient of a norm `[*]` flows through."""
+        """The mask of `products` `[count, *]` through which the gradient of their `norm` `[*]` flows."""
 
 
 def smallest(failure: float, exponent, upper: float) -> float:
-    """The least s in (0, upper] with exp(-exponent(s)) ≤ failure, for a growing exponent; infinite where there is none.
+    """The least s in (0, `upper`] with exp(-`exponent`(s)) ≤ `failure`, for a growing exponent; infinite if none.
 
-    Rounded up: what is returned has been tried.
+    Rounded up: the inequality has been checked for the number returned.
     """
     if failure <= 0:
         return math.inf

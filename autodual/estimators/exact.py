@@ -1,4 +1,4 @@
-"""No estimate at all: the columns are those of the identity matrix, and the norm is what it is."""
+"""Exact norms, in the form of estimators: the columns are those of the identity matrix."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from autodual.estimators.random_streams import Stream
 
 
 class _Exact(AdditiveEstimator):
-    """`rows` is the number of all coordinates, of which each is a column's."""
+    """`rows` is the number of coordinates: each has a column of its own."""
 
     def columns(
         self, stream: Stream, shape: Sequence[int], offset: int, first: int, count: int, like: Tensor
@@ -28,7 +28,14 @@ class _Exact(AdditiveEstimator):
 
 
 class ExactL1(_Exact):
-    """The sum of absolute values."""
+    """The sum of absolute values.
+
+    Example:
+        >>> import torch
+        >>> from autodual.estimators import ExactL1
+        >>> ExactL1(rows=2).norm(torch.tensor([[3.0], [-4.0]]))
+        tensor([7.])
+    """
 
     order: ClassVar[int] = 1
 
@@ -40,7 +47,14 @@ class ExactL1(_Exact):
 
 
 class ExactL2(_Exact):
-    """The root of the sum of squares."""
+    """The root of the sum of squares.
+
+    Example:
+        >>> import torch
+        >>> from autodual.estimators import ExactL2
+        >>> ExactL2(rows=2).norm(torch.tensor([[3.0], [-4.0]]))
+        tensor([5.])
+    """
 
     order: ClassVar[int] = 2
 
@@ -52,5 +66,5 @@ class ExactL2(_Exact):
 
 
 def root(square: Tensor) -> Tensor:
-    """√, with a finite derivative at zero."""
+    """√`square`, elementwise, with a finite derivative at zero."""
     return torch.where(square == 0, square, torch.where(square == 0, 1, square).sqrt())

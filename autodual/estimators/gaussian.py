@@ -16,6 +16,12 @@ class GaussianNorm(AdditiveEstimator):
     """√(Σ v² / R): R·estimate²/‖ν‖² has a chi-squared distribution of R degrees of freedom.
 
     Its lower tail by Chernoff's bound: P(estimate² ≤ s‖ν‖²) ≤ exp(-R (s - 1 - log s) / 2) for s ≤ 1.
+
+    Example:
+        >>> import torch
+        >>> from autodual.estimators import GaussianNorm
+        >>> GaussianNorm(rows=2).norm(torch.tensor([[1.0], [-1.0]]))
+        tensor([1.])
     """
 
     order: ClassVar[int] = 2

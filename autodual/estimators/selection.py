@@ -1,10 +1,10 @@
-"""The median of magnitudes, with a gradient that is fit for use.
+"""The median of magnitudes, with a gradient that is useful in training.
 
 The median's own derivative is that of the one or two entries in the middle. Each of these is a sum of Cauchy numbers
-times weights, and its derivative such a number: of infinite mean, the same for all units that took the same column, and
-no better with more columns (measured on an MNIST network: the cosine with the exact gradient is 0.85 with 10 and with
-200 columns). So the gradient is that of the mean of all entries in the middle half, scaled to the median's size: 0.94
-with 10, 0.98 with 50, 0.99 with 200 columns.
+times weights, so its derivative is a Cauchy number: of infinite mean, the same for all units that took the same column,
+and no better with more columns (measured on an MNIST network: the cosine with the exact gradient is 0.85 with 10 and
+with 200 columns). So the gradient used is that of the mean of all entries in the middle half, scaled to the median's
+size: 0.94 with 10, 0.98 with 50, 0.99 with 200 columns.
 """
 
 from __future__ import annotations
@@ -24,21 +24,21 @@ QUARTILE = math.tan(math.pi / 8)
 
 
 def middle_magnitude(products: Tensor) -> Tensor:
-    """The median `[*]` of |products| over the first axis `[R, *]`, the mean of both middles where R is even.
+    """The median `[*]` of |`products`| over the first axis `[R, *]`; if R is even, the mean of the two middle ones.
 
-    NaN where a product is. For the backward pass one byte a product is kept.
+    NaN where a product is. The backward pass keeps one byte per product.
     """
     return _MiddleMagnitude.apply(products)
 
 
 def middle_half(products: Tensor, median: Tensor) -> Tensor:
-    """Which products `[count, *]` have magnitudes between the quartiles that belong to a median `[*]`; never none."""
+    """Which `products` `[count, *]` have magnitudes between the quartiles that follow from a `median` `[*]`."""
     magnitudes = products.abs()
     return (magnitudes >= QUARTILE * median) & (magnitudes <= median / QUARTILE)
 
 
 class _MiddleMagnitude(torch.autograd.Function):
-    """Block by block of units, so that what lies between products and medians stays in the processor's caches."""
+    """Works on blocks of units, so that intermediate results stay in the processor's caches."""
 
     @staticmethod
     def forward(ctx: Any, products: Tensor) -> Tensor:
@@ -80,7 +80,7 @@ def _median(magnitudes: Tensor) -> Tensor:
     rows = magnitudes.shape[0]
     unknown = magnitudes.amax(0).isnan()
     if magnitudes.device.type == "cpu":
-        # One place to part at is several times as fast as two, and as torch's own selection.
+        # Partitioning at one place is several times as fast as at two, and as torch's own selection.
         ordered = torch.from_numpy(numpy.partition(magnitudes.numpy(), rows // 2, axis=0))
         upper = ordered[rows // 2]
         median = upper if rows % 2 else (upper + ordered[: rows // 2].amax(0)) / 2

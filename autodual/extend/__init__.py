@@ -1,21 +1,21 @@
-"""All that an extension needs, from one place; the built-in parts use nothing else.
+"""All that an extension needs, in one place; the built-in parts use nothing else.
 
 **A function of one scalar** is one call of `scalar_op`.
 
 **Any other operation** takes three steps: an `Op` that can run itself, a function under `@lowers(torch.ops.…)` that
 emits it while a model is traced, and a rule under `@dual_rule(TheOp)`: an `AffineRule`, or a `RelaxationRule`.
-`autodual.testing.check_dual_rule` tells whether it is right. The operation is one of ATen or of `torch.library`; under
+`autodual.testing.check_dual_rule` tests the rule. The operation is one of ATen or of `torch.library`; under
 `@lowers_module(TheClass)` it is a whole module, which is then not traced.
 
 **A perturbation set** is a `PerturbationSet`, a frozen dataclass whose `bind` places it around samples: as a `Support`,
 which bounds need, as a `Searchable`, which attacks need, or as a `Region`, which is both. `@named_set` gives it a name
-in recipes and on the command line; `autodual.testing.check_perturbation_set` tells whether it is right.
+in recipes and on the command line; `autodual.testing.check_perturbation_set` tests it.
 
-**A pass** is a `Pass`, a frozen dataclass that takes a `Plan` to another one; give it to `compile_dual(passes=…)`, or,
-under `@named_pass`, to `--pass`.
+**A pass** is a `Pass`, a frozen dataclass that turns a `Plan` into another one; give it to `compile_dual(passes=…)`,
+or, under `@named_pass`, to `--pass`.
 
-**A loss** is a `Loss`, a frozen dataclass that takes a `Batch` to one number a sample; `@named_loss` gives it a name in
-recipes.
+**A loss** is a `Loss`, a frozen dataclass that turns a `Batch` into one number per sample; `@named_loss` gives it a
+name in recipes.
 
 **An attack** is an `Attack`, a frozen dataclass that looks for points of a `Region` where a `Specification` fails; give
 it to `certify(attack=…)` or `verify(attack=…)`, or, under `@named_attack`, to `--attack`. What it finds is checked, so

@@ -1,4 +1,4 @@
-"""Functions of one scalar of one's own, each in one call: op, dual rule, and lowerings from PyTorch and ONNX."""
+"""User-defined functions of one scalar, each in one call: op, dual rule, and lowerings from PyTorch and ONNX."""
 
 from __future__ import annotations
 
@@ -38,8 +38,8 @@ def scalar_op(
 ) -> type[CurveOp]:
     """Declare a function of one scalar: from here on models that call it are certified, trained and attacked.
 
-    A wrong slope or a forgotten inflection makes wrong certificates: run `autodual.testing.check_dual_rule` on the
-    op, which finds them.
+    A wrong slope or a forgotten inflection makes wrong certificates: run `autodual.testing.check_dual_rule` on the op
+    to find it.
 
     Args:
         name: the op's name, such as "Bump"; texts of graphs show it in snake case.
@@ -58,7 +58,7 @@ def scalar_op(
             itself (`torch.ops.aten.i0.default`).
         onnx: an ONNX operator that computes it, or several: `"com.example::Bump"`.
         about: one line of documentation.
-        replace: take the place of the rules that lower these operations now.
+        replace: replace the rules that lower these operations now.
 
     Returns:
         The class of the op; `lowers_module` rules may emit it too.
@@ -104,10 +104,10 @@ def scalar_family(
 
     Args:
         accuracy: as of `scalar_op`, or a function of the op that gives it.
-        aten: by operation, what makes the op of the operation's arguments after the first; it raises ValueError with
-            the reason where it cannot.
-        onnx: by operator, what makes the op of the operator's attributes, which it reads by `get(name, default)`.
-        replace: take the place of the rules that lower these operations now.
+        aten: for each operation a function from its arguments after the first to the op; it raises ValueError with
+            the reason if it cannot make one.
+        onnx: for each operator a function from its attributes, read by `get(name, default)`, to the op.
+        replace: replace the rules that lower these operations now.
 
     Raises:
         ValueError: another op or rule already lowers one of the operations.

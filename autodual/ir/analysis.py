@@ -12,7 +12,17 @@ if TYPE_CHECKING:
 
 
 def to_networkx(graph: Graph) -> networkx.MultiDiGraph:
-    """One networkx node per graph node (attribute `node`), one edge per operand (attribute `operand`)."""
+    """The graph in networkx: one node per node (attribute `node`), one edge per operand (attribute `operand`).
+
+    Args:
+        graph: the graph of a traced network.
+
+    Example:
+        >>> import autodual, torch
+        >>> from autodual.ir.analysis import to_networkx
+        >>> list(to_networkx(autodual.compile_dual(torch.nn.ReLU(), torch.zeros(1, 2)).plan.graph).edges())
+        [('input', 'relu')]
+    """
     import networkx
 
     view = networkx.MultiDiGraph()
@@ -24,7 +34,7 @@ def to_networkx(graph: Graph) -> networkx.MultiDiGraph:
 
 
 def to_dot(graph: Graph) -> str:
-    """The graph in Graphviz' DOT language."""
+    """The `graph` in Graphviz' DOT language."""
     lines = ["digraph network {", '  node [shape=box, fontname="monospace"];']
     for node in graph:
         label = format_node(node).replace("\\", "\\\\").replace('"', '\\"')

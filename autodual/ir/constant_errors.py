@@ -1,4 +1,4 @@
-"""How far constants that a network computes from its parameters while it runs are from what they are exactly."""
+"""Errors of constants that a network computes from its parameters while it runs, against their exact values."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ from autodual.ir.constant_operations import (
 from autodual.ir.expressions import Call, Environment, Expression, Parameter
 from autodual.ir.precision import Precision
 
-# Roundings charged for each operation: two for the operation itself (rsqrt has as many), two more for other orders,
-# such as ((x - μ)·r)·γ + β for the x·(rγ) + (β - μ(rγ)) of batch norms.
+# Roundings charged per operation: two for the operation itself (rsqrt has as many), two more for other orders, such as
+# ((x - μ)·r)·γ + β for the x·(rγ) + (β - μ(rγ)) of batch norms.
 _ROUNDINGS = 4
-# Those of functions of libraries, see `autodual/dual/execution.py`.
+# Roundings charged for library functions, as in `autodual/ir/scalars/declaration.py`.
 _LIBRARY = 16
 _SIMPLE = {"add", "sub", "rsub", "mul", "div", "neg", "abs", "square", "sqrt", "rsqrt", "reciprocal", "scalar"}
-# The errors are computed in float64, of numbers that are rounded themselves.
+# The errors are computed in float64, and so are rounded themselves.
 _SAFETY = 1.01
 
 
@@ -39,9 +39,9 @@ __all__ = ["ConstantErrors", "ConstantSizes", "Unanalysed"]
 
 
 class ConstantErrors(Environment):
-    """Evaluates expressions to how far a run in the dtypes `runs` may be from their values, as tensors of `dtype`.
+    """Evaluates expressions to bounds of their errors in a run in the dtypes `runs`, as tensors of `dtype`.
 
-    Whole numbers stay what they are. Raises Unanalysed for functions that it does not know.
+    Integers evaluate to themselves. Raises Unanalysed for functions without an error analysis.
     """
 
     def __init__(
@@ -53,7 +53,7 @@ class ConstantErrors(Environment):
         self._inexact: dict[Expression, Inexact] = {}
 
     def exact(self, expression: Expression) -> bool:
-        """Whether a run takes it as it is stored, or it is whole numbers, such as places to read."""
+        """Whether a run uses the stored value of `expression`, or it has integers, such as indices."""
         value, error = self._pair(expression)
         return not value.is_floating_point() or (isinstance(expression, Parameter) and not bool(error.any()))
 
@@ -73,7 +73,7 @@ class ConstantErrors(Environment):
         return self._inexact[expression]
 
     def _stored(self, value: Tensor) -> Inexact:
-        """A number in its own dtype: exact if that is one of the run's, but for what a run may flush to zero."""
+        """A stored number: exact if its dtype is one of the run's, except that a run may flush denormals to zero."""
         if not value.is_floating_point():
             return Inexact(value, value)
         exact = value.double()
@@ -117,7 +117,7 @@ class ConstantErrors(Environment):
         return Inexact(found.value, found.error) if name in EXACT else self._rounded(name, found)
 
     def _counted(self, call: Call, name: str) -> Inexact:
-        """Of whole numbers and truth values."""
+        """The result of a function of integers and booleans."""
         value = self._evaluate(call)
         if not isinstance(value, Tensor) or not value.is_floating_point():
             return Inexact(value, value)
@@ -127,7 +127,7 @@ class ConstantErrors(Environment):
         raise Unanalysed(f"how a constant is computed by {name or call.target}")
 
     def _converted(self, call: Call, name: str, arguments: list[Any]) -> Inexact:
-        """Rounded to another dtype, or the run's if that is narrower, which may take numbers further apart."""
+        """A conversion to another dtype, or the run's if that is narrower; rounding may increase the error."""
         value = self._evaluate(call)
         if not value.is_floating_point():
             return self._whole(call, name, arguments)
@@ -138,34 +138,34 @@ class ConstantErrors(Environment):
         return Inexact(value, stored.error + torch.where(error == 0, 0.0, apart))
 
     def _whole(self, call: Call, name: str, arguments: list[Any]) -> Inexact:
-        """The result of another function, if it is no floating-point number: of numbers that a run has exactly."""
+        """The result of any other function: allowed if it is not floating-point and is the same in every run."""
         value = self._evaluate(call)
         if isinstance(value, Tensor) and (value.is_floating_point() or value.is_complex()):
             raise Unanalysed(f"how a constant is computed by {name or call.target}")
         numbers = [*_numbers(arguments), *(self._number(one) for one in arguments if isinstance(one, float))]
         if not certain(name, [number for number in numbers if number.value.is_floating_point()]):
-            raise Unanalysed(f"what {name} makes of constants that a run rounds")
+            raise Unanalysed(f"the result of {name} for constants that a run rounds")
         return Inexact(value, value)
 
     def _rounded(self, name: str, found: Found) -> Inexact:
-        """What a run computes of numbers that are off by so much already."""
+        """A result with the rounding error of its operation added to the error of its numbers."""
         precision = self._precision
         size = (found.value.abs() if found.size is None else found.size) + found.error
         factors = _ROUNDINGS if name in _SIMPLE else _ROUNDINGS + _LIBRARY
         own = precision.off(found.terms, factors) * size + 2 * (found.terms + 2) * precision.tiny
-        # A run may lose what is too small for its dtype, and has infinity for what is too large.
+        # A run may underflow to 0; it overflows to infinity.
         fits = size * max(found.terms, 1) < precision.largest / 2
         return Inexact(found.value, torch.where(fits, found.error + own, torch.inf))
 
     def _filled(self, value: Tensor) -> Inexact:
-        """One number everywhere, which torch may have rounded to the run's dtype or to that of the bounds already."""
+        """A tensor of one literal, which torch may already have rounded to the dtype of the run or of the bounds."""
         if not value.is_floating_point():
             return Inexact(value, value)
         limits = torch.finfo(self.dtype)
         return self._rounded("scalar", Found(value.double(), limits.eps * value.double().abs() + limits.tiny))
 
     def _argument_pair(self, argument: Any) -> Any:
-        """An argument of a function: a number and its error where it is an expression, also inside lists."""
+        """An argument of a function; expressions, also inside lists, as a number and its error."""
         if isinstance(argument, Expression):
             return self._pair(argument)
         if isinstance(argument, (tuple, list)):
@@ -188,8 +188,8 @@ def _numbers(arguments: Any) -> Iterator[Inexact]:
 
 
 class ConstantSizes(ConstantErrors):
-    """Evaluates expressions to |c| + share · e, where e is what a run may be off by from the constant c: then what is
-    charged relative to a constant's size, by a factor of at least 1/share, pays for this error, too.
+    """Evaluates expressions to |c| + share · e for a constant c with the error e in a run: then a charge of at least
+    1/share times a constant's size pays for this error, too.
     """
 
     def __init__(self, environment: Environment, run: torch.dtype, share: float) -> None:

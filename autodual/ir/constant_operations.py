@@ -1,6 +1,6 @@
-"""Operations on constants that a run computes: of numbers and how far a run's may be off, the same of the result.
+"""Error propagation through operations on constants: from numbers with errors to a result with its error.
 
-What the operation itself is off by is left to the caller, but for sums, whose roundings grow with their length.
+The caller adds the operation's own rounding error; that of sums grows with their length, `Found.terms`.
 """
 
 from __future__ import annotations
@@ -19,32 +19,32 @@ MOVES = {
     *("broadcast_to", "diag", "diagonal", "embedding", "getitem", "index_select", "movedim", "mT", "numpy_T", "repeat"),
     *("swapaxes", "tril", "triu", "unflatten", "where"),
 }
-#: Functions of whole numbers and truth values, or of the program's numbers, whose results are rounded once.
+#: Functions of integers, booleans or literals, whose results are rounded once.
 COUNTS = {"truth", "arange", "linspace", "eye", "one_hot"}
 #: Functions that round numbers to another dtype.
 CASTS = {"_to_copy", "to", "float", "double", "half", "bfloat16", "type_as"}
 #: Operations that do not round.
 EXACT = {"neg", "abs", "maximum", "minimum", "relu"}
 
-#: Functions that make tensors of one number that stands in the program.
+#: Functions that fill tensors with one literal.
 FILLS = {"full", "full_like", "new_full", "zeros", "zeros_like", "new_zeros", "ones", "ones_like", "new_ones"} | {
     "scalar_tensor"
 }
 
 
 class Unanalysed(Exception):
-    """What has no rounding analysis; the message says what, as in "how softmax is computed"."""
+    """There is no rounding analysis; the message says of what, as in "how softmax is computed"."""
 
 
 class Inexact(NamedTuple):
-    """A number as float64 computes it, and how far a run's may be from it."""
+    """A number in float64, and a bound of its error in a run."""
 
     value: Any
     error: Any
 
 
 class Found(NamedTuple):
-    """A result before it is rounded. terms: of how many it is a sum; size: Σ|terms|, if not the value's own."""
+    """A result before rounding. terms: the number of terms of a sum; size: Σ|terms|, or None for |value|."""
 
     value: Tensor
     error: Tensor
@@ -86,12 +86,12 @@ def _inverse_root(a: Inexact) -> Found:
 
 
 def _monotone(function: Callable[[Tensor], Tensor]) -> Operation:
-    """A function that never falls, or never rises: within its values at both ends. NaN, as of log -1, is no bound."""
+    """A monotone function: its error from its values at both ends; infinite where these are NaN, as for log -1."""
 
     def found(a: Inexact) -> Found:
         value = function(a.value)
         ends = [(function(a.value + sign * a.error) - value).abs() for sign in (-1, 1)]
-        # float64's own rounding, where neighbouring numbers are further apart than the ends.
+        # The rounding of float64 itself, which may exceed the distance of the ends.
         error = ends[0].maximum(ends[1]) + 2.0**-50 * value.abs()
         return Found(value, torch.where(error.isnan(), torch.inf, error))
 
@@ -99,7 +99,7 @@ def _monotone(function: Callable[[Tensor], Tensor]) -> Operation:
 
 
 def _steady(function: Callable[..., Tensor]) -> Operation:
-    """A function that moves no further than its numbers do."""
+    """A function with a Lipschitz constant of 1 in the maximum norm."""
 
     def found(*numbers: Inexact) -> Found:
         error = numbers[0].error
@@ -111,7 +111,7 @@ def _steady(function: Callable[..., Tensor]) -> Operation:
 
 
 def _power(a: Inexact, exponent: Inexact) -> Found:
-    """To an exponent of one number that stands in the program: a product of as many, or of positive numbers."""
+    """A power with one exponent: repeated products for whole exponents up to 64, else of positive numbers."""
     if exponent.value.numel() > 1:
         raise Unanalysed("how a constant is computed by powers of several exponents")
     p = float(exponent.value)
@@ -144,7 +144,7 @@ def _matrix_product(a: Inexact, b: Inexact) -> Found:
     return Found(a.value @ b.value, error, a.value.shape[-1], size)
 
 
-#: By the name of a function: its rule, and which of its arguments are numbers; the others say how it works.
+#: By name of a function: its rule, and how many of its arguments are numbers; the rest are options such as axes.
 OPERATIONS: dict[str, tuple[Operation, int]] = {
     "add": (_add, 2),
     "sub": (_subtract, 2),
@@ -174,7 +174,7 @@ OPERATIONS: dict[str, tuple[Operation, int]] = {
 }
 
 
-#: Rounds the result of the operation of this name, for numbers and what else it takes.
+#: Applies the operation of a name to numbers and options, and rounds its result.
 Apply = Callable[..., Inexact]
 
 
@@ -198,13 +198,13 @@ def _vector_norm(
 
 
 def _mask_weights(apply: Apply, mask: Inexact, axis: int) -> Inexact:
-    """The graph's own, which no run computes (`ShiftedExponents`): as far off as a mask makes them that is computed."""
+    """Weights that only the graph has and no run computes (`ShiftedExponents`): their error is that of the mask."""
     largest = mask.value.amax(axis, keepdim=True) if mask.value.dim() >= -axis else mask.value
     value = (mask.value - largest).exp().nan_to_num()
     return Inexact(value, value * (2 * mask.error.amax()).expm1())
 
 
-#: Functions of several operations: by name, and how many of their arguments are numbers.
+#: By name of a function made of several operations: its rule, and how many of its arguments are numbers.
 COMPOSED: dict[str, tuple[Callable[..., Inexact], int]] = {
     "_weight_norm": (_weight_norm, 2),
     "linalg_vector_norm": (_vector_norm, 1),
@@ -216,7 +216,7 @@ _COMPARISONS = {"lt", "le", "gt", "ge", "eq", "ne"}
 
 
 def certain(name: str, numbers: Sequence[Inexact]) -> bool:
-    """Whether a function that chooses by these numbers, such as a comparison, chooses the same in every run."""
+    """Whether the function `name` of these `numbers`, such as a comparison, has the same result in every run."""
     if not any(bool(number.error.any()) for number in numbers):
         return True
     if name not in _COMPARISONS or len(numbers) != 2:
@@ -226,7 +226,7 @@ def certain(name: str, numbers: Sequence[Inexact]) -> bool:
 
 
 def parts_of(arguments: Sequence[Any], part: int) -> list[Any]:
-    """Values (0) or errors (1) of arguments, some of them in lists."""
+    """The values (`part` 0) or errors (`part` 1) of `arguments`, also inside lists."""
     return [
         argument[part]
         if isinstance(argument, Inexact)

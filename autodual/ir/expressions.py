@@ -1,7 +1,7 @@
-"""Expressions over live model parameters: what of a network does not depend on its input.
+"""Expressions over live model parameters: the parts of a network that do not depend on its input.
 
 A weight in the graph is not a copied tensor but a recipe, evaluated anew at each call. So a dual network compiled
-once stays right after `optimizer.step()`, and gradients reach the parameters through the recipe.
+once stays right after `optimizer.step()`, and gradients reach the parameters.
 """
 
 from __future__ import annotations
@@ -16,16 +16,25 @@ from torch import Tensor
 
 
 class Expression(ABC):
-    """A tensor that depends on parameters alone. Compared by identity, so a shared one is evaluated once a call."""
+    """A tensor that depends on parameters alone. Compared by identity, so a shared one is evaluated once per call."""
 
     @abstractmethod
     def parameters(self) -> Iterator[str]:
-        """Names of the parameters and buffers it reads."""
+        """Names of the parameters and buffers that it reads."""
 
 
 @dataclass(frozen=True, eq=False)
 class Parameter(Expression):
-    """A parameter, buffer or lifted constant of the model, resolved by its qualified name."""
+    """A parameter, buffer or lifted constant of the model.
+
+    Args:
+        name: its qualified name, such as "0.weight".
+
+    Example:
+        >>> from autodual.ir import Parameter
+        >>> list(Parameter("0.weight").parameters())
+        ['0.weight']
+    """
 
     name: str
 
@@ -38,7 +47,20 @@ class Parameter(Expression):
 
 @dataclass(frozen=True, eq=False)
 class Call(Expression):
-    """`target(*args, **kwargs)`, where arguments may be expressions, also inside lists."""
+    """`target(*args, **kwargs)`, where arguments may be expressions, also inside lists.
+
+    Args:
+        target: a function of tensors.
+        args: its positional arguments.
+        kwargs: its keyword arguments, as pairs; no expressions.
+
+    Example:
+        >>> import torch
+        >>> from autodual.ir import Call, Parameter
+        >>> shift = Call(torch.add, (Parameter("bias"), 1.0))
+        >>> str(shift), list(shift.parameters())
+        ('add(bias, 1.0)', ['bias'])
+    """
 
     target: Callable[..., Any]
     args: tuple[Any, ...] = ()
@@ -69,28 +91,40 @@ def _show(value: Any) -> str:
 
 
 def scalar(value: float) -> Tensor:
-    """A number as a tensor without axes, in double precision: the user's literal, not its float32 rounding."""
+    """The literal `value` as a tensor without axes, in double precision, not rounded to float32."""
     return torch.tensor(value, dtype=torch.float64)
 
 
 def number(value: float) -> Expression:
-    """A literal of the user's code as an expression."""
+    """The literal `value` of the user's code as an expression."""
     return Call(scalar, (value,))
 
 
 def is_number(expression: Expression | None, value: float) -> bool:
-    """Whether an expression is this literal."""
+    """Whether an `expression` is the literal `value`."""
     return isinstance(expression, Call) and expression.target is scalar and expression.args == (value,)
 
 
 class Environment:
     """Evaluates expressions for one dtype on one device, each at most once.
 
-    `lookup` resolves a qualified name to the live tensor. Floating tensors are converted to `dtype` and moved to
-    `device`, so a float32 model can be bounded in float64 without touching it; gradients flow through the conversion.
+    Floating tensors are converted, so a float32 model can be bounded in float64 without touching it; gradients flow
+    through the conversion.
 
-    What is computed from parameters is computed in float64 and rounded once, at the end: the shift β - γμ/√(σ² + ϵ) of
-    a batch norm may cancel, and no bound of the rounding errors of rows that meet it later would know.
+    Expressions are computed in float64 and rounded once, at the end: the shift β - γμ/√(σ² + ϵ) of a batch norm may
+    cancel, and the rounding error bounds of the engine do not cover errors made there.
+
+    Args:
+        lookup: resolves a qualified name to the live tensor.
+        dtype: the floating dtype of results.
+        device: the device of results.
+
+    Example:
+        >>> import torch
+        >>> from autodual.ir import Call, Environment, Parameter
+        >>> environment = Environment({"bias": torch.ones(2)}.__getitem__, torch.float64, torch.device("cpu"))
+        >>> environment(Call(torch.add, (Parameter("bias"), 1.0)))
+        tensor([2., 2.], dtype=torch.float64)
     """
 
     def __init__(self, lookup: Callable[[str], Tensor], dtype: torch.dtype, device: torch.device):

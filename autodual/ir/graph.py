@@ -16,9 +16,19 @@ from autodual.ir.run_formula import Formula
 
 @dataclass(frozen=True)
 class Source:
-    """Where a node comes from: the module's path in the model, the line of code, and the original operation.
+    """Where a node comes from.
 
-    call: names the one call of that operation that the node is part of; empty where each node is a call of its own.
+    Args:
+        module: the module's path in the model.
+        line: the line of code.
+        target: the original operation.
+        call: the call of that operation that the node is part of; empty if the node is a call of its own.
+
+    Example:
+        >>> import autodual, torch
+        >>> graph = autodual.compile_dual(torch.nn.Sequential(torch.nn.ReLU()), torch.zeros(1, 2)).plan.graph
+        >>> graph[graph.outputs[0]].source.module
+        '0'
     """
 
     module: str = ""
@@ -29,9 +39,20 @@ class Source:
 
 @dataclass(frozen=True, eq=False)
 class Node:
-    """`name = op(inputs)`; `shape` is that of one sample, without batch axis.
+    """`name = op(inputs)`.
 
-    formula: another one by which a library may compute it, if there is any.
+    Args:
+        name: unique in the graph.
+        op: the operation, with its attributes.
+        inputs: the names of its operands.
+        shape: of one sample, without batch axis.
+        source: where the node comes from.
+        formula: another formula with which a library may compute it, if there is one.
+
+    Example:
+        >>> from autodual.ir import Node, ops
+        >>> Node("relu", ops.Relu(), ("input",), (3, 4)).size
+        12
     """
 
     name: str
@@ -56,7 +77,25 @@ class GraphError(AutodualError):
 
 @dataclass(frozen=True, eq=False)
 class Graph:
-    """Nodes in topological order; `inputs` and `outputs` name some of them."""
+    """A network: nodes in topological order.
+
+    Args:
+        inputs: the names of the input nodes.
+        nodes: all nodes, each after its operands.
+        outputs: the names of the output nodes.
+
+    Example:
+        >>> import torch
+        >>> from autodual.ir import Environment, Graph, Node, ops
+        >>> graph = Graph(
+        ...     ("x",), (Node("x", ops.Input(), (), (2,)), Node("relu", ops.Relu(), ("x",), (2,))), ("relu",)
+        ... )
+        >>> environment = Environment({}.__getitem__, torch.float32, torch.device("cpu"))
+        >>> graph.evaluate([torch.tensor([[-1.0, 2.0]])], environment)["relu"]
+        tensor([[0., 2.]])
+        >>> graph.users["x"]
+        ('relu',)
+    """
 
     inputs: tuple[str, ...]
     nodes: tuple[Node, ...]
@@ -64,6 +103,7 @@ class Graph:
 
     @cached_property
     def by_name(self) -> dict[str, Node]:
+        """Each node by its name."""
         return {node.name: node for node in self.nodes}
 
     def __getitem__(self, name: str) -> Node:
@@ -96,23 +136,30 @@ class Graph:
 
     @cached_property
     def read(self) -> dict[str, int]:
-        """For each node, how many scalars the other nodes hold that its value depends on."""
+        """For each node, how many scalars there are in the other nodes that its value depends on."""
         sizes = {node.name: node.size for node in self.nodes}
         return {name: sum(sizes[other] for other in others) - sizes[name] for name, others in self.ancestors.items()}
 
     @property
     def continuous(self) -> bool:
-        """Whether no op jumps."""
+        """Whether every op is continuous."""
         return all(node.op.continuous for node in self.nodes)
 
     def input_shapes(self, node: Node) -> tuple[tuple[int, ...], ...]:
+        """The sample shape of each operand of `node`."""
         return tuple(self[name].shape for name in node.inputs)
 
     def with_nodes(self, nodes: Sequence[Node], outputs: tuple[str, ...] | None = None) -> Graph:
+        """The graph with other `nodes`, and other `outputs` if given."""
         return replace(self, nodes=tuple(nodes), outputs=outputs or self.outputs)
 
     def evaluate(self, inputs: Sequence[Tensor], environment: Environment) -> dict[str, Tensor]:
-        """The value `[N, *shape]` of every node for a batch of inputs `[N, *shape]`, in the inputs' dtype."""
+        """The value `[N, *shape]` of every node, by name.
+
+        Args:
+            inputs: a batch `[N, *shape]` for each of the graph's inputs.
+            environment: evaluates the parameters; its dtype and device are those of the inputs.
+        """
         values = dict(zip(self.inputs, inputs, strict=True))
         for node in self.nodes:
             if node.name not in values:
@@ -127,7 +174,7 @@ def verify(graph: Graph) -> None:
         graph: the graph to check.
 
     Raises:
-        GraphError: it is not so; the message names the node.
+        GraphError: an invariant is broken; the message names the node.
 
     Example:
         >>> import autodual, torch

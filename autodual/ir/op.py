@@ -19,18 +19,36 @@ class Op(ABC):
 
     Weights and constants are `Expression` fields. Subclasses know how to run themselves and nothing of duals:
     those live in the rule that is registered for the class.
+
+    Example:
+        >>> import torch
+        >>> from dataclasses import dataclass
+        >>> from autodual.ir import Environment, Op
+        >>> @dataclass(frozen=True, eq=False)
+        ... class Scaled(Op):
+        ...     factor: float = 2.0
+        ...     def forward(self, inputs, environment):
+        ...         return inputs[0] * self.factor
+        >>> environment = Environment({}.__getitem__, torch.float32, torch.device("cpu"))
+        >>> Scaled(3.0).forward([torch.ones(1, 2)], environment), Scaled(3.0).kind, Scaled(3.0).attributes()
+        (tensor([[3., 3.]]), 'scaled', {'factor': 3.0})
     """
 
-    #: Whether outputs move little where inputs do; where not, rounding may decide on which side of a jump they fall.
+    #: Whether the op is continuous; if not, rounding may decide on which side of a jump an output falls.
     continuous: ClassVar[bool] = True
 
     @abstractmethod
     def forward(self, inputs: Sequence[Tensor], environment: Environment) -> Tensor:
-        """The op on a batch: inputs `[N, *shape]` each, output `[N, *shape]`."""
+        """The op on a batch: its output `[N, *shape]`.
+
+        Args:
+            inputs: a batch `[N, *shape]` per operand.
+            environment: evaluates the op's parameters.
+        """
 
     @property
     def narrows(self) -> torch.dtype | None:
-        """The floating type of results in a run, and maybe of what is computed of them; None: the network's own."""
+        """The floating type that results have in a run, and maybe later results too; None: the network's own."""
         return None
 
     @property
@@ -49,9 +67,7 @@ class Op(ABC):
         return shown
 
     def deviation(self) -> Op:
-        """The op whose constants are by how much others of its kind differ from its own: absent ones that stand for a 1
-        are 0 there.
-        """
+        """The op to run with errors in place of constants: an absent constant that means 1 becomes 0, its error."""
         return self
 
     def expressions(self) -> list[Expression]:

@@ -1,7 +1,6 @@
-"""Formulas by which libraries compute in one go what the graph expresses by several nodes.
+"""Formulas with which libraries compute in one step what the graph expresses by several nodes.
 
-Their rounding errors differ from those of the nodes. A node that has a `Formula` says by how much a run may be off that
-takes this one instead.
+Their rounding errors differ from those of the nodes. The `Formula` of a node bounds the error of a run that uses it.
 """
 
 from __future__ import annotations
@@ -17,42 +16,46 @@ from torch import Tensor
 from autodual.ir.expressions import Environment, Expression
 from autodual.ir.precision import Precision
 
-#: Kernels of attention go through a row in blocks of at least so many entries, and after each rescale what they have.
+#: Attention kernels go through a row in blocks of at least this many entries, and rescale their sums after each.
 _BLOCK = 16
-#: Roundings of a factor by which they do: an exponential and a product.
+#: Roundings of one such rescaling: an exponential and a product.
 _RESCALED = 20
 
 
 def rescaling(count: int) -> int:
-    """Roundings that a softmax of so many terms adds to each where a kernel goes through them block by block: those of
-    its numerator and of its denominator.
-    """
+    """Roundings that rescaling adds to each of `count` terms of a softmax, in numerator and denominator."""
     return 2 * _RESCALED * (-(-count // _BLOCK) - 1)
 
 
 @dataclass(frozen=True, eq=False)
 class Formula(ABC):
-    """Another way to a node's value: from the nodes named `of`, rather than from its operands."""
+    """Another formula for a node's value: from the nodes named `of`, rather than from its operands."""
 
     of: tuple[str, ...]
 
     @abstractmethod
     def off(self, sizes: Sequence[Tensor], environment: Environment, precision: Precision) -> Tensor:
-        """What a run by this formula is off by on its own account, `[N or 1, *shape]`; sizes: of the nodes it is of."""
+        """Rounding error of this formula itself, `[N or 1, *shape]`.
+
+        Args:
+            sizes: the largest absolute values `[N, *shape]` of the nodes `of`.
+            environment: evaluates parameters.
+            precision: unit roundoff and range of the run.
+        """
 
 
 @dataclass(frozen=True, eq=False)
 class OnePassVariance(Formula):
     """mean x² - (mean x)², or an updating formula (Welford), in place of the mean square of x - mean x.
 
-    axes: of a sample, over which the mean goes; they stay. share: what the mean square is multiplied with.
+    axes: axes of a sample over which the mean is taken; they keep extent 1. share: factor of the mean square.
     """
 
     axes: tuple[int, ...]
     share: float = 1.0
 
     def off(self, sizes: Sequence[Tensor], environment: Environment, precision: Precision) -> Tensor:
-        """Each of the two means is off by n roundings of mean x², and so is a sum of updates, up to a factor of 3."""
+        """Each of the two means has an error of n roundings of mean x², and updates at most three times as much."""
         (x,) = sizes
         count = math.prod(x.shape[axis + 1] for axis in self.axes)
         summed = x.square().sum(tuple(axis + 1 for axis in self.axes), keepdim=True)
@@ -64,15 +67,15 @@ class OnePassVariance(Formula):
 class ShiftedExponents(Formula):
     """The softmax of x + m along an axis, shifted by its maximum, in place of one with the weights eᵐ.
 
-    mask: m, which may be minus infinity; None where entries are left out altogether, or stay as they are.
+    mask: m, which may be minus infinity; None if there is no mask, or masked entries are left out.
     """
 
     axis: int
     mask: Expression | None = None
 
     def off(self, sizes: Sequence[Tensor], environment: Environment, precision: Precision) -> Tensor:
-        """Exponents are off by roundings of their size; what that changes of an entry is relative to the entry, which
-        is small where its mask is far below the largest.
+        """Exponents have rounding errors relative to their size, which cause errors relative to the entry; these are
+        small where its mask is far below the largest.
         """
         (x,) = sizes
         axis, count = self.axis + 1, x.shape[self.axis + 1]

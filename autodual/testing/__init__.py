@@ -1,6 +1,4 @@
-"""The contract that every dual rule keeps, as one function: `check_dual_rule` is to rules what gradcheck is to
-gradients.
-"""
+"""Contract tests for extensions: `check_dual_rule` is to dual rules what gradcheck is to gradients."""
 
 from autodual.testing.check import check_dual_rule
 from autodual.testing.failure import DualRuleError

@@ -1,4 +1,4 @@
-"""The contract of affine rules: pull is the transpose, the objective the constant term, intervals enclose."""
+"""The contract of affine rules: pull is the transpose, the objective pays the constant term, intervals enclose."""
 
 from __future__ import annotations
 
@@ -19,10 +19,12 @@ _ROWS = 5
 
 
 def check_affine(case: Case) -> None:
-    """All properties of an affine rule; raises DualRuleError."""
+    """Check all properties of the affine rule of `case`; raises DualRuleError."""
     layer = case.affine
     require_all(
-        torch.tensor(layer.linear and layer.spread() is None), case.subject(), "an affine op is not said to be linear"
+        torch.tensor(layer.linear and layer.spread() is None),
+        case.subject(),
+        "an affine layer is not `linear`, or has `spread`",
     )
     _check_values(case, layer)
     _check_transpose(case, layer)
@@ -42,7 +44,7 @@ def _rows(case: Case) -> Rows:
 
 
 def _inner(rows: Tensor, points: Tensor) -> Tensor:
-    """⟨row, point⟩ in float64 of rows `[K, *shape]` and points `[P, *shape]`: `[P, K]`."""
+    """⟨row, point⟩ of rows `[K, *shape]` and points `[P, *shape]` in float64: `[P, K]`."""
     return flat(points.double(), 1) @ flat(rows.double(), 1).T
 
 
@@ -65,7 +67,7 @@ def _check_values(case: Case, layer: DualLayer) -> None:
     allowed = _inner(rows.values[0].abs(), room.expand_as(value))
     at = [Interval(point, point) for point in points]
     off = (found - _inner(rows.values[0], value)).abs()
-    require_all(off.isfinite(), case.subject(), "pull and objective give no number", at)
+    require_all(off.isfinite(), case.subject(), "pull and objective give NaN or infinity", at)
     require(off - allowed, case.subject(), "⟨ν, op(z)⟩ differs from ⟨pull ν, z⟩ + objective", at)
     centre = layer.constant(points)
     _check_kind(case, centre, "constant")
@@ -73,7 +75,7 @@ def _check_values(case: Case, layer: DualLayer) -> None:
 
 
 def _check_transpose(case: Case, layer: DualLayer) -> None:
-    """pull is the vector-Jacobian product of the op, and the adjoint of push: for all inputs at once and each alone."""
+    """pull is the vector-Jacobian product of the op and the adjoint of push, for all inputs at once and each alone."""
     if not case.shapes:
         return
     rows, points = _rows(case), _points(case, 4)
@@ -107,7 +109,7 @@ def _check_transpose(case: Case, layer: DualLayer) -> None:
 
 
 def _matrices(case: Case) -> list[Tensor]:
-    """The op as one dense matrix `[outputs, inputs]` an input, in float64, by automatic differentiation alone."""
+    """The op as one dense matrix `[outputs, inputs]` per input, in float64, by automatic differentiation alone."""
     size, environment = case.node.size, case.exact.environment
     zeros = [torch.zeros(size, *shape, dtype=torch.float64, device=case.device) for shape in case.shapes]
     transpose = torch.func.vjp(lambda *inputs: case.op.forward(inputs, environment), *zeros)[1]
@@ -116,7 +118,7 @@ def _matrices(case: Case) -> list[Tensor]:
 
 
 def _check_moving(case: Case) -> None:
-    """What the rule says of moving scalars is so: bounds are handed on, and features told apart, on its word."""
+    """`moves` and `reads_once` are true: the engine passes bounds on, and treats features as independent, by them."""
     assert isinstance(case.rule, AffineRule)
     if not (case.rule.moves or case.rule.reads_once):
         return
@@ -125,14 +127,14 @@ def _check_moving(case: Case) -> None:
     if case.rule.moves:
         zero = torch.zeros(1, *case.shapes[0], dtype=torch.float64, device=case.device)
         copied = ((matrix == 1).sum(1) == 1) & ((matrix != 0).sum(1) == 1) & (case.exact.value([zero]).flatten() == 0)
-        require_all(copied, case.subject(), "the rule says `moves`, but an output is no copy of one scalar")
+        require_all(copied, case.subject(), "the rule says `moves`, but an output is not a copy of one scalar")
     if case.rule.reads_once:
         once = (matrix != 0).sum(0) <= 1
         require_all(once, case.subject(), "the rule says `reads_once`, but a scalar is read twice")
 
 
 def _check_interval(case: Case, layer: DualLayer) -> None:
-    """Intervals enclose the op at the worst corner of every output, and reach it where no coefficient is negative."""
+    """Intervals enclose the op at the worst corner of every output, and are tight where no coefficient is negative."""
     if not case.shapes:
         found = layer.interval([])
         value = case.op.forward((), case.environment)
@@ -154,22 +156,22 @@ def _check_interval(case: Case, layer: DualLayer) -> None:
     width = width.reshape(middle.shape)
     room = charged(layer, [bound.magnitude for bound in bounds], case.node.size, case.dtype)
     subject = case.subject()
-    require_all(found.lower.isfinite() & found.upper.isfinite(), subject, "the interval is no number", bounds)
+    require_all(found.lower.isfinite() & found.upper.isfinite(), subject, "the interval is not finite", bounds)
     require(found.lower.double() - (middle - width) - room, subject, "the interval begins above the op", bounds)
     require((middle + width) - found.upper.double() - room, subject, "the interval ends below the op", bounds)
     if all(bool((matrix >= 0).all()) for matrix in matrices):
         loose = (middle - width - found.lower.double()).maximum(found.upper.double() - middle - width)
-        require(loose - room, subject, "the interval of a never falling op is wider than its range", bounds)
+        require(loose - room, subject, "the interval of a non-decreasing op is wider than its range", bounds)
     unknown = [bound.map(lambda end: end.clone()) for bound in bounds]
     unknown[0].lower[0] = torch.nan
     unknown[0].upper[0] = torch.nan
     depends = (matrices[0] != 0).any(1).reshape(case.node.shape)
     lost = layer.interval(unknown).lower[0].isnan() | layer.interval(unknown).upper[0].isnan()
-    require_all((lost | ~depends).unsqueeze(0), subject, "bounds that are no number give numbers", unknown)
+    require_all((lost | ~depends).unsqueeze(0), subject, "NaN bounds give numbers", unknown)
 
 
 def _check_kind(case: Case, tensor: Tensor, what: str) -> None:
-    """Everything a layer gives is of the dtype and on the device of what it is given."""
+    """A tensor that a layer returns has the dtype and device of its inputs."""
     kept = tensor.dtype == case.dtype and tensor.device.type == case.device.type
     message = f"{what} gives {tensor.dtype} on {tensor.device} for {case.dtype} on {case.device}"
     require_all(torch.tensor(kept), case.subject(), message)

@@ -1,4 +1,4 @@
-"""One rule with one op, in one dtype on one device: what the checks ask of it."""
+"""One test case: a rule with an op, in one dtype on one device."""
 
 from __future__ import annotations
 
@@ -17,9 +17,17 @@ from autodual.policies import SlopePolicy
 
 @dataclass(frozen=True, eq=False)
 class Case:
-    """A rule, the op it is tried on, its inputs' sample shapes, and tensors for the op's parameters by name.
+    """A rule and the op on which it is tested.
 
-    samples: how many random intervals or points each check draws.
+    Args:
+        rule: the rule.
+        op: the op.
+        shapes: the sample shape of each input.
+        parameters: tensors by the names that the op's expressions use.
+        dtype: the dtype of the layer and its bounds.
+        device: their device.
+        seed: the seed of random numbers.
+        samples: how many random intervals or points each check draws.
     """
 
     rule: AffineRule | NonlinearRule
@@ -33,16 +41,17 @@ class Case:
 
     @cached_property
     def environment(self) -> Environment:
+        """Evaluates the op's parameters, in the case's dtype on its device."""
         return Environment(self.parameters.__getitem__, self.dtype, self.device)
 
     @cached_property
     def exact(self) -> Case:
-        """The same in float64, in which other dtypes are judged."""
+        """The same case in float64, the reference for other dtypes."""
         return self if self.dtype == torch.float64 else replace(self, dtype=torch.float64)
 
     @cached_property
     def node(self) -> Node:
-        """A node with the op; its shape is what the op makes of zeros (ones, where it has no value there)."""
+        """A node with the op; its shape is that of the op's value at ones."""
         names = tuple(f"x{place}" for place in range(len(self.shapes)))
         ones = [torch.ones(1, *shape, dtype=self.dtype, device=self.device) for shape in self.shapes]
         return Node("node", self.op, names, tuple(self.op.forward(ones, self.environment).shape[1:]))
@@ -54,12 +63,12 @@ class Case:
         return self.rule.layer(self.node, self.shapes, self.environment)
 
     def relaxed(self, bounds: Sequence[Interval], policy: SlopePolicy) -> DualLayer:
-        """The layer of a nonlinear rule over bounds `[N, *shape]`."""
+        """The layer of a nonlinear rule over `bounds` `[N, *shape]` of each input, under a slope `policy`."""
         assert isinstance(self.rule, NonlinearRule)
         return self.rule.layer(self.op, bounds, self.environment, policy)
 
     def value(self, points: Sequence[Tensor]) -> Tensor:
-        """The op at points `[…, *shape]` with any leading axes, in the points' dtype."""
+        """The op at `points` `[…, *shape]` with any leading axes, in the points' dtype."""
         leading = points[0].dim() - len(self.shapes[0])
         batch = points[0].shape[:leading]
         flat = [point.reshape(-1, *shape) for point, shape in zip(points, self.shapes)]
@@ -67,12 +76,12 @@ class Case:
         return self.op.forward(flat, case.environment).reshape(*batch, *self.node.shape)
 
     def normal(self, *size: int, place: int = 0) -> Tensor:
-        """Normally distributed numbers, the same ones on every device and in every dtype."""
+        """Normal numbers of a `size`, the same on every device and in every dtype; other ones for each `place`."""
         generator = torch.Generator().manual_seed(self.seed * 1009 + place)
         return torch.randn(size, generator=generator, dtype=torch.float64).to(self.device, self.dtype)
 
     def subject(self, policy: str | None = None) -> str:
-        """What a message is about."""
+        """The rule, op, dtype and slope `policy`, if any, as the subject of a message."""
         attributes = ", ".join(f"{name}={value}" for name, value in self.op.attributes().items())
         slopes = f"{policy} slopes, " if policy else ""
         shown = f"{type(self.op).__name__}({attributes})"

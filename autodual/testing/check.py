@@ -1,4 +1,4 @@
-"""`check_dual_rule`, which tries a rule on an op in every way that bounds rely on."""
+"""`check_dual_rule`, which tests a rule on an op for every property that bounds rely on."""
 
 from __future__ import annotations
 
@@ -34,12 +34,12 @@ def check_dual_rule(
     """Check that a dual rule keeps its contract.
 
     Of an affine rule: pull is the op's transpose and the adjoint of push, the objective pays its constant term,
-    intervals enclose, windowed rows give what whole rows give. Of a nonlinear rule: layers bound the op for rows of
+    intervals enclose, windowed rows agree with whole rows. Of a nonlinear rule: layers bound the op for rows of
     either sign over random and extreme intervals, searched for the worst point; parallel lines are parallel and push is
-    their adjoint; the range and the intervals enclose; tighter bounds of decided scalars change nothing; what is no
-    number stays none; gradients are those that differences show; values keep the rule's `limits`. Of both: dtype and
-    device are kept, rounding errors stay below what rigorous bounds charge for them, and a run in float32 is off by no
-    more than the rule says, if it says anything.
+    their adjoint; the range and the intervals enclose; tighter bounds of decided scalars change nothing; NaN stays NaN;
+    gradients agree with finite differences; values keep the rule's `limits`. Of both: dtype and device are kept,
+    rounding errors stay below what rigorous bounds charge for them, and a run in float32 is off by no more than the
+    rule says, if it says anything.
 
     Args:
         rule: the rule, as an object or a class; or an op, whose registered rule is then checked.
@@ -48,12 +48,12 @@ def check_dual_rule(
         parameters: tensors by the names that the op's expressions use.
         bounds: further intervals for nonlinear ops, such as ones around points where the function bends.
         domain: the part of the real line, ends included, on which the op has values; intervals stay within.
-        dtypes: in which to check; results in other dtypes than float64 are compared with float64.
-        device: where.
-        seed: of the random intervals and points.
-        samples: how many random points each interval is searched with.
-        gradients: whether derivatives are finite and are checked; False where the op's own are infinite, as the square
-            root's at 0.
+        dtypes: the dtypes to check in; results in other dtypes than float64 are compared with float64.
+        device: the device to check on.
+        seed: the seed of the random intervals and points.
+        samples: how many random intervals are tried.
+        gradients: whether to check derivatives; False if the op's own are infinite somewhere, as the square root's are
+            at 0.
 
     Raises:
         DualRuleError: the rule breaks its contract; the message names the property and the interval.

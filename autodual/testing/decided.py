@@ -1,4 +1,4 @@
-"""What a rule does where nothing is left to decide, and where bounds are no numbers."""
+"""The contract of `undecided`, and of rules over bounds that are NaN."""
 
 from __future__ import annotations
 
@@ -20,7 +20,13 @@ from autodual.testing.sample_axes import flat
 
 
 def check_decided(case: Case, trial: Trial, policy: SlopePolicy) -> None:
-    """Tighter bounds of decided scalars that stay so change no bound of a row: what makes skipping them right."""
+    """Tighter bounds of scalars that stay decided change no bound of a row, so that the engine may skip these.
+
+    Args:
+        case: the rule and the op.
+        trial: the intervals to test over.
+        policy: how slopes are chosen.
+    """
     rule, subject = case.rule, case.subject(policy)
     assert isinstance(rule, NonlinearRule)
     tighter = [_inside(case, bound, place) for place, bound in enumerate(trial.bounds)]
@@ -42,7 +48,7 @@ def check_decided(case: Case, trial: Trial, policy: SlopePolicy) -> None:
     ).sum(0)
     allowed = (flat(rows.values.double().abs(), 2) * flat(room.unsqueeze(1), 2)).sum(-1)
     excess = (off - allowed).nan_to_num(nan=-torch.inf, posinf=-torch.inf)
-    message = "tighter bounds change the relaxation of what `undecided` calls decided"
+    message = "tighter bounds change the relaxation of scalars that are decided by `undecided`"
     require(excess.amax(1), subject, message, trial.bounds)
 
 
@@ -55,7 +61,7 @@ def _masks(case: Case, bounds: Sequence[Interval]) -> list[Tensor]:
 
 
 def _inside(case: Case, bound: Interval, place: int) -> Interval:
-    """Random intervals between bounds."""
+    """Random intervals within the bounds."""
     generator = torch.Generator().manual_seed(case.seed + 71 + place)
     parts = torch.rand((2, *bound.shape), generator=generator, dtype=torch.float64).to(bound.lower.device, case.dtype)
     ends = (bound.lower * (1 - parts) + bound.upper * parts).clamp(bound.lower, bound.upper)
@@ -65,7 +71,13 @@ def _inside(case: Case, bound: Interval, place: int) -> Interval:
 
 
 def check_unknown(case: Case, trial: Trial, policy: SlopePolicy) -> None:
-    """Bounds that are no number give none; where one end is a number, what it alone proves may be said."""
+    """NaN bounds give NaN; where one end is a number, a rule may use what that end alone proves.
+
+    Args:
+        case: the rule and the op.
+        trial: the intervals to test over.
+        policy: how slopes are chosen.
+    """
     for place in range(len(trial.bounds)):
         _check_both_ends(case, trial, place, policy)
         for side in ("lower", "upper"):
@@ -73,7 +85,7 @@ def check_unknown(case: Case, trial: Trial, policy: SlopePolicy) -> None:
 
 
 def _replaced(trial: Trial, place: int, scalar: Tensor, lower: Tensor | None, upper: Tensor | None) -> list[Interval]:
-    """The bounds with other ends of one input where `scalar`, a mask, says so."""
+    """The bounds with new ends of one input where the mask `scalar` is true."""
     changed = list(trial.bounds)
     ends = [changed[place].lower, changed[place].upper]
     for number, new in enumerate((lower, upper)):
@@ -95,7 +107,7 @@ def _check_both_ends(case: Case, trial: Trial, place: int, policy: SlopePolicy) 
     scalar = _first_scalar(case, trial.bounds[place])
     nan = torch.full_like(trial.bounds[place].lower, torch.nan)
     bounds = _replaced(trial, place, scalar, nan, nan)
-    message = "bounds that are no number count as decided"
+    message = "NaN bounds count as decided"
     require_all(_masks(case, bounds)[place] | ~scalar, subject, message, bounds)
     reads = _readers(case, trial, place) if not isinstance(rule, RelaxationRule) else scalar
     layer = case.relaxed(bounds, policy)
@@ -104,13 +116,13 @@ def _check_both_ends(case: Case, trial: Trial, place: int, policy: SlopePolicy) 
         ("the range", rule.range(case.op, bounds, case.environment)),
     ):
         lost = found.lower.isnan() | found.upper.isnan()
-        require_all(lost | ~reads, subject, f"{what} is a number over bounds that are none", bounds)
+        require_all(lost | ~reads, subject, f"{what} is a number over NaN bounds", bounds)
     rows = tried_rows(case)
     claim = Claim.of(layer, rows)
     points = [bound.centre.double().nan_to_num(0.0)[None, :, None] for bound in bounds]
     total = claim.linear_part(points)[0] + claim.lower
     asked = (flat(rows.values, 2) * flat(reads.unsqueeze(1), 2)).ne(0).any(-1)
-    message = "a row's bound is a number over bounds that are none"
+    message = "a row's bound is a number over NaN bounds"
     require_all((total.isnan() | ~asked).all(1), subject, message, bounds)
 
 
@@ -124,7 +136,7 @@ def _readers(case: Case, trial: Trial, place: int) -> Tensor:
 
 
 def _check_one_end(case: Case, trial: Trial, place: int, side: str, policy: SlopePolicy) -> None:
-    """A lower bound that is no number may be as low as it likes."""
+    """A NaN lower bound stands for any lower bound, however low; likewise an upper one."""
     bound = trial.bounds[place]
     scalar = _first_scalar(case, bound)
     nan = torch.full_like(bound.lower, torch.nan)
@@ -139,5 +151,5 @@ def _check_one_end(case: Case, trial: Trial, place: int, side: str, policy: Slop
     room = charged(layer, finite_magnitudes(really), case.node.size, case.dtype).nan_to_num(0.0)
     allowed = (flat(rows.values.double().abs(), 2) * flat(room.unsqueeze(1), 2)).sum(-1)
     excess = (claim.linear_part(wide) + claim.lower - values).nan_to_num(nan=-torch.inf).amax(0) - allowed
-    message = f"with a {side} bound that is no number, rows are bounded as if it were one"
+    message = f"with a NaN {side} bound, rows are bounded as if it were a number"
     require(excess.amax(1), case.subject(policy), message, given)

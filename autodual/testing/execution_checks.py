@@ -1,4 +1,4 @@
-"""The contract of what rules say of their op's own rounding: a run in float32 is no further off than they say."""
+"""The contract of `executed` and `roundings`: the error of a run in float32 is at most what rules say."""
 
 from __future__ import annotations
 
@@ -20,7 +20,12 @@ _RUN = torch.float32
 
 
 def check_executed(case: Case, trial: Trial) -> None:
-    """Operands that are off by anything up to their errors, run in float32, against float64; limits are kept too."""
+    """A float32 run over operands with errors differs from float64 by at most `executed`; values keep `limits`.
+
+    Args:
+        case: the rule and the op.
+        trial: the intervals to test over.
+    """
     rule = case.rule
     assert isinstance(rule, NonlinearRule)
     low, high = rule.limits(case.op)
@@ -44,11 +49,11 @@ def check_executed(case: Case, trial: Trial) -> None:
     off = torch.where(off.isfinite() & usual, off, 0.0).amax(0)
     floor = torch.finfo(_RUN).tiny
     excess = off - found.double() * (1 + 1e-5) - floor - _own(value)
-    require(excess, case.subject(), "a run in float32 is further off than the rule says", trial.bounds)
+    require(excess, case.subject(), "a run in float32 has a larger error than the rule says", trial.bounds)
 
 
 def _moved(point: Tensor, place: int) -> Tensor:
-    """Points that are near, as float32 has them: some by its rounding alone, some by parts of their size."""
+    """Nearby points in float32: some moved by its rounding alone, some by a part of their size."""
     generator = torch.Generator().manual_seed(17 + place)
     share = torch.randn(point.shape, generator=generator, dtype=torch.float64).to(point.device)
     steps = torch.tensor([0.0, 1e-7, 1e-4, 1e-2], dtype=torch.float64, device=point.device)
@@ -58,7 +63,7 @@ def _moved(point: Tensor, place: int) -> Tensor:
 
 
 def _own(value: Tensor) -> Tensor:
-    """How far off float64 itself may be."""
+    """Bound of the rounding error of float64 itself."""
     known = torch.where(value.isfinite(), value.abs(), 0.0)
     return 1e-12 * (1 + known.amax(0))
 
@@ -69,18 +74,24 @@ def _run(case: Case) -> Run:
 
 
 def check_roundings(case: Case, layer: DualLayer, matrices: list[Tensor]) -> None:
-    """No output sums more terms than `roundings` allows for, and with none every output is one scalar as it was."""
+    """No output sums more terms than `roundings` allows; with 0 roundings every output is a copy of one scalar.
+
+    Args:
+        case: the rule and the op.
+        layer: the rule's layer.
+        matrices: the op as a dense matrix `[outputs, inputs]` per input.
+    """
     count = layer.roundings
     if count is None or not matrices:
         return
     whole = torch.cat(matrices, 1)
     longest = (whole != 0).sum(1)
     if count:
-        # The first term of a sum is not added to anything; that it is a product counts, if it is one.
+        # n terms need n - 1 additions, and one rounding more if they are products.
         plain = ((whole == 0) | (whole.abs() == 1)).all(1)
         require((longest - plain.long() - count).double(), case.subject(), "`roundings` is below the terms of a sum")
         return
     zero = [torch.zeros(1, *shape, dtype=torch.float64, device=case.device) for shape in case.shapes]
     constant = case.exact.value(zero).flatten() != 0
     changed = (longest > 1) | ((longest == 1) & (whole.sum(1) != 1)) | (constant & (longest > 0))
-    require(changed.double(), case.subject(), "the layer has no `roundings`, but an output is no scalar as it was")
+    require(changed.double(), case.subject(), "the layer has no `roundings`, but an output is not a copy of one scalar")

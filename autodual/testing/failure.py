@@ -1,4 +1,4 @@
-"""What a broken contract is reported as: the property, by how much, and over which interval."""
+"""Reports of a broken contract: the property, by how much, and over which interval."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from autodual.errors import AutodualError
 from autodual.interval import Interval
 from autodual.testing.sample_axes import flat
 
-# Intervals of one sample that a message lists before it says how many more there are.
+# Most intervals of one sample that a message lists; it counts the rest.
 _SHOWN = 6
-# Bounds beyond which an interval is named only where nothing smaller breaks.
+# Size of bounds beyond which an interval is named only if nothing smaller breaks.
 _LARGE = 1e3
 
 
@@ -30,13 +30,23 @@ def require(
 ) -> None:
     """Raise DualRuleError where `excess` `[N, …]` is positive, and name the worst place.
 
-    Where all bounds have the shape of `excess` the one interval there is named, else all of that sample; likewise the
-    points `[N, …]`. NaN does not raise: what is no number claims nothing (`require_all` says where it must not be).
+    Where bounds have the shape of `excess` the message gives the one interval there, else all of that sample; likewise
+    the points `[N, …]`. NaN does not raise, since it claims nothing; use `require_all` where it is not allowed.
+
+    Args:
+        excess: by how much the property is broken, `[N, …]`.
+        subject: the rule and op, from `Case.subject`.
+        broken: the broken property, as a clause.
+        bounds: the interval `[N, *shape]` of each input.
+        points: where it breaks, of each input.
+
+    Raises:
+        DualRuleError: some entry of `excess` is positive.
     """
     excess = excess.detach()
     if not bool((excess > 0).any()):
         return
-    # Somewhere ordinary, if it is broken there, tells more than the limits of arithmetic.
+    # A failure over ordinary intervals tells more than one at the limits of arithmetic.
     usual = excess.masked_fill(~_ordinary(bounds, excess), -torch.inf)
     excess = usual if bool((usual > 0).any()) else excess
     place = tuple(int(i) for i in torch.unravel_index(excess.nan_to_num(nan=-torch.inf).argmax(), excess.shape))
@@ -49,7 +59,7 @@ def require(
 
 
 def require_all(holds: Tensor, subject: str, broken: str, bounds: Sequence[Interval] = ()) -> None:
-    """Raise DualRuleError where `holds` `[N, …]`, bool, is false somewhere."""
+    """Raise DualRuleError of `subject` and `broken`, over its `bounds`, if some entry of `holds` `[N, …]` is false."""
     if bool(holds.all()):
         return
     place = tuple(int(i) for i in torch.unravel_index((~holds).to(torch.uint8).argmax(), holds.shape))
@@ -58,7 +68,7 @@ def require_all(holds: Tensor, subject: str, broken: str, bounds: Sequence[Inter
 
 
 def _ordinary(bounds: Sequence[Interval], excess: Tensor) -> Tensor:
-    """Where no interval of the place, or of its sample, is large: bool, of the shape of `excess`."""
+    """Mask of the shape of `excess`: where no interval of that place, or of its sample, is large."""
     found = torch.ones_like(excess, dtype=torch.bool)
     for bound in bounds:
         small = bound.magnitude.detach() <= _LARGE

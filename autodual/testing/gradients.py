@@ -1,4 +1,4 @@
-"""Bounds are trained through: a layer's derivatives by its bounds are finite, and those that differences show."""
+"""Training needs gradients: a layer's derivatives by its bounds are finite and agree with finite differences."""
 
 from __future__ import annotations
 
@@ -17,19 +17,25 @@ from autodual.testing.intervals import Trial
 from autodual.testing.sample_axes import flat
 
 _STEP = 1e-5
-# Of derivatives at scale 1, what differences of this step leave.
+# Error of finite differences with this step, for derivatives of scale 1.
 _TOLERANCE = 2e-4
 _LARGEST = 1e6
 
 
 def check_gradients(case: Case, trial: Trial, policy: SlopePolicy) -> None:
-    """Finite; along a random direction of the bounds, what differences to both sides show where these agree."""
+    """Gradients are finite; along a random direction they agree with both one-sided differences where these agree.
+
+    Args:
+        case: the rule and the op, in float64.
+        trial: the intervals to test over.
+        policy: how slopes are chosen.
+    """
     _check_finite(case, trial, policy)
-    # Where values are large, sums of several units' leave differences no digits.
+    # Where values are large, differences of sums over units have no digits left.
     ends = [[bound.lower for bound in trial.bounds], [bound.upper for bound in trial.bounds]]
     size = torch.stack([flat(case.value(points).abs(), 1).amax(1) for points in ends]).amax(0)
     trial = trial.some(size < _LARGEST)
-    # Ties of several scalars are no place for derivatives.
+    # Where several scalars tie there may be no derivative.
     bounds = [_narrowed(case, bound, place) for place, bound in enumerate(trial.bounds)]
     directions = [
         Interval(case.normal(*bound.shape, place=61 + 2 * at), case.normal(*bound.shape, place=62 + 2 * at))
@@ -50,13 +56,13 @@ def check_gradients(case: Case, trial: Trial, policy: SlopePolicy) -> None:
     forward, backward = (along(_STEP) - here) / _STEP, (here - along(-_STEP)) / _STEP
     nearer = (along(_STEP / 2) - along(-_STEP / 2)) / _STEP
     scale = 1 + forward.abs().maximum(backward.abs()) + here.abs()
-    # Where both sides and two steps agree there is a derivative, elsewhere a kink or an interval of next to no width.
+    # Where both sides and two steps agree there is a derivative; elsewhere there is a kink or a very narrow interval.
     agree = ((forward - backward).abs() < _TOLERANCE * scale) & (
         (nearer - (forward + backward) / 2).abs() < _TOLERANCE * scale
     )
     wide = torch.stack([flat(((bound.upper - bound.lower) > 1e3 * _STEP), 1).all(1) for bound in bounds]).all(0)
     off = torch.where(agree & wide.unsqueeze(1), (found - nearer).abs() / scale - 10 * _TOLERANCE, -1.0)
-    message = "a gradient by the bounds is not what differences show"
+    message = "a gradient by the bounds disagrees with finite differences"
     require(off.amax(1), case.subject(policy), message, bounds)
 
 
@@ -69,7 +75,7 @@ def _rows(case: Case) -> Rows:
 
 
 def _claimed(case: Case, bounds: Sequence[Interval], points: Sequence[Tensor], policy: SlopePolicy) -> Tensor:
-    """`[N, K]`: what rows' linear functions over these bounds are at fixed points."""
+    """The values of the rows' linear functions over these bounds at fixed points, `[N, K]`."""
     claim = Claim.of(case.relaxed(bounds, policy), _rows(case))
     total = claim.linear_part([point[None, :, None] for point in points])[0] + claim.lower
     return total.expand(points[0].shape[0], -1)
@@ -81,14 +87,14 @@ def _leaves(bounds: Sequence[Interval]) -> tuple[list[Interval], list[Tensor]]:
 
 
 def _check_finite(case: Case, trial: Trial, policy: SlopePolicy) -> None:
-    """Also over intervals of one point, and those that touch what the function bends at."""
+    """Gradients are finite, also over single points and intervals that end at a kink."""
     leaves, ends = _leaves(trial.bounds)
     value = _claimed(case, leaves, [bound.centre for bound in trial.bounds], policy)
     if not value.requires_grad:
         return
     for slope in torch.autograd.grad(value.abs().sum(), ends, allow_unused=True):
         if slope is not None:
-            message = "a gradient by the bounds is no number"
+            message = "a gradient by the bounds is NaN or infinite"
             require_all(flat(slope.isfinite(), 1).all(1), case.subject(policy), message, trial.bounds)
 
 
@@ -106,7 +112,7 @@ def _derivative(
     points: Sequence[Tensor],
     policy: SlopePolicy,
 ) -> Tensor:
-    """`[N, K]`: automatic derivatives along the directions."""
+    """Automatic derivatives along the directions, `[N, K]`."""
     leaves, ends = _leaves(bounds)
     value = _claimed(case, leaves, points, policy)
     steps = [end for way in directions for end in (way.lower, way.upper)]

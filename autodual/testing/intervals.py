@@ -1,4 +1,4 @@
-"""Intervals that a relaxation is tried over: ordinary and random ones, and those at the limits of arithmetic."""
+"""The intervals over which relaxations are tested: ordinary, random, and at the limits of arithmetic."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Domain = tuple[float, float]
 
 _EVERYWHERE: Domain = (-math.inf, math.inf)
 _SCALES = (1e-6, 1e-3, 0.1, 1.0, 3.0, 10.0, 100.0)
-# Ordinary, touching zero, of one point, lopsided.
+# Ordinary ones, touching zero, single points, lopsided.
 _FIXED: tuple[Pair, ...] = (
     (-1.0, 2.0),
     (-2.0, 1.0),
@@ -45,13 +45,13 @@ _FIXED: tuple[Pair, ...] = (
 
 @dataclass(frozen=True, eq=False)
 class Trial:
-    """Bounds of each input `[N, *shape]`; `ordinary` `[N]`: of moderate size, so that numbers must come out."""
+    """Bounds of each input `[N, *shape]`; `ordinary` `[N]`: of moderate size, so that results must be finite."""
 
     bounds: tuple[Interval, ...]
     ordinary: Tensor
 
     def some(self, chosen: Tensor) -> Trial:
-        """Those of the N that are chosen, by index or mask."""
+        """The `chosen` ones of the N, by index or mask."""
         bounds = tuple(bound.map(lambda end: end[chosen]) for bound in self.bounds)
         return Trial(bounds, self.ordinary[chosen])
 
@@ -59,9 +59,13 @@ class Trial:
 def trials(case: Case, domain: Domain, extra: Sequence[Pair], bends: Sequence[float] = (), *, several: bool) -> Trial:
     """All intervals of a case.
 
-    bends: points that intervals should straddle, beside the ends of those in `extra`.
-    several: whether outputs depend on several scalars. Then each interval is tried in every scalar of a sample, and
-    mixed among scalars and inputs; otherwise samples are filled with different ones.
+    Args:
+        case: the rule and the op.
+        domain: the part of the real line on which the op has values; other intervals are mapped into it.
+        extra: further intervals.
+        bends: points that intervals should straddle, besides the ends of those in `extra`.
+        several: whether outputs depend on several scalars. If so, each interval is tried for all scalars of a sample,
+            then intervals are mixed among scalars and inputs; otherwise each scalar gets an interval of its own.
     """
     usual = [_within(pair, domain) for pair in [*_FIXED, *_random(case), *_around(extra, bends)]] + list(extra)
     rare = [_within(pair, domain) for pair in _extreme(case.dtype)]
@@ -77,7 +81,7 @@ def trials(case: Case, domain: Domain, extra: Sequence[Pair], bends: Sequence[fl
 
 
 def _dealt(ends: Tensor, shape: tuple[int, ...], case: Case, generator: torch.Generator) -> Tensor:
-    """Pairs `[M, 2]` dealt out to samples of scalars `[N, size, 2]`, each at least once."""
+    """Pairs `[M, 2]` distributed over the scalars of samples, each at least once: `[N, size, 2]`."""
     size = torch.Size(shape).numel()
     count = -(-len(ends) // size)
     order = torch.arange(count * size) % len(ends)
@@ -85,7 +89,7 @@ def _dealt(ends: Tensor, shape: tuple[int, ...], case: Case, generator: torch.Ge
 
 
 def _mixed(ends: Tensor, shape: tuple[int, ...], case: Case, generator: torch.Generator) -> Tensor:
-    """Pairs `[M, 2]` in all scalars of a sample each, then drawn anew for every scalar: `[N, size, 2]`."""
+    """Each of the pairs `[M, 2]` for all scalars of a sample, then random pairs for each scalar: `[N, size, 2]`."""
     size = torch.Size(shape).numel()
     index = torch.randint(len(ends), (case.samples, size), generator=generator)
     return torch.cat([ends.unsqueeze(1).expand(-1, size, -1), ends[index]])
@@ -103,7 +107,7 @@ def _random(case: Case) -> list[Pair]:
 
 
 def _around(extra: Sequence[Pair], bends: Sequence[float]) -> list[Pair]:
-    """Intervals that straddle points where trouble is to be expected, among them the ends of those given."""
+    """Intervals that straddle the points `bends` and the ends of the pairs in `extra`."""
     points = sorted({end for end in [*bends, *(end for pair in extra for end in pair)] if math.isfinite(end)})
     return [(point - low, point + high) for point in points for low, high in ((0.5, 0.5), (0.01, 2.0), (2.0, 0.01))]
 
@@ -140,7 +144,7 @@ def _extreme(dtype: torch.dtype) -> list[Pair]:
 
 
 def _within(pair: Pair, domain: Domain) -> Pair:
-    """A pair folded into a domain, ends and order kept right."""
+    """A pair mapped into a domain, in increasing order."""
     low, high = domain
     if domain == _EVERYWHERE:
         return pair

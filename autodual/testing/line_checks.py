@@ -1,4 +1,4 @@
-"""The contract of relaxations: two affine functions that enclose an elementwise op wherever a search looks."""
+"""The contract of relaxations: two affine functions that enclose an elementwise op, tested by search."""
 
 from __future__ import annotations
 
@@ -15,12 +15,19 @@ from autodual.testing.points import worst_points
 from autodual.testing.rounding import finite_magnitudes, of_value
 
 _POINTS = 32
-# Products of a unit that may vanish, as `underflow` counts them.
+# Number of products of a unit that may underflow, as `underflow` counts them.
 _VANISHING = 66
 
 
 def check_lines(case: Case, found: LinearRelaxation, trial: Trial, policy: SlopePolicy) -> None:
-    """Both lines, over every interval, but for the rounding that rigorous bounds charge; parallel if shared."""
+    """Both lines enclose the op, up to the rounding that rigorous bounds charge; if shared they are parallel.
+
+    Args:
+        case: the rule and the op.
+        found: the lines.
+        trial: the intervals over which they were made.
+        policy: how slopes were chosen.
+    """
     subject = case.subject(policy)
     parts = (*found.lower_slopes, *found.upper_slopes, found.lower_intercept, found.upper_intercept)
     shape = (len(trial.ordinary), *case.node.shape)
@@ -34,7 +41,7 @@ def check_lines(case: Case, found: LinearRelaxation, trial: Trial, policy: Slope
         require_all(torch.tensor(found.parallel), subject, message)
     known = torch.stack([part.expand(shape).isfinite() for part in parts]).all(0)
     usual = trial.ordinary.reshape(-1, *[1] * len(case.node.shape)).expand(shape)
-    require_all(known | ~usual, subject, "the lines are no numbers over ordinary bounds", trial.bounds)
+    require_all(known | ~usual, subject, "the lines are not finite over ordinary bounds", trial.bounds)
     allowed = _allowed(case, found, trial)
     for sign, slopes, intercept, side in (
         (1.0, found.lower_slopes, found.lower_intercept, "lower line lies above"),
@@ -47,7 +54,7 @@ def check_lines(case: Case, found: LinearRelaxation, trial: Trial, policy: Slope
 def _least_gap(
     case: Case, trial: Trial, sign: float, slopes: tuple[Tensor, ...], intercept: Tensor
 ) -> tuple[Tensor, list[Tensor]]:
-    """How far the op stays above a line (sign 1) or below (-1), in float64 whatever the line's dtype, and where."""
+    """Least distance of the op above a line (sign 1) or below it (-1), in float64 for every dtype, and where it is."""
     steep, height = [slope.double() for slope in slopes], intercept.double()
 
     def gap(points: list[Tensor]) -> Tensor:

@@ -30,7 +30,17 @@ _POINTS = 12
 
 
 def check_nonlinear(case: Case, domain: Domain, extra: Sequence[Pair], *, gradients: bool = True) -> None:
-    """All properties of a nonlinear rule; raises DualRuleError."""
+    """Check all properties of a nonlinear rule.
+
+    Args:
+        case: the rule and the op.
+        domain: the part of the real line on which the op has values.
+        extra: further intervals to test over.
+        gradients: whether to check derivatives.
+
+    Raises:
+        DualRuleError: a property is broken.
+    """
     rule = case.rule
     assert isinstance(rule, NonlinearRule)
     elementwise = isinstance(rule, RelaxationRule)
@@ -56,7 +66,7 @@ def check_nonlinear(case: Case, domain: Domain, extra: Sequence[Pair], *, gradie
 
 
 def _bends(case: Case) -> tuple[float, ...]:
-    """Where a function of one scalar turns or bends, if its rule says so."""
+    """Inflections, knots and extremes of a function of one scalar, if it has a `CurveRule`."""
     if not isinstance(case.rule, CurveRule):
         return ()
     curve = case.rule.curve(case.op)
@@ -64,7 +74,7 @@ def _bends(case: Case) -> tuple[float, ...]:
 
 
 def _of_moderate_values(case: Case, trial: Trial) -> Trial:
-    """Ordinary are only intervals over which neither the op nor products of its values overflow."""
+    """The trial with only those intervals `ordinary` over which the op and products of its values do not overflow."""
     most = torch.finfo(case.dtype).max ** 0.5
     ends = [[pick(bound).double() for bound in trial.bounds] for pick in (lambda b: b.lower, lambda b: b.upper)]
     size = torch.stack([flat(case.exact.value(points).abs(), 1).amax(1) for points in ends]).amax(0)
@@ -72,13 +82,13 @@ def _of_moderate_values(case: Case, trial: Trial) -> Trial:
 
 
 def _allowed(case: Case, layer: DualLayer, bounds: Sequence[Interval], rows: Rows) -> Tensor:
-    """`[N, K]`: what rigorous bounds charge the rows for rounding."""
+    """What rigorous bounds charge the rows for rounding, `[N, K]`."""
     room = charged(layer, finite_magnitudes(bounds), case.node.size, case.dtype)
     return (flat(rows.values.double().abs(), 2) * flat(room.unsqueeze(1), 2)).sum(-1)
 
 
 def _check_inequality(case: Case, layer: DualLayer, trial: Trial, policy: SlopePolicy, *, search: bool) -> None:
-    """⟨ν, op(z)⟩ ≥ ⟨pull ν, z⟩ + centre - width for any row between the bounds; ≤ with + width where it is linear."""
+    """⟨ν, op(z)⟩ ≥ ⟨pull ν, z⟩ + centre - width for z within the bounds; if linear also ≤ … + centre + width."""
     subject, rows = case.subject(policy), tried_rows(case)
     claim = Claim.of(layer, rows)
     allowed = _allowed(case, layer, trial.bounds, rows)
@@ -93,7 +103,7 @@ def _check_inequality(case: Case, layer: DualLayer, trial: Trial, policy: SlopeP
             values = row_values(rows, case.exact.value(points))
             values = torch.where(values.isinf(), torch.nan, values)
             claimed = claim.linear_part(points) + offset
-            # What overflows here is no number, and in a bound is charged without end.
+            # Overflow counts as NaN: rigorous bounds charge it infinitely.
             return sign * (values - torch.where(claimed.isinf(), torch.nan, claimed))
 
         found = gap(start).nan_to_num(nan=torch.inf, posinf=torch.inf, neginf=-torch.inf)
@@ -113,11 +123,11 @@ def _check_inequality(case: Case, layer: DualLayer, trial: Trial, policy: SlopeP
         _report(subject, f"⟨pull ν, z⟩ + objective lies {where} ⟨ν, op(z)⟩", excess, trial, at)
     if trial.ordinary.any():
         known = claim.lower.isfinite().expand(len(trial.ordinary), -1).all(1)
-        require_all(known | ~trial.ordinary, subject, "the layer gives no number over ordinary bounds", trial.bounds)
+        require_all(known | ~trial.ordinary, subject, "the layer is not finite over ordinary bounds", trial.bounds)
 
 
 def _check_family(case: Case, trial: Trial) -> None:
-    """Both ends of what optimized slopes search, and mixtures of them that differ from row to row and unit to unit."""
+    """The relaxations of `family` enclose the op: both ends, and mixtures that differ by row and unit."""
     assert isinstance(case.rule, NonlinearRule)
     family = case.rule.family(case.op, trial.bounds, case.environment)
     if family is None:
@@ -133,14 +143,14 @@ def _check_family(case: Case, trial: Trial) -> None:
 
 
 def _report(subject: str, broken: str, excess: Tensor, trial: Trial, at: Sequence[Tensor]) -> None:
-    """As `require`, of the worst row of each sample `[N, K]` and the points `[N, K, *in]` where it is broken."""
+    """`require` for the worst row of each sample `[N, K]`, at its points `[N, K, *in]`."""
     worst, row = excess.nan_to_num(nan=-torch.inf).max(1)
     everyone = torch.arange(len(row), device=row.device)
     require(worst, subject, broken, trial.bounds, [point[everyone, row] for point in at])
 
 
 def _check_interval(case: Case, layer: DualLayer, trial: Trial, policy: SlopePolicy) -> None:
-    """The interval of a layer encloses the op, and whatever bounds a row of a single unit would give."""
+    """The interval of a layer encloses the op, and the bounds that rows of single units give."""
     subject = case.subject(policy)
     found = layer.interval(trial.bounds)
     exact = [bound.map(lambda end: end.double()) for bound in trial.bounds]
@@ -158,7 +168,7 @@ def _check_interval(case: Case, layer: DualLayer, trial: Trial, policy: SlopePol
 
 
 def _check_push(case: Case, trial: Trial, policy: SlopePolicy) -> None:
-    """Where layers are linear: ⟨ν, push v⟩ = ⟨pull ν, v⟩ for chosen samples, and centre line ± spread encloses."""
+    """If a layer is linear: ⟨ν, push v⟩ = ⟨pull ν, v⟩ for chosen samples, and `constant` ± `spread` encloses the op."""
     layer, subject = case.relaxed(trial.bounds, policy), case.subject(policy)
     if isinstance(case.rule, RelaxationRule) and policy == "shared":
         require_all(torch.tensor(layer.linear), subject, "shared slopes do not give a linear layer")

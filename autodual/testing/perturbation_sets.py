@@ -1,4 +1,4 @@
-"""`check_perturbation_set`, which tries a perturbation set in every way that bounds and attacks rely on."""
+"""`check_perturbation_set`, which tests a perturbation set for every property that bounds and attacks rely on."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from autodual.perturbations import PerturbationSet, Searchable, Support, WholeVi
 from autodual.perturbations.regions.view import padded
 
 _VIEW = WholeView()
-# Rows, and points, that each property is tried on.
+# Number of rows and of points on which each property is tested.
 _ROWS, _POINTS = 12, 256
 
 
@@ -34,7 +34,7 @@ def check_perturbation_set(
 ) -> None:
     """Check that a perturbation set keeps its contract around some samples.
 
-    Of a set that can be bounded over: extremes lie in their order and enclose those of the enclosure's unit rows; rows
+    Of a set that can be bounded over: extremes are in order, and the enclosure contains those of unit rows; rows
     may be shared, scaled, negated and, if the set says so, cut to windows; the minimum is superadditive where the set
     says so; NaN stays NaN; rounding is covered in narrow dtypes; gradients are finite. Of one that can be searched:
     random points, corners, projections and steepest points are in it, and projections move nothing that is. Of one with
@@ -44,10 +44,10 @@ def check_perturbation_set(
     Args:
         perturbation: the set.
         x: samples `[N, *shape]` to try it around; at least two, with at least two features.
-        dtypes: in which to check; what is found in others is compared with float64.
-        exact: whether extremes and steepest points are exact; False where the set says that they are merely bounds.
-        gradients: whether derivatives of extremes are to be finite.
-        seed: of the random rows and points.
+        dtypes: the dtypes to check in; results in other dtypes than float64 are compared with float64.
+        exact: whether extremes and steepest points are exact; False if the set gives only bounds of them.
+        gradients: whether derivatives of extremes must be finite.
+        seed: the seed of the random rows and points.
 
     Raises:
         PerturbationSetError: the set breaks its contract.
@@ -71,7 +71,7 @@ def check_perturbation_set(
             _check_both(case, case.placed, case.placed)
         if not isinstance(case.placed, (Support, Searchable)):
             raise InvalidInputError(
-                f"{type(case.placed).__name__} is neither a Support nor Searchable, so it can be asked nothing"
+                f"{type(case.placed).__name__} is neither a Support nor Searchable, so there is nothing to check"
             )
 
 
@@ -102,7 +102,7 @@ class _Case:
         return found
 
     def require(self, holds: Tensor, broken: str, by: Tensor | None = None) -> None:
-        """Raise PerturbationSetError, naming the first sample, unless it holds throughout; `holds` is `[N, …]`."""
+        """Raise PerturbationSetError, naming the first sample, unless all of `holds` `[N, …]` is true."""
         if bool(holds.all()):
             return
         sample = int((~holds).nonzero()[0][0])
@@ -114,7 +114,7 @@ class _Case:
         )
 
     def slack(self, nu: Tensor, placed: Support) -> Tensor:
-        """`[N, K]`: what values of rows may be off by, by rounding; squares of tiny numbers vanish altogether."""
+        """Bound of the rounding error of rows' values, `[N, K]`; squares of tiny numbers may underflow to 0."""
         limits, terms = torch.finfo(self.x.dtype), self.x[0].numel()
         largest = placed.enclosure().magnitude
         size = (nu.abs() * largest.unsqueeze(1)).flatten(2).sum(2)
@@ -133,7 +133,7 @@ def _check_support(case: _Case, placed: Support, *, gradients: bool) -> None:
                 f"extremes must be {list(expected)} in {case.x.dtype}, not {end.dtype} {end.shape}"
             )
     case.require(lower <= upper + slack, "the minimum lies above the maximum", upper - lower)
-    case.require((upper - lower)[:, -1].abs() <= slack[:, -1], "a row of zeros gains")
+    case.require((upper - lower)[:, -1].abs() <= slack[:, -1], "a row of zeros has an extreme other than 0")
     _check_algebra(case, placed, nu, (lower, upper), slack)
     _check_enclosure(case, placed)
     _check_selection(case, placed, nu, (lower, upper), slack)
@@ -147,7 +147,7 @@ def _check_support(case: _Case, placed: Support, *, gradients: bool) -> None:
     if gradients:
         leaf = nu.clone().requires_grad_()
         (slope,) = torch.autograd.grad(torch.stack(placed.extremes(leaf, _VIEW)).sum(), leaf)
-        case.require(slope.isfinite(), "the derivative of the extremes is no finite number")
+        case.require(slope.isfinite(), "the derivative of the extremes is not finite")
 
 
 def _check_algebra(case: _Case, placed: Support, nu: Tensor, found: tuple[Tensor, Tensor], slack: Tensor) -> None:
@@ -155,7 +155,7 @@ def _check_algebra(case: _Case, placed: Support, nu: Tensor, found: tuple[Tensor
     least, _ = placed.extremes(-nu, _VIEW)
     case.require((least + upper).abs() <= slack, "the minimum of -ν is not minus the maximum of ν", least + upper)
     doubled, _ = placed.extremes(2 * nu, _VIEW)
-    case.require((doubled - 2 * lower).abs() <= 2 * slack, "twice a row has not twice its minimum", doubled - 2 * lower)
+    case.require((doubled - 2 * lower).abs() <= 2 * slack, "the minimum of 2ν is not twice ν's", doubled - 2 * lower)
     shared = placed.extremes(nu[:1], _VIEW)[0]
     repeated = placed.extremes(nu[:1].expand_as(nu).contiguous(), _VIEW)[0]
     terms = case.slack(nu[:1].expand_as(nu), placed)
@@ -194,7 +194,7 @@ def _check_selection(case: _Case, placed: Support, nu: Tensor, found: tuple[Tens
         again = part.source.at(part.centre)
         for one in (part, again):
             for ours, whole in zip(one.extremes(nu[chosen], _VIEW), found, strict=True):
-                case.require((ours - whole[chosen]).abs() <= slack[chosen], "some samples' extremes differ from all's")
+                case.require((ours - whole[chosen]).abs() <= slack[chosen], "selecting samples changes their extremes")
 
 
 @dataclass(frozen=True)
@@ -231,7 +231,7 @@ def _check_windows(case: _Case, placed: Support) -> None:
 
 
 def _check_rounding(case: _Case, placed: Support, nu: Tensor, found: tuple[Tensor, Tensor]) -> None:
-    """Against float64: what was found, less what rigorous bounds charge for, must lie outside."""
+    """Results widened by what rigorous bounds charge must enclose those in float64."""
     double = placed.to(torch.float64)
     box, real = placed.enclosure().map(Tensor.double), double.enclosure()
     allowed = placed.rounding().double()
@@ -260,13 +260,13 @@ def _check_searchable(case: _Case, placed: Searchable) -> None:
     gradient = case.rows(7)[:, 0]
     for ascent in (gradient, torch.zeros_like(gradient)):
         case.require(placed.contains(placed.steepest(ascent)), "the set does not contain its steepest point")
-        case.require(placed.direction(ascent).isfinite(), "a direction is no finite number")
+        case.require(placed.direction(ascent).isfinite(), "a direction is not finite")
     lost = case.x.clone()
     lost.flatten(1)[:, 0] = torch.nan
     case.require(~placed.contains(lost), "the set contains NaN")
     part = placed.select(slice(1, 2))
     alike = part.contains(far[:, 1:2]) == placed.contains(far)[:, 1:2]
-    case.require(alike.transpose(0, 1), "some samples contain other points than among all")
+    case.require(alike.transpose(0, 1), "selecting samples changes which points their sets contain")
 
 
 def _check_both(case: _Case, placed: Support, searched: Searchable) -> None:

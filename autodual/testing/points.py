@@ -1,4 +1,4 @@
-"""Points between bounds: spread, at the ends, near them, and where a search finds an inequality nearest to breaking."""
+"""Points between bounds: spread out, at and near the ends, and where an inequality is closest to breaking."""
 
 from __future__ import annotations
 
@@ -9,18 +9,24 @@ from torch import Tensor
 
 from autodual.interval import Interval
 
-# From each end inwards, as parts of the width.
+# Distances of points from each end, as parts of the width.
 _NEAR = (1e-12, 1e-8, 1e-5, 1e-3, 1e-2)
 _ROUNDS = 6
 _PROBES = 9
 
 Points = list[Tensor]
-#: How far an inequality is from breaking at points `[P, N, *shape]` an input: `[P, N, …]`, negative where it breaks.
+#: By how much an inequality holds at points `[P, N, *shape]` of each input: `[P, N, …]`, negative where it breaks.
 Gap = Callable[[Points], Tensor]
 
 
 def spread_points(bounds: Sequence[Interval], count: int, seed: int = 3) -> Points:
-    """`[P, N, *shape]` an input: both ends, an even grid, near the ends, zero, and random points and corners."""
+    """Points `[P, N, *shape]` per input: the ends, an even grid, near the ends, zero, random points and corners.
+
+    Args:
+        bounds: the interval `[N, *shape]` of each input.
+        count: steps of the grid, and how many random points there are at most.
+        seed: the seed of the random points.
+    """
     generator = torch.Generator().manual_seed(seed)
     found: Points = []
     even = [*[place / count for place in range(count + 1)], *_NEAR, *[1 - part for part in _NEAR]]
@@ -30,7 +36,7 @@ def spread_points(bounds: Sequence[Interval], count: int, seed: int = 3) -> Poin
         parts = torch.tensor(even, dtype=torch.float64).reshape(-1, *[1] * lower.dim()).expand(-1, *shape)
         drawn = torch.rand((count, *shape), generator=generator, dtype=torch.float64)
         corners = torch.randint(2, (count, *shape), generator=generator).double()
-        # Other inputs meet these points in another order, or only the diagonal of the box would be seen.
+        # Shuffle the grid of further inputs: else only the diagonal of the box would be tried.
         grid = parts if len(found) == 0 else parts[torch.randperm(len(even), generator=generator)]
         part = torch.cat([grid, drawn[: count // 4], corners[: count if torch.Size(shape[1:]).numel() > 1 else 0]]).to(
             lower.device, lower.dtype
@@ -42,15 +48,20 @@ def spread_points(bounds: Sequence[Interval], count: int, seed: int = 3) -> Poin
 
 
 def _finite(bound: Interval) -> tuple[Tensor, Tensor]:
-    """Ends that arithmetic can be done with: the largest numbers stand in for infinities, a point for none."""
+    """Finite ends: the largest numbers in place of infinities, 0 in place of NaN."""
     limit = torch.finfo(bound.lower.dtype).max
     return bound.lower.clamp(-limit, limit).nan_to_num(0.0), bound.upper.clamp(-limit, limit).nan_to_num(0.0)
 
 
 def worst_points(gap: Gap, bounds: Sequence[Interval], count: int) -> tuple[Tensor, Points]:
-    """The least gap `[N, *shape]` found for an elementwise op, and where: nets of points that close in on the worst.
+    """The least gap `[N, *shape]` found for an elementwise op, and where: finer and finer grids around the worst point.
 
-    Elementwise, so each scalar's search is its own.
+    The op is elementwise, so each scalar has a search of its own.
+
+    Args:
+        gap: by how much the inequality holds at points.
+        bounds: the interval `[N, *shape]` of each input.
+        count: steps of the first grid.
     """
     points = spread_points(bounds, count)
     best, place = _least(gap(points), points)
@@ -74,7 +85,7 @@ def worst_points(gap: Gap, bounds: Sequence[Interval], count: int) -> tuple[Tens
 
 
 def _least(gap: Tensor, points: Points) -> tuple[Tensor, Points]:
-    """The least gap of each scalar, and the points where it is; NaN, which claims nothing, counts as infinite."""
+    """The least gap of each scalar, and its points; NaN, which claims nothing, counts as infinite."""
     best, index = gap.nan_to_num(nan=torch.inf, posinf=torch.inf, neginf=-torch.inf).min(0)
     shape = [torch.broadcast_shapes(point.shape[1:], index.shape) for point in points]
     return best, [
@@ -84,7 +95,14 @@ def _least(gap: Tensor, points: Points) -> tuple[Tensor, Points]:
 
 
 def descend(gap: Gap, start: Points, bounds: Sequence[Interval], steps: int = 12) -> tuple[Tensor, Points]:
-    """The least gap `[…]` found by projected signed gradients from points `[1, …, *shape]`, and where it was."""
+    """The least gap `[…]` found by projected signed gradients, and where it was.
+
+    Args:
+        gap: by how much the inequality holds at points.
+        start: points `[1, …, *shape]` of each input.
+        bounds: the interval `[…, *shape]` of each input.
+        steps: the number of steps.
+    """
     points, ends = start, [_finite(bound) for bound in bounds]
     best, place = gap(points).detach()[0], [point[0] for point in points]
     for number in range(steps):

@@ -1,4 +1,4 @@
-"""The contract of `range`: it encloses the op's values, and is their range where the op is monotone."""
+"""The contract of `range`: it encloses the op's values, and is tight where the op is monotone."""
 
 from __future__ import annotations
 
@@ -16,12 +16,17 @@ from autodual.testing.rounding import of_value
 from autodual.testing.sample_axes import flat
 
 _POINTS = 24
-# A grid that misses no bend of an activation over intervals of this width.
+# A grid fine enough to see every bend of an activation over intervals of up to this width.
 _FINE, _NARROW = 400, 20.0
 
 
 def check_range(case: Case, trial: Trial) -> None:
-    """Over every interval, but for a rounding error of the values themselves."""
+    """`range` encloses the op over every interval, up to the rounding error of its values.
+
+    Args:
+        case: the rule and the op.
+        trial: the intervals to test over.
+    """
     rule, subject = case.rule, case.subject()
     assert isinstance(rule, NonlinearRule)
     found = rule.range(case.op, trial.bounds, case.environment)
@@ -37,7 +42,7 @@ def check_range(case: Case, trial: Trial) -> None:
     if isinstance(rule, RelaxationRule):
         least, at = worst_points(case.exact.value, exact, _POINTS)
         greatest = -worst_points(lambda z: -case.exact.value(z), exact, _POINTS)[0]
-    # Where inputs are large and cancel (log-softmax), values are off by what that costs.
+    # Where large inputs cancel (log-softmax), the values have a rounding error relative to the inputs.
     inputs = torch.stack([flat(bound.magnitude.double(), 1).amax(1) for bound in trial.bounds]).amax(0)
     several = 0 if isinstance(rule, RelaxationRule) else 1
     size = least.abs().maximum(greatest.abs()) + several * inputs.reshape(-1, *[1] * len(case.node.shape))
@@ -46,8 +51,8 @@ def check_range(case: Case, trial: Trial) -> None:
     room = room + of_value(inputs.clamp(max=1e300)).reshape(-1, *[1] * len(case.node.shape))
     usual = trial.ordinary.reshape(-1, *[1] * len(case.node.shape)).expand(shape)
     known = found.lower.isfinite() & found.upper.isfinite()
-    require_all(known | ~usual, subject, "the range is no number over ordinary bounds", trial.bounds)
-    # What overflows is charged without end by rigorous bounds.
+    require_all(known | ~usual, subject, "the range is not finite over ordinary bounds", trial.bounds)
+    # Rigorous bounds charge overflow infinitely.
     found = found.map(lambda end: torch.where(end.isinf(), torch.nan, end))
     require(found.lower.double() - least - room, subject, "the range begins above the op", trial.bounds, at)
     require(greatest - found.upper.double() - room, subject, "the range ends below the op", trial.bounds)
@@ -56,7 +61,7 @@ def check_range(case: Case, trial: Trial) -> None:
 
 
 def _check_monotone(case: Case, subject: str, found: Interval, trial: Trial, room: Tensor) -> None:
-    """Where the op only rises or only falls on a fine grid, the range is what it takes at the ends."""
+    """Where the op only rises or only falls on a fine grid, the range ends at its values at the bounds."""
     (bound,) = (one.map(lambda end: end.double()) for one in trial.bounds)
     parts = torch.linspace(0, 1, _FINE + 1, dtype=torch.float64, device=case.device)
     parts = parts.reshape(-1, *[1] * bound.lower.dim())
@@ -65,7 +70,7 @@ def _check_monotone(case: Case, subject: str, found: Interval, trial: Trial, roo
     known = ((steps >= 0).all(0) | (steps <= 0).all(0)) & (bound.upper - bound.lower < _NARROW)
     least, greatest = value[0].minimum(value[-1]), value[0].maximum(value[-1])
     loose = (least - found.lower.double()).maximum(found.upper.double() - greatest) - room - 1e-6
-    # What a turn between two points of the grid can hide.
+    # The op may turn between two points of the grid.
     loose = loose - steps.abs().amax(0)
-    message = "the range is wider than what the monotone op takes"
+    message = "the range of a monotone op is wider than its values"
     require(torch.where(known, loose, -1.0), subject, message, trial.bounds)

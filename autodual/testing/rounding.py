@@ -1,4 +1,4 @@
-"""How far off a rule may be: what rigorous bounds charge for rounding at its node, and not more."""
+"""The rounding errors that a rule may have: those that rigorous bounds charge for at its node, and no more."""
 
 from __future__ import annotations
 
@@ -14,9 +14,15 @@ from autodual.testing.sample_axes import flat
 
 
 def charged(layer: DualLayer, magnitudes: Sequence[Tensor], outputs: int, dtype: torch.dtype) -> Tensor:
-    """`[N, *shape]`, float64: what a row of one unit of an output pays, for inputs at most `magnitudes` large.
+    """The rounding error charged to a row of one unit, `[N, *shape]`, float64.
 
-    To this comes what the op's own value, with which it is compared, may be off by in float64.
+    It includes the float64 rounding error of the op's own value, with which the row is compared.
+
+    Args:
+        layer: the layer.
+        magnitudes: the largest absolute values `[N, *shape]` of each input.
+        outputs: the number of the node's scalars.
+        dtype: the dtype whose rounding is charged.
     """
     reached = layer.interval([Interval(-magnitude, magnitude) for magnitude in magnitudes]).magnitude
     floor = underflow(layer.terms, magnitudes, outputs, like=reached).double()
@@ -26,10 +32,10 @@ def charged(layer: DualLayer, magnitudes: Sequence[Tensor], outputs: int, dtype:
 
 
 def of_value(magnitude: Tensor) -> Tensor:
-    """How far off float64 may be in an op's value at inputs so large, where its formula cancels (1 + erf x)."""
+    """Rounding error of an op's value in float64 at inputs of this `magnitude`, if its formula cancels (1 + erf x)."""
     return 4 * torch.finfo(torch.float64).eps * magnitude.double()
 
 
 def finite_magnitudes(bounds: Sequence[Interval]) -> list[Tensor]:
-    """The largest absolute values between bounds, with the largest number in place of infinity."""
+    """The largest absolute values over `bounds` of each input, with the largest number in place of infinity."""
     return [bound.magnitude.clamp(max=torch.finfo(bound.lower.dtype).max) for bound in bounds]

@@ -1,4 +1,4 @@
-"""Axes of samples, of which there may be none."""
+"""Shapes of samples, which may have no axes."""
 
 from __future__ import annotations
 
@@ -6,5 +6,5 @@ from torch import Tensor
 
 
 def flat(tensor: Tensor, leading: int) -> Tensor:
-    """`[*leading, *shape]` as `[*leading, size]`, where a sample may also be one number, without axes."""
+    """A `tensor` `[*axes, *shape]` with so many `leading` axes as `[*axes, size]`, also if the shape is empty."""
     return tensor.unsqueeze(-1).flatten(leading)

@@ -1,4 +1,4 @@
-"""Rows that carry a window must give what whole rows give, borders included, through any layer that takes them."""
+"""Windowed rows must give the same results as whole rows, at borders too, in every layer that accepts them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,13 @@ from autodual.testing.failure import require, require_all
 
 
 def unit_windows(case: Case, shape: tuple[int, ...], samples: int) -> Rows:
-    """Rows for every channel at every position of every sample, one group a position: `[G, C, C, 1, …]`."""
+    """Unit rows for every channel at every position of every sample, one group per position: `[G, C, C, 1, …]`.
+
+    Args:
+        case: gives dtype and device.
+        shape: the node's sample shape `[C, *spatial]`.
+        samples: the number of samples.
+    """
     channels, spatial = shape[0], shape[1:]
     axes = [torch.arange(extent, device=case.device) for extent in (samples, *spatial)]
     grid = torch.cartesian_prod(*axes)
@@ -25,14 +31,21 @@ def unit_windows(case: Case, shape: tuple[int, ...], samples: int) -> Rows:
 
 
 def check_windows(case: Case, layer: DualLayer, subject: str, samples: int = 2) -> None:
-    """Pulling and paying, with windows against without; nothing to check where the layer takes none."""
+    """`pull` and `objective` agree with and without windows, if the layer accepts windows.
+
+    Args:
+        case: the rule and the op.
+        layer: the rule's layer.
+        subject: the rule and op, for messages.
+        samples: the number of samples.
+    """
     shape = case.node.shape
     if not layer.windowed or len(shape) < 2 or not all(shape):
         return
     windows = unit_windows(case, shape, samples)
     whole = windows.dense()
     _compare(case, layer, subject, windows, whole)
-    # Patches that hang over the border, as a layer behind this one leaves them, hold numbers there that do not count.
+    # Patches over the border, as a later layer leaves them, hold numbers outside the node that must not count.
     assert windows.window is not None
     spatial = shape[1:]
     window = Window(windows.window.position, (1,) * len(spatial), (-1,) * len(spatial), spatial)
@@ -55,14 +68,14 @@ def _compare(case: Case, layer: DualLayer, subject: str, windows: Rows, whole: R
     paid, due = layer.objective(windows), layer.objective(whole)
     for part, wanted in ((paid.centre, due.centre), (paid.width, due.width)):
         require_all(
-            torch.tensor((part is None) == (wanted is None)), subject, "windowed rows pay another kind of price"
+            torch.tensor((part is None) == (wanted is None)), subject, "windowed rows have another kind of objective"
         )
         if part is not None and wanted is not None:
             _require_same(case, layer, part, wanted, f"{subject}: the objective of windowed rows")
 
 
 def _check_uniform(case: Case, layer: DualLayer, subject: str, windows: Rows, whole: Rows) -> None:
-    """Rows that pass before it is known where they lie are the rows of whatever place they are then given."""
+    """Rows that are placed after the pull are the same as rows that are placed before it."""
     assert windows.window is not None and windows.window.position is not None and windows.owner is not None
     shape = case.node.shape
     placeless = Window(None, windows.window.stride, windows.window.shift, windows.window.within)
@@ -80,4 +93,4 @@ def _require_same(case: Case, layer: DualLayer, found: Tensor, expected: Tensor,
         if expected.numel()
         else 0
     )
-    require((found - expected).abs() - room, subject, "not what whole rows give")
+    require((found - expected).abs() - room, subject, "differs from the result of whole rows")

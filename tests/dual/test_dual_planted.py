@@ -105,7 +105,7 @@ LINES = {
     "slopes that are swapped": (ReluRule, ops.Relu(), _swapped, "upper line lies below the op, by [0-9.]* over"),
     "a chord wrong over narrow intervals": (DeclaredRule, ops.Exp(), _wrong_when_narrow, "upper line lies below"),
     "a sample that depends on others": (DeclaredRule, ops.Tanh(), _of_the_batch, "depends on the samples beside it"),
-    "NaN made a number": (DeclaredRule, ops.Tanh(), _bounded, "a number over bounds that are none"),
+    "NaN made a number": (DeclaredRule, ops.Tanh(), _bounded, "a number over NaN bounds"),
 }
 
 
@@ -154,7 +154,7 @@ def test_lines_without_derivatives_are_caught() -> None:
         slopes = (found.lower_slopes[0].detach(),)
         return replace(found, lower_slopes=slopes, upper_slopes=slopes)
 
-    caught(relaxation(DeclaredRule, detached, "shared"), ops.Tanh(), "a gradient by the bounds is not what differences")
+    caught(relaxation(DeclaredRule, detached, "shared"), ops.Tanh(), "disagrees with finite differences")
 
 
 def test_derivatives_that_are_no_number_are_caught() -> None:
@@ -168,7 +168,7 @@ def test_derivatives_that_are_no_number_are_caught() -> None:
             slopes = (torch.where((z.lower < 0) & (z.upper > 0), chord, found.lower_slopes[0]),)
             return replace(found, lower_slopes=slopes, upper_slopes=slopes)
 
-    caught(Planted(), ops.Relu(), "a gradient by the bounds is no number")
+    caught(Planted(), ops.Relu(), "a gradient by the bounds is NaN or infinite")
 
 
 # --- ranges and what is decided ------------------------------------------------------------------------------------
@@ -187,7 +187,7 @@ def test_ranges_too_narrow_or_too_wide_are_caught() -> None:
             return super().range(op, bounds, environment).widen(0.01)
 
     caught(Narrow(), ops.Silu(), "the range begins above the op, by")
-    caught(Wide(), ops.Tanh(), "the range is wider than what the monotone op takes, by 0.00999")
+    caught(Wide(), ops.Tanh(), "the range of a monotone op is wider than its values, by 0.00999")
 
 
 def test_a_range_that_swallows_nan_is_caught() -> None:
@@ -195,7 +195,7 @@ def test_a_range_that_swallows_nan_is_caught() -> None:
         def range(self, op, bounds, environment) -> Interval:
             return super().range(op, bounds, environment).map(lambda end: end.nan_to_num(0.0))
 
-    caught(Planted(), ops.Tanh(), "the range is a number over bounds that are none")
+    caught(Planted(), ops.Tanh(), "the range is a number over NaN bounds")
 
 
 def test_units_that_are_called_decided_wrongly_are_caught() -> None:
@@ -203,7 +203,7 @@ def test_units_that_are_called_decided_wrongly_are_caught() -> None:
         def undecided(self, op, bounds, environment) -> Tensor:
             return super().undecided(op, bounds, environment) & ~(bounds[0].lower > 0)
 
-    caught(Planted(), ops.Sigmoid(), "tighter bounds change the relaxation of what `undecided` calls decided")
+    caught(Planted(), ops.Sigmoid(), "tighter bounds change the relaxation of scalars that are decided by `undecided`")
 
 
 def test_nan_that_is_called_decided_is_caught() -> None:
@@ -211,7 +211,7 @@ def test_nan_that_is_called_decided_is_caught() -> None:
         def undecided(self, op, bounds, environment) -> Tensor:
             return (bounds[0].lower < 0) & (bounds[0].upper > 0)
 
-    caught(Planted(), ops.Relu(), "bounds that are no number count as decided over")
+    caught(Planted(), ops.Relu(), "NaN bounds count as decided over")
 
 
 # --- layers --------------------------------------------------------------------------------------------------------

@@ -70,7 +70,7 @@ AFFINE = {
     "a push with the constant": (OtherPush, "push is not the adjoint of pull", False),
     "an interval without magnitudes": (NoMagnitude, "the interval (begins above|ends below) the op", True),
     "too few terms": (FewTerms, "`terms` is less than the longest sum", False),
-    "NaN made a number": (NanIsZero, "bounds that are no number give numbers", True),
+    "NaN made a number": (NanIsZero, "NaN bounds give numbers", True),
 }
 
 
@@ -85,7 +85,7 @@ def test_wrong_affine_rules_are_caught(name: str) -> None:
     ("claim", "op", "said"),
     [
         ("reads_once", ops.Expand((2, 3)), "but a scalar is read twice"),
-        ("moves", ops.Sum((0,), keepdim=True), "no copy of one scalar"),
+        ("moves", ops.Sum((0,), keepdim=True), "not a copy of one scalar"),
     ],
 )
 def test_wrong_claims_of_moving_are_caught(claim: str, op: Op, said: str) -> None:
@@ -132,4 +132,4 @@ def test_wrong_windows_are_caught(layer: type[ConvolutionLayer]) -> None:
     with pytest.raises((DualRuleError, RuntimeError)) as failure:
         check_dual_rule(affine(layer), CONVOLUTION, ((2, 5, 4),), WEIGHTS)
     if layer is not ShortReach:
-        assert "not what whole rows give, by" in str(failure.value)
+        assert "differs from the result of whole rows, by" in str(failure.value)

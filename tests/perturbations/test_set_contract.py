@@ -156,9 +156,9 @@ FAULTS = {
     NoRounding: "rounding does not cover",
     ProjectsTooFar: "does not contain what it projects",
     ContainsAll: "contains NaN",
-    SelectsNothing: "some samples",
-    OneSided: "zeros gains|minus the maximum",
-    NotSuperadditive: "superadditive|twice|zeros gains",
+    SelectsNothing: "selecting samples changes",
+    OneSided: "zeros has an extreme other than 0|minus the maximum",
+    NotSuperadditive: "superadditive|twice|zeros has an extreme other than 0",
 }
 
 

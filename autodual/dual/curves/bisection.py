@@ -1,6 +1,6 @@
-"""Points of a curve at which a condition changes, all of them found together by halving brackets.
+"""Points of a curve at which a condition changes, found by bisection of all brackets together.
 
-The results are those of each bracket halved alone; together they take one call of each function a step.
+Each result is the same as if its bracket were halved alone; together they need one call of each function per step.
 """
 
 from __future__ import annotations
@@ -14,24 +14,24 @@ from torch import Tensor
 from autodual.interval import Interval
 from autodual.ir.scalars import Curve, Piece
 
-#: Of (curve, points, given numbers): the quantity that, compared with a target, says on which side of a point to go on.
+#: (curve, points, given numbers) → the quantity that is compared with a target to choose the half of a bracket.
 Quantity = Callable[[Curve, Tensor, Tensor], Tensor]
 
-# Halvings that leave a bracket of a few units in the last place, also where it spans many orders of magnitude; and
-# after how many of them most brackets cannot be halved any more.
+# Halvings until a bracket is a few units in the last place wide, even if it spans many orders of magnitude; and until
+# most brackets cannot be halved any more.
 _HALVINGS = {torch.float64: 64, torch.float32: 44, torch.bfloat16: 24, torch.float16: 24}
 _USUAL = {torch.float64: 53, torch.float32: 25}
 _STEPS_BETWEEN_LOOKS = 3
-# Brackets that are halved at a time: those that stay in the cache, where there is one.
+# Brackets halved at a time: on a CPU as many as stay in its cache.
 _TOGETHER = {"cpu": 2**14}
 _OTHERWISE_TOGETHER = 2**22
 
 
 @dataclass(frozen=True, eq=False)
 class Search:
-    """One point of each unit, within a piece of the curve and within bounds; only `where` says so.
+    """A search for one point per unit of the mask `where`, within a piece of the curve and within the bounds.
 
-    At a point z go on to the right where sign · quantity(z, given) < sign · target; where not, if `flipped`.
+    At a point z it goes right if sign · quantity(z, given) < sign · target, else left; the other way if `flipped`.
     """
 
     piece: Piece
@@ -43,10 +43,16 @@ class Search:
 
 
 def found(curve: Curve, quantity: Quantity, bounds: Interval, searches: Sequence[Search]) -> list[Tensor]:
-    """For each search its points, of the bounds' shape; elsewhere than `where` any number.
+    """The points of each search, of the bounds' shape; arbitrary numbers outside its mask `where`.
 
-    For gradients inner points are constants: moving a touching point moves its line only to second order. Where the
-    search ran into a bound, the point moves with it.
+    Gradients treat inner points as constants, since moving a touching point changes its line only to second order. A
+    point where the search ran into a bound has the gradient of that bound.
+
+    Args:
+        curve: the curve to search on.
+        quantity: what is compared with each search's target.
+        bounds: the units' bounds.
+        searches: all searches, which may differ in piece, target and mask.
     """
     if not searches:
         return []
@@ -65,7 +71,7 @@ def found(curve: Curve, quantity: Quantity, bounds: Interval, searches: Sequence
 
 
 def _drifting(bounds: Interval, where: Tensor, point: Tensor, first: Tensor, last: Tensor) -> Tensor:
-    """Points that move with the bound that their search never left."""
+    """The points, each with the gradient of the bound that its search never left, if any."""
     drift = bounds.map(lambda end: (end - end.detach()).nan_to_num(0.0))
     nowhere = torch.zeros_like(where)
     point = torch.where(nowhere.masked_scatter(where, first), point + drift.lower, point)
@@ -74,7 +80,7 @@ def _drifting(bounds: Interval, where: Tensor, point: Tensor, first: Tensor, las
 
 @dataclass(frozen=True, eq=False)
 class _Brackets:
-    """What is halved, one entry a bracket: its ends, whether these are the bounds', and the condition's numbers."""
+    """Brackets, one entry each: the ends, whether these are the bounds themselves, and the condition's numbers."""
 
     low: Tensor
     high: Tensor
@@ -87,11 +93,11 @@ class _Brackets:
 
     @property
     def fields(self) -> tuple[Tensor, ...]:
-        """All of it, in order."""
+        """All fields, in order."""
         return tuple(vars(self).values())
 
     def split(self, size: int) -> Iterator[_Brackets]:
-        """The brackets, a number at a time."""
+        """The brackets, `size` at a time."""
         for parts in zip(*(field.split(size) for field in self.fields)):
             yield _Brackets(*parts)
 
@@ -108,7 +114,7 @@ def _bracket(search: Search, bounds: Interval) -> _Brackets:
 
 @torch.no_grad()
 def _halved(curve: Curve, quantity: Quantity, brackets: _Brackets) -> tuple[Tensor, Tensor, Tensor]:
-    """The points, and where a search never left the lower bound, or the upper one."""
+    """The points, and the masks of searches that never left the lower bound, or the upper one."""
     size = _TOGETHER.get(brackets.low.device.type, _OTHERWISE_TOGETHER)
     parts = [_halve(curve, quantity, part) for part in brackets.split(size)]
     point, first, last = (torch.cat(part) for part in zip(*parts))
@@ -116,7 +122,7 @@ def _halved(curve: Curve, quantity: Quantity, brackets: _Brackets) -> tuple[Tens
 
 
 def _halve(curve: Curve, quantity: Quantity, brackets: _Brackets) -> tuple[Tensor, Tensor, Tensor]:
-    """Slopes are never asked for at the ends themselves, where a knot may have another one on the other side."""
+    """`_halved` for one part. Slopes are never evaluated at the ends, where a knot may have two of them."""
     low, high, first, last = brackets.low, brackets.high, brackets.at_lower, brackets.at_upper
     usual = _USUAL.get(low.dtype, 0)
     for step in range(_HALVINGS[low.dtype] if low.numel() else 0):
@@ -126,7 +132,7 @@ def _halve(curve: Curve, quantity: Quantity, brackets: _Brackets) -> tuple[Tenso
         before = low, high, first, last
         low, high = torch.where(right, middle, low), torch.where(right, high, middle)
         first, last = first & ~right, last & right
-        # Nothing moves any more, and so never will.
+        # No bracket changed in this step, so none ever will.
         look = step >= usual and (step - usual) % _STEPS_BETWEEN_LOOKS == 0
         if look and all(map(torch.equal, before, (low, high, first, last))):
             break

@@ -18,7 +18,7 @@ from autodual.interval import Interval
 from autodual.ir.expressions import Environment
 from autodual.ir.scalars import Accuracy, Curve
 
-# By what share of it a computed slope may be too small.
+# Relative amount by which a computed slope may be too small.
 _MARGIN = 2.0**-7
 
 
@@ -27,32 +27,32 @@ class CurveRule(RelaxationRule):
 
     @abstractmethod
     def curve(self, op: Any) -> Curve:
-        """The op's function."""
+        """The function of `op`, with its slope, inflections and so on."""
 
-    #: Roundings within which the op is run, in units of its value's size, or, if `of_operand`, of that of its operand
-    #: too: inside it may add to the operand and take away again. None: not known.
+    #: Error of running the op, in unit roundoffs of its value's size; if `of_operand`, of its operand's size too, for
+    #: ops that add to the operand and subtract again inside. None: not known.
     accuracy: int | None = None
     of_operand: bool = False
 
     def intermediate(self, op: Any) -> float:
-        """The size of numbers that the op may add and take away again when it is run, whatever its operand is."""
+        """Size of numbers that a run of `op` may add and subtract again inside, whatever its operand."""
         return 0.0
 
     def measured(self, op: Any) -> Accuracy | None:
-        """How well a run computes the op; None: not known."""
+        """The accuracy of a run of `op`; None: not known."""
         return None if self.accuracy is None else Accuracy(self.accuracy, self.of_operand, self.intermediate(op))
 
     def limits(self, op: Any) -> tuple[float, float]:
         return self.curve(op).limits
 
     def executed(self, op: Any, operands: Sequence[Executed], run: Run) -> Tensor | None:
-        """The operand's error times the steepest slope, and never more than the values are apart."""
+        """The operand's error times the steepest slope, at most the width of the range, plus the op's own error."""
         accuracy = self.measured(op)
         if accuracy is None:
             return None
         (z,) = operands
         values, steepest = self.range(op, [z.reached], run.environment), self.curve(op).steepest(z.reached)
-        # What slopes and values are rounded by here.
+        # Relative rounding error of the slopes and values computed here.
         slack = 16 * torch.finfo(z.error.dtype).eps
         passed = ((1 + _MARGIN) * steepest + slack) * z.error
         passed = passed.minimum(values.upper - values.lower + slack * values.magnitude).masked_fill(z.error == 0, 0.0)
@@ -88,7 +88,7 @@ def _lines(curve: Curve, bounds: Interval, tightest: Callable[[Curve, Interval],
 
 
 def _exact_where_affine(curve: Curve, bounds: Interval, found: LinearRelaxation) -> LinearRelaxation:
-    """The curve's own line where it is affine, to the last digit the same over any bounds."""
+    """The lines, replaced by the curve itself where it is affine: to the last digit the same over any bounds."""
     known, middle = curve.affine_over(bounds), bounds.centre
     slope = torch.where(known, curve.slope(middle), torch.zeros_like(middle))
     slope = torch.where(slope.isinf(), torch.zeros_like(slope), slope)

@@ -1,4 +1,4 @@
-"""The rule of functions that are declared: all it knows is in their declaration."""
+"""The rule of declared functions: it takes curve and accuracy from their declaration."""
 
 from __future__ import annotations
 

@@ -2,8 +2,8 @@
 
 Over [l, u] the least concave function above a curve follows the curve where that is concave and bridges each convex
 stretch by a chord from a to b. Of all lines above the curve, the one that supports this envelope at the middle m
-encloses the least area, since the area under a line depends on its height at m alone. A bridge ends in l or u, or
-touches a concave stretch: there its slope is the curve's.
+encloses the least area, since the area under a line depends on its height at m alone. Each end of a bridge is l, u or
+a touching point on a concave stretch, where the bridge has the curve's slope.
 """
 
 from __future__ import annotations
@@ -30,9 +30,9 @@ class Bridge:
 
 
 def bridges(curve: Curve, bounds: Interval) -> tuple[list[Bridge], list[Bridge]]:
-    """The bridges of the concave envelope over bounds, and of the one of the curve upside down, from left to right.
+    """The bridges of the concave envelopes of `curve` and of its negative over `bounds`, each from left to right.
 
-    Those that meet are one.
+    Bridges that meet are merged.
     """
     sides = [_spans(curve, bounds, 1.0), _spans(curve.mirrored(), bounds, -1.0)]
     searches = [search for side in sides for span in side for search in span.searches]
@@ -42,9 +42,14 @@ def bridges(curve: Curve, bounds: Interval) -> tuple[list[Bridge], list[Bridge]]
 
 
 def stationary(curve: Curve, bounds: Interval, slopes: Sequence[tuple[Tensor, Tensor | None]]) -> list[list[Tensor]]:
-    """For each pair of a slope and where it is wanted: the points of all pieces where the curve has it.
+    """The points at which a curve has given slopes: for each slope one point per piece.
 
-    One point a piece, as far as the piece lies within bounds; the nearer end if the slope is nowhere there.
+    A piece is searched as far as it lies within bounds; if it has the slope nowhere, the point is the nearer end.
+
+    Args:
+        curve: the curve.
+        bounds: the units' bounds.
+        slopes: pairs of a slope per unit, and the mask of units where it is wanted, or None for all.
     """
     within = [(piece, (bounds.lower < piece.end) & (bounds.upper > piece.start)) for piece in curve.pieces]
     searches = [
@@ -63,13 +68,13 @@ def _slope_at(curve: Curve, z: Tensor, given: Tensor) -> Tensor:
 
 
 def _tangent_at(curve: Curve, z: Tensor, end: Tensor) -> Tensor:
-    """The height at `end` of the tangent at z. While it is below the curve there, some of it lies above the chord."""
+    """The height at `end` of the tangent at z; f(end) where z is the touching point of a line through (end, f(end))."""
     return curve.value(z) + curve.slope(z) * (end - z)
 
 
 @dataclass(frozen=True, eq=False)
 class _Span:
-    """One convex stretch with those beside it, and where its bridge leans on these: by what points that is decided."""
+    """The bridge over one convex stretch before its touching points on the concave stretches beside it are found."""
 
     bounds: Interval
     present: Tensor
@@ -78,11 +83,11 @@ class _Span:
 
     @property
     def searches(self) -> list[Search]:
-        """For the touching points on either side."""
+        """Searches for the touching points on either side."""
         return [lean.search for lean in (self.before, self.after) if lean is not None]
 
     def bridge(self, points: list[Tensor]) -> Bridge:
-        """The chord, by the points that were found for the searches."""
+        """The bridge, from the points that the searches found."""
         lower, upper = self.bounds.lower, self.bounds.upper
         start, end = lower, upper
         if self.before is not None:
@@ -96,7 +101,9 @@ class _Span:
 
 @dataclass(frozen=True, eq=False)
 class _Lean:
-    """Where a bridge `leans` on the stretch beside it, where this end `alone` does, and the point if `both` do."""
+    """One end of a bridge: where it `leans` on the stretch beside, touching it; where it `alone` does, and the point
+    where it touches if `both` ends do.
+    """
 
     leans: Tensor
     alone: Tensor
@@ -110,11 +117,11 @@ def _spans(curve: Curve, bounds: Interval, sign: float) -> list[_Span]:
 
 
 def _span(curve: Curve, place: int, bounds: Interval, sign: float) -> _Span:
-    """Of a curve that is sign times the one whose points are searched."""
+    """The span of the piece number `place`; `curve` is sign times the curve on which points are searched."""
     pieces = curve.pieces
     piece, lower, upper = pieces[place], bounds.lower, bounds.upper
     present = (lower < piece.end) & (upper > piece.start)
-    # Where there is room, both ends lean on the stretches beside: on the points where one line touches both.
+    # In wide enough bounds both ends lean on the stretches beside, where one line touches both.
     left, right = dict(curve.bitangents).get(place, (-float("inf"), float("inf")))
     before = after = None
     if place > 0:
@@ -134,7 +141,7 @@ def _touch(curve: Curve, piece: Piece, where: Tensor, end: Tensor, sign: float, 
 
 
 def _merged(apart: list[Bridge]) -> list[Bridge]:
-    """Bridges that meet lean on the concave stretch between them; where they would cross, one chord spans both."""
+    """The bridges, those that would cross over the concave stretch between them replaced by one chord over both."""
     return reduce(_joined, apart, [])
 
 

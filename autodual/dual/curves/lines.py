@@ -12,7 +12,7 @@ from autodual.ir.scalars import Curve
 
 
 def tightest_pair(curve: Curve, bounds: Interval) -> LinearRelaxation:
-    """The lines that support the concave and the convex envelope at the middle: no others enclose less area."""
+    """The lines that support the envelopes of `curve` at the middle of `bounds`: no others enclose less area."""
     over, under = bridges(curve, bounds)
     lower_slope, negated = _upper_line(curve.mirrored(), bounds, under)
     upper_slope, upper = _upper_line(curve, bounds, over)
@@ -20,10 +20,10 @@ def tightest_pair(curve: Curve, bounds: Interval) -> LinearRelaxation:
 
 
 def tightest_parallel(curve: Curve, bounds: Interval) -> LinearRelaxation:
-    """The two parallel lines of least vertical distance.
+    """The two parallel lines of least vertical distance that enclose `curve` over `bounds`.
 
-    The distance max(f - s·z) - min(f - s·z) is convex in the slope s, and its derivative is the distance of two points
-    where extremes are taken. It changes sign only where one of them jumps: at the slope of a bridge, above or below.
+    The distance max(f - s·z) - min(f - s·z) is convex in the slope s, and its derivative is the distance between the
+    points where the two extremes are taken. It changes sign only where one of them jumps: at the slope of a bridge.
     """
     over, under = bridges(curve, bounds)
     chords = [*over, *under]

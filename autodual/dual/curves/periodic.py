@@ -18,17 +18,16 @@ from autodual.ir.scalars import Curve, WaveOp
 
 
 class WaveRule(RelaxationRule):
-    """Waves, seen from the inflection before the interval and upside down where it falls there.
+    """Lines around sines. The inflection before the interval is moved to 0, and the wave mirrored if it falls there.
 
-    From there on a wave is concave up to π, convex up to 2π, and so on; over two periods and more no lines are better
-    than ±1.
+    It is then concave on [0, π], convex on [π, 2π], and so on. Over two periods or more no lines are better than ±1.
     """
 
     def limits(self, op: WaveOp) -> tuple[float, float]:
         return -1.0, 1.0
 
     def executed(self, op: WaveOp, operands: Sequence[Executed], run: Run) -> Tensor:
-        """No slope is above 1, nor any value."""
+        """No slope or value exceeds 1 in size."""
         return operands[0].error.clamp(max=2) + LIBRARY * run.precision.unit
 
     def undecided(self, op: WaveOp, bounds: Sequence[Interval], environment: Environment) -> Tensor:
@@ -51,7 +50,7 @@ class WaveRule(RelaxationRule):
         return _waved(op, bounds[0], shared=False)
 
 
-#: A wave from an inflection on which it rises, for less than two periods: concave, convex, ..., concave.
+#: sin on [0, 5π], which contains every moved interval of less than two periods: concave, convex, …, concave.
 _WAVE = Curve(
     torch.sin,
     torch.cos,
@@ -63,7 +62,7 @@ _LONG = 4 * math.pi
 
 
 def _contains(z: Interval, point: float) -> Tensor:
-    """Whether some point + 2πk lies between bounds, or nearer to them than rounding can tell."""
+    """Where some point + 2πk lies within bounds, or so close to them that rounding cannot tell."""
     slack = 4 * torch.finfo(z.lower.dtype).eps * (z.magnitude + 1)
     return ((z.lower - slack - point) / (2 * math.pi)).ceil() <= ((z.upper + slack - point) / (2 * math.pi)).floor()
 
@@ -76,11 +75,11 @@ def _waved(op: WaveOp, bounds: Interval, *, shared: bool) -> LinearRelaxation:
     waves = ((bounds.lower.detach() - op.start) / math.pi).floor()
     origin = waves * math.pi + op.start
     rising = 1 - 2 * (waves - 2 * (waves / 2).floor())
-    # Lines ±1 for two periods; the stand-in for these intervals only keeps the arithmetic finite.
+    # Longer intervals get the lines ±1; here zeros stand in for them, to keep the arithmetic finite.
     short = bounds.upper - bounds.lower < _LONG
     near = bounds.map(lambda end: torch.where(short, end - origin, torch.zeros_like(end)))
     found = tightest_parallel(_WAVE, near) if shared else tightest_pair(_WAVE, near)
-    # What rounding may shift the wave by, at the origin and on the way there and back.
+    # Bound of the rounding errors in the origin, and in moving there and back.
     slack = 4 * torch.finfo(origin.dtype).eps * (bounds.magnitude + 8)
     low, high = (torch.where(short, rising * slope[0], 0.0) for slope in (found.lower_slopes, found.upper_slopes))
     below = torch.where(rising > 0, found.lower_intercept, -found.upper_intercept)

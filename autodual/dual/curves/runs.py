@@ -1,4 +1,4 @@
-"""Rules of declared functions whose runs are off by more than their declarations say."""
+"""Rules of declared functions whose execution errors exceed what their declarations say."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class ClampRule(DeclaredRule):
     source = "Corollary 6, corrected"
 
     def executed(self, op: ops.Clamp, operands: Sequence[Executed], run: Run) -> Tensor | None:
-        """A run has the ends rounded to its precision."""
+        """Adds the error of rounding the ends to the run's precision."""
         found = super().executed(op, operands, run)
         ends = [abs(end) for end in (op.lower, op.upper) if end is not None]
         return None if found is None else found + run.precision.unit * max(ends, default=0.0)
@@ -29,7 +29,7 @@ class ClampRule(DeclaredRule):
 
 @dual_rule(ops.Within)
 class WithinRule(ClampRule):
-    """What is known of the operand, as a clamp that changes nothing."""
+    """Known bounds of the operand, as a clamp that changes no value."""
 
     stated = True
 
@@ -42,8 +42,8 @@ class PowerRule(DeclaredRule):
     """Powers: convex or concave on each side of zero, by the exponent."""
 
     def executed(self, op: ops.Power, operands: Sequence[Executed], run: Run) -> Tensor | None:
-        """A run may multiply as often as a whole exponent says. Of another it may have the nearest number, and of a
-        value v then v^(1 + δ), which is off by v·log v·δ to first order.
+        """A whole exponent may be run as repeated multiplication. Any other may be rounded by a relative δ, which turns
+        a value v into v^(1 + δ): an error of v·log v·δ to first order.
         """
         found = super().executed(op, operands, run)
         assert found is not None

@@ -19,10 +19,10 @@ from autodual.ir.expressions import Environment
 
 @dual_rule(ops.Softplus)
 class SoftplusRule(DeclaredRule):
-    """Convex. torch returns x itself beyond a threshold, up to e^(-threshold)/beta less; lines and range make room."""
+    """Convex. Beyond a threshold torch returns x, at most e^(-threshold)/beta lower; lines and range cover it."""
 
     def executed(self, op: ops.Softplus, operands: Sequence[Executed], run: Run) -> Tensor | None:
-        """The fall at the threshold may come sooner or later, also by what the product with beta is rounded by."""
+        """Adds the drop at the threshold, on either side of which rounding may put the product with beta."""
         found = super().executed(op, operands, run)
         (z,) = operands
         return None if found is None else found + _room(op, z.reached.widen(4 * run.precision.unit * z.size))
@@ -49,7 +49,7 @@ class SoftplusRule(DeclaredRule):
 
 
 def _with_room(op: ops.Softplus, bounds: Interval, found: LinearRelaxation) -> LinearRelaxation:
-    """The lines with room below for torch's function, or the identity where it is that alone."""
+    """The lines, the lower one moved down by `_room`; the identity where torch returns x itself over all bounds."""
     beyond, room = _beyond(op, bounds), _room(op, bounds)
     low = tuple(slope.masked_fill(beyond, 1.0) for slope in found.lower_slopes)
     high = low if found.parallel else tuple(slope.masked_fill(beyond, 1.0) for slope in found.upper_slopes)
@@ -62,12 +62,12 @@ def _with_room(op: ops.Softplus, bounds: Interval, found: LinearRelaxation) -> L
 
 
 def _beyond(op: ops.Softplus, bounds: Interval) -> Tensor:
-    """Where the function is x itself between bounds, however the product with beta is rounded."""
+    """Where torch returns x itself everywhere between bounds, however the product with beta is rounded."""
     return (bounds.lower * op.beta > op.threshold + _slack(op, bounds.lower)) & ~bounds.upper.isnan()
 
 
 def _may_be_beyond(op: ops.Softplus, bounds: Interval) -> Tensor:
-    """Where the function may be x itself somewhere between bounds."""
+    """Where torch may return x itself somewhere between bounds."""
     return bounds.upper * op.beta > op.threshold - _slack(op, bounds.upper)
 
 

@@ -24,10 +24,10 @@ _BRANCH = Curve(torch.tan, lambda z: 1 + z.tan() ** 2, inflections=(0.0,), conve
 
 @dual_rule(ops.Tan)
 class TanRule(RelaxationRule):
-    """The branch that the interval lies on, seen from its middle kπ; nothing is known where a pole may lie between.
+    """Lines around the branch on which the interval lies, moved by its middle kπ; NaN where a pole may lie inside.
 
-    kπ is rounded, and so is the distance from it. The lines therefore enclose the branch over an interval that is wider
-    by what rounding may shift it, and make room for the same shift times their slope.
+    kπ and the distance from it are rounded. So the lines enclose the branch over an interval widened by that error, and
+    their intercepts allow for the error times the slope.
     """
 
     def hazard(self, op: ops.ElementwiseOp) -> str:
@@ -37,7 +37,7 @@ class TanRule(RelaxationRule):
         """The operand's error times the steepest slope, which is at one of the ends."""
         (z,) = operands
         values = self.range(op, [z.reached], run.environment)
-        # A share of the slope makes room for what it is rounded by here.
+        # The factor covers the rounding error of the slope computed here.
         passed = (1 + 2.0**-7) * (1 + values.magnitude**2) * z.error
         return passed + LIBRARY * run.precision.unit * values.magnitude
 
@@ -57,7 +57,7 @@ class TanRule(RelaxationRule):
 
 
 class _Place:
-    """Where bounds lie: the middle of their branch, what rounding may shift it by, and whether there is one branch."""
+    """The branch of each interval: its middle, the rounding error of that, and where there is one (`known`)."""
 
     def __init__(self, bounds: Interval):
         eps = torch.finfo(bounds.lower.dtype).eps

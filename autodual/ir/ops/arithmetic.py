@@ -1,4 +1,4 @@
-"""Sums and differences of branches, and what is affine in each scalar."""
+"""Sums and differences of branches, and elementwise affine functions."""
 
 from __future__ import annotations
 

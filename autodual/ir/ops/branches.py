@@ -31,7 +31,7 @@ class MatrixProduct(Op):
 
 @dataclass(frozen=True, eq=False)
 class Maximum(Op):
-    """The elementwise maximum of two or more branches of the same shape (also max-pooling, one branch an offset)."""
+    """The elementwise maximum of two or more branches of the same shape (max-pooling: one branch per offset)."""
 
     def forward(self, inputs: Sequence[Tensor], environment: Environment) -> Tensor:
         return reduce(torch.maximum, inputs)

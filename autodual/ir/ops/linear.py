@@ -46,7 +46,7 @@ class Convolution(Op):
         return self.convolve(inputs[0], environment(self.weight), optional(self.bias, environment))
 
     def convolve(self, value: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-        """The convolution of this geometry with other weights of the same shape."""
+        """The convolution of a batch `value` with another `weight` of the same shape, and `bias` or None."""
         run = _CONVOLUTIONS[len(self.stride)]
         return run(value, weight, bias, self.stride, self.padding, self.dilation, self.groups)
 
@@ -67,7 +67,7 @@ class TransposedConvolution(Op):
         return self.convolve(inputs[0], environment(self.weight), optional(self.bias, environment))
 
     def convolve(self, value: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-        """The transposed convolution of this geometry with other weights of the same shape."""
+        """The transposed convolution of a batch `value` with another `weight` of the same shape, and `bias` or None."""
         run = _TRANSPOSED[len(self.stride)]
         return run(value, weight, bias, self.stride, self.padding, self.output_padding, self.groups, self.dilation)
 
@@ -86,7 +86,7 @@ class Contraction(Op):
         return self.contract(inputs[0], environment(self.constant))
 
     def contract(self, value: Tensor, constant: Tensor) -> Tensor:
-        """The einsum of a batch with a constant."""
+        """The einsum of a batch `value` `[N, *shape]` with another `constant` of the same shape."""
         terms, result = self.equation.split("->")
         first, second = terms.split(",")
         batch = next(letter for letter in string.ascii_letters if letter not in self.equation)

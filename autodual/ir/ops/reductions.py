@@ -76,7 +76,7 @@ class Sum(Op):
 
 @dataclass(frozen=True, eq=False)
 class CumulativeSum(Op):
-    """Sums of all entries so far along one axis of a sample."""
+    """Cumulative sums along one axis of a sample."""
 
     axis: int
 

@@ -14,7 +14,7 @@ from autodual.ir.op import Op
 
 @dataclass(frozen=True, eq=False)
 class Input(Op):
-    """The network's input; the engine supplies its value. dtype: the one that the network declares, if it does."""
+    """The network's input; the engine supplies its value. dtype: the one that the network declares, or None."""
 
     dtype: torch.dtype | None = None
 

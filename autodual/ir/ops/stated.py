@@ -1,4 +1,4 @@
-"""What the graph knows of a node, and no run computes."""
+"""Known facts about nodes, which the graph states and no run computes."""
 
 from __future__ import annotations
 
@@ -9,4 +9,4 @@ from autodual.ir.scalars.families import Clamp
 
 @dataclass(frozen=True, eq=False)
 class Within(Clamp):
-    """A clamp that changes no number: it states what of its operand is known, and no run of the network computes it."""
+    """A clamp that changes no number: it states known bounds of its operand, and no run of the network computes it."""

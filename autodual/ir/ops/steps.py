@@ -1,4 +1,4 @@
-"""Conversions to narrower types, and remainders: functions of each scalar that jump between straight stretches."""
+"""Conversions to narrower types, and remainders: elementwise functions that are affine between jumps."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from autodual.ir.scalars.scalar_ops import ElementwiseOp
 
 @dataclass(frozen=True, eq=False)
 class Cast(ElementwiseOp):
-    """The nearest number of a narrower floating type, the even one of two; infinite beyond its largest number."""
+    """The nearest number of a narrower floating type, ties to even; infinite beyond its largest number."""
 
     continuous = False
 
@@ -31,7 +31,7 @@ class Cast(ElementwiseOp):
 
 @dataclass(frozen=True, eq=False)
 class Remainder(Op):
-    """What division by a divisor other than 0 leaves: x - divisor · ⌊x/divisor⌋, which has the divisor's sign.
+    """The remainder of x by a divisor other than 0: x - divisor · ⌊x/divisor⌋, which has the divisor's sign.
 
     With `truncated` the quotient is rounded towards zero, so that the remainder has the sign of x. The divisor
     broadcasts to one sample.

@@ -1,4 +1,4 @@
-"""What is said of a function of one scalar beside its curve, and the table of all that is declared.
+"""Declarations of functions of one scalar (their accuracy, names and examples), and the table of them.
 
 The dual rule, the lowerings of both frontends, the page of operators and the problems of the tests come from here.
 """
@@ -11,8 +11,8 @@ from typing import Any, Protocol, TypeVar
 
 from autodual.ir.op import Op
 
-#: Roundings that library functions (exp, tanh, erf, …) are taken to be off by at most, in units of their results' size:
-#: libraries promise a few units in the last place, of two roundings each.
+#: Assumed largest error of library functions (exp, tanh, erf, …), in unit roundoffs of their results' size: libraries
+#: promise a few units in the last place, two unit roundoffs each.
 LIBRARY = 16
 
 
@@ -20,9 +20,16 @@ LIBRARY = 16
 class Accuracy:
     """How well a run computes a function.
 
-    roundings: how many of them its value is off by at most, in units of the value's size.
-    of_operand: count them in units of the operand's size too: inside, the function may add to its operand and take away
-    again. intermediate: the size of numbers that it may add and take away again, whatever its operand is.
+    Args:
+        roundings: the largest error, in unit roundoffs of the value's size.
+        of_operand: whether of the operand's size too, since the function may add to its operand and subtract again.
+        intermediate: size of numbers that it may add and subtract again, whatever its operand.
+
+    Example:
+        >>> from autodual.ir import ops
+        >>> from autodual.ir.scalars import find_declaration
+        >>> find_declaration(ops.Sigmoid).accuracy  # some libraries compute (1 + tanh(x/2))/2
+        Accuracy(roundings=16, of_operand=False, intermediate=1.0)
     """
 
     roundings: int
@@ -34,10 +41,10 @@ class OnnxAttributes(Protocol):
     """The attributes of an ONNX operator."""
 
     def get(self, name: str, default: Any = None) -> Any:
-        """An attribute, or `default` where the file leaves it out."""
+        """The attribute `name`, or `default` if the file leaves it out."""
 
 
-#: Makes the op from the operation's further arguments; raises ValueError, which says why, where it cannot.
+#: Makes the op from the operation's further arguments; raises ValueError with the reason if it cannot.
 FromArguments = Callable[..., Op]
 FromAttributes = Callable[[OnnxAttributes], Op]
 Measured = Accuracy | Callable[[Any], Accuracy] | None
@@ -45,13 +52,15 @@ Measured = Accuracy | Callable[[Any], Accuracy] | None
 
 @dataclass(frozen=True, eq=False)
 class Declaration:
-    """One entry of the table: an op, how a run computes it, and under which names it is met.
+    """One entry of the table: an op, the accuracy of a run of it, and its names in PyTorch and ONNX.
 
-    accuracy: how well a run computes the op, or a function of the op that says so; None if nobody has analysed it.
-    aten: operations of ATen or `torch.library`, by name (`elu`, `clamp.default`, `mylib::op`) or themselves, each with
-    what makes the op of its arguments after the first. onnx: ONNX operators, by name (`Elu`, `com.example::Bump`), each
-    with what makes the op of its attributes.
-    examples: makes ops of this type for tests to try; by default the one without arguments.
+    Args:
+        op: the op's class.
+        accuracy: how well a run computes the op, or a function of the op that gives it; None: not analysed.
+        aten: operations of ATen or `torch.library`, by name (`elu`, `clamp.default`, `mylib::op`) or themselves, each
+            with a function from its arguments after the first to the op.
+        onnx: ONNX operators, by name (`Elu`, `com.example::Bump`), each with a function from its attributes to the op.
+        examples: a function that makes ops of this type for tests; by default the op without arguments.
     """
 
     op: type[Op]
@@ -61,11 +70,11 @@ class Declaration:
     examples: Callable[[], tuple[Op, ...]] | None = None
 
     def measured(self, op: Op) -> Accuracy | None:
-        """How well a run computes this op."""
+        """How well a run computes `op`, one of this type; None: not analysed."""
         return self.accuracy(op) if callable(self.accuracy) else self.accuracy
 
     def tried(self) -> tuple[Op, ...]:
-        """Ops of this type that tests try."""
+        """Ops of this type for tests to try."""
         return self.examples() if self.examples else (self.op(),)
 
 
@@ -85,7 +94,7 @@ def declarations() -> Iterator[Declaration]:
 
 
 def names_in(module: str) -> list[str]:
-    """The names of the ops that a module declares."""
+    """The names of the ops that a `module`, given by its name, declares."""
     return [op.__name__ for op in (entry.op for entry in declarations()) if op.__module__ == module]
 
 
@@ -106,10 +115,15 @@ def find_declaration(op: type[Op]) -> Declaration | None:
 
 
 def record(entry: Declaration) -> None:
-    """Put an entry into the table, in the place of one of the same module and name.
+    """Put an entry into the table; it replaces one of the same module and name.
 
     Args:
         entry: the declaration.
+
+    Example:
+        >>> from autodual.ir import ops
+        >>> from autodual.ir.scalars import find_declaration, record
+        >>> record(find_declaration(ops.Tanh))  # again: nothing changes
     """
     _TABLE[entry.op.__module__, entry.op.__qualname__] = entry
 
@@ -123,7 +137,13 @@ def declare(
 ) -> Callable[[_Declared], _Declared]:
     """Class decorator: put an op with parameters into the table.
 
-    The arguments are the fields of `Declaration`.
+    The arguments `accuracy`, `aten`, `onnx` and `examples` are the fields of `Declaration`.
+
+    Example:
+        >>> from autodual.ir import ops
+        >>> from autodual.ir.scalars import find_declaration
+        >>> sorted(find_declaration(ops.LeakyRelu).onnx)  # declared with @declare(onnx={"LeakyRelu": …, "Abs": …})
+        ['Abs', 'LeakyRelu']
     """
 
     def register(op: _Declared) -> _Declared:

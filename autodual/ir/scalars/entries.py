@@ -1,4 +1,4 @@
-"""What makes an op of a line of the table: a class without parameters, and its entry."""
+"""Functions that turn a line of the table into an op class without parameters, and its entry."""
 
 from __future__ import annotations
 
@@ -28,10 +28,18 @@ def entry(
     module: str,
     **members: Any,
 ) -> type[_Kind]:
-    """The op class of a function without parameters, which is put into the table.
+    """The op class of a function without parameters; it is put into the table.
 
-    run: what torch computes. aten, onnx: the names of operations without further arguments that mean the op. module:
-    where the class will be found. members: further members of the class.
+    Args:
+        kind: the base class, which decides the dual rule.
+        name: the class's name.
+        about: its docstring.
+        run: what torch computes.
+        aten: a name of an ATen operation that is this op and takes no further arguments, or several.
+        onnx: likewise of an ONNX operator.
+        accuracy: how well a run computes it; None: not analysed.
+        module: the class's `__module__`.
+        members: further members of the class.
     """
     op = _class(kind, name, about, run, module, **members)
     record(plain_entry(op, accuracy, aten, onnx))
@@ -39,17 +47,25 @@ def entry(
 
 
 def curve(name: str, about: str, known: Curve, *, run: Function | None = None, **options: Any) -> type[CurveOp]:
-    """The op of a continuous function; `run` is what torch computes, if that is not the curve's own `value`."""
+    """The op of a continuous function, put into the table.
+
+    Args:
+        name: the class's name.
+        about: its docstring.
+        known: the function with its slope, inflections and so on.
+        run: what torch computes, if that is not `known.value`.
+        options: further arguments of `entry`.
+    """
     return entry(_CURVE, name, about, run or known.value, curve=lambda self: known, **options)
 
 
 def curve_class(name: str, about: str, known: Curve, module: str) -> type[CurveOp]:
-    """The op class of a continuous function, which is not put into the table."""
+    """The op class `name` of the function `known`, in `module`, with the docstring `about`; not in the table."""
     return _class(_CURVE, name, about, known.value, module, curve=lambda self: known)
 
 
 def plain_entry(op: type[Op], accuracy: Accuracy | None, aten: Names, onnx: Names) -> Declaration:
-    """The entry of an op without parameters, and so of operations without further arguments or attributes."""
+    """The entry of an `op` without parameters, run to an `accuracy`; `aten` and `onnx` take no further arguments."""
     return Declaration(op, accuracy, dict.fromkeys(_each(aten), op), dict.fromkeys(_each(onnx), lambda _: op()))
 
 

@@ -71,7 +71,7 @@ def _clamped(lower: float | None = None, upper: float | None = None) -> Clamp:
 )
 @dataclass(frozen=True, eq=False)
 class Clamp(CurveOp):
-    """min(max(x, lower), upper), either end of which may be absent (clip, ReLU6, hardtanh)."""
+    """min(max(x, lower), upper); either end may be absent (clip, ReLU6, hardtanh)."""
 
     lower: float | None = None
     upper: float | None = None
@@ -125,7 +125,7 @@ class Softplus(CurveOp):
         return functional.softplus(x, self.beta, self.threshold)
 
     def curve(self) -> Curve:
-        """Convex, and without the threshold, for which the rule makes room."""
+        """Convex; without the threshold, which the rule allows for."""
         return Curve(
             lambda z: derivatives.softplus(z * self.beta) / self.beta,
             lambda z: (z * self.beta).sigmoid(),
@@ -134,7 +134,7 @@ class Softplus(CurveOp):
 
 
 @declare(
-    # e^x - 1 may be computed as it is written.
+    # e^x - 1 may be computed literally.
     accuracy=lambda op: Accuracy(LIBRARY, of_operand=True, intermediate=abs(op.scale * op.alpha)),
     aten={
         "elu": lambda alpha, scale, input_scale: Elu(float(alpha), float(scale), float(input_scale)),
@@ -161,7 +161,7 @@ class Elu(CurveOp):
         return self.scale * torch.where(x > 0, x, negative)
 
     def curve(self) -> Curve:
-        """An exponential up to 0, where the slope may jump either way, and a straight line after it."""
+        """An exponential up to 0, where the slope may jump up or down, then a straight line."""
         steepness = self.scale * self.alpha * self.input_scale
         exponential_convex = steepness * self.input_scale >= 0
         corner_convex = self.scale >= steepness

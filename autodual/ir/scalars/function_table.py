@@ -1,7 +1,7 @@
-"""The table of functions of one scalar without parameters: a line each.
+"""The table of functions of one scalar without parameters, one entry each.
 
-A line says what the op is, its value, slope and inflections, how well a run computes it, and its names in ATen and
-ONNX. Inflections and extremes are to the last digit of double precision.
+An entry gives the op's documentation, value, slope and inflections, how well a run computes it, and its names in ATen
+and ONNX. Inflections and extremes are to the last digit of double precision.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from autodual.ir.scalars.declaration import LIBRARY, Accuracy, names_in
 from autodual.ir.scalars.scalar_ops import ElementwiseOp, StairOp, WaveOp
 
 _INFINITY = math.inf
-# float64's π/2 is below π/2, and so below arctangents of large numbers.
+# float64's π/2 lies below π/2, and so below the arctangents of large numbers.
 _RIGHT_ANGLE = math.nextafter(math.pi / 2, _INFINITY)
 _UNIT = (Domain(-1.0, 1.0),)
 
@@ -28,7 +28,7 @@ _curve = partial(entries.curve, accuracy=Accuracy(LIBRARY), module=__name__)
 _gated = partial(entries.curve, accuracy=Accuracy(LIBRARY, of_operand=True), module=__name__)
 _wave = partial(entries.entry, WaveOp, module=__name__)  # type: ignore[type-abstract]
 _stairs = partial(entries.entry, StairOp, module=__name__)  # type: ignore[type-abstract]
-#: What has a dual rule of its own.
+#: Ops with a dual rule of their own.
 _plain = partial(entries.entry, ElementwiseOp, module=__name__)  # type: ignore[type-abstract]
 
 # Some libraries compute a sigmoid as (1 + tanh(x/2))/2.

@@ -14,22 +14,40 @@ from autodual.ir.scalars.curve import Curve
 
 
 class ElementwiseOp(Op):
-    """An op whose output is a function of one scalar at a time, without parameters of the model."""
+    """An op whose output is a function of one scalar at a time, without parameters of the model.
+
+    Example:
+        >>> import torch
+        >>> from autodual.ir import ops
+        >>> issubclass(ops.Sign, ops.ElementwiseOp), ops.Sign().function(torch.tensor([-2.0, 3.0]))
+        (True, tensor([-1.,  1.]))
+    """
 
     @abstractmethod
     def function(self, x: Tensor) -> Tensor:
-        """The function, elementwise on a tensor of any shape."""
+        """The function, elementwise.
+
+        Args:
+            x: a tensor of any shape.
+        """
 
     def forward(self, inputs: Sequence[Tensor], environment: Environment) -> Tensor:
         return self.function(inputs[0])
 
 
 class CurveOp(ElementwiseOp):
-    """A continuous function that is convex and concave by turns."""
+    """A continuous function that is convex and concave by turns.
+
+    Example:
+        >>> import torch
+        >>> from autodual.ir import ops
+        >>> ops.Tanh().curve().inflections, ops.Tanh().function(torch.zeros(1))
+        ((0.0,), tensor([0.]))
+    """
 
     @abstractmethod
     def curve(self) -> Curve:
-        """Value, slope, inflections and the rest, for this op's parameters."""
+        """The function with its slope, inflections and so on, for this op's parameters."""
 
     def function(self, x: Tensor) -> Tensor:
         return self.curve().value(x)
@@ -43,6 +61,6 @@ class WaveOp(ElementwiseOp):
 
 
 class StairOp(ElementwiseOp):
-    """A function that never falls, and that jumps between stretches on which it is constant."""
+    """A non-decreasing step function."""
 
     continuous = False
