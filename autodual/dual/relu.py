@@ -35,7 +35,7 @@ def chord(z: Interval) -> tuple[Tensor, Tensor]:
 
 
 def smaller_triangle(z: Interval) -> Tensor:
-    """The lower line's slope: 1 where u > -ℓ, else 0, which is the function's own where the sign is known."""
+    """The lower line's slope for `z` in [ℓ, u]: 1 where u > -ℓ, else 0; the function's own where the sign is known."""
     return (z.upper > -z.lower).to(z.upper.dtype)
 
 
