@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 import torch
 from hypothesis import assume, given
@@ -259,15 +261,16 @@ def test_what_cannot_be_projected_is_refused_in_one_sentence() -> None:
         dual.lower_bounds(x, L1Ball(0.1), IDENTITY)
     with pytest.raises(InvalidInputError, match="slopes='shared'"):
         dual.lower_bounds(x, LinfBall(0.1), IDENTITY, slopes="adaptive")
-    for wrong in (
-        RandomProjection(0),
-        RandomProjection(where="outer"),  # type: ignore[arg-type]
-        HighProbability(0.0),
-        HighProbability(1.0),
-        HighProbability(float("nan")),
-    ):
+    wrong: tuple[Callable[[], object], ...] = (
+        lambda: RandomProjection(0),
+        lambda: RandomProjection(where="outer"),  # type: ignore[arg-type]
+        lambda: HighProbability(0.0),
+        lambda: HighProbability(1.0),
+        lambda: HighProbability(float("nan")),
+    )
+    for made in wrong:
         with pytest.raises(InvalidInputError):
-            _compiled(_dense(), x, wrong)
+            made()
 
 
 def test_layers_that_are_not_linear_are_bounded_exactly() -> None:

@@ -225,8 +225,8 @@ def test_memory_stays_within_the_budget(monkeypatch):
 
     def watched(state, name, objective):
         pieces = original(state, name, objective)
-        for rows in pieces:
-            largest.append(rows.base.nbytes)
+        for piece in pieces:
+            largest.append(piece.rows.base.nbytes)
         return pieces
 
     monkeypatch.setattr(last_bound, "pieces_of", watched)
