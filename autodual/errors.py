@@ -32,7 +32,14 @@ class ModelChangedError(AutodualError):
 
 @dataclass(frozen=True)
 class UnsupportedOp:
-    """An operation without a rule: its name, the module that calls it, the user's line of code, and a remedy."""
+    """An operation without a rule.
+
+    Args:
+        target: its name.
+        module: the module that calls it, or "".
+        source: the user's line of code, or "".
+        hint: a remedy, or "".
+    """
 
     target: str
     module: str

@@ -83,7 +83,7 @@ def registering(
 
     def register(kind: _Class) -> _Class:
         if not re.fullmatch(r"[a-z][a-z0-9-]*", name):
-            raise ValueError(f"the name of a {what} is of small letters, digits and dashes, which {name!r} is not")
+            raise ValueError(f"the name of a {what} must be of small letters, digits and dashes, not {name!r}")
         present = table.get(name)
         if present is not None and not replace and not same(present, kind):
             raise ValueError(f"the name '{name}' is already that of the {what} {present.__name__}; choose another")

@@ -98,8 +98,8 @@ class _Builder:
         traced = self.traced or _traced(model, x, self.output)
         if len(traced.graph.inputs) != 1:
             raise InvalidInputError(
-                f"the model takes {len(traced.graph.inputs)} inputs, and bounds are over a set around one; wrap it in "
-                "a module that takes them side by side in one tensor and takes that apart"
+                f"the model takes {len(traced.graph.inputs)} inputs, but bounds are over a set around one; wrap it in "
+                "a module that takes all inputs side by side in one tensor and splits it"
             )
         shape = traced.graph[traced.graph.inputs[0]].shape
         if shape != tuple(x.shape[1:]):

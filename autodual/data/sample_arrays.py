@@ -32,7 +32,7 @@ def as_inputs(name: str, array: numpy.ndarray) -> tuple[Tensor, str]:
     if array.dtype.kind != "f":
         raise DataError(f"The inputs of '{name}' are of type {array.dtype}; expected floating point, or bytes (uint8).")
     if array.dtype.itemsize > 8:
-        raise DataError(f"The inputs of '{name}' are of type {array.dtype}; expected at most 64 bits a number.")
+        raise DataError(f"The inputs of '{name}' are of type {array.dtype}; expected at most 64 bits per number.")
     kept = numpy.float64 if array.dtype.itemsize == 8 else numpy.float32  # half precision widens exactly
     MEMORY.require(name, "its samples", array.size * numpy.dtype(kept).itemsize)
     inputs = torch.from_numpy(numpy.require(array, kept, ["C", "W"]))

@@ -24,7 +24,7 @@ def checked(projection: Projection) -> Projection:
         raise InvalidInputError(f"delta must be a number, the failure probability, not {projection.delta!r}")
     if projection.delta is not None and not SMALLEST_DELTA <= projection.delta < 1:
         raise InvalidInputError(
-            f"a failure probability must be at least {SMALLEST_DELTA:g}, for random numbers have finite precision, and "
+            f"a failure probability must be at least {SMALLEST_DELTA:g} (random numbers have finite precision) and "
             f"less than 1, but is {projection.delta}"
         )
     return projection

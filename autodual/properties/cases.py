@@ -150,8 +150,8 @@ class _Base:
                 continue
             if last >= OUTPUTS:
                 raise DataError(
-                    f"a constraint ties {names[first]} and {names[last]} together; inputs and outputs can only be "
-                    "constrained apart."
+                    f"a constraint ties {names[first]} and {names[last]} together; inputs and outputs must be "
+                    "constrained separately."
                 )
             if len(columns) > 1 or atom.strict:
                 # The closed box only adds points; a counterexample is checked not to be one of them.

@@ -103,7 +103,7 @@ def _computed(operator: str, terms: list[Linear], where: Callable[[], str]) -> L
     for other in others:
         if operator == "/":
             if other.coefficients or not other.constant:
-                raise DataError(f"'{where()}' does not divide by a number other than zero.")
+                raise DataError(f"'{where()}' must divide by a number other than zero.")
             other = Linear({}, Fraction(1) / other.constant)
         first = first.times(other, where)
     return first

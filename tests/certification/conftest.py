@@ -33,7 +33,7 @@ def x() -> Tensor:
 
 @pytest.fixture
 def labels(dual: autodual.DualNetwork, x: Tensor) -> Tensor:
-    """What the network says, but for the first five samples."""
+    """The predicted classes, changed for the first five samples."""
     predicted = dual.outputs(x).argmax(1)
     predicted[:5] = (predicted[:5] + 1) % 3
     return predicted

@@ -1,4 +1,4 @@
-"""Cascades: two inputs in the set around one another never get two different labels, and what they get is right."""
+"""Cascades: two inputs in the set around one another never get different labels, and labels are right."""
 
 from __future__ import annotations
 
@@ -108,7 +108,7 @@ def test_ties_and_leads_within_rounding_are_no_agreement() -> None:
 @pytest.mark.parametrize("poison", [math.nan, math.inf, -math.inf])
 @pytest.mark.parametrize("place", [0, 1])
 def test_weights_that_are_no_numbers_give_no_label(place: int, poison: float) -> None:
-    """Whichever stage they are in, once it is visited."""
+    """In whichever stage, once that stage is reached."""
     stages = [line(1, 0.5), line(1, 3.0)]
     cascade, x, ball = compiled(*stages), torch.tensor([[0.0]]).double(), autodual.LinfBall(1.0)
     assert autodual.certify_cascade(cascade, x, ball)[0].certified

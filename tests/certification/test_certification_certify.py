@@ -44,7 +44,7 @@ def test_all_statuses_and_their_fields(dual: autodual.DualNetwork, x: Tensor, la
 
 
 def test_counterexamples_are_real(dual: autodual.DualNetwork, x: Tensor, labels: Tensor) -> None:
-    """Points of the set that the network, run anew, gives another class; nobody else has one."""
+    """Points of the set that the network, run again, puts in another class; other statuses have none."""
     found = autodual.certify(dual, x, autodual.L2Ball(0.4), labels, attack=Pgd(steps=30, restarts=3))
     falsified = [sample for sample, certificate in enumerate(found) if certificate.status is Status.FALSIFIED]
     assert falsified
@@ -147,7 +147,7 @@ def test_products_that_underflow_are_not_taken_for_zero() -> None:
 
 
 def test_known_intervals_are_assumptions(dual: autodual.DualNetwork, x: Tensor, labels: Tensor) -> None:
-    """They tighten bounds, also in another dtype than the samples', and certificates name them."""
+    """Known intervals tighten bounds, also in another dtype than the samples', and certificates name them."""
     ball = autodual.LinfBall(0.6)
     known = dual.bounds(x, autodual.LinfBall(0.0))
     plain = autodual.certify(dual, x.float(), ball, labels)

@@ -1,4 +1,4 @@
-"""Certificates of the network as it is run: margins in real arithmetic say nothing where rounding decides."""
+"""Certificates of the network as it is run: margins in real arithmetic are not enough if rounding decides."""
 
 from __future__ import annotations
 

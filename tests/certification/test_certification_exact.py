@@ -1,4 +1,4 @@
-"""What is exact is not charged for rounding, and what float32 loses inside a network float64 decides."""
+"""Exact values are not charged for rounding, and float64 decides what float32 loses inside a network."""
 
 from __future__ import annotations
 

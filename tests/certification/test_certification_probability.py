@@ -1,4 +1,4 @@
-"""High-probability certificates: how often they fail, that nobody can take them for deterministic ones, and that a seed
+"""High-probability certificates: how often they fail, that they are never taken for deterministic ones, and that a seed
 makes them again.
 """
 
@@ -59,7 +59,7 @@ def test_certificates_fail_less_often_than_they_say(ball: LinfBall | L2Ball) -> 
         careful = sum(_violated(dual, x, ball, Projection(20, delta=0.5), seed) for seed in range(trials))
         medians = sum(_violated(dual, x, ball, Projection(20), seed) for seed in range(100))
     assert careful / trials <= 0.5
-    assert careful > 0  # the factor is not beyond all need
+    assert careful > 0  # the factor is not far too large
     assert medians > 90
 
 
@@ -179,7 +179,7 @@ def test_medians_certify_nothing() -> None:
 
 
 def test_radii_detections_and_verdicts_are_deterministic() -> None:
-    """They are the outcome of many bounds, whose probabilities nobody adds up."""
+    """They come from many bounds, whose failure probabilities are not added up."""
     x = _points(3)
     careful, plain = _compiled(_network(), x, HighProbability(0.1, 8, prefer_exact=False)), _network()
     exact = autodual.compile_dual(plain, x)

@@ -77,7 +77,7 @@ def test_sets_may_hold_something_for_each_sample(dual: autodual.DualNetwork, x: 
 
 
 def test_float32_radii_are_certified(dual: autodual.DualNetwork, x: Tensor) -> None:
-    """And a sample's radius does not depend on the others."""
+    """A sample's radius does not depend on the other samples."""
     x = x.float()
     found = autodual.certified_radius(dual, x, autodual.L2Ball, max_radius=MOST)
     assert found.dtype == torch.float32

@@ -20,7 +20,7 @@ BALL = autodual.LinfBall(0.01)
 
 
 class Scaled(nn.Module):
-    """Has one of everything that can be edited."""
+    """A model with one of everything that can be edited."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""Outcomes print short and show as tables in notebooks; long calls tell how far they are, which changes nothing."""
+"""Outcomes print briefly and show as tables in notebooks; reporting progress does not change results."""
 
 from __future__ import annotations
 

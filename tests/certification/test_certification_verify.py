@@ -1,4 +1,4 @@
-"""Verdicts on properties against brute force: never the wrong one, and counterexamples that are counterexamples."""
+"""Verdicts on properties against brute force: never a wrong one, and counterexamples are genuine."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def _violated(dual: autodual.DualNetwork, goal: Property) -> bool:
 
 
 def _check(dual: autodual.DualNetwork, goal: Property, **options) -> VerdictStatus:
-    """The verdict, which brute force does not contradict and whose counterexample is one."""
+    """The verdict, checked against brute force, with its counterexample checked."""
     verdict = verify(dual, goal, **{"timeout": 20, **options})
     if verdict.status is VerdictStatus.SAT:
         assert verdict.inputs is not None and verdict.outputs is not None and verdict.case is not None
@@ -144,7 +144,7 @@ def test_ties_are_not_unsat(identity, load) -> None:
 
 
 def test_conjunctions_that_only_a_combination_of_rows_refutes(identity, load) -> None:
-    """Either row alone can be true somewhere; splitting is off limits for a point that the rows exclude together."""
+    """Either row alone can hold somewhere, but not both; without splitting this is proved by their sum."""
     goal = load(DECLARED + box(0.25, 0.75, 0, 0) + "(assert (<= Y_0 0.4)) (assert (>= Y_0 0.41))")
     verdict = verify(identity, goal, timeout=20)
     assert verdict.status is VerdictStatus.UNSAT

@@ -28,7 +28,7 @@ EXAMPLE = Path(__file__).parents[2] / "examples" / "extending" / "own_set.py"
 
 @contextmanager
 def forgotten() -> Iterator[None]:
-    """What is registered inside is forgotten afterwards."""
+    """Registrations inside are undone afterwards."""
     tables = (registered_sets._SETS, extension._FROM_FILES, commands.COMMANDS, LOSSES, ATTACKS, PASSES)
     before = [dict(table) for table in tables]
     yield
@@ -159,7 +159,7 @@ def test_what_does_not_fit_is_told_in_a_sentence(folder, own, words, message):
 
 
 def test_no_file_has_code_run(folder, own, tmp_path):
-    """Networks, recipes and documents name the set; whoever wants its code run says so again."""
+    """Networks, recipes and documents only name the set; running its code takes --extension again."""
     result = tmp_path / "result.json"
     command = ("certify", folder / "run/network.pt", "--data", folder / "data.npz", "--limit", 2)
     run(*own, *command, "--json", result)

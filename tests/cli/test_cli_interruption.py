@@ -102,7 +102,7 @@ def test_resuming_with_other_settings_is_refused(invoke, tmp_path, model_file, d
 
 
 def test_work_is_saved_while_it_goes_on(invoke, tmp_path, model_file, data_file, monkeypatch):
-    """A crash, unlike a signal, ends nothing cleanly; what was saved before it is there to resume from."""
+    """After a crash, unlike a signal, nothing is closed cleanly; the last saved state is there to resume from."""
     original, calls = autodual.certify, []
 
     def crash_at_the_third_batch(*arguments, **options):

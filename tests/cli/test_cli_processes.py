@@ -1,4 +1,4 @@
-"""Several processes share a data set, and say together what one would have said."""
+"""Several processes share a data set, and together report what one process would report."""
 
 from __future__ import annotations
 

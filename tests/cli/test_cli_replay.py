@@ -1,4 +1,4 @@
-"""`autodual replay`: the same files and settings give the same rows; what differs is said, and no code runs unasked."""
+"""`autodual replay`: the same files and settings give the same rows; differences are shown; no code runs unasked."""
 
 from __future__ import annotations
 

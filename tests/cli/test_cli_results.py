@@ -1,4 +1,4 @@
-"""The files of results: none is overwritten unasked, none is lost where the system fails or the process is killed."""
+"""Result files: none is overwritten unasked, none is lost if the system fails or the process is killed."""
 
 from __future__ import annotations
 
@@ -169,7 +169,7 @@ WRITING = {
     "inspect": ["inspect", "MODEL", "--dot"],
     "report": ["report", "RESULT", "--html"],
 }
-"""Every command that writes a file of a name that is given, up to that name."""
+"""The arguments of every command that writes a file, up to the file's name."""
 
 
 @pytest.fixture

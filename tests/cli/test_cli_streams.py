@@ -1,4 +1,4 @@
-"""Standard streams that are closed, full or read by nobody, and letters that they cannot show."""
+"""Standard streams that are closed, full or not read, and characters that they cannot encode."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def run(
 
 @pytest.mark.parametrize("closed", [each for n in range(4) for each in itertools.combinations((0, 1, 2), n)])
 def test_work_goes_on_with_closed_streams(tmp_path: Path, closed: tuple[int, ...]) -> None:
-    """What is printed then never ends up in a file of the user's."""
+    """Output to a closed stream never ends up in one of the user's files."""
     done = run(tmp_path, " ".join(f"{descriptor}{'>' if descriptor else '<'}&-" for descriptor in closed))
     assert done.returncode == 0
     assert (b"shown" in done.stdout) == (1 not in closed) and (b"said" in done.stderr) == (2 not in closed)

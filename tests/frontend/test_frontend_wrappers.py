@@ -1,4 +1,4 @@
-"""Wrappers that only run a module otherwise are taken off; what is none of plain tensors is refused with a remedy."""
+"""Wrappers that only change how a module runs are removed; tensors that are not plain are refused with a remedy."""
 
 from __future__ import annotations
 

@@ -140,7 +140,7 @@ def test_signatures_and_docstrings_list_the_keywords(entry: str) -> None:
 
 @pytest.mark.parametrize("entry", ENTRIES)
 def test_unknown_keywords_are_refused_by_name(entry: str) -> None:
-    """In one sentence that names the function, what was probably meant, and what there is."""
+    """One sentence names the function, the probable keyword, and all keywords."""
     call, options, _ = ENTRIES[entry]
     expected = rf"^{entry}\(\) got an unexpected keyword argument 'slope' \(did you mean 'slopes'\?\); it takes .*ask, "
     with pytest.raises(TypeError, match=expected + ", ".join(_names(options)) + "$"):

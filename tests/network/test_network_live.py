@@ -1,4 +1,4 @@
-"""A dual network shares its model's live parameters, leaves the model alone, and makes no tensor of another kind."""
+"""A dual network shares its model's live parameters, does not change the model, and keeps dtype and device."""
 
 from __future__ import annotations
 
@@ -110,7 +110,7 @@ class _Watch(TorchDispatchMode):
 @pytest.mark.parametrize("slopes", ["shared", "adaptive"])
 @pytest.mark.parametrize("mode", ["pull", "push"])
 def test_no_tensor_has_another_dtype_or_device(device: str, slopes: str, mode: str) -> None:
-    """In float64; nor, in float32, anything of lower precision."""
+    """Every tensor is float64 for float64 samples; for float32 samples, none has lower precision."""
     model, x = _model().to(device), _samples().to(device)
     passes = [*autodual.passes.default_pipeline()[:-1], autodual.passes.ChooseExecution(mode=mode)]
     dual = autodual.compile_dual(model, x, passes=passes)

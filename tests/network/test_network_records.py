@@ -1,4 +1,4 @@
-"""A record proves its bounds to somebody who does not trust the engine; slopes are values that go in and come out."""
+"""A record proves its bounds without trust in the engine; slopes are inputs and outputs of bounds."""
 
 from __future__ import annotations
 

@@ -31,7 +31,7 @@ def cascade(shared_directory: Path) -> autodual.Cascade:
 def _without_check(
     cascade: autodual.Cascade, x: Tensor, ball: autodual.LinfBall, slopes: SlopePolicy
 ) -> list[tuple[int, int] | None]:
-    """Label and stage, from 1, as the published code has them: of the first that certifies its own class."""
+    """Label and stage (from 1) by the published code: those of the first stage that certifies its own class."""
     found: list[tuple[int, int] | None] = [None] * len(x)
     pending = torch.arange(len(x))
     for number, stage in enumerate(cascade.stages, start=1):

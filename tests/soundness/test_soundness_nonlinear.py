@@ -76,7 +76,7 @@ def test_no_point_of_the_set_falls_outside_a_bound(
     looking: bool,
     seed: int,
 ) -> None:
-    """Of any objective and any bound site; bounds are numbers wherever the ops' own ranges count."""
+    """For any objective and any bound site; bounds are finite wherever the ops' own ranges are used."""
     subject: Subject = data.draw(subjects(model.shape))
     x, dual = subject.x, model.dual(pipeline(intersect=intersect, **EXECUTIONS[execution]))
     objective = torch.randn(3, 3, dtype=x.dtype, generator=torch.Generator().manual_seed(seed))

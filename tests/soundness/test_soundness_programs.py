@@ -64,7 +64,7 @@ def _objective(seed: int) -> Tensor:
 def test_shared_slopes_reach_the_optimum_over_the_parallelograms(
     kind: str, model: RandomNetwork, radius: float, seed: int
 ) -> None:
-    """Duality is strong: with one slope for both lines, the dual variables leave no choice to be made badly."""
+    """Strong duality: with one slope for both lines, the dual solution is optimal."""
     x, objective, dual = _sample(model.shape, seed), _objective(seed), model.dual()
     ball = _polyhedron(kind, x, radius)
     program = _program(model, x, ball)
@@ -97,7 +97,7 @@ def test_no_bound_exceeds_the_optimum_over_the_triangles(
 @effort(50)
 @given(networks(most_layers=4), st.sampled_from(["linf", "linf clipped", "box"]), RADII, st.integers(0, 2**16))
 def test_no_bound_exceeds_the_true_minimum(model: RandomNetwork, kind: str, radius: float, seed: int) -> None:
-    """The network runs at the minimiser, so that no tolerance of the solver stands between bound and truth."""
+    """The network is run at the minimiser, so that the solver's tolerance does not matter."""
     x, objective, dual = _sample(model.shape, seed), _objective(seed), model.dual()
     ball = _polyhedron(kind, x, radius)
     program = _program(model, x, ball)

@@ -1,4 +1,4 @@
-"""Mistakes that searches for wrong bounds have found, each as the smallest network that showed it."""
+"""Wrong bounds that searches have found, each with the smallest network that showed it."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def _normal(*size: int, seed: int = 0) -> torch.Tensor:
 
 
 def test_a_row_may_leave_early_where_one_branch_is_constant(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A constant's interval is alike for all samples, and was cut as if each had its own."""
+    """A constant's interval is the same for all samples, and was sliced as if each had its own."""
     monkeypatch.setattr(measured, "early_exit_work", 0)
     network, at = Network((3,)), "input"
     for seed in range(3):
@@ -104,7 +104,7 @@ def test_weights_that_meet_only_padding_prove_nothing_where_they_are_no_numbers(
 @effort(100)
 @given(networks(kind="any"), st.sampled_from([torch.nan, torch.inf, -torch.inf]), st.booleans(), st.integers(0, 2**16))
 def test_weights_that_are_no_numbers_prove_nothing(model: RandomNetwork, value: float, double: bool, seed: int) -> None:
-    """Where outputs are lost at any point, no bound of them is positive; where they are not, bounds hold."""
+    """If an output is NaN at some point, nothing is proved of it; else bounds hold."""
     generator = torch.Generator().manual_seed(seed)
     weights = [weight for weight in model.network.module.parameters() if weight.numel()]
     with torch.no_grad():

@@ -46,7 +46,7 @@ def test_no_point_of_the_set_falls_below_a_bound(
     outputs = dual.model(points.flatten(0, 1)).reshape(*points.shape[:2], -1)
     reached = (outputs @ objective.T).amin(0)
     assert bool((reached >= lower - ROUNDING * (1 + lower.abs())).all()), float((lower - reached).max())
-    # Bounds that say nothing would pass as well: most are within twice what samples reach, behind layer norms less so.
+    # Bounds of minus infinity would pass too: most are within twice the sampled range, less so behind layer norms.
     upper = dual.upper_bounds(x, ball, objective, slopes=slopes)
     width = (outputs @ objective.T).amax(0) - reached
     assert float((upper - lower).detach().mean() / width.detach().mean()) < 30
@@ -102,7 +102,7 @@ class Function(torch.nn.Module):
 
 @pytest.mark.parametrize("name", SCALARS)
 def test_one_number_a_sample(name: str) -> None:
-    """Values without axes within a network, and as its output."""
+    """Scalars without axes inside a network, and as its output."""
     model = Function(name)
     x = torch.rand(2, 4, dtype=torch.float64, generator=torch.Generator().manual_seed(0)) + 0.5
     dual, one, ball = autodual.compile_dual(model, x), torch.ones(1, 1, dtype=x.dtype), LinfBall(0.05)

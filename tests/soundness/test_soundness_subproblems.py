@@ -1,4 +1,4 @@
-"""Bounds of parts of sets: no point that keeps what is given and what is constrained falls below one."""
+"""Bounds of subproblems: no point within the given intervals and the constraints falls below its bound."""
 
 from __future__ import annotations
 
@@ -98,7 +98,7 @@ class Parts:
         return self.random(self.count, 2, self.plan.graph[site].size, *of)
 
     def split(self, site: str, rows: int) -> Split:
-        """Each unit on the side of a point where all the points' values are, if they are on one."""
+        """Each unit split to the side on which all the points' values lie, if they lie on one side."""
         values, shape = self.values[site], self.plan.graph[site].shape
         point = values[0] + self.random(self.count, *shape) - 0.5
         sign = (values >= point).all(0).to(values.dtype) - (values <= point).all(0).to(values.dtype)
@@ -143,7 +143,7 @@ def test_no_point_of_a_part_falls_below_its_bound(
 @effort(30)
 @given(st.integers(0, 2**16), st.sampled_from([1.0, 1e3, 1e6]))
 def test_float32_charges_what_it_rounds(seed: int, size: float) -> None:
-    """An affine network has no lines to choose, so that float64 gives what float32 should have."""
+    """An affine network has no lines to choose, so float64 gives the value that float32 approximates."""
     generator = torch.Generator().manual_seed(seed)
 
     def normal(*shape: int) -> Tensor:
@@ -256,7 +256,7 @@ def test_a_constraint_between_inputs_is_met_exactly_by_an_affine_network() -> No
 
 
 def test_an_assumed_violation_tightens_inner_bounds_and_holds_where_it_does() -> None:
-    """A constraint on the output bears on rows of an inner site, whose own layers are behind it."""
+    """A constraint on the output enters rows of an inner site, though its node comes after that site."""
     (dual, x), ball = _small(), LinfBall(0.6)
     output, (first, second) = dual.plan.graph.outputs[0], dual.plan.sites
     row = torch.tensor([[[-1.0, 1.0]]], dtype=x.dtype)  # f_1 - f_0 at least the bound

@@ -72,7 +72,7 @@ def dual_of(graph: Graph, module: nn.Module, passes: Sequence[Pass] | None = Non
 
 @dataclass(frozen=True)
 class Execute(Pass):
-    """Sets any bound options, also those that a user may not: budgets so small that every row travels alone."""
+    """Sets any bound options, even ones that users may not, such as budgets so small that rows go one by one."""
 
     name = "execute"
 

@@ -234,7 +234,7 @@ def _rectifiers() -> Iterator[Problem]:
 
 
 def _remarkable() -> Iterator[Problem]:
-    """Places of declared functions that their curves do not tell: thresholds, poles, ends of domains."""
+    """Points of declared functions that their curves do not show: thresholds, poles, ends of domains."""
     yield _curve("softplus at its threshold", ops.Softplus(), 20)
     yield _curve("softplus at a low threshold", ops.Softplus(3.0, 5.0), 5 / 3)
     yield _curve("tan between poles", ops.Tan(), 0, domain=(-1.57, 1.57))

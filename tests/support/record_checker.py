@@ -71,7 +71,7 @@ class RecordChecker:
     # --- rows --------------------------------------------------------------------------------------------------------
 
     def bound(self, rows: Mapping[str, Array], offset: float, chosen: Mapping[str, Array], inner: bool) -> float:
-        """A lower bound of Σ ⟨row, node⟩ + offset: pulled to the input, or as far as the nearest nonlinear nodes."""
+        """A lower bound of Σ ⟨row, node⟩ + offset, pulled to the input or to the nearest nonlinear nodes."""
         pending = {name: row.reshape(-1).astype(float) for name, row in rows.items()}
         for node in reversed(self.graph.nodes):
             if node.name not in pending or not node.inputs:

@@ -119,7 +119,7 @@ class ViT(nn.Module):
 
 
 class SqueezeExcite(nn.Module):
-    """Channels scaled by what their means say, as in efficient convolutional networks."""
+    """Channels scaled by a function of their means, as in squeeze-and-excitation blocks."""
 
     def __init__(self, channels: int):
         super().__init__()

@@ -42,7 +42,7 @@ def test_a_sample_is_kept_iff_every_stage_leaves_some_margin_at_zero_or_below(st
 
 
 def test_what_a_certificate_holds_for_is_never_kept(stages, x) -> None:
-    """Certificates of the same slopes allow for rounding, so they are of no other samples."""
+    """Certificates also allow for rounding, so they certify only samples that count as certified in training."""
     ball, labels = autodual.LinfBall(0.05), stages[0].outputs(x).argmax(1)
     found = uncertified(stages, x, labels, ball)
     for stage in stages:

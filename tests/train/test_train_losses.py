@@ -1,4 +1,4 @@
-"""Losses over one interface: what bounds must bound, what mixtures mix, and every loss trains every kind of model."""
+"""Losses through one interface: bounds are bounds, mixtures mix, and every loss trains every kind of model."""
 
 from __future__ import annotations
 

@@ -42,7 +42,7 @@ LOSSES = [
 
 
 class Dropping(nn.Module):
-    """A batch norm, a dropout layer, and dropout as a function, which no module stands for."""
+    """A batch norm, a dropout layer, and dropout as a function, without a module."""
 
     def __init__(self, p: float = 0.5) -> None:
         super().__init__()

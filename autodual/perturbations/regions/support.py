@@ -22,6 +22,11 @@ class WeightedNorm:
     Args:
         weights: `[N, *shape]`, or `[1, *shape]` if all samples share them.
         order: 1 or 2.
+
+    Example:
+        >>> import autodual, torch
+        >>> autodual.LinfBall(0.5).at(torch.zeros(1, 2)).centred_norms().norms[0].order
+        1
     """
 
     weights: Tensor

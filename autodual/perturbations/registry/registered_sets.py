@@ -166,7 +166,7 @@ def _fits(entry: SetEntry, held: Mapping[str, Any]) -> bool:
 def _check_names(entry: SetEntry, *, replace: bool) -> None:
     for name in (entry.name, *entry.aliases):
         if not re.fullmatch(r"[a-z][a-z0-9-]*", name):
-            raise ValueError(f"a set's name is of small letters, digits and dashes, which {name!r} is not")
+            raise ValueError(f"a set's name must be of small letters, digits and dashes, not {name!r}")
         holder = next((one for one in _SETS.values() if name in (one.name, *one.aliases)), None)
         if holder is not None and not replace and not _same(holder, entry):
             raise ValueError(f"the name '{name}' is already that of the set '{holder.name}'; choose another")
