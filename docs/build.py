@@ -25,26 +25,26 @@ DOCS = Path(__file__).resolve().parent
 PAGE, PICTURE = DOCS / "operators.md", DOCS / "images" / "relaxations.svg"
 _HEAD = """# Operators
 
-The primitive operations of graphs (`autodual/ir/ops/`), to which everything else is lowered, and how their dual rules
-(`autodual/dual/`) treat them. This page is made from the registry of rules by `python docs/build.py operators`; a test
-compares the two. An operation of your own is added [in a few lines](add_an_op.md).
+The primitive operations of graphs (`autodual/ir/ops/`), to which everything else is lowered, and their dual rules
+(`autodual/dual/`). `python docs/build.py operators` makes this page from the registry of rules; a test compares the two.
+You add an operation of your own [in a few lines](add_an_op.md).
 
-* **exact** ops are affine: their dual loses nothing. **relaxed** ops are enclosed between lines or planes over bounds
-  of their inputs.
+* **exact** ops are affine: their dual is exact. **relaxed** ops are enclosed between lines or planes over the bounds of
+  their inputs.
 * *pull*: backward mode carries rows through it. *push*: forward mode carries columns through it; "shared slopes": only
   where the lines are parallel. *interval*: interval arithmetic. Every op has a pull and an interval.
 * *windows*: rows of a convolution's unit stay within their receptive field; "some": not with all options.
-* *tried with*: the problems that `autodual.testing.check_dual_rule` solves in `tests/dual/test_dual_contract.py`, by
-  name for `pytest -k`; those of functions of one scalar also in `tests/dual/test_dual_tightness.py`.
+* *tried with*: the problems on which `tests/dual/test_dual_contract.py` runs `autodual.testing.check_dual_rule`, by name
+  for `pytest -k`; functions of one scalar are also tested in `tests/dual/test_dual_tightness.py`.
 
 """
 _FUNCTIONS = """
 ## Functions of one scalar
 
-What is declared of each, once (`autodual/ir/scalars/`): where its curvature changes sign, where it turns, where its
-slope jumps, where it has a value; by how many roundings a run's value may be off (in units of the value's size, and of
-x's or of a number where these are named), and the operations that are lowered to it as they stand. Of functions with
-parameters one example is shown. Functions without such numbers have a dual rule of their own.
+The declaration of each (`autodual/ir/scalars/`): where its curvature changes sign (inflections), its local extremes, where
+its slope jumps (knots), and its domain; how many roundings its value may be off in a run (relative to the value's size, and
+to that of x or of a number where these are named); and the ATen and ONNX operations that are lowered to it directly. Of
+functions with parameters one example is shown. Functions with empty entries have a dual rule of their own.
 
 """
 _TAIL = """

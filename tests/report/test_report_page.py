@@ -98,7 +98,7 @@ def test_detection_and_radii_claim_what_was_proved():
     flagged = [{"index": 0, "label": 1, "flagged": True}, {"index": 1, "label": 1, "flagged": False}]
     first, second = statements(document("autodual.detect/1", flagged, domain=[0.0, 1.0]))
     assert first.startswith("Not flagged: 1 of the 2 inputs") and "of x₀ in [0.0, 1.0]" in first
-    assert "Flagged: 1. Of these nothing is known" in second
+    assert "Flagged: 1. Nothing is known of these" in second
     radii = [{"index": 0, "label": 1, "radius": 0.25}, {"index": 1, "label": 1, "radius": 0.0}]
     found = document("autodual.radius/1", radii, max_radius=0.5)
     assert "‖x′ − x‖∞ ≤ r(x)" in statements(found)[0]
@@ -247,7 +247,7 @@ def test_probable_claims_stand_apart_from_deterministic_ones():
     first, second, both = statements(document(given=mixed()))
     assert first.startswith("1 of the 4 samples x tested is certified for certain: for every x′")
     assert second.startswith("2 more of the 4 samples x tested are probably certified: with a probability of at least ")
-    assert "0.99 for each x by itself" in second and "a share of 0.01 may be wrong" in second
+    assert "0.99 for each x by itself" in second and "a share of 0.01 of the claims may be wrong" in second
     assert both.startswith("Counting both, 3 of the 4 samples are certified") and "not for certain" in both
     page = render_page(document(given=mixed()), SOURCE)
     for expected in (
@@ -256,8 +256,8 @@ def test_probable_claims_stand_apart_from_deterministic_ones():
         "0.99 for each by itself",
         "proved for every point of the set, for certain",
         "The claims are not deterministic",
-        "3 of 4 samples owe bounds to random projections",
-        "The other 1 sample depends on no chance",
+        "3 of 4 samples have bounds from random projections",
+        "The other 1 sample does not depend on chance",
         'class="tile likely"',
     ):
         assert expected in page
@@ -267,7 +267,10 @@ def test_probable_claims_stand_apart_from_deterministic_ones():
 
 def test_a_run_with_probable_proofs_alone_says_that_none_is_certain():
     first, second, _ = statements(document(given=mixed()[1:]))
-    assert first == "None of the 3 samples tested was certified for certain: no proof here is free of chance."
+    assert (
+        first
+        == "None of the 3 samples tested was certified for certain: every proof here holds with a probability only."
+    )
     assert second.startswith("2 of the 3 samples")
     assert 'class="claim nothing"' in render_page(document(given=mixed()[1:]), SOURCE)
 
@@ -326,7 +329,7 @@ def test_a_summary_that_hides_estimates_is_named():
         ({"predicted": 7}, "not the class predicted"),
         ({"status": "falsified"}, "no counterexample"),
         ({"status": "misclassified"}, "is the class predicted"),
-        ({"status": "sure"}, "none that is known"),
+        ({"status": "sure"}, "does not exist"),
     ],
 )
 def test_rows_that_contradict_themselves_are_named(changed, problem):

@@ -42,9 +42,10 @@ class Weighted:
 class Multiplied(ABC):
     """C constraints at once, and their multipliers β ≥ 0; every tensor is `[B or 1, …]`, of each subproblem or of all.
 
-    multiplier: for the objective's rows, `[B or 1, *C]` for all of them or `[B or 1, S, *C]`; None: not used there.
-    unit_multipliers: for rows of a bound site's units, by the site's name: `[B or 1, *C]` for all of them, or `[B or 1,
-        2, U, *C]` for the lower and then the upper bound of each of its U units.
+    Args:
+        multiplier: for the objective's rows, `[B or 1, *C]` for all of them or `[B or 1, S, *C]`; None: not used there.
+        unit_multipliers: for rows of a bound site's units, by the site's name: `[B or 1, *C]` for all of them, or
+            `[B or 1, 2, U, *C]` for the lower and then the upper bound of each of its U units.
     """
 
     multiplier: Tensor | None = None

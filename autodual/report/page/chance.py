@@ -28,10 +28,11 @@ def failure(document: Row) -> str:
     if chance(document) == 0:
         return "Deterministic: no step of the proofs depends on chance (failure probability 0)."
     some, rows = estimated(document), len(rows_of(document))
-    others = f" The other {plural(rows - some, 'sample')} depend{'s' * (rows - some == 1)} on no chance."
+    owners = "has" if some == 1 else "have"
+    others = f" The other {plural(rows - some, 'sample')} do{'es' * (rows - some == 1)} not depend on chance."
     return (
-        f"NOT deterministic: {some:,} of {plural(rows, 'sample')} owe{'s' * (some == 1)} bounds to random projections. "
-        f"What is proved of {'it' if some == 1 else 'each of them'} may be wrong with a probability of up to "
+        f"NOT deterministic: {some:,} of {plural(rows, 'sample')} {owners} bounds from random projections. "
+        f"The claim about {'it' if some == 1 else 'each of them'} may be wrong with a probability of up to "
         f"{number(chance(document))} (confidence {confidence(document)}).{others * (some < rows)}"
     )
 

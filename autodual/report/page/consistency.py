@@ -1,4 +1,4 @@
-"""Checks that a document agrees with itself: a page must not repeat a claim that its rows do not support."""
+"""Checks that a document does not contradict itself: a page must not repeat a claim that its rows do not support."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def discrepancies(document: Row) -> list[str]:
 
 def _problem(document: Row, row: Row) -> str | None:
     if kind_of(document).verdict(row) not in kind_of(document).verdicts:
-        return f"the status {row.get('status')!r} is none that is known."
+        return f"its status {row.get('status')!r} does not exist."
     margin, failure = finite(row.get("margin")), row.get("failure_probability", 0)
     match row.get("status"):
         case ("certified" | "probably certified") as status if margin is None or margin <= 0:
@@ -79,4 +79,6 @@ def unfinished(document: Row) -> str | None:
     stop = min(samples, skip + limit) if isinstance(limit, int) else samples
     if len(rows) >= stop - skip:
         return None
-    return f"It was stopped early: {len(rows):,} of {stop - skip:,} samples are in it. It says nothing of the others."
+    return (
+        f"It was stopped early: {len(rows):,} of {stop - skip:,} samples are in it. It says nothing about the others."
+    )

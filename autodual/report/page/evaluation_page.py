@@ -72,7 +72,7 @@ def render_evaluation(document: Row, source: tuple[str, str]) -> str:
         subject=f"{samples}, {settings.get('data_description') or settings.get('data')}; {settings.get('set')}",
         tiles=[Tile(_percent(summary.get(key)), words, note, colour) for key, words, note, colour in _TILES],
         claim=f"{summary['certified']:,} of the {samples} are certified: their class is the label, and no point of the "
-        "set around them gets another.",
+        "set around them gets another class.",
         proves=bool(summary["certified"]),
         methods=[("bound", str(settings.get("method"))), ("attack", str(settings.get("attack")))],
         charts=[section for section in sections if section is not None],

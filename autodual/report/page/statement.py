@@ -57,7 +57,9 @@ def _certified(document: Row) -> list[str]:
     if proved == 0:
         whole = " as a whole" if any("positions" in row for row in rows) else ""
         nothing = (
-            "no proof here is free of chance." if probable else f"this run proves nothing about any of them{whole}."
+            "every proof here holds with a probability only."
+            if probable
+            else f"this run proves nothing about any of them{whole}."
         )
         first = f"None of the {total} tested was certified{whole}{' for certain' if probable else ''}: {nothing}"
         return [first, *probable, *_positions(document)]
@@ -95,11 +97,11 @@ def _probably_certified(document: Row) -> list[str]:
     return [
         f"{probable:,}{more} of the {total} x tested {'is' if probable == 1 else 'are'} probably certified: with a "
         f"probability of at least {confidence(document)} for each x by itself, for every x′ "
-        f"{ball(settings_of(document))}, {_property(document)}. The probability is over the random numbers behind x's "
-        f"bounds alone. It is not that of all such claims together: of many, a share of {number(chance(document))} may "
-        "be wrong.",
-        f"Counting both, {proved + probable:,} of the {total} are certified: each at least with that confidence, not "
-        "all of them together, and not for certain.",
+        f"{ball(settings_of(document))}, {_property(document)}. The probability is over the random numbers from which "
+        f"x's bounds were estimated. It is that of each claim, not of all together: a share of "
+        f"{number(chance(document))} of the claims may be wrong.",
+        f"Counting both, {proved + probable:,} of the {total} are certified: each with at least that confidence, but "
+        "not all of them together, and not for certain.",
     ]
 
 
@@ -138,10 +140,10 @@ def _radii(document: Row) -> list[str]:
     labelled = all(row.get("label") is not None for row in rows)
     winner = "x's label the largest score" if labelled else "x′ the same class as x"
     return [
-        f"For each of the {plural(len(rows), 'sample')} x tested, with its radius r(x) > 0 in this run's document, and "
-        f"for every x′ {ball(settings, 'r(x)')}, the network gives {winner}.",
-        "Where r(x) = 0, nothing is claimed. r(x) is a radius that was proved, not the largest that could be; the "
-        f"search looked no further than {exact(settings.get('max_radius'))}.",
+        f"For each of the {plural(len(rows), 'sample')} x tested whose radius r(x) in this run's document is positive, "
+        f"and for every x′ {ball(settings, 'r(x)')}, the network gives {winner}.",
+        "Where r(x) = 0, nothing is claimed. r(x) is a radius that was proved, not necessarily the largest; the search "
+        f"went up to {exact(settings.get('max_radius'))}.",
     ]
 
 
@@ -151,7 +153,7 @@ def _detected(document: Row) -> list[str]:
     return [
         f"Not flagged: {found['not flagged']:,} of the {total} x tested. None of these was made from an input x₀ of "
         f"another class {ball(settings, point='x₀')}: the network decides the same over the whole set around x.",
-        f"Flagged: {found['flagged']:,}. Of these nothing is known; a flag does not say that the input is adversarial.",
+        f"Flagged: {found['flagged']:,}. Nothing is known of these; a flag does not say that the input is adversarial.",
     ]
 
 
@@ -174,10 +176,10 @@ def proves(document: Row) -> bool:
 
 
 def clipping(document: Row) -> str:
-    """Whether the set is clipped to a domain, said so that it cannot be overlooked."""
+    """Whether the set is clipped to a domain, in words that cannot be overlooked."""
     settings = settings_of(document)
     if settings.get("norm") is None:
-        return "The set is taken as it is written there, without any clipping."
+        return "The set is the one that the property states, without any clipping."
     domain = settings.get("domain")
     if domain is None:
         return "The set is NOT clipped: it also holds points outside the range of valid inputs."
@@ -186,31 +188,31 @@ def clipping(document: Row) -> str:
 
 
 def arithmetic(document: Row) -> list[str]:
-    """In which numbers the bounds were computed, and what was done about their rounding."""
+    """The dtype in which bounds were computed, and the allowance for rounding."""
     settings, rows = settings_of(document), rows_of(document)
     projected = settings.get("projection") is not None
     used = "float64, which random projections need" if projected else settings.get("arithmetic")
-    lines = [
-        f"Bounds were computed in {used}. Each was lowered by a proved bound of its own rounding "
-        "error before it was believed."
-    ]
+    lines = [f"Bounds were computed in {used}. Each was lowered by a proved bound of its own rounding error."]
     double = sum(row.get("arithmetic") == "float64" for row in rows)
     if settings.get("arithmetic") == "float32" and double and not projected:
-        lines.append(f"{plural(double, 'sample')} that rounding alone may have left open: bounded again in float64.")
+        lines.append(
+            f"{plural(double, 'sample')} {'was' if double == 1 else 'were'} bounded again in float64, because rounding "
+            "alone may have left the result open."
+        )
     errors = [error for row in rows if (error := finite(row.get("rounding_error"))) is not None]
     if errors:
-        lines.append(f"The largest rounding error that was allowed for is {number(max(errors), 2)}.")
+        lines.append(f"The largest of these rounding errors is at most {number(max(errors), 2)}.")
     return lines
 
 
 def assumptions(document: Row) -> list[str]:
-    """What the proofs took for granted of this run in particular; empty for most runs."""
+    """The assumptions of this run's proofs beyond those of every run; mostly none."""
     stated = {str(item) for row in rows_of(document) for item in row.get("assumptions") or ()}
     return sorted(stated)
 
 
 def ground(document: Row) -> list[str]:
-    """Of which network the claims are, and what is to be kept in mind where it is run in floating point."""
+    """Which network the claims are about, and how a run of it in floating point may differ."""
     mode = "The claims are about the network in inference mode, with the parameters in the file named below, "
     told = document["schema"] == "autodual.certify/1"
     if not told and not any(row.get("execution_arithmetic") for row in rows_of(document)):
