@@ -13,10 +13,10 @@ from autodual.errors import InvalidInputError
 from autodual.tensors import unfit
 
 #: Samples `[N, *shape]`, and labels: integers `[N]` or `[N, *positions]`.
-Samples: TypeAlias = "Tensor | numpy.ndarray"
-Labels: TypeAlias = "Tensor | numpy.ndarray | Sequence[Any]"
+Samples: TypeAlias = Tensor | numpy.ndarray
+Labels: TypeAlias = Tensor | numpy.ndarray | Sequence[Any]
 #: Coefficients of linear functions, and the like.
-Numbers: TypeAlias = "float | Tensor | numpy.ndarray | Sequence[Any]"
+Numbers: TypeAlias = float | Tensor | numpy.ndarray | Sequence[Any]
 
 
 def sample_tensor(x: Any, name: str = "x") -> Tensor:

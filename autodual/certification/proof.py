@@ -26,9 +26,9 @@ class Proof:
 
     error `[N, S]` is the rounding error that `lower` already allows for; double `[N]`: whether float64 decided.
     deployed `[N, S]`: how far a run of the network may be from the half-spaces' values, infinite if nothing is known;
-    deployment: of what run, and why. nominal `[N]`: the margin at the samples. failure_probability `[N]`: of the
-    proof, above 0 where norms were estimated from random projections; estimates and inflation: how many, and by what
-    each was raised for that.
+    deployment: of what run, and why. nominal `[N, S]`: the half-spaces' values at the samples. failure_probability
+    `[N]`: of the proof, above 0 where norms were estimated from random projections; estimates and inflation: how many,
+    and by what each was raised for that.
     """
 
     lower: Tensor
@@ -67,15 +67,16 @@ def prove(dual: DualNetwork, region: Support, spec: Specification, ask: Ask, *, 
         searches = ask.slopes == "optimized"
         first = bound(region, spec, replace(ask, slopes="adaptive") if searches else ask)
         # A specification that fails at the sample itself cannot hold over its set.
-        true = (first.nominal > 0) | ~_at_home(region)
+        home = _at_home(region)
+        true = (spec.margin(first.nominal) > 0) | ~home
         if searches:
             # A search for slopes is slow, so it runs only on samples that nothing cheaper has proved.
             index = (~first.proved & true).nonzero().squeeze(1)
             first = _again(first, index, region, spec, ask, bound)
         if region.centre.dtype == torch.float64:
             return first
-        lower, error = first.lower, first.error
-        hopeful = nearly(spec, lower, error) | (true & nearly(spec, lower, error + _inside(first)))
+        decisive = first.lower - first.deployed if deployed else first.lower
+        hopeful = nearly(spec, first.lower, first.error) | _open_by_rounding(first, spec, decisive, home)
         index = (~first.proved & ~first.double & hopeful).nonzero().squeeze(1)
         return _again(first, index, region, spec, ask, double)
 
@@ -92,8 +93,24 @@ def nearly(spec: Specification, lower: Tensor, error: Tensor) -> Tensor:
 
     lower, error: bounds of the half-spaces and the error that they allow for, `[N, S]`.
     """
-    hoped = lower + _HOPE * error.clamp(max=torch.finfo(error.dtype).max / (2 * _HOPE))
-    return ~(spec.margin(hoped) <= 0)
+    return ~(spec.margin(_hoped(lower, error)) <= 0)
+
+
+def _hoped(lower: Tensor, error: Tensor) -> Tensor:
+    return lower + _HOPE * error.clamp(max=torch.finfo(error.dtype).max / (2 * _HOPE))
+
+
+def _open_by_rounding(proof: Proof, spec: Specification, decisive: Tensor, home: Tensor) -> Tensor:
+    """Samples `[N]` with a part, such as a pixel, that is true at the sample and undecided, maybe by rounding alone.
+
+    Other parts of the sample may be false or without hope. decisive `[N, S]`: what is to be positive; home `[N]`: which
+    samples lie in their own sets, so that what is false at the sample is false of the set.
+    """
+    margins, values = spec.parts(decisive), spec.parts(proof.nominal)
+    undecided = ~((margins > 0) & margins.isfinite())
+    true = (values > 0) | ~(home.unsqueeze(1) | values.isnan())
+    hopeless = spec.parts(_hoped(proof.lower, proof.error + _inside(proof))) <= 0
+    return (undecided & true & ~hopeless).any(1)
 
 
 def _inside(proof: Proof) -> Tensor:
@@ -149,7 +166,7 @@ def _bound(dual: DualNetwork, region: Support, spec: Specification, ask: Ask, *,
         proved=(decisive > 0) & decisive.isfinite(),
         double=torch.full_like(margin, x.dtype == torch.float64, dtype=torch.bool),
         deployed=run,
-        nominal=spec.margin(rows.values(flat(outputs))),
+        nominal=rows.values(flat(outputs)),
         failure_probability=result.failure_probability,
         deployment=deployment,
         estimates=result.estimates,

@@ -20,6 +20,20 @@ from autodual.report.document import (
     Row,
 )
 
+# Settings that say in words what others say.
+_MADE_OF_OTHERS = ("data_description", "set")
+
+
+class OtherSettings(InvalidInputError):
+    """A run cannot go on from a document that was made with other settings.
+
+    key: the first that differs. before: the document's settings.
+    """
+
+    def __init__(self, message: str, key: str, before: Mapping[str, Any]) -> None:
+        super().__init__(message)
+        self.key, self.before = key, before
+
 
 def write_document(path: str | PathLike[str], document: Mapping[str, Any], *, overwrite: bool = False) -> None:
     """Write a document as JSON, atomically.
@@ -67,7 +81,7 @@ def read_document(path: str | PathLike[str], schema: str, settings: Mapping[str,
 
     Raises:
         DataError: the file is not a document of `schema`.
-        InvalidInputError: it was made with other settings or files; the message names the first that differs.
+        OtherSettings: it was made with other settings or files; the message names the first that differs.
 
     Example:
         >>> from autodual.report import read_document
@@ -80,10 +94,12 @@ def read_document(path: str | PathLike[str], schema: str, settings: Mapping[str,
     except FileNotFoundError:
         return [], 0.0
     rows = _rows(path, schema, document, purpose)
-    for key in sorted((settings.keys() | document["settings"].keys()) - ARRANGEMENT):
-        before, now = document["settings"].get(key), settings.get(key)
-        if before != now:
-            raise InvalidInputError(_difference(path, key, before, now))
+    before = document["settings"]
+    compared = (settings.keys() | before.keys()) - ARRANGEMENT
+    # What is made of other settings comes last, so that the message names the cause.
+    for key in sorted(compared, key=lambda key: (key in _MADE_OF_OTHERS, key)):
+        if before.get(key) != settings.get(key):
+            raise OtherSettings(_difference(path, key, before.get(key), settings.get(key)), key, before)
     return rows, float(document["summary"]["seconds"])
 
 

@@ -81,6 +81,13 @@ class Specification(ABC):
             values: bounds (or values) of the half-spaces `[*, S]`; `[*, N, S]` if there is something per sample.
         """
 
+    def parts(self, values: Tensor) -> Tensor:
+        """The margins `[*, P]` of statements that are reported by themselves, each as `margin` makes one number.
+
+        NaN where nothing is claimed. There is one, the statement itself, unless a specification says otherwise.
+        """
+        return self.margin(values).unsqueeze(-1)
+
     @abstractmethod
     def describe(self) -> str:
         """The statement in words."""

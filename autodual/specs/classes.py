@@ -66,6 +66,9 @@ class LabelSpecification(Specification):
         margins = self.label_map.by_position(found.masked_fill(broken, torch.nan))
         return margins.masked_fill(~self.label_map.counted.to(values.device), torch.nan)
 
+    def parts(self, values: Tensor) -> Tensor:
+        return self.position_margins(values).reshape(*values.shape[:-1], -1)
+
     def predicted(self, outputs: Tensor) -> Tensor:
         """The classes `[N, *positions]` with the largest outputs.
 

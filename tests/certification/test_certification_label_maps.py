@@ -56,6 +56,27 @@ DUAL = autodual.compile_dual(MODEL, X)
 PREDICTED = MODEL(X).argmax(1)
 
 
+def test_float64_decides_a_pixel_though_others_are_wrong_or_without_hope() -> None:
+    """Pixel 0 loses its digits in float32, pixel 1 is wrong, pixel 2 is undecided in any arithmetic, 3 is ignored."""
+    first, second = nn.Linear(2, 3), nn.Linear(3, 8)
+    with torch.no_grad():
+        first.weight.copy_(torch.tensor([[1e-2, 0.0], [0.0, 1e-2], [1.0, 0.0]]))
+        first.bias.copy_(torch.tensor([1e4, 1e4, 1.0]))
+        second.weight.zero_()
+        second.weight[0] = torch.tensor([1.0, -1.0, 0.0])
+        second.weight[2] = torch.tensor([0.0, 0.0, 1.0])
+        second.bias.copy_(torch.tensor([1e-3, 0.0, -0.999, 0.0, 0.0, 1.0, 0.0, 0.0]))
+    model = nn.Sequential(first, nn.ReLU(), second, nn.Unflatten(1, (2, 4)))
+    dual, x = autodual.compile_dual(model, torch.zeros(1, 2)), torch.zeros(1, 2)
+    labels = torch.tensor([[0, 0, 0, -100]])
+    (found,) = autodual.certify(dual, x, autodual.LinfBall(1e-2), labels)
+    assert found.positions is not None and found.status is Status.MISCLASSIFIED and found.arithmetic == "float64"
+    assert found.positions.certified.tolist() == [True, False, False, False]
+    labels[0, 0] = -100  # now no pixel is left that float64 could help
+    (found,) = autodual.certify(dual, x, autodual.LinfBall(1e-2), labels)
+    assert found.arithmetic == "float32" and not found.positions.certified.any()
+
+
 def labels_with_faults() -> Tensor:
     labels = PREDICTED.clone()
     labels[0, 1, 2] = (labels[0, 1, 2] + 1) % 3

@@ -94,11 +94,50 @@ def test_resuming_with_other_settings_is_refused(invoke, tmp_path, model_file, d
     fixed = ["certify", model_file, "--data", data_file, "--json", tmp_path / "out.json"]
     assert invoke(*fixed, "--eps", "0.1", "--limit", 2).exit_code == 0
     result = invoke(*fixed, "--eps", "0.2", "--resume")
-    assert result.exit_code == 2 and "was made with eps = 0.1, and this run has 0.2" in result.stderr
+    assert (
+        result.exit_code == 2
+        and "was made with --eps 0.1, not --eps 0.2; give --eps 0.1, or name another file" in result.stderr
+    )
     result = invoke(*fixed, "--eps", "0.1", "--resume", "--skip", 1)
     assert result.exit_code == 2 and "holds sample 0, which --skip and --limit leave out" in result.stderr
     assert invoke(*fixed, "--eps", "0.1", "--resume", "--limit", 5, "--batch-size", 3).exit_code == 0
     assert sorted(statuses(tmp_path)) == list(range(5))
+
+
+def test_what_differs_is_named_by_its_option(invoke, tmp_path, model_file, data_file):
+    """For each command that resumes, and each setting whose option has another name or a value of several parts."""
+    fixed = [model_file, "--data", data_file, "--limit", 1, "--json", tmp_path / "out.json"]
+    for command, first, second, words in (
+        (
+            "certify",
+            ["--eps", "0.1"],
+            ["--eps", "0.1", "--attack", 3],
+            "was made without --attack; leave it out, or name",
+        ),
+        (
+            "certify",
+            ["--eps", "0.1"],
+            ["--eps", "0.1", "--spec", "y0 > y1"],
+            "was made without --spec; leave it out, or",
+        ),
+        (
+            "certify",
+            ["--eps", "0.1", "--domain", "0,1"],
+            ["--eps", "0.1"],
+            "was made with --domain 0.0,1.0; give it again",
+        ),
+        (
+            "detect",
+            ["--eps", "0.1"],
+            ["--eps", "0.1", "--dtype", "float64"],
+            "--dtype float32, not --dtype float64; give",
+        ),
+        ("radius", ["--max-radius", "0.1"], ["--max-radius", "0.2"], "give --max-radius 0.1, or"),
+        ("radius", ["--norm", "l2"], [], "made with --norm l2, not --norm linf; give --norm l2"),
+    ):
+        assert invoke(command, *fixed, *first, "--overwrite").exit_code == 0
+        result = invoke(command, *fixed, *second, "--resume")
+        assert result.exit_code == 2 and words in result.stderr and result.stderr.count(". ") == 0
 
 
 def test_work_is_saved_while_it_goes_on(invoke, tmp_path, model_file, data_file, monkeypatch):

@@ -157,9 +157,9 @@ def test_a_run_goes_on_only_with_the_same_projections(invoke, mixed):
     before = mixed.read_bytes()
     for changed in (["--seed", 1], ["--confidence", 0.9], ["--projection", 60]):
         outcome = invoke(*MIXED, *resumed, *changed)
-        assert outcome.exit_code == 2 and "was made with projection = {'dim': 50" in outcome.stderr
+        assert outcome.exit_code == 2 and "was made with --projection 50 --confidence" in outcome.stderr
     exact = invoke("certify", EXAMPLE, "--eps", "0.1", "--slopes", "shared", *resumed)
-    assert exact.exit_code == 2 and "this run has nothing" in exact.stderr
+    assert exact.exit_code == 2 and "was made with --projection 50" in exact.stderr and "give it again" in exact.stderr
     assert mixed.read_bytes() == before
     further = invoke(*MIXED, *resumed, "--limit", 4)
     assert further.exit_code == 0 and document_of(mixed)["summary"]["estimated"] == 3

@@ -98,7 +98,7 @@ def test_a_signal_stops_after_the_step_and_resuming_ends_the_same(
         (["--recipe", "absent.toml"], "there is no recipe"),
         (["--data", "absent.npz"], "no data file"),
         (["--device", "tpu"], "is no device"),
-        (["--resume"], "leave out what sets"),
+        (["--resume"], "leave out --data, "),
         (["--epochs", "0"], "Invalid value"),
     ],
 )

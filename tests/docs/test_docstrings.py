@@ -8,7 +8,9 @@ from collections.abc import Callable, Iterable, Iterator
 from functools import cached_property
 from importlib import import_module
 from types import FunctionType
+from typing import Any, get_args, get_type_hints
 
+import numpy
 import pytest
 
 import autodual
@@ -157,3 +159,28 @@ def test_the_example_runs(thing: object, tmp_path, monkeypatch) -> None:
     for test in examples:
         failures, _ = runner.run(test)
         assert failures == 0
+
+
+def _typed() -> Iterator[tuple[str, Any]]:
+    """The public names that have annotations, and the methods and properties of those that are classes."""
+    for name in autodual.__all__:
+        value = getattr(autodual, name)
+        if inspect.isfunction(value) or inspect.isclass(value):
+            yield name, value
+        for key, member in vars(value).items() if inspect.isclass(value) else ():
+            function = getattr(member, "fget", None) or getattr(member, "__func__", member)
+            if inspect.isfunction(function):
+                yield f"{name}.{key}", function
+
+
+TYPED = dict(_typed())
+
+
+@pytest.mark.parametrize("value", TYPED.values(), ids=TYPED)
+def test_the_annotations_are_types(value: object) -> None:
+    """Programs that read them, such as those that make command lines and forms, can."""
+    assert not any(isinstance(hint, str) for hint in get_type_hints(value).values())
+
+
+def test_arrays_are_among_the_types_of_samples() -> None:
+    assert numpy.ndarray in get_args(get_type_hints(autodual.certify)["x"])

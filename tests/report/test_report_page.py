@@ -23,6 +23,7 @@ from autodual.report import build_document, load_document, write_document
 from autodual.report.execution_words import execution_line
 from autodual.report.numbers import NONE, number, percent
 from autodual.report.page import render_page, save_counterexamples
+from autodual.report.page.changes import changes
 from autodual.report.page.charts import beyond, histogram, line_plot
 from autodual.report.page.charts.chart import Axis, Bar, Chart, LegendEntry, Line
 from autodual.report.page.consistency import discrepancies, unfinished
@@ -372,6 +373,47 @@ def test_a_counterexample_stands_beside_its_original_and_their_difference():
     assert shades[2][0, 0] == 0 and shades[2][4, 4] == 191 and shades[2][2, 2] == 128
     page = render_page(document(given=[given]), SOURCE)
     assert all(title in page and address in page for title, address in zip(titles, addresses))
+
+
+def test_a_counterexample_that_is_no_image_is_shown_by_its_largest_changes():
+    original = numpy.zeros((2, 10))
+    perturbed = original + 0.01
+    perturbed[0, 3], perturbed[1, 7] = -0.5, 0.25
+    given = row(0, "falsified", -1.5, original=original.tolist(), counterexample=perturbed.tolist(), reached=7)
+    found = changes(given)
+    assert found is not None and panels(given) == []
+    assert found.words == (
+        "Class 1 at the sample, class 7 here; 20 of 20 inputs changed, by 0.5 at most; the 8 largest changes are shown."
+    )
+    lines = [[cell.words for cell in line] for line in found.grid.lines]
+    assert lines[:2] == [["0, 3", "0", "−0.5", "−0.5"], ["1, 7", "0", "0.25", "0.25"]] and len(lines) == 8
+    words = read(render_page(document(given=[given]), SOURCE)).words
+    assert found.words in words and "−0.5" in words
+
+
+def test_a_counterexample_without_its_original_is_shown_by_its_inputs_and_outputs():
+    given = {
+        "index": 0, "property": "p.vnnlib", "status": "sat", "method": "attack", "case": 0, "undecided_cases": 0,
+        "parts": 0, "seconds": 1.5, "counterexample": [0.5, -0.25], "outputs": [3.5],
+    }  # fmt: skip
+    found = changes(given)
+    assert found is not None and found.words == "Outputs there: 3.5."
+    assert [[cell.words for cell in line] for line in found.grid.lines] == [["0", "0.5"], ["1", "−0.25"]]
+    assert found.words in read(render_page(document("autodual.verify/1", [given]), SOURCE)).words
+    for broken in ("text", [[1.0], [1.0, 2.0]], [None], [], 3.0):
+        assert changes({**given, "counterexample": broken}) is None
+
+
+def test_the_table_says_how_many_positions_of_a_label_map_are_right_and_certified():
+    shown = {"shape": [2, 2], "labelled": True, "certified": [True, False, False, None], "predicted": [0, 0, 2, 5]}
+    mapped = {"positions": 3, "positions_certified": 1, "positions_correct": 2, "label_map": shown}
+    given = row(0, "misclassified", -1.5, **{**mapped, "label": None, "predicted": None})
+    words = read(render_page(document(given=[given]), SOURCE)).words
+    assert all(text in words for text in ("map, 2 of 3 right", "0 (2), 2 (1)", "certified positions", "1 of 3"))
+    shown.update(labelled=False, predicted=[0, 1, 2, 3], certified=[True] * 4)
+    assert "0 (1), 1 (1), 2 (1), 3 (1)" in read(render_page(document(given=[given]), SOURCE)).words
+    shown.update(predicted=list(range(9)), certified=[False] * 9)
+    assert "map of 9 classes" in read(render_page(document(given=[given]), SOURCE)).words
 
 
 def _decoded(address: str) -> numpy.ndarray:

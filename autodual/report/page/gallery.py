@@ -1,4 +1,4 @@
-"""Counterexamples as pictures, where they are images."""
+"""Counterexamples as pictures, where they are images, and else as numbers."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from urllib.parse import quote
 
 from autodual.report.document import Row
 from autodual.report.numbers import number, plural
+from autodual.report.page.changes import Changes, changes
 from autodual.report.page.kinds import rows_of
 from autodual.report.page.pictures import difference, picture
 
@@ -33,10 +34,11 @@ class Link:
 
 @dataclass(frozen=True)
 class Figure:
-    """The counterexample of one row: its pictures side by side, and the file that it was saved in or None."""
+    """The counterexample of one row: pictures side by side or its numbers, and the file it was saved in or None."""
 
     index: int
     panels: Sequence[Panel]
+    changes: Changes | None
     link: Link | None
 
 
@@ -69,7 +71,8 @@ def gallery(document: Row, saved: Mapping[int, PurePath]) -> Gallery | None:
 
 def _figure(row: Row, saved: PurePath | None) -> Figure:
     link = None if saved is None else Link(saved.name, quote(saved.as_posix()))
-    return Figure(row["index"], panels(row), link)
+    drawn = panels(row)
+    return Figure(row["index"], drawn, None if drawn else changes(row), link)
 
 
 def panels(row: Row) -> list[Panel]:

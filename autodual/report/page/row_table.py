@@ -11,6 +11,7 @@ from autodual.report.numbers import finite, plural
 from autodual.report.page.chance import chance
 from autodual.report.page.colours import verdict_colour
 from autodual.report.page.kinds import kind_of, rows_of
+from autodual.report.page.label_maps import LABELS, POSITIONS, of_label_map
 from autodual.report.page.parts import Cell, Grid, grid
 
 
@@ -39,6 +40,8 @@ def _smallest_first(document: Row, measure: str, limit: int) -> Grid:
     """The rows with the smallest measure; those without a finite one come before them."""
     ordered = sorted(rows_of(document), key=lambda row: _rank(row[measure]))[:limit]
     columns = [*kind_of(document).columns, *(["failure_probability"] if chance(document) > 0 else [])]
+    if any("label_map" in row for row in ordered):
+        columns.insert(columns.index(measure), POSITIONS)
     return _grid(document, ordered, columns)
 
 
@@ -61,6 +64,8 @@ def _rank(value: Any) -> tuple[bool, float]:
 
 
 def _shown(document: Row, row: Row, column: str) -> object:
+    if "label_map" in row and column in (*LABELS, POSITIONS):
+        return of_label_map(row, column)
     value = row.get(column)
     if column in ("status", "flagged"):
         verdict = kind_of(document).verdict(row)
@@ -68,4 +73,4 @@ def _shown(document: Row, row: Row, column: str) -> object:
     if column == "property" and isinstance(value, str):
         return PurePath(value).name  # the whole path is where the files are named
     # A place in the data set and a class are names, not amounts.
-    return str(value) if column in ("index", "label", "predicted") and value is not None else value
+    return str(value) if column in ("index", *LABELS) and value is not None else value

@@ -13,7 +13,9 @@ import click
 from autodual.errors import DataError, InvalidInputError
 from autodual.report import load_document, read_document, write_csv, write_document
 from autodual.report.csv_file import csv_text
+from autodual.report.storage import OtherSettings
 from autodual_cli.options.option_groups import OutputOptions
+from autodual_cli.options.recorded_options import as_given, option_name
 from autodual_cli.output.targets import Target, check_targets, sole_writer_of
 
 Row = dict[str, Any]
@@ -54,7 +56,10 @@ class Results:
             raise InvalidInputError("--resume needs --json, the file to go on from.")
         if self._json.stream:
             raise InvalidInputError(f"--resume goes on from a file, and '{self._json.path}' is none.")
-        rows, seconds = read_document(self._json.path, schema, settings)
+        try:
+            rows, seconds = read_document(self._json.path, schema, settings)
+        except OtherSettings as difference:
+            raise InvalidInputError(_in_options(difference, self._json.path, settings)) from None
         if self._csv is not None:
             _check_table(self._csv.path, rows)
         before = load_document(self._json.path)["settings"].get("provenance") if rows else None
@@ -87,6 +92,21 @@ class Results:
             except DataError as error:
                 failures.append(str(error))
         return failures
+
+
+def _in_options(difference: OtherSettings, path: Path, settings: dict[str, Any]) -> str:
+    """What differs, as the command line gives it; the difference's own words where no option does."""
+    key = difference.key
+    before, now = as_given(difference.before, key), as_given(settings, key)
+    if before == now or (before and now and key.endswith("_sha256")):
+        return str(difference)
+    if before is None:
+        remedy = f"without {option_name(key)}; leave it out"
+    elif now is None:
+        remedy = f"with {before}; give it again"
+    else:
+        remedy = f"with {before}, not {now}; give {before}"
+    return f"'{path}' was made {remedy}, or name another file with --json."
 
 
 _RESUME = "--resume to go on from it"

@@ -11,6 +11,7 @@ from typing import Any
 from autodual.errors import InvalidInputError
 from autodual.train.recipe import Recipe, assemble, disassemble, overridden, read_recipe
 from autodual_cli.options.option_groups import TrainOptions
+from autodual_cli.options.recorded_options import option_name
 
 # Where each option goes in a recipe.
 _PLACES = {
@@ -41,7 +42,7 @@ def chosen_recipe(options: TrainOptions) -> Recipe:
     values.setdefault("loss", disassemble(Recipe().loss))
     if options.loss is not None and options.loss != _kind(values["loss"]):
         values["loss"] = options.loss  # another loss has other options
-    for place, value in _overrides(options):
+    for _, place, value in _overrides(options):
         values = overridden(values, place, value)
     recipe = assemble(Recipe, values)
     if Path(recipe.data.train).suffix != ".npz":
@@ -54,16 +55,16 @@ def _kind(loss: Any) -> Any:
     return loss.get("kind") if isinstance(loss, dict) else loss
 
 
-def overrides_given(options: TrainOptions) -> list[str]:
-    """The recipe's entries that options set."""
-    whole = [f"--{name}" for name in ("recipe", "loss") if getattr(options, name) is not None]
-    return [*whole, *(place for place, _ in _overrides(options))]
+def overrides_given(options: TrainOptions) -> dict[str, str | None]:
+    """The options that say what a recipe says, and the entry that each sets; None for those that set several."""
+    whole = {f"--{name}": None for name in ("recipe", "loss") if getattr(options, name) is not None}
+    return {**whole, **{option: place for option, place, _ in _overrides(options)}}
 
 
 def architecture_given(options: TrainOptions) -> str | None:
     """The architecture that the command line itself names, by --arch or --set."""
     values: dict[str, Any] = {}
-    for place, value in _overrides(options):
+    for _, place, value in _overrides(options):
         if place.partition(".")[0] == "network":
             values = overridden(values, place, value)
     network = values.get("network")
@@ -71,18 +72,19 @@ def architecture_given(options: TrainOptions) -> str | None:
     return arch if isinstance(arch, str) else None
 
 
-def _overrides(options: TrainOptions) -> Iterator[tuple[str, Any]]:
+def _overrides(options: TrainOptions) -> Iterator[tuple[str, str, Any]]:
+    """Each option that sets an entry of the recipe, as the command line names it, the entry, and its value."""
     for name, place in _PLACES.items():
         value = getattr(options, name)
         if value is not None:
-            yield place, list(value) if isinstance(value, tuple) else value
+            yield option_name(name), place, list(value) if isinstance(value, tuple) else value
     for name, text in options.set_options.items():
-        yield f"set.{name}", text
+        yield option_name(name), f"set.{name}", text
     for setting in options.settings:
         place, equals, text = setting.partition("=")
         if not equals or not place:
             raise InvalidInputError(f"--set takes KEY=VALUE, such as loss.kappa=0.25, not '{setting}'.")
-        yield place, _value(text)
+        yield f"--set {place}", place, _value(text)
 
 
 def _value(text: str) -> Any:

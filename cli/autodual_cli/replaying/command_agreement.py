@@ -11,17 +11,10 @@ import click
 from click.core import ParameterSource
 
 from autodual.report.comparison import Comparison
+from autodual_cli.options.recorded_options import SETTINGS
 from autodual_cli.options.set_command import SET_OPTIONS
 from autodual_cli.tasks.property_verdict import ATTACK_STEPS
 
-# Options whose names among the settings differ from those on the command line.
-_SETTINGS = {
-    "dtype": "arithmetic",
-    "memory": "memory_bytes",
-    "spec": "specification",
-    "attack": "attack_steps",
-    "attack_name": "attack",
-}
 # Files may be named in several ways; these are compared by their content.
 _PLACES = frozenset({"arch", "box", "data", "data_dir"})
 
@@ -38,7 +31,7 @@ def compare_command(outcome: Comparison, settings: Mapping[str, Any]) -> None:
         outcome.skipped.append(f"the command, which this version of autodual cannot read: {command}")
         return
     for name, value in _asked(parsed, outcome.other_version).items():
-        key = _SETTINGS.get(name, name)
+        key = SETTINGS.get(name, name)
         unsaid = settings.get(key) is None and name not in _given(parsed)  # documents need not say some defaults
         if key in settings and settings[key] != value and not unsaid:
             outcome.add("settings", key, settings[key], f"{value!r} by the command {command}")

@@ -16,9 +16,12 @@ from autodual_cli.options.recipe_options import overrides_given
 
 def refuse_changes(options: TrainOptions) -> None:
     """Raise InvalidInputError for options that say what only the run itself can; --arch names its code anew."""
-    given = [place for place in overrides_given(options) if place != "network.arch"]
+    given = [option for option, place in overrides_given(options).items() if place != "network.arch"]
     if given:
-        raise InvalidInputError(f"--resume goes on with the run's own recipe; leave out what sets {given[0]}.")
+        raise InvalidInputError(
+            f"--resume goes on with the run's own recipe; leave out {', '.join(given)}, or begin another run in a "
+            "folder of its own with --output."
+        )
     if options.overwrite:
         raise InvalidInputError("Give either --resume, to go on with a run, or --overwrite, to replace it.")
 
@@ -32,7 +35,8 @@ def resumed_recipe(folder: RunFolder) -> Recipe:
     recipe = saved_recipe(str(saved.checkpoint), saved.load())
     if _described_recipe(folder) != recipe:
         raise InvalidInputError(
-            f"'{saved.checkpoint}' and '{folder.recipe}' hold different recipes, so one of them is not this run's."
+            f"'{saved.checkpoint}' and '{folder.recipe}' hold different recipes, so one of them is not this "
+            "run's; put back the file of then, or begin again with --overwrite."
         )
     if recipe.stages > 1 and not folder.holds_cascade:
         raise InvalidInputError(
@@ -44,7 +48,10 @@ def resumed_recipe(folder: RunFolder) -> Recipe:
 def _described_recipe(folder: RunFolder) -> Recipe:
     described = folder.described()
     if described.get("schema") != SCHEMA:
-        raise InvalidInputError(f"'{folder.recipe}' is gone or damaged, so what the run was begun with is not known.")
+        raise InvalidInputError(
+            f"'{folder.recipe}' is gone or damaged, so what the run was begun with is not known; put back "
+            "the file of then, or begin again with --overwrite."
+        )
     try:
         return assemble(Recipe, described.get("recipe"))
     except InvalidInputError as error:

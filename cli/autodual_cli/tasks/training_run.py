@@ -122,7 +122,10 @@ def _prepared(options: TrainOptions, folder: RunFolder, device: torch.device, wo
     factory = allowed_factory(recipe, architecture_given(options), begun_in(described))
     dataset = load_dataset(recipe.data.train, options.data_dir or described.get("data_dir"))
     if options.resume and described.get("data_sha256") != dataset.sha256:
-        raise InvalidInputError(f"'{dataset.name}' is not what the run in '{folder.path}' was begun with.")
+        raise InvalidInputError(
+            f"'{dataset.name}' is not what the run in '{folder.path}' was begun with; restore its files, say with "
+            "--data-dir where those of then are, or begin another run with another --output."
+        )
     stages = Stages(
         recipe,
         split(dataset, recipe.data, recipe.seed, device),
