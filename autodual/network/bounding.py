@@ -69,7 +69,8 @@ class BoundingNetwork(CompiledNetwork):
         functions = None if objective is None else checked_objective(objective, x, target.shape, parts.owner)
         check_rows(parts, target.name, 0 if functions is None else functions.count)
         ask = checked_ask(ask, plan, x)
-        refute_known(ask.known, plan.graph, self.environment(compiled, x.double()), region)
+        if ask.known:
+            refute_known(ask.known, plan.graph, self.environment(compiled, x.double()), region)
         question = Question(self.tensors(compiled), region, of_subproblems(ask, parts), parts, functions)
         stream = None if chosen.projection is None else self._stream(chosen.projection, chosen.rigorous)
         call = Call(plan, chosen, x.dtype, x.device, stream, run)
