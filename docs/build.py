@@ -26,25 +26,26 @@ PAGE, PICTURE = DOCS / "operators.md", DOCS / "images" / "relaxations.svg"
 _HEAD = """# Operators
 
 The primitive operations of graphs (`autodual/ir/ops/`), to which everything else is lowered, and their dual rules
-(`autodual/dual/`). `python docs/build.py operators` makes this page from the registry of rules; a test compares the two.
-You add an operation of your own [in a few lines](add_an_op.md).
+(`autodual/dual/`). `python docs/build.py operators` makes this page from the registry of rules; a test compares the
+two. You add an operation of your own [in a few lines](add_an_op.md).
 
 * **exact** ops are affine: their dual is exact. **relaxed** ops are enclosed between lines or planes over the bounds of
   their inputs.
 * *pull*: backward mode carries rows through it. *push*: forward mode carries columns through it; "shared slopes": only
   where the lines are parallel. *interval*: interval arithmetic. Every op has a pull and an interval.
 * *windows*: rows of a convolution's unit stay within their receptive field; "some": not with all options.
-* *tried with*: the problems on which `tests/dual/test_dual_contract.py` runs `autodual.testing.check_dual_rule`, by name
-  for `pytest -k`; functions of one scalar are also tested in `tests/dual/test_dual_tightness.py`.
+* *tried with*: the problems on which `tests/dual/test_dual_contract.py` runs `autodual.testing.check_dual_rule`, by
+  name for `pytest -k`; functions of one scalar are also tested in `tests/dual/test_dual_tightness.py`.
 
 """
 _FUNCTIONS = """
 ## Functions of one scalar
 
-The declaration of each (`autodual/ir/scalars/`): where its curvature changes sign (inflections), its local extremes, where
-its slope jumps (knots), and its domain; how many roundings its value may be off in a run (relative to the value's size, and
-to that of x or of a number where these are named); and the ATen and ONNX operations that are lowered to it directly. Of
-functions with parameters one example is shown. Functions with empty entries have a dual rule of their own.
+The declaration of each (`autodual/ir/scalars/`): where its curvature changes sign (inflections), its local extremes,
+where its slope jumps (knots), and its domain; how many roundings its value may be off in a run (relative to the
+value's size, and to that of x or of a number where these are named); and the ATen and ONNX operations that are
+lowered to it directly. Of functions with parameters one example is shown. Functions with empty entries have a dual
+rule of their own.
 
 """
 _TAIL = """
