@@ -27,7 +27,7 @@ def execution_line(rows: Sequence[Row], *, deployed: bool) -> str:
     if not known:
         return f"{_REAL}; {what} may differ, by how much is not known{because}"
     if len(known) < len(errors):
-        return f"{_REAL}; {what} may differ, by no finite bound that is known of all samples{because}"
+        return f"{_REAL}; {what} may differ, with no finite bound for some samples{because}"
     largest = f"{float(_TWO_DIGITS.create_decimal(Decimal(max(known)))):.2g}"
     if deployed:
         return f"{_REAL} and of any {what} (sums in any order), which may differ by up to {largest}"
