@@ -82,7 +82,7 @@ _VERIFICATION = Kind(
     "Verification",
     _status,
     ("unsat", "sat", "unknown", "timeout"),
-    columns=("index", "property", "status", "method", "undecided_cases", "parts", "seconds"),
+    columns=("property", "status", "method", "undecided_cases", "parts", "seconds"),
     unit="property",
 )
 

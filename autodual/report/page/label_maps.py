@@ -22,7 +22,7 @@ def of_label_map(row: Row, column: str) -> str | None:
         return _classes(row["label_map"])
     if row["label_map"].get("labelled") is not True:
         return None
-    return f"map, {row['positions_correct']:,} of {row['positions']:,} right"
+    return f"{row['positions_correct']:,} of {row['positions']:,} right"
 
 
 def _classes(label_map: dict[str, Any]) -> str:

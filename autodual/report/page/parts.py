@@ -62,6 +62,8 @@ def grid(columns: Sequence[str], lines: Sequence[Sequence[object]]) -> Grid:
 
 
 def _is_number(value: object) -> bool:
+    if isinstance(value, Cell):
+        return value.numeric
     return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 

@@ -7,7 +7,7 @@ from pathlib import PurePath
 from typing import Any
 
 from autodual.report.document import Row
-from autodual.report.numbers import finite, plural
+from autodual.report.numbers import finite, number, plural
 from autodual.report.page.chance import chance
 from autodual.report.page.colours import verdict_colour
 from autodual.report.page.kinds import kind_of, rows_of
@@ -72,5 +72,7 @@ def _shown(document: Row, row: Row, column: str) -> object:
         return Cell(verdict, colour=verdict_colour(verdict))
     if column == "property" and isinstance(value, str):
         return PurePath(value).name  # the whole path is where the files are named
+    if column == "rounding_error":
+        return Cell(number(value, 2), numeric=True)  # an order of magnitude; more digits would not fit a phone
     # A place in the data set and a class are names, not amounts.
     return str(value) if column in ("index", *LABELS) and value is not None else value

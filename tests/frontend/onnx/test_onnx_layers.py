@@ -7,8 +7,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
-from .models import assert_operator_agrees, weights
+import autodual
+
+from .models import assert_operator_agrees, find_runtime, load_onnx_bytes, model, node, weights
 
 # --- products --------------------------------------------------------------------------------------------------------
 
@@ -173,6 +176,22 @@ def test_normalisations_by_own_statistics(shape: list[int]) -> None:
         assert_operator_agrees("LRN", x, size=3, alpha=0.5, bias=2.0)
     assert_operator_agrees("LpNormalization", x, axis=1, p=2)
     assert_operator_agrees("LpNormalization", x, axis=-1, p=1)
+
+
+@pytest.mark.parametrize("order", [1, 2])
+def test_the_unit_vector_of_zero_is_zero_and_nothing_is_certified_around_it(order: int) -> None:
+    proto = model([node("LpNormalization", ["x"], axis=1, p=order)], {"x": ["N", 3]})
+    network = load_onnx_bytes("model", proto.SerializeToString())
+    x = torch.tensor([[0.0, 0.0, 0.0], [1.0, -2.0, 3.0]])
+    np.testing.assert_allclose(network(x), find_runtime(proto, ["y"])[1]({"x": x.numpy()})[0], rtol=1e-6)
+    dual, objective = autodual.compile_dual(network, x), torch.eye(3)
+    assert (dual.lower_bounds(x, autodual.LinfBall(0.0), objective)[0] == 0).all()
+    at_zero, elsewhere = autodual.certify(dual, x, autodual.LinfBall(0.01), labels=[0, 2])
+    assert not at_zero.certified and elsewhere.certified
+    for radius in (0.1, 0.5):
+        points = x[1] + radius * (2 * torch.rand(500, 3) - 1)
+        lower = dual.lower_bounds(x[1:], autodual.LinfBall(radius), objective)
+        assert (network(points) >= lower - 1e-6).all() and (lower >= -1 - 1e-6).all()
 
 
 def test_standardising_whole_images() -> None:

@@ -13,6 +13,7 @@ from autodual.frontend.onnx.builder import OnnxBuilder
 from autodual.frontend.onnx.operands import Branch, Static, Value
 from autodual.frontend.onnx.registry import onnx_op
 from autodual.ir import Node
+from autodual.ir.ops import Within
 
 
 @onnx_op("BatchNormalization")
@@ -94,9 +95,16 @@ def _per_channel(builder: OnnxBuilder, x: Branch, scale: Value, bias: Value) -> 
 
 @onnx_op("LpNormalization")
 def unit_length(builder: OnnxBuilder, attributes: Attributes, x: Branch) -> Branch:
+    """x / ‖x‖ over one axis; 0 where ‖x‖ is 0, as in onnxruntime, by a divisor that is 1 there.
+
+    No entry is beyond ±1. The clamp says so, since the product's bounds may be far wider.
+    """
     node, axes = builder.along(x, (attributes.get("axis", -1),))
     length = compositions.norm(builder, node, axes, float(attributes.get("p", 2)))
-    return builder.branch(compositions.quotient(builder, node, length), x.shape)
+    zero = compositions.negation(builder, compositions.positive(builder, length))
+    divisor = compositions.total(builder, length, zero)
+    within = builder.emit(Within(-1.0, 1.0), compositions.quotient(builder, node, divisor), shape=node.shape)
+    return builder.branch(within, x.shape)
 
 
 @onnx_op("MeanVarianceNormalization")
