@@ -71,7 +71,7 @@ def _checked(name: str, interval: Interval, plan: Plan, x: Tensor) -> Interval:
     if name not in plan.sites:
         sites = ", ".join(plan.sites) or "none"
         raise InvalidInputError(
-            f"'{name}' is not a bound site of this network, so nothing can be known of it ({sites})"
+            f"'{name}' is not a bound site of this network, so nothing can be known of it; its bound sites: {sites}"
         )
     if not (
         isinstance(interval, Interval) and isinstance(interval.lower, Tensor) and isinstance(interval.upper, Tensor)

@@ -154,7 +154,7 @@ def _parse(path: str | PathLike[str], purpose: str) -> Any:
 
 
 def _rows(path: str | PathLike[str], schema: str, document: Any, purpose: str) -> list[Row]:
-    malformed = DataError(f"'{path}' is not a document of the schema {schema}, {purpose}.")
+    malformed = DataError(f"'{path}' is not a document of the schema {schema}, {purpose}; name another file.")
     if not isinstance(document, dict) or document.get("schema") != schema:
         raise malformed
     rows, summary = document.get(ROWS_KEY[schema]), document.get("summary")

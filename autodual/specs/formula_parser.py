@@ -64,7 +64,8 @@ def parse_formula(text: str) -> tuple[tuple[Atom, ...], tuple[tuple[int, ...], .
         column = max(error.offset or 1, 1)
         arrow = "=>" in source and "; 'at least' is written >=, and an implication 'not F or G'"
         raise InvalidInputError(
-            f"cannot read the formula '{source}' at column {column}: {error.msg}{arrow or ''}"
+            f"cannot read the formula '{source}' at column {column}: {error.msg}{arrow or ''}; comparisons are written "
+            "like y0 > 2*y1 + 0.5"
         ) from error
     except (ValueError, RecursionError, MemoryError) as error:
         if isinstance(error, InvalidInputError):

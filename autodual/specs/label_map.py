@@ -172,13 +172,19 @@ def checked_axis(class_axis: Any, axes: int) -> int:
     return found
 
 
+def _what(labels: Any) -> str:
+    """The type of something, and that of what a list of it holds first."""
+    first = labels[0] if isinstance(labels, (list, tuple)) and labels else None
+    return type(labels).__name__ + ("" if first is None else f" of {type(first).__name__}")
+
+
 def _integers(labels: Any) -> Tensor:
     if isinstance(labels, numpy.ndarray) and labels.dtype.kind in "iu":
         return torch.from_numpy(labels.astype(numpy.int64))
     try:
         tensor = torch.as_tensor(labels)
     except (RuntimeError, TypeError, ValueError, OverflowError):
-        raise InvalidInputError(f"labels must be integers, one per sample, not {type(labels).__name__}") from None
+        raise InvalidInputError(f"labels must be integers, one per sample, not {_what(labels)}") from None
     if reason := unfit(tensor):
         raise InvalidInputError(f"the tensor of labels {reason}")
     if tensor.is_floating_point() or tensor.dtype == torch.bool:

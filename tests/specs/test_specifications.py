@@ -144,6 +144,7 @@ def test_margin_ignores_the_labels_own_entry_whatever_bound_it_has():
         ([True], "labels must be integers, but have the dtype torch.bool"),
         (1, r"labels must have the shape \[N\]"),
         ("first", "labels must be integers, one per sample, not str"),
+        (["0", "1"], "labels must be integers, one per sample, not list of str"),
         (object(), "labels must be integers, one per sample, not object"),
     ],
 )
