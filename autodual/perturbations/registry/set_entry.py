@@ -21,7 +21,7 @@ class SetEntry:
     Args:
         name: its name in the command line, recipes and documents.
         title: what people call it.
-        home: its class, or `module:Class`, so that listing names loads nothing.
+        home: its class or a function that makes it, or `module:Name` of either, so that listing names loads nothing.
         radius, domain: the class's fields for the radius and the domain; None if the set takes no domain.
         parameters: all other fields that can be chosen.
         aliases: other spellings of the name.
