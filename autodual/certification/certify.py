@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from typing_extensions import Unpack
 
-from autodual.attacks import Attack, counterexamples
+from autodual.attacks import Attack, attack_members, counterexamples
 from autodual.certification.certificate import Certificate, Certificates, Status
 from autodual.certification.goal import chosen_goal
 from autodual.certification.positions import Positions, misclassified, positions_of
@@ -206,7 +206,7 @@ def _attacked(
     def function(points: Tensor) -> Tensor:
         return dual.outputs(points)
 
-    points = attack.run(function, some, chosen)
+    points = attack_members(attack, function, some, chosen)
     with torch.no_grad():
         refuted = counterexamples(function, some, chosen, points)
     return {int(sample): point for sample, point, hit in zip(index, points, refuted) if bool(hit)}

@@ -16,10 +16,10 @@ from autodual.perturbations.union_region import placed_union
 class Union(PerturbationSet):
     """{z : z is in one of the sets}, such as an l∞, an l2 and an l1 ball around the same sample (thesis, section 5.3).
 
-    Certificates, radii and losses of bounds look at every member by itself and take the worst, which is exact for the
-    union: as good as the members' own bounds. The methods of `DualNetwork` bound the union in one pass instead, by the
-    least of the members' support functions in every layer; that is a bound over the members' convex hull, so it is
-    looser, at the price of one member.
+    Bounds, certificates, radii and losses look at every member by itself and take the worst, so they are as good as the
+    members' own, at the price of all of them. Only calling a `DualNetwork` directly, and what it returns for single
+    layers or as linear functions, takes one pass: with the least of the members' support functions in every layer,
+    which bounds the network over the members' convex hull, and so less well.
 
     Args:
         sets: the members, one or more; each has its own radius and domain. A union among them stands for its members.
