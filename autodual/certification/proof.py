@@ -87,8 +87,8 @@ def _hoped(lower: Tensor, error: Tensor) -> Tensor:
 def _open_by_rounding(proof: Proof, spec: Specification, home: Tensor) -> Tensor:
     """Samples `[N]` with a part, such as a pixel, that is true at the sample and undecided, maybe by rounding alone.
 
-    Other parts of the sample may be false or without hope. home `[N]`: which samples lie in their own sets, so that what
-    is false at the sample is false of the set.
+    Other parts of the sample may be false or without hope. home `[N]`: which samples lie in their own sets, so that
+    what is false at the sample is false of the set.
     """
     margins, values = spec.parts(proof.decisive), spec.parts(proof.nominal)
     undecided = ~((margins > 0) & margins.isfinite())

@@ -59,7 +59,7 @@ class Union(PerturbationSet):
         return all(member.symmetric(x) for member in self.sets)
 
     def bind(self, x: Tensor) -> PlacedSet:
-        """The members placed around x; a union of one is that one."""
+        """The members placed around the samples `x`; a union of one is that one."""
         placed = tuple(member.at(x) for member in self.sets)
         if len(placed) == 1:
             return placed[0]

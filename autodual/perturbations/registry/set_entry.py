@@ -101,7 +101,8 @@ class SetEntry:
                 raise InvalidInputError(f"the set '{self.name}' has no parameter '{name}'; there are {there}")
         for name, parameter in known.items():
             if name not in given and parameter.default is REQUIRED:
-                raise InvalidInputError(f"the set '{self.name}' needs its parameter '{name}': {parameter.help}")
+                words = parameter.help.removesuffix(".")
+                raise InvalidInputError(f"the set '{self.name}' needs its parameter '{name}': {words}")
         return {name: one.parsed(given.get(name, one.default)) for name, one in known.items()}
 
 
