@@ -10,6 +10,7 @@ import autodual
 from autodual.attacks import Pgd
 from autodual.certification import Status
 from autodual.certification.proof_parts import over_all
+from autodual.passes import HighProbability, default_pipeline
 from autodual.perturbations import PerturbationSet, choose_set
 from autodual.specs import Formula
 
@@ -134,3 +135,15 @@ def test_inputs_side_by_side_may_have_unions_of_their_own() -> None:
     found = autodual.certify(dual, x, autodual.ProductSet((autodual.Union(*sets), autodual.L2Ball(0.1)), shapes))
     single = [autodual.certify(dual, x, autodual.ProductSet((one, autodual.L2Ball(0.1)), shapes)) for one in sets]
     assert [one.margin for one in found] == [min(a.margin, b.margin) for a, b in zip(*single, strict=True)]
+
+
+def test_the_chances_that_members_fail_are_added() -> None:
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(6, 8), nn.ReLU(), nn.Linear(8, 8), nn.ReLU(), nn.Linear(8, 2))
+    passes = [*default_pipeline(), HighProbability(0.01, 50, prefer_exact=False)]
+    dual, x = autodual.compile_dual(model, torch.zeros(1, 6), passes=passes), torch.rand(5, 6)
+    balls = autodual.LinfBall(0.1), autodual.L2Ball(0.3)
+    single = [autodual.certify(dual, x, ball) for ball in balls]
+    for union, *members in zip(autodual.certify(dual, x, autodual.Union(*balls)), *single, strict=True):
+        assert union.failure_probability == min(sum(one.failure_probability for one in members), 1.0) > 0
+        assert union.margin == min(one.margin for one in members)
