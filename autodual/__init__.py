@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from autodual.frontend.onnx import load_onnx
     from autodual.interval import Interval
     from autodual.network import Ask, DualNetwork, JoinedInputs
-    from autodual.perturbations import Box, L1Ball, L2Ball, LinfBall, LpBall, PerturbationSet, ProductSet
+    from autodual.perturbations import Box, L1Ball, L2Ball, LinfBall, LpBall, PerturbationSet, ProductSet, Union
     from autodual.properties import load_property
     from autodual.train import robust_loss
 
@@ -53,6 +53,7 @@ _HOMES = {
     "PerturbationSet": "autodual.perturbations",
     "ProductSet": "autodual.perturbations",
     "Status": "autodual.certification",
+    "Union": "autodual.perturbations",
     "Verdict": "autodual.certification",
     "certified_radius": "autodual.certification",
     "certify": "autodual.certification",

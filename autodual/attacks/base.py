@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from typing import TypeAlias
+from typing import ClassVar, TypeAlias
 
 import torch
 from torch import Tensor
@@ -18,6 +18,9 @@ Function: TypeAlias = Callable[[Tensor], Tensor]
 
 class Attack(ABC):
     """A search for points of a region where a specification fails; a frozen dataclass whose fields are its options."""
+
+    #: Whether `run` itself makes use of all members of a union; others are run on each member (`attack_members`).
+    joint: ClassVar[bool] = False
 
     @abstractmethod
     def run(

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from autodual.attacks.base import Attack, Function
+from autodual.attacks.members import attack_members
 from autodual.inputs import Labels
 from autodual.perturbations import Searchable
 from autodual.specs import ClassMargin
@@ -41,5 +42,5 @@ def broken(
     goal.label_map.check(outputs := function(region.centre))
     wrong = goal.misses(outputs)
     if attack is not None:
-        wrong = wrong | goal.misses(function(attack.run(function, region, goal)))
+        wrong = wrong | goal.misses(function(attack_members(attack, function, region, goal)))
     return flat(wrong).any(1)

@@ -7,12 +7,13 @@ from typing import TypeVar
 
 from autodual.attacks.base import Attack
 from autodual.attacks.gradient import Fgsm, Pgd
+from autodual.attacks.multi_steepest import Msd
 from autodual.named_choices import registering
 from autodual.registration import same_definition
 
 _AttackClass = TypeVar("_AttackClass", bound="type[Attack]")
 
-ATTACKS: dict[str, type[Attack]] = {"pgd": Pgd, "fgsm": Fgsm}
+ATTACKS: dict[str, type[Attack]] = {"pgd": Pgd, "fgsm": Fgsm, "msd": Msd}
 
 
 def named_attack(name: str, *, replace: bool = False) -> Callable[[_AttackClass], _AttackClass]:

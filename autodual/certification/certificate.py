@@ -38,6 +38,7 @@ class Certificate:
     label maps the margins of the positions, one after the other. positions: what is known of each; None but for these.
     margin: the one number made of them that is positive only if the specification is proved. rounding_error: what the
     largest of them may be off by; a certified margin exceeds its own. perturbation, specification, method: in words.
+    decided_by: of a union, the member whose margin this is, in words; empty for other sets.
     arithmetic: the dtype whose bounds decided. assumptions: what was taken as known. failure_probability: how likely it
     is, over the random numbers alone, that the margins are not lower bounds; 0 for a deterministic certificate.
     counterexample: a point of the set `[*shape]` that violates the specification; then original is the sample itself,
@@ -69,6 +70,7 @@ class Certificate:
     positions: Positions | None = None
     original: Tensor | None = None
     reached: int | None = None
+    decided_by: str = ""
 
     @property
     def certified(self) -> bool:

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from typing_extensions import Unpack
 
-from autodual.attacks import Attack, counterexamples
+from autodual.attacks import Attack, attack_members, counterexamples
 from autodual.certification.certificate import Certificate, Certificates, Status
 from autodual.certification.goal import chosen_goal
 from autodual.certification.positions import Positions, misclassified, positions_of
@@ -137,11 +137,11 @@ class _Task:
         dual, deployed = self.dual, self.deployed
         proof = prove(dual, region, spec, ask, deployed=deployed)
         wrong = misclassified(spec, outputs)
-        decisive = proof.lower - proof.deployed if deployed else proof.lower
-        classes = _classes(spec, proof.lower, decisive, outputs, labelled=self.labelled)
+        classes = _classes(spec, proof.lower, proof.decisive, outputs, labelled=self.labelled)
         found = {} if self.attack is None else _attacked(dual, region, spec, self.attack, ~(proof.proved | wrong))
         reached = reached_classes(dual, spec, found)
         assumptions = tuple(f"interval of node '{name}' taken as known" for name in ask.known or ())
+        members = region.source.members()
         narrow = str(bounding_dtype(region.centre.dtype)).removeprefix("torch.")
         return [
             Certificate(
@@ -157,6 +157,7 @@ class _Task:
                 original=region.centre[sample] if sample in found else None,
                 reached=reached.get(sample),
                 perturbation=region.source.describe(),
+                decided_by=members[int(proof.member[sample])].describe() if len(members) > 1 else "",
                 specification=spec.describe(),
                 method=_method(proof, sample, ask, self.plan),
                 assumptions=assumptions,
@@ -205,7 +206,7 @@ def _attacked(
     def function(points: Tensor) -> Tensor:
         return dual.outputs(points)
 
-    points = attack.run(function, some, chosen)
+    points = attack_members(attack, function, some, chosen)
     with torch.no_grad():
         refuted = counterexamples(function, some, chosen, points)
     return {int(sample): point for sample, point, hit in zip(index, points, refuted) if bool(hit)}

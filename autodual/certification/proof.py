@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, fields, replace
-from typing import Any
+from dataclasses import replace
 
 import torch
 from torch import Tensor
 
-from autodual.certification.guaranteed_halfspaces import Deployment, deployment_of, fits, guaranteed
+from autodual.certification.guaranteed_halfspaces import deployment_of, fits, guaranteed
+from autodual.certification.proof_parts import Proof, over_all, replaced
 from autodual.errors import InvalidInputError
 from autodual.network import Ask, DualNetwork
-from autodual.perturbations import Searchable, Support
+from autodual.perturbations import Searchable, Support, require_support
 from autodual.specs import Specification
 from autodual.tensors import bounding_dtype, flat
 
@@ -20,39 +20,24 @@ from autodual.tensors import bounding_dtype, flat
 _HOPE = 32.0
 
 
-@dataclass(frozen=True, eq=False)
-class Proof:
-    """Guaranteed lower bounds `[N, S]` of a specification's half-spaces, and whether it is proved, bool `[N]`.
-
-    error `[N, S]` is the rounding error that `lower` already allows for; double `[N]`: whether float64 decided.
-    deployed `[N, S]`: how far a run of the network may be from the half-spaces' values, infinite if nothing is known;
-    deployment: of what run, and why. nominal `[N, S]`: the half-spaces' values at the samples. failure_probability
-    `[N]`: of the proof, above 0 where norms were estimated from random projections; estimates and inflation: how many,
-    and by what each was raised for that.
-    """
-
-    lower: Tensor
-    error: Tensor
-    margin: Tensor
-    proved: Tensor
-    double: Tensor
-    deployed: Tensor
-    nominal: Tensor
-    failure_probability: Tensor
-    deployment: Deployment
-    estimates: int = 0
-    inflation: float = 1.0
-
-
 def prove(dual: DualNetwork, region: Support, spec: Specification, ask: Ask, *, deployed: bool = False) -> Proof:
     """Bound a specification over a region in its dtype (float32 for half precision), and in float64 what that leaves
-    open by rounding alone.
+    open by rounding alone; over each member of a union by itself.
 
     All tensors of the proof are float64. NaN and infinity prove nothing. An ask with exact=False lets the plan's
     projections take part, if they hold with a probability; all is float64 then, for random numbers of any size leave
     float32 no digits. deployed: what is proved is to hold of a run of the network too; raises InvalidInputError if that
     has no analysis.
     """
+    members = region.source.members()
+    if len(members) == 1:
+        return _prove(dual, region, spec, ask, deployed=deployed)
+    placed = (require_support(member.at(region.centre)) for member in members)
+    return over_all([_prove(dual, member, spec, ask, deployed=deployed) for member in placed])
+
+
+def _prove(dual: DualNetwork, region: Support, spec: Specification, ask: Ask, *, deployed: bool) -> Proof:
+    """`prove` for a set that is no union."""
     estimates = ask.exact is False and _certifies(dual, region)
     ask = replace(ask, rigorous=True, executed=True, exact=not estimates)
     region = region.to(torch.float64 if estimates else bounding_dtype(region.centre.dtype))
@@ -75,8 +60,7 @@ def prove(dual: DualNetwork, region: Support, spec: Specification, ask: Ask, *, 
             first = _again(first, index, region, spec, ask, bound)
         if region.centre.dtype == torch.float64:
             return first
-        decisive = first.lower - first.deployed if deployed else first.lower
-        hopeful = nearly(spec, first.lower, first.error) | _open_by_rounding(first, spec, decisive, home)
+        hopeful = nearly(spec, first.lower, first.error) | _open_by_rounding(first, spec, home)
         index = (~first.proved & ~first.double & hopeful).nonzero().squeeze(1)
         return _again(first, index, region, spec, ask, double)
 
@@ -100,13 +84,13 @@ def _hoped(lower: Tensor, error: Tensor) -> Tensor:
     return lower + _HOPE * error.clamp(max=torch.finfo(error.dtype).max / (2 * _HOPE))
 
 
-def _open_by_rounding(proof: Proof, spec: Specification, decisive: Tensor, home: Tensor) -> Tensor:
+def _open_by_rounding(proof: Proof, spec: Specification, home: Tensor) -> Tensor:
     """Samples `[N]` with a part, such as a pixel, that is true at the sample and undecided, maybe by rounding alone.
 
-    Other parts of the sample may be false or without hope. decisive `[N, S]`: what is to be positive; home `[N]`: which
-    samples lie in their own sets, so that what is false at the sample is false of the set.
+    Other parts of the sample may be false or without hope. home `[N]`: which samples lie in their own sets, so that
+    what is false at the sample is false of the set.
     """
-    margins, values = spec.parts(decisive), spec.parts(proof.nominal)
+    margins, values = spec.parts(proof.decisive), spec.parts(proof.nominal)
     undecided = ~((margins > 0) & margins.isfinite())
     true = (values > 0) | ~(home.unsqueeze(1) | values.isnan())
     hopeless = spec.parts(_hoped(proof.lower, proof.error + _inside(proof))) <= 0
@@ -132,7 +116,7 @@ def _again(
     """The proof with some of the samples bounded once more."""
     if index.shape[0] == 0:
         return first
-    return _replaced(first, index, bound(region.select(index), spec.select(index), ask.select(index)))
+    return replaced(first, index, bound(region.select(index), spec.select(index), ask.select(index)))
 
 
 def _certifies(dual: DualNetwork, region: Support) -> bool:
@@ -157,28 +141,20 @@ def _bound(dual: DualNetwork, region: Support, spec: Specification, ask: Ask, *,
         raise InvalidInputError(
             f"{deployment.reason}, so nothing can be said of a run of this network: certify it in real arithmetic alone"
         )
-    margin = spec.margin(lower)
-    decisive = spec.margin(lower - run) if deployed else margin
+    margin, decisive = spec.margin(lower), lower - run if deployed else lower
+    decided = spec.margin(decisive)
     return Proof(
         lower=lower,
+        decisive=decisive,
         error=error,
         margin=margin,
-        proved=(decisive > 0) & decisive.isfinite(),
+        proved=(decided > 0) & decided.isfinite(),
         double=torch.full_like(margin, x.dtype == torch.float64, dtype=torch.bool),
         deployed=run,
         nominal=rows.values(flat(outputs)),
         failure_probability=result.failure_probability,
         deployment=deployment,
+        member=torch.zeros_like(margin, dtype=torch.long),
         estimates=result.estimates,
         inflation=result.inflation,
     )
-
-
-def _replaced(first: Proof, index: Tensor, second: Proof) -> Proof:
-    """The proof of all samples with that of some in their places, but for how likely it is to fail."""
-    merged: dict[str, Any] = {}
-    for field in fields(Proof):
-        old, new = getattr(first, field.name), getattr(second, field.name)
-        if isinstance(old, Tensor) and field.name != "failure_probability":
-            merged[field.name] = old.index_copy(0, index, new)
-    return replace(first, **merged)

@@ -21,7 +21,7 @@ from autodual.network.chunks import recorded_chunk
 from autodual.network.keywords import takes
 from autodual.perturbations import PerturbationSet, perturbation_set
 from autodual.progress import Progress, tracked
-from autodual.specs import Specification
+from autodual.specs import Rows, Specification
 from autodual.tensors import bounding_dtype, flat
 
 RadiusToSet = Callable[[Tensor], PerturbationSet]
@@ -145,14 +145,24 @@ class _Probe:
             rows = spec.rows(self.dual.outputs(x.double()).detach())
             if not fits(rows, x.dtype):
                 raise InvalidInputError(f"{x.dtype} cannot hold the property's coefficients; give float64 samples")
-            found = self.dual(x, region.source, rows.form, ask=self.ask).objective
-            assert found is not None
-            lower, error = guaranteed(found, rows)
-            margin = spec.margin(lower).to(x.dtype)
-            # Adding 0 · radius gives a derivative even if the margin does not depend on the radius.
-            (slope,) = torch.autograd.grad(margin.sum() + 0 * radius.sum(), radius)
-            nearly_proved = nearly(spec, lower.detach(), error.detach())
-        return margin.detach(), slope[index], nearly_proved
+            found = [self._over(x, member, rows, spec, radius) for member in region.source.members()]
+        margins, slopes, nearly_proved = (torch.stack(parts) for parts in zip(*found, strict=True))
+        # NaN proves nothing, so it decides.
+        worst = margins.nan_to_num(nan=-torch.inf, posinf=torch.inf).argmin(0)
+        return margins.amin(0), slopes[worst, index], nearly_proved.all(0)
+
+    def _over(
+        self, x: Tensor, ball: PerturbationSet, rows: Rows, spec: Specification, radius: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Over one member of the set: margins `[n]`, the derivative in all radii `[N]`, and what is nearly proved."""
+        found = self.dual(x, ball, rows.form, ask=self.ask).objective
+        assert found is not None
+        lower, error = guaranteed(found, rows)
+        margin = spec.margin(lower).to(x.dtype)
+        # Adding 0 · radius gives a derivative even if the margin does not depend on the radius. Members may share
+        # what was made of the radii, so its graph is kept.
+        (slope,) = torch.autograd.grad(margin.sum() + 0 * radius.sum(), radius, retain_graph=True)
+        return margin.detach(), slope, nearly(spec, lower.detach(), error.detach())
 
 
 def _placed(margin: Tensor, index: Tensor, wide: Tensor) -> Tensor:

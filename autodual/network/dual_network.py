@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+import torch
 from torch import Tensor
 from typing_extensions import Unpack
 
@@ -14,7 +15,7 @@ from autodual.network.bounding import BoundingNetwork
 from autodual.network.given_parts import owner_of
 from autodual.network.keywords import takes
 from autodual.objective import Objective
-from autodual.perturbations import PerturbationSet
+from autodual.perturbations import PerturbationSet, perturbation_set
 
 # The dual bounds of the thesis, in every layer, unless a caller says otherwise.
 _bound_method = takes(MethodOptions, slopes="shared", inner="dual", last="dual")
@@ -59,7 +60,8 @@ class DualNetwork(BoundingNetwork):
             ball: the set around each.
             objective: `[S, *output shape]` or `[N, S, *output shape]`, see `forward`.
             return_linear: also return coefficients `[N, S, *shape]` and offset `[N, S]` of linear functions below
-                objective·f on the set.
+                objective·f on the set. Over a union they are below it on the members' convex hull, with bounds to
+                match; else each member is bounded by itself.
 
         Raises:
             InvalidInputError: a shape, a dtype or an option does not fit.
@@ -74,11 +76,16 @@ class DualNetwork(BoundingNetwork):
         """
         ask = Ask.of(ask, options, DualNetwork.lower_bounds)
         rows = objective if isinstance(objective, Objective) else number_tensor(objective, "objective")
-        found = self(x, ball, rows, ask=ask, linear=return_linear).objective
         if not return_linear:
-            return found.lower
+            return self._least(x, ball, rows, ask)
+        found = self(x, ball, rows, ask=ask, linear=True).objective
         (coefficients,) = found.linear.coefficients.values()
         return found.lower, coefficients, found.linear.offset
+
+    def _least(self, x: Samples, ball: PerturbationSet, rows: Tensor | Objective, ask: Ask) -> Tensor:
+        """Lower bounds `[N, S]`; over a union the least of those over its members, each of which is bounded alone."""
+        found = [self(x, member, rows, ask=ask).objective.lower for member in perturbation_set(ball).members()]
+        return found[0] if len(found) == 1 else torch.stack(found).amin(0)
 
     @_linear_method
     def upper_bounds(

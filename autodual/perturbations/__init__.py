@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from autodual.perturbations.registry.registered_sets import choose_set, named_set, registered_sets
     from autodual.perturbations.registry.set_entry import ChosenSet, SetEntry
     from autodual.perturbations.registry.set_parameter import SetParameter
+    from autodual.perturbations.union_set import Union
 
 _HOMES = {
     "Box": "box",
@@ -38,6 +39,7 @@ _HOMES = {
     "SetEntry": "registry.set_entry",
     "SetParameter": "registry.set_parameter",
     "Support": "regions.support",
+    "Union": "union_set",
     "View": "regions.view",
     "WeightedNorm": "regions.support",
     "WholeView": "regions.view",
@@ -66,6 +68,7 @@ __all__ = [
     "SetEntry",
     "SetParameter",
     "Support",
+    "Union",
     "View",
     "WeightedNorm",
     "WholeView",

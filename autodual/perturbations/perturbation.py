@@ -74,6 +74,13 @@ class PerturbationSet(ABC):
         """
         raise InvalidInputError(f"this set has no radius to scale: {self.describe()}; use a norm ball")
 
+    def members(self) -> tuple[PerturbationSet, ...]:
+        """The sets whose union this is: itself alone, unless it is made of several.
+
+        What holds over every member holds over the union, so certificates and losses look at one member at a time.
+        """
+        return (self,)
+
     @property
     def neighbourhood(self) -> bool:
         """Whether z is in the set around y if and only if y is in the set around z, for all y and z of the domain.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from itertools import product
 from operator import index
 from typing import Any
 
@@ -55,6 +56,11 @@ class ProductSet(PerturbationSet):
             raise InvalidInputError(
                 f"a product needs one set for each input, but has {len(self.sets)} for {len(self.shapes)} shapes"
             )
+
+    def members(self) -> tuple[PerturbationSet, ...]:
+        """The products of one member of each set."""
+        choices = product(*[(None,) if part is None else part.members() for part in self.sets])
+        return tuple(changed(self, sets=chosen) for chosen in choices)
 
     @property
     def neighbourhood(self) -> bool:

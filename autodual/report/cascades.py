@@ -69,6 +69,7 @@ def _visit(certificate: Certificate) -> Row:
         "status": certificate.status.value,
         "margin": finite_or_none(certificate.margin),
         "rounding_error": finite_or_none(certificate.rounding_error),
+        **({"decided_by": certificate.decided_by} if certificate.decided_by else {}),
     }
 
 

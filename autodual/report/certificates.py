@@ -51,6 +51,8 @@ def certificate_row(index: int, certificate: Certificate) -> Row:
         "execution_error": None if certificate.execution_error is None else finite_or_none(certificate.execution_error),
         "execution_reason": certificate.execution_reason,
     }
+    if certificate.decided_by:
+        row["decided_by"] = certificate.decided_by
     if certificate.positions is not None:
         row.update(_of_positions(certificate.positions))
     if certificate.counterexample is not None:

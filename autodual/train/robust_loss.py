@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import torch
 import torch.nn.functional as functional
 from torch import Tensor
 from typing_extensions import Unpack
@@ -13,8 +14,10 @@ from autodual.network.ask import ProofOptions
 from autodual.network.keywords import takes
 from autodual.perturbations import PerturbationSet
 from autodual.policies import IGNORED
+from autodual.tensors import flat
 from autodual.train.clean_pass import in_mode, tracking_norms
-from autodual.train.losses.batch import Batch
+from autodual.train.limits import require
+from autodual.train.losses.batch import Batch, UnionPolicy
 
 
 @takes(ProofOptions, slopes="shared", inner="dual", last="dual")
@@ -25,6 +28,7 @@ def robust_loss(
     ball: PerturbationSet,
     *,
     reduction: str = "mean",
+    union: UnionPolicy = "worst",
     batch_statistics: bool | None = None,
     ask: Ask | None = None,
     **options: Unpack[ProofOptions],
@@ -49,12 +53,14 @@ def robust_loss(
         labels: `[N]`, the classes that they should be given.
         ball: the set around each sample.
         reduction: `mean`, `sum` or `none`.
+        union: over a union of sets, the loss of each sample's `worst` member, or the `average` over the members, which
+            bounds no worst case.
         batch_statistics: True or False treats all batch norms as in training or evaluation mode, whatever mode they
             are in.
 
     Raises:
-        InvalidInputError: `batch_statistics` is True and there is no batch norm, a batch norm that learns gets a single
-            sample or is used twice, or samples, labels and set do not fit the network.
+        InvalidInputError: `union` is neither word, `batch_statistics` is True and there is no batch norm, a batch norm
+            that learns gets a single sample or is used twice, or samples, labels and set do not fit the network.
 
     Example:
         >>> import torch, autodual
@@ -66,11 +72,21 @@ def robust_loss(
         torch.Size([8, 4])
     """
     ask = Ask.of(ask, options, robust_loss)
+    require(UnionPolicy, union, "union")
     norms = tracking_norms(given_network(dual).model)
     if batch_statistics and not norms:
         raise InvalidInputError("batch statistics need a model with batch norm that tracks running statistics")
     chosen = [] if batch_statistics is None else norms.values()
     batch = Batch.of(dual, x, labels, ball, ask=ask)
     with in_mode(chosen, bool(batch_statistics)):
-        scores = -batch.margins().movedim(dual.class_axis, 1)
-    return functional.cross_entropy(scores, batch.labels, reduction=reduction, ignore_index=IGNORED)
+        scores = [-member.margins().movedim(dual.class_axis, 1) for member in batch.members]
+
+    def entropy(of: Tensor, reduction: str) -> Tensor:
+        return functional.cross_entropy(of, batch.labels, reduction=reduction, ignore_index=IGNORED)
+
+    if len(scores) > 1 and union == "average":
+        return torch.stack([entropy(one, reduction) for one in scores]).mean(0)
+    if len(scores) > 1:
+        worst = torch.stack([flat(entropy(one.detach(), "none")).sum(1) for one in scores]).argmax(0)
+        scores = [torch.stack(scores)[worst, torch.arange(len(worst), device=worst.device)]]
+    return entropy(scores[0], reduction)

@@ -61,6 +61,7 @@ class Outcome:
     execution: str = "float32"
     execution_error: float | None = None
     execution_reason: str = ""
+    decided_by: str = ""
 
 
 def rows_of(*outcomes: Outcome) -> list[dict]:

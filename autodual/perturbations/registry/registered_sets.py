@@ -30,6 +30,16 @@ _SETS: dict[str, SetEntry] = {
             spelling="l{p}",
             formula="‖{point} − x‖_{p} ≤ {radius}",
         ),
+        SetEntry(
+            "union",
+            "union of sets",
+            "autodual.perturbations.spelled_union:scaled_union",
+            parameters=(
+                SetParameter(
+                    "members", str, "NAME:RADIUS of each, such as linf:0.3,l2:1.5,l1:12; EPS times as large.", many=True
+                ),
+            ),
+        ),
     )
 }
 # Names that fields of a document's section on sets, or options of commands, have already.

@@ -21,7 +21,7 @@ class SetEntry:
     Args:
         name: its name in the command line, recipes and documents.
         title: what people call it.
-        home: its class, or `module:Class`, so that listing names loads nothing.
+        home: its class or a function that makes it, or `module:Name` of either, so that listing names loads nothing.
         radius, domain: the class's fields for the radius and the domain; None if the set takes no domain.
         parameters: all other fields that can be chosen.
         aliases: other spellings of the name.
@@ -101,7 +101,8 @@ class SetEntry:
                 raise InvalidInputError(f"the set '{self.name}' has no parameter '{name}'; there are {there}")
         for name, parameter in known.items():
             if name not in given and parameter.default is REQUIRED:
-                raise InvalidInputError(f"the set '{self.name}' needs its parameter '{name}': {parameter.help}")
+                words = parameter.help.removesuffix(".")
+                raise InvalidInputError(f"the set '{self.name}' needs its parameter '{name}': {words}")
         return {name: one.parsed(given.get(name, one.default)) for name, one in known.items()}
 
 

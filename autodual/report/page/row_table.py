@@ -42,6 +42,8 @@ def _smallest_first(document: Row, measure: str, limit: int) -> Grid:
     columns = [*kind_of(document).columns, *(["failure_probability"] if chance(document) > 0 else [])]
     if any("label_map" in row for row in ordered):
         columns.insert(columns.index(measure), POSITIONS)
+    if any("decided_by" in row for row in ordered):
+        columns.append("decided_by")
     return _grid(document, ordered, columns)
 
 

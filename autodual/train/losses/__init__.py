@@ -1,6 +1,6 @@
 """Losses over one interface, `loss(dual, x, labels, perturbation)`; each is a frozen dataclass of its options."""
 
-from autodual.train.losses.adversarial import Adversarial, MtlIbp, SmallBoxes
+from autodual.train.losses.adversarial import Adversarial, MtlIbp, MultiSteepest, SmallBoxes
 from autodual.train.losses.base import Loss
 from autodual.train.losses.batch import Batch
 from autodual.train.losses.bounded import BoundedLoss, CrownIbp, IntervalBound, Robust
@@ -20,6 +20,7 @@ __all__ = [
     "IntervalBound",
     "Loss",
     "MtlIbp",
+    "MultiSteepest",
     "Regularised",
     "Robust",
     "SmallBoxes",

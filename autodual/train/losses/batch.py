@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Literal
 
 import torch
 from torch import Tensor
 from typing_extensions import Unpack
 
-from autodual.attacks import Attack
+from autodual.attacks import Attack, attack_members
 from autodual.inputs import Labels, Samples, sample_tensor
 from autodual.interval import Interval
 from autodual.network import Ask, DualNetwork, given_network
@@ -23,6 +25,9 @@ from autodual.specs import ClassMargin, LabelMap
 from autodual.train.clean_pass import CleanPass, clean_pass, learning_norms, normalised_pass
 from autodual.train.epoch_randomness import warn_of_randomness
 from autodual.train.losses.criteria import Criterion
+
+#: Which loss counts over a union of sets: of each sample that of the worst member, or the average of all members'.
+UnionPolicy = Literal["worst", "average"]
 
 _INTERVALS = Ask(slopes="shared", inner="interval", last="interval")
 
@@ -139,11 +144,27 @@ class Batch:
         generator = torch.Generator(self.x.device).manual_seed(seed)
         # In this order, since `_normalised` may run the clean pass, which needs gradients; the search needs none.
         with self._normalised(), torch.no_grad():
-            return attack.run(self.dual.outputs, ball.at(self.x), self._goal, generator)
+            return attack_members(attack, self.dual.outputs, ball.at(self.x), self._goal, generator)
 
     def around(self, points: Tensor, ball: PerturbationSet) -> Batch:
         """The same labels and normalisation, with another set around other points."""
-        moved = Batch(self.dual, points, self.labels, ball, _fits=self._fits)
+        return self._moved(points, ball, Ask())
+
+    @cached_property
+    def members(self) -> tuple[Batch, ...]:
+        """The same samples with each member of a union as their set; the batch alone if the set is no union."""
+        sets = self.ball.members()
+        return (self,) if len(sets) == 1 else tuple(self._moved(self.x, member, self.ask) for member in sets)
+
+    def over_members(self, loss: Callable[[Batch], Tensor], union: UnionPolicy) -> Tensor:
+        """Losses `[N]` over the members of a union: of each sample the `worst`, or the `average`."""
+        found = [loss(member) for member in self.members]
+        if len(found) == 1:
+            return found[0]
+        return torch.stack(found).amax(0) if union == "worst" else torch.stack(found).mean(0)
+
+    def _moved(self, points: Tensor, ball: PerturbationSet, ask: Ask) -> Batch:
+        moved = Batch(self.dual, points, self.labels, ball, ask, _fits=self._fits)
         if self._learns:
             moved.__dict__["clean"] = self.clean
         return moved

@@ -6,23 +6,28 @@ All are κ · loss at the samples + (1 - κ) · loss of the bound, an upper boun
 from __future__ import annotations
 
 from abc import abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from torch import Tensor
 
 from autodual.policies import SlopePolicy
 from autodual.train.limits import Fraction
 from autodual.train.losses.base import Loss
-from autodual.train.losses.batch import Batch
+from autodual.train.losses.batch import Batch, UnionPolicy
 from autodual.train.losses.criteria import CriterionName, criterion
 
 
 @dataclass(frozen=True)
 class BoundedLoss(Loss):
-    """κ · loss at the samples + (1 - κ) · loss of the margins' lower bounds."""
+    """κ · loss at the samples + (1 - κ) · loss of the margins' lower bounds.
+
+    union: over a union of sets, the loss of each sample's worst member, or the average over the members, which is no
+    bound of the worst-case loss.
+    """
 
     kappa: Fraction = 0.0
     criterion: CriterionName = "cross-entropy"
+    union: UnionPolicy = field(default="worst", kw_only=True)
 
     @abstractmethod
     def margins(self, batch: Batch) -> Tensor:
@@ -32,7 +37,7 @@ class BoundedLoss(Loss):
         of_scores = criterion(self.criterion)
         if self.kappa == 1:
             return batch.losses(of_scores, batch.clean.scores)
-        bounded = batch.losses(of_scores, -self.margins(batch))
+        bounded = batch.over_members(lambda one: one.losses(of_scores, -self.margins(one)), self.union)
         if self.kappa == 0:
             return bounded
         return self.kappa * batch.losses(of_scores, batch.clean.scores) + (1 - self.kappa) * bounded

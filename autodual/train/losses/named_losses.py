@@ -7,7 +7,7 @@ from dataclasses import is_dataclass
 from typing import TypeVar
 
 from autodual.registration import same_definition
-from autodual.train.losses.adversarial import Adversarial, MtlIbp, SmallBoxes
+from autodual.train.losses.adversarial import Adversarial, MtlIbp, MultiSteepest, SmallBoxes
 from autodual.train.losses.base import Loss
 from autodual.train.losses.bounded import CrownIbp, IntervalBound, Robust
 from autodual.train.losses.clean import Clean
@@ -18,6 +18,7 @@ _Loss = TypeVar("_Loss", bound=type[Loss])
 LOSSES: dict[str, type[Loss]] = {
     "clean": Clean,
     "adversarial": Adversarial,
+    "msd": MultiSteepest,
     "robust": Robust,
     "interval": IntervalBound,
     "crown-ibp": CrownIbp,
