@@ -1,8 +1,58 @@
 """Attacks: searches for points that refute a specification, and the check that a point does refute it."""
 
+from autodual.attacks.apgd import Apgd
+from autodual.attacks.ascent import Ascent
 from autodual.attacks.base import Attack, counterexamples
-from autodual.attacks.gradient import Fgsm, GradientAttack, Pgd
+from autodual.attacks.fgsm import Fgsm, RandomFgsm, RFgsm
+from autodual.attacks.gradient_attack import GradientAttack
+from autodual.attacks.objectives import OBJECTIVES, CrossEntropy, Dlr, KlToClean, Margin, Objective, Targeted
 from autodual.attacks.outcome import broken
+from autodual.attacks.pgd import Mim, Pgd
 from autodual.attacks.registered_attacks import ATTACKS, named_attack
+from autodual.attacks.starts import STARTS, Gaussian, Given, Hypercube, Previous, Scattered, Start, Uniform, Zero
+from autodual.attacks.step_sizes import Adaptive, Fixed, StepSize
+from autodual.attacks.steps import Euclidean, Momentum, Natural, Sign, SparseL1, Steepest, Step, ToWorst, UncutSteepest
 
-__all__ = ["ATTACKS", "Attack", "Fgsm", "GradientAttack", "Pgd", "broken", "counterexamples", "named_attack"]
+__all__ = [
+    "ATTACKS",
+    "OBJECTIVES",
+    "STARTS",
+    "Adaptive",
+    "Apgd",
+    "Ascent",
+    "Attack",
+    "CrossEntropy",
+    "Dlr",
+    "Euclidean",
+    "Fgsm",
+    "Fixed",
+    "Gaussian",
+    "Given",
+    "GradientAttack",
+    "Hypercube",
+    "KlToClean",
+    "Margin",
+    "Mim",
+    "Momentum",
+    "Natural",
+    "Objective",
+    "Pgd",
+    "Previous",
+    "RFgsm",
+    "RandomFgsm",
+    "Scattered",
+    "Sign",
+    "SparseL1",
+    "Start",
+    "Steepest",
+    "Step",
+    "StepSize",
+    "Targeted",
+    "ToWorst",
+    "UncutSteepest",
+    "Uniform",
+    "Zero",
+    "broken",
+    "counterexamples",
+    "named_attack",
+]
