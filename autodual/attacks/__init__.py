@@ -3,15 +3,27 @@
 from autodual.attacks.apgd import Apgd
 from autodual.attacks.ascent import Ascent
 from autodual.attacks.base import Attack, counterexamples
+from autodual.attacks.ensemble import Ensemble, Standard
 from autodual.attacks.fgsm import Fgsm, RandomFgsm, RFgsm
 from autodual.attacks.gradient_attack import GradientAttack
 from autodual.attacks.objectives import OBJECTIVES, CrossEntropy, Dlr, KlToClean, Margin, Objective, Targeted
 from autodual.attacks.outcome import broken
 from autodual.attacks.pgd import Mim, Pgd
 from autodual.attacks.registered_attacks import ATTACKS, named_attack
+from autodual.attacks.square import Square
 from autodual.attacks.starts import STARTS, Gaussian, Given, Hypercube, Previous, Scattered, Start, Uniform, Zero
+from autodual.attacks.step_kinds import (
+    Euclidean,
+    Momentum,
+    Natural,
+    Sign,
+    SparseL1,
+    Steepest,
+    Step,
+    ToWorst,
+    UncutSteepest,
+)
 from autodual.attacks.step_sizes import Adaptive, Fixed, StepSize
-from autodual.attacks.steps import Euclidean, Momentum, Natural, Sign, SparseL1, Steepest, Step, ToWorst, UncutSteepest
 
 __all__ = [
     "ATTACKS",
@@ -23,6 +35,7 @@ __all__ = [
     "Attack",
     "CrossEntropy",
     "Dlr",
+    "Ensemble",
     "Euclidean",
     "Fgsm",
     "Fixed",
@@ -43,6 +56,8 @@ __all__ = [
     "Scattered",
     "Sign",
     "SparseL1",
+    "Square",
+    "Standard",
     "Start",
     "Steepest",
     "Step",

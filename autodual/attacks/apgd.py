@@ -9,8 +9,8 @@ from autodual.attacks.gradient_attack import GradientAttack
 from autodual.attacks.kept import Keep, check_keep
 from autodual.attacks.objectives import Objective, objective_named
 from autodual.attacks.starts import Start, start_named
+from autodual.attacks.step_kinds import Natural
 from autodual.attacks.step_sizes import Adaptive
-from autodual.attacks.steps import Natural
 
 
 @dataclass(frozen=True)

@@ -7,14 +7,14 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
+from autodual.attacks.ascent_state import State
 from autodual.attacks.base import Attack, Function
 from autodual.attacks.kept import Keep, Kept, check_keep
 from autodual.attacks.objectives import Margin, Objective
 from autodual.attacks.problem import Problem
 from autodual.attacks.starts import Scattered, Start, Zero
-from autodual.attacks.state import State
+from autodual.attacks.step_kinds import Steepest, Step
 from autodual.attacks.step_sizes import Fixed, StepSize
-from autodual.attacks.steps import Steepest, Step
 from autodual.errors import InvalidInputError
 from autodual.perturbations import Searchable
 from autodual.specs import Specification

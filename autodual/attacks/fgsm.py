@@ -9,8 +9,8 @@ from autodual.attacks.gradient_attack import GradientAttack
 from autodual.attacks.kept import Keep
 from autodual.attacks.objectives import Objective, objective_named
 from autodual.attacks.starts import Hypercube, Uniform
+from autodual.attacks.step_kinds import ToWorst, UncutSteepest
 from autodual.attacks.step_sizes import Fixed
-from autodual.attacks.steps import ToWorst, UncutSteepest
 
 
 @dataclass(frozen=True)

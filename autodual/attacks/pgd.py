@@ -9,8 +9,8 @@ from autodual.attacks.gradient_attack import GradientAttack
 from autodual.attacks.kept import Keep, check_keep
 from autodual.attacks.objectives import Objective, objective_named
 from autodual.attacks.starts import Start, start_named
+from autodual.attacks.step_kinds import Momentum, Steepest
 from autodual.attacks.step_sizes import Fixed
-from autodual.attacks.steps import Momentum, Steepest
 
 
 @dataclass(frozen=True)

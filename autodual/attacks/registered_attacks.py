@@ -7,8 +7,10 @@ from typing import TypeVar
 
 from autodual.attacks.apgd import Apgd
 from autodual.attacks.base import Attack
+from autodual.attacks.ensemble import Standard
 from autodual.attacks.fgsm import Fgsm, RandomFgsm, RFgsm
 from autodual.attacks.pgd import Mim, Pgd
+from autodual.attacks.square import Square
 from autodual.named_choices import registering
 from autodual.registration import same_definition
 
@@ -21,6 +23,8 @@ ATTACKS: dict[str, type[Attack]] = {
     "r-fgsm": RFgsm,
     "mim": Mim,
     "apgd": Apgd,
+    "square": Square,
+    "standard": Standard,
 }
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from autodual.attacks.state import State
+from autodual.attacks.ascent_state import State
 from autodual.errors import InvalidInputError
 from autodual.perturbations import Searchable
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from autodual.attacks.ascent_state import State
 from autodual.attacks.geometry import order_of, per_sample_norm, radius_of, uncut_direction
-from autodual.attacks.state import State
 from autodual.errors import InvalidInputError
 from autodual.perturbations import Searchable, Support
 
