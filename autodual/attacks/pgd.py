@@ -48,7 +48,7 @@ class Pgd(GradientAttack):
 class Mim(GradientAttack):
     """PGD along an average of gradients, which carries over from network to network (Dong et al., 2018).
 
-    `decay`: how much of the average each step keeps. `step_size` is in units of the radius, by default 1 / steps.
+    `decay`: how much of the average each step keeps. `step_size` is in units of the radius, by default 2.5 / steps.
     """
 
     steps: int = 10
@@ -67,7 +67,7 @@ class Mim(GradientAttack):
 
     @property
     def ascent(self) -> Ascent:
-        size = Fixed(1 / self.steps if self.step_size is None else self.step_size)
+        size = Fixed(2.5 / self.steps if self.step_size is None else self.step_size)
         return Ascent(
             objective=objective_named(self.objective),
             step=Momentum(Steepest(), self.decay),
