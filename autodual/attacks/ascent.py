@@ -98,7 +98,7 @@ class Ascent(Attack):
 def evaluate(problem: Problem, objective: Objective, points: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """The margin, the objective `[N]`, and its gradient `[N, *shape]`; zero where there is none, never NaN."""
     with torch.enable_grad():
-        points = points.detach().clone().requires_grad_()
+        points = points.detach().requires_grad_()
         outputs = problem.outputs(points)
         loss = objective.loss(problem, outputs)
         if loss.requires_grad:

@@ -8,14 +8,13 @@ import torch
 from torch import Tensor
 
 from autodual.perturbations import NormBall, Searchable
-from autodual.perturbations.parameters import exact
 
 
 def radius_of(region: Searchable) -> Tensor:
     """The radius, to be multiplied with points `[N, *shape]`: of a ball its own, of others their largest half-width."""
     ball = region.source
     if isinstance(ball, NormBall):
-        return exact(ball.radius, "radius").to(region.centre)
+        return torch.as_tensor(ball.radius).to(region.centre)
     widths = region.direction(torch.ones_like(region.centre)).abs()
     return region.per_feature(widths.flatten(1).amax(1))
 
