@@ -1,19 +1,75 @@
 """Attacks: searches for points that refute a specification, and the check that a point does refute it."""
 
+from autodual.attacks.apgd import Apgd
+from autodual.attacks.ascent import Ascent
 from autodual.attacks.base import Attack, counterexamples
-from autodual.attacks.gradient import Fgsm, GradientAttack, Pgd
+from autodual.attacks.ensemble import Ensemble, Standard
+from autodual.attacks.fgsm import Fgsm, RandomFgsm, RFgsm
+from autodual.attacks.gradient_attack import GradientAttack
 from autodual.attacks.members import attack_members
 from autodual.attacks.multi_steepest import Msd
+from autodual.attacks.objectives import OBJECTIVES, CrossEntropy, Dlr, KlToClean, Margin, Objective, Targeted
 from autodual.attacks.outcome import broken
+from autodual.attacks.pgd import Mim, Pgd
 from autodual.attacks.registered_attacks import ATTACKS, named_attack
+from autodual.attacks.square import Square
+from autodual.attacks.starts import STARTS, Gaussian, Given, Hypercube, Previous, Scattered, Start, Uniform, Zero
+from autodual.attacks.step_kinds import (
+    Euclidean,
+    Momentum,
+    Natural,
+    Sign,
+    SparseL1,
+    Steepest,
+    Step,
+    ToWorst,
+    UncutSteepest,
+)
+from autodual.attacks.step_sizes import Adaptive, Fixed, StepSize
 
 __all__ = [
     "ATTACKS",
+    "OBJECTIVES",
+    "STARTS",
+    "Adaptive",
+    "Apgd",
+    "Ascent",
     "Attack",
+    "CrossEntropy",
+    "Dlr",
+    "Ensemble",
+    "Euclidean",
     "Fgsm",
+    "Fixed",
+    "Gaussian",
+    "Given",
     "GradientAttack",
+    "Hypercube",
+    "KlToClean",
+    "Margin",
+    "Mim",
+    "Momentum",
     "Msd",
+    "Natural",
+    "Objective",
     "Pgd",
+    "Previous",
+    "RFgsm",
+    "RandomFgsm",
+    "Scattered",
+    "Sign",
+    "SparseL1",
+    "Square",
+    "Standard",
+    "Start",
+    "Steepest",
+    "Step",
+    "StepSize",
+    "Targeted",
+    "ToWorst",
+    "UncutSteepest",
+    "Uniform",
+    "Zero",
     "attack_members",
     "broken",
     "counterexamples",

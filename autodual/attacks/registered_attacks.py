@@ -5,15 +5,29 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TypeVar
 
+from autodual.attacks.apgd import Apgd
 from autodual.attacks.base import Attack
-from autodual.attacks.gradient import Fgsm, Pgd
+from autodual.attacks.ensemble import Standard
+from autodual.attacks.fgsm import Fgsm, RandomFgsm, RFgsm
 from autodual.attacks.multi_steepest import Msd
+from autodual.attacks.pgd import Mim, Pgd
+from autodual.attacks.square import Square
 from autodual.named_choices import registering
 from autodual.registration import same_definition
 
 _AttackClass = TypeVar("_AttackClass", bound="type[Attack]")
 
-ATTACKS: dict[str, type[Attack]] = {"pgd": Pgd, "fgsm": Fgsm, "msd": Msd}
+ATTACKS: dict[str, type[Attack]] = {
+    "pgd": Pgd,
+    "fgsm": Fgsm,
+    "random-fgsm": RandomFgsm,
+    "r-fgsm": RFgsm,
+    "mim": Mim,
+    "apgd": Apgd,
+    "square": Square,
+    "standard": Standard,
+    "msd": Msd,
+}
 
 
 def named_attack(name: str, *, replace: bool = False) -> Callable[[_AttackClass], _AttackClass]:

@@ -47,6 +47,14 @@ class Rows:
         """
         return self.form.values(outputs) - self.offset
 
+    def select(self, index: Tensor) -> Rows:
+        """The half-spaces of some of the samples, by a LongTensor."""
+        offset, error = (
+            values[index] if values is not None and values.dim() == 2 else values
+            for values in (self.offset, self.offset_error)
+        )
+        return Rows(self.form.part(index), offset, error)  # type: ignore[arg-type]
+
 
 class Specification(ABC):
     """A statement about a network's outputs, of any shape, made of strict half-spaces; a frozen dataclass.

@@ -1,0 +1,40 @@
+"""Auto-PGD: projected gradient ascent that chooses its own step size."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from autodual.attacks.ascent import Ascent, check_counts
+from autodual.attacks.gradient_attack import GradientAttack
+from autodual.attacks.kept import Keep, check_keep
+from autodual.attacks.objectives import Objective, objective_named
+from autodual.attacks.starts import Start, start_named
+from autodual.attacks.step_kinds import Natural
+from autodual.attacks.step_sizes import Adaptive
+
+
+@dataclass(frozen=True)
+class Apgd(GradientAttack):
+    """PGD with momentum whose steps are halved where they stop helping (Croce and Hein, 2020).
+
+    `objective` is one of `OBJECTIVES`, by name; with a targeted one each of the `restarts` aims at the next class. Any
+    specification can be attacked with "margin".
+    """
+
+    steps: int = 100
+    restarts: int = 1
+    objective: str | Objective = "cross-entropy"
+    start: str | Start = "uniform"
+    keep: Keep = "worst"
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        check_counts(self.steps, self.restarts)
+        check_keep(self.keep)
+        objective_named(self.objective)
+        start_named(self.start)
+
+    @property
+    def ascent(self) -> Ascent:
+        start, objective = start_named(self.start), objective_named(self.objective)
+        return Ascent(start, objective, Natural(), Adaptive(), self.steps, self.restarts, self.keep, self.seed)

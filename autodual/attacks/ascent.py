@@ -1,0 +1,122 @@
+"""The one loop behind every attack that follows gradients; its parts are chosen independently of one another."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+from autodual.attacks.ascent_state import State
+from autodual.attacks.base import Attack, Function
+from autodual.attacks.kept import Keep, Kept, check_keep
+from autodual.attacks.objectives import Margin, Objective
+from autodual.attacks.problem import Problem
+from autodual.attacks.starts import Scattered, Start, Zero
+from autodual.attacks.step_kinds import Steepest, Step
+from autodual.attacks.step_sizes import Fixed, StepSize
+from autodual.errors import InvalidInputError
+from autodual.perturbations import Searchable
+from autodual.specs import Specification
+
+
+@dataclass(frozen=True)
+class Ascent(Attack):
+    """Projected gradient ascent.
+
+    start: where each run begins; of one that is not random, restarts begin at the set's random points.
+    objective: what is raised.
+    step, size: which way and how far.
+    steps: gradients a run.
+    restarts: runs, the first of which counts.
+    keep: which point is given back; see `Keep`.
+    seed: of random numbers, where the caller has no generator.
+
+    For example `Ascent(Uniform(), CrossEntropy(), Sign(raw=True), Fixed(0.01), steps=40)`.
+    """
+
+    start: Start = field(default_factory=Zero)
+    objective: Objective = field(default_factory=Margin)
+    step: Step = field(default_factory=Steepest)
+    size: StepSize = field(default_factory=lambda: Fixed(0.25))
+    steps: int = 10
+    restarts: int = 1
+    keep: Keep = "worst"
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        check_counts(self.steps, self.restarts)
+        check_keep(self.keep)
+
+    @torch.no_grad()
+    def run(
+        self,
+        function: Function,
+        region: Searchable,
+        specification: Specification,
+        generator: torch.Generator | None = None,
+    ) -> Tensor:
+        problem = Problem.of(function, region, specification)
+        generator = generator_of(region, self.seed, generator)
+        kept = Kept(self.keep, region.project(region.centre.detach()))
+        for restart in range(self.restarts):
+            start = self.start if restart == 0 or self.start.random else Scattered()
+            state = State(start.points(region, generator), self.steps, generator)
+            index = kept.resisting(None)
+            self._climb(problem, state, index, kept, self.objective.turn(restart))
+        return kept.points
+
+    def _climb(self, whole: Problem, state: State, index: Tensor | None, kept: Kept, objective: Objective) -> None:
+        """One run. `index` are the samples that it is still about, or None for all."""
+        problem = whole
+        if index is not None:
+            problem, state = whole.select(index), state.select(index)
+        for state.iteration in range(self.steps):
+            if problem.region.count == 0:
+                return
+            margin, loss, gradient = evaluate(problem, objective, state.points)
+            if self.keep != "last":
+                kept.update(index, problem.region, state.points, -loss if self.keep == "loss" else margin)
+            left = kept.resisting(index)
+            if left is not None:
+                index = left if index is None else index[left]
+                problem, state, loss, gradient = problem.select(left), state.select(left), loss[left], gradient[left]
+            gradient = self.size.observe(state, loss, gradient)
+            move = self.step.move(problem.region, gradient, state)
+            state.points = self.size.advance(problem.region, state, move)
+        if problem.region.count > 0:
+            kept.update(index, problem.region, state.points, self._final_score(problem, state.points, objective))
+
+    def _final_score(self, problem: Problem, points: Tensor, objective: Objective) -> Tensor:
+        """What decides whether the points where a run ends are kept: the least is. `last` needs no forward pass."""
+        if self.keep == "last":
+            return points.new_full((len(points),), -torch.inf)
+        outputs = problem.outputs(points)
+        return -objective.loss(problem, outputs) if self.keep == "loss" else problem.margin(outputs)
+
+
+def evaluate(problem: Problem, objective: Objective, points: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """The margin, the objective `[N]`, and its gradient `[N, *shape]`; zero where there is none, never NaN."""
+    with torch.enable_grad():
+        points = points.detach().requires_grad_()
+        outputs = problem.outputs(points)
+        loss = objective.loss(problem, outputs)
+        if loss.requires_grad:
+            found = torch.autograd.grad(loss.sum(), points, allow_unused=True, materialize_grads=True)
+            gradient = found[0].nan_to_num(0, 0, 0)
+        else:
+            gradient = torch.zeros_like(points)
+    loss = loss.detach()
+    margin = -loss if isinstance(objective, Margin) else problem.margin(outputs.detach())
+    return margin, loss, gradient
+
+
+def check_counts(steps: int, restarts: int) -> None:
+    """Raise InvalidInputError unless both are at least 1."""
+    if steps < 1 or restarts < 1:
+        raise InvalidInputError(f"an attack needs steps and restarts, but has {steps} and {restarts}")
+
+
+def generator_of(region: Searchable, seed: int, generator: torch.Generator | None) -> torch.Generator:
+    """The caller's generator, or one on the region's device that begins at the seed."""
+    return torch.Generator(region.centre.device).manual_seed(seed) if generator is None else generator

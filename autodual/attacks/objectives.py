@@ -1,0 +1,142 @@
+"""Objectives: the number a sample that an attack raises, as a function of the outputs."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from autodual.attacks.problem import Problem
+from autodual.errors import InvalidInputError
+from autodual.specs import LabelMap, LabelSpecification
+
+
+class Objective(ABC):
+    """A loss of outputs; a frozen dataclass whose fields are its options."""
+
+    @abstractmethod
+    def loss(self, problem: Problem, outputs: Tensor) -> Tensor:
+        """The loss `[N]` of outputs `[N, K]`, to be raised."""
+
+    def turn(self, restart: int) -> Objective:
+        """The objective of a restart, counted from 0."""
+        return self
+
+
+@dataclass(frozen=True)
+class Margin(Objective):
+    """The negated margin of any specification: positive exactly where it is refuted."""
+
+    def loss(self, problem: Problem, outputs: Tensor) -> Tensor:
+        return -problem.margin(outputs)
+
+
+@dataclass(frozen=True)
+class CrossEntropy(Objective):
+    """−log of the label's softmax, summed over positions."""
+
+    def loss(self, problem: Problem, outputs: Tensor) -> Tensor:
+        labels = _labels(problem)
+        scores = labels.by_class(outputs)
+        return _total(labels, scores.logsumexp(-2, keepdim=True) - _at(scores, labels.own(outputs.device)))
+
+
+@dataclass(frozen=True)
+class Dlr(Objective):
+    """The difference of logits ratio (Croce and Hein, 2020): the negated margin over z₁ − z₃ of the ordered scores.
+
+    It does not change when all scores are scaled. With two classes there is no third, and it is the margin itself.
+    """
+
+    def loss(self, problem: Problem, outputs: Tensor) -> Tensor:
+        labels = _labels(problem)
+        scores = labels.by_class(outputs)
+        ordered = scores.sort(-2, descending=True).values
+        other = labels.others(outputs, -torch.inf).amax(-2, keepdim=True)
+        scale = ordered[..., :1, :] - ordered[..., 2:3, :] if scores.shape[-2] > 2 else torch.ones_like(other)
+        return _total(labels, (other - _at(scores, labels.own(outputs.device))) / _positive(scale))
+
+
+@dataclass(frozen=True)
+class Targeted(Objective):
+    """z_target − z_label for the class that is the `rank`-th best other one at the sample; each restart takes the next.
+
+    scaled: divide by z₁ − (z₃ + z₄) / 2, as the targeted difference of logits ratio does where there are four classes.
+    """
+
+    rank: int = 1
+    scaled: bool = True
+
+    def loss(self, problem: Problem, outputs: Tensor) -> Tensor:
+        labels = _labels(problem)
+        scores, own = labels.by_class(outputs), labels.own(outputs.device)
+        classes = scores.shape[-2]
+        others = labels.others(problem.clean, -torch.inf).sort(-2, descending=True).indices
+        place = (self.rank - 1) % (classes - 1)
+        gap = _at(scores, others[..., place : place + 1, :]) - _at(scores, own)
+        if self.scaled and classes > 3:
+            ordered = scores.sort(-2, descending=True).values
+            third = (ordered[..., 2:3, :] + ordered[..., 3:4, :]) / 2
+            gap = gap / _positive(ordered[..., :1, :] - third)
+        return _total(labels, gap)
+
+    def turn(self, restart: int) -> Targeted:
+        return replace(self, rank=self.rank + restart)
+
+
+@dataclass(frozen=True)
+class KlToClean(Objective):
+    """KL(softmax f(x) ‖ softmax f(z)), of which TRADES trains on the largest. Its gradient vanishes at the sample."""
+
+    def loss(self, problem: Problem, outputs: Tensor) -> Tensor:
+        labels = _labels(problem)
+        clean, scores = (labels.by_class(values).log_softmax(-2) for values in (problem.clean, outputs))
+        return _total(labels, (clean.exp() * (clean - scores)).sum(-2, keepdim=True))
+
+
+#: Objectives by the names that attacks' fields and the command line have for them.
+OBJECTIVES: dict[str, Objective] = {
+    "margin": Margin(),
+    "cross-entropy": CrossEntropy(),
+    "dlr": Dlr(),
+    "targeted": Targeted(scaled=False),
+    "targeted-dlr": Targeted(),
+    "kl": KlToClean(),
+}
+
+
+def objective_named(name: str | Objective) -> Objective:
+    """The objective of a name, or the objective itself; raises InvalidInputError for other names."""
+    if isinstance(name, Objective):
+        return name
+    if name not in OBJECTIVES:
+        raise InvalidInputError(f"{name!r} is no objective of an attack; there are {', '.join(OBJECTIVES)}")
+    return OBJECTIVES[name]
+
+
+def _labels(problem: Problem) -> LabelMap:
+    if not isinstance(problem.specification, LabelSpecification):
+        raise InvalidInputError(
+            "this objective compares a label with other classes, but the specification has no labels: "
+            f"{problem.specification.describe()}; use the objective 'margin'"
+        )
+    return problem.specification.label_map
+
+
+def _at(scores: Tensor, index: Tensor) -> Tensor:
+    """Scores `[N, before, C, after]` of one class a position, `[N, before, 1, after]`."""
+    return scores.gather(-2, index)
+
+
+def _total(labels: LabelMap, values: Tensor) -> Tensor:
+    """Values `[N, before, 1, after]` summed over the positions of which something is claimed."""
+    if labels.labels.dim() == 1:
+        return torch.where(labels.counted.to(values.device), values.flatten(), 0)
+    found = labels.by_position(values.squeeze(-2))
+    return torch.where(labels.counted.to(values.device), found, 0).flatten(1).sum(1)
+
+
+def _positive(scale: Tensor) -> Tensor:
+    return scale + torch.finfo(scale.dtype).eps

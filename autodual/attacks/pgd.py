@@ -1,0 +1,79 @@
+"""Projected gradient descent with a fixed step, plain and with momentum."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from autodual.attacks.ascent import Ascent, check_counts
+from autodual.attacks.gradient_attack import GradientAttack
+from autodual.attacks.kept import Keep, check_keep
+from autodual.attacks.objectives import Objective, objective_named
+from autodual.attacks.starts import Start, start_named
+from autodual.attacks.step_kinds import Momentum, Steepest
+from autodual.attacks.step_sizes import Fixed
+
+
+@dataclass(frozen=True)
+class Pgd(GradientAttack):
+    """Projected gradient descent on the margin (Madry et al., 2018).
+
+    `step_size` is in units of the set's radius, by default 2.5 / steps: enough to cross the set and to settle.
+    The first of the `restarts` begins at the nominal samples, unless `start` names other points; the others at random
+    points drawn from `seed`. `objective` may be another one, and `keep="first"` leaves samples that are refuted alone.
+    """
+
+    steps: int = 40
+    step_size: float | None = None
+    restarts: int = 1
+    seed: int = 0
+    objective: str | Objective = "margin"
+    start: str | Start = "zero"
+    keep: Keep = "worst"
+
+    def __post_init__(self) -> None:
+        check_counts(self.steps, self.restarts)
+        check_keep(self.keep)
+        objective_named(self.objective)
+        start_named(self.start)
+        Fixed(1.0 if self.step_size is None else self.step_size)
+
+    @property
+    def ascent(self) -> Ascent:
+        size = Fixed(2.5 / self.steps if self.step_size is None else self.step_size)
+        start, objective = start_named(self.start), objective_named(self.objective)
+        return Ascent(start, objective, Steepest(), size, self.steps, self.restarts, self.keep, self.seed)
+
+
+@dataclass(frozen=True)
+class Mim(GradientAttack):
+    """PGD along an average of gradients, which carries over from network to network (Dong et al., 2018).
+
+    `decay`: how much of the average each step keeps. `step_size` is in units of the radius, by default 2.5 / steps.
+    """
+
+    steps: int = 10
+    step_size: float | None = None
+    decay: float = 1.0
+    restarts: int = 1
+    seed: int = 0
+    objective: str | Objective = "cross-entropy"
+    keep: Keep = "worst"
+
+    def __post_init__(self) -> None:
+        check_counts(self.steps, self.restarts)
+        check_keep(self.keep)
+        objective_named(self.objective)
+        Fixed(1.0 if self.step_size is None else self.step_size)
+
+    @property
+    def ascent(self) -> Ascent:
+        size = Fixed(2.5 / self.steps if self.step_size is None else self.step_size)
+        return Ascent(
+            objective=objective_named(self.objective),
+            step=Momentum(Steepest(), self.decay),
+            size=size,
+            steps=self.steps,
+            restarts=self.restarts,
+            keep=self.keep,
+            seed=self.seed,
+        )

@@ -1,0 +1,130 @@
+"""A search that only looks at outputs: random changes of a window, kept where they lower the margin."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from autodual.attacks.ascent import check_counts, generator_of
+from autodual.attacks.base import Attack, Function
+from autodual.attacks.geometry import order_of, per_sample_norm, radius_of
+from autodual.attacks.kept import Keep, Kept, check_keep
+from autodual.attacks.problem import Problem
+from autodual.errors import InvalidInputError
+from autodual.perturbations import Searchable
+from autodual.specs import Specification
+
+
+@dataclass(frozen=True)
+class Square(Attack):
+    """Random windows, as the Square attack does (Andriushchenko et al., 2020): no gradient is computed.
+
+    queries: how many points are tried for each sample. share: of the last two axes' entries that a window covers at
+    first; it shrinks as the search goes on. keep: "first" leaves samples alone once they are refuted.
+    """
+
+    queries: int = 1000
+    share: float = 0.3
+    restarts: int = 1
+    keep: Keep = "first"
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        check_counts(self.queries, self.restarts)
+        check_keep(self.keep)
+        if not 0 < self.share <= 1:
+            raise InvalidInputError(f"the share of a window must be above 0 and at most 1, but is {self.share}")
+
+    @torch.no_grad()
+    def run(
+        self,
+        function: Function,
+        region: Searchable,
+        specification: Specification,
+        generator: torch.Generator | None = None,
+    ) -> Tensor:
+        problem = Problem.of(function, region, specification)
+        generator = generator_of(region, self.seed, generator)
+        kept = Kept(self.keep, start := region.project(region.centre.detach()))
+        kept.update(None, region, start, problem.margin(problem.outputs(start)))
+        for _ in range(self.restarts):
+            self._search(problem, kept, generator)
+        return kept.points
+
+    def _search(self, problem: Problem, kept: Kept, generator: torch.Generator) -> None:
+        """One run, from stripes that cross the set."""
+        index, whole = None, problem
+        points, best = kept.points, None
+        for query in range(self.queries):
+            left = kept.resisting(index)
+            if left is not None:
+                index = left if index is None else index[left]
+                problem, points = whole.select(index), points[left]
+                best = None if best is None else best[left]
+            if problem.region.count == 0:
+                return
+            if best is None:
+                candidate = _stripes(problem.region, generator)
+            else:
+                candidate = self._changed(problem.region, points, query, generator)
+            margin = problem.margin(problem.outputs(candidate))
+            kept.update(index, problem.region, candidate, margin)
+            if best is None:
+                points, best = candidate, margin
+                continue
+            better = margin < best
+            best = torch.where(better, margin, best)
+            points = torch.where(better.reshape(-1, *[1] * (points.dim() - 1)), candidate, points)
+
+    def _changed(self, region: Searchable, points: Tensor, query: int, generator: torch.Generator) -> Tensor:
+        """The points with one window of each replaced, projected onto the set."""
+        share = self.share * _schedule(query / self.queries)
+        window, sign = _windows(points, share, generator), _signs(points, generator)
+        if order_of(region) in (None, math.inf):
+            return region.project(torch.where(window, region.steepest(sign), points))
+        # In other balls a window is paid for by all other features: the projection shrinks them.
+        push = torch.where(window, sign, 0)
+        return region.project(points + radius_of(region) * push / per_sample_norm(push, order_of(region) or 2))
+
+
+def _schedule(progress: float) -> float:
+    """The factor of the window's share: halved again and again, first quickly."""
+    return 0.5 ** sum(progress > place for place in (0.001, 0.005, 0.02, 0.05, 0.1, 0.2, 0.4, 0.6, 0.8))
+
+
+def _stripes(region: Searchable, generator: torch.Generator) -> Tensor:
+    """Signs that are constant along the last axis but one, as far as they go."""
+    like = region.centre
+    shape = list(like.shape)
+    if like.dim() > 2:
+        shape[-2] = 1
+    sign = torch.rand(shape, generator=generator, dtype=like.dtype, device=like.device) - 0.5
+    return region.project(region.steepest(sign.sign().expand_as(like)))
+
+
+def _signs(points: Tensor, generator: torch.Generator) -> Tensor:
+    """One sign for each sample and each entry of the axes before the last two (the channel of an image)."""
+    spatial = min(2, points.dim() - 1)
+    shape = (*points.shape[: points.dim() - spatial], *[1] * spatial)
+    draws = torch.rand(shape, generator=generator, dtype=torch.float32, device=points.device)
+    return torch.where(draws < 0.5, -1.0, 1.0).to(points.dtype).expand_as(points)
+
+
+def _windows(points: Tensor, share: float, generator: torch.Generator) -> Tensor:
+    """A square on the last two axes of each sample, or an interval if it has one axis, bool `[N, *shape]`."""
+    spatial = min(2, points.dim() - 1)
+    inside = torch.ones_like(points, dtype=torch.bool)
+    for axis in range(points.dim() - spatial, points.dim()):
+        extent = points.shape[axis]
+        side = min(extent, max(1, round(extent * share ** (1 / spatial))))
+        draws = torch.rand(points.shape[0], generator=generator, dtype=torch.float32, device=points.device)
+        first = (draws * (extent - side + 1)).floor()
+        place = torch.arange(extent, device=points.device)
+        within = (place >= first[:, None]) & (place < first[:, None] + side)
+        shape = [points.shape[0]] + [1] * (points.dim() - 1)
+        shape[axis] = extent
+        inside = inside & within.reshape(shape)
+    return inside

@@ -1,0 +1,147 @@
+"""Starts: the points from which an attack sets out, always in the set."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from autodual.attacks.geometry import order_of, radius_of, uncut_direction
+from autodual.errors import InvalidInputError
+from autodual.perturbations import Box, Searchable
+
+
+class Start(ABC):
+    """Where to begin; a frozen dataclass whose fields are its options."""
+
+    #: Whether it gives other points each time, so that restarts make sense.
+    random: ClassVar[bool] = True
+
+    @abstractmethod
+    def points(self, region: Searchable, generator: torch.Generator) -> Tensor:
+        """One point of the region for each sample, `[N, *shape]`."""
+
+
+@dataclass(frozen=True)
+class Zero(Start):
+    """The samples themselves, or the nearest points of the set."""
+
+    random: ClassVar[bool] = False
+
+    def points(self, region: Searchable, generator: torch.Generator) -> Tensor:
+        return region.project(region.centre.detach())
+
+
+@dataclass(frozen=True)
+class Scattered(Start):
+    """The set's own random points, many of them on its boundary."""
+
+    def points(self, region: Searchable, generator: torch.Generator) -> Tensor:
+        return region.sample(1, generator)[0]
+
+
+@dataclass(frozen=True)
+class Uniform(Start):
+    """Every feature uniform in its interval; in balls of other norms a uniform direction, and as uniform a length.
+
+    A ball is sampled before it is cut down to a domain, and points outside go to the nearest ones inside.
+    """
+
+    def points(self, region: Searchable, generator: torch.Generator) -> Tensor:
+        order, centre = order_of(region), region.centre
+        if order is None and not isinstance(region.source, Box):
+            return region.sample(1, generator)[0]
+        if order is None:
+            lower, upper = (region.steepest(sign * torch.ones_like(centre)) for sign in (-1, 1))
+            return region.project(lower + _uniform(centre.shape, centre, generator) * (upper - lower))
+        if order == torch.inf:
+            offset = radius_of(region) * (2 * _uniform(centre.shape, centre, generator) - 1)
+        else:
+            length = region.per_feature(_uniform((region.count,), centre, generator))
+            offset = length * uncut_direction(region, _normal(centre, generator))
+        return region.project(centre + offset)
+
+
+@dataclass(frozen=True)
+class Hypercube(Start):
+    """A random corner of the set shrunk to `share` of its radius (Tramèr et al., 2018)."""
+
+    share: float = 0.5
+
+    def points(self, region: Searchable, generator: torch.Generator) -> Tensor:
+        corner = uncut_direction(region, _normal(region.centre, generator))
+        return region.project(region.centre + self.share * corner)
+
+
+@dataclass(frozen=True)
+class Gaussian(Start):
+    """The sample plus normal noise of a standard deviation in units of the input."""
+
+    deviation: float = 0.001
+
+    def points(self, region: Searchable, generator: torch.Generator) -> Tensor:
+        return region.project(region.centre + self.deviation * _normal(region.centre, generator))
+
+
+@dataclass(frozen=True, eq=False)
+class Previous(Start):
+    """The samples plus an offset `[M, *shape]` of before, M ≥ N, of which the first N are taken."""
+
+    random: ClassVar[bool] = False
+
+    offset: Tensor
+
+    def points(self, region: Searchable, generator: torch.Generator) -> Tensor:
+        if self.offset.shape[0] < region.count or self.offset.shape[1:] != region.shape:
+            raise InvalidInputError(
+                f"the offset to start from must have the shape {list(region.centre.shape)}, or more samples, but has "
+                f"{list(self.offset.shape)}"
+            )
+        return region.project(region.centre + self.offset[: region.count].to(region.centre))
+
+
+@dataclass(frozen=True, eq=False)
+class Given(Start):
+    """Points `[N, *shape]` that the caller has, or the nearest ones of the set."""
+
+    random: ClassVar[bool] = False
+
+    given: Tensor
+
+    def points(self, region: Searchable, generator: torch.Generator) -> Tensor:
+        if self.given.shape != region.centre.shape:
+            raise InvalidInputError(
+                f"the points to start from must have the shape {list(region.centre.shape)}, but have "
+                f"{list(self.given.shape)}"
+            )
+        return region.project(self.given.to(region.centre))
+
+
+#: Starts by the names that attacks' fields and the command line have for them.
+STARTS: dict[str, Start] = {
+    "zero": Zero(),
+    "scattered": Scattered(),
+    "uniform": Uniform(),
+    "hypercube": Hypercube(),
+    "gaussian": Gaussian(),
+}
+
+
+def start_named(name: str | Start) -> Start:
+    """The start of a name, or the start itself; raises InvalidInputError for other names."""
+    if isinstance(name, Start):
+        return name
+    if name not in STARTS:
+        raise InvalidInputError(f"{name!r} is no start of an attack; there are {', '.join(STARTS)}")
+    return STARTS[name]
+
+
+def _uniform(shape: tuple[int, ...], like: Tensor, generator: torch.Generator) -> Tensor:
+    return torch.rand(shape, generator=generator, dtype=like.dtype, device=like.device)
+
+
+def _normal(like: Tensor, generator: torch.Generator) -> Tensor:
+    return torch.randn(like.shape, generator=generator, dtype=like.dtype, device=like.device)

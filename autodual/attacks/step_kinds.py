@@ -1,0 +1,134 @@
+"""Steps: which way, and how far for a step size of 1, an attack moves along a gradient."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from autodual.attacks.ascent_state import State
+from autodual.attacks.geometry import order_of, per_sample_norm, radius_of, uncut_direction
+from autodual.errors import InvalidInputError
+from autodual.perturbations import Searchable, Support
+
+
+class Step(ABC):
+    """A step of size 1; a frozen dataclass whose fields are its options.
+
+    In units of the set's radius, unless it is `raw`: then in units of the input.
+    """
+
+    @abstractmethod
+    def move(self, region: Searchable, gradient: Tensor, state: State) -> Tensor:
+        """The move `[N, *shape]` for a gradient `[N, *shape]` at the state's points; none where the gradient is 0."""
+
+
+@dataclass(frozen=True)
+class Steepest(Step):
+    """Steepest ascent in the set's own geometry, as long as from the middle of the set to its edge."""
+
+    def move(self, region: Searchable, gradient: Tensor, state: State) -> Tensor:
+        return region.direction(gradient)
+
+
+@dataclass(frozen=True)
+class UncutSteepest(Step):
+    """The same in the ball that was cut down to the domain: as long near an end of the domain as elsewhere."""
+
+    def move(self, region: Searchable, gradient: Tensor, state: State) -> Tensor:
+        return uncut_direction(region, gradient)
+
+
+@dataclass(frozen=True)
+class ToWorst(Step):
+    """To the point of the set that is worst for the linearisation."""
+
+    def move(self, region: Searchable, gradient: Tensor, state: State) -> Tensor:
+        return region.steepest(gradient) - state.points
+
+
+@dataclass(frozen=True)
+class Sign(Step):
+    """The sign of the gradient, whatever the set."""
+
+    raw: bool = False
+
+    def move(self, region: Searchable, gradient: Tensor, state: State) -> Tensor:
+        return gradient.sign() if self.raw else radius_of(region) * gradient.sign()
+
+
+@dataclass(frozen=True)
+class Euclidean(Step):
+    """Along the gradient, with a Euclidean length of 1 or of the radius, whatever the set."""
+
+    raw: bool = False
+
+    def move(self, region: Searchable, gradient: Tensor, state: State) -> Tensor:
+        unit = gradient / per_sample_norm(gradient, 2)
+        return unit if self.raw else radius_of(region) * unit
+
+
+@dataclass(frozen=True)
+class SparseL1(Step):
+    """The k features of largest |gradient| among those that can still move, all as far (Maini et al., 2020).
+
+    k is drawn from `least` to `most` at each step. In units of the radius, the l1 length of a step is the radius; raw,
+    it is `most`, so that k features move by most / k each. The printed step, 1 / k, would never reach the radius.
+    """
+
+    least: int = 5
+    most: int = 20
+    raw: bool = False
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.least <= self.most:
+            raise InvalidInputError(f"a sparse step moves 1 or more features, not {self.least} to {self.most}")
+
+    def move(self, region: Searchable, gradient: Tensor, state: State) -> Tensor:
+        generator, device = state.generator, gradient.device
+        k = int(torch.randint(self.least, self.most + 1, (), generator=generator, device=device))
+        k = min(k, gradient[0].numel())
+        free = torch.where(_can_move(region, state.points, gradient), gradient, 0).flatten(1)
+        chosen = torch.zeros_like(free).scatter(1, free.abs().topk(k, 1).indices, 1)
+        unit = (chosen * free.sign()).reshape(gradient.shape) / k
+        return self.most * unit if self.raw else radius_of(region) * unit
+
+
+@dataclass(frozen=True)
+class Momentum(Step):
+    """Another step along an average of normalised gradients: m ← decay · m + g / ‖g‖₁ (Dong et al., 2018)."""
+
+    step: Step = Steepest()
+    decay: float = 1.0
+
+    def move(self, region: Searchable, gradient: Tensor, state: State) -> Tensor:
+        average = gradient / per_sample_norm(gradient, 1)
+        if "momentum" in state.memory:
+            average = self.decay * state.memory["momentum"] + average
+        state.memory["momentum"] = average
+        return self.step.move(region, average, state)
+
+
+@dataclass(frozen=True)
+class Natural(Step):
+    """The step that suits the set: sparse in an l1 ball, where one feature at a time is slow, else the steepest.
+
+    An l1 step moves up to 20 features, of small inputs one in sixteen, and ever fewer: its optima are sparse.
+    """
+
+    def move(self, region: Searchable, gradient: Tensor, state: State) -> Tensor:
+        if order_of(region) != 1:
+            return Steepest().move(region, gradient, state)
+        ahead = 1 - state.iteration / state.steps
+        most = max(1, round(ahead * min(20, region.shape.numel() // 16)))
+        return SparseL1(min(5, most), most).move(region, gradient, state)
+
+
+def _can_move(region: Searchable, points: Tensor, gradient: Tensor) -> Tensor:
+    """Which features are not at the end of the set's enclosure that the gradient points to."""
+    if not isinstance(region, Support):
+        return torch.ones_like(points, dtype=torch.bool)
+    ends = region.enclosure()
+    return torch.where(gradient > 0, points < ends.upper, points > ends.lower)

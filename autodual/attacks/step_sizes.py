@@ -1,0 +1,108 @@
+"""Step sizes: how far along a step an attack goes, and whether it looks back."""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from autodual.attacks.ascent_state import State
+from autodual.errors import InvalidInputError
+from autodual.perturbations import Searchable
+
+
+class StepSize(ABC):
+    """What becomes of a step; a frozen dataclass whose fields are its options. Memory is in the state."""
+
+    def observe(self, state: State, loss: Tensor, gradient: Tensor) -> Tensor:
+        """Told of the loss `[N]` and its gradient at the state's points; may move these, and gives their gradient."""
+        return gradient
+
+    @abstractmethod
+    def advance(self, region: Searchable, state: State, move: Tensor) -> Tensor:
+        """The next points `[N, *shape]`, in the region, for a step's move."""
+
+
+@dataclass(frozen=True)
+class Fixed(StepSize):
+    """Always the same multiple of the step."""
+
+    size: float
+
+    def __post_init__(self) -> None:
+        if not 0 < self.size < math.inf:
+            raise InvalidInputError(f"the step size must be positive and finite, but is {self.size}")
+
+    def advance(self, region: Searchable, state: State, move: Tensor) -> Tensor:
+        return region.project(state.points + self.size * move)
+
+
+@dataclass(frozen=True)
+class Adaptive(StepSize):
+    """The schedule of APGD (Croce and Hein, 2020): halved, and back at the best point, where progress stalls.
+
+    first: the first size. inertia: the share of each step that is new; the rest repeats the last one. progress: the
+    share of steps between two checks that must have raised the loss.
+    """
+
+    first: float = 2.0
+    inertia: float = 0.75
+    progress: float = 0.75
+
+    def observe(self, state: State, loss: Tensor, gradient: Tensor) -> Tensor:
+        memory = state.memory
+        loss = loss.nan_to_num(-math.inf, math.inf, -math.inf)
+        if state.iteration == 0:
+            memory.update(size=torch.full_like(loss, self.first), rises=torch.zeros_like(loss))
+            memory.update(best=loss, best_points=state.points, best_gradient=gradient, last=loss)
+            memory.update(checked=loss, halved=torch.ones_like(loss, dtype=torch.bool))
+            return gradient
+        memory["rises"] = memory["rises"] + (loss > memory["last"])
+        better = loss > memory["best"]
+        memory["last"], memory["best"] = loss, torch.where(better, loss, memory["best"])
+        memory["best_points"] = torch.where(state.each(better), state.points, memory["best_points"])
+        memory["best_gradient"] = torch.where(state.each(better), gradient, memory["best_gradient"])
+        interval = checkpoints(state.steps).get(state.iteration)
+        return gradient if interval is None else self._check(state, gradient, interval)
+
+    def _check(self, state: State, gradient: Tensor, interval: int) -> Tensor:
+        memory = state.memory
+        stuck = ~memory["halved"] & (memory["best"] <= memory["checked"])
+        stalled = (memory["rises"] < self.progress * interval) | stuck
+        memory["size"] = torch.where(stalled, memory["size"] / 2, memory["size"])
+        memory["last"] = torch.where(stalled, memory["best"], memory["last"])
+        memory.update(rises=torch.zeros_like(memory["rises"]), checked=memory["best"], halved=stalled)
+        state.points = torch.where(state.each(stalled), memory["best_points"], state.points)
+        return torch.where(state.each(stalled), memory["best_gradient"], gradient)
+
+    def advance(self, region: Searchable, state: State, move: Tensor) -> Tensor:
+        memory, points = state.memory, state.points
+        aim = region.project(points + state.each(memory["size"]) * move)
+        if "previous" in memory:
+            drift = self.inertia * (aim - points) + (1 - self.inertia) * (points - memory["previous"])
+            aim = region.project(points + drift)
+        memory["previous"] = points
+        return aim
+
+
+def checkpoints(steps: int) -> dict[int, int]:
+    """The iterations at which progress is checked, and how many steps each looks back on: ever fewer.
+
+    Args:
+        steps: of the whole ascent.
+
+    Example:
+        >>> from autodual.attacks.step_sizes import checkpoints
+        >>> list(checkpoints(100))[:4]
+        [22, 41, 57, 70]
+    """
+    interval, least, less = (max(int(share * steps), 1) for share in (0.22, 0.06, 0.03))
+    found, place = {}, interval
+    while place < steps:
+        found[place] = interval
+        interval = max(interval - less, least)
+        place += interval
+    return found

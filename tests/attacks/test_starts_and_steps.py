@@ -1,0 +1,155 @@
+"""Starts and steps against what is known of them: how far they reach, that they stay inside, that none is steeper."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor
+
+from autodual.attacks import (
+    STARTS,
+    Ascent,
+    CrossEntropy,
+    Euclidean,
+    Fixed,
+    Given,
+    Previous,
+    RandomFgsm,
+    RFgsm,
+    Sign,
+    SparseL1,
+    Steepest,
+)
+from autodual.attacks.ascent_state import State
+from autodual.errors import InvalidInputError
+from autodual.perturbations import L1Ball, L2Ball, LinfBall, ProductSet
+from autodual.specs import ClassMargin
+from tests.support.random_sets import subjects
+
+EPS = 0.25
+
+
+def linear(z: Tensor) -> Tensor:
+    """Two classes, whose gradients are nowhere zero."""
+    weight = torch.randn(2, z.shape[1], dtype=z.dtype, generator=torch.Generator().manual_seed(0))
+    return z @ weight.T
+
+
+def moved(attack) -> Tensor:
+    """|δ| / ε of 200 × 100 features that begin at 0, where sums round to nothing."""
+    x = torch.zeros(200, 100, dtype=torch.float64)
+    points = attack.run(linear, LinfBall(EPS).at(x), ClassMargin([0] * 200))
+    return (points - x).abs() / EPS
+
+
+@pytest.mark.parametrize(("size", "mean", "ends"), [(1.0, 0.75, 0.5), (1.25, 0.859375, 0.625), (2.0, 1.0, 1.0)])
+def test_how_far_one_step_from_a_uniform_start_reaches(size: float, mean: float, ends: float) -> None:
+    """From U(−ε, ε) a step of a ends at ε with probability a / 2ε, else uniformly between a − ε and ε."""
+    found = moved(RandomFgsm(step_size=size))
+    assert float(found.mean()) == pytest.approx(mean, abs=0.005)
+    assert float((found == 1).double().mean()) == pytest.approx(ends, abs=0.012)
+
+
+def test_half_a_step_from_a_corner_of_half_the_cube_ends_at_the_middle_or_the_edge() -> None:
+    found = moved(RFgsm())
+    assert set(found.unique().tolist()) == {0.0, 1.0}
+    assert float(found.mean()) == pytest.approx(0.5, abs=0.012)
+
+
+def test_uniform_starts_have_uniform_features_and_lengths() -> None:
+    generator, x = torch.Generator().manual_seed(0), torch.zeros(4000, 3, dtype=torch.float64)
+    cube = STARTS["uniform"].points(LinfBall(2.0).at(x), generator)
+    assert float(cube.abs().mean()) == pytest.approx(1, abs=0.03)
+    length = STARTS["uniform"].points(L2Ball(2.0).at(x), generator).norm(dim=1)
+    assert float(length.mean()) == pytest.approx(1, abs=0.03)
+
+
+@settings(max_examples=40, deadline=None)
+@given(subjects((2, 3)), st.sampled_from(sorted(STARTS)), st.booleans(), st.integers(0, 99))
+def test_starts_are_inside(subject, name: str, single: bool, seed: int) -> None:
+    x = subject.x.float() if single else subject.x
+    try:
+        region = subject.ball.at(x)
+    except InvalidInputError:  # in single precision an end of a tiny box may cross the other
+        return
+    points = STARTS[name].points(region, torch.Generator().manual_seed(seed))
+    assert points.dtype == x.dtype
+    assert region.contains(points).all()
+
+
+def test_given_points_and_offsets_are_brought_inside() -> None:
+    region = L2Ball(1.0, (0, 1)).at(torch.zeros(2, 3))
+    generator = torch.Generator()
+    far = torch.tensor([[0.5, 0, 0], [4.0, -3.0, 0]])
+    expected = torch.tensor([[0.5, 0, 0], [1.0, 0, 0]])
+    torch.testing.assert_close(Given(far).points(region, generator), expected)
+    torch.testing.assert_close(Previous(torch.cat([far, far])).points(region, generator), expected)
+    with pytest.raises(InvalidInputError, match=r"must have the shape \[2, 3\]"):
+        Given(far[:1]).points(region, generator)
+    with pytest.raises(InvalidInputError, match="or more samples"):
+        Previous(far[:1]).points(region, generator)
+
+
+@settings(max_examples=30, deadline=None)
+@given(subjects((2, 3)), st.integers(0, 99))
+def test_no_point_of_the_ball_is_steeper_than_its_step(subject, seed: int) -> None:
+    region, generator = subject.ball.at(subject.x), torch.Generator().manual_seed(seed)
+    gradient = torch.randn(subject.x.shape, generator=generator, dtype=torch.float64)
+    best = (region.steepest(gradient) * gradient).flatten(1).sum(1)
+    sampled = (region.sample(300, generator) * gradient).flatten(2).sum(2).amax(0)
+    # Cut to a domain, the steepest point is merely near the maximiser.
+    slack = 0.15 if "clipped to" in subject.ball.describe() else 1e-9
+    width = sampled - (region.steepest(-gradient) * gradient).flatten(1).sum(1)
+    assert (best >= sampled - slack * width.abs() - 1e-9).all()
+
+
+def step(kind, region, gradient: Tensor, points: Tensor | None = None) -> Tensor:
+    points = region.centre if points is None else points
+    return kind.move(region, gradient, State(points, 1, torch.Generator().manual_seed(1)))
+
+
+def test_steps_have_the_length_of_the_radius_or_of_one() -> None:
+    x, gradient = torch.zeros(3, 60).double(), torch.randn(3, 60, dtype=torch.float64)
+    radii = torch.tensor([0.5, 1.0, 2.0]).double()
+    for ball, kind, order in [
+        (LinfBall(radii), Sign, math.inf),
+        (L2Ball(radii), Euclidean, 2),
+        (L1Ball(radii), SparseL1, 1),
+    ]:
+        region = ball.at(x)
+        torch.testing.assert_close(step(kind(), region, gradient).norm(order, 1), radii)
+        raw = torch.full((3,), 20.0 if kind is SparseL1 else 1.0).double()
+        torch.testing.assert_close(step(kind(raw=True), region, gradient).norm(order, 1), raw)
+        assert (step(kind(), region, torch.zeros_like(gradient)) == 0).all()
+    assert (step(Steepest(), L2Ball(1.0).at(x), torch.zeros_like(gradient)) == 0).all()
+
+
+def test_sparse_steps_move_the_largest_features_that_are_free() -> None:
+    x = torch.zeros(1, 40).double()
+    x[0, :10] = 1
+    gradient = torch.arange(40, 0, -1).double()[None]
+    region = L1Ball(5.0, (0, 1)).at(x)
+    move = step(SparseL1(7, 7), region, gradient)
+    torch.testing.assert_close(move[0, 10:17], torch.full((7,), 5 / 7).double())
+    assert int((move != 0).sum()) == 7
+
+
+def test_fifty_sparse_steps_reach_an_l1_radius_of_twelve() -> None:
+    x = torch.zeros(2, 784).double()
+    region = L1Ball(12.0, (0, 1)).at(x)
+    attack = Ascent(objective=CrossEntropy(), step=SparseL1(raw=True), size=Fixed(0.05), steps=50)
+    points = attack.run(linear, region, ClassMargin([0, 1]))
+    assert region.contains(points).all()
+    assert (points.sum(1) > 11.99).all()
+
+
+def test_products_are_stepped_in_each_parts_own_geometry() -> None:
+    product = ProductSet((LinfBall(0.5), L2Ball(2.0), None), ((2,), (2,), (1,)))
+    region = product.at(torch.zeros(1, 5).double())
+    gradient = torch.tensor([[3.0, -1.0, 3.0, 4.0, 1.0]]).double()
+    expected = torch.tensor([[0.5, -0.5, 1.2, 1.6, 0.0]]).double()
+    torch.testing.assert_close(step(Steepest(), region, gradient), expected)
