@@ -65,7 +65,7 @@ class Standard(Attack):
     seed: int = 0
 
     def members(self, specification: Specification) -> tuple[Attack, ...]:
-        """The attacks that it consists of for a specification."""
+        """The attacks that it consists of for a `specification`."""
         square = Square(self.queries)
         if not isinstance(specification, LabelSpecification):
             return Apgd(self.steps, 6, "margin", keep="first"), square

@@ -15,7 +15,20 @@ from autodual.attacks.step_sizes import Fixed
 
 @dataclass(frozen=True)
 class Fgsm(GradientAttack):
-    """One step to the point that is worst for the network's linearisation at the sample (Goodfellow et al., 2015)."""
+    """One step to the point that is worst for the network linearised at the sample (Goodfellow et al., 2015).
+
+    Args:
+        objective: what is raised, one of `OBJECTIVES` by its name or an `Objective`.
+        keep: which point is given back; see `Ascent`.
+
+    Example:
+        >>> import autodual, torch
+        >>> from autodual.attacks import Fgsm
+        >>> from autodual.specs import ClassMargin
+        >>> region = autodual.LinfBall(0.5).at(torch.tensor([[1.0, 0.75]]))
+        >>> Fgsm().run(lambda z: z, region, ClassMargin(torch.tensor([0])))
+        tensor([[0.5000, 1.2500]])
+    """
 
     objective: str | Objective = "margin"
     keep: Keep = "worst"

@@ -18,10 +18,15 @@ class Objective(ABC):
 
     @abstractmethod
     def loss(self, problem: Problem, outputs: Tensor) -> Tensor:
-        """The loss `[N]` of outputs `[N, K]`, to be raised."""
+        """The loss `[N]`, to be raised.
+
+        Args:
+            problem: the samples under attack.
+            outputs: flattened, `[N, K]`.
+        """
 
     def turn(self, restart: int) -> Objective:
-        """The objective of a restart, counted from 0."""
+        """The objective of the restart number `restart`, counted from 0."""
         return self
 
 

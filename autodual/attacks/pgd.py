@@ -17,9 +17,26 @@ from autodual.attacks.step_sizes import Fixed
 class Pgd(GradientAttack):
     """Projected gradient descent on the margin (Madry et al., 2018).
 
-    `step_size` is in units of the set's radius, by default 2.5 / steps: enough to cross the set and to settle.
-    The first of the `restarts` begins at the nominal samples, unless `start` names other points; the others at random
-    points drawn from `seed`. `objective` may be another one, and `keep="first"` leaves samples that are refuted alone.
+    Args:
+        steps: gradient steps from each start.
+        step_size: in units of the set's radius; None: 2.5 / steps, enough to cross the set and to settle.
+        restarts: the number of starts, the first as `start` says, the others at random points.
+        seed: of the random points.
+        objective: what is raised, one of `OBJECTIVES` by its name or an `Objective`.
+        start: where the first run begins, one of `STARTS` by its name or a `Start`.
+        keep: which point is given back; "first" leaves samples that are refuted alone.
+
+    Raises:
+        InvalidInputError: fewer than one step or start, a step size that is not positive and finite, or a name that
+            there is not.
+
+    Example:
+        >>> import autodual, torch
+        >>> from autodual.attacks import Pgd
+        >>> from autodual.specs import ClassMargin
+        >>> region = autodual.LinfBall(0.5).at(torch.tensor([[1.0, 0.75]]))
+        >>> Pgd(steps=5).run(lambda z: z, region, ClassMargin(torch.tensor([0])))
+        tensor([[0.5000, 1.2500]])
     """
 
     steps: int = 40

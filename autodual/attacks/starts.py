@@ -22,7 +22,12 @@ class Start(ABC):
 
     @abstractmethod
     def points(self, region: Searchable, generator: torch.Generator) -> Tensor:
-        """One point of the region for each sample, `[N, *shape]`."""
+        """One point of the region for each sample, `[N, *shape]`.
+
+        Args:
+            region: the set, placed around N samples.
+            generator: of random numbers, on the region's device.
+        """
 
 
 @dataclass(frozen=True)

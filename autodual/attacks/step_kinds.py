@@ -22,7 +22,13 @@ class Step(ABC):
 
     @abstractmethod
     def move(self, region: Searchable, gradient: Tensor, state: State) -> Tensor:
-        """The move `[N, *shape]` for a gradient `[N, *shape]` at the state's points; none where the gradient is 0."""
+        """The move `[N, *shape]`; none where the gradient is 0.
+
+        Args:
+            region: the set, placed around N samples.
+            gradient: of the objective at the state's points, `[N, *shape]`.
+            state: the points, and what steps remember.
+        """
 
 
 @dataclass(frozen=True)

@@ -18,12 +18,24 @@ class StepSize(ABC):
     """What becomes of a step; a frozen dataclass whose fields are its options. Memory is in the state."""
 
     def observe(self, state: State, loss: Tensor, gradient: Tensor) -> Tensor:
-        """Told of the loss `[N]` and its gradient at the state's points; may move these, and gives their gradient."""
+        """Look at where the ascent is; may move the state's points back, and gives the gradient at them.
+
+        Args:
+            state: the points, and what step sizes remember.
+            loss: at the points, `[N]`.
+            gradient: of the loss, `[N, *shape]`.
+        """
         return gradient
 
     @abstractmethod
     def advance(self, region: Searchable, state: State, move: Tensor) -> Tensor:
-        """The next points `[N, *shape]`, in the region, for a step's move."""
+        """The next points `[N, *shape]`, in the region.
+
+        Args:
+            region: the set, placed around N samples.
+            state: the points, and what step sizes remember.
+            move: a step of size 1, `[N, *shape]`.
+        """
 
 
 @dataclass(frozen=True)
