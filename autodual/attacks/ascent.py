@@ -71,9 +71,9 @@ class Ascent(Attack):
         problem = whole
         if index is not None:
             problem, state = whole.select(index), state.select(index)
+        if problem.region.count == 0:
+            return
         for state.iteration in range(self.steps):
-            if problem.region.count == 0:
-                return
             margin, loss, gradient = evaluate(problem, objective, state.points)
             if self.keep != "last":
                 kept.update(index, problem.region, state.points, -loss if self.keep == "loss" else margin)
@@ -81,11 +81,12 @@ class Ascent(Attack):
             if left is not None:
                 index = left if index is None else index[left]
                 problem, state, loss, gradient = problem.select(left), state.select(left), loss[left], gradient[left]
+                if problem.region.count == 0:
+                    return
             gradient = self.size.observe(state, loss, gradient)
             move = self.step.move(problem.region, gradient, state)
             state.points = self.size.advance(problem.region, state, move)
-        if problem.region.count > 0:
-            kept.update(index, problem.region, state.points, self._final_score(problem, state.points, objective))
+        kept.update(index, problem.region, state.points, self._final_score(problem, state.points, objective))
 
     def _final_score(self, problem: Problem, points: Tensor, objective: Objective) -> Tensor:
         """What decides whether the points where a run ends are kept: the least is. `last` needs no forward pass."""

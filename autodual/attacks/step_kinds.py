@@ -95,7 +95,7 @@ class SparseL1(Step):
     def move(self, region: Searchable, gradient: Tensor, state: State) -> Tensor:
         generator, device = state.generator, gradient.device
         k = int(torch.randint(self.least, self.most + 1, (), generator=generator, device=device))
-        k = min(k, gradient[0].numel())
+        k = min(k, region.shape.numel())
         free = torch.where(_can_move(region, state.points, gradient), gradient, 0).flatten(1)
         chosen = torch.zeros_like(free).scatter(1, free.abs().topk(k, 1).indices, 1)
         unit = (chosen * free.sign()).reshape(gradient.shape) / k

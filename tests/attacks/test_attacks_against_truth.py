@@ -166,6 +166,15 @@ def test_early_exit_runs_fewer_points_and_refutes_no_fewer_samples() -> None:
     assert torch.equal(broken[0], broken[1])
 
 
+@pytest.mark.parametrize("ball", [LinfBall(0.3), L1Ball(9.0)], ids=repr)
+def test_runs_end_once_every_sample_is_refuted(ball) -> None:
+    model = network()
+    region, specification = ball.at(X), ClassMargin((model(X).argmax(1) + 1) % 4)
+    for attack in (Pgd(3, restarts=2, keep="first"), Apgd(3, 2, keep="first"), Square(5), Standard(3, 5)):
+        points = attack.run(model, region, specification)
+        assert counterexamples(model, region, specification, points).all()
+
+
 def test_nan_gradients_keep_the_point() -> None:
     def broken_function(z: Tensor) -> Tensor:
         total = z.flatten(1).sum(1)
