@@ -337,7 +337,8 @@ class Rows:
         if window is not None:
             positions = [part.window.position for part in parts if part.window and part.window.position is not None]
             window = replace(window, position=torch.cat(positions))
-        values = torch.cat([part.values for part in parts])
+        # Rows of constraints may be alike for all groups.
+        values = torch.cat([part.values.expand(part.owner.shape[0], *part.values.shape[1:]) for part in parts])
         return replace(first, base=values, scale=None, owner=owner, span=span, window=window)
 
     def placed(self, place: Place) -> Rows:

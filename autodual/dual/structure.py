@@ -220,7 +220,8 @@ class ConstantLayer(DualLayer):
 
     @property
     def roundings(self) -> int:
-        return 0
+        """Of the conversion to the dtype of a computation."""
+        return 1
 
     def push(self, columns: Sequence[Tensor | None]) -> Tensor:
         raise AssertionError("a constant has no inputs to push from")

@@ -102,7 +102,7 @@ class Call:
             prepare(state, self.plan.relaxed)
         else:
             target = ask.at or graph.outputs[0]
-            prepare(state, (target,))
+            prepare(state, (target, *(self.plan.relaxed if ask.sites else ())))
             asked = objective.part(part)
             found = objective_bounds(state, target, asked, linear=bool(ask.linear), lines=bool(ask.record))
             record = _record(state, target, asked, found) if ask.record else None

@@ -154,7 +154,24 @@ def _checked_constraint(constraint: Multiplied, plan: Plan, count: int, x: Tenso
     constraint.check_shapes(
         {name: plan.graph[name].shape for name in (*constraint.nodes, *constraint.unit_multipliers)}
     )
-    return constraint.mapped(lambda tensor: tensor.to(dtype=x.dtype, device=x.device))
+    found = constraint.mapped(lambda tensor: tensor.to(dtype=x.dtype, device=x.device))
+    _check_rounding(constraint, found, x.dtype)
+    return found
+
+
+def _check_rounding(said: Multiplied, found: Multiplied, dtype: torch.dtype) -> None:
+    """Raise InvalidInputError where a call's dtype cannot hold a constraint's numbers, which would then be another one.
+
+    Whatever a multiplier is rounded to, a bound may use it.
+    """
+    for (field, exact), (_, near) in zip(said.named_tensors(), found.named_tensors()):
+        exact = exact.to(near.device).double()
+        off = ~((near.double() - exact).abs() <= torch.finfo(dtype).eps * exact.abs())
+        if "multiplier" not in field and bool(off.any()):
+            raise InvalidInputError(
+                f"{field} of a constraint holds numbers that are too small or too large for {dtype}; multiply the "
+                "constraint by a factor, or give x in float64"
+            )
 
 
 def _checked_slopes(slopes: Slopes, plan: Plan, count: int, x: Tensor) -> Slopes:

@@ -108,3 +108,13 @@ def test_overflow_is_no_bound() -> None:
     for slopes in ("shared", "adaptive"):
         lower = autodual.compile_dual(model).lower_bounds(x, autodual.LinfBall(0.1), torch.eye(2), slopes=slopes)
         assert not bool((lower == torch.inf).any())
+
+
+@pytest.mark.parametrize("last", ["dual", "interval"])
+def test_constants_are_rounded_too(last: LastBound) -> None:
+    """max(z, c) = c over the set; float32 has no such c, and the number next to it may lie above."""
+    network = Network((40,))
+    value = network.parameter(1 + torch.rand(40, generator=torch.Generator().manual_seed(0), dtype=torch.float64))
+    dual = network.dual(network.add(ops.Maximum(), "input", network.add(ops.Constant(value))))
+    found = dual(torch.zeros(1, 40), LinfBall(0.5), torch.eye(40), rigorous=True, slopes="adaptive", last=last)
+    assert bool((found.lower.double() <= network.environment()(value)).all())

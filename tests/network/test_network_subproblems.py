@@ -186,6 +186,68 @@ def test_a_part_beside_the_set_is_flagged() -> None:
     torch.testing.assert_close(halved, DUAL.lower_bounds(X, LinfBall(0.1), IDENTITY, slopes="adaptive"))
 
 
+def test_an_end_that_rounding_moved_empties_no_part() -> None:
+    """A part may be the very edge of the set, which is x + ε in float64 and a rounded number in float32."""
+    dual = autodual.compile_dual(nn.Linear(1, 1))
+    x = torch.rand(400, 1, generator=torch.Generator().manual_seed(0))
+    name = dual.compiled(x).plan.graph.inputs[0]
+    edges = torch.cat([x.double() - 0.2, x.double() + 0.2])
+    owner = torch.arange(400).repeat(2)
+    found = dual(x, BALL, torch.ones(1, 1), given={name: Interval(edges, edges)}, owner=owner)
+    assert not bool(found.infeasible.any()) and bool(found.lower.isfinite().all())
+
+
+@pytest.mark.parametrize("slopes", ["shared", "adaptive"])
+def test_plain_bounds_that_cross_by_rounding_empty_no_part(slopes: str) -> None:
+    """Large numbers cancel at the second site, so two ways to compute its one value differ by far more than its ulp."""
+    for seed in range(8):
+        torch.manual_seed(seed)
+        first, second = nn.Linear(3, 64), nn.Linear(64, 4)
+        with torch.no_grad():
+            first.bias += 2e4
+            second.bias -= second.weight.sum(1) * 2e4
+        dual, x = autodual.compile_dual(nn.Sequential(first, nn.ReLU(), second, nn.ReLU())), torch.rand(1, 3)
+        point = {dual.compiled(x).plan.graph.inputs[0]: Interval(x, x)}
+        found = dual(x, LinfBall(0.0), torch.ones(1, 4), given=point, slopes=slopes, all_units=True)
+        assert found.infeasible.tolist() == [False]
+
+
+@pytest.mark.parametrize("inner", ["dual", "interval"])
+def test_an_empty_part_does_not_refute_what_is_known_of_the_set(inner: str) -> None:
+    """The first site is said to be where it never is, so that bounds of the second lie beside its true interval."""
+    model = nn.Sequential(nn.Linear(1, 1), nn.ReLU(), nn.Linear(1, 1), nn.ReLU(), nn.Linear(1, 1)).double()
+    with torch.no_grad():
+        for layer in model[::2]:
+            layer.weight.fill_(1.0)
+            layer.bias.fill_(0.0)
+    x = torch.zeros(1, 1).double()
+    dual = autodual.compile_dual(model, x)
+    first, second = dual.plan.sites
+    known = {second: dual.bounds(x, BALL)[second].map(Tensor.detach)}
+    low, high = torch.tensor([[-9.0], [50.0]]).double(), torch.tensor([[9.0], [51.0]]).double()
+    found = dual(x, BALL, torch.ones(1, 1).double(), known=known, given={first: Interval(low, high)}, inner=inner)
+    assert found.infeasible.tolist() == [False, True]
+    assert found.lower.isnan().flatten().tolist() == [False, True]
+
+
+def test_a_constraint_that_the_dtype_cannot_hold_is_refused() -> None:
+    """In float32 the row 1e-46 is zero, and β b = 1 would be gained for nothing."""
+    dual, x = autodual.compile_dual(nn.Identity()), torch.zeros(1, 1)
+    row, bound, multiplier = (torch.tensor([[value]], dtype=torch.float64) for value in (1e-46, 1e-38, 1e38))
+    tiny = Constraint({dual.compiled(x).plan.graph.inputs[0]: row.unsqueeze(1)}, bound, multiplier=multiplier)
+    with pytest.raises(InvalidInputError, match="too small or too large for"):
+        dual(x, LinfBall(1e9), torch.zeros(1, 1), constraints=[tiny])
+    assert float(dual.lower_bounds(x.double(), LinfBall(1e9), torch.zeros(1, 1).double(), constraints=[tiny])) <= 0
+
+
+def test_sites_behind_the_node_that_is_bounded_are_shown_too() -> None:
+    given = _given(DUAL, X, OWNER)
+    found = DUAL(X, BALL, torch.eye(75).double()[:2], at=FIRST, given={FIRST: given[FIRST]}, owner=OWNER, sites=True)
+    whole = DUAL(X, BALL, IDENTITY, given={FIRST: given[FIRST]}, owner=OWNER, sites=True)
+    assert list(found.intervals) == [FIRST, SECOND]
+    torch.testing.assert_close(found.intervals[SECOND].lower, whole.intervals[SECOND].lower)
+
+
 def test_what_interval_arithmetic_refutes_is_flagged() -> None:
     """The first site is at most 1.2, but said to be at least 2: bounds of the second site cross."""
     model = nn.Sequential(nn.Linear(1, 1), nn.ReLU(), nn.Linear(1, 1), nn.ReLU(), nn.Linear(1, 1)).double()

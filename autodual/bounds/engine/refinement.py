@@ -83,7 +83,7 @@ def refine(state: BoundState, name: str, undecided: Undecided) -> bool:
         finished = _bound(rowed, name, undecided, wanted)
         state.intervals[name] = rowed.intervals[name]
         if state.subproblems.partial:
-            state.note_empty(before.intersect(state.interval(name)), state.slack(name))
+            state.note_empty(before.intersect(state.interval(name)), name)
         if state.intersects:
             # Units that were not wanted keep their ends. Columns and dense groups bound them too, but whether those are
             # used depends on other units, and no bound may depend on that.

@@ -196,6 +196,11 @@ def _over_set(state: BoundState, name: str, rows: Rows) -> tuple[Tensor, Tensor]
     lower, upper = region.extremes(rows.values, state.subproblems.seen_by_set(rows))
     if part is None:
         return lower, upper
+    if state.options.rigorous:
+        # These are computed from the whole set's numbers, while what is charged later is relative to the part's.
+        sizes = state.subproblems.of_samples(region.enclosure().magnitude)
+        more = inner(rows, state.error_factor(state.graph[name].size) * sizes, absolute=True)
+        lower, upper = lower - more, upper + more
     least, greatest = _within(state.interval(name), rows)
     return lower.maximum(least), upper.minimum(greatest)
 

@@ -240,17 +240,39 @@ class BoundState:
         if self.subproblems.owner is not None:
             enclosure = enclosure.map(self.subproblems.of_samples)
         part = self.subproblems.given.get(name)
-        return enclosure if part is None else self.note_empty(enclosure.intersect(part))
+        if part is None:
+            return enclosure
+        return _uncrossed(self.note_empty(enclosure.intersect(part), name))
 
-    def note_empty(self, interval: Interval, slack: Tensor | float = 0.0) -> Interval:
-        """The interval `[B or 1, *shape]`. Where its ends cross by more than the slack, its subproblem has no point:
-        note that.
+    def note_empty(self, interval: Interval, computed: str | None = None) -> Interval:
+        """The interval `[B or 1, *shape]`. Where its ends cross, its subproblem has no point: note that.
+
+        computed: the node whose bounds the ends are; plain ones cross by more than rounding then.
         """
         room = interval.upper - interval.lower
-        room = room + slack if isinstance(slack, Tensor) else room
+        if computed is not None and not self.options.rigorous and bool((room < 0).any()):
+            room = room + 2 * self._drift(computed)
         # The least of numbers, since reductions of booleans are slow on CPUs.
         self.emptied.append(room.reshape(room.shape[0], -1).amin(1) < 0)
         return interval
+
+    def _drift(self, name: str) -> Tensor:
+        """How far rounding may have moved a plain bound of a node, `[B or 1, *shape]`: at the node and before it."""
+        found: dict[str, Tensor] = {}
+        for node in self.graph:
+            if node.name not in self.graph.ancestors[name]:
+                continue
+            layer = self.layers.get(node.name)
+            if node.name in self.regions:
+                found[node.name] = self.subproblems.of_samples(self.regions[node.name].rounding())
+            elif layer is None:
+                found[node.name] = self.error_factor(node.size) * self.interval(node.name).magnitude
+            else:
+                before = [found[operand] for operand in node.inputs]
+                passed = layer.magnitude(before) - layer.magnitude([torch.zeros_like(drift) for drift in before])
+                debt = self.debt_under(node, layer)
+                found[node.name] = passed + debt.magnitude + debt.floor.reshape(-1, *[1] * len(node.shape))
+        return found[name]
 
     @property
     def infeasible(self) -> Tensor:
@@ -272,20 +294,23 @@ class BoundState:
     def assume(self, name: str) -> None:
         """Intersect a node's interval with what is known of it from elsewhere.
 
-        Raises EmptySetError if nothing is left, which proves the known interval false.
+        Raises EmptySetError if nothing is left, which proves the known interval false; of a part of a set it may
+        also mean that the part has no point.
         """
         if name not in self.known:
             return
         proved, known = self.intervals[name], self.known[name]
         slack = self.slack(name)
         apart = (known.lower > proved.upper + slack) | (known.upper < proved.lower - slack)
-        if bool(apart.any()):
+        both = proved.intersect(known)
+        if self.subproblems.partial:
+            self.note_empty(both, name)
+        elif bool(apart.any()):
             raise EmptySetError(
                 f"the known interval of '{name}' is false: bounds prove that the node lies elsewhere; give intervals "
                 "that hold over the whole set"
             )
-        both = proved.intersect(known)
-        self.intervals[name] = Interval(both.lower.minimum(both.upper), both.lower.maximum(both.upper))
+        self.intervals[name] = _uncrossed(both)
 
     def slack(self, name: str) -> Tensor | float:
         """What rounding may have moved a node's plain bounds by, `[B or 1, *shape]`; rigorous bounds allow for it
@@ -318,6 +343,11 @@ class BoundState:
         if not (self.intersects and isinstance(rule, NonlinearRule)):
             return interval
         return interval.within(*rule.limits(node.op))
+
+
+def _uncrossed(interval: Interval) -> Interval:
+    """An interval whose ends may have crossed by rounding, with these in order; NaN stays NaN."""
+    return Interval(interval.lower.minimum(interval.upper), interval.lower.maximum(interval.upper))
 
 
 def is_linear(state: BoundState, name: str) -> bool:
