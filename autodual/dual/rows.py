@@ -338,8 +338,13 @@ class Rows:
             positions = [part.window.position for part in parts if part.window and part.window.position is not None]
             window = replace(window, position=torch.cat(positions))
         # Rows of constraints may be alike for all groups.
-        values = torch.cat([part.values.expand(part.owner.shape[0], *part.values.shape[1:]) for part in parts])
+        values = torch.cat([part._for_each_group() for part in parts])
         return replace(first, base=values, scale=None, owner=owner, span=span, window=window)
+
+    def _for_each_group(self) -> Tensor:
+        """The values with an entry for each owner, `[G, K, *extent]`."""
+        assert self.owner is not None
+        return self.values.expand(self.owner.shape[0], *self.values.shape[1:])
 
     def placed(self, place: Place) -> Rows:
         """The rows with the owners of `place`, and with its positions if they have windows."""
