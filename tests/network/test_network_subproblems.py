@@ -212,6 +212,24 @@ def test_plain_bounds_that_cross_by_rounding_empty_no_part(slopes: str) -> None:
         assert found.infeasible.tolist() == [False]
 
 
+def test_a_gain_that_overflows_is_no_bound_of_a_unit() -> None:
+    """x + 1 ≥ 1.9 holds somewhere; β b is infinite in float32, while the row and what it meets are finite."""
+    layers = [nn.Linear(1, 2), nn.ReLU(), nn.Linear(2, 2), nn.ReLU()]
+    with torch.no_grad():
+        layers[0].weight.fill_(1.0)
+        layers[0].bias.fill_(1.0)
+        layers[2].weight.copy_(torch.eye(2) - 1)
+        layers[2].bias.fill_(1.0)
+    dual, x = autodual.compile_dual(nn.Sequential(*layers)), torch.full((1, 1), 0.5)
+    first, second = dual.compiled(x).plan.sites
+    above = Constraint(
+        {first: torch.tensor([[[1.0, 0.0]]])}, torch.tensor([[1.9]]), unit_multipliers={second: torch.tensor([[3e38]])}
+    )
+    found = dual(x, LinfBall(0.5), torch.ones(1, 2), constraints=[above], slopes="adaptive", all_units=True, sites=True)
+    assert found.infeasible.tolist() == [False]
+    assert bool((found.intervals[second].lower <= -0.9).all()), "1 - (x + 1) is -1 at the end of the set"
+
+
 @pytest.mark.parametrize("inner", ["dual", "interval"])
 def test_an_empty_part_does_not_refute_what_is_known_of_the_set(inner: str) -> None:
     """The first site is said to be where it never is, so that bounds of the second lie beside its true interval."""

@@ -173,6 +173,8 @@ def concretise(state: BoundState, progress: Progress) -> Enclosure:
     width = _sum(progress.width, progress.error)
     if width is not None:
         lower, upper = lower - width, upper + width
+    # Values are finite, so a lower bound of infinity is overflow and not a bound.
+    lower, upper = lower.masked_fill(lower == torch.inf, torch.nan), upper.masked_fill(upper == -torch.inf, torch.nan)
     return Enclosure(lower, upper, progress.error)
 
 
