@@ -19,7 +19,7 @@ def checked_objective(objective: Any, x: Tensor, shape: tuple[int, ...], owner: 
     owner: the sample `[B]` of each subproblem, whose functions they then are: an `Objective`'s of its sample.
 
     Raises InvalidInputError unless they are an `Objective`, or finite coefficients `[S, *shape]` or `[N, S, *shape]`
-    as a tensor, an array or lists, whose last axes may be flattened.
+    that x's dtype can hold, as a tensor, an array or lists, whose last axes may be flattened.
     """
     size = torch.Size(shape).numel()
     if isinstance(objective, Objective):
@@ -37,7 +37,13 @@ def checked_objective(objective: Any, x: Tensor, shape: tuple[int, ...], owner: 
         raise InvalidInputError("objective has no rows, so there is nothing to bound")
     if not all_finite(flattened):
         raise InvalidInputError("objective holds NaN or infinity")
-    return DenseObjective(flattened).to(x)
+    made = DenseObjective(flattened)
+    if flattened.dtype != x.dtype and not made.fits(x.dtype):
+        raise InvalidInputError(
+            f"objective holds numbers that are too small or too large for {x.dtype}; multiply it by a factor, or give x "
+            "in float64"
+        )
+    return made.to(x)
 
 
 def _flattened_rows(rows: Tensor, shape: tuple[int, ...], samples: int) -> Tensor | None:

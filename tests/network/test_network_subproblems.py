@@ -331,3 +331,9 @@ def test_several_samples_need_an_owner() -> None:
         DUAL.lower_bounds(X, BALL, IDENTITY, given=given)
     with pytest.raises(InvalidInputError, match="expected"):
         DUAL.lower_bounds(X, BALL, IDENTITY, constraints=[Constraint(rows={"x": X}, bound=X)])
+
+
+def test_an_objective_that_the_dtype_cannot_hold_is_refused() -> None:
+    """1e-46 would become 0 in float32, and its bound that of another function."""
+    with pytest.raises(InvalidInputError, match="too small or too large for torch.float32"):
+        DUAL(X.float(), BALL, 1e-46 * IDENTITY)
