@@ -40,8 +40,8 @@ def checked_objective(objective: Any, x: Tensor, shape: tuple[int, ...], owner: 
     made = DenseObjective(flattened)
     if flattened.dtype != x.dtype and not made.fits(x.dtype):
         raise InvalidInputError(
-            f"objective holds numbers that are too small or too large for {x.dtype}; multiply it by a factor, or give x "
-            "in float64"
+            f"objective holds numbers that are too small or too large for {x.dtype}; multiply it by a factor, or give "
+            "x in float64"
         )
     return made.to(x)
 

@@ -335,5 +335,5 @@ def test_several_samples_need_an_owner() -> None:
 
 def test_an_objective_that_the_dtype_cannot_hold_is_refused() -> None:
     """1e-46 would become 0 in float32, and its bound that of another function."""
-    with pytest.raises(InvalidInputError, match="too small or too large for torch.float32"):
+    with pytest.raises(InvalidInputError, match=r"too small or too large for torch\.float32"):
         DUAL(X.float(), BALL, 1e-46 * IDENTITY)
