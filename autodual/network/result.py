@@ -61,8 +61,11 @@ def result_of(
 
 
 def _without(objective: ObjectiveBounds, infeasible: Tensor) -> ObjectiveBounds:
-    """Bounds that are no numbers where there is nothing to bound."""
-    return replace(objective, lower=objective.lower.masked_fill(infeasible.unsqueeze(1), torch.nan))
+    """Bounds, and the functions that prove them, with NaN where a subproblem has no point."""
+    rows, linear = infeasible.unsqueeze(1), objective.linear
+    if linear is not None:
+        linear = replace(linear, offset=linear.offset.masked_fill(rows, torch.nan))
+    return replace(objective, lower=objective.lower.masked_fill(rows, torch.nan), linear=linear)
 
 
 def joined(parts: Sequence[DualResult]) -> DualResult:

@@ -171,6 +171,8 @@ def test_a_subproblem_without_a_point_is_flagged_and_proves_nothing_else(rigorou
     found = DUAL(X, BALL, IDENTITY, given=emptied, owner=OWNER, rigorous=rigorous)
     assert found.infeasible.tolist() == [False, True, False, False, False, False]
     assert bool(found.lower[1].isnan().all())
+    linear = DUAL(X, BALL, IDENTITY, given=emptied, owner=OWNER, linear=True).objective.linear  # type: ignore[union-attr]
+    assert linear is not None and linear.offset.isnan().all(1).tolist() == found.infeasible.tolist()
     others = torch.tensor([0, 2, 3, 4, 5])
     torch.testing.assert_close(found.lower[others], whole.lower[others], atol=0, rtol=0)
     assert not bool((found.lower[1] > -torch.inf).any())
