@@ -48,7 +48,11 @@ class Rows:
         return self.form.values(outputs) - self.offset
 
     def select(self, index: Tensor) -> Rows:
-        """The half-spaces of some of the samples, by a LongTensor."""
+        """The half-spaces of some of the samples.
+
+        Args:
+            index: a LongTensor.
+        """
         offset, error = (
             values[index] if values is not None and values.dim() == 2 else values
             for values in (self.offset, self.offset_error)

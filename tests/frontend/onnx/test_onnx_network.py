@@ -105,7 +105,7 @@ def test_several_inputs() -> None:
     )
     with pytest.raises(InvalidInputError, match="takes 2 input"):
         network(a)
-    with pytest.raises(InvalidInputError, match="takes 2 inputs, and bounds"):
+    with pytest.raises(InvalidInputError, match="takes 2 inputs, but bounds"):
         autodual.compile_dual(network, a)
     side_by_side = _SideBySide(network)
     x, ball = torch.cat([a, b], 1), autodual.LinfBall(0.1)
