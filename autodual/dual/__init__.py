@@ -25,7 +25,8 @@ from autodual.dual.family import FamilyLayer, LineFamily
 from autodual.dual.layer import Contribution, DualLayer
 from autodual.dual.registry import dual_rule, find_rule, registered
 from autodual.dual.relaxation import LinearRelaxation, RelaxedLayer
-from autodual.dual.rows import Place, Rows, Window, contract, inner
+from autodual.dual.row_products import contract, inner
+from autodual.dual.rows import Place, Rows, Window
 from autodual.dual.rule import AffineRule, NonlinearRule, RelaxationRule, Rule
 
 __all__ = [

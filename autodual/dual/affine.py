@@ -13,7 +13,8 @@ import torch
 from torch import Tensor
 
 from autodual.dual.layer import NOTHING, Contribution, DualLayer
-from autodual.dual.rows import Rows, inner
+from autodual.dual.row_products import inner
+from autodual.dual.rows import Rows
 from autodual.interval import Interval
 from autodual.ir.expressions import Environment
 from autodual.ir.graph import Node

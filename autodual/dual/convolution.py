@@ -11,7 +11,8 @@ from autodual.dual.affine import AffineLayer
 from autodual.dual.layer import NOTHING, Contribution, DualLayer
 from autodual.dual.patch_matrix import PatchMatrix
 from autodual.dual.registry import dual_rule
-from autodual.dual.rows import Rows, inner_everywhere
+from autodual.dual.row_products import inner_everywhere
+from autodual.dual.rows import Rows
 from autodual.dual.rule import AffineRule
 from autodual.dual.transpose import Geometry, transpose_convolution
 from autodual.interval import Interval

@@ -10,7 +10,8 @@ from torch import Tensor
 from autodual.dual.affine import AffineLayer
 from autodual.dual.layer import NOTHING, Contribution, DualLayer
 from autodual.dual.registry import dual_rule
-from autodual.dual.rows import Rows, inner
+from autodual.dual.row_products import inner
+from autodual.dual.rows import Rows
 from autodual.dual.rule import AffineRule
 from autodual.interval import Interval
 from autodual.ir import ops

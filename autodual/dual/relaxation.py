@@ -15,7 +15,8 @@ import torch.nn.functional as functional
 from torch import Tensor
 
 from autodual.dual.layer import Contribution, DualLayer
-from autodual.dual.rows import Rows, inner
+from autodual.dual.row_products import inner
+from autodual.dual.rows import Rows
 from autodual.interval import Interval
 
 

@@ -13,7 +13,7 @@ from torch import Tensor
 from autodual.bounds.options import BoundOptions
 from autodual.bounds.rounding.error_factor import Debt, error_factor
 from autodual.bounds.state.constraints import Multiplied
-from autodual.bounds.state.debts import charged, constants_debt, debt_of, no_debt
+from autodual.bounds.state.debts import charged, constants_debt, debt_of, drift, no_debt
 from autodual.bounds.state.kept_bytes import Ledger
 from autodual.bounds.state.memories import Memories
 from autodual.bounds.state.sites import Sites
@@ -258,21 +258,13 @@ class BoundState:
 
     def _drift(self, name: str) -> Tensor:
         """How far rounding may have moved a plain bound of a node, `[B or 1, *shape]`: at the node and before it."""
-        found: dict[str, Tensor] = {}
-        for node in self.graph:
-            if node.name not in self.graph.ancestors[name]:
-                continue
-            layer = self.layers.get(node.name)
+
+        def without_layer(node: Node) -> Tensor:
             if node.name in self.regions:
-                found[node.name] = self.subproblems.of_samples(self.regions[node.name].rounding())
-            elif layer is None:
-                found[node.name] = self.error_factor(node.size) * self.interval(node.name).magnitude
-            else:
-                before = [found[operand] for operand in node.inputs]
-                passed = layer.magnitude(before) - layer.magnitude([torch.zeros_like(drift) for drift in before])
-                debt = self.debt_under(node, layer)
-                found[node.name] = passed + debt.magnitude + debt.floor.reshape(-1, *[1] * len(node.shape))
-        return found[name]
+                return self.subproblems.of_samples(self.regions[node.name].rounding())
+            return self.error_factor(node.size) * self.interval(node.name).magnitude
+
+        return drift(self.graph, name, self.layers, without_layer, self.debt_under)
 
     @property
     def infeasible(self) -> Tensor:

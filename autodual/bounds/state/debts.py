@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import torch
 from torch import Tensor
@@ -68,3 +68,29 @@ def constants_debt(node: Node, rule: Rule, operands: Sequence[Interval], environ
 def _computed(node: Node) -> bool:
     """Whether an op has constants that are computed from parameters."""
     return any(not isinstance(constant, Parameter) for constant in node.op.expressions())
+
+
+def drift(
+    graph: Graph,
+    name: str,
+    layers: Mapping[str, DualLayer],
+    without_layer: Callable[[Node], Tensor],
+    debt: Callable[[Node, DualLayer], Debt],
+) -> Tensor:
+    """How far rounding at a node and before it may have moved the node's plain bounds, `[B or 1, *shape]`.
+
+    without_layer: the same of a node that has no layer. debt: what rounding costs at one that has.
+    """
+    found: dict[str, Tensor] = {}
+    for node in graph:
+        if node.name not in graph.ancestors[name]:
+            continue
+        layer = layers.get(node.name)
+        if layer is None:
+            found[node.name] = without_layer(node)
+            continue
+        before = [found[operand] for operand in node.inputs]
+        passed = layer.magnitude(before) - layer.magnitude([torch.zeros_like(one) for one in before])
+        own = debt(node, layer)
+        found[node.name] = passed + own.magnitude + own.floor.reshape(-1, *[1] * len(node.shape))
+    return found[name]

@@ -29,6 +29,7 @@ _ONE_RESULT_SINCE = 13
 
 @batch_rule(*_ELEMENTWISE.split(), *(name for entry in declarations() for name in entry.onnx if "::" not in name))
 def elementwise(operation: Operation) -> Places:
+    """The samples of all operands lie along the same axis of the result."""
     return (operation.aligned(),) * len(operation.shapes)
 
 
@@ -56,6 +57,7 @@ def quantised(operation: Operation) -> Layout:
 
 @batch_rule("Softmax", "LogSoftmax", "Hardmax")
 def softmax(operation: Operation) -> Layout:
+    """Along one axis, which must not count the samples; before opset 13 along all axes behind it too."""
     x = operation.only()
     single = operation.attributes.opset >= _ONE_RESULT_SINCE
     (axis,) = placed((operation.attributes.get("axis", -1 if single else 1),), len(x.shape))
@@ -66,16 +68,19 @@ def softmax(operation: Operation) -> Layout:
 
 @batch_rule("LpNormalization")
 def lp_normalisation(operation: Operation) -> Layout:
+    """Along one axis, which must not count the samples."""
     return _along(operation, (operation.attributes.get("axis", -1),))
 
 
 @batch_rule("CumSum", "CumProd")
 def cumulative(operation: Operation) -> Layout:
+    """Along one axis, which must not count the samples."""
     return _along(operation, operation.axes(1, "axis"))
 
 
 @batch_rule("MeanVarianceNormalization")
 def mean_variance(operation: Operation) -> Layout:
+    """Over some axes, none of which may count the samples."""
     return _along(operation, operation.attributes.get("axes", (0, 2, 3)))
 
 
@@ -92,11 +97,13 @@ def layer_normalisation(operation: Operation) -> Places:
 
 @batch_rule("Trilu")
 def triangle(operation: Operation) -> Layout:
+    """Of the last two axes, neither of which may count the samples."""
     return _along(operation, (-2, -1))
 
 
 @batch_rule(*_REDUCTIONS.split())
 def reduction(operation: Operation) -> Layout:
+    """Over some axes, none of which may count the samples; over all of them where none is named."""
     axes = operation.axes(1)
     if not axes and operation.attributes.get("noop_with_empty_axes", 0):
         return operation.only().layout
@@ -105,6 +112,7 @@ def reduction(operation: Operation) -> Layout:
 
 @batch_rule("ArgMax", "ArgMin")
 def places(operation: Operation) -> Layout:
+    """The place of an extreme along one axis, which must not count the samples."""
     return _reduced(operation, (operation.attributes.get("axis", 0),))
 
 

@@ -28,6 +28,7 @@ def reshape(operation: Operation) -> Layout:
 
 @batch_rule("Transpose")
 def transpose(operation: Operation) -> Layout:
+    """The samples' axis moves to where the permutation puts it."""
     x = operation.only()
     rank = len(x.shape)
     order = operation.attributes.get("perm", tuple(reversed(range(rank))))
@@ -36,6 +37,7 @@ def transpose(operation: Operation) -> Layout:
 
 @batch_rule("Expand")
 def expand(operation: Operation) -> Layout:
+    """The target shape is replaced by that of one sample."""
     layout = operation.only().layout
     operation.replaced[1] = np.array(operation.for_one(operation.shapes[0], layout), dtype=np.int64)
     return layout
