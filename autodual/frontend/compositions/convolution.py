@@ -13,6 +13,12 @@ Margins = tuple[tuple[int, ...], tuple[int, ...]]
 """How much is added before and after each spatial axis."""
 
 
+def require_steps(*steps: Sequence[int]) -> None:
+    """Raise Unsupported where a stride or dilation does not fit the 32 bits that kernels keep of it."""
+    if any(step >= 2**31 for some in steps for step in some):
+        raise Unsupported("its stride or dilation is 2147483648 or more, of which kernels only keep 32 bits")
+
+
 def padded(builder: Emitter, x: Node, before: Sequence[int], after: Sequence[int], value: float = 0.0) -> Node:
     """The last axes of x with more entries, all of one value, before and after; negative numbers crop."""
     if not any(before) and not any(after):
@@ -60,6 +66,7 @@ def convolved(
 
     kernel: the shape of the weight, `[out, in/groups, *kernel]`.
     """
+    require_steps(stride, dilation)
     before, after = margins
     common = tuple(max(min(pair), 0) for pair in zip(before, after, strict=True))
     first, last = ([side - own for side, own in zip(sides, common, strict=True)] for sides in margins)
@@ -96,6 +103,7 @@ def transposed_convolved(
 
     kernel: the shape of the weight, `[in, out/groups, *kernel]`. extra: entries more after the end of each axis.
     """
+    require_steps(stride, dilation)
     before, after = margins
     whole = reach(x.shape[1:], kernel[2:], stride, dilation)
     limits = [max(s, d) for s, d in zip(stride, dilation, strict=True)]
