@@ -1,0 +1,49 @@
+"""The networks that the thesis trains, by the names that its tables give them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from torch import Tensor, nn
+
+from autodual.architectures import build_architecture
+from thesis_tables.table import Row
+
+SHAPES = {
+    "mnist": (1, 28, 28),
+    "fashion-mnist": (1, 28, 28),
+    "cifar10": (3, 32, 32),
+    "svhn": (3, 32, 32),
+    "har": (561,),
+}
+
+
+def har_network() -> nn.Sequential:
+    """One hidden layer of 500 units."""
+    return nn.Sequential(nn.Linear(561, 500), nn.ReLU(), nn.Linear(500, 6))
+
+
+def factory_of(data: str) -> Callable[[], nn.Module] | None:
+    """What builds the network of a data set whose network has no architecture's name."""
+    return har_network if data == "har" else None
+
+
+def arch_of(row: Row) -> str:
+    """The name of an architecture as autodual spells it: wide:8 for wide(8)."""
+    return str(row["model"]).replace("(", ":").rstrip(")")
+
+
+def model_of(row: Row) -> nn.Module:
+    """The untrained network of a row."""
+    factory = factory_of(row["dataset"])
+    return factory() if factory is not None else build_architecture(arch_of(row), SHAPES[row["dataset"]], 10)
+
+
+def hidden_units(model: nn.Module, x: Tensor) -> int:
+    """The number of ReLU units for one sample."""
+    counts: list[int] = []
+    for module in model.modules():
+        if isinstance(module, nn.ReLU):
+            module.register_forward_hook(lambda _module, _inputs, output: counts.append(output.numel()))
+    model(x)
+    return sum(counts)

@@ -1,0 +1,48 @@
+"""How large the experiments are run."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from autodual.data import Dataset, load_dataset
+
+
+@dataclass
+class Size:
+    """The size of the experiments.
+
+    epochs: of each training run, to which the thesis' schedules are scaled; 0 for its own. limit: training samples,
+    0 for all. test: test samples. seeds: runs of each setting. largest: parameters of a network that is still trained.
+    stages: of cascades.
+    """
+
+    epochs: int
+    limit: int
+    test: int
+    seeds: int
+    largest: int
+    stages: int
+    data_dir: Path | None
+    sets: dict[str, Dataset] = field(default_factory=dict)
+
+    def dataset(self, name: str) -> Dataset:
+        """A data set, read once."""
+        if name not in self.sets:
+            self.sets[name] = load_dataset(name, self._folder(name.partition(":")[0]))
+        return self.sets[name]
+
+    def _folder(self, name: str) -> Path | None:
+        """Where the files of a data set are: in the folder of its name, if there is one."""
+        inner = None if self.data_dir is None else self.data_dir / name
+        return inner if inner is not None and inner.is_dir() else self.data_dir
+
+    def batches(self, name: str, size: int = 50) -> list[tuple[Tensor, Tensor]]:
+        """The first test samples of a data set with their labels, in batches."""
+        data = self.dataset(f"{name}:test")
+        assert data.y is not None
+        count = min(self.test, len(data))
+        return [(data.x[part].float(), data.y[part]) for part in torch.arange(count).split(size)]

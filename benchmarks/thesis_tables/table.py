@@ -1,0 +1,109 @@
+"""A table of the thesis: its published rows, and measured values beside them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from thesis_tables.size import Size
+
+Row = Mapping[str, Any]
+Values = Mapping[str, Any]
+
+
+class NotRun(Exception):
+    """Why a row is not run here; the table says so in its place."""
+
+
+@dataclass
+class Table:
+    """A table or a figure by its name in the thesis.
+
+    labels: the entries of a row that say what is measured. columns: those that are measured. rows: as published, by
+    name; None where nothing is. found: what was measured, by the row's place in `rows`.
+    """
+
+    name: str
+    title: str
+    section: str
+    labels: tuple[str, ...]
+    columns: tuple[str, ...]
+    rows: list[Row]
+    found: dict[int, dict[str, Any]] = field(default_factory=dict)
+
+    def fill(self, row: Row, values: Values) -> None:
+        """Put measured values beside a row; a row that was not published comes last."""
+        if row not in self.rows:
+            self.rows.append(row)
+        self.found.setdefault(self.rows.index(row), {}).update(values)
+
+    def lines(self) -> list[dict[str, Any]]:
+        """Of each row that was tried: its labels, what was published, and what was measured."""
+        return [
+            {
+                **{label: self.rows[place][label] for label in self.labels},
+                "published": {name: self.rows[place].get(name) for name in self.columns},
+                "measured": values,
+            }
+            for place, values in sorted(self.found.items())
+        ]
+
+    def markdown(self) -> str:
+        """The table with `measured (published)` in each cell; a dash stands for what is not known."""
+        heads = [*self.labels, *self.columns, "cpu_seconds"]
+        text = [f"{self.name}: {self.title} (section {self.section})", "", _row(heads), _row(["---"] * len(heads))]
+        for place, values in sorted(self.found.items()):
+            row = self.rows[place]
+            cells = [f"{_number(values.get(name))} ({_number(row.get(name))})" for name in self.columns]
+            if "not_run" in values:
+                cells = [f"not run: {values['not_run']}", *(f"({_number(row.get(name))})" for name in self.columns[1:])]
+            text.append(_row([*(str(row[name]) for name in self.labels), *cells, _number(values.get("cpu_seconds"))]))
+        return "\n".join(text)
+
+
+def _row(cells: list[str]) -> str:
+    return f"| {' | '.join(cells)} |"
+
+
+def _number(value: Any) -> str:
+    return "–" if value is None else f"{value:.4g}" if isinstance(value, float) else f"{value:,}"
+
+
+#: Measures a table's rows one after the other, each as soon as it is known.
+Experiment = Callable[[Table, Size], Iterator[tuple[Row, Values]]]
+
+
+def by_row(measure: Callable[[Row, Size], Values]) -> Experiment:
+    """The experiment that measures each published row by itself."""
+
+    def experiment(table: Table, size: Size) -> Iterator[tuple[Row, Values]]:
+        for row in list(table.rows):
+            try:
+                yield row, measure(row, size)
+            except NotRun as reason:
+                yield row, {"not_run": str(reason)}
+
+    return experiment
+
+
+def not_run(reason: str) -> Experiment:
+    """The experiment whose every row is beyond the machines that this is meant for."""
+
+    def measure(row: Row, size: Size) -> Values:
+        raise NotRun(reason)
+
+    return by_row(measure)
+
+
+def published_tables() -> dict[str, Table]:
+    """The thesis' tables as it printed them (percentages, minutes and seconds as there), by their numbers."""
+    text = (Path(__file__).parent / "published.json").read_text(encoding="utf-8")
+    found = {}
+    for name, entry in json.loads(text).items():
+        labels, columns = tuple(entry["labels"]), tuple(entry["columns"])
+        rows = [dict(zip((*labels, *columns), values, strict=True)) for values in entry["rows"]]
+        found[name] = Table(name, entry["title"], entry["section"], labels, columns, rows)
+    return found
