@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable
-from dataclasses import asdict
 from typing import Any
 
 import torch
@@ -13,10 +12,9 @@ from torch import Tensor, nn
 
 from autodual.errors import InvalidInputError, ModelFileError, TrainingError
 from autodual.files.architecture import build
-from autodual.files.network_file import NetworkFile
 from autodual.train.checkpoint import RunFolder
+from autodual.train.epoch_end import EpochEnd
 from autodual.train.initialisation import initialise_for_intervals
-from autodual.train.journal import Figures, log_text
 from autodual.train.optimisation import Average, make_optimiser, require_optimiser_state
 from autodual.train.preparation import check_fit, describe_network, dual_to_train, fast_layout
 from autodual.train.random_state import random_state, require_random_states, set_random_state
@@ -24,7 +22,7 @@ from autodual.train.recipe import Recipe, disassemble
 from autodual.train.samples import Samples, augmented
 from autodual.train.saved_state import Unfit, require_keys, require_like, saved_recipe
 from autodual.train.training_progress import Progress
-from autodual.train.validation import Errors, validate
+from autodual.train.validation import Errors
 from autodual.world import World
 
 
@@ -63,6 +61,7 @@ class Training:
         self.optimiser = make_optimiser(self.network, recipe.optimiser)
         self.average = Average(self.dual.model, recipe.optimiser.averaging) if recipe.optimiser.averaging else None
         self.progress = Progress()
+        self._end = EpochEnd(recipe, samples, self.dual, self.description, self.average, folder, self.world)
         self._order: tuple[int, Tensor] | None = None
         self._seconds_between_saves, self._saved = seconds_between_saves, time.monotonic()
         # All processes draw the same random numbers up to here, and their own from here on.
@@ -173,50 +172,10 @@ class Training:
     # --- the end of an epoch ----------------------------------------------------------------------------------------
 
     def _finish_epoch(self) -> None:
-        epoch, recipe = round(self.epoch), self.recipe
         self._require_finite()
         self.world.average([*self.network.buffers(), *(self.average.tensors.values() if self.average else ())])
-        last = epoch == recipe.epochs
-        errors = self._validated() if last or epoch % recipe.validation.every == 0 else Errors(*[math.nan] * 3)
-        self.progress.finish_epoch(self._figures(epoch, errors))
-        if math.isfinite(errors.certified) and (last or recipe.radius(epoch) >= 1):
-            if self.progress.judge(errors, recipe.validation.patience):
-                self._keep_network(errors)
-        elif not self.progress.best and (last or not len(self.samples.held_x)):
-            self._keep_network(errors)
-        if self.world.first:
-            self.folder.save_log(log_text(self.progress.rows))
+        self._end.finish(self.progress, round(self.epoch))
         self.save()
-
-    def _validated(self) -> Errors:
-        recipe, held = self.recipe, self.samples
-        if not len(held.held_x):
-            return Errors(*[math.nan] * 3)
-        self.dual.eval()
-        with self.dual.substituting(self.average.tensors if self.average is not None else {}):
-            ball = recipe.set.ball(recipe.set.eps)
-            return validate(self.dual, held.held_x, held.held_y, ball, recipe.validation, self.world)
-
-    def _figures(self, epoch: int, errors: Errors) -> Figures:
-        return {
-            "epoch": epoch,
-            "seconds": self.progress.seconds,
-            "radius": self.recipe.radius(epoch) * self.recipe.set.eps,
-            "learning_rate": self.recipe.learning_rate(epoch),
-            "loss": self.progress.mean_loss,
-            **{f"{name}_error": value for name, value in asdict(errors).items()},
-        }
-
-    def _keep_network(self, errors: Errors) -> None:
-        if not self.world.first:
-            return
-        state = self.dual.model.state_dict() if self.average is None else self.average.tensors
-        prefix = "1." if self.description.mean is not None else ""
-        inner = {name[len(prefix) :]: value for name, value in state.items() if name.startswith(prefix)}
-        section = disassemble(self.recipe.set)
-        found = {f"{name}_error": value for name, value in asdict(errors).items() if math.isfinite(value)}
-        trained = {"set": section, "epochs": round(self.epoch), "validation": found}
-        self.folder.save_network(NetworkFile(self.description, inner, trained))
 
     # --- saving and resuming ----------------------------------------------------------------------------------------
 
@@ -275,4 +234,5 @@ class Training:
             require_like(key, state[key], own[key])
         require_optimiser_state(state["optimiser"], self.optimiser, self.recipe.optimiser)
         require_random_states(state["random"], self.samples.x.device)
-        return Progress.of(state["progress"], self.steps, self.steps_an_epoch, self._figures(0, Errors(0, 0, 0)))
+        figures = self._end.figures(self.progress, 0, Errors(0, 0, 0))
+        return Progress.of(state["progress"], self.steps, self.steps_an_epoch, figures)
