@@ -113,7 +113,13 @@ def _dataclass(kind: type, values: Any, where: str) -> Any:
     for name, entry in known.items():
         if name not in table and entry.default is MISSING and entry.default_factory is MISSING:
             raise InvalidInputError(f"'{_join(where, name)}' is missing")
-    return kind(**{name: _assembled(hints[name], value, _join(where, name)) for name, value in table.items()})
+    found = {name: _assembled(hints[name], value, _join(where, name)) for name, value in table.items()}
+    try:
+        return kind(**found)
+    except InvalidInputError as error:
+        if where.partition(".")[0] in str(error):
+            raise
+        raise InvalidInputError(f"'{where}' is wrong: {error}") from None
 
 
 def _plain(kind: type, value: Any, where: str) -> Any:
