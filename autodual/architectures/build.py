@@ -1,75 +1,19 @@
-"""Architectures by name: `small`, `medium`, `large`, `resnet`, `wide:K`, `deep:K`, `mlp:…`."""
+"""Builds architectures by name, of bounded size: `small`, `wide:4`, `wrn:28-10`, and others."""
 
 from __future__ import annotations
 
-import re
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import torch
 from torch import nn
 
-from autodual.architectures.convolutional import Convolution, convolutional
-from autodual.architectures.residual import residual
+from autodual.architectures.catalogue import ARCHITECTURES, Architecture, Build
 from autodual.errors import InvalidInputError
 
-Build = Callable[..., nn.Module]
-
-_MOST_LAYERS, _MOST_UNITS = 1_000, 100_000
-"""The largest K of a deep or a wide network; every layer takes time to build, whatever its size."""
-
-_MOST_PARAMETERS = 2**26
-"""256 MiB of float32; training keeps several copies."""
-
-
-def _small(shape: Sequence[int], classes: int, batch_norm: bool) -> nn.Module:
-    return convolutional(shape, classes, [Convolution(16), Convolution(32)], [100], batch_norm=batch_norm)
-
-
-def _medium(shape: Sequence[int], classes: int, batch_norm: bool) -> nn.Module:
-    layers = [Convolution(32, 3, 1), Convolution(32), Convolution(64)]
-    return convolutional(shape, classes, layers, [128], batch_norm=batch_norm)
-
-
-def _large(shape: Sequence[int], classes: int, batch_norm: bool) -> nn.Module:
-    layers = [Convolution(32, 3, 1), Convolution(32), Convolution(64, 3, 1), Convolution(64)]
-    return convolutional(shape, classes, layers, [512, 512], batch_norm=batch_norm)
-
-
-def _resnet(shape: Sequence[int], classes: int, batch_norm: bool) -> nn.Module:
-    return residual(shape, classes, batch_norm=batch_norm)
-
-
-def _wide(shape: Sequence[int], classes: int, batch_norm: bool, size: int) -> nn.Module:
-    layers = [Convolution(4 * size), Convolution(8 * size)]
-    return convolutional(shape, classes, layers, [128], batch_norm=batch_norm)
-
-
-def _deep(shape: Sequence[int], classes: int, batch_norm: bool, size: int) -> nn.Module:
-    more = size - 1
-    first = [Convolution(8, 3, 1)] * more + [Convolution(8)]
-    second = [Convolution(16, 3, 1)] * more + [Convolution(16)]
-    return convolutional(shape, classes, [*first, *second], [100], batch_norm=batch_norm)
-
-
-def _mlp(shape: Sequence[int], classes: int, batch_norm: bool, size: int) -> nn.Module:
-    features = 1
-    for extent in shape:
-        features *= extent
-    return convolutional([features], classes, [], [size] * 2, batch_norm=batch_norm)
-
-
-#: By name: the function that builds the architecture, and a description. Names ending in `:K` take a number.
-ARCHITECTURES: dict[str, tuple[Build, str]] = {
-    "small": (_small, "16 and 32 filters of 4×4 with stride 2, then 100 units"),
-    "medium": (_medium, "32 filters of 3×3, then 32 and 64 of 4×4 with stride 2, then 128 units"),
-    "large": (_large, "32, 32, 64 and 64 filters, every other layer with stride 2, then 512 and 512 units"),
-    "resnet": (_resnet, "four residual blocks of 16, 16, 32 and 64 filters, then 1,000 units"),
-    "wide:K": (_wide, "4K and 8K filters of 4×4 with stride 2, then 128 units"),
-    "deep:K": (_deep, "K layers of 8 and K of 16 filters, the last of each with stride 2, then 100 units"),
-    "mlp:K": (_mlp, "two fully connected layers of K units; for inputs of any shape"),
-}
+_MOST_PARAMETERS = 2**28
+"""1 GiB of float32; training keeps several copies."""
 
 
 def describe_architectures() -> str:
@@ -78,7 +22,7 @@ def describe_architectures() -> str:
     Example:
         >>> from autodual.architectures import describe_architectures
         >>> describe_architectures()
-        'small, medium, large, resnet, wide:K, deep:K, mlp:K'
+        'small, medium, large, resnet, pooling, preact18, wrn:DEPTH-WIDTH, wide:K, deep:K, mlp:K'
     """
     return ", ".join(ARCHITECTURES)
 
@@ -90,11 +34,12 @@ def build_architecture(name: str, shape: Sequence[int], classes: int, *, batch_n
         name: one of `ARCHITECTURES`, such as `small` or `wide:4`.
         shape: of one sample, `[channels, height, width]`; for `mlp:K` any.
         classes: the number of outputs.
-        batch_norm: whether batch norm follows each layer except the last.
+        batch_norm: whether batch norm follows each layer except the last; `preact18` and `wrn` always have theirs.
 
     Raises:
-        InvalidInputError: the name is unknown, K is missing or out of range, the samples are no images or too small,
-            or the network would have more than 2^26 parameters, which is checked before anything is allocated.
+        InvalidInputError: the name is unknown, its numbers are missing or out of range, the samples are no images or
+            too small, or the network would have more than 2^28 parameters, which is checked before anything is
+            allocated.
 
     Example:
         >>> import torch
@@ -102,19 +47,17 @@ def build_architecture(name: str, shape: Sequence[int], classes: int, *, batch_n
         >>> build_architecture("small", (1, 28, 28), 10)(torch.zeros(5, 1, 28, 28)).shape
         torch.Size([5, 10])
     """
-    key, stem, number = _key(name)
-    if key not in ARCHITECTURES:
+    architecture = _named(name)
+    if architecture is None:
         raise InvalidInputError(f"'{name}' is no architecture; there are {describe_architectures()}")
-    most = _MOST_LAYERS if stem == "deep" else _MOST_UNITS
-    if number is not None and not (re.fullmatch(r"[0-9]{1,6}", number) and 1 <= int(number) <= most):
-        raise InvalidInputError(f"'{name[:40]}' needs a whole number from 1 to {most} for K, such as {stem}:2")
-    if stem != "mlp" and len(shape) != 3:
+    numbers = architecture.numbers(name, name.partition(":")[2])
+    if architecture.images and len(shape) != 3:
         raise InvalidInputError(
             f"'{name}' is for images [channels, height, width], but samples have the shape {tuple(shape)}; use mlp:K"
         )
-    arguments = shape, classes, batch_norm, *([] if number is None else [int(number)])
-    _check_size(name, ARCHITECTURES[key][0], arguments)
-    return ARCHITECTURES[key][0](*arguments)
+    arguments = shape, classes, batch_norm, *numbers
+    _check_size(name, architecture.build, arguments)
+    return architecture.build(*arguments)
 
 
 def _check_size(name: str, build: Build, arguments: tuple[Any, ...]) -> None:
@@ -147,10 +90,10 @@ def is_architecture(name: str) -> bool:
         >>> is_architecture("wide:4"), is_architecture("package.module:factory")
         (True, False)
     """
-    return _key(name)[0] in ARCHITECTURES
+    return _named(name) is not None
 
 
-def _key(name: str) -> tuple[str, str, str | None]:
-    """The name's key in the table, the name without K, and K as written."""
-    stem, colon, number = name.partition(":")
-    return (f"{stem}:K", stem, number) if colon else (stem, stem, None)
+def _named(name: str) -> Architecture | None:
+    """The architecture of a name, whatever its numbers; None if there is none."""
+    stem, colon, _ = name.partition(":")
+    return next((one for key, one in ARCHITECTURES.items() if key.partition(":")[:2] == (stem, colon)), None)

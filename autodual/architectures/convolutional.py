@@ -10,11 +10,13 @@ from torch import nn
 
 @dataclass(frozen=True)
 class Convolution:
-    """A convolution with padding 1."""
+    """A convolution, and max-pooling over windows of `pool` by `pool` after it where that is more than 1."""
 
     filters: int
     size: int = 4
     stride: int = 2
+    padding: int = 1
+    pool: int = 1
 
 
 def convolutional(
@@ -29,12 +31,14 @@ def _layers(
 ) -> Iterator[nn.Module]:
     channels, *sides = shape
     for layer in convolutions:
-        yield nn.Conv2d(channels, layer.filters, layer.size, layer.stride, 1)
+        yield nn.Conv2d(channels, layer.filters, layer.size, layer.stride, layer.padding)
         if batch_norm:
             yield nn.BatchNorm2d(layer.filters)
+        if layer.pool > 1:
+            yield nn.MaxPool2d(layer.pool)
         yield nn.ReLU()
         channels = layer.filters
-        sides = [(side + 2 - layer.size) // layer.stride + 1 for side in sides]
+        sides = [((side + 2 * layer.padding - layer.size) // layer.stride + 1) // layer.pool for side in sides]
     yield nn.Flatten()
     features = channels
     for side in sides:

@@ -24,7 +24,7 @@ class NetworkDescription:
         arch: a name in `ARCHITECTURES`, or `place:factory` for the user's own.
         shape: of one sample.
         classes: the number of outputs.
-        batch_norm: whether batch norm follows each layer except the last.
+        batch_norm: whether batch norm follows each layer except the last, where the architecture leaves that open.
         mean, std: one number, or one per channel: the network is fed (x - mean) / std; None: it takes raw inputs.
 
     Example:

@@ -1,4 +1,4 @@
-"""The samples of a run: the held-out split, the order of each epoch, and changes to images at random."""
+"""The samples of a run: the held-out split, the order of each epoch, and their augmentation."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import hashlib
 from dataclasses import dataclass
 
 import torch
-import torch.nn.functional as functional
 from torch import Tensor
 
 from autodual.data import Dataset
@@ -63,8 +62,8 @@ class Samples:
 def split(dataset: Dataset, section: DataSection, seed: int, device: torch.device | str = "cpu") -> Samples:
     """Training and held-out samples, float32 on the device.
 
-    Raises DataError where labels are missing, negative or too large, nothing is left to train on, images would be
-    shifted out of sight, or numbers are too large for float32.
+    Raises DataError where labels are missing, negative or too large, nothing is left to train on, the samples cannot be
+    augmented as the section says, or numbers are too large for float32.
     """
     if dataset.y is None:
         raise DataError(f"'{dataset.name}' has no labels to train on.")
@@ -80,10 +79,8 @@ def split(dataset: Dataset, section: DataSection, seed: int, device: torch.devic
             f"'{dataset.name}' has the label {worst}; labels count from 0, and at most {_MOST_CLASSES} classes can be "
             "trained on."
         )
-    if len(dataset.shape) == 3 and section.shift and section.shift >= min(dataset.shape[1:]):
-        raise DataError(
-            f"data.shift = {section.shift} moves images of {dataset.shape[1]}×{dataset.shape[2]} pixels out of sight."
-        )
+    for augmentation in section.all_augmentations:
+        augmentation.check(dataset.shape)
     order = torch.randperm(len(dataset), generator=_generator(seed, _SPLIT, 0))
     if section.limit:
         order = order[: section.limit]
@@ -101,31 +98,10 @@ def split(dataset: Dataset, section: DataSection, seed: int, device: torch.devic
 
 
 def augmented(x: Tensor, section: DataSection) -> Tensor:
-    """Images `[N, C, H, W]` shifted and mirrored at random, by torch's generator; others as they are."""
-    if x.dim() != 4:
-        return x
-    if section.flip:
-        x = torch.where(_flags(x), x.flip(3), x)
-    return _shifted(x, section.shift) if section.shift else x
-
-
-def _flags(x: Tensor) -> Tensor:
-    return (torch.rand(x.shape[0]) < 0.5).to(x.device).view(-1, 1, 1, 1)
-
-
-def _shifted(x: Tensor, most: int) -> Tensor:
-    count, _, height, width = x.shape
-    padded = functional.pad(x, (most,) * 4)
-    down, right = (torch.randint(2 * most + 1, (count, 1)) for _ in range(2))
-    rows = (down + torch.arange(height)).to(x.device)
-    columns = (right + torch.arange(width)).to(x.device)
-    samples = torch.arange(count, device=x.device)
-    return padded[
-        samples[:, None, None, None],
-        torch.arange(x.shape[1], device=x.device)[:, None, None],
-        rows[:, None, :, None],
-        columns[:, None, None, :],
-    ]
+    """Samples `[N, *shape]` changed at random by all augmentations of a recipe."""
+    for augmentation in section.all_augmentations:
+        x = augmentation(x)
+    return x
 
 
 def _generator(seed: int, stream: int, number: int) -> torch.Generator:

@@ -8,6 +8,7 @@ from torch import nn
 
 import autodual
 from autodual.architectures import NetworkDescription, Normalise, build_architecture, is_architecture
+from autodual.architectures.preactivated import PreactivatedBlock, preactivated
 from autodual.errors import InvalidInputError
 
 
@@ -28,7 +29,61 @@ def test_sizes_are_the_published_ones(name: str, count: int) -> None:
     assert parameters(build_architecture(name, (1, 28, 28), 10)) == count
 
 
-@pytest.mark.parametrize("name", ["small", "medium", "large", "resnet", "wide:2", "deep:3", "mlp:7"])
+@pytest.mark.parametrize(
+    ("name", "shape", "count"),
+    [
+        ("preact18", (3, 32, 32), 11_172_170),
+        ("wrn:28-10", (3, 32, 32), 36_479_194),  # 36.5 M, Zagoruyko and Komodakis' table 4
+        ("wrn:34-10", (3, 32, 32), 46_160_474),
+        ("wrn:34-20", (3, 32, 32), 184_531_674),
+        ("pooling", (1, 28, 28), 32 * 26 + 64 * 801 + 1024 * (49 * 64 + 1) + 10_250),
+    ],
+)
+def test_sizes_of_the_networks_of_chapters_4_and_5(name: str, shape: tuple[int, ...], count: int) -> None:
+    with torch.device("meta"):
+        assert parameters(build_architecture(name, shape, 10)) == count
+
+
+def test_preactivated_blocks_halve_the_sides_and_add_the_input_itself_where_sizes_agree() -> None:
+    network = build_architecture("wrn:16-1", (3, 9, 12), 4).eval()
+    shapes = []
+    for module in network:
+        if isinstance(module, PreactivatedBlock):
+            module.register_forward_hook(lambda _module, _inputs, output: shapes.append(tuple(output.shape[1:])))
+    x = torch.rand(2, 3, 9, 12)
+    assert network(x).shape == (2, 4)
+    assert shapes == [(16, 9, 12)] * 2 + [(32, 5, 6)] * 2 + [(64, 3, 3)] * 2
+    block, z = network[1], torch.randn(2, 16, 5, 5)
+    nn.init.zeros_(block.second.weight)
+    assert torch.equal(block(z), z)
+
+
+@pytest.fixture(scope="module")
+def narrow() -> tuple[nn.Module, autodual.DualNetwork]:
+    """A PreAct-ResNet of few filters whose batch norms have learnt something, and its dual."""
+    torch.manual_seed(1)
+    network = preactivated((2, 6, 7), 3, [3, 3, 5], 1).double()
+    for _ in range(3):
+        network(torch.rand(16, 2, 6, 7, dtype=torch.float64))
+    return network.eval(), autodual.compile_dual(network.eval())
+
+
+@pytest.mark.parametrize("inner", ["dual", "interval"])
+def test_bounds_of_a_preactivated_network_hold_at_samples(narrow, inner: str) -> None:
+    network, dual = narrow
+    x, labels, ball = torch.rand(3, 2, 6, 7, dtype=torch.float64), torch.tensor([0, 1, 2]), autodual.LinfBall(0.02)
+    margins = dual.margins(x, labels, ball, inner=inner)
+    points = x + 0.02 * torch.randn(400, *x.shape, dtype=torch.float64).sign()
+    with torch.no_grad():
+        scores = network(points.flatten(0, 1)).view(400, 3, 3)
+        reached = scores.gather(2, labels.expand(400, 3)[..., None]) - scores
+        assert bool((margins <= reached.amin(0) + 1e-9).all())
+        exact = dual.margins(x, labels, autodual.LinfBall(0.0), inner=inner)
+        clean = network(x)
+        torch.testing.assert_close(exact, clean.gather(1, labels[:, None]) - clean)
+
+
+@pytest.mark.parametrize("name", ["small", "medium", "large", "resnet", "pooling", "wide:2", "deep:3", "mlp:7"])
 @pytest.mark.parametrize("batch_norm", [False, True])
 def test_every_architecture_has_a_dual_for_images_of_any_size(name: str, batch_norm: bool) -> None:
     torch.manual_seed(0)
@@ -53,6 +108,16 @@ def test_the_thesis_deep_networks_have_k_layers_of_each_width() -> None:
         ("wide:x", (1, 8, 8), "whole number"),
         ("deep:0", (1, 8, 8), "whole number"),
         ("small", (12,), "use mlp:K"),
+        ("preact18", (12,), "use mlp:K"),
+        (
+            "wrn:28",
+            (3, 8, 8),
+            "from 10 to 1000 in steps of 6 for DEPTH and .* for WIDTH, such as wrn:28-10",
+        ),
+        ("wrn:29-1", (3, 8, 8), "in steps of 6"),
+        ("wrn:10-1-1", (3, 8, 8), "whole numbers"),
+        ("wrn:1000-1000", (3, 8, 8), "at most 268435456 are built"),
+        ("pooling", (1, 3, 8), "too small"),
     ],
 )
 def test_unknown_and_unfit_names_are_refused(name: str, shape: tuple[int, ...], words: str) -> None:
@@ -61,7 +126,7 @@ def test_unknown_and_unfit_names_are_refused(name: str, shape: tuple[int, ...], 
 
 
 def test_names_and_factories_are_told_apart() -> None:
-    assert is_architecture("small") and is_architecture("wide:3")
+    assert is_architecture("small") and is_architecture("wide:3") and is_architecture("wrn:28-10")
     assert not is_architecture("mine.py:build") and not is_architecture("package.module:build")
 
 

@@ -25,6 +25,15 @@ _LISTS: dict[str, Callable[[Any], Any]] = {
     "data.std": lambda bad: {"mean": [1.0], "std": [bad]},
     "set.domain": lambda bad: [bad, 1e29],
 }
+# A schedule's fields that are needed besides the one that is tried, and how a number stands in its lists.
+_RIGHT_SCHEDULES: dict[str, dict[str, Any]] = {
+    "constant": {"value": 1.0},
+    "steps": {"start": 1.0},
+    "multiple": {"start": 1.0, "drop": 0.1, "every": 5},
+    "piecewise-linear": {"knots": [[0, 1.0]]},
+    "cyclic": {"peak": 1.0},
+}
+_IN_LISTS: dict[str, Callable[[Any], Any]] = {"at": lambda bad: [bad], "knots": lambda bad: [[0, bad]]}
 _MAY_BE_NEGATIVE = {"data.mean", "set.domain"}
 _MAY_BE_A_NAME = {"set.norm"}
 
@@ -44,13 +53,12 @@ def number_fields() -> Iterator[tuple[str, Callable[[Any], dict[str, Any]]]]:
                     lambda bad, name=name, field=field, inner=inner: {"loss": {"kind": name, **inner, field: bad}},
                 )
     for name, kind in SCHEDULES.items():
-        right: dict[str, Any] = {"value": 1.0} if name == "constant" else {"start": 1.0}
-        right |= {"end": 1.0} if any(field.name == "end" for field in fields(kind)) else {}
-        for field in (field.name for field in fields(kind)):
+        right = _RIGHT_SCHEDULES.get(name, {"start": 1.0, "end": 1.0})
+        for field in (field.name for field in fields(kind) if field.name != "unit"):
             for place in ("radius", "learning_rate"):
 
                 def with_bad(bad: Any, place=place, name=name, field=field, right=right) -> dict[str, Any]:
-                    return {place: {"kind": name, **right, field: [bad] if field == "at" else bad}}
+                    return {place: {"kind": name, **right, field: _IN_LISTS.get(field, lambda bad: bad)(bad)}}
 
                 yield f"{place}.{name}.{field}", with_bad
 

@@ -20,8 +20,9 @@ class Recipe:
     """How to train a network, from data to the schedules of its options.
 
     radius: of the set in training, by epoch, in units of `set.eps`; it may end above 1, the radius of validation.
-    learning_rate: by epoch. scheduled: number fields of the loss that change, by name; a dot names a field of a loss
-    within the loss (`loss.kappa`). projection: columns of random projections that estimate dual bounds inside the
+    learning_rate: by epoch, a fraction of which each step is. Of all schedules, times that are shares of the run are
+    turned into epochs of this run. scheduled: number fields of the loss that change, by name; a dot names a field of a
+    loss within the loss (`loss.kappa`). projection: columns of random projections that estimate dual bounds inside the
     network; 0 for exact bounds. memory: budget of the bounds in bytes; 0 for the default. precision: `bfloat16` runs
     everything but bounds in mixed precision. stages: of a cascade, each trained on what no earlier one certifies; 1 for
     a single network.
@@ -46,6 +47,10 @@ class Recipe:
 
     def __post_init__(self) -> None:
         check_fields(self)
+        for name in ("radius", "learning_rate"):
+            object.__setattr__(self, name, getattr(self, name).over(self.epochs))
+        scheduled = {name: schedule.over(self.epochs) for name, schedule in self.scheduled.items()}
+        object.__setattr__(self, "scheduled", scheduled)
         if max(self.radius.extremes) * self.set.eps > LARGEST:
             raise InvalidInputError(f"'radius' times set.eps must be at most {LARGEST:g}")
         for name, schedule in self.scheduled.items():

@@ -1,6 +1,6 @@
 """Dataclasses from plain values and back, so that every option of a recipe is spelled in one way only.
 
-A field that may hold one of several classes (a loss, a schedule) is a table whose `kind` names the class.
+A field that may hold one of several classes (a loss, a schedule, an augmentation) is a table whose `kind` names it.
 """
 
 from __future__ import annotations
@@ -12,12 +12,13 @@ from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
 
 from autodual.errors import InvalidInputError
 from autodual.number_ranges import TYPE_WORDS, shown
+from autodual.train.augmentation import AUGMENTATIONS, Augmentation
 from autodual.train.limits import Finite, require
 from autodual.train.losses.base import Loss
 from autodual.train.losses.named_losses import LOSSES
 from autodual.train.schedules import SCHEDULES, Constant, Schedule
 
-_FAMILIES: dict[type, Mapping[str, type]] = {Loss: LOSSES, Schedule: SCHEDULES}
+_FAMILIES: dict[type, Mapping[str, type]] = {Loss: LOSSES, Schedule: SCHEDULES, Augmentation: AUGMENTATIONS}
 # Limits beyond any recipe's needs; a file can hold anything.
 _MOST_VALUES, _DEEPEST, _LONGEST_NAME, _LONGEST_STRING = 10_000, 20, 100, 4000
 
@@ -113,7 +114,13 @@ def _dataclass(kind: type, values: Any, where: str) -> Any:
     for name, entry in known.items():
         if name not in table and entry.default is MISSING and entry.default_factory is MISSING:
             raise InvalidInputError(f"'{_join(where, name)}' is missing")
-    return kind(**{name: _assembled(hints[name], value, _join(where, name)) for name, value in table.items()})
+    found = {name: _assembled(hints[name], value, _join(where, name)) for name, value in table.items()}
+    try:
+        return kind(**found)
+    except InvalidInputError as error:
+        if where.partition(".")[0] in str(error):
+            raise
+        raise InvalidInputError(f"'{where}' is wrong: {error}") from None
 
 
 def _plain(kind: type, value: Any, where: str) -> Any:

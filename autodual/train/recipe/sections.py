@@ -11,6 +11,7 @@ import torch
 from autodual.errors import InvalidInputError
 from autodual.number_ranges import LARGEST, Range
 from autodual.perturbations import ChosenSet, PerturbationSet, choose_set
+from autodual.train.augmentation import Augmentation, Crop, Flip
 from autodual.train.limits import Count, CountOrNone, Finite, Kept, NonNegative, Positive, check_fields
 
 
@@ -30,8 +31,9 @@ class DataSection(Section):
 
     train: a data set's name, or the path of a `.npz` file. limit: use that many samples only, 0 for all. hold_out: how
     many of them, the last ones after shuffling by the recipe's seed, are kept for validation and never trained on.
-    mean, std: the network gets (x - mean) / std; radii and domains stay in the units of x. shift: each image is moved
-    at random by at most so many pixels, and filled with zeros. flip: each image is mirrored with probability 1/2.
+    mean, std: the network gets (x - mean) / std; radii and domains stay in the units of x. flip: each image is mirrored
+    with probability 1/2. shift: each image is moved at random by at most so many pixels, and filled with zeros.
+    augmentations: more changes at random, made after those two and one after another.
     """
 
     train: str = "mnist:train"
@@ -41,6 +43,13 @@ class DataSection(Section):
     std: tuple[Positive, ...] = ()
     shift: CountOrNone = 0
     flip: bool = False
+    augmentations: tuple[Augmentation, ...] = ()
+
+    @property
+    def all_augmentations(self) -> tuple[Augmentation, ...]:
+        """All that are made, in order; `flip` and `shift` are short for `Flip()` and `Crop(shift)`."""
+        flip, shift = (Flip(),) if self.flip else (), (Crop(self.shift),) if self.shift else ()
+        return (*flip, *shift, *self.augmentations)
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -1,0 +1,8 @@
+"""The names of augmentations in recipes."""
+
+from __future__ import annotations
+
+from autodual.train.augmentation.base import Augmentation
+from autodual.train.augmentation.images import Crop, Cutout, Flip
+
+AUGMENTATIONS: dict[str, type[Augmentation]] = {"flip": Flip, "crop": Crop, "cutout": Cutout}
