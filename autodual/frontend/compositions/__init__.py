@@ -42,7 +42,14 @@ from autodual.frontend.compositions.comparisons import (
     positive,
     where,
 )
-from autodual.frontend.compositions.convolution import convolved, padded, reach, same_padding, transposed_convolved
+from autodual.frontend.compositions.convolution import (
+    convolved,
+    padded,
+    reach,
+    require_32_bits,
+    same_padding,
+    transposed_convolved,
+)
 from autodual.frontend.compositions.einsum import ConstantTerm, contracted, spelled_out
 from autodual.frontend.compositions.emitter import Emitter, Reader
 from autodual.frontend.compositions.indexing import (
@@ -132,6 +139,7 @@ __all__ = [
     "quotient",
     "reach",
     "repeated_heads",
+    "require_32_bits",
     "reshaped",
     "running_products",
     "same_padding",

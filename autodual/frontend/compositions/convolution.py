@@ -13,10 +13,12 @@ Margins = tuple[tuple[int, ...], tuple[int, ...]]
 """How much is added before and after each spatial axis."""
 
 
-def require_steps(*steps: Sequence[int]) -> None:
-    """Raise Unsupported where a stride or dilation does not fit the 32 bits that kernels keep of it."""
-    if any(step >= 2**31 for some in steps for step in some):
-        raise Unsupported("its stride or dilation is 2147483648 or more, of which kernels only keep 32 bits")
+def require_32_bits(*numbers: Sequence[int]) -> None:
+    """Raise Unsupported where a window's extent, stride, dilation or padding exceeds 32 bits: kernels keep no more."""
+    if any(abs(number) >= 2**31 for some in numbers for number in some):
+        raise Unsupported(
+            "its window, stride, dilation or padding is 2147483648 or more, of which kernels only keep 32 bits"
+        )
 
 
 def padded(builder: Emitter, x: Node, before: Sequence[int], after: Sequence[int], value: float = 0.0) -> Node:
@@ -66,7 +68,7 @@ def convolved(
 
     kernel: the shape of the weight, `[out, in/groups, *kernel]`.
     """
-    require_steps(stride, dilation)
+    require_32_bits(stride, dilation, *margins)
     before, after = margins
     common = tuple(max(min(pair), 0) for pair in zip(before, after, strict=True))
     first, last = ([side - own for side, own in zip(sides, common, strict=True)] for sides in margins)
@@ -103,7 +105,7 @@ def transposed_convolved(
 
     kernel: the shape of the weight, `[in, out/groups, *kernel]`. extra: entries more after the end of each axis.
     """
-    require_steps(stride, dilation)
+    require_32_bits(stride, dilation, *margins)
     before, after = margins
     whole = reach(x.shape[1:], kernel[2:], stride, dilation)
     limits = [max(s, d) for s, d in zip(stride, dilation, strict=True)]

@@ -14,6 +14,17 @@ from autodual.frontend.onnx.registry import onnx_op
 from autodual.ir import Node
 
 
+def spatial_steps(attributes: Attributes, axes: int) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """The strides and the dilations of an operator over so many spatial axes."""
+    found = {name: tuple(attributes.get(name, (1,) * axes)) for name in ("strides", "dilations")}
+    for name, steps in found.items():
+        if len(steps) != axes:
+            raise Unsupported(f"it has {len(steps)} {name} for {axes} spatial axes")
+        if min(steps) < 1:
+            raise Unsupported(f"its {name} must be at least 1, not {min(steps)}")
+    return found["strides"], found["dilations"]
+
+
 def spatial_pads(
     attributes: Attributes,
     extents: Sequence[int],
@@ -42,8 +53,7 @@ def convolution(builder: OnnxBuilder, attributes: Attributes, x: Value, weight: 
     axes = _spatial_axes(x, weight)
     if not weight.array.size:
         raise Unsupported("its weights have no entries")
-    stride = tuple(attributes.get("strides", (1,) * axes))
-    dilation = tuple(attributes.get("dilations", (1,) * axes))
+    stride, dilation = spatial_steps(attributes, axes)
     margins = spatial_pads(attributes, x.shape[2:], weight.shape[2:], stride, dilation)
     matrix, offset = builder.weight(weight), None if bias is None else builder.weight(fixed(bias, "biases"))
     groups = attributes.get("group", 1)
@@ -63,8 +73,7 @@ def transposed_convolution(
     assert isinstance(x, Branch)
     axes = _spatial_axes(x, weight)
     groups = attributes.get("group", 1)
-    stride = tuple(attributes.get("strides", (1,) * axes))
-    dilation = tuple(attributes.get("dilations", (1,) * axes))
+    stride, dilation = spatial_steps(attributes, axes)
     extra = tuple(attributes.get("output_padding", (0,) * axes))
     whole = compositions.reach(x.shape[2:], weight.shape[2:], stride, dilation)
     margins = _transposed_pads(attributes, x.shape[2:], stride, whole, extra)

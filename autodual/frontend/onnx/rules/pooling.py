@@ -13,7 +13,7 @@ from autodual.frontend.onnx.attributes import Attributes, first_read_only
 from autodual.frontend.onnx.builder import OnnxBuilder
 from autodual.frontend.onnx.operands import Branch
 from autodual.frontend.onnx.registry import onnx_op
-from autodual.frontend.onnx.rules.convolution import spatial_pads
+from autodual.frontend.onnx.rules.convolution import spatial_pads, spatial_steps
 from autodual.ir import Node
 from autodual.ir.ops import AveragePool, Convolution, ElementwiseAffine
 
@@ -57,8 +57,7 @@ def _windows(attributes: Attributes, x: Branch) -> _Windows:
     axes = len(kernel)
     if len(x.shape) != axes + 2 or not 1 <= axes <= 3:
         raise Unsupported(f"its input has {len(x.shape)} axes and its kernel {axes}")
-    stride = tuple(attributes.get("strides", (1,) * axes))
-    dilation = tuple(attributes.get("dilations", (1,) * axes))
+    stride, dilation = spatial_steps(attributes, axes)
     if attributes.get("auto_pad", "NOTSET").startswith("SAME") and set(dilation) != {1}:
         raise Unsupported("it pads a dilated kernel automatically, which runtimes do differently; give it pads")
     extents = x.shape[2:]
@@ -72,6 +71,8 @@ def _windows(attributes: Attributes, x: Branch) -> _Windows:
         size.append(outputs - 1 if rounded_up and (outputs - 1) * s >= n + b else outputs)
     if min(size) < 1:
         raise Unsupported("its kernel is larger than its input")
+    if min(*before, *after) < 0:
+        raise Unsupported("its pads must not be negative")
     if any(pad >= k for pads in (before, after) for pad, k in zip(pads, kernel)) or min(kernel) < 1:
         raise Unsupported("its pads are larger than its kernel, so some windows read nothing")
     return _Windows(kernel, stride, dilation, before, after, tuple(size), tuple(extents))
@@ -95,6 +96,7 @@ def max_pool(builder: OnnxBuilder, attributes: Attributes, x: Branch) -> Branch:
 def average_pool(builder: OnnxBuilder, attributes: Attributes, x: Branch) -> Branch:
     """Averages over windows; `count_include_pad` says whether padding counts, what ceil_mode adds never does."""
     windows = _windows(attributes, x)
+    compositions.require_32_bits(windows.kernel, windows.stride, windows.dilation)
     counted = bool(attributes.get("count_include_pad", 0))
     shape = (x.shape[1], *windows.size)
     if windows.even:
@@ -163,6 +165,7 @@ def global_norm_pool(builder: OnnxBuilder, attributes: Attributes, x: Branch) ->
 def norm_pool(builder: OnnxBuilder, attributes: Attributes, x: Branch) -> Branch:
     """Norms over windows, as sums by a convolution with ones."""
     windows = _windows(attributes, x)
+    compositions.require_32_bits(windows.kernel, windows.stride, windows.dilation)
     channels, order = x.shape[1], attributes.get("p", 2)
     builder.reserve(channels * prod(windows.kernel))
     ones = builder.constant(np.ones((channels, 1, *windows.kernel)))

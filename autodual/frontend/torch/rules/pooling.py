@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from autodual.frontend.compositions import adaptive_maximum, max_pool, padded
+from autodual.frontend.compositions import adaptive_maximum, max_pool, padded, require_32_bits
 from autodual.frontend.torch.builder import Builder
 from autodual.frontend.torch.operands import Unusable
 from autodual.frontend.torch.registry import lowers
@@ -52,7 +52,9 @@ def _average_pool(
         builder.mixing("pools over the batch axis")
     window = per_axis(kernel, axes)
     steps = per_axis(stride, axes) if stride else window
-    pool = AveragePool(window, steps, per_axis(padding, axes), ceil_mode, count_include_pad, divisor)
+    around = per_axis(padding, axes)
+    require_32_bits(window, steps, around)
+    pool = AveragePool(window, steps, around, ceil_mode, count_include_pad, divisor)
     return builder.emit(pool, x)
 
 
