@@ -2,6 +2,7 @@
 
 from autodual.attacks.apgd import Apgd
 from autodual.attacks.ascent import Ascent
+from autodual.attacks.attacked_sample import AttackedSample, Robustness
 from autodual.attacks.base import Attack, counterexamples
 from autodual.attacks.ensemble import Ensemble, Standard
 from autodual.attacks.fgsm import Fgsm, RandomFgsm, RFgsm
@@ -12,6 +13,7 @@ from autodual.attacks.objectives import OBJECTIVES, CrossEntropy, Dlr, KlToClean
 from autodual.attacks.outcome import broken
 from autodual.attacks.pgd import Mim, Pgd
 from autodual.attacks.registered_attacks import ATTACKS, named_attack
+from autodual.attacks.robust_error import evaluate
 from autodual.attacks.square import Square
 from autodual.attacks.starts import STARTS, Gaussian, Given, Hypercube, Previous, Scattered, Start, Uniform, Zero
 from autodual.attacks.step_kinds import (
@@ -35,6 +37,7 @@ __all__ = [
     "Apgd",
     "Ascent",
     "Attack",
+    "AttackedSample",
     "CrossEntropy",
     "Dlr",
     "Ensemble",
@@ -56,6 +59,7 @@ __all__ = [
     "Previous",
     "RFgsm",
     "RandomFgsm",
+    "Robustness",
     "Scattered",
     "Sign",
     "SparseL1",
@@ -73,5 +77,6 @@ __all__ = [
     "attack_members",
     "broken",
     "counterexamples",
+    "evaluate",
     "named_attack",
 ]

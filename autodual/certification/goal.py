@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from autodual.errors import InvalidInputError
 from autodual.inputs import Labels
 from autodual.network import DualNetwork
-from autodual.specs import ClassMargin, Specification
+from autodual.specs import Specification
+from autodual.specs.chosen_goal import goal_of
 
 
 def chosen_goal(dual: DualNetwork, outputs: Tensor, labels: Labels | None, spec: Specification | None) -> Specification:
@@ -16,13 +16,4 @@ def chosen_goal(dual: DualNetwork, outputs: Tensor, labels: Labels | None, spec:
     Raises InvalidInputError where both are given, and where what is given does not fit the nominal outputs `[N,
     *shape]`: before anything expensive.
     """
-    if spec is not None and labels is not None:
-        raise InvalidInputError(
-            "give either labels or a specification, not both; specifications of classes hold labels"
-        )
-    if spec is None:
-        spec = ClassMargin(dual.predicted(outputs) if labels is None else labels, dual.class_axis)
-    elif not isinstance(spec, Specification):
-        raise InvalidInputError(f"spec must be a specification (autodual.specs), not a {type(spec).__name__}")
-    spec.rows(outputs)
-    return spec
+    return goal_of(outputs, labels, spec, dual.class_axis)

@@ -1,5 +1,6 @@
 """Specifications: what is to be proved about the outputs of a network."""
 
+from autodual.specs.avoided_class import AvoidedClass
 from autodual.specs.base import Rows, Specification
 from autodual.specs.classes import ClassMargin, LabelSpecification, TopK, all_positive
 from autodual.specs.halfspaces import HalfSpaces
@@ -10,6 +11,7 @@ from autodual.specs.outputs import Deviation, OutputBox
 from autodual.specs.parse import parse_specification
 
 __all__ = [
+    "AvoidedClass",
     "ClassMargin",
     "Deviation",
     "Formula",

@@ -11,13 +11,17 @@ from autodual.errors import InvalidInputError
 from autodual.inputs import Labels
 from autodual.limits import TEXT, parse_json, read_file
 from autodual.limits.array_headers import load_array
+from autodual.specs.avoided_class import AvoidedClass
 from autodual.specs.base import Specification
 from autodual.specs.classes import ClassMargin, TopK
 from autodual.specs.halfspaces import HalfSpaces
 from autodual.specs.output_formula import Formula
 from autodual.specs.outputs import Deviation, OutputBox
 
-_FORMS = "'class', 'top-k:3', 'deviation:0.1', 'box:lower.npy,upper.npy', 'file.json' or a formula such as 'y0 > y1'"
+_FORMS = (
+    "'class', 'top-k:3', 'not-class:3', 'deviation:0.1', 'box:lower.npy,upper.npy', 'file.json' or a formula such as "
+    "'y0 > y1'"
+)
 
 
 def parse_specification(text: str, labels: Labels | None = None, class_axis: int = 1) -> Specification:
@@ -44,8 +48,10 @@ def parse_specification(text: str, labels: Labels | None = None, class_axis: int
     if text == "class":
         return ClassMargin(_required(labels, text), class_axis)
     if kind == "top-k":
-        k = _count(argument)
+        k = _whole(argument, "top-k:3")
         return TopK(_required(labels, "top-k"), k, class_axis)
+    if kind == "not-class":
+        return AvoidedClass(_whole(argument, "not-class:3"))
     if kind in _READERS:
         return _READERS[kind](argument)
     if not any(sign in text for sign in "<>="):
@@ -53,9 +59,10 @@ def parse_specification(text: str, labels: Labels | None = None, class_axis: int
     return Formula(text)
 
 
-def _count(argument: str) -> int:
+def _whole(argument: str, example: str) -> int:
     if not re.fullmatch(r"[0-9]{1,9}", argument):
-        raise InvalidInputError(f"'top-k:{argument[:40]}' needs a whole number, as in 'top-k:3'")
+        kind = example.partition(":")[0]
+        raise InvalidInputError(f"'{kind}:{argument[:40]}' needs a whole number, as in '{example}'")
     return int(argument)
 
 

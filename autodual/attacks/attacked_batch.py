@@ -1,0 +1,110 @@
+"""Makes one record a sample of what attacks found in a batch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from autodual.attacks.attacked_sample import AttackedSample
+from autodual.attacks.base import Function
+from autodual.attacks.hunt import Found, Hunt, Tell, wrong_at
+from autodual.perturbations import Searchable
+from autodual.policies import IGNORED
+from autodual.specs import AvoidedClass, LabelSpecification, Specification
+from autodual.tensors import flat
+
+
+@dataclass(frozen=True, eq=False)
+class AttackedBatch:
+    """N samples: the set around them, what should hold, and their outputs; `labelled` if labels were given."""
+
+    region: Searchable
+    goal: Specification
+    outputs: Tensor
+    labelled: bool
+
+    def samples(self, hunt: Hunt, tell: Tell, members: tuple[str, ...]) -> list[AttackedSample]:
+        """One record a sample; those that are wrong without any change are not attacked."""
+        records, wrong = self._clean(), wrong_at(self.goal, self.outputs)
+        index = (~wrong).nonzero().squeeze(1)
+        if len(index):
+            found = hunt.run(self.region.select(index), self.goal.select(index), tell)
+            told = _Telling.of(found, self.region.centre[index], self.goal, hunt.confirm, members)
+            for place, sample in enumerate(index.tolist()):
+                records[sample] = told.added(records[sample], place)
+        return records
+
+    def _clean(self) -> list[AttackedSample]:
+        """The records before any attack."""
+        margin = self.goal.margin(self.goal.rows(self.outputs).values(flat(self.outputs)))
+        parts = self._labels(), _classes(self.goal, self.outputs), wrong_at(self.goal, self.outputs).tolist()
+        samples = zip(*parts, margin.tolist(), margin.tolist(), self.region.centre, strict=True)
+        return [AttackedSample(*values) for values in samples]
+
+    def _labels(self) -> list[int | None]:
+        """The classes that were given; None where they are label maps, or to be ignored."""
+        goal = self.goal
+        if not isinstance(goal, LabelSpecification) or goal.labels.dim() > 1 or not self.labelled:
+            return [None] * self.region.count
+        return [None if label == IGNORED else label for label in goal.labels.tolist()]
+
+
+@dataclass(frozen=True, eq=False)
+class _Telling:
+    """What was found for the samples that were attacked, with the classes and distances of their worst points."""
+
+    found: Found
+    reached: list[int | None]
+    distances: list[list[float]]
+    members: tuple[str, ...]
+
+    @classmethod
+    def of(
+        cls, found: Found, centre: Tensor, goal: Specification, confirm: Function, members: tuple[str, ...]
+    ) -> _Telling:
+        change = flat(found.points - centre).double()
+        norms = [torch.linalg.vector_norm(change, order, dim=1) for order in (torch.inf, 2, 1)]
+        return cls(found, _reached(confirm, goal, found), torch.stack(norms, 1).tolist(), members)
+
+    def added(self, record: AttackedSample, place: int) -> AttackedSample:
+        """The record of the sample at a place among those attacked, with what was found."""
+        found, hits = self.found, self.found.hits[:, place]
+        search, inside = int(found.search[place]), found.inside[:, place]
+        linf, l2, l1 = self.distances[place]
+        names = dict.fromkeys(name for name, hit in zip(found.names, hits[1:].tolist(), strict=True) if hit)
+        several = len(self.members) > 1
+        return replace(
+            record,
+            margin=float(found.margin[place]),
+            point=found.points[place],
+            broken=bool(hits.any()),
+            attack=found.names[search - 1] if search else None,
+            member=self.members[int(inside[search].int().argmax())] if several else None,
+            broken_by=tuple(names),
+            broken_in=tuple((inside & hits[:, None]).any(0).nonzero().flatten().tolist()) if several else (),
+            reached=self.reached[place],
+            linf=linf,
+            l2=l2,
+            l1=l1,
+        )
+
+
+def _reached(confirm: Function, goal: Specification, found: Found) -> list[int | None]:
+    """The class at the worst point of each sample that is broken; None for the others."""
+    index = found.hits.any(0).nonzero().squeeze(1)
+    reached: list[int | None] = [None] * len(found.points)
+    if len(index):
+        for place, label in zip(index.tolist(), _classes(goal, confirm(found.points[index])), strict=True):
+            reached[place] = label
+    return reached
+
+
+def _classes(goal: Specification, outputs: Tensor) -> list[int | None]:
+    """The class of each sample; None where the property is not about one class a sample."""
+    if isinstance(goal, AvoidedClass):
+        return outputs.argmax(1).tolist()
+    if isinstance(goal, LabelSpecification) and goal.labels.dim() == 1:
+        return goal.predicted(outputs).tolist()
+    return [None] * outputs.shape[0]
