@@ -74,6 +74,7 @@ _ROOMS = (
     "data",
     "dual",
     "errors",
+    "evaluation",
     "extend",
     "ir",
     "passes",
