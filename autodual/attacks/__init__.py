@@ -15,6 +15,7 @@ from autodual.attacks.registered_attacks import ATTACKS, named_attack
 from autodual.attacks.square import Square
 from autodual.attacks.starts import STARTS, Gaussian, Given, Hypercube, Previous, Scattered, Start, Uniform, Zero
 from autodual.attacks.step_kinds import (
+    Customary,
     Euclidean,
     Momentum,
     Natural,
@@ -36,6 +37,7 @@ __all__ = [
     "Ascent",
     "Attack",
     "CrossEntropy",
+    "Customary",
     "Dlr",
     "Ensemble",
     "Euclidean",
