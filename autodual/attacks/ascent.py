@@ -101,7 +101,7 @@ class Ascent(Attack):
 
 
 def evaluate(problem: Problem, objective: Objective, points: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """The outputs `[N, K]`, the objective `[N]`, and its gradient `[N, *shape]`; zero where there is none, never NaN."""
+    """The outputs `[N, K]`, the objective `[N]` and its gradient `[N, *shape]`; zero where there is none, never NaN."""
     with torch.enable_grad():
         points = points.detach().requires_grad_()
         outputs = problem.outputs(points)

@@ -41,12 +41,15 @@ class Problem:
 
     @cached_property
     def rows(self) -> Rows:
-        """The specification's half-spaces."""
+        """The specification's half-spaces; `outputs` makes them where any outputs will do."""
         return self.specification.rows(self._nominal)
 
     def outputs(self, points: Tensor) -> Tensor:
-        """`[N, K]`."""
-        return flat(self.function(points))
+        """`[N, K]`. The first ones are checked to be what the specification is about."""
+        found = self.function(points)
+        if "rows" not in self.__dict__ and not self.specification.relative:
+            self.__dict__["rows"] = self.specification.rows(found.detach())
+        return flat(found)
 
     def margin(self, outputs: Tensor) -> Tensor:
         """`[N]`; negative where the outputs `[N, K]` refute the specification."""
