@@ -17,6 +17,7 @@ from autodual.attacks.robust_error import evaluate
 from autodual.attacks.square import Square
 from autodual.attacks.starts import STARTS, Gaussian, Given, Hypercube, Previous, Scattered, Start, Uniform, Zero
 from autodual.attacks.step_kinds import (
+    Customary,
     Euclidean,
     Momentum,
     Natural,
@@ -39,6 +40,7 @@ __all__ = [
     "Attack",
     "AttackedSample",
     "CrossEntropy",
+    "Customary",
     "Dlr",
     "Ensemble",
     "Euclidean",

@@ -74,9 +74,9 @@ class Ascent(Attack):
         if problem.region.count == 0:
             return
         for state.iteration in range(self.steps):
-            margin, loss, gradient = evaluate(problem, objective, state.points)
+            outputs, loss, gradient = evaluate(problem, objective, state.points)
             if self.keep != "last":
-                kept.update(index, problem.region, state.points, -loss if self.keep == "loss" else margin)
+                kept.update(index, problem.region, state.points, self._score(problem, objective, outputs, loss))
             left = kept.resisting(index)
             if left is not None:
                 index = left if index is None else index[left]
@@ -95,9 +95,13 @@ class Ascent(Attack):
         outputs = problem.outputs(points)
         return -objective.loss(problem, outputs) if self.keep == "loss" else problem.margin(outputs)
 
+    def _score(self, problem: Problem, objective: Objective, outputs: Tensor, loss: Tensor) -> Tensor:
+        """What decides whether the points that were just evaluated are kept: the least is."""
+        return -loss if self.keep == "loss" or isinstance(objective, Margin) else problem.margin(outputs)
+
 
 def evaluate(problem: Problem, objective: Objective, points: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """The margin, the objective `[N]`, and its gradient `[N, *shape]`; zero where there is none, never NaN."""
+    """The outputs `[N, K]`, the objective `[N]` and its gradient `[N, *shape]`; zero where there is none, never NaN."""
     with torch.enable_grad():
         points = points.detach().requires_grad_()
         outputs = problem.outputs(points)
@@ -107,9 +111,7 @@ def evaluate(problem: Problem, objective: Objective, points: Tensor) -> tuple[Te
             gradient = found[0].nan_to_num(0, 0, 0)
         else:
             gradient = torch.zeros_like(points)
-    loss = loss.detach()
-    margin = -loss if isinstance(objective, Margin) else problem.margin(outputs.detach())
-    return margin, loss, gradient
+    return outputs.detach(), loss.detach(), gradient
 
 
 def check_counts(steps: int, restarts: int) -> None:

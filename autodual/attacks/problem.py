@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 from torch import Tensor
@@ -15,25 +16,40 @@ from autodual.tensors import flat
 
 @dataclass(frozen=True, eq=False)
 class Problem:
-    """N samples under attack. `clean` `[N, K]` are their nominal outputs, flattened; `rows` the half-spaces."""
+    """N samples under attack. What no one asks for is not computed: training on an attack wants no nominal outputs."""
 
     function: Function
     region: Searchable
     specification: Specification
-    rows: Rows
-    clean: Tensor
 
     @classmethod
     def of(cls, function: Function, region: Searchable, specification: Specification) -> Problem:
-        """Runs the function once, at the samples, without gradients."""
+        """Checks that the region can be searched; does not run the function."""
         require_searchable(region)
+        return cls(function, region, specification)
+
+    @cached_property
+    def _nominal(self) -> Tensor:
+        """The outputs f(x) `[N, *shape]`."""
         with torch.no_grad():
-            clean = function(region.centre)
-        return cls(function, region, specification, specification.rows(clean), flat(clean))
+            return self.function(self.region.centre)
+
+    @cached_property
+    def clean(self) -> Tensor:
+        """The nominal outputs, flattened, `[N, K]`."""
+        return flat(self._nominal)
+
+    @cached_property
+    def rows(self) -> Rows:
+        """The specification's half-spaces; `outputs` makes them where any outputs will do."""
+        return self.specification.rows(self._nominal)
 
     def outputs(self, points: Tensor) -> Tensor:
-        """`[N, K]`."""
-        return flat(self.function(points))
+        """`[N, K]`. The first ones are checked to be what the specification is about."""
+        found = self.function(points)
+        if "rows" not in self.__dict__ and not self.specification.relative:
+            self.__dict__["rows"] = self.specification.rows(found.detach())
+        return flat(found)
 
     def margin(self, outputs: Tensor) -> Tensor:
         """`[N]`; negative where the outputs `[N, K]` refute the specification."""
@@ -41,5 +57,10 @@ class Problem:
 
     def select(self, index: Tensor) -> Problem:
         """The problem of some of the samples, by a LongTensor."""
-        region, specification = self.region.select(index), self.specification.select(index)
-        return Problem(self.function, region, specification, self.rows.select(index), self.clean[index])
+        part = Problem(self.function, self.region.select(index), self.specification.select(index))
+        known = self.__dict__
+        if "_nominal" in known:
+            part.__dict__["_nominal"] = self._nominal[index]
+        if "rows" in known:
+            part.__dict__["rows"] = self.rows.select(index)
+        return part

@@ -52,8 +52,11 @@ class Scattered(Start):
 class Uniform(Start):
     """Every feature uniform in its interval; in balls of other norms a uniform direction, and as uniform a length.
 
-    A ball is sampled before it is cut down to a domain, and points outside go to the nearest ones inside.
+    A ball is sampled before it is cut down to a domain, and points outside go to the nearest ones inside. `share`: of
+    the radius of a ball, in which the points are drawn.
     """
+
+    share: float = 1.0
 
     def points(self, region: Searchable, generator: torch.Generator) -> Tensor:
         order, centre = order_of(region), region.centre
@@ -63,9 +66,9 @@ class Uniform(Start):
             lower, upper = (region.steepest(sign * torch.ones_like(centre)) for sign in (-1, 1))
             return region.project(lower + _uniform(centre.shape, centre, generator) * (upper - lower))
         if order == torch.inf:
-            offset = radius_of(region) * (2 * _uniform(centre.shape, centre, generator) - 1)
+            offset = self.share * radius_of(region) * (2 * _uniform(centre.shape, centre, generator) - 1)
         else:
-            length = region.per_feature(_uniform((region.count,), centre, generator))
+            length = self.share * region.per_feature(_uniform((region.count,), centre, generator))
             offset = length * uncut_direction(region, _normal(centre, generator))
         return region.project(centre + offset)
 

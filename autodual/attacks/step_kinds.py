@@ -132,6 +132,18 @@ class Natural(Step):
         return SparseL1(min(5, most), most).move(region, gradient, state)
 
 
+@dataclass(frozen=True)
+class Customary(Step):
+    """The step of adversarial training: along the sign, along the gradient, or sparse, as the norm of the ball has it.
+
+    In an l∞ ball it is as long near an end of the domain as elsewhere. In an l1 ball k is drawn anew at each step.
+    """
+
+    def move(self, region: Searchable, gradient: Tensor, state: State) -> Tensor:
+        step = SparseL1() if order_of(region) == 1 else UncutSteepest()
+        return step.move(region, gradient, state)
+
+
 def _can_move(region: Searchable, points: Tensor, gradient: Tensor) -> Tensor:
     """Which features are not at the end of the set's enclosure that the gradient points to."""
     if not isinstance(region, Support):

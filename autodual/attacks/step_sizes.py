@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from autodual.attacks.ascent_state import State
+from autodual.attacks.geometry import radius_of
 from autodual.errors import InvalidInputError
 from autodual.perturbations import Searchable
 
@@ -40,16 +41,24 @@ class StepSize(ABC):
 
 @dataclass(frozen=True)
 class Fixed(StepSize):
-    """Always the same multiple of the step."""
+    """Always the same multiple of the step; `raw`: in units of the input, where the step is in units of the radius."""
 
     size: float
+    raw: bool = False
 
     def __post_init__(self) -> None:
         if not 0 < self.size < math.inf:
             raise InvalidInputError(f"the step size must be positive and finite, but is {self.size}")
 
     def advance(self, region: Searchable, state: State, move: Tensor) -> Tensor:
-        return region.project(state.points + self.size * move)
+        return region.project(state.points + self.length(region) * move)
+
+    def length(self, region: Searchable) -> Tensor | float:
+        """What a step is multiplied by."""
+        if not self.raw:
+            return self.size
+        radius = radius_of(region)
+        return self.size / torch.where(radius == 0, 1, radius)
 
 
 @dataclass(frozen=True)
