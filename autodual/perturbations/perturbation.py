@@ -57,7 +57,7 @@ class PerturbationSet(ABC):
         """
 
     def scaled(self, factor: float) -> PerturbationSet:
-        """The set shrunk towards each sample by `factor` in [0, 1]; its domain stays.
+        """The set with a radius that is `factor` times its own; its domain stays.
 
         If y is in `scaled(1 - factor)` around x, and z in `scaled(factor)` around y, then z is in the set around x.
 
@@ -65,7 +65,7 @@ class PerturbationSet(ABC):
             factor: what the radius is multiplied by.
 
         Raises:
-            InvalidInputError: the set has no radius, or the factor is outside [0, 1].
+            InvalidInputError: the set has no radius, or the factor is negative or infinite.
 
         Example:
             >>> import autodual

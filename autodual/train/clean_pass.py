@@ -1,4 +1,4 @@
-"""Runs of the network itself in training: over the clean batch, from which batch norms learn, and over other points.
+"""Runs of the network itself in training: over the batch that batch norms learn from, and over other points.
 
 The thesis' heuristic for training with batch norm normalises bounds by the batch's statistics, not the running ones. A
 bound then belongs to a network whose normalisation is fixed to the statistics of this clean batch. It holds for that
@@ -41,6 +41,14 @@ def clean_pass(model: nn.Module, x: Tensor) -> CleanPass:
     with _hooked(module.register_forward_pre_hook(_recorder(name, found)) for name, module in norms.items()):
         scores = _scores(model, x)
     return CleanPass(scores, found)
+
+
+def learning_pass(model: nn.Module, x: Tensor) -> Tensor:
+    """Scores `[N, K]` as in ordinary training, each module in its own mode.
+
+    Raises InvalidInputError where a batch norm that learns sees a single value a channel.
+    """
+    return clean_pass(model, x).scores if x.shape[0] == 1 else _scores(model, x)
 
 
 def normalised_pass(model: nn.Module, points: Tensor, statistics: Mapping[str, Tensor]) -> Tensor:

@@ -36,8 +36,9 @@ class EpochEnd:
     def finish(self, progress: Progress, epoch: int) -> None:
         """Validate, log and keep the network, all as the recipe says; the progress then has this epoch's row."""
         recipe = self.recipe
-        last = epoch == recipe.epochs
-        errors = self._validated() if last or epoch % recipe.validation.every == 0 else Errors(*[math.nan] * 3)
+        last = epoch >= recipe.epochs  # a pass over the data may count as several epochs
+        due = last or epoch % recipe.validation.every < recipe.loss.steps_a_batch()
+        errors = self._validated() if due else Errors(*[math.nan] * 3)
         progress.finish_epoch(self.figures(progress, epoch, errors))
         if math.isfinite(errors.certified) and (last or recipe.radius(epoch) >= 1):
             if progress.judge(errors, recipe.validation.patience):

@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.modules.conv import _ConvNd
 
 from autodual.errors import InvalidInputError
 from autodual.train.recipe.sections import OptimiserSection
@@ -17,19 +18,50 @@ _BEGINNING = 10
 
 
 def make_optimiser(model: nn.Module, section: OptimiserSection) -> torch.optim.Optimizer:
-    """The optimiser of a recipe. Parameters of one axis do not decay: biases, and those of norm layers."""
+    """The optimiser of a recipe."""
     parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
     if not parameters:
         raise InvalidInputError("the network has no parameter to train")
+    decayed = {id(parameter) for parameter in _decayed(model, parameters, section)}
     groups: list[dict[str, Any]] = [
-        {"params": [p for p in parameters if p.dim() > 1], "weight_decay": section.weight_decay},
-        {"params": [p for p in parameters if p.dim() <= 1], "weight_decay": 0.0},
+        {"params": [p for p in parameters if id(p) in decayed], "weight_decay": section.weight_decay},
+        {"params": [p for p in parameters if id(p) not in decayed], "weight_decay": 0.0},
     ]
     groups = [group for group in groups if group["params"]]
     # The learning rate is set anew before each step.
     if section.kind == "sgd":
-        return torch.optim.SGD(groups, lr=0.0, momentum=section.momentum, nesterov=section.momentum > 0)
+        nesterov = section.nesterov and section.momentum > 0
+        return torch.optim.SGD(groups, lr=0.0, momentum=section.momentum, nesterov=nesterov)
     return (torch.optim.AdamW if section.kind == "adamw" else torch.optim.Adam)(groups, lr=0.0)
+
+
+def _decayed(model: nn.Module, parameters: list[nn.Parameter], section: OptimiserSection) -> list[nn.Parameter]:
+    """The parameters that decay."""
+    if section.decayed == "all":
+        return parameters
+    return affine_weights(model) if section.decayed == "affine" else [p for p in parameters if p.dim() > 1]
+
+
+def affine_weights(model: nn.Module) -> list[nn.Parameter]:
+    """The trained weights of linear layers and convolutions, without biases; each once, however often it is used."""
+    layers = (module for module in model.modules() if isinstance(module, (nn.Linear, _ConvNd)))
+    weights = (module._parameters.get("weight") for module in layers)
+    return list({id(weight): weight for weight in weights if weight is not None and weight.requires_grad}.values())
+
+
+class Penalty:
+    """λ Σ |w| over a model's affine weights."""
+
+    def __init__(self, model: nn.Module, weight: float):
+        self.weight, self.parameters = weight, affine_weights(model) if weight else []
+
+    @torch.no_grad()
+    def add_gradients(self) -> None:
+        """Add the penalty's gradient, λ sign(w), to those of the weights."""
+        for parameter in self.parameters:
+            if parameter.grad is None:
+                parameter.grad = torch.zeros_like(parameter)
+            parameter.grad.add_(parameter.sign(), alpha=self.weight)
 
 
 def require_optimiser_state(found: Any, optimiser: torch.optim.Optimizer, section: OptimiserSection) -> None:

@@ -50,9 +50,17 @@ class Samples:
 
     def smallest_share(self, size: int, processes: int = 1) -> int:
         """The fewest samples of a batch that a process may get."""
+        return min(self._sizes(size, processes)) // processes
+
+    def largest_share(self, size: int, processes: int = 1) -> int:
+        """The most samples of a batch that a process may get."""
+        return -(-max(self._sizes(size, processes)) // processes)
+
+    def _sizes(self, size: int, processes: int) -> tuple[int, int]:
+        """The sizes of the first and of the last batch."""
         batches = self.batches(size, processes)
         last = len(self.x) - (batches - 1) * size
-        return (min(size, last) if batches > 1 else last) // processes
+        return (size if batches > 1 else last), last
 
     def order(self, seed: int, epoch: int) -> Tensor:
         """All training samples in the random order of an epoch, the same in every process and resumed run."""

@@ -15,7 +15,7 @@ from autodual.files.architecture import build
 from autodual.train.checkpoint import RunFolder
 from autodual.train.epoch_end import EpochEnd
 from autodual.train.initialisation import initialise_for_intervals
-from autodual.train.optimisation import Average, make_optimiser, require_optimiser_state
+from autodual.train.optimisation import Average, Penalty, make_optimiser, require_optimiser_state
 from autodual.train.preparation import check_fit, describe_network, dual_to_train, fast_layout
 from autodual.train.random_state import random_state, require_random_states, set_random_state
 from autodual.train.recipe import Recipe, disassemble
@@ -59,9 +59,11 @@ class Training:
         self.dual = dual_to_train(recipe, self.description, self.network, self.samples.x)
         check_fit(recipe, self.dual, samples, self.world)
         self.optimiser = make_optimiser(self.network, recipe.optimiser)
+        self.penalty = Penalty(self.network, recipe.optimiser.l1)
         self.average = Average(self.dual.model, recipe.optimiser.averaging) if recipe.optimiser.averaging else None
         self.progress = Progress()
         self._end = EpochEnd(recipe, samples, self.dual, self.description, self.average, folder, self.world)
+        self.carried = recipe.loss.carries(self._largest_batch())
         self._order: tuple[int, Tensor] | None = None
         self._seconds_between_saves, self._saved = seconds_between_saves, time.monotonic()
         # All processes draw the same random numbers up to here, and their own from here on.
@@ -73,24 +75,39 @@ class Training:
 
     @property
     def steps_an_epoch(self) -> int:
-        """How many batches an epoch has."""
+        """How many batches a pass over the data has."""
         return self.samples.batches(self.recipe.batch_size, self.world.size)
 
     @property
+    def replays(self) -> int:
+        """How often the optimiser steps on each batch. A pass over the data counts as so many epochs."""
+        return self.recipe.loss.steps_a_batch()
+
+    @property
+    def passes(self) -> int:
+        """How many passes over the data the whole run takes."""
+        return -(-self.recipe.epochs // self.replays)
+
+    @property
     def steps(self) -> int:
-        """How many steps the whole run takes."""
-        return self.steps_an_epoch * self.recipe.epochs
+        """How many batches the whole run takes."""
+        return self.steps_an_epoch * self.passes
 
     @property
     def epoch(self) -> float:
         """How many epochs are done, the present one as a fraction."""
-        return self.progress.step / self.steps_an_epoch
+        return self.progress.step / self.steps_an_epoch * self.replays
 
     @property
     def seen(self) -> int:
-        """How many samples the steps so far have used; those of several epochs count several times."""
-        epoch, number = divmod(self.progress.step, self.steps_an_epoch)
-        return epoch * len(self.samples.x) + number * self.recipe.batch_size
+        """How many samples the steps so far have used; those that were used several times count several times."""
+        passes, number = divmod(self.progress.step, self.steps_an_epoch)
+        return (passes * len(self.samples.x) + number * self.recipe.batch_size) * self.replays
+
+    @property
+    def to_see(self) -> int:
+        """How many samples the steps of the whole run use."""
+        return self.passes * len(self.samples.x) * self.replays
 
     @property
     def done(self) -> bool:
@@ -100,7 +117,7 @@ class Training:
     # --- one step ---------------------------------------------------------------------------------------------------
 
     def step(self, *, stop: bool = False) -> bool:
-        """Take one step of the optimiser; after the last one of an epoch also validate, log and save.
+        """Step on one batch; after the last one of a pass over the data also validate, log and save.
 
         stop: save now, since this process will stop. Returns whether any of the processes said so. Raises TrainingError
         where the loss is not finite; earlier saves stay.
@@ -128,33 +145,52 @@ class Training:
         return self._order[1][number * size : None if last else (number + 1) * size]
 
     def _descend(self, indices: Tensor, weight: float) -> float:
-        """One step down the gradient of the mean loss of some samples, `weight` of the batch; returns the loss."""
-        recipe, epoch = self.recipe, self.epoch
+        """Step on some samples, `weight` of the batch, as often as the loss replays a batch; returns the mean loss."""
         self.dual.train()
+        x, y = self._drawn(indices)
+        values = [
+            self._take_step(x, y, weight, self.epoch + replay / self.steps_an_epoch) for replay in range(self.replays)
+        ]
+        return sum(values) / len(values)
+
+    def _take_step(self, x: Tensor, y: Tensor, weight: float, epoch: float) -> float:
+        """One step down the gradient of the mean loss of samples, with all schedules as they are at an epoch."""
+        recipe, optimiser = self.recipe, self.recipe.optimiser
         for group in self.optimiser.param_groups:
             group["lr"] = recipe.learning_rate(epoch)
         self.optimiser.zero_grad()
         value = 0.0
-        if len(indices):
-            loss = self._loss(epoch, indices)
+        if len(x):
+            loss = self._loss(epoch, x, y)
             value = float(loss.detach())
             if not math.isfinite(value):
                 raise self._diverged(f"the loss is {value}", int(epoch))
             loss.backward()
         self.world.add_gradients(self.network, weight)
-        if recipe.optimiser.clip:
-            nn.utils.clip_grad_norm_(self.network.parameters(), recipe.optimiser.clip)
+        self.penalty.add_gradients()
+        if optimiser.clip:
+            nn.utils.clip_grad_norm_(self.network.parameters(), optimiser.clip)
         self.optimiser.step()
         if self.average is not None:
             self.average.update(self.dual.model)
         return value
+
+    def _drawn(self, indices: Tensor) -> tuple[Tensor, Tensor]:
+        """Some samples, changed at random as the recipe says, and their labels."""
+        return fast_layout(augmented(self.samples.x[indices], self.recipe.data)), self.samples.y[indices]
+
+    def _largest_batch(self) -> Tensor:
+        """A tensor like the samples of this process's share of a largest batch."""
+        share = self.samples.largest_share(self.recipe.batch_size, self.world.size)
+        return fast_layout(self.samples.x.new_zeros(share, *self.samples.x.shape[1:]))
 
     def _require_finite(self) -> None:
         """Raise TrainingError if a weight is infinite or NaN, so that none such is saved."""
         for value in self.network.state_dict().values():
             if not bool(value.isfinite().all()):
                 raise self._diverged(
-                    "a step has made weights infinite or NaN", int((self.progress.step - 1) // self.steps_an_epoch)
+                    "a step has made weights infinite or NaN",
+                    (self.progress.step - 1) // self.steps_an_epoch * self.replays,
                 )
 
     def _diverged(self, what: str, epoch: int) -> TrainingError:
@@ -162,12 +198,11 @@ class Training:
             f"{what} in epoch {epoch + 1}: lower the learning rate, clip gradients, or let the radius grow more slowly"
         )
 
-    def _loss(self, epoch: float, indices: Tensor) -> Tensor:
-        """The mean loss of some samples, with all schedules as they are at an epoch."""
+    def _loss(self, epoch: float, x: Tensor, y: Tensor) -> Tensor:
+        """The mean loss of samples, with all schedules as they are at an epoch."""
         recipe = self.recipe
-        x, y = fast_layout(augmented(self.samples.x[indices], recipe.data)), self.samples.y[indices]
         with torch.autocast(x.device.type, torch.bfloat16, enabled=recipe.precision == "bfloat16"):
-            return recipe.loss_at(epoch)(self.dual, x, y, recipe.ball_at(epoch))
+            return recipe.loss_at(epoch)(self.dual, x, y, recipe.ball_at(epoch), carried=self.carried)
 
     # --- the end of an epoch ----------------------------------------------------------------------------------------
 
@@ -183,11 +218,11 @@ class Training:
         """Write a checkpoint; all processes must call it together."""
         self._saved = time.monotonic()
         random = self.world.gathered(random_state(self.samples.x.device))
-        if not self.world.first:
-            return
-        self.folder.save(self._state(random))
+        carried = self.world.gathered({name: value.cpu() for name, value in self.carried.items()})
+        if self.world.first:
+            self.folder.save(self._state(random, carried))
 
-    def _state(self, random: list[list[Tensor]]) -> dict[str, Any]:
+    def _state(self, random: list[list[Tensor]], carried: list[dict[str, Tensor]]) -> dict[str, Any]:
         return {
             "recipe": disassemble(self.recipe),
             "samples": self.samples.digest,
@@ -196,12 +231,14 @@ class Training:
             "average": None if self.average is None else self.average.state(),
             "progress": self.progress.state(),
             "random": random,
+            "carried": carried,
             "draws": self.dual.draws,
         }
 
     def _load(self, state: dict[str, Any]) -> None:
         """Continue from a checkpoint. All of it is checked before any of it is used."""
         name = str(self.folder.checkpoint)
+        state.setdefault("carried", [{}] * self.world.size)  # of a version that carried nothing
         try:
             progress = self._checked(name, state)
             set_random_state(state["random"][self.world.rank], self.samples.x.device)
@@ -211,13 +248,16 @@ class Training:
         self.optimiser.load_state_dict(state["optimiser"])
         if self.average is not None:
             self.average.load(state["average"])
+        for key, value in state["carried"][self.world.rank].items():
+            self.carried[key].copy_(value)
         self.progress, self.dual.draws = progress, state["draws"]
 
     def _checked(self, name: str, state: dict[str, Any]) -> Progress:
         """The progress in a checkpoint. Raises InvalidInputError if that belongs to another run, and Unfit if it is
         damaged.
         """
-        own = self._state([])
+        measure = {key: value.cpu() for key, value in self.carried.items()}
+        own = self._state([], [measure] * self.world.size)
         require_keys("", state, own)
         if saved_recipe(name, state) != self.recipe:
             raise InvalidInputError(
@@ -230,9 +270,9 @@ class Training:
                 f"'{self.folder.path}' was begun by {len(state['random'])} process(es), not {self.world.size}; resume "
                 "it with as many."
             )
-        for key in ("network", "average", "draws"):
+        for key in ("network", "average", "carried", "draws"):
             require_like(key, state[key], own[key])
         require_optimiser_state(state["optimiser"], self.optimiser, self.recipe.optimiser)
         require_random_states(state["random"], self.samples.x.device)
         figures = self._end.figures(self.progress, 0, Errors(0, 0, 0))
-        return Progress.of(state["progress"], self.steps, self.steps_an_epoch, figures)
+        return Progress.of(state["progress"], self.steps, self.steps_an_epoch, figures, self.replays)

@@ -16,9 +16,9 @@ from autodual.train.validation import Errors
 class Progress:
     """Plain numbers, all of which a checkpoint holds.
 
-    step: of the optimiser, over all epochs. loss, samples: the sum of this epoch's losses, and the number of samples in
-    it. seconds: spent in steps. rows: the log, one row for each epoch. best: certified, attacked and clean error of the
-    best validation. waited: validations since then. stopped: patience has run out.
+    step: how many batches have been trained on. loss, samples: the sum of this epoch's losses, and the number of
+    samples in it. seconds: spent in steps. rows: the log, one row for each epoch. best: certified, attacked and clean
+    error of the best validation. waited: validations since then. stopped: patience has run out.
     """
 
     step: int = 0
@@ -66,8 +66,8 @@ class Progress:
         return asdict(self)
 
     @classmethod
-    def of(cls, state: Any, steps: int, steps_an_epoch: int, figures: Iterable[str]) -> Progress:
-        """The progress in a checkpoint of a run of `steps` steps that logs these figures.
+    def of(cls, state: Any, steps: int, steps_an_epoch: int, figures: Iterable[str], epochs_a_row: int = 1) -> Progress:
+        """The progress in a checkpoint of a run of `steps` steps that logs these figures, every `epochs_a_row` epochs.
 
         Raises Unfit where no such run can have that progress.
         """
@@ -82,7 +82,7 @@ class Progress:
         if found.step > steps or len(found.rows) != found.step // steps_an_epoch:
             raise Unfit(f"'progress' tells of {len(found.rows)} epochs and {found.step} of {steps} steps")
         for epoch, row in enumerate(found.rows, start=1):
-            _require_row(row, epoch, figures)
+            _require_row(row, epoch * epochs_a_row, figures)
         if found.best:
             require_like("progress.best", found.best, [0.0, 0.0, 0.0])
         return found

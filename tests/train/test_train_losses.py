@@ -213,5 +213,5 @@ def test_wrong_criteria_and_sets_without_a_radius_are_refused(dual, batch) -> No
         criterion("squared")
     with pytest.raises(InvalidInputError, match="no radius to scale"):
         SmallBoxes()(dual, x, labels, autodual.Box(x - 0.1, x + 0.1))
-    with pytest.raises(InvalidInputError, match="between 0 and 1"):
-        autodual.LinfBall(0.1).scaled(1.5)
+    with pytest.raises(InvalidInputError, match="at least 0"):
+        autodual.LinfBall(0.1).scaled(-0.5)

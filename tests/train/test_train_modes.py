@@ -14,7 +14,22 @@ import autodual
 from autodual.errors import InvalidInputError
 from autodual.network import DualNetwork
 from autodual.train.epoch_randomness import random_modules
-from autodual.train.losses import Adversarial, Clean, CrownIbp, IntervalBound, Loss, MtlIbp, Robust, SmallBoxes
+from autodual.train.losses import (
+    Adversarial,
+    Batch,
+    Clean,
+    CrownIbp,
+    FgsmLoss,
+    FreeLoss,
+    IntervalBound,
+    Loss,
+    MtlIbp,
+    NFgsmLoss,
+    PgdLoss,
+    Robust,
+    SmallBoxes,
+    TradesLoss,
+)
 
 BALL = autodual.LinfBall(0.05)
 
@@ -38,6 +53,14 @@ LOSSES = [
     Adversarial(steps=1),
     SmallBoxes(steps=1),
     MtlIbp(steps=1),
+    PgdLoss(steps=2),
+    PgdLoss(steps=2, restarts=2, mode="evaluation"),
+    FgsmLoss(),
+    FgsmLoss(start="previous"),
+    NFgsmLoss(),
+    FreeLoss(),
+    TradesLoss(steps=2),
+    TradesLoss(steps=2, mode="training"),
 ]
 
 
@@ -67,11 +90,16 @@ def batch() -> tuple[Tensor, Tensor]:
 
 
 @pytest.mark.parametrize("loss", LOSSES, ids=lambda loss: type(loss).__name__)
-def test_running_statistics_learn_from_the_clean_batch_once_as_in_a_pass_of_the_model(dual, batch, loss) -> None:
+def test_running_statistics_learn_once_as_in_a_pass_of_the_model(dual, batch, loss, monkeypatch) -> None:
+    """From the clean batch where there are bounds, else from the points that the loss is at."""
+    learned = [batch[0]]
+    trained = Batch.trained
+    monkeypatch.setattr(Batch, "trained", lambda self, points: learned.append(points) or trained(self, points))
     twin = copy.deepcopy(dual.model).train()
-    twin(batch[0])
     dual.train()
     loss(dual, *batch, BALL)
+    assert len(learned) <= 2
+    twin(learned[-1])
     for name, buffer in twin.named_buffers():
         torch.testing.assert_close(dual.model.get_buffer(name), buffer)
     assert all(module.training for module in dual.model.modules())

@@ -81,8 +81,8 @@ class NormBall(PerturbationSet):
         return bool((radius == radius[:1]).all())
 
     def scaled(self, factor: float) -> NormBall:
-        if not 0 <= factor <= 1:
-            raise InvalidInputError(f"a set is scaled by a factor between 0 and 1, not by {factor:g}")
+        if not 0 <= factor < math.inf:
+            raise InvalidInputError(f"a set is scaled by a factor of at least 0, not by {factor:g}")
         radius = self.radius if isinstance(self.radius, (int, float, Tensor)) else exact(self.radius, "radius")
         return replace(self, radius=radius * factor)  # type: ignore[type-var]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from typing import ClassVar
 
 from torch import Tensor
 
@@ -20,17 +21,30 @@ class Loss(ABC):
     their range raise InvalidInputError when the loss is made.
     """
 
+    #: Whether it looks at bounds; only then does every operation of the network need a dual rule.
+    bounds: ClassVar[bool] = True
+
     def __post_init__(self) -> None:
         check_fields(self)
 
-    def __call__(self, dual: DualNetwork, x: Samples, labels: Labels, perturbation: PerturbationSet) -> Tensor:
+    def __call__(
+        self,
+        dual: DualNetwork,
+        x: Samples,
+        labels: Labels,
+        perturbation: PerturbationSet,
+        *,
+        carried: dict[str, Tensor] | None = None,
+    ) -> Tensor:
         """The mean loss of x `[N, *shape]` with labels `[N]`: a scalar, differentiable in the parameters.
 
         Label maps `[N, *positions]` make it the mean over all positions of the batch but those labelled -100.
 
         In training mode batch norms learn from the batch and normalise by it (see `Batch`).
+
+        carried: a table that is handed to every batch of a run, for losses that remember something (`carries`).
         """
-        return self.of(Batch.of(dual, x, labels, perturbation)).mean()
+        return self.of(Batch.of(dual, x, labels, perturbation, carried=carried)).mean()
 
     @abstractmethod
     def of(self, batch: Batch) -> Tensor:
@@ -39,3 +53,15 @@ class Loss(ABC):
         Losses of label maps are summed over positions, and scaled so that their mean over the samples is the mean over
         all positions of the batch.
         """
+
+    def steps_a_batch(self) -> int:
+        """How many steps the trainer takes on each batch, one after the other, before the next one."""
+        return 1
+
+    def carries(self, x: Tensor) -> dict[str, Tensor]:
+        """What it carries from batch to batch, by name, as it is before the first one.
+
+        Args:
+            x: like the samples of a largest batch, `[N, *shape]`.
+        """
+        return {}

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Literal
@@ -13,6 +13,7 @@ from torch import Tensor
 from typing_extensions import Unpack
 
 from autodual.attacks import Attack, attack_members
+from autodual.attacks.base import Function
 from autodual.inputs import Labels, Samples, sample_tensor
 from autodual.interval import Interval
 from autodual.network import Ask, DualNetwork, given_network
@@ -22,12 +23,16 @@ from autodual.network.result import DualResult
 from autodual.objective import Objective
 from autodual.perturbations import PerturbationSet, perturbation_set
 from autodual.specs import ClassMargin, LabelMap
-from autodual.train.clean_pass import CleanPass, clean_pass, learning_norms, normalised_pass
+from autodual.train.attack_view import AttackMode, seen_network
+from autodual.train.clean_pass import CleanPass, clean_pass, learning_norms, learning_pass, normalised_pass
 from autodual.train.epoch_randomness import warn_of_randomness
 from autodual.train.losses.criteria import Criterion
 
 #: Which loss counts over a union of sets: of each sample that of the worst member, or the average of all members'.
 UnionPolicy = Literal["worst", "average"]
+
+#: The name under which a perturbation is carried from batch to batch.
+OFFSET = "offset"
 
 _INTERVALS = Ask(slopes="shared", inner="interval", last="interval")
 
@@ -36,13 +41,15 @@ _INTERVALS = Ask(slopes="shared", inner="interval", last="interval")
 class Batch:
     """Samples x `[N, *shape]` with labels `[N]`, or label maps `[N, *positions]`, and the set around each of them.
 
-    Each module acts according to its mode. Batch norms in training mode update their running statistics from the clean
-    batch, once, and normalise everything by the batch's own statistics, bounds and attacks included. This is the
-    thesis' heuristic: such bounds belong to a network that inference does not run, and are no guarantee. Scores, clean
-    or of other points, come from the model itself, with dropout while it trains; bounds and attacks leave dropout out.
-    In evaluation mode everything belongs to the network that inference runs, and nothing is updated.
+    Each module acts according to its mode. Of losses with bounds, batch norms in training mode update their running
+    statistics from the clean batch, once, and normalise everything by the batch's own statistics, bounds and attacks
+    included. This is the thesis' heuristic: such bounds belong to a network that inference does not run, and are no
+    guarantee. Scores, clean or of other points, come from the model itself, with dropout while it trains; bounds leave
+    dropout out. Losses without bounds learn from the points that they are trained on (`trained`). In evaluation mode
+    everything belongs to the network that inference runs, and nothing is updated.
 
-    ask: what all bounds of the batch have in common, such as known intervals.
+    ask: what all bounds of the batch have in common, such as known intervals. carried: what losses remember from batch
+    to batch, by name.
     """
 
     dual: DualNetwork
@@ -50,6 +57,7 @@ class Batch:
     labels: Tensor
     ball: PerturbationSet
     ask: Ask = field(default_factory=Ask)
+    carried: dict[str, Tensor] = field(default_factory=dict)
     _found: dict[tuple[object, ...], DualResult] = field(default_factory=dict)
     _fits: bool = False
 
@@ -62,6 +70,7 @@ class Batch:
         labels: Labels,
         ball: PerturbationSet,
         *,
+        carried: dict[str, Tensor] | None = None,
         ask: Ask | None = None,
         **options: Unpack[ProofOptions],
     ) -> Batch:
@@ -72,11 +81,12 @@ class Batch:
             x: samples `[N, *shape]`.
             labels: `[N]`, or label maps `[N, *positions]`.
             ball: the set around each sample.
+            carried: what losses remember from batch to batch; the same table for each batch of a run.
         """
         ask = Ask.of(ask, options, Batch.of)
         dual, x = given_network(dual), sample_tensor(x)
         labels = LabelMap.of(labels, dual.class_axis).labels.to(x.device)
-        return cls(dual, x, labels, perturbation_set(ball), ask)
+        return cls(dual, x, labels, perturbation_set(ball), ask, {} if carried is None else carried)
 
     @cached_property
     def clean(self) -> CleanPass:
@@ -135,16 +145,51 @@ class Batch:
             return normalised_pass(self.dual.model, points, self.clean.statistics if self._learns else {})
         return self.dual.outputs(points)
 
-    def attacked(self, attack: Attack, ball: PerturbationSet) -> Tensor:
+    def trained(self, points: Tensor) -> Tensor:
+        """Scores of the points that the batch is trained on, by the model in its own mode; its batch norms learn from
+        them, so that this should be called once.
+        """
+        return learning_pass(self.dual.model, points) if self._trains else self.dual.outputs(points)
+
+    def seen(self, mode: AttackMode) -> AbstractContextManager[Function]:
+        """Inside, a function from points to scores that teaches the network nothing, as an attack sees it."""
+        return seen_network(self.dual.model, mode) if self._trains else nullcontext(self.dual.outputs)
+
+    def attacked(self, attack: Attack, ball: PerturbationSet, mode: AttackMode | None = None) -> Tensor:
         """The worst points `[N, *shape]` that an attack finds in another set around the samples.
 
-        The seed of its random starts comes from torch's generator.
+        The seed of its random numbers comes from torch's generator.
+
+        Args:
+            attack: any attack.
+            ball: the set, around each sample.
+            mode: how the attack sees the network; None: normalised by the clean batch, as bounds are.
         """
-        seed = int(torch.randint(2**62, ()))
-        generator = torch.Generator(self.x.device).manual_seed(seed)
+        region, generator = ball.at(self.x), self.generator()
         # In this order, since `_normalised` may run the clean pass, which needs gradients; the search needs none.
-        with self._normalised(), torch.no_grad():
-            return attack_members(attack, self.dual.outputs, ball.at(self.x), self._goal, generator)
+        with self._clean_view() if mode is None else self.seen(mode) as function, torch.no_grad():
+            found = attack_members(attack, function, region, self._goal, generator)
+        self._fits = True  # an attack checks the labels
+        if torch.is_autocast_enabled(self.x.device.type):
+            torch.clear_autocast_cache()  # of weights that were cast where nothing took gradients
+        return found
+
+    def generator(self) -> torch.Generator:
+        """A generator on the samples' device, whose seed comes from torch's own."""
+        return torch.Generator(self.x.device).manual_seed(int(torch.randint(2**62, ())))
+
+    @property
+    def offset(self) -> Tensor:
+        """The perturbation carried from batch to batch, of as many samples as this batch has; it begins at zero."""
+        count, known = len(self.x), self.carried.get(OFFSET, self.x[:0])
+        if len(known) < count:
+            known = torch.cat([known, torch.zeros_like(self.x[len(known) :])])
+            self.carried[OFFSET] = known
+        return known[:count]
+
+    def carry(self, points: Tensor) -> None:
+        """Carry the perturbation that makes these points of the samples on to the next batch."""
+        self.offset.copy_(points - self.x)
 
     def around(self, points: Tensor, ball: PerturbationSet) -> Batch:
         """The same labels and normalisation, with another set around other points."""
@@ -164,7 +209,7 @@ class Batch:
         return torch.stack(found).amax(0) if union == "worst" else torch.stack(found).mean(0)
 
     def _moved(self, points: Tensor, ball: PerturbationSet, ask: Ask) -> Batch:
-        moved = Batch(self.dual, points, self.labels, ball, ask, _fits=self._fits)
+        moved = Batch(self.dual, points, self.labels, ball, ask, self.carried, _fits=self._fits)
         if self._learns:
             moved.__dict__["clean"] = self.clean
         return moved
@@ -178,6 +223,11 @@ class Batch:
     def _trains(self) -> bool:
         """Whether any module is in training mode."""
         return any(module.training for module in self.dual.model.modules())
+
+    @contextmanager
+    def _clean_view(self) -> Iterator[Function]:
+        with self._normalised():
+            yield self.dual.outputs
 
     def _normalised(self) -> AbstractContextManager[None]:
         """Inside, the dual network's batch norms use this batch's statistics, if they are in training mode."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from torch import Tensor
 
@@ -16,6 +17,7 @@ class Clean(Loss):
     """The loss at the samples themselves; says nothing of the set."""
 
     criterion: CriterionName = "cross-entropy"
+    bounds: ClassVar[bool] = False
 
     def of(self, batch: Batch) -> Tensor:
         return batch.losses(criterion(self.criterion), batch.clean.scores)

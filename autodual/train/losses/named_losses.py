@@ -7,16 +7,26 @@ from dataclasses import is_dataclass
 from typing import TypeVar
 
 from autodual.registration import same_definition
-from autodual.train.losses.adversarial import Adversarial, MtlIbp, MultiSteepest, SmallBoxes
 from autodual.train.losses.base import Loss
 from autodual.train.losses.bounded import CrownIbp, IntervalBound, Robust
 from autodual.train.losses.clean import Clean
+from autodual.train.losses.free import FreeLoss
+from autodual.train.losses.multi_step import Adversarial, MultiSteepest, PgdLoss
 from autodual.train.losses.regularised import Regularised
+from autodual.train.losses.single_step import FgsmLoss, NFgsmLoss, RFgsmLoss
+from autodual.train.losses.small_boxes import MtlIbp, SmallBoxes
+from autodual.train.losses.trades import TradesLoss
 
 _Loss = TypeVar("_Loss", bound=type[Loss])
 
 LOSSES: dict[str, type[Loss]] = {
     "clean": Clean,
+    "pgd": PgdLoss,
+    "fgsm": FgsmLoss,
+    "r-fgsm": RFgsmLoss,
+    "n-fgsm": NFgsmLoss,
+    "free": FreeLoss,
+    "trades": TradesLoss,
     "adversarial": Adversarial,
     "msd": MultiSteepest,
     "robust": Robust,

@@ -32,6 +32,12 @@ class Regularised(Loss):
             return value
         return value + self.weight * self._penalty(batch)
 
+    def steps_a_batch(self) -> int:
+        return self.loss.steps_a_batch()
+
+    def carries(self, x: Tensor) -> dict[str, Tensor]:
+        return self.loss.carries(x)
+
     def _penalty(self, batch: Batch) -> Tensor:
         enclosure = require_support(batch.ball.at(batch.x)).enclosure()
         first = 2 * enclosure.radius.mean()

@@ -116,14 +116,20 @@ class SetSection(Section):
 class OptimiserSection(Section):
     """The optimiser.
 
-    clip: the largest norm of a step's gradient, 0 for no limit. weight_decay: of all but norm layers and biases.
-    averaging: the share of the averaged weights that is kept at each step (such as 0.999), 0 for no averaging; the
-    averaged weights are validated and saved. momentum: of SGD.
+    clip: the largest norm of a step's gradient, 0 for no limit. weight_decay: of the parameters that `decayed` names:
+    `matrices` are those of two or more axes, which spares biases and norm layers; `affine` the weights of linear layers
+    and convolutions alone; `all` every parameter. l1: λ of a penalty λ Σ |w| over the weights of linear layers and
+    convolutions, which counts in steps but not in the losses that are shown. averaging: the share of the averaged
+    weights that is kept at each step (such as 0.999), 0 for no averaging; the averaged weights are validated and saved.
+    momentum: of SGD, in Nesterov's form if `nesterov`.
     """
 
     kind: Literal["adam", "adamw", "sgd"] = "adam"
     weight_decay: NonNegative = 0.0
+    decayed: Literal["matrices", "affine", "all"] = "matrices"
+    l1: NonNegative = 0.0
     momentum: Kept = 0.9
+    nesterov: bool = True
     clip: NonNegative = 0.0
     averaging: Kept = 0.0
 

@@ -162,8 +162,7 @@ def _loop(training: Training, options: TrainOptions, quiet: bool, *, run: RunFol
     board, stopped = None, False
     if options.tensorboard and training.world.first:
         board = Board(training.folder.path / "tensorboard", len(training.progress.rows))
-    total = len(training.samples.x) * training.recipe.epochs
-    with shielded(), progress(total, training.seen, enabled=not quiet) as display, warnings.catch_warnings():
+    with shielded(), progress(training.to_see, training.seen, enabled=not quiet) as display, warnings.catch_warnings():
         warnings.showwarning = lambda message, *_others, **_more: display.say(f"Warning: {message}", err=True)
         while not training.done:
             logged, seen = len(training.progress.rows), training.seen

@@ -1,0 +1,73 @@
+"""Adversarial training on attacks of several steps."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Annotated, Literal
+
+from autodual.attacks import Ascent, Attack, Customary, Fixed, Msd, Pgd
+from autodual.attacks.objectives import objective_named
+from autodual.attacks.starts import start_named
+from autodual.number_ranges import Range
+from autodual.train.limits import NonNegative
+from autodual.train.losses.attacked import AttackedLoss, ObjectiveName, StartName
+from autodual.train.losses.batch import Batch
+
+Steps = Annotated[int, Range(1, 10_000)]
+
+
+@dataclass(frozen=True)
+class PgdLoss(AttackedLoss):
+    """The loss where projected gradient ascent ends (Madry et al., 2018; thesis, Algorithm 5).
+
+    steps: gradients of each run. step_size: in units of the radius, or of the input if `raw` (of an l1 ball, the l1
+    length of a step); 0 stands for 2.5 radii / steps. restarts: runs, of which the largest loss counts. start: where
+    runs begin. objective: what is raised.
+    """
+
+    steps: Steps = 10
+    step_size: NonNegative = 0.0
+    raw: bool = False
+    restarts: Steps = 1
+    start: StartName = "uniform"
+    objective: ObjectiveName = "cross-entropy"
+
+    def attack(self, batch: Batch) -> Attack:
+        size = Fixed(self.step_size, self.raw) if self.step_size else Fixed(2.5 / self.steps)
+        return Ascent(
+            start_named(self.start),
+            objective_named(self.objective),
+            Customary(),
+            size,
+            self.steps,
+            self.restarts,
+            keep="last" if self.restarts == 1 else "loss",
+        )
+
+
+@dataclass(frozen=True)
+class Adversarial(AttackedLoss):
+    """The loss at the point of least margin that projected gradient descent sees, begun at the sample.
+
+    The strongest of these attacks, and the slowest: every point that it passes is judged. The options are `PgdLoss`'s.
+    """
+
+    steps: Steps = 8
+    restarts: Steps = 1
+    step_size: NonNegative = 0.0
+
+    def attack(self, batch: Batch) -> Attack:
+        return Pgd(self.steps, self.step_size or None, self.restarts)
+
+
+@dataclass(frozen=True)
+class MultiSteepest(AttackedLoss):
+    """The loss at the points that multi steepest descent finds in a union (Maini et al., 2020; thesis, Algorithm 9)."""
+
+    steps: Steps = 8
+    restarts: Steps = 1
+    step_size: NonNegative = 0.0
+    union: Literal["worst"] = field(default="worst", kw_only=True)  # one attack for the whole union
+
+    def attack(self, batch: Batch) -> Attack:
+        return Msd(self.steps, self.step_size or None, self.restarts)
