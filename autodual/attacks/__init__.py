@@ -26,6 +26,7 @@ from autodual.attacks.step_kinds import (
     UncutSteepest,
 )
 from autodual.attacks.step_sizes import Adaptive, Fixed, StepSize
+from autodual.attacks.worst_member import WorstMember
 
 __all__ = [
     "ATTACKS",
@@ -69,6 +70,7 @@ __all__ = [
     "ToWorst",
     "UncutSteepest",
     "Uniform",
+    "WorstMember",
     "Zero",
     "attack_members",
     "broken",
