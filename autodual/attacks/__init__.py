@@ -29,6 +29,7 @@ from autodual.attacks.step_kinds import (
     UncutSteepest,
 )
 from autodual.attacks.step_sizes import Adaptive, Fixed, StepSize
+from autodual.attacks.worst_member import WorstMember
 
 __all__ = [
     "ATTACKS",
@@ -75,6 +76,7 @@ __all__ = [
     "ToWorst",
     "UncutSteepest",
     "Uniform",
+    "WorstMember",
     "Zero",
     "attack_members",
     "broken",

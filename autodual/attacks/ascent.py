@@ -84,8 +84,7 @@ class Ascent(Attack):
                 if problem.region.count == 0:
                     return
             gradient = self.size.observe(state, loss, gradient)
-            move = self.step.move(problem.region, gradient, state)
-            state.points = self.size.advance(problem.region, state, move)
+            state.points = self.step.advance(problem, objective, state, gradient, self.size)
         kept.update(index, problem.region, state.points, self._final_score(problem, state.points, objective))
 
     def _final_score(self, problem: Problem, points: Tensor, objective: Objective) -> Tensor:

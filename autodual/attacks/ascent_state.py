@@ -26,6 +26,10 @@ class State:
         kept = {name: values[index] for name, values in self.memory.items()}
         return State(self.points[index], self.steps, self.generator, self.iteration, kept)
 
+    def branch(self) -> State:
+        """The same state, whose memory can be written without touching this one's."""
+        return State(self.points, self.steps, self.generator, self.iteration, dict(self.memory))
+
     def each(self, values: Tensor) -> Tensor:
         """Values `[N]` as they are multiplied with points, `[N, 1, …]`."""
         return values.reshape(-1, *[1] * (self.points.dim() - 1))

@@ -2,24 +2,46 @@
 
 from __future__ import annotations
 
-from abc import abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from autodual.attacks.ascent import Ascent
+from autodual.attacks.ascent_state import State
 from autodual.attacks.base import Attack, Function
+from autodual.attacks.objectives import Objective
+from autodual.attacks.problem import Problem
+from autodual.attacks.step_kinds import Step
+from autodual.attacks.step_sizes import Fixed, StepSize
+from autodual.errors import InvalidInputError
 from autodual.perturbations import Searchable
 from autodual.specs import Specification
 
 
 class GradientAttack(Attack):
-    """An attack that follows the gradient; a frozen dataclass, whose fields plain values can fill."""
+    """An attack that follows the gradient; a frozen dataclass, whose fields plain values can fill.
+
+    A subclass defines `ascent`, its parts. Or it defines the four names below, which raise the negated margin: first
+    from the samples themselves, then from random points of the set.
+    """
+
+    #: Gradient steps from each start, the number of starts, and the seed of those that are random.
+    steps: int
+    starts: int
+    random_seed: int
+    #: Called as `step(region, points, gradient)`: the next points `[N, *shape]`, before they are projected.
+    step: Callable[[Searchable, Tensor, Tensor], Tensor]
 
     @property
-    @abstractmethod
     def ascent(self) -> Ascent:
         """The same attack by its parts."""
+        missing = [name for name in ("steps", "starts", "random_seed", "step") if not hasattr(self, name)]
+        if missing:
+            raise InvalidInputError(f"{type(self).__name__} must define `ascent`, or else {' and '.join(missing)} too")
+        size, step = Fixed(1.0), _OwnStep(self)
+        return Ascent(step=step, size=size, steps=self.steps, restarts=self.starts, seed=self.random_seed)
 
     def run(
         self,
@@ -29,3 +51,16 @@ class GradientAttack(Attack):
         generator: torch.Generator | None = None,
     ) -> Tensor:
         return self.ascent.run(function, region, specification, generator)
+
+
+@dataclass(frozen=True)
+class _OwnStep(Step):
+    """The step that an attack's class defines itself."""
+
+    attack: GradientAttack
+
+    def move(self, region: Searchable, gradient: Tensor, state: State) -> Tensor:
+        return self.attack.step(region, state.points, gradient) - state.points
+
+    def advance(self, problem: Problem, objective: Objective, state: State, gradient: Tensor, size: StepSize) -> Tensor:
+        return problem.region.project(self.attack.step(problem.region, state.points, gradient))

@@ -38,13 +38,11 @@ def attack_members(
         >>> attack_members(Pgd(steps=5), lambda z: z, region, ClassMargin(torch.tensor([0])))
         tensor([[0.5000, 1.3000]])
     """
-    members = region.source.members()
-    if attack.joint or len(members) == 1:
+    if attack.joint or len(require_searchable(region).members) == 1:
         return attack.run(function, region, specification, generator)
-    placed = [require_searchable(member.at(region.centre)) for member in members]
-    found = torch.stack([attack.run(function, member, specification, generator) for member in placed])
+    found = torch.stack([attack.run(function, member, specification, generator) for member in region.members])
     rows = specification.rows(function(region.centre))
-    margins = torch.stack([specification.margin(rows.values(flat(function(points)))) for points in found])
+    margins = torch.stack([specification.margin_of(rows, flat(function(points))) for points in found])
     return lowest(found, margins)
 
 

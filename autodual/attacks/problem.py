@@ -53,7 +53,7 @@ class Problem:
 
     def margin(self, outputs: Tensor) -> Tensor:
         """`[N]`; negative where the outputs `[N, K]` refute the specification."""
-        return self.specification.margin(self.rows.values(outputs))
+        return self.specification.margin_of(self.rows, outputs)
 
     def select(self, index: Tensor) -> Problem:
         """The problem of some of the samples, by a LongTensor."""

@@ -10,6 +10,9 @@ from torch import Tensor
 
 from autodual.attacks.ascent_state import State
 from autodual.attacks.geometry import order_of, per_sample_norm, radius_of, uncut_direction
+from autodual.attacks.objectives import Objective
+from autodual.attacks.problem import Problem
+from autodual.attacks.step_sizes import StepSize
 from autodual.errors import InvalidInputError
 from autodual.perturbations import Searchable, Support
 
@@ -29,6 +32,18 @@ class Step(ABC):
             gradient: of the objective at the state's points, `[N, *shape]`.
             state: the points, and what steps remember.
         """
+
+    def advance(self, problem: Problem, objective: Objective, state: State, gradient: Tensor, size: StepSize) -> Tensor:
+        """The next points `[N, *shape]`: by default as far along the move as the step size goes.
+
+        Args:
+            problem: the samples under attack.
+            objective: what is raised.
+            state: the points, and what steps and step sizes remember.
+            gradient: of the objective at those points, `[N, *shape]`.
+            size: how far to go.
+        """
+        return size.advance(problem.region, state, self.move(problem.region, gradient, state))
 
 
 @dataclass(frozen=True)

@@ -93,7 +93,7 @@ def certified_radius(
     with torch.no_grad():
         spec = chosen_goal(dual, dual.outputs(x), labels, spec)
         outputs = dual.outputs(x.double())
-    nominal = spec.margin(spec.rows(outputs).values(flat(outputs)))
+    nominal = spec.margin_of(spec.rows(outputs), flat(outputs))
     probe = _Probe(dual, x, ball, spec, replace(ask, rigorous=True, exact=True))
     limit = x.new_full((x.shape[0],), max_radius)
     active = (nominal > 0).nonzero()[:, 0]

@@ -93,6 +93,15 @@ class Specification(ABC):
             values: bounds (or values) of the half-spaces `[*, S]`; `[*, N, S]` if there is something per sample.
         """
 
+    def margin_of(self, rows: Rows, outputs: Tensor) -> Tensor:
+        """`margin(rows.values(outputs))`, by a shorter way if there is one; attacks take it at each step.
+
+        Args:
+            rows: the half-spaces that `rows` gave for the nominal outputs.
+            outputs: outputs themselves, not bounds, flattened: `[*, N, K]`.
+        """
+        return self.margin(rows.values(outputs))
+
     def parts(self, values: Tensor) -> Tensor:
         """The margins `[*, P]` of statements that are reported by themselves, each as `margin` makes one number.
 

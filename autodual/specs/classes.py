@@ -47,10 +47,26 @@ class LabelSpecification(Specification):
         return Rows(OtherClasses(here, classes, outputs.dtype), torch.zeros_like(flattened))
 
     def margin(self, values: Tensor) -> Tensor:
-        counted = self.label_map.counted.to(values.device)
-        margins = self.position_margins(values).masked_fill(~counted, torch.inf)
-        least = margins.reshape(*values.shape[:-1], self.labels.shape[1:].numel()).min(-1).values
-        return guarded(least.masked_fill(least == torch.inf, torch.nan), values)
+        return guarded(self._least(self.position_margins(values)), values)
+
+    def margin_of(self, rows: Rows, outputs: Tensor) -> Tensor:
+        """The label's output minus that of the class that decides: no difference is made for each of the others."""
+        scores, own = self.label_map.by_class(outputs), self.label_map.own(outputs.device)
+        own = own.expand(*scores.shape[:-4], *own.shape)
+        mine = scores.gather(-2, own).squeeze(-2)
+        margins = mine + self._of_classes((-scores).scatter(-2, own, torch.inf))
+        # As in `margin`: where a difference is NaN or +inf there is no margin, whichever class decides.
+        largest = mine.detach() - scores.detach().scatter(-2, own, torch.inf).amin(-2)
+        margins = torch.where(largest < torch.inf, margins, torch.nan)
+        return self._least(self.label_map.by_position(margins))
+
+    def _least(self, margins: Tensor) -> Tensor:
+        """The least margin `[*, N]` of the positions `[*, N, *positions]` that count; NaN if there is none."""
+        counted = self.label_map.counted.to(margins.device)
+        leading = margins.shape[: margins.dim() - self.labels.dim() + 1]
+        margins = margins.masked_fill(~counted, torch.inf).reshape(*leading, self.labels.shape[1:].numel())
+        least = margins.min(-1).values
+        return least.masked_fill(least == torch.inf, torch.nan)
 
     def position_margins(self, values: Tensor) -> Tensor:
         """The margin of each position, `[*, N, *positions]`: positive only if the statement holds there.

@@ -124,9 +124,12 @@ class LabelMap:
         Args:
             device: of the indices.
         """
-        before, after = self.labels.shape[1 : self.class_axis].numel(), self._after
-        known = self.labels.masked_fill(~self.counted, 0).to(device)
-        return known.reshape(known.shape[0], before, 1, after)
+        return self._known.to(device)
+
+    @cached_property
+    def _known(self) -> Tensor:
+        known = self.labels.masked_fill(~self.counted, 0)
+        return known.reshape(known.shape[0], self.labels.shape[1 : self.class_axis].numel(), 1, self._after)
 
     def others(self, values: Tensor, fill: float) -> Tensor:
         """Values by class, with `fill` at the labels and at ignored positions.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass, replace
 
 import pytest
 import torch
@@ -141,6 +142,45 @@ def test_the_network_is_left_as_it_was(training):
     assert all(parameter.grad is None for parameter in model.parameters())
     assert all(module.training == training for module in model.modules())
     assert torch.is_grad_enabled()
+
+
+def test_an_attack_may_define_its_step_and_its_starts_instead_of_an_ascent():
+    """The contract of before attacks were made of parts."""
+
+    @dataclass(frozen=True)
+    class Halfway(GradientAttack):
+        length: float = 0.5
+        steps: int = 12
+        random_seed = 3
+
+        @property
+        def starts(self) -> int:
+            return 2
+
+        def step(self, region, points: Tensor, ascent: Tensor) -> Tensor:
+            return points + self.length * (region.steepest(ascent) - points)
+
+    model, region = network(1), LinfBall(0.3, (0, 1)).at(X)
+    specification = ClassMargin(model(X).argmax(1))
+    points = Halfway().run(model, region, specification)
+    assert region.contains(points).all()
+    assert torch.equal(points, Halfway().run(model, region, specification))
+    again = Pgd(12, restarts=2, seed=3).run(model, region, specification)
+    reached, usual = (margin_at(model, specification, X, found) for found in (points, again))
+    torch.testing.assert_close(reached, usual, atol=0.05, rtol=0.05)
+
+    # One step of a length of 1 to the linear optimum is a fast gradient sign step, to the last place.
+    jump = replace(Halfway(), length=1.0, steps=1)
+    goal = HalfSpaces([[1.0, -1.0]], [0.0])
+    assert torch.equal(jump.run(linear, region, goal), Fgsm().run(linear, region, goal))
+
+
+def test_an_attack_that_defines_too_little_says_what():
+    class Unfinished(GradientAttack):
+        steps, starts = 3, 1
+
+    with pytest.raises(InvalidInputError, match="Unfinished must define `ascent`, or else random_seed and step too"):
+        Unfinished().run(linear, LinfBall(0.1).at(X), ClassMargin([0] * 5))
 
 
 def test_samples_outside_the_region_start_inside():

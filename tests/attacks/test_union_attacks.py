@@ -7,7 +7,21 @@ import torch
 from torch import Tensor, nn
 
 import autodual
-from autodual.attacks import Fgsm, Msd, Pgd, attack_members, broken, counterexamples
+from autodual.attacks import (
+    Adaptive,
+    Ascent,
+    CrossEntropy,
+    Fgsm,
+    Fixed,
+    Momentum,
+    Msd,
+    Natural,
+    Pgd,
+    WorstMember,
+    attack_members,
+    broken,
+    counterexamples,
+)
 from autodual.errors import InvalidInputError
 from autodual.specs import ClassMargin
 
@@ -76,6 +90,15 @@ def test_it_may_change_its_geometry_on_the_way() -> None:
     goal = ClassMargin(torch.tensor([0]))
     found = Msd(steps=10).run(function, union.at(x), goal)
     torch.testing.assert_close(found, torch.full_like(x, 0.6), atol=1e-9, rtol=0)
+
+
+def test_any_objective_step_and_size_take_the_worst_member(model: nn.Module, x: Tensor) -> None:
+    goal, region = ClassMargin(model(x).argmax(1)), UNION.at(x)
+    for step, size in ((Natural(), Adaptive()), (Momentum(), Fixed(0.2))):
+        ascent = Ascent(objective=CrossEntropy(), step=WorstMember(step), size=size, steps=12, keep="first")
+        found = ascent.run(model, region, goal)
+        assert region.contains(found).all()
+        assert counterexamples(model, region, goal, found).any()
 
 
 def test_it_is_deterministic_and_takes_restarts(model: nn.Module, x: Tensor) -> None:

@@ -108,6 +108,15 @@ class TestEverySpecification:
         assert outputs.grad.isfinite().all()
         assert (outputs.grad != 0).any(-1).all()
 
+    def test_the_short_way_to_the_margin_of_outputs_leads_to_the_same(self, specification):
+        rows, generator = specification.rows(self.outputs), torch.Generator().manual_seed(0)
+        outputs = torch.randint(-2, 3, (400, 2, 3), generator=generator).float()
+        outputs[::2].masked_fill_(torch.rand(200, 2, 3, generator=generator) < 0.2, math.inf)
+        outputs[1::3].masked_fill_(torch.rand(133, 2, 3, generator=generator) < 0.2, -math.inf)
+        outputs[::5].masked_fill_(torch.rand(80, 2, 3, generator=generator) < 0.1, math.nan)
+        expected, found = specification.margin(rows.values(outputs)), specification.margin_of(rows, outputs)
+        torch.testing.assert_close(found, expected, equal_nan=True)
+
     def test_selection_is_that_of_the_margins(self, specification):
         index = torch.tensor([1])
         outputs = self.outputs + 0.3
@@ -123,6 +132,27 @@ class TestEverySpecification:
     def test_outputs_are_checked(self, specification, outputs):
         with pytest.raises(InvalidInputError, match=r"needs floating-point outputs \[N, \*shape\]"):
             specification.rows(outputs)
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.integers(0, 2**16), st.booleans(), st.integers(1, 3))
+def test_the_short_way_takes_label_maps_and_ties(seed, last, k):
+    """Ignored positions do not count, whatever their outputs; at a tie the gradient is that of one class."""
+    generator = torch.Generator().manual_seed(seed)
+    labels = torch.randint(-1, 4, (3, 2), generator=generator)
+    labels[labels < 0] = -100
+    shape = (3, 2, 4) if last else (3, 4, 2)
+    outputs = torch.randint(-1, 2, (5, *shape), generator=generator).double()
+    for specification in (ClassMargin(labels, -1 if last else 1), TopK(labels, k, -1 if last else 1)):
+        rows, flattened = specification.rows(outputs[0]), outputs.flatten(2)
+        flattened[0].masked_fill_(torch.rand(3, 8, generator=generator) < 0.1, math.nan)
+        flattened.requires_grad_()
+        expected = specification.margin(rows.values(flattened))
+        found = specification.margin_of(rows, flattened)
+        torch.testing.assert_close(found, expected, equal_nan=True)
+        (gradient,) = torch.autograd.grad(found.nansum(), flattened)
+        assert torch.equal(gradient.abs().sum(-1), torch.where(found.isnan(), 0, 2.0))
+        assert set(gradient.unique().tolist()) <= {-1.0, 0.0, 1.0}
 
 
 def test_class_rows_are_in_class_order_with_a_zero_row_for_the_label():

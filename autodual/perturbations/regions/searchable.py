@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 from torch import Tensor
@@ -18,6 +19,12 @@ class Searchable(PlacedSet):
 
     `source` and `centre` are those of `PlacedSet`.
     """
+
+    @cached_property
+    def members(self) -> tuple[Searchable, ...]:
+        """The sets whose union this is, around the same samples: itself alone, unless it is made of several."""
+        sets = self.source.members()
+        return (self,) if len(sets) == 1 else tuple(require_searchable(one.bind(self.centre)) for one in sets)
 
     @abstractmethod
     def contains(self, points: Tensor, tolerance: float = 0.0) -> Tensor:
