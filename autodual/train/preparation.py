@@ -47,7 +47,7 @@ def check_fit(recipe: Recipe, dual: DualNetwork, samples: Samples, world: World)
     batch of one sample, from which it cannot learn; EmptySetError if a sample lies outside the set's domain.
     """
     placed = recipe.set.ball(recipe.set.eps).at(samples.x[:1])
-    if "certified" in (recipe.loss.judged_by, recipe.selected_by):
+    if recipe.loss.bounds or recipe.selected_by == "certified":
         require_support(placed)
     if recipe.validation.attack_steps:
         require_searchable(placed, "validation with attack_steps")

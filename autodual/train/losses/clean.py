@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import ClassVar
-from typing import ClassVar
 
 from torch import Tensor
 
@@ -18,8 +17,6 @@ class Clean(Loss):
     """The loss at the samples themselves; says nothing of the set."""
 
     criterion: CriterionName = "cross-entropy"
-    bounds: ClassVar[bool] = False
-
     bounds: ClassVar[bool] = False
 
     @property
