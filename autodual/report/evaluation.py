@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from autodual.report.document import Row, finite_or_none
+from autodual.report.learning_summary import learning_summary
 
 SCHEMA = "autodual.evaluation/1"
 _BINS = 20
@@ -22,15 +23,16 @@ def evaluation_document(
 ) -> Row:
     """A document ready for `json.dumps(..., allow_nan=False)`.
 
-    log: figures of each epoch. radii: certified ones, one a sample. activations: by bound site, the parts of its units
-    that are inactive, active and undecided, three a sample. filters: `[filters, channels, height, width]` as nested
-    lists, or None.
+    log: figures of each epoch, which `learning` sums up. radii: certified ones, one a sample. activations: by bound
+    site, the parts of its units that are inactive, active and undecided, three a sample. filters: `[filters, channels,
+    height, width]` as nested lists, or None.
     """
     return {
         "schema": SCHEMA,
         "settings": dict(settings),
         "summary": dict(summary),
         "log": [{name: finite_or_none(value) for name, value in row.items()} for row in log],
+        "learning": learning_summary(log),
         "radii": sorted(float(radius) for radius in radii),
         "activation_sets": {site: _histograms(parts) for site, parts in activations.items()},
         "filters": filters,

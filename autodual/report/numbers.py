@@ -32,6 +32,12 @@ def percent(part: int, whole: int) -> str:
     return f"{share:.2f} %"
 
 
+def in_percent(value: Any) -> str:
+    """A share in per cent with two digits behind the point, or a dash for anything that is not a finite number."""
+    share = finite(value)
+    return NONE if share is None else f"{100 * share:.2f} %"
+
+
 def finite(value: Any) -> float | None:
     """The value as a float if it is a finite number, else None."""
     if isinstance(value, bool) or not isinstance(value, (int, float)):

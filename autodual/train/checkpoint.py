@@ -1,4 +1,4 @@
-"""A run's folder: where it keeps its checkpoint, its best network, its log and its recipe; nothing else is touched."""
+"""A run's folder: where it keeps its checkpoint, its networks, its log and its recipe; nothing else is touched."""
 
 from __future__ import annotations
 
@@ -55,6 +55,11 @@ class RunFolder:
         return self.path / "network.pt"
 
     @property
+    def last(self) -> Path:
+        """The network as the last epoch left it."""
+        return self.path / "last.pt"
+
+    @property
     def log(self) -> Path:
         """One line an epoch."""
         return self.path / "log.csv"
@@ -86,7 +91,7 @@ class RunFolder:
     @property
     def files(self) -> tuple[Path, ...]:
         """All files that a run writes here, whether they exist or not."""
-        return self.checkpoint, self.network, self.log, self.recipe, self.cascade
+        return self.checkpoint, self.network, self.last, self.log, self.recipe, self.cascade
 
     @property
     def stages(self) -> list[RunFolder]:
@@ -181,6 +186,10 @@ class RunFolder:
     def save_network(self, file: NetworkFile) -> None:
         """Replace the best network."""
         self._write(self.network, network_bytes(file))
+
+    def save_last(self, file: NetworkFile) -> None:
+        """Replace the network of the last epoch."""
+        self._write(self.last, network_bytes(file))
 
     def load_network(self) -> NetworkFile:
         """The best network so far; executes nothing. Raises ModelFileError where the file is missing or damaged."""

@@ -46,12 +46,15 @@ def check_fit(recipe: Recipe, dual: DualNetwork, samples: Samples, world: World)
     Raises InvalidInputError if the network has fewer scores than there are classes, or if a batch norm would get a
     batch of one sample, from which it cannot learn; EmptySetError if a sample lies outside the set's domain.
     """
-    placed = require_support(recipe.set.ball(recipe.set.eps).at(samples.x[:1]))
+    placed = recipe.set.ball(recipe.set.eps).at(samples.x[:1])
+    if recipe.loss.bounds or recipe.selected_by == "certified":
+        require_support(placed)
     if recipe.validation.attack_steps:
         require_searchable(placed, "validation with attack_steps")
-    if recipe.set.domain or recipe.set.options:
-        for part in (*samples.x.split(_CHECKED_AT_ONCE), *samples.held_x.split(_CHECKED_AT_ONCE)):
-            recipe.set.ball(recipe.set.eps).at(part)
+    if recipe.watches:
+        require_searchable(placed, "the watch for a collapse")
+    require_inside(recipe, samples.x)
+    require_inside(recipe, samples.held_x)
     graph = dual.plan.graph
     scores = tuple(graph[graph.outputs[0]].shape)
     if len(scores) != 1 or scores[0] < samples.classes:
@@ -68,6 +71,13 @@ def check_fit(recipe: Recipe, dual: DualNetwork, samples: Samples, world: World)
             f"batch_size = {batch_size} of {len(samples.x)} training samples leaves a single sample to a batch, from "
             "which a batch norm cannot learn: take at least 2 for each process"
         ) from None
+
+
+def require_inside(recipe: Recipe, x: Tensor) -> None:
+    """Raise EmptySetError if a sample of x `[N, *shape]` lies outside the set's domain."""
+    if recipe.set.domain or recipe.set.options:
+        for part in x.split(_CHECKED_AT_ONCE):
+            recipe.set.ball(recipe.set.eps).at(part)
 
 
 def fast_layout(x: Tensor) -> Tensor:

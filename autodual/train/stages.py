@@ -13,6 +13,7 @@ from autodual.files.network_file import NetworkFile, build_network
 from autodual.network import DualNetwork
 from autodual.train.cascade_training import uncertified
 from autodual.train.checkpoint import RunFolder
+from autodual.train.curves import LabelledSamples
 from autodual.train.recipe import Recipe
 from autodual.train.samples import Samples
 from autodual.train.training import Training
@@ -40,12 +41,13 @@ class Stages:
         *,
         factory: Callable[[], nn.Module] | None = None,
         world: World | None = None,
+        test: LabelledSamples | None = None,
         resume: bool = False,
         seconds_between_saves: float = 60.0,
     ):
         self.recipe, self.samples, self.folder, self.world = recipe, samples, folder, world or World()
         self.files: list[NetworkFile] = []
-        self._factory, self._resume, self._seconds = factory, resume, seconds_between_saves
+        self._test, self._factory, self._resume, self._seconds = test, factory, resume, seconds_between_saves
 
     def __iter__(self) -> Iterator[Training]:
         left, self.files = self.samples, []
@@ -70,6 +72,7 @@ class Stages:
             folder,
             factory=self._factory,
             world=self.world,
+            test=self._test,
             stage=number,
             resume=self._resume and folder.checkpoint.is_file(),
             seconds_between_saves=self._seconds,

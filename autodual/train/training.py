@@ -13,6 +13,9 @@ from torch import Tensor, nn
 from autodual.errors import InvalidInputError, ModelFileError, TrainingError
 from autodual.files.architecture import build
 from autodual.train.checkpoint import RunFolder
+from autodual.train.collapse import CollapseWatch, require_good
+from autodual.train.curves import LabelledSamples, LearningCurves
+from autodual.train.earlier_checkpoints import completed
 from autodual.train.epoch_end import EpochEnd
 from autodual.train.initialisation import initialise_for_intervals
 from autodual.train.optimisation import Average, Penalty, make_optimiser, require_optimiser_state
@@ -21,8 +24,8 @@ from autodual.train.random_state import random_state, require_random_states, set
 from autodual.train.recipe import Recipe, disassemble
 from autodual.train.samples import Samples, augmented
 from autodual.train.saved_state import Unfit, require_keys, require_like, saved_recipe
+from autodual.train.selection import Selection
 from autodual.train.training_progress import Progress
-from autodual.train.validation import Errors
 from autodual.world import World
 
 
@@ -33,7 +36,8 @@ class Training:
     `seconds_between_saves`. A run resumed from a save (`resume=True`) takes the same steps as one that was never
     stopped, bit by bit on the same processor with the same number of threads. Do not change its network between steps.
 
-    stage: the number of the cascade's stage, from 1; each stage draws other random numbers.
+    test: samples for learning curves; no step and no choice depends on them. stage: the number of the cascade's stage,
+    from 1; each stage draws other random numbers.
     """
 
     def __init__(
@@ -44,6 +48,7 @@ class Training:
         *,
         factory: Callable[[], nn.Module] | None = None,
         world: World | None = None,
+        test: LabelledSamples | None = None,
         stage: int = 1,
         resume: bool = False,
         seconds_between_saves: float = 60.0,
@@ -62,7 +67,21 @@ class Training:
         self.penalty = Penalty(self.network, recipe.optimiser.l1)
         self.average = Average(self.dual.model, recipe.optimiser.averaging) if recipe.optimiser.averaging else None
         self.progress = Progress()
-        self._end = EpochEnd(recipe, samples, self.dual, self.description, self.average, folder, self.world)
+        self.selection = Selection()
+        self._watch = None
+        if recipe.watches:
+            self._watch = CollapseWatch(recipe, samples, self.dual, self.average, self.world, self._seed)
+        self._end = EpochEnd(
+            recipe,
+            samples,
+            self.dual,
+            self.description,
+            self.average,
+            self._watch,
+            LearningCurves.of(recipe, self.dual, self.world, samples, test),
+            folder,
+            self.world,
+        )
         self.carried = recipe.loss.carries(self._largest_batch())
         self._order: tuple[int, Tensor] | None = None
         self._seconds_between_saves, self._saved = seconds_between_saves, time.monotonic()
@@ -209,7 +228,7 @@ class Training:
     def _finish_epoch(self) -> None:
         self._require_finite()
         self.world.average([*self.network.buffers(), *(self.average.tensors.values() if self.average else ())])
-        self._end.finish(self.progress, round(self.epoch))
+        self._end.finish(self.progress, self.selection, round(self.epoch))
         self.save()
 
     # --- saving and resuming ----------------------------------------------------------------------------------------
@@ -230,6 +249,8 @@ class Training:
             "optimiser": self.optimiser.state_dict(),
             "average": None if self.average is None else self.average.state(),
             "progress": self.progress.state(),
+            "selection": self.selection.state(),
+            "good": None if self._watch is None else self._watch.good,
             "random": random,
             "carried": carried,
             "draws": self.dual.draws,
@@ -238,9 +259,9 @@ class Training:
     def _load(self, state: dict[str, Any]) -> None:
         """Continue from a checkpoint. All of it is checked before any of it is used."""
         name = str(self.folder.checkpoint)
-        state.setdefault("carried", [{}] * self.world.size)  # of a version that carried nothing
+        state = completed(state, self.recipe, self._end.columns, self.world.size)
         try:
-            progress = self._checked(name, state)
+            progress, selection = self._checked(name, state)
             set_random_state(state["random"][self.world.rank], self.samples.x.device)
         except Unfit as error:
             raise ModelFileError(f"'{name}' is damaged: {error}.") from None
@@ -250,11 +271,13 @@ class Training:
             self.average.load(state["average"])
         for key, value in state["carried"][self.world.rank].items():
             self.carried[key].copy_(value)
-        self.progress, self.dual.draws = progress, state["draws"]
+        if self._watch is not None:
+            self._watch.good = state["good"]
+        self.progress, self.selection, self.dual.draws = progress, selection, state["draws"]
 
-    def _checked(self, name: str, state: dict[str, Any]) -> Progress:
-        """The progress in a checkpoint. Raises InvalidInputError if that belongs to another run, and Unfit if it is
-        damaged.
+    def _checked(self, name: str, state: dict[str, Any]) -> tuple[Progress, Selection]:
+        """The progress and the selection in a checkpoint. Raises InvalidInputError if that belongs to another run, and
+        Unfit if it is damaged.
         """
         measure = {key: value.cpu() for key, value in self.carried.items()}
         own = self._state([], [measure] * self.world.size)
@@ -274,5 +297,6 @@ class Training:
             require_like(key, state[key], own[key])
         require_optimiser_state(state["optimiser"], self.optimiser, self.recipe.optimiser)
         require_random_states(state["random"], self.samples.x.device)
-        figures = self._end.figures(self.progress, 0, Errors(0, 0, 0))
-        return Progress.of(state["progress"], self.steps, self.steps_an_epoch, figures, self.replays)
+        progress = Progress.of(state["progress"], self.steps, self.steps_an_epoch, self._end.columns, self.replays)
+        require_good(state["good"], self._watch, progress.rows)
+        return progress, Selection.of(state["selection"])

@@ -1,4 +1,4 @@
-"""The progress of a run: its step, this epoch's loss, the log, and the best validation so far."""
+"""The progress of a run: its step, this epoch's loss, and the log."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from typing import Any
 
 from autodual.train.journal import Figures
 from autodual.train.saved_state import Unfit, require_keys, require_like
-from autodual.train.validation import Errors
 
 
 @dataclass
@@ -17,8 +16,7 @@ class Progress:
     """Plain numbers, all of which a checkpoint holds.
 
     step: how many batches have been trained on. loss, samples: the sum of this epoch's losses, and the number of
-    samples in it. seconds: spent in steps. rows: the log, one row for each epoch. best: certified, attacked and clean
-    error of the best validation. waited: validations since then. stopped: patience has run out.
+    samples in it. seconds: spent in steps. rows: the log, one row for each epoch. stopped: the run takes no more steps.
     """
 
     step: int = 0
@@ -26,8 +24,6 @@ class Progress:
     samples: float = 0.0
     seconds: float = 0.0
     rows: list[Figures] = field(default_factory=list)
-    best: list[float] = field(default_factory=list)
-    waited: int = 0
     stopped: bool = False
 
     @property
@@ -46,20 +42,6 @@ class Progress:
         """Log an epoch and begin the next."""
         self.rows.append(row)
         self.loss = self.samples = 0.0
-
-    def judge(self, errors: Errors, patience: int) -> bool:
-        """Whether a validation is the best so far: by certified error, then by attacked and clean error.
-
-        After `patience` validations without a better one, the run is stopped; 0 is no limit.
-        """
-        attacked = 1.0 if math.isnan(errors.attacked) else errors.attacked
-        found = [errors.certified, attacked, errors.clean]
-        if not self.best or found < self.best:
-            self.best, self.waited = found, 0
-            return True
-        self.waited += 1
-        self.stopped = 0 < patience <= self.waited
-        return False
 
     def state(self) -> dict[str, Any]:
         """The state, for a checkpoint."""
@@ -83,8 +65,6 @@ class Progress:
             raise Unfit(f"'progress' tells of {len(found.rows)} epochs and {found.step} of {steps} steps")
         for epoch, row in enumerate(found.rows, start=1):
             _require_row(row, epoch * epochs_a_row, figures)
-        if found.best:
-            require_like("progress.best", found.best, [0.0, 0.0, 0.0])
         return found
 
 

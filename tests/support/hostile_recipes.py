@@ -195,7 +195,8 @@ _WRONG = {
 
 def _edits() -> Iterator[tuple[str, Callable[[dict[str, Any]], Any]]]:
     """Changes of a checkpoint's content, in place."""
-    keys = ("recipe", "samples", "network", "optimiser", "average", "progress", "random", "draws", "version")
+    keys = ("recipe", "samples", "network", "optimiser", "average", "progress", "selection", "good", "random", "draws")
+    keys += ("version",)
     for key in keys:
         yield f"without {key}", lambda state, key=key: state.pop(key)
         for name in ("text", "none", "nan", "list", "tensor"):
@@ -204,21 +205,25 @@ def _edits() -> Iterator[tuple[str, Callable[[dict[str, Any]], Any]]]:
                 yield f"{key} is {name}", lambda state, key=key, value=value: state.update({key: value})
     yield "with more", lambda state: state.update(more=1)
     yield "names are numbers", lambda state: state.update({1: 2})
-    for key in ("step", "loss", "samples", "seconds", "rows", "best", "waited", "stopped"):
-        yield f"progress without {key}", lambda state, key=key: state["progress"].pop(key)
+    numbers = {"progress": ("step", "loss", "samples", "seconds", "rows", "stopped"), "selection": ("best", "waited")}
+    for part, key in ((part, key) for part, keys in numbers.items() for key in keys):
+        yield f"{part} without {key}", lambda state, part=part, key=key: state[part].pop(key)
         for name in ("text", "none", "huge", "nan", "true", "tensor"):
             value = _WRONG[name]
             if (key, name) not in {("waited", "huge"), ("stopped", "true")}:
                 yield (
-                    f"progress.{key} is {name}",
-                    lambda state, key=key, value=value: state["progress"].update({key: value}),
+                    f"{part}.{key} is {name}",
+                    lambda state, part=part, key=key, value=value: state[part].update({key: value}),
                 )
     yield "a row is a number", lambda state: state["progress"].update(rows=[1] * len(state["progress"]["rows"]))
     yield "a row is text", lambda state: state["progress"]["rows"][0].update(loss="low")
     yield "a row too few", lambda state: state["progress"]["rows"].pop()
     yield "an epoch twice", lambda state: state["progress"]["rows"][0].update(epoch=7)
     yield "too far", lambda state: state["progress"].update(step=10**9)
-    yield "best of two", lambda state: state["progress"].update(best=[0.1, 0.2])
+    yield "best of two", lambda state: state["selection"].update(best=[0.1, 0.2])
+    yield "good weights too few", lambda state: state["good"]["network"].popitem()
+    yield "good weights of infinity", lambda state: next(iter(state["good"]["network"].values())).fill_(math.inf)
+    yield "no good averages", lambda state: state["good"].update(average=None)
     yield from _tensor_edits()
     yield "the random state is no state", lambda state: state["random"][0][0].fill_(255)
     yield "the random state is short", lambda state: state.update(random=[[torch.zeros(3, dtype=torch.uint8)]])
@@ -297,7 +302,7 @@ def _edited(edit: Callable[[dict[str, Any]], Any]) -> Writer:
 def hostile_checkpoints() -> Iterator[tuple[str, Writer]]:
     """Edits of the checkpoint at a path, that of a run of one process with Adam, averaging and an epoch behind it.
 
-    Each is one that resuming must refuse.
+    The run watches for a collapse. Each edit is one that resuming must refuse.
     """
     for name, edit in _edits():
         yield name, _edited(edit)

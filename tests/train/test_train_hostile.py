@@ -132,7 +132,7 @@ def test_yaml_numbers_truths_and_aliases(tmp_path: Path) -> None:
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> tuple[Training, bytes]:
     """A run that was stopped in its second epoch, and its checkpoint."""
-    values = {**VALUES, "network": {"arch": "mlp:4", "batch_norm": True}}
+    values = {**VALUES, "network": {"arch": "mlp:4", "batch_norm": True}, "collapse": {"watch": "always"}}
     training = tiny_training(tmp_path_factory.mktemp("runs") / "run", **values)
     for _ in range(training.steps_an_epoch + 1):
         training.step(stop=True)

@@ -27,12 +27,12 @@ def test_it_learns_and_keeps_the_best_network_by_held_out_samples(tmp_path: Path
     rows = list(csv.DictReader((tmp_path / "log.csv").open()))
     assert [float(row["epoch"]) for row in rows] == list(range(1, 9))
     assert float(rows[-1]["loss"]) < float(rows[0]["loss"])
-    assert training.progress.best[0] == min(float(row["certified_error"]) for row in rows)
+    assert training.selection.best[0] == min(float(row["certified_error"]) for row in rows)
     network = autodual.load_model(tmp_path / "network.pt")
     held = training.samples
     with torch.no_grad():
         clean = float((network(held.held_x).argmax(1) != held.held_y).float().mean())
-    assert clean == pytest.approx(training.progress.best[2])
+    assert clean == pytest.approx(training.selection.best[2])
 
 
 @pytest.mark.parametrize(("count", "sizes"), [(23, [4] * 5 + [3]), (25, [4] * 5 + [5]), (26, [4] * 6 + [2]), (1, [1])])
@@ -145,7 +145,7 @@ def test_normalisation_is_part_of_the_network(tmp_path: Path) -> None:
     assert training.average is not None
     with torch.no_grad(), training.dual.substituting(training.average.tensors):
         expected = training.dual.outputs(x)
-    if training.progress.rows[-1]["certified_error"] == training.progress.best[0] and training.progress.waited == 0:
+    if training.progress.rows[-1]["certified_error"] == training.selection.best[0] and training.selection.waited == 0:
         torch.testing.assert_close(network(x), expected)
     assert isinstance(network[0], autodual.architectures.Normalise)
 

@@ -7,13 +7,15 @@ from dataclasses import dataclass
 from typing import Any
 
 from autodual.report.document import Row
-from autodual.report.numbers import NONE, finite, number, plural
-from autodual.report.page.charts import Chart, line_plot
+from autodual.report.numbers import in_percent, number, plural
+from autodual.report.page.chart_section import ChartSection, chart_section
+from autodual.report.page.charts import line_plot
 from autodual.report.page.gallery import Panel
 from autodual.report.page.origin import Origin, origin_of
-from autodual.report.page.parts import Tile
+from autodual.report.page.parts import Alarm, Tile
 from autodual.report.page.pictures import picture
 from autodual.report.page.rendering import render
+from autodual.report.page.training_sections import collapse_alarm, training_sections
 
 _TILES = (
     ("clean_error", "clean error", "the network as it is", "other"),
@@ -21,25 +23,6 @@ _TILES = (
     ("pgd_error", "PGD error", "after projected gradient descent: at least this much", "bad"),
     ("certified_error", "certified error", "proved: no perturbation in the set does worse", "good"),
 )
-# The errors that training logs, in the colours of the tiles.
-_CURVES = {"clean": "other", "attacked": "bad", "certified": "good"}
-
-
-@dataclass(frozen=True)
-class SitePlot:
-    """A chart, and the layer that it is about or None."""
-
-    site: str | None
-    chart: Chart
-
-
-@dataclass(frozen=True)
-class ChartSection:
-    """Charts below one heading, with a note on how to read them."""
-
-    heading: str
-    note: str
-    parts: Sequence[SitePlot]
 
 
 @dataclass(frozen=True)
@@ -48,6 +31,7 @@ class EvaluationPage:
 
     title: str
     subject: str
+    alarm: Alarm | None
     tiles: Sequence[Tile]
     claim: str
     proves: bool
@@ -66,11 +50,17 @@ def render_evaluation(document: Row, source: tuple[str, str]) -> str:
     """
     settings, summary = document["settings"], document["summary"]
     samples = plural(summary["count"], "sample")
-    sections = [_training(document["log"]), _radii(document["radii"]), _activations(document["activation_sets"])]
+    log = document["log"]
+    sections = [
+        *training_sections(log, document["learning"]),
+        _radii(document["radii"]),
+        _activations(document["activation_sets"]),
+    ]
     page = EvaluationPage(
         title=f"Evaluation of {settings.get('model', 'a network')}",
         subject=f"{samples}, {settings.get('data_description') or settings.get('data')}; {settings.get('set')}",
-        tiles=[Tile(_percent(summary.get(key)), words, note, colour) for key, words, note, colour in _TILES],
+        alarm=collapse_alarm(log),
+        tiles=[Tile(in_percent(summary.get(key)), words, note, colour) for key, words, note, colour in _TILES],
         claim=f"{summary['certified']:,} of the {samples} are certified: their class is the label, and no point of the "
         "set around them gets another class.",
         proves=bool(summary["certified"]),
@@ -80,30 +70,6 @@ def render_evaluation(document: Row, source: tuple[str, str]) -> str:
         origin=origin_of(document, source),
     )
     return render("evaluation.html", page)
-
-
-def _percent(value: Any) -> str:
-    return NONE if finite(value) is None else f"{100 * value:.2f} %"
-
-
-def _section(heading: str, note: str, charts: Sequence[tuple[str | None, Chart | None]]) -> ChartSection:
-    return ChartSection(heading, note, [SitePlot(site, chart) for site, chart in charts if chart is not None])
-
-
-def _training(log: Sequence[Row]) -> ChartSection | None:
-    if not log:
-        return None
-    series = {
-        name: [(row["epoch"], row[f"{name}_error"]) for row in log if row.get(f"{name}_error") is not None]
-        for name in _CURVES
-    }
-    loss = {"loss": [(row["epoch"], row["loss"]) for row in log if row.get("loss") is not None]}
-    note = (
-        "On held-out samples, at the full radius of the set, on a logarithmic scale with zero at its lower end; the "
-        "loss is that of the radius of its epoch."
-    )
-    errors = line_plot(series, "epoch", "error", colours=list(_CURVES.values()), logarithmic=True)
-    return _section("Training", note, [(None, errors), (None, line_plot(loss, "epoch", "training loss"))])
 
 
 def _radii(radii: Sequence[float]) -> ChartSection | None:
@@ -116,7 +82,7 @@ def _radii(radii: Sequence[float]) -> ChartSection | None:
         f"the radius; the median is {number(radii[len(radii) // 2])}. Misclassified samples have the radius 0."
     )
     drawn = line_plot({"certified": [(0.0, 1.0), *share]}, "radius", "share of samples")
-    return _section("Certified radii", note, [(None, drawn)])
+    return chart_section("Certified radii", note, [(None, drawn)])
 
 
 def _activations(sets: dict[str, dict[str, Sequence[int]]]) -> ChartSection | None:
@@ -133,7 +99,7 @@ def _activations(sets: dict[str, dict[str, Sequence[int]]]) -> ChartSection | No
             for name, counts in histograms.items()
         }
         charts.append((site, line_plot(series, "part of the layer's units", "samples")))
-    return _section("Activation sets", note, charts)
+    return chart_section("Activation sets", note, charts)
 
 
 def _filters(filters: list[Any] | None) -> list[Panel]:

@@ -1,7 +1,7 @@
 """Losses over one interface, `loss(dual, x, labels, perturbation)`; each is a frozen dataclass of its options."""
 
 from autodual.train.losses.attacked import AttackedLoss
-from autodual.train.losses.base import Loss
+from autodual.train.losses.base import Judgement, Loss
 from autodual.train.losses.batch import Batch
 from autodual.train.losses.bounded import BoundedLoss, CrownIbp, IntervalBound, Robust
 from autodual.train.losses.clean import Clean
@@ -26,6 +26,7 @@ __all__ = [
     "FgsmLoss",
     "FreeLoss",
     "IntervalBound",
+    "Judgement",
     "Loss",
     "MtlIbp",
     "MultiSteepest",

@@ -41,6 +41,10 @@ class AttackedLoss(Loss):
     mode: AttackMode = field(default="training", kw_only=True)
     bounds: ClassVar[bool] = False
 
+    @property
+    def single_step(self) -> bool:
+        return getattr(self, "steps", 1) == 1  # attacks of several steps have a field for their number
+
     @abstractmethod
     def attack(self, batch: Batch) -> Attack:
         """The attack on this batch."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 from torch import Tensor
 
@@ -12,6 +12,9 @@ from autodual.network import DualNetwork
 from autodual.perturbations import PerturbationSet
 from autodual.train.limits import check_fields
 from autodual.train.losses.batch import Batch
+
+#: The errors that networks are judged by: over bounds, under an attack, or at the samples.
+Judgement = Literal["certified", "robust", "clean"]
 
 
 class Loss(ABC):
@@ -45,6 +48,16 @@ class Loss(ABC):
         carried: a table that is handed to every batch of a run, for losses that remember something (`carries`).
         """
         return self.of(Batch.of(dual, x, labels, perturbation, carried=carried)).mean()
+
+    @property
+    def judged_by(self) -> Judgement:
+        """The error that the loss is about, by which validation chooses a network unless a recipe says otherwise."""
+        return "certified" if self.bounds else "robust"
+
+    @property
+    def single_step(self) -> bool:
+        """Whether it learns from an attack of one step alone, to which networks may overfit within an epoch."""
+        return False
 
     @abstractmethod
     def of(self, batch: Batch) -> Tensor:

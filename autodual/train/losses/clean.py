@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from torch import Tensor
 
-from autodual.train.losses.base import Loss
+from autodual.train.losses.base import Judgement, Loss
 from autodual.train.losses.batch import Batch
 from autodual.train.losses.criteria import CriterionName, criterion
 
@@ -18,6 +18,10 @@ class Clean(Loss):
 
     criterion: CriterionName = "cross-entropy"
     bounds: ClassVar[bool] = False
+
+    @property
+    def judged_by(self) -> Judgement:
+        return "clean"
 
     def of(self, batch: Batch) -> Tensor:
         return batch.losses(criterion(self.criterion), batch.clean.scores)

@@ -10,7 +10,7 @@ from torch import Tensor
 from autodual.interval import Interval
 from autodual.perturbations import require_support
 from autodual.train.limits import NonNegative, Positive
-from autodual.train.losses.base import Loss
+from autodual.train.losses.base import Judgement, Loss
 from autodual.train.losses.batch import Batch
 
 
@@ -25,6 +25,14 @@ class Regularised(Loss):
     loss: Loss
     weight: NonNegative = 0.5
     tolerance: Positive = 0.5
+
+    @property
+    def judged_by(self) -> Judgement:
+        return self.loss.judged_by
+
+    @property
+    def single_step(self) -> bool:
+        return self.loss.single_step
 
     def of(self, batch: Batch) -> Tensor:
         value = self.loss.of(batch)

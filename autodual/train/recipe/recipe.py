@@ -10,8 +10,9 @@ from autodual.errors import InvalidInputError
 from autodual.number_ranges import LARGEST, Range
 from autodual.perturbations import PerturbationSet
 from autodual.train.limits import Count, CountOrNone, check_fields
-from autodual.train.losses import Clean, IntervalBound, Loss, Regularised
-from autodual.train.recipe.sections import DataSection, NetworkSection, OptimiserSection, SetSection, ValidationSection
+from autodual.train.losses import Clean, IntervalBound, Judgement, Loss, Regularised
+from autodual.train.recipe.epoch_sections import CollapseSection, CurvesSection, ValidationSection
+from autodual.train.recipe.sections import DataSection, NetworkSection, OptimiserSection, SetSection
 from autodual.train.schedules import Constant, Linear, Schedule
 
 
@@ -37,6 +38,8 @@ class Recipe:
     scheduled: Mapping[str, Schedule] = field(default_factory=dict)
     optimiser: OptimiserSection = field(default_factory=OptimiserSection)
     validation: ValidationSection = field(default_factory=ValidationSection)
+    curves: CurvesSection = field(default_factory=CurvesSection)
+    collapse: CollapseSection = field(default_factory=CollapseSection)
     epochs: Annotated[int, Range(1, 2**20)] = 10
     batch_size: Count = 100
     seed: CountOrNone = 0
@@ -56,6 +59,39 @@ class Recipe:
         for name, schedule in self.scheduled.items():
             for value in schedule.extremes:
                 _set(self.loss, name.split("."), value, name)
+        self._check_measures()
+
+    def _check_measures(self) -> None:
+        """Raise InvalidInputError where a network would be chosen by, or a curve drawn of, what is not measured."""
+        if self.selected_by == "robust" and not self.validation.attack_steps:
+            raise InvalidInputError(
+                "'validation.attack_steps' must be at least 1, since the network is chosen by its robust error; or set "
+                "validation.select to certified or clean"
+            )
+        if bool(self.data.test) != ("test" in self.curves.sets):
+            raise InvalidInputError(
+                'data.test and "test" in curves.sets go together: the test set is for learning curves alone'
+            )
+        if self.data.test and self.stages > 1:
+            raise InvalidInputError("data.test is for one network, not for the stages of a cascade; leave it out")
+
+    @property
+    def selected_by(self) -> Judgement:
+        """The error of held-out samples by which the best network is chosen."""
+        return self.loss.judged_by if self.validation.select == "auto" else self.validation.select
+
+    @property
+    def watches(self) -> bool:
+        """Whether catastrophic overfitting is watched for."""
+        watch = self.collapse.watch
+        return self.set.eps > 0 and (watch == "always" or (watch == "auto" and self.loss.single_step))
+
+    def due(self, epoch: int, every: int) -> bool:
+        """Whether what is done every so many epochs is done after this one; the last one is never left out.
+
+        A pass over the data may count as several epochs, and end between two that are due.
+        """
+        return epoch >= self.epochs or epoch % every < self.loss.steps_a_batch()
 
     def ball_at(self, epoch: float) -> PerturbationSet:
         """The set to train on at an epoch."""

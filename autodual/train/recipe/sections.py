@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
 import torch
 
 from autodual.errors import InvalidInputError
-from autodual.number_ranges import LARGEST, Range
+from autodual.number_ranges import LARGEST
 from autodual.perturbations import ChosenSet, PerturbationSet, choose_set
 from autodual.train.augmentation import Augmentation, Crop, Flip
-from autodual.train.limits import Count, CountOrNone, Finite, Kept, NonNegative, Positive, check_fields
+from autodual.train.limits import CountOrNone, Finite, Kept, NonNegative, Positive, check_fields
 
 
 class Section:
@@ -29,7 +29,8 @@ class Section:
 class DataSection(Section):
     """The data to train on.
 
-    train: a data set's name, or the path of a `.npz` file. limit: use that many samples only, 0 for all. hold_out: how
+    train: a data set's name, or the path of a `.npz` file. test: another one, on which learning curves show errors for
+    comparison (`curves.sets`); nothing is chosen by it. limit: use that many samples only, 0 for all. hold_out: how
     many of them, the last ones after shuffling by the recipe's seed, are kept for validation and never trained on.
     mean, std: the network gets (x - mean) / std; radii and domains stay in the units of x. flip: each image is mirrored
     with probability 1/2. shift: each image is moved at random by at most so many pixels, and filled with zeros.
@@ -37,6 +38,7 @@ class DataSection(Section):
     """
 
     train: str = "mnist:train"
+    test: str = ""
     limit: CountOrNone = 0
     hold_out: CountOrNone = 1000
     mean: tuple[Finite, ...] = ()
@@ -132,20 +134,3 @@ class OptimiserSection(Section):
     nesterov: bool = True
     clip: NonNegative = 0.0
     averaging: Kept = 0.0
-
-
-@dataclass(frozen=True)
-class ValidationSection(Section):
-    """How held-out samples are evaluated, every `every` epochs and always at the full radius of `set`.
-
-    bounds: `interval`, `mixed` (interval inside, dual at the end) or `dual`. samples: how many of the held-out ones are
-    bounded and attacked, 0 for all. attack_steps: of projected gradient descent, 0 for no attack. patience: stop after
-    so many validations at the full radius without a lower error, 0 for never.
-    """
-
-    bounds: Literal["interval", "mixed", "dual"] = "interval"
-    every: Count = 1
-    samples: CountOrNone = 0
-    attack_steps: Annotated[int, Range(0, 10_000)] = 10
-    patience: CountOrNone = 0
-    batch_size: Count = 200

@@ -45,10 +45,14 @@ def chosen_recipe(options: TrainOptions) -> Recipe:
     for _, place, value in _overrides(options):
         values = overridden(values, place, value)
     recipe = assemble(Recipe, values)
-    if Path(recipe.data.train).suffix != ".npz":
-        return recipe
-    # So that the run can be resumed from any folder.
-    return replace(recipe, data=replace(recipe.data, train=str(Path(recipe.data.train).resolve())))
+    # Whole paths, so that the run can be resumed from any folder.
+    data = replace(recipe.data, train=_whole(recipe.data.train), test=_whole(recipe.data.test))
+    return replace(recipe, data=data)
+
+
+def _whole(name: str) -> str:
+    """The whole path of a data file; other names of data as they are."""
+    return str(Path(name).resolve()) if Path(name).suffix == ".npz" else name
 
 
 def _kind(loss: Any) -> Any:

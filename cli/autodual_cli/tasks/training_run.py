@@ -12,10 +12,9 @@ import click
 import torch
 
 from autodual.architectures import is_architecture
-from autodual.data import Dataset, load_dataset
-from autodual.errors import InvalidInputError
 from autodual.train.checkpoint import SCHEMA, RunFolder
-from autodual.train.journal import Board, Figures
+from autodual.train.curves import labelled_test_set
+from autodual.train.journal import Board
 from autodual.train.recipe import Recipe, disassemble
 from autodual.train.samples import split
 from autodual.train.stages import Stages
@@ -24,10 +23,12 @@ from autodual.world import World, world_of_environment
 from autodual_cli.options.code_consent import allowed_factory
 from autodual_cli.options.option_groups import TrainOptions
 from autodual_cli.options.recipe_options import architecture_given, chosen_recipe
+from autodual_cli.output.epoch_lines import collapse_line, curve_lines, epoch_line
 from autodual_cli.output.provenance import architecture_records, file_record, provenance
 from autodual_cli.process.interruption import Interrupted, shielded, stop_requested
 from autodual_cli.process.progress_bar import progress
 from autodual_cli.subject.model_and_data import find_device
+from autodual_cli.tasks.training_data import TrainingData, training_data
 from autodual_cli.tasks.training_resumption import begun_in, refuse_changes, resumed_recipe
 
 
@@ -45,7 +46,7 @@ def run_training(options: TrainOptions) -> int:
     with world_of_environment(device) as world, ExitStack() as held:
         if options.resume:
             _hold(folder, world, held)
-        stages, dataset = _prepared(options, folder, device, world)
+        stages, data = _prepared(options, folder, device, world)
         trainings = iter(stages)
         first = next(trainings)  # where it cannot begin, nothing is left behind
         if not options.resume:
@@ -53,7 +54,7 @@ def run_training(options: TrainOptions) -> int:
             if world.first:
                 folder.check(resume=False, overwrite=options.overwrite)  # another run may have begun meanwhile
                 folder.clear()
-        _run(stages, chain([first], trainings), options, dataset, device)
+        _run(stages, chain([first], trainings), options, data, device)
     return 0
 
 
@@ -65,7 +66,7 @@ def _hold(folder: RunFolder, world: World, held: ExitStack) -> None:
 
 
 def _run(
-    stages: Stages, trainings: Iterable[Training], options: TrainOptions, dataset: Dataset, device: torch.device
+    stages: Stages, trainings: Iterable[Training], options: TrainOptions, data: TrainingData, device: torch.device
 ) -> None:
     """Describe the run, train, and print where the trained networks are."""
     first, recipe = stages.world.first, stages.recipe
@@ -73,7 +74,7 @@ def _run(
     if not quiet and recipe.radius(recipe.epochs) < 1:
         click.echo("The radius does not reach set.eps within these epochs; finish its schedule earlier.", err=True)
     if first and not options.resume:
-        stages.folder.describe(_description(recipe, options, dataset, device))
+        stages.folder.describe(_description(recipe, options, data, device))
     for number, training in enumerate(_resumable(trainings, stages.folder, first), start=1):
         if first and training.folder != stages.folder:
             training.folder.describe(stages.folder.described())
@@ -82,6 +83,9 @@ def _run(
             click.echo(f"Stage {number} of {recipe.stages}: {count} samples that no stage certifies, to train on")
         if not _loop(training, options, quiet, run=stages.folder):
             return
+        if not quiet and recipe.curves.sets:
+            for line in curve_lines(training.progress.rows):
+                click.echo(line)
         if not quiet and number < recipe.stages:
             click.echo(f"Looking for the samples that stage {number} does not certify …")
     if not quiet:
@@ -116,41 +120,40 @@ def _farewell(stages: Stages) -> str:
     return f"Saved {folder.cascade}, {count} stages{early}; now: autodual certify --cascade {folder.cascade}"
 
 
-def _prepared(options: TrainOptions, folder: RunFolder, device: torch.device, world: World) -> tuple[Stages, Dataset]:
+def _prepared(
+    options: TrainOptions, folder: RunFolder, device: torch.device, world: World
+) -> tuple[Stages, TrainingData]:
     described = folder.described() if options.resume else {}
     recipe = resumed_recipe(folder) if options.resume else chosen_recipe(options)
     factory = allowed_factory(recipe, architecture_given(options), begun_in(described))
-    dataset = load_dataset(recipe.data.train, options.data_dir or described.get("data_dir"))
-    if options.resume and described.get("data_sha256") != dataset.sha256:
-        raise InvalidInputError(
-            f"'{dataset.name}' is not what the run in '{folder.path}' was begun with; restore its files, say with "
-            "--data-dir where those of then are, or begin another run with another --output."
-        )
+    data = training_data(recipe, options, described)
+    samples = split(data.train, recipe.data, recipe.seed, device)
     stages = Stages(
         recipe,
-        split(dataset, recipe.data, recipe.seed, device),
+        samples,
         folder,
         factory=factory,
         world=world,
+        test=None if data.test is None else labelled_test_set(data.test, data.train, samples.classes, device),
         resume=options.resume,
         seconds_between_saves=options.save_seconds,
     )
-    return stages, dataset
+    return stages, data
 
 
-def _description(recipe: Recipe, options: TrainOptions, dataset: Dataset, device: torch.device) -> dict[str, Any]:
+def _description(recipe: Recipe, options: TrainOptions, data: TrainingData, device: torch.device) -> dict[str, Any]:
     """What `run.json` holds: all that is needed to run it again."""
     arch = None if is_architecture(recipe.network.arch) else recipe.network.arch
-    files = [file_record("data", dataset.name, dataset.sha256), *architecture_records(arch)]
+    files = [file_record("data", one.name, one.sha256) for one in data.sets] + [*architecture_records(arch)]
     units = "the units of the data" if not recipe.data.mean else "the units of the data, before normalisation"
     return {
         "schema": SCHEMA,
         "recipe": disassemble(recipe),
         "data_dir": None if options.data_dir is None else str(options.data_dir.resolve()),
-        "data_description": dataset.description,
-        "data_sha256": dataset.sha256,
+        "data_description": data.train.description,
+        **data.digests,
         "threads": torch.get_num_threads(),
-        "provenance": provenance(device, files, units=units, samples=len(dataset)),
+        "provenance": provenance(device, files, units=units, samples=len(data.train)),
     }
 
 
@@ -171,7 +174,10 @@ def _loop(training: Training, options: TrainOptions, quiet: bool, *, run: RunFol
             if len(training.progress.rows) > logged:
                 row = training.progress.rows[-1]
                 if not quiet:
-                    display.say(_line(row, training.recipe.epochs))
+                    display.say(epoch_line(row, training.recipe.epochs))
+                    collapse = collapse_line(training.progress.rows, training.recipe.collapse.drop)
+                    if collapse is not None:
+                        display.say(collapse)
                 if board is not None:
                     board.add(row)
             if stopped:
@@ -190,13 +196,3 @@ def _headline(training: Training) -> str:
     if rows and not training.progress.samples:
         return f"epoch {rows[-1]['epoch']:.0f}  loss {rows[-1]['loss']:.4g}"
     return f"epoch {int(training.epoch) + 1}  loss {training.progress.mean_loss:.4g}"
-
-
-def _line(row: Figures, epochs: int) -> str:
-    """One epoch in words."""
-    text = (
-        f"epoch {row['epoch']:.0f}/{epochs}  {row['seconds']:.0f} s  radius {row['radius']:.4g}  loss {row['loss']:.4f}"
-    )
-    names = [(name, row[f"{name}_error"]) for name in ("clean", "attacked", "certified")]
-    found = ", ".join(f"{name} {value:.2%}" for name, value in names if value == value)
-    return f"{text}  held-out errors: {found}" if found else text

@@ -1,0 +1,28 @@
+"""Checkpoints of earlier versions, given the entries that they lack, so that their runs can go on."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from typing import Any
+
+from autodual.train.recipe import Recipe
+
+
+def completed(state: dict[str, Any], recipe: Recipe, columns: Iterable[str], processes: int) -> dict[str, Any]:
+    """A checkpoint with all entries of this version; nothing of it is checked, and none that is there is changed.
+
+    Earlier versions carried nothing from batch to batch, chose networks by their certified error, watched for no
+    collapse and drew no curves. What a run of another choice had found best is forgotten.
+    """
+    progress = state.get("progress")
+    if "selection" in state or type(progress) is not dict or not {"best", "waited", "rows"} <= progress.keys():
+        return state
+    progress, rows = dict(progress), progress["rows"]
+    best, waited = progress.pop("best"), progress.pop("waited")
+    if type(rows) is list and all(type(row) is dict for row in rows):
+        progress["rows"] = [{**dict.fromkeys(columns, math.nan), **row} for row in rows]
+    if recipe.selected_by != "certified":
+        best, waited = [], 0
+    selection = {"best": best, "waited": waited}
+    return {"carried": [{}] * processes, "good": None, **state, "progress": progress, "selection": selection}
