@@ -18,13 +18,13 @@ from autodual.train.curves import LabelledSamples, LearningCurves
 from autodual.train.earlier_checkpoints import completed
 from autodual.train.epoch_end import EpochEnd
 from autodual.train.initialisation import initialise_for_intervals
+from autodual.train.network_selection import Selection
 from autodual.train.optimisation import Average, Penalty, make_optimiser, require_optimiser_state
 from autodual.train.preparation import check_fit, describe_network, dual_to_train, fast_layout
 from autodual.train.random_state import random_state, require_random_states, set_random_state
 from autodual.train.recipe import Recipe, disassemble
 from autodual.train.samples import Samples, augmented
 from autodual.train.saved_state import Unfit, require_keys, require_like, saved_recipe
-from autodual.train.selection import Selection
 from autodual.train.training_progress import Progress
 from autodual.world import World
 
