@@ -45,10 +45,11 @@ def chosen_recipe(options: TrainOptions) -> Recipe:
     for _, place, value in _overrides(options):
         values = overridden(values, place, value)
     recipe = assemble(Recipe, values)
-    if Path(recipe.data.train).suffix != ".npz":
-        return recipe
     # So that the run can be resumed from any folder.
-    return replace(recipe, data=replace(recipe.data, train=str(Path(recipe.data.train).resolve())))
+    files = {name: getattr(recipe.data, name) for name in ("train", "unlabelled", "teacher")}
+    files = {name: path for name, path in files.items() if Path(path).suffix == ".npz" or (path and name == "teacher")}
+    absolute = {name: str(Path(path).resolve()) for name, path in files.items()}
+    return replace(recipe, data=replace(recipe.data, **absolute)) if absolute else recipe
 
 
 def _kind(loss: Any) -> Any:

@@ -16,10 +16,11 @@ from autodual.data import Dataset, load_dataset
 from autodual.errors import InvalidInputError
 from autodual.train.checkpoint import SCHEMA, RunFolder
 from autodual.train.journal import Board, Figures
-from autodual.train.recipe import Recipe, disassemble
+from autodual.train.recipe import disassemble
 from autodual.train.samples import split
 from autodual.train.stages import Stages
 from autodual.train.training import Training
+from autodual.train.unlabelled import with_unlabelled
 from autodual.world import World, world_of_environment
 from autodual_cli.options.code_consent import allowed_factory
 from autodual_cli.options.option_groups import TrainOptions
@@ -73,7 +74,7 @@ def _run(
     if not quiet and recipe.radius(recipe.epochs) < 1:
         click.echo("The radius does not reach set.eps within these epochs; finish its schedule earlier.", err=True)
     if first and not options.resume:
-        stages.folder.describe(_description(recipe, options, dataset, device))
+        stages.folder.describe(_description(stages, options, dataset, device))
     for number, training in enumerate(_resumable(trainings, stages.folder, first), start=1):
         if first and training.folder != stages.folder:
             training.folder.describe(stages.folder.described())
@@ -120,7 +121,8 @@ def _prepared(options: TrainOptions, folder: RunFolder, device: torch.device, wo
     described = folder.described() if options.resume else {}
     recipe = resumed_recipe(folder) if options.resume else chosen_recipe(options)
     factory = allowed_factory(recipe, architecture_given(options), begun_in(described))
-    dataset = load_dataset(recipe.data.train, options.data_dir or described.get("data_dir"))
+    directory = options.data_dir or described.get("data_dir")
+    dataset = load_dataset(recipe.data.train, directory)
     if options.resume and described.get("data_sha256") != dataset.sha256:
         raise InvalidInputError(
             f"'{dataset.name}' is not what the run in '{folder.path}' was begun with; restore its files, say with "
@@ -128,7 +130,7 @@ def _prepared(options: TrainOptions, folder: RunFolder, device: torch.device, wo
         )
     stages = Stages(
         recipe,
-        split(dataset, recipe.data, recipe.seed, device),
+        with_unlabelled(split(dataset, recipe.data, recipe.seed, device), recipe.data, directory),
         folder,
         factory=factory,
         world=world,
@@ -138,10 +140,14 @@ def _prepared(options: TrainOptions, folder: RunFolder, device: torch.device, wo
     return stages, dataset
 
 
-def _description(recipe: Recipe, options: TrainOptions, dataset: Dataset, device: torch.device) -> dict[str, Any]:
+def _description(stages: Stages, options: TrainOptions, dataset: Dataset, device: torch.device) -> dict[str, Any]:
     """What `run.json` holds: all that is needed to run it again."""
+    recipe, unlabelled = stages.recipe, stages.samples.unlabelled
     arch = None if is_architecture(recipe.network.arch) else recipe.network.arch
     files = [file_record("data", dataset.name, dataset.sha256), *architecture_records(arch)]
+    if unlabelled is not None:
+        for role, digest in zip(("unlabelled", "teacher"), unlabelled.digests):
+            files.append(file_record(role, getattr(recipe.data, role), digest))
     units = "the units of the data" if not recipe.data.mean else "the units of the data, before normalisation"
     return {
         "schema": SCHEMA,
