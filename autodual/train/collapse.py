@@ -57,7 +57,9 @@ class CollapseWatch:
         network has collapsed since the epoch before.
         """
         section = self.recipe.collapse
-        chosen = self.samples.order(self.seed, len(rows))[: section.samples or self.recipe.batch_size]
+        order = self.samples.order(self.seed, len(rows), self.recipe.batch_size, self.world.size)
+        labelled = order[order < len(self.samples.x)]
+        chosen = labelled[: section.samples or self.recipe.batch_size]
         wrong, changes = 0.0, torch.zeros(_BINS, dtype=torch.int64)
         for part in self.world.share(chosen).split(self.recipe.validation.batch_size):
             if len(part):

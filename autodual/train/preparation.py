@@ -43,9 +43,15 @@ def dual_to_train(recipe: Recipe, description: NetworkDescription, network: nn.M
 def check_fit(recipe: Recipe, dual: DualNetwork, samples: Samples, world: World) -> None:
     """Check that network, samples and set fit together.
 
-    Raises InvalidInputError if the network has fewer scores than there are classes, or if a batch norm would get a
-    batch of one sample, from which it cannot learn; EmptySetError if a sample lies outside the set's domain.
+    Raises InvalidInputError if the recipe's unlabelled samples are missing, if the network has fewer scores than there
+    are classes, or if a batch norm would get a batch of one sample, from which it cannot learn; EmptySetError if a
+    sample lies outside the set's domain.
     """
+    if bool(recipe.data.unlabelled) != (samples.unlabelled is not None):
+        raise InvalidInputError(
+            "the recipe's data.unlabelled and the samples' own must agree: add them by "
+            "autodual.train.unlabelled.with_unlabelled"
+        )
     placed = recipe.set.ball(recipe.set.eps).at(samples.x[:1])
     if recipe.loss.bounds or recipe.selected_by == "certified":
         require_support(placed)
@@ -53,8 +59,8 @@ def check_fit(recipe: Recipe, dual: DualNetwork, samples: Samples, world: World)
         require_searchable(placed, "validation with attack_steps")
     if recipe.watches:
         require_searchable(placed, "the watch for a collapse")
-    require_inside(recipe, samples.x)
-    require_inside(recipe, samples.held_x)
+    for x in (samples.x, samples.held_x, *(() if samples.unlabelled is None else (samples.unlabelled.x,))):
+        require_inside(recipe, x)
     graph = dual.plan.graph
     scores = tuple(graph[graph.outputs[0]].shape)
     if len(scores) != 1 or scores[0] < samples.classes:

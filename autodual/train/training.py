@@ -121,12 +121,17 @@ class Training:
     def seen(self) -> int:
         """How many samples the steps so far have used; those that were used several times count several times."""
         passes, number = divmod(self.progress.step, self.steps_an_epoch)
-        return (passes * len(self.samples.x) + number * self.recipe.batch_size) * self.replays
+        return (passes * self._a_pass + number * self.recipe.batch_size) * self.replays
 
     @property
     def to_see(self) -> int:
         """How many samples the steps of the whole run use."""
-        return self.passes * len(self.samples.x) * self.replays
+        return self.passes * self._a_pass * self.replays
+
+    @property
+    def _a_pass(self) -> int:
+        """How many samples the batches of a pass over the data hold."""
+        return self.samples.an_epoch(self.recipe.batch_size, self.world.size)
 
     @property
     def done(self) -> bool:
@@ -159,7 +164,8 @@ class Training:
         """Indices of the next batch."""
         epoch, number = divmod(self.progress.step, self.steps_an_epoch)
         if self._order is None or self._order[0] != epoch:
-            self._order = epoch, self.samples.order(self._seed, epoch)
+            order = self.samples.order(self._seed, epoch, self.recipe.batch_size, self.world.size)
+            self._order = epoch, order
         size, last = self.recipe.batch_size, number == self.steps_an_epoch - 1
         return self._order[1][number * size : None if last else (number + 1) * size]
 
@@ -196,7 +202,8 @@ class Training:
 
     def _drawn(self, indices: Tensor) -> tuple[Tensor, Tensor]:
         """Some samples, changed at random as the recipe says, and their labels."""
-        return fast_layout(augmented(self.samples.x[indices], self.recipe.data)), self.samples.y[indices]
+        x, y = self.samples.at(indices)
+        return fast_layout(augmented(x, self.recipe.data)), y
 
     def _largest_batch(self) -> Tensor:
         """A tensor like the samples of this process's share of a largest batch."""
@@ -287,7 +294,7 @@ class Training:
                 f"'{self.folder.path}' was begun with another recipe; resume it as it was, or name another folder."
             )
         if state["samples"] != self.samples.digest:
-            raise InvalidInputError(f"'{self.folder.path}' was begun with other samples; begin it anew.")
+            raise InvalidInputError(f"'{self.folder.path}' was begun with other samples or labels; begin it anew.")
         if type(state["random"]) is list and len(state["random"]) != self.world.size:
             raise InvalidInputError(
                 f"'{self.folder.path}' was begun by {len(state['random'])} process(es), not {self.world.size}; resume "

@@ -1,4 +1,4 @@
-"""Adversarial training: each loss against the same thing written by hand, and no pass more than its arithmetic needs."""
+"""Adversarial training: each loss against the same thing written by hand; no pass is run without need."""
 
 from __future__ import annotations
 

@@ -54,6 +54,8 @@ class Recipe:
             object.__setattr__(self, name, getattr(self, name).over(self.epochs))
         scheduled = {name: schedule.over(self.epochs) for name, schedule in self.scheduled.items()}
         object.__setattr__(self, "scheduled", scheduled)
+        if self.data.unlabelled and self.batch_size < 2:
+            raise InvalidInputError("'batch_size' must be at least 2 with data.unlabelled, which is half of each batch")
         if max(self.radius.extremes) * self.set.eps > LARGEST:
             raise InvalidInputError(f"'radius' times set.eps must be at most {LARGEST:g}")
         for name, schedule in self.scheduled.items():

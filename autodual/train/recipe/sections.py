@@ -34,7 +34,9 @@ class DataSection(Section):
     many of them, the last ones after shuffling by the recipe's seed, are kept for validation and never trained on.
     mean, std: the network gets (x - mean) / std; radii and domains stay in the units of x. flip: each image is mirrored
     with probability 1/2. shift: each image is moved at random by at most so many pixels, and filled with zeros.
-    augmentations: more changes at random, made after those two and one after another.
+    augmentations: more changes at random, made after those two and one after another. unlabelled: a data set, like
+    `train`, whose samples are half of each batch, and whose labels, if any, are not used; teacher: the file of a
+    network that classifies them. All of `unlabelled` is used for training, whatever `limit` and `hold_out` say.
     """
 
     train: str = "mnist:train"
@@ -46,6 +48,8 @@ class DataSection(Section):
     shift: CountOrNone = 0
     flip: bool = False
     augmentations: tuple[Augmentation, ...] = ()
+    unlabelled: str = ""
+    teacher: str = ""
 
     @property
     def all_augmentations(self) -> tuple[Augmentation, ...]:
@@ -57,6 +61,8 @@ class DataSection(Section):
         super().__post_init__()
         if bool(self.mean) != bool(self.std):
             raise InvalidInputError("data.mean and data.std go together; give both or neither")
+        if bool(self.unlabelled) != bool(self.teacher):
+            raise InvalidInputError("data.unlabelled and data.teacher go together; give both or neither")
 
 
 @dataclass(frozen=True)

@@ -46,8 +46,9 @@ def chosen_recipe(options: TrainOptions) -> Recipe:
         values = overridden(values, place, value)
     recipe = assemble(Recipe, values)
     # Whole paths, so that the run can be resumed from any folder.
-    data = replace(recipe.data, train=_whole(recipe.data.train), test=_whole(recipe.data.test))
-    return replace(recipe, data=data)
+    names = ("train", "test", "unlabelled")
+    data = replace(recipe.data, **{name: _whole(getattr(recipe.data, name)) for name in names})
+    return replace(recipe, data=replace(data, teacher=str(Path(data.teacher).resolve()) if data.teacher else ""))
 
 
 def _whole(name: str) -> str:

@@ -15,10 +15,11 @@ from autodual.architectures import is_architecture
 from autodual.train.checkpoint import SCHEMA, RunFolder
 from autodual.train.curves import labelled_test_set
 from autodual.train.journal import Board
-from autodual.train.recipe import Recipe, disassemble
+from autodual.train.recipe import disassemble
 from autodual.train.samples import split
 from autodual.train.stages import Stages
 from autodual.train.training import Training
+from autodual.train.unlabelled import with_unlabelled
 from autodual.world import World, world_of_environment
 from autodual_cli.options.code_consent import allowed_factory
 from autodual_cli.options.option_groups import TrainOptions
@@ -74,7 +75,7 @@ def _run(
     if not quiet and recipe.radius(recipe.epochs) < 1:
         click.echo("The radius does not reach set.eps within these epochs; finish its schedule earlier.", err=True)
     if first and not options.resume:
-        stages.folder.describe(_description(recipe, options, data, device))
+        stages.folder.describe(_description(stages, options, data, device))
     for number, training in enumerate(_resumable(trainings, stages.folder, first), start=1):
         if first and training.folder != stages.folder:
             training.folder.describe(stages.folder.described())
@@ -130,7 +131,7 @@ def _prepared(
     samples = split(data.train, recipe.data, recipe.seed, device)
     stages = Stages(
         recipe,
-        samples,
+        with_unlabelled(samples, recipe.data, options.data_dir or described.get("data_dir")),
         folder,
         factory=factory,
         world=world,
@@ -141,10 +142,14 @@ def _prepared(
     return stages, data
 
 
-def _description(recipe: Recipe, options: TrainOptions, data: TrainingData, device: torch.device) -> dict[str, Any]:
+def _description(stages: Stages, options: TrainOptions, data: TrainingData, device: torch.device) -> dict[str, Any]:
     """What `run.json` holds: all that is needed to run it again."""
+    recipe, unlabelled = stages.recipe, stages.samples.unlabelled
     arch = None if is_architecture(recipe.network.arch) else recipe.network.arch
     files = [file_record("data", one.name, one.sha256) for one in data.sets] + [*architecture_records(arch)]
+    if unlabelled is not None:
+        for role, digest in zip(("unlabelled", "teacher"), unlabelled.digests):
+            files.append(file_record(role, getattr(recipe.data, role), digest))
     units = "the units of the data" if not recipe.data.mean else "the units of the data, before normalisation"
     return {
         "schema": SCHEMA,
