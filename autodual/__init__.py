@@ -70,6 +70,7 @@ _HOMES = {
 
 # Rooms that are reached as attributes of the package; the ones that share a name with a function are not among them.
 _ROOMS = (
+    "adapters",
     "attacks",
     "data",
     "dual",
