@@ -15,9 +15,8 @@ from autodual.adapters.foreign_attack import ForeignAttack, FunctionModule, ball
 from autodual.attacks import Attack
 from autodual.attacks.base import Function
 from autodual.errors import InvalidInputError
+from autodual.evaluation import THREATS
 from autodual.perturbations import NormBall, Searchable
-
-_NORMS = {"Linf": math.inf, "L2": 2.0, "L1": 1.0}
 
 
 def from_torchattacks(attack: Any, *, resize: bool = False, seed: int = 0) -> Attack:
@@ -98,8 +97,8 @@ def _in_pixels(attack: Any, radius: Tensor) -> Tensor:
 
 
 def _check_norm(attack: Any, ball: NormBall) -> None:
-    norm = getattr(attack, "norm", None)
-    if _NORMS.get(str(norm), ball.order) != ball.order:
+    norm = str(getattr(attack, "norm", ""))
+    if norm in THREATS and THREATS[norm].order != ball.order:
         raise InvalidInputError(f"the attack searches {norm} balls, but the set is another: {ball.describe()}")
 
 

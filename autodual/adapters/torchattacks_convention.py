@@ -11,8 +11,8 @@ from torch import Tensor, nn
 
 from autodual.adapters.avoided_targets import avoided
 from autodual.attacks import Attack
+from autodual.attacks.evaluation_mode import evaluation_mode
 from autodual.errors import InvalidInputError
-from autodual.frontend.torch.tracing.state import inference
 from autodual.perturbations import PerturbationSet
 from autodual.specs import ClassMargin, Specification
 
@@ -60,11 +60,9 @@ class TorchattacksAttack:
             labels: the classes, or the targets in the mode that says so; None: the predicted classes.
         """
         x = self.inverse_normalize(images.detach().to(self.device))
-        with inference(self.model):
+        with evaluation_mode(self.model), torch.no_grad():
             outputs = self.get_logits(x)
-        classes = outputs.argmax(1) if labels is None else labels.to(self.device)
-        goal = self._goal(x, classes, outputs)
-        with inference(self.model):
+            goal = self._goal(x, outputs.argmax(1) if labels is None else labels.to(self.device), outputs)
             return self.normalize(self.search.run(self.get_logits, self.ball.at(x), goal))
 
     def get_logits(self, inputs: Tensor) -> Tensor:
