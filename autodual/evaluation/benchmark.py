@@ -13,9 +13,8 @@ from autodual.errors import AutodualError, InvalidInputError
 from autodual.evaluation.benchmark_result import BenchmarkResult
 from autodual.evaluation.masking_signs import masking_signs
 from autodual.evaluation.threat_models import threat_model
-from autodual.inputs import Labels, Samples, sample_tensor
+from autodual.inputs import Labels, Numbers, Samples, sample_tensor
 from autodual.perturbations import PerturbationSet
-from autodual.perturbations.parameters import Domain
 from autodual.progress import Progress
 
 
@@ -26,7 +25,7 @@ def benchmark(
     eps: float | None = None,
     *,
     n_examples: int | None = None,
-    domain: Domain = (0, 1),
+    domain: tuple[Numbers, Numbers] | None = (0, 1),
     attack: Attack | None = None,
     certified: bool = True,
     batch_size: int = 100,
