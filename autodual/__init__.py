@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     )
     from autodual.compiler import compile_dual
     from autodual.errors import AutodualError
+    from autodual.evaluation import benchmark
     from autodual.files import load_cascade, load_model
     from autodual.frontend.onnx import load_onnx
     from autodual.interval import Interval
@@ -55,6 +56,7 @@ _HOMES = {
     "Status": "autodual.certification",
     "Union": "autodual.perturbations",
     "Verdict": "autodual.certification",
+    "benchmark": "autodual.evaluation",
     "certified_radius": "autodual.certification",
     "certify": "autodual.certification",
     "certify_cascade": "autodual.certification",
@@ -70,6 +72,7 @@ _HOMES = {
 
 # Rooms that are reached as attributes of the package; the ones that share a name with a function are not among them.
 _ROOMS = (
+    "adapters",
     "attacks",
     "data",
     "dual",

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from autodual.evaluation.evidence import USUAL, Evidence
-from autodual.evaluation.sign import Sign, sign_of_share
+from autodual.evaluation.masking_sign import MaskingSign, sign_of_share
 from autodual.perturbations import Box, Searchable
 from autodual.perturbations.parameters import Domain
 
@@ -14,7 +14,7 @@ from autodual.perturbations.parameters import Domain
 _OTHERS = 20
 
 
-def resists_everything(evidence: Evidence) -> Sign | None:
+def resists_everything(evidence: Evidence) -> MaskingSign | None:
     """The error over the whole domain is below 100 %, though other samples of the data refute each sample counted."""
     whole = _whole_domain(evidence)
     reachable = _refuted_by_another(evidence, whole)

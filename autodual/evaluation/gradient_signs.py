@@ -6,14 +6,14 @@ import torch
 
 from autodual.attacks import CrossEntropy, Margin
 from autodual.evaluation.evidence import Evidence
-from autodual.evaluation.sign import Sign, sign_of_share
+from autodual.evaluation.masking_sign import MaskingSign, sign_of_share
 from autodual.specs import LabelSpecification
 
 # Many sound networks are this sure of some samples.
 _SURE = 0.2
 
 
-def zero_gradients(evidence: Evidence) -> Sign | None:
+def zero_gradients(evidence: Evidence) -> MaskingSign | None:
     """Nothing to follow: rounding, thermometers, saturated units."""
     return sign_of_share(
         "zero-gradients",
@@ -24,7 +24,7 @@ def zero_gradients(evidence: Evidence) -> Sign | None:
     )
 
 
-def saturated_loss(evidence: Evidence) -> Sign | None:
+def saturated_loss(evidence: Evidence) -> MaskingSign | None:
     """The label's probability rounds to 1: cross-entropy no longer sees the label's score, while the margin does."""
     if not isinstance(evidence.specification, LabelSpecification):
         return None

@@ -10,8 +10,8 @@ from autodual.errors import InvalidInputError
 from autodual.evaluation.domain_signs import resists_everything
 from autodual.evaluation.evidence import USUAL, Evidence
 from autodual.evaluation.gradient_signs import saturated_loss, zero_gradients
+from autodual.evaluation.masking_sign import MaskingSign
 from autodual.evaluation.run_signs import changes_between_runs, changes_with_the_batch
-from autodual.evaluation.sign import Sign
 from autodual.evaluation.strength_signs import (
     black_box_stronger,
     not_converged,
@@ -23,7 +23,7 @@ from autodual.perturbations import Searchable, require_searchable
 from autodual.specs import ClassMargin, Specification
 
 #: Every check, in the order in which signs are reported.
-CHECKS: tuple[Callable[[Evidence], Sign | None], ...] = (
+CHECKS: tuple[Callable[[Evidence], MaskingSign | None], ...] = (
     changes_between_runs,
     changes_with_the_batch,
     zero_gradients,
@@ -42,7 +42,7 @@ def masking_signs(
     attack: Attack | None = None,
     *,
     samples: int = 100,
-) -> tuple[Sign, ...]:
+) -> tuple[MaskingSign, ...]:
     """The signs that an attack on a network fails for other reasons than robustness (gradient masking, most often).
 
     No sign is no proof: a certificate is. Costs some hundred passes over at most `samples` samples.
@@ -51,8 +51,8 @@ def masking_signs(
         function: maps `[N, *shape]` to scores `[N, C]`, sample by sample, as for attacks.
         region: the set, placed around N samples. Those that the network gets wrong are left out.
         labels: the true classes `[N]`, or any specification.
-        attack: whose figure is in question, and run here on some of the samples; None: PGD of 20 steps stands in for
-            it, and whether it has converged is not asked.
+        attack: whose figure is in question, and run here on some of the samples; None: APGD of 20 steps stands in
+            for it, and whether it has converged is not asked.
         samples: how many are looked at, evenly spread.
 
     Returns:

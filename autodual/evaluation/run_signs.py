@@ -8,11 +8,11 @@ import torch
 from torch import Tensor
 
 from autodual.evaluation.evidence import Evidence
-from autodual.evaluation.sign import Sign
+from autodual.evaluation.masking_sign import MaskingSign
 
 
 @torch.no_grad()
-def changes_between_runs(evidence: Evidence) -> Sign | None:
+def changes_between_runs(evidence: Evidence) -> MaskingSign | None:
     """Dropout, random noise or random resizing at inference."""
     return _sign(
         "random-network",
@@ -24,7 +24,7 @@ def changes_between_runs(evidence: Evidence) -> Sign | None:
 
 
 @torch.no_grad()
-def changes_with_the_batch(evidence: Evidence) -> Sign | None:
+def changes_with_the_batch(evidence: Evidence) -> MaskingSign | None:
     """Batch normalisation in training mode, most often. Says nothing of a network that differs between runs."""
     centre, outputs = evidence.region.centre, evidence.problem.outputs
     if len(centre) < 4 or changes_between_runs(evidence) is not None:
@@ -38,9 +38,9 @@ def changes_with_the_batch(evidence: Evidence) -> Sign | None:
     )
 
 
-def _sign(name: str, first: Tensor, second: Tensor, text: str) -> Sign | None:
+def _sign(name: str, first: Tensor, second: Tensor, text: str) -> MaskingSign | None:
     """A sign if outputs `[N, K]` differ by more than rounding may explain."""
     difference = float((first - second).abs().max() / first.abs().max())
     if not difference > math.sqrt(torch.finfo(first.dtype).eps):
         return None
-    return Sign(name, difference, text.format(difference=f"{difference:.2g}"))
+    return MaskingSign(name, difference, text.format(difference=f"{difference:.2g}"))

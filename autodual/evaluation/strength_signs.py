@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from autodual.evaluation.evidence import Evidence
-from autodual.evaluation.sign import Sign, sign_of_share
+from autodual.evaluation.masking_sign import MaskingSign, sign_of_share
 
 # More steps always find a few samples more.
 _MUCH = 0.05
 
 
-def single_step_stronger(evidence: Evidence) -> Sign | None:
+def single_step_stronger(evidence: Evidence) -> MaskingSign | None:
     """One step finds what many do not: the network is bent around its samples, as after catastrophic overfitting."""
     return sign_of_share(
         "single-step-stronger",
@@ -19,7 +19,7 @@ def single_step_stronger(evidence: Evidence) -> Sign | None:
     )
 
 
-def random_stronger(evidence: Evidence) -> Sign | None:
+def random_stronger(evidence: Evidence) -> MaskingSign | None:
     """Points drawn blindly find what gradient steps do not."""
     return sign_of_share(
         "random-stronger",
@@ -29,7 +29,7 @@ def random_stronger(evidence: Evidence) -> Sign | None:
     )
 
 
-def black_box_stronger(evidence: Evidence) -> Sign | None:
+def black_box_stronger(evidence: Evidence) -> MaskingSign | None:
     """A search without gradients finds what the gradient does not lead to."""
     return sign_of_share(
         "black-box-stronger",
@@ -39,12 +39,12 @@ def black_box_stronger(evidence: Evidence) -> Sign | None:
     )
 
 
-def not_converged(evidence: Evidence) -> Sign | None:
-    """The figure is still rising."""
+def not_converged(evidence: Evidence) -> MaskingSign | None:
+    """The figure rises with the effort."""
     return sign_of_share(
         "not-converged",
-        evidence.by_more_steps & ~evidence.by_the_attack,
-        "More steps refute another {share} of the samples, so the attack stopped before it was done; give it more "
-        "steps and restarts, or use the standard attack.",
+        evidence.by_more_effort & ~evidence.by_the_attack,
+        "Twice the steps, or APGD, refute another {share} of the samples, so the attack stops before it is done; give "
+        "it more steps and restarts, or use the standard attack.",
         _MUCH,
     )

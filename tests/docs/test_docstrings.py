@@ -17,6 +17,7 @@ import autodual
 
 ROOMS = (
     "autodual",
+    "autodual.adapters",
     "autodual.architectures",
     "autodual.attacks",
     "autodual.compiler",
@@ -44,6 +45,7 @@ ROOMS = (
 )
 #: Rooms whose classes say the same of their methods.
 ROOMS_OF_CLASSES = (
+    "autodual.adapters",
     "autodual.architectures",
     "autodual.attacks",
     "autodual.compiler",
@@ -82,6 +84,7 @@ SHOWN = (
     *("Parameter", "Source", "DenseObjective", "Interval"),
     *("CauchyGeometricMean", "CauchyMedian", "Estimator", "ExactL1", "ExactL2", "GaussianNorm", "Stream"),
     *("NetworkDescription", "Normalise", "Fgsm", "Pgd", "Dataset", "Extension", "LoadedModel", "Budget"),
+    *("FoolboxAttack", "TorchattacksAttack", "MaskingSign"),
     *("AssignRules", "ChooseExecution", "FindBoundSites", "FoldAffine", "RemoveDeadNodes"),
     *("HighProbability", "RandomProjection", "Projection", "Range"),
     *("Box", "L1Ball", "L2Ball", "LinfBall", "LpBall", "ProductSet", "CentredNorms", "WholeView"),

@@ -7,9 +7,9 @@ import torch
 from torch import Tensor, nn
 
 import autodual
-from autodual.attacks import Fgsm, Pgd, Square, Standard, broken
+from autodual.attacks import Apgd, Fgsm, Pgd, Square, Standard, broken
 from autodual.errors import InvalidInputError
-from autodual.evaluation import Sign, masking_signs
+from autodual.evaluation import MaskingSign, masking_signs
 from autodual.specs import ClassMargin, Deviation, Formula
 
 X = torch.rand(40, 16, generator=torch.Generator().manual_seed(0))
@@ -22,7 +22,7 @@ def sound(seed: int = 0) -> nn.Module:
     return nn.Sequential(nn.Linear(16, 32), nn.ReLU(), nn.Linear(32, 4)).requires_grad_(False).eval()
 
 
-def signs(function, ball=BALL, x: Tensor = X, attack=None, **options) -> dict[str, Sign]:
+def signs(function, ball=BALL, x: Tensor = X, attack=None, **options) -> dict[str, MaskingSign]:
     with torch.no_grad():
         labels = function(x).argmax(1)
     return {sign.name: sign for sign in masking_signs(function, ball.at(x), labels, attack, **options)}
@@ -114,7 +114,7 @@ def test_large_scores_saturate_cross_entropy_and_the_attack_on_it() -> None:
 
 
 def test_a_trap_around_samples_makes_one_step_stronger_than_many() -> None:
-    found = signs(trap, autodual.LinfBall(1.0), NEAR_ZERO)
+    found = signs(trap, autodual.LinfBall(1.0), NEAR_ZERO, Pgd(20))
     assert found["single-step-stronger"].figure == 1
     assert {"random-stronger", "black-box-stronger"} <= set(found)
 
@@ -145,8 +145,9 @@ def test_an_attack_that_stops_early_has_not_converged() -> None:
     found = signs(sound(), autodual.LinfBall(0.1), attack=short)
     labels = sound()(X).argmax(1)
     region = autodual.LinfBall(0.1).at(X)
-    first, second = (broken(sound(), region, labels, attack) for attack in (short, Pgd(4, step_size=0.1)))
-    assert found["not-converged"].figure == pytest.approx(float((second & ~first).float().mean()))
+    attacks = short, Pgd(4, step_size=0.1), Apgd(20, objective="margin")
+    first, longer, usual = (broken(sound(), region, labels, attack) for attack in attacks)
+    assert found["not-converged"].figure == pytest.approx(float(((longer | usual) & ~first).float().mean()))
 
 
 def test_figures_are_shares_of_the_samples_that_are_right() -> None:
@@ -154,9 +155,9 @@ def test_figures_are_shares_of_the_samples_that_are_right() -> None:
     labels = network(X).argmax(1)
     labels[::2] = (labels[::2] + 1) % 4  # half of the samples are wrong already
     region = BALL.at(X)
-    found = {sign.name: sign.figure for sign in masking_signs(network, region, labels)}
+    found = {sign.name: sign.figure for sign in masking_signs(network, region, labels, Pgd(20))}
     right = region.select(torch.arange(1, 40, 2))
-    alone = {sign.name: sign.figure for sign in masking_signs(network, right, labels[1::2])}
+    alone = {sign.name: sign.figure for sign in masking_signs(network, right, labels[1::2], Pgd(20))}
     assert found == alone
     black_box = broken(network, right, labels[1::2], Square(50)).float().mean()
     assert found["black-box-stronger"] == pytest.approx(float(black_box))

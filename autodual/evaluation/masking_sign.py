@@ -8,7 +8,7 @@ from torch import Tensor
 
 
 @dataclass(frozen=True)
-class Sign:
+class MaskingSign:
     """A reason to distrust the robust accuracy that an attack has measured.
 
     Args:
@@ -17,8 +17,8 @@ class Sign:
         text: one sentence that says what was seen, what it means, and what to do.
 
     Example:
-        >>> from autodual.evaluation import Sign
-        >>> print(Sign("zero-gradients", 1.0, "The gradient is zero at 100 % of the samples."))
+        >>> from autodual.evaluation import MaskingSign
+        >>> print(MaskingSign("zero-gradients", 1.0, "The gradient is zero at 100 % of the samples."))
         The gradient is zero at 100 % of the samples.
     """
 
@@ -30,17 +30,17 @@ class Sign:
         return self.text
 
 
-def sign_of_share(name: str, samples: Tensor, text: str, tolerated: float = 0.02) -> Sign | None:
+def sign_of_share(name: str, samples: Tensor, text: str, tolerated: float = 0.02) -> MaskingSign | None:
     """The sign that too large a share of samples shows; None if it is one sample, or so few that chance explains them.
 
     Args:
-        name: as in `Sign`.
+        name: as in `MaskingSign`.
         samples: which of them show it, bool `[N]`.
-        text: as in `Sign`, with `{share}` where the share belongs.
+        text: as in `MaskingSign`, with `{share}` where the share belongs.
         tolerated: the largest share that is no sign.
     """
     count = int(samples.sum())
     share = count / max(samples.shape[0], 1)
     if count < 2 or share <= tolerated:
         return None
-    return Sign(name, share, text.format(share=f"{100 * share:.3g} %"))
+    return MaskingSign(name, share, text.format(share=f"{100 * share:.3g} %"))
