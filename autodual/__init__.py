@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     )
     from autodual.compiler import compile_dual
     from autodual.errors import AutodualError
+    from autodual.exact import exact_bounds, lp_bounds
     from autodual.files import load_cascade, load_model
     from autodual.frontend.onnx import load_onnx
     from autodual.interval import Interval
@@ -60,10 +61,12 @@ _HOMES = {
     "certify_cascade": "autodual.certification",
     "compile_dual": "autodual.compiler",
     "detect": "autodual.certification",
+    "exact_bounds": "autodual.exact",
     "load_cascade": "autodual.files",
     "load_model": "autodual.files",
     "load_onnx": "autodual.frontend.onnx",
     "load_property": "autodual.properties",
+    "lp_bounds": "autodual.exact",
     "robust_loss": "autodual.train",
     "verify": "autodual.certification",
 }
@@ -74,6 +77,7 @@ _ROOMS = (
     "data",
     "dual",
     "errors",
+    "exact",
     "extend",
     "ir",
     "passes",
