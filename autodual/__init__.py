@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from autodual.compiler import compile_dual
     from autodual.errors import AutodualError
     from autodual.evaluation import benchmark
+    from autodual.exact import exact_bounds, lp_bounds
     from autodual.files import load_cascade, load_model
     from autodual.frontend.onnx import load_onnx
     from autodual.interval import Interval
@@ -62,10 +63,12 @@ _HOMES = {
     "certify_cascade": "autodual.certification",
     "compile_dual": "autodual.compiler",
     "detect": "autodual.certification",
+    "exact_bounds": "autodual.exact",
     "load_cascade": "autodual.files",
     "load_model": "autodual.files",
     "load_onnx": "autodual.frontend.onnx",
     "load_property": "autodual.properties",
+    "lp_bounds": "autodual.exact",
     "robust_loss": "autodual.train",
     "verify": "autodual.certification",
 }
@@ -78,6 +81,7 @@ _ROOMS = (
     "dual",
     "errors",
     "evaluation",
+    "exact",
     "extend",
     "ir",
     "passes",

@@ -1,0 +1,27 @@
+"""Exact verification of small piecewise-linear networks: linear and mixed-integer programs, solved by HiGHS."""
+
+from autodual.exact.encodings import (
+    Decided,
+    ExactEncoding,
+    Operand,
+    Pieces,
+    PiecewiseLinear,
+    encoding_of,
+    exact_encoding,
+)
+from autodual.exact.program import ProgramBuilder
+from autodual.exact.reference_bounds import LeastValues, exact_bounds, lp_bounds
+
+__all__ = [
+    "Decided",
+    "ExactEncoding",
+    "LeastValues",
+    "Operand",
+    "Pieces",
+    "PiecewiseLinear",
+    "ProgramBuilder",
+    "encoding_of",
+    "exact_bounds",
+    "exact_encoding",
+    "lp_bounds",
+]
