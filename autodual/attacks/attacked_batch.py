@@ -74,7 +74,7 @@ class _Telling:
         search, inside = int(found.search[place]), found.inside[:, place]
         linf, l2, l1 = self.distances[place]
         names = dict.fromkeys(name for name, hit in zip(found.names, hits[1:].tolist(), strict=True) if hit)
-        several = len(self.members) > 1
+        several, broken = len(self.members) > 1, (inside & hits[:, None]).any(0).tolist()
         return replace(
             record,
             margin=float(found.margin[place]),
@@ -83,7 +83,7 @@ class _Telling:
             attack=found.names[search - 1] if search else None,
             member=self.members[int(inside[search].int().argmax())] if several else None,
             broken_by=tuple(names),
-            broken_in=tuple((inside & hits[:, None]).any(0).nonzero().flatten().tolist()) if several else (),
+            broken_in=tuple(words for words, hit in zip(self.members, broken, strict=True) if hit and several),
             reached=self.reached[place],
             linf=linf,
             l2=l2,

@@ -18,7 +18,7 @@ class AttackedSample:
     broken: a point of the set was found at which the property fails, confirmed by running the network again; its margin
     is negative, and `reached` is the class there. attack, member: which attack found the worst point, and in which
     member of a union it lies (in words); None where no attack went below the sample's own margin, and for sets that are
-    no union. broken_by: all attacks that broke it; broken_in: in which members of a union, counted from 0.
+    no union. broken_by: all attacks that broke it; broken_in: the members of a union in which one did.
     """
 
     label: int | None
@@ -31,7 +31,7 @@ class AttackedSample:
     attack: str | None = None
     member: str | None = None
     broken_by: tuple[str, ...] = ()
-    broken_in: tuple[int, ...] = ()
+    broken_in: tuple[str, ...] = ()
     reached: int | None = None
     linf: float = 0.0
     l2: float = 0.0
@@ -84,11 +84,11 @@ class Robustness(list[AttackedSample]):
         """
         return self._share(lambda sample: sample.wrong or attack in sample.broken_by)
 
-    def error_in(self, member: int) -> float:
+    def error_in(self, member: str) -> float:
         """The robust error over one member of a union alone.
 
         Args:
-            member: its place in `members`.
+            member: one of `members`, in words.
 
         Example:
             >>> import autodual, torch
@@ -96,8 +96,8 @@ class Robustness(list[AttackedSample]):
             >>> union = autodual.Union(autodual.LinfBall(0.2), autodual.L1Ball(0.1))
             >>> x, labels = torch.tensor([[1.0, 0.8], [1.0, 0.0]]), torch.tensor([0, 0])
             >>> found = evaluate(torch.nn.Identity(), x, union, labels, Fgsm())
-            >>> found.error_in(0), found.error_in(1)
-            (0.5, 0.0)
+            >>> [found.error_in(member) for member in found.members]
+            [0.5, 0.0]
         """
         return self._share(lambda sample: sample.wrong or member in sample.broken_in)
 

@@ -1,5 +1,6 @@
 """What people and programs read after a run: JSON documents, CSV files and summary tables."""
 
+from autodual.report.attacked import attack_row, summarise_attacks
 from autodual.report.cascades import cascade_row, summarise_cascade
 from autodual.report.certificates import certificate_row, summarise_certificates
 from autodual.report.csv_file import write_csv
@@ -11,6 +12,7 @@ from autodual.report.table import format_table
 from autodual.report.units import units
 
 __all__ = [
+    "attack_row",
     "build_document",
     "cascade_row",
     "certificate_row",
@@ -20,6 +22,7 @@ __all__ = [
     "load_document",
     "radius_row",
     "read_document",
+    "summarise_attacks",
     "summarise_cascade",
     "summarise_certificates",
     "summarise_detections",

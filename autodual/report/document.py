@@ -14,6 +14,7 @@ ROWS_KEY = {
     "autodual.radius/1": "radii",
     "autodual.detect/1": "detections",
     "autodual.verify/1": "verdicts",
+    "autodual.attack/1": "samples",
 }
 
 # Keys of a row that summaries read, with the types they may have.
@@ -38,6 +39,15 @@ ROW_FIELDS: dict[str, dict[str, tuple[type, ...]]] = {
     "autodual.radius/1": {"radius": (int, float, type(None))},
     "autodual.detect/1": {"flagged": (bool,)},
     "autodual.verify/1": {"status": (str,)},
+    "autodual.attack/1": {
+        "label": (int, type(None)),
+        "predicted": (int, type(None)),
+        "status": (str,),
+        "margin": (int, float, type(None)),
+        "broken_by": (list,),
+        "broken_in": (list,),
+        "warnings": (list,),
+    },
 }
 
 # Keys that rows of label maps have in addition: all of them or none.
@@ -68,6 +78,7 @@ ARRANGEMENT = frozenset(
         "limit",
         "memory_bytes",
         "provenance",
+        "save_points",
         "skip",
         "specification_words",
         "unsafe_load",

@@ -12,6 +12,7 @@ from autodual import __version__
 from autodual.errors import AutodualError
 from autodual.extensions import installed_extensions, load_extension
 from autodual.extensions.commands import COMMANDS
+from autodual_cli.commands.attack import attack
 from autodual_cli.commands.certify import certify
 from autodual_cli.commands.detect import detect
 from autodual_cli.commands.inspect import inspect
@@ -124,7 +125,7 @@ def cli() -> None:
     """
 
 
-for command in (certify, radius, detect, train, inspect, report, replay, verify):
+for command in (certify, attack, radius, detect, train, inspect, report, replay, verify):
     cli.add_command(command)
 
 

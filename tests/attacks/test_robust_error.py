@@ -84,10 +84,11 @@ def test_members_of_a_union_are_known_alone(network):
     labels = network.eval()(x).argmax(1)
     small, large = autodual.LinfBall(0.1), autodual.L1Ball(1.5)
     found = evaluate(network, x, autodual.Union(small, large), labels, [Pgd(steps=10), Msd(steps=10)])
-    for place, member in enumerate((small, large)):
+    for member in (small, large):
         alone = evaluate(network, x, member, labels, Pgd(steps=10))
-        assert found.error_in(place) >= alone.robust_error
-    assert found.robust_error == max(found.error_in(0), found.error_in(1))  # one contains what the other breaks
+        assert found.error_in(member.describe()) >= alone.robust_error
+    assert found.robust_error >= max(map(found.error_in, found.members)) > 0
+    assert all(bool(sample.broken_in) == sample.broken for sample in found)
     assert {sample.member for sample in found} <= {None, *found.members}
 
 

@@ -14,6 +14,9 @@ from autodual.report.numbers import finite
 RADIUS_RESOLUTION = 1e-4
 # Rounding errors are sums of magnitudes, and other hardware adds in another order.
 _SAME_ROUNDING = 1e-3
+# Attacks follow gradients, whose rounding differs from machine to machine: relative to 1 + the number.
+SAME_RUN = 1e-4
+_ATTACKED = ("margin", "clean_margin", "distance_linf", "distance_l2", "distance_l1")
 _ROUNDING = ("rounding_error", "execution_error")
 # Points, and what a network returned for them, may differ between runs; running the network checks them instead.
 _CHECKED_OTHERWISE = frozenset({"counterexample", "reached", "outputs", "seconds"})
@@ -33,7 +36,8 @@ def compare(
 
     Margins may be apart by twice the rounding error that the second run counts: each of the two lies within one of
     them of the bound in exact arithmetic. What the document records of its own rounding allows nothing. Radii may be
-    apart by twice the resolution of the search, but zero only equals zero. `tolerance` replaces both allowances.
+    apart by twice the resolution of the search, but zero only equals zero. Margins and distances of attacks, which have
+    no bound of their rounding, may be apart by `SAME_RUN`. `tolerance` replaces all of these allowances.
 
     Args:
         settings: of the second run.
@@ -48,12 +52,21 @@ def compare(
         reach = radii
         if (before.get("radius") == 0) != (after.get("radius") == 0):
             reach = 0.0  # something was certified in one run and nothing in the other
-        allowance = _allowance(reach, tolerance)
+        allowance = _attacked(tolerance) if schema == "autodual.attack/1" else _allowance(reach, tolerance)
         compare_objects(outcome, before["index"], before, after, allowance, leave=leave | _CHECKED_OTHERWISE)
         if schema != "autodual.verify/1" and ("counterexample" in before) != ("counterexample" in after):
             held, found = ("a point" if "counterexample" in row else "none" for row in (before, after))
             outcome.add(before["index"], "counterexample", held, found)
     return outcome
+
+
+def _attacked(tolerance: float | None) -> Allowance:
+    def allowance(key: str, now: Mapping[str, Any]) -> float | None:
+        if key not in _ATTACKED:
+            return None
+        return SAME_RUN * (1 + abs(finite(now.get(key)) or 0.0)) if tolerance is None else tolerance
+
+    return allowance
 
 
 def _allowance(radius: float, tolerance: float | None) -> Allowance:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from autodual.report.document import Row
 from autodual.report.numbers import finite
+from autodual.report.page.attack_statement import ATTACK, summary_differs
 from autodual.report.page.chance import estimated
-from autodual.report.page.kinds import counts, kind_of, rows_of, settings_of
+from autodual.report.page.kinds import DISTANCES, counts, kind_of, rows_of, settings_of
+from autodual.report.page.pictures import as_array
 
 _SHOWN = 10
 
@@ -21,7 +23,7 @@ def discrepancies(document: Row) -> list[str]:
     for name, count in stated.items():
         if name in summary and summary[name] != count:
             found.append(f"The summary says {name} = {summary[name]!r}, the rows say {count}.")
-    return found
+    return [*found, *(f"The summary's {key} is not that of the rows." for key in summary_differs(document))]
 
 
 def _problem(document: Row, row: Row) -> str | None:
@@ -43,15 +45,36 @@ def _problem(document: Row, row: Row) -> str | None:
             return "it is called probably certified, but its failure probability is not between 0 and 1."
         case "falsified" | "sat" if row.get("counterexample") is None:
             return "it is called refuted, but there is no counterexample."
+        case "broken" if margin is None or margin >= 0:
+            return "it is called broken, but its margin is not negative."
+        case "resists" | "misclassified" if row.get("broken_by"):
+            return "an attack is said to have broken it, but it is not called broken."
+        case ("resists" | "broken") as status if _by_label(document, row) and row["label"] != row["predicted"]:
+            return f"it is called {status}, but its label is not the class predicted."
         case "misclassified" if _by_label(document, row) and row["label"] == row["predicted"]:
             return "it is called misclassified, but its label is the class predicted."
     if "label_map" in row and _certified_positions(row) != row["positions_certified"]:
         return "its count of certified positions is not that of its label map."
+    if document["schema"] == ATTACK and "counterexample" in row and not _fits_point(row):
+        return "the point that was saved of it is not as far from the sample as it says."
     if "radius" in row:
         radius, limit = finite(row["radius"]), finite(settings_of(document).get("max_radius"))
         if radius is not None and (radius < 0 or (limit is not None and radius > limit * (1 + 1e-6))):
             return "its radius is outside the range that was searched."
     return None
+
+
+def _fits_point(row: Row) -> bool:
+    """Whether the point of a row is as far from its sample as the row says."""
+    import numpy
+
+    point, original = as_array(row["counterexample"]), as_array(row.get("original"))
+    if point is None or original is None or point.shape != original.shape:
+        return False
+    change = (point - original).ravel()
+    lengths = [float(numpy.linalg.norm(change, order)) for order in (numpy.inf, 2, 1)]
+    stated = [finite(row.get(key)) for key in DISTANCES]
+    return all(told is not None and abs(told - length) <= 1e-6 * (1 + length) for told, length in zip(stated, lengths))
 
 
 def _certified_positions(row: Row) -> int | None:

@@ -9,6 +9,7 @@ from urllib.parse import quote
 
 from autodual.report.document import Row
 from autodual.report.numbers import number, plural
+from autodual.report.page.attack_statement import ATTACK
 from autodual.report.page.changes import Changes, changes
 from autodual.report.page.kinds import rows_of
 from autodual.report.page.pictures import difference, picture
@@ -60,7 +61,10 @@ def gallery(document: Row, saved: Mapping[int, PurePath]) -> Gallery | None:
     found = [row for row in rows_of(document) if row.get("counterexample") is not None]
     if not found:
         return None
-    where = "Saved in the files linked here." if saved else "In the document, under the key counterexample."
+    held = (
+        "In the file of points." if document["schema"] == ATTACK else "In the document, under the key counterexample."
+    )
+    where = "Saved in the files linked here." if saved else held
     more = f" The first {_SHOWN} are shown." if len(found) > _SHOWN else ""
     words = (
         f"{plural(len(found), 'point')} of the set at which the property fails, found by a search; the network was "

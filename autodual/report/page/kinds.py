@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from autodual.report.attacked import ATTACK_STATUSES
 from autodual.report.cascades import CASCADE_STATUSES, GUARANTEE
 from autodual.report.certificates import STATUSES
 from autodual.report.document import ROWS_KEY, Row
@@ -28,10 +29,13 @@ MEANINGS = {
 }
 
 
+DISTANCES = ("distance_linf", "distance_l2", "distance_l1")
+
+
 @dataclass(frozen=True)
 class Kind:
     """One schema. `verdict` names a row's outcome; `measure` is the row's key whose smallest values are the worst;
-    `meanings` are those of verdicts that mean something else than in other schemas.
+    `meanings` are those of verdicts that mean something else than in other schemas; `caption` says what the measure is.
     """
 
     title: str
@@ -41,6 +45,7 @@ class Kind:
     columns: Sequence[str] = ()
     unit: str = "sample"
     meanings: Mapping[str, str] = field(default_factory=dict)
+    caption: str = ""
 
 
 def _status(row: Row) -> str:
@@ -63,6 +68,7 @@ _KINDS = {
         STATUSES,
         "margin",
         ("index", "label", "predicted", "status", "margin", "rounding_error", "arithmetic"),
+        caption="margin that is proved; positive where the property is",
     ),
     "autodual.cascade/1": Kind(
         "Certification with a cascade",
@@ -74,7 +80,27 @@ _KINDS = {
             "misclassified": "another class than its label is certified",
         },
     ),
-    "autodual.radius/1": Kind("Certified radii", _radius, ("positive", "zero"), "radius", ("index", "label", "radius")),
+    "autodual.radius/1": Kind(
+        "Certified radii",
+        _radius,
+        ("positive", "zero"),
+        "radius",
+        ("index", "label", "radius"),
+        caption="certified radius",
+    ),
+    "autodual.attack/1": Kind(
+        "Attack",
+        _status,
+        ATTACK_STATUSES,
+        "margin",
+        ("index", "label", "predicted", "reached", "status", "attack", "margin", *DISTANCES),
+        meanings={
+            "resists": "nothing was found, which proves nothing",
+            "broken": "a point at which the property fails is known",
+            "misclassified": "the property fails at the sample itself",
+        },
+        caption="margin at the worst point; negative where the sample is broken",
+    ),
     "autodual.detect/1": Kind("Detection", _flag, ("not flagged", "flagged"), None, ("index", "label", "flagged")),
 }
 

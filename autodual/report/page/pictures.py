@@ -14,14 +14,14 @@ _LARGEST = 512
 
 
 def as_array(value: Any) -> numpy.ndarray | None:
-    """Nested lists of finite numbers as float64; None for anything else."""
+    """Nested lists, or an array, of finite numbers as float64; None for anything else."""
     import numpy
 
     try:
         array = numpy.array(value, dtype=numpy.float64)
     except (ValueError, TypeError, OverflowError):
         return None
-    return array if isinstance(value, list) and numpy.isfinite(array).all() else None
+    return array if isinstance(value, (list, numpy.ndarray)) and numpy.isfinite(array).all() else None
 
 
 def picture(value: Any) -> str | None:

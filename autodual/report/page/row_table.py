@@ -24,16 +24,16 @@ class RowTable:
     grid: Grid
 
 
-def row_table(document: Row, limit: int) -> RowTable | None:
-    """At most `limit` rows of a document, the weakest first; None for a document without rows."""
+def row_table(document: Row, limit: int) -> list[RowTable]:
+    """The table of at most `limit` rows of a document, the weakest first; none for a document without rows."""
     kind, total = kind_of(document), len(rows_of(document))
     if not total:
-        return None
+        return []
     shown = f"{min(limit, total):,} of {plural(total, kind.unit)}"
     if kind.measure is None:
-        return RowTable(f"{shown}, those without a proof first", None, _unproved_first(document, limit))
+        return [RowTable(f"{shown}, those without a proof first", None, _unproved_first(document, limit))]
     note = f"Smallest {kind.measure} first; index counts the samples of the data set from 0."
-    return RowTable(f"The worst {shown}", note, _smallest_first(document, kind.measure, limit))
+    return [RowTable(f"The worst {shown}", note, _smallest_first(document, kind.measure, limit))]
 
 
 def _smallest_first(document: Row, measure: str, limit: int) -> Grid:
@@ -42,8 +42,7 @@ def _smallest_first(document: Row, measure: str, limit: int) -> Grid:
     columns = [*kind_of(document).columns, *(["failure_probability"] if chance(document) > 0 else [])]
     if any("label_map" in row for row in ordered):
         columns.insert(columns.index(measure), POSITIONS)
-    if any("decided_by" in row for row in ordered):
-        columns.append("decided_by")
+    columns += [key for key in ("decided_by", "member") if any(row.get(key) is not None for row in ordered)]
     return _grid(document, ordered, columns)
 
 
@@ -77,4 +76,4 @@ def _shown(document: Row, row: Row, column: str) -> object:
     if column == "rounding_error":
         return Cell(number(value, 2), numeric=True)  # an order of magnitude; more digits would not fit a phone
     # A place in the data set and a class are names, not amounts.
-    return str(value) if column in ("index", *LABELS) and value is not None else value
+    return str(value) if column in ("index", "reached", *LABELS) and value is not None else value

@@ -9,6 +9,7 @@ from pathlib import PurePath
 from autodual.report.document import Row
 from autodual.report.numbers import finite, percent, plural
 from autodual.report.page import statement
+from autodual.report.page.attack_statement import ATTACK, attack_tables, run_facts, warnings
 from autodual.report.page.chance import chance, failure, meaning
 from autodual.report.page.charts import Chart, beyond, histogram
 from autodual.report.page.colours import verdict_colour
@@ -71,7 +72,7 @@ class RunPage:
     alarms: Sequence[Alarm]
     claims: Claims
     plot: Plot | None
-    table: RowTable | None
+    tables: Sequence[RowTable]
     gallery: Gallery | None
     origin: Origin
 
@@ -100,7 +101,7 @@ def render_page(
         alarms=_alarms(document),
         claims=_claims(document),
         plot=_plot(document),
-        table=row_table(document, worst_rows),
+        tables=[*attack_tables(document), *row_table(document, worst_rows)],
         gallery=gallery(document, saved or {}),
         origin=origin_of(document, source, again=f"autodual replay {source[0]}"),
     )
@@ -143,6 +144,7 @@ def _alarms(document: Row) -> list[Alarm]:
         Alarm("This document contradicts itself: do not rely on it", discrepancies(document)),
         Alarm("The claims hold only under these assumptions", statement.assumptions(document)),
         Alarm("The run is not complete", [] if incomplete is None else [incomplete]),
+        Alarm("The robust error may be far too low", warnings(document)),
         Alarm("The claims are not deterministic", [failure(document)] if chance(document) > 0 else []),
     ]
     return [box for box in boxes if box.lines]
@@ -150,19 +152,26 @@ def _alarms(document: Row) -> list[Alarm]:
 
 def _claims(document: Row) -> Claims:
     main, *others = statement.statements(document)
-    assumed = statement.assumptions(document)
     settings = settings_of(document)
     record = settings.get("provenance")
     units = record.get("units", "not recorded") if isinstance(record, dict) else "not recorded"
     facts = [
         Fact("perturbation set", [str(settings.get("set") or "that of the property"), statement.clipping(document)]),
         Fact("units", [str(units)]),
-        Fact("arithmetic", statement.arithmetic(document)),
-        Fact("failure probability", [failure(document)]),
-        Fact("assumptions", ["; ".join(assumed) if assumed else "none beyond the following"]),
-        Fact("what it is about", statement.ground(document)),
+        *(Fact(*fact) for fact in (run_facts(document) if document["schema"] == ATTACK else _ground(document))),
     ]
     return Claims(main, statement.proves(document), others, facts)
+
+
+def _ground(document: Row) -> list[tuple[str, list[str]]]:
+    """What proofs rest on."""
+    assumed = statement.assumptions(document)
+    return [
+        ("arithmetic", statement.arithmetic(document)),
+        ("failure probability", [failure(document)]),
+        ("assumptions", ["; ".join(assumed) if assumed else "none beyond the following"]),
+        ("what it is about", statement.ground(document)),
+    ]
 
 
 def _plot(document: Row) -> Plot | None:
@@ -180,9 +189,7 @@ def _plot(document: Row) -> Plot | None:
         notes.append(f"{plural(outside, 'value')} further out {'is' if outside == 1 else 'are'} in the outermost bars.")
     if len(known) < len(values):
         notes.append(f"{plural(len(values) - len(known), kind.unit)} without a finite {kind.measure} left out.")
-    words = {"margin": "margin that is proved; positive where the property is"}
-    caption = words.get(kind.measure, f"certified {kind.measure}")
     drawn = {verdict for _, verdict in known}
     verdicts = [name for name in counts(document) if name in drawn]
-    chart = histogram(known, caption, f"{kind.unit}s", verdicts)
+    chart = histogram(known, kind.caption, f"{kind.unit}s", verdicts)
     return Plot(f"Distribution of the {kind.measure}", chart, notes)

@@ -7,6 +7,7 @@ from autodual.perturbations import choose_set
 from autodual.report.document import Row
 from autodual.report.execution_words import execution_line
 from autodual.report.numbers import exact, finite, number, plural
+from autodual.report.page.attack_statement import ATTACK, attacked
 from autodual.report.page.chance import chance, confidence, estimated
 from autodual.report.page.kinds import counts, rows_of, settings_of
 
@@ -18,6 +19,7 @@ def statements(document: Row) -> list[str]:
         "autodual.cascade/1": _labelled,
         "autodual.radius/1": _radii,
         "autodual.detect/1": _detected,
+        ATTACK: lambda run: attacked(run, ball(settings_of(run)), _property(run)),
     }
     return words.get(document["schema"], _verified)(document)
 

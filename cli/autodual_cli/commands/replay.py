@@ -22,6 +22,7 @@ _PATH = click.Path(path_type=Path)
 @click.option("--data", help="Where the data are now; their content must be the same.")
 @click.option("--data-dir", type=_PATH, help=DATA_DIR_HELP)
 @click.option("--box", metavar="LOWER.npy,UPPER.npy", help="Where the files of the box are now.")
+@click.option("--points", type=_PATH, help="Where the file of attack's --save-points is now.")
 @click.option("--device", help="Another device than the recorded one.")
 @click.option("--arch", metavar="PLACE:FACTORY", help="Must be given again where the run was given it. Runs that code.")
 @click.option("--unsafe-load", is_flag=True, help="Must be given again where the run was given it.")
@@ -35,6 +36,7 @@ def replay(
     data: str | None,
     data_dir: Path | None,
     box: str | None,
+    points: Path | None,
     device: str | None,
     arch: str | None,
     unsafe_load: bool,
@@ -46,7 +48,7 @@ def replay(
     from autodual_cli.replaying.sample_rerun import show_replay
 
     document = load_document(result)
-    replacements = Replacements(model, data, data_dir, box, device, arch, unsafe_load)
+    replacements = Replacements(model, data, data_dir, box, points, device, arch, unsafe_load)
     outcome, now = run_again(document, replacements, limit=limit, tolerance=tolerance)
     show_replay(document, outcome, now, tolerance)
     if not outcome.agrees:

@@ -18,6 +18,7 @@ _PATH = click.Path(path_type=Path)
 @click.argument("result", metavar="RESULT.json|RUN", type=_PATH)
 @click.option("--html", type=_PATH, help="Write the page here; by default beside RESULT.json, with the ending .html.")
 @click.option("--counterexamples", type=_PATH, metavar="FOLDER", help="Save the counterexamples there, as .npy files.")
+@click.option("--points", type=_PATH, help="Where the file of attack's --save-points is now.")
 @click.option("--worst", type=click.IntRange(min=1), default=20, show_default=True,
               help="List so many of the worst samples.")
 @click.option("--data", help="RUN only: the samples to evaluate on; by default the test set of what it was trained on.")
@@ -35,12 +36,18 @@ _PATH = click.Path(path_type=Path)
 @overwrite_option
 @click.option("--quiet", is_flag=True, help="RUN only: no progress.")
 def report(
-    result: Path, html: Path | None, counterexamples: Path | None, worst: int, overwrite: bool, **evaluation: Any
+    result: Path,
+    html: Path | None,
+    counterexamples: Path | None,
+    points: Path | None,
+    worst: int,
+    overwrite: bool,
+    **evaluation: Any,
 ) -> None:
     """Render a result as one self-contained page.
 
-    RESULT.json is what certify, radius, detect or verify wrote with --json. RUN is a folder that train made: its
-    network is attacked and certified on a test set first, and RUN/report.json and RUN/report.html are written.
+    RESULT.json is what certify, attack, radius, detect or verify wrote with --json. RUN is a folder that train made:
+    its network is attacked and certified on a test set first, and RUN/report.json and RUN/report.html are written.
     """
     if result.is_dir():
         from autodual_cli.tasks.run_evaluation import evaluate_run
@@ -49,5 +56,5 @@ def report(
         return
     from autodual_cli.tasks.result_page import write_page
 
-    click.echo(write_page(result, html, counterexamples, worst, overwrite=overwrite))
+    click.echo(write_page(result, html, counterexamples, worst, points, overwrite=overwrite))
 # fmt: on

@@ -28,11 +28,10 @@ def chosen_attacks(choices: Sequence[int | str], *, restarts: int | None, seed: 
     """
     named: dict[str, Attack] = {}
     for choice in choices:
-        attack = chosen_attack(choice)
-        if str(choice) in named:
-            raise InvalidInputError(f"--attack {choice} is given twice; give each attack once.")
-        assert attack is not None
-        named[str(choice)] = attack
+        text = choice if isinstance(choice, str) else f"pgd:steps={choice}"
+        if text in named:
+            raise InvalidInputError(f"--attack {text} is given twice; give each attack once.")
+        named[text] = made_by_name(ATTACKS, text, "attack")
     for option, value in (("restarts", restarts), ("seed", seed)):
         if value is not None:
             named = _with(named, option, value)

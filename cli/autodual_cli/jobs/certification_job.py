@@ -20,30 +20,20 @@ from autodual_cli.jobs.attack_choice import chosen_attack
 from autodual_cli.jobs.estimate_wording import estimate_entries, estimate_notice, projection_entries
 from autodual_cli.jobs.question import Question, as_point
 from autodual_cli.jobs.sample_loop import Job, Row
-from autodual_cli.options.option_groups import BallOptions, ProjectionOptions
+from autodual_cli.options.option_groups import ProjectionOptions
 from autodual_cli.output.summary_lines import context_entries, percent, show, time_entry
-from autodual_cli.subject.model_and_data import Subject
 
 # Only runs with projections have this status, so the tables of others leave its line out.
 _PROBABLE = "probably certified"
 
 
 def certification_job(
-    subject: Subject,
-    ball: BallOptions,
-    *,
-    eps: float | None,
-    box: str | None,
-    spec: str | None,
-    slopes: SlopePolicy,
-    attack: int | str | None,
-    deployed: bool = False,
+    question: Question, *, slopes: SlopePolicy, attack: int | str | None, deployed: bool = False
 ) -> Job:
     """Certify batch by batch."""
-    question = Question.of(subject, ball, eps=eps, box=box, spec=spec)
     chosen_attack(attack)  # raises for one that there is not
     asked = _Asked(question, slopes, attack, deployed)
-    settings = {**subject.settings, **question.settings(), **asked.settings()}
+    settings = {**question.subject.settings, **question.settings(), **asked.settings()}
     settings["provenance"]["files"] += question.files()
     return Job("autodual.certify/1", settings, asked.rows, summarise_certificates, _headline, asked.refutes)
 

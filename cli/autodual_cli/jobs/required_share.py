@@ -1,4 +1,4 @@
-"""Checks `--require-certified`."""
+"""Checks `--require-certified` and `--require-robust`."""
 
 from __future__ import annotations
 
@@ -19,3 +19,12 @@ def unmet(document: dict[str, Any], required: float) -> str | None:
     if reached >= required:
         return None
     return f"Certified {reached:.2f} % of the samples{words}, {required:g} % were required."
+
+
+def too_few_resist(document: dict[str, Any], required: float) -> str | None:
+    """A message if less than `required` per cent resist all attacks, else None."""
+    summary = document["summary"]
+    reached = 100 * summary["resists"] / summary["count"]
+    if reached >= required:
+        return None
+    return f"{reached:.2f} % of the samples resist, {required:g} % were required."

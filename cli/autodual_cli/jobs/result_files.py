@@ -1,4 +1,4 @@
-"""The JSON and CSV files of a run over samples: resuming from them, saving now and then, writing them at the end."""
+"""The files of a run over samples: resuming from them, saving now and then, writing them at the end."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ import click
 from autodual.errors import DataError, InvalidInputError
 from autodual.report import load_document, read_document, write_csv, write_document
 from autodual.report.csv_file import csv_text
+from autodual.report.point_file import with_points, without_points, write_points
 from autodual.report.storage import OtherSettings
 from autodual_cli.options.option_groups import OutputOptions
 from autodual_cli.options.recorded_options import as_given, option_name
@@ -23,18 +24,18 @@ _SECONDS_BETWEEN_SAVES = 30.0
 
 
 class Results:
-    """The JSON and CSV files that were asked for.
+    """The files that were asked for: JSON, CSV, and one for the points that rows hold.
 
     Raises:
         InvalidInputError: one of them exists already, or cannot be written; the work has not begun.
     """
 
-    def __init__(self, output: OutputOptions, sources: Sequence[str]) -> None:
-        self._paths = [output.json, output.csv]
+    def __init__(self, output: OutputOptions, sources: Sequence[str], points: Path | None = None) -> None:
+        self._paths = [output.json, output.csv, points]
         replace = output.overwrite or output.resume
         check_targets(self._paths, sources, overwrite=replace, instead=_RESUME if output.json else "")
         self._resume = output.resume
-        self._json, self._csv = (None if path is None else Target(path, replace) for path in self._paths)
+        self._json, self._csv, self._points = (None if path is None else Target(path, replace) for path in self._paths)
         self._saved, self._warned = time.monotonic(), False
 
     @contextmanager
@@ -63,7 +64,19 @@ class Results:
         if self._csv is not None:
             _check_table(self._csv.path, rows)
         before = load_document(self._json.path)["settings"].get("provenance") if rows else None
-        return rows, seconds, before
+        return self._with_points(rows), seconds, before
+
+    def _with_points(self, rows: list[Row]) -> list[Row]:
+        """The rows with what the file of points holds of them; raises InvalidInputError where it lacks some."""
+        if self._points is None or self._points.stream or not any(row["status"] == "broken" for row in rows):
+            return rows
+        found = with_points(rows, self._points.path)
+        if not all("counterexample" in row for row in found if row["status"] == "broken"):
+            raise InvalidInputError(
+                f"'{self._points.path}' does not hold all points of the run that --resume goes on with; leave "
+                "--save-points out, or name the run's own file."
+            )
+        return found
 
     def save_is_due(self) -> bool:
         """Whether the work so far should be saved now."""
@@ -72,10 +85,12 @@ class Results:
         self._saved = time.monotonic()
         return True
 
-    def save(self, document: dict[str, Any]) -> None:
+    def save(self, document: dict[str, Any], rows: list[Row]) -> None:
         """Save the work so far. If that fails, print a warning once and go on, since everything is still in memory."""
         assert self._json is not None
         try:
+            if self._points is not None and not self._points.stream:
+                self._points.write(write_points, rows)  # first, so that it lacks none of the document's
             self._json.write(write_document, document)
         except DataError as error:
             if not self._warned:
@@ -83,9 +98,13 @@ class Results:
             self._warned = True
 
     def write(self, document: dict[str, Any], rows: list[Row]) -> list[str]:
-        """Write both files, one even if the other fails; return the problems in words."""
+        """Write all files, each even if another fails; return the problems in words."""
         failures = []
-        for target, writer, content in ((self._json, write_document, document), (self._csv, write_csv, rows)):
+        for target, writer, content in (
+            (self._points, write_points, rows),
+            (self._json, write_document, document),
+            (self._csv, write_csv, [without_points(row) for row in rows]),
+        ):
             try:
                 if target is not None:
                     target.write(writer, content)

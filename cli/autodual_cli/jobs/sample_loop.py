@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import click
@@ -14,6 +15,7 @@ import torch
 
 from autodual.errors import DataError, InvalidInputError
 from autodual.report import build_document
+from autodual.report.point_file import without_points
 from autodual.world import World, world_of_environment
 from autodual_cli.jobs.result_files import Results, Row
 from autodual_cli.options.option_groups import DataOptions, OutputOptions
@@ -30,6 +32,8 @@ class Job:
 
     refutes: whether a row's counterexample refutes the property for the sample of that index, and the row describes it
     correctly; None for jobs whose rows have no counterexamples.
+    points: a file for the rows' counterexamples, which then are no part of the document; None: they stay in it.
+    attend: is given a function that shows words while a batch is worked on; None for jobs that have none to say.
     """
 
     schema: str
@@ -38,6 +42,8 @@ class Job:
     summarise: Callable[[Sequence[Row], float], dict[str, Any]]
     headline: Callable[[dict[str, Any]], str]
     refutes: Callable[[int, Row], bool] | None = None
+    points: Path | None = None
+    attend: Callable[[Callable[[str], None]], None] | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,7 +67,7 @@ def run(
         DataError: a file could not be written.
     """
     indices = _range(samples, data)
-    results = Results(output, [file["path"] for file in job.settings["provenance"]["files"]])
+    results = Results(output, [file["path"] for file in job.settings["provenance"]["files"]], job.points)
     job, rows, earlier = _resume(job, indices, results, output)
     clock = _Clock(earlier)
     exit_status, failure = 0, None
@@ -104,12 +110,14 @@ def _work(
     done = {row["index"] for row in rows}
     pending = [index for index in indices if index not in done]
     with progress(len(indices), len(done), enabled=world.first and not quiet) as advance:
+        if job.attend is not None:
+            job.attend(advance.note)
         for new in _rounds(job, pending, batch_size, world):
             with shielded():
                 rows.extend(new)
                 advance(len(new), job.headline(job.summarise(rows, clock.seconds)))
                 if world.first and results.save_is_due():
-                    results.save(_document(job, rows, clock))
+                    results.save(_document(job, rows, clock), rows)
 
 
 def _rounds(job: Job, pending: list[int], batch_size: int, world: World) -> Iterator[list[Row]]:
@@ -160,7 +168,8 @@ def _resume(job: Job, indices: range, results: Results, output: OutputOptions) -
 
 
 def _document(job: Job, rows: list[Row], clock: _Clock) -> dict[str, Any]:
-    return build_document(job.schema, job.settings, job.summarise(rows, clock.seconds), rows)
+    told = rows if job.points is None else [without_points(row) for row in rows]
+    return build_document(job.schema, job.settings, job.summarise(rows, clock.seconds), told)
 
 
 def finish(context: click.Context, outcome: Outcome) -> None:

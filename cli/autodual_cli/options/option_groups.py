@@ -22,7 +22,7 @@ DATA_DIR_HELP = "Folder of the files of a data set that --data names, such as MN
 
 @dataclass(frozen=True)
 class ModelOptions:
-    """Which network to bound, on which device and in which arithmetic."""
+    """Which network to work on, on which device and in which arithmetic; of dtype None, in its own."""
 
     path: Path
     arch: str | None
@@ -31,8 +31,8 @@ class ModelOptions:
     mean: tuple[float, ...] | None
     std: tuple[float, ...] | None
     device: str
-    dtype: str
-    memory: int | None
+    dtype: str | None = None
+    memory: int | None = None
     class_axis: int = 1
     passes: tuple[str, ...] = ()
 
@@ -144,7 +144,7 @@ def _gather(name: str, kind: type, *parameters: Decorator) -> Decorator:
     def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
         @functools.wraps(function)
         def wrapper(**values: Any) -> Any:
-            group = kind(**{one.name: values.pop(one.name) for one in fields(kind)})
+            group = kind(**{one.name: values.pop(one.name) for one in fields(kind) if one.name in values})
             return function(**values, **{name: group})
 
         command: Callable[..., Any] = wrapper
@@ -155,39 +155,59 @@ def _gather(name: str, kind: type, *parameters: Decorator) -> Decorator:
     return decorate
 
 
-model_options = _gather(
-    "model",
-    ModelOptions,
+_network = (
     click.argument("path", metavar="MODEL", type=_PATH),
     click.option("--arch", metavar="PLACE:FACTORY", help="Builds the network of a state dict: package.module:factory "
                  "or file.py:factory. Runs that code."),
     click.option("--unsafe-load", is_flag=True, help="Also load files that execute code while they are loaded."),
     click.option("--output-index", type=click.IntRange(min=0), metavar="N",
-                 help="Which of the network's outputs to bound, counted from 0, if it has several."),
+                 help="Which of the network's outputs to use, counted from 0, if it has several."),
     click.option("--mean", type=Numbers(), help="The network is fed (x - mean) / std: one number, or one a channel. "
                  "Data, radius and domain stay in the units of x."),
     click.option("--std", type=Numbers(positive=True), help="See --mean."),
     click.option("--device", default="cpu", show_default=True, help="cpu, cuda or cuda:N."),
+)  # fmt: skip
+
+_class_axis = click.option("--class-axis", type=int, default=1, show_default=True, metavar="AXIS",
+                           help="Which axis of the outputs [N, ...] holds the classes: -1 for sequences [N, T, C]."
+)  # fmt: skip
+
+#: For commands that bound the network.
+model_options = _gather(
+    "model",
+    ModelOptions,
+    *_network,
     click.option("--dtype", type=click.Choice(["float32", "float64"]), default="float32", show_default=True,
                  help="The arithmetic of the bounds."),
     click.option("--memory", type=Memory(), help="Memory budget of the bounds, such as 1GiB."),
     click.option("--pass", "passes", multiple=True, metavar="NAME[:FIELD=VALUE,...]",
                  help="Also run this pass, which an extension registers; repeatable."),
-    click.option("--class-axis", type=int, default=1, show_default=True, metavar="AXIS",
-                 help="Which axis of the outputs [N, ...] holds the classes: -1 for sequences [N, T, C]."),
+    _class_axis,
 )  # fmt: skip
 
-data_options = _gather(
-    "data",
-    DataOptions,
-    click.option("--data", help="A .npz file (x, y or images, labels); the name of a data set whose files are in "
-                 f"--data-dir ({', '.join(DATA_SETS)}); or sample: 1,000 MNIST images, the default where they fit the "
-                 "network."),
-    click.option("--data-dir", type=_PATH, help=DATA_DIR_HELP),
-    click.option("--skip", type=click.IntRange(min=0), default=0, show_default=True, help="Leave out the first ones."),
-    click.option("--limit", type=click.IntRange(min=1), help="Take this many samples only."),
-    click.option("--batch-size", type=click.IntRange(min=1), default=10, show_default=True, help="Samples at a time."),
-)  # fmt: skip
+#: For commands that only run it, in its own arithmetic.
+network_options = _gather("model", ModelOptions, *_network, _class_axis)
+
+
+def _data_options(batch_size: int) -> Decorator:
+    """The options of the data, with so many samples at a time by default."""
+    return _gather(
+        "data",
+        DataOptions,
+        click.option("--data", help="A .npz file (x, y or images, labels); the name of a data set whose files are in "
+                     f"--data-dir ({', '.join(DATA_SETS)}); or sample: 1,000 MNIST images, the default where they fit "
+                     "the network."),
+        click.option("--data-dir", type=_PATH, help=DATA_DIR_HELP),
+        click.option("--skip", type=click.IntRange(min=0), default=0, show_default=True,
+                     help="Leave out the first ones."),
+        click.option("--limit", type=click.IntRange(min=1), help="Take this many samples only."),
+        click.option("--batch-size", type=click.IntRange(min=1), default=batch_size, show_default=True,
+                     help="Samples at a time."),
+    )  # fmt: skip
+
+
+data_options = _data_options(10)
+attacked_data_options = _data_options(100)
 
 ball_options = _gather(
     "ball",

@@ -20,12 +20,14 @@ SETTINGS = {
 _NAMES = {
     **{setting: option for option, setting in SETTINGS.items()},
     "attack": "attack",
+    "attacks": "attack",
     "box_sha256": "box",
     "extension_sha256": "extension",
     "passes": "pass",
     "projection_dim": "projection",
     "projection_confidence": "confidence",
     "projection_seed": "seed",
+    "together": "batch_size",
 }
 
 
@@ -50,8 +52,8 @@ def as_given(settings: Mapping[str, Any], setting: str) -> str | None:
         return None
     if setting == "extension_sha256":  # which file it was is told by provenance alone
         return option_name(setting)
-    if setting == "passes" and isinstance(value, list):
-        return " ".join(f"--pass {shlex.quote(str(one))}" for one in value)
+    if setting in ("passes", "attacks") and isinstance(value, list):
+        return " ".join(_one(setting, str(one)) for one in value)
     return _one(setting, value)
 
 

@@ -20,14 +20,20 @@ class Display:
     def __init__(self, bar: Any = None, total: int = 0, done: int = 0) -> None:
         self._bar, self._done, self._fresh, self._start = bar, done, 0, time.monotonic()
         self._task = None if bar is None else bar.add_task("starting", total=total, completed=done)
+        self._headline = ""
 
     def __call__(self, count: int, headline: str) -> None:
         if self._bar is None:
             return
         self._fresh += count
         rate = self._fresh / max(time.monotonic() - self._start, 1e-9)
-        completed, text = self._done + self._fresh, f"{rate:.3g} samples/s  {headline}"
-        self._bar.update(self._task, completed=completed, description=text)
+        self._headline = f"{rate:.3g} samples/s  {headline}"
+        self._bar.update(self._task, completed=self._done + self._fresh, description=self._headline)
+
+    def note(self, words: str) -> None:
+        """Say beside the bar what is going on before the next samples are finished."""
+        if self._bar is not None:
+            self._bar.update(self._task, description=f"{self._headline}  {words}".strip())
 
     def say(self, line: str, *, err: bool = False) -> None:
         """Print a line on standard output, or standard error; above the bar where both are on one screen."""

@@ -69,6 +69,8 @@ def _asked(context: click.Context, given_only: bool) -> dict[str, Any]:
             unsaid |= {"eps", "norm", "domain", SET_OPTIONS} - given
     if isinstance(values.get("attack"), str):
         values = {**values, "attack": None, "attack_name": values["attack"]}
+    if values.get("targeted") is not None:
+        values = {**values, "spec": f"not-class:{values['targeted']}"}
     if "no_attack" in values:
         values = {**values, "attack_steps": None if values["no_attack"] else ATTACK_STEPS}
         unsaid |= {"input_shape"} - given  # that of the model or the property

@@ -12,10 +12,12 @@ import click
 
 from autodual.errors import DataError, InvalidInputError
 from autodual.perturbations import choose_set
+from autodual.report.document import Row
 from autodual.report.storage import file_sha256
 from autodual_cli.options.option_groups import BallOptions, DataOptions, ModelOptions, ProjectionOptions
 from autodual_cli.options.quantities import Probability
 from autodual_cli.options.set_command import SET_OPTIONS
+from autodual_cli.output.saved_points import place_of, with_saved_points
 from autodual_cli.process.invocation import recall_extensions
 
 _NUMBER = (int, float)
@@ -29,6 +31,7 @@ class Replacements:
     data: str | None = None
     data_dir: Path | None = None
     box: str | None = None
+    points: Path | None = None
     device: str | None = None
     arch: str | None = None
     unsafe_load: bool = False
@@ -82,18 +85,20 @@ class Recorded:
             raise DataError(f"The document does not say a usable '{key}' ({values!r}), so its run cannot be replayed.")
         return tuple(values)
 
+    def attacks(self) -> tuple[int | str, ...]:
+        """Attacks as the command line has them: names with options, or numbers of steps."""
+        values = self.value("attacks", list)
+        if not values or not all(type(value) in (int, str) and _in_range(value) for value in values):
+            raise DataError(f"The document does not say usable 'attacks' ({values!r}), so its run cannot be replayed.")
+        return tuple(values)
+
     def number(self, key: str) -> float:
         """A number."""
         return float(self.value(key, *_NUMBER))
 
     def path(self, recorded: str) -> Path:
         """Where a file is now: relative to the current folder, or else to the folder that the run was started in."""
-        provenance = self.settings.get("provenance")
-        folder = provenance.get("directory") if isinstance(provenance, dict) else None
-        # Unlike Path.exists, this does not raise for names that are too long.
-        if not os.path.exists(recorded) and isinstance(folder, str) and os.path.exists(Path(folder) / recorded):
-            return Path(folder) / recorded
-        return Path(recorded)
+        return place_of(recorded, self.settings)
 
     def model(self) -> ModelOptions:
         """The network's options, once its file was found to be the same.
@@ -189,6 +194,15 @@ class Recorded:
         if self.replacements.box is not None:
             return self.replacements.box
         return None if box is None else ",".join(str(self.path(part.strip())) for part in box.split(","))
+
+    def with_points(self, rows: list[Row]) -> tuple[list[Row], list[str]]:
+        """The rows with the points that the run saved in a file of their own, and in words what cannot be found.
+
+        Raises:
+            DataError: the file is damaged, or no file of points.
+        """
+        self.value("save_points", str, optional=True)
+        return with_saved_points(rows, self.settings, self.replacements.points)
 
     def require(self, role: str, now: str | None) -> None:
         """Refuse a file whose SHA-256 differs from the recorded one.

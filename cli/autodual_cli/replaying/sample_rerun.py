@@ -2,77 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Any, get_args
+from collections.abc import Iterator, Sequence
+from typing import Any
 
+import numpy
 import torch
 
 from autodual.errors import DataError, InvalidInputError
-from autodual.policies import SlopePolicy
-from autodual.report.comparison import Comparison, Difference, compare
+from autodual.report.comparison import SAME_RUN, Comparison, Difference, compare
 from autodual.report.document import ROWS_KEY
-from autodual_cli.jobs.cascade_job import cascade_job
-from autodual_cli.jobs.certification_job import certification_job
-from autodual_cli.jobs.detection_job import detection_job
+from autodual.report.point_file import without_points
 from autodual_cli.jobs.estimate_wording import projection_entries
-from autodual_cli.jobs.radius_job import radius_job
 from autodual_cli.jobs.sample_loop import Job, Row
 from autodual_cli.output.summary_lines import show
 from autodual_cli.process.progress_bar import progress
 from autodual_cli.replaying.document_agreement import changes, compare_document
+from autodual_cli.replaying.recorded_jobs import JOBS
 from autodual_cli.replaying.recorded_settings import Recorded, Replacements
 from autodual_cli.replaying.verdict_rerun import replay_verification
-from autodual_cli.subject.model_and_data import Subject, prepare
+from autodual_cli.subject.model_and_data import prepare
 
 _SHOWN = 40
 _CASCADE = "autodual.cascade/1"
-
-
-def _certification(subject: Subject, recorded: Recorded) -> Job:
-    box = recorded.box()
-    return certification_job(
-        subject,
-        recorded.ball(),
-        eps=None if box is not None else recorded.number("eps"),
-        box=box,
-        spec=recorded.value("specification", str, optional=True),
-        slopes=_slopes(recorded),
-        attack=recorded.value("attack", str, optional=True) or recorded.value("attack_steps", int, optional=True),
-        deployed=recorded.value("deployed", bool, optional=True) is True,
-    )
-
-
-def _cascade(subject: Subject, recorded: Recorded) -> Job:
-    return cascade_job(
-        subject,
-        recorded.ball(),
-        eps=recorded.number("eps"),
-        slopes=_slopes(recorded),
-        deployed=recorded.value("deployed", bool, optional=True) is True,
-    )
-
-
-def _radius(subject: Subject, recorded: Recorded) -> Job:
-    return radius_job(subject, recorded.ball(), max_radius=recorded.number("max_radius"), slopes=_slopes(recorded))
-
-
-def _detection(subject: Subject, recorded: Recorded) -> Job:
-    return detection_job(subject, recorded.ball(), eps=recorded.number("eps"), slopes=_slopes(recorded))
-
-
-_JOBS: dict[str, Callable[[Subject, Recorded], Job]] = {
-    "autodual.certify/1": _certification,
-    _CASCADE: _cascade,
-    "autodual.radius/1": _radius,
-    "autodual.detect/1": _detection,
-}
-
-
-def _slopes(recorded: Recorded) -> SlopePolicy:
-    slopes = recorded.value("slopes", str)
-    if slopes not in get_args(SlopePolicy):
-        raise DataError(f"The document's slopes {slopes!r} are none that are known.")
-    return slopes
+_ATTACK = "autodual.attack/1"
+# What a row says of its worst point.
+_OF_POINT = ("attack", "member", "margin", "reached", "distance_linf", "distance_l2", "distance_l1")
 
 
 def replay(
@@ -87,8 +41,8 @@ def replay(
     schema, settings = document["schema"], document["settings"]
     if schema == "autodual.verify/1" and len(document[ROWS_KEY[schema]]) == 1:
         return replay_verification(document, Recorded(settings, replacements))
-    if schema not in _JOBS:
-        raise InvalidInputError(f"Documents of {schema} cannot be replayed; those of {', '.join(_JOBS)} can.")
+    if schema not in JOBS:
+        raise InvalidInputError(f"Documents of {schema} cannot be replayed; those of {', '.join(JOBS)} can.")
     rows = document[ROWS_KEY[schema]][:limit]
     if not rows:
         raise InvalidInputError("The document holds no row, so there is nothing to compare.")
@@ -99,13 +53,16 @@ def replay(
     indices = [row["index"] for row in rows]
     if min(indices) < 0 or max(indices) >= len(subject.dataset):
         raise DataError("The document has rows of samples that its data do not hold.")
-    job = _JOBS[schema](subject, recorded)
+    job = JOBS[schema](subject, recorded)
     for role in ("box", "specification"):
         recorded.require(role, job.settings.get(f"{role}_sha256"))
-    now = _again(job, indices, recorded.data(limit).batch_size)
+    now = _again(job, list(_batches(indices, recorded, len(subject.dataset), together=schema == _ATTACK)))
     older = settings.get("version") != job.settings["version"]
-    outcome = compare(schema, job.settings, rows, now, tolerance=tolerance, other_version=older)
-    _check_counterexamples(outcome, job, rows, now)
+    told, missing = recorded.with_points(rows)
+    found = [_described(job, *pair) for pair in zip(told, now, strict=True)] if schema == _ATTACK else now
+    outcome = compare(schema, job.settings, rows, found, tolerance=tolerance, other_version=older)
+    outcome.skipped += missing
+    _check_counterexamples(outcome, job, told, now)
     compare_document(outcome, document, job.settings, job.summarise)
     left = len(document[ROWS_KEY[schema]]) - len(rows)
     if left:
@@ -113,34 +70,63 @@ def replay(
     return outcome, job.settings
 
 
-def _again(job: Job, indices: Sequence[int], batch_size: int) -> list[Row]:
+def _batches(
+    indices: Sequence[int], recorded: Recorded, samples: int, *, together: bool
+) -> Iterator[tuple[list[int], list[int]]]:
+    """The samples to work on at a time, and those whose rows are wanted.
+
+    together: what is found for a sample depends on those of its batch, so each batch is made again as it was.
+    """
+    size = recorded.data(None).batch_size
+    if not together:
+        parts = [list(indices[start : start + size]) for start in range(0, len(indices), size)]
+        yield from zip(parts, parts, strict=True)
+        return
+    skip, limit = recorded.value("skip", int), recorded.value("limit", int, optional=True)
+    stop = samples if limit is None else min(samples, skip + limit)
+    for first in dict.fromkeys(skip + (index - skip) // size * size for index in indices):
+        wanted = [index for index in indices if first <= index < first + size]
+        batch = range(max(first, 0), max(min(first + size, stop), max(wanted) + 1))
+        yield list(batch), wanted
+
+
+def _again(job: Job, batches: Sequence[tuple[list[int], list[int]]]) -> list[Row]:
     rows: list[Row] = []
-    with progress(len(indices), 0, enabled=True) as advance:
-        for start in range(0, len(indices), batch_size):
-            new = job.rows(torch.tensor(indices[start : start + batch_size]))
-            rows += new
-            advance(len(new), job.headline(job.summarise(rows, 0.0)))
+    with progress(sum(len(wanted) for _, wanted in batches), 0, enabled=True) as advance:
+        if job.attend is not None:
+            job.attend(advance.note)
+        for batch, wanted in batches:
+            new = {row["index"]: row for row in job.rows(torch.tensor(batch))}
+            rows += [new[index] for index in wanted]
+            advance(len(wanted), job.headline(job.summarise(rows, 0.0)))
     return rows
+
+
+def _described(job: Job, row: Row, found: Row) -> Row:
+    """The new row; where running the network confirms what the old one says of its own point, with that."""
+    confirmed = "counterexample" in row and job.refutes is not None and job.refutes(row["index"], row)
+    kept = {key: row.get(key) for key in _OF_POINT} if confirmed and found["status"] == row["status"] else {}
+    return without_points({**found, **kept})
 
 
 def _check_counterexamples(outcome: Comparison, job: Job, rows: Sequence[Row], now: Sequence[Row]) -> None:
     """Run the network on the recorded counterexamples, whatever the new attack found."""
     for row, found in zip(rows, now, strict=True):
-        point = row.get("counterexample")
+        point, again = row.get("counterexample"), found.get("counterexample")
         if point is None or job.refutes is None:
             continue
         if not job.refutes(row["index"], row):
             outcome.add(row["index"], "counterexample", "refutes the property", "does not")
-        elif point != found.get("counterexample"):
+        elif again is None or not numpy.array_equal(point, again):
             words = "the recorded counterexample is one, but not the one found now"
             outcome.skipped.append(f"the points of sample {row['index']}: {words}")
 
 
 def show_replay(document: Row, outcome: Comparison, now: dict[str, Any], tolerance: float | None) -> None:
     """Print what was compared, what differs and what could not be compared."""
-    allowed = "twice the rounding error counted now" if tolerance is None else f"{tolerance:g}"
-    if document["schema"] == "autodual.radius/1" and tolerance is None:
-        allowed = "twice the resolution of the search"
+    own = {"autodual.radius/1": "twice the resolution of the search", _ATTACK: f"{SAME_RUN:g} of 1 + the number"}
+    counted = own.get(document["schema"], "twice the rounding error counted now")
+    allowed = counted if tolerance is None else f"{tolerance:g}"
     rows = {difference.index for difference in outcome.differences if isinstance(difference.index, int)}
     others = len({(item.index, item.key) for item in outcome.differences if not isinstance(item.index, int)})
     entries = [

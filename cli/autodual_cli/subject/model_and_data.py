@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -17,7 +16,7 @@ from autodual.architectures import Normalise
 from autodual.certification import Cascade
 from autodual.compiler import compile_dual
 from autodual.data import Dataset, load_dataset
-from autodual.errors import AutodualError, DataError, DeviceError, InvalidInputError, reason_of
+from autodual.errors import AutodualError, DataError, InvalidInputError, reason_of
 from autodual.files import LoadedModel, load_cascade_file, load_model_file
 from autodual.files.cost import require_affordable
 from autodual.frontend.onnx import OnnxNetwork
@@ -38,7 +37,9 @@ from autodual_cli.output.provenance import (
     weight_file_digest,
 )
 from autodual_cli.subject.chosen_output import ChosenOutput
+from autodual_cli.subject.devices import find_device
 from autodual_cli.subject.exported_programs import permitted, unguarded, wrapped
+from autodual_cli.subject.network_run import NetworkRun, network_run
 from autodual_cli.subject.shape_advice import advice
 
 _AT_ONCE = 1000
@@ -76,6 +77,11 @@ class Subject:
     def dual(self) -> DualNetwork:
         """The dual network, compiled when first needed, so that quick checks come before."""
         return self._compiled(self.model)
+
+    @cached_property
+    def run(self) -> NetworkRun:
+        """The network as it is run where no bound is needed: no dual network is compiled for it."""
+        return network_run(self.model, self.dtype, self.output_shapes[0])
 
     @cached_property
     def cascade(self) -> Cascade:
@@ -122,29 +128,6 @@ def _projecting(options: ProjectionOptions | None) -> list[Pass]:
     return [HighProbability(complement(options.confidence), options.projection, options.seed)]
 
 
-def find_device(name: str) -> torch.device:
-    """The torch device called `name`.
-
-    Raises:
-        DeviceError: this machine, or this build of PyTorch, has none.
-    """
-    try:
-        device = torch.device(name)
-    except RuntimeError:
-        raise DeviceError(f"'{name}' is no device; expected cpu, cuda or cuda:N.") from None
-    if name == "cuda" and "LOCAL_RANK" in os.environ:  # one device a process, where torchrun has started several
-        device = torch.device("cuda", int(os.environ["LOCAL_RANK"]))
-    if device.type == "cuda" and not torch.cuda.is_available():
-        raise DeviceError(
-            "There is no CUDA device on this machine (or PyTorch was built without CUDA); use --device cpu."
-        )
-    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
-        raise DeviceError(f"There is no device '{name}': this machine has {torch.cuda.device_count()} CUDA device(s).")
-    if device.type not in ("cpu", "cuda"):
-        raise DeviceError(f"The device '{name}' is not supported; use cpu or cuda.")
-    return device
-
-
 def prepare(
     options: ModelOptions, data: DataOptions, projections: ProjectionOptions | None = None, *, cascade: bool = False
 ) -> Subject:
@@ -157,10 +140,10 @@ def prepare(
     first, *later = loaded = _load(options, cascade)
     dataset = load_dataset(data.data or "sample", data.data_dir)
     model, *others = (adapt(one, options, dataset.shape, device) for one in loaded)
-    settings = _settings(first, options, data, dataset, device)
+    dtype = dtype_of_run(model, options)
+    settings = _settings(first, replace(options, dtype=str(dtype).removeprefix("torch.")), data, dataset, device)
     if cascade:
         settings["stages"] = 1 + len(later)
-    dtype = getattr(torch, options.dtype)
     _check_range(dataset, dtype)
     subject = Subject(
         model, dataset, device, dtype, options.memory, settings, projections, first.trained, tuple(others)
@@ -218,6 +201,11 @@ def adapt(
     if options.mean is None and options.output_index is None and device.type == "cpu":
         return model
     return wrapped(model, wrap)
+
+
+def dtype_of_run(model: nn.Module | ExportedProgram, options: ModelOptions) -> torch.dtype:
+    """The arithmetic that the options name, or the network's own."""
+    return _dtype_of(model) if options.dtype is None else getattr(torch, options.dtype)
 
 
 def _dtype_of(model: nn.Module | ExportedProgram) -> torch.dtype:
@@ -305,6 +293,6 @@ def _data_records(dataset: Dataset) -> list[dict[str, str]]:
     return [file_record("data", file.path, file.sha256) for file in dataset.files]
 
 
-def _rounding(dataset: Dataset, dtype: str) -> str:
+def _rounding(dataset: Dataset, dtype: str | None) -> str:
     """A note that the samples examined were rounded, and so differ from those stored."""
     return ", rounded to float32" if dataset.x.dtype == torch.float64 and dtype == "float32" else ""

@@ -20,7 +20,8 @@ from autodual.passes import Pass, default_pipeline
 from autodual.passes.registered_passes import with_registered
 from autodual_cli.options.option_groups import ModelOptions
 from autodual_cli.output.targets import Target, check_targets, sole_writer_of
-from autodual_cli.subject.model_and_data import adapt, find_device, output_shape
+from autodual_cli.subject.devices import find_device
+from autodual_cli.subject.model_and_data import adapt, dtype_of_run, output_shape
 
 _SAMPLE_SHAPE = (1, 28, 28)
 
@@ -58,7 +59,7 @@ def _inspect(
     )
     shape = input_shape or infer_shape(loaded.model)
     model = adapt(loaded, options, shape, device)
-    example = torch.zeros(2, *shape, device=device, dtype=getattr(torch, options.dtype))
+    example = torch.zeros(2, *shape, device=device, dtype=dtype_of_run(model, options))
     outputs = output_shape(model, example)
 
     def observe(pass_name: str, plan: Any) -> None:

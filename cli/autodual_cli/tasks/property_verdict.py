@@ -36,7 +36,9 @@ from autodual.report import build_document, write_document
 from autodual.report.verdicts import summarise_verdicts, verdict_row
 from autodual_cli.output.provenance import file_record, model_records, provenance, weight_file_digest
 from autodual_cli.output.targets import Target, check_targets, sole_writer_of
-from autodual_cli.subject.model_and_data import find_device, output_shape, unguarded
+from autodual_cli.subject.devices import find_device
+from autodual_cli.subject.exported_programs import unguarded
+from autodual_cli.subject.model_and_data import output_shape
 from autodual_cli.tasks.model_inspection import infer_shape
 
 # Seconds after the timeout within which the library should have stopped by itself.

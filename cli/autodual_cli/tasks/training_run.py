@@ -28,7 +28,7 @@ from autodual_cli.output.epoch_lines import collapse_line, curve_lines, epoch_li
 from autodual_cli.output.provenance import architecture_records, file_record, provenance
 from autodual_cli.process.interruption import Interrupted, shielded, stop_requested
 from autodual_cli.process.progress_bar import progress
-from autodual_cli.subject.model_and_data import find_device
+from autodual_cli.subject.devices import find_device
 from autodual_cli.tasks.training_data import TrainingData, training_data
 from autodual_cli.tasks.training_resumption import begun_in, refuse_changes, resumed_recipe
 

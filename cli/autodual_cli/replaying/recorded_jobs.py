@@ -1,0 +1,82 @@
+"""The job that a document's settings describe, by the document's schema."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import get_args
+
+from autodual.errors import DataError
+from autodual.policies import SlopePolicy
+from autodual_cli.jobs.attack_job import AttackChoices, attack_job
+from autodual_cli.jobs.cascade_job import cascade_job
+from autodual_cli.jobs.certification_job import certification_job
+from autodual_cli.jobs.detection_job import detection_job
+from autodual_cli.jobs.question import Question
+from autodual_cli.jobs.radius_job import radius_job
+from autodual_cli.jobs.sample_loop import Job
+from autodual_cli.replaying.recorded_settings import Recorded
+from autodual_cli.subject.model_and_data import Subject
+
+
+def _question(subject: Subject, recorded: Recorded) -> Question:
+    box = recorded.box()
+    return Question.of(
+        subject,
+        recorded.ball(),
+        eps=None if box is not None else recorded.number("eps"),
+        box=box,
+        spec=recorded.value("specification", str, optional=True),
+    )
+
+
+def _certification(subject: Subject, recorded: Recorded) -> Job:
+    return certification_job(
+        _question(subject, recorded),
+        slopes=_slopes(recorded),
+        attack=recorded.value("attack", str, optional=True) or recorded.value("attack_steps", int, optional=True),
+        deployed=recorded.value("deployed", bool, optional=True) is True,
+    )
+
+
+def _attack(subject: Subject, recorded: Recorded) -> Job:
+    choices = AttackChoices(
+        recorded.attacks(),
+        recorded.value("restarts", int, optional=True),
+        recorded.value("seed", int, optional=True),
+        with_points=recorded.value("save_points", str, optional=True) is not None,
+    )
+    return attack_job(_question(subject, recorded), choices)
+
+
+def _cascade(subject: Subject, recorded: Recorded) -> Job:
+    return cascade_job(
+        subject,
+        recorded.ball(),
+        eps=recorded.number("eps"),
+        slopes=_slopes(recorded),
+        deployed=recorded.value("deployed", bool, optional=True) is True,
+    )
+
+
+def _radius(subject: Subject, recorded: Recorded) -> Job:
+    return radius_job(subject, recorded.ball(), max_radius=recorded.number("max_radius"), slopes=_slopes(recorded))
+
+
+def _detection(subject: Subject, recorded: Recorded) -> Job:
+    return detection_job(subject, recorded.ball(), eps=recorded.number("eps"), slopes=_slopes(recorded))
+
+
+JOBS: dict[str, Callable[[Subject, Recorded], Job]] = {
+    "autodual.certify/1": _certification,
+    "autodual.cascade/1": _cascade,
+    "autodual.radius/1": _radius,
+    "autodual.detect/1": _detection,
+    "autodual.attack/1": _attack,
+}
+
+
+def _slopes(recorded: Recorded) -> SlopePolicy:
+    slopes = recorded.value("slopes", str)
+    if slopes not in get_args(SlopePolicy):
+        raise DataError(f"The document's slopes {slopes!r} are none that are known.")
+    return slopes
