@@ -15,6 +15,7 @@ from autodual.files.architecture import build
 from autodual.train.checkpoint import RunFolder
 from autodual.train.epoch_end import EpochEnd
 from autodual.train.initialisation import initialise_for_intervals
+from autodual.train.mixed_precision import MixedPrecision
 from autodual.train.optimisation import Average, Penalty, make_optimiser, require_optimiser_state
 from autodual.train.preparation import check_fit, describe_network, dual_to_train, fast_layout
 from autodual.train.random_state import random_state, require_random_states, set_random_state
@@ -59,6 +60,7 @@ class Training:
         self.dual = dual_to_train(recipe, self.description, self.network, self.samples.x)
         check_fit(recipe, self.dual, samples, self.world)
         self.optimiser = make_optimiser(self.network, recipe.optimiser)
+        self.precision = MixedPrecision(recipe.precision, samples.x.device)
         self.penalty = Penalty(self.network, recipe.optimiser.l1)
         self.average = Average(self.dual.model, recipe.optimiser.averaging) if recipe.optimiser.averaging else None
         self.progress = Progress()
@@ -171,12 +173,13 @@ class Training:
             value = float(loss.detach())
             if not math.isfinite(value):
                 raise self._diverged(f"the loss is {value}", int(epoch))
-            loss.backward()
+            self.precision.backward(loss)
         self.world.add_gradients(self.network, weight)
+        self.precision.unscale(self.optimiser)
         self.penalty.add_gradients()
         if optimiser.clip:
             nn.utils.clip_grad_norm_(self.network.parameters(), optimiser.clip)
-        self.optimiser.step()
+        self.precision.step(self.optimiser)
         if self.average is not None:
             self.average.update(self.dual.model)
         return value
@@ -208,7 +211,7 @@ class Training:
     def _loss(self, epoch: float, x: Tensor, y: Tensor) -> Tensor:
         """The mean loss of samples, with all schedules as they are at an epoch."""
         recipe = self.recipe
-        with torch.autocast(x.device.type, torch.bfloat16, enabled=recipe.precision == "bfloat16"):
+        with self.precision.passes():
             return recipe.loss_at(epoch)(self.dual, x, y, recipe.ball_at(epoch), carried=self.carried)
 
     # --- the end of an epoch ----------------------------------------------------------------------------------------
@@ -239,6 +242,7 @@ class Training:
             "progress": self.progress.state(),
             "random": random,
             "carried": carried,
+            "scaler": self.precision.state(),
             "draws": self.dual.draws,
         }
 
@@ -246,6 +250,7 @@ class Training:
         """Continue from a checkpoint. All of it is checked before any of it is used."""
         name = str(self.folder.checkpoint)
         state.setdefault("carried", [{}] * self.world.size)  # of a version that carried nothing
+        state.setdefault("scaler", {})
         try:
             progress = self._checked(name, state)
             set_random_state(state["random"][self.world.rank], self.samples.x.device)
@@ -257,6 +262,7 @@ class Training:
             self.average.load(state["average"])
         for key, value in state["carried"][self.world.rank].items():
             self.carried[key].copy_(value)
+        self.precision.load(state["scaler"])
         self.progress, self.dual.draws = progress, state["draws"]
 
     def _checked(self, name: str, state: dict[str, Any]) -> Progress:
@@ -279,6 +285,7 @@ class Training:
             )
         for key in ("network", "average", "carried", "draws"):
             require_like(key, state[key], own[key])
+        self.precision.require_state(state["scaler"])
         require_optimiser_state(state["optimiser"], self.optimiser, self.recipe.optimiser)
         require_random_states(state["random"], self.samples.x.device)
         figures = self._end.figures(self.progress, 0, Errors(0, 0, 0))
