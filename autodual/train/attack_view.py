@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from autodual.attacks.base import Function
 from autodual.train.clean_pass import in_mode, learning_norms, learning_pass
+from autodual.train.underflow import without_underflow
 
 #: As it trains, batch norms normalising by the attacked points' own statistics, or as inference runs it.
 AttackMode = Literal["training", "evaluation"]
@@ -22,7 +23,7 @@ def seen_network(model: nn.Module, mode: AttackMode) -> Iterator[Function]:
     """Inside, the model as a function of points `[N, *shape]`; afterwards its modes and buffers are as they were."""
     if mode == "evaluation":
         with in_mode(model.modules(), False):
-            yield partial(learning_pass, model)  # nothing learns in this mode
+            yield without_underflow(partial(learning_pass, model))  # nothing learns in this mode
         return
     norms = learning_norms(model)
     buffers = _other_buffers(model, norms)
@@ -30,7 +31,7 @@ def seen_network(model: nn.Module, mode: AttackMode) -> Iterator[Function]:
     for norm in norms.values():
         norm.track_running_stats = False  # a batch norm then normalises in the same way, and updates nothing
     try:
-        yield partial(learning_pass, model)
+        yield without_underflow(partial(learning_pass, model))
     finally:
         for norm in norms.values():
             norm.track_running_stats = True

@@ -13,7 +13,7 @@ def completed(state: dict[str, Any], recipe: Recipe, columns: Iterable[str], pro
     """A checkpoint with all entries of this version; nothing of it is checked, and none that is there is changed.
 
     Earlier versions carried nothing from batch to batch, chose networks by their certified error, watched for no
-    collapse and drew no curves. What a run of another choice had found best is forgotten.
+    collapse, drew no curves and scaled no losses. What a run of another choice had found best is forgotten.
     """
     progress = state.get("progress")
     if "selection" in state or type(progress) is not dict or not {"best", "waited", "rows"} <= progress.keys():
@@ -25,4 +25,5 @@ def completed(state: dict[str, Any], recipe: Recipe, columns: Iterable[str], pro
     if recipe.selected_by != "certified":
         best, waited = [], 0
     selection = {"best": best, "waited": waited}
-    return {"carried": [{}] * processes, "good": None, **state, "progress": progress, "selection": selection}
+    new = {"carried": [{}] * processes, "good": None, "scaler": {}, "selection": selection}
+    return {**new, **state, "progress": progress}

@@ -18,6 +18,7 @@ from autodual.train.curves import LabelledSamples, LearningCurves
 from autodual.train.earlier_checkpoints import completed
 from autodual.train.epoch_end import EpochEnd
 from autodual.train.initialisation import initialise_for_intervals
+from autodual.train.mixed_precision import MixedPrecision
 from autodual.train.network_selection import Selection
 from autodual.train.optimisation import Average, Penalty, make_optimiser, require_optimiser_state
 from autodual.train.preparation import check_fit, describe_network, dual_to_train, fast_layout
@@ -64,6 +65,7 @@ class Training:
         self.dual = dual_to_train(recipe, self.description, self.network, self.samples.x)
         check_fit(recipe, self.dual, samples, self.world)
         self.optimiser = make_optimiser(self.network, recipe.optimiser)
+        self.precision = MixedPrecision(recipe.precision, samples.x.device)
         self.penalty = Penalty(self.network, recipe.optimiser.l1)
         self.average = Average(self.dual.model, recipe.optimiser.averaging) if recipe.optimiser.averaging else None
         self.progress = Progress()
@@ -190,12 +192,13 @@ class Training:
             value = float(loss.detach())
             if not math.isfinite(value):
                 raise self._diverged(f"the loss is {value}", int(epoch))
-            loss.backward()
+            self.precision.backward(loss)
         self.world.add_gradients(self.network, weight)
+        self.precision.unscale(self.optimiser)
         self.penalty.add_gradients()
         if optimiser.clip:
             nn.utils.clip_grad_norm_(self.network.parameters(), optimiser.clip)
-        self.optimiser.step()
+        self.precision.step(self.optimiser)
         if self.average is not None:
             self.average.update(self.dual.model)
         return value
@@ -227,7 +230,7 @@ class Training:
     def _loss(self, epoch: float, x: Tensor, y: Tensor) -> Tensor:
         """The mean loss of samples, with all schedules as they are at an epoch."""
         recipe = self.recipe
-        with torch.autocast(x.device.type, torch.bfloat16, enabled=recipe.precision == "bfloat16"):
+        with self.precision.passes():
             return recipe.loss_at(epoch)(self.dual, x, y, recipe.ball_at(epoch), carried=self.carried)
 
     # --- the end of an epoch ----------------------------------------------------------------------------------------
@@ -260,6 +263,7 @@ class Training:
             "good": None if self._watch is None else self._watch.good,
             "random": random,
             "carried": carried,
+            "scaler": self.precision.state(),
             "draws": self.dual.draws,
         }
 
@@ -278,6 +282,7 @@ class Training:
             self.average.load(state["average"])
         for key, value in state["carried"][self.world.rank].items():
             self.carried[key].copy_(value)
+        self.precision.load(state["scaler"])
         if self._watch is not None:
             self._watch.good = state["good"]
         self.progress, self.selection, self.dual.draws = progress, selection, state["draws"]
@@ -302,6 +307,7 @@ class Training:
             )
         for key in ("network", "average", "carried", "draws"):
             require_like(key, state[key], own[key])
+        self.precision.require_state(state["scaler"])
         require_optimiser_state(state["optimiser"], self.optimiser, self.recipe.optimiser)
         require_random_states(state["random"], self.samples.x.device)
         progress = Progress.of(state["progress"], self.steps, self.steps_an_epoch, self._end.columns, self.replays)

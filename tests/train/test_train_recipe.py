@@ -85,7 +85,8 @@ def test_scheduled_fields_are_set_however_deep_and_plain_where_the_radius_is_zer
         ({"scheduled": {"kapa": 1}}, "cannot be scheduled"),
         ({"scheduled": {"criterion": 1}}, "cannot be scheduled"),
         ({"data": {"mean": [0.1]}}, "go together"),
-        ({"precision": "float16"}, "'precision' must be"),
+        ({"precision": "float8"}, "'precision' must be"),
+        ({"precision": "float16"}, "'precision' float16 is for losses without bounds"),
     ],
 )
 def test_mistakes_are_named_with_their_place(values, words) -> None:

@@ -24,9 +24,9 @@ class Recipe:
     learning_rate: by epoch, a fraction of which each step is. Of all schedules, times that are shares of the run are
     turned into epochs of this run. scheduled: number fields of the loss that change, by name; a dot names a field of a
     loss within the loss (`loss.kappa`). projection: columns of random projections that estimate dual bounds inside the
-    network; 0 for exact bounds. memory: budget of the bounds in bytes; 0 for the default. precision: `bfloat16` runs
-    everything but bounds in mixed precision. stages: of a cascade, each trained on what no earlier one certifies; 1 for
-    a single network.
+    network; 0 for exact bounds. memory: budget of the bounds in bytes; 0 for the default. precision: `bfloat16`
+    and `float16` run everything but bounds in mixed precision, `float16` only with losses that compute no bounds.
+    stages: of a cascade, each trained on what no earlier one certifies; 1 for a single network.
     """
 
     data: DataSection = field(default_factory=DataSection)
@@ -45,7 +45,7 @@ class Recipe:
     seed: CountOrNone = 0
     projection: Annotated[int, Range(0, 100_000)] = 0
     memory: Annotated[int, Range(0, 2**62)] = 0
-    precision: Literal["float32", "bfloat16"] = "float32"
+    precision: Literal["float32", "bfloat16", "float16"] = "float32"
     stages: Annotated[int, Range(1, 1000)] = 1
 
     def __post_init__(self) -> None:
@@ -54,6 +54,11 @@ class Recipe:
             object.__setattr__(self, name, getattr(self, name).over(self.epochs))
         scheduled = {name: schedule.over(self.epochs) for name, schedule in self.scheduled.items()}
         object.__setattr__(self, "scheduled", scheduled)
+        if self.precision == "float16" and self.loss.bounds:
+            raise InvalidInputError(
+                "'precision' float16 is for losses without bounds, whose numbers leave its range: take bfloat16, or a "
+                "loss such as pgd"
+            )
         if self.data.unlabelled and self.batch_size < 2:
             raise InvalidInputError("'batch_size' must be at least 2 with data.unlabelled, which is half of each batch")
         if max(self.radius.extremes) * self.set.eps > LARGEST:
