@@ -29,6 +29,15 @@ class Status(str, Enum):
         return self.value
 
 
+@dataclass(frozen=True)
+class ExactEffort:
+    """How many linear programs an exact decision solved, in how many seconds, and whether its time sufficed."""
+
+    programs: int
+    seconds: float
+    finished: bool
+
+
 @dataclass(frozen=True, eq=False, repr=False)
 class Certificate:
     """The outcome for one sample of a perturbation set and a specification.
@@ -43,6 +52,8 @@ class Certificate:
     is, over the random numbers alone, that the margins are not lower bounds; 0 for a deterministic certificate.
     counterexample: a point of the set `[*shape]` that violates the specification; then original is the sample itself,
     and reached the class that the network gives the point, where one class is asked for.
+
+    exact: what an exact decision took, where one was asked for and needed.
 
     Margins are of the network in real arithmetic. execution: the dtype in which its module runs; execution_error: by
     what margins may differ in such a run, sums taken in any order; infinite where no finite bound is known, None where
@@ -71,6 +82,7 @@ class Certificate:
     original: Tensor | None = None
     reached: int | None = None
     decided_by: str = ""
+    exact: ExactEffort | None = None
 
     @property
     def certified(self) -> bool:

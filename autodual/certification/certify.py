@@ -10,7 +10,8 @@ from torch import Tensor
 from typing_extensions import Unpack
 
 from autodual.attacks import Attack, attack_members, counterexamples
-from autodual.certification.certificate import Certificate, Certificates, Status
+from autodual.certification.certificate import Certificate, Certificates, ExactEffort, Status
+from autodual.certification.exact_decisions import Decision, ExactDecisions, with_decisions
 from autodual.certification.goal import chosen_goal
 from autodual.certification.positions import Positions, misclassified, positions_of
 from autodual.certification.proof import Proof, prove
@@ -40,6 +41,7 @@ def certify(
     spec: Specification | None = None,
     attack: Attack | None = None,
     deployed: bool = False,
+    exact_seconds: float | None = None,
     progress: Progress = False,
     ask: Ask | None = None,
     **options: Unpack[ProofOptions],
@@ -69,6 +71,8 @@ def certify(
         attack: looks for counterexamples where the bound decides nothing.
         known: intervals of bound sites proved elsewhere; they are named in the certificates as assumptions.
         deployed: count only margins beyond `execution_error`, and so certify the network as it is run, too.
+        exact_seconds: decide exactly what bounds and attack leave open, for at most so many seconds a sample
+            (`math.inf`: however long it takes). For small networks of piecewise-linear ops, over sets with flat sides.
         progress: True for a bar, or a function that is told (see `autodual.progress`). Samples are then bounded some at
             a time, which changes no bound; an attack's random starts are others.
 
@@ -76,8 +80,8 @@ def certify(
         A list that prints as a count, and in a notebook as a table.
 
     Raises:
-        InvalidInputError: `dual` is a model that is not compiled, labels are out of range, or with `deployed` an op has
-            no analysis of its rounding.
+        InvalidInputError: `dual` is a model that is not compiled, labels are out of range, with `deployed` an op has
+            no analysis of its rounding, or with `exact_seconds` an op or the set has no exact form.
         EmptySetError: a set has no points, or an assumption is provably false.
         ModelChangedError: the model, run at x, is no longer the network that was compiled.
 
@@ -105,7 +109,7 @@ def certify(
     checked_ask(ask, plan, x)
     estimates = plan.options.projection is not None and plan.options.projection.certifies
     ask = ask.over(Ask(slopes="shared" if estimates else "adaptive", inner="dual", exact=not estimates))
-    task = _Task(dual, plan, attack, deployed=deployed, labelled=labelled)
+    task = _Task(dual, plan, attack, ExactDecisions.of(dual, x, exact_seconds), deployed, labelled)
     found = Certificates()
     with tracked(progress, region.count) as advance:
         for index in _parts(region, progress):
@@ -129,6 +133,7 @@ class _Task:
     dual: DualNetwork
     plan: Plan
     attack: Attack | None
+    exact: ExactDecisions | None
     deployed: bool
     labelled: bool
 
@@ -139,6 +144,14 @@ class _Task:
         wrong = misclassified(spec, outputs)
         classes = _classes(spec, proof.lower, proof.decisive, outputs, labelled=self.labelled)
         found = {} if self.attack is None else _attacked(dual, region, spec, self.attack, ~(proof.proved | wrong))
+        decisions: dict[int, Decision] = {}
+        if self.exact is not None:
+            open_ = ~(proof.proved | wrong)
+            open_[list(found)] = False
+            decisions = self.exact.decide(region, spec, proof, open_, ask, deployed=deployed)
+            proof = with_decisions(proof, decisions)
+            refuted = {sample: one.point for sample, one in decisions.items() if one.point is not None}
+            found |= {sample: self.exact.counterexample(region, sample, point) for sample, point in refuted.items()}
         reached = reached_classes(dual, spec, found)
         assumptions = tuple(f"interval of node '{name}' taken as known" for name in ask.known or ())
         members = region.source.members()
@@ -159,13 +172,14 @@ class _Task:
                 perturbation=region.source.describe(),
                 decided_by=members[int(proof.member[sample])].describe() if len(members) > 1 else "",
                 specification=spec.describe(),
-                method=_method(proof, sample, ask, self.plan),
+                method=_method(proof, sample, ask, self.plan, decisions.get(sample)),
                 assumptions=assumptions,
                 failure_probability=float(proof.failure_probability[sample]),
                 execution=str(proof.deployment.dtype).removeprefix("torch."),
                 execution_error=float(proof.deployed[sample].max()) if proof.deployment.analysed else None,
                 execution_reason=proof.deployment.reason_for(float(proof.deployed[sample].max())),
                 deployed=deployed,
+                exact=_effort(decisions.get(sample)),
             )
             for sample in range(region.count)
         ]
@@ -232,9 +246,15 @@ def _status(proof: Proof, sample: int, wrong: bool, refuted: bool) -> Status:
     return Status.CERTIFIED if float(proof.failure_probability[sample]) == 0 else Status.PROBABLY_CERTIFIED
 
 
-def _method(proof: Proof, sample: int, ask: Ask, plan: Plan) -> str:
+def _effort(decision: Decision | None) -> ExactEffort | None:
+    return None if decision is None else ExactEffort(decision.programs, decision.seconds, decision.finished)
+
+
+def _method(proof: Proof, sample: int, ask: Ask, plan: Plan, decision: Decision | None) -> str:
     """How a sample's margins were computed, in words."""
     words = bound_words("dual bound", ask)
+    if decision is not None:
+        return f"branch and bound from {bound_words('dual bounds', ask)}: {decision.programs} linear programs by HiGHS"
     projection = plan.options.projection
     if float(proof.failure_probability[sample]) == 0 or projection is None:
         return words

@@ -62,7 +62,8 @@ class Found:
         upper: the least value found; infinite where no point was.
         point: where it was found, `[1, *shape]`, or None.
         parts: how many linear programs were solved.
-        finished: whether nothing was left to try; False where the time ran out or a point ended the search.
+        finished: whether the time sufficed.
+        ended: whether the point ended the search.
     """
 
     lower: float
@@ -70,6 +71,7 @@ class Found:
     point: Tensor | None
     parts: int
     finished: bool
+    ended: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -117,7 +119,7 @@ class _Search:
             if ended or not self._split(part, solved, bound):
                 self._closed = min(self._closed, bound)
         lower = min([self._closed, *(part.bound for part in self._open)])
-        return Found(lower, self._upper, self._point, self._parts, not self._open and not ended)
+        return Found(lower, self._upper, self._point, self._parts, ended or not self._open, ended)
 
     @property
     def _enough(self) -> float:

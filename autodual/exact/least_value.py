@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy
@@ -33,6 +34,10 @@ class LargestOf:
         """The value at outputs `[K]`."""
         return float((self.matrix @ outputs - self.offset).max())
 
+    def rows(self, some: list[int]) -> LargestOf:
+        """The largest of some of them."""
+        return LargestOf(self.matrix[some], self.offset[some], self.slack[some])
+
     def added(self, network: NetworkProgram) -> tuple[Program, Array]:
         """The network's program with a column t ≥ row · f - offset for every row, and the cost t."""
         builder, count = network.builder.copy(), len(self.matrix)
@@ -56,20 +61,43 @@ class LargestOf:
         return program, cost
 
 
-def least_value(
+#: A set around one sample, in float64, and the network's program over it.
+Placed = tuple[Support, NetworkProgram]
+
+
+def least_over(
     exact: ExactNetwork,
-    network: NetworkProgram,
-    region: Support,
+    places: Sequence[Placed],
     function: LargestOf,
     goal: Goal,
     clock: Clock,
     ends: Callable[[Tensor, float], bool] = lambda point, value: False,
 ) -> Found:
-    """The least value of a function over a set around one sample, and the point `[1, *shape]` where it was found.
+    """The least value of a function over all members of a set around one sample.
 
-    region: in float64. ends: whether a point and the function's value there end the search. Solutions of programs are
-    projected onto the set, and the network runs on them in float64.
+    ends: whether a point `[1, *shape]` and the function's value there end the search.
     """
+    found: list[Found] = []
+    for place in places:
+        found.append(_least_value(exact, place, function, goal, clock, ends))
+        if found[-1].ended:
+            break
+    best = min(found, key=lambda one: one.upper)
+    lower = min(one.lower for one in found) if len(found) == len(places) else -math.inf
+    parts, finished = sum(one.parts for one in found), all(one.finished for one in found)
+    return Found(lower, best.upper, best.point, parts, finished, found[-1].ended)
+
+
+def _least_value(
+    exact: ExactNetwork,
+    place: Placed,
+    function: LargestOf,
+    goal: Goal,
+    clock: Clock,
+    ends: Callable[[Tensor, float], bool],
+) -> Found:
+    """Solutions of programs are projected onto the set, and the network runs on them in float64."""
+    region, network = place
     program, cost = function.added(network)
     searchable = require_searchable(region)
 

@@ -20,7 +20,7 @@ from autodual.exact.sparse import diagonal, read_columns
 from autodual.interval import Interval
 from autodual.ir import Environment, Graph, Node
 from autodual.network import Ask, DualNetwork
-from autodual.perturbations import Support
+from autodual.perturbations import Support, require_support
 
 
 @dataclass(frozen=True, eq=False)
@@ -98,6 +98,12 @@ class ExactNetwork:
         region = region.to(torch.float64)
         sites = self.dual(region.centre, region.source, ask=ask, rigorous=True, exact=True, sites=True).intervals
         return _Construction(self, region, self._bounds(region, sites)).found()
+
+    def over_members(self, region: Support, ask: Ask) -> list[tuple[Support, NetworkProgram]]:
+        """Every member of the set around one sample, in float64, and the program over it."""
+        members = [require_support(member.at(region.centre)) for member in region.source.members()]
+        placed = [member.to(torch.float64) for member in members]
+        return [(member, self.program(member, ask)) for member in placed]
 
     def _bounds(self, region: Support, sites: Mapping[str, Interval]) -> dict[str, Interval]:
         """Bounds of all nodes, from those of the bound sites; rounding included."""

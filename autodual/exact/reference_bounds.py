@@ -11,15 +11,15 @@ import torch
 from torch import Tensor
 from typing_extensions import Unpack
 
-from autodual.exact.branch_and_bound import Found, Goal
-from autodual.exact.least_value import LargestOf, least_value
-from autodual.exact.network_program import ExactNetwork, NetworkProgram
+from autodual.exact.branch_and_bound import Goal
+from autodual.exact.least_value import LargestOf, least_over
+from autodual.exact.network_program import ExactNetwork
 from autodual.inputs import Numbers, Samples, number_tensor, sample_tensor
 from autodual.network import Ask, DualNetwork, given_network
 from autodual.network.ask import PolicyOptions
 from autodual.network.checked_objective import checked_objective
 from autodual.network.keywords import takes
-from autodual.perturbations import PerturbationSet, Support, perturbation_set, require_support
+from autodual.perturbations import PerturbationSet, perturbation_set, require_support
 
 
 @dataclass(frozen=True)
@@ -94,7 +94,7 @@ def lp_bounds(
         tensor([[-1.0000, -1.5000]], dtype=torch.float64)
     """
     ask = Ask.of(ask, options, lp_bounds)
-    return _over_members(dual, x, ball, objective, ask, Goal(above=-math.inf), math.inf).lower
+    return _least_values(dual, x, ball, objective, ask, Goal(above=-math.inf), math.inf).lower
 
 
 @takes(PolicyOptions, slopes="adaptive")
@@ -133,10 +133,10 @@ def exact_bounds(
         (True, tensor([[0., 0.]], dtype=torch.float64))
     """
     ask = Ask.of(ask, options, exact_bounds)
-    return _over_members(dual, x, ball, objective, ask, Goal(gap=gap), time_limit)
+    return _least_values(dual, x, ball, objective, ask, Goal(gap=gap), time_limit)
 
 
-def _over_members(
+def _least_values(
     dual: DualNetwork,
     x: Samples,
     ball: PerturbationSet,
@@ -147,16 +147,14 @@ def _over_members(
 ) -> LeastValues:
     dual, x = given_network(dual), sample_tensor(x).double()
     exact = ExactNetwork.of(dual, x)
-    members = [require_support(member.at(x)) for member in perturbation_set(ball).members()]
+    region = require_support(perturbation_set(ball).at(x))
     given = number_tensor(objective, "objective")
     rows = checked_objective(given.double(), x, dual.output_shape(x), None).whole
     rows = rows.detach().cpu().expand(x.shape[0], -1, -1)
     found = []
     for sample, functions in enumerate(rows):
-        index = torch.tensor([sample], device=x.device)
-        regions = [member.select(index).to(torch.float64) for member in members]
-        programs = [(region, exact.program(region, ask)) for region in regions]
-        found.append([_least(exact, programs, _function(row), goal, time_limit) for row in functions])
+        places = exact.over_members(region.select(torch.tensor([sample], device=x.device)), ask)
+        found.append([least_over(exact, places, _function(row), goal, TimeLeft(time_limit)) for row in functions])
 
     def table(name: str) -> Tensor:
         return torch.tensor([[getattr(each, name) for each in mine] for mine in found])
@@ -170,18 +168,3 @@ def _over_members(
 def _function(row: Tensor) -> LargestOf:
     nothing = numpy.zeros(1)
     return LargestOf(row.flatten().unsqueeze(0).numpy(), nothing, nothing)
-
-
-def _least(
-    exact: ExactNetwork,
-    programs: list[tuple[Support, NetworkProgram]],
-    function: LargestOf,
-    goal: Goal,
-    time_limit: float,
-) -> Found:
-    """The least value over all members of a union."""
-    clock = TimeLeft(time_limit)
-    found = [least_value(exact, program, region, function, goal, clock) for region, program in programs]
-    best = min(found, key=lambda one: one.upper)
-    lower, finished = min(one.lower for one in found), all(one.finished for one in found)
-    return Found(lower, best.upper, best.point, sum(one.parts for one in found), finished)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from typing import Any, ClassVar
 
 import torch
@@ -108,6 +109,14 @@ class Specification(ABC):
         NaN where nothing is claimed. There is one, the statement itself, unless a specification says otherwise.
         """
         return self.margin(values).unsqueeze(-1)
+
+    @property
+    def disjunctions(self) -> Sequence[Sequence[int]] | None:
+        """Half-spaces by number: the statement holds wherever at least one of each list does. None: only `margin` says.
+
+        Exact verification decides a whole list at once, where bounds need one half-space that holds everywhere.
+        """
+        return None
 
     @abstractmethod
     def describe(self) -> str:

@@ -79,6 +79,10 @@ class HalfSpaces(Specification):
         vars(some)["_index"] = self._index
         return some
 
+    @property
+    def disjunctions(self) -> Clauses | None:
+        return self.clauses
+
     def describe(self) -> str:
         assert self.clauses is not None
         return f"{len(self.clauses)} clause(s) of altogether {self.matrix.shape[-2]} half-space(s) of the outputs"

@@ -72,6 +72,10 @@ class Formula(Specification):
     def _index(self) -> ClauseIndex:
         return ClauseIndex.of(self.clauses)
 
+    @property
+    def disjunctions(self) -> tuple[tuple[int, ...], ...]:
+        return self.clauses
+
     def describe(self) -> str:
         return self.text.strip()
 

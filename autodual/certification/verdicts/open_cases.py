@@ -44,6 +44,13 @@ class Unviolated(Specification):
         spread = torch.where(self.member, with_ties(values, self.strict).unsqueeze(-2), -torch.inf)
         return spread.max(-1).values
 
+    @property
+    def disjunctions(self) -> list[tuple[int, ...]] | None:
+        """Those of a single sample."""
+        if len(self.member) != 1:
+            return None
+        return sorted({tuple(rows.nonzero().squeeze(1).tolist()) for rows in self.member[0]})
+
     def select(self, index: Tensor | slice) -> Unviolated:
         parts = {name: getattr(self, name)[index] for name in ("matrix", "offset", "member", "strict")}
         return replace(self, **parts)
