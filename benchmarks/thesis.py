@@ -16,11 +16,11 @@ from pathlib import Path
 
 import torch
 from measure import calibration, save, say, seconds
-from thesis_tables import chapter_3
+from thesis_tables import chapter_3, chapter_4, chapter_5
 from thesis_tables.size import Size
 from thesis_tables.table import Experiment, Table, published_tables
 
-EXPERIMENTS: dict[str, Experiment] = {**chapter_3.EXPERIMENTS}
+EXPERIMENTS: dict[str, Experiment] = {**chapter_3.EXPERIMENTS, **chapter_4.EXPERIMENTS, **chapter_5.EXPERIMENTS}
 TABLES: dict[str, Table] = {**published_tables(), **chapter_3.FIGURES}
 
 
@@ -44,14 +44,16 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=1, help="runs of each setting that the thesis repeats")
     parser.add_argument("--stages", type=int, default=1, help="of cascades; 1 for single networks alone")
     parser.add_argument("--largest", type=int, default=500_000, help="parameters of a network that is still trained")
+    parser.add_argument("--arch", default="", help="trained in place of a larger network; such rows name it")
+    parser.add_argument("--attack-steps", type=int, default=0, help="of chapter 5's training, 0 for the thesis' number")
+    parser.add_argument("--exact-seconds", type=float, default=60.0, help="for each sample that is verified exactly")
     options = parser.parse_args()
     unknown = sorted(set(options.names) - set(EXPERIMENTS))
     if unknown:
         parser.error(f"no experiment is called {unknown[0]}; there are {', '.join(EXPERIMENTS)}")
     torch.set_num_threads(1)
-    size = Size(
-        options.epochs, options.limit, options.test, options.seeds, options.largest, options.stages, options.data_dir
-    )
+    chosen = {key: value for key, value in vars(options).items() if key != "names"}
+    size = Size(**chosen)
     for name in options.names or list(EXPERIMENTS):
         run(name, size)
 

@@ -25,5 +25,5 @@ def completed(state: dict[str, Any], recipe: Recipe, columns: Iterable[str], pro
     if recipe.selected_by != "certified":
         best, waited = [], 0
     selection = {"best": best, "waited": waited}
-    new = {"carried": [{}] * processes, "good": None, "scaler": {}, "selection": selection}
+    new: dict[str, Any] = {"carried": [{}] * processes, "good": None, "scaler": {}, "selection": selection}
     return {**new, **state, "progress": progress}

@@ -81,7 +81,7 @@ def check_fit(recipe: Recipe, dual: DualNetwork, samples: Samples, world: World)
 
 def require_inside(recipe: Recipe, x: Tensor) -> None:
     """Raise EmptySetError if a sample of x `[N, *shape]` lies outside the set's domain."""
-    if recipe.set.domain or recipe.set.options:
+    if len(x) and (recipe.set.domain or recipe.set.options):
         for part in x.split(_CHECKED_AT_ONCE):
             recipe.set.ball(recipe.set.eps).at(part)
 

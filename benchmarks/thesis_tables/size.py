@@ -17,7 +17,9 @@ class Size:
 
     epochs: of each training run, to which the thesis' schedules are scaled; 0 for its own. limit: training samples,
     0 for all. test: test samples. seeds: runs of each setting. largest: parameters of a network that is still trained.
-    stages: of cascades.
+    arch: of the network that is trained in place of a larger one, or none. stages: of cascades. attack_steps: of the
+    attacks that networks of chapter 5 are trained on, 0 for the thesis' own. exact_seconds: for each sample that is
+    verified exactly.
     """
 
     epochs: int
@@ -25,7 +27,10 @@ class Size:
     test: int
     seeds: int
     largest: int
+    arch: str
     stages: int
+    attack_steps: int
+    exact_seconds: float
     data_dir: Path | None
     sets: dict[str, Dataset] = field(default_factory=dict)
 
