@@ -58,7 +58,8 @@ class Ascent(Attack):
     ) -> Tensor:
         problem = Problem.of(function, region, specification)
         generator = generator_of(region, self.seed, generator)
-        kept = Kept(self.keep, region.project(region.centre.detach()))
+        centre = region.centre.detach()
+        kept = Kept(self.keep, centre if self.keep == "last" else region.project(centre))
         for restart in range(self.restarts):
             start = self.start if restart == 0 or self.start.random else Scattered()
             state = State(start.points(region, generator), self.steps, generator)

@@ -31,6 +31,9 @@ class Kept:
 
     def update(self, index: Tensor | None, region: Searchable, points: Tensor, score: Tensor) -> None:
         """New points `[n, *shape]` of the samples index `[n]` (None: of all); those of least score are kept."""
+        if self.keep == "last" and index is None:  # an ascent ends in the region
+            self.points = points
+            return
         before = self._score if index is None else self._score[index]
         score = score.to(before)
         better = ((score < before) | (score == -torch.inf)) & region.contains(points)

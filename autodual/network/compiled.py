@@ -146,3 +146,20 @@ class CompiledNetwork(nn.Module):
         compiled = self.compiled(x)
         graph = compiled.plan.graph
         return graph.evaluate([x], self.environment(compiled, x))[graph.outputs[0]]
+
+    def run(self, x: Tensor) -> Tensor:
+        """The model's own f(x) `[N, *shape]`, in its own mode, with the tensors that `substituting` puts in.
+
+        Needs no graph, so that models can be run that cannot be bounded.
+
+        Args:
+            x: samples `[N, *shape]`.
+
+        Example:
+            >>> import autodual, torch
+            >>> autodual.compile_dual(torch.nn.ReLU()).run(torch.tensor([[1.0, -1.0]]))
+            tensor([[1., 0.]])
+        """
+        if not self._substitutes:
+            return self.model(x)
+        return torch.func.functional_call(self.model, dict(self._substitutes), (x,))

@@ -79,9 +79,9 @@ class CollapseWatch:
             section.steps, section.step_size, 1, self.seed + epochs, "cross-entropy", start="uniform", keep="last"
         )
         x, goal = self.samples.x[indices], ClassMargin(self.samples.y[indices])
-        points = attack_members(attack, self.dual.outputs, self.recipe.set.ball(radius).at(x), goal)
+        points = attack_members(attack, self.dual.run, self.recipe.set.ball(radius).at(x), goal)
         bins = ((points - x).abs() * (_BINS / radius)).long().clamp(max=_BINS - 1)
-        return float(goal.misses(self.dual.outputs(points)).sum()), bins.flatten().bincount(minlength=_BINS).cpu()
+        return float(goal.misses(self.dual.run(points)).sum()), bins.flatten().bincount(minlength=_BINS).cpu()
 
     def remember(self) -> None:
         """Keep a copy of the present weights, those of a good epoch."""

@@ -13,7 +13,7 @@ from autodual.errors import InvalidInputError
 from autodual.network import DualNetwork
 from autodual.passes import Pass, RandomProjection, default_pipeline
 from autodual.perturbations import require_searchable, require_support
-from autodual.train.clean_pass import clean_pass, tracking_norms
+from autodual.train.clean_pass import clean_pass, in_mode, tracking_norms
 from autodual.train.recipe import Recipe
 from autodual.train.samples import Samples
 from autodual.world import World
@@ -30,14 +30,15 @@ def describe_network(recipe: Recipe, x: Tensor, classes: int) -> NetworkDescript
 
 
 def dual_to_train(recipe: Recipe, description: NetworkDescription, network: nn.Module, x: Tensor) -> DualNetwork:
-    """The dual network to train; it takes raw samples."""
+    """The dual network to train; it takes raw samples. The model is compiled only if something looks at bounds."""
     passes: list[Pass] = list(default_pipeline())
     if recipe.projection:
         passes.append(RandomProjection(recipe.projection, seed=recipe.seed))
     model = description.of_raw_inputs(network).to(x.device, x.dtype)
     if x.dim() == 4:
         model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    return compile_dual(model, x[:1], passes=passes, memory_budget=recipe.memory or None)
+    bounded = recipe.loss.bounds or recipe.selected_by == "certified"
+    return compile_dual(model, x[:1] if bounded else None, passes=passes, memory_budget=recipe.memory or None)
 
 
 def check_fit(recipe: Recipe, dual: DualNetwork, samples: Samples, world: World) -> None:
@@ -61,8 +62,8 @@ def check_fit(recipe: Recipe, dual: DualNetwork, samples: Samples, world: World)
         require_searchable(placed, "the watch for a collapse")
     for x in (samples.x, samples.held_x, *(() if samples.unlabelled is None else (samples.unlabelled.x,))):
         require_inside(recipe, x)
-    graph = dual.plan.graph
-    scores = tuple(graph[graph.outputs[0]].shape)
+    with in_mode(dual.model.modules(), False), torch.no_grad():
+        scores = tuple(dual.run(samples.x[:1]).shape[1:])
     if len(scores) != 1 or scores[0] < samples.classes:
         raise InvalidInputError(
             f"the network's output for a sample has the shape {scores}, but the labels want {samples.classes} scores"

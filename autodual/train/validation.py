@@ -12,6 +12,7 @@ from autodual.attacks import broken
 from autodual.network import Ask, DualNetwork
 from autodual.perturbations import PerturbationSet
 from autodual.specs import all_positive
+from autodual.train.clean_pass import in_mode
 from autodual.train.losses import Judgement
 from autodual.train.recipe import ValidationSection
 from autodual.world import World
@@ -65,16 +66,15 @@ def validate(
     limit = len(x) if section.samples == 0 else section.samples
     wrong = attacked = uncertified = examined = 0.0
     for part in chosen.split(section.batch_size):
-        wrong += float((dual.outputs(x[part]).argmax(1) != y[part]).sum())
-        part = part[part < limit]
-        if not len(part):
-            continue
+        with in_mode(dual.model.modules(), False):
+            wrong += float((dual.run(x[part]).argmax(1) != y[part]).sum())
+            part = part[part < limit]
+            if section.attack is not None and len(part):
+                attacked += float(broken(dual.run, ball.at(x[part]), y[part], section.attack).sum())
         examined += len(part)
-        if bounded:
+        if bounded and len(part):
             margins = dual.margins(x[part], y[part], ball, ask=BOUNDS[section.bounds], exact=True)
             uncertified += float((~all_positive(margins, y[part])).sum())
-        if section.attack is not None:
-            attacked += float(broken(dual.outputs, ball.at(x[part]), y[part], section.attack).sum())
     wrong, attacked, uncertified, examined = world.total([wrong, attacked, uncertified, examined])
     if not examined:
         return Errors()

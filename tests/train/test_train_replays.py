@@ -10,9 +10,14 @@ import pytest
 import torch
 import torch.nn.functional as functional
 from support.tiny_training import finish, same, tiny_data, tiny_recipe, tiny_training
+from torch import Tensor, nn
 
-from autodual.errors import ModelFileError
+from autodual.errors import ModelFileError, UnsupportedOpsError
+from autodual.train.checkpoint import RunFolder
+from autodual.train.recipe import Recipe, assemble
 from autodual.train.samples import split
+from autodual.train.schedules import Constant
+from autodual.train.training import Training
 
 RATE = {"kind": "linear", "start": 0.1, "end": 0.0, "finish": 6.0}
 VALUES: dict[str, Any] = {
@@ -23,7 +28,7 @@ VALUES: dict[str, Any] = {
     "radius": 1.0,
     "learning_rate": RATE,
     "optimiser": {"kind": "sgd", "nesterov": False},
-    "validation": {"attack_steps": 0},
+    "validation": {"attack_steps": 1, "select": "clean"},
     "epochs": 5,
     "batch_size": 12,
 }
@@ -42,7 +47,7 @@ def test_free_training_is_algorithm_6_by_hand(tmp_path: Path) -> None:
     offset, steps = torch.zeros(12, 1, 8, 8), 0
     assert (training.passes, training.steps) == (3, 9)
     for number in range(3):
-        for indices in samples.order(recipe.seed, number).split(12):
+        for indices in samples.order(recipe.seed, number, 12).split(12):
             x, labels, count = samples.x[indices], samples.y[indices], len(indices)
             for _ in range(2):
                 optimiser.param_groups[0]["lr"] = 0.1 * (1 - steps / 3 / 6)  # three replays are an epoch
@@ -89,8 +94,41 @@ def test_a_damaged_perturbation_is_refused_and_an_old_checkpoint_is_not(tmp_path
     training.step(stop=True)
     path = training.folder.checkpoint
     state = torch.load(path, weights_only=True)
-    del state["carried"]
+    state["progress"] |= state.pop("selection")
+    for name in ("carried", "good", "scaler"):
+        del state[name]
     for name in ("decayed", "l1", "nesterov"):
         del state["recipe"]["optimiser"][name]
     torch.save(state, path)
     assert tiny_training(tmp_path / "old", resume=True, **values).progress.step == 1
+
+
+class Strange(nn.Module):
+    """Its Fourier transform has no dual rule."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.last = nn.Linear(64, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.last(torch.fft.fft(x.flatten(1)).real)
+
+
+def test_networks_that_cannot_be_bounded_are_trained_on_attacks(tmp_path: Path) -> None:
+    values = {**VALUES, "validation": {"attack_steps": 1}, "data": {"hold_out": 8}, "epochs": 2}
+    for loss in ("fgsm", "free", "trades"):
+        recipe = tiny_recipe(**{**values, "loss": loss, "optimiser": {"averaging": 0.5}})
+        samples = split(tiny_data(), recipe.data, recipe.seed)
+        training = Training(recipe, samples, RunFolder(tmp_path / loss), factory=Strange)
+        finish(training)
+        row = training.progress.rows[-1]
+        assert 0 <= row["clean_error"] <= row["attacked_error"] <= 1 and math.isnan(row["certified_error"])
+    recipe = tiny_recipe(**{**values, "loss": "interval"})
+    with pytest.raises(UnsupportedOpsError):
+        Training(recipe, samples, RunFolder(tmp_path / "interval"), factory=Strange)
+
+
+def test_attacks_have_the_whole_radius_from_the_start_unless_a_recipe_says_otherwise() -> None:
+    assert assemble(Recipe, {"loss": "fgsm"}).radius == Constant(1.0)
+    assert assemble(Recipe, {"loss": {"kind": "free"}, "radius": 0.5}).radius == Constant(0.5)
+    assert assemble(Recipe, {"loss": "interval"}).radius == assemble(Recipe, {}).radius == Recipe().radius

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Annotated, Literal
 
 from autodual.attacks import Ascent, Attack, Customary, Fixed, Msd, Pgd
+from autodual.attacks.kept import Keep
 from autodual.attacks.objectives import objective_named
 from autodual.attacks.starts import start_named
 from autodual.number_ranges import Range
@@ -62,12 +63,17 @@ class Adversarial(AttackedLoss):
 
 @dataclass(frozen=True)
 class MultiSteepest(AttackedLoss):
-    """The loss at the points that multi steepest descent finds in a union (Maini et al., 2020; thesis, Algorithm 9)."""
+    """The loss at the points that multi steepest descent finds in a union (Maini et al., 2020; thesis, Algorithm 9).
+
+    The options are `PgdLoss`'s; steps are in units of each member's radius.
+    """
 
     steps: Steps = 8
     restarts: Steps = 1
     step_size: NonNegative = 0.0
+    objective: ObjectiveName = "margin"
     union: Literal["worst"] = field(default="worst", kw_only=True)  # one attack for the whole union
 
     def attack(self, batch: Batch) -> Attack:
-        return Msd(self.steps, self.step_size or None, self.restarts)
+        keep: Keep = "worst" if self.objective == "margin" else "loss"
+        return Msd(self.steps, self.step_size or None, self.restarts, objective=self.objective, keep=keep)

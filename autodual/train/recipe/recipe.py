@@ -11,6 +11,7 @@ from autodual.number_ranges import LARGEST, Range
 from autodual.perturbations import PerturbationSet
 from autodual.train.limits import Count, CountOrNone, check_fields
 from autodual.train.losses import Clean, IntervalBound, Judgement, Loss, Regularised
+from autodual.train.losses.named_losses import LOSSES
 from autodual.train.recipe.epoch_sections import CollapseSection, CurvesSection, ValidationSection
 from autodual.train.recipe.sections import DataSection, NetworkSection, OptimiserSection, SetSection
 from autodual.train.schedules import Constant, Linear, Schedule
@@ -20,7 +21,8 @@ from autodual.train.schedules import Constant, Linear, Schedule
 class Recipe:
     """How to train a network, from data to the schedules of its options.
 
-    radius: of the set in training, by epoch, in units of `set.eps`; it may end above 1, the radius of validation.
+    radius: of the set in training, by epoch, in units of `set.eps`; it may end above 1, the radius of validation. A
+    recipe of an attack's loss that leaves it out has the whole radius at all times.
     learning_rate: by epoch, a fraction of which each step is. Of all schedules, times that are shares of the run are
     turned into epochs of this run. scheduled: number fields of the loss that change, by name; a dot names a field of a
     loss within the loss (`loss.kappa`). projection: columns of random projections that estimate dual bounds inside the
@@ -81,6 +83,16 @@ class Recipe:
             )
         if self.data.test and self.stages > 1:
             raise InvalidInputError("data.test is for one network, not for the stages of a cascade; leave it out")
+
+    @classmethod
+    def from_table(cls, table: Mapping[str, Any]) -> Mapping[str, Any]:
+        """A recipe's table with the whole radius from the start, if it names none and its loss looks at no bounds.
+
+        Bounds are loose at first, which is why the radius grows by default; attacks need no such care.
+        """
+        loss = table.get("loss")
+        kind = LOSSES.get(loss.get("kind") if isinstance(loss, Mapping) else loss)  # type: ignore[arg-type]
+        return table if "radius" in table or kind is None or kind.bounds else {**table, "radius": 1.0}
 
     @property
     def selected_by(self) -> Judgement:

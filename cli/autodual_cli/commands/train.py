@@ -24,7 +24,8 @@ _PATH = click.Path(path_type=Path)
 @click.option("--arch", help="small, medium, large, resnet, pooling, preact18, wrn:DEPTH-WIDTH, wide:K, deep:K, "
               "mlp:K, or PLACE:FACTORY, which runs that code; a recipe that names code needs it here, too.")
 @click.option("--batch-norm", is_flag=True, default=None, help="With a batch norm after each layer but the last.")
-@click.option("--loss", help="clean, adversarial, msd, robust, interval, crown-ibp, sabr or mtl-ibp.")
+@click.option("--loss", help="With bounds: robust, interval, crown-ibp, sabr or mtl-ibp. At an attack's points: pgd, "
+              "fgsm, r-fgsm, n-fgsm, free, trades, msd or adversarial. Or clean.")
 @click.option("--eps", type=Number(minimum=0.0), help="Radius of the ball to be robust over, such as 0.1 or 2/255.")
 @click.option("--norm", cls=NormOption, type=Norm())
 @click.option("--domain", type=Numbers(count=2), help="Intersect the ball with LOWER,UPPER, such as 0,1.")
