@@ -285,6 +285,7 @@ class Training:
         self.precision.load(state["scaler"])
         if self._watch is not None:
             self._watch.good = state["good"]
+        self.precision.load(state["scaler"])
         self.progress, self.selection, self.dual.draws = progress, selection, state["draws"]
 
     def _checked(self, name: str, state: dict[str, Any]) -> tuple[Progress, Selection]:
