@@ -10,7 +10,7 @@ from torch import Tensor
 from autodual.attacks.ascent_state import State
 from autodual.attacks.base import Attack, Function
 from autodual.attacks.kept import Keep, Kept, check_keep
-from autodual.attacks.objectives import Margin, Objective
+from autodual.attacks.objectives import Margin, Objective, raised
 from autodual.attacks.problem import Problem
 from autodual.attacks.starts import Scattered, Start, Zero
 from autodual.attacks.step_kinds import Steepest, Step
@@ -93,7 +93,7 @@ class Ascent(Attack):
         if self.keep == "last":
             return points.new_full((len(points),), -torch.inf)
         outputs = problem.outputs(points)
-        return -objective.loss(problem, outputs) if self.keep == "loss" else problem.margin(outputs)
+        return -raised(objective, problem, outputs) if self.keep == "loss" else problem.margin(outputs)
 
     def _score(self, problem: Problem, objective: Objective, outputs: Tensor, loss: Tensor) -> Tensor:
         """What decides whether the points that were just evaluated are kept: the least is."""
@@ -105,7 +105,7 @@ def evaluate(problem: Problem, objective: Objective, points: Tensor) -> tuple[Te
     with torch.enable_grad():
         points = points.detach().requires_grad_()
         outputs = problem.outputs(points)
-        loss = objective.loss(problem, outputs)
+        loss = raised(objective, problem, outputs)
         if loss.requires_grad:
             found = torch.autograd.grad(loss.sum(), points, allow_unused=True, materialize_grads=True)
             gradient = found[0].nan_to_num(0, 0, 0)

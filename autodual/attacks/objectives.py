@@ -101,6 +101,13 @@ class KlToClean(Objective):
         return _total(labels, (clean.exp() * (clean - scores)).sum(-2, keepdim=True))
 
 
+def raised(objective: Objective, problem: Problem, outputs: Tensor) -> Tensor:
+    """The loss `[N]` that an attack raises: an objective's, or over mixed labels the mean of it by their shares."""
+    if len(problem.mixture) == 1:
+        return objective.loss(problem, outputs)
+    return torch.stack([share * objective.loss(part, outputs) for share, part in problem.mixture]).sum(0)
+
+
 #: Objectives by the names that attacks' fields and the command line have for them.
 OBJECTIVES: dict[str, Objective] = {
     "margin": Margin(),

@@ -55,6 +55,19 @@ class Problem:
         """`[N]`; negative where the outputs `[N, K]` refute the specification."""
         return self.specification.margin_of(self.rows, outputs)
 
+    @cached_property
+    def mixture(self) -> tuple[tuple[float, Problem], ...]:
+        """The problem of each statement of the specification's mixture, and its share."""
+        if len(self.specification.mixture) == 1:
+            return ((1.0, self),)
+        return tuple((share, self._about(one)) for share, one in self.specification.mixture)
+
+    def _about(self, specification: Specification) -> Problem:
+        part = Problem(self.function, self.region, specification)
+        if "_nominal" in self.__dict__:
+            part.__dict__["_nominal"] = self._nominal
+        return part
+
     def select(self, index: Tensor) -> Problem:
         """The problem of some of the samples, by a LongTensor."""
         part = Problem(self.function, self.region.select(index), self.specification.select(index))

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from autodual.attacks.ascent_state import State
 from autodual.attacks.members import lowest
-from autodual.attacks.objectives import Objective
+from autodual.attacks.objectives import Objective, raised
 from autodual.attacks.problem import Problem
 from autodual.attacks.step_kinds import Steepest, Step
 from autodual.attacks.step_sizes import StepSize
@@ -39,5 +39,5 @@ class WorstMember(Step):
         state.memory = branch.memory
         if len(found) == 1:
             return found[0]
-        losses = [objective.loss(problem, problem.outputs(points)) for points in found]
+        losses = [raised(objective, problem, problem.outputs(points)) for points in found]
         return lowest(torch.stack(found), -torch.stack(losses))

@@ -118,6 +118,11 @@ class Specification(ABC):
         """
         return None
 
+    @property
+    def mixture(self) -> tuple[tuple[float, Specification], ...]:
+        """Pairs of a share and a statement, by which the objectives of attacks count; mostly the statement alone."""
+        return ((1.0, self),)
+
     @abstractmethod
     def describe(self) -> str:
         """The statement in words."""

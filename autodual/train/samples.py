@@ -10,6 +10,7 @@ from torch import Tensor
 
 from autodual.data import Dataset
 from autodual.errors import DataError
+from autodual.train.mixed_labels import MixedLabels
 from autodual.train.recipe.sections import DataSection
 
 # Streams of random numbers: for what is held out, the order of the rest, and that of unlabelled samples.
@@ -165,11 +166,12 @@ def float32_samples(dataset: Dataset) -> Tensor:
     return x
 
 
-def augmented(x: Tensor, section: DataSection) -> Tensor:
-    """Samples `[N, *shape]` changed at random by all augmentations of a recipe."""
+def augmented(x: Tensor, labels: Tensor, section: DataSection) -> tuple[Tensor, Tensor | MixedLabels]:
+    """Samples `[N, *shape]` and their labels `[N]`, changed at random by all augmentations of a recipe."""
+    found: Tensor | MixedLabels = labels
     for augmentation in section.all_augmentations:
-        x = augmentation(x)
-    return x
+        x, found = augmentation(x, found)
+    return x, found
 
 
 def _generator(seed: int, stream: int, number: int) -> torch.Generator:

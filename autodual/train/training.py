@@ -18,6 +18,7 @@ from autodual.train.curves import LabelledSamples, LearningCurves
 from autodual.train.earlier_checkpoints import completed
 from autodual.train.epoch_end import EpochEnd
 from autodual.train.initialisation import initialise_for_intervals
+from autodual.train.mixed_labels import MixedLabels
 from autodual.train.mixed_precision import MixedPrecision
 from autodual.train.network_selection import Selection
 from autodual.train.optimisation import Average, Penalty, make_optimiser, require_optimiser_state
@@ -180,7 +181,7 @@ class Training:
         ]
         return sum(values) / len(values)
 
-    def _take_step(self, x: Tensor, y: Tensor, weight: float, epoch: float) -> float:
+    def _take_step(self, x: Tensor, y: Tensor | MixedLabels, weight: float, epoch: float) -> float:
         """One step down the gradient of the mean loss of samples, with all schedules as they are at an epoch."""
         recipe, optimiser = self.recipe, self.recipe.optimiser
         for group in self.optimiser.param_groups:
@@ -203,10 +204,10 @@ class Training:
             self.average.update(self.dual.model)
         return value
 
-    def _drawn(self, indices: Tensor) -> tuple[Tensor, Tensor]:
+    def _drawn(self, indices: Tensor) -> tuple[Tensor, Tensor | MixedLabels]:
         """Some samples, changed at random as the recipe says, and their labels."""
-        x, y = self.samples.at(indices)
-        return fast_layout(augmented(x, self.recipe.data)), y
+        x, labels = augmented(*self.samples.at(indices), self.recipe.data)
+        return fast_layout(x), labels
 
     def _largest_batch(self) -> Tensor:
         """A tensor like the samples of this process's share of a largest batch."""
@@ -227,7 +228,7 @@ class Training:
             f"{what} in epoch {epoch + 1}: lower the learning rate, clip gradients, or let the radius grow more slowly"
         )
 
-    def _loss(self, epoch: float, x: Tensor, y: Tensor) -> Tensor:
+    def _loss(self, epoch: float, x: Tensor, y: Tensor | MixedLabels) -> Tensor:
         """The mean loss of samples, with all schedules as they are at an epoch."""
         recipe = self.recipe
         with self.precision.passes():
@@ -285,6 +286,7 @@ class Training:
         self.precision.load(state["scaler"])
         if self._watch is not None:
             self._watch.good = state["good"]
+        self.precision.load(state["scaler"])
         self.progress, self.selection, self.dual.draws = progress, selection, state["draws"]
 
     def _checked(self, name: str, state: dict[str, Any]) -> tuple[Progress, Selection]:

@@ -26,7 +26,7 @@ def test_each_crop_is_one_of_the_windows_of_the_padded_image_and_all_are_as_like
     image = torch.arange(1.0, 43.0).view(1, 2, 3, 7)
     padded = functional.pad(image, (2, 2, 2, 2))
     windows = torch.stack([padded[0, :, i : i + 3, j : j + 7] for i in range(5) for j in range(5)])
-    crops = Crop(2)(image.expand(5000, -1, -1, -1))
+    crops = Crop(2).changed(image.expand(5000, -1, -1, -1))
     equal = (crops[:, None] == windows[None]).flatten(2).all(2)
     assert bool((equal.sum(1) == 1).all())
     counts = equal.sum(0).double()
@@ -42,7 +42,7 @@ def test_cutout_zeroes_a_square_around_any_pixel_clipped_at_the_borders(side: in
         for j in range(width):
             holes[i, j, max(i - half, 0) : max(i - half + side, 0), max(j - half, 0) : max(j - half + side, 0)] = 0
     x = torch.rand(1500, 3, height, width) + 0.5
-    found = Cutout(side)(x)
+    found = Cutout(side).changed(x)
     kept = found != 0
     assert torch.equal(found, x * kept) and bool((kept == kept[:, :1]).all())
     expected = {tuple(hole.flatten().bool().tolist()) for hole in holes.flatten(0, 1)}
@@ -51,20 +51,24 @@ def test_cutout_zeroes_a_square_around_any_pixel_clipped_at_the_borders(side: in
 
 def test_flips_mirror_about_half_of_the_images() -> None:
     x = torch.rand(1000, 1, 2, 3)
-    found = Flip()(x)
+    found = Flip().changed(x)
     flipped, kept = ((found == one).flatten(1).all(1) for one in (x.flip(3), x))
     assert bool((flipped ^ kept).all())
-    assert 400 < int(flipped.sum()) < 600 and torch.equal(Flip(1.0)(x), x.flip(3)) and torch.equal(Flip(0.0)(x), x)
+    assert (
+        400 < int(flipped.sum()) < 600
+        and torch.equal(Flip(1.0).changed(x), x.flip(3))
+        and torch.equal(Flip(0.0).changed(x), x)
+    )
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16])
 def test_the_old_fields_are_short_for_augmentations(dtype: torch.dtype) -> None:
-    x = torch.rand(6, 3, 8, 8).to(dtype)
+    x, y = torch.rand(6, 3, 8, 8).to(dtype), torch.arange(6)
     torch.manual_seed(3)
-    short = augmented(x, DataSection(flip=True, shift=2, augmentations=(Cutout(3),)))
+    short, labels = augmented(x, y, DataSection(flip=True, shift=2, augmentations=(Cutout(3),)))
     torch.manual_seed(3)
-    long = augmented(x, DataSection(augmentations=(Flip(), Crop(2), Cutout(3))))
-    assert torch.equal(short, long) and short.dtype == dtype
+    long, _ = augmented(x, y, DataSection(augmentations=(Flip(), Crop(2), Cutout(3))))
+    assert torch.equal(short, long) and short.dtype == dtype and labels is y
 
 
 def test_a_recipe_lists_them_by_name_or_with_their_options() -> None:
@@ -72,7 +76,7 @@ def test_a_recipe_lists_them_by_name_or_with_their_options() -> None:
     assert recipe.data.augmentations == (Flip(), Cutout(8))
     assert assemble(Recipe, disassemble(recipe)) == recipe
     for values, words in (
-        (["turn"], "'data.augmentations.kind' must be one of flip, crop, cutout"),
+        (["turn"], "'data.augmentations.kind' must be one of flip, crop, cutout, mixup"),
         ([{"kind": "cutout", "side": 0}], "'data.augmentations.side' must be at least 1"),
         ("flip", "'data.augmentations' must be a list"),
     ):

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from typing import ClassVar
 
 from torch import Tensor
 
 from autodual.errors import DataError
 from autodual.train.limits import check_fields
+from autodual.train.mixed_labels import MixedLabels
 
 
 class Augmentation(ABC):
@@ -19,17 +21,27 @@ class Augmentation(ABC):
     def __post_init__(self) -> None:
         check_fields(self)
 
-    @abstractmethod
+    #: Whether samples get several labels, which bounds do not know.
+    mixes: ClassVar[bool] = False
+
     def check(self, shape: tuple[int, ...]) -> None:
-        """Raise DataError where samples of that shape cannot be changed so."""
+        """Raise DataError where samples of that shape cannot be changed so; any can, unless an augmentation says so."""
+        return
 
     @abstractmethod
-    def __call__(self, x: Tensor) -> Tensor:
-        """The changed samples, of the shape of x `[N, *shape]`."""
+    def __call__(self, x: Tensor, labels: Tensor | MixedLabels) -> tuple[Tensor, Tensor | MixedLabels]:
+        """The changed samples, of the shape of x `[N, *shape]`, and their labels, given `[N]`."""
 
 
 class ImageAugmentation(Augmentation):
-    """A change of images `[channels, height, width]`."""
+    """A change of images `[channels, height, width]`, which keep their labels."""
+
+    def __call__(self, x: Tensor, labels: Tensor | MixedLabels) -> tuple[Tensor, Tensor | MixedLabels]:
+        return self.changed(x), labels
+
+    @abstractmethod
+    def changed(self, x: Tensor) -> Tensor:
+        """The changed images, of the shape of x `[N, C, H, W]`."""
 
     def check(self, shape: tuple[int, ...]) -> None:
         if len(shape) != 3:

@@ -19,7 +19,7 @@ class Flip(ImageAugmentation):
 
     probability: Fraction = 0.5
 
-    def __call__(self, x: Tensor) -> Tensor:
+    def changed(self, x: Tensor) -> Tensor:
         mirrored = (torch.rand(len(x)) < self.probability).to(x.device)
         return torch.where(mirrored.view(-1, 1, 1, 1), x.flip(3), x)
 
@@ -35,7 +35,7 @@ class Crop(ImageAugmentation):
         if self.padding >= min(shape[1:]):
             raise DataError(f"a padding of {self.padding} moves images of {shape[1]}×{shape[2]} pixels out of sight.")
 
-    def __call__(self, x: Tensor) -> Tensor:
+    def changed(self, x: Tensor) -> Tensor:
         count, channels, height, width = x.shape
         padded = functional.pad(x, (self.padding,) * 4)
         down, right = (torch.randint(2 * self.padding + 1, (count, 1)) for _ in range(2))
@@ -56,7 +56,7 @@ class Cutout(ImageAugmentation):
 
     side: Count = 14
 
-    def __call__(self, x: Tensor) -> Tensor:
+    def changed(self, x: Tensor) -> Tensor:
         down, right = (self._line(len(x), extent) for extent in x.shape[2:])
         return x.masked_fill((down[:, None, :, None] & right[:, None, None, :]).to(x.device), 0)
 

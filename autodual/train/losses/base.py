@@ -12,6 +12,7 @@ from autodual.network import DualNetwork
 from autodual.perturbations import PerturbationSet
 from autodual.train.limits import check_fields
 from autodual.train.losses.batch import Batch
+from autodual.train.mixed_labels import MixedLabels
 
 #: The errors that networks are judged by: over bounds, under an attack, or at the samples.
 Judgement = Literal["certified", "robust", "clean"]
@@ -34,14 +35,15 @@ class Loss(ABC):
         self,
         dual: DualNetwork,
         x: Samples,
-        labels: Labels,
+        labels: Labels | MixedLabels,
         perturbation: PerturbationSet,
         *,
         carried: dict[str, Tensor] | None = None,
     ) -> Tensor:
         """The mean loss of x `[N, *shape]` with labels `[N]`: a scalar, differentiable in the parameters.
 
-        Label maps `[N, *positions]` make it the mean over all positions of the batch but those labelled -100.
+        Label maps `[N, *positions]` make it the mean over all positions of the batch but those labelled -100. Mixed
+        labels make each sample's loss the mean by their shares, and attacks raise that.
 
         In training mode batch norms learn from the batch and normalise by it (see `Batch`).
 

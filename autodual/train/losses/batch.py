@@ -14,6 +14,7 @@ from typing_extensions import Unpack
 
 from autodual.attacks import Attack, attack_members
 from autodual.attacks.base import Function
+from autodual.errors import InvalidInputError
 from autodual.inputs import Labels, Samples, sample_tensor
 from autodual.interval import Interval
 from autodual.network import Ask, DualNetwork, given_network
@@ -27,6 +28,7 @@ from autodual.train.attack_view import AttackMode, seen_network
 from autodual.train.clean_pass import CleanPass, clean_pass, learning_norms, learning_pass, normalised_pass
 from autodual.train.epoch_randomness import warn_of_randomness
 from autodual.train.losses.criteria import Criterion
+from autodual.train.mixed_labels import MixedLabels, MixedMargin
 
 #: Which loss counts over a union of sets: of each sample that of the worst member, or the average of all members'.
 UnionPolicy = Literal["worst", "average"]
@@ -49,7 +51,7 @@ class Batch:
     everything belongs to the network that inference runs, and nothing is updated.
 
     ask: what all bounds of the batch have in common, such as known intervals. carried: what losses remember from batch
-    to batch, by name.
+    to batch, by name. mixed: what mixup has made of the labels, the first of which are `labels`.
     """
 
     dual: DualNetwork
@@ -58,6 +60,7 @@ class Batch:
     ball: PerturbationSet
     ask: Ask = field(default_factory=Ask)
     carried: dict[str, Tensor] = field(default_factory=dict)
+    mixed: MixedLabels | None = None
     _found: dict[tuple[object, ...], DualResult] = field(default_factory=dict)
     _fits: bool = False
 
@@ -67,7 +70,7 @@ class Batch:
         cls,
         dual: DualNetwork,
         x: Samples,
-        labels: Labels,
+        labels: Labels | MixedLabels,
         ball: PerturbationSet,
         *,
         carried: dict[str, Tensor] | None = None,
@@ -79,14 +82,15 @@ class Batch:
         Args:
             dual: the dual network.
             x: samples `[N, *shape]`.
-            labels: `[N]`, or label maps `[N, *positions]`.
+            labels: `[N]`, or label maps `[N, *positions]`, or mixed labels, for losses without bounds.
             ball: the set around each sample.
             carried: what losses remember from batch to batch; the same table for each batch of a run.
         """
         ask = Ask.of(ask, options, Batch.of)
         dual, x = given_network(dual), sample_tensor(x)
-        labels = LabelMap.of(labels, dual.class_axis).labels.to(x.device)
-        return cls(dual, x, labels, perturbation_set(ball), ask, {} if carried is None else carried)
+        mixed = labels if isinstance(labels, MixedLabels) else None
+        own = LabelMap.of(labels if mixed is None else mixed.parts[0][1], dual.class_axis).labels.to(x.device)
+        return cls(dual, x, own, perturbation_set(ball), ask, {} if carried is None else carried, mixed)
 
     @cached_property
     def clean(self) -> CleanPass:
@@ -111,7 +115,10 @@ class Batch:
         if not self._fits:  # once a batch, since it waits for the device
             self._goal.label_map.check(scores)
             self._fits = True
-        return criterion(scores.movedim(self.dual.class_axis, 1), self.labels)
+        scores = scores.movedim(self.dual.class_axis, 1)
+        if self.mixed is None:
+            return criterion(scores, self.labels)
+        return torch.stack([share * criterion(scores, labels) for share, labels in self.mixed.parts]).sum(0)
 
     def intervals(self) -> list[Interval]:
         """The interval of every bound site, nearest to the input first, by interval arithmetic."""
@@ -119,10 +126,13 @@ class Batch:
 
     @cached_property
     def _goal(self) -> ClassMargin:
-        return ClassMargin(self.labels, self.dual.class_axis)
+        axis = self.dual.class_axis
+        return ClassMargin(self.labels, axis) if self.mixed is None else MixedMargin.of(self.mixed, axis)
 
     @cached_property
     def _others(self) -> Objective:
+        if self.mixed is not None:
+            raise InvalidInputError("bounds are for one label a sample: take labels that are not mixed")
         rows = self.dual.label_rows(self.x, self.labels)
         self._fits = True
         return rows
@@ -209,7 +219,7 @@ class Batch:
         return torch.stack(found).amax(0) if union == "worst" else torch.stack(found).mean(0)
 
     def _moved(self, points: Tensor, ball: PerturbationSet, ask: Ask) -> Batch:
-        moved = Batch(self.dual, points, self.labels, ball, ask, self.carried, _fits=self._fits)
+        moved = Batch(self.dual, points, self.labels, ball, ask, self.carried, self.mixed, _fits=self._fits)
         if self._learns:
             moved.__dict__["clean"] = self.clean
         return moved

@@ -61,6 +61,11 @@ class Recipe:
                 "'precision' float16 is for losses without bounds, whose numbers leave its range: take bfloat16, or a "
                 "loss such as pgd"
             )
+        if self.loss.bounds and any(augmentation.mixes for augmentation in self.data.all_augmentations):
+            raise InvalidInputError(
+                "'data.augmentations' mix labels, but bounds are for one label a sample: leave mixup out, or take a "
+                "loss without bounds such as pgd"
+            )
         if self.data.unlabelled and self.batch_size < 2:
             raise InvalidInputError("'batch_size' must be at least 2 with data.unlabelled, which is half of each batch")
         if max(self.radius.extremes) * self.set.eps > LARGEST:

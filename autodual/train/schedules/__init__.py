@@ -4,8 +4,8 @@ A schedule is a frozen dataclass: it has no state, so that a resumed run goes on
 """
 
 from autodual.train.schedules.base import Constant, Schedule
+from autodual.train.schedules.knots import Cyclic, PiecewiseLinear
 from autodual.train.schedules.named_schedules import SCHEDULES
-from autodual.train.schedules.piecewise import Cyclic, PiecewiseLinear
 from autodual.train.schedules.ramps import Cosine, Linear, Ramp, Smooth
 from autodual.train.schedules.stepped import MultipleDecay, Steps
 

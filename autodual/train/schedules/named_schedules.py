@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from autodual.train.schedules.base import Constant, Schedule
-from autodual.train.schedules.piecewise import Cyclic, PiecewiseLinear
+from autodual.train.schedules.knots import Cyclic, PiecewiseLinear
 from autodual.train.schedules.ramps import Cosine, Linear, Smooth
 from autodual.train.schedules.stepped import MultipleDecay, Steps
 
