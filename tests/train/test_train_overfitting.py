@@ -93,6 +93,16 @@ def test_a_collapse_before_any_validation_leaves_the_good_network(tmp_path: Path
         assert same(network, weights(run / "last.pt")) and same(network, averages(training))
 
 
+def test_a_pass_that_counts_as_several_epochs_is_taken_back_whole(tmp_path: Path) -> None:
+    rates = {"kind": "steps", "start": 0.1, "at": [4], "factor": 1000.0}
+    values = {**RUINED, "loss": {"kind": "free", "replays": 2}, "learning_rate": rates}
+    training = tiny_training(tmp_path / "run", **{**values, "collapse": {"watch": "always", "samples": 24}})
+    network = finish(training)
+    assert [(row["epoch"], row["collapsed"]) for row in training.progress.rows] == [(2, 0.0), (4, 0.0), (6, 1.0)]
+    assert same(network, after_epochs(tmp_path / "good", 2, **values).network.state_dict())
+    assert torch.load(tmp_path / "run" / "last.pt", weights_only=True)["trained"]["epochs"] == 4
+
+
 def test_watching_changes_no_step(tmp_path: Path) -> None:
     values = {**RUINED, "learning_rate": 0.03, "epochs": 2}
     watched = finish(tiny_training(tmp_path / "one", **{**values, "collapse": {"watch": "always"}}))
