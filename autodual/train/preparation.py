@@ -54,7 +54,7 @@ def check_fit(recipe: Recipe, dual: DualNetwork, samples: Samples, world: World)
             "autodual.train.unlabelled.with_unlabelled"
         )
     placed = recipe.set.ball(recipe.set.eps).at(samples.x[:1])
-    if recipe.loss.bounds or recipe.selected_by == "certified":
+    if recipe.loss.bounds or recipe.selected_by == "certified" or recipe.stages > 1:
         require_support(placed)
     if recipe.validation.attack_steps:
         require_searchable(placed, "validation with attack_steps")

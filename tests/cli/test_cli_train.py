@@ -194,6 +194,32 @@ def test_a_run_is_evaluated_into_one_page(invoke, images: Path, tmp_path: Path) 
     assert nothing.exit_code == 2 and "no trained network" in nothing.output
 
 
+def test_a_test_set_is_measured_shown_and_required_again(invoke, images: Path, tmp_path: Path, monkeypatch) -> None:
+    data, run = tiny_data(40), tmp_path / "run"
+    assert data.y is not None
+    numpy.savez(tmp_path / "test.npz", x=data.x.numpy()[32:], y=data.y.numpy()[32:])
+    monkeypatch.chdir(tmp_path)
+    curves = ["--set", "data.test=test.npz", "--set", 'curves.sets=["train", "test"]', "--set", "radius=1.0"]
+    arguments = ["--data", images, "--arch", "mlp:4", "--loss", "fgsm", "--eps", 0.01, *SETTINGS, *curves]
+    done = invoke("train", *arguments, "--epochs", 2, "--output", run)
+    assert done.exit_code == 0, done.output
+    assert "test errors: clean" in done.output and "minibatch errors: robust" in done.output
+    assert "test robust error: best" in done.output and "nothing was chosen by it" in done.output
+    rows = list(csv.DictReader((run / "log.csv").open()))
+    assert all(0 <= float(row["test_robust_error"]) <= 1 for row in rows) and rows[0]["certified_error"] == "nan"
+    report = invoke("report", run, "--data", tmp_path / "test.npz", "--radii", 0, "--attack-steps", 2)
+    assert report.exit_code == 0, report.output
+    learning = json.loads((run / "report.json").read_text())["learning"]
+    assert {(row["set"], row["error"]) for row in learning} == {
+        (name, error) for name in ("training", "validation", "test") for error in ("clean", "robust")
+    }
+    page = (run / "report.html").read_text()
+    assert "Learning curves" in page and "nothing was chosen by it" in page and "Catastrophic overfitting" in page
+    numpy.savez(tmp_path / "test.npz", x=data.x.numpy()[31:39], y=data.y.numpy()[31:39])
+    refused = invoke("train", "--output", run, "--resume")
+    assert refused.exit_code == 2 and "is not what the run" in refused.output and "test.npz" in refused.output
+
+
 def test_a_cascade_is_trained_and_certified(invoke, images: Path, tmp_path: Path) -> None:
     run, arguments = tmp_path / "run", ["--data", images, "--arch", "wide:1", "--eps", 0.01, *SETTINGS]
     arguments += ["--learning-rate", 3e-3, "--set", "radius=1.0", "--set", "validation.every=8"]

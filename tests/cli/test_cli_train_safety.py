@@ -181,7 +181,7 @@ def test_labels_beyond_all_classes_are_refused(invoke, tmp_path, label, words) -
     assert words in line_of(done) and not (tmp_path / "run").exists()
 
 
-OWN = [".lock", "checkpoint.pt", "network.pt", "log.csv", "run.json", "cascade.pt", "tensorboard", "stage-1"]
+OWN = [".lock", "checkpoint.pt", "network.pt", "last.pt", "log.csv", "run.json", "cascade.pt", "tensorboard", "stage-1"]
 
 
 @pytest.mark.parametrize("name", OWN)
@@ -199,7 +199,7 @@ def test_links_are_never_followed(invoke, images, tmp_path, name, extra) -> None
     assert not (tmp_path / "absent").exists() and (run / name).is_symlink()
 
 
-@pytest.mark.parametrize("name", OWN[1:6])
+@pytest.mark.parametrize("name", OWN[1:7])
 def test_files_that_are_there_already_are_replaced_only_if_asked(invoke, images, tmp_path, name) -> None:
     run = tmp_path / "run"
     run.mkdir()
@@ -235,7 +235,7 @@ def test_only_leftovers_of_its_own_are_cleared_and_only_under_the_lock(invoke, i
 def test_a_run_that_was_killed_before_its_first_checkpoint_begins_anew(invoke, images, tmp_path) -> None:
     run, fixed = tmp_path / "run", ["train", "--data", images, *FIXED, *PLAIN]
     assert invoke(*fixed, "--output", run).exit_code == 0
-    for name in ("checkpoint.pt", "network.pt", "log.csv"):
+    for name in ("checkpoint.pt", "network.pt", "last.pt", "log.csv"):
         (run / name).unlink()
     assert invoke(*fixed, "--output", run).exit_code == 0
 
