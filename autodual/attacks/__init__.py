@@ -14,6 +14,7 @@ from autodual.attacks.outcome import broken
 from autodual.attacks.pgd import Mim, Pgd
 from autodual.attacks.registered_attacks import ATTACKS, named_attack
 from autodual.attacks.robust_error import evaluate
+from autodual.attacks.sparse_ascent import AdaptiveSparse, SparseSteepest
 from autodual.attacks.square import Square
 from autodual.attacks.starts import STARTS, Gaussian, Given, Hypercube, Previous, Scattered, Start, Uniform, Zero
 from autodual.attacks.step_kinds import (
@@ -36,6 +37,7 @@ __all__ = [
     "OBJECTIVES",
     "STARTS",
     "Adaptive",
+    "AdaptiveSparse",
     "Apgd",
     "Ascent",
     "Attack",
@@ -66,6 +68,7 @@ __all__ = [
     "Scattered",
     "Sign",
     "SparseL1",
+    "SparseSteepest",
     "Square",
     "Standard",
     "Start",

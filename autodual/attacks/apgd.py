@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from autodual.attacks.ascent import Ascent, check_counts
 from autodual.attacks.gradient_attack import GradientAttack
 from autodual.attacks.kept import Keep, check_keep
 from autodual.attacks.objectives import Objective, objective_named
+from autodual.attacks.sparse_ascent import AdaptiveSparse, SparseSteepest
 from autodual.attacks.starts import Start, start_named
 from autodual.attacks.step_kinds import Natural
 from autodual.attacks.step_sizes import Adaptive
+from autodual.perturbations import Searchable, require_searchable
 
 
 @dataclass(frozen=True)
 class Apgd(GradientAttack):
     """PGD with momentum whose steps are halved where they stop helping (Croce and Hein, 2020).
+
+    In l1 balls steps are sparse, as sparse as the best point so far (Croce and Hein, 2021).
 
     `objective` is one of `OBJECTIVES`, by name; with a targeted one each of the `restarts` aims at the next class. Any
     specification can be attacked with "margin".
@@ -33,6 +37,11 @@ class Apgd(GradientAttack):
         check_keep(self.keep)
         objective_named(self.objective)
         start_named(self.start)
+
+    def ascent_in(self, region: Searchable) -> Ascent:
+        if require_searchable(region).norm_order != 1:
+            return self.ascent
+        return replace(self.ascent, step=SparseSteepest(), size=AdaptiveSparse())
 
     @property
     def ascent(self) -> Ascent:

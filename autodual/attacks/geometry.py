@@ -1,4 +1,4 @@
-"""The ball that a set was before it was cut down to a domain: in its units steps and starts are written down."""
+"""Directions and lengths of steps, factor by factor where the set is a product."""
 
 from __future__ import annotations
 
@@ -7,31 +7,45 @@ import math
 import torch
 from torch import Tensor
 
-from autodual.perturbations import NormBall, Searchable
-
-
-def radius_of(region: Searchable) -> Tensor:
-    """The radius, to be multiplied with points `[N, *shape]`: of a ball its own, of others their largest half-width."""
-    ball = region.source
-    if isinstance(ball, NormBall):
-        return torch.as_tensor(ball.radius).to(region.centre)
-    widths = region.direction(torch.ones_like(region.centre)).abs()
-    return region.per_feature(widths.flatten(1).amax(1))
-
-
-def order_of(region: Searchable) -> float | None:
-    """The order of the norm whose ball the set is, or None if it is another set."""
-    return region.source.order if isinstance(region.source, NormBall) else None
+from autodual.perturbations import Searchable, Support
 
 
 def uncut_direction(region: Searchable, gradient: Tensor) -> Tensor:
     """Steepest ascent as far as the radius. Unlike `region.direction`, an l∞ ball's is the same near a domain's end."""
-    if order_of(region) == math.inf:
-        return radius_of(region) * gradient.sign()
-    return region.direction(gradient)
+    return region.each(_uncut_direction, gradient)
+
+
+def _uncut_direction(factor: Searchable, gradient: Tensor) -> Tensor:
+    return factor.radii * gradient.sign() if factor.norm_order == math.inf else factor.direction(gradient)
 
 
 def per_sample_norm(values: Tensor, order: float) -> Tensor:
     """The norm of each sample's values `[N, *shape]`, as `[N, 1, …]`; 1 where it is zero."""
     length = torch.linalg.vector_norm(values.flatten(1), order, dim=1).reshape(-1, *[1] * (values.dim() - 1))
     return torch.where(length == 0, 1, length)
+
+
+def largest_features(region: Searchable, gradient: Tensor, points: Tensor, count: Tensor) -> Tensor:
+    """±1 / k on the k features of largest |gradient| that can still move that way, else 0.
+
+    Args:
+        region: the set, placed around N samples.
+        gradient: `[N, *shape]`.
+        points: where features are, `[N, *shape]`.
+        count: k of each sample, `[N]`, at least 1 and at most all features once rounded down.
+    """
+    free = _free(region, gradient, points).flatten(1)
+    count = count.floor().clamp(1, free.shape[1]).unsqueeze(1)
+    largest = free.abs().topk(int(count.max()), 1).indices
+    rank = torch.arange(largest.shape[1], device=free.device)
+    chosen = torch.zeros_like(free).scatter(1, largest, ((rank < count) / count).to(free))
+    return (chosen * free.sign()).reshape(gradient.shape)
+
+
+def _free(region: Searchable, gradient: Tensor, points: Tensor) -> Tensor:
+    """The gradient, but 0 at features that are at the end of the set's enclosure to which it points."""
+    if not isinstance(region, Support):
+        return gradient
+    ends, side = region.enclosure(), gradient.sign()
+    room = torch.maximum(side * (ends.upper - points), side * (ends.lower - points))
+    return gradient * room.sign()

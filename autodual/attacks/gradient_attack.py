@@ -43,6 +43,14 @@ class GradientAttack(Attack):
         size, step = Fixed(1.0), _OwnStep(self)
         return Ascent(step=step, size=size, steps=self.steps, restarts=self.starts, seed=self.random_seed)
 
+    def ascent_in(self, region: Searchable) -> Ascent:
+        """The same by the parts that suit a set.
+
+        Args:
+            region: the set, placed around N samples.
+        """
+        return self.ascent
+
     def run(
         self,
         function: Function,
@@ -50,7 +58,7 @@ class GradientAttack(Attack):
         specification: Specification,
         generator: torch.Generator | None = None,
     ) -> Tensor:
-        return self.ascent.run(function, region, specification, generator)
+        return self.ascent_in(region).run(function, region, specification, generator)
 
 
 @dataclass(frozen=True)
@@ -63,4 +71,4 @@ class _OwnStep(Step):
         return self.attack.step(region, state.points, gradient) - state.points
 
     def advance(self, problem: Problem, objective: Objective, state: State, gradient: Tensor, size: StepSize) -> Tensor:
-        return problem.region.project(self.attack.step(problem.region, state.points, gradient))
+        return problem.region.retract(self.attack.step(problem.region, state.points, gradient))

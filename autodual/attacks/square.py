@@ -10,7 +10,7 @@ from torch import Tensor
 
 from autodual.attacks.ascent import check_counts, generator_of
 from autodual.attacks.base import Attack, Function
-from autodual.attacks.geometry import order_of, per_sample_norm, radius_of
+from autodual.attacks.geometry import per_sample_norm
 from autodual.attacks.kept import Keep, Kept, check_keep
 from autodual.attacks.problem import Problem
 from autodual.errors import InvalidInputError
@@ -83,11 +83,16 @@ class Square(Attack):
         """The points with one window of each replaced, projected onto the set."""
         share = self.share * _schedule(query / self.queries)
         window, sign = _windows(points, share, generator), _signs(points, generator)
-        if order_of(region) in (None, math.inf):
-            return region.project(torch.where(window, region.steepest(sign), points))
-        # In other balls a window is paid for by all other features: the projection shrinks them.
-        push = torch.where(window, sign, 0)
-        return region.project(points + radius_of(region) * push / per_sample_norm(push, order_of(region) or 2))
+        return region.each(_moved, points, sign, window.to(points.dtype))
+
+
+def _moved(region: Searchable, points: Tensor, sign: Tensor, window: Tensor) -> Tensor:
+    """The points of a set that is no product with the window (1 inside, else 0) replaced."""
+    if region.norm_order in (None, math.inf):
+        return region.project(torch.lerp(points, region.steepest(sign), window))
+    # In other balls a window is paid for by all other features: the projection shrinks them.
+    push = window * sign
+    return region.project(points + region.radii * push / per_sample_norm(push, region.norm_order))
 
 
 def _schedule(progress: float) -> float:

@@ -9,9 +9,9 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from autodual.attacks.geometry import order_of, radius_of, uncut_direction
+from autodual.attacks.geometry import uncut_direction
 from autodual.errors import InvalidInputError
-from autodual.perturbations import Box, Searchable
+from autodual.perturbations import Searchable, Support
 
 
 class Start(ABC):
@@ -59,14 +59,18 @@ class Uniform(Start):
     share: float = 1.0
 
     def points(self, region: Searchable, generator: torch.Generator) -> Tensor:
-        order, centre = order_of(region), region.centre
-        if order is None and not isinstance(region.source, Box):
+        return region.each(lambda factor, centre: self._point(factor, centre, generator), region.centre)
+
+    def _point(self, region: Searchable, centre: Tensor, generator: torch.Generator) -> Tensor:
+        """A point of a set that is no product."""
+        order = region.norm_order
+        if order is None and not (isinstance(region, Support) and region.independent):
             return region.sample(1, generator)[0]
         if order is None:
             lower, upper = (region.steepest(sign * torch.ones_like(centre)) for sign in (-1, 1))
             return region.project(lower + _uniform(centre.shape, centre, generator) * (upper - lower))
         if order == torch.inf:
-            offset = self.share * radius_of(region) * (2 * _uniform(centre.shape, centre, generator) - 1)
+            offset = self.share * region.radii * (2 * _uniform(centre.shape, centre, generator) - 1)
         else:
             length = self.share * region.per_feature(_uniform((region.count,), centre, generator))
             offset = length * uncut_direction(region, _normal(centre, generator))

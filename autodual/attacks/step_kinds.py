@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
 from autodual.attacks.ascent_state import State
-from autodual.attacks.geometry import order_of, per_sample_norm, radius_of, uncut_direction
+from autodual.attacks.geometry import largest_features, per_sample_norm, uncut_direction
 from autodual.attacks.objectives import Objective
 from autodual.attacks.problem import Problem
 from autodual.attacks.step_sizes import StepSize
 from autodual.errors import InvalidInputError
-from autodual.perturbations import Searchable, Support
+from autodual.perturbations import Searchable
 
 
 class Step(ABC):
@@ -77,7 +77,7 @@ class Sign(Step):
     raw: bool = False
 
     def move(self, region: Searchable, gradient: Tensor, state: State) -> Tensor:
-        return gradient.sign() if self.raw else radius_of(region) * gradient.sign()
+        return gradient.sign() if self.raw else region.radii * gradient.sign()
 
 
 @dataclass(frozen=True)
@@ -87,8 +87,8 @@ class Euclidean(Step):
     raw: bool = False
 
     def move(self, region: Searchable, gradient: Tensor, state: State) -> Tensor:
-        unit = gradient / per_sample_norm(gradient, 2)
-        return unit if self.raw else radius_of(region) * unit
+        unit = region.each(lambda factor, own: own / per_sample_norm(own, 2), gradient)
+        return unit if self.raw else region.radii * unit
 
 
 @dataclass(frozen=True)
@@ -108,13 +108,13 @@ class SparseL1(Step):
             raise InvalidInputError(f"a sparse step moves 1 or more features, not {self.least} to {self.most}")
 
     def move(self, region: Searchable, gradient: Tensor, state: State) -> Tensor:
-        generator, device = state.generator, gradient.device
-        k = int(torch.randint(self.least, self.most + 1, (), generator=generator, device=device))
-        k = min(k, region.shape.numel())
-        free = torch.where(_can_move(region, state.points, gradient), gradient, 0).flatten(1)
-        chosen = torch.zeros_like(free).scatter(1, free.abs().topk(k, 1).indices, 1)
-        unit = (chosen * free.sign()).reshape(gradient.shape) / k
-        return self.most * unit if self.raw else radius_of(region) * unit
+        k = torch.randint(self.least, self.most + 1, (), generator=state.generator, device=gradient.device)
+
+        def sparse(factor: Searchable, own: Tensor, points: Tensor) -> Tensor:
+            return largest_features(factor, own, points, k.expand(factor.count))
+
+        unit = region.each(sparse, gradient, state.points)
+        return self.most * unit if self.raw else region.radii * unit
 
 
 @dataclass(frozen=True)
@@ -140,11 +140,15 @@ class Natural(Step):
     """
 
     def move(self, region: Searchable, gradient: Tensor, state: State) -> Tensor:
-        if order_of(region) != 1:
-            return Steepest().move(region, gradient, state)
         ahead = 1 - state.iteration / state.steps
-        most = max(1, round(ahead * min(20, region.shape.numel() // 16)))
-        return SparseL1(min(5, most), most).move(region, gradient, state)
+
+        def natural(factor: Searchable, own: Tensor, points: Tensor) -> Tensor:
+            if factor.norm_order != 1:
+                return factor.direction(own)
+            most = max(1, ahead * min(20, factor.shape.numel() // 16))
+            return factor.radii * largest_features(factor, own, points, own.new_full((factor.count,), most))
+
+        return region.each(natural, gradient, state.points)
 
 
 @dataclass(frozen=True)
@@ -155,13 +159,8 @@ class Customary(Step):
     """
 
     def move(self, region: Searchable, gradient: Tensor, state: State) -> Tensor:
-        step = SparseL1() if order_of(region) == 1 else UncutSteepest()
-        return step.move(region, gradient, state)
+        def customary(factor: Searchable, own: Tensor, points: Tensor) -> Tensor:
+            step = SparseL1() if factor.norm_order == 1 else UncutSteepest()
+            return step.move(factor, own, replace(state, points=points))
 
-
-def _can_move(region: Searchable, points: Tensor, gradient: Tensor) -> Tensor:
-    """Which features are not at the end of the set's enclosure that the gradient points to."""
-    if not isinstance(region, Support):
-        return torch.ones_like(points, dtype=torch.bool)
-    ends = region.enclosure()
-    return torch.where(gradient > 0, points < ends.upper, points > ends.lower)
+        return region.each(customary, gradient, state.points)

@@ -10,7 +10,6 @@ import torch
 from torch import Tensor
 
 from autodual.attacks.ascent_state import State
-from autodual.attacks.geometry import radius_of
 from autodual.errors import InvalidInputError
 from autodual.perturbations import Searchable
 
@@ -51,13 +50,13 @@ class Fixed(StepSize):
             raise InvalidInputError(f"the step size must be positive and finite, but is {self.size}")
 
     def advance(self, region: Searchable, state: State, move: Tensor) -> Tensor:
-        return region.project(state.points + self.length(region) * move)
+        return region.retract(state.points + self.length(region) * move)
 
     def length(self, region: Searchable) -> Tensor | float:
         """What a step is multiplied by."""
         if not self.raw:
             return self.size
-        radius = radius_of(region)
+        radius = region.radii
         return self.size / torch.where(radius == 0, 1, radius)
 
 
@@ -75,17 +74,13 @@ class Adaptive(StepSize):
 
     def observe(self, state: State, loss: Tensor, gradient: Tensor) -> Tensor:
         memory = state.memory
-        loss = loss.nan_to_num(-math.inf, math.inf, -math.inf)
-        if state.iteration == 0:
+        last = None if state.iteration == 0 else memory["last"]
+        remember_best(state, loss, gradient)
+        if last is None:
             memory.update(size=torch.full_like(loss, self.first), rises=torch.zeros_like(loss))
-            memory.update(best=loss, best_points=state.points, best_gradient=gradient, last=loss)
-            memory.update(checked=loss, halved=torch.ones_like(loss, dtype=torch.bool))
+            memory.update(checked=memory["best"], halved=torch.ones_like(loss, dtype=torch.bool))
             return gradient
-        memory["rises"] = memory["rises"] + (loss > memory["last"])
-        better = loss > memory["best"]
-        memory["last"], memory["best"] = loss, torch.where(better, loss, memory["best"])
-        memory["best_points"] = torch.where(state.each(better), state.points, memory["best_points"])
-        memory["best_gradient"] = torch.where(state.each(better), gradient, memory["best_gradient"])
+        memory["rises"] = memory["rises"] + (memory["last"] > last)
         interval = checkpoints(state.steps).get(state.iteration)
         return gradient if interval is None else self._check(state, gradient, interval)
 
@@ -101,12 +96,25 @@ class Adaptive(StepSize):
 
     def advance(self, region: Searchable, state: State, move: Tensor) -> Tensor:
         memory, points = state.memory, state.points
-        aim = region.project(points + state.each(memory["size"]) * move)
+        aim = region.retract(points + state.each(memory["size"]) * move)
         if "previous" in memory:
             drift = self.inertia * (aim - points) + (1 - self.inertia) * (points - memory["previous"])
-            aim = region.project(points + drift)
+            aim = region.retract(points + drift)
         memory["previous"] = points
         return aim
+
+
+def remember_best(state: State, loss: Tensor, gradient: Tensor) -> None:
+    """Keep the last loss `[N]`, and the largest one so far with its point and its gradient there."""
+    memory = state.memory
+    memory["last"] = loss = loss.nan_to_num(-math.inf, math.inf, -math.inf)
+    if state.iteration == 0:
+        memory.update(best=loss, best_points=state.points, best_gradient=gradient)
+        return
+    better = loss > memory["best"]
+    memory["best"] = torch.where(better, loss, memory["best"])
+    memory["best_points"] = torch.where(state.each(better), state.points, memory["best_points"])
+    memory["best_gradient"] = torch.where(state.each(better), gradient, memory["best_gradient"])
 
 
 def checkpoints(steps: int) -> dict[int, int]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, ClassVar
@@ -73,17 +74,20 @@ class Box(PerturbationSet):
 
 
 def box_region(
-    source: PerturbationSet, x: Tensor, lower: Tensor, upper: Tensor, domain: Domain, radius: Tensor | None = None
+    source: PerturbationSet, x: Tensor, lower: Tensor, upper: Tensor, domain: Domain, uncut: Tensor | None = None
 ) -> BoxRegion:
-    """[lower, upper] (broadcast to x) clipped to the domain; `radius` `[N]` where [lower, upper] is x ± radius."""
-    ends = domain_ends(domain, x)
+    """[lower, upper] (broadcast to x) clipped to the domain; `uncut` where [lower, upper] is x ± uncut."""
+    ends, radius = domain_ends(domain, x), None
     if ends is not None:
-        lower, upper, radius = torch.maximum(lower, ends[0]), torch.minimum(upper, ends[1]), None
+        lower, upper = torch.maximum(lower, ends[0]), torch.minimum(upper, ends[1])
+    elif uncut is not None and uncut.shape[1:].numel() == 1:
+        radius = flatten(uncut, 1)[:, 0].expand(x.shape[0])
     if not (all_finite(lower) and all_finite(upper)):
         raise InvalidInputError("the box must be bounded: give finite ends or a finite domain")
     lower, upper = lower.expand_as(x), upper.expand_as(x)
     require_points(flatten(lower <= upper, 1).all(1), source)
-    return BoxRegion(source, x, lower, upper, radius)
+    uncut = None if uncut is None else uncut.expand(x.shape[0], *uncut.shape[1:])
+    return BoxRegion(source, x, lower, upper, radius, uncut)
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,7 +95,8 @@ class BoxRegion(Region):
     """The box [lower, upper], both `[N, *shape]`; all answers are exact.
 
     `radius` `[N]` is the half-width of all features around `centre`, or None if features differ. With it, extremes
-    need a norm instead of an inner product, which saves a temporary tensor as large as the rows.
+    need a norm instead of an inner product, which saves a temporary tensor as large as the rows. `uncut`
+    `[N, *shape or ones]` is the radius of the l∞ ball that was cut down to the domain, None if the box is no such ball.
     """
 
     independent: ClassVar[bool] = True
@@ -99,6 +104,15 @@ class BoxRegion(Region):
     lower: Tensor
     upper: Tensor
     radius: Tensor | None = None
+    uncut: Tensor | None = None
+
+    @property
+    def norm_order(self) -> float | None:
+        return None if self.uncut is None else math.inf
+
+    @property
+    def radii(self) -> Tensor:
+        return super().radii if self.uncut is None else self.uncut
 
     @cached_property
     def middle(self) -> Tensor:
@@ -132,8 +146,8 @@ class BoxRegion(Region):
         return CentredNorms(self.middle, (WeightedNorm(weights, 1),))
 
     def contains(self, points: Tensor, tolerance: float = 0.0) -> Tensor:
-        inside = (points >= self.lower - tolerance) & (points <= self.upper + tolerance)
-        return flatten(inside, inside.dim() - len(self.shape)).all(-1)
+        beyond = torch.maximum(self.lower - tolerance - points, points - (self.upper + tolerance))
+        return flatten(beyond, beyond.dim() - len(self.shape)).amax(-1) <= 0
 
     def project(self, points: Tensor) -> Tensor:
         return points.clamp(self.lower, self.upper)

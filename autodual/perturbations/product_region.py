@@ -107,23 +107,31 @@ class _ProductSearch(_Product, Searchable):
         return torch.stack(inside).all(0)
 
     def project(self, points: Tensor) -> Tensor:
-        return self._each(points, lambda part, own: part.project(own))
+        return self.each(lambda part, own: part.project(own), points)
+
+    def retract(self, points: Tensor) -> Tensor:
+        return self.each(lambda part, own: part.retract(own), points)
 
     def steepest(self, gradient: Tensor) -> Tensor:
-        return self._each(gradient, lambda part, own: part.steepest(own))
+        return self.each(lambda part, own: part.steepest(own), gradient)
 
     def direction(self, gradient: Tensor) -> Tensor:
-        return self._each(gradient, lambda part, own: part.direction(own))
+        return self.each(lambda part, own: part.direction(own), gradient)
+
+    def each(self, answer: Callable[..., Tensor], *values: Tensor) -> Tensor:
+        own = zip(*[self._split(value) for value in values])
+        return _joined([part.each(answer, *mine) for part, mine in zip(self.parts, own)], leading=values[0].dim() - 1)
+
+    @property
+    def radii(self) -> Tensor:
+        """Each feature's is that of its factor."""
+        return _joined([part.radii.expand_as(part.centre) for part in self.parts])
 
     def sample(self, count: int, generator: torch.Generator | None = None) -> Tensor:
         return _joined([part.sample(count, generator) for part in self.parts], leading=2)
 
     def corners(self, count: int, generator: torch.Generator | None = None) -> Tensor:
         return _joined([part.corners(count, generator) for part in self.parts], leading=2)
-
-    def _each(self, values: Tensor, answer: Callable[[Any, Tensor], Tensor]) -> Tensor:
-        found = [answer(part, own) for part, own in zip(self.parts, self._split(values))]
-        return _joined(found, leading=values.dim() - 1)
 
 
 @dataclass(frozen=True, eq=False)

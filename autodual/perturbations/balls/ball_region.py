@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
+from typing import TypeAlias
 
 import torch
 from torch import Tensor
 
 from autodual.interval import Interval
+from autodual.perturbations.balls.nearest_offset import nearest_offset, shorter_offset
+from autodual.perturbations.balls.room import Room, working
 from autodual.perturbations.regions.region import Region
-from autodual.perturbations.regions.row_norms import dual_order, flatten, inner, norm, support_norm
+from autodual.perturbations.regions.row_norms import dual_order, flatten, inner, support_norm
 from autodual.perturbations.regions.support import CentredNorms, WeightedNorm, end_rounding
 from autodual.perturbations.regions.view import View
 from autodual.tensors import shared
+
+Shrink: TypeAlias = Callable[[float, Tensor, Room, Tensor], Tensor]
 
 
 @dataclass(frozen=True, eq=False)
@@ -23,6 +28,14 @@ class BallRegion(Region):
 
     radius: Tensor
     order: float
+
+    @property
+    def norm_order(self) -> float:
+        return self.order
+
+    @property
+    def radii(self) -> Tensor:
+        return self.per_feature(self.radius)
 
     def enclosure(self) -> Interval:
         return Interval.around(self.centre, self.per_feature(self.radius))
@@ -42,12 +55,10 @@ class BallRegion(Region):
         return self.length(points - self.centre) <= self.radius + tolerance
 
     def project(self, points: Tensor) -> Tensor:
-        """Exact for p = 1 and 2; for other p the point is shrunk towards the centre, and is not the nearest."""
-        offset = points - self.centre
-        if self.order == 1:
-            return self.fit(offset, lambda shrunk: self.centre + shrunk)
-        shrunk = self.per_feature(self._reach) * self._normalised(offset)
-        return torch.where(self.per_feature(self.contains(points)), points, self.centre + shrunk)
+        return self.fit(points, self._open, lambda point: point, nearest_offset)
+
+    def retract(self, points: Tensor) -> Tensor:
+        return self.fit(points, self._open, lambda point: point, self.shortened)
 
     def steepest(self, gradient: Tensor) -> Tensor:
         return self.centre + self.per_feature(self._reach) * self._steepest_unit(gradient)
@@ -73,51 +84,87 @@ class BallRegion(Region):
 
     def length(self, offset: Tensor) -> Tensor:
         """The p-norm `[*, N]` of offsets `[*, N, *shape]`."""
-        return norm(flatten(offset, offset.dim() - len(self.shape)), self.order)
+        vectors = self.vectors(offset)
+        return vectors.abs().sum(-1) if self.order == 1 else torch.linalg.vector_norm(vectors, self.order, dim=-1)
 
-    def fit(self, offset: Tensor, place: Callable[[Tensor], Tensor]) -> Tensor:
-        """`place(offset)` for the largest shrunken offset `[*, N, *shape]` whose point lies in the ball.
+    def vectors(self, values: Tensor) -> Tensor:
+        """Values `[*, N, *shape]` as vectors `[*, N, n]`."""
+        return flatten(values, values.dim() - len(self.shape))
 
-        Shrinking follows the projections onto ever smaller balls: towards zero in a straight line, or for p = 1 by a
-        soft threshold. So with `place` a projection onto a box around the centre, the result is the projection onto
-        ball ∩ box: the first-order conditions of both problems read the same, feature by feature.
+    @property
+    def shortened(self) -> Shrink:
+        """How `retract` shrinks offsets; an l1 ball is flat, and the nearest point as good as any."""
+        return nearest_offset if self.order == 1 else shorter_offset
+
+    def fit(self, points: Tensor, room: Room, place: Callable[[Tensor], Tensor], shrink: Shrink) -> Tensor:
+        """Points brought into ball ∩ box; those that lie there stay.
+
+        Args:
+            points: `[*, N, *shape]`.
+            room: of the box around the centre.
+            place: the projection onto the box.
+            shrink: of offsets that are too long, called as `shrink(order, offset, room, reach)`.
         """
-        peak = self.per_feature(flatten(offset.abs(), offset.dim() - len(self.shape)).amax(-1))
-
-        def point(scale: Tensor) -> Tensor:
-            scale = self.per_feature(scale)
-            if self.order != 1:
-                return place(scale * offset)
-            return place(offset.sign() * (offset.abs() - peak + scale * peak).relu())
-
-        whole = place(offset)
+        whole = place(points)
         inside = self.contains(whole)
         if inside.all():
             return whole
-        low, high = torch.zeros_like(inside, dtype=offset.dtype), torch.ones_like(inside, dtype=offset.dtype)
-        # Bisection: enough halvings that both ends agree to the last place even at scales of a few thousandths.
-        for _ in range(8 - round(math.log2(torch.finfo(offset.dtype).eps))):
-            middle = (low + high) / 2
-            fits = self.contains(point(middle))
-            low, high = torch.where(fits, middle, low), torch.where(fits, high, middle)
-        return torch.where(self.per_feature(inside), whole, point(low))
+        offset = working(self.vectors(points - self.centre))
+        found = self.settled(lambda reach: shrink(self.order, offset, room, reach), place)
+        return torch.where(self.per_feature(inside), whole, found)
 
-    @property
+    def settled(self, offset: Callable[[Tensor], Tensor], place: Callable[[Tensor], Tensor]) -> Tensor:
+        """The points `[*, N, *shape]` at offsets of as large a reach as lies in the ball after rounding.
+
+        Args:
+            offset: gives offsets `[*, N, n]` whose length is a reach `[N, 1]` once they are clamped to the box.
+            place: the projection onto the box.
+        """
+        found, fits = self._at(offset(working(self._likely_reach).unsqueeze(-1)), place)
+        if fits.all():
+            return found
+        again, fit_again = self._at(offset(working(self._reach).unsqueeze(-1)), place)
+        found = torch.where(self.per_feature(fits), found, again)
+        return torch.where(self.per_feature(fits | fit_again), found, place(self.centre))
+
+    def _at(self, offset: Tensor, place: Callable[[Tensor], Tensor]) -> tuple[Tensor, Tensor]:
+        """The points at offsets `[*, N, n]`, and which of them the ball contains."""
+        points = place(self.centre + offset.reshape(*offset.shape[:-1], *self.shape).to(self.centre))
+        return points, self.contains(points)
+
+    def profile(self, gradient: Tensor) -> Tensor:
+        """The direction of the maximiser of <gradient, ·> over the ball, its largest size 1 (0 where there is none)."""
+        vectors = self.vectors(gradient)
+        size = vectors.abs()
+        peak = size.amax(-1, keepdim=True)
+        size = size / torch.where(peak == 0, 1, peak)
+        power = dual_order(self.order) - 1
+        return vectors.sign() * (size if power == 1 else size**power)
+
+    @cached_property
+    def _open(self) -> Room:
+        return Room.unbounded(self.centre)
+
+    @cached_property
     def _reach(self) -> Tensor:
         """`[N]`, the radius minus the most that rounding `centre + offset` can add to the offset's length."""
-        loss = 4 * torch.finfo(self.centre.dtype).eps * (self.length(self.centre) + self.radius)
-        return (self.radius - loss).clamp(min=0)
+        return self._reach_after(4 * self.length(self.centre))
+
+    @cached_property
+    def _likely_reach(self) -> Tensor:
+        """`[N]`, the same for errors that add up as random ones do, which points are tested for."""
+        return self._reach_after(2 * torch.linalg.vector_norm(self.vectors(self.centre), max(self.order, 2), dim=-1))
+
+    def _reach_after(self, size: Tensor) -> Tensor:
+        return (self.radius - torch.finfo(self.centre.dtype).eps * (size + 4 * self.radius)).clamp(min=0)
 
     def _steepest_unit(self, gradient: Tensor) -> Tensor:
         """The maximiser of <gradient, ·> over the unit ball; zero where the gradient is zero."""
-        vectors = flatten(gradient, gradient.dim() - len(self.shape))
-        size = vectors.abs()
         if self.order == 1:
-            largest = torch.zeros_like(vectors).scatter(-1, size.argmax(-1, keepdim=True), 1)
+            vectors = self.vectors(gradient)
+            largest = torch.zeros_like(vectors).scatter(-1, vectors.abs().argmax(-1, keepdim=True), 1)
             return (largest * vectors.sign()).reshape(gradient.shape)
-        peak = size.amax(-1, keepdim=True)
-        size = torch.where(peak == 0, size, size / torch.where(peak == 0, 1, peak))
-        return self._normalised((vectors.sign() * size ** (dual_order(self.order) - 1)).reshape(gradient.shape))
+        return self._normalised(self.profile(gradient).reshape(gradient.shape))
 
     def _random_unit(self, count: int, generator: torch.Generator | None) -> Tensor:
         size = (count, *self.centre.shape)

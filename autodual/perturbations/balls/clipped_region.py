@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import ClassVar
 
 import torch
@@ -10,15 +11,15 @@ from torch import Tensor
 
 from autodual.interval import Interval
 from autodual.perturbations.balls.ball_region import BallRegion
+from autodual.perturbations.balls.nearest_offset import nearest_offset
+from autodual.perturbations.balls.room import Room, working
+from autodual.perturbations.balls.steepest_offset import filled_offset, steepest_offset
 from autodual.perturbations.box import BoxRegion
 from autodual.perturbations.perturbation import require_points
 from autodual.perturbations.regions.region import Region
 from autodual.perturbations.regions.row_norms import flatten
 from autodual.perturbations.regions.support import CentredNorms, end_rounding
 from autodual.perturbations.regions.view import View
-
-# Projecting a point this many radii away gives nearly the maximiser in its direction.
-_FAR = 1000.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,6 +30,14 @@ class ClippedRegion(Region):
 
     ball: BallRegion
     box: BoxRegion
+
+    @property
+    def norm_order(self) -> float:
+        return self.ball.order
+
+    @property
+    def radii(self) -> Tensor:
+        return self.ball.radii
 
     def enclosure(self) -> Interval:
         return self.box.enclosure()
@@ -47,21 +56,28 @@ class ClippedRegion(Region):
         return self.ball.contains(points, tolerance) & self.box.contains(points, tolerance)
 
     def project(self, points: Tensor) -> Tensor:
-        """Exact for p = 1 and 2; for other p a near point, not the nearest."""
-        return self._fit(points - self.centre)
+        return self.ball.fit(points, self._room, self.box.project, nearest_offset)
+
+    def retract(self, points: Tensor) -> Tensor:
+        return self.ball.fit(points, self._room, self.box.project, self.ball.shortened)
 
     def steepest(self, gradient: Tensor) -> Tensor:
-        """Near the maximiser for p = 1 and 2, a point roughly in its direction for other p; always in the region."""
-        aim = gradient if self.ball.order == 1 else self.ball.direction(gradient)
-        peak = flatten(aim.abs(), aim.dim() - len(self.shape)).amax(-1)
-        scale = _FAR * self.ball.radius / torch.where(peak == 0, 1, peak)
-        return self._fit(self.ball.per_feature(scale) * aim)
+        if self.ball.order == 1:
+            vectors = working(self.ball.vectors(gradient))
+            return self.ball.settled(lambda reach: filled_offset(vectors, self._room, reach), self.box.project)
+        order, profile = self.ball.order, working(self.ball.profile(gradient))
+        return self.ball.settled(lambda reach: steepest_offset(order, profile, self._room, reach), self.box.project)
 
     def direction(self, gradient: Tensor) -> Tensor:
-        # An l1 step moves one feature; once that feature reaches the end of the domain, the next has to move.
-        if self.ball.order == 1:
-            return (self.steepest(gradient) - self.steepest(-gradient)) / 2
-        return self.ball.direction(gradient)
+        """The ball's; in an l1 ball half the way from the least point to the greatest.
+
+        An l1 ball's moves one feature, and stops once that feature reaches the end of the domain.
+        """
+        if self.ball.order != 1:
+            return self.ball.direction(gradient)
+        vectors, reach = working(self.ball.vectors(gradient)), working(self.ball.radius).unsqueeze(-1)
+        ends = [filled_offset(sign * vectors, self._room, reach) for sign in (1, -1)]
+        return ((ends[0] - ends[1]) / 2).reshape(gradient.shape).to(gradient)
 
     def sample(self, count: int, generator: torch.Generator | None = None) -> Tensor:
         return self.project(self.ball.sample(count, generator))
@@ -75,8 +91,10 @@ class ClippedRegion(Region):
         terms = self.shape.numel() + 32
         return end_rounding(self) + terms * torch.finfo(excess.dtype).eps * excess
 
-    def _fit(self, offset: Tensor) -> Tensor:
-        return self.ball.fit(offset, lambda shrunk: self.box.project(self.centre + shrunk))
+    @cached_property
+    def _room(self) -> Room:
+        low, high = (flatten(end - self.centre, 1) for end in (self.box.lower, self.box.upper))
+        return Room.between(low, high)
 
 
 def clip(ball: BallRegion, lower: Tensor, upper: Tensor) -> ClippedRegion:

@@ -57,7 +57,7 @@ class NormBall(PerturbationSet):
         per_sample = flatten(radius, 1)
         uniform = per_sample[:, 0].expand(x.shape[0]) if per_sample.shape[1] == 1 else None
         if self.order == math.inf:
-            return box_region(source, x, x - radius, x + radius, self.domain, uniform)
+            return box_region(source, x, x - radius, x + radius, self.domain, radius)
         if uniform is None:
             raise InvalidInputError(
                 f"the radius of an {self._name} ball must be one number per sample, but has the shape "

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -26,6 +27,26 @@ class Searchable(PlacedSet):
         sets = self.source.members()
         return (self,) if len(sets) == 1 else tuple(require_searchable(one.bind(self.centre)) for one in sets)
 
+    @property
+    def norm_order(self) -> float | None:
+        """The order of the norm whose ball this is, before it was cut down to a domain; None if it is another set."""
+        return None
+
+    @property
+    def radii(self) -> Tensor:
+        """The unit of attacks' steps, which broadcasts to samples: a ball's radius, else the largest half-width."""
+        widths = self.direction(torch.ones_like(self.centre)).abs()
+        return self.per_feature(widths.flatten(1).amax(1))
+
+    def each(self, answer: Callable[..., Tensor], *values: Tensor) -> Tensor:
+        """Values `[*, N, *shape]` made factor by factor: of a set that is no product, `answer(self, *values)`.
+
+        Args:
+            answer: called as `answer(factor, *values)` for each factor, with the factor's own features.
+            values: `[*, N, *shape]`.
+        """
+        return answer(self, *values)
+
     @abstractmethod
     def contains(self, points: Tensor, tolerance: float = 0.0) -> Tensor:
         """Whether each point lies in the set: bool `[*, N]`; a point with NaN never does.
@@ -45,6 +66,16 @@ class Searchable(PlacedSet):
         Returns:
             Points of the same shape that pass `contains` with no tolerance: rounding goes inward.
         """
+
+    def retract(self, points: Tensor) -> Tensor:
+        """Points of the set in which ascent along `direction` comes to rest at the steepest one; by default `project`.
+
+        In balls that are neither flat nor round the nearest point is another, and takes longer to find.
+
+        Args:
+            points: `[*, N, *shape]`.
+        """
+        return self.project(points)
 
     @abstractmethod
     def steepest(self, gradient: Tensor) -> Tensor:

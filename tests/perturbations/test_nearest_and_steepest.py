@@ -1,0 +1,157 @@
+"""Projections and linear maximisers over every set cut to a domain, against a general solver."""
+
+from __future__ import annotations
+
+import numpy
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.optimize import linprog, minimize
+from torch import Tensor
+
+from autodual.perturbations import Box, L1Ball, L2Ball, LinfBall, LpBall, PerturbationSet, ProductSet
+from autodual.perturbations.balls.clamped_sum import crossing
+
+SIZE, CASES, RADIUS = 5, 6, 0.6
+DOMAIN = (0.0, 1.0)
+BALLS = {
+    "l1": (1.0, lambda domain: L1Ball(RADIUS, domain)),
+    "l1.3": (1.3, lambda domain: LpBall(1.3, RADIUS, domain)),
+    "l1.5": (1.5, lambda domain: LpBall(1.5, RADIUS, domain)),
+    "l2": (2.0, lambda domain: L2Ball(RADIUS, domain)),
+    "l3": (3.0, lambda domain: LpBall(3, RADIUS, domain)),
+    "l8": (8.0, lambda domain: LpBall(8, RADIUS, domain)),
+    "linf": (numpy.inf, lambda domain: LinfBall(RADIUS, domain)),
+    "box": (None, lambda domain: Box(-0.1, 0.7, domain)),
+}
+
+
+class Solver:
+    """min f(z) over a ball or box cut to the domain, by sequential quadratic programs on moves up and moves down."""
+
+    def __init__(self, order: float | None, x: numpy.ndarray, domain: tuple[float, float] | None):
+        self.order, self.x = order, x
+        lower, upper = (x - RADIUS, x + RADIUS) if order is not None else (x * 0 - 0.1, x * 0 + 0.7)
+        if domain is not None:
+            lower, upper = numpy.maximum(lower, domain[0]), numpy.minimum(upper, domain[1])
+        # z = x + up − down: each has its own bounds, and one of the two is at its least.
+        below, above = lower - x, upper - x
+        self.bounds = [*zip(below.clip(0), above.clip(0))]
+        self.bounds += [*zip((-above).clip(0), (-below).clip(0))]
+
+    def point(self, parts: numpy.ndarray) -> numpy.ndarray:
+        return self.x + parts[:SIZE] - parts[SIZE:]
+
+    def minimum(self, value, slope) -> float:
+        order, constraints = self.order, []
+        if order is not None and order < numpy.inf:
+            constraints = [{
+                "type": "ineq",
+                "fun": lambda parts: 1 - ((parts / RADIUS) ** order).sum(),
+                "jac": lambda parts: -order * (parts / RADIUS) ** (order - 1) / RADIUS,
+            }]  # fmt: skip
+        best = numpy.inf
+        for share in (0.0, 0.03, 0.1, 0.3, 0.5):
+            start = numpy.array([low + share * (high - low) for low, high in self.bounds])
+            found = minimize(
+                lambda parts: value(self.point(parts)),
+                start,
+                jac=lambda parts: numpy.concatenate([slope(self.point(parts)), -slope(self.point(parts))]),
+                bounds=self.bounds,
+                constraints=constraints,
+                options={"maxiter": 500, "ftol": 1e-15},
+            )
+            feasible = all(constraint["fun"](found.x) > -1e-9 for constraint in constraints)
+            if feasible:  # from some starts the solver fails
+                best = min(best, found.fun)
+        return float(best)
+
+
+def cases(name: str, domain) -> tuple[float | None, PerturbationSet, Tensor, Tensor]:
+    generator = torch.Generator().manual_seed(sum(map(ord, name)))
+    order, make = BALLS[name]
+    x = torch.rand(CASES, SIZE, dtype=torch.float64, generator=generator)
+    x[0, :2] = torch.tensor([0.0, 1.0])  # at the ends of the domain
+    x[1, 0] = -0.1  # outside it
+    other = torch.randn(CASES, SIZE, dtype=torch.float64, generator=generator)
+    other[2, 1] = 0
+    return order, make(domain), x, other
+
+
+@pytest.mark.parametrize("domain", [None, DOMAIN], ids=["whole", "cut"])
+@pytest.mark.parametrize("name", BALLS)
+def test_projections_are_the_nearest_points(name: str, domain) -> None:
+    order, ball, x, other = cases(name, domain)
+    region = ball.at(x)
+    points = x + other
+    found = region.project(points)
+    assert region.contains(found).all()
+    for sample in range(CASES):
+        goal = points[sample].numpy()
+        best = Solver(order, x[sample].numpy(), domain).minimum(
+            lambda z, goal=goal: ((z - goal) ** 2).sum() / 2, lambda z, goal=goal: z - goal
+        )
+        reached = float((found[sample] - points[sample]).square().sum() / 2)
+        assert best - 1e-6 <= reached <= best + 1e-6
+
+
+@pytest.mark.parametrize("domain", [None, DOMAIN], ids=["whole", "cut"])
+@pytest.mark.parametrize("name", BALLS)
+def test_steepest_points_maximise_linear_functions(name: str, domain) -> None:
+    order, ball, x, other = cases(name, domain)
+    region = ball.at(x)
+    found = region.steepest(other)
+    assert region.contains(found).all()
+    for sample in range(CASES):
+        row = other[sample].numpy()
+        solver = Solver(order, x[sample].numpy(), domain)
+        if order == 1:  # a linear program
+            linear = linprog(
+                numpy.concatenate([-row, row]), A_ub=numpy.ones((1, 2 * SIZE)), b_ub=[RADIUS], bounds=solver.bounds
+            )
+            best = row @ x[sample].numpy() - linear.fun
+        else:
+            best = -solver.minimum(lambda z, row=row: -(row @ z), lambda z, row=row: -row)
+        reached = float(other[sample] @ found[sample])
+        assert best - 1e-6 <= reached <= best + 1e-6
+
+
+def test_products_are_projected_and_maximised_part_by_part() -> None:
+    _, _, x, other = cases("l1", DOMAIN)
+    parts = [L1Ball(RADIUS, DOMAIN), None, L2Ball(RADIUS, DOMAIN), LinfBall(RADIUS)]
+    shapes = ((SIZE,), (1,), (SIZE,), (SIZE,))
+    whole = torch.cat([x, x[:, :1], x, x], 1)
+    far = torch.cat([x + other, x[:, :1] + 1, x - other, x + 2 * other], 1)
+    region = ProductSet(tuple(parts), shapes).at(whole)
+    for answer in ("project", "steepest"):
+        found = getattr(region, answer)(far).split([SIZE, 1, SIZE, SIZE], 1)
+        for part, own, given_ in zip(parts, found, far.split([SIZE, 1, SIZE, SIZE], 1)):
+            alone = own if part is None else getattr(part.at(x), answer)(given_)
+            torch.testing.assert_close(own, x[:, :1] if part is None else alone)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(0, 2**16), st.booleans(), st.integers(1, 20))
+def test_sums_of_clamped_lines_cross_where_halving_says(seed: int, endless: bool, count: int) -> None:
+    generator = torch.Generator().manual_seed(seed)
+
+    def draw(*shape: int) -> Tensor:
+        scale = 10.0 ** torch.randint(-4, 4, shape, generator=generator)
+        return torch.randn(shape, generator=generator, dtype=torch.float64).abs() * scale
+
+    slope = draw(4, count) * (torch.rand(4, count, generator=generator) < 0.8)
+    offset, least = draw(4, count) - draw(4, count), draw(4, count)
+    most, end = least + draw(4, count), torch.full((4, 1), 1e30).double() if endless else draw(4, 1)
+
+    def total(t: Tensor) -> Tensor:
+        return (slope * t + offset).clamp(least, most).sum(1, keepdim=True)
+
+    aim = total(draw(4, 1))
+    low, high = torch.zeros_like(end), end
+    for _ in range(300):
+        middle = (low + high) / 2
+        below = total(middle) <= aim
+        low, high = torch.where(below, middle, low), torch.where(below, high, middle)
+    found = crossing(slope, offset, least, most, aim, end)
+    torch.testing.assert_close(total(found), total(low), rtol=1e-8, atol=1e-12)
