@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 
 class AutodualError(Exception):
@@ -28,6 +29,17 @@ class BatchMixingError(TraceError):
 
 class ModelChangedError(AutodualError):
     """The model is no longer the one that was compiled: something other than its parameters and buffers has changed."""
+
+
+class ContradictionError(AutodualError):
+    """A point of a set breaks a bound that was proved over the set: one of the two is wrong, which is a bug.
+
+    evidence: what is needed to look into it, as plain values that JSON can hold.
+    """
+
+    def __init__(self, message: str, evidence: Mapping[str, Any]) -> None:
+        super().__init__(message)
+        self.evidence = dict(evidence)
 
 
 @dataclass(frozen=True)

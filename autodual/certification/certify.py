@@ -9,8 +9,10 @@ import torch
 from torch import Tensor
 from typing_extensions import Unpack
 
-from autodual.attacks import Attack, attack_members, counterexamples
+from autodual.attacks import Attack
+from autodual.certification.attacked_samples import attacked_samples, check_points
 from autodual.certification.certificate import Certificate, Certificates, ExactEffort, Status
+from autodual.certification.contradiction import Told
 from autodual.certification.exact_decisions import Decision, ExactDecisions, with_decisions
 from autodual.certification.goal import chosen_goal
 from autodual.certification.positions import Positions, misclassified, positions_of
@@ -18,6 +20,7 @@ from autodual.certification.proof import Proof, prove
 from autodual.certification.same_network import require_same_network
 from autodual.certification.showing import bound_words, counted
 from autodual.certification.verdicts.clock import Clock, batches
+from autodual.errors import InvalidInputError
 from autodual.inputs import Labels, Samples, sample_tensor
 from autodual.network import Ask, DualNetwork, given_network
 from autodual.network.ask import ProofOptions
@@ -42,6 +45,7 @@ def certify(
     attack: Attack | None = None,
     deployed: bool = False,
     exact_seconds: float | None = None,
+    bracket: bool = False,
     progress: Progress = False,
     ask: Ask | None = None,
     **options: Unpack[ProofOptions],
@@ -73,6 +77,8 @@ def certify(
         deployed: count only margins beyond `execution_error`, and so certify the network as it is run, too.
         exact_seconds: decide exactly what bounds and attack leave open, for at most so many seconds a sample
             (`math.inf`: however long it takes). For small networks of piecewise-linear ops, over sets with flat sides.
+        bracket: attack what is proved, too, so that the samples that hold out bound the true share from above as those
+            certified do from below, and a contradiction between the two cannot be missed; needs `attack`.
         progress: True for a bar, or a function that is told (see `autodual.progress`). Samples are then bounded some at
             a time, which changes no bound; an attack's random starts are others.
 
@@ -84,6 +90,8 @@ def certify(
             no analysis of its rounding, or with `exact_seconds` an op or the set has no exact form.
         EmptySetError: a set has no points, or an assumption is provably false.
         ModelChangedError: the model, run at x, is no longer the network that was compiled.
+        ContradictionError: a point breaks a bound that was proved over its set, which is a bug; the error keeps the
+            evidence.
 
     Example:
         >>> import autodual, torch
@@ -100,6 +108,8 @@ def certify(
     region = require_support(perturbation_set(ball).at(x))
     if attack is not None:
         require_searchable(region)
+    elif bracket:
+        raise InvalidInputError("bracket=True needs an attack; give attack=autodual.attacks.Pgd(), for example")
     with torch.no_grad():
         outputs = dual.outputs(x)
     labelled = labels is not None or spec is not None
@@ -109,7 +119,7 @@ def certify(
     checked_ask(ask, plan, x)
     estimates = plan.options.projection is not None and plan.options.projection.certifies
     ask = ask.over(Ask(slopes="shared" if estimates else "adaptive", inner="dual", exact=not estimates))
-    task = _Task(dual, plan, attack, ExactDecisions.of(dual, x, exact_seconds), deployed, labelled)
+    task = _Task(dual, plan, attack, ExactDecisions.of(dual, x, exact_seconds), deployed, labelled, bracket)
     found = Certificates()
     with tracked(progress, region.count) as advance:
         for index in _parts(region, progress):
@@ -136,6 +146,7 @@ class _Task:
     exact: ExactDecisions | None
     deployed: bool
     labelled: bool
+    bracket: bool
 
     def certificates(self, region: Support, spec: Specification, outputs: Tensor, ask: Ask) -> list[Certificate]:
         """Those of some samples, with their outputs."""
@@ -143,7 +154,12 @@ class _Task:
         proof = prove(dual, region, spec, ask, deployed=deployed)
         wrong = misclassified(spec, outputs)
         classes = _classes(spec, proof.lower, proof.decisive, outputs, labelled=self.labelled)
-        found = {} if self.attack is None else _attacked(dual, region, spec, self.attack, ~(proof.proved | wrong))
+        assumptions = tuple(f"interval of node '{name}' taken as known" for name in ask.known or ())
+        words = Told(bound_words("dual bound", ask), assumptions, deployed)
+        found = {}
+        if self.attack is not None:
+            chosen = ~wrong if self.bracket else ~(proof.proved | wrong)
+            found = attacked_samples(dual, region, spec, proof, self.attack, chosen, words)
         decisions: dict[int, Decision] = {}
         if self.exact is not None:
             open_ = ~(proof.proved | wrong)
@@ -152,8 +168,8 @@ class _Task:
             proof = with_decisions(proof, decisions)
             refuted = {sample: one.point for sample, one in decisions.items() if one.point is not None}
             found |= {sample: self.exact.counterexample(region, sample, point) for sample, point in refuted.items()}
+            check_points(dual, region, spec, proof, {sample: found[sample] for sample in refuted}, words)
         reached = reached_classes(dual, spec, found)
-        assumptions = tuple(f"interval of node '{name}' taken as known" for name in ask.known or ())
         members = region.source.members()
         narrow = str(bounding_dtype(region.centre.dtype)).removeprefix("torch.")
         return [
@@ -206,24 +222,6 @@ def _classes(
         return [_Classes(positions=one, margins=tuple(one.margins.flatten().tolist())) for one in found]
     labels = [label if labelled and label != IGNORED else None for label in spec.labels.tolist()]
     return [_Classes(*pair) for pair in zip(spec.predicted(outputs).tolist(), labels, strict=True)]
-
-
-def _attacked(
-    dual: DualNetwork, region: Support, spec: Specification, attack: Attack, samples: Tensor
-) -> dict[int, Tensor]:
-    """Counterexamples by sample index; the network was run again on each after the attack."""
-    index = samples.nonzero().squeeze(1)
-    if index.shape[0] == 0:
-        return {}
-    some, chosen = require_searchable(region.select(index)), spec.select(index)
-
-    def function(points: Tensor) -> Tensor:
-        return dual.outputs(points)
-
-    points = attack_members(attack, function, some, chosen)
-    with torch.no_grad():
-        refuted = counterexamples(function, some, chosen, points)
-    return {int(sample): point for sample, point, hit in zip(index, points, refuted) if bool(hit)}
 
 
 def reached_classes(dual: DualNetwork, spec: Specification, found: Mapping[int, Tensor]) -> dict[int, int]:

@@ -8,8 +8,10 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
+from autodual.certification.contradiction import Told, require_consistent
 from autodual.certification.guaranteed_halfspaces import deployment_of, fits, guaranteed
 from autodual.certification.proof_parts import Proof, over_all, replaced
+from autodual.certification.showing import bound_words
 from autodual.errors import InvalidInputError
 from autodual.network import Ask, DualNetwork
 from autodual.perturbations import Searchable, Support, require_support
@@ -27,13 +29,18 @@ def prove(dual: DualNetwork, region: Support, spec: Specification, ask: Ask, *, 
     All tensors of the proof are float64. NaN and infinity prove nothing. An ask with exact=False lets the plan's
     projections take part, if they hold with a probability; all is float64 then, for random numbers of any size leave
     float32 no digits. deployed: what is proved is to hold of a run of the network too; raises InvalidInputError if that
-    has no analysis.
+    has no analysis. Raises ContradictionError where the sample itself breaks a bound that is proved over its set.
     """
     members = region.source.members()
     if len(members) == 1:
-        return _prove(dual, region, spec, ask, deployed=deployed)
-    placed = (require_support(member.at(region.centre)) for member in members)
-    return over_all([_prove(dual, member, spec, ask, deployed=deployed) for member in placed])
+        found = _prove(dual, region, spec, ask, deployed=deployed)
+    else:
+        placed = (require_support(member.at(region.centre)) for member in members)
+        found = over_all([_prove(dual, member, spec, ask, deployed=deployed) for member in placed])
+    if bool((found.nominal < found.lower - found.error).any()):
+        told = Told(bound_words("dual bound", ask), deployed=deployed)
+        require_consistent(dual, region, spec, found, region.centre, told)
+    return found
 
 
 def _prove(dual: DualNetwork, region: Support, spec: Specification, ask: Ask, *, deployed: bool) -> Proof:

@@ -50,6 +50,13 @@ def replaced(first: Proof, index: Tensor, second: Proof) -> Proof:
     return replace(first, **merged)
 
 
+def selected(proof: Proof, index: Tensor) -> Proof:
+    """The proof of some of the samples."""
+    parts: dict[str, Any] = {field.name: getattr(proof, field.name) for field in fields(Proof)}
+    some: dict[str, Any] = {name: part[index] for name, part in parts.items() if isinstance(part, Tensor)}
+    return replace(proof, **some)
+
+
 def over_all(proofs: Sequence[Proof]) -> Proof:
     """The proof over a union of sets, from one over each of them, in their order.
 

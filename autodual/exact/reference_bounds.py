@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy
 import torch
@@ -151,18 +151,19 @@ def _least_values(
     given = number_tensor(objective, "objective")
     rows = checked_objective(given.double(), x, dual.output_shape(x), None).whole
     rows = rows.detach().cpu().expand(x.shape[0], -1, -1)
+    ask = replace(ask, all_units=True)
     found = []
     for sample, functions in enumerate(rows):
         places = exact.over_members(region.select(torch.tensor([sample], device=x.device)), ask)
         found.append([least_over(exact, places, _function(row), goal, TimeLeft(time_limit)) for row in functions])
 
-    def table(name: str) -> Tensor:
-        return torch.tensor([[getattr(each, name) for each in mine] for mine in found])
+    def table(name: str, dtype: torch.dtype = torch.float64) -> Tensor:
+        return torch.tensor([[getattr(each, name) for each in mine] for mine in found], dtype=dtype)
 
     points = [[x[sample : sample + 1] if each.point is None else each.point for each in mine]
               for sample, mine in enumerate(found)]  # fmt: skip
     joined = torch.stack([torch.cat(mine) for mine in points]) if points else x.unsqueeze(1)
-    return LeastValues(table("lower").double(), table("upper").double(), joined, table("parts"))
+    return LeastValues(table("lower"), table("upper"), joined, table("parts", torch.long))
 
 
 def _function(row: Tensor) -> LargestOf:

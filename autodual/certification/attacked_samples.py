@@ -1,0 +1,57 @@
+"""Attacks on samples of a proof: counterexamples where it is open, and a check of the bounds everywhere."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor
+
+from autodual.attacks import Attack, attack_members, counterexamples
+from autodual.certification.contradiction import Told, require_consistent
+from autodual.certification.proof_parts import Proof, selected
+from autodual.network import DualNetwork
+from autodual.perturbations import Support, require_searchable
+from autodual.specs import Specification
+
+
+def attacked_samples(
+    dual: DualNetwork,
+    region: Support,
+    spec: Specification,
+    proof: Proof,
+    attack: Attack,
+    samples: Tensor,
+    told: Told,
+) -> dict[int, Tensor]:
+    """Counterexamples by sample index, of the samples `[N]`, bool; the network was run again on each.
+
+    Where a certificate holds for certain, a point that only a rounded run puts on the other side is none.
+
+    Raises ContradictionError where a point breaks a proved bound by more than rounding.
+    """
+    index = samples.nonzero().squeeze(1)
+    if index.shape[0] == 0:
+        return {}
+    some, chosen, here = region.select(index), spec.select(index), selected(proof, index)
+    searchable = require_searchable(some)
+
+    def function(points: Tensor) -> Tensor:
+        return dual.outputs(points)
+
+    points = attack_members(attack, function, searchable, chosen)
+    with torch.no_grad():
+        refuted = counterexamples(function, searchable, chosen, points)
+    require_consistent(dual, some, chosen, here, points, told, numbers=index)
+    refuted = refuted & ~(here.proved & (here.failure_probability == 0))
+    return {int(sample): point for sample, point, hit in zip(index, points, refuted) if bool(hit)}
+
+
+def check_points(
+    dual: DualNetwork, region: Support, spec: Specification, proof: Proof, found: Mapping[int, Tensor], told: Told
+) -> None:
+    """Raise ContradictionError where a point found elsewhere, by sample, breaks a proved bound."""
+    if found:
+        index = torch.tensor(list(found), device=region.centre.device)
+        some, chosen, here = region.select(index), spec.select(index), selected(proof, index)
+        require_consistent(dual, some, chosen, here, torch.stack(list(found.values())), told, numbers=index)
