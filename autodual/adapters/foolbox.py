@@ -14,7 +14,7 @@ from autodual.adapters.foreign_attack import ForeignAttack, FunctionModule, ball
 from autodual.adapters.packages import required
 from autodual.attacks import Attack
 from autodual.attacks.base import Function
-from autodual.errors import InvalidInputError
+from autodual.errors import InvalidInputError, reason_of
 from autodual.perturbations import LinfBall, PerturbationSet, Searchable, Support
 from autodual.specs import ClassMargin, Specification
 
@@ -49,13 +49,24 @@ class _Foolbox(ForeignAttack):
 
     def search(self, function: Function, region: Searchable, labels: Tensor) -> Tensor:
         ball, start = ball_of(region), region.project(region.centre)
-        order = getattr(getattr(self.attack, "distance", None), "p", ball.order)
-        if order != ball.order:
+        order = _order(self.attack)
+        if order not in (None, ball.order):
             raise InvalidInputError(f"the attack measures l{order:g} norms, but the set is another: {ball.describe()}")
         bounds = _range(region, start)
         model = required("foolbox", "foolbox").PyTorchModel(FunctionModule(function).eval(), bounds, start.device)
         _, clipped, _ = self.attack(model, start, labels, epsilons=one_radius(torch.as_tensor(ball.radius)))
         return clipped
+
+
+def _order(attack: Any) -> float | None:
+    """The order of the norm that an attack measures perturbations by; None if it has no distance."""
+    try:
+        return getattr(getattr(attack, "distance", None), "p", None)
+    except ValueError as error:  # attacks that can be made with any distance, and were made without
+        raise InvalidInputError(
+            f"the attack does not say how it measures perturbations ({reason_of(error)}); make it with a distance, "
+            "such as foolbox.distances.linf"
+        ) from None
 
 
 def _range(region: Searchable, start: Tensor) -> tuple[float, float]:

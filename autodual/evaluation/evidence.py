@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, fields, is_dataclass, replace
 from functools import cached_property
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -75,9 +76,8 @@ class Evidence:
     def by_more_effort(self) -> Tensor:
         """Refuted by the same attack with twice the steps, if it has steps, or by the usual one."""
         found = self.refuted(USUAL)
-        if "steps" in {field.name for field in fields(self.attack)}:  # type: ignore[arg-type]
-            found = found | self.refuted(replace(self.attack, steps=2 * self.attack.steps))  # type: ignore
-        return found
+        longer = _longer(self.attack)
+        return found if longer is None else found | self.refuted(longer)
 
     @cached_property
     def without_gradients(self) -> Tensor:
@@ -92,3 +92,9 @@ class Evidence:
         for points in self.region.sample(_DRAWS, generator):
             found |= counterexamples(self.function, self.region, self.specification, points)
         return found
+
+
+def _longer(attack: Any) -> Attack | None:
+    """The attack with twice the steps; None if it has no such option."""
+    has_steps = is_dataclass(attack) and "steps" in {field.name for field in fields(attack)}
+    return replace(attack, steps=2 * attack.steps) if has_steps else None

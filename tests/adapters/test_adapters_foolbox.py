@@ -126,6 +126,18 @@ def test_their_points_are_brought_into_our_set(monkeypatch) -> None:
         points = from_foolbox(Theirs(order)).run(MODEL, region, ClassMargin(LABELS))
         assert region.contains(points).all()
         assert not torch.equal(points, X)
+
+    class WithoutDistance(Theirs):
+        @property
+        def distance(self):
+            raise ValueError("unknown distance, please pass one")
+
+        @distance.setter
+        def distance(self, value):
+            pass
+
+    with pytest.raises(InvalidInputError, match="make it with a distance"):
+        from_foolbox(WithoutDistance(2)).run(MODEL, autodual.L2Ball(0.5).at(X), ClassMargin(LABELS))
     with pytest.raises(InvalidInputError, match="linf norms, but the set is another: l2 ball"):
         from_foolbox(Theirs(torch.inf)).run(MODEL, autodual.L2Ball(0.5).at(X), ClassMargin(LABELS))
 

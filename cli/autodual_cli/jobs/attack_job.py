@@ -18,6 +18,7 @@ from autodual.report.attacked import ATTACK_STATUSES
 from autodual.report.comparison import SAME_RUN
 from autodual.specs.chosen_goal import goal_of
 from autodual_cli.jobs.attack_choice import chosen_attacks
+from autodual_cli.jobs.attack_doubts import doubts
 from autodual_cli.jobs.question import Question, as_point
 from autodual_cli.jobs.sample_loop import Job, Row
 from autodual_cli.output.summary_lines import context_entries, percent, show, time_entry
@@ -100,7 +101,12 @@ class _Asked:
             progress=lambda done, total, words: self.note(words),
             **self.question.asked(labels),
         )
-        return self._told(indices, x, labels, found)
+        rows = self._told(indices, x, labels, found)
+        if int(indices[0]) == self.question.subject.settings["skip"]:
+            # Once in a run, and with the row of its first sample, so that a run that is resumed does not ask again.
+            self.note("signs of a broken evaluation")
+            rows[0]["warnings"] = doubts(self.question, self.attacks, indices)
+        return rows
 
     def _told(
         self, indices: torch.Tensor, x: torch.Tensor, labels: torch.Tensor | None, found: Robustness
