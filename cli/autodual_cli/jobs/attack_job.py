@@ -46,7 +46,7 @@ def attack_job(question: Question, choices: AttackChoices) -> Job:
     attacks = chosen_attacks(choices.attacks, restarts=choices.restarts, seed=choices.seed)
     asked = _Asked(question, attacks, choices.with_points or choices.save_points is not None)
     settings = {
-        **subject.settings,
+        **{key: value for key, value in subject.settings.items() if key != "memory_bytes"},  # of bounds
         **question.settings(),
         "attacks": list(choices.attacks),
         "restarts": choices.restarts,
