@@ -6,7 +6,7 @@ import json
 import re
 from collections.abc import Callable, Mapping, MutableMapping
 from dataclasses import fields, is_dataclass
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_args, get_type_hints
 
 from autodual.errors import InvalidInputError
 
@@ -42,10 +42,29 @@ def made_by_name(table: Mapping[str, type], text: str, what: str) -> Any:
             there = ", ".join(known) or "none"
             raise InvalidInputError(f"the {what} '{name}' has no option {part[:60]!r}; there are {there} (FIELD=VALUE)")
         values[field] = _value(value)
+    _check_kinds(kind, name, values, what)
     try:
         return kind(**values)
     except TypeError as error:
         raise InvalidInputError(f"the {what} '{name}' cannot be made: {error}") from None
+
+
+_KINDS = {int: "a whole number", float: "a number", bool: "true or false", str: "a word"}
+
+
+def _check_kinds(kind: type, name: str, values: Mapping[str, Any], what: str) -> None:
+    """Raise InvalidInputError for a value that is not of its field's type; only plain types are checked."""
+    try:
+        hints = get_type_hints(kind) if values else {}
+    except NameError:  # classes from outside may name types that exist only while they are checked
+        return
+    for field, value in values.items():
+        wanted = set(get_args(hints[field]) or (hints[field],))
+        plain = wanted - {type(None)}
+        fits = {type(value), *((float,) if type(value) is int else ())}
+        if plain <= set(_KINDS) and not (fits & plain or (value is None and plain != wanted)):
+            words = " or ".join(_KINDS[one] for one in _KINDS if one in plain)
+            raise InvalidInputError(f"the {what} '{name}' needs {words} for its {field}, not {str(value)[:60]!r}")
 
 
 def _value(text: str) -> Any:

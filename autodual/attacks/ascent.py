@@ -121,5 +121,12 @@ def check_counts(steps: int, restarts: int) -> None:
 
 
 def generator_of(region: Searchable, seed: int, generator: torch.Generator | None) -> torch.Generator:
-    """The caller's generator, or one on the region's device that begins at the seed."""
-    return torch.Generator(region.centre.device).manual_seed(seed) if generator is None else generator
+    """The caller's generator, or one on the region's device that begins at the seed.
+
+    Raises InvalidInputError for a seed that torch cannot take.
+    """
+    if generator is not None:
+        return generator
+    if type(seed) is not int or not -(2**63) <= seed < 2**64:
+        raise InvalidInputError(f"an attack's seed must be a whole number of 64 bits, but is {str(seed)[:60]}")
+    return torch.Generator(region.centre.device).manual_seed(seed)

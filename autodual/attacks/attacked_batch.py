@@ -39,7 +39,7 @@ class AttackedBatch:
     def _clean(self) -> list[AttackedSample]:
         """The records before any attack."""
         margin = self.goal.margin(self.goal.rows(self.outputs).values(flat(self.outputs)))
-        parts = self._labels(), _classes(self.goal, self.outputs), wrong_at(self.goal, self.outputs).tolist()
+        parts = self._labels(), classes_of(self.goal, self.outputs), wrong_at(self.goal, self.outputs).tolist()
         samples = zip(*parts, margin.tolist(), margin.tolist(), self.region.centre, strict=True)
         return [AttackedSample(*values) for values in samples]
 
@@ -96,12 +96,12 @@ def _reached(confirm: Function, goal: Specification, found: Found) -> list[int |
     index = found.hits.any(0).nonzero().squeeze(1)
     reached: list[int | None] = [None] * len(found.points)
     if len(index):
-        for place, label in zip(index.tolist(), _classes(goal, confirm(found.points[index])), strict=True):
+        for place, label in zip(index.tolist(), classes_of(goal, confirm(found.points[index])), strict=True):
             reached[place] = label
     return reached
 
 
-def _classes(goal: Specification, outputs: Tensor) -> list[int | None]:
+def classes_of(goal: Specification, outputs: Tensor) -> list[int | None]:
     """The class of each sample; None where the property is not about one class a sample."""
     if isinstance(goal, AvoidedClass):
         return outputs.argmax(1).tolist()

@@ -14,6 +14,7 @@ from autodual.report.comparison import RADIUS_RESOLUTION, compare
 
 COMMANDS = {
     "certify": ["--eps", "0.05", "--attack", "20"],
+    "attack": ["--eps", "0.2", "--attack", "20", "--attack", "msd:steps=2"],
     "radius": ["--max-radius", "0.5", "--norm", "l2"],
     "detect": ["--eps", "0.05", "--domain", "0,1"],
 }

@@ -26,6 +26,7 @@ EPS = ["--eps", "0.1"]
 COMMANDS = {
     "certify": ["certify", "model.pt", *EPS, "--attack", "5", "--domain", "-1,2", "--deployed"],
     "cascade": ["certify", "cascade.pt", *EPS, "--cascade", "--limit", "1"],
+    "attack": ["attack", "model.pt", "--eps", "0.6", "--attack", "3", "--limit", "1"],
     "radius": ["radius", "model.pt", "--max-radius", "0.01"],
     "detect": ["detect", "model.pt", *EPS],
     "verify": ["verify", "model.pt", "p.vnnlib", "--timeout", "60"],

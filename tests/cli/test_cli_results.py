@@ -44,6 +44,7 @@ def nothing_runs(monkeypatch):
     [
         ["certify", "MODEL", *EPS, "--data", "DATA", "--json"],
         ["certify", "MODEL", *EPS, "--data", "DATA", "--csv"],
+        ["attack", "MODEL", *EPS, "--attack", "1", "--data", "DATA", "--save-points"],
         ["radius", "MODEL", "--data", "DATA", "--json"],
         ["detect", "MODEL", *EPS, "--data", "DATA", "--csv"],
         ["verify", "MODEL", "absent.vnnlib", "--json"],
@@ -163,6 +164,7 @@ def test_an_error_in_the_middle_loses_nothing(certify, tmp_path, monkeypatch):
 
 WRITING = {
     "certify": ["certify", "MODEL", *EPS, "--data", "DATA", "--csv"],
+    "attack": ["attack", "MODEL", *EPS, "--attack", "1", "--data", "DATA", "--save-points"],
     "radius": ["radius", "MODEL", "--data", "DATA", "--json"],
     "detect": ["detect", "MODEL", *EPS, "--data", "DATA", "--csv"],
     "verify": ["verify", "MODEL", "GOAL", "--json"],
@@ -232,7 +234,7 @@ def test_a_command_that_is_killed_anywhere_leaves_a_whole_file_or_none(write_by,
 
 def _without_times(path):
     """The content, but for how long it took, when it was made and the options of the run."""
-    return re.sub(r'("(seconds|started)[a-z_]*": [^\n]*|"--overwrite",?\s*)', "", path.read_text())
+    return re.sub(r'("(seconds|started)[a-z_]*": [^\n]*|"--overwrite",?\s*)', "", path.read_text("latin-1"))
 
 
 @pytest.mark.usefixtures("compiled_once")

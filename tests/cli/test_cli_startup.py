@@ -11,7 +11,7 @@ HEAVY = ("torch", "numpy", "networkx", "rich", "sympy", "jinja2")
 
 
 @pytest.mark.parametrize(
-    "command", [[], ["certify"], ["radius"], ["detect"], ["inspect"], ["report"], ["replay"], ["verify"]]
+    "command", [[], ["certify"], ["attack"], ["radius"], ["detect"], ["inspect"], ["report"], ["replay"], ["verify"]]
 )
 def test_help_loads_nothing_heavy(command):
     script = (

@@ -52,8 +52,10 @@ def compare(
         reach = radii
         if (before.get("radius") == 0) != (after.get("radius") == 0):
             reach = 0.0  # something was certified in one run and nothing in the other
-        allowance = _attacked(tolerance) if schema == "autodual.attack/1" else _allowance(reach, tolerance)
-        compare_objects(outcome, before["index"], before, after, allowance, leave=leave | _CHECKED_OTHERWISE)
+        attacked = schema == "autodual.attack/1"
+        allowance = _attacked(tolerance) if attacked else _allowance(reach, tolerance)
+        elsewhere = _CHECKED_OTHERWISE - ({"reached"} if attacked else set())
+        compare_objects(outcome, before["index"], before, after, allowance, leave=leave | elsewhere)
         if schema != "autodual.verify/1" and ("counterexample" in before) != ("counterexample" in after):
             held, found = ("a point" if "counterexample" in row else "none" for row in (before, after))
             outcome.add(before["index"], "counterexample", held, found)

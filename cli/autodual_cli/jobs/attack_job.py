@@ -11,6 +11,7 @@ from typing import Any
 import torch
 
 from autodual.attacks import Attack, Robustness, counterexamples, evaluate
+from autodual.attacks.attacked_batch import classes_of
 from autodual.attacks.hunt import margins_at
 from autodual.perturbations import require_searchable
 from autodual.report import attack_row, summarise_attacks
@@ -46,7 +47,7 @@ def attack_job(question: Question, choices: AttackChoices) -> Job:
     attacks = chosen_attacks(choices.attacks, restarts=choices.restarts, seed=choices.seed)
     asked = _Asked(question, attacks, choices.with_points or choices.save_points is not None)
     settings = {
-        **subject.settings,
+        **{key: value for key, value in subject.settings.items() if key != "memory_bytes"},  # of bounds
         **question.settings(),
         "attacks": list(choices.attacks),
         "restarts": choices.restarts,
@@ -132,6 +133,7 @@ class _Asked:
         region = require_searchable(self.question.set_of(indices).at(x))
         sizes = {"margin": float(margins_at(run.confirm, region, goal, point)), **distances(point - x)}
         told = all(_near(row.get(key), value) for key, value in sizes.items())
+        told = told and row.get("reached") == classes_of(goal, run.confirm(point))[0]
         return told and bool(counterexamples(run.confirm, region, goal, point)[0])
 
 

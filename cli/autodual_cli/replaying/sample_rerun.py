@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy
@@ -47,7 +48,10 @@ def replay(
     if not rows:
         raise InvalidInputError("The document holds no row, so there is nothing to compare.")
     recorded = Recorded(settings, replacements)
-    subject = prepare(recorded.model(), recorded.data(limit), recorded.projections(), cascade=schema == _CASCADE)
+    model = recorded.model()
+    if schema == _ATTACK:
+        model = replace(model, dtype=None)  # it was run in its own arithmetic
+    subject = prepare(model, recorded.data(limit), recorded.projections(), cascade=schema == _CASCADE)
     for role in ("model", "weight_file", "data", *(["extension"] if "extension_sha256" in settings else [])):
         recorded.require(role, subject.settings[f"{role}_sha256"])
     indices = [row["index"] for row in rows]

@@ -30,7 +30,7 @@ def network_run(model: nn.Module | ExportedProgram, dtype: torch.dtype, outputs:
     arithmetic = str(dtype).removeprefix("torch.")
     if isinstance(model, ExportedProgram):
         return _program_run(model, arithmetic)
-    module = model.eval().requires_grad_(False)
+    module = model.requires_grad_(False)  # in evaluation mode since it was loaded
     file = _onnx_file(module)
     if file is None:
         return NetworkRun(module, module, f"the module itself, in evaluation mode and {arithmetic}")

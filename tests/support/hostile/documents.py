@@ -1,4 +1,4 @@
-"""Hostile results: documents of certify, radius, detect and verify with other values, read by replay and report."""
+"""Hostile results: documents of certify, attack, radius, detect and verify with other values, read by replay and report."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from support.hostile.format import Format, Named, Surroundings, content
 _HUGE = 10**6
 
 
-KINDS = ("certify", "probable", "radius", "detect", "verify")
+KINDS = ("certify", "attack", "probable", "radius", "detect", "verify")
 
 
 @functools.cache
@@ -31,6 +31,7 @@ def document(kind: str) -> Any:
         model, data = str(around.model), ["--data", str(around.data)]
         calls = {
             "certify": ["certify", model, "--eps", "0.05", "--attack", "2", *data],
+            "attack": ["attack", model, "--eps", "0.3", "--attack", "2", "--limit", "2", *data],
             "probable": ["certify", model, "--eps", "0.05", "--projection", "1", "--limit", "1", *data],
             "radius": ["radius", model, "--limit", "1", *data],
             "detect": ["detect", model, "--eps", "0.05", "--limit", "2", *data],
@@ -151,6 +152,7 @@ def commands(path: Path, around: Surroundings) -> list[list[str]]:
         ],
         ["replay", str(path), "--model", model, *data, "--limit", "1"],
         ["certify", model, "--eps", "0.05", "--attack", "2", *data, "--json", str(path), "--resume"],
+        ["attack", model, "--eps", "0.3", "--attack", "2", "--limit", "2", *data, "--json", str(path), "--resume"],
     ]
 
 

@@ -60,6 +60,8 @@ def calls(around: Surroundings) -> Iterator[tuple[str, list[str]]]:
         yield f"--memory {short}", ["certify", model, "--eps", "0.1", "--memory", number, *data]
         yield f"--confidence {short}", ["certify", model, "--eps", "0.1", "--confidence", number, *data]
         yield f"--max-radius {short}", ["radius", model, "--max-radius", number, *data]
+        yield f"--targeted {short}", ["attack", model, "--eps", "0.1", "--attack", "1", "--targeted", number, *data]
+        yield f"--attack pgd:steps={short}", ["attack", model, "--eps", "0.1", "--attack", f"pgd:steps={number}", *data]
         yield f"--input-shape {short}", ["inspect", model, "--input-shape", number]
         yield f"--limit {short}", ["radius", model, "--data", str(around.data), "--limit", number]
     for name, text in _FORMULAS.items():
