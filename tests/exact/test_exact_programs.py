@@ -24,9 +24,7 @@ def network(*inner: nn.Module, seed: int = 0, inputs: int = 2) -> nn.Module:
 
 def enumerated(model: nn.Sequential, lower: numpy.ndarray, upper: numpy.ndarray, objective: numpy.ndarray) -> float:
     """The least value of a network of two linear layers and a ReLU between them: one program for each pattern."""
-    first, second = (
-        (layer.weight.detach().numpy(), layer.bias.detach().numpy()) for layer in (model[0], model[2])
-    )
+    first, second = ((layer.weight.detach().numpy(), layer.bias.detach().numpy()) for layer in (model[0], model[2]))
     best = numpy.inf
     for pattern in itertools.product((0.0, 1.0), repeat=len(first[1])):
         active = numpy.array(pattern)
@@ -52,7 +50,9 @@ def test_minima_are_those_of_all_activation_patterns(seed: int) -> None:
         assert float(reached) == pytest.approx(float(found.upper[0, place]), abs=1e-12)
 
 
-DEEP = nn.Sequential(nn.Linear(3, 7), nn.ReLU(), nn.Linear(7, 6), nn.ReLU(), nn.Linear(6, 5), nn.ReLU(), nn.Linear(5, 2))
+DEEP = nn.Sequential(
+    nn.Linear(3, 7), nn.ReLU(), nn.Linear(7, 6), nn.ReLU(), nn.Linear(6, 5), nn.ReLU(), nn.Linear(5, 2)
+)
 
 
 @pytest.mark.parametrize("ball", [autodual.LinfBall(0.6), autodual.LinfBall(0.6, domain=(0, 1)), autodual.L1Ball(0.9)])

@@ -1,4 +1,4 @@
-"""Hostile results: documents of certify, attack, radius, detect and verify with other values, read by replay and report."""
+"""Hostile results: documents of every command that writes samples, with other values; replay and report read them."""
 
 from __future__ import annotations
 
