@@ -87,8 +87,8 @@ def contradiction_words(evidence: Mapping[str, Any]) -> str:
     what = "is certified and has a counterexample" if evidence["certified"] else "has a point below a proved bound"
     value, bound = (f"{evidence[key]:.9g}" for key in ("value", "bound"))
     return (
-        f"sample {evidence['sample']} {what}: half-space {evidence['half_space']} is {value} there, and proved to be at "
-        f"least {bound} over the whole set; one of the two is wrong, which is a bug: please report it with its evidence"
+        f"sample {evidence['sample']} {what}: half-space {evidence['half_space']} is {value} there, and proved to be "
+        f"at least {bound} over the whole set; one of the two is wrong, which is a bug: please report it with its evidence"
     )
 
 

@@ -9,7 +9,7 @@ from autodual.exact.encodings import (
     encoding_of,
     exact_encoding,
 )
-from autodual.exact.program import ProgramBuilder
+from autodual.exact.linear_program import ProgramBuilder
 from autodual.exact.reference_bounds import LeastValues, exact_bounds, lp_bounds
 
 __all__ = [

@@ -15,8 +15,8 @@ import numpy
 from torch import Tensor
 
 from autodual.exact.certain_minimum import certain_minimum
+from autodual.exact.linear_program import Array, Program
 from autodual.exact.linear_solver import LinearSolver, Solved
-from autodual.exact.program import Array, Program
 
 # How far from 0 and 1 a binary has to be to be split.
 _FRACTIONAL = 1e-9

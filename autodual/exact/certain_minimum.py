@@ -16,7 +16,7 @@ import numpy
 import torch
 
 from autodual.bounds.rounding.error_factor import error_factor
-from autodual.exact.program import Array, Program
+from autodual.exact.linear_program import Array, Program
 
 _TINY = float(numpy.finfo(float).tiny)
 

@@ -12,8 +12,8 @@ from torch import Tensor
 
 from autodual.exact.branch_and_bound import Clock, Found, Goal
 from autodual.exact.least_value import LargestOf, Placed, least_over
+from autodual.exact.linear_program import Array, flat_array, rounded
 from autodual.exact.network_program import ExactNetwork
-from autodual.exact.program import Array, flat_array, rounded
 from autodual.network import Ask
 from autodual.perturbations import Support
 from autodual.specs import Specification

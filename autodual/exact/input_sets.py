@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 import numpy
 
 from autodual.errors import InvalidInputError
-from autodual.exact.program import Array, ProgramBuilder, flat_array, rounded
+from autodual.exact.linear_program import Array, ProgramBuilder, flat_array, rounded
 from autodual.perturbations import Support
 from autodual.perturbations.balls.ball_region import BallRegion
 from autodual.perturbations.balls.clipped_region import ClippedRegion

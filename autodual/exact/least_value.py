@@ -10,10 +10,10 @@ import numpy
 import torch
 from torch import Tensor
 
+from autodual.exact.affine_scalars import combined
 from autodual.exact.branch_and_bound import Clock, Found, Goal, Tried, branch_and_bound
-from autodual.exact.expressions import combined
+from autodual.exact.linear_program import Array, Program, rounded
 from autodual.exact.network_program import ExactNetwork, NetworkProgram
-from autodual.exact.program import Array, Program, rounded
 from autodual.perturbations import Support, require_searchable
 from autodual.tensors import flat
 

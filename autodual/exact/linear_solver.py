@@ -10,7 +10,7 @@ from typing import Any
 import numpy
 
 from autodual.errors import InvalidInputError
-from autodual.exact.program import Array, Program
+from autodual.exact.linear_program import Array, Program
 
 # Of constraints and of reduced costs. What HiGHS returns is checked, so that these set how tight bounds are, not
 # whether they are true.

@@ -12,10 +12,10 @@ from torch import Tensor
 from autodual.dual import AffineRule, NonlinearRule, find_rule
 from autodual.errors import InvalidInputError
 from autodual.exact.affine_matrices import AffineMatrix
+from autodual.exact.affine_scalars import Expressions, combined
 from autodual.exact.encodings import Decided, Operand, encoding_of
-from autodual.exact.expressions import Expressions, combined
 from autodual.exact.input_sets import add_inputs
-from autodual.exact.program import Array, ProgramBuilder, flat_array
+from autodual.exact.linear_program import Array, ProgramBuilder, flat_array
 from autodual.exact.sparse import diagonal, read_columns
 from autodual.interval import Interval
 from autodual.ir import Environment, Graph, Node

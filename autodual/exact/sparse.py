@@ -8,7 +8,7 @@ import numpy
 import torch
 from torch import Tensor
 
-from autodual.exact.program import Array
+from autodual.exact.linear_program import Array
 
 with warnings.catch_warnings():
     # torch calls its support of sparse matrices beta, once in each process.

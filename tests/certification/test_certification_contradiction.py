@@ -98,7 +98,7 @@ class Corner(Pgd):
 
 
 def test_ties_within_rounding_are_no_contradiction() -> None:
-    """f_0 - f_1 is least at the upper end, where it is positive by so little that a run in float32 may say otherwise."""
+    """At the upper end f_0 - f_1 is positive by so little that a run in float32 may say otherwise."""
     model, x, ball = nn.Linear(40, 2), torch.rand(1, 40), autodual.Box(torch.zeros(40), torch.ones(40))
     dual, ties = autodual.compile_dual(model, x), 0
     for seed in range(40):

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
-from autodual.exact.program import Array, ProgramBuilder
+from autodual.exact.linear_program import Array, ProgramBuilder
 from autodual.ir import Environment, Node, Op
 from autodual.registration import same_definition
 

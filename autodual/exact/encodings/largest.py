@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy
 
 from autodual.exact.encodings.encoding import Decided, ExactEncoding, Operand, exact_encoding
-from autodual.exact.program import Array, Entries, ProgramBuilder, rounded
+from autodual.exact.linear_program import Array, Entries, ProgramBuilder, rounded
 from autodual.ir import Environment, Node, ops
 
 

@@ -18,7 +18,7 @@ from itertools import pairwise
 import numpy
 
 from autodual.exact.encodings.encoding import Decided, ExactEncoding, Operand, exact_encoding
-from autodual.exact.program import Array, Entries, ProgramBuilder, flat_array, rounded
+from autodual.exact.linear_program import Array, Entries, ProgramBuilder, flat_array, rounded
 from autodual.ir import Environment, Node, ops
 
 

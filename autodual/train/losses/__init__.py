@@ -1,6 +1,6 @@
 """Losses over one interface, `loss(dual, x, labels, perturbation)`; each is a frozen dataclass of its options."""
 
-from autodual.train.losses.attacked import AttackedLoss
+from autodual.train.losses.attacked_loss import AttackedLoss
 from autodual.train.losses.base import Judgement, Loss
 from autodual.train.losses.batch import Batch
 from autodual.train.losses.bounded import BoundedLoss, CrownIbp, IntervalBound, Robust

@@ -11,7 +11,7 @@ from autodual.attacks.objectives import objective_named
 from autodual.attacks.starts import start_named
 from autodual.number_ranges import Range
 from autodual.train.limits import NonNegative
-from autodual.train.losses.attacked import AttackedLoss, ObjectiveName, StartName
+from autodual.train.losses.attacked_loss import AttackedLoss, ObjectiveName, StartName
 from autodual.train.losses.batch import Batch
 
 Steps = Annotated[int, Range(1, 10_000)]

@@ -14,7 +14,7 @@ from autodual.attacks.starts import start_named
 from autodual.errors import InvalidInputError
 from autodual.perturbations import PerturbationSet
 from autodual.train.limits import Positive
-from autodual.train.losses.attacked import AttackedLoss, ObjectiveName, StartName
+from autodual.train.losses.attacked_loss import AttackedLoss, ObjectiveName, StartName
 from autodual.train.losses.batch import OFFSET, Batch
 
 

@@ -15,7 +15,7 @@ from autodual.number_ranges import Range
 from autodual.policies import IGNORED
 from autodual.train.attack_view import AttackMode
 from autodual.train.limits import NonNegative, Positive
-from autodual.train.losses.attacked import AttackedLoss
+from autodual.train.losses.attacked_loss import AttackedLoss
 from autodual.train.losses.batch import Batch
 from autodual.train.losses.criteria import by_sample, criterion
 

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from autodual.bounds.rounding.error_factor import error_factor
-from autodual.exact.program import Array, Entries, ProgramBuilder
+from autodual.exact.linear_program import Array, Entries, ProgramBuilder
 from autodual.exact.sparse import by_rows, magnitudes, only_rows, ranges, widened
 
 # A substitution may make a matrix so much larger than the op's own, and by so many entries beyond that.
