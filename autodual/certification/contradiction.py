@@ -88,7 +88,8 @@ def contradiction_words(evidence: Mapping[str, Any]) -> str:
     value, bound = (f"{evidence[key]:.9g}" for key in ("value", "bound"))
     return (
         f"sample {evidence['sample']} {what}: half-space {evidence['half_space']} is {value} there, and proved to be "
-        f"at least {bound} over the whole set; one of the two is wrong, which is a bug: please report it with its evidence"
+        f"at least {bound} over the whole set; one of the two is wrong, which is a bug: please report it with its "
+        "evidence"
     )
 
 
