@@ -53,7 +53,11 @@ class Fixed(StepSize):
         return region.retract(state.points + self.length(region) * move)
 
     def length(self, region: Searchable) -> Tensor | float:
-        """What a step is multiplied by."""
+        """What a step in units of the radius is multiplied by.
+
+        Args:
+            region: the set, placed around N samples.
+        """
         if not self.raw:
             return self.size
         radius = region.radii
