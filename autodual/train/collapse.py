@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from autodual.attacks import Pgd, attack_members
+from autodual.attacks import Ascent, CrossEntropy, Customary, Fixed, Uniform, attack_members
 from autodual.network import DualNetwork
 from autodual.specs import ClassMargin
 from autodual.train.journal import DELTA, Figures
@@ -75,9 +75,8 @@ class CollapseWatch:
         """How many samples the attack breaks, and how many features it changes by which part of the radius."""
         section, radius = self.recipe.collapse, self.recipe.set.eps
         # Where the attack ends counts, not the best point on its way: its last steps show how the network curves.
-        attack = Pgd(
-            section.steps, section.step_size, 1, self.seed + epochs, "cross-entropy", start="uniform", keep="last"
-        )
+        steps, seed = section.steps, self.seed + epochs
+        attack = Ascent(Uniform(), CrossEntropy(), Customary(), Fixed(section.step_size), steps, keep="last", seed=seed)
         x, goal = self.samples.x[indices], ClassMargin(self.samples.y[indices])
         points = attack_members(attack, self.dual.run, self.recipe.set.ball(radius).at(x), goal)
         bins = ((points - x).abs() * (_BINS / radius)).long().clamp(max=_BINS - 1)

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from autodual.errors import InvalidInputError, ModelFileError, TrainingError
+from autodual.errors import ModelFileError, TrainingError
 from autodual.files.architecture import build
 from autodual.train.checkpoint import RunFolder
 from autodual.train.collapse import CollapseWatch, require_good
@@ -21,12 +21,12 @@ from autodual.train.initialisation import initialise_for_intervals
 from autodual.train.mixed_labels import MixedLabels
 from autodual.train.mixed_precision import MixedPrecision
 from autodual.train.network_selection import Selection
-from autodual.train.optimisation import Average, Penalty, make_optimiser, require_optimiser_state
+from autodual.train.optimisation import Average, Penalty, make_optimiser
 from autodual.train.preparation import check_fit, describe_network, dual_to_train, fast_layout
-from autodual.train.random_state import random_state, require_random_states, set_random_state
-from autodual.train.recipe import Recipe, disassemble
+from autodual.train.recipe import Recipe
+from autodual.train.run_state import RunState
 from autodual.train.samples import Samples, augmented
-from autodual.train.saved_state import Unfit, require_keys, require_like, saved_recipe
+from autodual.train.saved_state import Unfit
 from autodual.train.training_progress import Progress
 from autodual.world import World
 
@@ -71,21 +71,26 @@ class Training:
         self.average = Average(self.dual.model, recipe.optimiser.averaging) if recipe.optimiser.averaging else None
         self.progress = Progress()
         self.selection = Selection()
-        self._watch = None
+        self.carried = recipe.loss.carries(self._largest_batch())
+        watch = None
         if recipe.watches:
-            self._watch = CollapseWatch(recipe, samples, self.dual, self.average, self.world, self._seed)
-        self._end = EpochEnd(
+            watch = CollapseWatch(recipe, samples, self.dual, self.average, self.world, self._seed)
+        self._state = RunState(
             recipe,
             samples,
+            self.network,
             self.dual,
-            self.description,
+            self.optimiser,
+            self.precision,
             self.average,
-            self._watch,
-            LearningCurves.of(recipe, self.dual, self.world, samples, test),
-            folder,
+            watch,
+            self.carried,
             self.world,
         )
-        self.carried = recipe.loss.carries(self._largest_batch())
+        curves = LearningCurves.of(recipe, self.dual, self.world, samples, test)
+        self._end = EpochEnd(
+            recipe, samples, self.dual, self.description, self.average, watch, curves, folder, self.world
+        )
         self._order: tuple[int, Tensor] | None = None
         self._seconds_between_saves, self._saved = seconds_between_saves, time.monotonic()
         # All processes draw the same random numbers up to here, and their own from here on.
@@ -247,71 +252,23 @@ class Training:
     def save(self) -> None:
         """Write a checkpoint; all processes must call it together."""
         self._saved = time.monotonic()
-        random = self.world.gathered(random_state(self.samples.x.device))
-        carried = self.world.gathered({name: value.cpu() for name, value in self.carried.items()})
+        state = self._state.gathered(self.progress, self.selection)
         if self.world.first:
-            self.folder.save(self._state(random, carried))
-
-    def _state(self, random: list[list[Tensor]], carried: list[dict[str, Tensor]]) -> dict[str, Any]:
-        return {
-            "recipe": disassemble(self.recipe),
-            "samples": self.samples.digest,
-            "network": self.network.state_dict(),
-            "optimiser": self.optimiser.state_dict(),
-            "average": None if self.average is None else self.average.state(),
-            "progress": self.progress.state(),
-            "selection": self.selection.state(),
-            "good": None if self._watch is None else self._watch.good,
-            "random": random,
-            "carried": carried,
-            "scaler": self.precision.state(),
-            "draws": self.dual.draws,
-        }
+            self.folder.save(state)
 
     def _load(self, state: dict[str, Any]) -> None:
-        """Continue from a checkpoint. All of it is checked before any of it is used."""
-        name = str(self.folder.checkpoint)
+        """Continue from a checkpoint. All of it is checked before any of it is used.
+
+        Raises InvalidInputError if it belongs to another run, and ModelFileError if it is damaged.
+        """
         state = completed(state, self.recipe, self._end.columns, self.world.size)
         try:
-            progress, selection = self._checked(name, state)
-            set_random_state(state["random"][self.world.rank], self.samples.x.device)
+            self._state.check(self.folder, state)
+            length = self.steps, self.steps_an_epoch
+            progress = Progress.of(state["progress"], *length, self._end.columns, self.replays)
+            require_good(state["good"], self._state.watch, progress.rows)
+            selection = Selection.of(state["selection"])
+            self._state.restore(state)
         except Unfit as error:
-            raise ModelFileError(f"'{name}' is damaged: {error}.") from None
-        self.network.load_state_dict(state["network"])
-        self.optimiser.load_state_dict(state["optimiser"])
-        if self.average is not None:
-            self.average.load(state["average"])
-        for key, value in state["carried"][self.world.rank].items():
-            self.carried[key].copy_(value)
-        self.precision.load(state["scaler"])
-        if self._watch is not None:
-            self._watch.good = state["good"]
-        self.precision.load(state["scaler"])
-        self.progress, self.selection, self.dual.draws = progress, selection, state["draws"]
-
-    def _checked(self, name: str, state: dict[str, Any]) -> tuple[Progress, Selection]:
-        """The progress and the selection in a checkpoint. Raises InvalidInputError if that belongs to another run, and
-        Unfit if it is damaged.
-        """
-        measure = {key: value.cpu() for key, value in self.carried.items()}
-        own = self._state([], [measure] * self.world.size)
-        require_keys("", state, own)
-        if saved_recipe(name, state) != self.recipe:
-            raise InvalidInputError(
-                f"'{self.folder.path}' was begun with another recipe; resume it as it was, or name another folder."
-            )
-        if state["samples"] != self.samples.digest:
-            raise InvalidInputError(f"'{self.folder.path}' was begun with other samples or labels; begin it anew.")
-        if type(state["random"]) is list and len(state["random"]) != self.world.size:
-            raise InvalidInputError(
-                f"'{self.folder.path}' was begun by {len(state['random'])} process(es), not {self.world.size}; resume "
-                "it with as many."
-            )
-        for key in ("network", "average", "carried", "draws"):
-            require_like(key, state[key], own[key])
-        self.precision.require_state(state["scaler"])
-        require_optimiser_state(state["optimiser"], self.optimiser, self.recipe.optimiser)
-        require_random_states(state["random"], self.samples.x.device)
-        progress = Progress.of(state["progress"], self.steps, self.steps_an_epoch, self._end.columns, self.replays)
-        require_good(state["good"], self._watch, progress.rows)
-        return progress, Selection.of(state["selection"])
+            raise ModelFileError(f"'{self.folder.checkpoint}' is damaged: {error}.") from None
+        self.progress, self.selection = progress, selection

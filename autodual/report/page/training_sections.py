@@ -9,7 +9,7 @@ from autodual.report.learning_summary import CAPTION, CURVES, measured
 from autodual.report.numbers import finite, in_percent
 from autodual.report.page.chart_section import ChartSection, chart_section
 from autodual.report.page.charts import Chart, grouped_bars, line_plot
-from autodual.report.page.parts import Alarm, Grid, grid
+from autodual.report.page.parts import Alarm, Cell, Grid, grid
 
 # The errors that training logs, in the colours of the tiles.
 _ERRORS = {"clean": "other", "attacked": "bad", "certified": "good"}
@@ -69,18 +69,17 @@ def _curve(log: Sequence[Row], error: str) -> Chart | None:
 
 def _table(learning: Sequence[Row]) -> Grid:
     columns = ("set", "error", "best", "epoch", "chosen", "epoch", "final", "difference")
-    lines = []
-    for row in learning:
-        spread = finite(row["final_std"])
-        final = in_percent(row["final"]) + ("" if spread is None else f" ± {100 * spread:.2f}")
-        best, chosen = in_percent(row["best"]), in_percent(row["chosen"])
-        lines.append(
-            (
-                *(row["set"], row["error"], best, row["best_epoch"], chosen, row["chosen_epoch"]),
-                *(final, in_percent(row["difference"])),
-            )
-        )
-    return grid(columns, lines)
+    return grid(columns, [_line(row) for row in learning])
+
+
+def _line(row: Row) -> Sequence[object]:
+    def share(name: str, more: str = "") -> Cell:
+        return Cell(in_percent(row[name]) + more, numeric=True)
+
+    spread = finite(row["final_std"])
+    final = share("final", "" if spread is None else f" ± {100 * spread:.2f}")
+    best, chosen = (share("best"), row["best_epoch"]), (share("chosen"), row["chosen_epoch"])
+    return row["set"], row["error"], *best, *chosen, final, share("difference")
 
 
 def _collapse(log: Sequence[Row]) -> ChartSection | None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
-from autodual.attacks import Pgd
+from autodual.attacks import Ascent, Customary, Fixed, Margin
+from autodual.attacks.starts import start_named
 from autodual.number_ranges import Range
 from autodual.train.limits import Count, CountOrNone, Fraction, NonNegative, Positive
 from autodual.train.recipe.sections import Section
@@ -33,17 +34,20 @@ class ValidationSection(Section):
     attack_steps: AttackSteps = 10
     attack_step_size: NonNegative = 0.0
     attack_restarts: Annotated[int, Range(1, 10_000)] = 1
-    attack_start: Literal["zero", "uniform", "scattered", "hypercube", "gaussian"] = "zero"
+    attack_start: Literal["zero", "uniform", "scattered", "hypercube", "gaussian"] = "uniform"
     patience: CountOrNone = 0
     batch_size: Count = 200
 
     @property
-    def attack(self) -> Pgd | None:
-        """The attack that robust errors are measured by; None for none."""
+    def attack(self) -> Ascent | None:
+        """The attack that robust errors are measured by; None for none.
+
+        It steps as adversarial training does, as long near an end of the domain as elsewhere, and raises the margin.
+        """
         if not self.attack_steps:
             return None
-        size, start = self.attack_step_size or None, self.attack_start
-        return Pgd(self.attack_steps, size, self.attack_restarts, start=start)
+        start, size = start_named(self.attack_start), Fixed(self.attack_step_size or 2.5 / self.attack_steps)
+        return Ascent(start, Margin(), Customary(), size, self.attack_steps, self.attack_restarts)
 
 
 @dataclass(frozen=True)
