@@ -7,9 +7,11 @@ from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from autodual.attacks.problem import Problem
 from autodual.errors import InvalidInputError
+from autodual.policies import IGNORED
 from autodual.specs import LabelMap, LabelSpecification
 
 
@@ -44,8 +46,9 @@ class CrossEntropy(Objective):
 
     def loss(self, problem: Problem, outputs: Tensor) -> Tensor:
         labels = _labels(problem)
-        scores = labels.by_class(outputs)
-        return _total(labels, scores.logsumexp(-2, keepdim=True) - _at(scores, labels.own(outputs.device)))
+        scores = labels.by_class(outputs).movedim(-2, 1)
+        truth = labels.labels.to(outputs.device).reshape(len(scores), *scores.shape[2:])
+        return functional.cross_entropy(scores, truth, reduction="none", ignore_index=IGNORED).flatten(1).sum(1)
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,9 @@ _MOST_STEPS = 60
 _FIRST_CUT = 1e-6
 
 
-def crossing(slope: Tensor, offset: Tensor, least: Tensor, most: Tensor, total: Tensor, end: Tensor) -> Tensor:
+def crossing(
+    slope: Tensor, offset: Tensor, least: Tensor, most: Tensor, total: Tensor, end: Tensor, start: Tensor | None = None
+) -> Tensor:
     """The largest t in [0, end] where Σ clamp(slope · t + offset, least, most) is at most `total`; 0 if nowhere.
 
     Sums are over the last axis. They rise with t, piece by piece in straight lines, so that Newton's method is exact
@@ -23,12 +25,13 @@ def crossing(slope: Tensor, offset: Tensor, least: Tensor, most: Tensor, total: 
         least, most: the ends to which each is clamped.
         total: at least 0, `[*, 1]`.
         end: finite and at least 0, `[*, 1]`.
+        start: where to look first, `[*, 1]`; None: at the end.
 
     Returns:
         `[*, 1]`.
     """
     tolerance = 4 * torch.finfo(slope.dtype).eps * total
-    low, high, t = torch.zeros_like(end), end, torch.zeros_like(end)
+    low, high, t = torch.zeros_like(end), end, end if start is None else start
     for _ in range(_MOST_STEPS):
         reached, rate = _sum_and_rate(t, slope, offset, least, most)
         below = reached <= total + tolerance

@@ -41,11 +41,14 @@ def shorter_offset(order: float, offset: Tensor, room: Room, reach: Tensor, end:
 
     Args:
         order, offset, room, reach: as of `nearest_offset`.
-        end: the largest multiple, to the power p, `[*, N, 1]`; None: 1.
+        end: the largest multiple, to the power p, `[*, N, 1]`; None: 1, from where the result is not far.
     """
     slope, ends, least = (size**order for size in (offset.abs(), room.most(offset), room.gap))
-    whole = torch.ones_like(slope[..., :1])
-    found = crossing(slope, 0 * whole, least, ends, reach**order, whole if end is None else end)
+    none, total = torch.zeros_like(slope[..., :1]), reach**order
+    if end is None:
+        found = crossing(slope, none, least, ends, total, none + 1)
+    else:
+        found = crossing(slope, none, least, ends, total, end, (total / slope.sum(-1, keepdim=True)).minimum(end))
     return offset * found ** (1 / order)
 
 
