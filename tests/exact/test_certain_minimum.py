@@ -14,8 +14,8 @@ from torch import nn
 
 import autodual
 from autodual.exact.certain_minimum import certain_minimum
+from autodual.exact.linear_program import ProgramBuilder
 from autodual.exact.linear_solver import LinearSolver, Solved
-from autodual.exact.program import ProgramBuilder
 
 
 def _random_program(seed: int):

@@ -27,7 +27,7 @@ _PATH = click.Path(path_type=Path)
 @click.option("--seed", type=int, default=0, show_default=True, help="Of the random points that attacks start from.")
 @click.option("--no-attack", is_flag=True, help="Only bound; then sat is only found where bounds point to it.")
 @exact_options("case of the property")
-@click.option("--bracket", is_flag=True, help="Attack once more what was proved; a contradiction stops with its evidence.")
+@click.option("--bracket", is_flag=True, help="Attack what was proved, too; a contradiction stops with its evidence.")
 @click.option("--json", type=_PATH, help="Write the verdict here.")
 @overwrite_option
 @click.option("--quiet", is_flag=True, help="Nothing on standard error.")
