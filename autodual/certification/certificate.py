@@ -53,7 +53,8 @@ class Certificate:
     counterexample: a point of the set `[*shape]` that violates the specification; then original is the sample itself,
     and reached the class that the network gives the point, where one class is asked for.
 
-    exact: what an exact decision took, where one was asked for and needed.
+    exact: what an exact decision took, where one was asked for and needed. attacked: in a bracket, whether the network
+    itself is wrong at the sample or at a point that was found; None without one.
 
     Margins are of the network in real arithmetic. execution: the dtype in which its module runs; execution_error: by
     what margins may differ in such a run, sums taken in any order; infinite where no finite bound is known, None where
@@ -83,6 +84,7 @@ class Certificate:
     reached: int | None = None
     decided_by: str = ""
     exact: ExactEffort | None = None
+    attacked: bool | None = None
 
     @property
     def certified(self) -> bool:

@@ -196,6 +196,7 @@ class _Task:
                 execution_reason=proof.deployment.reason_for(float(proof.deployed[sample].max())),
                 deployed=deployed,
                 exact=_effort(decisions.get(sample)),
+                attacked=bool(wrong[sample]) or sample in found if self.bracket else None,
             )
             for sample in range(region.count)
         ]

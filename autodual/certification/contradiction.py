@@ -1,9 +1,9 @@
 """A point that breaks a proved bound: a bug by definition, so that the work stops and the evidence is kept.
 
-Bounds are of the network in real arithmetic over the set as it is written down. So a point counts only if it lies in
-that set, which is placed in float64, and if the network, run there in float64, falls below the bound by more than
-rounding explains: what the bound already allows for, what a run in float64 may be off by, and a billionth of the
-terms. A tie within rounding is no contradiction.
+Bounds are of the network in real arithmetic over the set as it is written down. So a point is first moved to the
+nearest one of that set, which is placed in float64, and counts only if the network, run there in float64, falls below
+the bound by more than rounding explains: what the bound already allows for, what a run in float64 may be off by, and a
+billionth of the terms. A tie within rounding is no contradiction.
 """
 
 from __future__ import annotations
@@ -55,13 +55,15 @@ def require_consistent(
     exact = region.to(torch.float64)
     if not isinstance(exact, Searchable):
         return
+    # A set of float32 numbers may reach beyond the real one by rounding.
+    points, narrow = exact.project(points.double()), points.dtype
     rows = spec.rows(dual.outputs(exact.centre))
-    certain = exact.contains(points.double()) & (proof.failure_probability == 0)
-    outputs = flat(dual.outputs(points.double()))
+    certain = exact.contains(points) & (proof.failure_probability == 0)
+    outputs = flat(dual.outputs(points))
     room = proof.error + _SHARE * (rows.form.spread(outputs.abs()) + rows.offset.abs())
     claims = [_Claim("in real arithmetic", proof.lower - _of_double(proof), outputs)]
     if told.deployed:
-        claims.append(_Claim("of a run", proof.decisive, flat(dual.outputs(points)).double()))
+        claims.append(_Claim("of a run", proof.decisive, flat(dual.outputs(points.to(narrow))).double()))
     for claim in claims:
         values = rows.values(claim.outputs).expand_as(proof.lower)
         below = torch.where(certain.unsqueeze(1) & claim.bound.isfinite(), claim.bound - room - values, -torch.inf)
@@ -88,8 +90,7 @@ def contradiction_words(evidence: Mapping[str, Any]) -> str:
     value, bound = (f"{evidence[key]:.9g}" for key in ("value", "bound"))
     return (
         f"sample {evidence['sample']} {what}: half-space {evidence['half_space']} is {value} there, and proved to be "
-        f"at least {bound} over the whole set; one of the two is wrong, which is a bug: please report it with its "
-        "evidence"
+        f"at least {bound} on the whole set; one of the two is wrong, which is a bug: report it with its evidence"
     )
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from autodual.report.document import Row, finite_or_none, fraction
@@ -53,6 +54,10 @@ def certificate_row(index: int, certificate: Certificate) -> Row:
     }
     if certificate.decided_by:
         row["decided_by"] = certificate.decided_by
+    if certificate.attacked is not None:
+        row["attacked"] = certificate.attacked
+    if certificate.exact is not None:
+        row["exact"] = asdict(certificate.exact)
     if certificate.positions is not None:
         row.update(_of_positions(certificate.positions))
     if certificate.counterexample is not None:
@@ -87,7 +92,9 @@ def summarise_certificates(rows: Sequence[Row], seconds: float) -> dict[str, Any
     position, and `positions` says how many positions are wrong and how many are certified. `estimated` counts the rows
     whose bounds depend on random numbers. If there are any, `certified_error_with_confidence` counts probable
     certificates too, and `confidence` is that of each one by itself: 1 - the largest `failure_probability` of any row.
-    If there are none, both are None.
+    If there are none, both are None. Where rows say whether an attack succeeded, `bracket` encloses the number of
+    samples that are robust in truth: `certified` from below, and those that hold out against the attack, `unbroken`,
+    from above. Where some were decided exactly, `exact` counts these, and those whose time ran out.
 
     Args:
         rows: as `certificate_row` makes them.
@@ -120,8 +127,24 @@ def summarise_certificates(rows: Sequence[Row], seconds: float) -> dict[str, Any
         "estimated": estimated,
         "failure_probability": failure_probability,
         "assumptions": sorted({assumption for row in rows for assumption in row["assumptions"]}),
+        **_bracket(rows, statuses["certified"]),
+        **_exact([row["exact"] for row in rows if "exact" in row]),
         **_positions([row for row in rows if "positions" in row], labelled),
     }
+
+
+def _bracket(rows: Sequence[Row], certified: int) -> dict[str, Any]:
+    """Bounds of the number of samples that are robust; empty where rows do not say what an attack found."""
+    attacked = [row["attacked"] for row in rows if "attacked" in row]
+    return {"bracket": {"certified": certified, "unbroken": len(rows) - sum(attacked)}} if attacked else {}
+
+
+def _exact(efforts: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """How many samples were decided by programs, and for how many the time ran out; empty where none was tried."""
+    if not efforts:
+        return {}
+    unfinished = sum(not effort["finished"] for effort in efforts)
+    return {"exact": {"tried": len(efforts), "out_of_time": unfinished}}
 
 
 def _labelled(row: Row) -> bool:

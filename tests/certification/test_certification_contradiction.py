@@ -98,10 +98,10 @@ class Corner(Pgd):
 
 
 def test_ties_within_rounding_are_no_contradiction() -> None:
-    """At the upper end f_0 - f_1 is positive by so little that a run in float32 may say otherwise."""
+    """f_0 - f_1 is least at the upper end, and positive there by so little that a run in float32 may say otherwise."""
     model, x, ball = nn.Linear(40, 2), torch.rand(1, 40), autodual.Box(torch.zeros(40), torch.ones(40))
     dual, ties = autodual.compile_dual(model, x), 0
-    for seed in range(40):
+    for seed in range(16):
         torch.manual_seed(seed)
         with torch.no_grad():
             model.weight[1] = torch.randn(40)
@@ -114,7 +114,7 @@ def test_ties_within_rounding_are_no_contradiction() -> None:
         found = autodual.certify(dual, x, ball, [0], attack=Corner(), bracket=True)
         assert str(found[0].status) == "certified"
         ties += bool(outputs[0] < outputs[1])
-    assert ties > 5
+    assert ties > 1
 
 
 def test_the_rule_is_the_built_in_one_again() -> None:

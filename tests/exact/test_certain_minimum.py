@@ -33,12 +33,8 @@ def _random_program(seed: int):
         here = matrix[row].nonzero()[0]
         entries = (numpy.zeros(len(here), int), columns[here], matrix[row, here])
         builder.add_rows([entries], low[row : row + 1], values[row] + room[row], 1, numpy.zeros(1))
-    return (
-        builder.program(),
-        random.normal(size=width),
-        point,
-        random.normal(size=height) * 10.0 ** random.integers(-3, 4),
-    )
+    multipliers = random.normal(size=height) * 10.0 ** random.integers(-3, 4)
+    return builder.program(), random.normal(size=width), point, multipliers
 
 
 @given(st.integers(0, 2**31))

@@ -50,9 +50,8 @@ def test_minima_are_those_of_all_activation_patterns(seed: int) -> None:
         assert float(reached) == pytest.approx(float(found.upper[0, place]), abs=1e-12)
 
 
-DEEP = nn.Sequential(
-    nn.Linear(3, 7), nn.ReLU(), nn.Linear(7, 6), nn.ReLU(), nn.Linear(6, 5), nn.ReLU(), nn.Linear(5, 2)
-)
+SIZES = ((3, 7), (7, 6), (6, 5), (5, 2))
+DEEP = nn.Sequential(*[layer for size in SIZES for layer in (nn.Linear(*size), nn.ReLU())][:-1])
 
 
 @pytest.mark.parametrize("ball", [autodual.LinfBall(0.6), autodual.LinfBall(0.6, domain=(0, 1)), autodual.L1Ball(0.9)])

@@ -16,6 +16,7 @@ from autodual.certification.verdicts.clock import Clock, batches
 from autodual.certification.verdicts.counterexample_confirmation import Counterexample, Judge, Replay, module_replay
 from autodual.certification.verdicts.counterexample_search import Hunter
 from autodual.certification.verdicts.deadline import TimeUp, deadline
+from autodual.certification.verdicts.exact_cases import ExactCases, require_no_counterexample
 from autodual.certification.verdicts.input_splitting import MOST_INPUTS, split_search
 from autodual.certification.verdicts.open_cases import Problem
 from autodual.certification.verdicts.verdict import Verdict, VerdictStatus
@@ -44,6 +45,8 @@ def verify(
     dtype: torch.dtype = torch.float32,
     replay: Replay | None = None,
     seed: int = 0,
+    exact_seconds: float | None = None,
+    bracket: bool = False,
     progress: Progress = False,
 ) -> Verdict:
     """Whether an input violates a property (sat), none does (unsat), or neither was found (unknown, timeout).
@@ -63,11 +66,15 @@ def verify(
         replay: runs the network at suspected counterexamples, by default the model's own graph in float32;
             `runtime_replay` runs an ONNX file in onnxruntime.
         seed: of the random points.
+        exact_seconds: decide exactly what bounds leave open, for at most so many seconds a case. For small networks of
+            piecewise-linear ops.
+        bracket: attack once more what was proved; needs an attack.
         progress: True for a bar, or a function that is told (see `autodual.progress`).
 
     Raises:
         InvalidInputError: the property does not fit the network.
         ModelChangedError: the model, run in the middle of the boxes, is no longer the network that was compiled.
+        ContradictionError: a point breaks a bound that was proved, which is a bug; the error keeps the evidence.
 
     Example:
         >>> import autodual, torch
@@ -86,8 +93,13 @@ def verify(
     generator = torch.Generator(device).manual_seed(seed)
     run = _Run(dual, goal, shape, device, clock, Hunter(dual, judge, clock, generator))
     require_same_network(dual, run.middles[:_COMPARED])
+    if bracket and attack is None:
+        raise InvalidInputError("bracket=True needs an attack; leave attack as it is, or give another one")
+    run.exact = ExactCases.of(dual, judge, run.middles[:1], clock, exact_seconds)
     with tracked(progress, len(goal.cases)) as run.advance:
         found = _in_time(run, attack, dtype)
+    if found is None and bracket and attack is not None and not run.open:
+        require_no_counterexample(run.hunter, goal, shape, device, attack, run.method)
     if found is not None:
         return Verdict(
             VerdictStatus.SAT,
@@ -127,6 +139,7 @@ class _Run:
     open: dict[int, tuple[int, ...]] = field(init=False)
     method: str = "nothing"
     parts: int = 0
+    exact: ExactCases | None = None
     advance: Callable[[int, str], None] = lambda done, words: None
 
     def __post_init__(self) -> None:
@@ -181,6 +194,10 @@ def _decide(run: _Run, attack: Attack | None, dtype: torch.dtype) -> Counterexam
             found = run.hunter.guided(run.problem(), ask, attack)
             if found is not None:
                 return found
+    if run.exact is not None and not run.done:
+        found = _exactly(run, run.exact)
+        if found is not None:
+            return found
     if attack is not None and not run.done:
         run.begin("attack from many points")
         found = run.hunter.swarm(run.problem(), run.swarm_size, _THOROUGH)
@@ -205,6 +222,23 @@ def _prove(run: _Run, ask: Ask, dtype: torch.dtype) -> None:
             else:
                 del run.open[case]
         run.tell()
+
+
+def _exactly(run: _Run, exact: ExactCases) -> Counterexample | None:
+    """Decide the open cases one by one."""
+    run.begin("branch and bound over undecided units")
+    problem = run.problem()
+    for place, case in enumerate(problem.cases):
+        decided = exact.decide(problem.select([place]))
+        run.parts += decided.programs
+        if decided.found is not None:
+            return decided.found
+        if decided.proved:
+            del run.open[case]
+        if run.clock.over:
+            break
+        run.tell()
+    return None
 
 
 def _split(run: _Run, attack: Attack | None) -> Counterexample | None:

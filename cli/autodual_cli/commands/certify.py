@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from autodual.policies import SlopePolicy
+from autodual_cli.options.exact_options import exact_options, exact_seconds
 from autodual_cli.options.option_groups import (
     BallOptions,
     DataOptions,
@@ -48,6 +49,12 @@ from autodual_cli.options.set_size import box_option, check_size, chosen_size, e
     help="Seek counterexamples where no bound proves: by so many steps of projected gradient descent, or by a "
     "registered attack and its options, such as pgd:steps=20,restarts=5 or fgsm.",
 )
+@exact_options("sample")
+@click.option(
+    "--bracket",
+    is_flag=True,
+    help="Attack certified samples, too, and show between which numbers the truth lies. Needs --attack.",
+)
 @click.option(
     "--deployed",
     is_flag=True,
@@ -70,6 +77,9 @@ def certify(
     slopes: SlopePolicy,
     projections: ProjectionOptions,
     attack: int | str | None,
+    exact: bool,
+    time_limit: float | None,
+    bracket: bool,
     deployed: bool,
     data: DataOptions,
     output: OutputOptions,
@@ -77,17 +87,21 @@ def certify(
 ) -> None:
     """Certify that MODEL decides the same over a whole set around each sample."""
     check_size(eps, box, ball)
+    seconds = exact_seconds(exact, time_limit)
+    if bracket and attack is None:
+        raise click.UsageError("--bracket compares certificates with an attack; give --attack with it.")
     chosen = chosen_projections(context, projections)
     slopes = chosen_slopes(context, slopes, chosen)
     from autodual_cli.jobs.cascade_job import cascade_job, check_cascade_options, show_cascade
-    from autodual_cli.jobs.certification_job import certification_job, show_certification
+    from autodual_cli.jobs.certification_job import Means, certification_job, show_certification
     from autodual_cli.jobs.question import Question
     from autodual_cli.jobs.required_share import unmet
     from autodual_cli.jobs.sample_loop import finish, run
     from autodual_cli.subject.model_and_data import prepare
 
     if cascade:
-        check_cascade_options({"--box": box, "--spec": spec, "--attack": attack, "--projection": chosen})
+        check_cascade_options({"--box": box, "--spec": spec, "--attack": attack, "--projection": chosen,
+                               "--exact": seconds})  # fmt: skip
     subject = prepare(model, data, chosen, cascade=cascade)
     eps, ball = chosen_size(context, subject.trained, eps, box, ball)
     if cascade:
@@ -95,7 +109,8 @@ def certify(
         job = cascade_job(subject, ball, eps=eps, slopes=slopes, deployed=deployed)
     else:
         question = Question.of(subject, ball, eps=eps, box=box, spec=spec)
-        job = certification_job(question, slopes=slopes, attack=attack, deployed=deployed)
+        means = Means(slopes, attack, deployed=deployed, exact_seconds=seconds, bracket=bracket)
+        job = certification_job(question, means)
     outcome = run(job, len(subject.dataset), data, output, show_cascade if cascade else show_certification)
     finish(context, outcome)
     missing = None if require_certified is None else unmet(outcome.document, require_certified)

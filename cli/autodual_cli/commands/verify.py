@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from autodual_cli.options.exact_options import exact_options, exact_seconds
 from autodual_cli.options.option_groups import overwrite_option
 from autodual_cli.options.quantities import Memory, Number, Shape
 
@@ -25,6 +26,8 @@ _PATH = click.Path(path_type=Path)
 @click.option("--memory", type=Memory(), help="Memory budget of the bounds, such as 1GiB.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Of the random points that attacks start from.")
 @click.option("--no-attack", is_flag=True, help="Only bound; then sat is only found where bounds point to it.")
+@exact_options("case of the property")
+@click.option("--bracket", is_flag=True, help="Attack what was proved, too; a contradiction stops with its evidence.")
 @click.option("--json", type=_PATH, help="Write the verdict here.")
 @overwrite_option
 @click.option("--quiet", is_flag=True, help="Nothing on standard error.")
@@ -38,6 +41,9 @@ def verify(
     memory: int | None,
     seed: int,
     no_attack: bool,
+    exact: bool,
+    time_limit: float | None,
+    bracket: bool,
     json: Path | None,
     overwrite: bool,
     quiet: bool,
@@ -48,7 +54,9 @@ def verify(
     or timeout. With --network NAME=MODEL, as VNN-LIB 2.0 calls verifiers, the last one reads timed-out.
     """
     start = time.monotonic()
-    standard = bool(networks)
+    standard, seconds = bool(networks), exact_seconds(exact, time_limit)
+    if bracket and no_attack:
+        raise click.UsageError("--bracket compares proofs with attacks; leave out --no-attack.")
     if len(files) != (1 if standard else 2):
         raise click.UsageError("Give either MODEL PROPERTY, or PROPERTY --network NAME=MODEL.")
     if len(networks) > 1:
@@ -74,6 +82,8 @@ def verify(
             memory=memory,
             seed=seed,
             attack=not no_attack,
+            exact_seconds=seconds,
+            bracket=bracket,
             json=json,
             overwrite=overwrite,
             quiet=quiet,

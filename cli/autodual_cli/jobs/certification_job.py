@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import click
@@ -19,7 +19,7 @@ from autodual.report.execution_words import execution_line
 from autodual_cli.jobs.attack_choice import chosen_attack
 from autodual_cli.jobs.estimate_wording import estimate_entries, estimate_notice, projection_entries
 from autodual_cli.jobs.question import Question, as_point
-from autodual_cli.jobs.sample_loop import Job, Row
+from autodual_cli.jobs.sample_loop import Job, Row, named
 from autodual_cli.options.option_groups import ProjectionOptions
 from autodual_cli.output.summary_lines import context_entries, percent, show, time_entry
 
@@ -27,12 +27,36 @@ from autodual_cli.output.summary_lines import context_entries, percent, show, ti
 _PROBABLE = "probably certified"
 
 
-def certification_job(
-    question: Question, *, slopes: SlopePolicy, attack: int | str | None, deployed: bool = False
-) -> Job:
+@dataclass(frozen=True)
+class Means:
+    """What a certification may use.
+
+    attack: its steps or its name. exact_seconds: for each sample that bounds leave open, or None for no exact decision.
+    bracket: whether certified samples are attacked, too. deployed: whether only margins count that hold of a run.
+    """
+
+    slopes: SlopePolicy
+    attack: int | str | None = None
+    deployed: bool = False
+    exact_seconds: float | None = None
+    bracket: bool = False
+
+    def settings(self) -> dict[str, Any]:
+        """What documents record of it; of what earlier versions did not have, only what was asked for."""
+        asked = {"deployed": self.deployed, "exact": self.exact_seconds is not None, "bracket": self.bracket}
+        return {
+            "slopes": self.slopes,
+            "attack_steps": None if isinstance(self.attack, str) else self.attack,
+            **({"attack": self.attack} if isinstance(self.attack, str) else {}),
+            **{name: True for name, wanted in asked.items() if wanted},
+            **({} if self.exact_seconds is None else {"time_limit": self.exact_seconds}),
+        }
+
+
+def certification_job(question: Question, means: Means) -> Job:
     """Certify batch by batch."""
-    chosen_attack(attack)  # raises for one that there is not
-    asked = _Asked(question, slopes, attack, deployed)
+    chosen_attack(means.attack)  # raises for one that there is not
+    asked = _Asked(question, means)
     settings = {**question.subject.settings, **question.settings(), **asked.settings()}
     settings["provenance"]["files"] += question.files()
     return Job("autodual.certify/1", settings, asked.rows, summarise_certificates, _headline, asked.refutes)
@@ -43,19 +67,15 @@ class _Asked:
     """How the question is answered."""
 
     question: Question
-    slopes: SlopePolicy
-    attack: int | str | None
-    deployed: bool
+    means: Means
 
     def rows(self, indices: torch.Tensor) -> list[Row]:
         """The rows of some samples."""
         question = self.question
         x, labels = question.subject.batch(indices)
-        attack = chosen_attack(self.attack)
-        how: dict[str, Any] = {"slopes": self.slopes, "attack": attack, "deployed": self.deployed}
-        certificates = autodual.certify(
-            question.subject.dual, x, question.set_of(indices), **question.asked(labels), **how
-        )
+        how: dict[str, Any] = asdict(self.means) | {"attack": chosen_attack(self.means.attack)}
+        dual, region, asked = question.subject.dual, question.set_of(indices), question.asked(labels)
+        certificates = named(indices, lambda: autodual.certify(dual, x, region, **asked, **how))
         pairs = zip(indices.tolist(), certificates, strict=True)
         return [certificate_row(index, certificate) for index, certificate in pairs]
 
@@ -75,14 +95,7 @@ class _Asked:
 
     def settings(self) -> dict[str, Any]:
         """What documents record of it."""
-        recorded = {
-            "slopes": self.slopes,
-            "projection": _recorded(self.question.subject.projections),
-            "attack_steps": None if isinstance(self.attack, str) else self.attack,
-            **({"attack": self.attack} if isinstance(self.attack, str) else {}),
-        }
-        # Documents of earlier versions do not have it.
-        return {**recorded, "deployed": True} if self.deployed else recorded
+        return {**self.means.settings(), "projection": _recorded(self.question.subject.projections)}
 
 
 def _recorded(options: ProjectionOptions | None) -> dict[str, Any] | None:
@@ -112,6 +125,19 @@ def _position_entries(summary: dict[str, Any]) -> list[tuple[str, str]]:
     ]
 
 
+def _bracket_entries(summary: dict[str, Any]) -> list[tuple[str, str]]:
+    """Lines about what encloses the truth, and about exact decisions."""
+    found, exact = summary.get("bracket"), summary.get("exact")
+    lines = []
+    if found is not None:
+        words = f"{found['certified']} (certified) to {found['unbroken']} (hold out against the attack)"
+        lines.append(("robust samples", words))
+    if exact is not None:
+        late = f", the time ran out for {exact['out_of_time']}" if exact["out_of_time"] else ""
+        lines.append(("decided exactly", f"{exact['tried'] - exact['out_of_time']} of {exact['tried']} tried{late}"))
+    return lines
+
+
 def show_certification(document: dict[str, Any]) -> None:
     """Print the summary table, and on standard error a notice if bounds had to be estimated."""
     settings, summary = document["settings"], document["summary"]
@@ -131,6 +157,7 @@ def show_certification(document: dict[str, Any]) -> None:
         ("clean error", clean),
         ("certified error", f"{percent(summary['certified_error'])} (1 - certified / samples)"),
         *_position_entries(summary),
+        *_bracket_entries(summary),
         *((status, str(summary[status])) for status in STATUSES if summary[status] or status != _PROBABLE or projected),
         ("margins", execution_line(document["certificates"], deployed=settings.get("deployed", False))),
         *estimate_entries(settings, summary),

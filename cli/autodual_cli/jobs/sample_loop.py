@@ -8,20 +8,24 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import click
 import torch
 
-from autodual.errors import DataError, InvalidInputError
+from autodual.certification.contradiction import contradiction_words
+from autodual.errors import ContradictionError, DataError, InvalidInputError
 from autodual.report import build_document
 from autodual.report.point_file import without_points
 from autodual.world import World, world_of_environment
 from autodual_cli.jobs.result_files import Results, Row
 from autodual_cli.options.option_groups import DataOptions, OutputOptions
+from autodual_cli.output.evidence import kept
 from autodual_cli.output.provenance import with_earlier
 from autodual_cli.process.interruption import Interrupted, shielded, stop_requested
 from autodual_cli.process.progress_bar import progress
+
+Answer = TypeVar("Answer")
 
 _STOPPED = 128 + signal.SIGTERM
 
@@ -54,6 +58,15 @@ class Outcome:
     exit_status: int
 
 
+def named(indices: torch.Tensor, work: Callable[[], Answer]) -> Answer:
+    """The outcome of `work` on the samples `indices` `[B]`, of which a contradiction names one by its index."""
+    try:
+        return work()
+    except ContradictionError as error:
+        evidence = error.evidence | {"sample": int(indices[error.evidence["sample"]])}
+        raise ContradictionError(contradiction_words(evidence), evidence) from None
+
+
 def run(
     job: Job, samples: int, data: DataOptions, output: OutputOptions, show: Callable[[dict[str, Any]], None]
 ) -> Outcome:
@@ -70,12 +83,17 @@ def run(
     results = Results(output, [file["path"] for file in job.settings["provenance"]["files"]], job.points)
     job, rows, earlier = _resume(job, indices, results, output)
     clock = _Clock(earlier)
-    exit_status, failure = 0, None
+    exit_status = 0
+    failure: Exception | None = None
     with world_of_environment(torch.device("cpu")) as world, results.held() if world.first else nullcontext():
         try:
             _work(job, rows, indices, data.batch_size, clock, world, results, quiet=output.quiet)
         except Interrupted as interruption:
             exit_status = interruption.exit_status
+        except ContradictionError as error:
+            failure = kept(error, job.settings, output.json or output.csv)
+            if not (world.first and rows):
+                raise failure from None
         except Exception as error:
             if not (world.first and rows):
                 raise

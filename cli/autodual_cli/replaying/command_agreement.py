@@ -67,6 +67,8 @@ def _asked(context: click.Context, given_only: bool) -> dict[str, Any]:
         unsaid |= {"seed", "confidence"} if projection is None else {"seed", "confidence", "slopes"}
         if values["eps"] is None:  # a box, or the set that the network's file brings
             unsaid |= {"eps", "norm", "domain", SET_OPTIONS} - given
+    if values.get("time_limit") is None:
+        unsaid |= {"time_limit"}  # the default, where there is one
     if isinstance(values.get("attack"), str):
         values = {**values, "attack": None, "attack_name": values["attack"]}
     if values.get("targeted") is not None:

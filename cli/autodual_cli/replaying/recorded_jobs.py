@@ -9,7 +9,7 @@ from autodual.errors import DataError
 from autodual.policies import SlopePolicy
 from autodual_cli.jobs.attack_job import AttackChoices, attack_job
 from autodual_cli.jobs.cascade_job import cascade_job
-from autodual_cli.jobs.certification_job import certification_job
+from autodual_cli.jobs.certification_job import Means, certification_job
 from autodual_cli.jobs.detection_job import detection_job
 from autodual_cli.jobs.question import Question
 from autodual_cli.jobs.radius_job import radius_job
@@ -30,12 +30,14 @@ def _question(subject: Subject, recorded: Recorded) -> Question:
 
 
 def _certification(subject: Subject, recorded: Recorded) -> Job:
-    return certification_job(
-        _question(subject, recorded),
-        slopes=_slopes(recorded),
-        attack=recorded.value("attack", str, optional=True) or recorded.value("attack_steps", int, optional=True),
+    means = Means(
+        _slopes(recorded),
+        recorded.value("attack", str, optional=True) or recorded.value("attack_steps", int, optional=True),
         deployed=recorded.value("deployed", bool, optional=True) is True,
+        exact_seconds=recorded.exact_seconds(),
+        bracket=recorded.value("bracket", bool, optional=True) is True,
     )
+    return certification_job(_question(subject, recorded), means)
 
 
 def _attack(subject: Subject, recorded: Recorded) -> Job:

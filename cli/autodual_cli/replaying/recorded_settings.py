@@ -96,6 +96,10 @@ class Recorded:
         """A number."""
         return float(self.value(key, *_NUMBER))
 
+    def exact_seconds(self) -> float | None:
+        """The seconds of one exact decision, or None where none was asked for."""
+        return self.number("time_limit") if self.value("exact", bool, optional=True) else None
+
     def path(self, recorded: str) -> Path:
         """Where a file is now: relative to the current folder, or else to the folder that the run was started in."""
         return place_of(recorded, self.settings)

@@ -27,13 +27,14 @@ from autodual.certification.verdicts.counterexample_confirmation import (
 )
 from autodual.certification.verdicts.deadline import TimeUp, deadline
 from autodual.compiler import compile_dual
-from autodual.errors import InvalidInputError
+from autodual.errors import ContradictionError, InvalidInputError
 from autodual.files import LoadedModel, load_model_file
 from autodual.files.cost import require_affordable
 from autodual.network import DualNetwork
 from autodual.properties import Property, load_property
 from autodual.report import build_document, write_document
 from autodual.report.verdicts import summarise_verdicts, verdict_row
+from autodual_cli.output.evidence import kept
 from autodual_cli.output.provenance import file_record, model_records, provenance, weight_file_digest
 from autodual_cli.output.targets import Target, check_targets, sole_writer_of
 from autodual_cli.subject.devices import find_device
@@ -62,6 +63,8 @@ class Request:
     memory: int | None
     seed: int
     attack: bool
+    exact_seconds: float | None
+    bracket: bool
     json: Path | None
     overwrite: bool
     quiet: bool
@@ -108,7 +111,10 @@ def _run(request: Request) -> None:
         click.echo(_overtime(standard=request.standard))
         click.echo("The time was up before the files were read; no document is written.", err=True)
         return
-    verdict = _verdict(request, loaded)
+    try:
+        verdict = _verdict(request, loaded)
+    except ContradictionError as error:
+        raise kept(error, _settings(request, loaded), request.json) from None
     click.echo(format_verdict(verdict, standard=request.standard))
     if not request.quiet:
         click.echo(_summary(verdict, loaded.goal), err=True)
@@ -253,6 +259,8 @@ def _verdict(request: Request, loaded: _Loaded) -> Verdict:
                 dtype=getattr(torch, request.dtype),
                 replay=_replay(loaded.model),
                 seed=request.seed,
+                exact_seconds=request.exact_seconds,
+                bracket=request.bracket,
             )
     except TimeUp:
         seconds = time.monotonic() - request.start
@@ -297,6 +305,9 @@ def _settings(request: Request, loaded: _Loaded) -> dict[str, Any]:
         "timeout": request.timeout,
         "attack_steps": ATTACK_STEPS if request.attack else None,
         "seed": request.seed,
+        # Documents of earlier versions do not have these.
+        **({} if request.exact_seconds is None else {"exact": True, "time_limit": request.exact_seconds}),
+        **({"bracket": True} if request.bracket else {}),
         "arithmetic": request.dtype,
         "version": __version__,
         "device": request.device,
