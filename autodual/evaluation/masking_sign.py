@@ -30,7 +30,7 @@ class MaskingSign:
         return self.text
 
 
-def sign_of_share(name: str, samples: Tensor, text: str, tolerated: float = 0.02) -> MaskingSign | None:
+def sign_of_share(name: str, samples: Tensor, text: str, tolerated: float = 0.03) -> MaskingSign | None:
     """The sign that too large a share of samples shows; None if it is one sample, or so few that chance explains them.
 
     Args:
