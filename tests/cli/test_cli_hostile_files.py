@@ -43,7 +43,8 @@ CHOSEN = {
     "specifications": ("a ragged matrix", "clauses of rows that are not", "brackets"),
 }  # fmt: skip
 WORDS = (
-    "--eps 1/0", "--eps 1e999999999", "--memory 99999999999999999999", "--input-shape 30000,30000",
+    "--eps 1/0", "--eps 1e999999999", "--attack pgd:steps=1e999999999", "--targeted -1",
+    "--memory 99999999999999999999", "--input-shape 30000,30000",
     "a specification: an exponent", "a specification: a larger output", "a specification: brackets",
     "a specification: a sum of many", "a specification: top of many", "a path of many letters",
 )  # fmt: skip

@@ -87,7 +87,7 @@ def attack(
     eps, ball = chosen_size(context, subject.trained, eps, box, ball)
     goal = spec if targeted is None else f"not-class:{targeted}"
     question = Question.of(subject, ball, eps=eps, box=box, spec=goal)
-    choices = AttackChoices(attacks, restarts, seed, save_points)
+    choices = AttackChoices(attacks, restarts, seed, save_points, first=data.skip)
     outcome = run(attack_job(question, choices), len(subject.dataset), data, output, show_attack)
     finish(context, outcome)
     missing = None if require_robust is None else too_few_resist(outcome.document, require_robust)

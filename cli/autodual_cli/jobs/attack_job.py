@@ -31,7 +31,7 @@ class AttackChoices:
     """Which attacks, by their texts; `restarts` and `seed` of all that have them and do not say.
 
     save_points: where the points that break samples are written, or None. with_points: whether rows have them; they do
-    wherever they are written.
+    wherever they are written. first: the run's first sample, whose row tells what makes the whole run doubtful.
     """
 
     attacks: tuple[int | str, ...]
@@ -39,13 +39,14 @@ class AttackChoices:
     seed: int | None = None
     save_points: Path | None = None
     with_points: bool = False
+    first: int = 0
 
 
 def attack_job(question: Question, choices: AttackChoices) -> Job:
     """Attack batch by batch."""
     subject = question.subject
     attacks = chosen_attacks(choices.attacks, restarts=choices.restarts, seed=choices.seed)
-    asked = _Asked(question, attacks, choices.with_points or choices.save_points is not None)
+    asked = _Asked(question, attacks, choices.first, choices.with_points or choices.save_points is not None)
     settings = {
         **{key: value for key, value in subject.settings.items() if key != "memory_bytes"},  # of bounds
         **question.settings(),
@@ -81,6 +82,7 @@ class _Asked:
 
     question: Question
     attacks: dict[str, Attack]
+    first: int
     with_points: bool
     note: Callable[[str], None] = field(default=lambda words: None)
 
@@ -103,7 +105,7 @@ class _Asked:
             **self.question.asked(labels),
         )
         rows = self._told(indices, x, labels, found)
-        if int(indices[0]) == self.question.subject.settings["skip"]:
+        if int(indices[0]) == self.first:
             # Once in a run, and with the row of its first sample, so that a run that is resumed does not ask again.
             self.note("signs of a broken evaluation")
             rows[0]["warnings"] = doubts(self.question, self.attacks, indices)

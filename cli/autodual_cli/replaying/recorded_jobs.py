@@ -46,6 +46,7 @@ def _attack(subject: Subject, recorded: Recorded) -> Job:
         recorded.value("restarts", int, optional=True),
         recorded.value("seed", int, optional=True),
         with_points=recorded.value("save_points", str, optional=True) is not None,
+        first=recorded.value("skip", int),
     )
     return attack_job(_question(subject, recorded), choices)
 
