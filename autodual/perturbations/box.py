@@ -82,7 +82,7 @@ def box_region(
     if not (all_finite(lower) and all_finite(upper)):
         raise InvalidInputError("the box must be bounded: give finite ends or a finite domain")
     lower, upper = lower.expand_as(x), upper.expand_as(x)
-    require_points(flatten(lower <= upper, 1).all(1), source.describe())
+    require_points(flatten(lower <= upper, 1).all(1), source)
     return BoxRegion(source, x, lower, upper, radius)
 
 

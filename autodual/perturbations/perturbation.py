@@ -205,13 +205,13 @@ def _is_per_sample(value: Tensor, whole: PerturbationSet | PlacedSet, centre: Te
     return isinstance(whole, PlacedSet) or (value.dim() == centre.dim() and value.shape[0] == centre.shape[0])
 
 
-def require_points(found: Tensor, description: str) -> None:
-    """Raise EmptySetError, naming the first empty sample, unless `found` `[N]` is true throughout."""
+def require_points(found: Tensor, source: PerturbationSet) -> None:
+    """Raise EmptySetError, naming the set and the first empty sample, unless `found` `[N]` is true throughout."""
     if not found.all():
         sample = int((~found).nonzero()[0])
         raise EmptySetError(
-            f"the perturbation set of sample {sample} is empty ({description}); check the sample, the radius and the "
-            "domain, which must be in the same units"
+            f"the perturbation set of sample {sample} is empty ({source.describe()}); check the sample, the radius and "
+            "the domain, which must be in the same units"
         )
 
 

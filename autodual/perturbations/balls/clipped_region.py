@@ -84,7 +84,7 @@ def clip(ball: BallRegion, lower: Tensor, upper: Tensor) -> ClippedRegion:
     lower, upper = lower.expand_as(ball.centre), upper.expand_as(ball.centre)
     nearest = ball.centre.clamp(lower, upper)
     meets = flatten(lower <= upper, 1).all(1) & ball.contains(nearest)
-    require_points(meets, ball.source.describe())
+    require_points(meets, ball.source)
     room = _room(ball, nearest - ball.centre)
     # The nearest point is certainly in the set; rounding must not push it out of the box.
     lower = torch.maximum(ball.centre - room, lower).minimum(nearest)
