@@ -29,14 +29,20 @@ def chord(z: Interval) -> tuple[Tensor, Tensor]:
     # A decided unit's chord is that of the part of its interval on one side of zero: u/u = 1, or 0/-ℓ = 0.
     lower, upper = z.lower.clamp(max=0), z.upper.clamp(min=0)
     # Keep the divisor positive where both ends are zero, and where their difference is too small to divide by.
-    slope = upper / (upper - lower).clamp(min=torch.finfo(upper.dtype).tiny)
-    # The larger of what the two ends need: they differ by rounding, which must not let the line cut the function.
-    return slope, (-slope * lower).maximum(upper - slope * upper)
+    slope = upper / (upper - lower).clamp_(min=torch.finfo(upper.dtype).tiny)
+    # The larger of what the two ends need, -slope·ℓ and u - slope·u: they differ by rounding, which must not let the
+    # line cut the function. In place, since touching new memory costs more than the arithmetic.
+    return slope, (slope * lower).minimum((slope * upper).sub_(upper)).neg_()
 
 
 def smaller_triangle(z: Interval) -> Tensor:
     """The lower line's slope for `z` in [ℓ, u]: 1 where u > -ℓ, else 0; the function's own where the sign is known."""
-    return (z.upper > -z.lower).to(z.upper.dtype)
+    return (z.upper.detach() + z.lower.detach()).gt_(0.0)
+
+
+def _nothing(like: Tensor) -> Tensor:
+    """Zeros of a tensor's shape, in the memory of one."""
+    return like.new_zeros(()).expand_as(like)
 
 
 @dual_rule(ops.Relu)
@@ -65,13 +71,13 @@ class ReluRule(RelaxationRule):
         """α = u/(u - ℓ), the chord's own slope: the thesis' choice, linear in ν."""
         slope, intercept = chord(bounds[0])
         slopes = (slope,)
-        return LinearRelaxation(slopes, slopes, torch.zeros_like(slope), intercept, grounded=True)
+        return LinearRelaxation(slopes, slopes, _nothing(slope), intercept, grounded=True)
 
     def adaptive(self, op: ops.Relu, bounds: Sequence[Interval], environment: Environment) -> LinearRelaxation:
         """α = 1 where u > -ℓ, else 0: the smaller of the two extreme triangles."""
         slope, intercept = chord(bounds[0])
         lower = smaller_triangle(bounds[0])
-        return LinearRelaxation((lower,), (slope,), torch.zeros_like(slope), intercept, grounded=True)
+        return LinearRelaxation((lower,), (slope,), _nothing(slope), intercept, grounded=True)
 
     def family(self, op: ops.Relu, bounds: Sequence[Interval], environment: Environment) -> LineFamily:
         """t is α itself: every lower slope in [0, 1]."""

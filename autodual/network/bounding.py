@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 from typing_extensions import Unpack
 
+from autodual.bounds import Subproblems
 from autodual.estimators import Stream
 from autodual.inputs import Numbers, Samples, sample_tensor
 from autodual.network.ask import Ask, AskOptions
@@ -19,9 +20,15 @@ from autodual.network.keywords import takes
 from autodual.network.known import checked_ask, of_subproblems, refute_known
 from autodual.network.result import DualResult
 from autodual.objective import Objective
+from autodual.passes.plan import Plan
 from autodual.perturbations import PerturbationSet, perturbation_set, require_support
 from autodual.policies import Projection
 from autodual.tensors import bounding_dtype
+
+
+def _all_given(plan: Plan, parts: Subproblems) -> bool:
+    """Whether every bound site's interval is given, so that rows of the objective alone are pulled."""
+    return all(site.name in parts.given for site in plan.bound_sites)
 
 
 class BoundingNetwork(CompiledNetwork):
@@ -72,9 +79,10 @@ class BoundingNetwork(CompiledNetwork):
         if ask.known:
             refute_known(ask.known, plan.graph, self.environment(compiled, x.double()), region)
         question = Question(self.tensors(compiled), region, of_subproblems(ask, parts), parts, functions)
+        alone = functions.count if functions is not None and _all_given(plan, parts) else None
         stream = None if chosen.projection is None else self._stream(chosen.projection, chosen.rigorous)
         call = Call(plan, chosen, x.dtype, x.device, stream, run)
-        return in_chunks(call, question, SampleSize(plan.graph, x, chosen))
+        return in_chunks(call, question, SampleSize(plan.graph, x, chosen, rows=alone))
 
     def _run(self, x: Tensor) -> Executed:
         """The graph and the dtypes of a run of the model on samples like x.

@@ -26,11 +26,14 @@ _ALONE_SHARE, _AIM = 0.5, 0.6
 class SampleSize:
     """How many bytes one sample takes in a call, not counting its rows.
 
+    rows: how many rows a sample has, if no others are pulled: the intervals of all bound sites are given.
+
     Raises MemoryBudgetError where not even one sample fits.
     """
 
-    def __init__(self, graph: Graph, x: Tensor, options: BoundOptions):
+    def __init__(self, graph: Graph, x: Tensor, options: BoundOptions, *, rows: int | None = None):
         self.options, self.recorded = options, torch.is_grad_enabled()
+        self.cached = _cached_samples(graph, x, rows) if rows and not self.recorded and x.device.type == "cpu" else None
         if options.relaxes:
             tensors = measured.sample_tensors_kept if self.recorded else measured.sample_tensors
         else:
@@ -50,7 +53,8 @@ class SampleSize:
         if not self.options.relaxes:
             share = _INTERVALS_SHARE
         fitting = max(1, self.options.room // share // self.bytes)
-        return fitting if self.options.at_once is None else min(fitting, self.options.at_once)
+        fitting = fitting if self.options.at_once is None else min(fitting, self.options.at_once)
+        return fitting if self.cached is None else min(fitting, self.cached)
 
     def after(self, ledger: Ledger, samples: int) -> int:
         """The next chunk's size, from the memory that the last one took: gradients shall keep all of its rows."""
@@ -60,6 +64,19 @@ class SampleSize:
     def ledger(self, samples: int) -> Ledger:
         """A new ledger that counts what gradients keep of these samples before any of their rows."""
         return Ledger(self.options.room, samples * self.bytes) if self.recorded else Ledger()
+
+
+def _cached_samples(graph: Graph, x: Tensor, rows: int) -> int:
+    """For how many samples to make relaxations at once if these are used for so many rows alone.
+
+    Such rows are pulled a few at a time, so that they stay in the processor's caches. Relaxations that are made along
+    with them are still there too, and in memory that the last ones have left, while new memory costs more than they do.
+    """
+    widest = max(node.size for node in graph) * x.element_size()
+    fitting = max(1, measured.cache_bytes // (measured.row_tensors * widest))
+    # Whole groups of rows that are pulled together, and as many samples as there would be of one row each.
+    together = max(1, fitting // rows)
+    return max(together, fitting // together * together)
 
 
 def recorded_chunk(graph: Graph, sites: Iterable[str], x: Tensor, memory_budget: int) -> int:

@@ -10,7 +10,9 @@ import autodual
 from autodual import Constraint, LinfBall, Split
 from autodual.errors import InvalidInputError
 from autodual.interval import Interval
+from autodual.measured import measured
 from autodual.network import DualNetwork
+from autodual.network.call import Call
 from autodual.passes import ChooseExecution, default_pipeline
 
 BALL = LinfBall(0.2)
@@ -339,3 +341,24 @@ def test_an_objective_that_the_dtype_cannot_hold_is_refused() -> None:
     """1e-46 would become 0 in float32, and its bound that of another function."""
     with pytest.raises(InvalidInputError, match=r"too small or too large for torch\.float32"):
         DUAL(X.float(), BALL, 1e-46 * IDENTITY)
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("count", [1, 3])
+@pytest.mark.parametrize("together", [1, 2, 5])
+def test_bounds_do_not_depend_on_how_many_relaxations_are_made_at_once(
+    monkeypatch: pytest.MonkeyPatch, together: int, count: int
+) -> None:
+    owner = torch.tensor([0, 1, 1, 2, 0, 2, 1])
+    given = _given(DUAL, X, owner)
+    calls: list[int] = []
+    real = Call.bound
+    monkeypatch.setattr(Call, "bound", lambda call, part, *rest: calls.append(0) or real(call, part, *rest))
+    whole = DUAL(X, BALL, IDENTITY[:count], given=given, owner=owner)
+    assert len(calls) == 1
+    widest = max(node.size for node in DUAL.plan.graph) * X.element_size()
+    monkeypatch.setattr(measured, "cache_bytes", together * measured.row_tensors * widest)
+    parted = DUAL(X, BALL, IDENTITY[:count], given=given, owner=owner)
+    assert len(calls) > 2
+    torch.testing.assert_close(parted.lower, whole.lower, rtol=0, atol=1e-12)
+    assert torch.equal(parted.infeasible, whole.infeasible)
