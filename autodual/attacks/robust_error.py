@@ -63,7 +63,7 @@ def evaluate(
         progress: True for a bar, or a function that is told (see `autodual.progress`); it moves within a batch, too.
 
     Returns:
-        A list of `AttackedSample`s with the errors as properties.
+        A list with one `AttackedSample` each, and the errors as properties.
 
     Raises:
         InvalidInputError: there is no attack, the set cannot be searched, or labels or specification do not fit.

@@ -9,7 +9,7 @@ from autodual.attacks.evaluation_mode import evaluation_mode
 from autodual.certification import Certificate, certify
 from autodual.compiler import compile_dual
 from autodual.data import Dataset
-from autodual.errors import AutodualError, InvalidInputError
+from autodual.errors import AutodualError, ContradictionError, InvalidInputError
 from autodual.evaluation.benchmark_result import BenchmarkResult
 from autodual.evaluation.masking_signs import masking_signs
 from autodual.evaluation.threat_models import threat_model
@@ -50,7 +50,7 @@ def benchmark(
 
     Raises:
         InvalidInputError: the threat model, the data or their labels do not fit.
-        AutodualError: a sample is both certified and refuted, which is a bug of autodual.
+        ContradictionError: a sample is both certified and refuted, which is a bug of autodual.
 
     Example:
         >>> import autodual, torch
@@ -69,6 +69,8 @@ def benchmark(
     if certified:
         try:
             proved = certify(compile_dual(model), x, ball, labels)
+        except ContradictionError:
+            raise
         except AutodualError as error:
             reason = str(error).splitlines()[0]
     return BenchmarkResult(
@@ -96,9 +98,11 @@ def _certified(proved: list[Certificate], attacked: Robustness) -> int:
     count = 0
     for place, (certificate, sample) in enumerate(zip(proved, attacked, strict=True)):
         if certificate.certified and sample.broken and not -sample.margin <= (certificate.execution_error or 0):
-            raise AutodualError(
+            message = (
                 f"sample {place} is certified with margin {certificate.margin:g}, and an attack found a point with "
-                f"margin {sample.margin:g}: one of them is wrong, so trust no figure and report this as a bug"
+                f"margin {sample.margin:g}: one of the two is wrong, which is a bug: report it with its evidence"
             )
+            evidence = {"sample": place, "bound": certificate.margin, "value": sample.margin}
+            raise ContradictionError(message, {**evidence, "point": sample.point.tolist(), "attack": sample.attack})
         count += certificate.certified and not sample.broken
     return count

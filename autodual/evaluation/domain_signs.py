@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from autodual.evaluation.evidence import USUAL, Evidence
+from autodual.evaluation.masking_evidence import USUAL, Evidence
 from autodual.evaluation.masking_sign import MaskingSign, sign_of_share
 from autodual.perturbations import Box, Searchable
 from autodual.perturbations.parameters import Domain

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 
 from autodual.attacks import CrossEntropy, Margin
-from autodual.evaluation.evidence import Evidence
+from autodual.evaluation.masking_evidence import Evidence
 from autodual.evaluation.masking_sign import MaskingSign, sign_of_share
 from autodual.specs import LabelSpecification
 

@@ -8,8 +8,8 @@ from autodual.attacks import Attack
 from autodual.attacks.base import Function
 from autodual.errors import InvalidInputError
 from autodual.evaluation.domain_signs import resists_everything
-from autodual.evaluation.evidence import USUAL, Evidence
 from autodual.evaluation.gradient_signs import saturated_loss, zero_gradients
+from autodual.evaluation.masking_evidence import USUAL, Evidence
 from autodual.evaluation.masking_sign import MaskingSign
 from autodual.evaluation.run_signs import changes_between_runs, changes_with_the_batch
 from autodual.evaluation.strength_signs import (

@@ -7,7 +7,7 @@ import math
 import torch
 from torch import Tensor
 
-from autodual.evaluation.evidence import Evidence
+from autodual.evaluation.masking_evidence import Evidence
 from autodual.evaluation.masking_sign import MaskingSign
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from autodual.evaluation.evidence import Evidence
+from autodual.evaluation.masking_evidence import Evidence
 from autodual.evaluation.masking_sign import MaskingSign, sign_of_share
 
 # More steps always find a few samples more.

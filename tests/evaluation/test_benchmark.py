@@ -12,7 +12,7 @@ from torch import Tensor, nn
 import autodual
 from autodual.attacks import Apgd, Pgd, broken
 from autodual.data import load_dataset
-from autodual.errors import AutodualError, InvalidInputError
+from autodual.errors import ContradictionError, InvalidInputError
 
 X = torch.rand(30, 6, generator=torch.Generator().manual_seed(0))
 QUICK = Apgd(5, objective="margin")
@@ -88,8 +88,11 @@ def test_the_model_runs_in_evaluation_mode_and_stays_as_it_was() -> None:
 def test_a_certificate_and_a_counterexample_at_once_stop_it(monkeypatch) -> None:
     proved = [SimpleNamespace(certified=True, margin=1.0, execution_error=1e-6)] * 30
     monkeypatch.setattr(import_module("autodual.evaluation.benchmark"), "certify", lambda *arguments: proved)
-    with pytest.raises(AutodualError, match="is certified with margin 1, and an attack found"):
+    with pytest.raises(ContradictionError, match="is certified with margin 1, and an attack found") as stopped:
         autodual.benchmark(MODEL, (X, LABELS), "Linf", 0.5, attack=Apgd(20, objective="margin"))
+    evidence = stopped.value.evidence
+    point = torch.tensor(evidence["point"])
+    assert MODEL(point[None]).argmax(1) != LABELS[evidence["sample"]]
 
 
 def test_threat_models_need_exactly_one_radius() -> None:
