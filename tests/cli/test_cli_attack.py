@@ -11,6 +11,7 @@ from typing import Any
 import numpy
 import pytest
 import torch
+from autodual_cli.jobs import attack_job
 from torch import nn
 
 import autodual
@@ -37,8 +38,9 @@ def samples(data_file: Path) -> tuple[torch.Tensor, torch.Tensor]:
 
 
 @pytest.fixture
-def attack(invoke, tmp_path, model_file, data_file) -> Callable[..., dict[str, Any]]:
-    """Runs the command and returns its document."""
+def attack(invoke, tmp_path, model_file, data_file, monkeypatch) -> Callable[..., dict[str, Any]]:
+    """Runs the command and returns its document; signs of a broken evaluation, which take time, are not looked for."""
+    monkeypatch.setattr(attack_job, "doubts", lambda *arguments: [])
 
     def run(*arguments: object, model: object = model_file, name: str = "out") -> dict[str, Any]:
         path = tmp_path / f"{name}.json"

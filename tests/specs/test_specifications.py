@@ -12,7 +12,16 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from autodual.errors import InvalidInputError
-from autodual.specs import ClassMargin, Deviation, HalfSpaces, OutputBox, Specification, TopK
+from autodual.specs import (
+    AvoidedClass,
+    ClassMargin,
+    Deviation,
+    HalfSpaces,
+    OutputBox,
+    Specification,
+    TopK,
+    parse_specification,
+)
 
 # Small whole numbers make arithmetic exact, and ties, the hard case, common.
 small = st.integers(-3, 3)
@@ -37,6 +46,21 @@ def test_classes_by_brute_force(outputs, labels, k):
     reached_by = [sum(int(f[j] >= f[y]) for j in range(5) if j != y) for f, y in zip(outputs, labels, strict=True)]
     assert (margins(TopK(labels, k), outputs) > 0).tolist() == [others < k for others in reached_by]
     assert (margins(ClassMargin(labels), outputs) > 0).tolist() == [others == 0 for others in reached_by]
+
+
+@settings(max_examples=60, deadline=None)
+@given(whole(4, 5), st.integers(0, 4))
+def test_avoided_classes_by_brute_force(outputs, target):
+    others = [max(value for j, value in enumerate(f) if j != target) for f in outputs.tolist()]
+    wanted = [other - f[target] for other, f in zip(others, outputs.tolist(), strict=True)]
+    assert margins(AvoidedClass(target), outputs).tolist() == wanted
+    assert margins(parse_specification(f"not-class:{target}"), outputs).tolist() == wanted
+
+
+@pytest.mark.parametrize(("target", "outputs"), [(3, (2, 3)), (0, (2, 3, 4)), (0, (2, 1)), (-1, (2, 3)), (1.0, (2, 3))])
+def test_classes_that_cannot_be_avoided_are_refused(target, outputs):
+    with pytest.raises(InvalidInputError):
+        AvoidedClass(target).rows(torch.zeros(outputs))
 
 
 @settings(max_examples=60, deadline=None)
@@ -67,6 +91,7 @@ def test_half_spaces_by_brute_force(data):
 SPECIFICATIONS = {
     "class": ClassMargin(torch.tensor([0, 2])),
     "top-k": TopK(torch.tensor([0, 2]), 2),
+    "avoided class": AvoidedClass(1),
     "box": OutputBox(-1, torch.tensor([[1.0, 2.0, math.inf], [1.0, 2.0, math.inf]])),
     "deviation": Deviation([0.1, 0.2, 0.3]),
     "half-spaces": HalfSpaces([[1, 0, 0], [0, 1, 0], [0, 0, 1]], [0, 0, 0], [[0, 1], [2]]),
