@@ -23,8 +23,12 @@ def attacked_samples(
     attack: Attack,
     samples: Tensor,
     told: Told,
+    *,
+    numbers: Tensor | None = None,
 ) -> dict[int, Tensor]:
     """Counterexamples by sample index, of the samples `[N]`, bool; the network was run again on each.
+
+    numbers `[N]`: what the samples are called in messages, by default by their places.
 
     Where a certificate holds for certain, a point that only a rounded run puts on the other side is none.
 
@@ -42,7 +46,7 @@ def attacked_samples(
     points = attack_members(attack, function, searchable, chosen)
     with torch.no_grad():
         refuted = counterexamples(function, searchable, chosen, points)
-    require_consistent(dual, some, chosen, here, points, told, numbers=index)
+    require_consistent(dual, some, chosen, here, points, told, numbers=index if numbers is None else numbers[index])
     refuted = refuted & ~(here.proved & (here.failure_probability == 0))
     return {int(sample): point for sample, point, hit in zip(index, points, refuted) if bool(hit)}
 

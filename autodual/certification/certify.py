@@ -253,7 +253,7 @@ def _method(proof: Proof, sample: int, ask: Ask, plan: Plan, decision: Decision 
     """How a sample's margins were computed, in words."""
     words = bound_words("dual bound", ask)
     if decision is not None:
-        return f"branch and bound from {bound_words('dual bounds', ask)}: {decision.programs} linear programs by HiGHS"
+        return f"branch and bound over linear programs, from {bound_words('dual bounds', ask)}"
     projection = plan.options.projection
     if float(proof.failure_probability[sample]) == 0 or projection is None:
         return words

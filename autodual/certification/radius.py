@@ -9,10 +9,14 @@ import torch
 from torch import Tensor
 from typing_extensions import Unpack
 
+from autodual.attacks import Attack
+from autodual.certification.attacked_samples import attacked_samples
+from autodual.certification.contradiction import Told
 from autodual.certification.goal import chosen_goal
 from autodual.certification.guaranteed_halfspaces import fits, guaranteed
-from autodual.certification.proof import nearly
+from autodual.certification.proof import nearly, prove
 from autodual.certification.same_network import require_same_network
+from autodual.certification.showing import bound_words
 from autodual.errors import InvalidInputError
 from autodual.inputs import Labels, Samples, sample_tensor
 from autodual.network import Ask, DualNetwork, given_network
@@ -42,6 +46,7 @@ def certified_radius(
     max_radius: float = 1.0,
     tolerance: float = 1e-4,
     max_steps: int = 40,
+    attack: Attack | None = None,
     progress: Progress = False,
     ask: Ask | None = None,
     **options: Unpack[PolicyOptions],
@@ -61,6 +66,7 @@ def certified_radius(
         tolerance: the search ends `tolerance · max_radius` below a radius that was not certified.
         max_steps: bounds of a sample at most; where they do not close the bracket, the largest radius certified so far
             is returned.
+        attack: searches every certified set for a point that contradicts the certificate.
         progress: True for a bar, or a function that is told (see `autodual.progress`).
 
     Returns:
@@ -70,6 +76,8 @@ def certified_radius(
     Raises:
         InvalidInputError: max_radius, labels or the set do not fit.
         ModelChangedError: the model, run at x, is no longer the network that was compiled.
+        ContradictionError: a point breaks a bound that was proved over its set, which is a bug; the error keeps the
+            evidence.
 
     Example:
         >>> import autodual, torch
@@ -98,7 +106,10 @@ def certified_radius(
     limit = x.new_full((x.shape[0],), max_radius)
     active = (nominal > 0).nonzero()[:, 0]
     with tracked(progress, x.shape[0]) as advance:
-        return _search(probe, limit, active, tolerance * max_radius, max_steps, advance)
+        radii = _search(probe, limit, active, tolerance * max_radius, max_steps, advance)
+    if attack is not None:
+        probe.attack(radii, attack)
+    return radii
 
 
 @dataclass(frozen=True, eq=False)
@@ -123,6 +134,16 @@ class _Probe:
         wide = replace(self, x=self.x.double())._bounds(index[again], radius.double())
         # A margin that is too small for x's dtype is still one.
         return _placed(margin, again, wide[0]), slope.index_copy(0, again, wide[1].to(slope))
+
+    def attack(self, radii: Tensor, attack: Attack) -> None:
+        """Raise ContradictionError where an attack breaks a bound over a set of radius `[N]` above 0."""
+        index = (radii > 0).nonzero().squeeze(1)
+        if index.shape[0] == 0:
+            return
+        region, spec = perturbation_set(self.ball(radii)).at(self.x).select(index), self.spec.select(index)
+        proof = prove(self.dual, region, spec, self.ask)
+        told, every = Told(bound_words("dual bound", self.ask)), torch.ones_like(index, dtype=torch.bool)
+        attacked_samples(self.dual, region, spec, proof, attack, every, told, numbers=index)
 
     def _bounds(self, index: Tensor, radius: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Margins, their derivatives, and where rounding may be all that keeps them from being proved."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -19,7 +20,11 @@ SAME_RUN = 1e-4
 _ATTACKED = ("margin", "clean_margin", "distance_linf", "distance_l2", "distance_l1")
 _ROUNDING = ("rounding_error", "execution_error")
 # Points, and what a network returned for them, may differ between runs; running the network checks them instead.
-_CHECKED_OTHERWISE = frozenset({"counterexample", "reached", "outputs", "seconds"})
+_CHECKED_OTHERWISE = frozenset({"counterexample", "reached", "outputs", "seconds", "exact"})
+
+
+# What an exact decision says of a sample.
+_OF_DECISION = frozenset({"status", "margin", "margins", "method", "arithmetic", "original", "attacked"})
 
 
 def compare(
@@ -53,6 +58,10 @@ def compare(
         if (before.get("radius") == 0) != (after.get("radius") == 0):
             reach = 0.0  # something was certified in one run and nothing in the other
         attacked = schema == "autodual.attack/1"
+        own = leave
+        if before.get("status") != after.get("status") and (_late(before) or _late(after)):
+            own = leave | _OF_DECISION
+            outcome.skipped.append(f"the status of sample {before['index']}: the time of its exact decision ran out")
         allowance = _attacked(tolerance) if attacked else _allowance(reach, tolerance)
         elsewhere = _CHECKED_OTHERWISE - ({"reached"} if attacked else set())
         compare_objects(outcome, before["index"], before, after, allowance, leave=leave | elsewhere)
@@ -60,6 +69,12 @@ def compare(
             held, found = ("a point" if "counterexample" in row else "none" for row in (before, after))
             outcome.add(before["index"], "counterexample", held, found)
     return outcome
+
+
+def _late(row: Row) -> bool:
+    """Whether the time of an exact decision ran out."""
+    effort = row.get("exact")
+    return isinstance(effort, dict) and effort.get("finished") is False
 
 
 def _attacked(tolerance: float | None) -> Allowance:
@@ -71,11 +86,16 @@ def _attacked(tolerance: float | None) -> Allowance:
     return allowance
 
 
+def _of_bound(now: Mapping[str, Any], rounding: float) -> float:
+    """Twice the rounding error; a search of programs ends where it has proved enough, or where its time is over."""
+    return math.inf if isinstance(now.get("exact"), dict) else 2 * rounding
+
+
 def _allowance(radius: float, tolerance: float | None) -> Allowance:
     def allowance(key: str, now: Mapping[str, Any]) -> float | None:
         rounding = finite(now.get("rounding_error")) or 0.0
         if key in ("margin", "margins"):
-            return 2 * rounding if tolerance is None else tolerance
+            return _of_bound(now, rounding) if tolerance is None else tolerance
         if key in _ROUNDING:
             return max(_SAME_ROUNDING * (finite(now.get(key)) or 0.0), tolerance or 0.0)
         return radius if key == "radius" else None

@@ -39,6 +39,8 @@ def _problem(document: Row, row: Row) -> str | None:
             return f"it is called {status}, but its label is not the class predicted."
         case ("certified" | "probably certified") as status if row.get("positions_certified") != row.get("positions"):
             return f"it is called {status}, but not all of its positions are."
+        case "certified" if row.get("attacked"):
+            return "it is called certified, but an attack is said to have broken it."
         case "certified" if failure != 0:
             return "it is called certified, but holds only with a probability."
         case "probably certified" if not 0 < failure < 1:

@@ -8,6 +8,7 @@ from autodual.report.document import Row
 from autodual.report.execution_words import execution_line
 from autodual.report.numbers import exact, finite, number, plural
 from autodual.report.page.attack_statement import ATTACK, attacked
+from autodual.report.page.bracket_statement import bracketed
 from autodual.report.page.chance import chance, confidence, estimated
 from autodual.report.page.kinds import counts, rows_of, settings_of
 
@@ -64,7 +65,7 @@ def _certified(document: Row) -> list[str]:
             else f"this run proves nothing about any of them{whole}."
         )
         first = f"None of the {total} tested was certified{whole}{' for certain' if probable else ''}: {nothing}"
-        return [first, *probable, *_positions(document)]
+        return [first, *probable, *_positions(document), *bracketed(document)]
     who = "All" if proved == len(rows) else f"{proved:,}"
     certain = " for certain" if estimated(document) else ""
     return [
@@ -72,6 +73,7 @@ def _certified(document: Row) -> list[str]:
         f"{ball(settings)}, {_property(document)}.",
         *probable,
         *_positions(document),
+        *bracketed(document),
     ]
 
 

@@ -16,7 +16,7 @@ from autodual_cli.options.option_groups import (
     output_options,
     slopes_option,
 )
-from autodual_cli.options.quantities import Number
+from autodual_cli.options.quantities import AttackChoice, Number
 from autodual_cli.options.set_command import SetCommand
 
 
@@ -27,6 +27,12 @@ from autodual_cli.options.set_command import SetCommand
     "--max-radius", type=Number(minimum=0.0), default=1.0, show_default=True, help="Look no further than this."
 )
 @slopes_option
+@click.option(
+    "--attack",
+    type=AttackChoice(),
+    metavar="STEPS|NAME",
+    help="Attack every certified set, too; a point that contradicts its certificate stops the run with its evidence.",
+)
 @data_options
 @output_options
 @click.pass_context
@@ -36,6 +42,7 @@ def radius(
     ball: BallOptions,
     max_radius: float,
     slopes: SlopePolicy,
+    attack: int | str | None,
     data: DataOptions,
     output: OutputOptions,
 ) -> None:
@@ -45,5 +52,5 @@ def radius(
     from autodual_cli.subject.model_and_data import prepare
 
     subject = prepare(model, data)
-    job = radius_job(subject, ball, max_radius=max_radius, slopes=slopes)
+    job = radius_job(subject, ball, max_radius=max_radius, slopes=slopes, attack=attack)
     finish(context, run(job, len(subject.dataset), data, output, show_radii))

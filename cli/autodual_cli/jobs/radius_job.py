@@ -9,23 +9,26 @@ import torch
 import autodual
 from autodual.policies import SlopePolicy
 from autodual.report import radius_row, summarise_radii
-from autodual_cli.jobs.sample_loop import Job, Row
+from autodual_cli.jobs.attack_choice import chosen_attack
+from autodual_cli.jobs.sample_loop import Job, Row, named
 from autodual_cli.options.option_groups import BallOptions
 from autodual_cli.options.set_options import ball_maker, shape_settings
 from autodual_cli.output.summary_lines import context_entries, show, time_entry
 from autodual_cli.subject.model_and_data import Subject, recorded_labels
 
 
-def radius_job(subject: Subject, ball: BallOptions, *, max_radius: float, slopes: SlopePolicy) -> Job:
-    """The job that finds certified radii."""
+def radius_job(
+    subject: Subject, ball: BallOptions, *, max_radius: float, slopes: SlopePolicy, attack: int | str | None = None
+) -> Job:
+    """The job that finds certified radii, and attacks them if it is told how."""
+    chosen_attack(attack)  # raises for one that there is not
     subject.require_classes()
     make_set = ball_maker(ball)
 
     def rows(indices: torch.Tensor) -> list[Row]:
         x, labels = subject.batch(indices)
-        found = autodual.certified_radius(
-            subject.dual, x, make_set, labels=labels, max_radius=max_radius, slopes=slopes
-        )
+        how: dict[str, Any] = {"max_radius": max_radius, "slopes": slopes, "attack": chosen_attack(attack)}
+        found = named(indices, lambda: autodual.certified_radius(subject.dual, x, make_set, labels=labels, **how))
         pairs = zip(indices.tolist(), recorded_labels(labels, len(indices)), found.tolist(), strict=True)
         return [radius_row(index, label, radius) for index, label, radius in pairs]
 
@@ -35,6 +38,8 @@ def radius_job(subject: Subject, ball: BallOptions, *, max_radius: float, slopes
         **shape_settings(ball),
         "max_radius": max_radius,
         "slopes": slopes,
+        # Documents of earlier versions do not have it.
+        **({} if attack is None else {"attack" if isinstance(attack, str) else "attack_steps": attack}),
     }
     return Job("autodual.radius/1", settings, rows, summarise_radii, lambda summary: f"mean {summary['mean']:.4g}")
 

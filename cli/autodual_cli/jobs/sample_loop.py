@@ -20,7 +20,7 @@ from autodual.report.point_file import without_points
 from autodual.world import World, world_of_environment
 from autodual_cli.jobs.result_files import Results, Row
 from autodual_cli.options.option_groups import DataOptions, OutputOptions
-from autodual_cli.output.evidence_file import kept
+from autodual_cli.output.contradiction_file import kept
 from autodual_cli.output.provenance import with_earlier
 from autodual_cli.process.interruption import Interrupted, shielded, stop_requested
 from autodual_cli.process.progress_bar import progress

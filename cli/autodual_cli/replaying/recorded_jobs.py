@@ -32,7 +32,7 @@ def _question(subject: Subject, recorded: Recorded) -> Question:
 def _certification(subject: Subject, recorded: Recorded) -> Job:
     means = Means(
         _slopes(recorded),
-        recorded.value("attack", str, optional=True) or recorded.value("attack_steps", int, optional=True),
+        _attack_choice(recorded),
         deployed=recorded.value("deployed", bool, optional=True) is True,
         exact_seconds=recorded.exact_seconds(),
         bracket=recorded.value("bracket", bool, optional=True) is True,
@@ -62,7 +62,15 @@ def _cascade(subject: Subject, recorded: Recorded) -> Job:
 
 
 def _radius(subject: Subject, recorded: Recorded) -> Job:
-    return radius_job(subject, recorded.ball(), max_radius=recorded.number("max_radius"), slopes=_slopes(recorded))
+    limit = recorded.number("max_radius")
+    return radius_job(
+        subject, recorded.ball(), max_radius=limit, slopes=_slopes(recorded), attack=_attack_choice(recorded)
+    )
+
+
+def _attack_choice(recorded: Recorded) -> int | str | None:
+    """An attack by its name or its number of steps; None where there was none."""
+    return recorded.value("attack", str, optional=True) or recorded.value("attack_steps", int, optional=True)
 
 
 def _detection(subject: Subject, recorded: Recorded) -> Job:

@@ -34,7 +34,7 @@ from autodual.network import DualNetwork
 from autodual.properties import Property, load_property
 from autodual.report import build_document, write_document
 from autodual.report.verdicts import summarise_verdicts, verdict_row
-from autodual_cli.output.evidence_file import kept
+from autodual_cli.output.contradiction_file import kept
 from autodual_cli.output.provenance import file_record, model_records, provenance, weight_file_digest
 from autodual_cli.output.targets import Target, check_targets, sole_writer_of
 from autodual_cli.subject.devices import find_device

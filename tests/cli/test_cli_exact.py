@@ -1,0 +1,133 @@
+"""`--exact` and `--bracket` of certify, verify and radius, and the file that a contradiction leaves."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from autodual.dual import LinearRelaxation
+from autodual.dual.registry import dual_rule
+from autodual.dual.relu import ReluRule
+from autodual.ir import ops
+
+
+@pytest.fixture
+def unsound() -> Iterator[None]:
+    """A rule of ReLUs whose lower line is too high by a share of the interval."""
+
+    @dual_rule(ops.Relu, replace=True)
+    class Unsound(ReluRule):
+        def adaptive(self, op: Any, bounds: Any, environment: Any) -> LinearRelaxation:
+            lines, (z,) = super().adaptive(op, bounds, environment), bounds
+            gap = torch.where((z.lower < 0) & (z.upper > 0), z.upper - z.lower, 0 * z.lower)
+            return replace(lines, lower_intercept=lines.lower_intercept + 2 * gap, grounded=False)
+
+    yield
+    dual_rule(ops.Relu, replace=True)(ReluRule)
+
+
+def test_exact_decisions_and_the_bracket_are_reported(invoke, tmp_path: Path, model_file: Path, data_file: Path):
+    out = tmp_path / "out.json"
+    # What one step of an attack and the loosest bounds leave open.
+    how = ("--eps", "0.12", "--slopes", "shared", "--attack", "fgsm", "--exact", "--time-limit", "30", "--bracket")
+    result = invoke("certify", model_file, "--data", data_file, *how, "--json", out)
+    assert result.exit_code == 0, result.stderr
+    document = json.loads(out.read_text())
+    summary, rows = document["summary"], document["certificates"]
+    assert {key: document["settings"][key] for key in ("exact", "time_limit", "bracket")} == {
+        "exact": True,
+        "time_limit": 30.0,
+        "bracket": True,
+    }
+    assert summary["unknown"] == 0 and summary["bracket"]["certified"] == summary["certified"]
+    assert summary["bracket"]["unbroken"] == sum(not row["attacked"] for row in rows) == summary["certified"]
+    tried = [row["exact"] for row in rows if "exact" in row]
+    assert tried and summary["exact"] == {"tried": len(tried), "out_of_time": 0}
+    assert "robust samples" in result.stdout and "decided exactly" in result.stdout
+    again = invoke("replay", out)
+    assert again.exit_code == 0, again.stdout + again.stderr
+    assert invoke("report", out).exit_code == 0
+    page = out.with_suffix(".html").read_text(encoding="utf-8")
+    assert "robust in truth" in page and "decided exactly" in page
+
+
+@pytest.mark.parametrize(
+    "arguments, message",
+    [
+        (["--time-limit", "3"], "give --exact with it"),
+        (["--exact", "--time-limit", "0"], "more than 0 seconds"),
+        (["--bracket"], "give --attack with it"),
+        (["--exact", "--norm", "l2"], "flat sides"),
+    ],
+)
+def test_options_that_do_not_fit_are_refused(invoke, model_file, data_file, arguments, message):
+    result = invoke("certify", model_file, "--data", data_file, "--eps", "0.1", *arguments)
+    assert result.exit_code == 2 and message in result.stderr
+
+
+def test_a_contradiction_stops_and_keeps_its_evidence(invoke, tmp_path, model_file, data_file, unsound):
+    out = tmp_path / "out.json"
+    how = ("--eps", "0.3", "--attack", "20", "--bracket", "--json", out)
+    result = invoke("certify", model_file, "--data", data_file, *how)
+    assert result.exit_code == 2 and "one of the two is wrong" in result.stderr
+    (kept,) = tmp_path.glob("contradiction-*.json")
+    assert kept.name in result.stderr
+    document = json.loads(kept.read_text())
+    evidence = document["evidence"]
+    assert document["settings"]["model_sha256"] and evidence["value"] < evidence["bound"]
+    point = torch.tensor(evidence["point"], dtype=torch.float64)
+    assert (point - torch.tensor(evidence["original"])).abs().max() <= 0.3 + 1e-6
+    # The user's files are left alone, and so is the first evidence.
+    first = kept.read_text()
+    invoke("certify", model_file, "--data", data_file, *how[:-2])
+    invoke("certify", model_file, "--data", data_file, *how, "--overwrite")
+    assert kept.read_text() == first and len(list(tmp_path.glob("contradiction-*.json"))) == 2
+
+
+def test_radii_are_attacked(invoke, tmp_path, model_file, data_file, unsound):
+    out = tmp_path / "out.json"
+    result = invoke("radius", model_file, "--data", data_file, "--attack", "20", "--json", out)
+    assert result.exit_code == 2 and "one of the two is wrong" in result.stderr
+    assert list(tmp_path.glob("contradiction-*.json"))
+
+
+PROPERTY = """
+(declare-const X_0 Real) (declare-const X_1 Real) (declare-const X_2 Real) (declare-const X_3 Real)
+(declare-const Y_0 Real) (declare-const Y_1 Real) (declare-const Y_2 Real)
+(assert (>= X_0 0)) (assert (<= X_0 1)) (assert (>= X_1 0)) (assert (<= X_1 1))
+(assert (>= X_2 0)) (assert (<= X_2 1)) (assert (>= X_3 0)) (assert (<= X_3 1))
+(assert (>= (- Y_0 Y_1) {bound}))
+"""
+
+
+def test_properties_are_decided_exactly(invoke, tmp_path, network, model_file):
+    points = torch.rand(20_000, 4)
+    with torch.no_grad():
+        outputs = network(points)
+    most = float((outputs[:, 0] - outputs[:, 1]).max())
+    for bound, expected in ((most + 0.2, "unsat"), (most - 0.01, "sat")):
+        goal, out = tmp_path / f"{expected}.vnnlib", tmp_path / f"{expected}.json"
+        goal.write_text(PROPERTY.format(bound=bound))
+        result = invoke("verify", model_file, goal, "--exact", "--bracket", "--input-shape", "4", "--json", out)
+        assert result.exit_code == 0 and result.stdout.startswith(expected), result.stderr
+        document = json.loads(out.read_text())
+        assert document["settings"]["exact"] is True and document["settings"]["time_limit"] == 60.0
+        again = invoke("replay", out)
+        assert again.exit_code == 0, again.stdout
+
+
+def test_a_proof_that_an_attack_contradicts_stops(invoke, tmp_path, network, model_file, unsound, monkeypatch):
+    from autodual.certification.verdicts import decide_property
+
+    monkeypatch.setattr(decide_property, "_decide", lambda run, attack, dtype: run.open.clear())
+    goal = tmp_path / "goal.vnnlib"
+    goal.write_text(PROPERTY.format(bound=-100))
+    result = invoke("verify", model_file, goal, "--bracket", "--json", tmp_path / "out.json")
+    assert result.exit_code == 2 and "has a counterexample" in result.stderr
+    assert list(tmp_path.glob("contradiction-*.json"))
