@@ -24,6 +24,10 @@ class MixedLabels:
         """Labels of samples that are not mixed are the only ones."""
         return labels if isinstance(labels, MixedLabels) else cls(((1.0, labels),))
 
+    def to(self, device: torch.device) -> MixedLabels:
+        """The same on a device."""
+        return MixedLabels(tuple((share, labels.to(device)) for share, labels in self.parts))
+
     def mixed(self, share: float, order: Tensor) -> MixedLabels:
         """The labels of share · x + (1 - share) · x[order]; of their labels no share is zero."""
         own = tuple((share * part, labels) for part, labels in self.parts)
@@ -53,5 +57,6 @@ class MixedMargin(ClassMargin):
         return torch.stack([share * part.margin_of(rows, outputs) for share, part in self.mixture]).sum(0)
 
     def select(self, index: Tensor | slice) -> MixedMargin:
-        parts = tuple((share, labels[index]) for share, labels in self.mixed.parts)
+        here = index.to(self.labels.device) if isinstance(index, Tensor) else index
+        parts = tuple((share, labels[here]) for share, labels in self.mixed.parts)
         return replace(self, labels=parts[0][1], mixed=MixedLabels(parts))

@@ -88,7 +88,7 @@ class Batch:
         """
         ask = Ask.of(ask, options, Batch.of)
         dual, x = given_network(dual), sample_tensor(x)
-        mixed = labels if isinstance(labels, MixedLabels) else None
+        mixed = labels.to(x.device) if isinstance(labels, MixedLabels) else None
         own = LabelMap.of(labels if mixed is None else mixed.parts[0][1], dual.class_axis).labels.to(x.device)
         return cls(dual, x, own, perturbation_set(ball), ask, {} if carried is None else carried, mixed)
 
