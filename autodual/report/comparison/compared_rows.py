@@ -64,7 +64,7 @@ def compare(
             outcome.skipped.append(f"the status of sample {before['index']}: the time of its exact decision ran out")
         allowance = _attacked(tolerance) if attacked else _allowance(reach, tolerance)
         elsewhere = _CHECKED_OTHERWISE - ({"reached"} if attacked else set())
-        compare_objects(outcome, before["index"], before, after, allowance, leave=leave | elsewhere)
+        compare_objects(outcome, before["index"], before, after, allowance, leave=own | elsewhere)
         if schema != "autodual.verify/1" and ("counterexample" in before) != ("counterexample" in after):
             held, found = ("a point" if "counterexample" in row else "none" for row in (before, after))
             outcome.add(before["index"], "counterexample", held, found)
