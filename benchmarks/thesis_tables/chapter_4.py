@@ -37,7 +37,7 @@ def _cifar_run(name: str, seed: int, epochs: int | None = None) -> Run:
     loss, own, peak = _method(name)
     watch = {"collapse": {"watch": "always"}} if "early stop" in name else {}
     rate = {"kind": "cyclic", "peak": peak}
-    return Run("cifar10", "preact-resnet18", 8 * _PIXEL, loss, epochs or own, rate, seed=seed, more=watch)
+    return Run("cifar10", "preact18", 8 * _PIXEL, loss, epochs or own, rate, seed=seed, more=watch)
 
 
 def table_4_1(row: Row, size: Size) -> Values:
@@ -117,7 +117,7 @@ def _overfitting_run(loss: Mapping[str, Any], eps: float, norm: str, step: float
         **more,
         "data": {"hold_out": 1000, "test": "cifar10:test", **more.get("data", {})},
     }
-    return Run("cifar10", "preact-resnet18", eps, loss, 200, rate, norm=norm, more=sections)
+    return Run("cifar10", "preact18", eps, loss, 200, rate, norm=norm, more=sections)
 
 
 def _summary(log: list[dict[str, float]]) -> dict[str, Any]:
@@ -159,7 +159,7 @@ def table_4_13(row: Row, size: Size) -> Values:
         "l1": {"optimiser": {**SGD, "weight_decay": 0.0, "l1": 5e-5}},
         "l2": {"optimiser": {**SGD, "weight_decay": 5e-2, "decayed": "affine"}},
         "cutout": {"data": {"augmentations": [{"kind": "cutout", "side": 14}]}},
-        "mixup": {"data": {"augmentations": [{"kind": "mixup", "concentration": 1.4}]}},
+        "mixup": {"data": {"augmentations": [{"kind": "mixup", "alpha": 1.4}]}},
     }
     if row["method"] not in sections:
         raise NotRun("needs 500,000 images of TinyImages")

@@ -64,7 +64,7 @@ MNIST = Setting(
 )
 CIFAR = Setting(
     "cifar10",
-    "preact-resnet18",
+    "preact18",
     {"linf": 0.03, "l2": 0.5, "l1": 12.0},
     {"linf": 0.003, "l2": 0.05, "l1": 1.0},
     {"linf": 40, "l2": 50, "l1": 50, "msd": 50},

@@ -27,7 +27,8 @@ from autodual.report.page.changes import changes
 from autodual.report.page.charts import beyond, histogram, line_plot
 from autodual.report.page.charts.chart import Axis, Bar, Chart, LegendEntry, Line
 from autodual.report.page.consistency import discrepancies, unfinished
-from autodual.report.page.evaluation_page import ChartSection, EvaluationPage, SitePlot
+from autodual.report.page.chart_section import ChartSection, SitePlot
+from autodual.report.page.evaluation_page import EvaluationPage
 from autodual.report.page.gallery import Panel, panels
 from autodual.report.page.origin import Origin
 from autodual.report.page.parts import Tile
