@@ -26,6 +26,8 @@ from autodual.train.saved_state import Unfit, require_like
 from autodual.world import World
 
 _BINS = 20
+# Of smaller minibatches the next samples are attacked, too: chance moves the error of a few by more than any drop.
+_FEWEST = 100
 _DELTAS = [f"{DELTA}{place / _BINS:.2f}" for place in range(_BINS)]
 ERROR, COLLAPSED = "minibatch_robust_error", "collapsed"
 #: The columns of the log that a reading fills.
@@ -59,7 +61,7 @@ class CollapseWatch:
         section = self.recipe.collapse
         order = self.samples.order(self.seed, len(rows), self.recipe.batch_size, self.world.size)
         labelled = order[order < len(self.samples.x)]
-        chosen = labelled[: section.samples or self.recipe.batch_size]
+        chosen = labelled[: section.samples or max(self.recipe.batch_size, _FEWEST)]
         wrong, changes = 0.0, torch.zeros(_BINS, dtype=torch.int64)
         for part in self.world.share(chosen).split(self.recipe.validation.batch_size):
             if len(part):

@@ -147,9 +147,10 @@ def test_a_reading_of_a_linear_network_is_exact() -> None:
     error = found["minibatch_robust_error"]
     for before, collapsed in ((error - 0.19, 0.0), (error - 0.21, 1.0), (float("nan"), 0.0)):
         assert watch.reading([{**found, "minibatch_robust_error": before}])["collapsed"] == collapsed
-    few = replace(recipe, collapse=CollapseSection(samples=40))
+    few = replace(recipe, collapse=CollapseSection(), batch_size=3)  # smaller minibatches are filled up
     # Five steps of a quarter lead from a uniform start to the radius where that is above -1/4 of it.
     shares = CollapseWatch(few, samples, watch.dual, None, World(), seed=1).reading([])
+    assert shares["minibatch_robust_error"] * 40 == pytest.approx(round(shares["minibatch_robust_error"] * 40))
     assert shares["delta_0.95"] == pytest.approx(0.625 + 0.05 / 2, abs=0.08)
 
 

@@ -72,8 +72,8 @@ class CollapseSection(Section):
     of then are restored and training stops.
 
     watch: `always`, `never`, or `auto`: where the loss takes a single step. drop: of robust accuracy. steps, step_size:
-    of the attack, the latter in units of the radius. samples: the epoch's first so many, 0 for a minibatch; few of them
-    make chance drops likely.
+    of the attack, the latter in units of the radius. samples: the epoch's first so many, 0 for a minibatch and at least
+    100; few of them make chance drops likely.
     """
 
     watch: Literal["auto", "always", "never"] = "auto"
