@@ -53,10 +53,12 @@ class Uniform(Start):
     """Every feature uniform in its interval; in balls of other norms a uniform direction, and as uniform a length.
 
     A ball is sampled before it is cut down to a domain, and points outside go to the nearest ones inside. `share`: of
-    the radius of a ball, in which the points are drawn.
+    the radius of a ball, in which the points are drawn. `cut`: whether
+    points of a ball outside the domain are brought inside; else they stay there, outside the set.
     """
 
     share: float = 1.0
+    cut: bool = True
 
     def points(self, region: Searchable, generator: torch.Generator) -> Tensor:
         return region.each(lambda factor, centre: self._point(factor, centre, generator), region.centre)
@@ -74,7 +76,7 @@ class Uniform(Start):
         else:
             length = self.share * region.per_feature(_uniform((region.count,), centre, generator))
             offset = length * uncut_direction(region, _normal(centre, generator))
-        return region.project(centre + offset)
+        return region.project(centre + offset) if self.cut else centre + offset
 
 
 @dataclass(frozen=True)

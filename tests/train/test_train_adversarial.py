@@ -81,6 +81,12 @@ def test_fgsm_from_a_uniform_start_is_the_loop_by_hand(dual, samples, loss, step
     same_step(loss, dual, samples, ascended(dual.model, x, labels, start, step), 3)
 
 
+def test_a_start_may_lie_outside_the_domain(dual, samples) -> None:
+    x, labels = samples
+    points = ascended(dual.model, x, labels, x + EPS * uniform(x, 3), 1.25 * EPS)
+    same_step(FgsmLoss(start="uncut"), dual, samples, points, 3)
+
+
 def test_r_fgsm_begins_at_half_a_corner_and_fgsm_may_begin_at_the_sample(dual, samples) -> None:
     x, labels = samples
     torch.manual_seed(4)

@@ -12,7 +12,7 @@ import torch.nn.functional as functional
 from support.tiny_training import finish, same, tiny_data, tiny_recipe, tiny_training
 from torch import Tensor, nn
 
-from autodual.errors import ModelFileError, UnsupportedOpsError
+from autodual.errors import InvalidInputError, ModelFileError, UnsupportedOpsError
 from autodual.train.checkpoint import RunFolder
 from autodual.train.recipe import Recipe, assemble
 from autodual.train.samples import split
@@ -131,4 +131,6 @@ def test_networks_that_cannot_be_bounded_are_trained_on_attacks(tmp_path: Path) 
 def test_attacks_have_the_whole_radius_from_the_start_unless_a_recipe_says_otherwise() -> None:
     assert assemble(Recipe, {"loss": "fgsm"}).radius == Constant(1.0)
     assert assemble(Recipe, {"loss": {"kind": "free"}, "radius": 0.5}).radius == Constant(0.5)
+    with pytest.raises(InvalidInputError, match=r"loss.kind"):
+        assemble(Recipe, {"loss": {"kind": [1]}})
     assert assemble(Recipe, {"loss": "interval"}).radius == assemble(Recipe, {}).radius == Recipe().radius

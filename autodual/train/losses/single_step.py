@@ -8,7 +8,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from autodual.attacks import Ascent, Attack, CrossEntropy, Customary, Fixed, Previous, Uniform
+from autodual.attacks import Ascent, Attack, CrossEntropy, Customary, Fixed, Previous, Start, Uniform
 from autodual.attacks.objectives import objective_named
 from autodual.attacks.starts import start_named
 from autodual.errors import InvalidInputError
@@ -25,12 +25,13 @@ class FgsmLoss(AttackedLoss):
 
     step_size: in units of the radius, or of the input if `raw`; where a long step leaves the set, it ends at the
     nearest point of it. start: where the step begins; `previous` is the last batch's perturbation, by place in the
-    batch. objective: what is raised.
+    batch; `uncut` is `uniform` but for starts outside the domain, which are not brought inside before the step: where
+    many features lie at an end of the domain, all their points would otherwise be corners. objective: what is raised.
     """
 
     step_size: Positive = 1.25
     raw: bool = False
-    start: Literal[StartName, "previous"] = "uniform"
+    start: Literal[StartName, "previous", "uncut"] = "uniform"
     objective: ObjectiveName = "cross-entropy"
 
     def __post_init__(self) -> None:
@@ -42,8 +43,11 @@ class FgsmLoss(AttackedLoss):
             )
 
     def attack(self, batch: Batch) -> Attack:
-        start = Previous(batch.offset) if self.start == "previous" else start_named(self.start)
         size = Fixed(self.step_size, self.raw)
+        if self.start == "previous":
+            start: Start = Previous(batch.offset)
+        else:
+            start = Uniform(cut=False) if self.start == "uncut" else start_named(self.start)
         return Ascent(start, objective_named(self.objective), Customary(), size, steps=1, keep="last")
 
     def carries(self, x: Tensor) -> dict[str, Tensor]:
@@ -55,7 +59,7 @@ class RFgsmLoss(FgsmLoss):
     """R+FGSM (Tramèr et al., 2018): a random corner of half the radius, then a step of half the radius."""
 
     step_size: Positive = 0.5
-    start: Literal[StartName, "previous"] = "hypercube"
+    start: Literal[StartName, "previous", "uncut"] = "hypercube"
 
 
 @dataclass(frozen=True)

@@ -96,7 +96,8 @@ class Recipe:
         Bounds are loose at first, which is why the radius grows by default; attacks need no such care.
         """
         loss = table.get("loss")
-        kind = LOSSES.get(loss.get("kind") if isinstance(loss, Mapping) else loss)  # type: ignore[arg-type]
+        name = loss.get("kind") if isinstance(loss, Mapping) else loss
+        kind = LOSSES.get(name) if isinstance(name, str) else None
         return table if "radius" in table or kind is None or kind.bounds else {**table, "radius": 1.0}
 
     @property
