@@ -180,7 +180,7 @@ def _fits_label_map(row: Row) -> bool:
 
 def _usable(settings: Mapping[str, Any]) -> bool:
     """Whether the settings that are read in any document are of their types, and a domain has two ends."""
-    domain = settings.get("domain") or (0.0, 0.0)
+    domain = (0.0, 0.0) if settings.get("domain") is None else settings["domain"]
     if not all(type(settings.get(key)) in types for key, types in SETTINGS_FIELDS.items()):
         return False
     return len(domain) == 2 and all(type(end) in (int, float) for end in domain)

@@ -24,10 +24,10 @@ from autodual.report.execution_words import execution_line
 from autodual.report.numbers import NONE, number, percent
 from autodual.report.page import render_page, save_counterexamples
 from autodual.report.page.changes import changes
+from autodual.report.page.chart_section import ChartSection, SitePlot
 from autodual.report.page.charts import beyond, histogram, line_plot
 from autodual.report.page.charts.chart import Axis, Bar, Chart, LegendEntry, Line
 from autodual.report.page.consistency import discrepancies, unfinished
-from autodual.report.page.chart_section import ChartSection, SitePlot
 from autodual.report.page.evaluation_page import EvaluationPage
 from autodual.report.page.gallery import Panel, panels
 from autodual.report.page.origin import Origin

@@ -157,7 +157,8 @@ def show_attack(document: dict[str, Any]) -> None:
     """Print the summary table."""
     settings, summary = document["settings"], document["summary"]
     clean = percent(summary["clean_error"])
-    if settings["specification"] is None and all(row["label"] is None for row in document["samples"]):
+    rows = document["samples"]
+    if rows and settings["specification"] is None and all(row["label"] is None for row in rows):
         clean += " (no labels: the predicted class stands in)"
     found = f"{percent(summary['robust_error'])} at least (misclassified or broken / samples)"
     entries = [
