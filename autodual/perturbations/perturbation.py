@@ -7,6 +7,7 @@ to both (`Region`).
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from copy import copy
 from dataclasses import dataclass, fields, replace
 from typing import Any, TypeVar
@@ -80,6 +81,26 @@ class PerturbationSet(ABC):
         What holds over every member holds over the union, so certificates and losses look at one member at a time.
         """
         return (self,)
+
+    def for_data(self, shape: Sequence[int], count: int) -> PerturbationSet:
+        """The set for a data set: itself, unless it has numbers of its own for each sample there.
+
+        Args:
+            shape: of one sample.
+            count: how many samples there are.
+
+        Raises:
+            DataError: the set's numbers are not those of such a data set.
+        """
+        return self
+
+    def of_samples(self, indices: Tensor) -> PerturbationSet:
+        """The set for some samples of the data set of `for_data`.
+
+        Args:
+            indices: `[N]` long, of the samples that the set will be placed around.
+        """
+        return self
 
     @property
     def neighbourhood(self) -> bool:

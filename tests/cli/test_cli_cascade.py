@@ -168,7 +168,7 @@ def test_the_page_claims_no_more_than_the_promise(certify, invoke, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--box", "a.npy,b.npy"], "does not go with --box"),
+        (["--box", "a.npy,b.npy"], "does not go with --norm box"),
         (["--eps", "0.1", "--spec", "y0 > 0"], "does not go with --spec"),
         (["--eps", "0.1", "--attack", "5"], "does not go with --attack"),
         (["--eps", "0.1", "--projection", "50"], "does not go with --projection"),

@@ -143,6 +143,37 @@ def test_boxes_replace_the_ball(invoke, tmp_path, model_file, data_file):
     assert "one box a sample" in boxed["settings"]["set"]
 
 
+def test_a_box_is_one_of_the_registered_sets(invoke, tmp_path, model_file, data_file):
+    """Named by its option alone or by --norm too, it is the same set, and documents and replay tell it by its files."""
+    x = numpy.load(data_file)["x"]
+    numpy.save(tmp_path / "l.npy", x - 0.02)
+    numpy.save(tmp_path / "u.npy", x + 0.02)
+    box = f"{tmp_path}/l.npy,{tmp_path}/u.npy"
+    for name, named in (("short", ()), ("long", ("--norm", "box"))):
+        result = certify(invoke, model_file, data_file, "--box", box, *named, "--json", tmp_path / f"{name}.json")
+        assert result.exit_code == 0, result.stderr
+        replayed = invoke("replay", tmp_path / f"{name}.json")
+        assert replayed.exit_code == 0, replayed.output
+    short, long = (document_of(tmp_path / f"{name}.json") for name in ("short", "long"))
+    assert [row["margin"] for row in short["certificates"]] == [row["margin"] for row in long["certificates"]]
+    for key in ("set", "eps", "norm", "domain", "box", "box_sha256"):
+        assert short["settings"][key] == long["settings"][key]
+    assert short["settings"]["norm"] is None and short["settings"]["box"] == box
+
+
+@pytest.mark.parametrize(
+    ("command", "extra"), [("radius", ()), ("detect", ("--eps", "0.1")), ("certify", ("--eps", "0.1"))]
+)
+def test_where_a_radius_is_needed_a_box_is_refused_in_one_sentence(
+    invoke, tmp_path, model_file, data_file, command, extra
+):
+    for name in "lu":
+        numpy.save(tmp_path / f"{name}.npy", numpy.zeros(4))
+    box = f"{tmp_path}/l.npy,{tmp_path}/u.npy"
+    result = invoke(command, model_file, "--data", data_file, "--box", box, *extra)
+    assert result.exit_code == 2 and "has no radius" in result.stderr and "Traceback" not in result.output
+
+
 def test_a_specification_replaces_the_class(invoke, tmp_path, model_file, data_file):
     out = tmp_path / "out.json"
     result = certify(invoke, model_file, data_file, "--eps", "0.01", "--spec", "y0 > -1000", "--json", out)
@@ -182,12 +213,13 @@ def test_exported_programs_and_state_dicts_are_certified_alike(invoke, tmp_path,
     [
         ([], "Give either --eps or --box"),
         (["--eps", "0.1", "--box", "a,b"], "Give either --eps or --box"),
+        (["--norm", "box"], "needs its parameter 'box'"),
         (["--eps", "-1"], "is below 0"),
         (["--eps", "x"], "neither a number nor a fraction"),
         (["--eps", "0.1", "--norm", "l0"], "is no norm"),
         (["--eps", "0.1", "--domain", "1,0"], "is empty"),
-        (["--box", "a,b", "--domain", "0,1"], "--domain clips balls"),
-        (["--box", "a,b", "--norm", "l2"], "a box has none"),
+        (["--box", "a,b", "--domain", "0,1"], "--domain clips sets that have a radius"),
+        (["--box", "a,b", "--norm", "l2"], "give --norm box"),
         (["--eps", "0.1", "--require-certified", "nan"], "is not finite"),
         (["--eps", "0.1", "--require-certified", "101"], "is above 100"),
         (["--eps", "0.1", "--json", "a", "--csv", "a"], "already an input or another output"),

@@ -7,14 +7,16 @@ import subprocess
 import sys
 from dataclasses import dataclass
 
+import numpy
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from autodual.errors import InvalidInputError
+from autodual.errors import DataError, InvalidInputError
 from autodual.number_ranges import Range
 from autodual.perturbations import (
+    Box,
     LinfBall,
     SetParameter,
     choose_set,
@@ -192,3 +194,43 @@ def test_names_are_listed_without_torch():
     script = "import sys\nfrom autodual.perturbations import registered_sets\nregistered_sets()\n"
     done = subprocess.run([sys.executable, "-c", f"{script}sys.exit('torch' in sys.modules)"], check=False)
     assert done.returncode == 0
+
+
+def test_a_set_may_have_no_radius():
+    """It is as large as its parameters say."""
+
+    @named_set("room", "room", radius=None, domain=None, parameters=(SetParameter("height", float, "How high."),))
+    @dataclass(frozen=True, eq=False)
+    class Room(Box):
+        lower: float = 0.0
+        upper: float = 1.0
+        height: float = 1.0
+
+        def __post_init__(self):
+            object.__setattr__(self, "upper", self.height)
+
+    made = choose_set("room", {"height": "3"}).make()
+    assert made.at(X).enclosure().upper.eq(3.0).all()
+    with pytest.raises(InvalidInputError, match="'room' has no radius"):
+        choose_set("room", {"height": 3.0}).make(0.5)
+    with pytest.raises(InvalidInputError, match="no radius, and training needs one"):
+        SetSection(norm="room", options={"height": 3.0})
+
+
+def test_boxes_of_files_are_those_of_their_samples(tmp_path):
+    x = torch.rand(5, 2, 3)
+    paths = [str(tmp_path / name) for name in ("l.npy", "u.npy")]
+    for path, end in zip(paths, (x - 0.1, x[0] + 1.0)):  # lower ends per sample, one upper end for all
+        numpy.save(path, end.numpy())
+    chosen = choose_set("box", {"box": ",".join(paths)})
+    boxes = chosen.make().for_data((2, 3), 5)
+    some = torch.tensor([3, 1])
+    found = boxes.of_samples(some).at(x[some]).enclosure()
+    assert torch.equal(found.lower, x[some] - 0.1) and torch.equal(found.upper, (x[0] + 1.0).expand(2, 2, 3))
+    assert boxes.describe().startswith("one box a sample, from ")
+    with pytest.raises(DataError, match=r"expected \(2, 3\), or \(4, 2, 3\)"):
+        chosen.make().for_data((2, 3), 4)
+    with pytest.raises(InvalidInputError, match="takes no domain"):
+        chosen.make(domain=(0, 1))
+    with pytest.raises(InvalidInputError, match="must name two files"):
+        choose_set("box", {"box": paths[:1]}).make()

@@ -40,6 +40,18 @@ _SETS: dict[str, SetEntry] = {
                 ),
             ),
         ),
+        SetEntry(
+            "box",
+            "box between two arrays",
+            "autodual.perturbations.box_of_files:BoxOfFiles",
+            radius=None,
+            domain=None,
+            parameters=(
+                SetParameter(
+                    "box", str, "LOWER.npy,UPPER.npy, the ends of one box or of one per sample; no radius.", many=True
+                ),
+            ),
+        ),
     )
 }
 # Names that fields of a document's section on sets, or options of commands, have already.
@@ -61,7 +73,7 @@ def named_set(
     name: str,
     title: str,
     *,
-    radius: str = "radius",
+    radius: str | None = "radius",
     domain: str | None = None,
     parameters: tuple[SetParameter, ...] = (),
     aliases: tuple[str, ...] = (),
@@ -77,7 +89,7 @@ def named_set(
         name: short, of lower-case letters, digits and dashes.
         title: what people call it.
         radius: the class's field for the radius. It must accept a number, and for `certified_radius` a tensor `[N]`
-            with one radius per sample.
+            with one radius per sample. None if the set has no radius, and its parameters say all.
         domain: the class's field for the domain; None if the set takes none.
         parameters: all other fields that can be chosen.
         aliases: other spellings of the name.
@@ -194,7 +206,8 @@ def _check_fields(entry: SetEntry, kind: type) -> None:
     if not is_dataclass(kind):
         raise ValueError(f"the set '{entry.name}' must be a dataclass, which {kind.__name__} is not")
     there = {one.name for one in fields(kind) if one.init}
-    named = {entry.radius, *(one.name for one in entry.parameters), *([] if entry.domain is None else [entry.domain])}
+    sizes = {name for name in (entry.radius, entry.domain) if name is not None}
+    named = {*sizes, *(one.name for one in entry.parameters)}
     for name in sorted(named - there):
         raise ValueError(f"{kind.__name__} has no field '{name}', which its registration speaks of")
     for parameter in entry.parameters:

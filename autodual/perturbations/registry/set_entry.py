@@ -22,7 +22,8 @@ class SetEntry:
         name: its name in the command line, recipes and documents.
         title: what people call it.
         home: its class or a function that makes it, or `module:Name` of either, so that listing names loads nothing.
-        radius, domain: the class's fields for the radius and the domain; None if the set takes no domain.
+        radius, domain: the class's fields for the radius and the domain; None if the set takes none. A set without a
+            radius is as large as its parameters say, so naming one of them on the command line chooses the set.
         parameters: all other fields that can be chosen.
         aliases: other spellings of the name.
         spelling: the name with parameters in it, such as `l{p}`, which matches `l1.5`.
@@ -39,7 +40,7 @@ class SetEntry:
     name: str
     title: str
     home: type | str
-    radius: str = "radius"
+    radius: str | None = "radius"
     domain: str | None = "domain"
     parameters: tuple[SetParameter, ...] = ()
     aliases: tuple[str, ...] = ()
@@ -128,17 +129,23 @@ class ChosenSet:
     options: Mapping[str, Any]
     held: Mapping[str, Any] = field(default_factory=dict)
 
-    def make(self, radius: Any, domain: Any = None) -> Any:
+    def make(self, radius: Any = None, domain: Any = None) -> Any:
         """The perturbation set of this radius.
 
         Args:
-            radius: a number, or a tensor `[N]` with one for each sample.
+            radius: a number, or a tensor `[N]` with one for each sample; None if the set has no radius.
             domain: a pair (lower, upper) that the set is clipped to, or None.
 
         Raises:
-            InvalidInputError: the set takes no domain, or does not accept the numbers.
+            InvalidInputError: the set takes no radius or no domain, or does not accept the numbers.
         """
-        fields = {self.entry.radius: radius, **self.held, **self.options}
+        fields = {**self.held, **self.options}
+        if self.entry.radius is not None:
+            fields[self.entry.radius] = radius
+        elif radius is not None:
+            raise InvalidInputError(
+                f"the set '{self.name}' has no radius, since its parameters say how large it is; choose another set"
+            )
         if self.entry.domain is not None:
             fields[self.entry.domain] = domain
         elif domain is not None:

@@ -94,6 +94,8 @@ class SetSection(Section):
         chosen = self.chosen
         object.__setattr__(self, "norm", chosen.name)
         object.__setattr__(self, "options", dict(chosen.options))
+        if chosen.entry.radius is None:
+            raise InvalidInputError(f"the set '{self.norm}' has no radius, and training needs one; choose another norm")
         if self.domain and chosen.entry.domain is None:
             raise InvalidInputError(f"the set '{self.norm}' takes no domain; leave set.domain out")
 

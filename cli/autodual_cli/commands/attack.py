@@ -18,14 +18,13 @@ from autodual_cli.options.option_groups import (
 )
 from autodual_cli.options.quantities import AttackChoice, Number
 from autodual_cli.options.set_command import SetCommand
-from autodual_cli.options.set_size import box_option, check_size, chosen_size, eps_option
+from autodual_cli.options.set_size import check_size, chosen_size, eps_option
 
 
 @click.command(cls=SetCommand)
 @network_options
 @eps_option
 @ball_options
-@box_option("Attack")
 @click.option(
     "--attack",
     "attacks",
@@ -62,7 +61,6 @@ def attack(
     model: ModelOptions,
     eps: float | None,
     ball: BallOptions,
-    box: str | None,
     attacks: tuple[int | str, ...],
     restarts: int | None,
     seed: int | None,
@@ -74,7 +72,7 @@ def attack(
     require_robust: float | None,
 ) -> None:
     """Seek a point of the set around each sample at which MODEL's decision fails."""
-    check_size(eps, box, ball)
+    check_size(eps, ball)
     if spec is not None and targeted is not None:
         raise click.UsageError("Give either --spec or --targeted, which stands for --spec not-class:CLASS.")
     from autodual_cli.jobs.attack_job import AttackChoices, attack_job, show_attack
@@ -84,9 +82,9 @@ def attack(
     from autodual_cli.subject.model_and_data import prepare
 
     subject = prepare(model, data)
-    eps, ball = chosen_size(context, subject.trained, eps, box, ball)
+    eps, ball = chosen_size(context, subject.trained, eps, ball)
     goal = spec if targeted is None else f"not-class:{targeted}"
-    question = Question.of(subject, ball, eps=eps, box=box, spec=goal)
+    question = Question.of(subject, ball, eps=eps, spec=goal)
     choices = AttackChoices(attacks, restarts, seed, save_points, first=data.skip)
     outcome = run(attack_job(question, choices), len(subject.dataset), data, output, show_attack)
     finish(context, outcome)

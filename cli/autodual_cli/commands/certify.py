@@ -22,14 +22,13 @@ from autodual_cli.options.option_groups import (
 from autodual_cli.options.projection_choice import chosen_projections, chosen_slopes
 from autodual_cli.options.quantities import AttackChoice, Number
 from autodual_cli.options.set_command import SetCommand
-from autodual_cli.options.set_size import box_option, check_size, chosen_size, eps_option
+from autodual_cli.options.set_size import check_size, chosen_size, eps_option, has_radius
 
 
 @click.command(cls=SetCommand)
 @model_options
 @eps_option
 @ball_options
-@box_option("Certify")
 @click.option(
     "--cascade", is_flag=True, help="MODEL holds several networks, tried in turn until one certifies the sample."
 )
@@ -71,7 +70,6 @@ def certify(
     model: ModelOptions,
     eps: float | None,
     ball: BallOptions,
-    box: str | None,
     cascade: bool,
     spec: str | None,
     slopes: SlopePolicy,
@@ -86,7 +84,7 @@ def certify(
     require_certified: float | None,
 ) -> None:
     """Certify that MODEL decides the same over a whole set around each sample."""
-    check_size(eps, box, ball)
+    check_size(eps, ball)
     seconds = exact_seconds(exact, time_limit)
     if bracket and attack is None:
         raise click.UsageError("--bracket compares certificates with an attack; give --attack with it.")
@@ -100,15 +98,16 @@ def certify(
     from autodual_cli.subject.model_and_data import prepare
 
     if cascade:
-        check_cascade_options({"--box": box, "--spec": spec, "--attack": attack, "--projection": chosen,
+        fixed = {} if has_radius(ball) else {f"--norm {ball.norm}": ball.norm}
+        check_cascade_options({**fixed, "--spec": spec, "--attack": attack, "--projection": chosen,
                                "--exact": seconds})  # fmt: skip
     subject = prepare(model, data, chosen, cascade=cascade)
-    eps, ball = chosen_size(context, subject.trained, eps, box, ball)
+    eps, ball = chosen_size(context, subject.trained, eps, ball)
     if cascade:
-        assert eps is not None  # without --box it was given, or trained for
+        assert eps is not None  # it was given, or trained for
         job = cascade_job(subject, ball, eps=eps, slopes=slopes, deployed=deployed)
     else:
-        question = Question.of(subject, ball, eps=eps, box=box, spec=spec)
+        question = Question.of(subject, ball, eps=eps, spec=spec)
         means = Means(slopes, attack, deployed=deployed, exact_seconds=seconds, bracket=bracket)
         job = certification_job(question, means)
     outcome = run(job, len(subject.dataset), data, output, show_cascade if cascade else show_certification)

@@ -72,7 +72,7 @@ def attack_job(question: Question, choices: AttackChoices) -> Job:
 
 def _members(question: Question) -> tuple[str, ...]:
     """The members of a union, in words; none of other sets."""
-    members = () if question.fixed is None else question.fixed.members()
+    members = question.chosen.members()
     return tuple(member.describe() for member in members) if len(members) > 1 else ()
 
 

@@ -10,40 +10,31 @@ import torch
 from autodual.perturbations import PerturbationSet
 from autodual.specs import AvoidedClass, LabelSpecification, Specification, parse_specification
 from autodual_cli.options.option_groups import BallOptions
-from autodual_cli.options.set_options import Boxes, ball_maker, shape_settings
-from autodual_cli.output.provenance import digest_of, file_record
+from autodual_cli.options.set_options import ball_maker, box_settings, set_files, shape_settings
+from autodual_cli.output.provenance import digest_of
 from autodual_cli.subject.model_and_data import Subject
 from autodual_cli.subject.specification_files import specification_records
 
 
 @dataclass(frozen=True, eq=False)
 class Question:
-    """Either `fixed` is the set around all samples, or `boxes` holds one for each; `spec` is the property, or None."""
+    """chosen: the set, for this data set. eps: its radius, if it has one. spec: the property, or None."""
 
     subject: Subject
     ball: BallOptions
     eps: float | None
-    fixed: PerturbationSet | None
-    boxes: Boxes | None
+    chosen: PerturbationSet
     spec: str | None
 
     @classmethod
-    def of(
-        cls, subject: Subject, ball: BallOptions, *, eps: float | None, box: str | None, spec: str | None
-    ) -> Question:
+    def of(cls, subject: Subject, ball: BallOptions, *, eps: float | None, spec: str | None) -> Question:
         """The question that the options ask.
 
         Raises:
             AutodualError: they describe no set or property, or the network's outputs have no classes to ask about.
         """
-        question = cls(
-            subject,
-            ball,
-            eps,
-            fixed=None if eps is None else ball_maker(ball)(eps),
-            boxes=None if box is None else Boxes(box, subject.dataset.shape, len(subject.dataset)),
-            spec=spec,
-        )
+        chosen = ball_maker(ball)(eps).for_data(subject.dataset.shape, len(subject.dataset))
+        question = cls(subject, ball, eps, chosen, spec)
         if isinstance(question._example, (type(None), LabelSpecification, AvoidedClass)):
             subject.require_classes()
         return question
@@ -55,10 +46,7 @@ class Question:
 
     def set_of(self, indices: torch.Tensor) -> PerturbationSet:
         """The set around some samples."""
-        if self.fixed is not None:
-            return self.fixed
-        assert self.boxes is not None
-        return self.boxes.at(indices, self.subject.device)
+        return self.chosen.of_samples(indices)
 
     def goal(self, labels: torch.Tensor | None) -> Specification | None:
         """What `--spec` asks of samples with these labels."""
@@ -71,14 +59,11 @@ class Question:
     def settings(self) -> dict[str, Any]:
         """What documents record of it, beside the subject's settings."""
         example = self._example
-        whole = self.boxes if self.fixed is None else self.fixed
-        assert whole is not None
         return {
-            "set": whole.describe(),
+            "set": self.chosen.describe(),
             "eps": self.eps,
-            **(shape_settings(self.ball) if self.boxes is None else {"norm": None, "domain": None}),
-            "box": None if self.boxes is None else self.boxes.files,
-            "box_sha256": None if self.boxes is None else self.boxes.sha256,
+            **shape_settings(self.ball),
+            **box_settings(self.chosen),
             "specification": self.spec,
             "specification_sha256": digest_of(specification_records(self.spec)),
             "specification_words": None if example is None else example.describe(),
@@ -86,8 +71,7 @@ class Question:
 
     def files(self) -> list[dict[str, Any]]:
         """The files that were read for this, as provenance records them."""
-        ends = [] if self.boxes is None else zip(("box, lower", "box, upper"), self.boxes.paths, strict=True)
-        return [*specification_records(self.spec), *(file_record(role, path) for role, path in ends)]
+        return [*specification_records(self.spec), *set_files(self.chosen)]
 
 
 def as_point(point: Any, x: torch.Tensor) -> torch.Tensor | None:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import click
+from click.core import ParameterSource
 
 from autodual.errors import InvalidInputError
 from autodual.perturbations.registry.registered_sets import choose_set, registered_sets
@@ -29,6 +30,8 @@ class SetCommand(click.Command):
         rest = super().parse_args(ctx, args)
         own = {option.name: ctx.params.pop(str(option.name)) for option in _options(self)}
         given = {str(name): value for name, value in own.items() if value is not None}
+        if given and ctx.get_parameter_source("norm") is not ParameterSource.COMMANDLINE:
+            ctx.params["norm"] = _named_by(given) or ctx.params.get("norm")
         norm = ctx.params.get("norm")
         ctx.params[SET_OPTIONS] = given if norm is None else _checked(norm, given)
         return rest
@@ -55,6 +58,14 @@ def _options(command: click.Command) -> list[click.Option]:
                 words = f"{found[parameter.name].help} {words}"
             found[parameter.name] = click.Option([parameter.option, parameter.name], help=words, metavar=metavar)
     return list(found.values())
+
+
+def _named_by(given: Mapping[str, str]) -> str | None:
+    """The set without a radius that these options shape; other sets are named by --norm."""
+    for entry in registered_sets():
+        if entry.radius is None and all(_has(entry, name) for name in given):
+            return entry.name
+    return None
 
 
 def _checked(norm: str, given: Mapping[str, str]) -> dict[str, Any]:

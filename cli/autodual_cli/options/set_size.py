@@ -1,4 +1,4 @@
-"""The size of the set that a command works over: a radius, a box, or what the network's file says."""
+"""The size of the set that a command works over: a radius, none, or what the network's file says."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from autodual.perturbations.registry.registered_sets import choose_set
 from autodual_cli.options.option_groups import BallOptions
 from autodual_cli.options.quantities import Number
 
@@ -18,27 +19,27 @@ eps_option = click.option(
 )
 
 
-def box_option(doing: str) -> Any:
-    """`--box`; `doing` is what the command does over it."""
-    words = f"{doing} over this box (one, or one per sample) instead."
-    return click.option("--box", metavar="LOWER.npy,UPPER.npy", help=words)
+def has_radius(ball: BallOptions) -> bool:
+    """Whether the chosen set has a radius, which a command must be told."""
+    return choose_set(ball.norm, ball.set_options).entry.radius is not None
 
 
-def check_size(eps: float | None, box: str | None, ball: BallOptions) -> None:
-    """Raise UsageError where a radius or a shape is given together with a box."""
-    if eps is not None and box is not None:
-        raise click.UsageError("Give either --eps or --box.")
-    if box is not None and ball.domain is not None:
-        raise click.UsageError("--domain clips balls; clip the box itself.")
-    if box is not None and ball.norm != "linf":
-        raise click.UsageError("--norm shapes balls; a box has none.")
+def check_size(eps: float | None, ball: BallOptions) -> None:
+    """Raise UsageError where a radius or a domain is given to a set that takes none."""
+    if has_radius(ball):
+        return
+    name = f"--norm {ball.norm}"
+    if eps is not None:
+        raise click.UsageError(f"{name} has no radius. Give either --eps or --{next(iter(ball.set_options))}.")
+    if ball.domain is not None:
+        raise click.UsageError(f"--domain clips sets that have a radius, but {name} has none; leave --domain out.")
 
 
 def chosen_size(
-    context: click.Context, trained: Mapping[str, Any], eps: float | None, box: str | None, ball: BallOptions
+    context: click.Context, trained: Mapping[str, Any], eps: float | None, ball: BallOptions
 ) -> tuple[float | None, BallOptions]:
-    """The radius and the shape, taken from the network's file where neither radius nor box is given."""
-    if eps is not None or box is not None:
+    """The radius and the shape, taken from the network's file where a radius is needed and not given."""
+    if eps is not None or not has_radius(ball):
         return eps, ball
     from autodual_cli.options.trained_set import trained_set
 

@@ -11,8 +11,10 @@ import click
 from click.core import ParameterSource
 
 from autodual.report.comparison import Comparison
+from autodual_cli.options.option_groups import BallOptions
 from autodual_cli.options.recorded_options import SETTINGS
 from autodual_cli.options.set_command import SET_OPTIONS
+from autodual_cli.options.set_options import shape_settings
 from autodual_cli.tasks.property_verdict import ATTACK_STEPS
 
 # Files may be named in several ways; these are compared by their content.
@@ -69,6 +71,8 @@ def _asked(context: click.Context, given_only: bool) -> dict[str, Any]:
             unsaid |= {"eps", "norm", "domain", SET_OPTIONS} - given
     if values.get("time_limit") is None:
         unsaid |= {"time_limit"}  # the default, where there is one
+    if SET_OPTIONS in values and values.get("norm") is not None:
+        values = {**values, **shape_settings(BallOptions(values["norm"], values["domain"], values[SET_OPTIONS]))}
     if isinstance(values.get("attack"), str):
         values = {**values, "attack": None, "attack_name": values["attack"]}
     if values.get("targeted") is not None:

@@ -14,19 +14,15 @@ from autodual_cli.jobs.detection_job import detection_job
 from autodual_cli.jobs.question import Question
 from autodual_cli.jobs.radius_job import radius_job
 from autodual_cli.jobs.sample_loop import Job
+from autodual_cli.options.set_size import has_radius
 from autodual_cli.replaying.recorded_settings import Recorded
 from autodual_cli.subject.model_and_data import Subject
 
 
 def _question(subject: Subject, recorded: Recorded) -> Question:
-    box = recorded.box()
-    return Question.of(
-        subject,
-        recorded.ball(),
-        eps=None if box is not None else recorded.number("eps"),
-        box=box,
-        spec=recorded.value("specification", str, optional=True),
-    )
+    ball = recorded.ball()
+    eps = recorded.number("eps") if has_radius(ball) else None
+    return Question.of(subject, ball, eps=eps, spec=recorded.value("specification", str, optional=True))
 
 
 def _certification(subject: Subject, recorded: Recorded) -> Job:
@@ -88,6 +84,7 @@ JOBS: dict[str, Callable[[Subject, Recorded], Job]] = {
 
 def _slopes(recorded: Recorded) -> SlopePolicy:
     slopes = recorded.value("slopes", str)
-    if slopes not in get_args(SlopePolicy):
-        raise DataError(f"The document's slopes {slopes!r} are none that are known.")
+    known = get_args(SlopePolicy)
+    if slopes not in known:
+        raise DataError(f"The document's slopes {slopes!r} are unknown; this version knows {', '.join(known)}.")
     return slopes

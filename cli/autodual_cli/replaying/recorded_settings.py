@@ -17,6 +17,7 @@ from autodual.report.storage import file_sha256
 from autodual_cli.options.option_groups import BallOptions, DataOptions, ModelOptions, ProjectionOptions
 from autodual_cli.options.quantities import Probability
 from autodual_cli.options.set_command import SET_OPTIONS
+from autodual_cli.options.set_options import BOX
 from autodual_cli.output.saved_points import place_of, with_saved_points
 from autodual_cli.process.invocation import recall_extensions
 
@@ -149,7 +150,7 @@ class Recorded:
         """The arithmetic of the bounds."""
         dtype = self.value("arithmetic", str)
         if dtype not in ("float32", "float64"):
-            raise DataError(f"The document's arithmetic {dtype!r} is none that can be replayed.")
+            raise DataError(f"The document's arithmetic {dtype!r} cannot be replayed; only float32 and float64 can.")
         return dtype
 
     def data(self, limit: int | None) -> DataOptions:
@@ -165,16 +166,17 @@ class Recorded:
         return DataOptions(name, directory, skip=0, limit=limit, batch_size=max(batch, 1))
 
     def ball(self) -> BallOptions:
-        """The shape of the ball; a default for boxes, where it is not used."""
+        """The shape of the set; of a box documents name the files alone."""
         norm = self.value("norm", str, optional=True)
         options = self.value(SET_OPTIONS, dict, optional=True) or {}
+        box = self._box()
+        if box is not None:
+            norm, options = BOX, {BOX: box}
         domain = self.numbers("domain", 2)
         try:
             chosen = choose_set(norm or "linf", options)
         except InvalidInputError as error:
-            raise DataError(
-                f"The document's norm {norm!r}, with its parameters, is none that is known here: {error}."
-            ) from None
+            raise DataError(f"The document's norm {norm!r} cannot be used with its parameters: {error}.") from None
         return BallOptions(chosen.name, domain, chosen.options)
 
     def projections(self) -> ProjectionOptions | None:
@@ -188,9 +190,9 @@ class Recorded:
                 return ProjectionOptions(dim, Probability().convert(confidence, None, None), seed)
             except click.BadParameter:
                 pass
-        raise DataError(f"The document's projection {chosen!r} is none that can be replayed.")
+        raise DataError(f"The document's projection {chosen!r} cannot be replayed: its numbers are out of range.")
 
-    def box(self) -> str | None:
+    def _box(self) -> str | None:
         """The files of the box, or None."""
         box = self.value("box", str, optional=True)
         if box is None and self.settings.get("box_sha256") is not None and self.replacements.box is None:
