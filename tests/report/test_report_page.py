@@ -203,7 +203,7 @@ def test_any_text_is_shown_as_itself_and_never_becomes_markup(words):
 def evaluation(**changed):
     """The values of an evaluation's page."""
     origin = Origin([], "command", "folder", [], "ab", [], None, [])
-    page = EvaluationPage("title", "subject", [], "claim", False, [], [], [], origin)
+    page = EvaluationPage("title", "subject", None, [], "claim", False, [], [], [], origin)
     return dataclasses.replace(page, **changed)
 
 
