@@ -16,7 +16,18 @@ from autodual.attacks.registered_attacks import ATTACKS, named_attack
 from autodual.attacks.robust_error import evaluate
 from autodual.attacks.sparse_ascent import AdaptiveSparse, SparseSteepest
 from autodual.attacks.square import Square
-from autodual.attacks.starts import STARTS, Gaussian, Given, Hypercube, Previous, Scattered, Start, Uniform, Zero
+from autodual.attacks.starts import (
+    STARTS,
+    Gaussian,
+    Given,
+    Hypercube,
+    Outward,
+    Previous,
+    Scattered,
+    Start,
+    Uniform,
+    Zero,
+)
 from autodual.attacks.step_kinds import (
     Customary,
     Euclidean,
@@ -60,6 +71,7 @@ __all__ = [
     "Msd",
     "Natural",
     "Objective",
+    "Outward",
     "Pgd",
     "Previous",
     "RFgsm",

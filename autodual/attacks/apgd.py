@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 
 from autodual.attacks.ascent import Ascent, check_counts
@@ -9,17 +10,22 @@ from autodual.attacks.gradient_attack import GradientAttack
 from autodual.attacks.kept import Keep, check_keep
 from autodual.attacks.objectives import Objective, objective_named
 from autodual.attacks.sparse_ascent import AdaptiveSparse, SparseSteepest
-from autodual.attacks.starts import Start, start_named
+from autodual.attacks.starts import Outward, Start, Uniform, start_named
 from autodual.attacks.step_kinds import Natural
 from autodual.attacks.step_sizes import Adaptive
 from autodual.perturbations import Searchable, require_searchable
+
+#: How far the radius is stretched at first in balls of finite order, in ascents that have steps to spare for it.
+WIDE, ENOUGH_STEPS = (3.0, 2.0), 30
 
 
 @dataclass(frozen=True)
 class Apgd(GradientAttack):
     """PGD with momentum whose steps are halved where they stop helping (Croce and Hein, 2020).
 
-    In l1 balls steps are sparse, as sparse as the best point so far (Croce and Hein, 2021).
+    In balls of finite order, ascents of 30 steps or more begin in balls of three and two times the radius, with a
+    uniform start at their edge, so that the function is evaluated there too. In l1 balls steps are as sparse as the
+    best point so far (Croce and Hein, 2021).
 
     `objective` is one of `OBJECTIVES`, by name; with a targeted one each of the `restarts` aims at the next class. Any
     specification can be attacked with "margin".
@@ -39,9 +45,14 @@ class Apgd(GradientAttack):
         start_named(self.start)
 
     def ascent_in(self, region: Searchable) -> Ascent:
-        if require_searchable(region).norm_order != 1:
+        order = require_searchable(region).norm_order
+        if order is None or order == math.inf:
             return self.ascent
-        return replace(self.ascent, step=SparseSteepest(), size=AdaptiveSparse())
+        found = self.ascent
+        if self.steps >= ENOUGH_STEPS:
+            start = Outward() if isinstance(found.start, Uniform) else found.start
+            found = replace(found, wide=WIDE, start=start)
+        return replace(found, step=SparseSteepest(), size=AdaptiveSparse()) if order == 1 else found
 
     @property
     def ascent(self) -> Ascent:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor
@@ -31,6 +31,8 @@ class Ascent(Attack):
     restarts: runs, the first of which counts.
     keep: which point is given back; see `Keep`.
     seed: of random numbers, where the caller has no generator.
+    wide: factors by which a ball is enlarged at first, each for three tenths of the steps; the best point there is
+        where the next goes on. It leads out of flat places around the sample (Croce and Hein, 2021).
 
     For example `Ascent(Uniform(), CrossEntropy(), Sign(raw=True), Fixed(0.01), steps=40)`.
     """
@@ -43,6 +45,7 @@ class Ascent(Attack):
     restarts: int = 1
     keep: Keep = "worst"
     seed: int = 0
+    wide: tuple[float, ...] = ()
 
     def __post_init__(self) -> None:
         check_counts(self.steps, self.restarts)
@@ -62,10 +65,24 @@ class Ascent(Attack):
         kept = Kept(self.keep, centre if self.keep == "last" else region.project(centre))
         for restart in range(self.restarts):
             start = self.start if restart == 0 or self.start.random else Scattered()
-            state = State(start.points(region, generator), self.steps, generator)
-            index = kept.resisting(None)
-            self._climb(problem, state, index, kept, self.objective.turn(restart))
+            objective, index = self.objective.turn(restart), kept.resisting(None)
+            points, left = start.points(region.enlarged(max(self.wide, default=1.0)), generator), self.steps
+            for factor in self.wide:
+                state = State(points, int(0.3 * self.steps), generator)
+                points, left = self._widely(problem, factor, state, index, objective), left - state.steps
+            points = region.project(points) if self.wide else points
+            self._climb(problem, State(points, left, generator), index, kept, objective)
         return kept.points
+
+    def _widely(
+        self, problem: Problem, factor: float, state: State, index: Tensor | None, objective: Objective
+    ) -> Tensor:
+        """The points `[N, *shape]` of largest objective in a run in a larger ball."""
+        wide = replace(problem, region=problem.region.enlarged(factor))
+        state.points = wide.region.project(state.points)
+        best = Kept("loss", state.points)
+        self._climb(wide, state, index, best, objective)
+        return best.points
 
     def _climb(self, whole: Problem, state: State, index: Tensor | None, kept: Kept, objective: Objective) -> None:
         """One run. `index` are the samples that it is still about, or None for all."""
@@ -74,10 +91,11 @@ class Ascent(Attack):
             problem, state = whole.select(index), state.select(index)
         if problem.region.count == 0:
             return
-        for state.iteration in range(self.steps):
+        steps = state.steps
+        for state.iteration in range(steps):
             outputs, loss, gradient = evaluate(problem, objective, state.points)
-            if self.keep != "last":
-                kept.update(index, problem.region, state.points, self._score(problem, objective, outputs, loss))
+            if kept.keep != "last":
+                kept.update(index, problem.region, state.points, _score(kept.keep, problem, objective, outputs, loss))
             left = kept.resisting(index)
             if left is not None:
                 index = left if index is None else index[left]
@@ -86,18 +104,20 @@ class Ascent(Attack):
                     return
             gradient = self.size.observe(state, loss, gradient)
             state.points = self.step.advance(problem, objective, state, gradient, self.size)
-        kept.update(index, problem.region, state.points, self._final_score(problem, state.points, objective))
+        kept.update(index, problem.region, state.points, _final_score(kept.keep, problem, objective, state.points))
 
-    def _final_score(self, problem: Problem, points: Tensor, objective: Objective) -> Tensor:
-        """What decides whether the points where a run ends are kept: the least is. `last` needs no forward pass."""
-        if self.keep == "last":
-            return points.new_full((len(points),), -torch.inf)
-        outputs = problem.outputs(points)
-        return -raised(objective, problem, outputs) if self.keep == "loss" else problem.margin(outputs)
 
-    def _score(self, problem: Problem, objective: Objective, outputs: Tensor, loss: Tensor) -> Tensor:
-        """What decides whether the points that were just evaluated are kept: the least is."""
-        return -loss if self.keep == "loss" or isinstance(objective, Margin) else problem.margin(outputs)
+def _final_score(keep: Keep, problem: Problem, objective: Objective, points: Tensor) -> Tensor:
+    """What decides whether the points where a run ends are kept: the least is. `last` needs no forward pass."""
+    if keep == "last":
+        return points.new_full((len(points),), -torch.inf)
+    outputs = problem.outputs(points)
+    return -raised(objective, problem, outputs) if keep == "loss" else problem.margin(outputs)
+
+
+def _score(keep: Keep, problem: Problem, objective: Objective, outputs: Tensor, loss: Tensor) -> Tensor:
+    """What decides whether the points that were just evaluated are kept: the least is."""
+    return -loss if keep == "loss" or isinstance(objective, Margin) else problem.margin(outputs)
 
 
 def evaluate(problem: Problem, objective: Objective, points: Tensor) -> tuple[Tensor, Tensor, Tensor]:

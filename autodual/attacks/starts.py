@@ -9,7 +9,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from autodual.attacks.geometry import uncut_direction
+from autodual.attacks.geometry import per_sample_norm, uncut_direction
 from autodual.errors import InvalidInputError
 from autodual.perturbations import Searchable, Support
 
@@ -80,6 +80,21 @@ class Uniform(Start):
 
 
 @dataclass(frozen=True)
+class Outward(Start):
+    """Uniform features in an l∞ ball or a box; in other balls a random direction as far as the radius goes."""
+
+    def points(self, region: Searchable, generator: torch.Generator) -> Tensor:
+        return region.each(lambda factor, centre: self._point(factor, centre, generator), region.centre)
+
+    def _point(self, region: Searchable, centre: Tensor, generator: torch.Generator) -> Tensor:
+        order = region.norm_order
+        if order is None or order == torch.inf:
+            return Uniform().points(region, generator)
+        direction = _normal(centre, generator)
+        return region.project(centre + region.radii * direction / per_sample_norm(direction, order))
+
+
+@dataclass(frozen=True)
 class Hypercube(Start):
     """A random corner of the set shrunk to `share` of its radius (Tramèr et al., 2018)."""
 
@@ -139,6 +154,7 @@ STARTS: dict[str, Start] = {
     "zero": Zero(),
     "scattered": Scattered(),
     "uniform": Uniform(),
+    "outward": Outward(),
     "hypercube": Hypercube(),
     "gaussian": Gaussian(),
 }

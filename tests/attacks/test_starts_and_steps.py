@@ -12,6 +12,7 @@ from torch import Tensor
 
 from autodual.attacks import (
     STARTS,
+    Apgd,
     Ascent,
     CrossEntropy,
     Euclidean,
@@ -145,6 +146,42 @@ def test_fifty_sparse_steps_reach_an_l1_radius_of_twelve() -> None:
     points = attack.run(linear, region, ClassMargin([0, 1]))
     assert region.contains(points).all()
     assert (points.sum(1) > 11.99).all()
+
+
+@pytest.mark.parametrize("ball", [L2Ball(0.3, (0, 1)), L1Ball(0.5), LinfBall(0.1)], ids=repr)
+def test_wide_ascents_look_beyond_the_ball_and_come_back(ball) -> None:
+    """Only the first three fifths of the steps are taken outside, and only where there is a larger ball."""
+    x = torch.full((20, 30), 0.5, dtype=torch.float64)
+    region, tried = ball.at(x), []
+
+    def plateau(z: Tensor) -> Tensor:
+        tried.append(z.detach())
+        return torch.stack([z.new_full((len(z),), 1.0), (z - x[: len(z)]).sum(1).relu() * 0.1], 1)
+
+    points = Apgd(40).run(plateau, region, ClassMargin([0] * 20))
+    assert region.contains(points).all()
+    beyond = [not bool(region.contains(z).all()) for z in tried[1:]]
+    round_ = not isinstance(ball, LinfBall)
+    assert any(beyond) == round_
+    assert all(region.enlarged(3).contains(z).all() for z in tried[1:])
+    assert not any(beyond[26:])  # two runs of twelve gradients and a last look
+    tried.clear()
+    Apgd(20).run(plateau, region, ClassMargin([0] * 20))
+    assert all(region.contains(z).all() for z in tried[1:])
+
+
+def test_steps_in_products_are_as_long_as_each_factors_radius() -> None:
+    product = ProductSet((LinfBall(0.5), L2Ball(2.0), L1Ball(3.0, (0, 9))), ((2,), (2,), (3,)))
+    region = product.at(torch.ones(1, 7).double())
+    gradient = torch.tensor([[3.0, -1.0, 3.0, 4.0, 5.0, -7.0, 1.0]]).double()
+    torch.testing.assert_close(step(Sign(), region, gradient)[0, :4].abs(), torch.tensor([0.5, 0.5, 2.0, 2.0]).double())
+    lengths = step(Euclidean(), region, gradient)[0].split([2, 2, 3])
+    torch.testing.assert_close(torch.stack([one.norm() for one in lengths]), torch.tensor([0.5, 2.0, 3.0]).double())
+    sparse = step(SparseL1(1, 1), region, gradient)
+    torch.testing.assert_close(sparse, torch.tensor([[0.5, 0, 0, 2.0, 0, -3.0, 0]]).double())
+    start = STARTS["uniform"].points(region, torch.Generator().manual_seed(0))
+    assert region.contains(start).all()
+    assert (start != region.centre)[0, :4].all()
 
 
 def test_products_are_stepped_in_each_parts_own_geometry() -> None:

@@ -24,12 +24,13 @@ from autodual.perturbations.regions.view import View
 
 @dataclass(frozen=True, eq=False)
 class ClippedRegion(Region):
-    """ball ∩ box, where `box` is the tightest box around that set."""
+    """ball ∩ domain; `box` is the tightest box around that set, so that ball ∩ box is the same."""
 
     superadditive: ClassVar[bool] = False  # the maximum of two superadditive functions need not be superadditive
 
     ball: BallRegion
     box: BoxRegion
+    domain: BoxRegion
 
     @property
     def norm_order(self) -> float:
@@ -38,6 +39,9 @@ class ClippedRegion(Region):
     @property
     def radii(self) -> Tensor:
         return self.ball.radii
+
+    def enlarged(self, factor: float) -> ClippedRegion:
+        return clip(self.ball.enlarged(factor), self.domain.lower, self.domain.upper)
 
     def enclosure(self) -> Interval:
         return self.box.enclosure()
@@ -103,11 +107,12 @@ def clip(ball: BallRegion, lower: Tensor, upper: Tensor) -> ClippedRegion:
     nearest = ball.centre.clamp(lower, upper)
     meets = flatten(lower <= upper, 1).all(1) & ball.contains(nearest)
     require_points(meets, ball.source)
+    domain = BoxRegion(ball.source, ball.centre, lower, upper)
     room = _room(ball, nearest - ball.centre)
     # The nearest point is certainly in the set; rounding must not push it out of the box.
     lower = torch.maximum(ball.centre - room, lower).minimum(nearest)
     upper = torch.minimum(ball.centre + room, upper).maximum(nearest)
-    return ClippedRegion(ball.source, ball.centre, ball, BoxRegion(ball.source, ball.centre, lower, upper))
+    return ClippedRegion(ball.source, ball.centre, ball, BoxRegion(ball.source, ball.centre, lower, upper), domain)
 
 
 def _room(ball: BallRegion, gap: Tensor) -> Tensor:

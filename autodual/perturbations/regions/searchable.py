@@ -38,6 +38,14 @@ class Searchable(PlacedSet):
         widths = self.direction(torch.ones_like(self.centre)).abs()
         return self.per_feature(widths.flatten(1).amax(1))
 
+    def enlarged(self, factor: float) -> Searchable:
+        """The ball with a radius `factor` times as large, around the same samples; by default the set as it is.
+
+        Args:
+            factor: at least 1.
+        """
+        return self
+
     def each(self, answer: Callable[..., Tensor], *values: Tensor) -> Tensor:
         """Values `[*, N, *shape]` made factor by factor: of a set that is no product, `answer(self, *values)`.
 
