@@ -57,6 +57,8 @@ class Outcome:
     counterexample: torch.Tensor | None = None
     original: torch.Tensor | None = None
     reached: int | None = None
+    attacked: bool | None = None
+    exact: None = None
     positions: None = None
     execution: str = "float32"
     execution_error: float | None = None
