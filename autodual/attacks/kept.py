@@ -16,7 +16,7 @@ Keep = Literal["worst", "first", "loss", "last"]
 
 
 def check_keep(keep: str) -> None:
-    """Raise InvalidInputError for a word that is none of `Keep`."""
+    """Raise InvalidInputError for a word that `Keep` does not list."""
     if keep not in get_args(Keep):
         raise InvalidInputError(f"an attack keeps one of {', '.join(get_args(Keep))}, not {keep!r}")
 

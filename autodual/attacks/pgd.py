@@ -27,8 +27,8 @@ class Pgd(GradientAttack):
         keep: which point is given back; "first" leaves samples that are refuted alone.
 
     Raises:
-        InvalidInputError: fewer than one step or start, a step size that is not positive and finite, or a name that
-            there is not.
+        InvalidInputError: fewer than one step or start, a step size that is not positive and finite, or an unknown
+            name.
 
     Example:
         >>> import autodual, torch

@@ -98,7 +98,7 @@ class Ask:
         record: True also returns what proves the bounds, as a `Record` that a checker can read. Estimates have none.
 
     Raises:
-        InvalidInputError: a value is none of those named here, or `executed` comes without `rigorous`.
+        InvalidInputError: a value is not one of those named here, or `executed` comes without `rigorous`.
 
     Example:
         >>> import autodual, torch
@@ -167,7 +167,7 @@ class Ask:
 
         Raises:
             TypeError: the entry has no such keyword.
-            InvalidInputError: `ask` is none, or says what the entry decides itself.
+            InvalidInputError: `ask` is not an `Ask`, or says what the entry decides itself.
         """
         own = _keywords(entry)
         taken = [field.name for field in fields(cls) if field.name in own]

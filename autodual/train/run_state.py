@@ -72,7 +72,7 @@ class RunState:
         require_random_states(state["random"], self.samples.x.device)
 
     def restore(self, state: Mapping[str, Any]) -> None:
-        """Go on from a checkpoint that was checked; Unfit for random states that are none is raised before anything."""
+        """Go on from a checkpoint that was checked; raises Unfit, before any change, for unusable random states."""
         set_random_state(state["random"][self.world.rank], self.samples.x.device)
         self.network.load_state_dict(state["network"])
         self.optimiser.load_state_dict(state["optimiser"])

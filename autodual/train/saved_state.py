@@ -27,7 +27,7 @@ def saved_recipe(name: str, state: Mapping[str, Any]) -> Recipe:
     try:
         return assemble(Recipe, state.get("recipe"))
     except InvalidInputError as error:
-        raise ModelFileError(f"'{name}' is damaged: its recipe is none ({error}).") from None
+        raise ModelFileError(f"'{name}' is damaged: its recipe cannot be read ({error}).") from None
 
 
 def require_like(place: str, found: Any, measure: Any) -> None:

@@ -55,8 +55,8 @@ def with_unlabelled(samples: Samples, section: DataSection, directory: str | Pat
 def pseudo_labels(teacher: nn.Module, x: Tensor, classes: int, name: str) -> Tensor:
     """The classes `[N]` with a teacher's largest scores at samples x `[N, *shape]`, on their device.
 
-    Raises InvalidInputError, calling the teacher by its name, where scores are not finite numbers `[N, K]`, or a class
-    is none of so many.
+    Raises InvalidInputError, calling the teacher by its name, where scores are not finite numbers `[N, K]`, or a
+    largest one lies beyond the `classes`.
     """
     teacher, found = teacher.to(x.device).eval(), []
     dtype = floating_dtype(teacher, x.dtype)

@@ -55,7 +55,7 @@ class Means:
 
 def certification_job(question: Question, means: Means) -> Job:
     """Certify batch by batch."""
-    chosen_attack(means.attack)  # raises for one that there is not
+    chosen_attack(means.attack)  # raises where it is unknown
     asked = _Asked(question, means)
     settings = {**question.subject.settings, **question.settings(), **asked.settings()}
     settings["provenance"]["files"] += question.files()

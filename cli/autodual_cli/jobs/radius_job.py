@@ -21,7 +21,7 @@ def radius_job(
     subject: Subject, ball: BallOptions, *, max_radius: float, slopes: SlopePolicy, attack: int | str | None = None
 ) -> Job:
     """The job that finds certified radii, and attacks them if it is told how."""
-    chosen_attack(attack)  # raises for one that there is not
+    chosen_attack(attack)  # raises where it is unknown
     subject.require_classes()
     make_set = ball_maker(ball)
 

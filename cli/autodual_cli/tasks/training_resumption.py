@@ -55,7 +55,7 @@ def _described_recipe(folder: RunFolder) -> Recipe:
     try:
         return assemble(Recipe, described.get("recipe"))
     except InvalidInputError as error:
-        raise InvalidInputError(f"'{folder.recipe}' is damaged: its recipe is none ({error}).") from None
+        raise InvalidInputError(f"'{folder.recipe}' is damaged: its recipe cannot be read ({error}).") from None
 
 
 def begun_in(described: Mapping[str, Any]) -> Path | None:

@@ -1,4 +1,4 @@
-"""Windows of ONNX operators whose numbers kernels cannot keep, or that are none at all."""
+"""Windows of ONNX operators whose numbers kernels cannot keep, or that would never move."""
 
 from __future__ import annotations
 

@@ -169,7 +169,7 @@ def _idx() -> Named:
         "nothing": idx(8, (0, 0, 0), b""),
         "none of a large size": idx(8, (0, 2**32 - 1, 2**32 - 1), b""),
         "floats": idx(0x0D, (3, 2, 2), bytes(48)),
-        "numbers that are none": idx(0x0D, (3, 2, 2), b"\x7f\xc0\0\0" * 12),
+        "floats that are NaN": idx(0x0D, (3, 2, 2), b"\x7f\xc0\0\0" * 12),
         "whole numbers": idx(0x0C, (3, 2, 2), bytes(48)),
         "an unknown type": idx(0x07, (3, 2, 2), bytes(48)),
         "more images than labels": idx(8, (4, 2, 2), bytes(16)),
