@@ -66,7 +66,8 @@ class Ascent(Attack):
         for restart in range(self.restarts):
             start = self.start if restart == 0 or self.start.random else Scattered()
             objective, index = self.objective.turn(restart), kept.resisting(None)
-            points, left = start.points(region.enlarged(max(self.wide, default=1.0)), generator), self.steps
+            first = region.enlarged(self.wide[0]) if self.wide else region
+            points, left = start.points(first, generator), self.steps
             for factor in self.wide:
                 state = State(points, int(0.3 * self.steps), generator)
                 points, left = self._widely(problem, factor, state, index, objective), left - state.steps
