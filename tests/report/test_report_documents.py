@@ -64,8 +64,6 @@ class Outcome:
     execution_error: float | None = None
     execution_reason: str = ""
     decided_by: str = ""
-    attacked: bool | None = None
-    exact: None = None
 
 
 def rows_of(*outcomes: Outcome) -> list[dict]:
