@@ -89,7 +89,7 @@ def test_activations(names: list[str], numbers: dict) -> None:
 
 
 def test_batch_first() -> None:
-    """onnxruntime refuses this layout for these operators, so that the oracle is the same network with its axes moved."""
+    """onnxruntime refuses this layout for these operators, so the oracle is the same network with its axes moved."""
     for kind in GATES:
         made = tensors(kind, 1, 2)
         plain = model(
