@@ -1,4 +1,4 @@
-"""Certificates decided exactly: what bounds leave open is proved or refuted, and nothing else changes."""
+"""Exact verification proves or refutes what bounds leave open, and changes nothing else."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def test_every_sample_is_decided(dual: autodual.DualNetwork, model: nn.Module, x
     plain, exact = autodual.certify(dual, x, BALL), autodual.certify(dual, x, BALL, exact_seconds=math.inf)
     statuses = [str(one.status) for one in exact]
     assert set(statuses) == {"certified", "falsified"} and "unknown" in [str(one.status) for one in plain]
-    # Some that bounds leave open are robust in truth.
+    # Some samples that bounds leave open are in fact robust.
     gained = [place for place, one in enumerate(plain) if not one.certified and exact[place].certified]
     assert gained
     points = BALL.at(x).sample(20_000)
@@ -62,7 +62,7 @@ def test_an_attack_leaves_less_to_decide_and_brackets_the_truth(dual: autodual.D
     assert [one.attacked for one in found] == [not one.certified for one in found]
 
 
-def test_what_runs_out_of_time_stays_unknown(dual: autodual.DualNetwork, x: torch.Tensor) -> None:
+def test_samples_that_run_out_of_time_stay_unknown(dual: autodual.DualNetwork, x: torch.Tensor) -> None:
     x = x[:12]
     plain, exact = autodual.certify(dual, x, BALL), autodual.certify(dual, x, BALL, exact_seconds=1e-9)
     assert [one.status for one in exact] == [one.status for one in plain]
@@ -99,7 +99,7 @@ def test_a_tie_is_neither_proved_nor_refuted() -> None:
     assert str(found.status) == "unknown" and found.margin <= 0
 
 
-def test_a_certificate_of_runs_needs_more(dual: autodual.DualNetwork, x: torch.Tensor) -> None:
+def test_a_deployed_certificate_needs_a_larger_margin(dual: autodual.DualNetwork, x: torch.Tensor) -> None:
     x = x[:6]
     exact = autodual.certify(dual, x, BALL, exact_seconds=60.0)
     deployed = autodual.certify(dual, x, BALL, exact_seconds=60.0, deployed=True)
@@ -107,7 +107,7 @@ def test_a_certificate_of_runs_needs_more(dual: autodual.DualNetwork, x: torch.T
         assert not run.certified or (plain.certified and run.margin > run.execution_error * 0.999)
 
 
-def test_each_sample_of_a_box_has_its_own(dual: autodual.DualNetwork, x: torch.Tensor) -> None:
+def test_boxes_may_differ_between_samples(dual: autodual.DualNetwork, x: torch.Tensor) -> None:
     x = x[:12]
     radius = torch.linspace(0.05, 0.6, len(x)).unsqueeze(1)
     together = autodual.certify(dual, x, autodual.Box(x - radius, x + radius), exact_seconds=60.0)
