@@ -61,7 +61,7 @@ def test_robust_training_certifies_all_boxes(toy, trained):
 
 @pytest.mark.parametrize("slopes", ["shared", "adaptive"])
 def test_polygons_contain_all_reachable_outputs(toy, trained, slopes):
-    """At other points of the box than the script's own; and a tenth of a polygon would not do."""
+    """At other points of the box than the script's own; polygons shrunk to a tenth do not contain them."""
     x, y, duals = trained
     radius = toy.RADIUS
     for dual in duals.values():

@@ -141,7 +141,7 @@ def test_only_leftovers_of_the_file_are_cleared(tmp_path: Path) -> None:
 
 
 def test_there_is_one_writer_at_a_time(tmp_path: Path) -> None:
-    """The second process is refused until the first has ended, even by being killed."""
+    """A second process is refused until the first has ended, also when it was killed."""
     path, context = tmp_path / "a", multiprocessing.get_context("fork")
     held = context.Event()
 

@@ -45,7 +45,7 @@ class Attention(nn.Module):
 
 
 class Encoder(nn.Module):
-    """A U-shaped network: down, up, and a short cut."""
+    """A U-shaped network: down, up, and a skip connection."""
 
     def __init__(self) -> None:
         super().__init__()
