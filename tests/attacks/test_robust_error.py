@@ -20,7 +20,7 @@ X = torch.tensor([[1.0, 0.8], [1.0, 0.5], [0.0, 1.0], [0.0, 0.1]])
 
 @dataclass(frozen=True)
 class Outside(Attack):
-    """Gives back a point far outside the set, at which every class but the label wins."""
+    """Returns a point far outside the set, where a wrong class wins."""
 
     def run(self, function, region, specification, generator=None):
         return region.centre.flip(1) * 100

@@ -49,7 +49,7 @@ def moved(attack) -> Tensor:
 
 @pytest.mark.parametrize(("size", "mean", "ends"), [(1.0, 0.75, 0.5), (1.25, 0.859375, 0.625), (2.0, 1.0, 1.0)])
 def test_how_far_one_step_from_a_uniform_start_reaches(size: float, mean: float, ends: float) -> None:
-    """From U(−ε, ε) a step of a ends at ε with probability a / 2ε, else uniformly between a − ε and ε."""
+    """From U(−ε, ε), a step of length a ends at ε with probability a / 2ε, else uniformly between a − ε and ε."""
     found = moved(RandomFgsm(step_size=size))
     assert float(found.mean()) == pytest.approx(mean, abs=0.005)
     assert float((found == 1).double().mean()) == pytest.approx(ends, abs=0.012)

@@ -103,7 +103,7 @@ def test_intervals_know_whether_their_radius_is_shared():
 
 @pytest.mark.parametrize("value", [torch.nan, torch.inf, -torch.inf])
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32, torch.float64])
-def test_one_bad_number_is_found_wherever_it_is(value, dtype):
+def test_a_single_nan_or_infinity_is_found_at_any_position(value, dtype):
     for place in range(7):
         values = torch.linspace(-3, 3, 7, dtype=dtype)
         assert all_finite(values)

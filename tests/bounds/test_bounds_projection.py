@@ -185,7 +185,7 @@ def test_a_sample_has_the_same_bound_alone_and_in_a_batch(
 
 @pytest.mark.parametrize("where", ["inner", "both"])
 @pytest.mark.parametrize("delta", [None, 0.1])
-def test_memory_changes_nothing(where: str, delta: float | None) -> None:
+def test_bounds_do_not_depend_on_the_memory_budget(where: str, delta: float | None) -> None:
     """Bounds and gradients do not depend on chunks of columns, blocks of units and recomputation in backward."""
     x = torch.rand(3, 10, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
     model, ball = _dense(), LinfBall(0.1)

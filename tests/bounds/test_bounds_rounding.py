@@ -65,7 +65,7 @@ def test_intervals_allow_for_their_rounding_too(
 
 @effort(40)
 @given(networks(), st.sampled_from([0.0, 1e-6, 0.1]), st.integers(0, 2**16))
-def test_the_error_covers_the_distance_to_float64(model: RandomNetwork, radius: float, seed: int) -> None:
+def test_rigorous_float32_bounds_stay_below_float64_bounds(model: RandomNetwork, radius: float, seed: int) -> None:
     """The rigorous float32 bound never exceeds the float64 bound."""
     dual, x = model.dual(), torch.rand(2, *model.shape, generator=torch.Generator().manual_seed(seed))
     with torch.no_grad():
@@ -97,7 +97,7 @@ def test_ill_conditioned_networks(slopes: SlopePolicy, scale: float) -> None:
             assert float(error.max()) > scale * 1e-6, "the error grows with the numbers that cancel"
 
 
-def test_overflow_is_no_bound() -> None:
+def test_overflow_gives_no_infinite_lower_bound() -> None:
     """Where a row's numbers overflow, its lower bound is NaN or minus infinity, never plus infinity."""
     huge = nn.Linear(4, 4, bias=False)
     nn.init.constant_(huge.weight, 1e30)

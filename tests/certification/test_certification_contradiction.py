@@ -70,7 +70,7 @@ def test_the_sample_itself_may_be_the_counterexample(unsound: None) -> None:
         autodual.certify(dual, x, autodual.LinfBall(0.4), [0])
 
 
-def test_points_below_a_bound_are_caught_although_it_is_negative(unsound: None) -> None:
+def test_points_below_a_negative_bound_are_caught(unsound: None) -> None:
     model = _model()
     with torch.no_grad():
         model[2].bias.copy_(torch.tensor([-1.2, 0.0]))

@@ -17,7 +17,7 @@ from autodual.specs import ClassMargin
 def test_adversarial_examples_are_flagged(
     ball: autodual.PerturbationSet, dtype: torch.dtype, dual: autodual.DualNetwork, x: Tensor
 ) -> None:
-    """Flagged are all points that an attack moved to another class, and exactly the samples that are not certified."""
+    """All points that an attack moved to another class are flagged; of the samples, exactly those not certified."""
     x = x.clamp(-2.5, 2.5).to(dtype)
     predicted = dual.outputs(x).argmax(1)
     points = Pgd(steps=40, restarts=5).run(dual.outputs, ball.at(x), ClassMargin(predicted))

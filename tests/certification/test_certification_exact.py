@@ -64,7 +64,7 @@ def test_a_product_that_underflows_gets_an_allowance() -> None:
 
 
 def test_digits_lost_inside_the_network_are_recovered_in_float64() -> None:
-    """The sign of (10⁶ + 10x) - 10⁶ is open in float32, which margins behind the sign function do not show."""
+    """In float32 the sign of (10⁶ + 10x) - 10⁶ is undecided, but bounds behind it do not show that this is rounding."""
 
     class Sign(nn.Module):
         def forward(self, z: torch.Tensor) -> torch.Tensor:

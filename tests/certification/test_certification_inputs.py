@@ -200,7 +200,7 @@ def test_values_that_are_no_sets_are_refused_alike():
             autodual.certified_radius(DUAL, X, value)
 
 
-def test_every_public_function_that_takes_samples_is_here():
+def test_every_public_function_that_takes_samples_is_tested_here():
     untested = {name for name in autodual.__all__ if name.startswith(("certif", "detect", "robust"))}
     assert untested <= WITH_SAMPLES.keys()
     methods = {name for name in vars(autodual.DualNetwork) if not name.startswith("_")}

@@ -94,7 +94,7 @@ def test_every_pixel_is_certified_as_it_would_be_by_itself():
             assert bool(whole.positions.certified[row, column]) == single.certified
             assert int(whole.positions.predicted[row, column]) == single.predicted
     certified = [one.positions.certified_count for one in found]
-    assert 0 < sum(certified) < PREDICTED.numel(), "the radius decides all pixels alike, which tests nothing"
+    assert 0 < sum(certified) < PREDICTED.numel(), "the radius certifies all pixels or none, which tests nothing"
     for one in found:
         assert one.certified == bool(one.positions.certified.all())
         assert one.margin == pytest.approx(float(one.positions.margins.min()))

@@ -211,7 +211,7 @@ def test_a_step_that_does_not_end_is_interrupted(identity, load, monkeypatch) ->
 
     module = import_module(
         "autodual.certification.verdicts.decide_property"
-    )  # as an attribute, the name is the function's
+    )  # the package's attribute of this name is the function
     monkeypatch.setattr(module, "prove", endless)
     monkeypatch.setattr(module, "_GRACE", 0.1)
     goal = load(DECLARED + box(0, 1, 0, 1) + "(assert (>= Y_0 2))")

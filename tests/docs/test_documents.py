@@ -1,4 +1,4 @@
-"""Documents are checked: their Python runs, and the links, files and tests that they name exist."""
+"""The documents' Python runs, and the links, files and tests that they name exist."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def test_python_blocks_run(document: Path) -> None:
     if document.name == "tutorial.md":
         pytest.skip("run by test_tutorial.py")
     if not python_blocks(document):
-        pytest.skip("no Python in it")
+        pytest.skip("the document has no Python")
     run_blocks(document)
 
 

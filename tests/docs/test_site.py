@@ -63,7 +63,7 @@ def test_every_public_name_is_documented(site: Path) -> None:
     assert documented - placed == set()
 
 
-def test_scripts_have_run_and_drawn(site: Path) -> None:
+def test_gallery_scripts_run_and_draw(site: Path) -> None:
     scripts = sorted(path.stem for path in (DOCS.parent / "examples" / "gallery").glob("plot_*.py"))
     assert len(scripts) >= 4
     for script in scripts:

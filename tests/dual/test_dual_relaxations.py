@@ -104,7 +104,7 @@ def _exactly(number: float) -> Fraction:
 def test_relu_lines_in_exact_arithmetic(policy: SlopePolicy) -> None:
     """Slopes and intercepts as computed, evaluated as fractions at ℓ, 0 and u, where a piecewise linear gap is least.
 
-    No line may cut the function by more than rigorous bounds charge for: a few units in the last place.
+    No line may cut the function by more than rigorous bounds allow for: a few units in the last place.
     """
     ends = [(low, high) for low, high in ENDS if low < 0 < high]
     bounds = bounds_of(ends)

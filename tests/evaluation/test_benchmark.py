@@ -46,7 +46,7 @@ def test_figures_are_those_of_attacks_and_certificates(threat: str, ball) -> Non
     assert found.perturbation == ball.describe()
 
 
-def test_any_set_and_data_set_will_do() -> None:
+def test_any_set_and_data_set_are_accepted() -> None:
     data = load_dataset("sample").slice(0, 8)
     torch.manual_seed(0)
     model = nn.Sequential(nn.Flatten(), nn.Linear(784, 10))

@@ -173,7 +173,7 @@ def test_constant_networks_need_no_counterexample() -> None:
     assert set(found) == {"zero-gradients"}
 
 
-def test_any_specification_can_be_asked_about() -> None:
+def test_signs_are_found_for_any_specification() -> None:
     region, network = BALL.at(X), sound()
     assert masking_signs(network, region, Formula("y0 < 5")) == ()
     assert masking_signs(network, region, Deviation(0.5)) == ()

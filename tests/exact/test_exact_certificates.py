@@ -53,7 +53,7 @@ def test_every_sample_is_decided(dual: autodual.DualNetwork, model: nn.Module, x
             assert int(model(one.counterexample[None]).argmax()) == one.reached
 
 
-def test_an_attack_leaves_less_to_decide_and_brackets_the_truth(dual: autodual.DualNetwork, x: torch.Tensor) -> None:
+def test_after_an_attack_fewer_samples_are_decided_exactly(dual: autodual.DualNetwork, x: torch.Tensor) -> None:
     x = x[:12]
     found = autodual.certify(dual, x, BALL, attack=Pgd(steps=20), exact_seconds=60.0, bracket=True)
     again = autodual.certify(dual, x, BALL, exact_seconds=60.0)
