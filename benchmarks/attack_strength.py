@@ -1,12 +1,12 @@
-"""Successes and CPU time of the library's attacks beside torchattacks' and Foolbox's, at equal numbers of gradients.
+"""Successes and CPU time of the library's attacks, compared with torchattacks and Foolbox at equal gradient counts.
 
     python benchmarks/attack_strength.py REFERENCE [--images 200] [--repeats 2] [--only WORD] [--standard 0] [--save]
 
 REFERENCE is the folder of public reference networks. Each network is attacked at the first images of the MNIST test
 set that it classifies correctly, on one thread, in float32. A success is a point of the set where another class wins,
-checked in the same way for all. Attacks of one row take as many gradients of each sample; the library's stop at samples
-that are refuted. All are run in turn, and the shortest time of each counts. `standard` is compared with AutoAttack of
-torchattacks on `--standard` images. Peers that are not installed are left out.
+checked in the same way for all. Attacks of one row may take equally many gradients per sample; the library's stop at
+refuted samples. Attacks are run in turn, and the shortest time of each counts. `standard` is compared with
+torchattacks' AutoAttack on `--standard` images. Peers that are not installed are left out.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from autodual.data import load_dataset
 from autodual.perturbations import PerturbationSet
 from autodual.specs import ClassMargin
 
-#: Gradients of PGD and of Auto-PGD, and queries of the search without gradients.
+#: Gradients of PGD and of Auto-PGD, and queries of the gradient-free search (Square).
 STEPS, ADAPTIVE, QUERIES = 40, 100, 1000
 PIXELS = (0.0, 1.0)
 
@@ -54,7 +54,7 @@ NETWORKS = {
 
 
 def network(folder: Path, name: str) -> nn.Module:
-    """A reference network without gradients of its weights."""
+    """A reference network in evaluation mode, whose weights take no gradients."""
     if name == "mnist_small_0.3":
         state = torch.load(folder / "mnist_small_0.3_cascade.pth", map_location="cpu", weights_only=True)["state_dict"][
             0
@@ -108,7 +108,7 @@ def measured(
 
 
 def compare(row: dict[str, Any], attacks: dict[str, Attack], repeats: int, measure: Callable[[Attack], Any]) -> Any:
-    """The row with each attack's successes and shortest time; ours is the first."""
+    """Fill in and return the row: each attack's successes and shortest time. Prints time ratios, ours to theirs."""
     for _ in range(repeats):
         for name, attack in attacks.items():
             found, seconds = measure(attack)

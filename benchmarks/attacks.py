@@ -1,9 +1,9 @@
-"""CPU time of the library's PGD against the same loops written by hand, in one run.
+"""CPU time of the library's PGD, compared in one run with the same loops written by hand.
 
     python benchmarks/attacks.py [--model MODEL] [--batch 100] [--repeats 15]
 
-40 steps of cross-entropy in clipped l∞, l2 and l1 balls, the worst point kept, on one thread. The ratio of the shortest
-times should be at most 1.1; both are run in turn, so that other programs slow down either.
+40 steps on cross-entropy in clipped l∞, l2 and l1 balls, keeping the worst point, on one thread. The ratio of the
+shortest times should be at most 1.1. Both are run in turn, so that other programs slow down both alike.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ from autodual.specs import ClassMargin
 STEPS = 40
 FEATURES = 20
 
-#: Moves of size 1 and projections onto the ball, as one writes them in PyTorch, for `[N, n]`.
+#: Moves of size 1 and projections onto the ball, for `[N, n]`, written in plain PyTorch.
 Move = Callable[[Tensor], Tensor]
 Project = Callable[[Tensor], Tensor]
 
 
 def by_hand(model: nn.Module, x: Tensor, labels: Tensor, size: float, move: Move, project: Project) -> Tensor:
-    """PGD as one writes it in PyTorch, with the worst point kept."""
+    """PGD in plain PyTorch, keeping the worst point."""
     points = (x + size * torch.randn_like(x)).clamp(0, 1)
     worst, best = points, torch.full((len(x),), -torch.inf)
     for _ in range(STEPS + 1):

@@ -1,4 +1,4 @@
-"""What all benchmarks share: the unit of time, the fastest of several runs, peaks of memory, and result files."""
+"""Shared code of the benchmarks: the unit of time, the fastest of several runs, memory peaks, and result files."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def calibration() -> None:
 
 
 def seconds(work: Callable[[], object], repeats: int, *, warm: bool = True) -> float:
-    """The smallest process-CPU time of several runs, after a warm-up run."""
+    """The smallest process-CPU time of several runs; warm: with a warm-up run before them."""
     if warm:
         work()
     times = []
@@ -95,7 +95,7 @@ KEEPING = {
 
 
 def in_child(script: str, point: Mapping[str, Any], timeout: float, *, keeping: bool = False) -> dict[str, Any]:
-    """Run `script --point JSON`, which prints JSON, in a process of its own, so that its peak is that point's alone.
+    """Run `script --point JSON`, which prints JSON, in a process of its own, so that memory peaks do not mix.
 
     A point that runs out of time or memory has a key "failed". keeping: use an allocator that keeps its memory.
     """
@@ -126,7 +126,7 @@ def save(name: str, found: Mapping[str, Any]) -> Path:
     """Write results to docs/results, with the command and the machine that made them."""
     RESULTS.mkdir(parents=True, exist_ok=True)
     path = RESULTS / f"{name}.json"
-    # Folders of data are not part of the command.
+    # Leave absolute paths, which belong to one machine, out of the command.
     command = " ".join(["python", *(_unplaced(Path(word)) if Path(word).is_absolute() else word for word in sys.argv)])
     document = {"command": command, **machine(), **found}
     path.write_text(json.dumps(document, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")

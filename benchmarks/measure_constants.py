@@ -3,7 +3,7 @@
     OMP_NUM_THREADS=1 python benchmarks/measure_constants.py [--quick] [NAME ...]
 
 A time constant is tried at several values on a network whose bounds depend on it; "here" is the fastest value, and
-"cost" how much slower the value in force is. A memory constant is a count of tensors by torch's profiler; the value in
+"cost" the slowdown of the value in force. A memory constant is a count of tensors by torch's profiler; the value in
 force should be at least the count "here". Counts are in float32 on the CPU.
 """
 
@@ -164,7 +164,7 @@ def deep(size: Size, depth: int = 3) -> tuple[nn.Module, int, int]:
 
 
 def of_rows(size: Size, gradients: bool) -> float:
-    """Tensors of a row's size, for the rows of the objective over given intervals."""
+    """The number of tensors of a row's size for each row of the objective, over interval bounds."""
     model, largest, total = deep(size)
     samples, rows = 2, 64
     dual, objective = autodual.compile_dual(model, torch.rand(1, largest)), torch.randn(samples, rows, 10)
@@ -176,7 +176,7 @@ def of_rows(size: Size, gradients: bool) -> float:
 
 
 def of_samples(size: Size, gradients: bool, last: str) -> float:
-    """Tensors of the size of all nodes of a sample, with so many samples that rows hardly count."""
+    """The number of tensors of the size of all nodes of a sample, with so many samples that rows hardly count."""
     model, largest, total = deep(size)
     x = torch.rand(32, largest)
     dual, objective = autodual.compile_dual(model, x[:1]), torch.randn(1, 10)
@@ -186,7 +186,7 @@ def of_samples(size: Size, gradients: bool, last: str) -> float:
 
 
 def of_pushed(size: Size) -> float:
-    """Tensors as large as all columns of all nodes: those of the inputs and of the undecided units."""
+    """The number of tensors as large as all columns of all nodes: columns of the inputs and of the undecided units."""
     inputs, width = 32, 4 * size.width
     model = nn.Sequential(nn.Linear(inputs, width), nn.ReLU(), nn.Linear(width, width), nn.ReLU(), nn.Linear(width, 10))
     x = torch.rand(1, inputs)
@@ -203,7 +203,7 @@ def of_pushed(size: Size) -> float:
 
 
 def of_sketches(size: Size, gradients: bool) -> float:
-    """Tensors as large as the columns of a sketch, at the largest node or at all of them."""
+    """The number of tensors as large as the columns of a sketch, at the largest node or at all nodes."""
     model, largest, total = deep(size)
     samples, columns = 2, 128
     x, passes = torch.rand(samples, largest), [*default_pipeline(), RandomProjection(columns, seed=0)]
@@ -225,7 +225,7 @@ print(1024 * (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) - all
 
 
 def of_process(size: Size) -> float:
-    """Bytes by which a fresh process grows beyond its tensors when it computes its first bounds."""
+    """The bytes, besides tensors, by which a new process grows when it computes its first bounds."""
     program = _PROCESS.format(size="QUICK" if size is QUICK else "FULL").replace("benchmarks_constants", _HERE.stem)
     run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, cwd=_HERE.parent)
     return max(0.0, float(run.stdout))

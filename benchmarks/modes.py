@@ -3,7 +3,7 @@
     python benchmarks/modes.py [--model FILE] [--batch 10] [--repeats 7]
 
 Margins without gradients and a training step, one thread, float32, l∞ 0.1 unclipped, in C per image. All exact modes
-give the same bound; the largest difference from the first is printed beside the costs.
+give the same bound; the largest difference from the first mode's margins is printed beside the costs.
 """
 
 from __future__ import annotations

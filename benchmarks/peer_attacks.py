@@ -1,4 +1,4 @@
-"""The attacks of torchattacks and Foolbox, if installed, by the kind of attack that each is."""
+"""The attacks of torchattacks and Foolbox, if installed, by kind of attack."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from torch import Tensor, nn
 
 from autodual.perturbations import NormBall, PerturbationSet
 
-#: Points for samples and their labels.
+#: From samples and labels to perturbed points.
 Attack: TypeAlias = Callable[[Tensor, Tensor], Tensor]
-#: Attacks by kind, and by name.
+#: Attacks by kind and then by name.
 Attacks: TypeAlias = dict[str, dict[str, Attack]]
 
 STEPS, ADAPTIVE, QUERIES = 40, 100, 1000
@@ -26,7 +26,7 @@ def _balls(ball: PerturbationSet) -> list[NormBall]:
 
 
 def peer_attacks(model: nn.Module, ball: PerturbationSet) -> Attacks:
-    """All attacks of both on a set."""
+    """The attacks of both libraries on a set."""
     found: Attacks = {}
     for attacks in (torchattacks_attacks(model, ball), foolbox_attacks(model, ball)):
         for kind, named in attacks.items():
@@ -69,7 +69,7 @@ def _seeded(attack: Attack) -> Attack:
 
 
 def foolbox_attacks(model: nn.Module, ball: PerturbationSet) -> Attacks:
-    """Foolbox's attacks on a ball; on a union the worst of those on its members."""
+    """Foolbox's attacks on a ball; on a union, the attacks on its members, one after the other."""
     try:
         import foolbox
     except ImportError:

@@ -1,10 +1,10 @@
-"""The same bounds by other libraries, if installed: same model, images and bound, in one run, as ratios.
+"""Time of the same bounds in other libraries, if installed: same model and images, in one run, as ratios.
 
     python benchmarks/peers.py [--model FILE] [--batch 10] [--repeats 5]
 
 One thread, float32, l∞ 0.1 unclipped, shared slopes u/(u - l). Figures are in C per image; the ratio is ours over
-theirs. Runs alternate, since machines change their pace. Peers: convex_adversarial (the thesis' code) and auto_LiRPA;
-peers that are not installed, or do not run, are listed as absent.
+theirs. Runs alternate, since the speed of a machine changes over time. Peers: convex_adversarial (the thesis' code) and
+auto_LiRPA; peers that are not installed, or do not run, are listed as absent.
 """
 
 from __future__ import annotations
@@ -77,7 +77,7 @@ def published(model: nn.Module, x: Tensor, y: Tensor) -> dict[str, Work]:
 
 
 def lirpa(model: nn.Module, x: Tensor, y: Tensor) -> dict[str, Work]:
-    """auto_LiRPA's backward bounds, set to the thesis' lower slopes."""
+    """auto_LiRPA's backward bounds, with the thesis' shared slopes."""
     from auto_LiRPA import BoundedModule, BoundedTensor
     from auto_LiRPA.perturbations import PerturbationLpNorm
 

@@ -44,7 +44,7 @@ def save(figure: pyplot.Figure, name: str) -> Path:
 
 
 def curves(points: list[dict[str, Any]]) -> dict[str, list[dict[str, Any]]]:
-    """The points that succeeded, by way and set."""
+    """The points that succeeded, grouped by way of bounding and perturbation set."""
     found = defaultdict(list)
     for point in points:
         if "failed" not in point:

@@ -1,11 +1,12 @@
-"""Accuracy of random projections: widths, gradients and certificates against exact ones, tails against their bounds.
+"""Accuracy of random projections: widths, gradients and certificates compared with exact ones, tails with bounds.
 
     python benchmarks/projection_accuracy.py errors gradients tails certificates [--model FILE] [--images 200]
 
 errors: relative errors of estimated widths of hidden units (the thesis' Figure 3.19), against the number of columns.
-gradients: cosine of the robust loss's gradient with the exact one. tails: how often an estimate of k = 20 rows falls
-short, against its bound exp(-k r), and how often a whole certificate of a small network fails, against δ. certificates:
-certified error at δ = 0.01 beside the exact one. Results go to docs/results/; benchmarks/plots.py draws them.
+gradients: cosine of the robust loss's gradient with the exact one. tails: how often an estimate of k = 20 rows is
+too small, compared with the bound exp(-k r), and how often a certificate of a small network fails, compared with δ.
+certificates: certified error at δ = 0.01 beside the exact one. Results go to docs/results/; benchmarks/plots.py draws
+them.
 """
 
 from __future__ import annotations
@@ -48,7 +49,7 @@ def state_of(dual: autodual.DualNetwork, x: Tensor, ball: Any, projection: Proje
 
 
 def errors(model: nn.Module, x: Tensor) -> dict[str, Any]:
-    """Relative errors of widths at the second site; the layers before it have exact bounds in both."""
+    """Relative errors of estimated widths at the second site, with exact bounds of the layers before it."""
     dual = autodual.compile_dual(model, x)
     exact = state_of(dual, x, BALL, None, 0)
     found: dict[str, Any] = {"histograms": {}, "rms": {}}
@@ -69,7 +70,7 @@ def errors(model: nn.Module, x: Tensor) -> dict[str, Any]:
 
 
 def gradients(model: nn.Module, x: Tensor, y: Tensor) -> dict[str, Any]:
-    """Cosines for twelve seeds, of the MNIST network's robust loss on a batch of 10."""
+    """Cosines between exact and estimated gradients of the robust loss on a batch of 10, for twelve seeds."""
 
     def gradient(dual: autodual.DualNetwork) -> Tensor:
         model.zero_grad()
@@ -126,7 +127,7 @@ def _narrower(state: BoundState, site: str) -> bool:
 
 
 def certificates(model: nn.Module, x: Tensor, y: Tensor) -> dict[str, Any]:
-    """Certified errors of exact bounds, and at δ = 0.01 with more and more rows, with and without `prefer_exact`."""
+    """Certified errors of exact bounds, and at δ = 0.01 by number of rows, with and without `prefer_exact`."""
     found: list[dict[str, Any]] = []
 
     def certify(name: str, dual: autodual.DualNetwork) -> None:

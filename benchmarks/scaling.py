@@ -1,9 +1,9 @@
-"""Time and peak memory of a training step against the network's size: exact bounds and random projections.
+"""Time and peak memory of a training step by the network's size, with exact bounds and with random projections.
 
     python benchmarks/scaling.py one-layer two-layers width depth [--largest 4200000] [--timeout 600]
 
 one-layer: the thesis' Figure 3.20, a 3×3 convolution of 28×28 images with more and more filters. Over an l∞ ball the
-first affine layer needs no rows, so the figure is also drawn with an l2 ball, where it does. two-layers: sixteen
+first affine layer needs no rows; over an l2 ball it does, so the figure is drawn for both. two-layers: sixteen
 filters, then more and more; the second layer's rows dominate the cost. width, depth: the thesis' wide and deep
 networks. A step is robust_loss, forward and backward, of one image, one thread, float32, at radius 0.1. Every point
 runs in a process of its own; memory is its peak minus the memory before the step.
@@ -61,7 +61,7 @@ def passes(way: str, budget: int) -> list[Pass]:
 
 
 def measure(point: dict[str, Any]) -> dict[str, Any]:
-    """The hidden units of a point, and of its step the CPU seconds (with C) or the peak in MiB."""
+    """The number of hidden units of a point, and the CPU seconds (with C) or the memory peak in MiB of its step."""
     torch.manual_seed(0)
     torch.set_num_threads(1)
     model = network(point["kind"], point["size"])

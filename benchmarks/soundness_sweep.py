@@ -1,12 +1,12 @@
-"""Guaranteed bounds of published networks against many points of the boxes of their properties.
+"""Checks guaranteed bounds of published networks at many points of their properties' input boxes.
 
     python benchmarks/soundness_sweep.py --assets FOLDER [--limit 1] [--points 10000] [--minutes 12] [--output FILE]
 
 FOLDER holds files `instances.csv` with the columns onnx and vnnlib, at any depth. For each network and `--limit` of its
 properties, every output and every row of the property's constraints is bounded over the first box, with shared and with
-adaptive slopes, in float32 and in float64, rounding included. Then the network runs in float64 at `--points` random
-points, corners and steps of projected gradient descent each. A violation is a value below its bound by more than
-float64's own rounding. Smaller files come first; after `--minutes` no further file is started.
+adaptive slopes, in float32 and in float64, including rounding errors. Then the network runs in float64 at `--points`
+random points, as many corners, and as many steps of projected gradient descent. A violation is a value below its bound
+by more than float64's own rounding. Smaller files come first; after `--minutes` no further file is started.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from autodual.perturbations import Box, Region
 from autodual.properties import Property
 from autodual.specs import HalfSpaces
 
-# Scalars of one chunk of points at all nodes together, so that memory does not grow with the network.
+# Number of scalars of one chunk of points, over all nodes, so that memory does not grow with the network.
 _CHUNK = 1 << 24
 _MOST_ROWS = 64
 _STEPS = 50
@@ -41,7 +41,7 @@ _ROUNDING = 1e-9
 
 @dataclass(frozen=True)
 class Finding:
-    """For one network and property: the least slack of points above their bounds, and the number of violations."""
+    """For one network and property: the least difference of values and their bounds, and the number of violations."""
 
     network: str
     property: str

@@ -1,10 +1,10 @@
-"""What many subproblems of one sample cost, beside the last pass alone: all bound sites' intervals are given.
+"""The cost of many subproblems of one sample with given intervals, compared with the cost of the last pass alone.
 
     OMP_NUM_THREADS=1 python benchmarks/subproblems.py [--count 512] [--repeats 9]
 
-For each network and slope policy, CPU milliseconds of `dual.lower_bounds(x, ball, rows, given=…)`; of its last pass,
-whose relaxations are made already; their ratio; and the same call where the intervals are only `known`, so that they
-are computed again.
+All bound sites' intervals are given. For each network and slope policy, CPU milliseconds of `dual.lower_bounds(x, ball,
+rows, given=…)`; of its last pass alone, with relaxations already made; their ratio; and of the same call with the
+intervals as `known`, so that they are computed again.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ def fully_connected(width: int, depth: int) -> nn.Module:
 
 
 def parts(dual: DualNetwork, x: Tensor, slopes: str, count: int) -> dict[str, Interval]:
-    """Intervals of `count` subproblems: the sample's own, a little wider, each another."""
+    """Intervals of `count` subproblems: the sample's own, each widened by another small amount."""
     found = dual(x, BALL, slopes=slopes).intervals
     shifts = torch.rand(count, generator=torch.Generator().manual_seed(0)) * 1e-3
     return {
@@ -49,12 +49,12 @@ def parts(dual: DualNetwork, x: Tensor, slopes: str, count: int) -> dict[str, In
 
 
 def ends(interval: Interval) -> tuple[tuple[int, Tensor], tuple[int, Tensor]]:
-    """The ends, each with the direction that leads outwards."""
+    """The two ends, each with the sign of its outward direction."""
     return (-1, interval.lower), (1, interval.upper)
 
 
 def last_pass(dual: DualNetwork, x: Tensor, rows: Tensor, slopes: str, given: dict[str, Interval]) -> Callable:
-    """The last pass of the same bounds; all else has been done."""
+    """A function that runs only the last pass of the same bounds; all earlier work is done here."""
     compiled = dual.compiled(x)
     plan = compiled.plan
     count = next(iter(given.values())).shape[0]
@@ -75,7 +75,7 @@ def last_pass(dual: DualNetwork, x: Tensor, rows: Tensor, slopes: str, given: di
 
 
 def least(calls: dict[str, Callable], repeats: int) -> dict[str, float]:
-    """The least CPU milliseconds of each call, taken in turn."""
+    """The smallest CPU time of each call in milliseconds; calls are timed in turn."""
     found: dict[str, list[float]] = {name: [] for name in calls}
     for _ in range(repeats):
         for name, call in calls.items():

@@ -1,11 +1,11 @@
-"""The thesis' experiments at a chosen size, by its tables' and figures' names, published beside measured.
+"""The thesis' experiments at a chosen size, by table or figure, with measured and published values.
 
     python benchmarks/thesis.py 3.1 4.3 … --data-dir DIR [--epochs 2] [--limit 5000] [--test 500]
 
 Each cell says `measured (published)`; errors and accuracies are percentages, as in the thesis. Schedules are scaled to
-`--epochs`; 0 stands for the thesis' own number. Rows whose data are not in the folder, or whose networks have more than
-`--largest` parameters, say 'not run'. One thread. docs/results/thesis_NAME.json is written after each row, and also
-holds every epoch.
+`--epochs`; 0 means the thesis' own number. Rows without data in the folder, or with networks of more than `--largest`
+parameters, say 'not run'. One thread. docs/results/thesis_NAME.json is written after each row, and also holds the log
+of every epoch.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
-"""The cost of a training step by loss; those that have a version written by hand in PyTorch are compared with it.
+"""The cost of a training step by loss; some losses are compared with versions written by hand in PyTorch.
 
     python benchmarks/training_steps.py [--model MODEL] [--batch 50] [--repeats 7]
 
 Process-CPU time of one thread in C per image, float32, l∞ radius 0.1 in [0, 1] (interval bounds: unclipped); ratios are
-medians over repeats, each of which times both versions one after the other. They should be below 1.1.
+medians over repeats; each repeat times both versions one after the other. Ratios should be below 1.1.
 """
 
 from __future__ import annotations
@@ -58,14 +58,14 @@ def interval_by_hand(model: nn.Sequential, x: Tensor, labels: Tensor) -> Tensor:
 
 
 def ascended(x: Tensor, points: Tensor, step: float, loss: Callable[[Tensor], Tensor]) -> Tensor:
-    """One signed step, cut down to the ball and the domain."""
+    """One sign step, clipped to the ball and the domain."""
     points = points.requires_grad_()
     (gradient,) = torch.autograd.grad(loss(points), points)
     return (x + (points.detach() + step * gradient.sign() - x).clamp(-RADIUS, RADIUS)).clamp(0, 1)
 
 
 def pgd_by_hand(model: nn.Module, x: Tensor, labels: Tensor, steps: int, step: float) -> Tensor:
-    """The loss where projected gradient ascent ends, begun at a random point; with one step, FGSM."""
+    """The loss after projected gradient ascent from a random start; with one step this is FGSM."""
     points = (x + RADIUS * (2 * torch.rand_like(x) - 1)).clamp(0, 1)
     for _ in range(steps):
         points = ascended(x, points, step * RADIUS, lambda z: functional.cross_entropy(model(z), labels))
@@ -73,7 +73,7 @@ def pgd_by_hand(model: nn.Module, x: Tensor, labels: Tensor, steps: int, step: f
 
 
 def free_by_hand(model: nn.Module, x: Tensor, labels: Tensor, offset: Tensor) -> Tensor:
-    """One replay, with the backward pass that moves the perturbation."""
+    """One replay of free training; its backward pass also updates the perturbation."""
     points = (x + offset).clamp(0, 1).requires_grad_()
     loss = functional.cross_entropy(model(points), labels)
     loss.backward()
@@ -97,7 +97,7 @@ def trades_by_hand(model: nn.Module, x: Tensor, labels: Tensor) -> Tensor:
 
 
 def step(model: nn.Module, loss: Callable[[], Tensor]) -> float:
-    """Seconds of a forward and backward pass."""
+    """CPU seconds of a forward and backward pass."""
     start = time.process_time()
     model.zero_grad()
     loss().backward()

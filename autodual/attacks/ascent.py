@@ -24,15 +24,17 @@ from autodual.specs import Specification
 class Ascent(Attack):
     """Projected gradient ascent.
 
-    start: where each run begins; of one that is not random, restarts begin at the set's random points.
-    objective: what is raised.
-    step, size: which way and how far.
-    steps: gradients a run.
-    restarts: runs, the first of which counts.
-    keep: which point is given back; see `Keep`.
-    seed: of random numbers, where the caller has no generator.
-    wide: factors by which a ball is enlarged at first, each for three tenths of the steps; the best point there is
-        where the next goes on. It leads out of flat places around the sample (Croce and Hein, 2021).
+    Args:
+        start: where each run begins; of one that is not random, restarts begin at the set's random points.
+        objective: what is raised.
+        step: which way.
+        size: how far.
+        steps: gradients a run.
+        restarts: runs, the first of which counts.
+        keep: which point is given back; see `Keep`.
+        seed: of random numbers, where the caller has no generator.
+        wide: factors by which a ball is enlarged at first, each for three tenths of the steps; the best point there
+            is where the next goes on. It leads out of flat places around the sample (Croce and Hein, 2021).
 
     For example `Ascent(Uniform(), CrossEntropy(), Sign(raw=True), Fixed(0.01), steps=40)`.
     """

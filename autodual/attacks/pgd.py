@@ -9,7 +9,7 @@ from autodual.attacks.gradient_attack import GradientAttack
 from autodual.attacks.kept import Keep, check_keep
 from autodual.attacks.objectives import Objective, objective_named
 from autodual.attacks.starts import Start, start_named
-from autodual.attacks.step_kinds import Momentum, Steepest
+from autodual.attacks.step_kinds import Momentum, Natural
 from autodual.attacks.step_sizes import Fixed
 
 
@@ -58,7 +58,7 @@ class Pgd(GradientAttack):
     def ascent(self) -> Ascent:
         size = Fixed(2.5 / self.steps if self.step_size is None else self.step_size)
         start, objective = start_named(self.start), objective_named(self.objective)
-        return Ascent(start, objective, Steepest(), size, self.steps, self.restarts, self.keep, self.seed)
+        return Ascent(start, objective, Natural(), size, self.steps, self.restarts, self.keep, self.seed)
 
 
 @dataclass(frozen=True)
@@ -87,7 +87,7 @@ class Mim(GradientAttack):
         size = Fixed(2.5 / self.steps if self.step_size is None else self.step_size)
         return Ascent(
             objective=objective_named(self.objective),
-            step=Momentum(Steepest(), self.decay),
+            step=Momentum(Natural(), self.decay),
             size=size,
             steps=self.steps,
             restarts=self.restarts,

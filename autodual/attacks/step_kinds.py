@@ -136,7 +136,8 @@ class Momentum(Step):
 class Natural(Step):
     """The step that suits the set: sparse in an l1 ball, where one feature at a time is slow, else the steepest.
 
-    An l1 step moves up to 20 features, of small inputs one in sixteen, and ever fewer: its optima are sparse.
+    Near an end of the domain it is as long as elsewhere. An l1 step moves up to 20 features, of small inputs one in
+    sixteen, and ever fewer: its optima are sparse.
     """
 
     def move(self, region: Searchable, gradient: Tensor, state: State) -> Tensor:
@@ -144,7 +145,7 @@ class Natural(Step):
 
         def natural(factor: Searchable, own: Tensor, points: Tensor) -> Tensor:
             if factor.norm_order != 1:
-                return factor.direction(own)
+                return UncutSteepest().move(factor, own, replace(state, points=points))
             most = max(1, ahead * min(20, factor.shape.numel() // 16))
             return factor.radii * largest_features(factor, own, points, own.new_full((factor.count,), most))
 

@@ -11,7 +11,7 @@ from autodual.attacks.ascent_state import State
 from autodual.attacks.members import lowest
 from autodual.attacks.objectives import Objective, raised
 from autodual.attacks.problem import Problem
-from autodual.attacks.step_kinds import Steepest, Step
+from autodual.attacks.step_kinds import Natural, Step
 from autodual.attacks.step_sizes import StepSize
 from autodual.perturbations import Searchable
 
@@ -26,7 +26,7 @@ class WorstMember(Step):
     step: taken in each member.
     """
 
-    step: Step = field(default_factory=Steepest)
+    step: Step = field(default_factory=Natural)
 
     def move(self, region: Searchable, gradient: Tensor, state: State) -> Tensor:
         return self.step.move(region, gradient, state)

@@ -53,6 +53,8 @@ class ExactDecisions:
             if float(proof.failure_probability[sample]) > 0:
                 lower = torch.full_like(lower, -torch.inf)  # estimates are no proof
             needed = proof.deployed[sample] if deployed else torch.zeros_like(lower)
+            if not bool(needed.isfinite().all()):
+                continue  # nothing is known of a run, so that no margin is enough
             violates = _violation(self.exact.dual, here, goal)
             clock = Clock(self.seconds)
             found[sample] = decide(self.exact, here, goal, lower, needed, ask.select(index), clock, violates)

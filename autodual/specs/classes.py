@@ -50,7 +50,12 @@ class LabelSpecification(Specification):
         return guarded(self._least(self.position_margins(values)), values)
 
     def margin_of(self, rows: Rows, outputs: Tensor) -> Tensor:
-        """The label's output minus that of the class that decides: no difference is made for each of the others."""
+        """The label's output minus the largest other one, without a difference for each class.
+
+        Args:
+            rows: not needed.
+            outputs: as in `Specification.margin_of`.
+        """
         scores, own = self.label_map.by_class(outputs), self.label_map.own(outputs.device)
         own = own.expand(*scores.shape[:-4], *own.shape)
         mine = scores.gather(-2, own).squeeze(-2)

@@ -1,1 +1,1 @@
-"""The thesis' tables: what it published, and what is measured here beside it."""
+"""The thesis' tables: published values, and values measured here."""

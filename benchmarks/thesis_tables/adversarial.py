@@ -1,4 +1,4 @@
-"""Adversarial training and its evaluation, as chapters 4 and 5 do both."""
+"""Adversarial training and its evaluation, as in chapters 4 and 5."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ from thesis_tables.table import NotRun
 
 #: The section of a recipe for the optimiser of sections 4.2 to 5.4.
 SGD = {"kind": "sgd", "momentum": 0.9, "nesterov": False, "weight_decay": 5e-4, "decayed": "all"}
-#: That of the released code for MNIST; the text names none.
+#: The optimiser of the released code for MNIST; the text names none.
 ADAM = {"kind": "adam"}
 CROP_AND_FLIP = {"shift": 4, "flip": True}
 
 
 @dataclass(frozen=True)
 class Run:
-    """One training run: a network, and everything about it that differs from row to row.
+    """One training run: a network and all settings that differ between rows.
 
     loss, learning_rate: as in a recipe. epochs: the thesis' own number. more: other entries of the recipe.
     """
@@ -55,7 +55,7 @@ class Run:
 
 
 def small_enough(run: Run, size: Size) -> str:
-    """The architecture that is trained: the run's, or the substitute for one that is too large; raises NotRun."""
+    """The architecture to train: the run's own, or the substitute if it is too large. Raises NotRun if both are."""
     for arch in (run.arch, size.arch):
         if arch and parameters(arch, run.data) <= size.largest:
             return arch
@@ -95,7 +95,7 @@ def recipe_of(run: Run, size: Size) -> Recipe:
 
 
 def train(run: Run, size: Size) -> tuple[DualNetwork, dict[str, Any]]:
-    """The network that the run ends with, in evaluation mode, with its time and its log."""
+    """The final network in evaluation mode, with the CPU time and the log of the run."""
     recipe = recipe_of(run, size)
     try:
         dataset, test = size.dataset(f"{run.data}:train"), size.dataset(f"{run.data}:test")
@@ -115,12 +115,12 @@ def train(run: Run, size: Size) -> tuple[DualNetwork, dict[str, Any]]:
 
 
 def strong(eps: float, step: float, steps: int = 50, restarts: int = 10) -> Pgd:
-    """The attack of the evaluations: steps of the cross-entropy from random starts; `step` in units of the input."""
+    """The attack of the evaluations: PGD on cross-entropy from random starts; `step` in units of the input."""
     return Pgd(steps, step / eps, restarts, objective="cross-entropy", start="uniform", keep="first")
 
 
 def accuracy(dual: DualNetwork, data: str, region: PerturbationSet | None, attack: Attack | None, size: Size) -> float:
-    """Accuracy in percent on the first test samples, at the samples or under an attack."""
+    """Accuracy in percent on the first test samples, clean (region and attack None) or under an attack."""
     wrong = count = 0
     for x, y in size.batches(data, 500):
         count += len(x)

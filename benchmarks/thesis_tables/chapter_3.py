@@ -1,4 +1,4 @@
-"""Chapter 3: networks trained on the dual bound, alone and in cascades."""
+"""Chapter 3: training on the dual bound, single networks and cascades."""
 
 from __future__ import annotations
 
@@ -34,12 +34,12 @@ def radius(row: Row) -> float:
 
 
 def ball(row: Row) -> PerturbationSet:
-    """The set that a row is about, not clipped to images, as in the thesis' text."""
+    """The perturbation set of a row, not clipped to images, as in the thesis' text."""
     return autodual.LpBall(NORMS[row["norm"]], radius(row))
 
 
 def recipe_of(row: Row, size: Size, *, projection: int = 0, robust: bool = True, stages: int = 1) -> Recipe:
-    """The recipe of Section 3.5, its 60 epochs scaled to the number that is run."""
+    """The recipe of Section 3.5; its 60 epochs are scaled to the number that is run."""
     epochs = size.epochs or 60
     unit, data = epochs / 60, row["dataset"]
     first = 0.001 if data == "cifar10" else 0.01
@@ -89,7 +89,7 @@ def train(row: Row, recipe: Recipe, size: Size) -> tuple[Cascade, list[dict[str,
 
 
 def require(row: Row, size: Size) -> None:
-    """Raise NotRun for a network that is too large, or data that are not there."""
+    """Raise NotRun if the network is too large or the data are missing."""
     parameters = sum(value.numel() for value in model_of(row).parameters())
     if parameters > size.largest:
         raise NotRun(f"{parameters:,} parameters")
@@ -108,8 +108,9 @@ def trained(row: Row, size: Size, **options: Any) -> tuple[Cascade, dict[str, An
 
 
 def errors(cascade: Cascade, row: Row, region: PerturbationSet, size: Size) -> dict[str, float]:
-    """Errors of the first stage in percent: clean, FGSM, PGD (20 steps), and by the thesis' bound, exact with shared
-    slopes.
+    """Errors of the first stage in percent: clean, FGSM, PGD (20 steps), and certified.
+
+    The certified error is by the thesis' bound: exact, with shared slopes.
     """
     network = cascade.stages[0]
     attacks: Mapping[str, Attack | None] = {"clean_error": None, "fgsm_error": Fgsm(), "pgd_error": Pgd(20)}
@@ -124,7 +125,7 @@ def errors(cascade: Cascade, row: Row, region: PerturbationSet, size: Size) -> d
 
 
 def cascade_error(cascade: Cascade, row: Row, size: Size) -> float:
-    """The certified error of a whole cascade, in percent, with the check that its guarantee needs."""
+    """The certified error of the whole cascade, in percent, with the check that makes its guarantee hold."""
     kept = count = 0
     for x, y in size.batches(row["dataset"]):
         count += len(x)
@@ -154,7 +155,7 @@ def table_3_4(row: Row, size: Size) -> Values:
 
 
 def tables_3_5_and_3_7(row: Row, size: Size) -> Values:
-    """Single networks, which are the first stages of their cascades."""
+    """Single networks and cascades; the single network is the first stage of the cascade."""
     projection = 50 if "50" in row["bounds_in_training"] else 0
     cascade, more = trained(row, size, projection=projection, stages=size.stages)
     found = errors(cascade, row, ball(row), size)

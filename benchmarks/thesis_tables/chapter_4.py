@@ -1,4 +1,4 @@
-"""Chapter 4: adversarial training, fast and from a single step; catastrophic and robust overfitting."""
+"""Chapter 4: fast adversarial training with single steps; catastrophic and robust overfitting."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def _cifar_run(name: str, seed: int, epochs: int | None = None) -> Run:
 
 
 def table_4_1(row: Row, size: Size) -> Values:
-    """CIFAR-10 at 8/255: clean accuracy, and under PGD of 50 steps and 10 restarts."""
+    """CIFAR-10 at 8/255: accuracy, clean and under PGD with 50 steps and 10 restarts."""
     if "reported" in row["method"]:
         raise NotRun("a figure of another publication")
     found, more = [], {}
@@ -57,7 +57,7 @@ def _robust(dual: autodual.DualNetwork, size: Size) -> float:
 
 
 def table_4_6(row: Row, size: Size) -> Values:
-    """Robust accuracy after the fewest epochs that the thesis needed for 45 %, with the time of each."""
+    """Robust accuracy after the number of epochs that the thesis needed for 45 %, and the time per epoch."""
     if "dawnbench" not in row["method"]:
         raise NotRun("a figure of another publication")
     dual, more = train(_cifar_run(row["method"], 0, row["epochs"]), size)
@@ -69,16 +69,16 @@ def table_4_6(row: Row, size: Size) -> Values:
 
 
 def _mnist_run(loss: Mapping[str, Any], seed: int) -> Run:
-    """The text names no recipe: Adam on a cycle, 10 epochs, batches of 100, random starts that are not cut to images.
+    """The text names no recipe. Ours: Adam, a cyclic rate, 10 epochs, batches of 100, random starts not clipped.
 
-    The peak of 0.005 is for single steps; at it, training on PGD stays where it begins.
+    The peak rate of 0.005 is for single steps; with it, training on PGD would not make progress.
     """
     rate = {"kind": "cyclic", "peak": 5e-3 if loss["kind"] == "fgsm" else 1e-3, "top": 0.4}
     return Run("mnist", "small", 0.3, loss, 10, rate, optimiser=ADAM, batch_size=100, seed=seed)
 
 
 def table_4_3(row: Row, size: Size) -> Values:
-    """R+FGSM, its start and its step: the mean and the spread of robust accuracy over seeds."""
+    """R+FGSM with different starts and steps: mean and standard deviation of robust accuracy over seeds."""
     start = "hypercube" if "hypercube" in row["init"] else "uncut"
     loss = {"kind": "fgsm", "start": start, "step_size": row["step"], "raw": True}
     found: list[float] = []
@@ -92,7 +92,7 @@ def table_4_3(row: Row, size: Size) -> Values:
 
 
 def table_4_4(row: Row, size: Size) -> Values:
-    """Networks trained by PGD and by FGSM at 0.3: under attack at two radii, and exactly verified at 0.1."""
+    """Networks trained with PGD and with FGSM at 0.3: attacked at two radii, and verified exactly at 0.1."""
     if row["method"] == "pgd":
         loss = {"kind": "pgd", "steps": 40, "step_size": 0.01, "raw": True}
     else:
@@ -112,7 +112,7 @@ _DROPS = [[0, 0.1], [0.5, 0.1], [0.5, 0.01], [0.75, 0.01], [0.75, 0.001]]
 
 
 def _overfitting_run(loss: Mapping[str, Any], eps: float, norm: str, step: float, **more: Any) -> Run:
-    """200 epochs whose rate drops at 100 and 150, with the errors of every epoch on all three sets."""
+    """200 epochs, with drops of the rate at 100 and 150; every epoch records the errors on all three sets."""
     rate = {"kind": "piecewise-linear", "unit": "run", "knots": _DROPS}
     sections = {
         "validation": {"select": "robust", "attack_step_size": step / eps, "attack_start": "uniform"},
@@ -124,8 +124,10 @@ def _overfitting_run(loss: Mapping[str, Any], eps: float, norm: str, step: float
 
 
 def _summary(log: list[dict[str, float]]) -> dict[str, Any]:
-    """Best, final and their difference, as the thesis defines them: best is the least error on the *test* set, at
-    which nothing may be stopped; at the epoch that held-out samples choose, it is `robust_error_chosen`.
+    """Best and final errors and their difference, as the thesis defines them.
+
+    Best is the minimum over epochs of the error on the *test* set, which must not be used for stopping;
+    `robust_error_chosen` is the test error at the epoch that held-out samples choose.
     """
     found: dict[str, Any] = {}
     best = min(log, key=lambda line: line["test_robust_error"])
@@ -140,7 +142,7 @@ def _summary(log: list[dict[str, float]]) -> dict[str, Any]:
 
 
 def tables_4_10_and_4_12(row: Row, size: Size) -> Values:
-    """How much worse the last networks are than the best."""
+    """The difference of the error between the last epochs and the best epoch."""
     if row["dataset"] != "cifar10":
         raise NotRun(f"{row['dataset']} is beyond a processor's reach")
     adversary, norm = row.get("adversary", "pgd"), row["norm"]

@@ -19,9 +19,10 @@ from thesis_tables.table import Experiment, NotRun, Row, Table, Values
 
 @dataclass(frozen=True)
 class Setting:
-    """One of the two data sets of section 5.4: radii, steps in units of the input, and how networks are trained.
+    """The setting of one data set of section 5.4: radii, step sizes in units of the input, and training.
 
-    test_steps: of the evaluating attacks, by norm. rows: what the table calls the worst case of each norm.
+    counts, test_steps: numbers of attack steps by norm, in training and in the evaluation. rows: by norm, the name of
+    the table's row for the worst case.
     """
 
     data: str
@@ -39,7 +40,7 @@ class Setting:
         return autodual.LpBall({"linf": float("inf"), "l2": 2.0, "l1": 1.0}[norm], self.radii[norm], domain=(0.0, 1.0))
 
     def attacks(self, norm: str) -> dict[str, Attack]:
-        """The attacks of one norm by their rows; those that autodual does not have are left out."""
+        """The attacks of one norm by their row in the table, without those that autodual does not have."""
         pgd = strong(self.radii[norm], self.steps[norm], self.test_steps[norm])
         linf: dict[str, Attack] = {"fgsm": Fgsm(), "mim": Mim(self.test_steps[norm])} if norm == "linf" else {}
         return {f"pgd {norm}": pgd, **linf}
@@ -76,7 +77,7 @@ CIFAR = Setting(
 
 
 def _run(setting: Setting, column: str, size: Size) -> Run:
-    """How the network of a column is trained. `--attack-steps` shortens the attacks, whose steps grow as much."""
+    """The training run of a column. With fewer attack steps (`--attack-steps`), each step is proportionally larger."""
     singles = {"P_inf": "linf", "P_2": "l2", "P_1": "l1"}
     norm = singles.get(column, "union")
     count = setting.counts["msd" if column == "MSD" else "l2" if column in ("P_2", "Worst-PGD", "PGD-Aug") else "linf"]
@@ -93,7 +94,7 @@ def _run(setting: Setting, column: str, size: Size) -> Run:
 
 
 def _errors(dual: autodual.DualNetwork, setting: Setting, size: Size) -> dict[str, float]:
-    """Accuracy in percent by row: clean, under each attack, under all of one norm, and under all."""
+    """Accuracy in percent by row: clean, under each attack, under all attacks of a norm, and under all attacks."""
     standard = Standard()
     parts: dict[str, list[Tensor]] = {}
     for x, y in size.batches(setting.data, 250):
@@ -111,7 +112,7 @@ def _errors(dual: autodual.DualNetwork, setting: Setting, size: Size) -> dict[st
 
 
 def union_table(setting: Setting) -> Experiment:
-    """Table 5.2 or 5.3: a network a column, each attacked in all norms."""
+    """Table 5.2 or 5.3: each column is a network, attacked in all norms."""
 
     def experiment(table: Table, size: Size) -> Iterator[tuple[Row, Values]]:
         rows = {row["attack"]: row for row in table.rows}

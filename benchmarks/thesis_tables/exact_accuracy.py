@@ -1,4 +1,4 @@
-"""Accuracy that is exactly verified, sample by sample."""
+"""Verified accuracy by exact verification of each sample."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from thesis_tables.table import Values
 
 
 def verified(dual: DualNetwork, data: str, region: PerturbationSet, size: Size) -> Values:
-    """The share of the first test samples that are proved robust, and how many were refuted or ran out of time.
+    """The share of the first test samples that are proved robust, and the number of samples by verdict.
 
-    Bounds and an attack decide most; mixed-integer programs the rest, `exact_seconds` a sample.
+    Bounds and an attack decide most samples, mixed-integer programs the rest, in at most `exact_seconds` each.
     """
     counts: dict[str, int] = {}
     start = time.process_time()

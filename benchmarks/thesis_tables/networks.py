@@ -1,4 +1,4 @@
-"""The networks that the thesis trains, by the names that its tables give them."""
+"""The networks of the thesis, by their names in its tables."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def har_network() -> nn.Sequential:
 
 
 def factory_of(data: str) -> Callable[[], nn.Module] | None:
-    """What builds the network of a data set whose network has no architecture's name."""
+    """The factory for data sets whose network has no named architecture (HAR); None for others."""
     return har_network if data == "har" else None
 
 

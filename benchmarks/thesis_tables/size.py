@@ -1,4 +1,4 @@
-"""How large the experiments are run."""
+"""The size at which the experiments are run."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class Size:
 
     epochs: of each training run, to which the thesis' schedules are scaled; 0 for its own. limit: training samples,
     0 for all. test: test samples. seeds: runs of each setting. largest: parameters of a network that is still trained.
-    arch: of the network that is trained in place of a larger one, or none. stages: of cascades. attack_steps: of the
+    arch: trained instead of networks that are too large, or empty. stages: of cascades. attack_steps: of the
     attacks that networks of chapter 5 are trained on, 0 for the thesis' own. exact_seconds: for each sample that is
     verified exactly.
     """
@@ -41,7 +41,7 @@ class Size:
         return self.sets[name]
 
     def _folder(self, name: str) -> Path | None:
-        """Where the files of a data set are: in the folder of its name, if there is one."""
+        """The folder of a data set's files: the subfolder of its name, if there is one."""
         inner = None if self.data_dir is None else self.data_dir / name
         return inner if inner is not None and inner.is_dir() else self.data_dir
 

@@ -15,15 +15,15 @@ Values = Mapping[str, Any]
 
 
 class NotRun(Exception):
-    """Why a row is not run here; the table says so in its place."""
+    """Raised with the reason for not running a row; the table shows the reason."""
 
 
 @dataclass
 class Table:
     """A table or a figure by its name in the thesis.
 
-    labels: the entries of a row that say what is measured. columns: those that are measured. rows: as published, by
-    name; None where nothing is. found: what was measured, by the row's place in `rows`.
+    labels: names of the entries that identify a row. columns: names of the measured entries. rows: published entries by
+    name, None where nothing is published. found: measured entries, by the index of the row in `rows`.
     """
 
     name: str
@@ -35,13 +35,13 @@ class Table:
     found: dict[int, dict[str, Any]] = field(default_factory=dict)
 
     def fill(self, row: Row, values: Values) -> None:
-        """Put measured values beside a row; a row that was not published comes last."""
+        """Store measured values for a row; a row that was not published is appended."""
         if row not in self.rows:
             self.rows.append(row)
         self.found.setdefault(self.rows.index(row), {}).update(values)
 
     def lines(self) -> list[dict[str, Any]]:
-        """Of each row that was tried: its labels, what was published, and what was measured."""
+        """For each row that was tried: its labels, the published and the measured values."""
         return [
             {
                 **{label: self.rows[place][label] for label in self.labels},
@@ -52,7 +52,7 @@ class Table:
         ]
 
     def markdown(self) -> str:
-        """The table with `measured (published)` in each cell; a dash stands for what is not known."""
+        """The table with `measured (published)` in each cell; a dash means that there is no value."""
         heads = [*self.labels, *self.columns, "cpu_seconds"]
         text = [f"{self.name}: {self.title} (section {self.section})", "", _row(heads), _row(["---"] * len(heads))]
         for place, values in sorted(self.found.items()):
@@ -72,12 +72,12 @@ def _number(value: Any) -> str:
     return "–" if value is None else f"{value:.4g}" if isinstance(value, float) else f"{value:,}"
 
 
-#: Measures a table's rows one after the other, each as soon as it is known.
+#: Measures the rows of a table and yields each as soon as it is measured.
 Experiment = Callable[[Table, Size], Iterator[tuple[Row, Values]]]
 
 
 def by_row(measure: Callable[[Row, Size], Values]) -> Experiment:
-    """The experiment that measures each published row by itself."""
+    """The experiment that measures each published row separately."""
 
     def experiment(table: Table, size: Size) -> Iterator[tuple[Row, Values]]:
         for row in list(table.rows):
@@ -90,7 +90,7 @@ def by_row(measure: Callable[[Row, Size], Values]) -> Experiment:
 
 
 def not_run(reason: str) -> Experiment:
-    """The experiment whose every row is beyond the machines that this is meant for."""
+    """An experiment that runs no row, for example since it needs larger machines."""
 
     def measure(row: Row, size: Size) -> Values:
         raise NotRun(reason)

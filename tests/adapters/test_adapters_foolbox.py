@@ -1,4 +1,4 @@
-"""Foolbox's convention both ways: with small stand-ins, and with the package where it is installed."""
+"""Adapters to and from Foolbox: with small stand-ins, and with the package itself where it is installed."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ LABELS = MODEL(X).argmax(1)
 
 
 class Model:
-    """Stands for a Foolbox model: it can be called, on tensors of both kinds, and has bounds."""
+    """Stands for a Foolbox model: callable on plain and wrapped tensors, with bounds."""
 
     bounds = (0.0, 1.0)
 
@@ -43,7 +43,7 @@ class Wrapped:
         self.raw = raw
 
 
-def test_our_attack_in_their_convention_finds_what_it_finds() -> None:
+def test_our_attack_called_as_a_foolbox_attack_finds_the_same_points() -> None:
     attack = FoolboxAttack(Pgd(10))
     raw, clipped, hits = attack(Model(), X, LABELS, epsilons=0.2)
     ball = autodual.LinfBall(0.2, domain=(0, 1))
@@ -61,7 +61,7 @@ def test_several_radii_give_lists() -> None:
     assert hits.sum(1).tolist() == sorted(hits.sum(1).tolist())
 
 
-def test_tensors_of_their_kind_are_given_back() -> None:
+def test_wrapped_tensors_give_wrapped_results() -> None:
     plain = FoolboxAttack(Pgd(5))(Model(), X, LABELS, epsilons=[0.2])
     raw, _, hits = FoolboxAttack(Pgd(5))(Model(), Wrapped(X), Wrapped(LABELS), epsilons=[0.2])
     assert isinstance(raw[0], Wrapped) and isinstance(hits, Wrapped)
@@ -88,7 +88,7 @@ def test_repetitions_keep_the_first_success() -> None:
         once.repeat(0)
 
 
-def test_what_does_not_fit_is_refused() -> None:
+def test_missing_radii_and_samples_outside_the_bounds_are_refused() -> None:
     attack = FoolboxAttack(Pgd(5))
     with pytest.raises(InvalidInputError, match="must be radii"):
         attack(Model(), X, LABELS, epsilons=[0.1, None])
@@ -97,7 +97,7 @@ def test_what_does_not_fit_is_refused() -> None:
 
 
 class Theirs:
-    """Stands for an attack of theirs, with the distance that it measures."""
+    """Stands for a Foolbox attack, with the norm of its distance; its points lie outside the ball."""
 
     def __init__(self, order: float):
         self.distance = SimpleNamespace(p=order)
@@ -119,7 +119,7 @@ class PackageModel:
         return self.module(x)
 
 
-def test_their_points_are_brought_into_our_set(monkeypatch) -> None:
+def test_points_of_a_foolbox_attack_are_projected_into_the_set(monkeypatch) -> None:
     monkeypatch.setattr(adapter, "required", lambda *names: SimpleNamespace(PyTorchModel=PackageModel))
     for ball, order in ((autodual.LinfBall(0.2, domain=(0, 1)), torch.inf), (autodual.L2Ball(0.5), 2)):
         region = ball.at(X)
@@ -142,7 +142,7 @@ def test_their_points_are_brought_into_our_set(monkeypatch) -> None:
         from_foolbox(Theirs(torch.inf)).run(MODEL, autodual.L2Ball(0.5).at(X), ClassMargin(LABELS))
 
 
-def test_their_models_have_the_range_of_the_set(monkeypatch) -> None:
+def test_foolbox_models_get_the_range_of_the_set_as_bounds(monkeypatch) -> None:
     seen = []
 
     class Telling(PackageModel):
@@ -183,7 +183,7 @@ def test_a_model_gives_its_network_with_its_preprocessing() -> None:
     assert torch.allclose(from_foolbox_model(transformed)(255 * X), expected, atol=1e-5)
 
 
-def test_models_of_other_kinds_are_no_foolbox_models() -> None:
+def test_other_models_are_refused() -> None:
     with pytest.raises(InvalidInputError, match="takes a PyTorchModel of Foolbox, not a Linear"):
         from_foolbox_model(nn.Linear(2, 2))
     hidden = SimpleNamespace(_model=lambda x: x, bounds=(0, 1))
@@ -191,7 +191,7 @@ def test_models_of_other_kinds_are_no_foolbox_models() -> None:
         from_foolbox_model(hidden)
 
 
-def test_attacks_of_the_package_find_as_much_as_alone() -> None:
+def test_foolbox_attacks_find_the_same_through_the_adapter() -> None:
     foolbox = pytest.importorskip("foolbox")
     model, ball = foolbox.PyTorchModel(MODEL, (0, 1)), autodual.LinfBall(0.2, domain=(0, 1))
     theirs = foolbox.attacks.LinfPGD(steps=10, random_start=False)

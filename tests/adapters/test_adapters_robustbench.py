@@ -20,7 +20,7 @@ def package(monkeypatch) -> ModuleType:
     return found
 
 
-def test_the_zoo_is_asked_and_the_network_is_in_evaluation_mode(package) -> None:
+def test_the_zoo_is_asked_by_name_and_the_network_is_in_evaluation_mode(package) -> None:
     asked = []
 
     def load_model(**options):

@@ -1,4 +1,4 @@
-"""torchattacks' convention both ways: with small stand-ins, and with the package where it is installed."""
+"""Adapters to and from torchattacks: with small stand-ins, and with the package itself where it is installed."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ LABELS = MODEL(X).argmax(1)
 
 
 class Stray:
-    """A sign step in their convention, which starts at random and leaves its ball by a factor."""
+    """A sign step with torchattacks' interface: it starts at random and moves by `factor` times its radius."""
 
     def __init__(self, model: nn.Module, eps: float = 0.1, factor: float = 1.0, parts: tuple = ()):
         self.model, self.eps, self.alpha, self.factor = model, eps, eps / 4, factor
@@ -42,11 +42,11 @@ class Stray:
         return images + self.factor * self.eps * torch.autograd.grad(loss, points)[0].sign()
 
 
-def test_our_attack_in_their_convention_finds_what_it_finds() -> None:
+def test_our_attack_called_as_a_torchattacks_attack_finds_the_same_points() -> None:
     attack = TorchattacksAttack(MODEL, Pgd(10), BALL)
     found = attack(X, LABELS)
     assert torch.equal(found, Pgd(10).run(MODEL, BALL.at(X), ClassMargin(LABELS)))
-    assert torch.equal(found, attack(X)), "without labels, the predicted classes"
+    assert torch.equal(found, attack(X)), "without labels, the predicted classes are attacked"
     assert attack.attack == "Pgd" and attack.model is MODEL and attack.get_mode() == "default"
 
 
@@ -96,7 +96,7 @@ def test_targeted_modes_aim_at_classes(search) -> None:
 
 
 def test_least_likely_and_random_targets() -> None:
-    """Of scores that are the inputs themselves, every class can be reached."""
+    """The scores are the inputs themselves, so that every class can be reached."""
     x = X[:, 0, 0]
     attack, labels = TorchattacksAttack(nn.Identity(), Pgd(20), autodual.LinfBall(1.0, domain=(0, 1))), x.argmax(1)
     for place in (1, 2):
@@ -106,12 +106,12 @@ def test_least_likely_and_random_targets() -> None:
     assert attack.get_mode() == "targeted(random)"
     reached = torch.stack([attack(x, labels).argmax(1) for _ in range(5)])
     assert (reached != labels).all()
-    assert (reached != reached[0]).any(), "drawn anew"
+    assert (reached != reached[0]).any(), "targets are drawn anew at each call"
     with pytest.raises(InvalidInputError, match="counts from 1"):
         attack.set_mode_targeted_least_likely(0)
 
 
-def test_objectives_of_labels_have_none_when_a_class_is_aimed_at() -> None:
+def test_objectives_that_need_labels_are_refused_in_targeted_modes() -> None:
     attack = TorchattacksAttack(MODEL, Apgd(5), BALL)
     attack.set_mode_targeted_by_label()
     with pytest.raises(InvalidInputError, match="use the objective 'margin'"):
@@ -119,14 +119,14 @@ def test_objectives_of_labels_have_none_when_a_class_is_aimed_at() -> None:
 
 
 @pytest.mark.parametrize("ball", [BALL, autodual.L2Ball(0.1, domain=(0, 1)), autodual.L1Ball(0.1)], ids=repr)
-def test_their_points_are_brought_into_our_set(ball) -> None:
+def test_points_of_a_torchattacks_attack_are_projected_into_the_set(ball) -> None:
     region = ball.at(X)
     points = from_torchattacks(Stray(MODEL, factor=30)).run(MODEL, region, ClassMargin(LABELS))
     assert region.contains(points).all()
     assert not torch.equal(points, X)
 
 
-def test_their_attack_searches_the_function_it_is_run_on() -> None:
+def test_a_torchattacks_attack_searches_the_function_it_is_run_on() -> None:
     other = network(1)
     labels = other(X).argmax(1)
     attack = Stray(MODEL)
@@ -136,8 +136,8 @@ def test_their_attack_searches_the_function_it_is_run_on() -> None:
     assert attack.model is MODEL
 
 
-def test_points_without_use_are_left() -> None:
-    """Where theirs is worse than no attack, or not a number, the samples themselves stay."""
+def test_points_that_are_worse_or_nan_are_replaced_by_the_samples() -> None:
+    """Where an attack raises the margin or gives NaN, the samples themselves are kept."""
     away, broken_one = Stray(MODEL, factor=-1), Stray(MODEL, factor=float("nan"))
     region, goal = BALL.at(X), ClassMargin(LABELS)
     clean = goal.margin(goal.rows(MODEL(X)).values(MODEL(X)))
@@ -147,7 +147,7 @@ def test_points_without_use_are_left() -> None:
         assert region.contains(points).all()
 
 
-def test_random_numbers_are_reproducible_and_nobody_elses() -> None:
+def test_random_numbers_are_reproducible_and_global_generators_unchanged() -> None:
     states = torch.get_rng_state(), numpy.random.get_state()[1].tolist(), random.getstate()
     region, goal = BALL.at(X), ClassMargin(LABELS)
     attack = from_torchattacks(Stray(MODEL), seed=3)
@@ -182,7 +182,7 @@ def test_step_sizes_are_resized_with_the_radius() -> None:
     assert seen == [pytest.approx((0.1, 0.025))]
 
 
-def test_what_does_not_fit_is_refused() -> None:
+def test_other_types_specifications_and_sets_are_refused() -> None:
     goal = ClassMargin(LABELS)
     with pytest.raises(InvalidInputError, match="not a str"):
         from_torchattacks("PGD")
@@ -208,7 +208,7 @@ def test_unions_are_searched_one_member_at_a_time() -> None:
     assert union.at(X).contains(points).all()
 
 
-def test_attacks_of_the_package_find_as_much_as_alone() -> None:
+def test_torchattacks_attacks_find_the_same_through_the_adapter() -> None:
     torchattacks = pytest.importorskip("torchattacks")
     ball = autodual.LinfBall(0.25, domain=(0, 1))
     theirs = torchattacks.PGD(MODEL, eps=0.25, alpha=0.05, steps=10)

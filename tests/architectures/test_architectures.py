@@ -60,7 +60,7 @@ def test_preactivated_blocks_halve_the_sides_and_add_the_input_itself_where_size
 
 @pytest.fixture(scope="module")
 def narrow() -> tuple[nn.Module, autodual.DualNetwork]:
-    """A PreAct-ResNet of few filters whose batch norms have learnt something, and its dual."""
+    """A PreAct-ResNet of few filters, whose batch norms have seen data, and its dual."""
     torch.manual_seed(1)
     network = preactivated((2, 6, 7), 3, [3, 3, 5], 1).double()
     for _ in range(3):

@@ -1,4 +1,4 @@
-"""Attacks against optima that are known, against one another, and against certificates."""
+"""Attacks compared with known optima, with one another, and with certificates."""
 
 from __future__ import annotations
 
@@ -133,7 +133,7 @@ def test_attacks_repeat_and_leave_the_model_alone(attack: Attack) -> None:
     assert all(module.training for module in model.modules())
 
 
-def test_a_black_box_attack_calls_no_gradient() -> None:
+def test_a_black_box_attack_computes_no_gradient() -> None:
     model = network()
 
     def forward_only(z: Tensor) -> Tensor:
@@ -186,7 +186,7 @@ def test_nan_gradients_keep_the_point() -> None:
         assert torch.equal(points, X)
 
 
-def test_nothing_is_certified_and_refuted() -> None:
+def test_no_sample_is_both_certified_and_refuted() -> None:
     x = X[:6]
     for seed in range(2):
         model = network(seed, classes=3)
@@ -250,7 +250,7 @@ def test_label_maps_are_attacked_with_every_objective() -> None:
 
 
 def test_large_scores_do_not_hide_gradients_from_dlr() -> None:
-    """Softmax saturates in single precision; the ratio of differences does not see the scale."""
+    """Softmax saturates in single precision; the difference-of-logits ratio does not depend on the scale."""
     model = network(4).float()
     x = X.float()
     region, specification = LinfBall(0.06).at(x), ClassMargin(model(x).argmax(1))
@@ -293,6 +293,6 @@ def test_options_are_checked(make, message: str) -> None:
         make()
 
 
-def test_the_command_lines_spelling_makes_every_attack() -> None:
+def test_attacks_are_made_from_their_command_line_spelling() -> None:
     assert made_by_name(ATTACKS, "apgd:steps=7,objective=dlr,keep=first", "attack") == Apgd(7, 1, "dlr", keep="first")
     assert made_by_name(ATTACKS, "standard:steps=5,queries=9", "attack") == Standard(5, 9)

@@ -59,7 +59,7 @@ def test_attacks_find_the_optimum_of_a_linear_function(attack: GradientAttack, p
 
 @pytest.mark.parametrize("attack", ATTACKS, ids=repr)
 @pytest.mark.parametrize("perturbation", SETS.values(), ids=SETS.keys())
-def test_attacks_stay_inside_and_never_make_it_worse(attack, perturbation):
+def test_attacks_stay_inside_and_never_raise_the_margin(attack, perturbation):
     # In single precision, rounding is most likely to push points out of the region.
     model, x = network().float(), X.float()
     region, specification = perturbation.at(x), ClassMargin(model(x).argmax(1))
@@ -71,7 +71,7 @@ def test_attacks_stay_inside_and_never_make_it_worse(attack, perturbation):
 
 
 def test_pgd_finds_what_one_step_misses():
-    """The worst point is a valley inside the set, which one full step along the gradient passes."""
+    """The worst point lies in a valley inside the set, and one full step along the gradient jumps over it."""
 
     def valley(z: Tensor) -> Tensor:
         return (z.flatten(1) - 0.1).abs().sum(1, keepdim=True)
@@ -145,7 +145,7 @@ def test_the_network_is_left_as_it_was(training):
 
 
 def test_an_attack_may_define_its_step_and_its_starts_instead_of_an_ascent():
-    """The contract of before attacks were made of parts."""
+    """Such attacks were written before attacks were composed of parts; they keep working."""
 
     @dataclass(frozen=True)
     class Halfway(GradientAttack):
@@ -169,7 +169,7 @@ def test_an_attack_may_define_its_step_and_its_starts_instead_of_an_ascent():
     reached, usual = (margin_at(model, specification, X, found) for found in (points, again))
     torch.testing.assert_close(reached, usual, atol=0.05, rtol=0.05)
 
-    # One step of a length of 1 to the linear optimum is a fast gradient sign step, to the last place.
+    # One step of length 1 towards the linear optimum is a fast gradient sign step, to the last bit.
     jump = replace(Halfway(), length=1.0, steps=1)
     goal = HalfSpaces([[1.0, -1.0]], [0.0])
     assert torch.equal(jump.run(linear, region, goal), Fgsm().run(linear, region, goal))

@@ -1,4 +1,4 @@
-"""`evaluate`: what several attacks find, against a function whose robustness is known, and against one another."""
+"""`evaluate` with several attacks: compared with the exact margins of a simple function, and with each attack alone."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from autodual.errors import InvalidInputError
 from autodual.specs import AvoidedClass, ClassMargin, Deviation
 
 LABELS = torch.tensor([0, 0, 0, 1])
-#: Scores are the inputs: within an l∞ distance r the margin f₀ − f₁ falls by 2r.
+#: Scores are the inputs: within an l∞ distance r the margin f₀ − f₁ falls by up to 2r.
 X = torch.tensor([[1.0, 0.8], [1.0, 0.5], [0.0, 1.0], [0.0, 0.1]])
 
 
 @dataclass(frozen=True)
 class Outside(Attack):
-    """Gives back a point far outside the set, at which every class but the label wins."""
+    """Returns a point far outside the set, where a wrong class wins."""
 
     def run(self, function, region, specification, generator=None):
         return region.centre.flip(1) * 100
@@ -54,8 +54,8 @@ def test_points_outside_the_set_do_not_count():
     assert [sample.margin for sample in found] == [sample.clean_margin for sample in found]
 
 
-def test_what_is_not_confirmed_does_not_count():
-    """Where the deployed network decides otherwise, there is no counterexample, and the margin is its own."""
+def test_unconfirmed_points_do_not_count():
+    """A point that `confirm` classifies correctly is no counterexample, and the margin is that of `confirm`."""
     found = evaluate(
         nn.Identity(), X, autodual.LinfBall(0.2), LABELS, Fgsm(), confirm=lambda z: z + torch.tensor([0.3, 0.0])
     )
@@ -63,7 +63,7 @@ def test_what_is_not_confirmed_does_not_count():
     assert found[0].margin == pytest.approx(0.1, abs=1e-6)
 
 
-def test_each_attack_is_known_alone_and_the_worst_point_is_the_worst_of_all(network):
+def test_each_attack_has_its_own_error_and_the_worst_point_of_all_is_kept(network):
     x = torch.randn(60, 6, generator=torch.Generator().manual_seed(1))
     labels = network.eval()(x).argmax(1)
     attacks = {"one": Fgsm(), "many": Pgd(steps=20, restarts=2), "adaptive": Apgd(steps=20)}
@@ -79,7 +79,7 @@ def test_each_attack_is_known_alone_and_the_worst_point_is_the_worst_of_all(netw
     assert torch.equal(autodual.attacks.counterexamples(network, region, goal, points), broken)
 
 
-def test_members_of_a_union_are_known_alone(network):
+def test_each_member_of_a_union_has_its_own_error(network):
     x = torch.randn(40, 6, generator=torch.Generator().manual_seed(2))
     labels = network.eval()(x).argmax(1)
     small, large = autodual.LinfBall(0.1), autodual.L1Ball(1.5)
@@ -146,6 +146,6 @@ def test_nan_is_never_an_error_nor_a_margin():
 
 
 @pytest.mark.parametrize("attacks", [[], {}, ["pgd"], Fgsm, {"one": None}])
-def test_what_is_no_attack_is_refused(attacks):
+def test_values_that_are_no_attacks_are_refused(attacks):
     with pytest.raises(InvalidInputError, match="attacks must be"):
         evaluate(nn.Identity(), X, autodual.LinfBall(0.2), LABELS, attacks)

@@ -1,4 +1,4 @@
-"""Starts and steps against what is known of them: how far they reach, that they stay inside, that none is steeper."""
+"""Starts and steps: how far they reach, that they stay inside the set, and that the steepest step is steepest."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def linear(z: Tensor) -> Tensor:
 
 
 def moved(attack) -> Tensor:
-    """|δ| / ε of 200 × 100 features that begin at 0, where sums round to nothing."""
+    """|δ| / ε of 200 × 100 features that begin at 0, so that x + δ is not rounded."""
     x = torch.zeros(200, 100, dtype=torch.float64)
     points = attack.run(linear, LinfBall(EPS).at(x), ClassMargin([0] * 200))
     return (points - x).abs() / EPS
@@ -49,7 +49,7 @@ def moved(attack) -> Tensor:
 
 @pytest.mark.parametrize(("size", "mean", "ends"), [(1.0, 0.75, 0.5), (1.25, 0.859375, 0.625), (2.0, 1.0, 1.0)])
 def test_how_far_one_step_from_a_uniform_start_reaches(size: float, mean: float, ends: float) -> None:
-    """From U(−ε, ε) a step of a ends at ε with probability a / 2ε, else uniformly between a − ε and ε."""
+    """From U(−ε, ε), a step of length a ends at ε with probability a / 2ε, else uniformly between a − ε and ε."""
     found = moved(RandomFgsm(step_size=size))
     assert float(found.mean()) == pytest.approx(mean, abs=0.005)
     assert float((found == 1).double().mean()) == pytest.approx(ends, abs=0.012)
@@ -97,7 +97,7 @@ def test_given_points_and_offsets_are_brought_inside() -> None:
 
 @settings(max_examples=30, deadline=None)
 @given(subjects((2, 3)), st.integers(0, 99))
-def test_no_point_of_the_ball_is_steeper_than_its_step(subject, seed: int) -> None:
+def test_no_point_of_the_ball_is_steeper_than_the_steepest_step(subject, seed: int) -> None:
     region, generator = subject.ball.at(subject.x), torch.Generator().manual_seed(seed)
     gradient = torch.randn(subject.x.shape, generator=generator, dtype=torch.float64)
     best = (region.steepest(gradient) * gradient).flatten(1).sum(1)
@@ -113,7 +113,7 @@ def step(kind, region, gradient: Tensor, points: Tensor | None = None) -> Tensor
     return kind.move(region, gradient, State(points, 1, torch.Generator().manual_seed(1)))
 
 
-def test_steps_have_the_length_of_the_radius_or_of_one() -> None:
+def test_steps_have_the_length_of_the_radius_or_unit_length() -> None:
     x, gradient = torch.zeros(3, 60).double(), torch.randn(3, 60, dtype=torch.float64)
     radii = torch.tensor([0.5, 1.0, 2.0]).double()
     for ball, kind, order in [
@@ -164,7 +164,7 @@ def test_wide_ascents_look_beyond_the_ball_and_come_back(ball) -> None:
     round_ = not isinstance(ball, LinfBall)
     assert any(beyond) == round_
     assert all(region.enlarged(3).contains(z).all() for z in tried[1:])
-    assert not any(beyond[26:])  # two runs of twelve gradients and a last look
+    assert not any(beyond[26:])  # two phases of twelve gradients, and a last evaluation
     tried.clear()
     Apgd(20).run(plateau, region, ClassMargin([0] * 20))
     assert all(region.contains(z).all() for z in tried[1:])

@@ -72,15 +72,15 @@ def test_multi_steepest_descent_stays_in_the_union_and_finds_what_the_members_do
     assert flips >= int((single < 0).any(0).sum()) - 1 > 0
 
 
-def test_in_a_set_that_is_no_union_it_is_projected_gradient_descent(model: nn.Module, x: Tensor) -> None:
+def test_outside_unions_multi_steepest_descent_is_projected_gradient_descent(model: nn.Module, x: Tensor) -> None:
     goal = ClassMargin(model(x).argmax(1))
     for ball in BALLS:
         found = Msd(steps=5).run(model, ball.at(x), goal)
         torch.testing.assert_close(found, Pgd(steps=5).run(model, ball.at(x), goal))
 
 
-def test_it_may_change_its_geometry_on_the_way() -> None:
-    """The function falls along one axis first, and past that along both: an l1 step, then l∞ ones."""
+def test_multi_steepest_descent_finds_the_member_with_the_worst_point() -> None:
+    """The margin 2 − z₀ − z₁ is at least 1 in the l1 ball, but 0.8 at a corner of the l∞ ball."""
     x = torch.zeros(1, 2, dtype=torch.float64)
     union = autodual.Union(autodual.L1Ball(1.0), autodual.LinfBall(0.6))
 
@@ -101,7 +101,7 @@ def test_any_objective_step_and_size_take_the_worst_member(model: nn.Module, x: 
         assert counterexamples(model, region, goal, found).any()
 
 
-def test_it_is_deterministic_and_takes_restarts(model: nn.Module, x: Tensor) -> None:
+def test_multi_steepest_descent_is_deterministic_and_takes_restarts(model: nn.Module, x: Tensor) -> None:
     goal, region = ClassMargin(model(x).argmax(1)), UNION.at(x)
     one, again = (Msd(steps=3, restarts=3, seed=4).run(model, region, goal) for _ in range(2))
     assert torch.equal(one, again)
@@ -109,7 +109,7 @@ def test_it_is_deterministic_and_takes_restarts(model: nn.Module, x: Tensor) -> 
     assert (_margin(model, goal, x, one) <= first).all()
 
 
-def test_values_that_are_no_numbers_refute_nothing(x: Tensor) -> None:
+def test_nan_scores_do_not_drive_points_out_of_the_union(x: Tensor) -> None:
     def broken_function(z: Tensor) -> Tensor:
         return torch.stack([z[:, 0] * torch.nan, z[:, 1]], 1)
 
@@ -118,7 +118,7 @@ def test_values_that_are_no_numbers_refute_nothing(x: Tensor) -> None:
     assert UNION.at(x).contains(found).all()
 
 
-def test_more_is_broken_in_a_union_than_in_any_member(model: nn.Module, x: Tensor) -> None:
+def test_a_sample_is_broken_in_a_union_where_it_is_in_any_member(model: nn.Module, x: Tensor) -> None:
     labels, attack = model(x).argmax(1), Pgd(steps=8)
     single = torch.stack([broken(model, ball.at(x), labels, attack) for ball in BALLS])
     assert torch.equal(broken(model, UNION.at(x), labels, attack), single.any(0))

@@ -1,4 +1,4 @@
-"""A radius that is one for all samples is worked on once: the same bounds and gradients as with one a sample."""
+"""A radius shared by all samples is propagated once, with the bounds and gradients of one radius per sample."""
 
 import pytest
 import torch
@@ -11,7 +11,7 @@ from autodual.tensors import all_finite, shared
 
 
 class TwoPaths(nn.Module):
-    """Moves, pools, pads and joins before anything bends."""
+    """Flips, shifts, pads, pools and concatenates before the first nonlinearity."""
 
     def __init__(self):
         super().__init__()
@@ -58,7 +58,7 @@ def test_one_radius_and_the_same_for_every_sample_give_equal_bounds(name, way):
 
 
 class Convolutions(TorchFunctionMode):
-    """How many samples each convolution is given."""
+    """Records the batch size of each convolution."""
 
     def __init__(self):
         super().__init__()
@@ -76,12 +76,12 @@ def test_the_first_convolution_sees_one_radius():
     dual = autodual.compile_dual(model, x[:1])
     with Convolutions() as seen:
         dual(x, autodual.LinfBall(0.07), torch.eye(4, dtype=x.dtype), inner="interval", last="interval")
-    # Centre and radius of both; behind a ReLU every sample has its own radius.
+    # Centre and radius of each convolution; behind a ReLU every sample has its own radius.
     assert seen.samples == [5, 1, 5, 5]
 
 
 @pytest.mark.parametrize("p", [1.0, 2.0, 3.0])
-def test_balls_of_other_norms_know_their_radius(p):
+def test_balls_of_other_norms_have_a_shared_radius(p):
     x = torch.rand(4, 3)
     enclosure = autodual.LpBall(p, 0.2).at(x).enclosure()
     assert enclosure.alike
@@ -89,7 +89,7 @@ def test_balls_of_other_norms_know_their_radius(p):
     assert not autodual.LpBall(p, torch.full((4,), 0.2)).at(x).enclosure().alike
 
 
-def test_intervals_keep_only_what_is_alike():
+def test_intervals_know_whether_their_radius_is_shared():
     centre, radius = torch.rand(3, 2), torch.rand(1, 2)
     kept = Interval.around(centre, radius)
     assert kept.alike
@@ -103,7 +103,7 @@ def test_intervals_keep_only_what_is_alike():
 
 @pytest.mark.parametrize("value", [torch.nan, torch.inf, -torch.inf])
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32, torch.float64])
-def test_one_bad_number_is_found_wherever_it_is(value, dtype):
+def test_a_single_nan_or_infinity_is_found_at_any_position(value, dtype):
     for place in range(7):
         values = torch.linspace(-3, 3, 7, dtype=dtype)
         assert all_finite(values)
@@ -112,7 +112,7 @@ def test_one_bad_number_is_found_wherever_it_is(value, dtype):
     assert all_finite(torch.full((3,), torch.finfo(dtype).max, dtype=dtype))
 
 
-def test_nothing_and_integers_are_finite():
+def test_empty_tensors_and_integers_are_finite():
     assert all_finite(torch.zeros(0))
     assert all_finite(torch.zeros(2, 0))
     assert all_finite(torch.arange(3))

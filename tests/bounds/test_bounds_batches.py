@@ -1,4 +1,4 @@
-"""A sample's bound depends on itself alone: not on its batch-mates, the chunk it falls into, or the memory there is."""
+"""A sample's bound does not depend on the rest of its batch, on the chunk it falls into, or on the memory there is."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _UNEVEN = 1.0123
 @effort(40)
 @given(networks(), st.integers(0, 2**16))
 def test_a_sample_alone_has_the_bound_it_has_among_others(slopes: SlopePolicy, model: RandomNetwork, seed: int) -> None:
-    """Others with far larger values and radii decide differently which units, and how many, need rows."""
+    """Other samples with far larger values and radii have other undecided units, and need more or fewer rows."""
     generator = torch.Generator().manual_seed(seed)
     x = _UNEVEN * torch.rand(4, *model.shape, generator=generator, dtype=torch.float64)
     x[1], x[3] = 50 * x[1], -x[3]
@@ -47,7 +47,7 @@ def test_a_sample_alone_has_the_bound_it_has_among_others(slopes: SlopePolicy, m
 @effort(20)
 @given(networks(), st.integers(0, 2**16))
 def test_chunks_of_samples_change_nothing(slopes: SlopePolicy, model: RandomNetwork, seed: int) -> None:
-    """Objectives of each sample's own, linear functions and rounding errors are cut and joined in order."""
+    """With one objective per sample; linear functions and rounding errors are split and joined in order too."""
     generator = torch.Generator().manual_seed(seed)
     x = _UNEVEN * torch.rand(5, *model.shape, generator=generator, dtype=torch.float64)
     objective = torch.randn(5, 2, 3, generator=generator, dtype=torch.float64)
@@ -64,8 +64,8 @@ def test_chunks_of_samples_change_nothing(slopes: SlopePolicy, model: RandomNetw
 
 
 @pytest.mark.parametrize(("seed", "slopes"), [(28, "adaptive"), (37, "shared")])
-def test_units_that_others_made_worth_a_look_change_nothing(seed: int, slopes: SlopePolicy) -> None:
-    """Where intervals tighten bounds, a unit that is bounded only because its batch-mates are must keep what it had."""
+def test_units_that_only_other_samples_leave_undecided_change_nothing(seed: int, slopes: SlopePolicy) -> None:
+    """A unit that gets rows only because it is undecided for other samples keeps the bound that it has alone."""
     torch.manual_seed(seed)
     bent = nn.Sigmoid() if seed % 2 else nn.ReLU()
     layers = [nn.Linear(6, 12), nn.Linear(12, 14), nn.ReLU(), nn.Linear(14, 12), bent, nn.Linear(12, 8), nn.ReLU()]

@@ -1,4 +1,4 @@
-"""Constants that are computed from parameters may cancel, in float64 too; rigorous bounds hold nonetheless."""
+"""Constants computed from parameters may suffer cancellation, in float64 too; rigorous bounds hold nonetheless."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from autodual.ir.constant_errors import ConstantErrors, ConstantSizes
 
 
 def _norm(mean: float) -> nn.BatchNorm1d:
-    """A batch norm whose shift β - γμ/σ is what is left of numbers as large as its mean."""
+    """A batch norm whose shift β - γμ/σ is a small difference of numbers as large as its mean."""
     generator = torch.Generator().manual_seed(1)
     layer = nn.BatchNorm1d(4).double().eval()
     with torch.no_grad():
@@ -55,10 +55,10 @@ def test_shifts_that_cancel(dtype: torch.dtype, mean: float, folded: bool) -> No
     for bounds, values in zip(found, _exactly(norm, x.double()), strict=True):
         for place, value in enumerate(values):
             assert Decimal(bounds[place]) <= value <= -Decimal(bounds[place + 4])
-            assert -bounds[place + 4] - bounds[place] < 1e-3, "bounds that say something"
+            assert -bounds[place + 4] - bounds[place] < 1e-3, "the bounds are not vacuous"
 
 
-def test_sizes_pay_for_errors_and_whole_numbers_have_none() -> None:
+def test_sizes_include_errors_and_whole_numbers_have_none() -> None:
     values = {"w": torch.tensor([1.0, -3.0]), "mask": torch.tensor([-2, 0]), "v": torch.tensor(2.0)}
     device, share = torch.device("cpu"), 1 / error_factor(4, torch.float64)
     environment = Environment(values.__getitem__, torch.float64, device)

@@ -1,4 +1,4 @@
-"""Error bounds of a network's own run: never below the error of a run with any order of summation."""
+"""Execution errors: bounds on the rounding error of a network's own run, for any order of summation."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ BALL = autodual.LinfBall(0.2)
 
 
 def _normalised(layer: nn.Module) -> nn.Module:
-    """Batch norm whose shift cancels: its parts are a thousand times what is left of them."""
+    """Batch norm whose shift cancels: its two terms are a thousand times their difference."""
     generator = torch.Generator().manual_seed(5)
     assert isinstance(layer, (nn.BatchNorm1d, nn.BatchNorm2d))
     with torch.no_grad():
@@ -63,7 +63,7 @@ def _execution(dual: autodual.DualNetwork, x: Tensor) -> Execution:
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float16, torch.bfloat16])
 @pytest.mark.parametrize("name", NETWORKS)
 def test_runs_in_any_order_stay_within_the_error(name: str, dtype: torch.dtype) -> None:
-    """Of points that the dtype can hold; in half precision errors are thousands of times larger."""
+    """At points that the dtype can represent; in half precision errors are thousands of times larger."""
     torch.manual_seed(0)
     model = NETWORKS[name]().eval().to(dtype)
     exact = copy.deepcopy(model).double()
@@ -81,11 +81,11 @@ def test_runs_in_any_order_stay_within_the_error(name: str, dtype: torch.dtype) 
         assert found.dtype == dtype and found.error is not None and not found.reason
         assert bool((seen <= found.error.double()).all()) and bool((seen > 0).any())
     if dtype == torch.float32:
-        assert bool((found.error < 0.05).all()), "a bound that says something"
+        assert bool((found.error < 0.05).all()), "the bound is not vacuous"
 
 
-def test_what_a_run_cannot_hold_has_no_bound() -> None:
-    """Partial sums beyond the largest number of half precision, though the sum itself is small."""
+def test_partial_sums_that_may_overflow_have_no_bound() -> None:
+    """The partial sums exceed the largest number of half precision, though the sum itself is small."""
     model = nn.Linear(4, 3)
     with torch.no_grad():
         model.weight.copy_(torch.tensor([[3e4, 3e4, -3e4, -3e4]] * 3))
@@ -96,7 +96,7 @@ def test_what_a_run_cannot_hold_has_no_bound() -> None:
 
 @dataclass(frozen=True, eq=False)
 class Cubed(ElementwiseOp):
-    """A custom op whose rule says nothing of runs."""
+    """A custom op whose rule gives no execution error."""
 
     def function(self, x: Tensor) -> Tensor:
         return x**3
@@ -121,7 +121,9 @@ class Computed(nn.Linear):
     ("layer", "reason"),
     [(Custom(), "the op cubed"), (Computed(3, 3), "how a constant is computed by linalg_matrix_exp")],
 )
-def test_what_has_no_analysis_says_so(layer: nn.Module, reason: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_ops_and_constants_without_an_error_analysis_are_named(
+    layer: nn.Module, reason: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setitem(_RULES, Cubed, CubedRule())
     if isinstance(layer, Custom):
         lowers_module(Custom, replace=True)(lambda builder, module, x: builder.emit(Cubed(), x))
@@ -136,7 +138,7 @@ def test_what_has_no_analysis_says_so(layer: nn.Module, reason: str, monkeypatch
     assert first.execution == "float32" and first.execution_error is None and reason in first.execution_reason
 
 
-def test_a_layer_that_is_called_often_is_no_composition() -> None:
+def test_a_layer_that_is_called_several_times_has_a_finite_error() -> None:
     class Loop(nn.Module):
         def __init__(self) -> None:
             super().__init__()
@@ -152,7 +154,7 @@ def test_a_layer_that_is_called_often_is_no_composition() -> None:
 
 
 def test_errors_of_constants() -> None:
-    """Of (a - b)·rsqrt(c), against float32. A stored parameter is exact, an unknown function refused."""
+    """Of (a - b)·rsqrt(c), compared with its float32 value; stored parameters are exact, unknown functions refused."""
     values = {"a": torch.tensor(3.25), "b": torch.tensor(3.0), "c": torch.rand(9) + 1e-3}
     a, b, c = (Parameter(name) for name in values)
     expression = Call(torch.mul, (Call(torch.sub, (a, b)), Call(torch.rsqrt, (Call(torch.add, (c, 1e-5)),))))
@@ -163,7 +165,7 @@ def test_errors_of_constants() -> None:
     assert bool((errors(expression) < 1e-6 * exact.abs()).all())
     assert errors.exact(a) and not errors.exact(expression) and float(errors(a)) == 0
     places = Call(torch.argsort, (c,))
-    assert errors(places).equal(values["c"].argsort()), "whole numbers are what they are"
+    assert errors(places).equal(values["c"].argsort()), "whole numbers are returned as they are"
     with pytest.raises(Unanalysed, match="computed by"):
         errors(Call(torch.fft.ifft, (c,)))
     filled = Call(torch.full, ((2,), 0.1))

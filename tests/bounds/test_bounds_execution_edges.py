@@ -1,4 +1,4 @@
-"""How far runs may be off at the edges of a dtype and in other libraries' ways of computing functions."""
+"""Execution errors at the edges of a dtype's range, and for the formulas by which other libraries compute functions."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Weighted(nn.Module):
 
 
 def _execution(model: nn.Module, x: Tensor) -> tuple[Execution, Tensor]:
-    """What is said of a run at x, and what the network is there in float64."""
+    """The execution error at x, and the network's outputs there in float64."""
     dual = autodual.compile_dual(model.eval(), x[:1].float())
     outputs = dual.outputs(x.double())
     with torch.no_grad():
@@ -40,7 +40,7 @@ def _execution(model: nn.Module, x: Tensor) -> tuple[Execution, Tensor]:
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float16, torch.bfloat16])
 def test_a_run_rounds_its_inputs(dtype: torch.dtype) -> None:
-    """x₁ - x₂ of numbers that the run's dtype cannot hold: the difference itself is exact in it."""
+    """x₁ - x₂ of numbers that the run's dtype cannot represent: the subtraction itself is exact."""
     model = Weighted(lambda x: x[:, :2] - x[:, 2:]).to(dtype)
     x = torch.rand(20, 4, dtype=torch.float64) + 1
     x[:, 2:] = x[:, :2] + 1e-9 * torch.rand(20, 2, dtype=torch.float64)
@@ -49,7 +49,7 @@ def test_a_run_rounds_its_inputs(dtype: torch.dtype) -> None:
     assert bool(((model(x.to(dtype)).double() - exact).abs() <= found.error).all())
     unit = torch.finfo(dtype).eps / 2
     assert bool((found.error > 2 * unit).all())
-    if dtype != torch.float16:  # where what underflow may cost is more
+    if dtype != torch.float16:  # there the allowance for underflow is larger
         assert bool((found.error < 40 * unit).all())
 
 
@@ -76,7 +76,7 @@ def test_powers_by_rounded_exponents_and_by_products(exponent: float) -> None:
     assert bool(((run.double() - exact).abs() <= found.error).all())
 
 
-def test_softplus_changes_over_where_the_product_with_beta_is_rounded_to() -> None:
+def test_softplus_near_its_threshold_may_take_either_branch() -> None:
     """beta·x is at the threshold to within float32's rounding, so that a run may take either branch."""
     beta, threshold = 0.7, 0.1
     near = threshold / beta * (1 + 1e-9 * torch.arange(-60, 60, dtype=torch.float64))
@@ -89,7 +89,7 @@ def test_softplus_changes_over_where_the_product_with_beta_is_rounded_to() -> No
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 def test_bounds_of_softplus_hold_on_both_sides_of_its_threshold(dtype: torch.dtype) -> None:
-    """Real arithmetic may lie on the other side of the threshold than the product with beta as it is rounded."""
+    """The exact product with beta and the rounded one may lie on different sides of the threshold."""
     beta, threshold = 0.7, 0.1
     end = torch.tensor(threshold / beta, dtype=dtype)
     x = torch.stack([end.nextafter(end * 0), end, end.nextafter(end * 2)])[:, None]
@@ -110,7 +110,7 @@ def test_sigmoids_and_exponentials_as_other_libraries_compute_them() -> None:
 
 
 def test_matrix_products_of_which_every_term_vanishes() -> None:
-    """In float16, where products below its smallest normal number may be flushed to zero."""
+    """In float16, products below the smallest normal number may be flushed to zero."""
     model = Weighted(lambda x: x.reshape(-1, 1, 64) @ x.reshape(-1, 64, 1)).half()
     x = torch.full((1, 64), 7e-3)
     found, exact = _execution(model, x)
@@ -128,7 +128,7 @@ def test_constants_that_a_run_cannot_hold() -> None:
     assert float(errors(Call(torch.mul, (large, large)))) == float("inf")
 
 
-def test_what_is_computed_of_narrower_numbers_is_rounded_to_them() -> None:
+def test_a_part_in_a_narrower_dtype_is_rounded_to_it() -> None:
     """A network in float64 with a part in float32."""
     x = torch.linspace(0.1, 2, 50, dtype=torch.float64)[None]
     model = Weighted(lambda x: (x.float().exp() * 1.1).double()).double()
@@ -156,8 +156,8 @@ def test_half_precision_of_onnx_files_without_weights_in_it(half_input: bool, tm
 
 
 @pytest.mark.parametrize("last", [nn.Sigmoid(), nn.Hardtanh(), torch.sin])
-def test_bounded_functions_of_what_may_be_nan(last: Callable[[Tensor], Tensor]) -> None:
-    """A difference of two infinities in float32, which float64 knows to be small."""
+def test_bounded_functions_of_operands_that_may_be_nan(last: Callable[[Tensor], Tensor]) -> None:
+    """The operand is a difference of two infinities in float32, but small in float64."""
     model = Weighted(lambda x: last((1e30 * x) * 1e10 - (1e30 * x.flip(1)) * 1e10))
     x = torch.tensor([[1.0, 1.0], [1e-9, 1e-9]], dtype=torch.float64)
     found, _ = _execution(model, x)
@@ -165,8 +165,8 @@ def test_bounded_functions_of_what_may_be_nan(last: Callable[[Tensor], Tensor]) 
     assert bool(found.error[0].isinf().all()) and bool(found.error[1].isfinite().all())
 
 
-def test_places_that_are_read_are_not_off() -> None:
-    """Reflected margins: numbers of features, which no run rounds."""
+def test_indices_have_no_error() -> None:
+    """Reflection padding reads features by their indices, which no run rounds."""
     x = torch.rand(1, 1, 6) - 0.5
     found, exact = _execution(Weighted(nn.ReflectionPad1d(2)), x)
     assert bool(((nn.ReflectionPad1d(2)(x).double() - exact).abs() <= found.error).all())
@@ -175,7 +175,7 @@ def test_places_that_are_read_are_not_off() -> None:
 
 @pytest.mark.parametrize("operator", ["LayerNormalization", "Softmax", "Resize"])
 def test_onnx_runtime_stays_within_the_error_of_the_declared_dtype(operator: str, tmp_path: Path) -> None:
-    """Without weights in float32 too; ONNX Runtime computes variances in one pass, of numbers far from zero here."""
+    """Also without float32 weights. ONNX Runtime's variances, of one pass, lose digits for numbers far from zero."""
     onnx, runtime = pytest.importorskip("onnx"), pytest.importorskip("onnxruntime")
     from onnx.helper import make_graph, make_model, make_node, make_opsetid, make_tensor_value_info
 

@@ -1,4 +1,4 @@
-"""How far runs of functions of several ops may be off: as they stand, in any order, and by libraries' own formulas."""
+"""Execution errors of functions of several ops: run by PyTorch, in any order of summation, and by other formulas."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ DTYPES = [torch.float32, torch.float16, torch.bfloat16]
 
 
 class Applied(nn.Module):
-    """A module, or a function of x and of that module, behind a first layer that makes features of its own size."""
+    """A module, or a function of x and of that module, behind a linear layer that gives the shape it takes."""
 
     def __init__(self, shape: tuple[int, ...], inner: nn.Module, function: Callable[..., Tensor] | None = None):
         super().__init__()
@@ -76,7 +76,7 @@ X = torch.rand(2, 6, generator=torch.Generator().manual_seed(3))
 
 @pytest.fixture(scope="module", params=FUNCTIONS)
 def dual(request: pytest.FixtureRequest) -> autodual.DualNetwork:
-    """Traced once: parameters are those of the model as it is, whatever its dtype."""
+    """Traced once for all dtypes: the dual reads the parameters that the model has when it is called."""
     torch.manual_seed(0)
     return autodual.compile_dual(FUNCTIONS[request.param]().eval(), X)
 
@@ -90,7 +90,7 @@ def _execution(dual: autodual.DualNetwork, x: Tensor, radius: float) -> Executio
 
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_kernels_and_runs_in_any_order_stay_within_the_error(dual: autodual.DualNetwork, dtype: torch.dtype) -> None:
-    """From float32 on, each in what the one before has left of the parameters."""
+    """From float32 to bfloat16; each dtype rounds the parameters that the one before has left."""
     model, x = dual.model.to(dtype), X.to(dtype)
     exact = copy.deepcopy(model).double()
     found = _execution(dual, x.double(), 0.02)
@@ -109,13 +109,13 @@ def test_kernels_and_runs_in_any_order_stay_within_the_error(dual: autodual.Dual
 
 
 def _one_pass(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
-    """As ONNX Runtime computes a layer norm."""
+    """A layer norm as ONNX Runtime computes it, with the variance in one pass."""
     mean = x.mean(1, keepdim=True)
     return (x - mean) / ((x * x).mean(1, keepdim=True) - mean * mean + 1e-5).sqrt() * weight + bias
 
 
 def _folded(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
-    """As kernels of group norms do: a factor and an offset for each entry, from an updating formula."""
+    """As kernels of group norms do: a factor and an offset for each entry, from running means."""
     mean, squares = x[:, :1] * 0, x[:, :1] * 0
     for count in range(x.shape[1]):
         step = x[:, count : count + 1] - mean
@@ -179,8 +179,8 @@ def test_the_bias_may_come_first_in_a_sum_of_several_ops() -> None:
         (lambda x: (x * 1e18) * (x.relu() * 1e17) * 9, "a number may be larger than float32 can hold"),
     ],
 )
-def test_what_has_no_bound_says_what_may_happen(function: Callable[[Tensor], Tensor], reason: str) -> None:
-    """A property of the network and of the set around the sample: the other sample has a bound."""
+def test_an_infinite_error_gives_its_reason(function: Callable[[Tensor], Tensor], reason: str) -> None:
+    """The reason holds for the set around one sample: the other sample has a finite error."""
     x = torch.tensor([[90.0] * 3, [2.0] * 3]) if "hold" in reason else torch.tensor([[1.0000001] * 3, [2.0] * 3])
     model = Applied((3,), nn.Identity(), lambda _, y: function(y))
     with torch.no_grad():
@@ -193,14 +193,14 @@ def test_what_has_no_bound_says_what_may_happen(function: Callable[[Tensor], Ten
 
 
 def test_long_sums_in_bfloat16_have_a_bound() -> None:
-    """Of 1000 terms γ_n = nu/(1 - nu) says nothing; n·u holds of any sum."""
+    """For 1000 terms nu > 1, so that γ_n = nu/(1 - nu) does not apply; n·u holds for a sum of any length."""
     model = nn.Sequential(nn.Linear(1000, 3)).bfloat16()
     x = torch.rand(2, 1000)
     found = _execution(autodual.compile_dual(model), x, 0.0)
     assert found.error is not None and bool(found.error.isfinite().all())
 
 
-def test_a_network_in_two_narrow_dtypes_is_in_the_worse_of_both() -> None:
+def test_a_network_in_two_narrow_dtypes_has_the_limits_of_both() -> None:
     """bfloat16 has fewer digits, float16 overflows first."""
 
     class Mixed(nn.Module):
@@ -221,4 +221,4 @@ def test_a_network_in_two_narrow_dtypes_is_in_the_worse_of_both() -> None:
     with torch.no_grad():
         first = exact.first(x.double())
         assert bool(((model(x).double() - exact.last(100 * first)).abs() <= found.error + 1).all())
-    assert bool(_execution(dual, 3e3 * x.double(), 0.0).error.isinf().all()), "beyond float16"
+    assert bool(_execution(dual, 3e3 * x.double(), 0.0).error.isinf().all()), "the values overflow float16"

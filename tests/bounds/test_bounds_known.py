@@ -1,4 +1,4 @@
-"""Intervals proved elsewhere are intersected with the dual bounds, and refused where they make no sense."""
+"""Intervals proved elsewhere are intersected with the dual bounds, and refused where they are invalid or false."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def test_known_intervals_are_intersected(dual: autodual.DualNetwork, rows: slice
     plain = dual.bounds(X, BALL)
     site = next(iter(plain))
     narrow = _between(plain[site], 0.5).map(Tensor.detach)
-    if rows == slice(0, 1):  # one for all samples has to hold what each of them is
+    if rows == slice(0, 1):  # one interval for all samples has to contain each sample's
         narrow = Interval(narrow.lower.amin(0, keepdim=True), narrow.upper.amax(0, keepdim=True))
     found = dual.bounds(X, BALL, known={site: narrow})
     assert torch.equal(found[site].lower, plain[site].lower.maximum(narrow.lower))
@@ -78,8 +78,8 @@ def test_senseless_intervals_are_refused(dual: autodual.DualNetwork, call: Calla
 
 @pytest.mark.parametrize("slopes", ["shared", "adaptive"])
 @pytest.mark.parametrize("shift", [-1.1, 1.1, -30.0, 30.0])
-def test_what_is_provably_false_is_refused(dual: autodual.DualNetwork, slopes: str, shift: float) -> None:
-    """Shifted off the true interval, or merely off the value at the sample, whichever site it is of."""
+def test_provably_false_intervals_are_refused(dual: autodual.DualNetwork, slopes: str, shift: float) -> None:
+    """At every site, shifted off the true interval, or merely off the value at the sample."""
     for site, true in dual.bounds(X, BALL).items():
         false = Interval(*(end.detach() + shift * true.radius.amax().detach() for end in (true.lower, true.upper)))
         for rigorous in (False, True):
@@ -89,7 +89,7 @@ def test_what_is_provably_false_is_refused(dual: autodual.DualNetwork, slopes: s
             autodual.certify(dual, X.float(), BALL, known={site: false})
 
 
-def test_bounds_refuse_what_no_sample_tells(dual: autodual.DualNetwork) -> None:
+def test_bounds_refute_false_intervals_where_the_sample_cannot(dual: autodual.DualNetwork) -> None:
     """The nominal sample lies outside its box, so that only bounds over the box can refute."""
     box = autodual.Box(torch.full((3, 2), 5.0), torch.full((3, 2), 5.1))
     true = dual.bounds(X, box)
@@ -101,7 +101,7 @@ def test_bounds_refuse_what_no_sample_tells(dual: autodual.DualNetwork) -> None:
 
 @pytest.mark.parametrize("inner", ["dual", "interval"])
 def test_true_intervals_that_touch_are_kept(dual: autodual.DualNetwork, inner: str) -> None:
-    """Plain bounds and what is known may miss one another by rounding alone, at a single point for instance."""
+    """Computed and known intervals may be disjoint by rounding alone, for instance where both are a single point."""
     point = autodual.LinfBall(0.0)
     exact = {site: interval.map(Tensor.detach) for site, interval in dual.bounds(X, point).items()}
     for x in (X, X.float()):
@@ -111,8 +111,8 @@ def test_true_intervals_that_touch_are_kept(dual: autodual.DualNetwork, inner: s
 
 @pytest.mark.parametrize("last", ["dual", "interval"])
 @pytest.mark.parametrize("inner", ["dual", "interval"])
-def test_every_bound_assumes_what_is_known(dual: autodual.DualNetwork, inner: str, last: str) -> None:
-    """Were the hidden units known exactly, at the sample, then so would be the outputs."""
+def test_every_bound_uses_the_known_intervals(dual: autodual.DualNetwork, inner: str, last: str) -> None:
+    """If all hidden units are known exactly (here as the values at the sample), so are the outputs."""
     with torch.no_grad():
         sites = dual.bounds(X, autodual.LinfBall(0.0))
         outputs = dual.outputs(X)

@@ -1,4 +1,4 @@
-"""Random projections: the right norms of any linear graph, within any memory, sample by sample, and reproducible."""
+"""Random projections: correct norms of any linear graph, independent of memory and batch, and reproducible."""
 
 from __future__ import annotations
 
@@ -44,9 +44,9 @@ def _compiled(model: nn.Module, x: Tensor, *passes: RandomProjection | HighProba
 def test_with_exact_norms_the_sketch_gives_the_exact_bounds(
     data: st.DataObject, model: RandomNetwork, seed: int
 ) -> None:
-    """Residual and dense connections, convolutions, pooling, shared weights: all graphs that rectify; boxes and balls.
+    """Residual and dense connections, convolutions, pooling, shared weights: any ReLU graph; boxes and balls.
 
-    Clipped l2 balls are seen without their domain, so there the exact bound is that of the ball alone.
+    Projections ignore the domain of clipped l2 balls, so there the exact bound is that of the ball alone.
     """
     subject: Subject = data.draw(subjects(model.shape))
     assume(_has_norms(subject.ball))
@@ -72,7 +72,7 @@ def test_with_exact_norms_the_sketch_gives_the_exact_bounds(
 @effort(40)
 @given(st.data(), networks(kind="continuous"), st.integers(0, 2**16))
 def test_any_op_with_parallel_lines_can_be_projected(data: st.DataObject, model: RandomNetwork, seed: int) -> None:
-    """All activations, not only ReLU: the last bound by exact norms in a sketch is the exact last bound."""
+    """All activations, not only ReLU: with exact norms in place of estimates, the last bound is exact."""
     subject: Subject = data.draw(subjects(model.shape))
     assume(_has_norms(subject.ball) and not isinstance(subject.ball, L2Ball))
     objective = torch.randn(2, 3, dtype=torch.float64, generator=torch.Generator().manual_seed(seed))
@@ -87,7 +87,7 @@ def test_any_op_with_parallel_lines_can_be_projected(data: st.DataObject, model:
 @effort(60)
 @given(st.data(), networks(), st.integers(0, 2**16))
 def test_a_bound_of_high_probability_holds_at_all_points(data: st.DataObject, model: RandomNetwork, seed: int) -> None:
-    """With a failure probability of 1e-9, no sampled point is ever outside; rounding is allowed for."""
+    """With a failure probability of 1e-9, no sampled point is ever outside, rounding included."""
     subject: Subject = data.draw(subjects(model.shape))
     assume(_has_norms(subject.ball))
     projection = Projection(24, where="both", delta=1e-9)
@@ -111,7 +111,7 @@ def test_a_bound_of_high_probability_holds_at_all_points(data: st.DataObject, mo
 
 @effort(60)
 @given(st.data(), networks(), st.integers(1, 12), st.integers(0, 2**16))
-def test_estimates_never_cross_and_never_exceed_interval_arithmetic(
+def test_estimated_lower_bounds_never_exceed_upper_bounds(
     data: st.DataObject, model: RandomNetwork, dim: int, seed: int
 ) -> None:
     subject: Subject = data.draw(subjects(model.shape))
@@ -137,7 +137,7 @@ def test_errors_shrink_with_the_root_of_the_number_of_columns(ball: Perturbation
         return float(torch.stack(errors).mean().sqrt())
 
     ratio = error(50) / error(800)
-    assert 2.5 < ratio < 6.5  # 4, but for chance and for what interval arithmetic cuts off
+    assert 2.5 < ratio < 6.5  # 4 in expectation, apart from the cut at interval bounds
 
 
 @pytest.mark.parametrize("where", ["inner", "last", "both"])
@@ -158,7 +158,7 @@ def test_which_bounds_are_estimated(where: str) -> None:
         assert same == (where == "last" or name == exact.plan.sites[0])
 
 
-def test_linear_functions_are_refused_of_estimates_or_exact() -> None:
+def test_linear_functions_are_exact_where_the_last_bound_is_estimated() -> None:
     """A linear lower function comes from rows, so the last bound is not estimated where one is asked for."""
     x = torch.rand(2, 10, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
     dual = _compiled(_dense(), x, RandomProjection(20, seed=0, where="last"))
@@ -171,7 +171,9 @@ def test_linear_functions_are_refused_of_estimates_or_exact() -> None:
     "passes", [RandomProjection(10, seed=3), HighProbability(0.1, 40, prefer_exact=False)], ids=str
 )
 @pytest.mark.parametrize("radius", [0.1, torch.tensor([0.02, 0.1, 0.3], dtype=torch.float64)], ids=["one", "several"])
-def test_a_sample_alone_is_bounded_as_among_others(passes: RandomProjection | HighProbability, radius: Tensor) -> None:
+def test_a_sample_has_the_same_bound_alone_and_in_a_batch(
+    passes: RandomProjection | HighProbability, radius: Tensor
+) -> None:
     x = torch.rand(3, 10, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
     model = _dense()
     together = _compiled(model, x, passes).lower_bounds(x, LinfBall(radius), IDENTITY)
@@ -183,8 +185,8 @@ def test_a_sample_alone_is_bounded_as_among_others(passes: RandomProjection | Hi
 
 @pytest.mark.parametrize("where", ["inner", "both"])
 @pytest.mark.parametrize("delta", [None, 0.1])
-def test_memory_changes_nothing(where: str, delta: float | None) -> None:
-    """Chunks of columns and blocks of units, and what the backward pass computes again; also the gradients."""
+def test_bounds_do_not_depend_on_the_memory_budget(where: str, delta: float | None) -> None:
+    """Bounds and gradients do not depend on chunks of columns, blocks of units and recomputation in backward."""
     x = torch.rand(3, 10, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
     model, ball = _dense(), LinfBall(0.1)
     projection = Projection(30, where=where, delta=delta)  # type: ignore[arg-type]
@@ -228,7 +230,7 @@ def test_training_draws_anew_at_each_call_and_can_be_repeated() -> None:
     assert all(torch.equal(a, b) for a, b in zip(first, second)) and not torch.equal(first[0], first[1])
 
 
-def test_a_draw_can_be_taken_up_again() -> None:
+def test_the_sequence_of_draws_can_be_resumed() -> None:
     """`draws` is all that a resumed training has to restore."""
     x = torch.rand(2, 10, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
     dual = _compiled(_dense(), x, RandomProjection(10, seed=7))
@@ -240,7 +242,7 @@ def test_a_draw_can_be_taken_up_again() -> None:
 
 
 def test_several_inputs_have_norms_of_their_own() -> None:
-    """An l∞ ball, an l2 ball and a fixed input: two l1 parts are one norm, the l2 norm another."""
+    """An l∞ ball, an l2 ball and a fixed input need two dual norms: one l1 norm for the first and last, one l2 norm."""
     torch.manual_seed(0)
     shapes = ((4,), (2, 2), (3,))
     x = torch.rand(2, 11, dtype=torch.float64)
@@ -254,7 +256,7 @@ def test_several_inputs_have_norms_of_their_own() -> None:
     torch.testing.assert_close(found.lower, dual.lower_bounds(x, ball, IDENTITY), atol=1e-10, rtol=1e-10)
 
 
-def test_what_cannot_be_projected_is_refused_in_one_sentence() -> None:
+def test_unsupported_balls_slopes_and_options_are_refused() -> None:
     x = torch.rand(2, 10, dtype=torch.float64)
     dual = _compiled(_dense(), x, RandomProjection(10))
     with pytest.raises(InvalidInputError, match="l1 and l2 norms"):
@@ -274,7 +276,7 @@ def test_what_cannot_be_projected_is_refused_in_one_sentence() -> None:
 
 
 def test_layers_that_are_not_linear_are_bounded_exactly() -> None:
-    """Behind a log-softmax nothing can be pushed: those sites get rows, and the estimate is none."""
+    """A log-softmax is not linear: sites behind it get exact rows, and nothing is estimated."""
     torch.manual_seed(0)
     model = nn.Sequential(nn.Linear(10, 8), nn.LogSoftmax(1), nn.Linear(8, 8), nn.ReLU(), nn.Linear(8, 3)).double()
     x = torch.rand(2, 10, dtype=torch.float64)

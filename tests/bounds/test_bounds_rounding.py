@@ -1,4 +1,4 @@
-"""Rigorous bounds: what float32 computes is off by no more than it says, and still below what is true."""
+"""Rigorous bounds in float32 allow for their rounding error, so that they hold in exact arithmetic."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def _check(
     inner: InnerBounds = "dual",
     last: LastBound = "dual",
 ) -> Tensor:
-    """The float32 bound is below every value that float64 finds; returns what it gave away."""
+    """The float32 bound is below every value that float64 finds; returns the error allowed for."""
     region = ball.at(x.double())
     points = torch.cat([region.centre.unsqueeze(0), region.corners(60, torch.Generator().manual_seed(0))])
     values = dual.outputs(points.flatten(0, 1)).reshape(len(points), len(x), -1) @ objective.double().T
@@ -46,7 +46,7 @@ def _check(
 def test_float32_bounds_allow_for_their_rounding(
     slopes: SlopePolicy, model: RandomNetwork, radius: float, seed: int
 ) -> None:
-    """At radius zero the network itself is the bound, so that nothing but rounding separates the two."""
+    """At radius zero the exact bound is the network's own value, so that only rounding separates the two."""
     x = torch.rand(2, *model.shape, generator=torch.Generator().manual_seed(seed))
     with torch.no_grad():
         _check(model.dual(), x, LinfBall(radius), torch.eye(3), slopes)
@@ -65,8 +65,8 @@ def test_intervals_allow_for_their_rounding_too(
 
 @effort(40)
 @given(networks(), st.sampled_from([0.0, 1e-6, 0.1]), st.integers(0, 2**16))
-def test_the_error_covers_the_distance_to_float64(model: RandomNetwork, radius: float, seed: int) -> None:
-    """|plain float32 − float64| is at most the widening of the rigorous bound, with both ends in view."""
+def test_rigorous_float32_bounds_stay_below_float64_bounds(model: RandomNetwork, radius: float, seed: int) -> None:
+    """The rigorous float32 bound never exceeds the float64 bound."""
     dual, x = model.dual(), torch.rand(2, *model.shape, generator=torch.Generator().manual_seed(seed))
     with torch.no_grad():
         exact = dual.lower_bounds(x.double(), L2Ball(radius), torch.eye(3))
@@ -97,8 +97,8 @@ def test_ill_conditioned_networks(slopes: SlopePolicy, scale: float) -> None:
             assert float(error.max()) > scale * 1e-6, "the error grows with the numbers that cancel"
 
 
-def test_overflow_is_no_bound() -> None:
-    """Where a row's own numbers overflow, what comes out is NaN or minus infinity, never a lower bound of infinity."""
+def test_overflow_gives_no_infinite_lower_bound() -> None:
+    """Where a row's numbers overflow, its lower bound is NaN or minus infinity, never plus infinity."""
     huge = nn.Linear(4, 4, bias=False)
     nn.init.constant_(huge.weight, 1e30)
     model = nn.Sequential(huge, nn.ReLU(), nn.Linear(4, 2))
@@ -112,7 +112,7 @@ def test_overflow_is_no_bound() -> None:
 
 @pytest.mark.parametrize("last", ["dual", "interval"])
 def test_constants_are_rounded_too(last: LastBound) -> None:
-    """max(z, c) = c over the set; float32 has no such c, and the number next to it may lie above."""
+    """max(z, c) = c over the set; float32 cannot represent c, and the nearest number may lie above it."""
     network = Network((40,))
     value = network.parameter(1 + torch.rand(40, generator=torch.Generator().manual_seed(0), dtype=torch.float64))
     dual = network.dual(network.add(ops.Maximum(), "input", network.add(ops.Constant(value))))

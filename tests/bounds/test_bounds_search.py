@@ -1,4 +1,4 @@
-"""Searched slopes: as tight as the linear program, never looser than where the search began, alone in their batch."""
+"""Optimised slopes: nearly as tight as the linear program, never looser than their start, whatever the batch."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def _points(count: int, size: int, seed: int = 0) -> Tensor:
 
 
 def _optimum(dual: autodual.DualNetwork, x: Tensor, ball: LinfBall, row: Tensor) -> float:
-    """The least value over the triangles: what no choice of slopes can exceed, and the best one reaches."""
+    """The linear program's optimum over the triangle relaxations: no slopes exceed it, and the best reach it."""
     program, region = NetworkProgram(dual, x), ball.at(x).enclosure()
     program.within_box(region.lower[0], region.upper[0])
     bounds = dual.bounds(x, ball, slopes="adaptive")
@@ -48,7 +48,7 @@ def test_the_search_comes_close_to_the_linear_program(seed: int) -> None:
 
 
 @pytest.mark.parametrize("activation", [nn.ReLU, nn.LeakyReLU, nn.Sigmoid, nn.Tanh, nn.GELU, nn.Softplus])
-def test_no_bound_is_looser_than_where_the_search_began(activation: type[nn.Module]) -> None:
+def test_no_bound_is_looser_than_with_the_slopes_the_search_starts_from(activation: type[nn.Module]) -> None:
     dual = autodual.compile_dual(_network(1, 5, 20, 20, 3, activation=activation))
     x, ball, identity = _points(7, 5), LinfBall(0.2), torch.eye(3, dtype=torch.float64)
     first, best = (dual.lower_bounds(x, ball, identity, slopes=slopes) for slopes in ("adaptive", "optimized"))
@@ -78,7 +78,7 @@ def test_the_linear_function_proves_the_searched_bound() -> None:
 
 
 def test_gradients_reach_the_weights() -> None:
-    """Those of the searched bound with its lines held still, which at a maximum are its own."""
+    """With the slopes held fixed, which at a maximum over slopes gives the gradient of the searched bound."""
     model = _network(4, 5, 12, 3)
     dual = autodual.compile_dual(model)
     x, ball, row = _points(1, 5), LinfBall(0.2), _points(1, 3, 9)
@@ -95,8 +95,8 @@ def test_gradients_reach_the_weights() -> None:
     assert (ends[0] - ends[1]) / (2 * step) == pytest.approx((found * along).sum().item(), rel=0.02)
 
 
-def test_certificates_search_only_for_what_is_open() -> None:
-    """More are certified than by adaptive slopes, none of which a sampled point refutes; what was certified stays."""
+def test_certificates_search_only_for_samples_that_are_open() -> None:
+    """More samples are certified than by adaptive slopes, sampled points refute none, and earlier certificates stay."""
     dual = autodual.compile_dual(_network(5, 4, 24, 24, 3))
     x, ball = _points(60, 4), LinfBall(0.14)
     labels = dual.outputs(x).argmax(1)
@@ -126,7 +126,7 @@ def test_single_precision_certifies_no_more_than_double() -> None:
     assert sum(one.certified for one in single) >= sum(one.certified for one in sure) - 1
 
 
-def test_nothing_that_is_no_number_is_certified() -> None:
+def test_nan_parameters_certify_nothing() -> None:
     model = _network(7, 4, 12, 3)
     x = _points(3, 4)
     dual = autodual.compile_dual(model, x)
@@ -136,8 +136,8 @@ def test_nothing_that_is_no_number_is_certified() -> None:
     assert not any(one.certified for one in found)
 
 
-def test_a_network_without_a_choice_is_left_alone() -> None:
-    """No relaxation at all, or no unit undecided."""
+def test_a_network_without_slopes_to_choose_keeps_its_bounds() -> None:
+    """It has no relaxation at all, or no undecided unit."""
     x, identity = _points(2, 4), torch.eye(3, dtype=torch.float64)
     for model, radius in ((nn.Linear(4, 3).double(), 0.5), (_network(8, 4, 12, 3), 0.0)):
         dual = autodual.compile_dual(model)
@@ -145,8 +145,8 @@ def test_a_network_without_a_choice_is_left_alone() -> None:
         assert torch.equal(found, dual.lower_bounds(x, LinfBall(radius), identity, slopes="adaptive"))
 
 
-def test_margins_of_a_specification_come_from_one_search_a_row() -> None:
-    """A class margin's rows are bounded each for itself: its least one is what certifies."""
+def test_each_row_of_a_specification_is_searched_for_itself() -> None:
+    """The least of a class margin's rows decides whether it is certified."""
     dual = autodual.compile_dual(_network(9, 4, 24, 24, 3))
     x, ball = _points(10, 4), LinfBall(0.1)
     labels = dual.outputs(x).argmax(1)

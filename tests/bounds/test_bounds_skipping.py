@@ -1,4 +1,4 @@
-"""Units are skipped only where that can change nothing: where the set's bound is superadditive."""
+"""Units are skipped only where that changes no bound, which needs a superadditive bound of the set."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def test_units_are_skipped_where_that_changes_nothing() -> None:
 
 
 def test_rounding_grows_with_the_number_of_nodes() -> None:
-    """What is added up node by node rounds at each."""
+    """A bound is a sum over nodes, and rounds once at each."""
     network = Network((2,))
     shallow = _state(autodual.LinfBall(0.1)).error_factor(4)
     name = "input"

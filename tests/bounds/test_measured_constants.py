@@ -22,7 +22,7 @@ def benchmark() -> ModuleType:
     spec = importlib.util.spec_from_file_location("measure_constants", path)
     assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)
-    sys.modules["measure_constants"] = module  # where its dataclasses look themselves up
+    sys.modules["measure_constants"] = module  # dataclasses look up their module there
     spec.loader.exec_module(module)
     return module
 
@@ -33,21 +33,21 @@ def test_every_constant_has_its_measurement(benchmark: ModuleType) -> None:
 
 
 @pytest.mark.parametrize("name", ["row_tensors", "sample_tensors", "interval_tensors"])
-def test_memory_is_counted_as_the_profiler_counts_it(benchmark: ModuleType, name: str) -> None:
-    """What is in force covers what is alive, but for small tensors beside the rows; and it is no wild guess."""
+def test_memory_constants_agree_with_the_profiler(benchmark: ModuleType, name: str) -> None:
+    """The constant covers the measured memory, small tensors beside the rows aside, and is at most six times it."""
     (found,) = benchmark.main([name], benchmark.QUICK)
     assert found.in_force == getattr(measured, name) and found.cost is None
     assert found.here / 1.15 <= found.in_force <= 6 * found.here
 
 
-def test_a_constant_of_time_is_put_back_after_it_was_swept(benchmark: ModuleType) -> None:
+def test_a_time_constant_is_restored_after_its_sweep(benchmark: ModuleType) -> None:
     (found,) = benchmark.main(["fold_channels"], benchmark.Size(pixels=8, width=8, samples=1, repeats=1))
     assert found.here in (0, 4, 8, 16, 32) and found.cost is not None and found.cost >= 0
     assert found.in_force == measured.fold_channels
 
 
-def test_bounds_do_not_depend_on_constants_of_time(benchmark: ModuleType) -> None:
-    """They say which way a bound is computed; both ways give the same number, up to rounding."""
+def test_bounds_do_not_depend_on_time_constants(benchmark: ModuleType) -> None:
+    """They choose between two ways to compute a bound, which give the same number up to rounding."""
     torch.manual_seed(0)
     model = nn.Sequential(
         nn.Conv2d(2, 4, 3, 2, 1), nn.ReLU(), nn.Conv2d(4, 4, 3, 1, 1), nn.ReLU(), nn.Flatten(), nn.Linear(64, 3)

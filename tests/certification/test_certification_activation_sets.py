@@ -1,4 +1,4 @@
-"""Errors under attack, and which units bounds decide."""
+"""Errors under attack, and the units whose activation the bounds decide."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def network() -> nn.Sequential:
     return model
 
 
-def test_attacks_break_no_fewer_than_there_are_errors_and_no_certified_one() -> None:
+def test_attacks_break_all_misclassified_samples_and_no_certified_one() -> None:
     x = torch.rand(40, 4, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
     dual, ball = autodual.compile_dual(network()), autodual.LinfBall(0.08)
     labels = dual.outputs(x).argmax(1)
@@ -35,7 +35,7 @@ def test_attacks_break_no_fewer_than_there_are_errors_and_no_certified_one() -> 
     assert not bool((found[2] & torch.tensor(certified)).any())
 
 
-def test_activation_sets_are_what_sampling_sees() -> None:
+def test_activation_sets_agree_with_the_corners_of_the_box() -> None:
     x = torch.rand(6, 4, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
     model = network()
     dual, ball = autodual.compile_dual(model, x), autodual.LinfBall(0.1)

@@ -1,4 +1,4 @@
-"""Cascades: two inputs in the set around one another never get different labels, and labels are right."""
+"""Cascades: two inputs, each in the set around the other, never get different labels, and labels are right."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def test_the_smallest_pair_that_gets_two_labels_without_the_check() -> None:
     assert first.disagreement is None and not first.abstains and len(first.certificates) == 1
     assert (second.status, second.predicted, second.guess, second.stage) == (Status.UNKNOWN, None, 0, None)
     assert second.disagreement == 2 and second.abstains and len(second.certificates) == 2
-    assert second.certificates[1].certified  # and yet proves nothing of the cascade
+    assert second.certificates[1].certified  # of the stage, which proves nothing about the cascade
 
 
 def test_every_visited_stage_must_agree_not_only_the_one_that_certifies() -> None:
@@ -55,7 +55,7 @@ def test_a_cascade_certifies_more_than_its_first_stage() -> None:
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
-def test_what_a_sample_gets_does_not_depend_on_its_batch(dtype: torch.dtype) -> None:
+def test_a_samples_label_does_not_depend_on_its_batch(dtype: torch.dtype) -> None:
     x = torch.randn(40, 2, generator=torch.Generator().manual_seed(8), dtype=torch.float64).to(dtype)
     labels = torch.arange(40) % 3
     cascade, ball = compiled(*[plane(seed).to(dtype) for seed in (3, 4, 5)]), autodual.LinfBall(0.2)
@@ -68,7 +68,7 @@ def test_what_a_sample_gets_does_not_depend_on_its_batch(dtype: torch.dtype) -> 
             assert first.margin == pytest.approx(second.margin, rel=1e-4, abs=1e-5)
 
 
-def test_one_stage_certifies_what_certify_does(dual: autodual.DualNetwork, x: Tensor, labels: Tensor) -> None:
+def test_a_cascade_of_one_stage_agrees_with_certify(dual: autodual.DualNetwork, x: Tensor, labels: Tensor) -> None:
     ball = autodual.LinfBall(0.2)
     found = autodual.certify_cascade(Cascade([dual]), x, ball, labels)
     expected = autodual.certify(dual, x, ball, labels)
@@ -86,7 +86,7 @@ def _difference(weight: float, bias: float) -> nn.Linear:
     return layer
 
 
-def test_ties_and_leads_within_rounding_are_no_agreement() -> None:
+def test_stages_do_not_agree_at_ties_or_within_rounding() -> None:
     """Float32 sees a tie at stage 2, which argmax gives to class 0 like stage 1; in truth class 1 leads by 0.1."""
     shift = nn.Linear(2, 2)
     with torch.no_grad():
@@ -102,13 +102,13 @@ def test_ties_and_leads_within_rounding_are_no_agreement() -> None:
         assert first.abstains and first.disagreement == 1
     clear = torch.tensor([[0.3, 0.2]])
     (found,) = autodual.certify_cascade(compiled(_difference(1, 0.2), blurred, sure), clear, ball)
-    assert (found.predicted, found.stage) == (0, 3)  # float64 settles what float32 cannot
+    assert (found.predicted, found.stage) == (0, 3)  # decided in float64, because float32 cannot
 
 
 @pytest.mark.parametrize("poison", [math.nan, math.inf, -math.inf])
 @pytest.mark.parametrize("place", [0, 1])
-def test_weights_that_are_no_numbers_give_no_label(place: int, poison: float) -> None:
-    """In whichever stage, once that stage is reached."""
+def test_nan_and_infinite_weights_give_no_label(place: int, poison: float) -> None:
+    """In any stage, once that stage is reached."""
     stages = [line(1, 0.5), line(1, 3.0)]
     cascade, x, ball = compiled(*stages), torch.tensor([[0.0]]).double(), autodual.LinfBall(1.0)
     assert autodual.certify_cascade(cascade, x, ball)[0].certified
@@ -144,7 +144,7 @@ def test_a_set_that_is_not_symmetric_is_refused() -> None:
 
 
 def test_a_sample_outside_the_domain_is_refused() -> None:
-    """Else the first of these would get class 0 and the second, which is in its set, class 1."""
+    """If it were accepted, the second sample, in the first one's set, would get class 1 and the first class 0."""
     cascade = compiled(line(1, 0.5), line(0, -1))
     ball = autodual.LinfBall(1.0, (-1.0, 1.0))
     with pytest.raises(InvalidInputError, match="sample 1 lies outside the domain"):
@@ -154,7 +154,7 @@ def test_a_sample_outside_the_domain_is_refused() -> None:
         autodual.certify_cascade(compiled(line(1, 0.5, torch.float32)), single, autodual.LinfBall(1.0, (0.0, 0.1)))
 
 
-def test_cascades_and_labels_that_do_not_fit_are_refused(dual: autodual.DualNetwork, x: Tensor) -> None:
+def test_invalid_stages_labels_and_samples_are_refused(dual: autodual.DualNetwork, x: Tensor) -> None:
     with pytest.raises(InvalidInputError, match="at least one stage"):
         Cascade([])
     with pytest.raises(InvalidInputError, match="stage 2 of the cascade is a Linear, not a dual network"):

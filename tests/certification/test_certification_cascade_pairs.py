@@ -1,4 +1,4 @@
-"""No two inputs in the set around one another get two labels of a cascade: all pairs of grids, and attacks."""
+"""Two inputs, each in the set around the other, never get different labels: all pairs of grids, and attacks."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def _expected_on_the_line(lines: list[tuple[float, float]], z: float, radius: fl
 
 
 @pytest.mark.parametrize("seed", range(6))
-def test_on_the_line_labels_are_those_of_the_definition(seed: int) -> None:
+def test_in_one_dimension_labels_are_those_of_the_definition(seed: int) -> None:
     """All points of a grid, and all pairs of them within the radius."""
     generator = torch.Generator().manual_seed(seed)
     lines = [tuple(pair) for pair in torch.randn(4, 2, generator=generator, dtype=torch.float64).tolist()]
@@ -38,7 +38,7 @@ def test_on_the_line_labels_are_those_of_the_definition(seed: int) -> None:
 
 
 def _assert_no_conflict(labels: list[int | None], near: Tensor) -> None:
-    """No two labels differ of points that are near one another, `[N, N]`."""
+    """Points that are near one another, by the mask `[N, N]`, do not have different labels."""
     given = torch.tensor([-1 if label is None else label for label in labels])
     differ = (given >= 0) & (given.unsqueeze(1) >= 0) & (given != given.unsqueeze(1))
     assert not bool((differ & near).any())
@@ -56,7 +56,7 @@ _BALLS = [
 
 
 @pytest.mark.parametrize("ball", _BALLS, ids=lambda ball: ball.describe())
-def test_on_the_plane_no_pair_within_the_ball_gets_two_labels(ball: autodual.PerturbationSet) -> None:
+def test_in_the_plane_no_pair_within_the_ball_gets_two_labels(ball: autodual.PerturbationSet) -> None:
     """All pairs of a grid, for several cascades; without the check there are such pairs."""
     axis = torch.arange(-16, 16, dtype=torch.float64) / 16
     grid = torch.cartesian_prod(axis, axis)
@@ -75,7 +75,7 @@ def test_on_the_plane_no_pair_within_the_ball_gets_two_labels(ball: autodual.Per
 
 
 @pytest.mark.parametrize("ball", [_BALLS[3], _BALLS[1]], ids=lambda ball: ball.describe())
-def test_no_attack_moves_a_label(ball: autodual.PerturbationSet) -> None:
+def test_no_attack_changes_a_label(ball: autodual.PerturbationSet) -> None:
     """Random points, corners and gradient steps towards all classes of all stages, around many samples."""
     x = 1.8 * torch.rand(60, 2, generator=torch.Generator().manual_seed(5), dtype=torch.float64) - 0.9
     conflicts = unchecked = given = 0
@@ -91,7 +91,7 @@ def test_no_attack_moves_a_label(ball: autodual.PerturbationSet) -> None:
 
 
 def _moved(cascade: Cascade, x: Tensor, ball: autodual.PerturbationSet) -> Tensor:
-    """Points of the sets around x, as many for each: `[M · N, 2]`."""
+    """Points of the sets around x, M for each sample: `[M · N, 2]`."""
     region, generator = ball.at(x), torch.Generator().manual_seed(3)
     points = [*region.sample(6, generator), *region.corners(6, generator)]
     for stage in cascade.stages:

@@ -57,14 +57,14 @@ def test_counterexamples_are_real(dual: autodual.DualNetwork, x: Tensor, labels:
         assert torch.equal(found[sample].original, x[sample])
 
 
-def test_without_labels_the_prediction_stands_in(dual: autodual.DualNetwork, x: Tensor) -> None:
+def test_without_labels_the_predicted_class_is_certified(dual: autodual.DualNetwork, x: Tensor) -> None:
     found = autodual.certify(dual, x, autodual.LinfBall(0.05))
     assert all(c.label is None and c.status in (Status.CERTIFIED, Status.UNKNOWN) for c in found)
     assert any(c.certified for c in found)
 
 
 def test_any_specification(dual: autodual.DualNetwork, x: Tensor, labels: Tensor) -> None:
-    """An output box proved by the very bounds; a half-space that fails at the sample is never certified."""
+    """An output box just outside the bounds is certified; a half-space that fails at the sample never is."""
     ball, identity = autodual.LinfBall(0.1), torch.eye(3, dtype=x.dtype)
     lower = dual.lower_bounds(x, ball, identity, slopes="adaptive").min(0).values - 1e-6
     upper = dual.upper_bounds(x, ball, identity, slopes="adaptive").max(0).values + 1e-6
@@ -91,8 +91,8 @@ def test_ties_are_not_certified(dtype: torch.dtype) -> None:
 @pytest.mark.parametrize("poison", [math.nan, math.inf, -math.inf, 1e38, -1e38])
 @pytest.mark.parametrize("layer", [0, 2])
 @pytest.mark.parametrize("kind", ["weight", "bias"])
-def test_weights_that_are_no_numbers_certify_nothing(kind: str, layer: int, poison: float, slopes: str) -> None:
-    """In any place, also once the network is compiled; huge numbers certify only what is true in float64."""
+def test_nan_infinite_and_huge_weights_certify_nothing_false(kind: str, layer: int, poison: float, slopes: str) -> None:
+    """At any entry, also after compilation; with huge weights only what is true in float64 may be certified."""
     model = nn.Sequential(_linear([[1, 0], [0, 1]], [5, 5]), nn.ReLU(), _linear([[1, 1], [-1, -1]], [9, 0]))
     dual, x, ball = autodual.compile_dual(model), torch.zeros(1, 2), autodual.LinfBall(0.5)
     assert autodual.certify(dual, x, ball, LABEL, slopes=slopes)[0].certified
@@ -110,14 +110,14 @@ def test_weights_that_are_no_numbers_certify_nothing(kind: str, layer: int, pois
 
 
 @pytest.mark.parametrize("poison", [math.nan, math.inf])
-def test_samples_that_are_no_numbers_are_refused(dual: autodual.DualNetwork, x: Tensor, poison: float) -> None:
+def test_nan_and_infinite_samples_are_refused(dual: autodual.DualNetwork, x: Tensor, poison: float) -> None:
     x[3, 1] = poison
     with pytest.raises(InvalidInputError, match="sample 3 holds NaN or infinity"):
         autodual.certify(dual, x, autodual.LinfBall(0.1))
 
 
 def test_float64_decides_what_float32_gets_wrong() -> None:
-    """f₀ - f₁ = (1e8 + x) - 1e8 - 1 + gap: the sign that float32 sees is rounding; float64 knows."""
+    """f₀ - f₁ = (1e8 + x) - 1e8 - 1 + gap: in float32 the sign is rounding error, in float64 it is right."""
     for gap, status in [(1e-3, Status.CERTIFIED), (-1e-3, Status.UNKNOWN)]:
         first = _linear([[1.0, 0.0], [0.0, 1.0]], [1e8, 1e8], torch.float64)
         second = _linear([[1.0, -1.0], [0.0, 0.0]], [gap, 0.0], torch.float64)
@@ -135,7 +135,7 @@ def test_easy_samples_stay_in_float32() -> None:
     assert found.certified and found.arithmetic == "float32" and found.margin > found.rounding_error > 0
 
 
-def test_products_that_underflow_are_not_taken_for_zero() -> None:
+def test_products_that_underflow_are_not_treated_as_zero() -> None:
     """relu(t) + relu(-t) with |t| below float32's least number, then magnified: the minimum is negative."""
     least = 2.0**-149
     hidden = _linear([[least, -least], [-least, least]], [0, 0])

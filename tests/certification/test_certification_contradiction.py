@@ -1,4 +1,4 @@
-"""Certified and attacked at once: the run stops, and its error keeps the evidence."""
+"""A sample that is certified and also has a counterexample stops the run, and the error holds the evidence."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ ATTACK = Pgd(steps=10, seed=0)
 
 @pytest.fixture
 def unsound() -> Iterator[None]:
-    """A rule of ReLUs whose lower line is too high by a share of the interval."""
+    """A ReLU rule whose lower line is too high, by 3/16 of the interval's width."""
 
     @dual_rule(ops.Relu, replace=True)
     class Unsound(ReluRule):
@@ -51,7 +51,7 @@ def _model() -> nn.Module:
 SAMPLES = torch.tensor([[2.0], [0.2]])
 
 
-def test_a_rule_that_is_unsound_is_caught(unsound: None) -> None:
+def test_an_unsound_rule_is_caught(unsound: None) -> None:
     dual, ball = autodual.compile_dual(_model(), SAMPLES), autodual.LinfBall(0.4)
     assert [str(one.status) for one in autodual.certify(dual, SAMPLES, ball, [0, 0])] == ["certified"] * 2
     with pytest.raises(ContradictionError, match="sample 1 is certified and has a counterexample") as caught:
@@ -63,14 +63,14 @@ def test_a_rule_that_is_unsound_is_caught(unsound: None) -> None:
     assert len(evidence["network"]["tensors_sha256"]) == 64 and evidence["network"]["ops"].count("relu") == 1
 
 
-def test_the_sample_itself_contradicts(unsound: None) -> None:
+def test_the_sample_itself_may_be_the_counterexample(unsound: None) -> None:
     x = torch.tensor([[0.0]])
     dual = autodual.compile_dual(_model(), x)
     with pytest.raises(ContradictionError, match="sample 0 is certified"):
         autodual.certify(dual, x, autodual.LinfBall(0.4), [0])
 
 
-def test_points_below_bounds_that_prove_nothing_are_caught(unsound: None) -> None:
+def test_points_below_a_negative_bound_are_caught(unsound: None) -> None:
     model = _model()
     with torch.no_grad():
         model[2].bias.copy_(torch.tensor([-1.2, 0.0]))
@@ -81,7 +81,7 @@ def test_points_below_bounds_that_prove_nothing_are_caught(unsound: None) -> Non
         autodual.certify(dual, x, ball, [0], attack=ATTACK)
 
 
-def test_sound_rules_are_left_alone() -> None:
+def test_sound_rules_raise_no_contradiction() -> None:
     dual, ball = autodual.compile_dual(_model(), SAMPLES), autodual.LinfBall(0.4)
     found = autodual.certify(dual, SAMPLES, ball, [0, 0], attack=ATTACK, bracket=True)
     assert [str(one.status) for one in found] == ["certified", "falsified"]
@@ -91,14 +91,14 @@ def test_sound_rules_are_left_alone() -> None:
 
 @dataclass(frozen=True)
 class Corner(Pgd):
-    """Always the upper end of the set."""
+    """Always returns the upper corner of the set."""
 
     def run(self, function: Any, region: Any, specification: Any, generator: Any = None) -> torch.Tensor:
         return region.steepest(torch.ones_like(region.centre))
 
 
 def test_ties_within_rounding_are_no_contradiction() -> None:
-    """f_0 - f_1 is least at the upper end, and positive there by so little that a run in float32 may say otherwise."""
+    """The least f_0 - f_1, at the upper corner, is positive by so little that it may be negative in float32."""
     model, x, ball = nn.Linear(40, 2), torch.rand(1, 40), autodual.Box(torch.zeros(40), torch.ones(40))
     dual, ties = autodual.compile_dual(model, x), 0
     for seed in range(16):
@@ -117,5 +117,5 @@ def test_ties_within_rounding_are_no_contradiction() -> None:
     assert ties > 1
 
 
-def test_the_rule_is_the_built_in_one_again() -> None:
+def test_the_built_in_rule_is_restored() -> None:
     assert type(find_rule(ops.Relu())) is ReluRule

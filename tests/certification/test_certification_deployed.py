@@ -1,4 +1,4 @@
-"""Certificates of the network as it is run: margins in real arithmetic are not enough if rounding decides."""
+"""Certificates of the network as it runs, whose margins must exceed the rounding error of a run."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ BALL = autodual.LinfBall(1e-7)
 
 @pytest.fixture(scope="module")
 def cancelling() -> tuple[nn.Sequential, torch.Tensor]:
-    """Scores whose sums have terms of size 1e3 and more, and a lead of 1e-3: the network, and a sample of class 0."""
+    """A network whose scores are sums of terms of 1e3 and more, and a sample of class 0 with a margin of 1e-3."""
     generator = torch.Generator().manual_seed(0)
     hidden, last = nn.Linear(32, 128), nn.Linear(128, 2)
     with torch.no_grad():
@@ -32,7 +32,7 @@ def cancelling() -> tuple[nn.Sequential, torch.Tensor]:
     return model, x
 
 
-def test_a_margin_that_rounding_exceeds_is_certified_in_real_arithmetic_alone(cancelling) -> None:
+def test_a_margin_below_the_execution_error_is_certified_in_real_arithmetic_only(cancelling) -> None:
     model, x = cancelling
     dual, label = autodual.compile_dual(model), torch.tensor([0])
     (real,) = autodual.certify(dual, x.double(), BALL, label)
@@ -46,14 +46,14 @@ def test_a_margin_that_rounding_exceeds_is_certified_in_real_arithmetic_alone(ca
         exact = copy.deepcopy(model).double()(points.double())
         runs = [run_in_any_order(model, points, generator) for _ in range(8)]
     assert bool((exact.argmax(1) == 0).all()), "the certificate is right"
-    assert any(bool((run.argmax(1) == 1).any()) for run in runs), "and says nothing of a run"
+    assert any(bool((run.argmax(1) == 1).any()) for run in runs), "but it does not hold for runs in float32"
     gap = torch.stack([(run.double() - exact).diff(dim=1).abs().max() for run in runs]).max()
     assert float(gap) <= real.execution_error
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
-def test_margins_beyond_the_error_are_certified_of_runs_too(dtype: torch.dtype) -> None:
-    """A float64 network has errors of its own, whatever dtype the samples have."""
+def test_margins_above_the_execution_error_are_certified_for_runs_too(dtype: torch.dtype) -> None:
+    """The execution error is that of the network's dtype, whatever dtype the samples have."""
     torch.manual_seed(0)
     model = nn.Sequential(nn.Linear(4, 16), nn.ReLU(), nn.Linear(16, 3)).to(dtype)
     dual, x = autodual.compile_dual(model), torch.rand(20, 4)
@@ -73,7 +73,7 @@ def test_the_nominal_output_of_a_deviation_is_rounded_too() -> None:
     assert moved.execution_error == pytest.approx(2 * within.execution_error)
 
 
-def test_every_status_but_certified_stays(cancelling) -> None:
+def test_deployed_changes_no_other_status_than_certified(cancelling) -> None:
     """A sample of another class is misclassified, deployed or not."""
     model, x = cancelling
     (found,) = autodual.certify(autodual.compile_dual(model), x.double(), BALL, torch.tensor([1]), deployed=True)
@@ -81,7 +81,7 @@ def test_every_status_but_certified_stays(cancelling) -> None:
 
 
 def test_stages_of_a_cascade_are_judged_as_they_are_run(cancelling) -> None:
-    """A lead within a run's error is neither a certificate nor agreement with the stage before."""
+    """A margin below the execution error is neither a certificate nor agreement with the stage before."""
     model, x = cancelling
     sure = nn.Sequential(nn.Linear(32, 2))
     with torch.no_grad():

@@ -17,7 +17,7 @@ from autodual.specs import ClassMargin
 def test_adversarial_examples_are_flagged(
     ball: autodual.PerturbationSet, dtype: torch.dtype, dual: autodual.DualNetwork, x: Tensor
 ) -> None:
-    """Every point that an attack moved to another class, and no point that is certified."""
+    """All points that an attack moved to another class are flagged; of the samples, exactly those not certified."""
     x = x.clamp(-2.5, 2.5).to(dtype)
     predicted = dual.outputs(x).argmax(1)
     points = Pgd(steps=40, restarts=5).run(dual.outputs, ball.at(x), ClassMargin(predicted))
@@ -29,12 +29,12 @@ def test_adversarial_examples_are_flagged(
     assert torch.equal(flagged, ~certified) and bool(certified.any()) and bool(flagged.any())
 
 
-def test_a_box_is_no_neighbourhood(dual: autodual.DualNetwork, x: Tensor) -> None:
+def test_a_fixed_box_is_refused(dual: autodual.DualNetwork, x: Tensor) -> None:
     with pytest.raises(InvalidInputError, match="needs a ball"):
         autodual.detect(dual, x, autodual.Box(-1.0, 1.0))
 
 
-def test_products_are_neighbourhoods_only_if_their_parts_are() -> None:
+def test_products_with_a_fixed_box_are_refused() -> None:
     model = nn.Sequential(nn.Linear(4, 6), nn.ReLU(), nn.Linear(6, 3))
     dual, x = autodual.compile_dual(model), torch.rand(2, 4)
     shapes = ((2,), (2,))

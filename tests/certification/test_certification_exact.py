@@ -1,4 +1,4 @@
-"""Exact values are not charged for rounding, and float64 decides what float32 loses inside a network."""
+"""Values that are exact get no rounding allowance, and float64 decides what float32 loses inside a network."""
 
 from __future__ import annotations
 
@@ -38,15 +38,15 @@ def _certified(model: nn.Module, text: str, *, size: int = 3) -> set[bool]:
         (nn.Sequential(nn.ReLU(), nn.Flatten(), nn.Unflatten(1, (5, 1))), "y0 > -1e-300", "y0 > 0"),
     ],
 )
-def test_ends_that_are_attained_prove_what_is_true_to_the_last_digit(last: nn.Module, claim: str, false: str) -> None:
+def test_limits_of_an_activation_are_proved_to_the_last_digit(last: nn.Module, claim: str, false: str) -> None:
     torch.manual_seed(0)
     model = nn.Sequential(nn.Linear(3, 5), last)
     assert _certified(model, claim) == {True}
     assert _certified(model, false) == {False}
 
 
-def test_what_rounds_is_charged() -> None:
-    """A product with a third ends below the product of the ends: the bound must not claim more."""
+def test_a_rounded_product_gets_an_allowance() -> None:
+    """A third of the clamp's lower limit is rounded, so that the bound must be a little lower."""
     model = nn.Sequential(_linear([[1.0]], [0.0]), nn.Hardtanh(0.1, 0.3))
     third = HalfSpaces([[1 / 3]], [0.1 / 3])
     x = torch.full((1, 1), -9.0)
@@ -55,16 +55,16 @@ def test_what_rounds_is_charged() -> None:
     assert not found.certified and -1e-14 < found.margin < 0
 
 
-def test_a_product_that_vanishes_is_charged() -> None:
-    """-2^-160, which float32 has as zero, for a clamp's limit that is attained."""
+def test_a_product_that_underflows_gets_an_allowance() -> None:
+    """The exact minimum, at the clamp's lower limit, is -2^-160, which is zero in float32."""
     low, row = -(2.0**-100), torch.tensor([[2.0**-60]])
     dual, x = autodual.compile_dual(nn.Hardtanh(low, 1.0)), torch.tensor([[-1.0]])
     bound = dual(x, autodual.LinfBall(0.5), row, rigorous=True, slopes="adaptive").lower
     assert float(bound) <= low * 2.0**-60
 
 
-def test_digits_lost_inside_are_found_again_in_float64() -> None:
-    """(10⁶ + 10x) - 10⁶ is ten, but float32 leaves its sign open, and rows behind a step see nothing of that."""
+def test_digits_lost_inside_the_network_are_recovered_in_float64() -> None:
+    """In float32 the sign of (10⁶ + 10x) - 10⁶ is undecided, but bounds behind it do not show that this is rounding."""
 
     class Sign(nn.Module):
         def forward(self, z: torch.Tensor) -> torch.Tensor:
@@ -77,8 +77,8 @@ def test_digits_lost_inside_are_found_again_in_float64() -> None:
         assert found.certified and found.arithmetic == "float64" and found.margin == pytest.approx(2.0)
 
 
-def test_a_coefficient_that_float32_cannot_hold_is_not_taken_for_zero() -> None:
-    """1e-50·y > -1e-30 is false at y = -1e21, and float32 has no 1e-50."""
+def test_a_coefficient_below_float32s_range_is_not_treated_as_zero() -> None:
+    """1e-50·y > -1e-30 is false at y = -1e21, and float32 cannot represent 1e-50."""
     dual = autodual.compile_dual(nn.Sequential(_linear([[1.0]], [-1e21])))
     for text in ("1e-50*y0 > -1e-30", "1e-50*y0 < -1e-30"):
         (found,) = autodual.certify(dual, torch.zeros(1, 1), autodual.LinfBall(0.1), spec=Formula(text))
@@ -97,8 +97,8 @@ def _verdict(tmp_path: Path, model: nn.Module, text: str) -> VerdictStatus:
     return verify(dual, load_property(tmp_path / "p.vnnlib"), attack=None, timeout=1).status
 
 
-def test_sums_of_rows_are_those_of_the_file(tmp_path: Path) -> None:
-    """Each row is zero at every input; their floats add up to 5.5e-17·Y_0, which is positive."""
+def test_sums_of_rows_use_the_coefficients_of_the_file(tmp_path: Path) -> None:
+    """Each row is zero at every input, but the rounded coefficients add up to 5.5e-17·Y_0, which is positive."""
     model = _linear([[10.0], [1.0]], [0.0, 0.0])
     rows = "(assert (<= (- (* 0.1 Y_0) Y_1) 0))(assert (<= (- (* 0.2 Y_0) (* 2 Y_1)) 0))"
     rows += "(assert (<= (+ (* -0.3 Y_0) (* 3 Y_1)) 0))"

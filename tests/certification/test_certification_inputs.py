@@ -1,4 +1,4 @@
-"""Samples, labels and objectives of any kind are accepted alike, or refused alike, by every public function."""
+"""Every public function accepts the same kinds of samples, labels and objectives, and refuses the same."""
 
 from __future__ import annotations
 
@@ -181,7 +181,7 @@ def test_other_objectives_are_refused_alike(rows, message):
     refused(OBJECTIVES, rows, message)
 
 
-def test_what_is_no_set_is_refused_alike():
+def test_values_that_are_no_sets_are_refused_alike():
     calls = {
         "certify": lambda ball: autodual.certify(DUAL, X, ball),
         "detect": lambda ball: autodual.detect(DUAL, X, ball),
@@ -200,7 +200,7 @@ def test_what_is_no_set_is_refused_alike():
             autodual.certified_radius(DUAL, X, value)
 
 
-def test_every_public_function_that_takes_samples_is_here():
+def test_every_public_function_that_takes_samples_is_tested_here():
     untested = {name for name in autodual.__all__ if name.startswith(("certif", "detect", "robust"))}
     assert untested <= WITH_SAMPLES.keys()
     methods = {name for name in vars(autodual.DualNetwork) if not name.startswith("_")}
@@ -212,7 +212,7 @@ def test_every_public_function_that_takes_samples_is_here():
         "substituting",
         "predicted",
         "label_rows",
-    }  # take no samples of a user's
+    }  # these take no samples from users
     assert methods - others <= WITH_SAMPLES.keys()
 
 

@@ -1,4 +1,4 @@
-"""Label maps: per-pixel classifiers and sequences. Ordinary labels are those of one position, and the oracle here."""
+"""Label maps: per-pixel classifiers and sequences, compared with one ordinary classifier for each position."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ DUAL = autodual.compile_dual(MODEL, X)
 PREDICTED = MODEL(X).argmax(1)
 
 
-def test_float64_decides_a_pixel_though_others_are_wrong_or_without_hope() -> None:
+def test_float64_decides_a_pixel_although_others_are_wrong_or_undecidable() -> None:
     """Pixel 0 loses its digits in float32, pixel 1 is wrong, pixel 2 is undecided in any arithmetic, 3 is ignored."""
     first, second = nn.Linear(2, 3), nn.Linear(3, 8)
     with torch.no_grad():
@@ -94,7 +94,7 @@ def test_every_pixel_is_certified_as_it_would_be_by_itself():
             assert bool(whole.positions.certified[row, column]) == single.certified
             assert int(whole.positions.predicted[row, column]) == single.predicted
     certified = [one.positions.certified_count for one in found]
-    assert 0 < sum(certified) < PREDICTED.numel(), "the radius decides all pixels alike, which tests nothing"
+    assert 0 < sum(certified) < PREDICTED.numel(), "the radius certifies all pixels or none, which tests nothing"
     for one in found:
         assert one.certified == bool(one.positions.certified.all())
         assert one.margin == pytest.approx(float(one.positions.margins.min()))
@@ -132,7 +132,7 @@ def test_windows_whole_rows_and_given_rows_give_the_same_bounds():
             torch.testing.assert_close(coefficients, found.linear.coefficients[name], atol=1e-9, rtol=0)
 
 
-def test_ignored_pixels_are_part_of_no_claim():
+def test_ignored_pixels_are_not_certified():
     first, second, third = autodual.certify(DUAL, X, BALL, labels_with_faults())
     assert first.status is Status.MISCLASSIFIED
     assert (first.positions.count, first.positions.correct_count) == (24, 23)
@@ -161,7 +161,7 @@ def test_an_attack_on_any_pixel_refutes_the_sample():
             assert changed.any() and not (changed & one.positions.certified).any()
 
 
-def test_radii_and_flags_are_of_whole_samples():
+def test_radii_and_flags_are_for_whole_samples():
     labels = labels_with_faults()
     radii = autodual.certified_radius(DUAL, X, autodual.LinfBall, labels, max_radius=0.1, max_steps=12)
     assert radii[0] == 0 and radii[1] > 0 and radii[2] == 0

@@ -1,6 +1,4 @@
-"""High-probability certificates: how often they fail, that they are never taken for deterministic ones, and that a seed
-makes them again.
-"""
+"""High-probability certificates fail at most as often as stated, never count as deterministic, and are reproducible."""
 
 from __future__ import annotations
 
@@ -41,7 +39,7 @@ def _compiled(model: nn.Module, x: Tensor, *passes: Pass) -> autodual.DualNetwor
 def _violated(
     dual: autodual.DualNetwork, x: Tensor, ball: LinfBall | L2Ball, projection: Projection, seed: int
 ) -> bool:
-    """Whether some interval that a certificate would rest on is narrower than its exact bound over the same layers."""
+    """Whether an estimated interval that a certificate uses is narrower than the exact one over the same layers."""
     state, _ = estimated_state(dual, x, ball, projection, seed=seed)
     for site in dual.plan.sites[1:]:
         exact, found = push_bounds(state, site), state.intervals[site]
@@ -51,7 +49,7 @@ def _violated(
 
 
 @pytest.mark.parametrize("ball", [LinfBall(0.15), L2Ball(0.3)], ids=["linf", "l2"])
-def test_certificates_fail_less_often_than_they_say(ball: LinfBall | L2Ball) -> None:
+def test_certificates_fail_at_most_as_often_as_stated(ball: LinfBall | L2Ball) -> None:
     """Over 2,000 seeds; without the inflation factor nearly all fail, so the test can tell."""
     x, trials = _points(1), 2000
     dual = autodual.compile_dual(_network(), x)
@@ -63,8 +61,8 @@ def test_certificates_fail_less_often_than_they_say(ball: LinfBall | L2Ball) -> 
     assert medians > 90
 
 
-def test_the_union_bound_counts_the_estimates_of_the_very_graph() -> None:
-    """Units of the sites that rows are needed for, once for each norm; the first layer behind a box needs none."""
+def test_the_union_bound_counts_the_estimates_of_the_graph() -> None:
+    """One estimate per norm for each unit of the sites that need rows; the first layer behind a box needs none."""
     x, objective = _points(1), torch.eye(3, dtype=torch.float64)
     model = _network(width=12)
     for where, linf, l2 in (("inner", 24, 72), ("last", 3, 6), ("both", 27, 78)):
@@ -77,7 +75,7 @@ def test_the_union_bound_counts_the_estimates_of_the_very_graph() -> None:
 
 
 def test_an_input_that_is_a_bound_site_is_never_estimated() -> None:
-    """Its enclosure is its bound, also in a ball; estimates of it once certified, uncounted, what is wrong."""
+    """Its bound is its enclosure, for balls too; estimates of it, missing in the union bound, would certify wrongly."""
 
     class Votes(nn.Module):
         def __init__(self) -> None:
@@ -100,7 +98,7 @@ def test_an_input_that_is_a_bound_site_is_never_estimated() -> None:
 
 
 def test_gradients_pass_batch_norms_that_are_not_folded() -> None:
-    """What a layer keeps must not be found by the backward pass that computes it again."""
+    """Recomputation in the backward pass must not reuse what a layer cached in the forward pass."""
     torch.manual_seed(0)
     layers = (nn.Linear(6, 8), nn.ReLU(), nn.BatchNorm1d(8), nn.ReLU(), nn.Linear(8, 8), nn.ReLU(), nn.Linear(8, 3))
     model, x = nn.Sequential(*layers).double().eval(), _points(2)
@@ -141,7 +139,7 @@ def test_statuses_tell_deterministic_from_probable() -> None:
         assert known.failure_probability == 0 and "projection" not in known.method
 
 
-def test_a_batch_mixes_them_sample_by_sample() -> None:
+def test_a_batch_mixes_exact_and_estimated_samples() -> None:
     """A sample with few undecided units is bounded exactly, whoever else is in the batch."""
     x = _points(4)
     radius = torch.tensor([1e-4, 0.3, 1e-4, 0.3], dtype=torch.float64)
@@ -157,8 +155,8 @@ def test_a_batch_mixes_them_sample_by_sample() -> None:
             assert certificate.status is Status.CERTIFIED and "projection" not in certificate.method
 
 
-def test_where_exact_rows_are_cheaper_they_are_taken() -> None:
-    """An enormous budget of rows is never spent where the exact bound costs less (errata B7)."""
+def test_exact_rows_are_used_where_they_are_cheaper() -> None:
+    """A large number of projections is not used where the exact bound costs less (errata B7)."""
     x = _points(3)
     dual = _compiled(_network(), x, HighProbability(0.05, 100_000))
     exact = autodual.certify(autodual.compile_dual(_network(), x), x, LinfBall(0.1), slopes="shared")
@@ -168,7 +166,7 @@ def test_where_exact_rows_are_cheaper_they_are_taken() -> None:
 
 
 def test_medians_certify_nothing() -> None:
-    """A network compiled for training is certified by exact bounds; its estimates say that they prove nothing."""
+    """A network compiled for training is certified by exact bounds; its estimates have failure probability 1."""
     x, ball = _points(3), LinfBall(0.05)
     dual = _compiled(_network(), x, RandomProjection(5, seed=0, where="both"))
     plain = autodual.compile_dual(_network(), x)
@@ -190,7 +188,7 @@ def test_radii_detections_and_verdicts_are_deterministic() -> None:
     assert torch.equal(autodual.detect(careful, x, LinfBall(0.05)), autodual.detect(exact, x, LinfBall(0.05)))
 
 
-def test_nothing_that_is_no_number_is_certified() -> None:
+def test_nan_and_infinite_weights_certify_nothing() -> None:
     x = _points(2)
     for value in (float("nan"), float("inf")):
         for prefer in (True, False):
@@ -210,7 +208,7 @@ def test_adaptive_slopes_are_refused() -> None:
         autodual.certify(_compiled(_network(), x, HighProbability()), x, LinfBall(0.1), slopes="adaptive")
 
 
-def test_a_seed_makes_the_same_certificate_at_every_call_and_batch() -> None:
+def test_a_seed_gives_the_same_certificate_in_every_call_and_batch() -> None:
     x = _points(5)
     model, ball = _network(), LinfBall(0.1)
     dual = _compiled(model, x, HighProbability(0.1, 20, seed=4, prefer_exact=False))
@@ -242,8 +240,8 @@ with open(os.path.join(os.environ["OUT"], os.environ.get("RANK", "alone")), "w")
 """
 
 
-def test_processes_that_share_a_seed_share_their_numbers(tmp_path: Path) -> None:
-    """Under torchrun with two processes, each writes what one process alone writes."""
+def test_processes_with_the_same_seed_draw_the_same_numbers(tmp_path: Path) -> None:
+    """Each of two processes under torchrun gets the bounds that one process alone gets."""
     script = tmp_path / "script.py"
     script.write_text(SCRIPT, encoding="utf-8")
     environment = {"OUT": str(tmp_path), "PATH": "/usr/bin:/bin", "OMP_NUM_THREADS": "1"}

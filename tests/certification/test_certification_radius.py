@@ -1,4 +1,4 @@
-"""Certified radii: checked where they end, capped, zero where nothing holds, and as large as bisection finds."""
+"""Certified radii: certified at the radius returned, capped, zero where nothing holds, and as large as by bisection."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def _bisection(dual: autodual.DualNetwork, x: Tensor, ball: Sets, labels: Tensor
 def test_radii_are_certified_and_as_large_as_bisection_finds(
     kind: str, dual: autodual.DualNetwork, x: Tensor, labels: Tensor
 ) -> None:
-    """With shared slopes, whose J has one crossing here; adaptive ones jump, and have more."""
+    """With shared slopes, whose bound J crosses zero once here; with adaptive slopes J jumps and crosses more often."""
     ball = BALLS[kind]
     x = x.clamp(-3, 3)
     labels = torch.where(torch.arange(len(x)) < 5, labels, dual.outputs(x).argmax(1))
@@ -64,13 +64,13 @@ def test_radii_are_capped(dual: autodual.DualNetwork, x: Tensor) -> None:
             autodual.certified_radius(dual, x, autodual.LinfBall, max_radius=bad)
 
 
-def test_sets_may_hold_something_for_each_sample(dual: autodual.DualNetwork, x: Tensor) -> None:
-    """A box around all samples is asked for all of them, also once some are done; or ignores the radius."""
+def test_sets_may_have_parameters_per_sample(dual: autodual.DualNetwork, x: Tensor) -> None:
+    """A box is always made for all samples, also after some are done; a set may ignore the radius."""
     expected = autodual.certified_radius(dual, x, autodual.LinfBall, max_radius=MOST)
     boxes = autodual.certified_radius(
         dual, x, lambda radius: autodual.Box(x - radius[:, None], x + radius[:, None]), max_radius=MOST
     )
-    # The same sets but for rounding, on which the place inside the last bracket depends.
+    # Equal sets up to rounding, which changes the point inside the last bracket.
     torch.testing.assert_close(boxes, expected, atol=TOLERANCE * MOST, rtol=0)
     points = autodual.certified_radius(dual, x, lambda radius: autodual.Box(x, x), max_radius=MOST)
     assert points.tolist() == [MOST] * len(x)
@@ -88,7 +88,7 @@ def test_float32_radii_are_certified(dual: autodual.DualNetwork, x: Tensor) -> N
 
 
 def test_networks_without_nonlinearities_have_radii() -> None:
-    """Nothing is relaxed, so J is exact: half the gap of the two scores here, and 0 at a tie."""
+    """Nothing is relaxed, so that J is exact: the radius is half the gap of the two scores, and 0 at a tie."""
     model = torch.nn.Linear(2, 2).double()
     with torch.no_grad():
         model.weight.copy_(torch.eye(2))
@@ -98,8 +98,8 @@ def test_networks_without_nonlinearities_have_radii() -> None:
     torch.testing.assert_close(found, torch.tensor([1.0, 0.0], dtype=torch.float64), atol=4e-4, rtol=0)
 
 
-def test_float64_decides_where_float32_has_no_digits_left() -> None:
-    """Scores of 3·10⁴ and a bias that takes it away again: margins are x₀ - x₁, of which float32 keeps little."""
+def test_float64_decides_where_float32_loses_its_digits() -> None:
+    """A bias of 3·10⁴ that the next layer subtracts: margins are x₀ - x₁, of which float32 keeps few digits."""
     model = nn.Sequential(nn.Linear(2, 2), nn.ReLU(), nn.Linear(2, 2))
     with torch.no_grad():
         for layer, bias in ((model[0], 3e4), (model[2], -3e4)):

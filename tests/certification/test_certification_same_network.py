@@ -1,4 +1,4 @@
-"""Certificates are of the model as it is at the call: one that was edited since it was compiled is noticed."""
+"""Certificates are for the model at the time of the call: edits since its compilation are noticed."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ def test_an_edited_model_is_noticed(dual: autodual.DualNetwork, x: Tensor, edit:
 
 @pytest.mark.filterwarnings("ignore:.*weight_norm.*:FutureWarning")
 @pytest.mark.parametrize("name", ["a parametrisation", "weight norm", "weight norm by a hook", "a layer less"])
-def test_bounds_say_which_tensor_is_gone(dual: autodual.DualNetwork, x: Tensor, name: str) -> None:
+def test_bounds_name_the_missing_tensor(dual: autodual.DualNetwork, x: Tensor, name: str) -> None:
     EDITS[name](dual.model)  # type: ignore[arg-type]
     with pytest.raises(ModelChangedError, match=r"no parameter or buffer 'net\.[01]\.\w+' any more"):
         dual.lower_bounds(x, BALL, torch.eye(3))
@@ -115,8 +115,10 @@ def test_bounds_say_which_tensor_is_gone(dual: autodual.DualNetwork, x: Tensor, 
         lambda model: None,
     ],
 )
-def test_what_is_live_is_certified(dual: autodual.DualNetwork, x: Tensor, change: Callable[..., object]) -> None:
-    """Values of tensors, in training mode and in other dtypes too: certificates are those of a fresh compilation."""
+def test_changed_values_modes_and_dtypes_are_certified(
+    dual: autodual.DualNetwork, x: Tensor, change: Callable[..., object]
+) -> None:
+    """Such changes need no compilation: certificates are those of a freshly compiled model."""
     change(dual.model)
     fresh = autodual.compile_dual(copy.deepcopy(dual.model), x)
     assert _statuses(dual, x.double()) == _statuses(fresh, x.double())
@@ -124,7 +126,7 @@ def test_what_is_live_is_certified(dual: autodual.DualNetwork, x: Tensor, change
     assert margins[0] == pytest.approx(margins[1], abs=1e-6)
 
 
-def test_a_stage_of_a_cascade_and_a_property(dual: autodual.DualNetwork, x: Tensor) -> None:
+def test_edits_are_noticed_by_cascades_and_verification(dual: autodual.DualNetwork, x: Tensor) -> None:
     rows = Conjunction(numpy.array([[1.0, 0.0, 0.0]]), numpy.array([-9.0]), numpy.array([False]))
     centre = x[0].double().numpy()
     case = Case(centre - 0.01, centre + 0.01, (rows,))
@@ -138,7 +140,7 @@ def test_a_stage_of_a_cascade_and_a_property(dual: autodual.DualNetwork, x: Tens
         certify_cascade(Cascade([dual, first]), x, BALL)
 
 
-def test_several_inputs_are_compared_too() -> None:
+def test_edits_of_models_with_several_inputs_are_noticed() -> None:
     class Weighted(nn.Module):
         factor = 1.0
 
@@ -155,7 +157,7 @@ def test_several_inputs_are_compared_too() -> None:
 
 
 class Cancelling(nn.Module):
-    """Numbers of 10⁶ cancel, so that float32 keeps one digit of each output."""
+    """Terms of 10⁶ cancel, so that float32 keeps one digit of each output."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -191,7 +193,7 @@ class Casting(nn.Module):
 
 @pytest.mark.parametrize("model", [Cancelling(), Rounded(), Casting(), nn.Sequential(nn.Linear(4, 3), nn.RMSNorm(3))])
 @pytest.mark.parametrize("factor", [1e-3, 1e4])
-def test_rounding_is_no_change(model: nn.Module, factor: float) -> None:
+def test_rounding_is_not_mistaken_for_an_edit(model: nn.Module, factor: float) -> None:
     generator = torch.Generator().manual_seed(1)
     x = factor * torch.randint(0, 256, (4, 6), generator=generator).float().t() / 255  # not contiguous
     dual = autodual.compile_dual(model, x)
@@ -212,7 +214,7 @@ def test_half_precision(dtype: torch.dtype) -> None:
         autodual.certify(dual, x, BALL)
 
 
-def test_a_program_for_one_batch_size_is_run_in_that_size() -> None:
+def test_a_program_with_a_fixed_batch_size_takes_any_number_of_samples() -> None:
     torch.manual_seed(0)
     model, x = nn.Sequential(nn.Linear(4, 5), nn.ReLU(), nn.Linear(5, 3)), torch.rand(7, 4)
     dynamic = ({0: torch.export.Dim("batch", min=2, max=3)},)
@@ -222,7 +224,7 @@ def test_a_program_for_one_batch_size_is_run_in_that_size() -> None:
             assert _statuses(dual, x[:count]) == _statuses(autodual.compile_dual(model), x[:count])
 
 
-def test_a_model_that_fails_otherwise_says_so(dual: autodual.DualNetwork, x: Tensor) -> None:
+def test_a_model_that_no_longer_runs_says_so(dual: autodual.DualNetwork, x: Tensor) -> None:
     dual.model.net.append(nn.Linear(7, 3))
     with pytest.raises(AutodualError, match=r"does not run any more \(RuntimeError"):
         autodual.certify(dual, x, BALL)

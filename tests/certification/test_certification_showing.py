@@ -35,14 +35,14 @@ def test_a_certificate_prints_in_one_short_line() -> None:
     assert "<th>rounding error</th>" in shown and certificate.method in shown
 
 
-def test_what_others_wrote_is_escaped_in_tables() -> None:
+def test_text_of_specifications_is_escaped_in_tables() -> None:
     dual, x, _ = _classifier()
     spec = autodual.specs.parse_specification("y0 > y1")
     shown = autodual.certify(dual, x[:1], autodual.LinfBall(0.01), spec=spec)[0]._repr_html_()
     assert "y0 &gt; y1" in shown and "y0 > y1" not in shown
 
 
-def test_progress_is_told_and_changes_no_certificate() -> None:
+def test_progress_is_reported_and_changes_no_certificate() -> None:
     dual, x, labels = _classifier()
     ball, seen = autodual.LinfBall(torch.linspace(0, 0.1, 40).double()), []
     known = dual.bounds(x, ball, slopes="adaptive")
@@ -56,7 +56,7 @@ def test_progress_is_told_and_changes_no_certificate() -> None:
     assert [done for done, _ in seen] == sorted(done for done, _ in seen) and seen[-1] == (40, 40) and len(seen) > 1
 
 
-def test_radii_and_verdicts_tell_their_progress_too(tmp_path) -> None:
+def test_radii_and_verdicts_report_their_progress_too(tmp_path) -> None:
     dual, x, labels = _classifier()
     steps, cases = [], []
     radii = autodual.certified_radius(
@@ -81,7 +81,7 @@ def test_a_bar_goes_to_standard_error(capsys) -> None:
     assert told.out == "" and "2/2" in told.err
 
 
-def test_label_maps_print_short_too() -> None:
+def test_label_maps_print_briefly_too() -> None:
     x = torch.zeros(1, 2, 16, 16)
     x[:, 0] = 1
     (found,) = autodual.certify(autodual.compile_dual(torch.nn.Identity()), x, autodual.LinfBall(0.1))

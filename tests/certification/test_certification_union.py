@@ -1,4 +1,4 @@
-"""Certificates over unions: the worst of those over the members, to the digit, in every entry of the room."""
+"""Certificates, radii and detection over a union: exactly the worst result over its members."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def test_members_are_tighter_than_their_hull(dual: autodual.DualNetwork, x: Tens
 
 
 def test_alternatives_may_hold_over_different_members() -> None:
-    """Each alternative holds over one half alone, so neither is bounded over the union, and yet one always holds."""
+    """Each alternative holds over one box only; neither holds over the union, but at every point one of them does."""
     dual = autodual.compile_dual(nn.Identity(), torch.zeros(1, 1, dtype=torch.float64))
     halves = autodual.Box(-2.0, -1.0), autodual.Box(1.0, 2.0)
     x = torch.zeros(1, 1, dtype=torch.float64)
@@ -85,7 +85,7 @@ def test_radii_are_those_of_the_worst_member(dual: autodual.DualNetwork, x: Tens
     assert all(one.certified for one in autodual.certify(dual, x[positive], make(found[positive]), slopes="shared"))
 
 
-def test_detection_and_cascades_look_at_every_member(dual: autodual.DualNetwork, x: Tensor) -> None:
+def test_detection_and_cascades_use_every_member(dual: autodual.DualNetwork, x: Tensor) -> None:
     union = autodual.Union(*BALLS)
     flags = torch.stack([autodual.detect(dual, x, ball) for ball in BALLS]).any(0)
     assert torch.equal(autodual.detect(dual, x, union), flags) and 0 < int(flags.sum()) < len(flags)
@@ -95,17 +95,17 @@ def test_detection_and_cascades_look_at_every_member(dual: autodual.DualNetwork,
     assert [one.certified for one in found] == [not flag for flag in flags.tolist()]
 
 
-def test_a_union_of_one_is_that_one(dual: autodual.DualNetwork, x: Tensor, labels: Tensor) -> None:
+def test_a_union_of_one_set_is_that_set(dual: autodual.DualNetwork, x: Tensor, labels: Tensor) -> None:
     alone, ball = (autodual.certify(dual, x, one, labels) for one in (autodual.Union(BALLS[1]), BALLS[1]))
     assert [str(one) for one in alone] == [str(one) for one in ball] and not any(one.decided_by for one in alone)
     assert [one.perturbation for one in alone] == [one.perturbation for one in ball]
 
 
 @pytest.mark.parametrize("poison", [float("nan"), float("inf"), -float("inf")])
-def test_a_member_of_which_nothing_is_known_decides(
+def test_a_member_without_finite_bounds_decides(
     poison: float, dual: autodual.DualNetwork, x: Tensor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Where one member's bounds are no numbers, the union is not proved."""
+    """If one member's bounds are NaN or infinite, nothing is proved over the union."""
     from autodual.certification import certify as entry
 
     proofs = []
@@ -127,7 +127,7 @@ def test_a_member_of_which_nothing_is_known_decides(
         assert bool((proofs[0].member == 1).all())
 
 
-def test_inputs_side_by_side_may_have_unions_of_their_own() -> None:
+def test_factors_of_a_product_may_be_unions() -> None:
     torch.manual_seed(0)
     dual = autodual.compile_dual(nn.Sequential(nn.Linear(4, 6), nn.ReLU(), nn.Linear(6, 2)), torch.zeros(1, 4))
     x, shapes = torch.rand(6, 4), ((2,), (2,))
@@ -137,7 +137,7 @@ def test_inputs_side_by_side_may_have_unions_of_their_own() -> None:
     assert [one.margin for one in found] == [min(a.margin, b.margin) for a, b in zip(*single, strict=True)]
 
 
-def test_the_chances_that_members_fail_are_added() -> None:
+def test_failure_probabilities_of_members_are_added() -> None:
     torch.manual_seed(0)
     model = nn.Sequential(nn.Linear(6, 8), nn.ReLU(), nn.Linear(8, 8), nn.ReLU(), nn.Linear(8, 2))
     passes = [*default_pipeline(), HighProbability(0.01, 50, prefer_exact=False)]

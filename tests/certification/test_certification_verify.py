@@ -1,4 +1,4 @@
-"""Verdicts on properties against brute force: never a wrong one, and counterexamples are genuine."""
+"""Verdicts on properties compared with brute force: none is wrong, and counterexamples are genuine."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def _violated(dual: autodual.DualNetwork, goal: Property) -> bool:
 
 
 def _check(dual: autodual.DualNetwork, goal: Property, **options) -> VerdictStatus:
-    """The verdict, checked against brute force, with its counterexample checked."""
+    """The verdict; unsat is checked by brute force, the counterexample of sat by running the network again."""
     verdict = verify(dual, goal, **{"timeout": 20, **options})
     if verdict.status is VerdictStatus.SAT:
         assert verdict.inputs is not None and verdict.outputs is not None and verdict.case is not None
@@ -138,7 +138,7 @@ def test_a_violation_on_the_boundary_alone(attack: bool, identity, load) -> None
 
 
 def test_ties_are_not_unsat(identity, load) -> None:
-    """Y_0 + Y_1 reaches 1.75 at one corner only, where the strict inequality fails by nothing."""
+    """Y_0 + Y_1 reaches 1.75 at one corner only, where the strict inequality fails by a tie."""
     tie = load(DECLARED + box(0, 0.75, 0, 1) + "(assert (> (+ Y_0 Y_1) 1.75))")
     assert verify(identity, tie, timeout=1).status in (VerdictStatus.UNKNOWN, VerdictStatus.TIMEOUT)
 
@@ -152,15 +152,15 @@ def test_conjunctions_that_only_a_combination_of_rows_refutes(identity, load) ->
 
 
 def test_constraints_between_inputs_bind_counterexamples(identity, load) -> None:
-    """The box holds violations, the file's own triangle does not: neither verdict may be given."""
+    """The box holds violations, but the triangle that the file constrains inputs to does not: sat would be wrong."""
     goal = load(DECLARED + box(0, 1, 0, 1) + "(assert (<= (+ X_0 X_1) 0.5)) (assert (>= (+ Y_0 Y_1) 1.5))")
     assert verify(identity, goal, timeout=1).status is not VerdictStatus.SAT
     hit = load(DECLARED + box(0, 1, 0, 1) + "(assert (<= (+ X_0 X_1) 1.5)) (assert (>= (+ Y_0 Y_1) 0.5))")
     assert _check(identity, hit) is VerdictStatus.SAT
 
 
-def test_intervals_without_a_float32(identity, load) -> None:
-    """0.3 is no float32 number: the counterexample is the input of the box that float32 rounds to what was run."""
+def test_intervals_without_a_float32_number(identity, load) -> None:
+    """0.3 is no float32 number: the counterexample is 0.3 itself, which rounds to the float32 that was run."""
     goal = load(DECLARED + box(0.3, 0.3, 0.1, 0.1) + "(assert (>= Y_0 0.25))")
     verdict = verify(identity, goal)
     assert verdict.status is VerdictStatus.SAT
@@ -168,24 +168,24 @@ def test_intervals_without_a_float32(identity, load) -> None:
 
 
 @pytest.mark.parametrize("wrong", [float("nan"), float("inf")])
-def test_networks_that_overflow_decide_nothing(wrong: float, load) -> None:
+def test_networks_that_overflow_give_no_counterexample(wrong: float, load) -> None:
     class Broken(nn.Module):
         def forward(self, x: Tensor) -> Tensor:
             return torch.cat([x.relu() * 3e38 * 3e38, x[:, :1]], 1)
 
     dual = autodual.compile_dual(Broken(), torch.zeros(1, 2))
     goal = load(DECLARED + box(0.5, 1, 0.5, 1) + "(assert (<= Y_0 0))")
-    replay = lambda inputs: numpy.full(3, wrong)  # noqa: E731 - a network that answers nothing but this
+    replay = lambda inputs: numpy.full(3, wrong)  # noqa: E731 - a network with this output everywhere
     assert verify(dual, goal, timeout=2, replay=replay).status is not VerdictStatus.SAT
 
 
-def test_a_replay_that_contradicts_the_attack_is_believed(identity, load) -> None:
+def test_a_replay_overrules_the_attack(identity, load) -> None:
     goal = load(DECLARED + box(0, 1, 0, 1) + "(assert (>= Y_0 0.5))")
     verdict = verify(identity, goal, timeout=1, replay=lambda inputs: numpy.zeros(3))
     assert verdict.status is not VerdictStatus.SAT
 
 
-def test_the_time_is_kept(load) -> None:
+def test_the_time_limit_is_kept(load) -> None:
     torch.manual_seed(0)
     model = nn.Sequential(nn.Linear(6, 64), nn.ReLU(), nn.Linear(64, 64), nn.ReLU(), nn.Linear(64, 3)).eval()
     names = "".join(f"(declare-const X_{i} Real)(assert (>= X_{i} -3))(assert (<= X_{i} 3))" for i in range(6))
@@ -202,7 +202,7 @@ def test_the_time_is_kept(load) -> None:
 
 
 def test_a_step_that_does_not_end_is_interrupted(identity, load, monkeypatch) -> None:
-    """Gradients stay enabled for the caller, and what was not proved is not unsat."""
+    """Gradients stay enabled for the caller, and the unproved property is not unsat."""
 
     def endless(*arguments, **options):
         with torch.no_grad():
@@ -211,7 +211,7 @@ def test_a_step_that_does_not_end_is_interrupted(identity, load, monkeypatch) ->
 
     module = import_module(
         "autodual.certification.verdicts.decide_property"
-    )  # as an attribute, the name is the function's
+    )  # the package's attribute of this name is the function
     monkeypatch.setattr(module, "prove", endless)
     monkeypatch.setattr(module, "_GRACE", 0.1)
     goal = load(DECLARED + box(0, 1, 0, 1) + "(assert (>= Y_0 2))")
@@ -242,7 +242,7 @@ def test_bounds_of_parts_hold_at_their_points(traced, load) -> None:
     assert bool((problem.spec.margins(rows).amin(0) >= value.clamp(max=0) - 1e-12).all())
 
 
-def test_what_does_not_fit_is_refused(traced, identity, load) -> None:
+def test_properties_of_other_sizes_and_untraced_networks_are_refused(traced, identity, load) -> None:
     with pytest.raises(InvalidInputError, match="1 input"):
         verify(traced, load("(declare-const X_0 Real)" + DECLARED[48:] + "(assert (= X_0 0)) (assert (<= Y_0 0))"))
     with pytest.raises(InvalidInputError, match="1 output"):

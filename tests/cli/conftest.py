@@ -39,7 +39,7 @@ def model_file(tmp_path: Path, network: nn.Module) -> Path:
 
 @pytest.fixture
 def data_file(tmp_path: Path, network: nn.Module) -> Path:
-    """Twelve samples; all labels are the predicted classes but that of sample 3."""
+    """Twelve samples, labelled with the predicted classes; only the label of sample 3 is wrong."""
     generator = torch.Generator().manual_seed(1)
     x = torch.rand(12, 4, generator=generator)
     with torch.no_grad():
@@ -51,7 +51,7 @@ def data_file(tmp_path: Path, network: nn.Module) -> Path:
 
 @pytest.fixture
 def compiled_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Networks of the same weights, compiled in the same way, are compiled once."""
+    """Networks with equal weights and options share one compiled dual network, which saves time."""
     original, known = model_and_data.compile_dual, {}
 
     def compile_dual(model: nn.Module, example_input: torch.Tensor, **options: Any) -> Any:

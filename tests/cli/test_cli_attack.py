@@ -1,4 +1,4 @@
-"""`autodual attack` end to end: what the library finds, for every kind of model, in files that resume and replay."""
+"""`autodual attack` end to end: results equal those of the library, for every kind of model; runs resume and replay."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ import autodual
 from autodual.attacks import Fgsm, Pgd, counterexamples, evaluate
 from autodual.specs import ClassMargin
 
-#: A network that no dual network can be made of: its gradient exists, but no rule for sorting.
+#: A network with a gradient but without a dual network: sorting has no dual rule.
 SORTING = """
 from torch import nn
 
@@ -39,7 +39,7 @@ def samples(data_file: Path) -> tuple[torch.Tensor, torch.Tensor]:
 
 @pytest.fixture
 def attack(invoke, tmp_path, model_file, data_file, monkeypatch) -> Callable[..., dict[str, Any]]:
-    """Runs the command and returns its document; signs of a broken evaluation, which take time, are not looked for."""
+    """Runs the command and returns its document; the slow checks for a broken evaluation are switched off."""
     monkeypatch.setattr(attack_job, "doubts", lambda *arguments: [])
 
     def run(*arguments: object, model: object = model_file, name: str = "out") -> dict[str, Any]:
@@ -169,7 +169,7 @@ def test_a_resumed_run_must_attack_the_same_samples_together(attack, invoke, mod
         assert outcome.exit_code == 2 and words in outcome.stderr
 
 
-def test_single_rows_are_replayed_in_the_company_of_then(attack, invoke, tmp_path):
+def test_single_rows_are_replayed_in_the_batches_of_the_recorded_run(attack, invoke, tmp_path):
     points, path = tmp_path / "points.npz", tmp_path / "out.json"
     attack("--eps", 0.15, "--attack", "apgd:steps=4,restarts=2", "--attack", "square:queries=5", "--batch-size", 5,
            "--skip", 1, "--save-points", points)  # fmt: skip
@@ -205,7 +205,7 @@ def test_forged_results_are_not_reproduced(attack, invoke, tmp_path):
     assert outcome.exit_code == 1 and "recorded refutes the property, now does not" in outcome.output
 
 
-def test_the_page_says_what_was_found_and_shows_it(invoke, tmp_path):
+def test_the_page_reports_the_errors_and_shows_the_counterexamples(invoke, tmp_path):
     torch.manual_seed(0)
     network = nn.Sequential(nn.Flatten(), nn.Linear(25, 3))
     x = torch.rand(6, 1, 5, 5)
@@ -246,7 +246,7 @@ def test_label_maps_and_unlabelled_data_are_attacked(invoke, tmp_path):
     assert invoke("replay", path).exit_code == 0 and invoke("report", path).exit_code == 0
 
 
-def test_too_few_resisting_samples_are_a_verdict(invoke, model_file, data_file):
+def test_too_few_resisting_samples_give_exit_status_1(invoke, model_file, data_file):
     fixed = ("attack", model_file, "--data", data_file, "--eps", 0.3, "--attack", 3, "--quiet", "--require-robust")
     outcome = invoke(*fixed, 90)
     assert outcome.exit_code == 1 and "of the samples resist, 90 % were required." in outcome.stderr
@@ -270,7 +270,7 @@ def test_too_few_resisting_samples_are_a_verdict(invoke, model_file, data_file):
         (("--eps", 0.1, "--save-points", "missing/points.npz"), "its folder does not exist"),
     ],
 )
-def test_what_cannot_be_done_is_refused_in_one_sentence(invoke, model_file, data_file, arguments, words):
+def test_bad_usage_is_refused_in_one_sentence(invoke, model_file, data_file, arguments, words):
     outcome = invoke("attack", model_file, "--data", data_file, *arguments)
     assert outcome.exit_code == 2 and words in outcome.stderr, outcome.output
     assert "Traceback" not in outcome.stderr and outcome.stderr.strip().splitlines()[-1].startswith("Error: ")

@@ -1,4 +1,4 @@
-"""`autodual attack` warns of figures that are not to be trusted: in its table, document and page, once a run."""
+"""`autodual attack` warns when its figures cannot be trusted: in the table, the document and the page, once per run."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import torch
 
 @pytest.fixture
 def large(tmp_path, network):
-    """The small network with scores so large that cross-entropy has no gradient left."""
+    """The small network with scores so large that the gradient of cross-entropy vanishes."""
     with torch.no_grad():
         for parameter in network[2].parameters():
             parameter.mul_(1e6)
@@ -27,7 +27,7 @@ def attacked(invoke, path, model, data_file, *arguments) -> dict:
     return document
 
 
-def test_an_attack_that_cannot_see_is_doubted(invoke, tmp_path, large, data_file) -> None:
+def test_an_attack_with_vanishing_gradients_is_doubted(invoke, tmp_path, large, data_file) -> None:
     path = tmp_path / "found.json"
     document = attacked(invoke, path, large, data_file, "--attack", "pgd:objective=cross-entropy", "--skip", 1)
     warnings = document["summary"]["warnings"]
@@ -40,12 +40,12 @@ def test_an_attack_that_cannot_see_is_doubted(invoke, tmp_path, large, data_file
     assert (replayed := invoke("replay", path)).exit_code == 0, replayed.output
 
 
-def test_a_sound_evaluation_is_not(invoke, tmp_path, model_file, data_file) -> None:
+def test_a_sound_evaluation_is_not_doubted(invoke, tmp_path, model_file, data_file) -> None:
     document = attacked(invoke, tmp_path / "found.json", model_file, data_file, "--attack", "apgd:objective=margin")
     assert document["summary"]["warnings"] == []
 
 
-def test_a_run_that_is_resumed_does_not_ask_again(invoke, tmp_path, large, data_file) -> None:
+def test_a_resumed_run_does_not_repeat_the_checks(invoke, tmp_path, large, data_file) -> None:
     path, attack = tmp_path / "found.json", ("--attack", "pgd:objective=cross-entropy", "--batch-size", 6)
     before = attacked(invoke, path, large, data_file, *attack, "--limit", 6)["summary"]["warnings"]
     after = attacked(invoke, path, large, data_file, *attack, "--resume")

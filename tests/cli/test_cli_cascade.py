@@ -1,4 +1,4 @@
-"""`autodual certify --cascade`: what the library says of a cascade, in tables, files, pages and replays."""
+"""`autodual certify --cascade`: the library's results for a cascade, in tables, files, pages and replays."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from autodual.report.cascades import GUARANTEE
 
 @pytest.fixture
 def cascade() -> list[nn.Sequential]:
-    """Two stages that see most samples alike; the second is surer of some."""
+    """Two stages that agree on most samples; the second has larger margins for class 0."""
     torch.manual_seed(0)
     first = nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 3)).eval()
     second = nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 3)).eval()
@@ -34,7 +34,7 @@ def cascade_file(tmp_path, cascade):
 
 @pytest.fixture
 def data_file(tmp_path, cascade):
-    """Sixty samples; all labels are the first stage's but that of sample 3."""
+    """Sixty samples, labelled with the first stage's predictions; only the label of sample 3 is wrong."""
     x = torch.rand(60, 4, generator=torch.Generator().manual_seed(1))
     with torch.no_grad():
         y = cascade[0](x).argmax(1)
@@ -51,8 +51,8 @@ def certify(invoke, cascade_file, data_file):
     return lambda *arguments: invoke("certify", cascade_file, "--data", data_file, "--cascade", *arguments)
 
 
-def test_deployed_counts_margins_beyond_what_each_stage_may_be_off_by(certify, invoke, tmp_path):
-    """The gate between the stages is part of what runs: one line says by how much, and it is replayed."""
+def test_deployed_requires_margins_above_the_execution_error_of_each_stage(certify, invoke, tmp_path):
+    """The gate between the stages is executed in float32 too; one line states the error bound, and replay checks it."""
     plain = certify("--eps", EPS, "--json", tmp_path / "plain.json")
     assert "of the network in real arithmetic; float32 execution may differ by up to" in plain.stdout
     found = certify("--eps", EPS, "--deployed", "--json", tmp_path / "deployed.json")
@@ -94,7 +94,7 @@ def test_rows_are_what_the_library_says(certify, tmp_path, cascade, data_file):
     assert "predicted" in lines[0] and "label" in lines[0]
 
 
-def test_the_table_says_what_is_promised(certify, tmp_path):
+def test_the_table_states_the_guarantee(certify, tmp_path):
     outcome = certify("--eps", EPS, "--domain", "0,1", "--norm", "l2")
     assert outcome.exit_code == 0, outcome.output
     assert GUARANTEE in outcome.stdout and "clipped to [0, 1]" in outcome.stdout
@@ -102,7 +102,7 @@ def test_the_table_says_what_is_promised(certify, tmp_path):
     assert certify("--eps", EPS, "--quiet").output == ""
 
 
-def test_without_labels_every_certified_one_counts(certify, invoke, tmp_path, cascade_file, data_file):
+def test_without_labels_every_certified_sample_counts(certify, invoke, tmp_path, cascade_file, data_file):
     numpy.savez(tmp_path / "unlabelled.npz", x=numpy.load(data_file)["x"])
     arguments = ["--data", tmp_path / "unlabelled.npz", "--cascade", "--eps", EPS, "--json", tmp_path / "o.json"]
     outcome = invoke("certify", cascade_file, *arguments)
@@ -156,7 +156,7 @@ def test_a_run_is_replayed_and_changes_are_found(certify, invoke, tmp_path):
     )
 
 
-def test_the_page_claims_no_more_than_the_promise(certify, invoke, tmp_path):
+def test_the_page_claims_no_more_than_the_guarantee(certify, invoke, tmp_path):
     certify("--eps", EPS, "--json", tmp_path / "o.json")
     assert invoke("report", tmp_path / "o.json").exit_code == 0
     page = (tmp_path / "o.html").read_text()
@@ -183,7 +183,7 @@ def test_bad_usage_is_one_line_and_exit_status_2(certify, arguments, message):
     assert message in error and "Traceback" not in outcome.output
 
 
-def test_files_that_hold_no_cascade_or_stages_that_do_not_fit_are_named(invoke, tmp_path, model_file, data_file):
+def test_files_without_a_cascade_and_stages_that_do_not_fit_are_refused(invoke, tmp_path, model_file, data_file):
     arguments = ["--data", data_file, "--eps", EPS, "--cascade"]
     single = invoke("certify", model_file, *arguments)
     assert single.exit_code == 2 and "holds no list of networks" in single.stderr

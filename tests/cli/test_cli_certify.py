@@ -144,7 +144,7 @@ def test_boxes_replace_the_ball(invoke, tmp_path, model_file, data_file):
 
 
 def test_a_box_is_one_of_the_registered_sets(invoke, tmp_path, model_file, data_file):
-    """Named by its option alone or by --norm too, it is the same set, and documents and replay tell it by its files."""
+    """--box alone and --box with --norm box give the same set; documents and replay identify it by its files."""
     x = numpy.load(data_file)["x"]
     numpy.save(tmp_path / "l.npy", x - 0.02)
     numpy.save(tmp_path / "u.npy", x + 0.02)
@@ -164,7 +164,7 @@ def test_a_box_is_one_of_the_registered_sets(invoke, tmp_path, model_file, data_
 @pytest.mark.parametrize(
     ("command", "extra"), [("radius", ()), ("detect", ("--eps", "0.1")), ("certify", ("--eps", "0.1"))]
 )
-def test_where_a_radius_is_needed_a_box_is_refused_in_one_sentence(
+def test_boxes_are_refused_in_one_sentence_where_a_radius_is_needed(
     invoke, tmp_path, model_file, data_file, command, extra
 ):
     for name in "lu":
@@ -267,8 +267,8 @@ def test_models_and_data_that_do_not_fit_are_named(invoke, tmp_path, model_file,
     assert result.exit_code == 2 and "must return one tensor [batch, ...]" in result.stderr
 
 
-def test_deployed_counts_margins_beyond_what_an_execution_may_differ_by(invoke, tmp_path, model_file, data_file):
-    """One line in the table, the document and the report says by how much; the option is recorded and replayed."""
+def test_deployed_requires_margins_above_the_execution_error(invoke, tmp_path, model_file, data_file):
+    """Table, document and report state the bound on the execution error; the option is recorded and replayed."""
     plain = certify(invoke, model_file, data_file, "--eps", "0.02", "--json", tmp_path / "plain.json")
     line = re.search(
         r"margins +of the network in real arithmetic; float32 execution may differ by up to (\S+)", plain.stdout
@@ -293,7 +293,7 @@ def test_deployed_counts_margins_beyond_what_an_execution_may_differ_by(invoke, 
 
 
 class Exponential(nn.Module):
-    """A weight that the network computes by a function of which nobody has analysed the rounding."""
+    """Computes a weight by a function (the matrix exponential) without a rounding analysis."""
 
     def __init__(self):
         super().__init__()
@@ -303,7 +303,7 @@ class Exponential(nn.Module):
         return x @ torch.linalg.matrix_exp(self.weight)
 
 
-def test_deployed_refuses_what_has_no_rounding_analysis(invoke, tmp_path, data_file, network):
+def test_deployed_refuses_functions_without_a_rounding_analysis(invoke, tmp_path, data_file, network):
     path = tmp_path / "scores.pt2"
     model = nn.Sequential(network, Exponential()).eval()
     x = torch.from_numpy(numpy.load(data_file)["x"])[:2]

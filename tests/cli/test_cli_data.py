@@ -1,4 +1,4 @@
-"""Data sets by name on the command line: every file is in the provenance, is protected, and is needed for a replay."""
+"""Data sets by name on the command line: every file is recorded, never overwritten, and checked by a replay."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from autodual.data import DATA_SETS
 
 @pytest.fixture
 def folder(tmp_path):
-    """CIFAR-10's test part of three samples."""
+    """A CIFAR-10 test set of three samples."""
     (tmp_path / "data").mkdir()
     records = numpy.random.default_rng(0).integers(0, 256, (3, 3073), dtype=numpy.uint8)
     records[:, 0] = [0, 1, 2]
@@ -25,7 +25,7 @@ def folder(tmp_path):
 
 @pytest.fixture
 def har_folder(tmp_path):
-    """UCI HAR's training part of two samples, in the folder of its archive."""
+    """A UCI HAR training set of two samples, in the folder layout of its archive."""
     part = tmp_path / "data" / "UCI HAR Dataset" / "train"
     part.mkdir(parents=True)
     (part / "X_train.txt").write_text(("0.5 " * 561 + "\n") * 2)
@@ -71,7 +71,7 @@ def test_each_file_is_in_the_provenance(invoke, tmp_path, har_folder, har_model)
     assert invoke("replay", out).exit_code == 0
 
 
-def test_its_files_are_never_overwritten(invoke, har_folder, har_model):
+def test_files_of_a_data_set_are_never_overwritten(invoke, har_folder, har_model):
     target = har_folder / "UCI HAR Dataset" / "train" / "y_train.txt"
     arguments = ["--data", "har:train", "--data-dir", har_folder, "--eps", "0.01", "--json", target]
     result = invoke("certify", har_model, *arguments)

@@ -1,4 +1,4 @@
-"""`--exact` and `--bracket` of certify, verify and radius, and the file that a contradiction leaves."""
+"""`--exact` and `--bracket` of certify, verify and radius, and the evidence file that a contradiction writes."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from autodual.ir import ops
 
 @pytest.fixture
 def unsound() -> Iterator[None]:
-    """A rule of ReLUs whose lower line is too high by a share of the interval."""
+    """An unsound ReLU rule: its lower line is too high by twice the width of the interval."""
 
     @dual_rule(ops.Relu, replace=True)
     class Unsound(ReluRule):
@@ -34,7 +34,7 @@ def unsound() -> Iterator[None]:
 
 def test_exact_decisions_and_the_bracket_are_reported(invoke, tmp_path: Path, model_file: Path, data_file: Path):
     out = tmp_path / "out.json"
-    # What one step of an attack and the loosest bounds leave open.
+    # A weak attack and loose bounds leave samples undecided, for the exact method to decide.
     how = ("--eps", "0.12", "--slopes", "shared", "--attack", "fgsm", "--exact", "--time-limit", "30", "--bracket")
     result = invoke("certify", model_file, "--data", data_file, *how, "--json", out)
     assert result.exit_code == 0, result.stderr
@@ -83,7 +83,7 @@ def test_a_contradiction_stops_and_keeps_its_evidence(invoke, tmp_path, model_fi
     assert document["settings"]["model_sha256"] and evidence["value"] < evidence["bound"]
     point = torch.tensor(evidence["point"], dtype=torch.float64)
     assert (point - torch.tensor(evidence["original"])).abs().max() <= 0.3 + 1e-6
-    # The user's files are left alone, and so is the first evidence.
+    # Later runs, with or without --json, do not overwrite the first evidence file.
     first = kept.read_text()
     invoke("certify", model_file, "--data", data_file, *how[:-2])
     invoke("certify", model_file, "--data", data_file, *how, "--overwrite")

@@ -1,6 +1,6 @@
-"""Code from outside, named on the command line or installed: a set in one file, trained on, certified, replayed.
+"""Extensions, from a file named on the command line or from an installed package: sets, losses, attacks, passes.
 
-Nothing that a file names is run.
+Code that a model, recipe or document merely names is never run.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ EXAMPLE = Path(__file__).parents[2] / "examples" / "extending" / "own_set.py"
 
 @contextmanager
 def forgotten() -> Iterator[None]:
-    """Registrations inside are undone afterwards."""
+    """Undoes all registrations made in the with block."""
     tables = (registered_sets._SETS, extension._FROM_FILES, commands.COMMANDS, LOSSES, ATTACKS, PASSES)
     before = [dict(table) for table in tables]
     yield
@@ -44,7 +44,7 @@ def only_here() -> Iterator[None]:
 
 
 def run(*arguments: object, code: int = 0) -> str:
-    """The output of a command, or its errors where it is to fail."""
+    """The output of a command; its errors if exit code `code` is not 0."""
     found = CliRunner().invoke(cli, [str(argument) for argument in arguments])
     assert found.exit_code == code, found.output
     return found.stderr if code else found.stdout
@@ -84,8 +84,8 @@ def test_a_set_of_ones_own_is_trained_on(folder):
     assert extension["path"].endswith("own.py") and len(extension["sha256"]) == 64
 
 
-def test_it_is_certified_over_replayed_and_told_of(folder, own, tmp_path):
-    """Without a set on the command line: the network's file names it, and the extension says what it is."""
+def test_the_set_is_certified_over_replayed_and_described(folder, own, tmp_path):
+    """The command line gives no set: the network's file names it, and the extension defines it."""
     result = tmp_path / "result.json"
     command = ("certify", folder / "run/network.pt", "--data", folder / "data.npz", "--limit", 12, "--json", result)
     words = "brightness shift of 0.05 and box of radius 0.03, unclipped"
@@ -100,8 +100,8 @@ def test_it_is_certified_over_replayed_and_told_of(folder, own, tmp_path):
     assert "for every x′ with x′ = x + s + e, |s| ≤ 0.05 for all pixels alike, ‖e‖∞ ≤ 0.03, the network" in page
 
 
-def test_certificates_over_it_are_those_over_a_box_of_both_where_there_is_no_shift(folder, own, tmp_path):
-    """Without a shift it is an l∞ ball, and the same number comes out of both."""
+def test_without_a_shift_the_margins_are_those_of_the_linf_ball(folder, own, tmp_path):
+    """With a shift of 0 the set is an l∞ ball, so both give the same margins."""
     margins = []
     for name, shape in (("own", ["--norm", "brightness", "--shift", 0]), ("ball", ["--norm", "linf"])):
         command = ("certify", folder / "run/network.pt", "--data", folder / "data.npz", "--eps", 0.05, *shape)
@@ -111,7 +111,7 @@ def test_certificates_over_it_are_those_over_a_box_of_both_where_there_is_no_shi
     assert margins[0] == pytest.approx(margins[1], abs=1e-12)
 
 
-def test_its_radius_is_found_with_the_rest_as_it_is(folder, own, tmp_path):
+def test_a_radius_is_found_while_the_shift_stays_fixed(folder, own, tmp_path):
     result = tmp_path / "radii.json"
     shape = ("--norm", "brightness", "--shift", 0.02, "--max-radius", 0.2)
     run(
@@ -125,13 +125,13 @@ def test_its_radius_is_found_with_the_rest_as_it_is(folder, own, tmp_path):
     assert "‖e‖∞ ≤ r(x)" in (tmp_path / "page.html").read_text()
 
 
-def test_detection_over_it(folder, own):
+def test_detection_over_the_set(folder, own):
     shape = ("--norm", "brightness", "--eps", 0.01, "--shift", 0.01)
     out = run(*own, "detect", folder / "run/network.pt", *shape, "--data", folder / "data.npz", "--limit", 4)
     assert "brightness shift of 0.01 and box of radius 0.01" in out
 
 
-def test_help_lists_it_with_its_own_options(own):
+def test_help_lists_the_set_with_its_own_options(own):
     for command in ("certify", "radius", "detect", "train"):
         out = " ".join(run(*own, command, "--help").split())
         assert "linf, l2, l1, union, box, brightness or a number p >= 1." in out
@@ -153,12 +153,12 @@ def test_help_lists_it_with_its_own_options(own):
         ),
     ],
 )
-def test_what_does_not_fit_is_told_in_a_sentence(folder, own, words, message):
+def test_options_that_do_not_fit_are_refused_in_a_sentence(folder, own, words, message):
     errors = run(*own, "certify", folder / "run/network.pt", "--data", folder / "data.npz", *words, code=2)
     assert message in errors
 
 
-def test_no_file_has_code_run(folder, own, tmp_path):
+def test_no_file_causes_code_to_run(folder, own, tmp_path):
     """Networks, recipes and documents only name the set; running its code takes --extension again."""
     result = tmp_path / "result.json"
     command = ("certify", folder / "run/network.pt", "--data", folder / "data.npz", "--limit", 2)
@@ -172,7 +172,7 @@ def test_no_file_has_code_run(folder, own, tmp_path):
     assert f"for every x′ {words}, the network" in (tmp_path / "page.html").read_text()
 
 
-def test_an_extension_that_has_changed_is_no_longer_the_one_of_the_run(folder, own, tmp_path):
+def test_a_changed_extension_is_refused(folder, own, tmp_path):
     result = tmp_path / "result.json"
     command = ("certify", folder / "run/network.pt", "--data", folder / "data.npz", "--limit", 2, "--json", result)
     run(*own, *command)

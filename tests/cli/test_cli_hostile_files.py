@@ -1,4 +1,4 @@
-"""Every door has a budget: whatever a file claims, a command ends with one line, soon, and without much memory.
+"""Hostile files: whatever a file claims, the command ends soon, in one line, and within its budget of memory.
 
 benchmarks/hostile_files.py gives many more such files to every command that reads them.
 """
@@ -14,7 +14,7 @@ from support.hostile.formats import FORMATS
 from support.hostile.trial import Outcome
 from support.hostile.words import calls
 
-# One file of each kind of claim: what they share with the others is not tried again here.
+# One file for each kind of false claim; the benchmark tries the others.
 CHOSEN = {
     "torch.save": (
         "a constructor that allocates slowly", "a bytearray", "a state dict with a tensor expanded to 4 GiB",
@@ -76,12 +76,12 @@ def test_no_file_takes_more_than_the_budget(outcomes):
     assert {name: (outcome.seconds, outcome.bytes) for name, outcome in outcomes.items() if outcome.over_budget} == {}
 
 
-def test_each_is_refused_in_one_line(outcomes):
+def test_each_file_is_refused_in_one_line(outcomes):
     assert {name: outcome.status for name, outcome in outcomes.items() if outcome.status != 2} == {}
     files = {name: outcome for name, outcome in outcomes.items() if ": " in name and "specification:" not in name}
     assert {name: outcome.output for name, outcome in files.items() if outcome.output.count("\n") != 1} == {}
 
 
-def test_claims_beyond_a_budget_say_how_to_allow_them(outcomes):
+def test_the_refusal_of_a_large_file_says_how_to_allow_it(outcomes):
     over = [name for name, outcome in outcomes.items() if "AUTODUAL_FILE_BUDGET=" in outcome.output]
     assert {"npz: a bomb of 0.24 GB of bytes", "torch.export: 10,000 nodes", "torch.save: a slow pool"} <= set(over)

@@ -1,4 +1,4 @@
-"""Hostile and unusual inputs of `autodual certify`: nothing read is overwritten, rounded in silence or trusted."""
+"""Hostile and unusual inputs of `autodual certify`: files read are not overwritten, silently rounded or trusted."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from torch import nn
 
 
 class Averaged(nn.Module):
-    """A network whose samples interact."""
+    """A network whose output for one sample depends on the other samples of the batch."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -39,7 +39,7 @@ def test_inputs_are_never_overwritten(invoke, model_file, data_file):
     assert all(path.read_bytes() == content for path, content in kept.items())
 
 
-def test_double_precision_data_is_rounded_only_by_name(invoke, tmp_path, model_file):
+def test_rounding_of_double_precision_data_is_reported(invoke, tmp_path, model_file):
     numpy.savez(tmp_path / "x.npz", x=numpy.full((1, 4), 1 / 3))
     for dtype, rounded in (("float32", True), ("float64", False)):
         out = tmp_path / f"{dtype}.json"
@@ -53,7 +53,7 @@ def test_double_precision_data_is_rounded_only_by_name(invoke, tmp_path, model_f
 
 
 @pytest.mark.parametrize("kind", [numpy.int64, numpy.float64])
-def test_boxes_of_one_for_all(invoke, tmp_path, model_file, data_file, kind):
+def test_one_box_for_all_samples(invoke, tmp_path, model_file, data_file, kind):
     numpy.save(tmp_path / "l.npy", numpy.zeros(4, dtype=kind))
     numpy.save(tmp_path / "u.npy", numpy.ones(4, dtype=kind))
     box = f"{tmp_path}/l.npy,{tmp_path}/u.npy"
@@ -106,7 +106,7 @@ def test_exported_programs_with_any_batch(invoke, tmp_path, model_file, data_fil
 
 
 def test_the_cifar_network_in_raw_units_agrees_with_its_reference(invoke, shared_directory, tmp_path):
-    """Normalised inside, clipped to valid pixels, eps in pixels: an independent implementation's adaptive margins."""
+    """The margins equal those of an independent implementation, with normalisation, clipping and eps in pixel units."""
     reference = numpy.load(shared_directory / "reference" / "linear_relaxation" / "cifar_cnn_a_eps2_255_clipped.npz")
     numpy.savez(tmp_path / "x.npz", x=reference["x"][:2], y=reference["labels"][:2])
     mean, std = (",".join(f"{value:.9g}" for value in reference[key].ravel()) for key in ("mean", "std"))

@@ -1,4 +1,4 @@
-"""A run that is stopped keeps what it did, says so, and goes on to the same result."""
+"""An interrupted run saves its results, says so, and can be resumed to the same final result."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def statuses(folder: Path, name: str = "out.json") -> dict[int, str]:
 
 
 def stop_after_three_batches(folder: Path, network: nn.Module, number: signal.Signals) -> tuple[str, str]:
-    """Start a run that takes its time, send it the signal, and return what it printed; it must have saved its work."""
+    """Start a slow run, send it the signal, check that it saved its results, and return what it printed."""
     torch.save(network.state_dict(), folder / "state.pt")
     write_architecture(folder, pause=0.3)
     process = subprocess.Popen(command(folder), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
@@ -104,8 +104,8 @@ def test_resuming_with_other_settings_is_refused(invoke, tmp_path, model_file, d
     assert sorted(statuses(tmp_path)) == list(range(5))
 
 
-def test_what_differs_is_named_by_its_option(invoke, tmp_path, model_file, data_file):
-    """For each command that resumes, and each setting whose option has another name or a value of several parts."""
+def test_a_changed_setting_is_named_by_its_option(invoke, tmp_path, model_file, data_file):
+    """For each resumable command, also for settings whose option has another name or a value of several parts."""
     fixed = [model_file, "--data", data_file, "--limit", 1, "--json", tmp_path / "out.json"]
     for command, first, second, words in (
         (
@@ -141,7 +141,7 @@ def test_what_differs_is_named_by_its_option(invoke, tmp_path, model_file, data_
 
 
 def test_work_is_saved_while_it_goes_on(invoke, tmp_path, model_file, data_file, monkeypatch):
-    """After a crash, unlike a signal, nothing is closed cleanly; the last saved state is there to resume from."""
+    """A crash, unlike a signal, closes nothing cleanly, so the run resumes from the last periodic save."""
     original, calls = autodual.certify, []
 
     def crash_at_the_third_batch(*arguments, **options):

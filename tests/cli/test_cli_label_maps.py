@@ -15,7 +15,7 @@ import autodual
 
 @pytest.fixture(scope="module")
 def pixels(tmp_path_factory):
-    """A per-pixel classifier of 6 × 5 pixels, and five samples; of one of them every pixel is to be ignored."""
+    """A per-pixel classifier of 6 × 5 pixels, and five samples; the labels of sample 2 are all ignored (-100)."""
     folder = tmp_path_factory.mktemp("pixels")
     torch.manual_seed(0)
     network = nn.Sequential(nn.Conv2d(1, 3, 3, padding=1), nn.ReLU(), nn.Conv2d(3, 4, 1)).eval()

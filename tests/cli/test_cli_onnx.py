@@ -1,4 +1,4 @@
-"""ONNX files as MODEL of the commands."""
+"""ONNX files given as MODEL to the commands."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def test_certify(invoke, onnx_file: Path, data: Path, tmp_path: Path, options: l
     result = invoke("certify", onnx_file, "--data", data, "--eps", 0.05, "--json", target, *options)
     assert result.exit_code in (0, 1), result.output
     statuses = [row["status"] for row in json.loads(target.read_text())["certificates"]]
-    # With the mean taken off, a ReLU hides most of the third sample; it stays undecided either way.
+    # After subtracting the mean, the ReLU zeroes most of the third sample; it is undecided in both cases.
     assert statuses[:2] == ["certified", "certified"] and statuses[2] != "certified"
 
 
@@ -60,7 +60,7 @@ def test_inspect(invoke, onnx_file: Path) -> None:
     )
 
 
-def test_architectures_and_damage_are_refused(invoke, onnx_file: Path, tmp_path: Path) -> None:
+def test_architectures_and_damaged_files_are_refused(invoke, onnx_file: Path, tmp_path: Path) -> None:
     result = invoke("inspect", onnx_file, "--arch", "package:factory")
     assert result.exit_code == 2
     broken = tmp_path / "broken.onnx"
@@ -70,7 +70,7 @@ def test_architectures_and_damage_are_refused(invoke, onnx_file: Path, tmp_path:
 
 
 def test_a_changed_file_of_weights_is_noticed(invoke, onnx_file: Path, data: Path, tmp_path: Path) -> None:
-    """Provenance lists it with its own digest; neither resuming nor replaying goes on with another one."""
+    """The provenance records the weight file's digest; resuming and replaying refuse a changed weight file."""
     onnx.save(onnx.load(onnx_file), onnx_file, save_as_external_data=True, location="weights.data", size_threshold=0)
     record, beside = tmp_path / "run.json", tmp_path / "weights.data"
     assert invoke("certify", onnx_file, "--data", data, "--eps", "0.05", "--json", record).exit_code == 0
@@ -91,7 +91,7 @@ def test_a_changed_file_of_weights_is_noticed(invoke, onnx_file: Path, data: Pat
 
 
 def test_a_file_of_a_fixed_batch(invoke, tmp_path: Path) -> None:
-    """Four samples at once, of which every command sees one: y = (x₀, 2 x₁)."""
+    """A file that takes exactly four samples is used sample by sample: y = (x₀, 2 x₁)."""
     from onnx import TensorProto, helper, numpy_helper
 
     value, shape = helper.make_tensor_value_info, np.array([4, -1])

@@ -1,4 +1,4 @@
-"""Networks of several outputs: one is chosen, from every kind of file."""
+"""Networks with several outputs: --output-index chooses one, for every kind of model file."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Heads(nn.Module):
 
 @pytest.fixture
 def heads(tmp_path: Path) -> tuple[Path, nn.Module]:
-    """A file of architecture and the network; its flattened outputs are the value, then the scores."""
+    """An architecture file and its network; output 0 is the value, output 1 the scores."""
     place = tmp_path / "heads.py"
     place.write_text(FACTORY)
     names: dict = {}
@@ -43,7 +43,7 @@ def _margins(result_file: Path) -> list[list[float]]:
 
 
 def test_the_chosen_output_is_bounded(heads, invoke, data_file, tmp_path) -> None:
-    """The same margins from a state dict and from an exported program."""
+    """A state dict and an exported program give the same margins."""
     place, model = heads
     torch.save(model.state_dict(), tmp_path / "state.pt")
     program = torch.export.export(model, (torch.rand(2, 4),), dynamic_shapes=({0: torch.export.Dim.AUTO},))
@@ -58,7 +58,7 @@ def test_the_chosen_output_is_bounded(heads, invoke, data_file, tmp_path) -> Non
     torch.testing.assert_close(torch.tensor(found[0]), torch.tensor(found[1]), atol=1e-5, rtol=0)
 
 
-def test_the_library_chooses_too(heads) -> None:
+def test_the_library_bounds_the_chosen_output_too(heads) -> None:
     _, model = heads
     x, ball, rows = torch.rand(3, 4), autodual.LinfBall(0.0), torch.eye(3)
     lower = autodual.compile_dual(model, x, output=1).lower_bounds(x, ball, rows)
@@ -66,7 +66,7 @@ def test_the_library_chooses_too(heads) -> None:
     torch.testing.assert_close(lower, expected, atol=1e-5, rtol=0)
 
 
-def test_not_choosing_is_an_error_that_says_how(heads, invoke, data_file, tmp_path) -> None:
+def test_without_a_choice_the_error_names_the_option(heads, invoke, data_file, tmp_path) -> None:
     place, model = heads
     torch.save(model.state_dict(), tmp_path / "state.pt")
     common = ("certify", tmp_path / "state.pt", "--arch", f"{place}:Heads", "--eps", 0.01, "--data", data_file)

@@ -13,7 +13,7 @@ from autodual_cli.plugins import plugin_commands
 
 @pytest.fixture
 def offer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    """Makes a package that offers commands, as an installer leaves it: `offer(package, entry_points, modules)`."""
+    """Writes an installed package that offers commands: `offer(package, entry_points, modules)`."""
     monkeypatch.syspath_prepend(str(tmp_path))
 
     def make(package: str, lines: str, **modules: str) -> None:
@@ -50,7 +50,7 @@ def test_help_lists_commands_without_importing_them(invoke, offer):
     assert "--loud" in invoke("hello", "--help").output
 
 
-def test_the_errors_of_a_command_are_shown_as_ours_are(invoke, offer):
+def test_errors_of_a_command_look_like_our_own(invoke, offer):
     offer("greetings", "hello = greeting:hello\n", greeting=HELLO)
     failed = invoke("hello", "--loud")
     assert failed.exit_code == 2 and failed.stderr == "Error: too loud; be quiet.\n"

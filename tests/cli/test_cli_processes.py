@@ -1,4 +1,4 @@
-"""Several processes share a data set, and together report what one process would report."""
+"""Several processes split a data set and together report what a single process would report."""
 
 from __future__ import annotations
 
@@ -49,14 +49,14 @@ def test_two_processes_certify_what_one_does(invoke, model_file: Path, data_file
     documents = [json.loads(path.read_text()) for path in (one, two)]
     for alone, together in zip(*(document["certificates"] for document in documents), strict=True):
         assert (alone["index"], alone["status"]) == (together["index"], together["status"])
-        assert together["margin"] == pytest.approx(alone["margin"], abs=1e-6)  # batches are others
+        assert together["margin"] == pytest.approx(alone["margin"], abs=1e-6)  # batches differ
     for document in documents:
         document["summary"].pop("seconds", None)
     counts = [{k: v for k, v in document["summary"].items() if isinstance(v, int)} for document in documents]
     assert counts[0] == counts[1] and counts[0]["count"] == 11
 
 
-def test_a_signal_ends_all_processes_with_what_they_have(data_file: Path, tmp_path: Path) -> None:
+def test_after_a_signal_all_processes_end_and_save_their_results(data_file: Path, tmp_path: Path) -> None:
     (tmp_path / "slow.py").write_text(SLOW.format(begun=str(tmp_path / "begun")))
     torch.save(nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 3)).state_dict(), tmp_path / "state.pt")
     out = tmp_path / "out.json"

@@ -1,4 +1,4 @@
-"""Programs of torch.export that take batches of one size: certified from the command line as from Python."""
+"""Programs of torch.export with a fixed batch size are certified on the command line as in Python."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import autodual
 
 
 class Heads(nn.Module):
-    """Two outputs, and the batch size written into a view."""
+    """Two outputs, and a view with the batch size as a constant."""
 
     def __init__(self, network: nn.Module, batch: int):
         super().__init__()
@@ -54,7 +54,7 @@ def test_a_fixed_batch_is_certified(
         assert margins[name] == pytest.approx(margins["m, scaled"], abs=1e-4)
 
 
-def test_a_refusal_names_the_batch(invoke, tmp_path: Path, data_file: Path) -> None:
+def test_a_refusal_names_the_batch_size(invoke, tmp_path: Path, data_file: Path) -> None:
     class Swapped(nn.Module):
         def forward(self, x: Tensor) -> Tensor:
             return x.transpose(0, 1).relu().transpose(0, 1)
@@ -89,7 +89,7 @@ def test_data_with_other_axes_than_the_network_takes(invoke, tmp_path: Path, axe
 
 
 def test_a_float64_network_keeps_its_weights(invoke, tmp_path: Path, data_file: Path) -> None:
-    """Rounded to float32, whatever the arithmetic of the bounds, it would have equal scores and nothing certified."""
+    """Weights rounded to float32 would make both scores equal, so nothing could be certified."""
     model = nn.Linear(4, 2, bias=False).double()
     model.weight.data[:] = torch.tensor([[1.0], [1.0 - 1e-12]], dtype=torch.float64)
     torch.save(model, tmp_path / "m.pt")

@@ -1,4 +1,4 @@
-"""`autodual certify --projection`: exact bounds where they fit the budget, estimates elsewhere, never confused."""
+"""`autodual certify --projection`: exact bounds where they fit the budget, estimates elsewhere, always told apart."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from autodual.files import load_model_file
 from autodual.passes import HighProbability, default_pipeline
 
 EXAMPLE = str(Path(__file__).parents[2] / "examples" / "mnist_small.pt")
-# Exact rows of samples 0 and 1 cost more than 50 projections, those of sample 2 do not.
+# Exact bounds of samples 0 and 1 need more than 50 rows, those of sample 2 do not.
 MIXED = ["certify", EXAMPLE, "--eps", "0.1", "--limit", "3", "--projection", "50"]
 
 
@@ -49,7 +49,7 @@ def recorded(tmp_path_factory) -> tuple[Path, Result]:
 
 @pytest.fixture
 def mixed(recorded, tmp_path) -> Path:
-    """The document of that run, to be changed at will."""
+    """A copy of that run's document, which a test may change."""
     return Path(shutil.copy(recorded[0] / "out.json", tmp_path))
 
 
@@ -122,7 +122,7 @@ def test_batches_change_neither_kind_nor_margin(invoke, mixed, tmp_path):
     assert [row["margin"] for row in first] == pytest.approx([row["margin"] for row in second], rel=1e-9)
 
 
-def test_a_run_is_replayed_with_its_random_numbers(invoke, mixed):
+def test_a_run_is_replayed_with_its_seed(invoke, mixed):
     outcome = invoke("replay", mixed)
     assert outcome.exit_code == 0, outcome.output
     assert entry(outcome, "rows that agree") == "3" and "seed 0" in entry(outcome, "random projections")
@@ -165,7 +165,7 @@ def test_a_run_goes_on_only_with_the_same_projections(invoke, mixed):
     assert further.exit_code == 0 and document_of(mixed)["summary"]["estimated"] == 3
 
 
-def test_what_is_required_counts_probable_certificates_where_they_were_asked_for(invoke, mixed):
+def test_require_certified_counts_probable_certificates_if_projections_were_asked_for(invoke, mixed):
     resumed = [*MIXED, "--json", mixed, "--resume"]
     assert invoke(*resumed, "--require-certified", 100).exit_code == 0
     rewrite(mixed, lambda document: document["certificates"][0].update(status="unknown"))
@@ -174,8 +174,8 @@ def test_what_is_required_counts_probable_certificates_where_they_were_asked_for
     assert "Certified 66.67 % of the samples (1 for certain, 1 probably), 70 % were required." in outcome.stderr
 
 
-def test_where_everything_fits_nothing_depends_on_chance(invoke, tmp_path, model_file, data_file):
-    """Bounds of the only layer inside are exact by intervals, so that there is nothing to estimate."""
+def test_if_all_exact_bounds_fit_the_budget_nothing_depends_on_chance(invoke, tmp_path, model_file, data_file):
+    """Interval bounds of the single hidden layer are exact, so there is nothing to estimate."""
     path = tmp_path / "out.json"
     run = ["certify", model_file, "--data", data_file, "--eps", "0.02", "--json", path]
     outcome = invoke(*run, "--confidence", "0.999")
@@ -189,7 +189,7 @@ def test_where_everything_fits_nothing_depends_on_chance(invoke, tmp_path, model
     assert invoke("replay", path).exit_code == 0
 
 
-def test_runs_without_projections_say_nothing_of_them(invoke, tmp_path, model_file, data_file):
+def test_runs_without_projections_do_not_mention_them(invoke, tmp_path, model_file, data_file):
     path = tmp_path / "out.json"
     run = ["certify", model_file, "--data", data_file, "--eps", "0.5", "--json", path]
     outcome = invoke(*run, "--require-certified", 100)
@@ -238,7 +238,7 @@ def test_bad_usage_is_one_line_and_exit_status_2(invoke, model_file, data_file, 
     assert message in outcome.stderr.replace("\n", " ")
 
 
-def test_shared_slopes_may_be_said(invoke, model_file, data_file):
+def test_shared_slopes_may_be_given_explicitly(invoke, model_file, data_file):
     run = ["certify", model_file, "--data", data_file, "--eps", "0.1", "--limit", 1, "--projection", "9"]
     assert invoke(*run, "--slopes", "shared").exit_code == 0
 

@@ -1,4 +1,4 @@
-"""`autodual replay`: the same files and settings give the same rows; differences are shown; no code runs unasked."""
+"""`autodual replay`: equal files and settings give equal rows; differences are shown; a document alone runs no code."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ def test_changed_verdicts_and_margins_are_found(invoke, record):
     assert "rows that differ      3" in outcome.stdout
     for expected in ("0 status", "1 margin", "2 margins[0]", "recorded unknown, now certified"):
         assert expected in outcome.stdout
-    assert "summary, settings     3 value(s) differ" in outcome.stdout  # the rows' own counts are others
+    assert "summary, settings     3 value(s) differ" in outcome.stdout  # counts derived from the rows differ too
     assert "6 value(s) differ" in outcome.stderr
     assert invoke("replay", path, "--limit", 1).stdout.count("rows compared         1") == 1
 
@@ -107,7 +107,7 @@ def test_a_forged_counterexample_is_found(invoke, record, data_file):
         assert outcome.exit_code == 1 and f"{index} counterexample" in outcome.stdout
 
 
-def test_a_limit_says_what_it_leaves_out(invoke, record):
+def test_with_a_limit_the_output_counts_the_rows_left_out(invoke, record):
     outcome = invoke("replay", record(), "--limit", 5)
     assert outcome.exit_code == 0
     assert "rows compared         5" in outcome.stdout and "the other 7 rows" in outcome.stdout
@@ -226,7 +226,7 @@ def certificate(**changes):
     return {**row, **changes}
 
 
-def test_margins_agree_up_to_twice_the_rounding_error_of_now():
+def test_margins_agree_up_to_twice_the_rounding_error_of_the_replay():
     def differences(**changes):
         return compare("autodual.certify/1", {}, [certificate()], [certificate(**changes)]).differences
 

@@ -1,4 +1,4 @@
-"""Every single value of a recorded document is forged in turn, and `replay` says which one it is."""
+"""Each value of a recorded document is forged in turn, and `replay` must name it."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ COMMANDS = {
     "detect": ["detect", "model.pt", *EPS],
     "verify": ["verify", "model.pt", "p.vnnlib", "--timeout", "60"],
 }
-# These cannot be recomputed: the answer says that they were not compared.
+# These cannot be recomputed; `replay` says that it did not compare them.
 UNKNOWABLE = ("seconds", "started", "directory")
 
 
@@ -41,7 +41,7 @@ def run(*arguments: object) -> Result:
 
 @pytest.fixture(scope="module")
 def documents(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Path]]:
-    """One of each schema, of two samples, in the folder that the commands were run in."""
+    """One document of each schema, from two samples, in the folder that the commands ran in."""
     folder = tmp_path_factory.mktemp("forgeries")
     torch.manual_seed(0)
     stages = [nn.Sequential(nn.Linear(2, 3), nn.ReLU(), nn.Linear(3, 2)).eval() for _ in range(2)]
@@ -68,7 +68,7 @@ def leaves(value: Any, path: tuple[str | int, ...] = ()) -> Iterator[tuple[str |
 
 
 def forged(value: Any, path: tuple[str | int, ...]) -> Any:
-    """Another value of the same kind that a run could have."""
+    """Another plausible value of the same type."""
     if path[-1] == "slopes":
         return "shared"
     if path[-1] in ("arithmetic", "dtype"):
@@ -107,7 +107,7 @@ def test_every_forged_value_is_named(documents: dict[str, Path], name: str) -> N
     missed = []
     for *where, key in leaves(document):
         if "provenance" in where and name != "certify":
-            continue  # it is the same for all
+            continue  # the provenance is the same for all commands
 
         def forge(copied: dict, where: list = where, key: Any = key) -> None:
             place = at(copied, tuple(where))
@@ -142,8 +142,8 @@ def test_every_forged_value_is_named(documents: dict[str, Path], name: str) -> N
         ("verify", lambda row: row.update(outputs=[3.0, 4.0]), ["counterexample"]),
     ],
 )
-def test_rows_that_are_forged_with_care_are_found(documents: dict[str, Path], name: str, change, named) -> None:
-    """None: the document is refused, or the point is another one than recorded but proves the same."""
+def test_consistent_forgeries_of_a_row_are_found(documents: dict[str, Path], name: str, change, named) -> None:
+    """`named` None: the document may be refused instead, or any difference reported."""
     document = json.loads(documents[name].read_text())
     (key,) = document.keys() - {"schema", "settings", "summary"}
     outcome = replayed(document, lambda copied: change(copied[key][0]), documents[name].parent)
@@ -178,8 +178,8 @@ def test_rows_that_are_forged_with_care_are_found(documents: dict[str, Path], na
         ("verify", ("settings", "input_shape", 0), 10**400),
     ],
 )
-def test_values_of_no_sense_are_refused_or_named(documents: dict[str, Path], name: str, where, value) -> None:
-    """By `report` as by `replay`; `replayed` fails where an exception gets through."""
+def test_nonsensical_values_are_refused_or_named(documents: dict[str, Path], name: str, where, value) -> None:
+    """Neither `replay` nor `report` may raise; the helper `replayed` checks this for `replay`."""
     document = json.loads(documents[name].read_text())
 
     def forge(copied: dict) -> None:
@@ -191,8 +191,8 @@ def test_values_of_no_sense_are_refused_or_named(documents: dict[str, Path], nam
     assert not isinstance(page.exception, Exception), page.exception
 
 
-def test_a_claim_that_took_more_time_is_not_reproduced(documents: dict[str, Path], monkeypatch) -> None:
-    """`timeout` now is no confirmation of `unsat` then; of `sat` then, the counterexample is."""
+def test_if_the_replay_times_out_only_sat_is_reproduced(documents: dict[str, Path], monkeypatch) -> None:
+    """A timeout does not confirm a recorded `unsat`; a recorded `sat` is confirmed by its counterexample."""
     document = json.loads(documents["verify"].read_text())
 
     def out_of_time(*arguments: object, **options: object) -> Verdict:
@@ -210,7 +210,7 @@ def test_a_claim_that_took_more_time_is_not_reproduced(documents: dict[str, Path
     assert unsat.exit_code == 1 and "recorded unsat, now timeout" in unsat.stdout
 
 
-def test_documents_of_other_versions_may_say_less(documents: dict[str, Path]) -> None:
+def test_documents_of_other_versions_may_lack_values(documents: dict[str, Path]) -> None:
     document = json.loads(documents["detect"].read_text())
 
     def age(copied: dict) -> None:

@@ -1,4 +1,4 @@
-"""`autodual report` and the provenance it shows: which bytes, which software, which command."""
+"""`autodual report` and the provenance it shows: digests of files, versions, and the command."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def sha256(path):
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
-def test_every_document_says_where_it_comes_from(invoke, tmp_path, model_file, data_file):
+def test_every_document_records_its_provenance(invoke, tmp_path, model_file, data_file):
     for command, extra in (("certify", ["--eps", "0.1"]), ("radius", []), ("detect", ["--eps", "0.1"])):
         out = tmp_path / f"{command}.json"
         arguments = [model_file, "--data", data_file, *extra, "--json", out]
@@ -51,7 +51,7 @@ def test_every_document_says_where_it_comes_from(invoke, tmp_path, model_file, d
         assert record["samples"] == 12 and "units" in record and record["platform"]
 
 
-def test_code_and_boxes_are_hashed_too(invoke, tmp_path, data_file, network):
+def test_code_boxes_and_specifications_are_hashed_too(invoke, tmp_path, data_file, network):
     torch.save(network.state_dict(), tmp_path / "state.pt")
     code = tmp_path / "arch.py"
     code.write_text(
@@ -91,7 +91,7 @@ def test_a_changed_file_is_not_resumed_from(invoke, tmp_path, model_file, data_f
     torch.save(network, model_file)
     changed = invoke(*run)
     assert changed.exit_code == 2 and "The model file has changed since" in changed.stderr
-    assert out.read_bytes() != kept  # the run in between went on
+    assert out.read_bytes() != kept  # the second run had added a row
 
 
 def test_a_resumed_run_keeps_the_provenance_of_the_first(invoke, tmp_path, model_file, data_file):
@@ -142,7 +142,7 @@ def test_other_runs_have_pages_too(invoke, tmp_path, model_file, data_file, comm
     assert "contradicts itself" not in page
 
 
-def test_what_cannot_be_reported_is_one_line(invoke, tmp_path, result, model_file):
+def test_errors_of_report_are_one_line(invoke, tmp_path, result, model_file):
     cases = [
         ([tmp_path / "absent.json"], "There is no file"),
         ([model_file], "is not a JSON document"),

@@ -1,4 +1,4 @@
-"""Result files: none is overwritten unasked, none is lost if the system fails or the process is killed."""
+"""Result files are not overwritten unasked, and not lost if the system fails or the process is killed."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def certify(invoke, model_file, data_file):
 
 @pytest.fixture
 def nothing_runs(monkeypatch):
-    """Every kind of work fails the test."""
+    """Fails the test as soon as a command starts to compute."""
 
     def work(*arguments, **options):
         raise AssertionError("the work was begun")
@@ -53,7 +53,7 @@ def nothing_runs(monkeypatch):
     ],
     ids=lambda command: f"{command[0]} {command[-1]}",
 )
-def test_what_exists_is_not_overwritten(invoke, tmp_path, model_file, data_file, command, linked):
+def test_existing_files_are_not_overwritten(invoke, tmp_path, model_file, data_file, command, linked):
     precious, target = tmp_path / "precious", tmp_path / "target"
     precious.write_text("years of work")
     if linked:
@@ -69,7 +69,7 @@ def test_what_exists_is_not_overwritten(invoke, tmp_path, model_file, data_file,
     assert precious.read_text() == "years of work"
 
 
-def test_overwriting_and_resuming_are_asked_for(certify, tmp_path):
+def test_overwriting_and_resuming_need_their_options(certify, tmp_path):
     out, table = tmp_path / "out.json", tmp_path / "out.csv"
     files = ["--json", out, "--csv", table]
     assert certify(*files, "--limit", 4).exit_code == 0
@@ -110,8 +110,8 @@ def test_counterexamples_and_pages_are_kept(invoke, certify, tmp_path):
     assert invoke(*report, "--overwrite").exit_code == 0 and point.read_bytes().startswith(b"\x93NUMPY")
 
 
-def test_a_document_of_strange_paths_is_one_line_or_a_page(invoke, certify, tmp_path):
-    """Names that no file system has, or that are no text."""
+def test_documents_with_invalid_paths_give_an_error_line_or_a_page(invoke, certify, tmp_path):
+    """Names that no file system allows, or that are not valid Unicode."""
     assert certify("--json", tmp_path / "out.json", "--limit", 1).exit_code == 0
     document = json.loads((tmp_path / "out.json").read_text())
     for number, name in enumerate(("a\0b", "x" * 5000, "\udcff\ud800", "")):
@@ -123,7 +123,7 @@ def test_a_document_of_strange_paths_is_one_line_or_a_page(invoke, certify, tmp_
         assert page.exit_code == 0, page.output
 
 
-def test_results_are_shown_before_they_are_lost(certify, tmp_path):
+def test_if_the_file_cannot_be_written_the_results_are_still_printed(certify, tmp_path):
     """The disk is full for the JSON file: the table is printed, the CSV file written, and then the command fails."""
     outcome = certify("--json", "/dev/full", "--csv", tmp_path / "out.csv", "--quiet")
     assert outcome.exit_code == 2 and "'/dev/full' cannot be written: No space left on device." in outcome.stderr
@@ -210,7 +210,7 @@ def test_a_folder_that_cannot_be_written_is_found_before_the_work(write_by, name
 @pytest.mark.usefixtures("compiled_once")
 @pytest.mark.parametrize("name", WRITING)
 def test_a_command_that_is_killed_anywhere_leaves_a_whole_file_or_none(write_by, tmp_path, name):
-    """At each step in turn; and the next run of the same command clears what the killed one left."""
+    """Killed at each file operation in turn; the next run of the command removes the killed one's temporary files."""
     folder = tmp_path / "results"
 
     def prepare():
@@ -233,13 +233,13 @@ def test_a_command_that_is_killed_anywhere_leaves_a_whole_file_or_none(write_by,
 
 
 def _without_times(path):
-    """The content, but for how long it took, when it was made and the options of the run."""
+    """The content without durations, start time and the option --overwrite."""
     return re.sub(r'("(seconds|started)[a-z_]*": [^\n]*|"--overwrite",?\s*)', "", path.read_text("latin-1"))
 
 
 @pytest.mark.usefixtures("compiled_once")
 def test_a_run_that_is_killed_anywhere_is_resumed(certify, tmp_path, monkeypatch):
-    """At each step in turn: the file is whole, nothing else is left, and the rest gives what an unbroken run gives."""
+    """Killed at each file operation in turn: the file is complete, and resuming gives all rows and cleans up."""
     monkeypatch.setattr("autodual_cli.jobs.result_files._SECONDS_BETWEEN_SAVES", 0.0)
     folder = tmp_path / "results"
     files = ["--json", folder / "out.json", "--csv", folder / "out.csv", "--quiet", "--limit", 4, "--batch-size", 2]

@@ -1,4 +1,4 @@
-"""Help is instant: it must load neither PyTorch nor NumPy, and `python -m autodual_cli` is the command."""
+"""Help is instant, since it loads neither PyTorch nor NumPy; `python -m autodual_cli` runs the command."""
 
 from __future__ import annotations
 

@@ -28,7 +28,7 @@ sys.exit(streams.status(int(sys.argv[1])))
 def run(
     folder: Path, redirections: str = "", status: int = 0, **environment: str
 ) -> subprocess.CompletedProcess[bytes]:
-    """A program that prints and writes a file, with a status of its own, run by a shell."""
+    """Runs PROGRAM in a shell: it prints, writes a file, and exits with the given status."""
     command = ["/bin/sh", "-c", f'exec "$0" -c "$1" {status} {redirections}', sys.executable, PROGRAM]
     done = subprocess.run(command, capture_output=True, cwd=folder, env={**os.environ, **environment})
     assert (folder / "out.txt").read_text() == "kept" and b"Traceback" not in done.stderr
@@ -44,8 +44,8 @@ def test_work_goes_on_with_closed_streams(tmp_path: Path, closed: tuple[int, ...
 
 
 @pytest.mark.parametrize("status", [0, 1])
-def test_output_that_is_lost_is_no_verdict(tmp_path: Path, status: int) -> None:
-    """The status is neither 0 nor 1, which would mean that a sample is not certified."""
+def test_lost_output_gives_an_exit_status_that_is_no_verdict(tmp_path: Path, status: int) -> None:
+    """Neither 0 (all certified) nor 1 (a sample is not certified), as the reader never saw the results."""
     full = run(tmp_path, "> /dev/full", status)
     assert full.returncode == 2
     assert full.stderr.endswith(b"Error: The standard output cannot be written: No space left on device.\n")
@@ -63,8 +63,8 @@ def test_letters_that_cannot_be_shown_are_escaped(tmp_path: Path, encoding: str)
     assert done.stdout == ("shown ∞ \\udcff\n".encode() if encoding == "utf-8" else b"shown \\u221e \\udcff\n")
 
 
-def test_faults_and_strange_paths_are_no_verdicts(tmp_path: Path) -> None:
-    """A fault of our own ends with 3 and its traceback."""
+def test_internal_errors_and_invalid_paths_do_not_exit_with_a_verdict(tmp_path: Path) -> None:
+    """An internal error exits with status 3 and shows its traceback."""
     program = "import autodual_cli.main as main; main.cli.commands['inspect'].callback = lambda **_: 1 / 0; main.main()"
     done = subprocess.run([sys.executable, "-c", program, "inspect", "x"], capture_output=True, text=True, cwd=tmp_path)
     assert done.returncode == 3 and "ZeroDivisionError" in done.stderr

@@ -1,4 +1,4 @@
-"""`autodual train`: from data to a network that `certify` takes as it is; stopping, resuming, several processes."""
+"""`autodual train`: the trained network goes into `certify` unchanged; stopping, resuming, several processes."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def images(tmp_path: Path) -> Path:
     return tmp_path / "images.npz"
 
 
-def test_what_it_saves_is_certified_without_further_flags(invoke, images: Path, tmp_path: Path) -> None:
+def test_the_saved_network_is_certified_without_further_options(invoke, images: Path, tmp_path: Path) -> None:
     run = tmp_path / "run"
     arguments = ["--arch", "wide:1", "--eps", 0.01, "--norm", "linf", "--domain", "0,2", "--mean", 0.5, "--std", 0.25]
     done = invoke("train", "--data", images, *arguments, *SETTINGS, "--epochs", 6, "--output", run)
@@ -64,7 +64,7 @@ def test_a_recipe_file_and_options_that_override_it(invoke, images: Path, tmp_pa
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_stops_after_the_step_and_resuming_ends_the_same(
+def test_a_signal_stops_after_the_step_and_resuming_gives_the_same_weights(
     invoke, images: Path, tmp_path: Path, number: signal.Signals
 ) -> None:
     fixed = ["--data", images, "--arch", "wide:1", *SETTINGS, "--epochs", 40]
@@ -133,7 +133,7 @@ def test_a_run_is_not_written_over_and_data_must_be_the_same(invoke, images: Pat
     assert changed.exit_code == 2 and "is not what the run" in changed.output
 
 
-def test_an_architecture_of_the_users_own_needs_its_code_again(invoke, images: Path, tmp_path: Path) -> None:
+def test_certify_needs_the_code_of_the_users_own_architecture_again(invoke, images: Path, tmp_path: Path) -> None:
     (tmp_path / "mine.py").write_text(
         "from torch import nn\n\ndef build():\n    return nn.Sequential(nn.Flatten(), nn.Linear(64, 3))\n"
     )
@@ -194,7 +194,7 @@ def test_a_run_is_evaluated_into_one_page(invoke, images: Path, tmp_path: Path) 
     assert nothing.exit_code == 2 and "no trained network" in nothing.output
 
 
-def test_a_test_set_is_measured_shown_and_required_again(invoke, images: Path, tmp_path: Path, monkeypatch) -> None:
+def test_a_test_set_is_measured_shown_and_must_stay_the_same(invoke, images: Path, tmp_path: Path, monkeypatch) -> None:
     data, run = tiny_data(40), tmp_path / "run"
     assert data.y is not None
     numpy.savez(tmp_path / "test.npz", x=data.x.numpy()[32:], y=data.y.numpy()[32:])
@@ -237,7 +237,7 @@ def test_a_cascade_is_trained_and_certified(invoke, images: Path, tmp_path: Path
     assert again.exit_code == 0 and "2 stages" in again.output
 
 
-def test_a_signal_while_the_next_samples_are_looked_for_says_how_to_go_on(
+def test_a_signal_between_two_stages_says_how_to_resume(
     invoke, images: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def signalled(*_arguments, **_options):
@@ -254,7 +254,7 @@ def test_a_signal_while_the_next_samples_are_looked_for_says_how_to_go_on(
     assert "Stage 2 of 2" in resumed.output and (run / "stage-2" / "network.pt").is_file()
 
 
-def test_folders_of_cascades_are_not_taken_for_others(invoke, images: Path, tmp_path: Path) -> None:
+def test_folders_of_cascades_are_not_taken_for_single_runs(invoke, images: Path, tmp_path: Path) -> None:
     run, arguments = tmp_path / "run", ["--data", images, "--arch", "wide:1", *SETTINGS]
     assert invoke("train", *arguments, "--epochs", 1, "--cascade", 2, "--output", run).exit_code == 0
     report = invoke("report", run)
@@ -279,7 +279,7 @@ def test_tensorboard_shows_each_epoch_once_also_after_resuming(invoke, images: P
     accumulators = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
     run, fixed = tmp_path / "run", ["--data", images, "--arch", "wide:1", *SETTINGS, "--epochs", 3, "--tensorboard"]
     assert invoke("train", *fixed, "--output", run).exit_code == 0
-    # A run that was killed after its second epoch: the log of a third is in the files, not in the checkpoint.
+    # As if killed in the third epoch: the event files hold three epochs, the checkpoint only two.
     state = torch.load(run / "checkpoint.pt", weights_only=True)
     state["progress"].update(step=2 * state["progress"]["step"] // 3, rows=state["progress"]["rows"][:2])
     torch.save(state, run / "checkpoint.pt")

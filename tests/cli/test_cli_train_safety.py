@@ -1,4 +1,4 @@
-"""`autodual train` runs no code that only a file names, and neither follows links nor touches what is not its own."""
+"""`autodual train` runs no code that only a file names, follows no links, and leaves other files alone."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def images(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def code(tmp_path: Path) -> Path:
-    """An architecture whose import leaves a mark."""
+    """An architecture file that creates the file `mark` when it is imported."""
     path = tmp_path / "own.py"
     path.write_text(
         "from pathlib import Path\nfrom torch import nn\n"
@@ -47,7 +47,7 @@ def code(tmp_path: Path) -> Path:
 
 
 def line_of(done: Any) -> str:
-    """The one line that a command is refused with."""
+    """The single line of output of a refused command."""
     assert done.exit_code == 2, done.output
     lines = done.output.strip().splitlines()
     assert len(lines) == 1 and len(lines[0]) < 500, done.output
@@ -136,17 +136,17 @@ def test_a_run_without_its_description_is_not_resumed(invoke, images, tmp_path) 
         ("gone", "no factory"),
     ],
 )
-def test_code_that_builds_no_fitting_network_is_refused(invoke, images, code, tmp_path, function, words) -> None:
+def test_factories_without_a_suitable_network_are_refused(invoke, images, code, tmp_path, function, words) -> None:
     done = invoke("train", "--data", images, *FIXED, "--arch", f"{code}:{function}", "--output", tmp_path / "run")
     assert words in line_of(done)
     assert not (tmp_path / "run").exists()
 
 
-# Hostile for the data that they name, which --data would replace.
+# These are hostile through the data they name, so the test must not pass --data.
 NAMES_DATA = {"date.yaml", "control.yaml", "lone-surrogate.yaml", "control.toml", "newline.toml", "long-path.toml"}
 
 
-def test_hostile_recipes_are_one_line_at_the_command_line_too(invoke, images, tmp_path) -> None:
+def test_hostile_recipes_are_refused_in_one_line(invoke, images, tmp_path) -> None:
     for name, write in hostile_recipes():
         write(tmp_path / name)
         data = [] if name in NAMES_DATA else ["--data", images]
@@ -167,7 +167,7 @@ def test_hostile_recipes_are_one_line_at_the_command_line_too(invoke, images, tm
         (["--set", 'network={"arch": "os:system"}'], "the factory|cannot be|factory failed"),
     ],
 )
-def test_what_cannot_be_trained_leaves_no_folder(invoke, images, tmp_path, arguments, words) -> None:
+def test_refused_settings_leave_no_folder(invoke, images, tmp_path, arguments, words) -> None:
     arch = [] if "network" in str(arguments) or "--arch" in arguments else PLAIN
     line = line_of(invoke("train", "--data", images, *FIXED, *arch, *arguments, "--output", tmp_path / "run"))
     assert re.search(words, line), line
@@ -200,7 +200,7 @@ def test_links_are_never_followed(invoke, images, tmp_path, name, extra) -> None
 
 
 @pytest.mark.parametrize("name", OWN[1:7])
-def test_files_that_are_there_already_are_replaced_only_if_asked(invoke, images, tmp_path, name) -> None:
+def test_existing_files_are_replaced_only_with_overwrite(invoke, images, tmp_path, name) -> None:
     run = tmp_path / "run"
     run.mkdir()
     (run / name).write_text("dear")
@@ -211,7 +211,7 @@ def test_files_that_are_there_already_are_replaced_only_if_asked(invoke, images,
     assert not (run / name).exists() or (run / name).read_bytes() != b"dear"
 
 
-def test_only_leftovers_of_its_own_are_cleared_and_only_under_the_lock(invoke, images, tmp_path) -> None:
+def test_only_its_own_temporary_files_are_removed_and_only_under_the_lock(invoke, images, tmp_path) -> None:
     run = tmp_path / "run"
     run.mkdir()
     own, others = (
@@ -248,11 +248,11 @@ def test_places_where_no_folder_can_be_are_refused(invoke, images, tmp_path, mon
         assert done.exit_code == 2 and len(done.output.strip().splitlines()) == 1, done.output
 
 
-def test_overwriting_and_resuming_are_two_things(invoke, tmp_path) -> None:
+def test_overwriting_and_resuming_exclude_each_other(invoke, tmp_path) -> None:
     assert "either --resume" in line_of(invoke("train", "--output", tmp_path / "run", "--resume", "--overwrite"))
 
 
-def test_a_pipe_is_no_lock(invoke, images, tmp_path) -> None:
+def test_a_pipe_as_lock_file_is_refused(invoke, images, tmp_path) -> None:
     (tmp_path / "run").mkdir()
     os.mkfifo(tmp_path / "run" / ".lock")
     done = invoke("train", "--data", images, *FIXED, *PLAIN, "--output", tmp_path / "run")
@@ -260,7 +260,7 @@ def test_a_pipe_is_no_lock(invoke, images, tmp_path) -> None:
 
 
 class Screen:
-    """A stream that a person watches."""
+    """A stream that claims to be a terminal and records its text."""
 
     def __init__(self) -> None:
         self.text = ""
@@ -270,13 +270,13 @@ class Screen:
         return len(text)
 
     def flush(self) -> None:
-        """Nothing is kept back."""
+        """Nothing is buffered."""
 
     def isatty(self) -> bool:
         return True
 
 
-def test_lines_stand_above_the_bar_and_not_beside_it(monkeypatch) -> None:
+def test_lines_are_printed_above_the_progress_bar(monkeypatch) -> None:
     screen = Screen()
     monkeypatch.setenv("TERM", "xterm")
     monkeypatch.setattr("sys.stderr", screen)
@@ -290,8 +290,8 @@ def test_lines_stand_above_the_bar_and_not_beside_it(monkeypatch) -> None:
         assert before.endswith("\x1b[2K") and after.startswith("\n")
 
 
-def test_the_last_figures_are_those_of_the_run(invoke, images, tmp_path, monkeypatch) -> None:
-    """27 samples in batches of 10 are two batches, the second of which has 17."""
+def test_the_progress_bar_counts_every_sample(invoke, images, tmp_path, monkeypatch) -> None:
+    """27 samples in batches of 10 make two batches; the second has 17 samples."""
     shown: list[tuple[int, str]] = []
     counts = {}
 
@@ -303,7 +303,7 @@ def test_the_last_figures_are_those_of_the_run(invoke, images, tmp_path, monkeyp
             return self
 
         def __exit__(self, *_details: object) -> None:
-            """Nothing to end."""
+            """Nothing to close."""
 
         def __call__(self, count: int, headline: str) -> None:
             shown.append((count, headline))

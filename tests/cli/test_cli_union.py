@@ -1,4 +1,4 @@
-"""`--norm union`: what the library says of a union, in tables, files, pages, replays, networks and recipes."""
+"""`--norm union`: the library's results for a union, in tables, files, pages, replays, networks and recipes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`autodual verify`: the verdict alone on the first line, in both forms of the command, and its document."""
+"""`autodual verify`: the first line is the verdict alone, in both forms of the command; and its document."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ VERSION_2 = """(vnnlib-version <2.0>)
 
 @pytest.fixture
 def threshold(network: nn.Module) -> float:
-    """A score of class 0 that some inputs reach and most do not."""
+    """A score of class 0 that about one input in a thousand exceeds."""
     points = torch.rand(5000, 4, generator=torch.Generator().manual_seed(0))
     with torch.no_grad():
         return float(network(points)[:, 0].quantile(0.999))
@@ -42,7 +42,7 @@ def write(tmp_path: Path):
 
 
 def _counterexample(text: str) -> dict[str, list[float]]:
-    """The form of VNN-COMP: ((X_0 value) … (Y_0 value) …)."""
+    """Parses a counterexample in the format of VNN-COMP: ((X_0 value) … (Y_0 value) …)."""
     body = text.strip()
     assert body.startswith("((") and body.endswith("))")
     entries = re.findall(r"\(([XY])_(\d+) ([^\s()]+)\)", body)
@@ -99,7 +99,7 @@ def test_the_form_of_version_2(invoke, model_file, write, threshold) -> None:
     assert "'f'" in wrong.stderr and wrong.stdout == ""
 
 
-def test_no_time_is_a_timeout(invoke, model_file, write, threshold) -> None:
+def test_a_timeout_of_zero_gives_the_verdict_timeout(invoke, model_file, write, threshold) -> None:
     goal = write(DECLARED + f"(assert (>= Y_0 {abs(threshold) + 100}))")
     assert invoke("verify", model_file, goal, "--timeout", 0).stdout == "timeout\n"
     assert invoke("verify", goal, "--network", f"f={model_file}", "--timeout", 0).stdout == "timed-out\n"

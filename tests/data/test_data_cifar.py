@@ -1,4 +1,4 @@
-"""CIFAR-10's binary version: each byte at its place; never a pickle."""
+"""CIFAR-10's binary version is read byte by byte as specified; its pickled version is never opened."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def record(label: int, image: numpy.ndarray) -> bytes:
 
 
 def image(shift: int = 0) -> numpy.ndarray:
-    """`[3, 32, 32]`; no two places near each other are alike."""
+    """`[3, 32, 32]`; neighbouring entries differ."""
     return (numpy.arange(3072).reshape(3, 32, 32) * 7 + shift) % 256
 
 

@@ -1,4 +1,4 @@
-"""Data sets: scaling is stated, and malformed samples and labels are refused by index."""
+"""Data sets: the description states the scaling, and malformed samples and labels are refused by index."""
 
 from __future__ import annotations
 

@@ -62,7 +62,7 @@ def test_missing_files_are_named(tmp_path):
         (lines(FEATURES[:1]), r"holds 1 samples but labels of shape \(2,\)"),
     ],
 )
-def test_features_that_do_not_fit_are_refused(tmp_path, features, message):
+def test_malformed_features_are_refused(tmp_path, features, message):
     write(tmp_path, features=features)
     with pytest.raises(DataError, match=message):
         load_dataset("har:test", tmp_path)
@@ -80,7 +80,7 @@ def test_features_that_do_not_fit_are_refused(tmp_path, features, message):
         ("1\n2\n3\n", r"2 samples but labels of shape \(3,\)"),
     ],
 )
-def test_labels_that_do_not_fit_are_refused(tmp_path, labels, message):
+def test_malformed_labels_are_refused(tmp_path, labels, message):
     write(tmp_path, labels=labels)
     with pytest.raises(DataError, match=message):
         load_dataset("har:test", tmp_path)

@@ -27,7 +27,7 @@ def test_bytes_round_trip(tmp_path, compressed):
     assert numpy.array_equal(read_idx(path), array)
 
 
-def test_numbers_come_in_the_machines_byte_order(tmp_path):
+def test_numbers_are_returned_in_the_machines_byte_order(tmp_path):
     array = numpy.array([1.5, -2.0], dtype=numpy.float32)
     (tmp_path / "floats").write_bytes(idx(array, 0x0D))
     found = read_idx(tmp_path / "floats")
@@ -76,7 +76,7 @@ def test_the_mnist_family_is_read_from_its_idx_files(tmp_path, name, title, part
     assert [file.sha256 for file in dataset.files] == [hashlib.sha256(content).hexdigest() for content in contents]
 
 
-def test_files_of_the_mnist_family_that_do_not_fit_are_refused(tmp_path):
+def test_malformed_files_of_the_mnist_family_are_refused(tmp_path):
     with pytest.raises(DataError, match=r"no 't10k-images-idx3-ubyte' or 't10k-images-idx3-ubyte.gz'"):
         load_dataset("mnist:test", tmp_path)
     cases = {
@@ -92,7 +92,7 @@ def test_files_of_the_mnist_family_that_do_not_fit_are_refused(tmp_path):
             load_dataset("mnist:test", tmp_path)
 
 
-def test_one_data_set_is_not_taken_for_another_whose_files_have_the_same_names(tmp_path):
+def test_mnist_and_fashion_mnist_are_not_mistaken_for_one_another(tmp_path):
     labels = [7, 2, 1, 0, 4, 1, 4, 9, 5, 9, 0]
     write_part(tmp_path, numpy.zeros((11, 1, 1)), labels)
     assert load_dataset("mnist:test", tmp_path).y.tolist() == labels

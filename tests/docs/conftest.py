@@ -1,4 +1,4 @@
-"""What all tests of the documents share."""
+"""Fixtures for all tests of the documents."""
 
 from support.registries import restored_registries
 

@@ -1,4 +1,4 @@
-"""Public functions and methods say what they take, and show how they are used: their examples run."""
+"""Public functions and methods describe their arguments and have an example that runs."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ ROOMS = (
     "autodual.train.losses",
     "autodual.train.recipe",
 )
-#: Rooms whose classes say the same of their methods.
+#: Rooms whose classes must describe the arguments of their methods too.
 ROOMS_OF_CLASSES = (
     "autodual.adapters",
     "autodual.architectures",
@@ -64,7 +64,7 @@ ROOMS_OF_CLASSES = (
     "autodual.specs",
     "autodual.testing",
 )
-#: Functions and classes of modules that are no rooms.
+#: Single modules whose functions and classes are public.
 MODULES = (
     "autodual.inputs",
     "autodual.interval",
@@ -76,7 +76,7 @@ MODULES = (
     "autodual.tensors",
     "autodual.world",
 )
-#: Classes that extensions derive from, make or are given, and that therefore show how.
+#: Classes that extensions derive from, make or are given, and that therefore need an example.
 SHOWN = (
     *("AffineLayer", "AffineRule", "DualLayer", "Executed", "LineFamily", "LinearRelaxation", "NonlinearRule"),
     *("Place", "Precision", "RelaxationRule", "RelaxedLayer", "Rows", "Window"),
@@ -183,7 +183,7 @@ TYPED = dict(_typed())
 
 @pytest.mark.parametrize("value", TYPED.values(), ids=TYPED)
 def test_the_annotations_are_types(value: object) -> None:
-    """Programs that read them, such as those that make command lines and forms, can."""
+    """Programs that make command lines or forms from annotations need types, not strings."""
     assert not any(isinstance(hint, str) for hint in get_type_hints(value).values())
 
 

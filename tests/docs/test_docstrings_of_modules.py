@@ -1,4 +1,4 @@
-"""In these rooms every public function and method says what it takes, whether the room exports it or not."""
+"""In these rooms every public function and method describes its arguments, whether the room exports it or not."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The documents say what is true: their Python runs, their links and the tests they name exist."""
+"""The documents' Python runs, and the links, files and tests that they name exist."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def test_python_blocks_run(document: Path) -> None:
     if document.name == "tutorial.md":
         pytest.skip("run by test_tutorial.py")
     if not python_blocks(document):
-        pytest.skip("no Python in it")
+        pytest.skip("the document has no Python")
     run_blocks(document)
 
 
@@ -44,7 +44,7 @@ def _anchor(heading: str) -> str:
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=NAMES)
-def test_links_lead_somewhere(document: Path) -> None:
+def test_links_and_their_headings_exist(document: Path) -> None:
     for target, anchor in _LINK.findall(_CODE.sub("", document.read_text(encoding="utf-8"))):
         if "://" in target:
             continue
@@ -56,7 +56,7 @@ def test_links_lead_somewhere(document: Path) -> None:
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=NAMES)
-def test_files_it_names_exist(document: Path) -> None:
+def test_files_that_a_document_names_exist(document: Path) -> None:
     """Code and tests that are referred to by their path."""
     for path in _PATH.findall(document.read_text(encoding="utf-8")):
         assert (DOCS.parent / path).exists(), path

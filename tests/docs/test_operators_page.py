@@ -1,4 +1,4 @@
-"""The page of operators is what its generator makes of the registry, and the picture on it can be drawn."""
+"""The page of operators is what `docs/build.py` generates from the registry, and its picture can be drawn."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ DOCS = Path(__file__).parents[2] / "docs"
 
 @pytest.fixture(scope="module")
 def build() -> ModuleType:
-    """`docs/build.py`, which is no part of any package."""
+    """`docs/build.py`, which belongs to no package."""
     spec = importlib.util.spec_from_file_location("docs_build", DOCS / "build.py")
     assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)

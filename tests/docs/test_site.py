@@ -1,4 +1,4 @@
-"""The documentation site builds without a warning, its scripts run, and it has a place for every public name."""
+"""The documentation site builds without a warning, its scripts run, and it documents every public name."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def test_every_public_name_has_a_place(site: Path) -> None:
+def test_every_public_name_is_documented(site: Path) -> None:
     from sphinx.util.inventory import InventoryFile
 
     inventory = InventoryFile.loads((site / "objects.inv").read_bytes(), uri="")
@@ -63,7 +63,7 @@ def test_every_public_name_has_a_place(site: Path) -> None:
     assert documented - placed == set()
 
 
-def test_scripts_have_run_and_drawn(site: Path) -> None:
+def test_gallery_scripts_run_and_draw(site: Path) -> None:
     scripts = sorted(path.stem for path in (DOCS.parent / "examples" / "gallery").glob("plot_*.py"))
     assert len(scripts) >= 4
     for script in scripts:

@@ -1,4 +1,4 @@
-"""The tutorial runs as printed, and builds what it says."""
+"""The tutorial runs as printed, and its dual network has about the length that it states."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ TUTORIAL = Path(__file__).parents[2] / "docs" / "tutorial.md"
 
 @pytest.fixture(autouse=True)
 def restored_dtype():
-    """The tutorial works in float64 throughout and says so to torch."""
+    """The tutorial makes float64 torch's default dtype, which is undone here."""
     before = torch.get_default_dtype()
     yield
     torch.set_default_dtype(before)
@@ -27,7 +27,7 @@ def test_the_tutorial_runs() -> None:
 
 
 def test_the_dual_network_takes_about_sixty_lines() -> None:
-    """What it defines, without the checks."""
+    """Without the lines that check it."""
     source = "\n".join(block.lstrip("\n") for block in python_blocks(TUTORIAL)[:5])
     code = [line for line in source.splitlines() if line.strip() and not line.startswith(("points", "assert"))]
     assert 40 <= len(code) <= 70

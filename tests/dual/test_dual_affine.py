@@ -1,4 +1,4 @@
-"""What built-in affine rules do beyond the contract: their intervals are exact."""
+"""Intervals of built-in affine rules are exact, which the contract does not demand."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def _inner(rows: Tensor, points: Tensor) -> Tensor:
 
 @with_inputs
 def test_interval_is_the_exact_range(problem: Problem) -> None:
-    """Each output's range over a box: reached at the corner where every coefficient's sign says so."""
+    """Each output's range over a box is attained at corners, chosen by the signs of its coefficients."""
     layer, centres = problem.layer(), _points(problem, 2)
     radii = [normal(2, *shape, seed=5).abs() for shape in problem.shapes]
     found = layer.interval([Interval.around(centre, radius) for centre, radius in zip(centres, radii)])

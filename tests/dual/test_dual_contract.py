@@ -1,4 +1,4 @@
-"""Every built-in rule keeps the contract that custom rules are held to, from the one table of problems."""
+"""Every built-in rule passes the contract suite for custom rules, on a shared table of problems."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The contract suite earns its name: rules with planted mistakes are caught, and the message says where."""
+"""The contract suite catches rules with planted mistakes, and its message says where they are wrong."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def _lower_upper_line(found: LinearRelaxation, bounds: Sequence[Interval]) -> Li
 
 
 def _through_the_middle(found: LinearRelaxation, bounds: Sequence[Interval]) -> LinearRelaxation:
-    """The tangent at the middle, which is wrong only where the curve turns, by little."""
+    """The tangent at the middle, which is wrong only around the inflection, and by little."""
     (z,) = bounds
     turns = (z.lower < 0) & (z.upper > 0.3)
     slope = torch.where(turns, 1 - z.centre.tanh() ** 2, found.lower_slopes[0])
@@ -63,7 +63,7 @@ def _swapped(found: LinearRelaxation, bounds: Sequence[Interval]) -> LinearRelax
 
 
 def _wrong_when_narrow(found: LinearRelaxation, bounds: Sequence[Interval]) -> LinearRelaxation:
-    """A chord whose ends cancel: right for wide intervals, by rounding alone wrong for narrow ones."""
+    """A chord whose numerator cancels: right over wide intervals, wrong over narrow ones by rounding."""
     (z,) = bounds
     slope = (z.upper.exp() - z.lower.exp()) / (z.upper - z.lower + 1e-9)
     return replace(found, upper_slopes=(slope,), upper_intercept=z.lower.exp() - slope * z.lower)
@@ -78,7 +78,7 @@ def _in_float32(found: LinearRelaxation, bounds: Sequence[Interval]) -> LinearRe
 
 
 def _bounded(found: LinearRelaxation, bounds: Sequence[Interval]) -> LinearRelaxation:
-    """NaN made a number."""
+    """NaN replaced by a number."""
     return LinearRelaxation(
         tuple(slope.nan_to_num() for slope in found.lower_slopes),
         tuple(slope.nan_to_num() for slope in found.upper_slopes),
@@ -88,24 +88,24 @@ def _bounded(found: LinearRelaxation, bounds: Sequence[Interval]) -> LinearRelax
 
 
 def _of_the_batch(found: LinearRelaxation, bounds: Sequence[Interval]) -> LinearRelaxation:
-    """Sound, but an average over samples."""
+    """Sound, but its intercept depends on an average over samples."""
     room = (bounds[0].upper - bounds[0].lower).clamp(0, 1).nan_to_num().mean()
     return replace(found, upper_intercept=found.upper_intercept + room)
 
 
 def _said_grounded(found: LinearRelaxation, bounds: Sequence[Interval]) -> LinearRelaxation:
-    """An intercept that is not zero, and is said to be."""
+    """An intercept that is declared to be zero, but is not."""
     return replace(found, grounded=True)
 
 
 LINES = {
-    "an intercept said to be zero": (DeclaredRule, ops.Tanh(), _said_grounded, "objective lies above ⟨ν, op"),
+    "an intercept declared to be zero": (DeclaredRule, ops.Tanh(), _said_grounded, "objective lies above ⟨ν, op"),
     "a wrong intercept": (DeclaredRule, ops.Sigmoid(), _lower_upper_line, "upper line lies below the op, by"),
     "a tangent that cuts the curve": (DeclaredRule, ops.Tanh(), _through_the_middle, "lower line lies above"),
     "slopes that are swapped": (ReluRule, ops.Relu(), _swapped, "upper line lies below the op, by [0-9.]* over"),
     "a chord wrong over narrow intervals": (DeclaredRule, ops.Exp(), _wrong_when_narrow, "upper line lies below"),
     "a sample that depends on others": (DeclaredRule, ops.Tanh(), _of_the_batch, "depends on the samples beside it"),
-    "NaN made a number": (DeclaredRule, ops.Tanh(), _bounded, "a number over NaN bounds"),
+    "NaN replaced by a number": (DeclaredRule, ops.Tanh(), _bounded, "a number over NaN bounds"),
 }
 
 
@@ -124,7 +124,7 @@ def test_lines_that_are_not_parallel_or_of_another_dtype_are_caught() -> None:
 
 
 def test_the_worst_interval_and_point_are_named() -> None:
-    """A line that cuts by a tenth of the width is worst over the widest interval there is."""
+    """The line cuts the op over one interval only, which the message must name."""
 
     def cut(found: LinearRelaxation, bounds: Sequence[Interval]) -> LinearRelaxation:
         (z,) = bounds
@@ -136,7 +136,7 @@ def test_the_worst_interval_and_point_are_named() -> None:
 
 
 def test_lines_wrong_in_float32_alone_are_caught() -> None:
-    """Right in float64, but for a number that only float64 can tell from 1."""
+    """Right in float64, too high by 0.001 in float32."""
 
     def rounded(found: LinearRelaxation, bounds: Sequence[Interval]) -> LinearRelaxation:
         coarse = 1e-3 if bounds[0].lower.dtype == torch.float32 else 0.0
@@ -157,7 +157,7 @@ def test_lines_without_derivatives_are_caught() -> None:
     caught(relaxation(DeclaredRule, detached, "shared"), ops.Tanh(), "disagrees with finite differences")
 
 
-def test_derivatives_that_are_no_number_are_caught() -> None:
+def test_nan_derivatives_are_caught() -> None:
     """A division by a width of 0 in the branch that is not taken."""
 
     class Planted(ReluRule):
@@ -171,12 +171,12 @@ def test_derivatives_that_are_no_number_are_caught() -> None:
     caught(Planted(), ops.Relu(), "a gradient by the bounds is NaN or infinite")
 
 
-# --- ranges and what is decided ------------------------------------------------------------------------------------
+# --- ranges and decided units --------------------------------------------------------------------------------------
 
 
 def test_ranges_too_narrow_or_too_wide_are_caught() -> None:
     class Narrow(DeclaredRule):
-        """The ends, for a function that turns between them."""
+        """The values at the ends, though the function has a minimum between them."""
 
         def range(self, op, bounds, environment) -> Interval:
             first, last = (op.function(end) for end in (bounds[0].lower, bounds[0].upper))
@@ -190,7 +190,7 @@ def test_ranges_too_narrow_or_too_wide_are_caught() -> None:
     caught(Wide(), ops.Tanh(), "the range of a monotone op is wider than its values, by 0.00999")
 
 
-def test_a_range_that_swallows_nan_is_caught() -> None:
+def test_a_range_that_hides_nan_is_caught() -> None:
     class Planted(DeclaredRule):
         def range(self, op, bounds, environment) -> Interval:
             return super().range(op, bounds, environment).map(lambda end: end.nan_to_num(0.0))
@@ -198,7 +198,7 @@ def test_a_range_that_swallows_nan_is_caught() -> None:
     caught(Planted(), ops.Tanh(), "the range is a number over NaN bounds")
 
 
-def test_units_that_are_called_decided_wrongly_are_caught() -> None:
+def test_units_wrongly_declared_decided_are_caught() -> None:
     class Planted(DeclaredRule):
         def undecided(self, op, bounds, environment) -> Tensor:
             return super().undecided(op, bounds, environment) & ~(bounds[0].lower > 0)
@@ -206,7 +206,7 @@ def test_units_that_are_called_decided_wrongly_are_caught() -> None:
     caught(Planted(), ops.Sigmoid(), "tighter bounds change the relaxation of scalars that are decided by `undecided`")
 
 
-def test_nan_that_is_called_decided_is_caught() -> None:
+def test_nan_bounds_declared_decided_are_caught() -> None:
     class Planted(ReluRule):
         def undecided(self, op, bounds, environment) -> Tensor:
             return (bounds[0].lower < 0) & (bounds[0].upper > 0)
@@ -231,7 +231,7 @@ def test_relaxed_layers_that_mix_up_signs_are_caught() -> None:
 
 @pytest.mark.parametrize("end", ["first", "second"])
 def test_families_whose_lines_cut_the_op_are_caught(end: str) -> None:
-    """Also where both of the rule's own policies are right."""
+    """Although the relaxations of both other policies are right."""
 
     class Planted(ReluRule):
         def family(self, op, bounds, environment) -> LineFamily:
@@ -243,7 +243,7 @@ def test_families_whose_lines_cut_the_op_are_caught(end: str) -> None:
 
 
 def test_layers_of_many_scalars_are_searched() -> None:
-    """The tangent of log-sum-exp too high by a hundredth; sampled points alone are rarely near it."""
+    """The tangent plane of log-sum-exp is too high by 0.01, which sampled points alone rarely reveal."""
 
     class Planted(LogSoftmaxRule):
         def layer(self, op, bounds, environment, policy) -> DualLayer:
@@ -253,7 +253,7 @@ def test_layers_of_many_scalars_are_searched() -> None:
     caught(Planted(), ops.LogSoftmax(0), "lies above ⟨ν, op", shapes=((3,),))
 
 
-# --- how it is asked -----------------------------------------------------------------------------------------------
+# --- how the suite is called ---------------------------------------------------------------------------------------
 
 
 def test_rules_may_be_given_as_classes_objects_or_by_their_op() -> None:
@@ -271,6 +271,6 @@ def test_failures_are_errors_of_both_kinds() -> None:
 
 
 def test_the_suite_needs_no_test_framework() -> None:
-    """It ships with the package, whose users may have none."""
+    """It ships with the package, whose users may have no test framework."""
     sources = Path(testing.__file__).parent.glob("*.py")
     assert not [source for source in sources if "pytest" in source.read_text(encoding="utf-8")]

@@ -1,4 +1,4 @@
-"""Affine rules with planted mistakes are caught: signs, constants, magnitudes, windows."""
+"""The contract suite catches affine rules with planted mistakes in signs, constants, magnitudes and windows."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ AFFINE = {
     "a push with the constant": (OtherPush, "push is not the adjoint of pull", False),
     "an interval without magnitudes": (NoMagnitude, "the interval (begins above|ends below) the op", True),
     "too few terms": (FewTerms, "`terms` is less than the longest sum", False),
-    "NaN made a number": (NanIsZero, "NaN bounds give numbers", True),
+    "NaN replaced by a number": (NanIsZero, "NaN bounds give numbers", True),
 }
 
 
@@ -106,7 +106,7 @@ def _claiming(op: Op, *claims: str) -> AffineRule:
 
 
 class ShiftedWindow(ConvolutionLayer):
-    """Off by one at the first corner."""
+    """Its position is off by one on every axis."""
 
     def _pull_windows(self, rows: Rows) -> Rows:
         pulled = super()._pull_windows(rows)
@@ -116,7 +116,7 @@ class ShiftedWindow(ConvolutionLayer):
 
 
 class Uncropped(ConvolutionLayer):
-    """What lies over the border is counted in."""
+    """Entries beyond the border are counted."""
 
     def pull(self, rows: Rows) -> tuple[Rows, ...]:
         return super().pull(replace(rows, cropped=True))

@@ -1,4 +1,4 @@
-"""The registry of dual rules: one rule an op type, found by the exact type."""
+"""The registry of dual rules: one rule per op type, found by the exact type."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from autodual.ir import Op, ops
 
 
 def test_a_second_rule_for_an_op_is_refused() -> None:
-    """And leaves the first one in place."""
+    """The first rule stays in place."""
     with pytest.raises(ValueError, match="Relu already has the dual rule ReluRule"):
 
         @dual_rule(ops.Relu)
@@ -23,7 +23,7 @@ def test_a_second_rule_for_an_op_is_refused() -> None:
 
 
 def _run_again(replace: bool = False, name: str = "TwiceRule") -> type[ReluRule]:
-    """A definition as a cell of a notebook has it, which makes another class at each run."""
+    """Defines the rule as a notebook cell does, which makes a new class at each run."""
     rule = type(name, (ReluRule,), {"__module__": "notebook", "__qualname__": name})
     return dual_rule(Twice, replace=replace)(rule)
 
@@ -34,7 +34,7 @@ class Twice(ops.Relu):
 
 
 def test_a_rule_may_be_defined_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    """By the same name silently, by another one when asked."""
+    """Silently under the same name; under another name only with replace=True."""
     monkeypatch.setattr(registry, "_RULES", dict(registry._RULES))
     first, second = _run_again(), _run_again()
     assert first is not second and type(find_rule(Twice())) is second

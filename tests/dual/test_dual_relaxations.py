@@ -1,4 +1,4 @@
-"""Relaxations where their digits matter: rectified units in exact arithmetic, decided units, units without number."""
+"""Relaxations at extreme bounds: ReLUs in exact arithmetic, decided units, and units with NaN bounds."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from autodual.ir import Environment, ops
 from autodual.policies import SlopePolicy
 
 TINY, HUGE = 5e-324, 1e308
-#: Pairs ℓ ≤ u: ordinary, touching zero, of one point, lopsided by the whole range of floating point, and denormal.
+#: Pairs ℓ ≤ u: ordinary, touching zero, single points, of extremely different magnitudes, and denormal.
 ENDS = [
     (-1.0, 2.0),
     (-2.0, 1.0),
@@ -61,7 +61,7 @@ def bounds_of(ends: list[tuple[float, float]]) -> Interval:
 
 
 @every_policy
-def test_relu_lines_are_numbers_over_all_finite_bounds(policy: SlopePolicy) -> None:
+def test_relu_lines_are_finite_over_all_finite_bounds(policy: SlopePolicy) -> None:
     """Also where the width overflows."""
     found = RULE.relax(OP, [bounds_of(ENDS)], NOTHING, policy)
     for part in (*found.lower_slopes, *found.upper_slopes, found.lower_intercept, found.upper_intercept):
@@ -69,8 +69,8 @@ def test_relu_lines_are_numbers_over_all_finite_bounds(policy: SlopePolicy) -> N
 
 
 @every_policy
-def test_decided_rectified_units_are_relaxed_the_same_over_any_bounds_that_decide_them(policy: SlopePolicy) -> None:
-    """To the last digit, which makes skipping them right: half of an interval decides what the whole one did."""
+def test_decided_relus_are_relaxed_the_same_over_any_bounds_that_decide_them(policy: SlopePolicy) -> None:
+    """To the last digit, so that skipping them changes nothing: each is compared with half of its interval."""
     decided = [(low, high) for low, high in ENDS if (low >= 0 or high <= 0) and not 0 < high - low <= TINY]
     bounds = bounds_of(decided)
     active, middle = bounds.lower >= 0, bounds.centre
@@ -85,7 +85,7 @@ def test_decided_rectified_units_are_relaxed_the_same_over_any_bounds_that_decid
 @every_policy
 @pytest.mark.parametrize("problem", CURVES, ids=str)
 def test_nan_is_undecided_and_stays_nan(problem: Problem, policy: SlopePolicy) -> None:
-    """A bound that is no number must never become one, whichever scalar it belongs to."""
+    """A NaN bound must stay NaN, for every scalar."""
     rule = find_rule(problem.op)
     assert isinstance(rule, RelaxationRule)
     lower = torch.full((2, *problem.shapes[0]), math.nan, dtype=torch.float64)
@@ -104,7 +104,7 @@ def _exactly(number: float) -> Fraction:
 def test_relu_lines_in_exact_arithmetic(policy: SlopePolicy) -> None:
     """Slopes and intercepts as computed, evaluated as fractions at ℓ, 0 and u, where a piecewise linear gap is least.
 
-    No line may cut the function by more than rigorous bounds charge for: a few units in the last place.
+    No line may cut the function by more than rigorous bounds allow for: a few units in the last place.
     """
     ends = [(low, high) for low, high in ENDS if low < 0 < high]
     bounds = bounds_of(ends)
@@ -130,14 +130,14 @@ def test_relu_slopes_are_those_of_the_thesis() -> None:
 
 
 def test_relaxed_ranges_are_those_of_the_lines() -> None:
-    """A shared ReLU's relaxed range is [uℓ/(u − ℓ), u]: wider than its own, which is what makes skipping exact."""
+    """A shared ReLU's relaxed range is [uℓ/(u − ℓ), u]: wider than relu's own, which makes skipping exact."""
     bounds = bounds_of([(-1.0, 3.0)])
     reach = RULE.layer(OP, [bounds], NOTHING, "shared").interval([bounds])
     assert (reach.lower.item(), reach.upper.item()) == (-0.75, 3.0)
 
 
-def test_layers_of_any_two_lines_work() -> None:
-    """What a relaxation of several inputs needs of the layer, with a made-up one: z₀ + z₁ within lines of its own."""
+def test_layers_take_any_two_lines() -> None:
+    """A made-up relaxation of two inputs: z₀ + ½ z₁ − 1 from below, z₀ + ½ z₁ + 1 from above."""
     ones = torch.ones(1, 2, dtype=torch.float64)
     lines = LinearRelaxation((ones, 0.5 * ones), (ones, 0.5 * ones), -ones, ones)
     bounds = [Interval(-2 * ones, 2 * ones), Interval(-2 * ones, 2 * ones)]

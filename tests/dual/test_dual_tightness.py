@@ -1,4 +1,4 @@
-"""How tight relaxations are: within 1 % of the tightest lines there are, found by brute force that knows no rule.
+"""Relaxations are within 1 % of the tightest lines there are, found by brute force that uses no rule.
 
 Of all lines above a function, the least area with it has the one that is lowest at the middle. For a slope s the lowest
 line is at max(f - s·z), so its height at the middle is s·m + max(f - s·z): convex in s, and minimised here by golden
@@ -29,7 +29,7 @@ def leaky_relu(slope: float) -> Problem:
 SAMPLES = 1201
 GOLDEN = (math.sqrt(5) - 1) / 2
 JUMPING = ("sign", "step", "floor", "ceil", "round", "remainder", "cast")
-#: Functions without jumps, over intervals on which double precision can tell a hundredth of their relaxation.
+#: Functions without jumps, over intervals on which double precision resolves 1 % of their relaxation's width.
 CONTINUOUS = [
     *(problem for problem in CURVES if problem.op.kind not in (*JUMPING, "leaky_relu")),
     *(leaky_relu(slope) for slope in (0.1, -1.0, 2.0)),
@@ -38,7 +38,7 @@ INTERVALS = 40
 
 
 def intervals(problem: Problem) -> Interval:
-    """Random ones of all sizes between a thousandth and 20, and those around what the function bends at: `[N, 1]`."""
+    """Random ones of widths between 0.001 and 20, and the problem's own, around the function's bends: `[N, 1]`."""
     generator = torch.Generator().manual_seed(4)
     low, high = problem.domain
     centre = 4 * torch.randn(INTERVALS, generator=generator, dtype=torch.float64)
@@ -58,7 +58,7 @@ def intervals(problem: Problem) -> Interval:
 
 
 def least(cost: Callable[[Tensor], Tensor], low: Tensor, high: Tensor) -> Tensor:
-    """The least value of a convex function of one scalar `[N]` between two of them, by golden sections."""
+    """The least value of a convex function of one scalar `[N]` between `low` and `high`, by golden sections."""
     a, b = high - GOLDEN * (high - low), low + GOLDEN * (high - low)
     for _ in range(48):
         left = cost(a) < cost(b)
@@ -107,7 +107,7 @@ def height(found: LinearRelaxation, bounds: Interval) -> Tensor:
 
 
 def compared(problem: Problem, policy: str) -> tuple[Interval, Tensor, Tensor]:
-    """Intervals, the mean distance of the rule's lines, and the least there is."""
+    """Intervals, the mean distance of the rule's lines, and the least possible."""
     rule, bounds = find_rule(problem.op), intervals(problem)
     assert isinstance(rule, RelaxationRule)
     sampled = Sampled(problem, bounds)
@@ -119,7 +119,7 @@ def compared(problem: Problem, policy: str) -> tuple[Interval, Tensor, Tensor]:
 
 
 def rounding(problem: Problem, bounds: Interval) -> Tensor:
-    """What double precision leaves of a distance; for softplus also the step at torch's threshold, which has room."""
+    """Rounding error of a distance in double precision; for softplus also torch's step at its threshold."""
     values = problem.op.forward([bounds.magnitude], problem.environment).abs().nan_to_num(0.0)
     step = math.log1p(math.exp(-problem.op.threshold)) / problem.op.beta if problem.op.kind == "softplus" else 0.0
     return 1e-12 * (1 + bounds.magnitude + values)[:, 0] + 1.01 * step
@@ -128,7 +128,7 @@ def rounding(problem: Problem, bounds: Interval) -> Tensor:
 @pytest.mark.parametrize("policy", ["adaptive", "shared"])
 @pytest.mark.parametrize("problem", CONTINUOUS, ids=str)
 def test_lines_are_within_a_hundredth_of_the_tightest(problem: Problem, policy: str) -> None:
-    """And not tighter than it, but for what lies between samples: else the brute force would prove nothing."""
+    """Nor are they tighter, apart from the sampling error: that would show the brute force to be wrong."""
     bounds, found, best = compared(problem, policy)
     room = rounding(problem, bounds)
     excess = found - 1.01 * best - room

@@ -1,4 +1,4 @@
-"""Rows that carry only their receptive field give what whole rows give, through every convolution and pool."""
+"""Rows stored as windows, only over their receptive field, give the values of whole rows through all local layers."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ WINDOWED = [
 
 
 def unit_windows(shape: tuple[int, ...], samples: int = 2) -> Rows:
-    """Rows for every channel at every position of every sample, one group a position."""
+    """Rows for every channel at every position of every sample, one group per position."""
     channels, spatial = shape[0], shape[1:]
     grid = torch.cartesian_prod(torch.arange(samples), *(torch.arange(extent) for extent in spatial))
     window = Window(grid[:, 1:], (1,) * len(spatial), (0,) * len(spatial), spatial)
@@ -108,7 +108,7 @@ def _geometry(problem: Problem) -> Geometry:
 
 @pytest.mark.parametrize("problem", convolutions(), ids=str)
 def test_transposed_convolutions_reach_the_whole_input(problem: Problem) -> None:
-    """Also the rest that a stride leaves over, which the published code drops."""
+    """Also the last inputs that a stride does not cover, which the published code drops."""
     weight, shape, inputs = problem.parameters["w"], problem.node.shape, problem.shapes[0]
     values = normal(3, *shape, seed=5)
     pulled = transpose_convolution(values, weight, _geometry(problem), inputs[1:])
@@ -120,7 +120,7 @@ def test_transposed_convolutions_reach_the_whole_input(problem: Problem) -> None
 @pytest.mark.parametrize("extent", [1, 2, 3, 5])
 @pytest.mark.parametrize("problem", [p for p in convolutions() if len(p.shapes[0]) <= 3], ids=str)
 def test_patch_matrices_are_transposed_convolutions(problem: Problem, extent: int) -> None:
-    """Bands of the patch to patch matrix, plain and merged with shared rows."""
+    """As banded matrices from patch to patch, plain and merged with shared rows."""
     weight, geometry = problem.parameters["w"], _geometry(problem)
     size = (problem.node.shape[0], *(extent,) * (len(problem.shapes[0]) - 1))
     matrix = PatchMatrix(weight, geometry, size)
@@ -134,7 +134,7 @@ def test_patch_matrices_are_transposed_convolutions(problem: Problem, extent: in
     torch.testing.assert_close(found, expected.reshape(found.shape), **CLOSE)
 
 
-def test_sums_of_branches_meet_on_the_union_of_their_windows() -> None:
+def test_sums_of_branches_cover_the_union_of_their_windows() -> None:
     """A residual block's branches reach different patches around the same position."""
     shape = (2, 6, 5)
     rows = unit_windows(shape)
@@ -153,7 +153,7 @@ def _conv3(shape: tuple[int, ...]) -> DualLayer:
     return Problem("conv", op, (shape,), made).layer()
 
 
-def test_places_choose_samples_and_positions() -> None:
+def test_places_select_samples_and_positions() -> None:
     """Shared rows restricted to places are the rows of those places."""
     shape = (2, 3, 4)
     whole = unit_windows(shape)
@@ -166,7 +166,7 @@ def test_places_choose_samples_and_positions() -> None:
 
 
 def test_windows_that_see_only_padding() -> None:
-    """Far outside the node, where nothing is to be read: all zeros."""
+    """Such windows lie outside the node and hold zeros."""
     problem = Problem(
         "far", ops.Convolution(Parameter("w"), None, (5, 5), (2, 2), (1, 1)), ((2, 1, 1),), {"w": normal(3, 2, 1, 1)}
     )

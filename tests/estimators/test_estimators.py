@@ -1,4 +1,4 @@
-"""Estimators: what they estimate, how often they fall short, and that columns are what their stream says."""
+"""Estimators: the norms they estimate, how often they underestimate, and that streams determine their columns."""
 
 from __future__ import annotations
 
@@ -74,14 +74,14 @@ def test_exact_estimators_are_exact_however_sources_are_laid_out(kind: type[Esti
 
 @pytest.mark.parametrize("kind", RANDOM)
 @pytest.mark.parametrize("cut", [1, 3, BLOCK, BLOCK + 5])
-def test_columns_do_not_depend_on_how_they_are_cut(kind: type[Estimator], cut: int) -> None:
+def test_columns_do_not_depend_on_their_chunks(kind: type[Estimator], cut: int) -> None:
     estimator, stream = kind(21), Stream(("test", 1))
     whole = estimator.columns(stream, (2, 3), 0, 0, 21, LIKE)
     parts = [estimator.columns(stream, (2, 3), 0, first, min(cut, 21 - first), LIKE) for first in range(0, 21, cut)]
     assert torch.equal(whole, torch.cat(parts))
 
 
-def test_streams_are_told_apart_by_their_keys() -> None:
+def test_streams_with_other_keys_are_independent() -> None:
     drawn = [
         stream.cauchy((4,), 8, 0, 8, LIKE)
         for stream in (Stream((1,)), Stream((2,)), Stream(("1",)), Stream((1,)).branch("a"), Stream((1,)).branch("b"))
@@ -131,7 +131,7 @@ def test_the_medians_gradient_flows_through_the_middle_half_and_scales_like_a_no
     assert torch.equal(gradient != 0, inside) and bool(inside.any(0).all())
 
 
-def test_the_median_keeps_one_byte_a_product_for_the_backward_pass() -> None:
+def test_the_median_saves_one_byte_per_product_for_the_backward_pass() -> None:
     products = _cauchy(10, 1000, seed=0).requires_grad_()
     kept: list[int] = []
 
@@ -145,7 +145,7 @@ def test_the_median_keeps_one_byte_a_product_for_the_backward_pass() -> None:
 
 
 @pytest.mark.parametrize("kind", [CauchyMedian, CauchyGeometricMean, GaussianNorm, ExactL1, ExactL2])
-def test_nothing_is_zero_and_no_number_is_none(kind: type[Estimator]) -> None:
+def test_the_norm_of_zeros_is_zero_and_that_of_nan_is_nan(kind: type[Estimator]) -> None:
     zeros = torch.zeros(8, 3, dtype=torch.float64)
     assert torch.equal(kind(8).norm(zeros), torch.zeros(3, dtype=torch.float64))
     zeros[2, 1] = math.nan
@@ -192,7 +192,7 @@ def test_one_group_of_all_rows_is_never_worse_than_the_largest_of_several() -> N
 
 
 @pytest.mark.parametrize("kind", [CauchyGeometricMean, GaussianNorm])
-def test_more_rows_and_more_failure_need_less_room(kind: type[Estimator]) -> None:
+def test_the_inflation_falls_with_rows_and_with_the_failure_probability(kind: type[Estimator]) -> None:
     by_rows = [kind(rows).inflation(1e-6) for rows in (5, 20, 100, 1000, 100_000)]
     by_failure = [kind(50).inflation(failure) for failure in (1e-300, 1e-12, 1e-3, 0.5, 0.999999)]
     for found in (by_rows, by_failure):
@@ -204,19 +204,19 @@ def test_medians_never_certify() -> None:
 
 
 @pytest.mark.parametrize("kind", [CauchyGeometricMean, GaussianNorm])
-def test_what_no_factor_can_repair_is_infinite(kind: type[Estimator]) -> None:
+def test_the_inflation_is_infinite_where_no_finite_factor_suffices(kind: type[Estimator]) -> None:
     assert kind(1).inflation(5e-324) == math.inf
 
 
-def test_widths_as_differences_of_medians_cross_and_centre_and_radius_do_not() -> None:
-    """A clipped ball of 784 features estimated as upper minus lower end gives crossed intervals (errata B9)."""
+def test_a_radius_is_estimated_better_than_a_difference_of_medians() -> None:
+    """A clipped ball of 784 features: the estimated radius is positive and has the smaller mean error (errata B9)."""
     generator = torch.Generator().manual_seed(0)
     x = torch.rand(784, generator=generator, dtype=torch.float64)
     lower, upper = (x - 0.1).clamp(0), (x + 0.1).clamp(max=1)
     nu = torch.randn(500, 784, generator=generator, dtype=torch.float64)
     estimator, stream = CauchyMedian(11), Stream((0,))
     columns = estimator.columns(stream, (784,), 0, 0, 11, LIKE)
-    # The support of the unclipped ball less what clipping takes away, each a median of its own.
+    # The support function of the unclipped ball less what clipping removes, each estimated by its own median.
     whole = estimator.norm(columns @ (0.1 * nu).T)
     cut = estimator.norm(
         estimator.columns(stream.branch(1), (784,), 0, 0, 11, LIKE) @ ((0.1 - (upper - lower) / 2) * nu).T

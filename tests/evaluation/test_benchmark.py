@@ -1,4 +1,4 @@
-"""The one-line benchmark against counts made by hand, and against what certificates and attacks say alone."""
+"""The one-line benchmark: its figures are those of certificates and attacks run separately."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def test_figures_are_those_of_attacks_and_certificates(threat: str, ball) -> Non
     assert found.perturbation == ball.describe()
 
 
-def test_any_set_and_data_set_will_do() -> None:
+def test_any_set_and_data_set_are_accepted() -> None:
     data = load_dataset("sample").slice(0, 8)
     torch.manual_seed(0)
     model = nn.Sequential(nn.Flatten(), nn.Linear(784, 10))
@@ -67,7 +67,7 @@ def test_a_network_that_cannot_be_bounded_says_so() -> None:
     assert without.certified_accuracy is None and without.uncertified_because == "not asked for"
 
 
-def test_signs_come_with_the_figures() -> None:
+def test_masking_signs_are_reported_with_the_figures() -> None:
     class Rounding(nn.Module):
         def forward(self, x: Tensor) -> Tensor:
             return MODEL((2 * x).round())
@@ -85,7 +85,7 @@ def test_the_model_runs_in_evaluation_mode_and_stays_as_it_was() -> None:
     assert model.training and model[0].training
 
 
-def test_a_certificate_and_a_counterexample_at_once_stop_it(monkeypatch) -> None:
+def test_a_certificate_with_a_counterexample_stops_the_benchmark(monkeypatch) -> None:
     proved = [SimpleNamespace(certified=True, margin=1.0, execution_error=1e-6)] * 30
     monkeypatch.setattr(import_module("autodual.evaluation.benchmark"), "certify", lambda *arguments: proved)
     with pytest.raises(ContradictionError, match="is certified with margin 1, and an attack found") as stopped:

@@ -1,4 +1,4 @@
-"""Networks that are broken in one way show its sign, and sound ones show none."""
+"""Networks with one kind of gradient masking show its sign, and others show none."""
 
 from __future__ import annotations
 
@@ -40,13 +40,13 @@ class Before(nn.Module):
 
 
 def trap(z: Tensor) -> Tensor:
-    """Along the one feature that counts, the margin falls, rises again, and is negative at the end of a long step."""
+    """Along the only feature that matters, the margin falls, rises again, and is negative after a long step."""
     u = z[:, :1].abs()
     return two_scores(1 - 2 * u + 4 * (u - 0.25).relu() - 6 * (u - 0.5).relu())
 
 
 def valley(z: Tensor) -> Tensor:
-    """The margin is negative half-way, and a long step goes over that."""
+    """The margin is negative half-way, and a long step jumps over that."""
     u = z[:, :1].abs()
     return two_scores(1 - 4 * u + 8 * (u - 0.5).relu())
 
@@ -93,7 +93,7 @@ def test_saturated_units_have_no_gradient() -> None:
     assert "black-box-stronger" in found
 
 
-def test_gradients_that_are_not_numbers_count_as_none() -> None:
+def test_nan_gradients_count_as_zero() -> None:
     found = signs(Before(lambda x: x + 0 * (x - x).sqrt()))
     assert found["zero-gradients"].figure == 1
 
@@ -107,9 +107,9 @@ def test_large_scores_saturate_cross_entropy_and_the_attack_on_it() -> None:
     found = signs(large, attack=Pgd(20, objective="cross-entropy"))
     assert found["saturated-loss"].figure > 0.9
     assert {"single-step-stronger", "black-box-stronger"} <= set(found)
-    # Nothing but cross-entropy is wrong: with the margin only the advice to stay away from it is left.
+    # Only cross-entropy is at fault: an attack on the margin leaves only the warning about saturation.
     assert set(signs(large, attack=Pgd(20))) == {"saturated-loss"}
-    # In double precision the same scores over a thousandth of the range are no problem.
+    # Ten times the scores of the network itself do not saturate.
     assert signs(lambda z: 1e-4 * large(z), attack=Pgd(20, objective="cross-entropy")) == {}
 
 
@@ -125,7 +125,7 @@ def test_a_single_step_is_compared_with_many() -> None:
     assert signs(valley, autodual.LinfBall(1.0), NEAR_ZERO, Pgd(20)) == {}
 
 
-def test_random_networks_are_told() -> None:
+def test_random_networks_are_reported() -> None:
     network = nn.Sequential(nn.Linear(16, 32), nn.Dropout(0.3), nn.Linear(32, 4)).train()
     found = signs(network)
     assert found["random-network"].figure > 0.01
@@ -133,7 +133,7 @@ def test_random_networks_are_told() -> None:
     assert "random-network" not in signs(network.eval())
 
 
-def test_networks_that_mix_samples_are_told() -> None:
+def test_networks_that_mix_samples_are_reported() -> None:
     torch.manual_seed(0)
     network = nn.Sequential(nn.Linear(16, 32), nn.BatchNorm1d(32), nn.ReLU(), nn.Linear(32, 4)).train()
     assert "batch-dependent" in signs(network)
@@ -150,7 +150,7 @@ def test_an_attack_that_stops_early_has_not_converged() -> None:
     assert found["not-converged"].figure == pytest.approx(float(((longer | usual) & ~first).float().mean()))
 
 
-def test_figures_are_shares_of_the_samples_that_are_right() -> None:
+def test_figures_are_shares_of_the_correctly_classified_samples() -> None:
     network = Before(lambda x: (4 * x).round() / 4)
     labels = network(X).argmax(1)
     labels[::2] = (labels[::2] + 1) % 4  # half of the samples are wrong already
@@ -163,17 +163,17 @@ def test_figures_are_shares_of_the_samples_that_are_right() -> None:
     assert found["black-box-stronger"] == pytest.approx(float(black_box))
 
 
-def test_nothing_is_said_of_samples_that_are_all_wrong() -> None:
+def test_misclassified_samples_alone_show_no_sign() -> None:
     assert masking_signs(sound(), BALL.at(X), (sound()(X).argmax(1) + 1) % 4) == ()
 
 
-def test_constant_networks_owe_no_counterexample() -> None:
-    """No point of the domain has another class, so that none is missed there."""
+def test_constant_networks_need_no_counterexample() -> None:
+    """No point of the domain has another class, so that an attack misses none."""
     found = signs(lambda z: torch.tensor([1.0, 0.0]) + 0 * z[:, :2])
     assert set(found) == {"zero-gradients"}
 
 
-def test_any_specification_can_be_asked_about() -> None:
+def test_signs_are_found_for_any_specification() -> None:
     region, network = BALL.at(X), sound()
     assert masking_signs(network, region, Formula("y0 < 5")) == ()
     assert masking_signs(network, region, Deviation(0.5)) == ()

@@ -1,4 +1,4 @@
-"""Bounds proved from multipliers hold whatever a solver returns, and are tight where it is right."""
+"""Bounds proved from dual multipliers hold whatever a solver returns, and are tight where its multipliers are."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from autodual.exact.linear_solver import LinearSolver, Solved
 
 
 def _random_program(seed: int):
-    """A program around a random point, so that it has one, and the point."""
+    """A program that a random point satisfies, costs, that point, and random multipliers."""
     random = numpy.random.default_rng(seed)
     builder, width, height = ProgramBuilder(), 5, 4
     scale = 10.0 ** random.integers(-6, 7, width)
@@ -39,7 +39,7 @@ def _random_program(seed: int):
 
 @given(st.integers(0, 2**31))
 @settings(max_examples=200, deadline=None)
-def test_no_multipliers_prove_more_than_is_true(seed: int) -> None:
+def test_no_multipliers_prove_more_than_the_minimum(seed: int) -> None:
     program, cost, point, multipliers = _random_program(seed)
     bound = certain_minimum(program, cost, multipliers, program.lower, program.upper)
     exact = sum(Fraction(a) * Fraction(b) for a, b in zip(cost.tolist(), point.tolist()))
@@ -54,7 +54,7 @@ def test_right_multipliers_prove_the_minimum() -> None:
     assert bound <= solved.value and bound == pytest.approx(solved.value, rel=1e-6)
 
 
-def test_what_is_not_finite_proves_nothing() -> None:
+def test_nan_and_infinite_values_prove_nothing() -> None:
     program, cost, _, multipliers = _random_program(2)
     assert certain_minimum(program, cost, multipliers * numpy.nan, program.lower, program.upper) < math.inf
     endless = numpy.full_like(program.lower, numpy.inf)

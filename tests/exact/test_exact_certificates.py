@@ -1,4 +1,4 @@
-"""Certificates decided exactly: what bounds leave open is proved or refuted, and nothing else changes."""
+"""Exact verification proves or refutes what bounds leave open, and changes nothing else."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def model() -> nn.Module:
 
 @pytest.fixture(scope="module")
 def x() -> torch.Tensor:
-    return torch.rand(12, 3, generator=torch.Generator().manual_seed(0))
+    return torch.rand(24, 3, generator=torch.Generator().manual_seed(0))
 
 
 @pytest.fixture(scope="module")
@@ -39,7 +39,7 @@ def test_every_sample_is_decided(dual: autodual.DualNetwork, model: nn.Module, x
     plain, exact = autodual.certify(dual, x, BALL), autodual.certify(dual, x, BALL, exact_seconds=math.inf)
     statuses = [str(one.status) for one in exact]
     assert set(statuses) == {"certified", "falsified"} and "unknown" in [str(one.status) for one in plain]
-    # Some that bounds leave open are robust in truth.
+    # Some samples that bounds leave open are in fact robust.
     gained = [place for place, one in enumerate(plain) if not one.certified and exact[place].certified]
     assert gained
     points = BALL.at(x).sample(20_000)
@@ -53,7 +53,8 @@ def test_every_sample_is_decided(dual: autodual.DualNetwork, model: nn.Module, x
             assert int(model(one.counterexample[None]).argmax()) == one.reached
 
 
-def test_an_attack_leaves_less_to_decide_and_brackets_the_truth(dual: autodual.DualNetwork, x: torch.Tensor) -> None:
+def test_after_an_attack_fewer_samples_are_decided_exactly(dual: autodual.DualNetwork, x: torch.Tensor) -> None:
+    x = x[:12]
     found = autodual.certify(dual, x, BALL, attack=Pgd(steps=20), exact_seconds=60.0, bracket=True)
     again = autodual.certify(dual, x, BALL, exact_seconds=60.0)
     assert [one.status for one in found] == [one.status for one in again]
@@ -61,7 +62,8 @@ def test_an_attack_leaves_less_to_decide_and_brackets_the_truth(dual: autodual.D
     assert [one.attacked for one in found] == [not one.certified for one in found]
 
 
-def test_what_runs_out_of_time_stays_unknown(dual: autodual.DualNetwork, x: torch.Tensor) -> None:
+def test_samples_that_run_out_of_time_stay_unknown(dual: autodual.DualNetwork, x: torch.Tensor) -> None:
+    x = x[:12]
     plain, exact = autodual.certify(dual, x, BALL), autodual.certify(dual, x, BALL, exact_seconds=1e-9)
     assert [one.status for one in exact] == [one.status for one in plain]
     assert not any(one.exact.finished for one in exact if one.exact is not None)
@@ -97,7 +99,7 @@ def test_a_tie_is_neither_proved_nor_refuted() -> None:
     assert str(found.status) == "unknown" and found.margin <= 0
 
 
-def test_a_certificate_of_runs_needs_more(dual: autodual.DualNetwork, x: torch.Tensor) -> None:
+def test_a_deployed_certificate_needs_a_larger_margin(dual: autodual.DualNetwork, x: torch.Tensor) -> None:
     x = x[:6]
     exact = autodual.certify(dual, x, BALL, exact_seconds=60.0)
     deployed = autodual.certify(dual, x, BALL, exact_seconds=60.0, deployed=True)
@@ -105,7 +107,8 @@ def test_a_certificate_of_runs_needs_more(dual: autodual.DualNetwork, x: torch.T
         assert not run.certified or (plain.certified and run.margin > run.execution_error * 0.999)
 
 
-def test_each_sample_of_a_box_has_its_own(dual: autodual.DualNetwork, x: torch.Tensor) -> None:
+def test_boxes_may_differ_between_samples(dual: autodual.DualNetwork, x: torch.Tensor) -> None:
+    x = x[:12]
     radius = torch.linspace(0.05, 0.6, len(x)).unsqueeze(1)
     together = autodual.certify(dual, x, autodual.Box(x - radius, x + radius), exact_seconds=60.0)
     for place in (0, 6, 11):

@@ -1,4 +1,4 @@
-"""Exact bounds against enumeration, independent programs and dense samples; linear programs against those of (3.6)."""
+"""Exact bounds against enumeration, independent programs and dense samples; LP bounds against those of (3.6)."""
 
 from __future__ import annotations
 
@@ -110,7 +110,7 @@ KINDS = {
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_every_piecewise_linear_op_has_its_own_graph(kind: str) -> None:
+def test_every_piecewise_linear_op_is_exact(kind: str) -> None:
     model = network(KINDS[kind], nn.Linear(6, 6), KINDS[kind], seed=3).double()
     x = torch.tensor([[0.3, -0.2]]).double()
     dual = autodual.compile_dual(model, x)
@@ -119,7 +119,7 @@ def test_every_piecewise_linear_op_has_its_own_graph(kind: str) -> None:
         steps = torch.linspace(-radius, radius, 121, dtype=torch.float64)
         values = (model(x + torch.cartesian_prod(steps, steps)) @ OBJECTIVE.T).amin(0).detach()
         assert (found.lower[0] <= values).all()
-        # The least value is where it was found, and a grid this fine comes near it.
+        # The upper bound is attained, and a grid this fine comes near the minimum.
         assert (found.upper - found.lower <= 2e-6).all()
         assert (values - found.upper[0] <= 0.02 * radius).all()
 
@@ -135,7 +135,7 @@ def test_maxima_are_exact() -> None:
     assert (autodual.lp_bounds(dual, x, ball, OBJECTIVE) <= found.lower + 1e-6).all()
 
 
-def test_branches_that_add_up_and_normalisation_are_rows() -> None:
+def test_residual_branches_and_normalisation_are_encoded() -> None:
     class Residual(nn.Module):
         def __init__(self) -> None:
             super().__init__()

@@ -1,4 +1,4 @@
-"""The README's commands and code run as printed, and the shipped network has the errors that its page gives."""
+"""The README's commands and code run as printed, and the shipped networks have the errors that their page states."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def commands() -> list[str]:
 def test_the_python_of_the_readme_runs(capsys):
     namespace = run_blocks(ROOT / "README.md")
     statuses = capsys.readouterr().out.splitlines()
-    # Before training, and after it with estimates allowed, which exact bounds make unnecessary.
+    # Statuses before training; after it also confidences, which are 1 because exact bounds cost less than estimates.
     assert len(statuses) == 16 and {line.split()[0] for line in statuses[:8]} == {"certified", "unknown"}
     assert {line.split()[1] for line in statuses[8:]} == {"1.0"}
     assert (namespace["lower"] <= namespace["upper"]).all()
@@ -57,7 +57,7 @@ def test_continuous_integration_runs_the_second_command_word_for_word():
     ],
 )
 def test_a_shipped_network_certifies_as_its_page_says(name, ball, right, certified):
-    """The first 100 of the 1,000 images, against the errors that the page gives for all of them."""
+    """On the first 100 of the 1,000 images; the page states the errors for all of them."""
     model = autodual.load_model(EXAMPLES / name)
     data = load_dataset("sample").slice(0, 100)
     assert data.y is not None
@@ -78,13 +78,13 @@ def script():
     """The training script as a module."""
     spec = importlib.util.spec_from_file_location("train_mnist", EXAMPLES / "train_mnist.py")
     module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module  # where its dataclass looks itself up
+    sys.modules[spec.name] = module  # its dataclass looks up its module there
     spec.loader.exec_module(module)
     return module
 
 
 def test_the_training_script_trains_and_saves(script, tmp_path, monkeypatch, capsys):
-    """On a few images of noise: each phase is run, and what is saved loads without flags."""
+    """On a few images of noise: each phase runs, and the saved network loads without flags."""
     monkeypatch.setattr(script, "HELD_OUT", 4)
     torch.manual_seed(0)
     network = nn.Sequential(nn.Flatten(), nn.Linear(784, 10))

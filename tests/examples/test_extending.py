@@ -1,4 +1,4 @@
-"""Each kind of extension is one file outside the package, and does what it says."""
+"""The example of each kind of extension, one file outside the package, works as described."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def example(name: str) -> ModuleType:
     spec = importlib.util.spec_from_file_location(name, FOLDER / f"{name}.py")
     assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module  # where its dataclasses look themselves up
+    sys.modules[name] = module  # its dataclasses look up their module there
     spec.loader.exec_module(module)
     return module
 
@@ -42,7 +42,7 @@ def x() -> torch.Tensor:
     return torch.rand(6, 4, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
 
 
-def test_a_pass_removes_what_does_nothing_and_bounds_stay_sound(network, x):
+def test_a_pass_removes_repeated_relus_and_bounds_stay_sound(network, x):
     step = example("own_pass").RemoveRepeatedRelus()
     dual = autodual.compile_dual(network, x, passes=[step, *default_pipeline()])
     whole = autodual.compile_dual(network, x)
@@ -61,7 +61,7 @@ def test_a_loss_trains_and_is_named_in_recipes():
     x, labels = module.moons(40)
     dual, ball = autodual.compile_dual(model, x), autodual.LinfBall(0.05)
     loss = module.CertifiedHinge()
-    # At radius 0 the certified margin is the margin itself: an independent value.
+    # At radius 0 the certified margin is the clean margin, which is computed here independently.
     scores = model(x)
     margin = (scores.gather(1, labels[:, None]) - scores.gather(1, 1 - labels[:, None])).squeeze(1)
     plain = nn.functional.cross_entropy(scores, labels)
@@ -82,7 +82,7 @@ def test_a_loss_trains_and_is_named_in_recipes():
         del LOSSES["certified-hinge"]
 
 
-def test_names_of_losses_are_taken_once():
+def test_a_second_loss_of_a_name_is_refused():
     with pytest.raises(ValueError, match="the loss 'robust' is Robust already; choose another name"):
 
         @named_loss("robust")

@@ -1,4 +1,4 @@
-"""The toy example in the plane, with few points and short training: its pictures tell the truth."""
+"""The toy example in the plane, with few points and short training: the polygons that it draws are sound."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ SCRIPT = Path(__file__).resolve().parents[2] / "examples" / "toy_2d.py"
 
 @pytest.fixture(scope="module")
 def toy() -> ModuleType:
-    """The script as a module, with less of everything."""
+    """The script as a module, with fewer points, steps and directions."""
     spec = importlib.util.spec_from_file_location("toy_2d", SCRIPT)
     assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)
@@ -31,19 +31,19 @@ def toy() -> ModuleType:
 
 @pytest.fixture(scope="module")
 def trained(toy):
-    """Points, classes and the dual networks by name: what the command has with seed 0."""
+    """Points, classes and the dual networks by name, as the command makes them with seed 0."""
     torch.manual_seed(0)
     x, y = toy.random_problem()
     return x, y, toy.dual_networks(x, y, (2, 30, 30, 2), toy.STEPS)
 
 
 def shrunk(polygon: numpy.ndarray) -> numpy.ndarray:
-    """The box around the point with a tenth of the width."""
+    """The polygon, reduced to a tenth about its centre."""
     middle = (polygon.min(0) + polygon.max(0)) / 2
     return middle + 0.1 * (polygon - middle)
 
 
-def test_points_keep_their_distance(toy):
+def test_points_keep_a_minimum_distance(toy):
     torch.manual_seed(0)
     points = toy.spaced_points(12, 0.2)
     distances = (points[:, None] - points).abs().amax(2) + torch.eye(12)
@@ -54,14 +54,14 @@ def test_robust_training_certifies_all_boxes(toy, trained):
     x, y, duals = trained
     certificates = autodual.certify(duals[toy.ROBUST], x, autodual.LinfBall(toy.RADIUS), labels=y)
     assert toy.summary(certificates) == "4 of 4 boxes certified"
-    # The networks begin alike and end differently.
+    # The networks start with the same weights, and training changes them.
     first_weights = [duals[name].model[0].weight for name in (toy.RANDOM, toy.STANDARD, toy.ROBUST)]
     assert not any(torch.equal(first_weights[0], trained) for trained in first_weights[1:])
 
 
 @pytest.mark.parametrize("slopes", ["shared", "adaptive"])
-def test_polygons_hold_all_that_is_reached(toy, trained, slopes):
-    """Points of the box other than the script's own; and the polygons are not just large."""
+def test_polygons_contain_all_reachable_outputs(toy, trained, slopes):
+    """At other points of the box than the script's own; polygons shrunk to a tenth do not contain them."""
     x, y, duals = trained
     radius = toy.RADIUS
     for dual in duals.values():
@@ -88,7 +88,7 @@ def test_the_polygon_of_a_linear_network_is_its_image(toy):
     assert 0.12 <= area <= 0.12 * 1.1  # the determinant times the box
 
 
-def test_a_point_outside_is_seen(toy):
+def test_a_point_outside_is_noticed(toy):
     square = numpy.array([[0.0, 0.0], [1.0, 0.0], [1.0, 1.0], [0.0, 1.0]])
     assert toy.contains(square, square)
     assert not toy.contains(square, numpy.array([[0.5, 0.5], [1.001, 0.5]]))
@@ -98,7 +98,7 @@ def test_a_point_outside_is_seen(toy):
 
 @pytest.fixture
 def command(toy, trained, monkeypatch):
-    """The command, which need not train again."""
+    """The command, with the networks trained already."""
     pytest.importorskip("matplotlib")
     monkeypatch.setattr(toy, "dual_networks", lambda *_: trained[2])
     return toy.main
@@ -113,7 +113,7 @@ def test_the_command_draws_both_pictures(command, tmp_path):
         assert f"Saved {tmp_path / 'new' / name}" in found.output
 
 
-def test_a_bound_that_is_none_is_noticed(toy, command, monkeypatch, tmp_path):
+def test_an_unsound_polygon_is_noticed(toy, command, monkeypatch, tmp_path):
     """The polygons are checked where they are drawn."""
     correct = toy.outer_polygon
     monkeypatch.setattr(toy, "outer_polygon", lambda *given: shrunk(correct(*given)))

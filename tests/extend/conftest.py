@@ -1,4 +1,4 @@
-"""What all tests of extensions share."""
+"""Fixtures for all tests of extensions."""
 
 from support.registries import restored_registries
 

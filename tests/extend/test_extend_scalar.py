@@ -1,4 +1,4 @@
-"""A function of one scalar from outside the package: one call, then it is certified from PyTorch and from ONNX."""
+"""A function of one scalar from outside the package is declared by one call, for PyTorch and for ONNX."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ def test_one_call_serves_torch_onnx_and_the_contract_suite(tmp_path: Path) -> No
     assert torch.equal(*(d.lower_bounds(x, BALL, torch.eye(2)) for d in (dual, other)))
 
 
-def test_without_the_call_the_operator_is_refused(tmp_path: Path) -> None:
+def test_an_undeclared_operator_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UnsupportedOpsError, match=r"com\.example\.Bessel"):
         load_onnx(saved(tmp_path / "net.onnx", Network(), "Bessel"))
 
@@ -113,13 +113,13 @@ def test_an_operation_has_one_op_unless_replaced() -> None:
     with pytest.raises(ValueError, match="already lowered by Tanh"):
         bessel(aten="tanh")
     bessel(aten="special_i0")
-    bessel(aten="special_i0")  # as cells of a notebook are run again
+    bessel(aten="special_i0")  # as when a notebook cell is run again
     other = scalar_op("Other", torch.special.i0, torch.special.i1, turning=(0.0,), aten="special_i0", replace=True)
     graph = autodual.compile_dual(Network(), torch.rand(2, 4)).plan.graph
     assert [type(node.op) for node in graph][2] is other
 
 
-def test_a_value_that_is_not_the_operation_is_refused() -> None:
+def test_a_function_that_differs_from_the_operation_is_refused() -> None:
     scalar_op("Bessel", lambda z: torch.special.i0(z) + 0.01, torch.special.i1, turning=(0.0,), aten="special_i0")
     with pytest.raises(TraceError):
         autodual.compile_dual(Network(), torch.rand(2, 4))
@@ -136,7 +136,7 @@ class Applied(nn.Module):
         return self.function(x)
 
 
-# --- what is declared wrongly is caught ----------------------------------------------------------------------------
+# --- wrong declarations are caught ---------------------------------------------------------------------------------
 
 TANH, SILU = ops.Tanh().curve(), ops.Silu().curve()
 PLANTED = {
@@ -168,7 +168,7 @@ def test_a_wrong_declaration_is_caught(fault: str) -> None:
         check_dual_rule(Planted(), samples=8)
 
 
-def test_an_accuracy_that_a_run_does_not_keep_is_caught() -> None:
+def test_an_accuracy_that_runs_do_not_reach_is_caught() -> None:
     careless = scalar_op("Careless", torch.sinh, torch.cosh, inflections=(0.0,), convex=False, accuracy=Accuracy(0))
     with pytest.raises(DualRuleError):
         check_dual_rule(careless(), samples=8)

@@ -116,12 +116,12 @@ def test_a_tampered_layer_is_refused_in_any_stage(tmp_path, kind):
         ([network().state_dict(), network(5).state_dict()], "stage 2' does not fit the architecture: '3.weight'"),
     ],
 )
-def test_what_is_no_cascade_is_named(tmp_path, content, message):
+def test_files_without_a_cascade_say_what_they_hold(tmp_path, content, message):
     with pytest.raises(ModelFileError, match=message):
         load_cascade(saved(tmp_path, content), network)
 
 
-def test_weights_without_a_factory_and_weights_that_are_no_numbers_are_named(tmp_path):
+def test_weights_without_a_factory_and_nan_weights_are_named(tmp_path):
     with pytest.raises(ModelFileError, match=r"stage 1' holds weights only; .* factory="):
         load_cascade(saved(tmp_path, [stages(1)[0].state_dict()]))
     poisoned = stages(2)
@@ -131,7 +131,7 @@ def test_weights_without_a_factory_and_weights_that_are_no_numbers_are_named(tmp
         load_cascade(saved(tmp_path, [stage.state_dict() for stage in poisoned]), network)
 
 
-def test_single_networks_of_other_kinds_are_no_cascade(tmp_path):
+def test_files_of_a_single_network_are_refused(tmp_path):
     program = torch.export.export(nn.Linear(3, 2).eval(), (torch.rand(2, 3),))
     torch.export.save(program, tmp_path / "model.pt2")
     with pytest.raises(ModelFileError, match=r"is a single network \(torch.export archive\), not a cascade"):

@@ -89,8 +89,8 @@ def test_an_honest_archive_computes_what_was_exported(tmp_path, archive, model):
     assert "convolution" in str(convolution.meta["nn_module_stack"])
 
 
-def test_rebuilding_is_what_protects_pytorch_alone_executes(tmp_path, archive):
-    """PyTorch's own loader executes the crafted expression below, so the refusals here are not vacuous."""
+def test_pytorchs_own_loader_executes_a_crafted_archive(tmp_path, archive):
+    """So that the refusals below are not vacuous: only rebuilding the program protects from its expressions."""
     marker = tmp_path / "executed"
     path = rewritten(archive, tmp_path / "evil.pt2", program_change(lambda p: set_expression(p, marker)))
     with contextlib.suppress(Exception):  # it may fail after it has executed the code, which is what counts
@@ -169,7 +169,7 @@ def hold_an_object(program: dict[str, Any], marker: Path) -> None:
         hold_an_object,
     ],
 )
-def test_a_program_that_would_act_is_refused_in_one_sentence(tmp_path, archive, edit):
+def test_a_program_that_would_execute_code_is_refused_in_one_sentence(tmp_path, archive, edit):
     marker = tmp_path / "executed"
     path = rewritten(archive, tmp_path / "evil.pt2", program_change(lambda program: edit(program, marker)))
     with pytest.raises(ModelFileError, match=r"evil.pt2' is refused because .*unsafe=True\.$") as caught:
@@ -204,7 +204,7 @@ def evil_pickle(marker: Path) -> bytes:
 
 
 @pytest.mark.parametrize("entry", [SAMPLES, "data/weights/model.pt", "data/constants/model.pt"])
-def test_a_pickle_inside_the_archive_is_refused_before_it_acts(tmp_path, archive, entry):
+def test_a_pickle_inside_the_archive_is_refused_unexecuted(tmp_path, archive, entry):
     marker = tmp_path / "executed"
     path = rewritten(archive, tmp_path / "evil.pt2", lambda entries: entries.update({entry: evil_pickle(marker)}))
     with pytest.raises(ModelFileError, match=r"would execute code of its own choice \(.*mkdir"):
@@ -212,7 +212,7 @@ def test_a_pickle_inside_the_archive_is_refused_before_it_acts(tmp_path, archive
     assert not marker.exists()
 
 
-def test_a_pickled_constant_is_refused_before_it_acts(tmp_path, archive):
+def test_a_pickled_constant_is_refused_unexecuted(tmp_path, archive):
     marker = tmp_path / "executed"
 
     def change(entries: dict[str, bytes]) -> None:
@@ -296,8 +296,8 @@ def replaced(tree: Any, path: tuple[Any, ...], what: str, text: str) -> None:
         tree[text] = tree.pop(path[-1])
 
 
-def test_code_in_no_text_of_the_program_is_executed(tmp_path, archive):
-    """Every kind of string and key in the JSON is replaced by code in turn; similar places are tried once."""
+def test_code_in_the_programs_strings_is_never_executed(tmp_path, archive):
+    """Strings and keys of the JSON are replaced by code in turn, one of each kind of place."""
     marker = tmp_path / "executed"
     code = f"__import__('os').mkdir('{marker}')"
     _, entries = entries_of(archive)

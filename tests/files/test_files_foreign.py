@@ -1,4 +1,4 @@
-"""Files that are no models: one sentence names the kind of file and a remedy."""
+"""Files of other kinds than models: one sentence names the kind and a remedy."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ FILES = {
 
 
 @pytest.mark.parametrize("name", FILES)
-def test_no_model(tmp_path: Path, name: str) -> None:
+def test_other_files_than_models_are_named(tmp_path: Path, name: str) -> None:
     content, message = FILES[name]
     (tmp_path / name).write_bytes(content)
     with pytest.raises(ModelFileError, match=message) as caught:
@@ -98,7 +98,7 @@ def test_a_folder_of_tensorflow(tmp_path: Path) -> None:
     ],
     ids=["page", "pointer", "packed tar", "tar", "csv"],
 )
-def test_no_data(tmp_path: Path, name: str, content: bytes, message: str) -> None:
+def test_other_files_than_data_are_named(tmp_path: Path, name: str, content: bytes, message: str) -> None:
     (tmp_path / name).write_bytes(content)
     with pytest.raises(DataError, match=message):
         load_dataset(tmp_path / name)
@@ -112,7 +112,7 @@ def test_a_tar_in_place_of_mnist(tmp_path: Path) -> None:
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
-def test_torchscript_and_wrapped_pickles_name_the_way_out(tmp_path: Path) -> None:
+def test_torchscript_and_wrapped_pickles_name_the_remedy(tmp_path: Path) -> None:
     torch.jit.save(torch.jit.script(nn.Linear(2, 2)), tmp_path / "script.pt")
     with pytest.raises(ModelFileError, match=r"is a TorchScript archive.*; save the nn.Module .* torch.export.save"):
         load_model(tmp_path / "script.pt")

@@ -30,7 +30,7 @@ def written(path: Path, description: NetworkDescription, **changes: object) -> t
     return description.of_raw_inputs(network).eval()
 
 
-def test_a_network_comes_back_with_its_normalisation_and_what_it_was_trained_for(tmp_path, description) -> None:
+def test_a_network_loads_with_its_normalisation_and_training_set(tmp_path, description) -> None:
     network = written(tmp_path / "network.pt", description)
     loaded = load_model_file(tmp_path / "network.pt")
     x = torch.rand(4, 2, 3)
@@ -39,7 +39,7 @@ def test_a_network_comes_back_with_its_normalisation_and_what_it_was_trained_for
     assert loaded.trained == {"set": {"eps": 0.1}} and not loaded.model.training
 
 
-def test_an_own_factory_must_be_given_and_only_then(tmp_path, description) -> None:
+def test_a_factory_is_needed_for_own_architectures_and_refused_for_others(tmp_path, description) -> None:
     written(tmp_path / "network.pt", description)
     with pytest.raises(InvalidInputError, match="leave out factory="):
         autodual.load_model(tmp_path / "network.pt", factory=lambda: torch.nn.Linear(6, 3))
@@ -64,7 +64,7 @@ def test_an_own_factory_must_be_given_and_only_then(tmp_path, description) -> No
          "damaged"),
     ],
 )  # fmt: skip
-def test_files_that_are_not_as_written_are_refused(tmp_path, description, changes, words) -> None:
+def test_damaged_and_newer_files_are_refused(tmp_path, description, changes, words) -> None:
     written(tmp_path / "network.pt", description, **changes)
     with pytest.raises(ModelFileError, match=words):
         autodual.load_model(tmp_path / "network.pt")

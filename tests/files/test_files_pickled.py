@@ -19,7 +19,7 @@ from autodual.files.modules import check_module
 
 
 class Payload:
-    """Unpickling this creates the file `marker`."""
+    """Unpickling this creates the folder `marker`."""
 
     def __init__(self, marker: Path) -> None:
         self.marker = marker
@@ -58,8 +58,8 @@ def test_a_module_of_stock_layers_computes_what_was_saved(tmp_path):
     assert torch.equal(loaded(x), model(x))
 
 
-def test_a_whole_module_of_before_pytorch_1_6_is_to_be_saved_again(tmp_path):
-    """Such files carry the source code of their classes, which the restricted unpickler rightly does not read."""
+def test_a_whole_module_in_the_format_before_pytorch_1_6_is_refused(tmp_path):
+    """Such files carry the source code of their classes, which the restricted unpickler does not read."""
     model = network().eval()
     path = saved(tmp_path, model, _use_new_zipfile_serialization=False)
     with pytest.raises(ModelFileError, match=r"format of before PyTorch 1.6"):
@@ -68,7 +68,7 @@ def test_a_whole_module_of_before_pytorch_1_6_is_to_be_saved_again(tmp_path):
     assert torch.equal(load_model(path, unsafe=True)(x), model(x))
 
 
-def test_a_state_dict_of_before_pytorch_1_6_loads(tmp_path):
+def test_a_state_dict_in_the_format_before_pytorch_1_6_loads(tmp_path):
     path = saved(tmp_path, network().state_dict(), _use_new_zipfile_serialization=False)
     assert isinstance(load_model(path, factory=network), nn.Sequential)
 
@@ -91,7 +91,7 @@ def test_a_pickle_that_executes_code_is_refused_before_it_does(tmp_path, legacy)
     assert not marker.exists()
 
 
-def test_a_payload_beside_stock_layers_is_refused_before_it_acts(tmp_path):
+def test_a_payload_beside_stock_layers_is_refused_unexecuted(tmp_path):
     marker = tmp_path / "executed"
     model = network()
     model.extra = Payload(marker)
@@ -138,7 +138,7 @@ def test_tampered_stock_layers_are_refused(tmp_path, tamper):
         load_model(saved(tmp_path, model))
 
 
-def test_a_compiled_call_is_refused_though_pickling_it_drops_it():
+def test_a_compiled_call_is_refused_although_pickling_drops_it():
     model = network()
     model[2].__dict__["_compiled_call_impl"] = nn.ReLU()
     with pytest.raises(ModelFileError, match=r"attribute '_compiled_call_impl' of 'model.2'"):
@@ -180,7 +180,7 @@ def test_a_state_dict_without_architecture_asks_for_it(tmp_path):
         load_model(saved(tmp_path, network().state_dict()))
 
 
-def test_a_cascade_of_state_dicts_is_no_single_model(tmp_path):
+def test_a_cascade_of_state_dicts_is_refused(tmp_path):
     with pytest.raises(ModelFileError, match="holds 2 state dicts, a cascade; load it as one"):
         load_model(saved(tmp_path, {"state_dict": [network().state_dict()] * 2}), factory=network)
 
@@ -230,7 +230,7 @@ def test_a_factory_that_fails_or_builds_no_module_is_reported(tmp_path):
 
 
 @pytest.mark.parametrize("content", [{"a": 1}, [1, 2], torch.zeros(3), {}, {"state_dict": 3}])
-def test_other_pickles_are_no_models(tmp_path, content):
+def test_other_pickles_are_refused(tmp_path, content):
     with pytest.raises(ModelFileError, match="holds neither a model nor a state dict"):
         load_model(saved(tmp_path, content))
 

@@ -1,4 +1,4 @@
-"""State dicts: of wrapped networks, inside checkpoints, and with weights that are no real numbers."""
+"""State dicts of wrapped networks, inside checkpoints, and with weights that are complex, float8 or integers."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def _loaded(tmp_path: Path, content: object) -> nn.Module:
 
 
 @pytest.mark.parametrize("wrap", WRAPPERS.values(), ids=WRAPPERS)
-def test_names_of_wrappers_are_left_out(tmp_path: Path, wrap: Callable[[nn.Module], nn.Module]) -> None:
+def test_prefixes_of_wrappers_are_removed(tmp_path: Path, wrap: Callable[[nn.Module], nn.Module]) -> None:
     x, expected = torch.rand(3, 4), _network()
     for parameter in expected.parameters():
         parameter.data.mul_(1.5)
@@ -60,13 +60,13 @@ def _network_like(model: nn.Module) -> nn.Module:
 
 
 @pytest.mark.parametrize("key", ["state_dict", "model_state_dict", "model", "net"])
-def test_state_dicts_in_checkpoints_and_behind_a_word(tmp_path: Path, key: str) -> None:
+def test_state_dicts_in_checkpoints_and_with_a_prefix(tmp_path: Path, key: str) -> None:
     state = {f"model.{name}": value for name, value in _network().state_dict().items()}
     assert torch.equal(_loaded(tmp_path, {key: state, "epoch": 3})(torch.ones(1, 4)), _network()(torch.ones(1, 4)))
 
 
-def test_a_network_with_a_part_of_a_wrappers_name(tmp_path: Path) -> None:
-    """Names that match already are not changed."""
+def test_a_submodule_named_like_a_wrappers_prefix(tmp_path: Path) -> None:
+    """Names that match the network already are not changed."""
 
     class Named(nn.Module):
         def __init__(self) -> None:
@@ -79,7 +79,7 @@ def test_a_network_with_a_part_of_a_wrappers_name(tmp_path: Path) -> None:
     assert torch.equal(model.state_dict()["module.weight"], torch.ones(2, 2))
 
 
-def test_others_are_refused_with_the_names(tmp_path: Path) -> None:
+def test_other_dictionaries_are_refused_with_their_names(tmp_path: Path) -> None:
     state = _network().state_dict()
     with pytest.raises(ModelFileError, match=r"does not fit the architecture: it has unknown 'head'\."):
         _loaded(tmp_path, {**{f"module.{key}": value for key, value in state.items()}, "module.head": state["0.bias"]})
@@ -94,7 +94,7 @@ def test_others_are_refused_with_the_names(tmp_path: Path) -> None:
         (lambda value: value.to(torch.float8_e5m2), "parameter '0.weight' (holds float8_e5m2 numbers|.*float8)"),
     ],
 )
-def test_weights_that_are_no_real_numbers(tmp_path: Path, change: Callable[[Tensor], Tensor], message: str) -> None:
+def test_complex_and_float8_weights(tmp_path: Path, change: Callable[[Tensor], Tensor], message: str) -> None:
     state = _network().state_dict()
     with pytest.raises(InvalidInputError, match=message):
         _loaded(tmp_path, {**state, "0.weight": change(state["0.weight"])})

@@ -1,4 +1,4 @@
-"""The language of sizes: arithmetic passes unchanged in meaning, anything else is refused before it is evaluated."""
+"""Expressions of sizes: arithmetic keeps its meaning, anything else is refused before it is evaluated."""
 
 from __future__ import annotations
 

@@ -88,7 +88,7 @@ def test_the_standard_output_is_written_to(capfd: pytest.CaptureFixture[str]) ->
 
 
 @pytest.mark.parametrize("device", ["/dev/full", "/", "/absent/a", "x" * 300, "/proc/a"])
-def test_what_cannot_be_written_is_one_sentence(device: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failure_to_write_is_one_sentence(device: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     with pytest.raises(DataError, match=r"^'.*' cannot be written: .*\.$"):
         write_text(device, "text")
@@ -104,7 +104,7 @@ def test_names_may_be_as_long_and_as_strange_as_the_system_allows(tmp_path: Path
 
 @pytest.mark.parametrize("overwrite", [False, True])
 def test_a_killed_process_leaves_the_old_or_the_new_file(tmp_path: Path, overwrite: bool) -> None:
-    """At whatever step the process is killed; the next one removes what it left."""
+    """The process is killed at each step in turn; the next writer removes the temporary files it left."""
     folder, steps = tmp_path / "folder", 0
     path = folder / LONGEST_NAME
     others = [".other.1234abcd.tmp", ".x.tmp"]
@@ -141,7 +141,7 @@ def test_only_leftovers_of_the_file_are_cleared(tmp_path: Path) -> None:
 
 
 def test_there_is_one_writer_at_a_time(tmp_path: Path) -> None:
-    """The second process is refused until the first has ended, even by being killed."""
+    """A second process is refused until the first has ended, also when it was killed."""
     path, context = tmp_path / "a", multiprocessing.get_context("fork")
     held = context.Event()
 

@@ -91,8 +91,8 @@ class Applied(nn.Module):
         lambda x: x[None].relu()[0],
     ],
 )
-def test_mixing_is_seen_in_a_square_fixed_batch(tmp_path: Path, function: Callable[[Tensor], Tensor]) -> None:
-    """Batch and features have the same size, so only the operations' structure can tell them apart."""
+def test_mixing_is_noticed_in_a_square_fixed_batch(tmp_path: Path, function: Callable[[Tensor], Tensor]) -> None:
+    """Batch and features have the same size, so that only the operations' structure can tell them apart."""
     program = archived(Applied(function), tmp_path / "model.pt2", 4, None, 4)
     with pytest.raises(BatchMixingError):
         lower_exported(program)

@@ -1,4 +1,4 @@
-"""Networks that put the batch axis behind others, or merge it with heads and windows, and bring it back."""
+"""Networks that move the batch axis, or merge it with heads and windows, and restore it later."""
 
 from __future__ import annotations
 

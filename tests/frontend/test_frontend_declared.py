@@ -1,4 +1,4 @@
-"""Every name in the table of functions of one scalar is lowered to its op, which computes what the operation does."""
+"""Every name in the table of functions of one scalar is lowered to its op, which computes the same values."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Tensors that are no arrays of real numbers are refused by every door; constants are those of the dtype traced in."""
+"""Tensors other than dense real ones are refused by every function; constants are those of the traced dtype."""
 
 from __future__ import annotations
 
@@ -30,7 +30,9 @@ def dual() -> autodual.DualNetwork:
 
 
 @pytest.mark.parametrize(("change", "message"), KINDS.values(), ids=KINDS)
-def test_every_door_refuses_them(dual: autodual.DualNetwork, change: Callable[[Tensor], Tensor], message: str) -> None:
+def test_every_function_refuses_them(
+    dual: autodual.DualNetwork, change: Callable[[Tensor], Tensor], message: str
+) -> None:
     """Weights before and after compilation, buffers, plain tensors, samples, objectives, sets and properties."""
     strange, x = change(torch.rand(3, 4)), torch.rand(2, 4)
     model = nn.Linear(4, 3)
@@ -55,7 +57,7 @@ def test_every_door_refuses_them(dual: autodual.DualNetwork, change: Callable[[T
 
 
 @pytest.mark.parametrize("kind", ["complex", "float8"])
-def test_programs_that_hold_them(kind: str) -> None:
+def test_programs_with_such_tensors_are_refused(kind: str) -> None:
     class Holder(nn.Module):
         def __init__(self) -> None:
             super().__init__()
@@ -71,8 +73,8 @@ def test_programs_that_hold_them(kind: str) -> None:
 
 @pytest.mark.parametrize("kind", ["COMPLEX64", "COMPLEX128", "FLOAT8E4M3FN", "FLOAT8E5M2"])
 @pytest.mark.parametrize("constant", [False, True])
-def test_onnx_files_that_hold_them(kind: str, constant: bool) -> None:
-    """As a weight or as a constant, also where a cast would make real numbers of them."""
+def test_onnx_files_with_such_tensors_are_refused(kind: str, constant: bool) -> None:
+    """As a weight or as a constant, even where a cast follows that would make them real."""
     onnx = pytest.importorskip("onnx")
     helper, types = onnx.helper, onnx.TensorProto
     width = {"COMPLEX64": 8, "COMPLEX128": 16}.get(kind, 1)
@@ -107,15 +109,15 @@ def test_quantised_modules_name_the_remedy() -> None:
 
 
 class Clamped(nn.Module):
-    """Takes a constant from the dtype that it meets, as attention masks and safe logarithms do."""
+    """Takes a constant from its input's dtype, as attention masks and safe logarithms do."""
 
     def forward(self, x: Tensor) -> Tensor:
         return torch.log(x.relu() + torch.finfo(x.dtype).eps)
 
 
 @pytest.mark.parametrize("seed", range(8))
-def test_constants_of_the_dtype_that_was_traced(seed: int) -> None:
-    """The certified network is that of float32: near zero, float64's own constants would make another one."""
+def test_constants_are_those_of_the_traced_dtype(seed: int) -> None:
+    """The certified network is the float32 one: near zero, float64's constants would make it a different function."""
     torch.manual_seed(seed)
     layer = (nn.RMSNorm(3), Clamped())[seed % 2]
     model = nn.Sequential(nn.Linear(4, 3, bias=seed > 3), layer)

@@ -51,7 +51,7 @@ class SquaredDistance(Op):
 
 
 class Prototypes(nn.Module):
-    """torch.cdist has no rule, so only as a whole can this be lowered."""
+    """torch.cdist has no rule, so that this can only be lowered as a whole."""
 
     def __init__(self, count: int = 3):
         super().__init__()
@@ -84,7 +84,7 @@ def test_one_module_used_twice_has_one_set_of_parameters() -> None:
     assert {name for name in traced.names if "centres" in name} == {"1.centres"}
 
 
-def test_the_model_itself_may_be_such_a_module() -> None:
+def test_the_model_itself_may_be_lowered_as_a_module() -> None:
     traced = assert_same(Prototypes(), (4,))
     assert traced.names == ("centres",)
 
@@ -94,7 +94,7 @@ class Broken(Prototypes):
 
 
 class Gate(nn.Module):
-    """Two tensors and a number come in, two tensors go out."""
+    """Takes two tensors and a number, returns two tensors."""
 
     def forward(self, x: Tensor, y: Tensor, *, factor: float = 1.0) -> tuple[Tensor, Tensor]:
         return x.relu() * factor, torch.special.i0(y) * 0 + 1
@@ -125,7 +125,7 @@ def test_several_operands_and_results_and_subclasses(gate: type[nn.Module]) -> N
     assert_same(Gated(gate()), (4,))
 
 
-def test_subclasses_do_not_inherit_a_rule_unless_it_says_so() -> None:
+def test_subclasses_do_not_inherit_a_rule_by_default() -> None:
     with pytest.raises(UnsupportedOpsError, match="cdist"):
         trace(network(Broken()), torch.randn(2, 4))
 
@@ -150,7 +150,7 @@ def test_the_model_is_left_as_found_also_after_errors() -> None:
     assert own.forward is kept
 
 
-def test_a_module_may_not_see_a_moved_batch_axis() -> None:
+def test_a_moved_batch_axis_is_refused_by_module_rules() -> None:
     with pytest.raises(BatchMixingError, match="moved or merged"):
         trace(Moving(), torch.randn(2, 4))
 
@@ -164,7 +164,7 @@ class Moving(nn.Module):
         return self.gate(x.T, x.T)[0].T
 
 
-def test_a_parameter_that_a_module_does_not_have() -> None:
+def test_a_missing_parameter_of_a_module_is_named() -> None:
     class Plain(nn.Module):
         def forward(self, x: Tensor) -> Tensor:
             return x
@@ -180,7 +180,7 @@ def test_a_parameter_that_a_module_does_not_have() -> None:
 
 
 def test_lowerings_may_be_defined_again() -> None:
-    """As when cells of a notebook are run again; another one takes the place when asked to."""
+    """As when notebook cells are run again; a lowering of another name needs replace=True."""
 
     class Plain(nn.Module):
         def forward(self, x: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""Layers that mix a sample's scalars, against the model itself: products, norms, resampling, gathers, attention."""
+"""Layers that mix a sample's entries, compared with the model: products, norms, resampling, gathers, attention."""
 
 from __future__ import annotations
 
@@ -163,8 +163,8 @@ def test_function(name: str) -> None:
     assert_same(Applied(function), shape)
 
 
-def test_masked_entries_leave_no_infinite_number_behind() -> None:
-    """Minus infinity would make every bound behind it NaN, which certifies nothing."""
+def test_masked_entries_leave_no_infinite_values() -> None:
+    """Minus infinity would make all later bounds NaN, which certify nothing."""
     for fill in (-torch.inf, -1e9):
         model = Applied(lambda m, x, fill=fill: x.masked_fill(m.vector > 0, fill).softmax(-1))
         traced = assert_same(model, SEQUENCE)

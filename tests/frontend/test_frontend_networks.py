@@ -162,7 +162,7 @@ def test_tied_parameters() -> None:
 
 
 def test_deep_reuse_of_one_value_takes_seconds() -> None:
-    """Without sharing, thirty doublings would be a billion nodes."""
+    """If values were not shared, thirty doublings would make a billion nodes."""
 
     class Doubling(nn.Module):
         def __init__(self) -> None:
@@ -180,7 +180,7 @@ def test_deep_reuse_of_one_value_takes_seconds() -> None:
     assert time.perf_counter() - start < 20
 
 
-def test_constants_of_the_model_are_lifted_under_names_of_their_own() -> None:
+def test_constants_of_the_model_get_names_that_are_free() -> None:
     class Normalised(nn.Module):
         def __init__(self) -> None:
             super().__init__()
@@ -197,7 +197,7 @@ def test_constants_of_the_model_are_lifted_under_names_of_their_own() -> None:
     torch.testing.assert_close(traced.lookup(model)("constant_mean_"), model.mean)
 
 
-def test_parts_that_nobody_reads_need_no_rule_and_leave_no_nodes() -> None:
+def test_unused_values_need_no_rule_and_leave_no_nodes() -> None:
     class Wasteful(nn.Module):
         def forward(self, x: Tensor) -> Tensor:
             unused = torch.sin(x).cumsum(0)

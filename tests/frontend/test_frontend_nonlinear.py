@@ -1,4 +1,4 @@
-"""Nonlinear operations against the model itself: activations, powers, branches, max-pooling and softmax."""
+"""Nonlinear operations, compared with the model: activations, powers, branches, max-pooling and softmax."""
 
 from __future__ import annotations
 
@@ -158,13 +158,13 @@ PRODUCTS = {
 
 
 @pytest.mark.parametrize("name", ONE_FUNCTION)
-def test_a_product_that_is_one_function_becomes_it(name: str) -> None:
-    """Bounded as a product of branches it would be looser."""
+def test_a_product_that_is_an_activation_becomes_one_op(name: str) -> None:
+    """As a product of two branches its bounds would be looser."""
     kind, function = ONE_FUNCTION[name]
     kinds = [node.op.kind for node in assert_same(Applied(function), VECTOR).graph]
     assert kind in kinds and "multiply" not in kinds
 
 
 @pytest.mark.parametrize("name", PRODUCTS)
-def test_a_product_that_only_looks_like_one_function(name: str) -> None:
+def test_a_product_that_only_resembles_an_activation_stays_a_product(name: str) -> None:
     assert "multiply" in [node.op.kind for node in assert_same(Applied(PRODUCTS[name]), VECTOR).graph]

@@ -1,4 +1,4 @@
-"""Every family of operations against the model itself, sample by sample, in double precision."""
+"""Every family of operations, compared with the model sample by sample in double precision."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What other verifiers were reported to get wrong with models taken as they are."""
+"""Mistakes that other verifiers were reported to make with ordinary models."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ torch.set_num_threads(1)
 
 
 def small(channels: int = 2, size: int = 4) -> nn.Module:
-    """A convolutional network with a pool whose stride is not its kernel."""
+    """A convolutional network with a pool whose windows overlap."""
     torch.manual_seed(0)
     body = nn.Sequential(nn.Conv2d(channels, 3, 3, padding=1), nn.GELU(), nn.MaxPool2d(3, 1))
     return nn.Sequential(body, nn.Flatten(), nn.Linear(3 * (size - 2) ** 2, 3)).double().eval()
 
 
 def enclosed(model: nn.Module, dual: autodual.DualNetwork, x: Tensor, ball: LinfBall) -> Tensor:
-    """Check lower bounds of all outputs against samples; the bounds."""
+    """Lower bounds of all outputs, checked against samples."""
     lower = dual.lower_bounds(x, ball, torch.eye(3, dtype=x.dtype))
     points = ball.at(x).corners(50, torch.Generator().manual_seed(0))
     reached = model(points.flatten(0, 1)).reshape(50, len(x), 3).amin(0)
@@ -61,7 +61,7 @@ def test_a_batch_as_large_as_the_channels(channels: int) -> None:
     torch.testing.assert_close(together, alone, rtol=0, atol=1e-9)
 
 
-def test_other_shapes_after_the_first() -> None:
+def test_inputs_may_change_their_shape() -> None:
     """A network of convolutions takes images of any size; each gets a plan of its own."""
     torch.manual_seed(0)
     model = nn.Sequential(nn.Conv2d(2, 3, 3), nn.SiLU(), nn.AdaptiveMaxPool2d(1), nn.Flatten()).double().eval()
@@ -71,7 +71,7 @@ def test_other_shapes_after_the_first() -> None:
 
 
 class Repeated(nn.Module):
-    """One module thirty times, each time on the sum of what it made and what it got."""
+    """One module applied thirty times, each time to the sum of its last input and output."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -154,7 +154,7 @@ def test_a_model_in_training_mode_is_traced_for_inference_and_left_in_training()
 
 
 @pytest.mark.parametrize("function", [torch.log, torch.sqrt, torch.rsqrt, lambda x: x**0.3, lambda x: torch.log(1 - x)])
-def test_functions_of_part_of_the_line_are_compared_near_the_example(function: Callable[[Tensor], Tensor]) -> None:
+def test_functions_with_a_domain_are_compared_near_the_example(function: Callable[[Tensor], Tensor]) -> None:
     """Random inputs leave the domain, where the model itself yields NaN."""
     example = torch.full((2, 4), 0.5)
     assert len(trace(Applied(lambda m, x: function(x)), example).graph.nodes) > 1

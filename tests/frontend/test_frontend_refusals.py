@@ -1,4 +1,4 @@
-"""What the frontend refuses, and that each message says where, why and what to do."""
+"""Models that the frontend refuses, with messages that say where, why and what to do."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def test_samples_that_influence_each_other_are_refused(name: str) -> None:
     message = str(caught.value)
     assert reason in message
     if "something else" not in reason:
-        assert __file__ in message, "the message holds the user's line"
+        assert __file__ in message, "the message should name the user's line"
 
 
 def test_mixing_names_the_module_that_mixes() -> None:
@@ -107,7 +107,7 @@ UNTRACEABLE: dict[str, tuple[Callable[..., object], str]] = {
 
 
 @pytest.mark.parametrize("name", UNTRACEABLE)
-def test_what_cannot_be_traced_is_explained(name: str, capfd: pytest.CaptureFixture[str]) -> None:
+def test_untraceable_models_are_explained(name: str, capfd: pytest.CaptureFixture[str]) -> None:
     function, message = UNTRACEABLE[name]
     with pytest.raises(TraceError, match=message):
         trace(Applied(function), torch.randn(2, 4))
@@ -230,7 +230,7 @@ def test_a_rule_cannot_be_registered_twice() -> None:
         lowers(torch.ops.aten.relu.default)(lambda builder, x: x)
 
 
-def test_samples_of_another_shape_are_not_the_models_fault() -> None:
+def test_samples_of_another_shape_are_named_as_the_cause() -> None:
     with pytest.raises(
         TraceError, match=r"does not run on inputs of the shape \[N, 5\] .*: .*the shape that it was made"
     ):

@@ -15,7 +15,7 @@ torch.set_num_threads(1)
 
 
 class Stateful(nn.Module):
-    """Does to itself all that a forward can do."""
+    """Changes its own state in every way that a forward can."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""Windows whose numbers kernels cannot keep: one that is cut to 32 bits is another one, or none."""
+"""Strides and dilations beyond 32 bits, which kernels would truncate to other numbers."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def test_a_step_beyond_32_bits_is_refused_with_its_reason(layer, step: int) -> N
 
 
 @BEYOND
-def test_a_single_window_is_right_where_torch_runs_it(step: int) -> None:
+def test_a_single_window_has_right_bounds_whatever_its_stride(step: int) -> None:
     model, x = nn.Sequential(nn.MaxPool1d(3, stride=step), nn.Flatten()), torch.tensor([[[0.3, 0.9, 0.5, 1.0]]])
     bound = autodual.compile_dual(model, x).lower_bounds(x, autodual.LinfBall(0.1), torch.eye(1))
     assert bound.item() == pytest.approx(0.8)

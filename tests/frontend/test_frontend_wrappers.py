@@ -43,7 +43,7 @@ def _compiled_in_place() -> nn.Sequential:
 
 
 def _on_devices() -> nn.Sequential:
-    """As it is on a machine with accelerators, where DataParallel would scatter its inputs."""
+    """As on a machine with two accelerators, where DataParallel would scatter its inputs."""
     model = _inside(nn.DataParallel)
     model[0].device_ids = [0, 1]
     return model
@@ -94,7 +94,7 @@ def test_parametrised_layers_are_live(change: Callable[[nn.Module], object]) -> 
 
 
 @pytest.mark.parametrize("wrap", [nn.DataParallel, _compiled])
-def test_a_hook_on_a_wrapper_would_be_lost(wrap: Callable[[nn.Module], nn.Module]) -> None:
+def test_a_hook_on_a_wrapper_is_refused(wrap: Callable[[nn.Module], nn.Module]) -> None:
     model = wrap(_plain())
     model.register_forward_hook(lambda module, inputs, output: -output)
     with pytest.raises(TraceError, match=r"hook is registered on the .*; register it on what is inside"):
@@ -115,13 +115,13 @@ def test_torchscript_names_the_remedy(make: Callable[[], nn.Module], where: str)
         autodual.compile_dual(make(), X)
 
 
-def test_the_module_of_a_program_for_one_batch_size() -> None:
+def test_the_module_of_a_program_with_a_fixed_batch_size_is_refused() -> None:
     program = torch.export.export(_plain(), (X,))
     with pytest.raises(TraceError, match="pass the ExportedProgram itself"):
         autodual.compile_dual(program.module(), X)
 
 
-def test_the_batch_size_of_a_program_is_named_where_it_is_refused() -> None:
+def test_a_fixed_batch_size_is_named_where_a_program_needs_a_free_one() -> None:
     class Swapped(nn.Module):
         def forward(self, x: Tensor) -> Tensor:
             return x.transpose(0, 1).relu().transpose(0, 1)
@@ -132,7 +132,7 @@ def test_the_batch_size_of_a_program_is_named_where_it_is_refused() -> None:
     assert autodual.compile_dual(torch.export.export(Swapped(), (X,), dynamic_shapes=dynamic), X).plan.sites
 
 
-def test_a_sample_without_a_batch_axis() -> None:
+def test_a_sample_without_a_batch_axis_is_refused() -> None:
     model = nn.Sequential(nn.Conv2d(1, 2, 3), nn.Flatten(), nn.Linear(8, 3))
     x = torch.rand(2, 1, 4, 4)
     dual = autodual.compile_dual(model, x)
@@ -150,7 +150,7 @@ def test_a_sample_without_a_batch_axis() -> None:
 
 @pytest.fixture
 def one_process(tmp_path):
-    """A group of this process alone, which meets in a file."""
+    """A process group of this process alone, with a file as its store."""
     torch.distributed.init_process_group("gloo", init_method=f"file://{tmp_path}/store", rank=0, world_size=1)
     yield
     torch.distributed.destroy_process_group()

@@ -1,4 +1,4 @@
-"""Parameter expressions: live, differentiable, and rounded once where the arithmetic is narrower than float64."""
+"""Parameter expressions follow the live parameters, are differentiable, and are computed in float64, then rounded."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ def _environment(dtype: torch.dtype, **tensors: torch.Tensor) -> Environment:
     return Environment(tensors.__getitem__, dtype, torch.device("cpu"))
 
 
-def test_what_is_computed_from_parameters_is_rounded_once() -> None:
-    """(1 + 2⁻³⁰) - 1 is 0 in float32, which cannot hold the first sum, but has the exact value 2⁻³⁰."""
+def test_expressions_of_parameters_are_rounded_only_once() -> None:
+    """(1 + 2⁻³⁰) - 1 is 0 if each step is rounded to float32; its exact value 2⁻³⁰ is a float32 number."""
     one, small = torch.tensor(1.0), torch.tensor(2.0**-30)
     total = Call(torch.add, (Parameter("one"), Parameter("small")))
     difference = Call(torch.sub, (total, Parameter("one")))
@@ -36,7 +36,7 @@ def test_gradients_reach_the_parameters() -> None:
 @pytest.mark.parametrize("fold", [True, False])
 @pytest.mark.parametrize("mean", [10.0, 1e3, 1e5])
 def test_a_batch_norm_whose_shift_cancels_keeps_its_float32_bounds_sound(mean: float, fold: bool) -> None:
-    """β ≈ γμ/√(σ² + ϵ): what cancels is far larger than anything that the rounding error bounds see."""
+    """β ≈ γμ/√(σ² + ϵ): the two cancel, and are far larger than the values from which rounding errors are bounded."""
     passes = [step for step in autodual.passes.default_pipeline() if fold or step.name != "fold-affine"]
     for seed in range(20):
         torch.manual_seed(seed)
@@ -57,7 +57,7 @@ def test_a_batch_norm_whose_shift_cancels_keeps_its_float32_bounds_sound(mean: f
 
 
 def _exact(linear: nn.Linear, norm: nn.BatchNorm1d, x: torch.Tensor, unit: int) -> Fraction:
-    """The unit's value, in rational arithmetic but for a float64 square root, whose error is far below float32's."""
+    """The unit's value in rational arithmetic; only the square root is in float64, far more precise than float32."""
 
     def number(tensor: torch.Tensor, *index: int) -> Fraction:
         return Fraction(float(tensor[index]))

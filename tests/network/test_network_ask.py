@@ -1,4 +1,4 @@
-"""One value says how bounds are computed: it means the same as keywords, everywhere, and is checked when it is made."""
+"""An Ask says how bounds are computed: everywhere the same as the keywords, and checked when it is made."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ POLICIES: list[dict[str, Any]] = [
 PROOFS: list[dict[str, Any]] = [{"known": KNOWN}, {"slopes": "adaptive", "all_units": True}]
 METHODS: list[dict[str, Any]] = [{"rigorous": True}, {"slopes": "shared", "exact": True}]
 
-#: A value of every field that an Ask can hold alone.
+#: One valid value for each field of an Ask that needs no other field.
 VALUES: dict[str, Any] = {
     "slopes": "shared",
     "inner": "dual",
@@ -115,7 +115,7 @@ def _names(options: type) -> list[str]:
 
 @pytest.mark.parametrize("entry", ENTRIES)
 def test_an_ask_means_what_its_fields_mean_as_keywords(entry: str) -> None:
-    """So does one whose fields the keywords change; None changes nothing."""
+    """Keywords beside an Ask override its fields; None overrides nothing."""
     call, options, _ = ENTRIES[entry]
     for words in [*POLICIES, *PROOFS, *METHODS]:
         if not set(words) <= set(_names(options)):
@@ -195,7 +195,7 @@ def test_values_are_checked_when_an_ask_is_made(words: dict[str, Any], message: 
     assert str(caught.value) == message
 
 
-def test_what_is_unsaid_is_taken_from_another_ask() -> None:
+def test_fields_that_are_none_are_taken_from_another_ask() -> None:
     ask = Ask(slopes="adaptive", sites=False).over(Ask(slopes="shared", inner="interval", sites=True))
     assert ask.said == {"slopes": "adaptive", "inner": "interval", "sites": False}
     assert repr(ask) == "Ask(slopes='adaptive', inner='interval', sites=False)"
@@ -205,7 +205,7 @@ def test_what_is_unsaid_is_taken_from_another_ask() -> None:
 @given(st.integers(1, 5), st.booleans(), st.data())
 @effort(20)
 def test_samples_of_an_ask_keep_their_intervals(count: int, alike: bool, data: st.DataObject) -> None:
-    """One that holds for all samples stays as it is, also if only one of its ends is the same for all."""
+    """An end given once for all samples (length 1) is not indexed, also if only one of the two ends is."""
     lower, upper = torch.rand(1 if alike else count, 2), 1 + torch.rand(count, 2)
     index = torch.tensor(data.draw(st.lists(st.integers(0, count - 1), min_size=1, max_size=6)))
     found = (Ask(known={"site": Interval(lower, upper)}).select(index).known or {})["site"]
@@ -240,8 +240,8 @@ def test_certificates_say_which_bounds_proved_them() -> None:
     ]
 
 
-def test_proofs_estimate_nothing_unless_they_are_told_to() -> None:
-    """Where an ask does not say, bounds are exact, so that nobody gets a probable proof by accident."""
+def test_proofs_are_exact_unless_estimates_are_asked_for() -> None:
+    """Without `exact`, bounds are exact, so that nobody gets a probable proof by accident."""
     passes = [*autodual.passes.default_pipeline(), autodual.passes.HighProbability(0.01, dim=64, prefer_exact=False)]
     dual = autodual.compile_dual(MODEL, X, passes=passes)
     region, spec = BALL.at(X), HalfSpaces(ROWS, torch.zeros(3, dtype=torch.float64))

@@ -1,4 +1,4 @@
-"""What calls of a dual network return: shapes of objectives, linear functions, and errors that say what to do."""
+"""Calls of a dual network: shapes of objectives and results, linear functions, and helpful errors."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ def _normal(*size: int) -> Tensor:
     return torch.randn(size, generator=torch.Generator().manual_seed(3), dtype=torch.float64)
 
 
-def test_objectives_for_all_or_for_each(dual: autodual.DualNetwork) -> None:
-    """`[N, S, K]` gives each sample what `[S, K]` with its own rows would give; `[1, S, K]` is `[S, K]`."""
+def test_objectives_for_all_samples_or_for_each(dual: autodual.DualNetwork) -> None:
+    """`[N, S, K]` bounds each sample by its own rows, as `[S, K]` with these rows would; `[1, S, K]` is `[S, K]`."""
     objective = _normal(3, 6, 4)
     found = dual.lower_bounds(X, BALL, objective)
     assert found.shape == (3, 6)
@@ -41,7 +41,7 @@ def test_objectives_for_all_or_for_each(dual: autodual.DualNetwork) -> None:
     torch.testing.assert_close(dual.upper_bounds(X, BALL, objective), -dual.lower_bounds(X, BALL, -objective))
 
 
-def test_margins_are_the_label_less_each_class(dual: autodual.DualNetwork) -> None:
+def test_margins_bound_the_score_of_the_label_minus_each_other_score(dual: autodual.DualNetwork) -> None:
     labels = torch.tensor([3, 0, 2])
     margins, identity = dual.margins(X, labels, BALL), torch.eye(4, dtype=X.dtype)
     assert margins.shape == (3, 4) and margins.gather(1, labels.unsqueeze(1)).tolist() == [[0], [0], [0]]
@@ -60,7 +60,7 @@ def test_bounds_of_every_site(dual: autodual.DualNetwork) -> None:
 def test_linear_functions_lie_below_and_meet_the_bound(
     slopes: str, data: st.DataObject, model: RandomNetwork, seed: int
 ) -> None:
-    """At every point below the network; their least value over the set is the bound itself."""
+    """They lie below the network at every point of the set; their minimum over the set is the bound itself."""
     subject: Subject = data.draw(subjects(model.shape))
     dual, x = model.dual(), subject.x
     objective = torch.randn(2, 3, generator=torch.Generator().manual_seed(seed), dtype=x.dtype)
@@ -77,7 +77,7 @@ def test_linear_functions_lie_below_and_meet_the_bound(
         for row in range(2):
             worst = region.steepest(-coefficients[:, row])
             least = (coefficients[:, row] * worst).flatten(1).sum(1) + offset[:, row]
-            if type(region).__name__ != "ClippedRegion":  # whose extremes are bounds, not exact
+            if type(region).__name__ != "ClippedRegion":  # its support function is only bounded, not exact
                 torch.testing.assert_close(least, lower[:, row], atol=1e-9 * scale, rtol=0)
 
 
@@ -110,8 +110,8 @@ def test_other_errors_say_what_is_wrong(dual: autodual.DualNetwork) -> None:
 
 
 @pytest.mark.parametrize("inner", ["dual", "interval"])
-def test_linear_functions_of_bounds_that_end_at_intervals(inner):
-    """They are constant in what no row reaches, lie below the network, and their least value is the bound."""
+def test_linear_functions_of_bounds_with_interval_arithmetic(inner):
+    """They lie below the network, and their minimum over the set is the bound."""
     torch.manual_seed(0)
     ball, x = autodual.LinfBall(0.2), torch.rand(4, 3, dtype=torch.float64)
     bent = nn.Sequential(nn.Linear(3, 5), nn.ReLU(), nn.Linear(5, 2)).double()

@@ -1,4 +1,4 @@
-"""Samples in half precision: bounds are computed in float32, and are those of the stored parameters in real numbers."""
+"""Samples in half precision: bounds are computed in float32, for the stored parameters taken as real numbers."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ BALL = autodual.LinfBall(0.2)
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
-def test_bounds_in_half_precision_do_not_exceed_the_truth(dtype: torch.dtype) -> None:
-    """At radius zero the bound is the output itself, which half precision misses by up to a hundredth."""
+def test_bounds_for_half_precision_samples_agree_with_float64(dtype: torch.dtype) -> None:
+    """At radius zero the bound is the output itself; half precision arithmetic would be off by up to 0.01."""
     torch.manual_seed(0)
     model = nn.Sequential(nn.Linear(8, 64), nn.ReLU(), nn.Linear(64, 2)).to(dtype)
     dual, x = autodual.compile_dual(model), torch.rand(60, 8).to(dtype)

@@ -1,4 +1,4 @@
-"""A dual network shares its model's live parameters, does not change the model, and keeps dtype and device."""
+"""A dual network follows its model's parameters, does not change the model, and keeps dtype and device."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def test_loading_copying_and_converting() -> None:
 
 @pytest.mark.parametrize("training", [True, False])
 def test_the_model_is_left_alone(training: bool) -> None:
-    """Mode, buffers, hooks, requires_grad and gradients; bounds are those of inference."""
+    """Mode, buffers, hooks, requires_grad and gradients stay unchanged; bounds are those of evaluation mode."""
     model, x, calls = _model().train(training), _samples(), []
     model[3].eval()
     model[0].weight.requires_grad_(False)
@@ -89,7 +89,7 @@ def test_the_model_is_left_alone(training: bool) -> None:
 
 
 class _Watch(TorchDispatchMode):
-    """Notes every floating tensor that is made in another dtype or on another device."""
+    """Records every floating-point tensor created in another dtype or on another device."""
 
     def __init__(self, dtype: torch.dtype, device: str):
         super().__init__()
@@ -110,7 +110,7 @@ class _Watch(TorchDispatchMode):
 @pytest.mark.parametrize("slopes", ["shared", "adaptive"])
 @pytest.mark.parametrize("mode", ["pull", "push"])
 def test_no_tensor_has_another_dtype_or_device(device: str, slopes: str, mode: str) -> None:
-    """Every tensor is float64 for float64 samples; for float32 samples, none has lower precision."""
+    """For float64 samples, every floating-point tensor is float64."""
     model, x = _model().to(device), _samples().to(device)
     passes = [*autodual.passes.default_pipeline()[:-1], autodual.passes.ChooseExecution(mode=mode)]
     dual = autodual.compile_dual(model, x, passes=passes)
@@ -121,13 +121,13 @@ def test_no_tensor_has_another_dtype_or_device(device: str, slopes: str, mode: s
             dual.lower_bounds(x, region.source, objective, slopes=slopes)
             dual.bounds(x, region.source, slopes=slopes)
             autodual.robust_loss(dual, x, labels, region.source, slopes=slopes).backward()
-        # A number as the user gave it is kept on the processor, exactly.
+        # The user's own numbers may stay on the CPU, unrounded.
         assert not [found for found in watch.strangers if "cpu" not in found or device == "cpu"]
 
 
 @pytest.mark.parametrize("slopes", ["shared", "adaptive"])
 def test_gradients_are_those_of_finite_differences(slopes: str) -> None:
-    """To parameters, the input and the radius, in float64."""
+    """With respect to parameters, the input and the radius, in float64."""
     model, x = _model(), _samples().requires_grad_()
     dual = autodual.compile_dual(model, x)
     weights = [model[0].weight, model[8].bias, model[1].weight]

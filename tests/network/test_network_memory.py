@@ -1,4 +1,4 @@
-"""The memory budget: peaks stay within 20 % of it, results do not depend on it, and what cannot fit says so."""
+"""The memory budget: peaks exceed it by at most 20 %, results do not depend on it, and too small ones are refused."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from autodual.passes import RandomProjection, default_pipeline
 
 MIB = 1 << 20
 
-# In a process of its own: the growth of the resident size, after a small problem has loaded all libraries.
+# Runs in its own process; a small problem first loads all libraries, then the growth of resident memory is measured.
 SCRIPT = """
 import gc, json, sys
 import torch
@@ -98,19 +98,19 @@ def _step(budget: int, slopes: str, *passes: RandomProjection) -> tuple[Tensor, 
 
 @pytest.mark.parametrize("slopes", ["shared", "adaptive", "optimized"])
 def test_losses_and_gradients_do_not_depend_on_the_budget(slopes: str) -> None:
-    """A budget of one MiB makes samples and rows be computed again in the backward pass."""
+    """With a budget of one MiB, samples and rows are recomputed in the backward pass."""
     plenty, little = _step(1 << 30, slopes), _step(MIB, slopes)
     for one, other in zip(plenty, little):
         torch.testing.assert_close(one, other, atol=1e-10, rtol=1e-10)
 
 
-def test_projected_losses_and_gradients_do_not_depend_on_it_either() -> None:
+def test_projected_losses_and_gradients_do_not_depend_on_the_budget() -> None:
     plenty, little = (_step(budget, "shared", RandomProjection(20, seed=0)) for budget in (1 << 30, MIB))
     for one, other in zip(plenty, little):
         torch.testing.assert_close(one, other, atol=1e-9, rtol=1e-9)
 
 
-def test_what_cannot_fit_says_so() -> None:
+def test_a_budget_below_one_row_is_refused() -> None:
     model = nn.Sequential(nn.Linear(16, 40_000), nn.ReLU(), nn.Linear(40_000, 3))
     x = torch.rand(1, 16)
     dual = autodual.compile_dual(model, x, memory_budget=MIB)

@@ -1,4 +1,4 @@
-"""Recomputing in the backward pass, for lack of memory, gives the same bounds and gradients as keeping tensors."""
+"""Recomputation in the backward pass, which saves memory, gives the same bounds and gradients as stored tensors."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from autodual.policies import SlopePolicy
 
 
 def _with_gradients(dual: DualNetwork, subject: Subject, slopes: SlopePolicy) -> list[Tensor]:
-    """Bounds of all kinds, and the gradients of the parameters and the samples."""
+    """Lower bounds, then the gradients with respect to parameters and samples."""
     dual.zero_grad()
     x = subject.x.clone().requires_grad_()
     lower = dual.lower_bounds(x, subject.ball, torch.eye(3, dtype=x.dtype), slopes=slopes)
@@ -43,7 +43,7 @@ def _assert_same(found: list[Tensor], expected: list[Tensor]) -> None:
 def test_bounds_and_gradients_do_not_depend_on_the_budget(
     slopes: SlopePolicy, data: st.DataObject, model: RandomNetwork
 ) -> None:
-    """A budget that barely holds one row makes everything be computed again; `at_once`: in the smallest pieces."""
+    """A budget of barely one row makes everything be recomputed; `at_once=1` makes the pieces as small as possible."""
     subject = data.draw(subjects(model.shape))
     expected = _with_gradients(model.dual(), subject, slopes)
     assume(all(bool(part.isfinite().all()) for part in expected))
@@ -52,8 +52,8 @@ def test_bounds_and_gradients_do_not_depend_on_the_budget(
         _assert_same(_with_gradients(dual, subject, slopes), expected)
 
 
-def test_both_samples_and_rows_are_computed_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without recomputation the test above would compare nothing."""
+def test_samples_and_rows_are_both_recomputed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Otherwise the test above would not test recomputation."""
     calls: dict[str, int] = {"samples": 0, "units": 0, "objective": 0}
 
     def counting(name: str, original):  # type: ignore[no-untyped-def]
@@ -83,8 +83,8 @@ def test_both_samples_and_rows_are_computed_again(monkeypatch: pytest.MonkeyPatc
     assert all(calls.values()), calls
 
 
-def test_gradients_of_everything_that_a_call_is_given() -> None:
-    """The set's radius, the objective, known intervals, and tensors in place of the model's own."""
+def test_gradients_with_respect_to_all_inputs_of_a_call() -> None:
+    """With respect to the radius, the objective, a substituted weight and a parameter of the model."""
     torch.manual_seed(0)
     model = nn.Sequential(nn.Linear(4, 12), nn.ReLU(), nn.Linear(12, 12), nn.LeakyReLU(0.1), nn.Linear(12, 3)).double()
     x = torch.rand(5, 4).double()

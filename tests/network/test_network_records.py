@@ -1,4 +1,4 @@
-"""A record proves its bounds without trust in the engine; slopes are inputs and outputs of bounds."""
+"""A record lets an independent checker prove the bounds; slopes can be read from a record and given to a call."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ NETWORKS = [_dual(model) for model in _networks()]
 
 @pytest.mark.parametrize("which", range(len(NETWORKS)))
 @pytest.mark.parametrize("slopes", ["shared", "adaptive", "optimized"])
-def test_a_record_proves_its_bounds_from_nothing_but_the_network_and_the_set(which: int, slopes: str) -> None:
+def test_a_record_proves_its_bounds_given_only_the_network_and_the_set(which: int, slopes: str) -> None:
     dual, x = NETWORKS[which]
     result = dual(x, BALL, OBJECTIVE, slopes=slopes, record=True)
     record = result.record
@@ -57,12 +57,12 @@ def test_a_record_proves_its_bounds_from_nothing_but_the_network_and_the_set(whi
         checker.lines_enclose()
         checker.intervals_hold()
         if slopes == "optimized" and which == 1:
-            continue  # the checker knows the families of ReLUs alone
+            continue  # the checker knows the slope families of ReLUs only
         for number in range(3):
             assert float(record.lower[sample, number]) <= checker.bound_of(number) + 1e-9
 
 
-def test_a_record_of_subproblems_holds_what_was_given_and_the_multipliers() -> None:
+def test_a_record_of_subproblems_holds_given_intervals_and_multipliers() -> None:
     dual, x = NETWORKS[0]
     owner, count = torch.tensor([2, 0, 0, 1]), 4
     generator = torch.Generator().manual_seed(1)
@@ -102,7 +102,7 @@ def test_a_record_does_not_depend_on_memory() -> None:
         np.testing.assert_allclose(*np.broadcast_arrays(array, second[name]), atol=1e-9)
 
 
-def test_slopes_that_a_search_found_give_its_bound_again() -> None:
+def test_optimized_slopes_from_a_record_reproduce_the_bound() -> None:
     dual, x = NETWORKS[0]
     found = dual(x, BALL, OBJECTIVE, slopes="optimized", record=True)
     assert found.record is not None
@@ -153,7 +153,7 @@ def test_gradients_reach_chosen_slopes() -> None:
         ({"output": {"relu": torch.zeros(1, 2, 8)}}, "2 rows; expected 3"),
     ],
 )
-def test_slopes_that_would_not_be_sound_or_fit_are_refused(of: dict, words: str) -> None:
+def test_unsound_or_misshapen_slopes_are_refused(of: dict, words: str) -> None:
     dual, x = NETWORKS[0]
     named = {dual.plan.graph.outputs[0] if name == "output" else name: value for name, value in of.items()}
     named = {k: {dual.plan.relaxed[0] if n == "relu" else n: t for n, t in v.items()} for k, v in named.items()}

@@ -11,7 +11,7 @@ from autodual.errors import InvalidInputError
 
 
 class Steered(nn.Module):
-    """A convolution of an image, and a state that is added, multiplied and used twice."""
+    """An image through a convolution, and a state vector that is added to it, multiplied with it, and added again."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -59,7 +59,7 @@ def test_bounds_hold_for_every_combination(sets, slopes, problem) -> None:
         torch.testing.assert_close(lower, (model(image, state) @ rows.T).detach())
 
 
-def test_a_fixed_input_is_that_input_as_a_constant(problem) -> None:
+def test_a_fixed_input_acts_as_a_constant(problem) -> None:
     """The bound equals that of a model with the state as a constant."""
     model, image, state = problem
 

@@ -1,4 +1,4 @@
-"""Given intervals, owners and constraints through the public methods: what they mean, and what is refused."""
+"""The options `given`, `owner` and `constraints` of the public methods: what they mean, and what is refused."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ IDENTITY = torch.eye(3, dtype=torch.float64)
 
 
 class Residual(nn.Module):
-    """Convolutions with a branch, so that rows meet; windows, where these are allowed."""
+    """Convolutions with a residual branch, so that dual rows are added, also as windows."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -47,7 +47,7 @@ FIRST, SECOND = DUAL.plan.sites
 
 
 def _given(dual: DualNetwork, x: Tensor, owner: Tensor, seed: int = 0) -> dict[str, Interval]:
-    """Dual intervals of the samples, for each subproblem with some units' ends moved inwards."""
+    """Dual intervals of each subproblem's sample, with their ends moved inwards at random."""
     generator = torch.Generator().manual_seed(seed)
     found = {}
     for name, interval in dual.bounds(x, BALL, slopes="adaptive").items():
@@ -85,7 +85,7 @@ OWNER = torch.tensor([2, 0, 0, 1, 2, 2])
 
 @pytest.mark.parametrize("slopes", ["shared", "adaptive", "optimized"])
 @pytest.mark.parametrize("rigorous", [False, True])
-def test_given_intervals_that_bounds_would_have_found_change_nothing(slopes: str, rigorous: bool) -> None:
+def test_giving_the_intervals_that_would_be_computed_changes_nothing(slopes: str, rigorous: bool) -> None:
     found = DUAL(X, BALL, IDENTITY, slopes=slopes, rigorous=rigorous, sites=True)
     again = DUAL(X, BALL, IDENTITY, slopes=slopes, rigorous=rigorous, given=found.intervals)
     torch.testing.assert_close(again.lower, found.lower, atol=1e-12, rtol=1e-12)
@@ -94,8 +94,8 @@ def test_given_intervals_that_bounds_would_have_found_change_nothing(slopes: str
 
 @pytest.mark.parametrize("slopes", ["shared", "adaptive"])
 @pytest.mark.parametrize("rigorous", [False, True])
-def test_subproblems_of_several_samples_are_as_each_of_them_alone(slopes: str, rigorous: bool) -> None:
-    """Also where only the second site is given, so that rows of units have owners; and all of them constrained."""
+def test_subproblems_together_have_the_bounds_of_each_alone(slopes: str, rigorous: bool) -> None:
+    """For every choice of given sites: at a site that is not given, unit rows have owners too. All are constrained."""
     given, splits = _given(DUAL, X, OWNER), _splits(OWNER)
     for names in ((FIRST, SECOND), (SECOND,), (FIRST,), ()):
         chosen = {name: given[name] for name in names}
@@ -132,7 +132,7 @@ def test_neither_memory_nor_windows_change_bounds_of_subproblems() -> None:
         )
 
 
-def test_gradients_reach_multipliers_and_given_ends_also_where_they_are_computed_again() -> None:
+def test_gradients_reach_multipliers_and_given_ends_also_with_recomputation() -> None:
     given, splits = _given(DUAL, X, OWNER), _splits(OWNER)
     gradients = []
     for dual in (DUAL, _dual(memory_budget=1 << 20)):
@@ -164,7 +164,7 @@ def test_gradients_reach_multipliers_and_given_ends_also_where_they_are_computed
 
 
 @pytest.mark.parametrize("rigorous", [False, True])
-def test_a_subproblem_without_a_point_is_flagged_and_proves_nothing_else(rigorous: bool) -> None:
+def test_an_empty_subproblem_is_flagged_and_does_not_change_the_others(rigorous: bool) -> None:
     given = _given(DUAL, X, OWNER)
     whole = DUAL(X, BALL, IDENTITY, given=given, owner=OWNER, rigorous=rigorous)
     lower = given[FIRST].lower.clone()
@@ -180,7 +180,7 @@ def test_a_subproblem_without_a_point_is_flagged_and_proves_nothing_else(rigorou
     assert not bool((found.lower[1] > -torch.inf).any())
 
 
-def test_a_part_beside_the_set_is_flagged() -> None:
+def test_a_part_outside_the_set_is_flagged() -> None:
     inputs = DUAL.plan.graph.inputs[0]
     part = Interval(X - 0.1, X + 0.1)
     beside = Interval(part.lower.clone(), part.upper.clone())
@@ -190,8 +190,8 @@ def test_a_part_beside_the_set_is_flagged() -> None:
     torch.testing.assert_close(halved, DUAL.lower_bounds(X, LinfBall(0.1), IDENTITY, slopes="adaptive"))
 
 
-def test_an_end_that_rounding_moved_empties_no_part() -> None:
-    """A part may be the very edge of the set, which is x + ε in float64 and a rounded number in float32."""
+def test_rounding_of_an_end_does_not_make_a_part_empty() -> None:
+    """A part may be just an end of the set, x ± ε, which float32 rounds to another number than float64."""
     dual = autodual.compile_dual(nn.Linear(1, 1))
     x = torch.rand(400, 1, generator=torch.Generator().manual_seed(0))
     name = dual.compiled(x).plan.graph.inputs[0]
@@ -202,8 +202,8 @@ def test_an_end_that_rounding_moved_empties_no_part() -> None:
 
 
 @pytest.mark.parametrize("slopes", ["shared", "adaptive"])
-def test_plain_bounds_that_cross_by_rounding_empty_no_part(slopes: str) -> None:
-    """Large numbers cancel at the second site, so two ways to compute its one value differ by far more than its ulp."""
+def test_bounds_that_cross_by_rounding_do_not_make_a_part_empty(slopes: str) -> None:
+    """Large numbers cancel at the second site, so two ways to compute its value differ by far more than an ulp."""
     for seed in range(8):
         torch.manual_seed(seed)
         first, second = nn.Linear(3, 64), nn.Linear(64, 4)
@@ -216,8 +216,8 @@ def test_plain_bounds_that_cross_by_rounding_empty_no_part(slopes: str) -> None:
         assert found.infeasible.tolist() == [False]
 
 
-def test_a_gain_that_overflows_is_no_bound_of_a_unit() -> None:
-    """x + 1 ≥ 1.9 holds somewhere; β b is infinite in float32, while the row and what it meets are finite."""
+def test_a_multiplier_term_that_overflows_is_ignored() -> None:
+    """x + 1 ≥ 1.9 is feasible; the term β b is infinite in float32, though the row and the other terms are finite."""
     layers = [nn.Linear(1, 2), nn.ReLU(), nn.Linear(2, 2), nn.ReLU()]
     with torch.no_grad():
         layers[0].weight.fill_(1.0)
@@ -235,8 +235,8 @@ def test_a_gain_that_overflows_is_no_bound_of_a_unit() -> None:
 
 
 @pytest.mark.parametrize("inner", ["dual", "interval"])
-def test_an_empty_part_does_not_refute_what_is_known_of_the_set(inner: str) -> None:
-    """The first site is said to be where it never is, so that bounds of the second lie beside its true interval."""
+def test_an_empty_part_does_not_contradict_known_intervals_of_the_set(inner: str) -> None:
+    """An interval given for the first site is unreachable, so bounds of the second lie outside its true interval."""
     model = nn.Sequential(nn.Linear(1, 1), nn.ReLU(), nn.Linear(1, 1), nn.ReLU(), nn.Linear(1, 1)).double()
     with torch.no_grad():
         for layer in model[::2]:
@@ -253,7 +253,7 @@ def test_an_empty_part_does_not_refute_what_is_known_of_the_set(inner: str) -> N
 
 
 def test_a_constraint_that_the_dtype_cannot_hold_is_refused() -> None:
-    """In float32 the row 1e-46 is zero, and β b = 1 would be gained for nothing."""
+    """In float32 the row 1e-46 becomes zero, so the bound would unsoundly gain β b = 1."""
     dual, x = autodual.compile_dual(nn.Identity()), torch.zeros(1, 1)
     row, bound, multiplier = (torch.tensor([[value]], dtype=torch.float64) for value in (1e-46, 1e-38, 1e38))
     tiny = Constraint({dual.compiled(x).plan.graph.inputs[0]: row.unsqueeze(1)}, bound, multiplier=multiplier)
@@ -262,7 +262,7 @@ def test_a_constraint_that_the_dtype_cannot_hold_is_refused() -> None:
     assert float(dual.lower_bounds(x.double(), LinfBall(1e9), torch.zeros(1, 1).double(), constraints=[tiny])) <= 0
 
 
-def test_sites_behind_the_node_that_is_bounded_are_shown_too() -> None:
+def test_intervals_of_sites_after_the_bounded_node_are_returned_too() -> None:
     given = _given(DUAL, X, OWNER)
     found = DUAL(X, BALL, torch.eye(75).double()[:2], at=FIRST, given={FIRST: given[FIRST]}, owner=OWNER, sites=True)
     whole = DUAL(X, BALL, IDENTITY, given={FIRST: given[FIRST]}, owner=OWNER, sites=True)
@@ -270,8 +270,8 @@ def test_sites_behind_the_node_that_is_bounded_are_shown_too() -> None:
     torch.testing.assert_close(found.intervals[SECOND].lower, whole.intervals[SECOND].lower)
 
 
-def test_what_interval_arithmetic_refutes_is_flagged() -> None:
-    """The first site is at most 1.2, but said to be at least 2: bounds of the second site cross."""
+def test_a_subproblem_refuted_by_crossing_bounds_is_flagged() -> None:
+    """The first site is at most 1.2, but constrained to be at least 2, so bounds of the second site cross."""
     model = nn.Sequential(nn.Linear(1, 1), nn.ReLU(), nn.Linear(1, 1), nn.ReLU(), nn.Linear(1, 1)).double()
     with torch.no_grad():
         for layer in model[::2]:
@@ -289,7 +289,7 @@ def test_what_interval_arithmetic_refutes_is_flagged() -> None:
     assert found.infeasible.tolist() == [True] and bool(found.lower.isnan().all())
 
 
-def test_margins_of_subproblems_are_those_of_their_samples_labels() -> None:
+def test_margins_of_subproblems_use_the_labels_of_their_samples() -> None:
     labels, given = torch.tensor([0, 2, 1]), _given(DUAL, X, OWNER)
     found = DUAL.margins(X, labels, BALL, given=given, owner=OWNER)
     rows = torch.stack([IDENTITY[labels[sample]] - IDENTITY for sample in OWNER.tolist()])
@@ -297,7 +297,7 @@ def test_margins_of_subproblems_are_those_of_their_samples_labels() -> None:
     torch.testing.assert_close(found, expected * (rows != 0).any(-1))
 
 
-def test_a_single_sample_has_as_many_subproblems_as_what_is_given() -> None:
+def test_the_given_intervals_set_the_number_of_subproblems_of_a_single_sample() -> None:
     given = _given(DUAL, X, torch.zeros(7, dtype=torch.long))
     assert DUAL.lower_bounds(X[:1], BALL, IDENTITY, given=given).shape == (7, 3)
     assert DUAL.bounds(X[:1], BALL, given={SECOND: given[SECOND]})[SECOND].shape == (7, 3, 5, 5)
@@ -324,7 +324,7 @@ REFUSED = [
 
 
 @pytest.mark.parametrize(("options", "words"), REFUSED, ids=[words for _, words in REFUSED])
-def test_what_makes_no_sense_is_refused_in_a_sentence(options: dict, words: str) -> None:
+def test_invalid_options_are_refused_in_a_sentence(options: dict, words: str) -> None:
     with pytest.raises(InvalidInputError, match=words):
         DUAL(X, BALL, IDENTITY, **options)
 
@@ -338,7 +338,7 @@ def test_several_samples_need_an_owner() -> None:
 
 
 def test_an_objective_that_the_dtype_cannot_hold_is_refused() -> None:
-    """1e-46 would become 0 in float32, and its bound that of another function."""
+    """1e-46 would become 0 in float32, so the bound would be that of another function."""
     with pytest.raises(InvalidInputError, match=r"too small or too large for torch\.float32"):
         DUAL(X.float(), BALL, 1e-46 * IDENTITY)
 

@@ -1,4 +1,4 @@
-"""Passes as text before and after, the observer between them, and failures that name their pass."""
+"""Graphs as text before and after each pass, the observer between passes, and errors that name their pass."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from autodual.passes.plan import Plan
 
 
 def _network() -> tuple[Network, str]:
-    """linear, scale and shift, relu, linear; and one node that nothing reads."""
+    """linear, scale and shift, relu, linear; and one dead node (a slice)."""
     network = Network((2,))
     weight, factor = network.parameter(torch.ones(3, 2)), network.parameter(torch.ones(3))
     hidden = network.add(ops.Linear(weight), "input")
@@ -73,7 +73,7 @@ def test_each_pass_as_text() -> None:
     assert "LinearRule [bound site]" in plan.describe()
 
 
-def test_folding_keeps_what_others_read() -> None:
+def test_folding_keeps_nodes_that_others_read() -> None:
     """A layer with two readers, or one that is an output itself, stays as it is."""
     network, output = _network()
     both = network.add(ops.Add(), "linear1", "elementwise_affine2")
@@ -82,7 +82,7 @@ def test_folding_keeps_what_others_read() -> None:
         assert format_graph(FoldAffine().run(plan).graph) == format_graph(plan.graph)
 
 
-def test_folding_needs_one_constant_a_weight_row() -> None:
+def test_folding_needs_one_factor_per_weight_row() -> None:
     network = Network((2, 3))
     linear = network.add(ops.Linear(network.parameter(torch.ones(4, 3))), "input")
     scaled = network.add(ops.ElementwiseAffine(network.parameter(torch.ones(2, 4))), linear)
@@ -104,7 +104,7 @@ def test_the_observer_sees_every_pass() -> None:
 
 @dataclass(frozen=True)
 class Breaking(Pass):
-    """Applies the given function to the graph."""
+    """Replaces the graph by the given nodes and outputs, or raises an error if there are none."""
 
     name = "breaking"
 

@@ -1,4 +1,4 @@
-"""One table of perturbation sets with samples, on which every property is tested."""
+"""The table of perturbation sets and samples on which the tests of this folder run."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Support functions, against sampling, linear programs, closed forms, windows and finite differences."""
+"""Support functions, compared with sampling, linear programs, closed forms, windows and finite differences."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""Sets that can be bounded or searched, but not both; whole rows; the input beside a window; memory.
+"""Sets that can only be bounded or only be searched, need whole rows, read the input around a window, or need memory.
 
-Each is a box in disguise, so that what bounds give is known.
+Each is a box in disguise, so that its bounds are known.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class Half(PerturbationSet):
 
 @dataclass(frozen=True, eq=False)
 class Bounded(Support):
-    """What bounds need, over whole rows only."""
+    """A ball that can only be bounded, and takes whole rows only."""
 
     windowed = False
 
@@ -63,7 +63,7 @@ class Bounded(Support):
 
 @dataclass(frozen=True, eq=False)
 class Heavy(Bounded):
-    """The same, with the memory of 400 rows for each row."""
+    """The same, but claims to need the memory of 400 rows for each row."""
 
     def working_scalars(self, entries):
         return 400 * entries
@@ -71,7 +71,7 @@ class Heavy(Bounded):
 
 @dataclass(frozen=True, eq=False)
 class Searched(Searchable):
-    """What attacks need."""
+    """A ball that can only be attacked."""
 
     @property
     def ball(self):
@@ -98,7 +98,7 @@ class Searched(Searchable):
 
 @dataclass(frozen=True, eq=False)
 class Beside(PerturbationSet):
-    """Every pixel may take the value of any pixel within one step: a box whose ends depend on the pixels beside."""
+    """Every pixel may take any value between the minimum and the maximum of its 3×3 neighbourhood: a box."""
 
     def bind(self, x: Tensor) -> PlacedSet:
         return BesideSupport(self, x)
@@ -111,7 +111,7 @@ class Beside(PerturbationSet):
 
 
 def _least_and_greatest(x: Tensor, inside: Tensor) -> tuple[Tensor, Tensor]:
-    """Over 3×3 pixels, those outside the image apart; `[G, C, h + 2, w + 2]` to `[G, C, h, w]`."""
+    """Over 3×3 pixels, without those outside the image; `[G, C, h + 2, w + 2]` to `[G, C, h, w]`."""
     greatest = functional.max_pool2d(x.masked_fill(inside == 0, -torch.inf), 3, 1)
     least = -functional.max_pool2d((-x).masked_fill(inside == 0, -torch.inf), 3, 1)
     return least, greatest
@@ -154,7 +154,7 @@ X = torch.rand(3, 1, 6, 6, generator=torch.Generator().manual_seed(1), dtype=tor
 LABELS = torch.tensor([0, 1, 2])
 
 
-def test_a_set_that_only_bounds_is_certified_over_and_gets_whole_rows(dual):
+def test_a_set_that_can_only_be_bounded_is_certified_over_and_gets_whole_rows(dual):
     half = Half(0.05, Bounded)
     ours = bounds(dual, half)
     torch.testing.assert_close(ours, bounds(dual, LinfBall(0.05)), rtol=0, atol=1e-10)
@@ -163,7 +163,7 @@ def test_a_set_that_only_bounds_is_certified_over_and_gets_whole_rows(dual):
     assert [one.status for one in found] == [one.status for one in autodual.certify(dual, X, LinfBall(0.05), LABELS)]
 
 
-def test_a_set_that_only_bounds_is_not_attacked(dual):
+def test_a_set_that_can_only_be_bounded_is_not_attacked(dual):
     message = r"an attack needs to know which points the set contains, .*\(it is not Searchable\): half a ball"
     half = Half(0.05, Bounded)
     with pytest.raises(InvalidInputError, match=message):
@@ -174,7 +174,7 @@ def test_a_set_that_only_bounds_is_not_attacked(dual):
         autodual.certify_cascade(autodual.Cascade((dual,)), X, half)
 
 
-def test_a_set_that_is_only_searched_is_attacked_and_not_bounded(dual):
+def test_a_set_that_can_only_be_searched_is_attacked_and_not_bounded(dual):
     half = Half(0.3, Searched)
     ours, theirs = (broken(dual.outputs, ball.at(X), LABELS, Fgsm()) for ball in (half, LinfBall(0.3)))
     assert torch.equal(ours, theirs)

@@ -1,4 +1,4 @@
-"""Projections and linear maximisers over every set cut to a domain, against a general solver."""
+"""Projections onto sets and maximisers of linear functions over them, with and without a domain, against a solver."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ BALLS = {
 
 
 class Solver:
-    """min f(z) over a ball or box cut to the domain, by sequential quadratic programs on moves up and moves down."""
+    """min f(z) over a ball or box clipped to the domain, by sequential quadratic programming in two parts of z − x."""
 
     def __init__(self, order: float | None, x: numpy.ndarray, domain: tuple[float, float] | None):
         self.order, self.x = order, x
         lower, upper = (x - RADIUS, x + RADIUS) if order is not None else (x * 0 - 0.1, x * 0 + 0.7)
         if domain is not None:
             lower, upper = numpy.maximum(lower, domain[0]), numpy.minimum(upper, domain[1])
-        # z = x + up − down: each has its own bounds, and one of the two is at its least.
+        # z = x + up − down, where each has its own bounds and one of the two is at its lower bound.
         below, above = lower - x, upper - x
         self.bounds = [*zip(below.clip(0), above.clip(0))]
         self.bounds += [*zip((-above).clip(0), (-below).clip(0))]
@@ -63,7 +63,7 @@ class Solver:
                 options={"maxiter": 500, "ftol": 1e-15},
             )
             feasible = all(constraint["fun"](found.x) > -1e-9 for constraint in constraints)
-            if feasible:  # from some starts the solver fails
+            if feasible:  # the solver fails from some starting points
                 best = min(best, found.fun)
         return float(best)
 
@@ -133,7 +133,7 @@ def test_products_are_projected_and_maximised_part_by_part() -> None:
 
 @settings(max_examples=60, deadline=None)
 @given(st.integers(0, 2**16), st.booleans(), st.integers(1, 20))
-def test_sums_of_clamped_lines_cross_where_halving_says(seed: int, endless: bool, count: int) -> None:
+def test_crossings_of_sums_of_clamped_lines_agree_with_bisection(seed: int, endless: bool, count: int) -> None:
     generator = torch.Generator().manual_seed(seed)
 
     def draw(*shape: int) -> Tensor:

@@ -17,7 +17,7 @@ def _samples(*shape: int) -> Tensor:
 
 
 def _by_norms(region: Region, nu: Tensor) -> tuple[Tensor, Tensor]:
-    """Least and greatest value of rows `[3, K, *shape]` by the set's middle and norms."""
+    """Minimum and maximum of rows `[3, K, *shape]` over the set, from its middle and norms."""
     form, axes = region.centred_norms(), tuple(range(2, nu.dim()))
     value = (nu * form.middle.unsqueeze(1)).sum(axes)
     spread = torch.zeros_like(value)
@@ -49,7 +49,7 @@ def test_the_norms_are_the_support_function(name: str) -> None:
 
 
 def test_one_radius_for_all_samples_is_one_weight() -> None:
-    """Then samples share the columns of the first layers, up to the first node at which they differ."""
+    """So samples can share the columns of the first layers, up to the first node at which they differ."""
     x = _samples(2, 3)
     for ball in (LinfBall(0.3), L2Ball(0.3)):
         (norm,) = ball.at(x).centred_norms().norms
@@ -58,7 +58,7 @@ def test_one_radius_for_all_samples_is_one_weight() -> None:
     assert norm.weights.shape == (3, 2, 3)
 
 
-def test_a_clipped_ball_is_seen_without_its_domain() -> None:
+def test_the_norms_of_a_clipped_ball_ignore_its_domain() -> None:
     x = _samples(2, 3)
     nu = torch.randn(3, 5, 2, 3, dtype=torch.float64)
     region = L2Ball(0.4, (0, 1)).at(x)
@@ -78,6 +78,6 @@ def test_products_join_their_l1_norms_and_keep_their_l2_norms_apart() -> None:
 
 
 @pytest.mark.parametrize("ball", [L1Ball(0.1), LpBall(3, 0.1), L1Ball(0.1, (0, 1))], ids=str)
-def test_other_sets_say_that_they_have_none(ball: PerturbationSet) -> None:
+def test_sets_without_such_norms_are_refused(ball: PerturbationSet) -> None:
     with pytest.raises(InvalidInputError, match="l1 and l2 norms"):
         ball.at(_samples(4)).centred_norms()

@@ -1,4 +1,4 @@
-"""Every parameter of every set is checked when the set is made, whatever kind of value it comes as."""
+"""Every parameter of every set is checked when the set is made, whatever the type of the value."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from autodual.errors import EmptySetError, InvalidInputError
 from autodual.perturbations import Box, L1Ball, L2Ball, LinfBall, LpBall, ProductSet
 
 BALLS = [LinfBall, L2Ball, L1Ball, lambda *rest: LpBall(3, *rest)]
-# Each makes a set with the given number as one of its parameters.
+# Each function makes a set with the given number as one of its parameters.
 PLACES = {
     **{f"radius of ball {number}": make for number, make in enumerate(BALLS)},
     "lower": lambda value: Box(value, 10),
@@ -27,7 +27,7 @@ NO_NUMBERS += [[0.1, math.nan], numpy.array([0.1, numpy.nan]), torch.tensor(True
 
 @pytest.mark.parametrize("place", PLACES)
 @pytest.mark.parametrize("value", NO_NUMBERS, ids=repr)
-def test_what_is_no_number_is_refused_at_once(place, value):
+def test_values_that_are_not_numbers_are_refused_at_once(place, value):
     with pytest.raises(InvalidInputError) as caught:
         PLACES[place](value)
     assert "\n" not in str(caught.value)
@@ -35,7 +35,7 @@ def test_what_is_no_number_is_refused_at_once(place, value):
 
 
 @pytest.mark.parametrize("place", PLACES)
-def test_a_number_may_come_as_anything_that_holds_it(place):
+def test_numbers_may_be_given_as_arrays_tensors_or_sequences(place):
     x = torch.full((2, 3), 0.5)
     expected = PLACES[place](0.25).at(x).enclosure()
     kinds = [numpy.float64(0.25), numpy.float32(0.25), numpy.array(0.25), torch.tensor(0.25), [[0.25]], ((0.25,),)]

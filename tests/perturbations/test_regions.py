@@ -1,4 +1,4 @@
-"""Regions as sets of points: membership, projection, ascent, sampling, selection, dtypes."""
+"""Regions as sets of points: membership, projection, linear maximisers, sampling, selection, dtypes."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def test_projection_leaves_inner_points_alone(problem, generator):
     assert torch.equal(region.project(points), points)
 
 
-def test_ascent_lies_inside_and_beats_every_sample(problem, generator):
+def test_steepest_points_lie_inside_and_beat_every_sample(problem, generator):
     region = problem.set.at(problem.x)
     gradient = torch.randn(problem.x.shape, dtype=torch.float64, generator=generator)
     best = region.steepest(gradient)
@@ -62,7 +62,7 @@ def test_zero_gradient_stays_finite_and_inside(problem):
     assert torch.equal(region.direction(zero), zero)
 
 
-def test_nan_is_nowhere(problem):
+def test_points_with_nan_are_not_contained(problem):
     region = problem.set.at(problem.x)
     points = region.sample(1)[0]
     points[1, 0, 0, 0] = torch.nan
@@ -94,7 +94,7 @@ def test_projection_is_euclidean(order, domain, generator):
 
 
 def _nearest(point: numpy.ndarray, x: numpy.ndarray, radius: float, order: int, domain) -> float:
-    """The distance to the region by a general solver; parts above and below x make the l1 norm smooth."""
+    """The distance to the region by a general solver; z − x is split in two parts, so that the l1 norm is smooth."""
     size = len(x)
 
     def moved(parts: numpy.ndarray) -> numpy.ndarray:
@@ -111,7 +111,7 @@ def _nearest(point: numpy.ndarray, x: numpy.ndarray, radius: float, order: int, 
         constraints.append({"type": "ineq", "fun": lambda parts: domain[1] - moved(parts)})
     options = {"maxiter": 500, "ftol": 1e-14}
     inside = numpy.concatenate([numpy.clip(x, 0, 1) - x, numpy.zeros(size)])
-    # On some machines the solver fails from some starts, far from feasible points: only feasible results count.
+    # On some machines the solver ends at infeasible points from some starts, so only feasible results count.
     results = [
         minimize(
             lambda parts: ((moved(parts) - point) ** 2).sum(),
@@ -133,7 +133,7 @@ def test_l1_projection_agrees_with_sorting(generator):
 
 
 def _by_sorting(point: Tensor, radius: float) -> Tensor:
-    """The textbook algorithm: the threshold is the last for which the sorted entries stay above it."""
+    """The textbook algorithm: of the candidate thresholds, the last one that lies below its sorted entry."""
     ordered = point.abs().sort(descending=True).values
     thresholds = (ordered.cumsum(0) - radius) / torch.arange(1, len(point) + 1)
     threshold = thresholds[ordered > thresholds][-1]
@@ -177,7 +177,7 @@ def test_rounding_covers_single_precision(problem):
     assert float(allowed.max()) < 1e-5
 
 
-def test_rounding_of_a_large_domain_does_not_shrink_the_room_of_other_features():
+def test_a_large_domain_of_one_feature_does_not_make_rounding_too_small_for_others():
     x = torch.tensor([[1e6 + 1.0, 0.0]])
     single = L2Ball(1.3, (-2e6, 1e6 + 0.02)).at(x)
     double = single.to(torch.float64)

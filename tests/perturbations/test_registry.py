@@ -1,4 +1,4 @@
-"""Registered sets: their names and parameters, and that older spellings are still read."""
+"""Registered sets: names, parameters, and reading of older spellings."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def only_here():
         ("1.25e1", "l12.5", "LpBall"),
     ],
 )
-def test_norms_by_any_spelling(spelled, name, kind):
+def test_norms_may_be_spelled_in_several_ways(spelled, name, kind):
     chosen = choose_set(spelled)
     made = chosen.make(0.5, (0, 1))
     assert chosen.name == name and type(made).__name__ == kind
@@ -67,7 +67,7 @@ def test_an_order_is_kept_with_all_its_digits(p):
 
 
 @pytest.mark.parametrize("name", ["", "l", "l0", "0.99", "nan", "-inf", "lp", "l2ball", "norm", True, "l" * 10_000])
-def test_what_is_no_name(name):
+def test_unknown_names_are_refused(name):
     with pytest.raises(InvalidInputError, match="is no norm, nor any other set that is registered") as error:
         choose_set(name)
     assert len(str(error.value)) < 300
@@ -75,7 +75,7 @@ def test_what_is_no_name(name):
 
 @dataclass(frozen=True, eq=False)
 class Blurred(LinfBall):
-    """A set with parameters of every kind."""
+    """A set with parameters of every type."""
 
     width: int = 3
     weights: tuple[float, ...] = (1.0,)
@@ -155,8 +155,8 @@ def test_recipes_hold_a_set_with_its_parameters_beside_its_radius():
 
 
 @pytest.mark.parametrize(("then", "now"), [("inf", "linf"), (math.inf, "linf"), (2.0, "l2"), (2, "l2"), (1.5, "l1.5")])
-def test_recipes_checkpoints_and_network_files_of_then_are_read(then, now):
-    """Older files hold the order of a norm in place of a name."""
+def test_older_recipes_checkpoints_and_network_files_are_read(then, now):
+    """Older files hold the order of a norm instead of a name."""
     section = assemble(SetSection, {"eps": 0.1, "norm": then, "domain": [0.0, 1.0]})
     assert section.norm == now and section.ball(0.1).at(X).count == 2
     assert assemble(SetSection, disassemble(section)) == section
@@ -197,7 +197,7 @@ def test_names_are_listed_without_torch():
 
 
 def test_a_set_may_have_no_radius():
-    """It is as large as its parameters say."""
+    """Its size is then given by its parameters."""
 
     @named_set("room", "room", radius=None, domain=None, parameters=(SetParameter("height", float, "How high."),))
     @dataclass(frozen=True, eq=False)
@@ -217,7 +217,7 @@ def test_a_set_may_have_no_radius():
         SetSection(norm="room", options={"height": 3.0})
 
 
-def test_boxes_of_files_are_those_of_their_samples(tmp_path):
+def test_boxes_from_files_belong_to_their_samples(tmp_path):
     x = torch.rand(5, 2, 3)
     paths = [str(tmp_path / name) for name in ("l.npy", "u.npy")]
     for path, end in zip(paths, (x - 0.1, x[0] + 1.0)):  # lower ends per sample, one upper end for all

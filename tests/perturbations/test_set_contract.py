@@ -1,4 +1,4 @@
-"""The contract suite of perturbation sets: those of the package keep it, and planted faults are found."""
+"""The contract suite of perturbation sets: the package's own sets pass it, and planted faults are found."""
 
 from __future__ import annotations
 
@@ -45,13 +45,13 @@ def test_products_keep_the_contract():
 
 @pytest.mark.parametrize("radius", [0.0, 0.05, [0.1, 0.0, 0.3]])
 def test_the_example_keeps_the_contract(brightness, radius):
-    exact = radius == 0.05  # a box of radius 0 has no room for the rounding of a shift, so no point is shifted
+    exact = radius == 0.05  # a box of radius 0 cannot absorb the rounding of a shift, so no point is shifted
     check_perturbation_set(brightness(torch.tensor(radius), 0.2), X, exact=exact)
     check_perturbation_set(brightness(torch.tensor(radius), 0.2), X.flatten(1), exact=exact)
 
 
 def test_bounds_over_the_example_hold_at_its_points(brightness, generator):
-    """Through convolutions, whose rows are windows: no point of the set goes below, and a box is looser."""
+    """Dual rows of convolutions are windows. No sampled point goes below the bound, and the enclosing box is looser."""
     torch.manual_seed(0)
     layers = [nn.Conv2d(1, 3, 3, padding=1), nn.ReLU(), nn.Conv2d(3, 2, 3), nn.ReLU(), nn.Flatten(), nn.Linear(32, 2)]
     model, x = nn.Sequential(*layers).double().eval(), torch.rand(2, 1, 6, 6, dtype=torch.float64, generator=generator)
@@ -168,7 +168,7 @@ def test_planted_faults_are_found(kind):
         check_perturbation_set(Faulty(kind), X)
 
 
-def test_what_cannot_be_asked_anything_is_refused():
+def test_sets_that_cannot_be_checked_are_refused():
     with pytest.raises(InvalidInputError, match="neither a Support nor Searchable"):
         check_perturbation_set(Nothing(), X)
     with pytest.raises(InvalidInputError, match="at least two samples"):
@@ -177,7 +177,7 @@ def test_what_cannot_be_asked_anything_is_refused():
 
 @dataclass(frozen=True, eq=False)
 class Nothing(PerturbationSet):
-    """A set that can be placed, and nothing else."""
+    """A set that can be placed, but neither bounded nor searched."""
 
     def bind(self, x: Tensor) -> PlacedSet:
         return PlacedSet(self, x)

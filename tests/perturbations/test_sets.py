@@ -1,4 +1,4 @@
-"""Sets as users write them: parameters, validation, words and plain values."""
+"""Sets as users make them: parameters, validation, descriptions and settings."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Unions of perturbation sets: their contract, their support function and their points against the members'."""
+"""Unions of perturbation sets: their contract; support function and points compared with those of the members."""
 
 import pytest
 import torch
@@ -61,7 +61,7 @@ SETS = st.one_of(
 
 @settings(max_examples=25, deadline=None)
 @given(st.lists(SETS, min_size=1, max_size=4), st.integers(0, 999))
-def test_answers_are_the_most_extreme_of_the_members(members: list[PerturbationSet], seed: int) -> None:
+def test_a_union_takes_the_best_value_of_its_members(members: list[PerturbationSet], seed: int) -> None:
     generator = torch.Generator().manual_seed(seed)
     union, placed = Union(*members).at(X), [member.at(X) for member in members]
     nu = torch.randn(3, 6, 1, 2, 4, dtype=X.dtype, generator=generator)
@@ -90,7 +90,7 @@ def test_random_points_come_from_every_member() -> None:
     assert all(0.4 < share < 0.6 for share in shares) and sum(shares) == 1
 
 
-def test_members_of_unions_are_members() -> None:
+def test_nested_unions_are_flattened() -> None:
     nested = Union(Union(LinfBall(0.3), L2Ball(1.5)), Union(L1Ball(12.0)))
     assert nested.describe() == THREE.describe() and len(nested.members()) == 3
     assert LinfBall(0.3).members()[0].describe() == "l∞ ball of radius 0.3, unclipped"
@@ -101,13 +101,13 @@ def test_a_union_of_one_is_that_one() -> None:
     assert type(alone) is type(L2Ball(0.5).at(X)) and alone.source.describe() == L2Ball(0.5).describe()
 
 
-def test_symmetry_is_that_of_all_members() -> None:
+def test_a_union_is_symmetric_if_all_members_are() -> None:
     assert THREE.neighbourhood and THREE.symmetric(X)
     assert not Union(LinfBall(0.1), Box(0.0, 1.0)).neighbourhood
     assert not Union(LinfBall(0.1), L2Ball(torch.tensor([0.1, 0.2, 0.1]))).symmetric(X)
 
 
-def test_what_is_no_union_is_refused() -> None:
+def test_invalid_unions_are_refused() -> None:
     with pytest.raises(InvalidInputError, match="at least one set"):
         Union()
     with pytest.raises(InvalidInputError, match=r"made of perturbation sets, as in Union\(.*, not of 0.3"):
@@ -115,7 +115,7 @@ def test_what_is_no_union_is_refused() -> None:
     with pytest.raises(EmptySetError):
         Union(LinfBall(0.1), LinfBall(0.1, (5, 6))).at(X)
     with pytest.raises(InvalidInputError, match="no radius to scale"):
-        THREE.scaled(0.5)  # a step in one member and then in another may leave both
+        THREE.scaled(0.5)  # since two half steps in different members may leave the union
 
 
 def test_a_union_is_spelled_by_its_members() -> None:

@@ -1,4 +1,4 @@
-"""Files that claim or expand to far more than they hold are refused in one sentence, before anything large is made."""
+"""Files that claim or expand to far more than they hold are refused in one sentence, before memory is allocated."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from support.hostile_vnnlib import Writer, hostile_files
 from autodual.errors import AutodualError
 from autodual.properties import load_property
 
-#: Files of some megabytes, which the test of all formats reads.
+#: Files of some megabytes; the test of all formats in tests/cli reads these.
 LARGE = ("many", "large", "long", "bomb", "spaces", "strict", "sum", "wide", "distinct", "blank", "comments", "words")
 SMALL = {name: writer for name, writer in hostile_files() if not any(part in name for part in LARGE)}
-#: Files that are unusual but harmless, and are read.
+#: Unusual but harmless files, which are read.
 READ = ("doubled term", "doubled conjunction", "doubled disjunction")
 
 

@@ -1,4 +1,4 @@
-"""Reading VNN-LIB: both versions give the same cases, nothing is dropped, and unverifiable properties are refused."""
+"""Reading VNN-LIB: both versions give the same cases, no constraint is dropped, unsupported properties are refused."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def test_version_2_says_the_same(load) -> None:
             assert numpy.array_equal(left.strict, right.strict)
 
 
-#: Formulas over two inputs and outputs, with the same in Python; the box of all is [-1, 1] x [0.5, 2.5].
+#: Formulas over two inputs and outputs, and the same in Python; the input box is always [-1, 1] x [0.5, 2.5].
 FORMULAS = {
     "(or (and (<= X_0 0) (>= Y_0 1)) (and (>= X_0 0) (<= Y_1 -1) (<= Y_0 0)))": lambda x, y: (
         (x[0] <= 0 and y[0] >= 1) or (x[0] >= 0 and y[1] <= -1 and y[0] <= 0)
@@ -178,8 +178,8 @@ def test_negation_keeps_strictness(load) -> None:
         assert (found.violation(numpy.array([0, 1]), numpy.array([0.0, 0.0])) is not None) == holds, text
 
 
-def test_what_let_shares_is_treated_once(load) -> None:
-    """A hundred doublings of a sum, of a conjunction and of a disjunction; written out, each would have 2¹⁰⁰ parts."""
+def test_shared_values_of_let_are_expanded_only_once(load) -> None:
+    """A hundred doublings of a sum, a conjunction or a disjunction would have 2¹⁰⁰ parts if written out."""
     for first, doubled in (
         ("(+ Y_0 1)", "(+ a a)"),
         ("(and (<= Y_0 0) (<= Y_1 0))", "(and a a)"),
@@ -201,12 +201,12 @@ def test_byte_order_marks(mark: bytes, encoding: str, tmp_path: Path) -> None:
         assert len(load_property(tmp_path / "p.vnnlib").cases) == 1
 
 
-def test_words_in_bars_and_quotes_hold_parentheses(load) -> None:
+def test_quoted_words_may_hold_parentheses(load) -> None:
     head = '(set-info :source |from (a paper|) (set-info :notes "see (1")'
     assert len(load(head + DECLARED + BOX + "(assert (<= Y_0 0))").cases) == 1
 
 
-def test_regions_share_what_is_alike(load) -> None:
+def test_common_constraints_apply_to_every_case(load) -> None:
     boxes = "(or (and (<= X_0 0) (>= X_0 -1)) (and (<= X_0 1) (>= X_0 0.5)))"
     rest = "(assert (<= X_1 1)) (assert (>= X_1 0)) (assert (or (<= Y_0 0) (<= Y_1 0) (<= Y_0 Y_1)))"
     found = load(DECLARED + f"(assert {boxes})" + rest)
@@ -217,7 +217,7 @@ def test_regions_share_what_is_alike(load) -> None:
     assert [len(case.conjunctions) for case in found.cases] == [3, 3]
 
 
-def test_small_coefficients_and_constraints_beside_disjunctions_survive_in_version_2(load) -> None:
+def test_version_2_keeps_small_coefficients_and_constraints_beside_disjunctions(load) -> None:
     """The vnnlib package's own conversions lose both."""
     found = load(HEAD + BOX2 + "(assert (or (<= Y[0] 0.0) (>= (+ Y[0] (* 0.0000000001 Y[1])) 1.0)))")
     (case,) = found.cases

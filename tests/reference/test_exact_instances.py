@@ -1,4 +1,4 @@
-"""Published properties and networks, where they are present: exact decisions agree with what is known of them."""
+"""Published properties and networks, where they are present: exact decisions agree with the known answers."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from autodual.files import load_model_file
 pytest.importorskip("onnx")
 pytest.importorskip("highspy")
 
-# Of each group, instances that bounds over whole boxes leave open.
+# Instances that dual bounds over the whole input box cannot decide.
 INSTANCES = [
     ("tllverifybench", "property_N=8_1", "unsat"),
     ("tllverifybench", "property_N=8_2", "unsat"),
@@ -36,7 +36,7 @@ def test_known_verdicts_are_found(shared_directory: Path, group: str, name: str,
     assert verdict.status == expected and "branch and bound" in verdict.method
 
 
-def test_the_thesis_network_is_decided_at_samples_that_bounds_leave_open(shared_directory: Path) -> None:
+def test_the_thesis_network_is_decided_at_samples_that_dual_bounds_leave_open(shared_directory: Path) -> None:
     file = shared_directory / "reference/mnist_small.pt"
     bounds = shared_directory / "reference/linear_relaxation/mnist_small_eps0.1_clipped.npz"
     if not (file.is_file() and bounds.is_file()):

@@ -1,4 +1,4 @@
-"""Published ONNX networks of verification benchmarks: all load, agree with a runtime, and have finite bounds."""
+"""Published ONNX networks of verification benchmarks: all load and agree with a runtime; bounds hold and are finite."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ BOUNDED = (
     "cgan",
     "vit",
 )
-"""Benchmarks whose networks together have every kind of layer."""
+"""Benchmarks whose networks together cover every kind of layer."""
 
 
 def networks(shared_directory: Path) -> list[Path]:

@@ -1,4 +1,4 @@
-"""The thesis' published cascade of three stages at l∞ 0.3, whose own code certifies two labels in one ball."""
+"""The thesis' published cascade (three stages, l∞ 0.3); the published code certifies two labels inside one ball."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def cascade(shared_directory: Path) -> autodual.Cascade:
 def _without_check(
     cascade: autodual.Cascade, x: Tensor, ball: autodual.LinfBall, slopes: SlopePolicy
 ) -> list[tuple[int, int] | None]:
-    """Label and stage (from 1) by the published code: those of the first stage that certifies its own class."""
+    """Label and stage (from 1) by the published rule: the first stage that certifies its own class decides."""
     found: list[tuple[int, int] | None] = [None] * len(x)
     pending = torch.arange(len(x))
     for number, stage in enumerate(cascade.stages, start=1):
@@ -51,7 +51,7 @@ def test_no_two_labels_inside_one_ball(
     """The published pair: label 9 by stage 2 and label 4 by stage 1, 0.3 apart."""
     pair = np.load(shared_directory / "reference/cascade_counterexample.npz")
     x, moved = (torch.from_numpy(pair[key]) for key in ("x", "xp"))
-    # Float32 rounds the second image a little out of the ball around the first; the guarantee is of points inside.
+    # Float32 rounds the second image slightly out of the ball around the first; the guarantee holds inside the ball.
     moved = CLIPPED.at(x.double()).project(moved.double())
     for stage in cascade.stages:
         stage.to(dtype)
@@ -85,7 +85,7 @@ def test_certified_error_with_and_without_the_check(
     claimed: int,
     shared_directory: Path,
 ) -> None:
-    """The first 500 test images, and how good the first stage's class is as a guess."""
+    """On the first 500 test images; also how often the first stage's class, offered as a guess, is right."""
     data = load_dataset("mnist:test", shared_directory / "data/mnist")
     checked: list[autodual.CascadeCertificate] = []
     proved = 0

@@ -1,4 +1,4 @@
-"""The thesis' MNIST network and two others against recorded bounds of public implementations."""
+"""Bounds of the thesis' MNIST network and two others, compared with recorded bounds of public implementations."""
 
 from __future__ import annotations
 
@@ -51,15 +51,15 @@ def _assert_bounds(found: dict[str, Interval], expected: dict[str, np.ndarray]) 
         torch.testing.assert_close(interval.upper.reshape(shape)[undecided], upper[undecided], atol=1e-9, rtol=0)
 
 
-#: Images where the reference takes a unit as decided by interval arithmetic over the plain layers because it is decided
-#: so for every image of its batch; elsewhere in the batch such a unit would have got a dual bound. Ours, which never
-#: depends on the batch, is a little lower there (to 1e-13 the same once that unit's interval is given as known).
+#: Images with another margin than the reference. The reference skips the dual bound of a unit if interval arithmetic
+#: decides the unit for every image of the batch, and keeps the interval. Our bounds do not depend on the batch and are
+#: slightly lower there; with that interval given as known, both agree to 1e-13.
 DECIDED_BY_INTERVALS = {("eps0.1_clipped", "shared"): 24, ("eps0.1_clipped", "adaptive"): 22,
                         ("eps0.1_unclipped", "adaptive"): 22}  # fmt: skip
 
 
 def _pipeline(intersect: bool | None) -> list[Pass]:
-    """The default passes, where intervals tighten bounds always, never, or as the slopes have it."""
+    """The default passes; intersection with interval bounds always, never, or (None) as the slope policy chooses."""
     steps = default_pipeline()
     return [replace(step, intersect=intersect) if isinstance(step, ChooseExecution) else step for step in steps]
 
@@ -78,7 +78,7 @@ def _pipeline(intersect: bool | None) -> list[Pass]:
 def test_published_linear_relaxations(
     name: str, case: str, count: int, slopes: SlopePolicy, shared_directory: Path
 ) -> None:
-    """Both slope policies over boxes, clipped to valid pixels or not."""
+    """Both slope policies, over boxes that are clipped to valid pixels or not."""
     expected = np.load(shared_directory / f"reference/linear_relaxation/{name}_{case}.npz")
     lower, upper, labels, margins = (
         torch.from_numpy(expected[key][:count]) for key in ("lower", "upper", "labels", f"margins_{slopes}")
@@ -115,8 +115,8 @@ def test_table_of_the_thesis(shared_directory: Path) -> None:
 
 @pytest.mark.parametrize("slopes", ["shared", "adaptive"])
 @pytest.mark.parametrize("case", ["mnist_small_eps0.1_clipped", "mnist_6x100_eps0.02_clipped"])
-def test_published_bounds_over_intervals_inside(case: str, slopes: SlopePolicy, shared_directory: Path) -> None:
-    """Interval arithmetic inside, and the dual bound, or where that is better interval arithmetic, at the end."""
+def test_published_bounds_with_inner_intervals(case: str, slopes: SlopePolicy, shared_directory: Path) -> None:
+    """Interval bounds for inner layers; for the output the better of the dual and the interval bound."""
     expected = np.load(shared_directory / f"reference/linear_relaxation/{case}.npz")
     lower, upper, labels, margins, plain = (
         torch.from_numpy(expected[key][:50])

@@ -1,4 +1,4 @@
-"""Bounds of random float64 networks against recorded references that two other implementations agree on."""
+"""Bounds of random float64 networks, compared with recorded bounds on which two other implementations agree."""
 
 from __future__ import annotations
 
@@ -46,11 +46,11 @@ BALLS = {
 @pytest.mark.parametrize("mode", ["pull", "push"])
 @pytest.mark.parametrize("name", NETWORKS)
 def test_margins_bounds_loss_and_gradients_agree(name: str, mode: str, shared_directory: Path) -> None:
-    """The whole dual network, forward and backward, to 1e-9."""
+    """Bounds, loss and gradients agree to 1e-9."""
     stored = torch.load(shared_directory / "reference/random_networks" / f"{name}.pt", weights_only=True)
     model = NETWORKS[name]().double()
     model.load_state_dict(stored["state_dict"])
-    model.eval()  # in training mode the loss would be that of the batch's own statistics
+    model.eval()  # in training mode the loss would use the statistics of the batch
     x, labels = stored["X"], stored["y"]
     passes = [*autodual.passes.default_pipeline()[:-1], autodual.passes.ChooseExecution(mode=mode)]
     dual = autodual.compile_dual(model, x, passes=passes)

@@ -1,4 +1,4 @@
-"""Published VNN-LIB instances with known answers: never the wrong verdict, and the answers that are quick to find."""
+"""Published VNN-LIB instances with known answers: no verdict is wrong, and the easy instances are decided."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from autodual.certification.verdicts.counterexample_confirmation import Judge, r
 
 pytest.importorskip("onnx")
 
-#: By group: seconds for each instance, how many of its known ones to take, and how many of these must be decided.
+#: By group: seconds per instance, number of instances with known answers to take, how many of them must be decided.
 GROUPS = {
     "test": (10, 5, 5),
     "rl_benchmarks": (3, 60, 58),
@@ -36,7 +36,7 @@ def assets(shared_directory: Path) -> Path:
 
 
 def _instances(folder: Path, count: int) -> list[dict[str, str]]:
-    """Known instances, spread over the file, those that are sat and those that are unsat."""
+    """Instances with the known answer sat or unsat, evenly spread over the file."""
     with open(folder / "instances.csv", newline="", encoding="utf-8") as file:
         known = [row for row in csv.DictReader(file) if row["expected"] in ("sat", "unsat")]
     step = max(1, len(known) // count)
@@ -61,8 +61,8 @@ def test_no_verdict_is_wrong(group: str, assets: Path) -> None:
 
 
 @pytest.mark.parametrize("group", ["acasxu", "rl_benchmarks", "mnist_fc", "nn4sys"])
-def test_known_witnesses_violate_the_property_as_it_was_read(group: str, assets: Path) -> None:
-    """Inputs recorded with the instances, in the box and run by onnxruntime, satisfy some case of ours."""
+def test_known_counterexamples_violate_the_property_that_was_read(group: str, assets: Path) -> None:
+    """Recorded counterexamples lie in the box, and their outputs by onnxruntime satisfy some case of the property."""
     pytest.importorskip("onnxruntime")
     seen = 0
     for row in _instances(assets / group, 1000):
@@ -72,7 +72,7 @@ def test_known_witnesses_violate_the_property_as_it_was_read(group: str, assets:
         inputs = numpy.load(assets / group / row["witness"]).reshape(-1).astype(numpy.float32)
         replay = runtime_replay(str(assets / group / row["onnx"]))
         assert replay is not None
-        # An end such as -0.45 is no float32 number; the witness may be what it is rounded to.
+        # A bound such as -0.45 is no float32 number; the recorded input may be its rounded value.
         judge = Judge(goal, replay)
         assert any(judge.confirm(torch.from_numpy(inputs), case) for case in range(len(goal.cases))), row
         seen += 1

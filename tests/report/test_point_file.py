@@ -1,4 +1,4 @@
-"""The file of points that attacks found: it holds what rows hold, and damaged ones are refused in one sentence."""
+"""The file of counterexamples: it gives the rows their points back; damaged files are refused in one sentence."""
 
 from __future__ import annotations
 
@@ -35,12 +35,12 @@ def test_points_come_back_to_their_rows(tmp_path: Path) -> None:
             assert numpy.array_equal(given.get(key, 0), found.get(key, 0))
 
 
-def test_no_point_is_no_fault(tmp_path: Path) -> None:
+def test_a_file_without_points_is_valid(tmp_path: Path) -> None:
     write_points(tmp_path / "p.npz", ROWS[1:2])
     assert with_points(ROWS[1:2], tmp_path / "p.npz") == ROWS[1:2]
 
 
-def test_a_file_is_not_replaced_unasked(tmp_path: Path) -> None:
+def test_a_file_is_not_overwritten_unasked(tmp_path: Path) -> None:
     write_points(tmp_path / "p.npz", ROWS)
     with pytest.raises(DataError, match="exists already"):
         write_points(tmp_path / "p.npz", ROWS)
@@ -67,7 +67,7 @@ def test_other_arrays_are_refused(tmp_path: Path, change: dict) -> None:
 
 
 @pytest.mark.parametrize("content", [b"", b"PK", b"no archive"])
-def test_what_is_no_archive_is_refused(tmp_path: Path, content: bytes) -> None:
+def test_files_that_are_not_archives_are_refused(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "p.npz").write_bytes(content)
     with pytest.raises(DataError, match="damaged"):
         with_points(ROWS, tmp_path / "p.npz")

@@ -1,4 +1,4 @@
-"""Line plots: where values are drawn, on scales of both kinds, and in which colours."""
+"""Line plots: positions of points on linear and logarithmic scales, and colours."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def test_a_logarithmic_scale_gives_equal_room_to_equal_ratios() -> None:
 
 
 def heights(chart: Chart | None) -> list[list[float]]:
-    """How high the points of each line are, in pixels."""
+    """The vertical pixel coordinates of each line's points (0 is at the top)."""
     assert chart is not None
     return [[y for _, y in line.points] for line in chart.lines]
 
@@ -37,7 +37,7 @@ def test_lines_stay_inside_the_frame_and_have_the_colours_asked_for(logarithmic:
 
 
 @pytest.mark.parametrize("values", [[0.52, 0.9], [0.013, 0.016], [0.3, 0.4], [0.2, 0.2], [0.1, 1.0]])
-def test_a_logarithmic_scale_has_ticks_whatever_it_spans(values: list[float]) -> None:
+def test_a_logarithmic_scale_always_has_two_ticks_or_more(values: list[float]) -> None:
     drawn = line_plot({"one": list(enumerate(values))}, "epoch", "error", logarithmic=True)
     assert len(drawn.vertical.ticks) >= 2
 
@@ -56,5 +56,5 @@ def test_constant_series_are_drawn(values: list[float], logarithmic: bool) -> No
     assert len(heights(line_plot({"one": points}, "epoch", "error", logarithmic=logarithmic))[0]) == len(values)
 
 
-def test_nothing_is_drawn_of_nothing() -> None:
+def test_without_finite_values_nothing_is_drawn() -> None:
     assert line_plot({"one": [(1, float("nan"))]}, "epoch", "error") is None

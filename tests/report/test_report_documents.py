@@ -1,4 +1,4 @@
-"""Documents: fractions and nulls mean what the schema says, files never tear, and only matching runs resume."""
+"""Documents: fractions and nulls follow the schema, files are written whole, only runs with equal settings resume."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ def test_errors_are_fractions_of_all_samples():
 
 
 def test_probable_certificates_have_an_error_of_their_own():
-    """Deterministic and probable ones mixed: neither count ever holds the other."""
+    """With certificates of both kinds, each kind is counted separately."""
     probable = Outcome(Status.PROBABLY_CERTIFIED, failure_probability=0.01)
     rows = rows_of(Outcome(), probable, probable, Outcome(Status.UNKNOWN, margin=-1.0, failure_probability=0.01))
     assert [row["failure_probability"] for row in rows] == [0.0, 0.01, 0.01, 0.01]
@@ -111,12 +111,12 @@ def test_estimates_that_certify_nothing_still_name_their_confidence():
 @pytest.mark.parametrize(
     ("probability", "rest"), [(0, 1.0), (0.01, 0.99), (0.99, 0.01), (0.1, 0.9), (1e-7, 0.9999999), (1, 0.0)]
 )
-def test_complements_have_the_digits_that_a_person_writes(probability, rest):
+def test_complements_are_rounded_as_a_person_would_write_them(probability, rest):
     assert complement(probability) == rest
 
 
 @pytest.mark.parametrize(("probability", "rest"), [(-1, 1.0), (10**400, 0.0), (1e300, 0.0)])
-def test_what_is_no_probability_counts_as_the_nearer_end(probability, rest):
+def test_invalid_probabilities_are_clamped(probability, rest):
     assert complement(probability) == rest
 
 
@@ -126,7 +126,7 @@ def test_without_labels_there_is_no_clean_error():
     assert summary["certified_error"] == 0.5
 
 
-def test_nothing_done_is_no_error_rate():
+def test_without_samples_there_is_no_error_rate():
     summary = summarise_certificates([], 0.0)
     assert summary["certified_error"] is None and summary["clean_error"] is None
 
@@ -179,7 +179,7 @@ def test_other_files_cannot_be_resumed_from(tmp_path, content):
         read_document(path, SCHEMA, {})
 
 
-def test_a_failed_write_leaves_the_old_file_and_no_litter(tmp_path, monkeypatch):
+def test_a_failed_write_leaves_the_old_file_and_no_temporary_file(tmp_path, monkeypatch):
     path = tmp_path / "out.json"
     write_document(path, {"old": 1})
 
@@ -218,6 +218,6 @@ def test_tables_are_plain_in_a_pipe_and_ruled_on_a_terminal():
     assert "│" in ruled and "[2]" in ruled
 
 
-def test_documents_say_their_schema(tmp_path: Path):
+def test_documents_begin_with_their_schema(tmp_path: Path):
     rows = rows_of(Outcome())
     assert list(document(rows)) == ["schema", "settings", "summary", "certificates"]

@@ -1,4 +1,4 @@
-"""Learning curves on a run's page: their summary by definition, and what a collapse looks like."""
+"""Learning curves on a run's page: their summary, compared with its definition, and the display of a collapse."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def row(epoch: int, **figures: float) -> dict[str, float]:
 
 
 @given(st.lists(st.floats(0, 1), min_size=2, max_size=12))
-def test_best_final_and_difference_are_those_of_the_definition(errors: list[float]) -> None:
+def test_best_final_and_difference_agree_with_their_definitions(errors: list[float]) -> None:
     log = [row(epoch, test_robust_error=error) for epoch, error in enumerate(errors, start=1)]
     (found,) = [one for one in learning_summary(log) if one["set"] == "test"]
     last = numpy.array(errors[-5:])
@@ -47,7 +47,7 @@ def test_best_final_and_difference_are_those_of_the_definition(errors: list[floa
     assert found["difference"] == pytest.approx(last.mean() - min(errors))
 
 
-def test_the_chosen_network_is_that_of_validation_and_collapsed_epochs_do_not_count() -> None:
+def test_validation_chooses_the_network_and_collapsed_epochs_do_not_count() -> None:
     errors = [0.5, 0.4, 0.45, math.nan, 0.2]
     log = [row(epoch, test_clean_error=error, chosen=float(epoch in (1, 3))) for epoch, error in enumerate(errors, 1)]
     log[-1]["collapsed"] = 1.0
@@ -92,7 +92,7 @@ def test_bars_of_several_series_stand_side_by_side_in_their_bins() -> None:
     assert grouped_bars({"none": [0.0, 0.0]}, ["good"], "x", "share") is None
 
 
-def test_the_console_says_plainly_what_happened() -> None:
+def test_the_console_reports_a_collapse_and_the_errors() -> None:
     log = collapsed_log()
     line = collapse_line(log, 0.2)
     assert line is not None and "Catastrophic overfitting in epoch 2" in line

@@ -90,7 +90,7 @@ def test_a_run_without_proofs_claims_nothing():
         assert render_page(document(given=given), SOURCE)
 
 
-def test_clipping_is_said_either_way():
+def test_the_page_says_whether_the_set_is_clipped():
     assert "NOT clipped" in clipping(document())
     assert "CLIPPED to [0.0, 1.0]" in clipping(document(domain=[0.0, 1.0]))
     assert "without any clipping" in clipping(document(norm=None))
@@ -109,7 +109,7 @@ def test_detection_and_radii_claim_what_was_proved():
 
 
 class Reader(HTMLParser):
-    """Checks that elements nest, and collects what the page refers to and shows."""
+    """Checks that elements nest; collects links, words and names of elements."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -188,7 +188,7 @@ def test_everything_is_escaped():
 
 @hypothesis.given(st.text(st.characters(), max_size=40))
 def test_any_text_is_shown_as_itself_and_never_becomes_markup(words):
-    """Signs that HTML cannot hold become the replacement sign; a browser normalises the ends of lines."""
+    """Characters that HTML cannot hold become U+FFFD, the replacement character."""
     page = render("evaluation.html", evaluation(claim=words))
     page.encode("utf-8")
     reader = read(page)
@@ -201,14 +201,14 @@ def test_any_text_is_shown_as_itself_and_never_becomes_markup(words):
 
 
 def evaluation(**changed):
-    """The values of an evaluation's page."""
+    """The values of a minimal evaluation page, with some changed."""
     origin = Origin([], "command", "folder", [], "ab", [], None, [])
     page = EvaluationPage("title", "subject", None, [], "claim", False, [], [], [], origin)
     return dataclasses.replace(page, **changed)
 
 
-def test_a_template_that_asks_for_what_is_not_there_is_an_error():
-    """A page with missing values would be worse than none."""
+def test_a_template_with_a_missing_value_is_an_error():
+    """A page with missing values would be worse than no page."""
     with pytest.raises(UndefinedError, match="has no attribute 'subject'"):
         render("evaluation.html", SimpleNamespace(title="t"))
 
@@ -223,7 +223,7 @@ def test_attributes_are_escaped():
     assert "script" not in read(page).elements and "alert(1)" in page
 
 
-def test_assumptions_chance_and_missing_rows_are_loud():
+def test_assumptions_chance_and_missing_rows_raise_alarms():
     known = "interval of node 'a' taken as known"
     given = [row(0, "probably certified", 1.0, assumptions=[known], failure_probability=1e-6)]
     found = document(given=given)
@@ -267,7 +267,7 @@ def test_probable_claims_stand_apart_from_deterministic_ones():
     assert ">failure probability</th>" in page[page.index("The worst") :]
 
 
-def test_a_run_with_probable_proofs_alone_says_that_none_is_certain():
+def test_a_run_with_only_probable_proofs_says_that_none_is_certain():
     first, second, _ = statements(document(given=mixed()[1:]))
     assert (
         first
@@ -287,7 +287,7 @@ def test_pages_of_deterministic_runs_do_not_mention_chance():
     assert "probably" not in page and "for certain" not in page and "confidence" not in page
 
 
-def test_projected_runs_say_that_all_was_bounded_in_float64():
+def test_runs_with_projections_say_that_all_bounds_are_in_float64():
     projection = {"dim": 50, "confidence": 0.99, "seed": 0}
     page = render_page(document(given=mixed(), projection=projection), SOURCE)
     assert "computed in float64, which random projections need" in page and "bounded again" not in page
@@ -361,7 +361,7 @@ def test_counterexamples_are_saved_as_arrays(tmp_path):
 
 
 def test_a_counterexample_stands_beside_its_original_and_their_difference():
-    """The difference is grey where nothing changed; black is the largest decrease, and the caption says the factor."""
+    """In the difference, grey means no change and black the largest decrease; the caption gives the factor."""
     original = numpy.full((1, 5, 5), 0.5)
     perturbed = original.copy()
     perturbed[0, 0, 0], perturbed[0, 4, 4] = 0.4, 0.55
@@ -376,7 +376,7 @@ def test_a_counterexample_stands_beside_its_original_and_their_difference():
     assert all(title in page and address in page for title, address in zip(titles, addresses))
 
 
-def test_a_counterexample_that_is_no_image_is_shown_by_its_largest_changes():
+def test_a_counterexample_that_is_not_an_image_is_shown_by_its_largest_changes():
     original = numpy.zeros((2, 10))
     perturbed = original + 0.01
     perturbed[0, 3], perturbed[1, 7] = -0.5, 0.25
@@ -418,7 +418,7 @@ def test_the_table_says_how_many_positions_of_a_label_map_are_right_and_certifie
 
 
 def _decoded(address: str) -> numpy.ndarray:
-    """The grey levels of a PNG data address, by another reader than ours."""
+    """The grey levels of a PNG in a data URL, decoded by matplotlib."""
     from matplotlib import image
 
     pixels = image.imread(io.BytesIO(base64.b64decode(address.partition(",")[2])), format="png")
@@ -454,7 +454,7 @@ def test_histograms_survive_any_finite_numbers():
     assert beyond([0.0, 1.0, 1.0, 1.0, 1.0, 1e9]) > 0 and beyond([0.0, 1.0]) == 0
 
 
-def test_margins_on_both_sides_of_zero_share_no_bar():
+def test_no_bar_holds_margins_of_both_signs():
     values = [(-0.001, "unknown"), (0.001, "certified"), (10.0, "certified"), (-3.0, "unknown")]
     for bar in histogram(values, "m", "samples").bars:
         low, high = re.match(r"(\S+) to (\S+):", bar.words).groups()
@@ -462,7 +462,7 @@ def test_margins_on_both_sides_of_zero_share_no_bar():
         assert ends[0] >= 0 or ends[1] <= 0
 
 
-def test_numbers_that_are_none_say_so():
+def test_values_that_are_not_finite_numbers_are_shown_as_missing():
     assert [number(value) for value in (None, float("nan"), 1e999, True, 10**400, "1")] == [NONE] * 6
     assert number(-0.5) == "−0.5" and number(1234567) == "1,234,567"
     assert percent(0, 10) == "0.00 %" and percent(10, 10) == "100.00 %"
@@ -470,7 +470,7 @@ def test_numbers_that_are_none_say_so():
     assert percent(0, 0) == NONE
 
 
-def test_documents_are_loaded_only_if_they_are_ones(tmp_path):
+def test_files_that_are_no_documents_are_refused(tmp_path):
     path = tmp_path / "out.json"
     write_document(path, document())
     assert load_document(path) == document()
@@ -506,8 +506,8 @@ def test_a_cascade_claims_less_than_a_network():
     assert alone.startswith("The cascade gives 1 of the 1 sample")
 
 
-def test_what_an_execution_may_differ_by_is_rounded_up_and_never_left_out():
-    """Rows of earlier versions, ops without an analysis and infinite bounds say so."""
+def test_the_execution_error_is_rounded_up_and_never_left_out():
+    """Also for rows of earlier versions, ops without a rounding analysis, and infinite error bounds."""
     known = {"execution_arithmetic": "float32", "execution_reason": ""}
     errors = [
         row(0, "certified", 0.5, execution_error=1.21e-5, **known),

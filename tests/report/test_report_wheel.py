@@ -1,4 +1,4 @@
-"""What a wheel holds beside Python: an installed package needs it as much as a checkout does."""
+"""The wheel contains the files beside Python code that an installed package needs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Sets without width or without points, and units that never move."""
+"""Sets of a single point, flat sets, empty sets, and units that are constant on the set."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def _tensor(*values: float) -> Tensor:
 
 
 def _rectifier(weight: Tensor, bias: Tensor) -> DualNetwork:
-    """One layer of rectified units, summed up."""
+    """The sum of a layer of ReLUs."""
     network = Network((weight.shape[1],))
     hidden = network.add(ops.Linear(network.parameter(weight), network.parameter(bias)), "input")
     total = network.parameter(torch.ones(1, len(bias), dtype=torch.float64))
@@ -39,7 +39,7 @@ def _rectifier(weight: Tensor, bias: Tensor) -> DualNetwork:
 @effort(30)
 @given(networks(), st.integers(0, 2**16))
 def test_a_box_of_one_point_gives_the_network_there(slopes: SlopePolicy, model: RandomNetwork, seed: int) -> None:
-    """Also where that point is not the sample."""
+    """Also if that point is not the sample itself."""
     x, point = torch.rand(2, 2, *model.shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
     dual, identity = model.dual(), torch.eye(3, dtype=x.dtype)
     expected = dual.outputs(point)
@@ -50,7 +50,7 @@ def test_a_box_of_one_point_gives_the_network_there(slopes: SlopePolicy, model: 
 
 @SLOPES
 @pytest.mark.parametrize("ball", [LinfBall(0.0), L2Ball(0.0), L1Ball(0.0), LpBall(3, 0.0), L2Ball(0.0, (0, 1))])
-def test_a_point_is_certified_as_the_network_sees_it(slopes: SlopePolicy, ball: autodual.PerturbationSet) -> None:
+def test_with_radius_zero_the_bound_is_the_output(slopes: SlopePolicy, ball: autodual.PerturbationSet) -> None:
     dual = _rectifier(torch.eye(2, dtype=torch.float64), _tensor(0, 0))
     x, objective = _tensor(0.0, 0.25).unsqueeze(0), _tensor(1).unsqueeze(0)
     assert dual.lower_bounds(x, ball, objective, slopes=slopes).item() == pytest.approx(0.25, abs=1e-12)
@@ -58,8 +58,8 @@ def test_a_point_is_certified_as_the_network_sees_it(slopes: SlopePolicy, ball: 
 
 
 @SLOPES
-def test_flat_axes_do_not_move(slopes: SlopePolicy) -> None:
-    """relu(x₀ - x₁) with x₁ fixed: exact, since the one undecided unit's chord meets the function at both ends."""
+def test_bounds_are_exact_with_one_undecided_unit_and_a_fixed_input(slopes: SlopePolicy) -> None:
+    """relu(x₀ - x₁) with x₁ fixed: exact, since the chord of the ReLU meets the function at both ends."""
     dual = _rectifier(_tensor(1, -1).unsqueeze(0), _tensor(0))
     box = Box(_tensor(-1, 0.5), _tensor(2, 0.5))
     assert dual.upper_bounds(_tensor(0, 0).unsqueeze(0), box, _tensor(1).unsqueeze(0), slopes=slopes).item() == 1.5
@@ -67,8 +67,8 @@ def test_flat_axes_do_not_move(slopes: SlopePolicy) -> None:
 
 @SLOPES
 @pytest.mark.parametrize("bias", [-1.0, 0.0, 1.0])
-def test_units_that_read_nothing_are_constants(slopes: SlopePolicy, bias: float) -> None:
-    """ℓ = u, also at the kink itself: no division by the width, in the bounds and in their gradients."""
+def test_units_with_zero_weights_are_constants(slopes: SlopePolicy, bias: float) -> None:
+    """ℓ = u, also at the kink: bounds and gradients must not divide by the width u - ℓ."""
     dual = _rectifier(torch.zeros(2, 3, dtype=torch.float64), _tensor(bias, bias))
     x = torch.zeros(2, 3, dtype=torch.float64, requires_grad=True)
     for bound in (dual.lower_bounds, dual.upper_bounds):
@@ -80,7 +80,7 @@ def test_units_that_read_nothing_are_constants(slopes: SlopePolicy, bias: float)
 
 @SLOPES
 def test_a_unit_that_touches_zero_is_decided(slopes: SlopePolicy) -> None:
-    """ℓ = 0 or u = 0: the relaxation is the function, and the bound exact."""
+    """ℓ = 0 or u = 0: the relaxation equals the function, so the bound is exact."""
     dual = _rectifier(_tensor(1, -1).unsqueeze(1), _tensor(0, 0))
     box = Box(_tensor(0), _tensor(2))
     objective = _tensor(1).unsqueeze(0)

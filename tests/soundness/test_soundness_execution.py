@@ -1,4 +1,4 @@
-"""Bounds do not depend on how they are computed: modes, windows, skipping, memory, batches."""
+"""Bounds do not depend on the execution: mode, windows, skipping of decided units, number of rows at once."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ EXECUTIONS: dict[str, dict[str, Any]] = {
 
 
 def _everything(dual: DualNetwork, x: Tensor, ball: PerturbationSet, slopes: SlopePolicy) -> dict[str, Tensor]:
-    """All numbers that a user can ask for, by name."""
+    """Margins, bounds of all outputs, and intervals of all bound sites, by name."""
     identity = torch.eye(3, dtype=x.dtype)
     labels = torch.arange(len(x)) % 3
     found = {
@@ -57,7 +57,7 @@ def _assert_same(found: dict[str, Tensor], expected: dict[str, Tensor], toleranc
 @effort(20)
 @given(st.data(), networks())
 def test_every_execution_gives_the_same_bounds(slopes: SlopePolicy, data: st.DataObject, model: RandomNetwork) -> None:
-    """Gradients off: chunks of rows and samples are only made then."""
+    """Without gradients, since only then rows and samples are computed in chunks."""
     subject = data.draw(subjects(model.shape))
     with torch.no_grad():
         expected = _everything(model.dual(), subject.x, subject.ball, slopes)

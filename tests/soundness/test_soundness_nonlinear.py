@@ -1,4 +1,4 @@
-"""Random networks of all ops: no point falls outside a bound, however bounds are computed, and rounding is covered."""
+"""Random networks of all ops: sampled values lie within every bound, in every execution, and rounding is covered."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from autodual.perturbations import LinfBall, PerturbationSet, Region
 from autodual.policies import SlopePolicy
 
 SLOPES = pytest.mark.parametrize("slopes", ["shared", "adaptive", "optimized"])
-#: Relative to the values themselves; rounding in float64 stays below.
+#: Allowed for rounding in float64, relative to the values.
 ROUNDING = 1e-9
 EXECUTIONS: dict[str, dict[str, Any]] = {
     "pull": {"mode": "pull"},
@@ -36,7 +36,7 @@ EXECUTIONS: dict[str, dict[str, Any]] = {
 
 @contextmanager
 def _looking_everywhere(wanted: bool = True) -> Iterator[None]:
-    """Rows check for an early exit at every site, which they otherwise do only in large networks."""
+    """Makes rows check for an early exit at every site, as they do in large networks."""
     with pytest.MonkeyPatch.context() as patch:
         if wanted:
             patch.setattr(measured, "early_exit_work", 0)
@@ -50,7 +50,7 @@ def _points(region: Region, seed: int) -> Tensor:
 
 
 def _enclosed(values: Tensor, interval: Interval) -> None:
-    """Values `[P, N, *shape]` lie in the interval; NaN bounds claim nothing."""
+    """Values `[P, N, *shape]` lie in the interval; a NaN bound counts as no bound."""
     slack = ROUNDING * (1 + values.abs())
     below, above = values < interval.lower - slack, values > interval.upper + slack
     assert not bool(below.any()), float((interval.lower - values).max())
@@ -76,7 +76,7 @@ def test_no_point_of_the_set_falls_outside_a_bound(
     looking: bool,
     seed: int,
 ) -> None:
-    """For any objective and any bound site; bounds are finite wherever the ops' own ranges are used."""
+    """For random objectives and all bound sites. Bounds are never NaN, unless intersection with intervals is off."""
     subject: Subject = data.draw(subjects(model.shape))
     x, dual = subject.x, model.dual(pipeline(intersect=intersect, **EXECUTIONS[execution]))
     objective = torch.randn(3, 3, dtype=x.dtype, generator=torch.Generator().manual_seed(seed))
@@ -162,7 +162,7 @@ def test_a_sample_is_bounded_alike_alone_and_among_others(
 def test_float32_bounds_allow_for_their_rounding(
     slopes: SlopePolicy, model: RandomNetwork, radius: float, scale: float, seed: int
 ) -> None:
-    """No float32 bound is above a value that float64 finds in the float32 set."""
+    """No rigorous float32 bound lies above a value that float64 computes at a point of the set."""
     x = scale * torch.rand(2, *model.shape, generator=torch.Generator().manual_seed(seed))
     both, dual = torch.cat([torch.eye(3), -torch.eye(3)]), model.dual()
     points = _points(LinfBall(radius).at(x.double()), seed)

@@ -1,4 +1,4 @@
-"""Bounds against exact optima: linear programs over the relaxations, and the true minimum by integer programming."""
+"""Bounds compared with exact optima: linear programs over the relaxations, and the true minimum by a MILP."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from autodual.interval import Interval
 from autodual.perturbations import Box, L1Ball, LinfBall, PerturbationSet
 from autodual.policies import SlopePolicy
 
-#: What the solver's own tolerances leave open, relative to the numbers at hand.
+#: The solver's tolerance, relative to the values.
 SOLVER = 1e-7
 RADII = st.sampled_from([1e-3, 0.1, 0.5])
 
@@ -64,7 +64,7 @@ def _objective(seed: int) -> Tensor:
 def test_shared_slopes_reach_the_optimum_over_the_parallelograms(
     kind: str, model: RandomNetwork, radius: float, seed: int
 ) -> None:
-    """Strong duality: with one slope for both lines, the dual solution is optimal."""
+    """Strong duality: if both lines have the same slope, the dual solution is optimal."""
     x, objective, dual = _sample(model.shape, seed), _objective(seed), model.dual()
     ball = _polyhedron(kind, x, radius)
     program = _program(model, x, ball)

@@ -1,4 +1,4 @@
-"""Wrong bounds that searches have found, each with the smallest network that showed it."""
+"""Wrong bounds found earlier by random search, each with the smallest network that showed it."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def _normal(*size: int, seed: int = 0) -> torch.Tensor:
 
 
 def test_a_row_may_leave_early_where_one_branch_is_constant(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A constant's interval is the same for all samples, and was sliced as if each had its own."""
+    """The interval of a constant is shared by all samples, but was indexed as if each sample had its own."""
     monkeypatch.setattr(measured, "early_exit_work", 0)
     network, at = Network((3,)), "input"
     for seed in range(3):
@@ -45,8 +45,8 @@ def test_a_row_may_leave_early_where_one_branch_is_constant(monkeypatch: pytest.
     torch.testing.assert_close(whole, torch.cat(alone), atol=1e-12, rtol=0)
 
 
-def test_slopes_and_intercepts_that_cancel_are_charged_for_their_sizes() -> None:
-    """At the edge of a soft threshold the upper line is 0 in value only: slope times input and intercept are not."""
+def test_rounding_errors_count_slopes_and_intercepts_that_cancel() -> None:
+    """At the edge of a soft threshold the upper line is near 0: slope · input and intercept are large and cancel."""
     width = 100.0
     network = Network((1,))
     output = network.add(ops.Softshrink(width), "input")
@@ -71,7 +71,7 @@ def test_slopes_and_intercepts_that_cancel_are_charged_for_their_sizes() -> None
 @pytest.mark.parametrize("slopes", ["shared", "adaptive", "optimized"])
 @pytest.mark.parametrize("leak", [1e30, -1e30, 1e9, 1.0 + 1e-15, 1e-30])
 def test_leaks_of_any_size(leak: float, slopes: SlopePolicy) -> None:
-    """leak + (1 - leak)·slope lost the slope 1 of positive inputs where the leak was large."""
+    """leak + (1 - leak)·slope is not 1 after rounding for positive inputs if the leak is large."""
     network = Network((4,))
     output = network.add(ops.LeakyRelu(network.parameter(torch.tensor(leak, dtype=torch.float64))), "input")
     x, identity = torch.tensor([[0.7, -0.7, 0.02, -0.02]], dtype=torch.float64), torch.eye(4, dtype=torch.float64)
@@ -88,8 +88,8 @@ def test_leaks_of_any_size(leak: float, slopes: SlopePolicy) -> None:
             assert bool((found >= least - room * (1 + least.abs()))[~crossing].all()), "exact where the sign is known"
 
 
-def test_weights_that_meet_only_padding_prove_nothing_where_they_are_no_numbers() -> None:
-    """Rows are cropped at the border and never see such a weight, but the network's outputs are lost to it."""
+def test_nan_weights_that_meet_only_padding_prove_nothing() -> None:
+    """Dual rows are cropped at the border and never meet such a weight, but it makes the network's outputs NaN."""
     network = Network((1, 2, 2))
     weight = torch.ones(1, 1, 3, 3, dtype=torch.float64)
     weight[0, 0, 0] = torch.nan
@@ -103,8 +103,8 @@ def test_weights_that_meet_only_padding_prove_nothing_where_they_are_no_numbers(
 
 @effort(100)
 @given(networks(kind="any"), st.sampled_from([torch.nan, torch.inf, -torch.inf]), st.booleans(), st.integers(0, 2**16))
-def test_weights_that_are_no_numbers_prove_nothing(model: RandomNetwork, value: float, double: bool, seed: int) -> None:
-    """If an output is NaN at some point, nothing is proved of it; else bounds hold."""
+def test_nan_and_infinite_weights_prove_nothing(model: RandomNetwork, value: float, double: bool, seed: int) -> None:
+    """If a sample has a NaN output at some point, nothing is proved of it; otherwise bounds hold."""
     generator = torch.Generator().manual_seed(seed)
     weights = [weight for weight in model.network.module.parameters() if weight.numel()]
     with torch.no_grad():

@@ -1,4 +1,4 @@
-"""No point of the set falls below a lower bound or outside an interval: random networks, sets, points and attacks."""
+"""No value on the set lies below a lower bound or outside an interval: random networks, sets, points and attacks."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from autodual.perturbations import LinfBall, Region
 from autodual.policies import SlopePolicy
 from autodual.specs import HalfSpaces
 
-#: Every way to have bounds: dual ones with any slopes, or interval arithmetic inside, at the end or throughout.
+#: Every method: dual bounds with each slope policy; interval bounds for inner layers, for the output, or for both.
 WAYS: dict[str, dict[str, Any]] = {
     "shared": {"slopes": "shared"},
     "adaptive": {"slopes": "adaptive"},
@@ -31,7 +31,7 @@ WAYS: dict[str, dict[str, Any]] = {
     "dual inside, interval at the end": {"last": "interval"},
 }
 
-#: Relative to the largest number in the computation; rounding in float64 stays far below.
+#: Allowed for rounding in float64, relative to the magnitude of the bounds.
 ROUNDING = 1e-10
 
 
@@ -43,7 +43,7 @@ def _points(region: Region, seed: int) -> Tensor:
 
 
 def _enclosed(values: Tensor, interval: Interval) -> None:
-    """Values `[P, N, *shape]` lie in the interval `[N, *shape]`, but for rounding."""
+    """Values `[P, N, *shape]` lie in the interval `[N, *shape]`, up to rounding."""
     slack = ROUNDING * (1 + interval.magnitude)
     assert not interval.lower.isnan().any() and not interval.upper.isnan().any()
     assert bool((values >= interval.lower - slack).all()), float((interval.lower - values).max())
@@ -80,7 +80,7 @@ def test_no_point_of_the_set_falls_outside_a_bound(
 def test_no_attack_gets_below_a_bound(
     slopes: SlopePolicy, data: st.DataObject, model: RandomNetwork, seed: int
 ) -> None:
-    """Projected gradient descent on one objective a sample."""
+    """By projected gradient descent on one objective for all samples."""
     subject: Subject = data.draw(subjects(model.shape))
     dual, x = model.dual(), subject.x
     objective = torch.randn(1, 3, dtype=x.dtype, generator=torch.Generator().manual_seed(seed))
@@ -96,7 +96,7 @@ def test_no_attack_gets_below_a_bound(
 def test_intervals_and_dual_bounds_together_are_no_worse_than_intervals(
     data: st.DataObject, model: RandomNetwork
 ) -> None:
-    """Interval arithmetic, the last affine layers merged, is part of every adaptive bound."""
+    """Every bound with adaptive slopes or inner intervals is intersected with interval arithmetic."""
     subject: Subject = data.draw(subjects(model.shape))
     dual, identity = model.dual(), torch.eye(3, dtype=subject.x.dtype)
     interval = dual.lower_bounds(subject.x, subject.ball, identity, **WAYS["interval"])

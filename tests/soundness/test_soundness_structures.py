@@ -1,4 +1,4 @@
-"""Bounds of small networks of every usual structure, traced from torch, against samples and attacks."""
+"""Bounds of small traced networks of every usual structure, compared with samples and attacks."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from autodual.specs import HalfSpaces
 
 torch.set_num_threads(1)
 
-#: Relative to the largest number in the computation; rounding in float64 stays far below.
+#: Allowed for rounding in float64, relative to the bounds.
 ROUNDING = 1e-9
 
 
@@ -46,7 +46,7 @@ def test_no_point_of_the_set_falls_below_a_bound(
     outputs = dual.model(points.flatten(0, 1)).reshape(*points.shape[:2], -1)
     reached = (outputs @ objective.T).amin(0)
     assert bool((reached >= lower - ROUNDING * (1 + lower.abs())).all()), float((lower - reached).max())
-    # Bounds of minus infinity would pass too: most are within twice the sampled range, less so behind layer norms.
+    # Not uselessly loose: most widths are within twice the sampled range; layer norms have the loosest bounds.
     upper = dual.upper_bounds(x, ball, objective, slopes=slopes)
     width = (outputs @ objective.T).amax(0) - reached
     assert float((upper - lower).detach().mean() / width.detach().mean()) < 30
@@ -101,8 +101,8 @@ class Function(torch.nn.Module):
 
 
 @pytest.mark.parametrize("name", SCALARS)
-def test_one_number_a_sample(name: str) -> None:
-    """Scalars without axes inside a network, and as its output."""
+def test_networks_with_one_number_per_sample(name: str) -> None:
+    """Scalars (tensors without axes) inside a network and as its output."""
     model = Function(name)
     x = torch.rand(2, 4, dtype=torch.float64, generator=torch.Generator().manual_seed(0)) + 0.5
     dual, one, ball = autodual.compile_dual(model, x), torch.ones(1, 1, dtype=x.dtype), LinfBall(0.05)

@@ -1,4 +1,4 @@
-"""Bounds of subproblems: no point within the given intervals and the constraints falls below its bound."""
+"""Bounds of subproblems: no point that satisfies the given intervals and constraints falls below the bound."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from autodual import Constraint, LinfBall, Split
 from autodual.interval import Interval
 from autodual.network import DualNetwork
 
-#: Relative to the largest number in the computation; rounding in float64 stays far below.
+#: Allowed for rounding in float64, relative to the values compared.
 ROUNDING = 1e-9
 WAYS: tuple[dict[str, Any], ...] = (
     {"slopes": "shared"},
@@ -35,10 +35,9 @@ WAYS: tuple[dict[str, Any], ...] = (
 
 
 class Parts:
-    """Random subproblems of random samples, each of which is known to hold a few points of its sample's set.
+    """Random subproblems of random samples; each contains a few known points of its sample's set.
 
-    What is said of a subproblem is made from these points: intervals that contain their values, constraints that they
-    keep, some of them exactly.
+    The given intervals contain the values at these points, and the constraints hold at them, some with equality.
     """
 
     def __init__(self, dual: DualNetwork, subject: Subject, seed: int, count: int = 5, points: int = 3):
@@ -52,7 +51,7 @@ class Parts:
         values = node_values(dual, self.points.flatten(0, 1))
         self.values = {
             name: value.expand(points * count, *value.shape[1:]).reshape(points, count, *value.shape[1:])
-            for name, value in values.items()  # constants are alike for all points
+            for name, value in values.items()  # constants have one value for all points
         }
         self.plan = dual.compiled(subject.x).plan
 
@@ -62,7 +61,7 @@ class Parts:
         return found * (torch.rand(shape, generator=self.generator) < 0.7)
 
     def interval(self, name: str) -> Interval:
-        """Around the points' values at a node, tight at some units."""
+        """An interval around the points' values at a node; it is tight at some units."""
         lower, upper = self.values[name].amin(0), self.values[name].amax(0)
         return Interval(lower - self.random(*lower.shape), upper + self.random(*upper.shape))
 
@@ -71,7 +70,7 @@ class Parts:
         return {name: self.interval(name) for name in names if self.random(1).item() < share}
 
     def constraint(self, rows: int) -> Constraint:
-        """A random one of random nodes, whose multipliers bear on all sites behind them too."""
+        """A random constraint on random nodes, with multipliers also for the units of all later sites."""
         graph = self.plan.graph
         names = [name for name in graph.by_name if self.random(1).item() > 0.6] or [graph.outputs[0]]
         coefficients = {name: self.random(self.count, 2, *graph[name].shape) - 0.4 for name in names}
@@ -98,7 +97,7 @@ class Parts:
         return self.random(self.count, 2, self.plan.graph[site].size, *of)
 
     def split(self, site: str, rows: int) -> Split:
-        """Each unit split to the side on which all the points' values lie, if they lie on one side."""
+        """Splits each unit to the side of all points' values; units with values on both sides are not split."""
         values, shape = self.values[site], self.plan.graph[site].shape
         point = values[0] + self.random(self.count, *shape) - 0.5
         sign = (values >= point).all(0).to(values.dtype) - (values <= point).all(0).to(values.dtype)
@@ -106,7 +105,7 @@ class Parts:
         return Split(node=site, sign=sign, point=point, multiplier=multiplier)
 
     def reached(self, objective: Tensor) -> Tensor:
-        """The objective's least values `[B, S]` at the points."""
+        """The minimum of the objective over the points, `[B, S]`."""
         return (self.values[self.plan.graph.outputs[0]] @ objective.T).amin(0)
 
 
@@ -132,7 +131,7 @@ def test_no_point_of_a_part_falls_below_its_bound(
         subject.x, subject.ball, objective, given=given, constraints=constraints, owner=parts.owner, sites=True, **way
     )
     assert not found.infeasible.any()
-    # What is given may reach beyond the domain of a logarithm or a root, which then proves nothing.
+    # Given intervals may leave the domain of a logarithm or a root, and then the bound is NaN.
     assert "partial" in model.layers or not found.lower.isnan().any()
     _below(found.lower, parts.reached(objective))
     for name, interval in found.intervals.items():
@@ -142,8 +141,8 @@ def test_no_point_of_a_part_falls_below_its_bound(
 
 @effort(30)
 @given(st.integers(0, 2**16), st.sampled_from([1.0, 1e3, 1e6]))
-def test_float32_charges_what_it_rounds(seed: int, size: float) -> None:
-    """An affine network has no lines to choose, so float64 gives the value that float32 approximates."""
+def test_the_rounding_error_of_float32_multipliers_is_covered(seed: int, size: float) -> None:
+    """An affine network has no relaxation, so float64 computes the same bound almost exactly."""
     generator = torch.Generator().manual_seed(seed)
 
     def normal(*shape: int) -> Tensor:
@@ -182,7 +181,7 @@ def _program(dual: DualNetwork, x: Tensor, ball: LinfBall) -> NetworkProgram:
 
 
 def _branches(dual: DualNetwork, x: Tensor, ball: LinfBall, count: int) -> tuple[dict[str, Interval], list[Tensor]]:
-    """Given intervals of random splits of ReLUs, and the splits' signs `[B, units]` by site."""
+    """Intervals after random splits of ReLUs, to be given, and the signs of the splits `[B, units]` by site."""
     generator = torch.Generator().manual_seed(2)
     given, signs = {}, []
     for name, interval in dual.bounds(x, ball, slopes="adaptive").items():
@@ -196,8 +195,8 @@ def _branches(dual: DualNetwork, x: Tensor, ball: LinfBall, count: int) -> tuple
     return given, signs
 
 
-def test_multipliers_of_splits_lift_bounds_up_to_the_minimum_and_not_above() -> None:
-    """Ascent in β, against the minimum over each branch by mixed-integer programming."""
+def test_multipliers_of_splits_raise_bounds_towards_the_minimum_and_not_above() -> None:
+    """Gradient ascent in β, compared with the minimum over each branch by a MILP."""
     (dual, x), ball, count = _small(), LinfBall(0.6), 24
     given, signs = _branches(dual, x, ball, count)
     objective = torch.tensor([[1.0, -1.0]], dtype=x.dtype)
@@ -224,7 +223,7 @@ def test_multipliers_of_splits_lift_bounds_up_to_the_minimum_and_not_above() -> 
 
 
 def _minimum(dual: DualNetwork, x: Tensor, ball: LinfBall, signs: list[Tensor], objective: Tensor) -> float:
-    """The least value on a branch; infinite where it has no point."""
+    """The minimum over a branch; infinite if the branch is empty."""
     program = _program(dual, x, ball)
     program.exactly()
     for name, sign in zip(dual.plan.sites, signs):
@@ -238,8 +237,8 @@ def _minimum(dual: DualNetwork, x: Tensor, ball: LinfBall, signs: list[Tensor], 
         return float("inf")
 
 
-def test_a_constraint_between_inputs_is_met_exactly_by_an_affine_network() -> None:
-    """Over a box and one half-space the best β gives the linear program's value."""
+def test_a_constraint_on_inputs_is_used_exactly_in_an_affine_network() -> None:
+    """Over a box and a half-space, the best β attains the value of the linear program."""
     torch.manual_seed(3)
     x, ball = torch.rand(1, 4).double(), LinfBall(0.5)
     dual = autodual.compile_dual(nn.Linear(4, 1).double(), x)
@@ -255,8 +254,8 @@ def test_a_constraint_between_inputs_is_met_exactly_by_an_affine_network() -> No
     assert float(lower.detach().max()) > float(lower.detach()[0]) + 1e-2
 
 
-def test_an_assumed_violation_tightens_inner_bounds_and_holds_where_it_does() -> None:
-    """A constraint on the output enters rows of an inner site, though its node comes after that site."""
+def test_an_assumed_violation_tightens_inner_bounds_soundly() -> None:
+    """A constraint on the output tightens bounds of an inner site, though the output comes after that site."""
     (dual, x), ball = _small(), LinfBall(0.6)
     output, (first, second) = dual.plan.graph.outputs[0], dual.plan.sites
     row = torch.tensor([[[-1.0, 1.0]]], dtype=x.dtype)  # f_1 - f_0 at least the bound

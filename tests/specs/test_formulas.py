@@ -1,4 +1,4 @@
-"""Formulas and the other texts that name specifications on the command line."""
+"""Formulas, and the other texts for specifications on the command line."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from autodual.errors import InvalidInputError
 from autodual.specs import ClassMargin, Deviation, Formula, HalfSpaces, OutputBox, TopK, parse_specification
 
-# Outputs are odd multiples of 1/64, off the grid of values that formulas reach, so no comparison is a tie.
+# Output y4 is an integer plus 1/64, which is off the grid of values of the other terms, so no comparison is a tie.
 _FINE = 1 / 64
 
 
@@ -34,7 +34,7 @@ def linear_terms() -> st.SearchStrategy[str]:
 
 def comparisons() -> st.SearchStrategy[str]:
     operators = st.sampled_from(["<", "<=", ">", ">="])
-    # y4 appears once, so the outputs cannot cancel.
+    # y4 appears exactly once in each comparison, so it cannot cancel.
     return st.tuples(linear_terms(), operators, linear_terms()).map(lambda parts: "y4 + " + " ".join(parts))
 
 
@@ -60,7 +60,7 @@ def test_margin_is_positive_exactly_where_python_says_the_formula_holds(text, va
 
 
 @pytest.mark.parametrize("text", ["y0 >= y1", "not y0 > y1", "not y0 < y1", "y0 <= y1 <= 1"])
-def test_a_tie_satisfies_what_asks_for_no_more(text):
+def test_a_tie_satisfies_nonstrict_comparisons(text):
     formula = Formula(text)
     outputs = torch.ones(1, 2, dtype=torch.float64)
     assert formula.margin(formula.rows(outputs).values(outputs)) > 0
@@ -135,7 +135,7 @@ def test_formulas_by_hand(text, holds, fails):
         ("(lambda: y0)() > 1", 1, "expected outputs y0, y1"),
     ],
 )
-def test_what_is_no_formula_is_refused_with_its_column(text, column, reason):
+def test_texts_that_are_no_formulas_are_refused_with_the_column(text, column, reason):
     with pytest.raises(InvalidInputError, match=rf"cannot read the formula .* at column {column}: .*{reason}"):
         Formula(text)
 

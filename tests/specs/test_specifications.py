@@ -1,4 +1,4 @@
-"""Specifications: a margin is positive exactly where the statement holds, and no statement is vacuous."""
+"""Specifications: the margin is positive exactly where the property holds, and vacuous properties are refused."""
 
 from __future__ import annotations
 
@@ -110,7 +110,7 @@ class TestEverySpecification:
             assert rows.objective.shape[-2:] == (rows.offset.shape[-1], 3)
 
     @pytest.mark.parametrize("bad", [math.nan, math.inf])
-    def test_what_is_no_bound_proves_nothing(self, specification, bad):
+    def test_bounds_of_nan_or_infinity_prove_nothing(self, specification, bad):
         values = torch.ones_like(specification.rows(self.outputs).values(self.outputs))
         assert (specification.margin(values) > 0).all()
         for entry in range(values.shape[1]):
@@ -120,7 +120,7 @@ class TestEverySpecification:
             assert found[0].isnan()
             assert found[1] > 0
 
-    def test_no_bound_at_all_is_minus_infinity(self, specification):
+    def test_bounds_of_minus_infinity_give_a_margin_of_minus_infinity(self, specification):
         values = torch.full_like(specification.rows(self.outputs).values(self.outputs), -math.inf)
         assert specification.margin(values).tolist() == [-math.inf] * 2
 
@@ -133,7 +133,7 @@ class TestEverySpecification:
         assert outputs.grad.isfinite().all()
         assert (outputs.grad != 0).any(-1).all()
 
-    def test_the_short_way_to_the_margin_of_outputs_leads_to_the_same(self, specification):
+    def test_margin_of_outputs_equals_the_margin_of_their_rows(self, specification):
         rows, generator = specification.rows(self.outputs), torch.Generator().manual_seed(0)
         outputs = torch.randint(-2, 3, (400, 2, 3), generator=generator).float()
         outputs[::2].masked_fill_(torch.rand(200, 2, 3, generator=generator) < 0.2, math.inf)
@@ -161,8 +161,8 @@ class TestEverySpecification:
 
 @settings(max_examples=40, deadline=None)
 @given(st.integers(0, 2**16), st.booleans(), st.integers(1, 3))
-def test_the_short_way_takes_label_maps_and_ties(seed, last, k):
-    """Ignored positions do not count, whatever their outputs; at a tie the gradient is that of one class."""
+def test_margin_of_outputs_handles_label_maps_and_ties(seed, last, k):
+    """Ignored positions do not count, whatever their outputs; at a tie the gradient goes to a single class."""
     generator = torch.Generator().manual_seed(seed)
     labels = torch.randint(-1, 4, (3, 2), generator=generator)
     labels[labels < 0] = -100
@@ -294,8 +294,8 @@ def test_half_spaces_must_fit_the_outputs():
         HalfSpaces(torch.ones(2, 1, 3), [0]).rows(torch.zeros(3, 3))
 
 
-def test_clauses_of_very_different_lengths_take_the_room_of_their_entries() -> None:
-    """If these clauses were padded to one length, they would take 10¹⁰ numbers."""
+def test_memory_for_clauses_is_proportional_to_their_entries() -> None:
+    """Padded to one length, these clauses would take 10¹⁰ numbers."""
     count = 100_000
     clauses = [tuple(range(count)), *((row,) for row in range(count, 2 * count))]
     goal = HalfSpaces(torch.ones(2 * count, 1), torch.zeros(2 * count), clauses)

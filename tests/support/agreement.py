@@ -1,4 +1,4 @@
-"""The graph of a model against the model itself, node by node in shape, in double precision."""
+"""Compares the traced graph of a model with the model: outputs in float64, and the shape of every node."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from autodual.ir import Environment
 
 
 class Applied(nn.Module):
-    """A function of the input, with parameters and constants of several shapes to use."""
+    """A module that applies a function `(module, x)`, and has parameters and constants of several shapes for it."""
 
     def __init__(self, function: Callable[..., Tensor]):
         super().__init__()
@@ -40,7 +40,7 @@ def evaluate(traced: TracedNetwork, model: nn.Module, *inputs: Tensor) -> Tensor
 
 
 def assert_same(model: nn.Module, shape: tuple[int, ...], positive: bool = False) -> TracedNetwork:
-    """Trace a model that is made double, and compare on random inputs, which are positive if wanted."""
+    """Convert the model to float64, trace it, and compare on random inputs, which are positive if asked."""
     model = model.double()
     generator = torch.Generator().manual_seed(3)
     inputs = torch.randn(4, *shape, dtype=torch.float64, generator=generator)

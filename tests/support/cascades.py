@@ -1,4 +1,4 @@
-"""Small cascades for tests of what they guarantee, and how the published code would label with them."""
+"""Small cascades for tests of their guarantee, and the labels that the published code would give."""
 
 from __future__ import annotations
 
@@ -23,18 +23,18 @@ def line(weight: float, bias: float, dtype: torch.dtype = torch.float64) -> nn.L
 
 
 def plane(seed: int) -> nn.Sequential:
-    """Three classes of the plane, of random shapes."""
+    """A random classifier of points in the plane, with three classes."""
     torch.manual_seed(seed)
     model = nn.Sequential(nn.Linear(2, 16), nn.ReLU(), nn.Linear(16, 16), nn.ReLU(), nn.Linear(16, 3)).double()
     with torch.no_grad():
         model[0].weight *= 2
         model[4].bias -= model(torch.randn(500, 2, dtype=torch.float64)).mean(0)
-        model[4].bias[seed % 3] += 0.15  # one class is sure of more than the others
+        model[4].bias[seed % 3] += 0.15  # one class wins on a larger region than the others
     return model
 
 
 def without_check(cascade: Cascade, x: Tensor, ball: autodual.PerturbationSet) -> list[int | None]:
-    """Labels as the published code gives them: by the first stage that certifies its own class."""
+    """Labels by the published rule: the first stage that certifies its own class decides."""
     found: list[int | None] = [None] * len(x)
     for stage in reversed(cascade.stages):
         for sample, certificate in enumerate(autodual.certify(stage, x, ball)):

@@ -1,4 +1,4 @@
-"""The number of random examples of a property: a fixed few, or AUTODUAL_EXAMPLES times as many."""
+"""The number of random examples of a property test: a fixed number, or AUTODUAL_EXAMPLES times as many."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _TIMES = float(os.environ.get("AUTODUAL_EXAMPLES", "1"))
 def effort(examples: int) -> settings:
     """Hypothesis settings: the same examples on every run, unless more are asked for.
 
-    There are no deadlines, which flake on busy machines.
+    There are no deadlines, since they fail at random on busy machines.
     """
     return settings(
         max_examples=max(1, int(examples * _TIMES)),

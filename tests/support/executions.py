@@ -1,4 +1,4 @@
-"""Runs of small networks in a dtype, with every sum in an order of its own: what an accelerator might do."""
+"""Runs small networks in a given dtype with every sum in a random order, as an accelerator might."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from autodual.ir import Environment, ops
 
 
 def run_in_any_order(layers: Sequence[nn.Module], x: Tensor, generator: torch.Generator) -> Tensor:
-    """The layers on x, in x's dtype; sums of linear layers and convolutions in random order, in chunks and in parts."""
+    """The layers on x, in x's dtype; linear layers and convolutions add their terms in random order."""
     for layer in layers:
         if isinstance(layer, nn.Linear):
             x = _summed(layer.weight * x.unsqueeze(1), layer.bias, generator)
@@ -25,7 +25,7 @@ def run_in_any_order(layers: Sequence[nn.Module], x: Tensor, generator: torch.Ge
 
 
 def run_graph(dual: autodual.DualNetwork, x: Tensor, generator: torch.Generator) -> Tensor:
-    """The graph as it was traced, on x and in x's dtype, each op by itself and every sum in random order."""
+    """The traced graph on x, in x's dtype, op by op; every sum is in random order."""
     graph = dual.compiled(x).graph
     environment = Environment(dual.tensors(dual.compiled(x)).__getitem__, x.dtype, x.device)
     values = {graph.inputs[0]: x}

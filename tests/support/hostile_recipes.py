@@ -17,15 +17,15 @@ from autodual.train.schedules import SCHEDULES
 
 Writer = Callable[[Path], None]
 
-#: What no number of a recipe may be: sections' names and their fields are tried with each of them.
+#: Invalid values for numbers of a recipe; each numeric field is tried with each of them.
 BAD_NUMBERS = (-1, -1e-30, math.nan, -math.inf, 1e31, 10**400, "1", True, [1])
-# How a number stands in a list, or beside another list that it needs.
+# For fields that are lists: the field's value with `bad` in it, and any other field that it needs.
 _LISTS: dict[str, Callable[[Any], Any]] = {
     "data.mean": lambda bad: {"mean": [bad], "std": [1.0]},
     "data.std": lambda bad: {"mean": [1.0], "std": [bad]},
     "set.domain": lambda bad: [bad, 1e29],
 }
-# A schedule's fields that are needed besides the one that is tried, and how a number stands in its lists.
+# For each schedule, valid values of its required fields; and list-valued fields with `bad` in them.
 _RIGHT_SCHEDULES: dict[str, dict[str, Any]] = {
     "constant": {"value": 1.0},
     "steps": {"start": 1.0},
@@ -39,7 +39,7 @@ _MAY_BE_A_NAME = {"set.norm"}
 
 
 def number_fields() -> Iterator[tuple[str, Callable[[Any], dict[str, Any]]]]:
-    """Every number of every section, loss and schedule: its place, and the recipe's values with another one there."""
+    """Each numeric field of each section, loss and schedule: its name, and a function from a value to a recipe."""
     for place in _numbers(disassemble(Recipe()), ""):
         if not place.startswith(("loss.", "radius.", "learning_rate.", "scheduled")):
             listed = _LISTS.get(place, lambda bad: bad)
@@ -82,7 +82,7 @@ def _nested(place: str, value: Any) -> dict[str, Any]:
 
 
 def may_be(place: str, bad: Any) -> bool:
-    """Whether a number that most places refuse is right at this one."""
+    """Whether this value, invalid in most fields, is valid in this one."""
     if place in _MAY_BE_NEGATIVE:
         return isinstance(bad, (int, float)) and not isinstance(bad, bool) and abs(bad) <= 1e30
     return place in _MAY_BE_A_NAME and bad in (1e31, math.inf, "1")
@@ -164,7 +164,7 @@ def _writer(content: bytes) -> Writer:
 
 
 def hostile_recipes() -> Iterator[tuple[str, Writer]]:
-    """Files that `autodual train --recipe` must refuse; names end as such files do."""
+    """Files that `autodual train --recipe` must refuse; the names have the suffix of the format."""
     for name, text in _texts():
         yield name, _writer(text.encode("utf-8", "surrogatepass"))
     yield "large.yaml", _writer(b"a: 1\n" * 1_000_000)
@@ -300,9 +300,10 @@ def _edited(edit: Callable[[dict[str, Any]], Any]) -> Writer:
 
 
 def hostile_checkpoints() -> Iterator[tuple[str, Writer]]:
-    """Edits of the checkpoint at a path, that of a run of one process with Adam, averaging and an epoch behind it.
+    """Edits of the checkpoint at a path; resuming must refuse each of them.
 
-    The run watches for a collapse. Each edit is one that resuming must refuse.
+    The checkpoint must be that of a run in one process with Adam and averaging, after at least one epoch; the run must
+    watch for a collapse.
     """
     for name, edit in _edits():
         yield name, _edited(edit)

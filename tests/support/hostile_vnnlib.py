@@ -1,7 +1,7 @@
 """VNN-LIB files that claim or expand to far more than they hold: each must be refused, or read, quickly and in little
 memory.
 
-`hostile_files` yields names and functions that write one file to a path; `.gz` names want that suffix.
+`hostile_files` yields names, with the suffix that the file needs, and functions that write the file to a path.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _MEGABYTE = 1 << 20
 
 
 def hostile_files() -> Iterator[tuple[str, Writer]]:
-    """Names, with the suffix that the file wants, and what writes it."""
+    """Names, with the suffix that the file needs, and functions that write it."""
     for name, text in _texts():
         yield f"{name}.vnnlib", partial(_write, text)
     yield "bomb.vnnlib.gz", partial(_write_compressed, b"(assert (<= Y_0 0))\n", 300)

@@ -1,4 +1,4 @@
-"""Run as a script: trains in child processes that are killed at random moments, and prints how many were.
+"""Run as a script: trains in child processes that are killed at random moments, and prints the number of kills.
 
 python killed_training.py FOLDER KILLS. Children are forked, so that torch is loaded once; the parent computes nothing.
 """
@@ -18,12 +18,12 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from support.tiny_training import finish, tiny_training
 
-#: Enough steps for twenty kills, each of which lets at least one step be saved.
+#: Enough steps for twenty kills, since at least one step is saved between two kills.
 EPOCHS = 8
 
 
 def child(folder: Path) -> int:
-    """A process that goes on with the run, from its beginning or its last checkpoint."""
+    """Fork a process that continues the run from its last checkpoint, or starts it; returns its id."""
     process = os.fork()
     if process:
         return process
@@ -37,7 +37,7 @@ def main(folder: Path, kills: int) -> None:
     while killed < kills and not (folder / "done").exists():
         process = child(folder)
         before = _step(folder)
-        # Let it make some progress, so that the run ends, and then any moment will do: within a save as well.
+        # Wait for one save, so that the run ends some day; then kill at a random moment, possibly during a save.
         while _step(folder) == before and os.waitpid(process, os.WNOHANG) == (0, 0):
             time.sleep(0.002)
         time.sleep(chance.random() * 0.05)

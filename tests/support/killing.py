@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-# A child that hangs is ended, and its test fails.
+# A child that hangs is killed after this time, and the test fails.
 _SECONDS = 60
 _STEPS = ("open", "os.chmod", "os.link", "os.rename", "os.remove", "os.truncate")
 _MOST = 200

@@ -1,4 +1,4 @@
-"""Networks built straight from the intermediate representation, without tracing: quick, and in every op's variants."""
+"""Networks built directly in the intermediate representation, without tracing: fast, and with any variant of an op."""
 
 from __future__ import annotations
 
@@ -31,11 +31,11 @@ class Network:
         return expression
 
     def positions(self, value: Tensor) -> Expression:
-        """Whole numbers, kept as they are."""
+        """A constant of integers, which is not converted to the dtype of the network."""
         return Call(lambda: value)
 
     def add(self, op: Op, *inputs: str) -> str:
-        """A new node, whose shape is what the op makes of zeros; its name."""
+        """Add a node and return its name; its shape is found by running the op on zeros."""
         zeros = [torch.zeros(1, *self.shape(name), dtype=torch.float64) for name in inputs]
         shape = tuple(op.forward(zeros, self.environment()).shape[1:])
         name = f"{op.kind}{len(self._nodes)}"
@@ -52,12 +52,12 @@ class Network:
         return Graph(("input",), tuple(self._nodes), (output,))
 
     def dual(self, output: str, passes: Sequence[Pass] | None = None) -> DualNetwork:
-        """The dual network that ends at a node."""
+        """The dual network whose output is this node."""
         return dual_of(self.graph(output), self.module, passes)
 
 
 def dual_of(graph: Graph, module: nn.Module, passes: Sequence[Pass] | None = None) -> DualNetwork:
-    """The dual network of a graph over a module's parameters, by the default pipeline or the passes given."""
+    """The dual network of a graph with a module's parameters; passes: the default pipeline if not given."""
     steps = default_pipeline() if passes is None else passes
 
     def build(model: nn.Module, x: Tensor) -> Compiled:
@@ -72,7 +72,7 @@ def dual_of(graph: Graph, module: nn.Module, passes: Sequence[Pass] | None = Non
 
 @dataclass(frozen=True)
 class Execute(Pass):
-    """Sets any bound options, even ones that users may not, such as budgets so small that rows go one by one."""
+    """Sets any bound options, even those that users cannot set, such as a budget so small that rows go one by one."""
 
     name = "execute"
 

@@ -1,4 +1,4 @@
-"""What a planted mistake in a dual rule must be answered with."""
+"""Checks that a planted mistake in a dual rule is found, and by which message."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ INTERVAL = re.compile(r"over \[-?(\d|nan|inf).*, -?(\d|nan|inf).*\]")
 
 
 def caught(rule, op: Op, said: str, interval: bool = True, **options) -> str:
-    """The message of the failure, which must say so."""
+    """The message of the failure; it must match `said`."""
     with pytest.raises(DualRuleError, match=said) as failure:
         check_dual_rule(rule, op, **options)
     message = str(failure.value)

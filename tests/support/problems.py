@@ -18,7 +18,7 @@ from autodual.ir import Environment, Node, Op, Parameter, ops
 from autodual.ir.scalars import CurveOp, Domain, StairOp, WaveOp, declarations
 from autodual.testing import check_dual_rule
 
-#: How far intervals stay away from the ends of domains, where slopes may be infinite.
+#: Distance of intervals from the ends of domains, where slopes may be infinite.
 NEAR = 1e-3
 
 
@@ -84,7 +84,7 @@ def _linear() -> Iterator[Problem]:
 def convolution(
     size: tuple[int, ...], kernel: int, stride: int, padding: int, dilation: int, groups: int, channels: int = 2
 ) -> Problem | None:
-    """A convolution with bias, or None where the kernel does not fit."""
+    """A convolution with bias, or None if the kernel does not fit."""
     if any(n + 2 * padding < dilation * (kernel - 1) + 1 for n in size):
         return None
     axes = len(size)
@@ -97,7 +97,7 @@ def convolution(
 
 
 def convolutions() -> list[Problem]:
-    """All combinations on small images, also strides that leave a remainder; a few over one and three axes."""
+    """All combinations on small images, also with strides that leave a remainder; a few in one and three dimensions."""
     grid = product([(7, 6)], (1, 2, 3), (1, 2, 3), (0, 1, 2), (1, 2), (1, 2))
     others = [
         ((9,), 3, 2, 1, 2, 1),
@@ -181,7 +181,7 @@ def _more_affine() -> Iterator[Problem]:
 
 
 def _around(*points: float) -> tuple[tuple[float, float], ...]:
-    """Intervals that begin and end near points, on either side of them and in them."""
+    """Intervals whose ends are at or near these points, on either side."""
     steps = (-0.5, 0.0, 1e-3)
     ends = sorted({point + step for point in points for step in steps})
     return tuple((low, high) for low, high in product(ends, ends) if low <= high)
@@ -193,7 +193,7 @@ def _curve(name: str, op: Op, *points: float, **options) -> Problem:
 
 
 def _declared() -> Iterator[Problem]:
-    """All functions of one scalar that are declared: the ops their declarations give, around all that they say."""
+    """All declared functions of one scalar, each around its declared points (knots, inflections, turning points)."""
     for op in (op for entry in declarations() for op in entry.tried()):
         if isinstance(op, StairOp):
             yield _curve(_called(op), op, -0.5, 0, 1, 1.5)
@@ -214,7 +214,7 @@ def _of_curve(op: CurveOp) -> Iterator[Problem]:
 
 
 def _called(op: Op) -> str:
-    """The op's kind and the values of its parameters; of one that is true or false, its name where it is true."""
+    """The op's kind and the values of its parameters; a boolean parameter is named only if it is true."""
     values = {field.name: getattr(op, field.name) for field in fields(op)}  # type: ignore[arg-type]
     shown = [name * value if isinstance(value, bool) else _short(value) for name, value in values.items()]
     return " ".join([op.kind.replace("_", " "), *filter(None, shown)])
@@ -234,13 +234,13 @@ def _rectifiers() -> Iterator[Problem]:
 
 
 def _remarkable() -> Iterator[Problem]:
-    """Points of declared functions that their curves do not show: thresholds, poles, ends of domains."""
+    """Intervals around points that the declarations do not list: thresholds, poles, ends of domains."""
     yield _curve("softplus at its threshold", ops.Softplus(), 20)
     yield _curve("softplus at a low threshold", ops.Softplus(3.0, 5.0), 5 / 3)
     yield _curve("tan between poles", ops.Tan(), 0, domain=(-1.57, 1.57))
     yield _curve("tan of another branch", ops.Tan(), 22, domain=(7 * pi - 1.57, 7 * pi + 1.57))
     yield _curve("log near 0", ops.Log(), domain=(1e-6, inf))
-    # At the ends of domains the slope, or the slope's slope, is infinite.
+    # At the ends of these domains the slope or its derivative is infinite.
     for exponent in (0.5, 1.5):
         touching = ((0.0, 0.0), (0.0, 1e-3), (0.0, 1.0), (0.0, 30.0))
         name = f"power {exponent} from 0"

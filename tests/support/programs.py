@@ -1,6 +1,6 @@
-"""Networks as linear and mixed-integer programs for HiGHS: what relaxations, and the networks themselves, really reach.
+"""Networks as linear and mixed-integer programs for HiGHS: exact minima over relaxations and over the networks.
 
-Shares nothing with the bounds engine but the graph: matrices are read off each op's own forward function.
+It shares only the graph with the bounds engine: matrices are computed by each op's own forward function.
 """
 
 from __future__ import annotations
@@ -38,14 +38,14 @@ def affine_form(node: Node, shapes: Sequence[tuple[int, ...]], environment: Envi
 
 @dataclass(frozen=True)
 class Optimum:
-    """The least value of an objective, and the point of the input set `[*shape]` where it is reached."""
+    """The minimum of an objective, and the input `[*shape]` at which it is attained."""
 
     value: float
     point: torch.Tensor
 
 
 class NetworkProgram:
-    """The values of all nodes for one sample, tied by the affine ops; inputs and ReLUs are constrained by methods."""
+    """Variables for all nodes of one sample, with equations for affine ops; methods constrain inputs and ReLUs."""
 
     def __init__(self, dual: DualNetwork, x: torch.Tensor):
         compiled = dual.compiled(x)
@@ -68,11 +68,11 @@ class NetworkProgram:
 
     @property
     def output(self) -> str:
-        """The node that `minimum` is usually asked for."""
+        """The name of the output node, the usual argument of `minimum`."""
         return self.graph.outputs[0]
 
     def _variables(self, count: int, lower: float = -np.inf, upper: float = np.inf, integral: bool = False) -> int:
-        """New variables; the number of the first."""
+        """Add variables; returns the index of the first."""
         first = len(self._bounds)
         self._bounds += [[lower, upper] for _ in range(count)]
         self._integral += [int(integral)] * count
@@ -136,7 +136,7 @@ class NetworkProgram:
                 self._at_most.append(({value: -slope, result: 1.0}, -slope * low))
 
     def exactly(self) -> int:
-        """relu(z) itself, by one binary variable for each unit of unknown sign; how many there are."""
+        """relu(z) exactly, by a binary variable for each undecided unit; returns the number of binary variables."""
         binaries = 0
         for value, result, low, high in self._units(self._interval_arithmetic()):
             if self._decided(value, result, low, high):
@@ -185,7 +185,7 @@ class NetworkProgram:
     # --- optima ------------------------------------------------------------------------------------------------------
 
     def minimum(self, name: str, objective: Array) -> Optimum:
-        """The least ⟨objective `[size]`, node⟩."""
+        """The minimum of ⟨objective `[size]`, node⟩."""
         cost = np.zeros(len(self._bounds))
         cost[self._start[name] : self._start[name] + self.graph[name].size] = objective
         solution = self._integers(cost) if any(self._integral) else self._linear(cost)

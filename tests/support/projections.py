@@ -1,4 +1,4 @@
-"""Estimated bounds with access to the state of one computation, and estimators that compute exact norms."""
+"""Estimated bounds together with the state of their computation; estimators may be replaced by exact norms."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def estimated_state(
     seed: int = 0,
     **options: object,
 ) -> tuple[BoundState, ObjectiveBounds | None]:
-    """What `DualNetwork.forward` does, for all samples at once; `exactly` puts exact norms in place of estimates."""
+    """Does what `DualNetwork.forward` does, for all samples at once; `exactly` replaces estimates by exact norms."""
     compiled = dual.compiled(x)
     graph, plan = compiled.plan.graph, compiled.plan
     chosen = replace(compiled.plan.options, **options)  # type: ignore[arg-type]
@@ -49,7 +49,7 @@ def estimated_state(
 
 
 def states_agree(first: BoundState, second: BoundState) -> None:
-    """The intervals of all nodes are the same, but for rounding."""
+    """Assert that the intervals of all nodes are equal up to rounding."""
     for name, interval in first.intervals.items():
         scale = 1 + float(interval.magnitude.max())
         for end in ("lower", "upper"):

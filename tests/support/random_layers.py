@@ -1,4 +1,4 @@
-"""Random layers with all nonlinear ops: how they are made of the intermediate representation, within their domains."""
+"""Random layers with all nonlinear ops, built in the intermediate representation, with inputs in the ops' domains."""
 
 from __future__ import annotations
 
@@ -47,20 +47,20 @@ def scaled(growth: Growth, at: str, factor: float, offset: float = 0.0) -> str:
 
 
 def activation(growth: Growth, at: str) -> str:
-    """A smooth or piecewise linear function, also of large and of tiny multiples."""
+    """A smooth or piecewise linear function, also of large and tiny multiples of the node."""
     factor = growth.choose(1.0, 1.0, 1.0, -3.0, 40.0, 1e-6)
     return growth.add(growth.choose(*ACTIVATIONS), at if factor == 1 else scaled(growth, at, factor))
 
 
 def activations(growth: Growth, at: str) -> str:
-    """Two different functions of one node, joined."""
+    """Two functions of one node, combined by a sum, difference, maximum or product."""
     first = growth.add(growth.choose(*ACTIVATIONS), at)
     second = growth.add(growth.choose(ops.Relu(), *ACTIVATIONS), at)
     return growth.add(growth.choose(ops.Add(), ops.Subtract(), ops.Maximum(), ops.Multiply()), first, second)
 
 
 def leaky(growth: Growth, at: str) -> str:
-    """Slopes of both signs, beyond one, and one for each channel."""
+    """A leaky ReLU with slopes of both signs, also above one, for all units or per channel."""
     shape = growth.network.shape(at)
     plain = torch.tensor(growth.choose(0.1, -1.0, 1.0, 2.5, -0.3), dtype=torch.float64)
     slope = growth.choose(plain, 2 * growth.normal(shape[0], *(1,) * (len(shape) - 1)))
@@ -68,7 +68,7 @@ def leaky(growth: Growth, at: str) -> str:
 
 
 def maximum(growth: Growth, at: str) -> str:
-    """Of a node, what other layers make of it, and constants."""
+    """The maximum of a node and of other layers' outputs for it, or constants."""
     shape = growth.network.shape(at)
     branches = [at]
     for _ in range(growth.choose(1, 2, 3)):
@@ -85,7 +85,7 @@ def maximum(growth: Growth, at: str) -> str:
 
 
 def max_pool(growth: Growth, at: str) -> str:
-    """Over windows of the last axis, of a node or of a smooth function of it; windows may overlap."""
+    """Max-pooling over windows of the last axis, which may overlap, of a node or of a function of it."""
     shape = growth.network.shape(at)
     if shape[-1] < 2:
         return maximum(growth, at)
@@ -101,7 +101,7 @@ def max_pool(growth: Growth, at: str) -> str:
 
 
 def gate(growth: Growth, at: str) -> str:
-    """A node times a function of it, times itself, or times a moved or mixed copy."""
+    """A node times a function of it, itself, or a permuted or mixed copy."""
     kind = growth.choose("gated", "square", "mixed", "moved")
     other = at
     if kind == "gated":
@@ -114,16 +114,16 @@ def gate(growth: Growth, at: str) -> str:
 
 
 def flipped(growth: Growth, at: str) -> str:
-    """All scalars in reverse order, by their positions."""
+    """All scalars in reverse order, by the op that takes positions."""
     shape = growth.network.shape(at)
     size = torch.Size(shape).numel()
-    # Parameters of random networks are floats; positions are read as they are.
+    # Positions must stay integers, and parameters of random networks are floats.
     positions = growth.network.positions(torch.arange(size - 1, -1, -1))
     return growth.add(ops.Take(positions, shape), at)
 
 
 def products(growth: Growth, at: str) -> str:
-    """x @ xᵀ or f(x)ᵀ @ x, as attention multiplies branches."""
+    """x @ xᵀ or f(x)ᵀ @ x, products of two branches as in attention."""
     shape = growth.network.shape(at)
     if len(shape) < 2:
         return gate(growth, at)
@@ -144,7 +144,7 @@ def softmax(growth: Growth, at: str) -> str:
 
 
 def partial(growth: Growth, at: str) -> str:
-    """Logarithms, roots, reciprocals and quotients of what is bounded away from where they end."""
+    """Logarithms, roots, reciprocals and quotients of a value that stays inside their domain."""
     positive = scaled(growth, growth.add(growth.choose(ops.Softplus(), ops.Sigmoid(), ops.Relu()), at), 1.0, 0.2)
     found = growth.add(growth.choose(ops.Log(), *(ops.Power(p) for p in (0.5, -1.0, -0.5, -2.0, -3.0))), positive)
     return growth.add(ops.Multiply(), at, found) if growth.choose(False, True) else found
@@ -156,7 +156,7 @@ def steps(growth: Growth, at: str) -> str:
 
 
 def linear_maps(growth: Growth, at: str) -> str:
-    """The affine ops that random piecewise linear networks lack."""
+    """Affine ops that the piecewise linear random networks do not have."""
     shape = growth.network.shape(at)
     kind = growth.choose("flip", "contraction", "cumulative", "transposed", "resampled")
     if kind == "flip":
@@ -177,7 +177,7 @@ def linear_maps(growth: Growth, at: str) -> str:
     return growth.add(ops.Interpolate(tuple(extent + 1 for extent in shape[1:]), growth.choose(*modes)), at)
 
 
-#: Beside the layers of piecewise linear networks, by name.
+#: Layers in addition to those of piecewise linear networks, by name.
 LAYERS = {
     "activation": activation,
     "two activations": activations,

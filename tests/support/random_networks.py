@@ -1,4 +1,4 @@
-"""Random networks: every op and every way of joining branches, so small that a property is checked in milliseconds."""
+"""Random networks with every op and every way to join branches, small enough to check a property in milliseconds."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ from autodual.passes import Pass
 Kind = Literal["rectified", "continuous", "any"]
 Draw = Callable[[st.SearchStrategy[Any]], Any]
 
-#: More scalars in one node than this make an example slow and show nothing new.
+#: Nodes with more scalars than this would make examples slow and test nothing new.
 _LARGEST = 160
 _OUTPUTS = 3
 
 
 @dataclass(frozen=True)
 class RandomNetwork:
-    """A network with `[3]` outputs, and what made it (shown where a property fails)."""
+    """A network with `[3]` outputs, and the names of its layers (shown if a property fails)."""
 
     network: Network
     output: str
@@ -64,7 +64,7 @@ class Growth:
         return torch.randn(size, generator=self.generator, dtype=torch.float64)
 
     def weight(self, *size: int) -> Tensor:
-        """Plain, coarse (exact ties and zeros), or with units that read nothing."""
+        """Plain, coarse (exact ties and zeros), or with some or all units having zero weights."""
         fan_in = max(1, torch.Size(size[1:]).numel())
         weight = 1.4 * self.normal(*size) / fan_in**0.5
         kind = self.choose("plain", "plain", "coarse", "silent units", "zero")
@@ -75,7 +75,7 @@ class Growth:
         return 0 * weight if kind == "zero" else weight
 
     def bias(self, size: int) -> Tensor:
-        """None at all (ties at zero), plain, or units that are dead or always on."""
+        """Zero (ties at zero), plain, or so extreme that units are always off or always on."""
         bias = 0.3 * self.normal(size)
         kind = self.choose("zero", "plain", "plain", "extreme")
         if kind == "extreme":
@@ -126,7 +126,7 @@ class Growth:
         return self.linear(at, shape[-1] if keep_shape else self.choose(2, 3, 5), share)
 
     def affine(self, at: str) -> str:
-        """Batch norm and constants: per channel, one number, or one per feature; also negative and zero factors."""
+        """A scale and a shift: per channel, one number, or per feature; factors may be negative or zero."""
         shape = self.network.shape(at)
         broadcast = self.choose((shape[0], *(1,) * (len(shape) - 1)), (1,) * len(shape), shape)
         factor, offset = self.normal(*broadcast), self.normal(*broadcast)
@@ -171,7 +171,7 @@ class Growth:
         return self.add(self.choose(ops.Add(), ops.Subtract()), *pair)
 
     def dense_skip(self, at: str) -> str:
-        """Branches side by side, one of them possibly constant."""
+        """Two concatenated branches; one may be constant."""
         shape = self.network.shape(at)
         branch = self.add(ops.Relu(), self.mixing(at, keep_shape=True))
         if self.choose(False, False, True):
@@ -179,7 +179,7 @@ class Growth:
         return self.add(ops.Concatenate(self.draw(st.integers(0, len(shape) - 1))), at, branch)
 
     def fan_out(self, at: str) -> str:
-        """One node read by two relus, one of them behind a sign flip or a shift: different units undecided for each."""
+        """One node read by three ReLUs, one after a sign flip or a shift, so that different units are undecided."""
         factor = self.network.parameter(torch.tensor(-1.0, dtype=torch.float64))
         offset = self.network.parameter(0.2 * self.normal())
         other = self.add(ops.ElementwiseAffine(*self.choose((factor, None), (None, offset))), at)
@@ -209,7 +209,7 @@ class Growth:
 
 @st.composite
 def networks(draw: Draw, most_layers: int = 6, kind: Kind = "rectified") -> RandomNetwork:
-    """A random network in float64: of rectified linear units alone, of all continuous functions, or of any."""
+    """A random network in float64: with ReLUs only, with all continuous functions, or with all functions."""
     shape = draw(st.sampled_from([(3,), (4,), (2, 5), (1, 7), (1, 4, 5), (2, 5, 4), (3, 3, 3)]))
     growth = Growth(draw, shape, draw(st.integers(0, 2**16)))
     for _ in range(draw(st.integers(1, most_layers))):

@@ -1,4 +1,4 @@
-"""Random perturbation sets around random samples, from points to boxes that are flat along some axes."""
+"""Random samples with random perturbation sets, among them single points and boxes that are flat along some axes."""
 
 from __future__ import annotations
 

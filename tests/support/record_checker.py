@@ -1,6 +1,6 @@
 """Checks a record of a bound without the engine: dense matrices, one sample and one row at a time, in NumPy.
 
-Shares nothing with the bounds engine but the graph and each op's forward function.
+It shares only the graph and the ops' forward functions with the bounds engine.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ Array = np.ndarray
 
 
 class RecordChecker:
-    """Recomputes what a record claims of one subproblem over a box: every interval, every line, the bound itself.
+    """Recomputes the claims of a record for one subproblem over a box: intervals, lines of relaxations, and the bound.
 
-    Networks of affine ops, and of ReLUs and hyperbolic tangents.
+    For networks of affine ops, ReLUs and hyperbolic tangents.
     """
 
     def __init__(self, dual: DualNetwork, record: Record, place: int, lower: torch.Tensor, upper: torch.Tensor):
@@ -38,13 +38,13 @@ class RecordChecker:
         self.operands = {node.inputs[0] for node in self.graph if node.name not in self.affine and node.inputs}
 
     def of(self, tensor: torch.Tensor) -> Array:
-        """The subproblem's own part of a tensor `[B or 1, …]`."""
+        """The part of a tensor `[B or 1, …]` that belongs to the subproblem."""
         return tensor[self.place if tensor.shape[0] > 1 else 0].numpy()
 
     # --- lines -------------------------------------------------------------------------------------------------------
 
     def lines_enclose(self) -> None:
-        """Over a recorded interval every line is on its own side of its op, also at both ends of each family."""
+        """Assert that over the recorded intervals the lower and upper lines enclose each op."""
         for node in self.graph:
             if node.name not in self.record.lines:
                 continue
@@ -57,7 +57,7 @@ class RecordChecker:
             assert (above[0] * points + above[1] >= values - 1e-9).all(), node.name
 
     def lines(self, name: str, t: Array | None) -> tuple[tuple[Array, Array], tuple[Array, Array]]:
-        """Slope and intercept below and above; of ReLUs t is the slope below, where their sign is not known."""
+        """Slope and intercept of the lower and the upper lines; t: lower slopes of undecided ReLUs to use instead."""
         lines = self.record.lines[name]
         low, high = (self.of(slopes[0]).reshape(-1) for slopes in (lines.lower_slopes, lines.upper_slopes))
         below, above = (self.of(end).reshape(-1) for end in (lines.lower_intercept, lines.upper_intercept))
@@ -71,7 +71,7 @@ class RecordChecker:
     # --- rows --------------------------------------------------------------------------------------------------------
 
     def bound(self, rows: Mapping[str, Array], offset: float, chosen: Mapping[str, Array], inner: bool) -> float:
-        """A lower bound of Σ ⟨row, node⟩ + offset, pulled to the input or to the nearest nonlinear nodes."""
+        """A lower bound of Σ ⟨row, node⟩ + offset; `inner`: by intervals of the nearest nonlinear nodes."""
         pending = {name: row.reshape(-1).astype(float) for name, row in rows.items()}
         for node in reversed(self.graph.nodes):
             if node.name not in pending or not node.inputs:
@@ -100,8 +100,9 @@ class RecordChecker:
         return self.of(interval.lower).reshape(-1), self.of(interval.upper).reshape(-1)
 
     def intervals_hold(self) -> None:
-        """Units' rows, and interval arithmetic, prove each interval that was not given; those of units that no line
-        depends on may be any that decide them.
+        """Assert each interval that was not given, by unit rows or by interval arithmetic.
+
+        A decided unit may have a tighter recorded interval, as long as its sign is right: no line depends on it.
         """
         for name in self.operands - {*self.record.given}:
             low, high = self.ends(name)
@@ -116,7 +117,7 @@ class RecordChecker:
                 assert decided or high[unit] >= most - 1e-9, (name, unit)
 
     def bound_of(self, number: int) -> float:
-        """The objective's function `number`, from the record alone."""
+        """The lower bound of row `number` of the objective, from the record alone."""
         rows: dict[str, Array] = {self.record.target: self.of(self.record.objective)[number].reshape(-1).copy()}
         offset = 0.0
         for one in self.record.constraints:

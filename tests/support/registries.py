@@ -1,4 +1,4 @@
-"""Keeps what a test registers away from other tests."""
+"""A fixture that undoes a test's registrations, so that other tests do not see them."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from autodual.train.losses.named_losses import LOSSES
 
 @pytest.fixture
 def restored_registries() -> Iterator[None]:
-    """Ops that a document or a test registers are forgotten when it ends."""
+    """Restores all registries when the test ends."""
     flags = (lowerings._READS_BATCH_SIZE, lowerings._ANY_BATCH_AXIS, lowerings._ROUNDS)
     rules = (dual_rules._RULES, lowerings._RULES, leaf_modules._RULES, operators._RULES, declaration._TABLE)
     named = (registered_sets._SETS, LOSSES, ATTACKS, PASSES, COMMANDS)

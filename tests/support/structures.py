@@ -1,4 +1,4 @@
-"""Small networks of every usual structure, in torch: what compiles must bound them soundly."""
+"""Small PyTorch networks of every usual structure, for tests that their bounds are sound."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Residual(nn.Module):
 
 
 class DenseBlock(nn.Module):
-    """Each layer sees everything before it."""
+    """Each layer reads the outputs of all layers before it."""
 
     def __init__(self, channels: int, growth: int = 2, layers: int = 2):
         super().__init__()
@@ -41,7 +41,7 @@ class DenseBlock(nn.Module):
 
 
 class Inception(nn.Module):
-    """Branches of different kernels and a max-pool, side by side."""
+    """Concatenated branches with different kernels, and one with max-pooling."""
 
     def __init__(self, channels: int):
         super().__init__()
@@ -53,7 +53,7 @@ class Inception(nn.Module):
 
 
 class UNet(nn.Module):
-    """Down by max-pooling, up by a transposed convolution and by interpolation, with skips."""
+    """Max-pooling down; a transposed convolution and interpolation up; skip connections."""
 
     def __init__(self, channels: int):
         super().__init__()
@@ -68,7 +68,7 @@ class UNet(nn.Module):
 
 
 class Highway(nn.Module):
-    """A gate decides between a layer's output and its input; a gated linear unit follows."""
+    """A gate mixes a layer's output with its input; a gated linear unit follows."""
 
     def __init__(self, width: int):
         super().__init__()
@@ -95,7 +95,7 @@ class Mixer(nn.Module):
 
 
 class ViT(nn.Module):
-    """Patches, a class token, positions and one block with heads of one product, as vision transformers have it."""
+    """A vision transformer: patches, a class token, positions, and one block of two-headed attention."""
 
     def __init__(self, channels: int, patches: int, width: int = 4):
         super().__init__()
@@ -138,7 +138,7 @@ class SqueezeExcite(nn.Module):
 
 
 class Cells(nn.Module):
-    """A recurrent cell unrolled by a loop; its last state."""
+    """A recurrent cell unrolled by a loop; returns the last state."""
 
     def __init__(self, cell: nn.Module):
         super().__init__()
@@ -189,7 +189,7 @@ class Maxout(nn.Module):
 
 @dataclass(frozen=True)
 class Structure:
-    """A network to make, the shape of its samples, and how far they are perturbed."""
+    """A function that makes a network, the shape of its samples, and the radius of the perturbation."""
 
     make: Callable[[], nn.Module]
     shape: tuple[int, ...]
@@ -208,7 +208,7 @@ class Structure:
 
 
 def _headed(body: nn.Module, outputs: int = 3) -> nn.Module:
-    """The body's output flattened, and a last layer whose width the body tells."""
+    """The body, flattened, and a last linear layer of the width that fits."""
     return nn.Sequential(body, nn.Flatten(), nn.LazyLinear(outputs))
 
 

@@ -1,4 +1,4 @@
-"""A training run of a few seconds: 24 small images, two epochs of six steps, with all that keeps a state."""
+"""A training run of a few seconds: 24 small images, two epochs of six steps, with every feature that has a state."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def tiny_training(
     run.check(resume=resume)
     run.make()
     if world is None or world.first:
-        with run.locked():  # clears away what saves that were killed have left
+        with run.locked():  # taking the lock removes temporary files of killed saves
             pass
     data = tiny_data()
     recipe = tiny_recipe(**values)
@@ -65,7 +65,7 @@ def same(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> bool:
 
 
 def finish(training: Training) -> dict[str, torch.Tensor]:
-    """All steps that are left; the network's final tensors."""
+    """Run all remaining steps; returns the network's final tensors."""
     while not training.done:
         training.step()
     return {name: value.clone() for name, value in training.network.state_dict().items()}

@@ -1,4 +1,4 @@
-"""Adversarial training: each loss against the same thing written by hand; no pass is run without need."""
+"""Adversarial training: each loss equals a version written by hand, and runs no needless pass of the network."""
 
 from __future__ import annotations
 
@@ -43,14 +43,14 @@ def samples() -> tuple[Tensor, Tensor]:
 
 
 def uniform(x: Tensor, seed: int) -> Tensor:
-    """Numbers from -1 to 1 as an attack draws them after `torch.manual_seed(seed)`."""
+    """The numbers from -1 to 1 that an attack draws after `torch.manual_seed(seed)`."""
     torch.manual_seed(seed)
     generator = torch.Generator().manual_seed(int(torch.randint(2**62, ())))
     return 2 * torch.rand(x.shape, generator=generator, dtype=x.dtype) - 1
 
 
 def ascended(model: nn.Module, x: Tensor, labels: Tensor, points: Tensor, step: float) -> Tensor:
-    """One signed step of cross-entropy, cut down to the ball and the domain; the model is left as it was."""
+    """One sign step on cross-entropy, clipped to the ball and the domain; the model stays unchanged."""
     points = points.clone().requires_grad_()
     loss = functional.cross_entropy(copy.deepcopy(model)(points), labels)
     (gradient,) = torch.autograd.grad(loss, points)
@@ -58,7 +58,7 @@ def ascended(model: nn.Module, x: Tensor, labels: Tensor, points: Tensor, step: 
 
 
 def same_step(loss: Loss, dual: DualNetwork, samples: tuple[Tensor, Tensor], points: Tensor, seed: int) -> None:
-    """Value, gradients and running statistics are those of ordinary training at the points."""
+    """Assert that value, gradients and running statistics are those of ordinary training at these points."""
     twin = copy.deepcopy(dual.model)
     expected = functional.cross_entropy(twin(points), samples[1])
     expected.backward()
@@ -75,7 +75,7 @@ def same_step(loss: Loss, dual: DualNetwork, samples: tuple[Tensor, Tensor], poi
 @pytest.mark.parametrize(
     ("loss", "step"), [(FgsmLoss(), 1.25 * EPS), (FgsmLoss(step_size=2.0), 2 * EPS), (FgsmLoss(0.1, raw=True), 0.1)]
 )
-def test_fgsm_from_a_uniform_start_is_the_loop_by_hand(dual, samples, loss, step) -> None:
+def test_fgsm_from_a_uniform_start_equals_the_loop_by_hand(dual, samples, loss, step) -> None:
     x, labels = samples
     start = (x + EPS * uniform(x, 3)).clamp(0, 1)
     same_step(loss, dual, samples, ascended(dual.model, x, labels, start, step), 3)
@@ -98,7 +98,7 @@ def test_r_fgsm_begins_at_half_a_corner_and_fgsm_may_begin_at_the_sample(dual, s
 
 
 @pytest.mark.parametrize("mode", ["training", "evaluation"])
-def test_pgd_is_the_loop_by_hand_in_either_mode(dual, samples, mode) -> None:
+def test_pgd_equals_the_loop_by_hand_in_either_mode(dual, samples, mode) -> None:
     x, labels = samples
     seen = copy.deepcopy(dual.model).train(mode == "training")
     points = (x + EPS * uniform(x, 5)).clamp(0, 1)
@@ -107,7 +107,7 @@ def test_pgd_is_the_loop_by_hand_in_either_mode(dual, samples, mode) -> None:
     same_step(PgdLoss(4, 0.07, raw=True, mode=mode), dual, samples, points, 5)
 
 
-def test_n_fgsm_goes_as_far_as_noise_and_step_together(dual, samples) -> None:
+def test_n_fgsm_does_not_project_noise_plus_step(dual, samples) -> None:
     x, labels = samples
     start = (x + 2 * EPS * uniform(x, 6)).clamp(0, 1).requires_grad_()
     (gradient,) = torch.autograd.grad(functional.cross_entropy(copy.deepcopy(dual.model)(start), labels), start)
@@ -132,8 +132,8 @@ def test_the_previous_perturbation_is_the_next_start(dual, samples) -> None:
         FgsmLoss(start="previous", union="average")
 
 
-def test_free_moves_the_perturbation_by_the_backward_pass_that_steps(dual, samples) -> None:
-    """Algorithm 6: both gradients are taken at the old perturbation, and the next step finds the new one."""
+def test_free_training_shares_one_backward_pass_for_weights_and_perturbation(dual, samples) -> None:
+    """Algorithm 6: both gradients are taken at the old perturbation; the next step uses the new one."""
     x, labels = samples
     twin, offset, carried = copy.deepcopy(dual.model), torch.zeros_like(x), {}
     ours, theirs = (torch.optim.SGD(model.parameters(), 0.1, momentum=0.9) for model in (dual.model, twin))
@@ -165,11 +165,11 @@ def test_free_moves_the_perturbation_by_the_backward_pass_that_steps(dual, sampl
         (FgsmLoss(start="previous"), 2, 2),
         (PgdLoss(5), 6, 6),
         (FreeLoss(), 1, 1),
-        (TradesLoss(steps=5), 5 + 1 + 2, 6),  # a pass over the samples for the attack, and the two that train
+        (TradesLoss(steps=5), 5 + 1 + 2, 6),  # one clean pass for the attack, and two passes that train
     ],
     ids=str,
 )
-def test_no_pass_is_run_that_the_arithmetic_does_not_need(dual, samples, loss, forwards, backwards, monkeypatch):
+def test_no_needless_pass_is_run(dual, samples, loss, forwards, backwards, monkeypatch):
     counted = {"forward": 0, "backward": 0}
     dual.model.register_forward_hook(lambda *_: counted.update(forward=counted["forward"] + 1))
     gradients = torch.autograd.grad
@@ -181,7 +181,7 @@ def test_no_pass_is_run_that_the_arithmetic_does_not_need(dual, samples, loss, f
     assert int(dual.model[1].num_batches_tracked) == 1, "batch norms learn once"
 
 
-def test_trades_is_what_it_says(dual, samples) -> None:
+def test_trades_is_cross_entropy_plus_beta_times_the_divergence(dual, samples) -> None:
     x, labels = samples
     dual.eval().requires_grad_(False)
     loss, batch = TradesLoss(beta=3.0, steps=6), Batch.of(dual, x, labels, BALL)
@@ -201,7 +201,7 @@ def test_trades_is_what_it_says(dual, samples) -> None:
 
 
 def test_trades_has_the_gradient_of_its_own_divergence(samples) -> None:
-    """By finite differences, the points being held: both outputs move with the weights."""
+    """By finite differences at fixed points; both outputs, clean and perturbed, depend on the weights."""
     torch.manual_seed(2)
     dual = autodual.compile_dual(nn.Sequential(nn.Linear(6, 8), nn.Tanh(), nn.Linear(8, 3)).double().train())
     loss, points = TradesLoss(), torch.rand(9, 6, dtype=torch.float64)
@@ -219,7 +219,7 @@ def test_trades_has_the_gradient_of_its_own_divergence(samples) -> None:
 
 
 class Moody(nn.Module):
-    """A spectral norm, a batch norm and dropout: each changes something at each pass of training."""
+    """A network with spectral norm, batch norm and dropout; each pass in training mode changes some state."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -231,7 +231,7 @@ class Moody(nn.Module):
 
 
 @pytest.mark.parametrize("mode", ["training", "evaluation"])
-def test_an_attack_teaches_the_network_nothing(samples, mode) -> None:
+def test_an_attack_does_not_change_the_networks_state(samples, mode) -> None:
     torch.manual_seed(0)
     model = Moody().double().train()
     model.last.eval()
@@ -242,7 +242,7 @@ def test_an_attack_teaches_the_network_nothing(samples, mode) -> None:
     assert modes == [module.training for module in model.modules()] and model.norm.track_running_stats
 
 
-def test_points_of_a_union_are_those_of_its_worst_member_or_of_all(dual, samples, monkeypatch) -> None:
+def test_a_loss_over_a_union_is_the_maximum_or_the_mean_over_its_members(dual, samples, monkeypatch) -> None:
     monkeypatch.setattr(Batch, "generator", lambda _: torch.Generator().manual_seed(0))
     union = autodual.Union(autodual.LinfBall(0.1), autodual.L2Ball(0.3), autodual.L1Ball(0.5))
     dual.eval()
@@ -266,7 +266,7 @@ def test_a_step_of_an_l1_ball_is_sparse_and_of_an_l2_ball_has_its_length(dual, s
 
 
 def test_mixed_precision_gives_every_weight_its_gradient() -> None:
-    """Weights that an attack casts where nothing takes gradients must not be found again by the pass that trains."""
+    """Autocast caches cast weights; copies from the attack, which have no gradients, must not be reused in training."""
     torch.manual_seed(0)
     dual = autodual.compile_dual(nn.Sequential(nn.Linear(6, 12), nn.ReLU(), nn.Linear(12, 3))).train()
     for loss in (FgsmLoss(), PgdLoss(2, restarts=2), TradesLoss(steps=2), FreeLoss()):

@@ -1,4 +1,4 @@
-"""Augmentations: what they may change, how often, and that all samples of a batch are changed on their own."""
+"""Augmentations: possible results, their probabilities, and independence of the samples of a batch."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ def seeded() -> None:
     torch.manual_seed(0)
 
 
-def test_each_crop_is_one_of_the_windows_of_the_padded_image_and_all_are_as_likely() -> None:
-    """By brute force: 25 windows of an image without equal pixels, zero padding included."""
+def test_each_crop_is_a_window_of_the_padded_image_and_all_are_equally_likely() -> None:
+    """By brute force: 25 windows of an image with distinct pixels, including zero padding."""
     image = torch.arange(1.0, 43.0).view(1, 2, 3, 7)
     padded = functional.pad(image, (2, 2, 2, 2))
     windows = torch.stack([padded[0, :, i : i + 3, j : j + 7] for i in range(5) for j in range(5)])
@@ -35,7 +35,7 @@ def test_each_crop_is_one_of_the_windows_of_the_padded_image_and_all_are_as_like
 
 @pytest.mark.parametrize("side", [1, 2, 3, 4, 9, 40])
 def test_cutout_zeroes_a_square_around_any_pixel_clipped_at_the_borders(side: int) -> None:
-    """By brute force: every possible hole, and no other, is cut."""
+    """By brute force: exactly the possible holes occur."""
     height, width, half = 4, 6, side // 2
     holes = torch.ones(height, width, height, width)
     for i in range(height):
@@ -62,7 +62,7 @@ def test_flips_mirror_about_half_of_the_images() -> None:
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16])
-def test_the_old_fields_are_short_for_augmentations(dtype: torch.dtype) -> None:
+def test_the_fields_flip_and_shift_are_short_for_augmentations(dtype: torch.dtype) -> None:
     x, y = torch.rand(6, 3, 8, 8).to(dtype), torch.arange(6)
     torch.manual_seed(3)
     short, labels = augmented(x, y, DataSection(flip=True, shift=2, augmentations=(Cutout(3),)))
@@ -71,7 +71,7 @@ def test_the_old_fields_are_short_for_augmentations(dtype: torch.dtype) -> None:
     assert torch.equal(short, long) and short.dtype == dtype and labels is y
 
 
-def test_a_recipe_lists_them_by_name_or_with_their_options() -> None:
+def test_a_recipe_lists_augmentations_by_name_or_with_options() -> None:
     recipe = assemble(Recipe, {"data": {"augmentations": ["flip", {"kind": "cutout", "side": 8}]}})
     assert recipe.data.augmentations == (Flip(), Cutout(8))
     assert assemble(Recipe, disassemble(recipe)) == recipe

@@ -1,4 +1,4 @@
-"""What the next stage of a cascade is trained on: exactly what no earlier stage certifies."""
+"""The next stage of a cascade is trained on exactly the samples that no earlier stage certifies."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def stages() -> list[autodual.DualNetwork]:
 
 
 @pytest.mark.parametrize("slopes", ["shared", "adaptive"])
-def test_a_sample_is_kept_iff_every_stage_leaves_some_margin_at_zero_or_below(stages, x, slopes) -> None:
+def test_a_sample_is_kept_iff_it_has_a_nonpositive_margin_at_every_stage(stages, x, slopes) -> None:
     ball, labels = autodual.LinfBall(0.05), stages[0].outputs(x).argmax(1)
     labels[:5] = (labels[:5] + 1) % 3
     margins = [stage.margins(x, labels, ball, slopes=slopes) for stage in stages]
@@ -41,8 +41,8 @@ def test_a_sample_is_kept_iff_every_stage_leaves_some_margin_at_zero_or_below(st
     assert kept[0] == 50 and kept == sorted(kept, reverse=True) and 0 < kept[3] < kept[1] < 50
 
 
-def test_what_a_certificate_holds_for_is_never_kept(stages, x) -> None:
-    """Certificates also allow for rounding, so they certify only samples that count as certified in training."""
+def test_certified_samples_are_never_kept(stages, x) -> None:
+    """Certificates subtract rounding errors too, so a certified sample always counts as certified in training."""
     ball, labels = autodual.LinfBall(0.05), stages[0].outputs(x).argmax(1)
     found = uncertified(stages, x, labels, ball)
     for stage in stages:
@@ -50,7 +50,7 @@ def test_what_a_certificate_holds_for_is_never_kept(stages, x) -> None:
         assert not bool((found & torch.tensor(certified)).any())
 
 
-def test_batches_change_nothing_and_a_later_stage_sees_only_what_is_left(stages, x) -> None:
+def test_batches_change_nothing_and_later_stages_run_on_remaining_samples_only(stages, x) -> None:
     ball, labels, seen = autodual.LinfBall(0.05), stages[0].outputs(x).argmax(1), []
     expected = uncertified(stages, x, labels, ball)
     first = int(uncertified(stages[:1], x, labels, ball).sum())
@@ -62,7 +62,7 @@ def test_batches_change_nothing_and_a_later_stage_sees_only_what_is_left(stages,
     hook.remove()
 
 
-def test_nothing_to_choose_from_and_nobody_to_choose(stages, x) -> None:
+def test_without_stages_samples_or_uncertified_samples(stages, x) -> None:
     ball, labels = autodual.LinfBall(0.05), torch.zeros(50, dtype=torch.long)
     assert bool(uncertified([], x, labels, ball).all())
     with pytest.raises(InvalidInputError, match="holds no samples"):
@@ -75,7 +75,7 @@ def test_nothing_to_choose_from_and_nobody_to_choose(stages, x) -> None:
 
 
 @pytest.mark.parametrize("poison", [math.nan, math.inf])
-def test_a_stage_that_returns_no_numbers_certifies_nothing(x, poison) -> None:
+def test_a_stage_with_nan_or_infinite_outputs_certifies_nothing(x, poison) -> None:
     model = nn.Linear(2, 3).double()
     stage = autodual.compile_dual(model, x)
     with torch.no_grad():

@@ -1,4 +1,4 @@
-"""Batch norm by the batch's statistics: right for the network so normalised, off unless asked for."""
+"""Batch norm with the statistics of the clean batch: the bound holds for that network; off unless asked for."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def problem() -> tuple[nn.Module, Tensor, Tensor]:
     return _network(), x, torch.arange(8) % 3
 
 
-def test_at_radius_zero_it_is_the_loss_of_training_mode(problem) -> None:
+def test_at_radius_zero_the_loss_is_that_of_training_mode(problem) -> None:
     model, x, labels = problem
     expected = functional.cross_entropy(copy.deepcopy(model).train()(x), labels)
     dual = autodual.compile_dual(model)
@@ -49,7 +49,7 @@ def test_running_statistics_learn_from_one_clean_pass(problem) -> None:
 
 
 def test_gradients_flow_through_the_statistics(problem) -> None:
-    """As they do in training mode: that of the loss at radius zero, to the parameters."""
+    """At radius zero, the gradients of the parameters are those of training mode."""
     model, x, labels = problem
     twin = copy.deepcopy(model).train()
     functional.cross_entropy(twin(x), labels).backward()
@@ -60,7 +60,7 @@ def test_gradients_flow_through_the_statistics(problem) -> None:
         torch.testing.assert_close(found.grad, expected.grad, atol=1e-9, rtol=1e-7)
 
 
-def test_the_bound_holds_for_the_network_so_normalised(problem) -> None:
+def test_the_bound_holds_for_the_network_with_the_statistics_of_the_batch(problem) -> None:
     model, x, labels = problem
     dual = autodual.compile_dual(model, x)
     ball = autodual.LinfBall(0.05)
@@ -74,7 +74,7 @@ def test_the_bound_holds_for_the_network_so_normalised(problem) -> None:
             assert bool((functional.cross_entropy(fixed(points), labels, reduction="none") <= bound + 1e-10).all())
 
 
-def test_models_it_does_not_fit_are_refused(problem) -> None:
+def test_models_without_usable_batch_norms_are_refused(problem) -> None:
     _, x, labels = problem
     plain = autodual.compile_dual(nn.Sequential(nn.Flatten(), nn.Linear(16, 3)).double())
     with pytest.raises(InvalidInputError, match="batch norm that tracks"):

@@ -1,4 +1,4 @@
-"""Hostile recipes and checkpoints: each is refused in one short sentence, and none of it is used."""
+"""Hostile recipes and checkpoints: each is refused in one short sentence, before any of it is used."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _LATER = {"date.yaml", "system.toml", "exit.toml", "code.toml"}
 
 
 def refused(function: Any, *arguments: Any) -> str:
-    """The one short line that it is refused with."""
+    """The message of the refusal, which must be one short line."""
     with pytest.raises(AutodualError) as caught:
         function(*arguments)
     message = str(caught.value)
@@ -54,7 +54,7 @@ plain = st.recursive(
 
 @settings(max_examples=40)
 @given(st.sampled_from(sorted(disassemble(Recipe()))), plain)
-def test_whatever_stands_in_a_recipe_it_is_one_or_is_refused(name: str, value: Any) -> None:
+def test_any_value_in_a_recipe_is_valid_or_refused(name: str, value: Any) -> None:
     try:
         recipe = assemble(Recipe, {name: value})
     except InvalidInputError as error:
@@ -95,7 +95,7 @@ def test_losses_and_sections_made_in_python_are_checked_alike() -> None:
 
 def test_a_loss_of_the_users_own_needs_no_ranges() -> None:
     class Local:
-        """A type that only this function knows."""
+        """A local type, so that the annotation `Local` cannot be resolved."""
 
     @dataclass(frozen=True)
     class Own(Loss):
@@ -112,7 +112,7 @@ def test_a_loss_of_the_users_own_needs_no_ranges() -> None:
     ("text", "epochs"),
     [("epochs: 12", 12), ("epochs: +12 # a dozen", 12), ('{"epochs": 12}', 12), ("'epochs': 12", 12)],
 )
-def test_what_yaml_means_plainly_is_taken(tmp_path: Path, text: str, epochs: int) -> None:
+def test_plain_yaml_is_read(tmp_path: Path, text: str, epochs: int) -> None:
     path = tmp_path / "recipe.yaml"
     path.write_text(f"\ufeff{text}")  # with a byte-order mark, as editors write it
     assert assemble(Recipe, read_recipe(path)).epochs == epochs
@@ -139,7 +139,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> tuple[Training, bytes]:
     return training, training.folder.checkpoint.read_bytes()
 
 
-def test_checkpoints_that_are_not_the_runs_are_refused_before_anything_of_them_is_used(run) -> None:
+def test_checkpoints_that_do_not_fit_are_refused_before_any_part_is_used(run) -> None:
     training, content = run
     before = copy.deepcopy(training.network.state_dict())
     count = 0

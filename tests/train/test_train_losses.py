@@ -1,4 +1,4 @@
-"""Losses through one interface: bounds are bounds, mixtures mix, and every loss trains every kind of model."""
+"""Losses through one interface: bounds are upper bounds, mixtures mix, and every loss trains every kind of model."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ OTHERS: list[Loss] = [Clean(), Adversarial(steps=3), SmallBoxes(steps=2), MtlIbp
 
 
 class Residual(nn.Module):
-    """A skip connection, a batch norm and an activation that is no rectified linear unit."""
+    """A skip connection, a batch norm and an activation that is not a ReLU."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -71,7 +71,7 @@ def batch() -> tuple[Tensor, Tensor]:
 
 
 def worst_seen(dual: DualNetwork, x: Tensor, labels: Tensor, ball: autodual.LinfBall, name: str) -> Tensor:
-    """The largest loss at corners of the set, random points and points that an attack finds, by sample."""
+    """For each sample, the largest loss over corners of the set, random points and points found by an attack."""
     region = ball.at(x)
     generator = torch.Generator().manual_seed(0)
     points = [*region.corners(50, generator), *region.sample(20, generator)]
@@ -139,7 +139,7 @@ def test_the_interval_loss_is_interval_bound_propagation_by_hand(batch) -> None:
         torch.testing.assert_close(ours, theirs)
 
 
-def test_kappa_alpha_and_beta_mix_what_they_say(dual, batch) -> None:
+def test_kappa_alpha_and_beta_mix_losses_and_margins(dual, batch) -> None:
     x, labels = batch
     dual.eval()
     ball = autodual.LinfBall(0.05)
@@ -193,11 +193,11 @@ def test_regularisers_shrink_intervals_and_vanish_with_their_weight(batch) -> No
     with torch.no_grad():
         model[1].weight *= 20
     plain = IntervalBound()(dual, x, labels, ball)
-    # Far too wide: tightness is at its largest, 1, and so the penalty at least the weight.
+    # The intervals are so wide that the tightness penalty is near its maximum, 1, times the weight.
     assert float((Regularised(IntervalBound(), weight=0.5)(dual, x, labels, ball) - plain).detach()) > 0.4
 
 
-def test_hinge_is_property_one_by_brute_force() -> None:
+def test_the_hinge_loss_by_brute_force() -> None:
     generator = torch.Generator().manual_seed(0)
     scores, labels = torch.randn(20, 5, generator=generator), torch.arange(20) % 5
     expected = []

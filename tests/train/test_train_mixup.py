@@ -1,4 +1,4 @@
-"""Mixup: means of samples, losses that mix in the same way, and attacks that raise the mixed loss."""
+"""Mixup: weighted means of samples, losses with the same weights, and attacks that ascend the mixed loss."""
 
 from __future__ import annotations
 
@@ -37,12 +37,12 @@ def mixed() -> tuple[Tensor, MixedLabels]:
 
 
 def soft_entropy(scores: Tensor, labels: MixedLabels) -> Tensor:
-    """The same loss by another way: cross-entropy with the distribution of the labels."""
+    """The mixed loss computed differently: cross-entropy with the distribution of the labels."""
     soft = sum(share * functional.one_hot(one, 3) for share, one in labels.parts)
     return -(soft * scores.log_softmax(-1)).sum(-1)
 
 
-def test_samples_and_labels_are_mixed_alike_and_shares_are_those_of_beta() -> None:
+def test_samples_and_labels_are_mixed_alike_with_beta_distributed_shares() -> None:
     x, labels = torch.eye(64), torch.arange(64)
     shares = []
     for _ in range(300):
@@ -67,14 +67,14 @@ def test_mixing_twice_gives_every_sample_four_labels_whose_shares_sum_to_one() -
 
 @pytest.mark.parametrize("loss", [Clean(), PgdLoss(steps=3, start="zero"), Adversarial(2), FreeLoss(2)])
 def test_losses_mix_as_the_labels_do(dual, mixed, loss) -> None:
-    """At a single point nothing is searched, so each loss is the soft cross-entropy there."""
+    """At radius zero the attack cannot move, so each loss is the soft cross-entropy at the sample."""
     x, labels = mixed
     found = loss(dual, x, labels, autodual.LinfBall(0.0))
     torch.testing.assert_close(found, soft_entropy(dual.model(x), labels).mean())
 
 
 def test_an_attack_climbs_the_mixed_loss(dual, mixed) -> None:
-    """One sign step from the sample is along the gradient of the mixed loss, not of either label's."""
+    """One sign step from the sample follows the gradient of the mixed loss, not that of one label."""
     x, labels = mixed
     batch = Batch.of(dual, x, labels, autodual.LinfBall(0.1))
     loss = PgdLoss(steps=1, start="zero", step_size=1.0)
@@ -85,7 +85,7 @@ def test_an_attack_climbs_the_mixed_loss(dual, mixed) -> None:
     assert not torch.equal(points, loss.points(Batch.of(dual, x, labels.parts[0][1], autodual.LinfBall(0.1)))[0])
 
 
-def test_the_margin_of_mixed_labels_is_the_mean_by_shares_and_samples_can_be_chosen() -> None:
+def test_the_margin_of_mixed_labels_is_the_mean_weighted_by_shares() -> None:
     scores, labels = torch.randn(6, 3), MixedLabels(((0.3, torch.arange(6) % 3), (0.7, (torch.arange(6) + 1) % 3)))
     goal = MixedMargin.of(labels, 1)
     margins = goal.margin_of(goal.rows(scores), scores)

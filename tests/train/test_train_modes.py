@@ -1,4 +1,4 @@
-"""Training mode means the same for every loss: batch norms learn once, dropout drops, bounds leave it out."""
+"""Training mode means the same for every loss: batch norms update once; dropout is active, except in bounds."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ BALL = autodual.LinfBall(0.05)
 
 
 class RobustLoss(Loss):
-    """The function of that name, as a loss."""
+    """The function `robust_loss` as a loss."""
 
     def __call__(self, dual, x, labels, perturbation) -> Tensor:
         return autodual.robust_loss(dual, x, labels, perturbation)
@@ -91,7 +91,7 @@ def batch() -> tuple[Tensor, Tensor]:
 
 @pytest.mark.parametrize("loss", LOSSES, ids=lambda loss: type(loss).__name__)
 def test_running_statistics_learn_once_as_in_a_pass_of_the_model(dual, batch, loss, monkeypatch) -> None:
-    """From the clean batch where there are bounds, else from the points that the loss is at."""
+    """From the clean batch if the loss has bounds, otherwise from the points at which the loss is taken."""
     learned = [batch[0]]
     trained = Batch.trained
     monkeypatch.setattr(Batch, "trained", lambda self, points: learned.append(points) or trained(self, points))
@@ -132,7 +132,7 @@ def test_batch_statistics_can_be_chosen_whatever_the_mode(dual, batch) -> None:
     assert torch.equal(dual.model.norm.running_mean, learned) and dual.model.norm.training
 
 
-def test_losses_of_outputs_drop_and_bounds_do_not(batch) -> None:
+def test_dropout_is_active_in_losses_of_outputs_but_not_in_bounds(batch) -> None:
     torch.manual_seed(0)
     model = Dropping(0.5).double()
     whole = copy.deepcopy(model)
@@ -148,7 +148,7 @@ def test_losses_of_outputs_drop_and_bounds_do_not(batch) -> None:
             torch.testing.assert_close(bounded(dual, *batch, BALL), bounded(without, *batch, BALL))
 
 
-def test_a_warning_names_what_bounds_leave_out_once_and_takes_no_random_numbers(batch) -> None:
+def test_one_warning_names_the_random_modules_that_bounds_leave_out(batch) -> None:
     torch.manual_seed(0)
     model = nn.Sequential(Dropping(0.5), nn.Linear(3, 3)).double()
     dual = autodual.compile_dual(model)
@@ -180,7 +180,7 @@ def test_an_instance_norm_that_tracks_statistics_is_named(batch) -> None:
 
 @pytest.mark.parametrize("loss", [Adversarial(steps=1), SmallBoxes(steps=1, kappa=0.5), MtlIbp(steps=1)], ids=str)
 def test_an_attack_before_the_loss_takes_no_gradient_from_batch_statistics(dual, batch, loss) -> None:
-    """At radius zero adversarial points are the samples, so that gradients are those of ordinary training."""
+    """At radius zero adversarial points are the samples, so gradients must be those of ordinary training."""
     twin = copy.deepcopy(dual.model).train()
     functional.cross_entropy(twin(batch[0]), batch[1]).backward()
     loss(dual.train(), *batch, autodual.LinfBall(0.0)).backward()

@@ -1,4 +1,4 @@
-"""The optimiser's options: which parameters decay, the penalty of the weights, and momentum in both forms."""
+"""The optimiser's options: which parameters decay, the l1 penalty of the weights, and both forms of momentum."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class Net(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.conv, self.norm, self.last = nn.Conv2d(1, 2, 3), nn.BatchNorm2d(2), nn.Linear(2, 3)
-        self.table = nn.Parameter(torch.ones(2, 2))  # has two axes, and is no affine layer's
+        self.table = nn.Parameter(torch.ones(2, 2))  # has two axes, but belongs to no affine layer
 
 
 @pytest.mark.parametrize(
@@ -28,7 +28,7 @@ class Net(nn.Module):
         ("all", {name for name, _ in Net().named_parameters()}),
     ],
 )
-def test_what_decays(decayed, names) -> None:
+def test_weight_decay_applies_to_the_chosen_parameters(decayed, names) -> None:
     model = Net()
     optimiser = make_optimiser(model, OptimiserSection(weight_decay=0.1, decayed=decayed))
     decays = {id(p): group["weight_decay"] for group in optimiser.param_groups for p in group["params"]}
@@ -36,7 +36,7 @@ def test_what_decays(decayed, names) -> None:
     assert {name for name, p in model.named_parameters() if decays[id(p)]} == names
 
 
-def test_momentum_has_both_forms() -> None:
+def test_momentum_may_be_nesterovs_or_classical() -> None:
     for nesterov, momentum, expected in ((True, 0.9, True), (False, 0.9, False), (True, 0.0, False)):
         section = OptimiserSection("sgd", nesterov=nesterov, momentum=momentum)
         assert make_optimiser(Net(), section).param_groups[0]["nesterov"] is expected

@@ -1,4 +1,4 @@
-"""Overfitting: a collapse is seen and taken back, and curves of the test set change nothing but the log."""
+"""Overfitting: a collapse is detected and undone, and curves of the test set change only the log."""
 
 from __future__ import annotations
 
@@ -71,8 +71,8 @@ def test_a_collapse_ends_the_run_with_the_weights_of_the_last_good_epoch(tmp_pat
 
 
 @pytest.mark.parametrize("stop", [8, 18, 20])
-def test_a_run_that_collapses_after_it_was_resumed_ends_the_same(tmp_path: Path, stop: int) -> None:
-    """Before, at and after the end of the last good epoch, 18 steps from the start."""
+def test_a_run_that_collapses_after_resuming_ends_with_the_same_weights(tmp_path: Path, stop: int) -> None:
+    """Stopped before, at and after the end of the last good epoch, which is step 18."""
     whole = finish(tiny_training(tmp_path / "whole", **RUINED))
     first = tiny_training(tmp_path / "parts", **RUINED)
     for step in range(stop):
@@ -93,7 +93,7 @@ def test_a_collapse_before_any_validation_leaves_the_good_network(tmp_path: Path
         assert same(network, weights(run / "last.pt")) and same(network, averages(training))
 
 
-def test_a_pass_that_counts_as_several_epochs_is_taken_back_whole(tmp_path: Path) -> None:
+def test_a_pass_that_counts_as_several_epochs_is_undone_as_a_whole(tmp_path: Path) -> None:
     rates = {"kind": "steps", "start": 0.1, "at": [4], "factor": 1000.0}
     values = {**RUINED, "loss": {"kind": "free", "replays": 2}, "learning_rate": rates}
     training = tiny_training(tmp_path / "run", **{**values, "collapse": {"watch": "always", "samples": 24}})
@@ -130,8 +130,8 @@ def test_losses_of_a_single_step_are_watched(loss: Any, watched: bool) -> None:
     assert assemble(Recipe, {"loss": loss, "collapse": {"watch": "always"}}).watches
 
 
-def test_a_reading_of_a_linear_network_is_exact() -> None:
-    """Its gradient never turns: every feature ends at the radius, and the robust error has a closed form."""
+def test_the_measured_robust_error_of_a_linear_network_is_exact() -> None:
+    """Its gradient is constant: every feature ends at the radius, and the robust error has a closed form."""
     torch.manual_seed(3)
     model, x, y = nn.Linear(5, 2), torch.rand(40, 5), torch.arange(40) % 2
     recipe = assemble(Recipe, {"set": {"eps": 0.2}, "loss": "fgsm", "collapse": {"samples": 40, "steps": 8}})
@@ -148,7 +148,7 @@ def test_a_reading_of_a_linear_network_is_exact() -> None:
     for before, collapsed in ((error - 0.19, 0.0), (error - 0.21, 1.0), (float("nan"), 0.0)):
         assert watch.reading([{**found, "minibatch_robust_error": before}])["collapsed"] == collapsed
     few = replace(recipe, collapse=CollapseSection(), batch_size=3)  # smaller minibatches are filled up
-    # Five steps of a quarter lead from a uniform start to the radius where that is above -1/4 of it.
+    # Five steps of a quarter of the radius, from a uniform start, reach it if the start is above -1/4 of the radius.
     shares = CollapseWatch(few, samples, watch.dual, None, World(), seed=1).reading([])
     assert shares["minibatch_robust_error"] * 40 == pytest.approx(round(shares["minibatch_robust_error"] * 40))
     assert shares["delta_0.95"] == pytest.approx(0.625 + 0.05 / 2, abs=0.08)
@@ -173,7 +173,7 @@ def with_test(path: Path, test: LabelledSamples | None, **values: Any) -> Traini
 
 
 def test_no_choice_and_no_step_depends_on_the_test_set(tmp_path: Path) -> None:
-    """With right labels, with wrong ones, and without a test set: the same weights, and the same network is chosen."""
+    """Correct labels, wrong labels and no test set give the same weights and the same chosen network."""
     other = tiny_data(40)
     assert other.y is not None
     runs, trainings = [], []
@@ -194,7 +194,7 @@ def test_no_choice_and_no_step_depends_on_the_test_set(tmp_path: Path) -> None:
     assert found[0] != found[1] and found[2] == [None] * 3
 
 
-def test_the_test_set_is_measured_when_the_epoch_has_chosen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_test_set_is_measured_after_the_epochs_choice(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     other, kept = tiny_data(40), []
     assert other.y is not None
     training = with_test(tmp_path / "run", LabelledSamples(other.x, other.y))
@@ -211,7 +211,7 @@ def test_the_test_set_is_measured_when_the_epoch_has_chosen(tmp_path: Path, monk
     assert [best and best[0] for best in kept] == [min(ranked[: end + 1])[0] for end in range(3)]
 
 
-def test_curves_are_the_errors_that_an_attack_counts(tmp_path: Path) -> None:
+def test_curves_are_the_errors_under_the_attack(tmp_path: Path) -> None:
     other = tiny_data(48)
     assert other.y is not None
     test = LabelledSamples(other.x[24:], other.y[24:])
@@ -253,7 +253,7 @@ def test_validation_selects_by_the_error_that_is_asked_for(
         ("sabr", "certified"),
     ],
 )
-def test_losses_say_what_they_are_judged_by(loss: str, selected: str) -> None:
+def test_the_loss_determines_the_error_for_selection(loss: str, selected: str) -> None:
     assert assemble(Recipe, {"loss": loss}).selected_by == selected
     assert assemble(Recipe, {"loss": loss, "validation": {"select": "clean"}}).selected_by == "clean"
 
@@ -279,7 +279,7 @@ def test_patience_counts_validations_of_every_kind(tmp_path: Path, select: str) 
         ({"collapse": {"drop": 1.5}}, "'collapse.drop' must be"),
     ],
 )
-def test_recipes_that_ask_for_what_is_not_measured_are_refused(values: dict[str, Any], words: str) -> None:
+def test_recipes_that_need_unmeasured_errors_are_refused(values: dict[str, Any], words: str) -> None:
     with pytest.raises(InvalidInputError, match=words):
         assemble(Recipe, values)
 
@@ -300,7 +300,7 @@ def test_test_sets_that_do_not_fit_are_refused() -> None:
             labelled_test_set(wrong, train, 3)
 
 
-def test_a_checkpoint_of_an_earlier_version_goes_on(tmp_path: Path) -> None:
+def test_a_checkpoint_of_an_earlier_version_is_resumed(tmp_path: Path) -> None:
     values = {**CURVES, "data": {"hold_out": 8}, "curves": {}, "loss": {"kind": "interval"}, "epochs": 3}
     whole = finish(tiny_training(tmp_path / "whole", **values))
     first = tiny_training(tmp_path / "early", **values)

@@ -1,4 +1,4 @@
-"""Mixed precision: steps like those in float32, scaled losses whose scale is kept, and attacks that do not go blind."""
+"""Mixed precision: steps close to float32's, a loss scale that is saved, and attack gradients that do not underflow."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Recipes: from files to data and back, one clear sentence for each mistake, and what they say at each time."""
+"""Recipes: reading and writing, one clear sentence for each mistake, and values of schedules over time."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def test_toml_yaml_and_plain_values_make_the_same_recipe(tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize("path", sorted(EXAMPLES.glob("*")), ids=lambda path: path.name)
-def test_shipped_recipes_are_recipes(path: Path) -> None:
+def test_shipped_recipes_are_valid(path: Path) -> None:
     recipe = assemble(Recipe, read_recipe(path))
     assert recipe.radius(recipe.epochs) >= 1
     assert assemble(Recipe, json.loads(json.dumps(disassemble(recipe)))) == recipe
@@ -52,7 +52,7 @@ def test_a_recipe_survives_json() -> None:
     assert assemble(Recipe, json.loads(json.dumps(disassemble(recipe)))) == recipe
 
 
-def test_scheduled_fields_are_set_however_deep_and_plain_where_the_radius_is_zero() -> None:
+def test_scheduled_fields_are_set_at_any_depth_and_the_loss_is_clean_at_radius_zero() -> None:
     ramp = {"kind": "linear", "start": 1.0, "end": 0.0, "begin": 1, "finish": 3}
     values = {
         "loss": {"kind": "regularised", "loss": {"kind": "interval", "criterion": "hinge"}},

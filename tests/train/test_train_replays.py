@@ -1,4 +1,4 @@
-"""Losses that remember something from batch to batch, through the trainer: passes, schedules, and resumed runs."""
+"""Losses that carry a perturbation from batch to batch, in the trainer: passes, schedules, and resumed runs."""
 
 from __future__ import annotations
 
@@ -34,8 +34,8 @@ VALUES: dict[str, Any] = {
 }
 
 
-def test_free_training_is_algorithm_6_by_hand(tmp_path: Path) -> None:
-    """Five epochs of two replays are three passes; the last batch of seven samples moves the first seven offsets."""
+def test_free_training_equals_algorithm_6_by_hand(tmp_path: Path) -> None:
+    """Five epochs with two replays make three passes; the last batch has seven samples and changes seven offsets."""
     training = tiny_training(tmp_path, **VALUES)
     network = training.network
     start = {name: value.clone() for name, value in network.state_dict().items()}
@@ -67,7 +67,7 @@ def test_free_training_is_algorithm_6_by_hand(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "loss", [{"kind": "free", "replays": 3}, {"kind": "fgsm", "start": "previous"}], ids=["free", "fgsm"]
 )
-def test_what_is_carried_is_resumed_to_the_last_bit(tmp_path: Path, loss: dict[str, Any]) -> None:
+def test_the_carried_perturbation_is_resumed_to_the_last_bit(tmp_path: Path, loss: dict[str, Any]) -> None:
     values = {**VALUES, "loss": loss, "data": {"hold_out": 1, "shift": 1}, "epochs": 4}
     whole = tiny_training(tmp_path / "whole", **values)
     expected = finish(whole)
@@ -104,7 +104,7 @@ def test_a_damaged_perturbation_is_refused_and_an_old_checkpoint_is_not(tmp_path
 
 
 class Strange(nn.Module):
-    """Its Fourier transform has no dual rule."""
+    """A network without a dual network, since the Fourier transform has no dual rule."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -128,7 +128,7 @@ def test_networks_that_cannot_be_bounded_are_trained_on_attacks(tmp_path: Path) 
         Training(recipe, samples, RunFolder(tmp_path / "interval"), factory=Strange)
 
 
-def test_attacks_have_the_whole_radius_from_the_start_unless_a_recipe_says_otherwise() -> None:
+def test_losses_of_attacks_use_the_full_radius_from_the_start_by_default() -> None:
     assert assemble(Recipe, {"loss": "fgsm"}).radius == Constant(1.0)
     assert assemble(Recipe, {"loss": {"kind": "free"}, "radius": 0.5}).radius == Constant(0.5)
     with pytest.raises(InvalidInputError, match=r"loss.kind"):

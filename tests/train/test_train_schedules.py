@@ -1,4 +1,4 @@
-"""Schedules: their ends, their shapes, and that nothing jumps."""
+"""Schedules: their ends, their shapes, and their continuity."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def test_ramps_go_from_start_to_end_without_a_jump(kind) -> None:
     assert max(after - before for before, after in pairwise(values)) < 1e-3
 
 
-def test_the_smooth_ramp_is_slow_first_and_straight_from_a_quarter_on() -> None:
+def test_the_smooth_ramp_starts_slowly_and_is_linear_after_the_first_quarter() -> None:
     ramp = Smooth(0.0, 1.0, 0.0, 1.0)
     assert ramp(0.125) < 0.01
     slopes = [(ramp(time + 1e-4) - ramp(time)) / 1e-4 for time in (0.2501, 0.5, 0.9)]
@@ -49,7 +49,7 @@ def test_a_ramp_that_ends_before_it_begins_is_refused() -> None:
         Linear(0.0, 1.0, 3.0, 2.0)
 
 
-#: Every learning rate of the thesis' chapters 4 and 5 as a recipe spells it, its epochs, and values by hand.
+#: Every learning rate of chapters 4 and 5 of the thesis: as in a recipe, its number of epochs, and values by hand.
 THESIS: dict[str, tuple[dict[str, object], int, dict[float, float]]] = {
     "cyclic, 4.1": ({"kind": "cyclic", "peak": 0.2}, 30, {0: 0.0, 7.5: 0.1, 15: 0.2, 18: 0.16, 30: 0.0}),
     "cyclic, free": ({"kind": "cyclic", "peak": 0.04}, 96, {12: 0.01, 48: 0.04, 84: 0.01}),
@@ -101,7 +101,7 @@ THESIS: dict[str, tuple[dict[str, object], int, dict[float, float]]] = {
 
 
 @pytest.mark.parametrize("name", THESIS)
-def test_a_recipe_spells_every_learning_rate_of_the_thesis(name: str) -> None:
+def test_recipes_can_express_every_learning_rate_of_the_thesis(name: str) -> None:
     values, epochs, expected = THESIS[name]
     recipe = assemble(Recipe, {"learning_rate": values, "epochs": epochs})
     assert {time: recipe.learning_rate(time) for time in expected} == pytest.approx(expected, abs=1e-12)
@@ -124,7 +124,7 @@ def test_two_knots_at_one_time_are_a_jump() -> None:
     assert [schedule(time) for time in (0, 3, 3.999999, 4, 9)] == pytest.approx([1, 2, 3, 0.5, 0.5], abs=1e-5)
 
 
-def test_shares_of_the_run_become_epochs_of_the_recipe_and_its_ranges_are_checked() -> None:
+def test_fractions_of_the_run_become_epochs_and_ranges_are_checked() -> None:
     values = {"kind": "piecewise-linear", "unit": "run", "knots": [[0, 0], [0.25, 1], [1, 1]]}
     recipe = assemble(Recipe, {"radius": values, "epochs": 8, "scheduled": {"kappa": {"kind": "cyclic", "peak": 1}}})
     assert recipe.radius == PiecewiseLinear(((0.0, 0.0), (2.0, 1.0), (8.0, 1.0)))
@@ -145,6 +145,6 @@ def test_shares_of_the_run_become_epochs_of_the_recipe_and_its_ranges_are_checke
         (lambda: MultipleDecay(0.1, 0.01, 50.0, end=0.2), "must not end above its start"),
     ],
 )
-def test_schedules_that_make_no_sense_are_refused(make, words: str) -> None:
+def test_invalid_schedules_are_refused(make, words: str) -> None:
     with pytest.raises(InvalidInputError, match=words):
         make()

@@ -1,4 +1,4 @@
-"""A cascade's stages: each learns from exactly what the earlier ones do not certify, and resumes to the last bit."""
+"""Stages of a cascade: each trains on the samples that no earlier stage certifies, and resumes to the last bit."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def files_of(path: Path) -> Sequence[dict[str, torch.Tensor]]:
 
 
 @pytest.mark.parametrize("bounds", ["interval", "dual"])
-def test_each_stage_sees_what_no_earlier_one_certifies(tmp_path: Path, bounds: str) -> None:
+def test_each_stage_trains_on_the_samples_that_no_earlier_stage_certifies(tmp_path: Path, bounds: str) -> None:
     validation = {"attack_steps": 0, "bounds": bounds}
     stages, seen = the_stages(tmp_path, epochs=6, validation=validation), []
     for training in stages:
@@ -65,7 +65,7 @@ def test_each_stage_sees_what_no_earlier_one_certifies(tmp_path: Path, bounds: s
     assert all(samples.classes == 3 for samples in seen)
 
 
-def test_a_cascade_ends_where_nothing_is_left(tmp_path: Path) -> None:
+def test_a_cascade_ends_when_all_samples_are_certified(tmp_path: Path) -> None:
     stages = the_stages(tmp_path, set={"eps": 0.0}, epochs=40)
     count = sum(1 for training in stages if finish(training))
     assert count == len(stages.files) == len(files_of(tmp_path)) < 3
@@ -81,7 +81,7 @@ def test_a_cascade_ends_where_nothing_is_left(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("stop", [1, 60, 63])
 def test_a_resumed_cascade_is_the_same_to_the_last_bit(tmp_path: Path, stop: int) -> None:
-    """The first stage takes 60 steps of 4 samples in its six epochs, and leaves fewer samples to the second."""
+    """Stopped in the first stage, which has 60 steps, at its end, and in the second stage."""
     counts = []
     for training in the_stages(tmp_path / "whole", epochs=6, stages=2):
         counts.append(len(training.samples.x))
@@ -104,8 +104,8 @@ def test_a_resumed_cascade_is_the_same_to_the_last_bit(tmp_path: Path, stop: int
     assert not all(torch.equal(whole[0][name], whole[1][name]) for name in whole[0])
 
 
-def test_a_stage_that_certifies_nothing_is_not_trained_again(tmp_path: Path) -> None:
-    """The next one starts from other weights, on the same samples in another order."""
+def test_after_a_stage_that_certifies_nothing_the_next_one_starts_differently(tmp_path: Path) -> None:
+    """It has the same samples, but other initial weights and another order."""
     trainings = []
     for training in the_stages(tmp_path, set={"eps": 0.5}, stages=2):
         trainings.append((len(training.samples.x), training._batch().tolist(), training.network[0].weight.clone()))
@@ -115,7 +115,7 @@ def test_a_stage_that_certifies_nothing_is_not_trained_again(tmp_path: Path) -> 
     assert not torch.equal(weight, other_weight)
 
 
-def test_iterating_anew_begins_a_new_list_of_files(tmp_path: Path) -> None:
+def test_iterating_again_starts_a_new_list_of_files(tmp_path: Path) -> None:
     stages = the_stages(tmp_path, stages=2, epochs=1)
     for _ in range(2):
         for training in stages:
@@ -132,8 +132,8 @@ def test_a_stage_is_not_resumed_on_other_samples(tmp_path: Path) -> None:
         next(iter(stages))
 
 
-def test_processes_agree_on_what_is_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Two processes, one after the other: what each finds in its share, put together, is what one alone finds."""
+def test_processes_together_find_the_remaining_samples(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two simulated processes: the samples that each finds in its share are together those of a single process."""
     alone = the_stages(tmp_path, epochs=6, validation={"attack_steps": 0})
     trainings = iter(alone)
     finish(next(trainings))
@@ -153,7 +153,7 @@ def test_processes_agree_on_what_is_left(tmp_path: Path, monkeypatch: pytest.Mon
     assert torch.equal(alone.samples.x[kept], expected.x)
 
 
-def test_a_folder_of_a_cascade_is_not_begun_again(tmp_path: Path) -> None:
+def test_a_cascade_does_not_start_in_a_folder_that_holds_a_run(tmp_path: Path) -> None:
     next(iter(the_stages(tmp_path))).step(stop=True)
     with pytest.raises(InvalidInputError, match="already holds a run"):
         the_stages(tmp_path)

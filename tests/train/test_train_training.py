@@ -1,4 +1,4 @@
-"""The training loop: it learns, resumes to the last bit, survives kills, and several processes make the same steps."""
+"""The training loop learns, resumes to the last bit, survives kills, and makes the same steps in several processes."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from autodual.train.checkpoint import RunFolder
 SUPPORT = Path(__file__).parents[1] / "support"
 
 
-def test_it_learns_and_keeps_the_best_network_by_held_out_samples(tmp_path: Path) -> None:
+def test_training_learns_and_keeps_the_best_network_on_held_out_samples(tmp_path: Path) -> None:
     training = tiny_training(
         tmp_path, epochs=8, loss={"kind": "interval", "kappa": 0.5}, scheduled={}, learning_rate=3e-3
     )
@@ -36,8 +36,8 @@ def test_it_learns_and_keeps_the_best_network_by_held_out_samples(tmp_path: Path
 
 
 @pytest.mark.parametrize(("count", "sizes"), [(23, [4] * 5 + [3]), (25, [4] * 5 + [5]), (26, [4] * 6 + [2]), (1, [1])])
-def test_no_batch_is_a_lone_sample(tmp_path: Path, count: int, sizes: list[int]) -> None:
-    """A batch norm of a fully connected layer cannot learn from one."""
+def test_no_batch_has_a_single_sample(tmp_path: Path, count: int, sizes: list[int]) -> None:
+    """A batch norm after a fully connected layer cannot learn from a single sample."""
     training = tiny_training(tmp_path)
     training.samples = training.samples.select(torch.arange(24).repeat(2)[:count], torch.arange(8))
     seen = []
@@ -51,8 +51,8 @@ def test_no_batch_is_a_lone_sample(tmp_path: Path, count: int, sizes: list[int])
 @pytest.mark.parametrize(
     ("count", "processes", "expected"), [(43, 1, 3), (43, 2, 2), (44, 2, 3), (45, 3, 2), (7, 4, 1)]
 )
-def test_no_process_gets_a_lone_sample_of_a_batch(tmp_path: Path, count: int, processes: int, expected: int) -> None:
-    """Batches of 20, and what is left."""
+def test_no_process_gets_a_single_sample_of_a_batch(tmp_path: Path, count: int, processes: int, expected: int) -> None:
+    """Expected is the number of batches: of 20 samples, and a last one that may be smaller or larger."""
     samples = tiny_training(tmp_path).samples.select(torch.zeros(count, dtype=torch.long), torch.arange(8))
     assert samples.batches(20, processes) == expected
 
@@ -65,7 +65,7 @@ def test_a_resumed_run_is_the_same_to_the_last_bit(tmp_path: Path, stop: int, lo
     first = tiny_training(tmp_path / "parts", **values)
     for step in range(stop):
         assert first.step(stop=step == stop - 1) == (step == stop - 1)
-    torch.manual_seed(99)  # what other code does with the generator in between
+    torch.manual_seed(99)  # other code may use the generator in between
     torch.rand(3)
     second = tiny_training(tmp_path / "parts", resume=True, **values)
     assert second.progress.step == stop
@@ -127,7 +127,7 @@ def test_two_processes_make_the_steps_of_one(tmp_path: Path) -> None:
         tiny_training(tmp_path / "two", resume=True, **values)
 
 
-def test_averaged_weights_are_what_is_validated_and_saved(tmp_path: Path) -> None:
+def test_the_saved_weights_are_averages(tmp_path: Path) -> None:
     training = tiny_training(tmp_path)
     finish(training)
     assert training.average is not None
@@ -150,7 +150,7 @@ def test_normalisation_is_part_of_the_network(tmp_path: Path) -> None:
     assert isinstance(network[0], autodual.architectures.Normalise)
 
 
-def test_mixed_precision_is_for_what_bounds_nothing(tmp_path: Path) -> None:
+def test_in_mixed_precision_bounds_and_weights_stay_in_float32(tmp_path: Path) -> None:
     losses = []
     for precision in ("float32", "bfloat16"):
         values = {"precision": precision, "loss": {"kind": "interval", "kappa": 0.5}, "scheduled": {}}
@@ -167,7 +167,7 @@ def test_patience_ends_a_run_early(tmp_path: Path) -> None:
     assert len(training.progress.rows) == 3 and training.done
 
 
-def test_a_loss_that_is_no_number_stops_the_run_and_spares_what_is_saved(tmp_path: Path) -> None:
+def test_a_loss_of_nan_stops_the_run_and_keeps_the_saved_files(tmp_path: Path) -> None:
     training = tiny_training(tmp_path, learning_rate=1e18, optimiser={"kind": "sgd"})
     with pytest.raises(TrainingError, match="lower the learning rate"):
         finish(training)
@@ -199,8 +199,8 @@ def test_two_runs_cannot_share_a_folder(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("last", [6, 12])
-def test_weights_that_are_no_numbers_are_never_saved(tmp_path: Path, last: int) -> None:
-    """The loss of the step before an epoch's end is finite, and its gradient is not."""
+def test_weights_that_are_not_finite_are_never_saved(tmp_path: Path, last: int) -> None:
+    """In the last step of an epoch the loss is finite, but its gradient is infinite."""
     training = tiny_training(tmp_path, network={"arch": "mlp:4"})
     for _ in range(last - 1):
         training.step()

@@ -1,4 +1,4 @@
-"""Losses over unions of sets: of the worst member, or the average."""
+"""Losses over unions of sets: the maximum or the average over the members."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def samples() -> tuple[torch.Tensor, torch.Tensor]:
 
 
 def _of(loss, dual, samples, ball) -> torch.Tensor:
-    torch.manual_seed(5)  # of attacks
+    torch.manual_seed(5)  # the seed of attacks
     return loss.of(Batch.of(dual, *samples, ball))
 
 
@@ -60,7 +60,7 @@ def test_bounded_losses_are_the_worst_or_the_average_of_the_members(kind, dual, 
 
 
 @pytest.mark.parametrize("loss", [Adversarial(steps=3), SmallBoxes(steps=2)], ids=str)
-def test_losses_of_attacks_are_those_of_the_members(loss, dual, samples) -> None:
+def test_losses_of_attacks_are_the_worst_or_the_average_of_the_members(loss, dual, samples) -> None:
     single = torch.stack([_of(loss, dual, samples, ball) for ball in BALLS])
     torch.testing.assert_close(_of(loss, dual, samples, UNION), single.amax(0))
     torch.testing.assert_close(_of(replace(loss, union="average"), dual, samples, UNION), single.mean(0))

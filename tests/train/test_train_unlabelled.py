@@ -1,4 +1,4 @@
-"""Unlabelled samples: they fill half of each batch, with the teacher's labels, and runs with them can be resumed."""
+"""Unlabelled samples fill half of each batch, with labels by a teacher; runs with them can be resumed."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ def run(folder: Path, values: dict[str, object], **options: bool) -> Training:
 
 def test_a_run_learns_from_pseudo_labels_and_can_be_resumed(tmp_path: Path, semi: dict[str, object]) -> None:
     whole = run(tmp_path / "whole", semi)
-    assert whole.steps_an_epoch == 12 and whole.steps == 24  # 24 samples, two of them in a batch of 4
+    assert whole.steps_an_epoch == 12 and whole.steps == 24  # 24 labelled samples, two in each batch of 4
     expected = finish(whole)
     first = run(tmp_path / "parts", semi)
     for step in range(13):
@@ -107,7 +107,7 @@ def test_a_run_learns_from_pseudo_labels_and_can_be_resumed(tmp_path: Path, semi
         run(tmp_path / "parts", semi, resume=True)
 
 
-def test_what_does_not_go_together_is_refused(tmp_path: Path, semi: dict[str, object]) -> None:
+def test_incompatible_settings_are_refused(tmp_path: Path, semi: dict[str, object]) -> None:
     with pytest.raises(InvalidInputError, match=r"data.unlabelled and data.teacher go together"):
         tiny_recipe(data={"unlabelled": "more.npz"})
     with pytest.raises(InvalidInputError, match=r"'batch_size' must be at least 2 with data\.unlabelled"):

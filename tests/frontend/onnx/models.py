@@ -49,7 +49,7 @@ def weights(*shape: int, seed: int = 0) -> np.ndarray:
 
 
 def assert_agrees(proto: onnx.ModelProto, inputs: Mapping[str, Sequence[int]], samples: int = 3) -> None:
-    """A batch through the loaded network is as many runs of the model."""
+    """The loaded network gives for a batch what the runtime gives for each sample."""
     network = load_onnx_bytes("model", proto.SerializeToString(), check=False)
     _, run = find_runtime(proto, ["y"])
     generator = np.random.default_rng(7)

@@ -1,4 +1,4 @@
-"""Attention and rotary embeddings against an ONNX runtime, with their options, and what is refused."""
+"""Attention and rotary embeddings with their options, compared with an ONNX runtime, and refused options."""
 
 from __future__ import annotations
 

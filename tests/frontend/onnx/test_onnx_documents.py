@@ -1,4 +1,4 @@
-"""The list of operators in the documents is the list of rules."""
+"""The documents list every operator that has a rule."""
 
 from __future__ import annotations
 

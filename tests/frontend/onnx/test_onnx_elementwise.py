@@ -1,4 +1,4 @@
-"""Operators of each scalar and of pairs of them, with every way to broadcast, against an ONNX runtime."""
+"""Elementwise operators of one and two operands, with every way to broadcast, compared with an ONNX runtime."""
 
 from __future__ import annotations
 

@@ -45,7 +45,7 @@ class Attention(nn.Module):
 
 
 class Encoder(nn.Module):
-    """A U-shaped network: down, up, and a short cut."""
+    """A U-shaped network: down, up, and a skip connection."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -139,7 +139,7 @@ def test_exported_networks_are_certified(name: str, dynamo: bool, tmp_path: Path
 
 
 class Written(nn.Module):
-    """The batch size of four is written into a reshape."""
+    """Its reshape fixes the batch size at four."""
 
     def __init__(self) -> None:
         super().__init__()

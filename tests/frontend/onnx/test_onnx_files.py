@@ -1,4 +1,4 @@
-"""Weights in other files, functions of a file's own, and what the comparison runs."""
+"""Weights in other files, local functions, and which part of a file the runtime runs for comparison."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def test_weights_are_read_from_the_models_folder_whatever_the_working_directory(
 
 
 def test_weights_in_attributes_branches_and_functions_are_read_too(tmp_path: Path) -> None:
-    """Each Constant lies where nothing but a walk over all parts of the file finds it."""
+    """The constants lie in places that are found only by a walk over all parts of the file."""
     one = helper.make_tensor("one", onnx.TensorProto.FLOAT, [4], np.ones(4, np.float32))
 
     def constant(output: str) -> onnx.NodeProto:
@@ -101,7 +101,7 @@ def test_weights_in_attributes_branches_and_functions_are_read_too(tmp_path: Pat
     assert loaded.agreement is not None and len(loaded.files) == 1
 
 
-def test_the_bytes_of_a_model_alone_do_not_say_where_its_folder_is(tmp_path: Path) -> None:
+def test_bytes_of_a_model_with_weights_in_other_files_are_refused(tmp_path: Path) -> None:
     save(network(), tmp_path / "net.onnx")
     with pytest.raises(ModelFileError, match="load it by its path"):
         load_onnx_bytes("net.onnx", (tmp_path / "net.onnx").read_bytes())
@@ -118,8 +118,8 @@ def test_a_link_inside_the_folder_is_followed(tmp_path: Path) -> None:
 # --- functions -------------------------------------------------------------------------------------------------------
 
 
-def test_functions_are_compared_as_the_file_has_them(monkeypatch: pytest.MonkeyPatch) -> None:
-    """onnxruntime gets the very bytes of the file, not what reading made of them."""
+def test_the_runtime_gets_the_files_own_functions(monkeypatch: pytest.MonkeyPatch) -> None:
+    """onnxruntime gets the bytes of the file, not the functions inlined by the reader."""
     given = []
     session = runtime.Session
 
@@ -138,7 +138,7 @@ def test_functions_are_compared_as_the_file_has_them(monkeypatch: pytest.MonkeyP
 @pytest.mark.parametrize(
     "domain, name", [("", "Relu"), ("ai.onnx", "Relu"), ("com.microsoft", "Gelu"), ("ai.onnx.ml", "X")]
 )
-def test_functions_may_not_stand_for_standard_operators(domain: str, name: str) -> None:
+def test_functions_may_not_replace_standard_operators(domain: str, name: str) -> None:
     with pytest.raises(ModelFileError, match=f"its function '{name}' is in the domain '{domain or 'ai.onnx'}'"):
         load_onnx_bytes("net.onnx", with_function(domain, name).SerializeToString())
 
@@ -148,8 +148,8 @@ def test_functions_of_another_version_are_refused() -> None:
         load_onnx_bytes("net.onnx", with_function(opset=12).SerializeToString())
 
 
-def test_a_runtime_is_given_only_what_the_output_depends_on() -> None:
-    """Operators that nothing reads were not looked at, and may never end."""
+def test_the_runtime_gets_only_the_operators_that_the_output_depends_on() -> None:
+    """Unused operators are not checked, and might run forever."""
     proto = network()
     whole = read_model("net.onnx", proto.SerializeToString())
     assert whole.runnable("y") == whole.content
@@ -178,7 +178,7 @@ def test_batch_norm_of_every_version_is_compared_without_onnxruntime(
     assert loaded.agreement is not None and loaded.agreement.runtime.startswith("the reference of onnx")
 
 
-def test_where_the_reference_is_wrong_nobody_is_blamed(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_difference_from_the_reference_is_not_blamed_on_autodual(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "onnxruntime", None)
     from onnx.reference.ops.op_relu import Relu
 
@@ -188,7 +188,7 @@ def test_where_the_reference_is_wrong_nobody_is_blamed(monkeypatch: pytest.Monke
     assert "fault of autodual" not in str(caught.value) and "pip install onnxruntime" in str(caught.value)
 
 
-# --- no example ------------------------------------------------------------------------------------------------------
+# --- without an example input ----------------------------------------------------------------------------------------
 
 
 def test_verify_needs_no_example(tmp_path: Path) -> None:

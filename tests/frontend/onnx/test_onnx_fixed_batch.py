@@ -1,7 +1,7 @@
-"""Files of a fixed batch: a network of one sample where samples provably do not mix, and none where they do.
+"""Files with a fixed batch size: a network of one sample where samples provably do not mix, and none where they do.
 
-The oracle is the file itself, run whole: the network of one sample must give what the batch gives for each of its
-samples, and where there is none, changing one sample or the order of all must change others, too.
+The oracle is the file itself, run with its whole batch: the network of one sample must give the same for each sample.
+Where there is no such network, changing one sample, or the order of all, must change the others' outputs.
 """
 
 from __future__ import annotations
@@ -121,7 +121,7 @@ def built(shape: tuple[int, ...], steps: list[Any], opset: int = 17) -> Any:
 
 
 @pytest.mark.parametrize("name", KEPT)
-def test_one_sample_is_computed_as_in_its_batch(name: str) -> None:
+def test_a_sample_has_the_same_outputs_alone_and_in_its_batch(name: str) -> None:
     shape, steps = KEPT[name]
     proto = built(shape, steps)
     network = load_onnx_bytes("model", proto.SerializeToString())
@@ -137,7 +137,7 @@ def test_one_sample_is_computed_as_in_its_batch(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", MIXED)
-def test_samples_that_mix_have_no_network_of_one(name: str) -> None:
+def test_samples_that_mix_have_no_network_of_one_sample(name: str) -> None:
     shape, steps = MIXED[name]
     proto = built(shape, steps, opset=11 if name.startswith("old") else 13)
     network = load_onnx_bytes("model", proto.SerializeToString())
@@ -183,7 +183,7 @@ def test_a_factor_made_of_the_batch_size_keeps_its_value() -> None:
     torch.testing.assert_close(network(torch.ones(2, 4)), torch.full((2, 4), float(BATCH)))
 
 
-def test_two_inputs_must_count_the_same_samples() -> None:
+def test_two_inputs_must_have_the_same_batch_axis() -> None:
     layers = [node("Add", ["x", "z"])]
     network = load_onnx_bytes("model", model(layers, {"x": [BATCH, 4], "z": [BATCH, 4]}).SerializeToString())
     assert network.single_shapes == ((4,), (4,))
@@ -193,8 +193,8 @@ def test_two_inputs_must_count_the_same_samples() -> None:
     assert network.single is None
 
 
-def test_a_batch_too_large_to_be_seen_whole() -> None:
-    """A convolution of each of 4,000 images would be that many operators."""
+def test_a_large_batch_is_not_unrolled() -> None:
+    """One convolution for each of 4,000 images would make 4,000 operators."""
     layers = [node("Conv", ["x", "kernel"], "h"), node("Flatten", ["h"])]
     proto = model(layers, {"x": [4000, 1, 2, 2]}, {"kernel": weights(2, 1, 2, 2)})
     network = load_onnx_bytes("model", proto.SerializeToString())

@@ -1,4 +1,4 @@
-"""Activation functions that exporters write as products are one op again, and the same function."""
+"""Activation functions that exporters write as products become one op again, which computes the same."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ OTHER_GELU = [node("Mul", ["x", "inverse"], "a"), node("Erf", ["a"], "b"), node(
         ),
     ],
 )
-def test_one_op(layers: list, op: type) -> None:
+def test_products_that_are_an_activation_become_one_op(layers: list, op: type) -> None:
     proto = model(layers, {"x": [1, 12]}, CONSTANTS)
     ops = [type(entry.op) for entry in load_onnx_bytes("net", proto.SerializeToString()).graph]
     assert op in ops and Multiply not in ops
@@ -71,7 +71,7 @@ def test_one_op(layers: list, op: type) -> None:
         [node("Add", ["z", "three"], "a"), node("Clip", ["a", "zero", "six"], "gate"), node("Mul", ["x", "gate"])],
     ],
 )
-def test_what_only_looks_like_one(layers: list) -> None:
+def test_products_that_only_resemble_an_activation_stay_products(layers: list) -> None:
     proto = model(layers, {"x": [1, 12], "z": [1, 12]}, CONSTANTS)
     assert Multiply in [type(entry.op) for entry in load_onnx_bytes("net", proto.SerializeToString()).graph]
     assert_agrees(proto, {"x": [1, 12], "z": [1, 12]})

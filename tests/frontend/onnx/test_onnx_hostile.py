@@ -1,4 +1,4 @@
-"""Files that claim more than they hold: refused in one sentence, or loaded, in little time and memory."""
+"""Files that claim more than they hold are refused in one sentence, or load, in little time and memory."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ SLOW = {name for name in hostile.CASES if str(1 << 28) in name} | {"empty attrib
 
 
 def outcome(path: Path) -> str:
-    """What loading a file comes to; errors that are not the package's own pass."""
+    """'loaded', or the message of the package's error; other errors are raised."""
     try:
         autodual.load_onnx(path)
     except AutodualError as error:
@@ -34,7 +34,7 @@ def outcome(path: Path) -> str:
 
 
 def in_child(work: Callable[[], Iterator[str]]) -> list[str]:
-    """The lines that work yields in a process of its own, which is ended where one takes too long."""
+    """The lines that `work` yields in a child process, which an alarm ends if one takes too long."""
     reader, writer = os.pipe()
     child = os.fork()
     if child == 0:
@@ -62,7 +62,7 @@ def resident() -> int:
 
 
 def loads(names: list[str], folder: Path) -> Iterator[str]:
-    """For each file what happened, and the seconds and bytes it took."""
+    """For each file the outcome, and the seconds and bytes that loading took."""
     autodual.load_onnx(honest(folder))
     for number, name in enumerate(names):
         place = folder / str(number) / "in"

@@ -165,7 +165,7 @@ def test_batch_norm(shape: list[int]) -> None:
 
 
 @pytest.mark.parametrize("shape", [[1, 4, 5, 5], [2, 4, 5, 5], [1, 4, 6]], ids=str)
-def test_normalisations_by_own_statistics(shape: list[int]) -> None:
+def test_normalisations_by_a_samples_statistics(shape: list[int]) -> None:
     x = {"x": shape}
     assert_operator_agrees("InstanceNormalization", x, {"s": weights(4), "b": weights(4, seed=1)})
     assert_operator_agrees("LayerNormalization", x, {"s": weights(shape[-1]), "b": weights(shape[-1], seed=1)})
@@ -179,7 +179,7 @@ def test_normalisations_by_own_statistics(shape: list[int]) -> None:
 
 
 @pytest.mark.parametrize("order", [1, 2])
-def test_the_unit_vector_of_zero_is_zero_and_nothing_is_certified_around_it(order: int) -> None:
+def test_a_normalised_zero_vector_is_zero_and_nothing_is_certified_around_it(order: int) -> None:
     proto = model([node("LpNormalization", ["x"], axis=1, p=order)], {"x": ["N", 3]})
     network = load_onnx_bytes("model", proto.SerializeToString())
     x = torch.tensor([[0.0, 0.0, 0.0], [1.0, -2.0, 3.0]])

@@ -1,4 +1,4 @@
-"""The module that an ONNX file becomes: shapes, parameters, compilation and agreement."""
+"""The module made from an ONNX file: shapes, parameters, compilation, and agreement with a runtime."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def expected(x: np.ndarray) -> np.ndarray:
     return np.maximum(hidden, 0) @ CONSTANTS["out::w"]
 
 
-def test_a_batch_is_as_many_runs_of_the_file() -> None:
+def test_a_batch_gives_what_the_file_gives_for_each_sample() -> None:
     network = perceptron()
     x = weights(5, 4)
     assert network.input_shapes == ((4,),)
@@ -41,7 +41,7 @@ def test_a_batch_is_as_many_runs_of_the_file() -> None:
     np.testing.assert_allclose(network(torch.from_numpy(x)).detach().numpy(), expected(x), rtol=1e-5, atol=1e-5)
 
 
-def test_it_reports_how_well_it_agrees_with_a_runtime() -> None:
+def test_a_network_reports_its_agreement_with_a_runtime() -> None:
     agreement = perceptron().agreement
     assert agreement is not None
     assert agreement.error < 1e-6 < agreement.tolerance
@@ -84,7 +84,7 @@ def test_a_copy_is_independent() -> None:
 
 
 @pytest.mark.parametrize("shape, sample", [((1, 4), (4,)), (("N", 4), (4,)), ((2, 4), (2, 4)), ((None, 4), (4,))])
-def test_a_leading_extent_of_one_is_no_axis_of_a_sample(shape: tuple, sample: tuple[int, ...]) -> None:
+def test_a_leading_extent_of_one_is_the_batch_axis(shape: tuple, sample: tuple[int, ...]) -> None:
     network = load_onnx_bytes("network", model(LAYERS, {"x": shape}, CONSTANTS).SerializeToString())
     assert network.input_shapes == (sample,)
     assert network(torch.rand(7, *sample)).shape == (7, *sample[:-1], 3)

@@ -1,4 +1,4 @@
-"""Operators that networks seldom have, against an ONNX runtime; and every other one is refused with its reason."""
+"""Rare operators, compared with an ONNX runtime; all others of the standard are refused with a reason."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from autodual.frontend.onnx.registry import registered
 
 from .models import assert_agrees, assert_operator_agrees, model, node, onnx, weights
 
-#: Operators that have no data operand, or whose random result no rule could have; folded or refused where they stand.
+#: Operators without a data operand or with a random result, which are folded or refused elsewhere, without a rule.
 ELSEWHERE = """Constant ConstantOfShape Range If RandomNormal RandomNormalLike RandomUniform RandomUniformLike Bernoulli
 Multinomial"""
 
@@ -25,7 +25,7 @@ def test_every_operator_of_the_standard_has_a_rule() -> None:
 
 
 @pytest.mark.parametrize("kind", ["TopK", "Loop", "BitShift", "RoiAlign", "SequenceConstruct", "MatMulInteger"])
-def test_what_has_no_bounds_says_why(kind: str) -> None:
+def test_operators_without_bounds_give_a_reason(kind: str) -> None:
     proto = model([node(kind, ["x"])], {"x": [1, 4]})
     with pytest.raises(UnsupportedOpsError) as caught:
         load_onnx_bytes("net", proto.SerializeToString())
@@ -87,8 +87,8 @@ def test_blocks_are_added_up() -> None:
     assert_operator_agrees("Col2Im", {"x": [2, 4, 6]}, constants, opset=18, strides=[2, 2], pads=[0, 0, 0, 1])
 
 
-def test_what_is_never_so_is_not_looked_at() -> None:
-    """Exporters replace what softmax makes of a row that a mask leaves empty."""
+def test_checks_for_nan_are_removed() -> None:
+    """Exporters replace the NaN that softmax gives for a row that is masked completely."""
     zero = {"z": np.zeros(1, np.float32)}
     layers = [node("Softmax", ["x"], "s"), node("IsNaN", ["s"], "n"), node("Where", ["n", "z", "s"])]
     assert_agrees(model(layers, {"x": [1, 4]}, zero), {"x": [1, 4]})
@@ -96,12 +96,12 @@ def test_what_is_never_so_is_not_looked_at() -> None:
     network = load_onnx_bytes("net", model(layers, {"x": [1, 2]}, zero).SerializeToString(), check=False)
     x, ball = torch.tensor([[0.5, 2.0]]), autodual.LinfBall(1.0)
     lower = autodual.compile_dual(network).lower_bounds(x, ball, torch.eye(2))
-    assert lower[0, 0].isnan(), "the logarithm of what may be negative has no bound"
+    assert lower[0, 0].isnan(), "the logarithm has no bound where its operand may be negative"
 
 
 @pytest.mark.parametrize("low", [-np.inf, np.finfo(np.float32).min])
 def test_masks_become_weights(low: float) -> None:
-    """So that they spoil neither bounds nor their rounding."""
+    """Large negative numbers in masks would make bounds NaN, or lose their digits."""
     mask = np.where(np.tril(np.ones((3, 3))) > 0, 0, low).astype(np.float32)
     layers = [node("Add", ["x", "m"], "s"), node("Softmax", ["s"], "p"), node("Flatten", ["p"])]
     proto = model(layers, {"x": [1, 3, 3]}, {"m": mask})
@@ -114,7 +114,7 @@ def test_masks_become_weights(low: float) -> None:
 
 
 def test_half_precision_inside_a_network() -> None:
-    """The rounding of its casts is in the bounds."""
+    """Bounds allow for the rounding of its casts."""
     layers = [
         node("Cast", ["x"], "a", to=10),
         node("MatMul", ["a", "w"], "b"),

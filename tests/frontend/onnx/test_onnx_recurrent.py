@@ -1,4 +1,4 @@
-"""Recurrent operators against an ONNX runtime, with all their options, and their bounds against samples."""
+"""Recurrent operators with all their options, compared with an ONNX runtime, and their bounds with samples."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ def test_activations(names: list[str], numbers: dict) -> None:
 
 
 def test_batch_first() -> None:
-    """onnxruntime refuses this layout for these operators, so the same network with the axes moved is the oracle."""
+    """onnxruntime refuses this layout for these operators, so the oracle is the same network with its axes moved."""
     for kind in GATES:
         made = tensors(kind, 1, 2)
         plain = model(

@@ -1,4 +1,4 @@
-"""Files that are not ONNX models, and models that cannot be bounded: one clear sentence each."""
+"""Files that are no ONNX models, and models that cannot be bounded, are refused in one clear sentence."""
 
 from __future__ import annotations
 
@@ -177,7 +177,7 @@ def test_damaged_files(tmp_path: Path) -> None:
         autodual.load_onnx(tmp_path)
 
 
-def test_names_that_are_no_text() -> None:
+def test_names_that_are_not_utf8() -> None:
     data = network().SerializeToString()
     with pytest.raises(ModelFileError, match=r"names that are no text|no ONNX model"):
         load_onnx_bytes("net.onnx", data.replace(b"/Relu/y", b"/Rel\xff/y"))

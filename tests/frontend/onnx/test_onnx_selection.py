@@ -1,4 +1,4 @@
-"""Positions that depend on the network's input, against an ONNX runtime and under bounds."""
+"""Indices that depend on the network's input, compared with an ONNX runtime, and their bounds."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from .models import assert_agrees, model, node, weights
 
 
 def positions(extent: int) -> list:
-    """Whole numbers from 0 to extent - 1, as x decides."""
+    """Operators and constants for indices `i` from 0 to extent - 1 that depend on `x`."""
     return [
         node("Mul", ["x", "three"], "scaled"),
         node("Clip", ["scaled", "zero", "top"], "clipped"),
@@ -67,7 +67,7 @@ def test_one_hot(axis: int) -> None:
 
 @pytest.mark.parametrize("kind", ["ArgMax", "ArgMin"])
 @pytest.mark.parametrize("last", [0, 1])
-def test_place_of_the_extreme(kind: str, last: int) -> None:
+def test_argmax_and_argmin(kind: str, last: int) -> None:
     for shape, axis in (([1, 5], 1), ([3, 2], 0), ([1, 3, 4], -1), ([1, 3, 4], 1)):
         for keepdims in (0, 1):
             layers = [
@@ -80,7 +80,7 @@ def test_place_of_the_extreme(kind: str, last: int) -> None:
 
 @pytest.mark.parametrize("rows", [1, 3])
 def test_scatter(rows: int) -> None:
-    """Rows of positions may coincide; the last one counts."""
+    """Rows of indices may coincide; the last one wins."""
     layers, constants = positions(3)
     constants |= {"c": weights(3, 3), "u": weights(rows)}
     for data, fresh in (("c", "v"), ("z", "u"), ("z", "v")):
@@ -96,7 +96,7 @@ def test_scatter(rows: int) -> None:
 
 
 def test_the_decided_class_has_exact_bounds() -> None:
-    """Where no entry can overtake the largest, the bounds of its place coincide; elsewhere they hold."""
+    """Where no other entry can become the largest, the bounds of the argmax coincide; elsewhere they hold."""
     layers = [node("ArgMax", ["x"], "a", axis=1), node("Cast", ["a"], to=1)]
     network = load_onnx_bytes("net", model(layers, {"x": [1, 4]}).SerializeToString()).double()
     x = torch.tensor([[0.1, 0.9, 0.3, 0.2], [0.5, 0.1, 0.2, 0.55]]).double()

@@ -1,4 +1,4 @@
-"""Operators that move, copy, pick and pad, along every axis, against an ONNX runtime."""
+"""Operators that move, copy, select and pad entries, along every axis, compared with an ONNX runtime."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Windows of ONNX operators whose numbers kernels cannot keep, or that would never move."""
+"""Strides, dilations and pads of ONNX operators that exceed 32 bits, or are not positive."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def test_the_maximum_of_a_single_window_needs_no_stride(step: int) -> None:
         ({"dilations": [1, 1, 1]}, "3 dilations for 2 spatial axes"),
     ],
 )
-def test_steps_that_lead_nowhere_are_refused_with_their_reason(kind: str, attributes: dict, reason: str) -> None:
+def test_invalid_strides_and_dilations_are_refused_with_their_reason(kind: str, attributes: dict, reason: str) -> None:
     with pytest.raises(autodual.AutodualError, match=reason):
         _network(kind, **attributes)
 

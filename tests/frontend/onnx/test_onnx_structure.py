@@ -1,4 +1,4 @@
-"""Branches, functions, quantisation and other structure of whole files, against an ONNX runtime."""
+"""Branches, functions, quantisation and other structure of whole files, compared with an ONNX runtime."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def test_initialisers_may_also_be_declared_as_inputs() -> None:
     assert network.input_names == ("x",)
 
 
-def test_names_that_no_module_could_have() -> None:
+def test_names_that_are_invalid_in_modules() -> None:
     names = {"": weights(4), "a.b": weights(4), "a/b": weights(4), "1": weights(4), "training": weights(4)}
     names.pop("")
     layers, last = [], "x"

@@ -1,1 +1,1 @@
-"""Hostile files of every format: each claims something it does not hold, or more than anybody could mean."""
+"""Hostile files of every format: each claims contents that it does not have, or absurdly large ones."""

@@ -127,7 +127,7 @@ def _sparse(path: Path, size: int) -> None:
 
 
 def _bomb(path: Path, name: str, start: bytes, zeros: int, others: Mapping[str, bytes] = MappingProxyType({})) -> None:
-    """An archive whose array is zeros, packed to a thousandth."""
+    """An archive whose array is all zeros, compressed to about a thousandth."""
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
         for other, data in others.items():
             archive.writestr(other, data)
@@ -154,7 +154,7 @@ def _zeros(size: int) -> bytes:
 
 
 def _gzipped(start: bytes, zeros: int) -> bytes:
-    """Two gzip streams, one after the other, are one."""
+    """A gzip file of `start` and then zeros: concatenated gzip streams count as one."""
     return gzip.compress(start) + _zeros(zeros)
 
 

@@ -1,4 +1,4 @@
-"""Hostile results: documents of every command that writes samples, with other values; replay and report read them."""
+"""Hostile result documents: honest ones of every command, with values replaced; replay and report read them."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def document(kind: str) -> Any:
 
 
 def _places(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
-    """The paths of all values in a document; of a list, those in its first entry."""
+    """The paths of all values in a document; of lists, only the first entry is visited."""
     if path:
         yield path
     if isinstance(value, dict):
@@ -133,7 +133,7 @@ def _sparse(path: Path) -> None:
 
 
 def valid() -> Iterator[bytes]:
-    """The honest ones."""
+    """The unchanged documents."""
     for kind in KINDS:
         yield json.dumps(document(kind), indent=1).encode()
 

@@ -1,4 +1,4 @@
-"""Formats whose hostile files are generated beside the tests of their readers: ONNX, VNN-LIB, recipes, checkpoints."""
+"""Formats whose hostile files are generated in other modules: ONNX, VNN-LIB, recipes, checkpoints."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def _verify(path: Path, around: Surroundings) -> list[list[str]]:
 
 
 _KEPT = tempfile.TemporaryDirectory()
-"""Where the data of honest runs stay, since a run names them by their whole path."""
+"""Folder for the data of honest runs; it must stay, since a run refers to its data by absolute path."""
 
 
 @functools.cache

@@ -1,4 +1,4 @@
-"""Hostile `torch.export` archives: an honest one with other claims in its JSON, and other bytes."""
+"""Hostile `torch.export` archives: an honest archive with changes in its JSON or in other bytes."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def archive() -> bytes:
 
 
 def changed(entry: str, change: Callable[[Any], Any]) -> bytes:
-    """The archive with one of its JSON texts changed; what `change` returns takes its place, unless that is None."""
+    """The archive with one of its JSON texts changed: `change` edits the value in place or returns a new one."""
     entries = unzipped(archive())
     value = json.loads(entries[entry])
     changed = change(value)
@@ -229,7 +229,7 @@ def _claims() -> bytes:
 
 
 def valid() -> Iterator[bytes]:
-    """A dynamic archive of layers that enlarge an image in between."""
+    """An archive with a dynamic batch size and an upsampling layer."""
     yield archive()
 
 

@@ -1,4 +1,4 @@
-"""Hostile files on a disk, the honest ones around them, and what the command line made of each."""
+"""Writes hostile files and the honest files around them, and runs commands on them."""
 
 from __future__ import annotations
 

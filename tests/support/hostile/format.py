@@ -1,4 +1,4 @@
-"""What the generator of one format says: its hostile files, valid ones to mutate, and the commands that read them."""
+"""A file format for the hostile tests: its hostile files, valid files to mutate, and the commands that read them."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ class Surroundings:
 
 @dataclass(frozen=True)
 class Format:
-    """A format of files.
+    """A file format.
 
-    file: what a file of it is called, which may start with folders. hostile: names and writers of hand-made files.
+    file: the name that commands expect, possibly with folders before it. hostile: names and writers of hand-made files.
     valid: contents of honest files. commands: the arguments of each command that reads the file at a path. companions:
     honest files that must lie in the same folder, by name.
     """

@@ -1,4 +1,4 @@
-"""Honest files with something changed: cut where their parts begin, bits turned, and what they claim multiplied."""
+"""Random mutations of honest files: cut at a boundary of parts, bits flipped, numbers replaced, pieces repeated."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _JSON = (None, [], {}, "x", -1, 0, 2**31, 2**70, 1.5, 1e300, True, [[[[1]]]], "9
 
 
 def mutations(data: bytes, seed: int, count: int) -> Iterator[tuple[str, bytes]]:
-    """`count` files made from an honest one, and how; `seed` decides which."""
+    """`count` mutations of an honest file, each with a description; random, but fixed by `seed`."""
     chance = random.Random(seed)
     kinds = _kinds(data)
     for number in range(count):
@@ -28,13 +28,13 @@ def mutations(data: bytes, seed: int, count: int) -> Iterator[tuple[str, bytes]]
 def _kinds(data: bytes) -> list[tuple[str, Callable[[bytes, random.Random], bytes]]]:
     kinds = [("cut", _cut), ("bits", _bits), ("a claim", _claim), ("a piece twice", _repeated), ("zeros", _zeros)]
     if data.startswith(b"PK"):
-        # Most changes of an archive only break its checksums; these are within its entries.
+        # Most changes of an archive only break its checksums, so change its entries too, with correct checksums.
         return [*kinds, *((f"{name} within", _within(mutate)) for name, mutate in kinds * 2)]
     return kinds
 
 
 def _boundaries(data: bytes) -> list[int]:
-    """Where parts of a file begin: signatures of zip, pickles' and headers' fields, brackets of texts."""
+    """Positions where parts of a file begin: zip signatures, fields of pickles and headers, brackets in texts."""
     marks = [match.start() for match in re.finditer(rb"PK[\x01-\x08]|\x80\x02|q[\x00-\xff]|[{}\[\],:\n]", data)]
     return [0, *marks, *range(0, min(len(data), 256), 4), len(data)]
 
@@ -51,7 +51,7 @@ def _bits(data: bytes, chance: random.Random) -> bytes:
 
 
 def _claim(data: bytes, chance: random.Random) -> bytes:
-    """Where a number may stand, another; in texts by its digits, else in one, two, four or eight bytes."""
+    """Replace a number: digits in a text, or one, two, four or eight bytes at a boundary."""
     digits = list(re.finditer(rb"(?<![\w.])\d{1,9}(?![\w.])", data))
     claim = chance.choice(_CLAIMS)
     if digits and chance.random() < 0.5:
@@ -75,11 +75,11 @@ def _zeros(data: bytes, chance: random.Random) -> bytes:
 
 
 def _within(mutate: Callable[[bytes, random.Random], bytes]) -> Callable[[bytes, random.Random], bytes]:
-    """The same change within one entry of an archive, whose checksums are right again."""
+    """The same change inside one entry of an archive; checksums are recomputed."""
 
     def change(data: bytes, chance: random.Random) -> bytes:
         entries = unzipped(data)
-        # Entries with structure more often than those of numbers.
+        # Prefer entries with structure to entries that hold only numbers.
         names = [name for name in entries for _ in range(4 if name.endswith((".pkl", ".json", ".npy")) else 1)]
         name = chance.choice(names)
         content = entries[name]

@@ -1,4 +1,4 @@
-"""Hostile `torch.save` files: modules, state dicts, cascades and the formats of before."""
+"""Hostile `torch.save` files: modules, state dicts, cascades and older formats."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ _HUGE = 10**6
 
 
 def network() -> nn.Sequential:
-    """The honest network that others are made from: four features, three classes."""
+    """The honest network from which others are made: four features, three classes."""
     torch.manual_seed(0)
     return nn.Sequential(nn.Linear(4, 5), nn.ReLU(), nn.Linear(5, 3)).eval()
 
 
 def bare(cls: type, **attributes: Any) -> nn.Module:
-    """A module that no constructor made."""
+    """A module with these attributes, made without calling its constructor."""
     module = cls.__new__(cls)
     nn.Module.__init__(module)
     vars(module).update(attributes)
@@ -36,7 +36,7 @@ def bare(cls: type, **attributes: Any) -> nn.Module:
 
 
 def images(*layers: nn.Module) -> nn.Sequential:
-    """A classifier of images of shape 1, 2, 2, where `layers` come first."""
+    """A classifier of images of shape 1, 2, 2 that applies `layers` first."""
     return nn.Sequential(nn.Unflatten(1, (1, 2, 2)), *layers, nn.AdaptiveAvgPool2d(2), nn.Flatten(), nn.Linear(4, 3))
 
 
@@ -98,7 +98,7 @@ def _views() -> Iterator[tuple[str, Any]]:
 
 
 def _nested_containers(levels: int, copies: int) -> nn.Module:
-    """A container of `copies` times the same container, and so on."""
+    """Nested containers: each holds `copies` references to the next inner one."""
     module: nn.Module = nn.ReLU()
     for _ in range(levels):
         module = bare(nn.Sequential, _modules={str(copy): module for copy in range(copies)}, training=False)
@@ -106,7 +106,7 @@ def _nested_containers(levels: int, copies: int) -> nn.Module:
 
 
 def _many_layers(count: int) -> nn.Module:
-    """One layer, called so many times."""
+    """A container that applies the same layer `count` times."""
     return bare(nn.Sequential, _modules=dict.fromkeys(map(str, range(count)), nn.ReLU()), training=False)
 
 
@@ -171,7 +171,7 @@ def _layers() -> Iterator[tuple[str, Any]]:
 
 
 def _descriptions() -> Iterator[tuple[str, Any]]:
-    """Networks that autodual has trained, whose files describe their architecture."""
+    """Files of trained networks, which describe their architecture, with false descriptions."""
     from autodual.architectures import NetworkDescription
 
     honest = NetworkDescription("mlp:3", (4,), 3)
@@ -254,7 +254,7 @@ def _old_pickles() -> Iterator[tuple[str, bytes]]:
 
 
 def _old_tensor(numel: int) -> bytes:
-    """A state dict as pickles of before had storages: with a view at their end."""
+    """A state dict in the pickle format of older versions, in which storages have a sixth field (the view)."""
 
     class Pickler(pickle._Pickler):  # type: ignore[name-defined,misc]
         def persistent_id(self, value: Any) -> Any:
@@ -326,7 +326,7 @@ def _many_entries(count: int) -> bytes:
 
 
 def _write(value: Any, path: Path) -> None:
-    """Write a value, or what a function makes: large ones are only made where they are written."""
+    """Write a value, or the result of a function; large values are given as functions, so that they are made late."""
     path.write_bytes(saved(value() if isinstance(value, FunctionType) else value))
 
 

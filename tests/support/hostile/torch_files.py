@@ -20,7 +20,7 @@ _ONE: Mapping[str, bytes] = MappingProxyType({"0": bytes(64)})
 
 @dataclass(frozen=True)
 class Storage:
-    """A storage of `numel` numbers, as the pickle claims."""
+    """A storage that, according to the pickle, holds `numel` numbers."""
 
     numel: Any
     kind: Any = torch.FloatStorage
@@ -43,24 +43,24 @@ class New(Reduced):
 
 
 class Raw:
-    """Instructions of a pickle as they are; they must leave one value on the stack."""
+    """Raw pickle instructions; they must leave one value on the stack."""
 
     def __init__(self, instructions: bytes) -> None:
         self.instructions = instructions
 
 
 def tensor(storage: Storage, size: Any, stride: Any, offset: Any = 0) -> Reduced:
-    """A tensor as the pickle claims."""
+    """A tensor with the claimed size, stride and offset."""
     return Reduced(torch._utils._rebuild_tensor_v2, storage, offset, size, stride, False, OrderedDict())
 
 
 def parameter(storage: Storage, size: Any, stride: Any, offset: Any = 0) -> Reduced:
-    """A parameter as the pickle claims."""
+    """A parameter with the claimed size, stride and offset."""
     return Reduced(torch._utils._rebuild_parameter, tensor(storage, size, stride, offset), True, OrderedDict())
 
 
 class _Pickler(pickle._Pickler):  # type: ignore[name-defined,misc]
-    """The one written in Python: it nests as deeply as Python's recursion limit says."""
+    """The pickler written in Python, since its nesting is limited only by Python's recursion limit."""
 
     def __init__(self, file: io.BytesIO) -> None:
         super().__init__(file, protocol=2)
@@ -122,6 +122,6 @@ def unzipped(data: bytes) -> dict[str, bytes]:
 
 
 def saved(value: Any, storages: Mapping[str, bytes] = _ONE) -> bytes:
-    """A `torch.save` file of a value with claims in it; storages: by key, what the archive really holds."""
+    """A `torch.save` file of a value that may hold false claims; storages: the real contents of the archive, by key."""
     data, real = pickled(value)
     return torch_zip(data, {**storages, **real})

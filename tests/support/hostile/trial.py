@@ -1,7 +1,7 @@
-"""Run as a script: calls the command line once a line of standard input, each in a process of its own, and measures.
+"""Run as a script: runs a command for each line of standard input, in its own process, and measures it.
 
-A line is a JSON list of arguments. The processes are forked, so that PyTorch is imported once; what one of them takes
-is counted from there. For each a line of JSON is printed: see `Outcome`.
+A line is a JSON list of arguments. The processes are forked, so that PyTorch is imported only once; its time and memory
+are not counted. For each command one line of JSON is printed: see `Outcome`.
 """
 
 from __future__ import annotations
@@ -22,19 +22,19 @@ SECONDS = 10.0
 """How long a command may take with a hostile file."""
 
 BYTES = 2**30
-"""How much memory it may take beyond that of the imports."""
+"""How much memory a command may take, without that of the imports."""
 
 _PATIENCE = 9 * SECONDS
 _CEILING = 5 * BYTES
-"""A command is stopped here, to protect the machine; it is over its budget long before."""
+"""Memory limit that stops a command, to protect the machine; it is far above the budget."""
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of one command. status: its exit status; minus the signal that ended it; -9 where it was stopped.
+    """The outcome of one command.
 
-    seconds: of processor time, which do not depend on what else the machine does. bytes: what was resident at most,
-    beyond what the imports take.
+    status: its exit status; or minus the signal that ended it, -9 if it was stopped. seconds: processor time, which
+    does not depend on the load of the machine. bytes: peak of resident memory, without that of the imports.
     """
 
     arguments: list[str]
@@ -61,7 +61,7 @@ def main() -> None:
 
 
 def _import_all() -> None:
-    """Import what any command does, and send one small network through the compiler, which imports more."""
+    """Import everything that a command may import; certifying a small network imports the rest."""
     for module in _IMPORTED:
         import_module(module)
     import torch
@@ -100,7 +100,7 @@ def _trial(arguments: list[str]) -> Outcome:
 
 
 def _child(arguments: list[str], output: int) -> None:
-    """Write down how much memory the imports take, run the command and end."""
+    """Write the memory of the imports to `output`, run the command, and exit."""
     os.write(output, f"{_status('VmHWM')}\0".encode())
     for stream in (1, 2):
         os.dup2(output, stream)
@@ -123,7 +123,7 @@ def _child(arguments: list[str], output: int) -> None:
 
 
 def _wait(process: int, start: float) -> tuple[int, float, int]:
-    """The exit status, the seconds of processor time, and the most memory that was resident."""
+    """The exit status, the processor time in seconds, and the peak resident memory in bytes."""
     while True:
         ended, status, usage = os.wait4(process, os.WNOHANG)
         if ended:

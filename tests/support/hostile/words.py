@@ -1,4 +1,4 @@
-"""Hostile words on the command line: numbers, shapes, norms, specifications; and files of specifications."""
+"""Hostile arguments of the command line: numbers, shapes, norms, specifications; and specification files."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Weights in files where none may be looked for, or that do not hold them."""
+"""Weights in external files that must not be read, or that do not contain them."""
 
 from __future__ import annotations
 

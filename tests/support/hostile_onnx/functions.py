@@ -1,4 +1,4 @@
-"""Functions that multiply, call themselves, or stand for what runtimes have already."""
+"""Functions that expand exponentially, call themselves, or redefine operators of the runtime."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def function(name: str, nodes: Nodes, domain: str = "own") -> onnx.FunctionProto
 
 
 def _calls(levels: int, times: int) -> list[onnx.FunctionProto]:
-    """Functions that each call the one before some times."""
+    """Functions that each call the previous one `times` times."""
     found = [function("f0", [node("Relu", ["a"], "b")])]
     for level in range(1, levels):
         names = ["a", *(f"t{place}" for place in range(times - 1)), "b"]

@@ -42,7 +42,7 @@ def _if(inner: onnx.NodeProto, output: str) -> onnx.NodeProto:
 
 
 def _branches(depth: int) -> onnx.NodeProto:
-    """Both branches of each hold the next: 2^depth operators."""
+    """Nested If operators; both branches hold the next one, so there are 2^depth operators."""
     inner = node("Relu", ["x"], "r")
     for level in range(depth):
         inner = _if(inner, f"b{level}" if level < depth - 1 else "y")
@@ -55,7 +55,7 @@ save("branches in a row", [_if(node("Relu", [f"b{p}" if p else "x"], f"r{p}"), f
 
 
 def loop(*, constant: bool, output: str = "l") -> onnx.NodeProto:
-    """A loop that never ends, over the input or over nothing."""
+    """An endless loop over the input, or over a constant."""
     body = helper.make_graph(
         [node("Identity", ["go"], "on"), node("Relu", ["v"], "w")],
         "body",

@@ -1,4 +1,4 @@
-"""Bytes that are no model, or one that no program would write."""
+"""Bytes that are not a model, or a model that no program would write."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ def two_versions_of_operators(path: Path) -> None:
 
 
 def damaged(seed: int) -> bytes:
-    """An honest model in which some bytes are others."""
+    """An honest model with one to three random bytes replaced."""
     generator = np.random.default_rng(seed)
     nodes = [
         node("Conv", ["x", "k"], "h", pads=[1, 1, 1, 1]), node("Relu", ["h"], "r"), node("Reshape", ["r", "s"], "f"),

@@ -6,7 +6,7 @@ import numpy as np
 import onnx
 from support.hostile_onnx.building import HUGE, applied, constant, floats, ints, node, save
 
-for _extent in (1 << 28, HUGE):  # more than the memory should hold, and more than any could
+for _extent in (1 << 28, HUGE):  # more than memory should hold, and more than any memory can hold
     constant(f"ConstantOfShape {_extent}", "ConstantOfShape", {"s": ints(_extent)})
     constant(f"Expand {_extent}", "Expand", {"a": floats(1), "s": ints(_extent)})
     constant(f"Tile {_extent}", "Tile", {"a": floats(1), "s": ints(_extent)})
