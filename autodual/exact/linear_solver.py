@@ -53,8 +53,8 @@ class LinearSolver:
         }.items():
             self._highs.setOptionValue(option, value)
         taken = self._highs.passModel(_model(highspy, program, cost))
-        #: Whether HiGHS takes the program: it refuses NaN and huge coefficients, and then it has no solutions.
-        self.takes = taken != highspy.HighsStatus.kError
+        #: Whether the program can be solved: HiGHS refuses huge coefficients and some NaN, and returns nothing then.
+        self.takes = taken != highspy.HighsStatus.kError and _is_numeric(program, cost)
 
     def solve(self, lower: Array, upper: Array, enough: float, seconds: float) -> Solved | None:
         """The least cost with these bounds of the binaries `[binaries]`; None where the time ran out.
@@ -99,6 +99,12 @@ def require_highspy() -> ModuleType:
             "exact verification solves its programs with HiGHS; install it: pip install 'autodual[exact]'"
         ) from None
     return highspy
+
+
+def _is_numeric(program: Program, cost: Array) -> bool:
+    finite = (cost, program.values, program.lower, program.upper)
+    ends = (program.row_lower, program.row_upper)
+    return all(numpy.isfinite(part).all() for part in finite) and not any(numpy.isnan(part).any() for part in ends)
 
 
 def _model(highspy: ModuleType, program: Program, cost: Array) -> Any:
