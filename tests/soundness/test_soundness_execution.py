@@ -57,7 +57,7 @@ def _assert_same(found: dict[str, Tensor], expected: dict[str, Tensor], toleranc
 @effort(20)
 @given(st.data(), networks())
 def test_every_execution_gives_the_same_bounds(slopes: SlopePolicy, data: st.DataObject, model: RandomNetwork) -> None:
-    """Without gradients, since only then rows and samples are computed in chunks."""
+    """Gradients off: chunks of rows and samples are only made then."""
     subject = data.draw(subjects(model.shape))
     with torch.no_grad():
         expected = _everything(model.dual(), subject.x, subject.ball, slopes)
