@@ -71,7 +71,7 @@ def test_options_that_do_not_fit_are_refused(invoke, model_file, data_file, argu
     assert result.exit_code == 2 and message in result.stderr
 
 
-def test_a_contradiction_stops_and_keeps_its_evidence(invoke, tmp_path, model_file, data_file, unsound):
+def test_a_contradiction_stops_and_keeps_its_evidence(invoke, tmp_path, model_file, data_file, unsound, monkeypatch):
     out = tmp_path / "out.json"
     how = ("--eps", "0.3", "--attack", "20", "--bracket", "--json", out)
     result = invoke("certify", model_file, "--data", data_file, *how)
@@ -83,11 +83,14 @@ def test_a_contradiction_stops_and_keeps_its_evidence(invoke, tmp_path, model_fi
     assert document["settings"]["model_sha256"] and evidence["value"] < evidence["bound"]
     point = torch.tensor(evidence["point"], dtype=torch.float64)
     assert (point - torch.tensor(evidence["original"])).abs().max() <= 0.3 + 1e-6
-    # Later runs, with or without --json, do not overwrite the first evidence file.
-    first = kept.read_text()
+    # Later runs do not overwrite the first evidence file; without --json theirs is in the current folder.
+    first, here = kept.read_text(), tmp_path / "here"
+    here.mkdir()
+    monkeypatch.chdir(here)
     invoke("certify", model_file, "--data", data_file, *how[:-2])
     invoke("certify", model_file, "--data", data_file, *how, "--overwrite")
     assert kept.read_text() == first and len(list(tmp_path.glob("contradiction-*.json"))) == 2
+    assert [path.name for path in here.iterdir()] == [kept.name]
 
 
 def test_radii_are_attacked(invoke, tmp_path, model_file, data_file, unsound):
