@@ -52,9 +52,10 @@ class Scattered(Start):
 class Uniform(Start):
     """Every feature uniform in its interval; in balls of other norms a uniform direction, and as uniform a length.
 
-    A ball is sampled before it is cut down to a domain, and points outside go to the nearest ones inside. `share`: of
-    the radius of a ball, in which the points are drawn. `cut`: whether
-    points of a ball outside the domain are brought inside; else they stay there, outside the set.
+    A ball is sampled before it is cut down to a domain, and points outside go to the nearest ones inside.
+
+    share: of the radius of a ball, in which the points are drawn. cut: whether points of a ball outside the domain are
+    brought inside; else they stay there, outside the set.
     """
 
     share: float = 1.0

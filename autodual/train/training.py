@@ -113,7 +113,7 @@ class Training:
     @property
     def passes(self) -> int:
         """How many passes over the data the whole run takes."""
-        return -(-self.recipe.epochs // self.replays)
+        return self.recipe.length // self.replays
 
     @property
     def steps(self) -> int:

@@ -9,7 +9,7 @@ import pytest
 
 from autodual.errors import InvalidInputError
 from autodual.train.losses import Clean, CrownIbp, IntervalBound, Regularised
-from autodual.train.recipe import Recipe, assemble, disassemble, overridden, read_recipe
+from autodual.train.recipe import Recipe, assemble, disassemble, overridden, read_recipe, read_value
 from autodual.train.schedules import Constant, Linear
 
 EXAMPLES = Path(__file__).parents[2] / "examples" / "recipes"
@@ -116,3 +116,20 @@ def test_files_that_are_no_recipes_are_refused(tmp_path: Path, name: str, text: 
         read_recipe(tmp_path / name)
     with pytest.raises(InvalidInputError, match="there is no recipe"):
         read_recipe(tmp_path / "absent.toml")
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ('["flip", { kind = "cutout", side = 14 }]', ["flip", {"kind": "cutout", "side": 14}]),
+        ('{ kind = "steps", start = 0.1, at = [2] }', {"kind": "steps", "start": 0.1, "at": [2]}),
+        ('{"kind": "pgd"}', {"kind": "pgd"}),
+        ("true", True),
+        ("28/255", "28/255"),
+        ("[x].npz", "[x].npz"),
+        ("[1]\nseed = 2", "[1]\nseed = 2"),
+        ("[" * 5000, "[" * 5000),
+    ],
+)
+def test_values_are_read_as_recipes_write_them(text: str, value: object) -> None:
+    assert read_value(text) == value

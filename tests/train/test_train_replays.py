@@ -134,3 +134,11 @@ def test_losses_of_attacks_use_the_full_radius_from_the_start_by_default() -> No
     with pytest.raises(InvalidInputError, match=r"loss.kind"):
         assemble(Recipe, {"loss": {"kind": [1]}})
     assert assemble(Recipe, {"loss": "interval"}).radius == assemble(Recipe, {}).radius == Recipe().radius
+
+
+def test_shares_of_the_run_are_of_all_its_passes() -> None:
+    """Three epochs of eight replays make one pass, which is eight epochs; a cycle's rate is zero at their end only."""
+    values = {"loss": {"kind": "free"}, "epochs": 3, "learning_rate": {"kind": "cyclic", "peak": 0.2}}
+    recipe = assemble(Recipe, values)
+    assert recipe.length == 8
+    assert [recipe.learning_rate(epoch) for epoch in (0, 4, 6, 8)] == pytest.approx([0.0, 0.2, 0.1, 0.0])

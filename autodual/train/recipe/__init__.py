@@ -1,7 +1,7 @@
 """Recipes: everything that a training run is made of, as frozen data that files and the command line can spell."""
 
 from autodual.train.recipe.epoch_sections import CollapseSection, CurvesSection, ValidationSection
-from autodual.train.recipe.files import read_recipe
+from autodual.train.recipe.files import read_recipe, read_value
 from autodual.train.recipe.recipe import Recipe
 from autodual.train.recipe.recipe_values import assemble, disassemble, overridden
 from autodual.train.recipe.sections import DataSection, NetworkSection, OptimiserSection, SetSection
@@ -19,4 +19,5 @@ __all__ = [
     "disassemble",
     "overridden",
     "read_recipe",
+    "read_value",
 ]

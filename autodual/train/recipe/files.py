@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import stat
 from collections.abc import Mapping
 from os import PathLike
@@ -68,17 +69,45 @@ def _text(path: Path) -> str:
         raise InvalidInputError(f"the recipe '{path}' cannot be read: it is no text in UTF-8") from None
 
 
+def read_value(text: str) -> Any:
+    """A recipe's value in the notation of JSON, or a list or table in that of TOML; anything else is a string.
+
+    Args:
+        text: such as what follows `--set KEY=`.
+
+    Example:
+        >>> from autodual.train.recipe import read_value
+        >>> read_value("0.5"), read_value("pgd"), read_value('[{ kind = "cutout", side = 14 }]')
+        (0.5, 'pgd', [{'kind': 'cutout', 'side': 14}])
+    """
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        if not text.lstrip().startswith(("[", "{")) or len(text) > _LONGEST:
+            return text
+    try:
+        found = _toml_table(f"value = {text}")
+    except (ValueError, RecursionError):
+        return text
+    return found["value"] if list(found) == ["value"] else text  # more lines would set more
+
+
 def _toml(path: Path, text: str) -> Any:
+    try:
+        return _toml_table(text)
+    except ValueError as error:
+        if type(error) is ValueError:
+            raise InvalidInputError(f"'{path}' holds a number of too many digits") from None
+        raise InvalidInputError(f"'{path}' is not valid TOML: {_one_line(str(error))}") from None
+
+
+def _toml_table(text: str) -> dict[str, Any]:
+    """Raises TOMLDecodeError, a kind of ValueError, and ValueError itself for a number of too many digits."""
     try:
         import tomllib
     except ModuleNotFoundError:  # Python 3.10
         import tomli as tomllib
-    try:
-        return tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise InvalidInputError(f"'{path}' is not valid TOML: {_one_line(str(error))}") from None
-    except ValueError:
-        raise InvalidInputError(f"'{path}' holds a number of too many digits") from None
+    return tomllib.loads(text)
 
 
 def _yaml(path: Path, text: str) -> Any:

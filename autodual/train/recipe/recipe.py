@@ -53,8 +53,8 @@ class Recipe:
     def __post_init__(self) -> None:
         check_fields(self)
         for name in ("radius", "learning_rate"):
-            object.__setattr__(self, name, getattr(self, name).over(self.epochs))
-        scheduled = {name: schedule.over(self.epochs) for name, schedule in self.scheduled.items()}
+            object.__setattr__(self, name, getattr(self, name).over(self.length))
+        scheduled = {name: schedule.over(self.length) for name, schedule in self.scheduled.items()}
         object.__setattr__(self, "scheduled", scheduled)
         if self.precision == "float16" and self.loss.bounds:
             raise InvalidInputError(
@@ -99,6 +99,15 @@ class Recipe:
         name = loss.get("kind") if isinstance(loss, Mapping) else loss
         kind = LOSSES.get(name) if isinstance(name, str) else None
         return table if "radius" in table or kind is None or kind.bounds else {**table, "radius": 1.0}
+
+    @property
+    def length(self) -> int:
+        """How many epochs the run really takes, at least `epochs`.
+
+        It ends with a whole pass over the data, which counts as several epochs where the loss replays each batch.
+        """
+        replays = self.loss.steps_a_batch()
+        return -(-self.epochs // replays) * replays
 
     @property
     def selected_by(self) -> Judgement:

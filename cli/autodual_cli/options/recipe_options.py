@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from autodual.errors import InvalidInputError
-from autodual.train.recipe import Recipe, assemble, disassemble, overridden, read_recipe
+from autodual.train.recipe import Recipe, assemble, disassemble, overridden, read_recipe, read_value
 from autodual_cli.options.option_groups import TrainOptions
 from autodual_cli.options.recorded_options import option_name
 
@@ -89,12 +88,4 @@ def _overrides(options: TrainOptions) -> Iterator[tuple[str, str, Any]]:
         place, equals, text = setting.partition("=")
         if not equals or not place:
             raise InvalidInputError(f"--set takes KEY=VALUE, such as loss.kappa=0.25, not '{setting}'.")
-        yield f"--set {place}", place, _value(text)
-
-
-def _value(text: str) -> Any:
-    """A number, true or false, a list, a table in JSON's notation; anything else is a string."""
-    try:
-        return json.loads(text)
-    except (ValueError, RecursionError):
-        return text
+        yield f"--set {place}", place, read_value(text)

@@ -72,7 +72,7 @@ def _run(
     """Describe the run, train, and print where the trained networks are."""
     first, recipe = stages.world.first, stages.recipe
     quiet = options.quiet or not first
-    if not quiet and recipe.radius(recipe.epochs) < 1:
+    if not quiet and recipe.radius(recipe.length) < 1:
         click.echo("The radius does not reach set.eps within these epochs; finish its schedule earlier.", err=True)
     if first and not options.resume:
         stages.folder.describe(_description(stages, options, data, device))
@@ -179,7 +179,7 @@ def _loop(training: Training, options: TrainOptions, quiet: bool, *, run: RunFol
             if len(training.progress.rows) > logged:
                 row = training.progress.rows[-1]
                 if not quiet:
-                    display.say(epoch_line(row, training.recipe.epochs))
+                    display.say(epoch_line(row, training.recipe.length))
                     collapse = collapse_line(training.progress.rows, training.recipe.collapse.drop)
                     if collapse is not None:
                         display.say(collapse)
