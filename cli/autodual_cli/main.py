@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from autodual import __version__
-from autodual.errors import AutodualError
+from autodual.errors import AutodualError, ContradictionError
 from autodual.extensions import installed_extensions, load_extension
 from autodual.extensions.commands import COMMANDS
 from autodual_cli.commands.attack import attack
@@ -34,6 +34,12 @@ class BadInput(click.ClickException):
     """Bad usage or bad input: one line on standard error and exit status 2."""
 
     exit_code = 2
+
+
+class Fault(click.ClickException):
+    """A contradiction, which is a fault of autodual's own: one line on standard error and its exit status."""
+
+    exit_code = _FAULT
 
 
 class ErrorReportingGroup(click.Group):
@@ -78,6 +84,8 @@ class ErrorReportingGroup(click.Group):
     def invoke(self, ctx: click.Context) -> Any:
         try:
             return super().invoke(ctx)
+        except ContradictionError as error:
+            raise Fault(in_options(str(error))) from error
         except AutodualError as error:
             raise BadInput(in_options(str(error))) from error
         except OSError as error:  # an error of the system that the command did not expect

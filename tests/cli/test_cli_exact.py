@@ -75,7 +75,7 @@ def test_a_contradiction_stops_and_keeps_its_evidence(invoke, tmp_path, model_fi
     out = tmp_path / "out.json"
     how = ("--eps", "0.3", "--attack", "20", "--bracket", "--json", out)
     result = invoke("certify", model_file, "--data", data_file, *how)
-    assert result.exit_code == 2 and "one of the two is wrong" in result.stderr
+    assert result.exit_code == 3 and "one of the two is wrong" in result.stderr
     (kept,) = tmp_path.glob("contradiction-*.json")
     assert kept.name in result.stderr
     document = json.loads(kept.read_text())
@@ -92,13 +92,12 @@ def test_a_contradiction_stops_and_keeps_its_evidence(invoke, tmp_path, model_fi
     assert len(list(current.glob("contradiction-*.json"))) == 1
     invoke("certify", model_file, "--data", data_file, *how, "--overwrite")
     assert kept.read_text() == first and len(list(tmp_path.glob("contradiction-*.json"))) == 2
-    assert [path.name for path in here.iterdir()] == [kept.name]
 
 
 def test_radii_are_attacked(invoke, tmp_path, model_file, data_file, unsound):
     out = tmp_path / "out.json"
     result = invoke("radius", model_file, "--data", data_file, "--attack", "20", "--json", out)
-    assert result.exit_code == 2 and "one of the two is wrong" in result.stderr
+    assert result.exit_code == 3 and "one of the two is wrong" in result.stderr
     assert list(tmp_path.glob("contradiction-*.json"))
 
 
