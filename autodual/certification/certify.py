@@ -252,7 +252,7 @@ def _effort(decision: Decision | None) -> ExactEffort | None:
 def _method(proof: Proof, sample: int, ask: Ask, plan: Plan, decision: Decision | None) -> str:
     """How a sample's margins were computed, in words."""
     words = bound_words("dual bound", ask)
-    if decision is not None:
+    if decision is not None and float(proof.failure_probability[sample]) == 0:
         return f"branch and bound over linear programs, from {bound_words('dual bounds', ask)}"
     projection = plan.options.projection
     if float(proof.failure_probability[sample]) == 0 or projection is None:

@@ -23,8 +23,8 @@ from autodual.perturbations import Searchable, Support
 from autodual.specs import Specification
 from autodual.tensors import flat
 
-# Of the terms of a half-space's value.
-_SHARE = 1e-9
+#: What rounding may explain in float64, of the terms of a half-space's value.
+ROUNDING_SHARE = 1e-9
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ def require_consistent(
     rows = spec.rows(dual.outputs(exact.centre))
     certain = exact.contains(points) & (proof.failure_probability == 0)
     outputs = flat(dual.outputs(points))
-    room = proof.error + _SHARE * (rows.form.spread(outputs.abs()) + rows.offset.abs())
+    room = proof.error + ROUNDING_SHARE * (rows.form.spread(outputs.abs()) + rows.offset.abs())
     claims = [_Claim("in real arithmetic", proof.lower - _of_double(proof), outputs)]
     if told.deployed:
         claims.append(_Claim("of a run", proof.decisive, flat(dual.outputs(points.to(narrow))).double()))

@@ -2,36 +2,22 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
 from autodual.attacks import counterexamples
 from autodual.certification.proof_parts import Proof
-from autodual.errors import InvalidInputError
 from autodual.exact.deciding import Decision, decide
 from autodual.exact.network_program import ExactNetwork
+from autodual.exact.time_allowed import Clock, checked_seconds
 from autodual.network import Ask, DualNetwork
 from autodual.perturbations import Searchable, Support, require_searchable
 from autodual.specs import Specification
 
 __all__ = ["Decision", "ExactDecisions", "with_decisions"]
-
-
-@dataclass(frozen=True)
-class Limit:
-    """The seconds that one sample may take; they start when this is made."""
-
-    allowed: float
-    start: float = field(default_factory=time.monotonic)
-
-    @property
-    def left(self) -> float:
-        """Seconds that are left."""
-        return self.allowed - (time.monotonic() - self.start)
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,9 +35,8 @@ class ExactDecisions:
         """
         if seconds is None:
             return None
-        if not seconds > 0:
-            raise InvalidInputError(f"exact_seconds must be positive (math.inf for no limit), not {seconds}")
-        return cls(ExactNetwork.of(dual, x), float(seconds))
+        seconds = checked_seconds(seconds, "exact_seconds")
+        return cls(ExactNetwork.of(dual, x), seconds)
 
     def decide(
         self, region: Support, spec: Specification, proof: Proof, samples: Tensor, ask: Ask, *, deployed: bool
@@ -71,8 +56,8 @@ class ExactDecisions:
             if not bool(needed.isfinite().all()):
                 continue  # nothing is known of a run, so that no margin is enough
             violates = _violation(self.exact.dual, here, goal)
-            limit = Limit(self.seconds)
-            found[sample] = decide(self.exact, here, goal, lower, needed, ask.select(index), limit, violates)
+            clock = Clock(self.seconds)
+            found[sample] = decide(self.exact, here, goal, lower, needed, ask.select(index), clock, violates)
         return found
 
     def counterexample(self, region: Support, sample: int, point: Tensor) -> Tensor:
@@ -97,15 +82,21 @@ def _as_run(region: Searchable, point: Tensor) -> Tensor:
 
 
 def with_decisions(proof: Proof, decisions: Mapping[int, Decision]) -> Proof:
-    """The proof with what programs proved of some samples in its place."""
+    """The proof with what programs proved of some samples in its place.
+
+    Bounds that are estimates stay, as such, unless programs proved the sample: then nothing is left of them.
+    """
     if not decisions:
         return proof
-    parts = {name: getattr(proof, name).clone() for name in ("lower", "decisive", "margin", "proved", "double")}
-    failure = proof.failure_probability.clone()
+    names = ("lower", "decisive", "margin", "proved", "double", "failure_probability")
+    parts = {name: getattr(proof, name).clone() for name in names}
     for sample, decision in decisions.items():
-        parts["decisive"][sample] = decision.values.to(proof.lower)
-        parts["lower"][sample] = parts["lower"][sample].maximum(parts["decisive"][sample])
+        estimated = float(proof.failure_probability[sample]) > 0
+        if estimated and not decision.proved:
+            continue
+        values = decision.values.to(proof.lower)
+        parts["decisive"][sample] = values
+        parts["lower"][sample] = values if estimated else parts["lower"][sample].maximum(values)
         parts["margin"][sample], parts["proved"][sample] = decision.margin, decision.proved
-        parts["double"][sample] = True
-        failure[sample] = 0.0
-    return replace(proof, failure_probability=failure, **parts)
+        parts["double"][sample], parts["failure_probability"][sample] = True, 0.0
+    return replace(proof, **parts)

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from torch import nn
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
 
 from autodual.attacks import Attack, Robustness, Standard, evaluate
 from autodual.attacks.evaluation_mode import evaluation_mode
 from autodual.certification import Certificate, certify
+from autodual.certification.contradiction import ROUNDING_SHARE
 from autodual.compiler import compile_dual
 from autodual.data import Dataset
 from autodual.errors import AutodualError, ContradictionError, InvalidInputError
@@ -14,8 +18,11 @@ from autodual.evaluation.benchmark_result import BenchmarkResult
 from autodual.evaluation.masking_signs import masking_signs
 from autodual.evaluation.threat_models import threat_model
 from autodual.inputs import Labels, Numbers, Samples, sample_tensor
-from autodual.perturbations import PerturbationSet
+from autodual.network import DualNetwork
+from autodual.perturbations import PerturbationSet, require_searchable
 from autodual.progress import Progress
+from autodual.specs import ClassMargin
+from autodual.tensors import flat
 
 
 def benchmark(
@@ -68,7 +75,9 @@ def benchmark(
     reason = "" if certified else "not asked for"
     if certified:
         try:
-            proved = certify(compile_dual(model), x, ball, labels)
+            dual = compile_dual(model)
+            proved = certify(dual, x, ball, labels)
+            _require_consistent(dual, ball, x, labels, proved, attacked)
         except ContradictionError:
             raise
         except AutodualError as error:
@@ -77,7 +86,7 @@ def benchmark(
         samples=len(attacked),
         clean_accuracy=1 - attacked.clean_error,
         robust_accuracy=1 - attacked.robust_error,
-        certified_accuracy=None if proved is None else _certified(proved, attacked) / len(attacked),
+        certified_accuracy=None if proved is None else _certified(proved, attacked),
         uncertified_because=reason,
         perturbation=ball.describe(),
         signs=signs,
@@ -93,16 +102,38 @@ def _samples(data: Dataset | tuple[Samples, Labels], count: int | None) -> tuple
     return x[:count], labels[:count]
 
 
-def _certified(proved: list[Certificate], attacked: Robustness) -> int:
-    """How many samples are certified. One that an attack has broken by no more than rounding is not."""
-    count = 0
-    for place, (certificate, sample) in enumerate(zip(proved, attacked, strict=True)):
-        if certificate.certified and sample.broken and not -sample.margin <= (certificate.execution_error or 0):
-            message = (
-                f"sample {place} is certified with margin {certificate.margin:g}, and an attack found a point with "
-                f"margin {sample.margin:g}: one of the two is wrong, which is a bug: report it with its evidence"
-            )
-            evidence = {"sample": place, "bound": certificate.margin, "value": sample.margin}
-            raise ContradictionError(message, {**evidence, "point": sample.point.tolist(), "attack": sample.attack})
-        count += certificate.certified and not sample.broken
-    return count
+def _certified(proved: Sequence[Certificate], attacked: Robustness) -> float:
+    """The share of samples that are certified. One that an attack has broken by no more than rounding is not."""
+    found = [one.certified and not sample.broken for one, sample in zip(proved, attacked, strict=True)]
+    return sum(found) / len(found)
+
+
+@torch.no_grad()
+def _require_consistent(
+    dual: DualNetwork,
+    ball: PerturbationSet,
+    x: Tensor,
+    labels: Labels,
+    proved: Sequence[Certificate],
+    attacked: Robustness,
+) -> None:
+    """Raise ContradictionError where an attack broke a certified sample by more than rounding: in float64, too."""
+    pairs = enumerate(zip(proved, attacked, strict=True))
+    broken = [place for place, (one, sample) in pairs if one.certified and sample.broken]
+    if not broken:
+        return
+    index = torch.tensor(broken, device=x.device)
+    region = require_searchable(ball.at(x).select(index)).to(torch.float64)
+    points = region.project(torch.stack([attacked[place].point for place in broken]).double())
+    outputs = dual.outputs(points)
+    goal = ClassMargin(labels).select(index)
+    margins = goal.margin(goal.rows(outputs).values(flat(outputs)))
+    beyond = region.contains(points) & (margins < -2 * ROUNDING_SHARE * flat(outputs).abs().amax(1))
+    for place in index[beyond].tolist():
+        bound, sample = proved[place].margin, attacked[place]
+        message = (
+            f"sample {place} is certified with margin {bound:g}, and an attack found a point with margin "
+            f"{sample.margin:g}: one of the two is wrong, which is a bug: report it with its evidence"
+        )
+        evidence = {"sample": place, "bound": bound, "value": sample.margin}
+        raise ContradictionError(message, {**evidence, "point": sample.point.tolist(), "attack": sample.attack})

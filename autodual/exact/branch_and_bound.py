@@ -9,7 +9,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
 
 import numpy
 from torch import Tensor
@@ -17,18 +16,12 @@ from torch import Tensor
 from autodual.exact.certain_minimum import certain_minimum
 from autodual.exact.linear_program import Array, Program
 from autodual.exact.linear_solver import LinearSolver, Solved
+from autodual.exact.time_allowed import Clock
 
 # How far from 0 and 1 a binary has to be to be split.
 _FRACTIONAL = 1e-9
 # How far beyond what is needed a linear program is solved, relative to that.
 _ROOM = 1e-7
-
-
-class Clock(Protocol):
-    """The time that is left, in seconds."""
-
-    @property
-    def left(self) -> float: ...
 
 
 @dataclass(frozen=True)
@@ -106,6 +99,8 @@ class _Search:
         self._point: Tensor | None = None
 
     def found(self) -> Found:
+        if not self._solver.takes:
+            return Found(-math.inf, math.inf, None, 0, finished=True)
         ended = False
         while self._open and not ended and self._clock.left > 0:
             part = self._open.pop()

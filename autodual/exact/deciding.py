@@ -10,10 +10,11 @@ import numpy
 import torch
 from torch import Tensor
 
-from autodual.exact.branch_and_bound import Clock, Found, Goal
+from autodual.exact.branch_and_bound import Found, Goal
 from autodual.exact.least_value import LargestOf, Placed, least_over
 from autodual.exact.linear_program import Array, flat_array, rounded
 from autodual.exact.network_program import ExactNetwork
+from autodual.exact.time_allowed import Clock
 from autodual.network import Ask
 from autodual.perturbations import Support
 from autodual.specs import Specification
@@ -67,7 +68,10 @@ def decide(
     table = _half_spaces(exact, region, spec, needed)
     work = _Deciding(spec, table, exact.over_members(region, ask), exact, clock, violates)
     known = flat_array(lower) - flat_array(needed)
-    return work.decision(known - rounded(flat_array(needed)), start)
+    known -= rounded(flat_array(needed))
+    fixed = ~table.matrix.any(1)
+    known[fixed] = numpy.maximum(known, -table.offset - table.slack)[fixed]
+    return work.decision(known, start)
 
 
 def _half_spaces(exact: ExactNetwork, region: Support, spec: Specification, needed: Tensor) -> LargestOf:

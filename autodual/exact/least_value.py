@@ -11,9 +11,10 @@ import torch
 from torch import Tensor
 
 from autodual.exact.affine_scalars import combined
-from autodual.exact.branch_and_bound import Clock, Found, Goal, Tried, branch_and_bound
+from autodual.exact.branch_and_bound import Found, Goal, Tried, branch_and_bound
 from autodual.exact.linear_program import Array, Program, rounded
 from autodual.exact.network_program import ExactNetwork, NetworkProgram
+from autodual.exact.time_allowed import Clock
 from autodual.perturbations import Support, require_searchable
 from autodual.tensors import flat
 
@@ -82,7 +83,7 @@ def least_over(
         found.append(_least_value(exact, place, function, goal, clock, ends))
         if found[-1].ended:
             break
-    best = min(found, key=lambda one: one.upper)
+    best = found[-1] if found[-1].ended else min(found, key=lambda one: one.upper)
     lower = min(one.lower for one in found) if len(found) == len(places) else -math.inf
     parts, finished = sum(one.parts for one in found), all(one.finished for one in found)
     return Found(lower, best.upper, best.point, parts, finished, found[-1].ended)

@@ -15,6 +15,8 @@ from autodual.exact.linear_program import Array, Program
 # Of constraints and of reduced costs. What HiGHS returns is checked, so that these set how tight bounds are, not
 # whether they are true.
 _TOLERANCE = 1e-9
+# Coefficients that are smaller are left out by HiGHS; it allows no smaller limit.
+_SMALL = 1e-12
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,9 +49,12 @@ class LinearSolver:
             "threads": 1,
             "primal_feasibility_tolerance": _TOLERANCE,
             "dual_feasibility_tolerance": _TOLERANCE,
+            "small_matrix_value": _SMALL,
         }.items():
             self._highs.setOptionValue(option, value)
-        self._highs.passModel(_model(highspy, program, cost))
+        taken = self._highs.passModel(_model(highspy, program, cost))
+        #: Whether the program can be solved: HiGHS refuses huge coefficients and some NaN, and returns nothing then.
+        self.takes = taken != highspy.HighsStatus.kError and _is_numeric(program, cost)
 
     def solve(self, lower: Array, upper: Array, enough: float, seconds: float) -> Solved | None:
         """The least cost with these bounds of the binaries `[binaries]`; None where the time ran out.
@@ -94,6 +99,12 @@ def require_highspy() -> ModuleType:
             "exact verification solves its programs with HiGHS; install it: pip install 'autodual[exact]'"
         ) from None
     return highspy
+
+
+def _is_numeric(program: Program, cost: Array) -> bool:
+    finite = (cost, program.values, program.lower, program.upper)
+    ends = (program.row_lower, program.row_upper)
+    return all(numpy.isfinite(part).all() for part in finite) and not any(numpy.isnan(part).any() for part in ends)
 
 
 def _model(highspy: ModuleType, program: Program, cost: Array) -> Any:

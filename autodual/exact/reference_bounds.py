@@ -3,36 +3,24 @@
 from __future__ import annotations
 
 import math
-import time
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 import numpy
 import torch
 from torch import Tensor
 from typing_extensions import Unpack
 
+from autodual.errors import InvalidInputError
 from autodual.exact.branch_and_bound import Goal
 from autodual.exact.least_value import LargestOf, least_over
 from autodual.exact.network_program import ExactNetwork
+from autodual.exact.time_allowed import Clock, checked_seconds
 from autodual.inputs import Numbers, Samples, number_tensor, sample_tensor
 from autodual.network import Ask, DualNetwork, given_network
 from autodual.network.ask import PolicyOptions
 from autodual.network.checked_objective import checked_objective
 from autodual.network.keywords import takes
 from autodual.perturbations import PerturbationSet, perturbation_set, require_support
-
-
-@dataclass(frozen=True)
-class TimeLeft:
-    """Seconds until a limit that starts when this is made."""
-
-    allowed: float = math.inf
-    start: float = field(default_factory=time.monotonic)
-
-    @property
-    def left(self) -> float:
-        """Seconds that are left."""
-        return self.allowed - (time.monotonic() - self.start)
 
 
 @dataclass(frozen=True, eq=False)
@@ -123,7 +111,8 @@ def exact_bounds(
         A lower bound and a value of each minimum.
 
     Raises:
-        InvalidInputError: an op or the set has no exact form, or highspy is not installed.
+        InvalidInputError: an op or the set has no exact form, gap or time limit make no sense, or highspy is not
+            installed.
 
     Example:
         >>> import autodual, torch
@@ -133,7 +122,10 @@ def exact_bounds(
         (True, tensor([[0., 0.]], dtype=torch.float64))
     """
     ask = Ask.of(ask, options, exact_bounds)
-    return _least_values(dual, x, ball, objective, ask, Goal(gap=gap), time_limit)
+    if not 0 <= gap < math.inf:
+        raise InvalidInputError(f"gap must be a finite number of at least 0, not {gap}")
+    seconds = checked_seconds(time_limit, "time_limit")
+    return _least_values(dual, x, ball, objective, ask, Goal(gap=gap), seconds)
 
 
 def _least_values(
@@ -155,15 +147,18 @@ def _least_values(
     found = []
     for sample, functions in enumerate(rows):
         places = exact.over_members(region.select(torch.tensor([sample], device=x.device)), ask)
-        found.append([least_over(exact, places, _function(row), goal, TimeLeft(time_limit)) for row in functions])
+        found.append([least_over(exact, places, _function(row), goal, Clock(time_limit)) for row in functions])
 
     def table(name: str, dtype: torch.dtype = torch.float64) -> Tensor:
-        return torch.tensor([[getattr(each, name) for each in mine] for mine in found], dtype=dtype)
+        values = [getattr(each, name) for mine in found for each in mine]
+        return torch.tensor(values, dtype=dtype).reshape(rows.shape[:2])
 
-    points = [[x[sample : sample + 1] if each.point is None else each.point for each in mine]
-              for sample, mine in enumerate(found)]  # fmt: skip
-    joined = torch.stack([torch.cat(mine) for mine in points]) if points else x.unsqueeze(1)
-    return LeastValues(table("lower"), table("upper"), joined, table("parts", torch.long))
+    points = x.unsqueeze(1).repeat(1, rows.shape[1], *[1] * (x.dim() - 1))
+    for sample, mine in enumerate(found):
+        for place, each in enumerate(mine):
+            if each.point is not None:
+                points[sample, place] = each.point[0]
+    return LeastValues(table("lower"), table("upper"), points, table("parts", torch.long))
 
 
 def _function(row: Tensor) -> LargestOf:

@@ -83,11 +83,13 @@ def test_a_contradiction_stops_and_keeps_its_evidence(invoke, tmp_path, model_fi
     assert document["settings"]["model_sha256"] and evidence["value"] < evidence["bound"]
     point = torch.tensor(evidence["point"], dtype=torch.float64)
     assert (point - torch.tensor(evidence["original"])).abs().max() <= 0.3 + 1e-6
-    # Later runs do not overwrite the first evidence file; without --json theirs is in the current folder.
-    first, here = kept.read_text(), tmp_path / "here"
-    here.mkdir()
-    monkeypatch.chdir(here)
+    # Later runs, with or without --json, do not overwrite the first evidence file.
+    first = kept.read_text()
+    current = tmp_path / "current"
+    current.mkdir()
+    monkeypatch.chdir(current)
     invoke("certify", model_file, "--data", data_file, *how[:-2])
+    assert len(list(current.glob("contradiction-*.json"))) == 1
     invoke("certify", model_file, "--data", data_file, *how, "--overwrite")
     assert kept.read_text() == first and len(list(tmp_path.glob("contradiction-*.json"))) == 2
     assert [path.name for path in here.iterdir()] == [kept.name]

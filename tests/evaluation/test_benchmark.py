@@ -95,6 +95,23 @@ def test_a_certificate_with_a_counterexample_stops_the_benchmark(monkeypatch) ->
     assert MODEL(point[None]).argmax(1) != LABELS[evidence["sample"]]
 
 
+def test_a_point_that_only_float32_breaks_stops_nothing(monkeypatch) -> None:
+    """The two scores are equal but for a bias that a run in float32 loses and one in float64 does not."""
+    model = nn.Linear(1, 2).requires_grad_(False)
+    model.weight.copy_(torch.tensor([[1.0], [1.0]]))
+    model.bias.copy_(torch.tensor([1e-9, 0.0]))
+    x, labels = torch.ones(1, 1), torch.tensor([0])
+    proved = [SimpleNamespace(certified=True, margin=1e-9, execution_error=None)]
+    broken_ = [SimpleNamespace(broken=True, margin=-1e-7, point=torch.tensor([1.1]), attack="Pgd")]
+    benchmark = import_module("autodual.evaluation.benchmark")
+    assert benchmark._certified(proved, broken_) == 0
+    dual, ball = autodual.compile_dual(model, x), autodual.LinfBall(0.2)
+    benchmark._require_consistent(dual, ball, x, labels, proved, broken_)
+    model.bias.copy_(torch.tensor([-1e-3, 0.0]))
+    with pytest.raises(ContradictionError, match="sample 0 is certified"):
+        benchmark._require_consistent(dual, ball, x, labels, proved, broken_)
+
+
 def test_threat_models_need_exactly_one_radius() -> None:
     with pytest.raises(InvalidInputError, match="needs a radius, such as eps=8/255"):
         autodual.benchmark(MODEL, (X, LABELS))

@@ -18,15 +18,17 @@ from autodual.network import DualNetwork
 from autodual.perturbations import PerturbationSet
 from autodual.policies import SlopePolicy
 
-EXECUTIONS: dict[str, dict[str, Any]] = {
+SKIPPING: dict[str, dict[str, Any]] = {
     "pull": {"mode": "pull"},
     "push": {"mode": "push"},
     "auto": {"mode": "auto"},
     "dense rows": {"mode": "pull", "windows": False},
-    "all units": {"mode": "pull", "skip_decided": False},
-    "all units pushed": {"mode": "push", "skip_decided": False},
     "one row at a time": {"mode": "pull", "at_once": 1},
     "one dense row at a time": {"mode": "pull", "at_once": 1, "windows": False},
+}
+ALL_UNITS: dict[str, dict[str, Any]] = {
+    "all units": {"mode": "pull", "skip_decided": False},
+    "all units pushed": {"mode": "push", "skip_decided": False},
 }
 
 
@@ -57,13 +59,22 @@ def _assert_same(found: dict[str, Tensor], expected: dict[str, Tensor], toleranc
 @effort(20)
 @given(st.data(), networks())
 def test_every_execution_gives_the_same_bounds(slopes: SlopePolicy, data: st.DataObject, model: RandomNetwork) -> None:
-    """Without gradients, since only then rows and samples are computed in chunks."""
+    """Gradients off: chunks of rows and samples are only made then.
+
+    Where interval arithmetic tightens bounds, rows for decided units make tighter intervals, which may choose other
+    lines; so those executions agree with each other, and with the rest only without that tightening.
+    """
     subject = data.draw(subjects(model.shape))
+    groups = [{**SKIPPING, **ALL_UNITS}] if slopes == "shared" else [SKIPPING, ALL_UNITS]
+    fixed = {"intersect": False} if slopes == "shared" else {}
     with torch.no_grad():
-        expected = _everything(model.dual(), subject.x, subject.ball, slopes)
-        for name, options in EXECUTIONS.items():
-            found = _everything(model.dual(pipeline(**options)), subject.x, subject.ball, slopes)
-            try:
-                _assert_same(found, expected)
-            except AssertionError as error:
-                raise AssertionError(f"'{name}' differs: {error}") from error
+        for group in groups:
+            runs = iter(group.items())
+            first, options = next(runs)
+            expected = _everything(model.dual(pipeline(**options, **fixed)), subject.x, subject.ball, slopes)
+            for name, options in runs:
+                found = _everything(model.dual(pipeline(**options, **fixed)), subject.x, subject.ball, slopes)
+                try:
+                    _assert_same(found, expected)
+                except AssertionError as error:
+                    raise AssertionError(f"'{name}' differs from '{first}': {error}") from error

@@ -111,7 +111,10 @@ class BoundState:
 
     @property
     def skips(self) -> bool:
-        """Whether to compute no rows for units that intervals decide; this changes no bound (`docs/mathematics.md`)."""
+        """Whether to compute no rows for units that intervals decide (`docs/mathematics.md`).
+
+        This changes no bound, unless `intersects` lets the units' tighter intervals in (`BoundOptions`).
+        """
         return self.options.skip_decided and (self.superadditive or self.intersects)
 
     def error_factor(self, terms: int) -> float:

@@ -2,34 +2,17 @@
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+
+from autodual.exact.time_allowed import Clock
+
+__all__ = ["Clock", "Pace", "batches"]
 
 # Seconds that one batch should take at most.
 _STRIDE = 0.5
 _LARGEST = 1024
-
-
-@dataclass(frozen=True)
-class Clock:
-    """Seconds since it was made, and whether the time allowed is over."""
-
-    allowed: float = math.inf
-    start: float = field(default_factory=time.monotonic)
-
-    @property
-    def seconds(self) -> float:
-        return time.monotonic() - self.start
-
-    @property
-    def left(self) -> float:
-        return self.allowed - self.seconds
-
-    @property
-    def over(self) -> bool:
-        return self.seconds >= self.allowed
 
 
 @dataclass

@@ -9,21 +9,17 @@ import torch
 from torch import Tensor
 
 from autodual.attacks import Attack
-from autodual.certification.contradiction import network_record
-from autodual.certification.exact_decisions import Limit
-from autodual.certification.verdicts.clock import Clock
+from autodual.certification.contradiction import ROUNDING_SHARE, network_record
 from autodual.certification.verdicts.counterexample_confirmation import Counterexample, Judge
 from autodual.certification.verdicts.counterexample_search import Hunter
 from autodual.certification.verdicts.open_cases import Problem
-from autodual.errors import ContradictionError, InvalidInputError
+from autodual.errors import ContradictionError
 from autodual.exact.deciding import decide
 from autodual.exact.network_program import ExactNetwork
+from autodual.exact.time_allowed import Clock, checked_seconds
 from autodual.network import Ask, DualNetwork
 from autodual.perturbations import Box
 from autodual.properties import Property
-
-# Of the terms of a comparison: what rounding may explain in float64.
-_SHARE = 1e-9
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,9 +45,8 @@ class ExactCases:
         """None without a number of seconds; raises InvalidInputError where that is not positive or an op not exact."""
         if seconds is None:
             return None
-        if not seconds > 0:
-            raise InvalidInputError(f"exact_seconds must be positive (math.inf for no limit), not {seconds}")
-        return cls(ExactNetwork.of(dual, x), judge, clock, float(seconds))
+        seconds = checked_seconds(seconds, "exact_seconds")
+        return cls(ExactNetwork.of(dual, x), judge, clock, seconds)
 
     def decide(self, problem: Problem) -> DecidedCase:
         """The decision on a problem of a single case."""
@@ -63,11 +58,11 @@ class ExactCases:
             confirmed.extend([] if found is None else [found])
             return found is not None
 
-        limit = Limit(min(self.seconds, self.clock.left))
+        clock = Clock(min(self.seconds, self.clock.left))
         rows = problem.spec.offset.shape[1]
         nothing = torch.full((rows,), -torch.inf, dtype=torch.float64)
         ask, region = Ask(slopes="adaptive", inner="dual"), Box(problem.lower, problem.upper).at(middle)
-        done = decide(self.exact, region, problem.spec, nothing, torch.zeros(rows), ask, limit, violates)
+        done = decide(self.exact, region, problem.spec, nothing, torch.zeros(rows), ask, clock, violates)
         return DecidedCase(done.proved, confirmed[0] if confirmed else None, done.programs)
 
 
@@ -106,7 +101,7 @@ def _violates(
     x = torch.from_numpy(found.inputs.reshape(1, *shape)).to(device)
     outputs = dual.outputs(x).flatten().double().cpu().numpy()
     for part in goal.cases[found.case].conjunctions:
-        room = _SHARE * (abs(part.matrix) @ abs(outputs) + abs(part.bound))
+        room = ROUNDING_SHARE * (abs(part.matrix) @ abs(outputs) + abs(part.bound))
         if (part.matrix @ outputs < part.bound - room).all():
             return True
     return False

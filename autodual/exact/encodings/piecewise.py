@@ -10,6 +10,7 @@ With a_p anywhere in [0, 1] these are the function's convex hull; of a ReLU they
 
 from __future__ import annotations
 
+import math
 from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -181,9 +182,11 @@ class ClampEncoding(PiecewiseLinear):
 
     def pieces(self, node: Node, environment: Environment) -> Pieces:
         assert isinstance(node.op, ops.Clamp)
-        low, high = node.op.lower, node.op.upper
-        if low is not None and high is not None and low >= high:
+        low = -math.inf if node.op.lower is None else node.op.lower
+        high = math.inf if node.op.upper is None else node.op.upper
+        if low >= high:
             return Pieces(slopes=(0.0,), points=((0.0, high),))
-        ends = tuple((end, end) for end in (low, high) if end is not None)
-        slopes = (*([0.0] if low is not None else []), 1.0, *([0.0] if high is not None else []))
+        # An infinite limit is none, and a knot there would have no finite value.
+        ends = tuple((end, end) for end in (low, high) if math.isfinite(end))
+        slopes = (*([0.0] if low > -math.inf else []), 1.0, *([0.0] if high < math.inf else []))
         return Pieces(slopes, ends or ((0.0, 0.0),))
