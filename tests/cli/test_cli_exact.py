@@ -92,7 +92,6 @@ def test_a_contradiction_stops_and_keeps_its_evidence(invoke, tmp_path, model_fi
     assert len(list(current.glob("contradiction-*.json"))) == 1
     invoke("certify", model_file, "--data", data_file, *how, "--overwrite")
     assert kept.read_text() == first and len(list(tmp_path.glob("contradiction-*.json"))) == 2
-    assert [path.name for path in here.iterdir()] == [kept.name]
 
 
 def test_radii_are_attacked(invoke, tmp_path, model_file, data_file, unsound):
