@@ -18,7 +18,7 @@ from autodual.network import DualNetwork
 from autodual.train.journal import Figures
 from autodual.train.preparation import require_inside
 from autodual.train.recipe import Recipe
-from autodual.train.samples import Samples
+from autodual.train.samples import PseudoLabelled, Samples, float32_samples
 from autodual.train.validation import Errors, validate
 from autodual.world import World
 
@@ -84,13 +84,21 @@ class LearningCurves:
 
 
 def labelled_test_set(
-    dataset: Dataset, trained_on: Dataset, classes: int, device: torch.device | str = "cpu"
+    dataset: Dataset,
+    trained_on: Dataset,
+    classes: int,
+    device: torch.device | str = "cpu",
+    *,
+    unlabelled: PseudoLabelled | None = None,
 ) -> LabelledSamples:
     """The samples of a test set, float32 on the device.
 
-    Raises DataError where it is the training set itself, or its samples or labels are unlike those.
+    unlabelled: samples that are trained on, too.
+
+    Raises DataError where it is a set that is trained on, or its samples or labels are unlike those.
     """
-    if dataset.sha256 == trained_on.sha256:
+    used = (trained_on.sha256, *(() if unlabelled is None else unlabelled.digests[:1]))
+    if dataset.sha256 in used:
         raise DataError(f"data.test = '{dataset.name}' is what the network is trained on; name other samples.")
     if dataset.y is None or dataset.y.dim() > 1:
         raise DataError(f"data.test = '{dataset.name}' has no class for each sample to count errors by.")
@@ -101,7 +109,4 @@ def labelled_test_set(
         )
     if int(dataset.y.min()) < 0 or int(dataset.y.max()) >= classes:
         raise DataError(f"data.test = '{dataset.name}' has labels outside the {classes} classes of the training set.")
-    x = dataset.x.float()
-    if not bool(x.isfinite().all()):
-        raise DataError(f"data.test = '{dataset.name}' holds numbers that are too large for float32.")
-    return LabelledSamples(x.to(device), dataset.y.to(device))
+    return LabelledSamples(float32_samples(dataset).to(device), dataset.y.to(device))

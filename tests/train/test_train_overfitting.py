@@ -19,7 +19,7 @@ from autodual.errors import DataError, InvalidInputError
 from autodual.train.collapse import READING, CollapseWatch
 from autodual.train.curves import LabelledSamples, labelled_test_set
 from autodual.train.recipe import CollapseSection, Recipe, assemble
-from autodual.train.samples import Samples
+from autodual.train.samples import PseudoLabelled, Samples
 from autodual.train.training import Training
 from autodual.world import World
 
@@ -298,6 +298,9 @@ def test_test_sets_that_do_not_fit_are_refused() -> None:
     ):
         with pytest.raises(DataError, match=words):
             labelled_test_set(wrong, train, 3)
+    more = PseudoLabelled(other.x, other.y, (other.sha256, "2" * 64))
+    with pytest.raises(DataError, match="is what the network is trained on"):
+        labelled_test_set(other, train, 3, unlabelled=more)
 
 
 def test_a_checkpoint_of_an_earlier_version_is_resumed(tmp_path: Path) -> None:

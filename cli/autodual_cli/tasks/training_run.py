@@ -129,13 +129,17 @@ def _prepared(
     factory = allowed_factory(recipe, architecture_given(options), begun_in(described))
     data = training_data(recipe, options, described)
     samples = split(data.train, recipe.data, recipe.seed, device)
+    samples = with_unlabelled(samples, recipe.data, options.data_dir or described.get("data_dir"))
+    test = None
+    if data.test is not None:
+        test = labelled_test_set(data.test, data.train, samples.classes, device, unlabelled=samples.unlabelled)
     stages = Stages(
         recipe,
-        with_unlabelled(samples, recipe.data, options.data_dir or described.get("data_dir")),
+        samples,
         folder,
         factory=factory,
         world=world,
-        test=None if data.test is None else labelled_test_set(data.test, data.train, samples.classes, device),
+        test=test,
         resume=options.resume,
         seconds_between_saves=options.save_seconds,
     )
