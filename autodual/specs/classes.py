@@ -132,13 +132,14 @@ class ClassMargin(LabelSpecification):
     label_map: LabelMap = field(init=False, repr=False)
 
     def misses(self, outputs: Tensor) -> Tensor:
-        """Bool `[N, *positions]`: where a class other than the label has the largest output.
+        """Bool `[N, *positions]`: where a class other than the label has the largest output, or an output is NaN.
 
         Args:
             outputs: `[N, *shape]`.
         """
         labels = self.label_map
-        return (self.predicted(outputs) != labels.labels.to(outputs.device)) & labels.counted.to(outputs.device)
+        other = self.predicted(outputs) != labels.labels.to(outputs.device)
+        return (other | outputs.isnan().any(labels.class_axis)) & labels.counted.to(outputs.device)
 
     def _of_classes(self, values: Tensor) -> Tensor:
         return values.min(-2).values

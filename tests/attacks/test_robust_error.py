@@ -145,6 +145,13 @@ def test_nan_is_never_an_error_nor_a_margin():
     assert not any(sample.broken or sample.wrong for sample in found)
 
 
+def test_a_network_of_nan_scores_is_wrong_everywhere():
+    """`argmax` takes NaN for the largest score, by which samples of class 0 would count as right."""
+    for function in (lambda z: z * torch.nan, lambda z: torch.stack([z[:, 0] * torch.nan, z[:, 1]], 1)):
+        found = evaluate(function, X, autodual.LinfBall(0.2), LABELS, Fgsm())
+        assert found.clean_error == found.robust_error == 1.0
+
+
 @pytest.mark.parametrize("attacks", [[], {}, ["pgd"], Fgsm, {"one": None}])
 def test_values_that_are_no_attacks_are_refused(attacks):
     with pytest.raises(InvalidInputError, match="attacks must be"):

@@ -133,5 +133,5 @@ def test_a_proof_that_an_attack_contradicts_stops(invoke, tmp_path, network, mod
     goal = tmp_path / "goal.vnnlib"
     goal.write_text(PROPERTY.format(bound=-100))
     result = invoke("verify", model_file, goal, "--bracket", "--json", tmp_path / "out.json")
-    assert result.exit_code == 2 and "has a counterexample" in result.stderr
+    assert result.exit_code == 3 and "has a counterexample" in result.stderr
     assert list(tmp_path.glob("contradiction-*.json"))
