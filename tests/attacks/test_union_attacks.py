@@ -116,6 +116,7 @@ def test_nan_scores_do_not_drive_points_out_of_the_union(x: Tensor) -> None:
     goal = ClassMargin(torch.zeros(len(x), dtype=torch.long))
     found = Msd(steps=2).run(broken_function, UNION.at(x), goal)
     assert UNION.at(x).contains(found).all()
+    assert not counterexamples(broken_function, UNION.at(x), goal, found).any()
 
 
 def test_a_sample_is_broken_in_a_union_where_it_is_in_any_member(model: nn.Module, x: Tensor) -> None:

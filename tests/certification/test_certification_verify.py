@@ -84,7 +84,7 @@ CONDITIONS = [
 @pytest.mark.parametrize("condition", CONDITIONS)
 @pytest.mark.parametrize("attack", [True, False])
 def test_verdicts_agree_with_brute_force(condition: str, attack: bool, traced, load) -> None:
-    """Thresholds from never to always violated: sat, unsat, and nothing undecided."""
+    """Thresholds from seldom to always violated: what brute force violates is sat, and nothing stays undecided."""
     options = {} if attack else {"attack": None}
     seen = set()
     for threshold in (-9, -3, -1, -0.3, 0, 0.3, 1, 3):

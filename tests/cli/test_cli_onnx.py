@@ -46,7 +46,7 @@ def data(tmp_path: Path) -> Path:
 def test_certify(invoke, onnx_file: Path, data: Path, tmp_path: Path, options: list[str]) -> None:
     target = tmp_path / "result.json"
     result = invoke("certify", onnx_file, "--data", data, "--eps", 0.05, "--json", target, *options)
-    assert result.exit_code in (0, 1), result.output
+    assert result.exit_code == 0, result.output
     statuses = [row["status"] for row in json.loads(target.read_text())["certificates"]]
     # After subtracting the mean, the ReLU zeroes most of the third sample; it is undecided in both cases.
     assert statuses[:2] == ["certified", "certified"] and statuses[2] != "certified"
