@@ -267,7 +267,7 @@ def test_a_loss_is_one_file(folder, tmp_path):
     recipe = json.loads((tmp_path / "run" / "run.json").read_text())["recipe"]
     assert recipe["loss"] == {"kind": "half-and-half", "part": 0.25}
     LOSSES.pop("half-and-half")
-    assert "'loss.kind' must be one of clean, adversarial" in run(*command, *chosen, "--overwrite", code=2)
+    assert "'loss.kind' must be one of clean, pgd" in run(*command, *chosen, "--overwrite", code=2)
 
 
 ATTACK = """
