@@ -29,7 +29,7 @@ def _method(name: str) -> tuple[Mapping[str, Any], int, float]:
     if name.startswith("pgd"):
         return {"kind": "pgd", "steps": 7, "step_size": 2 * _PIXEL, "raw": True}, 40, 0.2
     step = 16 if "16/255" in name else 10 if "10/255" in name or "dawnbench" in name else 8
-    start = "zero" if "zero" in name else "previous" if "previous" in name else "uncut"
+    start = "zero" if "zero" in name else "previous" if "previous" in name else "uniform"
     return {"kind": "fgsm", "start": start, "step_size": step * _PIXEL, "raw": True}, 30, 0.2
 
 
@@ -144,7 +144,7 @@ def _summary(log: list[dict[str, float]]) -> dict[str, Any]:
 def tables_4_10_and_4_12(row: Row, size: Size) -> Values:
     """The difference of the error between the last epochs and the best epoch."""
     if row["dataset"] != "cifar10":
-        raise NotRun(f"{row['dataset']} is beyond a processor's reach")
+        raise NotRun(f"only CIFAR-10 is set up, not {row['dataset']}")
     adversary, norm = row.get("adversary", "pgd"), row["norm"]
     eps, step = fraction(row["eps"]), (2 if norm == "linf" else 15) * _PIXEL
     losses = {
