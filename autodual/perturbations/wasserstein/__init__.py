@@ -1,0 +1,1 @@
+"""Wasserstein balls: images made of a sample by moving a little of its mass between neighbouring pixels."""
