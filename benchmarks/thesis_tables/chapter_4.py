@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
 import autodual
@@ -15,6 +16,23 @@ from thesis_tables.table import Experiment, NotRun, Row, Table, Values, by_row, 
 _PIXEL = 1 / 255
 
 
+@dataclass(frozen=True)
+class Setting:
+    """Data, with the radius of training and the step of the evaluation's attack, in units of the input."""
+
+    data: str
+    eps: float
+    step: float
+
+
+CIFAR = Setting("cifar10", 8 * _PIXEL, 2 * _PIXEL)
+MNIST = Setting("mnist", 0.3, 0.01)
+
+
+def _setting(size: Size) -> Setting:
+    return MNIST if size.instead == "mnist" else CIFAR
+
+
 def _ball(eps: float) -> autodual.LinfBall:
     return autodual.LinfBall(eps, domain=(0.0, 1.0))
 
@@ -23,21 +41,33 @@ def _ball(eps: float) -> autodual.LinfBall:
 
 
 def _method(name: str) -> tuple[Mapping[str, Any], int, float]:
-    """The loss of a row of Table 4.1 or 4.6 at 8/255, with its epochs and the peak of its learning rate."""
+    """The loss of a row of Table 4.1 or 4.6, with its epochs and the peak of its learning rate.
+
+    Steps are in units of the radius, which names give as 8/255.
+    """
     if name.startswith("free"):
         return {"kind": "free", "replays": 8, "step_size": 1.0}, 96, 0.04
     if name.startswith("pgd"):
-        return {"kind": "pgd", "steps": 7, "step_size": 2 * _PIXEL, "raw": True}, 40, 0.2
+        return {"kind": "pgd", "steps": 7, "step_size": 2 / 8}, 40, 0.2
     step = 16 if "16/255" in name else 10 if "10/255" in name or "dawnbench" in name else 8
     start = "zero" if "zero" in name else "previous" if "previous" in name else "uniform"
-    return {"kind": "fgsm", "start": start, "step_size": step * _PIXEL, "raw": True}, 30, 0.2
+    return {"kind": "fgsm", "start": start, "step_size": step / 8}, 30, 0.2
 
 
-def _cifar_run(name: str, seed: int, epochs: int | None = None) -> Run:
+def _method_run(name: str, seed: int, size: Size, epochs: int | None = None) -> Run:
+    """The run of a row on CIFAR-10, or by the recipe for MNIST if that stands in for it."""
     loss, own, peak = _method(name)
     watch = {"collapse": {"watch": "always"}} if "early stop" in name else {}
-    rate = {"kind": "cyclic", "peak": peak}
-    return Run("cifar10", "preact18", 8 * _PIXEL, loss, epochs or own, rate, seed=seed, more=watch)
+    if _setting(size) == CIFAR:
+        rate = {"kind": "cyclic", "peak": peak}
+        return Run("cifar10", "preact18", CIFAR.eps, loss, epochs or own, rate, seed=seed, more=watch)
+    if loss["kind"] == "free":
+        # From the whole radius on, where the first perturbations are corners, networks stay constant.
+        knots = [[0, 0], [1 / 3, 1]]
+        watch = {**watch, "radius": {"kind": "piecewise-linear", "unit": "run", "knots": knots}}
+    elif loss.get("start") == "uniform":
+        loss = {**loss, "start": "uncut"}
+    return replace(_mnist_run(loss, seed), epochs=epochs or own, more=watch)
 
 
 def table_4_1(row: Row, size: Size) -> Values:
@@ -46,23 +76,31 @@ def table_4_1(row: Row, size: Size) -> Values:
         raise NotRun("a figure of another publication")
     found, more = [], {}
     for seed in range(size.seeds):
-        dual, more = train(_cifar_run(row["method"], seed), size)
-        found.append((accuracy(dual, "cifar10", None, None, size), _robust(dual, size)))
+        dual, more = train(_method_run(row["method"], seed, size), size)
+        found.append((accuracy(dual, _setting(size).data, None, None, size), _robust(dual, size)))
     clean, robust = (statistics.mean(values) for values in zip(*found))
     return {"clean_accuracy": clean, "pgd_accuracy": robust, "runs": found, **more}
 
 
 def _robust(dual: autodual.DualNetwork, size: Size) -> float:
-    return accuracy(dual, "cifar10", _ball(8 * _PIXEL), strong(8 * _PIXEL, 2 * _PIXEL), size)
+    of = _setting(size)
+    return accuracy(dual, of.data, _ball(of.eps), strong(of.eps, of.step), size)
 
 
 def table_4_6(row: Row, size: Size) -> Values:
     """Robust accuracy after the number of epochs that the thesis needed for 45 %, and the time per epoch."""
     if "dawnbench" not in row["method"]:
         raise NotRun("a figure of another publication")
-    dual, more = train(_cifar_run(row["method"], 0, row["epochs"]), size)
+    dual, more = train(_method_run(row["method"], 0, size, row["epochs"]), size)
     epochs = more["log"][-1]["epoch"]
     return {"epochs": epochs, "seconds_per_epoch": more["cpu_seconds"] / epochs, "robust": _robust(dual, size), **more}
+
+
+def figure_4_7(row: Row, size: Size) -> Values:
+    """Accuracy after runs of several lengths, which rows name; `size.epochs` is not looked at."""
+    dual, more = train(_method_run(row["method"], 0, size, row["epochs"]), replace(size, epochs=0))
+    clean = accuracy(dual, _setting(size).data, None, None, size)
+    return {"clean_accuracy": clean, "pgd_accuracy": _robust(dual, size), **more}
 
 
 # --- MNIST: starts and steps, and exact verification ------------------------------------------------------------------
@@ -111,14 +149,18 @@ def table_4_4(row: Row, size: Size) -> Values:
 _DROPS = [[0, 0.1], [0.5, 0.1], [0.5, 0.01], [0.75, 0.01], [0.75, 0.001]]
 
 
-def _overfitting_run(loss: Mapping[str, Any], eps: float, norm: str, step: float, **more: Any) -> Run:
-    """200 epochs, with drops of the rate at 100 and 150; every epoch records the errors on all three sets."""
+def _overfitting_run(loss: Mapping[str, Any], eps: float, norm: str, step: float, size: Size, **more: Any) -> Run:
+    """200 epochs, with drops of the rate at 100 and 150; every epoch records the errors on all three sets.
+
+    1,000 training samples are held out, or a fifth where `--limit` leaves less than 5,000.
+    """
     rate = {"kind": "piecewise-linear", "unit": "run", "knots": _DROPS}
+    held = min(1000, size.limit // 5) if size.limit else 1000
     sections = {
         "validation": {"select": "robust", "attack_step_size": step / eps, "attack_start": "uniform"},
-        "curves": {"sets": ["train", "test"]},
+        "curves": {"sets": ["train", "test"], "samples": size.test},
         **more,
-        "data": {"hold_out": 1000, "test": "cifar10:test", **more.get("data", {})},
+        "data": {"hold_out": held, "test": "cifar10:test", **more.get("data", {})},
     }
     return Run("cifar10", "preact18", eps, loss, 200, rate, norm=norm, more=sections)
 
@@ -152,7 +194,7 @@ def tables_4_10_and_4_12(row: Row, size: Size) -> Values:
         "trades": {"kind": "trades", "steps": 10, "step_size": step, "raw": True},
         "fgsm": {"kind": "fgsm", "step_size": 7 * _PIXEL if norm == "linf" else eps, "raw": True},
     }
-    _, more = train(_overfitting_run(losses[adversary], eps, norm, step), size)
+    _, more = train(_overfitting_run(losses[adversary], eps, norm, step, size), size)
     return {**_summary(more["log"]), **more}
 
 
@@ -169,7 +211,7 @@ def table_4_13(row: Row, size: Size) -> Values:
     if row["method"] not in sections:
         raise NotRun("needs 500,000 images of TinyImages")
     loss = {"kind": "pgd", "steps": 10, "step_size": step, "raw": True}
-    _, more = train(_overfitting_run(loss, eps, "linf", step, **sections[row["method"]]), size)
+    _, more = train(_overfitting_run(loss, eps, "linf", step, size, **sections[row["method"]]), size)
     return {**_summary(more["log"]), **more}
 
 
@@ -182,5 +224,19 @@ EXPERIMENTS: dict[str, Experiment] = {
     "4.10": by_row(tables_4_10_and_4_12),
     "4.12": by_row(tables_4_10_and_4_12),
     "4.13": by_row(table_4_13),
+    "figure-4.7": by_row(figure_4_7),
 }
-FIGURES: dict[str, Table] = {}
+
+_LENGTHS = {"fgsm + dawnbench": (2, 5, 10), "free m=8 + dawnbench": (16, 24, 48), "pgd-7 + dawnbench": (1, 2, 3)}
+
+#: Figures, whose numbers the thesis does not print. Lengths of runs are ours, shorter than those of the thesis.
+FIGURES: dict[str, Table] = {
+    "figure-4.7": Table(
+        "figure-4.7",
+        "robust accuracy against the number of epochs",
+        "4.2.2",
+        ("method", "epochs"),
+        ("clean_accuracy", "pgd_accuracy"),
+        [{"method": method, "epochs": epochs} for method, lengths in _LENGTHS.items() for epochs in lengths],
+    )
+}

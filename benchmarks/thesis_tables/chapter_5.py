@@ -95,7 +95,7 @@ def _run(setting: Setting, column: str, size: Size) -> Run:
 
 def _errors(dual: autodual.DualNetwork, setting: Setting, size: Size) -> dict[str, float]:
     """Accuracy in percent by row: clean, under each attack, under all attacks of a norm, and under all attacks."""
-    standard = Standard()
+    standard = Standard(queries=size.queries)
     parts: dict[str, list[Tensor]] = {}
     for x, y in size.batches(setting.data, 250):
         parts.setdefault("clean", []).append(broken(dual.outputs, autodual.LinfBall(0.0).at(x), y, None))
