@@ -116,9 +116,9 @@ def train(run: Run, size: Size) -> tuple[DualNetwork, dict[str, Any]]:
     return training.dual, {**shown, "cpu_seconds": spent, "log": training.progress.rows}
 
 
-def strong(eps: float, step: float, steps: int = 50, restarts: int = 10) -> Pgd:
+def strong(eps: float, step: float, size: Size, steps: int = 50) -> Pgd:
     """The attack of the evaluations: PGD on cross-entropy from random starts; `step` in units of the input."""
-    return Pgd(steps, step / eps, restarts, objective="cross-entropy", start="uniform", keep="first")
+    return Pgd(steps, step / eps, size.restarts, objective="cross-entropy", start="uniform", keep="first")
 
 
 def accuracy(dual: DualNetwork, data: str, region: PerturbationSet | None, attack: Attack | None, size: Size) -> float:

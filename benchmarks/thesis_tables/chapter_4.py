@@ -84,7 +84,7 @@ def table_4_1(row: Row, size: Size) -> Values:
 
 def _robust(dual: autodual.DualNetwork, size: Size) -> float:
     of = _setting(size)
-    return accuracy(dual, of.data, _ball(of.eps), strong(of.eps, of.step), size)
+    return accuracy(dual, of.data, _ball(of.eps), strong(of.eps, of.step, size), size)
 
 
 def table_4_6(row: Row, size: Size) -> Values:
@@ -124,7 +124,7 @@ def table_4_3(row: Row, size: Size) -> Values:
     for seed in range(size.seeds):
         dual, more = train(_mnist_run(loss, seed), size)
         spent += more["cpu_seconds"]
-        found.append(accuracy(dual, "mnist", _ball(0.3), strong(0.3, 0.01), size))
+        found.append(accuracy(dual, "mnist", _ball(0.3), strong(0.3, 0.01, size), size))
     spread = statistics.stdev(found) if len(found) > 1 else None
     return {"robust_accuracy": statistics.mean(found), "std": spread, "runs": found, "cpu_seconds": spent}
 
@@ -137,7 +137,7 @@ def table_4_4(row: Row, size: Size) -> Values:
         loss = {"kind": "fgsm", "start": "uncut", "step_size": 1.25}
     dual, more = train(_mnist_run(loss, 0), size)
     attacked = {
-        name: accuracy(dual, "mnist", _ball(eps), strong(eps, 0.01), size)
+        name: accuracy(dual, "mnist", _ball(eps), strong(eps, 0.01, size), size)
         for name, eps in (("pgd_accuracy_01", 0.1), ("pgd_accuracy_03", 0.3))
     }
     clean = accuracy(dual, "mnist", None, None, size)
