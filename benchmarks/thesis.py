@@ -16,11 +16,16 @@ from pathlib import Path
 
 import torch
 from measure import calibration, save, say, seconds
-from thesis_tables import chapter_3, chapter_4, chapter_5
+from thesis_tables import chapter_3, chapter_4, chapter_5, overfitting
 from thesis_tables.size import Size
 from thesis_tables.table import Experiment, Table, published_tables
 
-EXPERIMENTS: dict[str, Experiment] = {**chapter_3.EXPERIMENTS, **chapter_4.EXPERIMENTS, **chapter_5.EXPERIMENTS}
+EXPERIMENTS: dict[str, Experiment] = {
+    **chapter_3.EXPERIMENTS,
+    **chapter_4.EXPERIMENTS,
+    **overfitting.EXPERIMENTS,
+    **chapter_5.EXPERIMENTS,
+}
 TABLES: dict[str, Table] = {**published_tables(), **chapter_3.FIGURES, **chapter_4.FIGURES}
 
 

@@ -33,6 +33,26 @@ SGD = {"kind": "sgd", "momentum": 0.9, "nesterov": False, "weight_decay": 5e-4, 
 ADAM = {"kind": "adam"}
 CROP_AND_FLIP = {"shift": 4, "flip": True}
 
+PIXEL = 1 / 255
+
+
+@dataclass(frozen=True)
+class Setting:
+    """Data of chapter 4, with the radius of training and the step of the evaluation's attack, in units of the input."""
+
+    data: str
+    eps: float
+    step: float
+
+
+CIFAR = Setting("cifar10", 8 * PIXEL, 2 * PIXEL)
+MNIST = Setting("mnist", 0.3, 0.01)
+
+
+def setting_of(size: Size) -> Setting:
+    """CIFAR-10, as in the thesis, or what stands in for it."""
+    return MNIST if size.instead == "mnist" else CIFAR
+
 
 @dataclass(frozen=True)
 class Run:

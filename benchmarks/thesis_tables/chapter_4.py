@@ -1,36 +1,17 @@
-"""Chapter 4: fast adversarial training with single steps; catastrophic and robust overfitting."""
+"""Sections 4.1 and 4.2: fast adversarial training with single steps, and catastrophic overfitting."""
 
 from __future__ import annotations
 
 import statistics
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import autodual
-from thesis_tables.adversarial import ADAM, SGD, Run, accuracy, fraction, strong, train
+from thesis_tables.adversarial import ADAM, CIFAR, Run, accuracy, setting_of, strong, train
 from thesis_tables.exact_accuracy import verified
 from thesis_tables.size import Size
 from thesis_tables.table import Experiment, NotRun, Row, Table, Values, by_row, not_run
-
-_PIXEL = 1 / 255
-
-
-@dataclass(frozen=True)
-class Setting:
-    """Data, with the radius of training and the step of the evaluation's attack, in units of the input."""
-
-    data: str
-    eps: float
-    step: float
-
-
-CIFAR = Setting("cifar10", 8 * _PIXEL, 2 * _PIXEL)
-MNIST = Setting("mnist", 0.3, 0.01)
-
-
-def _setting(size: Size) -> Setting:
-    return MNIST if size.instead == "mnist" else CIFAR
 
 
 def _ball(eps: float) -> autodual.LinfBall:
@@ -58,7 +39,7 @@ def _method_run(name: str, seed: int, size: Size, epochs: int | None = None) -> 
     """The run of a row on CIFAR-10, or by the recipe for MNIST if that stands in for it."""
     loss, own, peak = _method(name)
     watch = {"collapse": {"watch": "always"}} if "early stop" in name else {}
-    if _setting(size) == CIFAR:
+    if setting_of(size) == CIFAR:
         rate = {"kind": "cyclic", "peak": peak}
         return Run("cifar10", "preact18", CIFAR.eps, loss, epochs or own, rate, seed=seed, more=watch)
     if loss["kind"] == "free":
@@ -77,13 +58,13 @@ def table_4_1(row: Row, size: Size) -> Values:
     found, more = [], {}
     for seed in range(size.seeds):
         dual, more = train(_method_run(row["method"], seed, size), size)
-        found.append((accuracy(dual, _setting(size).data, None, None, size), _robust(dual, size)))
+        found.append((accuracy(dual, setting_of(size).data, None, None, size), _robust(dual, size)))
     clean, robust = (statistics.mean(values) for values in zip(*found))
     return {"clean_accuracy": clean, "pgd_accuracy": robust, "runs": found, **more}
 
 
 def _robust(dual: autodual.DualNetwork, size: Size) -> float:
-    of = _setting(size)
+    of = setting_of(size)
     return accuracy(dual, of.data, _ball(of.eps), strong(of.eps, of.step, size), size)
 
 
@@ -99,7 +80,7 @@ def table_4_6(row: Row, size: Size) -> Values:
 def figure_4_7(row: Row, size: Size) -> Values:
     """Accuracy after runs of several lengths, which rows name; `size.epochs` is not looked at."""
     dual, more = train(_method_run(row["method"], 0, size, row["epochs"]), replace(size, epochs=0))
-    clean = accuracy(dual, _setting(size).data, None, None, size)
+    clean = accuracy(dual, setting_of(size).data, None, None, size)
     return {"clean_accuracy": clean, "pgd_accuracy": _robust(dual, size), **more}
 
 
@@ -144,86 +125,12 @@ def table_4_4(row: Row, size: Size) -> Values:
     return {"clean_accuracy": clean, **attacked, **verified(dual, "mnist", _ball(0.1), size), **more}
 
 
-# --- 4.3 and 4.4: robust overfitting ----------------------------------------------------------------------------------
-
-_DROPS = [[0, 0.1], [0.5, 0.1], [0.5, 0.01], [0.75, 0.01], [0.75, 0.001]]
-
-
-def _overfitting_run(loss: Mapping[str, Any], eps: float, norm: str, step: float, size: Size, **more: Any) -> Run:
-    """200 epochs, with drops of the rate at 100 and 150; every epoch records the errors on all three sets.
-
-    1,000 training samples are held out, or a fifth where `--limit` leaves less than 5,000.
-    """
-    rate = {"kind": "piecewise-linear", "unit": "run", "knots": _DROPS}
-    held = min(1000, size.limit // 5) if size.limit else 1000
-    sections = {
-        "validation": {"select": "robust", "attack_step_size": step / eps, "attack_start": "uniform"},
-        "curves": {"sets": ["train", "test"], "samples": size.test},
-        **more,
-        "data": {"hold_out": held, "test": "cifar10:test", **more.get("data", {})},
-    }
-    return Run("cifar10", "preact18", eps, loss, 200, rate, norm=norm, more=sections)
-
-
-def _summary(log: list[dict[str, float]]) -> dict[str, Any]:
-    """Best and final errors and their difference, as the thesis defines them.
-
-    Best is the minimum over epochs of the error on the *test* set, which must not be used for stopping;
-    `robust_error_chosen` is the test error at the epoch that held-out samples choose.
-    """
-    found: dict[str, Any] = {}
-    best = min(log, key=lambda line: line["test_robust_error"])
-    for kind in ("robust", "clean"):
-        last = [100 * line[f"test_{kind}_error"] for line in log[-5:]]
-        found[f"{kind}_error_final"] = statistics.mean(last)
-        found[f"{kind}_error_final_std"] = statistics.stdev(last) if len(last) > 1 else None
-        found[f"{kind}_error_best"] = 100 * best[f"test_{kind}_error"]
-        found[f"{kind}_diff"] = found[f"{kind}_error_final"] - found[f"{kind}_error_best"]
-    chosen = [line for line in log if line["chosen"]]
-    return {**found, "robust_error_chosen": 100 * chosen[-1]["test_robust_error"]} if chosen else found
-
-
-def tables_4_10_and_4_12(row: Row, size: Size) -> Values:
-    """The difference of the error between the last epochs and the best epoch."""
-    if row["dataset"] != "cifar10":
-        raise NotRun(f"only CIFAR-10 is set up, not {row['dataset']}")
-    adversary, norm = row.get("adversary", "pgd"), row["norm"]
-    eps, step = fraction(row["eps"]), (2 if norm == "linf" else 15) * _PIXEL
-    losses = {
-        "pgd": {"kind": "pgd", "steps": 10, "step_size": step, "raw": True},
-        "trades": {"kind": "trades", "steps": 10, "step_size": step, "raw": True},
-        "fgsm": {"kind": "fgsm", "step_size": 7 * _PIXEL if norm == "linf" else eps, "raw": True},
-    }
-    _, more = train(_overfitting_run(losses[adversary], eps, norm, step, size), size)
-    return {**_summary(more["log"]), **more}
-
-
-def table_4_13(row: Row, size: Size) -> Values:
-    """Regularisers against robust overfitting."""
-    eps, step = 8 * _PIXEL, 2 * _PIXEL
-    sections: dict[str, Mapping[str, Any]] = {
-        "early stopping on validation": {},
-        "l1": {"optimiser": {**SGD, "weight_decay": 0.0, "l1": 5e-5}},
-        "l2": {"optimiser": {**SGD, "weight_decay": 5e-2, "decayed": "affine"}},
-        "cutout": {"data": {"augmentations": [{"kind": "cutout", "side": 14}]}},
-        "mixup": {"data": {"augmentations": [{"kind": "mixup", "alpha": 1.4}]}},
-    }
-    if row["method"] not in sections:
-        raise NotRun("needs 500,000 images of TinyImages")
-    loss = {"kind": "pgd", "steps": 10, "step_size": step, "raw": True}
-    _, more = train(_overfitting_run(loss, eps, "linf", step, size, **sections[row["method"]]), size)
-    return {**_summary(more["log"]), **more}
-
-
 EXPERIMENTS: dict[str, Experiment] = {
     "4.1": by_row(table_4_1),
     "4.3": by_row(table_4_3),
     "4.4": by_row(table_4_4),
     "4.6": by_row(table_4_6),
     **{name: not_run("needs ImageNet") for name in ("4.7", "4.8", "4.9")},
-    "4.10": by_row(tables_4_10_and_4_12),
-    "4.12": by_row(tables_4_10_and_4_12),
-    "4.13": by_row(table_4_13),
     "figure-4.7": by_row(figure_4_7),
 }
 
