@@ -1,4 +1,4 @@
-"""The greatest value of linear functions over a Wasserstein ball: a minimum over one variable, the price of moving mass.
+"""The greatest value of linear functions over a Wasserstein ball: one minimum over the price of moving mass.
 
 By linear programming duality
 
