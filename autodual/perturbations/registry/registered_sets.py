@@ -31,6 +31,19 @@ _SETS: dict[str, SetEntry] = {
             formula="‖{point} − x‖_{p} ≤ {radius}",
         ),
         SetEntry(
+            "wasserstein",
+            "Wasserstein ball",
+            "autodual.perturbations.wasserstein.wasserstein_ball:WassersteinBall",
+            radius="eps",
+            parameters=(
+                SetParameter("window", int, "Side of the square of pixels to which each may move mass.", 5, Range(1)),
+                SetParameter(
+                    "cost", float, "Power of the distance that moving one unit of mass costs.", 1.0, Range(0, 100)
+                ),
+            ),
+            formula="d({point}, x) ≤ {radius}·Σx, moving mass within {window}×{window} pixels",
+        ),
+        SetEntry(
             "union",
             "union of sets",
             "autodual.perturbations.spelled_union:scaled_union",
