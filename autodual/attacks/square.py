@@ -12,6 +12,7 @@ from autodual.attacks.ascent import check_counts, generator_of
 from autodual.attacks.base import Attack, Function
 from autodual.attacks.geometry import per_sample_norm
 from autodual.attacks.kept import Keep, Kept, check_keep
+from autodual.attacks.members import ranked
 from autodual.attacks.problem import Problem
 from autodual.errors import InvalidInputError
 from autodual.perturbations import Searchable
@@ -70,7 +71,7 @@ class Square(Attack):
                 candidate = _stripes(problem.region, generator)
             else:
                 candidate = self._changed(problem.region, points, query, generator)
-            margin = problem.margin(problem.outputs(candidate))
+            margin = ranked(problem.margin(problem.outputs(candidate)))
             kept.update(index, problem.region, candidate, margin)
             if best is None:
                 points, best = candidate, margin

@@ -77,10 +77,12 @@ Experiment = Callable[[Table, Size], Iterator[tuple[Row, Values]]]
 
 
 def by_row(measure: Callable[[Row, Size], Values]) -> Experiment:
-    """The experiment that measures each published row separately."""
+    """The experiment that measures each published row separately, or those whose labels hold the word `size.only`."""
 
     def experiment(table: Table, size: Size) -> Iterator[tuple[Row, Values]]:
         for row in list(table.rows):
+            if size.only not in " ".join(str(row[label]) for label in table.labels):
+                continue
             try:
                 yield row, measure(row, size)
             except NotRun as reason:
