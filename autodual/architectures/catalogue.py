@@ -128,6 +128,10 @@ def _mlp(shape: Sequence[int], classes: int, batch_norm: bool, size: int) -> nn.
     return convolutional([math.prod(shape)], classes, [], [size] * 2, batch_norm=batch_norm)
 
 
+def _shallow(shape: Sequence[int], classes: int, batch_norm: bool, size: int) -> nn.Module:
+    return convolutional([math.prod(shape)], classes, [], [size], batch_norm=batch_norm)
+
+
 _K, _LAYERS = Size("K"), Size("K", most=1000)  # every layer takes time to build, whatever its size
 
 #: By name; capital letters stand for numbers.
@@ -154,6 +158,9 @@ ARCHITECTURES: dict[str, Architecture] = {
     "wide-128:K": Architecture(_wide_128, "4K and 8K filters of 4×4 with stride 2, then 128 units", (_K,)),
     "deep:K": Architecture(
         _deep, "K layers of 8 and K of 16 filters, the last of each with stride 2, then 100 units", (_LAYERS,)
+    ),
+    "shallow:K": Architecture(
+        _shallow, "one fully connected layer of K units; for inputs of any shape", (_K,), images=False
     ),
     "mlp:K": Architecture(_mlp, "two fully connected layers of K units; for inputs of any shape", (_K,), images=False),
 }

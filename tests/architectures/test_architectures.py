@@ -45,6 +45,7 @@ def test_sizes_are_those_of_table_3_4(name: str, shape: tuple[int, ...]) -> None
         ("wide-128:3", 3 * (4 * 196 + 8 * 49) + 128, 12 * 17 + 24 * 193 + 128 * (24 * 49 + 1) + 1_290),
         ("deep:1", 8 * 196 + 16 * 49 + 100, 8 * 17 + 16 * 129 + 100 * 785 + 1_010),
         ("resnet-identity", 69_992, 3_226_130),
+        ("shallow:500", 500, 785 * 500 + 5_010),
     ],
 )
 def test_sizes_of_other_networks(name: str, units: int, count: int) -> None:
@@ -116,7 +117,10 @@ def test_bounds_of_a_preactivated_network_hold_at_samples(narrow, inner: str) ->
 
 @pytest.mark.parametrize(
     "name",
-    [*("small", "medium", "large", "resnet", "resnet-identity", "pooling", "wide:2", "wide-128:2", "deep:3", "mlp:7")],
+    [
+        *("small", "medium", "large", "resnet", "resnet-identity", "pooling"),
+        *("wide:2", "wide-128:2", "deep:3", "shallow:5", "mlp:7"),
+    ],
 )
 @pytest.mark.parametrize("batch_norm", [False, True])
 def test_every_architecture_has_a_dual_for_images_of_any_size(name: str, batch_norm: bool) -> None:

@@ -15,6 +15,7 @@ _SHOWN = {
     "wide:K": tuple(f"wide:{size}" for size in (1, 2, 4, 8, 16)),
     "wide-128:K": ("wide-128:8", "wide-128:16"),
     "deep:K": tuple(f"deep:{size}" for size in (1, 2, 3)),
+    "shallow:K": ("shallow:500",),
     "mlp:K": ("mlp:100",),
 }
 _HEADS = ("network", "samples", "hidden units", "parameters", "printed: units", "parameters", "")
