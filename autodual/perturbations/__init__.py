@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from autodual.perturbations.balls.norm_balls import L1Ball, L2Ball, LinfBall, LpBall, NormBall
     from autodual.perturbations.box import Box
+    from autodual.perturbations.equal_volume import equal_volume_radius
     from autodual.perturbations.perturbation import PerturbationSet, PlacedSet, perturbation_set
     from autodual.perturbations.product_set import ProductSet
     from autodual.perturbations.regions.region import Region
@@ -46,6 +47,7 @@ _HOMES = {
     "WeightedNorm": "regions.support",
     "WholeView": "regions.view",
     "choose_set": "registry.registered_sets",
+    "equal_volume_radius": "equal_volume",
     "perturbation_set": "perturbation",
     "named_set": "registry.registered_sets",
     "registered_sets": "registry.registered_sets",
@@ -76,6 +78,7 @@ __all__ = [
     "WeightedNorm",
     "WholeView",
     "choose_set",
+    "equal_volume_radius",
     "named_set",
     "perturbation_set",
     "registered_sets",

@@ -9,9 +9,8 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-import torch
-
 import autodual
+from autodual.architectures import network_size
 from autodual.attacks import Attack, Fgsm, Pgd, broken
 from autodual.certification import Cascade, certify_cascade
 from autodual.errors import DataError
@@ -20,7 +19,7 @@ from autodual.train.checkpoint import RunFolder
 from autodual.train.recipe import Recipe, assemble
 from autodual.train.samples import split
 from autodual.train.stages import Stages
-from thesis_tables.networks import SHAPES, arch_of, factory_of, hidden_units, model_of
+from thesis_tables.networks import SHAPES, arch_of, factory_of, model_of
 from thesis_tables.size import Size
 from thesis_tables.table import Experiment, NotRun, Row, Table, Values, by_row
 
@@ -147,11 +146,8 @@ def table_3_3(row: Row, size: Size) -> Values:
 
 def table_3_4(row: Row, size: Size) -> Values:
     """Units and parameters; nothing is trained."""
-    model = model_of(row)
-    return {
-        "hidden_units": hidden_units(model, torch.zeros(1, *SHAPES[row["dataset"]])),
-        "parameters": sum(value.numel() for value in model.parameters()),
-    }
+    size = network_size(model_of(row), SHAPES[row["dataset"]])
+    return {"hidden_units": size.units, "parameters": size.parameters}
 
 
 def tables_3_5_and_3_7(row: Row, size: Size) -> Values:

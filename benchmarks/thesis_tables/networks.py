@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from torch import Tensor, nn
+from torch import nn
 
 from autodual.architectures import build_architecture
 from thesis_tables.table import Row
@@ -37,13 +37,3 @@ def model_of(row: Row) -> nn.Module:
     """The untrained network of a row."""
     factory = factory_of(row["dataset"])
     return factory() if factory is not None else build_architecture(arch_of(row), SHAPES[row["dataset"]], 10)
-
-
-def hidden_units(model: nn.Module, x: Tensor) -> int:
-    """The number of ReLU units for one sample."""
-    counts: list[int] = []
-    for module in model.modules():
-        if isinstance(module, nn.ReLU):
-            module.register_forward_hook(lambda _module, _inputs, output: counts.append(output.numel()))
-    model(x)
-    return sum(counts)
