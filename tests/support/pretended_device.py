@@ -116,7 +116,7 @@ class _Device(TorchDispatchMode):
                 self.syncs.note("copy to the host")
         elif here:
             _require_one_device(packet, args, tensors)
-        if here and (packet in _WAITING or packet in _INDEXING and _has_mask(args[1])):
+        if here and (packet in _WAITING or (packet in _INDEXING and _has_mask(args[1]))):
             self.syncs.note(packet.__name__)
         found = func(*tree_map(_inner, args), **tree_map(_inner, kwargs))
         if not here:

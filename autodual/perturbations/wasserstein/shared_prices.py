@@ -1,8 +1,8 @@
 """Upper bounds for rows that all samples share, at a few prices: matrix products in place of a search for each pair.
 
 F of a row and a sample at the price ψ is ψ · budget + Σ_i x_i max_j (y_j − ψ C_ij). The maxima are the same for all
-samples x. So at a few prices for each row F is a matrix product for all pairs at once, and the least of its values is an
-upper bound of the maximum of <y, z>: at prices of this many, within a few hundredths of what moving mass can add.
+samples x. So at a few prices for each row F is a matrix product for all pairs at once, and the least of its values is
+an upper bound of the maximum of <y, z>: at prices of this many, within a few hundredths of what moving mass can add.
 """
 
 from __future__ import annotations
