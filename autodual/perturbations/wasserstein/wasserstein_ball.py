@@ -74,10 +74,10 @@ class WassersteinBall(PerturbationSet):
             raise InvalidInputError(f"window must be an odd number of pixels, such as 5, but is {self.window!r}")
         if isinstance(self.cost, bool) or not isinstance(self.cost, Real) or not 0 < self.cost < math.inf:
             raise InvalidInputError(f"cost must be a positive power of the distance, but is {self.cost!r}")
-        if isinstance(self.sharpness, bool) or not isinstance(self.sharpness, Real) or not 0 <= self.sharpness < math.inf:
+        if isinstance(self.sharpness, bool) or not isinstance(self.sharpness, Real) or not 0 <= self.sharpness < 1e30:
             raise InvalidInputError(f"sharpness must be positive, or 0 for exact bounds, but is {self.sharpness!r}")
         if isinstance(self.prices, bool) or not isinstance(self.prices, int) or self.prices < 0 or self.prices == 1:
-            raise InvalidInputError(f"prices must be a number of at least 2, or 0 for the best one, but is {self.prices!r}")
+            raise InvalidInputError(f"prices must be at least 2, or 0 for the best price, but is {self.prices!r}")
         object.__setattr__(self, "domain", checked_domain(self.domain))
 
     @property
@@ -94,8 +94,10 @@ class WassersteinBall(PerturbationSet):
         budget = flatten(eps, 1)[:, 0].to(x.device).double() * flatten(x, 1).sum(1, dtype=torch.float64)
         budget = budget.to(x.dtype)
         checked_radius(budget.detach())
-        kind = SurrogateRegion if self.sharpness or self.prices else WassersteinRegion
-        return kind(changed(self, eps=eps), x, budget)
+        source = changed(self, eps=eps)
+        if self.sharpness or self.prices:
+            return SurrogateRegion(source, x, budget, self.sharpness, self.prices)
+        return WassersteinRegion(source, x, budget)
 
     @property
     def neighbourhood(self) -> bool:
