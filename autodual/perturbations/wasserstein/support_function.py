@@ -1,119 +1,128 @@
-"""The greatest value of linear functions over a Wasserstein ball: one minimum over the price of moving mass.
+"""How much more than at the sample a linear function can be in a Wasserstein ball, and at which price of moving mass.
 
 By linear programming duality
 
     max <y, z> = min_{ψ ≥ 0} F(ψ),    F(ψ) = ψ · budget + Σ_i x_i max_j (y_j − ψ C_ij),
 
-where j runs over the pixels to which mass may move from pixel i. F is convex and piecewise linear, and every F(ψ) is an
-upper bound.
+where j runs over the pixels to which mass may move from pixel i at a cost of C_ij, and ψ is a price. F is convex and
+piecewise linear. Only the greatest y_j at each distance matters. Every F(ψ) is an upper bound: so the price is searched
+for without regard to rounding, and F at that price is then computed as it is written here, as what it exceeds <y, x> by.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 from torch import Tensor
 
-from autodual.perturbations.wasserstein.moves import Moves
-
-# Tangents find the minimum in some ten rounds; every third round halves the bracket, so that it always shrinks.
-_MOST_ROUNDS = 90
+from autodual.perturbations.wasserstein.price_search import Bracket, Savings, cheapest
+from autodual.perturbations.wasserstein.question import Question
 
 
 @dataclass(frozen=True, eq=False)
-class Gains:
-    """What rows offer to the mass of each source: the greatest value within each ring of targets.
+class Offers:
+    """What each source gains by a move, ring by ring: `[ends, G, K, P]`, staying left out.
 
     Args:
-        values: `[*, P, rings]`, -inf where no target exists.
-        mass: at each source, `[*, P]`; may broadcast.
-        costs: of the rings, `[rings]`, the first 0.
-        budget: `[*]`; may broadcast.
+        question: a block of rows.
+        whole: the rows, or the rows and their negatives (the `ends`), as `Canvas.laid_out` makes them.
+        ends: 1 or 2.
     """
 
-    values: Tensor
-    mass: Tensor
-    costs: Tensor
-    budget: Tensor
+    question: Question
+    whole: Tensor
+    ends: int
 
-    def at(self, price: Tensor) -> tuple[Tensor, Tensor]:
-        """F `[*]` at a price `[*]`, and its slope there."""
-        best, ring = (self.values - price[..., None, None] * self.costs).max(-1)
-        value = price * self.budget + (self.mass * best).sum(-1)
-        return value, self.budget - (self.mass * self.costs[ring]).sum(-1)
+    @classmethod
+    def to(cls, question: Question, *, both: bool) -> Offers:
+        """The offers of rows, or of rows and their negatives if `both`."""
+        rows, penalty = question.rows, question.penalty
+        if penalty is not None and rows.shape[0] < penalty.shape[0]:
+            rows = rows.expand(penalty.shape[0], *rows.shape[1:])
+        if penalty is not None:
+            penalty = penalty.expand(rows.shape[0], question.count, *rows.shape[2:]).flatten(0, 1)
+        return cls(question, question.canvas.laid_out(rows.flatten(0, 1), both, penalty), 2 if both else 1)
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """`(ends, G, K)`."""
+        return self.ends, self.question.groups, self.question.count
+
+    @cached_property
+    def places(self) -> Tensor:
+        """Where sources lie on the canvas of a row, `[ends, G, K, P]`."""
+        found = self.question.canvas.positions(self.question.sources.pixels)
+        return found.unsqueeze(1).expand(*self.shape, -1)
+
+    @cached_property
+    def mass(self) -> Tensor:
+        """At each source, `[ends, G, K, P]`."""
+        return self.question.sources.mass.unsqueeze(1).expand(*self.shape, -1)
+
+    @cached_property
+    def costs(self) -> list[float]:
+        """Of a move to each ring."""
+        return [ring.cost for ring in self.question.canvas.moves.rings[1:]]
+
+    @cached_property
+    def gains(self) -> list[Tensor]:
+        """The greatest value in each ring minus that of the source itself."""
+        count = self.whole.shape[0] - 2 * self.question.canvas.head
+        rows = (self.ends, -1, self.question.count, self.question.canvas.size)
+        assert count % self.question.canvas.size == 0
+        found = (
+            ring.reshape(rows).expand(*self.shape, -1).gather(-1, self.places)
+            for ring in self.question.canvas.ring_maxima(self.whole)
+        )
+        here = next(found)
+        return [ring.sub_(here) for ring in found]
+
+    def best(self) -> Bracket:
+        """The best price of each row, `[ends · G · K]`."""
+        costs = [0.0, *self.costs]
+        steps = torch.tensor([b - a for a, b in zip(costs, costs[1:])], dtype=self.mass.dtype, device=self.mass.device)
+        weights = (self.question.sources.mass.unsqueeze(1) * steps.unsqueeze(1)).flatten(1)
+        return cheapest(
+            Savings(
+                _concave_slopes(self.gains, self.costs).reshape(-1, weights.shape[1]),
+                weights.unsqueeze(1).expand(*self.shape, -1).reshape(-1, weights.shape[1]),
+                self.question.budget.unsqueeze(1).expand(*self.shape).reshape(-1),
+            )
+        )
+
+    def worth(self, price: Tensor) -> Tensor:
+        """What the best move of one unit of mass from each source gains beyond its price, `[ends, G, K, P]`.
+
+        Args:
+            price: `[ends, G, K]`.
+        """
+        found = torch.zeros_like(self.places, dtype=price.dtype)
+        for gain, cost in zip(self.gains, self.costs):
+            torch.maximum(found, torch.sub(gain, price.unsqueeze(-1), alpha=cost), out=found)
+        return found
+
+    def value(self, price: Tensor) -> Tensor:
+        """F at a price `[ends, G, K]`, minus <y, x>; rounded once to its dtype from sums in float64."""
+        moved = self.worth(price).mul_(self.mass).sum(-1, dtype=torch.float64)
+        return (moved + price.double() * self.question.budget.unsqueeze(1).double()).to(price.dtype)
 
 
-@dataclass(frozen=True, eq=False)
-class Prices:
-    """Where F is least, `[*]`, and the prices on either side whose tangents meet there."""
+def _concave_slopes(gains: list[Tensor], costs: list[float]) -> Tensor:
+    """Slopes of the least concave function above (0, 0) and the points (cost, gain), `[*, rings, P]`.
 
-    best: Tensor
-    low: Tensor
-    high: Tensor
-
-
-def cheapest(gains: Gains) -> Prices:
-    """The price at which F is least: the tangents at both ends of a bracket meet at the next one to try.
-
-    The search ends where they meet on F itself; where it ends early, F is an upper bound all the same.
+    Between the knots e − 1 and e it is min_{a < e} max_{b ≥ e} of the slopes from knot a to knot b.
     """
-    low, high = _bracket(gains)
-    (value_low, slope_low), (value_high, slope_high) = gains.at(low), gains.at(high)
-    best, least = torch.where(value_high < value_low, high, low), torch.minimum(value_low, value_high)
-    done = (slope_low >= 0) | (high <= 0)
-    best = torch.where(done, low, best)
-    for number in range(_MOST_ROUNDS):
-        if done.all():
-            break
-        met = (value_high - value_low + slope_low * low - slope_high * high) / (slope_low - slope_high)
-        bound = value_low + slope_low * (met - low)
-        middle = (low + high) / 2
-        price = torch.where((met > low) & (met < high), met, middle) if number % 3 < 2 else middle
-        value, slope = gains.at(price)
-        best = torch.where((value < least) & ~done, price, best)
-        least = torch.minimum(value, least)
-        done = done | (least <= bound + torch.finfo(bound.dtype).eps * bound.abs())
-        done = done | (slope == 0) | ~((low < middle) & (middle < high))
-        left = slope < 0
-        low, value_low, slope_low = _chosen(left, (price, value, slope), (low, value_low, slope_low))
-        high, value_high, slope_high = _chosen(left, (high, value_high, slope_high), (price, value, slope))
-    return Prices(best, low, high)
-
-
-def _bracket(gains: Gains) -> tuple[Tensor, Tensor]:
-    """Prices of 0, and so high that no mass moves."""
-    low = torch.zeros_like(gains.values[..., 0, 0])
-    if gains.costs.shape[0] == 1:
-        return low, low
-    slopes = (gains.values[..., 1:] - gains.values[..., :1]) / gains.costs[1:]
-    return low, 1.01 * slopes.amax((-2, -1)).clamp(min=0)
-
-
-def _chosen(mask: Tensor, where: tuple[Tensor, ...], other: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
-    return tuple(torch.where(mask, a, b) for a, b in zip(where, other))
-
-
-def ring_maxima(rows: Tensor, moves: Moves) -> Tensor:
-    """The greatest value among the targets of each ring, `[*, H, W, rings]`.
-
-    Args:
-        rows: `[*, H + 2 reach, W + 2 reach]`, -inf where no target exists.
-        moves: the moves of the plan.
-    """
-    return torch.stack([_greatest([at(rows, offset, moves) for offset in ring.offsets]) for ring in moves.rings], -1)
-
-
-def at(rows: Tensor, offset: tuple[int, int], moves: Moves) -> Tensor:
-    """Rows `[*, H + 2 reach, W + 2 reach]` at the targets that lie at an offset of each source, `[*, H, W]`."""
-    (first, height), (second, width) = (
-        (moves.reach + step, size - 2 * moves.reach) for step, size in zip(offset, rows.shape[-2:])
-    )
-    return rows[..., first : first + height, second : second + width]
-
-
-def _greatest(values: list[Tensor]) -> Tensor:
-    best = values[0]
-    for value in values[1:]:
-        best = torch.maximum(best, value)
-    return best
+    knots, found = [0.0, *costs], torch.empty(0)
+    shape = (*gains[0].shape[:-1], len(gains), gains[0].shape[-1])
+    found = torch.full(shape, torch.inf, dtype=gains[0].dtype, device=gains[0].device)
+    for first in range(len(gains)):
+        steepest = None
+        for last in range(len(gains), first, -1):
+            rise = gains[last - 1] if first == 0 else gains[last - 1] - gains[first - 1]
+            slope = rise * (1 / (knots[last] - knots[first]))
+            steepest = slope if steepest is None else torch.maximum(steepest, slope, out=steepest)
+            end = found[..., last - 1, :]
+            torch.minimum(end, steepest, out=end)
+    return found

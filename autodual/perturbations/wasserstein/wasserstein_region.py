@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
 from autodual.interval import Interval
-from autodual.perturbations.regions.row_norms import inner
+from autodual.perturbations.regions.row_norms import flatten, inner
 from autodual.perturbations.regions.support import Support
-from autodual.perturbations.regions.view import View
-from autodual.perturbations.wasserstein.greatest_point import greatest_point
+from autodual.perturbations.regions.view import View, WholeView
+from autodual.perturbations.wasserstein.canvas import Canvas, nowhere
+from autodual.perturbations.wasserstein.gains import greatest_gains, greatest_moves
 from autodual.perturbations.wasserstein.moves import Moves
 from autodual.perturbations.wasserstein.pixel_intervals import pixel_intervals
-from autodual.perturbations.wasserstein.support_function import Gains, cheapest, ring_maxima
+from autodual.perturbations.wasserstein.question import Question
+from autodual.perturbations.wasserstein.sources import Sources, sources_of
 
 # How far a point may lie from a true member of the ball, elementwise and in unit roundoffs of that member.
 _MEMBER_ROUNDOFFS = 128
@@ -27,29 +30,27 @@ class WassersteinRegion(Support):
 
     budget: Tensor
 
-    @property
+    @cached_property
     def moves(self) -> Moves:
+        """Where mass may move, and what that costs."""
         return self.source.moves  # type: ignore[attr-defined]
+
+    @cached_property
+    def sources(self) -> Sources:
+        """The pixels of each sample that hold mass."""
+        return sources_of(flatten(self.centre, 1))
 
     def enclosure(self) -> Interval:
         return pixel_intervals(self.centre, self.per_feature(self.budget), self.moves)
 
     def extremes(self, nu: Tensor, view: View) -> tuple[Tensor, Tensor]:
-        """Exact: the greatest value of ν, and minus that of -ν."""
-        margin = self._margin
-        mass = view.around(self.centre, margin)
-        inside = self._wide(view.around(torch.ones_like(self.centre), [2 * size for size in margin]), 0.0)
-        pads = [size for one in reversed(margin) for size in (2 * one, 2 * one)]
-        rows = self._wide(functional.pad(nu, pads), 0.0)
-        inside = inside > 0
-        budget = view.samples(self.budget)
-        # NaN in a row must come out, also where no mass is.
-        lost = 0 * inner(nu, view.features(self.centre))
-        ends = [lost + self._greatest(sign * rows, inside, mass, budget) for sign in (-1, 1)]
-        return -ends[0], ends[1]
+        """Exact: the value at the sample, and what an optimal plan adds to it."""
+        value, gains = inner(nu, view.features(self.centre)), greatest_gains(self._question(nu, view))
+        return value - gains[1], value + gains[0]
 
     def working_scalars(self, entries: int) -> int:
-        return 3 * len(self.moves.rings) * entries
+        """The sources under a row; all temporaries are made for a few rows at a time."""
+        return 2 * self.sources.mass.shape[1]
 
     def rounding(self) -> Tensor:
         limits = torch.finfo(self.centre.dtype)
@@ -57,7 +58,9 @@ class WassersteinRegion(Support):
         return (_MEMBER_ROUNDOFFS + 2 * self.shape.numel() + 64) * limits.eps * size + limits.tiny
 
     def steepest(self, gradient: Tensor) -> Tensor:
-        return greatest_point(gradient, self.centre, self.budget, self.moves)
+        rows = gradient.reshape(-1, *self.centre.shape).transpose(0, 1)
+        moved = greatest_moves(self._question(rows, WholeView())).transpose(0, 1).reshape(gradient.shape)
+        return (self.centre + moved).clamp(min=0)
 
     def direction(self, gradient: Tensor) -> Tensor:
         return self.steepest(gradient) - self.centre
@@ -73,21 +76,27 @@ class WassersteinRegion(Support):
         size = (count, *self.centre.shape)
         return self.steepest(torch.randn(size, generator=generator, dtype=self.centre.dtype, device=self.centre.device))
 
+    def _question(self, nu: Tensor, view: View) -> Question:
+        """Rows as images whose pixels include all those from which mass can move under them."""
+        if view.whole:
+            sources = Sources(*(view.samples(values)[:, 0] for values in (self.sources.pixels, self.sources.mass)))
+            rows, penalty = nu, None
+        else:
+            margin = self._margin
+            rows = functional.pad(nu, [size for one in reversed(margin) for size in (one, one)])
+            sources = sources_of(view.around(self.centre, margin).flatten(1))
+            outside = 1 - view.around(torch.ones_like(self.centre), margin)
+            penalty = _images(outside * nowhere(nu.dtype))
+        rows = _images(rows)
+        canvas = Canvas(*rows.shape[2:], self.moves)
+        return Question(rows, sources, view.samples(self.budget)[:, 0], canvas, penalty)
+
     @property
     def _margin(self) -> tuple[int, ...]:
-        """How far mass moves into a window along each axis of a sample except the first."""
+        """How far mass moves into a window, along each axis of a sample except the first."""
         return (0,) * (len(self.shape) - 3) + (self.moves.reach,) * min(2, len(self.shape) - 1)
 
-    def _wide(self, values: Tensor, outside: float) -> Tensor:
-        """Values padded along an image's rows, if these are the first axis, which windows leave whole."""
-        reach = self.moves.reach
-        return values if len(self.shape) > 2 else functional.pad(values, (0, 0, reach, reach), value=outside)
 
-    def _greatest(self, rows: Tensor, inside: Tensor, mass: Tensor, budget: Tensor) -> Tensor:
-        values = ring_maxima(torch.where(inside, rows, -torch.inf), self.moves).flatten(2, -2)
-        costs = values.new_tensor([ring.cost for ring in self.moves.rings])
-        values = torch.where((mass.flatten(2) > 0).unsqueeze(-1), values, 0)
-        gains = Gains(values, mass.flatten(2), costs, budget.expand(values.shape[:2]))
-        with torch.no_grad():
-            price = cheapest(gains).best
-        return gains.at(price)[0]
+def _images(rows: Tensor) -> Tensor:
+    """Rows `[G, K, *channels, H, W]` as `[G, K, channels, H, W]`."""
+    return rows.reshape(*rows.shape[:2], -1, *rows.shape[-2:])
