@@ -39,7 +39,7 @@ def at_shared_prices(values: Tensor, mass: Tensor, budget: Tensor, costs: Tensor
                 [3.0000]])
     """
     rings = values.movedim(-1, 0).clamp(min=torch.finfo(values.dtype).min / 4)
-    return _LeastAtPrices.apply(rings, mass, budget, costs.tolist(), _grid(rings.detach(), costs, prices))
+    return _LeastAtPrices.apply(rings, mass, budget, costs, _grid(rings.detach(), costs, prices))
 
 
 def _grid(rings: Tensor, costs: Tensor, prices: int) -> Tensor:
@@ -51,44 +51,33 @@ def _grid(rings: Tensor, costs: Tensor, prices: int) -> Tensor:
 
 
 class _LeastAtPrices(torch.autograd.Function):
-    """Keeps no maxima for its derivative, but computes them again: they are as large as all rows, at each price."""
+    """Keeps the number of the best ring for its derivative, not the maxima: these are as large as all rows, and floats."""
 
     @staticmethod
-    def forward(ctx: Any, rings: Tensor, mass: Tensor, budget: Tensor, costs: list[float], grid: Tensor) -> Tensor:
+    def forward(ctx: Any, rings: Tensor, mass: Tensor, budget: Tensor, costs: Tensor, grid: Tensor) -> Tensor:
         least = mass.new_full((mass.shape[0], rings.shape[1]), torch.inf)
         place = torch.zeros_like(least, dtype=torch.long)
+        chosen = []
         for number, price in enumerate(grid):
-            best, _ = _best(rings, costs, price, which=False)
+            best, ring = (rings - costs[:, None, None] * price[:, None]).max(0)
+            chosen.append(ring.to(torch.uint8))
             value = torch.addmm(budget[:, None] * price, mass, best.T)
             place = torch.where(value < least, number, place)
             least = torch.where(value > least, least, value)  # NaN comes out
-        ctx.save_for_backward(rings, mass, grid, place)
-        ctx.costs = costs
+        ctx.save_for_backward(rings, mass, costs, grid, place, torch.stack(chosen))
         return least
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
-        rings, mass, grid, place = ctx.saved_tensors
+        rings, mass, costs, grid, place, chosen = ctx.saved_tensors
         of_rings, of_mass = torch.zeros_like(rings), torch.zeros_like(mass)
         for number, price in enumerate(grid):
             share = torch.where(place == number, gradient, 0)
-            best, ring = _best(rings, ctx.costs, price, which=True)
-            moved = share.T @ mass
-            for each in range(len(rings)):
-                of_rings[each] += moved * (ring == each)
+            ring = chosen[number].long()[None]
+            of_rings.scatter_add_(0, ring, (share.T @ mass)[None])
             if ctx.needs_input_grad[1]:
+                best = (rings - costs[:, None, None] * price[:, None]).gather(0, ring)[0]
                 of_mass += share @ best
         of_budget = (gradient * grid.T.gather(1, place.T).T).sum(1)
         return of_rings, of_mass, of_budget, None, None
-
-
-def _best(rings: Tensor, costs: list[float], price: Tensor, which: bool) -> tuple[Tensor, Tensor | None]:
-    """The greatest value − price · cost over the rings `[rings, K, P]`, and which ring has it if asked."""
-    best, ring = rings[0], torch.zeros_like(rings[0], dtype=torch.int8) if which else None
-    for each, cost in enumerate(costs[1:], 1):
-        line = rings[each] - cost * price[:, None]
-        if ring is not None:
-            ring = torch.where(line > best, each, ring)
-        best = torch.maximum(best, line)
-    return best, ring

@@ -26,6 +26,7 @@ from autodual.perturbations.parameters import (
 from autodual.perturbations.perturbation import PerturbationSet, changed
 from autodual.perturbations.regions.row_norms import flatten
 from autodual.perturbations.wasserstein.moves import Moves
+from autodual.perturbations.wasserstein.surrogate_region import SurrogateRegion
 from autodual.perturbations.wasserstein.wasserstein_region import WassersteinRegion
 
 
@@ -43,6 +44,11 @@ class WassersteinBall(PerturbationSet):
         window: side of the square of pixels around each to which its mass may move; odd.
         cost: the power of the distance, positive.
         domain: None, or a pair (lower, upper) of numbers or tensors that broadcast to one sample.
+        sharpness: λ of a smooth bound that takes the place of the maximum of linear functions (`smooth_support.py`), at
+            most log(window²) / λ above it for each unit of mass; 0 for the maximum itself.
+        prices: linear functions that all samples share, such as a first layer's, are bounded at so many prices of
+            moving mass in place of the best one (`shared_prices.py`): much faster in training, and a little looser; 0
+            for the best one.
 
     Raises:
         InvalidInputError: a parameter is out of its range; also, when placed, where a sample has a negative pixel or
@@ -59,6 +65,8 @@ class WassersteinBall(PerturbationSet):
     window: int = 5
     cost: float = 1.0
     domain: Domain = None
+    sharpness: float = 0.0
+    prices: int = 0
 
     def __post_init__(self) -> None:
         checked_radius(self.eps)
@@ -66,6 +74,10 @@ class WassersteinBall(PerturbationSet):
             raise InvalidInputError(f"window must be an odd number of pixels, such as 5, but is {self.window!r}")
         if isinstance(self.cost, bool) or not isinstance(self.cost, Real) or not 0 < self.cost < math.inf:
             raise InvalidInputError(f"cost must be a positive power of the distance, but is {self.cost!r}")
+        if isinstance(self.sharpness, bool) or not isinstance(self.sharpness, Real) or not 0 <= self.sharpness < math.inf:
+            raise InvalidInputError(f"sharpness must be positive, or 0 for exact bounds, but is {self.sharpness!r}")
+        if isinstance(self.prices, bool) or not isinstance(self.prices, int) or self.prices < 0 or self.prices == 1:
+            raise InvalidInputError(f"prices must be a number of at least 2, or 0 for the best one, but is {self.prices!r}")
         object.__setattr__(self, "domain", checked_domain(self.domain))
 
     @property
@@ -82,7 +94,8 @@ class WassersteinBall(PerturbationSet):
         budget = flatten(eps, 1)[:, 0].to(x.device).double() * flatten(x, 1).sum(1, dtype=torch.float64)
         budget = budget.to(x.dtype)
         checked_radius(budget.detach())
-        return WassersteinRegion(changed(self, eps=eps), x, budget)
+        kind = SurrogateRegion if self.sharpness or self.prices else WassersteinRegion
+        return kind(changed(self, eps=eps), x, budget)
 
     @property
     def neighbourhood(self) -> bool:
@@ -117,6 +130,7 @@ class WassersteinBall(PerturbationSet):
             "window": self.window,
             "cost": float(self.cost),
             "domain": domain_settings(self.domain),
+            **{name: value for name, value in (("sharpness", self.sharpness), ("prices", self.prices)) if value},
         }
 
 
