@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 from torch.nn.parameter import is_lazy
@@ -27,9 +29,25 @@ def all_finite(values: Tensor) -> bool:
         >>> all_finite(torch.ones(2)), all_finite(torch.tensor([1.0, torch.nan]))
         (True, False)
     """
-    if not values.is_floating_point() or values.numel() == 0:
-        return True
-    return bool(torch.stack(torch.aminmax(values.detach())).isfinite().all())
+    return bool(finite(values))
+
+
+def finite(*tensors: Tensor) -> Tensor:
+    """`all_finite` of several tensors on one device, as a boolean there: it does not wait for the values.
+
+    Args:
+        tensors: of any shape and dtype, at least one.
+
+    Example:
+        >>> import torch
+        >>> from autodual.tensors import finite
+        >>> finite(torch.ones(2), torch.tensor([1.0, torch.nan]))
+        tensor(False)
+    """
+    ends = [end for one in tensors if one.is_floating_point() and one.numel() for end in torch.aminmax(one.detach())]
+    if not ends:
+        return torch.ones((), dtype=torch.bool, device=tensors[0].device)
+    return torch.stack(ends).isfinite().all()
 
 
 def unfit(values: Tensor) -> str:
@@ -114,3 +132,24 @@ def flat(values: Tensor) -> Tensor:
         (torch.Size([2, 12]), torch.Size([2, 1]))
     """
     return values.flatten(1) if values.dim() > 1 else values.unsqueeze(1)
+
+
+def on_host(tensors: Sequence[Tensor]) -> list[Tensor]:
+    """Tensors of one device on the CPU, brought there all at once, so that a GPU is waited for only once.
+
+    Args:
+        tensors: of any shapes and dtypes; no gradients pass.
+
+    Example:
+        >>> import torch
+        >>> from autodual.tensors import on_host
+        >>> on_host([torch.ones(2), torch.tensor([True])])
+        [tensor([1., 1.]), tensor([True])]
+    """
+    tensors = [one.detach() for one in tensors]
+    if all(one.device.type == "cpu" for one in tensors):
+        return tensors
+    parts = [one.contiguous().flatten().view(torch.uint8) for one in tensors]
+    whole = torch.cat(parts).cpu().split([part.numel() for part in parts])
+    # Copies, since numbers must lie at multiples of their size.
+    return [part.clone().view(one.dtype).reshape(one.shape) for part, one in zip(whole, tensors)]

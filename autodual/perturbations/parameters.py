@@ -14,6 +14,7 @@ from torch import Tensor
 
 from autodual.errors import EmptySetError, InvalidInputError
 from autodual.inputs import Numbers, number_tensor
+from autodual.requirements import require
 
 Parameter: TypeAlias = Numbers
 Domain: TypeAlias = "tuple[Parameter, Parameter] | None"
@@ -27,8 +28,7 @@ def exact(value: Parameter, name: str) -> Tensor:
     tensor = number_tensor(value, name)
     if tensor.numel() == 0:
         raise InvalidInputError(f"{name} holds no number: its shape is {list(tensor.shape)}")
-    if tensor.isnan().any():
-        raise InvalidInputError(f"{name} holds NaN; give a number")
+    require(~tensor.isnan().any(), lambda: InvalidInputError(f"{name} holds NaN; give a number"))
     return tensor
 
 
@@ -36,8 +36,11 @@ def checked_radius(value: Parameter) -> Tensor:
     """The exact radius; InvalidInputError unless it is finite and not negative throughout."""
     radius = exact(value, "radius")
     bad = ~(radius.isfinite() & (radius >= 0))
-    if bad.any():
-        raise InvalidInputError(f"the radius must be finite and not negative, but is {float(radius[bad][0]):g}")
+
+    def refused() -> InvalidInputError:
+        return InvalidInputError(f"the radius must be finite and not negative, but is {float(radius[bad][0]):g}")
+
+    require(~bad.any(), refused)
     return radius
 
 
