@@ -14,11 +14,11 @@ _Requirement = tuple[Tensor, Callable[[], Exception]]
 _pending: ContextVar[list[_Requirement] | None] = ContextVar("pending requirements", default=None)
 
 
-def require(holds: Tensor, error: Callable[[], Exception]) -> None:
+def require(holds: Tensor | bool, error: Callable[[], Exception]) -> None:
     """Raise an error unless something holds: at once, or within `checked_together` at its end if a GPU must tell.
 
     Args:
-        holds: a single boolean.
+        holds: a boolean, or a tensor of a single one.
         error: makes the error, with its text, when it is needed.
 
     Example:
@@ -26,10 +26,12 @@ def require(holds: Tensor, error: Callable[[], Exception]) -> None:
         >>> from autodual.requirements import require
         >>> require(torch.ones(2).isfinite().all(), lambda: ValueError("not finite"))
     """
-    pending = _pending.get()
-    if pending is not None and holds.device.type != "cpu":
-        pending.append((holds, error))
-    elif not holds:
+    if isinstance(holds, Tensor) and holds.device.type != "cpu":
+        pending = _pending.get()
+        if pending is not None:
+            pending.append((holds, error))
+            return
+    if not holds:
         raise error()
 
 

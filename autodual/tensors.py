@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import torch
 from torch import Tensor
-from torch.nn.parameter import is_lazy
+from torch.nn.parameter import Parameter, is_lazy
 from torch.utils._python_dispatch import is_traceable_wrapper_subclass
 
 _FLOATING = frozenset({torch.float64, torch.float32, torch.float16, torch.bfloat16})
+
+_PLAIN = (Tensor, Parameter)
 
 _HALF = (torch.float16, torch.bfloat16)
 
@@ -32,21 +35,21 @@ def all_finite(values: Tensor) -> bool:
     return bool(finite(values))
 
 
-def finite(*tensors: Tensor) -> Tensor:
-    """`all_finite` of several tensors on one device, as a boolean there: it does not wait for the values.
+def finite(*tensors: Tensor) -> Tensor | bool:
+    """`all_finite` of several tensors, as a boolean on their device: it does not wait for the values.
 
     Args:
-        tensors: of any shape and dtype, at least one.
+        tensors: of any shape and dtype, on one device.
 
     Example:
         >>> import torch
         >>> from autodual.tensors import finite
         >>> finite(torch.ones(2), torch.tensor([1.0, torch.nan]))
-        tensor(False)
+        False
     """
     ends = [end for one in tensors if one.is_floating_point() and one.numel() for end in torch.aminmax(one.detach())]
-    if not ends:
-        return torch.ones((), dtype=torch.bool, device=tensors[0].device)
+    if all(end.device.type == "cpu" for end in ends):
+        return all(math.isfinite(end) for end in ends)
     return torch.stack(ends).isfinite().all()
 
 
@@ -64,6 +67,8 @@ def unfit(values: Tensor) -> str:
         >>> unfit(torch.ones(2)), unfit(torch.ones(2, device="meta"))
         ('', 'is on the meta device and has no values; load them first')
     """
+    if type(values) in _PLAIN and values.layout is torch.strided and values.dtype in _FLOATING and not values.is_meta:
+        return ""  # as almost always
     if is_lazy(values):
         return "has no values yet; run the model once, so that its lazy layers know their shapes"
     if values.is_meta:
@@ -99,7 +104,22 @@ def shared(values: Tensor) -> Tensor:
         >>> shared(torch.ones(1, 2).expand(5, 2)).shape, shared(torch.ones(5, 2)).shape
         (torch.Size([1, 2]), torch.Size([5, 2]))
     """
-    return values[:1] if values.dim() and values.shape[0] > 1 and values.stride(0) == 0 else values
+    return values[:1] if is_shared(values) else values
+
+
+def is_shared(values: Tensor) -> bool:
+    """Whether values `[N, …]` are one sample's, expanded to several.
+
+    Args:
+        values: `[N, …]`.
+
+    Example:
+        >>> import torch
+        >>> from autodual.tensors import is_shared
+        >>> is_shared(torch.ones(1, 2).expand(5, 2)), is_shared(torch.ones(1, 2))
+        (True, False)
+    """
+    return values.dim() > 0 and values.shape[0] > 1 and values.stride(0) == 0
 
 
 def bounding_dtype(dtype: torch.dtype) -> torch.dtype:

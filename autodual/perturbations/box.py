@@ -85,7 +85,8 @@ def box_region(
         radius = flatten(uncut, 1)[:, 0].expand(x.shape[0])
     require(finite(lower, upper), _unbounded)
     lower, upper = lower.expand_as(x), upper.expand_as(x)
-    require_points(flatten(lower <= upper, 1).all(1), source)
+    if ends is not None or uncut is None:  # x itself lies in [x - uncut, x + uncut]
+        require_points(flatten(lower <= upper, 1).all(1), source)
     uncut = None if uncut is None else uncut.expand(x.shape[0], *uncut.shape[1:])
     return BoxRegion(source, x, lower, upper, radius, uncut)
 
