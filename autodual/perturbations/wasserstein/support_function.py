@@ -6,13 +6,14 @@ By linear programming duality
 
 where j runs over the pixels to which mass may move from pixel i at a cost of C_ij, and ψ is a price. F is convex and
 piecewise linear. Only the greatest y_j at each distance matters. Every F(ψ) is an upper bound: so the price is searched
-for without regard to rounding, and F at that price is then computed as it is written here, as what it exceeds <y, x> by.
+for without regard to rounding. Then F at that price is computed as it is written here, as what it exceeds <y, x> by.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 
 import torch
 from torch import Tensor
@@ -82,7 +83,7 @@ class Offers:
     def best(self) -> Bracket:
         """The best price of each row, `[ends · G · K]`."""
         costs = [0.0, *self.costs]
-        steps = torch.tensor([b - a for a, b in zip(costs, costs[1:])], dtype=self.mass.dtype, device=self.mass.device)
+        steps = torch.tensor([b - a for a, b in pairwise(costs)], dtype=self.mass.dtype, device=self.mass.device)
         weights = (self.question.sources.mass.unsqueeze(1) * steps.unsqueeze(1)).flatten(1)
         return cheapest(
             Savings(
