@@ -10,7 +10,7 @@ from torch.autograd.function import once_differentiable
 
 from autodual.perturbations.wasserstein.optimal_plan import OptimalPlan
 from autodual.perturbations.wasserstein.question import Question
-from autodual.perturbations.wasserstein.sources import Sources
+from autodual.perturbations.wasserstein.mass_sources import Sources
 from autodual.perturbations.wasserstein.support_function import Offers
 
 
@@ -31,7 +31,8 @@ class _Gains(torch.autograd.Function):
         shape = (2, question.groups, question.count)
         found, prices = rows.new_empty(shape), rows.new_empty((3, *shape))
         if len(canvas.moves.rings) == 1:
-            found.zero_(), prices.zero_()
+            found.zero_()
+            prices.zero_()
         else:
             for groups, some, part in question.blocks():
                 offers = Offers.to(part, both=True)
@@ -68,21 +69,3 @@ def _add(whole: Tensor, groups: slice, part: Tensor) -> None:
         whole += part.sum(0, keepdim=True)
     else:
         whole[groups] += part
-
-
-def greatest_moves(question: Question) -> Tensor:
-    """z − x for a point z of the ball around x at which <y, z> is greatest, for each row y.
-
-    Returns:
-        `[G, K, channels, height, width]`.
-    """
-    canvas = question.canvas
-    found = torch.zeros_like(question.rows)
-    if len(canvas.moves.rings) == 1:
-        return found
-    for groups, some, part in question.blocks():
-        offers = Offers.to(part, both=False)
-        bracket = offers.best()
-        plan = OptimalPlan.of(offers, *(price.view(offers.shape) for price in (bracket.low, bracket.high)))
-        found[groups, some] = plan.moved(torch.ones_like(bracket.best))[0]
-    return found

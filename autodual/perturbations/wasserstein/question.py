@@ -9,7 +9,7 @@ from torch import Tensor
 
 from autodual.measured import measured
 from autodual.perturbations.wasserstein.canvas import Canvas
-from autodual.perturbations.wasserstein.sources import Sources
+from autodual.perturbations.wasserstein.mass_sources import Sources
 
 # The canvas and the gains of a block each take this part of a cache. Other devices take larger blocks.
 _CACHE_PART, _DEVICE_BYTES = 4, 1 << 27
@@ -65,3 +65,8 @@ class Question:
 
         penalty = None if self.penalty is None else own(self.penalty)
         return Question(own(self.rows)[:, some], self.sources.part(where), own(self.budget), self.canvas, penalty)
+
+
+def as_images(rows: Tensor) -> Tensor:
+    """Rows `[G, K, *channels, H, W]` as `[G, K, channels, H, W]`."""
+    return rows.reshape(*rows.shape[:2], -1, *rows.shape[-2:])

@@ -6,7 +6,7 @@ By linear programming duality
 
 where j runs over the pixels to which mass may move from pixel i at a cost of C_ij, and ψ is a price. F is convex and
 piecewise linear. Only the greatest y_j at each distance matters. Every F(ψ) is an upper bound: so the price is searched
-for without regard to rounding. Then F at that price is computed as it is written here, as what it exceeds <y, x> by.
+for without regard to rounding, and F − <y, x> at that price is then computed as it is written here.
 """
 
 from __future__ import annotations
@@ -83,7 +83,7 @@ class Offers:
     def best(self) -> Bracket:
         """The best price of each row, `[ends · G · K]`."""
         costs = [0.0, *self.costs]
-        steps = torch.tensor([b - a for a, b in pairwise(costs)], dtype=self.mass.dtype, device=self.mass.device)
+        steps = self.mass.new_tensor([after - before for before, after in pairwise(costs)])
         weights = (self.question.sources.mass.unsqueeze(1) * steps.unsqueeze(1)).flatten(1)
         return cheapest(
             Savings(
@@ -115,7 +115,7 @@ def _concave_slopes(gains: list[Tensor], costs: list[float]) -> Tensor:
 
     Between the knots e − 1 and e it is min_{a < e} max_{b ≥ e} of the slopes from knot a to knot b.
     """
-    knots, found = [0.0, *costs], torch.empty(0)
+    knots = [0.0, *costs]
     shape = (*gains[0].shape[:-1], len(gains), gains[0].shape[-1])
     found = torch.full(shape, torch.inf, dtype=gains[0].dtype, device=gains[0].device)
     for first in range(len(gains)):
