@@ -7,10 +7,10 @@ from torch import Tensor
 
 from autodual.perturbations.regions.row_norms import flatten
 from autodual.perturbations.wasserstein.canvas import Canvas
+from autodual.perturbations.wasserstein.mass_sources import sources_of
 from autodual.perturbations.wasserstein.moves import Moves
 from autodual.perturbations.wasserstein.optimal_plan import OptimalPlan
-from autodual.perturbations.wasserstein.question import Question, as_images
-from autodual.perturbations.wasserstein.mass_sources import sources_of
+from autodual.perturbations.wasserstein.rows_over_mass import RowsOverMass, as_images
 from autodual.perturbations.wasserstein.support_function import Offers
 
 
@@ -38,8 +38,8 @@ def greatest_point(rows: Tensor, x: Tensor, budget: Tensor, moves: Moves) -> Ten
         return x.expand_as(rows).clone()
     each = as_images(rows.detach().reshape(-1, *x.shape).transpose(0, 1))
     sources = sources_of(flatten(x.detach(), 1))
-    question, moved = Question(each, sources, budget.detach(), Canvas.of(each, moves)), torch.empty_like(each)
-    for groups, some, part in question.blocks():
+    asked, moved = RowsOverMass(each, sources, budget.detach(), Canvas.of(each, moves)), torch.empty_like(each)
+    for groups, some, part in asked.blocks():
         offers = Offers.to(part, both=False)
         bracket = offers.best()
         plan = OptimalPlan.of(offers, bracket.low.view(offers.shape), bracket.high.view(offers.shape))

@@ -16,8 +16,8 @@ _CACHE_PART, _DEVICE_BYTES = 4, 1 << 27
 
 
 @dataclass(frozen=True, eq=False)
-class Question:
-    """How much do K rows of each of G groups gain over a Wasserstein ball?
+class RowsOverMass:
+    """K rows of each of G groups, whose greatest gains over a Wasserstein ball are asked for.
 
     Args:
         rows: `[G or 1, K, channels, height, width]`.
@@ -43,8 +43,8 @@ class Question:
         """K."""
         return self.rows.shape[1]
 
-    def blocks(self) -> Iterator[tuple[slice, slice, Question]]:
-        """Slices of the groups and of the rows, with the question for these alone."""
+    def blocks(self) -> Iterator[tuple[slice, slice, RowsOverMass]]:
+        """Slices of the groups and of the rows, with the same for these alone."""
         row = (
             2
             * self.rows.element_size()
@@ -59,12 +59,12 @@ class Question:
                 where = slice(start, start + groups)
                 yield where, some, self._part(where, some)
 
-    def _part(self, where: slice, some: slice) -> Question:
+    def _part(self, where: slice, some: slice) -> RowsOverMass:
         def own(tensor: Tensor) -> Tensor:
             return tensor if tensor.shape[0] == 1 else tensor[where]
 
         penalty = None if self.penalty is None else own(self.penalty)
-        return Question(own(self.rows)[:, some], self.sources.part(where), own(self.budget), self.canvas, penalty)
+        return RowsOverMass(own(self.rows)[:, some], self.sources.part(where), own(self.budget), self.canvas, penalty)
 
 
 def as_images(rows: Tensor) -> Tensor:
