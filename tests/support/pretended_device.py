@@ -63,9 +63,9 @@ class HostSyncs:
 
 
 class OnDevice(Tensor):
-    """A tensor on the device. values: what it holds, on the CPU."""
+    """A tensor on the device. numbers: what it holds, on the CPU."""
 
-    values: Tensor
+    numbers: Tensor
     device = DEVICE  # type: ignore[assignment]
     is_meta = False  # type: ignore[assignment]
 
@@ -75,11 +75,11 @@ class OnDevice(Tensor):
         made = Tensor._make_wrapper_subclass(
             cls, values.size(), values.stride(), values.storage_offset(), dtype=values.dtype, device="meta"
         )
-        made.values = values
+        made.numbers = values
         return made
 
     def __repr__(self, **_: Any) -> str:  # type: ignore[override]
-        return f"OnDevice({self.values!r})"
+        return f"OnDevice({self.numbers!r})"
 
     def tolist(self) -> Any:
         return self.cpu().tolist()
@@ -127,7 +127,7 @@ class _Device(TorchDispatchMode):
 
 
 def _inner(value: Any) -> Any:
-    return value.values if isinstance(value, OnDevice) else value
+    return value.numbers if isinstance(value, OnDevice) else value
 
 
 def _has_mask(indices: Sequence[Tensor | None]) -> bool:

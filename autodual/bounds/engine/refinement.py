@@ -107,7 +107,9 @@ def _wanted(state: BoundState, name: str, undecided: Undecided) -> Tensor:
 
 
 def _bound(state: BoundState, name: str, undecided: Undecided, wanted: Tensor, on_host: Tensor) -> Tensor:
-    """Bound the wanted units (`on_host`: the same, on the CPU), and return the mask of those that have both bounds now.
+    """Bound the wanted units, and return the mask of those that have both dual bounds now.
+
+    on_host: the wanted ones, on the CPU.
 
     A unit whose row left at an early exit lacks one; another reader of the site may still need it.
     """

@@ -1,8 +1,8 @@
 """Rows laid out so that the value of every pixel's target is a shift of one long vector.
 
-Pixels of all channels and rows lie one after another, with as many empty ones between images' rows, and between images,
-as mass can move. Then the greatest value within a ring of targets is the greatest of a few shifted vectors, whatever the
-shape of the images, and shifts along a row are computed once for all rings.
+Pixels of all channels and rows lie one after another, with as many empty ones between images' rows, and between
+images, as mass can move. Then the greatest value within a ring of targets is the greatest of a few shifted vectors,
+whatever the shape of the images, and shifts along a row are computed once for all rings.
 """
 
 from __future__ import annotations
@@ -32,6 +32,12 @@ class Canvas:
     height: int
     width: int
     moves: Moves
+
+    @classmethod
+    def of(cls, rows: Tensor, moves: Moves) -> Canvas:
+        """The layout of rows `[*, channels, height, width]`."""
+        channels, height, width = rows.shape[-3:]
+        return cls(channels, height, width, moves)
 
     @property
     def stride(self) -> int:

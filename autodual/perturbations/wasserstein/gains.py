@@ -8,32 +8,33 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
+from autodual.perturbations.wasserstein.mass_sources import Sources
 from autodual.perturbations.wasserstein.optimal_plan import OptimalPlan
-from autodual.perturbations.wasserstein.question import Question
-from autodual.perturbations.wasserstein.sources import Sources
+from autodual.perturbations.wasserstein.rows_over_mass import RowsOverMass
 from autodual.perturbations.wasserstein.support_function import Offers
 
 
-def greatest_gains(question: Question) -> Tensor:
+def greatest_gains(asked: RowsOverMass) -> Tensor:
     """max <y, z − x> and max <−y, z − x> over the ball around x, `[2, G, K]`, for each row y.
 
     Differentiable in the rows, the mass and the budget. Nothing of the way is kept: gradients find the plan again from
     the price, and the plan moves little.
     """
-    sources, canvas = question.sources, question.canvas
-    return _Gains.apply(question.rows, sources.mass, question.budget, sources.pixels, question.penalty, canvas)
+    sources, canvas = asked.sources, asked.canvas
+    return _Gains.apply(asked.rows, sources.mass, asked.budget, sources.pixels, asked.penalty, canvas)
 
 
 class _Gains(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, rows, mass, budget, pixels, penalty, canvas):
-        question = Question(rows, Sources(pixels, mass), budget, canvas, penalty)
-        shape = (2, question.groups, question.count)
+        asked = RowsOverMass(rows, Sources(pixels, mass), budget, canvas, penalty)
+        shape = (2, asked.groups, asked.count)
         found, prices = rows.new_empty(shape), rows.new_empty((3, *shape))
         if len(canvas.moves.rings) == 1:
-            found.zero_(), prices.zero_()
+            found.zero_()
+            prices.zero_()
         else:
-            for groups, some, part in question.blocks():
+            for groups, some, part in asked.blocks():
                 offers = Offers.to(part, both=True)
                 bracket = offers.best()
                 best = bracket.best.view(offers.shape)
@@ -48,10 +49,10 @@ class _Gains(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, gradient):
         rows, mass, budget, pixels, penalty, prices = ctx.saved_tensors
-        question = Question(rows, Sources(pixels, mass), budget, ctx.canvas, penalty)
+        asked = RowsOverMass(rows, Sources(pixels, mass), budget, ctx.canvas, penalty)
         to_rows, to_mass, to_budget = torch.zeros_like(rows), torch.zeros_like(mass), torch.zeros_like(budget)
         if len(ctx.canvas.moves.rings) > 1:
-            for groups, some, part in question.blocks():
+            for groups, some, part in asked.blocks():
                 share, (best, low, high) = gradient[:, groups, some], prices[:, :, groups, some].unbind(0)
                 offers = Offers.to(part, both=True)
                 plan = OptimalPlan.of(offers, low, high)
@@ -68,21 +69,3 @@ def _add(whole: Tensor, groups: slice, part: Tensor) -> None:
         whole += part.sum(0, keepdim=True)
     else:
         whole[groups] += part
-
-
-def greatest_moves(question: Question) -> Tensor:
-    """z − x for a point z of the ball around x at which <y, z> is greatest, for each row y.
-
-    Returns:
-        `[G, K, channels, height, width]`.
-    """
-    canvas = question.canvas
-    found = torch.zeros_like(question.rows)
-    if len(canvas.moves.rings) == 1:
-        return found
-    for groups, some, part in question.blocks():
-        offers = Offers.to(part, both=False)
-        bracket = offers.best()
-        plan = OptimalPlan.of(offers, *(price.view(offers.shape) for price in (bracket.low, bracket.high)))
-        found[groups, some] = plan.moved(torch.ones_like(bracket.best))[0]
-    return found

@@ -42,7 +42,7 @@ class OptimalPlan:
         slack = 16 * torch.finfo(low.dtype).eps
         dear, cheap = _Moves.at(offers, low * (1 - slack)), _Moves.at(offers, high * (1 + slack))
         most, least = (moves.cost.view(offers.shape) for moves in (dear, cheap))
-        budget = offers.question.budget.unsqueeze(1)
+        budget = offers.asked.budget.unsqueeze(1)
         share = torch.where(most <= budget, 1, ((budget - least) / (most - least)).clamp(0, 1)).flatten()
         parts = [(dear, dear.mass * share[dear.row]), (cheap, cheap.mass * (1 - share)[cheap.row])]
         row, source, target = (
@@ -56,7 +56,7 @@ class OptimalPlan:
         Returns:
             `[ends, G, K, channels, height, width]`.
         """
-        canvas, shape = self.offers.question.canvas, self.offers.shape
+        canvas, shape = self.offers.asked.canvas, self.offers.shape
         mass = self.mass * weight.flatten()[self.row]
         start = self.row * canvas.size
         found = mass.new_zeros(weight.numel() * canvas.size)
@@ -93,7 +93,7 @@ class _Moves:
 
 def _targets(offers: Offers, row: Tensor, source: Tensor, ring: Tensor) -> Tensor:
     """The target with the greatest value in each move's ring, `[T]`."""
-    canvas, (_, groups, count) = offers.question.canvas, offers.shape
+    canvas, (_, groups, count) = offers.asked.canvas, offers.shape
     laid_out = (offers.whole.shape[0] - 2 * canvas.head) // canvas.size // offers.ends
     # Rows that all groups share are laid out once.
     own = row if laid_out == groups * count else row // (groups * count) * count + row % count

@@ -74,7 +74,7 @@ class Savings:
     budget: Tensor
 
     def at(self, price: Tensor) -> tuple[Tensor, Tensor]:
-        """The value at a price `[R]`, and the slope there: what the budget exceeds the cost of all worthwhile moves by."""
+        """The value at a price `[R]`, and the slope: what the budget exceeds the cost of all worthwhile moves by."""
         gain = (self.slopes - price.unsqueeze(1)).clamp_(min=0)
         value = torch.addcmul((gain * self.weights).sum(1), price, self.budget)
         return value, self.budget - gain.sign_().mul_(self.weights).sum(1)
@@ -97,7 +97,7 @@ class Savings:
 def cheapest(savings: Savings) -> Bracket:
     """The price at which f is least: the tangents at both ends of a bracket meet at the next price to try.
 
-    The search ends where they meet on f itself. Where it ends early, f is an upper bound of its least value all the same.
+    The search ends where they meet on f itself. Where it ends early, f is an upper bound of its least value still.
     """
     return _search(savings, savings.bracket(), 0)
 

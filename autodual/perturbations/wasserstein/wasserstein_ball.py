@@ -74,10 +74,11 @@ class WassersteinBall(PerturbationSet):
             raise InvalidInputError(f"window must be an odd number of pixels, such as 5, but is {self.window!r}")
         if isinstance(self.cost, bool) or not isinstance(self.cost, Real) or not 0 < self.cost < math.inf:
             raise InvalidInputError(f"cost must be a positive power of the distance, but is {self.cost!r}")
-        if isinstance(self.sharpness, bool) or not isinstance(self.sharpness, Real) or not 0 <= self.sharpness < 1e30:
+        real = isinstance(self.sharpness, Real) and not isinstance(self.sharpness, bool)
+        if not real or not 0 <= self.sharpness < math.inf:
             raise InvalidInputError(f"sharpness must be positive, or 0 for exact bounds, but is {self.sharpness!r}")
         if isinstance(self.prices, bool) or not isinstance(self.prices, int) or self.prices < 0 or self.prices == 1:
-            raise InvalidInputError(f"prices must be at least 2, or 0 for the best price, but is {self.prices!r}")
+            raise InvalidInputError(f"prices must be at least 2, or 0 for the best one, but is {self.prices!r}")
         object.__setattr__(self, "domain", checked_domain(self.domain))
 
     @property

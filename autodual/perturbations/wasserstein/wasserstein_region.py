@@ -12,13 +12,14 @@ from torch.nn import functional
 from autodual.interval import Interval
 from autodual.perturbations.regions.row_norms import flatten, inner
 from autodual.perturbations.regions.support import Support
-from autodual.perturbations.regions.view import View, WholeView
+from autodual.perturbations.regions.view import View
 from autodual.perturbations.wasserstein.canvas import Canvas, nowhere
-from autodual.perturbations.wasserstein.gains import greatest_gains, greatest_moves
+from autodual.perturbations.wasserstein.gains import greatest_gains
+from autodual.perturbations.wasserstein.greatest_point import greatest_point
+from autodual.perturbations.wasserstein.mass_sources import Sources, sources_of
 from autodual.perturbations.wasserstein.moves import Moves
 from autodual.perturbations.wasserstein.pixel_intervals import pixel_intervals
-from autodual.perturbations.wasserstein.question import Question
-from autodual.perturbations.wasserstein.sources import Sources, sources_of
+from autodual.perturbations.wasserstein.rows_over_mass import RowsOverMass, as_images
 
 # How far a point may lie from a true member of the ball, elementwise and in unit roundoffs of that member.
 _MEMBER_ROUNDOFFS = 128
@@ -45,7 +46,7 @@ class WassersteinRegion(Support):
 
     def extremes(self, nu: Tensor, view: View) -> tuple[Tensor, Tensor]:
         """Exact: the value at the sample, and what an optimal plan adds to it."""
-        value, gains = inner(nu, view.features(self.centre)), greatest_gains(self._question(nu, view))
+        value, gains = inner(nu, view.features(self.centre)), greatest_gains(self._asked(nu, view))
         return value - gains[1], value + gains[0]
 
     def working_scalars(self, entries: int) -> int:
@@ -58,9 +59,7 @@ class WassersteinRegion(Support):
         return (_MEMBER_ROUNDOFFS + 2 * self.shape.numel() + 64) * limits.eps * size + limits.tiny
 
     def steepest(self, gradient: Tensor) -> Tensor:
-        rows = gradient.reshape(-1, *self.centre.shape).transpose(0, 1)
-        moved = greatest_moves(self._question(rows, WholeView())).transpose(0, 1).reshape(gradient.shape)
-        return (self.centre + moved).clamp(min=0)
+        return greatest_point(gradient, self.centre, self.budget, self.moves)
 
     def direction(self, gradient: Tensor) -> Tensor:
         return self.steepest(gradient) - self.centre
@@ -76,7 +75,7 @@ class WassersteinRegion(Support):
         size = (count, *self.centre.shape)
         return self.steepest(torch.randn(size, generator=generator, dtype=self.centre.dtype, device=self.centre.device))
 
-    def _question(self, nu: Tensor, view: View) -> Question:
+    def _asked(self, nu: Tensor, view: View) -> RowsOverMass:
         """Rows as images whose pixels include all those from which mass can move under them."""
         if view.whole:
             sources = Sources(*(view.samples(values)[:, 0] for values in (self.sources.pixels, self.sources.mass)))
@@ -86,17 +85,11 @@ class WassersteinRegion(Support):
             rows = functional.pad(nu, [size for one in reversed(margin) for size in (one, one)])
             sources = sources_of(view.around(self.centre, margin).flatten(1))
             outside = 1 - view.around(torch.ones_like(self.centre), margin)
-            penalty = _images(outside * nowhere(nu.dtype))
-        rows = _images(rows)
-        canvas = Canvas(*rows.shape[2:], self.moves)
-        return Question(rows, sources, view.samples(self.budget)[:, 0], canvas, penalty)
+            penalty = as_images(outside * nowhere(nu.dtype))
+        rows = as_images(rows)
+        return RowsOverMass(rows, sources, view.samples(self.budget)[:, 0], Canvas.of(rows, self.moves), penalty)
 
     @property
     def _margin(self) -> tuple[int, ...]:
         """How far mass moves into a window, along each axis of a sample except the first."""
         return (0,) * (len(self.shape) - 3) + (self.moves.reach,) * min(2, len(self.shape) - 1)
-
-
-def _images(rows: Tensor) -> Tensor:
-    """Rows `[G, K, *channels, H, W]` as `[G, K, channels, H, W]`."""
-    return rows.reshape(*rows.shape[:2], -1, *rows.shape[-2:])

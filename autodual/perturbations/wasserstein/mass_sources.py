@@ -35,7 +35,7 @@ def sources_of(mass: Tensor) -> Sources:
 
     Example:
         >>> import torch
-        >>> from autodual.perturbations.wasserstein.sources import sources_of
+        >>> from autodual.perturbations.wasserstein.mass_sources import sources_of
         >>> found = sources_of(torch.tensor([[0.0, 0.5, 0.25], [0.0, 0.0, 1.0]]))
         >>> found.pixels, found.mass
         (tensor([[1, 2], [2, 2]]), tensor([[0.5000, 0.2500], [1.0000, 0.0000]]))

@@ -9,15 +9,15 @@ from torch import Tensor
 
 from autodual.measured import measured
 from autodual.perturbations.wasserstein.canvas import Canvas
-from autodual.perturbations.wasserstein.sources import Sources
+from autodual.perturbations.wasserstein.mass_sources import Sources
 
 # The canvas and the gains of a block each take this part of a cache. Other devices take larger blocks.
 _CACHE_PART, _DEVICE_BYTES = 4, 1 << 27
 
 
 @dataclass(frozen=True, eq=False)
-class Question:
-    """How much do K rows of each of G groups gain over a Wasserstein ball?
+class RowsOverMass:
+    """K rows of each of G groups, whose greatest gains over a Wasserstein ball are asked for.
 
     Args:
         rows: `[G or 1, K, channels, height, width]`.
@@ -43,8 +43,8 @@ class Question:
         """K."""
         return self.rows.shape[1]
 
-    def blocks(self) -> Iterator[tuple[slice, slice, Question]]:
-        """Slices of the groups and of the rows, with the question for these alone."""
+    def blocks(self) -> Iterator[tuple[slice, slice, RowsOverMass]]:
+        """Slices of the groups and of the rows, with the same for these alone."""
         row = (
             2
             * self.rows.element_size()
@@ -59,9 +59,14 @@ class Question:
                 where = slice(start, start + groups)
                 yield where, some, self._part(where, some)
 
-    def _part(self, where: slice, some: slice) -> Question:
+    def _part(self, where: slice, some: slice) -> RowsOverMass:
         def own(tensor: Tensor) -> Tensor:
             return tensor if tensor.shape[0] == 1 else tensor[where]
 
         penalty = None if self.penalty is None else own(self.penalty)
-        return Question(own(self.rows)[:, some], self.sources.part(where), own(self.budget), self.canvas, penalty)
+        return RowsOverMass(own(self.rows)[:, some], self.sources.part(where), own(self.budget), self.canvas, penalty)
+
+
+def as_images(rows: Tensor) -> Tensor:
+    """Rows `[G, K, *channels, H, W]` as `[G, K, channels, H, W]`."""
+    return rows.reshape(*rows.shape[:2], -1, *rows.shape[-2:])
