@@ -53,11 +53,10 @@ def test_a_robust_loss_is_bounded_and_differentiable() -> None:
         model.zero_grad()
         loss = autodual.robust_loss(dual, x, labels, autodual.WassersteinBall(0.05, **given))
         loss.backward()
-        found.append((loss.detach(), model[1].weight.grad.clone()))
-    (exact, gradient), (fine, near) = found[:2]
-    torch.testing.assert_close(fine, exact, rtol=1e-3, atol=0.0)
-    assert (near - gradient).norm() < 0.1 * gradient.norm()
-    assert all(loss >= exact for loss, _ in found[2:])
+        assert all(weight.grad.isfinite().all() and weight.grad.any() for weight in model.parameters())
+        found.append(loss.detach())
+    torch.testing.assert_close(found[1], found[0], rtol=1e-3, atol=0.0)
+    assert all(loss >= found[0] for loss in found[2:])
 
 
 @pytest.mark.parametrize("options", [{"sharpness": -1.0}, {"sharpness": float("nan")}, {"prices": 1}, {"prices": 2.5}])
