@@ -116,6 +116,7 @@ def test_watching_changes_no_step(tmp_path: Path) -> None:
     [
         ("fgsm", True),
         ("n-fgsm", True),
+        ("free", True),
         ("clean", False),
         ({"kind": "pgd", "steps": 1}, True),
         ({"kind": "adversarial", "steps": 2}, False),
