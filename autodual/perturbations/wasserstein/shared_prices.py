@@ -51,7 +51,7 @@ def _grid(rings: Tensor, costs: Tensor, prices: int) -> Tensor:
 
 
 class _LeastAtPrices(torch.autograd.Function):
-    """Keeps the number of the best ring for its derivative, not the maxima, which are floats and as large as the rows."""
+    """Keeps the number of the best ring for its derivative, not the maxima, which are floats as large as the rows."""
 
     @staticmethod
     def forward(ctx: Any, rings: Tensor, mass: Tensor, budget: Tensor, costs: Tensor, grid: Tensor) -> Tensor:
