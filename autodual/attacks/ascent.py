@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field, replace
 
 import torch
@@ -34,8 +35,9 @@ class Ascent(Attack):
         restarts: runs, the first of which counts.
         keep: which point is given back; see `Keep`.
         seed: of random numbers, where the caller has no generator.
-        wide: factors by which a ball is enlarged at first, each for three tenths of the steps; the best point there
-            is where the next goes on. It leads out of flat places around the sample (Croce and Hein, 2021).
+        wide: up to three factors, of at least 1, by which a ball is enlarged at first, each for three tenths of the
+            steps; the best point there is where the next goes on. It leads out of flat places around the sample
+            (Croce and Hein, 2021).
         growth: of the radius, step by step, up to the set itself.
 
     For example `Ascent(Uniform(), CrossEntropy(), Sign(raw=True), Fixed(0.01), steps=40)`.
@@ -55,6 +57,8 @@ class Ascent(Attack):
     def __post_init__(self) -> None:
         check_counts(self.steps, self.restarts)
         check_keep(self.keep)
+        if len(self.wide) > 3 or not all(1 <= factor < math.inf for factor in self.wide):
+            raise InvalidInputError(f"wide must be up to three finite factors of at least 1, but is {self.wide}")
 
     @torch.no_grad()
     def run(
