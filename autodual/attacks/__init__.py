@@ -6,6 +6,7 @@ from autodual.attacks.attacked_sample import AttackedSample, Robustness
 from autodual.attacks.base import Attack, counterexamples
 from autodual.attacks.ensemble import Ensemble, Standard
 from autodual.attacks.fgsm import Fgsm, RandomFgsm, RFgsm
+from autodual.attacks.frank_wolfe import FrankWolfe
 from autodual.attacks.gradient_attack import GradientAttack
 from autodual.attacks.members import attack_members
 from autodual.attacks.multi_steepest import Msd
@@ -41,6 +42,7 @@ from autodual.attacks.step_kinds import (
     UncutSteepest,
 )
 from autodual.attacks.step_sizes import Adaptive, Fixed, StepSize
+from autodual.attacks.walks import Harmonic, LineSearch
 from autodual.attacks.worst_member import WorstMember
 
 __all__ = [
@@ -60,11 +62,14 @@ __all__ = [
     "Euclidean",
     "Fgsm",
     "Fixed",
+    "FrankWolfe",
     "Gaussian",
     "Given",
     "GradientAttack",
+    "Harmonic",
     "Hypercube",
     "KlToClean",
+    "LineSearch",
     "Margin",
     "Mim",
     "Momentum",

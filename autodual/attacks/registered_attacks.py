@@ -9,6 +9,7 @@ from autodual.attacks.apgd import Apgd
 from autodual.attacks.base import Attack
 from autodual.attacks.ensemble import Standard
 from autodual.attacks.fgsm import Fgsm, RandomFgsm, RFgsm
+from autodual.attacks.frank_wolfe import FrankWolfe
 from autodual.attacks.multi_steepest import Msd
 from autodual.attacks.pgd import Mim, Pgd
 from autodual.attacks.square import Square
@@ -24,6 +25,7 @@ ATTACKS: dict[str, type[Attack]] = {
     "r-fgsm": RFgsm,
     "mim": Mim,
     "apgd": Apgd,
+    "frank-wolfe": FrankWolfe,
     "square": Square,
     "standard": Standard,
     "msd": Msd,

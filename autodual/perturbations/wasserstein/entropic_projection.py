@@ -111,7 +111,7 @@ class _Dual:
         step = slope / curvature.clamp(min=torch.finfo(slope.dtype).tiny)
         self.psi = (self.psi + step.clamp(min=-self.psi, max=self.psi + 1)).clamp(min=0)
         reached = (values_at_targets(a, self.moves, -math.inf) - self._each(self.psi) * cost - 1).logsumexp(0)
-        self.b = self.strength * self.w - _lambert((self.strength * self.w + reached + math.log(self.strength)))
+        self.b = self.strength * self.w - _lambert(self.strength * self.w + reached + math.log(self.strength))
 
     def _value(self, a: Tensor) -> Tensor:
         """D, where a has just been maximised, so that the plan's mass is 1."""

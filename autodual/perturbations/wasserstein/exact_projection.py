@@ -13,7 +13,7 @@ from torch import Tensor
 
 from autodual.perturbations.wasserstein.entropic_projection import USED
 from autodual.perturbations.wasserstein.moves import Moves
-from autodual.perturbations.wasserstein.transport_plan import costs, offsets, repaired, arrivals
+from autodual.perturbations.wasserstein.transport_plan import arrivals, costs, offsets, repaired
 
 #: Steps at most, where a step stops short of the boundary, and the complementarity at which a sample is done.
 STEPS, SHORT, CLOSE = 60, 0.995, 1e-15
@@ -29,7 +29,7 @@ def exact_projection(w: Tensor, x: Tensor, budget: Tensor, moves: Moves) -> Tens
         moves: where mass may move.
 
     Returns:
-        Points of the balls, `[N, *channels, H, W]`, as near as a share of 1e-6 of the budget, left for rounding, allows.
+        Points of the balls, `[N, *channels, H, W]`; a share of 1e-6 of the budget is left for rounding.
 
     Example:
         >>> import torch
@@ -170,7 +170,8 @@ def _start(rows: _Rows, budget: Tensor) -> _Iterate:
     entries[..., 0] += (1 - share[..., 0]) * rows.mass
     slack = (budget - share.flatten() * spent).clamp(min=0.1 * budget)
     ones = torch.ones_like(entries)
-    return _Iterate(torch.where(rows.valid, entries, ones), slack, torch.zeros_like(rows.mass), 1 / slack.clamp(min=1), ones)
+    entries = torch.where(rows.valid, entries, ones)
+    return _Iterate(entries, slack, torch.zeros_like(rows.mass), 1 / slack.clamp(min=1), ones)
 
 
 class _System:

@@ -127,8 +127,8 @@ class _Transport:
     def within(self, budget: float) -> bool:
         """Whether a plan costs at most the budget and arrives at the aim.
 
-        HiGHS leaves errors of its tolerance, which float64 can tell from rounding. So what a plan lacks is scaled up and
-        made good by the same program, from the basis where it ended (Gleixner et al., 2016).
+        HiGHS leaves errors of its tolerance, which float64 can tell from rounding. So what a plan lacks is scaled up
+        and made good by the same program, from the basis where it ended (Gleixner et al., 2016).
         """
         solver = _Solver(self)
         plan, scale = numpy.zeros(len(self.cost)), _PEAK / self.mass.max()
