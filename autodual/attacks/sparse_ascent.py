@@ -67,6 +67,7 @@ class AdaptiveSparse(StepSize):
         return gradient
 
     def fraction(self, region: Searchable, state: State) -> Tensor:
+        state.memory.setdefault("clean", region.centre)
         return state.each(state.memory["size"])
 
     def advance(self, region: Searchable, state: State, move: Tensor) -> Tensor:
