@@ -13,6 +13,7 @@ from autodual.attacks.multi_steepest import Msd
 from autodual.attacks.objectives import OBJECTIVES, CrossEntropy, Dlr, KlToClean, Margin, Objective, Targeted
 from autodual.attacks.outcome import broken
 from autodual.attacks.pgd import Mim, Pgd
+from autodual.attacks.projected_sinkhorn import ProjectedSinkhorn
 from autodual.attacks.registered_attacks import ATTACKS, named_attack
 from autodual.attacks.robust_error import evaluate
 from autodual.attacks.sparse_ascent import AdaptiveSparse, SparseSteepest
@@ -79,6 +80,7 @@ __all__ = [
     "Outward",
     "Pgd",
     "Previous",
+    "ProjectedSinkhorn",
     "RFgsm",
     "RandomFgsm",
     "Robustness",

@@ -12,6 +12,7 @@ from autodual.attacks.fgsm import Fgsm, RandomFgsm, RFgsm
 from autodual.attacks.frank_wolfe import FrankWolfe
 from autodual.attacks.multi_steepest import Msd
 from autodual.attacks.pgd import Mim, Pgd
+from autodual.attacks.projected_sinkhorn import ProjectedSinkhorn
 from autodual.attacks.square import Square
 from autodual.named_choices import registering
 from autodual.registration import same_definition
@@ -26,6 +27,7 @@ ATTACKS: dict[str, type[Attack]] = {
     "mim": Mim,
     "apgd": Apgd,
     "frank-wolfe": FrankWolfe,
+    "projected-sinkhorn": ProjectedSinkhorn,
     "square": Square,
     "standard": Standard,
     "msd": Msd,

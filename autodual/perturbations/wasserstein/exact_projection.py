@@ -142,20 +142,21 @@ class _Iterate:
         return torch.stack(lengths).amin(0).clamp(max=1)
 
 
-def _solved(rows: _Rows, w: Tensor, budget: Tensor, stiffness: float = 1.0) -> Tensor:
+def _solved(rows: _Rows, w: Tensor, budget: Tensor) -> Tensor:
     """The entries `[N, C, m, T]` of the plans whose arrivals are nearest to w."""
     aim = w.reshape(len(w), -1, rows.pixels)
     now = _start(rows, budget)
     done = torch.zeros_like(budget, dtype=torch.bool)
     for _ in range(STEPS):
-        system = _System(rows, now, aim, budget, stiffness)
+        system = _System(rows, now, aim, budget)
         done = done | (system.gap <= CLOSE) | system.singular
         if done.all():
             break
-        straight = system.step(torch.zeros_like(budget), None)
-        ahead = now.moved(straight, now.room(straight))
-        centring = (system.complementarity(ahead) / system.gap).clamp(0, 1) ** 3
-        step = system.step(centring * system.gap, straight)
+        straight = system.step(torch.zeros_like(budget))
+        room = now.room(straight)
+        centring = (system.complementarity(now.moved(straight, room)) / system.gap).clamp(0, 1) ** 3
+        # Mehrotra corrects for the whole of the straight step, and can go in circles where little of it was possible.
+        step = system.step(centring * system.gap, straight, room**2)
         length = torch.where(done, 0, SHORT * now.room(step))
         now = now.moved(step, length)
     return now.entries
@@ -181,22 +182,25 @@ class _System:
     for the budget.
     """
 
-    def __init__(self, rows: _Rows, now: _Iterate, aim: Tensor, budget: Tensor, stiffness: float):
+    def __init__(self, rows: _Rows, now: _Iterate, aim: Tensor, budget: Tensor):
         self.rows, self.now = rows, now
         valid, entries = rows.valid, torch.where(rows.valid, now.entries, 0)
         self.weights = torch.where(valid, now.entries / now.bounds, 0)
-        self.damping = 1 / (1 / stiffness + rows.arrived(self.weights))
+        self.damping = 1 / (1 + rows.arrived(self.weights))
         miss = rows.arrived(entries) - aim
         price = now.budget.reshape(-1, 1, 1, 1) * rows.cost
-        self.dual = stiffness * rows.taken(miss) + price - now.rows.unsqueeze(-1) - now.bounds
+        self.dual = rows.taken(miss) + price - now.rows.unsqueeze(-1) - now.bounds
         self.primal = torch.where(rows.held, entries.sum(-1) - rows.mass, 0)
         self.spent = (entries * rows.cost).flatten(1).sum(1) + now.slack - budget
         self.count = valid.flatten(1).sum(1) + 1
         self.gap = self.complementarity(now)
         dense = rows.dense(self.weights)
-        matrix = -(dense * self.damping.unsqueeze(2)) @ dense.transpose(2, 3)
-        diagonal = self.weights.sum(-1) + torch.where(rows.held, 0, 1)
-        matrix.diagonal(dim1=2, dim2=3).add_(diagonal + 1e-300)
+        scaled = dense * self.damping.unsqueeze(2)
+        matrix = -scaled @ dense.transpose(2, 3)
+        # Rows of M add up to those of `scaled`: so its diagonal comes without a difference of large numbers.
+        matrix.diagonal(dim1=2, dim2=3).zero_()
+        diagonal = scaled.sum(-1) - matrix.sum(-1) + torch.where(rows.held, 0, 1)
+        matrix.diagonal(dim1=2, dim2=3).copy_(diagonal)
         self.factor, failed = torch.linalg.cholesky_ex(matrix)
         self.singular = (failed != 0).flatten(1).any(1)
         self.factor = torch.where((failed != 0)[..., None, None], torch.eye(matrix.shape[-1]).to(matrix), self.factor)
@@ -212,12 +216,13 @@ class _System:
         scaled = self.weights * values
         return scaled - self.weights * self.rows.taken(self.damping * self.rows.arrived(scaled))
 
-    def step(self, target: Tensor, before: _Iterate | None) -> _Iterate:
-        """To where all products are `target` `[N]`, less those of the step `before`, as Mehrotra corrects for them."""
+    def step(self, target: Tensor, before: _Iterate | None = None, share: Tensor | None = None) -> _Iterate:
+        """To where all products are `target` `[N]`, less a share `[N]` of those of the step `before`."""
         rows, now = self.rows, self.now
         pairs, last = target.reshape(-1, 1, 1, 1) - now.entries * now.bounds, target - now.slack * now.budget
-        if before is not None:
-            pairs, last = pairs - before.entries * before.bounds, last - before.slack * before.budget
+        if before is not None and share is not None:
+            pairs = pairs - share.reshape(-1, 1, 1, 1) * before.entries * before.bounds
+            last = last - share * before.slack * before.budget
         force = torch.where(rows.valid, pairs / now.entries - self.dual, 0)
         limit = -self.spent - last / now.budget
         image = self.inverse(force)

@@ -81,8 +81,8 @@ def is_member(points: Tensor, x: Tensor, budget: Tensor, moves: Moves, pixels: I
     slack = _slack(pixels) / 2
     share = 1 + MEMBER_ROUNDOFFS / 2 * torch.finfo(x.dtype).eps
     for sample in index.tolist():
-        parts = (part[sample].detach().double().cpu().numpy() for part in (points, x, slack))
-        found[sample] = _Transport.of(*parts, moves).within(share * float(budget[sample]))
+        point, image, apart = (part[sample].detach().double().cpu().numpy() for part in (points, x, slack))
+        found[sample] = _Transport.of(point, image, apart, moves).within(share * float(budget[sample]))
     return found
 
 
@@ -180,7 +180,8 @@ class _Solver:
         entries = numpy.stack([transport.source, rows + transport.target], 1)
         program.a_matrix_.index_, program.a_matrix_.value_ = entries.ravel().astype(numpy.int32), numpy.ones(2 * moves)
         # The class without callbacks, since the one with them prints a banner when it is made.
-        self._highs, self._optimal = highspy._Highs(), highspy.HighsModelStatus.kOptimal
+        self._highs: Any = highspy._Highs()  # type: ignore[attr-defined]
+        self._optimal = highspy.HighsModelStatus.kOptimal
         options = {"output_flag": False, "threads": 1, "presolve": "off", "primal_feasibility_tolerance": _TOLERANCE}
         for option, value in options.items():
             self._highs.setOptionValue(option, value)

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from autodual.interval import Interval
 from autodual.perturbations.regions.searchable import Searchable
+from autodual.perturbations.wasserstein.entropic_projection import entropic_projection
 from autodual.perturbations.wasserstein.exact_projection import exact_projection
 from autodual.perturbations.wasserstein.greatest_point import greatest_point
 from autodual.perturbations.wasserstein.membership import is_member, may_be_member
@@ -16,7 +17,7 @@ from autodual.perturbations.wasserstein.moves import Moves
 from autodual.perturbations.wasserstein.pixel_intervals import pixel_intervals
 
 #: Entries of plans that are worked on together.
-_ENTRIES = 2**24
+_ENTRIES = 2**18
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,7 +33,7 @@ class WassersteinSearch(Searchable):
     @property
     def moves(self) -> Moves:
         """Where mass may move, and what that costs."""
-        return self.source.moves  # type: ignore[attr-defined,no-any-return]
+        return self.source.moves  # type: ignore[attr-defined]
 
     @property
     def radii(self) -> Tensor:
@@ -64,6 +65,17 @@ class WassersteinSearch(Searchable):
         for part in index.split(most):
             found[part] = exact_projection(whole[part].nan_to_num(0, 0, 0), x[part], budget[part], self.moves)
         return found.reshape(points.shape)
+
+    def entropic(self, points: Tensor, strength: float) -> Tensor:
+        """Points of the set near given ones, `[N, *shape]`, as the thesis projects: with an entropy (Algorithm 8).
+
+        Args:
+            points: finite, one for each sample.
+            strength: λ, of the distance against the entropy, in images of mass 1.
+        """
+        most = max(1, _ENTRIES // (self.shape.numel() * self.moves.window**2))
+        parts = zip(points.split(most), self.centre.split(most), self.budget.split(most))
+        return torch.cat([entropic_projection(*part, self.moves, strength) for part in parts])
 
     def towards(self, points: Tensor, aim: Tensor, share: Tensor | float) -> Tensor:
         """The set is convex, and the way rounds no more than membership allows."""
