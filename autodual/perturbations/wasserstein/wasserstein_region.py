@@ -19,7 +19,7 @@ from autodual.perturbations.wasserstein.greatest_point import greatest_point
 from autodual.perturbations.wasserstein.mass_sources import Sources, sources_of
 from autodual.perturbations.wasserstein.moves import Moves
 from autodual.perturbations.wasserstein.pixel_intervals import pixel_intervals
-from autodual.perturbations.wasserstein.rows_over_mass import RowsOverMass, as_images
+from autodual.perturbations.wasserstein.support_question import Question, as_images
 
 # How far a point may lie from a true member of the ball, elementwise and in unit roundoffs of that member.
 _MEMBER_ROUNDOFFS = 128
@@ -46,7 +46,7 @@ class WassersteinRegion(Support):
 
     def extremes(self, nu: Tensor, view: View) -> tuple[Tensor, Tensor]:
         """Exact: the value at the sample, and what an optimal plan adds to it."""
-        value, gains = inner(nu, view.features(self.centre)), greatest_gains(self._asked(nu, view))
+        value, gains = inner(nu, view.features(self.centre)), greatest_gains(self._question(nu, view))
         return value - gains[1], value + gains[0]
 
     def working_scalars(self, entries: int) -> int:
@@ -75,7 +75,7 @@ class WassersteinRegion(Support):
         size = (count, *self.centre.shape)
         return self.steepest(torch.randn(size, generator=generator, dtype=self.centre.dtype, device=self.centre.device))
 
-    def _asked(self, nu: Tensor, view: View) -> RowsOverMass:
+    def _question(self, nu: Tensor, view: View) -> Question:
         """Rows as images whose pixels include all those from which mass can move under them."""
         if view.whole:
             sources = Sources(*(view.samples(values)[:, 0] for values in (self.sources.pixels, self.sources.mass)))
@@ -87,7 +87,7 @@ class WassersteinRegion(Support):
             outside = 1 - view.around(torch.ones_like(self.centre), margin)
             penalty = as_images(outside * nowhere(nu.dtype))
         rows = as_images(rows)
-        return RowsOverMass(rows, sources, view.samples(self.budget)[:, 0], Canvas.of(rows, self.moves), penalty)
+        return Question(rows, sources, view.samples(self.budget)[:, 0], Canvas.of(rows, self.moves), penalty)
 
     @property
     def _margin(self) -> tuple[int, ...]:
