@@ -22,7 +22,7 @@ IMAGES = RESULTS.parent / "images"
 TITLES = {
     "one-layer": "One 3×3 convolution of ever more filters (Figure 3.20)",
     "two-layers": "Sixteen filters, then ever more",
-    "width": "The thesis' wide networks",
+    "width": "The networks wide-128:K",
     "depth": "The thesis' deep networks",
 }
 # Slopes are fitted to points with at least this many hidden units.

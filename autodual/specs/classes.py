@@ -6,6 +6,7 @@ There is one label per sample, or a label map with one at every position of the 
 from __future__ import annotations
 
 from abc import abstractmethod
+from copy import copy
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
@@ -101,8 +102,11 @@ class LabelSpecification(Specification):
         return outputs.argmax(self.label_map.class_axis)
 
     def select(self: _Own, index: Tensor | slice) -> _Own:
-        here = index.to(self.labels.device) if isinstance(index, Tensor) else index
-        return replace(self, labels=self.labels[here])  # type: ignore[type-var]
+        found = copy(self)  # what has been checked is not checked again
+        some = self.label_map.select(index.to(self.labels.device) if isinstance(index, Tensor) else index)
+        object.__setattr__(found, "label_map", some)
+        object.__setattr__(found, "labels", some.labels)
+        return found
 
     @abstractmethod
     def _of_classes(self, values: Tensor) -> Tensor:

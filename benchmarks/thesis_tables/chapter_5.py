@@ -39,9 +39,9 @@ class Setting:
         """The ball of one norm, clipped to images."""
         return autodual.LpBall({"linf": float("inf"), "l2": 2.0, "l1": 1.0}[norm], self.radii[norm], domain=(0.0, 1.0))
 
-    def attacks(self, norm: str) -> dict[str, Attack]:
+    def attacks(self, norm: str, size: Size) -> dict[str, Attack]:
         """The attacks of one norm by their row in the table, without those that autodual does not have."""
-        pgd = strong(self.radii[norm], self.steps[norm], self.test_steps[norm])
+        pgd = strong(self.radii[norm], self.steps[norm], size, self.test_steps[norm])
         linf: dict[str, Attack] = {"fgsm": Fgsm(), "mim": Mim(self.test_steps[norm])} if norm == "linf" else {}
         return {f"pgd {norm}": pgd, **linf}
 
@@ -95,17 +95,17 @@ def _run(setting: Setting, column: str, size: Size) -> Run:
 
 def _errors(dual: autodual.DualNetwork, setting: Setting, size: Size) -> dict[str, float]:
     """Accuracy in percent by row: clean, under each attack, under all attacks of a norm, and under all attacks."""
-    standard = Standard()
+    standard = Standard(queries=size.queries)
     parts: dict[str, list[Tensor]] = {}
     for x, y in size.batches(setting.data, 250):
         parts.setdefault("clean", []).append(broken(dual.outputs, autodual.LinfBall(0.0).at(x), y, None))
         for norm in _NORMS:
             region = setting.ball(norm).at(x)
-            for name, attack in {**setting.attacks(norm), f"standard {norm}": standard}.items():
+            for name, attack in {**setting.attacks(norm, size), f"standard {norm}": standard}.items():
                 parts.setdefault(name, []).append(broken(dual.outputs, region, y, attack))
     wrong = {name: torch.cat(found) for name, found in parts.items()}
     for norm in _NORMS:
-        of_norm = [*setting.attacks(norm), f"standard {norm}"]
+        of_norm = [*setting.attacks(norm, size), f"standard {norm}"]
         wrong[setting.rows[norm]] = torch.stack([wrong[name] for name in of_norm]).any(0)
     wrong["all attacks"] = torch.stack([wrong[setting.rows[norm]] for norm in _NORMS]).any(0)
     return {name: 100 * (1 - float(found.double().mean())) for name, found in wrong.items()}

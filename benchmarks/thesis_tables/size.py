@@ -17,9 +17,11 @@ class Size:
 
     epochs: of each training run, to which the thesis' schedules are scaled; 0 for its own. limit: training samples,
     0 for all. test: test samples. seeds: runs of each setting. largest: parameters of a network that is still trained.
-    arch: trained instead of networks that are too large, or empty. stages: of cascades. attack_steps: of the
-    attacks that networks of chapter 5 are trained on, 0 for the thesis' own. exact_seconds: for each sample that is
-    verified exactly.
+    arch: trained instead of networks that are too large, or empty. instead: `mnist`, whose digits stand in for CIFAR-10
+    in chapter 4's tables, or empty. only: a word of the labels of the rows that are run, empty for all. stages: of
+    cascades. attack_steps: of the attacks that networks of chapter 5 are trained on, 0 for the thesis' own. restarts:
+    of the evaluation's attacks. queries: of the search without gradients that chapter 5's networks are evaluated by.
+    exact_seconds: for each sample that is verified exactly.
     """
 
     epochs: int
@@ -28,8 +30,12 @@ class Size:
     seeds: int
     largest: int
     arch: str
+    instead: str
+    only: str
     stages: int
     attack_steps: int
+    restarts: int
+    queries: int
     exact_seconds: float
     data_dir: Path | None
     sets: dict[str, Dataset] = field(default_factory=dict)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 import pytest
+from autodual_cli.commands.architectures import architectures
 from autodual_cli.commands.attack import attack
 from autodual_cli.commands.certify import certify
 from autodual_cli.commands.detect import detect
@@ -63,7 +64,9 @@ def test_files_that_a_document_names_exist(document: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "command", [certify, attack, radius, detect, inspect, report, replay, verify], ids=lambda command: command.name
+    "command",
+    [certify, attack, radius, detect, architectures, inspect, report, replay, verify],
+    ids=lambda command: command.name,
 )
 def test_every_option_of_the_command_line_is_documented(command: click.Command) -> None:
     text = (DOCS / "command_line.md").read_text(encoding="utf-8")
