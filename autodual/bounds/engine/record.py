@@ -71,7 +71,7 @@ class Record:
         for target, chosen in self.slopes.of.items():
             found |= {f"slopes/{target}/{name}": t for name, t in chosen.items()}
         for place, one in enumerate(self.constraints):
-            found |= {f"constraints/{place}/{name}": value for name, value in one.namedtensors_of()}
+            found |= {f"constraints/{place}/{name}": value for name, value in one.named_tensors()}
         return {name: value.cpu().numpy() for name, value in found.items()}
 
 

@@ -22,7 +22,8 @@ from autodual.bounds.rows.constrained import barrier, constrain_units, unit_cons
 from autodual.bounds.rows.early_exits import Arrivals, StillOpen, Travellers, arrive
 from autodual.bounds.rows.pull import Enclosure, Progress, advance, concretise
 from autodual.bounds.state.bound_state import BoundState
-from autodual.dual.rows import Place, Rows, Window
+from autodual.dual.row_windows import Place, Window
+from autodual.dual.rows import Rows
 from autodual.interval import Interval
 from autodual.measured import measured
 
