@@ -31,7 +31,17 @@ if TYPE_CHECKING:
     from autodual.frontend.onnx import load_onnx
     from autodual.interval import Interval
     from autodual.network import Ask, DualNetwork, JoinedInputs
-    from autodual.perturbations import Box, L1Ball, L2Ball, LinfBall, LpBall, PerturbationSet, ProductSet, Union
+    from autodual.perturbations import (
+        Box,
+        L1Ball,
+        L2Ball,
+        LinfBall,
+        LpBall,
+        PerturbationSet,
+        ProductSet,
+        Union,
+        WassersteinBall,
+    )
     from autodual.properties import load_property
     from autodual.train import robust_loss
 
@@ -57,6 +67,7 @@ _HOMES = {
     "Status": "autodual.certification",
     "Union": "autodual.perturbations",
     "Verdict": "autodual.certification",
+    "WassersteinBall": "autodual.perturbations",
     "benchmark": "autodual.evaluation",
     "certified_radius": "autodual.certification",
     "certify": "autodual.certification",

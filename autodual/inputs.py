@@ -76,6 +76,8 @@ def number_tensor(value: Any, name: str) -> Tensor:
         >>> number_tensor([1, 2], "c")
         tensor([1., 2.], dtype=torch.float64)
     """
+    if type(value) is float:
+        return torch.tensor(value, dtype=torch.float64)
     if isinstance(value, Tensor):
         tensor = value
     else:

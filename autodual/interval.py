@@ -8,7 +8,7 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
-from autodual.tensors import shared
+from autodual.tensors import is_shared
 
 
 @dataclass(frozen=True)
@@ -42,16 +42,17 @@ class Interval:
 
         Later layers then compute with the `shared` radius only once. Other radii are not kept, as few are ever read.
         """
-        whole = radius.expand_as(self.lower)
-        if shared(whole) is not whole:
-            vars(self).update(centre=centre.expand_as(self.lower), radius=whole)
+        samples = self.lower.shape[0] if self.lower.dim() else 1
+        if samples > 1 and (radius.dim() < self.lower.dim() or radius.shape[0] == 1 or is_shared(radius)):
+            whole = centre if centre.shape == self.lower.shape else centre.expand_as(self.lower)
+            vars(self).update(centre=whole, radius=radius.expand_as(self.lower))
         return self
 
     @property
     def alike(self) -> bool:
         """Whether all samples are known to have the same radius."""
         radius = vars(self).get("radius")
-        return radius is not None and shared(radius) is not radius
+        return radius is not None and is_shared(radius)
 
     @cached_property
     def centre(self) -> Tensor:

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
-from torch.nn.parameter import is_lazy
+from torch.nn.parameter import Parameter, is_lazy
 from torch.utils._python_dispatch import is_traceable_wrapper_subclass
 
 _FLOATING = frozenset({torch.float64, torch.float32, torch.float16, torch.bfloat16})
+
+_PLAIN = (Tensor, Parameter)
 
 _HALF = (torch.float16, torch.bfloat16)
 
@@ -27,9 +32,25 @@ def all_finite(values: Tensor) -> bool:
         >>> all_finite(torch.ones(2)), all_finite(torch.tensor([1.0, torch.nan]))
         (True, False)
     """
-    if not values.is_floating_point() or values.numel() == 0:
-        return True
-    return bool(torch.stack(torch.aminmax(values.detach())).isfinite().all())
+    return bool(finite(values))
+
+
+def finite(*tensors: Tensor) -> Tensor | bool:
+    """`all_finite` of several tensors, as a boolean on their device: it does not wait for the values.
+
+    Args:
+        tensors: of any shape and dtype, on one device.
+
+    Example:
+        >>> import torch
+        >>> from autodual.tensors import finite
+        >>> finite(torch.ones(2), torch.tensor([1.0, torch.nan]))
+        False
+    """
+    ends = [end for one in tensors if one.is_floating_point() and one.numel() for end in torch.aminmax(one.detach())]
+    if all(end.device.type == "cpu" for end in ends):
+        return all(math.isfinite(end) for end in ends)
+    return torch.stack(ends).isfinite().all()
 
 
 def unfit(values: Tensor) -> str:
@@ -46,6 +67,8 @@ def unfit(values: Tensor) -> str:
         >>> unfit(torch.ones(2)), unfit(torch.ones(2, device="meta"))
         ('', 'is on the meta device and has no values; load them first')
     """
+    if type(values) in _PLAIN and values.layout is torch.strided and values.dtype in _FLOATING and not values.is_meta:
+        return ""  # as almost always
     if is_lazy(values):
         return "has no values yet; run the model once, so that its lazy layers know their shapes"
     if values.is_meta:
@@ -81,7 +104,22 @@ def shared(values: Tensor) -> Tensor:
         >>> shared(torch.ones(1, 2).expand(5, 2)).shape, shared(torch.ones(5, 2)).shape
         (torch.Size([1, 2]), torch.Size([5, 2]))
     """
-    return values[:1] if values.dim() and values.shape[0] > 1 and values.stride(0) == 0 else values
+    return values[:1] if is_shared(values) else values
+
+
+def is_shared(values: Tensor) -> bool:
+    """Whether values `[N, …]` are one sample's, expanded to several.
+
+    Args:
+        values: `[N, …]`.
+
+    Example:
+        >>> import torch
+        >>> from autodual.tensors import is_shared
+        >>> is_shared(torch.ones(1, 2).expand(5, 2)), is_shared(torch.ones(1, 2))
+        (True, False)
+    """
+    return values.dim() > 0 and values.shape[0] > 1 and values.stride(0) == 0
 
 
 def bounding_dtype(dtype: torch.dtype) -> torch.dtype:
@@ -114,3 +152,24 @@ def flat(values: Tensor) -> Tensor:
         (torch.Size([2, 12]), torch.Size([2, 1]))
     """
     return values.flatten(1) if values.dim() > 1 else values.unsqueeze(1)
+
+
+def on_host(tensors: Sequence[Tensor]) -> list[Tensor]:
+    """Tensors of one device on the CPU, brought there all at once, so that a GPU is waited for only once.
+
+    Args:
+        tensors: of any shapes and dtypes; no gradients pass.
+
+    Example:
+        >>> import torch
+        >>> from autodual.tensors import on_host
+        >>> on_host([torch.ones(2), torch.tensor([True])])
+        [tensor([1., 1.]), tensor([True])]
+    """
+    tensors = [one.detach() for one in tensors]
+    if all(one.device.type == "cpu" for one in tensors):
+        return tensors
+    parts = [one.contiguous().flatten().view(torch.uint8) for one in tensors]
+    whole = torch.cat(parts).cpu().split([part.numel() for part in parts])
+    # Copies, since numbers must lie at multiples of their size.
+    return [part.clone().view(one.dtype).reshape(one.shape) for part, one in zip(whole, tensors)]

@@ -17,6 +17,7 @@ from autodual.certification.exact_decisions import Decision, ExactDecisions, wit
 from autodual.certification.goal import chosen_goal
 from autodual.certification.positions import Positions, misclassified, positions_of
 from autodual.certification.proof import Proof, prove
+from autodual.certification.proof_parts import brought_to_host
 from autodual.certification.same_network import require_same_network
 from autodual.certification.showing import bound_words, counted
 from autodual.certification.verdicts.clock import Clock, batches
@@ -30,6 +31,7 @@ from autodual.passes.plan import Plan
 from autodual.perturbations import PerturbationSet, Support, perturbation_set, require_searchable, require_support
 from autodual.policies import IGNORED
 from autodual.progress import Progress, tracked
+from autodual.requirements import checked_together
 from autodual.specs import LabelSpecification, Specification
 from autodual.tensors import bounding_dtype
 
@@ -105,15 +107,15 @@ def certify(
     """
     ask = Ask.of(ask, options, certify)
     dual, x = given_network(dual), sample_tensor(x)
-    region = require_support(perturbation_set(ball).at(x))
-    if attack is not None:
-        require_searchable(region)
-    elif bracket:
-        raise InvalidInputError("bracket=True needs an attack; give attack=autodual.attacks.Pgd(), for example")
-    with torch.no_grad():
-        outputs = dual.outputs(x)
     labelled = labels is not None or spec is not None
-    spec = chosen_goal(dual, outputs, labels, spec)
+    with checked_together(), torch.no_grad():
+        region = require_support(perturbation_set(ball).at(x))
+        if attack is not None:
+            require_searchable(region)
+        elif bracket:
+            raise InvalidInputError("bracket=True needs an attack; give attack=autodual.attacks.Pgd(), for example")
+        outputs = dual.outputs(x)
+        spec = chosen_goal(dual, outputs, labels, spec)
     require_same_network(dual, x)
     plan = dual.compiled(x).plan
     checked_ask(ask, plan, x)
@@ -153,7 +155,6 @@ class _Task:
         dual, deployed = self.dual, self.deployed
         proof = prove(dual, region, spec, ask, deployed=deployed)
         wrong = misclassified(spec, outputs)
-        classes = _classes(spec, proof.lower, proof.decisive, outputs, labelled=self.labelled)
         assumptions = tuple(f"interval of node '{name}' taken as known" for name in ask.known or ())
         words = Told(bound_words("dual bound", ask), assumptions, deployed)
         found = {}
@@ -170,7 +171,8 @@ class _Task:
             found |= {sample: self.exact.counterexample(region, sample, point) for sample, point in refuted.items()}
             check_points(dual, region, spec, proof, {sample: found[sample] for sample in refuted}, words)
         reached = reached_classes(dual, spec, found)
-        members = region.source.members()
+        proof, wrong, classes = self._on_host(proof, wrong, spec, outputs)
+        members, described, goal = region.source.members(), region.source.describe(), spec.describe()
         narrow = str(bounding_dtype(region.centre.dtype)).removeprefix("torch.")
         return [
             Certificate(
@@ -185,9 +187,9 @@ class _Task:
                 counterexample=found.get(sample),
                 original=region.centre[sample] if sample in found else None,
                 reached=reached.get(sample),
-                perturbation=region.source.describe(),
+                perturbation=described,
                 decided_by=members[int(proof.member[sample])].describe() if len(members) > 1 else "",
-                specification=spec.describe(),
+                specification=goal,
                 method=_method(proof, sample, ask, self.plan, decisions.get(sample)),
                 assumptions=assumptions,
                 failure_probability=float(proof.failure_probability[sample]),
@@ -201,6 +203,26 @@ class _Task:
             for sample in range(region.count)
         ]
 
+    def _on_host(
+        self, proof: Proof, wrong: Tensor, spec: Specification, outputs: Tensor
+    ) -> tuple[Proof, Tensor, list[_Classes]]:
+        """The proof, the misclassified samples `[N]` and the classes of each, brought to the host together."""
+        if not isinstance(spec, LabelSpecification):
+            proof, (wrong,) = brought_to_host(proof, wrong)
+            return proof, wrong, [_Classes()] * outputs.shape[0]
+        if spec.labels.dim() > 1:
+            found = positions_of(spec, proof.lower, proof.decisive, outputs, labelled=self.labelled)
+            proof, (wrong,) = brought_to_host(proof, wrong)
+            return (
+                proof,
+                wrong,
+                [_Classes(positions=one, margins=tuple(one.margins.flatten().tolist())) for one in found],
+            )
+        others = wrong, spec.labels.to(wrong.device), spec.predicted(outputs)
+        proof, (wrong, labels, predicted) = brought_to_host(proof, *others)
+        known = [label if self.labelled and label != IGNORED else None for label in labels.tolist()]
+        return proof, wrong, [_Classes(*pair) for pair in zip(predicted.tolist(), known, strict=True)]
+
 
 @dataclass(frozen=True)
 class _Classes:
@@ -210,19 +232,6 @@ class _Classes:
     label: int | None = None
     positions: Positions | None = None
     margins: tuple[float, ...] = ()
-
-
-def _classes(
-    spec: Specification, lower: Tensor, decisive: Tensor, outputs: Tensor, *, labelled: bool
-) -> list[_Classes]:
-    """The classes of each sample; the arguments are those of `positions_of`."""
-    if not isinstance(spec, LabelSpecification):
-        return [_Classes()] * outputs.shape[0]
-    if spec.labels.dim() > 1:
-        found = positions_of(spec, lower, decisive, outputs, labelled=labelled)
-        return [_Classes(positions=one, margins=tuple(one.margins.flatten().tolist())) for one in found]
-    labels = [label if labelled and label != IGNORED else None for label in spec.labels.tolist()]
-    return [_Classes(*pair) for pair in zip(spec.predicted(outputs).tolist(), labels, strict=True)]
 
 
 def reached_classes(dual: DualNetwork, spec: Specification, found: Mapping[int, Tensor]) -> dict[int, int]:

@@ -137,8 +137,7 @@ def _bound(dual: DualNetwork, region: Support, spec: Specification, ask: Ask, *,
     rows = spec.rows(outputs)
     if not fits(rows, region.centre.dtype):
         region = region.to(torch.float64)
-    x = region.centre
-    result = dual(x, region.source, rows.form, ask=ask)
+    result = dual.over(region, rows.form, ask)
     assert result.objective is not None and result.execution is not None
     lower, error = guaranteed(result.objective, rows)
     # A network that returns no numbers is proved nothing of, even where the number it lost meets only zero padding.
@@ -156,7 +155,7 @@ def _bound(dual: DualNetwork, region: Support, spec: Specification, ask: Ask, *,
         error=error,
         margin=margin,
         proved=(decided > 0) & decided.isfinite(),
-        double=torch.full_like(margin, x.dtype == torch.float64, dtype=torch.bool),
+        double=torch.full_like(margin, region.centre.dtype == torch.float64, dtype=torch.bool),
         deployed=run,
         nominal=rows.values(flat(outputs)),
         failure_probability=result.failure_probability,

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from autodual.certification.guaranteed_halfspaces import Deployment
+from autodual.tensors import on_host
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,6 +56,15 @@ def selected(proof: Proof, index: Tensor) -> Proof:
     parts: dict[str, Any] = {field.name: getattr(proof, field.name) for field in fields(Proof)}
     some: dict[str, Any] = {name: part[index] for name, part in parts.items() if isinstance(part, Tensor)}
     return replace(proof, **some)
+
+
+def brought_to_host(proof: Proof, *others: Tensor) -> tuple[Proof, list[Tensor]]:
+    """The proof and other tensors beside it on the CPU, where reading a number does not wait for a GPU."""
+    parts: dict[str, Any] = {field.name: getattr(proof, field.name) for field in fields(Proof)}
+    names = [name for name, part in parts.items() if isinstance(part, Tensor)]
+    moved = on_host([*(parts[name] for name in names), *others])
+    here: dict[str, Any] = dict(zip(names, moved))
+    return replace(proof, **here), moved[len(names) :]
 
 
 def over_all(proofs: Sequence[Proof]) -> Proof:

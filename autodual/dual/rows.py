@@ -140,6 +140,11 @@ class Rows:
         return tuple(self.base.shape[2:])
 
     @property
+    def whole(self) -> bool:
+        """Whether rows cover the whole node."""
+        return self.window is None
+
+    @property
     def outgrown(self) -> bool:
         """Whether windows are as large as the node, so that they only cost."""
         return self.window is not None and torch.Size(self.extent[1:]).numel() >= torch.Size(self.shape[1:]).numel()
@@ -157,7 +162,7 @@ class Rows:
     # --- the view of per-sample and per-feature tensors that matches these rows -------------------------------------
 
     def samples(self, tensor: Tensor) -> Tensor:
-        """Values of samples for each group: `tensor` `[N]` → `[G, 1]`."""
+        """Values of samples for each group: `tensor` `[N, *]` → `[G, 1, *]`."""
         return self._own(tensor).unsqueeze(1)
 
     def _own(self, tensor: Tensor) -> Tensor:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import torch
@@ -51,11 +51,23 @@ class ConstantErrors(Environment):
         self._runs = runs
         self._precision = Precision.of(*runs)
         self._inexact: dict[Expression, Inexact] = {}
+        self._exactly: dict[Expression, bool] = {}
 
     def exact(self, expression: Expression) -> bool:
         """Whether a run uses the stored value of `expression`, or it has integers, such as indices."""
-        value, error = self._pair(expression)
-        return not value.is_floating_point() or (isinstance(expression, Parameter) and not bool(error.any()))
+        if not isinstance(expression, Parameter):
+            return not self._pair(expression).value.is_floating_point()
+        if expression not in self._exactly:
+            self.look([expression])
+        return self._exactly[expression]
+
+    def look(self, expressions: Iterable[Expression]) -> None:
+        """Find out which parameters among the expressions are exact, all at once, since a GPU must tell."""
+        stored = [one for one in dict.fromkeys(expressions) if isinstance(one, Parameter)]
+        if stored:
+            pairs = [self._pair(one) for one in stored]
+            inexact = torch.stack([error.any() & value.is_floating_point() for value, error in pairs])
+            self._exactly |= {one: not found for one, found in zip(stored, inexact.tolist())}
 
     def __call__(self, expression: Expression) -> Tensor:
         value, error = self._pair(expression)

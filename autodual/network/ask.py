@@ -170,7 +170,7 @@ class Ask:
             InvalidInputError: `ask` is not an `Ask`, or says what the entry decides itself.
         """
         own = _keywords(entry)
-        taken = [field.name for field in fields(cls) if field.name in own]
+        taken = [name for name in _names() if name in own]
         for name in options:
             if name not in taken:
                 raise TypeError(_unexpected(entry.__name__, name, list(own)))
@@ -184,6 +184,8 @@ class Ask:
                 raise InvalidInputError(
                     f"ask says {name}, which {entry.__name__} decides itself; it takes {', '.join(taken)}"
                 )
+        if ask is not None and not options and all(own[name] is None for name in taken):
+            return ask
         keywords = {name: value for name, value in options.items() if value is not None}
         return cls(**{**{name: own[name] for name in taken}, **said, **keywords})
 
@@ -199,8 +201,8 @@ class Ask:
     @property
     def said(self) -> dict[str, Any]:
         """The fields that are not None."""
-        found = {field.name: getattr(self, field.name) for field in fields(self)}
-        return {name: value for name, value in found.items() if value is not None}
+        found = vars(self)
+        return {name: found[name] for name in _names() if found[name] is not None}
 
     def over(self, other: Ask) -> Ask:
         """This ask, with the other's fields where this one leaves them unsaid."""
@@ -227,6 +229,12 @@ _FLAGS = ("all_units", "rigorous", "exact", "linear", "sites", "executed", "reco
 
 #: What bound methods and losses compute unless told otherwise: the dual bounds of the thesis, in every layer.
 DUAL_BOUNDS = Ask(slopes="shared", inner="dual", last="dual")
+
+
+@cache
+def _names() -> tuple[str, ...]:
+    """The fields of an ask."""
+    return tuple(field.name for field in fields(Ask))
 
 
 @cache

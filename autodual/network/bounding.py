@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import torch
 from torch import Tensor
 from typing_extensions import Unpack
 
-from autodual.bounds import Subproblems
+from autodual.bounds import BoundOptions, Subproblems
 from autodual.estimators import Stream
 from autodual.inputs import Numbers, Samples, sample_tensor
 from autodual.network.ask import Ask, AskOptions
@@ -14,21 +16,32 @@ from autodual.network.call import Call, Executed, Question
 from autodual.network.call_options import call_options
 from autodual.network.checked_objective import checked_objective
 from autodual.network.chunks import SampleSize, in_chunks
-from autodual.network.compiled import CompiledNetwork
+from autodual.network.compiled import Compiled, CompiledNetwork
 from autodual.network.given_parts import bounded_node, check_rows, checked_parts
 from autodual.network.keywords import takes
 from autodual.network.known import checked_ask, of_subproblems, refute_known
 from autodual.network.result import DualResult
 from autodual.objective import Objective
 from autodual.passes.plan import Plan
-from autodual.perturbations import PerturbationSet, perturbation_set, require_support
+from autodual.perturbations import PerturbationSet, Support, perturbation_set, require_support
 from autodual.policies import Projection
+from autodual.requirements import checked_together
 from autodual.tensors import bounding_dtype
 
 
 def _all_given(plan: Plan, parts: Subproblems) -> bool:
     """Whether every bound site's interval is given, so that rows of the objective alone are pulled."""
     return all(site.name in parts.given for site in plan.bound_sites)
+
+
+class _Asked(NamedTuple):
+    """What a caller asks for, checked: the options of the bounds, and the linear functions of each subproblem."""
+
+    compiled: Compiled
+    options: BoundOptions
+    ask: Ask
+    parts: Subproblems
+    functions: Objective | None
 
 
 class BoundingNetwork(CompiledNetwork):
@@ -68,14 +81,37 @@ class BoundingNetwork(CompiledNetwork):
         """
         ask, x = Ask.of(ask, options, BoundingNetwork.forward), sample_tensor(x)
         run = self._run(x) if ask.executed else None
-        compiled, x = self.compiled(x), x.to(bounding_dtype(x.dtype))
+        x = x.to(bounding_dtype(x.dtype))
+        with checked_together():
+            region = require_support(perturbation_set(ball).at(x))
+            asked = self._asked(x, objective, ask)
+        return self._bounded(region, asked, run)
+
+    def over(self, region: Support, objective: Objective, ask: Ask) -> DualResult:
+        """As `forward`, over a set that has been placed around samples, and so checked, already.
+
+        Args:
+            region: the set around each sample; bounds are in its dtype.
+            objective: the functions.
+            ask: how to bound them.
+        """
+        run = self._run(region.centre) if ask.executed else None
+        return self._bounded(region, self._asked(region.centre, objective, ask), run)
+
+    def _asked(self, x: Tensor, objective: Numbers | Objective | None, ask: Ask) -> _Asked:
+        """What is asked of bounds around x, checked."""
+        compiled = self.compiled(x)
         plan = compiled.plan
         chosen = call_options(plan.options, ask)
         target = plan.graph[bounded_node(ask, plan.graph)]
-        region, parts = require_support(perturbation_set(ball).at(x)), checked_parts(ask, plan, x)
+        parts = checked_parts(ask, plan, x)
         functions = None if objective is None else checked_objective(objective, x, target.shape, parts.owner)
         check_rows(parts, target.name, 0 if functions is None else functions.count)
-        ask = checked_ask(ask, plan, x)
+        return _Asked(compiled, chosen, checked_ask(ask, plan, x), parts, functions)
+
+    def _bounded(self, region: Support, asked: _Asked, run: Executed | None) -> DualResult:
+        compiled, chosen, ask, parts, functions = asked
+        plan, x = compiled.plan, region.centre
         if ask.known:
             refute_known(ask.known, plan.graph, self.environment(compiled, x.double()), region)
         question = Question(self.tensors(compiled), region, of_subproblems(ask, parts), parts, functions)

@@ -52,6 +52,18 @@ class Question:
         """B, how many subproblems there are."""
         return self.region.count if self.parts.owner is None else self.parts.owner.shape[0]
 
+    def part(self, some: slice) -> Question:
+        """The same of some of the subproblems; subproblems that name their samples share these."""
+        if some == slice(0, self.count):
+            return self
+        return Question(
+            self.tensors,
+            self.region.select(some) if self.parts.owner is None else self.region,
+            self.ask.select(some),
+            self.parts.part(some, self.count),
+            None if self.objective is None else self.objective.part(some),
+        )
+
 
 @dataclass(frozen=True, eq=False)
 class Executed:
@@ -78,19 +90,19 @@ class Call:
     def bound(self, part: slice, question: Question, ledger: Ledger) -> DualResult:
         """Bounds of some of the subproblems, whose gradients' memory goes to the ledger."""
         with plain_arithmetic(self.device, self.options.rigorous):
-            return self._bound(part, question, ledger)
+            return self._bound(question.part(part), ledger)
 
-    def _bound(self, part: slice, question: Question, ledger: Ledger) -> DualResult:
-        graph, objective, ask = self.plan.graph, question.objective, question.ask.select(part)
+    def _bound(self, question: Question, ledger: Ledger) -> DualResult:
+        graph, objective, ask = self.plan.graph, question.objective, question.ask
         state = BoundState(
             graph,
             self.plan.rules,
             self.plan.bound_sites,
             Environment(question.tensors.__getitem__, self.dtype, self.device),
-            {graph.inputs[0]: question.region if question.parts.owner is not None else question.region.select(part)},
+            {graph.inputs[0]: question.region},
             self.options,
             ask.known or {},
-            question.parts.part(part, question.count),
+            question.parts,
             ledger=ledger,
         )
         projection = self.options.projection
@@ -103,9 +115,8 @@ class Call:
         else:
             target = ask.at or graph.outputs[0]
             prepare(state, (target, *(self.plan.relaxed if ask.sites else ())))
-            asked = objective.part(part)
-            found = objective_bounds(state, target, asked, linear=bool(ask.linear), lines=bool(ask.record))
-            record = _record(state, target, asked, found) if ask.record else None
+            found = objective_bounds(state, target, objective, linear=bool(ask.linear), lines=bool(ask.record))
+            record = _record(state, target, objective, found) if ask.record else None
         sites = self.plan.sites if objective is None or ask.sites else ()
         run = None if self.executed is None else execution(state, self.executed.graph, self.executed.dtypes)
         result = result_of(found, {name: state.interval(name) for name in sites}, state, run, record)

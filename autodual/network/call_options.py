@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import lru_cache
 
 from autodual.bounds import BoundOptions
 from autodual.errors import InvalidInputError
 from autodual.network.ask import Ask
-from autodual.policies import Projection
+from autodual.policies import InnerBounds, LastBound, Projection, SlopePolicy
 
 
 def call_options(options: BoundOptions, ask: Ask) -> BoundOptions:
@@ -15,15 +16,36 @@ def call_options(options: BoundOptions, ask: Ask) -> BoundOptions:
 
     Raises InvalidInputError where the plan's estimates need other slopes than are asked for.
     """
+    return _chosen(
+        options,
+        ask.slopes or options.slopes,
+        ask.inner or options.inner,
+        ask.last or options.last,
+        bool(ask.rigorous),
+        bool(ask.all_units),
+        bool(ask.exact) or ask.partial,
+    )
+
+
+@lru_cache(maxsize=64)
+def _chosen(
+    options: BoundOptions,
+    slopes: SlopePolicy,
+    inner: InnerBounds,
+    last: LastBound,
+    rigorous: bool,
+    all_units: bool,
+    exact: bool,
+) -> BoundOptions:
     options = replace(
         options,
-        slopes=ask.slopes or options.slopes,
-        inner=ask.inner or options.inner,
-        last=ask.last or options.last,
-        rigorous=bool(ask.rigorous),
-        skip_decided=options.skip_decided and not ask.all_units,
+        slopes=slopes,
+        inner=inner,
+        last=last,
+        rigorous=rigorous,
+        skip_decided=options.skip_decided and not all_units,
     )
-    return replace(options, projection=_usable(options, exact=bool(ask.exact) or ask.partial))
+    return replace(options, projection=_usable(options, exact=exact))
 
 
 def _usable(options: BoundOptions, *, exact: bool) -> Projection | None:

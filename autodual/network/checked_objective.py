@@ -10,7 +10,8 @@ from torch import Tensor
 from autodual.errors import InvalidInputError
 from autodual.inputs import number_tensor
 from autodual.objective import DenseObjective, Objective
-from autodual.tensors import all_finite
+from autodual.requirements import require
+from autodual.tensors import finite
 
 
 def checked_objective(objective: Any, x: Tensor, shape: tuple[int, ...], owner: Tensor | None = None) -> Objective:
@@ -35,8 +36,7 @@ def checked_objective(objective: Any, x: Tensor, shape: tuple[int, ...], owner: 
         )
     if flattened.shape[-2] == 0:
         raise InvalidInputError("objective has no rows, so there is nothing to bound")
-    if not all_finite(flattened):
-        raise InvalidInputError("objective holds NaN or infinity")
+    require(finite(flattened), lambda: InvalidInputError("objective holds NaN or infinity"))
     made = DenseObjective(flattened)
     if flattened.dtype != x.dtype and not made.fits(x.dtype):
         raise InvalidInputError(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 
 import torch
@@ -22,11 +23,17 @@ def live_tensors(model: nn.Module, shapes: Mapping[str, torch.Size]) -> dict[str
     return {name: _live(model, name, shape) for name, shape in shapes.items()}
 
 
+@lru_cache(maxsize=4096)
+def _parts(name: str) -> tuple[str, ...]:
+    return tuple(name.split("."))
+
+
 def _live(model: nn.Module, name: str, shape: torch.Size) -> Tensor:
-    path, _, last = name.rpartition(".")
+    *path, last = _parts(name)
     owner: Any = model
-    for part in path.split(".") if path else ():
-        owner = getattr(owner, part, None)
+    for part in path:
+        inner = owner._modules.get(part) if isinstance(owner, nn.Module) else None
+        owner = getattr(owner, part, None) if inner is None else inner
     value = None
     if isinstance(owner, nn.Module):
         value = owner._parameters.get(last, owner._buffers.get(last))

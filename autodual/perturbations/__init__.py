@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from autodual.perturbations.registry.set_entry import ChosenSet, SetEntry
     from autodual.perturbations.registry.set_parameter import SetParameter
     from autodual.perturbations.union_set import Union
+    from autodual.perturbations.wasserstein.wasserstein_ball import WassersteinBall
 
 _HOMES = {
     "Box": "box",
@@ -42,6 +43,7 @@ _HOMES = {
     "Support": "regions.support",
     "Union": "union_set",
     "View": "regions.view",
+    "WassersteinBall": "wasserstein.wasserstein_ball",
     "WeightedNorm": "regions.support",
     "WholeView": "regions.view",
     "choose_set": "registry.registered_sets",
@@ -72,6 +74,7 @@ __all__ = [
     "Support",
     "Union",
     "View",
+    "WassersteinBall",
     "WeightedNorm",
     "WholeView",
     "choose_set",

@@ -30,7 +30,8 @@ from autodual.perturbations.regions.region import Region
 from autodual.perturbations.regions.row_norms import flatten, inner, norm
 from autodual.perturbations.regions.support import CentredNorms, WeightedNorm, end_rounding
 from autodual.perturbations.regions.view import View
-from autodual.tensors import all_finite, shared
+from autodual.requirements import require
+from autodual.tensors import finite, shared
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,12 +83,16 @@ def box_region(
         lower, upper = torch.maximum(lower, ends[0]), torch.minimum(upper, ends[1])
     elif uncut is not None and uncut.shape[1:].numel() == 1:
         radius = flatten(uncut, 1)[:, 0].expand(x.shape[0])
-    if not (all_finite(lower) and all_finite(upper)):
-        raise InvalidInputError("the box must be bounded: give finite ends or a finite domain")
+    require(finite(lower, upper), _unbounded)
     lower, upper = lower.expand_as(x), upper.expand_as(x)
-    require_points(flatten(lower <= upper, 1).all(1), source)
+    if ends is not None or uncut is None:  # x itself lies in [x - uncut, x + uncut]
+        require_points(flatten(lower <= upper, 1).all(1), source)
     uncut = None if uncut is None else uncut.expand(x.shape[0], *uncut.shape[1:])
     return BoxRegion(source, x, lower, upper, radius, uncut)
+
+
+def _unbounded() -> InvalidInputError:
+    return InvalidInputError("the box must be bounded: give finite ends or a finite domain")
 
 
 @dataclass(frozen=True, eq=False)
@@ -146,8 +151,10 @@ class BoxRegion(Region):
         return CentredNorms(self.middle, (WeightedNorm(weights, 1),))
 
     def contains(self, points: Tensor, tolerance: float = 0.0) -> Tensor:
-        beyond = torch.maximum(self.lower - tolerance - points, points - (self.upper + tolerance))
-        return flatten(beyond, beyond.dim() - len(self.shape)).amax(-1) <= 0
+        lower, upper = (self.lower, self.upper) if tolerance == 0 else (self.lower - tolerance, self.upper + tolerance)
+        # Bytes have a minimum that is much faster than the `all` of truth values.
+        inside = (points.clamp(lower, upper) == points).view(torch.uint8)
+        return flatten(inside, inside.dim() - len(self.shape)).amin(-1).bool()
 
     def project(self, points: Tensor) -> Tensor:
         return points.clamp(self.lower, self.upper)

@@ -6,6 +6,7 @@ for float64 samples has not been rounded to float32 before.
 
 from __future__ import annotations
 
+import math
 from typing import Any, TypeAlias
 
 import numpy
@@ -14,6 +15,7 @@ from torch import Tensor
 
 from autodual.errors import EmptySetError, InvalidInputError
 from autodual.inputs import Numbers, number_tensor
+from autodual.requirements import require
 
 Parameter: TypeAlias = Numbers
 Domain: TypeAlias = "tuple[Parameter, Parameter] | None"
@@ -27,18 +29,40 @@ def exact(value: Parameter, name: str) -> Tensor:
     tensor = number_tensor(value, name)
     if tensor.numel() == 0:
         raise InvalidInputError(f"{name} holds no number: its shape is {list(tensor.shape)}")
-    if tensor.isnan().any():
-        raise InvalidInputError(f"{name} holds NaN; give a number")
+    nan = math.isnan(value) if type(value) is float else tensor.isnan().any()
+    require(~nan if isinstance(nan, Tensor) else not nan, lambda: InvalidInputError(f"{name} holds NaN; give a number"))
     return tensor
 
 
 def checked_radius(value: Parameter) -> Tensor:
     """The exact radius; InvalidInputError unless it is finite and not negative throughout."""
     radius = exact(value, "radius")
-    bad = ~(radius.isfinite() & (radius >= 0))
-    if bad.any():
-        raise InvalidInputError(f"the radius must be finite and not negative, but is {float(radius[bad][0]):g}")
+    _require_radius(radius)
     return radius
+
+
+def _require_radius(radius: Tensor) -> None:
+    def refused() -> InvalidInputError:
+        bad = radius[~(radius.isfinite() & (radius >= 0))]
+        return InvalidInputError(f"the radius must be finite and not negative, but is {float(bad[0]):g}")
+
+    least, greatest = radius.detach().aminmax()
+    if radius.device.type == "cpu":
+        require(float(least) >= 0 and float(greatest) < math.inf, refused)
+    else:
+        require((least >= 0) & (greatest < math.inf), refused)
+
+
+def placed_radius(value: Parameter, centre: Tensor) -> tuple[Tensor, Tensor]:
+    """The exact radius, aligned with the samples `[N, *shape]`, and the same in their dtype on their device.
+
+    Raises InvalidInputError if it does not fit, or is too large for that dtype.
+    """
+    radius = aligned(value, centre, "radius", vector_is_per_sample=True)
+    placed = like(radius, centre)
+    if placed.dtype != radius.dtype:
+        _require_radius(placed)
+    return radius, placed
 
 
 def check_ends(lower: Parameter, upper: Parameter, what: str) -> None:

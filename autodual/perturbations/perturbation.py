@@ -17,7 +17,8 @@ from torch import Tensor
 
 from autodual.errors import EmptySetError, InvalidInputError
 from autodual.inputs import Samples, sample_tensor
-from autodual.tensors import all_finite
+from autodual.requirements import checked_together, require
+from autodual.tensors import finite
 
 _Selected = TypeVar("_Selected", bound="PerturbationSet | PlacedSet")
 _Placed = TypeVar("_Placed", bound="PlacedSet")
@@ -46,8 +47,9 @@ class PerturbationSet(ABC):
             tensor([[1.5000, 2.5000]])
         """
         x = sample_tensor(x)
-        _check_finite(x)
-        return self.bind(x)
+        with checked_together():
+            _check_finite(x)
+            return self.bind(x)
 
     @abstractmethod
     def bind(self, x: Tensor) -> PlacedSet:
@@ -228,15 +230,20 @@ def _is_per_sample(value: Tensor, whole: PerturbationSet | PlacedSet, centre: Te
 
 def require_points(found: Tensor, source: PerturbationSet) -> None:
     """Raise EmptySetError, naming the set and the first empty sample, unless `found` `[N]` is true throughout."""
-    if not found.all():
+
+    def empty() -> EmptySetError:
         sample = int((~found).nonzero()[0])
-        raise EmptySetError(
+        return EmptySetError(
             f"the perturbation set of sample {sample} is empty ({source.describe()}); check the sample, the radius and "
             "the domain, which must be in the same units"
         )
 
+    require(found.all(), empty)
+
 
 def _check_finite(x: Tensor) -> None:
-    if not all_finite(x):
+    def broken() -> InvalidInputError:
         bad = ~x.isfinite().reshape(x.shape[0], -1).all(1)
-        raise InvalidInputError(f"sample {int(bad.nonzero()[0])} holds NaN or infinity; remove or repair it")
+        return InvalidInputError(f"sample {int(bad.nonzero()[0])} holds NaN or infinity; remove or repair it")
+
+    require(finite(x), broken)

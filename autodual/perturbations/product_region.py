@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
@@ -141,20 +141,21 @@ class ProductRegion(_ProductSupport, _ProductSearch, Region):
 
 @dataclass(frozen=True, eq=False)
 class _PartView:
-    """The view `whole` restricted to one input, of the given shape."""
+    """The view of whole `rows` restricted to one input, of the given shape."""
 
-    whole: View
+    rows: View
     shape: tuple[int, ...]
+    whole: ClassVar[bool] = True
 
     def features(self, values: Tensor) -> Tensor:
-        found = self.whole.features(values.flatten(1))
+        found = self.rows.features(values.flatten(1))
         return found.reshape(*found.shape[:2], *self.shape)
 
     def around(self, values: Tensor, margin: Sequence[int]) -> Tensor:
         return padded(self.features(values), margin)
 
     def samples(self, values: Tensor) -> Tensor:
-        return self.whole.samples(values)
+        return self.rows.samples(values)
 
 
 def _side_by_side(weights: list[Tensor]) -> Tensor:

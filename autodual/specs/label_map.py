@@ -72,7 +72,20 @@ class LabelMap:
         Args:
             index: a LongTensor, a mask or a slice.
         """
-        return LabelMap(self.labels[index], self.class_axis)
+        found = LabelMap(self.labels[index], self.class_axis)
+        if "extremes" in vars(self):
+            vars(found)["extremes"] = self.extremes  # some of them are no further apart
+        return found
+
+    @cached_property
+    def extremes(self) -> tuple[int, int]:
+        """The least and the greatest label that is counted, or numbers further apart; (0, 0) if none is counted."""
+        if self.labels.numel() == 0:
+            return 0, 0
+        # What is not counted is taken for the greatest label, which changes neither end.
+        largest = self.labels.amax().clamp(min=0)
+        least, greatest = torch.stack(torch.where(self.counted, self.labels, largest).aminmax()).tolist()
+        return least, greatest
 
     def check(self, outputs: Tensor) -> None:
         """Check that the labels have the shape, and are classes, of the outputs.
@@ -93,8 +106,9 @@ class LabelMap:
                 f"the labels have the shape {found}, but outputs {list(outputs.shape)} with their classes on axis "
                 f"{self.class_axis} need {expected}; class_axis says which axis holds the classes"
             )
-        bad = self.counted & ((self.labels < 0) | (self.labels >= classes))
-        if bad.any():
+        least, greatest = self.extremes
+        if least < 0 or greatest >= classes:
+            bad = self.counted & ((self.labels < 0) | (self.labels >= classes))
             sample, *position = bad.nonzero()[0].tolist()
             where = f" at position {position}" if position else ""
             raise InvalidInputError(

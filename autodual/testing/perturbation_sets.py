@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -200,6 +201,8 @@ def _check_selection(case: _Case, placed: Support, nu: Tensor, found: tuple[Tens
 @dataclass(frozen=True)
 class _HalfView:
     """A window of all but the first and last entry of the last axis, and one entry beyond its end."""
+
+    whole: ClassVar[bool] = False
 
     def features(self, values: Tensor) -> Tensor:
         return self._cut(values, 0)

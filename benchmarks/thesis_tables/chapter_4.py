@@ -98,7 +98,7 @@ def _mnist_run(loss: Mapping[str, Any], seed: int) -> Run:
 
 def table_4_3(row: Row, size: Size) -> Values:
     """R+FGSM with different starts and steps: mean and standard deviation of robust accuracy over seeds."""
-    start = "hypercube" if "hypercube" in row["init"] else "uncut"
+    start = "uncut-hypercube" if "hypercube" in row["init"] else "uncut"
     loss = {"kind": "fgsm", "start": start, "step_size": row["step"], "raw": True}
     found: list[float] = []
     spent = 0.0

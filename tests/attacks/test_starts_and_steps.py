@@ -170,9 +170,10 @@ def test_wide_ascents_look_beyond_the_ball_and_come_back(ball) -> None:
     assert any(beyond) == round_
     assert all(region.enlarged(3).contains(z).all() for z in tried[1:])
     assert not any(beyond[26:])  # two phases of twelve gradients, and a last evaluation
-    tried.clear()
-    Apgd(20).run(plateau, region, ClassMargin([0] * 20))
-    assert all(region.contains(z).all() for z in tried[1:])
+    for inner in (Apgd(20), Apgd(40, wide=False)):
+        tried.clear()
+        inner.run(plateau, region, ClassMargin([0] * 20))
+        assert all(region.contains(z).all() for z in tried[1:])
 
 
 def test_steps_in_products_are_as_long_as_each_factors_radius() -> None:

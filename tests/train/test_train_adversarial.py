@@ -91,9 +91,9 @@ def test_r_fgsm_begins_at_half_a_corner_and_fgsm_may_begin_at_the_sample(dual, s
     x, labels = samples
     torch.manual_seed(4)
     generator = torch.Generator().manual_seed(int(torch.randint(2**62, ())))
-    corner = torch.randn(x.shape, generator=generator, dtype=x.dtype).sign()
-    start = (x + EPS / 2 * corner).clamp(0, 1)
-    same_step(RFgsmLoss(), copy.deepcopy(dual), samples, ascended(dual.model, x, labels, start, EPS / 2), 4)
+    start = x + EPS / 2 * torch.randn(x.shape, generator=generator, dtype=x.dtype).sign()
+    for place, loss in ((start.clamp(0, 1), RFgsmLoss()), (start, RFgsmLoss(start="uncut-hypercube"))):
+        same_step(loss, copy.deepcopy(dual), samples, ascended(dual.model, x, labels, place, EPS / 2), 4)
     same_step(FgsmLoss(start="zero"), dual, samples, ascended(dual.model, x, labels, x, 1.25 * EPS), 4)
 
 

@@ -119,15 +119,14 @@ class _Walk:
         """The output's values and errors, which are infinite where those of anything on the way to it are: of infinity
         a run may make NaN, which no function's range bounds any more.
         """
-        lost = torch.zeros(self.state.samples, dtype=torch.bool, device=self.state.environment.device)
+        self.run.errors.look(constant for node in self.nodes for constant in node.op.expressions())
         for node in self.nodes:
-            found = self.known[node.name] = self._found(node)
-            new = self._lost(found.executed.error)
-            if not self.reason and bool(new.any()):
-                self.reason = self._hazard(node)
-            lost = lost | new
+            self.known[node.name] = self._found(node)
+        by_node = torch.stack([self._lost(self.known[node.name].executed.error) for node in self.nodes])
+        losing = (node for node, loses in zip(self.nodes, by_node.any(1).tolist()) if loses)
+        self.reason = next((self._hazard(node) for node in losing), "")
         executed = self.known[output].executed
-        lost = lost.reshape(-1, *[1] * (executed.error.dim() - 1))
+        lost = by_node.any(0).reshape(-1, *[1] * (executed.error.dim() - 1))
         return Executed(executed.real, torch.where(lost, torch.inf, executed.error))
 
     def _lost(self, error: Tensor) -> Tensor:

@@ -73,14 +73,19 @@ def refine(state: BoundState, name: str, undecided: Undecided) -> bool:
     shape = (state.samples, *state.graph[name].shape)
     state.intervals[name] = state.interval(name).map(lambda end: end.expand(shape))
     before = state.interval(name)
-    done = state.refined.get(name, torch.zeros_like(before.lower, dtype=torch.bool))
     if state.sites[name].exact_over(state.regions):
-        done = torch.ones_like(done)
-    wanted = torch.zeros_like(done) if bool(done.all()) else _wanted(state, name, undecided) & ~done
-    bounded = bool(wanted.any())
+        state.refined[name] = torch.ones_like(before.lower, dtype=torch.bool)
+        state.assume(name)
+        return False
+    done = state.refined.get(name)
+    wanted = _wanted(state, name, undecided)
+    wanted = wanted if done is None else wanted & ~done
+    # The only time that a GPU is waited for, unless each unit's sides are bounded one after the other.
+    on_host = wanted.cpu()
+    bounded = bool(on_host.any())
     if bounded:
         rowed = under_for_units(state, name)
-        finished = _bound(rowed, name, undecided, wanted)
+        finished = _bound(rowed, name, undecided, wanted, on_host)
         state.intervals[name] = rowed.intervals[name]
         if state.subproblems.partial:
             state.note_empty(before.intersect(state.interval(name)), name)
@@ -90,8 +95,8 @@ def refine(state: BoundState, name: str, undecided: Undecided) -> bool:
             found = before.tightened(state.interval(name))
             lower = torch.where(wanted, found.lower, before.lower)
             state.intervals[name] = Interval(lower, torch.where(wanted, found.upper, before.upper))
-        done = done | finished
-    state.refined[name] = done
+        done = finished if done is None else done | finished
+    state.refined[name] = torch.zeros_like(wanted) if done is None else done
     state.assume(name)
     return bounded
 
@@ -101,8 +106,10 @@ def _wanted(state: BoundState, name: str, undecided: Undecided) -> Tensor:
     return mask if state.skips else torch.ones_like(mask)
 
 
-def _bound(state: BoundState, name: str, undecided: Undecided, wanted: Tensor) -> Tensor:
+def _bound(state: BoundState, name: str, undecided: Undecided, wanted: Tensor, on_host: Tensor) -> Tensor:
     """Bound the wanted units, and return the mask of those that have both dual bounds now.
+
+    on_host: the wanted ones, on the CPU.
 
     A unit whose row left at an early exit lacks one; another reader of the site may still need it.
     """
@@ -110,13 +117,13 @@ def _bound(state: BoundState, name: str, undecided: Undecided, wanted: Tensor) -
     projections = state.memories.get(Projections)
     if linear and projections is not None:
         return _estimate(state, name, undecided, wanted, projections)
-    if pushes(state, name, wanted, linear):
+    if pushes(state, name, on_host, linear):
         state.intervals[name] = push_bounds(state, name)
         return wanted
     if linear:
-        state.intervals[name] = UnitRows(state, name, undecided).both(wanted)
+        state.intervals[name] = UnitRows(state, name, undecided).both(on_host)
         return wanted & _wanted(state, name, undecided) if exits(state, name) else wanted
-    return _bound_by_sides(state, name, undecided, wanted)
+    return _bound_by_sides(state, name, undecided, wanted, on_host)
 
 
 def _estimate(state: BoundState, name: str, undecided: Undecided, wanted: Tensor, projections: Projections) -> Tensor:
@@ -132,22 +139,23 @@ def _estimate(state: BoundState, name: str, undecided: Undecided, wanted: Tensor
         lower = torch.where(estimated, found.lower, present.lower)
         state.intervals[name] = Interval(lower, torch.where(estimated, found.upper, present.upper))
         projections.used(chosen)
-    exact = wanted & ~estimated
+    exact = (wanted & ~estimated).cpu()
     if bool(exact.any()):
         state.intervals[name] = UnitRows(state, name, undecided).both(exact)
     return wanted
 
 
-def _bound_by_sides(state: BoundState, name: str, undecided: Undecided, wanted: Tensor) -> Tensor:
+def _bound_by_sides(state: BoundState, name: str, undecided: Undecided, wanted: Tensor, on_host: Tensor) -> Tensor:
     """Bound first the end that is nearer to zero, then the other one where the unit is still undecided.
 
     Each row bounds one side only. One side decides most units, which halves the work and changes no relaxation.
     """
     rows, interval = UnitRows(state, name, undecided), state.interval(name)
     below = interval.lower.abs() <= interval.upper.abs()
-    state.intervals[name] = rows.one_side(wanted, below)
+    state.intervals[name] = rows.one_side(on_host, ~below)
     still = wanted & _wanted(state, name, undecided)
-    if not bool(still.any()):
+    still_on_host = still.cpu()
+    if not bool(still_on_host.any()):
         return still
-    state.intervals[name] = rows.one_side(still, ~below)
+    state.intervals[name] = rows.one_side(still_on_host, below)
     return still & _wanted(state, name, undecided)

@@ -17,7 +17,8 @@ def plain_arithmetic(device: torch.device, rigorous: bool) -> Iterator[None]:
     """
     with ExitStack() as stack:
         stack.enter_context(_full_precision_products())
-        stack.enter_context(torch.autocast(device_type=device.type, enabled=False))
+        if torch.is_autocast_enabled(device.type):
+            stack.enter_context(torch.autocast(device_type=device.type, enabled=False))
         if device.type == "cuda":
             stack.enter_context(torch.backends.cudnn.flags(enabled=not rigorous, allow_tf32=False))
         if rigorous:

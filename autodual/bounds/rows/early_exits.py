@@ -74,6 +74,8 @@ def _exits(state: BoundState, name: str) -> list[str]:
 
 
 def _worth_a_look(state: BoundState, site: str) -> bool:
+    if state.environment.device.type != "cpu":
+        return False  # at each look the host would wait for the device, which pulls the rest of a row in less time
     ahead = pull_footprint(state, site, windowed=False).multiplications
     return ahead >= measured.early_exit_work * state.graph[site].size
 

@@ -70,8 +70,9 @@ class WholePieces(Pieces):
 
     def __iter__(self) -> Iterator[Piece]:
         samples, count, limit = self.state.samples, self.objective.count, self.chunks.rows
-        for owner in torch.arange(samples, device=self.state.environment.device).split(max(1, limit // count)):
-            chosen = None if owner.shape[0] == samples else owner
+        together = max(1, limit // count)
+        every = torch.arange(samples, device=self.state.environment.device) if together < samples else None
+        for chosen in (None,) if every is None else every.split(together):
             for first in range(0, count, limit):
                 last = min(first + limit, count)
                 rows = self.objective.piece(chosen, first, last)

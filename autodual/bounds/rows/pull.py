@@ -50,7 +50,8 @@ class Progress:
 
     def gain(self, contribution: Contribution) -> Progress:
         centre = self.centre if contribution.centre is None else self.centre + contribution.centre
-        return replace(self, centre=centre, width=_sum(self.width, contribution.width))
+        width = _sum(self.width, contribution.width)
+        return Progress(self.pending, centre, width, self.error, self.owed, self.one_sided)
 
     def pay(self, debt: Debt, rows: Rows) -> Progress:
         """Charge rows for rounding at the node where they are."""
@@ -141,7 +142,7 @@ def _step(state: BoundState, progress: Progress, name: str) -> Progress:
         progress = progress.pay(state.debt(name), rows)
     for parent, pulled in zip(node.inputs, layer.pull(rows), strict=True):
         pending[parent] = pending[parent].plus(pulled) if parent in pending else pulled
-    return replace(progress, pending=pending)
+    return Progress(pending, progress.centre, progress.width, progress.error, progress.owed, progress.one_sided)
 
 
 def _kept(state: BoundState, rows: Rows, tensors: tuple[int, int]) -> int:

@@ -34,6 +34,30 @@ _SPARE = 2.0
 
 
 @dataclass(frozen=True, eq=False)
+class Asked:
+    """Rows that are asked for: their places `[R, 1 + d]` of (sample, unit), and which of them are negated `[R]`.
+
+    on_host: the places on the CPU, where it is decided how to group the rows. A GPU is waited for only once for that.
+    """
+
+    on_host: Tensor
+    place: Tensor
+    negated: Tensor | None = None
+
+    @classmethod
+    def of(cls, wanted: Tensor, device: torch.device, upper: Tensor | None = None) -> Asked:
+        """The wanted units `[N, *shape]`, bool on the CPU; negated rows for those of `upper`, bool on the device."""
+        on_host = wanted.nonzero()
+        place = on_host.to(device)
+        return cls(on_host, place, None if upper is None else upper[place.unbind(1)])
+
+    def index(self, some: Tensor | slice, first: int = 0) -> tuple[Tensor, ...]:
+        """Where some of the units are in a tensor `[*, *shape]` whose samples start at `first`."""
+        sample, *unit = self.place[some].unbind(1)
+        return (sample - first if first else sample, *unit)
+
+
+@dataclass(frozen=True, eq=False)
 class Departure:
     """Single rows before they are pulled: which of the wanted rows they are, and where they belong.
 
@@ -75,52 +99,57 @@ class UnitRows:
     # --- what the engine asks for ------------------------------------------------------------------------------------
 
     def both(self, wanted: Tensor) -> Interval:
-        """Both bounds of the wanted units `[N, *shape]`, where one pull gives them; other units keep their interval."""
+        """Both bounds of the wanted units `[N, *shape]`, where one pull gives them; other units keep their interval.
+
+        wanted: a mask on the CPU, here and below.
+        """
         groups = wanted.any(1) if self.windowed else wanted.flatten(1).any(1)
         kernel = self.shape[0] if self.windowed else self.state.graph[self.name].size
         ragged = measured.ragged_window_cost if self.windowed else measured.ragged_row_cost
         if int(groups.sum()) * kernel <= int(wanted.sum()) * ragged:
             return self._dense(groups)
-        place = wanted.nonzero()
-        found = self._ragged(place, None)
-        return self._with(place, found.lower, place, found.upper)
+        asked = Asked.of(wanted, self.device)
+        return self._with(asked, slice(None), self._ragged(asked))
 
-    def one_side(self, wanted: Tensor, below: Tensor) -> Interval:
-        """One bound of each wanted unit, the lower one where `below`, else the upper; everything else stays."""
-        place = wanted.nonzero()
-        lower_side = below[tuple(place.unbind(1))]
-        found = self._ragged(place, ~lower_side).lower
-        return self._with(place[lower_side], found[lower_side], place[~lower_side], -found[~lower_side])
+    def one_side(self, wanted: Tensor, upper: Tensor) -> Interval:
+        """One bound of each wanted unit, the upper one where `upper`, else the lower; everything else stays."""
+        asked = Asked.of(wanted, self.device, upper)
+        return self._with(asked, slice(None), self._ragged(asked))
+
+    @property
+    def device(self) -> torch.device:
+        return self.state.environment.device
 
     def _with(
-        self, below: Tensor, lower: Tensor, above: Tensor, upper: Tensor, first: int = 0, last: int | None = None
-    ):
-        """The present interval of samples first to last, with new ends at the places `[R, 1 + d]`."""
-        present = self.state.interval(self.name).map(lambda end: end[first:last])
-        return Interval(_put(present.lower, below, lower, first), _put(present.upper, above, upper, first))
+        self, asked: Asked, some: Tensor | slice, found: Interval, first: int = 0, last: int | None = None
+    ) -> Interval:
+        """The present interval of samples first to last, with the bounds `[R]` of some rows in it."""
+        whole = self.state.interval(self.name)
+        present = whole if last is None else whole.map(lambda end: end[first:last])
+        index, lower, upper = asked.index(some, first), found.lower, found.upper
+        if asked.negated is not None:
+            negated = asked.negated[some]
+            upper = torch.where(negated, -lower, present.upper[index])
+            lower = torch.where(negated, present.lower[index], lower)
+        return Interval(present.lower.index_put(index, lower), present.upper.index_put(index, upper))
 
     # --- single rows -------------------------------------------------------------------------------------------------
 
-    def _ragged(self, place: Tensor, negated: Tensor | None) -> Interval:
-        """Bounds `[R]` of one row for each place `[R, 1 + d]` of (sample, unit), negated where `negated` `[R]`."""
-        still_open, departures = self._still_open(place, negated), self._departures(place, negated)
+    def _ragged(self, asked: Asked) -> Interval:
+        """Bounds `[R]` of the rows that are asked for."""
+        still_open, departures = self._still_open(asked), self._departures(asked)
         late: list[Departure] = []
         left: Arrivals = []
-        travellers = self._travellers(departures, place, negated, left, late)
+        travellers = self._travellers(departures, asked, left, late)
         arrive(self.state, self.name, travellers, still_open, self.limit, left)
         for departure in chain(late, departures):
             self.chunks.spare(departure.index.shape[0])
-            way = partial(_one_chunk, self.name, self.undecided, self.limit, departure, place, negated)
+            way = partial(_one_chunk, self.name, self.undecided, self.limit, departure, asked)
             left.append((departure.index, recomputed_rows(self.state, way)))
         return _in_order(left)
 
     def _travellers(
-        self,
-        departures: Iterator[Departure],
-        place: Tensor,
-        negated: Tensor | None,
-        left: Arrivals,
-        late: list[Departure],
+        self, departures: Iterator[Departure], asked: Asked, left: Arrivals, late: list[Departure]
     ) -> Iterator[Travellers]:
         """Rows to pull, as long as gradients have room for them; the first departure that has none is appended to
         `late`.
@@ -133,45 +162,49 @@ class UnitRows:
                 return
             if shared is None or units is not departure.units:
                 units, shared = departure.units, self._shared(departure.units, departure.mirrored)
-            yield self._traveller(departure, shared, place, negated)
+            yield self._traveller(departure, shared, asked)
 
-    def _traveller(self, departure: Departure, shared: Progress, place: Tensor, negated: Tensor | None) -> Travellers:
+    def _traveller(self, departure: Departure, shared: Progress, asked: Asked) -> Travellers:
         progress = shared.select(departure.chosen.unsqueeze(1), departure.place)
         if self.barrier >= 0:
-            unit = _ravel(place[departure.index, 1:], self.shape)
-            upper = torch.zeros_like(unit) if negated is None else negated[departure.index]
+            unit = _ravel(asked.place[departure.index, 1:], self.shape)
+            upper = torch.zeros_like(unit) if asked.negated is None else asked.negated[departure.index]
             progress = constrain_units(self.state, progress, self.name, departure.place, unit, upper)
         return Travellers(progress, departure.index, departure.place.span)
 
-    def chunk(self, departure: Departure, place: Tensor, negated: Tensor | None) -> Enclosure:
+    def chunk(self, departure: Departure, asked: Asked) -> Enclosure:
         """Bounds of one chunk of rows by itself, in their order."""
         departure = departure if self.windowed else departure.alone()
         shared = self._shared(departure.units, departure.mirrored)
-        some = self._traveller(departure, shared, place, negated)
+        some = self._traveller(departure, shared, asked)
         left: Arrivals = []
-        arrive(self.state, self.name, [some], self._still_open(place, negated), self.limit, left)
+        arrive(self.state, self.name, [some], self._still_open(asked), self.limit, left)
         found = _in_order(left)
         return Enclosure(found.lower.unsqueeze(1), found.upper.unsqueeze(1))
 
-    def _departures(self, place: Tensor, negated: Tensor | None) -> Iterator[Departure]:
-        """The rows for places, chunk by chunk."""
+    def _departures(self, asked: Asked) -> Iterator[Departure]:
+        """The rows that are asked for, chunk by chunk."""
+        place, negated = asked.on_host, asked.negated
         if self.windowed:
-            row, units = place[:, 1], torch.arange(self.shape[0], device=place.device)
+            row, units = place[:, 1], torch.arange(self.shape[0])
         else:
             units, row = _ravel(place[:, 1:], self.shape).unique(return_inverse=True)
-        everyone = torch.arange(place.shape[0], device=place.device)
+        everyone = torch.arange(place.shape[0])
         blocks = units.split(self.limit)
         for number, block in enumerate(blocks):
             first = number * self.limit
             some = everyone if len(blocks) == 1 else ((row >= first) & (row < first + len(block))).nonzero()[:, 0]
             if some.shape[0] == 0:
                 continue
-            chosen = row[some] - first if negated is None else row[some] - first + negated[some] * block.shape[0]
-            position = place[some, 2:] if self.windowed else None
-            sizes = self._sizes(place[some, 0])
-            places = _places(place[some, 0], position, sizes)
-            for index, select, where in zip(some.split(sizes), chosen.split(sizes), places):
-                yield Departure(block, negated is not None, select, where, index)
+            index, chosen, here = some.to(self.device), (row[some] - first).to(self.device), block.to(self.device)
+            if negated is not None:
+                chosen = chosen + negated[index] * block.shape[0]
+            position = asked.place[index, 2:] if self.windowed else None
+            owner = place[some, 0]
+            sizes = self._sizes(owner)
+            places = _places(owner, owner.to(self.device), position, sizes)
+            for part, select, where in zip(index.split(sizes), chosen.split(sizes), places):
+                yield Departure(here, negated is not None, select, where, part)
 
     def _sizes(self, owner: Tensor) -> list[int]:
         """How many rows to pull at a time; samples with many rows go alone, since nothing must be gathered then."""
@@ -180,19 +213,14 @@ class UnitRows:
             rows = [owner.shape[0]]
         return [min(self.limit, count - first) for count in rows for first in range(0, count, self.limit)]
 
-    def _still_open(self, place: Tensor, negated: Tensor | None) -> StillOpen:
+    def _still_open(self, asked: Asked) -> StillOpen:
         """A test for rows on their way: would these bounds leave their units undecided?"""
 
         def still_open(some: Travellers, found: Enclosure) -> Tensor:
             first, last = some.span
-            at, lower, upper = place[some.index], found.lower[:, 0].detach(), found.upper[:, 0].detach()
-            if negated is None:
-                interval = self._with(at, lower, at, upper, first, last)
-            else:
-                below = ~negated[some.index]
-                interval = self._with(at[below], lower[below], at[~below], -lower[~below], first, last)
-            here = (at[:, 0] - first, *at[:, 1:].unbind(1))
-            return self.undecided(self.state, interval, slice(first, last))[here]
+            bounds = Interval(found.lower[:, 0].detach(), found.upper[:, 0].detach())
+            interval = self._with(asked, some.index, bounds, first, last)
+            return self.undecided(self.state, interval, slice(first, last))[asked.index(some.index, first)]
 
         return still_open
 
@@ -237,17 +265,19 @@ class UnitRows:
 
     def _dense(self, groups: Tensor) -> Interval:
         """All channels at the marked positions `[N, *spatial]`, or all units of the marked samples `[N]`."""
-        place = groups.nonzero()
+        on_host = groups.nonzero()
+        place = on_host.to(self.device)
         interval = self.state.interval(self.name)
         kernel = self.shape[0] if self.windowed else self.state.graph[self.name].size
         lower, upper = (
             end.movedim(1, -1) if self.windowed else end.flatten(1) for end in (interval.lower, interval.upper)
         )
-        units = torch.arange(kernel, device=groups.device)
+        units = torch.arange(kernel, device=self.device)
         for some in units.split(self.limit):
             shared, parts = None, []
             position = place[:, 1:] if self.windowed else None
-            for where in _places(place[:, 0], position, self._group_chunks(place.shape[0], some.shape[0])):
+            sizes = self._group_chunks(place.shape[0], some.shape[0])
+            for where in _places(on_host[:, 0], place[:, 0], position, sizes):
                 count = some.shape[0], where.owner.shape[0]
                 if self.chunks.fits(count[0] * count[1], count[1]):
                     shared = self._shared(some, mirrored=False) if shared is None else shared
@@ -269,15 +299,9 @@ class UnitRows:
 
 
 def _one_chunk(
-    name: str,
-    undecided: Undecided,
-    limit: int,
-    departure: Departure,
-    place: Tensor,
-    negated: Tensor | None,
-    state: BoundState,
+    name: str, undecided: Undecided, limit: int, departure: Departure, asked: Asked, state: BoundState
 ) -> Enclosure:
-    return UnitRows(state, name, undecided, limit).chunk(departure, place, negated)
+    return UnitRows(state, name, undecided, limit).chunk(departure, asked)
 
 
 def _one_group(
@@ -294,15 +318,10 @@ def _in_order(left: Arrivals) -> Interval:
     return Interval(lower.index_select(0, order), upper.index_select(0, order))
 
 
-def _put(end: Tensor, place: Tensor, values: Tensor, first: int) -> Tensor:
-    """Values `[R]` put at places `[R, 1 + d]` of a tensor whose samples start at `first`."""
-    return end.index_put((place[:, 0] - first, *place[:, 1:].unbind(1)), values)
-
-
-def _places(owner: Tensor, position: Tensor | None, sizes: list[int]) -> Iterator[Place]:
-    """Places of chunks of groups of these sizes; owners are in increasing order."""
+def _places(on_host: Tensor, owner: Tensor, position: Tensor | None, sizes: list[int]) -> Iterator[Place]:
+    """Places of chunks of groups of these sizes; owners are in increasing order, on the CPU and on the device."""
     firsts = [0, *accumulate(sizes)][:-1]
-    ends = owner[[*firsts, *(first + size - 1 for first, size in zip(firsts, sizes))]].tolist()
+    ends = on_host[[*firsts, *(first + size - 1 for first, size in zip(firsts, sizes))]].tolist()
     starts, lasts = ends[: len(sizes)], ends[len(sizes) :]
     positions = [None] * len(sizes) if position is None else position.split(sizes)
     for some, at, first, last in zip(owner.split(sizes), positions, starts, lasts):

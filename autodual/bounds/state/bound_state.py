@@ -133,11 +133,11 @@ class BoundState:
             self._compute(node)
 
     def add_layer(self, node: Node, layer: DualLayer) -> None:
-        """Take in a node's layer. Its interval is computed at once; where intervals are given, only when it is
-        needed.
+        """Take in a node's layer. Its interval is computed at once; where intervals are given, or no node reads it,
+        only when it is needed.
         """
         self.layers[node.name] = layer
-        if not self.subproblems.given:
+        if not self.subproblems.given and self.graph.users[node.name]:
             self._compute(node)
         elif self.options.rigorous:
             self.debt(node.name)

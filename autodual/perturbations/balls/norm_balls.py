@@ -24,7 +24,7 @@ from autodual.perturbations.parameters import (
     domain_ends,
     domain_settings,
     exact,
-    like,
+    placed_radius,
     summary,
     words,
 )
@@ -49,15 +49,12 @@ class NormBall(PerturbationSet):
         object.__setattr__(self, "domain", checked_domain(self.domain))
 
     def bind(self, x: Tensor) -> Region:
-        exact_radius = aligned(self.radius, x, "radius", vector_is_per_sample=True)
+        exact_radius, radius = placed_radius(self.radius, x)
         source = changed(self, radius=exact_radius)
-        radius = like(exact_radius, x)
-        if radius.dtype != exact_radius.dtype:
-            checked_radius(radius)  # a radius that is finite in float64 may overflow in float32
-        per_sample = flatten(radius, 1)
-        uniform = per_sample[:, 0].expand(x.shape[0]) if per_sample.shape[1] == 1 else None
         if self.order == math.inf:
             return box_region(source, x, x - radius, x + radius, self.domain, radius)
+        per_sample = flatten(radius, 1)
+        uniform = per_sample[:, 0].expand(x.shape[0]) if per_sample.shape[1] == 1 else None
         if uniform is None:
             raise InvalidInputError(
                 f"the radius of an {self._name} ball must be one number per sample, but has the shape "

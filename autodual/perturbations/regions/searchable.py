@@ -39,12 +39,15 @@ class Searchable(PlacedSet):
         return self.per_feature(widths.flatten(1).amax(1))
 
     def enlarged(self, factor: float) -> Searchable:
-        """The ball with a radius `factor` times as large, around the same samples; by default the set as it is.
+        """The set with a radius `factor` times as large, around the same samples; its domain stays.
 
         Args:
-            factor: at least 1.
+            factor: at least 0.
+
+        Raises:
+            InvalidInputError: the set has no radius.
         """
-        return self
+        return require_searchable(self.source.scaled(factor).bind(self.centre))
 
     def each(self, answer: Callable[..., Tensor], *values: Tensor) -> Tensor:
         """Values `[*, N, *shape]` made factor by factor: of a set that is no product, `answer(self, *values)`.

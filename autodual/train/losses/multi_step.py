@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Annotated, Literal
 
-from autodual.attacks import Ascent, Attack, Customary, Fixed, Msd, Pgd
+from autodual.attacks import Ascent, Attack, Customary, Fixed, Msd, Pgd, Sign, Step
+from autodual.attacks.growth import Growth
 from autodual.attacks.kept import Keep
 from autodual.attacks.objectives import objective_named
 from autodual.attacks.starts import start_named
@@ -15,6 +16,10 @@ from autodual.train.losses.attacked_loss import AttackedLoss, ObjectiveName, Sta
 from autodual.train.losses.batch import Batch
 
 Steps = Annotated[int, Range(1, 10_000)]
+Factor = Annotated[float, Range(1, 1e3)]
+StepName = Literal["customary", "sign"]
+
+_STEPS: dict[StepName, Step] = {"customary": Customary(), "sign": Sign()}
 
 
 @dataclass(frozen=True)
@@ -23,7 +28,12 @@ class PgdLoss(AttackedLoss):
 
     steps: gradients of each run. step_size: in units of the radius, or of the input if `raw` (of an l1 ball, the l1
     length of a step); 0 stands for 2.5 radii / steps. restarts: runs, of which the largest loss counts. start: where
-    runs begin. objective: what is raised.
+    runs begin. objective: what is raised. step: which way; `customary` is the one that suits the norm, `sign` that of
+    the gradient, whatever the set.
+
+    growth: a factor by which the radius grows after every so many steps (`every`), up to the set itself in the last
+    ones; 1 for none. first: each sample is left alone at the first point that gets another class, and trained on it;
+    where none does, on the point of least margin. Together they train on near points (thesis, Section 5.2).
     """
 
     steps: Steps = 10
@@ -32,17 +42,23 @@ class PgdLoss(AttackedLoss):
     restarts: Steps = 1
     start: StartName = "uniform"
     objective: ObjectiveName = "cross-entropy"
+    step: StepName = "customary"
+    growth: Factor = 1.0
+    every: Steps = 1
+    first: bool = False
 
     def attack(self, batch: Batch) -> Attack:
         size = Fixed(self.step_size, self.raw) if self.step_size else Fixed(2.5 / self.steps)
+        last: Keep = "last" if self.restarts == 1 else "loss"
         return Ascent(
             start_named(self.start),
             objective_named(self.objective),
-            Customary(),
+            _STEPS[self.step],
             size,
             self.steps,
             self.restarts,
-            keep="last" if self.restarts == 1 else "loss",
+            keep="first" if self.first else last,
+            growth=Growth(self.growth, self.every),
         )
 
 

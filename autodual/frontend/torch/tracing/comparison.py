@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 from torch import Tensor, nn
@@ -85,13 +86,13 @@ class Comparison:
 
     result: Tensor
     expected: Tensor
-    margin: float
+    margin: Tensor
 
     @classmethod
     def of(cls, graph: Graph, run: Run) -> Comparison:
         """The graph on a run's inputs; the margin is the run's tolerance and 100 units in the last place."""
         values = _values(graph, run, run.dtype)
-        largest = max((_size(value) for value in values.values()), default=0.0)
+        largest = torch.stack([_size(value) for value in values.values()]).amax()
         allowed = run.tolerance * _size(run.outputs) + 100 * torch.finfo(run.dtype).eps * largest
         return cls(_as_outputs(values[graph.outputs[0]], run), run.outputs, allowed)
 
@@ -110,7 +111,7 @@ class Comparison:
         same |= (self.result == self.expected) | (self.result.isnan() & self.expected.isnan())
         return ~same.reshape(same.shape[0], -1).all(1)
 
-    @property
+    @cached_property
     def agree(self) -> bool:
         """Whether no sample differs."""
         return self.result.shape == self.expected.shape and not bool(self.differing.any())
@@ -133,9 +134,11 @@ def _as_outputs(result: Tensor, run: Run) -> Tensor:
     return result.expand(run.outputs.shape) if fits else result
 
 
-def _size(values: Tensor) -> float:
-    """The largest magnitude of a finite entry."""
-    return float(values.abs().nan_to_num(nan=0.0, posinf=0.0).max()) if values.numel() else 0.0
+def _size(values: Tensor) -> Tensor:
+    """The largest magnitude of a finite entry, a single number in float64."""
+    if not values.numel():
+        return torch.zeros((), dtype=torch.float64, device=values.device)
+    return values.abs().nan_to_num(nan=0.0, posinf=0.0).max().double()
 
 
 def copies(inputs: Sequence[Tensor]) -> list[Tensor]:
@@ -143,6 +146,6 @@ def copies(inputs: Sequence[Tensor]) -> list[Tensor]:
     return [value.clone(memory_format=torch.contiguous_format) for value in inputs]
 
 
-def close(value: Tensor, expected: Tensor, margin: float) -> bool:
+def close(value: Tensor, expected: Tensor, margin: Tensor) -> bool:
     """Whether no entry differs by more than the margin."""
     return bool(((value - expected).abs() <= margin).all())
