@@ -3,7 +3,7 @@
 From the same random weights, one network is trained on a few points, another on the l∞ boxes around them. The first
 picture shows their decision regions (Figure 3.3). The second shows, for the box around one point, the set of outputs
 that the network reaches, which is not convex, inside the convex set of its dual bounds (Figures 3.4 and 3.5). Unlike
-in the thesis, points are 2.5 radii apart and the learning rate falls; `benchmarks/thesis.py figure-3.3` has its settings.
+in the thesis, points are 2.5 radii apart and the learning rate falls; `thesis.py figure-3.3` has its settings.
 """
 
 from __future__ import annotations
