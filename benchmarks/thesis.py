@@ -54,6 +54,7 @@ def main() -> None:
     parser.add_argument("--instead", choices=("", "mnist"), default="", help="data in place of chapter 4's CIFAR-10")
     parser.add_argument("--only", default="", metavar="WORD", help="rows alone whose labels hold it")
     parser.add_argument("--attack-steps", type=int, default=0, help="of chapter 5's training, 0 for the thesis' number")
+    parser.add_argument("--gentle", action="store_true", help="in chapter 5: Adam, and a radius that grows at first")
     parser.add_argument("--restarts", type=int, default=10, help="of the evaluation's attacks in chapters 4 and 5")
     parser.add_argument("--queries", type=int, default=5000, help="of the search without gradients in chapter 5")
     parser.add_argument("--exact-seconds", type=float, default=60.0, help="for each sample that is verified exactly")
