@@ -14,7 +14,7 @@ from autodual.attacks import Attack, Fgsm, Mim, Standard, broken
 from autodual.perturbations import PerturbationSet
 from thesis_tables.adversarial import ADAM, Run, strong, train
 from thesis_tables.size import Size
-from thesis_tables.table import Experiment, NotRun, Row, Table, Values
+from thesis_tables.table import Experiment, NotRun, Row, Table, Values, holds
 
 
 @dataclass(frozen=True)
@@ -124,7 +124,8 @@ def union_table(setting: Setting) -> Experiment:
 
     def experiment(table: Table, size: Size) -> Iterator[tuple[Row, Values]]:
         rows = {row["attack"]: row for row in table.rows}
-        for column in ("P_inf", "P_2", "P_1", "Worst-PGD", "PGD-Aug", "MSD"):
+        columns = ("P_inf", "P_2", "P_1", "Worst-PGD", "PGD-Aug", "MSD")
+        for column in (one for one in columns if holds(one, size.only)):
             try:
                 dual, more = train(_run(setting, column, size), size)
             except NotRun as reason:
