@@ -43,6 +43,8 @@ def _attack(subject: Subject, recorded: Recorded) -> Job:
         recorded.value("seed", int, optional=True),
         with_points=recorded.value("save_points", str, optional=True) is not None,
         first=recorded.value("skip", int),
+        smallest=recorded.value("smallest_eps", float, optional=True),
+        growth=recorded.value("growth", float, optional=True) or 1.1,
     )
     return attack_job(_question(subject, recorded), choices)
 
