@@ -195,7 +195,8 @@ class UnitRows:
         else:
             extent = self.shape
         rows = Rows(base.reshape(1, -1, *extent), self.shape, window=window)
-        return advance(self.state, Progress.start_shared(self.name, rows), stop=self._differs)
+        start = Progress.start_shared(self.name, rows, one_sided=mirrored)
+        return advance(self.state, start, stop=self._differs)
 
     def _differs(self, name: str, progress: Progress) -> bool:
         """Whether rows can no longer be shared: samples part at this layer, constraints are to join before it, or it
