@@ -106,7 +106,7 @@ def growth(given: argparse.Namespace, network: nn.Module, window: int) -> Iterat
 
 
 def smallest(points: Tensor, x: Tensor, radii: list[float], window: int) -> Tensor:
-    """The number, from 1 on, of the smallest ball in which each point lies; one more where the last does not hold it."""
+    """The number, from 1 on, of the smallest ball that holds each point; one more where the last does not."""
     low, high = torch.zeros(len(x), dtype=torch.long), torch.full((len(x),), len(radii))
     while (open_ := high - low > 1).any():
         middle = (low + high) // 2
@@ -128,9 +128,7 @@ def main() -> None:
         name = path.stem if path.resolve().parent == EXAMPLES else path.parent.name
         for window in given.windows:
             for row in TASKS[given.task](given, network, window):
-                rows.append(
-                    {"network": path.stem if path.parent == EXAMPLES else path.parent.name, "window": window, **row}
-                )
+                rows.append({"network": name, "window": window, **row})
                 say(*(f"{name} {value}" for name, value in rows[-1].items()))
     if given.save:
         say(save(given.save, {"attack": given.attack, "rows": rows}))
