@@ -12,7 +12,7 @@ from typing_extensions import Unpack
 from autodual.attacks import Attack, attack_members, counterexamples
 from autodual.certification.cascade import Cascade, CascadeCertificate, certify_cascade
 from autodual.certification.certificate import Status
-from autodual.certification.contradiction import network_record
+from autodual.certification.contradiction import contradiction_words, network_record
 from autodual.errors import ContradictionError, InvalidInputError
 from autodual.inputs import Samples, sample_tensor
 from autodual.network import Ask
@@ -129,8 +129,4 @@ def _require_agreement(
         "perturbation": region.source.describe(),
         "networks": [network_record(stage, region.centre) for stage in cascade.stages],
     }
-    raise ContradictionError(
-        f"sample {sample} gets the label {certificate.predicted} from the cascade, and a point of the set around it "
-        f"the label {there.predicted}: one of the two is wrong, which is a bug: report it with its evidence",
-        evidence,
-    )
+    raise ContradictionError(contradiction_words(evidence), evidence)
