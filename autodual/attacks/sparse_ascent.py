@@ -66,6 +66,10 @@ class AdaptiveSparse(StepSize):
             gradient = torch.where(state.each(sparser), memory["best_gradient"], gradient)
         return gradient
 
+    def fraction(self, region: Searchable, state: State) -> Tensor:
+        state.memory.setdefault("clean", region.centre)
+        return state.each(state.memory["size"])
+
     def advance(self, region: Searchable, state: State, move: Tensor) -> Tensor:
         state.memory.setdefault("clean", region.centre)
         return region.retract(state.points + state.each(state.memory["size"]) * move)

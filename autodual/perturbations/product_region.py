@@ -106,6 +106,9 @@ class _ProductSearch(_Product, Searchable):
         inside = [part.contains(own, tolerance) for part, own in zip(self.parts, self._split(points))]
         return torch.stack(inside).all(0)
 
+    def plausible(self, points: Tensor) -> Tensor:
+        return torch.stack([part.plausible(own) for part, own in zip(self.parts, self._split(points))]).all(0)
+
     def project(self, points: Tensor) -> Tensor:
         return self.each(lambda part, own: part.project(own), points)
 

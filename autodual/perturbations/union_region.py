@@ -81,6 +81,9 @@ class _UnionSearch(_Union, Searchable):
     def contains(self, points: Tensor, tolerance: float = 0.0) -> Tensor:
         return torch.stack([part.contains(points, tolerance) for part in self.parts]).any(0)
 
+    def plausible(self, points: Tensor) -> Tensor:
+        return torch.stack([part.plausible(points) for part in self.parts]).any(0)
+
     def project(self, points: Tensor) -> Tensor:
         """The nearest of the members' projections; as exact as they are."""
         found = torch.stack([part.project(points) for part in self.parts])

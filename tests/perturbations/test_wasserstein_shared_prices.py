@@ -5,11 +5,9 @@ from __future__ import annotations
 import torch
 from support.transport_programs import Plans
 from torch import Tensor
-from torch.nn import functional
 
 from autodual.perturbations.wasserstein.moves import Moves
 from autodual.perturbations.wasserstein.shared_prices import at_shared_prices
-from autodual.perturbations.wasserstein.support_function import ring_maxima
 
 _SHAPE, _WINDOW = (2, 3, 4), 5
 
@@ -19,10 +17,7 @@ def _images(seed: int, count: int) -> Tensor:
 
 
 def _bound(rows: Tensor, x: Tensor, budget: Tensor, prices: int) -> Tensor:
-    moves = Moves(_WINDOW)
-    targets = functional.pad(rows, (moves.reach,) * 4, value=-torch.inf)
-    costs = rows.new_tensor([ring.cost for ring in moves.rings])
-    return at_shared_prices(ring_maxima(targets, moves).flatten(1, -2), x.flatten(1), budget, costs, prices)
+    return at_shared_prices(rows, x, budget, Moves(_WINDOW), prices)
 
 
 def test_a_few_prices_bound_linear_programs_and_many_come_near() -> None:

@@ -8,15 +8,13 @@ import pytest
 import torch
 from support.transport_programs import Plans
 from torch import Tensor
-from torch.nn import functional
 
 from autodual.perturbations.wasserstein.moves import Moves
 from autodual.perturbations.wasserstein.smooth_support import smooth_supremum
 
 
 def _smooth(row: Tensor, x: Tensor, budget: Tensor, window: int, sharpness: float) -> Tensor:
-    moves = Moves(window)
-    return smooth_supremum(functional.pad(row, (moves.reach,) * 4, value=-torch.inf), x, budget, moves, sharpness)
+    return smooth_supremum(row, x, budget, Moves(window), sharpness)
 
 
 def _case(seed: int, shape: tuple[int, ...]) -> tuple[Tensor, Tensor]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy
 from scipy.optimize import linprog
-from scipy.sparse import csr_matrix
+from scipy.sparse import csr_matrix, vstack
 
 
 @dataclass(frozen=True)
@@ -29,6 +29,14 @@ class Plans:
                         found.append((source, channel[k, m], ((i - k) ** 2 + (j - m) ** 2) ** (power / 2)))
         source, target, price = (numpy.array(one) for one in zip(*found))
         return cls(source.astype(int), target.astype(int), price, shape)
+
+    def cost(self, x: numpy.ndarray, z: numpy.ndarray, apart: float) -> float:
+        """What the cheapest plan costs that takes x to within `apart` of z at each pixel; infinite if there is none."""
+        count = len(self.source)
+        leaving, arriving = (csr_matrix((numpy.ones(count), (end, range(count)))) for end in (self.source, self.target))
+        limits = vstack([arriving, -arriving]), numpy.concatenate([z.ravel() + apart, apart - z.ravel()])
+        found = linprog(self.price, *limits, leaving, x.ravel(), method="highs")
+        return found.fun if found.status == 0 else numpy.inf
 
     def greatest(self, row: numpy.ndarray, x: numpy.ndarray, budget: float) -> float:
         """max <row, z> over images z made of x by plans that cost at most `budget`."""

@@ -7,24 +7,27 @@ an upper bound of the maximum of <y, z>: at prices of this many, within a few hu
 
 from __future__ import annotations
 
+from functools import reduce
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
+from autodual.perturbations.wasserstein.moves import Moves, at_targets
+
 # The lowest price above 0, as a share of the price at which no mass moves.
 _LOWEST = 0.01
 
 
-def at_shared_prices(values: Tensor, mass: Tensor, budget: Tensor, costs: Tensor, prices: int) -> Tensor:
+def at_shared_prices(rows: Tensor, mass: Tensor, budget: Tensor, moves: Moves, prices: int) -> Tensor:
     """The least F of K rows and N samples among a few prices of each row; differentiable at that price.
 
     Args:
-        values: the greatest value within each ring of targets of each source, `[K, P, rings]`; -inf without targets.
-        mass: at each source, `[N, P]`.
+        rows: y, `[K, channels, H, W]`.
+        mass: x ≥ 0, `[N, channels, H, W]`.
         budget: `[N]`.
-        costs: of the rings, `[rings]`, the first 0.
+        moves: where mass may move, and what that costs.
         prices: how many, at least 2.
 
     Returns:
@@ -32,14 +35,21 @@ def at_shared_prices(values: Tensor, mass: Tensor, budget: Tensor, costs: Tensor
 
     Example:
         >>> import torch
+        >>> from autodual.perturbations.wasserstein.moves import Moves
         >>> from autodual.perturbations.wasserstein.shared_prices import at_shared_prices
-        >>> values, mass = torch.tensor([[[0.0, 3.0]]]), torch.tensor([[2.0], [1.0]])
-        >>> at_shared_prices(values, mass, torch.tensor([0.5, 9.0]), torch.tensor([0.0, 1.0]), prices=5)
+        >>> row, mass = torch.tensor([[[[0.0, 3.0]]]]), torch.tensor([[[[2.0, 0.0]]], [[[1.0, 0.0]]]])
+        >>> at_shared_prices(row, mass, torch.tensor([0.5, 9.0]), Moves(3), prices=5)
         tensor([[1.5000],
                 [3.0000]])
     """
-    rings = values.movedim(-1, 0).clamp(min=torch.finfo(values.dtype).min / 4)
-    return _LeastAtPrices.apply(rings, mass, budget, costs, _grid(rings.detach(), costs, prices))
+    lowest = torch.finfo(rows.dtype).min / 4
+    found = []
+    for ring in moves.rings:
+        targets = [at_targets(rows, offset, moves.reach, lowest) for offset in ring.offsets]
+        found.append(reduce(torch.maximum, targets).flatten(1))
+    rings = torch.stack(found)
+    costs = rows.new_tensor([ring.cost for ring in moves.rings])
+    return _LeastAtPrices.apply(rings, mass.flatten(1), budget, costs, _grid(rings.detach(), costs, prices))
 
 
 def _grid(rings: Tensor, costs: Tensor, prices: int) -> Tensor:
@@ -51,7 +61,7 @@ def _grid(rings: Tensor, costs: Tensor, prices: int) -> Tensor:
 
 
 class _LeastAtPrices(torch.autograd.Function):
-    """Keeps the number of the best ring for its derivative, not the maxima, which are floats as large as the rows."""
+    """Keeps the numbers of the best rings for its derivative, not the maxima: these are as many, and floats."""
 
     @staticmethod
     def forward(ctx: Any, rings: Tensor, mass: Tensor, budget: Tensor, costs: Tensor, grid: Tensor) -> Tensor:

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from autodual.perturbations.wasserstein.moves import Moves, Ring
+from autodual.perturbations.wasserstein.moves import Moves, at_targets
 
 # Newton's method needs some eight rounds; a round whose step leaves the bracket halves that instead.
 _MOST_ROUNDS = 60
@@ -27,7 +27,7 @@ def smooth_supremum(rows: Tensor, mass: Tensor, budget: Tensor, moves: Moves, sh
     float32 needs no care.
 
     Args:
-        rows: y, `[*, channels, H + 2 reach, W + 2 reach]`, -inf where no target exists.
+        rows: y, `[*, channels, H, W]`; -inf, or very low, where a pixel does not exist.
         mass: x ≥ 0 at each pixel, `[*, channels, H, W]`, which broadcasts.
         budget: ε Σ x, `[*]`, or a shape that broadcasts.
         moves: where mass may move, and what that costs.
@@ -40,8 +40,7 @@ def smooth_supremum(rows: Tensor, mass: Tensor, budget: Tensor, moves: Moves, sh
         >>> import torch
         >>> from autodual.perturbations.wasserstein.moves import Moves
         >>> from autodual.perturbations.wasserstein.smooth_support import smooth_supremum
-        >>> row, mass = torch.full((1, 3, 5), -torch.inf), torch.tensor([[[0.0, 2.0, 0.0]]])
-        >>> row[0, 1, 1:4] = torch.tensor([0.0, 1.0, 3.0])
+        >>> row, mass = torch.tensor([[[0.0, 1.0, 3.0]]]), torch.tensor([[[0.0, 2.0, 0.0]]])
         >>> [round(float(smooth_supremum(row, mass, torch.tensor(0.5), Moves(3), of)), 3) for of in (10.0, 1000.0)]
         [3.112, 3.001]
     """
@@ -56,16 +55,12 @@ def _ring_sums(rows: Tensor, moves: Moves, sharpness: float) -> Tensor:
 
     What is no target counts as a value that is finite, for the sake of derivatives, and too low to matter.
     """
-    rows = rows.clamp(min=torch.finfo(rows.dtype).min / (8 * max(sharpness, 1.0)))
-    sums = [(sharpness * torch.stack(at_offsets(rows, ring, moves))).logsumexp(0) / sharpness for ring in moves.rings]
+    lowest = torch.finfo(rows.dtype).min / (8 * max(sharpness, 1.0))
+    rows, sums = rows.clamp(min=lowest), []
+    for ring in moves.rings:
+        targets = torch.stack([at_targets(rows, offset, moves.reach, lowest) for offset in ring.offsets])
+        sums.append((sharpness * targets).logsumexp(0) / sharpness)
     return torch.stack(sums)
-
-
-def at_offsets(rows: Tensor, ring: Ring, moves: Moves) -> list[Tensor]:
-    """The values at each of a ring's targets, `[*, H, W]`, of rows `[*, H + 2 reach, W + 2 reach]`."""
-    height, width = (size - 2 * moves.reach for size in rows.shape[-2:])
-    starts = [(moves.reach + down, moves.reach + right) for down, right in ring.offsets]
-    return [rows[..., down : down + height, right : right + width] for down, right in starts]
 
 
 @dataclass(frozen=True, eq=False)

@@ -95,8 +95,10 @@ class WassersteinBall(PerturbationSet):
         budget = flatten(eps, 1)[:, 0].to(x.device).double() * flatten(x, 1).sum(1, dtype=torch.float64)
         budget = budget.to(x.dtype)
         checked_radius(budget.detach())
-        kind = SurrogateRegion if self.sharpness or self.prices else WassersteinRegion
-        return kind(changed(self, eps=eps), x, budget)
+        source = changed(self, eps=eps)
+        if self.sharpness or self.prices:
+            return SurrogateRegion(source, x, budget, self.sharpness, self.prices)
+        return WassersteinRegion(source, x, budget)
 
     @property
     def neighbourhood(self) -> bool:

@@ -10,31 +10,21 @@ from torch import Tensor
 from torch.nn import functional
 
 from autodual.interval import Interval
+from autodual.perturbations.regions.region import Region
 from autodual.perturbations.regions.row_norms import flatten, inner
-from autodual.perturbations.regions.support import Support
 from autodual.perturbations.regions.view import View
 from autodual.perturbations.wasserstein.canvas import Canvas, nowhere
 from autodual.perturbations.wasserstein.gains import greatest_gains
-from autodual.perturbations.wasserstein.greatest_point import greatest_point
 from autodual.perturbations.wasserstein.mass_sources import Sources, sources_of
-from autodual.perturbations.wasserstein.moves import Moves
+from autodual.perturbations.wasserstein.membership import MEMBER_ROUNDOFFS
 from autodual.perturbations.wasserstein.pixel_intervals import pixel_intervals
 from autodual.perturbations.wasserstein.rows_over_mass import RowsOverMass, as_images
-
-# How far a point may lie from a true member of the ball, elementwise and in unit roundoffs of that member.
-_MEMBER_ROUNDOFFS = 128
+from autodual.perturbations.wasserstein.wasserstein_search import WassersteinSearch
 
 
 @dataclass(frozen=True, eq=False)
-class WassersteinRegion(Support):
+class WassersteinRegion(WassersteinSearch, Region):
     """Images to which mass can be moved from `centre` at a cost of at most `budget` `[N]`."""
-
-    budget: Tensor
-
-    @cached_property
-    def moves(self) -> Moves:
-        """Where mass may move, and what that costs."""
-        return self.source.moves  # type: ignore[attr-defined]
 
     @cached_property
     def sources(self) -> Sources:
@@ -56,24 +46,7 @@ class WassersteinRegion(Support):
     def rounding(self) -> Tensor:
         limits = torch.finfo(self.centre.dtype)
         size = self.enclosure().magnitude.detach()
-        return (_MEMBER_ROUNDOFFS + 2 * self.shape.numel() + 64) * limits.eps * size + limits.tiny
-
-    def steepest(self, gradient: Tensor) -> Tensor:
-        return greatest_point(gradient, self.centre, self.budget, self.moves)
-
-    def direction(self, gradient: Tensor) -> Tensor:
-        return self.steepest(gradient) - self.centre
-
-    def sample(self, count: int, generator: torch.Generator | None = None) -> Tensor:
-        size = (count, self.count)
-        depth = torch.rand(size, generator=generator, dtype=self.centre.dtype, device=self.centre.device)
-        # A third of the points land on the boundary, where margins are usually lowest.
-        share = self.per_feature((1.5 * depth).clamp(max=1))
-        return self.centre + share * (self.corners(count, generator) - self.centre)
-
-    def corners(self, count: int, generator: torch.Generator | None = None) -> Tensor:
-        size = (count, *self.centre.shape)
-        return self.steepest(torch.randn(size, generator=generator, dtype=self.centre.dtype, device=self.centre.device))
+        return (MEMBER_ROUNDOFFS + 2 * self.shape.numel() + 64) * limits.eps * size + limits.tiny
 
     def _asked(self, nu: Tensor, view: View) -> RowsOverMass:
         """Rows as images whose pixels include all those from which mass can move under them."""
