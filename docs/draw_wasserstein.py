@@ -94,7 +94,7 @@ def save(figure: Figure, path: Path) -> None:
 
 def show(axis: Any, image: Tensor, title: str, most: float = 1.0) -> None:
     """An image in ink on white."""
-    axis.imshow(image, cmap="gray_r", vmin=0, vmax=most)
+    axis.imshow(image.numpy(), cmap="gray_r", vmin=0, vmax=most)
     axis.set_title(title, fontsize=9)
     axis.set(xticks=[], yticks=[])
 
@@ -116,7 +116,7 @@ def draw_plan(model: Any, x: Tensor, labels: Tensor, steps: int) -> Figure:
     axes = figure.subplots(1, 4)
     show(axes[0], worst.x, f"before: {int(model(x).argmax())}", 1.0)
     show(axes[1], after, f"after: {int(model(after[None, None]).argmax())}", 1.0)
-    axes[2].imshow(change, cmap="RdBu", vmin=-1, vmax=1)
+    axes[2].imshow(change.numpy(), cmap="RdBu", vmin=-1, vmax=1)
     axes[2].set_title("arrives (blue), leaves (red)", fontsize=9)
     axes[2].set(xticks=[], yticks=[])
     show(axes[3], worst.x, "the plan, enlarged", 2.5)
