@@ -6,6 +6,9 @@ Each cell says `measured (published)`; errors and accuracies are percentages, as
 `--epochs`; 0 means the thesis' own number. Rows without data in the folder, or with networks of more than `--largest`
 parameters, say 'not run'. One thread. docs/results/thesis_NAME.json (thesis_NAME_WORD.json with `--only WORD`) is
 written after each row, and also holds the log of every epoch.
+
+Figures of chapter 3 are told in numbers. Figures 3.1, 3.2, 3.15 and 3.16 are drawings; Figure 3.19 is
+`projection_accuracy.py errors`, Figure 3.20 `scaling.py one-layer`.
 """
 
 from __future__ import annotations
@@ -48,7 +51,7 @@ def main() -> None:
     parser.add_argument("--limit", type=int, default=5000, help="training samples, 0 for all")
     parser.add_argument("--test", type=int, default=500, help="test samples")
     parser.add_argument("--seeds", type=int, default=1, help="runs of each setting that the thesis repeats")
-    parser.add_argument("--stages", type=int, default=1, help="of cascades; 1 for single networks alone")
+    parser.add_argument("--stages", type=int, default=1, help="of cascades, as far as they help; 1 for single networks")
     parser.add_argument("--largest", type=int, default=500_000, help="parameters of a network that is still trained")
     parser.add_argument("--arch", default="", help="trained in place of a larger network; such rows name it")
     parser.add_argument("--instead", choices=("", "mnist"), default="", help="data in place of chapter 4's CIFAR-10")

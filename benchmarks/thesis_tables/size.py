@@ -19,8 +19,8 @@ class Size:
     0 for all. test: test samples. seeds: runs of each setting. largest: parameters of a network that is still trained.
     arch: trained instead of networks that are too large, or empty. instead: `mnist`, whose digits stand in for CIFAR-10
     in chapter 4's tables, or empty. only: a word of the labels of the rows that are run, empty for all. stages: of
-    cascades. attack_steps: of the attacks that networks of chapter 5 are trained on, 0 for the thesis' own. restarts:
-    of the evaluation's attacks. queries: of the search without gradients that chapter 5's networks are evaluated by.
+    cascades at most. attack_steps: of the attacks that networks of chapter 5 are trained on, 0 for the thesis' own.
+    restarts: of the evaluation's attacks. queries: of the search without gradients that evaluates chapter 5's networks.
     exact_seconds: for each sample that is verified exactly.
     """
 

@@ -16,7 +16,8 @@ from autodual.bounds.state.bound_state import BoundState
 from autodual.bounds.state.kept_bytes import KEPT_BY_BOUND, kept_by_layer
 from autodual.dual.layer import Contribution
 from autodual.dual.row_products import inner
-from autodual.dual.rows import Place, Rows
+from autodual.dual.row_windows import Place
+from autodual.dual.rows import Rows
 from autodual.interval import Interval
 
 

@@ -10,11 +10,11 @@ from torch.autograd.function import once_differentiable
 
 from autodual.perturbations.wasserstein.mass_sources import Sources
 from autodual.perturbations.wasserstein.optimal_plan import OptimalPlan
-from autodual.perturbations.wasserstein.rows_over_mass import RowsOverMass
 from autodual.perturbations.wasserstein.support_function import Offers
+from autodual.perturbations.wasserstein.support_question import Question
 
 
-def greatest_gains(asked: RowsOverMass) -> Tensor:
+def greatest_gains(asked: Question) -> Tensor:
     """max <y, z − x> and max <−y, z − x> over the ball around x, `[2, G, K]`, for each row y.
 
     Differentiable in the rows, the mass and the budget. Nothing of the way is kept: gradients find the plan again from
@@ -27,7 +27,7 @@ def greatest_gains(asked: RowsOverMass) -> Tensor:
 class _Gains(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, rows, mass, budget, pixels, penalty, canvas):
-        asked = RowsOverMass(rows, Sources(pixels, mass), budget, canvas, penalty)
+        asked = Question(rows, Sources(pixels, mass), budget, canvas, penalty)
         shape = (2, asked.groups, asked.count)
         found, prices = rows.new_empty(shape), rows.new_empty((3, *shape))
         if len(canvas.moves.rings) == 1:
@@ -49,7 +49,7 @@ class _Gains(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, gradient):
         rows, mass, budget, pixels, penalty, prices = ctx.saved_tensors
-        asked = RowsOverMass(rows, Sources(pixels, mass), budget, ctx.canvas, penalty)
+        asked = Question(rows, Sources(pixels, mass), budget, ctx.canvas, penalty)
         to_rows, to_mass, to_budget = torch.zeros_like(rows), torch.zeros_like(mass), torch.zeros_like(budget)
         if len(ctx.canvas.moves.rings) > 1:
             for groups, some, part in asked.blocks():

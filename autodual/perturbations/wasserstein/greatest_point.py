@@ -10,8 +10,8 @@ from autodual.perturbations.wasserstein.canvas import Canvas
 from autodual.perturbations.wasserstein.mass_sources import sources_of
 from autodual.perturbations.wasserstein.moves import Moves
 from autodual.perturbations.wasserstein.optimal_plan import OptimalPlan
-from autodual.perturbations.wasserstein.rows_over_mass import RowsOverMass, as_images
 from autodual.perturbations.wasserstein.support_function import Offers
+from autodual.perturbations.wasserstein.support_question import Question, as_images
 
 
 def greatest_point(rows: Tensor, x: Tensor, budget: Tensor, moves: Moves) -> Tensor:
@@ -38,7 +38,7 @@ def greatest_point(rows: Tensor, x: Tensor, budget: Tensor, moves: Moves) -> Ten
         return x.expand_as(rows).clone()
     each = as_images(rows.detach().reshape(-1, *x.shape).transpose(0, 1))
     sources = sources_of(flatten(x.detach(), 1))
-    asked, moved = RowsOverMass(each, sources, budget.detach(), Canvas.of(each, moves)), torch.empty_like(each)
+    asked, moved = Question(each, sources, budget.detach(), Canvas.of(each, moves)), torch.empty_like(each)
     for groups, some, part in asked.blocks():
         offers = Offers.to(part, both=False)
         bracket = offers.best()

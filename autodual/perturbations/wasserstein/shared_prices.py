@@ -61,7 +61,7 @@ def _grid(rings: Tensor, costs: Tensor, prices: int) -> Tensor:
 
 
 class _LeastAtPrices(torch.autograd.Function):
-    """Keeps the numbers of the best rings for its derivative, not the maxima: these are as many, and floats."""
+    """Keeps the number of the best ring for its derivative: the maxima are floats, and as large as all rows."""
 
     @staticmethod
     def forward(ctx: Any, rings: Tensor, mass: Tensor, budget: Tensor, costs: Tensor, grid: Tensor) -> Tensor:

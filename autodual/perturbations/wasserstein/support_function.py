@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 
 from autodual.perturbations.wasserstein.price_search import Bracket, Savings, cheapest
-from autodual.perturbations.wasserstein.rows_over_mass import RowsOverMass
+from autodual.perturbations.wasserstein.support_question import Question
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,12 +32,12 @@ class Offers:
         ends: 1 or 2.
     """
 
-    asked: RowsOverMass
+    asked: Question
     whole: Tensor
     ends: int
 
     @classmethod
-    def to(cls, asked: RowsOverMass, *, both: bool) -> Offers:
+    def to(cls, asked: Question, *, both: bool) -> Offers:
         """The offers of rows, or of rows and their negatives if `both`."""
         rows, penalty = asked.rows, asked.penalty
         if penalty is not None and rows.shape[0] < penalty.shape[0]:

@@ -8,9 +8,9 @@ from typing import ClassVar
 from torch import Tensor
 
 from autodual.perturbations.regions.view import View
-from autodual.perturbations.wasserstein.rows_over_mass import RowsOverMass
 from autodual.perturbations.wasserstein.shared_prices import at_shared_prices
 from autodual.perturbations.wasserstein.smooth_support import smooth_supremum
+from autodual.perturbations.wasserstein.support_question import Question
 from autodual.perturbations.wasserstein.wasserstein_region import WassersteinRegion
 
 
@@ -25,30 +25,30 @@ class SurrogateRegion(WassersteinRegion):
 
     def extremes(self, nu: Tensor, view: View) -> tuple[Tensor, Tensor]:
         """Whole rows that all samples share at a few prices; all others by the smooth bound, or exactly."""
-        asked = self._asked(nu, view)
-        if self.prices and asked.penalty is None and nu.shape[0] == 1 < asked.groups:
+        question = self._question(nu, view)
+        if self.prices and question.penalty is None and nu.shape[0] == 1 < question.groups:
             bound = self._at_prices
         elif self.sharpness:
             bound = self._smoothly
         else:
             return super().extremes(nu, view)
-        return -bound(replace(asked, rows=-asked.rows)), bound(asked)
+        return -bound(replace(question, rows=-question.rows)), bound(question)
 
     def working_scalars(self, entries: int) -> int:
         own = (self.moves.window**2 + 4 * len(self.moves.rings)) * entries if self.sharpness else 0
         return max(own, super().working_scalars(entries))
 
-    def _at_prices(self, asked: RowsOverMass) -> Tensor:
-        budget = asked.budget.expand(asked.groups)
-        return at_shared_prices(asked.rows[0], _mass(asked)[:, 0], budget, self.moves, self.prices)
+    def _at_prices(self, question: Question) -> Tensor:
+        budget = question.budget.expand(question.groups)
+        return at_shared_prices(question.rows[0], _mass(question)[:, 0], budget, self.moves, self.prices)
 
-    def _smoothly(self, asked: RowsOverMass) -> Tensor:
-        rows = asked.rows if asked.penalty is None else asked.rows + asked.penalty
-        return smooth_supremum(rows, _mass(asked), asked.budget.unsqueeze(1), self.moves, self.sharpness)
+    def _smoothly(self, question: Question) -> Tensor:
+        rows = question.rows if question.penalty is None else question.rows + question.penalty
+        return smooth_supremum(rows, _mass(question), question.budget.unsqueeze(1), self.moves, self.sharpness)
 
 
-def _mass(asked: RowsOverMass) -> Tensor:
+def _mass(question: Question) -> Tensor:
     """At every pixel of the canvas, `[G, 1, channels, height, width]`."""
-    sources, shape = asked.sources, asked.rows.shape[2:]
+    sources, shape = question.sources, question.rows.shape[2:]
     image = sources.mass.new_zeros(sources.mass.shape[0], shape.numel())
     return image.scatter_add(1, sources.pixels, sources.mass).reshape(-1, 1, *shape)

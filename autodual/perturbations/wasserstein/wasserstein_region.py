@@ -18,7 +18,7 @@ from autodual.perturbations.wasserstein.gains import greatest_gains
 from autodual.perturbations.wasserstein.mass_sources import Sources, sources_of
 from autodual.perturbations.wasserstein.membership import MEMBER_ROUNDOFFS
 from autodual.perturbations.wasserstein.pixel_intervals import pixel_intervals
-from autodual.perturbations.wasserstein.rows_over_mass import RowsOverMass, as_images
+from autodual.perturbations.wasserstein.support_question import Question, as_images
 from autodual.perturbations.wasserstein.wasserstein_search import WassersteinSearch
 
 
@@ -36,7 +36,7 @@ class WassersteinRegion(WassersteinSearch, Region):
 
     def extremes(self, nu: Tensor, view: View) -> tuple[Tensor, Tensor]:
         """Exact: the value at the sample, and what an optimal plan adds to it."""
-        value, gains = inner(nu, view.features(self.centre)), greatest_gains(self._asked(nu, view))
+        value, gains = inner(nu, view.features(self.centre)), greatest_gains(self._question(nu, view))
         return value - gains[1], value + gains[0]
 
     def working_scalars(self, entries: int) -> int:
@@ -48,7 +48,7 @@ class WassersteinRegion(WassersteinSearch, Region):
         size = self.enclosure().magnitude.detach()
         return (MEMBER_ROUNDOFFS + 2 * self.shape.numel() + 64) * limits.eps * size + limits.tiny
 
-    def _asked(self, nu: Tensor, view: View) -> RowsOverMass:
+    def _question(self, nu: Tensor, view: View) -> Question:
         """Rows as images whose pixels include all those from which mass can move under them."""
         if view.whole:
             sources = Sources(*(view.samples(values)[:, 0] for values in (self.sources.pixels, self.sources.mass)))
@@ -60,7 +60,7 @@ class WassersteinRegion(WassersteinSearch, Region):
             outside = 1 - view.around(torch.ones_like(self.centre), margin)
             penalty = as_images(outside * nowhere(nu.dtype))
         rows = as_images(rows)
-        return RowsOverMass(rows, sources, view.samples(self.budget)[:, 0], Canvas.of(rows, self.moves), penalty)
+        return Question(rows, sources, view.samples(self.budget)[:, 0], Canvas.of(rows, self.moves), penalty)
 
     @property
     def _margin(self) -> tuple[int, ...]:

@@ -16,7 +16,7 @@ _CACHE_PART, _DEVICE_BYTES = 4, 1 << 27
 
 
 @dataclass(frozen=True, eq=False)
-class RowsOverMass:
+class Question:
     """K rows of each of G groups, whose greatest gains over a Wasserstein ball are asked for.
 
     Args:
@@ -43,7 +43,7 @@ class RowsOverMass:
         """K."""
         return self.rows.shape[1]
 
-    def blocks(self) -> Iterator[tuple[slice, slice, RowsOverMass]]:
+    def blocks(self) -> Iterator[tuple[slice, slice, Question]]:
         """Slices of the groups and of the rows, with the same for these alone."""
         row = (
             2
@@ -59,12 +59,12 @@ class RowsOverMass:
                 where = slice(start, start + groups)
                 yield where, some, self._part(where, some)
 
-    def _part(self, where: slice, some: slice) -> RowsOverMass:
+    def _part(self, where: slice, some: slice) -> Question:
         def own(tensor: Tensor) -> Tensor:
             return tensor if tensor.shape[0] == 1 else tensor[where]
 
         penalty = None if self.penalty is None else own(self.penalty)
-        return RowsOverMass(own(self.rows)[:, some], self.sources.part(where), own(self.budget), self.canvas, penalty)
+        return Question(own(self.rows)[:, some], self.sources.part(where), own(self.budget), self.canvas, penalty)
 
 
 def as_images(rows: Tensor) -> Tensor:
