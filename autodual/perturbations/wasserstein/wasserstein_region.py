@@ -55,9 +55,9 @@ class WassersteinRegion(WassersteinSearch, Region):
         budget were smaller by as much, and g is concave in the budget), their difference (u), products with the mass
         (u), the budget (u), and the gain itself (u). All terms are at least 0, so each of these costs at most a share
         of g. Sums of n terms are taken in float64: of the gain and of the mass, whose rounding is the budget's. So the
-        gain lacks at most (8u + 2n 2⁻⁵³) g, and g ≤ Σ |y_j| |z_j − x_j| ≤ Σ |y_j| upper_j. Adding it to <y, x> costs at most
-        u Σ |y_j| upper_j; the sum <y, x> itself is the engine's, as is underflow but for that of the budget. Ends of
-        pixel intervals are off by three roundings for each ring.
+        gain lacks at most (8u + 2n 2⁻⁵³) g, and g ≤ Σ |y_j| |z_j − x_j| ≤ Σ |y_j| upper_j. Adding it to <y, x> costs at
+        most u Σ |y_j| upper_j; the sum <y, x> itself is the engine's, as is underflow but for that of the budget. Ends
+        of pixel intervals are off by three roundings for each ring.
         """
         limits, narrow = torch.finfo(self.centre.dtype), torch.finfo(torch.float64).eps
         shares = (MEMBER_ROUNDOFFS + 16 + 4 * len(self.moves.rings)) * limits.eps + self.shape.numel() * narrow
