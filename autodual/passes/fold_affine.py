@@ -1,7 +1,8 @@
 """Folds scaling and shifting (batch norm, constants) into the linear layer or convolution before it.
 
-Every row is pulled through one op fewer. Scaled weights are computed at every call, so layers whose weights far outnumber
-their outputs, such as the first fully connected one behind convolutions, are left: there it is cheaper to scale outputs.
+Every row is pulled through one op fewer. Scaled weights are computed at every call, so layers whose weights far
+outnumber their outputs, such as the first fully connected one behind convolutions, are left: it is cheaper to scale
+their outputs.
 """
 
 from __future__ import annotations
