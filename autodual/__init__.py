@@ -17,6 +17,7 @@ if TYPE_CHECKING:
         Certificate,
         Status,
         Verdict,
+        attack_cascade,
         certified_radius,
         certify,
         certify_cascade,
@@ -31,7 +32,17 @@ if TYPE_CHECKING:
     from autodual.frontend.onnx import load_onnx
     from autodual.interval import Interval
     from autodual.network import Ask, DualNetwork, JoinedInputs
-    from autodual.perturbations import Box, L1Ball, L2Ball, LinfBall, LpBall, PerturbationSet, ProductSet, Union
+    from autodual.perturbations import (
+        Box,
+        L1Ball,
+        L2Ball,
+        LinfBall,
+        LpBall,
+        PerturbationSet,
+        ProductSet,
+        Union,
+        WassersteinBall,
+    )
     from autodual.properties import load_property
     from autodual.train import robust_loss
 
@@ -57,6 +68,8 @@ _HOMES = {
     "Status": "autodual.certification",
     "Union": "autodual.perturbations",
     "Verdict": "autodual.certification",
+    "WassersteinBall": "autodual.perturbations",
+    "attack_cascade": "autodual.certification",
     "benchmark": "autodual.evaluation",
     "certified_radius": "autodual.certification",
     "certify": "autodual.certification",

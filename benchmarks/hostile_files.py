@@ -1,6 +1,6 @@
 """Gives the command line hostile files of every format, and counts tracebacks and files above the budget.
 
-    python benchmarks/hostile_files.py [--mutations 300] [--formats torch.save npz …] [--commands cycle] [--seed 0]
+    python benchmarks/hostile_files.py [--mutations 300] [--formats torch.save npz …] [--commands cycle] [--only attack]
 
 Hand-made files come from tests/support/hostile; the others are honest files that were truncated, had bits flipped, or
 had their claims multiplied. Each is given to the commands that read its format, in a process of its own. A file is
@@ -31,6 +31,7 @@ def main() -> int:
     parser.add_argument("--mutations", type=int, default=300, help="of each honest file")
     parser.add_argument("--formats", nargs="*", help="names of formats; all by default")
     parser.add_argument("--commands", choices=("all", "first", "cycle"), default="cycle", help="which read each file")
+    parser.add_argument("--only", metavar="COMMAND", help="one command, such as attack, of those that read a format")
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
     failures = [0, 0]
@@ -54,7 +55,10 @@ def _jobs(
     for number, (name, writer) in enumerate(_files(format, options)):
         folder = around.folder.parent / "hostile"
         path = place(format, writer, folder)
-        commands = format.commands(path, around)
+        commands = [one for one in format.commands(path, around) if options.only in (None, one[0])]
+        if not commands:
+            shutil.rmtree(folder)
+            return
         if options.commands != "all":
             commands = [commands[number % len(commands) if options.commands == "cycle" else 0]]
         for command in commands[:-1]:

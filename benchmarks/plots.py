@@ -22,7 +22,7 @@ IMAGES = RESULTS.parent / "images"
 TITLES = {
     "one-layer": "One 3×3 convolution of ever more filters (Figure 3.20)",
     "two-layers": "Sixteen filters, then ever more",
-    "width": "The thesis' wide networks",
+    "width": "The networks wide-128:K",
     "depth": "The thesis' deep networks",
 }
 # Slopes are fitted to points with at least this many hidden units.
@@ -85,19 +85,19 @@ def errors() -> None:
     found = results("projection_errors")
     if found is None:
         return
-    figure, axes = pyplot.subplots(1, 2, figsize=(11, 4))
-    for columns, histogram in found["histograms"].items():
-        edges = numpy.linspace(histogram["from"], histogram["to"], len(histogram["counts"]) + 1)
-        counts = numpy.array(histogram["counts"])
-        axes[0].stairs(counts / counts.sum(), edges, label=f"{columns} columns", fill=True, alpha=0.5)
-    axes[0].set(xlabel="relative error of a unit's width", ylabel="share of units", title="Figure 3.19")
-    axes[0].legend()
-    columns = [int(key) for key in found["rms"]]
-    rms = list(found["rms"].values())
-    axes[1].loglog(columns, rms, marker="o", label="root mean square error")
-    axes[1].loglog(columns, [rms[-1] * (columns[-1] / r) ** 0.5 for r in columns], "--", label="∝ 1/√columns")
-    axes[1].set(xlabel="columns", ylabel="relative error")
-    axes[1].legend()
+    figure, axes = pyplot.subplots(1, 3, figsize=(15, 4))
+    for axis, words, one in zip(axes, ("random", "robustly trained"), (found["random"], found)):
+        for columns, histogram in one["histograms"].items():
+            edges = numpy.linspace(histogram["from"], histogram["to"], len(histogram["counts"]) + 1)
+            counts = numpy.array(histogram["counts"])
+            axis.stairs(counts / counts.sum(), edges, label=f"{columns} columns", fill=True, alpha=0.5)
+        axis.set(xlabel="relative error of a unit's width", ylabel="share of units", title=f"Figure 3.19, {words}")
+        axis.legend()
+        columns, rms = [int(key) for key in one["rms"]], list(one["rms"].values())
+        axes[2].loglog(columns, rms, marker="o", label=f"root mean square error, {words}")
+    axes[2].loglog(columns, [rms[-1] * (columns[-1] / r) ** 0.5 for r in columns], "--", label="∝ 1/√columns")
+    axes[2].set(xlabel="columns", ylabel="relative error")
+    axes[2].legend()
     save(figure, "projection_errors")
 
 

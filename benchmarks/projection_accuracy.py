@@ -2,7 +2,8 @@
 
     python benchmarks/projection_accuracy.py errors gradients tails certificates [--model FILE] [--images 200]
 
-errors: relative errors of estimated widths of hidden units (the thesis' Figure 3.19), against the number of columns.
+errors: relative errors of estimated widths of hidden units (the thesis' Figure 3.19), against the number of columns,
+of the trained network, and of the same network with random weights.
 gradients: cosine of the robust loss's gradient with the exact one. tails: how often an estimate of k = 20 rows is
 too small, compared with the bound exp(-k r), and how often a certificate of a small network fails, compared with δ.
 certificates: certified error at δ = 0.01 beside the exact one. Results go to docs/results/; benchmarks/plots.py draws
@@ -12,6 +13,7 @@ them.
 from __future__ import annotations
 
 import argparse
+import copy
 import time
 from pathlib import Path
 from typing import Any
@@ -66,6 +68,15 @@ def errors(model: nn.Module, x: Tensor) -> dict[str, Any]:
             counts = torch.histc(every.clamp(-1, 2).float(), 60, -1, 2)
             found["histograms"][columns] = {"from": -1, "to": 2, "counts": counts.int().tolist()}
         say("errors", columns, found["rms"][columns], "mean", float(every.mean()))
+    return found
+
+
+def with_random_weights(model: nn.Module) -> nn.Module:
+    """A copy with the weights that PyTorch initialises layers with."""
+    found = copy.deepcopy(model)
+    for module in found.modules():
+        if isinstance(module, (nn.Conv2d, nn.Linear)):
+            module.reset_parameters()
     return found
 
 
@@ -179,6 +190,7 @@ def main() -> None:
         if what == "errors":
             with torch.no_grad():
                 found = errors(model.double(), x[:10].double())
+                found["random"] = errors(with_random_weights(model), x[:10].double())
             model.float()
         elif what == "gradients":
             found = gradients(model, x[:10], y[:10])

@@ -4,8 +4,8 @@
 
 one-layer: the thesis' Figure 3.20, a 3×3 convolution of 28×28 images with more and more filters. Over an l∞ ball the
 first affine layer needs no rows; over an l2 ball it does, so the figure is drawn for both. two-layers: sixteen
-filters, then more and more; the second layer's rows dominate the cost. width, depth: the thesis' wide and deep
-networks. A step is robust_loss, forward and backward, of one image, one thread, float32, at radius 0.1. Every point
+filters, then more and more; the second layer's rows dominate the cost. width, depth: `wide-128:K` and the thesis'
+`deep:K`. A step is robust_loss, forward and backward, of one image, one thread, float32, at radius 0.1. Every point
 runs in a process of its own; memory is its peak minus the memory before the step.
 """
 
@@ -20,6 +20,7 @@ from measure import calibration, in_child, peak_of, save, say, seconds
 from torch import nn
 
 import autodual
+from autodual.architectures import build_architecture
 from autodual.passes import ChooseExecution, Pass, RandomProjection, default_pipeline
 
 FILTERS = (4, 16, 64, 128, 256, 512, 1024, 2048, 5360)
@@ -27,7 +28,7 @@ FILTERS = (4, 16, 64, 128, 256, 512, 1024, 2048, 5360)
 FEWER = (4, 16, 64, 128, 256, 512, 1024)
 
 
-def network(kind: str, size: int) -> nn.Sequential:
+def network(kind: str, size: int) -> nn.Module:
     """The network of one point; weights as PyTorch initialises them."""
     relu, side = nn.ReLU(), 28
     if kind == "one-layer":
@@ -36,15 +37,7 @@ def network(kind: str, size: int) -> nn.Sequential:
         first = nn.Conv2d(1, 16, 3, padding=1)
         second = nn.Conv2d(16, size, 3, padding=1)
         return nn.Sequential(first, relu, second, nn.ReLU(), nn.Flatten(), nn.Linear(size * side * side, 10))
-    if kind == "width":  # the thesis' wide networks
-        convolutions = (nn.Conv2d(1, 4 * size, 4, 2, 1), relu, nn.Conv2d(4 * size, 8 * size, 4, 2, 1), nn.ReLU())
-        return nn.Sequential(*convolutions, nn.Flatten(), nn.Linear(8 * size * 49, 128), nn.ReLU(), nn.Linear(128, 10))
-    layers: list[nn.Module] = []  # the thesis' deep networks
-    channels = 1
-    for out, stride in [*[(8, 1)] * (size - 1), (8, 2), *[(16, 1)] * (size - 1), (16, 2)]:
-        layers += [nn.Conv2d(channels, out, 3 if stride == 1 else 4, stride, 1), nn.ReLU()]
-        channels = out
-    return nn.Sequential(*layers, nn.Flatten(), nn.Linear(16 * 49, 100), nn.ReLU(), nn.Linear(100, 10))
+    return build_architecture(f"wide-128:{size}" if kind == "width" else f"deep:{size}", (1, side, side), 10)
 
 
 def passes(way: str, budget: int) -> list[Pass]:

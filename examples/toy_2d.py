@@ -1,8 +1,9 @@
 """Robust training in the plane, where it can be seen: decision regions and adversarial polytopes (thesis, Section 3.2).
 
 From the same random weights, one network is trained on a few points, another on the l∞ boxes around them. The first
-picture shows their decision regions (Figures 3.3 and 3.4). The second shows, for the box around one point, the set of
-outputs that the network reaches, which is not convex, inside the convex set of its dual bounds (Figure 3.5).
+picture shows their decision regions (Figure 3.3). The second shows, for the box around one point, the set of outputs
+that the network reaches, which is not convex, inside the convex set of its dual bounds (Figures 3.4 and 3.5). Unlike
+in the thesis, points are 2.5 radii apart and the learning rate falls; `thesis.py figure-3.3` has its settings.
 """
 
 from __future__ import annotations

@@ -11,7 +11,7 @@ from torch import nn
 
 from autodual.architectures.convolutional import Convolution, convolutional
 from autodual.architectures.preactivated import preactivated
-from autodual.architectures.residual import residual
+from autodual.architectures.residual import residual, residual_with_identities
 from autodual.errors import InvalidInputError
 
 #: From a sample's shape, the number of classes, whether there is batch norm, and the numbers in the name.
@@ -87,6 +87,10 @@ def _resnet(shape: Sequence[int], classes: int, batch_norm: bool) -> nn.Module:
     return residual(shape, classes, batch_norm=batch_norm)
 
 
+def _resnet_identity(shape: Sequence[int], classes: int, batch_norm: bool) -> nn.Module:
+    return residual_with_identities(shape, classes, batch_norm=batch_norm)
+
+
 def _pooling(shape: Sequence[int], classes: int, batch_norm: bool) -> nn.Module:
     layers = [Convolution(filters, 5, 1, padding=2, pool=2) for filters in (32, 64)]
     return convolutional(shape, classes, layers, [1024], batch_norm=batch_norm)
@@ -101,8 +105,16 @@ def _wide_resnet(shape: Sequence[int], classes: int, _batch_norm: bool, depth: i
 
 
 def _wide(shape: Sequence[int], classes: int, batch_norm: bool, size: int) -> nn.Module:
+    return _two_convolutions(shape, classes, batch_norm, size, 128 * size)
+
+
+def _wide_128(shape: Sequence[int], classes: int, batch_norm: bool, size: int) -> nn.Module:
+    return _two_convolutions(shape, classes, batch_norm, size, 128)
+
+
+def _two_convolutions(shape: Sequence[int], classes: int, batch_norm: bool, size: int, hidden: int) -> nn.Module:
     layers = [Convolution(4 * size), Convolution(8 * size)]
-    return convolutional(shape, classes, layers, [128], batch_norm=batch_norm)
+    return convolutional(shape, classes, layers, [hidden], batch_norm=batch_norm)
 
 
 def _deep(shape: Sequence[int], classes: int, batch_norm: bool, size: int) -> nn.Module:
@@ -116,6 +128,10 @@ def _mlp(shape: Sequence[int], classes: int, batch_norm: bool, size: int) -> nn.
     return convolutional([math.prod(shape)], classes, [], [size] * 2, batch_norm=batch_norm)
 
 
+def _shallow(shape: Sequence[int], classes: int, batch_norm: bool, size: int) -> nn.Module:
+    return convolutional([math.prod(shape)], classes, [], [size], batch_norm=batch_norm)
+
+
 _K, _LAYERS = Size("K"), Size("K", most=1000)  # every layer takes time to build, whatever its size
 
 #: By name; capital letters stand for numbers.
@@ -123,7 +139,13 @@ ARCHITECTURES: dict[str, Architecture] = {
     "small": Architecture(_small, "16 and 32 filters of 4×4 with stride 2, then 100 units"),
     "medium": Architecture(_medium, "32 filters of 3×3, then 32 and 64 of 4×4 with stride 2, then 128 units"),
     "large": Architecture(_large, "32, 32, 64 and 64 filters, every other layer with stride 2, then 512 and 512 units"),
-    "resnet": Architecture(_resnet, "four residual blocks of 16, 16, 32 and 64 filters, then 1,000 units"),
+    "resnet": Architecture(
+        _resnet,
+        "16 filters, four residual blocks of 16, 16, 32 and 64 with convolutions as shortcuts, then 1,000 units",
+    ),
+    "resnet-identity": Architecture(
+        _resnet_identity, "the four blocks alone, with the identity as shortcut where sizes agree, then 1,000 units"
+    ),
     "pooling": Architecture(_pooling, "32 and 64 filters of 5×5, max-pooling after each, then 1,024 units"),
     "preact18": Architecture(_preact18, "PreAct-ResNet18: eight residual blocks of 64 to 512 filters, with batch norm"),
     "wrn:DEPTH-WIDTH": Architecture(
@@ -132,9 +154,13 @@ ARCHITECTURES: dict[str, Architecture] = {
         (Size("DEPTH", 10, 1000, 6), Size("WIDTH", 1, 1000)),
         "28-10",
     ),
-    "wide:K": Architecture(_wide, "4K and 8K filters of 4×4 with stride 2, then 128 units", (_K,)),
+    "wide:K": Architecture(_wide, "4K and 8K filters of 4×4 with stride 2, then 128K units", (_K,)),
+    "wide-128:K": Architecture(_wide_128, "4K and 8K filters of 4×4 with stride 2, then 128 units", (_K,)),
     "deep:K": Architecture(
         _deep, "K layers of 8 and K of 16 filters, the last of each with stride 2, then 100 units", (_LAYERS,)
+    ),
+    "shallow:K": Architecture(
+        _shallow, "one fully connected layer of K units; for inputs of any shape", (_K,), images=False
     ),
     "mlp:K": Architecture(_mlp, "two fully connected layers of K units; for inputs of any shape", (_K,), images=False),
 }

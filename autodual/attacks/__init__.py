@@ -6,12 +6,14 @@ from autodual.attacks.attacked_sample import AttackedSample, Robustness
 from autodual.attacks.base import Attack, counterexamples
 from autodual.attacks.ensemble import Ensemble, Standard
 from autodual.attacks.fgsm import Fgsm, RandomFgsm, RFgsm
+from autodual.attacks.frank_wolfe import FrankWolfe
 from autodual.attacks.gradient_attack import GradientAttack
 from autodual.attacks.members import attack_members
 from autodual.attacks.multi_steepest import Msd
 from autodual.attacks.objectives import OBJECTIVES, CrossEntropy, Dlr, KlToClean, Margin, Objective, Targeted
 from autodual.attacks.outcome import broken
 from autodual.attacks.pgd import Mim, Pgd
+from autodual.attacks.projected_sinkhorn import ProjectedSinkhorn
 from autodual.attacks.registered_attacks import ATTACKS, named_attack
 from autodual.attacks.robust_error import evaluate
 from autodual.attacks.sparse_ascent import AdaptiveSparse, SparseSteepest
@@ -41,6 +43,7 @@ from autodual.attacks.step_kinds import (
     UncutSteepest,
 )
 from autodual.attacks.step_sizes import Adaptive, Fixed, StepSize
+from autodual.attacks.walks import Harmonic, LineSearch
 from autodual.attacks.worst_member import WorstMember
 
 __all__ = [
@@ -60,11 +63,14 @@ __all__ = [
     "Euclidean",
     "Fgsm",
     "Fixed",
+    "FrankWolfe",
     "Gaussian",
     "Given",
     "GradientAttack",
+    "Harmonic",
     "Hypercube",
     "KlToClean",
+    "LineSearch",
     "Margin",
     "Mim",
     "Momentum",
@@ -74,6 +80,7 @@ __all__ = [
     "Outward",
     "Pgd",
     "Previous",
+    "ProjectedSinkhorn",
     "RFgsm",
     "RandomFgsm",
     "Robustness",

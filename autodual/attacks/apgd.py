@@ -24,8 +24,9 @@ class Apgd(GradientAttack):
     """PGD with momentum whose steps are halved where they stop helping (Croce and Hein, 2020).
 
     In balls of finite order, ascents of 30 steps or more begin in balls of three and two times the radius, with a
-    uniform start at their edge, so that the function is evaluated there too. In l1 balls steps are as sparse as the
-    best point so far (Croce and Hein, 2021).
+    uniform start at their edge, so that the function is evaluated there too, within the domain; `wide=False` keeps
+    them in the ball itself. What is given back lies in the ball either way. In l1 balls steps are as sparse as the best
+    point so far (Croce and Hein, 2021).
 
     `objective` is one of `OBJECTIVES`, by name; with a targeted one each of the `restarts` aims at the next class. Any
     specification can be attacked with "margin".
@@ -37,6 +38,7 @@ class Apgd(GradientAttack):
     start: str | Start = "uniform"
     keep: Keep = "worst"
     seed: int = 0
+    wide: bool = True
 
     def __post_init__(self) -> None:
         check_counts(self.steps, self.restarts)
@@ -49,7 +51,7 @@ class Apgd(GradientAttack):
         if order is None or order == math.inf:
             return self.ascent
         found = self.ascent
-        if self.steps >= ENOUGH_STEPS:
+        if self.wide and self.steps >= ENOUGH_STEPS:
             start = Outward() if isinstance(found.start, Uniform) else found.start
             found = replace(found, wide=WIDE, start=start)
         return replace(found, step=SparseSteepest(), size=AdaptiveSparse()) if order == 1 else found

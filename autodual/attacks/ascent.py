@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field, replace
 
 import torch
@@ -9,6 +10,7 @@ from torch import Tensor
 
 from autodual.attacks.ascent_state import State
 from autodual.attacks.base import Attack, Function
+from autodual.attacks.growth import Growth
 from autodual.attacks.kept import Keep, Kept, check_keep
 from autodual.attacks.objectives import Margin, Objective, raised
 from autodual.attacks.problem import Problem
@@ -33,8 +35,10 @@ class Ascent(Attack):
         restarts: runs, the first of which counts.
         keep: which point is given back; see `Keep`.
         seed: of random numbers, where the caller has no generator.
-        wide: factors by which a ball is enlarged at first, each for three tenths of the steps; the best point there
-            is where the next goes on. It leads out of flat places around the sample (Croce and Hein, 2021).
+        wide: up to three factors, of at least 1, by which a ball is enlarged at first, each for three tenths of the
+            steps; the best point there is where the next goes on. It leads out of flat places around the sample
+            (Croce and Hein, 2021).
+        growth: of the radius, step by step, up to the set itself.
 
     For example `Ascent(Uniform(), CrossEntropy(), Sign(raw=True), Fixed(0.01), steps=40)`.
     """
@@ -48,10 +52,13 @@ class Ascent(Attack):
     keep: Keep = "worst"
     seed: int = 0
     wide: tuple[float, ...] = ()
+    growth: Growth = field(default_factory=Growth)
 
     def __post_init__(self) -> None:
         check_counts(self.steps, self.restarts)
         check_keep(self.keep)
+        if len(self.wide) > 3 or not all(1 <= factor < math.inf for factor in self.wide):
+            raise InvalidInputError(f"wide must be up to three finite factors of at least 1, but is {self.wide}")
 
     @torch.no_grad()
     def run(
@@ -68,7 +75,7 @@ class Ascent(Attack):
         for restart in range(self.restarts):
             start = self.start if restart == 0 or self.start.random else Scattered()
             objective, index = self.objective.turn(restart), kept.resisting(None)
-            first = region.enlarged(self.wide[0]) if self.wide else region
+            first = region.enlarged(self.wide[0]) if self.wide else self.growth.at(region, 0, self.steps)
             points, left = start.points(first, generator), self.steps
             for factor in self.wide:
                 state = State(points, int(0.3 * self.steps), generator)
@@ -106,7 +113,8 @@ class Ascent(Attack):
                 if problem.region.count == 0:
                     return
             gradient = self.size.observe(state, loss, gradient)
-            state.points = self.step.advance(problem, objective, state, gradient, self.size)
+            near = replace(problem, region=self.growth.at(problem.region, state.iteration, steps))
+            state.points = self.step.advance(near, objective, state, gradient, self.size)
         kept.update(index, problem.region, state.points, _final_score(kept.keep, problem, objective, state.points))
 
 

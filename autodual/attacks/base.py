@@ -67,4 +67,4 @@ def counterexamples(function: Function, region: Searchable, specification: Speci
     require_searchable(region)
     rows = specification.rows(function(region.centre))
     violated = specification.margin(rows.values(flat(function(points)))) < 0
-    return violated & region.contains(points)
+    return region.contains_where(violated, points)

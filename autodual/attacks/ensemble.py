@@ -86,5 +86,5 @@ def _worse(function: Function, region: Searchable, specification: Specification,
     """For each sample the one of two points that has the lower margin."""
     rows = specification.rows(function(region.centre))
     before, after = (specification.margin_of(rows, flat(function(points))) for points in (old, new))
-    better = (after < before) & region.contains(new)
+    better = (after < before) & region.plausible(new)
     return torch.where(better.reshape(-1, *[1] * (old.dim() - 1)), new, old)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -15,8 +15,9 @@ from autodual.attacks.objectives import Objective
 from autodual.attacks.problem import Problem
 from autodual.attacks.step_kinds import Step
 from autodual.attacks.step_sizes import Fixed, StepSize
+from autodual.attacks.walks import Harmonic
 from autodual.errors import InvalidInputError
-from autodual.perturbations import Searchable
+from autodual.perturbations import Searchable, require_searchable
 from autodual.specs import Specification
 
 
@@ -44,11 +45,13 @@ class GradientAttack(Attack):
         return Ascent(step=step, size=size, steps=self.steps, restarts=self.starts, seed=self.random_seed)
 
     def ascent_in(self, region: Searchable) -> Ascent:
-        """The same by the parts that suit a set.
+        """The same by the parts that suit a set: where there is no projection, steps cross it as Frank and Wolfe's do.
 
         Args:
             region: the set, placed around N samples.
         """
+        if require_searchable(region).projection_free and getattr(self, "step_size", 0) is None:
+            return replace(self.ascent, size=Harmonic())
         return self.ascent
 
     def run(

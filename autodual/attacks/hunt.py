@@ -65,7 +65,7 @@ class Hunt:
         margins, hits = (torch.stack(parts) for parts in zip(*judged, strict=True))
         search = ranked(margins).argmin(0)
         stacked, place = torch.stack(points), torch.arange(region.count, device=search.device)
-        inside = torch.stack([member.contains(stacked) for member in members], -1)
+        inside = torch.stack([_inside(member, stacked, hits) for member in members], -1)
         return Found(stacked[search, place], margins[search, place], search, hits, inside, tuple(names))
 
     def _searches(self, region: Searchable, members: list[Searchable]) -> Iterator[tuple[str, Attack, Searchable]]:
@@ -87,9 +87,9 @@ class Hunt:
 
     def _judged(self, region: Searchable, goal: Specification, points: Tensor) -> tuple[Tensor, Tensor]:
         """Margins `[N]`, infinite outside the set, and which points are counterexamples, run again to confirm it."""
-        inside = region.contains(points)
-        margin = margins_at(self.function, region, goal, points).masked_fill(~inside, torch.inf)
-        hit = torch.zeros_like(inside)
+        margin = margins_at(self.function, region, goal, points).masked_fill(~region.plausible(points), torch.inf)
+        margin = margin.masked_fill((margin < 0) & ~region.contains_where(margin < 0, points), torch.inf)
+        hit = torch.zeros_like(margin, dtype=torch.bool)
         index = (margin < 0).nonzero().squeeze(1)
         if index.shape[0]:
             some = region.select(index), goal.select(index), points[index]
@@ -108,6 +108,13 @@ def wrong_at(goal: Specification, outputs: Tensor) -> Tensor:
     if isinstance(goal, ClassMargin):
         return flat(goal.misses(outputs)).any(1)
     return goal.margin(goal.rows(outputs).values(flat(outputs))) < 0
+
+
+def _inside(member: Searchable, points: Tensor, hits: Tensor) -> Tensor:
+    """Which points `[T + 1, N, *shape]` lie in a member of the set; what is no hit may only be likely to."""
+    likely = member.plausible(points)
+    sure = [member.contains_where(asked, at) for asked, at in zip(likely & hits, points)]
+    return likely & (~hits | torch.stack(sure))
 
 
 def _members(region: Searchable) -> list[Searchable]:

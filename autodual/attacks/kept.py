@@ -22,7 +22,7 @@ def check_keep(keep: str) -> None:
 
 
 class Kept:
-    """The point kept for each of N samples, among those that the region itself says it contains."""
+    """The point kept for each of N samples, among those that may lie in the region for all that it says cheaply."""
 
     def __init__(self, keep: Keep, points: Tensor):
         self.keep = keep
@@ -36,7 +36,7 @@ class Kept:
             return
         before = self._score if index is None else self._score[index]
         score = score.to(before)
-        better = ((score < before) | (score == -torch.inf)) & region.contains(points)
+        better = ((score < before) | (score == -torch.inf)) & region.plausible(points)
         score = torch.where(better, score, before)
         old = self.points if index is None else self.points[index]
         points = torch.where(better.reshape(-1, *[1] * (points.dim() - 1)), points, old)

@@ -46,9 +46,10 @@ class CrossEntropy(Objective):
 
     def loss(self, problem: Problem, outputs: Tensor) -> Tensor:
         labels = _labels(problem)
-        scores = labels.by_class(outputs).movedim(-2, 1)
-        truth = labels.labels.to(outputs.device).reshape(len(scores), *scores.shape[2:])
-        return functional.cross_entropy(scores, truth, reduction="none", ignore_index=IGNORED).flatten(1).sum(1)
+        scores = labels.by_class(outputs).movedim(-2, -1).flatten(0, -2)
+        truth = labels.labels.to(outputs.device).flatten()
+        loss = functional.cross_entropy(scores, truth, reduction="none", ignore_index=IGNORED)
+        return loss if len(loss) == len(outputs) else loss.reshape(len(outputs), -1).sum(1)
 
 
 @dataclass(frozen=True)

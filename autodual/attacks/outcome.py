@@ -40,7 +40,9 @@ def broken(
     """
     goal = ClassMargin(labels, class_axis)
     goal.label_map.check(outputs := function(region.centre))
-    wrong = goal.misses(outputs)
-    if attack is not None:
-        wrong = wrong | goal.misses(function(attack_members(attack, function, region, goal)))
-    return flat(wrong).any(1)
+    wrong = flat(goal.misses(outputs)).any(1)
+    if attack is None:
+        return wrong
+    points = attack_members(attack, function, region, goal)
+    missed = flat(goal.misses(function(points))).any(1)
+    return wrong | region.contains_where(missed & ~wrong, points)

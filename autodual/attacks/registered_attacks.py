@@ -9,8 +9,10 @@ from autodual.attacks.apgd import Apgd
 from autodual.attacks.base import Attack
 from autodual.attacks.ensemble import Standard
 from autodual.attacks.fgsm import Fgsm, RandomFgsm, RFgsm
+from autodual.attacks.frank_wolfe import FrankWolfe
 from autodual.attacks.multi_steepest import Msd
 from autodual.attacks.pgd import Mim, Pgd
+from autodual.attacks.projected_sinkhorn import ProjectedSinkhorn
 from autodual.attacks.square import Square
 from autodual.named_choices import registering
 from autodual.registration import same_definition
@@ -24,6 +26,8 @@ ATTACKS: dict[str, type[Attack]] = {
     "r-fgsm": RFgsm,
     "mim": Mim,
     "apgd": Apgd,
+    "frank-wolfe": FrankWolfe,
+    "projected-sinkhorn": ProjectedSinkhorn,
     "square": Square,
     "standard": Standard,
     "msd": Msd,

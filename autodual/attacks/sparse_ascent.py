@@ -18,16 +18,18 @@ from autodual.attacks.step_kinds import Step
 from autodual.attacks.step_sizes import StepSize, remember_best
 from autodual.perturbations import Searchable
 
+# Of the features, how many the first steps move.
+_FIRST_SHARE = 0.2
+
 
 @dataclass(frozen=True)
 class SparseSteepest(Step):
     """The features of largest |gradient| that can still move, as many as the step size says; l1 length one radius."""
 
     def move(self, region: Searchable, gradient: Tensor, state: State) -> Tensor:
-        state.memory.setdefault("clean", region.centre)
         count = state.memory.get("features")
         if count is None:
-            count = gradient.new_full((region.count,), 0.2 * region.shape.numel())
+            count = torch.full((region.count,), _FIRST_SHARE * region.shape.numel(), device=gradient.device)
         return region.radii * largest_features(region, gradient, state.points, count)
 
 
@@ -52,10 +54,11 @@ class AdaptiveSparse(StepSize):
         remember_best(state, loss, gradient)
         if state.iteration == 0:
             memory["size"] = torch.ones_like(loss)
-            memory["changed"] = torch.full_like(loss, state.points[0].numel())
-            memory["features"] = 0.2 * memory["changed"]
+            # Half precision cannot count the features of an image.
+            memory["changed"] = torch.full_like(loss, state.points[0].numel(), dtype=torch.float32)
+            memory["features"] = _FIRST_SHARE * memory["changed"]
         elif state.iteration % max(1, state.steps // self.checks) == 0:
-            changed = (memory["best_points"] != memory["clean"]).flatten(1).sum(1).to(loss)
+            changed = (memory["best_points"] != memory["clean"]).flatten(1).sum(1).float()
             sparser = changed < 0.95 * memory["changed"]
             size = torch.where(sparser, 1, memory["size"] / self.shrink).clamp(min=self.least)
             memory.update(size=size, changed=changed, features=self.share * changed)
@@ -63,5 +66,10 @@ class AdaptiveSparse(StepSize):
             gradient = torch.where(state.each(sparser), memory["best_gradient"], gradient)
         return gradient
 
+    def fraction(self, region: Searchable, state: State) -> Tensor:
+        state.memory.setdefault("clean", region.centre)
+        return state.each(state.memory["size"])
+
     def advance(self, region: Searchable, state: State, move: Tensor) -> Tensor:
+        state.memory.setdefault("clean", region.centre)
         return region.retract(state.points + state.each(state.memory["size"]) * move)

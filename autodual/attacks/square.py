@@ -12,6 +12,7 @@ from autodual.attacks.ascent import check_counts, generator_of
 from autodual.attacks.base import Attack, Function
 from autodual.attacks.geometry import per_sample_norm
 from autodual.attacks.kept import Keep, Kept, check_keep
+from autodual.attacks.members import ranked
 from autodual.attacks.problem import Problem
 from autodual.errors import InvalidInputError
 from autodual.perturbations import Searchable
@@ -70,7 +71,7 @@ class Square(Attack):
                 candidate = _stripes(problem.region, generator)
             else:
                 candidate = self._changed(problem.region, points, query, generator)
-            margin = problem.margin(problem.outputs(candidate))
+            margin = ranked(problem.margin(problem.outputs(candidate)))
             kept.update(index, problem.region, candidate, margin)
             if best is None:
                 points, best = candidate, margin
@@ -88,6 +89,10 @@ class Square(Attack):
 
 def _moved(region: Searchable, points: Tensor, sign: Tensor, window: Tensor) -> Tensor:
     """The points of a set that is no product with the window (1 inside, else 0) replaced."""
+    if region.projection_free:
+        # Part of the way to where the window is as light or dark as it can be, for smaller windows ever less.
+        share = region.per_feature(window.flatten(1).mean(1).sqrt())
+        return region.towards(points, region.steepest(window * sign), share)
     if region.norm_order in (None, math.inf):
         return region.project(torch.lerp(points, region.steepest(sign), window))
     # In other balls a window is paid for by all other features: the projection shrinks them.
@@ -107,7 +112,8 @@ def _stripes(region: Searchable, generator: torch.Generator) -> Tensor:
     if like.dim() > 2:
         shape[-2] = 1
     sign = torch.rand(shape, generator=generator, dtype=like.dtype, device=like.device) - 0.5
-    return region.project(region.steepest(sign.sign().expand_as(like)))
+    found = region.steepest(sign.sign().expand_as(like))
+    return found if region.projection_free else region.project(found)
 
 
 def _signs(points: Tensor, generator: torch.Generator) -> Tensor:

@@ -97,13 +97,17 @@ class Outward(Start):
 
 @dataclass(frozen=True)
 class Hypercube(Start):
-    """A random corner of the set shrunk to `share` of its radius (Tramèr et al., 2018)."""
+    """A random corner of the set shrunk to `share` of its radius (Tramèr et al., 2018).
+
+    cut: as in `Uniform`.
+    """
 
     share: float = 0.5
+    cut: bool = True
 
     def points(self, region: Searchable, generator: torch.Generator) -> Tensor:
-        corner = uncut_direction(region, _normal(region.centre, generator))
-        return region.project(region.centre + self.share * corner)
+        corner = region.centre + self.share * uncut_direction(region, _normal(region.centre, generator))
+        return region.project(corner) if self.cut else corner
 
 
 @dataclass(frozen=True)

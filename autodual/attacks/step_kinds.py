@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, replace
+from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -23,6 +24,9 @@ class Step(ABC):
     In units of the set's radius, unless it is `raw`: then in units of the input.
     """
 
+    #: Whether it follows the set's own geometry: then it walks to steepest points where projections are dear.
+    geometric: ClassVar[bool] = False
+
     @abstractmethod
     def move(self, region: Searchable, gradient: Tensor, state: State) -> Tensor:
         """The move `[N, *shape]`; none where the gradient is 0.
@@ -34,7 +38,9 @@ class Step(ABC):
         """
 
     def advance(self, problem: Problem, objective: Objective, state: State, gradient: Tensor, size: StepSize) -> Tensor:
-        """The next points `[N, *shape]`: by default as far along the move as the step size goes.
+        """The next points `[N, *shape]`: as far along the move as the step size goes, and from there into the set.
+
+        In a set that attacks need not project onto, a geometric step goes some of the way to the steepest point.
 
         Args:
             problem: the samples under attack.
@@ -43,12 +49,16 @@ class Step(ABC):
             gradient: of the objective at those points, `[N, *shape]`.
             size: how far to go.
         """
+        if self.geometric and problem.region.projection_free:
+            return size.towards(problem, objective, state, problem.region.steepest(gradient))
         return size.advance(problem.region, state, self.move(problem.region, gradient, state))
 
 
 @dataclass(frozen=True)
 class Steepest(Step):
     """Steepest ascent in the set's own geometry, as long as from the middle of the set to its edge."""
+
+    geometric: ClassVar[bool] = True
 
     def move(self, region: Searchable, gradient: Tensor, state: State) -> Tensor:
         return region.direction(gradient)
@@ -58,16 +68,21 @@ class Steepest(Step):
 class UncutSteepest(Step):
     """The same in the ball that was cut down to the domain: as long near an end of the domain as elsewhere."""
 
+    geometric: ClassVar[bool] = True
+
     def move(self, region: Searchable, gradient: Tensor, state: State) -> Tensor:
         return uncut_direction(region, gradient)
 
 
 @dataclass(frozen=True)
 class ToWorst(Step):
-    """To the point of the set that is worst for the linearisation."""
+    """To the point of the set that is worst for the linearisation (Frank and Wolfe, 1956)."""
 
     def move(self, region: Searchable, gradient: Tensor, state: State) -> Tensor:
         return region.steepest(gradient) - state.points
+
+    def advance(self, problem: Problem, objective: Objective, state: State, gradient: Tensor, size: StepSize) -> Tensor:
+        return size.towards(problem, objective, state, problem.region.steepest(gradient))
 
 
 @dataclass(frozen=True)
@@ -125,11 +140,17 @@ class Momentum(Step):
     decay: float = 1.0
 
     def move(self, region: Searchable, gradient: Tensor, state: State) -> Tensor:
+        return self.step.move(region, self._average(gradient, state), state)
+
+    def advance(self, problem: Problem, objective: Objective, state: State, gradient: Tensor, size: StepSize) -> Tensor:
+        return self.step.advance(problem, objective, state, self._average(gradient, state), size)
+
+    def _average(self, gradient: Tensor, state: State) -> Tensor:
         average = gradient / per_sample_norm(gradient, 1)
         if "momentum" in state.memory:
             average = self.decay * state.memory["momentum"] + average
         state.memory["momentum"] = average
-        return self.step.move(region, average, state)
+        return average
 
 
 @dataclass(frozen=True)
@@ -139,6 +160,8 @@ class Natural(Step):
     Near an end of the domain it is as long as elsewhere. An l1 step moves up to 20 features, of small inputs one in
     sixteen, and ever fewer: its optima are sparse.
     """
+
+    geometric: ClassVar[bool] = True
 
     def move(self, region: Searchable, gradient: Tensor, state: State) -> Tensor:
         ahead = 1 - state.iteration / state.steps
@@ -158,6 +181,8 @@ class Customary(Step):
 
     In an l∞ ball it is as long near an end of the domain as elsewhere. In an l1 ball k is drawn anew at each step.
     """
+
+    geometric: ClassVar[bool] = True
 
     def move(self, region: Searchable, gradient: Tensor, state: State) -> Tensor:
         def customary(factor: Searchable, own: Tensor, points: Tensor) -> Tensor:

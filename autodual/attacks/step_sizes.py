@@ -10,6 +10,8 @@ import torch
 from torch import Tensor
 
 from autodual.attacks.ascent_state import State
+from autodual.attacks.objectives import Objective
+from autodual.attacks.problem import Problem
 from autodual.errors import InvalidInputError
 from autodual.perturbations import Searchable
 
@@ -26,6 +28,32 @@ class StepSize(ABC):
             gradient: of the loss, `[N, *shape]`.
         """
         return gradient
+
+    def fraction(self, region: Searchable, state: State) -> Tensor | float | None:
+        """How much of the way to a point of the set a step goes, from 0 to 1; None if the size does not say.
+
+        Args:
+            region: the set, placed around N samples.
+            state: the points, and what step sizes remember.
+
+        Returns:
+            A number, or `[N, 1, …]`.
+        """
+        return None
+
+    def towards(self, problem: Problem, objective: Objective, state: State, aim: Tensor) -> Tensor:
+        """The next points `[N, *shape]` on the way to others of the set; by default as far as `fraction` says.
+
+        Args:
+            problem: the samples under attack.
+            objective: what is raised.
+            state: the points, and what step sizes remember.
+            aim: points of the set, `[N, *shape]`.
+        """
+        fraction = self.fraction(problem.region, state)
+        if fraction is None:
+            return self.advance(problem.region, state, aim - state.points)
+        return problem.region.towards(state.points, aim, fraction)
 
     @abstractmethod
     def advance(self, region: Searchable, state: State, move: Tensor) -> Tensor:
@@ -51,6 +79,10 @@ class Fixed(StepSize):
 
     def advance(self, region: Searchable, state: State, move: Tensor) -> Tensor:
         return region.retract(state.points + self.length(region) * move)
+
+    def fraction(self, region: Searchable, state: State) -> Tensor | float:
+        length = self.length(region)
+        return length.clamp(max=1) if isinstance(length, Tensor) else min(length, 1.0)
 
     def length(self, region: Searchable) -> Tensor | float:
         """What a step in units of the radius is multiplied by.
@@ -97,6 +129,10 @@ class Adaptive(StepSize):
         memory.update(rises=torch.zeros_like(memory["rises"]), checked=memory["best"], halved=stalled)
         state.points = torch.where(state.each(stalled), memory["best_points"], state.points)
         return torch.where(state.each(stalled), memory["best_gradient"], gradient)
+
+    def fraction(self, region: Searchable, state: State) -> Tensor:
+        """The whole way at first; there is no inertia, which would lead out of the set."""
+        return state.each(state.memory["size"]) / self.first
 
     def advance(self, region: Searchable, state: State, move: Tensor) -> Tensor:
         memory, points = state.memory, state.points

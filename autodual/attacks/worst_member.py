@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor
@@ -35,7 +35,8 @@ class WorstMember(Step):
         found = []
         for member in problem.region.members:
             branch = state.branch()
-            found.append(size.advance(member, branch, self.step.move(member, gradient, branch)))
+            part = replace(problem, region=member)
+            found.append(self.step.advance(part, objective, branch, gradient, size))
         state.memory = branch.memory
         if len(found) == 1:
             return found[0]

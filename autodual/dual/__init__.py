@@ -26,7 +26,8 @@ from autodual.dual.layer import Contribution, DualLayer
 from autodual.dual.registry import dual_rule, find_rule, registered
 from autodual.dual.relaxation import LinearRelaxation, RelaxedLayer
 from autodual.dual.row_products import contract, inner
-from autodual.dual.rows import Place, Rows, Window
+from autodual.dual.row_windows import Place, Window
+from autodual.dual.rows import Rows
 from autodual.dual.rule import AffineRule, NonlinearRule, RelaxationRule, Rule
 
 __all__ = [

@@ -87,14 +87,11 @@ class ElementwiseAffineRule(AffineRule):
         return ElementwiseAffineLayer(node, shapes, environment)
 
 
-class AddLayer(StructuralLayer):
-    """Both branches receive the same rows."""
+class _TwoBranches(StructuralLayer):
+    """A sum or a difference: one rounding of two terms."""
 
     windowed = True
     uniform = True
-
-    def pull(self, rows: Rows) -> tuple[Rows, ...]:
-        return (rows, rows)
 
     @property
     def terms(self) -> int:
@@ -103,6 +100,13 @@ class AddLayer(StructuralLayer):
     @property
     def roundings(self) -> int:
         return 1
+
+
+class AddLayer(_TwoBranches):
+    """Both branches receive the same rows."""
+
+    def pull(self, rows: Rows) -> tuple[Rows, ...]:
+        return (rows, rows)
 
 
 @dual_rule(ops.Add)
@@ -115,11 +119,8 @@ class AddRule(AffineRule):
         return AddLayer(node, shapes, environment, monotone=True)
 
 
-class SubtractLayer(StructuralLayer):
+class SubtractLayer(_TwoBranches):
     """The second branch receives the rows with the opposite sign."""
-
-    windowed = True
-    uniform = True
 
     def pull(self, rows: Rows) -> tuple[Rows, ...]:
         return (rows, rows.negated())
@@ -127,14 +128,6 @@ class SubtractLayer(StructuralLayer):
     def interval(self, inputs: Sequence[Interval]) -> Interval:
         first, second = inputs
         return Interval(first.lower - second.upper, first.upper - second.lower)
-
-    @property
-    def terms(self) -> int:
-        return 2
-
-    @property
-    def roundings(self) -> int:
-        return 1
 
 
 @dual_rule(ops.Subtract)

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import io
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from autodual.architectures import NetworkDescription
+from autodual.architectures import NetworkDescription, present_name
 from autodual.errors import InvalidInputError, ModelFileError
 from autodual.files.architecture import Factory, build
 from autodual.files.state_dict import fill, fitting, is_state_dict
 
-_MARK, _VERSION = "autodual_network", 1
+_MARK, _VERSION = "autodual_network", 2
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,12 +59,15 @@ def is_network_file(content: object) -> bool:
 
 def read_network_file(name: str, content: Mapping[str, Any]) -> NetworkFile:
     """The network file with this content; raises ModelFileError if it is damaged, or of a newer version."""
-    if type(content[_MARK]) is not int or content[_MARK] != _VERSION:
+    version = content[_MARK]
+    if type(version) is not int or not 1 <= version <= _VERSION:
         raise ModelFileError(f"'{name}' is of a newer version than this autodual reads; upgrade autodual.")
     try:
         description = NetworkDescription.from_mapping(content.get("network"))
     except InvalidInputError as error:
         raise ModelFileError(f"'{name}' is damaged: {error}.") from None
+    if version == 1:
+        description = replace(description, arch=present_name(description.arch))
     state, trained = content.get("state_dict"), content.get("trained", {})
     if not isinstance(state, Mapping) or not all(map(_is_weight, state.items())):
         raise ModelFileError(f"'{name}' is damaged: it lacks the network's weights.")

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from autodual.perturbations.balls.norm_balls import L1Ball, L2Ball, LinfBall, LpBall, NormBall
     from autodual.perturbations.box import Box
+    from autodual.perturbations.equal_volume import equal_volume_radius
     from autodual.perturbations.perturbation import PerturbationSet, PlacedSet, perturbation_set
     from autodual.perturbations.product_set import ProductSet
     from autodual.perturbations.regions.region import Region
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from autodual.perturbations.registry.set_entry import ChosenSet, SetEntry
     from autodual.perturbations.registry.set_parameter import SetParameter
     from autodual.perturbations.union_set import Union
+    from autodual.perturbations.wasserstein.wasserstein_ball import WassersteinBall
 
 _HOMES = {
     "Box": "box",
@@ -41,9 +43,11 @@ _HOMES = {
     "Support": "regions.support",
     "Union": "union_set",
     "View": "regions.view",
+    "WassersteinBall": "wasserstein.wasserstein_ball",
     "WeightedNorm": "regions.support",
     "WholeView": "regions.view",
     "choose_set": "registry.registered_sets",
+    "equal_volume_radius": "equal_volume",
     "perturbation_set": "perturbation",
     "named_set": "registry.registered_sets",
     "registered_sets": "registry.registered_sets",
@@ -70,9 +74,11 @@ __all__ = [
     "Support",
     "Union",
     "View",
+    "WassersteinBall",
     "WeightedNorm",
     "WholeView",
     "choose_set",
+    "equal_volume_radius",
     "named_set",
     "perturbation_set",
     "registered_sets",

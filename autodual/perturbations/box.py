@@ -151,8 +151,10 @@ class BoxRegion(Region):
         return CentredNorms(self.middle, (WeightedNorm(weights, 1),))
 
     def contains(self, points: Tensor, tolerance: float = 0.0) -> Tensor:
-        beyond = torch.maximum(self.lower - tolerance - points, points - (self.upper + tolerance))
-        return flatten(beyond, beyond.dim() - len(self.shape)).amax(-1) <= 0
+        lower, upper = (self.lower, self.upper) if tolerance == 0 else (self.lower - tolerance, self.upper + tolerance)
+        # Bytes have a minimum that is much faster than the `all` of truth values.
+        inside = (points.clamp(lower, upper) == points).view(torch.uint8)
+        return flatten(inside, inside.dim() - len(self.shape)).amin(-1).bool()
 
     def project(self, points: Tensor) -> Tensor:
         return points.clamp(self.lower, self.upper)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
@@ -75,10 +75,18 @@ class _ProductSupport(_Product, Support):
 
     def extremes(self, nu: Tensor, view: View) -> tuple[Tensor, Tensor]:
         lower, upper = nu.new_zeros(()), nu.new_zeros(())
-        for part, rows in zip(self.parts, self._split(nu)):
-            least, greatest = part.extremes(rows, _PartView(view, tuple(part.shape)))
+        for part, rows, own in self._seen(nu, view):
+            least, greatest = part.extremes(rows, own)
             lower, upper = lower + least, upper + greatest
         return lower, upper
+
+    def least(self, nu: Tensor, view: View) -> Tensor:
+        return sum((part.least(rows, own) for part, rows, own in self._seen(nu, view)), nu.new_zeros(()))
+
+    def _seen(self, nu: Tensor, view: View) -> Iterator[tuple[Any, Tensor, View]]:
+        """Each part, the rows over it, and its view."""
+        for part, rows in zip(self.parts, self._split(nu)):
+            yield part, rows, _PartView(view, tuple(part.shape))
 
     def centred_norms(self) -> CentredNorms:
         """The parts' l1 norms add up to one l1 norm of the whole; every l2 norm stays a norm of its part."""
@@ -105,6 +113,9 @@ class _ProductSearch(_Product, Searchable):
     def contains(self, points: Tensor, tolerance: float = 0.0) -> Tensor:
         inside = [part.contains(own, tolerance) for part, own in zip(self.parts, self._split(points))]
         return torch.stack(inside).all(0)
+
+    def plausible(self, points: Tensor) -> Tensor:
+        return torch.stack([part.plausible(own) for part, own in zip(self.parts, self._split(points))]).all(0)
 
     def project(self, points: Tensor) -> Tensor:
         return self.each(lambda part, own: part.project(own), points)
@@ -141,20 +152,21 @@ class ProductRegion(_ProductSupport, _ProductSearch, Region):
 
 @dataclass(frozen=True, eq=False)
 class _PartView:
-    """The view `whole` restricted to one input, of the given shape."""
+    """The view of whole `rows` restricted to one input, of the given shape."""
 
-    whole: View
+    rows: View
     shape: tuple[int, ...]
+    whole: ClassVar[bool] = True
 
     def features(self, values: Tensor) -> Tensor:
-        found = self.whole.features(values.flatten(1))
+        found = self.rows.features(values.flatten(1))
         return found.reshape(*found.shape[:2], *self.shape)
 
     def around(self, values: Tensor, margin: Sequence[int]) -> Tensor:
         return padded(self.features(values), margin)
 
     def samples(self, values: Tensor) -> Tensor:
-        return self.whole.samples(values)
+        return self.rows.samples(values)
 
 
 def _side_by_side(weights: list[Tensor]) -> Tensor:

@@ -62,6 +62,9 @@ class ProductSet(PerturbationSet):
         choices = product(*[(None,) if part is None else part.members() for part in self.sets])
         return tuple(changed(self, sets=chosen) for chosen in choices)
 
+    def scaled(self, factor: float) -> ProductSet:
+        return changed(self, sets=tuple(None if part is None else part.scaled(factor) for part in self.sets))
+
     @property
     def neighbourhood(self) -> bool:
         return all(part is None or part.neighbourhood for part in self.sets)

@@ -51,7 +51,7 @@ class LabelSpecification(Specification):
         return guarded(self._least(self.position_margins(values)), values)
 
     def margin_of(self, rows: Rows, outputs: Tensor) -> Tensor:
-        """The label's output minus the largest other one, without a difference for each class.
+        """The same from differences of outputs, without the half-spaces' rows.
 
         Args:
             rows: not needed.
@@ -59,16 +59,18 @@ class LabelSpecification(Specification):
         """
         scores, own = self.label_map.by_class(outputs), self.label_map.own(outputs.device)
         own = own.expand(*scores.shape[:-4], *own.shape)
-        mine = scores.gather(-2, own).squeeze(-2)
-        margins = mine + self._of_classes((-scores).scatter(-2, own, torch.inf))
+        differences = scores.gather(-2, own) - scores
+        margins = self._of_classes(differences.scatter(-2, own, torch.inf))
         # As in `margin`: where a difference is NaN or +inf there is no margin, whichever class decides.
-        largest = mine.detach() - scores.detach().scatter(-2, own, torch.inf).amin(-2)
+        largest = differences.detach().scatter(-2, own, -torch.inf).amax(-2)
         margins = torch.where(largest < torch.inf, margins, torch.nan)
         return self._least(self.label_map.by_position(margins))
 
     def _least(self, margins: Tensor) -> Tensor:
         """The least margin `[*, N]` of the positions `[*, N, *positions]` that count; NaN if there is none."""
         counted = self.label_map.counted.to(margins.device)
+        if self.labels.dim() == 1:
+            return torch.where(counted & (margins < torch.inf), margins, torch.nan)
         leading = margins.shape[: margins.dim() - self.labels.dim() + 1]
         margins = margins.masked_fill(~counted, torch.inf).reshape(*leading, self.labels.shape[1:].numel())
         least = margins.min(-1).values

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -16,7 +17,7 @@ from autodual.perturbations.regions.view import padded
 
 _VIEW = WholeView()
 # Number of rows and of points on which each property is tested.
-_ROWS, _POINTS = 12, 256
+_ROWS = 12
 
 
 class PerturbationSetError(AutodualError, AssertionError):
@@ -30,6 +31,7 @@ def check_perturbation_set(
     dtypes: Sequence[torch.dtype] = (torch.float64, torch.float32),
     exact: bool = True,
     gradients: bool = True,
+    points: int = 256,
     seed: int = 0,
 ) -> None:
     """Check that a perturbation set keeps its contract around some samples.
@@ -47,6 +49,7 @@ def check_perturbation_set(
         dtypes: the dtypes to check in; results in other dtypes than float64 are compared with float64.
         exact: whether extremes and steepest points are exact; False if the set gives only bounds of them.
         gradients: whether derivatives of extremes must be finite.
+        points: how many random points to draw around each sample; fewer where membership is dear.
         seed: the seed of the random rows and points.
 
     Raises:
@@ -62,7 +65,7 @@ def check_perturbation_set(
     if x.shape[0] < 2 or x[0].numel() < 2:
         raise InvalidInputError(f"give at least two samples of two features each, not {list(x.shape)}")
     for dtype in dtypes:
-        case = _Case(perturbation, x.to(dtype), exact, seed)
+        case = _Case(perturbation, x.to(dtype), exact, seed, points)
         if isinstance(case.placed, Support):
             _check_support(case, case.placed, gradients=gradients)
         if isinstance(case.placed, Searchable):
@@ -83,6 +86,7 @@ class _Case:
     x: Tensor
     exact: bool
     seed: int
+    points: int
 
     @property
     def placed(self):
@@ -132,6 +136,7 @@ def _check_support(case: _Case, placed: Support, *, gradients: bool) -> None:
             raise PerturbationSetError(
                 f"extremes must be {list(expected)} in {case.x.dtype}, not {end.dtype} {end.shape}"
             )
+    case.require((placed.least(nu, _VIEW) - lower).abs() <= slack, "`least` is not the first of `extremes`")
     case.require(lower <= upper + slack, "the minimum lies above the maximum", upper - lower)
     case.require((upper - lower)[:, -1].abs() <= slack[:, -1], "a row of zeros has an extreme other than 0")
     _check_algebra(case, placed, nu, (lower, upper), slack)
@@ -201,6 +206,8 @@ def _check_selection(case: _Case, placed: Support, nu: Tensor, found: tuple[Tens
 class _HalfView:
     """A window of all but the first and last entry of the last axis, and one entry beyond its end."""
 
+    whole: ClassVar[bool] = False
+
     def features(self, values: Tensor) -> Tensor:
         return self._cut(values, 0)
 
@@ -247,10 +254,10 @@ def _check_rounding(case: _Case, placed: Support, nu: Tensor, found: tuple[Tenso
 
 
 def _check_searchable(case: _Case, placed: Searchable) -> None:
-    drawn = placed.sample(_POINTS, case.generator(4)), placed.corners(_POINTS, case.generator(5))
+    drawn = placed.sample(case.points, case.generator(4)), placed.corners(case.points, case.generator(5))
     for points, what in zip(drawn, ("sample", "corners"), strict=True):
-        if tuple(points.shape) != (_POINTS, *case.x.shape) or points.dtype != case.x.dtype:
-            raise PerturbationSetError(f"{what} must be {[_POINTS, *case.x.shape]} in {case.x.dtype}")
+        if tuple(points.shape) != (case.points, *case.x.shape) or points.dtype != case.x.dtype:
+            raise PerturbationSetError(f"{what} must be {[case.points, *case.x.shape]} in {case.x.dtype}")
         case.require(placed.contains(points).transpose(0, 1), f"the set does not contain what {what} draws")
     far = case.x + torch.cat(drawn).sub(case.x).mul(3) + 0.1 * case.rows(6).transpose(0, 1)[:1]
     near = placed.project(far)
@@ -273,9 +280,9 @@ def _check_both(case: _Case, placed: Support, searched: Searchable) -> None:
     nu = case.rows(8)
     lower, upper = placed.extremes(nu, _VIEW)
     slack = case.slack(nu, placed)
-    points = torch.cat([searched.sample(_POINTS, case.generator(9)), searched.corners(_POINTS, case.generator(10))])
+    drawn = searched.sample(case.points, case.generator(9)), searched.corners(case.points, case.generator(10))
     steepest = torch.stack([searched.steepest(sign * nu[:, row]) for sign in (1, -1) for row in range(_ROWS)])
-    points = torch.cat([points, steepest, searched.project(case.x + 10 * nu.transpose(0, 1))])
+    points = torch.cat([*drawn, steepest, searched.project(case.x + 10 * nu.transpose(0, 1))])
     values = torch.einsum("pnf,nkf->pnk", points.flatten(2), nu.flatten(2))
     least, greatest = values.amin(0), values.amax(0)
     case.require(least >= lower - slack, "a point of the set has a value below the minimum", lower - least)

@@ -25,14 +25,16 @@ from autodual.files.network_file import (
 )
 from autodual.files.pickled import load_restricted
 from autodual.files.writing import clear_leftovers, write_bytes
+from autodual.train.earlier_checkpoints import with_present_names
 
 try:
     import fcntl
 except ImportError:  # not a POSIX system
     fcntl = None  # type: ignore[assignment]
 
-SCHEMA = "autodual.training/1"
-_VERSION = 2
+SCHEMA = "autodual.training/2"
+_EARLIER_SCHEMA = "autodual.training/1"
+_VERSION, _EARLIER_VERSION = 3, 2
 _LONGEST_DESCRIPTION = 1 << 20
 #: The entries of a description that are read, and their values where they are missing.
 _DESCRIBED: dict[str, Any] = {"recipe": {}, "provenance": {}, "data_dir": None}
@@ -179,9 +181,10 @@ class RunFolder:
         """
         name = str(self.checkpoint)
         state = load_restricted(name, read_model_bytes(self.checkpoint))
-        if not isinstance(state, dict) or type(state.get("version")) is not int or state.pop("version") != _VERSION:
+        version = state.pop("version", None) if isinstance(state, dict) else None
+        if type(version) is not int or version not in (_VERSION, _EARLIER_VERSION):
             raise ModelFileError(f"'{name}' is no checkpoint of this version of autodual.")
-        return state
+        return with_present_names(state) if version == _EARLIER_VERSION else state
 
     def save_network(self, file: NetworkFile) -> None:
         """Replace the best network."""
@@ -212,7 +215,10 @@ class RunFolder:
                 found = json.loads(file.read(_LONGEST_DESCRIPTION))
         except (OSError, ValueError, RecursionError):
             return {}
-        return found if _is_description(found) else {}
+        if not _is_description(found):
+            return {}
+        earlier = found.get("schema") == _EARLIER_SCHEMA
+        return {**with_present_names(found), "schema": SCHEMA} if earlier else found
 
     def describe(self, values: dict[str, Any]) -> None:
         """Write the description of the run."""

@@ -19,8 +19,12 @@ from autodual.train.journal import Figures
 from autodual.train.preparation import require_inside
 from autodual.train.recipe import Recipe
 from autodual.train.samples import PseudoLabelled, Samples, float32_samples
+from autodual.train.shared_samples import shared_samples
 from autodual.train.validation import Errors, validate
 from autodual.world import World
+
+# Of a test set's samples, how many may be among those that are trained on.
+_SHARED = 0.1
 
 
 @dataclass(frozen=True, eq=False)
@@ -95,17 +99,22 @@ def labelled_test_set(
 
     unlabelled: samples that are trained on, too.
 
-    Raises DataError where it is a set that is trained on, or its samples or labels are unlike those.
+    Raises DataError where it shares more than one sample in ten with what is trained on, or its samples or labels are
+    unlike those. Some data sets hold a few samples twice.
     """
-    used = (trained_on.sha256, *(() if unlabelled is None else unlabelled.digests[:1]))
-    if dataset.sha256 in used:
-        raise DataError(f"data.test = '{dataset.name}' is what the network is trained on; name other samples.")
     if dataset.y is None or dataset.y.dim() > 1:
         raise DataError(f"data.test = '{dataset.name}' has no class for each sample to count errors by.")
     if tuple(dataset.shape) != tuple(trained_on.shape):
         raise DataError(
             f"data.test = '{dataset.name}' has samples of shape {tuple(dataset.shape)}, but the network is trained on "
             f"{tuple(trained_on.shape)}."
+        )
+    used = [trained_on.x, *(() if unlabelled is None else [unlabelled.x])]
+    shared = shared_samples(dataset.x, used)
+    if shared > _SHARED * len(dataset):
+        raise DataError(
+            f"{shared:,} of the {len(dataset):,} samples of data.test = '{dataset.name}' are among those that the "
+            "network is trained on; name other samples."
         )
     if int(dataset.y.min()) < 0 or int(dataset.y.max()) >= classes:
         raise DataError(f"data.test = '{dataset.name}' has labels outside the {classes} classes of the training set.")

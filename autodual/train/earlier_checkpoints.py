@@ -1,4 +1,4 @@
-"""Checkpoints of earlier versions, given the entries that they lack, so that their runs can go on."""
+"""Checkpoints and descriptions of runs of earlier versions, brought up to date, so that the runs can go on."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterable
 from typing import Any
 
+from autodual.architectures import present_name
 from autodual.train.recipe import Recipe
 
 
@@ -27,3 +28,16 @@ def completed(state: dict[str, Any], recipe: Recipe, columns: Iterable[str], pro
     selection = {"best": best, "waited": waited}
     new: dict[str, Any] = {"carried": [{}] * processes, "good": None, "scaler": {}, "selection": selection}
     return {**new, **state, "progress": progress}
+
+
+def with_present_names(table: dict[str, Any]) -> dict[str, Any]:
+    """A table with a recipe whose architecture has its present name; nothing of it is checked.
+
+    Earlier versions called other networks `wide:K` and `resnet`.
+    """
+    recipe = table.get("recipe")
+    network = recipe.get("network") if isinstance(recipe, dict) else None
+    arch = network.get("arch") if isinstance(network, dict) else None
+    if not isinstance(arch, str):
+        return table
+    return {**table, "recipe": {**recipe, "network": {**network, "arch": present_name(arch)}}}  # type: ignore[dict-item]

@@ -33,6 +33,26 @@ SGD = {"kind": "sgd", "momentum": 0.9, "nesterov": False, "weight_decay": 5e-4, 
 ADAM = {"kind": "adam"}
 CROP_AND_FLIP = {"shift": 4, "flip": True}
 
+PIXEL = 1 / 255
+
+
+@dataclass(frozen=True)
+class Setting:
+    """Data of chapter 4, with the radius of training and the step of the evaluation's attack, in units of the input."""
+
+    data: str
+    eps: float
+    step: float
+
+
+CIFAR = Setting("cifar10", 8 * PIXEL, 2 * PIXEL)
+MNIST = Setting("mnist", 0.3, 0.01)
+
+
+def setting_of(size: Size) -> Setting:
+    """CIFAR-10, as in the thesis, or what stands in for it."""
+    return MNIST if size.instead == "mnist" else CIFAR
+
 
 @dataclass(frozen=True)
 class Run:
@@ -71,8 +91,8 @@ def parameters(arch: str, data: str) -> int:
 
 def recipe_of(run: Run, size: Size) -> Recipe:
     """The recipe of a run, with the thesis' schedules scaled to the epochs that are run."""
-    augmented = CROP_AND_FLIP if run.data == "cifar10" else {}
-    more = dict(run.more)
+    augmented = CROP_AND_FLIP if run.data == "cifar10" and not size.plain else {}
+    arch, more = small_enough(run, size), dict(run.more)
     data = {"train": f"{run.data}:train", "limit": size.limit, "hold_out": 0, **augmented, **more.pop("data", {})}
     return assemble(
         Recipe,
@@ -83,7 +103,8 @@ def recipe_of(run: Run, size: Size) -> Recipe:
             "radius": 1.0,
             "learning_rate": run.learning_rate,
             "optimiser": run.optimiser,
-            "network": {"arch": small_enough(run, size)},
+            # What stands in for a residual network has batch norms, as residual networks always have.
+            "network": {"arch": arch, "batch_norm": run.arch == "preact18" != arch},
             "set": {"eps": run.eps, "norm": run.norm, "domain": [0, 1]},
             "loss": run.loss,
             "validation": {"select": "clean", "attack_steps": 0},
@@ -102,21 +123,22 @@ def train(run: Run, size: Size) -> tuple[DualNetwork, dict[str, Any]]:
     except DataError:
         raise NotRun(f"no files of {run.data} in --data-dir") from None
     assert test.y is not None
-    shown = LabelledSamples(test.x.float(), test.y).first(size.test) if recipe.data.test else None
+    curve = LabelledSamples(test.x.float(), test.y).first(size.test) if recipe.data.test else None
     start = time.process_time()
     with tempfile.TemporaryDirectory() as place:
         samples = split(dataset, recipe.data, recipe.seed)
-        training = Training(recipe, samples, RunFolder(Path(place)), test=shown)
+        training = Training(recipe, samples, RunFolder(Path(place)), test=curve)
         while not training.done:
             training.step()
     training.dual.eval()
     spent = time.process_time() - start
-    return training.dual, {"arch": recipe.network.arch, "cpu_seconds": spent, "log": training.progress.rows}
+    shown = {"data": run.data, "arch": recipe.network.arch, "batch_norm": recipe.network.batch_norm}
+    return training.dual, {**shown, "cpu_seconds": spent, "log": training.progress.rows}
 
 
-def strong(eps: float, step: float, steps: int = 50, restarts: int = 10) -> Pgd:
+def strong(eps: float, step: float, size: Size, steps: int = 50) -> Pgd:
     """The attack of the evaluations: PGD on cross-entropy from random starts; `step` in units of the input."""
-    return Pgd(steps, step / eps, restarts, objective="cross-entropy", start="uniform", keep="first")
+    return Pgd(steps, step / eps, size.restarts, objective="cross-entropy", start="uniform", keep="first")
 
 
 def accuracy(dual: DualNetwork, data: str, region: PerturbationSet | None, attack: Attack | None, size: Size) -> float:

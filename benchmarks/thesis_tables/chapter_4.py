@@ -1,18 +1,17 @@
-"""Chapter 4: fast adversarial training with single steps; catastrophic and robust overfitting."""
+"""Sections 4.1 and 4.2: fast adversarial training with single steps, and catastrophic overfitting."""
 
 from __future__ import annotations
 
 import statistics
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import autodual
-from thesis_tables.adversarial import ADAM, SGD, Run, accuracy, fraction, strong, train
+from thesis_tables.adversarial import ADAM, CIFAR, Run, accuracy, setting_of, strong, train
 from thesis_tables.exact_accuracy import verified
 from thesis_tables.size import Size
 from thesis_tables.table import Experiment, NotRun, Row, Table, Values, by_row, not_run
-
-_PIXEL = 1 / 255
 
 
 def _ball(eps: float) -> autodual.LinfBall:
@@ -23,21 +22,33 @@ def _ball(eps: float) -> autodual.LinfBall:
 
 
 def _method(name: str) -> tuple[Mapping[str, Any], int, float]:
-    """The loss of a row of Table 4.1 or 4.6 at 8/255, with its epochs and the peak of its learning rate."""
+    """The loss of a row of Table 4.1 or 4.6, with its epochs and the peak of its learning rate.
+
+    Steps are in units of the radius, which names give as 8/255.
+    """
     if name.startswith("free"):
         return {"kind": "free", "replays": 8, "step_size": 1.0}, 96, 0.04
     if name.startswith("pgd"):
-        return {"kind": "pgd", "steps": 7, "step_size": 2 * _PIXEL, "raw": True}, 40, 0.2
+        return {"kind": "pgd", "steps": 7, "step_size": 2 / 8}, 40, 0.2
     step = 16 if "16/255" in name else 10 if "10/255" in name or "dawnbench" in name else 8
     start = "zero" if "zero" in name else "previous" if "previous" in name else "uniform"
-    return {"kind": "fgsm", "start": start, "step_size": step * _PIXEL, "raw": True}, 30, 0.2
+    return {"kind": "fgsm", "start": start, "step_size": step / 8}, 30, 0.2
 
 
-def _cifar_run(name: str, seed: int, epochs: int | None = None) -> Run:
+def _method_run(name: str, seed: int, size: Size, epochs: int | None = None) -> Run:
+    """The run of a row on CIFAR-10, or by the recipe for MNIST if that stands in for it."""
     loss, own, peak = _method(name)
     watch = {"collapse": {"watch": "always"}} if "early stop" in name else {}
-    rate = {"kind": "cyclic", "peak": peak}
-    return Run("cifar10", "preact18", 8 * _PIXEL, loss, epochs or own, rate, seed=seed, more=watch)
+    if setting_of(size) == CIFAR:
+        rate = {"kind": "cyclic", "peak": peak}
+        return Run("cifar10", "preact18", CIFAR.eps, loss, epochs or own, rate, seed=seed, more=watch)
+    if loss["kind"] == "free":
+        # From the whole radius on, where the first perturbations are corners, networks stay constant.
+        knots = [[0, 0], [1 / 3, 1]]
+        watch = {**watch, "radius": {"kind": "piecewise-linear", "unit": "run", "knots": knots}}
+    elif loss.get("start") == "uniform":
+        loss = {**loss, "start": "uncut"}
+    return replace(_mnist_run(loss, seed), epochs=epochs or own, more=watch)
 
 
 def table_4_1(row: Row, size: Size) -> Values:
@@ -46,23 +57,31 @@ def table_4_1(row: Row, size: Size) -> Values:
         raise NotRun("a figure of another publication")
     found, more = [], {}
     for seed in range(size.seeds):
-        dual, more = train(_cifar_run(row["method"], seed), size)
-        found.append((accuracy(dual, "cifar10", None, None, size), _robust(dual, size)))
+        dual, more = train(_method_run(row["method"], seed, size), size)
+        found.append((accuracy(dual, setting_of(size).data, None, None, size), _robust(dual, size)))
     clean, robust = (statistics.mean(values) for values in zip(*found))
     return {"clean_accuracy": clean, "pgd_accuracy": robust, "runs": found, **more}
 
 
 def _robust(dual: autodual.DualNetwork, size: Size) -> float:
-    return accuracy(dual, "cifar10", _ball(8 * _PIXEL), strong(8 * _PIXEL, 2 * _PIXEL), size)
+    of = setting_of(size)
+    return accuracy(dual, of.data, _ball(of.eps), strong(of.eps, of.step, size), size)
 
 
 def table_4_6(row: Row, size: Size) -> Values:
     """Robust accuracy after the number of epochs that the thesis needed for 45 %, and the time per epoch."""
     if "dawnbench" not in row["method"]:
         raise NotRun("a figure of another publication")
-    dual, more = train(_cifar_run(row["method"], 0, row["epochs"]), size)
+    dual, more = train(_method_run(row["method"], 0, size, row["epochs"]), size)
     epochs = more["log"][-1]["epoch"]
     return {"epochs": epochs, "seconds_per_epoch": more["cpu_seconds"] / epochs, "robust": _robust(dual, size), **more}
+
+
+def figure_4_7(row: Row, size: Size) -> Values:
+    """Accuracy after runs of several lengths, which rows name; `size.epochs` is not looked at."""
+    dual, more = train(_method_run(row["method"], 0, size, row["epochs"]), replace(size, epochs=0))
+    clean = accuracy(dual, setting_of(size).data, None, None, size)
+    return {"clean_accuracy": clean, "pgd_accuracy": _robust(dual, size), **more}
 
 
 # --- MNIST: starts and steps, and exact verification ------------------------------------------------------------------
@@ -79,14 +98,14 @@ def _mnist_run(loss: Mapping[str, Any], seed: int) -> Run:
 
 def table_4_3(row: Row, size: Size) -> Values:
     """R+FGSM with different starts and steps: mean and standard deviation of robust accuracy over seeds."""
-    start = "hypercube" if "hypercube" in row["init"] else "uncut"
+    start = "uncut-hypercube" if "hypercube" in row["init"] else "uncut"
     loss = {"kind": "fgsm", "start": start, "step_size": row["step"], "raw": True}
     found: list[float] = []
     spent = 0.0
     for seed in range(size.seeds):
         dual, more = train(_mnist_run(loss, seed), size)
         spent += more["cpu_seconds"]
-        found.append(accuracy(dual, "mnist", _ball(0.3), strong(0.3, 0.01), size))
+        found.append(accuracy(dual, "mnist", _ball(0.3), strong(0.3, 0.01, size), size))
     spread = statistics.stdev(found) if len(found) > 1 else None
     return {"robust_accuracy": statistics.mean(found), "std": spread, "runs": found, "cpu_seconds": spent}
 
@@ -99,78 +118,11 @@ def table_4_4(row: Row, size: Size) -> Values:
         loss = {"kind": "fgsm", "start": "uncut", "step_size": 1.25}
     dual, more = train(_mnist_run(loss, 0), size)
     attacked = {
-        name: accuracy(dual, "mnist", _ball(eps), strong(eps, 0.01), size)
+        name: accuracy(dual, "mnist", _ball(eps), strong(eps, 0.01, size), size)
         for name, eps in (("pgd_accuracy_01", 0.1), ("pgd_accuracy_03", 0.3))
     }
     clean = accuracy(dual, "mnist", None, None, size)
     return {"clean_accuracy": clean, **attacked, **verified(dual, "mnist", _ball(0.1), size), **more}
-
-
-# --- 4.3 and 4.4: robust overfitting ----------------------------------------------------------------------------------
-
-_DROPS = [[0, 0.1], [0.5, 0.1], [0.5, 0.01], [0.75, 0.01], [0.75, 0.001]]
-
-
-def _overfitting_run(loss: Mapping[str, Any], eps: float, norm: str, step: float, **more: Any) -> Run:
-    """200 epochs, with drops of the rate at 100 and 150; every epoch records the errors on all three sets."""
-    rate = {"kind": "piecewise-linear", "unit": "run", "knots": _DROPS}
-    sections = {
-        "validation": {"select": "robust", "attack_step_size": step / eps, "attack_start": "uniform"},
-        "curves": {"sets": ["train", "test"]},
-        **more,
-        "data": {"hold_out": 1000, "test": "cifar10:test", **more.get("data", {})},
-    }
-    return Run("cifar10", "preact18", eps, loss, 200, rate, norm=norm, more=sections)
-
-
-def _summary(log: list[dict[str, float]]) -> dict[str, Any]:
-    """Best and final errors and their difference, as the thesis defines them.
-
-    Best is the minimum over epochs of the error on the *test* set, which must not be used for stopping;
-    `robust_error_chosen` is the test error at the epoch that held-out samples choose.
-    """
-    found: dict[str, Any] = {}
-    best = min(log, key=lambda line: line["test_robust_error"])
-    for kind in ("robust", "clean"):
-        last = [100 * line[f"test_{kind}_error"] for line in log[-5:]]
-        found[f"{kind}_error_final"] = statistics.mean(last)
-        found[f"{kind}_error_final_std"] = statistics.stdev(last) if len(last) > 1 else None
-        found[f"{kind}_error_best"] = 100 * best[f"test_{kind}_error"]
-        found[f"{kind}_diff"] = found[f"{kind}_error_final"] - found[f"{kind}_error_best"]
-    chosen = [line for line in log if line["chosen"]]
-    return {**found, "robust_error_chosen": 100 * chosen[-1]["test_robust_error"]} if chosen else found
-
-
-def tables_4_10_and_4_12(row: Row, size: Size) -> Values:
-    """The difference of the error between the last epochs and the best epoch."""
-    if row["dataset"] != "cifar10":
-        raise NotRun(f"only CIFAR-10 is set up, not {row['dataset']}")
-    adversary, norm = row.get("adversary", "pgd"), row["norm"]
-    eps, step = fraction(row["eps"]), (2 if norm == "linf" else 15) * _PIXEL
-    losses = {
-        "pgd": {"kind": "pgd", "steps": 10, "step_size": step, "raw": True},
-        "trades": {"kind": "trades", "steps": 10, "step_size": step, "raw": True},
-        "fgsm": {"kind": "fgsm", "step_size": 7 * _PIXEL if norm == "linf" else eps, "raw": True},
-    }
-    _, more = train(_overfitting_run(losses[adversary], eps, norm, step), size)
-    return {**_summary(more["log"]), **more}
-
-
-def table_4_13(row: Row, size: Size) -> Values:
-    """Regularisers against robust overfitting."""
-    eps, step = 8 * _PIXEL, 2 * _PIXEL
-    sections: dict[str, Mapping[str, Any]] = {
-        "early stopping on validation": {},
-        "l1": {"optimiser": {**SGD, "weight_decay": 0.0, "l1": 5e-5}},
-        "l2": {"optimiser": {**SGD, "weight_decay": 5e-2, "decayed": "affine"}},
-        "cutout": {"data": {"augmentations": [{"kind": "cutout", "side": 14}]}},
-        "mixup": {"data": {"augmentations": [{"kind": "mixup", "alpha": 1.4}]}},
-    }
-    if row["method"] not in sections:
-        raise NotRun("needs 500,000 images of TinyImages")
-    loss = {"kind": "pgd", "steps": 10, "step_size": step, "raw": True}
-    _, more = train(_overfitting_run(loss, eps, "linf", step, **sections[row["method"]]), size)
-    return {**_summary(more["log"]), **more}
 
 
 EXPERIMENTS: dict[str, Experiment] = {
@@ -179,8 +131,19 @@ EXPERIMENTS: dict[str, Experiment] = {
     "4.4": by_row(table_4_4),
     "4.6": by_row(table_4_6),
     **{name: not_run("needs ImageNet") for name in ("4.7", "4.8", "4.9")},
-    "4.10": by_row(tables_4_10_and_4_12),
-    "4.12": by_row(tables_4_10_and_4_12),
-    "4.13": by_row(table_4_13),
+    "figure-4.7": by_row(figure_4_7),
 }
-FIGURES: dict[str, Table] = {}
+
+_LENGTHS = {"fgsm + dawnbench": (2, 5, 10), "free m=8 + dawnbench": (16, 24, 48), "pgd-7 + dawnbench": (1, 2, 3)}
+
+#: Figures, whose numbers the thesis does not print. Lengths of runs are ours, shorter than those of the thesis.
+FIGURES: dict[str, Table] = {
+    "figure-4.7": Table(
+        "figure-4.7",
+        "robust accuracy against the number of epochs",
+        "4.2.2",
+        ("method", "epochs"),
+        ("clean_accuracy", "pgd_accuracy"),
+        [{"method": method, "epochs": epochs} for method, lengths in _LENGTHS.items() for epochs in lengths],
+    )
+}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -12,9 +12,9 @@ from torch import Tensor
 import autodual
 from autodual.attacks import Attack, Fgsm, Mim, Standard, broken
 from autodual.perturbations import PerturbationSet
-from thesis_tables.adversarial import Run, strong, train
+from thesis_tables.adversarial import ADAM, Run, strong, train
 from thesis_tables.size import Size
-from thesis_tables.table import Experiment, NotRun, Row, Table, Values
+from thesis_tables.table import Experiment, NotRun, Row, Table, Values, holds
 
 
 @dataclass(frozen=True)
@@ -39,9 +39,9 @@ class Setting:
         """The ball of one norm, clipped to images."""
         return autodual.LpBall({"linf": float("inf"), "l2": 2.0, "l1": 1.0}[norm], self.radii[norm], domain=(0.0, 1.0))
 
-    def attacks(self, norm: str) -> dict[str, Attack]:
+    def attacks(self, norm: str, size: Size) -> dict[str, Attack]:
         """The attacks of one norm by their row in the table, without those that autodual does not have."""
-        pgd = strong(self.radii[norm], self.steps[norm], self.test_steps[norm])
+        pgd = strong(self.radii[norm], self.steps[norm], size, self.test_steps[norm])
         linf: dict[str, Attack] = {"fgsm": Fgsm(), "mim": Mim(self.test_steps[norm])} if norm == "linf" else {}
         return {f"pgd {norm}": pgd, **linf}
 
@@ -86,26 +86,34 @@ def _run(setting: Setting, column: str, size: Size) -> Run:
         loss["union"] = "worst" if column == "Worst-PGD" else "average"
     if norm == "union":
         members = ",".join(f"{name}:{setting.radii[name]}" for name in _NORMS)
-        more = {"set": {"norm": "union", "eps": 1.0, "members": members, "domain": [0, 1]}}
+        more: dict[str, Any] = {"set": {"norm": "union", "eps": 1.0, "members": members, "domain": [0, 1]}}
     else:
         more = {}
     eps = setting.radii.get(norm, 1.0)
-    return Run(setting.data, setting.arch, eps, loss, setting.epochs, setting.rate, norm=norm, more=more)
+    run = Run(setting.data, setting.arch, eps, loss, setting.epochs, setting.rate, norm=norm, more=more)
+    return _gentle(run) if size.gentle else run
+
+
+def _gentle(run: Run) -> Run:
+    """The same run by Adam, on a radius that grows over its first half."""
+    grown = {"kind": "piecewise-linear", "unit": "run", "knots": [[0, 0.1], [0.5, 1]]}
+    rate = {"kind": "cyclic", "peak": 2e-3, "top": 0.4}
+    return replace(run, learning_rate=rate, optimiser=ADAM, more={**run.more, "radius": grown})
 
 
 def _errors(dual: autodual.DualNetwork, setting: Setting, size: Size) -> dict[str, float]:
     """Accuracy in percent by row: clean, under each attack, under all attacks of a norm, and under all attacks."""
-    standard = Standard()
+    standard = Standard(queries=size.queries)
     parts: dict[str, list[Tensor]] = {}
     for x, y in size.batches(setting.data, 250):
         parts.setdefault("clean", []).append(broken(dual.outputs, autodual.LinfBall(0.0).at(x), y, None))
         for norm in _NORMS:
             region = setting.ball(norm).at(x)
-            for name, attack in {**setting.attacks(norm), f"standard {norm}": standard}.items():
+            for name, attack in {**setting.attacks(norm, size), f"standard {norm}": standard}.items():
                 parts.setdefault(name, []).append(broken(dual.outputs, region, y, attack))
     wrong = {name: torch.cat(found) for name, found in parts.items()}
     for norm in _NORMS:
-        of_norm = [*setting.attacks(norm), f"standard {norm}"]
+        of_norm = [*setting.attacks(norm, size), f"standard {norm}"]
         wrong[setting.rows[norm]] = torch.stack([wrong[name] for name in of_norm]).any(0)
     wrong["all attacks"] = torch.stack([wrong[setting.rows[norm]] for norm in _NORMS]).any(0)
     return {name: 100 * (1 - float(found.double().mean())) for name, found in wrong.items()}
@@ -116,7 +124,8 @@ def union_table(setting: Setting) -> Experiment:
 
     def experiment(table: Table, size: Size) -> Iterator[tuple[Row, Values]]:
         rows = {row["attack"]: row for row in table.rows}
-        for column in ("P_inf", "P_2", "P_1", "Worst-PGD", "PGD-Aug", "MSD"):
+        columns = ("P_inf", "P_2", "P_1", "Worst-PGD", "PGD-Aug", "MSD")
+        for column in (one for one in columns if holds(one, size.only)):
             try:
                 dual, more = train(_run(setting, column, size), size)
             except NotRun as reason:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
-from torch import Tensor, nn
+from torch import nn
 
 from autodual.architectures import build_architecture
 from thesis_tables.table import Row
@@ -16,34 +14,17 @@ SHAPES = {
     "svhn": (3, 32, 32),
     "har": (561,),
 }
-
-
-def har_network() -> nn.Sequential:
-    """One hidden layer of 500 units."""
-    return nn.Sequential(nn.Linear(561, 500), nn.ReLU(), nn.Linear(500, 6))
-
-
-def factory_of(data: str) -> Callable[[], nn.Module] | None:
-    """The factory for data sets whose network has no named architecture (HAR); None for others."""
-    return har_network if data == "har" else None
+CLASSES = {"har": 6}
+#: One hidden layer of 500 units.
+_SHALLOW = ("har_500", "mnist_500")
 
 
 def arch_of(row: Row) -> str:
     """The name of an architecture as autodual spells it: wide:8 for wide(8)."""
-    return str(row["model"]).replace("(", ":").rstrip(")")
+    name = str(row["model"])
+    return "shallow:500" if name in _SHALLOW else name.replace("(", ":").rstrip(")")
 
 
 def model_of(row: Row) -> nn.Module:
     """The untrained network of a row."""
-    factory = factory_of(row["dataset"])
-    return factory() if factory is not None else build_architecture(arch_of(row), SHAPES[row["dataset"]], 10)
-
-
-def hidden_units(model: nn.Module, x: Tensor) -> int:
-    """The number of ReLU units for one sample."""
-    counts: list[int] = []
-    for module in model.modules():
-        if isinstance(module, nn.ReLU):
-            module.register_forward_hook(lambda _module, _inputs, output: counts.append(output.numel()))
-    model(x)
-    return sum(counts)
+    return build_architecture(arch_of(row), SHAPES[row["dataset"]], CLASSES.get(row["dataset"], 10))

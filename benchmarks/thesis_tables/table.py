@@ -40,6 +40,10 @@ class Table:
             self.rows.append(row)
         self.found.setdefault(self.rows.index(row), {}).update(values)
 
+    def wanted(self, only: str) -> list[Row]:
+        """The rows whose labels hold one of the words that commas separate."""
+        return [row for row in self.rows if holds(" ".join(str(row[label]) for label in self.labels), only)]
+
     def lines(self) -> list[dict[str, Any]]:
         """For each row that was tried: its labels, the published and the measured values."""
         return [
@@ -52,15 +56,20 @@ class Table:
         ]
 
     def markdown(self) -> str:
-        """The table with `measured (published)` in each cell; a dash means that there is no value."""
-        heads = [*self.labels, *self.columns, "cpu_seconds"]
+        """The table with `measured (published)` in each cell; a dash means that there is no value.
+
+        Where networks were trained, their architectures stand at the end of rows.
+        """
+        also = ["cpu_seconds", *(["arch"] if any("arch" in values for values in self.found.values()) else [])]
+        heads = [*self.labels, *self.columns, *also]
         text = [f"{self.name}: {self.title} (section {self.section})", "", _row(heads), _row(["---"] * len(heads))]
         for place, values in sorted(self.found.items()):
             row = self.rows[place]
             cells = [f"{_number(values.get(name))} ({_number(row.get(name))})" for name in self.columns]
             if "not_run" in values:
                 cells = [f"not run: {values['not_run']}", *(f"({_number(row.get(name))})" for name in self.columns[1:])]
-            text.append(_row([*(str(row[name]) for name in self.labels), *cells, _number(values.get("cpu_seconds"))]))
+            ends = [_number(values.get(name)) if name == "cpu_seconds" else values.get(name, "–") for name in also]
+            text.append(_row([*(str(row[name]) for name in self.labels), *cells, *ends]))
         return "\n".join(text)
 
 
@@ -76,11 +85,16 @@ def _number(value: Any) -> str:
 Experiment = Callable[[Table, Size], Iterator[tuple[Row, Values]]]
 
 
+def holds(label: str, only: str) -> bool:
+    """Whether a label holds one of the words that commas separate, as every label does where there are none."""
+    return any(word in label for word in only.split(","))
+
+
 def by_row(measure: Callable[[Row, Size], Values]) -> Experiment:
-    """The experiment that measures each published row separately."""
+    """The experiment that measures each published row separately, or those that `size.only` names."""
 
     def experiment(table: Table, size: Size) -> Iterator[tuple[Row, Values]]:
-        for row in list(table.rows):
+        for row in table.wanted(size.only):
             try:
                 yield row, measure(row, size)
             except NotRun as reason:

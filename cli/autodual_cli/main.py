@@ -12,6 +12,7 @@ from autodual import __version__
 from autodual.errors import AutodualError, ContradictionError
 from autodual.extensions import installed_extensions, load_extension
 from autodual.extensions.commands import COMMANDS
+from autodual_cli.commands.architectures import architectures
 from autodual_cli.commands.attack import attack
 from autodual_cli.commands.certify import certify
 from autodual_cli.commands.detect import detect
@@ -133,7 +134,7 @@ def cli() -> None:
     """
 
 
-for command in (certify, attack, radius, detect, train, inspect, report, replay, verify):
+for command in (certify, attack, radius, detect, train, architectures, inspect, report, replay, verify):
     cli.add_command(command)
 
 

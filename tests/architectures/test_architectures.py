@@ -7,7 +7,17 @@ import torch
 from torch import nn
 
 import autodual
-from autodual.architectures import NetworkDescription, Normalise, build_architecture, is_architecture
+from autodual.architectures import (
+    PRINTED_SIZES,
+    NetworkDescription,
+    NetworkSize,
+    Normalise,
+    architecture_size,
+    build_architecture,
+    is_architecture,
+    network_size,
+    present_name,
+)
 from autodual.architectures.preactivated import PreactivatedBlock, preactivated
 from autodual.errors import InvalidInputError
 
@@ -16,17 +26,39 @@ def parameters(network: nn.Module) -> int:
     return sum(parameter.numel() for parameter in network.parameters())
 
 
+@pytest.mark.parametrize(("name", "shape"), PRINTED_SIZES)
+def test_sizes_are_those_of_table_3_4(name: str, shape: tuple[int, ...]) -> None:
+    printed = PRINTED_SIZES[name, shape]
+    size = architecture_size(name, shape)
+    assert size.parameters == printed.size.parameters
+    if printed.remark:
+        assert f"{size.units:,}" in printed.remark
+    else:
+        assert size.units == printed.size.units
+
+
 @pytest.mark.parametrize(
-    ("name", "count"),
+    ("name", "units", "count"),
     [
-        ("small", 166_406),  # 16·17 + 32·257 + 100·1,569 + 10·101
-        ("large", 1_974_762),
-        ("wide:1", 4 * 17 + 8 * 65 + 128 * 393 + 1_290),
-        ("deep:1", 8 * 17 + 16 * 129 + 100 * 785 + 1_010),
+        ("wide:1", 4 * 196 + 8 * 49 + 128, 4 * 17 + 8 * 65 + 128 * 393 + 1_290),
+        ("wide:3", 3 * (4 * 196 + 8 * 49 + 128), 12 * 17 + 24 * 193 + 384 * (24 * 49 + 1) + 3_850),
+        ("wide-128:3", 3 * (4 * 196 + 8 * 49) + 128, 12 * 17 + 24 * 193 + 128 * (24 * 49 + 1) + 1_290),
+        ("deep:1", 8 * 196 + 16 * 49 + 100, 8 * 17 + 16 * 129 + 100 * 785 + 1_010),
+        ("resnet-identity", 69_992, 3_226_130),
+        ("shallow:500", 500, 785 * 500 + 5_010),
     ],
 )
-def test_sizes_are_the_published_ones(name: str, count: int) -> None:
-    assert parameters(build_architecture(name, (1, 28, 28), 10)) == count
+def test_sizes_of_other_networks(name: str, units: int, count: int) -> None:
+    assert architecture_size(name, (1, 28, 28)) == NetworkSize(units, count)
+    network = build_architecture(name, (1, 28, 28), 10)
+    assert network_size(network, (1, 28, 28)) == NetworkSize(units, count)
+    assert not any(module._forward_hooks for module in network.modules())
+
+
+def test_names_in_earlier_files_are_those_of_the_networks_of_then() -> None:
+    assert [present_name(name) for name in ("wide:8", "resnet")] == ["wide-128:8", "resnet-identity"]
+    for name in ("wrn:28-10", "deep:2", "wide.py:build", "wider:3"):
+        assert present_name(name) == name
 
 
 @pytest.mark.parametrize(
@@ -83,7 +115,13 @@ def test_bounds_of_a_preactivated_network_hold_at_samples(narrow, inner: str) ->
         torch.testing.assert_close(exact, clean.gather(1, labels[:, None]) - clean)
 
 
-@pytest.mark.parametrize("name", ["small", "medium", "large", "resnet", "pooling", "wide:2", "deep:3", "mlp:7"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("small", "medium", "large", "resnet", "resnet-identity", "pooling"),
+        *("wide:2", "wide-128:2", "deep:3", "shallow:5", "mlp:7"),
+    ],
+)
 @pytest.mark.parametrize("batch_norm", [False, True])
 def test_every_architecture_has_a_dual_for_images_of_any_size(name: str, batch_norm: bool) -> None:
     torch.manual_seed(0)

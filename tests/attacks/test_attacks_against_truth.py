@@ -285,6 +285,8 @@ def test_half_precision_stays_inside(dtype: torch.dtype) -> None:
         (lambda: made_by_name(ATTACKS, "pgd:keep=best", ""), "keeps one of worst, first, loss, last, not 'best'"),
         (lambda: Square(share=math.nan), "must be above 0 and at most 1, but is nan"),
         (lambda: Ensemble(()), "made of one or more attacks"),
+        (lambda: Ascent(wide=(2.0, 0.5)), "up to three finite factors of at least 1"),
+        (lambda: Ascent(wide=(4.0, 3.0, 2.0, 1.5)), "up to three finite factors of at least 1"),
         (lambda: Uniform() and Fixed(0.0), "must be positive and finite, but is 0.0"),
     ],
 )

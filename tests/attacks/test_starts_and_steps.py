@@ -12,17 +12,22 @@ from torch import Tensor
 
 from autodual.attacks import (
     STARTS,
+    Adaptive,
+    AdaptiveSparse,
     Apgd,
     Ascent,
     CrossEntropy,
     Euclidean,
     Fixed,
     Given,
+    Momentum,
     Previous,
     RandomFgsm,
     RFgsm,
     Sign,
     SparseL1,
+    SparseSteepest,
+    Square,
     Steepest,
 )
 from autodual.attacks.ascent_state import State
@@ -165,9 +170,10 @@ def test_wide_ascents_look_beyond_the_ball_and_come_back(ball) -> None:
     assert any(beyond) == round_
     assert all(region.enlarged(3).contains(z).all() for z in tried[1:])
     assert not any(beyond[26:])  # two phases of twelve gradients, and a last evaluation
-    tried.clear()
-    Apgd(20).run(plateau, region, ClassMargin([0] * 20))
-    assert all(region.contains(z).all() for z in tried[1:])
+    for inner in (Apgd(20), Apgd(40, wide=False)):
+        tried.clear()
+        inner.run(plateau, region, ClassMargin([0] * 20))
+        assert all(region.contains(z).all() for z in tried[1:])
 
 
 def test_steps_in_products_are_as_long_as_each_factors_radius() -> None:
@@ -190,3 +196,50 @@ def test_products_are_stepped_in_each_parts_own_geometry() -> None:
     gradient = torch.tensor([[3.0, -1.0, 3.0, 4.0, 1.0]]).double()
     expected = torch.tensor([[0.5, -0.5, 1.2, 1.6, 0.0]]).double()
     torch.testing.assert_close(step(Steepest(), region, gradient), expected)
+
+
+@pytest.mark.parametrize(
+    "size", [Fixed(0.5), Adaptive(), AdaptiveSparse(checks=4)], ids=lambda size: type(size).__name__
+)
+@pytest.mark.parametrize("step", [Steepest(), Sign(), SparseL1(1, 3), SparseSteepest(), Momentum()], ids=repr)
+def test_every_step_goes_with_every_size(step, size) -> None:
+    x = torch.rand(3, 6, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    goal = ClassMargin([0] * 3)
+    for region in (L1Ball(0.3, (0, 1)).at(x), LinfBall(0.1).at(x)):
+        points = Ascent(step=step, size=size, steps=30).run(linear, region, goal)
+        before, reached, least = (
+            goal.margin_of(goal.rows(linear(x)), linear(z))
+            for z in (x, points, region.steepest(linear_gradient().expand_as(x)))
+        )
+        assert region.contains(points).all()
+        assert (before - reached > 0.6 * (before - least)).all()
+
+
+def linear_gradient() -> Tensor:
+    """Of the second class's score over the first's, by six features."""
+    return linear(torch.eye(6, dtype=torch.float64)).diff(dim=1).T
+
+
+def test_sparse_steps_count_more_features_than_half_precision_can() -> None:
+    x = torch.full((1, 70_000), 0.5, dtype=torch.float16)
+    region = L1Ball(4.0, (0, 1)).at(x)
+
+    def scores(z: Tensor) -> Tensor:
+        return torch.stack([z[:, :8].sum(1), z[:, 8:16].sum(1)], 1)
+
+    points = Apgd(6).run(scores, region, ClassMargin([0]))
+    assert region.contains(points).all()
+    assert float(scores(points).diff(dim=1)) > 3.5  # the radius is 4, and a feature may move by 0.5
+
+
+def test_a_search_without_gradients_goes_on_from_scores_that_are_nan() -> None:
+    x = torch.zeros(1, 8, dtype=torch.float64)
+    asked = []
+
+    def scores(z: Tensor) -> Tensor:
+        asked.append(len(z))
+        sums = z.sum(1, keepdim=True)
+        return torch.cat([sums, -sums], 1) * (torch.nan if len(asked) == 2 else 1)
+
+    points = Square(200, keep="worst").run(scores, LinfBall(1.0).at(x), ClassMargin([0]))
+    assert torch.equal(points, -torch.ones_like(x))

@@ -11,7 +11,7 @@ import pytest
 import torch
 from autodual_cli.main import cli
 from autodual_cli.subject import model_and_data
-from autodual_cli.tasks import property_verdict
+from autodual_cli.tasks import network_and_property
 from click.testing import CliRunner, Result
 from torch import nn
 
@@ -61,5 +61,5 @@ def compiled_once(monkeypatch: pytest.MonkeyPatch) -> None:
             known[key] = original(model, example_input=example_input, **options)
         return known[key]
 
-    for room in (model_and_data, property_verdict):
+    for room in (model_and_data, network_and_property):
         monkeypatch.setattr(room, "compile_dual", compile_dual)

@@ -1,4 +1,4 @@
-"""`autodual radius`, `detect` and `inspect` end to end."""
+"""`autodual radius`, `detect`, `architectures` and `inspect` end to end."""
 
 from __future__ import annotations
 
@@ -81,3 +81,17 @@ def test_errors_are_one_line(invoke, tmp_path, command):
     result = invoke(command, tmp_path / "text.pt", *(["--eps", "0.1"] if command == "detect" else []))
     assert result.exit_code == 2
     assert result.stderr.startswith("Error: ") and result.stderr.count("\n") == 1
+
+
+def test_architectures_stand_beside_the_sizes_that_the_thesis_prints(invoke):
+    listed = invoke("architectures")
+    assert listed.exit_code == 0, listed.stderr
+    lines = {tuple(line.split()[:2]): line.split()[2:] for line in listed.stdout.splitlines()}
+    for line in (("resnet", "3,32,32"), ("small", "1,28,28")):
+        assert lines[line][:2] == lines[line][2:4]
+    assert lines["large", "1,28,28"][:3] == ["48,064", "1,974,762", "28,064"]
+    assert "misprint" in lines["large", "1,28,28"][4]
+    assert lines["wide:16", "1,28,28"][2:] == ["–", "–"]
+    one = invoke("architectures", "mlp:4", "--input-shape", "5", "--classes", "2")
+    assert one.stdout.splitlines()[1].split() == ["mlp:4", "5", "8", "54", "–", "–"]
+    assert "use mlp:K" in invoke("architectures", "small", "--input-shape", "5").stderr

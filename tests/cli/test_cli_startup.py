@@ -11,12 +11,13 @@ HEAVY = ("torch", "numpy", "networkx", "rich", "sympy", "jinja2")
 
 
 @pytest.mark.parametrize(
-    "command", [[], ["certify"], ["attack"], ["radius"], ["detect"], ["inspect"], ["report"], ["replay"], ["verify"]]
+    "command",
+    ["", *("certify", "attack", "radius", "detect", "architectures", "inspect", "report", "replay", "verify")],
 )
 def test_help_loads_nothing_heavy(command):
     script = (
         "import sys\nfrom autodual_cli.main import cli\n"
-        f"cli({[*command, '--help']!r}, standalone_mode=False)\n"
+        f"cli({[*command.split(), '--help']!r}, standalone_mode=False)\n"
         f"sys.exit(sum(name in sys.modules for name in {HEAVY!r}))"
     )
     run = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)

@@ -110,7 +110,7 @@ def test_files_that_take_too_long_to_read(invoke, model_file, write, threshold, 
         while True:
             numpy.zeros(10)
 
-    monkeypatch.setattr("autodual_cli.tasks.property_verdict.load_model_file", never)
+    monkeypatch.setattr("autodual_cli.tasks.network_and_property.load_model_file", never)
     monkeypatch.setattr("autodual_cli.tasks.property_verdict._GRACE", 0.1)
     result = invoke("verify", model_file, write(DECLARED + "(assert (>= Y_0 0))"), "--timeout", 0.2)
     assert result.stdout == "timeout\n"

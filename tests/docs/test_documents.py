@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 import pytest
+from autodual_cli.commands.architectures import architectures
 from autodual_cli.commands.attack import attack
 from autodual_cli.commands.certify import certify
 from autodual_cli.commands.detect import detect
@@ -30,8 +31,9 @@ _HEADING = re.compile(r"^#+ (.*)$", re.MULTILINE)
 
 @pytest.mark.usefixtures("restored_registries")
 @pytest.mark.parametrize("document", DOCUMENTS, ids=NAMES)
-def test_python_blocks_run(document: Path) -> None:
-    """Blocks assert what the text claims; the tutorial has a test of its own."""
+def test_python_blocks_run(document: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Blocks assert what the text claims, in the folder of the repository; the tutorial has a test of its own."""
+    monkeypatch.chdir(DOCS.parent)
     if document.name == "tutorial.md":
         pytest.skip("run by test_tutorial.py")
     if not python_blocks(document):
@@ -63,7 +65,9 @@ def test_files_that_a_document_names_exist(document: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "command", [certify, attack, radius, detect, inspect, report, replay, verify], ids=lambda command: command.name
+    "command",
+    [certify, attack, radius, detect, architectures, inspect, report, replay, verify],
+    ids=lambda command: command.name,
 )
 def test_every_option_of_the_command_line_is_documented(command: click.Command) -> None:
     text = (DOCS / "command_line.md").read_text(encoding="utf-8")

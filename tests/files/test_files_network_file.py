@@ -54,7 +54,8 @@ def test_a_factory_is_needed_for_own_architectures_and_refused_for_others(tmp_pa
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"autodual_network": 2}, "newer version"),
+        ({"autodual_network": 3}, "newer version"),
+        ({"autodual_network": 0}, "newer version"),
         ({"network": {"arch": "mlp:5"}}, "damaged"),
         ({"network": None}, "damaged"),
         ({"state_dict": {}}, "does not fit"),
@@ -68,3 +69,22 @@ def test_damaged_and_newer_files_are_refused(tmp_path, description, changes, wor
     written(tmp_path / "network.pt", description, **changes)
     with pytest.raises(ModelFileError, match=words):
         autodual.load_model(tmp_path / "network.pt")
+
+
+@pytest.mark.parametrize(
+    ("name", "present"), [("wide:2", "wide-128:2"), ("resnet", "resnet-identity"), ("mlp:3", "mlp:3")]
+)
+def test_files_of_version_1_hold_the_networks_of_then(tmp_path, name: str, present: str) -> None:
+    """Names in them stand for other networks than today's."""
+    description = NetworkDescription(present, (1, 8, 8), 3, True)
+    network = written(
+        tmp_path / "network.pt", description, autodual_network=1, network={**description.to_mapping(), "arch": name}
+    )
+    x = torch.rand(2, 1, 8, 8)
+    torch.testing.assert_close(autodual.load_model(tmp_path / "network.pt")(x), network(x))
+    content = torch.load(tmp_path / "network.pt", weights_only=True)
+    torch.save(
+        [content, {**content, "autodual_network": 2, "network": description.to_mapping()}], tmp_path / "cascade.pt"
+    )
+    for stage in autodual.load_cascade(tmp_path / "cascade.pt"):
+        torch.testing.assert_close(stage(x), network(x))

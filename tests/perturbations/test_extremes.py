@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy
 import pytest
@@ -176,6 +177,7 @@ class WindowView:
 
     owner: list[int]
     origin: list[tuple[int, int]]
+    whole: ClassVar[bool] = False
 
     def features(self, values: Tensor) -> Tensor:
         padded = functional.pad(values, (1, 1, 1, 1))

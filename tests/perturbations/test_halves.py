@@ -14,7 +14,8 @@ from torch.nn import functional
 
 import autodual
 from autodual.attacks import Fgsm, broken
-from autodual.dual.rows import Rows, Window
+from autodual.dual.row_windows import Window
+from autodual.dual.rows import Rows
 from autodual.errors import InvalidInputError
 from autodual.interval import Interval
 from autodual.perturbations import LinfBall, PerturbationSet, PlacedSet, ProductSet, Searchable, Support

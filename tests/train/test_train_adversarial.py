@@ -91,9 +91,9 @@ def test_r_fgsm_begins_at_half_a_corner_and_fgsm_may_begin_at_the_sample(dual, s
     x, labels = samples
     torch.manual_seed(4)
     generator = torch.Generator().manual_seed(int(torch.randint(2**62, ())))
-    corner = torch.randn(x.shape, generator=generator, dtype=x.dtype).sign()
-    start = (x + EPS / 2 * corner).clamp(0, 1)
-    same_step(RFgsmLoss(), copy.deepcopy(dual), samples, ascended(dual.model, x, labels, start, EPS / 2), 4)
+    start = x + EPS / 2 * torch.randn(x.shape, generator=generator, dtype=x.dtype).sign()
+    for place, loss in ((start.clamp(0, 1), RFgsmLoss()), (start, RFgsmLoss(start="uncut-hypercube"))):
+        same_step(loss, copy.deepcopy(dual), samples, ascended(dual.model, x, labels, place, EPS / 2), 4)
     same_step(FgsmLoss(start="zero"), dual, samples, ascended(dual.model, x, labels, x, 1.25 * EPS), 4)
 
 
@@ -289,3 +289,33 @@ def test_networks_without_dual_rules_can_be_attacked() -> None:
     dual = autodual.compile_dual(Strange()).train()
     for loss in (FgsmLoss(), PgdLoss(2), TradesLoss(steps=2), FreeLoss()):
         loss(dual, torch.rand(5, 6), torch.arange(5) % 3, BALL).backward()
+
+
+def test_training_on_near_points_takes_the_first_that_is_misclassified(dual, samples) -> None:
+    x, labels = samples
+    dual.eval()
+    for ball in (BALL, autodual.L2Ball(2.0)):
+        near = PgdLoss(40, 0.5, start="zero", growth=1.4, every=5, first=True, mode="evaluation")
+        batch = Batch.of(dual, x, labels, ball)
+        (points,), (far,) = near.points(batch), PgdLoss(40, start="zero", mode="evaluation").points(batch)
+        wrong = (dual.model(points).argmax(1) != labels) & (dual.model(x).argmax(1) == labels)
+        assert wrong.any()
+        order = ball.order
+        assert (
+            (torch.linalg.vector_norm(points - x, order, dim=1)[wrong]).mean()
+            < 0.6 * torch.linalg.vector_norm(far - x, order, dim=1)[wrong].mean()
+        )
+        assert ball.at(x).contains(points).all()
+
+
+@pytest.mark.parametrize("step", ["customary", "frank-wolfe", "sinkhorn"])
+def test_networks_can_be_trained_on_points_of_wasserstein_balls(step: str) -> None:
+    torch.manual_seed(0)
+    dual = autodual.compile_dual(nn.Sequential(nn.Flatten(), nn.Linear(25, 12), nn.ReLU(), nn.Linear(12, 3))).train()
+    x, labels, ball = torch.rand(4, 1, 5, 5), torch.arange(4) % 3, autodual.WassersteinBall(0.3, window=3)
+    loss = PgdLoss(6, step=step, start="zero", growth=1.4, every=2, first=True)
+    (points,) = loss.points(Batch.of(dual, x, labels, ball))
+    assert ball.at(x).contains(points).all()
+    assert (points != x).flatten(1).any(1).any()
+    loss(dual, x, labels, ball).backward()
+    assert all(weight.grad.isfinite().all() and weight.grad.any() for weight in dual.model.parameters())

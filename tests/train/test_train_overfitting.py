@@ -15,6 +15,7 @@ from torch import nn
 
 import autodual
 from autodual.attacks import Pgd, broken
+from autodual.data import Dataset
 from autodual.errors import DataError, InvalidInputError
 from autodual.train.collapse import READING, CollapseWatch
 from autodual.train.curves import LabelledSamples, labelled_test_set
@@ -116,6 +117,7 @@ def test_watching_changes_no_step(tmp_path: Path) -> None:
     [
         ("fgsm", True),
         ("n-fgsm", True),
+        ("free", True),
         ("clean", False),
         ({"kind": "pgd", "steps": 1}, True),
         ({"kind": "adversarial", "steps": 2}, False),
@@ -286,11 +288,12 @@ def test_recipes_that_need_unmeasured_errors_are_refused(values: dict[str, Any],
 
 def test_test_sets_that_do_not_fit_are_refused() -> None:
     train = tiny_data()
-    other = replace(train, sha256="1" * 64)
+    other = replace(train, x=train.x + 0.001, sha256="1" * 64)
     assert other.y is not None
     assert labelled_test_set(other, train, 3).x.dtype == torch.float32
     for wrong, words in (
-        (train, "is what the network is trained on"),
+        (train, "are among those that the network is trained on"),
+        (_mixed(other, train, len(train) // 10 + 1), f"^{len(train) // 10 + 1} of the {len(train)} samples"),
         (replace(other, y=None), "no class for each sample"),
         (replace(other, x=other.x[..., :4]), "samples of shape"),
         (replace(other, y=other.y + 1), "outside the 3 classes"),
@@ -299,8 +302,15 @@ def test_test_sets_that_do_not_fit_are_refused() -> None:
         with pytest.raises(DataError, match=words):
             labelled_test_set(wrong, train, 3)
     more = PseudoLabelled(other.x, other.y, (other.sha256, "2" * 64))
-    with pytest.raises(DataError, match="is what the network is trained on"):
+    with pytest.raises(DataError, match="are among those that the network is trained on"):
         labelled_test_set(other, train, 3, unlabelled=more)
+    few = _mixed(other, train, len(train) // 10)  # of some sets a few samples are in both parts
+    assert labelled_test_set(few, train, 3).x.shape == train.x.shape
+
+
+def _mixed(test: Dataset, train: Dataset, count: int) -> Dataset:
+    """A test set of other files, of whose samples the last `count` are those of the training set, in another order."""
+    return replace(test, x=torch.cat([test.x[count:], train.x[:count].double().flip(0)]))
 
 
 def test_a_checkpoint_of_an_earlier_version_is_resumed(tmp_path: Path) -> None:

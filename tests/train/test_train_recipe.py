@@ -70,6 +70,7 @@ def test_scheduled_fields_are_set_at_any_depth_and_the_loss_is_clean_at_radius_z
     ("values", "words"),
     [
         ({"los": 1}, "'los' is unknown"),
+        ({"helpful_stages": True, "data": {"hold_out": 0}}, "'helpful_stages' looks at held-out samples"),
         ({"loss": "magic"}, "'loss.kind' must be one of"),
         ({"loss": {"kind": "interval", "kapa": 1}}, "'loss.kapa' is unknown"),
         ({"epochs": 1.5}, "'epochs' must be a whole number"),

@@ -23,6 +23,18 @@ def test_ramps_go_from_start_to_end_without_a_jump(kind) -> None:
     assert max(after - before for before, after in pairwise(values)) < 1e-3
 
 
+@pytest.mark.parametrize("kind", [Linear, Smooth, Cosine])
+def test_a_ramp_by_epoch_keeps_the_value_of_the_epochs_beginning(kind) -> None:
+    ramp, steps = kind(0.2, 1.0, 1.0, 5.0), kind(0.2, 1.0, 1.0, 5.0, by_epoch=True)
+    for epoch in range(8):
+        assert {steps(epoch + part / 7) for part in range(7)} == {ramp(epoch)}
+
+
+def test_the_radius_of_table_3_1_takes_uniform_steps_in_the_first_fifty_epochs() -> None:
+    radii = [Linear(0.05, 0.1, finish=49, by_epoch=True)(epoch + 0.3) for epoch in range(60)]
+    assert radii[:50] == pytest.approx(numpy.linspace(0.05, 0.1, 50)) and set(radii[49:]) == {0.1}
+
+
 def test_the_smooth_ramp_starts_slowly_and_is_linear_after_the_first_quarter() -> None:
     ramp = Smooth(0.0, 1.0, 0.0, 1.0)
     assert ramp(0.125) < 0.01

@@ -115,6 +115,25 @@ def test_after_a_stage_that_certifies_nothing_the_next_one_starts_differently(tm
     assert not torch.equal(weight, other_weight)
 
 
+def test_a_cascade_of_helpful_stages_ends_before_the_first_that_adds_nothing(tmp_path: Path) -> None:
+    """At a radius at which nothing is certified, the second stage adds nothing; at a small one each stage kept does."""
+    none = the_stages(tmp_path / "none", set={"eps": 0.5}, stages=4, helpful_stages=True, epochs=1)
+    assert sum(1 for training in none if finish(training)) == 2
+    assert len(none.files) == len(files_of(tmp_path / "none")) == 1 and "stage 2 certified no further" in none.ended
+    stages = the_stages(tmp_path / "some", set={"eps": 0.002}, stages=6, helpful_stages=True, epochs=4)
+    trained = sum(1 for training in stages if finish(training))
+    assert 1 <= len(stages.files) == len(files_of(tmp_path / "some")) <= trained
+    cascade = [autodual.compile_dual(stage) for stage in autodual.load_cascade(tmp_path / "some" / "cascade.pt")]
+    x, y, ball = stages.samples.held_x, stages.samples.held_y, autodual.LinfBall(0.002)
+    counts = []
+    for number in range(1, len(cascade) + 1):
+        found = autodual.certify_cascade(autodual.Cascade(cascade[:number]), x, ball, y, slopes="adaptive")
+        counts.append(sum(one.certified for one in found))
+    assert counts == sorted(set(counts))
+    resumed = the_stages(tmp_path / "some", resume=True, set={"eps": 0.002}, stages=6, helpful_stages=True, epochs=4)
+    assert sum(1 for training in resumed if training.done) == trained and len(resumed.files) == len(stages.files)
+
+
 def test_iterating_again_starts_a_new_list_of_files(tmp_path: Path) -> None:
     stages = the_stages(tmp_path, stages=2, epochs=1)
     for _ in range(2):
@@ -148,8 +167,9 @@ def test_processes_together_find_the_remaining_samples(tmp_path: Path, monkeypat
     for rank in (0, 1):
         stages = Stages(alone.recipe, alone.samples, alone.folder, world=World(rank, 2))
         stages.files = alone.files
-        stages._left(alone.samples, alone.folder.stage(1))
-    kept = torch.cat([shares[0], shares[2]]).sort().values
+        dual = stages._compiled(alone.folder.stage(1))
+        stages._kept(dual, alone.samples.x, alone.samples.y)
+    kept = torch.cat(shares).sort().values
     assert torch.equal(alone.samples.x[kept], expected.x)
 
 

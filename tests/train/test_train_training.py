@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -14,7 +15,8 @@ from support.tiny_training import VALUES, finish, same, tiny_data, tiny_training
 
 import autodual
 from autodual.errors import DataError, InvalidInputError, ModelFileError, TrainingError
-from autodual.train.checkpoint import RunFolder
+from autodual.train.checkpoint import SCHEMA, RunFolder
+from autodual.train.recipe import disassemble
 
 SUPPORT = Path(__file__).parents[1] / "support"
 
@@ -125,6 +127,25 @@ def test_two_processes_make_the_steps_of_one(tmp_path: Path) -> None:
         torch.testing.assert_close(state["network"][name], value, rtol=1e-4, atol=1e-5)
     with pytest.raises(InvalidInputError, match="by 2 process"):
         tiny_training(tmp_path / "two", resume=True, **values)
+
+
+def test_a_run_of_an_earlier_version_goes_on_with_its_network(tmp_path: Path) -> None:
+    """Its files call the network by a name that now stands for another one."""
+    values = {"network": {"arch": "wide-128:2"}, "loss": {"kind": "interval", "kappa": 0.3}, "scheduled": {}}
+    whole = finish(tiny_training(tmp_path / "whole", **values))
+    training = tiny_training(tmp_path / "run", **values)
+    for last in (False, False, True):
+        training.step(stop=last)
+    training.folder.describe({"schema": SCHEMA, "recipe": disassemble(training.recipe)})
+    now = training.folder.described()
+    state = torch.load(tmp_path / "run" / "checkpoint.pt", weights_only=True)
+    state["version"], state["recipe"]["network"]["arch"] = 2, "wide:2"
+    torch.save(state, tmp_path / "run" / "checkpoint.pt")
+    then = json.loads((tmp_path / "run" / "run.json").read_text())
+    then["schema"], then["recipe"]["network"]["arch"] = "autodual.training/1", "wide:2"
+    (tmp_path / "run" / "run.json").write_text(json.dumps(then))
+    assert training.folder.described() == now
+    assert same(finish(tiny_training(tmp_path / "run", resume=True, **values)), whole)
 
 
 def test_the_saved_weights_are_averages(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from autodual.bounds.engine.last_bound import ObjectiveBounds
-from autodual.bounds.memory.tensor_tree import mapped
+from autodual.bounds.memory.tensor_tree import mapped, tensors_of
 from autodual.bounds.state.bound_state import BoundState
 from autodual.bounds.state.constraints import Multiplied
 from autodual.bounds.state.slopes import Slopes
@@ -107,7 +107,7 @@ def record_of(state: BoundState, target: str, objective: Tensor, bounds: Objecti
 
 def joined_records(parts: Sequence[Record]) -> Record:
     """Records of slices of the subproblems as one, in order; what is alike for all of them is held once."""
-    trees = [[tensor.detach() for tensor in _tensors(part)] for part in parts]
+    trees = [[tensor.detach() for tensor in tensors_of(part)] for part in parts]
     counts = [part.lower.shape[0] for part in parts]
     whole = iter([_joined(same, counts) for same in zip(*trees, strict=True)])
     return mapped(parts[0], lambda _: next(whole))
@@ -119,14 +119,3 @@ def _joined(parts: Sequence[Tensor], counts: Sequence[int]) -> Tensor:
     if alike and sum(counts) > 1:
         return first
     return torch.cat([part.expand(count, *part.shape[1:]) for part, count in zip(parts, counts)])
-
-
-def _tensors(record: Record) -> list[Tensor]:
-    found: list[Tensor] = []
-
-    def note(tensor: Tensor) -> Tensor:
-        found.append(tensor)
-        return tensor
-
-    mapped(record, note)
-    return found

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor
 
-from autodual.bounds.memory.tensor_tree import differentiable, mapped
+from autodual.bounds.memory.tensor_tree import differentiable, mapped, tensors_of
 from autodual.bounds.rounding.plain_arithmetic import plain_arithmetic
 from autodual.bounds.state.bound_state import BoundState
 
@@ -49,7 +49,7 @@ class _Recomputation(torch.autograd.Function):
         ctx.save_for_backward(*inputs)
         ctx.set_materialize_grads(False)
         outputs: list[Tensor] = []
-        for output in _tensors(result):
+        for output in tensors_of(result):
             outputs.append(output.clone() if any(output is other for other in outputs) else output)
         ctx.mark_non_differentiable(*(output for output in outputs if not output.is_floating_point()))
         return tuple(outputs)
@@ -60,7 +60,7 @@ class _Recomputation(torch.autograd.Function):
         inputs = ctx.saved_tensors
         with torch.enable_grad():
             own = {id(tensor): tensor.detach().requires_grad_() for tensor in inputs}
-            outputs = _tensors(ctx.work(*mapped(ctx.arguments, lambda tensor: own.get(id(tensor), tensor))))
+            outputs = tensors_of(ctx.work(*mapped(ctx.arguments, lambda tensor: own.get(id(tensor), tensor))))
         pairs = [
             (output, gradient)
             for output, gradient in zip(outputs, gradients, strict=True)
@@ -70,14 +70,3 @@ class _Recomputation(torch.autograd.Function):
             return (None,) * (3 + len(inputs))
         ends, along = zip(*pairs)
         return None, None, None, *torch.autograd.grad(ends, list(own.values()), along, allow_unused=True)
-
-
-def _tensors(result: Any) -> list[Tensor]:
-    found: list[Tensor] = []
-
-    def note(tensor: Tensor) -> Tensor:
-        found.append(tensor)
-        return tensor
-
-    mapped(result, note)
-    return found

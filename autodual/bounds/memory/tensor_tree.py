@@ -21,17 +21,21 @@ _FUNCTIONS = (type, FunctionType, MethodType, BuiltinFunctionType, partial)
 _CLOSED = (*_FUNCTIONS, nn.Module, Graph, Node, Expression, AffineRule, NonlinearRule)
 
 
-def differentiable(thing: Any) -> list[Tensor]:
-    """The tensors in a thing that gradients flow to, each once."""
-    found: dict[int, Tensor] = {}
+def tensors_of(thing: Any) -> list[Tensor]:
+    """The tensors in a thing, in the order in which `mapped` meets them."""
+    found: list[Tensor] = []
 
     def note(tensor: Tensor) -> Tensor:
-        if tensor.requires_grad:
-            found[id(tensor)] = tensor
+        found.append(tensor)
         return tensor
 
     mapped(thing, note)
-    return list(found.values())
+    return found
+
+
+def differentiable(thing: Any) -> list[Tensor]:
+    """The tensors in a thing that gradients flow to, each once."""
+    return list({id(tensor): tensor for tensor in tensors_of(thing) if tensor.requires_grad}.values())
 
 
 def mapped(thing: Thing, function: Callable[[Tensor], Tensor]) -> Thing:

@@ -11,7 +11,8 @@ from autodual.bounds.rows.pull import Progress
 from autodual.bounds.state.bound_state import BoundState
 from autodual.bounds.state.constraints import Multiplied, Weighted
 from autodual.dual.layer import Contribution
-from autodual.dual.rows import Place, Rows
+from autodual.dual.row_windows import Place
+from autodual.dual.rows import Rows
 
 
 def unit_constraints(state: BoundState, site: str) -> list[Multiplied]:

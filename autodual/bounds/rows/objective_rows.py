@@ -12,7 +12,8 @@ from torch import Tensor
 from autodual.bounds.memory.row_chunks import Chunks
 from autodual.bounds.memory.row_cost import pull_footprint, starts_windowed
 from autodual.bounds.state.bound_state import BoundState
-from autodual.dual.rows import Rows, Window
+from autodual.dual.row_windows import Window
+from autodual.dual.rows import Rows
 from autodual.objective import LocalObjective, Objective
 
 

@@ -8,7 +8,6 @@ the processor's caches.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from functools import partial
 from itertools import accumulate, chain
 
@@ -19,10 +18,12 @@ from autodual.bounds.memory.recomputation import recomputed_rows
 from autodual.bounds.memory.row_chunks import Chunks
 from autodual.bounds.memory.row_cost import pull_footprint, starts_windowed
 from autodual.bounds.rows.constrained import barrier, constrain_units, unit_constraints
+from autodual.bounds.rows.departures import AskedRows, Departure
 from autodual.bounds.rows.early_exits import Arrivals, StillOpen, Travellers, arrive, exits
 from autodual.bounds.rows.pull import Enclosure, Progress, advance, concretise
 from autodual.bounds.state.bound_state import BoundState
-from autodual.dual.rows import Place, Rows, Window
+from autodual.dual.row_windows import Place, Window
+from autodual.dual.rows import Rows
 from autodual.interval import Interval
 from autodual.measured import measured
 
@@ -33,58 +34,11 @@ Undecided = Callable[[BoundState, Interval, slice], Tensor]
 _SPARE = 2.0
 
 
-@dataclass(frozen=True, eq=False)
-class Asked:
-    """Rows that are asked for: their places `[R, 1 + d]` of (sample, unit), and which of them are negated `[R]`.
-
-    on_host: the places on the CPU, where it is decided how to group the rows. A GPU is waited for only once for that.
-    """
-
-    on_host: Tensor
-    place: Tensor
-    negated: Tensor | None = None
-
-    @classmethod
-    def of(cls, wanted: Tensor, device: torch.device, upper: Tensor | None = None) -> Asked:
-        """The wanted units `[N, *shape]`, bool on the CPU; negated rows for those of `upper`, bool on the device."""
-        on_host = wanted.nonzero()
-        place = on_host.to(device)
-        return cls(on_host, place, None if upper is None else upper[place.unbind(1)])
-
-    def index(self, some: Tensor | slice, first: int = 0) -> tuple[Tensor, ...]:
-        """Where some of the units are in a tensor `[*, *shape]` whose samples start at `first`."""
-        sample, *unit = self.place[some].unbind(1)
-        return (sample - first if first else sample, *unit)
-
-
-@dataclass(frozen=True, eq=False)
-class Departure:
-    """Single rows before they are pulled: which of the wanted rows they are, and where they belong.
-
-    units: the units (channels, if windowed) that have identity rows, followed by their negatives if `mirrored`.
-    chosen: for each row, its place among these.
-    """
-
-    units: Tensor
-    mirrored: bool
-    chosen: Tensor
-    place: Place
-    index: Tensor
-
-    def alone(self) -> Departure:
-        """The same rows, without units that none of them needs."""
-        count = self.units.shape[0]
-        some, chosen = (self.chosen % count).unique(return_inverse=True)
-        chosen = chosen + (self.chosen >= count) * some.shape[0]
-        return Departure(self.units[some], self.mirrored, chosen, self.place, self.index)
-
-
 class UnitRows:
     """Bounds of chosen units of one node; lives for one refinement.
 
     undecided: mask of units that an interval of the samples in a span leaves open. limit: the most rows to pull at
-        once;
-    None for as many as memory allows.
+    once; None for as many as memory allows.
     """
 
     def __init__(self, state: BoundState, name: str, undecided: Undecided, limit: int | None = None):
@@ -108,12 +62,12 @@ class UnitRows:
         ragged = measured.ragged_window_cost if self.windowed else measured.ragged_row_cost
         if int(groups.sum()) * kernel <= int(wanted.sum()) * ragged:
             return self._dense(groups)
-        asked = Asked.of(wanted, self.device)
+        asked = AskedRows.of(wanted, self.device)
         return self._with(asked, slice(None), self._ragged(asked))
 
     def one_side(self, wanted: Tensor, upper: Tensor) -> Interval:
         """One bound of each wanted unit, the upper one where `upper`, else the lower; everything else stays."""
-        asked = Asked.of(wanted, self.device, upper)
+        asked = AskedRows.of(wanted, self.device, upper)
         return self._with(asked, slice(None), self._ragged(asked))
 
     def few(self, wanted: Tensor) -> bool:
@@ -127,8 +81,8 @@ class UnitRows:
 
     def both_sides(self, wanted: Tensor) -> tuple[tuple[Tensor, ...], Interval]:
         """Both bounds `[R]` of each wanted unit by a row for each side, pulled together, and the units' indices."""
-        asked = Asked.of(wanted, self.device)
-        twice = Asked(
+        asked = AskedRows.of(wanted, self.device)
+        twice = AskedRows(
             asked.on_host.repeat_interleave(2, 0),
             asked.place.repeat_interleave(2, 0),
             torch.arange(2 * asked.place.shape[0], device=self.device) % 2 == 1,
@@ -141,7 +95,7 @@ class UnitRows:
         return self.state.environment.device
 
     def _with(
-        self, asked: Asked, some: Tensor | slice, found: Interval, first: int = 0, last: int | None = None
+        self, asked: AskedRows, some: Tensor | slice, found: Interval, first: int = 0, last: int | None = None
     ) -> Interval:
         """The present interval of samples first to last, with the bounds `[R]` of some rows in it."""
         whole = self.state.interval(self.name)
@@ -155,7 +109,7 @@ class UnitRows:
 
     # --- single rows -------------------------------------------------------------------------------------------------
 
-    def _ragged(self, asked: Asked) -> Interval:
+    def _ragged(self, asked: AskedRows) -> Interval:
         """Bounds `[R]` of the rows that are asked for."""
         still_open, departures = self._still_open(asked), self._departures(asked)
         late: list[Departure] = []
@@ -169,7 +123,7 @@ class UnitRows:
         return _in_order(left)
 
     def _travellers(
-        self, departures: Iterator[Departure], asked: Asked, left: Arrivals, late: list[Departure]
+        self, departures: Iterator[Departure], asked: AskedRows, left: Arrivals, late: list[Departure]
     ) -> Iterator[Travellers]:
         """Rows to pull, as long as gradients have room for them; the first departure that has none is appended to
         `late`.
@@ -184,7 +138,7 @@ class UnitRows:
                 units, shared = departure.units, self._shared(departure.units, departure.mirrored)
             yield self._traveller(departure, shared, asked)
 
-    def _traveller(self, departure: Departure, shared: Progress, asked: Asked) -> Travellers:
+    def _traveller(self, departure: Departure, shared: Progress, asked: AskedRows) -> Travellers:
         progress = shared.select(departure.chosen.unsqueeze(1), departure.place)
         if self.barrier >= 0:
             unit = _ravel(asked.place[departure.index, 1:], self.shape)
@@ -192,7 +146,7 @@ class UnitRows:
             progress = constrain_units(self.state, progress, self.name, departure.place, unit, upper)
         return Travellers(progress, departure.index, departure.place.span)
 
-    def chunk(self, departure: Departure, asked: Asked) -> Enclosure:
+    def chunk(self, departure: Departure, asked: AskedRows) -> Enclosure:
         """Bounds of one chunk of rows by itself, in their order."""
         departure = departure if self.windowed else departure.alone()
         shared = self._shared(departure.units, departure.mirrored)
@@ -202,7 +156,7 @@ class UnitRows:
         found = _in_order(left)
         return Enclosure(found.lower.unsqueeze(1), found.upper.unsqueeze(1))
 
-    def _departures(self, asked: Asked) -> Iterator[Departure]:
+    def _departures(self, asked: AskedRows) -> Iterator[Departure]:
         """The rows that are asked for, chunk by chunk."""
         place, negated = asked.on_host, asked.negated
         if self.windowed:
@@ -233,7 +187,7 @@ class UnitRows:
             rows = [owner.shape[0]]
         return [min(self.limit, count - first) for count in rows for first in range(0, count, self.limit)]
 
-    def _still_open(self, asked: Asked) -> StillOpen:
+    def _still_open(self, asked: AskedRows) -> StillOpen:
         """A test for rows on their way: would these bounds leave their units undecided?"""
 
         def still_open(some: Travellers, found: Enclosure) -> Tensor:
@@ -261,7 +215,8 @@ class UnitRows:
         else:
             extent = self.shape
         rows = Rows(base.reshape(1, -1, *extent), self.shape, window=window)
-        return advance(self.state, Progress.start_shared(self.name, rows), stop=self._differs)
+        start = Progress.start_shared(self.name, rows, one_sided=mirrored)
+        return advance(self.state, start, stop=self._differs)
 
     def _differs(self, name: str, progress: Progress) -> bool:
         """Whether rows can no longer be shared: samples part at this layer, constraints are to join before it, or it
@@ -319,7 +274,7 @@ class UnitRows:
 
 
 def _one_chunk(
-    name: str, undecided: Undecided, limit: int, departure: Departure, asked: Asked, state: BoundState
+    name: str, undecided: Undecided, limit: int, departure: Departure, asked: AskedRows, state: BoundState
 ) -> Enclosure:
     return UnitRows(state, name, undecided, limit).chunk(departure, asked)
 

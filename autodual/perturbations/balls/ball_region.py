@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from typing import TypeAlias
 
@@ -36,9 +36,6 @@ class BallRegion(Region):
     @property
     def radii(self) -> Tensor:
         return self.per_feature(self.radius)
-
-    def enlarged(self, factor: float) -> BallRegion:
-        return replace(self, radius=factor * self.radius)
 
     def enclosure(self) -> Interval:
         return Interval.around(self.centre, self.per_feature(self.radius))

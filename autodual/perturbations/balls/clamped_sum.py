@@ -11,13 +11,14 @@ _MOST_STEPS = 60
 _FIRST_CUT = 1e-6
 
 
+@torch.no_grad()
 def crossing(
     slope: Tensor, offset: Tensor, least: Tensor, most: Tensor, total: Tensor, end: Tensor, start: Tensor | None = None
 ) -> Tensor:
     """The largest t in [0, end] where Σ clamp(slope · t + offset, least, most) is at most `total`; 0 if nowhere.
 
     Sums are over the last axis. They rise with t, piece by piece in straight lines, so that Newton's method is exact
-    once it has found the piece; a bracket keeps it from going astray.
+    once it has found the piece; a bracket keeps it from going astray. No derivatives are kept.
 
     Args:
         slope: at least 0, `[*, n]`.
@@ -32,24 +33,23 @@ def crossing(
     """
     tolerance = 4 * torch.finfo(slope.dtype).eps * total
     low, high, t = torch.zeros_like(end), end, end if start is None else start
+    lines, clamped = torch.empty_like(slope), torch.empty_like(slope)
     for _ in range(_MOST_STEPS):
-        reached, rate = _sum_and_rate(t, slope, offset, least, most)
-        below = reached <= total + tolerance
+        # In memory that is there already: new memory would take longer than the sums.
+        torch.addcmul(offset, slope, t, out=lines)
+        torch.clamp(lines, least, most, out=clamped)
+        reached = clamped.sum(-1, keepdim=True)
+        # 0 and 1 in place of masks, which are slow to make.
+        rate = lines.eq_(clamped).mul_(slope).sum(-1, keepdim=True)
+        missing = total - reached
+        below = missing >= -tolerance
         low, high = torch.where(below, t, low), torch.where(below, high, t)
-        done = (below & ((reached >= total - tolerance) | (t >= end))) | (high <= 0)
+        done = (missing.abs() <= tolerance) | (low >= end) | (high <= 0)
         if done.all():
             break
-        found = t + (total - reached) / rate
-        found = torch.where(high == end, found.minimum(end), found)
+        found, untried = t + missing / rate, high == end
+        found = torch.where(untried, found.minimum(end), found)
         middle = low.maximum(_FIRST_CUT * high).sqrt() * high.sqrt()
-        inside = (found > low) & ((found < high) | (high == end))
+        inside = (found > low) & ((found < high) | untried)
         t = torch.where(done, t, torch.where(inside, found, middle))
     return low
-
-
-def _sum_and_rate(t: Tensor, slope: Tensor, offset: Tensor, least: Tensor, most: Tensor) -> tuple[Tensor, Tensor]:
-    """The sum at t, and how fast it rises there; signs in place of masks, which are slow to make."""
-    lines = torch.addcmul(offset, slope, t)
-    clamped = torch.clamp(lines, least, most)
-    held = lines.sub_(clamped).abs_().sign_()
-    return clamped.sum(-1, keepdim=True), (slope - held.mul_(slope)).sum(-1, keepdim=True)

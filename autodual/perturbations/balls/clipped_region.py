@@ -40,9 +40,6 @@ class ClippedRegion(Region):
     def radii(self) -> Tensor:
         return self.ball.radii
 
-    def enlarged(self, factor: float) -> ClippedRegion:
-        return clip(self.ball.enlarged(factor), self.domain.lower, self.domain.upper)
-
     def enclosure(self) -> Interval:
         return self.box.enclosure()
 

@@ -43,7 +43,7 @@ def shorter_offset(order: float, offset: Tensor, room: Room, reach: Tensor, end:
         order, offset, room, reach: as of `nearest_offset`.
         end: the largest multiple, to the power p, `[*, N, 1]`; None: 1, from where the result is not far.
     """
-    slope, ends, least = (size**order for size in (offset.abs(), room.most(offset), room.gap))
+    slope, ends, least = offset.abs().pow_(order), room.most(offset).pow_(order), room.gap**order
     none, total = torch.zeros_like(slope[..., :1]), reach**order
     if end is None:
         found = crossing(slope, none, least, ends, total, none + 1)

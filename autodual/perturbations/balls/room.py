@@ -36,7 +36,10 @@ class Room:
         infinite = working(like.new_full((1,), torch.inf))
         return cls(-infinite, infinite, torch.zeros_like(infinite))
 
+    @torch.no_grad()
     def most(self, offset: Tensor) -> Tensor:
         """The largest |offset| in the directions of offsets `[*, N, n]`; the gap where they lead away from the box."""
         side = torch.ones((), dtype=offset.dtype, device=offset.device).copysign(offset)
-        return torch.maximum(side * self.low, side * self.high).maximum(self.gap)
+        found = side * self.low
+        torch.maximum(found, side.mul_(self.high), out=found)
+        return torch.maximum(found, self.gap, out=found)

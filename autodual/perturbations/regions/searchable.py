@@ -38,13 +38,24 @@ class Searchable(PlacedSet):
         widths = self.direction(torch.ones_like(self.centre)).abs()
         return self.per_feature(widths.flatten(1).amax(1))
 
+    @property
+    def projection_free(self) -> bool:
+        """Whether attacks had better walk towards steepest points than step out of the set and project: by default not.
+
+        True of convex sets whose projection costs far more than their steepest point.
+        """
+        return False
+
     def enlarged(self, factor: float) -> Searchable:
-        """The ball with a radius `factor` times as large, around the same samples; by default the set as it is.
+        """The set with a radius `factor` times as large, around the same samples; its domain stays.
 
         Args:
-            factor: at least 1.
+            factor: at least 0.
+
+        Raises:
+            InvalidInputError: the set has no radius.
         """
-        return self
+        return require_searchable(self.source.scaled(factor).bind(self.centre))
 
     def each(self, answer: Callable[..., Tensor], *values: Tensor) -> Tensor:
         """Values `[*, N, *shape]` made factor by factor: of a set that is no product, `answer(self, *values)`.
@@ -63,6 +74,29 @@ class Searchable(PlacedSet):
             points: `[*, N, *shape]`, in the set's dtype.
             tolerance: how far outside a point may lie, in the units of the radius.
         """
+
+    def plausible(self, points: Tensor) -> Tensor:
+        """Whether each point may lie in the set, bool `[*, N]`: true of every point that does; by default `contains`.
+
+        Attacks ask it of every point on their way, and `contains` only of those that they claim to have found. It is
+        for sets to which the exact answer is dear.
+
+        Args:
+            points: `[*, N, *shape]`.
+        """
+        return self.contains(points)
+
+    def contains_where(self, asked: Tensor, points: Tensor) -> Tensor:
+        """Whether each point `[N, *shape]` that is asked about lies in the set, bool `[N]`; False of the others.
+
+        Args:
+            asked: bool `[N]`.
+            points: one for each sample.
+        """
+        if asked.all():
+            return self.contains(points)
+        index = asked.nonzero().squeeze(1)
+        return asked.index_copy(0, index, self.select(index).contains(points[index])) if len(index) else asked
 
     @abstractmethod
     def project(self, points: Tensor) -> Tensor:
@@ -84,6 +118,16 @@ class Searchable(PlacedSet):
             points: `[*, N, *shape]`.
         """
         return self.project(points)
+
+    def towards(self, points: Tensor, aim: Tensor, share: Tensor | float) -> Tensor:
+        """A share of the way from points of the set to others, `[*, N, *shape]`, and if need be back into the set.
+
+        Args:
+            points: where the way begins.
+            aim: where it ends.
+            share: from 0 to 1, a number or a tensor that broadcasts to points.
+        """
+        return self.retract(points + share * (aim - points))
 
     @abstractmethod
     def steepest(self, gradient: Tensor) -> Tensor:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 from torch import Tensor
 from torch.nn import functional
@@ -16,6 +16,11 @@ class View(Protocol):
     Each of the G groups of K rows belongs to one sample; `extent` is the shape of the window. The maker of the view
     chooses the groups, their samples and the windows' origins.
     """
+
+    @property
+    def whole(self) -> bool:
+        """Whether rows cover the whole input."""
+        ...
 
     def features(self, values: Tensor) -> Tensor:
         """The features of each group `[G or 1, 1, *extent]`, zero where a window lies outside the input.
@@ -38,10 +43,10 @@ class View(Protocol):
         ...
 
     def samples(self, values: Tensor) -> Tensor:
-        """The sample's value for each group, `[G or 1, 1]`.
+        """The sample's values for each group, `[G or 1, 1, *]`.
 
         Args:
-            values: per sample, `[N]`.
+            values: per sample, `[N, *]`.
         """
         ...
 
@@ -58,6 +63,8 @@ class WholeView:
         (tensor([[-2.]]), tensor([[0.]]))
     """
 
+    whole: ClassVar[bool] = True
+
     def features(self, values: Tensor) -> Tensor:
         """`values` `[N, *shape]` as `[N, 1, *shape]`."""
         return values.unsqueeze(1)
@@ -67,7 +74,7 @@ class WholeView:
         return padded(values.unsqueeze(1), margin)
 
     def samples(self, values: Tensor) -> Tensor:
-        """`values` `[N]` as `[N, 1]`."""
+        """`values` `[N, *]` as `[N, 1, *]`."""
         return values.unsqueeze(1)
 
 

@@ -8,7 +8,7 @@ from dataclasses import fields, is_dataclass
 from typing import Any, TypeVar
 
 from autodual.errors import InvalidInputError
-from autodual.number_ranges import Range, shown
+from autodual.number_ranges import LARGEST, Range, shown
 from autodual.perturbations.registry.set_entry import ChosenSet, SetEntry
 from autodual.perturbations.registry.set_parameter import REQUIRED, SetParameter
 from autodual.registration import same_definition
@@ -29,6 +29,25 @@ _SETS: dict[str, SetEntry] = {
             parameters=(SetParameter("p", float, "Order of the norm.", range=Range(1)),),
             spelling="l{p}",
             formula="‖{point} − x‖_{p} ≤ {radius}",
+        ),
+        SetEntry(
+            "wasserstein",
+            "Wasserstein ball",
+            "autodual.perturbations.wasserstein.wasserstein_ball:WassersteinBall",
+            radius="eps",
+            parameters=(
+                SetParameter("window", int, "Side of the square of pixels to which each may move mass.", 5, Range(1)),
+                SetParameter(
+                    "cost", float, "Power of the distance that moving one unit of mass costs.", 1.0, Range(0, 100)
+                ),
+                SetParameter(
+                    "sharpness", float, "Of smooth bounds in place of exact ones; 0: exact.", 0.0, Range(0, LARGEST)
+                ),
+                SetParameter(
+                    "prices", int, "Prices at which rows of all samples are bounded; 0: the best.", 0, Range(0, 1000)
+                ),
+            ),
+            formula="d({point}, x) ≤ {radius}·Σx, moving mass within {window}×{window} pixels",
         ),
         SetEntry(
             "union",

@@ -58,7 +58,7 @@ class Loss(ABC):
 
     @property
     def single_step(self) -> bool:
-        """Whether it learns from an attack of one step alone, to which networks may overfit within an epoch."""
+        """Whether an attack takes one step for each of the weights, to which networks may overfit within an epoch."""
         return False
 
     @abstractmethod

@@ -48,6 +48,10 @@ class FreeLoss(Loss):
         points.register_hook(follow)
         return batch.losses(criterion(self.criterion), batch.trained(points))
 
+    @property
+    def single_step(self) -> bool:
+        return True  # each step of the weights follows a single one of the perturbation
+
     def steps_a_batch(self) -> int:
         return self.replays
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Annotated, Literal
 
-from autodual.attacks import Ascent, Attack, Customary, Fixed, Msd, Pgd
+from autodual.attacks import Ascent, Attack, Customary, Fixed, Harmonic, Msd, Pgd, Sign, Step, StepSize, ToWorst
+from autodual.attacks.growth import Growth
 from autodual.attacks.kept import Keep
 from autodual.attacks.objectives import objective_named
+from autodual.attacks.projected_sinkhorn import Entropic
 from autodual.attacks.starts import start_named
 from autodual.number_ranges import Range
 from autodual.train.limits import NonNegative
@@ -15,6 +17,8 @@ from autodual.train.losses.attacked_loss import AttackedLoss, ObjectiveName, Sta
 from autodual.train.losses.batch import Batch
 
 Steps = Annotated[int, Range(1, 10_000)]
+Factor = Annotated[float, Range(1, 1e3)]
+StepName = Literal["customary", "sign", "frank-wolfe", "sinkhorn"]
 
 
 @dataclass(frozen=True)
@@ -24,6 +28,14 @@ class PgdLoss(AttackedLoss):
     steps: gradients of each run. step_size: in units of the radius, or of the input if `raw` (of an l1 ball, the l1
     length of a step); 0 stands for 2.5 radii / steps. restarts: runs, of which the largest loss counts. start: where
     runs begin. objective: what is raised.
+
+    step: which way. `customary` suits the norm; `sign` is the gradient's; `frank-wolfe` goes to the set's steepest
+    point, `step_size` of the way, or 2 / (t + 2) at step t if that is 0; `sinkhorn` is `sign`, projected onto a
+    Wasserstein ball as the thesis does (Algorithm 8), with steps in units of the input, by default 0.1.
+
+    growth: a factor by which the radius grows after every so many steps (`every`), up to the set itself in the last
+    ones; 1 for none. first: each sample is left alone at the first point that gets another class, and trained on it;
+    where none does, on the point of least margin. Together they train on near points (thesis, Section 5.2).
     """
 
     steps: Steps = 10
@@ -32,18 +44,32 @@ class PgdLoss(AttackedLoss):
     restarts: Steps = 1
     start: StartName = "uniform"
     objective: ObjectiveName = "cross-entropy"
+    step: StepName = "customary"
+    growth: Factor = 1.0
+    every: Steps = 1
+    first: bool = False
 
     def attack(self, batch: Batch) -> Attack:
-        size = Fixed(self.step_size, self.raw) if self.step_size else Fixed(2.5 / self.steps)
+        step, size = self._steps()
+        last: Keep = "last" if self.restarts == 1 else "loss"
         return Ascent(
             start_named(self.start),
             objective_named(self.objective),
-            Customary(),
+            step,
             size,
             self.steps,
             self.restarts,
-            keep="last" if self.restarts == 1 else "loss",
+            keep="first" if self.first else last,
+            growth=Growth(self.growth, self.every),
         )
+
+    def _steps(self) -> tuple[Step, StepSize]:
+        fixed = Fixed(self.step_size, self.raw) if self.step_size else Fixed(2.5 / self.steps)
+        if self.step == "frank-wolfe":
+            return ToWorst(), fixed if self.step_size else Harmonic()
+        if self.step == "sinkhorn":
+            return Sign(raw=True), Entropic(self.step_size or 0.1)
+        return Sign() if self.step == "sign" else Customary(), fixed
 
 
 @dataclass(frozen=True)

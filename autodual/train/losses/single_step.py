@@ -8,7 +8,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from autodual.attacks import Ascent, Attack, CrossEntropy, Customary, Fixed, Previous, Start, Uniform
+from autodual.attacks import Ascent, Attack, CrossEntropy, Customary, Fixed, Hypercube, Previous, Start, Uniform
 from autodual.attacks.objectives import objective_named
 from autodual.attacks.starts import start_named
 from autodual.errors import InvalidInputError
@@ -16,6 +16,10 @@ from autodual.perturbations import PerturbationSet
 from autodual.train.limits import Positive
 from autodual.train.losses.attacked_loss import AttackedLoss, ObjectiveName, StartName
 from autodual.train.losses.batch import OFFSET, Batch
+
+#: The names of starts of a single step.
+FirstName = Literal[StartName, "previous", "uncut", "uncut-hypercube"]
+_UNCUT: dict[str, Start] = {"uncut": Uniform(cut=False), "uncut-hypercube": Hypercube(cut=False)}
 
 
 @dataclass(frozen=True)
@@ -25,13 +29,14 @@ class FgsmLoss(AttackedLoss):
 
     step_size: in units of the radius, or of the input if `raw`; where a long step leaves the set, it ends at the
     nearest point of it. start: where the step begins; `previous` is the last batch's perturbation, by place in the
-    batch; `uncut` is `uniform` but for starts outside the domain, which are not brought inside before the step: where
-    many features lie at an end of the domain, all their points would otherwise be corners. objective: what is raised.
+    batch; `uncut` is `uniform`, and `uncut-hypercube` is `hypercube`, but for starts outside the domain, which are not
+    brought inside before the step: where many features lie at an end of the domain, half of these would otherwise
+    start from where they are. objective: what is raised.
     """
 
     step_size: Positive = 1.25
     raw: bool = False
-    start: Literal[StartName, "previous", "uncut"] = "uniform"
+    start: FirstName = "uniform"
     objective: ObjectiveName = "cross-entropy"
 
     def __post_init__(self) -> None:
@@ -47,7 +52,7 @@ class FgsmLoss(AttackedLoss):
         if self.start == "previous":
             start: Start = Previous(batch.offset)
         else:
-            start = Uniform(cut=False) if self.start == "uncut" else start_named(self.start)
+            start = _UNCUT.get(self.start) or start_named(self.start)
         return Ascent(start, objective_named(self.objective), Customary(), size, steps=1, keep="last")
 
     def carries(self, x: Tensor) -> dict[str, Tensor]:
@@ -59,7 +64,7 @@ class RFgsmLoss(FgsmLoss):
     """R+FGSM (Tramèr et al., 2018): a random corner of half the radius, then a step of half the radius."""
 
     step_size: Positive = 0.5
-    start: Literal[StartName, "previous", "uncut"] = "hypercube"
+    start: FirstName = "hypercube"
 
 
 @dataclass(frozen=True)

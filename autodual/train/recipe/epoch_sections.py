@@ -71,9 +71,9 @@ class CollapseSection(Section):
     full radius of `set`. Where the robust error is higher than after the epoch before by more than `drop`, the weights
     of then are restored and training stops.
 
-    watch: `always`, `never`, or `auto`: where the loss takes a single step. drop: of robust accuracy. steps, step_size:
-    of the attack, the latter in units of the radius. samples: the epoch's first so many, 0 for a minibatch and at least
-    100; few of them make chance drops likely.
+    watch: `always`, `never`, or `auto`: where the loss takes a single step before each of the weights. drop: of robust
+    accuracy. steps, step_size: of the attack, the latter in units of the radius. samples: the epoch's first so many, 0
+    for a minibatch and at least 100; few of them make chance drops likely.
     """
 
     watch: Literal["auto", "always", "never"] = "auto"

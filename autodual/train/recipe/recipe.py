@@ -28,7 +28,8 @@ class Recipe:
     loss within the loss (`loss.kappa`). projection: columns of random projections that estimate dual bounds inside the
     network; 0 for exact bounds. memory: budget of the bounds in bytes; 0 for the default. precision: `bfloat16`
     and `float16` run everything but bounds in mixed precision, `float16` only with losses that compute no bounds.
-    stages: of a cascade, each trained on what no earlier one certifies; 1 for a single network.
+    stages: of a cascade, each trained on what no earlier one certifies; 1 for a single network. helpful_stages: whether
+    the cascade ends before that with the first stage that certifies no further held-out sample, which is left out.
     """
 
     data: DataSection = field(default_factory=DataSection)
@@ -49,6 +50,7 @@ class Recipe:
     memory: Annotated[int, Range(0, 2**62)] = 0
     precision: Literal["float32", "bfloat16", "float16"] = "float32"
     stages: Annotated[int, Range(1, 1000)] = 1
+    helpful_stages: bool = False
 
     def __post_init__(self) -> None:
         check_fields(self)
@@ -65,6 +67,10 @@ class Recipe:
             raise InvalidInputError(
                 "'data.augmentations' mix labels, but bounds are for one label a sample: leave mixup out, or take a "
                 "loss without bounds such as pgd"
+            )
+        if self.helpful_stages and not self.data.hold_out:
+            raise InvalidInputError(
+                "'helpful_stages' looks at held-out samples: give data.hold_out, or leave helpful_stages out"
             )
         if self.data.unlabelled and self.batch_size < 2:
             raise InvalidInputError("'batch_size' must be at least 2 with data.unlabelled, which is half of each batch")

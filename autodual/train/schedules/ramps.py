@@ -13,12 +13,17 @@ from autodual.train.schedules.base import Schedule
 
 @dataclass(frozen=True)
 class Ramp(Schedule):
-    """`start` until epoch `begin`, `end` from epoch `finish` on; the subclass says what lies between."""
+    """`start` until epoch `begin`, `end` from epoch `finish` on; the subclass says what lies between.
+
+    by_epoch: keep the value with which an epoch begins until it ends. A ramp from epoch 0 to 49 then has one value for
+    each of the first 50 epochs, `start` for the first and `end` for the last of them.
+    """
 
     start: Finite
     end: Finite
     begin: NonNegative = 0.0
     finish: NonNegative = 0.0
+    by_epoch: bool = False
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -29,6 +34,8 @@ class Ramp(Schedule):
             )
 
     def __call__(self, epoch: float) -> float:
+        if self.by_epoch:
+            epoch = math.floor(epoch)
         if epoch >= self.finish:
             return self.end
         if epoch <= self.begin:

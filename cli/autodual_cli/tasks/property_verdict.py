@@ -1,8 +1,7 @@
-"""What `autodual verify` does, and the form of its answer."""
+"""What `autodual verify` does."""
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
@@ -12,8 +11,6 @@ from typing import Any
 
 import click
 import torch
-from torch import nn
-from torch.export import ExportedProgram
 
 from autodual import __version__
 from autodual.attacks import Pgd
@@ -21,26 +18,17 @@ from autodual.certification import Verdict, VerdictStatus, verify
 from autodual.certification.verdicts.counterexample_confirmation import (
     Counterexample,
     Judge,
-    Replay,
     module_replay,
-    runtime_replay,
 )
 from autodual.certification.verdicts.deadline import TimeUp, deadline
-from autodual.compiler import compile_dual
-from autodual.errors import ContradictionError, InvalidInputError
-from autodual.files import LoadedModel, load_model_file
-from autodual.files.cost import require_affordable
-from autodual.network import DualNetwork
-from autodual.properties import Property, load_property
+from autodual.errors import ContradictionError
 from autodual.report import build_document, write_document
 from autodual.report.verdicts import summarise_verdicts, verdict_row
 from autodual_cli.output.contradiction_file import kept
 from autodual_cli.output.provenance import file_record, model_records, provenance, weight_file_digest
 from autodual_cli.output.targets import Target, check_targets, sole_writer_of
-from autodual_cli.subject.devices import find_device
-from autodual_cli.subject.exported_programs import unguarded
-from autodual_cli.subject.model_and_data import output_shape
-from autodual_cli.tasks.model_inspection import infer_shape
+from autodual_cli.output.verdict_lines import format_verdict, overtime, verdict_summary
+from autodual_cli.tasks.network_and_property import NetworkAndProperty, load_both
 
 # Seconds after the timeout within which the library should have stopped by itself.
 _GRACE = 1.0
@@ -71,27 +59,6 @@ class Request:
     standard: bool
 
 
-@dataclass(frozen=True, eq=False)
-class _Loaded:
-    """What was read: the model's record and module, the property, and the shapes of a sample's inputs."""
-
-    model: LoadedModel
-    module: nn.Module
-    goal: Property
-    shapes: tuple[tuple[int, ...], ...]
-    device: torch.device
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """The shape of a sample; several inputs are joined into a vector."""
-        return self.shapes[0] if len(self.shapes) == 1 else (sum(map(math.prod, self.shapes)),)
-
-    def example(self, dtype: torch.dtype) -> torch.Tensor | tuple[torch.Tensor, ...]:
-        """An example input for `compile_dual`."""
-        zeros = tuple(torch.zeros(1, *shape, device=self.device, dtype=dtype) for shape in self.shapes)
-        return zeros[0] if len(zeros) == 1 else zeros
-
-
 def run_verification(request: Request) -> None:
     """Print the verdict and, after sat, the counterexample; write the JSON document if one is asked for.
 
@@ -108,7 +75,7 @@ def _run(request: Request) -> None:
         with _deadline(request):
             loaded = _load(request)
     except TimeUp:
-        click.echo(_overtime(standard=request.standard))
+        click.echo(overtime(standard=request.standard))
         click.echo("The time was up before the files were read; no document is written.", err=True)
         return
     try:
@@ -117,7 +84,7 @@ def _run(request: Request) -> None:
         raise kept(error, _settings(request, loaded), request.json) from None
     click.echo(format_verdict(verdict, standard=request.standard))
     if not request.quiet:
-        click.echo(_summary(verdict, loaded.goal), err=True)
+        click.echo(verdict_summary(verdict, loaded.goal), err=True)
     if request.json is not None:
         row = _row(request, loaded, verdict)
         seconds = time.monotonic() - request.start
@@ -152,90 +119,27 @@ def verdict_again(request: Request, check: Callable[[dict[str, Any]], None]) -> 
     def confirm(point: torch.Tensor, case: int) -> Counterexample | None:
         if point.numel() != loaded.goal.input_size or not 0 <= case < len(loaded.goal.cases):
             return None
-        dual = _compiled(request, loaded)
-        run = _replay(loaded.model) or module_replay(dual, tuple(loaded.shape), loaded.device)
+        dual = loaded.compiled()
+        run = loaded.replay() or module_replay(dual, tuple(loaded.shape), loaded.device)
         return Judge(loaded.goal, run).confirm(point, case)
 
     return Again(_row(request, loaded, _verdict(request, loaded)), settings, confirm)
 
 
-def _row(request: Request, loaded: _Loaded, verdict: Verdict) -> dict[str, Any]:
+def _row(request: Request, loaded: NetworkAndProperty, verdict: Verdict) -> dict[str, Any]:
     return {**verdict_row(0, verdict, loaded.shape), "property": str(request.goal)}
 
 
-def format_verdict(verdict: Verdict, *, standard: bool = False) -> str:
-    """The verdict on a line of its own and, after sat, the counterexample as VNN-COMP writes it."""
-    if verdict.status is VerdictStatus.TIMEOUT:
-        return _overtime(standard=standard)
-    if verdict.inputs is None or verdict.outputs is None:
-        return str(verdict.status)
-    entries = [f"({name}_{place} {float(value)!r})" for name, values in (("X", verdict.inputs), ("Y", verdict.outputs))
-               for place, value in enumerate(values)]  # fmt: skip
-    return f"{verdict.status}\n(" + "\n".join(entries) + ")"
-
-
-def _overtime(*, standard: bool) -> str:
-    """The verdict where the time was up, as the two forms of the command call it."""
-    return "timed-out" if standard else "timeout"
-
-
-def _load(request: Request) -> _Loaded:
-    device = find_device(request.device)
-    goal = load_property(request.goal)
-    if request.network is not None and goal.network not in (None, request.network):
-        raise InvalidInputError(
-            f"'{request.goal}' declares the network '{goal.network}', not '{request.network}'; give it with "
-            f"--network {goal.network}=MODEL."
-        )
-    model = load_model_file(request.model)
-    shapes = _shapes(model.model, goal, request.input_shape)
-    if sum(map(math.prod, shapes)) != goal.input_size:
-        raise InvalidInputError(
-            f"'{request.goal}' is about {goal.input_size} inputs, but a sample of the network has the shape "
-            f"{' and '.join('x'.join(map(str, shape)) for shape in shapes)}; check that the two belong together, or "
-            "give --input-shape."
-        )
-    _check_order(model.model, goal, shapes)
-    module = unguarded(model.model) if isinstance(model.model, ExportedProgram) else model.model
-    loaded = _Loaded(model, module.to(device), goal, shapes, device)
-    example = loaded.example(getattr(torch, request.dtype))
-    require_affordable(str(request.model), module, [example] if isinstance(example, torch.Tensor) else example)
-    return loaded
-
-
-def _shapes(
-    model: nn.Module | ExportedProgram, goal: Property, given: tuple[int, ...] | None
-) -> tuple[tuple[int, ...], ...]:
-    """The shape of each input of one sample: what the network says, what was given, or what can be found."""
-    known = getattr(model, "input_shapes", None)
-    if known is not None and (given is None or len(known) > 1):
-        single = getattr(model, "single_shapes", ())
-        of_one = bool(single) and sum(map(math.prod, single)) == goal.input_size
-        return tuple(tuple(shape) for shape in (single if of_one else known))
-    if given is not None:
-        return (given,)
-    declared = goal.inputs[0].shape
-    for shape in ([declared[1:]] if len(declared) > 1 and declared[0] == 1 else []) + [declared]:
-        try:
-            output_shape(model, torch.zeros(2, *shape))
-        except InvalidInputError:
-            continue
-        return (tuple(shape),)
-    return (infer_shape(model),)
-
-
-def _check_order(model: nn.Module | ExportedProgram, goal: Property, shapes: tuple[tuple[int, ...], ...]) -> None:
-    """Refuse a property of several inputs that does not declare them as the network has them, one by one."""
-    names = getattr(model, "input_names", None)
-    declared = [variable.onnx_name for variable in goal.inputs]
-    if names is not None and None not in declared and declared != list(names):
-        raise InvalidInputError(
-            f"The property's inputs are {', '.join(map(str, declared))} in the ONNX file, but those of the network are "
-            f"{', '.join(names)}; declare them all, in this order."
-        )
-    sizes = [variable.size for variable in goal.inputs]
-    if len(sizes) > 1 and sizes != [math.prod(shape) for shape in shapes]:
-        raise InvalidInputError("The property does not declare the network's inputs one by one and in their order.")
+def _load(request: Request) -> NetworkAndProperty:
+    return load_both(
+        request.model,
+        request.goal,
+        network=request.network,
+        input_shape=request.input_shape,
+        device=request.device,
+        dtype=request.dtype,
+        memory=request.memory,
+    )
 
 
 def _left(request: Request) -> float | None:
@@ -248,16 +152,16 @@ def _deadline(request: Request) -> AbstractContextManager[None]:
     return deadline(None if left is None else left + _GRACE)
 
 
-def _verdict(request: Request, loaded: _Loaded) -> Verdict:
+def _verdict(request: Request, loaded: NetworkAndProperty) -> Verdict:
     try:
         with _deadline(request):
             return verify(
-                _compiled(request, loaded),
+                loaded.compiled(),
                 loaded.goal,
                 timeout=_left(request),
                 attack=Pgd(steps=ATTACK_STEPS) if request.attack else None,
-                dtype=getattr(torch, request.dtype),
-                replay=_replay(loaded.model),
+                dtype=loaded.dtype,
+                replay=loaded.replay(),
                 seed=request.seed,
                 exact_seconds=request.exact_seconds,
                 bracket=request.bracket,
@@ -268,28 +172,7 @@ def _verdict(request: Request, loaded: _Loaded) -> Verdict:
         return Verdict(VerdictStatus.TIMEOUT, None, None, None, "the time was up within a step", cases, 0, seconds)
 
 
-def _compiled(request: Request, loaded: _Loaded) -> DualNetwork:
-    example = loaded.example(getattr(torch, request.dtype))
-    return compile_dual(loaded.module, example_input=example, memory_budget=request.memory)
-
-
-def _replay(model: LoadedModel) -> Replay | None:
-    """onnxruntime for an ONNX file, where that is installed."""
-    name = getattr(model.model, "output_name", None)
-    return None if name is None else runtime_replay(str(model.path), name)
-
-
-def _summary(verdict: Verdict, goal: Property) -> str:
-    total = sum(len(case.conjunctions) for case in goal.cases)
-    words = f"{len(goal.cases)} case(s) with {total} conjunction(s)"
-    if goal.vacuous:
-        words += f", {goal.vacuous} more that no input satisfies"
-    parts = f", {verdict.parts} parts" if verdict.parts else ""
-    opened = f", {verdict.undecided} case(s) undecided" if verdict.inputs is None and verdict.undecided else ""
-    return f"{verdict.status} by {verdict.method} in {verdict.seconds:.2f} s ({words}{parts}{opened})"
-
-
-def _settings(request: Request, loaded: _Loaded) -> dict[str, Any]:
+def _settings(request: Request, loaded: NetworkAndProperty) -> dict[str, Any]:
     files = [
         *model_records(loaded.model),
         file_record("property", request.goal, loaded.goal.sha256),

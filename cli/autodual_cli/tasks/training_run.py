@@ -117,7 +117,7 @@ def _farewell(stages: Stages) -> str:
     if stages.recipe.stages == 1:
         return f"Saved {folder.network}; now: autodual certify {folder.network}"
     count = len(stages.files)
-    early = " (too few training samples were left for another)" if count < stages.recipe.stages else ""
+    early = f" ({stages.ended})" if stages.ended else ""
     return f"Saved {folder.cascade}, {count} stages{early}; now: autodual certify --cascade {folder.cascade}"
 
 

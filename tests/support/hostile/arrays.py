@@ -274,6 +274,7 @@ def _data(name: str, part: str) -> Any:
             ["certify", model, "--eps", "0.01", *named],
             ["radius", model, *named],
             ["detect", model, "--eps", "0.01", *named],
+            ["attack", model, "--eps", "0.01", "--attack", "1", *named],
             ["train", "--data", part, "--data-dir", str(folder), "--arch", "mlp:3", "--loss", "clean", "--epochs", "1",
              "--output", str(path.parent / "run"), "--quiet"],
         ]  # fmt: skip
@@ -287,6 +288,7 @@ def _npz_commands(path: Path, around: Surroundings) -> list[list[str]]:
         ["certify", model, "--eps", "0.01", *data],
         ["radius", model, *data],
         ["detect", model, "--eps", "0.01", *data],
+        ["attack", model, "--eps", "0.01", "--attack", "1", *data],
         ["train", "--data", str(path), "--arch", "mlp:3", "--loss", "clean", "--epochs", "1", "--output",
          str(path.parent / "run"), "--quiet"],
     ]  # fmt: skip
@@ -304,6 +306,7 @@ def _npy_commands(path: Path, around: Surroundings) -> list[list[str]]:
     data = ["--data", str(around.data), "--limit", "1"]
     return [
         ["certify", str(around.model), "--box", f"{path},{path}", *data],
+        ["attack", str(around.model), "--box", f"{path},{path}", "--attack", "1", *data],
         ["certify", str(around.model), "--eps", "0.01", "--spec", f"box:{path},{path}", *data],
         ["certify", str(around.model), "--eps", "0.01", "--spec", f"deviation:{path}", *data],
     ]

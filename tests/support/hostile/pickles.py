@@ -364,6 +364,7 @@ def commands(path: Path, around: Surroundings) -> list[list[str]]:
         ["radius", str(path), *data],
         ["detect", str(path), "--eps", "0.01", *data],
         ["verify", str(path), str(around.folder / "property.vnnlib")],
+        ["attack", str(path), "--eps", "0.01", "--attack", "1", *data],
     ]
 
 

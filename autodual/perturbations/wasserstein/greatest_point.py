@@ -1,0 +1,47 @@
+"""The point of a Wasserstein ball at which a linear function is greatest: an optimal transport plan, carried out."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from autodual.perturbations.regions.row_norms import flatten
+from autodual.perturbations.wasserstein.canvas import Canvas
+from autodual.perturbations.wasserstein.mass_sources import sources_of
+from autodual.perturbations.wasserstein.moves import Moves
+from autodual.perturbations.wasserstein.optimal_plan import OptimalPlan
+from autodual.perturbations.wasserstein.support_function import Offers
+from autodual.perturbations.wasserstein.support_question import Question, as_images
+
+
+def greatest_point(rows: Tensor, x: Tensor, budget: Tensor, moves: Moves) -> Tensor:
+    """The maximiser of <rows, z> over the balls around x.
+
+    Args:
+        rows: `[*, N, *channels, H, W]`.
+        x: at least 0, `[N, *channels, H, W]`.
+        budget: of the ball around each, `[N]`.
+        moves: of the plan.
+
+    Returns:
+        `[*, N, *channels, H, W]`.
+
+    Example:
+        >>> import torch
+        >>> from autodual.perturbations.wasserstein.greatest_point import greatest_point
+        >>> from autodual.perturbations.wasserstein.moves import Moves
+        >>> row, x = torch.tensor([[[0.0, 1.0, 4.0]]]), torch.tensor([[[1.0, 0.0, 0.0]]])
+        >>> greatest_point(row, x, torch.tensor([0.5]), Moves(5))
+        tensor([[[0.7500, 0.0000, 0.2500]]])
+    """
+    if len(moves.rings) == 1:
+        return x.expand_as(rows).clone()
+    each = as_images(rows.detach().reshape(-1, *x.shape).transpose(0, 1))
+    sources = sources_of(flatten(x.detach(), 1))
+    asked, moved = Question(each, sources, budget.detach(), Canvas.of(each, moves)), torch.empty_like(each)
+    for groups, some, part in asked.blocks():
+        offers = Offers.to(part, both=False)
+        bracket = offers.best()
+        plan = OptimalPlan.of(offers, bracket.low.view(offers.shape), bracket.high.view(offers.shape))
+        moved[groups, some] = plan.moved(torch.ones_like(bracket.best))[0]
+    return (x + moved.transpose(0, 1).reshape(rows.shape)).clamp(min=0)

@@ -1,0 +1,33 @@
+"""How `autodual verify` prints a verdict."""
+
+from __future__ import annotations
+
+from autodual.certification import Verdict, VerdictStatus
+from autodual.properties import Property
+
+
+def format_verdict(verdict: Verdict, *, standard: bool = False) -> str:
+    """The verdict on a line of its own and, after sat, the counterexample as VNN-COMP writes it."""
+    if verdict.status is VerdictStatus.TIMEOUT:
+        return overtime(standard=standard)
+    if verdict.inputs is None or verdict.outputs is None:
+        return str(verdict.status)
+    entries = [f"({name}_{place} {float(value)!r})" for name, values in (("X", verdict.inputs), ("Y", verdict.outputs))
+               for place, value in enumerate(values)]  # fmt: skip
+    return f"{verdict.status}\n(" + "\n".join(entries) + ")"
+
+
+def overtime(*, standard: bool) -> str:
+    """The verdict where the time was up, as the two forms of the command call it."""
+    return "timed-out" if standard else "timeout"
+
+
+def verdict_summary(verdict: Verdict, goal: Property) -> str:
+    """One line about how a verdict was reached."""
+    total = sum(len(case.conjunctions) for case in goal.cases)
+    words = f"{len(goal.cases)} case(s) with {total} conjunction(s)"
+    if goal.vacuous:
+        words += f", {goal.vacuous} more that no input satisfies"
+    parts = f", {verdict.parts} parts" if verdict.parts else ""
+    opened = f", {verdict.undecided} case(s) undecided" if verdict.inputs is None and verdict.undecided else ""
+    return f"{verdict.status} by {verdict.method} in {verdict.seconds:.2f} s ({words}{parts}{opened})"
