@@ -59,6 +59,7 @@ def main() -> None:
     parser.add_argument(
         "--only", default="", metavar="WORDS", help="rows (networks of chapter 5) alone that hold one of them, A,B"
     )
+    parser.add_argument("--plain", action="store_true", help="CIFAR-10 without crops and flips")
     parser.add_argument("--attack-steps", type=int, default=0, help="of chapter 5's training, 0 for the thesis' number")
     parser.add_argument("--gentle", action="store_true", help="in chapter 5: Adam, and a radius that grows at first")
     parser.add_argument("--restarts", type=int, default=10, help="of the evaluation's attacks in chapters 4 and 5")

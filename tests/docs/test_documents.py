@@ -31,8 +31,9 @@ _HEADING = re.compile(r"^#+ (.*)$", re.MULTILINE)
 
 @pytest.mark.usefixtures("restored_registries")
 @pytest.mark.parametrize("document", DOCUMENTS, ids=NAMES)
-def test_python_blocks_run(document: Path) -> None:
-    """Blocks assert what the text claims; the tutorial has a test of its own."""
+def test_python_blocks_run(document: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Blocks assert what the text claims, in the folder of the repository; the tutorial has a test of its own."""
+    monkeypatch.chdir(DOCS.parent)
     if document.name == "tutorial.md":
         pytest.skip("run by test_tutorial.py")
     if not python_blocks(document):
