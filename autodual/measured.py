@@ -25,7 +25,9 @@ class Constants:
     #: While rows are factored, and so never written out: rows to pull at once, in multiples of what the caches hold.
     factored_rows_gain: int = 16
     #: Checking a site's intervals pays if a row has at least this many multiplications per scalar still ahead.
-    early_exit_work: int = 24
+    early_exit_work: int = 10_000
+    #: Multiplications that take as long as all that one more pull of rows costs beside its own.
+    another_pull_work: int = 8_000_000
     #: Time of a multiplication in forward mode, relative to backward mode: earlier columns are carried along.
     push_cost: float = 2.0
     #: Channels below which a matrix product and `fold` are faster than the library's transposed convolution.

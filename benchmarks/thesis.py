@@ -4,7 +4,7 @@
 
 Each cell says `measured (published)`; errors and accuracies are percentages, as in the thesis. Schedules are scaled to
 `--epochs`; 0 means the thesis' own number. Rows without data in the folder, or with networks of more than `--largest`
-parameters, say 'not run'. One thread. docs/results/thesis_NAME.json (thesis_NAME_WORD.json with `--only WORD`) is
+parameters, say 'not run'. One thread. docs/results/thesis_NAME.json (thesis_NAME_WORDS.json with `--only WORDS`) is
 written after each row, and also holds the log of every epoch.
 
 Figures of chapter 3 are told in numbers. Figures 3.1, 3.2, 3.15 and 3.16 are drawings; Figure 3.19 is
@@ -14,6 +14,7 @@ Figures of chapter 3 are told in numbers. Figures 3.1, 3.2, 3.15 and 3.16 are dr
 from __future__ import annotations
 
 import argparse
+import re
 from dataclasses import asdict
 from pathlib import Path
 
@@ -36,7 +37,7 @@ def run(name: str, size: Size) -> None:
     """Run one experiment, save each row as it comes, and print the table."""
     table, unit = TABLES[name], seconds(calibration, 3)
     options = {key: value for key, value in asdict(size).items() if key not in ("sets", "data_dir")}
-    file = f"thesis_{name}" + (f"_{size.only.replace(' ', '_').replace('/', '_')}" if size.only else "")
+    file = "_".join([f"thesis_{name}", *re.findall(r"[\w.+-]+", size.only)])
     for row, values in EXPERIMENTS[name](table, size):
         table.fill(row, values)
         save(file, {"thesis": table.title, "size": options, "C": unit, "lines": table.lines()})
@@ -55,8 +56,12 @@ def main() -> None:
     parser.add_argument("--largest", type=int, default=500_000, help="parameters of a network that is still trained")
     parser.add_argument("--arch", default="", help="trained in place of a larger network; such rows name it")
     parser.add_argument("--instead", choices=("", "mnist"), default="", help="data in place of chapter 4's CIFAR-10")
-    parser.add_argument("--only", default="", metavar="WORD", help="rows alone whose labels hold it")
+    parser.add_argument(
+        "--only", default="", metavar="WORDS", help="rows (networks of chapter 5) alone that hold one of them, A,B"
+    )
+    parser.add_argument("--plain", action="store_true", help="CIFAR-10 without crops and flips")
     parser.add_argument("--attack-steps", type=int, default=0, help="of chapter 5's training, 0 for the thesis' number")
+    parser.add_argument("--gentle", action="store_true", help="in chapter 5: Adam, and a radius that grows at first")
     parser.add_argument("--restarts", type=int, default=10, help="of the evaluation's attacks in chapters 4 and 5")
     parser.add_argument("--queries", type=int, default=5000, help="of the search without gradients in chapter 5")
     parser.add_argument("--exact-seconds", type=float, default=60.0, help="for each sample that is verified exactly")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -25,15 +27,25 @@ class AttackedBatch:
     outputs: Tensor
     labelled: bool
 
-    def samples(self, hunt: Hunt, tell: Tell, members: tuple[str, ...]) -> list[AttackedSample]:
-        """One record a sample; those that are wrong without any change are not attacked."""
+    def samples(
+        self, hunt: Hunt, tell: Tell, members: tuple[str, ...], shares: Sequence[float]
+    ) -> list[AttackedSample]:
+        """One record a sample; those that are wrong without any change are not attacked.
+
+        Those that resist in a set of a share of the radius are attacked again in the next.
+        """
         records, wrong = self._clean(), wrong_at(self.goal, self.outputs)
         index = (~wrong).nonzero().squeeze(1)
-        if len(index):
-            found = hunt.run(self.region.select(index), self.goal.select(index), tell)
-            told = _Telling.of(found, self.region.centre[index], self.goal, hunt.confirm, members)
+        for stage, share in enumerate(shares):
+            if not len(index):
+                break
+            some, part = self.region.select(index), self.goal.select(index)
+            done = partial(_after, tell, stage * hunt.searches(len(members)))
+            found = hunt.run(some if share == 1 else some.enlarged(share), part, done)
+            told = _Telling.of(found, some.centre, self.goal, hunt.confirm, members, share)
             for place, sample in enumerate(index.tolist()):
                 records[sample] = told.added(records[sample], place)
+            index = index[~found.hits.any(0)]
         return records
 
     def _clean(self) -> list[AttackedSample]:
@@ -51,6 +63,10 @@ class AttackedBatch:
         return [None if label == IGNORED else label for label in goal.labels.tolist()]
 
 
+def _after(tell: Tell, before: int, done: int, words: str) -> None:
+    tell(before + done, words)
+
+
 @dataclass(frozen=True, eq=False)
 class _Telling:
     """What was found for the samples that were attacked, with the classes and distances of their worst points."""
@@ -59,14 +75,21 @@ class _Telling:
     reached: list[int | None]
     distances: list[list[float]]
     members: tuple[str, ...]
+    share: float
 
     @classmethod
     def of(
-        cls, found: Found, centre: Tensor, goal: Specification, confirm: Function, members: tuple[str, ...]
+        cls,
+        found: Found,
+        centre: Tensor,
+        goal: Specification,
+        confirm: Function,
+        members: tuple[str, ...],
+        share: float,
     ) -> _Telling:
         change = flat(found.points - centre).double()
         norms = [torch.linalg.vector_norm(change, order, dim=1) for order in (torch.inf, 2, 1)]
-        return cls(found, _reached(confirm, goal, found), torch.stack(norms, 1).tolist(), members)
+        return cls(found, _reached(confirm, goal, found), torch.stack(norms, 1).tolist(), members, share)
 
     def added(self, record: AttackedSample, place: int) -> AttackedSample:
         """The record of the sample at a place among those attacked, with what was found."""
@@ -80,6 +103,7 @@ class _Telling:
             margin=float(found.margin[place]),
             point=found.points[place],
             broken=bool(hits.any()),
+            share=self.share if hits.any() else None,
             attack=found.names[search - 1] if search else None,
             member=self.members[int(inside[search].int().argmax())] if several else None,
             broken_by=tuple(names),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 
 from torch import Tensor
 
@@ -18,7 +19,8 @@ class AttackedSample:
     broken: a point of the set was found at which the property fails, confirmed by running the network again; its margin
     is negative, and `reached` is the class there. attack, member: which attack found the worst point, and in which
     member of a union it lies (in words); None where no attack went below the sample's own margin, and for sets that are
-    no union. broken_by: all attacks that broke it; broken_in: the members of a union in which one did.
+    no union. share: of the set's radius at which it first broke; 1 unless `evaluate` was told to try smaller ones.
+    broken_by: all attacks that broke it; broken_in: the members of a union in which one did.
     """
 
     label: int | None
@@ -36,6 +38,7 @@ class AttackedSample:
     linf: float = 0.0
     l2: float = 0.0
     l1: float = 0.0
+    share: float | None = None
 
     @property
     def resists(self) -> bool:
@@ -46,12 +49,18 @@ class AttackedSample:
 class Robustness(list[AttackedSample]):
     """What attacks found, one entry a sample: a list that prints as its errors.
 
-    `attacks` are their names, `members` the members of the set in words.
+    `attacks` are their names, `members` the members of the set in words, `shares` those of the radius that were tried.
     """
 
-    def __init__(self, samples: list[AttackedSample], attacks: tuple[str, ...], members: tuple[str, ...]) -> None:
+    def __init__(
+        self,
+        samples: list[AttackedSample],
+        attacks: tuple[str, ...],
+        members: tuple[str, ...],
+        shares: tuple[float, ...] = (1.0,),
+    ) -> None:
         super().__init__(samples)
-        self.attacks, self.members = attacks, members
+        self.attacks, self.members, self.shares = attacks, members, shares
 
     def __repr__(self) -> str:
         alone = ", ".join(f"{name} {self.error_under(name):.2%}" for name in self.attacks)
@@ -101,5 +110,23 @@ class Robustness(list[AttackedSample]):
         """
         return self._share(lambda sample: sample.wrong or member in sample.broken_in)
 
+    def curve(self) -> list[tuple[float, float]]:
+        """The share of the samples that resist in sets of each share of the radius that was tried, as pairs.
+
+        Example:
+            >>> import autodual, torch
+            >>> from autodual.attacks import Fgsm, evaluate
+            >>> x, labels = torch.tensor([[1.0, 0.8], [1.0, 0.5]]), torch.tensor([0, 0])
+            >>> found = evaluate(torch.nn.Identity(), x, autodual.LinfBall(0.4), labels, Fgsm(), shares=(0.5, 1))
+            >>> found.curve(), [sample.share for sample in found]
+            ([(0.5, 0.5), (1.0, 0.0)], [0.5, 1.0])
+        """
+        return [(share, 1 - self._share(partial(_broken_within, share))) for share in self.shares]
+
     def _share(self, counts: Callable[[AttackedSample], bool]) -> float:
         return sum(map(counts, self)) / max(len(self), 1)
+
+
+def _broken_within(share: float, sample: AttackedSample) -> bool:
+    """Whether a sample breaks in the set of a share of the radius."""
+    return sample.wrong or (sample.share is not None and sample.share <= share)

@@ -16,7 +16,7 @@ from autodual.attacks.starts import Start, start_named
 from autodual.attacks.step_kinds import Sign
 from autodual.attacks.step_sizes import Fixed, StepSize
 from autodual.errors import InvalidInputError
-from autodual.perturbations import Searchable, WassersteinRegion
+from autodual.perturbations import Searchable
 
 
 @dataclass(frozen=True)
@@ -37,12 +37,14 @@ class Entropic(StepSize):
             raise InvalidInputError(f"the strength must be positive and finite, but is {self.strength}")
 
     def advance(self, region: Searchable, state: State, move: Tensor) -> Tensor:
-        if not isinstance(region, WassersteinRegion):
+        projected = getattr(region, "entropic", None)
+        if projected is None:
             raise InvalidInputError(
                 "the projection with an entropy is one onto Wasserstein balls, but the set is this: "
                 f"{region.source.describe()}; use pgd there"
             )
-        return region.entropic(state.points + self.size * move, self.strength)
+        found: Tensor = projected(state.points + self.size * move, self.strength)
+        return found
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from typing import TypeAlias
 
@@ -37,6 +37,7 @@ def evaluate(
     class_axis: int = 1,
     confirm: Function | None = None,
     batch_size: int | None = None,
+    shares: Sequence[float] = (1.0,),
     progress: Progress = False,
 ) -> Robustness:
     """Attack every sample of x `[N, *shape]`: the clean error, the robust error, and what each attack found.
@@ -60,13 +61,16 @@ def evaluate(
         confirm: the network as it is deployed, where that is run in another way than `function`: what it does not
             confirm does not count.
         batch_size: how many samples to attack together; by default all.
+        shares: of the set's radius, growing, up to 1: every sample is attacked in ever larger sets until it breaks, so
+            that `curve` tells how many resist at each radius.
         progress: True for a bar, or a function that is told (see `autodual.progress`); it moves within a batch, too.
 
     Returns:
         A list with one `AttackedSample` each, and the errors as properties.
 
     Raises:
-        InvalidInputError: there is no attack, the set cannot be searched, or labels or specification do not fit.
+        InvalidInputError: there is no attack, the set cannot be searched, labels or specification do not fit, or shares
+            are not ever larger ones up to 1 of a radius.
 
     Example:
         >>> import autodual, torch
@@ -81,8 +85,9 @@ def evaluate(
     named, x = _named(attacks), sample_tensor(x)
     region = require_searchable(perturbation_set(ball).at(x))
     members = tuple(member.describe() for member in region.source.members())
+    tried = _checked(shares)
     hunt = Hunt(function, function if confirm is None else confirm, named)
-    each, samples = hunt.searches(len(members)), list[AttackedSample]()
+    each, samples = len(tried) * hunt.searches(len(members)), list[AttackedSample]()
     with evaluation_mode(function):
         parts = torch.arange(x.shape[0], device=x.device).split(batch_size or x.shape[0])
         outputs = torch.cat([function(x[part]) for part in parts])
@@ -92,13 +97,21 @@ def evaluate(
             for number, part in enumerate(parts):
                 batch = AttackedBatch(region.select(part), goal.select(part), outputs[part], labelled=labelled)
                 tell = partial(_further, advance, number * each)
-                samples += batch.samples(hunt, tell, members)
+                samples += batch.samples(hunt, tell, members, tried)
                 tell(each, f"{len(samples):,} samples attacked")
-    return Robustness(samples, tuple(named), members)
+    return Robustness(samples, tuple(named), members, tried)
 
 
 def _further(advance: Tell, before: int, done: int, words: str) -> None:
     advance(before + done, words)
+
+
+def _checked(shares: Sequence[float]) -> tuple[float, ...]:
+    """The shares as numbers; raises InvalidInputError unless they grow from above 0 to 1."""
+    found = tuple(float(share) for share in shares)
+    if not found or found[-1] != 1 or any(after <= before for before, after in zip((0.0, *found), found)):
+        raise InvalidInputError(f"shares of the radius must grow from above 0 to 1, such as (0.5, 1), not {shares}")
+    return found
 
 
 def _named(attacks: Attacks | None) -> dict[str, Attack]:

@@ -89,6 +89,10 @@ class Square(Attack):
 
 def _moved(region: Searchable, points: Tensor, sign: Tensor, window: Tensor) -> Tensor:
     """The points of a set that is no product with the window (1 inside, else 0) replaced."""
+    if region.projection_free:
+        # Part of the way to where the window is as light or dark as it can be, for smaller windows ever less.
+        share = region.per_feature(window.flatten(1).mean(1).sqrt())
+        return region.towards(points, region.steepest(window * sign), share)
     if region.norm_order in (None, math.inf):
         return region.project(torch.lerp(points, region.steepest(sign), window))
     # In other balls a window is paid for by all other features: the projection shrinks them.
@@ -108,7 +112,8 @@ def _stripes(region: Searchable, generator: torch.Generator) -> Tensor:
     if like.dim() > 2:
         shape[-2] = 1
     sign = torch.rand(shape, generator=generator, dtype=like.dtype, device=like.device) - 0.5
-    return region.project(region.steepest(sign.sign().expand_as(like)))
+    found = region.steepest(sign.sign().expand_as(like))
+    return found if region.projection_free else region.project(found)
 
 
 def _signs(points: Tensor, generator: torch.Generator) -> Tensor:

@@ -1,6 +1,7 @@
 """What users do with dual networks: certificates, cascades, certified radii, detection, verdicts on properties."""
 
 from autodual.certification.cascade import Cascade, CascadeCertificate, certify_cascade
+from autodual.certification.cascade_attack import attack_cascade
 from autodual.certification.certificate import Certificate, Status
 from autodual.certification.certify import certify
 from autodual.certification.detect import detect
@@ -17,6 +18,7 @@ __all__ = [
     "Status",
     "Verdict",
     "VerdictStatus",
+    "attack_cascade",
     "certified_radius",
     "certify",
     "certify_cascade",

@@ -73,6 +73,8 @@ class CascadeCertificate:
 
     stage: the one that decided, from 1, or None. disagreement: the visited stage that does not provably agree with the
     first at the sample itself, or None. certificates: of the visited stages, each for its own class, in order.
+    attacked: after `attack_cascade`, whether the sample, or a point of the set around it, gets a wrong label;
+    counterexample: that point.
     """
 
     status: Status
@@ -82,6 +84,8 @@ class CascadeCertificate:
     stage: int | None
     disagreement: int | None
     certificates: tuple[Certificate, ...]
+    attacked: bool | None = None
+    counterexample: Tensor | None = None
 
     @property
     def certified(self) -> bool:

@@ -86,6 +86,12 @@ def require_consistent(
 
 def contradiction_words(evidence: Mapping[str, Any]) -> str:
     """The message of a contradiction."""
+    if "label_at_point" in evidence:  # of a cascade
+        return (
+            f"sample {evidence['sample']} gets the label {evidence['label']} from the cascade, and a point of the set "
+            f"around it the label {evidence['label_at_point']}: one of the two is wrong, which is a bug: report it "
+            "with its evidence"
+        )
     what = "is certified and has a counterexample" if evidence["certified"] else "has a point below a proved bound"
     value, bound = (f"{evidence[key]:.9g}" for key in ("value", "bound"))
     return (

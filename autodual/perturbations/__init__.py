@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from autodual.perturbations.registry.set_parameter import SetParameter
     from autodual.perturbations.union_set import Union
     from autodual.perturbations.wasserstein.wasserstein_ball import WassersteinBall
-    from autodual.perturbations.wasserstein.wasserstein_region import WassersteinRegion
 
 _HOMES = {
     "Box": "box",
@@ -45,7 +44,6 @@ _HOMES = {
     "Union": "union_set",
     "View": "regions.view",
     "WassersteinBall": "wasserstein.wasserstein_ball",
-    "WassersteinRegion": "wasserstein.wasserstein_region",
     "WeightedNorm": "regions.support",
     "WholeView": "regions.view",
     "choose_set": "registry.registered_sets",
@@ -77,7 +75,6 @@ __all__ = [
     "Union",
     "View",
     "WassersteinBall",
-    "WassersteinRegion",
     "WeightedNorm",
     "WholeView",
     "choose_set",

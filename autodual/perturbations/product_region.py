@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -75,10 +75,18 @@ class _ProductSupport(_Product, Support):
 
     def extremes(self, nu: Tensor, view: View) -> tuple[Tensor, Tensor]:
         lower, upper = nu.new_zeros(()), nu.new_zeros(())
-        for part, rows in zip(self.parts, self._split(nu)):
-            least, greatest = part.extremes(rows, _PartView(view, tuple(part.shape)))
+        for part, rows, own in self._seen(nu, view):
+            least, greatest = part.extremes(rows, own)
             lower, upper = lower + least, upper + greatest
         return lower, upper
+
+    def least(self, nu: Tensor, view: View) -> Tensor:
+        return sum((part.least(rows, own) for part, rows, own in self._seen(nu, view)), nu.new_zeros(()))
+
+    def _seen(self, nu: Tensor, view: View) -> Iterator[tuple[Any, Tensor, View]]:
+        """Each part, the rows over it, and its view."""
+        for part, rows in zip(self.parts, self._split(nu)):
+            yield part, rows, _PartView(view, tuple(part.shape))
 
     def centred_norms(self) -> CentredNorms:
         """The parts' l1 norms add up to one l1 norm of the whole; every l2 norm stays a norm of its part."""

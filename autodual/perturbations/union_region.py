@@ -69,6 +69,9 @@ class _UnionSupport(_Union, Support):
         lower, upper = (torch.stack(ends) for ends in zip(*[part.extremes(nu, view) for part in self.parts]))
         return lower.amin(0), upper.amax(0)
 
+    def least(self, nu: Tensor, view: View) -> Tensor:
+        return torch.stack([part.least(nu, view) for part in self.parts]).amin(0)
+
     def rounding(self) -> Tensor:
         """Each end is that of one member."""
         return torch.stack([part.rounding() for part in self.parts]).amax(0)

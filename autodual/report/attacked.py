@@ -52,7 +52,11 @@ def attack_row(index: int, found: AttackedSample) -> Row:
 
 
 def summarise_attacks(
-    rows: Sequence[Row], seconds: float, attacks: Sequence[str] = (), members: Sequence[str] = ()
+    rows: Sequence[Row],
+    seconds: float,
+    attacks: Sequence[str] = (),
+    members: Sequence[str] = (),
+    radii: Sequence[float] = (),
 ) -> dict[str, Any]:
     """Counts and errors, as fractions of the samples processed.
 
@@ -65,6 +69,8 @@ def summarise_attacks(
         seconds: of work.
         attacks: their names.
         members: of a union, in words; none for other sets.
+        radii: that were tried one after the other, of which rows have the `radius` that broke a sample; the `curve` is
+            the share of samples that resist at each.
 
     Example:
         >>> import autodual, torch
@@ -80,6 +86,9 @@ def summarise_attacks(
     wrong = statuses["misclassified"]
     by = {name: sum(name in row["broken_by"] for row in rows) for name in attacks}
     inside = {words: sum(words in row["broken_in"] for row in rows) for words in members}
+    broken_at = [row["radius"] for row in rows if radii and row["radius"] is not None]
+    broken_within = [wrong + sum(radius <= limit for radius in broken_at) for limit in radii]
+    left = [fraction(count - broken, count) for broken in broken_within]
     return {
         "count": count,
         "clean_error": fraction(wrong, count),
@@ -88,6 +97,7 @@ def summarise_attacks(
         **{status: statuses[status] for status in ATTACK_STATUSES},
         "attacks": {name: _alone(broken, wrong, count) for name, broken in by.items()},
         "members": {words: _alone(broken, wrong, count) for words, broken in inside.items()},
+        **({"curve": [{"radius": one, "resist": share} for one, share in zip(radii, left)]} if radii else {}),
         "warnings": sorted({warning for row in rows for warning in row["warnings"]}),
     }
 

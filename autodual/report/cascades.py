@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from autodual.report.certificates import bracket_of
 from autodual.report.document import Row, finite_or_none, fraction
 
 if TYPE_CHECKING:
@@ -48,7 +49,16 @@ def cascade_row(index: int, found: CascadeCertificate) -> Row:
         "arithmetic": None if decisive is None else decisive.arithmetic,
         **_execution(found.certificates),
         "visits": [_visit(certificate) for certificate in found.certificates],
+        **_attacked(found),
     }
+
+
+def _attacked(found: CascadeCertificate) -> Row:
+    """Whether an attack made the cascade give a wrong label, and where; empty where there was none."""
+    if found.attacked is None:
+        return {}
+    point = found.counterexample
+    return {"attacked": found.attacked, **({} if point is None else {"counterexample": point.tolist()})}
 
 
 def _execution(visited: Sequence[Certificate]) -> Row:
@@ -78,7 +88,8 @@ def summarise_cascade(rows: Sequence[Row], seconds: float) -> dict[str, Any]:
 
     `certified_error` is 1 - certified/count: without labels, the samples that get none. `clean_error` is that of the
     guesses, None without labels. `disagreements` counts the samples for which the cascade abstains because some stage
-    disagrees with the first; `by_stage` the labels that each stage certified.
+    disagrees with the first; `by_stage` the labels that each stage certified. `bracket` is as `summarise_certificates`
+    has it.
 
     Args:
         rows: as `cascade_row` makes them.
@@ -101,4 +112,5 @@ def summarise_cascade(rows: Sequence[Row], seconds: float) -> dict[str, Any]:
         **{status: statuses[status] for status in CASCADE_STATUSES},
         "disagreements": sum(row["disagreement"] is not None for row in rows),
         "by_stage": {str(stage): stages[stage] for stage in sorted(stages)},
+        **bracket_of(rows, statuses["certified"]),
     }

@@ -127,13 +127,13 @@ def summarise_certificates(rows: Sequence[Row], seconds: float) -> dict[str, Any
         "estimated": estimated,
         "failure_probability": failure_probability,
         "assumptions": sorted({assumption for row in rows for assumption in row["assumptions"]}),
-        **_bracket(rows, statuses["certified"]),
+        **bracket_of(rows, statuses["certified"]),
         **_exact([row["exact"] for row in rows if "exact" in row]),
         **_positions([row for row in rows if "positions" in row], labelled),
     }
 
 
-def _bracket(rows: Sequence[Row], certified: int) -> dict[str, Any]:
+def bracket_of(rows: Sequence[Row], certified: int) -> dict[str, Any]:
     """Bounds of the number of samples that are robust; empty where rows do not say what an attack found."""
     attacked = [row["attacked"] for row in rows if "attacked" in row]
     return {"bracket": {"certified": certified, "unbroken": len(rows) - sum(attacked)}} if attacked else {}

@@ -136,6 +136,7 @@ def _check_support(case: _Case, placed: Support, *, gradients: bool) -> None:
             raise PerturbationSetError(
                 f"extremes must be {list(expected)} in {case.x.dtype}, not {end.dtype} {end.shape}"
             )
+    case.require((placed.least(nu, _VIEW) - lower).abs() <= slack, "`least` is not the first of `extremes`")
     case.require(lower <= upper + slack, "the minimum lies above the maximum", upper - lower)
     case.require((upper - lower)[:, -1].abs() <= slack[:, -1], "a row of zeros has an extreme other than 0")
     _check_algebra(case, placed, nu, (lower, upper), slack)

@@ -91,7 +91,7 @@ def parameters(arch: str, data: str) -> int:
 
 def recipe_of(run: Run, size: Size) -> Recipe:
     """The recipe of a run, with the thesis' schedules scaled to the epochs that are run."""
-    augmented = CROP_AND_FLIP if run.data == "cifar10" else {}
+    augmented = CROP_AND_FLIP if run.data == "cifar10" and not size.plain else {}
     arch, more = small_enough(run, size), dict(run.more)
     data = {"train": f"{run.data}:train", "limit": size.limit, "hold_out": 0, **augmented, **more.pop("data", {})}
     return assemble(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -12,9 +12,9 @@ from torch import Tensor
 import autodual
 from autodual.attacks import Attack, Fgsm, Mim, Standard, broken
 from autodual.perturbations import PerturbationSet
-from thesis_tables.adversarial import Run, strong, train
+from thesis_tables.adversarial import ADAM, Run, strong, train
 from thesis_tables.size import Size
-from thesis_tables.table import Experiment, NotRun, Row, Table, Values
+from thesis_tables.table import Experiment, NotRun, Row, Table, Values, holds
 
 
 @dataclass(frozen=True)
@@ -86,11 +86,19 @@ def _run(setting: Setting, column: str, size: Size) -> Run:
         loss["union"] = "worst" if column == "Worst-PGD" else "average"
     if norm == "union":
         members = ",".join(f"{name}:{setting.radii[name]}" for name in _NORMS)
-        more = {"set": {"norm": "union", "eps": 1.0, "members": members, "domain": [0, 1]}}
+        more: dict[str, Any] = {"set": {"norm": "union", "eps": 1.0, "members": members, "domain": [0, 1]}}
     else:
         more = {}
     eps = setting.radii.get(norm, 1.0)
-    return Run(setting.data, setting.arch, eps, loss, setting.epochs, setting.rate, norm=norm, more=more)
+    run = Run(setting.data, setting.arch, eps, loss, setting.epochs, setting.rate, norm=norm, more=more)
+    return _gentle(run) if size.gentle else run
+
+
+def _gentle(run: Run) -> Run:
+    """The same run by Adam, on a radius that grows over its first half."""
+    grown = {"kind": "piecewise-linear", "unit": "run", "knots": [[0, 0.1], [0.5, 1]]}
+    rate = {"kind": "cyclic", "peak": 2e-3, "top": 0.4}
+    return replace(run, learning_rate=rate, optimiser=ADAM, more={**run.more, "radius": grown})
 
 
 def _errors(dual: autodual.DualNetwork, setting: Setting, size: Size) -> dict[str, float]:
@@ -116,7 +124,8 @@ def union_table(setting: Setting) -> Experiment:
 
     def experiment(table: Table, size: Size) -> Iterator[tuple[Row, Values]]:
         rows = {row["attack"]: row for row in table.rows}
-        for column in ("P_inf", "P_2", "P_1", "Worst-PGD", "PGD-Aug", "MSD"):
+        columns = ("P_inf", "P_2", "P_1", "Worst-PGD", "PGD-Aug", "MSD")
+        for column in (one for one in columns if holds(one, size.only)):
             try:
                 dual, more = train(_run(setting, column, size), size)
             except NotRun as reason:

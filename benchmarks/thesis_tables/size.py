@@ -15,13 +15,14 @@ from autodual.data import Dataset, load_dataset
 class Size:
     """The size of the experiments.
 
-    epochs: of each training run, to which the thesis' schedules are scaled; 0 for its own. limit: training samples,
-    0 for all. test: test samples. seeds: runs of each setting. largest: parameters of a network that is still trained.
+    epochs: of each training run, to which the thesis' schedules are scaled; 0 for its own. limit: training samples, 0
+    for all. test: test samples. seeds: runs of each setting. largest: parameters of a network that is still trained.
     arch: trained instead of networks that are too large, or empty. instead: `mnist`, whose digits stand in for CIFAR-10
-    in chapter 4's tables, or empty. only: a word of the labels of the rows that are run, empty for all. stages: of
-    cascades at most. attack_steps: of the attacks that networks of chapter 5 are trained on, 0 for the thesis' own.
-    restarts: of the evaluation's attacks. queries: of the search without gradients that evaluates chapter 5's networks.
-    exact_seconds: for each sample that is verified exactly.
+    in chapter 4's tables, or empty. plain: train on images as they are, without crops and flips. only: words, of which
+    labels of rows that are run hold one; empty for all. stages: of cascades at most. attack_steps: of the attacks that
+    networks of chapter 5 are trained on, 0 for the thesis' own. gentle: train these by Adam, on a radius that grows at
+    first; otherwise short runs stay constant. restarts: of the evaluation's attacks. queries: of the search without
+    gradients that chapter 5's networks are evaluated by. exact_seconds: for each sample that is verified exactly.
     """
 
     epochs: int
@@ -31,9 +32,11 @@ class Size:
     largest: int
     arch: str
     instead: str
+    plain: bool
     only: str
     stages: int
     attack_steps: int
+    gentle: bool
     restarts: int
     queries: int
     exact_seconds: float

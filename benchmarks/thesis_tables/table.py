@@ -41,8 +41,8 @@ class Table:
         self.found.setdefault(self.rows.index(row), {}).update(values)
 
     def wanted(self, only: str) -> list[Row]:
-        """The rows whose labels hold a word, all for an empty one."""
-        return [row for row in self.rows if only in " ".join(str(row[label]) for label in self.labels)]
+        """The rows whose labels hold one of the words that commas separate."""
+        return [row for row in self.rows if holds(" ".join(str(row[label]) for label in self.labels), only)]
 
     def lines(self) -> list[dict[str, Any]]:
         """For each row that was tried: its labels, the published and the measured values."""
@@ -85,8 +85,13 @@ def _number(value: Any) -> str:
 Experiment = Callable[[Table, Size], Iterator[tuple[Row, Values]]]
 
 
+def holds(label: str, only: str) -> bool:
+    """Whether a label holds one of the words that commas separate, as every label does where there are none."""
+    return any(word in label for word in only.split(","))
+
+
 def by_row(measure: Callable[[Row, Size], Values]) -> Experiment:
-    """The experiment that measures each published row separately, or those whose labels hold the word `size.only`."""
+    """The experiment that measures each published row separately, or those that `size.only` names."""
 
     def experiment(table: Table, size: Size) -> Iterator[tuple[Row, Values]]:
         for row in table.wanted(size.only):

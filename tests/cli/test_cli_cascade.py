@@ -170,7 +170,7 @@ def test_the_page_claims_no_more_than_the_guarantee(certify, invoke, tmp_path):
     [
         (["--box", "a.npy,b.npy"], "does not go with --norm box"),
         (["--eps", "0.1", "--spec", "y0 > 0"], "does not go with --spec"),
-        (["--eps", "0.1", "--attack", "5"], "does not go with --attack"),
+        (["--eps", "0.1", "--attack", "5"], "give --bracket with --attack"),
         (["--eps", "0.1", "--projection", "50"], "does not go with --projection"),
         ([], "Give either --eps or --box"),
         (["--eps", "5", "--domain", "0.2,1"], "lies outside the domain"),
@@ -191,3 +191,24 @@ def test_files_without_a_cascade_and_stages_that_do_not_fit_are_refused(invoke, 
         torch.save([nn.Linear(4, 3), other], tmp_path / "odd.pt")
         odd = invoke("certify", tmp_path / "odd.pt", *arguments)
         assert odd.exit_code == 2 and message in odd.stderr, odd.output
+
+
+def test_a_cascade_is_attacked_for_a_bracket(certify, invoke, tmp_path):
+    """The cascade itself decides at the points found; replays run it on them again, and pages say what they enclose."""
+    path = tmp_path / "bracket.json"
+    found = certify("--eps", EPS, "--attack", 5, "--bracket", "--json", path)
+    assert found.exit_code == 0, found.output
+    document = json.loads(path.read_text())
+    rows, summary = document["certificates"], document["summary"]
+    unbroken = sum(not row["attacked"] for row in rows)
+    assert summary["bracket"] == {"certified": summary["certified"], "unbroken": unbroken}
+    assert summary["certified"] <= unbroken < len(rows)
+    assert f"{summary['certified']} (certified) to {unbroken} (hold out against the attack)" in found.stdout
+    again = invoke("replay", path)
+    assert again.exit_code == 0, again.output
+    assert invoke("report", path).exit_code == 0
+    assert f"at most {unbroken} (not broken by the attack)" in path.with_suffix(".html").read_text().replace("\n", " ")
+    row = next(row for row in rows if row["status"] == "certified")
+    row.update(attacked=True, counterexample=[0.5] * 4)
+    path.write_text(json.dumps(document))
+    assert invoke("replay", path).exit_code == 1

@@ -301,9 +301,10 @@ def test_training_on_near_points_takes_the_first_that_is_misclassified(dual, sam
         wrong = (dual.model(points).argmax(1) != labels) & (dual.model(x).argmax(1) == labels)
         assert wrong.any()
         order = ball.order
-        assert (torch.linalg.vector_norm(points - x, order, dim=1)[wrong]).mean() < 0.6 * torch.linalg.vector_norm(
-            far - x, order, dim=1
-        )[wrong].mean()
+        assert (
+            (torch.linalg.vector_norm(points - x, order, dim=1)[wrong]).mean()
+            < 0.6 * torch.linalg.vector_norm(far - x, order, dim=1)[wrong].mean()
+        )
         assert ball.at(x).contains(points).all()
 
 

@@ -45,9 +45,9 @@ class Progress:
         return cls({name: rows}, rows.base.new_zeros(1, rows.count), one_sided=one_sided)
 
     @classmethod
-    def start_shared(cls, name: str, rows: Rows) -> Progress:
+    def start_shared(cls, name: str, rows: Rows, *, one_sided: bool = False) -> Progress:
         """Rows `[1, K, …]` that all samples share, until `select` or `restrict` gives them owners and places."""
-        return replace(cls.start(name, rows), owed=())
+        return replace(cls.start(name, rows, one_sided=one_sided), owed=())
 
     def gain(self, contribution: Contribution) -> Progress:
         centre = self.centre if contribution.centre is None else self.centre + contribution.centre
@@ -72,7 +72,8 @@ class Progress:
     def _settled(self, centre: Tensor, own: Callable[[Rows], Rows]) -> Progress:
         """Give shared rows their owners, and charge them for the debts that had to wait for that."""
         assert self.owed is not None and self.width is None and self.error is None
-        progress = Progress({name: own(rows) for name, rows in self.pending.items()}, centre)
+        pending = {name: own(rows) for name, rows in self.pending.items()}
+        progress = Progress(pending, centre, one_sided=self.one_sided)
         for debt, rows in self.owed:
             progress = progress.pay(debt, own(rows))
         return progress
@@ -81,7 +82,7 @@ class Progress:
         """Some of the groups of a ragged batch."""
         width, error = (None if part is None else part[index] for part in (self.width, self.error))
         pending = {name: rows.keep(index) for name, rows in self.pending.items()}
-        return Progress(pending, self.centre[index], width, error)
+        return Progress(pending, self.centre[index], width, error, one_sided=self.one_sided)
 
 
 def join(parts: Sequence[Progress], span: tuple[int, int]) -> Progress:
@@ -92,7 +93,8 @@ def join(parts: Sequence[Progress], span: tuple[int, int]) -> Progress:
         return None if tensors[0] is None else torch.cat(tensors)
 
     pending = {name: Rows.joined([part.pending[name] for part in parts], span) for name in parts[0].pending}
-    return Progress(pending, torch.cat([part.centre for part in parts]), whole("width"), whole("error"))
+    centre, one_sided = torch.cat([part.centre for part in parts]), parts[0].one_sided
+    return Progress(pending, centre, whole("width"), whole("error"), one_sided=one_sided)
 
 
 @dataclass(frozen=True)
@@ -156,7 +158,10 @@ def _kept(state: BoundState, rows: Rows, tensors: tuple[int, int]) -> int:
 
 @dataclass(frozen=True)
 class Enclosure:
-    """Bounds `[G, K]` of rows' values; `error`: the rounding error that both already allow for, if asked for."""
+    """Bounds `[G, K]` of rows' values; `error`: the rounding error that both already allow for, if asked for.
+
+    The upper bound of one-sided rows may be infinite.
+    """
 
     lower: Tensor
     upper: Tensor
@@ -169,7 +174,10 @@ def concretise(state: BoundState, progress: Progress) -> Enclosure:
     for name, rows in progress.pending.items():
         region, rows = state.regions.get(name), rows.crop()
         state.ledger.keep(_kept(state, rows, KEPT_BY_BOUND))
-        least, greatest = _within(state.interval(name), rows) if region is None else _over_set(state, name, rows)
+        if region is None:
+            least, greatest = _within(state.interval(name), rows)
+        else:
+            least, greatest = _over_set(state, name, rows, one_sided=progress.one_sided)
         lower, upper = lower + least, upper + greatest
         if state.options.rigorous:
             progress = progress.pay(_debt_here(state, name), rows)
@@ -190,7 +198,7 @@ def _debt_here(state: BoundState, name: str) -> Debt:
     return Debt(magnitude, underflow(1, [here], size, like=here))
 
 
-def _over_set(state: BoundState, name: str, rows: Rows) -> tuple[Tensor, Tensor]:
+def _over_set(state: BoundState, name: str, rows: Rows, *, one_sided: bool) -> tuple[Tensor, Tensor]:
     """Least and greatest value of rows over an input's set, and over the part of it that is given to a subproblem."""
     region, part = state.regions[name], state.subproblems.given.get(name)
     if part is not None and region.independent:
@@ -198,7 +206,12 @@ def _over_set(state: BoundState, name: str, rows: Rows) -> tuple[Tensor, Tensor]
     rows = rows if region.windowed else rows.dense()
     row = rows.base[0, 0].numel()
     state.ledger.keep(rows.groups * rows.count * region.working_scalars(row) * state.itemsize)
-    lower, upper = region.extremes(rows.values, state.subproblems.seen_by_set(rows))
+    view = state.subproblems.seen_by_set(rows)
+    if one_sided:
+        lower = region.least(rows.values, view)
+        upper = torch.full_like(lower, torch.inf)
+    else:
+        lower, upper = region.extremes(rows.values, view)
     if part is None:
         return lower, upper
     if state.options.rigorous:

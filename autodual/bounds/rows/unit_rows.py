@@ -19,7 +19,7 @@ from autodual.bounds.memory.row_chunks import Chunks
 from autodual.bounds.memory.row_cost import pull_footprint, starts_windowed
 from autodual.bounds.rows.constrained import barrier, constrain_units, unit_constraints
 from autodual.bounds.rows.departures import AskedRows, Departure
-from autodual.bounds.rows.early_exits import Arrivals, StillOpen, Travellers, arrive
+from autodual.bounds.rows.early_exits import Arrivals, StillOpen, Travellers, arrive, exits
 from autodual.bounds.rows.pull import Enclosure, Progress, advance, concretise
 from autodual.bounds.state.bound_state import BoundState
 from autodual.dual.row_windows import Place, Window
@@ -69,6 +69,26 @@ class UnitRows:
         """One bound of each wanted unit, the upper one where `upper`, else the lower; everything else stays."""
         asked = AskedRows.of(wanted, self.device, upper)
         return self._with(asked, slice(None), self._ragged(asked))
+
+    def few(self, wanted: Tensor) -> bool:
+        """Whether one pull of both sides' rows for all wanted units takes no longer than a pull for each side.
+
+        The second pull would be for fewer units. It costs a GPU more, which waits for the host twice then.
+        """
+        if exits(self.state, self.name) or self.barrier >= 0:
+            return False
+        return int(wanted.sum()) * self.chunks.footprint.multiplications <= measured.another_pull_work
+
+    def both_sides(self, wanted: Tensor) -> tuple[tuple[Tensor, ...], Interval]:
+        """Both bounds `[R]` of each wanted unit by a row for each side, pulled together, and the units' indices."""
+        asked = AskedRows.of(wanted, self.device)
+        twice = AskedRows(
+            asked.on_host.repeat_interleave(2, 0),
+            asked.place.repeat_interleave(2, 0),
+            torch.arange(2 * asked.place.shape[0], device=self.device) % 2 == 1,
+        )
+        lower, upper = self._ragged(twice).lower.unflatten(0, (-1, 2)).unbind(1)
+        return asked.index(slice(None)), Interval(lower, -upper)
 
     @property
     def device(self) -> torch.device:
@@ -195,7 +215,8 @@ class UnitRows:
         else:
             extent = self.shape
         rows = Rows(base.reshape(1, -1, *extent), self.shape, window=window)
-        return advance(self.state, Progress.start_shared(self.name, rows), stop=self._differs)
+        start = Progress.start_shared(self.name, rows, one_sided=mirrored)
+        return advance(self.state, start, stop=self._differs)
 
     def _differs(self, name: str, progress: Progress) -> bool:
         """Whether rows can no longer be shared: samples part at this layer, constraints are to join before it, or it

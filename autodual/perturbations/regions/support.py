@@ -86,6 +86,15 @@ class Support(PlacedSet):
             view: aligns the set's tensors with the rows.
         """
 
+    def least(self, nu: Tensor, view: View) -> Tensor:
+        """The minimum alone, `[G, K]`; by default the first of `extremes`, for sets where both cost as much as one.
+
+        Args:
+            nu: as in `extremes`.
+            view: as in `extremes`.
+        """
+        return self.extremes(nu, view)[0]
+
     @abstractmethod
     def rounding(self) -> Tensor:
         """`[N, *shape]`: how far the real set may reach beyond `enclosure`, by rounding in this dtype.

@@ -14,28 +14,28 @@ from autodual.perturbations.wasserstein.support_function import Offers
 from autodual.perturbations.wasserstein.support_question import Question
 
 
-def greatest_gains(asked: Question) -> Tensor:
-    """max <y, z − x> and max <−y, z − x> over the ball around x, `[2, G, K]`, for each row y.
+def greatest_gains(asked: Question, *, both: bool) -> Tensor:
+    """max <y, z − x> over the ball around x for each row y, `[1, G, K]`; behind it that of −y, `[2, G, K]`, if `both`.
 
     Differentiable in the rows, the mass and the budget. Nothing of the way is kept: gradients find the plan again from
     the price, and the plan moves little.
     """
     sources, canvas = asked.sources, asked.canvas
-    return _Gains.apply(asked.rows, sources.mass, asked.budget, sources.pixels, asked.penalty, canvas)
+    return _Gains.apply(asked.rows, sources.mass, asked.budget, sources.pixels, asked.penalty, canvas, both)
 
 
 class _Gains(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, rows, mass, budget, pixels, penalty, canvas):
+    def forward(ctx: Any, rows, mass, budget, pixels, penalty, canvas, both):
         asked = Question(rows, Sources(pixels, mass), budget, canvas, penalty)
-        shape = (2, asked.groups, asked.count)
+        shape = (2 if both else 1, asked.groups, asked.count)
         found, prices = rows.new_empty(shape), rows.new_empty((3, *shape))
         if len(canvas.moves.rings) == 1:
             found.zero_()
             prices.zero_()
         else:
             for groups, some, part in asked.blocks():
-                offers = Offers.to(part, both=True)
+                offers = Offers.to(part, both=both)
                 bracket = offers.best()
                 best = bracket.best.view(offers.shape)
                 found[:, groups, some] = offers.value(best)
@@ -54,13 +54,13 @@ class _Gains(torch.autograd.Function):
         if len(ctx.canvas.moves.rings) > 1:
             for groups, some, part in asked.blocks():
                 share, (best, low, high) = gradient[:, groups, some], prices[:, :, groups, some].unbind(0)
-                offers = Offers.to(part, both=True)
+                offers = Offers.to(part, both=len(share) == 2)
                 plan = OptimalPlan.of(offers, low, high)
                 moved = plan.moved(share)
-                _add(to_rows[:, some], groups, moved[0] - moved[1])
+                _add(to_rows[:, some], groups, moved[0] - moved[1] if len(share) == 2 else moved[0])
                 _add(to_mass, groups, (share.unsqueeze(-1) * offers.worth(best)).sum((0, 2)))
                 _add(to_budget, groups, (share * best).sum((0, 2)))
-        return to_rows, to_mass, to_budget, None, None, None
+        return to_rows, to_mass, to_budget, None, None, None, None
 
 
 def _add(whole: Tensor, groups: slice, part: Tensor) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
@@ -26,13 +27,21 @@ class SurrogateRegion(WassersteinRegion):
     def extremes(self, nu: Tensor, view: View) -> tuple[Tensor, Tensor]:
         """Whole rows that all samples share at a few prices; all others by the smooth bound, or exactly."""
         question = self._question(nu, view)
-        if self.prices and question.penalty is None and nu.shape[0] == 1 < question.groups:
-            bound = self._at_prices
-        elif self.sharpness:
-            bound = self._smoothly
-        else:
+        bound = self._bound(question)
+        if bound is None:
             return super().extremes(nu, view)
         return -bound(replace(question, rows=-question.rows)), bound(question)
+
+    def least(self, nu: Tensor, view: View) -> Tensor:
+        question = self._question(-nu, view)
+        bound = self._bound(question)
+        return super().least(nu, view) if bound is None else -bound(question)
+
+    def _bound(self, question: Question) -> Callable[[Question], Tensor] | None:
+        """The upper bound of these rows; None if it is the exact one."""
+        if self.prices and question.penalty is None and question.rows.shape[0] == 1 < question.groups:
+            return self._at_prices
+        return self._smoothly if self.sharpness else None
 
     def working_scalars(self, entries: int) -> int:
         own = (self.moves.window**2 + 4 * len(self.moves.rings)) * entries if self.sharpness else 0

@@ -36,17 +36,32 @@ class WassersteinRegion(WassersteinSearch, Region):
 
     def extremes(self, nu: Tensor, view: View) -> tuple[Tensor, Tensor]:
         """Exact: the value at the sample, and what an optimal plan adds to it."""
-        value, gains = inner(nu, view.features(self.centre)), greatest_gains(self._question(nu, view))
+        value, gains = inner(nu, view.features(self.centre)), greatest_gains(self._question(nu, view), both=True)
         return value - gains[1], value + gains[0]
+
+    def least(self, nu: Tensor, view: View) -> Tensor:
+        gain = greatest_gains(self._question(-nu, view), both=False)
+        return inner(nu, view.features(self.centre)) - gain[0]
 
     def working_scalars(self, entries: int) -> int:
         """The sources under a row; all temporaries are made for a few rows at a time."""
         return 2 * self.sources.mass.shape[1]
 
     def rounding(self) -> Tensor:
-        limits = torch.finfo(self.centre.dtype)
-        size = self.enclosure().magnitude.detach()
-        return (MEMBER_ROUNDOFFS + 2 * self.shape.numel() + 64) * limits.eps * size + limits.tiny
+        """What members may lie beside the ball, and what rounding may take from the gain of a row.
+
+        Let u be half of this dtype's eps. A gain is F at some price, which is at least the greatest gain g whatever the
+        price is, but for the rounding of F itself: differences of the row's entries (u), prices of moves (2u, as if the
+        budget were smaller by as much, and g is concave in the budget), their difference (u), products with the mass
+        (u), the budget (u), and the gain itself (u). All terms are at least 0, so each of these costs at most a share
+        of g. Sums of n terms are taken in float64: of the gain and of the mass, whose rounding is the budget's. So the
+        gain lacks at most (8u + 2n 2⁻⁵³) g, and g ≤ Σ |y_j| |z_j − x_j| ≤ Σ |y_j| upper_j. Adding it to <y, x> costs at
+        most u Σ |y_j| upper_j; the sum <y, x> itself is the engine's, as is underflow but for that of the budget. Ends
+        of pixel intervals are off by three roundings for each ring.
+        """
+        limits, narrow = torch.finfo(self.centre.dtype), torch.finfo(torch.float64).eps
+        shares = (MEMBER_ROUNDOFFS + 16 + 4 * len(self.moves.rings)) * limits.eps + self.shape.numel() * narrow
+        return shares * self.enclosure().magnitude.detach() + 4 * limits.tiny
 
     def _question(self, nu: Tensor, view: View) -> Question:
         """Rows as images whose pixels include all those from which mass can move under them."""

@@ -136,7 +136,7 @@ def _labelled(document: Row) -> list[str]:
     if any(row.get("label") is not None for row in rows):
         right = found.get("certified", 0)
         lines.append(f"Of these labels {right:,} {'is' if right == 1 else 'are'} right.")
-    return lines
+    return [*lines, *bracketed(document)]
 
 
 def _radii(document: Row) -> list[str]:

@@ -36,6 +36,18 @@ from autodual_cli.options.set_size import check_size, chosen_size, eps_option
     help="A registered attack and its options, such as pgd:steps=20,restarts=5, or so many steps of projected gradient "
     "descent; repeatable.",
 )
+@click.option(
+    "--smallest-eps",
+    type=Number(minimum=0.0),
+    help="Attack at this radius first, and at ever larger ones up to --eps until a sample breaks.",
+)
+@click.option(
+    "--growth",
+    type=Number(minimum=1.001),
+    default=1.1,
+    show_default=True,
+    help="How much larger each radius is after --smallest-eps.",
+)
 @click.option("--restarts", type=click.IntRange(min=1), help="Of all attacks that have restarts and do not say.")
 @click.option("--seed", type=int, help="Of all attacks that draw random numbers and do not say.")
 @click.option(
@@ -62,6 +74,8 @@ def attack(
     eps: float | None,
     ball: BallOptions,
     attacks: tuple[int | str, ...],
+    smallest_eps: float | None,
+    growth: float,
     restarts: int | None,
     seed: int | None,
     spec: str | None,
@@ -84,8 +98,10 @@ def attack(
     subject = prepare(model, data)
     eps, ball = chosen_size(context, subject.trained, eps, ball)
     goal = spec if targeted is None else f"not-class:{targeted}"
+    if smallest_eps is not None and (eps is None or not 0 < smallest_eps <= eps):
+        raise click.UsageError("--smallest-eps is a radius above 0 and at most --eps, which it needs.")
     question = Question.of(subject, ball, eps=eps, spec=goal)
-    choices = AttackChoices(attacks, restarts, seed, save_points, first=data.skip)
+    choices = AttackChoices(attacks, restarts, seed, save_points, first=data.skip, smallest=smallest_eps, growth=growth)
     outcome = run(attack_job(question, choices), len(subject.dataset), data, output, show_attack)
     finish(context, outcome)
     missing = None if require_robust is None else too_few_resist(outcome.document, require_robust)

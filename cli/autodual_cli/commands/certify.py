@@ -99,17 +99,17 @@ def certify(
 
     if cascade:
         fixed = {} if has_radius(ball) else {f"--norm {ball.norm}": ball.norm}
-        check_cascade_options({**fixed, "--spec": spec, "--attack": attack, "--projection": chosen,
-                               "--exact": seconds})  # fmt: skip
+        check_cascade_options({**fixed, "--spec": spec, "--projection": chosen, "--exact": seconds})
+        if attack is not None and not bracket:
+            raise click.UsageError("--cascade is attacked for a bracket alone; give --bracket with --attack.")
     subject = prepare(model, data, chosen, cascade=cascade)
     eps, ball = chosen_size(context, subject.trained, eps, ball)
+    means = Means(slopes, attack, deployed=deployed, exact_seconds=seconds, bracket=bracket)
     if cascade:
         assert eps is not None  # it was given, or trained for
-        job = cascade_job(subject, ball, eps=eps, slopes=slopes, deployed=deployed)
+        job = cascade_job(subject, ball, eps=eps, means=means)
     else:
-        question = Question.of(subject, ball, eps=eps, spec=spec)
-        means = Means(slopes, attack, deployed=deployed, exact_seconds=seconds, bracket=bracket)
-        job = certification_job(question, means)
+        job = certification_job(Question.of(subject, ball, eps=eps, spec=spec), means)
     outcome = run(job, len(subject.dataset), data, output, show_cascade if cascade else show_certification)
     finish(context, outcome)
     missing = None if require_certified is None else unmet(outcome.document, require_certified)

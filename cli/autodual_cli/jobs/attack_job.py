@@ -32,6 +32,8 @@ class AttackChoices:
 
     save_points: where the points that break samples are written, or None. with_points: whether rows have them; they do
     wherever they are written. first: the run's first sample, whose row tells what makes the whole run doubtful.
+    smallest: the radius at which samples are attacked first, growing by the factor `growth` until they break; None for
+    the whole set at once.
     """
 
     attacks: tuple[int | str, ...]
@@ -40,19 +42,34 @@ class AttackChoices:
     save_points: Path | None = None
     with_points: bool = False
     first: int = 0
+    smallest: float | None = None
+    growth: float = 1.1
+
+    def radii(self, eps: float | None) -> tuple[float, ...]:
+        """The radii up to `eps` at which samples are attacked; none where the set is attacked as it is."""
+        if eps is None or self.smallest is None:
+            return ()
+        found, radius = list[float](), self.smallest
+        while radius < eps * (1 - 1e-6):
+            found.append(radius)
+            radius *= self.growth
+        return (*found, eps)
 
 
 def attack_job(question: Question, choices: AttackChoices) -> Job:
     """Attack batch by batch."""
     subject = question.subject
     attacks = chosen_attacks(choices.attacks, restarts=choices.restarts, seed=choices.seed)
-    asked = _Asked(question, attacks, choices.first, choices.with_points or choices.save_points is not None)
+    with_points, radii = choices.with_points or choices.save_points is not None, choices.radii(question.eps)
+    asked = _Asked(question, attacks, choices.first, with_points, radii)
     settings = {
         **{key: value for key, value in subject.settings.items() if key != "memory_bytes"},  # of bounds
         **question.settings(),
         "attacks": list(choices.attacks),
         "restarts": choices.restarts,
         "seed": choices.seed,
+        "smallest_eps": choices.smallest,
+        "growth": choices.growth if radii else None,
         "together": subject.settings["batch_size"],
         "run": subject.run.words,
         "save_points": None if choices.save_points is None else str(choices.save_points),
@@ -62,7 +79,7 @@ def attack_job(question: Question, choices: AttackChoices) -> Job:
         "autodual.attack/1",
         settings,
         asked.rows,
-        partial(summarise_attacks, attacks=tuple(attacks), members=_members(question)),
+        partial(summarise_attacks, attacks=tuple(attacks), members=_members(question), radii=radii),
         _headline,
         asked.refutes,
         choices.save_points,
@@ -84,6 +101,7 @@ class _Asked:
     attacks: dict[str, Attack]
     first: int
     with_points: bool
+    radii: tuple[float, ...]
     note: Callable[[str], None] = field(default=lambda words: None)
 
     def attend(self, note: Callable[[str], None]) -> None:
@@ -101,6 +119,7 @@ class _Asked:
             attacks=self.attacks,
             class_axis=self.question.subject.class_axis,
             confirm=run.confirm,
+            shares=[radius / self.radii[-1] for radius in self.radii] or (1.0,),
             progress=lambda done, total, words: self.note(words),
             **self.question.asked(labels),
         )
@@ -115,6 +134,8 @@ class _Asked:
         self, indices: torch.Tensor, x: torch.Tensor, labels: torch.Tensor | None, found: Robustness
     ) -> list[Row]:
         rows = [attack_row(index, sample) for index, sample in zip(indices.tolist(), found, strict=True)]
+        for row, sample in zip(rows, found, strict=True) if self.radii else ():
+            row["radius"] = None if sample.share is None else dict(zip(found.shares, self.radii))[sample.share]
         for row, sample, original, label in zip(rows, found, x, recorded_labels(labels, len(x)), strict=True):
             if isinstance(label, int) and row["label"] is None:
                 row["label"] = None if label < 0 else label  # a property of another kind has no label of its own
@@ -170,6 +191,7 @@ def show_attack(document: dict[str, Any]) -> None:
         ("robust error", found),
         *((f"error under {name}", _alone(one)) for name, one in summary["attacks"].items()),
         *((f"error in member {place}", f"{_alone(one)}: {words}") for place, (words, one) in _numbered(summary)),
+        *((f"resist at {one['radius']:g}", percent(one["resist"])) for one in summary.get("curve", ())),
         *((status, f"{summary[status]}{_MEANINGS[status]}") for status in ATTACK_STATUSES),
         *(("warning", words) for words in summary["warnings"]),
         time_entry(summary),

@@ -8,11 +8,13 @@ import click
 import torch
 
 import autodual
-from autodual.policies import SlopePolicy
 from autodual.report import cascade_row, summarise_cascade
 from autodual.report.cascades import GUARANTEE
 from autodual.report.execution_words import execution_line
-from autodual_cli.jobs.sample_loop import Job, Row
+from autodual_cli.jobs.attack_choice import chosen_attack
+from autodual_cli.jobs.certification_job import Means, bracket_entries
+from autodual_cli.jobs.question import as_point
+from autodual_cli.jobs.sample_loop import Job, Row, named
 from autodual_cli.options.option_groups import BallOptions
 from autodual_cli.options.set_options import ball_maker, ball_settings
 from autodual_cli.output.summary_lines import context_entries, percent, show, time_entry
@@ -28,24 +30,35 @@ def check_cascade_options(others: dict[str, Any]) -> None:
             )
 
 
-def cascade_job(subject: Subject, ball: BallOptions, *, eps: float, slopes: SlopePolicy, deployed: bool = False) -> Job:
-    """The job that certifies samples with a cascade."""
+def cascade_job(subject: Subject, ball: BallOptions, *, eps: float, means: Means) -> Job:
+    """The job that certifies samples with a cascade, and attacks them where there is an attack."""
     subject.require_classes()
-    region = ball_maker(ball)(eps)
+    region, attack = ball_maker(ball)(eps), chosen_attack(means.attack)
+    how: dict[str, Any] = {"slopes": means.slopes, "deployed": means.deployed}
 
     def rows(indices: torch.Tensor) -> list[Row]:
         x, labels = subject.batch(indices)
-        found = autodual.certify_cascade(subject.cascade, x, region, labels, slopes=slopes, deployed=deployed)
+        found = autodual.certify_cascade(subject.cascade, x, region, labels, **how)
+        if attack is not None:
+            certificates = found
+            found = named(
+                indices, lambda: autodual.attack_cascade(subject.cascade, x, region, certificates, attack, **how)
+            )
         return [cascade_row(index, one) for index, one in zip(indices.tolist(), found, strict=True)]
 
-    settings = {
-        **subject.settings,
-        **ball_settings(ball, eps, region),
-        "slopes": slopes,
-        # Documents without it are those of versions that did not know of it.
-        **({"deployed": True} if deployed else {}),
-    }
-    return Job("autodual.cascade/1", settings, rows, summarise_cascade, _headline)
+    def refutes(index: int, row: Row) -> bool:
+        """Whether the cascade labels a row's counterexample wrongly, and the set around the sample contains it."""
+        x, labels = subject.batch(torch.tensor([index]))
+        point = as_point(row["counterexample"], x)
+        if point is None or labels is None or not bool(region.at(x).contains(point)[0]):
+            return False
+        (there,) = autodual.certify_cascade(subject.cascade, point, region, **how)
+        return there.predicted not in (None, int(labels[0]))
+
+    settings = {**subject.settings, **ball_settings(ball, eps, region), **means.settings()}
+    if attack is None:
+        del settings["attack_steps"]  # as in documents of versions that attacked no cascades
+    return Job("autodual.cascade/1", settings, rows, summarise_cascade, _headline, refutes)
 
 
 def _headline(summary: dict[str, Any]) -> str:
@@ -72,6 +85,7 @@ def show_cascade(document: dict[str, Any]) -> None:
         ("unknown", f"{summary['unknown']}: no label ({summary['disagreements']} because stages disagree)"),
         ("misclassified", f"{summary['misclassified']}: certified as another class than the label"),
         ("labels certified", by_stage),
+        *bracket_entries(summary),
         ("margins", execution_line(document["certificates"], deployed=settings.get("deployed", False))),
         time_entry(summary),
     ]

@@ -125,7 +125,7 @@ def _position_entries(summary: dict[str, Any]) -> list[tuple[str, str]]:
     ]
 
 
-def _bracket_entries(summary: dict[str, Any]) -> list[tuple[str, str]]:
+def bracket_entries(summary: dict[str, Any]) -> list[tuple[str, str]]:
     """Lines about what encloses the truth, and about exact decisions."""
     found, exact = summary.get("bracket"), summary.get("exact")
     lines = []
@@ -157,7 +157,7 @@ def show_certification(document: dict[str, Any]) -> None:
         ("clean error", clean),
         ("certified error", f"{percent(summary['certified_error'])} (1 - certified / samples)"),
         *_position_entries(summary),
-        *_bracket_entries(summary),
+        *bracket_entries(summary),
         *((status, str(summary[status])) for status in STATUSES if summary[status] or status != _PROBABLE or projected),
         ("margins", execution_line(document["certificates"], deployed=settings.get("deployed", False))),
         *estimate_entries(settings, summary),

@@ -26,14 +26,17 @@ def _question(subject: Subject, recorded: Recorded) -> Question:
 
 
 def _certification(subject: Subject, recorded: Recorded) -> Job:
-    means = Means(
+    return certification_job(_question(subject, recorded), _means(recorded))
+
+
+def _means(recorded: Recorded) -> Means:
+    return Means(
         _slopes(recorded),
         _attack_choice(recorded),
         deployed=recorded.value("deployed", bool, optional=True) is True,
         exact_seconds=recorded.exact_seconds(),
         bracket=recorded.value("bracket", bool, optional=True) is True,
     )
-    return certification_job(_question(subject, recorded), means)
 
 
 def _attack(subject: Subject, recorded: Recorded) -> Job:
@@ -43,18 +46,14 @@ def _attack(subject: Subject, recorded: Recorded) -> Job:
         recorded.value("seed", int, optional=True),
         with_points=recorded.value("save_points", str, optional=True) is not None,
         first=recorded.value("skip", int),
+        smallest=recorded.value("smallest_eps", float, optional=True),
+        growth=recorded.value("growth", float, optional=True) or 1.1,
     )
     return attack_job(_question(subject, recorded), choices)
 
 
 def _cascade(subject: Subject, recorded: Recorded) -> Job:
-    return cascade_job(
-        subject,
-        recorded.ball(),
-        eps=recorded.number("eps"),
-        slopes=_slopes(recorded),
-        deployed=recorded.value("deployed", bool, optional=True) is True,
-    )
+    return cascade_job(subject, recorded.ball(), eps=recorded.number("eps"), means=_means(recorded))
 
 
 def _radius(subject: Subject, recorded: Recorded) -> Job:
