@@ -128,6 +128,11 @@ class WassersteinBall(PerturbationSet):
         return bool((eps == eps[:1]).all())
 
     def scaled(self, factor: float) -> WassersteinBall:
+        """The same window with a multiple of eps. Mass that two plans move one after the other may leave the window.
+
+        Args:
+            factor: what eps is multiplied by.
+        """
         if not 0 <= factor < math.inf:
             raise InvalidInputError(f"a set is scaled by a factor of at least 0, not by {factor:g}")
         eps = self.eps if isinstance(self.eps, (int, float, Tensor)) else exact(self.eps, "eps")
