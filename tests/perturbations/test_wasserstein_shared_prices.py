@@ -17,7 +17,7 @@ def _images(seed: int, count: int) -> Tensor:
 
 
 def _bound(rows: Tensor, x: Tensor, budget: Tensor, prices: int) -> Tensor:
-    return at_shared_prices(rows, x, budget, Moves(_WINDOW), prices)
+    return at_shared_prices(rows, x.flatten(1), budget, Moves(_WINDOW), prices)
 
 
 def test_a_few_prices_bound_linear_programs_and_many_come_near() -> None:

@@ -9,12 +9,13 @@ import torch
 from support.transport_programs import Plans
 from torch import Tensor
 
+from autodual.perturbations.wasserstein.mass_sources import sources_of
 from autodual.perturbations.wasserstein.moves import Moves
 from autodual.perturbations.wasserstein.smooth_support import smooth_supremum
 
 
 def _smooth(row: Tensor, x: Tensor, budget: Tensor, window: int, sharpness: float) -> Tensor:
-    return smooth_supremum(row, x, budget, Moves(window), sharpness)
+    return smooth_supremum(row[None, None], sources_of(x.reshape(1, -1)), budget[None], Moves(window), sharpness)[0, 0]
 
 
 def _case(seed: int, shape: tuple[int, ...]) -> tuple[Tensor, Tensor]:
@@ -75,12 +76,14 @@ def test_derivatives_are_those_of_the_minimum() -> None:
 
 
 def test_rows_and_samples_broadcast() -> None:
-    row, x = _case(5, (3, 1, 1, 4, 4))
+    row, x = _case(5, (3, 1, 4, 4))
     other, _ = _case(6, (1, 2, 1, 4, 4))
-    together = _smooth(row + other, x, 0.1 * x.sum((-3, -2, -1)), 3, 10.0)
-    one = _smooth((row + other)[2, 1], x[2, 0], 0.1 * x[2, 0].sum(), 3, 10.0)
-    assert together.shape == (3, 2)
-    torch.testing.assert_close(together[2, 1], one, rtol=1e-9, atol=1e-9)
+    rows, budget = row.unsqueeze(1) + other, 0.1 * x.flatten(1).sum(1)
+    together = smooth_supremum(rows, sources_of(x.flatten(1)), budget, Moves(3), 10.0)
+    shared = smooth_supremum(rows[:1], sources_of(x.flatten(1)), budget, Moves(3), 10.0)
+    assert together.shape == shared.shape == (3, 2)
+    torch.testing.assert_close(together[2, 1], _smooth(rows[2, 1], x[2], budget[2], 3, 10.0), rtol=1e-9, atol=1e-9)
+    torch.testing.assert_close(shared[2, 1], _smooth(rows[0, 1], x[2], budget[2], 3, 10.0), rtol=1e-9, atol=1e-9)
 
 
 def test_the_printed_iteration_ends_at_the_least_smooth_bound() -> None:

@@ -25,7 +25,7 @@ def at_shared_prices(rows: Tensor, mass: Tensor, budget: Tensor, moves: Moves, p
 
     Args:
         rows: y, `[K, channels, H, W]`.
-        mass: x ≥ 0, `[N, channels, H, W]`.
+        mass: x ≥ 0 of the flattened images, `[N, channels · H · W]`.
         budget: `[N]`.
         moves: where mass may move, and what that costs.
         prices: how many, at least 2.
@@ -37,7 +37,7 @@ def at_shared_prices(rows: Tensor, mass: Tensor, budget: Tensor, moves: Moves, p
         >>> import torch
         >>> from autodual.perturbations.wasserstein.moves import Moves
         >>> from autodual.perturbations.wasserstein.shared_prices import at_shared_prices
-        >>> row, mass = torch.tensor([[[[0.0, 3.0]]]]), torch.tensor([[[[2.0, 0.0]]], [[[1.0, 0.0]]]])
+        >>> row, mass = torch.tensor([[[[0.0, 3.0]]]]), torch.tensor([[2.0, 0.0], [1.0, 0.0]])
         >>> at_shared_prices(row, mass, torch.tensor([0.5, 9.0]), Moves(3), prices=5)
         tensor([[1.5000],
                 [3.0000]])
@@ -49,7 +49,7 @@ def at_shared_prices(rows: Tensor, mass: Tensor, budget: Tensor, moves: Moves, p
         found.append(reduce(torch.maximum, targets).flatten(1))
     rings = torch.stack(found)
     costs = rows.new_tensor([ring.cost for ring in moves.rings])
-    return _LeastAtPrices.apply(rings, mass.flatten(1), budget, costs, _grid(rings.detach(), costs, prices))
+    return _LeastAtPrices.apply(rings, mass, budget, costs, _grid(rings.detach(), costs, prices))
 
 
 def _grid(rings: Tensor, costs: Tensor, prices: int) -> Tensor:

@@ -14,44 +14,51 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
+from autodual.perturbations.wasserstein.mass_sources import Sources
 from autodual.perturbations.wasserstein.moves import Moves, at_targets
 
 # Newton's method needs some eight rounds; a round whose step leaves the bracket halves that instead.
 _MOST_ROUNDS = 60
 
 
-def smooth_supremum(rows: Tensor, mass: Tensor, budget: Tensor, moves: Moves, sharpness: float) -> Tensor:
+def smooth_supremum(rows: Tensor, sources: Sources, budget: Tensor, moves: Moves, sharpness: float) -> Tensor:
     """The least G(ψ) over ψ ≥ 0: an upper bound of max <y, z> over the ball, wherever the search for ψ ends.
 
     Differentiable, as G at the best ψ (the envelope theorem). Exponentials are taken of numbers ≤ 0 alone, so that
     float32 needs no care.
 
     Args:
-        rows: y, `[*, channels, H, W]`; -inf, or very low, where a pixel does not exist.
-        mass: x ≥ 0 at each pixel, `[*, channels, H, W]`, which broadcasts.
-        budget: ε Σ x, `[*]`, or a shape that broadcasts.
+        rows: y, `[G or 1, K, channels, H, W]`; -inf, or very low, where a pixel does not exist.
+        sources: the pixels that hold the mass x of each of G groups, or of one if all share it.
+        budget: ε Σ x, `[G or 1]`.
         moves: where mass may move, and what that costs.
         sharpness: λ, in units of 1 / y: the larger, the nearer to the maximum.
 
     Returns:
-        `[*]`.
+        `[G, K]`.
 
     Example:
         >>> import torch
+        >>> from autodual.perturbations.wasserstein.mass_sources import sources_of
         >>> from autodual.perturbations.wasserstein.moves import Moves
         >>> from autodual.perturbations.wasserstein.smooth_support import smooth_supremum
-        >>> row, mass = torch.tensor([[[0.0, 1.0, 3.0]]]), torch.tensor([[[0.0, 2.0, 0.0]]])
-        >>> [round(float(smooth_supremum(row, mass, torch.tensor(0.5), Moves(3), of)), 3) for of in (10.0, 1000.0)]
+        >>> row, mass = torch.tensor([0.0, 1.0, 3.0]).reshape(1, 1, 1, 1, 3), torch.tensor([[0.0, 2.0, 0.0]])
+        >>> of_mass = sources_of(mass)
+        >>> [round(float(smooth_supremum(row, of_mass, torch.tensor([0.5]), Moves(3), of)), 3) for of in (10.0, 1000.0)]
         [3.112, 3.001]
     """
-    softened = _Softened(_ring_sums(rows, moves, sharpness), mass, budget, moves, sharpness)
+    sums = _ring_sums(rows, moves, sharpness).flatten(3)
+    groups = max(sums.shape[1], sources.pixels.shape[0])
+    places = sources.pixels[:, None].expand(groups, rows.shape[1], -1).expand(len(sums), -1, -1, -1)
+    sums = sums.expand(-1, groups, -1, -1).gather(3, places)
+    softened = _Softened(sums, sources.mass.unsqueeze(1), budget.unsqueeze(1), moves, sharpness)
     with torch.no_grad():
         price = softened.detached().cheapest()
     return softened.value(price)
 
 
 def _ring_sums(rows: Tensor, moves: Moves, sharpness: float) -> Tensor:
-    """(1 / λ) log Σ exp(λ y_j) over the targets of each ring, `[rings, *, channels, H, W]`.
+    """(1 / λ) log Σ exp(λ y_j) over the targets of each ring, `[rings, *rows]`.
 
     What is no target counts as a value that is finite, for the sake of derivatives, and too low to matter.
     """
@@ -74,7 +81,7 @@ class _Point:
 
 @dataclass(frozen=True, eq=False)
 class _Softened:
-    """G as a function of the price, from the rings' sums."""
+    """G as a function of the price, from the rings' sums at the sources, `[rings, G, K, P]`."""
 
     sums: Tensor
     mass: Tensor
@@ -86,13 +93,13 @@ class _Softened:
         return replace(self, sums=self.sums.detach(), mass=self.mass.detach(), budget=self.budget.detach())
 
     def value(self, price: Tensor) -> Tensor:
-        """G at prices `[*]`."""
-        lines = self.sums - price[..., None, None, None] * self._costs
+        """G at prices `[G, K]`."""
+        lines = self.sums - price.unsqueeze(-1) * self._costs
         return price * self.budget + self._weighed((self.sharpness * lines).logsumexp(0)) / self.sharpness
 
     def at(self, price: Tensor) -> _Point:
-        """G, G' and G'' at prices `[*]`, from one set of exponentials."""
-        lines = self.sums - price[..., None, None, None] * self._costs
+        """G, G' and G'' at prices `[G, K]`, from one set of exponentials."""
+        lines = self.sums - price.unsqueeze(-1) * self._costs
         top = lines.amax(0)
         shares = lines.sub_(top).mul_(self.sharpness).exp_()
         total = shares.sum(0)
@@ -102,7 +109,7 @@ class _Softened:
         return _Point(value, self.budget - self._weighed(cost), self.sharpness * self._weighed(spread))
 
     def cheapest(self) -> Tensor:
-        """The price `[*]` of the least G found by Newton's method, kept in a bracket of the minimum."""
+        """The price `[G, K]` of the least G found by Newton's method, kept in a bracket of the minimum."""
         low, high = torch.zeros_like(self.steep), self.steep
         price, point = low, self.at(low)
         best, least = price, point.value
@@ -122,11 +129,11 @@ class _Softened:
 
     @property
     def steep(self) -> Tensor:
-        """A price `[*]` from which on G does not fall, since too little mass moves to spend the budget."""
+        """A price `[G, K]` from which on G does not fall, since too little mass moves to spend the budget."""
         costs = self._costs[1:]
         gains = torch.where(self.mass > 0, (self.sums[1:] - self.sums[0]) / costs, 0).clamp(min=0)
-        dearest = gains.amax((0, -3, -2, -1)) if len(costs) else torch.zeros_like(self.sums[0, ..., 0, 0, 0])
-        worth = costs.sum() * self.mass.sum((-3, -2, -1))
+        dearest = gains.amax((0, -1)) if gains.numel() else torch.zeros_like(self.sums[0, ..., 0])
+        worth = costs.sum() * self.mass.sum(-1)
         tiny = torch.finfo(worth.dtype).tiny
         share = (self.budget / worth.clamp(min=tiny)).clamp(tiny, 1)
         return dearest - share.log() / self.sharpness
@@ -139,4 +146,4 @@ class _Softened:
 
     def _weighed(self, values: Tensor) -> Tensor:
         """Σ_i x_i values_i."""
-        return (self.mass * values).sum((-3, -2, -1))
+        return (self.mass * values).sum(-1)

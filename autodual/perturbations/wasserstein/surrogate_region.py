@@ -48,16 +48,11 @@ class SurrogateRegion(WassersteinRegion):
         return max(own, super().working_scalars(entries))
 
     def _at_prices(self, question: Question) -> Tensor:
-        budget = question.budget.expand(question.groups)
-        return at_shared_prices(question.rows[0], _mass(question)[:, 0], budget, self.moves, self.prices)
+        """Of all pixels, since a matrix product takes them anyway."""
+        sources, rows = question.sources, question.rows[0]
+        mass = sources.mass.new_zeros(question.groups, rows[0].numel()).scatter_add(1, sources.pixels, sources.mass)
+        return at_shared_prices(rows, mass, question.budget.expand(len(mass)), self.moves, self.prices)
 
     def _smoothly(self, question: Question) -> Tensor:
         rows = question.rows if question.penalty is None else question.rows + question.penalty
-        return smooth_supremum(rows, _mass(question), question.budget.unsqueeze(1), self.moves, self.sharpness)
-
-
-def _mass(question: Question) -> Tensor:
-    """At every pixel of the canvas, `[G, 1, channels, height, width]`."""
-    sources, shape = question.sources, question.rows.shape[2:]
-    image = sources.mass.new_zeros(sources.mass.shape[0], shape.numel())
-    return image.scatter_add(1, sources.pixels, sources.mass).reshape(-1, 1, *shape)
+        return smooth_supremum(rows, question.sources, question.budget, self.moves, self.sharpness)
