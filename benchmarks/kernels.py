@@ -16,6 +16,7 @@ import autodual
 from autodual.architectures import build_architecture
 from autodual.estimators import CauchyGeometricMean, CauchyMedian, Stream
 from autodual.passes import RandomProjection, default_pipeline
+from autodual.perturbations import WholeView
 
 ROWS = pytest.mark.parametrize("rows", [10, 50])
 BALL = autodual.LinfBall(0.1)
@@ -48,6 +49,20 @@ def test_cauchy_columns(benchmark, rows: int) -> None:
 def test_norms(benchmark, kind, rows: int) -> None:
     estimator, products = kind(rows), torch.randn(rows, 10, 1568)
     benchmark(lambda: estimator.norm(products))
+
+
+@pytest.mark.parametrize("kind", ["least", "both ends", "max-pool"])
+@pytest.mark.parametrize("filled", [0.2, 1.0], ids=["a fifth filled", "filled"])
+def test_moved_mass(benchmark, filled: float, kind: str) -> None:
+    """1,000 rows over a Wasserstein ball, beside the 5 × 5 maxima of them that its window needs at least."""
+    x = torch.rand(1, 1, 28, 28) * (torch.rand(1, 1, 28, 28) < filled)
+    rows, region = torch.randn(1, 1000, 1, 28, 28), autodual.WassersteinBall(0.01, window=5).at(x)
+    work = {
+        "least": lambda: region.least(rows, WholeView()),
+        "both ends": lambda: region.extremes(rows, WholeView()),
+        "max-pool": lambda: functional.max_pool2d(rows[0], 5, 1, 2),
+    }
+    benchmark(work[kind])
 
 
 WAYS = {

@@ -12,7 +12,7 @@ from torch import Tensor
 from autodual.adapters.avoided_targets import avoided
 from autodual.adapters.foreign_attack import ForeignAttack, FunctionModule, ball_of, one_radius
 from autodual.adapters.packages import required
-from autodual.attacks import Attack
+from autodual.attacks import Attack, attack_members, counterexamples
 from autodual.attacks.base import Function
 from autodual.errors import InvalidInputError, reason_of
 from autodual.perturbations import LinfBall, PerturbationSet, Searchable, Support
@@ -154,10 +154,9 @@ class FoolboxAttack:
         points, hits = x, goal.margin(goal.rows(model(x)).values(model(x))) < 0
         for number in range(self.times):
             generator = None if number == 0 else torch.Generator(x.device).manual_seed(number)
-            new = self.attack.run(model, region, goal, generator)
-            hit = goal.margin(goal.rows(model(x)).values(model(new))) < 0
-            points = torch.where(region.per_feature(hits), points, new)
-            hits = hits | hit
+            new = attack_members(self.attack, model, region, goal, generator)
+            points = torch.where(region.per_feature(~hits & region.plausible(new)), new, points)
+            hits = hits | counterexamples(model, region, goal, new)
         return points, hits
 
 

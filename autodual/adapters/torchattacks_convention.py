@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from autodual.adapters.avoided_targets import avoided
-from autodual.attacks import Attack
+from autodual.attacks import Attack, attack_members
 from autodual.attacks.evaluation_mode import evaluation_mode
 from autodual.errors import InvalidInputError
 from autodual.perturbations import PerturbationSet
@@ -63,7 +63,7 @@ class TorchattacksAttack:
         with evaluation_mode(self.model), torch.no_grad():
             outputs = self.get_logits(x)
             goal = self._goal(x, outputs.argmax(1) if labels is None else labels.to(self.device), outputs)
-            return self.normalize(self.search.run(self.get_logits, self.ball.at(x), goal))
+            return self.normalize(attack_members(self.search, self.get_logits, self.ball.at(x), goal))
 
     def get_logits(self, inputs: Tensor) -> Tensor:
         """The scores of images that are not normalised.
@@ -181,4 +181,6 @@ def _other_class(images: Tensor, labels: Tensor, scores: Tensor) -> Tensor:
 
 def _low_class(place: int, images: Tensor, labels: Tensor, scores: Tensor) -> Tensor:
     """The class other than the label whose score is the lowest but `place` − 1."""
+    if place >= scores.shape[1]:
+        raise InvalidInputError(f"of {scores.shape[1]} classes kth_min may be 1 to {scores.shape[1] - 1}, not {place}")
     return scores.scatter(1, labels[:, None], torch.inf).argsort(1)[:, place - 1]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
@@ -60,7 +60,6 @@ class Ascent(Attack):
         if len(self.wide) > 3 or not all(1 <= factor < math.inf for factor in self.wide):
             raise InvalidInputError(f"wide must be up to three finite factors of at least 1, but is {self.wide}")
 
-    @torch.no_grad()
     def run(
         self,
         function: Function,
@@ -68,8 +67,15 @@ class Ascent(Attack):
         specification: Specification,
         generator: torch.Generator | None = None,
     ) -> Tensor:
-        problem = Problem.of(function, region, specification)
-        generator = generator_of(region, self.seed, generator)
+        problem, generator = Problem.of(function, region, specification), generator_of(region, self.seed, generator)
+        inference, every = torch.is_inference_mode_enabled(), torch.arange(region.count, device=region.centre.device)
+        # That mode has no gradients, even where they are enabled, nor have tensors that were made in it.
+        with torch.inference_mode(False), torch.no_grad():
+            return self._found(problem.select(every) if inference else problem, generator)
+
+    def _found(self, problem: Problem, generator: torch.Generator) -> Tensor:
+        """The points `[N, *shape]` that are kept."""
+        region = problem.region
         centre = region.centre.detach()
         kept = Kept(self.keep, centre if self.keep == "last" else region.project(centre))
         for restart in range(self.restarts):
@@ -88,7 +94,7 @@ class Ascent(Attack):
         self, problem: Problem, factor: float, state: State, index: Tensor | None, objective: Objective
     ) -> Tensor:
         """The points `[N, *shape]` of largest objective in a run in a larger ball."""
-        wide = replace(problem, region=problem.region.enlarged(factor))
+        wide = problem.within(problem.region.enlarged(factor))
         state.points = wide.region.project(state.points)
         best = Kept("loss", state.points)
         self._climb(wide, state, index, best, objective)
@@ -113,7 +119,7 @@ class Ascent(Attack):
                 if problem.region.count == 0:
                     return
             gradient = self.size.observe(state, loss, gradient)
-            near = replace(problem, region=self.growth.at(problem.region, state.iteration, steps))
+            near = problem.within(self.growth.at(problem.region, state.iteration, steps))
             state.points = self.step.advance(near, objective, state, gradient, self.size)
         kept.update(index, problem.region, state.points, _final_score(kept.keep, problem, objective, state.points))
 
@@ -133,8 +139,8 @@ def _score(keep: Keep, problem: Problem, objective: Objective, outputs: Tensor, 
 
 def evaluate(problem: Problem, objective: Objective, points: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """The outputs `[N, K]`, the objective `[N]` and its gradient `[N, *shape]`; zero where there is none, never NaN."""
-    with torch.enable_grad():
-        points = points.detach().requires_grad_()
+    with torch.inference_mode(False), torch.enable_grad():
+        points = (points.clone() if points.is_inference() else points.detach()).requires_grad_()
         outputs = problem.outputs(points)
         loss = raised(objective, problem, outputs)
         if loss.requires_grad:

@@ -68,6 +68,15 @@ class Problem:
             part.__dict__["_nominal"] = self._nominal
         return part
 
+    def within(self, region: Searchable) -> Problem:
+        """The same problem in another set around the samples."""
+        if region is self.region:
+            return self
+        other = Problem(self.function, region, self.specification)
+        known = self.__dict__
+        other.__dict__.update({name: known[name] for name in ("_nominal", "rows") if name in known})
+        return other
+
     def select(self, index: Tensor) -> Problem:
         """The problem of some of the samples, by a LongTensor."""
         part = Problem(self.function, self.region.select(index), self.specification.select(index))

@@ -7,6 +7,7 @@ from functools import partial
 from typing import TypeAlias
 
 import torch
+from torch import Tensor
 
 from autodual.attacks.attacked_batch import AttackedBatch
 from autodual.attacks.attacked_sample import AttackedSample, Robustness
@@ -60,7 +61,7 @@ def evaluate(
         class_axis: which axis of the outputs holds the classes.
         confirm: the network as it is deployed, where that is run in another way than `function`: what it does not
             confirm does not count.
-        batch_size: how many samples to attack together; by default all.
+        batch_size: how many samples to attack together, 1 or more; by default all.
         shares: of the set's radius, growing, up to 1: every sample is attacked in ever larger sets until it breaks, so
             that `curve` tells how many resist at each radius.
         progress: True for a bar, or a function that is told (see `autodual.progress`); it moves within a batch, too.
@@ -69,8 +70,8 @@ def evaluate(
         A list with one `AttackedSample` each, and the errors as properties.
 
     Raises:
-        InvalidInputError: there is no attack, the set cannot be searched, labels or specification do not fit, or shares
-            are not ever larger ones up to 1 of a radius.
+        InvalidInputError: there is no attack, the set cannot be searched, labels or specification do not fit, the
+            function gives no tensor, or shares are not ever larger ones up to 1 of a radius.
 
     Example:
         >>> import autodual, torch
@@ -83,6 +84,8 @@ def evaluate(
         (True, tensor([0.8000, 1.0000]))
     """
     named, x = _named(attacks), sample_tensor(x)
+    if batch_size is not None and batch_size < 1:
+        raise InvalidInputError(f"batch_size must be 1 or more, not {batch_size}")
     region = require_searchable(perturbation_set(ball).at(x))
     members = tuple(member.describe() for member in region.source.members())
     tried = _checked(shares)
@@ -90,7 +93,7 @@ def evaluate(
     each, samples = len(tried) * hunt.searches(len(members)), list[AttackedSample]()
     with evaluation_mode(function):
         parts = torch.arange(x.shape[0], device=x.device).split(batch_size or x.shape[0])
-        outputs = torch.cat([function(x[part]) for part in parts])
+        outputs = torch.cat([_tensor(function(x[part])) for part in parts])
         goal = goal_of(outputs, labels, spec, class_axis)
         labelled = labels is not None or spec is not None
         with tracked(progress, each * len(parts)) as advance:
@@ -100,6 +103,12 @@ def evaluate(
                 samples += batch.samples(hunt, tell, members, tried)
                 tell(each, f"{len(samples):,} samples attacked")
     return Robustness(samples, tuple(named), members, tried)
+
+
+def _tensor(outputs: object) -> Tensor:
+    if not isinstance(outputs, Tensor):
+        raise InvalidInputError(f"the function under attack must give a tensor, not a {type(outputs).__name__}")
+    return outputs
 
 
 def _further(advance: Tell, before: int, done: int, words: str) -> None:

@@ -131,7 +131,7 @@ class Adaptive(StepSize):
         return torch.where(state.each(stalled), memory["best_gradient"], gradient)
 
     def fraction(self, region: Searchable, state: State) -> Tensor:
-        """The whole way at first; there is no inertia, which would lead out of the set."""
+        # The whole way at first, and without inertia, which would lead out of the set.
         return state.each(state.memory["size"]) / self.first
 
     def advance(self, region: Searchable, state: State, move: Tensor) -> Tensor:

@@ -81,6 +81,7 @@ class ElementwiseAffineRule(AffineRule):
     """Scaling and shifting by constants and parameters."""
 
     source = "Corollary 7, corrected"
+    reads_one = True
 
     def layer(self, node: Node, shapes: Sequence[tuple[int, ...]], environment: Environment) -> DualLayer:
         return ElementwiseAffineLayer(node, shapes, environment)

@@ -46,6 +46,8 @@ class AffineRule(ABC):
     moves: bool = False
     #: Whether it only moves or drops scalars of its only input, and reads none of them twice.
     reads_once: bool = False
+    #: Whether every output depends on at most one scalar of its only input, so that it is as exactly bounded as that.
+    reads_one: bool = False
 
     @abstractmethod
     def layer(self, node: Node, shapes: Sequence[tuple[int, ...]], environment: Environment) -> DualLayer:

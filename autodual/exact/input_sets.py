@@ -1,4 +1,4 @@
-"""Perturbation sets as columns and rows: sets of independent features are boxes, l1 balls are polyhedra."""
+"""Perturbation sets as columns and rows: sets of independent features are boxes, l1 and Wasserstein balls polyhedra."""
 
 from __future__ import annotations
 
@@ -9,10 +9,14 @@ import numpy
 
 from autodual.errors import InvalidInputError
 from autodual.exact.linear_program import Array, ProgramBuilder, flat_array, rounded
+from autodual.exact.moved_mass import add_plan
 from autodual.perturbations import Support
 from autodual.perturbations.balls.ball_region import BallRegion
 from autodual.perturbations.balls.clipped_region import ClippedRegion
 from autodual.perturbations.product_region import ProductRegion
+from autodual.perturbations.wasserstein.clipped_wasserstein import ClippedWasserstein
+from autodual.perturbations.wasserstein.surrogate_region import SurrogateRegion
+from autodual.perturbations.wasserstein.wasserstein_region import WassersteinRegion
 
 SetEncoder = Callable[[Any, Array, ProgramBuilder], Array]
 _Encoder = TypeVar("_Encoder", bound=SetEncoder)
@@ -44,8 +48,8 @@ def add_inputs(region: Support, used: Array, builder: ProgramBuilder) -> Array:
         encoder = _box
     if encoder is None:
         raise InvalidInputError(
-            f"exact verification needs a set with flat sides (an l∞ ball, a box, an l1 ball, or a product of these), "
-            f"not this one: {region.source.describe()}"
+            f"exact verification needs a set with flat sides (an l∞, l1 or Wasserstein ball, a box, or a product of "
+            f"these), not this one: {region.source.describe()}"
         )
     return encoder(region, used, builder)
 
@@ -76,6 +80,21 @@ def _product(region: ProductRegion, used: Array, builder: ProgramBuilder) -> Arr
     return numpy.concatenate([add_inputs(part, share, builder) for part, share in zip(region.parts, shares)])
 
 
+@set_encoder(WassersteinRegion)
+@set_encoder(SurrogateRegion)
+def _wasserstein(region: WassersteinRegion, used: Array, builder: ProgramBuilder) -> Array:
+    columns = _box(region, used, builder)
+    add_plan(region, numpy.flatnonzero(used), columns[used], builder)
+    return columns
+
+
+@set_encoder(ClippedWasserstein)
+def _clipped_wasserstein(region: ClippedWasserstein, used: Array, builder: ProgramBuilder) -> Array:
+    columns = _box(region, used, builder)
+    add_plan(region.ball, numpy.flatnonzero(used), columns[used], builder)
+    return columns
+
+
 def _within_l1(region: Support, ball: BallRegion, used: Array, builder: ProgramBuilder) -> Array:
     """x = centre + p - q with p, q ≥ 0 and Σ p + q ≤ radius, within the box around the set.
 
@@ -83,8 +102,8 @@ def _within_l1(region: Support, ball: BallRegion, used: Array, builder: ProgramB
     """
     if ball.order != 1:
         raise InvalidInputError(
-            "exact verification needs a set with flat sides (an l∞ ball, a box, an l1 ball, or a product of these), "
-            f"not this one: {region.source.describe()}"
+            "exact verification needs a set with flat sides (an l∞, l1 or Wasserstein ball, a box, or a product of "
+            f"these), not this one: {region.source.describe()}"
         )
     columns = _box(region, used, builder)
     here, count = columns[used], int(used.sum())

@@ -114,7 +114,9 @@ class Call:
             prepare(state, self.plan.relaxed)
         else:
             target = ask.at or graph.outputs[0]
-            prepare(state, (target, *(self.plan.relaxed if ask.sites else ())))
+            # No rows are pulled past nonlinear nodes then, so that most intervals are needed for the next one alone.
+            sparing = not (self.options.relaxes or ask.sites or ask.known or ask.partial or ask.linear or ask.record)
+            prepare(state, (target, *(self.plan.relaxed if ask.sites else ())), sparing=sparing)
             found = objective_bounds(state, target, objective, linear=bool(ask.linear), lines=bool(ask.record))
             record = _record(state, target, objective, found) if ask.record else None
         sites = self.plan.sites if objective is None or ask.sites else ()

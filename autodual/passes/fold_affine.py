@@ -1,6 +1,8 @@
 """Folds scaling and shifting (batch norm, constants) into the linear layer or convolution before it.
 
-Every row is pulled through one op fewer, and intervals of first layers with batch norm are exact.
+Every row is pulled through one op fewer. Scaled weights are computed at every call, so layers whose weights far
+outnumber their outputs, such as the first fully connected one behind convolutions, are left: it is cheaper to scale
+their outputs.
 """
 
 from __future__ import annotations
@@ -17,6 +19,11 @@ if TYPE_CHECKING:
     from autodual.ir.graph import Node
     from autodual.ir.op import Op
     from autodual.passes.plan import Plan
+
+
+# Weights that are always folded: scaling them costs less than one more op. And how many times as many weights as a
+# sample has outputs are still folded.
+_FEW, _PER_OUTPUT = 1 << 17, 16
 
 
 @dataclass(frozen=True)
@@ -72,6 +79,9 @@ def _fold(first: Node, second: Node, constant_shape: Callable[[Expression], tupl
         return None
     outputs = first.shape[axis]
     weight, bias = first.op.weight, first.op.bias
+    size = torch.Size(constant_shape(weight)).numel()
+    if scale is not None and size > max(_FEW, _PER_OUTPUT * first.size):
+        return None
     if scale is not None:
         bias = None if bias is None else Call(torch.mul, (bias, _rows(scale, outputs, 1)))
         weight = Call(torch.mul, (weight, _rows(scale, outputs, len(constant_shape(weight)))))

@@ -62,7 +62,8 @@ class PerturbationSet(ABC):
     def scaled(self, factor: float) -> PerturbationSet:
         """The set with a radius that is `factor` times its own; its domain stays.
 
-        If y is in `scaled(1 - factor)` around x, and z in `scaled(factor)` around y, then z is in the set around x.
+        If y is in `scaled(1 - factor)` around x, and z in `scaled(factor)` around y, then z is in the set around x,
+        unless the set's own docstring says otherwise.
 
         Args:
             factor: what the radius is multiplied by.

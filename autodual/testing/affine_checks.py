@@ -118,9 +118,11 @@ def _matrices(case: Case) -> list[Tensor]:
 
 
 def _check_moving(case: Case) -> None:
-    """`moves` and `reads_once` are true: the engine passes bounds on, and treats features as independent, by them."""
+    """`moves`, `reads_once` and `reads_one` are true: the engine passes bounds on, treats features as independent, and
+    takes bounds for exact, by them.
+    """
     assert isinstance(case.rule, AffineRule)
-    if not (case.rule.moves or case.rule.reads_once):
+    if not (case.rule.moves or case.rule.reads_once or case.rule.reads_one):
         return
     require_all(torch.tensor(len(case.shapes) == 1), case.subject(), "an op that moves scalars has one input")
     (matrix,) = _matrices(case)
@@ -131,6 +133,9 @@ def _check_moving(case: Case) -> None:
     if case.rule.reads_once:
         once = (matrix != 0).sum(0) <= 1
         require_all(once, case.subject(), "the rule says `reads_once`, but a scalar is read twice")
+    if case.rule.reads_one:
+        one = (matrix != 0).sum(1) <= 1
+        require_all(one, case.subject(), "the rule says `reads_one`, but an output depends on several scalars")
 
 
 def _check_interval(case: Case, layer: DualLayer) -> None:

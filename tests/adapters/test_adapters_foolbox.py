@@ -11,7 +11,7 @@ from torch import Tensor, nn
 import autodual
 from autodual.adapters import FoolboxAttack, from_foolbox, from_foolbox_model
 from autodual.adapters import foolbox as adapter
-from autodual.attacks import Apgd, Pgd, broken
+from autodual.attacks import Apgd, Attack, Pgd, broken
 from autodual.errors import InvalidInputError
 from autodual.specs import ClassMargin
 
@@ -226,3 +226,13 @@ def test_models_of_the_package_can_be_compiled(wrapper: bool | None) -> None:
 class _Prepared(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         return (x.flip(-1) - 0.3) / 0.5
+
+
+def test_points_outside_the_set_are_neither_returned_nor_adversarial() -> None:
+    class Astray(Attack):
+        def run(self, function, region, specification, generator=None):
+            return region.centre.flip(0)
+
+    points, _, hits = FoolboxAttack(Astray())(Model(), X, LABELS, epsilons=0.01)
+    assert torch.equal(points, X) and not hits.any()
+    assert (MODEL(X.flip(0)).argmax(1) != LABELS).any()

@@ -109,6 +109,17 @@ def test_least_likely_and_random_targets() -> None:
     assert (reached != reached[0]).any(), "targets are drawn anew at each call"
     with pytest.raises(InvalidInputError, match="counts from 1"):
         attack.set_mode_targeted_least_likely(0)
+    attack.set_mode_targeted_least_likely(x.shape[1])  # that would be the label itself
+    with pytest.raises(InvalidInputError, match=f"kth_min may be 1 to {x.shape[1] - 1}"):
+        attack(x, labels)
+
+
+def test_each_member_of_a_union_is_searched() -> None:
+    """The l1 ball reaches the other class by one feature, the l∞ ball by none."""
+    x, labels = torch.tensor([[0.9, 0.1, 0.5]]), torch.tensor([0])
+    union = autodual.Union(autodual.LinfBall(0.05, domain=(0, 1)), autodual.L1Ball(0.9, domain=(0, 1)))
+    points = TorchattacksAttack(nn.Identity(), Pgd(20), union)(x, labels)
+    assert points.argmax(1).item() != 0 and bool(union.at(x).contains(points).all())
 
 
 def test_objectives_that_need_labels_are_refused_in_targeted_modes() -> None:

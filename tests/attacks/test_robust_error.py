@@ -156,3 +156,27 @@ def test_a_network_of_nan_scores_is_wrong_everywhere():
 def test_values_that_are_no_attacks_are_refused(attacks):
     with pytest.raises(InvalidInputError, match="attacks must be"):
         evaluate(nn.Identity(), X, autodual.LinfBall(0.2), LABELS, attacks)
+
+
+@pytest.mark.parametrize("attack", [Apgd(5), Apgd(5, objective="kl"), Msd(3)], ids=repr)
+def test_an_attack_in_inference_mode_has_its_gradients(attack):
+    """Where there are none, an attack would stand still and call every network robust."""
+    ball = autodual.LinfBall(0.2)
+    expected = evaluate(nn.Identity(), X, ball, LABELS, attack)
+    with torch.inference_mode():
+        found = evaluate(nn.Identity(), X + 0, ball, LABELS + 0, attack)
+    assert found.robust_error == expected.robust_error > expected.clean_error
+    assert all(torch.equal(one.point, other.point) for one, other in zip(found, expected, strict=True))
+
+
+@pytest.mark.parametrize(
+    ("function", "options", "message"),
+    [
+        (nn.Identity(), {"batch_size": 0}, "batch_size must be 1 or more, not 0"),
+        (nn.Identity(), {"batch_size": -1}, "batch_size must be 1 or more, not -1"),
+        (lambda z: (z,), {}, "must give a tensor, not a tuple"),
+    ],
+)
+def test_senseless_batches_and_outputs_are_refused(function, options, message):
+    with pytest.raises(InvalidInputError, match=message):
+        evaluate(function, X, autodual.LinfBall(0.2), LABELS, Fgsm(), **options)

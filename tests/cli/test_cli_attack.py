@@ -136,6 +136,23 @@ def test_unions_say_which_member_breaks(attack):
     assert broken and all(row["member"] in row["broken_in"] for row in broken)
 
 
+def test_radii_grow_until_a_sample_breaks(attack, invoke, model_file, data_file):
+    grown = "--eps", 0.2, "--smallest-eps", 0.05, "--growth", 2, "--attack", 5
+    document, whole = attack(*grown), attack("--eps", 0.2, "--attack", 5, name="whole")
+    assert [one["radius"] for one in document["summary"]["curve"]] == [0.05, 0.1, 0.2]
+    radii = [row["radius"] for row in document["samples"]]
+    for one in document["summary"]["curve"]:
+        left = [radius is None or radius > one["radius"] for radius in radii]
+        wrong = [row["status"] == "misclassified" for row in document["samples"]]
+        resist = sum(stays and not lost for stays, lost in zip(left, wrong))
+        assert one["resist"] == pytest.approx(resist / len(radii))
+    assert document["summary"]["robust_error"] >= whole["summary"]["robust_error"] > 0
+    assert all("radius" not in row for row in whole["samples"]) and "curve" not in whole["summary"]
+    for words in (("--smallest-eps", 0.3), ("--smallest-eps", 0)):
+        refused = invoke("attack", model_file, "--data", data_file, "--eps", 0.2, *words)
+        assert refused.exit_code == 2 and "a radius above 0 and at most --eps" in refused.stderr
+
+
 def test_points_are_saved_resumed_and_refute_the_property(attack, invoke, network, data_file, tmp_path, model_file):
     points, path = tmp_path / "points.npz", tmp_path / "out.json"
     given = ["--eps", 0.15, "--attack", "apgd:steps=5", "--batch-size", 3, "--save-points", points]

@@ -86,6 +86,7 @@ def test_wrong_affine_rules_are_caught(name: str) -> None:
     [
         ("reads_once", ops.Expand((2, 3)), "but a scalar is read twice"),
         ("moves", ops.Sum((0,), keepdim=True), "not a copy of one scalar"),
+        ("reads_one", ops.Sum((0,), keepdim=True), "depends on several scalars"),
     ],
 )
 def test_wrong_claims_of_moving_are_caught(claim: str, op: Op, said: str) -> None:
@@ -99,7 +100,7 @@ def _claiming(op: Op, *claims: str) -> AffineRule:
         pass
 
     rule = Planted()
-    rule.moves = rule.reads_once = False
+    rule.moves = rule.reads_once = rule.reads_one = False
     for claim in claims:
         setattr(rule, claim, True)
     return rule

@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from autodual.perturbations import Box, L1Ball, L2Ball, LinfBall, LpBall, PerturbationSet
+from autodual.perturbations import Box, L1Ball, L2Ball, LinfBall, LpBall, PerturbationSet, WassersteinBall
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,6 +38,7 @@ def _problems() -> dict[str, Problem]:
         "lp-inf": Problem(LpBall(math.inf, 0.3), x, True),
         "box": Problem(Box(-1, x[0] + 0.5), x, True),
         "box-per-sample": Problem(Box(x - 0.1, x + 0.2, (0, math.inf)), x + 1, True),
+        "wasserstein": Problem(WassersteinBall(radii, window=3), x * (x > 0.3), True),
     }
     for order, make in {1: L1Ball, 2: L2Ball, 1.5: LpBall, 4: LpBall}.items():
         head = (order,) if make is LpBall else ()

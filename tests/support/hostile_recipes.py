@@ -83,6 +83,8 @@ def _nested(place: str, value: Any) -> dict[str, Any]:
 
 def may_be(place: str, bad: Any) -> bool:
     """Whether this value, invalid in most fields, is valid in this one."""
+    if place.endswith(".by_epoch"):
+        return bad is True
     if place in _MAY_BE_NEGATIVE:
         return isinstance(bad, (int, float)) and not isinstance(bad, bool) and abs(bad) <= 1e30
     return place in _MAY_BE_A_NAME and bad in (1e31, math.inf, "1")

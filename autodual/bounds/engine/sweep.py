@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import partial
 
 import torch
@@ -15,10 +15,16 @@ from autodual.interval import Interval
 from autodual.ir.graph import Node
 
 
-def prepare(state: BoundState, targets: Iterable[str]) -> None:
-    """Compute the layers and intervals of all nodes before the targets, and before what constrains the objective."""
+def prepare(state: BoundState, targets: Iterable[str], *, sparing: bool = False) -> None:
+    """Compute the layers and intervals of all nodes before the targets, and before what constrains the objective.
+
+    sparing: forget intervals as soon as all nodes that read them are there. Rows of a target may still end where they
+        meet a nonlinear node or an input first, and nothing else may be asked for.
+    """
+    targets = tuple(targets)
     constrained = (name for one in state.constraints if one.multiplier is not None for name in one.nodes)
     needed = frozenset().union(*(state.graph.ancestors[name] for name in (*targets, *constrained)))
+    unread = _last_reads(state, targets, needed) if sparing else {}
     for node in state.graph:
         if node.name not in needed or node.name in state.intervals or node.name in state.layers:
             continue
@@ -26,6 +32,23 @@ def prepare(state: BoundState, targets: Iterable[str]) -> None:
             state.add_input(node)
         else:
             _add(state, node)
+        for name in unread.get(node.name, ()):
+            del state.intervals[name]
+
+
+def _last_reads(state: BoundState, targets: Sequence[str], needed: frozenset[str]) -> dict[str, list[str]]:
+    """By node, the intervals that it is the last to read. Not those where rows of the targets may end."""
+    ends, waiting = set(targets), list(targets)
+    while waiting:
+        name = waiting.pop()
+        if name not in state.regions and state.is_affine(name):
+            waiting += [operand for operand in state.graph[name].inputs if operand not in ends]
+            ends.update(state.graph[name].inputs)
+    found: dict[str, list[str]] = {}
+    for name in needed - ends:
+        last = max((user for user in state.graph.users[name] if user in needed), key=state.graph.positions.__getitem__)
+        found.setdefault(last, []).append(name)
+    return found
 
 
 def _add(state: BoundState, node: Node) -> None:

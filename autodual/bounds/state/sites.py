@@ -110,7 +110,11 @@ def _moved_from(graph: Graph, rules: Mapping[str, Rule], name: str) -> str:
 
 
 def _exact(graph: Graph, rules: Mapping[str, Rule], name: str) -> str | None:
-    """The input that a node is, or that it is one affine map of: every feature is read from it at most once before."""
+    """The input that a node is, or that it is one affine map of: every feature is read from it at most once before, and
+    every output made of one scalar after it.
+    """
+    while getattr(rules.get(name), "reads_one", False):
+        (name,) = graph[name].inputs
     if name in graph.inputs:
         return name
     node = graph[name]

@@ -90,7 +90,7 @@ class Canvas:
         return whole
 
     def ring_maxima(self, whole: Tensor) -> Iterator[Tensor]:
-        """The greatest value among the targets of each ring, the cheapest ring first: `[R, size]` each.
+        """The greatest value among the targets of each ring but that of staying, the cheapest first: `[R, size]` each.
 
         The next ring may overwrite one that has been returned.
 
@@ -103,7 +103,7 @@ class Canvas:
             first, last = self.moves.reach - step, whole.shape[0] - self.moves.reach
             beside.append(torch.maximum(whole[first : last - step], whole[first + 2 * step : last + step]))
         found = torch.empty(length, dtype=whole.dtype, device=whole.device)
-        for ring in self.moves.rings:
+        for ring in self.moves.rings[1:]:
             pieces = [
                 beside[right][margin + down * self.stride :][:length] for down, right in ring.offsets if right >= 0
             ]

@@ -5,8 +5,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from autodual.interval import Interval
 from autodual.perturbations.regions.row_norms import flatten
-from autodual.perturbations.wasserstein.canvas import Canvas
+from autodual.perturbations.wasserstein.canvas import Canvas, nowhere
 from autodual.perturbations.wasserstein.mass_sources import sources_of
 from autodual.perturbations.wasserstein.moves import Moves
 from autodual.perturbations.wasserstein.optimal_plan import OptimalPlan
@@ -14,14 +15,15 @@ from autodual.perturbations.wasserstein.support_function import Offers
 from autodual.perturbations.wasserstein.support_question import Question, as_images
 
 
-def greatest_point(rows: Tensor, x: Tensor, budget: Tensor, moves: Moves) -> Tensor:
-    """The maximiser of <rows, z> over the balls around x.
+def greatest_point(rows: Tensor, x: Tensor, budget: Tensor, moves: Moves, box: Interval | None = None) -> Tensor:
+    """The maximiser of <rows, z> over the balls around x; within a box a near one, if it is smaller.
 
     Args:
         rows: `[*, N, *channels, H, W]`.
         x: at least 0, `[N, *channels, H, W]`.
         budget: of the ball around each, `[N]`.
         moves: of the plan.
+        box: that must hold the points, `[N, *channels, H, W]`; x lies in it.
 
     Returns:
         `[*, N, *channels, H, W]`.
@@ -37,11 +39,20 @@ def greatest_point(rows: Tensor, x: Tensor, budget: Tensor, moves: Moves) -> Ten
     if len(moves.rings) == 1:
         return x.expand_as(rows).clone()
     each = as_images(rows.detach().reshape(-1, *x.shape).transpose(0, 1))
-    sources = sources_of(flatten(x.detach(), 1))
-    asked, moved = Question(each, sources, budget.detach(), Canvas.of(each, moves)), torch.empty_like(each)
+    sources, room = sources_of(flatten(x.detach(), 1)), None if box is None else _room(x, box)
+    full = None if room is None else (room[0] <= 0).to(x.dtype) * nowhere(x.dtype)
+    asked = Question(each, sources, budget.detach(), Canvas.of(each, moves), full)
+    moved = torch.empty_like(each)
     for groups, some, part in asked.blocks():
         offers = Offers.to(part, both=False)
         bracket = offers.best()
         plan = OptimalPlan.of(offers, bracket.low.view(offers.shape), bracket.high.view(offers.shape))
+        if room is not None:
+            plan = plan.within(*(end[groups].expand(part.rows.shape) for end in room))
         moved[groups, some] = plan.moved(torch.ones_like(bracket.best))[0]
     return (x + moved.transpose(0, 1).reshape(rows.shape)).clamp(min=0)
+
+
+def _room(x: Tensor, box: Interval) -> tuple[Tensor, Tensor]:
+    """How much each pixel can take and give, `[N, 1, channels, H, W]`."""
+    return as_images((box.upper - x).unsqueeze(1)), as_images((x - box.lower).unsqueeze(1))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -49,6 +49,20 @@ class OptimalPlan:
             torch.cat([getattr(moves, name) for moves, _ in parts]) for name in ("row", "source", "target")
         )
         return cls(offers, row, source, target, torch.cat([mass for _, mass in parts]))
+
+    def within(self, arriving: Tensor, leaving: Tensor) -> OptimalPlan:
+        """The plan with less of those moves that bring a pixel more, or take more from it, than it can take or give.
+
+        Args:
+            arriving, leaving: the most of each pixel, `[G, K, channels, height, width]`.
+        """
+        canvas, share = self.offers.asked.canvas, torch.ones_like(self.mass)
+        for most, pixel in ((arriving, self.target), (leaving, self.source)):
+            place = self.row * canvas.size + pixel
+            total = self.mass.new_zeros(most.shape[0] * most.shape[1] * canvas.size).index_add_(0, place, self.mass)
+            room = canvas.laid_out(most.flatten(0, 1), both=False)[canvas.head :][: total.shape[0]]
+            share = share.minimum((room / total)[place])
+        return replace(self, mass=self.mass * share)
 
     def moved(self, weight: Tensor) -> Tensor:
         """What arrives at each pixel minus what leaves it, times a weight `[ends, G, K]` of each row.

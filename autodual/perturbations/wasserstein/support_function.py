@@ -70,15 +70,18 @@ class Offers:
     @cached_property
     def gains(self) -> list[Tensor]:
         """The greatest value in each ring minus that of the source itself."""
-        count = self.whole.shape[0] - 2 * self.asked.canvas.head
-        rows = (self.ends, -1, self.asked.count, self.asked.canvas.size)
-        assert count % self.asked.canvas.size == 0
-        found = (
-            ring.reshape(rows).expand(*self.shape, -1).gather(-1, self.places)
+        here, rows = self._here(), (self.ends, -1, self.asked.count, self.asked.canvas.size)
+        return [
+            ring.reshape(rows).expand(*self.shape, -1).gather(-1, self.places).sub_(here)
             for ring in self.asked.canvas.ring_maxima(self.whole)
-        )
-        here = next(found)
-        return [ring.sub_(here) for ring in found]
+        ]
+
+    def _here(self) -> Tensor:
+        """The rows' values at the sources themselves, `[ends, G, K, P]`."""
+        size = self.shape[1:]
+        pixels = self.asked.sources.pixels.unsqueeze(1).expand(*size, -1)
+        found = self.asked.rows.flatten(2).expand(*size, -1).gather(-1, pixels)
+        return torch.stack([found, -found][: self.ends])
 
     def best(self) -> Bracket:
         """The best price of each row, `[ends · G · K]`."""

@@ -16,18 +16,23 @@ from autodual.perturbations.parameters import (
     Parameter,
     aligned,
     checked_domain,
-    checked_radius,
     clipping_words,
+    domain_ends,
     domain_settings,
     exact,
     summary,
     words,
 )
 from autodual.perturbations.perturbation import PerturbationSet, changed
+from autodual.perturbations.regions.region import Region
 from autodual.perturbations.regions.row_norms import flatten
+from autodual.perturbations.wasserstein.clipped_wasserstein import clip_wasserstein
 from autodual.perturbations.wasserstein.moves import Moves
 from autodual.perturbations.wasserstein.surrogate_region import SurrogateRegion
 from autodual.perturbations.wasserstein.wasserstein_region import WassersteinRegion
+
+# Costs of moves are at most 10 to this power.
+_DEAREST = 9
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,11 +74,16 @@ class WassersteinBall(PerturbationSet):
     prices: int = 0
 
     def __post_init__(self) -> None:
-        checked_radius(self.eps)
+        _check_eps(self.eps)
         if isinstance(self.window, bool) or not isinstance(self.window, int) or self.window < 1 or self.window % 2 == 0:
             raise InvalidInputError(f"window must be an odd number of pixels, such as 5, but is {self.window!r}")
         if isinstance(self.cost, bool) or not isinstance(self.cost, Real) or not 0 < self.cost < math.inf:
             raise InvalidInputError(f"cost must be a positive power of the distance, but is {self.cost!r}")
+        if self.cost * math.log10(self.window) > _DEAREST:
+            raise InvalidInputError(
+                f"the farthest moves within a window of {self.window} cost too much at the power {self.cost:g} of the "
+                "distance to be computed with; choose a smaller window or cost"
+            )
         real = isinstance(self.sharpness, Real) and not isinstance(self.sharpness, bool)
         if not real or not 0 <= self.sharpness < math.inf:
             raise InvalidInputError(f"sharpness must be positive, or 0 for exact bounds, but is {self.sharpness!r}")
@@ -86,7 +96,7 @@ class WassersteinBall(PerturbationSet):
         """Where mass may move, and what that costs."""
         return Moves(self.window, float(self.cost))
 
-    def bind(self, x: Tensor) -> WassersteinRegion:
+    def bind(self, x: Tensor) -> Region:
         _check_images(x)
         eps = aligned(self.eps, x, "eps", vector_is_per_sample=True)
         if eps[0].numel() > 1:
@@ -94,11 +104,14 @@ class WassersteinBall(PerturbationSet):
         # The mass is a sum of many terms: in float64, so that only its rounding to x's dtype counts.
         budget = flatten(eps, 1)[:, 0].to(x.device).double() * flatten(x, 1).sum(1, dtype=torch.float64)
         budget = budget.to(x.dtype)
-        checked_radius(budget.detach())
+        _check_eps(budget.detach())
         source = changed(self, eps=eps)
         if self.sharpness or self.prices:
-            return SurrogateRegion(source, x, budget, self.sharpness, self.prices)
-        return WassersteinRegion(source, x, budget)
+            ball: WassersteinRegion = SurrogateRegion(source, x, budget, self.sharpness, self.prices)
+        else:
+            ball = WassersteinRegion(source, x, budget)
+        ends = domain_ends(self.domain, x)
+        return ball if ends is None else clip_wasserstein(ball, *ends)
 
     @property
     def neighbourhood(self) -> bool:
@@ -115,6 +128,11 @@ class WassersteinBall(PerturbationSet):
         return bool((eps == eps[:1]).all())
 
     def scaled(self, factor: float) -> WassersteinBall:
+        """The same window with a multiple of eps. Mass that two plans move one after the other may leave the window.
+
+        Args:
+            factor: what eps is multiplied by.
+        """
         if not 0 <= factor < math.inf:
             raise InvalidInputError(f"a set is scaled by a factor of at least 0, not by {factor:g}")
         eps = self.eps if isinstance(self.eps, (int, float, Tensor)) else exact(self.eps, "eps")
@@ -135,6 +153,13 @@ class WassersteinBall(PerturbationSet):
             "domain": domain_settings(self.domain),
             **{name: value for name, value in (("sharpness", self.sharpness), ("prices", self.prices)) if value},
         }
+
+
+def _check_eps(eps: Parameter) -> None:
+    numbers = exact(eps, "eps")
+    bad = ~(numbers.isfinite() & (numbers >= 0))
+    if bad.any():
+        raise InvalidInputError(f"eps must be finite and not negative, but is {float(numbers[bad][0]):g}")
 
 
 def _check_images(x: Tensor) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -44,8 +45,11 @@ class WassersteinRegion(WassersteinSearch, Region):
         return inner(nu, view.features(self.centre)) - gain[0]
 
     def working_scalars(self, entries: int) -> int:
-        """The sources under a row; all temporaries are made for a few rows at a time."""
-        return 2 * self.sources.mass.shape[1]
+        """A window's surroundings, of row and mass; all other temporaries are made for a few rows at a time."""
+        height, width = self.shape[-2:]
+        channels = self.shape.numel() // (height * width)
+        side = math.isqrt(entries // channels) + 1 + 2 * self.moves.reach
+        return 6 * channels * min(side * side, height * width)
 
     def rounding(self) -> Tensor:
         """What members may lie beside the ball, and what rounding may take from the gain of a row.
@@ -55,13 +59,18 @@ class WassersteinRegion(WassersteinSearch, Region):
         budget were smaller by as much, and g is concave in the budget), their difference (u), products with the mass
         (u), the budget (u), and the gain itself (u). All terms are at least 0, so each of these costs at most a share
         of g. Sums of n terms are taken in float64: of the gain and of the mass, whose rounding is the budget's. So the
-        gain lacks at most (8u + 2n 2⁻⁵³) g, and g ≤ Σ |y_j| |z_j − x_j| ≤ Σ |y_j| upper_j. Adding it to <y, x> costs at most
-        u Σ |y_j| upper_j; the sum <y, x> itself is the engine's, as is underflow but for that of the budget. Ends of
-        pixel intervals are off by three roundings for each ring.
+        gain lacks at most (8u + 2n 2⁻⁵³) g, and g ≤ Σ |y_j| |z_j − x_j| ≤ Σ |y_j| upper_j. Adding it to <y, x> costs at
+        most u Σ |y_j| upper_j; the sum <y, x> itself is the engine's, as is underflow but for that of the budget. Ends
+        of pixel intervals are off by three roundings for each ring.
         """
         limits, narrow = torch.finfo(self.centre.dtype), torch.finfo(torch.float64).eps
         shares = (MEMBER_ROUNDOFFS + 16 + 4 * len(self.moves.rings)) * limits.eps + self.shape.numel() * narrow
-        return shares * self.enclosure().magnitude.detach() + 4 * limits.tiny
+        return shares * self._most + 4 * limits.tiny
+
+    @cached_property
+    def _most(self) -> Tensor:
+        """The most that each pixel can hold, `[N, *shape]`."""
+        return self.enclosure().upper.detach()
 
     def _question(self, nu: Tensor, view: View) -> Question:
         """Rows as images whose pixels include all those from which mass can move under them."""

@@ -118,7 +118,8 @@ def _farewell(stages: Stages) -> str:
         return f"Saved {folder.network}; now: autodual certify {folder.network}"
     count = len(stages.files)
     early = f" ({stages.ended})" if stages.ended else ""
-    return f"Saved {folder.cascade}, {count} stages{early}; now: autodual certify --cascade {folder.cascade}"
+    stages_kept = "1 stage" if count == 1 else f"{count} stages"
+    return f"Saved {folder.cascade}, {stages_kept}{early}; now: autodual certify --cascade {folder.cascade}"
 
 
 def _prepared(
