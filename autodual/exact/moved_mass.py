@@ -9,7 +9,7 @@ from autodual.perturbations.wasserstein.wasserstein_region import WassersteinReg
 
 
 def add_plan(ball: WassersteinRegion, pixels: Array, columns: Array, builder: ProgramBuilder) -> None:
-    """Columns of inputs `columns` at some `pixels` of one sample as what its mass can make of them.
+    """Let `columns`, inputs at some `pixels` of one sample, be what its mass can make of them.
 
     z_j = x_j + what arrives at j - what leaves it. No source sends more than it has, and all moves together cost at
     most the budget.

@@ -62,7 +62,11 @@ class ConstantErrors(Environment):
         return self._exactly[expression]
 
     def look(self, expressions: Iterable[Expression]) -> None:
-        """Find out which parameters among the expressions are exact, all at once, since a GPU must tell."""
+        """Find out which parameters among some expressions are exact, all at once, since a GPU must tell.
+
+        Args:
+            expressions: of any kind; those that are no parameters are left.
+        """
         stored = [one for one in dict.fromkeys(expressions) if isinstance(one, Parameter)]
         if stored:
             pairs = [self._pair(one) for one in stored]

@@ -41,6 +41,12 @@ def test_python_blocks_run(document: Path, monkeypatch: pytest.MonkeyPatch) -> N
     run_blocks(document)
 
 
+@pytest.mark.parametrize("document", DOCUMENTS, ids=NAMES)
+def test_no_python_block_is_hidden_from_the_tests(document: Path) -> None:
+    """Blocks within lists are indented, and would not be run."""
+    assert not re.findall(r"^[ \t>]+```python", document.read_text(encoding="utf-8"), re.MULTILINE)
+
+
 def _anchor(heading: str) -> str:
     return "#" + re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-")
 

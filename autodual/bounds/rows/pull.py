@@ -138,7 +138,8 @@ def _step(state: BoundState, progress: Progress, name: str) -> Progress:
     rows = pending.pop(name)
     if rows.window is not None and (rows.outgrown or not layer.windowed):
         rows = rows.dense()
-    state.ledger.keep(_kept(state, rows, kept_by_layer(layer, rows.window is not None)))
+    if state.ledger.counts:
+        state.ledger.keep(_kept(state, rows, kept_by_layer(layer, rows.window is not None)))
     gained = Contribution(layer.gain(rows)) if progress.one_sided else layer.objective(rows)
     progress = progress.gain(gained)
     if state.options.rigorous:
@@ -173,7 +174,8 @@ def concretise(state: BoundState, progress: Progress) -> Enclosure:
     lower = upper = progress.centre
     for name, rows in progress.pending.items():
         region, rows = state.regions.get(name), rows.crop()
-        state.ledger.keep(_kept(state, rows, KEPT_BY_BOUND))
+        if state.ledger.counts:
+            state.ledger.keep(_kept(state, rows, KEPT_BY_BOUND))
         if region is None:
             least, greatest = _within(state.interval(name), rows)
         else:
@@ -185,7 +187,7 @@ def concretise(state: BoundState, progress: Progress) -> Enclosure:
     if width is not None:
         lower, upper = lower - width, upper + width
     # Values are finite, so a lower bound of infinity is overflow and not a bound.
-    lower, upper = lower.masked_fill(lower == torch.inf, torch.nan), upper.masked_fill(upper == -torch.inf, torch.nan)
+    lower, upper = lower.nan_to_num(torch.nan, torch.nan, -torch.inf), upper.nan_to_num(torch.nan, torch.inf, torch.nan)
     return Enclosure(lower, upper, progress.error)
 
 

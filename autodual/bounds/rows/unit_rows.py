@@ -120,6 +120,9 @@ class UnitRows:
             self.chunks.spare(departure.index.shape[0])
             way = partial(_one_chunk, self.name, self.undecided, self.limit, departure, asked)
             left.append((departure.index, recomputed_rows(self.state, way)))
+        if len(left) == 1 and not exits(self.state, self.name):
+            ((_, alone),) = left  # all rows, in their order
+            return Interval(alone.lower[:, 0], alone.upper[:, 0])
         return _in_order(left)
 
     def _travellers(

@@ -17,6 +17,11 @@ class Ledger:
         #: Bytes that are not kept, but computed again in the backward pass.
         self.spared = 0.0
 
+    @property
+    def counts(self) -> bool:
+        """Whether there is a budget, so that it matters what is kept."""
+        return self._room is not None
+
     def fits(self, size: float) -> bool:
         """Whether gradients may keep so many more bytes."""
         return self._room is None or self.kept + size <= self._room

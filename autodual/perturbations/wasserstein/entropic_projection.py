@@ -55,6 +55,9 @@ def entropic_projection(
         >>> entropic_projection(w, x, torch.tensor([0.25]), Moves(3)).round(decimals=4)
         tensor([[[0.7500, 0.2500]]])
     """
+    if torch.finfo(x.dtype).bits < 32:  # half precision cannot tell whether the gap is closed
+        narrow, (w, x, budget) = x.dtype, (values.float() for values in (w, x, budget))
+        return entropic_projection(w, x, budget, moves, strength, tolerance, iterations).to(narrow)
     mass = x.flatten(1).sum(1)
     found, index = x.clone(), ((mass > 0) & (budget > 0)).nonzero().squeeze(1)
     scale = mass.reshape(-1, *[1] * (x.dim() - 1))
@@ -88,10 +91,10 @@ class _Dual:
 
     @classmethod
     def of(cls, w: Tensor, x: Tensor, budget: Tensor, moves: Moves, strength: float) -> _Dual:
-        """Begins where no mass has moved, but for what b pays for a different mass of each channel."""
-        excess = (w - x).mean((-2, -1), keepdim=True)
+        """Begins where no mass has moved; w gets the mass of x in each channel, which changes no point's rank."""
+        w = w - (w - x).mean((-2, -1), keepdim=True)
         empty = x.new_zeros(0)
-        b, psi = strength * (w - x - excess), x.new_ones(len(x))
+        b, psi = strength * (w - x), x.new_ones(len(x))
         return cls(w, x, budget, moves, strength, x.log(), b, psi, empty, empty)
 
     def select(self, kept: Tensor) -> _Dual:

@@ -34,13 +34,10 @@ class _Gains(torch.autograd.Function):
             found.zero_()
             prices.zero_()
         else:
-            for groups, some, part in asked.blocks():
+            for groups, some, part in asked.blocks(shape[0]):
                 offers = Offers.to(part, both=both)
-                bracket = offers.best()
-                best = bracket.best.view(offers.shape)
-                found[:, groups, some] = offers.value(best)
-                for place, price in enumerate((best, bracket.low, bracket.high)):
-                    prices[place, :, groups, some] = price.view(offers.shape)
+                around = torch.stack(offers.best().prices).view(3, *offers.shape)
+                found[:, groups, some], prices[:, :, groups, some] = offers.value(around[0]), around
         ctx.save_for_backward(rows, mass, budget, pixels, penalty, prices)
         ctx.canvas = canvas
         return found
@@ -52,7 +49,7 @@ class _Gains(torch.autograd.Function):
         asked = Question(rows, Sources(pixels, mass), budget, ctx.canvas, penalty)
         to_rows, to_mass, to_budget = torch.zeros_like(rows), torch.zeros_like(mass), torch.zeros_like(budget)
         if len(ctx.canvas.moves.rings) > 1:
-            for groups, some, part in asked.blocks():
+            for groups, some, part in asked.blocks(len(gradient)):
                 share, (best, low, high) = gradient[:, groups, some], prices[:, :, groups, some].unbind(0)
                 offers = Offers.to(part, both=len(share) == 2)
                 plan = OptimalPlan.of(offers, low, high)

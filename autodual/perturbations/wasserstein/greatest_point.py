@@ -43,13 +43,13 @@ def greatest_point(rows: Tensor, x: Tensor, budget: Tensor, moves: Moves, box: I
     full = None if room is None else (room[0] <= 0).to(x.dtype) * nowhere(x.dtype)
     asked = Question(each, sources, budget.detach(), Canvas.of(each, moves), full)
     moved = torch.empty_like(each)
-    for groups, some, part in asked.blocks():
+    for groups, some, part in asked.blocks(1):
         offers = Offers.to(part, both=False)
-        bracket = offers.best()
-        plan = OptimalPlan.of(offers, bracket.low.view(offers.shape), bracket.high.view(offers.shape))
+        best, *around = (price.view(offers.shape) for price in offers.best().prices)
+        plan = OptimalPlan.of(offers, *around)
         if room is not None:
             plan = plan.within(*(end[groups].expand(part.rows.shape) for end in room))
-        moved[groups, some] = plan.moved(torch.ones_like(bracket.best))[0]
+        moved[groups, some] = plan.moved(torch.ones_like(best))[0]
     return (x + moved.transpose(0, 1).reshape(rows.shape)).clamp(min=0)
 
 

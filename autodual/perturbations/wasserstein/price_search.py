@@ -15,47 +15,42 @@ _FEW = 0.5
 
 @dataclass(frozen=True, eq=False)
 class Bracket:
-    """Two prices around the minimum of a convex function and the tangents there; the best price, and its value.
+    """Two prices around the minimum of a convex function, and the best price so far.
 
-    All are `[R]`.
+    Each is `[3, R]`: the price, the value there, and the slope.
     """
 
     low: Tensor
-    low_value: Tensor
-    low_slope: Tensor
     high: Tensor
-    high_value: Tensor
-    high_slope: Tensor
     best: Tensor
-    least: Tensor
+
+    @property
+    def prices(self) -> tuple[Tensor, Tensor, Tensor]:
+        """The best price, the one below and the one above."""
+        return self.best[0], self.low[0], self.high[0]
 
     def select(self, index: Tensor) -> Bracket:
         """Those of some rows."""
-        return Bracket(*(getattr(self, field.name)[index] for field in fields(self)))
+        return Bracket(*(getattr(self, field.name)[:, index] for field in fields(self)))
 
     def put(self, index: Tensor, other: Bracket) -> Bracket:
         """With those of `other` in some rows."""
         names = [field.name for field in fields(self)]
-        return Bracket(*(getattr(self, name).index_copy(0, index, getattr(other, name)) for name in names))
+        return Bracket(*(getattr(self, name).index_copy(1, index, getattr(other, name)) for name in names))
 
     def met(self) -> tuple[Tensor, Tensor]:
         """Where the tangents meet: the price, and a value that the function does not fall below."""
-        across = self.high_value - self.low_value + self.low_slope * self.low - self.high_slope * self.high
-        price = across / (self.low_slope - self.high_slope)
-        return price, self.low_value + self.low_slope * (price - self.low)
+        (low, low_value, low_slope), (high, high_value, high_slope) = self.low, self.high
+        step = (high_value - low_value - high_slope * (high - low)) / (low_slope - high_slope)
+        return low + step, low_value + low_slope * step
 
-    def narrowed(self, price: Tensor, value: Tensor, slope: Tensor) -> Bracket:
-        """With a price between the two in place of that on the same side of the minimum."""
-        below, better = slope < 0, value < self.least
+    def narrowed(self, point: Tensor) -> Bracket:
+        """With a price between the two, its value and slope `[3, R]`, in place of that on its side of the minimum."""
+        below, better = point[2] < 0, point[1] < self.best[1]
         return Bracket(
-            torch.where(below, price, self.low),
-            torch.where(below, value, self.low_value),
-            torch.where(below, slope, self.low_slope),
-            torch.where(below, self.high, price),
-            torch.where(below, self.high_value, value),
-            torch.where(below, self.high_slope, slope),
-            torch.where(better, price, self.best),
-            torch.where(better, value, self.least),
+            torch.where(below, point, self.low),
+            torch.where(below, self.high, point),
+            torch.where(better, point, self.best),
         )
 
 
@@ -73,11 +68,11 @@ class Savings:
     weights: Tensor
     budget: Tensor
 
-    def at(self, price: Tensor) -> tuple[Tensor, Tensor]:
-        """The value at a price `[R]`, and the slope: what the budget exceeds the cost of all worthwhile moves by."""
+    def at(self, price: Tensor) -> Tensor:
+        """A price `[R]`, the value there, and the slope, `[3, R]`: by how much the budget exceeds what pays costs."""
         gain = (self.slopes - price.unsqueeze(1)).clamp_(min=0)
         value = torch.addcmul((gain * self.weights).sum(1), price, self.budget)
-        return value, self.budget - gain.sign_().mul_(self.weights).sum(1)
+        return torch.stack([price, value, self.budget - gain.sign_().mul_(self.weights).sum(1)])
 
     def select(self, index: Tensor) -> Savings:
         """Those of some rows."""
@@ -85,13 +80,10 @@ class Savings:
 
     def bracket(self) -> Bracket:
         """Prices of nothing, and so high that nothing moves."""
-        low = torch.zeros_like(self.budget)
-        high = 1.01 * self.slopes.amax(1).clamp(min=0)
-        value, slope = self.at(low)
+        low, price = self.at(torch.zeros_like(self.budget)), 1.01 * self.slopes.amax(1).clamp(min=0)
+        high = torch.stack([price, price * self.budget, self.budget])
         # At a price of 0 the best is known already where the budget suffices for everything.
-        best, high_value = torch.where(slope < 0, high, low), high * self.budget
-        least = torch.where(slope < 0, high_value, value)
-        return Bracket(low, value, slope, high, high_value, self.budget, best, least)
+        return Bracket(low, high, torch.where(low[2] < 0, high, low))
 
 
 def cheapest(savings: Savings) -> Bracket:
@@ -103,20 +95,20 @@ def cheapest(savings: Savings) -> Bracket:
 
 
 def _search(savings: Savings, bracket: Bracket, rounds: int) -> Bracket:
-    done = (bracket.low_slope >= 0) | ~(bracket.high > bracket.low)
+    done = (bracket.low[2] >= 0) | ~(bracket.high[0] > bracket.low[0])
     while rounds < _MOST_ROUNDS:
         left = (~done).nonzero().squeeze(1)
         if left.shape[0] < _FEW * done.shape[0]:
             if left.shape[0] == 0:
                 return bracket
             return bracket.put(left, _search(savings.select(left), bracket.select(left), rounds))
-        met, bound = bracket.met()
-        middle = (bracket.low + bracket.high) / 2
-        inside = (met > bracket.low) & (met < bracket.high) & (rounds % _HALVING < _HALVING - 1)
-        price = torch.where(inside, met, middle)
-        value, slope = savings.at(price)
-        noise = 4 * torch.finfo(value.dtype).eps * (bracket.low_value + bracket.high_value)
-        found = bracket.narrowed(price, value, slope)
-        done = done | (found.least <= bound + noise) | (slope == 0) | ~((price > bracket.low) & (price < bracket.high))
-        bracket, rounds = found, rounds + 1
+        low, high = bracket.low[0], bracket.high[0]
+        (met, bound), price = bracket.met(), (low + high) / 2
+        if rounds % _HALVING < _HALVING - 1:
+            price = torch.where((met > low) & (met < high), met, price)
+        noise = 4 * torch.finfo(bound.dtype).eps * (bracket.low[1] + bracket.high[1])
+        point = savings.at(price)
+        bracket, rounds = bracket.narrowed(point), rounds + 1
+        exhausted = (point[2] == 0) | ~((price > low) & (price < high))
+        done = done | exhausted | (bracket.best[1] <= bound + noise)
     return bracket

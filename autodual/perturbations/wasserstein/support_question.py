@@ -43,13 +43,14 @@ class Question:
         """K."""
         return self.rows.shape[1]
 
-    def blocks(self) -> Iterator[tuple[slice, slice, Question]]:
-        """Slices of the groups and of the rows, with the same for these alone."""
-        row = (
-            2
-            * self.rows.element_size()
-            * max(self.canvas.size, len(self.canvas.moves.rings) * self.sources.mass.shape[1])
-        )
+    def blocks(self, ends: int) -> Iterator[tuple[slice, slice, Question]]:
+        """Slices of the groups and of the rows, with the same for these alone.
+
+        Args:
+            ends: 2 if the rows' negatives are asked for as well, else 1.
+        """
+        scalars = max(self.canvas.size, len(self.canvas.moves.rings) * self.sources.mass.shape[1])
+        row = ends * scalars * self.rows.element_size()
         room = measured.cache_bytes // _CACHE_PART if self.rows.device.type == "cpu" else _DEVICE_BYTES
         most = max(1, room // row)
         groups = max(1, most // self.count)
