@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -66,11 +67,11 @@ class _UnionSupport(_Union, Support):
         return Interval(lower.amin(0), upper.amax(0))
 
     def extremes(self, nu: Tensor, view: View) -> tuple[Tensor, Tensor]:
-        lower, upper = (torch.stack(ends) for ends in zip(*[part.extremes(nu, view) for part in self.parts]))
-        return lower.amin(0), upper.amax(0)
+        lower, upper = zip(*[part.extremes(nu, view) for part in self.parts])
+        return _least(lower), -_least([-end for end in upper])
 
     def least(self, nu: Tensor, view: View) -> Tensor:
-        return torch.stack([part.least(nu, view) for part in self.parts]).amin(0)
+        return _least([part.least(nu, view) for part in self.parts])
 
     def rounding(self) -> Tensor:
         """Each end is that of one member."""
@@ -129,3 +130,9 @@ class _UnionSearch(_Union, Searchable):
 @dataclass(frozen=True, eq=False)
 class UnionRegion(_UnionSupport, _UnionSearch, Region):
     """A union all of whose members can be bounded and searched."""
+
+
+def _least(members: Sequence[Tensor]) -> Tensor:
+    """The least of the members' lower bounds; NaN where one is infinity, which is overflow and not a bound."""
+    found = torch.stack(tuple(members))
+    return found.masked_fill(found == torch.inf, torch.nan).amin(0)

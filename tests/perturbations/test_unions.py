@@ -39,6 +39,16 @@ def test_a_union_keeps_the_contract(union: PerturbationSet, exact: bool) -> None
     check_perturbation_set(union, X, exact=exact)
 
 
+def test_overflow_in_one_member_is_no_bound_of_the_union() -> None:
+    """<row, z> is -1e38 in the first member, but the sum is infinity on the way there."""
+    far, near = torch.ones(1, 1025), torch.zeros(1, 1025)
+    far[:, 512:] = -1
+    row = torch.full((1, 1, 1025), 1e38)
+    union = require_support(Union(Box(far, far), Box(near, near)).at(near))
+    for bound in (union.least(row, VIEW), union.extremes(row, VIEW)[0], union.extremes(-row, VIEW)[1]):
+        assert bound.isnan().all()
+
+
 def test_a_product_may_hold_unions() -> None:
     product = ProductSet((Union(LinfBall(0.1), L1Ball(0.3)), None, Union(L2Ball(0.2), L1Ball(0.3))), ((4,), (2,), (2,)))
     check_perturbation_set(product, X.flatten(1))

@@ -52,6 +52,11 @@ def test_float32_takes_any_sharpness() -> None:
         assert math.isclose(exact, rounded, rel_tol=1e-5)
 
 
+def test_large_rows_and_a_large_sharpness_do_not_overflow_together() -> None:
+    row, x = torch.full((1, 1, 1), -2e29), torch.full((1, 1, 1), 64.0)
+    assert float(_smooth(row, x, x.sum(), 5, 1e8)) == pytest.approx(-2e29 * 64, rel=1e-6)
+
+
 def test_black_images_have_no_mass_to_move() -> None:
     row, x = _case(2, (1, 4, 4))
     black = torch.zeros_like(x).requires_grad_()

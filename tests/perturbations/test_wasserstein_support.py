@@ -52,6 +52,14 @@ def test_extremes_and_steepest_points_are_those_of_the_linear_program(shape, win
         assert not lower[3].any()
 
 
+@pytest.mark.parametrize("power", [5e-324, 1e-17])
+def test_distances_whose_powers_round_to_one_number_cost_the_same(power, generator):
+    x, rows = torch.rand(2, 1, 1, 3, 3, dtype=torch.float64, generator=generator).unbind(0)
+    upper = WassersteinBall(0.1, 5, power).at(x).extremes(rows[None], VIEW)[1]
+    every = Plans.over((1, 3, 3), 5, 1e-12)
+    assert float(upper) == pytest.approx(every.greatest(rows[0].numpy(), x[0].numpy(), 0.1 * float(x.sum())), abs=1e-9)
+
+
 @pytest.mark.parametrize("window", [3, 5])
 def test_intervals_of_pixels_are_those_of_the_linear_program(window, generator):
     x, plans = images((2, 3, 3), generator), Plans.over((2, 3, 3), window)

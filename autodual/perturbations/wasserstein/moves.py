@@ -38,11 +38,15 @@ class Moves:
     def rings(self) -> tuple[Ring, ...]:
         """All offsets by their cost, the cheapest first: staying, which costs nothing."""
         span = range(-self.reach, self.reach + 1)
-        by_square = sorted((a * a + b * b, a, b) for a in span for b in span)
+        by_cost = sorted((self._cost(a * a + b * b), a, b) for a in span for b in span)
+        # Powers near 0 make different distances cost the same.
         return tuple(
-            Ring(square ** (self.power / 2), tuple((a, b) for _, a, b in moves))
-            for square, moves in groupby(by_square, key=lambda move: move[0])
+            Ring(cost, tuple((a, b) for _, a, b in moves)) for cost, moves in groupby(by_cost, key=lambda move: move[0])
         )
+
+    def _cost(self, square: int) -> float:
+        """Of a move, from the square of its distance."""
+        return square ** (self.power / 2) if square else 0.0
 
 
 @dataclass(frozen=True)

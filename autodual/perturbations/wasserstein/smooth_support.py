@@ -95,7 +95,7 @@ class _Softened:
     def value(self, price: Tensor) -> Tensor:
         """G at prices `[G, K]`."""
         lines = self.sums - price.unsqueeze(-1) * self._costs
-        return price * self.budget + self._weighed((self.sharpness * lines).logsumexp(0)) / self.sharpness
+        return price * self.budget + self._weighed((self.sharpness * lines).logsumexp(0) / self.sharpness)
 
     def at(self, price: Tensor) -> _Point:
         """G, G' and G'' at prices `[G, K]`, from one set of exponentials."""
