@@ -32,7 +32,8 @@ def add_plan(ball: WassersteinRegion, pixels: Array, columns: Array, builder: Pr
         (place[target[arriving]], mass[arriving], -1.0),
         (place[source[leaving]], mass[leaving], 1.0),
     ]
-    builder.add_rows(entries, x[pixels], x[pixels], len(pixels), rounded(x[pixels], most))
+    beside = flat_array(ball.rounding())[pixels]  # how far members may lie from where a plan takes x
+    builder.add_rows(entries, x[pixels], x[pixels], len(pixels), rounded(x[pixels], most) + beside)
     held, number = numpy.unique(source, return_inverse=True)
     builder.add_rows([(number, mass, 1.0)], -numpy.inf, x[held], len(held), rounded(x[held]))
     # The budget is a product with a sum of as many terms as there are pixels.

@@ -7,6 +7,7 @@ import torch
 from torch import nn
 
 import autodual
+from autodual.bounds.state.kept_bytes import Ledger
 from autodual.errors import InvalidInputError
 from autodual.perturbations import WholeView
 
@@ -42,6 +43,24 @@ def test_windows_of_a_convolution_are_bounded_as_whole_rows_are() -> None:
     )
     torch.testing.assert_close(fine, exact, rtol=1e-3, atol=1e-3)
     assert (rough < exact).all()
+
+
+@pytest.mark.parametrize("options", [{}, {"sharpness": 20.0}, {"prices": 4}, {"prices": 40}])
+def test_what_derivatives_keep_is_counted(options: dict[str, float], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Rows that all samples share, and rows of their own, against the tensors that autograd saves."""
+    counted, saved, keep = [], {}, Ledger.keep
+    monkeypatch.setattr(Ledger, "keep", lambda ledger, size: (counted.append(size), keep(ledger, size))[1])
+
+    def save(tensor: torch.Tensor) -> torch.Tensor:
+        saved[tensor.untyped_storage().data_ptr()] = tensor.untyped_storage().nbytes()
+        return tensor
+
+    model = nn.Sequential(nn.Flatten(), nn.Linear(64, 30), nn.ReLU(), nn.Linear(30, 2))
+    dual, x, ball = autodual.compile_dual(model), torch.rand(12, 1, 8, 8), autodual.WassersteinBall(0.05, **options)
+    with torch.autograd.graph.saved_tensors_hooks(save, lambda tensor: tensor):
+        bounds = dual.lower_bounds(x, ball, torch.eye(2))
+    assert bounds.requires_grad
+    assert sum(saved.values()) <= sum(counted)
 
 
 def test_a_robust_loss_is_bounded_and_differentiable() -> None:

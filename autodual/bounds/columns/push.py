@@ -73,6 +73,7 @@ def push_bounds(state: BoundState, name: str) -> Interval:
         region = state.regions[source]
         nu = moved.flatten(2).permute(1, 2, 0)
         least, greatest = region.extremes(nu.reshape(*nu.shape[:2], *region.shape), WholeView())
+        state.ledger.keep(least.numel() * region.working_scalars(region.shape.numel()) * state.itemsize)
         lower, upper = lower + least, upper + greatest
     width = lower.new_zeros(samples, lower.shape[1])
     for source, moved in columns.noise.items():

@@ -206,14 +206,14 @@ def _over_set(state: BoundState, name: str, rows: Rows, *, one_sided: bool) -> t
     if part is not None and region.independent:
         return _within(state.interval(name), rows)
     rows = rows if region.windowed else rows.dense()
-    row = rows.base[0, 0].numel()
-    state.ledger.keep(rows.groups * rows.count * region.working_scalars(row) * state.itemsize)
     view = state.subproblems.seen_by_set(rows)
     if one_sided:
         lower = region.least(rows.values, view)
         upper = torch.full_like(lower, torch.inf)
     else:
         lower, upper = region.extremes(rows.values, view)
+    # Of each row and sample, also where all samples share the rows.
+    state.ledger.keep(lower.numel() * region.working_scalars(rows.base[0, 0].numel()) * state.itemsize)
     if part is None:
         return lower, upper
     if state.options.rigorous:

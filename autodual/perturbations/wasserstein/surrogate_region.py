@@ -44,8 +44,11 @@ class SurrogateRegion(WassersteinRegion):
         return self._smoothly if self.sharpness else None
 
     def working_scalars(self, entries: int) -> int:
-        own = (self.moves.window**2 + 4 * len(self.moves.rings)) * entries if self.sharpness else 0
-        return max(own, super().working_scalars(entries))
+        """Of both ends, as derivatives keep them; what few prices need of a row is shared by all samples."""
+        rings = len(self.moves.rings)
+        smooth = self.moves.window**2 + 4 * rings if self.sharpness else 0
+        shared = -(-(2 * self.moves.window**2 + 2 * rings + self.prices) // max(1, self.count)) if self.prices else 0
+        return max(2 * max(smooth, shared) * entries, super().working_scalars(entries))
 
     def _at_prices(self, question: Question) -> Tensor:
         """Of all pixels, since a matrix product takes them anyway."""
