@@ -134,7 +134,7 @@ def test_detection_over_the_set(folder, own):
 def test_help_lists_the_set_with_its_own_options(own):
     for command in ("certify", "radius", "detect", "train"):
         out = " ".join(run(*own, command, "--help").split())
-        assert "linf, l2, l1, union, box, brightness or a number p >= 1." in out
+        assert "linf, l2, l1, wasserstein, union, box, brightness or a number p >= 1." in out
         assert "--shift FLOAT --norm brightness: Largest change of all pixels together. [default: 0.1]" in out
 
 

@@ -14,11 +14,15 @@ from autodual.perturbations import Box, L1Ball, L2Ball, LinfBall, LpBall, Pertur
 
 @dataclass(frozen=True, eq=False)
 class Problem:
-    """A set, the samples `[3, 1, 2, 3]` it is bound to, and whether its extremes and ascent are exact."""
+    """A set, the samples `[3, 1, 2, 3]` it is bound to, and whether its extremes and ascent are exact.
+
+    rounding: what the set may count for the rounding of float32 at most; more where points near a member are members.
+    """
 
     set: PerturbationSet
     x: Tensor
     exact: bool
+    rounding: float = 1e-5
 
 
 def _problems() -> dict[str, Problem]:
@@ -38,7 +42,7 @@ def _problems() -> dict[str, Problem]:
         "lp-inf": Problem(LpBall(math.inf, 0.3), x, True),
         "box": Problem(Box(-1, x[0] + 0.5), x, True),
         "box-per-sample": Problem(Box(x - 0.1, x + 0.2, (0, math.inf)), x + 1, True),
-        "wasserstein": Problem(WassersteinBall(radii, window=3), x * (x > 0.3), True),
+        "wasserstein": Problem(WassersteinBall(radii, window=3), x * (x > 0.3), True, rounding=1e-4),
     }
     for order, make in {1: L1Ball, 2: L2Ball, 1.5: LpBall, 4: LpBall}.items():
         head = (order,) if make is LpBall else ()

@@ -162,6 +162,9 @@ def test_empty_batch_and_selection(problem):
     assert region.count == 0
     nu = torch.zeros(0, 2, *region.shape, dtype=torch.float64)
     assert region.extremes(nu, VIEW)[0].shape == (0, 2)
+    none = problem.x[:0]
+    assert region.project(none).shape == region.steepest(none).shape == none.shape
+    assert region.contains(none).shape == (0,) and region.sample(3).shape == (3, *none.shape)
     with pytest.raises(InvalidInputError, match="holds no samples"):
         LinfBall(0.1).at(problem.x[:0])
 
@@ -174,7 +177,7 @@ def test_rounding_covers_single_precision(problem):
     widened = single.enclosure().map(Tensor.double).widen(allowed)
     assert (widened.lower <= double.enclosure().lower).all()
     assert (widened.upper >= double.enclosure().upper).all()
-    assert float(allowed.max()) < 1e-5
+    assert float(allowed.max()) < problem.rounding
 
 
 def test_a_large_domain_of_one_feature_does_not_make_rounding_too_small_for_others():

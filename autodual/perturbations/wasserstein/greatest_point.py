@@ -36,7 +36,7 @@ def greatest_point(rows: Tensor, x: Tensor, budget: Tensor, moves: Moves, box: I
         >>> greatest_point(row, x, torch.tensor([0.5]), Moves(5))
         tensor([[[0.7500, 0.0000, 0.2500]]])
     """
-    if len(moves.rings) == 1:
+    if len(moves.rings) == 1 or rows.numel() == 0:
         return x.expand_as(rows).clone()
     each = as_images(rows.detach().reshape(-1, *x.shape).transpose(0, 1))
     sources, room = sources_of(flatten(x.detach(), 1)), None if box is None else _room(x, box)

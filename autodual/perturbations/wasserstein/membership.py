@@ -46,7 +46,8 @@ def may_be_member(points: Tensor, x: Tensor, pixels: Interval) -> Tensor:
     slack = _slack(pixels)
     inside = ((points >= pixels.lower - slack) & (points <= pixels.upper + slack) & (points >= 0)).flatten(-x.dim() + 1)
     lost = (points - x).double().sum((-2, -1)).abs() - slack.double().sum((-2, -1))
-    return inside.all(-1) & (lost <= 0).reshape(*points.shape[: points.dim() - x.dim() + 1], -1).all(-1)
+    leading = points.shape[: points.dim() - x.dim() + 1]
+    return inside.all(-1) & (lost <= 0).reshape(*leading, lost.shape[len(leading) :].numel()).all(-1)
 
 
 def is_member(points: Tensor, x: Tensor, budget: Tensor, moves: Moves, pixels: Interval) -> Tensor:

@@ -70,4 +70,4 @@ class Question:
 
 def as_images(rows: Tensor) -> Tensor:
     """Rows `[G, K, *channels, H, W]` as `[G, K, channels, H, W]`."""
-    return rows.reshape(*rows.shape[:2], -1, *rows.shape[-2:])
+    return rows.reshape(*rows.shape[:2], rows.shape[2:-2].numel(), *rows.shape[-2:])

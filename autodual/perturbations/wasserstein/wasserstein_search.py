@@ -46,7 +46,7 @@ class WassersteinSearch(Searchable):
         Raises:
             InvalidInputError: highspy is not installed.
         """
-        whole = points.reshape(-1, *self.shape)
+        whole = points.flatten(0, -len(self.shape) - 1)
         x, budget = self._repeated(self.centre, points), self._repeated(self.budget + tolerance * self._mass, points)
         pixels = self._pixels(tolerance).map(lambda end: self._repeated(end, points))
         return is_member(whole, x, budget, self.moves, pixels).reshape(points.shape[: -len(self.shape)])
@@ -57,7 +57,7 @@ class WassersteinSearch(Searchable):
 
     def project(self, points: Tensor) -> Tensor:
         """The nearest points of the set; those that lie in it stay."""
-        whole = points.reshape(-1, *self.shape)
+        whole = points.flatten(0, -len(self.shape) - 1)
         x, budget = self._repeated(self.centre, points), self._repeated(self.budget, points)
         inside = self.contains(points).flatten()
         found, index = whole.clone(), (~inside).nonzero().squeeze(1)
@@ -108,5 +108,5 @@ class WassersteinSearch(Searchable):
 
     def _repeated(self, values: Tensor, points: Tensor) -> Tensor:
         """Values of the samples `[N, …]`, once for each of their points `[*, N, *shape]`, flattened."""
-        times = points.numel() // self.centre.numel()
-        return values.expand(times, *values.shape).reshape(-1, *values.shape[1:])
+        times = points.shape[: -self.centre.dim()]
+        return values.expand(*times, *values.shape).flatten(0, len(times))
