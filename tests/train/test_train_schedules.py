@@ -6,7 +6,7 @@ from itertools import pairwise
 
 import numpy
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from autodual.errors import InvalidInputError
@@ -120,6 +120,7 @@ def test_recipes_can_express_every_learning_rate_of_the_thesis(name: str) -> Non
     assert assemble(Recipe, disassemble(recipe)) == recipe
 
 
+@example([(0.0, 3.0), (17.0, 3.0)], 1.0)
 @given(
     st.lists(st.tuples(st.integers(0, 20).map(float), st.integers(-9, 9).map(float)), min_size=1, max_size=6),
     st.floats(0, 30),

@@ -52,7 +52,8 @@ class PiecewiseLinear(Schedule):
             return self.knots[max(after - 1, 0)][1]
         (begin, first), (finish, second) = self.knots[after - 1 : after + 1]
         part = (epoch - begin) / (finish - begin)
-        return first * (1 - part) + second * part
+        value = first * (1 - part) + second * part
+        return min(max(value, min(first, second)), max(first, second))  # rounding must not lead beyond the ends
 
     def over(self, epochs: int) -> PiecewiseLinear:
         if self.unit == "epochs":
