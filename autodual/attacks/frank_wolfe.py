@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from autodual.attacks.ascent import Ascent, check_counts
-from autodual.attacks.gradient_attack import GradientAttack
-from autodual.attacks.kept import Keep, check_keep
+from autodual.attacks.ascent import Ascent
+from autodual.attacks.gradient_attack import GradientAttack, check_parts
+from autodual.attacks.kept import Keep
 from autodual.attacks.objectives import Objective, objective_named
 from autodual.attacks.starts import Start, start_named
 from autodual.attacks.step_kinds import Momentum, Step, ToWorst
@@ -56,10 +56,7 @@ class FrankWolfe(GradientAttack):
     keep: Keep = "worst"
 
     def __post_init__(self) -> None:
-        check_counts(self.steps, self.restarts)
-        check_keep(self.keep)
-        objective_named(self.objective)
-        start_named(self.start)
+        check_parts(self.steps, self.restarts, self.keep, self.objective, self.start)
         if self.share is not None and not 0 < self.share <= 1:
             raise InvalidInputError(f"the share of the way must be above 0 and at most 1, but is {self.share}")
         if not 0 <= self.momentum <= 1:

@@ -8,11 +8,13 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from autodual.attacks.ascent import Ascent
+from autodual.attacks.ascent import Ascent, check_counts
 from autodual.attacks.ascent_state import State
 from autodual.attacks.base import Attack, Function
-from autodual.attacks.objectives import Objective
+from autodual.attacks.kept import Keep, check_keep
+from autodual.attacks.objectives import Objective, objective_named
 from autodual.attacks.problem import Problem
+from autodual.attacks.starts import Start, start_named
 from autodual.attacks.step_kinds import Step
 from autodual.attacks.step_sizes import Fixed, StepSize
 from autodual.attacks.walks import Harmonic
@@ -62,6 +64,14 @@ class GradientAttack(Attack):
         generator: torch.Generator | None = None,
     ) -> Tensor:
         return self.ascent_in(region).run(function, region, specification, generator)
+
+
+def check_parts(steps: int, restarts: int, keep: Keep, objective: str | Objective, start: str | Start) -> None:
+    """Raise InvalidInputError unless the parts that named attacks have in common are ones that exist."""
+    check_counts(steps, restarts)
+    check_keep(keep)
+    objective_named(objective)
+    start_named(start)
 
 
 @dataclass(frozen=True)

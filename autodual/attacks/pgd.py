@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from autodual.attacks.ascent import Ascent, check_counts
-from autodual.attacks.gradient_attack import GradientAttack
+from autodual.attacks.gradient_attack import GradientAttack, check_parts
 from autodual.attacks.kept import Keep, check_keep
 from autodual.attacks.objectives import Objective, objective_named
 from autodual.attacks.starts import Start, start_named
@@ -48,10 +48,7 @@ class Pgd(GradientAttack):
     keep: Keep = "worst"
 
     def __post_init__(self) -> None:
-        check_counts(self.steps, self.restarts)
-        check_keep(self.keep)
-        objective_named(self.objective)
-        start_named(self.start)
+        check_parts(self.steps, self.restarts, self.keep, self.objective, self.start)
         Fixed(1.0 if self.step_size is None else self.step_size)
 
     @property

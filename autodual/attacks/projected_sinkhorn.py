@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from autodual.attacks.ascent import Ascent, check_counts
+from autodual.attacks.ascent import Ascent
 from autodual.attacks.ascent_state import State
-from autodual.attacks.gradient_attack import GradientAttack
-from autodual.attacks.kept import Keep, check_keep
+from autodual.attacks.gradient_attack import GradientAttack, check_parts
+from autodual.attacks.kept import Keep
 from autodual.attacks.objectives import Objective, objective_named
 from autodual.attacks.starts import Start, start_named
 from autodual.attacks.step_kinds import Sign
@@ -87,10 +87,7 @@ class ProjectedSinkhorn(GradientAttack):
     keep: Keep = "worst"
 
     def __post_init__(self) -> None:
-        check_counts(self.steps, self.restarts)
-        check_keep(self.keep)
-        objective_named(self.objective)
-        start_named(self.start)
+        check_parts(self.steps, self.restarts, self.keep, self.objective, self.start)
         Entropic(self.step_size, self.strength)
 
     @property

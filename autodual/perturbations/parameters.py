@@ -133,6 +133,20 @@ def aligned(value: Parameter, centre: Tensor, name: str, vector_is_per_sample: b
     return tensor
 
 
+def same_for_all(value: Parameter, centre: Tensor, name: str) -> bool:
+    """Whether all samples have the same numbers; `value` as for `aligned`, where a vector is per sample."""
+    tensor = aligned(value, centre, name, vector_is_per_sample=True)
+    return bool((tensor == tensor[:1]).all())
+
+
+def multiplied(value: Parameter, factor: float, name: str) -> Tensor | float:
+    """The numbers times a factor; InvalidInputError unless that is finite and at least 0."""
+    if not 0 <= factor < math.inf:
+        raise InvalidInputError(f"a set is scaled by a factor of at least 0, not by {factor:g}")
+    numbers = value if isinstance(value, (int, float, Tensor)) else exact(value, name)
+    return numbers * factor
+
+
 def like(tensor: Tensor, centre: Tensor) -> Tensor:
     """An exact tensor in the dtype and on the device of the samples.
 

@@ -17,14 +17,14 @@ from autodual.perturbations.box import box_region
 from autodual.perturbations.parameters import (
     Domain,
     Parameter,
-    aligned,
     checked_domain,
     checked_radius,
     clipping_words,
     domain_ends,
     domain_settings,
-    exact,
+    multiplied,
     placed_radius,
+    same_for_all,
     summary,
     words,
 )
@@ -74,14 +74,10 @@ class NormBall(PerturbationSet):
         Args:
             x: the samples `[N, *shape]`.
         """
-        radius = aligned(self.radius, x, "radius", vector_is_per_sample=True)
-        return bool((radius == radius[:1]).all())
+        return same_for_all(self.radius, x, "radius")
 
     def scaled(self, factor: float) -> NormBall:
-        if not 0 <= factor < math.inf:
-            raise InvalidInputError(f"a set is scaled by a factor of at least 0, not by {factor:g}")
-        radius = self.radius if isinstance(self.radius, (int, float, Tensor)) else exact(self.radius, "radius")
-        return replace(self, radius=radius * factor)  # type: ignore[type-var]
+        return replace(self, radius=multiplied(self.radius, factor, "radius"))  # type: ignore[type-var]
 
     def describe(self) -> str:
         return f"{self._name} ball of radius {words(self.radius)}, {clipping_words(self.domain)}"

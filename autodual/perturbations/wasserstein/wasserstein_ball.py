@@ -20,6 +20,8 @@ from autodual.perturbations.parameters import (
     domain_ends,
     domain_settings,
     exact,
+    multiplied,
+    same_for_all,
     summary,
     words,
 )
@@ -124,8 +126,7 @@ class WassersteinBall(PerturbationSet):
         Args:
             x: the samples `[N, *shape]`.
         """
-        eps = aligned(self.eps, x, "eps", vector_is_per_sample=True)
-        return bool((eps == eps[:1]).all())
+        return same_for_all(self.eps, x, "eps")
 
     def scaled(self, factor: float) -> WassersteinBall:
         """The same window with a multiple of eps. Mass that two plans move one after the other may leave the window.
@@ -133,10 +134,7 @@ class WassersteinBall(PerturbationSet):
         Args:
             factor: what eps is multiplied by.
         """
-        if not 0 <= factor < math.inf:
-            raise InvalidInputError(f"a set is scaled by a factor of at least 0, not by {factor:g}")
-        eps = self.eps if isinstance(self.eps, (int, float, Tensor)) else exact(self.eps, "eps")
-        return replace(self, eps=eps * factor)
+        return replace(self, eps=multiplied(self.eps, factor, "eps"))
 
     def describe(self) -> str:
         power = "" if self.cost == 1 else f", cost distance^{self.cost:g}"
