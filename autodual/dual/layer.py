@@ -10,6 +10,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor
 
 from autodual.dual.rows import Rows
@@ -148,6 +149,18 @@ class DualLayer(ABC):
             sizes: the largest absolute values `[N or 1, *shape]` of each input.
         """
         return self.interval([Interval(-size, size) for size in sizes]).magnitude
+
+    def norms(self, moving: Sequence[Tensor]) -> tuple[Tensor, ...]:
+        """Upper bounds of the spectral norms of an affine op's matrices, one for each operand; infinite if not known.
+
+        Args:
+            moving: masks `[N or 1, *shape]` of each operand's scalars that can change at all; columns of others are
+                left out.
+
+        Returns:
+            For each operand `[N or 1]`, float64.
+        """
+        return tuple(torch.full((1,), torch.inf, dtype=torch.float64, device=mask.device) for mask in moving)
 
     @property
     def terms(self) -> int:
