@@ -24,6 +24,7 @@ from autodual_cli.commands.train import train
 from autodual_cli.commands.verify import verify
 from autodual_cli.options.option_wording import in_options
 from autodual_cli.plugins import plugin_commands
+from autodual_cli.process.collection import postpone_collection
 from autodual_cli.process.interruption import Interrupted, interruptible
 from autodual_cli.process.invocation import remember_command, remember_extensions
 from autodual_cli.process.streams import StandardStreams
@@ -140,6 +141,7 @@ for command in (certify, attack, radius, detect, train, architectures, inspect, 
 
 def main() -> None:
     """The entry point of the console script."""
+    postpone_collection()
     streams = StandardStreams()
     status = 0
     try:
