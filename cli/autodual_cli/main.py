@@ -14,6 +14,7 @@ from autodual.extensions import installed_extensions, load_extension
 from autodual.extensions.commands import COMMANDS
 from autodual_cli.commands.architectures import architectures
 from autodual_cli.commands.attack import attack
+from autodual_cli.commands.bench import bench
 from autodual_cli.commands.certify import certify
 from autodual_cli.commands.detect import detect
 from autodual_cli.commands.inspect import inspect
@@ -135,7 +136,7 @@ def cli() -> None:
     """
 
 
-for command in (certify, attack, radius, detect, train, architectures, inspect, report, replay, verify):
+for command in (certify, attack, radius, detect, train, architectures, inspect, report, replay, verify, bench):
     cli.add_command(command)
 
 

@@ -6,6 +6,7 @@ import subprocess
 import sys
 
 import pytest
+from support.relu_file import write_relu
 
 HEAVY = ("torch", "numpy", "networkx", "rich", "sympy", "jinja2")
 # What PyTorch needs to trace a module or to read an exported program, and an ONNX file does not.
@@ -14,7 +15,7 @@ TRACING = ("sympy", "torch._dynamo", "torch.export.pt2_archive")
 
 @pytest.mark.parametrize(
     "command",
-    ["", *("certify", "attack", "radius", "detect", "architectures", "inspect", "report", "replay", "verify")],
+    ["", *("certify", "attack", "radius", "detect", "architectures", "inspect", "report", "replay", "verify", "bench")],
 )
 def test_help_loads_nothing_heavy(command):
     script = (
@@ -43,15 +44,7 @@ def test_unknown_commands_and_options_are_usage_errors(invoke):
 
 
 def test_an_onnx_run_loads_no_tracer(tmp_path):
-    onnx = pytest.importorskip("onnx")
-    value = onnx.helper.make_tensor_value_info
-    graph = onnx.helper.make_graph(
-        [onnx.helper.make_node("Relu", ["x"], ["y"])],
-        "g",
-        [value("x", onnx.TensorProto.FLOAT, [1, 1])],
-        [value("y", onnx.TensorProto.FLOAT, [1, 1])],
-    )
-    onnx.save(onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 17)]), tmp_path / "m.onnx")
+    write_relu(tmp_path / "m.onnx")
     (tmp_path / "p.vnnlib").write_text(
         "(declare-const X_0 Real)(declare-const Y_0 Real)(assert (<= -1 X_0 1))(assert (>= Y_0 2))"
     )
