@@ -126,9 +126,12 @@ def _lines(path: str | PathLike[str]) -> Iterator[tuple[int, list[str]]]:
         raise DataError(f"'{path}' cannot be read: {error.strerror}.") from None
     except UnicodeDecodeError:
         raise DataError(f"'{path}' is no CSV file: it is not text.") from None
-    for number, fields in enumerate(csv.reader(text.splitlines()), 1):
-        if any(field.strip() for field in fields):
-            yield number, [field.strip() for field in fields]
+    try:
+        for number, fields in enumerate(csv.reader(text.splitlines()), 1):
+            if any(field.strip() for field in fields):
+                yield number, [field.strip() for field in fields]
+    except csv.Error as error:
+        raise DataError(f"'{path}' is no CSV file: {error}.") from None
 
 
 def _header(fields: Sequence[str]) -> dict[str, int] | None:
