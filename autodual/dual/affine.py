@@ -97,6 +97,9 @@ class AffineLayer(DualLayer):
     def constant(self, inputs: Sequence[Tensor]) -> Tensor:
         return self.forward(inputs)
 
+    def along(self, rows: Rows, points: Sequence[Tensor]) -> Tensor:
+        return self.forward([point.flatten(0, 1) for point in points]).unflatten(0, points[0].shape[:2])
+
     @property
     def terms(self) -> int:
         """No sum is longer than all inputs together, or than the output."""
