@@ -15,6 +15,7 @@ from autodual.bounds.engine.chosen_lines import Choices, families_before, under
 from autodual.bounds.memory.tensor_tree import mapped
 from autodual.bounds.rows.pull import Progress, advance, concretise
 from autodual.bounds.state.bound_state import BoundState
+from autodual.tensors import flat
 
 # Steps of Adam, the first one's length in units of a choice, and by what each is shorter than the one before (measured
 # on an MNIST network of 19,000 units: twice as many steps gain less than a hundredth more).
@@ -37,7 +38,7 @@ def _climbed(state: BoundState, near: Progress, start: Choices, name: str) -> Ch
     with torch.enable_grad():
         choices = {name: t.clone().requires_grad_() for name, t in start.items()}
         climbs = {name: _Climb(choice) for name, choice in choices.items()}
-        best = torch.full_like(next(iter(start.values())).flatten(2)[..., 0], -torch.inf)
+        best = torch.full_like(flat(next(iter(start.values())), 2)[..., 0], -torch.inf)
         for step in range(_STEPS + 1):
             lower = concretise(state, advance(under(state, families, choices), near)).lower
             better = lower.detach() > best
