@@ -18,7 +18,7 @@ from autodual.dual.rows import Rows
 from autodual.interval import Interval
 from autodual.ir.expressions import Environment
 from autodual.ir.graph import Node
-from autodual.tensors import shared
+from autodual.tensors import flat, shared
 
 
 class AffineLayer(DualLayer):
@@ -76,9 +76,7 @@ class AffineLayer(DualLayer):
     def interval(self, inputs: Sequence[Interval]) -> Interval:
         if self.monotone:
             return Interval(self.forward([i.lower for i in inputs]), self.forward([i.upper for i in inputs]))
-        width = sum(
-            torch.einsum("oi,ni->no", matrix.abs(), i.radius.flatten(1)) for matrix, i in zip(self.matrices, inputs)
-        )
+        width = sum(torch.einsum("oi,ni->no", matrix.abs(), flat(i.radius)) for matrix, i in zip(self.matrices, inputs))
         assert isinstance(width, Tensor)
         return Interval.around(self.forward([i.centre for i in inputs]), width.reshape(-1, *self.node.shape))
 
@@ -87,7 +85,7 @@ class AffineLayer(DualLayer):
         """A as one dense matrix `[outputs, inputs]` per input; only for small ops without a rule of their own."""
         identity = torch.eye(self.node.size, dtype=self.environment.dtype, device=self.environment.device)
         rows = Rows(identity.reshape(1, self.node.size, *self.node.shape), self.node.shape)
-        return tuple(pulled.values[0].flatten(1) for pulled in self.pull(rows))
+        return tuple(flat(pulled.values[0]) for pulled in self.pull(rows))
 
     def push(self, columns: Sequence[Tensor | None]) -> Tensor:
         batch = next(column.shape[0] for column in columns if column is not None)
