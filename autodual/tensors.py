@@ -139,11 +139,12 @@ def bounding_dtype(dtype: torch.dtype) -> torch.dtype:
     return torch.float32 if dtype in _HALF else dtype
 
 
-def flat(values: Tensor) -> Tensor:
-    """Per-sample values as a matrix `[N, K]`.
+def flat(values: Tensor, leading: int = 1) -> Tensor:
+    """Values with all axes after the first `leading` ones merged into one, of extent 1 where there are none.
 
     Args:
-        values: `[N, *shape]`; K = 1 for values `[N]`.
+        values: `[*axes, *shape]`, such as samples `[N, *shape]`, whose shape may be empty.
+        leading: how many axes come before the shape.
 
     Example:
         >>> import torch
@@ -151,7 +152,7 @@ def flat(values: Tensor) -> Tensor:
         >>> flat(torch.ones(2, 3, 4)).shape, flat(torch.ones(2)).shape
         (torch.Size([2, 12]), torch.Size([2, 1]))
     """
-    return values.flatten(1) if values.dim() > 1 else values.unsqueeze(1)
+    return values.flatten(leading) if values.dim() > leading else values.unsqueeze(-1)
 
 
 def on_host(tensors: Sequence[Tensor]) -> list[Tensor]:

@@ -30,6 +30,7 @@ from autodual.network import DualNetwork, JoinedInputs
 from autodual.perturbations import Box, Region
 from autodual.properties import Property
 from autodual.specs import HalfSpaces
+from autodual.tensors import flat
 
 # Number of scalars of one chunk of points, over all nodes, so that memory does not grow with the network.
 _CHUNK = 1 << 24
@@ -110,7 +111,7 @@ def least_values(dual: DualNetwork, region: Region, rows: Tensor, points: int, g
         for first in range(0, points, chunk):
             with torch.no_grad():
                 some = draw(min(chunk, points - first), generator)[:, 0]
-                least = least.minimum((dual.outputs(some).flatten(1) @ rows.T).amin(0))
+                least = least.minimum((flat(dual.outputs(some)) @ rows.T).amin(0))
     starts = max(1, points // (_STEPS * len(rows)))
     each = rows.repeat(starts, 1)
     for some in each.split(max(1, chunk // 4)):
@@ -118,7 +119,7 @@ def least_values(dual: DualNetwork, region: Region, rows: Tensor, points: int, g
         spec = HalfSpaces(some.unsqueeze(1), torch.zeros(len(some), 1, dtype=torch.float64))
         worst = Pgd(steps=_STEPS, restarts=1).run(dual.outputs, alike, spec, generator)
         with torch.no_grad():
-            least = least.minimum((dual.outputs(worst).flatten(1) @ rows.T).amin(0))
+            least = least.minimum((flat(dual.outputs(worst)) @ rows.T).amin(0))
     return least
 
 

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from autodual.perturbations import Searchable, Support
+from autodual.tensors import flat
 
 
 def uncut_direction(region: Searchable, gradient: Tensor) -> Tensor:
@@ -21,7 +22,7 @@ def _uncut_direction(factor: Searchable, gradient: Tensor) -> Tensor:
 
 def per_sample_norm(values: Tensor, order: float) -> Tensor:
     """The norm of each sample's values `[N, *shape]`, as `[N, 1, …]`; 1 where it is zero."""
-    length = torch.linalg.vector_norm(values.flatten(1), order, dim=1).reshape(-1, *[1] * (values.dim() - 1))
+    length = torch.linalg.vector_norm(flat(values), order, dim=1).reshape(-1, *[1] * (values.dim() - 1))
     return torch.where(length == 0, 1, length)
 
 
@@ -34,7 +35,7 @@ def largest_features(region: Searchable, gradient: Tensor, points: Tensor, count
         points: where features are, `[N, *shape]`.
         count: k of each sample, `[N]`, at least 1 and at most all features once rounded down.
     """
-    free = _free(region, gradient, points).flatten(1)
+    free = flat(_free(region, gradient, points))
     count = count.floor().clamp(1, free.shape[1]).unsqueeze(1)
     largest = free.abs().topk(int(count.max()), 1).indices
     rank = torch.arange(largest.shape[1], device=free.device)

@@ -17,6 +17,7 @@ from autodual.attacks.geometry import largest_features
 from autodual.attacks.step_kinds import Step
 from autodual.attacks.step_sizes import StepSize, remember_best
 from autodual.perturbations import Searchable
+from autodual.tensors import flat
 
 # Of the features, how many the first steps move.
 _FIRST_SHARE = 0.2
@@ -58,7 +59,7 @@ class AdaptiveSparse(StepSize):
             memory["changed"] = torch.full_like(loss, state.points[0].numel(), dtype=torch.float32)
             memory["features"] = _FIRST_SHARE * memory["changed"]
         elif state.iteration % max(1, state.steps // self.checks) == 0:
-            changed = (memory["best_points"] != memory["clean"]).flatten(1).sum(1).float()
+            changed = flat(memory["best_points"] != memory["clean"]).sum(1).float()
             sparser = changed < 0.95 * memory["changed"]
             size = torch.where(sparser, 1, memory["size"] / self.shrink).clamp(min=self.least)
             memory.update(size=size, changed=changed, features=self.share * changed)

@@ -1,7 +1,9 @@
 """The bounds engine: interval sweeps, backward rows and forward columns over any graph; knows no op by name."""
 
+from autodual.bounds.ascent.search_result import SearchResult, joined_searches
 from autodual.bounds.engine.executed_error import Execution, execution
 from autodual.bounds.engine.last_bound import ObjectiveBounds, objective_bounds
+from autodual.bounds.engine.objective_piece import Wish
 from autodual.bounds.engine.record import Record, joined_records, record_of
 from autodual.bounds.engine.sweep import prepare
 from autodual.bounds.memory.recomputation import recomputed
@@ -25,11 +27,14 @@ __all__ = [
     "ObjectiveBounds",
     "Projections",
     "Record",
+    "SearchResult",
     "Slopes",
     "Split",
     "Subproblems",
+    "Wish",
     "execution",
     "joined_records",
+    "joined_searches",
     "objective_bounds",
     "prepare",
     "recomputed",

@@ -19,7 +19,10 @@ class BoundOptions:
     tighter for every row, so that a bound may rise or fall.
 
     slopes: `shared` is the thesis' u/(u - ℓ) for both lines; `adaptive` chooses the tighter lower line per unit;
-    `optimized` searches those of the last bound for each of its rows, from the adaptive ones on.
+    `optimized` searches those of each row for itself, from the adaptive ones on.
+    steps: how many steps a search of `optimized` slopes takes for rows of the last bound, and of the multipliers that
+    constraints have there. inner_steps: the same for rows of bound sites' units; 0 leaves these with adaptive slopes.
+    enough: a lower bound with which a search for it may stop.
     mode: `pull` rows back from each site, `push` columns forward (Algorithm 2), or what the cost model finds cheaper.
     windows: let rows of convolutions carry only their receptive field.
     skip_decided: compute no row for a unit whose relaxation interval arithmetic already settles.
@@ -38,6 +41,9 @@ class BoundOptions:
     """
 
     slopes: SlopePolicy = "shared"
+    steps: int = 60
+    inner_steps: int = 10
+    enough: float | None = None
     mode: Mode = "auto"
     windows: bool = True
     skip_decided: bool = True

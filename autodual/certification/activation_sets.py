@@ -13,6 +13,7 @@ from autodual.network import Ask, DualNetwork, given_network
 from autodual.network.ask import ProofOptions
 from autodual.network.keywords import takes
 from autodual.perturbations import PerturbationSet
+from autodual.tensors import flat
 
 
 @torch.no_grad()
@@ -39,8 +40,8 @@ def activation_sets(
     dual, x = given_network(dual), sample_tensor(x)
     found = {}
     for name, interval in dual(x, ball, ask=ask, exact=True).intervals.items():
-        inactive = (interval.upper <= 0).flatten(1)
-        active = (interval.lower >= 0).flatten(1) & ~inactive
+        inactive = flat(interval.upper <= 0)
+        active = flat(interval.lower >= 0) & ~inactive
         parts = [inactive, active, ~(inactive | active)]
         found[name] = torch.stack([part.to(x.dtype).mean(1) for part in parts], 1)
     return found

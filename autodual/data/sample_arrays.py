@@ -11,7 +11,7 @@ from torch import Tensor
 from autodual.errors import DataError
 from autodual.limits import MEMORY
 from autodual.policies import IGNORED
-from autodual.tensors import all_finite
+from autodual.tensors import all_finite, flat
 
 
 def as_inputs(name: str, array: numpy.ndarray) -> tuple[Tensor, str]:
@@ -23,7 +23,7 @@ def as_inputs(name: str, array: numpy.ndarray) -> tuple[Tensor, str]:
         DataError: another dtype, no sample axis, no samples, or NaN or infinity (the message names the sample).
         BudgetError: the samples would take more memory than those of a file may.
     """
-    if array.ndim < 2 or array.size == 0:
+    if array.ndim < 1 or array.size == 0:
         raise DataError(f"The inputs of '{name}' have shape {array.shape}; expected one or more samples [N, ...].")
     if array.dtype == numpy.uint8:
         MEMORY.require(name, "its samples", 4 * array.size)
@@ -37,7 +37,7 @@ def as_inputs(name: str, array: numpy.ndarray) -> tuple[Tensor, str]:
     MEMORY.require(name, "its samples", array.size * numpy.dtype(kept).itemsize)
     inputs = torch.from_numpy(numpy.require(array, kept, ["C", "W"]))
     if not all_finite(inputs):
-        finite = inputs.isfinite().flatten(1).all(1)
+        finite = flat(inputs.isfinite()).all(1)
         raise DataError(f"Sample {int((~finite).nonzero()[0])} of '{name}' holds NaN or infinity.")
     return inputs, "as stored"
 

@@ -19,7 +19,7 @@ from autodual.dual.spectral_norm import NORM_ENTRIES, masked_norm
 from autodual.interval import Interval
 from autodual.ir.expressions import Environment
 from autodual.ir.graph import Node
-from autodual.tensors import shared
+from autodual.tensors import flat, shared
 
 
 class AffineLayer(DualLayer):
@@ -77,9 +77,7 @@ class AffineLayer(DualLayer):
     def interval(self, inputs: Sequence[Interval]) -> Interval:
         if self.monotone:
             return Interval(self.forward([i.lower for i in inputs]), self.forward([i.upper for i in inputs]))
-        width = sum(
-            torch.einsum("oi,ni->no", matrix.abs(), i.radius.flatten(1)) for matrix, i in zip(self.matrices, inputs)
-        )
+        width = sum(torch.einsum("oi,ni->no", matrix.abs(), flat(i.radius)) for matrix, i in zip(self.matrices, inputs))
         assert isinstance(width, Tensor)
         return Interval.around(self.forward([i.centre for i in inputs]), width.reshape(-1, *self.node.shape))
 
@@ -88,7 +86,7 @@ class AffineLayer(DualLayer):
         """A as one dense matrix `[outputs, inputs]` per input; only for small ops without a rule of their own."""
         identity = torch.eye(self.node.size, dtype=self.environment.dtype, device=self.environment.device)
         rows = Rows(identity.reshape(1, self.node.size, *self.node.shape), self.node.shape)
-        return tuple(pulled.values[0].flatten(1) for pulled in self.pull(rows))
+        return tuple(flat(pulled.values[0]) for pulled in self.pull(rows))
 
     def push(self, columns: Sequence[Tensor | None]) -> Tensor:
         batch = next(column.shape[0] for column in columns if column is not None)
@@ -121,6 +119,9 @@ class AffineLayer(DualLayer):
         ones = torch.ones(1, 1, *self.node.shape, dtype=row_sums.dtype, device=row_sums.device)
         column_sums = self.pull(Rows(ones, self.node.shape))[place].values.flatten(2).abs().amax((1, 2))
         return (row_sums.double() * column_sums.double()).sqrt() * (1 + self._off)
+
+    def along(self, rows: Rows, points: Sequence[Tensor]) -> Tensor:
+        return self.forward([point.flatten(0, 1) for point in points]).unflatten(0, points[0].shape[:2])
 
     @property
     def terms(self) -> int:

@@ -80,11 +80,51 @@ class BallLayer(DualLayer):
         return (self._solved(rows)[0],)
 
     def objective(self, rows: Rows) -> Contribution:
-        found, others = self._solved(rows)[1].gain, self._of_others(rows)
-        found = found if others is None else found + others
         # Lines over the whole box can be better than those of pieces, of curves at least.
-        plain = self.lines.gain(rows)
-        return Contribution(centre=found if plain is None else found.fmax(plain))
+        return Contribution(centre=self._bent(rows).fmax(self._plain(rows)))
+
+    def _bent(self, rows: Rows) -> Tensor:
+        """What rows gain by the ball and the pieces, `[G, K]`."""
+        found, others = self._solved(rows)[1].gain, self._of_others(rows)
+        return found if others is None else found + others
+
+    def _plain(self, rows: Rows) -> Tensor:
+        """What they gain by lines over the box."""
+        found = self.lines.gain(rows)
+        return torch.zeros_like(self._solved(rows)[1].gain) if found is None else found
+
+    def _counts(self, rows: Rows) -> Tensor:
+        """Which rows gain more by the ball, `[G, K, 1, …]`."""
+        better = self._bent(rows) >= self._plain(rows)
+        return better.reshape(*better.shape, *[1] * len(rows.shape))
+
+    def _least(self, rows: Rows, point: Tensor) -> Tensor:
+        """Where the least terms of bending units are, `[G, K, *shape]`; of others the point itself."""
+        place = self._solved(rows)[1].terms.place
+        there = place + self._of_features(rows, self.ball.centre)
+        index = rows.samples(self._bending).expand(there.shape)
+        return point.flatten(2).scatter(2, index, there).reshape(point.shape)
+
+    def along(self, rows: Rows, points: Sequence[Tensor]) -> Tensor:
+        """Where the ball's gain counts, a bending unit has the op's value at its least term, and from there goes on
+        along the slope of the row's line.
+        """
+        (point,) = points
+        here, lines = self._least(rows, point), self.lines.along(rows, points)
+        beyond = lines - self.lines.along(rows, [here])
+        below, value = rows.values > 0, lines - beyond
+        for piece in self.pieces:
+            low, high = (rows.features(end) for end in (piece.bounds.lower, piece.bounds.upper))
+            met = RelaxedLayer(piece.lines).along(rows, [here])
+            value = torch.where((low <= here) & (here <= high), met, value)
+        return torch.where(self._counts(rows), value + beyond, lines)
+
+    def by_choice(self, rows: Rows, points: Sequence[Tensor]) -> Tensor:
+        (point,) = points
+        away = point - self._least(rows, point)
+        # A line's rise is affine in the point. Only its slope counts: the ball's gain sees no intercepts.
+        found = self.lines.by_choice(rows, [away]) - self.lines.by_choice(rows, [torch.zeros_like(away)])
+        return torch.where(self._counts(rows), found, self.lines.by_choice(rows, points))
 
     def interval(self, inputs: Sequence[Interval]) -> Interval:
         return self.lines.interval(inputs)

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
+import torch
 from torch import Tensor
 
 from autodual.dual.layer import Contribution, DualLayer
@@ -96,6 +97,17 @@ class LineFamily:
         return self.first.grounded and self.second.grounded
 
 
+@dataclass(frozen=True, eq=False)
+class Met:
+    """The line of each unit that rows meet: the lower one where they are positive, else the upper one.
+
+    slopes: `[G, K, *shape]`, one per input. intercept: likewise.
+    """
+
+    slopes: tuple[Tensor, ...]
+    intercept: Tensor
+
+
 class FamilyLayer(DualLayer):
     """The dual of a nonlinear op under one member of a family for each row and unit.
 
@@ -111,20 +123,49 @@ class FamilyLayer(DualLayer):
     def __init__(self, family: LineFamily, choice: Tensor):
         self.family = family
         self.choice = choice
+        self._last: tuple[Rows, Met] | None = None
+
+    def met(self, rows: Rows) -> Met:
+        """The lines that rows meet. Those of the last rows are kept: one step asks for them three times."""
+        if self._last is None or self._last[0] is not rows:
+            self._last = rows, self._met(rows)
+        return self._last[1]
+
+    def _met(self, rows: Rows) -> Met:
+        below, family = rows.values > 0, self.family
+
+        def either(low: Mixture, high: Mixture) -> Tensor:
+            return torch.where(below, low.at(rows, self.choice), high.at(rows, self.choice))
+
+        slopes = tuple(map(either, family.lower_slopes, family.upper_slopes))
+        if family.grounded:
+            return Met(slopes, family.upper_intercept.at(rows, self.choice).masked_fill(below, 0.0))
+        return Met(slopes, either(family.lower_intercept, family.upper_intercept))
 
     def pull(self, rows: Rows) -> tuple[Rows, ...]:
-        positive, negative = _parts(rows)
-        return tuple(
-            rows.with_values(positive * lower.at(rows, self.choice) + negative * upper.at(rows, self.choice))
-            for lower, upper in zip(self.family.lower_slopes, self.family.upper_slopes)
-        )
+        values = rows.values
+        return tuple(rows.with_values(values * slope) for slope in self.met(rows).slopes)
 
     def objective(self, rows: Rows) -> Contribution:
-        positive, negative = _parts(rows)
-        paid = negative * self.family.upper_intercept.at(rows, self.choice)
-        if not self.family.grounded:
-            paid = paid + positive * self.family.lower_intercept.at(rows, self.choice)
+        paid = rows.values * self.met(rows).intercept
         return Contribution(centre=paid.reshape(*paid.shape[:2], -1).sum(2))
+
+    def along(self, rows: Rows, points: Sequence[Tensor]) -> Tensor:
+        met = self.met(rows)
+        value = met.intercept
+        for slope, point in zip(met.slopes, points, strict=True):
+            value = value + slope * point
+        return value
+
+    def by_choice(self, rows: Rows, points: Sequence[Tensor]) -> Tensor:
+        """By t: how far the lines that the rows meet rise with it."""
+        family = self.family
+        low = _rise(rows, family.lower_slopes, family.lower_intercept, points)
+        high = _rise(rows, family.upper_slopes, family.upper_intercept, points)
+        if high is None:
+            return rows.values.relu() * low if low is not None else torch.zeros_like(self.choice)
+        low = torch.zeros_like(high) if low is None else low
+        return rows.values * torch.where(rows.values > 0, low, high)
 
     def interval(self, inputs: Sequence[Interval]) -> Interval:
         ranges = [relaxation.range(inputs) for relaxation in (self.family.first, self.family.second)]
@@ -140,7 +181,11 @@ class FamilyLayer(DualLayer):
         return self.family.first.lower_intercept[0].numel()
 
 
-def _parts(rows: Rows) -> tuple[Tensor, Tensor]:
-    """ν⁺, which takes the lower lines, and -ν⁻, which takes the upper ones."""
-    positive = rows.values.relu()
-    return positive, rows.values - positive
+def _rise(rows: Rows, slopes: Sequence[Mixture], intercept: Mixture, points: Sequence[Tensor]) -> Tensor | None:
+    """How much higher a line at points is at t = 1 than at t = 0; None where both are one line."""
+    total = None if intercept.rise is None else rows.features(intercept.rise)
+    for slope, point in zip(slopes, points, strict=True):
+        if slope.rise is not None:
+            risen = rows.features(slope.rise) * point
+            total = risen if total is None else total + risen
+    return total

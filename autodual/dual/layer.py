@@ -120,6 +120,49 @@ class DualLayer(ABC):
         """
         raise AssertionError(f"{type(self).__name__} has no `constant`, which only linear layers need")
 
+    def along(self, rows: Rows, points: Sequence[Tensor]) -> Tensor:
+        """The node's value at points, on the lines that the rows take: the gradient of the rows' bound by the rows.
+
+        A search for slopes and multipliers goes forwards with it. This one differentiates `pull` and `gain`, and so is
+        right for every layer; layers that know their own value have a cheaper one.
+
+        Args:
+            rows: cotangents at the node's output that cover the whole node, the ones given to `pull`.
+            points: `[G, K, *shape]` for each input, one point for each row.
+
+        Returns:
+            `[G, K, *shape]`, detached.
+        """
+        with torch.enable_grad():
+            values = rows.values.detach().expand(points[0].shape[0], *rows.values.shape[1:]).requires_grad_()
+            return torch.autograd.grad(self.total(rows.with_values(values), points).sum(), values)[0]
+
+    def by_choice(self, rows: Rows, points: Sequence[Tensor]) -> Tensor:
+        """The gradient of the rows' bound by what each row chooses of each unit; layers that leave a choice only.
+
+        Args:
+            rows: cotangents at the node's output that cover the whole node, the ones given to `pull`.
+            points: `[G, K, *shape]` for each input, one point for each row (see `along`).
+
+        Returns:
+            `[G, K, *shape]`.
+        """
+        raise AssertionError(f"{type(self).__name__} leaves no choice")
+
+    def total(self, rows: Rows, points: Sequence[Tensor]) -> Tensor:
+        """What rows and points make together, `[G, K]`: the pulled rows at the points, and what the rows gain.
+
+        Args:
+            rows: cotangents at the node's output that cover the whole node.
+            points: `[G, K, *shape]` for each input.
+        """
+        gained = self.gain(rows)
+        total = points[0].new_zeros(points[0].shape[:2]) if gained is None else gained
+        for pulled, point in zip(self.pull(rows), points, strict=True):
+            product = pulled.values * point
+            total = total + product.reshape(*product.shape[:2], -1).sum(2)
+        return total
+
     def for_owners(self, owner: Tensor) -> DualLayer:
         """The layer for a batch of directions, each of which belongs to one sample.
 

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
+import torch
 import torch.nn.functional as functional
 from torch import Tensor
 
@@ -160,6 +161,14 @@ class RelaxedLayer(DualLayer):
         for slope, point in zip(self.relaxation.lower_slopes, inputs):
             value = value + slope * point
         return value
+
+    def along(self, rows: Rows, points: Sequence[Tensor]) -> Tensor:
+        lines, below = self.relaxation, rows.values > 0
+        met = torch.where(below, rows.features(lines.lower_intercept), rows.features(lines.upper_intercept))
+        for low, high, point in zip(lines.lower_slopes, lines.upper_slopes, points, strict=True):
+            slope = rows.features(low)
+            met = met + (slope if low is high else torch.where(below, slope, rows.features(high))) * point
+        return met
 
     def for_owners(self, owner: Tensor) -> RelaxedLayer:
         def own(slopes: tuple[Tensor, ...]) -> tuple[Tensor, ...]:

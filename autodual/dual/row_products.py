@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from autodual.dual.rows import Rows
+from autodual.tensors import flat
 
 
 def inner(rows: Rows, tensor: Tensor, *, absolute: bool = False) -> Tensor:
@@ -45,7 +46,7 @@ def _product(rows: Rows, features: Tensor, absolute: bool) -> Tensor:
     if base.dim() == 2:
         # An output of one number per sample has no axes to flatten.
         base, features = base.unsqueeze(2), features.unsqueeze(2)
-    return contract(base.flatten(2), features.flatten(2))
+    return contract(flat(base, 2), flat(features, 2))
 
 
 def contract(values: Tensor, features: Tensor) -> Tensor:

@@ -19,6 +19,7 @@ from autodual.ir import ops
 from autodual.ir.expressions import Environment
 from autodual.ir.run_formula import rescaling
 from autodual.policies import SlopePolicy
+from autodual.tensors import flat
 
 
 @dataclass(frozen=True, eq=False)
@@ -108,7 +109,7 @@ class LogSumExpLayer(DualLayer):
         """What `rows` with these `values` of the sum pay for the planes' intercepts, `[G, K]`."""
         positive = values.relu()
         low, high = rows.features(self.planes.lower_intercept), rows.features(self.planes.upper_intercept)
-        return (positive * low + (values - positive) * high).flatten(2).sum(2)
+        return flat(positive * low + (values - positive) * high, 2).sum(2)
 
     def interval(self, inputs: Sequence[Interval]) -> Interval:
         return self.planes.range(inputs[0])

@@ -15,6 +15,7 @@ from autodual.attacks.base import Function
 from autodual.attacks.problem import Problem
 from autodual.perturbations import Searchable
 from autodual.specs import Specification
+from autodual.tensors import flat
 
 #: A strong attack for its price: it stands in where none is in question, and any other is held against it.
 USUAL = Apgd(20, objective="margin")
@@ -54,7 +55,7 @@ class Evidence:
 
     def gradient(self, objective: Objective) -> Tensor:
         """Of an objective at the samples, `[N, features]`; zero where it is NaN or infinite, as attacks see it."""
-        return evaluate(self.problem, objective, self.region.centre)[2].flatten(1)
+        return flat(evaluate(self.problem, objective, self.region.centre)[2])
 
     def refuted(self, attack: Attack, region: Searchable | None = None) -> Tensor:
         """Which samples an attack refutes, bool `[N]`; over another region if there is one."""

@@ -14,6 +14,7 @@ from autodual.dual import DualLayer, Rows
 from autodual.errors import InvalidInputError
 from autodual.interval import Interval
 from autodual.ir import Node
+from autodual.tensors import flat
 
 # Numbers of the dense rows that are pulled at a time, and entries that a matrix may have.
 _AT_ONCE = 1 << 24
@@ -41,7 +42,7 @@ class AffineMatrix:
             units = torch.eye(size, dtype=torch.float64, device=device)[first : first + step]
             pulled = layer.pull(Rows(units.reshape(1, -1, *node.shape), node.shape))
             for block, rows in zip(blocks, pulled):
-                block.append(rows.dense().values[0].flatten(1).cpu().to_sparse())
+                block.append(flat(rows.dense().values[0]).cpu().to_sparse())
                 entries += block[-1].values().shape[0]
             if entries > _MOST:
                 raise InvalidInputError(

@@ -13,12 +13,12 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import flop_registry
 
 from autodual.errors import BudgetError
+from autodual.frontend import KnowsItsGraph
 from autodual.limits import ACTIVATIONS, LAYERS, WORK
 
 _OPERATIONS_A_LAYER = 4
@@ -30,13 +30,18 @@ _WINDOWS = frozenset({"avg_pool1d", "avg_pool2d", "avg_pool3d", "max_pool2d_with
 def require_affordable(name: str | None, model: nn.Module, examples: Sequence[Tensor]) -> None:
     """Follow the shapes of one forward pass of a module on `examples` `[N, *shape]`, without computing values.
 
-    If the pass fails or cannot be followed, as with sizes that depend on values, the check ends: the real pass will
-    report the error.
+    A module that knows its graph was charged for it when its file was read, and is not followed again. If the pass
+    fails or cannot be followed, as with sizes that depend on values, the check ends: the real pass will report the
+    error.
 
     Raises:
         BudgetError: the output of an operation for one sample, the operations or the multiplications of the pass are
             above their budget; `name` is the file's name in the message, if it is known.
     """
+    if isinstance(model, KnowsItsGraph):
+        return
+    from torch._subclasses.fake_tensor import FakeTensorMode
+
     meter = _Meter(name, max(1, len(examples[0])))
     mode = FakeTensorMode(allow_non_fake_inputs=True)
     try:

@@ -17,7 +17,6 @@ from typing import Any
 import torch
 from torch import Tensor
 from torch.export import ExportedProgram
-from torch.export.pt2_archive._package import PT2ArchiveWriter
 
 from autodual.errors import ModelFileError, reason_of
 from autodual.files.extents import is_view
@@ -81,6 +80,9 @@ def _rebuild(name: str, data: bytes) -> bytes:
     unknown = sorted(entry for entry in entries.keys() - kept.keys() if not _INERT.match(entry))
     if unknown:
         raise Refused(f"it holds the unexpected entry '{unknown[0][:60]}'")
+    # Imported where an archive is read, since it takes as long to import as torch itself.
+    from torch.export.pt2_archive._package import PT2ArchiveWriter
+
     buffer = io.BytesIO()
     with PT2ArchiveWriter(buffer) as writer:
         for entry, content in kept.items():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import inspect
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from functools import cache
@@ -31,6 +32,8 @@ class ProofOptions(PolicyOptions, total=False):
 
     known: Mapping[str, Interval] | None
     all_units: bool | None
+    steps: int | None
+    inner_steps: int | None
 
 
 class PartOptions(ProofOptions, total=False):
@@ -62,6 +65,8 @@ class AskOptions(LinearOptions, total=False):
     sites: bool | None
     executed: bool | None
     record: bool | None
+    search: bool | None
+    enough: float | None
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -73,7 +78,7 @@ class Ask:
 
     Args:
         slopes: the lines that relax what intervals leave undecided: `shared` (the thesis' linear dual), `adaptive` (the
-            tighter lower line for each unit) or `optimized` (searched for each row of the last bound).
+            tighter lower line for each unit) or `optimized` (searched for each row).
         inner: how bounds inside the network are computed: `dual`, or `interval` (interval arithmetic, cheap and loose).
         last: how the bounds that are returned are computed: `dual`, or `interval` (rows end at the intervals of the
             nonlinear layers nearest to the output).
@@ -84,7 +89,8 @@ class Ask:
         given: intervals `[B or 1, *shape]` by the names of inputs and bound sites, which hold on each of B subproblems,
             parts of the samples' sets. They are not computed again, so that rows are all that many subproblems of one
             sample cost. A subproblem whose interval is empty is `infeasible` in the result, and its bounds are NaN.
-        constraints: what else holds on the subproblems, with multipliers: `Constraint` and `Split`.
+        constraints: what else holds on the subproblems, with multipliers: `Constraint` and `Split`. `optimized` slopes
+            are searched together with the multipliers that rows of the objective have, from those given on.
         owner: the sample of each subproblem, `[B]`. Unsaid, a single sample has as many as tensors have entries, and of
             several samples each is one.
         chosen_slopes: the lines of relaxed units for rows of the objective and of bound sites, as `Slopes`. `optimized`
@@ -95,10 +101,15 @@ class Ask:
             prove nothing.
         at: the node whose linear functions are bounded, by its name; the output if unsaid. With given intervals and a
             constraint on the output, these are bounds of inner units where something is assumed of the output.
+        steps: how many steps a search for `optimized` slopes takes for rows of the last bound, by default 60.
+        inner_steps: the same for bounds inside the network, by default 10; 0 leaves these adaptive.
+        enough: a lower bound with which a search may stop: 0 where all that counts is the sign.
         linear: True also returns the linear functions that prove the bounds.
         sites: True also returns the intervals of the bound sites.
         executed: True also returns how far a run of the model in its own dtype may be from what rigorous bounds are of.
         record: True also returns what proves the bounds, as a `Record` that a checker can read. Estimates have none.
+        search: True also returns the slopes and multipliers that a search has found, and what splits of units would
+            gain, as a `SearchResult`.
 
     Raises:
         InvalidInputError: a value is not one of those named here, or `executed` comes without `rigorous`.
@@ -131,6 +142,10 @@ class Ask:
     sites: bool | None = None
     executed: bool | None = None
     record: bool | None = None
+    steps: int | None = None
+    inner_steps: int | None = None
+    enough: float | None = None
+    search: bool | None = None
 
     def __post_init__(self) -> None:
         for name, choices in _CHOICES.items():
@@ -147,6 +162,12 @@ class Ask:
                 raise InvalidInputError(
                     f"{name} must be {words}, but is {'an' if found[0] in 'aeiou' else 'a'} {found}"
                 )
+        for name in _COUNTS:
+            value = getattr(self, name)
+            if not (value is None or (isinstance(value, int) and not isinstance(value, bool) and value >= 0)):
+                raise InvalidInputError(f"{name} must be a whole number of steps, 0 or more, not {value!r}")
+        if not (self.enough is None or (isinstance(self.enough, (int, float)) and not math.isnan(self.enough))):
+            raise InvalidInputError(f"enough must be a number, not {self.enough!r}")
         if self.executed:
             self._check_executed()
 
@@ -229,7 +250,8 @@ _KINDS: dict[str, tuple[Any, str]] = {
     "chosen_slopes": (Slopes, "autodual.Slopes (slopes= takes the name of a policy)"),
     "at": (str, "the name of a node"),
 }
-_FLAGS = ("balls", "all_units", "rigorous", "exact", "linear", "sites", "executed", "record")
+_FLAGS = ("balls", "all_units", "rigorous", "exact", "linear", "sites", "executed", "record", "search")
+_COUNTS = ("steps", "inner_steps")
 
 #: What bound methods and losses compute unless told otherwise: the dual bounds of the thesis, in every layer.
 DUAL_BOUNDS = Ask(slopes="shared", inner="dual", last="dual")

@@ -16,6 +16,7 @@ from autodual.bounds import (
     Projections,
     Record,
     Subproblems,
+    Wish,
     execution,
     objective_bounds,
     prepare,
@@ -115,9 +116,10 @@ class Call:
         else:
             target = ask.at or graph.outputs[0]
             # No rows are pulled past nonlinear nodes then, so that most intervals are needed for the next one alone.
-            sparing = not (self.options.relaxes or ask.sites or ask.known or ask.partial or ask.linear or ask.record)
+            more = ask.sites or ask.known or ask.partial or ask.linear or ask.record or ask.search
+            sparing = not (self.options.relaxes or more)
             prepare(state, (target, *(self.plan.relaxed if ask.sites else ())), sparing=sparing)
-            found = objective_bounds(state, target, objective, linear=bool(ask.linear), lines=bool(ask.record))
+            found = objective_bounds(state, target, objective, _wish(ask))
             record = _record(state, target, objective, found) if ask.record else None
         sites = self.plan.sites if objective is None or ask.sites else ()
         run = None if self.executed is None else execution(state, self.executed.graph, self.executed.dtypes)
@@ -125,6 +127,10 @@ class Call:
         # The two refer to each other; parted, their memory is free at once, without garbage collection.
         state.memories.drop(Projections)
         return result
+
+
+def _wish(ask: Ask) -> Wish:
+    return Wish(bool(ask.linear), bool(ask.record), bool(ask.search))
 
 
 def _record(state: BoundState, target: str, objective: Objective, found: ObjectiveBounds) -> Record:

@@ -25,6 +25,9 @@ def call_options(options: BoundOptions, ask: Ask) -> BoundOptions:
         bool(ask.rigorous),
         bool(ask.all_units),
         bool(ask.exact) or ask.partial,
+        options.steps if ask.steps is None else ask.steps,
+        options.inner_steps if ask.inner_steps is None else ask.inner_steps,
+        options.enough if ask.enough is None else ask.enough,
     )
 
 
@@ -38,6 +41,9 @@ def _chosen(
     rigorous: bool,
     all_units: bool,
     exact: bool,
+    steps: int,
+    inner_steps: int,
+    enough: float | None,
 ) -> BoundOptions:
     options = replace(
         options,
@@ -47,6 +53,9 @@ def _chosen(
         balls=balls,
         rigorous=rigorous,
         skip_decided=options.skip_decided and not all_units,
+        steps=steps,
+        inner_steps=inner_steps,
+        enough=enough,
     )
     return replace(options, projection=_usable(options, exact=exact))
 

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from autodual.errors import InvalidInputError
 from autodual.inputs import Samples, sample_tensor
 from autodual.perturbations import PerturbationSet, ProductSet
+from autodual.tensors import flat
 
 
 class JoinedInputs(nn.Module):
@@ -38,7 +39,7 @@ class JoinedInputs(nn.Module):
             found = ", ".join(str(list(value.shape)) for value in tensors)
             wanted = ", ".join(str(["N", *shape]).replace("'", "") for shape in self.shapes)
             raise InvalidInputError(f"the model takes inputs of the shapes {wanted}, but got {found}")
-        return torch.cat([value.flatten(1) for value in tensors], 1)
+        return torch.cat([flat(value) for value in tensors], 1)
 
     def ball(self, *sets: PerturbationSet | None) -> ProductSet:
         """The set of joined inputs in which each moves within its own set; None keeps an input fixed."""

@@ -20,7 +20,7 @@ from autodual.network.ask import Ask
 from autodual.network.rounded import rounded_outwards
 from autodual.passes.plan import Plan
 from autodual.perturbations import Searchable, Support
-from autodual.tensors import unfit
+from autodual.tensors import flat, unfit
 
 # How far a node's value in float64 may be off by rounding, relative to the largest value in the network.
 _SLACK = 1e-6
@@ -59,7 +59,7 @@ def refute_known(known: Mapping[str, Interval] | None, graph: Graph, environment
     for name, interval in known.items():
         value = values[name]
         outside = (interval.lower.double() - value).maximum(value - interval.upper.double())
-        wrong = (outside > _SLACK * (1 + size)).flatten(1).any(1) & inside
+        wrong = flat(outside > _SLACK * (1 + size)).any(1) & inside
         if bool(wrong.any()):
             raise EmptySetError(
                 f"the known interval of '{name}' is false: at sample {int(wrong.nonzero()[0])} itself the node lies "

@@ -8,7 +8,17 @@ from dataclasses import dataclass, field, replace
 import torch
 from torch import Tensor
 
-from autodual.bounds import BoundState, Execution, LinearBound, ObjectiveBounds, Projections, Record, joined_records
+from autodual.bounds import (
+    BoundState,
+    Execution,
+    LinearBound,
+    ObjectiveBounds,
+    Projections,
+    Record,
+    SearchResult,
+    joined_records,
+    joined_searches,
+)
 from autodual.errors import InvalidInputError
 from autodual.interval import Interval
 
@@ -40,6 +50,13 @@ class DualResult:
         if self.objective is None:
             raise InvalidInputError("no objective was asked for, so there are no bounds of one; give objective=")
         return self.objective.lower
+
+    @property
+    def search(self) -> SearchResult:
+        """Slopes and multipliers of the objective's rows, and what splits would gain."""
+        if self.objective is None or self.objective.search is None:
+            raise InvalidInputError("this call was not asked for what a search has found; give search=True")
+        return self.objective.search
 
 
 def result_of(
@@ -101,8 +118,15 @@ def _joined_objectives(parts: list[ObjectiveBounds]) -> ObjectiveBounds:
     lower = torch.cat([part.lower for part in parts])
     errors = [part.error for part in parts if part.error is not None]
     linear = [part.linear for part in parts if part.linear is not None]
-    if not linear:
-        return ObjectiveBounds(lower, torch.cat(errors) if errors else None)
-    coefficients = {name: torch.cat([part.coefficients[name] for part in linear]) for name in linear[0].coefficients}
-    function = LinearBound(coefficients, torch.cat([part.offset for part in linear]))
-    return ObjectiveBounds(lower, torch.cat(errors) if errors else None, function)
+    searches = [part.search for part in parts if part.search is not None]
+    return ObjectiveBounds(
+        lower,
+        torch.cat(errors) if errors else None,
+        _joined_linear(linear) if linear else None,
+        search=joined_searches(searches, torch.cat) if searches else None,
+    )
+
+
+def _joined_linear(parts: list[LinearBound]) -> LinearBound:
+    coefficients = {name: torch.cat([part.coefficients[name] for part in parts]) for name in parts[0].coefficients}
+    return LinearBound(coefficients, torch.cat([part.offset for part in parts]))

@@ -16,6 +16,7 @@ from autodual.perturbations.regions.region import Region
 from autodual.perturbations.regions.searchable import Searchable
 from autodual.perturbations.regions.support import CentredNorms, Support, WeightedNorm
 from autodual.perturbations.regions.view import View, padded
+from autodual.tensors import flat
 
 
 def placed_product(source: PerturbationSet, x: Tensor, parts: tuple[Any, ...], fixed: tuple[bool, ...]) -> PlacedSet:
@@ -162,7 +163,7 @@ class _PartView:
     whole: ClassVar[bool] = True
 
     def features(self, values: Tensor) -> Tensor:
-        found = self.rows.features(values.flatten(1))
+        found = self.rows.features(flat(values))
         return found.reshape(*found.shape[:2], *self.shape)
 
     def around(self, values: Tensor, margin: Sequence[int]) -> Tensor:

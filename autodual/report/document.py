@@ -15,6 +15,7 @@ ROWS_KEY = {
     "autodual.detect/1": "detections",
     "autodual.verify/1": "verdicts",
     "autodual.attack/1": "samples",
+    "autodual.bench/1": "instances",
 }
 
 # Keys of a row that summaries read, with the types they may have.
@@ -48,6 +49,15 @@ ROW_FIELDS: dict[str, dict[str, tuple[type, ...]]] = {
         "broken_in": (list,),
         "warnings": (list,),
     },
+    "autodual.bench/1": {
+        "network": (str,),
+        "property": (str,),
+        "expected": (str, type(None)),
+        "status": (str,),
+        "seconds": (int, float),
+        "cpu_seconds": (int, float, type(None)),
+        "parts": (int,),
+    },
 }
 
 # Keys that rows of label maps have in addition: all of them or none.
@@ -75,12 +85,15 @@ ARRANGEMENT = frozenset(
         "box",
         "data_dir",
         "device",
+        "instances",
+        "jobs",
         "limit",
         "memory_bytes",
         "provenance",
         "save_points",
         "skip",
         "specification_words",
+        "threads",
         "unsafe_load",
         "version",
     }

@@ -8,11 +8,11 @@ from torch import Tensor
 from autodual.bounds.rounding.error_factor import error_factor
 from autodual.dual import AffineRule, DualLayer, Rows
 from autodual.interval import Interval
+from autodual.tensors import flat
 from autodual.testing.case import Case
 from autodual.testing.execution_checks import check_roundings
 from autodual.testing.failure import require, require_all
 from autodual.testing.rounding import charged
-from autodual.testing.sample_axes import flat
 from autodual.testing.windows import check_windows
 
 _ROWS = 5

@@ -10,13 +10,13 @@ from torch import Tensor
 from autodual.dual import NonlinearRule, RelaxationRule
 from autodual.interval import Interval
 from autodual.policies import SlopePolicy
+from autodual.tensors import flat
 from autodual.testing.case import Case
 from autodual.testing.enclosure import Claim, row_values, tried_rows
 from autodual.testing.failure import require, require_all
 from autodual.testing.intervals import Trial
 from autodual.testing.points import spread_points
 from autodual.testing.rounding import charged, finite_magnitudes
-from autodual.testing.sample_axes import flat
 
 
 def check_decided(case: Case, trial: Trial, policy: SlopePolicy) -> None:

@@ -10,8 +10,8 @@ from torch import Tensor
 
 from autodual.dual import DualLayer, Rows
 from autodual.interval import Interval
+from autodual.tensors import flat
 from autodual.testing.case import Case
-from autodual.testing.sample_axes import flat
 
 # Number of units that get a row of their own, with either sign.
 _UNITS = 6

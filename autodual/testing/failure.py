@@ -9,7 +9,7 @@ from torch import Tensor
 
 from autodual.errors import AutodualError
 from autodual.interval import Interval
-from autodual.testing.sample_axes import flat
+from autodual.tensors import flat
 
 # Most intervals of one sample that a message lists; it counts the rest.
 _SHOWN = 6

@@ -10,11 +10,11 @@ from torch import Tensor
 from autodual.dual import Rows
 from autodual.interval import Interval
 from autodual.policies import SlopePolicy
+from autodual.tensors import flat
 from autodual.testing.case import Case
 from autodual.testing.enclosure import Claim
 from autodual.testing.failure import require, require_all
 from autodual.testing.intervals import Trial
-from autodual.testing.sample_axes import flat
 
 _STEP = 1e-5
 # Error of finite differences with this step, for derivatives of scale 1.

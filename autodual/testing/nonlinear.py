@@ -11,6 +11,7 @@ from autodual.dual import DualLayer, FamilyLayer, NonlinearRule, RelaxationRule,
 from autodual.dual.curves import CurveRule
 from autodual.interval import Interval
 from autodual.policies import SlopePolicy
+from autodual.tensors import flat
 from autodual.testing.case import Case
 from autodual.testing.decided import check_decided, check_unknown
 from autodual.testing.enclosure import Claim, row_values, tried_rows, units_tried
@@ -22,7 +23,6 @@ from autodual.testing.line_checks import check_lines
 from autodual.testing.points import descend, spread_points
 from autodual.testing.range_checks import check_range
 from autodual.testing.rounding import charged, finite_magnitudes
-from autodual.testing.sample_axes import flat
 from autodual.testing.windows import check_windows
 
 POLICIES: tuple[SlopePolicy, ...] = ("shared", "adaptive")

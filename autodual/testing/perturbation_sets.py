@@ -14,6 +14,7 @@ from autodual.errors import AutodualError, InvalidInputError
 from autodual.inputs import Samples, sample_tensor
 from autodual.perturbations import PerturbationSet, Searchable, Support, WholeView
 from autodual.perturbations.regions.view import padded
+from autodual.tensors import flat
 
 _VIEW = WholeView()
 # Number of rows and of points on which each property is tested.
@@ -121,8 +122,8 @@ class _Case:
         """Bound of the rounding error of rows' values, `[N, K]`; squares of tiny numbers may underflow to 0."""
         limits, terms = torch.finfo(self.x.dtype), self.x[0].numel()
         largest = placed.enclosure().magnitude
-        size = (nu.abs() * largest.unsqueeze(1)).flatten(2).sum(2)
-        vanished = 2 * math.sqrt(terms * limits.tiny / limits.eps) * (1 + largest.flatten(1).amax(1, keepdim=True))
+        size = flat(nu.abs() * largest.unsqueeze(1), 2).sum(2)
+        vanished = 2 * math.sqrt(terms * limits.tiny / limits.eps) * (1 + flat(largest).amax(1, keepdim=True))
         return 64 * terms * limits.eps * size + vanished
 
 
@@ -145,7 +146,7 @@ def _check_support(case: _Case, placed: Support, *, gradients: bool) -> None:
     if placed.windowed and case.x.dim() > 2:
         _check_windows(case, placed)
     broken = nu.clone()
-    broken[:, 0].flatten(1)[:, 0] = torch.nan
+    flat(broken[:, 0])[:, 0] = torch.nan
     case.require(torch.stack(placed.extremes(broken, _VIEW))[:, :, 0].isnan().all(0), "rows that hold NaN get numbers")
     if case.x.dtype != torch.float64:
         _check_rounding(case, placed, nu, (lower, upper))
@@ -181,12 +182,12 @@ def _check_enclosure(case: _Case, placed: Support) -> None:
     slack = case.slack(units.expand(case.x.shape[0], *units.shape[1:]), placed)
     # An enclosure may be wider than the set; it must not be narrower.
     if case.exact:
-        case.require(box.lower.flatten(1) <= lower + slack, "the enclosure's lower ends lie above the set", lower)
-        case.require(box.upper.flatten(1) >= upper - slack, "the enclosure's upper ends lie below the set", upper)
+        case.require(flat(box.lower) <= lower + slack, "the enclosure's lower ends lie above the set", lower)
+        case.require(flat(box.upper) >= upper - slack, "the enclosure's upper ends lie below the set", upper)
     if placed.independent:
         nu = case.rows(2)
         corner = torch.where(nu > 0, box.lower.unsqueeze(1), box.upper.unsqueeze(1))
-        value = (nu * corner).flatten(2).sum(2)
+        value = flat(nu * corner, 2).sum(2)
         gap = value - placed.extremes(nu, _VIEW)[0]
         room = case.slack(nu, placed)
         case.require(gap.abs() <= room, "features are not independent, though the set says so", gap)
@@ -247,7 +248,7 @@ def _check_rounding(case: _Case, placed: Support, nu: Tensor, found: tuple[Tenso
     case.require(box.lower - allowed <= real.lower, "rounding does not cover the enclosure's lower ends")
     case.require(box.upper + allowed >= real.upper, "rounding does not cover the enclosure's upper ends")
     sums = (case.x[0].numel() + 32) * torch.finfo(case.x.dtype).eps * box.magnitude
-    charged = (nu.double().abs() * (sums + allowed).unsqueeze(1)).flatten(2).sum(2)
+    charged = flat(nu.double().abs() * (sums + allowed).unsqueeze(1), 2).sum(2)
     least, greatest = double.extremes(nu.double(), _VIEW)
     case.require(found[0].double() - charged <= least, "rounding does not cover the minimum", least - found[0])
     case.require(found[1].double() + charged >= greatest, "rounding does not cover the maximum", found[1] - greatest)
@@ -269,7 +270,7 @@ def _check_searchable(case: _Case, placed: Searchable) -> None:
         case.require(placed.contains(placed.steepest(ascent)), "the set does not contain its steepest point")
         case.require(placed.direction(ascent).isfinite(), "a direction is not finite")
     lost = case.x.clone()
-    lost.flatten(1)[:, 0] = torch.nan
+    flat(lost)[:, 0] = torch.nan
     case.require(~placed.contains(lost), "the set contains NaN")
     part = placed.select(slice(1, 2))
     alike = part.contains(far[:, 1:2]) == placed.contains(far)[:, 1:2]
@@ -283,7 +284,7 @@ def _check_both(case: _Case, placed: Support, searched: Searchable) -> None:
     drawn = searched.sample(case.points, case.generator(9)), searched.corners(case.points, case.generator(10))
     steepest = torch.stack([searched.steepest(sign * nu[:, row]) for sign in (1, -1) for row in range(_ROWS)])
     points = torch.cat([*drawn, steepest, searched.project(case.x + 10 * nu.transpose(0, 1))])
-    values = torch.einsum("pnf,nkf->pnk", points.flatten(2), nu.flatten(2))
+    values = torch.einsum("pnf,nkf->pnk", flat(points, 2), flat(nu, 2))
     least, greatest = values.amin(0), values.amax(0)
     case.require(least >= lower - slack, "a point of the set has a value below the minimum", lower - least)
     case.require(greatest <= upper + slack, "a point of the set has a value above the maximum", greatest - upper)

@@ -8,12 +8,12 @@ from torch import Tensor
 from autodual.bounds.rounding.error_factor import error_factor
 from autodual.dual import NonlinearRule, RelaxationRule
 from autodual.interval import Interval
+from autodual.tensors import flat
 from autodual.testing.case import Case
 from autodual.testing.failure import require, require_all
 from autodual.testing.intervals import Trial
 from autodual.testing.points import spread_points, worst_points
 from autodual.testing.rounding import of_value
-from autodual.testing.sample_axes import flat
 
 _POINTS = 24
 # A grid fine enough to see every bend of an activation over intervals of up to this width.

@@ -10,7 +10,7 @@ from torch import Tensor
 from autodual.bounds.rounding.error_factor import error_factor, underflow
 from autodual.dual import DualLayer
 from autodual.interval import Interval
-from autodual.testing.sample_axes import flat
+from autodual.tensors import flat
 
 
 def charged(layer: DualLayer, magnitudes: Sequence[Tensor], outputs: int, dtype: torch.dtype) -> Tensor:

@@ -6,6 +6,8 @@ from collections.abc import Iterator, Sequence
 
 from torch import Tensor
 
+from autodual.tensors import flat
+
 _AT_ONCE = 1_000
 
 
@@ -21,5 +23,5 @@ def shared_samples(x: Tensor, others: Sequence[Tensor]) -> int:
 def _hashes(samples: Tensor) -> Iterator[int]:
     """A number for each sample, equal for equal ones."""
     for part in samples.detach().split(_AT_ONCE):
-        for sample in (part.float().flatten(1).cpu() + 0.0).numpy():  # -0.0 becomes 0.0
+        for sample in (flat(part.float()).cpu() + 0.0).numpy():  # -0.0 becomes 0.0
             yield hash(sample.tobytes())

@@ -14,6 +14,7 @@ from autodual.extensions import installed_extensions, load_extension
 from autodual.extensions.commands import COMMANDS
 from autodual_cli.commands.architectures import architectures
 from autodual_cli.commands.attack import attack
+from autodual_cli.commands.bench import bench
 from autodual_cli.commands.certify import certify
 from autodual_cli.commands.detect import detect
 from autodual_cli.commands.inspect import inspect
@@ -24,6 +25,7 @@ from autodual_cli.commands.train import train
 from autodual_cli.commands.verify import verify
 from autodual_cli.options.option_wording import in_options
 from autodual_cli.plugins import plugin_commands
+from autodual_cli.process.collection import postpone_collection
 from autodual_cli.process.interruption import Interrupted, interruptible
 from autodual_cli.process.invocation import remember_command, remember_extensions
 from autodual_cli.process.streams import StandardStreams
@@ -134,12 +136,13 @@ def cli() -> None:
     """
 
 
-for command in (certify, attack, radius, detect, train, architectures, inspect, report, replay, verify):
+for command in (certify, attack, radius, detect, train, architectures, inspect, report, replay, verify, bench):
     cli.add_command(command)
 
 
 def main() -> None:
     """The entry point of the console script."""
+    postpone_collection()
     streams = StandardStreams()
     status = 0
     try:

@@ -64,7 +64,7 @@ def test_the_sample_ships_with_the_package():
     ("arrays", "message"),
     [
         ({"a": numpy.zeros((1, 2))}, r"holds the arrays \['a'\]"),
-        ({"x": numpy.zeros(3)}, "expected one or more samples"),
+        ({"x": numpy.zeros(())}, "expected one or more samples"),
         ({"x": numpy.zeros((0, 3))}, "expected one or more samples"),
         ({"x": numpy.zeros((1, 3), dtype=numpy.int64)}, "of type int64; expected floating point"),
         ({"x": numpy.array([[0.0], [numpy.nan]])}, "Sample 1 of .* holds NaN"),

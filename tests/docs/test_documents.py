@@ -9,6 +9,7 @@ import click
 import pytest
 from autodual_cli.commands.architectures import architectures
 from autodual_cli.commands.attack import attack
+from autodual_cli.commands.bench import bench
 from autodual_cli.commands.certify import certify
 from autodual_cli.commands.detect import detect
 from autodual_cli.commands.inspect import inspect
@@ -72,7 +73,7 @@ def test_files_that_a_document_names_exist(document: Path) -> None:
 
 @pytest.mark.parametrize(
     "command",
-    [certify, attack, radius, detect, architectures, inspect, report, replay, verify],
+    [certify, attack, radius, detect, architectures, inspect, report, replay, verify, bench],
     ids=lambda command: command.name,
 )
 def test_every_option_of_the_command_line_is_documented(command: click.Command) -> None:

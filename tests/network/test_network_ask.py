@@ -54,7 +54,9 @@ VALUES: dict[str, Any] = {
     "owner": torch.zeros(2, dtype=torch.long),
     "at": "linear",
     "chosen_slopes": autodual.Slopes({}),
-    **dict.fromkeys(["all_units", "rigorous", "exact", "linear", "sites", "record"], True),
+    **dict.fromkeys(["all_units", "rigorous", "exact", "linear", "sites", "record", "search"], True),
+    **dict.fromkeys(["steps", "inner_steps"], 3),
+    "enough": 0.0,
 }
 
 Entry = Callable[..., Any]

@@ -21,6 +21,7 @@ from autodual.dual.layer import DualLayer
 from autodual.interval import Interval
 from autodual.ir.graph import Node
 from autodual.perturbations.regions.view import WholeView
+from autodual.tensors import flat
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,16 +69,16 @@ def push_bounds(state: BoundState, name: str) -> Interval:
     """Dual bounds of every unit of a node, `[N, *shape]`."""
     columns, shape, samples = push_columns(state, name), state.graph[name].shape, state.samples
     owner = state.memories.of(PushedColumns).owner
-    lower = upper = columns.constant.flatten(1)
+    lower = upper = flat(columns.constant)
     for source, moved in columns.inputs.items():
         region = state.regions[source]
-        nu = moved.flatten(2).permute(1, 2, 0)
+        nu = flat(moved, 2).permute(1, 2, 0)
         least, greatest = region.extremes(nu.reshape(*nu.shape[:2], *region.shape), WholeView())
         state.ledger.keep(least.numel() * region.working_scalars(region.shape.numel()) * state.itemsize)
         lower, upper = lower + least, upper + greatest
     width = lower.new_zeros(samples, lower.shape[1])
     for source, moved in columns.noise.items():
-        width = width.index_add(0, owner[source], moved.flatten(1).abs())
+        width = width.index_add(0, owner[source], flat(moved).abs())
     return Interval((lower - width).reshape(-1, *shape), (upper + width).reshape(-1, *shape))
 
 
@@ -117,10 +118,10 @@ def _fresh_noise(pushed: PushedColumns, node: Node, layer: DualLayer) -> Tensor 
     spread = layer.spread()
     if spread is None:
         return None
-    flat = spread.flatten(1)
-    owner, unit = (flat != 0).nonzero().unbind(1)
+    widths = flat(spread)
+    owner, unit = (widths != 0).nonzero().unbind(1)
     if owner.shape[0] == 0:
         return None
     pushed.owner[node.name] = owner
-    column = torch.zeros(owner.shape[0], flat.shape[1], dtype=flat.dtype, device=flat.device)
-    return column.scatter(1, unit.unsqueeze(1), flat[owner, unit].unsqueeze(1)).reshape(-1, *node.shape)
+    column = torch.zeros(owner.shape[0], widths.shape[1], dtype=widths.dtype, device=widths.device)
+    return column.scatter(1, unit.unsqueeze(1), widths[owner, unit].unsqueeze(1)).reshape(-1, *node.shape)

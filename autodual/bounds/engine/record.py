@@ -17,7 +17,7 @@ from torch import Tensor
 from autodual.bounds.engine.last_bound import ObjectiveBounds
 from autodual.bounds.memory.tensor_tree import mapped, tensors_of
 from autodual.bounds.state.bound_state import BoundState
-from autodual.bounds.state.constraints import Multiplied
+from autodual.bounds.state.constraints import Multiplied, multiplied
 from autodual.bounds.state.slopes import Slopes
 from autodual.dual.layer import DualLayer
 from autodual.dual.relaxation import LinearRelaxation, RelaxedLayer
@@ -88,7 +88,8 @@ def record_of(state: BoundState, target: str, objective: Tensor, bounds: Objecti
             lines[node.name] = layer.relaxation
         else:
             layers[node.name] = layer
-    slopes = Slopes({**state.subproblems.slopes.of, **({target: bounds.chosen} if bounds.chosen else {})})
+    chosen = {} if bounds.lines is None or not bounds.lines.choices else {target: bounds.lines.choices}
+    slopes = Slopes({**state.subproblems.slopes.of, **chosen})
     found = Record(
         target,
         objective,
@@ -98,7 +99,7 @@ def record_of(state: BoundState, target: str, objective: Tensor, bounds: Objecti
         lines,
         layers,
         slopes,
-        state.constraints,
+        state.constraints if bounds.lines is None else multiplied(state.constraints, bounds.lines.multipliers),
         bounds.lower,
         bounds.error,
     )

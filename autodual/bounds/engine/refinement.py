@@ -13,9 +13,9 @@ from functools import partial
 import torch
 from torch import Tensor
 
+from autodual.bounds.ascent.chosen_lines import under_for_units
 from autodual.bounds.columns.pull_or_push import pushes
 from autodual.bounds.columns.push import push_bounds
-from autodual.bounds.engine.chosen_lines import under_for_units
 from autodual.bounds.projected.projections import Projections
 from autodual.bounds.rows.early_exits import exits
 from autodual.bounds.rows.unit_rows import Undecided, UnitRows

@@ -14,6 +14,7 @@ from autodual.bounds.projected.sketch import Sketch, Term
 from autodual.bounds.state.bound_state import BoundState
 from autodual.estimators import BLOCK, AdditiveEstimator, SelectingEstimator, Stream
 from autodual.measured import measured
+from autodual.tensors import flat
 
 # Part of the budget that one chunk of columns may take.
 _SHARE = 4
@@ -37,7 +38,7 @@ class Asked:
         """From columns of the node `[count, N or 1, *shape]` to products `[count, N or 1, *]`."""
         if self.coefficients is None:
             return columns
-        return torch.einsum("nsf,cnf->cns", self.coefficients, columns.flatten(2))
+        return torch.einsum("nsf,cnf->cns", self.coefficients, flat(columns, 2))
 
 
 class Norms:
@@ -164,7 +165,7 @@ def _block_by_block(state: BoundState, term: Term, stream: Stream, asked: Asked,
     for start in range(0, units, most):
         block = products.new_empty(rows, min(most, units - start))
         for first, count in chunks:
-            part = _products(state, term, stream, asked, (first, count)).flatten(1)
+            part = flat(_products(state, term, stream, asked, (first, count)))
             block[first : first + count] = part[:, start : start + most]
         norms.append(term.estimator.norm(block))
     return torch.cat(norms).reshape(shape)

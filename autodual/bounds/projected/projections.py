@@ -19,6 +19,7 @@ from autodual.bounds.state.bound_state import BoundState
 from autodual.estimators import CauchyGeometricMean, CauchyMedian, Estimator, GaussianNorm, Stream
 from autodual.interval import Interval
 from autodual.policies import Projection
+from autodual.tensors import flat
 
 # No node's name: the purpose of the last bound's own columns.
 _OBJECTIVE = "(objective)"
@@ -80,7 +81,7 @@ class Projections:
 
         Each sample is judged by its own units, so that no bound depends on the batch.
         """
-        count = wanted.flatten(1).sum(1)
+        count = flat(wanted).sum(1)
         if self.projection.where == "last":
             return torch.zeros_like(count, dtype=torch.bool)
         if not self.projection.prefer_exact:
@@ -120,7 +121,7 @@ class Projections:
         """Estimated lower bounds `[N, S]` of linear functions `[N or 1, S, *shape]` of a node, and their rounding
         error.
         """
-        coefficients = objective.flatten(2)
+        coefficients = flat(objective, 2)
         error = None if self._profile is None else self._profile.error_of(name, coefficients)
         asked = Asked(name, coefficients, error)
         lower = asked.of(self._middle(name).unsqueeze(0))[0] - self._width(asked, _OBJECTIVE)

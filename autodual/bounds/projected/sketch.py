@@ -19,6 +19,7 @@ from autodual.bounds.columns.push import push_through
 from autodual.bounds.state.bound_state import BoundState
 from autodual.estimators import Estimator, Stream
 from autodual.ir.graph import Node
+from autodual.tensors import flat
 
 
 @dataclass(frozen=True, eq=False)
@@ -96,5 +97,5 @@ class Sketch:
         stream = self.stream.branch(node.name)
         columns = self.term.estimator.columns(stream, node.shape, offset, self.first, self.count, like)
         if self.state.options.rigorous:
-            self.peak = self.peak.maximum(columns.flatten(1).abs().amax(1))
+            self.peak = self.peak.maximum(flat(columns).abs().amax(1))
         return columns.unsqueeze(1)

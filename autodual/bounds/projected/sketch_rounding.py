@@ -15,6 +15,7 @@ from torch import Tensor
 
 from autodual.bounds.projected.sketch import Term
 from autodual.bounds.state.bound_state import BoundState
+from autodual.tensors import flat
 
 
 class Profile:
@@ -39,7 +40,7 @@ class Profile:
     def error_of(self, name: str, coefficients: Tensor) -> Tensor:
         """The same of linear functions of a node, with coefficients `[N or 1, S, F]`: `[N or 1, S]`."""
         self._walk(name)
-        size = self._sizes[name].flatten(1)
+        size = flat(self._sizes[name])
         sums = torch.einsum("nsf,nf->ns", coefficients.abs(), size).detach()
         factor = self._factors[name] + (1 + self._factors[name]) * self.state.error_factor(size.shape[1])
         return factor * sums + _floor(sums)

@@ -13,12 +13,13 @@ from autodual.bounds.rows.pull import Progress
 from autodual.bounds.state.bound_state import BoundState
 from autodual.dual.rows import Rows
 from autodual.interval import Interval
+from autodual.tensors import flat
 
 
 def attained(state: BoundState, progress: Progress) -> Tensor:
     """Lower bounds `[G, K]` of rows that wait at nodes before the inputs; NaN where an end that counts is no number."""
     pending = [_coefficients_and_ends(state.interval(name), rows.crop()) for name, rows in progress.pending.items()]
-    products = [(values * ends).flatten(2) for values, ends in pending]
+    products = [flat(values * ends, 2) for values, ends in pending]
     terms = sum(state.graph[name].size for name in progress.pending)
     lower = progress.centre + sum(product.sum(2) for product in products)
     size = progress.centre.abs() + sum(product.abs().sum(2) for product in products)
@@ -27,7 +28,7 @@ def attained(state: BoundState, progress: Progress) -> Tensor:
     if len(pending) == 1:
         # One product with a power of two, added to nothing, is not rounded, but where it is too small for the dtype.
         ((values, ends),) = pending
-        held = (size >= tiny) | (ends == 0).flatten(2).all(2)
+        held = (size >= tiny) | flat(ends == 0, 2).all(2)
         charged = torch.where(_moves(values) & (progress.centre == 0) & held, 0.0, charged)
     for paid in (progress.width, progress.error):
         charged = charged if paid is None else charged + paid
@@ -45,6 +46,6 @@ def _coefficients_and_ends(interval: Interval, rows: Rows) -> tuple[Tensor, Tens
 
 def _moves(values: Tensor) -> Tensor:
     """Mask of rows `[G, K, …]` with one nonzero entry, a power of two: a product with them is exact."""
-    flat = values.flatten(2)
-    powers = (flat.frexp().mantissa.abs() == 0.5).sum(2)
-    return (powers <= 1) & (powers == (flat != 0).sum(2))
+    entries = flat(values, 2)
+    powers = (entries.frexp().mantissa.abs() == 0.5).sum(2)
+    return (powers <= 1) & (powers == (entries != 0).sum(2))

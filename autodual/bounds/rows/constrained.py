@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 from torch import Tensor
@@ -20,19 +21,20 @@ def unit_constraints(state: BoundState, site: str) -> list[Multiplied]:
     return [one for one in state.constraints if site in one.unit_multipliers]
 
 
-def barrier(state: BoundState, constraints: list[Multiplied]) -> int:
+def barrier(state: BoundState, constraints: Sequence[Multiplied]) -> int:
     """The position of the last constrained node, which rows must not have passed when constraints join; -1: none."""
     return max((state.graph.positions[name] for one in constraints for name in one.nodes), default=-1)
 
 
-def constrain_objective(state: BoundState, progress: Progress, owner: Tensor | None, first: int, last: int) -> Progress:
-    """The objective's rows first to last of the subproblems owner `[G]`, or of all, under the constraints that bear on
-    them.
+def join_constraints(
+    state: BoundState, progress: Progress, multipliers: Sequence[Tensor | None], owner: Tensor | None
+) -> Progress:
+    """Rows of the subproblems owner `[G]` (None: of all), under the constraints that have multipliers `[G or 1, K or 1,
+    *C]`.
     """
-    for one in state.constraints:
-        multiplier = one.for_objective(owner, first, last)
+    for one, multiplier in zip(state.constraints, multipliers, strict=True):
         if multiplier is not None:
-            progress = _joined(state, progress, one.weighted(owner, multiplier), owner, None)
+            progress = join_constraint(state, progress, one, multiplier, owner)
     return progress
 
 
@@ -43,16 +45,23 @@ def constrain_units(
     for one in unit_constraints(state, site):
         multiplier = one.for_units(site, place.owner, unit, upper)
         assert multiplier is not None
-        progress = _joined(state, progress, one.weighted(place.owner, multiplier), place.owner, place.span)
+        progress = join_constraint(state, progress, one, multiplier, place.owner, place.span)
     return progress
 
 
-def _joined(
-    state: BoundState, progress: Progress, weighted: Weighted, owner: Tensor | None, span: tuple[int, int] | None
+def join_constraint(
+    state: BoundState,
+    progress: Progress,
+    one: Multiplied,
+    multiplier: Tensor,
+    owner: Tensor | None,
+    span: tuple[int, int] | None = None,
 ) -> Progress:
+    """Rows of the subproblems owner `[G]` (None: of all) with constraints times multipliers `[G or 1, K, *C]` added."""
+    weighted = one.weighted(owner, multiplier)
     pending, count = dict(progress.pending), progress.centre.shape[1]
     if state.options.rigorous:
-        progress = _charged(state, progress, weighted, owner, span)
+        progress = _charged(state, progress, one.sizes().weighted(owner, multiplier), owner, span)
     for name, values in weighted.rows.items():
         rows = Rows(-_each(values, count), state.graph[name].shape, owner=owner, span=span)
         pending[name] = pending[name].plus(rows) if name in pending else rows
@@ -60,17 +69,20 @@ def _joined(
 
 
 def _charged(
-    state: BoundState, progress: Progress, weighted: Weighted, owner: Tensor | None, span: tuple[int, int] | None
+    state: BoundState, progress: Progress, sizes: Weighted, owner: Tensor | None, span: tuple[int, int] | None
 ) -> Progress:
-    """Charge rounding of the sums Σ β a and Σ β b, and of what rows that wait at the same node add to them."""
-    factor, count = state.error_factor(weighted.terms), progress.centre.shape[1]
-    for name, sizes in weighted.row_sizes.items():
+    """Charge rounding of the sums Σ β a and Σ β b, and of what rows that wait at the same node add to them.
+
+    sizes: the same sums of magnitudes.
+    """
+    factor, count = state.error_factor(sizes.terms), progress.centre.shape[1]
+    for name, values in sizes.rows.items():
         magnitude = state.magnitude(name)
-        debt = Debt(factor * magnitude, underflow(weighted.terms, [magnitude], 1, like=magnitude))
-        progress = progress.pay(debt, Rows(_each(sizes, count), state.graph[name].shape, owner=owner, span=span))
+        debt = Debt(factor * magnitude, underflow(sizes.terms, [magnitude], 1, like=magnitude))
+        progress = progress.pay(debt, Rows(_each(values, count), state.graph[name].shape, owner=owner, span=span))
         if name in progress.pending:
             progress = progress.pay(debt, progress.pending[name])
-    own = factor * weighted.gain_size
+    own = factor * sizes.gain
     return replace(progress, error=own if progress.error is None else progress.error + own)
 
 

@@ -116,10 +116,12 @@ def advance(
     progress: Progress,
     stop: Callable[[str, Progress], bool] = lambda name, progress: False,
     through: Callable[[str], bool] = lambda name: True,
+    passed: dict[str, Rows] | None = None,
 ) -> Progress:
     """Pull pending rows back until only inputs are pending, or `stop` holds before the next node.
 
     through: the nodes that rows may pass. At other nodes they wait, while rows elsewhere go on.
+    passed: takes in the rows of each node that they pass, from the last node to the first.
     """
     while True:
         waiting = [name for name in progress.pending if name in state.layers and through(name)]
@@ -129,15 +131,17 @@ def advance(
         name = max(waiting, key=state.graph.positions.__getitem__)
         if stop(name, progress):
             return progress
-        progress = _step(state, progress, name)
+        progress = _step(state, progress, name, passed)
 
 
-def _step(state: BoundState, progress: Progress, name: str) -> Progress:
+def _step(state: BoundState, progress: Progress, name: str, passed: dict[str, Rows] | None) -> Progress:
     layer, node = state.layers[name], state.graph[name]
     pending = dict(progress.pending)
     rows = pending.pop(name)
     if rows.window is not None and (rows.outgrown or not layer.windowed):
         rows = rows.dense()
+    if passed is not None:
+        passed[name] = rows
     if state.ledger.counts:
         state.ledger.keep(_kept(state, rows, kept_by_layer(layer, rows.window is not None)))
     gained = Contribution(layer.gain(rows)) if progress.one_sided else layer.objective(rows)
@@ -179,7 +183,7 @@ def concretise(state: BoundState, progress: Progress) -> Enclosure:
         if region is None:
             least, greatest = _within(state.interval(name), rows)
         else:
-            least, greatest = _over_set(state, name, rows, one_sided=progress.one_sided)
+            least, greatest = over_set(state, name, rows, one_sided=progress.one_sided)
         lower, upper = lower + least, upper + greatest
         if state.options.rigorous:
             progress = progress.pay(_debt_here(state, name), rows)
@@ -200,7 +204,7 @@ def _debt_here(state: BoundState, name: str) -> Debt:
     return Debt(magnitude, underflow(1, [here], size, like=here))
 
 
-def _over_set(state: BoundState, name: str, rows: Rows, *, one_sided: bool) -> tuple[Tensor, Tensor]:
+def over_set(state: BoundState, name: str, rows: Rows, *, one_sided: bool) -> tuple[Tensor, Tensor]:
     """Least and greatest value of rows over an input's set, and over the part of it that is given to a subproblem."""
     region, part = state.regions[name], state.subproblems.given.get(name)
     if part is not None and region.independent:

@@ -26,6 +26,7 @@ from autodual.dual.row_windows import Place, Window
 from autodual.dual.rows import Rows
 from autodual.interval import Interval
 from autodual.measured import measured
+from autodual.tensors import flat
 
 #: Where the interval of samples (a slice of all) leaves units of a node undecided, in a state: bool, of its shape.
 Undecided = Callable[[BoundState, Interval, slice], Tensor]
@@ -57,7 +58,7 @@ class UnitRows:
 
         wanted: a mask on the CPU, here and below.
         """
-        groups = wanted.any(1) if self.windowed else wanted.flatten(1).any(1)
+        groups = wanted.any(1) if self.windowed else flat(wanted).any(1)
         kernel = self.shape[0] if self.windowed else self.state.graph[self.name].size
         ragged = measured.ragged_window_cost if self.windowed else measured.ragged_row_cost
         if int(groups.sum()) * kernel <= int(wanted.sum()) * ragged:
@@ -247,9 +248,7 @@ class UnitRows:
         place = on_host.to(self.device)
         interval = self.state.interval(self.name)
         kernel = self.shape[0] if self.windowed else self.state.graph[self.name].size
-        lower, upper = (
-            end.movedim(1, -1) if self.windowed else end.flatten(1) for end in (interval.lower, interval.upper)
-        )
+        lower, upper = (end.movedim(1, -1) if self.windowed else flat(end) for end in (interval.lower, interval.upper))
         units = torch.arange(kernel, device=self.device)
         for some in units.split(self.limit):
             shared, parts = None, []
@@ -308,7 +307,7 @@ def _places(on_host: Tensor, owner: Tensor, position: Tensor | None, sizes: list
 
 def _ravel(index: Tensor, shape: tuple[int, ...]) -> Tensor:
     """Flat positions of multi-indices `[R, d]` in an array of the given shape."""
-    flat = torch.zeros_like(index[:, 0])
+    flat = index.new_zeros(index.shape[0])
     for axis, extent in enumerate(shape):
         flat = flat * extent + index[:, axis]
     return flat

@@ -27,14 +27,11 @@ Own = TypeVar("Own", bound="Multiplied")
 class Weighted:
     """Constraints times their multipliers, added up for each row.
 
-    rows: Σ β a by node, `[G or 1, K, *shape]`; gain: Σ β b, `[G or 1, K]`. row_sizes, gain_size: the same sums of
-    magnitudes, which rounding is relative to. terms: how many products the longest sum has.
+    rows: Σ β a by node, `[G or 1, K, *shape]`; gain: Σ β b, `[G or 1, K]`. terms: how many products a sum has at most.
     """
 
     rows: Mapping[str, Tensor]
     gain: Tensor
-    row_sizes: Mapping[str, Tensor]
-    gain_size: Tensor
     terms: int
 
 
@@ -64,6 +61,16 @@ class Multiplied(ABC):
     @abstractmethod
     def weighted(self, owner: Tensor | None, multiplier: Tensor) -> Weighted:
         """The constraints of subproblems owner `[G]` (None: of all) times multipliers `[G or 1, K, *C]`."""
+
+    @abstractmethod
+    def slack(self, owner: Tensor | None, values: Mapping[str, Tensor]) -> Tensor:
+        """b - Σ_n ⟨a_n, z_n⟩, `[G, K, *C]`, at one value `[G, K, *shape]` of each node for each row: what the bound
+        gains by a larger β.
+        """
+
+    @abstractmethod
+    def sizes(self: Own) -> Own:
+        """The same constraints with the magnitudes of a and b in their place, which rounding is relative to."""
 
     @abstractmethod
     def extents(self, shapes: Mapping[str, tuple[int, ...]]) -> tuple[int, ...]:
@@ -166,17 +173,24 @@ class Constraint(Multiplied):
         return count
 
     def weighted(self, owner: Tensor | None, multiplier: Tensor) -> Weighted:
-        bound = own(self.bound, owner).unsqueeze(-1)
         rows: dict[str, Tensor] = {}
-        sizes: dict[str, Tensor] = {}
         for name, row in self.rows.items():
             mine = own(row, owner)
-            flat = mine.reshape(*mine.shape[:2], -1)
-            for sums, factors in ((rows, flat), (sizes, flat.abs())):
-                product = multiplier @ factors
-                sums[name] = product.reshape(*product.shape[:2], *mine.shape[2:])
-        gain, gain_size = ((multiplier @ part).squeeze(-1) for part in (bound, bound.abs()))
-        return Weighted(rows, gain, sizes, gain_size, self.bound.shape[1])
+            product = multiplier @ mine.reshape(*mine.shape[:2], -1)
+            rows[name] = product.reshape(*product.shape[:2], *mine.shape[2:])
+        gain = (multiplier @ own(self.bound, owner).unsqueeze(-1)).squeeze(-1)
+        return Weighted(rows, gain, self.bound.shape[1])
+
+    def slack(self, owner: Tensor | None, values: Mapping[str, Tensor]) -> Tensor:
+        found = own(self.bound, owner).unsqueeze(1)
+        for name, row in self.rows.items():
+            mine, value = own(row, owner), values[name]
+            flat = mine.reshape(*mine.shape[:2], -1).transpose(1, 2)
+            found = found - value.reshape(*value.shape[:2], -1) @ flat
+        return found
+
+    def sizes(self) -> Constraint:
+        return replace(self, rows={name: row.abs() for name, row in self.rows.items()}, bound=self.bound.abs())
 
     def mapped(self, function: Callable[[Tensor], Tensor]) -> Constraint:
         rows = {name: function(row) for name, row in self.rows.items()}
@@ -228,8 +242,14 @@ class Split(Multiplied):
     def weighted(self, owner: Tensor | None, multiplier: Tensor) -> Weighted:
         rows = multiplier * own(self.sign, owner).unsqueeze(1)
         products = (rows * own(self.point, owner).unsqueeze(1)).reshape(*rows.shape[:2], -1)
-        sizes, gain_size = {self.node: rows.abs()}, products.abs().sum(2)
-        return Weighted({self.node: rows}, products.sum(2), sizes, gain_size, products.shape[2])
+        return Weighted({self.node: rows}, products.sum(2), products.shape[2])
+
+    def slack(self, owner: Tensor | None, values: Mapping[str, Tensor]) -> Tensor:
+        sign, point = (own(part, owner).unsqueeze(1) for part in (self.sign, self.point))
+        return sign * (point - values[self.node])
+
+    def sizes(self) -> Split:
+        return replace(self, sign=self.sign.abs(), point=self.point.abs())
 
     def mapped(self, function: Callable[[Tensor], Tensor]) -> Split:
         return replace(self, sign=function(self.sign), point=function(self.point), **self._multipliers(function))
@@ -248,3 +268,8 @@ def _listed(axes: Sequence[int | str]) -> str:
 def own(values: Tensor, owner: Tensor | None) -> Tensor:
     """Each group's own: values `[B or 1, …]` as `[G or 1, …]`."""
     return values if owner is None or values.shape[0] == 1 else values[owner]
+
+
+def multiplied(constraints: Sequence[Own], multipliers: Sequence[Tensor | None]) -> tuple[Own, ...]:
+    """Constraints with other multipliers for the objective's rows."""
+    return tuple(replace(one, multiplier=found) for one, found in zip(constraints, multipliers, strict=True))

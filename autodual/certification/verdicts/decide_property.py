@@ -25,6 +25,7 @@ from autodual.network import Ask, DualNetwork, given_network
 from autodual.perturbations import Box
 from autodual.progress import Progress, tracked
 from autodual.properties import Property
+from autodual.tensors import flat
 
 # Seconds beyond the timeout after which a step is interrupted.
 _GRACE = 1.0
@@ -244,7 +245,7 @@ def _exactly(run: _Run, exact: ExactCases) -> Counterexample | None:
 def _split(run: _Run, attack: Attack | None) -> Counterexample | None:
     """Branch and bound over the open cases in which few enough inputs vary."""
     problem = run.problem()
-    varying = (problem.lower < problem.upper).flatten(1).sum(1)
+    varying = flat(problem.lower < problem.upper).sum(1)
     index = (varying <= MOST_INPUTS).nonzero().squeeze(1).tolist()
     if not index:
         return None

@@ -21,6 +21,7 @@ from autodual.certification.verdicts.counterexample_search import Hunter
 from autodual.certification.verdicts.open_cases import Problem
 from autodual.network import DualNetwork
 from autodual.perturbations import Box
+from autodual.tensors import flat
 
 # With more varying inputs than this, halving one of them gains too little.
 MOST_INPUTS = 64
@@ -88,7 +89,7 @@ def split_search(
     `undecided` are places in the problem; `exhausted` says that a part was left whose ends are next to each other.
     """
     outcome, pace = Outcome(), Pace(8)
-    lower, upper = problem.lower.flatten(1), problem.upper.flatten(1)
+    lower, upper = flat(problem.lower), flat(problem.upper)
     waiting = Parts(
         lower,
         upper,
@@ -157,7 +158,7 @@ def bound_parts(dual: DualNetwork, problem: Problem, parts: Parts) -> Bounded:
         ).objective
     assert found is not None and found.linear is not None
     (coefficients,) = found.linear.coefficients.values()
-    slope = coefficients.flatten(2)
+    slope = flat(coefficients, 2)
     offset = found.linear.offset - spec.offset
     # Rounding of l_i's values and of their combinations: sums of D + R terms, and of ends that were read from decimals.
     size = torch.maximum(lower.abs(), upper.abs()).unsqueeze(1)

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from autodual.errors import InvalidInputError
 from autodual.perturbations.perturbation import PlacedSet
+from autodual.tensors import flat
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,7 +37,7 @@ class Searchable(PlacedSet):
     def radii(self) -> Tensor:
         """The unit of attacks' steps, which broadcasts to samples: a ball's radius, else the largest half-width."""
         widths = self.direction(torch.ones_like(self.centre)).abs()
-        return self.per_feature(widths.flatten(1).amax(1))
+        return self.per_feature(flat(widths).amax(1))
 
     @property
     def projection_free(self) -> bool:

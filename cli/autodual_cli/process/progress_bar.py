@@ -17,7 +17,8 @@ class Display:
     Call it with how many more samples are finished, and what to say of them beside the bar.
     """
 
-    def __init__(self, bar: Any = None, total: int = 0, done: int = 0) -> None:
+    def __init__(self, bar: Any = None, total: int = 0, done: int = 0, unit: str = "samples") -> None:
+        self._unit = unit
         self._bar, self._done, self._fresh, self._start = bar, done, 0, time.monotonic()
         self._task = None if bar is None else bar.add_task("starting", total=total, completed=done)
         self._headline = ""
@@ -27,7 +28,7 @@ class Display:
             return
         self._fresh += count
         rate = self._fresh / max(time.monotonic() - self._start, 1e-9)
-        self._headline = f"{rate:.3g} samples/s  {headline}"
+        self._headline = f"{rate:.3g} {self._unit}/s  {headline}"
         self._bar.update(self._task, completed=self._done + self._fresh, description=self._headline)
 
     def note(self, words: str) -> None:
@@ -44,10 +45,10 @@ class Display:
 
 
 @contextmanager
-def progress(total: int, done: int, *, enabled: bool) -> Iterator[Display]:
+def progress(total: int, done: int, *, enabled: bool, unit: str = "samples") -> Iterator[Display]:
     """A display of how many of `total` samples are finished.
 
-    `done` samples were finished by an earlier run; they do not count for the rate.
+    `done` samples were finished by an earlier run; they do not count for the rate. `unit` is what they are called.
     """
     if not enabled or not sys.stderr.isatty():
         yield Display()
@@ -58,4 +59,4 @@ def progress(total: int, done: int, *, enabled: bool) -> Iterator[Display]:
     columns = (BarColumn(), MofNCompleteColumn(), TextColumn("{task.description}"), TimeRemainingColumn())
     # Only what other code writes to standard error is put above the bar; standard output may be a file.
     with Progress(*columns, console=Console(file=sys.stderr), redirect_stdout=False) as bar:
-        yield Display(bar, total, done)
+        yield Display(bar, total, done, unit)

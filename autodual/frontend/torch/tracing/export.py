@@ -11,7 +11,6 @@ import torch
 from torch import Tensor, fx, nn
 from torch._subclasses.fake_tensor import FakeTensor
 from torch.export import Dim, ExportedProgram, ShapesCollection
-from torch.fx.experimental.symbolic_shapes import GuardOnDataDependentSymNode
 
 from autodual.errors import BatchMixingError, TraceError
 from autodual.frontend.torch.registry import registered, rule_for
@@ -44,6 +43,9 @@ def export(model: nn.Module, inputs: Sequence[Tensor]) -> ExportedProgram:
 
 def _explain(error: Exception, batch: int) -> NoReturn:
     """Raise a TraceError that says where and why the model could not be traced."""
+    # Imported here, since it loads sympy, which only tracing needs.
+    from torch.fx.experimental.symbolic_shapes import GuardOnDataDependentSymNode
+
     if isinstance(error, AssertionError) and str(error).startswith("Guard failed"):
         raise TraceError(
             "The model is the module of a program of torch.export that takes batches of some sizes only "

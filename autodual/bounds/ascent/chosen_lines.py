@@ -20,12 +20,13 @@ Families = dict[str, LineFamily]
 Choices = dict[str, Tensor]
 
 
-def families_before(state: BoundState, name: str) -> Families:
-    """What can be chosen at each relaxed node before a node, where any unit is undecided."""
+def families_before(state: BoundState, *names: str) -> Families:
+    """What can be chosen at each relaxed node before any of some nodes, where any unit is undecided."""
     found: Families = {}
+    before = frozenset().union(*(state.graph.ancestors[name] for name in names))
     for node in state.graph:
         rule = state.rules.get(node.name)
-        if node.name not in state.graph.ancestors[name] or not isinstance(rule, NonlinearRule):
+        if node.name not in before or not isinstance(rule, NonlinearRule):
             continue
         bounds = [state.interval(operand) for operand in node.inputs]
         masks = rule.undecided(node.op, bounds, state.environment)
@@ -60,15 +61,10 @@ def starts(state: BoundState, families: Families, given: Choices, piece: Piece) 
     return found
 
 
-def each_row(state: BoundState, choices: Choices, piece: Piece) -> Choices:
-    """The choices with an entry for each row, `[G, K, *shape]`."""
-    owner, count = piece.rows.owner, piece.rows.count
-    groups = state.samples if owner is None else owner.shape[0]
-    return {name: t.detach().expand(groups, count, *t.shape[2:]) for name, t in choices.items()}
-
-
 def under(state: BoundState, families: Families, choices: Mapping[str, Tensor]) -> BoundState:
-    """The state with these lines chosen, whose rounding costs what that of all lines may."""
+    """The state with these lines chosen, whose rounding costs what that of all lines may; itself without any."""
+    if not choices:
+        return state
     chosen = state.present()
     for name, choice in choices.items():
         if name in families:
@@ -88,9 +84,9 @@ def under_for_units(state: BoundState, site: str) -> BoundState:
     families, chosen = families_before(state, site), state.present()
     for name, t in choices.items():
         if name in families:
-            layer = in_balls(state, state.graph[name], RelaxedLayer(families[name].relaxation(t[:, 0])))
-            chosen.layers[name] = layer
+            family, node = families[name], state.graph[name]
+            chosen.layers[name] = in_balls(state, node, RelaxedLayer(family.relaxation(t[:, 0])))
             if state.options.rigorous:
                 # Mixing two lines rounds relative to both.
-                chosen.debts[name] = state.debt_under(state.graph[name], FamilyLayer(families[name], t))
+                chosen.debts[name] = state.debt_under(node, in_balls(state, node, FamilyLayer(family, t)))
     return chosen

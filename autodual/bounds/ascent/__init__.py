@@ -1,0 +1,1 @@
+"""Lines and multipliers that are searched for each row: ascent by adjoint values."""
