@@ -12,8 +12,8 @@ from autodual.policies import DEFAULT_MEMORY_BUDGET, InnerBounds, LastBound, Mod
 class BoundOptions:
     """Options of one bound computation.
 
-    `slopes`, `inner`, `last`, `intersect` and `projection` choose which bound it is, and `rigorous` lowers it by its
-    own rounding error. The others only arrange the work, and change no bound beyond rounding, with one exception:
+    `slopes`, `inner`, `last`, `intersect`, `balls` and `projection` choose which bound it is; `rigorous` lowers it by
+    its own rounding error. The others only arrange the work, and change no bound beyond rounding, with one exception:
     `skip_decided=False` (`all_units=True` of a call) makes some intervals tighter, as `known` ones do, and where
     `intersect` holds, as under adaptive slopes, tighter intervals may choose other lines. Those are sound too, but not
     tighter for every row, so that a bound may rise or fall.
@@ -32,6 +32,8 @@ class BoundOptions:
     that is interval bound propagation, the last affine layers merged, and no layer is relaxed at all.
     intersect: let interval arithmetic over the ops themselves tighten every bound; None: wherever slopes are adaptive
     or an op asks for it (all but rectified linear units), so that shared slopes give the thesis' bounds.
+    balls: carry Euclidean balls around the clean values through the network, and let each row and relaxed layer pay for
+    leaving them: tighter where the set is an l2 ball and many units are undecided.
     projection: estimate norms of rows by random projections, where layers are linear; None: never.
     memory_budget: bytes that a call may take, and with gradients its backward pass, beyond what was there before.
     at_once: how many samples, and rows, to bound at once at most, however much memory there is; None: no such limit.
@@ -50,6 +52,7 @@ class BoundOptions:
     intersect: bool | None = None
     projection: Projection | None = None
     memory_budget: int = DEFAULT_MEMORY_BUDGET
+    balls: bool = False
     at_once: int | None = None
     rigorous: bool = False
 

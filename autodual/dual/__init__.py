@@ -20,6 +20,8 @@ from autodual.dual import (  # noqa: F401  (registers the rules)
     structure,
 )
 from autodual.dual.affine import AffineLayer, StructuralLayer
+from autodual.dual.ball import Ball, Piece
+from autodual.dual.ball_layer import BallLayer
 from autodual.dual.execution import Executed, Precision, Run
 from autodual.dual.family import FamilyLayer, LineFamily
 from autodual.dual.layer import Contribution, DualLayer
@@ -29,10 +31,13 @@ from autodual.dual.row_products import contract, inner
 from autodual.dual.row_windows import Place, Window
 from autodual.dual.rows import Rows
 from autodual.dual.rule import AffineRule, NonlinearRule, RelaxationRule, Rule
+from autodual.dual.spectral_norm import spectral_norm_bound
 
 __all__ = [
     "AffineLayer",
     "AffineRule",
+    "Ball",
+    "BallLayer",
     "Contribution",
     "DualLayer",
     "Executed",
@@ -40,6 +45,7 @@ __all__ = [
     "LineFamily",
     "LinearRelaxation",
     "NonlinearRule",
+    "Piece",
     "Place",
     "Precision",
     "RelaxationRule",
@@ -54,4 +60,5 @@ __all__ = [
     "find_rule",
     "inner",
     "registered",
+    "spectral_norm_bound",
 ]

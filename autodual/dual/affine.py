@@ -15,6 +15,7 @@ from torch import Tensor
 from autodual.dual.layer import NOTHING, Contribution, DualLayer
 from autodual.dual.row_products import inner
 from autodual.dual.rows import Rows
+from autodual.dual.spectral_norm import NORM_ENTRIES, masked_norm
 from autodual.interval import Interval
 from autodual.ir.expressions import Environment
 from autodual.ir.graph import Node
@@ -94,6 +95,30 @@ class AffineLayer(DualLayer):
 
     def constant(self, inputs: Sequence[Tensor]) -> Tensor:
         return self.forward(inputs)
+
+    def norms(self, moving: Sequence[Tensor]) -> tuple[Tensor, ...]:
+        """By Schur's test, ‖A‖₂² ≤ ‖A‖₁ ‖A‖∞, where no coefficient is negative; else of the matrix, if it is small."""
+        if self.monotone:
+            return tuple(self._by_sums(place, mask) for place, mask in enumerate(moving))
+        if max(self.node.size * mask[0].numel() for mask in moving) > NORM_ENTRIES:
+            return super().norms(moving)
+        return tuple(masked_norm(one, mask.flatten(1), self._off) for one, mask in zip(self.matrices, moving))
+
+    @property
+    def _off(self) -> float:
+        """At most how far coefficients that are computed are off, relative to them."""
+        return 2 * (self.terms + 16) * torch.finfo(self.environment.dtype).eps
+
+    def _by_sums(self, place: int, moving: Tensor) -> Tensor:
+        """Of an operand, where no coefficient is negative: the root of the largest row's times the largest column's
+        sum.
+        """
+        columns: list[Tensor | None] = [None] * len(self.shapes)
+        columns[place] = moving.to(self.environment.dtype)
+        row_sums = self.push(columns).flatten(1).abs().amax(1)
+        ones = torch.ones(1, 1, *self.node.shape, dtype=row_sums.dtype, device=row_sums.device)
+        column_sums = self.pull(Rows(ones, self.node.shape))[place].values.flatten(2).abs().amax((1, 2))
+        return (row_sums.double() * column_sums.double()).sqrt() * (1 + self._off)
 
     def along(self, rows: Rows, points: Sequence[Tensor]) -> Tensor:
         return self.forward([point.flatten(0, 1) for point in points]).unflatten(0, points[0].shape[:2])

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from autodual.dual.affine import AffineLayer
+from autodual.dual.convolution_norm import convolution_norm
 from autodual.dual.layer import NOTHING, Contribution, DualLayer
 from autodual.dual.patch_matrix import PatchMatrix
 from autodual.dual.registry import dual_rule
@@ -105,6 +106,12 @@ class ConvolutionLayer(AffineLayer):
         op = self.node.op
         assert isinstance(op, ops.Convolution)
         return op.convolve(value, weight, None)
+
+    def norms(self, moving: Sequence[Tensor]) -> tuple[Tensor, ...]:
+        """Of all columns: kernels alone cannot tell which move."""
+        geometry = self.geometry
+        found = convolution_norm(self.weight, geometry.groups, geometry.stride, geometry.dilation, self.node.shape[1:])
+        return (found.reshape(1),)
 
     @property
     def terms(self) -> int:

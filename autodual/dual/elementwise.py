@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import torch
 from torch import Tensor
 
 from autodual.dual.affine import AffineLayer, StructuralLayer
@@ -56,6 +57,13 @@ class ElementwiseAffineLayer(AffineLayer):
         if self.factor is None:
             return bounds.map(lambda end: self.forward([end]))
         return Interval.around(self.forward([bounds.centre]), shared(bounds.radius) * self.factor.abs())
+
+    def norms(self, moving: Sequence[Tensor]) -> tuple[Tensor, ...]:
+        (mask,) = moving
+        if mask.shape[1:] != self.node.shape:
+            return super().norms(moving)
+        factors = mask if self.factor is None else torch.where(mask, self.factor, 0.0)
+        return (factors.double().abs().flatten(1).amax(1),)
 
     @property
     def terms(self) -> int:

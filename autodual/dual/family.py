@@ -158,12 +158,7 @@ class FamilyLayer(DualLayer):
         return value
 
     def by_choice(self, rows: Rows, points: Sequence[Tensor]) -> Tensor:
-        """The gradient of the rows' bound by t, `[G, K, *shape]`: how far the lines that they meet rise with t.
-
-        Args:
-            rows: as given to `pull`.
-            points: `[G, K, *shape]` for each input, one point for each row (see `along`).
-        """
+        """By t: how far the lines that the rows meet rise with it."""
         family = self.family
         low = _rise(rows, family.lower_slopes, family.lower_intercept, points)
         high = _rise(rows, family.upper_slopes, family.upper_intercept, points)

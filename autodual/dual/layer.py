@@ -137,6 +137,18 @@ class DualLayer(ABC):
             values = rows.values.detach().expand(points[0].shape[0], *rows.values.shape[1:]).requires_grad_()
             return torch.autograd.grad(self.total(rows.with_values(values), points).sum(), values)[0]
 
+    def by_choice(self, rows: Rows, points: Sequence[Tensor]) -> Tensor:
+        """The gradient of the rows' bound by what each row chooses of each unit; layers that leave a choice only.
+
+        Args:
+            rows: cotangents at the node's output that cover the whole node, the ones given to `pull`.
+            points: `[G, K, *shape]` for each input, one point for each row (see `along`).
+
+        Returns:
+            `[G, K, *shape]`.
+        """
+        raise AssertionError(f"{type(self).__name__} leaves no choice")
+
     def total(self, rows: Rows, points: Sequence[Tensor]) -> Tensor:
         """What rows and points make together, `[G, K]`: the pulled rows at the points, and what the rows gain.
 
@@ -180,6 +192,18 @@ class DualLayer(ABC):
             sizes: the largest absolute values `[N or 1, *shape]` of each input.
         """
         return self.interval([Interval(-size, size) for size in sizes]).magnitude
+
+    def norms(self, moving: Sequence[Tensor]) -> tuple[Tensor, ...]:
+        """Upper bounds of the spectral norms of an affine op's matrices, one for each operand; infinite if not known.
+
+        Args:
+            moving: masks `[N or 1, *shape]` of each operand's scalars that can change at all; columns of others are
+                left out.
+
+        Returns:
+            For each operand `[N or 1]`, float64.
+        """
+        return tuple(torch.full((1,), torch.inf, dtype=torch.float64, device=mask.device) for mask in moving)
 
     @property
     def terms(self) -> int:

@@ -13,6 +13,7 @@ from autodual.dual.registry import dual_rule
 from autodual.dual.row_products import inner
 from autodual.dual.rows import Rows
 from autodual.dual.rule import AffineRule
+from autodual.dual.spectral_norm import NORM_ENTRIES, masked_norm
 from autodual.interval import Interval
 from autodual.ir import ops
 from autodual.ir.expressions import Environment
@@ -45,6 +46,13 @@ class LinearLayer(AffineLayer):
         (column,) = columns
         assert column is not None
         return column @ self.weight.T
+
+    def norms(self, moving: Sequence[Tensor]) -> tuple[Tensor, ...]:
+        """The matrix meets every place before the last axis apart, so its columns are those that move at any."""
+        (mask,) = moving
+        if self.weight.numel() > NORM_ENTRIES:
+            return super().norms(moving)
+        return (masked_norm(self.weight, mask.reshape(mask.shape[0], -1, mask.shape[-1]).any(1)),)
 
     @property
     def terms(self) -> int:

@@ -86,6 +86,12 @@ class ReluRule(RelaxationRule):
         flat, steep = (replace(adaptive, lower_slopes=(torch.where(crossing, end, lower),)) for end in (0.0, 1.0))
         return LineFamily(flat, steep, start=lower)
 
+    def steepness(self, op: ops.Relu, bounds: Sequence[Interval], environment: Environment) -> Tensor:
+        return torch.ones_like(bounds[0].lower.flatten()[:1])
+
+    def cuts(self, op: ops.Relu, bounds: Interval) -> Sequence[Tensor]:
+        return [torch.zeros_like(bounds.lower)]
+
 
 @dual_rule(ops.LeakyRelu)
 class LeakyReluRule(RelaxationRule):
@@ -128,6 +134,12 @@ class LeakyReluRule(RelaxationRule):
         every = torch.ones_like(steep)
         leak, one = (self._through_origin(op, bounds[0], environment, mask) for mask in (~every, every))
         return LineFamily(leak, one, start=steep.to(bounds[0].upper.dtype))
+
+    def steepness(self, op: ops.LeakyRelu, bounds: Sequence[Interval], environment: Environment) -> Tensor:
+        return environment(op.slope).abs().clamp(min=1).reshape(1)
+
+    def cuts(self, op: ops.LeakyRelu, bounds: Interval) -> Sequence[Tensor]:
+        return [torch.zeros_like(bounds.lower)]
 
     def _through_origin(
         self, op: ops.LeakyRelu, z: Interval, environment: Environment, steep: Tensor

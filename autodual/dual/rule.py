@@ -10,6 +10,8 @@ from typing import Any, Union
 import torch
 from torch import Tensor
 
+from autodual.dual.ball import Ball, Piece, stretches
+from autodual.dual.ball_layer import BallLayer
 from autodual.dual.execution import Executed, Run
 from autodual.dual.family import LineFamily
 from autodual.dual.layer import DualLayer
@@ -168,6 +170,41 @@ class NonlinearRule(ABC):
         """
         return None
 
+    def steepness(self, op: Any, bounds: Sequence[Interval], environment: Environment) -> Tensor | None:
+        """At most how many times further apart, in the Euclidean norm, the op's values are than its operands; None: not
+        known.
+
+        Args:
+            op: the node's operation.
+            bounds: one interval `[N, *shape]` per input.
+            environment: evaluates the op's parameters.
+
+        Returns:
+            `[N or 1]`.
+        """
+        return None
+
+    def in_ball(
+        self,
+        op: Any,
+        bounds: Sequence[Interval],
+        environment: Environment,
+        layer: DualLayer,
+        balls: Sequence[Ball],
+        slack: float,
+    ) -> DualLayer:
+        """A layer of the op that is never looser than `layer`, where operands lie in balls too; by default itself.
+
+        Args:
+            op: the node's operation.
+            bounds: one interval `[N, *shape]` per input.
+            environment: evaluates the op's parameters.
+            layer: of the op over these bounds.
+            balls: one per input.
+            slack: γ of sums over the node's units, where rounding is to be charged for; else 0.
+        """
+        return layer
+
 
 class ProductRule(NonlinearRule):
     """The rule of sums of products of two operands."""
@@ -252,6 +289,44 @@ class RelaxationRule(NonlinearRule):
         """
         relaxed = self.parallel if policy == "shared" else self.adaptive
         return relaxed(op, bounds, environment)
+
+    def pieces(self, op: Any, bounds: Sequence[Interval], environment: Environment) -> tuple[Piece, ...]:
+        """The op over stretches that cover the bounds, each with lines of its own.
+
+        Args:
+            op: the node's operation.
+            bounds: one interval `[N, *shape]` per input.
+            environment: evaluates the op's parameters.
+        """
+        found = []
+        for stretch in stretches(bounds[0], self.cuts(op, bounds[0])):
+            found.append(Piece(stretch, self.adaptive(op, [stretch], environment)))
+        return tuple(found)
+
+    def cuts(self, op: Any, bounds: Interval) -> Sequence[Tensor]:
+        """Where to cut the op into `pieces`, in increasing order, each `[N, *shape]`; by default in four equal parts.
+
+        Args:
+            op: the node's operation.
+            bounds: of its only operand, `[N, *shape]`.
+        """
+        return [bounds.lower + share * (bounds.upper - bounds.lower) for share in (0.25, 0.5, 0.75)]
+
+    def in_ball(
+        self,
+        op: Any,
+        bounds: Sequence[Interval],
+        environment: Environment,
+        layer: DualLayer,
+        balls: Sequence[Ball],
+        slack: float,
+    ) -> DualLayer:
+        if len(bounds) > 1:
+            return layer
+        lines, bends = self.parallel(op, bounds, environment), self.undecided(op, bounds, environment)
+        assert isinstance(bends, Tensor)
+        straight = None if lines.grounded else lines.lower_intercept
+        return BallLayer(layer, self.pieces(op, bounds, environment), balls[0], bends, straight, slack)
 
     def layer(self, op: Any, bounds: Sequence[Interval], environment: Environment, policy: SlopePolicy) -> RelaxedLayer:
         return RelaxedLayer(self.relax(op, bounds, environment, policy))

@@ -24,6 +24,7 @@ class PolicyOptions(TypedDict, total=False):
     slopes: SlopePolicy | None
     inner: InnerBounds | None
     last: LastBound | None
+    balls: bool | None
 
 
 class ProofOptions(PolicyOptions, total=False):
@@ -81,6 +82,8 @@ class Ask:
         inner: how bounds inside the network are computed: `dual`, or `interval` (interval arithmetic, cheap and loose).
         last: how the bounds that are returned are computed: `dual`, or `interval` (rows end at the intervals of the
             nonlinear layers nearest to the output).
+        balls: True also carries Euclidean balls around the clean values through the network. Each row then has one more
+            multiplier for each nonlinear layer: tighter over l2 balls, where many units are undecided.
         known: intervals `[N or 1, *shape]` that are proved elsewhere, by the names of bound sites; all bounds assume
             them.
         given: intervals `[B or 1, *shape]` by the names of inputs and bound sites, which hold on each of B subproblems,
@@ -125,6 +128,7 @@ class Ask:
     slopes: SlopePolicy | None = None
     inner: InnerBounds | None = None
     last: LastBound | None = None
+    balls: bool | None = None
     known: Mapping[str, Interval] | None = None
     given: Mapping[str, Interval] | None = None
     constraints: Sequence[Multiplied] | None = None
@@ -246,7 +250,7 @@ _KINDS: dict[str, tuple[Any, str]] = {
     "chosen_slopes": (Slopes, "autodual.Slopes (slopes= takes the name of a policy)"),
     "at": (str, "the name of a node"),
 }
-_FLAGS = ("all_units", "rigorous", "exact", "linear", "sites", "executed", "record", "search")
+_FLAGS = ("balls", "all_units", "rigorous", "exact", "linear", "sites", "executed", "record", "search")
 _COUNTS = ("steps", "inner_steps")
 
 #: What bound methods and losses compute unless told otherwise: the dual bounds of the thesis, in every layer.

@@ -21,6 +21,7 @@ def call_options(options: BoundOptions, ask: Ask) -> BoundOptions:
         ask.slopes or options.slopes,
         ask.inner or options.inner,
         ask.last or options.last,
+        options.balls if ask.balls is None else ask.balls,
         bool(ask.rigorous),
         bool(ask.all_units),
         bool(ask.exact) or ask.partial,
@@ -36,6 +37,7 @@ def _chosen(
     slopes: SlopePolicy,
     inner: InnerBounds,
     last: LastBound,
+    balls: bool,
     rigorous: bool,
     all_units: bool,
     exact: bool,
@@ -48,6 +50,7 @@ def _chosen(
         slopes=slopes,
         inner=inner,
         last=last,
+        balls=balls,
         rigorous=rigorous,
         skip_decided=options.skip_decided and not all_units,
         steps=steps,
@@ -68,5 +71,9 @@ def _usable(options: BoundOptions, *, exact: bool) -> Projection | None:
     if options.slopes != "shared":
         raise InvalidInputError(
             f"random projections need linear layers, which {options.slopes} slopes are not; use slopes='shared'"
+        )
+    if options.balls:
+        raise InvalidInputError(
+            "random projections need linear layers, which balls=True does not leave; drop one of them"
         )
     return projection

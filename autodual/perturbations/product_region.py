@@ -103,6 +103,9 @@ class _ProductSupport(_Product, Support):
             others.insert(0, WeightedNorm(sum(norm.weights for norm in ones), 1))  # type: ignore[arg-type]
         return CentredNorms(_joined([part.middle for part in found]), tuple(others))
 
+    def reach(self) -> Tensor:
+        return torch.stack([part.reach().double() for part in self.parts]).square().sum(0).sqrt()
+
     def rounding(self) -> Tensor:
         return _joined([part.rounding() for part in self.parts])
 

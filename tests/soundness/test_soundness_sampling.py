@@ -25,6 +25,7 @@ WAYS: dict[str, dict[str, Any]] = {
     "shared": {"slopes": "shared"},
     "adaptive": {"slopes": "adaptive"},
     "optimized": {"slopes": "optimized"},
+    "adaptive in balls": {"slopes": "adaptive", "balls": True},
     "interval": {"inner": "interval", "last": "interval"},
     "interval inside, shared": {"inner": "interval", "slopes": "shared"},
     "interval inside, adaptive": {"inner": "interval", "slopes": "adaptive"},

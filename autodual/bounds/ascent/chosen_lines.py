@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from torch import Tensor
 
 from autodual.bounds.rows.objective_rows import Piece
+from autodual.bounds.state.balls import in_balls
 from autodual.bounds.state.bound_state import BoundState
 from autodual.bounds.state.constraints import own
 from autodual.dual.family import FamilyLayer, LineFamily
@@ -67,7 +68,8 @@ def under(state: BoundState, families: Families, choices: Mapping[str, Tensor]) 
     chosen = state.present()
     for name, choice in choices.items():
         if name in families:
-            layer, node = FamilyLayer(families[name], choice), state.graph[name]
+            node = state.graph[name]
+            layer = in_balls(state, node, FamilyLayer(families[name], choice))
             chosen.layers[name] = layer
             if state.options.rigorous:
                 chosen.debts[name] = state.debt_under(node, layer)
@@ -82,9 +84,9 @@ def under_for_units(state: BoundState, site: str) -> BoundState:
     families, chosen = families_before(state, site), state.present()
     for name, t in choices.items():
         if name in families:
-            layer = RelaxedLayer(families[name].relaxation(t[:, 0]))
-            chosen.layers[name] = layer
+            family, node = families[name], state.graph[name]
+            chosen.layers[name] = in_balls(state, node, RelaxedLayer(family.relaxation(t[:, 0])))
             if state.options.rigorous:
                 # Mixing two lines rounds relative to both.
-                chosen.debts[name] = state.debt_under(state.graph[name], FamilyLayer(families[name], t))
+                chosen.debts[name] = state.debt_under(node, in_balls(state, node, FamilyLayer(family, t)))
     return chosen

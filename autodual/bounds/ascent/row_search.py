@@ -22,7 +22,6 @@ from autodual.bounds.rows.constrained import barrier, join_constraint, join_cons
 from autodual.bounds.rows.pull import Progress, advance
 from autodual.bounds.state.bound_state import BoundState
 from autodual.bounds.state.constraints import Multiplied
-from autodual.dual.family import FamilyLayer
 
 # Look every so many steps which groups are done; they leave when they are at least this share of all.
 _LOOK, _LEAVING = 4, 0.25
@@ -139,10 +138,8 @@ class _Ascent:
                 self.origin = self.seen = self.best
                 self._measure(here)
             for name, climb in self.choices.items():
-                layer = chosen.layers[name]
-                assert isinstance(layer, FamilyLayer)
                 points = [here.points[operand] for operand in chosen.graph[name].inputs]
-                climb.step(layer.by_choice(here.rows[name], points), step)
+                climb.step(chosen.layers[name].by_choice(here.rows[name], points), step)
             for climb, one in self._multiplied():
                 climb.step(one.slack(self.task.owner, here.points), step)
         self._look()

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from autodual.bounds.engine.refinement import refine_operand
+from autodual.bounds.state.balls import in_balls
 from autodual.bounds.state.bound_state import BoundState
 from autodual.dual.rule import AffineRule, NonlinearRule
 from autodual.interval import Interval
@@ -62,7 +63,8 @@ def _add(state: BoundState, node: Node) -> None:
     if not state.options.relaxes:
         state.add_range(node, rule.range(node.op, bounds, state.environment))
         return
-    state.add_layer(node, rule.layer(node.op, bounds, state.environment, state.options.slopes))
+    layer = rule.layer(node.op, bounds, state.environment, state.options.slopes)
+    state.add_layer(node, in_balls(state, node, layer))
 
 
 def _undecided(

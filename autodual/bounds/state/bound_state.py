@@ -107,7 +107,7 @@ class BoundState:
         if self.options.intersect is not None:
             return self.options.intersect
         asked = any(isinstance(rule, NonlinearRule) and rule.contained for rule in self.rules.values())
-        return asked or self.options.slopes != "shared" or not self.options.fully_dual
+        return asked or self.options.balls or self.options.slopes != "shared" or not self.options.fully_dual
 
     @property
     def skips(self) -> bool:

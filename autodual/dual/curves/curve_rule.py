@@ -59,6 +59,11 @@ class CurveRule(RelaxationRule):
         size = values.magnitude + steepest.clamp(min=1) * z.size if accuracy.of_operand else values.magnitude
         return passed + accuracy.roundings * run.precision.unit * (size + accuracy.intermediate)
 
+    def steepness(self, op: Any, bounds: Sequence[Interval], environment: Environment) -> Tensor:
+        steepest = self.curve(op).steepest(bounds[0])
+        slack = 16 * torch.finfo(steepest.dtype).eps
+        return ((1 + _MARGIN) * steepest + slack).flatten(1).amax(1)
+
     def hazard(self, op: Any) -> str:
         return f"the operand of '{op.kind}' may leave its domain" if self.curve(op).domain else ""
 

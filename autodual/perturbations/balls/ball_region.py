@@ -45,6 +45,10 @@ class BallRegion(Region):
         spread = view.samples(self.radius) * support_norm(flatten(nu, 2), dual_order(self.order))
         return value - spread, value + spread
 
+    def reach(self) -> Tensor:
+        """The Euclidean norm is at most the norm of any order below 2."""
+        return self.radius if self.order <= 2 else super().reach()
+
     def centred_norms(self) -> CentredNorms:
         if self.order != 2:
             return super().centred_norms()

@@ -49,6 +49,9 @@ class ClippedRegion(Region):
         box_lower, box_upper = self.box.extremes(nu, view)
         return torch.maximum(ball_lower, box_lower), torch.minimum(ball_upper, box_upper)
 
+    def reach(self) -> Tensor:
+        return self.ball.reach().double().minimum(super().reach())
+
     def centred_norms(self) -> CentredNorms:
         """The ball's alone, since the ball contains the set."""
         return self.ball.centred_norms()

@@ -103,6 +103,15 @@ class Support(PlacedSet):
         as large as the row's entry times the enclosure's magnitude: the engine, which knows the rows, adds that.
         """
 
+    def reach(self) -> Tensor:
+        """`[N]`: at most how far a point of the set is from `centre`, in the Euclidean norm; `rounding` comes on top.
+
+        By default the furthest corner of `enclosure`, which is right for every set.
+        """
+        enclosure = self.enclosure()
+        furthest = (enclosure.upper - self.centre).maximum(self.centre - enclosure.lower)
+        return torch.linalg.vector_norm(furthest.double().flatten(1), dim=1)
+
     def working_scalars(self, entries: int) -> int:
         """How many scalars `extremes` holds for one row of this many entries, beyond a few copies of the row.
 
