@@ -9,6 +9,7 @@ from torch import Tensor
 
 from autodual.errors import InvalidInputError
 from autodual.inputs import number_tensor
+from autodual.interval import Interval
 from autodual.perturbations.box import Box, BoxRegion
 from autodual.perturbations.parameters import Parameter, aligned, check_ends, summary, words
 from autodual.perturbations.perturbation import PerturbationSet, changed, require_points
@@ -70,9 +71,9 @@ class Polytope(PerturbationSet):
         box = Box(lower, upper).bind(x)
         sides = Sides.around(matrix.to(x), bound.to(x), box.enclosure().magnitude)
         require(finite(sides.matrix, sides.bound), _beyond)
-        ends = clipped(flat(box.lower), flat(box.upper), sides)
-        require_points((ends.lower <= ends.upper).all(1) & ~CutBoxes.around(ends, sides).empty(), source)
-        tight = BoxRegion(source, x, ends.lower.reshape(x.shape), ends.upper.reshape(x.shape))
+        ends, empty = _cut(box, sides)
+        require_points(~empty, source)
+        tight = BoxRegion(source, x, ends.lower, ends.upper)
         return PolytopeRegion(source, x, tight, sides.matrix, sides.bound, sides.slack)
 
     @staticmethod
@@ -96,6 +97,34 @@ class Polytope(PerturbationSet):
         ends = {"lower": summary(self.lower), "upper": summary(self.upper)}
         sides = {"matrix": summary(self.matrix), "bound": summary(self.bound)}
         return {"set": "Polytope", **ends, **sides, "half_spaces": self.bound.shape[-1]}
+
+
+def cut_boxes(lower: Tensor, upper: Tensor, matrix: Tensor, bound: Tensor) -> tuple[Interval, Tensor]:
+    """Boxes around what half-spaces leave of boxes, and which ones are certainly empty.
+
+    Args:
+        lower, upper: `[N, *shape]`.
+        matrix: `[N, J, *shape]`.
+        bound: `[N, J]`.
+
+    Returns:
+        The boxes, whose ends may cross where they are empty, and bool `[N]`.
+
+    Example:
+        >>> import torch
+        >>> from autodual.perturbations.polytopes.polytope import cut_boxes
+        >>> zero, row = torch.zeros(1, 2), torch.ones(1, 1, 2)
+        >>> cut_boxes(zero, zero + 1, row, torch.tensor([[-1.0]]))[1]
+        tensor([True])
+    """
+    box = Interval(lower, upper)
+    return _cut(box, Sides.around(matrix, bound, box.magnitude))
+
+
+def _cut(box: BoxRegion | Interval, sides: Sides) -> tuple[Interval, Tensor]:
+    shape, ends = box.lower.shape, clipped(flat(box.lower), flat(box.upper), sides)
+    empty = (ends.lower > ends.upper).any(1) | CutBoxes.around(ends, sides).empty()
+    return Interval(ends.lower.reshape(shape), ends.upper.reshape(shape)), empty
 
 
 def _beyond() -> InvalidInputError:
