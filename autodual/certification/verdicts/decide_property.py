@@ -274,10 +274,13 @@ def _split(run: _Run, attack: Attack | None) -> Counterexample | None:
 
 def _sample_shape(dual: DualNetwork, goal: Property) -> tuple[int, ...]:
     graph = dual.plan.graph
-    if len(goal.outputs) > 1:
-        raise InvalidInputError("only networks with one output can be verified so far.")
     inputs, outputs = graph[graph.inputs[0]], graph[graph.outputs[0]]
     for what, node, size in (("input", inputs, goal.input_size), ("output", outputs, goal.output_size)):
+        if node.size != size and goal.composed:
+            raise InvalidInputError(
+                f"the property has several networks or outputs, hidden values or products, so its network has {size} "
+                f"{what}(s) and this one has {node.size}; such properties are verified by the command, from ONNX files."
+            )
         if node.size != size:
             raise InvalidInputError(
                 f"the property is about a network with {size} {what}(s), but the network has {node.size}; check that "
