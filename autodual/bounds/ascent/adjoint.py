@@ -50,7 +50,8 @@ def ahead(state: BoundState, progress: Progress, passed: Mapping[str, Rows]) -> 
         lower = lower + (ending.values * points[name]).reshape(*points[name].shape[:2], -1).sum(2)
     for name in sorted(passed, key=state.graph.positions.__getitem__):
         operands = [points[operand] for operand in state.graph[name].inputs]
-        points[name] = state.layers[name].along(rows[name], operands)
+        point = state.layers[name].along(rows[name], operands)
+        points[name] = point.expand(*lower.shape, *point.shape[2:])  # a constant's is the same for all
     return Way(lower, rows, points)
 
 
