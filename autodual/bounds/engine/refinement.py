@@ -72,6 +72,8 @@ def refine(state: BoundState, name: str, undecided: Undecided) -> bool:
     """
     shape = (state.samples, *state.graph[name].shape)
     state.intervals[name] = state.interval(name).map(lambda end: end.expand(shape))
+    if state.subproblems.partial:
+        state.assume(name)  # what is known of the whole spares rows of its parts
     before = state.interval(name)
     if state.sites[name].exact_over(state.regions):
         state.refined[name] = torch.ones_like(before.lower, dtype=torch.bool)
