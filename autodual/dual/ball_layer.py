@@ -112,7 +112,7 @@ class BallLayer(DualLayer):
         (point,) = points
         here, lines = self._least(rows, point), self.lines.along(rows, points)
         beyond = lines - self.lines.along(rows, [here])
-        below, value = rows.values > 0, lines - beyond
+        value = lines - beyond
         for piece in self.pieces:
             low, high = (rows.features(end) for end in (piece.bounds.lower, piece.bounds.upper))
             met = RelaxedLayer(piece.lines).along(rows, [here])
