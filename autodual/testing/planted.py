@@ -57,7 +57,7 @@ def plant_counterexamples(
         ball: the set around each sample; it must be one that attacks can search.
         classes: how many classes the model has.
         seed: of the labels, the planted points and the training.
-        margin: by how much of an output the planted points are on the wrong side, and all other points on the right one.
+        margin: about half of how far planted points are on the wrong side, and all other points on the right one.
 
     Returns:
         The network, whose counterexamples have been checked.

@@ -20,9 +20,7 @@ CLASSES, FEATURES = 3, 8
 
 
 def _dense(activation: type[nn.Module]) -> nn.Sequential:
-    widths = (FEATURES, 24, 24)
-    layers = [part for pair in zip(widths, widths[1:]) for part in (nn.Linear(*pair), activation())]
-    return nn.Sequential(*layers, nn.Linear(24, CLASSES))
+    return nn.Sequential(nn.Linear(FEATURES, 24), activation(), nn.Linear(24, 24), activation(), nn.Linear(24, CLASSES))
 
 
 def _convolutional() -> nn.Sequential:
