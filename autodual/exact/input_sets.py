@@ -13,6 +13,7 @@ from autodual.exact.moved_mass import add_plan
 from autodual.perturbations import Support
 from autodual.perturbations.balls.ball_region import BallRegion
 from autodual.perturbations.balls.clipped_region import ClippedRegion
+from autodual.perturbations.polytopes.polytope_region import PolytopeRegion
 from autodual.perturbations.product_region import ProductRegion
 from autodual.perturbations.wasserstein.clipped_wasserstein import ClippedWasserstein
 from autodual.perturbations.wasserstein.surrogate_region import SurrogateRegion
@@ -78,6 +79,18 @@ def _product(region: ProductRegion, used: Array, builder: ProgramBuilder) -> Arr
     sizes = [part.shape.numel() for part in region.parts]
     shares = numpy.split(used, numpy.cumsum(sizes)[:-1])
     return numpy.concatenate([add_inputs(part, share, builder) for part, share in zip(region.parts, shares)])
+
+
+@set_encoder(PolytopeRegion)
+def _polytope(region: PolytopeRegion, used: Array, builder: ProgramBuilder) -> Array:
+    columns = _box(region, used | (flat_array(region.matrix.abs().amax(1)) > 0), builder)
+    sides, bounds = region.matrix[0].numpy(), flat_array(region.sides.outer)
+    place, here = sides.nonzero()
+    size = abs(sides) @ flat_array(region.enclosure().magnitude)
+    builder.add_rows(
+        [(place, columns[here], sides[place, here])], -numpy.inf, bounds, len(bounds), rounded(bounds, size)
+    )
+    return columns
 
 
 @set_encoder(WassersteinRegion)

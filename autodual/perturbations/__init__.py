@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from autodual.perturbations.box import Box
     from autodual.perturbations.equal_volume import equal_volume_radius
     from autodual.perturbations.perturbation import PerturbationSet, PlacedSet, perturbation_set
+    from autodual.perturbations.polytopes.polytope import Polytope
     from autodual.perturbations.product_set import ProductSet
     from autodual.perturbations.regions.region import Region
     from autodual.perturbations.regions.searchable import Searchable, require_searchable
@@ -35,6 +36,7 @@ _HOMES = {
     "NormBall": "balls.norm_balls",
     "PerturbationSet": "perturbation",
     "PlacedSet": "perturbation",
+    "Polytope": "polytopes.polytope",
     "ProductSet": "product_set",
     "Region": "regions.region",
     "Searchable": "regions.searchable",
@@ -66,6 +68,7 @@ __all__ = [
     "NormBall",
     "PerturbationSet",
     "PlacedSet",
+    "Polytope",
     "ProductSet",
     "Region",
     "Searchable",

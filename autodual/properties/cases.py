@@ -7,13 +7,17 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import cached_property
+from typing import NamedTuple
 
 import numpy
 
 from autodual.errors import DataError, EmptySetError
-from autodual.properties.formulas import OUTPUTS, Atom, Formula
+from autodual.properties.formulas import Atom, Formula
+from autodual.properties.monomials import OUTPUTS
 from autodual.properties.normal_form import normal_form
+from autodual.properties.product_outputs import ProductOutputs
 from autodual.properties.property import Case, Conjunction, Variable
+from autodual.properties.tied_inputs import TiedInputs
 from autodual.specs.decimals import NumberError, rounded
 
 # Limits on the numbers in a property's boxes and matrices, and on the entries of its inputs and outputs.
@@ -21,18 +25,41 @@ _MOST_NUMBERS = 1 << 25
 _MOST_ENTRIES = 1 << 22
 
 
+class Built(NamedTuple):
+    """The cases of a property.
+
+    products: further outputs, behind all others, each the product of the variables with these columns. places: for each
+    declared input, which of the cases' inputs it is. vacuous: how many clauses no input satisfies.
+    """
+
+    cases: tuple[Case, ...]
+    products: tuple[tuple[int, ...], ...]
+    places: tuple[int, ...]
+    vacuous: int
+
+
 def build_cases(
-    inputs: Sequence[Variable], outputs: Sequence[Variable], formulas: Iterable[Formula], version: str
-) -> tuple[tuple[Case, ...], int]:
-    """The cases of the conjunction of all formulas, and the number of its clauses that no input satisfies.
+    inputs: Sequence[Variable],
+    outputs: Sequence[Variable],
+    formulas: Iterable[Formula],
+    version: str,
+    *,
+    tied: bool = False,
+) -> Built:
+    """The cases of the conjunction of all formulas; `tied`: inputs that it says are equal are one input of them.
 
     Raises:
-        DataError: an input is unbounded, a constraint ties inputs to outputs, or the property is too large.
+        DataError: an input is unbounded, or the property is too large.
         EmptySetError: no input satisfies any clause.
     """
-    names = _Names(inputs, outputs, version)
+    _require_few(_size(inputs) + _size(outputs))
     room = _Room()
     common, clauses = normal_form(formulas)
+    ties = TiedInputs(_size(inputs), common if tied else ())
+    common, clauses = ties.replaced(common, clauses)
+    products = ProductOutputs(_size(outputs))
+    common, clauses = products.replaced(common, clauses)
+    names = _Names(inputs, outputs, version, ties, len(products.found))
     base = _Base.of(common, names)
     drafts: dict[tuple[object, ...], tuple[_Draft, list[Conjunction]]] = {}
     vacuous, blocked = 0, None
@@ -49,7 +76,17 @@ def build_cases(
         drafts[draft.key][1].append(_rows(draft.demands, OUTPUTS, names.outputs))
     if not drafts:
         raise EmptySetError(f"no input satisfies the property's own constraints: {blocked or 'it has no cases'}")
-    return tuple(base.case(draft, conjunctions) for draft, conjunctions in drafts.values()), vacuous
+    cases = tuple(base.case(draft, conjunctions) for draft, conjunctions in drafts.values())
+    return Built(cases, products.found, ties.places, vacuous)
+
+
+def _require_few(count: int) -> None:
+    if count > _MOST_ENTRIES:
+        raise DataError(f"the property declares {count} inputs and outputs; at most {_MOST_ENTRIES} can be verified.")
+
+
+def _size(variables: Iterable[Variable]) -> int:
+    return sum(variable.size for variable in variables)
 
 
 class _Room:
@@ -70,19 +107,23 @@ class _Room:
 class _Names:
     """The numbers of inputs and outputs, and the name of each column for messages."""
 
-    def __init__(self, inputs: Sequence[Variable], outputs: Sequence[Variable], version: str):
+    def __init__(
+        self,
+        inputs: Sequence[Variable],
+        outputs: Sequence[Variable],
+        version: str,
+        ties: TiedInputs,
+        products: int,
+    ):
         self._variables = [*((0, variable) for variable in inputs), *((OUTPUTS, variable) for variable in outputs)]
         self._version = version
-        self.inputs, self.outputs = (sum(variable.size for variable in those) for those in (inputs, outputs))
-        if self.inputs + self.outputs > _MOST_ENTRIES:
-            raise DataError(
-                f"the property declares {self.inputs + self.outputs} inputs and outputs; at most {_MOST_ENTRIES} can "
-                "be verified."
-            )
+        self._leaders = ties.leaders
+        self.inputs, self.outputs = len(ties.leaders), _size(outputs)
+        self.outputs += products
 
     def __getitem__(self, column: int) -> str:
         start = OUTPUTS if column >= OUTPUTS else 0
-        place = column - start
+        place = column - start if start else self._leaders[column]
         for first, variable in self._variables:
             if first == start and place < variable.size:
                 break
@@ -144,15 +185,9 @@ class _Base:
                 if atom.bound < 0 or (atom.strict and atom.bound == 0):
                     conflict = conflict or "a constraint between numbers is false"
                 continue
-            first, last = min(columns), max(columns)
-            if first >= OUTPUTS:
+            if min(columns) >= OUTPUTS:
                 demands.append(atom)
                 continue
-            if last >= OUTPUTS:
-                raise DataError(
-                    f"a constraint ties {names[first]} and {names[last]} together; inputs and outputs must be "
-                    "constrained separately."
-                )
             if len(columns) > 1 or atom.strict:
                 # The closed box only adds points; a counterexample is checked not to be one of them.
                 relations.append(atom)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from fractions import Fraction
 from itertools import combinations, pairwise
+from math import prod
 from typing import TypeAlias
 
 from autodual.errors import DataError
@@ -18,15 +19,17 @@ _MOST_DISTINCT = 200
 
 def cost(operator: str, values: Sequence[Value]) -> int:
     """The number of coefficients that `applied` handles."""
-    coefficients = sum(len(value.coefficients) for value in values if isinstance(value, Linear))
-    return coefficients * len(values) if operator == "distinct" else coefficients
+    sizes = [len(value.coefficients) for value in values if isinstance(value, Linear)]
+    if operator == "*":
+        return prod(max(size, 1) for size in sizes)
+    return sum(sizes) * (len(values) if operator == "distinct" else 1)
 
 
 def applied(operator: str, values: Sequence[Value], where: Callable[[], str]) -> Value:
     """The value of an operator on its operands; `where` gives the expression for messages.
 
     Raises:
-        DataError: the operator is unknown, its operands do not fit, or the result is not linear.
+        DataError: the operator is unknown, its operands do not fit, or the result is too large.
     """
     terms = [value for value in values if isinstance(value, Linear)]
     formulas = [value for value in values if not isinstance(value, Linear)]

@@ -1,8 +1,8 @@
-"""Formulas of linear constraints in exact arithmetic, for both versions of VNN-LIB.
+"""Formulas of polynomial constraints in exact arithmetic, for both versions of VNN-LIB.
 
-Variables are columns: inputs from 0 on, outputs from `OUTPUTS` on. Constraints stay fractions until the very end, so
-that no coefficient is lost and no constant is rounded twice. Formulas may share parts, so that a definition used often
-takes no more memory than one used once.
+Variables are columns: inputs from 0 on, outputs from `OUTPUTS` on, and products of them, which `monomials.py` numbers.
+Constraints stay fractions until the very end, so that no coefficient is lost and no constant is rounded twice. Formulas
+may share parts, so that a definition used often takes no more memory than one used once.
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ from fractions import Fraction
 from typing import TypeAlias
 
 from autodual.errors import DataError
-
-#: The column of the first output, beyond all inputs.
-OUTPUTS = 1 << 32
+from autodual.properties.monomials import product
 
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE]([+-]?\d{1,3}))?")
 _LONGEST_NUMBER = 400
 # Bits of a fraction; products of sensible numbers come nowhere near this.
 _MOST_BITS = 20_000
+# Monomials of one product of two sums that both hold variables.
+_MOST_PRODUCTS = 1_000
 
 COMPARISONS = frozenset({"<=", "<", ">=", ">", "=", "==", "!="})
 
@@ -47,11 +47,25 @@ class Linear:
         return cls({column: value for column, value in sums.items() if value}, constant)
 
     def times(self, other: Linear, where: Callable[[], str]) -> Linear:
-        """The product; DataError if both factors hold variables."""
-        if self.coefficients and other.coefficients:
-            raise DataError(f"'{where()}' multiplies variables with each other; only linear constraints are verified.")
-        varying, factor = (self, other.constant) if self.coefficients else (other, self.constant)
-        return Linear.total((varying,), (factor,)).checked()
+        """The product, where products of variables are columns of their own.
+
+        Raises:
+            DataError: it has too many of them, or one of too many variables.
+        """
+        if not (self.coefficients and other.coefficients):
+            varying, factor = (self, other.constant) if self.coefficients else (other, self.constant)
+            return Linear.total((varying,), (factor,)).checked()
+        if len(self.coefficients) * len(other.coefficients) > _MOST_PRODUCTS:
+            raise DataError(f"'{where()}' multiplies sums of many variables; at most {_MOST_PRODUCTS} products of "
+                            "variables can come of one.")  # fmt: skip
+        sums: dict[int, Fraction] = {}
+        for left, factor in self.coefficients.items():
+            for right, value in other.coefficients.items():
+                column = product(left, right)
+                sums[column] = sums.get(column, Fraction(0)) + factor * value
+        mixed = Linear({column: value for column, value in sums.items() if value}, self.constant * other.constant)
+        apart = (Linear(self.coefficients), Linear(other.coefficients))
+        return Linear.total((mixed, *apart), (1, other.constant, self.constant)).checked()
 
     def checked(self) -> Linear:
         """This term; DataError if a number in it has thousands of digits."""

@@ -12,10 +12,11 @@ from pathlib import Path
 
 from autodual.errors import DataError, EmptySetError
 from autodual.properties.cases import build_cases
-from autodual.properties.property import Property
+from autodual.properties.monomials import OUTPUTS
+from autodual.properties.property import Declaration, Property
 from autodual.properties.syntax import tokens
 from autodual.properties.version1 import read_version1
-from autodual.properties.version2 import read_version2
+from autodual.properties.version2 import entries_of, read_version2
 
 # Far beyond any real property (one of an image of 150,528 numbers has 14 MB), and small enough that neither the text
 # nor what is made of it fills the memory.
@@ -32,8 +33,8 @@ def load_property(path: str | PathLike[str]) -> Property:
         path: the file; `.gz` files are decompressed.
 
     Raises:
-        DataError: the file cannot be read, is no VNN-LIB, or holds what cannot be verified (nonlinear constraints,
-            constraints between inputs and outputs, unbounded inputs, hidden nodes, several networks).
+        DataError: the file cannot be read, is no VNN-LIB, or holds what cannot be verified (unbounded inputs, integer
+            types, too large products).
         EmptySetError: no input satisfies the constraints of the inputs.
         InvalidInputError: the file is of version 2.0, and the `vnnlib` package is not installed.
 
@@ -51,17 +52,28 @@ def load_property(path: str | PathLike[str]) -> Property:
     data = _read(place)
     text = _text(place, data)
     try:
-        network = None
+        declarations: tuple[Declaration, ...] = ()
         if version2 := _is_version2(text):
             _require_modest(text)
-            network, inputs, outputs, formulas = read_version2(text)
+            declarations, formulas = read_version2(text)
+            inputs, outputs = entries_of(declarations)
         else:
             inputs, outputs, formulas = read_version1(text)
         version = "2.0" if version2 else "1.0"
-        cases, vacuous = build_cases(inputs, outputs, formulas, version)
+        built = build_cases(inputs, outputs, formulas, version, tied=len(declarations) > 1)
     except (DataError, EmptySetError) as error:
         raise type(error)(f"'{place}': {error}") from None
-    return Property(inputs, outputs, cases, version, network, vacuous, hashlib.sha256(data).hexdigest())
+    name = declarations[0].name if declarations else None
+    digest = hashlib.sha256(data).hexdigest()
+    count = max(built.places) + 1
+    products = tuple(tuple(_place(column, count) for column in one) for one in built.products)
+    sources = built.places if count < len(built.places) else ()
+    return Property(inputs, outputs, built.cases, version, name, built.vacuous, digest, declarations, products, sources)
+
+
+def _place(column: int, inputs: int) -> int:
+    """The number of an entry among all inputs and, behind these, all outputs."""
+    return column if column < OUTPUTS else column - OUTPUTS + inputs
 
 
 def _read(place: Path) -> bytes:

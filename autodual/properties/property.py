@@ -19,6 +19,7 @@ class Variable:
         name: as declared.
         shape: as declared.
         onnx_name: its name in the ONNX file, if the declaration gives one.
+        element: the declared type of its entries, such as float32 or real; None in version 1.0.
 
     Example:
         >>> from autodual.properties import Variable
@@ -29,11 +30,39 @@ class Variable:
     name: str
     shape: tuple[int, ...]
     onnx_name: str | None = None
+    element: str | None = None
 
     @property
     def size(self) -> int:
         """The number of entries."""
         return math.prod(self.shape)
+
+
+@dataclass(frozen=True)
+class Declaration:
+    """A network as a file of version 2.0 declares it.
+
+    Args:
+        name: as declared.
+        inputs, hidden, outputs: its variables; hidden ones are values inside the network.
+        equal_to: the network whose model is this one's, too, or None.
+
+    Example:
+        >>> from autodual.properties import Declaration, Variable
+        >>> Declaration("f", (Variable("X", (2,)),), (), (Variable("Y", (1,)),)).variables[1].name
+        'Y'
+    """
+
+    name: str
+    inputs: tuple[Variable, ...]
+    hidden: tuple[Variable, ...]
+    outputs: tuple[Variable, ...]
+    equal_to: str | None = None
+
+    @property
+    def variables(self) -> tuple[Variable, ...]:
+        """All variables, in the order in which they are declared."""
+        return (*self.inputs, *self.hidden, *self.outputs)
 
 
 @dataclass(frozen=True, eq=False)
@@ -109,13 +138,22 @@ class Case:
 class Property:
     """A disjunction of one or more cases. `load_property` makes it.
 
+    The outputs that cases number are those of one network, which a file of several networks, hidden values or products
+    makes of those that it is given: `outputs`, one tensor after another, then `products`.
+
     Args:
-        inputs, outputs: as declared; cases number their entries one tensor after another.
+        inputs, outputs: as declared, those of all networks one after another, and hidden values behind the outputs;
+            cases number their entries one tensor after another.
         cases: the property is violated if one of them is.
         version: of VNN-LIB.
-        network: the file's name for the network; None in version 1.0.
+        network: the file's name for the first network; None in version 1.0.
         vacuous: the number of combinations of the file's disjunctions that no input satisfies; `cases` has the others.
         sha256: hexadecimal digest of the file's bytes.
+        declarations: the networks of a file of version 2.0.
+        products: further outputs, each the product of entries: those of inputs counted from 0, those of outputs from
+            `input_size` on.
+        sources: where a file of several networks says that inputs are equal, these are one input of the cases: for each
+            declared entry, which. Empty where each is its own.
 
     Example:
         >>> import autodual, numpy
@@ -135,16 +173,47 @@ class Property:
     network: str | None
     vacuous: int
     sha256: str
+    declarations: tuple[Declaration, ...] = ()
+    products: tuple[tuple[int, ...], ...] = ()
+    sources: tuple[int, ...] = ()
 
     @property
     def input_size(self) -> int:
-        """The number of entries of all inputs, D."""
-        return sum(variable.size for variable in self.inputs)
+        """The number of entries of all inputs, D; those that are equal count once."""
+        return max(self.sources) + 1 if self.sources else sum(variable.size for variable in self.inputs)
+
+    def declared(self, inputs: numpy.ndarray) -> numpy.ndarray:
+        """The entries of all declared inputs.
+
+        Args:
+            inputs: `[D]`.
+        """
+        return inputs[list(self.sources)] if self.sources else inputs
 
     @property
     def output_size(self) -> int:
-        """The number of entries of all outputs, K."""
-        return sum(variable.size for variable in self.outputs)
+        """The number of entries of all outputs, K, the products included."""
+        return sum(variable.size for variable in self.outputs) + len(self.products)
+
+    @property
+    def composed(self) -> bool:
+        """Whether it is about more than the outputs of one network: about a network that has to be composed."""
+        hidden = any(network.hidden for network in self.declarations)
+        several = len(self.declarations) > 1 or len(self.outputs) > 1
+        return hidden or several or bool(self.products)
+
+    def completed(self, inputs: numpy.ndarray, outputs: numpy.ndarray) -> numpy.ndarray:
+        """The outputs with the products computed anew, in float64, from the entries of inputs and other outputs.
+
+        Args:
+            inputs: `[D]`.
+            outputs: `[K]`; the entries of products are not read.
+        """
+        if not self.products:
+            return outputs
+        known = outputs[: self.output_size - len(self.products)]
+        entries = numpy.concatenate([inputs, known])
+        return numpy.concatenate([known, [entries[list(places)].prod() for places in self.products]])
 
     def violation(self, inputs: numpy.ndarray, outputs: numpy.ndarray) -> int | None:
         """The number of the first case in which the inputs with these outputs are a violation, or None.

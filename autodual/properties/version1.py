@@ -10,7 +10,8 @@ from collections.abc import Iterator
 from itertools import islice
 
 from autodual.errors import DataError
-from autodual.properties.formulas import OUTPUTS, Formula, Linear
+from autodual.properties.formulas import Formula, Linear
+from autodual.properties.monomials import OUTPUTS
 from autodual.properties.property import Variable
 from autodual.properties.syntax import Token, excerpt, tokens
 from autodual.properties.term_expressions import ExpressionReader

@@ -15,8 +15,9 @@ from typing import Any
 
 from autodual.errors import DataError, InvalidInputError
 from autodual.properties.connectives import Value, applied
-from autodual.properties.formulas import OUTPUTS, Formula, Linear, number
-from autodual.properties.property import Variable
+from autodual.properties.formulas import Formula, Linear, number
+from autodual.properties.monomials import OUTPUTS
+from autodual.properties.property import Declaration, Variable
 from autodual.properties.syntax import excerpt
 
 _OPERATORS = {
@@ -33,27 +34,40 @@ _OPERATORS = {
     "Equal": "==",
     "NotEqual": "!=",
 }
-# "Unknown" is how the package (1.0.2) reports the type Real.
-_TYPES = ("F32", "F64", "Unknown")
+_TYPES = ("float32", "float64", "real")
 
 
-def read_version2(text: str) -> tuple[str, tuple[Variable, ...], tuple[Variable, ...], list[Formula]]:
-    """The network's name, its inputs and outputs, and the asserted formulas.
+def read_version2(text: str) -> tuple[tuple[Declaration, ...], list[Formula]]:
+    """The networks, and the asserted formulas.
+
+    Columns number all inputs, and all outputs with hidden values behind them.
 
     Raises:
         DataError: the text is not VNN-LIB 2.0, or holds what cannot be verified.
         InvalidInputError: the `vnnlib` package is not installed.
     """
     query = _parsed(text)
-    if len(query.networks) != 1:
-        raise DataError(f"the property is about {len(query.networks)} networks; only one can be verified at a time.")
-    (network,) = query.networks
-    if network.hidden:
-        raise DataError(f"the property declares the hidden node '{network.hidden[0].name}'; only inputs and outputs "
-                        "can be constrained.")  # fmt: skip
-    inputs, outputs = _variables(network.inputs), _variables(network.outputs)
+    declarations = tuple(map(_declaration, query.networks))
+    inputs, outputs = entries_of(declarations)
     reader = _Reader({**_columns(inputs, 0), **_columns(outputs, OUTPUTS)})
-    return network.name, inputs, outputs, [reader.formula(assertion.expr) for assertion in query.assertions]
+    return declarations, [reader.formula(assertion.expr) for assertion in query.assertions]
+
+
+def entries_of(declarations: Sequence[Declaration]) -> tuple[tuple[Variable, ...], tuple[Variable, ...]]:
+    """The inputs of all networks, and their outputs, with all hidden values behind these."""
+    inputs = [variable for network in declarations for variable in network.inputs]
+    outputs = [variable for network in declarations for variable in network.outputs]
+    hidden = [variable for network in declarations for variable in network.hidden]
+    return tuple(inputs), (*outputs, *hidden)
+
+
+def _declaration(network: Any) -> Declaration:
+    inputs, hidden, outputs = (
+        tuple(map(_variable, found)) for found in (network.inputs, network.hidden, network.outputs)
+    )
+    if not (inputs and outputs):
+        raise DataError("the property's network needs at least one input and one output.")
+    return Declaration(network.name, inputs, hidden, outputs, network.equal_to or None)
 
 
 def _parsed(text: str) -> Any:
@@ -79,14 +93,13 @@ def _reason(message: str) -> str:
         return " ".join(message.split())[:300]
 
 
-def _variables(definitions: Sequence[Any]) -> tuple[Variable, ...]:
-    if not definitions:
-        raise DataError("the property's network needs at least one input and one output.")
-    for definition in definitions:
-        if definition.dtype.name not in _TYPES:
-            raise DataError(f"'{definition.name}' has the type {definition.dtype.name}; only real numbers, float32 and "
-                            "float64 can be verified.")  # fmt: skip
-    return tuple(Variable(entry.name, tuple(entry.shape), entry.onnx_name or None) for entry in definitions)
+def _variable(entry: Any) -> Variable:
+    """A declared variable. The package takes any word as a type, so the word itself is looked at."""
+    element = str(entry).split()[2]
+    element = "real" if element == "Real" else element
+    if element not in _TYPES:
+        raise DataError(f"'{entry.name}' has the type {element}; only real, float32 and float64 can be verified.")
+    return Variable(entry.name, tuple(entry.shape), (entry.onnx_name or "").strip('"') or None, element)
 
 
 def _columns(variables: Sequence[Variable], start: int) -> dict[str, tuple[int, tuple[int, ...]]]:

@@ -21,6 +21,7 @@ from autodual_cli.commands.inspect import inspect
 from autodual_cli.commands.radius import radius
 from autodual_cli.commands.replay import replay
 from autodual_cli.commands.report import report
+from autodual_cli.commands.supports import supports
 from autodual_cli.commands.train import train
 from autodual_cli.commands.verify import verify
 from autodual_cli.options.option_wording import in_options
@@ -111,6 +112,12 @@ def _print_version(ctx: click.Context, _parameter: click.Parameter, wanted: bool
         ctx.exit()
 
 
+def _print_name(ctx: click.Context, _parameter: click.Parameter, wanted: bool) -> None:
+    if wanted:
+        click.echo("autodual")
+        ctx.exit()
+
+
 def _warn(sentence: str) -> None:
     click.echo(f"Warning: {sentence}.", err=True)
 
@@ -125,6 +132,7 @@ def _load_extensions(ctx: click.Context, _parameter: click.Parameter, places: tu
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
 @click.option("--version", is_flag=True, is_eager=True, expose_value=False, callback=_print_version, help="Show it.")
+@click.option("--name", is_flag=True, is_eager=True, expose_value=False, callback=_print_name, help="Show it.")
 @click.option("--extension", multiple=True, metavar="FILE.py|MODULE", is_eager=True, expose_value=False,
               callback=_load_extensions, help="Run this code first, which may add sets, losses, operations, attacks, "
               "passes and commands; repeatable.")  # fmt: skip
@@ -136,7 +144,20 @@ def cli() -> None:
     """
 
 
-for command in (certify, attack, radius, detect, train, architectures, inspect, report, replay, verify, bench):
+for command in (
+    certify,
+    attack,
+    radius,
+    detect,
+    train,
+    architectures,
+    inspect,
+    report,
+    replay,
+    verify,
+    bench,
+    supports,
+):
     cli.add_command(command)
 
 

@@ -16,6 +16,7 @@ from autodual_cli.commands.inspect import inspect
 from autodual_cli.commands.radius import radius
 from autodual_cli.commands.replay import replay
 from autodual_cli.commands.report import report
+from autodual_cli.commands.supports import supports
 from autodual_cli.commands.verify import verify
 from support.python_blocks import python_blocks, run_blocks
 
@@ -73,7 +74,7 @@ def test_files_that_a_document_names_exist(document: Path) -> None:
 
 @pytest.mark.parametrize(
     "command",
-    [certify, attack, radius, detect, architectures, inspect, report, replay, verify, bench],
+    [certify, attack, radius, detect, architectures, inspect, report, replay, verify, bench, supports],
     ids=lambda command: command.name,
 )
 def test_every_option_of_the_command_line_is_documented(command: click.Command) -> None:

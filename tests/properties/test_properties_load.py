@@ -249,9 +249,7 @@ def test_empty_boxes_are_refused(box: str, load) -> None:
 @pytest.mark.parametrize(
     ("text", "reason"),
     [
-        (DECLARED + BOX + "(assert (<= (* Y_0 Y_1) 0))", "multiplies variables"),
-        (DECLARED + BOX + "(assert (<= (* X_0 X_0) 0))", "multiplies variables"),
-        (DECLARED + BOX + "(assert (<= Y_0 X_0))", "X_0 and Y_0"),
+        (DECLARED + BOX + f"(assert (<= (* {'Y_0 ' * 9}) 0))", "9 variables"),
         (DECLARED + "(assert (<= X_0 1)) (assert (<= Y_0 0))", "X_0 has no finite"),
         (DECLARED + BOX + "(assert (or (<= Y_0 0) (>= Y_2 0)))", "Y_2"),
         (DECLARED + BOX + "(assert (not (<= Y_0 0) (<= Y_1 0)))", "not understood"),
@@ -282,12 +280,9 @@ def test_empty_boxes_are_refused(box: str, load) -> None:
         ("hello", "hello"),
         ("", "inputs"),
         ("(" * 5000, "nested"),
-        (HEAD + BOX2 + "(assert (<= (* Y[0] Y[1]) 0.0))", "multiplies variables"),
-        (HEAD + BOX2 + "(assert (<= Y[0] X[0,0]))", r"X\[0,0\] and Y\[0\]"),
         (HEAD + BOX2 + "(assert (<= Y[2] 0.0))", r"Y\[2\]|shape"),
         (HEAD + BOX2 + "(assert (<= Y[0] 0))", "line"),
         (HEAD + "(assert (<= Y[0] 0.0))", "no finite"),
-        (HEAD + HEAD.split("\n", 2)[2].replace("f", "g").replace("X", "A").replace("Y", "B") + BOX2, "valid|networks"),
         (HEAD.replace("float32", "int32"), "valid|I32"),
     ],
 )

@@ -52,7 +52,10 @@ class Judge:
         if not (inputs.astype(numpy.float32) == single).all() or not box.contains(inputs):
             return None
         outputs = numpy.asarray(self.replay(single), numpy.float64).reshape(-1)
-        if outputs.shape != (self.goal.output_size,) or not any(part.holds(outputs) for part in box.conjunctions):
+        if outputs.shape != (self.goal.output_size,):
+            return None
+        outputs = self.goal.completed(inputs, outputs)
+        if not any(part.holds(outputs) for part in box.conjunctions):
             return None
         return Counterexample(inputs, outputs, case)
 
@@ -68,13 +71,14 @@ def module_replay(dual: DualNetwork, shape: tuple[int, ...], device: torch.devic
     return replay
 
 
-def runtime_replay(path: str, output: str | None = None) -> Replay | None:
+def runtime_replay(path: str, output: str | None = None, content: bytes | None = None) -> Replay | None:
     """Runs an ONNX file (plain, or compressed as .gz) in onnxruntime; None where that is not installed or cannot.
 
-    output: the name of the output wanted, by default the first.
+    output: the name of the output wanted, by default the first. content: in place of what the file holds.
     """
     try:
-        file = read_model(path, Path(path).read_bytes(), Path(path).parent)
+        data = Path(path).read_bytes() if content is None else content
+        file = read_model(path, data, Path(path).parent)
         wanted = output or file.model.graph.output[0].name
         session = Session(file.runnable(wanted))
         replay = _session_replay(session, wanted)

@@ -12,7 +12,6 @@ from autodual.certification.verdicts.clock import Clock, batches
 from autodual.certification.verdicts.counterexample_confirmation import Counterexample, Judge
 from autodual.certification.verdicts.open_cases import Problem
 from autodual.network import Ask, DualNetwork
-from autodual.perturbations import Box, Region
 from autodual.tensors import flat
 
 # How many of a batch's best points are confirmed: confirmation runs the network on one point at a time.
@@ -38,7 +37,7 @@ class Hunter:
         """Each case's centre, `count` random points and as many random corners of its box."""
         for index in batches(len(problem.cases), self.clock):
             part = problem.select(list(index))
-            region = _region(part)
+            region = part.attack_region()
             points = [region.project(region.centre).unsqueeze(0)]
             for draw in (region.sample, region.corners):
                 points.extend(draw(1, self.generator) for _ in range(count))
@@ -57,7 +56,7 @@ class Hunter:
             chosen = problem.select(list(index))
             several = chosen.spec.member.shape[1]
             for part in [chosen] if several > _APART else map(chosen.nth, range(several)):
-                points = attack.run(self.outputs, _region(part), part.spec, self.generator)
+                points = attack.run(self.outputs, part.attack_region(), part.spec, self.generator)
                 found = self.examine(part, points)
                 if found is not None or self.clock.over:
                     return found
@@ -70,17 +69,17 @@ class Hunter:
         """
         for index in batches(len(problem.cases), self.clock):
             part = problem.select(list(index))
-            box = Box(part.least, part.greatest)
+            region = part.attack_region()
             with torch.no_grad():
                 matrix = part.spec.matrix
-                bounds = self.dual(_middle(part), box, matrix, ask=ask, linear=True, exact=True).objective
+                bounds = self.dual(region.centre, region.source, matrix, ask=ask, linear=True, exact=True).objective
             assert bounds is not None and bounds.linear is not None
             (coefficients,) = bounds.linear.coefficients.values()
             for rows in coefficients.split(_ROWS, dim=1):
-                ends = (end.unsqueeze(1) for end in (part.least, part.greatest, _middle(part)))
+                ends = (end.unsqueeze(1) for end in (part.least, part.greatest, region.centre))
                 points = _least_points(rows, *ends)
                 many = part.select([place for place in range(len(index)) for _ in range(rows.shape[1])])
-                found = self.descend(many, points.flatten(0, 1), attack)
+                found = self.descend(many, self.inside(many, points.flatten(0, 1)), attack)
                 if found is not None or self.clock.over:
                     return found
         return None
@@ -102,12 +101,13 @@ class Hunter:
         found = self.examine(problem, points)
         if found is not None or self.clock.over:
             return found
-        region = Box(problem.least, problem.greatest).at(points)
+        region = problem.attack_region(points)
         return self.examine(problem, attack.run(self.outputs, region, problem.spec, self.generator))
 
     def inside(self, problem: Problem, points: Tensor) -> Tensor:
-        """Points `[N, *shape]` of the cases' boxes moved to the nearest float32 points of these boxes."""
-        return points.float().clamp(problem.least, problem.greatest)
+        """Points `[N, *shape]` of the cases' boxes moved to the nearest float32 points of their sets."""
+        clamped = points.float().clamp(problem.least, problem.greatest)
+        return clamped if problem.constraints is None else problem.attack_region(clamped).project(clamped)
 
     def outputs(self, points: Tensor) -> Tensor:
         """The network at points `[N, *shape]`, as `[N, K]`."""
@@ -127,15 +127,6 @@ class Hunter:
             if found is not None:
                 return found
         return None
-
-
-def _region(problem: Problem) -> Region:
-    """The float32 numbers of each case's box, around their middle."""
-    return Box(problem.least, problem.greatest).at(_middle(problem))
-
-
-def _middle(problem: Problem) -> Tensor:
-    return (problem.least + (problem.greatest - problem.least) / 2).clamp(problem.least, problem.greatest)
 
 
 def _least_points(slope: Tensor, lower: Tensor, upper: Tensor, middle: Tensor) -> Tensor:

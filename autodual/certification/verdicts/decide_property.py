@@ -22,7 +22,6 @@ from autodual.certification.verdicts.open_cases import Problem
 from autodual.certification.verdicts.verdict import Verdict, VerdictStatus
 from autodual.errors import InvalidInputError
 from autodual.network import Ask, DualNetwork, given_network
-from autodual.perturbations import Box
 from autodual.progress import Progress, tracked
 from autodual.properties import Property
 from autodual.tensors import flat
@@ -154,14 +153,23 @@ class _Run:
     def tell(self) -> None:
         self.advance(len(self.goal.cases) - len(self.open), self.method)
 
+    def discard_empty(self) -> None:
+        """Close the cases whose inputs cannot keep their constraints."""
+        if all(case.relation is None for case in self.goal.cases):
+            return
+        self.begin("constraints between inputs")
+        problem = self.problem()
+        for case, empty in zip(problem.cases, problem.empty.tolist()):
+            if empty:
+                del self.open[case]
+
     def problem(self, *, sums: bool = False) -> Problem:
         return Problem.of(self.goal, self.open, self.shape, self.device, sums=sums)
 
     @property
     def middles(self) -> torch.Tensor:
         """The middles `[N, *shape]` of all open boxes, float64."""
-        problem = self.problem()
-        return problem.lower + (problem.upper - problem.lower) / 2
+        return self.problem().middle
 
     @property
     def swarm_size(self) -> int:
@@ -176,6 +184,9 @@ class _Run:
 
 def _decide(run: _Run, attack: Attack | None, dtype: torch.dtype) -> Counterexample | None:
     """All methods, the cheapest first, until everything is decided or the time is over."""
+    run.discard_empty()
+    if run.done:
+        return None
     if attack is not None:
         run.begin("random points")
         found = run.hunter.sample(run.problem(), 8)
@@ -213,8 +224,7 @@ def _prove(run: _Run, ask: Ask, dtype: torch.dtype) -> None:
     problem = run.problem(sums=True)
     for index in batches(len(problem.cases), run.clock):
         part = problem.select(list(index))
-        middle = (part.lower + (part.upper - part.lower) / 2).to(dtype)
-        proof = prove(run.dual, Box(part.lower, part.upper).at(middle), part.spec, ask)
+        proof = prove(run.dual, part.proof_region(dtype), part.spec, ask)
         margins = part.spec.margins(proof.lower)
         left = part.remaining((margins > 0) & margins.isfinite())
         for case in part.cases:
@@ -264,10 +274,13 @@ def _split(run: _Run, attack: Attack | None) -> Counterexample | None:
 
 def _sample_shape(dual: DualNetwork, goal: Property) -> tuple[int, ...]:
     graph = dual.plan.graph
-    if len(goal.outputs) > 1:
-        raise InvalidInputError("only networks with one output can be verified so far.")
     inputs, outputs = graph[graph.inputs[0]], graph[graph.outputs[0]]
     for what, node, size in (("input", inputs, goal.input_size), ("output", outputs, goal.output_size)):
+        if node.size != size and goal.composed:
+            raise InvalidInputError(
+                f"the property has several networks or outputs, hidden values or products, so its network has {size} "
+                f"{what}(s) and this one has {node.size}; such properties are verified by the command, from ONNX files."
+            )
         if node.size != size:
             raise InvalidInputError(
                 f"the property is about a network with {size} {what}(s), but the network has {node.size}; check that "

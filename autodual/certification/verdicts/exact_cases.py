@@ -18,7 +18,6 @@ from autodual.exact.deciding import decide
 from autodual.exact.network_program import ExactNetwork
 from autodual.exact.time_allowed import Clock, checked_seconds
 from autodual.network import Ask, DualNetwork
-from autodual.perturbations import Box
 from autodual.properties import Property
 
 
@@ -51,7 +50,6 @@ class ExactCases:
     def decide(self, problem: Problem) -> DecidedCase:
         """The decision on a problem of a single case."""
         (case,), confirmed = problem.cases, []
-        middle = problem.lower + (problem.upper - problem.lower) / 2
 
         def violates(point: Tensor) -> bool:
             found = self.judge.confirm(point, case)
@@ -61,7 +59,7 @@ class ExactCases:
         clock = Clock(min(self.seconds, self.clock.left))
         rows = problem.spec.offset.shape[1]
         nothing = torch.full((rows,), -torch.inf, dtype=torch.float64)
-        ask, region = Ask(slopes="adaptive", inner="dual"), Box(problem.lower, problem.upper).at(middle)
+        ask, region = Ask(slopes="adaptive", inner="dual"), problem.proof_region(torch.float64)
         done = decide(self.exact, region, problem.spec, nothing, torch.zeros(rows), ask, clock, violates)
         return DecidedCase(done.proved, confirmed[0] if confirmed else None, done.programs)
 
@@ -76,7 +74,8 @@ def require_no_counterexample(
     open_ = {number: tuple(range(len(case.conjunctions))) for number, case in enumerate(goal.cases)}
     if not open_:
         return
-    found = hunter.attack(Problem.of(goal, open_, shape, device), attack)
+    problem = Problem.of(goal, open_, shape, device).inhabited
+    found = hunter.attack(problem, attack) if problem.cases else None
     if found is None or not _violates(hunter.dual, goal, found, shape, device):
         return
     x = torch.from_numpy(found.inputs.reshape(1, *shape)).to(device)

@@ -11,6 +11,9 @@ import numpy
 import torch
 from torch import Tensor
 
+from autodual.certification.verdicts.input_constraints import InputConstraints, placed
+from autodual.certification.verdicts.number_readings import float32_ends, lower_reading, upper_reading
+from autodual.perturbations import Region
 from autodual.properties import Case, Property
 from autodual.specs import Rows, Specification
 from autodual.specs.base import guarded, with_ties
@@ -70,7 +73,8 @@ class Problem:
     type; the boxes hold both readings' inputs and the offsets are the larger ones, so that proofs are of both.
 
     cases: their numbers in the property. conjunctions: for each, the numbers of its open conjunctions. lower, upper:
-    float64 `[N, *shape]`.
+    float64 `[N, *shape]`, clipped by the constraints. least, greatest: the float32 numbers of the box that attacks use.
+    constraints: between inputs, if there are any. empty: cases without any point, bool `[N]`.
     """
 
     cases: tuple[int, ...]
@@ -80,6 +84,8 @@ class Problem:
     least: Tensor
     greatest: Tensor
     spec: Unviolated
+    constraints: InputConstraints | None
+    empty: Tensor
 
     @classmethod
     def of(
@@ -102,22 +108,61 @@ class Problem:
             matrix[place, here], offset[place, here], strict[place, here] = table, bounds, below
             for number in range(widest):
                 member[place, number, members[number if number < len(members) else 0]] = True
-        lower, upper = (
-            numpy.stack([getattr(goal.cases[case], end) for case in cases]).reshape(-1, *shape)
-            for end in ("lower", "upper")
-        )
-        ends = (_lower_reading(lower), _upper_reading(upper), *_float32_ends(lower, upper))
-        boxes = [torch.from_numpy(end).to(device) for end in ends]
         spec = Unviolated(*(torch.from_numpy(array).to(device) for array in (matrix, offset, member, strict)))
-        return cls(cases, chosen, boxes[0], boxes[1], boxes[2], boxes[3], spec)
+        every = [goal.cases[case] for case in cases]
+        return cls._around(cases, chosen, every, shape, spec)
+
+    @classmethod
+    def _around(
+        cls,
+        numbers: tuple[int, ...],
+        chosen: tuple[tuple[int, ...], ...],
+        cases: Sequence[Case],
+        shape: Sequence[int],
+        spec: Unviolated,
+    ) -> Problem:
+        """The problem with a specification: the boxes of cases, clipped by their constraints."""
+        device = spec.offset.device
+        ends = (numpy.stack([getattr(case, end) for case in cases]) for end in ("lower", "upper"))
+        lower, upper = (end.reshape(-1, *shape) for end in ends)
+        boxes = [torch.from_numpy(end).to(device) for end in (lower_reading(lower), upper_reading(upper))]
+        points = [torch.from_numpy(end.reshape(-1, *shape)).to(device) for end in float32_ends(cases)]
+        constraints, empty = InputConstraints.of(cases, shape, device), spec.strict.new_zeros(len(cases))
+        if constraints is not None:
+            *boxes, empty = constraints.clipped(*boxes)
+        return cls(numbers, chosen, boxes[0], boxes[1], points[0], points[1], spec, constraints, empty)
+
+    @property
+    def middle(self) -> Tensor:
+        """The middles `[N, *shape]` of the boxes, float64."""
+        return self.lower + (self.upper - self.lower) / 2
+
+    def proof_region(self, dtype: torch.dtype) -> Region:
+        """The sets that proofs are about, around the boxes' middles."""
+        return placed(self.lower, self.upper, self.constraints, self.middle.to(dtype))
+
+    def attack_region(self, points: Tensor | None = None) -> Region:
+        """The float32 points that attacks search, around `points` `[N, *shape]`, by default the boxes' middles."""
+        constraints = self.constraints
+        if points is None:
+            points = (self.least + (self.greatest - self.least) / 2).clamp(self.least, self.greatest)
+        if constraints is not None:
+            constraints = constraints.inside(self.least.double(), self.greatest.double())
+        return placed(self.least, self.greatest, constraints, points)
+
+    @property
+    def inhabited(self) -> Problem:
+        """The cases that are not known to be empty."""
+        return self.select((~self.empty).nonzero().squeeze(1).tolist())
 
     def select(self, index: Sequence[int]) -> Problem:
         """Some of the cases."""
         place = torch.tensor(index, dtype=torch.long, device=self.lower.device)
         cases = tuple(self.cases[number] for number in index)
         conjunctions = tuple(self.conjunctions[number] for number in index)
-        boxes = {name: getattr(self, name)[place] for name in ("lower", "upper", "least", "greatest")}
-        return Problem(cases, conjunctions, spec=self.spec.select(place), **boxes)
+        chosen = {name: getattr(self, name)[place] for name in ("lower", "upper", "least", "greatest", "empty")}
+        constraints = None if self.constraints is None else self.constraints.select(place)
+        return Problem(cases, conjunctions, spec=self.spec.select(place), constraints=constraints, **chosen)
 
     def nth(self, number: int) -> Problem:
         """The conjunction at one place of every case alone."""
@@ -134,26 +179,6 @@ class Problem:
         return left
 
 
-def _lower_reading(values: numpy.ndarray) -> numpy.ndarray:
-    """The lower of a number and what float32 rounds it to."""
-    with numpy.errstate(over="ignore"):
-        return numpy.minimum(values, values.astype(numpy.float32).astype(numpy.float64))
-
-
-def _upper_reading(values: numpy.ndarray) -> numpy.ndarray:
-    return -_lower_reading(-values)
-
-
-def _float32_ends(lower: numpy.ndarray, upper: numpy.ndarray) -> tuple[numpy.ndarray, numpy.ndarray]:
-    """The least and the greatest float32 number of each interval, or twice the nearest where there is none."""
-    infinity = numpy.float32(numpy.inf)
-    low, high = lower.astype(numpy.float32), upper.astype(numpy.float32)
-    least = numpy.where(low < lower, numpy.nextafter(low, infinity), low)
-    greatest = numpy.where(high > upper, numpy.nextafter(high, -infinity), high)
-    none = least > greatest
-    return numpy.where(none, low, least), numpy.where(none, low, greatest)
-
-
 def _sum_above(bounds: numpy.ndarray) -> float:
     """The sum of bounds that were rounded each, and no less: what they are off by need not cancel where they do."""
     return math.fsum(bounds) + math.fsum(numpy.finfo(numpy.float64).eps * numpy.abs(bounds))
@@ -168,7 +193,7 @@ def _table(
     members = []
     for number in numbers:
         conjunction = case.conjunctions[number]
-        bounds = _upper_reading(conjunction.bound)
+        bounds = upper_reading(conjunction.bound)
         own = [numpy.append(row, end) for row, end in zip(conjunction.matrix, zip(bounds, conjunction.strict))]
         if sums and len(own) > 1 and conjunction.total is not None:
             # Summed exactly and rounded once: errors of partial sums would be relative to parts that may cancel.

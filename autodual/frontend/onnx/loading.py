@@ -106,6 +106,8 @@ def load_onnx_bytes(
     inputs = _inputs(file, dict(shapes or {}))
     network = _network(file, inputs, chosen).eval()
     network.files = file.files
+    network.input_types = tuple(str(entry.dtype) for entry in inputs)
+    network.output_type = next(str(dtype_of(name, one)) for one in file.model.graph.output if one.name == chosen)
     for traced in map(TracedNetwork, filter(None, (network.graph, network.single))):
         find = traced.lookup(network)
         require_finite({name: find(name) for name in traced.finite_names})

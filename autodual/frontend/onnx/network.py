@@ -28,12 +28,15 @@ class OnnxNetwork(nn.Module):
         single: the network on one of the samples that a tensor holds, or None; `not_single` says why there is none.
         input_names, output_name: what the file calls them.
         path: the file, if it came from one; `files`: others that it keeps weights in, with their SHA-256.
+        input_types, output_type: the types of the file's inputs and output, such as float32.
         agreement: how the module was compared with ONNX' own arithmetic at load; None if it was not.
     """
 
     path: Path | None
     files: tuple[ExternalFile, ...]
     agreement: Agreement | None
+    input_types: tuple[str, ...]
+    output_type: str
 
     def __init__(
         self,

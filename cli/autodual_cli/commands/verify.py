@@ -17,7 +17,7 @@ _PATH = click.Path(path_type=Path)
 @click.command()
 @click.argument("files", nargs=-1, required=True, metavar="[MODEL] PROPERTY", type=_PATH)
 @click.option("--network", "networks", multiple=True, metavar="NAME=MODEL", help="The model of a network that PROPERTY "
-              "declares, in place of MODEL.")  # fmt: skip
+              "declares, in place of MODEL; once for each network that is not declared equal to another.")  # fmt: skip
 @click.option("--timeout", type=Number(minimum=0.0), metavar="SECONDS", help="Give up after this time.")
 @click.option("--input-shape", type=Shape(), help="The shape of one sample, where it cannot be inferred.")
 @click.option("--device", default="cpu", show_default=True, help="cpu, cuda or cuda:N.")
@@ -51,7 +51,8 @@ def verify(
     """Verify MODEL against the VNN-LIB file PROPERTY: is there an input that violates it?
 
     The first line of the output is the verdict: sat (a counterexample follows), unsat (there is none, proved), unknown
-    or timeout. With --network NAME=MODEL, as VNN-LIB 2.0 calls verifiers, the last one reads timed-out.
+    or timeout. With --network NAME=MODEL, as VNN-LIB 2.0 calls verifiers, the last one reads timed-out, and a
+    counterexample names the declared variables.
     """
     start = time.monotonic()
     standard, seconds = bool(networks), exact_seconds(exact, time_limit)
@@ -59,20 +60,12 @@ def verify(
         raise click.UsageError("--bracket compares proofs with attacks; leave out --no-attack.")
     if len(files) != (1 if standard else 2):
         raise click.UsageError("Give either MODEL PROPERTY, or PROPERTY --network NAME=MODEL.")
-    if len(networks) > 1:
-        raise click.UsageError("Only one network can be verified at a time; give one --network.")
-    name, path = None, files[0]
-    if standard:
-        name, equals, given = networks[0].partition("=")
-        if not (name and equals and given):
-            raise click.UsageError(f"--network wants NAME=MODEL, not '{networks[0]}'.")
-        path = Path(given)
+    models: dict[str | None, Path] = _named(networks) if standard else {None: files[0]}
     from autodual_cli.tasks.property_verdict import Request, run_verification
 
     run_verification(
         Request(
-            model=path,
-            network=name,
+            models=models,
             goal=files[-1],
             timeout=timeout,
             start=start,
@@ -90,3 +83,16 @@ def verify(
             standard=standard,
         )
     )
+
+
+def _named(networks: tuple[str, ...]) -> dict[str | None, Path]:
+    """The models by the names of their networks."""
+    found: dict[str | None, Path] = {}
+    for text in networks:
+        name, _, path = text.partition("=")
+        if not (name and path):
+            raise click.UsageError(f"--network wants NAME=MODEL, not '{text}'.")
+        if name in found:
+            raise click.UsageError(f"--network gives '{name}' two models; give one.")
+        found[name] = Path(path)
+    return found

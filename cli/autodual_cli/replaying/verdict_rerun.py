@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import torch
 
+from autodual.errors import DataError, InvalidInputError
 from autodual.report.comparison import Comparison, compare
 from autodual.report.document import ROWS_KEY, Row
 from autodual.report.page.pictures import as_array
@@ -34,8 +36,7 @@ def replay_verification(document: Row, recorded: Recorded) -> tuple[Comparison, 
     timeout = recorded.value("timeout", int, float, optional=True)
     shape = recorded.numbers("input_shape")
     request = Request(
-        model=recorded.replacements.model or recorded.path(recorded.value("model", str)),
-        network=None,
+        models=_models(recorded),
         goal=recorded.path(recorded.value("property", str)),
         timeout=timeout,
         start=time.monotonic(),
@@ -56,11 +57,24 @@ def replay_verification(document: Row, recorded: Recorded) -> tuple[Comparison, 
     def check(settings: dict[str, Any]) -> None:
         for role in ("model", "weight_file", "property"):
             recorded.require(role, settings[f"{role}_sha256"])
+        if settings.get("networks_sha256") != recorded.settings.get("networks_sha256"):
+            raise InvalidInputError("One of the networks is another file than recorded; restore it.")
 
     again = verdict_again(request, check)
     outcome = _compare(document[ROWS_KEY[_SCHEMA]][0], again, recorded.settings)
     compare_document(outcome, document, again.settings, summarise_verdicts)
     return outcome, again.settings
+
+
+def _models(recorded: Recorded) -> dict[str | None, Path]:
+    """The model, or those of several networks by name."""
+    networks = recorded.settings.get("networks")
+    if networks is None:
+        return {None: recorded.replacements.model or recorded.path(recorded.value("model", str))}
+    if not (isinstance(networks, list) and all(isinstance(one, str) and "=" in one for one in networks)):
+        raise DataError("The document's networks are not written as NAME=MODEL.")
+    pairs = [one.partition("=") for one in networks]
+    return {name: recorded.path(path) for name, _, path in pairs}
 
 
 def _compare(before: Row, again: Again, recorded: Mapping[str, Any]) -> Comparison:

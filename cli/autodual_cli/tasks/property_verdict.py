@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -37,11 +37,13 @@ ATTACK_STEPS = 30
 
 @dataclass(frozen=True)
 class Request:
-    """The options of the command. `start` is the time.monotonic() from which the timeout counts; `standard`: whether
-    the command was given in the form of VNN-LIB 2.0."""
+    """The options of the command.
 
-    model: Path
-    network: str | None
+    models: by the network's name in the property; None: whatever it is called. start: the time.monotonic() from which
+    the timeout counts. standard: whether the command was given in the form of VNN-LIB 2.0.
+    """
+
+    models: Mapping[str | None, Path]
     goal: Path
     timeout: float | None
     start: float
@@ -65,7 +67,7 @@ def run_verification(request: Request) -> None:
     Raises:
         AutodualError: a file cannot be read or used, or the property does not fit the network.
     """
-    check_targets([request.json], [request.model, request.goal], overwrite=request.overwrite)
+    check_targets([request.json], [*request.models.values(), request.goal], overwrite=request.overwrite)
     with sole_writer_of([request.json]):
         _run(request)
 
@@ -82,7 +84,7 @@ def _run(request: Request) -> None:
         verdict = _verdict(request, loaded)
     except ContradictionError as error:
         raise kept(error, _settings(request, loaded), request.json) from None
-    click.echo(format_verdict(verdict, standard=request.standard))
+    click.echo(format_verdict(verdict, loaded.goal, standard=request.standard))
     if not request.quiet:
         click.echo(verdict_summary(verdict, loaded.goal), err=True)
     if request.json is not None:
@@ -132,9 +134,8 @@ def _row(request: Request, loaded: NetworkAndProperty, verdict: Verdict) -> dict
 
 def _load(request: Request) -> NetworkAndProperty:
     return load_both(
-        request.model,
+        request.models,
         request.goal,
-        network=request.network,
         input_shape=request.input_shape,
         device=request.device,
         dtype=request.dtype,
@@ -172,15 +173,28 @@ def _verdict(request: Request, loaded: NetworkAndProperty) -> Verdict:
         return Verdict(VerdictStatus.TIMEOUT, None, None, None, "the time was up within a step", cases, 0, seconds)
 
 
+def _networks(request: Request, loaded: NetworkAndProperty) -> dict[str, Any]:
+    """The models of several networks, by name."""
+    if len(request.models) == 1:
+        return {}
+    digests = {str(model.path): model.sha256 for model in loaded.models}
+    paths = {str(name): str(path) for name, path in request.models.items()}
+    return {
+        "networks": [f"{name}={path}" for name, path in paths.items()],
+        "networks_sha256": {name: digests[path] for name, path in paths.items()},
+    }
+
+
 def _settings(request: Request, loaded: NetworkAndProperty) -> dict[str, Any]:
     files = [
-        *model_records(loaded.model),
+        *(record for model in loaded.models for record in model_records(model)),
         file_record("property", request.goal, loaded.goal.sha256),
     ]
     return {
-        "model": str(request.model),
+        "model": str(loaded.model.path),
         "model_sha256": loaded.model.sha256,
         "weight_file_sha256": weight_file_digest(loaded.model),
+        **_networks(request, loaded),
         "property": str(request.goal),
         "property_sha256": loaded.goal.sha256,
         "vnnlib_version": loaded.goal.version,

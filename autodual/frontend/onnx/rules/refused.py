@@ -50,3 +50,6 @@ def _refusal(reason: str) -> Any:
 
 for _reason, _names in _REASONS.items():
     onnx_op(*_names.split())(_refusal(_reason))
+
+#: The operators that are refused.
+NAMES = frozenset(_name for _names in _REASONS.values() for _name in _names.split())

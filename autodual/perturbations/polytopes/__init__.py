@@ -1,0 +1,1 @@
+"""Boxes cut by half-spaces."""
