@@ -95,7 +95,8 @@ class ReluRule(RelaxationRule):
             slopes = (torch.where(crossing, slope, straight),)
             above = torch.where(crossing, height, adaptive.upper_intercept)
             ends.append(replace(adaptive, lower_slopes=slopes, upper_slopes=slopes, upper_intercept=above))
-        return LineFamily(*ends, start=straight)
+        flat, steep = ends
+        return LineFamily(flat, steep, start=straight)
 
     def steepness(self, op: ops.Relu, bounds: Sequence[Interval], environment: Environment) -> Tensor:
         return torch.ones_like(bounds[0].lower.flatten()[:1])
