@@ -18,7 +18,8 @@ def bound_words(noun: str, ask: Ask) -> str:
     """`dual bound over intervals, adaptive slopes`: which bounds an ask is for."""
     over = " over intervals" if ask.inner == "interval" else ""
     last = ", the last ones by intervals" if ask.last == "interval" else ""
-    return f"{noun}{over}{last}, {ask.slopes} slopes"
+    balls = " in balls" if ask.balls else ""
+    return f"{noun}{over}{last}, {ask.slopes} slopes{balls}"
 
 
 def short(name: str, status: object, parts: Iterable[tuple[str, object]]) -> str:

@@ -86,6 +86,18 @@ class ReluRule(RelaxationRule):
         flat, steep = (replace(adaptive, lower_slopes=(torch.where(crossing, end, lower),)) for end in (0.0, 1.0))
         return LineFamily(flat, steep, start=lower)
 
+    def family_in_ball(self, op: ops.Relu, bounds: Sequence[Interval], environment: Environment) -> LineFamily:
+        """t is the slope of both lines; the search starts from the chord's."""
+        (z,), adaptive = bounds, self.adaptive(op, bounds, environment)
+        (straight,), crossing = adaptive.upper_slopes, crosses_zero(z)
+        ends = []
+        for slope, height in ((0.0, z.upper), (1.0, -z.lower)):
+            slopes = (torch.where(crossing, slope, straight),)
+            above = torch.where(crossing, height, adaptive.upper_intercept)
+            ends.append(replace(adaptive, lower_slopes=slopes, upper_slopes=slopes, upper_intercept=above))
+        flat, steep = ends
+        return LineFamily(flat, steep, start=straight)
+
     def steepness(self, op: ops.Relu, bounds: Sequence[Interval], environment: Environment) -> Tensor:
         return torch.ones_like(bounds[0].lower.flatten()[:1])
 

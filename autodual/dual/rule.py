@@ -170,6 +170,19 @@ class NonlinearRule(ABC):
         """
         return None
 
+    def family_in_ball(self, op: Any, bounds: Sequence[Interval], environment: Environment) -> LineFamily | None:
+        """The relaxations to search where operands lie in balls too; by default the `family`.
+
+        There the op's own values make what rows gain, wherever they leave the lines' slopes: slopes that are poor for
+        a line can be good for a ball.
+
+        Args:
+            op: the node's operation.
+            bounds: one interval `[N, *shape]` per input.
+            environment: evaluates the op's parameters.
+        """
+        return self.family(op, bounds, environment)
+
     def steepness(self, op: Any, bounds: Sequence[Interval], environment: Environment) -> Tensor | None:
         """At most how many times further apart, in the Euclidean norm, the op's values are than its operands; None: not
         known.

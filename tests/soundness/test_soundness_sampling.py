@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from support.bound_ways import WAYS
 from support.effort import effort
 from support.networks import node_values
 from support.random_networks import RandomNetwork, networks
@@ -19,18 +18,6 @@ from autodual.interval import Interval
 from autodual.perturbations import LinfBall, Region
 from autodual.policies import SlopePolicy
 from autodual.specs import HalfSpaces
-
-#: Every method: dual bounds with each slope policy; interval bounds for inner layers, for the output, or for both.
-WAYS: dict[str, dict[str, Any]] = {
-    "shared": {"slopes": "shared"},
-    "adaptive": {"slopes": "adaptive"},
-    "optimized": {"slopes": "optimized"},
-    "adaptive in balls": {"slopes": "adaptive", "balls": True},
-    "interval": {"inner": "interval", "last": "interval"},
-    "interval inside, shared": {"inner": "interval", "slopes": "shared"},
-    "interval inside, adaptive": {"inner": "interval", "slopes": "adaptive"},
-    "dual inside, interval at the end": {"last": "interval"},
-}
 
 #: Allowed for rounding in float64, relative to the magnitude of the bounds.
 ROUNDING = 1e-10

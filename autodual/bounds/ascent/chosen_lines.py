@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from torch import Tensor
 
 from autodual.bounds.rows.objective_rows import Piece
-from autodual.bounds.state.balls import in_balls
+from autodual.bounds.state.balls import family_of, in_balls
 from autodual.bounds.state.bound_state import BoundState
 from autodual.bounds.state.constraints import own
 from autodual.dual.family import FamilyLayer, LineFamily
@@ -30,7 +30,7 @@ def families_before(state: BoundState, *names: str) -> Families:
             continue
         bounds = [state.interval(operand) for operand in node.inputs]
         masks = rule.undecided(node.op, bounds, state.environment)
-        family = rule.family(node.op, bounds, state.environment)
+        family = family_of(state, node, bounds)
         if family is not None and any(bool(mask.any()) for mask in ([masks] if isinstance(masks, Tensor) else masks)):
             found[node.name] = family
     return found

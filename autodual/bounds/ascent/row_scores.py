@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from autodual.bounds.ascent.adjoint import Way
+from autodual.bounds.state.balls import family_of
 from autodual.bounds.state.bound_state import BoundState
 from autodual.dual.family import FamilyLayer
 from autodual.dual.rule import NonlinearRule
@@ -64,7 +65,7 @@ def _by_ends(state: BoundState, node: Node, found: Way, choice: Tensor | None) -
     with torch.enable_grad():
         flat = rows.with_values(rows.values.detach().expand(*count, *rows.shape).flatten(0, 1).unsqueeze(1), owner=None)
         layer = rule.layer(node.op, own, state.environment, state.options.slopes)
-        family = rule.family(node.op, own, state.environment)
+        family = family_of(state, node, own)
         if choice is not None and family is not None:
             layer = FamilyLayer(family, choice.expand(*count, *rows.shape).flatten(0, 1).unsqueeze(1))
         points = [found.points[name].flatten(0, 1).unsqueeze(1) for name in node.inputs]

@@ -6,6 +6,7 @@ their rounding, in rigorous computations.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import ClassVar
 
 import torch
@@ -13,6 +14,7 @@ from torch import Tensor
 
 from autodual.bounds.state.bound_state import BoundState
 from autodual.dual.ball import Ball
+from autodual.dual.family import LineFamily
 from autodual.dual.layer import DualLayer
 from autodual.dual.rule import NonlinearRule
 from autodual.interval import Interval
@@ -37,6 +39,14 @@ def in_balls(state: BoundState, node: Node, layer: DualLayer) -> DualLayer:
     bounds, balls = [state.interval(name) for name in node.inputs], [ball(state, name) for name in node.inputs]
     slack = state.error_factor(node.size) if state.options.rigorous else 0.0
     return rule.in_ball(node.op, bounds, state.environment, layer, balls, slack)
+
+
+def family_of(state: BoundState, node: Node, bounds: Sequence[Interval]) -> LineFamily | None:
+    """The lines that can be chosen at a nonlinear node, over bounds of its operands."""
+    rule = state.rules[node.name]
+    assert isinstance(rule, NonlinearRule)
+    family = rule.family_in_ball if state.options.balls else rule.family
+    return family(node.op, bounds, state.environment)
 
 
 def ball(state: BoundState, name: str) -> Ball:

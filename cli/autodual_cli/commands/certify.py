@@ -13,6 +13,7 @@ from autodual_cli.options.option_groups import (
     OutputOptions,
     ProjectionOptions,
     ball_options,
+    balls_option,
     data_options,
     model_options,
     output_options,
@@ -40,6 +41,7 @@ from autodual_cli.options.set_size import check_size, chosen_size, eps_option, h
     "docs/specifications.md.",
 )
 @slopes_option
+@balls_option
 @projection_options
 @click.option(
     "--attack",
@@ -73,6 +75,7 @@ def certify(
     cascade: bool,
     spec: str | None,
     slopes: SlopePolicy,
+    balls: bool,
     projections: ProjectionOptions,
     attack: int | str | None,
     exact: bool,
@@ -90,6 +93,8 @@ def certify(
         raise click.UsageError("--bracket compares certificates with an attack; give --attack with it.")
     chosen = chosen_projections(context, projections)
     slopes = chosen_slopes(context, slopes, chosen)
+    if balls and chosen is not None:
+        raise click.UsageError("Random projections need linear layers, which --balls does not leave; drop one of them.")
     from autodual_cli.jobs.cascade_job import cascade_job, check_cascade_options, show_cascade
     from autodual_cli.jobs.certification_job import Means, certification_job, show_certification
     from autodual_cli.jobs.question import Question
@@ -104,7 +109,7 @@ def certify(
             raise click.UsageError("--cascade is attacked for a bracket alone; give --bracket with --attack.")
     subject = prepare(model, data, chosen, cascade=cascade)
     eps, ball = chosen_size(context, subject.trained, eps, ball)
-    means = Means(slopes, attack, deployed=deployed, exact_seconds=seconds, bracket=bracket)
+    means = Means(slopes, attack, balls=balls, deployed=deployed, exact_seconds=seconds, bracket=bracket)
     if cascade:
         assert eps is not None  # it was given, or trained for
         job = cascade_job(subject, ball, eps=eps, means=means)

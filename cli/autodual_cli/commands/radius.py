@@ -11,6 +11,7 @@ from autodual_cli.options.option_groups import (
     ModelOptions,
     OutputOptions,
     ball_options,
+    balls_option,
     data_options,
     model_options,
     output_options,
@@ -27,6 +28,7 @@ from autodual_cli.options.set_command import SetCommand
     "--max-radius", type=Number(minimum=0.0), default=1.0, show_default=True, help="Look no further than this."
 )
 @slopes_option
+@balls_option
 @click.option(
     "--attack",
     type=AttackChoice(),
@@ -42,6 +44,7 @@ def radius(
     ball: BallOptions,
     max_radius: float,
     slopes: SlopePolicy,
+    balls: bool,
     attack: int | str | None,
     data: DataOptions,
     output: OutputOptions,
@@ -52,5 +55,5 @@ def radius(
     from autodual_cli.subject.model_and_data import prepare
 
     subject = prepare(model, data)
-    job = radius_job(subject, ball, max_radius=max_radius, slopes=slopes, attack=attack)
+    job = radius_job(subject, ball, max_radius=max_radius, slopes=slopes, balls=balls, attack=attack)
     finish(context, run(job, len(subject.dataset), data, output, show_radii))

@@ -17,7 +17,7 @@ from autodual_cli.jobs.question import as_point
 from autodual_cli.jobs.sample_loop import Job, Row, named
 from autodual_cli.options.option_groups import BallOptions
 from autodual_cli.options.set_options import ball_maker, ball_settings
-from autodual_cli.output.summary_lines import context_entries, percent, show, time_entry
+from autodual_cli.output.summary_lines import context_entries, percent, show, slopes_words, time_entry
 from autodual_cli.subject.model_and_data import Subject
 
 
@@ -34,7 +34,7 @@ def cascade_job(subject: Subject, ball: BallOptions, *, eps: float, means: Means
     """The job that certifies samples with a cascade, and attacks them where there is an attack."""
     subject.require_classes()
     region, attack = ball_maker(ball)(eps), chosen_attack(means.attack)
-    how: dict[str, Any] = {"slopes": means.slopes, "deployed": means.deployed}
+    how: dict[str, Any] = {"slopes": means.slopes, "balls": means.balls, "deployed": means.deployed}
 
     def rows(indices: torch.Tensor) -> list[Row]:
         x, labels = subject.batch(indices)
@@ -77,7 +77,7 @@ def show_cascade(document: dict[str, Any]) -> None:
         *context_entries(settings),
         ("stages", str(settings["stages"])),
         ("guarantee", GUARANTEE),
-        ("slopes", settings["slopes"]),
+        ("slopes", slopes_words(settings)),
         ("samples", str(summary["count"])),
         ("clean error", clean),
         ("certified error", f"{percent(summary['certified_error'])} (1 - certified / samples)"),

@@ -21,7 +21,7 @@ from autodual_cli.jobs.estimate_wording import estimate_entries, estimate_notice
 from autodual_cli.jobs.question import Question, as_point
 from autodual_cli.jobs.sample_loop import Job, Row, named
 from autodual_cli.options.option_groups import ProjectionOptions
-from autodual_cli.output.summary_lines import context_entries, percent, show, time_entry
+from autodual_cli.output.summary_lines import context_entries, percent, show, slopes_words, time_entry
 
 # Only runs with projections have this status, so the tables of others leave its line out.
 _PROBABLE = "probably certified"
@@ -31,19 +31,26 @@ _PROBABLE = "probably certified"
 class Means:
     """What a certification may use.
 
-    attack: its steps or its name. exact_seconds: for each sample that bounds leave open, or None for no exact decision.
-    bracket: whether certified samples are attacked, too. deployed: whether only margins count that hold of a run.
+    balls: whether balls around clean values take part. attack: its steps or its name. exact_seconds: for each sample
+    that bounds leave open, or None for no exact decision. bracket: whether certified samples are attacked, too.
+    deployed: whether only margins count that hold of a run.
     """
 
     slopes: SlopePolicy
     attack: int | str | None = None
+    balls: bool = False
     deployed: bool = False
     exact_seconds: float | None = None
     bracket: bool = False
 
     def settings(self) -> dict[str, Any]:
         """What documents record of it; of what earlier versions did not have, only what was asked for."""
-        asked = {"deployed": self.deployed, "exact": self.exact_seconds is not None, "bracket": self.bracket}
+        asked = {
+            "balls": self.balls,
+            "deployed": self.deployed,
+            "exact": self.exact_seconds is not None,
+            "bracket": self.bracket,
+        }
         return {
             "slopes": self.slopes,
             "attack_steps": None if isinstance(self.attack, str) else self.attack,
@@ -151,7 +158,7 @@ def show_certification(document: dict[str, Any]) -> None:
     entries = [
         *context_entries(settings),
         ("property", settings["specification"] or winner),
-        ("slopes", settings["slopes"]),
+        ("slopes", slopes_words(settings)),
         *projection_entries(settings),
         ("samples", str(summary["count"])),
         ("clean error", clean),

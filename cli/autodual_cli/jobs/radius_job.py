@@ -13,12 +13,18 @@ from autodual_cli.jobs.attack_choice import chosen_attack
 from autodual_cli.jobs.sample_loop import Job, Row, named
 from autodual_cli.options.option_groups import BallOptions
 from autodual_cli.options.set_options import ball_maker, shape_settings
-from autodual_cli.output.summary_lines import context_entries, show, time_entry
+from autodual_cli.output.summary_lines import context_entries, show, slopes_words, time_entry
 from autodual_cli.subject.model_and_data import Subject, recorded_labels
 
 
 def radius_job(
-    subject: Subject, ball: BallOptions, *, max_radius: float, slopes: SlopePolicy, attack: int | str | None = None
+    subject: Subject,
+    ball: BallOptions,
+    *,
+    max_radius: float,
+    slopes: SlopePolicy,
+    balls: bool = False,
+    attack: int | str | None = None,
 ) -> Job:
     """The job that finds certified radii, and attacks them if it is told how."""
     chosen_attack(attack)  # raises where it is unknown
@@ -27,7 +33,8 @@ def radius_job(
 
     def rows(indices: torch.Tensor) -> list[Row]:
         x, labels = subject.batch(indices)
-        how: dict[str, Any] = {"max_radius": max_radius, "slopes": slopes, "attack": chosen_attack(attack)}
+        how: dict[str, Any] = {"max_radius": max_radius, "slopes": slopes, "balls": balls}
+        how["attack"] = chosen_attack(attack)
         found = named(indices, lambda: autodual.certified_radius(subject.dual, x, make_set, labels=labels, **how))
         pairs = zip(indices.tolist(), recorded_labels(labels, len(indices)), found.tolist(), strict=True)
         return [radius_row(index, label, radius) for index, label, radius in pairs]
@@ -38,7 +45,8 @@ def radius_job(
         **shape_settings(ball),
         "max_radius": max_radius,
         "slopes": slopes,
-        # Documents of earlier versions do not have it.
+        # Documents of earlier versions do not have these.
+        **({"balls": True} if balls else {}),
         **({} if attack is None else {"attack" if isinstance(attack, str) else "attack_steps": attack}),
     }
     return Job("autodual.radius/1", settings, rows, summarise_radii, lambda summary: f"mean {summary['mean']:.4g}")
@@ -50,7 +58,7 @@ def show_radii(document: dict[str, Any]) -> None:
     names = {"0": "smallest", "0.25": "lower quartile", "0.5": "median", "0.75": "upper quartile", "1": "largest"}
     entries = [
         *context_entries(settings),
-        ("slopes", settings["slopes"]),
+        ("slopes", slopes_words(settings)),
         ("samples", str(summary["count"])),
         ("radius above 0", str(summary["certified_somewhere"])),
         ("mean radius", _number(summary["mean"])),

@@ -242,6 +242,11 @@ output_options = _gather(
     click.option("--quiet", is_flag=True, help="No progress and no table."),
 )  # fmt: skip
 
+balls_option = click.option(
+    "--balls", is_flag=True,
+    help="Carry Euclidean balls around the clean values through the network too: tighter over l2 balls, and slower.",
+)  # fmt: skip
+
 slopes_option = click.option(
     "--slopes", type=click.Choice(get_args(SlopePolicy)), default="adaptive", show_default=True,
     help="Slopes of undecided ReLUs: the thesis' u / (u - l); 0 or 1; or, where those prove nothing, the best that a "

@@ -34,6 +34,11 @@ def context_entries(settings: dict[str, Any]) -> list[tuple[str, str]]:
     ]
 
 
+def slopes_words(settings: dict[str, Any]) -> str:
+    """How bounds choose lines, and whether balls take part."""
+    return f"{settings['slopes']}{', in balls' if settings.get('balls') else ''}"
+
+
 def time_entry(summary: dict[str, Any]) -> tuple[str, str]:
     """Seconds of work, and per sample."""
     return "time", f"{summary['seconds']:.1f} s ({summary['seconds'] / max(summary['count'], 1):.3g} s a sample)"

@@ -33,6 +33,7 @@ def _means(recorded: Recorded) -> Means:
     return Means(
         _slopes(recorded),
         _attack_choice(recorded),
+        balls=_balls(recorded),
         deployed=recorded.value("deployed", bool, optional=True) is True,
         exact_seconds=recorded.exact_seconds(),
         bracket=recorded.value("bracket", bool, optional=True) is True,
@@ -59,7 +60,12 @@ def _cascade(subject: Subject, recorded: Recorded) -> Job:
 def _radius(subject: Subject, recorded: Recorded) -> Job:
     limit = recorded.number("max_radius")
     return radius_job(
-        subject, recorded.ball(), max_radius=limit, slopes=_slopes(recorded), attack=_attack_choice(recorded)
+        subject,
+        recorded.ball(),
+        max_radius=limit,
+        slopes=_slopes(recorded),
+        balls=_balls(recorded),
+        attack=_attack_choice(recorded),
     )
 
 
@@ -87,3 +93,7 @@ def _slopes(recorded: Recorded) -> SlopePolicy:
     if slopes not in known:
         raise DataError(f"The document's slopes {slopes!r} are unknown; this version knows {', '.join(known)}.")
     return slopes
+
+
+def _balls(recorded: Recorded) -> bool:
+    return recorded.value("balls", bool, optional=True) is True
