@@ -103,6 +103,8 @@ def test_a_run_goes_on_where_it_was_and_tries_errors_again(invoke, instances, pr
     assert load_document(tmp_path / "b.json")["summary"]["sat"] == 1
     other = invoke(*arguments, "--timeout", 3)
     assert other.exit_code == 2 and "--timeout" in other.stderr
+    further = invoke(*arguments, "--", "--no-attack")
+    assert further.exit_code == 2 and "without --; leave it out" in further.stderr, further.stderr
 
 
 @pytest.mark.parametrize(

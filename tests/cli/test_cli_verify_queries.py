@@ -188,6 +188,22 @@ def test_the_verdict_on_two_networks_is_replayed(save, verify, invoke, tmp_path)
     assert changed.exit_code == 2 and "another file" in changed.stderr
 
 
+def test_a_counterexample_as_files_of_tensors(save, verify, tmp_path) -> None:
+    text = QUERY + box("X") + "(assert (>= H[0,1] 0.25))"
+    arguments = ("--network", f"f={save('f.onnx', weights())}", "--serialise-assignments", tmp_path / "found")
+    assert verify(text, *arguments).stdout == "sat\n"
+    found = {}
+    for path in (tmp_path / "found").iterdir():
+        tensor = onnx.TensorProto.FromString(path.read_bytes())
+        found[path.stem] = onnx.numpy_helper.to_array(tensor)
+    assert {name: (array.dtype.name, array.shape) for name, array in found.items()} == {
+        "X": ("float32", (1, 2)), "H": ("float32", (1, 3)), "Y": ("float32", (1, 2)),
+    }  # fmt: skip
+    assert found["H"][0, 1] >= 0.25 and numpy.allclose(found["H"], run(weights(), found["X"])[0], atol=1e-5)
+    again = verify(text, *arguments)
+    assert again.exit_code == 2 and "empty folder" in again.stderr
+
+
 def test_runs_of_equally_many_factors() -> None:
     assert _runs([(1,), (2,), (1, 2), (3,), (1, 1), (2, 2)]) == [2, 3, 4, 6]
 
