@@ -54,6 +54,7 @@ def save(tmp_path: Path):
             make("Add", ["m", "b"], ["hid"]),
             make("Relu", ["hid"], ["r"]),
             make("MatMul", ["r", "V"], ["n"]),
+            make("Cast", ["r"], ["whole"], to=onnx.TensorProto.INT64),
             make("Add", ["n", "c"], ["y"]),
         ]
         element = onnx.helper.np_dtype_to_tensor_dtype(numpy.dtype(kind))
@@ -145,6 +146,7 @@ def test_an_equal_network_has_no_model_of_its_own(save, verify) -> None:
         ("X float32", "X float64", "float32"),
         ("Y float32 [1,2]", "Y float32 [1,3]", r"[1,2]"),
         ('"hid"', '"none"', "'none'"),
+        ('"hid"', '"whole"', "is int64"),
         ("H float32 [1,3]", "H float32 [1,4]", "[any,3]"),
         (
             "(declare-output Y float32 [1,2])",
