@@ -63,10 +63,10 @@ def require_declared(
             )
         if one.name not in inner:
             continue
-        if (own := dtype_of(file.name, inner[one.name])) != kind:
+        if (actual := dtype_of(file.name, inner[one.name])) != kind:
             raise InvalidInputError(
-                f"'{one.name}', which the property calls '{one.variable}', is {own} in '{file.name}', whose output is "
-                f"{kind}; only values of the output's type can be verified with it."
+                f"'{one.name}', which the property calls '{one.variable}', is {actual} in '{file.name}', whose output "
+                f"is {kind}; only values of the output's type can be verified with it."
             )
         _require_like(file.name, one, inner[one.name])
 
