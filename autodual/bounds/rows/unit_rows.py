@@ -9,13 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from functools import partial
-from itertools import accumulate, chain
+from itertools import chain
 
 import torch
 from torch import Tensor
 
 from autodual.bounds.memory.recomputation import recomputed_rows
-from autodual.bounds.memory.row_chunks import Chunks
+from autodual.bounds.memory.row_chunks import Chunks, chunk_sizes, spans
 from autodual.bounds.memory.row_cost import pull_footprint, starts_windowed
 from autodual.bounds.rows.constrained import barrier, constrain_units, unit_constraints
 from autodual.bounds.rows.departures import AskedRows, Departure
@@ -31,9 +31,6 @@ from autodual.tensors import flat
 
 #: Where the interval of samples (a slice of all) leaves units of a node undecided, in a state: bool, of its shape.
 Undecided = Callable[[BoundState, Interval, slice], Tensor]
-
-# A sample's rows are pulled apart from others' where the chunks that makes are at most so many times more.
-_SPARE = 2.0
 
 
 class UnitRows:
@@ -211,11 +208,10 @@ class UnitRows:
             yield departure(select, where, part)
 
     def _sizes(self, owner: Tensor) -> list[int]:
-        """How many rows to pull at a time; samples with many rows go alone, since nothing must be gathered then."""
-        rows = owner.unique_consecutive(return_counts=True)[1].tolist()
-        if self.windowed or len(rows) * self.limit > _SPARE * owner.shape[0]:
-            rows = [owner.shape[0]]
-        return [min(self.limit, count - first) for count in rows for first in range(0, count, self.limit)]
+        """How many rows to pull at a time."""
+        if self.windowed:
+            return [min(self.limit, owner.shape[0] - first) for first in range(0, owner.shape[0], self.limit)]
+        return chunk_sizes(owner, self.limit)
 
     def _still_open(self, asked: AskedRows) -> StillOpen:
         """A test for rows on their way: would these bounds leave their units undecided?"""
@@ -323,12 +319,9 @@ def _in_order(left: Arrivals) -> Interval:
 
 def _places(on_host: Tensor, owner: Tensor, position: Tensor | None, sizes: list[int]) -> Iterator[Place]:
     """Places of chunks of groups of these sizes; owners are in increasing order, on the CPU and on the device."""
-    firsts = [0, *accumulate(sizes)][:-1]
-    ends = on_host[[*firsts, *(first + size - 1 for first, size in zip(firsts, sizes))]].tolist()
-    starts, lasts = ends[: len(sizes)], ends[len(sizes) :]
     positions = [None] * len(sizes) if position is None else position.split(sizes)
-    for some, at, first, last in zip(owner.split(sizes), positions, starts, lasts):
-        yield Place(some, (first, last + 1), at)
+    for some, at, span in zip(owner.split(sizes), positions, spans(on_host, sizes)):
+        yield Place(some, span, at)
 
 
 def _ravel(index: Tensor, shape: tuple[int, ...]) -> Tensor:
