@@ -9,6 +9,9 @@ from typing import Literal
 #: row of the last bound, the best that a search finds (bounds inside the network are then adaptive).
 SlopePolicy = Literal["shared", "adaptive", "optimized"]
 
+#: How much work a certificate may cost: stages of ever tighter bounds, then branch and bound. Each sees what is open.
+Effort = Literal["fast", "normal", "high", "complete"]
+
 #: Bounds inside the network: dual bounds of every undecided unit, or interval arithmetic, which is cheap and loose.
 InnerBounds = Literal["dual", "interval"]
 

@@ -53,8 +53,10 @@ class Certificate:
     counterexample: a point of the set `[*shape]` that violates the specification; then original is the sample itself,
     and reached the class that the network gives the point, where one class is asked for.
 
-    exact: what an exact decision took, where one was asked for and needed. attacked: in a bracket, whether the network
-    itself is wrong at the sample or at a point that was found; None without one.
+    stage: with an effort, the stage that the margins are from: intervals, adaptive, optimized or search; else empty.
+    parts: how many parts a search bounded. exact: what an exact decision took, where one was asked for and needed.
+    attacked: in a bracket, whether the network itself is wrong at the sample or at a point that was found; None
+    without one.
 
     Margins are of the network in real arithmetic. execution: the dtype in which its module runs; execution_error: by
     what margins may differ in such a run, sums taken in any order; infinite where no finite bound is known, None where
@@ -85,6 +87,8 @@ class Certificate:
     decided_by: str = ""
     exact: ExactEffort | None = None
     attacked: bool | None = None
+    stage: str = ""
+    parts: int | None = None
 
     @property
     def certified(self) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
@@ -13,15 +14,18 @@ from autodual.attacks import Attack
 from autodual.certification.attacked_samples import attacked_samples, check_points
 from autodual.certification.certificate import Certificate, Certificates, ExactEffort, Status
 from autodual.certification.contradiction import Told
+from autodual.certification.effort import StagedProof, Stages, proved_in_stages
 from autodual.certification.exact_decisions import Decision, ExactDecisions, with_decisions
 from autodual.certification.goal import chosen_goal
 from autodual.certification.positions import Positions, misclassified, positions_of
 from autodual.certification.proof import Proof, prove
 from autodual.certification.proof_parts import brought_to_host
 from autodual.certification.same_network import require_same_network
+from autodual.certification.search_decisions import SearchDecisions
 from autodual.certification.showing import bound_words, counted
 from autodual.certification.verdicts.clock import Clock, batches
 from autodual.errors import InvalidInputError
+from autodual.exact.time_allowed import checked_seconds
 from autodual.inputs import Labels, Samples, sample_tensor
 from autodual.network import Ask, DualNetwork, given_network
 from autodual.network.ask import ProofOptions
@@ -29,7 +33,7 @@ from autodual.network.keywords import takes
 from autodual.network.known import checked_ask
 from autodual.passes.plan import Plan
 from autodual.perturbations import PerturbationSet, Support, perturbation_set, require_searchable, require_support
-from autodual.policies import IGNORED
+from autodual.policies import IGNORED, Effort
 from autodual.progress import Progress, tracked
 from autodual.requirements import checked_together
 from autodual.specs import LabelSpecification, Specification
@@ -47,6 +51,9 @@ def certify(
     attack: Attack | None = None,
     deployed: bool = False,
     exact_seconds: float | None = None,
+    effort: Effort | None = None,
+    timeout: float | None = None,
+    total_timeout: float | None = None,
     bracket: bool = False,
     progress: Progress = False,
     ask: Ask | None = None,
@@ -79,6 +86,12 @@ def certify(
         deployed: count only margins beyond `execution_error`, and so certify the network as it is run, too.
         exact_seconds: decide exactly what bounds and attack leave open, for at most so many seconds a sample
             (`math.inf`: however long it takes). For small networks of piecewise-linear ops, over sets with flat sides.
+        effort: bounds in stages, each of which sees only what is open: `fast` (over intervals), `normal` (then adaptive
+            slopes), `high` (then optimized slopes, then branch and bound for 10 seconds a sample) or `complete` (the
+            same without a limit: where only ReLUs are undecided, it ends). The certificate's `stage` names the one that
+            its margins are from. In place of `slopes`, `inner` and `last`.
+        timeout: with effort `high` or `complete`, the seconds that a search may take for each sample.
+        total_timeout: seconds after which no more searches begin or go on.
         bracket: attack what is proved, too, so that the samples that hold out bound the true share from above as those
             certified do from below, and a contradiction between the two cannot be missed; needs `attack`.
         progress: True for a bar, or a function that is told (see `autodual.progress`). Samples are then bounded some at
@@ -119,9 +132,12 @@ def certify(
     require_same_network(dual, x)
     plan = dual.compiled(x).plan
     checked_ask(ask, plan, x)
+    stages = Stages.of(effort, timeout, ask, plan)
     estimates = plan.options.projection is not None and plan.options.projection.certifies
     ask = ask.over(Ask(slopes="shared" if estimates else "adaptive", inner="dual", exact=not estimates))
-    task = _Task(dual, plan, attack, ExactDecisions.of(dual, x, exact_seconds), deployed, labelled, bracket)
+    total = Clock(math.inf if total_timeout is None else checked_seconds(total_timeout, "total_timeout"))
+    exact = ExactDecisions.of(dual, x, exact_seconds)
+    task = _Task(dual, plan, attack, exact, stages, total, deployed, labelled, bracket)
     found = Certificates()
     with tracked(progress, region.count) as advance:
         for index in _parts(region, progress):
@@ -146,6 +162,8 @@ class _Task:
     plan: Plan
     attack: Attack | None
     exact: ExactDecisions | None
+    stages: Stages | None
+    total: Clock
     deployed: bool
     labelled: bool
     bracket: bool
@@ -153,8 +171,9 @@ class _Task:
     def certificates(self, region: Support, spec: Specification, outputs: Tensor, ask: Ask) -> list[Certificate]:
         """Those of some samples, with their outputs."""
         dual, deployed = self.dual, self.deployed
-        proof = prove(dual, region, spec, ask, deployed=deployed)
         wrong = misclassified(spec, outputs)
+        staged = self._staged(region, spec, ask, wrong)
+        proof = staged.proof
         assumptions = tuple(f"interval of node '{name}' taken as known" for name in ask.known or ())
         words = Told(bound_words("dual bound", ask), assumptions, deployed)
         found = {}
@@ -170,6 +189,17 @@ class _Task:
             refuted = {sample: one.point for sample, one in decisions.items() if one.point is not None}
             found |= {sample: self.exact.counterexample(region, sample, point) for sample, point in refuted.items()}
             check_points(dual, region, spec, proof, {sample: found[sample] for sample in refuted}, words)
+        searched: dict[int, Decision] = {}
+        if self.stages is not None and self.stages.seconds > 0:
+            open_ = ~(proof.proved | wrong)
+            open_[list(found)] = False
+            search = SearchDecisions(dual, self.stages.seconds, self.total)
+            searched = search.decide(region, spec, proof, open_, deployed=deployed)
+            proof = with_decisions(proof, searched, double=False)
+            hits = {sample: one.point[0] for sample, one in searched.items() if one.point is not None}
+            found |= hits
+            check_points(dual, region, spec, proof, hits, words)
+        efforts = {"search": searched, "exact": decisions}
         reached = reached_classes(dual, spec, found)
         proof, wrong, classes = self._on_host(proof, wrong, spec, outputs)
         members, described, goal = region.source.members(), region.source.describe(), spec.describe()
@@ -190,7 +220,9 @@ class _Task:
                 perturbation=described,
                 decided_by=members[int(proof.member[sample])].describe() if len(members) > 1 else "",
                 specification=goal,
-                method=_method(proof, sample, ask, self.plan, decisions.get(sample)),
+                method=_method(proof, sample, staged.asks[sample], self.plan, efforts),
+                stage="search" if sample in searched else staged.names[sample],
+                parts=searched[sample].programs if sample in searched else None,
                 assumptions=assumptions,
                 failure_probability=float(proof.failure_probability[sample]),
                 execution=str(proof.deployment.dtype).removeprefix("torch."),
@@ -202,6 +234,13 @@ class _Task:
             )
             for sample in range(region.count)
         ]
+
+    def _staged(self, region: Support, spec: Specification, ask: Ask, wrong: Tensor) -> StagedProof:
+        """The proof of some samples, in stages if there are any."""
+        if self.stages is None:
+            proof = prove(self.dual, region, spec, ask, deployed=self.deployed)
+            return StagedProof(proof, [""] * region.count, [ask] * region.count)
+        return proved_in_stages(self.dual, region, spec, ask, self.stages.bounds, wrong, deployed=self.deployed)
 
     def _on_host(
         self, proof: Proof, wrong: Tensor, spec: Specification, outputs: Tensor
@@ -258,10 +297,12 @@ def _effort(decision: Decision | None) -> ExactEffort | None:
     return None if decision is None else ExactEffort(decision.programs, decision.seconds, decision.finished)
 
 
-def _method(proof: Proof, sample: int, ask: Ask, plan: Plan, decision: Decision | None) -> str:
+def _method(proof: Proof, sample: int, ask: Ask, plan: Plan, efforts: Mapping[str, Mapping[int, Decision]]) -> str:
     """How a sample's margins were computed, in words."""
     words = bound_words("dual bound", ask)
-    if decision is not None and float(proof.failure_probability[sample]) == 0:
+    if sample in efforts["search"]:
+        return "branch and bound over inputs and units"
+    if sample in efforts["exact"] and float(proof.failure_probability[sample]) == 0:
         return f"branch and bound over linear programs, from {bound_words('dual bounds', ask)}"
     projection = plan.options.projection
     if float(proof.failure_probability[sample]) == 0 or projection is None:

@@ -81,8 +81,8 @@ def _as_run(region: Searchable, point: Tensor) -> Tensor:
     return region.project(point.to(region.centre))
 
 
-def with_decisions(proof: Proof, decisions: Mapping[int, Decision]) -> Proof:
-    """The proof with what programs proved of some samples in its place.
+def with_decisions(proof: Proof, decisions: Mapping[int, Decision], *, double: bool = True) -> Proof:
+    """The proof with what programs or searches proved of some samples in its place. double: whether in float64 alone.
 
     Bounds that are estimates stay, as such, unless programs proved the sample: then nothing is left of them.
     """
@@ -98,5 +98,5 @@ def with_decisions(proof: Proof, decisions: Mapping[int, Decision]) -> Proof:
         parts["decisive"][sample] = values
         parts["lower"][sample] = values if estimated else parts["lower"][sample].maximum(values)
         parts["margin"][sample], parts["proved"][sample] = decision.margin, decision.proved
-        parts["double"][sample], parts["failure_probability"][sample] = True, 0.0
+        parts["double"][sample], parts["failure_probability"][sample] = double or parts["double"][sample], 0.0
     return replace(proof, **parts)

@@ -42,15 +42,16 @@ class Combined:
         return Combined(weight, torch.where(better, other.value, self.value))
 
 
-def certain_functions(functions: Functions, claims: Claims, lower: Tensor, upper: Tensor) -> Functions:
+def certain_functions(functions: Functions, claims: Claims, lower: Tensor, upper: Tensor, beyond: Tensor) -> Functions:
     """The functions minus the claims' offsets, lowered by what rounding may cost their values in a box [lower, upper]
-    `[M, D]` and those of their combinations: sums of D + R terms.
+    `[M, D]` and those of their combinations: sums of D + R terms. beyond `[M, D]`: how far points may lie outside.
     """
     slope, offset = functions.slope, functions.offset
     size = torch.maximum(lower.abs(), upper.abs()).unsqueeze(1)
     terms = (slope.abs() * size).sum(2) + offset.abs() + claims.offset.abs() + claims.slack
     factor = error_factor(slope.shape[1] + slope.shape[2] + 2, torch.float64)
-    paid = factor * terms + slope.shape[2] * torch.finfo(torch.float64).tiny
+    outside = (slope.abs() * beyond.unsqueeze(1)).sum(2)
+    paid = factor * terms + 2 * outside + slope.shape[2] * torch.finfo(torch.float64).tiny
     return Functions(slope, offset - claims.offset - claims.slack - paid)
 
 

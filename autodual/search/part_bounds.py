@@ -95,8 +95,18 @@ class PartBounds:
     @property
     def varying(self) -> int:
         """How many features of the input vary, in the sample where most do."""
-        box = list(self.regions.values())[-1].enclosure()
+        box = self._last.enclosure()
         return int((box.lower < box.upper).flatten(1).sum(1).max())
+
+    @cached_property
+    def _beyond(self) -> Tensor:
+        """How far samples' sets may reach beyond the boxes of the roots, `[N, D]`."""
+        return flat(self._last.rounding()).double()
+
+    @property
+    def _last(self) -> Support:
+        """The set in the most precise dtype."""
+        return list(self.regions.values())[-1]
 
     @property
     def boxes(self) -> bool:
@@ -142,7 +152,7 @@ class PartBounds:
         relaxed = [name for name in plan.relaxed if name in self.relaxed]
         intervals = {name: Interval(empty(name) - torch.inf, empty(name) + torch.inf) for name in sites}
         if self.boxes:
-            box = list(self.regions.values())[-1].enclosure()
+            box = self._last.enclosure()
             (source,) = plan.graph.inputs
             intervals[source] = box.map(lambda end: end.double()[claims.sample])
         return Parts(
@@ -207,7 +217,7 @@ class PartBounds:
             linear = linear_bound(state, found.progress)
             lower, upper = (flat(end) for end in (parts.intervals[source].lower, parts.intervals[source].upper))
             below = Functions(flat(linear.coefficients[source], 2).double(), linear.offset.double())
-            functions = certain_functions(below, claims, lower, upper)
+            functions = certain_functions(below, claims, lower, upper, self._beyond[claims.sample])
             best = combined(functions, claims.member, lower, upper).at_least(best)
         value = torch.where(state.infeasible, torch.inf, best.value.nan_to_num(-torch.inf, -torch.inf, -torch.inf))
         weight = best.weight.to(error)

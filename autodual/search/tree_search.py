@@ -64,6 +64,7 @@ class TreeSearch:
         self._frontier, self._calibration, self._attempt = Frontier(memory), Calibration(), attempt
         self._next_attack = 0.0
         self._open = torch.ones(bounds.claims.count, dtype=torch.long)
+        self._least = torch.full((bounds.claims.count,), torch.inf, dtype=torch.float64)
         #: What `attempt` returned for a point that refutes a claim.
         self.found: Any = None
         #: How many parts were bounded.
@@ -75,6 +76,13 @@ class TreeSearch:
     def undecided(self) -> list[int]:
         """The claims of which some part is not proved."""
         return self._open.nonzero().squeeze(1).tolist()
+
+    @property
+    def proved(self) -> Tensor:
+        """By how much each claim's best half-spaces exceed their offsets throughout the set, float64 `[C]`: the least
+        bound of its parts; minus infinity where one is open.
+        """
+        return torch.where(self._open > 0, -torch.inf, self._least)
 
     @torch.no_grad()
     def run(self) -> None:
@@ -121,7 +129,9 @@ class TreeSearch:
 
     def _replace(self, parents: Parts, children: Parts) -> None:
         """Let open children wait in the place of their parents."""
-        children = children.select(~(children.bound > 0))
+        closed = children.bound > 0
+        self._least.scatter_reduce_(0, children.claim[closed].cpu(), children.bound[closed].cpu(), "amin")
+        children = children.select(~closed)
         self._frontier.put(children)  # what finds no room stays open
         self._open.index_add_(0, children.claim.cpu(), torch.ones(children.count, dtype=torch.long))
         self._open.index_add_(0, parents.claim.cpu(), -torch.ones(parents.count, dtype=torch.long))

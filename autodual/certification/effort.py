@@ -1,0 +1,111 @@
+"""Efforts: stages of bounds, the cheapest first, each of which sees only what the ones before leave open."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import get_args
+
+from torch import Tensor
+
+from autodual.certification.proof import prove
+from autodual.certification.proof_parts import Proof, replaced
+from autodual.errors import InvalidInputError
+from autodual.exact.time_allowed import checked_seconds
+from autodual.network import Ask, DualNetwork
+from autodual.passes.plan import Plan
+from autodual.perturbations import Support
+from autodual.policies import Effort
+from autodual.specs import Specification
+
+# Bounds of each stage, in order. With nothing to lose, intervals come first: they cost next to nothing.
+_INTERVALS = Ask(slopes="adaptive", inner="interval", last="dual")
+_ADAPTIVE = Ask(slopes="adaptive", inner="dual", last="dual")
+_OPTIMIZED = Ask(slopes="optimized", inner="dual", last="dual")
+_BOUNDS: dict[str, tuple[tuple[str, Ask], ...]] = {
+    "fast": (("intervals", _INTERVALS),),
+    "normal": (("intervals", _INTERVALS), ("adaptive", _ADAPTIVE)),
+    "high": (("intervals", _INTERVALS), ("adaptive", _ADAPTIVE), ("optimized", _OPTIMIZED)),
+}
+_BOUNDS["complete"] = _BOUNDS["high"]
+# Seconds that a search may take for a sample where nothing was said.
+_SECONDS: dict[str, float] = {"high": 10.0, "complete": math.inf}
+
+
+@dataclass(frozen=True)
+class Stages:
+    """What an effort consists of: bounds by name, and seconds of a search for each sample; 0 for none."""
+
+    bounds: tuple[tuple[str, Ask], ...]
+    seconds: float
+
+    @classmethod
+    def of(cls, effort: Effort | None, timeout: float | None, ask: Ask, plan: Plan) -> Stages | None:
+        """The stages of an effort; None without one: then the ask says which bounds to compute.
+
+        Raises:
+            InvalidInputError: there is no such effort, the ask says what the effort decides, the network's bounds are
+                estimates, or a timeout was given without an effort or is not positive.
+        """
+        if effort is None:
+            if timeout is not None:
+                raise InvalidInputError("timeout= is that of an effort; give effort='high' or 'complete' with it")
+            return None
+        if effort not in get_args(Effort):
+            raise InvalidInputError(f"effort must be one of {', '.join(get_args(Effort))}, not {effort!r}")
+        said = [name for name in ("slopes", "inner", "last") if getattr(ask, name) is not None]
+        if said:
+            raise InvalidInputError(f"effort={effort!r} decides about {said[0]} itself; give one of the two")
+        if plan.options.projection is not None:
+            raise InvalidInputError("effort= needs exact bounds; compile the network without random projections")
+        seconds = _SECONDS.get(effort, 0.0)
+        if timeout is not None:
+            if seconds == 0:
+                raise InvalidInputError(f"effort={effort!r} searches nothing that a timeout= could end")
+            seconds = checked_seconds(timeout, "timeout")
+        return cls(_BOUNDS[effort], seconds)
+
+
+@dataclass(frozen=True, eq=False)
+class StagedProof:
+    """A proof, and by sample the stage that its bounds are from and its ask."""
+
+    proof: Proof
+    names: list[str]
+    asks: list[Ask]
+
+
+def proved_in_stages(
+    dual: DualNetwork,
+    region: Support,
+    spec: Specification,
+    ask: Ask,
+    bounds: Sequence[tuple[str, Ask]],
+    wrong: Tensor,
+    *,
+    deployed: bool,
+) -> StagedProof:
+    """The proof of samples by bounds one after the other.
+
+    ask: what else the caller says of them. wrong: samples `[N]` that no bound can prove.
+    """
+    (name, first), *others = bounds
+    chosen = replace(first, **_beside(ask))
+    proof = prove(dual, region, spec, chosen, deployed=deployed)
+    names, asks = [name] * region.count, [chosen] * region.count
+    for name, stage in others:
+        index = (~(proof.proved | wrong)).nonzero().squeeze(1)
+        if index.shape[0] == 0:
+            break
+        chosen = replace(stage, **_beside(ask))
+        some = prove(dual, region.select(index), spec.select(index), chosen.select(index), deployed=deployed)
+        proof = replaced(proof, index, some)
+        for sample in index.tolist():
+            names[sample], asks[sample] = name, chosen
+    return StagedProof(proof, names, asks)
+
+
+def _beside(ask: Ask) -> dict:
+    """What an ask says beside the kind of bounds."""
+    return {name: value for name, value in ask.said.items() if name not in ("slopes", "inner", "last")}
