@@ -10,7 +10,7 @@ from torch import Tensor
 
 from autodual.bounds import BoundState, Split
 from autodual.bounds.ascent.chosen_lines import Choices, Families, families_before, under
-from autodual.bounds.ascent.row_search import Lines, Task, searched
+from autodual.bounds.ascent.row_search import Lines, Task, above, searched
 from autodual.bounds.rows.constrained import join_constraints
 from autodual.bounds.rows.pull import Progress, advance
 from autodual.dual.rows import Rows
@@ -52,7 +52,7 @@ def pulled(state: BoundState, name: str, rows: Tensor, parts: Parts, enough: Ten
     lines = Lines(_choices(parts, families, rows.dtype, searched=steps > 0), multipliers)
     start = Progress.start(name, Rows(rows, state.graph[name].shape), one_sided=True)
     if steps and (lines.choices or splits):
-        lines = searched(Task(state, start, None, families, enough), lines, steps)
+        lines = searched(Task(state, start, None, families, above(enough)), lines, steps)
     chosen = under(state, families, lines.choices)
     passed: dict[str, Rows] = {}
     progress = advance(chosen, join_constraints(chosen, start, lines.multipliers, None), passed=passed)
