@@ -38,7 +38,7 @@ class Constants:
     #: Bands that a patch-to-patch matrix is cut into at most: thin bands skip zeros, but are small products.
     patch_matrix_bands: int = 8
     #: Bytes of rows in flight that fit the processor's caches; larger chunks are slower.
-    cache_bytes: int = 4 << 20
+    cache_bytes: int = 8 << 20
     #: Numbers that a median is selected from at a time on a CPU, for the same reason.
     selection_numbers: int = 1 << 19
 

@@ -41,7 +41,7 @@ def attacked_samples(
     searchable = require_searchable(some)
 
     def function(points: Tensor) -> Tensor:
-        return dual.outputs(points)
+        return dual.outputs(points, surrogates=True)
 
     points = attack_members(attack, function, searchable, chosen)
     with torch.no_grad():

@@ -98,14 +98,14 @@ class LineFamily:
 
 
 @dataclass(frozen=True, eq=False)
-class Met:
-    """The line of each unit that rows meet: the lower one where they are positive, else the upper one.
+class _Parts:
+    """Rows and the lines that they meet: ν⁺, which takes the lower ones, and -ν⁻, which takes the upper ones."""
 
-    slopes: `[G, K, *shape]`, one per input. intercept: likewise.
-    """
-
-    slopes: tuple[Tensor, ...]
-    intercept: Tensor
+    rows: Rows
+    positive: Tensor
+    negative: Tensor
+    lower: tuple[Tensor, ...]
+    upper: tuple[Tensor, ...]
 
 
 class FamilyLayer(DualLayer):
@@ -123,49 +123,52 @@ class FamilyLayer(DualLayer):
     def __init__(self, family: LineFamily, choice: Tensor):
         self.family = family
         self.choice = choice
-        self._last: tuple[Rows, Met] | None = None
+        self._last: _Parts | None = None
 
-    def met(self, rows: Rows) -> Met:
-        """The lines that rows meet. Those of the last rows are kept: one step asks for them three times."""
-        if self._last is None or self._last[0] is not rows:
-            self._last = rows, self._met(rows)
-        return self._last[1]
-
-    def _met(self, rows: Rows) -> Met:
-        below, family = rows.values > 0, self.family
-
-        def either(low: Mixture, high: Mixture) -> Tensor:
-            return torch.where(below, low.at(rows, self.choice), high.at(rows, self.choice))
-
-        slopes = tuple(map(either, family.lower_slopes, family.upper_slopes))
-        if family.grounded:
-            return Met(slopes, family.upper_intercept.at(rows, self.choice).masked_fill(below, 0.0))
-        return Met(slopes, either(family.lower_intercept, family.upper_intercept))
+    def _parts(self, rows: Rows) -> _Parts:
+        """The parts of rows. Those of the last rows are kept: one step of a search asks for them four times."""
+        if self._last is None or self._last.rows is not rows:
+            positive = rows.values.relu()
+            lower, upper = (
+                tuple(slope.at(rows, self.choice) for slope in slopes)
+                for slopes in (self.family.lower_slopes, self.family.upper_slopes)
+            )
+            self._last = _Parts(rows, positive, rows.values - positive, lower, upper)
+        return self._last
 
     def pull(self, rows: Rows) -> tuple[Rows, ...]:
-        values = rows.values
-        return tuple(rows.with_values(values * slope) for slope in self.met(rows).slopes)
+        parts = self._parts(rows)
+        return tuple(
+            rows.with_values(parts.positive * low + parts.negative * high)
+            for low, high in zip(parts.lower, parts.upper)
+        )
 
     def objective(self, rows: Rows) -> Contribution:
-        paid = rows.values * self.met(rows).intercept
+        parts = self._parts(rows)
+        paid = parts.negative * self.family.upper_intercept.at(rows, self.choice)
+        if not self.family.grounded:
+            paid = paid + parts.positive * self.family.lower_intercept.at(rows, self.choice)
         return Contribution(centre=paid.reshape(*paid.shape[:2], -1).sum(2))
 
     def along(self, rows: Rows, points: Sequence[Tensor]) -> Tensor:
-        met = self.met(rows)
-        value = met.intercept
-        for slope, point in zip(met.slopes, points, strict=True):
-            value = value + slope * point
-        return value
+        parts, family = self._parts(rows), self.family
+        above = family.upper_intercept.at(rows, self.choice)
+        below = torch.zeros_like(above) if family.grounded else family.lower_intercept.at(rows, self.choice)
+        for low, high, point in zip(parts.lower, parts.upper, points, strict=True):
+            below, above = torch.addcmul(below, low, point), torch.addcmul(above, high, point)
+        return above.lerp(below, _share_below(rows))
 
     def by_choice(self, rows: Rows, points: Sequence[Tensor]) -> Tensor:
         """By t: how far the lines that the rows meet rise with it."""
-        family = self.family
-        low = _rise(rows, family.lower_slopes, family.lower_intercept, points)
-        high = _rise(rows, family.upper_slopes, family.upper_intercept, points)
-        if high is None:
-            return rows.values.relu() * low if low is not None else torch.zeros_like(self.choice)
-        low = torch.zeros_like(high) if low is None else low
-        return rows.values * torch.where(rows.values > 0, low, high)
+        parts, family = self._parts(rows), self.family
+        total = torch.zeros_like(self.choice)
+        for part, slopes, intercept in (
+            (parts.positive, family.lower_slopes, family.lower_intercept),
+            (parts.negative, family.upper_slopes, family.upper_intercept),
+        ):
+            rise = _rise(rows, slopes, intercept, points)
+            total = total if rise is None else torch.addcmul(total, part, rise)
+        return total
 
     def interval(self, inputs: Sequence[Interval]) -> Interval:
         ranges = [relaxation.range(inputs) for relaxation in (self.family.first, self.family.second)]
@@ -189,3 +192,9 @@ def _rise(rows: Rows, slopes: Sequence[Mixture], intercept: Mixture, points: Seq
             risen = rows.features(slope.rise) * point
             total = risen if total is None else total + risen
     return total
+
+
+def _share_below(rows: Rows) -> Tensor:
+    """1 where rows meet the lower line, 0 where they meet the upper one, and between where they are zero."""
+    # Comparisons and `where` take five times as long on a CPU.
+    return rows.values.sign().add_(1.0).mul_(0.5)

@@ -131,10 +131,11 @@ class DualLayer(ABC):
             points: `[G, K, *shape]` for each input, one point for each row.
 
         Returns:
-            `[G, K, *shape]`, detached.
+            `[G, K, *shape]`, detached; G may be 1 where there are no inputs.
         """
         with torch.enable_grad():
-            values = rows.values.detach().expand(points[0].shape[0], *rows.values.shape[1:]).requires_grad_()
+            groups = max((point.shape[0] for point in points), default=rows.groups)
+            values = rows.values.detach().expand(groups, *rows.values.shape[1:]).requires_grad_()
             return torch.autograd.grad(self.total(rows.with_values(values), points).sum(), values)[0]
 
     def by_choice(self, rows: Rows, points: Sequence[Tensor]) -> Tensor:
@@ -157,7 +158,7 @@ class DualLayer(ABC):
             points: `[G, K, *shape]` for each input.
         """
         gained = self.gain(rows)
-        total = points[0].new_zeros(points[0].shape[:2]) if gained is None else gained
+        total = rows.values.new_zeros(rows.values.shape[:2]) if gained is None else gained
         for pulled, point in zip(self.pull(rows), points, strict=True):
             product = pulled.values * point
             total = total + product.reshape(*product.shape[:2], -1).sum(2)

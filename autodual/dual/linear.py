@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 from torch import Tensor
 
@@ -31,7 +30,7 @@ class LinearLayer(AffineLayer):
         self.constant_term = ops.optional(node.op.bias, environment)
 
     def pull(self, rows: Rows) -> tuple[Rows, ...]:
-        return (replace(rows, base=rows.values @ self.weight, scale=None, shape=self.shapes[0]),)
+        return (rows.with_values(rows.values @ self.weight, shape=self.shapes[0]),)
 
     def objective(self, rows: Rows) -> Contribution:
         if self.constant_term is None:

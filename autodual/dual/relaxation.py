@@ -6,13 +6,11 @@ bounds. Any such pair is dual feasible, hence sound; a poor choice costs tightne
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
 import torch
-import torch.nn.functional as functional
 from torch import Tensor
 
 from autodual.dual.layer import Contribution, DualLayer
@@ -98,40 +96,39 @@ class RelaxedLayer(DualLayer):
         return (self.relaxation.upper_intercept - self.relaxation.lower_intercept) / 2
 
     @cached_property
-    def _drop(self) -> Tensor:
-        """Lower minus upper intercept."""
-        return self.relaxation.lower_intercept - self.relaxation.upper_intercept
+    def _rise(self) -> Tensor:
+        """Upper minus lower intercept."""
+        return self.relaxation.upper_intercept - self.relaxation.lower_intercept
 
     @cached_property
     def _tilts(self) -> tuple[Tensor, ...]:
-        """Lower minus upper slopes."""
-        return tuple(low - high for low, high in zip(self.relaxation.lower_slopes, self.relaxation.upper_slopes))
+        """Upper minus lower slopes."""
+        return tuple(high - low for low, high in zip(self.relaxation.lower_slopes, self.relaxation.upper_slopes))
 
     def pull(self, rows: Rows) -> tuple[Rows, ...]:
         relaxation = self.relaxation
         if relaxation.parallel:
             return tuple(rows.scaled(slope) for slope in relaxation.lower_slopes)
-        # ν⁺ takes the lower line and ν⁻ the upper one: ν·upper + ν⁺·(lower - upper).
-        values = rows.values
-        positive = values.relu()
+        # ν⁺ takes the lower line and ν⁻ the upper one: ν·lower + ν⁻·(upper - lower).
+        values, negative = rows.values, rows.negative
         return tuple(
-            rows.with_values(values * rows.features(upper) + positive * rows.features(tilt), cropped=True)
-            for upper, tilt in zip(relaxation.upper_slopes, self._tilts)
+            rows.with_values((values * rows.features(lower)).addcmul_(negative, rows.features(tilt)), cropped=True)
+            for lower, tilt in zip(relaxation.lower_slopes, self._tilts)
         )
 
     def objective(self, rows: Rows) -> Contribution:
         if self.relaxation.parallel:
             return Contribution(centre=inner(rows, self.middle), width=inner(rows, self.half_height, absolute=True))
-        positive = rows.with_values(rows.values.relu())
-        return Contribution(centre=inner(rows, self.relaxation.upper_intercept) + inner(positive, self._drop))
+        return Contribution(centre=self.gain(rows))
 
     def gain(self, rows: Rows) -> Tensor | None:
-        if not (self.relaxation.grounded and rows.scale is None):
+        relaxation = self.relaxation
+        if relaxation.parallel and not (relaxation.grounded and rows.scale is None):
             return super().gain(rows)
-        # ν⁺ takes the lower line, whose intercept is zero, and ν⁻ the upper one. hardtanh is clamp(max=0) whose
-        # gradient costs a sixth: training steps take this path for every ReLU.
-        negative = functional.hardtanh(rows.values, -math.inf, 0.0)
-        return inner(rows.with_values(negative), self.relaxation.upper_intercept)
+        negative = rows.with_values(rows.negative)
+        if relaxation.grounded:  # ν⁺ takes the lower line, whose intercept is zero
+            return inner(negative, relaxation.upper_intercept)
+        return inner(rows, relaxation.lower_intercept) + inner(negative, self._rise)
 
     def interval(self, inputs: Sequence[Interval]) -> Interval:
         return self.relaxation.range(inputs)

@@ -11,9 +11,11 @@ receptive field: such rows carry a *window* instead of the node's whole extent.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Any
 
 import torch
 import torch.nn.functional as functional
@@ -57,6 +59,12 @@ class Rows:
     def values(self) -> Tensor:
         """`[G or 1, K, *extent]`, multiplied out."""
         return self.base if self.scale is None else self.base * self.scale
+
+    @cached_property
+    def negative(self) -> Tensor:
+        """min(ν, 0), like `values`: the entries that take the upper lines of a relaxation."""
+        # hardtanh is clamp(max=0) whose gradient costs a sixth: training steps take this path for every ReLU.
+        return functional.hardtanh(self.values, -math.inf, 0.0)
 
     @property
     def shared(self) -> bool:
@@ -179,35 +187,45 @@ class Rows:
 
     # --- transformations -------------------------------------------------------------------------------------------
 
+    def changed(self, **changes: Any) -> Rows:
+        """The same rows but for some fields, `changes`; `dataclasses.replace` takes four times as long."""
+        made = object.__new__(type(self))
+        fields = vars(made)
+        fields.update(vars(self))
+        for name in ("values", "negative"):
+            fields.pop(name, None)
+        fields.update(changes)
+        return made
+
     def scaled(self, diagonal: Tensor) -> Rows:
         """Rows times a per-feature `diagonal` `[N or 1, *shape]`, cropped; shared rows stay factored."""
         factor = self.features(diagonal)
         scale = factor if self.scale is None else self.scale * factor
         if self.base.shape[0] == 1:
-            return replace(self, scale=scale, cropped=True)
-        return replace(self, base=self.base * scale, scale=None, cropped=True)
+            return self.changed(scale=scale, cropped=True)
+        return self.changed(base=self.base * scale, scale=None, cropped=True)
 
     def negated(self) -> Rows:
         """The rows with the opposite sign."""
-        return replace(self, base=-self.base)
+        return self.changed(base=-self.base)
 
-    def with_values(self, values: Tensor, **changes) -> Rows:
+    def with_values(self, values: Tensor, **changes: Any) -> Rows:
         """Other `values` `[G or 1, K, *extent]` for the same groups; `changes` are further fields."""
-        return replace(self, base=values, scale=None, **changes)
+        return self.changed(base=values, scale=None, **changes)
 
     def reshaped(self, shape: tuple[int, ...]) -> Rows:
         """Rows without a window as rows of a node with the same scalars in another `shape`."""
         scale = None if self.scale is None else self.scale.reshape(-1, 1, *shape)
-        return replace(self, base=self.base.reshape(*self.base.shape[:2], *shape), scale=scale, shape=shape)
+        return self.changed(base=self.base.reshape(*self.base.shape[:2], *shape), scale=scale, shape=shape)
 
     def crop(self) -> Rows:
         """The same rows with zeros outside the node; forgetting it at a padded border makes bounds wrong."""
         if self.cropped or self.window is None:
             return self
         if not self.window.overhang(self.extent[1:], self.shape[1:]):
-            return replace(self, cropped=True)
+            return self.changed(cropped=True)
         inside = self._patches(self.base.new_ones((1, 1, *self.shape[1:]))).unsqueeze(1).expand(-1, 1, *self.extent)
-        return replace(self, scale=inside if self.scale is None else self.scale * inside, cropped=True)
+        return self.changed(scale=inside if self.scale is None else self.scale * inside, cropped=True)
 
     def dense(self) -> Rows:
         """The same rows over the node's whole extent."""
@@ -234,7 +252,7 @@ class Rows:
         canvas = flat.new_zeros(groups, rows, channels, cells + 1)
         canvas = canvas.scatter(3, index[:, None, None, :].expand_as(flat), flat)
         whole = canvas[..., :cells].reshape(groups, rows, *self.shape)
-        return replace(self, base=whole, scale=None, window=None, cropped=True)
+        return self.changed(base=whole, scale=None, window=None, cropped=True)
 
     def plus(self, other: Rows) -> Rows:
         """The sum of these rows and `other` ones, which reached the same node along another branch."""
@@ -250,7 +268,7 @@ class Rows:
     def select(self, row: Tensor) -> Rows:
         """For each group k of the K shared rows, those with the indices `row` `[G, k]`."""
         assert self.base.shape[0] == 1
-        return replace(self, base=self.values[0][row], scale=None)
+        return self.changed(base=self.values[0][row], scale=None)
 
     def keep(self, index: Tensor) -> Rows:
         """The groups with the indices `index` `[g]`; `owner` must be set."""
@@ -260,7 +278,7 @@ class Rows:
             window = replace(window, position=window.position[index])
         scale = None if self.scale is None else self.scale[index]
         base = self.base if self.base.shape[0] == 1 and self.owner.shape[0] > 1 else self.base[index]
-        return replace(self, base=base, scale=scale, owner=self.owner[index], window=window)
+        return self.changed(base=base, scale=scale, owner=self.owner[index], window=window)
 
     @classmethod
     def joined(cls, parts: Sequence[Rows], span: tuple[int, int]) -> Rows:
@@ -273,7 +291,7 @@ class Rows:
             window = replace(window, position=torch.cat(positions))
         # Rows of constraints may be alike for all groups.
         values = torch.cat([part._for_each_group() for part in parts])
-        return replace(first, base=values, scale=None, owner=owner, span=span, window=window)
+        return first.changed(base=values, scale=None, owner=owner, span=span, window=window)
 
     def _for_each_group(self) -> Tensor:
         """The values with an entry for each owner, `[G, K, *extent]`."""
@@ -283,9 +301,9 @@ class Rows:
     def placed(self, place: Place) -> Rows:
         """The rows with the owners of `place`, and with its positions if they have windows."""
         if self.window is None:
-            return replace(self, owner=place.owner, span=place.span)
+            return self.changed(owner=place.owner, span=place.span)
         assert place.position is not None
-        return replace(self, owner=place.owner, span=place.span, window=replace(self.window, position=place.position))
+        return self.changed(owner=place.owner, span=place.span, window=replace(self.window, position=place.position))
 
 
 def _padded(tensor: Tensor, padding: list[int]) -> Tensor:

@@ -230,6 +230,9 @@ class ConstantLayer(DualLayer):
     def constant(self, inputs: Sequence[Tensor]) -> Tensor:
         return self.value
 
+    def along(self, rows: Rows, points: Sequence[Tensor]) -> Tensor:
+        return rows.features(self.value).expand(-1, rows.count, *self.value.shape[1:])
+
 
 @dual_rule(ops.Constant)
 class ConstantRule(AffineRule):

@@ -12,6 +12,7 @@ from autodual.errors import AutodualError
 from autodual.ir.expressions import Environment
 from autodual.ir.op import Op
 from autodual.ir.run_formula import Formula
+from autodual.ir.surrogates import with_gradient_of
 
 
 @dataclass(frozen=True)
@@ -153,17 +154,23 @@ class Graph:
         """The graph with other `nodes`, and other `outputs` if given."""
         return replace(self, nodes=tuple(nodes), outputs=outputs or self.outputs)
 
-    def evaluate(self, inputs: Sequence[Tensor], environment: Environment) -> dict[str, Tensor]:
+    def evaluate(
+        self, inputs: Sequence[Tensor], environment: Environment, *, surrogates: bool = False
+    ) -> dict[str, Tensor]:
         """The value `[N, *shape]` of every node, by name.
 
         Args:
             inputs: a batch `[N, *shape]` for each of the graph's inputs.
             environment: evaluates the parameters; its dtype and device are those of the inputs.
+            surrogates: whether gradients are those of the ops' surrogates, where they have one. Values are the same.
         """
         values = dict(zip(self.inputs, inputs, strict=True))
         for node in self.nodes:
             if node.name not in values:
-                values[node.name] = node.op.forward([values[name] for name in node.inputs], environment)
+                operands = [values[name] for name in node.inputs]
+                value = node.op.forward(operands, environment)
+                stand_in = node.op.surrogate(operands, environment) if surrogates else None
+                values[node.name] = value if stand_in is None else with_gradient_of(value, stand_in)
         return values
 
 

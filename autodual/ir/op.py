@@ -46,6 +46,28 @@ class Op(ABC):
             environment: evaluates the op's parameters.
         """
 
+    def surrogate(self, inputs: Sequence[Tensor], environment: Environment) -> Tensor | None:
+        """A function near the op's, by whose gradient attacks search; None, the default: by the op's own.
+
+        An op that is constant between jumps has a zero gradient, and no search leaves where it begins. Values stay the
+        op's own; only their gradients are those of the surrogate.
+
+        Args:
+            inputs: a batch `[N, *shape]` per operand.
+            environment: evaluates the op's parameters.
+        """
+        return None
+
+    def keeps_order(self, shape: Sequence[int]) -> bool:
+        """Whether the output's entries are ordered as those of the op's only operand, of the same shape.
+
+        Then an attack on which of two outputs is larger may look at the operand, whose gradient may be larger.
+
+        Args:
+            shape: of one sample.
+        """
+        return False
+
     @property
     def narrows(self) -> torch.dtype | None:
         """The floating type that results have in a run, and maybe later results too; None: the network's own."""

@@ -108,6 +108,7 @@ class Ask:
         sites: True also returns the intervals of the bound sites.
         executed: True also returns how far a run of the model in its own dtype may be from what rigorous bounds are of.
         record: True also returns what proves the bounds, as a `Record` that a checker can read. Estimates have none.
+            Slopes inside the network are not searched then.
         search: True also returns the slopes and multipliers that a search has found, and what splits of units would
             gain, as a `SearchResult`.
 

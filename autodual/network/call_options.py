@@ -26,9 +26,16 @@ def call_options(options: BoundOptions, ask: Ask) -> BoundOptions:
         bool(ask.all_units),
         bool(ask.exact) or ask.partial,
         options.steps if ask.steps is None else ask.steps,
-        options.inner_steps if ask.inner_steps is None else ask.inner_steps,
+        _inner_steps(options, ask),
         options.enough if ask.enough is None else ask.enough,
     )
+
+
+def _inner_steps(options: BoundOptions, ask: Ask) -> int:
+    """A record holds the lines of the objective's rows alone, so that those of units must not be searched."""
+    if ask.record:
+        return 0
+    return options.inner_steps if ask.inner_steps is None else ask.inner_steps
 
 
 @lru_cache(maxsize=64)

@@ -13,6 +13,7 @@ from autodual.errors import MemoryBudgetError
 from autodual.ir.graph import Graph
 from autodual.measured import measured
 from autodual.network.call import Call, Question
+from autodual.network.kept_memory import keep_freed_memory
 from autodual.network.result import DualResult, joined
 
 # The share of the budget that samples take is 1 / _SHARE, without gradients and with them; the rest is for rows.
@@ -91,6 +92,7 @@ def in_chunks(call: Call, question: Question, size: SampleSize) -> DualResult:
     While gradients are recorded, autograd would keep all slices until the backward pass. That pass computes each slice
     again instead.
     """
+    keep_freed_memory()
     chunk, samples = size.chunk, question.count
     if samples <= chunk:
         return call.bound(slice(0, samples), question, size.ledger(samples))

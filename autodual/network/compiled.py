@@ -129,13 +129,16 @@ class CompiledNetwork(nn.Module):
         class_count(outputs.shape, self.class_axis)
         return outputs.argmax(self.class_axis)
 
-    def outputs(self, x: Samples) -> Tensor:
+    def outputs(self, x: Samples, *, surrogates: bool = False, node: str | None = None) -> Tensor:
         """f(x) `[N, *shape]` in inference mode and x's dtype, by the same graph that is bounded.
 
         That is the compiled graph with the parameters and buffers as they are now, not `model(x)`.
 
         Args:
             x: samples `[N, *shape]`.
+            surrogates: whether gradients are those of ops' surrogates (`Op.surrogate`), as attacks need them where
+                steps or quantisers have none. Values are the same.
+            node: the values of another node of the graph than its output.
 
         Example:
             >>> import autodual, torch
@@ -145,7 +148,7 @@ class CompiledNetwork(nn.Module):
         x = sample_tensor(x)
         compiled = self.compiled(x)
         graph = compiled.plan.graph
-        return graph.evaluate([x], self.environment(compiled, x))[graph.outputs[0]]
+        return graph.evaluate([x], self.environment(compiled, x), surrogates=surrogates)[node or graph.outputs[0]]
 
     def run(self, x: Tensor) -> Tensor:
         """The model's own f(x) `[N, *shape]`, in its own mode, with the tensors that `substituting` puts in.

@@ -235,7 +235,9 @@ def _rows(atoms: Sequence[Atom], first: int, width: int) -> Conjunction:
             total[column - first] = total.get(column - first, Fraction(0)) + value
     bound = numpy.array([_float(atom.bound) for atom in atoms], numpy.float64)
     strict = numpy.array([atom.strict for atom in atoms], bool)
-    return Conjunction(matrix, bound, strict, _sum(total, width))
+    error = numpy.finfo(numpy.float64).eps * abs(bound)
+    error[[Fraction(value) == atom.bound for value, atom in zip(bound, atoms)]] = 0.0
+    return Conjunction(matrix, bound, strict, _sum(total, width), error)
 
 
 def _sum(total: Mapping[int, Fraction], width: int) -> numpy.ndarray | None:

@@ -75,6 +75,7 @@ class Conjunction:
         strict: bool `[S]`.
         total: the sum `[K]` of the exact rows, rounded once; None if float64 cannot hold it. The sum of the rounded
             rows may be far from it, relatively, if terms cancel.
+        bound_error: how far each bound may be from the file's, float64 `[S]`; None: by a rounding.
 
     Example:
         >>> import numpy
@@ -88,6 +89,7 @@ class Conjunction:
     bound: numpy.ndarray
     strict: numpy.ndarray
     total: numpy.ndarray | None = None
+    bound_error: numpy.ndarray | None = None
 
     def holds(self, values: numpy.ndarray) -> bool:
         """Whether all rows hold, evaluated in float64; False if a value is NaN or infinite.
@@ -109,8 +111,7 @@ class Case:
     Args:
         lower, upper: float64 `[D]`, all inputs one after another, finite, lower <= upper.
         conjunctions: over the outputs `[K]`.
-        relation: further linear constraints of the inputs `[J, D]`; bounds may ignore them, counterexamples must
-            satisfy them.
+        relation: further linear constraints of the inputs `[J, D]`.
 
     Example:
         >>> import numpy

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 from fractions import Fraction
+from itertools import islice, repeat
 from typing import Any
 
 from autodual.errors import DataError, InvalidInputError
-from autodual.properties.connectives import Value, applied
+from autodual.properties.connectives import Value, applied, cost
 from autodual.properties.formulas import Formula, Linear, number
 from autodual.properties.monomials import OUTPUTS
 from autodual.properties.property import Declaration, Variable
@@ -34,6 +35,8 @@ _OPERATORS = {
     "Equal": "==",
     "NotEqual": "!=",
 }
+# Products of terms in a whole file, which take some seconds.
+_MOST_PRODUCTS = 300_000
 _TYPES = ("float32", "float64", "real")
 
 
@@ -116,6 +119,7 @@ class _Reader:
     """Turns syntax trees into formulas; `columns` gives each variable's first column and shape. Types are checked."""
 
     columns: dict[str, tuple[int, tuple[int, ...]]]
+    _products: Iterator[None] = field(default_factory=lambda: repeat(None, _MOST_PRODUCTS))
 
     def formula(self, node: Any) -> Formula:
         found = self._value(node)
@@ -128,11 +132,18 @@ class _Reader:
         if kind == "Var":
             return self._entry(node)
         if kind in _OPERATORS:
-            return applied(_OPERATORS[kind], [self._value(part) for part in _operands(node)], lambda: _shown(node))
+            values = [self._value(part) for part in _operands(node)]
+            if kind == "Multiply":
+                self._count(cost("*", values))
+            return applied(_OPERATORS[kind], values, lambda: _shown(node))
         value = number(node.lexeme) if hasattr(node, "lexeme") else None
         if value is None:
             raise DataError(f"'{_shown(node)}' is not a linear term.")
         return Linear({}, value)
+
+    def _count(self, products: int) -> None:
+        if sum(1 for _ in islice(self._products, products)) < products:
+            raise DataError("the property multiplies long sums many times over; simplify it.")
 
     def _entry(self, node: Any) -> Linear:
         start, shape = self.columns[node.name]

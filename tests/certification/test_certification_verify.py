@@ -14,8 +14,6 @@ from torch import Tensor, nn
 
 import autodual
 from autodual.certification import VerdictStatus, verify
-from autodual.certification.verdicts.input_splitting import Parts, bound_parts
-from autodual.certification.verdicts.open_cases import Problem
 from autodual.errors import InvalidInputError
 from autodual.properties import Property, load_property
 
@@ -220,26 +218,6 @@ def test_a_step_that_does_not_end_is_interrupted(identity, load, monkeypatch) ->
     assert time.monotonic() - start < 2
     assert verdict.status is VerdictStatus.TIMEOUT and verdict.undecided == 1
     assert torch.is_grad_enabled()
-
-
-def test_bounds_of_parts_hold_at_their_points(traced, load) -> None:
-    """Sampled points of random parts: wherever a conjunction is true, its bound is not positive."""
-    goal = load(
-        DECLARED + box(-1, 1, -1, 1) + "(assert (or (and (<= Y_0 Y_1) (<= Y_2 (+ Y_1 0.3)) (<= Y_0 0.2)) (>= Y_2 0.5)))"
-    )
-    problem = Problem.of(goal, {0: (0, 1)}, (2,), torch.device("cpu"))
-    generator = torch.Generator().manual_seed(0)
-    corner = 2 * torch.rand(300, 2, generator=generator, dtype=torch.float64) - 1
-    size = torch.rand(300, 2, generator=generator, dtype=torch.float64) ** 3
-    parts = Parts(
-        corner, corner + size, torch.zeros(300, dtype=torch.long), torch.ones(300, 2).bool(), torch.zeros(300).double()
-    )
-    value = bound_parts(traced, problem, parts).value
-    assert bool((value > 0).any(0).all()) and bool((value < 0).any(0).all())
-    points = corner + torch.rand(200, 300, 2, generator=generator, dtype=torch.float64) * size
-    outputs = traced.outputs(points.reshape(-1, 2)).detach().reshape(200, 300, 3)
-    rows = problem.spec.rows(outputs[0]).values(outputs)
-    assert bool((problem.spec.margins(rows).amin(0) >= value.clamp(max=0) - 1e-12).all())
 
 
 def test_properties_of_other_sizes_and_untraced_networks_are_refused(traced, identity, load) -> None:

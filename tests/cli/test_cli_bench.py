@@ -64,6 +64,8 @@ def test_real_processes_decide_and_their_files_are_written(invoke, instances, tm
     assert "100.00 %" in result.stdout
     assert (tmp_path / "b.svg").read_text().count("<svg") == 1
     assert invoke("report", tmp_path / "b.json").exit_code == 0
+    page = (tmp_path / "b.html").read_text()
+    assert "Benchmark" in page and "unknown network" not in page and "None" not in page
 
 
 def test_a_process_that_fails_or_hangs_costs_its_own_instance(folder, monkeypatch) -> None:
@@ -72,6 +74,7 @@ def test_a_process_that_fails_or_hangs_costs_its_own_instance(folder, monkeypatc
     slow = Instance("relu.onnx", "above.vnnlib", 0.01, None, folder)
     found = {one.number: one for one in answers(plan, [(0, slow), (1, Instance("a", "b", None, None, folder))])}
     assert found[0].status == "timeout" and found[1].status == "error"
+    assert found[0].cpu_seconds is not None and found[0].cpu_seconds < 5
     assert "--no-attack" in found[1].words
     assert not list(folder.glob("*.out"))
 
@@ -103,6 +106,8 @@ def test_a_run_goes_on_where_it_was_and_tries_errors_again(invoke, instances, pr
     assert load_document(tmp_path / "b.json")["summary"]["sat"] == 1
     other = invoke(*arguments, "--timeout", 3)
     assert other.exit_code == 2 and "--timeout" in other.stderr
+    further = invoke(*arguments, "--", "--no-attack")
+    assert further.exit_code == 2 and "without --; leave it out" in further.stderr, further.stderr
 
 
 @pytest.mark.parametrize(

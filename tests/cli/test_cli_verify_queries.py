@@ -54,6 +54,7 @@ def save(tmp_path: Path):
             make("Add", ["m", "b"], ["hid"]),
             make("Relu", ["hid"], ["r"]),
             make("MatMul", ["r", "V"], ["n"]),
+            make("Cast", ["r"], ["whole"], to=onnx.TensorProto.INT64),
             make("Add", ["n", "c"], ["y"]),
         ]
         element = onnx.helper.np_dtype_to_tensor_dtype(numpy.dtype(kind))
@@ -145,6 +146,7 @@ def test_an_equal_network_has_no_model_of_its_own(save, verify) -> None:
         ("X float32", "X float64", "float32"),
         ("Y float32 [1,2]", "Y float32 [1,3]", r"[1,2]"),
         ('"hid"', '"none"', "'none'"),
+        ('"hid"', '"whole"', "is int64"),
         ("H float32 [1,3]", "H float32 [1,4]", "[any,3]"),
         (
             "(declare-output Y float32 [1,2])",
@@ -186,6 +188,22 @@ def test_the_verdict_on_two_networks_is_replayed(save, verify, invoke, tmp_path)
     save("g.onnx", weights(1.02))
     changed = invoke("replay", tmp_path / "r.json")
     assert changed.exit_code == 2 and "another file" in changed.stderr
+
+
+def test_a_counterexample_as_files_of_tensors(save, verify, tmp_path) -> None:
+    text = QUERY + box("X") + "(assert (>= H[0,1] 0.25))"
+    arguments = ("--network", f"f={save('f.onnx', weights())}", "--serialise-assignments", tmp_path / "found")
+    assert verify(text, *arguments).stdout == "sat\n"
+    found = {}
+    for path in (tmp_path / "found").iterdir():
+        tensor = onnx.TensorProto.FromString(path.read_bytes())
+        found[path.stem] = onnx.numpy_helper.to_array(tensor)
+    assert {name: (array.dtype.name, array.shape) for name, array in found.items()} == {
+        "X": ("float32", (1, 2)), "H": ("float32", (1, 3)), "Y": ("float32", (1, 2)),
+    }  # fmt: skip
+    assert found["H"][0, 1] >= 0.25 and numpy.allclose(found["H"], run(weights(), found["X"])[0], atol=1e-5)
+    again = verify(text, *arguments)
+    assert again.exit_code == 2 and "empty folder" in again.stderr
 
 
 def test_runs_of_equally_many_factors() -> None:

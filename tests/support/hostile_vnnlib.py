@@ -118,6 +118,10 @@ def _sizes() -> Iterator[tuple[str, str]]:
     yield "long word", "a" * (8 * _MEGABYTE)
     yield "long command", "(set-info " + "abcdefgh " * _MEGABYTE + ")"
     yield "long sum", DECLARED + "(assert (<= Y_0 (+ " + "Y_1 " * _MEGABYTE + ")))"
+    square = "(* (+ X_0 X_1 Y_0 Y_1 1) (+ X_0 X_1 Y_0 Y_1 1)) "
+    yield "sum of products", DECLARED + f"(assert (<= Y_0 (+ {square * 50_000})))"
+    wide = f"(+ {' '.join(f'X[{place}]' for place in range(31))})"
+    yield "products of version 2", VERSION2.format(shape=31) + f"(assert (<= Y[0] (+ {f'(* {wide} {wide}) ' * 1000})))"
     yield "sums of sums", DECLARED + _sums_of_sums()
     yield "large version 2", VERSION2.format(shape=2) + "(assert (<= Y[0] 0.0))\n" * 400_000
     yield "many assertions", DECLARED + "(assert (<= Y_0 0))\n" * 600_000

@@ -45,19 +45,16 @@ def given_choices(state: BoundState, name: str, piece: Piece) -> Choices:
     return found
 
 
-def starts(state: BoundState, families: Families, given: Choices, piece: Piece) -> Choices:
-    """Where a search begins, `[G, K, *shape]` by node: at what is given, else at the adaptive relaxation."""
-    owner, count = piece.rows.owner, piece.rows.count
-    groups = state.samples if owner is None else owner.shape[0]
+def starts(state: BoundState, families: Families, given: Choices, owner: Tensor | None) -> Choices:
+    """Where a search begins, `[G or 1, K or 1, *shape]` by node: at what is given, else at the adaptive relaxation."""
     found = {}
     for name, family in families.items():
-        shape = (groups, count, *state.graph[name].shape)
         if name in given:
-            found[name] = given[name].expand(shape)
+            found[name] = given[name]
         elif family.start is not None:
-            found[name] = own(family.start, owner).unsqueeze(1).expand(shape)
+            found[name] = own(family.start, owner).unsqueeze(1)
         else:
-            found[name] = family.first.lower_intercept.new_zeros(()).expand(shape)
+            found[name] = family.first.lower_intercept.new_zeros(1, 1, *state.graph[name].shape)
     return found
 
 

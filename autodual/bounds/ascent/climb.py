@@ -19,7 +19,7 @@ _ADAM, _ADAM_LAST, _ADAM_STEPS = 0.1, 0.2, 20
 _GROW, _SHRINK = 1.5, 0.7
 _FIRST, _SECOND = 0.9, 0.999
 #: Signs alone, up to so many steps; of more steps a third are signs, up to so many.
-_SIGNS, _MOST_SIGNS = 12, 30
+_SIGNS, _MOST_SIGNS = 10, 30
 
 
 @dataclass(frozen=True)

@@ -60,20 +60,24 @@ def joined_lines(parts: Sequence[Lines], whole: Callable[[list[Tensor]], Tensor]
     return Lines(choices, multipliers)
 
 
+#: Groups `[g]` and bounds `[g, K]` of their rows, to a mask of these.
+Done = Callable[[Tensor, Tensor], Tensor]
+
+
 @dataclass(frozen=True, eq=False)
 class Task:
     """Rows whose lines are searched.
 
     start: the rows, before constraints join them, each over a whole node. owner: the subproblem of each group `[G]`;
-    None: they are the subproblems. families: what can be chosen. enough: a bound that is good enough, `[G or 1, K or
-    1]`; None: no bound is.
+    None: they are the subproblems. families: what can be chosen. done: which rows `[g, K]` of the groups `[g]` need no
+    better bounds than these; None: all do.
     """
 
     state: BoundState
     start: Progress
     owner: Tensor | None
     families: Families
-    enough: Tensor | None = None
+    done: Done | None = None
 
     @property
     def groups(self) -> int:
@@ -82,12 +86,9 @@ class Task:
     def keep(self, index: Tensor) -> Task:
         """Some of the groups."""
         owner = torch.arange(self.groups, device=index.device) if self.owner is None else self.owner
-        pending = {name: replace(rows, owner=owner, span=None).keep(index) for name, rows in self.start.pending.items()}
+        pending = {name: replace(rows, owner=owner).keep(index) for name, rows in self.start.pending.items()}
         centre = self.start.centre.expand(self.groups, -1)[index]
-        enough = self.enough if self.enough is None or self.enough.shape[0] == 1 else self.enough[index]
-        return replace(
-            self, start=replace(self.start, pending=pending, centre=centre), owner=owner[index], enough=enough
-        )
+        return replace(self, start=replace(self.start, pending=pending, centre=centre), owner=owner[index])
 
 
 def searched(task: Task, first: Lines, steps: int) -> Lines:
@@ -184,8 +185,8 @@ class _Ascent:
         """Let groups go that are done, if they are many; returns whether any stay."""
         if step.adam is not None and step.length <= _LONG:
             self.done = self.done | (self.best - self.seen <= _STALLED * (self.best - self.origin))
-        if self.task.enough is not None:
-            self.done = self.done | (self.best > self.task.enough)
+        if self.task.done is not None:
+            self.done = self.done | self.task.done(self.index, self.best)
         self.seen = self.best
         staying = (~self.done.all(1)).nonzero()[:, 0]
         if staying.shape[0] > (1 - _LEAVING) * self.index.shape[0]:

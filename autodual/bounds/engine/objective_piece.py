@@ -9,7 +9,7 @@ from torch import Tensor
 
 from autodual.bounds.ascent.adjoint import ahead
 from autodual.bounds.ascent.chosen_lines import Families, families_before, given_choices, starts, under
-from autodual.bounds.ascent.row_search import Lines, Task, searched
+from autodual.bounds.ascent.row_search import Done, Lines, Task, searched
 from autodual.bounds.ascent.search_result import SearchResult, search_result
 from autodual.bounds.rows.attained_ends import attained
 from autodual.bounds.rows.constrained import join_constraints
@@ -89,15 +89,21 @@ def _given_lines(
         return {}, Lines({}, multipliers)
     constrained = {node for one in state.constraints if one.multiplier is not None for node in one.nodes}
     families = families_before(state, name, *constrained)
-    return families, Lines(starts(state, families, choices, piece) if searches else choices, multipliers)
+    return families, Lines(starts(state, families, choices, piece.rows.owner) if searches else choices, multipliers)
 
 
-def _enough(state: BoundState, found: Enclosure) -> Tensor | None:
-    """The bound with which a search may stop, with room for rounding that it does not see; `[G or 1, K or 1]`."""
-    if state.options.enough is None:
+def _enough(state: BoundState, found: Enclosure) -> Done | None:
+    """Whether bounds are good enough, with room for rounding that a search does not see."""
+    enough, error = state.options.enough, found.error
+    if enough is None:
         return None
-    enough = torch.full_like(found.lower[:1, :1], state.options.enough)
-    return enough if found.error is None else enough + 2 * found.error
+
+    def done(groups: Tensor, lower: Tensor) -> Tensor:
+        if error is None:
+            return lower > enough
+        return lower > enough + 2 * (error if error.shape[0] == 1 else error[groups])
+
+    return done
 
 
 def _tightened(found: Enclosure, other: Enclosure) -> Enclosure:

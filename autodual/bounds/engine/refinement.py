@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from autodual.bounds.ascent.chosen_lines import under_for_units
+from autodual.bounds.ascent.unit_search import search_units
 from autodual.bounds.columns.pull_or_push import pushes
 from autodual.bounds.columns.push import push_bounds
 from autodual.bounds.projected.projections import Projections
@@ -72,6 +73,8 @@ def refine(state: BoundState, name: str, undecided: Undecided) -> bool:
     """
     shape = (state.samples, *state.graph[name].shape)
     state.intervals[name] = state.interval(name).map(lambda end: end.expand(shape))
+    if state.subproblems.partial:
+        state.assume(name)  # what is known of the whole spares rows of its parts
     before = state.interval(name)
     if state.sites[name].exact_over(state.regions):
         state.refined[name] = torch.ones_like(before.lower, dtype=torch.bool)
@@ -95,6 +98,8 @@ def refine(state: BoundState, name: str, undecided: Undecided) -> bool:
             found = before.tightened(state.interval(name))
             lower = torch.where(wanted, found.lower, before.lower)
             state.intervals[name] = Interval(lower, torch.where(wanted, found.upper, before.upper))
+        search_units(rowed, name, undecided, wanted)
+        state.intervals[name] = rowed.intervals[name]
         done = finished if done is None else done | finished
     state.refined[name] = torch.zeros_like(wanted) if done is None else done
     state.assume(name)

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from itertools import accumulate
+
 import torch
+from torch import Tensor
 
 from autodual.bounds.memory.row_cost import Footprint
 from autodual.bounds.state.bound_state import BoundState
@@ -12,6 +16,29 @@ from autodual.measured import measured
 _FLIGHT_SHARE, _WAY_SHARE = 3, 8
 # How many times as much as gradients alone a search for slopes keeps: choices of its own, and how they have moved.
 _SEARCH = 4
+
+
+# A sample's rows are pulled apart from others' where the chunks that makes are at most so many times more.
+_SPARE = 2.0
+
+
+def chunk_sizes(owner: Tensor, limit: int) -> list[int]:
+    """How many rows to pull at a time, at most `limit`; samples with many rows go alone, since nothing must be gathered
+    then.
+
+    owner: the sample of each row, in increasing order, on the CPU.
+    """
+    rows = owner.unique_consecutive(return_counts=True)[1].tolist()
+    if len(rows) * limit > _SPARE * owner.shape[0]:
+        rows = [owner.shape[0]]
+    return [min(limit, count - first) for count in rows for first in range(0, count, limit)]
+
+
+def spans(owner: Tensor, sizes: Sequence[int]) -> list[tuple[int, int]]:
+    """First and last sample (excluded) of each chunk of rows, as `chunk_sizes` makes them."""
+    firsts = [0, *accumulate(sizes)][:-1]
+    ends = owner[[*firsts, *(first + size - 1 for first, size in zip(firsts, sizes))]].tolist()
+    return [(first, last + 1) for first, last in zip(ends[: len(sizes)], ends[len(sizes) :])]
 
 
 class Chunks:

@@ -36,10 +36,11 @@ class AskedRows:
 
 @dataclass(frozen=True, eq=False)
 class Departure:
-    """Single rows before they are pulled: which of the wanted rows they are, and where they belong.
+    """Single rows before they are pulled: which of the wanted rows they are `[R]`, and where they belong.
 
     units: the units (channels, if windowed) that have identity rows, followed by their negatives if `mirrored`.
-    chosen: for each row, its place among these.
+    chosen: for each row of each group, its place among these, `[G, K]`. place: where the groups are.
+    cells: where the R rows are among the G · K, the others being padding; None where there is none.
     """
 
     units: Tensor
@@ -47,10 +48,11 @@ class Departure:
     chosen: Tensor
     place: Place
     index: Tensor
+    cells: Tensor | None = None
 
     def alone(self) -> Departure:
         """The same rows, without units that none of them needs."""
         count = self.units.shape[0]
         some, chosen = (self.chosen % count).unique(return_inverse=True)
         chosen = chosen + (self.chosen >= count) * some.shape[0]
-        return Departure(self.units[some], self.mirrored, chosen, self.place, self.index)
+        return Departure(self.units[some], self.mirrored, chosen, self.place, self.index, self.cells)

@@ -23,11 +23,25 @@ from autodual.measured import measured
 
 @dataclass(frozen=True, eq=False)
 class Travellers:
-    """Single rows on their way; `index` `[R]` says which of the rows asked for each of them is."""
+    """Single rows on their way; `index` `[R]` says which of the rows asked for each of them is.
+
+    cells: where they are among the rows of all groups, the others being padding; None where there is none. Groups have
+    one row each where rows may leave early.
+    """
 
     progress: Progress
     index: Tensor
     span: tuple[int, int]
+    cells: Tensor | None = None
+
+    def in_order(self, found: Enclosure) -> Enclosure:
+        """Bounds `[G, K]` of the groups' rows as those of the R rows, `[R, 1]`."""
+
+        def each(values: Tensor) -> Tensor:
+            values = values.reshape(-1, 1)
+            return values if self.cells is None else values[self.cells]
+
+        return Enclosure(each(found.lower), each(found.upper))
 
 
 #: Which of the travellers' rows are still undecided, `[R]`, were their bounds the enclosure's.
@@ -92,7 +106,7 @@ def arrive(
     for site in exits(state, name):
         travellers = _look(state, site, travellers, still_open, limit, left)
     for some in travellers:
-        left.append((some.index, concretise(state, advance(state, some.progress))))
+        left.append((some.index, some.in_order(concretise(state, advance(state, some.progress)))))
 
 
 def _look(

@@ -56,10 +56,12 @@ class Progress:
 
     def pay(self, debt: Debt, rows: Rows) -> Progress:
         """Charge rows for rounding at the node where they are."""
-        if self.owed is not None:
-            return replace(self, owed=(*self.owed, (debt, rows)))
-        error = inner(rows.crop(), debt.magnitude, absolute=True) + rows.samples(debt.floor)
-        return replace(self, error=_sum(self.error, error))
+        error, owed = self.error, self.owed
+        if owed is None:
+            error = _sum(error, inner(rows.crop(), debt.magnitude, absolute=True) + rows.samples(debt.floor))
+        else:
+            owed = (*owed, (debt, rows))
+        return Progress(self.pending, self.centre, self.width, error, owed, self.one_sided)
 
     def select(self, row: Tensor, place: Place) -> Progress:
         """Groups of chosen rows, each with its own sample: group g has the shared rows row `[G, k]`, at its place."""
@@ -137,7 +139,8 @@ def advance(
 def _step(state: BoundState, progress: Progress, name: str, passed: dict[str, Rows] | None) -> Progress:
     layer, node = state.layers[name], state.graph[name]
     pending = dict(progress.pending)
-    rows = pending.pop(name)
+    # What is computed from the rows is freed with the copy, while a caller may hold the rows themselves.
+    rows = pending.pop(name).changed()
     if rows.window is not None and (rows.outgrown or not layer.windowed):
         rows = rows.dense()
     if passed is not None:

@@ -9,17 +9,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from functools import partial
-from itertools import accumulate, chain
+from itertools import chain
 
 import torch
 from torch import Tensor
 
 from autodual.bounds.memory.recomputation import recomputed_rows
-from autodual.bounds.memory.row_chunks import Chunks
+from autodual.bounds.memory.row_chunks import Chunks, chunk_sizes, spans
 from autodual.bounds.memory.row_cost import pull_footprint, starts_windowed
 from autodual.bounds.rows.constrained import barrier, constrain_units, unit_constraints
 from autodual.bounds.rows.departures import AskedRows, Departure
 from autodual.bounds.rows.early_exits import Arrivals, StillOpen, Travellers, arrive, exits
+from autodual.bounds.rows.packing import Pack, packs
 from autodual.bounds.rows.pull import Enclosure, Progress, advance, concretise
 from autodual.bounds.state.bound_state import BoundState
 from autodual.dual.row_windows import Place, Window
@@ -30,9 +31,6 @@ from autodual.tensors import flat
 
 #: Where the interval of samples (a slice of all) leaves units of a node undecided, in a state: bool, of its shape.
 Undecided = Callable[[BoundState, Interval, slice], Tensor]
-
-# A sample's rows are pulled apart from others' where the chunks that makes are at most so many times more.
-_SPARE = 2.0
 
 
 class UnitRows:
@@ -50,6 +48,10 @@ class UnitRows:
         self.limit = self.chunks.rows if limit is None else limit
         #: Rows that all subproblems share may not pass this node before constraints join them.
         self.barrier = barrier(state, unit_constraints(state, name))
+        #: Whether a sample's rows may be pulled as one group: they stay together, and no row's window is its own.
+        self.packs = not self.windowed and self.barrier < 0 and not exits(state, name)
+        #: Rows whose pull takes as long as all that one more pull costs beside its own.
+        self.padding = measured.another_pull_work / max(1.0, self.chunks.footprint.multiplications)
 
     # --- what the engine asks for ------------------------------------------------------------------------------------
 
@@ -118,7 +120,7 @@ class UnitRows:
         travellers = self._travellers(departures, asked, left, late)
         arrive(self.state, self.name, travellers, still_open, self.limit, left)
         for departure in chain(late, departures):
-            self.chunks.spare(departure.index.shape[0])
+            self.chunks.spare(departure.chosen.numel(), departure.chosen.shape[0])
             way = partial(_one_chunk, self.name, self.undecided, self.limit, departure, asked)
             left.append((departure.index, recomputed_rows(self.state, way)))
         if len(left) == 1 and not exits(self.state, self.name):
@@ -134,7 +136,7 @@ class UnitRows:
         """
         units, shared, started = None, None, 0
         for departure in departures:
-            started += departure.index.shape[0]
+            started += departure.chosen.numel()
             if not self.chunks.fits(started - sum(index.shape[0] for index, _ in left)):
                 late.append(departure)
                 return
@@ -143,12 +145,12 @@ class UnitRows:
             yield self._traveller(departure, shared, asked)
 
     def _traveller(self, departure: Departure, shared: Progress, asked: AskedRows) -> Travellers:
-        progress = shared.select(departure.chosen.unsqueeze(1), departure.place)
+        progress = shared.select(departure.chosen, departure.place)
         if self.barrier >= 0:
             unit = _ravel(asked.place[departure.index, 1:], self.shape)
             upper = torch.zeros_like(unit) if asked.negated is None else asked.negated[departure.index]
             progress = constrain_units(self.state, progress, self.name, departure.place, unit, upper)
-        return Travellers(progress, departure.index, departure.place.span)
+        return Travellers(progress, departure.index, departure.place.span, departure.cells)
 
     def chunk(self, departure: Departure, asked: AskedRows) -> Enclosure:
         """Bounds of one chunk of rows by itself, in their order."""
@@ -177,19 +179,39 @@ class UnitRows:
             index, chosen, here = some.to(self.device), (row[some] - first).to(self.device), block.to(self.device)
             if negated is not None:
                 chosen = chosen + negated[index] * block.shape[0]
-            position = asked.place[index, 2:] if self.windowed else None
-            owner = place[some, 0]
-            sizes = self._sizes(owner)
-            places = _places(owner, owner.to(self.device), position, sizes)
-            for part, select, where in zip(index.split(sizes), chosen.split(sizes), places):
-                yield Departure(here, negated is not None, select, where, part)
+            departure = partial(Departure, here, negated is not None)
+            if self.packs:
+                for pack in packs(place[some, 0], self.limit, self.padding):
+                    yield self._packed(departure, pack, chosen, index)
+            else:
+                yield from self._single(departure, asked, place[some, 0], chosen, index)
+
+    def _packed(self, departure: Callable[..., Departure], pack: Pack, chosen: Tensor, index: Tensor) -> Departure:
+        """The chosen rows `[R]` of a pack, in groups."""
+        groups, rows = pack.owner.shape[0], pack.rows
+        rows = rows if isinstance(rows, slice) else rows.to(self.device)
+        cells = None if pack.cells is None else pack.cells.to(self.device)
+        cell = chosen[rows]
+        if cells is not None:
+            cell = cell.new_zeros(groups * pack.count).index_put((cells,), cell)
+        span = int(pack.owner.min()), int(pack.owner.max()) + 1
+        return departure(cell.reshape(groups, -1), Place(pack.owner.to(self.device), span), index[rows], cells)
+
+    def _single(
+        self, departure: Callable[..., Departure], asked: AskedRows, owner: Tensor, chosen: Tensor, index: Tensor
+    ) -> Iterator[Departure]:
+        """The chosen rows `[R]`, each a group of its own."""
+        position = asked.place[index, 2:] if self.windowed else None
+        sizes = self._sizes(owner)
+        places = _places(owner, owner.to(self.device), position, sizes)
+        for part, select, where in zip(index.split(sizes), chosen.unsqueeze(1).split(sizes), places):
+            yield departure(select, where, part)
 
     def _sizes(self, owner: Tensor) -> list[int]:
-        """How many rows to pull at a time; samples with many rows go alone, since nothing must be gathered then."""
-        rows = owner.unique_consecutive(return_counts=True)[1].tolist()
-        if self.windowed or len(rows) * self.limit > _SPARE * owner.shape[0]:
-            rows = [owner.shape[0]]
-        return [min(self.limit, count - first) for count in rows for first in range(0, count, self.limit)]
+        """How many rows to pull at a time."""
+        if self.windowed:
+            return [min(self.limit, owner.shape[0] - first) for first in range(0, owner.shape[0], self.limit)]
+        return chunk_sizes(owner, self.limit)
 
     def _still_open(self, asked: AskedRows) -> StillOpen:
         """A test for rows on their way: would these bounds leave their units undecided?"""
@@ -297,12 +319,9 @@ def _in_order(left: Arrivals) -> Interval:
 
 def _places(on_host: Tensor, owner: Tensor, position: Tensor | None, sizes: list[int]) -> Iterator[Place]:
     """Places of chunks of groups of these sizes; owners are in increasing order, on the CPU and on the device."""
-    firsts = [0, *accumulate(sizes)][:-1]
-    ends = on_host[[*firsts, *(first + size - 1 for first, size in zip(firsts, sizes))]].tolist()
-    starts, lasts = ends[: len(sizes)], ends[len(sizes) :]
     positions = [None] * len(sizes) if position is None else position.split(sizes)
-    for some, at, first, last in zip(owner.split(sizes), positions, starts, lasts):
-        yield Place(some, (first, last + 1), at)
+    for some, at, span in zip(owner.split(sizes), positions, spans(on_host, sizes)):
+        yield Place(some, span, at)
 
 
 def _ravel(index: Tensor, shape: tuple[int, ...]) -> Tensor:

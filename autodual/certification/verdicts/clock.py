@@ -10,23 +10,55 @@ from autodual.exact.time_allowed import Clock
 
 __all__ = ["Clock", "Pace", "batches"]
 
-# Seconds that one batch should take at most.
+# Seconds that a batch should take at most, while no more than this share of them does not depend on its size.
 _STRIDE = 0.5
-_LARGEST = 1024
+_WASTE = 0.25
+# A line through two batches says something where their sizes differ by this factor.
+_APART = 1.2
+_LARGEST = 4096
 
 
 @dataclass
 class Pace:
-    """How many items to take at a time, from how long the last ones took."""
+    """The next batch's size, from what batches cost: so many seconds each, and so many for every item.
+
+    Batches get smaller only where that saves the time of items: where most of a batch's seconds do not depend on its
+    size, as on a slow or busy machine, smaller batches would take as long and do less.
+
+    Args:
+        size: of the first batch.
+        most: the largest size.
+
+    Example:
+        >>> from autodual.certification.verdicts.clock import Pace
+        >>> pace = Pace(8)
+        >>> pace.learn(8, 0.1)
+        >>> pace.size
+        16
+    """
 
     size: int = 1
+    most: int = _LARGEST
+    _count: int = 0
+    _seconds: float = 0.0
+    _fixed: float = 0.0
 
-    def learn(self, seconds: float) -> None:
-        """Double while a batch is quick, halve when it was slow."""
-        if seconds < _STRIDE / 2:
-            self.size = min(2 * self.size, _LARGEST)
-        elif seconds > _STRIDE:
-            self.size = max(self.size // 2, 1)
+    def learn(self, count: int, seconds: float) -> None:
+        """Take in how long a batch took.
+
+        Args:
+            count: its items.
+            seconds: its time.
+        """
+        fewer, more = sorted((count, self._count))
+        if fewer and more > _APART * fewer:
+            slope = max((seconds - self._seconds) / (count - self._count), 0.0)
+            self._fixed = max(seconds - slope * count, 0.0)
+        self._count, self._seconds, self._fixed = count, seconds, min(self._fixed, seconds)
+        each = max(seconds - self._fixed, 1e-9) / max(count, 1)
+        in_time, worthwhile = (_STRIDE - self._fixed) / each, self._fixed * (1 / _WASTE - 1) / each
+        wanted = min(max(in_time, worthwhile), 2 * count)
+        self.size = int(min(max(wanted, count / 2, 1), self.most))
 
 
 def batches(count: int, clock: Clock) -> Iterator[range]:
@@ -34,7 +66,7 @@ def batches(count: int, clock: Clock) -> Iterator[range]:
     pace, place = Pace(16), 0
     while place < count and not clock.over:
         start = time.monotonic()
-        stop = min(place + pace.size, count)
-        yield range(place, stop)
-        place = stop
-        pace.learn(time.monotonic() - start)
+        batch = range(place, min(place + pace.size, count))
+        yield batch
+        place = batch.stop
+        pace.learn(len(batch), time.monotonic() - start)

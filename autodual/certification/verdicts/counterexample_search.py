@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 from torch import Tensor
@@ -11,6 +12,7 @@ from autodual.attacks import Attack
 from autodual.certification.verdicts.clock import Clock, batches
 from autodual.certification.verdicts.counterexample_confirmation import Counterexample, Judge
 from autodual.certification.verdicts.open_cases import Problem
+from autodual.certification.verdicts.order_of_outputs import deciding_node
 from autodual.network import Ask, DualNetwork
 from autodual.tensors import flat
 
@@ -56,7 +58,7 @@ class Hunter:
             chosen = problem.select(list(index))
             several = chosen.spec.member.shape[1]
             for part in [chosen] if several > _APART else map(chosen.nth, range(several)):
-                points = attack.run(self.outputs, part.attack_region(), part.spec, self.generator)
+                points = attack.run(self.searched, part.attack_region(), part.spec, self.generator)
                 found = self.examine(part, points)
                 if found is not None or self.clock.over:
                     return found
@@ -102,16 +104,24 @@ class Hunter:
         if found is not None or self.clock.over:
             return found
         region = problem.attack_region(points)
-        return self.examine(problem, attack.run(self.outputs, region, problem.spec, self.generator))
+        return self.examine(problem, attack.run(self.searched, region, problem.spec, self.generator))
 
     def inside(self, problem: Problem, points: Tensor) -> Tensor:
         """Points `[N, *shape]` of the cases' boxes moved to the nearest float32 points of their sets."""
         clamped = points.float().clamp(problem.least, problem.greatest)
         return clamped if problem.constraints is None else problem.attack_region(clamped).project(clamped)
 
+    @cached_property
+    def _deciding(self) -> str:
+        return deciding_node(self.dual.plan.graph, self.judge.goal)
+
     def outputs(self, points: Tensor) -> Tensor:
         """The network at points `[N, *shape]`, as `[N, K]`."""
         return flat(self.dual.outputs(points))
+
+    def searched(self, points: Tensor) -> Tensor:
+        """As `outputs`, for attacks: what decides the property in the same way, with gradients wherever possible."""
+        return flat(self.dual.outputs(points, surrogates=True, node=self._deciding))
 
     def examine(self, problem: Problem, points: Tensor) -> Counterexample | None:
         """The first counterexample among one point `[N, *shape]` for each case, the most promising ones first."""

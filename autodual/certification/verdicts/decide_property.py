@@ -17,14 +17,13 @@ from autodual.certification.verdicts.counterexample_confirmation import Countere
 from autodual.certification.verdicts.counterexample_search import Hunter
 from autodual.certification.verdicts.deadline import TimeUp, deadline
 from autodual.certification.verdicts.exact_cases import ExactCases, require_no_counterexample
-from autodual.certification.verdicts.input_splitting import MOST_INPUTS, split_search
 from autodual.certification.verdicts.open_cases import Problem
+from autodual.certification.verdicts.property_search import PropertySearch
 from autodual.certification.verdicts.verdict import Verdict, VerdictStatus
 from autodual.errors import InvalidInputError
 from autodual.network import Ask, DualNetwork, given_network
 from autodual.progress import Progress, tracked
 from autodual.properties import Property
-from autodual.tensors import flat
 
 # Seconds beyond the timeout after which a step is interrupted.
 _GRACE = 1.0
@@ -51,9 +50,9 @@ def verify(
 ) -> Verdict:
     """Whether an input violates a property (sat), none does (unsat), or neither was found (unknown, timeout).
 
-    Cheap searches come first, then bounds with shared and with adaptive slopes, then more attacks, and where few enough
-    inputs vary, branch and bound over them. `unsat` speaks of the network in real arithmetic; `sat` of what the network
-    returned in float32.
+    Cheap searches come first, then bounds with shared and with adaptive slopes, then more attacks, then branch and
+    bound over inputs and over units of nonlinear layers. `unsat` speaks of the network in real arithmetic; `sat` of
+    what the network returned in float32.
 
     Args:
         dual: the dual network; of several inputs, that of joined inputs, in the order in which the property declares
@@ -215,7 +214,7 @@ def _decide(run: _Run, attack: Attack | None, dtype: torch.dtype) -> Counterexam
         found = run.hunter.swarm(run.problem(), run.swarm_size, _THOROUGH)
         if found is not None:
             return found
-    return None if run.done else _split(run, attack)
+    return None if run.done else _search(run, attack, dtype)
 
 
 def _prove(run: _Run, ask: Ask, dtype: torch.dtype) -> None:
@@ -252,24 +251,18 @@ def _exactly(run: _Run, exact: ExactCases) -> Counterexample | None:
     return None
 
 
-def _split(run: _Run, attack: Attack | None) -> Counterexample | None:
-    """Branch and bound over the open cases in which few enough inputs vary."""
-    problem = run.problem()
-    varying = flat(problem.lower < problem.upper).sum(1)
-    index = (varying <= MOST_INPUTS).nonzero().squeeze(1).tolist()
-    if not index:
-        return None
-    run.begin("dual bounds of parts of the inputs")
-    some = problem.select(index)
-    outcome = split_search(run.dual, some, run.hunter, run.clock, attack)
-    run.parts += outcome.parts
-    if outcome.found is not None:
-        return outcome.found
-    for place, case in enumerate(some.cases):
-        if place not in outcome.undecided:
-            del run.open[case]
-    run.tell()
-    return None
+def _search(run: _Run, attack: Attack | None, dtype: torch.dtype) -> Counterexample | None:
+    """Branch and bound over all open cases; what it closes counts also if the time is up within a step."""
+    run.begin("branch and bound over inputs and units")
+    search = PropertySearch.of(run.dual, run.problem(), dtype, run.hunter, run.clock, attack)
+    try:
+        search.search.run()
+    finally:
+        run.parts += search.search.parts
+        left = search.problem.remaining(search.refuted)
+        run.open = {case: left[case] for case in run.open if case in left}
+        run.tell()
+    return search.search.found
 
 
 def _sample_shape(dual: DualNetwork, goal: Property) -> tuple[int, ...]:

@@ -14,7 +14,7 @@ from torch import Tensor
 from autodual.certification.verdicts.input_constraints import InputConstraints, placed
 from autodual.certification.verdicts.number_readings import float32_ends, lower_reading, upper_reading
 from autodual.perturbations import Region
-from autodual.properties import Case, Property
+from autodual.properties import Case, Conjunction, Property
 from autodual.specs import Rows, Specification
 from autodual.specs.base import guarded, with_ties
 
@@ -27,17 +27,20 @@ class Unviolated(Specification):
     """No conjunction of matrix · f <= offset is true of the outputs, where `member` says which rows each one has.
 
     matrix `[N, R, K]`, offset `[N, R]`, both float64, and member bool `[N, Q, R]` hold something for each sample.
-    strict bool `[N, R]`: where a row says < instead, which is false also where both sides are equal.
+    strict bool `[N, R]`: where a row says < instead, which is false also where both sides are equal. offset_error
+    `[N, R]`: how far an offset may be from the property's, float64.
     """
 
     matrix: Tensor
     offset: Tensor
     member: Tensor
     strict: Tensor
+    offset_error: Tensor
 
     def rows(self, outputs: Tensor) -> Rows:
         offset = self.offset.to(outputs)
-        return Rows(self.matrix.to(outputs), offset, torch.finfo(offset.dtype).eps * offset.abs())
+        rounded = torch.where(offset.double() == self.offset, 0.0, torch.finfo(offset.dtype).eps * offset.abs())
+        return Rows(self.matrix.to(outputs), offset, (rounded + self.offset_error).to(offset))
 
     def margin(self, values: Tensor) -> Tensor:
         return guarded(self.margins(values).min(-1).values, values)
@@ -55,7 +58,7 @@ class Unviolated(Specification):
         return sorted({tuple(rows.nonzero().squeeze(1).tolist()) for rows in self.member[0]})
 
     def select(self, index: Tensor | slice) -> Unviolated:
-        parts = {name: getattr(self, name)[index] for name in ("matrix", "offset", "member", "strict")}
+        parts = {name: getattr(self, name)[index] for name in ("matrix", "offset", "member", "strict", "offset_error")}
         return replace(self, **parts)
 
     def describe(self) -> str:
@@ -98,17 +101,19 @@ class Problem:
         cases = tuple(sorted(open_))
         chosen = tuple(tuple(open_[case]) for case in cases)
         tables = [_table(goal.cases[case], numbers, sums) for case, numbers in zip(cases, chosen)]
-        rows = max(1, max(len(offset) for _, offset, _, _ in tables))
-        widest = max(len(members) for _, _, _, members in tables)
+        rows = max(1, max(len(table.offset) for table in tables))
+        widest = max(len(table.members) for table in tables)
         matrix = numpy.zeros((len(cases), rows, goal.output_size))
-        offset, strict = numpy.zeros((len(cases), rows)), numpy.zeros((len(cases), rows), bool)
+        offset, error = numpy.zeros((2, len(cases), rows))
+        strict = numpy.zeros((len(cases), rows), bool)
         member = numpy.zeros((len(cases), widest, rows), bool)
-        for place, (table, bounds, below, members) in enumerate(tables):
-            here = slice(0, len(bounds))
-            matrix[place, here], offset[place, here], strict[place, here] = table, bounds, below
+        for place, table in enumerate(tables):
+            here = slice(0, len(table.offset))
+            matrix[place, here], offset[place, here], error[place, here] = table.matrix, table.offset, table.error
+            strict[place, here] = table.strict
             for number in range(widest):
-                member[place, number, members[number if number < len(members) else 0]] = True
-        spec = Unviolated(*(torch.from_numpy(array).to(device) for array in (matrix, offset, member, strict)))
+                member[place, number, table.members[number if number < len(table.members) else 0]] = True
+        spec = Unviolated(*(torch.from_numpy(array).to(device) for array in (matrix, offset, member, strict, error)))
         every = [goal.cases[case] for case in cases]
         return cls._around(cases, chosen, every, shape, spec)
 
@@ -179,29 +184,45 @@ class Problem:
         return left
 
 
-def _sum_above(bounds: numpy.ndarray) -> float:
-    """The sum of bounds that were rounded each, and no less: what they are off by need not cancel where they do."""
-    return math.fsum(bounds) + math.fsum(numpy.finfo(numpy.float64).eps * numpy.abs(bounds))
+def _sum_above(bounds: numpy.ndarray, errors: numpy.ndarray) -> float:
+    """The sum of bounds that may be off, and no less: what they are off by need not cancel where they do."""
+    return math.fsum(bounds) + math.fsum(errors)
 
 
-def _table(
-    case: Case, numbers: Sequence[int], sums: bool
-) -> tuple[numpy.ndarray, numpy.ndarray, numpy.ndarray, list[list[int]]]:
-    """The distinct rows of some conjunctions, their bounds, which are strict, and which rows each conjunction has."""
+@dataclass(frozen=True, eq=False)
+class _Table:
+    """The distinct rows of some conjunctions, what `Unviolated` has of each, and which rows each conjunction has."""
+
+    matrix: numpy.ndarray
+    offset: numpy.ndarray
+    error: numpy.ndarray
+    strict: numpy.ndarray
+    members: list[list[int]]
+
+
+def _table(case: Case, numbers: Sequence[int], sums: bool) -> _Table:
     places: dict[bytes, int] = {}
     rows: list[numpy.ndarray] = []
     members = []
     for number in numbers:
         conjunction = case.conjunctions[number]
-        bounds = upper_reading(conjunction.bound)
-        own = [numpy.append(row, end) for row, end in zip(conjunction.matrix, zip(bounds, conjunction.strict))]
+        bounds, errors = upper_reading(conjunction.bound), _bound_errors(conjunction)
+        own = list(numpy.column_stack([conjunction.matrix, bounds, errors, conjunction.strict]))
         if sums and len(own) > 1 and conjunction.total is not None:
             # Summed exactly and rounded once: errors of partial sums would be relative to parts that may cancel.
-            own.append(numpy.append(conjunction.total, [_sum_above(bounds), float(conjunction.strict.any())]))
+            whole = _sum_above(bounds, errors)
+            ends = [whole, numpy.finfo(numpy.float64).eps * abs(whole), float(conjunction.strict.any())]
+            own.append(numpy.append(conjunction.total, ends))
         for row in own:
             if row.tobytes() not in places:
                 places[row.tobytes()] = len(rows)
                 rows.append(row)
         members.append(sorted({places[row.tobytes()] for row in own}))
-    table = numpy.array(rows).reshape(len(rows), case.conjunctions[0].matrix.shape[1] + 2)
-    return table[:, :-2], table[:, -2], table[:, -1] != 0, members
+    table = numpy.array(rows).reshape(len(rows), case.conjunctions[0].matrix.shape[1] + 3)
+    return _Table(table[:, :-3], table[:, -3], table[:, -2], table[:, -1] != 0, members)
+
+
+def _bound_errors(conjunction: Conjunction) -> numpy.ndarray:
+    if conjunction.bound_error is not None:
+        return conjunction.bound_error
+    return numpy.finfo(numpy.float64).eps * abs(conjunction.bound)

@@ -189,7 +189,12 @@ class _Composition:
         opsets = {entry.domain: entry for model in models for entry in model.opset_import}
         version = max(model.ir_version for model in models)
         made = helper.make_model(graph, opset_imports=list(opsets.values()), ir_version=version)
-        return bytes(made.SerializeToString())
+        try:
+            return bytes(made.SerializeToString())
+        except Exception as error:  # of protocol buffers, which hold less than 2 GiB
+            raise InvalidInputError(
+                "The networks of the property are larger than 2 GiB together, more than one ONNX file can be."
+            ) from error
 
 
 def _runs(products: Sequence[Sequence[int]]) -> list[int]:

@@ -53,7 +53,7 @@ def require_declared(
             _require_like(file.name, one, entry)
     if not hidden:
         return
-    inner = _inner_values(file.model)
+    inner, kind = _inner_values(file.model), dtype_of(file.name, graph.output[0])
     made = {name for node in graph.node for name in node.output if name}
     for one in hidden:
         if one.name not in made:
@@ -61,8 +61,14 @@ def require_declared(
                 f"'{file.name}' has no inner value '{one.name}', which the property calls '{one.variable}'; name an "
                 "output of one of its nodes."
             )
-        if one.name in inner:
-            _require_like(file.name, one, inner[one.name])
+        if one.name not in inner:
+            continue
+        if (actual := dtype_of(file.name, inner[one.name])) != kind:
+            raise InvalidInputError(
+                f"'{one.name}', which the property calls '{one.variable}', is {actual} in '{file.name}', whose output "
+                f"is {kind}; only values of the output's type can be verified with it."
+            )
+        _require_like(file.name, one, inner[one.name])
 
 
 def _inner_values(model: onnx.ModelProto) -> dict[str, onnx.ValueInfoProto]:

@@ -100,6 +100,8 @@ class OnnxNetwork(nn.Module):
     def forward(self, *inputs: Tensor) -> Tensor:
         """The network's output `[N, *shape]` for N samples `[N, *shape]` of each input.
 
+        Gradients are those of ops' surrogates (`Op.surrogate`), where steps or quantisers have none of their own.
+
         Raises:
             InvalidInputError: an input is missing, is not floating or has a wrong shape.
         """
@@ -113,7 +115,7 @@ class OnnxNetwork(nn.Module):
                     f"[N, *shape]; got {value.dtype} {list(value.shape)}"
                 )
         lookup = TracedNetwork(graph).lookup(self)
-        values = graph.evaluate(inputs, Environment(lookup, inputs[0].dtype, inputs[0].device))
+        values = graph.evaluate(inputs, Environment(lookup, inputs[0].dtype, inputs[0].device), surrogates=True)
         output = values[graph.outputs[0]]
         return output.expand(inputs[0].shape[0], *output.shape[1:])
 

@@ -46,6 +46,9 @@ class LogSoftmax(Op):
     def forward(self, inputs: Sequence[Tensor], environment: Environment) -> Tensor:
         return inputs[0].log_softmax(self.axis + 1)
 
+    def keeps_order(self, shape: Sequence[int]) -> bool:
+        return all(extent == 1 for axis, extent in enumerate(shape) if axis != self.axis)
+
 
 @dataclass(frozen=True, eq=False)
 class LogSumExp(Op):

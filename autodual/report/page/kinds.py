@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from autodual.report.attacked import ATTACK_STATUSES
+from autodual.report.benchmark_score import OUTCOMES
 from autodual.report.cascades import CASCADE_STATUSES, GUARANTEE
 from autodual.report.certificates import STATUSES
 from autodual.report.document import ROWS_KEY, Row
@@ -103,6 +104,15 @@ _KINDS = {
     ),
     "autodual.detect/1": Kind("Detection", _flag, ("not flagged", "flagged"), None, ("index", "label", "flagged")),
 }
+
+_KINDS["autodual.bench/1"] = Kind(
+    "Benchmark",
+    _status,
+    OUTCOMES,
+    columns=("network", "property", "status", "expected", "points", "seconds", "cpu_seconds", "method"),
+    unit="instance",
+    meanings={"error": "the verifier failed"},
+)
 
 _VERIFICATION = Kind(
     "Verification",

@@ -28,6 +28,8 @@ _PATH = click.Path(path_type=Path)
 @click.option("--no-attack", is_flag=True, help="Only bound; then sat is only found where bounds point to it.")
 @exact_options("case of the property")
 @click.option("--bracket", is_flag=True, help="Attack what was proved, too; a contradiction stops with its evidence.")
+@click.option("--serialise-assignments", "assignments", type=_PATH, metavar="FOLDER", help="Write a counterexample's "
+              "variables there, as files of ONNX tensors, instead of printing it.")  # fmt: skip
 @click.option("--json", type=_PATH, help="Write the verdict here.")
 @overwrite_option
 @click.option("--quiet", is_flag=True, help="Nothing on standard error.")
@@ -44,6 +46,7 @@ def verify(
     exact: bool,
     time_limit: float | None,
     bracket: bool,
+    assignments: Path | None,
     json: Path | None,
     overwrite: bool,
     quiet: bool,
@@ -81,6 +84,7 @@ def verify(
             overwrite=overwrite,
             quiet=quiet,
             standard=standard,
+            assignments=assignments,
         )
     )
 

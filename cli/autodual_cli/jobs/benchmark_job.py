@@ -166,6 +166,10 @@ def _plan(options: BenchOptions, folder: Path) -> Plan:
 def _settings(options: BenchOptions, sources: Sequence[str]) -> dict[str, Any]:
     records = [file_record(role, source) for role, source in zip(("instances", "answers"), sources)]
     return {
+        "model": "the networks of the instances",
+        "data": str(options.instances),
+        "data_description": "networks with properties",
+        "arithmetic": "float32, and float64 where that does not decide",
         "instances": str(options.instances),
         "instances_sha256": records[0]["sha256"],
         "answers_sha256": records[1]["sha256"] if options.answers is not None else None,

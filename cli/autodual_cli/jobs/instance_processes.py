@@ -96,18 +96,20 @@ class _Running:
         if code is None:
             if self._timeout is None or seconds < self._timeout + _GRACE:
                 return None
-            self.stop()
+            cpu = self.stop()
             return Answered(self._number, "timeout", seconds, cpu, None, "stopped from outside, long after its time")
         status, document, words = self._read(code)
         self._remove()
         return Answered(self._number, status, seconds, cpu, document, words)
 
-    def stop(self) -> None:
-        """End the process and remove its files."""
+    def stop(self) -> float | None:
+        """End the process and remove its files; the CPU time that it took where the system says."""
+        cpu = None
         if self._process.returncode is None:
             self._process.kill()
-            self._process.wait()
+            _, cpu = _ended(self._process, wait=True)
         self._remove()
+        return cpu
 
     def _read(self, code: int) -> tuple[str, dict[str, Any] | None, str]:
         printed = self._files["out"].read_text(encoding="utf-8", errors="replace").split("\n", 1)[0]
@@ -126,11 +128,11 @@ class _Running:
             path.unlink(missing_ok=True)
 
 
-def _ended(process: subprocess.Popen[bytes]) -> tuple[int | None, float | None]:
+def _ended(process: subprocess.Popen[bytes], *, wait: bool = False) -> tuple[int | None, float | None]:
     """The exit status of a process that has ended, and the CPU time that it took where the system says."""
     if not hasattr(os, "wait4"):
-        return process.poll(), None
-    ended, status, usage = os.wait4(process.pid, os.WNOHANG)
+        return process.wait() if wait else process.poll(), None
+    ended, status, usage = os.wait4(process.pid, 0 if wait else os.WNOHANG)
     if not ended:
         return None, None
     process.returncode = os.waitstatus_to_exitcode(status)

@@ -50,5 +50,5 @@ CAPABILITIES = {
     "optimised-disjunctive-reasoning": Capability("Whether disjunctions are more than cases, one by one.",
                                                   _fixed("false")),
     "serialise-assignments": Capability("Whether counterexamples can be written as files of tensors.",
-                                        _fixed("false")),
+                                        _fixed("true")),
 }  # fmt: skip

@@ -33,6 +33,8 @@ _NAMES = {
 
 def option_name(setting: str) -> str:
     """The option that gives a setting, such as --dtype for `arithmetic`; the network itself is MODEL."""
+    if setting == "verify":
+        return "--"
     name = _NAMES.get(setting, setting)
     return "MODEL" if name == "model" else f"--{name.replace('_', '-')}"
 
@@ -48,6 +50,8 @@ def as_given(settings: Mapping[str, Any], setting: str) -> str | None:
         return _several({f"projection_{name}": each for name, each in value.items()})
     elif setting == SET_OPTIONS and isinstance(value, dict):
         return _several(value)
+    if setting == "verify" and isinstance(value, list):  # options of another command
+        return f"-- {shlex.join(map(str, value))}" if value else None
     if value is None or value is False:
         return None
     if setting == "extension_sha256":  # which file it was is told by provenance alone

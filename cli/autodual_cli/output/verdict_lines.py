@@ -8,16 +8,17 @@ import numpy
 
 from autodual.certification import Verdict, VerdictStatus
 from autodual.properties import Property
+from autodual_cli.output.assignment_files import assigned
 
 
-def format_verdict(verdict: Verdict, goal: Property, *, standard: bool = False) -> str:
-    """The verdict on a line of its own and, after sat, the counterexample.
+def format_verdict(verdict: Verdict, goal: Property, *, standard: bool = False, alone: bool = False) -> str:
+    """The verdict on a line of its own and, after sat, the counterexample, unless the verdict is wanted `alone`.
 
     It is written as VNN-COMP does or, where `standard`, as VNN-LIB 2.0 does: by the names that the property declares.
     """
     if verdict.status is VerdictStatus.TIMEOUT:
         return overtime(standard=standard)
-    if verdict.inputs is None or verdict.outputs is None:
+    if alone or verdict.inputs is None or verdict.outputs is None:
         return str(verdict.status)
     if standard and goal.declarations:
         return "\n".join([str(verdict.status), *_assignment(goal, verdict.inputs, verdict.outputs)])
@@ -28,15 +29,9 @@ def format_verdict(verdict: Verdict, goal: Property, *, standard: bool = False) 
 
 def _assignment(goal: Property, inputs: numpy.ndarray, outputs: numpy.ndarray) -> Iterator[str]:
     """A line `NAME TYPE [SHAPE]` for each declared variable, in order, and a line for each of its entries."""
-    values: dict[str, numpy.ndarray] = {}
-    for variables, entries in ((goal.inputs, goal.declared(inputs)), (goal.outputs, outputs)):
-        place = 0
-        for variable in variables:
-            values[variable.name] = entries[place : place + variable.size]
-            place += variable.size
-    for variable in (one for network in goal.declarations for one in network.variables):
+    for variable, entries in assigned(goal, inputs, outputs):
         yield f"{variable.name} {variable.element} [{','.join(map(str, variable.shape))}]"
-        yield from (repr(float(value)) for value in values[variable.name])
+        yield from (repr(float(value)) for value in entries)
 
 
 def overtime(*, standard: bool) -> str:

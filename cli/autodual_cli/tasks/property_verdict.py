@@ -24,6 +24,7 @@ from autodual.certification.verdicts.deadline import TimeUp, deadline
 from autodual.errors import ContradictionError
 from autodual.report import build_document, write_document
 from autodual.report.verdicts import summarise_verdicts, verdict_row
+from autodual_cli.output.assignment_files import require_assignments, write_assignments
 from autodual_cli.output.contradiction_file import kept
 from autodual_cli.output.provenance import file_record, model_records, provenance, weight_file_digest
 from autodual_cli.output.targets import Target, check_targets, sole_writer_of
@@ -40,7 +41,8 @@ class Request:
     """The options of the command.
 
     models: by the network's name in the property; None: whatever it is called. start: the time.monotonic() from which
-    the timeout counts. standard: whether the command was given in the form of VNN-LIB 2.0.
+    the timeout counts. standard: whether the command was given in the form of VNN-LIB 2.0. assignments: the folder for
+    a counterexample's tensors, in place of printing it.
     """
 
     models: Mapping[str | None, Path]
@@ -59,6 +61,7 @@ class Request:
     overwrite: bool
     quiet: bool
     standard: bool
+    assignments: Path | None = None
 
 
 def run_verification(request: Request) -> None:
@@ -80,11 +83,16 @@ def _run(request: Request) -> None:
         click.echo(overtime(standard=request.standard))
         click.echo("The time was up before the files were read; no document is written.", err=True)
         return
+    if request.assignments is not None:
+        require_assignments(request.assignments, loaded.goal)
     try:
         verdict = _verdict(request, loaded)
     except ContradictionError as error:
         raise kept(error, _settings(request, loaded), request.json) from None
-    click.echo(format_verdict(verdict, loaded.goal, standard=request.standard))
+    alone = request.assignments is not None
+    click.echo(format_verdict(verdict, loaded.goal, standard=request.standard, alone=alone))
+    if request.assignments is not None and verdict.inputs is not None and verdict.outputs is not None:
+        write_assignments(request.assignments, loaded.goal, verdict.inputs, verdict.outputs)
     if not request.quiet:
         click.echo(verdict_summary(verdict, loaded.goal), err=True)
     if request.json is not None:

@@ -1,0 +1,89 @@
+"""Branch and bound over a property's open conjunctions: each is a claim that no input of its case's box meets it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from autodual.attacks import Attack
+from autodual.certification.verdicts.clock import Clock
+from autodual.certification.verdicts.counterexample_confirmation import Counterexample
+from autodual.certification.verdicts.counterexample_search import Hunter
+from autodual.certification.verdicts.open_cases import Problem
+from autodual.network import DualNetwork
+from autodual.search import Claims, PartBounds, TreeSearch, suitable_actions
+
+# Steps uphill of parts with split units, and the share of the memory budget that waiting parts may take.
+_STEPS, _SHARE = 8, 2
+
+
+@dataclass(frozen=True, eq=False)
+class PropertySearch:
+    """A search for proofs of all open conjunctions of a problem; what it found can be read after an interruption, too.
+
+    places: the case's place in the problem and the conjunction's place in the case, by claim.
+    """
+
+    problem: Problem
+    places: tuple[tuple[int, int], ...]
+    search: TreeSearch
+
+    @classmethod
+    def of(
+        cls,
+        dual: DualNetwork,
+        problem: Problem,
+        dtype: torch.dtype,
+        hunter: Hunter,
+        clock: Clock,
+        attack: Attack | None,
+    ) -> PropertySearch:
+        """The search over a problem's boxes.
+
+        dtype: of bounds at first. attack: starts now and then from where the bounds of parts are least.
+        """
+        places = tuple(
+            (place, number) for place, numbers in enumerate(problem.conjunctions) for number in range(len(numbers))
+        )
+        claims = _claims(problem, places)
+        exact = bool((claims.matrix == claims.matrix.to(dtype)).all())
+        dtypes = dict.fromkeys([dtype, torch.float64] if exact else [torch.float64])
+        bounds = PartBounds(dual, {kind: problem.proof_region(kind) for kind in dtypes}, claims, _STEPS)
+
+        def attempt(claim: Tensor, points: Tensor, thorough: bool) -> Counterexample | None:
+            chosen = [places[number] for number in claim.tolist()]
+            here = problem.select([place for place, _ in chosen])
+            inside = hunter.inside(here, points)
+            if thorough and attack is not None:
+                return hunter.descend(here, inside, attack)
+            return hunter.examine(here, inside)
+
+        search = TreeSearch(
+            bounds,
+            suitable_actions(bounds),
+            lambda: clock.over,
+            memory=bounds.options.room // _SHARE,
+            steps=_STEPS,
+            attempt=attempt,
+        )
+        return cls(problem, places, search)
+
+    @property
+    def refuted(self) -> Tensor:
+        """Which conjunctions are false throughout their boxes, bool `[N, Q]`."""
+        proved = torch.zeros(self.problem.spec.member.shape[:2], dtype=torch.bool)
+        undecided = set(self.search.undecided)
+        for number, (place, conjunction) in enumerate(self.places):
+            proved[place, conjunction] = number not in undecided
+        return proved
+
+
+def _claims(problem: Problem, places: tuple[tuple[int, int], ...]) -> Claims:
+    spec = problem.spec
+    case, conjunction = (torch.tensor(column, device=spec.offset.device) for column in zip(*places))
+    # A conjunction that holds nowhere: at every point one of its rows is above its bound.
+    return Claims(
+        spec.matrix[case], spec.offset[case], torch.zeros_like(spec.offset[case]), spec.member[case, conjunction], case
+    )

@@ -1,0 +1,73 @@
+"""The lines and multipliers of parts' rows: where a search for them begins, and the rows pulled with what it finds."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from autodual.bounds import BoundState, Split
+from autodual.bounds.ascent.chosen_lines import Choices, Families, families_before, under
+from autodual.bounds.ascent.row_search import Lines, Task, searched
+from autodual.bounds.rows.constrained import join_constraints
+from autodual.bounds.rows.pull import Progress, advance
+from autodual.dual.rows import Rows
+from autodual.search.part_batch import Parts
+
+
+@dataclass(frozen=True, eq=False)
+class Pulled:
+    """Rows `[M, R, *shape]` of a node that have arrived at the input.
+
+    passed: what they were at each node on their way. lines: by relaxed node, and for each of the `splits`, by site.
+    """
+
+    progress: Progress
+    passed: Mapping[str, Rows]
+    slopes: Choices
+    multipliers: Mapping[str, Tensor]
+
+
+def splits_of(parts: Parts, dtype: torch.dtype) -> tuple[Split, ...]:
+    """The constraints of split units, of the sites where any part has some."""
+    return tuple(
+        Split(name, sign.to(dtype), parts.point[name].to(dtype), multiplier=parts.multiplier[name].to(dtype))
+        for name, sign in parts.sign.items()
+        if bool(sign.any())
+    )
+
+
+def pulled(state: BoundState, name: str, rows: Tensor, parts: Parts, enough: Tensor, steps: int) -> Pulled:
+    """Rows of a node pulled with the parts' own lines, or with those that so many steps find from there on.
+
+    enough: bounds `[M, R]` that are good enough.
+    """
+    splits = splits_of(parts, rows.dtype)
+    state = replace(state, subproblems=replace(state.subproblems, constraints=splits))
+    constrained = [split.node for split in splits]
+    families = families_before(state, name, *constrained)
+    multipliers = tuple(split.multiplier for split in splits)
+    lines = Lines(_choices(parts, families, rows.dtype, searched=steps > 0), multipliers)
+    start = Progress.start(name, Rows(rows, state.graph[name].shape), one_sided=True)
+    if steps and (lines.choices or splits):
+        lines = searched(Task(state, start, None, families, enough), lines, steps)
+    chosen = under(state, families, lines.choices)
+    passed: dict[str, Rows] = {}
+    progress = advance(chosen, join_constraints(chosen, start, lines.multipliers, None), passed=passed)
+    found = {split.node: beta for split, beta in zip(splits, lines.multipliers) if beta is not None}
+    return Pulled(progress, passed, lines.choices, found)
+
+
+def _choices(parts: Parts, families: Families, dtype: torch.dtype, *, searched: bool) -> Choices:
+    """The parts' slopes, and adaptive ones where none were ever chosen.
+
+    searched: whether they are needed also where no search has chosen any.
+    """
+    found = {}
+    for name, family in families.items():
+        if name in parts.slopes and (searched or bool((parts.slopes[name] >= 0).any())):
+            start = family.first.lower_intercept.new_zeros(()) if family.start is None else family.start.unsqueeze(1)
+            found[name] = torch.where(parts.slopes[name] < 0, start, parts.slopes[name].to(dtype))
+    return found

@@ -1,0 +1,201 @@
+"""The search: the worst parts are split, their halves bounded and attacked, until nothing is open or the time is up."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from autodual.search.actions import Action
+from autodual.search.calibration import Calibration
+from autodual.search.clipped_boxes import clipped
+from autodual.search.frontier import Frontier
+from autodual.search.part_batch import Parts, joined
+from autodual.search.part_bounds import Bounded, PartBounds
+
+#: Tries points `[M, *shape]` as refutations of claims `[M]`; the bool says whether to attack from there, too.
+Attempt = Callable[[Tensor, Tensor, bool], Any]
+
+# A bound more than this many rounding errors below zero is not computed again in float64: rounding is not to blame.
+_HOPE = 32.0
+# How many of a batch's worst parts are tried, and by what factor more parts were bounded at the next attack.
+_TRIED, _BETWEEN_ATTACKS = 32, 1.4
+
+
+@dataclass(frozen=True, eq=False)
+class _Halves:
+    """The bounded halves of parents `index`, by one kind of action, and what the parents gained by it."""
+
+    index: Tensor
+    low: Parts
+    high: Parts
+    realised: Tensor
+
+
+class TreeSearch:
+    """One search. What it found so far can be read at any time, also after an interruption.
+
+    The order in which parts are split depends on bounds alone, so that a search takes the same way on any machine as
+    far as its time suffices.
+
+    Args:
+        bounds: bounds parts.
+        actions: the ways to split them, the likeliest to pay first.
+        over: says when the time is up.
+        memory: bytes for waiting parts.
+        steps: steps uphill for parts with split units.
+        attempt: tries points; what it returns, if not None, ends the search.
+    """
+
+    def __init__(
+        self,
+        bounds: PartBounds,
+        actions: Sequence[Action],
+        over: Callable[[], bool],
+        *,
+        memory: int,
+        steps: int,
+        attempt: Attempt | None = None,
+    ):
+        self._bounds, self._actions, self._over, self._steps = bounds, actions, over, steps
+        self._frontier, self._calibration, self._attempt = Frontier(memory), Calibration(), attempt
+        self._next_attack = 0.0
+        self._open = torch.ones(bounds.claims.count, dtype=torch.long)
+        #: What `attempt` returned for a point that refutes a claim.
+        self.found: Any = None
+        #: How many parts were bounded.
+        self.parts = 0
+        #: Whether a part was given up that could not be split any more.
+        self.stuck = False
+
+    @property
+    def undecided(self) -> list[int]:
+        """The claims of which some part is not proved."""
+        return self._open.nonzero().squeeze(1).tolist()
+
+    @torch.no_grad()
+    def run(self) -> None:
+        """Search until every claim is decided, one is refuted, or the time is up."""
+        roots = self._bounds.roots()
+        place, size = 0, 1
+        while place < roots.count and not self._ended:
+            some = torch.arange(place, min(place + size, roots.count), device=roots.claim.device)
+            bounded = self._bounded(roots.select(some))
+            self._replace(roots.select(some), self._scored(bounded))
+            place, size = place + len(some), self._bounds.batch(bounded)
+        while len(self._frontier) and not self._ended:
+            self._split(self._frontier.take(max(1, size // 2)))
+
+    @property
+    def _ended(self) -> bool:
+        return self.found is not None or self._over()
+
+    def _bounded(self, parts: Parts) -> Bounded:
+        """Bounds of parts, all stale or none; in float64 where rounding may have decided."""
+        self.parts += parts.count
+        dtype = self._bounds.first.centre.dtype
+        refresh = bool(parts.stale.any())
+        steps = self._steps if any(bool(sign.any()) for sign in parts.sign.values()) or not refresh else 0
+        found = self._bounds.bound(parts, dtype, refresh=refresh, steps=steps)
+        bound = found.parts.bound
+        near = (bound <= 0) & (bound + _HOPE * found.error > 0)
+        if dtype == torch.float64 or torch.float64 not in self._bounds.regions or not bool(near.any()):
+            return found
+        index = near.nonzero().squeeze(1)
+        again = self._bounds.bound(found.parts.select(index), torch.float64, refresh=False, steps=0)
+        better = bound.index_copy(0, index, torch.maximum(bound[index], again.parts.bound))
+        return replace(found, parts=replace(found.parts, bound=better))
+
+    def _scored(self, bounded: Bounded) -> Parts:
+        """Bounded parts, clipped, with the best choice of each kind of action. The worst points are tried."""
+        choices = {action.name: action.score(bounded) for action in self._actions}
+        parts = self._clipped(replace(bounded.parts, choices=choices), bounded)
+        if bounded.functions is not None:
+            every = self._bounds.claims.member[parts.claim].to(bounded.best.weight)
+            weights = [bounded.best.weight, every] if self._bounds.claims.rows > 1 else [every]
+            self._try(parts, [torch.einsum("mr,mrd->md", weight, bounded.functions.slope) for weight in weights])
+        return parts
+
+    def _replace(self, parents: Parts, children: Parts) -> None:
+        """Let open children wait in the place of their parents."""
+        children = children.select(~(children.bound > 0))
+        self._frontier.put(children)  # what finds no room stays open
+        self._open.index_add_(0, children.claim.cpu(), torch.ones(children.count, dtype=torch.long))
+        self._open.index_add_(0, parents.claim.cpu(), -torch.ones(parents.count, dtype=torch.long))
+
+    def _clipped(self, parts: Parts, bounded: Bounded) -> Parts:
+        """Boxes without what the parts' own bounds prove to hold no refutation."""
+        if bounded.functions is None or not any(action.boxes for action in self._actions):
+            return parts
+        (source,) = self._bounds.plan.graph.inputs
+        box, member = parts.intervals[source], self._bounds.claims.member[parts.claim]
+        lower, upper = box.lower.flatten(1), box.upper.flatten(1)
+        smaller = clipped(lower, upper, bounded.functions.slope, bounded.functions.offset, member)
+        return replace(parts, intervals={**parts.intervals, source: smaller.map(lambda end: end.reshape(box.shape))})
+
+    def _split(self, parents: Parts) -> None:
+        kinds, gains = self._actions, []
+        for action in kinds:
+            gain = parents.choices[action.name].gain
+            gains.append(torch.where(gain > 0, gain * self._calibration.factor(action.name), -torch.inf))
+        stacked = torch.stack(gains)
+        usable = stacked > -torch.inf
+        self.stuck |= not bool(usable.any(0).all())  # what cannot be split stays open
+        compares = len(kinds) > 1 and self._calibration.compares()
+        # Nothing can be said of other kinds than the first before they were tried.
+        preferred = stacked.argmax(0) if self._calibration.knows else usable.int().argmax(0)
+        wanted = usable if compares else usable & (preferred == torch.arange(len(kinds)).unsqueeze(1))
+        tried = [
+            self._halved(parents, action, mask, compares) for action, mask in zip(kinds, wanted) if bool(mask.any())
+        ]
+        best = torch.full_like(parents.bound, -torch.inf)
+        for halves in tried:
+            best[halves.index] = torch.maximum(best[halves.index], halves.realised)
+        taken = torch.zeros_like(best, dtype=torch.bool)
+        for halves in tried:
+            mine = (halves.realised >= best[halves.index]) & ~taken[halves.index]
+            taken[halves.index] |= mine
+            children = joined([halves.low.select(mine), halves.high.select(mine)])
+            self._replace(parents.select(halves.index[mine]), children)
+
+    def _halved(self, parents: Parts, action: Action, mask: Tensor, learns: bool) -> _Halves:
+        """Both halves of some parents, with choices of their own; what they gained goes to the calibration."""
+        index = mask.nonzero().squeeze(1)
+        some = parents.select(index)
+        choice = some.choices[action.name]
+        children = joined(list(action.children(some, choice)))
+        bounded = self._bounded(replace(children, depth=children.depth + 1))
+        gain = (bounded.parts.bound.clamp(max=0) - torch.cat([some.bound, some.bound])).clamp(min=0)
+        low, high = gain.chunk(2)
+        realised = (low + high + torch.minimum(low, high)).nan_to_num(0.0, 0.0, 0.0)
+        if learns:
+            self._calibration.learn(action.name, choice.gain, realised)
+        parts = self._scored(bounded)
+        first, second = torch.arange(2 * some.count, device=index.device).chunk(2)
+        return _Halves(index, parts.select(first), parts.select(second), realised)
+
+    def _try(self, parts: Parts, slopes: list[Tensor]) -> None:
+        """Try the middles of the worst open parts, where their functions of slopes `[M, D]` are least, and now and then
+        an attack from there.
+        """
+        index = (~(parts.bound > 0)).nonzero().squeeze(1)
+        if self._attempt is None or self.found is not None or len(index) == 0:
+            return
+        index = index[parts.bound[index].argsort()[:_TRIED]]
+        (source,) = self._bounds.plan.graph.inputs
+        box = parts.intervals[source]
+        lower, upper = box.lower[index], box.upper[index]
+        middle = lower + (upper - lower) / 2
+        thorough = self.parts >= self._next_attack
+        self._next_attack = _BETWEEN_ATTACKS * self.parts if thorough else self._next_attack
+        claim, points = parts.claim[index], [middle]
+        for flat in slopes:
+            slope = flat.reshape(box.shape)[index]
+            points.append(torch.where(slope > 0, lower, torch.where(slope < 0, upper, middle)))
+        for number, each in enumerate(points):
+            self.found = self._attempt(claim, each, thorough and number > 0)
+            if self.found is not None:
+                return

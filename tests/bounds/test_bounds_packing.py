@@ -1,0 +1,46 @@
+"""Rows are grouped by sample: each is in one pack, in its own sample's group, and padding stays within its limit."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import nn
+
+import autodual
+from autodual.bounds.rows.packing import packs
+from autodual.measured import measured
+
+counts = st.lists(st.integers(1, 9), min_size=1, max_size=8)
+
+
+@given(counts, st.integers(1, 20), st.integers(0, 12))
+def test_each_row_is_in_one_pack_with_its_sample(counts: list[int], limit: int, padding: int) -> None:
+    owner = torch.arange(len(counts)).repeat_interleave(torch.tensor(counts)) * 3
+    places, found = torch.arange(len(owner)), []
+    for pack in packs(owner, limit, padding):
+        rows, size = places[pack.rows], len(pack.owner) * pack.count
+        cells = torch.arange(size) if pack.cells is None else pack.cells
+        assert torch.equal(owner[rows], pack.owner.repeat_interleave(pack.count)[cells])
+        assert len(cells) == len(rows) == len(cells.unique())
+        assert size - len(rows) <= padding and size <= limit
+        found.append(rows)
+    assert torch.equal(torch.cat(found).sort().values, places)
+    if len(found) == 1:
+        assert torch.equal(found[0], places)
+
+
+@torch.no_grad()
+def test_bounds_do_not_depend_on_the_packs(monkeypatch: pytest.MonkeyPatch) -> None:
+    torch.manual_seed(3)
+    layers = [part for pair in ((6, 12), (12, 12), (12, 12)) for part in (nn.Linear(*pair), nn.ReLU())]
+    dual, ball = autodual.compile_dual(nn.Sequential(*layers, nn.Linear(12, 3)).double()), autodual.LinfBall(0.2)
+    x, rows = torch.randn(7, 6, dtype=torch.float64), torch.eye(3, dtype=torch.float64)
+    alone = torch.cat([dual.lower_bounds(one[None], ball, rows, slopes="adaptive") for one in x])
+    for work in (0, 10**9):  # no padding, and any number of rows
+        for cache in (1 << 12, 1 << 14, 1 << 20):
+            monkeypatch.setattr(measured, "another_pull_work", work)
+            monkeypatch.setattr(measured, "cache_bytes", cache)
+            together = dual.lower_bounds(x, ball, rows, slopes="adaptive")
+            torch.testing.assert_close(together, alone, atol=1e-12, rtol=1e-12)
