@@ -10,7 +10,7 @@ from torch import Tensor
 
 from autodual.bounds import BoundState, Split
 from autodual.bounds.ascent.chosen_lines import Choices, Families, families_before, under
-from autodual.bounds.ascent.row_search import Lines, Task, searched
+from autodual.bounds.ascent.row_search import Done, Lines, Task, searched
 from autodual.bounds.rows.constrained import join_constraints
 from autodual.bounds.rows.pull import Progress, advance
 from autodual.dual.rows import Rows
@@ -39,6 +39,11 @@ def splits_of(parts: Parts, dtype: torch.dtype) -> tuple[Split, ...]:
     )
 
 
+def _at_least(enough: Tensor) -> Done:
+    """Which rows of some subproblems reach the bounds `[M, R]` that are good enough."""
+    return lambda index, bounds: bounds >= enough[index]
+
+
 def pulled(state: BoundState, name: str, rows: Tensor, parts: Parts, enough: Tensor, steps: int) -> Pulled:
     """Rows of a node pulled with the parts' own lines, or with those that so many steps find from there on.
 
@@ -52,7 +57,8 @@ def pulled(state: BoundState, name: str, rows: Tensor, parts: Parts, enough: Ten
     lines = Lines(_choices(parts, families, rows.dtype, searched=steps > 0), multipliers)
     start = Progress.start(name, Rows(rows, state.graph[name].shape), one_sided=True)
     if steps and (lines.choices or splits):
-        lines = searched(Task(state, start, None, families, enough), lines, steps)
+        done = _at_least(enough)
+        lines = searched(Task(state, start, None, families, done), lines, steps)
     chosen = under(state, families, lines.choices)
     passed: dict[str, Rows] = {}
     progress = advance(chosen, join_constraints(chosen, start, lines.multipliers, None), passed=passed)
