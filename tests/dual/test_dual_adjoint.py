@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
-from support.problems import PROBLEMS, Problem, normal
+from support.problems import NONLINEAR, PROBLEMS, Problem, normal
 from torch import Tensor
 
 from autodual.dual import AffineRule, DualLayer, Rows, find_rule
@@ -61,7 +61,7 @@ def test_the_value_along_rows_is_the_derivative_by_the_rows(problem: Problem) ->
     torch.testing.assert_close(found, torch.zeros_like(found) if expected is None else expected)
 
 
-@pytest.mark.parametrize("problem", PROBLEMS, ids=str)
+@pytest.mark.parametrize("problem", NONLINEAR, ids=str)
 def test_a_family_holds_the_adaptive_and_the_parallel_relaxation(problem: Problem) -> None:
     """At the t that it names for them, from which a search begins."""
     rule, bounds, environment = find_rule(problem.op), _bounds(problem), problem.environment
