@@ -87,13 +87,22 @@ class TreeSearch:
     @torch.no_grad()
     def run(self) -> None:
         """Search until every claim is decided, one is refuted, or the time is up."""
-        roots = self._bounds.roots()
-        place, size = 0, 1
-        while place < roots.count and not self._ended:
-            some = torch.arange(place, min(place + size, roots.count), device=roots.claim.device)
-            bounded = self._bounded(roots.select(some))
-            self._replace(roots.select(some), self._scored(bounded))
-            place, size = place + len(some), self._bounds.batch(bounded)
+        roots, sample = self._bounds.roots(), self._bounds.claims.sample
+        size = 1
+        # Where parts keep intervals, a whole set's are computed once, for all claims about it.
+        groups = (
+            [roots] if self._bounds.refreshes else [roots.select(sample == one) for one in sample.unique().tolist()]
+        )
+        for group in groups:
+            if self._ended:
+                return
+            group = group if self._bounds.refreshes else self._bounds.with_intervals(group)
+            place = 0
+            while place < group.count and not self._ended:
+                some = group.select(torch.arange(place, min(place + size, group.count), device=sample.device))
+                bounded = self._bounded(some)
+                self._replace(some, self._scored(bounded))
+                place, size = place + some.count, self._bounds.batch(bounded)
         while len(self._frontier) and not self._ended:
             self._split(self._frontier.take(max(1, size // 2)))
 
