@@ -108,10 +108,9 @@ class ConvolutionLayer(AffineLayer):
         return op.convolve(value, weight, None)
 
     def norms(self, moving: Sequence[Tensor]) -> tuple[Tensor, ...]:
-        """Of all columns: kernels alone cannot tell which move."""
-        geometry = self.geometry
-        found = convolution_norm(self.weight, geometry.groups, geometry.stride, geometry.dilation, self.node.shape[1:])
-        return (found.reshape(1),)
+        """Of all columns: which of them move differs from sample to sample, and the norm is worth keeping."""
+        assert isinstance(self.node.op, ops.Convolution)
+        return (convolution_norm(self.node.op, self.weight, self.shapes[0], self.node.shape).reshape(1),)
 
     @property
     def terms(self) -> int:

@@ -1,96 +1,63 @@
-"""Upper bounds of the spectral norm of convolutions, from their kernels alone.
-
-Zero padding and the cut at the border only drop rows and columns of a convolution on a torus that is large enough, and
-dropping them never raises a norm. On a torus the convolution is a diagonal of blocks, one a frequency ω, which are
-
-    K(ω)[o, (r, i)] = Σ_q e^(i⟨ω, q⟩) kernel[o, i, s q + r]        for the residues r < s of a stride s.
-
-So its norm is the largest ‖K(ω)‖₂ of any ω. Between the points of a grid of M frequencies an axis, a trigonometric
-polynomial with the powers 0 … d is at most 1 / cos(π d / 2M) times its largest value on the grid (after M. Riesz).
-"""
+"""Upper bounds of the spectral norm of convolutions: of their Gram matrix where it is small, else on a torus."""
 
 from __future__ import annotations
 
-import math
+import hashlib
+from collections import OrderedDict
 from collections.abc import Sequence
-from itertools import product
-from typing import Any
 
 import torch
-import torch.nn.functional as functional
 from torch import Tensor
 
-from autodual.dual.spectral_norm import frobenius_norm, spectral_norm_bound
+from autodual.dual.spectral_norm import largest_eigenvalue_bound
+from autodual.dual.torus_norm import torus_norm
+from autodual.dual.transpose import Geometry, transpose_convolution
+from autodual.ir import ops
 
-# The most frequencies an axis. With 16 of them, 3 × 3 kernels are off by at most a twentieth.
-_FREQUENCIES = 16
-# The most multiplications for one product of all frequencies' matrices.
-_MULTIPLICATIONS = 5e8
-# The most numbers to transform at once.
-_ENTRIES = 4_000_000
+# The most rows of a Gram matrix, and multiplications to make it.
+_ROWS, _MULTIPLICATIONS = 1024, 4e8
+# The last norms, by the digest of the weights and the shapes: a network that is bounded again and again keeps its own.
+_KEPT: OrderedDict[tuple, Tensor] = OrderedDict()
+_MOST_KEPT = 64
 
 
-def convolution_norm(
-    weight: Tensor, groups: int, stride: Sequence[int], dilation: Sequence[int], outputs: Sequence[int]
-) -> Tensor:
-    """At least the norm of a convolution, whatever its padding: a number, float64; infinite where that is too costly.
+def convolution_norm(op: ops.Convolution, weight: Tensor, operand: Sequence[int], output: Sequence[int]) -> Tensor:
+    """At least a convolution's spectral norm: a number, float64, on the weight's device; infinite if it is too costly.
+
+    No gradients flow to it.
 
     Args:
+        op: the convolution.
         weight: `[out, in of a group, *kernel]`.
-        groups: how many.
-        stride: by axis.
-        dilation: by axis.
-        outputs: the spatial size of the output.
+        operand: shape of the input, `[in, *spatial]`.
+        output: shape of the output.
     """
-    taps = _by_residue(weight.double(), stride, dilation)
-    counts, factor, grids = taps.shape[2 + len(stride) :], 1.0, []
-    for count, size in zip(counts, outputs):
-        needed = size - 1 + count  # a torus of so many outputs holds all that is read
-        grid = min(needed, _FREQUENCIES * max(1, (count - 1) // 2))
-        if grid < needed:
-            factor /= math.cos(math.pi * (count - 1) / (2 * grid))
-        grids.append(grid)
-    rows = taps.flatten(-len(counts)).flatten(1, -2).unflatten(0, (groups, -1))  # [groups, out, residues × in, taps]
-    waves = _waves(counts, grids, rows)
-    if waves.shape[1] * groups * (2 * min(rows.shape[1:3])) ** 3 > _MULTIPLICATIONS:
-        return rows.new_full((), torch.inf)
-    some = max(1, _ENTRIES // (4 * rows[..., 0].numel()))
-    largest = torch.stack([_largest(rows, part) for part in waves.split(some, 1)]).amax()
-    return largest * factor * (1 + 16 * torch.finfo(rows.dtype).eps)
+    digest = hashlib.blake2b(weight.detach().cpu().contiguous().numpy().tobytes()).digest()
+    geometry = Geometry(op.stride, op.padding, op.dilation, op.groups)
+    key = (digest, weight.dtype, tuple(weight.shape), geometry, tuple(operand), tuple(output))
+    if key not in _KEPT:
+        _KEPT[key] = _norm(op, weight.detach().double(), geometry, operand, output).cpu()
+        if len(_KEPT) > _MOST_KEPT:
+            _KEPT.popitem(last=False)
+    _KEPT.move_to_end(key)
+    return _KEPT[key].to(weight.device)
 
 
-def _by_residue(weight: Tensor, stride: Sequence[int], dilation: Sequence[int]) -> Tensor:
-    """Taps at s q + r, `[out, in, *residues r, *counts of q]`; zero where the kernel has none."""
-    axes = len(stride)
-    extents = [(size - 1) * step + 1 for size, step in zip(weight.shape[2:], dilation)]
-    wide = weight.new_zeros(*weight.shape[:2], *extents)
-    here: tuple[Any, ...] = (..., *(slice(None, None, step) for step in dilation))
-    wide[here] = weight
-    padding = [0, 0] * axes
-    for axis, (extent, step) in enumerate(zip(extents, stride)):
-        padding[2 * (axes - 1 - axis) + 1] = -extent % step
-    wide = functional.pad(wide, padding)
-    for axis, step in enumerate(stride):
-        wide = wide.unflatten(2 + 2 * axis, (-1, step))
-    return wide.permute(0, 1, *(3 + 2 * axis for axis in range(axes)), *(2 + 2 * axis for axis in range(axes)))
-
-
-def _waves(counts: Sequence[int], grids: Sequence[int], like: Tensor) -> Tensor:
-    """Angles ⟨ω, q⟩ `[taps, frequencies]`, each reduced to a turn."""
-    places = torch.tensor(list(product(*map(range, counts))), device=like.device)
-    # Kernels are real, so that a frequency and its opposite have one norm: half of them will do.
-    halves = (grids[0] // 2 + 1, *grids[1:])
-    numbers = torch.tensor(list(product(*map(range, halves))), device=like.device)
-    turns = like.new_zeros(len(places), len(numbers))
-    for axis, grid in enumerate(grids):
-        turns = turns + (places[:, axis, None] * numbers[None, :, axis] % grid) / grid
-    return 2 * math.pi * turns
-
-
-def _largest(rows: Tensor, angles: Tensor) -> Tensor:
-    """The largest norm over frequencies of Σ_q rows[…, q] e^(i angles[q, ω])."""
-    real, imaginary = (torch.einsum("goiq,qw->wgoi", rows, function(angles)) for function in (torch.cos, torch.sin))
-    # As a real matrix of twice the size, with the same norm.
-    blocks = torch.cat([torch.cat([real, -imaginary], 3), torch.cat([imaginary, real], 3)], 2)
-    rounding = 4 * (rows.shape[3] + 16) * torch.finfo(rows.dtype).eps
-    return spectral_norm_bound(blocks, 2 * rounding * frobenius_norm(rows.abs().sum(3))).amax()
+def _norm(
+    op: ops.Convolution, weight: Tensor, geometry: Geometry, operand: Sequence[int], output: Sequence[int]
+) -> Tensor:
+    inputs, outputs = torch.Size(operand).numel(), torch.Size(output).numel()
+    rows = min(inputs, outputs)
+    if rows > _ROWS or rows * outputs * weight[0].numel() > _MULTIPLICATIONS:
+        return torus_norm(weight, geometry, output[1:])
+    identity = torch.eye(rows, dtype=weight.dtype, device=weight.device)
+    if outputs <= inputs:
+        pulled = transpose_convolution(identity.reshape(rows, *output), weight, geometry, operand[1:])
+        gram = op.convolve(pulled, weight, None).flatten(1)
+    else:
+        pushed = op.convolve(identity.reshape(rows, *operand), weight, None)
+        gram = transpose_convolution(pushed, weight, geometry, operand[1:]).flatten(1)
+    # Its entries are sums over a kernel, so the matrix is off by that in the Frobenius norm.
+    terms = max(weight[0].numel(), weight[:, 0].numel()) + 16
+    off = 4 * terms * torch.finfo(weight.dtype).eps * gram.diagonal().sum().abs()
+    return (largest_eigenvalue_bound(gram) + off).sqrt() * (1 + 16 * torch.finfo(weight.dtype).eps)

@@ -30,9 +30,7 @@ class _StraightThrough(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, value: Tensor, stand_in: Tensor) -> Tensor:
         if value.shape != stand_in.shape:
-            raise ValueError(
-                f"a surrogate has the shape {list(stand_in.shape)}, the op {list(value.shape)}"
-            )
+            raise ValueError(f"a surrogate has the shape {list(stand_in.shape)}, the op {list(value.shape)}")
         return value.view_as(value)
 
     @staticmethod

@@ -16,6 +16,8 @@ from torch import Tensor, nn
 import autodual
 from autodual.dual import AffineLayer, spectral_norm_bound
 from autodual.dual.rule import AffineRule
+from autodual.dual.torus_norm import torus_norm
+from autodual.dual.transpose import Geometry
 
 
 @effort(40)
@@ -68,13 +70,29 @@ def test_convolutions_of_all_shapes(data: st.DataObject) -> None:
     layer = kind(2, 4, *options, groups=groups)
     shape = (2, *(draw(6, 7, 9) for _ in range(axes)))
     found, exact = _norm(layer, shape)
-    assert exact <= found <= 1.6 * exact
+    assert exact <= found <= 1.02 * exact
+    assert exact <= _torus_norm(layer, shape) <= 1.6 * exact
+
+
+def _torus_norm(layer: Any, shape: tuple[int, ...]) -> float:
+    geometry = Geometry(layer.stride, layer.padding, layer.dilation, layer.groups)
+    return float(torus_norm(layer.weight.double(), geometry, layer(torch.zeros(1, *shape).double()).shape[2:]))
 
 
 def test_long_axes_are_bounded_between_frequencies() -> None:
     torch.manual_seed(0)
-    found, exact = _norm(nn.Conv1d(1, 2, 3), (1, 200))
-    assert exact <= found <= 1.1 * exact
+    layer = nn.Conv1d(1, 2, 3)
+    found, exact = _norm(layer, (1, 1400))
+    assert found == _torus_norm(layer, (1, 1400)) and exact <= found <= 1.1 * exact
+
+
+def test_norms_follow_the_weights() -> None:
+    """They are kept from call to call, but never those of other weights."""
+    layer = nn.Conv1d(1, 2, 3)
+    before = _norm(layer, (1, 9))
+    with torch.no_grad():
+        layer.weight *= 2
+    assert _norm(layer, (1, 9))[0] == pytest.approx(2 * before[0])
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ from scipy.optimize import linprog
 from torch import Tensor
 
 import autodual
+from autodual import Interval
 from autodual.errors import EmptySetError, InvalidInputError
 from autodual.perturbations import Polytope, WholeView
 from autodual.testing import check_perturbation_set
@@ -127,6 +128,25 @@ def test_only_empty_sets_are_refused(seed: int, features: int, gap: float) -> No
     else:
         with pytest.raises(EmptySetError):
             region.at(x)
+
+
+@settings(max_examples=25, deadline=None)
+@given(seed=_SEEDS, features=st.integers(1, 5), share=st.floats(0, 1))
+def test_the_part_of_a_polytope_in_a_box(seed: int, features: int, share: float) -> None:
+    """As a program over both; where nothing is left of it, bounds cross."""
+    lower, upper, matrix, bound = _random(seed, 1, features)
+    region = Polytope(lower, upper, matrix, bound).at(torch.zeros(1, features, dtype=torch.float64))
+    part = upper.clone()
+    part[0] = lower[0] + share * (upper[0] - lower[0])
+    row = torch.randn(1, 1, features, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+    box = Interval(lower.reshape(1, 1, -1), part.reshape(1, 1, -1))
+    least, greatest = region.extremes_within(row, WholeView(), box)
+    ends = list(zip(lower.tolist(), part.tolist()))
+    found = linprog(row[0, 0].numpy(), matrix.numpy(), bound.numpy(), bounds=ends)
+    if found.status == 0:
+        assert float(least) == pytest.approx(float(found.fun), abs=1e-9)
+    elif float((matrix[0] * torch.where(matrix[0] > 0, lower, part)).sum() - bound) > 1e-3:
+        assert float(least) > float(greatest)
 
 
 def test_certificates_over_a_polytope() -> None:

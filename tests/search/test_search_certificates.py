@@ -1,4 +1,4 @@
-"""Certificates by effort: every stage's verdicts are those of exact decisions as far as they go, and stages are named."""
+"""Certificates by effort: every stage agrees with exact decisions as far as these go, and stages are named."""
 
 from __future__ import annotations
 

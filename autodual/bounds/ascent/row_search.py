@@ -64,6 +64,11 @@ def joined_lines(parts: Sequence[Lines], whole: Callable[[list[Tensor]], Tensor]
 Done = Callable[[Tensor, Tensor], Tensor]
 
 
+def above(enough: Tensor) -> Done:
+    """Rows whose bounds exceed what is enough of them, `[G or 1, K or 1]`."""
+    return lambda groups, lower: lower > (enough if enough.shape[0] == 1 else enough[groups])
+
+
 @dataclass(frozen=True, eq=False)
 class Task:
     """Rows whose lines are searched.

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from autodual.bounds.ascent.adjoint import ahead
 from autodual.bounds.ascent.chosen_lines import Families, families_before, given_choices, starts, under
-from autodual.bounds.ascent.row_search import Done, Lines, Task, searched
+from autodual.bounds.ascent.row_search import Done, Lines, Task, above, searched
 from autodual.bounds.ascent.search_result import SearchResult, search_result
 from autodual.bounds.rows.attained_ends import attained
 from autodual.bounds.rows.constrained import join_constraints
@@ -94,16 +94,10 @@ def _given_lines(
 
 def _enough(state: BoundState, found: Enclosure) -> Done | None:
     """Whether bounds are good enough, with room for rounding that a search does not see."""
-    enough, error = state.options.enough, found.error
-    if enough is None:
+    if state.options.enough is None:
         return None
-
-    def done(groups: Tensor, lower: Tensor) -> Tensor:
-        if error is None:
-            return lower > enough
-        return lower > enough + 2 * (error if error.shape[0] == 1 else error[groups])
-
-    return done
+    enough = torch.full_like(found.lower[:1, :1], state.options.enough)
+    return above(enough if found.error is None else enough + 2 * found.error)
 
 
 def _tightened(found: Enclosure, other: Enclosure) -> Enclosure:

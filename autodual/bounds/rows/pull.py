@@ -214,6 +214,10 @@ def over_set(state: BoundState, name: str, rows: Rows, *, one_sided: bool) -> tu
         return _within(state.interval(name), rows)
     rows = rows if region.windowed else rows.dense()
     view = state.subproblems.seen_by_set(rows)
+    if part is not None:
+        joint = region.extremes_within(rows.values, view, state.interval(name).map(rows.features))
+        if joint is not None:
+            return joint
     if one_sided:
         lower = region.least(rows.values, view)
         upper = torch.full_like(lower, torch.inf)

@@ -18,6 +18,8 @@ from autodual.perturbations.polytopes.sides import Sides
 
 _SWEEPS = 3
 _ROUNDS = 32
+# Multipliers of half-spaces that leave nothing, in units of the last at which the bound has a kink.
+_FAR = 2.0**10
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,11 +49,7 @@ class CutBoxes:
     def least(self, rows: Tensor) -> Tensor:
         """Lower bounds `[G, R]` of rows `[G or 1, R, D]`, which allow for their rounding."""
         chosen = self.multipliers(rows.detach())
-        moved = rows + chosen @ self.matrix
-        value = (
-            moved @ self.middle.unsqueeze(2) - moved.abs() @ self.half.unsqueeze(2) - chosen @ self.bound.unsqueeze(2)
-        )
-        return (value - self._error(rows, chosen)).squeeze(2)
+        return torch.maximum(self._proved(rows, chosen), self._proved(rows, torch.zeros_like(chosen)))
 
     def empty(self) -> Tensor:
         """Where no point can be on the right side of all half-spaces, bool `[G]`.
@@ -74,6 +72,12 @@ class CutBoxes:
             weight = weight / (weight * scale.unsqueeze(1)).sum(2, keepdim=True)
         return found
 
+    def _proved(self, rows: Tensor, chosen: Tensor) -> Tensor:
+        """The bounds `[G, R]` that multipliers `[G, R, J]` prove."""
+        moved = rows + chosen @ self.matrix
+        value = moved @ self.middle.unsqueeze(2) - moved.abs() @ self.half.unsqueeze(2)
+        return (value - chosen @ self.bound.unsqueeze(2) - self._error(rows, chosen)).squeeze(2)
+
     def _best(self, rows: Tensor, place: int) -> Tensor:
         """The best multiplier `[G, R]` of one half-space for rows that have those of the others, `[G, R, D]`."""
         side, bound = self.matrix[:, place].unsqueeze(1), self.bound[:, place].unsqueeze(1)
@@ -83,11 +87,14 @@ class CutBoxes:
         rise = (side * self.middle.unsqueeze(1)).sum(2) - bound + torch.where(towards, weight, -weight).sum(2)
         kinks, order = kink.sort(2)
         falls = torch.where(towards, 2 * weight, 0.0).gather(2, order).cumsum(2)
-        # Beyond the last kink nothing changes any more: a rise that is left there says that the set is empty.
         last = (kinks < torch.inf).sum(2, keepdim=True) - 1
-        place_of = (rise.unsqueeze(2) - falls > 0).sum(2, keepdim=True).minimum(last)
-        found = kinks.gather(2, place_of.clamp(min=0)).squeeze(2)
-        return torch.where((rise > 0) & (last.squeeze(2) >= 0) & found.isfinite(), found, 0.0)
+        rising = (rise.unsqueeze(2) - falls > 0).sum(2, keepdim=True)
+        found = kinks.gather(2, rising.minimum(last).clamp(min=0)).squeeze(2)
+        found = torch.where((rise > 0) & (last.squeeze(2) >= 0) & found.isfinite(), found, 0.0)
+        # What still rises beyond the last kink rises for ever: the half-space leaves nothing of the box.
+        steep = rows.abs().amax(2) / side.abs().amax(2).clamp(min=torch.finfo(rows.dtype).tiny)
+        empty = (rise - falls[..., -1] > 0) & steep.isfinite()
+        return torch.where(empty, _FAR * (found + steep), found)
 
     def _error(self, rows: Tensor, chosen: Tensor) -> Tensor:
         """What rounding may cost the value of rows with these multipliers, `[G, R, 1]`."""

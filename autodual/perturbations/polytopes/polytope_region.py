@@ -66,6 +66,12 @@ class PolytopeRegion(Region):
     def least(self, nu: Tensor, view: View) -> Tensor:
         return torch.maximum(self.box.least(nu, view), self._cut(view).least(flat(nu, 2)))
 
+    def extremes_within(self, nu: Tensor, view: View, part: Interval) -> tuple[Tensor, Tensor]:
+        rows, box = flat(nu, 2), part.map(lambda end: flat(end.squeeze(1)))
+        cut = CutBoxes(box.centre, box.radius, *self._sides_of(view))
+        lower, negated = cut.least(torch.cat([rows, -rows], 1)).chunk(2, 1)
+        return lower, -negated
+
     def rounding(self) -> Tensor:
         return self.box.rounding()
 
@@ -75,7 +81,11 @@ class PolytopeRegion(Region):
     def _cut(self, view: View) -> CutBoxes:
         reach = self.box.half_width + self.box.rounding()
         middle, half = (flat(view.features(part).squeeze(1)) for part in (self.box.middle, reach))
-        return CutBoxes(middle, half, view.samples(self.matrix).squeeze(1), view.samples(self.sides.outer).squeeze(1))
+        return CutBoxes(middle, half, *self._sides_of(view))
+
+    def _sides_of(self, view: View) -> tuple[Tensor, Tensor]:
+        """The half-spaces of each group."""
+        return view.samples(self.matrix).squeeze(1), view.samples(self.sides.outer).squeeze(1)
 
     # --- attacks -----------------------------------------------------------------------------------------------------
 

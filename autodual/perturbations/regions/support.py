@@ -95,6 +95,17 @@ class Support(PlacedSet):
         """
         return self.extremes(nu, view)[0]
 
+    def extremes_within(self, nu: Tensor, view: View, part: Interval) -> tuple[Tensor, Tensor] | None:
+        """As `extremes`, over what an interval leaves of the set; None, the default: no better than the set's and the
+        interval's extremes by themselves. Both allow for all of their rounding.
+
+        Args:
+            nu: as in `extremes`.
+            view: as in `extremes`.
+            part: of each group, `[G or 1, 1, *extent]`.
+        """
+        return None
+
     @abstractmethod
     def rounding(self) -> Tensor:
         """`[N, *shape]`: how far the real set may reach beyond `enclosure`, by rounding in this dtype.

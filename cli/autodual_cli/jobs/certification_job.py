@@ -12,7 +12,7 @@ import autodual
 from autodual.attacks import counterexamples
 from autodual.certification.certify import reached_classes
 from autodual.certification.goal import chosen_goal
-from autodual.policies import SlopePolicy
+from autodual.policies import Effort, SlopePolicy
 from autodual.report import certificate_row, summarise_certificates
 from autodual.report.certificates import STATUSES
 from autodual.report.execution_words import execution_line
@@ -25,6 +25,19 @@ from autodual_cli.output.summary_lines import context_entries, percent, show, sl
 
 # Only runs with projections have this status, so the tables of others leave its line out.
 _PROBABLE = "probably certified"
+
+
+@dataclass(frozen=True)
+class Limits:
+    """An effort, None for none, and the seconds of its searches for each sample and of the whole run."""
+
+    effort: Effort | None = None
+    timeout: float | None = None
+    total_timeout: float | None = None
+
+    def settings(self) -> dict[str, Any]:
+        """What documents record of it: what was asked for."""
+        return {name: value for name, value in asdict(self).items() if value is not None}
 
 
 @dataclass(frozen=True)
@@ -42,6 +55,15 @@ class Means:
     deployed: bool = False
     exact_seconds: float | None = None
     bracket: bool = False
+    limits: Limits = Limits()
+
+    @property
+    def keywords(self) -> dict[str, Any]:
+        """What `certify` takes; an effort decides about slopes itself."""
+        found = {name: value for name, value in asdict(self).items() if name != "limits"}
+        if self.limits.effort is not None:
+            found["slopes"] = None
+        return found | {"attack": chosen_attack(self.attack), **asdict(self.limits)}
 
     def settings(self) -> dict[str, Any]:
         """What documents record of it; of what earlier versions did not have, only what was asked for."""
@@ -52,11 +74,12 @@ class Means:
             "bracket": self.bracket,
         }
         return {
-            "slopes": self.slopes,
+            "slopes": None if self.limits.effort is not None else self.slopes,
             "attack_steps": None if isinstance(self.attack, str) else self.attack,
             **({"attack": self.attack} if isinstance(self.attack, str) else {}),
             **{name: True for name, wanted in asked.items() if wanted},
             **({} if self.exact_seconds is None else {"time_limit": self.exact_seconds}),
+            **self.limits.settings(),
         }
 
 
@@ -80,9 +103,8 @@ class _Asked:
         """The rows of some samples."""
         question = self.question
         x, labels = question.subject.batch(indices)
-        how: dict[str, Any] = asdict(self.means) | {"attack": chosen_attack(self.means.attack)}
         dual, region, asked = question.subject.dual, question.set_of(indices), question.asked(labels)
-        certificates = named(indices, lambda: autodual.certify(dual, x, region, **asked, **how))
+        certificates = named(indices, lambda: autodual.certify(dual, x, region, **asked, **self.means.keywords))
         pairs = zip(indices.tolist(), certificates, strict=True)
         return [certificate_row(index, certificate) for index, certificate in pairs]
 
