@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -65,6 +66,7 @@ class TreeSearch:
         self._next_attack = 0.0
         self._open = torch.ones(bounds.claims.count, dtype=torch.long)
         self._least = torch.full((bounds.claims.count,), torch.inf, dtype=torch.float64)
+        self._waiting, self._size = self._roots(), 1
         #: What `attempt` returned for a point that refutes a claim.
         self.found: Any = None
         #: How many parts were bounded.
@@ -85,26 +87,31 @@ class TreeSearch:
         return torch.where(self._open > 0, -torch.inf, self._least)
 
     @torch.no_grad()
-    def run(self) -> None:
-        """Search until every claim is decided, one is refuted, or the time is up."""
+    def run(self, most: float = math.inf) -> None:
+        """Search until every claim is decided, one is refuted, the time is up, or so many more parts were bounded.
+
+        A search that was stopped goes on where it was.
+        """
+        stop = self.parts + most
+        while self._waiting and not self._ended and self.parts < stop:
+            group = self._waiting[-1]
+            if bool(group.stale.any()) and not self._bounds.refreshes:
+                # Where parts keep intervals, a whole set's are computed once, for all claims about it.
+                group = self._bounds.with_intervals(group)
+            some, rest = (group.select(slice(*ends)) for ends in ((0, self._size), (self._size, None)))
+            self._waiting[-1:] = [rest] if rest.count else []
+            bounded = self._bounded(some)
+            self._replace(some, self._scored(bounded))
+            self._size = self._bounds.batch(bounded)
+        while len(self._frontier) and not self._ended and self.parts < stop:
+            self._split(self._frontier.take(max(1, self._size // 2)))
+
+    def _roots(self) -> list[Parts]:
+        """The whole sets, those of one sample together where that spares work."""
         roots, sample = self._bounds.roots(), self._bounds.claims.sample
-        size = 1
-        # Where parts keep intervals, a whole set's are computed once, for all claims about it.
-        groups = (
-            [roots] if self._bounds.refreshes else [roots.select(sample == one) for one in sample.unique().tolist()]
-        )
-        for group in groups:
-            if self._ended:
-                return
-            group = group if self._bounds.refreshes else self._bounds.with_intervals(group)
-            place = 0
-            while place < group.count and not self._ended:
-                some = group.select(torch.arange(place, min(place + size, group.count), device=sample.device))
-                bounded = self._bounded(some)
-                self._replace(some, self._scored(bounded))
-                place, size = place + some.count, self._bounds.batch(bounded)
-        while len(self._frontier) and not self._ended:
-            self._split(self._frontier.take(max(1, size // 2)))
+        if self._bounds.refreshes:
+            return [roots]
+        return [roots.select(sample == one) for one in reversed(sample.unique().tolist())]
 
     @property
     def _ended(self) -> bool:

@@ -51,9 +51,9 @@ from autodual_cli.options.set_size import check_size, chosen_size, eps_option, h
     help="Seek counterexamples where no bound proves: by so many steps of projected gradient descent, or by a "
     "registered attack and its options, such as pgd:steps=20,restarts=5 or fgsm.",
 )
-@effort_option("Bound in stages, each on what is open: fast (over intervals), normal (then adaptive slopes), high (then "
-               "optimized slopes and 10 seconds of branch and bound a sample) or complete (until it is decided). "
-               "In place of --slopes.")  # fmt: skip
+@effort_option("Bound in stages, each on what is open: fast (over intervals), normal (then adaptive slopes), high "
+               "(then optimized slopes, and 10 seconds of branch and bound a sample) or complete (until it is "
+               "decided). In place of --slopes.")  # fmt: skip
 @click.option("--timeout", type=Number(minimum=0.0), metavar="SECONDS",
               help="With --effort high or complete: the time of branch and bound, for each sample.")  # fmt: skip
 @click.option("--total-timeout", type=Number(minimum=0.0), metavar="SECONDS",
@@ -124,9 +124,7 @@ def certify(
     subject = prepare(model, data, chosen, cascade=cascade)
     eps, ball = chosen_size(context, subject.trained, eps, ball)
     limits = Limits(effort, timeout, total_timeout)
-    means = Means(
-        slopes, attack, balls=balls, deployed=deployed, exact_seconds=seconds, bracket=bracket, limits=limits
-    )
+    means = Means(slopes, attack, balls=balls, deployed=deployed, exact_seconds=seconds, bracket=bracket, limits=limits)
     if cascade:
         assert eps is not None  # it was given, or trained for
         job = cascade_job(subject, ball, eps=eps, means=means)

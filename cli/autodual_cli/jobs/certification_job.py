@@ -12,6 +12,7 @@ import autodual
 from autodual.attacks import counterexamples
 from autodual.certification.certify import reached_classes
 from autodual.certification.goal import chosen_goal
+from autodual.exact.time_allowed import Clock
 from autodual.policies import Effort, SlopePolicy
 from autodual.report import certificate_row, summarise_certificates
 from autodual.report.certificates import STATUSES
@@ -25,6 +26,8 @@ from autodual_cli.output.summary_lines import context_entries, percent, show, sl
 
 # Only runs with projections have this status, so the tables of others leave its line out.
 _PROBABLE = "probably certified"
+# Seconds that are as good as none.
+_NO_TIME = 1e-9
 
 
 @dataclass(frozen=True)
@@ -74,7 +77,7 @@ class Means:
             "bracket": self.bracket,
         }
         return {
-            "slopes": None if self.limits.effort is not None else self.slopes,
+            "slopes": self.slopes,
             "attack_steps": None if isinstance(self.attack, str) else self.attack,
             **({"attack": self.attack} if isinstance(self.attack, str) else {}),
             **{name: True for name, wanted in asked.items() if wanted},
@@ -86,7 +89,8 @@ class Means:
 def certification_job(question: Question, means: Means) -> Job:
     """Certify batch by batch."""
     chosen_attack(means.attack)  # raises where it is unknown
-    asked = _Asked(question, means)
+    total = means.limits.total_timeout
+    asked = _Asked(question, means, Clock() if total is None else Clock(total))
     settings = {**question.subject.settings, **question.settings(), **asked.settings()}
     settings["provenance"]["files"] += question.files()
     return Job("autodual.certify/1", settings, asked.rows, summarise_certificates, _headline, asked.refutes)
@@ -98,13 +102,17 @@ class _Asked:
 
     question: Question
     means: Means
+    clock: Clock
 
     def rows(self, indices: torch.Tensor) -> list[Row]:
         """The rows of some samples."""
         question = self.question
         x, labels = question.subject.batch(indices)
+        how = self.means.keywords
+        if self.means.limits.total_timeout is not None:
+            how["total_timeout"] = max(self.clock.left, _NO_TIME)
         dual, region, asked = question.subject.dual, question.set_of(indices), question.asked(labels)
-        certificates = named(indices, lambda: autodual.certify(dual, x, region, **asked, **self.means.keywords))
+        certificates = named(indices, lambda: autodual.certify(dual, x, region, **asked, **how))
         pairs = zip(indices.tolist(), certificates, strict=True)
         return [certificate_row(index, certificate) for index, certificate in pairs]
 
