@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -65,6 +66,7 @@ class TreeSearch:
         self._next_attack = 0.0
         self._open = torch.ones(bounds.claims.count, dtype=torch.long)
         self._least = torch.full((bounds.claims.count,), torch.inf, dtype=torch.float64)
+        self._waiting, self._size = self._roots(), 1
         #: What `attempt` returned for a point that refutes a claim.
         self.found: Any = None
         #: How many parts were bounded.
@@ -85,17 +87,31 @@ class TreeSearch:
         return torch.where(self._open > 0, -torch.inf, self._least)
 
     @torch.no_grad()
-    def run(self) -> None:
-        """Search until every claim is decided, one is refuted, or the time is up."""
-        roots = self._bounds.roots()
-        place, size = 0, 1
-        while place < roots.count and not self._ended:
-            some = torch.arange(place, min(place + size, roots.count), device=roots.claim.device)
-            bounded = self._bounded(roots.select(some))
-            self._replace(roots.select(some), self._scored(bounded))
-            place, size = place + len(some), self._bounds.batch(bounded)
-        while len(self._frontier) and not self._ended:
-            self._split(self._frontier.take(max(1, size // 2)))
+    def run(self, most: float = math.inf) -> None:
+        """Search until every claim is decided, one is refuted, the time is up, or so many more parts were bounded.
+
+        A search that was stopped goes on where it was.
+        """
+        stop = self.parts + most
+        while self._waiting and not self._ended and self.parts < stop:
+            group = self._waiting[-1]
+            if bool(group.stale.any()) and not self._bounds.refreshes:
+                # Where parts keep intervals, a whole set's are computed once, for all claims about it.
+                group = self._bounds.with_intervals(group)
+            some, rest = (group.select(slice(*ends)) for ends in ((0, self._size), (self._size, None)))
+            self._waiting[-1:] = [rest] if rest.count else []
+            bounded = self._bounded(some)
+            self._replace(some, self._scored(bounded))
+            self._size = self._bounds.batch(bounded)
+        while len(self._frontier) and not self._ended and self.parts < stop:
+            self._split(self._frontier.take(max(1, self._size // 2)))
+
+    def _roots(self) -> list[Parts]:
+        """The whole sets, those of one sample together where that spares work."""
+        roots, sample = self._bounds.roots(), self._bounds.claims.sample
+        if self._bounds.refreshes:
+            return [roots]
+        return [roots.select(sample == one) for one in reversed(sample.unique().tolist())]
 
     @property
     def _ended(self) -> bool:
