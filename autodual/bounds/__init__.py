@@ -1,6 +1,7 @@
 """The bounds engine: interval sweeps, backward rows and forward columns over any graph; knows no op by name."""
 
 from autodual.bounds.ascent.search_result import SearchResult, joined_searches
+from autodual.bounds.engine.constrained_sweep import sweep_again
 from autodual.bounds.engine.executed_error import Execution, execution
 from autodual.bounds.engine.last_bound import ObjectiveBounds, objective_bounds
 from autodual.bounds.engine.objective_piece import Wish
@@ -39,4 +40,5 @@ __all__ = [
     "prepare",
     "recomputed",
     "record_of",
+    "sweep_again",
 ]

@@ -22,6 +22,7 @@ class BoundOptions:
     `optimized` searches those of each row for itself, from the adaptive ones on.
     steps: how many steps a search of `optimized` slopes takes for rows of the last bound, and of the multipliers that
     constraints have there. inner_steps: the same for rows of bound sites' units; 0 leaves these with adaptive slopes.
+    sweeps: how often bounds inside are searched again with all constraints, also those that lie behind them.
     enough: a lower bound with which a search for it may stop.
     mode: `pull` rows back from each site, `push` columns forward (Algorithm 2), or what the cost model finds cheaper.
     windows: let rows of convolutions carry only their receptive field.
@@ -43,6 +44,7 @@ class BoundOptions:
     slopes: SlopePolicy = "shared"
     steps: int = 60
     inner_steps: int = 10
+    sweeps: int = 0
     enough: float | None = None
     mode: Mode = "auto"
     windows: bool = True

@@ -67,6 +67,7 @@ class AskOptions(LinearOptions, total=False):
     record: bool | None
     search: bool | None
     enough: float | None
+    sweeps: int | None
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -103,6 +104,9 @@ class Ask:
             constraint on the output, these are bounds of inner units where something is assumed of the output.
         steps: how many steps a search for `optimized` slopes takes for rows of the last bound, by default 60.
         inner_steps: the same for bounds inside the network, by default 10; 0 leaves these adaptive.
+        sweeps: how often bounds inside are searched again with all `constraints` that have a multiplier, by default 0.
+            So a constraint on the output counts there too: that a property is violated, for bounds that need hold of
+            violations alone. Needs `slopes="optimized"`.
         enough: a lower bound with which a search may stop: 0 where all that counts is the sign.
         linear: True also returns the linear functions that prove the bounds.
         sites: True also returns the intervals of the bound sites.
@@ -146,6 +150,7 @@ class Ask:
     steps: int | None = None
     inner_steps: int | None = None
     enough: float | None = None
+    sweeps: int | None = None
     search: bool | None = None
 
     def __post_init__(self) -> None:
@@ -252,7 +257,7 @@ _KINDS: dict[str, tuple[Any, str]] = {
     "at": (str, "the name of a node"),
 }
 _FLAGS = ("balls", "all_units", "rigorous", "exact", "linear", "sites", "executed", "record", "search")
-_COUNTS = ("steps", "inner_steps")
+_COUNTS = ("steps", "inner_steps", "sweeps")
 
 #: What bound methods and losses compute unless told otherwise: the dual bounds of the thesis, in every layer.
 DUAL_BOUNDS = Ask(slopes="shared", inner="dual", last="dual")

@@ -21,6 +21,7 @@ from autodual.bounds import (
     objective_bounds,
     prepare,
     record_of,
+    sweep_again,
 )
 from autodual.bounds.rounding.plain_arithmetic import plain_arithmetic
 from autodual.estimators import Stream
@@ -119,6 +120,8 @@ class Call:
             more = ask.sites or ask.known or ask.partial or ask.linear or ask.record or ask.search
             sparing = not (self.options.relaxes or more)
             prepare(state, (target, *(self.plan.relaxed if ask.sites else ())), sparing=sparing)
+            for _ in range(self.options.sweeps):
+                sweep_again(state, target)
             found = objective_bounds(state, target, objective, _wish(ask))
             record = _record(state, target, objective, found) if ask.record else None
         sites = self.plan.sites if objective is None or ask.sites else ()

@@ -27,6 +27,7 @@ def call_options(options: BoundOptions, ask: Ask) -> BoundOptions:
         bool(ask.exact) or ask.partial,
         options.steps if ask.steps is None else ask.steps,
         _inner_steps(options, ask),
+        0 if ask.record or ask.sweeps is None else ask.sweeps,
         options.enough if ask.enough is None else ask.enough,
     )
 
@@ -50,6 +51,7 @@ def _chosen(
     exact: bool,
     steps: int,
     inner_steps: int,
+    sweeps: int,
     enough: float | None,
 ) -> BoundOptions:
     options = replace(
@@ -62,6 +64,7 @@ def _chosen(
         skip_decided=options.skip_decided and not all_units,
         steps=steps,
         inner_steps=inner_steps,
+        sweeps=sweeps,
         enough=enough,
     )
     return replace(options, projection=_usable(options, exact=exact))

@@ -54,8 +54,8 @@ VALUES: dict[str, Any] = {
     "owner": torch.zeros(2, dtype=torch.long),
     "at": "linear",
     "chosen_slopes": autodual.Slopes({}),
-    **dict.fromkeys(["all_units", "rigorous", "exact", "linear", "sites", "record", "search"], True),
-    **dict.fromkeys(["steps", "inner_steps"], 3),
+    **dict.fromkeys(["all_units", "rigorous", "exact", "linear", "sites", "record", "search", "balls"], True),
+    **dict.fromkeys(["steps", "inner_steps", "sweeps"], 3),
     "enough": 0.0,
 }
 

@@ -22,7 +22,7 @@ from autodual.bounds.memory.row_cost import pull_footprint
 from autodual.bounds.rows.constrained import join_constraints
 from autodual.bounds.rows.pull import Progress, advance, concretise
 from autodual.bounds.state.bound_state import BoundState
-from autodual.bounds.state.constraints import own
+from autodual.bounds.state.constraints import Multiplied, own
 from autodual.dual.rows import Rows
 from autodual.interval import Interval
 
@@ -30,21 +30,32 @@ from autodual.interval import Interval
 Undecided = Callable[[BoundState, Interval, slice], Tensor]
 
 
-def search_units(state: BoundState, name: str, undecided: Undecided, wanted: Tensor) -> None:
+def search_units(
+    state: BoundState, name: str, undecided: Undecided, wanted: Tensor | None = None, *, joined: bool = False
+) -> None:
     """Tighten both ends of the wanted units of a site `[B, *shape]` that are still undecided, where slopes are
     searched.
+
+    joined: whether the constraints that rows of the objective may use join these rows too. The nodes that they are of,
+    and all before these, must be bounded then.
     """
     if state.options.slopes != "optimized" or not state.options.inner_steps:
         return
-    place = (wanted & undecided(state, state.interval(name), slice(None))).nonzero()
-    families = families_before(state, name) if place.shape[0] else {}
-    if not families:
+    open_ = undecided(state, state.interval(name), slice(None)).expand(state.samples, *state.graph[name].shape)
+    place = (open_ if wanted is None else wanted & open_).nonzero()
+    joining = [one for one in state.constraints if joined and one.multiplier is not None]
+    nodes = (name, *(node for one in joining for node in one.nodes))
+    families = families_before(state, *nodes) if place.shape[0] else {}
+    if not (families or joining) or not place.shape[0]:
         return
-    chunks = Chunks(state, pull_footprint(state, name, windowed=False), searching=True)
+    state.intervals[name] = state.interval(name).map(lambda end: end.expand_as(open_))
+    chunks = Chunks(
+        state, pull_footprint(state, max(nodes, key=state.graph.positions.__getitem__), windowed=False), searching=True
+    )
     owner = place[:, 0].cpu()
     sizes = chunk_sizes(owner, max(1, chunks.rows // 2))
     for units, span in zip(place.split(sizes), spans(owner, sizes)):
-        both = BothEnds(state, name, undecided, units, span, families)
+        both = BothEnds(state, name, undecided, units, span, nodes, families, joined)
         found = both.bounds(both.lines(), chunks)
         state.intervals[name] = _within(state.interval(name), units, found)
 
@@ -53,7 +64,8 @@ def search_units(state: BoundState, name: str, undecided: Undecided, wanted: Ten
 class BothEnds:
     """Rows for the lower ends, and then for the upper ends, of units `[R, 1 + d]` of (subproblem, unit).
 
-    span: first and last subproblem (excluded) of the units.
+    span: first and last subproblem (excluded) of the units. nodes: where rows start, their constraints' among them.
+    joined: whether constraints join them.
     """
 
     state: BoundState
@@ -61,7 +73,9 @@ class BothEnds:
     undecided: Undecided
     units: Tensor
     span: tuple[int, int]
+    nodes: tuple[str, ...]
     families: Families
+    joined: bool
 
     @property
     def owner(self) -> Tensor:
@@ -85,9 +99,16 @@ class BothEnds:
         """The best lines that a search finds."""
         state, owner = self.state, self.owner
         given = {node: own(t, owner) for node, t in state.subproblems.slopes.for_target(self.name).items()}
-        first = Lines(starts(state, self.families, given, owner), tuple(None for _ in state.constraints))
+        first = Lines(starts(state, self.families, given, owner), tuple(map(self._nothing, state.constraints)))
         task = Task(state, self.start, owner, self.families, self._decided)
         return searched(task, first, self.state.options.inner_steps)
+
+    def _nothing(self, one: Multiplied) -> Tensor | None:
+        """Where the search for a constraint's multipliers starts: at zero."""
+        if not self.joined or one.multiplier is None:
+            return None
+        axes = one.multiplier.shape[-one.axes :]
+        return one.multiplier.new_zeros(1, 1, *axes)
 
     def _decided(self, groups: Tensor, lower: Tensor) -> Tensor:
         """Whether the present ends of the units that rows belong to, and these bounds, decide the units."""
@@ -101,7 +122,7 @@ class BothEnds:
     def bounds(self, lines: Lines, chunks: Chunks) -> Interval:
         """Bounds `[R]` of the units by these lines, as the engine proves them."""
         rows = 2 * self.units.shape[0]
-        work = partial(_lower, self.name, lines)
+        work = partial(_lower, self.nodes, lines)
         if chunks.fits(rows):
             lower = work(self.state, self.start)
         else:
@@ -111,9 +132,9 @@ class BothEnds:
         return Interval(below, -above)
 
 
-def _lower(name: str, lines: Lines, state: BoundState, start: Progress) -> Tensor:
-    progress = join_constraints(state, start, lines.multipliers, start.pending[name].owner)
-    return concretise(state, advance(under(state, families_before(state, name), lines.choices), progress)).lower
+def _lower(nodes: tuple[str, ...], lines: Lines, state: BoundState, start: Progress) -> Tensor:
+    progress = join_constraints(state, start, lines.multipliers, start.pending[nodes[0]].owner)
+    return concretise(state, advance(under(state, families_before(state, *nodes), lines.choices), progress)).lower
 
 
 def _within(present: Interval, units: Tensor, found: Interval) -> Interval:

@@ -35,14 +35,14 @@ def refine_operand(state: BoundState, name: str, undecided: Undecided) -> None:
     made, site = state.sites.chains[name]
     if (site in state.regions and made) or not {name, site}.isdisjoint(state.subproblems.given):
         return
-    tighter = refine(state, site, partial(_undecided_before, made, undecided) if made else undecided)
+    tighter = refine(state, site, partial(undecided_before, made, undecided) if made else undecided)
     # Only after a change: refreshing a long chain for each of its members costs quadratic time.
     if tighter or state.known:
         for follower in reversed(made):
             state.refresh(state.graph[follower])
 
 
-def _undecided_before(
+def undecided_before(
     made: Sequence[str], undecided: Undecided, state: BoundState, interval: Interval, samples: slice
 ) -> Tensor:
     """Undecided mask of `made[0]`, mapped back to the site. made: the followers from the operand back to the site."""

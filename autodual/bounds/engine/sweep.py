@@ -58,7 +58,7 @@ def _add(state: BoundState, node: Node) -> None:
         state.add_layer(node, rule.layer(node, state.graph.input_shapes(node), state.environment))
         return
     for name in dict.fromkeys(node.inputs) if state.options.inner == "dual" else ():
-        refine_operand(state, name, partial(_undecided, node, rule, name))
+        refine_operand(state, name, partial(undecided_units, node, rule, name))
     bounds = [state.interval(name) for name in node.inputs]
     if not state.options.relaxes:
         state.add_range(node, rule.range(node.op, bounds, state.environment))
@@ -67,7 +67,7 @@ def _add(state: BoundState, node: Node) -> None:
     state.add_layer(node, in_balls(state, node, layer))
 
 
-def _undecided(
+def undecided_units(
     node: Node, rule: NonlinearRule, name: str, state: BoundState, interval: Interval, samples: slice
 ) -> Tensor:
     """Mask of the units of operand `name` whose bounds still matter to the node's relaxation, if `interval` were

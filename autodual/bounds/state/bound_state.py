@@ -245,7 +245,7 @@ class BoundState:
         part = self.subproblems.given.get(name)
         if part is None:
             return enclosure
-        return _uncrossed(self.note_empty(enclosure.intersect(part), name))
+        return uncrossed(self.note_empty(enclosure.intersect(part), name))
 
     def note_empty(self, interval: Interval, computed: str | None = None) -> Interval:
         """The interval `[B or 1, *shape]`. Where its ends cross, its subproblem has no point: note that.
@@ -305,7 +305,7 @@ class BoundState:
                 f"the known interval of '{name}' is false: bounds prove that the node lies elsewhere; give intervals "
                 "that hold over the whole set"
             )
-        self.intervals[name] = _uncrossed(both)
+        self.intervals[name] = uncrossed(both)
 
     def slack(self, name: str) -> Tensor | float:
         """What rounding may have moved a node's plain bounds by, `[B or 1, *shape]`; rigorous bounds allow for it
@@ -340,7 +340,7 @@ class BoundState:
         return interval.within(*rule.limits(node.op))
 
 
-def _uncrossed(interval: Interval) -> Interval:
+def uncrossed(interval: Interval) -> Interval:
     """An interval whose ends may have crossed by rounding, with these in order; NaN stays NaN."""
     return Interval(interval.lower.minimum(interval.upper), interval.lower.maximum(interval.upper))
 
