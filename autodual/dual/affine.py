@@ -97,7 +97,7 @@ class AffineLayer(DualLayer):
         return self.forward(inputs)
 
     def norms(self, moving: Sequence[Tensor]) -> tuple[Tensor, ...]:
-        """By Schur's test, ‖A‖₂² ≤ ‖A‖₁ ‖A‖∞, where no coefficient is negative; else of the matrix, if it is small."""
+        # By Schur's test, ‖A‖₂² ≤ ‖A‖₁ ‖A‖∞, where no coefficient is negative; else of the matrix, if it is small.
         if self.monotone:
             return tuple(self._by_sums(place, mask) for place, mask in enumerate(moving))
         if max(self.node.size * mask[0].numel() for mask in moving) > NORM_ENTRIES:
