@@ -56,9 +56,9 @@ def require_declared(
     inner, kind = _inner_values(file.model), dtype_of(file.name, graph.output[0])
     made = {name for node in graph.node for name in node.output if name}
     for one in hidden:
-        if one.name not in made:
+        if (name := one.name or "") not in made:
             raise InvalidInputError(
-                f"'{file.name}' has no inner value '{one.name}', which the property calls '{one.variable}'; name an "
+                f"'{file.name}' has no inner value '{name}', which the property calls '{one.variable}'; name an "
                 "output of one of its nodes."
             )
         if one.name not in inner:
