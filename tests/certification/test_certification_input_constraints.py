@@ -136,5 +136,5 @@ def test_inputs_beyond_float32_are_refused_in_a_sentence(tmp_path: Path) -> None
     dual = autodual.compile_dual(nn.Identity(), torch.zeros(1, 1))
     text = "(declare-const X_0 Real)(declare-const Y_0 Real)(assert (>= X_0 0))(assert (<= X_0 1e39))"
     (tmp_path / "p.vnnlib").write_text(f"{text}(assert (>= Y_0 4))")
-    with pytest.raises(InvalidInputError, match="larger than 3.4e\\+38.*rescale"):
+    with pytest.raises(InvalidInputError, match=r"larger than 3.4e\+38.*rescale"):
         autodual.verify(dual, load_property(tmp_path / "p.vnnlib"))
