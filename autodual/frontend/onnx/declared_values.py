@@ -75,7 +75,7 @@ def _inner_values(model: onnx.ModelProto) -> dict[str, onnx.ValueInfoProto]:
     """What is known of the types of values inside a model."""
     from onnx import shape_inference
 
-    graph = shape_inference.infer_shapes(model).graph
+    graph = shape_inference.infer_shapes(model, data_prop=True).graph
     return {entry.name: entry for entry in (*graph.value_info, *graph.output)}
 
 
