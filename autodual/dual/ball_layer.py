@@ -98,25 +98,18 @@ class BallLayer(DualLayer):
         better = self._bent(rows) >= self._plain(rows)
         return better.reshape(*better.shape, *[1] * len(rows.shape))
 
-    def _least(self, rows: Rows, point: Tensor) -> Tensor:
-        """Where the least terms of bending units are, `[G, K, *shape]`; of others the point itself."""
-        place = self._solved(rows)[1].terms.place
-        there = place + self._of_features(rows, self.ball.centre)
-        index = rows.samples(self._bending).expand(there.shape)
-        return point.flatten(2).scatter(2, index, there).reshape(point.shape)
-
     def along(self, rows: Rows, points: Sequence[Tensor]) -> Tensor:
         # Where the ball's gain counts, a bending unit has the op's value at its least term, and from there goes on
         # along the slope of the row's line.
         (point,) = points
         here, lines = self._least(rows, point), self.lines.along(rows, points)
         beyond = lines - self.lines.along(rows, [here])
-        value = lines - beyond
-        for piece in self.pieces:
-            low, high = (rows.features(end) for end in (piece.bounds.lower, piece.bounds.upper))
-            met = RelaxedLayer(piece.lines).along(rows, [here])
-            value = torch.where((low <= here) & (here <= high), met, value)
-        return torch.where(self._counts(rows), value + beyond, lines)
+        value, *others = (RelaxedLayer(piece.lines).along(rows, [here]) for piece in self.pieces)
+        terms, nowhere = self._solved(rows)[1].terms, torch.zeros_like(point, dtype=torch.bool)
+        for met, later in zip(others, terms.later, strict=True):
+            value = torch.where(self._everywhere(rows, later, nowhere), met, value)
+        bending = self._everywhere(rows, torch.ones_like(terms.place, dtype=torch.bool), nowhere)
+        return torch.where(self._counts(rows) & bending, value + beyond, lines)
 
     def by_choice(self, rows: Rows, points: Sequence[Tensor]) -> Tensor:
         (point,) = points
@@ -188,6 +181,16 @@ class BallLayer(DualLayer):
             return None
         others = self.straight.flatten(1).scatter(1, self._bending, 0.0)
         return inner(rows, others.reshape(self.straight.shape))
+
+    def _least(self, rows: Rows, point: Tensor) -> Tensor:
+        """Where the least terms of bending units are, `[G, K, *shape]`; of others the point itself."""
+        place = self._solved(rows)[1].terms.place
+        return self._everywhere(rows, place + self._of_features(rows, self.ball.centre), point)
+
+    def _everywhere(self, rows: Rows, bending: Tensor, others: Tensor) -> Tensor:
+        """Values of units that bend `[G, K, U]` in their places among those of others `[G, K, *shape]`."""
+        index = rows.samples(self._bending).expand(bending.shape)
+        return others.flatten(2).scatter(2, index, bending).reshape(others.shape)
 
     def _of_rows(self, rows: Rows, values: Tensor) -> Tensor:
         """Values of rows `[G or 1, K, *extent]` at the units that bend, `[G, K, U]`; of all units in a window."""
