@@ -16,6 +16,7 @@ from autodual.search.clipped_boxes import clipped
 from autodual.search.frontier import Frontier
 from autodual.search.part_batch import Parts, joined
 from autodual.search.part_bounds import Bounded, PartBounds
+from autodual.tensors import flat
 
 #: Tries points `[M, *shape]` as refutations of claims `[M]`; the bool says whether to attack from there, too.
 Attempt = Callable[[Tensor, Tensor, bool], Any]
@@ -164,7 +165,7 @@ class TreeSearch:
             return parts
         (source,) = self._bounds.plan.graph.inputs
         box, member = parts.intervals[source], self._bounds.claims.member[parts.claim]
-        lower, upper = box.lower.flatten(1), box.upper.flatten(1)
+        lower, upper = flat(box.lower), flat(box.upper)
         spare = torch.where(parts.bound < 0, _SPARE * parts.bound.abs(), torch.inf)
         offset = bounded.functions.offset - torch.where(spare > 0, spare, torch.inf).unsqueeze(1)
         smaller = clipped(lower, upper, bounded.functions.slope, offset, member)
@@ -229,8 +230,8 @@ class TreeSearch:
         thorough = self.parts >= self._next_attack
         self._next_attack = _BETWEEN_ATTACKS * self.parts if thorough else self._next_attack
         claim, points = parts.claim[index], [middle]
-        for flat in slopes:
-            slope = flat.reshape(box.shape)[index]
+        for row in slopes:
+            slope = row.reshape(box.shape)[index]
             points.append(torch.where(slope > 0, lower, torch.where(slope < 0, upper, middle)))
         for number, each in enumerate(points):
             self.found = self._attempt(claim, each, thorough and number > 0)
