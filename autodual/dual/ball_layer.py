@@ -106,9 +106,8 @@ class BallLayer(DualLayer):
         return point.flatten(2).scatter(2, index, there).reshape(point.shape)
 
     def along(self, rows: Rows, points: Sequence[Tensor]) -> Tensor:
-        """Where the ball's gain counts, a bending unit has the op's value at its least term, and from there goes on
-        along the slope of the row's line.
-        """
+        # Where the ball's gain counts, a bending unit has the op's value at its least term, and from there goes on
+        # along the slope of the row's line.
         (point,) = points
         here, lines = self._least(rows, point), self.lines.along(rows, points)
         beyond = lines - self.lines.along(rows, [here])
@@ -130,7 +129,7 @@ class BallLayer(DualLayer):
         return self.lines.interval(inputs)
 
     def magnitude(self, sizes: Sequence[Tensor]) -> Tensor:
-        """Of both lines that a row meets: those of a piece, and those that pull the row."""
+        # Of both lines that a row meets: those of a piece, and those that pull the row.
         pieces = torch.stack([RelaxedLayer(piece.lines).magnitude(sizes) for piece in self.pieces])
         return self.lines.magnitude(sizes) + pieces.amax(0)
 

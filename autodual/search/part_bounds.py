@@ -140,7 +140,7 @@ class PartBounds:
     @property
     def options(self) -> BoundOptions:
         """How bounds are computed."""
-        return call_options(self.plan.options, _ASK)
+        return call_options(self.plan.options, replace(_ASK, balls=self.first.is_round()))
 
     def roots(self) -> Parts:
         """The claims' whole sets, one part each, of which nothing is known yet."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import re
 from pathlib import Path
@@ -124,6 +125,16 @@ def test_a_deadline_interrupts_python() -> None:
             numpy.zeros(10)
     with deadline(30), deadline(None):
         pass
+
+
+def test_a_deadline_lets_an_import_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Half a module would stay behind, and whoever imports it next would fail."""
+    (tmp_path / "imported_slowly.py").write_text("import time\ntime.sleep(0.2)\nwhole = True\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(TimeUp), deadline(0.05):
+        module = importlib.import_module("imported_slowly")
+        while module.whole:
+            numpy.zeros(10)
 
 
 def test_an_onnx_network_is_run_by_onnxruntime(invoke, network, write, threshold, tmp_path) -> None:

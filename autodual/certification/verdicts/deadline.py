@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import signal
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,12 +15,21 @@ class TimeUp(BaseException):
     """The time allowed is over; not an Exception, so that no library swallows it."""
 
 
-def _on_alarm(_signal_number: int, _frame: FrameType | None) -> None:
-    raise TimeUp
-
-
 # About three years, in seconds: timers of all systems can hold it.
 _LONGEST = 1e8
+# Seconds until the next try where an import was going on.
+_SOON = 0.05
+# What Python calls the file of its import system.
+_IMPORTING = "<frozen importlib._bootstrap>"
+
+
+def _imports(frame: FrameType | None) -> int:
+    """How deep imports are nested around a frame."""
+    count = 0
+    while frame is not None:
+        count += frame.f_code.co_filename == _IMPORTING
+        frame = frame.f_back
+    return count
 
 
 def _usable() -> bool:
@@ -32,13 +42,22 @@ def _usable() -> bool:
 def deadline(seconds: float | None) -> Iterator[None]:
     """Inside this context, raise TimeUp after so many seconds; never for None or infinity.
 
-    A long operation of native code is not interrupted; the exception comes when it returns. Nothing is raised outside
-    the main thread, on systems without timers, or while someone else uses the timer, such as an outer deadline.
+    A long operation of native code is not interrupted; the exception comes when it returns. Nor is an import that
+    begins inside: half a module would stay for whoever imports it next. Nothing is raised outside the main thread, on
+    systems without timers, or while someone else uses the timer, such as an outer deadline.
     """
     if seconds is None or math.isinf(seconds) or not _usable():
         yield
         return
-    before = signal.signal(signal.SIGALRM, _on_alarm)
+    outside = _imports(sys._getframe())
+
+    def on_alarm(_number: int, frame: FrameType | None) -> None:
+        if _imports(frame) > outside:
+            signal.setitimer(signal.ITIMER_REAL, _SOON)
+        else:
+            raise TimeUp
+
+    before = signal.signal(signal.SIGALRM, on_alarm)
     signal.setitimer(signal.ITIMER_REAL, min(max(seconds, 0.001), _LONGEST))
     try:
         yield
