@@ -14,6 +14,7 @@ from torch import nn
 
 import autodual
 from autodual.certification.verdicts.open_cases import Problem
+from autodual.errors import InvalidInputError
 from autodual.properties import Case, Conjunction, Property, Variable, load_property
 
 _ROWS = numpy.array([[1.0, 1.0], [1.0, -1.0], [-1.0, 2.0], [0.0, 1.0]])
@@ -110,3 +111,30 @@ def test_strict_ends_of_inputs_are_respected(tmp_path: Path) -> None:
     found = autodual.verify(dual, load_property(tmp_path / "p.vnnlib"), timeout=20)
     assert found.status.value == "sat"
     assert float(found.inputs[0]) < 0.5
+
+
+@pytest.mark.parametrize(
+    ("constraint", "status"),
+    [
+        ("(<= (+ X_0 X_1) 1e39)", "sat"),  # beyond float32
+        ("(<= (+ (* 1e300 X_0) (* 1e300 X_1)) 1e300)", "sat"),
+        ("(<= (+ (* 1e-30 X_0) (* 1e-30 X_1)) -3e-30)", "unsat"),
+        ("(<= (+ (* 1e-300 X_0) (* 1e-300 X_1)) -1e300)", "unsat"),
+        ("(<= (+ (* 1e39 X_0) X_1) -1e39)", "sat"),
+    ],
+)
+def test_constraints_may_have_any_unit(constraint: str, status: str, tmp_path: Path) -> None:
+    dual = autodual.compile_dual(nn.Identity(), torch.zeros(1, 2))
+    text = "".join(f"(declare-const {name}_{i} Real)" for name in "XY" for i in range(2)) + "".join(
+        f"(assert (>= X_{i} -1))(assert (<= X_{i} 1))" for i in range(2)
+    )
+    (tmp_path / "p.vnnlib").write_text(f"{text}(assert {constraint})(assert (<= Y_1 0.5))")
+    assert autodual.verify(dual, load_property(tmp_path / "p.vnnlib"), timeout=20).status.value == status
+
+
+def test_inputs_beyond_float32_are_refused_in_a_sentence(tmp_path: Path) -> None:
+    dual = autodual.compile_dual(nn.Identity(), torch.zeros(1, 1))
+    text = "(declare-const X_0 Real)(declare-const Y_0 Real)(assert (>= X_0 0))(assert (<= X_0 1e39))"
+    (tmp_path / "p.vnnlib").write_text(f"{text}(assert (>= Y_0 4))")
+    with pytest.raises(InvalidInputError, match=r"larger than 3.4e\+38.*rescale"):
+        autodual.verify(dual, load_property(tmp_path / "p.vnnlib"))

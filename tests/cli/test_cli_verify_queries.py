@@ -10,8 +10,11 @@ import torch
 from torch import nn
 
 import autodual
-from autodual.errors import InvalidInputError
-from autodual.frontend.onnx.composed_model import _runs
+from autodual.errors import InvalidInputError, ModelFileError
+from autodual.frontend.onnx.composed_model import Part, _runs, compose
+from autodual.frontend.onnx.declared_values import Declared
+from autodual.frontend.onnx.loading import load_onnx_bytes
+from autodual.frontend.onnx.model_file import read_model
 
 onnx = pytest.importorskip("onnx")
 
@@ -204,6 +207,37 @@ def test_a_counterexample_as_files_of_tensors(save, verify, tmp_path) -> None:
     assert found["H"][0, 1] >= 0.25 and numpy.allclose(found["H"], run(weights(), found["X"])[0], atol=1e-5)
     again = verify(text, *arguments)
     assert again.exit_code == 2 and "empty folder" in again.stderr
+
+
+def _identity(sparse: bool = False) -> bytes:
+    """A network whose inner value's shape is computed, with a sparse tensor if wanted."""
+    make, value, kind = onnx.helper.make_node, onnx.helper.make_tensor_value_info, onnx.TensorProto.FLOAT
+    nodes = [make("Shape", ["x"], ["s"]), make("Reshape", ["x", "s"], ["hid"]), make("Relu", ["hid"], ["y"])]
+    tensors = [onnx.helper.make_tensor("w", kind, [1], [1.0]), onnx.helper.make_tensor("", 7, [1], [0])]
+    graph = onnx.helper.make_graph(
+        nodes,
+        "g",
+        [value("x", kind, [1, 2])],
+        [value("y", kind, [1, 2])],
+        sparse_initializer=[onnx.helper.make_sparse_tensor(*tensors, [2])] if sparse else [],
+    )
+    model = onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 17)], ir_version=8)
+    return model.SerializeToString()
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (1, 3), (2, 1)])
+def test_shapes_that_a_model_computes_are_compared_with_declared_ones(shape: tuple[int, ...]) -> None:
+    """Entries of values behind one of another size would be taken for each other."""
+    hidden = Declared("H", "float32", shape, "hid")
+    with pytest.raises(InvalidInputError, match="'H' with the shape"):
+        compose([Part(read_model("n.onnx", _identity()), None, (hidden,), None)], [])
+
+
+def test_sparse_tensors_are_refused_in_a_composed_network_too() -> None:
+    hidden = Declared("H", "float32", (1, 2), "hid")
+    content = compose([Part(read_model("n.onnx", _identity(sparse=True)), None, (hidden,), None)], [])
+    with pytest.raises(ModelFileError, match="holds sparse tensors"):
+        load_onnx_bytes("n.onnx", content)
 
 
 def test_runs_of_equally_many_factors() -> None:

@@ -171,3 +171,11 @@ def test_certificates_over_a_polytope() -> None:
 def test_refusals(matrix: list, bound: list, message: str) -> None:
     with pytest.raises(InvalidInputError, match=message):
         Polytope(-1.0, 1.0, matrix, bound).at(torch.zeros(1, 2))
+
+
+def test_coefficients_that_the_dtype_loses_empty_no_set() -> None:
+    """float32 keeps nothing of 1e-46, which times 1e30 counts."""
+    upper = torch.tensor([1e30, 0.0], dtype=torch.float64)
+    matrix = torch.tensor([[-1e-46, 1e-17]], dtype=torch.float64)
+    region = Polytope([0.0, -1.0], upper, matrix, torch.tensor([-5e-17], dtype=torch.float64)).at(torch.zeros(1, 2))
+    assert region.enclosure().upper[0].tolist() == pytest.approx([1e30, 0.0])

@@ -103,10 +103,11 @@ def verify(
     judge = Judge(goal, module_replay(dual, shape, device) if replay is None else replay)
     generator = torch.Generator(device).manual_seed(seed)
     run = _Run(dual, goal, shape, device, clock, Hunter(dual, judge, clock, generator), effort)
-    require_same_network(dual, run.middles[:_COMPARED])
+    middles = _middles(run.problem())
+    require_same_network(dual, middles[:_COMPARED])
     if bracket and attack is None:
         raise InvalidInputError("bracket=True needs an attack; leave attack as it is, or give another one")
-    run.exact = ExactCases.of(dual, judge, run.middles[:1], clock, exact_seconds)
+    run.exact = ExactCases.of(dual, judge, middles[:1], clock, exact_seconds)
     with tracked(progress, len(goal.cases)) as run.advance:
         found = _in_time(run, attack, dtype)
     if found is None and bracket and attack is not None and not run.open:
@@ -177,11 +178,6 @@ class _Run:
 
     def problem(self, *, sums: bool = False) -> Problem:
         return Problem.of(self.goal, self.open, self.shape, self.device, sums=sums)
-
-    @property
-    def middles(self) -> torch.Tensor:
-        """The middles `[N, *shape]` of all open boxes, float64."""
-        return self.problem().middle
 
     @property
     def swarm_size(self) -> int:
@@ -285,6 +281,17 @@ def _search(run: _Run, attack: Attack | None, dtype: torch.dtype) -> Counterexam
         run.open = {case: left[case] for case in run.open if case in left}
         run.tell()
     return search.search.found
+
+
+def _middles(problem: Problem) -> torch.Tensor:
+    """The middles `[N, *shape]` of a problem's boxes, which have to lie within float32's numbers."""
+    largest = torch.finfo(torch.float32).max
+    if bool((torch.maximum(problem.lower.abs(), problem.upper.abs()) > largest).any()):
+        raise InvalidInputError(
+            f"the property lets inputs be larger than {largest:.3g}, the largest number of float32, in which networks "
+            "are run; rescale the network's inputs"
+        )
+    return problem.middle
 
 
 def _sample_shape(dual: DualNetwork, goal: Property) -> tuple[int, ...]:

@@ -83,14 +83,20 @@ def _between_inputs(case: Case) -> tuple[numpy.ndarray, numpy.ndarray]:
     """The rows `[J, D]` and bounds `[J]` of a case that tie at least two inputs together.
 
     Bounds are the larger of what the file says and what float32 rounds that to; they allow for coefficients' rounding.
+    Rows are scaled by powers of two, so that float32 can hold them whatever the property's units are.
     """
     if case.relation is None:
         return numpy.zeros((0, len(case.lower))), numpy.zeros(0)
     chosen = (case.relation.matrix != 0).sum(1) > 1
     matrix, bound = case.relation.matrix[chosen], case.relation.bound[chosen]
-    bound = upper_reading(bound)
-    size = abs(matrix) @ numpy.maximum(abs(case.lower), abs(case.upper))
-    return matrix, bound + 2 * numpy.finfo(numpy.float64).eps * (size + abs(bound))
+    limits, magnitude = numpy.finfo(numpy.float64), numpy.maximum(abs(case.lower), abs(case.upper))
+    exponent = -numpy.frexp(abs(matrix).max(1, initial=0.0))[1]
+    with numpy.errstate(over="ignore"):
+        matrix, bound = numpy.ldexp(matrix, exponent[:, None]), numpy.ldexp(upper_reading(bound), exponent)
+    size = abs(matrix) @ magnitude
+    # Beyond what the left side can be, bounds say the same whatever they are.
+    bound = numpy.clip(bound, -2 * size - 1, 2 * size + 1)
+    return matrix, bound + 2 * limits.eps * (size + abs(bound)) + (limits.tiny * (1 + magnitude)).sum()
 
 
 def _each(flags: Tensor, like: Tensor) -> Tensor:

@@ -10,13 +10,14 @@ from autodual.properties import Case
 
 
 def lower_reading(values: numpy.ndarray) -> numpy.ndarray:
-    """The lower of a number and what float32 rounds it to."""
+    """The lower of a number and what float32 rounds it to, where that is a number."""
     with numpy.errstate(over="ignore"):
-        return numpy.minimum(values, values.astype(numpy.float32).astype(numpy.float64))
+        single = values.astype(numpy.float32).astype(numpy.float64)
+    return numpy.where(numpy.isfinite(single), numpy.minimum(values, single), values)
 
 
 def upper_reading(values: numpy.ndarray) -> numpy.ndarray:
-    """The higher of a number and what float32 rounds it to."""
+    """The higher of a number and what float32 rounds it to, where that is a number."""
     return -lower_reading(-values)
 
 

@@ -67,9 +67,10 @@ def compose(parts: Sequence[Part], products: Sequence[Sequence[int]], sources: S
         builder.inputs += [entry for entry in graph.input if entry.name in weights]
         builder.nodes += list(graph.node)
         builder.initializers += list(graph.initializer)
+        builder.sparse += list(graph.sparse_initializer)
         inputs += [builder.flat(entry.name) for entry in entries]
         outputs += [builder.flat(entry.name) for entry in graph.output]
-        hidden += [builder.flat(prefix + str(declared.name)) for declared in part.hidden]
+        hidden += [builder.flat(prefix + str(one.name), math.prod(one.shape)) for one in part.hidden]
     builder.gather([*builder.shared(inputs), *outputs, *hidden], [*outputs, *hidden], products)
     return builder.model(models)
 
@@ -121,6 +122,7 @@ class _Composition:
         self._sources, self._taken = sources, 0
         self.inputs: list[onnx.ValueInfoProto] = []
         self.initializers: list[onnx.TensorProto] = []
+        self.sparse: list[onnx.SparseTensorProto] = []
         self.nodes: list[onnx.NodeProto] = []
 
     def _add(self, kind: str, operands: Sequence[str], name: str = "", **attributes: Any) -> str:
@@ -156,9 +158,9 @@ class _Composition:
         """What holds each entry of the model's inputs once, as `[1, size]`."""
         return [_SHARED] if self._sources else inputs
 
-    def flat(self, name: str) -> str:
-        """A value as `[1, size]`."""
-        return self._add("Reshape", [name, self._constant([1, -1])])
+    def flat(self, name: str, size: int = -1) -> str:
+        """A value as `[1, size]`; a given size has to be the value's own."""
+        return self._add("Reshape", [name, self._constant([1, size])])
 
     def gather(self, known: Sequence[str], values: Sequence[str], products: Sequence[Sequence[int]]) -> None:
         """Make the output: the values, then the products of entries of what is known, in order."""
@@ -185,7 +187,9 @@ class _Composition:
 
         kind = self.inputs[0].type.tensor_type.elem_type
         output = helper.make_tensor_value_info(VALUES, kind, None)
-        graph = helper.make_graph(self.nodes, "composed", self.inputs, [output], self.initializers)
+        graph = helper.make_graph(
+            self.nodes, "composed", self.inputs, [output], self.initializers, sparse_initializer=self.sparse
+        )
         opsets = {entry.domain: entry for model in models for entry in model.opset_import}
         version = max(model.ir_version for model in models)
         made = helper.make_model(graph, opset_imports=list(opsets.values()), ir_version=version)

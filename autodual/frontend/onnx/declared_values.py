@@ -56,9 +56,9 @@ def require_declared(
     inner, kind = _inner_values(file.model), dtype_of(file.name, graph.output[0])
     made = {name for node in graph.node for name in node.output if name}
     for one in hidden:
-        if one.name not in made:
+        if (name := one.name or "") not in made:
             raise InvalidInputError(
-                f"'{file.name}' has no inner value '{one.name}', which the property calls '{one.variable}'; name an "
+                f"'{file.name}' has no inner value '{name}', which the property calls '{one.variable}'; name an "
                 "output of one of its nodes."
             )
         if one.name not in inner:
@@ -75,7 +75,7 @@ def _inner_values(model: onnx.ModelProto) -> dict[str, onnx.ValueInfoProto]:
     """What is known of the types of values inside a model."""
     from onnx import shape_inference
 
-    graph = shape_inference.infer_shapes(model).graph
+    graph = shape_inference.infer_shapes(model, data_prop=True).graph
     return {entry.name: entry for entry in (*graph.value_info, *graph.output)}
 
 

@@ -25,10 +25,12 @@ class Sides:
     @classmethod
     def around(cls, matrix: Tensor, bound: Tensor, magnitude: Tensor) -> Sides:
         """The sides with matrix `[N, J, *shape]` of boxes whose points are no larger than magnitude `[N, *shape]`."""
-        rows = flat(matrix, 2)
-        size = (rows.abs() * flat(magnitude).unsqueeze(1)).sum(2) + bound.abs()
+        rows, sizes = flat(matrix, 2), flat(magnitude).unsqueeze(1)
+        size = (rows.abs() * sizes).sum(2) + bound.abs()
         limits = torch.finfo(bound.dtype)
-        return cls(rows, bound, (rows.shape[2] + 4) * limits.eps * size + rows.shape[2] * limits.tiny)
+        # Of a coefficient that is nearly nothing, the dtype may have kept nothing.
+        lost = (limits.tiny * (1 + sizes)).sum(2)
+        return cls(rows, bound, (rows.shape[2] + 4) * limits.eps * size + lost)
 
     @property
     def outer(self) -> Tensor:
