@@ -23,11 +23,11 @@ class Constants:
     #: The same for rows over whole nodes.
     ragged_row_cost: float = 1.2
     #: While rows are factored, and so never written out: rows to pull at once, in multiples of what the caches hold.
-    factored_rows_gain: int = 16
+    factored_rows_gain: int = 4
     #: Checking a site's intervals pays if a row has at least this many multiplications per scalar still ahead.
     early_exit_work: int = 10_000
     #: Multiplications that take as long as all that one more pull of rows costs beside its own.
-    another_pull_work: int = 8_000_000
+    another_pull_work: int = 16_000_000
     #: Time of a multiplication in forward mode, relative to backward mode: earlier columns are carried along.
     push_cost: float = 2.0
     #: Channels below which a matrix product and `fold` are faster than the library's transposed convolution.
@@ -38,7 +38,7 @@ class Constants:
     #: Bands that a patch-to-patch matrix is cut into at most: thin bands skip zeros, but are small products.
     patch_matrix_bands: int = 8
     #: Bytes of rows in flight that fit the processor's caches; larger chunks are slower.
-    cache_bytes: int = 8 << 20
+    cache_bytes: int = 16 << 20
     #: Numbers that a median is selected from at a time on a CPU, for the same reason.
     selection_numbers: int = 1 << 19
 

@@ -22,13 +22,19 @@ from autodual.specs import Specification
 # Bounds of each stage, in order. With nothing to lose, intervals come first: they cost next to nothing.
 _INTERVALS = Ask(slopes="adaptive", inner="interval", last="dual")
 _ADAPTIVE = Ask(slopes="adaptive", inner="dual", last="dual")
+_BALLS = Ask(slopes="adaptive", inner="dual", last="dual", balls=True)
 _OPTIMIZED = Ask(slopes="optimized", inner="dual", last="dual")
+_OPTIMIZED_IN_BALLS = Ask(slopes="optimized", inner="dual", last="dual", balls=True)
 _BOUNDS: dict[str, tuple[tuple[str, Ask], ...]] = {
     "fast": (("intervals", _INTERVALS),),
     "normal": (("intervals", _INTERVALS), ("adaptive", _ADAPTIVE)),
     "high": (("intervals", _INTERVALS), ("adaptive", _ADAPTIVE), ("optimized", _OPTIMIZED)),
 }
-_BOUNDS["complete"] = _BOUNDS["high"]
+# What takes a stage's place over sets that are far rounder than their boxes.
+_ROUND: dict[str, tuple[tuple[str, Ask], ...]] = {
+    "adaptive": (("adaptive", _ADAPTIVE), ("balls", _BALLS)),
+    "optimized": (("optimized", _OPTIMIZED_IN_BALLS),),
+}
 # Seconds that a search may take for a sample where nothing was said.
 _SECONDS: dict[str, float] = {"high": 10.0, "complete": math.inf}
 
@@ -90,6 +96,8 @@ def proved_in_stages(
 
     ask: what else the caller says of them. wrong: samples `[N]` that no bound can prove.
     """
+    if ask.balls is None and region.is_round():
+        bounds = [stage for name, plain in bounds for stage in _ROUND.get(name, ((name, plain),))]
     (name, first), *others = bounds
     chosen = replace(first, **_beside(ask))
     proof = prove(dual, region, spec, chosen, deployed=deployed)

@@ -12,6 +12,7 @@ from typing_extensions import Unpack
 from autodual.attacks import Attack
 from autodual.certification.attacked_samples import attacked_samples
 from autodual.certification.contradiction import Told
+from autodual.certification.crossing import certified_below, expected_crossing
 from autodual.certification.goal import chosen_goal
 from autodual.certification.guaranteed_halfspaces import fits, guaranteed
 from autodual.certification.proof import nearly, prove
@@ -21,7 +22,6 @@ from autodual.errors import InvalidInputError
 from autodual.inputs import Labels, Samples, sample_tensor
 from autodual.network import Ask, DualNetwork, given_network
 from autodual.network.ask import PolicyOptions
-from autodual.network.chunks import recorded_chunk
 from autodual.network.keywords import takes
 from autodual.perturbations import PerturbationSet, perturbation_set
 from autodual.progress import Progress, tracked
@@ -30,9 +30,8 @@ from autodual.tensors import bounding_dtype, flat
 
 RadiusToSet = Callable[[Tensor], PerturbationSet]
 
-_SHARE = 0.45
-"""How far beyond Newton's point to look, as a share of the tolerance: on the side of the bracket that was not moved
-last, so that a crossing is soon enclosed from both."""
+_CHEAP_STEPS = 16
+"""Bounds of a sample without an allowance for rounding at most, to find the crossing."""
 
 
 @takes(PolicyOptions, slopes="adaptive")
@@ -53,8 +52,9 @@ def certified_radius(
 ) -> Tensor:
     """For each sample a radius at which it was certified, little below one where it was not.
 
-    Newton's method on J(ε) with J's own derivative, safeguarded by bisection. J is not exactly monotone in ε, so this
-    finds *a* crossing; every returned radius is one whose certificate was checked, rounding error included.
+    Plain bounds J(ε) find where J crosses zero, and bounds that allow for rounding are asked for just below and just
+    above. J is not exactly monotone in ε, so this finds *a* crossing; every returned radius is one whose certificate
+    was checked, rounding error included.
 
     Args:
         dual: the dual network.
@@ -102,11 +102,16 @@ def certified_radius(
         spec = chosen_goal(dual, dual.outputs(x), labels, spec)
         outputs = dual.outputs(x.double())
     nominal = spec.margin_of(spec.rows(outputs), flat(outputs))
-    probe = _Probe(dual, x, ball, spec, replace(ask, rigorous=True, exact=True))
-    limit = x.new_full((x.shape[0],), max_radius)
-    active = (nominal > 0).nonzero()[:, 0]
-    with tracked(progress, x.shape[0]) as advance:
-        radii = _search(probe, limit, active, tolerance * max_radius, max_steps, advance)
+    probe = _Probe(dual, x, ball, spec, replace(ask, exact=True))
+    limit, allowed = x.new_full((x.shape[0],), max_radius), tolerance * max_radius
+    active, cheap = (nominal > 0).nonzero()[:, 0], min(max_steps // 2, _CHEAP_STEPS)
+    with tracked(progress, x.shape[0]) as advance, torch.no_grad():
+
+        def told(left: int, step: int) -> None:
+            advance(x.shape[0] - left, f"step {step + 1}" if left else "done")
+
+        expected = expected_crossing(probe.margins, nominal, limit, active, allowed, cheap)
+        radii = certified_below(probe.proved, expected, limit, active, allowed, max_steps - cheap, told)
     if attack is not None:
         probe.attack(radii, attack)
     return radii
@@ -114,7 +119,7 @@ def certified_radius(
 
 @dataclass(frozen=True, eq=False)
 class _Probe:
-    """J and its derivative at given radii."""
+    """Bounds of J at given radii."""
 
     dual: DualNetwork
     x: Tensor
@@ -122,18 +127,20 @@ class _Probe:
     spec: Specification
     ask: Ask
 
-    def __call__(self, index: Tensor, radius: Tensor) -> tuple[Tensor, Tensor]:
-        """The guaranteed margin `[n]` of some samples at the radii `[N]` of all, and its derivative in the radius.
+    def margins(self, index: Tensor, radius: Tensor) -> Tensor:
+        """The bounds `[n]` of some samples at the radii `[N]` of all, without an allowance for rounding."""
+        return self._bounds(index, radius, self.ask)[0]
 
-        As in `certify`, float64 decides what rounding alone may leave open.
-        """
-        margin, slope, nearly_proved = self._bounds(index, radius)
-        again = (~(margin > 0) & nearly_proved).nonzero().squeeze(1)
+    def proved(self, index: Tensor, radius: Tensor) -> Tensor:
+        """Whether the margins are proved, `[n]`. As in `certify`, float64 decides what rounding may leave open."""
+        ask = replace(self.ask, rigorous=True)
+        margin, nearly_proved = self._bounds(index, radius, ask)
+        holds = (margin > 0) & margin.isfinite()
+        again = (~holds & nearly_proved).nonzero().squeeze(1)
         if self.x.dtype == torch.float64 or again.shape[0] == 0:
-            return margin, slope
-        wide = replace(self, x=self.x.double())._bounds(index[again], radius.double())
-        # A margin that is too small for x's dtype is still one.
-        return _placed(margin, again, wide[0]), slope.index_copy(0, again, wide[1].to(slope))
+            return holds
+        wide, _ = replace(self, x=self.x.double())._bounds(index[again], radius.double(), ask)
+        return holds.index_copy(0, again, (wide > 0) & wide.isfinite())
 
     def attack(self, radii: Tensor, attack: Attack) -> None:
         """Raise ContradictionError where an attack breaks a bound over a set of radius `[N]` above 0."""
@@ -141,90 +148,32 @@ class _Probe:
         if index.shape[0] == 0:
             return
         region, spec = perturbation_set(self.ball(radii)).at(self.x).select(index), self.spec.select(index)
-        proof = prove(self.dual, region, spec, self.ask)
+        proof = prove(self.dual, region, spec, replace(self.ask, rigorous=True))
         told, every = Told(bound_words("dual bound", self.ask)), torch.ones_like(index, dtype=torch.bool)
         attacked_samples(self.dual, region, spec, proof, attack, every, told, numbers=index)
 
-    def _bounds(self, index: Tensor, radius: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Margins, their derivatives, and where rounding may be all that keeps them from being proved."""
-        plan = self.dual.compiled(self.x).plan
-        chunk = recorded_chunk(plan.graph, plan.sites, self.x, plan.options.memory_budget)
-        found = [self._margin(some, radius) for some in index.split(chunk)]
-        margin, slope, nearly_proved = (torch.cat(parts) for parts in zip(*found, strict=True))
-        return margin, slope, nearly_proved
-
-    def _margin(self, index: Tensor, radius: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """The same for no more samples than memory allows.
+    def _bounds(self, index: Tensor, radius: Tensor, ask: Ask) -> tuple[Tensor, Tensor]:
+        """Margins `[n]`, and where rounding may be all that keeps them from being proved.
 
         The set is made for all samples, since it may hold something of its own for each.
         """
-        spec = self.spec.select(index)
-        with torch.enable_grad():
-            radius = radius.detach().clone().requires_grad_()
-            region = perturbation_set(self.ball(radius)).at(self.x).select(index)
-            x = region.centre
-            rows = spec.rows(self.dual.outputs(x.double()).detach())
-            if not fits(rows, x.dtype):
-                raise InvalidInputError(f"{x.dtype} cannot hold the property's coefficients; give float64 samples")
-            found = [self._over(x, member, rows, spec, radius) for member in region.source.members()]
-        margins, slopes, nearly_proved = (torch.stack(parts) for parts in zip(*found, strict=True))
-        # NaN proves nothing, so it decides.
-        worst = margins.nan_to_num(nan=-torch.inf, posinf=torch.inf).argmin(0)
-        return margins.amin(0), slopes[worst, index], nearly_proved.all(0)
+        spec, region = self.spec.select(index), perturbation_set(self.ball(radius)).at(self.x).select(index)
+        x = region.centre
+        rows = spec.rows(self.dual.outputs(x.double()))
+        if not fits(rows, x.dtype):
+            raise InvalidInputError(f"{x.dtype} cannot hold the property's coefficients; give float64 samples")
+        found = [self._over(x, member, rows, spec, ask) for member in region.source.members()]
+        margins, nearly_proved = (torch.stack(parts) for parts in zip(*found, strict=True))
+        return margins.amin(0), nearly_proved.all(0)
 
     def _over(
-        self, x: Tensor, ball: PerturbationSet, rows: Rows, spec: Specification, radius: Tensor
-    ) -> tuple[Tensor, Tensor, Tensor]:
-        """Over one member of the set: margins `[n]`, the derivative in all radii `[N]`, and what is nearly proved."""
-        found = self.dual(x, ball, rows.form, ask=self.ask).objective
+        self, x: Tensor, ball: PerturbationSet, rows: Rows, spec: Specification, ask: Ask
+    ) -> tuple[Tensor, Tensor]:
+        """Over one member of the set: margins `[n]`, and what is nearly proved."""
+        found = self.dual(x, ball, rows.form, ask=ask).objective
         assert found is not None
+        if not ask.rigorous:
+            margin = spec.margin(rows.form.complete(found.lower.double()) - rows.offset)
+            return margin, torch.zeros_like(margin, dtype=torch.bool)
         lower, error = guaranteed(found, rows)
-        margin = spec.margin(lower).to(x.dtype)
-        # Adding 0 · radius gives a derivative even if the margin does not depend on the radius. Members may share
-        # what was made of the radii, so its graph is kept.
-        (slope,) = torch.autograd.grad(margin.sum() + 0 * radius.sum(), radius, retain_graph=True)
-        return margin.detach(), slope, nearly(spec, lower.detach(), error.detach())
-
-
-def _placed(margin: Tensor, index: Tensor, wide: Tensor) -> Tensor:
-    """Margins with some replaced by those of float64, of which positive ones stay positive in the margins' dtype."""
-    some = wide.to(margin)
-    lost = (wide > 0) & ~(some > 0)
-    return margin.index_copy(0, index, torch.where(lost, torch.finfo(margin.dtype).tiny, some))
-
-
-def _search(
-    probe: _Probe,
-    limit: Tensor,
-    active: Tensor,
-    tolerance: float,
-    max_steps: int,
-    advance: Callable[[int, str], None],
-) -> Tensor:
-    """Shrink [certified, refused] around a crossing of the margin of each active sample; 0 for all others."""
-    certified, refused = torch.zeros_like(limit), limit.clone()
-    guess = limit.clone()
-    for step in range(max_steps):
-        advance(limit.shape[0] - active.shape[0], f"step {step + 1}")
-        if active.shape[0] == 0:
-            break
-        margin, slope = probe(active, guess)
-        proved = (margin > 0) & margin.isfinite()
-        certified[active] = torch.where(proved, guess[active].maximum(certified[active]), certified[active])
-        refused[active] = torch.where(proved, refused[active], guess[active].minimum(refused[active]))
-        # The first guess is the limit itself, since no larger radius is asked for.
-        done = proved if step == 0 else torch.zeros_like(proved)
-        done = done | (refused[active] - certified[active] <= tolerance)
-        towards = torch.where(proved, _SHARE * tolerance, -_SHARE * tolerance)
-        newton = guess[active] - margin / slope + towards
-        guess[active] = _next(newton, certified[active], refused[active], step)
-        active = active[~done]
-    advance(limit.shape[0] - active.shape[0], "done")
-    return certified
-
-
-def _next(newton: Tensor, low: Tensor, high: Tensor, step: int) -> Tensor:
-    """Newton's point; the middle where that leaves the bracket, and every 4th step."""
-    middle = (low + high) / 2
-    inside = newton.isfinite() & (newton > low) & (newton < high)
-    return middle if step % 4 == 3 else torch.where(inside, newton, middle)
+        return spec.margin(lower).to(x.dtype), nearly(spec, lower, error)

@@ -10,6 +10,7 @@ from torch import Tensor
 from autodual.dual.affine import AffineLayer, StructuralLayer
 from autodual.dual.layer import DualLayer
 from autodual.dual.registry import dual_rule
+from autodual.dual.rows import Rows
 from autodual.dual.rule import AffineRule
 from autodual.interval import Interval
 from autodual.ir import ops
@@ -57,13 +58,20 @@ class ContractionRule(AffineRule):
 
 
 class TransposedConvolutionLayer(AffineLayer):
-    """Its transpose is a convolution, found automatically."""
+    """Its transpose is a convolution."""
 
     def __init__(self, node: Node, shapes: Sequence[tuple[int, ...]], environment: Environment):
         super().__init__(node, shapes, environment, monotone=False)
         assert isinstance(node.op, ops.TransposedConvolution)
         self.op = node.op
         self.weight = environment(node.op.weight)
+
+    def pull(self, rows: Rows) -> tuple[Rows, ...]:
+        values, (shape,) = rows.values, self.shapes
+        pulled = self.op.transpose(values.reshape(-1, *self.node.shape), self.weight)
+        for axis, extent in enumerate(shape[1:], 2):
+            pulled = pulled.narrow(axis, 0, extent)
+        return (rows.with_values(pulled.reshape(*values.shape[:2], *shape), shape=shape),)
 
     def interval(self, inputs: Sequence[Interval]) -> Interval:
         (x,) = inputs

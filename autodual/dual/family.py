@@ -49,6 +49,8 @@ class LineFamily:
             adaptive. A rule gives it where t means the same over all bounds, as a ReLU's slope α does: then the t found
             over some bounds is a good start over others.
 
+        parallel: the t `[N, *shape]` of the parallel relaxation, which a search looks at too; None: 1, for `second` is.
+
     Example:
         >>> import torch
         >>> from autodual.dual import LineFamily, LinearRelaxation
@@ -61,6 +63,7 @@ class LineFamily:
     first: LinearRelaxation
     second: LinearRelaxation
     start: Tensor | None = None
+    parallel: Tensor | None = None
 
     @cached_property
     def lower_slopes(self) -> tuple[Mixture, ...]:

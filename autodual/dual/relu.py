@@ -84,7 +84,7 @@ class ReluRule(RelaxationRule):
         adaptive = self.adaptive(op, bounds, environment)
         (lower,), crossing = adaptive.lower_slopes, crosses_zero(bounds[0])
         flat, steep = (replace(adaptive, lower_slopes=(torch.where(crossing, end, lower),)) for end in (0.0, 1.0))
-        return LineFamily(flat, steep, start=lower)
+        return LineFamily(flat, steep, start=lower, parallel=adaptive.upper_slopes[0])
 
     def family_in_ball(self, op: ops.Relu, bounds: Sequence[Interval], environment: Environment) -> LineFamily:
         """t is the slope of both lines; the search starts from the chord's."""
@@ -96,7 +96,7 @@ class ReluRule(RelaxationRule):
             above = torch.where(crossing, height, adaptive.upper_intercept)
             ends.append(replace(adaptive, lower_slopes=slopes, upper_slopes=slopes, upper_intercept=above))
         flat, steep = ends
-        return LineFamily(flat, steep, start=straight)
+        return LineFamily(flat, steep, start=straight, parallel=straight)
 
     def steepness(self, op: ops.Relu, bounds: Sequence[Interval], environment: Environment) -> Tensor:
         return torch.ones_like(bounds[0].lower.flatten()[:1])
@@ -145,7 +145,10 @@ class LeakyReluRule(RelaxationRule):
         steep = bounds[0].upper > -bounds[0].lower
         every = torch.ones_like(steep)
         leak, one = (self._through_origin(op, bounds[0], environment, mask) for mask in (~every, every))
-        return LineFamily(leak, one, start=steep.to(bounds[0].upper.dtype))
+        slope, straight = environment(op.slope), _leaky_chord(bounds[0], environment(op.slope))[0]
+        # A leak of 1 is no leak: all lines are one then.
+        share = ((straight - slope) / torch.where(slope == 1, 1.0, 1 - slope)).clamp(0.0, 1.0)
+        return LineFamily(leak, one, start=steep.to(bounds[0].upper.dtype), parallel=share)
 
     def steepness(self, op: ops.LeakyRelu, bounds: Sequence[Interval], environment: Environment) -> Tensor:
         return environment(op.slope).abs().clamp(min=1).reshape(1)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -28,7 +28,7 @@ from autodual.estimators import Stream
 from autodual.ir.expressions import Environment
 from autodual.ir.graph import Graph
 from autodual.network.ask import Ask
-from autodual.network.result import DualResult, result_of
+from autodual.network.result import DualResult, result_of, tighter
 from autodual.objective import Objective
 from autodual.passes.plan import Plan
 from autodual.perturbations import Support
@@ -92,7 +92,22 @@ class Call:
     def bound(self, part: slice, question: Question, ledger: Ledger) -> DualResult:
         """Bounds of some of the subproblems, whose gradients' memory goes to the ledger."""
         with plain_arithmetic(self.device, self.options.rigorous):
-            return self._bound(question.part(part), ledger)
+            asked = question.part(part)
+            found = self._bound(asked, ledger)
+            if not self._starts_elsewhere(asked):
+                return found
+            adaptive = replace(self, options=replace(self.options, slopes="adaptive", sweeps=0), executed=None)
+            return tighter(found, adaptive._bound(replace(asked, ask=replace(asked.ask, search=None)), ledger))
+
+    def _starts_elsewhere(self, question: Question) -> bool:
+        """Whether intervals inside are searched, so that lines over them need not be better than adaptive ones over the
+        intervals of adaptive lines. A function or a record that is returned must prove the bound by itself.
+        """
+        options, ask, given = self.options, question.ask, question.parts.given
+        searches = options.slopes == "optimized" and options.inner == "dual" and options.inner_steps > 0
+        return (
+            searches and not (ask.linear or ask.record) and any(one.name not in given for one in self.plan.bound_sites)
+        )
 
     def _bound(self, question: Question, ledger: Ledger) -> DualResult:
         graph, objective, ask = self.plan.graph, question.objective, question.ask

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from functools import partial
 
 import torch
@@ -78,12 +77,6 @@ def _cached_samples(graph: Graph, x: Tensor, rows: int) -> int:
     # Whole groups of rows that are pulled together, and as many samples as there would be of one row each.
     together = max(1, fitting // rows)
     return max(together, fitting // together * together)
-
-
-def recorded_chunk(graph: Graph, sites: Iterable[str], x: Tensor, memory_budget: int) -> int:
-    """How many samples to bound at once while gradients are recorded, which keep every row at every node."""
-    scalars = sum(graph[site].size * graph.read[site] for site in sites)
-    return max(1, memory_budget // max(1, scalars * x.element_size() * measured.row_tensors_kept))
 
 
 def in_chunks(call: Call, question: Question, size: SampleSize) -> DualResult:

@@ -85,6 +85,20 @@ def _without(objective: ObjectiveBounds, infeasible: Tensor) -> ObjectiveBounds:
     return replace(objective, lower=objective.lower.masked_fill(rows, torch.nan), linear=linear)
 
 
+def tighter(found: DualResult, start: DualResult) -> DualResult:
+    """The first result with the bounds of the second where these are tighter; both are of the same question."""
+    intervals = {name: interval.tightened(start.intervals[name]) for name, interval in found.intervals.items()}
+    infeasible = found.infeasible | start.infeasible
+    objective = found.objective
+    if objective is not None and start.objective is not None:
+        better = ~(objective.lower >= start.lower) & ~start.lower.isnan()
+        error, other = objective.error, start.objective.error
+        error = error if error is None or other is None else torch.where(better, other, error)
+        lower = torch.where(better, start.lower, objective.lower)
+        objective = _without(replace(objective, lower=lower, error=error), infeasible)
+    return replace(found, objective=objective, intervals=intervals, infeasible=infeasible)
+
+
 def joined(parts: Sequence[DualResult]) -> DualResult:
     """Results for slices of the samples as one, in order."""
     first = parts[0]

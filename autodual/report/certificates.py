@@ -56,6 +56,10 @@ def certificate_row(index: int, certificate: Certificate) -> Row:
         row["decided_by"] = certificate.decided_by
     if certificate.attacked is not None:
         row["attacked"] = certificate.attacked
+    if certificate.stage:
+        row["stage"] = certificate.stage
+    if certificate.parts is not None:
+        row["parts"] = certificate.parts
     if certificate.exact is not None:
         row["exact"] = asdict(certificate.exact)
     if certificate.positions is not None:

@@ -73,8 +73,8 @@ class Parts:
         self.mapped(lambda tensor: found.append(tensor) or tensor)  # type: ignore[func-returns-value]
         return iter(found)
 
-    def select(self, index: Tensor) -> Parts:
-        """Some of the parts, `[M]` long or bool."""
+    def select(self, index: Tensor | slice) -> Parts:
+        """Some of the parts: `[M]` long or bool, or a slice."""
         return self.mapped(lambda tensor: tensor[index])
 
     @property

@@ -32,6 +32,8 @@ _ASK = Ask(slopes="adaptive", inner="dual", last="dual", rigorous=True, exact=Tr
 MOST_INPUTS = 64
 # Multiplications of a batch: about half a second's on one core. A step uphill costs as many pulls of a row.
 _WORK, _STEP_COST = 2e9, 3
+# Steps of a search for the slopes of a whole set's intervals, and the multiplications that these may take.
+_INNER_STEPS, _INNER_WORK = 10, 6e10
 # How far above a claim's offset a search for its lines stops, so that rounding leaves it above; relative to that.
 _ROOM = 1e-3
 # Copies of every scalar that a batch holds at once, its share of the memory budget, and its largest size.
@@ -138,7 +140,7 @@ class PartBounds:
     @property
     def options(self) -> BoundOptions:
         """How bounds are computed."""
-        return call_options(self.plan.options, _ASK)
+        return call_options(self.plan.options, replace(_ASK, balls=self.first.is_round()))
 
     def roots(self) -> Parts:
         """The claims' whole sets, one part each, of which nothing is known yet."""
@@ -169,6 +171,37 @@ class PartBounds:
         )
 
     @torch.no_grad()
+    def with_intervals(self, roots: Parts) -> Parts:
+        """Whole sets of claims about one sample, with the intervals of that set, computed once for all of them.
+
+        These serve all its parts, so they are searched for better slopes, by as many steps as their number allows.
+        """
+        with plain_arithmetic(self.first.centre.device, rigorous=True):
+            one, dtype = roots.select(torch.zeros_like(roots.claim[:1])), self.first.centre.dtype
+            state = self._prepared(one, dtype, self.options)
+            each = sum(layer.multiplications for layer in state.layers.values()) or 1
+            bounded = [name for name in state.refined if not state.sites[name].exact_over(state.regions)]
+            rows = 2 * sum(int(state.refined[name].sum()) for name in bounded)
+            steps = min(_INNER_STEPS, int(_INNER_WORK / (_STEP_COST * each * max(rows, 1))))
+            one = replace(one, intervals=self._intervals(one, state))
+            if steps > 1:
+                searching = replace(self.options, slopes="optimized", inner_steps=steps)
+                one = replace(one, intervals=self._intervals(one, self._prepared(one, dtype, searching)))
+        shapes = {name: (roots.count, *interval.shape[1:]) for name, interval in one.intervals.items()}
+        intervals = {
+            name: interval.map(lambda end, shape=shapes[name]: end.expand(shape))
+            for name, interval in one.intervals.items()
+        }
+        return replace(roots, intervals=intervals, stale=torch.zeros_like(roots.stale))
+
+    def _prepared(self, parts: Parts, dtype: torch.dtype, options: BoundOptions) -> BoundState:
+        """The state with the intervals of parts computed again."""
+        state = self._state(parts, dtype, refresh=True)
+        state.options = options
+        prepare(state, self.plan.graph.outputs)
+        return state
+
+    @torch.no_grad()
     def bound(self, parts: Parts, dtype: torch.dtype, *, refresh: bool, steps: int) -> Bounded:
         """Rigorous bounds of parts.
 
@@ -181,8 +214,8 @@ class PartBounds:
             if refresh:  # lines that were chosen over wider intervals are worse than adaptive ones
                 parts = replace(parts, slopes={name: torch.full_like(t, -1) for name, t in parts.slopes.items()})
             enough = self.claims.offset[parts.claim]
-            enough = (enough + _ROOM * (1 + enough.abs())).to(dtype)
-            found = pulled(state, target, self._rows(parts, dtype), parts, enough, steps)
+            enough = torch.where(self.claims.member[parts.claim], enough + _ROOM * (1 + enough.abs()), torch.inf)
+            found = pulled(state, target, self._rows(parts, dtype), parts, enough.to(dtype), steps)
             return self._bounded(parts, state, found, refresh=refresh)
 
     def _rows(self, parts: Parts, dtype: torch.dtype) -> Tensor:

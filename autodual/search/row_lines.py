@@ -10,7 +10,7 @@ from torch import Tensor
 
 from autodual.bounds import BoundState, Split
 from autodual.bounds.ascent.chosen_lines import Choices, Families, families_before, under
-from autodual.bounds.ascent.row_search import Lines, Task, above, searched
+from autodual.bounds.ascent.row_search import Done, Lines, Task, searched
 from autodual.bounds.rows.constrained import join_constraints
 from autodual.bounds.rows.pull import Progress, advance
 from autodual.dual.rows import Rows
@@ -42,7 +42,7 @@ def splits_of(parts: Parts, dtype: torch.dtype) -> tuple[Split, ...]:
 def pulled(state: BoundState, name: str, rows: Tensor, parts: Parts, enough: Tensor, steps: int) -> Pulled:
     """Rows of a node pulled with the parts' own lines, or with those that so many steps find from there on.
 
-    enough: bounds `[M, R]` that are good enough.
+    enough: bounds `[M, R]`, any of which closes a part.
     """
     splits = splits_of(parts, rows.dtype)
     state = replace(state, subproblems=replace(state.subproblems, constraints=splits))
@@ -52,12 +52,21 @@ def pulled(state: BoundState, name: str, rows: Tensor, parts: Parts, enough: Ten
     lines = Lines(_choices(parts, families, rows.dtype, searched=steps > 0), multipliers)
     start = Progress.start(name, Rows(rows, state.graph[name].shape), one_sided=True)
     if steps and (lines.choices or splits):
-        lines = searched(Task(state, start, None, families, above(enough)), lines, steps)
+        lines = searched(Task(state, start, None, families, _done(enough)), lines, steps)
     chosen = under(state, families, lines.choices)
     passed: dict[str, Rows] = {}
     progress = advance(chosen, join_constraints(chosen, start, lines.multipliers, None), passed=passed)
     found = {split.node: beta for split, beta in zip(splits, lines.multipliers) if beta is not None}
     return Pulled(progress, passed, lines.choices, found)
+
+
+def _done(enough: Tensor) -> Done:
+    """All rows of a part are done when one of them is good enough."""
+
+    def done(index: Tensor, best: Tensor) -> Tensor:
+        return (best > enough[index]).any(1, keepdim=True).expand_as(best)
+
+    return done
 
 
 def _choices(parts: Parts, families: Families, dtype: torch.dtype, *, searched: bool) -> Choices:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from itertools import pairwise
 
 import pytest
@@ -141,3 +142,34 @@ def test_an_assumed_violation_closes_what_joint_slopes_leave_open() -> None:
         found = dual(x, ball, row, sweeps=3, **asked)
         assert not found.infeasible[0] and found.lower.item() <= lowest + 1e-9
     assert closed >= 2
+
+
+class _Choice(nn.Module):
+    """A function of one scalar, then a choice between two branches."""
+
+    def __init__(self, function: Callable[[Tensor], Tensor]) -> None:
+        super().__init__()
+        self.function, self.first, self.second, self.last = function, nn.Linear(4, 8), nn.Linear(4, 8), nn.Linear(8, 3)
+        for linear in (self.first, self.second):
+            nn.init.normal_(linear.weight, std=0.7)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.last(self.function(torch.maximum(self.function(self.first(x)), self.second(x))))
+
+
+@pytest.mark.parametrize("function", [torch.relu, torch.tanh, torch.exp, nn.functional.leaky_relu])
+@torch.no_grad()
+def test_searched_slopes_are_never_looser_than_shared_or_adaptive_ones(function: Callable[[Tensor], Tensor]) -> None:
+    """Over the same intervals than neither; over intervals that are searched too, than adaptive ones."""
+    torch.manual_seed(0)
+    dual = autodual.compile_dual(_Choice(function).double())
+    x, ball = torch.randn(8, 4, dtype=torch.float64), LinfBall(0.2)
+    rows = torch.cat([torch.eye(3), -torch.eye(3)]).double()
+    given = dual.bounds(x, ball, slopes="adaptive")
+    shared, adaptive, searched = (
+        dual.lower_bounds(x, ball, rows, slopes=slopes, given=given, steps=12)
+        for slopes in ("shared", "adaptive", "optimized")
+    )
+    assert bool((searched >= shared.maximum(adaptive) - 1e-12).all()) and bool((shared > adaptive + 1e-6).any())
+    inside = dual.lower_bounds(x, ball, rows, slopes="optimized", steps=12)
+    assert bool((inside >= dual.lower_bounds(x, ball, rows, slopes="adaptive")).all())

@@ -20,9 +20,9 @@ def test_each_row_is_in_one_pack_with_its_sample(counts: list[int], limit: int, 
     owner = torch.arange(len(counts)).repeat_interleave(torch.tensor(counts)) * 3
     places, found = torch.arange(len(owner)), []
     for pack in packs(owner, limit, padding):
-        rows, size = places[pack.rows], len(pack.owner) * pack.count
+        rows, size = places[pack.rows], len(pack.home) * pack.count
         cells = torch.arange(size) if pack.cells is None else pack.cells
-        assert torch.equal(owner[rows], pack.owner.repeat_interleave(pack.count)[cells])
+        assert torch.equal(owner[rows], pack.home.repeat_interleave(pack.count)[cells])
         assert len(cells) == len(rows) == len(cells.unique())
         assert size - len(rows) <= padding and size <= limit
         found.append(rows)

@@ -28,12 +28,13 @@ def _check(
     slopes: SlopePolicy,
     inner: InnerBounds = "dual",
     last: LastBound = "dual",
+    balls: bool = False,
 ) -> Tensor:
     """The float32 bound is below every value that float64 finds; returns the error allowed for."""
     region = ball.at(x.double())
     points = torch.cat([region.centre.unsqueeze(0), region.corners(60, torch.Generator().manual_seed(0))])
     values = dual.outputs(points.flatten(0, 1)).reshape(len(points), len(x), -1) @ objective.double().T
-    found = dual(x, ball, objective, slopes=slopes, inner=inner, last=last, rigorous=True).objective
+    found = dual(x, ball, objective, slopes=slopes, inner=inner, last=last, balls=balls, rigorous=True).objective
     assert found is not None and found.error is not None
     assert bool((found.lower.double() <= values.min(0).values).all())
     assert bool((found.error >= 0).all())
@@ -50,6 +51,15 @@ def test_float32_bounds_allow_for_their_rounding(
     x = torch.rand(2, *model.shape, generator=torch.Generator().manual_seed(seed))
     with torch.no_grad():
         _check(model.dual(), x, LinfBall(radius), torch.eye(3), slopes)
+
+
+@effort(40)
+@given(networks(), st.sampled_from([0.0, 1e-6, 0.1]), st.integers(0, 2**16))
+def test_balls_allow_for_their_rounding(model: RandomNetwork, radius: float, seed: int) -> None:
+    """At radius zero a ball is as large as the rounding of the clean pass."""
+    x = torch.rand(2, *model.shape, generator=torch.Generator().manual_seed(seed))
+    with torch.no_grad():
+        _check(model.dual(), x, L2Ball(radius), torch.eye(3), "adaptive", balls=True)
 
 
 @pytest.mark.parametrize(("inner", "last"), [("interval", "interval"), ("interval", "dual"), ("dual", "interval")])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import time
+from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
 
@@ -139,6 +140,15 @@ def test_ties_are_not_unsat(identity, load) -> None:
     """Y_0 + Y_1 reaches 1.75 at one corner only, where the strict inequality fails by a tie."""
     tie = load(DECLARED + box(0, 0.75, 0, 1) + "(assert (> (+ Y_0 Y_1) 1.75))")
     assert verify(identity, tie, timeout=1).status in (VerdictStatus.UNKNOWN, VerdictStatus.TIMEOUT)
+
+
+def test_offsets_that_may_be_off_are_not_taken_for_exact(identity, load) -> None:
+    """The search sees that Y_0 >= 0, so a bound of -0.5 that may be 0.5 is not refuted."""
+    goal = load(DECLARED + box(-1, 1, 0, 0) + "(assert (<= Y_0 -0.5))")
+    (case,) = goal.cases
+    doubtful = replace(case.conjunctions[0], bound_error=numpy.ones(1))
+    verdict = verify(identity, replace(goal, cases=(replace(case, conjunctions=(doubtful,)),)), attack=None, timeout=1)
+    assert verdict.status in (VerdictStatus.UNKNOWN, VerdictStatus.TIMEOUT)
 
 
 def test_conjunctions_that_only_a_combination_of_rows_refutes(identity, load) -> None:

@@ -1,4 +1,4 @@
-"""Certificates by effort: every stage agrees with exact decisions as far as these go, and stages are named."""
+"""Certificates by effort: what stages prove agrees with exact minima, and every certificate names its stage."""
 
 from __future__ import annotations
 

@@ -41,6 +41,19 @@ def test_searches_decide_as_exact_minima_do(kinds: str, seed: int) -> None:
         assert search.undecided == ([] if true else [0, 1, 2])
 
 
+@pytest.mark.parametrize("seed", [8, 13])
+def test_margins_hold_at_points_that_clipped_boxes_leave_out(seed: int) -> None:
+    """A claim may be proved with room to spare, but of points left out only that they exceed it by a little."""
+    model, x = network(seed), torch.zeros(1, 2)
+    ball = box_around(x, 1.0)
+    exact = autodual.exact_bounds(autodual.compile_dual(model, x), x, ball, ROWS[:1]).upper[0]
+    for room in (0.05, 0.2):
+        offset = exact - room * (1 + exact.abs())
+        search = searched(bounds_of(model, ball, x, single_rows(ROWS[:1], offset)))
+        assert search.undecided == []
+        assert 0 < float(search.proved) <= float(exact - offset) + 1e-5
+
+
 @given(seed=st.integers(0, 10_000))
 @settings(max_examples=3, deadline=None)
 def test_a_combination_of_rows_proves_what_no_row_does(seed: int) -> None:

@@ -13,6 +13,7 @@ from torch import nn
 import autodual
 from autodual.certification import VerdictStatus
 from autodual.perturbations import PerturbationSet, require_support
+from autodual.policies import Effort
 from autodual.properties import Case, Conjunction, Property, Variable
 from autodual.testing import PlantedNetwork, plant_counterexamples
 
@@ -108,3 +109,11 @@ def test_exact_programs_find_the_counterexample() -> None:
     found, dual = planted("relu", "linf")
     certificates = autodual.certify(dual, found.x[:1], found.ball, found.labels[:1], exact_seconds=5.0)
     assert certificates[0].status != "certified"
+
+
+@pytest.mark.parametrize("effort", ["fast", "normal", "high"])
+def test_no_effort_certifies_a_planted_counterexample(effort: Effort) -> None:
+    for kind, shape in (("relu", "linf"), ("relu", "clipped l2"), ("tanh", "l2"), ("convolutional", "box")):
+        found, dual = planted(kind, shape)
+        timeout = {"timeout": 0.2} if effort == "high" else {}
+        assert _certified(found, dual, found.ball, effort=effort, **timeout) == 0, (kind, shape)

@@ -29,6 +29,7 @@ WAYS: tuple[dict[str, Any], ...] = (
     {"slopes": "adaptive"},
     {"slopes": "optimized"},
     {"slopes": "adaptive", "rigorous": True},
+    {"slopes": "adaptive", "balls": True, "rigorous": True},
     {"slopes": "shared", "inner": "interval"},
     {"inner": "interval", "last": "interval"},
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+import torch
 from torch import Tensor
 
 from autodual.bounds.rows.objective_rows import Piece
@@ -47,15 +48,24 @@ def given_choices(state: BoundState, name: str, piece: Piece) -> Choices:
 
 def starts(state: BoundState, families: Families, given: Choices, owner: Tensor | None) -> Choices:
     """Where a search begins, `[G or 1, K or 1, *shape]` by node: at what is given, else at the adaptive relaxation."""
-    found = {}
-    for name, family in families.items():
-        if name in given:
-            found[name] = given[name]
-        elif family.start is not None:
-            found[name] = own(family.start, owner).unsqueeze(1)
-        else:
-            found[name] = family.first.lower_intercept.new_zeros(1, 1, *state.graph[name].shape)
-    return found
+    return {
+        name: given[name] if name in given else _each(state, name, family.start, 0.0, owner)
+        for name, family in families.items()
+    }
+
+
+def parallel_choices(state: BoundState, families: Families, owner: Tensor | None) -> Choices:
+    """The parallel relaxations, `[G or 1, 1, *shape]` by node."""
+    return {name: _each(state, name, family.parallel, 1.0, owner) for name, family in families.items()}
+
+
+def _each(state: BoundState, name: str, t: Tensor | None, otherwise: float, owner: Tensor | None) -> Tensor:
+    """A family's t for each group."""
+    if t is None:
+        environment = state.environment
+        shape = (1, 1, *state.graph[name].shape)
+        return torch.full((), otherwise, dtype=environment.dtype, device=environment.device).expand(shape)
+    return own(t, owner).unsqueeze(1)
 
 
 def under(state: BoundState, families: Families, choices: Mapping[str, Tensor]) -> BoundState:

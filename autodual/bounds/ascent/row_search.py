@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from autodual.bounds.ascent.adjoint import Way, way
-from autodual.bounds.ascent.chosen_lines import Choices, Families, under
+from autodual.bounds.ascent.chosen_lines import Choices, Families, parallel_choices, under
 from autodual.bounds.ascent.climb import Climb, Step, Unit, steps_of
 from autodual.bounds.rows.constrained import barrier, join_constraint, join_constraints
 from autodual.bounds.rows.pull import Progress, advance
@@ -133,6 +133,8 @@ class _Ascent:
         self.index = torch.arange(task.groups, device=self.best.device)
 
     def run(self, steps: int) -> Lines:
+        if steps:
+            self._look_at_parallel_lines()
         for number, step in enumerate(steps_of(steps)):
             if step.adam == 0:
                 for climb in self.climbs:
@@ -150,6 +152,15 @@ class _Ascent:
                 climb.step(one.slack(self.task.owner, here.points), step)
         self._look()
         return self._result()
+
+    def _look_at_parallel_lines(self) -> None:
+        """Bound the rows by the parallel relaxations too, so that no search ends below these."""
+        here = {name: climb.here for name, climb in self.choices.items()}
+        for name, t in parallel_choices(self.task.state, self.task.families, self.task.owner).items():
+            self.choices[name].here = t.expand_as(here[name])
+        self._look()
+        for name, climb in self.choices.items():
+            climb.here = here[name]
 
     def _look(self) -> tuple[BoundState, Way]:
         """Bound the rows where the search is, and keep the best."""

@@ -48,8 +48,8 @@ class UnitRows:
         self.limit = self.chunks.rows if limit is None else limit
         #: Rows that all subproblems share may not pass this node before constraints join them.
         self.barrier = barrier(state, unit_constraints(state, name))
-        #: Whether a sample's rows may be pulled as one group: they stay together, and no row's window is its own.
-        self.packs = not self.windowed and self.barrier < 0 and not exits(state, name)
+        #: Whether rows of one sample, with the same window, may be pulled as one group: they stay together.
+        self.packs = self.barrier < 0 and not exits(state, name)
         #: Rows whose pull takes as long as all that one more pull costs beside its own.
         self.padding = measured.another_pull_work / max(1.0, self.chunks.footprint.multiplications)
 
@@ -123,7 +123,7 @@ class UnitRows:
             self.chunks.spare(departure.chosen.numel(), departure.chosen.shape[0])
             way = partial(_one_chunk, self.name, self.undecided, self.limit, departure, asked)
             left.append((departure.index, recomputed_rows(self.state, way)))
-        if len(left) == 1 and not exits(self.state, self.name):
+        if len(left) == 1 and self.packs and not self.windowed:
             ((_, alone),) = left  # all rows, in their order
             return Interval(alone.lower[:, 0], alone.upper[:, 0])
         return _in_order(left)
@@ -159,6 +159,9 @@ class UnitRows:
         some = self._traveller(departure, shared, asked)
         left: Arrivals = []
         arrive(self.state, self.name, [some], self._still_open(asked), self.limit, left)
+        if self.packs:
+            ((_, alone),) = left
+            return alone
         found = _in_order(left)
         return Enclosure(found.lower.unsqueeze(1), found.upper.unsqueeze(1))
 
@@ -176,26 +179,45 @@ class UnitRows:
             some = everyone if len(blocks) == 1 else ((row >= first) & (row < first + len(block))).nonzero()[:, 0]
             if some.shape[0] == 0:
                 continue
+            home = self._homes(place[some])
+            if self.windowed and self.packs:
+                home, order = home.sort(stable=True)
+                some = some[order]
             index, chosen, here = some.to(self.device), (row[some] - first).to(self.device), block.to(self.device)
             if negated is not None:
                 chosen = chosen + negated[index] * block.shape[0]
             departure = partial(Departure, here, negated is not None)
             if self.packs:
-                for pack in packs(place[some, 0], self.limit, self.padding):
+                for pack in packs(home, self.limit, self.padding):
                     yield self._packed(departure, pack, chosen, index)
             else:
                 yield from self._single(departure, asked, place[some, 0], chosen, index)
 
+    def _homes(self, place: Tensor) -> Tensor:
+        """Numbers `[R]` for the samples of places `[R, 1 + d]`, or for the samples and positions of windows."""
+        if not self.windowed:
+            return place[:, 0]
+        spatial = self.shape[1:]
+        return place[:, 0] * torch.Size(spatial).numel() + _ravel(place[:, 2:], spatial)
+
     def _packed(self, departure: Callable[..., Departure], pack: Pack, chosen: Tensor, index: Tensor) -> Departure:
         """The chosen rows `[R]` of a pack, in groups."""
-        groups, rows = pack.owner.shape[0], pack.rows
+        groups, rows = pack.home.shape[0], pack.rows
         rows = rows if isinstance(rows, slice) else rows.to(self.device)
         cells = None if pack.cells is None else pack.cells.to(self.device)
         cell = chosen[rows]
         if cells is not None:
             cell = cell.new_zeros(groups * pack.count).index_put((cells,), cell)
-        span = int(pack.owner.min()), int(pack.owner.max()) + 1
-        return departure(cell.reshape(groups, -1), Place(pack.owner.to(self.device), span), index[rows], cells)
+        return departure(cell.reshape(groups, -1), self._place(pack.home), index[rows], cells)
+
+    def _place(self, home: Tensor) -> Place:
+        """Where groups with these homes `[G]`, in increasing order, belong."""
+        spatial, position = self.shape[1:], None
+        places = torch.Size(spatial).numel() if self.windowed else 1
+        owner = home // places
+        if self.windowed:
+            position = torch.stack(torch.unravel_index(home % places, spatial), 1).to(self.device)
+        return Place(owner.to(self.device), (int(owner[0]), int(owner[-1]) + 1), position)
 
     def _single(
         self, departure: Callable[..., Departure], asked: AskedRows, owner: Tensor, chosen: Tensor, index: Tensor

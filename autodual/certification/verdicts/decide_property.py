@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import get_args
 
 import torch
 
@@ -22,11 +23,16 @@ from autodual.certification.verdicts.property_search import PropertySearch
 from autodual.certification.verdicts.verdict import Verdict, VerdictStatus
 from autodual.errors import InvalidInputError
 from autodual.network import Ask, DualNetwork, given_network
+from autodual.policies import Effort
 from autodual.progress import Progress, tracked
 from autodual.properties import Property
 
 # Seconds beyond the timeout after which a step is interrupted.
 _GRACE = 1.0
+# Parts that are bounded before the last attack.
+_FIRST_PARTS = 1000
+# Seconds of branch and bound with the effort `high`.
+_HIGH_SECONDS = 10.0
 _QUICK = Pgd(steps=30)
 _THOROUGH = Pgd(steps=60)
 # Size limit of a swarm: numbers in its points and in the network's values at them.
@@ -45,6 +51,7 @@ def verify(
     replay: Replay | None = None,
     seed: int = 0,
     exact_seconds: float | None = None,
+    effort: Effort = "complete",
     bracket: bool = False,
     progress: Progress = False,
 ) -> Verdict:
@@ -67,6 +74,9 @@ def verify(
         seed: of the random points.
         exact_seconds: decide exactly what bounds leave open, for at most so many seconds a case. For small networks of
             piecewise-linear ops.
+        effort: how far to go: `fast` (attacks, and bounds over intervals), `normal` (then dual bounds, and attacks that
+            they guide), `high` (then more attacks and 10 seconds of branch and bound) or `complete` (until it is
+            decided, or the time is up).
         bracket: attack once more what was proved; needs an attack.
         progress: True for a bar, or a function that is told (see `autodual.progress`).
 
@@ -85,12 +95,14 @@ def verify(
         >>> autodual.verify(dual, autodual.load_property("small.vnnlib"))
         Verdict(unsat, method=dual bounds over intervals, adaptive slopes, undecided=0)
     """
+    if effort not in get_args(Effort):
+        raise InvalidInputError(f"effort must be one of {', '.join(get_args(Effort))}, not {effort!r}")
     dual, clock = given_network(dual), Clock(math.inf if timeout is None else timeout)
     shape = _sample_shape(dual, goal)
     device = next((tensor.device for tensor in dual.parameters()), torch.device("cpu"))
     judge = Judge(goal, module_replay(dual, shape, device) if replay is None else replay)
     generator = torch.Generator(device).manual_seed(seed)
-    run = _Run(dual, goal, shape, device, clock, Hunter(dual, judge, clock, generator))
+    run = _Run(dual, goal, shape, device, clock, Hunter(dual, judge, clock, generator), effort)
     middles = _middles(run.problem())
     require_same_network(dual, middles[:_COMPARED])
     if bracket and attack is None:
@@ -136,6 +148,7 @@ class _Run:
     device: torch.device
     clock: Clock
     hunter: Hunter
+    effort: Effort
     open: dict[int, tuple[int, ...]] = field(init=False)
     method: str = "nothing"
     parts: int = 0
@@ -193,6 +206,8 @@ def _decide(run: _Run, attack: Attack | None, dtype: torch.dtype) -> Counterexam
     if not run.done:
         # Nearly free, and enough for many networks that were trained to be verified.
         _prove(run, Ask(slopes="adaptive", inner="interval"), dtype)
+    if run.effort == "fast":
+        return None
     for ask in (Ask(slopes="shared", inner="dual"), Ask(slopes="adaptive", inner="dual")):
         if not run.done:
             _prove(run, ask, dtype)
@@ -205,11 +220,8 @@ def _decide(run: _Run, attack: Attack | None, dtype: torch.dtype) -> Counterexam
         found = _exactly(run, run.exact)
         if found is not None:
             return found
-    if attack is not None and not run.done:
-        run.begin("attack from many points")
-        found = run.hunter.swarm(run.problem(), run.swarm_size, _THOROUGH)
-        if found is not None:
-            return found
+    if run.effort == "normal":
+        return None
     return None if run.done else _search(run, attack, dtype)
 
 
@@ -249,9 +261,19 @@ def _exactly(run: _Run, exact: ExactCases) -> Counterexample | None:
 
 def _search(run: _Run, attack: Attack | None, dtype: torch.dtype) -> Counterexample | None:
     """Branch and bound over all open cases; what it closes counts also if the time is up within a step."""
-    run.begin("branch and bound over inputs and units")
-    search = PropertySearch.of(run.dual, run.problem(), dtype, run.hunter, run.clock, attack)
+    words = "branch and bound over inputs and units"
+    run.begin(words)
+    clock = Clock(min(run.clock.left, _HIGH_SECONDS)) if run.effort == "high" else run.clock
+    search = PropertySearch.of(run.dual, run.problem(), dtype, run.hunter, clock, attack)
     try:
+        search.search.run(_FIRST_PARTS)
+        if attack is not None and search.search.found is None and search.search.undecided and not run.clock.over:
+            # Easy properties are proved by then, so that this attack is spared.
+            run.begin("attack from many points")
+            found = run.hunter.swarm(run.problem(), run.swarm_size, _THOROUGH)
+            if found is not None:
+                return found
+            run.begin(words)
         search.search.run()
     finally:
         run.parts += search.search.parts

@@ -84,6 +84,4 @@ def _claims(problem: Problem, places: tuple[tuple[int, int], ...]) -> Claims:
     spec = problem.spec
     case, conjunction = (torch.tensor(column, device=spec.offset.device) for column in zip(*places))
     # A conjunction that holds nowhere: at every point one of its rows is above its bound.
-    return Claims(
-        spec.matrix[case], spec.offset[case], torch.zeros_like(spec.offset[case]), spec.member[case, conjunction], case
-    )
+    return Claims(spec.matrix[case], spec.offset[case], spec.offset_error[case], spec.member[case, conjunction], case)

@@ -71,6 +71,11 @@ class TransposedConvolution(Op):
         run = _TRANSPOSED[len(self.stride)]
         return run(value, weight, bias, self.stride, self.padding, self.output_padding, self.groups, self.dilation)
 
+    def transpose(self, value: Tensor, weight: Tensor) -> Tensor:
+        """The adjoint of `convolve`: a plain convolution. Output padding of a stride or more may leave it larger."""
+        run = _CONVOLUTIONS[len(self.stride)]
+        return run(value, weight, None, self.stride, self.padding, self.dilation, self.groups)
+
 
 @dataclass(frozen=True, eq=False)
 class Contraction(Op):

@@ -14,6 +14,9 @@ from autodual.interval import Interval
 from autodual.perturbations.perturbation import PlacedSet
 from autodual.perturbations.regions.view import View
 
+# A set is round if all of it is nearer to its centre than this share of the way to its box's furthest corner.
+_NEAR = 0.5
+
 
 @dataclass(frozen=True, eq=False)
 class WeightedNorm:
@@ -122,6 +125,12 @@ class Support(PlacedSet):
         enclosure = self.enclosure()
         furthest = (enclosure.upper - self.centre).maximum(self.centre - enclosure.lower)
         return torch.linalg.vector_norm(furthest.double().flatten(1), dim=1)
+
+    def is_round(self) -> bool:
+        """Whether the set is far from its box's corners, as a Euclidean ball of many features is, so that balls around
+        a network's values are worth their time.
+        """
+        return bool((self.reach() <= _NEAR * Support.reach(self)).all())
 
     def working_scalars(self, entries: int) -> int:
         """How many scalars `extremes` holds for one row of this many entries, beyond a few copies of the row.

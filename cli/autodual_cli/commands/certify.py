@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import click
 
-from autodual.policies import SlopePolicy
+from autodual.policies import Effort, SlopePolicy
+from autodual_cli.options.effort_options import check_effort, effort_option
 from autodual_cli.options.exact_options import exact_options, exact_seconds
 from autodual_cli.options.option_groups import (
     BallOptions,
@@ -50,6 +51,13 @@ from autodual_cli.options.set_size import check_size, chosen_size, eps_option, h
     help="Seek counterexamples where no bound proves: by so many steps of projected gradient descent, or by a "
     "registered attack and its options, such as pgd:steps=20,restarts=5 or fgsm.",
 )
+@effort_option("Bound in stages, each on what is open: fast (over intervals), normal (then adaptive slopes), high "
+               "(then optimized slopes, and 10 seconds of branch and bound a sample) or complete (until it is "
+               "decided). In place of --slopes.")  # fmt: skip
+@click.option("--timeout", type=Number(minimum=0.0), metavar="SECONDS",
+              help="With --effort high or complete: the time of branch and bound, for each sample.")  # fmt: skip
+@click.option("--total-timeout", type=Number(minimum=0.0), metavar="SECONDS",
+              help="With --effort high or complete: the time after which no sample is searched any more.")  # fmt: skip
 @exact_options("sample")
 @click.option(
     "--bracket",
@@ -78,6 +86,9 @@ def certify(
     balls: bool,
     projections: ProjectionOptions,
     attack: int | str | None,
+    effort: Effort | None,
+    timeout: float | None,
+    total_timeout: float | None,
     exact: bool,
     time_limit: float | None,
     bracket: bool,
@@ -91,12 +102,15 @@ def certify(
     seconds = exact_seconds(exact, time_limit)
     if bracket and attack is None:
         raise click.UsageError("--bracket compares certificates with an attack; give --attack with it.")
+    check_effort(context, effort, timeout, total_timeout)
     chosen = chosen_projections(context, projections)
     slopes = chosen_slopes(context, slopes, chosen)
+    if effort is not None and chosen is not None:
+        raise click.UsageError("--effort needs exact bounds; leave out --projection.")
     if balls and chosen is not None:
         raise click.UsageError("Random projections need linear layers, which --balls does not leave; drop one of them.")
     from autodual_cli.jobs.cascade_job import cascade_job, check_cascade_options, show_cascade
-    from autodual_cli.jobs.certification_job import Means, certification_job, show_certification
+    from autodual_cli.jobs.certification_job import Limits, Means, certification_job, show_certification
     from autodual_cli.jobs.question import Question
     from autodual_cli.jobs.required_share import unmet
     from autodual_cli.jobs.sample_loop import finish, run
@@ -104,12 +118,13 @@ def certify(
 
     if cascade:
         fixed = {} if has_radius(ball) else {f"--norm {ball.norm}": ball.norm}
-        check_cascade_options({**fixed, "--spec": spec, "--projection": chosen, "--exact": seconds})
+        check_cascade_options({**fixed, "--spec": spec, "--projection": chosen, "--exact": seconds, "--effort": effort})
         if attack is not None and not bracket:
             raise click.UsageError("--cascade is attacked for a bracket alone; give --bracket with --attack.")
     subject = prepare(model, data, chosen, cascade=cascade)
     eps, ball = chosen_size(context, subject.trained, eps, ball)
-    means = Means(slopes, attack, balls=balls, deployed=deployed, exact_seconds=seconds, bracket=bracket)
+    limits = Limits(effort, timeout, total_timeout)
+    means = Means(slopes, attack, balls=balls, deployed=deployed, exact_seconds=seconds, bracket=bracket, limits=limits)
     if cascade:
         assert eps is not None  # it was given, or trained for
         job = cascade_job(subject, ball, eps=eps, means=means)

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import click
 
+from autodual.policies import Effort
+from autodual_cli.options.effort_options import effort_option
 from autodual_cli.options.exact_options import exact_options, exact_seconds
 from autodual_cli.options.option_groups import overwrite_option
 from autodual_cli.options.quantities import Memory, Number, Shape
@@ -26,6 +28,8 @@ _PATH = click.Path(path_type=Path)
 @click.option("--memory", type=Memory(), help="Memory budget of the bounds, such as 1GiB.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Of the random points that attacks start from.")
 @click.option("--no-attack", is_flag=True, help="Only bound; then sat is only found where bounds point to it.")
+@effort_option("How far to go: fast (attacks, bounds over intervals), normal (then dual bounds), high (then 10 seconds "
+               "of branch and bound) or complete (until it is decided).", "complete")  # fmt: skip
 @exact_options("case of the property")
 @click.option("--bracket", is_flag=True, help="Attack what was proved, too; a contradiction stops with its evidence.")
 @click.option("--serialise-assignments", "assignments", type=_PATH, metavar="FOLDER", help="Write a counterexample's "
@@ -45,6 +49,7 @@ def verify(
     no_attack: bool,
     exact: bool,
     time_limit: float | None,
+    effort: Effort,
     bracket: bool,
     assignments: Path | None,
     json: Path | None,
@@ -79,6 +84,7 @@ def verify(
             seed=seed,
             attack=not no_attack,
             exact_seconds=seconds,
+            effort=effort,
             bracket=bracket,
             json=json,
             overwrite=overwrite,

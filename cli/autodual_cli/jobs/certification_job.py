@@ -12,7 +12,8 @@ import autodual
 from autodual.attacks import counterexamples
 from autodual.certification.certify import reached_classes
 from autodual.certification.goal import chosen_goal
-from autodual.policies import SlopePolicy
+from autodual.exact.time_allowed import Clock
+from autodual.policies import Effort, SlopePolicy
 from autodual.report import certificate_row, summarise_certificates
 from autodual.report.certificates import STATUSES
 from autodual.report.execution_words import execution_line
@@ -25,6 +26,21 @@ from autodual_cli.output.summary_lines import context_entries, percent, show, sl
 
 # Only runs with projections have this status, so the tables of others leave its line out.
 _PROBABLE = "probably certified"
+# Seconds that are as good as none.
+_NO_TIME = 1e-9
+
+
+@dataclass(frozen=True)
+class Limits:
+    """An effort, None for none, and the seconds of its searches for each sample and of the whole run."""
+
+    effort: Effort | None = None
+    timeout: float | None = None
+    total_timeout: float | None = None
+
+    def settings(self) -> dict[str, Any]:
+        """What documents record of it: what was asked for."""
+        return {name: value for name, value in asdict(self).items() if value is not None}
 
 
 @dataclass(frozen=True)
@@ -42,6 +58,15 @@ class Means:
     deployed: bool = False
     exact_seconds: float | None = None
     bracket: bool = False
+    limits: Limits = Limits()
+
+    @property
+    def keywords(self) -> dict[str, Any]:
+        """What `certify` takes; an effort decides about slopes itself."""
+        found = {name: value for name, value in asdict(self).items() if name != "limits"}
+        if self.limits.effort is not None:
+            found["slopes"] = None
+        return found | {"attack": chosen_attack(self.attack), **asdict(self.limits)}
 
     def settings(self) -> dict[str, Any]:
         """What documents record of it; of what earlier versions did not have, only what was asked for."""
@@ -57,13 +82,15 @@ class Means:
             **({"attack": self.attack} if isinstance(self.attack, str) else {}),
             **{name: True for name, wanted in asked.items() if wanted},
             **({} if self.exact_seconds is None else {"time_limit": self.exact_seconds}),
+            **self.limits.settings(),
         }
 
 
 def certification_job(question: Question, means: Means) -> Job:
     """Certify batch by batch."""
     chosen_attack(means.attack)  # raises where it is unknown
-    asked = _Asked(question, means)
+    total = means.limits.total_timeout
+    asked = _Asked(question, means, Clock() if total is None else Clock(total))
     settings = {**question.subject.settings, **question.settings(), **asked.settings()}
     settings["provenance"]["files"] += question.files()
     return Job("autodual.certify/1", settings, asked.rows, summarise_certificates, _headline, asked.refutes)
@@ -75,12 +102,15 @@ class _Asked:
 
     question: Question
     means: Means
+    clock: Clock
 
     def rows(self, indices: torch.Tensor) -> list[Row]:
         """The rows of some samples."""
         question = self.question
         x, labels = question.subject.batch(indices)
-        how: dict[str, Any] = asdict(self.means) | {"attack": chosen_attack(self.means.attack)}
+        how = self.means.keywords
+        if self.means.limits.total_timeout is not None:
+            how["total_timeout"] = max(self.clock.left, _NO_TIME)
         dual, region, asked = question.subject.dual, question.set_of(indices), question.asked(labels)
         certificates = named(indices, lambda: autodual.certify(dual, x, region, **asked, **how))
         pairs = zip(indices.tolist(), certificates, strict=True)

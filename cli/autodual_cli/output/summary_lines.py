@@ -36,6 +36,8 @@ def context_entries(settings: dict[str, Any]) -> list[tuple[str, str]]:
 
 def slopes_words(settings: dict[str, Any]) -> str:
     """How bounds choose lines, and whether balls take part."""
+    if settings.get("effort"):
+        return f"by the effort {settings['effort']}"
     return f"{settings['slopes']}{', in balls' if settings.get('balls') else ''}"
 
 

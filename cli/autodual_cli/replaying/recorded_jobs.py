@@ -9,7 +9,7 @@ from autodual.errors import DataError
 from autodual.policies import SlopePolicy
 from autodual_cli.jobs.attack_job import AttackChoices, attack_job
 from autodual_cli.jobs.cascade_job import cascade_job
-from autodual_cli.jobs.certification_job import Means, certification_job
+from autodual_cli.jobs.certification_job import Limits, Means, certification_job
 from autodual_cli.jobs.detection_job import detection_job
 from autodual_cli.jobs.question import Question
 from autodual_cli.jobs.radius_job import radius_job
@@ -37,7 +37,13 @@ def _means(recorded: Recorded) -> Means:
         deployed=recorded.value("deployed", bool, optional=True) is True,
         exact_seconds=recorded.exact_seconds(),
         bracket=recorded.value("bracket", bool, optional=True) is True,
+        limits=_limits(recorded),
     )
+
+
+def _limits(recorded: Recorded) -> Limits:
+    timeout, total = (recorded.value(name, int, float, optional=True) for name in ("timeout", "total_timeout"))
+    return Limits(recorded.effort(), timeout, total)
 
 
 def _attack(subject: Subject, recorded: Recorded) -> Job:

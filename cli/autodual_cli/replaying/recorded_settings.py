@@ -6,12 +6,13 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import click
 
 from autodual.errors import DataError, InvalidInputError
 from autodual.perturbations import choose_set
+from autodual.policies import Effort
 from autodual.report.document import Row
 from autodual.report.storage import file_sha256
 from autodual_cli.options.option_groups import BallOptions, DataOptions, ModelOptions, ProjectionOptions
@@ -100,6 +101,13 @@ class Recorded:
     def exact_seconds(self) -> float | None:
         """The seconds of one exact decision, or None where none was asked for."""
         return self.number("time_limit") if self.value("exact", bool, optional=True) else None
+
+    def effort(self) -> Effort | None:
+        """The effort, or None where none was asked for."""
+        value = self.value("effort", str, optional=True)
+        if value in (None, *get_args(Effort)):
+            return value
+        raise DataError(f"The document does not say a usable 'effort' ({value!r}), so its run cannot be replayed.")
 
     def path(self, recorded: str) -> Path:
         """Where a file is now: relative to the current folder, or else to the folder that the run was started in."""

@@ -22,6 +22,7 @@ from autodual.certification.verdicts.counterexample_confirmation import (
 )
 from autodual.certification.verdicts.deadline import TimeUp, deadline
 from autodual.errors import ContradictionError
+from autodual.policies import Effort
 from autodual.report import build_document, write_document
 from autodual.report.verdicts import summarise_verdicts, verdict_row
 from autodual_cli.output.assignment_files import require_assignments, write_assignments
@@ -56,6 +57,7 @@ class Request:
     seed: int
     attack: bool
     exact_seconds: float | None
+    effort: Effort
     bracket: bool
     json: Path | None
     overwrite: bool
@@ -173,6 +175,7 @@ def _verdict(request: Request, loaded: NetworkAndProperty) -> Verdict:
                 replay=loaded.replay(),
                 seed=request.seed,
                 exact_seconds=request.exact_seconds,
+                effort=request.effort,
                 bracket=request.bracket,
             )
     except TimeUp:
@@ -212,6 +215,7 @@ def _settings(request: Request, loaded: NetworkAndProperty) -> dict[str, Any]:
         "seed": request.seed,
         # Documents of earlier versions do not have these.
         **({} if request.exact_seconds is None else {"exact": True, "time_limit": request.exact_seconds}),
+        **({} if request.effort == "complete" else {"effort": request.effort}),
         **({"bracket": True} if request.bracket else {}),
         "arithmetic": request.dtype,
         "version": __version__,
