@@ -145,7 +145,7 @@ def _header(fields: Sequence[str]) -> dict[str, int] | None:
 
 def _instance(path: Path, number: int, fields: Sequence[str], names: Mapping[str, int]) -> Instance:
     value = {name: fields[place] if place < len(fields) else "" for name, place in names.items()}
-    if not (value["network"] and value["property"]):
+    if not (value["network"] and value["property"]) or "\0" in "".join(fields):
         raise DataError(f"'{path}', line {number} is no instance; write network,property,timeout.")
     timeout = _seconds(path, number, value.get("timeout", ""))
     expected = _WORDS.get(value.get("expected", "").lower())
