@@ -88,8 +88,8 @@ def certify(
             (`math.inf`: however long it takes). For small networks of piecewise-linear ops, over sets with flat sides.
         effort: bounds in stages, each of which sees only what is open: `fast` (over intervals), `normal` (then adaptive
             slopes), `high` (then optimized slopes, then branch and bound for 10 seconds a sample) or `complete` (the
-            same without a limit: where only ReLUs are undecided, it ends). Over sets that are far rounder than a box,
-            as l2 balls, both add `balls` where `balls` is unsaid. The certificate's `stage` names the one that its
+            same until nothing more can be split). Over sets that are far rounder than a box, as l2 balls, bounds but
+            those over intervals have `balls` where that is unsaid. The certificate's `stage` names the one that its
             margins are from. In place of `slopes`, `inner` and `last`.
         timeout: with effort `high` or `complete`, the seconds that a search may take for each sample.
         total_timeout: seconds after which no more searches begin or go on.

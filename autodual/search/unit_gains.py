@@ -73,7 +73,7 @@ def _reader_gains(state: BoundState, site: str, reader: str, rows: Mapping[str, 
     middle = z.lower + (z.upper - z.lower) / 2
     zero = torch.zeros_like(middle)
     points = [torch.where((z.lower < 0) & (z.upper > 0), zero, middle), middle]
-    gain, point = zero, middle
+    gain, point = zero, points[0]  # where nothing is gained, too: a ReLU that is split at 0 is decided
     for at in points:
         low, high = Interval(z.lower, at), Interval(at, z.upper)
         halves = [(half, rule.relax(node.op, [half], state.environment, "adaptive")) for half in (low, high)]

@@ -100,6 +100,22 @@ def test_bounds_under_an_assumed_violation_hold_of_all_violations(seed: int) -> 
 
 
 @torch.no_grad()
+def test_balls_around_clean_values_follow_what_a_violation_leaves_of_intervals() -> None:
+    """Sweeps move intervals away from the clean values that balls had as their centres."""
+    dual = _compiled(2, 3, 10, 10, 1)
+    x, ball, row = torch.zeros(1, 3, dtype=torch.float64), L2Ball(1.0), torch.ones(1, 1, dtype=torch.float64)
+    points = ball.at(x).sample(4000, torch.Generator().manual_seed(0))[:, 0]
+    values = dual.outputs(points)[:, 0]
+    threshold = values.quantile(0.03).item()
+    asked = {"constraints": [_violation(dual, row, threshold)], "sites": True, "rigorous": True, "balls": True}
+    plain, found = (dual(x, ball, row, slopes="optimized", sweeps=sweeps, **asked) for sweeps in (0, 3))
+    assert not found.infeasible.any() and plain.lower.item() < found.lower.item() <= values.min().item()
+    for name, interval in found.intervals.items():
+        inside = _values(dual, points[values <= threshold], name)
+        assert bool(((interval.lower <= inside) & (inside <= interval.upper)).all())
+
+
+@torch.no_grad()
 def test_a_unit_under_an_assumed_violation_reaches_the_linear_program() -> None:
     dual = _compiled(4, 3, 8, 8, 1)
     x, ball, row = torch.zeros(1, 3, dtype=torch.float64), LinfBall(1.0), torch.ones(1, 1, dtype=torch.float64)

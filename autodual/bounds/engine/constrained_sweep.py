@@ -12,7 +12,7 @@ from functools import partial
 from autodual.bounds.ascent.unit_search import search_units
 from autodual.bounds.engine.refinement import undecided_before
 from autodual.bounds.engine.sweep import undecided_units
-from autodual.bounds.state.balls import in_balls
+from autodual.bounds.state.balls import forget_balls, in_balls
 from autodual.bounds.state.bound_state import BoundState, uncrossed
 from autodual.dual.rule import NonlinearRule
 from autodual.ir.graph import Node
@@ -23,6 +23,7 @@ def sweep_again(state: BoundState, target: str) -> None:
 
     They hold where the state's constraints do, and nowhere else.
     """
+    forget_balls(state)
     before = state.graph.ancestors[target]
     for node in state.graph:
         rule = state.rules.get(node.name)

@@ -31,6 +31,11 @@ class _Balls:
         self.of: dict[str, Ball] = {}
 
 
+def forget_balls(state: BoundState) -> None:
+    """Find balls anew when they are asked for next: intervals before them are about to change."""
+    state.memories.drop(_Balls)
+
+
 def in_balls(state: BoundState, node: Node, layer: DualLayer) -> DualLayer:
     """A nonlinear node's layer, where balls hold its operands, if they are asked for."""
     rule = state.rules[node.name]
