@@ -40,12 +40,15 @@ def attacked_samples(
     some, chosen, here = region.select(index), spec.select(index), selected(proof, index)
     searchable = require_searchable(some)
 
-    def function(points: Tensor) -> Tensor:
-        return dual.outputs(points, surrogates=True)
+    graph = dual.compiled(region.centre).plan.graph
+    node = graph.ordered_as_output if spec.ordinal else graph.outputs[0]
 
-    points = attack_members(attack, function, searchable, chosen)
+    def searched(points: Tensor) -> Tensor:
+        return dual.outputs(points, surrogates=True, node=node)
+
+    points = attack_members(attack, searched, searchable, chosen)
     with torch.no_grad():
-        refuted = counterexamples(function, searchable, chosen, points)
+        refuted = counterexamples(dual.outputs, searchable, chosen, points)
     require_consistent(dual, some, chosen, here, points, told, numbers=index if numbers is None else numbers[index])
     refuted = refuted & ~(here.proved & (here.failure_probability == 0))
     return {int(sample): point for sample, point, hit in zip(index, points, refuted) if bool(hit)}

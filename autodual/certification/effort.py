@@ -30,6 +30,7 @@ _BOUNDS: dict[str, tuple[tuple[str, Ask], ...]] = {
     "normal": (("intervals", _INTERVALS), ("adaptive", _ADAPTIVE)),
     "high": (("intervals", _INTERVALS), ("adaptive", _ADAPTIVE), ("optimized", _OPTIMIZED)),
 }
+_BOUNDS["complete"] = _BOUNDS["high"]
 # What takes a stage's place over sets that are far rounder than their boxes.
 _ROUND: dict[str, tuple[tuple[str, Ask], ...]] = {
     "adaptive": (("adaptive", _ADAPTIVE), ("balls", _BALLS)),

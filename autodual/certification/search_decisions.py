@@ -20,7 +20,7 @@ from autodual.specs import Rows, Specification
 from autodual.tensors import bounding_dtype
 
 # Steps uphill of parts with split units, and the share of the memory budget that waiting parts may take.
-_STEPS, _SHARE = 8, 2
+_STEPS, _SHARE = 12, 2
 
 
 @dataclass(frozen=True, eq=False)

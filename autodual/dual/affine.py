@@ -64,12 +64,24 @@ class AffineLayer(DualLayer):
 
     def pull(self, rows: Rows) -> tuple[Rows, ...]:
         values = rows.values
-        flat = values.reshape(-1, *self.node.shape)
-        transpose = torch.func.vjp(lambda *inputs: self.forward(inputs), *self.zeros(flat.shape[0]))[1]
+        cotangents = values.reshape(-1, *self.node.shape)
         return tuple(
             rows.with_values(pulled.reshape(*values.shape[:2], *shape), shape=shape)
-            for pulled, shape in zip(transpose(flat), self.shapes)
+            for pulled, shape in zip(self._transposed(cotangents), self.shapes)
         )
+
+    def _transposed(self, cotangents: Tensor) -> Sequence[Tensor]:
+        """The op's transpose on `[B, *shape]`, by automatic differentiation.
+
+        `torch.func.vjp` would do, but its first call imports a compiler, which takes seconds.
+        """
+        differentiable = torch.is_grad_enabled()
+        if torch.is_inference_mode_enabled():  # tensors made in it cannot be kept for a backward pass
+            return torch.func.vjp(lambda *inputs: self.forward(inputs), *self.zeros(len(cotangents)))[1](cotangents)
+        with torch.enable_grad():
+            inputs = [zero.requires_grad_() for zero in self.zeros(len(cotangents))]
+            value = self.forward(inputs)
+            return torch.autograd.grad(value, inputs, cotangents, create_graph=differentiable, materialize_grads=True)
 
     def objective(self, rows: Rows) -> Contribution:
         return Contribution(centre=inner(rows, self.bias))
@@ -97,7 +109,7 @@ class AffineLayer(DualLayer):
         return self.forward(inputs)
 
     def norms(self, moving: Sequence[Tensor]) -> tuple[Tensor, ...]:
-        """By Schur's test, ‖A‖₂² ≤ ‖A‖₁ ‖A‖∞, where no coefficient is negative; else of the matrix, if it is small."""
+        # By Schur's test, ‖A‖₂² ≤ ‖A‖₁ ‖A‖∞, where no coefficient is negative; else of the matrix, if it is small.
         if self.monotone:
             return tuple(self._by_sums(place, mask) for place, mask in enumerate(moving))
         if max(self.node.size * mask[0].numel() for mask in moving) > NORM_ENTRIES:

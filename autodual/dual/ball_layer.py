@@ -20,6 +20,7 @@ from autodual.dual.relaxation import RelaxedLayer
 from autodual.dual.row_products import inner
 from autodual.dual.rows import Rows
 from autodual.interval import Interval
+from autodual.tensors import flat
 
 
 class BallLayer(DualLayer):
@@ -98,26 +99,18 @@ class BallLayer(DualLayer):
         better = self._bent(rows) >= self._plain(rows)
         return better.reshape(*better.shape, *[1] * len(rows.shape))
 
-    def _least(self, rows: Rows, point: Tensor) -> Tensor:
-        """Where the least terms of bending units are, `[G, K, *shape]`; of others the point itself."""
-        place = self._solved(rows)[1].terms.place
-        there = place + self._of_features(rows, self.ball.centre)
-        index = rows.samples(self._bending).expand(there.shape)
-        return point.flatten(2).scatter(2, index, there).reshape(point.shape)
-
     def along(self, rows: Rows, points: Sequence[Tensor]) -> Tensor:
-        """Where the ball's gain counts, a bending unit has the op's value at its least term, and from there goes on
-        along the slope of the row's line.
-        """
+        # Where the ball's gain counts, a bending unit has the op's value at its least term, and from there goes on
+        # along the slope of the row's line.
         (point,) = points
         here, lines = self._least(rows, point), self.lines.along(rows, points)
         beyond = lines - self.lines.along(rows, [here])
-        value = lines - beyond
-        for piece in self.pieces:
-            low, high = (rows.features(end) for end in (piece.bounds.lower, piece.bounds.upper))
-            met = RelaxedLayer(piece.lines).along(rows, [here])
-            value = torch.where((low <= here) & (here <= high), met, value)
-        return torch.where(self._counts(rows), value + beyond, lines)
+        value, *others = (RelaxedLayer(piece.lines).along(rows, [here]) for piece in self.pieces)
+        terms, nowhere = self._solved(rows)[1].terms, torch.zeros_like(point, dtype=torch.bool)
+        for met, later in zip(others, terms.later, strict=True):
+            value = torch.where(self._everywhere(rows, later, nowhere), met, value)
+        bending = self._everywhere(rows, torch.ones_like(terms.place, dtype=torch.bool), nowhere)
+        return torch.where(self._counts(rows) & bending, value + beyond, lines)
 
     def by_choice(self, rows: Rows, points: Sequence[Tensor]) -> Tensor:
         (point,) = points
@@ -130,7 +123,7 @@ class BallLayer(DualLayer):
         return self.lines.interval(inputs)
 
     def magnitude(self, sizes: Sequence[Tensor]) -> Tensor:
-        """Of both lines that a row meets: those of a piece, and those that pull the row."""
+        # Of both lines that a row meets: those of a piece, and those that pull the row.
         pieces = torch.stack([RelaxedLayer(piece.lines).magnitude(sizes) for piece in self.pieces])
         return self.lines.magnitude(sizes) + pieces.amax(0)
 
@@ -179,7 +172,7 @@ class BallLayer(DualLayer):
     @cached_property
     def _bending(self) -> Tensor:
         """As many units of each sample, `[N, U]`, as hold all that bend."""
-        bends = self.bends.flatten(1)
+        bends = flat(self.bends)
         most = int(bends.sum(1).amax()) if bends.numel() else 0
         return bends.byte().argsort(dim=1, descending=True, stable=True)[:, :most]
 
@@ -187,21 +180,31 @@ class BallLayer(DualLayer):
         """What rows gain by the intercepts of all other units, `[G, K]`; None where these are zero."""
         if self.straight is None or rows.window is not None:
             return None
-        others = self.straight.flatten(1).scatter(1, self._bending, 0.0)
+        others = flat(self.straight).scatter(1, self._bending, 0.0)
         return inner(rows, others.reshape(self.straight.shape))
+
+    def _least(self, rows: Rows, point: Tensor) -> Tensor:
+        """Where the least terms of bending units are, `[G, K, *shape]`; of others the point itself."""
+        place = self._solved(rows)[1].terms.place
+        return self._everywhere(rows, place + self._of_features(rows, self.ball.centre), point)
+
+    def _everywhere(self, rows: Rows, bending: Tensor, others: Tensor) -> Tensor:
+        """Values of units that bend `[G, K, U]` in their places among those of others `[G, K, *shape]`."""
+        index = rows.samples(self._bending).expand(bending.shape)
+        return flat(others, 2).scatter(2, index, bending).reshape(others.shape)
 
     def _of_rows(self, rows: Rows, values: Tensor) -> Tensor:
         """Values of rows `[G or 1, K, *extent]` at the units that bend, `[G, K, U]`; of all units in a window."""
-        flat = values.flatten(2)
+        entries = flat(values, 2)
         if rows.window is not None:
-            return flat
+            return entries
         index = rows.samples(self._bending)
-        groups = max(flat.shape[0], index.shape[0])
-        return flat.expand(groups, *flat.shape[1:]).gather(2, index.expand(groups, flat.shape[1], -1))
+        groups = max(entries.shape[0], index.shape[0])
+        return entries.expand(groups, *entries.shape[1:]).gather(2, index.expand(groups, entries.shape[1], -1))
 
     def _of_features(self, rows: Rows, tensor: Tensor) -> Tensor:
         """The same of features `[N or 1, *shape]`: `[G or 1, 1, U]`."""
         if rows.window is not None:
-            return rows.features(tensor).flatten(2)
+            return flat(rows.features(tensor), 2)
         samples = self._bending.shape[0]
-        return rows.samples(tensor.flatten(1).expand(samples, -1).gather(1, self._bending))
+        return rows.samples(flat(tensor).expand(samples, -1).gather(1, self._bending))

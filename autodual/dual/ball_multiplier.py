@@ -33,12 +33,13 @@ class Stretch:
 class LeastTerms:
     """The least values of all terms for given multipliers.
 
-    total: their sum, `[G, K]`. place: where they are, w `[G, K, U]`. squares: Σ w². free: the part of it that is not at
-    an end.
+    total: their sum, `[G, K]`. place: where they are, w `[G, K, U]`. later: for each stretch but the first, where its
+    term is lower than all before it. squares: Σ w². free: the part of it that is not at an end.
     """
 
     total: Tensor
     place: Tensor
+    later: tuple[Tensor, ...]
     squares: Tensor
     free: Tensor
 
@@ -100,11 +101,13 @@ def _least(stretches: Sequence[Stretch], multiplier: Tensor) -> LeastTerms:
     step = -0.5 / half.clamp(min=torch.finfo(half.dtype).tiny)
     first, *others = (_least_of(one, half, step) for one in stretches)
     least, place, vertex = first
+    chosen = []
     for value, other, its in others:
         lower = value < least
+        chosen.append(lower)
         least, place, vertex = value.minimum(least), torch.where(lower, other, place), torch.where(lower, its, vertex)
     squared = place.square()
-    return LeastTerms(least.sum(2), place, squared.sum(2), (squared * (place == vertex)).sum(2))
+    return LeastTerms(least.sum(2), place, tuple(chosen), squared.sum(2), (squared * (place == vertex)).sum(2))
 
 
 def _least_of(one: Stretch, half: Tensor, step: Tensor) -> tuple[Tensor, Tensor, Tensor]:

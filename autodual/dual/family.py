@@ -162,7 +162,7 @@ class FamilyLayer(DualLayer):
         return above.lerp(below, _share_below(rows))
 
     def by_choice(self, rows: Rows, points: Sequence[Tensor]) -> Tensor:
-        """By t: how far the lines that the rows meet rise with it."""
+        # How far the lines that the rows meet rise with t.
         parts, family = self._parts(rows), self.family
         total = torch.zeros_like(self.choice)
         for part, slopes, intercept in (

@@ -173,6 +173,17 @@ class Graph:
                 values[node.name] = value if stand_in is None else with_gradient_of(value, stand_in)
         return values
 
+    @property
+    def ordered_as_output(self) -> str:
+        """The earliest node whose entries are ordered as those of the (first) output.
+
+        Behind it, gradients vanish where a softmax or a sigmoid saturates.
+        """
+        name = self.outputs[0]
+        while len(self[name].inputs) == 1 and self[name].op.keeps_order(self[name].shape):
+            (name,) = self[name].inputs
+        return name
+
 
 def verify(graph: Graph) -> None:
     """Check that names are unique, that operands come first and that all inputs and outputs exist.

@@ -70,7 +70,7 @@ def result_of(
     projections, infeasible = state.memories.get(Projections), state.infeasible
     if projections is None:
         never = torch.zeros(state.samples, dtype=torch.float64, device=infeasible.device)
-        found = None if objective is None else _without(objective, infeasible)
+        found = objective if objective is None or not state.emptied else _without(objective, infeasible)
         return DualResult(found, intervals, never, execution=run, infeasible=infeasible, record=record)
     delta = projections.projection.delta
     failure = projections.estimated.double() * (1.0 if delta is None else delta)

@@ -14,6 +14,7 @@ from autodual.dual.rule import AffineRule, RelaxationRule
 from autodual.search.actions import Action, best_of
 from autodual.search.part_batch import Choice, Parts, with_interval
 from autodual.search.part_bounds import Bounded
+from autodual.tensors import flat
 
 
 class InputHalves(Action):
@@ -29,16 +30,16 @@ class InputHalves(Action):
     def score(self, bounded: Bounded) -> Choice:
         (source,) = self.plan.graph.inputs
         box = bounded.parts.intervals[source]
-        width = (box.upper - box.lower).flatten(1)
-        middle = box.lower.flatten(1) + width / 2
-        divisible = (middle > box.lower.flatten(1)) & (middle < box.upper.flatten(1))
+        width = flat(box.upper - box.lower)
+        middle = flat(box.lower) + width / 2
+        divisible = (middle > flat(box.lower)) & (middle < flat(box.upper))
         gains = (self._sensitivity(bounded, source).double() * width / 2).nan_to_num(0.0, 0.0, 0.0)
         # Where no unit's interval matters, the function's own slopes and widths say what is worth halving.
         smear = width if bounded.functions is None else bounded.functions.slope.abs().sum(1) * width
-        flat = ~(torch.where(divisible, gains, 0.0) > 0).any(1, keepdim=True)
+        useless = ~(torch.where(divisible, gains, 0.0) > 0).any(1, keepdim=True)
         tiny = torch.finfo(torch.float32).tiny
         spare = torch.where((smear > 0).any(1, keepdim=True), smear, width) * tiny
-        return best_of(torch.where(divisible, torch.where(flat, spare, gains), 0.0), middle)
+        return best_of(torch.where(divisible, torch.where(useless, spare, gains), 0.0), middle)
 
     def _sensitivity(self, bounded: Bounded, source: str) -> Tensor:
         """Σ_k w_k |A_ki|, `[M, D]`."""
@@ -48,8 +49,8 @@ class InputHalves(Action):
         for name, site in bounded.gains.items():
             if name not in columns:
                 continue
-            reach = columns[name].abs().flatten(2).expand(-1, count, -1)
-            total = total + torch.einsum("dmu,mu->md", reach, site.by_width.flatten(1))
+            reach = flat(columns[name].abs(), 2).expand(-1, count, -1)
+            total = total + torch.einsum("dmu,mu->md", reach, flat(site.by_width))
         return total
 
     def children(self, parts: Parts, choice: Choice) -> tuple[Parts, Parts]:

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from autodual.interval import Interval
+from autodual.tensors import flat
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,13 +93,13 @@ def joined(parts: Sequence[Parts]) -> Parts:
     return parts[0].mapped(lambda _: next(whole))
 
 
-def with_interval(parts: Parts, name: str, flat: Tensor, low: Tensor, high: Tensor) -> Parts:
-    """Parts whose interval of the scalar flat `[M]` of a node is cut to [low, high] `[M]`."""
+def with_interval(parts: Parts, name: str, unit: Tensor, low: Tensor, high: Tensor) -> Parts:
+    """Parts whose interval of the scalar unit `[M]` of a node is cut to [low, high] `[M]`."""
     present = parts.intervals[name]
-    place = flat.unsqueeze(1)
+    place = unit.unsqueeze(1)
 
     def cut(end: Tensor, new: Tensor, choose: Callable[[Tensor, Tensor], Tensor]) -> Tensor:
-        whole = end.flatten(1)
+        whole = flat(end)
         old = whole.gather(1, place)
         return whole.scatter(1, place, choose(old, new.to(end).unsqueeze(1))).reshape(end.shape)
 

@@ -98,7 +98,7 @@ class PartBounds:
     def varying(self) -> int:
         """How many features of the input vary, in the sample where most do."""
         box = self._last.enclosure()
-        return int((box.lower < box.upper).flatten(1).sum(1).max())
+        return int(flat(box.lower < box.upper).sum(1).max())
 
     @cached_property
     def _beyond(self) -> Tensor:

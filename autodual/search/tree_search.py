@@ -16,12 +16,17 @@ from autodual.search.clipped_boxes import clipped
 from autodual.search.frontier import Frontier
 from autodual.search.part_batch import Parts, joined
 from autodual.search.part_bounds import Bounded, PartBounds
+from autodual.tensors import flat
 
 #: Tries points `[M, *shape]` as refutations of claims `[M]`; the bool says whether to attack from there, too.
 Attempt = Callable[[Tensor, Tensor, bool], Any]
 
 # A bound more than this many rounding errors below zero is not computed again in float64: rounding is not to blame.
 _HOPE = 32.0
+# No part takes more steps uphill, but for the last ones.
+_MOST_STEPS = 64
+# Steps uphill for parts that cannot be split any more.
+_LAST_STEPS = 200
 # How many of a batch's worst parts are tried, and by what factor more parts were bounded at the next attack.
 _TRIED, _BETWEEN_ATTACKS = 32, 1.4
 # Points are left out that exceed their offsets by more than this share of what a part's bound misses.
@@ -124,7 +129,9 @@ class TreeSearch:
         self.parts += parts.count
         dtype = self._bounds.first.centre.dtype
         refresh = bool(parts.stale.any())
-        steps = self._steps if any(bool(sign.any()) for sign in parts.sign.values()) or not refresh else 0
+        split = any(bool(sign.any()) for sign in parts.sign.values())
+        # The more units are split, the more multipliers have to find their sizes together.
+        steps = min(self._steps + int(parts.depth.max()), _MOST_STEPS) if split or not refresh else 0
         found = self._bounds.bound(parts, dtype, refresh=refresh, steps=steps)
         bound = found.parts.bound
         near = (bound <= 0) & (bound + _HOPE * found.error > 0)
@@ -164,7 +171,7 @@ class TreeSearch:
             return parts
         (source,) = self._bounds.plan.graph.inputs
         box, member = parts.intervals[source], self._bounds.claims.member[parts.claim]
-        lower, upper = box.lower.flatten(1), box.upper.flatten(1)
+        lower, upper = flat(box.lower), flat(box.upper)
         spare = torch.where(parts.bound < 0, _SPARE * parts.bound.abs(), torch.inf)
         offset = bounded.functions.offset - torch.where(spare > 0, spare, torch.inf).unsqueeze(1)
         smaller = clipped(lower, upper, bounded.functions.slope, offset, member)
@@ -180,7 +187,7 @@ class TreeSearch:
             gains.append(torch.where(gain > 0, gain * self._calibration.factor(action.name), -torch.inf))
         stacked = torch.stack(gains)
         usable = stacked > -torch.inf
-        self.stuck |= not bool(usable.any(0).all())  # what cannot be split stays open
+        self._settle(parents.select(~usable.any(0)))
         compares = len(kinds) > 1 and self._calibration.compares()
         # Nothing can be said of other kinds than the first before they were tried.
         preferred = stacked.argmax(0) if self._calibration.knows else usable.int().argmax(0)
@@ -197,6 +204,20 @@ class TreeSearch:
             taken[halves.index] |= mine
             children = joined([halves.low.select(mine), halves.high.select(mine)])
             self._replace(parents.select(halves.index[mine]), children)
+
+    def _settle(self, parts: Parts) -> None:
+        """Bound parts that cannot be split any more as well as slopes and multipliers can, in float64.
+
+        Where all units are decided that is a linear program. What is not closed now stays open.
+        """
+        if parts.count == 0:
+            return
+        last = list(self._bounds.regions)[-1]
+        bounded = self._bounds.bound(parts, last, refresh=False, steps=_LAST_STEPS)
+        self.parts += parts.count
+        closed = bounded.parts.bound > 0
+        self.stuck |= not bool(closed.all())
+        self._replace(parts.select(closed), bounded.parts.select(closed))
 
     def _halved(self, parents: Parts, action: Action, mask: Tensor, learns: bool) -> _Halves:
         """Both halves of some parents, with choices of their own; what they gained goes to the calibration."""
@@ -229,8 +250,8 @@ class TreeSearch:
         thorough = self.parts >= self._next_attack
         self._next_attack = _BETWEEN_ATTACKS * self.parts if thorough else self._next_attack
         claim, points = parts.claim[index], [middle]
-        for flat in slopes:
-            slope = flat.reshape(box.shape)[index]
+        for row in slopes:
+            slope = row.reshape(box.shape)[index]
             points.append(torch.where(slope > 0, lower, torch.where(slope < 0, upper, middle)))
         for number, each in enumerate(points):
             self.found = self._attempt(claim, each, thorough and number > 0)

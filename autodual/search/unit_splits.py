@@ -11,6 +11,7 @@ from autodual.passes.plan import Plan
 from autodual.search.actions import Action, best_of
 from autodual.search.part_batch import Choice, Parts, with_interval
 from autodual.search.part_bounds import Bounded
+from autodual.tensors import flat
 
 
 class UnitSplits(Action):
@@ -38,8 +39,8 @@ class UnitSplits(Action):
             # Where no gain is predicted anywhere, the widest undecided unit is split: it is progress all the same.
             width = parts.intervals[name].upper - parts.intervals[name].lower
             least = torch.where(site.undecided, width, 0.0).double() * torch.finfo(torch.float32).tiny
-            gains.append(torch.maximum(site.gain.double(), least).flatten(1))
-            points.append(site.point.double().flatten(1))
+            gains.append(flat(torch.maximum(site.gain.double(), least)))
+            points.append(flat(site.point.double()))
         if not gains:
             nothing = bounded.error.new_zeros(parts.count)
             return Choice(nothing, parts.claim * 0, nothing)
@@ -49,8 +50,8 @@ class UnitSplits(Action):
     def _divisible(self, parts: Parts, choice: Choice) -> Choice:
         """The choice, with no gain where both halves would not be smaller."""
         can = torch.zeros_like(choice.gain, dtype=torch.bool)
-        for name, mask, flat in self._by_site(choice):
-            low, high = (end.flatten(1).gather(1, flat.unsqueeze(1)).squeeze(1) for end in _ends(parts, name))
+        for name, mask, unit in self._by_site(choice):
+            low, high = (flat(end).gather(1, unit.unsqueeze(1)).squeeze(1) for end in _ends(parts, name))
             at = choice.point.to(low)
             can |= mask & (low < at) & (at < high)
         return replace(choice, gain=torch.where(can, choice.gain, 0.0))
@@ -67,23 +68,23 @@ class UnitSplits(Action):
     def children(self, parts: Parts, choice: Choice) -> tuple[Parts, Parts]:
         below, above = parts, parts
         infinity = torch.full_like(choice.point, torch.inf)
-        for name, mask, flat in self._by_site(choice):
+        for name, mask, unit in self._by_site(choice):
             if not bool(mask.any()):
                 continue
             point = choice.point
-            below = with_interval(below, name, flat, -infinity, torch.where(mask, point, infinity))
-            above = with_interval(above, name, flat, torch.where(mask, point, -infinity), infinity)
-            below = self._signed(below, name, mask, flat, point, -1)
-            above = self._signed(above, name, mask, flat, point, 1)
+            below = with_interval(below, name, unit, -infinity, torch.where(mask, point, infinity))
+            above = with_interval(above, name, unit, torch.where(mask, point, -infinity), infinity)
+            below = self._signed(below, name, mask, unit, point, -1)
+            above = self._signed(above, name, mask, unit, point, 1)
         stale = torch.full_like(parts.stale, self.refreshes)
         return replace(below, stale=parts.stale | stale), replace(above, stale=parts.stale | stale)
 
-    def _signed(self, parts: Parts, name: str, mask: Tensor, flat: Tensor, point: Tensor, sign: int) -> Parts:
+    def _signed(self, parts: Parts, name: str, mask: Tensor, unit: Tensor, point: Tensor, sign: int) -> Parts:
         """Parts with the constraint that goes with the interval; its multiplier starts at zero."""
 
         def put(values: Tensor, new: Tensor, lead: int) -> Tensor:
             whole = values.flatten(lead)
-            place = flat.reshape(-1, *[1] * lead).expand(*whole.shape[:lead], 1)
+            place = unit.reshape(-1, *[1] * lead).expand(*whole.shape[:lead], 1)
             old = whole.gather(lead, place)
             chosen = torch.where(mask.reshape(place[:, :1].shape if lead == 1 else (-1, 1, 1)), new.to(whole), old)
             return whole.scatter(lead, place, chosen).reshape(values.shape)

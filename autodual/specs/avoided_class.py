@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
@@ -31,6 +31,8 @@ class AvoidedClass(Specification):
         >>> goal.margin(goal.rows(outputs).values(outputs))
         tensor([ 1., -1.])
     """
+
+    ordinal: ClassVar[bool] = True
 
     target: int
 

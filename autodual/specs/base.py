@@ -72,6 +72,10 @@ class Specification(ABC):
     #: Whether it compares outputs with those at the sample itself, which are computed with rounding errors too.
     relative: ClassVar[bool] = False
 
+    #: Whether it only asks which of a sample's outputs are larger than which, so that it is as true of any function of
+    #: the network that orders them alike.
+    ordinal: ClassVar[bool] = False
+
     @abstractmethod
     def rows(self, outputs: Tensor) -> Rows:
         """The half-spaces of N samples, in the outputs' dtype and on their device.

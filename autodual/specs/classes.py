@@ -8,7 +8,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from copy import copy
 from dataclasses import dataclass, field, replace
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 import torch
 from torch import Tensor
@@ -30,6 +30,8 @@ class LabelSpecification(Specification):
     position. The label's own row is zero, and so are all rows of a position labelled -100, about which nothing is
     claimed: `margin` skips them. A sample with no other positions has margin NaN.
     """
+
+    ordinal: ClassVar[bool] = True
 
     labels: Any
     class_axis: int

@@ -80,6 +80,19 @@ def test_attacks_find_counterexamples_behind_signs_and_softmax(binarised: autodu
     assert int(hits.sum()) > int(wrong.any(0).sum())
 
 
+def test_certify_attacks_in_front_of_a_softmax(binarised: autodual.DualNetwork) -> None:
+    """The softmax is saturated at every sample, so that its gradient is zero."""
+    x = torch.randn(10, 300, generator=torch.Generator().manual_seed(5))
+    labels = binarised.outputs(x).argmax(1)
+    found = autodual.certify(binarised, x, autodual.LinfBall(0.2), labels, attack=Pgd(steps=10))
+    points = [one.counterexample for one in found]
+    assert sum(point is not None for point in points) >= 8
+    for sample, label, point in zip(x, labels, points):
+        if point is not None:
+            assert float((point - sample).abs().max()) <= 0.2 + 1e-6
+            assert int(binarised.outputs(point.unsqueeze(0)).argmax(1)) != int(label)
+
+
 def _inputs(count: int, lower: float, upper: float) -> str:
     return "".join(
         f"(declare-const X_{i} Real)(assert (>= X_{i} {lower}))(assert (<= X_{i} {upper}))" for i in range(count)

@@ -38,7 +38,7 @@ def _balls(dual: DualNetwork, region: Region) -> dict[str, Ball]:
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
-@effort(30)
+@effort(15)
 @given(st.data(), networks(), st.integers(0, 2**16))
 def test_no_node_leaves_its_ball(dtype: torch.dtype, data: st.DataObject, model: RandomNetwork, seed: int) -> None:
     """Of all ops, over all sets, with values computed in float64."""

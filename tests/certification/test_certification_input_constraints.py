@@ -56,7 +56,7 @@ def test_verdicts_agree_with_a_grid(dual: autodual.DualNetwork, rows: set[int], 
     relation = _relation(_ROWS[sorted(rows)], [bound / 10] * len(rows))
     least = _least(dual, relation)
     goal = _goal(relation, least + gap if least < numpy.inf else 0.0)
-    found = autodual.verify(dual, goal, timeout=1.0)
+    found = autodual.verify(dual, goal, timeout=20.0)
     if found.status.value == "sat":
         assert found.inputs is not None and goal.violation(found.inputs, found.outputs) == 0
     if gap > 0 and least < numpy.inf:

@@ -313,3 +313,20 @@ def test_deployed_refuses_functions_without_a_rounding_analysis(invoke, tmp_path
     assert result.stderr.strip().endswith("certify it in real arithmetic alone") and "matrix_exp" in result.stderr
     plain = certify(invoke, path, data_file, "--eps", "0.02")
     assert "float32 execution may differ, by how much is not known: how a constant is computed" in plain.stdout
+
+
+@pytest.mark.parametrize("command", ["certify", "radius"])
+def test_balls_are_used_recorded_and_replayed(command, invoke, tmp_path, model_file, data_file):
+    size = ("--eps", "0.3") if command == "certify" else ("--max-radius", "0.3", "--limit", "2")
+    out = tmp_path / "balls.json"
+    found = invoke(command, model_file, "--data", data_file, *size, "--norm", "l2", "--balls", "--json", out)
+    assert found.exit_code == 0, found.stderr
+    assert "adaptive, in balls" in found.stdout
+    document = document_of(out)
+    assert document["settings"]["balls"] is True
+    if command == "certify":
+        assert {row["method"] for row in document["certificates"]} == {"dual bound, adaptive slopes in balls"}
+        refused = invoke("certify", model_file, "--data", data_file, *size, "--balls", "--projection", "20")
+        assert refused.exit_code == 2 and "--balls" in refused.stderr
+    again = invoke("replay", out)
+    assert again.exit_code == 0 and "rows that differ      0" in again.stdout, again.output

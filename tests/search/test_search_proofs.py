@@ -22,9 +22,9 @@ from tests.support.searches import bounds_of, box_around, conjunctions, network,
 ROWS = torch.tensor([[1.0, -1.0, 0.0], [0.5, 0.5, -1.0], [-1.0, 0.25, 0.25]])
 
 
-@pytest.mark.parametrize("kinds", ["both", "inputs"])
+@pytest.mark.parametrize("kinds", ["both", "inputs", "units"])
 @given(seed=st.integers(0, 10_000))
-@settings(max_examples=3, deadline=None)
+@settings(max_examples=2, deadline=None)
 def test_searches_decide_as_exact_minima_do(kinds: str, seed: int) -> None:
     """Claims slightly below each exact minimum are proved, those slightly above are not."""
     model, x = network(seed), torch.zeros(1, 2)
@@ -32,10 +32,11 @@ def test_searches_decide_as_exact_minima_do(kinds: str, seed: int) -> None:
     exact = autodual.exact_bounds(autodual.compile_dual(model, x), x, ball, ROWS).upper[0]
     room = 0.02 * (1 + exact.abs())
     for offset, true in ((exact - room, True), (exact + 1e-3 * room, False)):
-        bounds = bounds_of(model, ball, x, single_rows(ROWS, offset))
+        bounds = bounds_of(model, ball, x, single_rows(ROWS, offset), steps=60 if kinds == "units" else 6)
         chosen: dict[str, list[Action] | None] = {
             "both": None,
             "inputs": [InputHalves(bounds.plan)],
+            "units": [UnitSplits(bounds.plan, refreshes=False)],
         }
         search = searched(bounds, most=3000 if true else 100, actions=chosen[kinds])
         assert search.undecided == ([] if true else [0, 1, 2])
@@ -55,7 +56,7 @@ def test_margins_hold_at_points_that_clipped_boxes_leave_out(seed: int) -> None:
 
 
 @given(seed=st.integers(0, 10_000))
-@settings(max_examples=3, deadline=None)
+@settings(max_examples=2, deadline=None)
 def test_a_combination_of_rows_proves_what_no_row_does(seed: int) -> None:
     """The largest of three rows: the exact minimum is found by branch and bound over all points of a grid."""
     model, x = network(seed), torch.zeros(1, 2)

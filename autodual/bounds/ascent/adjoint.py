@@ -17,6 +17,7 @@ from torch import Tensor
 from autodual.bounds.rows.pull import Progress, advance, over_set
 from autodual.bounds.state.bound_state import BoundState
 from autodual.dual.rows import Rows
+from autodual.tensors import flat
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,7 +48,7 @@ def ahead(state: BoundState, progress: Progress, passed: Mapping[str, Rows]) -> 
     for name, ending in progress.pending.items():
         rows[name] = ending
         points[name] = _lowest(state, name, ending, lower.shape)
-        lower = lower + torch.linalg.vecdot(ending.values.flatten(2), points[name].flatten(2))
+        lower = lower + torch.linalg.vecdot(flat(ending.values, 2), flat(points[name], 2))
     for name in sorted(passed, key=state.graph.positions.__getitem__):
         operands = [points[operand] for operand in state.graph[name].inputs]
         point = state.layers[name].along(rows[name], operands)

@@ -58,7 +58,7 @@ def objective_bounds(state: BoundState, name: str, objective: Objective, wish: W
     enclosures, whole = [found.enclosure for found in arrivals], pieces.assembled
     lower = whole([part.lower for part in enclosures])
     # A network's outputs are finite, so an infinite lower bound is overflow and not a bound.
-    lower = torch.where(lower == torch.inf, torch.nan, lower)
+    lower = lower.nan_to_num(torch.nan, torch.nan, -torch.inf)
     error = whole([part.error for part in enclosures if part.error is not None]) if state.options.rigorous else None
     functions = [found.linear for found in arrivals if found.linear is not None]
     lines = [found.lines for found in arrivals if found.lines is not None]

@@ -35,9 +35,12 @@ def packs(home: Tensor, limit: int, padding: float) -> Iterator[Pack]:
     home: the home of each row, `[R]` long on the CPU, in increasing order. padding: how many rows may be added to a
         pack, rather than to pull them in two.
     """
+    if int(home[0]) == int(home[-1]):
+        yield from _split(home[:1], 0, home.shape[0], limit)
+        return
     homes, each = home.unique_consecutive(return_counts=True)
     first, counts = each.cumsum(0) - each, each
-    if homes.shape[0] > 1 and not bool((each == each[0]).all()):
+    if int(each.min()) < int(each.max()):
         counts, order = each.sort(descending=True, stable=True)
         homes, first = homes[order], first[order]
     start = 0
@@ -55,7 +58,7 @@ def packs(home: Tensor, limit: int, padding: float) -> Iterator[Pack]:
 
 
 def _split(home: Tensor, first: int, count: int, limit: int) -> Iterator[Pack]:
-    """More rows of one home than fit into one pack."""
+    """The rows of one home, `limit` at a time."""
     for start in range(first, first + count, limit):
         size = min(limit, first + count - start)
         yield Pack(slice(start, start + size), home, size)

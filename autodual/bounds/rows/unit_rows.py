@@ -212,12 +212,12 @@ class UnitRows:
 
     def _place(self, home: Tensor) -> Place:
         """Where groups with these homes `[G]`, in increasing order, belong."""
-        spatial, position = self.shape[1:], None
-        places = torch.Size(spatial).numel() if self.windowed else 1
-        owner = home // places
-        if self.windowed:
-            position = torch.stack(torch.unravel_index(home % places, spatial), 1).to(self.device)
-        return Place(owner.to(self.device), (int(owner[0]), int(owner[-1]) + 1), position)
+        if not self.windowed:
+            return Place(home.to(self.device), (int(home[0]), int(home[-1]) + 1))
+        spatial = self.shape[1:]
+        places = torch.Size(spatial).numel()
+        owner, position = home // places, torch.stack(torch.unravel_index(home % places, spatial), 1)
+        return Place(owner.to(self.device), (int(owner[0]), int(owner[-1]) + 1), position.to(self.device))
 
     def _single(
         self, departure: Callable[..., Departure], asked: AskedRows, owner: Tensor, chosen: Tensor, index: Tensor

@@ -19,6 +19,7 @@ from autodual.dual.layer import DualLayer
 from autodual.dual.rule import NonlinearRule
 from autodual.interval import Interval
 from autodual.ir.graph import Node
+from autodual.tensors import flat
 
 
 class _Balls:
@@ -114,7 +115,7 @@ def _rounding(state: BoundState, node: Node) -> Tensor:
 def _length(values: Tensor) -> Tensor:
     """The Euclidean norm of each sample, `[N]`, float64, rounded up."""
     values = values.double()
-    norms = torch.linalg.vector_norm(values.flatten(1), dim=1)
+    norms = torch.linalg.vector_norm(flat(values), dim=1)
     return norms * (1 + (values[0].numel() + 16) * torch.finfo(values.dtype).eps)
 
 

@@ -7,16 +7,8 @@ from autodual.properties import Property
 
 
 def deciding_node(graph: Graph, goal: Property) -> str:
-    """The earliest node whose entries are ordered as the outputs; the output itself if a property asks for more.
-
-    Behind it, gradients vanish where a softmax or a sigmoid saturates.
-    """
-    name = graph.outputs[0]
-    if not _only_order(goal):
-        return name
-    while len(graph[name].inputs) == 1 and graph[name].op.keeps_order(graph[name].shape):
-        name = graph[name].inputs[0]
-    return name
+    """The earliest node whose entries are ordered as the outputs; the output itself if a property asks for more."""
+    return graph.ordered_as_output if _only_order(goal) else graph.outputs[0]
 
 
 def _only_order(goal: Property) -> bool:

@@ -16,7 +16,7 @@ from autodual.network import DualNetwork
 from autodual.search import Claims, PartBounds, TreeSearch, suitable_actions
 
 # Steps uphill of parts with split units, and the share of the memory budget that waiting parts may take.
-_STEPS, _SHARE = 8, 2
+_STEPS, _SHARE = 12, 2
 
 
 @dataclass(frozen=True, eq=False)

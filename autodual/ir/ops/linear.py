@@ -72,7 +72,10 @@ class TransposedConvolution(Op):
         return run(value, weight, bias, self.stride, self.padding, self.output_padding, self.groups, self.dilation)
 
     def transpose(self, value: Tensor, weight: Tensor) -> Tensor:
-        """The adjoint of `convolve`: a plain convolution. Output padding of a stride or more may leave it larger."""
+        """The adjoint of `convolve`, on a batch `value`, with a `weight` of the same shape: a plain convolution.
+
+        Output padding of a stride or more may leave it larger than the op's input.
+        """
         run = _CONVOLUTIONS[len(self.stride)]
         return run(value, weight, None, self.stride, self.padding, self.dilation, self.groups)
 

@@ -13,6 +13,7 @@ from autodual.errors import InvalidInputError
 from autodual.interval import Interval
 from autodual.perturbations.perturbation import PlacedSet
 from autodual.perturbations.regions.view import View
+from autodual.tensors import flat
 
 # A set is round if all of it is nearer to its centre than this share of the way to its box's furthest corner.
 _NEAR = 0.5
@@ -124,7 +125,7 @@ class Support(PlacedSet):
         """
         enclosure = self.enclosure()
         furthest = (enclosure.upper - self.centre).maximum(self.centre - enclosure.lower)
-        return torch.linalg.vector_norm(furthest.double().flatten(1), dim=1)
+        return torch.linalg.vector_norm(flat(furthest.double()), dim=1)
 
     def is_round(self) -> bool:
         """Whether the set is far from its box's corners, as a Euclidean ball of many features is, so that balls around

@@ -1,0 +1,41 @@
+"""`--effort` of certify and verify: what documents record, and what does not go with it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+
+def test_efforts_name_their_stages_and_are_recorded(invoke, tmp_path: Path, model_file: Path, data_file: Path) -> None:
+    out = tmp_path / "out.json"
+    how = ("--eps", "0.12", "--effort", "high", "--timeout", "5", "--total-timeout", "60")
+    result = invoke("certify", model_file, "--data", data_file, *how, "--json", out)
+    assert result.exit_code == 0, result.stderr
+    document = json.loads(out.read_text())
+    assert {name: document["settings"][name] for name in ("effort", "timeout", "total_timeout")} == {
+        "effort": "high",
+        "timeout": 5.0,
+        "total_timeout": 60.0,
+    }
+    stages = [row["stage"] for row in document["certificates"]]
+    assert set(stages) <= {"intervals", "adaptive", "optimized", "search"} and "intervals" in stages
+    again = invoke("replay", out)
+    assert again.exit_code == 0, again.stderr
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (("--timeout", "1"), "give --effort high or complete"),
+        (("--effort", "fast", "--total-timeout", "1"), "give --effort high or complete"),
+        (("--effort", "high", "--slopes", "shared"), "decides about slopes itself"),
+        (("--effort", "high", "--timeout", "0"), "must leave some time"),
+    ],
+)
+def test_what_does_not_go_with_an_effort_is_refused(
+    invoke, model_file: Path, data_file: Path, options: tuple[str, ...], words: str
+) -> None:
+    result = invoke("certify", model_file, "--data", data_file, "--eps", "0.1", *options)
+    assert result.exit_code == 2 and words in result.stderr
