@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 from pathlib import Path
 
 import numpy
@@ -138,3 +139,11 @@ def test_inputs_beyond_float32_are_refused_in_a_sentence(tmp_path: Path) -> None
     (tmp_path / "p.vnnlib").write_text(f"{text}(assert (>= Y_0 4))")
     with pytest.raises(InvalidInputError, match=r"larger than 3.4e\+38.*rescale"):
         autodual.verify(dual, load_property(tmp_path / "p.vnnlib"))
+
+
+def test_the_exact_decision_leaves_cases_without_constraints_of_outputs(dual: autodual.DualNetwork) -> None:
+    """Every input is a violation, and a program would have nothing to compare."""
+    goal = _goal(_relation(_ROWS[:2], [0.2, 0.1]), 0.0)
+    nothing = Conjunction(numpy.zeros((0, 1)), numpy.zeros(0), numpy.zeros(0, bool))
+    goal = replace(goal, cases=(replace(goal.cases[0], conjunctions=(nothing,)),))
+    assert autodual.verify(dual, goal, timeout=2, attack=None, exact_seconds=1.0).status.value != "unsat"

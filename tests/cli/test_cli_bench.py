@@ -137,8 +137,15 @@ def test_columns_are_found_by_a_header_and_compressed_files_by_their_names(folde
 
 @pytest.mark.parametrize(
     ("text", "word"),
-    [("", "no instance"), ("a.onnx", "line 1"), ("a,b,soon", "soon"), ("a,b,-1", "-1"), ("a" * 200_000, "no CSV file")],
-    ids=["empty", "one field", "no number", "negative", "endless field"],
+    [
+        ("", "no instance"),
+        ("a.onnx", "line 1"),
+        ("a,b,soon", "soon"),
+        ("a,b,-1", "-1"),
+        ("a\0,b,1", "line 1"),
+        ("a" * 200_000, "no CSV file"),
+    ],
+    ids=["empty", "one field", "no number", "negative", "null byte", "endless field"],
 )
 def test_lines_that_are_no_instances(text, word, tmp_path) -> None:
     (tmp_path / "i.csv").write_text(text)

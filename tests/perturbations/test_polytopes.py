@@ -14,6 +14,7 @@ import autodual
 from autodual import Interval
 from autodual.errors import EmptySetError, InvalidInputError
 from autodual.perturbations import Polytope, WholeView
+from autodual.perturbations.polytopes.multipliers import CutBoxes
 from autodual.testing import check_perturbation_set
 
 _SEEDS = st.integers(0, 2**31)
@@ -179,3 +180,10 @@ def test_coefficients_that_the_dtype_loses_empty_no_set() -> None:
     matrix = torch.tensor([[-1e-46, 1e-17]], dtype=torch.float64)
     region = Polytope([0.0, -1.0], upper, matrix, torch.tensor([-5e-17], dtype=torch.float64)).at(torch.zeros(1, 2))
     assert region.enclosure().upper[0].tolist() == pytest.approx([1e30, 0.0])
+
+
+def test_boxes_of_their_own_behind_half_spaces_of_all() -> None:
+    half = torch.tensor([[1.0, 1.0], [2.0, 2.0]]).double()
+    row, zero = torch.ones(1, 1, 2).double(), torch.zeros(2, 2).double()
+    found = CutBoxes(zero, half, row, -row[..., 0]).least(torch.tensor([[[0.0, -1.0]]]).double())
+    assert found[:, 0].tolist() == pytest.approx([0.0, -1.0])

@@ -49,6 +49,8 @@ class ExactCases:
 
     def decide(self, problem: Problem) -> DecidedCase:
         """The decision on a problem of a single case."""
+        if not bool(problem.spec.member.any(-1).all()):
+            return DecidedCase(False, None, 0)  # all inputs meet a conjunction without constraints of outputs
         (case,), confirmed = problem.cases, []
 
         def violates(point: Tensor) -> bool:

@@ -38,7 +38,7 @@ class CutBoxes:
 
     def multipliers(self, rows: Tensor) -> Tensor:
         """Multipliers `[G, R, J]` for the least values of rows `[G or 1, R, D]`."""
-        count, groups = self.bound.shape[1], max(rows.shape[0], self.bound.shape[0])
+        count, groups = self.bound.shape[1], max(part.shape[0] for part in (rows, self.bound, self.middle))
         chosen = rows.new_zeros(groups, rows.shape[1], count)
         for _ in range(_SWEEPS if count > 1 else 1):
             for place in range(count):
