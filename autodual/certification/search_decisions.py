@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from autodual.attacks import counterexamples
+from autodual.certification.leaf_programs import program_solver
 from autodual.certification.proof_parts import Proof
 from autodual.exact.deciding import Decision
 from autodual.exact.time_allowed import Clock
@@ -113,6 +114,7 @@ class _Deciding:
             memory=bounds.options.room // _SHARE,
             steps=_STEPS,
             attempt=self._attempt if isinstance(region, Searchable) else None,
+            solve=program_solver(self.clock),
         )
 
     def _attempt(self, claim: Tensor, points: Tensor, thorough: bool) -> Tensor | None:

@@ -1,5 +1,6 @@
 """Exact verification of small piecewise-linear networks: linear and mixed-integer programs, solved by HiGHS."""
 
+from autodual.exact.box_program import Cut, multipliers_of
 from autodual.exact.encodings import (
     Decided,
     ExactEncoding,
@@ -13,6 +14,7 @@ from autodual.exact.linear_program import ProgramBuilder
 from autodual.exact.reference_bounds import LeastValues, exact_bounds, lp_bounds
 
 __all__ = [
+    "Cut",
     "Decided",
     "ExactEncoding",
     "LeastValues",
@@ -24,4 +26,5 @@ __all__ = [
     "exact_bounds",
     "exact_encoding",
     "lp_bounds",
+    "multipliers_of",
 ]

@@ -14,6 +14,7 @@ from autodual.search.actions import Action
 from autodual.search.calibration import Calibration
 from autodual.search.clipped_boxes import clipped
 from autodual.search.frontier import Frontier
+from autodual.search.last_parts import SolveProgram, with_best_multipliers
 from autodual.search.part_batch import Parts, joined
 from autodual.search.part_bounds import Bounded, PartBounds
 from autodual.tensors import flat
@@ -56,6 +57,7 @@ class TreeSearch:
         memory: bytes for waiting parts.
         steps: steps uphill for parts with split units.
         attempt: tries points; what it returns, if not None, ends the search.
+        solve: solves the programs of parts that cannot be split; without it steps uphill stand in for them.
     """
 
     def __init__(
@@ -67,9 +69,11 @@ class TreeSearch:
         memory: int,
         steps: int,
         attempt: Attempt | None = None,
+        solve: SolveProgram | None = None,
     ):
         self._bounds, self._actions, self._over, self._steps = bounds, actions, over, steps
         self._frontier, self._calibration, self._attempt = Frontier(memory), Calibration(), attempt
+        self._solve = solve
         self._next_attack = 0.0
         self._open = torch.ones(bounds.claims.count, dtype=torch.long)
         self._least = torch.full((bounds.claims.count,), torch.inf, dtype=torch.float64)
@@ -206,18 +210,35 @@ class TreeSearch:
             self._replace(parents.select(halves.index[mine]), children)
 
     def _settle(self, parts: Parts) -> None:
-        """Bound parts that cannot be split any more as well as slopes and multipliers can, in float64.
-
-        Where all units are decided that is a linear program. What is not closed now stays open.
+        """Bound parts that cannot be split any more in float64, with the best multipliers: those of a linear program if
+        there is one, else of many steps uphill. What is not closed now stays open.
         """
-        if parts.count == 0:
+        if self._solve is None:
+            if parts.count:
+                last = list(self._bounds.regions)[-1]
+                self._take(parts, self._bounds.bound(parts, last, refresh=False, steps=_LAST_STEPS).parts)
             return
-        last = list(self._bounds.regions)[-1]
-        bounded = self._bounds.bound(parts, last, refresh=False, steps=_LAST_STEPS)
+        for number in range(parts.count):
+            if self._ended:
+                return
+            self._finish(parts.select(torch.tensor([number], device=parts.claim.device)), self._solve)
+
+    def _finish(self, part: Parts, solve: SolveProgram) -> None:
+        """Bound one part with the multipliers of its program, and try the program's point."""
+        last, found = list(self._bounds.regions)[-1], with_best_multipliers(self._bounds, part, solve)
+        best, point = (part, None) if found is None else found
+        steps = _LAST_STEPS if found is None else 0
+        bounded = self._bounds.bound(best, last, refresh=False, steps=steps).parts
+        if point is not None and self._attempt is not None and not bool(bounded.bound[0] > 0):
+            self.found = self._attempt(part.claim, point, False)
+        self._take(part, bounded)
+
+    def _take(self, parts: Parts, bounded: Parts) -> None:
+        """Close those of some parts, bounded for the last time, that are proved."""
         self.parts += parts.count
-        closed = bounded.parts.bound > 0
+        closed = bounded.bound > 0
         self.stuck |= not bool(closed.all())
-        self._replace(parts.select(closed), bounded.parts.select(closed))
+        self._replace(parts.select(closed), bounded.select(closed))
 
     def _halved(self, parents: Parts, action: Action, mask: Tensor, learns: bool) -> _Halves:
         """Both halves of some parents, with choices of their own; what they gained goes to the calibration."""

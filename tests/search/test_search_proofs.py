@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 import pytest
@@ -11,6 +12,8 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 import autodual
+from autodual.certification.leaf_programs import program_solver
+from autodual.exact.time_allowed import Clock
 from autodual.interval import Interval
 from autodual.search.actions import Action
 from autodual.search.input_halves import InputHalves
@@ -53,6 +56,20 @@ def test_margins_hold_at_points_that_clipped_boxes_leave_out(seed: int) -> None:
         search = searched(bounds_of(model, ball, x, single_rows(ROWS[:1], offset)))
         assert search.undecided == []
         assert 0 < float(search.proved) <= float(exact - offset) + 1e-5
+
+
+@pytest.mark.parametrize("seed", [0, 1, 14, 15])
+def test_trees_of_units_end_with_the_multipliers_of_programs(seed: int) -> None:
+    """With many inputs only units are split; where all of them are, steps uphill do not prove what these do."""
+    model, x = network(seed, inputs=66, width=4), torch.zeros(1, 66)
+    ball = box_around(x, 0.2)
+    exact = autodual.exact_bounds(autodual.compile_dual(model, x), x, ball, ROWS[:1]).upper[0]
+    offset = exact - 0.02 * (1 + exact.abs())
+    solve = program_solver(Clock(math.inf))
+    search = searched(bounds_of(model, ball, x, single_rows(ROWS[:1], offset)), solve=solve)
+    assert search.undecided == [] and not search.stuck
+    false = searched(bounds_of(model, ball, x, single_rows(ROWS[:1], exact + 1e-4)), most=400, solve=solve)
+    assert false.undecided == [0]
 
 
 @given(seed=st.integers(0, 10_000))

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 import autodual
 from autodual.perturbations import Box, PerturbationSet
-from autodual.search import Claims, PartBounds, TreeSearch, suitable_actions
+from autodual.search import Claims, PartBounds, SolveProgram, TreeSearch, suitable_actions
 from autodual.search.actions import Action
 
 
@@ -28,11 +28,14 @@ def bounds_of(model: nn.Module, ball: PerturbationSet, x: Tensor, claims: Claims
     return PartBounds(dual, {kind: ball.at(x.to(kind)) for kind in (torch.float32, torch.float64)}, claims, steps)
 
 
-def searched(bounds: PartBounds, most: int = 3000, actions: list[Action] | None = None) -> TreeSearch:
+def searched(
+    bounds: PartBounds, most: int = 3000, actions: list[Action] | None = None, solve: SolveProgram | None = None
+) -> TreeSearch:
     """A search that ends after so many parts."""
     search: TreeSearch
     actions = suitable_actions(bounds) if actions is None else actions
-    search = TreeSearch(bounds, actions, lambda: search.parts > most, memory=1 << 26, steps=bounds.steps)
+    over = lambda: search.parts > most  # noqa: E731
+    search = TreeSearch(bounds, actions, over, memory=1 << 26, steps=bounds.steps, solve=solve)
     search.run()
     return search
 

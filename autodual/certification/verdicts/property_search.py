@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from autodual.attacks import Attack
+from autodual.certification.leaf_programs import program_solver
 from autodual.certification.verdicts.clock import Clock
 from autodual.certification.verdicts.counterexample_confirmation import Counterexample
 from autodual.certification.verdicts.counterexample_search import Hunter
@@ -67,6 +68,7 @@ class PropertySearch:
             memory=bounds.options.room // _SHARE,
             steps=_STEPS,
             attempt=attempt,
+            solve=program_solver(clock),
         )
         return cls(problem, places, search)
 

@@ -1,0 +1,104 @@
+"""Parts that cannot be split any more: the multipliers that prove most of them are those of a linear program.
+
+Where splits have decided every unit, the network is linear on the part, and the part is a box cut by half-spaces: one
+for each split. A program's multipliers then prove its least value, where steps uphill only come near to it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from autodual.bounds import BoundState
+from autodual.bounds.rows.pull import Progress, advance, linear_bound
+from autodual.dual.rows import Rows
+from autodual.search.combinations import Functions
+from autodual.search.part_batch import Parts
+from autodual.search.part_bounds import PartBounds
+from autodual.tensors import flat
+
+
+@dataclass(frozen=True, eq=False)
+class LeafProgram:
+    """The greatest of functions slope · x + offset is to be least in a box, where rows · x ≥ least.
+
+    slope `[R, D]`, offset `[R]`, rows `[K, D]`, least `[K]`, lower and upper `[D]`; all float64.
+    """
+
+    slope: Tensor
+    offset: Tensor
+    rows: Tensor
+    least: Tensor
+    lower: Tensor
+    upper: Tensor
+
+
+#: Solves a program: the multipliers `[K]` of its half-spaces, and the point `[D]` of its least value, None where there
+#: is no point; None where nothing was found.
+SolveProgram = Callable[[LeafProgram], "tuple[Tensor, Tensor | None] | None"]
+
+
+def with_best_multipliers(bounds: PartBounds, part: Parts, solve: SolveProgram) -> tuple[Parts, Tensor | None] | None:
+    """A part, alone in its batch, with a program's multipliers, and the point `[1, *shape]` where its claim is nearest
+    to being refuted. None where there is no program, or no solution.
+    """
+    plain = replace(part, multiplier={name: torch.zeros_like(beta) for name, beta in part.multiplier.items()})
+    found = bounds.bound(plain, list(bounds.regions)[-1], refresh=False, steps=0)
+    splits = list(_splits(found.state, part))
+    if found.functions is None or not splits:
+        return None
+    (source,) = bounds.plan.graph.inputs
+    box, member = part.intervals[source], bounds.claims.member[part.claim][0]
+    solved = solve(
+        LeafProgram(
+            found.functions.slope[0, member],
+            found.functions.offset[0, member],
+            torch.cat([one.functions.slope for one in splits]),
+            torch.cat([-one.functions.offset for one in splits]),
+            flat(box.lower)[0].double(),
+            flat(box.upper)[0].double(),
+        )
+    )
+    if solved is None:
+        return None
+    beta, point = solved
+    parted = beta.split([len(one.units) for one in splits])
+    multiplier = {**plain.multiplier, **{one.site: one.multipliers(part, each) for one, each in zip(splits, parted)}}
+    return replace(part, multiplier=multiplier), None if point is None else point.reshape(box.lower.shape)
+
+
+@dataclass(frozen=True, eq=False)
+class _SplitUnits:
+    """The split units of a site `[K]`, and functions `[K, D]` of the input that are not negative on the part."""
+
+    site: str
+    units: Tensor
+    functions: Functions
+
+    def multipliers(self, part: Parts, beta: Tensor) -> Tensor:
+        """β `[K]` at the units, the same for all rows: `[1, R, *shape]`."""
+        like = part.multiplier[self.site]
+        return torch.zeros_like(flat(like, 2)).index_copy(2, self.units, _for_rows(beta, like)).reshape(like.shape)
+
+
+def _for_rows(beta: Tensor, like: Tensor) -> Tensor:
+    return beta.to(like).expand(1, like.shape[1], -1)
+
+
+def _splits(state: BoundState, part: Parts) -> Iterator[_SplitUnits]:
+    (source,) = state.regions
+    for site, signs in part.sign.items():
+        sign = flat(signs)[0].double()
+        units = sign.nonzero().squeeze(1)
+        if not len(units):
+            continue
+        shape = state.graph[site].shape
+        one_hot = torch.nn.functional.one_hot(units, sign.shape[0]).to(state.environment.dtype)
+        start = Progress.start(site, Rows(one_hot.reshape(1, -1, *shape), shape), one_sided=True)
+        linear = linear_bound(state, advance(state, start))
+        chosen, point = sign[units], flat(part.point[site])[0, units].double()
+        slope, offset = flat(linear.coefficients[source], 2)[0].double(), linear.offset[0].double()
+        yield _SplitUnits(site, units, Functions(chosen.unsqueeze(1) * slope, chosen * (offset - point)))

@@ -1,0 +1,50 @@
+"""Programs of boxes cut by half-spaces: their multipliers prove the least value, which is also SciPy's."""
+
+from __future__ import annotations
+
+import math
+
+import numpy
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from autodual.exact import Cut, multipliers_of
+
+optimize = pytest.importorskip("scipy.optimize")
+
+
+def _proved(cut: Cut, beta: numpy.ndarray) -> float:
+    """What multipliers prove of the only function in the box."""
+    slope = cut.slope[0] - beta @ cut.rows
+    ends = numpy.minimum(slope * cut.lower, slope * cut.upper).sum()
+    return float(ends + cut.offset[0] + beta @ cut.least)
+
+
+@given(seed=st.integers(0, 10_000), rows=st.integers(1, 5))
+@settings(max_examples=30, deadline=None)
+def test_multipliers_prove_the_least_value(seed: int, rows: int) -> None:
+    random = numpy.random.default_rng(seed)
+    cut = Cut(
+        random.normal(size=(1, 4)),
+        random.normal(size=1),
+        random.normal(size=(rows, 4)),
+        random.normal(size=rows),
+        -random.random(4),
+        random.random(4),
+    )
+    least = optimize.linprog(
+        cut.slope[0], -cut.rows, -cut.least, bounds=list(zip(cut.lower, cut.upper)), method="highs"
+    )
+    found = multipliers_of(cut, math.inf)
+    if found is None:  # an empty part by a hair's breadth, of which nothing is claimed
+        assert least.status == 2
+        return
+    beta, point = found
+    assert (beta >= 0).all()
+    if least.status == 2:
+        assert point is None and _proved(cut, beta) > 0
+    else:
+        assert point is not None
+        assert _proved(cut, beta) == pytest.approx(least.fun + cut.offset[0], abs=1e-7)
+        assert (cut.rows @ point >= cut.least - 1e-6).all()
