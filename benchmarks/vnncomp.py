@@ -38,7 +38,10 @@ def chosen(instances: Sequence[Instance], most: int | None) -> list[int]:
 
 
 def tools(folder: Path, places: Sequence[int]) -> tuple[str, float] | None:
-    """The tool that decided most of the instances at these places, and its share; None where the file does not say."""
+    """The tool that decided most of the instances at these places, and its share; None where the file does not say.
+
+    Of several that decided as many, it is the one whose name comes first in the alphabet.
+    """
     with open(folder / "instances.csv", newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
     found: Counter[str] = Counter()
@@ -48,7 +51,7 @@ def tools(folder: Path, places: Sequence[int]) -> tuple[str, float] | None:
         found.update({tool.partition("@")[0] for tool in named})
     if not found:
         return None
-    tool, count = found.most_common(1)[0]
+    tool, count = min(found.items(), key=lambda entry: (-entry[1], entry[0]))
     return tool, count / len(places)
 
 

@@ -58,7 +58,7 @@ class Piece:
 
 
 def stretches(bounds: Interval, cuts: Sequence[Tensor]) -> Iterator[Interval]:
-    """`bounds` cut at points, each `[N, *shape]` in increasing order; cuts outside leave single points."""
+    """`bounds` cut at points `cuts`, each `[N, *shape]` in increasing order; those outside leave single points."""
     low = bounds.lower
     for cut in cuts:
         high = cut.maximum(low).minimum(bounds.upper)

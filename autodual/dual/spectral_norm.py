@@ -102,7 +102,7 @@ def masked_norm(matrix: Tensor, columns: Tensor, error: float = 0.0) -> Tensor:
 
 
 def frobenius_norm(matrices: Tensor) -> Tensor:
-    """`[*]` of matrices `[*, m, n]`, not below the norm; NaN or infinite for matrices that are not finite."""
+    """`[*]` of `matrices` `[*, m, n]`, not below the norm; NaN or infinite for matrices that are not finite."""
     size = torch.linalg.matrix_norm(matrices)
     limits, entries = torch.finfo(matrices.dtype), matrices.shape[-1] * matrices.shape[-2]
     return size * (1 + (entries + 16) * limits.eps) + math.sqrt(entries * limits.tiny)

@@ -64,6 +64,8 @@ class Outcome:
     execution_error: float | None = None
     execution_reason: str = ""
     decided_by: str = ""
+    stage: str = ""
+    parts: int | None = None
 
 
 def rows_of(*outcomes: Outcome) -> list[dict]:
