@@ -12,7 +12,7 @@ from typing_extensions import Unpack
 
 from autodual.attacks import Attack
 from autodual.certification.attacked_samples import attacked_samples, check_points
-from autodual.certification.certificate import Certificate, Certificates, ExactEffort, Status
+from autodual.certification.certificate import Certificate, Certificates
 from autodual.certification.contradiction import Told
 from autodual.certification.effort import StagedProof, Stages, proved_in_stages
 from autodual.certification.exact_decisions import Decision, ExactDecisions, with_decisions
@@ -21,6 +21,7 @@ from autodual.certification.positions import Positions, misclassified, positions
 from autodual.certification.proof import Proof, prove
 from autodual.certification.proof_parts import brought_to_host
 from autodual.certification.same_network import require_same_network
+from autodual.certification.sample_outcomes import effort_of, method_of, status_of
 from autodual.certification.search_decisions import SearchDecisions
 from autodual.certification.showing import bound_words, counted
 from autodual.certification.verdicts.clock import Clock, batches
@@ -174,32 +175,10 @@ class _Task:
         dual, deployed = self.dual, self.deployed
         wrong = misclassified(spec, outputs)
         staged = self._staged(region, spec, ask, wrong)
-        proof = staged.proof
         assumptions = tuple(f"interval of node '{name}' taken as known" for name in ask.known or ())
         words = Told(bound_words("dual bound", ask), assumptions, deployed)
-        found = {}
-        if self.attack is not None:
-            chosen = ~wrong if self.bracket else ~(proof.proved | wrong)
-            found = attacked_samples(dual, region, spec, proof, self.attack, chosen, words)
-        decisions: dict[int, Decision] = {}
-        if self.exact is not None:
-            open_ = ~(proof.proved | wrong)
-            open_[list(found)] = False
-            decisions = self.exact.decide(region, spec, proof, open_, ask, deployed=deployed)
-            proof = with_decisions(proof, decisions)
-            refuted = {sample: one.point for sample, one in decisions.items() if one.point is not None}
-            found |= {sample: self.exact.counterexample(region, sample, point) for sample, point in refuted.items()}
-            check_points(dual, region, spec, proof, {sample: found[sample] for sample in refuted}, words)
-        searched: dict[int, Decision] = {}
-        if self.stages is not None and self.stages.seconds > 0:
-            open_ = ~(proof.proved | wrong)
-            open_[list(found)] = False
-            search = SearchDecisions(dual, self.stages.seconds, self.total)
-            searched = search.decide(region, spec, proof, open_, deployed=deployed)
-            proof = with_decisions(proof, searched, double=False)
-            hits = {sample: one.point[0] for sample, one in searched.items() if one.point is not None}
-            found |= hits
-            check_points(dual, region, spec, proof, hits, words)
+        known = self._found(region, spec, staged.proof, wrong, ask, words)
+        proof, found, searched, decisions = known.proof, known.points, known.searched, known.exact
         efforts = {"search": searched, "exact": decisions}
         reached = reached_classes(dual, spec, found)
         proof, wrong, classes = self._on_host(proof, wrong, spec, outputs)
@@ -207,7 +186,7 @@ class _Task:
         narrow = str(bounding_dtype(region.centre.dtype)).removeprefix("torch.")
         return [
             Certificate(
-                status=_status(proof, sample, bool(wrong[sample]), sample in found),
+                status=status_of(proof, sample, bool(wrong[sample]), sample in found),
                 predicted=classes[sample].predicted,
                 label=classes[sample].label,
                 positions=classes[sample].positions,
@@ -221,7 +200,7 @@ class _Task:
                 perturbation=described,
                 decided_by=members[int(proof.member[sample])].describe() if len(members) > 1 else "",
                 specification=goal,
-                method=_method(proof, sample, staged.asks[sample], self.plan, efforts),
+                method=method_of(proof, sample, staged.asks[sample], self.plan, efforts),
                 stage="search" if sample in searched else staged.names[sample],
                 parts=searched[sample].programs if sample in searched else None,
                 assumptions=assumptions,
@@ -230,11 +209,38 @@ class _Task:
                 execution_error=float(proof.deployed[sample].max()) if proof.deployment.analysed else None,
                 execution_reason=proof.deployment.reason_for(float(proof.deployed[sample].max())),
                 deployed=deployed,
-                exact=_effort(decisions.get(sample)),
+                exact=effort_of(decisions.get(sample)),
                 attacked=bool(wrong[sample]) or sample in found if self.bracket else None,
             )
             for sample in range(region.count)
         ]
+
+    def _found(
+        self, region: Support, spec: Specification, proof: Proof, wrong: Tensor, ask: Ask, words: Told
+    ) -> _Found:
+        """What attacks, exact decisions and searches add to a proof, each where the ones before leave it open."""
+        points: dict[int, Tensor] = {}
+        exact: dict[int, Decision] = {}
+        searched: dict[int, Decision] = {}
+        if self.attack is not None:
+            chosen = ~wrong if self.bracket else ~(proof.proved | wrong)
+            points = attacked_samples(self.dual, region, spec, proof, self.attack, chosen, words)
+        if self.exact is not None:
+            open_ = _open(proof, wrong, points)
+            exact = self.exact.decide(region, spec, proof, open_, ask, deployed=self.deployed)
+            proof = with_decisions(proof, exact)
+            refuted = {sample: one.point for sample, one in exact.items() if one.point is not None}
+            hits = {sample: self.exact.counterexample(region, sample, point) for sample, point in refuted.items()}
+            points |= hits
+            check_points(self.dual, region, spec, proof, hits, words)
+        if self.stages is not None and self.stages.seconds > 0:
+            search = SearchDecisions(self.dual, self.stages.seconds, self.total)
+            searched = search.decide(region, spec, proof, _open(proof, wrong, points), deployed=self.deployed)
+            proof = with_decisions(proof, searched, double=False)
+            hits = {sample: one.point[0] for sample, one in searched.items() if one.point is not None}
+            points |= hits
+            check_points(self.dual, region, spec, proof, hits, words)
+        return _Found(proof, points, searched, exact)
 
     def _staged(self, region: Support, spec: Specification, ask: Ask, wrong: Tensor) -> StagedProof:
         """The proof of some samples, in stages if there are any."""
@@ -264,6 +270,23 @@ class _Task:
         return proof, wrong, [_Classes(*pair) for pair in zip(predicted.tolist(), known, strict=True)]
 
 
+@dataclass(frozen=True, eq=False)
+class _Found:
+    """A proof, and by sample the counterexamples and the decisions of searches and of exact programs."""
+
+    proof: Proof
+    points: dict[int, Tensor]
+    searched: dict[int, Decision]
+    exact: dict[int, Decision]
+
+
+def _open(proof: Proof, wrong: Tensor, points: Mapping[int, Tensor]) -> Tensor:
+    """Samples `[N]` of which nothing is known yet."""
+    found = ~(proof.proved | wrong)
+    found[list(points)] = False
+    return found
+
+
 @dataclass(frozen=True)
 class _Classes:
     """The classes that a certificate names; None where the specification is not about classes."""
@@ -281,34 +304,3 @@ def reached_classes(dual: DualNetwork, spec: Specification, found: Mapping[int, 
     with torch.no_grad():
         classes = spec.predicted(dual.outputs(torch.stack(list(found.values()))))
     return dict(zip(found, classes.tolist(), strict=True))
-
-
-def _status(proof: Proof, sample: int, wrong: bool, refuted: bool) -> Status:
-    if wrong:
-        return Status.MISCLASSIFIED
-    # A counterexample was confirmed by running the network, so it outweighs a proof that is only probable.
-    if refuted:
-        return Status.FALSIFIED
-    if not bool(proof.proved[sample]):
-        return Status.UNKNOWN
-    return Status.CERTIFIED if float(proof.failure_probability[sample]) == 0 else Status.PROBABLY_CERTIFIED
-
-
-def _effort(decision: Decision | None) -> ExactEffort | None:
-    return None if decision is None else ExactEffort(decision.programs, decision.seconds, decision.finished)
-
-
-def _method(proof: Proof, sample: int, ask: Ask, plan: Plan, efforts: Mapping[str, Mapping[int, Decision]]) -> str:
-    """How a sample's margins were computed, in words."""
-    words = bound_words("dual bound", ask)
-    if sample in efforts["search"]:
-        return "branch and bound over inputs and units"
-    if sample in efforts["exact"] and float(proof.failure_probability[sample]) == 0:
-        return f"branch and bound over linear programs, from {bound_words('dual bounds', ask)}"
-    projection = plan.options.projection
-    if float(proof.failure_probability[sample]) == 0 or projection is None:
-        return words
-    return (
-        f"{words}; norms estimated from {projection.dim} random projections with seed {projection.seed}, "
-        f"{proof.estimates} at most, each raised by a factor {proof.inflation:.4g}"
-    )
