@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import torch
+
+from autodual.properties import Property, load_property
 
 torch.set_num_threads(1)
 
@@ -19,3 +22,14 @@ def shared_directory() -> Path:
     if not (directory / "reference").is_dir():
         pytest.skip("no reference data beside the repository (set AUTODUAL_SHARED)")
     return directory
+
+
+@pytest.fixture
+def property_of(tmp_path: Path) -> Callable[[str], Property]:
+    """From the text of a VNN-LIB file to its property."""
+
+    def read(text: str) -> Property:
+        (tmp_path / "p.vnnlib").write_text(text)
+        return load_property(tmp_path / "p.vnnlib")
+
+    return read

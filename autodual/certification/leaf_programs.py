@@ -9,7 +9,7 @@ from torch import Tensor
 
 from autodual.exact import Cut, multipliers_of
 from autodual.exact.time_allowed import Clock
-from autodual.search import LeafProgram, SolveProgram
+from autodual.search import Functions, SolveProgram
 
 
 def program_solver(clock: Clock) -> SolveProgram | None:
@@ -17,13 +17,12 @@ def program_solver(clock: Clock) -> SolveProgram | None:
     if find_spec("highspy") is None:
         return None
 
-    def solve(program: LeafProgram) -> tuple[Tensor, Tensor | None] | None:
-        parts = (program.slope, program.offset, program.rows, program.least, program.lower, program.upper)
-        found = multipliers_of(Cut(*(part.cpu().numpy() for part in parts)), clock.left)
+    def solve(least: Functions, kept: Functions, lower: Tensor, upper: Tensor) -> tuple[Tensor, Tensor | None] | None:
+        tensors = (least.slope, least.offset, kept.slope, -kept.offset, lower, upper)
+        found = multipliers_of(Cut(*(tensor.cpu().numpy() for tensor in tensors)), clock.left)
         if found is None:
             return None
-        beta, point = (None if part is None else torch.as_tensor(part).to(program.slope) for part in found)
-        assert beta is not None
-        return beta, point
+        beta, point = found
+        return torch.as_tensor(beta).to(lower), None if point is None else torch.as_tensor(point).to(lower)
 
     return solve

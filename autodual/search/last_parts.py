@@ -20,25 +20,10 @@ from autodual.search.part_batch import Parts
 from autodual.search.part_bounds import PartBounds
 from autodual.tensors import flat
 
-
-@dataclass(frozen=True, eq=False)
-class LeafProgram:
-    """The greatest of functions slope · x + offset is to be least in a box, where rows · x ≥ least.
-
-    slope `[R, D]`, offset `[R]`, rows `[K, D]`, least `[K]`, lower and upper `[D]`; all float64.
-    """
-
-    slope: Tensor
-    offset: Tensor
-    rows: Tensor
-    least: Tensor
-    lower: Tensor
-    upper: Tensor
-
-
-#: Solves a program: the multipliers `[K]` of its half-spaces, and the point `[D]` of its least value, None where there
-#: is no point; None where nothing was found.
-SolveProgram = Callable[[LeafProgram], "tuple[Tensor, Tensor | None] | None"]
+#: Solves the program of a part: its functions, of which the greatest is to be least; functions that are not negative on
+#: it, `[K, D]`; and its box's ends `[D]`. Returns multipliers `[K]` of the latter, and the point `[D]` of the least
+#: value, None where there is no point; None where nothing was found.
+SolveProgram = Callable[[Functions, Functions, Tensor, Tensor], "tuple[Tensor, Tensor | None] | None"]
 
 
 def with_best_multipliers(bounds: PartBounds, part: Parts, solve: SolveProgram) -> tuple[Parts, Tensor | None] | None:
@@ -52,16 +37,9 @@ def with_best_multipliers(bounds: PartBounds, part: Parts, solve: SolveProgram) 
         return None
     (source,) = bounds.plan.graph.inputs
     box, member = part.intervals[source], bounds.claims.member[part.claim][0]
-    solved = solve(
-        LeafProgram(
-            found.functions.slope[0, member],
-            found.functions.offset[0, member],
-            torch.cat([one.functions.slope for one in splits]),
-            torch.cat([-one.functions.offset for one in splits]),
-            flat(box.lower)[0].double(),
-            flat(box.upper)[0].double(),
-        )
-    )
+    least = Functions(found.functions.slope[0, member], found.functions.offset[0, member])
+    kept = Functions(*(torch.cat([getattr(one.functions, name) for one in splits]) for name in ("slope", "offset")))
+    solved = solve(least, kept, flat(box.lower)[0].double(), flat(box.upper)[0].double())
     if solved is None:
         return None
     beta, point = solved
@@ -81,11 +59,8 @@ class _SplitUnits:
     def multipliers(self, part: Parts, beta: Tensor) -> Tensor:
         """β `[K]` at the units, the same for all rows: `[1, R, *shape]`."""
         like = part.multiplier[self.site]
-        return torch.zeros_like(flat(like, 2)).index_copy(2, self.units, _for_rows(beta, like)).reshape(like.shape)
-
-
-def _for_rows(beta: Tensor, like: Tensor) -> Tensor:
-    return beta.to(like).expand(1, like.shape[1], -1)
+        for_rows = beta.to(like).expand(1, like.shape[1], -1)
+        return torch.zeros_like(flat(like, 2)).index_copy(2, self.units, for_rows).reshape(like.shape)
 
 
 def _splits(state: BoundState, part: Parts) -> Iterator[_SplitUnits]:

@@ -11,7 +11,7 @@ import numpy
 import pytest
 
 from autodual.errors import DataError, EmptySetError
-from autodual.properties import Property, load_property
+from autodual.properties import load_property
 
 DECLARED = """
 (declare-const X_0 Real)
@@ -29,17 +29,8 @@ BOX = "(assert (<= X_0 1)) (assert (>= X_0 -1e0)) (assert (and (<= X_1 2.5) (<= 
 BOX2 = "(assert (<= X[0,0] 1.0)) (assert (>= X[0,0] -1.0)) (assert (and (<= X[0,1] 2.5) (<= 0.5 X[0,1])))"
 
 
-@pytest.fixture
-def load(tmp_path: Path):
-    def read(text: str) -> Property:
-        (tmp_path / "p.vnnlib").write_text(text)
-        return load_property(tmp_path / "p.vnnlib")
-
-    return read
-
-
-def test_a_box_and_a_conjunction(load) -> None:
-    found = load(DECLARED + BOX + "(assert (<= Y_0 Y_1)) (assert (> (+ Y_0 (* 2 Y_1)) (- 3 0.5)))")
+def test_a_box_and_a_conjunction(property_of) -> None:
+    found = property_of(DECLARED + BOX + "(assert (<= Y_0 Y_1)) (assert (> (+ Y_0 (* 2 Y_1)) (- 3 0.5)))")
     (case,) = found.cases
     assert (found.version, found.network, found.input_size, found.output_size) == ("1.0", None, 2, 2)
     assert case.lower.tolist() == [-1, 0.5]
@@ -51,9 +42,9 @@ def test_a_box_and_a_conjunction(load) -> None:
     assert case.relation is None
 
 
-def test_version_2_says_the_same(load) -> None:
-    found = load(HEAD + BOX2 + "(assert (<= Y[0] Y[1])) (assert (> (+ Y[0] (* 2.0 Y[1])) (- 3.0 0.5)))")
-    first = load(DECLARED + BOX + "(assert (<= Y_0 Y_1)) (assert (> (+ Y_0 (* 2 Y_1)) (- 3 0.5)))")
+def test_version_2_says_the_same(property_of) -> None:
+    found = property_of(HEAD + BOX2 + "(assert (<= Y[0] Y[1])) (assert (> (+ Y[0] (* 2.0 Y[1])) (- 3.0 0.5)))")
+    first = property_of(DECLARED + BOX + "(assert (<= Y_0 Y_1)) (assert (> (+ Y_0 (* 2 Y_1)) (- 3 0.5)))")
     assert (found.version, found.network) == ("2.0", "f")
     assert (found.inputs[0].name, found.inputs[0].shape) == ("X", (1, 2))
     for mine, other in zip(found.cases, first.cases, strict=True):
@@ -109,9 +100,9 @@ FORMULAS = {
 
 
 @pytest.mark.parametrize("text", FORMULAS)
-def test_cases_mean_what_the_formula_means(text: str, load) -> None:
+def test_cases_mean_what_the_formula_means(text: str, property_of) -> None:
     """At every point of a grid, including the boundaries."""
-    found = load(DECLARED + BOX + f"(assert {text})")
+    found = property_of(DECLARED + BOX + f"(assert {text})")
     verdicts = set()
     for x in itertools.product([-1.5, -1, -0.5, 0, 0.5, 1], [0.25, 0.5, 1, 1.5, 2, 2.5]):
         for y in itertools.product([-2, -1, 0, 1, 2], [-2, -1, 0, 1, 2]):
@@ -158,27 +149,27 @@ class Drawn:
 
 
 @pytest.mark.parametrize("seed", range(30))
-def test_random_formulas_mean_what_they_say(seed: int, load) -> None:
+def test_random_formulas_mean_what_they_say(seed: int, property_of) -> None:
     """At every point of a grid, against Python's own operators."""
     text, meaning = Drawn(seed).formula(2 + seed % 2)
     grid = list(itertools.product([-2, -1, 0, 1, 2], repeat=2))
     expected = [eval(meaning, {"y": y}) for y in grid]
     try:
-        found = load(DECLARED + BOX + f"(assert {text})")
+        found = property_of(DECLARED + BOX + f"(assert {text})")
     except EmptySetError:
         assert not any(expected)
         return
     assert [found.violation(numpy.array([0, 1]), numpy.array(y)) is not None for y in grid] == expected
 
 
-def test_negation_keeps_strictness(load) -> None:
+def test_negation_keeps_strictness(property_of) -> None:
     """At the boundary, where < and <= differ."""
     for text, holds in (("(not (<= Y_0 0))", False), ("(not (< Y_0 0))", True), ("(not (not (<= Y_0 0)))", True)):
-        found = load(DECLARED + BOX + f"(assert {text})")
+        found = property_of(DECLARED + BOX + f"(assert {text})")
         assert (found.violation(numpy.array([0, 1]), numpy.array([0.0, 0.0])) is not None) == holds, text
 
 
-def test_shared_values_of_let_are_expanded_only_once(load) -> None:
+def test_shared_values_of_let_are_expanded_only_once(property_of) -> None:
     """A hundred doublings of a sum, a conjunction or a disjunction would have 2¹⁰⁰ parts if written out."""
     for first, doubled in (
         ("(+ Y_0 1)", "(+ a a)"),
@@ -188,7 +179,7 @@ def test_shared_values_of_let_are_expanded_only_once(load) -> None:
     ):
         last = "(<= a 0)" if first.startswith("(+") else "a"
         text = f"(let ((a {first})) " + f"(let ((a {doubled})) " * 100 + last + ")" * 101
-        (case,) = load(DECLARED + BOX + f"(assert {text})").cases
+        (case,) = property_of(DECLARED + BOX + f"(assert {text})").cases
         assert sum(len(conjunction.bound) for conjunction in case.conjunctions) <= 2
 
 
@@ -201,15 +192,15 @@ def test_byte_order_marks(mark: bytes, encoding: str, tmp_path: Path) -> None:
         assert len(load_property(tmp_path / "p.vnnlib").cases) == 1
 
 
-def test_quoted_words_may_hold_parentheses(load) -> None:
+def test_quoted_words_may_hold_parentheses(property_of) -> None:
     head = '(set-info :source |from (a paper|) (set-info :notes "see (1")'
-    assert len(load(head + DECLARED + BOX + "(assert (<= Y_0 0))").cases) == 1
+    assert len(property_of(head + DECLARED + BOX + "(assert (<= Y_0 0))").cases) == 1
 
 
-def test_common_constraints_apply_to_every_case(load) -> None:
+def test_common_constraints_apply_to_every_case(property_of) -> None:
     boxes = "(or (and (<= X_0 0) (>= X_0 -1)) (and (<= X_0 1) (>= X_0 0.5)))"
     rest = "(assert (<= X_1 1)) (assert (>= X_1 0)) (assert (or (<= Y_0 0) (<= Y_1 0) (<= Y_0 Y_1)))"
-    found = load(DECLARED + f"(assert {boxes})" + rest)
+    found = property_of(DECLARED + f"(assert {boxes})" + rest)
     assert [(case.lower.tolist(), case.upper.tolist()) for case in found.cases] == [
         ([-1, 0], [0, 1]),
         ([0.5, 0], [1, 1]),
@@ -217,17 +208,17 @@ def test_common_constraints_apply_to_every_case(load) -> None:
     assert [len(case.conjunctions) for case in found.cases] == [3, 3]
 
 
-def test_version_2_keeps_small_coefficients_and_constraints_beside_disjunctions(load) -> None:
+def test_version_2_keeps_small_coefficients_and_constraints_beside_disjunctions(property_of) -> None:
     """The vnnlib package's own conversions lose both."""
-    found = load(HEAD + BOX2 + "(assert (or (<= Y[0] 0.0) (>= (+ Y[0] (* 0.0000000001 Y[1])) 1.0)))")
+    found = property_of(HEAD + BOX2 + "(assert (or (<= Y[0] 0.0) (>= (+ Y[0] (* 0.0000000001 Y[1])) 1.0)))")
     (case,) = found.cases
     assert case.lower.tolist() == [-1, 0.5]
     assert case.conjunctions[1].matrix.tolist() == [[-1, -1e-10]]
 
 
-def test_impossible_combinations_are_counted(load) -> None:
+def test_impossible_combinations_are_counted(property_of) -> None:
     split = "(assert (or (<= X_0 0) (>= X_0 0.5)))"
-    found = load(DECLARED + BOX + split + split + "(assert (<= Y_0 0))")
+    found = property_of(DECLARED + BOX + split + split + "(assert (<= Y_0 0))")
     assert found.vacuous == 2
     assert len(found.cases) == 2
 
@@ -241,9 +232,9 @@ def test_compressed_files(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("box", ["(assert (>= X_0 1.5))", "(assert (or (>= X_0 2) (<= X_1 0)))"])
-def test_empty_boxes_are_refused(box: str, load) -> None:
+def test_empty_boxes_are_refused(box: str, property_of) -> None:
     with pytest.raises(EmptySetError, match="X_"):
-        load(DECLARED + BOX + box + "(assert (<= Y_0 0))")
+        property_of(DECLARED + BOX + box + "(assert (<= Y_0 0))")
 
 
 @pytest.mark.parametrize(
@@ -286,9 +277,9 @@ def test_empty_boxes_are_refused(box: str, load) -> None:
         (HEAD.replace("float32", "int32"), "valid|I32"),
     ],
 )
-def test_refusals(text: str, reason: str, load) -> None:
+def test_refusals(text: str, reason: str, property_of) -> None:
     with pytest.raises(DataError, match=reason):
-        load(text)
+        property_of(text)
 
 
 def test_files_that_cannot_be_read(tmp_path: Path) -> None:
@@ -301,6 +292,6 @@ def test_files_that_cannot_be_read(tmp_path: Path) -> None:
         load_property(tmp_path)
 
 
-def test_too_many_combinations_are_refused(load) -> None:
+def test_too_many_combinations_are_refused(property_of) -> None:
     with pytest.raises(DataError, match="more than"):
-        load(DECLARED + BOX + "(assert (or (<= Y_0 0) (<= Y_1 0)))" * 20)
+        property_of(DECLARED + BOX + "(assert (or (<= Y_0 0) (<= Y_1 0)))" * 20)
