@@ -5,11 +5,10 @@ from __future__ import annotations
 from importlib.util import find_spec
 
 import torch
-from torch import Tensor
 
 from autodual.exact import Cut, multipliers_of
 from autodual.exact.time_allowed import Clock
-from autodual.search import LeafProgram, SolveProgram
+from autodual.search import LeafProgram, LeafSolution, SolveProgram
 
 
 def program_solver(clock: Clock) -> SolveProgram | None:
@@ -17,13 +16,13 @@ def program_solver(clock: Clock) -> SolveProgram | None:
     if find_spec("highspy") is None:
         return None
 
-    def solve(program: LeafProgram) -> tuple[Tensor, Tensor | None] | None:
+    def solve(program: LeafProgram) -> LeafSolution | None:
         parts = (program.slope, program.offset, program.rows, program.least, program.lower, program.upper)
         found = multipliers_of(Cut(*(part.cpu().numpy() for part in parts)), clock.left)
         if found is None:
             return None
-        beta, point = (None if part is None else torch.as_tensor(part).to(program.slope) for part in found)
-        assert beta is not None
-        return beta, point
+        shares, beta = (torch.as_tensor(part).to(program.slope) for part in (found.functions, found.halfspaces))
+        point = None if found.point is None else torch.as_tensor(found.point).to(program.slope)
+        return LeafSolution(shares, beta, point)
 
     return solve

@@ -1,9 +1,9 @@
 """Branch and bound: parts of sets are bounded, split and attacked until every claim is proved or one is refuted."""
 
 from autodual.search.claims import Claims
-from autodual.search.last_parts import LeafProgram, SolveProgram
+from autodual.search.last_parts import LeafProgram, LeafSolution, SolveProgram
 from autodual.search.part_bounds import PartBounds
 from autodual.search.suitable_actions import suitable_actions
 from autodual.search.tree_search import TreeSearch
 
-__all__ = ["Claims", "LeafProgram", "PartBounds", "SolveProgram", "TreeSearch", "suitable_actions"]
+__all__ = ["Claims", "LeafProgram", "LeafSolution", "PartBounds", "SolveProgram", "TreeSearch", "suitable_actions"]
