@@ -15,6 +15,8 @@ _FIRST = 1 / 16
 _AWAY = 0.45
 """How far from the expected crossing to look on either side of it, as a share of the tolerance."""
 _GALLOP = 4.0
+_FAR_BELOW = 1e3
+"""How many times further below zero than the nominal margin is above it a margin tells nothing of the crossing."""
 
 
 def expected_crossing(
@@ -24,7 +26,8 @@ def expected_crossing(
 
     By the line through the radii on either side of the crossing, or through 0 and the last radius while no margin is
     negative. A margin that stays while the other side moves twice counts half (the Illinois rule), so that both sides
-    move. Margins need not be proved, since nothing is claimed of the radius.
+    move. Far below zero, as where bounds grow exponentially or overflow, the line says nothing, and a much smaller
+    radius is next. Margins need not be proved, since nothing is claimed of the radius.
 
     nominal: the margins `[N]` at radius 0.
     """
@@ -34,7 +37,7 @@ def expected_crossing(
     for _ in range(max_steps):
         if active.shape[0] == 0:
             break
-        here, margin = guess[active], margins(active, guess).to(limit).nan_to_num(-torch.inf)
+        here, margin = guess[active], margins(active, guess).to(limit).nan_to_num(-torch.inf, torch.inf, -torch.inf)
         positive = margin > 0
         again = positive == was_positive[active]
         low[active], high[active] = torch.where(positive, here, low[active]), torch.where(positive, high[active], here)
@@ -46,10 +49,18 @@ def expected_crossing(
         steep = torch.where(falls, (first - second) / (upper - lower), (nominal[active] - first) / lower)
         crossing = lower + first / steep
         crossing = torch.where(crossing.isfinite() & (steep > 0), crossing, torch.inf).minimum(upper)
-        guess[active] = torch.where(second == -torch.inf, (lower + upper) / 2, crossing)
+        guess[active] = torch.where(second < -_FAR_BELOW * nominal[active], _between(lower, upper, tolerance), crossing)
         done = ((guess[active] - here).abs() <= tolerance) | (lower == limit[active])
         active = active[~done]
     return guess
+
+
+def _between(lower: Tensor, upper: Tensor, tolerance: float) -> Tensor:
+    """Radii between lower and upper ones: the geometric mean, which finds their order of magnitude, if it is above the
+    lower one, and at most the middle.
+    """
+    middle, mean = (lower + upper) / 2, lower.clamp(min=tolerance).sqrt() * upper.sqrt()
+    return torch.where(mean > lower, mean.minimum(middle), middle)
 
 
 def certified_below(

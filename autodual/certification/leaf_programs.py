@@ -5,11 +5,10 @@ from __future__ import annotations
 from importlib.util import find_spec
 
 import torch
-from torch import Tensor
 
 from autodual.exact import Cut, multipliers_of
 from autodual.exact.time_allowed import Clock
-from autodual.search import Functions, SolveProgram
+from autodual.search import Functions, LeafSolution, SolveProgram
 
 
 def program_solver(clock: Clock) -> SolveProgram | None:
@@ -17,12 +16,12 @@ def program_solver(clock: Clock) -> SolveProgram | None:
     if find_spec("highspy") is None:
         return None
 
-    def solve(least: Functions, kept: Functions, lower: Tensor, upper: Tensor) -> tuple[Tensor, Tensor | None] | None:
+    def solve(least: Functions, kept: Functions, lower: Tensor, upper: Tensor) -> LeafSolution | None:
         tensors = (least.slope, least.offset, kept.slope, -kept.offset, lower, upper)
         found = multipliers_of(Cut(*(tensor.cpu().numpy() for tensor in tensors)), clock.left)
         if found is None:
             return None
-        beta, point = found
-        return torch.as_tensor(beta).to(lower), None if point is None else torch.as_tensor(point).to(lower)
+        shares, beta = (torch.as_tensor(part).to(lower) for part in (found.functions, found.halfspaces))
+        return LeafSolution(shares, beta, None if found.point is None else torch.as_tensor(found.point).to(lower))
 
     return solve

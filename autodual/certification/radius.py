@@ -74,7 +74,7 @@ def certified_radius(
         misclassified or nothing can be certified, and `max_radius` where that is certified.
 
     Raises:
-        InvalidInputError: max_radius, labels or the set do not fit.
+        InvalidInputError: max_radius, tolerance, labels or the set do not fit.
         ModelChangedError: the model, run at x, is no longer the network that was compiled.
         ContradictionError: a point breaks a bound that was proved over its set, which is a bug; the error keeps the
             evidence.
@@ -88,8 +88,7 @@ def certified_radius(
         [0.25, 0.0]
     """
     ask = Ask.of(ask, options, certified_radius)
-    if not 0 < max_radius < float("inf"):
-        raise InvalidInputError(f"max_radius must be positive and finite, not {max_radius}")
+    _require_numbers(max_radius, tolerance)
     if not callable(ball):
         raise InvalidInputError(
             f"ball must make a set from radii, such as autodual.LinfBall, but is {ball!r}; write LinfBall, not "
@@ -98,6 +97,8 @@ def certified_radius(
     dual, x = given_network(dual), sample_tensor(x)
     require_same_network(dual, x)
     x = x.to(bounding_dtype(x.dtype))
+    if max_radius > torch.finfo(x.dtype).max:
+        raise InvalidInputError(f"{x.dtype} cannot hold max_radius={max_radius}; give a smaller one or float64 samples")
     with torch.no_grad():
         spec = chosen_goal(dual, dual.outputs(x), labels, spec)
         outputs = dual.outputs(x.double())
@@ -115,6 +116,13 @@ def certified_radius(
     if attack is not None:
         probe.attack(radii, attack)
     return radii
+
+
+def _require_numbers(max_radius: float, tolerance: float) -> None:
+    if not 0 < max_radius < float("inf"):
+        raise InvalidInputError(f"max_radius must be positive and finite, not {max_radius}")
+    if not 0 <= tolerance < float("inf"):
+        raise InvalidInputError(f"tolerance must be finite and not negative, not {tolerance}")
 
 
 @dataclass(frozen=True, eq=False)

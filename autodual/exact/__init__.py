@@ -1,6 +1,6 @@
 """Exact verification of small piecewise-linear networks: linear and mixed-integer programs, solved by HiGHS."""
 
-from autodual.exact.box_program import Cut, multipliers_of
+from autodual.exact.box_program import Cut, Multipliers, multipliers_of
 from autodual.exact.encodings import (
     Decided,
     ExactEncoding,
@@ -18,6 +18,7 @@ __all__ = [
     "Decided",
     "ExactEncoding",
     "LeastValues",
+    "Multipliers",
     "Operand",
     "Pieces",
     "PiecewiseLinear",

@@ -29,11 +29,21 @@ class Cut:
     upper: Array
 
 
-def multipliers_of(cut: Cut, seconds: float) -> tuple[Array, Array | None] | None:
-    """The best multipliers `[K]` of the half-spaces, and the point `[D]` where the greatest function is least.
+@dataclass(frozen=True, eq=False)
+class Multipliers:
+    """What proves the least of the greatest function of a cut.
 
-    The point is None where the half-spaces leave nothing of the box. The result is None where the solver finds nothing
-    in so many seconds.
+    functions: the share of each function, `[R]`, together 1. halfspaces: multipliers of the half-spaces, `[K]`. point:
+    where the greatest function is least, `[D]`; None where the half-spaces leave nothing of the box.
+    """
+
+    functions: Array
+    halfspaces: Array
+    point: Array | None
+
+
+def multipliers_of(cut: Cut, seconds: float) -> Multipliers | None:
+    """The multipliers that prove most; None where the solver finds nothing in so many seconds.
 
     Raises:
         InvalidInputError: highspy is not installed.
@@ -43,8 +53,9 @@ def multipliers_of(cut: Cut, seconds: float) -> tuple[Array, Array | None] | Non
         >>> from autodual.exact import Cut, multipliers_of
         >>> one = numpy.ones((1, 1))
         >>> cut = Cut(one, numpy.zeros(1), one, numpy.array([0.5]), -numpy.ones(1), numpy.ones(1))
-        >>> multipliers_of(cut, 1.0)
-        (array([1.]), array([0.5]))
+        >>> found = multipliers_of(cut, 1.0)
+        >>> found.functions, found.halfspaces, found.point
+        (array([1.]), array([1.]), array([0.5]))
     """
     ends = cut.slope * cut.lower, cut.slope * cut.upper
     bottom = float((numpy.minimum(*ends).sum(1) + cut.offset).max()) - 1.0
@@ -55,12 +66,13 @@ def multipliers_of(cut: Cut, seconds: float) -> tuple[Array, Array | None] | Non
     found = solver.solve(numpy.zeros(0), numpy.zeros(0), math.inf, seconds) if solver.takes else None
     if found is None:
         return None
-    beta = numpy.maximum(found.multipliers[len(cut.slope) :], 0.0)
+    multipliers = numpy.maximum(found.multipliers, 0.0)
+    shares, beta = _shares(multipliers[: len(cut.slope)]), multipliers[len(cut.slope) :]
     if found.infeasible:
         gained = _gained(cut, beta)
         # Of no function is more missing than that; twice as much leaves room for rounding.
-        return (beta * (2 * (1 + abs(bottom)) / gained), None) if gained > 0 else None
-    return None if found.point is None else (beta, found.point[:-1])
+        return Multipliers(shares, beta * (2 * (1 + abs(bottom)) / gained), None) if gained > 0 else None
+    return None if found.point is None else Multipliers(shares, beta, found.point[:-1])
 
 
 def _solver(cut: Cut, bottom: float, top: float) -> LinearSolver:
@@ -76,6 +88,12 @@ def _solver(cut: Cut, bottom: float, top: float) -> LinearSolver:
             entries.append((numpy.arange(count), numpy.repeat(t, count), numpy.ones(count)))
         builder.add_rows(entries, least, math.inf, count, numpy.zeros(count))
     return LinearSolver(builder.program(), numpy.concatenate([numpy.zeros(len(x)), numpy.ones(1)]))
+
+
+def _shares(weights: Array) -> Array:
+    """Weights `[R]` that are not negative, scaled to the sum 1; equal ones where all are zero."""
+    total = weights.sum()
+    return weights / total if total > 0 else numpy.full(len(weights), 1 / len(weights))
 
 
 def _gained(cut: Cut, beta: Array) -> float:

@@ -18,4 +18,4 @@ def keep_freed_memory() -> None:
     asked for and freed, whose memory is never touched. Without that, tensors of a few MiB cost a page fault for every 4
     KiB, again at each operation: a quarter of the time of a call on a small convolutional network.
     """
-    torch.empty(_LARGEST, dtype=torch.uint8)
+    torch.empty(_LARGEST, dtype=torch.uint8, device="cpu")  # not where tensors are made by default

@@ -2,9 +2,9 @@
 
 from autodual.search.claims import Claims
 from autodual.search.combinations import Functions
-from autodual.search.last_parts import SolveProgram
+from autodual.search.last_parts import LeafSolution, SolveProgram
 from autodual.search.part_bounds import PartBounds
 from autodual.search.suitable_actions import suitable_actions
 from autodual.search.tree_search import TreeSearch
 
-__all__ = ["Claims", "Functions", "PartBounds", "SolveProgram", "TreeSearch", "suitable_actions"]
+__all__ = ["Claims", "Functions", "LeafSolution", "PartBounds", "SolveProgram", "TreeSearch", "suitable_actions"]

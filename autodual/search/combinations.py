@@ -55,8 +55,13 @@ def certain_functions(functions: Functions, claims: Claims, lower: Tensor, upper
     return Functions(slope, offset - claims.offset - claims.slack - paid)
 
 
-def combined(functions: Functions, member: Tensor, lower: Tensor, upper: Tensor) -> Combined:
-    """The best combination over boxes [lower, upper] `[M, D]`; member `[M, R]`: which functions there are."""
+def combined(
+    functions: Functions, member: Tensor, lower: Tensor, upper: Tensor, expected: Tensor | None = None
+) -> Combined:
+    """The best combination over boxes [lower, upper] `[M, D]`.
+
+    member `[M, R]`: which functions there are. expected `[M, R]`: weights, not negative, that may be the best.
+    """
     slope, offset = functions.slope, functions.offset
     middle, half = lower + (upper - lower) / 2, (upper - lower) / 2
     at_middle = torch.einsum("mrd,md->mr", slope, middle) + offset
@@ -64,7 +69,11 @@ def combined(functions: Functions, member: Tensor, lower: Tensor, upper: Tensor)
     value, weight = best_single(single, member)
     if bool((member.sum(1) > 1).any()):
         value, weight = _mixed(slope, at_middle, member, half, value, weight)
-    return Combined(weight, value)
+    found = Combined(weight, value)
+    if expected is None:
+        return found
+    mixed = torch.einsum("mr,mrd->md", expected, slope)
+    return found.at_least(Combined(expected, _least(expected, mixed, at_middle, half)))
 
 
 def best_single(values: Tensor, member: Tensor) -> tuple[Tensor, Tensor]:
@@ -85,10 +94,15 @@ def _mixed(
         mixed = torch.einsum("mr,mrd->md", weight, slope)
         reply = at_middle - torch.einsum("mrd,md->mr", slope, half * mixed.sign())
         # The weights are renormalised only up to rounding; scaling a combination does not change its sign.
-        total = (weight * at_middle).sum(1) - (mixed.abs() * half).sum(1)
+        total = _least(weight, mixed, at_middle, half)
         better = total > value
         value = torch.where(better, total, value)
         chosen = torch.where(better.unsqueeze(1), weight, chosen)
         grown = torch.where(member, weight * (reply / scale).clamp(-1, 1).exp(), 0.0)
         weight = grown / grown.sum(1, keepdim=True).clamp(min=_TINY)
     return value, chosen
+
+
+def _least(weight: Tensor, mixed: Tensor, at_middle: Tensor, half: Tensor) -> Tensor:
+    """The least values `[M]` of combinations, whose slopes are `mixed` `[M, D]`, over boxes of half widths `[M, D]`."""
+    return (weight * at_middle).sum(1) - (mixed.abs() * half).sum(1)

@@ -20,16 +20,39 @@ from autodual.search.part_batch import Parts
 from autodual.search.part_bounds import PartBounds
 from autodual.tensors import flat
 
-#: Solves the program of a part: its functions, of which the greatest is to be least; functions that are not negative on
-#: it, `[K, D]`; and its box's ends `[D]`. Returns multipliers `[K]` of the latter, and the point `[D]` of the least
-#: value, None where there is no point; None where nothing was found.
-SolveProgram = Callable[[Functions, Functions, Tensor, Tensor], "tuple[Tensor, Tensor | None] | None"]
 
+@dataclass(frozen=True, eq=False)
+class LeafSolution:
+    """What proves most of a program's functions: their shares `[R]`, and the multipliers `[K]` of its half-spaces.
 
-def with_best_multipliers(bounds: PartBounds, part: Parts, solve: SolveProgram) -> tuple[Parts, Tensor | None] | None:
-    """A part, alone in its batch, with a program's multipliers, and the point `[1, *shape]` where its claim is nearest
-    to being refuted. None where there is no program, or no solution.
+    point: of the least value, `[D]`; None where there is no point.
     """
+
+    shares: Tensor
+    multipliers: Tensor
+    point: Tensor | None
+
+
+#: Solves the program of a part: its functions, of which the greatest is to be least; functions that are not negative on
+#: it, `[K, D]`; and its box's ends `[D]`. None where nothing was found.
+SolveProgram = Callable[[Functions, Functions, Tensor, Tensor], "LeafSolution | None"]
+
+
+@dataclass(frozen=True, eq=False)
+class LastPart:
+    """A part, alone in its batch, with the multipliers of its program.
+
+    weight: the combination of its claim's half-spaces that they belong to, `[1, R]`. point: where the claim is nearest
+    to being refuted, `[1, *shape]`, or None.
+    """
+
+    part: Parts
+    weight: Tensor
+    point: Tensor | None
+
+
+def with_best_multipliers(bounds: PartBounds, part: Parts, solve: SolveProgram) -> LastPart | None:
+    """A part, alone in its batch, with what proves most of it; None where there is no program, or no solution."""
     plain = replace(part, multiplier={name: torch.zeros_like(beta) for name, beta in part.multiplier.items()})
     found = bounds.bound(plain, list(bounds.regions)[-1], refresh=False, steps=0)
     splits = list(_splits(found.state, part))
@@ -42,10 +65,11 @@ def with_best_multipliers(bounds: PartBounds, part: Parts, solve: SolveProgram) 
     solved = solve(least, kept, flat(box.lower)[0].double(), flat(box.upper)[0].double())
     if solved is None:
         return None
-    beta, point = solved
-    parted = beta.split([len(one.units) for one in splits])
+    parted = solved.multipliers.split([len(one.units) for one in splits])
     multiplier = {**plain.multiplier, **{one.site: one.multipliers(part, each) for one, each in zip(splits, parted)}}
-    return replace(part, multiplier=multiplier), None if point is None else point.reshape(box.lower.shape)
+    weight = solved.shares.new_zeros(member.shape).masked_scatter(member, solved.shares)
+    point = None if solved.point is None else solved.point.reshape(box.lower.shape)
+    return LastPart(replace(part, multiplier=multiplier), weight.unsqueeze(0), point)
 
 
 @dataclass(frozen=True, eq=False)

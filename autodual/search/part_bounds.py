@@ -202,10 +202,13 @@ class PartBounds:
         return state
 
     @torch.no_grad()
-    def bound(self, parts: Parts, dtype: torch.dtype, *, refresh: bool, steps: int) -> Bounded:
+    def bound(
+        self, parts: Parts, dtype: torch.dtype, *, refresh: bool, steps: int, weight: Tensor | None = None
+    ) -> Bounded:
         """Rigorous bounds of parts.
 
         dtype: of the computation. refresh: compute intervals again, from those that are known on. steps: uphill.
+        weight: combinations of half-spaces `[M, R]` that may be the best.
         """
         with plain_arithmetic(self.first.centre.device, rigorous=True):
             state = self._state(parts, dtype, refresh=refresh)
@@ -216,7 +219,7 @@ class PartBounds:
             enough = self.claims.offset[parts.claim]
             enough = torch.where(self.claims.member[parts.claim], enough + _ROOM * (1 + enough.abs()), torch.inf)
             found = pulled(state, target, self._rows(parts, dtype), parts, enough.to(dtype), steps)
-            return self._bounded(parts, state, found, refresh=refresh)
+            return self._bounded(parts, state, found, refresh=refresh, weight=weight)
 
     def _rows(self, parts: Parts, dtype: torch.dtype) -> Tensor:
         rows = self.claims.matrix[parts.claim].to(dtype)
@@ -241,7 +244,9 @@ class PartBounds:
             subproblems,
         )
 
-    def _bounded(self, parts: Parts, state: BoundState, found: Pulled, *, refresh: bool) -> Bounded:
+    def _bounded(
+        self, parts: Parts, state: BoundState, found: Pulled, *, refresh: bool, weight: Tensor | None
+    ) -> Bounded:
         claims, (source,) = self.claims.select(parts.claim), self.plan.graph.inputs
         enclosure, functions = concretise(state, found.progress), None
         error = torch.zeros_like(enclosure.lower) if enclosure.error is None else enclosure.error
@@ -251,11 +256,11 @@ class PartBounds:
             lower, upper = (flat(end) for end in (parts.intervals[source].lower, parts.intervals[source].upper))
             below = Functions(flat(linear.coefficients[source], 2).double(), linear.offset.double())
             functions = certain_functions(below, claims, lower, upper, self._beyond[claims.sample])
-            best = combined(functions, claims.member, lower, upper).at_least(best)
+            best = combined(functions, claims.member, lower, upper, weight).at_least(best)
         value = torch.where(state.infeasible, torch.inf, best.value.nan_to_num(-torch.inf, -torch.inf, -torch.inf))
-        weight = best.weight.to(error)
+        chosen = best.weight.to(error)
         seen = {name: rows.values for name, rows in found.passed.items() if name in self.relaxed}
-        rows = {name: torch.einsum("mr,mr...->m...", weight, row) for name, row in seen.items()}
+        rows = {name: torch.einsum("mr,mr...->m...", chosen, row) for name, row in seen.items()}
         new = replace(
             parts,
             bound=torch.maximum(value, parts.bound),
@@ -264,7 +269,7 @@ class PartBounds:
             slopes=_taken(parts.slopes, found.slopes),
             multiplier=_taken(parts.multiplier, found.multipliers),
         )
-        return Bounded(new, (weight * error).sum(1).double(), replace(best, value=value), functions, rows, state)
+        return Bounded(new, (chosen * error).sum(1).double(), replace(best, value=value), functions, rows, state)
 
     def _intervals(self, parts: Parts, state: BoundState) -> dict[str, Interval]:
         """The intervals of all sites as they were computed."""

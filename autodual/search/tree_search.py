@@ -226,11 +226,12 @@ class TreeSearch:
     def _finish(self, part: Parts, solve: SolveProgram) -> None:
         """Bound one part with the multipliers of its program, and try the program's point."""
         last, found = list(self._bounds.regions)[-1], with_best_multipliers(self._bounds, part, solve)
-        best, point = (part, None) if found is None else found
-        steps = _LAST_STEPS if found is None else 0
-        bounded = self._bounds.bound(best, last, refresh=False, steps=steps).parts
-        if point is not None and self._attempt is not None and not bool(bounded.bound[0] > 0):
-            self.found = self._attempt(part.claim, point, False)
+        if found is None:
+            self._take(part, self._bounds.bound(part, last, refresh=False, steps=_LAST_STEPS).parts)
+            return
+        bounded = self._bounds.bound(found.part, last, refresh=False, steps=0, weight=found.weight).parts
+        if found.point is not None and self._attempt is not None and not bool(bounded.bound[0] > 0):
+            self.found = self._attempt(part.claim, found.point, False)
         self._take(part, bounded)
 
     def _take(self, parts: Parts, bounded: Parts) -> None:

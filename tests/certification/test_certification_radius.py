@@ -122,3 +122,29 @@ def test_nearly_linear_margins_take_few_steps(monkeypatch: pytest.MonkeyPatch) -
     x = torch.rand(1, 4)
     radius = autodual.certified_radius(dual, x, autodual.LinfBall)
     assert 0 < radius < 1 and len(calls) <= 6
+
+
+class _Falling(nn.Module):
+    """The first score falls exponentially, and its bounds overflow at radii of a hundred."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.cat([1000 - torch.exp(x), 0 * x], 1)
+
+
+@pytest.mark.parametrize("most", [100.0, 1e3, 1e6, 1e30])
+def test_margins_far_below_zero_take_few_steps(monkeypatch: pytest.MonkeyPatch, most: float) -> None:
+    """A line to a margin of minus infinity, or nearly that, says nothing of where margins cross zero."""
+    calls = []
+    bounds = DualNetwork.forward
+    monkeypatch.setattr(DualNetwork, "forward", lambda *args, **options: calls.append(1) or bounds(*args, **options))
+    dual, x = autodual.compile_dual(_Falling()), torch.zeros(1, 1)
+    radius = autodual.certified_radius(dual, x, autodual.LinfBall, max_radius=most, tolerance=1e-3 / most)
+    exact = torch.tensor([1000.0]).log()
+    assert bool((radius <= exact).all()) and bool((radius > exact - 2e-3).all())
+    assert len(calls) <= (20 if most < 1e10 else 40)
+
+
+@pytest.mark.parametrize(("name", "value"), [("tolerance", -1e-3), ("tolerance", float("nan")), ("max_radius", 1e39)])
+def test_numbers_out_of_range_are_refused(dual: autodual.DualNetwork, x: Tensor, name: str, value: float) -> None:
+    with pytest.raises(InvalidInputError, match=name):
+        autodual.certified_radius(dual, x.float(), autodual.LinfBall, **{name: value})

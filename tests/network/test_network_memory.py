@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 import autodual
 from autodual.errors import MemoryBudgetError
+from autodual.network.kept_memory import keep_freed_memory
 from autodual.passes import RandomProjection, default_pipeline
 
 MIB = 1 << 20
@@ -130,3 +131,12 @@ def test_the_peak_on_a_gpu_stays_within_the_budget() -> None:
     before = torch.cuda.memory_allocated()
     autodual.robust_loss(dual, x, labels, autodual.LinfBall(0.1)).backward()
     assert torch.cuda.max_memory_allocated() - before <= 1.2 * 64 * MIB
+
+
+def test_memory_is_kept_on_the_host_whatever_the_default_device(monkeypatch: pytest.MonkeyPatch) -> None:
+    made, empty = [], torch.empty
+    monkeypatch.setattr(torch, "empty", lambda *args, **options: made.append(empty(*args, **options)) or made[-1])
+    keep_freed_memory.cache_clear()
+    with torch.device("meta"):
+        keep_freed_memory()
+    assert [tensor.device.type for tensor in made] == ["cpu"]

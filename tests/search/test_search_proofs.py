@@ -72,6 +72,32 @@ def test_trees_of_units_end_with_the_multipliers_of_programs(seed: int) -> None:
     assert false.undecided == [0]
 
 
+class _LargestRow(nn.Module):
+    """The largest of three rows of a model's outputs."""
+
+    def __init__(self, model: nn.Module):
+        super().__init__()
+        self.model = model
+
+    def forward(self, x: Tensor) -> Tensor:
+        first, second, third = (self.model(x) @ ROWS.T).split(1, 1)
+        largest = first + (second - first).relu()
+        return largest + (third - largest).relu()
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_programs_also_choose_the_combination_of_rows(seed: int) -> None:
+    """Where several rows prove a part together, only the shares that the multipliers belong to prove it."""
+    model, x = network(seed, inputs=66, width=4), torch.zeros(1, 66)
+    ball = box_around(x, 0.2)
+    exact = autodual.exact_bounds(autodual.compile_dual(_LargestRow(model), x), x, ball, torch.ones(1, 1)).upper[0]
+    solve = program_solver(Clock(math.inf))
+    for offset, stuck in ((exact - 1e-4 * (1 + exact.abs()), False), (exact + 1e-4, True)):
+        claims = conjunctions(ROWS.unsqueeze(0), offset.expand(1, 3))
+        search = searched(bounds_of(model, ball, x, claims), most=400, solve=solve)
+        assert search.stuck == stuck and search.undecided == ([0] if stuck else [])
+
+
 @given(seed=st.integers(0, 10_000))
 @settings(max_examples=2, deadline=None)
 def test_a_combination_of_rows_proves_what_no_row_does(seed: int) -> None:
