@@ -42,7 +42,7 @@ def test_what_does_not_go_with_an_effort_is_refused(
 
 
 def test_replay_leaves_out_what_time_decided(invoke, tmp_path: Path, model_file: Path, data_file: Path) -> None:
-    """A search that got less far then, and one that gets less far now; certificates must be found again all the same."""
+    """The recorded search got less far than the one now, so that nothing it says can be wrong."""
     out = tmp_path / "out.json"
     how = ("--eps", "0.12", "--effort", "high", "--timeout", "5")
     assert invoke("certify", model_file, "--data", data_file, *how, "--json", out).exit_code == 0
