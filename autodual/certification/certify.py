@@ -92,8 +92,10 @@ def certify(
             same until nothing more can be split). Over sets that are far rounder than a box, as l2 balls, bounds but
             those over intervals have `balls` where that is unsaid. The certificate's `stage` names the one that its
             margins are from. In place of `slopes`, `inner` and `last`.
-        timeout: with effort `high` or `complete`, the seconds that a search may take for each sample.
-        total_timeout: seconds after which no more searches begin or go on.
+        timeout: with effort `high` or `complete`, the seconds that a search may take for each sample, and those that
+            optimized slopes may take for it before. What takes a second longer is interrupted, in the main thread of
+            systems with timers, and adds nothing but what was proved until then.
+        total_timeout: seconds after which slopes are no longer optimized, and no more searches begin or go on.
         bracket: attack what is proved, too, so that the samples that hold out bound the true share from above as those
             certified do from below, and a contradiction between the two cannot be missed; needs `attack`.
         progress: True for a bar, or a function that is told (see `autodual.progress`). Samples are then bounded some at
@@ -247,7 +249,7 @@ class _Task:
         if self.stages is None:
             proof = prove(self.dual, region, spec, ask, deployed=self.deployed)
             return StagedProof(proof, [""] * region.count, [ask] * region.count)
-        return proved_in_stages(self.dual, region, spec, ask, self.stages.bounds, wrong, deployed=self.deployed)
+        return proved_in_stages(self.dual, region, spec, ask, self.stages, wrong, self.total, deployed=self.deployed)
 
     def _on_host(
         self, proof: Proof, wrong: Tensor, spec: Specification, outputs: Tensor

@@ -5,14 +5,16 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import get_args
 
 from torch import Tensor
 
+from autodual.certification.deadline import in_time
 from autodual.certification.proof import prove
 from autodual.certification.proof_parts import Proof, replaced
 from autodual.errors import InvalidInputError
-from autodual.exact.time_allowed import checked_seconds
+from autodual.exact.time_allowed import Clock, checked_seconds
 from autodual.network import Ask, DualNetwork
 from autodual.passes.plan import Plan
 from autodual.perturbations import Support
@@ -42,10 +44,15 @@ _SECONDS: dict[str, float] = {"high": 10.0, "complete": math.inf}
 
 @dataclass(frozen=True)
 class Stages:
-    """What an effort consists of: bounds by name, and seconds of a search for each sample; 0 for none."""
+    """What an effort consists of.
+
+    bounds: by name, the cheapest first. seconds: of a search for each sample; 0 for none. patience: seconds for each
+    sample after which optimized slopes are given up.
+    """
 
     bounds: tuple[tuple[str, Ask], ...]
     seconds: float
+    patience: float
 
     @classmethod
     def of(cls, effort: Effort | None, timeout: float | None, ask: Ask, plan: Plan) -> Stages | None:
@@ -71,7 +78,7 @@ class Stages:
             if seconds == 0:
                 raise InvalidInputError(f"effort={effort!r} searches nothing that a timeout= could end")
             seconds = checked_seconds(timeout, "timeout")
-        return cls(_BOUNDS[effort], seconds)
+        return cls(_BOUNDS[effort], seconds, math.inf if timeout is None else seconds)
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,15 +95,18 @@ def proved_in_stages(
     region: Support,
     spec: Specification,
     ask: Ask,
-    bounds: Sequence[tuple[str, Ask]],
+    stages: Stages,
     wrong: Tensor,
+    total: Clock,
     *,
     deployed: bool,
 ) -> StagedProof:
     """The proof of samples by bounds one after the other.
 
-    ask: what else the caller says of them. wrong: samples `[N]` that no bound can prove.
+    ask: what else the caller says of them. wrong: samples `[N]` that no bound can prove. total: of all samples; slopes
+    are not optimized when it is over.
     """
+    bounds: Sequence[tuple[str, Ask]] = stages.bounds
     if ask.balls is None and region.is_round():
         bounds = [stage for name, plain in bounds for stage in _ROUND.get(name, ((name, plain),))]
     (name, first), *others = bounds
@@ -108,7 +118,13 @@ def proved_in_stages(
         if index.shape[0] == 0:
             break
         chosen = replace(stage, **_beside(ask))
-        some = prove(dual, region.select(index), spec.select(index), chosen.select(index), deployed=deployed)
+        bound = partial(prove, dual, region.select(index), spec.select(index), chosen.select(index), deployed=deployed)
+        if stage.slopes == "optimized":
+            some = None if total.over else in_time(min(stages.patience * len(index), total.left), bound)
+        else:
+            some = bound()
+        if some is None:
+            break
         proof = replaced(proof, index, some)
         for sample in index.tolist():
             names[sample], asks[sample] = name, chosen

@@ -5,6 +5,7 @@ from __future__ import annotations
 from importlib.util import find_spec
 
 import torch
+from torch import Tensor
 
 from autodual.exact import Cut, multipliers_of
 from autodual.exact.time_allowed import Clock

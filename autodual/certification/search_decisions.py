@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from autodual.attacks import counterexamples
+from autodual.certification.deadline import in_time
 from autodual.certification.leaf_programs import program_solver
 from autodual.certification.proof_parts import Proof
 from autodual.exact.deciding import Decision
@@ -74,7 +75,7 @@ class _Deciding:
         for member in self.region.source.members():
             placed = self.region if len(self.region.source.members()) == 1 else member.at(self.region.centre)
             search = self._search(require_support(placed), rows, [clauses[place] for place in open_])
-            search.run()
+            in_time(self.clock.left, search.run)
             parts += search.parts
             finished &= not self.clock.over
             point = search.found if point is None else point

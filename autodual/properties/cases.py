@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections import ChainMap
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
 from typing import NamedTuple
@@ -17,6 +18,7 @@ from autodual.properties.monomials import OUTPUTS
 from autodual.properties.normal_form import normal_form
 from autodual.properties.product_outputs import ProductOutputs
 from autodual.properties.property import Case, Conjunction, Variable
+from autodual.properties.ranges import Range, excludes, float64
 from autodual.properties.tied_inputs import TiedInputs
 from autodual.specs.decimals import NumberError, rounded
 
@@ -29,7 +31,8 @@ class Built(NamedTuple):
     """The cases of a property.
 
     products: further outputs, behind all others, each the product of the variables with these columns. places: for each
-    declared input, which of the cases' inputs it is. vacuous: how many clauses no input satisfies.
+    declared input, which of the cases' inputs it is. vacuous: how many clauses are left out, since nothing satisfies
+    them.
     """
 
     cases: tuple[Case, ...]
@@ -48,9 +51,12 @@ def build_cases(
 ) -> Built:
     """The cases of the conjunction of all formulas; `tied`: inputs that it says are equal are one input of them.
 
+    Where inputs are possible and all clauses are false whatever they are, there is one case, with a
+    conjunction that no outputs meet.
+
     Raises:
         DataError: an input is unbounded, or the property is too large.
-        EmptySetError: no input satisfies any clause.
+        EmptySetError: no input satisfies the constraints of inputs of any clause.
     """
     _require_few(_size(inputs) + _size(outputs))
     room = _Room()
@@ -62,11 +68,12 @@ def build_cases(
     names = _Names(inputs, outputs, version, ties, len(products.found))
     base = _Base.of(common, names)
     drafts: dict[tuple[object, ...], tuple[_Draft, list[Conjunction]]] = {}
-    vacuous, blocked = 0, None
+    vacuous, blocked, impossible = 0, base.rest.conflict, not clauses
     for clause in clauses:
         draft = base.narrowed(clause, names)
-        if draft.conflict is not None:
+        if draft.conflict is not None or draft.impossible:
             vacuous, blocked = vacuous + 1, blocked or draft.conflict
+            impossible |= draft.conflict is None
             continue
         base.require_bounded(draft, names)
         if draft.key not in drafts:
@@ -74,8 +81,11 @@ def build_cases(
             drafts[draft.key] = draft, []
         room.take((1 + len(draft.demands)) * names.outputs)
         drafts[draft.key][1].append(_rows(draft.demands, OUTPUTS, names.outputs))
+    if not drafts and impossible and base.rest.conflict is None:
+        base.require_bounded(base.rest, names)
+        drafts[()] = base.rest, [_never(names.outputs)]
     if not drafts:
-        raise EmptySetError(f"no input satisfies the property's own constraints: {blocked or 'it has no cases'}")
+        raise EmptySetError(f"no input satisfies the property's own constraints: {blocked}")
     cases = tuple(base.case(draft, conjunctions) for draft, conjunctions in drafts.values())
     return Built(cases, products.found, ties.places, vacuous)
 
@@ -137,25 +147,27 @@ class _Names:
 class _Draft:
     """A clause, sorted; `_Base` holds what all clauses share.
 
-    bounds: by column, the lower and upper bounds of inputs that it tightens. relations: other constraints of inputs.
-    demands: constraints of outputs. conflict: why no input satisfies it, or None.
+    ranges: the ranges of inputs that it tightens, by column. relations: other constraints of inputs. demands:
+    constraints of outputs. conflict: why no input satisfies it, or None. impossible: nothing does, whatever the inputs.
     """
 
-    bounds: dict[int, tuple[float, float]]
+    ranges: dict[int, Range]
     relations: tuple[Atom, ...]
     demands: tuple[Atom, ...]
     conflict: str | None
+    impossible: bool
 
     @cached_property
     def key(self) -> tuple[object, ...]:
         """Drafts with the same key have the same constraints of inputs."""
         relations = [(*sorted(atom.coefficients.items()), atom.bound, atom.strict) for atom in self.relations]
-        return tuple(sorted(self.bounds.items())), tuple(relations)
+        bounds = ((column, range_.ends) for column, range_ in sorted(self.ranges.items()))
+        return tuple(bounds), tuple(relations)
 
 
 @dataclass(frozen=True, eq=False)
 class _Base:
-    """What all clauses share: the bounds of all inputs (infinite if there are none), and the rest as a draft."""
+    """What all clauses share, as a draft; its ranges' ends `[D]` as numbers, infinite where there are none."""
 
     lower: numpy.ndarray
     upper: numpy.ndarray
@@ -164,10 +176,10 @@ class _Base:
     @classmethod
     def of(cls, atoms: Iterable[Atom], names: _Names) -> _Base:
         lower, upper = numpy.full(names.inputs, -numpy.inf), numpy.full(names.inputs, numpy.inf)
-        common = cls(lower, upper, _Draft({}, (), (), None)).narrowed(atoms, names)
-        for column, ends in common.bounds.items():
-            lower[column], upper[column] = ends
-        return cls(lower, upper, replace(common, bounds={}))
+        rest = cls(lower, upper, _Draft({}, (), (), None, False)).narrowed(atoms, names)
+        for column, range_ in rest.ranges.items():
+            lower[column], upper[column] = range_.ends
+        return cls(lower, upper, rest)
 
     @cached_property
     def unbounded(self) -> tuple[int, ...]:
@@ -177,13 +189,13 @@ class _Base:
 
     def narrowed(self, atoms: Iterable[Atom], names: _Names) -> _Draft:
         """The draft of a clause: its atoms together with what all clauses share."""
-        bounds: dict[int, tuple[float, float]] = {}
-        relations, demands, conflict = list(self.rest.relations), list(self.rest.demands), self.rest.conflict
+        ranges: dict[int, Range] = {}
+        rest = self.rest
+        relations, demands, impossible = list(rest.relations), list(rest.demands), rest.impossible
         for atom in atoms:
             columns = atom.coefficients
             if not columns:
-                if atom.bound < 0 or (atom.strict and atom.bound == 0):
-                    conflict = conflict or "a constraint between numbers is false"
+                impossible |= atom.bound < 0 or (atom.strict and atom.bound == 0)
                 continue
             if min(columns) >= OUTPUTS:
                 demands.append(atom)
@@ -192,24 +204,21 @@ class _Base:
                 # The closed box only adds points; a counterexample is checked not to be one of them.
                 relations.append(atom)
             if len(columns) == 1:
-                conflict = self._bound(bounds, atom, names) or conflict
-        return _Draft(bounds, tuple(relations), tuple(demands), conflict)
-
-    def _bound(self, bounds: dict[int, tuple[float, float]], atom: Atom, names: _Names) -> str | None:
-        """Tighten the bounds of the atom's one input; returns why that is impossible, or None."""
-        ((column, coefficient),) = atom.coefficients.items()
-        low, high = old = bounds.get(column) or (float(self.lower[column]), float(self.upper[column]))
-        end = _float(atom.bound / coefficient)
-        low, high = (low, min(high, end)) if coefficient > 0 else (max(low, end), high)
-        if (low, high) != old:
-            bounds[column] = low, high
-        if low > high:
-            return f"{names[column]} would have to be at least {low:.9g} and at most {high:.9g}"
-        return None
+                ((column, _),) = columns.items()
+                ranges[column] = (ranges.get(column) or rest.ranges.get(column) or Range()).narrowed(atom)
+        conflict = rest.conflict or next(
+            (f"{names[column]} would have to be {range_}" for column, range_ in ranges.items() if range_.empty), None
+        )
+        if conflict is None and any(
+            atom.strict and len(atom.coefficients) > 1 and excludes(atom, ChainMap(ranges, rest.ranges))
+            for atom in relations
+        ):
+            conflict = "a strict constraint between inputs holds nowhere in their ranges"
+        return _Draft(ranges, tuple(relations), tuple(demands), conflict, impossible)
 
     def require_bounded(self, draft: _Draft, names: _Names) -> None:
         for column in self.unbounded:
-            if not all(map(math.isfinite, draft.bounds.get(column, (math.inf,)))):
+            if not all(map(math.isfinite, draft.ranges.get(column, Range()).ends)):
                 raise DataError(
                     f"the input {names[column]} has no finite lower and upper bound; every input needs both, in every "
                     "case of the property."
@@ -217,8 +226,8 @@ class _Base:
 
     def case(self, draft: _Draft, conjunctions: Sequence[Conjunction]) -> Case:
         lower, upper = self.lower, self.upper
-        if draft.bounds:
-            columns, ends = list(draft.bounds), numpy.array(list(draft.bounds.values()))
+        if draft is not self.rest and draft.ranges:
+            columns, ends = list(draft.ranges), numpy.array([range_.ends for range_ in draft.ranges.values()])
             lower, upper = lower.copy(), upper.copy()
             lower[columns], upper[columns] = ends[:, 0], ends[:, 1]
         relation = _rows(draft.relations, 0, len(lower)) if draft.relations else None
@@ -231,13 +240,18 @@ def _rows(atoms: Sequence[Atom], first: int, width: int) -> Conjunction:
     total: dict[int, Fraction] = {}
     for row, atom in enumerate(atoms):
         for column, value in atom.coefficients.items():
-            matrix[row, column - first] = _float(value)
+            matrix[row, column - first] = float64(value)
             total[column - first] = total.get(column - first, Fraction(0)) + value
-    bound = numpy.array([_float(atom.bound) for atom in atoms], numpy.float64)
+    bound = numpy.array([float64(atom.bound) for atom in atoms], numpy.float64)
     strict = numpy.array([atom.strict for atom in atoms], bool)
     error = numpy.finfo(numpy.float64).eps * abs(bound)
     error[[Fraction(value) == atom.bound for value, atom in zip(bound, atoms)]] = 0.0
     return Conjunction(matrix, bound, strict, _sum(total, width), error)
+
+
+def _never(width: int) -> Conjunction:
+    """0 <= -1, whatever the outputs are."""
+    return _rows([Atom({}, Fraction(-1), False)], OUTPUTS, width)
 
 
 def _sum(total: Mapping[int, Fraction], width: int) -> numpy.ndarray | None:
@@ -249,12 +263,3 @@ def _sum(total: Mapping[int, Fraction], width: int) -> numpy.ndarray | None:
     except NumberError:
         return None
     return found
-
-
-def _float(value: Fraction) -> float:
-    try:
-        return rounded(value)
-    except NumberError as error:
-        raise DataError(
-            f"a number of the property {error} for float64; rescale the network's inputs or outputs."
-        ) from None

@@ -148,7 +148,7 @@ class Property:
         cases: the property is violated if one of them is.
         version: of VNN-LIB.
         network: the file's name for the first network; None in version 1.0.
-        vacuous: the number of combinations of the file's disjunctions that no input satisfies; `cases` has the others.
+        vacuous: the number of combinations of the file's disjunctions that nothing satisfies; `cases` has the others.
         sha256: hexadecimal digest of the file's bytes.
         declarations: the networks of a file of version 2.0.
         products: further outputs, each the product of entries: those of inputs counted from 0, those of outputs from

@@ -1,4 +1,4 @@
-"""How much more, or less, than their scores predict do kinds of actions gain? Learned while a search runs.
+"""How much more or less each kind of action gains than its score predicts, learned while a search runs.
 
 First-order scores of different kinds of actions are not comparable: halving an input tightens every interval, and what
 that gains is of second order. No constant holds for all networks.

@@ -1,4 +1,4 @@
-"""Boxes clipped by linear functions that are proved to lie below what a violation makes at most zero.
+"""Boxes clipped by linear lower bounds of functions that are at most zero at every violation.
 
 Where ⟨g, x⟩ + h is at most a half-space's function on a part, points of the part that refute the claim keep
 ⟨g, x⟩ + h ≤ 0. For one such half-space the ends below are the exact ones.

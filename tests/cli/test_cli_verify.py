@@ -12,7 +12,7 @@ import pytest
 import torch
 from torch import nn
 
-from autodual.certification.verdicts.deadline import TimeUp, deadline
+from autodual.certification.deadline import TimeUp, deadline
 from autodual.report import load_document
 
 DECLARED = "".join(f"(declare-const X_{i} Real)(assert (>= X_{i} 0))(assert (<= X_{i} 1))" for i in range(4)) + "".join(

@@ -238,6 +238,68 @@ def test_empty_boxes_are_refused(box: str, property_of) -> None:
 
 
 @pytest.mark.parametrize(
+    "formula",
+    [
+        "false",
+        "(or)",
+        "(not true)",
+        "(< Y_0 Y_0)",
+        "(> 0 1)",
+        "(distinct Y_0 Y_0)",
+        "(or (< Y_0 Y_0) (and (> X_0 2) (> Y_0 0)))",
+    ],
+)
+def test_what_no_outputs_meet_is_a_case_that_is_never_violated(formula: str, load) -> None:
+    """The inputs are possible, so that the answer is unsat rather than an error about them."""
+    (case,) = load(DECLARED + BOX + f"(assert {formula})").cases
+    assert (case.lower <= case.upper).all()
+    (never,) = case.conjunctions
+    assert not any(never.holds(values) for values in ([0.0, 0.0], [-1e30, 1e30]))
+    with pytest.raises(EmptySetError, match="X_0"):
+        load(DECLARED + BOX + f"(assert (> X_0 2)) (assert {formula})")
+
+
+def test_what_no_outputs_meet_is_left_out_beside_other_cases(load) -> None:
+    found = load(DECLARED + BOX + "(assert (or (< Y_0 Y_0) (<= Y_0 0)))")
+    assert len(found.cases) == 1 and found.vacuous == 1
+
+
+STRICT = [
+    ("(> X_0 1)", "X_0 would have to be more than 1 and at most 1"),
+    ("(and (> X_0 0.1) (<= X_0 0.1))", "more than 0.1 and at most 0.1"),
+    ("(and (< X_0 0.5) (> X_0 0.5))", "more than 0.5 and less than 0.5"),
+    ("(< (* -3 X_0) -3)", "more than 1"),
+    ("(> (+ X_0 X_1) 2)", "between inputs"),
+    ("(< (- X_0 X_1) -1)", "between inputs"),
+]
+
+
+@pytest.mark.parametrize(("formula", "reason"), STRICT)
+def test_strict_constraints_that_only_the_edge_would_meet_leave_nothing(formula: str, reason: str, load) -> None:
+    box = "".join(f"(assert (>= X_{place} 0)) (assert (<= X_{place} 1))" for place in range(2))
+    with pytest.raises(EmptySetError, match=reason):
+        load(DECLARED + box + f"(assert {formula}) (assert (<= Y_0 0))")
+    found = load(DECLARED + box + f"(assert (or {formula} (<= X_0 0.25))) (assert (<= Y_0 0))")
+    assert len(found.cases) == 1 and found.vacuous == 1
+
+
+@pytest.mark.parametrize(
+    "formula",
+    [
+        "(>= X_0 1)",
+        "(> X_0 0.99999999999999999999)",  # float64 rounds it to 1, and still 1 is above it
+        "(>= (+ X_0 X_1) 2)",
+        "(> (+ X_0 X_1) 1.99999999999999999999)",
+        "(> (+ (* 0.1 X_0) (* 0.2 X_1)) 0.29999999999999999999)",
+    ],
+)
+def test_constraints_that_the_edge_meets_keep_their_case(formula: str, load) -> None:
+    box = "".join(f"(assert (>= X_{place} 0)) (assert (<= X_{place} 1))" for place in range(2))
+    (case,) = load(DECLARED + box + f"(assert {formula}) (assert (<= Y_0 0))").cases
+    assert case.upper.tolist() == [1, 1]
+
+
+@pytest.mark.parametrize(
     ("text", "reason"),
     [
         (DECLARED + BOX + f"(assert (<= (* {'Y_0 ' * 9}) 0))", "9 variables"),

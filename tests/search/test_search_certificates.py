@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import time
+from typing import Any
+
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import autodual
+from autodual.certification import deadline, effort, proof
 from autodual.errors import InvalidInputError
+from autodual.search import PartBounds
 from tests.support.searches import network
 
 
@@ -34,8 +39,8 @@ def test_each_stage_sees_what_is_open_and_is_named() -> None:
     stages["high"] = {*stages["normal"], "optimized", "search"}
     before: set[int] = set()
     reached: set[str] = set()
-    for effort, names in stages.items():
-        found = autodual.certify(dual, x, autodual.LinfBall(0.06), effort=effort)
+    for chosen, names in stages.items():
+        found = autodual.certify(dual, x, autodual.LinfBall(0.06), effort=chosen)
         assert {one.stage for one in found} <= names and {one.stage for one in found} > reached
         reached = {"intervals"}
         certified = {place for place, one in enumerate(found) if one.certified}
@@ -54,6 +59,52 @@ def test_l2_balls_are_searched_by_splits_of_units() -> None:
     classes = dual.outputs(points.flatten(0, 1)).reshape(2000, 4, 3).argmax(2)
     sure = torch.tensor([one.certified for one in found])
     assert bool((classes == dual.outputs(x).argmax(1))[:, sure].all())
+
+
+def _hang(*_args: object, **_options: object) -> None:
+    time.sleep(60)
+
+
+def test_optimized_slopes_are_given_up_when_a_sample_had_its_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    dual, x, ball = autodual.compile_dual(network(5, inputs=3, width=12)), torch.rand(4, 3), autodual.LinfBall(0.3)
+    asked: list[str | None] = []
+
+    def prove(*args: Any, **options: Any) -> Any:
+        asked.append(args[3].slopes)
+        return _hang() if args[3].slopes == "optimized" else proof.prove(*args, **options)
+
+    monkeypatch.setattr(effort, "prove", prove)
+    monkeypatch.setattr(deadline, "_GRACE", 0.0)
+    start, plain = time.monotonic(), autodual.certify(dual, x, ball)
+    assert any(str(one.status) == "unknown" for one in plain)
+    for options in ({"timeout": 0.05}, {"timeout": 20.0, "total_timeout": 0.1}):
+        found = autodual.certify(dual, x, ball, effort="high", **options)
+        assert [one.certified for one in plain] <= [one.certified for one in found]
+        assert "optimized" not in {one.stage for one in found}
+    assert asked.count("optimized") == 2 and time.monotonic() - start < 20
+    autodual.certify(dual, x, ball, effort="high", total_timeout=1e-9)
+    assert asked.count("optimized") == 2, "not begun when the time is over"
+
+
+@pytest.mark.parametrize("calls", [0, 3])
+def test_a_search_that_hangs_is_interrupted_and_proves_nothing_more(
+    calls: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dual, x, ball = autodual.compile_dual(network(5, inputs=3, width=12)), torch.rand(3, 3), autodual.LinfBall(0.3)
+    bound, left = PartBounds.bound, [calls]
+
+    def limited(*args: Any, **options: Any) -> Any:
+        left[0] -= 1
+        return bound(*args, **options) if left[0] >= 0 else _hang()
+
+    monkeypatch.setattr(PartBounds, "bound", limited)
+    monkeypatch.setattr(deadline, "_GRACE", 0.0)
+    start, plain = time.monotonic(), autodual.certify(dual, x, ball, slopes="optimized")
+    with torch.enable_grad():
+        found = autodual.certify(dual, x, ball, effort="complete", timeout=0.3)
+        assert torch.is_grad_enabled()
+    assert time.monotonic() - start < 20
+    assert not any(one.certified for one, other in zip(found, plain) if not other.certified)
 
 
 def test_options_that_contradict_an_effort_are_refused() -> None:

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
@@ -27,6 +27,7 @@ ROWS = torch.tensor([[1.0, -1.0, 0.0], [0.5, 0.5, -1.0], [-1.0, 0.25, 0.25]])
 
 @pytest.mark.parametrize("kinds", ["both", "inputs", "units"])
 @given(seed=st.integers(0, 10_000))
+@example(seed=394)
 @settings(max_examples=2, deadline=None)
 def test_searches_decide_as_exact_minima_do(kinds: str, seed: int) -> None:
     """Claims slightly below each exact minimum are proved, those slightly above are not."""
@@ -41,7 +42,9 @@ def test_searches_decide_as_exact_minima_do(kinds: str, seed: int) -> None:
             "inputs": [InputHalves(bounds.plan)],
             "units": [UnitSplits(bounds.plan, refreshes=False)],
         }
-        search = searched(bounds, most=3000 if true else 100, actions=chosen[kinds])
+        # Trees of units end with programs alone: steps uphill may leave a last part open.
+        solve = program_solver(Clock(math.inf)) if kinds == "units" else None
+        search = searched(bounds, most=3000 if true else 100, actions=chosen[kinds], solve=solve)
         assert search.undecided == ([] if true else [0, 1, 2])
 
 

@@ -10,13 +10,13 @@ from typing import get_args
 import torch
 
 from autodual.attacks import Attack, Pgd
+from autodual.certification.deadline import in_time
 from autodual.certification.proof import prove
 from autodual.certification.same_network import require_same_network
 from autodual.certification.showing import bound_words
 from autodual.certification.verdicts.clock import Clock, batches
 from autodual.certification.verdicts.counterexample_confirmation import Counterexample, Judge, Replay, module_replay
 from autodual.certification.verdicts.counterexample_search import Hunter
-from autodual.certification.verdicts.deadline import TimeUp, deadline
 from autodual.certification.verdicts.exact_cases import ExactCases, require_no_counterexample
 from autodual.certification.verdicts.open_cases import Problem
 from autodual.certification.verdicts.property_search import PropertySearch
@@ -27,8 +27,6 @@ from autodual.policies import Effort
 from autodual.progress import Progress, tracked
 from autodual.properties import Property
 
-# Seconds beyond the timeout after which a step is interrupted.
-_GRACE = 1.0
 # Parts that are bounded before the last attack.
 _FIRST_PARTS = 1000
 # Seconds of branch and bound with the effort `high`.
@@ -109,7 +107,8 @@ def verify(
         raise InvalidInputError("bracket=True needs an attack; leave attack as it is, or give another one")
     run.exact = ExactCases.of(dual, judge, middles[:1], clock, exact_seconds)
     with tracked(progress, len(goal.cases)) as run.advance:
-        found = _in_time(run, attack, dtype)
+        # What was proved until an interruption stays proved.
+        found = in_time(run.clock.left, lambda: _decide(run, attack, dtype))
     if found is None and bracket and attack is not None and not run.open:
         require_no_counterexample(run.hunter, goal, shape, device, attack, run.method)
     if found is not None:
@@ -125,17 +124,6 @@ def verify(
         )
     status = VerdictStatus.UNSAT if not run.open else VerdictStatus.TIMEOUT if clock.over else VerdictStatus.UNKNOWN
     return Verdict(status, None, None, None, run.method, len(run.open), run.parts, clock.seconds)
-
-
-def _in_time(run: _Run, attack: Attack | None, dtype: torch.dtype) -> Counterexample | None:
-    """`_decide`, interrupted if a single step does not end in time; what was proved until then stays proved."""
-    # An exception from outside must not leave the caller without gradients.
-    with torch.set_grad_enabled(torch.is_grad_enabled()):
-        try:
-            with deadline(run.clock.left + _GRACE):
-                return _decide(run, attack, dtype)
-        except TimeUp:
-            return None
 
 
 @dataclass(eq=False)

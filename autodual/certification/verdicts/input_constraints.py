@@ -32,7 +32,7 @@ class InputConstraints:
 
     @classmethod
     def of(cls, cases: Sequence[Case], shape: Sequence[int], device: torch.device) -> InputConstraints | None:
-        """Those of some cases; None where no constraint ties inputs together, since boxes hold all others."""
+        """Those of some cases; None where their boxes keep all constraints by themselves."""
         rows = [_between_inputs(case) for case in cases]
         count = max(len(bound) for _, bound in rows)
         if count == 0:
@@ -80,16 +80,20 @@ def placed(lower: Tensor, upper: Tensor, constraints: InputConstraints | None, x
 
 
 def _between_inputs(case: Case) -> tuple[numpy.ndarray, numpy.ndarray]:
-    """The rows `[J, D]` and bounds `[J]` of a case that tie at least two inputs together.
+    """The rows `[J, D]` and bounds `[J]` of a case that its box does not keep by itself.
 
     Bounds are the larger of what the file says and what float32 rounds that to; they allow for coefficients' rounding.
     Rows are scaled by powers of two, so that float32 can hold them whatever the property's units are.
     """
     if case.relation is None:
         return numpy.zeros((0, len(case.lower))), numpy.zeros(0)
-    chosen = (case.relation.matrix != 0).sum(1) > 1
-    matrix, bound = case.relation.matrix[chosen], case.relation.bound[chosen]
     limits, magnitude = numpy.finfo(numpy.float64), numpy.maximum(abs(case.lower), abs(case.upper))
+    matrix, bound = case.relation.matrix, case.relation.bound
+    # The box of a file's case has the ends of single inputs; only a case made by hand may cut them off by a row.
+    reach = numpy.maximum(matrix * case.lower, matrix * case.upper).sum(1)
+    cut_off = reach > bound + 4 * limits.eps * (abs(matrix) @ magnitude + abs(bound))
+    chosen = ((matrix != 0).sum(1) > 1) | cut_off
+    matrix, bound = matrix[chosen], bound[chosen]
     exponent = -numpy.frexp(abs(matrix).max(1, initial=0.0))[1]
     with numpy.errstate(over="ignore"):
         matrix, bound = numpy.ldexp(matrix, exponent[:, None]), numpy.ldexp(upper_reading(bound), exponent)

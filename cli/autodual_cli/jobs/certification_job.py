@@ -21,6 +21,7 @@ from autodual_cli.jobs.attack_choice import chosen_attack
 from autodual_cli.jobs.estimate_wording import estimate_entries, estimate_notice, projection_entries
 from autodual_cli.jobs.question import Question, as_point
 from autodual_cli.jobs.sample_loop import Job, Row, named
+from autodual_cli.options.effort_options import SEARCHING_EFFORTS
 from autodual_cli.options.option_groups import ProjectionOptions
 from autodual_cli.output.summary_lines import context_entries, percent, show, slopes_words, time_entry
 
@@ -28,6 +29,8 @@ from autodual_cli.output.summary_lines import context_entries, percent, show, sl
 _PROBABLE = "probably certified"
 # Seconds that are as good as none.
 _NO_TIME = 1e-9
+# Samples whose rows are saved together where each of them may be searched for long.
+_SEARCHED_AT_ONCE = 4
 
 
 @dataclass(frozen=True)
@@ -93,7 +96,8 @@ def certification_job(question: Question, means: Means) -> Job:
     asked = _Asked(question, means, Clock() if total is None else Clock(total))
     settings = {**question.subject.settings, **question.settings(), **asked.settings()}
     settings["provenance"]["files"] += question.files()
-    return Job("autodual.certify/1", settings, asked.rows, summarise_certificates, _headline, asked.refutes)
+    most = _SEARCHED_AT_ONCE if means.limits.effort in SEARCHING_EFFORTS else None
+    return Job("autodual.certify/1", settings, asked.rows, summarise_certificates, _headline, asked.refutes, most=most)
 
 
 @dataclass(frozen=True, eq=False)

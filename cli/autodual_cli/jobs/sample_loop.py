@@ -38,6 +38,7 @@ class Job:
     correctly; None for jobs whose rows have no counterexamples.
     points: a file for the rows' counterexamples, which then are no part of the document; None: they stay in it.
     attend: is given a function that shows words while a batch is worked on; None for jobs that have none to say.
+    most: samples at a time, whatever the batch size, for jobs that take long for one and so are saved more often.
     """
 
     schema: str
@@ -48,6 +49,7 @@ class Job:
     refutes: Callable[[int, Row], bool] | None = None
     points: Path | None = None
     attend: Callable[[Callable[[str], None]], None] | None = None
+    most: int | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -130,7 +132,7 @@ def _work(
     with progress(len(indices), len(done), enabled=world.first and not quiet) as advance:
         if job.attend is not None:
             job.attend(advance.note)
-        for new in _rounds(job, pending, batch_size, world):
+        for new in _rounds(job, pending, min(batch_size, job.most or batch_size), world):
             with shielded():
                 rows.extend(new)
                 advance(len(new), job.headline(job.summarise(rows, clock.seconds)))

@@ -10,6 +10,9 @@ from click.core import ParameterSource
 
 from autodual.policies import Effort
 
+#: The efforts that end in branch and bound.
+SEARCHING_EFFORTS: tuple[Effort, ...] = ("high", "complete")
+
 
 def effort_option(words: str, default: Effort | None = None) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Decorator: --effort, described by `words`."""
@@ -20,7 +23,7 @@ def effort_option(words: str, default: Effort | None = None) -> Callable[[Callab
 
 def check_effort(context: click.Context, effort: Effort | None, timeout: float | None, total: float | None) -> None:
     """Raise UsageError where an effort meets what it decides itself, or a time limit has nothing to limit."""
-    searches = effort in ("high", "complete")
+    searches = effort in SEARCHING_EFFORTS
     for option, seconds in (("--timeout", timeout), ("--total-timeout", total)):
         if seconds is not None and not searches:
             raise click.UsageError(f"{option} limits branch and bound; give --effort high or complete with it.")

@@ -44,7 +44,7 @@ def verdict_summary(verdict: Verdict, goal: Property) -> str:
     total = sum(len(case.conjunctions) for case in goal.cases)
     words = f"{len(goal.cases)} case(s) with {total} conjunction(s)"
     if goal.vacuous:
-        words += f", {goal.vacuous} more that no input satisfies"
+        words += f", {goal.vacuous} more that nothing satisfies"
     parts = f", {verdict.parts} parts" if verdict.parts else ""
     opened = f", {verdict.undecided} case(s) undecided" if verdict.inputs is None and verdict.undecided else ""
     return f"{verdict.status} by {verdict.method} in {verdict.seconds:.2f} s ({words}{parts}{opened})"

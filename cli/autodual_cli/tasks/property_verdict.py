@@ -15,12 +15,12 @@ import torch
 from autodual import __version__
 from autodual.attacks import Pgd
 from autodual.certification import Verdict, VerdictStatus, verify
+from autodual.certification.deadline import TimeUp, deadline
 from autodual.certification.verdicts.counterexample_confirmation import (
     Counterexample,
     Judge,
     module_replay,
 )
-from autodual.certification.verdicts.deadline import TimeUp, deadline
 from autodual.errors import ContradictionError
 from autodual.policies import Effort
 from autodual.report import build_document, write_document

@@ -6,15 +6,22 @@ import math
 import signal
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
+from typing import TypeVar
+
+import torch
+
+Result = TypeVar("Result")
 
 
 class TimeUp(BaseException):
     """The time allowed is over; not an Exception, so that no library swallows it."""
 
 
+# Seconds beyond the time allowed after which a step is interrupted.
+_GRACE = 1.0
 # About three years, in seconds: timers of all systems can hold it.
 _LONGEST = 1e8
 # Seconds until the next try where an import was going on.
@@ -64,3 +71,14 @@ def deadline(seconds: float | None) -> Iterator[None]:
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before)
+
+
+def in_time(seconds: float, work: Callable[[], Result]) -> Result | None:
+    """What some work returns; None where it was interrupted, a second after its time was up."""
+    # An exception from outside must not leave the caller without gradients.
+    with torch.set_grad_enabled(torch.is_grad_enabled()):
+        try:
+            with deadline(seconds + _GRACE):
+                return work()
+        except TimeUp:
+            return None
