@@ -33,6 +33,9 @@ SGD = {"kind": "sgd", "momentum": 0.9, "nesterov": False, "weight_decay": 5e-4, 
 ADAM = {"kind": "adam"}
 CROP_AND_FLIP = {"shift": 4, "flip": True}
 
+#: A radius that grows over the first half of a run. Short runs with attacks of many steps stay constant without it.
+GROWN = {"kind": "piecewise-linear", "unit": "run", "knots": [[0, 0.1], [0.5, 1]]}
+
 PIXEL = 1 / 255
 
 
@@ -100,7 +103,7 @@ def recipe_of(run: Run, size: Size) -> Recipe:
             "epochs": size.epochs or run.epochs,
             "batch_size": run.batch_size,
             "seed": run.seed,
-            "radius": 1.0,
+            "radius": GROWN if size.gentle else 1.0,
             "learning_rate": run.learning_rate,
             "optimiser": run.optimiser,
             # What stands in for a residual network has batch norms, as residual networks always have.

@@ -95,10 +95,8 @@ def _run(setting: Setting, column: str, size: Size) -> Run:
 
 
 def _gentle(run: Run) -> Run:
-    """The same run by Adam, on a radius that grows over its first half."""
-    grown = {"kind": "piecewise-linear", "unit": "run", "knots": [[0, 0.1], [0.5, 1]]}
-    rate = {"kind": "cyclic", "peak": 2e-3, "top": 0.4}
-    return replace(run, learning_rate=rate, optimiser=ADAM, more={**run.more, "radius": grown})
+    """The same run by Adam."""
+    return replace(run, learning_rate={"kind": "cyclic", "peak": 2e-3, "top": 0.4}, optimiser=ADAM)
 
 
 def _errors(dual: autodual.DualNetwork, setting: Setting, size: Size) -> dict[str, float]:
