@@ -61,9 +61,7 @@ def main() -> None:
     )
     parser.add_argument("--plain", action="store_true", help="CIFAR-10 without crops and flips")
     parser.add_argument("--attack-steps", type=int, default=0, help="of chapter 5's training, 0 for the thesis' number")
-    parser.add_argument(
-        "--gentle", action="store_true", help="in chapters 4 and 5: a radius that grows at first, and in chapter 5 Adam"
-    )
+    parser.add_argument("--gentle", action="store_true", help="a radius that grows at first, and Adam in chapter 5")
     parser.add_argument("--restarts", type=int, default=10, help="of the evaluation's attacks in chapters 4 and 5")
     parser.add_argument("--queries", type=int, default=5000, help="of the search without gradients in chapter 5")
     parser.add_argument("--exact-seconds", type=float, default=60.0, help="for each sample that is verified exactly")

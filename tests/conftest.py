@@ -8,10 +8,15 @@ from pathlib import Path
 
 import pytest
 import torch
+from hypothesis import settings
+from support.effort import SETTINGS
 
 from autodual.properties import Property, load_property
 
 torch.set_num_threads(1)
+
+settings.register_profile("autodual", SETTINGS)
+settings.load_profile("autodual")
 
 
 @pytest.fixture(scope="session")

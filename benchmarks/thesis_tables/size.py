@@ -20,9 +20,10 @@ class Size:
     arch: trained instead of networks that are too large, or empty. instead: `mnist`, whose digits stand in for CIFAR-10
     in chapter 4's tables, or empty. plain: train on images as they are, without crops and flips. only: words, of which
     labels of rows that are run hold one; empty for all. stages: of cascades at most. attack_steps: of the attacks that
-    networks of chapter 5 are trained on, 0 for the thesis' own. gentle: train on a radius that grows
-    at first, and these networks by Adam; otherwise short runs stay constant. restarts: of the evaluation's attacks. queries: of the search without
-    gradients that chapter 5's networks are evaluated by. exact_seconds: for each sample that is verified exactly.
+    networks of chapter 5 are trained on, 0 for the thesis' own. gentle: train on a radius that grows at first, and
+    these networks by Adam; otherwise short runs stay constant. restarts: of the evaluation's attacks. queries: of the
+    search without gradients that chapter 5's networks are evaluated by. exact_seconds: for each sample that is verified
+    exactly.
     """
 
     epochs: int

@@ -95,7 +95,7 @@ def test_apgd_is_at_least_as_good_as_pgd_of_as_many_gradients(ball) -> None:
 
 
 @pytest.mark.parametrize("attack", SMALL, ids=repr)
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=12)
 @given(subject=subjects((1, 2, 3)), single=st.booleans())
 def test_attacks_never_leave_a_random_set(attack: Attack, subject, single: bool) -> None:
     x = subject.x.float() if single else subject.x

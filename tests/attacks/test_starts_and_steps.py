@@ -74,7 +74,7 @@ def test_uniform_starts_have_uniform_features_and_lengths() -> None:
     assert float(length.mean()) == pytest.approx(1, abs=0.03)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(subjects((2, 3)), st.sampled_from(sorted(STARTS)), st.booleans(), st.integers(0, 99))
 def test_starts_are_inside(subject, name: str, single: bool, seed: int) -> None:
     x = subject.x.float() if single else subject.x
@@ -100,7 +100,7 @@ def test_given_points_and_offsets_are_brought_inside() -> None:
         Previous(far[:1]).points(region, generator)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(subjects((2, 3)), st.integers(0, 99))
 def test_no_point_of_the_ball_is_steeper_than_the_steepest_step(subject, seed: int) -> None:
     region, generator = subject.ball.at(subject.x), torch.Generator().manual_seed(seed)

@@ -72,7 +72,7 @@ def test_every_point_lies_in_the_ball_by_a_linear_program(attack):
 
 
 @given(st.integers(0, 1000), st.sampled_from([3, 5, 7]), st.sampled_from([0.01, 0.3, 2.0]))
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=8)
 def test_frank_wolfe_stays_in_the_ball_and_helps(seed, window, eps):
     model, x, labels = problem(seed, torch.float64)
     region, plans, goal = autodual.WassersteinBall(eps, window).at(x), Plans.over(SHAPE, window), ClassMargin(labels)

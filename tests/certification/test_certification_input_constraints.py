@@ -46,7 +46,7 @@ def _least(dual: autodual.DualNetwork, relation: Conjunction, count: int = 161) 
     return float(dual.outputs(torch.from_numpy(points)).min()) if len(points) else numpy.inf
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=12)
 @example(rows={1, 3}, bound=-6, gap=-0.5)  # empty, by a row of one input
 @given(
     rows=st.sets(st.integers(0, 3), min_size=1, max_size=2),

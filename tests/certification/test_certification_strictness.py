@@ -80,7 +80,7 @@ def test_violations_that_rounding_hides_are_not_denied(
     assert _verdict(function, claim, tmp_path) != "unsat"
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     terms=st.lists(st.tuples(st.integers(-(2**20), 2**20), st.integers(-60, 20)), min_size=1, max_size=12),
     single=st.booleans(),

@@ -38,7 +38,7 @@ def _random_program(seed: int):
 
 
 @given(st.integers(0, 2**31))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_no_multipliers_prove_more_than_the_minimum(seed: int) -> None:
     program, cost, point, multipliers = _random_program(seed)
     bound = certain_minimum(program, cost, multipliers, program.lower, program.upper)

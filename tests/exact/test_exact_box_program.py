@@ -22,7 +22,7 @@ def _proved(cut: Cut, beta: numpy.ndarray) -> float:
 
 
 @given(seed=st.integers(0, 10_000), rows=st.integers(1, 5))
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_multipliers_prove_the_least_value(seed: int, rows: int) -> None:
     random = numpy.random.default_rng(seed)
     cut = Cut(
@@ -51,7 +51,7 @@ def test_multipliers_prove_the_least_value(seed: int, rows: int) -> None:
 
 
 @given(seed=st.integers(0, 10_000))
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 def test_shares_and_multipliers_prove_the_least_of_the_greatest(seed: int) -> None:
     """Of three functions: SciPy minimises t where none of them exceeds t."""
     random = numpy.random.default_rng(seed)

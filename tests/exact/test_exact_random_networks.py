@@ -54,7 +54,7 @@ class Mixed(nn.Module):
 @given(
     st.sampled_from(sorted(OPS)), st.sampled_from(sorted(OPS)), st.booleans(), st.sampled_from(SETS), st.integers(0, 99)
 )
-@settings(max_examples=6, deadline=None)
+@settings(max_examples=6)
 def test_least_values_and_certificates_of_random_networks(
     first: str, second: str, whole: bool, ball: autodual.PerturbationSet, seed: int
 ) -> None:

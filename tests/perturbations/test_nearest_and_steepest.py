@@ -131,7 +131,7 @@ def test_products_are_projected_and_maximised_part_by_part() -> None:
             torch.testing.assert_close(own, x[:, :1] if part is None else alone)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.integers(0, 2**16), st.booleans(), st.integers(1, 20))
 def test_crossings_of_sums_of_clamped_lines_agree_with_bisection(seed: int, endless: bool, count: int) -> None:
     generator = torch.Generator().manual_seed(seed)

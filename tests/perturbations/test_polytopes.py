@@ -41,7 +41,7 @@ def _program(lower: Tensor, upper: Tensor, matrix: Tensor, bound: Tensor, row: T
     return float(found.fun)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(seed=_SEEDS, features=st.integers(1, 6))
 def test_one_half_space_gives_the_exact_minimum(seed: int, features: int) -> None:
     lower, upper, matrix, bound = _random(seed, 1, features)
@@ -53,7 +53,7 @@ def test_one_half_space_gives_the_exact_minimum(seed: int, features: int) -> Non
         assert float(high) == pytest.approx(-_program(lower, upper, matrix, bound, -row), abs=1e-9)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(seed=_SEEDS, features=st.integers(1, 6), sides=st.integers(2, 4))
 def test_bounds_of_several_half_spaces_lie_below_the_minimum(seed: int, features: int, sides: int) -> None:
     lower, upper, matrix, bound = _random(seed, sides, features)
@@ -69,7 +69,7 @@ def test_bounds_of_several_half_spaces_lie_below_the_minimum(seed: int, features
         assert float(region.enclosure().lower[0, axis]) <= _program(lower, upper, matrix, bound, unit) + 1e-9
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(seed=_SEEDS, features=st.integers(1, 5), sides=st.integers(1, 3), single=st.booleans())
 def test_projections_are_near_points_inside(seed: int, features: int, sides: int, single: bool) -> None:
     lower, upper, matrix, bound = _random(seed, sides, features)
@@ -114,7 +114,7 @@ def test_an_equation_between_inputs() -> None:
     assert -1e-4 < float(least) <= 0
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(seed=_SEEDS, features=st.integers(1, 4), gap=st.sampled_from([-0.1, 1e-4, 0.5]))
 def test_only_empty_sets_are_refused(seed: int, features: int, gap: float) -> None:
     """Two opposite half-spaces a gap apart: nothing lies between them where the gap is positive."""
@@ -131,7 +131,7 @@ def test_only_empty_sets_are_refused(seed: int, features: int, gap: float) -> No
             region.at(x)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(seed=_SEEDS, features=st.integers(1, 5), share=st.floats(0, 1))
 def test_the_part_of_a_polytope_in_a_box(seed: int, features: int, share: float) -> None:
     """As a program over both; where nothing is left of it, bounds cross."""

@@ -69,7 +69,7 @@ SETS = st.one_of(
 )
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.lists(SETS, min_size=1, max_size=4), st.integers(0, 999))
 def test_a_union_takes_the_best_value_of_its_members(members: list[PerturbationSet], seed: int) -> None:
     generator = torch.Generator().manual_seed(seed)

@@ -41,7 +41,7 @@ def case(seed: int, shape: tuple[int, ...], dtype: torch.dtype = torch.float64) 
     st.sampled_from([0.02, 0.2, 3.0]),
     st.sampled_from([0.5, 1.0, 2.0]),
 )
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 def test_the_exact_projection_is_optimal_by_linear_programs(seed, shape, window, eps, power):
     (x, w), plans = case(seed, shape), Plans.over(shape, window, power)
     budget = eps * x.flatten(1).sum(1)
@@ -97,7 +97,7 @@ def test_the_entropic_projection_tends_to_the_exact_one():
 
 
 @given(st.integers(0, 1000), st.sampled_from(SHAPES), st.sampled_from([1000.0, 3000.0]), st.sampled_from([1, 7, 100]))
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=8)
 def test_iterates_of_any_age_are_points_of_the_ball(seed, shape, strength, iterations):
     (x, w), plans = case(seed, shape, torch.float32), Plans.over(shape, 5)
     budget = 0.1 * x.flatten(1).sum(1)
@@ -119,7 +119,7 @@ def test_repaired_plans_have_the_mass_of_the_image_and_keep_to_the_budget():
 
 
 @given(st.integers(0, 1000), st.sampled_from(SHAPES), st.sampled_from([3, 5]), st.sampled_from(["float32", "float64"]))
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=8)
 def test_membership_is_that_of_the_linear_program(seed, shape, window, dtype):
     (x, w), plans = case(seed, shape, getattr(torch, dtype)), Plans.over(shape, window)
     region = WassersteinBall(0.1, window).at(x)

@@ -249,18 +249,18 @@ def test_empty_boxes_are_refused(box: str, property_of) -> None:
         "(or (< Y_0 Y_0) (and (> X_0 2) (> Y_0 0)))",
     ],
 )
-def test_what_no_outputs_meet_is_a_case_that_is_never_violated(formula: str, load) -> None:
+def test_what_no_outputs_meet_is_a_case_that_is_never_violated(formula: str, property_of) -> None:
     """The inputs are possible, so that the answer is unsat rather than an error about them."""
-    (case,) = load(DECLARED + BOX + f"(assert {formula})").cases
+    (case,) = property_of(DECLARED + BOX + f"(assert {formula})").cases
     assert (case.lower <= case.upper).all()
     (never,) = case.conjunctions
     assert not any(never.holds(values) for values in ([0.0, 0.0], [-1e30, 1e30]))
     with pytest.raises(EmptySetError, match="X_0"):
-        load(DECLARED + BOX + f"(assert (> X_0 2)) (assert {formula})")
+        property_of(DECLARED + BOX + f"(assert (> X_0 2)) (assert {formula})")
 
 
-def test_what_no_outputs_meet_is_left_out_beside_other_cases(load) -> None:
-    found = load(DECLARED + BOX + "(assert (or (< Y_0 Y_0) (<= Y_0 0)))")
+def test_what_no_outputs_meet_is_left_out_beside_other_cases(property_of) -> None:
+    found = property_of(DECLARED + BOX + "(assert (or (< Y_0 Y_0) (<= Y_0 0)))")
     assert len(found.cases) == 1 and found.vacuous == 1
 
 
@@ -275,11 +275,11 @@ STRICT = [
 
 
 @pytest.mark.parametrize(("formula", "reason"), STRICT)
-def test_strict_constraints_that_only_the_edge_would_meet_leave_nothing(formula: str, reason: str, load) -> None:
+def test_strict_constraints_that_only_the_edge_would_meet_leave_nothing(formula: str, reason: str, property_of) -> None:
     box = "".join(f"(assert (>= X_{place} 0)) (assert (<= X_{place} 1))" for place in range(2))
     with pytest.raises(EmptySetError, match=reason):
-        load(DECLARED + box + f"(assert {formula}) (assert (<= Y_0 0))")
-    found = load(DECLARED + box + f"(assert (or {formula} (<= X_0 0.25))) (assert (<= Y_0 0))")
+        property_of(DECLARED + box + f"(assert {formula}) (assert (<= Y_0 0))")
+    found = property_of(DECLARED + box + f"(assert (or {formula} (<= X_0 0.25))) (assert (<= Y_0 0))")
     assert len(found.cases) == 1 and found.vacuous == 1
 
 
@@ -293,9 +293,9 @@ def test_strict_constraints_that_only_the_edge_would_meet_leave_nothing(formula:
         "(> (+ (* 0.1 X_0) (* 0.2 X_1)) 0.29999999999999999999)",
     ],
 )
-def test_constraints_that_the_edge_meets_keep_their_case(formula: str, load) -> None:
+def test_constraints_that_the_edge_meets_keep_their_case(formula: str, property_of) -> None:
     box = "".join(f"(assert (>= X_{place} 0)) (assert (<= X_{place} 1))" for place in range(2))
-    (case,) = load(DECLARED + box + f"(assert {formula}) (assert (<= Y_0 0))").cases
+    (case,) = property_of(DECLARED + box + f"(assert {formula}) (assert (<= Y_0 0))").cases
     assert case.upper.tolist() == [1, 1]
 
 

@@ -18,7 +18,7 @@ from tests.support.searches import network
 
 
 @given(seed=st.integers(0, 10_000), width=st.sampled_from([0.3, 0.8]))
-@settings(max_examples=2, deadline=None)
+@settings(max_examples=2)
 def test_complete_certificates_agree_with_exact_minima(seed: int, width: float) -> None:
     """Where the exact margin is clearly not zero, a complete effort certifies or falsifies as it says."""
     dual, x, ball = autodual.compile_dual(network(seed)), torch.rand(3, 2), autodual.LinfBall(width)

@@ -23,7 +23,7 @@ ROWS = torch.tensor([[1.0, -1.0, 0.0], [0.5, 0.5, -1.0]])
 
 
 @given(seed=st.integers(0, 10_000), rows=st.integers(1, 3))
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 def test_clips_keep_every_point_where_all_functions_are_at_most_zero(seed: int, rows: int) -> None:
     generator = torch.Generator().manual_seed(seed)
 
@@ -54,7 +54,7 @@ def _bounds(seed: int = 0) -> PartBounds:
 
 
 @given(seed=st.integers(0, 100))
-@settings(max_examples=3, deadline=None)
+@settings(max_examples=3)
 def test_two_halves_hold_every_point_of_their_parent(seed: int) -> None:
     bounds = _bounds(seed)
     parent = bounds.bound(bounds.roots(), torch.float32, refresh=True, steps=0)

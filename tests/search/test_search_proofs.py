@@ -28,7 +28,7 @@ ROWS = torch.tensor([[1.0, -1.0, 0.0], [0.5, 0.5, -1.0], [-1.0, 0.25, 0.25]])
 @pytest.mark.parametrize("kinds", ["both", "inputs", "units"])
 @given(seed=st.integers(0, 10_000))
 @example(seed=394)
-@settings(max_examples=2, deadline=None)
+@settings(max_examples=2)
 def test_searches_decide_as_exact_minima_do(kinds: str, seed: int) -> None:
     """Claims slightly below each exact minimum are proved, those slightly above are not."""
     model, x = network(seed), torch.zeros(1, 2)
@@ -102,7 +102,7 @@ def test_programs_also_choose_the_combination_of_rows(seed: int) -> None:
 
 
 @given(seed=st.integers(0, 10_000))
-@settings(max_examples=2, deadline=None)
+@settings(max_examples=2)
 def test_a_combination_of_rows_proves_what_no_row_does(seed: int) -> None:
     """The largest of three rows: the exact minimum is found by branch and bound over all points of a grid."""
     model, x = network(seed), torch.zeros(1, 2)
@@ -148,7 +148,7 @@ def _random_choice(parts: Parts, action: Action, unit: Tensor, choice):
 
 @pytest.mark.parametrize("activation", [nn.ReLU, nn.Tanh, nn.Sigmoid, nn.LeakyReLU, nn.Softplus])
 @given(seed=st.integers(0, 10_000), boxes=st.booleans())
-@settings(max_examples=2, deadline=None)
+@settings(max_examples=2)
 def test_bounds_of_random_parts_hold_at_their_points(activation, seed: int, boxes: bool) -> None:
     """Sampled points that lie in a part, by the network's own values at all sites, are not below its bound."""
     generator = torch.Generator().manual_seed(seed)

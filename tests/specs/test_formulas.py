@@ -49,7 +49,7 @@ def formulas() -> st.SearchStrategy[str]:
     )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(formulas(), st.lists(st.integers(-4, 4), min_size=5, max_size=5))
 def test_margin_is_positive_exactly_where_python_says_the_formula_holds(text, values):
     values[4] += _FINE

@@ -39,7 +39,7 @@ def margins(specification: Specification, outputs: Tensor, nominal: Tensor | Non
     return specification.margin(rows.values(outputs))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(whole(4, 5), st.lists(st.integers(0, 4), min_size=4, max_size=4), st.integers(1, 4))
 def test_classes_by_brute_force(outputs, labels, k):
     labels = torch.tensor(labels)
@@ -48,7 +48,7 @@ def test_classes_by_brute_force(outputs, labels, k):
     assert (margins(ClassMargin(labels), outputs) > 0).tolist() == [others == 0 for others in reached_by]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(whole(4, 5), st.integers(0, 4))
 def test_avoided_classes_by_brute_force(outputs, target):
     others = [max(value for j, value in enumerate(f) if j != target) for f in outputs.tolist()]
@@ -63,7 +63,7 @@ def test_classes_that_cannot_be_avoided_are_refused(target, outputs):
         AvoidedClass(target).rows(torch.zeros(outputs))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(whole(4, 3), whole(4, 3), whole(3))
 def test_boxes_and_deviations_by_brute_force(outputs, nominal, lower):
     inside = ((outputs > lower) & (outputs < lower + 3)).all(1)
@@ -72,7 +72,7 @@ def test_boxes_and_deviations_by_brute_force(outputs, nominal, lower):
     assert torch.equal(margins(Deviation(2), outputs, nominal) > 0, near)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.data())
 def test_half_spaces_by_brute_force(data):
     count = data.draw(st.integers(1, 4))
@@ -159,7 +159,7 @@ class TestEverySpecification:
             specification.rows(outputs)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.integers(0, 2**16), st.booleans(), st.integers(1, 3))
 def test_margin_of_outputs_handles_label_maps_and_ties(seed, last, k):
     """Ignored positions do not count, whatever their outputs; at a tie the gradient goes to a single class."""
