@@ -207,11 +207,9 @@ def test_a_step_that_does_not_end_is_interrupted(identity, property_of, monkeypa
             while True:
                 torch.zeros(10)
 
-    module = import_module(
-        "autodual.certification.verdicts.decide_property"
-    )  # the package's attribute of this name is the function
-    monkeypatch.setattr(module, "prove", endless)
-    monkeypatch.setattr(module, "_GRACE", 0.1)
+    # The packages' attributes of these names are functions.
+    monkeypatch.setattr(import_module("autodual.certification.verdicts.decide_property"), "prove", endless)
+    monkeypatch.setattr(import_module("autodual.certification.deadline"), "_GRACE", 0.1)
     goal = property_of(DECLARED + box(0, 1, 0, 1) + "(assert (>= Y_0 2))")
     start = time.monotonic()
     verdict = verify(identity, goal, timeout=0.3)
