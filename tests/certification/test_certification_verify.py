@@ -208,7 +208,7 @@ def test_a_step_that_does_not_end_is_interrupted(identity, property_of, monkeypa
                 torch.zeros(10)
 
     # The packages' attributes of these names are functions.
-    monkeypatch.setattr(import_module("autodual.certification.verdicts.decide_property"), "prove", endless)
+    monkeypatch.setattr(import_module("autodual.certification.verdicts.property_steps"), "prove", endless)
     monkeypatch.setattr(import_module("autodual.certification.deadline"), "_GRACE", 0.1)
     goal = property_of(DECLARED + box(0, 1, 0, 1) + "(assert (>= Y_0 2))")
     start = time.monotonic()

@@ -129,7 +129,7 @@ def test_properties_are_decided_exactly(invoke, tmp_path, network, model_file):
 def test_a_proof_that_an_attack_contradicts_stops(invoke, tmp_path, network, model_file, unsound, monkeypatch):
     from autodual.certification.verdicts import decide_property
 
-    monkeypatch.setattr(decide_property, "_decide", lambda run, attack, dtype: run.open.clear())
+    monkeypatch.setattr(decide_property, "decided", lambda run, attack, dtype: run.open.clear())
     goal = tmp_path / "goal.vnnlib"
     goal.write_text(PROPERTY.format(bound=-100))
     result = invoke("verify", model_file, goal, "--bracket", "--json", tmp_path / "out.json")

@@ -3,38 +3,28 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import get_args
 
 import torch
 
 from autodual.attacks import Attack, Pgd
 from autodual.certification.deadline import in_time
-from autodual.certification.proof import prove
 from autodual.certification.same_network import require_same_network
-from autodual.certification.showing import bound_words
-from autodual.certification.verdicts.clock import Clock, batches
-from autodual.certification.verdicts.counterexample_confirmation import Counterexample, Judge, Replay, module_replay
+from autodual.certification.verdicts.clock import Clock
+from autodual.certification.verdicts.counterexample_confirmation import Judge, Replay, module_replay
 from autodual.certification.verdicts.counterexample_search import Hunter
 from autodual.certification.verdicts.exact_cases import ExactCases, require_no_counterexample
 from autodual.certification.verdicts.open_cases import Problem
-from autodual.certification.verdicts.property_search import PropertySearch
+from autodual.certification.verdicts.property_run import PropertyRun
+from autodual.certification.verdicts.property_steps import decided
 from autodual.certification.verdicts.verdict import Verdict, VerdictStatus
 from autodual.errors import InvalidInputError
-from autodual.network import Ask, DualNetwork, given_network
+from autodual.network import DualNetwork, given_network
 from autodual.policies import Effort
 from autodual.progress import Progress, tracked
 from autodual.properties import Property
 
-# Parts that are bounded before the last attack.
-_FIRST_PARTS = 1000
-# Seconds of branch and bound with the effort `high`.
-_HIGH_SECONDS = 10.0
 _QUICK = Pgd(steps=30)
-_THOROUGH = Pgd(steps=60)
-# Size limit of a swarm: numbers in its points and in the network's values at them.
-_SWARM_NUMBERS = 1 << 17
 # The model is compared with its graph in the middles of so many boxes.
 _COMPARED = 256
 
@@ -100,7 +90,7 @@ def verify(
     device = next((tensor.device for tensor in dual.parameters()), torch.device("cpu"))
     judge = Judge(goal, module_replay(dual, shape, device) if replay is None else replay)
     generator = torch.Generator(device).manual_seed(seed)
-    run = _Run(dual, goal, shape, device, clock, Hunter(dual, judge, clock, generator), effort)
+    run = PropertyRun(dual, goal, shape, device, clock, Hunter(dual, judge, clock, generator), effort)
     middles = _middles(run.problem())
     require_same_network(dual, middles[:_COMPARED])
     if bracket and attack is None:
@@ -108,7 +98,7 @@ def verify(
     run.exact = ExactCases.of(dual, judge, middles[:1], clock, exact_seconds)
     with tracked(progress, len(goal.cases)) as run.advance:
         # What was proved until an interruption stays proved.
-        found = in_time(run.clock.left, lambda: _decide(run, attack, dtype))
+        found = in_time(run.clock.left, lambda: decided(run, attack, dtype))
     if found is None and bracket and attack is not None and not run.open:
         require_no_counterexample(run.hunter, goal, shape, device, attack, run.method)
     if found is not None:
@@ -124,151 +114,6 @@ def verify(
         )
     status = VerdictStatus.UNSAT if not run.open else VerdictStatus.TIMEOUT if clock.over else VerdictStatus.UNKNOWN
     return Verdict(status, None, None, None, run.method, len(run.open), run.parts, clock.seconds)
-
-
-@dataclass(eq=False)
-class _Run:
-    """One call's state: what is still open, and what was done last."""
-
-    dual: DualNetwork
-    goal: Property
-    shape: tuple[int, ...]
-    device: torch.device
-    clock: Clock
-    hunter: Hunter
-    effort: Effort
-    open: dict[int, tuple[int, ...]] = field(init=False)
-    method: str = "nothing"
-    parts: int = 0
-    exact: ExactCases | None = None
-    advance: Callable[[int, str], None] = lambda done, words: None
-
-    def __post_init__(self) -> None:
-        self.open = {number: tuple(range(len(case.conjunctions))) for number, case in enumerate(self.goal.cases)}
-
-    def begin(self, method: str) -> None:
-        """Note what is tried next, and tell how many cases are closed."""
-        self.method = method
-        self.tell()
-
-    def tell(self) -> None:
-        self.advance(len(self.goal.cases) - len(self.open), self.method)
-
-    def discard_empty(self) -> None:
-        """Close the cases whose inputs cannot keep their constraints."""
-        if all(case.relation is None for case in self.goal.cases):
-            return
-        self.begin("constraints between inputs")
-        problem = self.problem()
-        for case, empty in zip(problem.cases, problem.empty.tolist()):
-            if empty:
-                del self.open[case]
-
-    def problem(self, *, sums: bool = False) -> Problem:
-        return Problem.of(self.goal, self.open, self.shape, self.device, sums=sums)
-
-    @property
-    def swarm_size(self) -> int:
-        """How many points to attack from at once: many for a small network."""
-        scalars = sum(node.size for node in self.dual.plan.graph)
-        return max(4, min(512, _SWARM_NUMBERS // scalars))
-
-    @property
-    def done(self) -> bool:
-        return not self.open or self.clock.over
-
-
-def _decide(run: _Run, attack: Attack | None, dtype: torch.dtype) -> Counterexample | None:
-    """All methods, the cheapest first, until everything is decided or the time is over."""
-    run.discard_empty()
-    if run.done:
-        return None
-    if attack is not None:
-        run.begin("random points")
-        found = run.hunter.sample(run.problem(), 8)
-        if found is None and not run.done:
-            run.begin("attack")
-            found = run.hunter.attack(run.problem(), attack)
-        if found is not None:
-            return found
-    if not run.done:
-        # Nearly free, and enough for many networks that were trained to be verified.
-        _prove(run, Ask(slopes="adaptive", inner="interval"), dtype)
-    if run.effort == "fast":
-        return None
-    for ask in (Ask(slopes="shared", inner="dual"), Ask(slopes="adaptive", inner="dual")):
-        if not run.done:
-            _prove(run, ask, dtype)
-        if attack is not None and not run.done:
-            run.begin(f"attack from the least points of {bound_words('dual bounds', ask)}")
-            found = run.hunter.guided(run.problem(), ask, attack)
-            if found is not None:
-                return found
-    if run.exact is not None and not run.done:
-        found = _exactly(run, run.exact)
-        if found is not None:
-            return found
-    if run.effort == "normal":
-        return None
-    return None if run.done else _search(run, attack, dtype)
-
-
-def _prove(run: _Run, ask: Ask, dtype: torch.dtype) -> None:
-    """Remove the conjunctions that bounds over whole boxes prove to be false."""
-    run.begin(bound_words("dual bounds", ask))
-    problem = run.problem(sums=True)
-    for index in batches(len(problem.cases), run.clock):
-        part = problem.select(list(index))
-        proof = prove(run.dual, part.proof_region(dtype), part.spec, ask)
-        margins = part.spec.margins(proof.lower)
-        left = part.remaining((margins > 0) & margins.isfinite())
-        for case in part.cases:
-            if case in left:
-                run.open[case] = left[case]
-            else:
-                del run.open[case]
-        run.tell()
-
-
-def _exactly(run: _Run, exact: ExactCases) -> Counterexample | None:
-    """Decide the open cases one by one."""
-    run.begin("branch and bound over undecided units")
-    problem = run.problem()
-    for place, case in enumerate(problem.cases):
-        decided = exact.decide(problem.select([place]))
-        run.parts += decided.programs
-        if decided.found is not None:
-            return decided.found
-        if decided.proved:
-            del run.open[case]
-        if run.clock.over:
-            break
-        run.tell()
-    return None
-
-
-def _search(run: _Run, attack: Attack | None, dtype: torch.dtype) -> Counterexample | None:
-    """Branch and bound over all open cases; what it closes counts also if the time is up within a step."""
-    words = "branch and bound over inputs and units"
-    run.begin(words)
-    clock = Clock(min(run.clock.left, _HIGH_SECONDS)) if run.effort == "high" else run.clock
-    search = PropertySearch.of(run.dual, run.problem(), dtype, run.hunter, clock, attack)
-    try:
-        search.search.run(_FIRST_PARTS)
-        if attack is not None and search.search.found is None and search.search.undecided and not run.clock.over:
-            # Easy properties are proved by then, so that this attack is spared.
-            run.begin("attack from many points")
-            found = run.hunter.swarm(run.problem(), run.swarm_size, _THOROUGH)
-            if found is not None:
-                return found
-            run.begin(words)
-        search.search.run()
-    finally:
-        run.parts += search.search.parts
-        left = search.problem.remaining(search.refuted)
-        run.open = {case: left[case] for case in run.open if case in left}
-        run.tell()
-    return search.search.found
 
 
 def _middles(problem: Problem) -> torch.Tensor:

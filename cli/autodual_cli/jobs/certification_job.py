@@ -10,8 +10,8 @@ import torch
 
 import autodual
 from autodual.attacks import counterexamples
-from autodual.certification.certify import reached_classes
 from autodual.certification.goal import chosen_goal
+from autodual.certification.sample_classes import reached_classes
 from autodual.exact.time_allowed import Clock
 from autodual.policies import Effort, SlopePolicy
 from autodual.report import certificate_row, summarise_certificates
