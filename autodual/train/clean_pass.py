@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from autodual.errors import InvalidInputError
+from autodual.train.channel_moments import channel_moments
 
 
 @dataclass(frozen=True, eq=False)
@@ -118,15 +119,13 @@ def _recorder(name: str, found: dict[str, Tensor]) -> Callable[[nn.Module, tuple
             raise InvalidInputError(f"the batch norm '{name}' is used twice, so it has no one batch's statistics")
         # In mixed precision the values are short; their statistics must not be.
         value = inputs[0].float() if inputs[0].dtype in (torch.bfloat16, torch.float16) else inputs[0]
-        axes = [axis for axis in range(value.dim()) if axis != 1]
         if value.numel() == value.shape[1]:
             raise InvalidInputError(
                 f"the batch norm '{name}' cannot learn from a batch of one sample: give at least two, or put it in "
                 "evaluation mode"
             )
         # The biased variance, by which a batch norm in training normalises.
-        variance, mean = torch.var_mean(value, axes, correction=0)
-        found[f"{prefix}running_mean"], found[f"{prefix}running_var"] = mean, variance
+        found[f"{prefix}running_mean"], found[f"{prefix}running_var"] = channel_moments(value)
 
     return record
 
