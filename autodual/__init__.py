@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from autodual.files import load_cascade, load_model
     from autodual.frontend.onnx import load_onnx
     from autodual.interval import Interval
-    from autodual.network import Ask, DualNetwork, JoinedInputs
+    from autodual.network import Ask, DualNetwork, JoinedInputs, capture
     from autodual.perturbations import (
         Box,
         L1Ball,
@@ -71,6 +71,7 @@ _HOMES = {
     "WassersteinBall": "autodual.perturbations",
     "attack_cascade": "autodual.certification",
     "benchmark": "autodual.evaluation",
+    "capture": "autodual.network",
     "certified_radius": "autodual.certification",
     "certify": "autodual.certification",
     "certify_cascade": "autodual.certification",

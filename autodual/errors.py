@@ -27,6 +27,10 @@ class BatchMixingError(TraceError):
     """The model lets samples of one batch influence each other, so no per-sample bound exists."""
 
 
+class CaptureError(AutodualError):
+    """A function cannot be recorded as one static graph, or a graph does not fit what it is called with."""
+
+
 class ModelChangedError(AutodualError):
     """The model is no longer the one that was compiled: something other than its parameters and buffers has changed."""
 

@@ -9,9 +9,12 @@ from contextvars import ContextVar
 import torch
 from torch import Tensor
 
+from autodual.tensors import readable
+
 _Requirement = tuple[Tensor, Callable[[], Exception]]
 #: Those that `checked_together` has yet to check; None outside.
 _pending: ContextVar[list[_Requirement] | None] = ContextVar("pending requirements", default=None)
+_unchecked: ContextVar[bool] = ContextVar("nothing is checked", default=False)
 
 
 def require(holds: Tensor | bool, error: Callable[[], Exception]) -> None:
@@ -26,13 +29,43 @@ def require(holds: Tensor | bool, error: Callable[[], Exception]) -> None:
         >>> from autodual.requirements import require
         >>> require(torch.ones(2).isfinite().all(), lambda: ValueError("not finite"))
     """
-    if isinstance(holds, Tensor) and holds.device.type != "cpu":
+    if isinstance(holds, Tensor) and not readable(holds):
+        if _unchecked.get():
+            return
         pending = _pending.get()
         if pending is not None:
             pending.append((holds, error))
             return
     if not holds:
         raise error()
+
+
+def checking() -> bool:
+    """Whether values can be checked: not inside `unchecked`.
+
+    Example:
+        >>> from autodual.requirements import checking
+        >>> checking()
+        True
+    """
+    return not _unchecked.get()
+
+
+@contextmanager
+def unchecked() -> Iterator[None]:
+    """Inside, nothing is required of tensors without values: a graph is being recorded, whose values come later.
+
+    Example:
+        >>> from autodual.requirements import checking, unchecked
+        >>> with unchecked():
+        ...     checking()
+        False
+    """
+    token = _unchecked.set(True)
+    try:
+        yield
+    finally:
+        _unchecked.reset(token)
 
 
 @contextmanager

@@ -17,6 +17,21 @@ _PLAIN = (Tensor, Parameter)
 _HALF = (torch.float16, torch.bfloat16)
 
 
+def readable(values: Tensor) -> bool:
+    """Whether the host can read values at once: they lie on the CPU, and are not just to come, as in a trace.
+
+    Args:
+        values: a tensor.
+
+    Example:
+        >>> import torch
+        >>> from autodual.tensors import readable
+        >>> readable(torch.ones(2)), readable(torch.ones(2, device="meta"))
+        (True, False)
+    """
+    return values.device.type == "cpu" and type(values) in _PLAIN
+
+
 def all_finite(values: Tensor) -> bool:
     """Whether no entry of a tensor of any shape is NaN or infinite; integers never are.
 
@@ -48,7 +63,7 @@ def finite(*tensors: Tensor) -> Tensor | bool:
         False
     """
     ends = [end for one in tensors if one.is_floating_point() and one.numel() for end in torch.aminmax(one.detach())]
-    if all(end.device.type == "cpu" for end in ends):
+    if all(readable(end) for end in ends):
         return all(math.isfinite(end) for end in ends)
     return torch.stack(ends).isfinite().all()
 

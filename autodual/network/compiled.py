@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from autodual.errors import InvalidInputError
+from autodual.errors import CaptureError, InvalidInputError
 from autodual.frontend import TracedNetwork
 from autodual.inputs import Labels, Samples, sample_tensor
 from autodual.ir.expressions import Environment
@@ -17,6 +17,7 @@ from autodual.ir.graph import Graph
 from autodual.network.live import live_tensors
 from autodual.objective import Objective
 from autodual.passes.plan import Plan
+from autodual.requirements import checking
 from autodual.specs import ClassMargin
 from autodual.specs.label_map import class_count
 
@@ -64,6 +65,11 @@ class CompiledNetwork(nn.Module):
                 raise InvalidInputError(
                     f"the inputs have the shape {list(x.shape)}, which is that of one sample: give them a batch axis, "
                     "x[None] (or x.unsqueeze(0))"
+                )
+            if not checking():
+                raise CaptureError(
+                    f"the network is not traced for samples of the shape {list(shape)} yet, which cannot be done "
+                    "while a graph is captured: call dual.compiled(x) before"
                 )
             self._compiled[shape] = self._build(self.model, x)
         return self._compiled[shape]

@@ -16,6 +16,7 @@ from torch import Tensor
 from autodual.errors import EmptySetError, InvalidInputError
 from autodual.inputs import Numbers, number_tensor
 from autodual.requirements import require
+from autodual.tensors import readable
 
 Parameter: TypeAlias = Numbers
 Domain: TypeAlias = "tuple[Parameter, Parameter] | None"
@@ -47,7 +48,7 @@ def _require_radius(radius: Tensor) -> None:
         return InvalidInputError(f"the radius must be finite and not negative, but is {float(bad[0]):g}")
 
     least, greatest = radius.detach().aminmax()
-    if radius.device.type == "cpu":
+    if readable(radius):
         require(float(least) >= 0 and float(greatest) < math.inf, refused)
     else:
         require((least >= 0) & (greatest < math.inf), refused)
@@ -76,13 +77,16 @@ def check_ends(lower: Parameter, upper: Parameter, what: str) -> None:
             "each other"
         ) from None
     crossed = low > high
-    if crossed.any():
+
+    def empty() -> EmptySetError:
         place = crossed.nonzero()[0].tolist()
         where = f" at {place}" if place else ""
-        raise EmptySetError(
+        return EmptySetError(
             f"{what} is empty: its lower end {float(low[crossed][0]):g} lies above its upper end "
             f"{float(high[crossed][0]):g}{where}"
         )
+
+    require(~crossed.any(), empty)
 
 
 def checked_domain(domain: Any) -> Domain:
