@@ -80,60 +80,61 @@ class Ascent(Attack):
         kept = Kept(self.keep, centre if self.keep == "last" else region.project(centre))
         for restart in range(self.restarts):
             start = self.start if restart == 0 or self.start.random else Scattered()
-            objective, index = self.objective.turn(restart), kept.resisting(None)
             first = region.enlarged(self.wide[0]) if self.wide else self.growth.at(region, 0, self.steps)
-            points, left = start.points(first, generator), self.steps
-            for factor in self.wide:
-                state = State(points, int(0.3 * self.steps), generator)
-                points, left = self._widely(problem, factor, state, index, objective), left - state.steps
-            points = region.project(points) if self.wide else points
-            self._climb(problem, State(points, left, generator), index, kept, objective)
+            state = State(start.points(first, generator), self.steps, generator)
+            left = kept.resisting()
+            some = problem if left is None else problem.select(left)
+            if some.region.count:
+                self._run(some, state.only(left), kept.only(left), self.objective.turn(restart))
         return kept.points
 
-    def _widely(
-        self, problem: Problem, factor: float, state: State, index: Tensor | None, objective: Objective
-    ) -> Tensor:
-        """The points `[N, *shape]` of largest objective in a run in a larger ball."""
-        wide = problem.within(problem.region.enlarged(factor))
-        state.points = wide.region.project(state.points)
-        best = Kept("loss", state.points)
-        self._climb(wide, state, index, best, objective)
-        return best.points
+    def _run(self, problem: Problem, state: State, kept: Kept, objective: Objective) -> None:
+        """One run, in larger balls first."""
+        steps = state.steps
+        for factor in self.wide:
+            wide = problem.within(problem.region.enlarged(factor))
+            state = State(wide.region.project(state.points), int(0.3 * self.steps), state.generator)
+            best = Kept("loss", state.points)
+            self._climb(wide, state, best, objective)
+            steps -= state.steps
+            state = State(best.points, steps, state.generator)
+        state.points = problem.region.project(state.points) if self.wide else state.points
+        self._climb(problem, state, kept, objective)
 
-    def _climb(self, whole: Problem, state: State, index: Tensor | None, kept: Kept, objective: Objective) -> None:
-        """One run. `index` are the samples that it is still about, or None for all."""
-        problem = whole
-        if index is not None:
-            problem, state = whole.select(index), state.select(index)
-        if problem.region.count == 0:
-            return
+    def _climb(self, problem: Problem, state: State, kept: Kept, objective: Objective) -> None:
+        """The steps in one set."""
         steps = state.steps
         for state.iteration in range(steps):
             outputs, loss, gradient = evaluate(problem, objective, state.points)
             if kept.keep != "last":
-                kept.update(index, problem.region, state.points, _score(kept.keep, problem, objective, outputs, loss))
-            left = kept.resisting(index)
+                score = _score(kept.keep, problem, objective, outputs, loss)
+                kept.update(state.points, score, _doubtful(problem.region, state.iteration))
+            left = kept.resisting()
             if left is not None:
-                index = left if index is None else index[left]
-                problem, state, loss, gradient = problem.select(left), state.select(left), loss[left], gradient[left]
+                kept, problem, state = kept.only(left), problem.select(left), state.only(left)
+                loss, gradient = loss[left], gradient[left]
                 if problem.region.count == 0:
                     return
             gradient = self.size.observe(state, loss, gradient)
             near = problem.within(self.growth.at(problem.region, state.iteration, steps))
             state.points = self.step.advance(near, objective, state, gradient, self.size)
-        kept.update(index, problem.region, state.points, _final_score(kept.keep, problem, objective, state.points))
+        if kept.keep == "last":
+            kept.points = state.points
+        else:
+            outputs = problem.outputs(state.points)
+            loss = raised(objective, problem, outputs)
+            score = _score(kept.keep, problem, objective, outputs, loss)
+            kept.update(state.points, score, _doubtful(problem.region, steps))
+        kept.returned()
 
 
-def _final_score(keep: Keep, problem: Problem, objective: Objective, points: Tensor) -> Tensor:
-    """What decides whether the points where a run ends are kept: the least is. `last` needs no forward pass."""
-    if keep == "last":
-        return points.new_full((len(points),), -torch.inf)
-    outputs = problem.outputs(points)
-    return -raised(objective, problem, outputs) if keep == "loss" else problem.margin(outputs)
+def _doubtful(region: Searchable, iteration: int) -> Searchable | None:
+    """The region, where points of an iteration may lie outside: where it began, or none is projected."""
+    return region if iteration == 0 or region.projection_free else None
 
 
 def _score(keep: Keep, problem: Problem, objective: Objective, outputs: Tensor, loss: Tensor) -> Tensor:
-    """What decides whether the points that were just evaluated are kept: the least is."""
+    """What decides whether points are kept: the least is."""
     return -loss if keep == "loss" or isinstance(objective, Margin) else problem.margin(outputs)
 
 
@@ -143,12 +144,8 @@ def evaluate(problem: Problem, objective: Objective, points: Tensor) -> tuple[Te
         points = (points.clone() if points.is_inference() else points.detach()).requires_grad_()
         outputs = problem.outputs(points)
         loss = raised(objective, problem, outputs)
-        if loss.requires_grad:
-            found = torch.autograd.grad(loss.sum(), points, allow_unused=True, materialize_grads=True)
-            gradient = found[0].nan_to_num(0, 0, 0)
-        else:
-            gradient = torch.zeros_like(points)
-    return outputs.detach(), loss.detach(), gradient
+        gradient = problem.gradients.of(loss, points)
+    return outputs.detach(), loss.detach(), gradient.nan_to_num(0, 0, 0)
 
 
 def check_counts(steps: int, restarts: int) -> None:

@@ -21,8 +21,10 @@ class State:
     iteration: int = 0
     memory: dict[str, Tensor] = field(default_factory=dict)
 
-    def select(self, index: Tensor) -> State:
-        """The state of some of the samples, by a LongTensor."""
+    def only(self, index: Tensor | None) -> State:
+        """The state of some of the samples, by a LongTensor; None: itself."""
+        if index is None:
+            return self
         kept = {name: values[index] for name, values in self.memory.items()}
         return State(self.points[index], self.steps, self.generator, self.iteration, kept)
 

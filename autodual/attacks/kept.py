@@ -22,33 +22,50 @@ def check_keep(keep: str) -> None:
 
 
 class Kept:
-    """The point kept for each of N samples, among those that may lie in the region for all that it says cheaply."""
+    """The point kept for each of N samples; a part of the samples can go on by itself."""
 
     def __init__(self, keep: Keep, points: Tensor):
         self.keep = keep
-        self._score = points.new_full((points.shape[0],), torch.inf)
         self.points = points
+        self._score = points.new_full((points.shape[0],), torch.inf)
+        self._whole: tuple[Kept, Tensor] | None = None
 
-    def update(self, index: Tensor | None, region: Searchable, points: Tensor, score: Tensor) -> None:
-        """New points `[n, *shape]` of the samples index `[n]` (None: of all); those of least score are kept."""
-        if self.keep == "last" and index is None:  # an ascent ends in the region
-            self.points = points
-            return
-        before = self._score if index is None else self._score[index]
-        score = score.to(before)
-        better = ((score < before) | (score == -torch.inf)) & region.plausible(points)
-        score = torch.where(better, score, before)
-        old = self.points if index is None else self.points[index]
-        points = torch.where(better.reshape(-1, *[1] * (points.dim() - 1)), points, old)
-        if index is None:
-            self._score, self.points = score, points
-        else:
-            self._score = self._score.index_copy(0, index, score)
-            self.points = self.points.index_copy(0, index, points)
+    def update(self, points: Tensor, score: Tensor, region: Searchable | None = None) -> None:
+        """New points `[N, *shape]`; of points and those kept so far, the ones of less score `[N]` are kept.
 
-    def resisting(self, index: Tensor | None) -> Tensor | None:
-        """Which of the samples index `[n]` are not refuted yet, as places in it; None if all of them are to go on."""
+        Args:
+            points: one for each sample.
+            score: −inf is always kept.
+            region: points count only if they may lie in it, for all that it says cheaply; None: they all do.
+        """
+        score = score.to(self._score)
+        better = (score < self._score) | (score == -torch.inf)
+        if region is not None:
+            better = better & region.plausible(points)
+        self._score = torch.where(better, score, self._score)
+        self.points = torch.where(better.reshape(-1, *[1] * (points.dim() - 1)), points, self.points)
+
+    def resisting(self) -> Tensor | None:
+        """Which samples are not refuted yet, as a LongTensor; None if all of them are to go on."""
         if self.keep != "first":
             return None
-        open_ = ~((self._score if index is None else self._score[index]) < 0)
-        return None if bool(open_.all()) else open_.nonzero().squeeze(1)
+        refuted = self._score < 0
+        return (~refuted).nonzero().squeeze(1) if bool(refuted.any()) else None
+
+    def only(self, index: Tensor | None) -> Kept:
+        """What is kept for some of the samples, by a LongTensor; None: itself."""
+        if index is None:
+            return self
+        part = Kept(self.keep, self.points[index])
+        part._score = self._score[index]
+        part._whole = (self.returned(), index if self._whole is None else self._whole[1][index])
+        return part
+
+    def returned(self) -> Kept:
+        """The whole of which this is a part, with what the part has kept."""
+        if self._whole is None:
+            return self
+        whole, place = self._whole
+        whole._score = whole._score.index_copy(0, place, self._score)
+        whole.points = whole.points.index_copy(0, place, self.points)
+        return whole

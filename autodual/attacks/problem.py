@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import torch
 from torch import Tensor
 
 from autodual.attacks.base import Function
+from autodual.attacks.input_gradient import InputGradients
 from autodual.perturbations import Searchable, require_searchable
 from autodual.specs import Rows, Specification
 from autodual.tensors import flat
@@ -21,6 +22,7 @@ class Problem:
     function: Function
     region: Searchable
     specification: Specification
+    gradients: InputGradients = field(default_factory=InputGradients)
 
     @classmethod
     def of(cls, function: Function, region: Searchable, specification: Specification) -> Problem:
@@ -63,7 +65,7 @@ class Problem:
         return tuple((share, self._about(one)) for share, one in self.specification.mixture)
 
     def _about(self, specification: Specification) -> Problem:
-        part = Problem(self.function, self.region, specification)
+        part = Problem(self.function, self.region, specification, self.gradients)
         if "_nominal" in self.__dict__:
             part.__dict__["_nominal"] = self._nominal
         return part
@@ -72,14 +74,14 @@ class Problem:
         """The same problem in another set around the samples."""
         if region is self.region:
             return self
-        other = Problem(self.function, region, self.specification)
+        other = Problem(self.function, region, self.specification, self.gradients)
         known = self.__dict__
         other.__dict__.update({name: known[name] for name in ("_nominal", "rows") if name in known})
         return other
 
     def select(self, index: Tensor) -> Problem:
         """The problem of some of the samples, by a LongTensor."""
-        part = Problem(self.function, self.region.select(index), self.specification.select(index))
+        part = Problem(self.function, self.region.select(index), self.specification.select(index), self.gradients)
         known = self.__dict__
         if "_nominal" in known:
             part.__dict__["_nominal"] = self._nominal[index]

@@ -50,20 +50,18 @@ class Square(Attack):
         problem = Problem.of(function, region, specification)
         generator = generator_of(region, self.seed, generator)
         kept = Kept(self.keep, start := region.project(region.centre.detach()))
-        kept.update(None, region, start, problem.margin(problem.outputs(start)))
+        kept.update(start, problem.margin(problem.outputs(start)))
         for _ in range(self.restarts):
             self._search(problem, kept, generator)
         return kept.points
 
     def _search(self, problem: Problem, kept: Kept, generator: torch.Generator) -> None:
         """One run, from stripes that cross the set."""
-        index, whole = None, problem
         points, best = kept.points, None
         for query in range(self.queries):
-            left = kept.resisting(index)
+            left = kept.resisting()
             if left is not None:
-                index = left if index is None else index[left]
-                problem, points = whole.select(index), points[left]
+                kept, problem, points = kept.only(left), problem.select(left), points[left]
                 best = None if best is None else best[left]
             if problem.region.count == 0:
                 return
@@ -72,13 +70,14 @@ class Square(Attack):
             else:
                 candidate = self._changed(problem.region, points, query, generator)
             margin = ranked(problem.margin(problem.outputs(candidate)))
-            kept.update(index, problem.region, candidate, margin)
+            kept.update(candidate, margin, problem.region if problem.region.projection_free else None)
             if best is None:
                 points, best = candidate, margin
                 continue
             better = margin < best
             best = torch.where(better, margin, best)
             points = torch.where(better.reshape(-1, *[1] * (points.dim() - 1)), candidate, points)
+        kept.returned()
 
     def _changed(self, region: Searchable, points: Tensor, query: int, generator: torch.Generator) -> Tensor:
         """The points with one window of each replaced, projected onto the set."""
