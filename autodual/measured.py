@@ -28,6 +28,8 @@ class Constants:
     early_exit_work: int = 10_000
     #: Multiplications that take as long as all that one more pull of rows costs beside its own.
     another_pull_work: int = 16_000_000
+    #: Multiplications of a product from which on it pays to look for columns of zeros, and to leave them out.
+    zero_columns_work: int = 4_000_000
     #: Time of a multiplication in forward mode, relative to backward mode: earlier columns are carried along.
     push_cost: float = 2.0
     #: Channels below which a matrix product and `fold` are faster than the library's transposed convolution.

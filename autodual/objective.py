@@ -145,7 +145,8 @@ class DenseObjective(Objective):
         return self if self.rows.dim() == 2 or self.rows.shape[0] == 1 else replace(self, rows=self.rows[samples])
 
     def to(self, like: Tensor) -> DenseObjective:
-        return replace(self, rows=self.rows.to(dtype=like.dtype, device=like.device))
+        rows = self.rows.to(dtype=like.dtype, device=like.device)
+        return self if rows is self.rows else replace(self, rows=rows)
 
     @property
     def whole(self) -> Tensor:

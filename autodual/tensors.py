@@ -35,8 +35,9 @@ def readable(values: Tensor) -> bool:
 def all_finite(values: Tensor) -> bool:
     """Whether no entry of a tensor of any shape is NaN or infinite; integers never are.
 
-    Only the least and the largest are tested, which are NaN if any entry is. This takes a tenth of the time of
-    `values.isfinite().all()`, whose reduction of booleans is slow on CPUs and showed in training steps, and no memory.
+    Only their sum is tested, which is not finite if any entry is not. Where the sum alone overflows, the least and the
+    largest tell. This takes a tenth of the time of `values.isfinite().all()`, whose reduction of booleans is slow on
+    CPUs and showed in training steps, and no memory.
 
     Args:
         values: a tensor of any shape and dtype.
@@ -62,10 +63,10 @@ def finite(*tensors: Tensor) -> Tensor | bool:
         >>> finite(torch.ones(2), torch.tensor([1.0, torch.nan]))
         False
     """
-    ends = [end for one in tensors if one.is_floating_point() and one.numel() for end in torch.aminmax(one.detach())]
-    if all(readable(end) for end in ends):
-        return all(math.isfinite(end) for end in ends)
-    return torch.stack(ends).isfinite().all()
+    numbers = [one.detach() for one in tensors if one.is_floating_point() and one.numel()]
+    if all(readable(one) for one in numbers):
+        return all(math.isfinite(one.sum()) or all(map(math.isfinite, one.aminmax())) for one in numbers)
+    return torch.stack([end for one in numbers for end in one.aminmax()]).isfinite().all()
 
 
 def unfit(values: Tensor) -> str:
@@ -167,7 +168,10 @@ def flat(values: Tensor, leading: int = 1) -> Tensor:
         >>> flat(torch.ones(2, 3, 4)).shape, flat(torch.ones(2)).shape
         (torch.Size([2, 12]), torch.Size([2, 1]))
     """
-    return values.flatten(leading) if values.dim() > leading else values.unsqueeze(-1)
+    axes = values.dim() - leading
+    if axes == 1:
+        return values
+    return values.flatten(leading) if axes > 1 else values.unsqueeze(-1)
 
 
 def on_host(tensors: Sequence[Tensor]) -> list[Tensor]:

@@ -9,7 +9,7 @@ from torch import Tensor
 from autodual.dual.affine import AffineLayer
 from autodual.dual.layer import NOTHING, Contribution, DualLayer
 from autodual.dual.registry import dual_rule
-from autodual.dual.row_products import inner
+from autodual.dual.row_products import inner, product_of_columns
 from autodual.dual.rows import Rows
 from autodual.dual.rule import AffineRule
 from autodual.dual.spectral_norm import NORM_ENTRIES, masked_norm
@@ -30,7 +30,11 @@ class LinearLayer(AffineLayer):
         self.constant_term = ops.optional(node.op.bias, environment)
 
     def pull(self, rows: Rows) -> tuple[Rows, ...]:
-        return (rows.with_values(rows.values @ self.weight, shape=self.shapes[0]),)
+        if rows.units is not None and len(self.node.shape) == 1:
+            pulled = self.weight.index_select(0, rows.units).unsqueeze(0)
+        else:
+            pulled = product_of_columns(rows.values, self.weight)
+        return (rows.with_values(pulled, shape=self.shapes[0]),)
 
     def objective(self, rows: Rows) -> Contribution:
         if self.constant_term is None:

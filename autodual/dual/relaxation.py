@@ -88,11 +88,15 @@ class RelaxedLayer(DualLayer):
     @cached_property
     def middle(self) -> Tensor:
         """Half way between the lines' intercepts, `[N, *shape]`."""
+        if self.relaxation.grounded:
+            return self.half_height
         return (self.relaxation.lower_intercept + self.relaxation.upper_intercept) / 2
 
     @cached_property
     def half_height(self) -> Tensor:
         """Half the distance of the lines' intercepts, `[N, *shape]`."""
+        if self.relaxation.grounded:
+            return self.relaxation.upper_intercept / 2
         return (self.relaxation.upper_intercept - self.relaxation.lower_intercept) / 2
 
     @cached_property

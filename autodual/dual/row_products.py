@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from autodual.dual.rows import Rows
+from autodual.measured import measured
 from autodual.tensors import flat
+
+# Columns are left out if at most this share of them is left; copying the others takes time as well.
+_MOST_KEPT = 0.9
 
 
 def inner(rows: Rows, tensor: Tensor, *, absolute: bool = False) -> Tensor:
@@ -27,26 +32,23 @@ def inner(rows: Rows, tensor: Tensor, *, absolute: bool = False) -> Tensor:
         >>> inner(rows, torch.tensor([[3.0, 4.0]])), inner(rows, torch.tensor([[3.0, 4.0]]), absolute=True)
         (tensor([[-5.]]), tensor([[11.]]))
     """
-    return _product(rows, rows.features(tensor), absolute)
+    return _product(rows, rows.reading(tensor), absolute)
 
 
 def inner_everywhere(rows: Rows, tensor: Tensor) -> Tensor:
     """⟨ν, t⟩ of cropped `rows` with a `tensor` `[1, C, 1, …]` that is equal at all positions: `[G or 1, K]`."""
-    return _product(rows, rows.everywhere(tensor), absolute=False)
+    return _product(rows, rows.everywhere(tensor)[:, 0], absolute=False)
 
 
 def _product(rows: Rows, features: Tensor, absolute: bool) -> Tensor:
-    """Rows with features `[G or 1, 1, *extent]`.
+    """Rows with features `[G or 1, *extent]`.
 
     Factored rows are never laid out: shared ones are one matrix product, whose cost does not grow with samples × rows.
     """
     base = rows.base.abs() if absolute else rows.base
     if rows.scale is not None:
-        features = features * (rows.scale.abs() if absolute else rows.scale)
-    if base.dim() == 2:
-        # An output of one number per sample has no axes to flatten.
-        base, features = base.unsqueeze(2), features.unsqueeze(2)
-    return contract(flat(base, 2), flat(features, 2))
+        features = features * (rows.scale.abs() if absolute else rows.scale)[:, 0]
+    return _contracted(flat(base, 2), flat(features))
 
 
 def contract(values: Tensor, features: Tensor) -> Tensor:
@@ -65,10 +67,40 @@ def contract(values: Tensor, features: Tensor) -> Tensor:
         >>> contract(torch.tensor([[[1.0, 2.0]]]), torch.tensor([[[3.0, 4.0]]]))
         tensor([[11.]])
     """
+    return _contracted(flat(values, 2), flat(features[:, 0]))
+
+
+def _contracted(values: Tensor, features: Tensor) -> Tensor:
+    """`contract` of flat rows `[G or 1, K, F]` with flat features `[G or 1, F]`."""
     if values.shape[0] == 1:
-        return features[:, 0] @ values[0].T
+        return functional.linear(features, values[0])
     if features.shape[0] == 1:
-        return values @ features[0, 0]
+        return values @ features[0]
     if values.shape[1] == 1:
-        return (values[:, 0] * features[:, 0]).sum(1, keepdim=True)
-    return torch.bmm(values, features.transpose(1, 2)).squeeze(2)
+        return (values[:, 0] * features).sum(1, keepdim=True)
+    return torch.bmm(values, features.unsqueeze(2)).squeeze(2)
+
+
+def product_of_columns(values: Tensor, matrix: Tensor) -> Tensor:
+    """Rows `[G, K, F]` times a matrix `[F, M]`, without the columns of rows that are zero: those of inactive units.
+
+    Not where gradients are recorded, which may reach zeros too, nor on a GPU, which would be waited for.
+
+    Args:
+        values: `[*, F]`.
+        matrix: `[F, M]`.
+
+    Example:
+        >>> import torch
+        >>> from autodual.dual.row_products import product_of_columns
+        >>> product_of_columns(torch.tensor([[0.0, 2.0]]), torch.eye(2))
+        tensor([[0., 2.]])
+    """
+    small = values.numel() * matrix.shape[1] < measured.zero_columns_work
+    if small or values.device.type != "cpu" or torch.is_grad_enabled():
+        return values @ matrix
+    # A sum of sizes is zero where all of them are; reductions of booleans are slow on CPUs.
+    kept = values.abs().flatten(0, -2).sum(0).nonzero()[:, 0]
+    if kept.shape[0] > _MOST_KEPT * matrix.shape[0]:
+        return values @ matrix
+    return values.index_select(-1, kept) @ matrix.index_select(0, kept)

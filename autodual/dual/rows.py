@@ -37,6 +37,7 @@ class Rows:
         span: first and last sample (excluded) among which all owners are, if known.
         window: where the extents lie; None if they are the whole `shape`.
         cropped: whether entries of the window outside the node are zero.
+        units: `[K]` long, if row k is the identity's row of this unit, so that a product with it only picks a row.
 
     Example:
         >>> import torch
@@ -54,6 +55,14 @@ class Rows:
     span: tuple[int, int] | None = None
     window: Window | None = None
     cropped: bool = True
+    units: Tensor | None = None
+
+    @classmethod
+    def of_units(cls, units: Tensor, shape: tuple[int, ...], dtype: torch.dtype) -> Rows:
+        """Rows of the identity of a node of this `shape`: those of the flat positions `units` `[K]`."""
+        base = torch.zeros(units.shape[0], torch.Size(shape).numel(), dtype=dtype, device=units.device)
+        base = base.scatter(1, units.unsqueeze(1), 1.0)
+        return cls(base.reshape(1, -1, *shape), shape, units=units)
 
     @cached_property
     def values(self) -> Tensor:
@@ -119,9 +128,11 @@ class Rows:
         Returns:
             `[G or 1, 1, *extent]`.
         """
-        if self.window is None:
-            return self._own(tensor).unsqueeze(1)
-        return self._patches(tensor).unsqueeze(1)
+        return self.reading(tensor).unsqueeze(1)
+
+    def reading(self, tensor: Tensor) -> Tensor:
+        """`features` without the rows' axis: `tensor` `[N or 1, *shape]` → `[G or 1, *extent]`."""
+        return self._own(tensor) if self.window is None else self._patches(tensor)
 
     def around(self, tensor: Tensor, margin: Sequence[int]) -> Tensor:
         """`features` of a wider window, for functions that read the input around a window; zero outside the node.
@@ -194,6 +205,8 @@ class Rows:
         fields.update(vars(self))
         for name in ("values", "negative"):
             fields.pop(name, None)
+        if "base" in changes or "scale" in changes:
+            fields["units"] = None
         fields.update(changes)
         return made
 
@@ -208,6 +221,10 @@ class Rows:
     def negated(self) -> Rows:
         """The rows with the opposite sign."""
         return self.changed(base=-self.base)
+
+    def mirrored(self) -> Rows:
+        """The rows, followed by the same with the opposite sign."""
+        return self.changed(base=torch.cat([self.base, -self.base], 1))
 
     def with_values(self, values: Tensor, **changes: Any) -> Rows:
         """Other `values` `[G or 1, K, *extent]` for the same groups; `changes` are further fields."""

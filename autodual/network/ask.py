@@ -154,26 +154,8 @@ class Ask:
     search: bool | None = None
 
     def __post_init__(self) -> None:
-        for name, choices in _CHOICES.items():
-            value = getattr(self, name)
-            if value is not None and not (isinstance(value, str) and value in choices):
-                raise InvalidInputError(f"{name} must be {_either(choices)}, not {value!r}")
-        for name in _FLAGS:
-            if getattr(self, name) not in (None, True, False):
-                raise InvalidInputError(f"{name} must be True, False or None, not {getattr(self, name)!r}")
-        for name, (kind, words) in _KINDS.items():
-            value = getattr(self, name)
-            if not (value is None or isinstance(value, kind)):
-                found = type(value).__name__
-                raise InvalidInputError(
-                    f"{name} must be {words}, but is {'an' if found[0] in 'aeiou' else 'a'} {found}"
-                )
-        for name in _COUNTS:
-            value = getattr(self, name)
-            if not (value is None or (isinstance(value, int) and not isinstance(value, bool) and value >= 0)):
-                raise InvalidInputError(f"{name} must be a whole number of steps, 0 or more, not {value!r}")
-        if not (self.enough is None or (isinstance(self.enough, (int, float)) and not math.isnan(self.enough))):
-            raise InvalidInputError(f"enough must be a number, not {self.enough!r}")
+        for name, value in self.said.items():
+            _CHECKS[name](name, value)
         if self.executed:
             self._check_executed()
 
@@ -200,11 +182,10 @@ class Ask:
             TypeError: the entry has no such keyword.
             InvalidInputError: `ask` is not an `Ask`, or says what the entry decides itself.
         """
-        own = _keywords(entry)
-        taken = [name for name in _names() if name in own]
+        taken, defaults = _taken(entry)
         for name in options:
             if name not in taken:
-                raise TypeError(_unexpected(entry.__name__, name, list(own)))
+                raise TypeError(_unexpected(entry.__name__, name, list(_keywords(entry))))
         if not (ask is None or isinstance(ask, cls)):
             raise InvalidInputError(
                 f"ask must be an autodual.Ask, but is a {type(ask).__name__}; write ask=autodual.Ask(slopes=...)"
@@ -215,10 +196,10 @@ class Ask:
                 raise InvalidInputError(
                     f"ask says {name}, which {entry.__name__} decides itself; it takes {', '.join(taken)}"
                 )
-        if ask is not None and not options and all(own[name] is None for name in taken):
+        if ask is not None and not options and not defaults:
             return ask
         keywords = {name: value for name, value in options.items() if value is not None}
-        return cls(**{**{name: own[name] for name in taken}, **said, **keywords})
+        return cls(**{**defaults, **said, **keywords})
 
     def __repr__(self) -> str:
         """`Ask(slopes='adaptive')`: what is said, and nothing else."""
@@ -232,8 +213,7 @@ class Ask:
     @property
     def said(self) -> dict[str, Any]:
         """The fields that are not None."""
-        found = vars(self)
-        return {name: found[name] for name in _names() if found[name] is not None}
+        return {name: value for name, value in vars(self).items() if value is not None}
 
     def over(self, other: Ask) -> Ask:
         """This ask, with the other's fields where this one leaves them unsaid."""
@@ -244,6 +224,34 @@ class Ask:
         if self.known is None:
             return self
         return replace(self, known={name: _rows(interval, index) for name, interval in self.known.items()})
+
+
+def _one_of(name: str, value: Any) -> None:
+    choices = _CHOICES[name]
+    if not (isinstance(value, str) and value in choices):
+        raise InvalidInputError(f"{name} must be {_either(choices)}, not {value!r}")
+
+
+def _flag(name: str, value: Any) -> None:
+    if value not in (True, False):
+        raise InvalidInputError(f"{name} must be True, False or None, not {value!r}")
+
+
+def _of_kind(name: str, value: Any) -> None:
+    kind, words = _KINDS[name]
+    if not isinstance(value, kind):
+        found = type(value).__name__
+        raise InvalidInputError(f"{name} must be {words}, but is {'an' if found[0] in 'aeiou' else 'a'} {found}")
+
+
+def _count(name: str, value: Any) -> None:
+    if not isinstance(value, int) or isinstance(value, bool) or value < 0:
+        raise InvalidInputError(f"{name} must be a whole number of steps, 0 or more, not {value!r}")
+
+
+def _number(name: str, value: Any) -> None:
+    if not isinstance(value, (int, float)) or math.isnan(value):
+        raise InvalidInputError(f"{name} must be a number, not {value!r}")
 
 
 _CHOICES = {"slopes": get_args(SlopePolicy), "inner": get_args(InnerBounds), "last": get_args(LastBound)}
@@ -257,16 +265,17 @@ _KINDS: dict[str, tuple[Any, str]] = {
     "at": (str, "the name of a node"),
 }
 _FLAGS = ("balls", "all_units", "rigorous", "exact", "linear", "sites", "executed", "record", "search")
-_COUNTS = ("steps", "inner_steps", "sweeps")
+#: By field, the check of a value that is said.
+_CHECKS: dict[str, Callable[[str, Any], None]] = {
+    **dict.fromkeys(_CHOICES, _one_of),
+    **dict.fromkeys(_KINDS, _of_kind),
+    **dict.fromkeys(_FLAGS, _flag),
+    **dict.fromkeys(("steps", "inner_steps", "sweeps"), _count),
+    "enough": _number,
+}
 
 #: What bound methods and losses compute unless told otherwise: the dual bounds of the thesis, in every layer.
 DUAL_BOUNDS = Ask(slopes="shared", inner="dual", last="dual")
-
-
-@cache
-def _names() -> tuple[str, ...]:
-    """The fields of an ask."""
-    return tuple(field.name for field in fields(Ask))
 
 
 @cache
@@ -274,6 +283,14 @@ def _keywords(entry: Callable[..., Any]) -> dict[str, Any]:
     """The keywords of a function and their defaults."""
     parameters = inspect.signature(entry).parameters
     return {name: each.default for name, each in parameters.items() if each.kind is each.KEYWORD_ONLY}
+
+
+@cache
+def _taken(entry: Callable[..., Any]) -> tuple[tuple[str, ...], dict[str, Any]]:
+    """The fields of an ask that a function takes, and its own values for those that a caller leaves unsaid."""
+    own = _keywords(entry)
+    taken = tuple(field.name for field in fields(Ask) if field.name in own)
+    return taken, {name: own[name] for name in taken if own[name] is not None}
 
 
 def _rows(interval: Interval, index: torch.Tensor | slice) -> Interval:

@@ -82,12 +82,14 @@ def box_region(
     if ends is not None:
         lower, upper = torch.maximum(lower, ends[0]), torch.minimum(upper, ends[1])
     elif uncut is not None and uncut.shape[1:].numel() == 1:
-        radius = flatten(uncut, 1)[:, 0].expand(x.shape[0])
+        radius = uncut.reshape(-1).expand(x.shape[0])
     require(finite(lower, upper), _unbounded)
-    lower, upper = lower.expand_as(x), upper.expand_as(x)
+    if not x.shape == lower.shape == upper.shape:
+        lower, upper = lower.expand_as(x), upper.expand_as(x)
     if ends is not None or uncut is None:  # x itself lies in [x - uncut, x + uncut]
         require_points(flatten(lower <= upper, 1).all(1), source)
-    uncut = None if uncut is None else uncut.expand(x.shape[0], *uncut.shape[1:])
+    if uncut is not None and uncut.shape[0] != x.shape[0]:
+        uncut = uncut.expand(x.shape[0], *uncut.shape[1:])
     return BoxRegion(source, x, lower, upper, radius, uncut)
 
 

@@ -27,11 +27,12 @@ def exact(value: Parameter, name: str) -> Tensor:
 
     Raises InvalidInputError if there are no numbers, or some are NaN or not real.
     """
+    if type(value) is float and not math.isnan(value):
+        return torch.tensor(value, dtype=torch.float64)
     tensor = number_tensor(value, name)
     if tensor.numel() == 0:
         raise InvalidInputError(f"{name} holds no number: its shape is {list(tensor.shape)}")
-    nan = math.isnan(value) if type(value) is float else tensor.isnan().any()
-    require(~nan if isinstance(nan, Tensor) else not nan, lambda: InvalidInputError(f"{name} holds NaN; give a number"))
+    require(~tensor.isnan().any(), lambda: InvalidInputError(f"{name} holds NaN; give a number"))
     return tensor
 
 
@@ -126,8 +127,8 @@ def aligned(value: Parameter, centre: Tensor, name: str, vector_is_per_sample: b
         tensor = tensor.reshape(-1, *[1] * missing)
     elif missing > 0:
         tensor = tensor.reshape(*[1] * missing, *tensor.shape)
-    fits = tensor.dim() == centre.dim() and all(
-        have in (1, want) for have, want in zip(tensor.shape, centre.shape, strict=True)
+    fits = tensor.dim() == centre.dim() and (
+        tensor.numel() == 1 or all(have in (1, want) for have, want in zip(tensor.shape, centre.shape, strict=True))
     )
     if not fits:
         raise InvalidInputError(

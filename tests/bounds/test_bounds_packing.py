@@ -10,6 +10,7 @@ from torch import nn
 
 import autodual
 from autodual.bounds.rows.packing import packs
+from autodual.dual.row_products import product_of_columns
 from autodual.measured import measured
 
 counts = st.lists(st.integers(1, 9), min_size=1, max_size=8)
@@ -31,16 +32,33 @@ def test_each_row_is_in_one_pack_with_its_sample(counts: list[int], limit: int, 
         assert torch.equal(found[0], places)
 
 
+@pytest.mark.parametrize("slopes", ["shared", "adaptive"])
 @torch.no_grad()
-def test_bounds_do_not_depend_on_the_packs(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_bounds_do_not_depend_on_the_packs(monkeypatch: pytest.MonkeyPatch, slopes: str) -> None:
     torch.manual_seed(3)
     layers = [part for pair in ((6, 12), (12, 12), (12, 12)) for part in (nn.Linear(*pair), nn.ReLU())]
     dual, ball = autodual.compile_dual(nn.Sequential(*layers, nn.Linear(12, 3)).double()), autodual.LinfBall(0.2)
     x, rows = torch.randn(7, 6, dtype=torch.float64), torch.eye(3, dtype=torch.float64)
-    alone = torch.cat([dual.lower_bounds(one[None], ball, rows, slopes="adaptive") for one in x])
-    for work in (0, 10**9):  # no padding, and any number of rows
+    monkeypatch.setattr(measured, "another_pull_work", 0)  # no padding, and rows of the wanted units alone
+    alone = torch.cat([dual.lower_bounds(one[None], ball, rows, slopes=slopes) for one in x])
+    for work in (0, 10**9):  # and any number of rows, those of all units included
         for cache in (1 << 12, 1 << 14, 1 << 20):
             monkeypatch.setattr(measured, "another_pull_work", work)
             monkeypatch.setattr(measured, "cache_bytes", cache)
-            together = dual.lower_bounds(x, ball, rows, slopes="adaptive")
+            monkeypatch.setattr(measured, "zero_columns_work", 10**9 - work)
+            together = dual.lower_bounds(x, ball, rows, slopes=slopes)
             torch.testing.assert_close(together, alone, atol=1e-12, rtol=1e-12)
+
+
+@torch.no_grad()
+def test_products_leave_out_columns_of_zeros_and_no_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(measured, "zero_columns_work", 0)
+    matrix = torch.randn(4, 3, dtype=torch.float64)
+    values = torch.randn(2, 5, 4, dtype=torch.float64)
+    values[..., 1:3] = 0
+    torch.testing.assert_close(product_of_columns(values, matrix), values @ matrix)
+    matrix[1] = torch.nan  # never read
+    assert product_of_columns(values, matrix).isfinite().all()
+    values[1, 2, 1] = torch.nan
+    found = product_of_columns(values, matrix).isnan()
+    assert found[1, 2].all() and found[..., 0].any()

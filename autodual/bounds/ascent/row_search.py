@@ -93,7 +93,7 @@ class Task:
         owner = torch.arange(self.groups, device=index.device) if self.owner is None else self.owner
         pending = {name: replace(rows, owner=owner).keep(index) for name, rows in self.start.pending.items()}
         centre = self.start.centre.expand(self.groups, -1)[index]
-        return replace(self, start=replace(self.start, pending=pending, centre=centre), owner=owner[index])
+        return replace(self, start=self.start._replace(pending=pending, centre=centre), owner=owner[index])
 
 
 def searched(task: Task, first: Lines, steps: int) -> Lines:

@@ -19,6 +19,7 @@ from autodual.bounds.columns.pull_or_push import pushes
 from autodual.bounds.columns.push import push_bounds
 from autodual.bounds.projected.projections import Projections
 from autodual.bounds.rows.early_exits import exits
+from autodual.bounds.rows.every_unit import every_unit, takes_every_unit
 from autodual.bounds.rows.unit_rows import Undecided, UnitRows
 from autodual.bounds.state.bound_state import BoundState, is_linear
 from autodual.dual.rows import Rows
@@ -122,6 +123,10 @@ def _bound(state: BoundState, name: str, undecided: Undecided, wanted: Tensor, o
     projections = state.memories.get(Projections)
     if linear and projections is not None:
         return _estimate(state, name, undecided, wanted, projections)
+    if linear and takes_every_unit(state, name, on_host, linear):
+        found = every_unit(state, name, linear)
+        state.intervals[name] = found.map(lambda end: end.expand_as(wanted))
+        return wanted
     if pushes(state, name, on_host, linear):
         state.intervals[name] = push_bounds(state, name)
         return wanted
@@ -156,14 +161,18 @@ def _bound_by_sides(state: BoundState, name: str, undecided: Undecided, wanted: 
     Each row bounds one side only. One side decides most units, which halves the work and changes no relaxation. Where
     there is little work, both sides are computed at once, and the second one is used where it would have been computed.
     """
-    rows, interval = UnitRows(state, name, undecided), state.interval(name)
+    interval, found = state.interval(name), None
     below = interval.lower.abs() <= interval.upper.abs()
-    if rows.few(on_host):
-        index, found = rows.both_sides(on_host)
-        state.intervals[name] = _with_ends(interval, index, found, below[index], ~below[index])
+    if takes_every_unit(state, name, on_host, linear=False):
+        found = every_unit(state, name, linear=False)
+    else:
+        rows = UnitRows(state, name, undecided)
+        if rows.few(on_host):
+            found = rows.both_sides(on_host)
+    if found is not None:
+        state.intervals[name] = _with_ends(interval, found, wanted & below, wanted & ~below)
         still = wanted & _wanted(state, name, undecided)
-        far = still[index]
-        state.intervals[name] = _with_ends(state.interval(name), index, found, ~below[index] & far, below[index] & far)
+        state.intervals[name] = _with_ends(state.interval(name), found, still & ~below, still & below)
         return still & _wanted(state, name, undecided)
     state.intervals[name] = rows.one_side(on_host, ~below)
     still = wanted & _wanted(state, name, undecided)
@@ -174,8 +183,6 @@ def _bound_by_sides(state: BoundState, name: str, undecided: Undecided, wanted: 
     return still & _wanted(state, name, undecided)
 
 
-def _with_ends(present: Interval, index: tuple[Tensor, ...], found: Interval, low: Tensor, high: Tensor) -> Interval:
-    """An interval with the bounds `[R]` of some units: the lower ones where `low`, the upper ones where `high`."""
-    lower = torch.where(low, found.lower, present.lower[index])
-    upper = torch.where(high, found.upper, present.upper[index])
-    return Interval(present.lower.index_put(index, lower), present.upper.index_put(index, upper))
+def _with_ends(present: Interval, found: Interval, low: Tensor, high: Tensor) -> Interval:
+    """An interval with the lower ends that were found where `low`, and the upper ones where `high`."""
+    return Interval(torch.where(low, found.lower, present.lower), torch.where(high, found.upper, present.upper))

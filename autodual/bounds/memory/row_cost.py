@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 
@@ -38,8 +39,24 @@ def starts_windowed(state: BoundState, name: str) -> bool:
     return layer.local or any(starts_windowed(state, parent) for parent in state.graph[name].inputs)
 
 
+class _Footprints:
+    """By node and whether rows are windows, the footprints that have been asked for."""
+
+    lasting: ClassVar[bool] = False
+
+    def __init__(self) -> None:
+        self.of: dict[tuple[str, bool], Footprint] = {}
+
+
 def pull_footprint(state: BoundState, name: str, windowed: bool) -> Footprint:
     """Cost of pulling one row from a node to the inputs: of a unit's window if `windowed`, else of the whole node."""
+    found = state.memories.of(_Footprints).of
+    if (name, windowed) not in found:
+        found[name, windowed] = _footprint(state, name, windowed)
+    return found[name, windowed]
+
+
+def _footprint(state: BoundState, name: str, windowed: bool) -> Footprint:
     graph = state.graph
     start = graph[name]
     extents: dict[str, tuple[int, ...] | None] = {name: (1,) * (len(start.shape) - 1) if windowed else None}

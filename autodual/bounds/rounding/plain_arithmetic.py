@@ -15,27 +15,27 @@ def plain_arithmetic(device: torch.device, rigorous: bool) -> Iterator[None]:
 
     The caller's settings are restored on leaving.
     """
-    with ExitStack() as stack:
-        stack.enter_context(_full_precision_products())
-        if torch.is_autocast_enabled(device.type):
-            stack.enter_context(torch.autocast(device_type=device.type, enabled=False))
-        if device.type == "cuda":
-            stack.enter_context(torch.backends.cudnn.flags(enabled=not rigorous, allow_tf32=False))
-        if rigorous:
-            stack.enter_context(torch.backends.nnpack.flags(enabled=False))
-        yield
-
-
-@contextmanager
-def _full_precision_products() -> Iterator[None]:
-    """Matrix products in full float32, whichever of torch's interfaces lowered them; they cannot be read mixed."""
-    mkldnn: Any = torch.backends.mkldnn  # its stubs lack both
-    backends = (mkldnn.matmul, mkldnn.conv, torch.backends.cuda.matmul)
+    # Matrix products in full float32, whichever of torch's interfaces lowered them; they cannot be read mixed.
+    backends = _backends(device)
     present = [backend.fp32_precision for backend in backends]
     for backend in backends:
         backend.fp32_precision = "ieee"
     try:
-        yield
+        with ExitStack() as stack:
+            if torch.is_autocast_enabled(device.type):
+                stack.enter_context(torch.autocast(device_type=device.type, enabled=False))
+            if device.type == "cuda":
+                stack.enter_context(torch.backends.cudnn.flags(enabled=not rigorous, allow_tf32=False))
+            if rigorous:
+                stack.enter_context(torch.backends.nnpack.flags(enabled=False))
+            yield
     finally:
         for backend, precision in zip(backends, present):
             backend.fp32_precision = precision
+
+
+def _backends(device: torch.device) -> tuple[Any, ...]:
+    """What computes matrix products and convolutions of tensors on a device."""
+    mkldnn: Any = torch.backends.mkldnn  # its stubs lack both
+    on_host = mkldnn.matmul, mkldnn.conv
+    return on_host if device.type == "cpu" else (*on_host, torch.backends.cuda.matmul)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 from torch import Tensor
 
@@ -65,7 +64,7 @@ def join_constraint(
     for name, values in weighted.rows.items():
         rows = Rows(-_each(values, count), state.graph[name].shape, owner=owner, span=span)
         pending[name] = pending[name].plus(rows) if name in pending else rows
-    return replace(progress.gain(Contribution(centre=weighted.gain)), pending=pending)
+    return progress.gain(Contribution(centre=weighted.gain))._replace(pending=pending)
 
 
 def _charged(
@@ -83,7 +82,7 @@ def _charged(
         if name in progress.pending:
             progress = progress.pay(debt, progress.pending[name])
     own = factor * sizes.gain
-    return replace(progress, error=own if progress.error is None else progress.error + own)
+    return progress._replace(error=own if progress.error is None else progress.error + own)
 
 
 def _each(values: Tensor, count: int) -> Tensor:

@@ -6,7 +6,8 @@ The engine knows no op by name: it asks each node's layer for its pull and its c
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -21,8 +22,7 @@ from autodual.dual.rows import Rows
 from autodual.interval import Interval
 
 
-@dataclass(frozen=True)
-class Progress:
+class Progress(NamedTuple):
     """Rows on their way: pending cotangents by node, and the objective so far.
 
     one_sided: nobody asks for the upper bound. owed: rows that were still shared by all samples, with the debts to
@@ -47,7 +47,7 @@ class Progress:
     @classmethod
     def start_shared(cls, name: str, rows: Rows, *, one_sided: bool = False) -> Progress:
         """Rows `[1, K, …]` that all samples share, until `select` or `restrict` gives them owners and places."""
-        return replace(cls.start(name, rows, one_sided=one_sided), owed=())
+        return cls.start(name, rows, one_sided=one_sided)._replace(owed=())
 
     def gain(self, contribution: Contribution) -> Progress:
         centre = self.centre if contribution.centre is None else self.centre + contribution.centre
@@ -66,6 +66,14 @@ class Progress:
     def select(self, row: Tensor, place: Place) -> Progress:
         """Groups of chosen rows, each with its own sample: group g has the shared rows row `[G, k]`, at its place."""
         return self._settled(self.centre[0][row], lambda rows: rows.select(row).placed(place))
+
+    def mirrored(self) -> Progress:
+        """Rows that only affine layers have pulled, followed by their negatives, for lower bounds alone."""
+        assert self.width is None
+        pending = {name: rows.mirrored() for name, rows in self.pending.items()}
+        error = None if self.error is None else torch.cat([self.error, self.error], 1)
+        owed = None if self.owed is None else tuple((debt, rows.mirrored()) for debt, rows in self.owed)
+        return Progress(pending, torch.cat([self.centre, -self.centre], 1), None, error, owed, one_sided=True)
 
     def restrict(self, place: Place) -> Progress:
         """All shared rows, once for each group of a place."""
@@ -178,7 +186,8 @@ class Enclosure:
 
 def concretise(state: BoundState, progress: Progress) -> Enclosure:
     """Bounds of pending rows: by the set's support function at the inputs, by intervals at other nodes."""
-    lower = upper = progress.centre
+    lower = progress.centre
+    upper = None if progress.one_sided else lower
     for name, rows in progress.pending.items():
         region, rows = state.regions.get(name), rows.crop()
         if state.ledger.counts:
@@ -187,14 +196,17 @@ def concretise(state: BoundState, progress: Progress) -> Enclosure:
             least, greatest = _within(state.interval(name), rows)
         else:
             least, greatest = over_set(state, name, rows, one_sided=progress.one_sided)
-        lower, upper = lower + least, upper + greatest
+        lower = lower + least
+        if upper is not None and greatest is not None:
+            upper = upper + greatest
         if state.options.rigorous:
             progress = progress.pay(_debt_here(state, name), rows)
     width = _sum(progress.width, progress.error)
     if width is not None:
-        lower, upper = lower - width, upper + width
+        lower, upper = lower - width, None if upper is None else upper + width
     # Values are finite, so a lower bound of infinity is overflow and not a bound.
-    lower, upper = lower.nan_to_num(torch.nan, torch.nan, -torch.inf), upper.nan_to_num(torch.nan, torch.inf, torch.nan)
+    lower = lower.nan_to_num(torch.nan, torch.nan, -torch.inf)
+    upper = torch.full_like(lower, torch.inf) if upper is None else upper.nan_to_num(torch.nan, torch.inf, torch.nan)
     return Enclosure(lower, upper, progress.error)
 
 
@@ -207,8 +219,11 @@ def _debt_here(state: BoundState, name: str) -> Debt:
     return Debt(magnitude, underflow(1, [here], size, like=here))
 
 
-def over_set(state: BoundState, name: str, rows: Rows, *, one_sided: bool) -> tuple[Tensor, Tensor]:
-    """Least and greatest value of rows over an input's set, and over the part of it that is given to a subproblem."""
+def over_set(state: BoundState, name: str, rows: Rows, *, one_sided: bool) -> tuple[Tensor, Tensor | None]:
+    """Least and greatest value of rows over an input's set, and over the part of it that is given to a subproblem.
+
+    The greatest value may be missing if `one_sided`.
+    """
     region, part = state.regions[name], state.subproblems.given.get(name)
     if part is not None and region.independent:
         return _within(state.interval(name), rows)
@@ -219,21 +234,20 @@ def over_set(state: BoundState, name: str, rows: Rows, *, one_sided: bool) -> tu
         if joint is not None:
             return joint
     if one_sided:
-        lower = region.least(rows.values, view)
-        upper = torch.full_like(lower, torch.inf)
+        lower, upper = region.least(rows.values, view), None
     else:
         lower, upper = region.extremes(rows.values, view)
-    # Of each row and sample, also where all samples share the rows.
-    state.ledger.keep(lower.numel() * region.working_scalars(rows.base[0, 0].numel()) * state.itemsize)
+    if state.ledger.counts:  # of each row and sample, also where all samples share the rows
+        state.ledger.keep(lower.numel() * region.working_scalars(rows.base[0, 0].numel()) * state.itemsize)
     if part is None:
         return lower, upper
     if state.options.rigorous:
         # These are computed from the whole set's numbers, while what is charged later is relative to the part's.
         sizes = state.subproblems.of_samples(region.enclosure().magnitude)
         more = inner(rows, state.error_factor(state.graph[name].size) * sizes, absolute=True)
-        lower, upper = lower - more, upper + more
+        lower, upper = lower - more, None if upper is None else upper + more
     least, greatest = _within(state.interval(name), rows)
-    return lower.maximum(least), upper.minimum(greatest)
+    return lower.maximum(least), None if upper is None else upper.minimum(greatest)
 
 
 def _within(interval: Interval, rows: Rows) -> tuple[Tensor, Tensor]:
@@ -250,7 +264,7 @@ def linear_bound(state: BoundState, progress: Progress) -> LinearBound:
     waiting = {name: rows for name, rows in progress.pending.items() if name not in state.regions}
     for name, rows in waiting.items():
         rows = rows.crop()
-        progress = replace(progress, centre=progress.centre + _within(state.interval(name), rows)[0])
+        progress = progress._replace(centre=progress.centre + _within(state.interval(name), rows)[0])
         if state.options.rigorous:
             progress = progress.pay(_debt_here(state, name), rows)
     paid = _sum(progress.width, progress.error)

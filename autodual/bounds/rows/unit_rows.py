@@ -82,8 +82,8 @@ class UnitRows:
             return False
         return int(wanted.sum()) * self.chunks.footprint.multiplications <= measured.another_pull_work
 
-    def both_sides(self, wanted: Tensor) -> tuple[tuple[Tensor, ...], Interval]:
-        """Both bounds `[R]` of each wanted unit by a row for each side, pulled together, and the units' indices."""
+    def both_sides(self, wanted: Tensor) -> Interval:
+        """Both bounds of each wanted unit by a row for each side, pulled together; other units keep their interval."""
         asked = AskedRows.of(wanted, self.device)
         twice = AskedRows(
             asked.on_host.repeat_interleave(2, 0),
@@ -91,7 +91,7 @@ class UnitRows:
             torch.arange(2 * asked.place.shape[0], device=self.device) % 2 == 1,
         )
         lower, upper = self._ragged(twice).lower.unflatten(0, (-1, 2)).unbind(1)
-        return asked.index(slice(None)), Interval(lower, -upper)
+        return self._with(asked, slice(None), Interval(lower, -upper))
 
     @property
     def device(self) -> torch.device:
@@ -250,21 +250,16 @@ class UnitRows:
         """Identity rows of units (channels, if windowed) and their negatives if `mirrored`, pulled as far as all
         samples share them.
         """
-        environment, size = self.state.environment, self.shape[0] if self.windowed else self.state.graph[self.name].size
-        base = torch.zeros(units.shape[0], size, dtype=environment.dtype, device=environment.device)
-        base = base.scatter(1, units.unsqueeze(1), 1.0)
-        if mirrored:
-            base = torch.cat([base, -base])
-        window = None
+        dtype = self.state.environment.dtype
         if self.windowed:
             spatial = self.shape[1:]
             window = Window(None, (1,) * len(spatial), (0,) * len(spatial), spatial)
-            extent: tuple[int, ...] = (size, *(1,) * len(spatial))
+            rows = Rows.of_units(units, (self.shape[0], *(1,) * len(spatial)), dtype)
+            rows = rows.changed(shape=self.shape, window=window, units=None)
         else:
-            extent = self.shape
-        rows = Rows(base.reshape(1, -1, *extent), self.shape, window=window)
-        start = Progress.start_shared(self.name, rows, one_sided=mirrored)
-        return advance(self.state, start, stop=self._differs)
+            rows = Rows.of_units(units, self.shape, dtype)
+        progress = advance(self.state, Progress.start_shared(self.name, rows), stop=self._differs)
+        return progress.mirrored() if mirrored else progress
 
     def _differs(self, name: str, progress: Progress) -> bool:
         """Whether rows can no longer be shared: samples part at this layer, constraints are to join before it, or it

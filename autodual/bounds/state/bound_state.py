@@ -60,7 +60,7 @@ class BoundState:
     memories: Memories = field(default_factory=Memories)
     ledger: Ledger = field(default_factory=Ledger)
 
-    @property
+    @cached_property
     def samples(self) -> int:
         """B, the number of subproblems: that of the samples, unless a sample has several."""
         owner = self.subproblems.owner

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from autodual.dual.rule import AffineRule, NonlinearRule, RelaxationRule, Rule
 from autodual.ir.graph import Graph
@@ -56,7 +57,7 @@ class Sites:
     def __len__(self) -> int:
         return len(self.found)
 
-    @property
+    @cached_property
     def _by_name(self) -> dict[str, Site]:
         return {site.name: site for site in self.found}
 

@@ -6,11 +6,13 @@ import math
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 
 def flatten(values: Tensor, leading: int) -> Tensor:
     """`values` with all axes after the first `leading` ones merged into one (of extent 1 if there are none)."""
-    return values.reshape(*values.shape[:leading], math.prod(values.shape[leading:]))
+    shape = values.shape
+    return values if len(shape) == leading + 1 else values.reshape(*shape[:leading], math.prod(shape[leading:]))
 
 
 def inner(rows: Tensor, features: Tensor) -> Tensor:
@@ -20,7 +22,7 @@ def inner(rows: Tensor, features: Tensor) -> Tensor:
     """
     flat_rows, flat_features = flatten(rows, 2), flatten(features, 2)
     if flat_rows.shape[0] == 1:
-        return flat_features[:, 0] @ flat_rows[0].T
+        return functional.linear(flat_features[:, 0], flat_rows[0])
     if flat_features.shape[0] == 1:
         return flat_rows @ flat_features[0, 0]
     return torch.bmm(flat_rows, flat_features.transpose(1, 2)).squeeze(-1)
