@@ -78,7 +78,10 @@ class Fixed(StepSize):
             raise InvalidInputError(f"the step size must be positive and finite, but is {self.size}")
 
     def advance(self, region: Searchable, state: State, move: Tensor) -> Tensor:
-        return region.retract(state.points + self.length(region) * move)
+        length = self.length(region)
+        if isinstance(length, Tensor):
+            return region.retract(state.points + length * move)
+        return region.retract(torch.add(state.points, move, alpha=length))
 
     def fraction(self, region: Searchable, state: State) -> Tensor | float:
         length = self.length(region)

@@ -11,7 +11,7 @@ from scipy.optimize import linprog, minimize
 from torch import Tensor
 
 from autodual.perturbations import Box, L1Ball, L2Ball, LinfBall, LpBall, PerturbationSet, ProductSet
-from autodual.perturbations.balls.clamped_sum import crossing
+from autodual.perturbations.balls.clamped_sum import concave_crossing, crossing
 
 SIZE, CASES, RADIUS = 5, 6, 0.6
 DOMAIN = (0.0, 1.0)
@@ -155,3 +155,29 @@ def test_crossings_of_sums_of_clamped_lines_agree_with_bisection(seed: int, endl
         low, high = torch.where(below, middle, low), torch.where(below, high, middle)
     found = crossing(slope, offset, least, most, aim, end)
     torch.testing.assert_close(total(found), total(low), rtol=1e-8, atol=1e-12)
+
+
+@settings(max_examples=60)
+@given(st.integers(0, 2**16), st.integers(1, 20), st.sampled_from([torch.float32, torch.float64]))
+def test_concave_sums_cross_where_sums_of_clamped_lines_do(seed: int, count: int, dtype: torch.dtype) -> None:
+    generator = torch.Generator().manual_seed(seed)
+    scale = 10.0 ** torch.randint(-4, 4, (3, 6, count), generator=generator)
+    slope, most, aim = (torch.randn(3, 6, count, generator=generator, dtype=torch.float64).abs() * scale).to(dtype)
+    slope = slope * (torch.rand(6, count, generator=generator) < 0.8)
+    total, none = aim.sum(1, keepdim=True), torch.zeros(6, 1, dtype=dtype)
+    found, expected = concave_crossing(slope, most, total), crossing(slope, none, none, most, total, none + 1)
+    reached, wanted = ((slope * t).minimum(most).sum(1) for t in (found, expected))
+    torch.testing.assert_close(reached, wanted, rtol=40 * torch.finfo(dtype).eps, atol=0)
+    assert (found <= 1).all() and (reached <= total[:, 0] * (1 + 40 * torch.finfo(dtype).eps)).all()
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_points_whose_squares_overflow_are_brought_inside(dtype: torch.dtype) -> None:
+    x = torch.full((2, 3), 0.5, dtype=dtype)
+    region = L2Ball(0.5, (0, 1)).at(x)
+    far = x + torch.tensor([[3.0, 4.0, 0.0], [0.3, 0.4, 0.0]], dtype=dtype) * torch.tensor(
+        [[torch.finfo(dtype).max ** 0.75], [2.0]], dtype=dtype
+    )
+    found = region.retract(far)
+    assert region.contains(found).all()
+    torch.testing.assert_close(found[1], torch.tensor([0.8, 0.9, 0.5], dtype=dtype))

@@ -139,11 +139,10 @@ class BallRegion(Region):
     def profile(self, gradient: Tensor) -> Tensor:
         """The direction of the maximiser of <gradient, ·> over the ball, its largest size 1 (0 where there is none)."""
         vectors = self.vectors(gradient)
-        size = vectors.abs()
-        peak = size.amax(-1, keepdim=True)
-        size = size / torch.where(peak == 0, 1, peak)
         power = dual_order(self.order) - 1
-        return vectors.sign() * (size if power == 1 else size**power)
+        peak = vectors.abs().amax(-1, keepdim=True)
+        shares = vectors / torch.where(peak == 0, 1, peak)
+        return shares if power == 1 else (shares.abs() ** power).copysign(shares)
 
     @cached_property
     def _open(self) -> Room:

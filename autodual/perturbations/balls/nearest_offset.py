@@ -10,7 +10,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from autodual.perturbations.balls.clamped_sum import crossing
+from autodual.perturbations.balls.clamped_sum import concave_crossing, crossing
 from autodual.perturbations.balls.room import Room
 from autodual.perturbations.regions.row_norms import dual_order
 
@@ -43,8 +43,10 @@ def shorter_offset(order: float, offset: Tensor, room: Room, reach: Tensor, end:
         order, offset, room, reach: as of `nearest_offset`.
         end: the largest multiple, to the power p, `[*, N, 1]`; None: 1, from where the result is not far.
     """
-    slope, ends, least = offset.abs().pow_(order), room.most(offset).pow_(order), room.gap**order
-    none, total = torch.zeros_like(slope[..., :1]), reach**order
+    slope, ends, total = offset.abs().pow_(order), room.most(offset).pow_(order), reach**order
+    if end is None and room.around:
+        return offset * concave_crossing(slope, ends, total) ** (1 / order)
+    least, none = room.gap**order, torch.zeros_like(slope[..., :1])
     if end is None:
         found = crossing(slope, none, least, ends, total, none + 1)
     else:

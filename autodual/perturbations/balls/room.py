@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 from torch import Tensor
@@ -35,6 +36,11 @@ class Room:
         """No ends at all, in the dtype and on the device of `like`."""
         infinite = working(like.new_full((1,), torch.inf))
         return cls(-infinite, infinite, torch.zeros_like(infinite))
+
+    @cached_property
+    def around(self) -> bool:
+        """Whether the box holds the centres of all samples, so that every gap is 0."""
+        return not bool(self.gap.any())
 
     @torch.no_grad()
     def most(self, offset: Tensor) -> Tensor:
