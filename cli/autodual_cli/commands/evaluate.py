@@ -54,6 +54,6 @@ def evaluate(
     the standard deviation of each figure.
     """
     check_size(eps, ball)
-    from autodual_cli.tasks.network_comparison import Comparison, compare
+    from autodual_cli.jobs.network_comparison import Comparison, compare
 
     compare(context, Comparison(models, eps, ball, attack, timeout, data, output, overwrite, resume, quiet))
