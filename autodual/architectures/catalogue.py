@@ -124,6 +124,16 @@ def _deep(shape: Sequence[int], classes: int, batch_norm: bool, size: int) -> nn
     return convolutional(shape, classes, [*first, *second], [100], batch_norm=batch_norm)
 
 
+def _six_layer(shape: Sequence[int], classes: int, batch_norm: bool, size: int, hidden: int) -> nn.Module:
+    layers = [Convolution(size, 3, 1), Convolution(size), Convolution(2 * size, 3, 1), Convolution(2 * size)]
+    return convolutional(shape, classes, layers, [hidden], batch_norm=batch_norm)
+
+
+def _seven_layer(shape: Sequence[int], classes: int, batch_norm: bool, size: int) -> nn.Module:
+    wide = [Convolution(2 * size, 3, 2), *[Convolution(2 * size, 3, 1)] * 2]
+    return convolutional(shape, classes, [*[Convolution(size, 3, 1)] * 2, *wide], [512], batch_norm=batch_norm)
+
+
 def _mlp(shape: Sequence[int], classes: int, batch_norm: bool, size: int) -> nn.Module:
     return convolutional([math.prod(shape)], classes, [], [size] * 2, batch_norm=batch_norm)
 
@@ -133,6 +143,7 @@ def _shallow(shape: Sequence[int], classes: int, batch_norm: bool, size: int) ->
 
 
 _K, _LAYERS = Size("K"), Size("K", most=1000)  # every layer takes time to build, whatever its size
+_UNITS = Size("UNITS")
 
 #: By name; capital letters stand for numbers.
 ARCHITECTURES: dict[str, Architecture] = {
@@ -158,6 +169,15 @@ ARCHITECTURES: dict[str, Architecture] = {
     "wide-128:K": Architecture(_wide_128, "4K and 8K filters of 4×4 with stride 2, then 128 units", (_K,)),
     "deep:K": Architecture(
         _deep, "K layers of 8 and K of 16 filters, the last of each with stride 2, then 100 units", (_LAYERS,)
+    ),
+    "six-layer:K-UNITS": Architecture(
+        _six_layer,
+        "K filters of 3×3 and K of 4×4 with stride 2, twice as many of each again, then UNITS units",
+        (_K, _UNITS),
+        "16-512",
+    ),
+    "seven-layer:K": Architecture(
+        _seven_layer, "K, K, 2K, 2K and 2K filters of 3×3, the third with stride 2, then 512 units", (_K,), "64"
     ),
     "shallow:K": Architecture(
         _shallow, "one fully connected layer of K units; for inputs of any shape", (_K,), images=False

@@ -19,10 +19,10 @@ from autodual.attacks import Ascent, CrossEntropy, Customary, Fixed, Uniform, at
 from autodual.network import DualNetwork
 from autodual.specs import ClassMargin
 from autodual.train.journal import DELTA, Figures
-from autodual.train.optimisation import Average
 from autodual.train.recipe import Recipe
 from autodual.train.samples import Samples
 from autodual.train.saved_state import Unfit, require_like
+from autodual.train.weight_average import Average
 from autodual.world import World
 
 _BINS = 20

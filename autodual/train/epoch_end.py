@@ -15,12 +15,12 @@ from autodual.train.collapse import COLLAPSED, READING, CollapseWatch
 from autodual.train.curves import LearningCurves
 from autodual.train.journal import Figures, log_text
 from autodual.train.network_selection import Selection
-from autodual.train.optimisation import Average
 from autodual.train.recipe import Recipe
 from autodual.train.samples import Samples
 from autodual.train.trained_network import trained_network
 from autodual.train.training_progress import Progress
 from autodual.train.validation import Errors, validate
+from autodual.train.weight_average import Average
 from autodual.world import World
 
 

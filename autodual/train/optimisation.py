@@ -1,4 +1,4 @@
-"""Optimisers, and weights averaged over steps."""
+"""Optimisers, and what they add to gradients."""
 
 from __future__ import annotations
 
@@ -12,9 +12,6 @@ from torch.nn.modules.conv import _ConvNd
 from autodual.errors import InvalidInputError
 from autodual.train.recipe.sections import OptimiserSection
 from autodual.train.saved_state import Unfit, require_like
-
-# After s steps at most (1 + s) / (10 + s) of the average is kept, so that early averages forget the first weights.
-_BEGINNING = 10
 
 
 def make_optimiser(model: nn.Module, section: OptimiserSection) -> torch.optim.Optimizer:
@@ -98,40 +95,3 @@ def _entry(section: OptimiserSection) -> dict[str, Any]:
     optimiser = make_optimiser(model, section)
     optimiser.step()
     return dict(optimiser.state[model.weight])
-
-
-class Average:
-    """An exponential moving average of a model's parameters and buffers, by name.
-
-    `decay` in [0, 1): the share of the average that is kept at each step. Integer tensors are copied.
-    """
-
-    def __init__(self, model: nn.Module, decay: float):
-        self.decay, self.steps = decay, 0
-        self.tensors = {name: value.detach().clone() for name, value in model.state_dict().items()}
-
-    @torch.no_grad()
-    def update(self, model: nn.Module) -> None:
-        """Move the average towards the present weights."""
-        self.steps += 1
-        weight = 1 - min(self.decay, (1 + self.steps) / (_BEGINNING + self.steps))
-        for name, value in model.state_dict().items():
-            if value.is_floating_point():
-                self.tensors[name].lerp_(value, weight)
-            else:
-                self.tensors[name].copy_(value)
-
-    def state(self) -> dict[str, Any]:
-        """The state, for a checkpoint."""
-        return {"steps": self.steps, "tensors": self.tensors}
-
-    def load(self, state: Mapping[str, Any]) -> None:
-        """Take over the state of a checkpoint."""
-        self.steps = int(state["steps"])
-        for name, value in state["tensors"].items():
-            _copy(self.tensors[name], value)
-
-
-@torch.no_grad()
-def _copy(target: Tensor, source: Tensor) -> None:
-    target.copy_(source)

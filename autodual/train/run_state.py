@@ -15,12 +15,13 @@ from autodual.train.checkpoint import RunFolder
 from autodual.train.collapse import CollapseWatch
 from autodual.train.mixed_precision import MixedPrecision
 from autodual.train.network_selection import Selection
-from autodual.train.optimisation import Average, require_optimiser_state
+from autodual.train.optimisation import require_optimiser_state
 from autodual.train.random_state import random_state, require_random_states, set_random_state
 from autodual.train.recipe import Recipe, disassemble
 from autodual.train.samples import Samples
 from autodual.train.saved_state import require_keys, require_like, saved_recipe
 from autodual.train.training_progress import Progress
+from autodual.train.weight_average import Average
 from autodual.world import World
 
 

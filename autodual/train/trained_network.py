@@ -8,9 +8,9 @@ from dataclasses import asdict
 from autodual.architectures import NetworkDescription
 from autodual.files.network_file import NetworkFile
 from autodual.network import DualNetwork
-from autodual.train.optimisation import Average
 from autodual.train.recipe import Recipe, disassemble
 from autodual.train.validation import Errors
+from autodual.train.weight_average import Average
 
 
 def trained_network(

@@ -21,13 +21,14 @@ from autodual.train.initialisation import initialise_for_intervals
 from autodual.train.mixed_labels import MixedLabels
 from autodual.train.mixed_precision import MixedPrecision
 from autodual.train.network_selection import Selection
-from autodual.train.optimisation import Average, Penalty, make_optimiser
+from autodual.train.optimisation import Penalty, make_optimiser
 from autodual.train.preparation import check_fit, describe_network, dual_to_train, fast_layout
 from autodual.train.recipe import Recipe
 from autodual.train.run_state import RunState
 from autodual.train.samples import Samples, augmented
 from autodual.train.saved_state import Unfit
 from autodual.train.training_progress import Progress
+from autodual.train.weight_average import average_of
 from autodual.world import World
 
 
@@ -68,7 +69,7 @@ class Training:
         self.optimiser = make_optimiser(self.network, recipe.optimiser)
         self.precision = MixedPrecision(recipe.precision, samples.x.device)
         self.penalty = Penalty(self.network, recipe.optimiser.l1)
-        self.average = Average(self.dual.model, recipe.optimiser.averaging) if recipe.optimiser.averaging else None
+        self.average = average_of(self.dual.model, recipe.optimiser)
         self.progress = Progress()
         self.selection = Selection()
         self.carried = recipe.loss.carries(self._largest_batch())
@@ -206,7 +207,7 @@ class Training:
             nn.utils.clip_grad_norm_(self.network.parameters(), optimiser.clip)
         self.precision.step(self.optimiser)
         if self.average is not None:
-            self.average.update(self.dual.model)
+            self.average.update(self.dual.model, epoch + 1 / self.steps_an_epoch)
         return value
 
     def _drawn(self, indices: Tensor) -> tuple[Tensor, Tensor | MixedLabels]:

@@ -17,6 +17,7 @@ from autodual_cli.commands.attack import attack
 from autodual_cli.commands.bench import bench
 from autodual_cli.commands.certify import certify
 from autodual_cli.commands.detect import detect
+from autodual_cli.commands.evaluate import evaluate
 from autodual_cli.commands.inspect import inspect
 from autodual_cli.commands.radius import radius
 from autodual_cli.commands.replay import replay
@@ -147,6 +148,7 @@ def cli() -> None:
 for command in (
     certify,
     attack,
+    evaluate,
     radius,
     detect,
     train,

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,10 @@ from autodual_cli.subject import model_and_data
 from autodual_cli.tasks import network_and_property
 from click.testing import CliRunner, Result
 from torch import nn
+
+from autodual.dual import LinearRelaxation, dual_rule
+from autodual.dual.relu import ReluRule
+from autodual.ir import ops
 
 Invoke = Callable[..., Result]
 
@@ -63,3 +68,18 @@ def compiled_once(monkeypatch: pytest.MonkeyPatch) -> None:
 
     for room in (model_and_data, network_and_property):
         monkeypatch.setattr(room, "compile_dual", compile_dual)
+
+
+@pytest.fixture
+def unsound() -> Iterator[None]:
+    """An unsound ReLU rule: its lower line is too high by twice the width of the interval."""
+
+    @dual_rule(ops.Relu, replace=True)
+    class Unsound(ReluRule):
+        def adaptive(self, op: Any, bounds: Any, environment: Any) -> LinearRelaxation:
+            lines, (z,) = super().adaptive(op, bounds, environment), bounds
+            gap = torch.where((z.lower < 0) & (z.upper > 0), z.upper - z.lower, 0 * z.lower)
+            return replace(lines, lower_intercept=lines.lower_intercept + 2 * gap, grounded=False)
+
+    yield
+    dual_rule(ops.Relu, replace=True)(ReluRule)

@@ -3,33 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
-
-from autodual.dual import LinearRelaxation
-from autodual.dual.registry import dual_rule
-from autodual.dual.relu import ReluRule
-from autodual.ir import ops
-
-
-@pytest.fixture
-def unsound() -> Iterator[None]:
-    """An unsound ReLU rule: its lower line is too high by twice the width of the interval."""
-
-    @dual_rule(ops.Relu, replace=True)
-    class Unsound(ReluRule):
-        def adaptive(self, op: Any, bounds: Any, environment: Any) -> LinearRelaxation:
-            lines, (z,) = super().adaptive(op, bounds, environment), bounds
-            gap = torch.where((z.lower < 0) & (z.upper > 0), z.upper - z.lower, 0 * z.lower)
-            return replace(lines, lower_intercept=lines.lower_intercept + 2 * gap, grounded=False)
-
-    yield
-    dual_rule(ops.Relu, replace=True)(ReluRule)
 
 
 def test_exact_decisions_and_the_bracket_are_reported(invoke, tmp_path: Path, model_file: Path, data_file: Path):

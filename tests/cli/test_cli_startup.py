@@ -15,7 +15,20 @@ TRACING = ("sympy", "torch._dynamo", "torch.export.pt2_archive")
 
 @pytest.mark.parametrize(
     "command",
-    ["", "certify", "attack", "radius", "detect", "architectures", "inspect", "report", "replay", "verify", "bench"],
+    [
+        "",
+        "certify",
+        "attack",
+        "evaluate",
+        "radius",
+        "detect",
+        "architectures",
+        "inspect",
+        "report",
+        "replay",
+        "verify",
+        "bench",
+    ],
 )
 def test_help_loads_nothing_heavy(command):
     script = (

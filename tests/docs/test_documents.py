@@ -12,6 +12,7 @@ from autodual_cli.commands.attack import attack
 from autodual_cli.commands.bench import bench
 from autodual_cli.commands.certify import certify
 from autodual_cli.commands.detect import detect
+from autodual_cli.commands.evaluate import evaluate
 from autodual_cli.commands.inspect import inspect
 from autodual_cli.commands.radius import radius
 from autodual_cli.commands.replay import replay
@@ -74,7 +75,7 @@ def test_files_that_a_document_names_exist(document: Path) -> None:
 
 @pytest.mark.parametrize(
     "command",
-    [certify, attack, radius, detect, architectures, inspect, report, replay, verify, bench, supports],
+    [certify, attack, evaluate, radius, detect, architectures, inspect, report, replay, verify, bench, supports],
     ids=lambda command: command.name,
 )
 def test_every_option_of_the_command_line_is_documented(command: click.Command) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from torch import nn
 
 from autodual.train.optimisation import Penalty, affine_weights, make_optimiser
 from autodual.train.recipe import OptimiserSection
+from autodual.train.weight_average import Average
 
 
 class Net(nn.Module):
@@ -74,3 +76,34 @@ def test_the_penalty_is_part_of_the_step(tmp_path: Path) -> None:
         training.step()
     for one, other, before in zip(*map(affine_weights, (plain.network, penalised.network)), weights, strict=True):
         torch.testing.assert_close(other, one - 0.5 * 0.25 * before.sign())
+
+
+@pytest.mark.parametrize("decay", [1.0, 0.2])
+def test_an_average_begins_after_its_epoch(decay) -> None:
+    """Of weights 1 to 5, half an epoch each, the last three count."""
+    model = nn.Linear(1, 1)
+    average = Average(model, decay, begin=1.0)
+    for step in range(5):
+        with torch.no_grad():
+            model.weight.fill_(float(step + 1))
+        average.update(model, (step + 1) / 2)
+        if step < 2:
+            assert torch.equal(average.tensors["weight"], model.weight)
+    kept = [0, 1 / 2, 2 / 3] if decay == 1 else [2 / 11, 0.2, 0.2]  # no more than (1 + s) / (10 + s) after s steps
+    expected = functools.reduce(lambda mean, one: one[0] * mean + (1 - one[0]) * one[1], zip(kept, (3, 4, 5)), 2)
+    assert average.tensors["weight"].item() == pytest.approx(expected)
+
+
+def test_a_plain_mean_resumes_where_it_was(tmp_path: Path) -> None:
+    model = nn.Linear(1, 1)
+    whole, resumed = Average(model, 1.0), Average(model, 1.0)
+    for step in range(4):
+        with torch.no_grad():
+            model.weight.fill_(float(step))
+        whole.update(model, step + 1)
+        if step == 1:
+            resumed.load(whole.state())
+        if step > 1:
+            resumed.update(model, step + 1)
+    assert whole.tensors["weight"].item() == pytest.approx(1.5)
+    assert torch.equal(whole.tensors["weight"], resumed.tensors["weight"])

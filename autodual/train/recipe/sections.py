@@ -12,7 +12,7 @@ from autodual.errors import InvalidInputError
 from autodual.number_ranges import LARGEST
 from autodual.perturbations import ChosenSet, PerturbationSet, choose_set
 from autodual.train.augmentation import Augmentation, Crop, Flip
-from autodual.train.limits import CountOrNone, Finite, Kept, NonNegative, Positive, check_fields
+from autodual.train.limits import CountOrNone, Finite, Fraction, Kept, NonNegative, Positive, check_fields
 
 
 class Section:
@@ -130,8 +130,9 @@ class OptimiserSection(Section):
     `matrices` are those of two or more axes, which spares biases and norm layers; `affine` the weights of linear layers
     and convolutions alone; `all` every parameter. l1: λ of a penalty λ Σ |w| over the weights of linear layers and
     convolutions, which counts in steps but not in the losses that are shown. averaging: the share of the averaged
-    weights that is kept at each step (such as 0.999), 0 for no averaging; the averaged weights are validated and saved.
-    momentum: of SGD, in Nesterov's form if `nesterov`.
+    weights that is kept at each step (such as 0.999), 1 for the mean of all steps, 0 for no averaging; the averaged
+    weights are validated and saved. averaging_from: the epoch after which it begins; until then the weights themselves
+    are. momentum: of SGD, in Nesterov's form if `nesterov`.
     """
 
     kind: Literal["adam", "adamw", "sgd"] = "adam"
@@ -141,4 +142,5 @@ class OptimiserSection(Section):
     momentum: Kept = 0.9
     nesterov: bool = True
     clip: NonNegative = 0.0
-    averaging: Kept = 0.0
+    averaging: Fraction = 0.0
+    averaging_from: NonNegative = 0.0

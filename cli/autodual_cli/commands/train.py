@@ -22,8 +22,8 @@ _PATH = click.Path(path_type=Path)
 @click.option("--data", help="What to train on: mnist:train, … or a .npz file.")
 @click.option("--data-dir", type=_PATH, help="Folder of the data set's files.")
 @click.option("--arch", help="small, medium, large, resnet, resnet-identity, pooling, preact18, wrn:DEPTH-WIDTH, "
-              "wide:K, wide-128:K, deep:K, shallow:K, mlp:K, or PLACE:FACTORY, which runs that code; a recipe that "
-              "names code needs it here, too.")
+              "wide:K, wide-128:K, deep:K, six-layer:K-UNITS, seven-layer:K, shallow:K, mlp:K, or PLACE:FACTORY, which "
+              "runs that code; a recipe that names code needs it here, too.")
 @click.option("--batch-norm", is_flag=True, default=None, help="With a batch norm after each layer but the last.")
 @click.option("--loss", help="With bounds: robust, interval, crown-ibp, sabr or mtl-ibp. At an attack's points: pgd, "
               "fgsm, r-fgsm, n-fgsm, free, trades, msd or adversarial. Or clean.")

@@ -38,6 +38,25 @@ class ModelOptions:
 
 
 @dataclass(frozen=True)
+class SeveralModels:
+    """Several networks, which are all worked on in the same way."""
+
+    paths: tuple[Path, ...]
+    arch: str | None
+    unsafe_load: bool
+    mean: tuple[float, ...] | None
+    std: tuple[float, ...] | None
+    device: str
+    dtype: str | None
+    memory: int | None
+
+    def each(self) -> list[ModelOptions]:
+        """The options of each network by itself."""
+        how = self.mean, self.std, self.device, self.dtype, self.memory
+        return [ModelOptions(path, self.arch, self.unsafe_load, None, *how) for path in self.paths]
+
+
+@dataclass(frozen=True)
 class DataOptions:
     """Which samples, and how many at a time."""
 
@@ -155,17 +174,25 @@ def _gather(name: str, kind: type, *parameters: Decorator) -> Decorator:
     return decorate
 
 
-_network = (
-    click.argument("path", metavar="MODEL", type=_PATH),
+_loading = (
     click.option("--arch", metavar="PLACE:FACTORY", help="Builds the network of a state dict: package.module:factory "
                  "or file.py:factory. Runs that code."),
     click.option("--unsafe-load", is_flag=True, help="Also load files that execute code while they are loaded."),
-    click.option("--output-index", type=click.IntRange(min=0), metavar="N",
-                 help="Which of the network's outputs to use, counted from 0, if it has several."),
+)  # fmt: skip
+_output_index = click.option("--output-index", type=click.IntRange(min=0), metavar="N",
+                             help="Which of the network's outputs to use, counted from 0, if it has several."
+)  # fmt: skip
+_inputs = (
     click.option("--mean", type=Numbers(), help="The network is fed (x - mean) / std: one number, or one a channel. "
                  "Data, radius and domain stay in the units of x."),
     click.option("--std", type=Numbers(positive=True), help="See --mean."),
     click.option("--device", default="cpu", show_default=True, help="cpu, cuda or cuda:N."),
+)  # fmt: skip
+_network = (click.argument("path", metavar="MODEL", type=_PATH), *_loading, _output_index, *_inputs)
+_arithmetic = (
+    click.option("--dtype", type=click.Choice(["float32", "float64"]), default="float32", show_default=True,
+                 help="The arithmetic of the bounds."),
+    click.option("--memory", type=Memory(), help="Memory budget of the bounds, such as 1GiB."),
 )  # fmt: skip
 
 _class_axis = click.option("--class-axis", type=int, default=1, show_default=True, metavar="AXIS",
@@ -177,13 +204,21 @@ model_options = _gather(
     "model",
     ModelOptions,
     *_network,
-    click.option("--dtype", type=click.Choice(["float32", "float64"]), default="float32", show_default=True,
-                 help="The arithmetic of the bounds."),
-    click.option("--memory", type=Memory(), help="Memory budget of the bounds, such as 1GiB."),
+    *_arithmetic,
     click.option("--pass", "passes", multiple=True, metavar="NAME[:FIELD=VALUE,...]",
                  help="Also run this pass, which an extension registers; repeatable."),
     _class_axis,
 )  # fmt: skip
+
+#: For commands that bound several networks.
+several_models = _gather(
+    "models",
+    SeveralModels,
+    click.argument("paths", metavar="MODEL...", nargs=-1, required=True, type=_PATH),
+    *_loading,
+    *_inputs,
+    *_arithmetic,
+)
 
 #: For commands that only run it, in its own arithmetic.
 network_options = _gather("model", ModelOptions, *_network, _class_axis)

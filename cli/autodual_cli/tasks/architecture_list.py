@@ -15,6 +15,8 @@ _SHOWN = {
     "wide:K": tuple(f"wide:{size}" for size in (1, 2, 4, 8, 16)),
     "wide-128:K": ("wide-128:8", "wide-128:16"),
     "deep:K": tuple(f"deep:{size}" for size in (1, 2, 3)),
+    "six-layer:K-UNITS": ("six-layer:16-512", "six-layer:24-256"),
+    "seven-layer:K": ("seven-layer:64",),
     "shallow:K": ("shallow:500",),
     "mlp:K": ("mlp:100",),
 }
