@@ -70,12 +70,17 @@ def _run(setting: Setting, adversarial: bool, size: Size) -> Run:
     return replace(run, learning_rate={"kind": "cyclic", "peak": 2e-3}, optimiser=ADAM) if size.gentle else run
 
 
+def _shipped(name: str) -> nn.Module:
+    loaded: Any = autodual.load_model(EXAMPLES / f"{name}.pt")
+    return getattr(loaded, "module", loaded)
+
+
 def _network(row: Row, size: Size) -> tuple[nn.Module, dict[str, Any]]:
     """The network of a row, with what is known of its training. Binarised inputs change nothing but the attack."""
     if row["model"] == "certified":
-        return autodual.load_model(EXAMPLES / "mnist_wasserstein.pt"), {}
+        return _shipped("mnist_wasserstein"), {}
     if row["model"] == "robust linf .1":
-        return autodual.load_model(EXAMPLES / "mnist_small.pt"), {}
+        return _shipped("mnist_small"), {}
     if row["model"] == "robust linf 2/255":
         raise NotRun("no such network ships")
     dual, more = train(_run(SETTINGS[row["dataset"]], row["model"] == "adv. training", size), size)
@@ -112,7 +117,7 @@ def _resisted(
 
 def figure_5_7(row: Row, size: Size) -> Values:
     """The radius at which the thesis' attack first breaks each of a few images, by its λ and the power of distances."""
-    network = autodual.load_model(EXAMPLES / "mnist_small.pt").requires_grad_(False)
+    network = _shipped("mnist_small").requires_grad_(False)
     attack = ATTACKS["frank-wolfe"]
     if row["strength"] is not None:
         attack = replace(ProjectedSinkhorn(strength=row["strength"]).ascent, keep="first")
