@@ -20,7 +20,7 @@ from pathlib import Path
 
 import torch
 from measure import calibration, save, say, seconds
-from thesis_tables import chapter_3, chapter_4, chapter_5, overfitting
+from thesis_tables import chapter_3, chapter_4, chapter_5, moved_mass, overfitting
 from thesis_tables.size import Size
 from thesis_tables.table import Experiment, Table, published_tables
 
@@ -28,9 +28,10 @@ EXPERIMENTS: dict[str, Experiment] = {
     **chapter_3.EXPERIMENTS,
     **chapter_4.EXPERIMENTS,
     **overfitting.EXPERIMENTS,
+    **moved_mass.EXPERIMENTS,
     **chapter_5.EXPERIMENTS,
 }
-TABLES: dict[str, Table] = {**published_tables(), **chapter_3.FIGURES, **chapter_4.FIGURES}
+TABLES: dict[str, Table] = {**published_tables(), **chapter_3.FIGURES, **chapter_4.FIGURES, **moved_mass.FIGURES}
 
 
 def run(name: str, size: Size) -> None:
@@ -64,6 +65,7 @@ def main() -> None:
     parser.add_argument("--gentle", action="store_true", help="a radius that grows at first, and Adam in chapter 5")
     parser.add_argument("--restarts", type=int, default=10, help="of the evaluation's attacks in chapters 4 and 5")
     parser.add_argument("--queries", type=int, default=5000, help="of the search without gradients in chapter 5")
+    parser.add_argument("--few", type=int, default=5, help="images for the thesis' attack on transport plans, 0: none")
     parser.add_argument("--exact-seconds", type=float, default=60.0, help="for each sample that is verified exactly")
     options = parser.parse_args()
     unknown = sorted(set(options.names) - set(EXPERIMENTS))

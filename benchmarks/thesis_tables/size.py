@@ -22,8 +22,8 @@ class Size:
     labels of rows that are run hold one; empty for all. stages: of cascades at most. attack_steps: of the attacks that
     networks of chapter 5 are trained on, 0 for the thesis' own. gentle: train on a radius that grows at first, and
     these networks by Adam; otherwise short runs stay constant. restarts: of the evaluation's attacks. queries: of the
-    search without gradients that chapter 5's networks are evaluated by. exact_seconds: for each sample that is verified
-    exactly.
+    search without gradients that chapter 5's networks are evaluated by. few: images for the thesis' attack by transport
+    plans, which takes seconds for each. exact_seconds: for each sample that is verified exactly.
     """
 
     epochs: int
@@ -40,6 +40,7 @@ class Size:
     gentle: bool
     restarts: int
     queries: int
+    few: int
     exact_seconds: float
     data_dir: Path | None
     sets: dict[str, Dataset] = field(default_factory=dict)
