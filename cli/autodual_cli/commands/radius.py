@@ -63,6 +63,7 @@ def radius(
     from autodual_cli.subject.model_and_data import prepare
 
     subject = prepare(model, data)
-    how = {"max_radius": max_radius, "tolerance": tolerance, "slopes": slopes, "balls": balls, "attack": attack}
-    job = radius_job(subject, ball, **how)
+    job = radius_job(
+        subject, ball, max_radius=max_radius, tolerance=tolerance, slopes=slopes, balls=balls, attack=attack
+    )
     finish(context, run(job, len(subject.dataset), data, output, show_radii))
