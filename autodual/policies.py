@@ -24,6 +24,9 @@ Mode = Literal["auto", "pull", "push"]
 
 DEFAULT_MEMORY_BUDGET = 1 << 30
 
+#: A certified radius is searched to this share of the largest one, unless asked otherwise, and at most to the second.
+RADIUS_RESOLUTION, COARSEST_RESOLUTION = 1e-4, 0.1
+
 #: The label of positions about which nothing is claimed, as in `torch.nn.functional.cross_entropy`.
 IGNORED = -100
 
