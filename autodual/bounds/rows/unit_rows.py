@@ -82,8 +82,8 @@ class UnitRows:
             return False
         return int(wanted.sum()) * self.chunks.footprint.multiplications <= measured.another_pull_work
 
-    def both_sides(self, wanted: Tensor) -> tuple[tuple[Tensor, ...], Interval]:
-        """Both bounds `[R]` of each wanted unit by a row for each side, pulled together, and the units' indices."""
+    def both_sides(self, wanted: Tensor) -> Interval:
+        """Both bounds of each wanted unit by a row for each side, pulled together; other units keep their interval."""
         asked = AskedRows.of(wanted, self.device)
         twice = AskedRows(
             asked.on_host.repeat_interleave(2, 0),
@@ -91,7 +91,7 @@ class UnitRows:
             torch.arange(2 * asked.place.shape[0], device=self.device) % 2 == 1,
         )
         lower, upper = self._ragged(twice).lower.unflatten(0, (-1, 2)).unbind(1)
-        return asked.index(slice(None)), Interval(lower, -upper)
+        return self._with(asked, slice(None), Interval(lower, -upper))
 
     @property
     def device(self) -> torch.device:
