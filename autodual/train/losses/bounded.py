@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from torch import Tensor
 
 from autodual.policies import SlopePolicy
-from autodual.train.limits import Fraction
+from autodual.train.limits import Fraction, stands_at
 from autodual.train.losses.base import Loss
 from autodual.train.losses.batch import Batch, UnionPolicy
 from autodual.train.losses.criteria import CriterionName, criterion
@@ -35,10 +35,10 @@ class BoundedLoss(Loss):
 
     def of(self, batch: Batch) -> Tensor:
         of_scores = criterion(self.criterion)
-        if self.kappa == 1:
+        if stands_at(self.kappa, 1):
             return batch.losses(of_scores, batch.clean.scores)
         bounded = batch.over_members(lambda one: one.losses(of_scores, -self.margins(one)), self.union)
-        if self.kappa == 0:
+        if stands_at(self.kappa, 0):
             return bounded
         return self.kappa * batch.losses(of_scores, batch.clean.scores) + (1 - self.kappa) * bounded
 
@@ -69,9 +69,9 @@ class CrownIbp(BoundedLoss):
     slopes: SlopePolicy = "shared"
 
     def margins(self, batch: Batch) -> Tensor:
-        if self.beta == 0:
+        if stands_at(self.beta, 0):
             return batch.margins(inner="interval", last="interval")
         dual = batch.margins(inner="interval", slopes=self.slopes)
-        if self.beta == 1:
+        if stands_at(self.beta, 1):
             return dual
         return self.beta * dual + (1 - self.beta) * batch.margins(inner="interval", last="interval")

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from autodual.interval import Interval
 from autodual.perturbations import require_support
-from autodual.train.limits import NonNegative, Positive
+from autodual.train.limits import NonNegative, Positive, stands_at
 from autodual.train.losses.base import Judgement, Loss
 from autodual.train.losses.batch import Batch
 
@@ -36,7 +36,7 @@ class Regularised(Loss):
 
     def of(self, batch: Batch) -> Tensor:
         value = self.loss.of(batch)
-        if self.weight == 0:
+        if stands_at(self.weight, 0):
             return value
         return value + self.weight * self._penalty(batch)
 
