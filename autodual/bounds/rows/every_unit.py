@@ -25,10 +25,10 @@ def takes_every_unit(state: BoundState, name: str, wanted: Tensor, linear: bool)
         return False
     chunks, size = Chunks(state, pull_footprint(state, name, windowed=False)), state.graph[name].size
     count, samples = size if linear else 2 * size, state.samples
-    if samples > chunks.groups(count) or not chunks.fits(samples * count, samples):
+    if samples * count > chunks.rows or not chunks.fits(samples * count, samples):
         return False
-    spared = 1.0 - float(wanted.sum()) / (samples * size)
-    return spared * samples * count * chunks.footprint.multiplications <= measured.another_pull_work
+    spared = samples * count - int(wanted.sum())  # one side of a unit is often enough
+    return spared * chunks.footprint.multiplications <= measured.another_pull_work
 
 
 def every_unit(state: BoundState, name: str, linear: bool) -> Interval:
