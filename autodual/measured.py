@@ -65,8 +65,8 @@ class Constants:
     sample_tensors_kept: int = 24
     #: As `sample_tensors`, for interval arithmetic alone.
     interval_tensors: int = 6
-    #: As `sample_tensors_kept`, for interval arithmetic alone.
-    interval_tensors_kept: int = 10
+    #: Tensors of a node's size that autograd keeps at each operand of a node, for interval arithmetic alone.
+    interval_tensors_kept: int = 3
     #: Bytes that a process takes besides tensors: workspaces of kernels, code loaded at first use, heap fragmentation.
     process_bytes: int = 20 << 20
 

@@ -8,7 +8,7 @@ from torch.nn import functional
 
 from autodual.dual.rows import Rows
 from autodual.measured import measured
-from autodual.tensors import flat
+from autodual.tensors import flat, readable
 
 # Columns are left out if at most this share of them is left; copying the others takes time as well.
 _MOST_KEPT = 0.9
@@ -84,7 +84,7 @@ def _contracted(values: Tensor, features: Tensor) -> Tensor:
 def product_of_columns(values: Tensor, matrix: Tensor) -> Tensor:
     """Rows `[G, K, F]` times a matrix `[F, M]`, without the columns of rows that are zero: those of inactive units.
 
-    Not where gradients are recorded, which may reach zeros too, nor on a GPU, which would be waited for.
+    Not where gradients are recorded, which may reach zeros too, nor where zeros cannot be seen at once, as on a GPU.
 
     Args:
         values: `[*, F]`.
@@ -97,7 +97,7 @@ def product_of_columns(values: Tensor, matrix: Tensor) -> Tensor:
         tensor([[0., 2.]])
     """
     small = values.numel() * matrix.shape[1] < measured.zero_columns_work
-    if small or values.device.type != "cpu" or torch.is_grad_enabled():
+    if small or not readable(values) or torch.is_grad_enabled():
         return values @ matrix
     # A sum of sizes is zero where all of them are; reductions of booleans are slow on CPUs.
     kept = values.abs().flatten(0, -2).sum(0).nonzero()[:, 0]

@@ -50,9 +50,8 @@ def takes_every_unit(state: BoundState, name: str, wanted: Tensor, linear: bool)
         return False
     if not _fit_together(state, name, linear):
         return False
-    spared = 1.0 - float(wanted.sum()) / (state.samples * state.graph[name].size)
-    work = pull_footprint(state, name, windowed=False).multiplications
-    return spared * _rows(state, name, linear) * work <= measured.another_pull_work
+    spared = _rows(state, name, linear) - int(wanted.sum())  # one side of a unit is often enough
+    return spared * pull_footprint(state, name, windowed=False).multiplications <= measured.another_pull_work
 
 
 def _fit_together(state: BoundState, name: str, linear: bool) -> bool:
@@ -60,7 +59,7 @@ def _fit_together(state: BoundState, name: str, linear: bool) -> bool:
     if starts_windowed(state, name):
         return False
     chunks, rows = Chunks(state, pull_footprint(state, name, windowed=False)), _rows(state, name, linear)
-    return state.samples <= chunks.groups(rows // state.samples) and chunks.fits(rows, state.samples)
+    return rows <= chunks.rows and chunks.fits(rows, state.samples)
 
 
 def _rows(state: BoundState, name: str, linear: bool) -> int:
