@@ -125,5 +125,5 @@ class _Units(LocalFunctions):
     def _identity(self, size: int, first: int, last: int) -> Tensor:
         """Rows first to last of ±1 times the identity, `[1, last − first, size]`."""
         row = torch.arange(first, last, device=self.like.device).unsqueeze(1)
-        ones = torch.where(row < size, 1.0, -1.0).to(self.like.dtype)
-        return self.like.new_zeros(last - first, size).scatter(1, row % size, ones).unsqueeze(0)
+        signs = (1 - 2 * (row // size)).to(self.like.dtype)
+        return self.like.new_zeros(last - first, size).scatter(1, row % size, signs).unsqueeze(0)
