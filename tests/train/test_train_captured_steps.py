@@ -15,13 +15,13 @@ from autodual.errors import InvalidInputError, TrainingError
 RUNS: dict[str, dict[str, Any]] = {
     "interval": {
         "loss": {"kind": "interval"},
-        "radius": {"kind": "linear", "start": 0.0, "end": 1.0, "begin": 0.1, "finish": 1.0},
-        "scheduled": {"kappa": {"kind": "linear", "start": 1.0, "end": 0.0, "begin": 0.4, "finish": 1.0}},
+        "radius": {"kind": "linear", "start": 0.0, "end": 1.0, "finish": 2.0},
+        "scheduled": {"kappa": {"kind": "linear", "start": 0.5, "end": 0.0, "finish": 0.5}},
     },
     "dual at the end": {
         "loss": {"kind": "crown-ibp"},
         "radius": {"kind": "linear", "start": 0.5, "end": 1.0, "finish": 1.0},
-        "scheduled": {"beta": {"kind": "linear", "start": 0.5, "end": 0.0, "finish": 1.0}},
+        "scheduled": {"beta": {"kind": "linear", "start": 0.5, "end": 0.2, "finish": 1.0}},
     },
 }
 SMALL = {
@@ -33,13 +33,12 @@ SMALL = {
 
 @pytest.mark.parametrize("run", RUNS)
 def test_captured_steps_are_the_steps(run, tmp_path: Path) -> None:
-    weights, losses = [], []
+    weights = []
     for execution in ("eager", "graph"):
         training = tiny_training(tmp_path / execution, execution=execution, **SMALL, **RUNS[run])
-        while not training.done and training.epoch < 1.2:
+        for _ in range(5):
             training.step()
         weights.append(dict(training.network.state_dict()))
-        losses.append(training.progress.rows[0])
     torch.testing.assert_close(weights[1], weights[0], rtol=1e-6, atol=1e-7)
 
 
