@@ -13,7 +13,7 @@ from torch import Tensor
 from autodual.policies import SlopePolicy
 from autodual.train.limits import Fraction
 from autodual.train.losses.base import Loss
-from autodual.train.losses.batch import Batch, UnionPolicy
+from autodual.train.losses.batch import Batch, StatisticsPolicy, UnionPolicy
 from autodual.train.losses.criteria import CriterionName, criterion
 
 
@@ -22,12 +22,14 @@ class BoundedLoss(Loss):
     """κ · loss at the samples + (1 - κ) · loss of the margins' lower bounds.
 
     union: over a union of sets, the loss of each sample's worst member, or the average over the members, which is no
-    bound of the worst-case loss.
+    bound of the worst-case loss. statistics: what batch norms that learn normalise bounds by: those of the clean
+    `batch`, or the `running` ones, which that batch updates first.
     """
 
     kappa: Fraction = 0.0
     criterion: CriterionName = "cross-entropy"
     union: UnionPolicy = field(default="worst", kw_only=True)
+    statistics: StatisticsPolicy = field(default="batch", kw_only=True)
 
     @abstractmethod
     def margins(self, batch: Batch) -> Tensor:
