@@ -113,8 +113,8 @@ class Batch:
         """Lower bounds of f_y - f_j over the set, in the layout of the outputs.
 
         Args:
-            slopes: as in `Ask`, like `inner` and `last`: by default what the batch's ask says, or else `shared` slopes
-                and `dual` bounds.
+            slopes: as in `Ask`, like `inner`, `last` and `balls`: by default what the batch's ask says, or else
+                `shared` slopes and `dual` bounds without balls.
         """
         lower = self._others.complete(self._bounds(Ask.of(None, options, Batch.margins)).lower)
         return lower.reshape(len(self.x), *self.dual.output_shape(self.x))
@@ -149,7 +149,7 @@ class Batch:
     def _bounds(self, policies: Ask) -> DualResult:
         """Bounds of the margins; where interval arithmetic computes them, the intervals of the bound sites too."""
         ask = policies.over(self.ask).over(DUAL_BOUNDS)
-        key = (ask.slopes, ask.inner, ask.last)
+        key = (ask.slopes, ask.inner, ask.last, ask.balls)
         if key not in self._found:
             if self._trains:
                 warn_of_randomness(self.dual.model, self.x)

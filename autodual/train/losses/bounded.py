@@ -47,12 +47,16 @@ class BoundedLoss(Loss):
 
 @dataclass(frozen=True)
 class Robust(BoundedLoss):
-    """The loss of the dual bound (Theorem 2); estimated by random projections if the dual network's plan says so."""
+    """The loss of the dual bound (Theorem 2); estimated by random projections if the dual network's plan says so.
+
+    balls: whether Euclidean balls around the clean values take part, which is tighter over l2 balls.
+    """
 
     slopes: SlopePolicy = "shared"
+    balls: bool = False
 
     def margins(self, batch: Batch) -> Tensor:
-        return batch.margins(slopes=self.slopes)
+        return batch.margins(slopes=self.slopes, balls=self.balls or None)
 
 
 @dataclass(frozen=True)
@@ -65,15 +69,20 @@ class IntervalBound(BoundedLoss):
 
 @dataclass(frozen=True)
 class CrownIbp(BoundedLoss):
-    """β · dual bound over interval bounds inside + (1 - β) · interval bound, in the margins (Zhang et al., 2020)."""
+    """β · dual bound over interval bounds inside + (1 - β) · interval bound, in the margins (Zhang et al., 2020).
+
+    balls: as of `Robust`. Over l2 balls intervals are those of the enclosing box, so that the dual bound says little
+    without them.
+    """
 
     beta: Fraction = 1.0
     slopes: SlopePolicy = "shared"
+    balls: bool = False
 
     def margins(self, batch: Batch) -> Tensor:
         if self.beta == 0:
             return batch.margins(inner="interval", last="interval")
-        dual = batch.margins(inner="interval", slopes=self.slopes)
+        dual = batch.margins(inner="interval", slopes=self.slopes, balls=self.balls or None)
         if self.beta == 1:
             return dual
         return self.beta * dual + (1 - self.beta) * batch.margins(inner="interval", last="interval")
