@@ -1,0 +1,109 @@
+"""The norm that a vector is divided by, over bounds of the vector: its range, and planes below and above it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import torch
+from torch import Tensor
+
+from autodual.dual.sums_of_others import others
+from autodual.interval import Interval
+from autodual.ir import ops
+
+
+@dataclass(frozen=True, eq=False)
+class Plane:
+    """slope·x + base: `[N, *shape]`, and with extent 1 along the axes of the sum."""
+
+    slope: Tensor
+    base: Tensor
+
+
+@dataclass(frozen=True, eq=False)
+class NormOverBox:
+    """d(x) = max(√(share·Σx² + added), floor) over bounds of x `[N, *shape]`; d is convex and rises with every |x|."""
+
+    x: Interval
+    op: ops.DividedByNorm
+
+    @property
+    def axes(self) -> tuple[int, ...]:
+        """Of a batch."""
+        return tuple(axis + 1 for axis in self.op.axes)
+
+    def sum(self, values: Tensor) -> Tensor:
+        """Along the axes, which stay with extent 1."""
+        return values.sum(self.axes, keepdim=True)
+
+    def root(self, squares: Tensor) -> Tensor:
+        """√(share·squares + added), with a gradient of 0 where it is 0."""
+        inside = self.op.share * squares + self.op.added
+        return torch.where(inside > 0, torch.where(inside > 0, inside, 1.0).sqrt(), inside)
+
+    @cached_property
+    def nearest(self) -> Tensor:
+        """The least |x|."""
+        return self.x.lower.clamp(min=0) - self.x.upper.clamp(max=0)
+
+    @cached_property
+    def least(self) -> Tensor:
+        """The least d."""
+        return self.root(self.sum(self.nearest.square())).clamp(min=self.op.floor)
+
+    @cached_property
+    def greatest(self) -> Tensor:
+        """The greatest d."""
+        return self.root(self.sum(self.x.magnitude.square())).clamp(min=self.op.floor)
+
+    @cached_property
+    def middle(self) -> Tensor:
+        """d at the centre."""
+        return self.root(self.sum(self.x.centre.square())).clamp(min=self.op.floor)
+
+    @cached_property
+    def below(self) -> Plane:
+        """The tangent at the centre, where d is the floor that itself."""
+        size, centre = self.middle, self.x.centre
+        curved = size > self.op.floor
+        steep = torch.where(curved, size, 1.0)
+        slope = torch.where(curved, self.op.share * centre / steep, 0.0 * centre)
+        return Plane(slope, torch.where(curved, self.op.added / steep, size))
+
+    @cached_property
+    def above(self) -> Plane:
+        """(D + S/D)/2 with D the greatest d and S the chords of the squares; it reaches D, and is at least D/2."""
+        greatest, (low, high) = self.greatest, (self.x.lower, self.x.upper)
+        curved = greatest > 2 * self.op.floor
+        twice = torch.where(curved, 2 * greatest, 1.0)
+        slope = torch.where(curved, self.op.share * (low + high) / twice, 0.0 * low)
+        chords = self.op.added - self.op.share * self.sum(low * high)
+        return Plane(slope, torch.where(curved, greatest / 2 + chords / twice, greatest))
+
+    def ends(self, plane: Plane) -> Interval:
+        """The least and the greatest value of a plane over the box."""
+        middle = self.sum(plane.slope * self.x.centre) + plane.base
+        reach = self.sum(plane.slope.abs() * self.x.radius)
+        return Interval(middle - reach, middle + reach)
+
+    @cached_property
+    def quotients(self) -> Interval:
+        """The range of x/d, exact: an entry rises with itself, and with the others moves towards zero or away from it."""
+        smaller, larger = self._others(self.nearest.square()), self._others(self.x.magnitude.square())
+        low = torch.where(self.x.lower < 0, smaller, larger)
+        high = torch.where(self.x.upper > 0, smaller, larger)
+        return Interval(self._quotient(self.x.lower, low), self._quotient(self.x.upper, high))
+
+    def _quotient(self, x: Tensor, rest: Tensor) -> Tensor:
+        """x over d, where all other entries have this sum of squares; 0/0 is taken for 0."""
+        size = self.root(x.square() + rest).clamp(min=self.op.floor)
+        positive = size > 0
+        return torch.where(positive, x / torch.where(positive, size, 1.0), 0.0 * x + 0.0 * rest)
+
+    def _others(self, squares: Tensor) -> Tensor:
+        """Σ of all other entries along the axes."""
+        last = tuple(range(-len(self.axes), 0))
+        moved = squares.movedim(self.axes, last)
+        whole = moved.flatten(-len(self.axes))
+        return others(whole, whole.dim() - 1).reshape(moved.shape).movedim(last, self.axes)
