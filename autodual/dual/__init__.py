@@ -9,6 +9,7 @@ from autodual.dual import (  # noqa: F401  (registers the rules)
     linear,
     matrix_product,
     maximum,
+    normalization,
     pooling,
     product,
     reductions,
@@ -18,6 +19,7 @@ from autodual.dual import (  # noqa: F401  (registers the rules)
     softmax,
     steps,
     structure,
+    tied_softmax,
 )
 from autodual.dual.affine import AffineLayer, StructuralLayer
 from autodual.dual.ball import Ball, Piece

@@ -23,7 +23,7 @@ class Plane:
 
 @dataclass(frozen=True, eq=False)
 class NormOverBox:
-    """d(x) = max(√(share·Σx² + added), floor) over bounds of x `[N, *shape]`; d is convex and rises with every |x|."""
+    """d(x) = max(√(share·Σx² + inside), floor) + outside over bounds of x `[N, *shape]`; d is convex and rises with every |x|."""
 
     x: Interval
     op: ops.DividedByNorm
@@ -38,9 +38,10 @@ class NormOverBox:
         return values.sum(self.axes, keepdim=True)
 
     def root(self, squares: Tensor) -> Tensor:
-        """√(share·squares + added), with a gradient of 0 where it is 0."""
-        inside = self.op.share * squares + self.op.added
-        return torch.where(inside > 0, torch.where(inside > 0, inside, 1.0).sqrt(), inside)
+        """max(√(share·squares + inside), floor), with a gradient of 0 where it is 0."""
+        inside = self.op.share * squares + self.op.inside
+        root = torch.where(inside > 0, torch.where(inside > 0, inside, 1.0).sqrt(), inside)
+        return root.clamp(min=self.op.floor)
 
     @cached_property
     def nearest(self) -> Tensor:
@@ -50,36 +51,44 @@ class NormOverBox:
     @cached_property
     def least(self) -> Tensor:
         """The least d."""
-        return self.root(self.sum(self.nearest.square())).clamp(min=self.op.floor)
+        return self.root(self.sum(self.nearest.square())) + self.op.outside
+
+    @cached_property
+    def _greatest_root(self) -> Tensor:
+        return self.root(self.sum(self.x.magnitude.square()))
 
     @cached_property
     def greatest(self) -> Tensor:
         """The greatest d."""
-        return self.root(self.sum(self.x.magnitude.square())).clamp(min=self.op.floor)
+        return self._greatest_root + self.op.outside
+
+    @cached_property
+    def _middle_root(self) -> Tensor:
+        return self.root(self.sum(self.x.centre.square()))
 
     @cached_property
     def middle(self) -> Tensor:
         """d at the centre."""
-        return self.root(self.sum(self.x.centre.square())).clamp(min=self.op.floor)
+        return self._middle_root + self.op.outside
 
     @cached_property
     def below(self) -> Plane:
-        """The tangent at the centre, where d is the floor that itself."""
-        size, centre = self.middle, self.x.centre
+        """The tangent at the centre; where the root is below the floor there, the floor."""
+        size, centre = self._middle_root, self.x.centre
         curved = size > self.op.floor
         steep = torch.where(curved, size, 1.0)
         slope = torch.where(curved, self.op.share * centre / steep, 0.0 * centre)
-        return Plane(slope, torch.where(curved, self.op.added / steep, size))
+        return Plane(slope, torch.where(curved, self.op.inside / steep, size) + self.op.outside)
 
     @cached_property
     def above(self) -> Plane:
-        """(D + S/D)/2 with D the greatest d and S the chords of the squares; it reaches D, and is at least D/2."""
-        greatest, (low, high) = self.greatest, (self.x.lower, self.x.upper)
+        """For the root (R + S/R)/2 with R the greatest and S the chords of the squares; it reaches R and is at least R/2."""
+        greatest, (low, high) = self._greatest_root, (self.x.lower, self.x.upper)
         curved = greatest > 2 * self.op.floor
         twice = torch.where(curved, 2 * greatest, 1.0)
         slope = torch.where(curved, self.op.share * (low + high) / twice, 0.0 * low)
-        chords = self.op.added - self.op.share * self.sum(low * high)
-        return Plane(slope, torch.where(curved, greatest / 2 + chords / twice, greatest))
+        chords = self.op.inside - self.op.share * self.sum(low * high)
+        return Plane(slope, torch.where(curved, greatest / 2 + chords / twice, greatest) + self.op.outside)
 
     def ends(self, plane: Plane) -> Interval:
         """The least and the greatest value of a plane over the box."""
@@ -97,7 +106,7 @@ class NormOverBox:
 
     def _quotient(self, x: Tensor, rest: Tensor) -> Tensor:
         """x over d, where all other entries have this sum of squares; 0/0 is taken for 0."""
-        size = self.root(x.square() + rest).clamp(min=self.op.floor)
+        size = self.root(x.square() + rest) + self.op.outside
         positive = size > 0
         return torch.where(positive, x / torch.where(positive, size, 1.0), 0.0 * x + 0.0 * rest)
 

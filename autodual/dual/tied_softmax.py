@@ -46,8 +46,9 @@ class Exponentials:
         top = taking_part.amax(axis, keepdim=True).detach()
         low, high = (z.lower - top).exp(), (z.upper - top).exp()
         if weights is not None:
-            # An entry of weight 0 takes no part, however large it is.
-            low, high = (torch.where(weights > 0, end * weights, 0.0 * (z.lower + z.upper)) for end in (low, high))
+            # An entry of weight 0 takes no part, however large it is; with negative weights nothing is proved.
+            none = torch.where(weights < 0, torch.nan, 0.0) + 0.0 * (z.lower + z.upper)
+            low, high = (torch.where(weights > 0, end * weights, none) for end in (low, high))
         return cls(z, axis, top, low, high)
 
     @cached_property

@@ -13,14 +13,17 @@ from autodual.ir.op import Op
 
 @dataclass(frozen=True, eq=False)
 class DividedByNorm(Op):
-    """x/max(√(share·Σx² + added), floor), the sum over some axes of a sample: normalised vectors, RMS and layer norms."""
+    """x/(max(√(share·Σx² + inside), floor) + outside), the sum over some axes of a sample: normalised vectors, RMS and
+    layer norms.
+    """
 
     axes: tuple[int, ...]
     share: float = 1.0
-    added: float = 0.0
+    inside: float = 0.0
     floor: float = 0.0
+    outside: float = 0.0
 
     def forward(self, inputs: Sequence[Tensor], environment: Environment) -> Tensor:
         (x,) = inputs
         squares = x.square().sum(tuple(axis + 1 for axis in self.axes), keepdim=True)
-        return x / (self.share * squares + self.added).sqrt().clamp(min=self.floor)
+        return x / ((self.share * squares + self.inside).sqrt().clamp(min=self.floor) + self.outside)
