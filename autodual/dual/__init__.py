@@ -10,6 +10,7 @@ from autodual.dual import (  # noqa: F401  (registers the rules)
     matrix_product,
     maximum,
     normalization,
+    normalized_exp,
     pooling,
     product,
     reductions,

@@ -8,7 +8,7 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
-from autodual.dual.sums_of_others import others
+from autodual.dual.sums import others
 from autodual.interval import Interval
 from autodual.ir import ops
 
@@ -23,9 +23,14 @@ class Plane:
 
 @dataclass(frozen=True, eq=False)
 class NormOverBox:
-    """d(x) = max(√(share·Σx² + inside), floor) + outside over bounds of x `[N, *shape]`; d is convex and rises with every |x|."""
+    """d(x) = max(√(share·Σx² + inside), floor) + outside over bounds of x `[N, *shape]`, which is convex and rises with
+    every |x|.
+
+    d: bounds of it, with extent 1 along the axes, which may be tighter than what follows from those of x.
+    """
 
     x: Interval
+    d: Interval
     op: ops.DividedByNorm
 
     @property
@@ -51,16 +56,12 @@ class NormOverBox:
     @cached_property
     def least(self) -> Tensor:
         """The least d."""
-        return self.root(self.sum(self.nearest.square())) + self.op.outside
-
-    @cached_property
-    def _greatest_root(self) -> Tensor:
-        return self.root(self.sum(self.x.magnitude.square()))
+        return (self.root(self.sum(self.nearest.square())) + self.op.outside).maximum(self.d.lower)
 
     @cached_property
     def greatest(self) -> Tensor:
         """The greatest d."""
-        return self._greatest_root + self.op.outside
+        return (self.root(self.sum(self.x.magnitude.square())) + self.op.outside).minimum(self.d.upper)
 
     @cached_property
     def _middle_root(self) -> Tensor:
@@ -82,8 +83,8 @@ class NormOverBox:
 
     @cached_property
     def above(self) -> Plane:
-        """For the root (R + S/R)/2 with R the greatest and S the chords of the squares; it reaches R and is at least R/2."""
-        greatest, (low, high) = self._greatest_root, (self.x.lower, self.x.upper)
+        """For the root (R + S/R)/2 with R the greatest and S the chords of the squares, which is at least R/2."""
+        greatest, (low, high) = self.greatest - self.op.outside, (self.x.lower, self.x.upper)
         curved = greatest > 2 * self.op.floor
         twice = torch.where(curved, 2 * greatest, 1.0)
         slope = torch.where(curved, self.op.share * (low + high) / twice, 0.0 * low)
@@ -95,6 +96,21 @@ class NormOverBox:
         middle = self.sum(plane.slope * self.x.centre) + plane.base
         reach = self.sum(plane.slope.abs() * self.x.radius)
         return Interval(middle - reach, middle + reach)
+
+    @cached_property
+    def known(self) -> Tensor:
+        """Zeros with extent 1 along the axes; NaN where any bound is."""
+        return 0.0 * self.sum(self.x.lower + self.x.upper) + 0.0 * (self.d.lower + self.d.upper)
+
+    @property
+    def apart(self) -> Interval:
+        """The range of x/d if they were not tied; infinite where d may be 0."""
+        low, high = self.x.lower, self.x.upper
+        divisor = torch.where(self.least > 0, self.least, 1.0), torch.where(self.least > 0, self.greatest, 1.0)
+        lost = torch.where(self.least > 0, 0.0, torch.inf) + self.known
+        smallest = low / torch.where(low < 0, *divisor)
+        largest = high / torch.where(high > 0, *divisor)
+        return Interval(smallest - lost, largest + lost)
 
     @cached_property
     def quotients(self) -> Interval:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from autodual.dual.execution import LIBRARY, Executed, Run
+from autodual.dual.execution import Executed, Run
 from autodual.dual.layer import Contribution, DualLayer
 from autodual.dual.norm_over_box import NormOverBox
 from autodual.dual.registry import dual_rule
@@ -29,8 +29,8 @@ _BY_ROUNDING = 256.0
 class NormalizedLayer(DualLayer):
     """With n = ⟨ν, x⟩ and the norm d ≤ D: n/d ≥ t + (n - t·d)/D where t is at most n/d.
 
-    In n - t·d a plane stands in for d, below it where t is negative and above it where t is positive. Where that may
-    be negative within the bounds, the row gets t itself, so that it is never bounded by less.
+    Where t is negative, a tangent stands in for d in n - t·d; where t is positive, d itself gets a row. Where the
+    tangent may make n - t·d negative within the bounds, the row gets t alone, so that it is never bounded by less.
     """
 
     per_sample = True
@@ -46,11 +46,16 @@ class NormalizedLayer(DualLayer):
         """Of rows' values `[G, K, *shape]` along the axes."""
         return values.sum(tuple(axis + 1 for axis in self.norm.axes), keepdim=True)
 
-    def _slack(self, rows: Rows, t: Tensor, above: Tensor) -> Tensor:
-        """The least n - t·d over the bounds, with the plane above for d where the mask says so, else the one below."""
-        slope, base = self._plane(rows, above)
-        pulled = rows.values - t * slope
-        x = self.norm.x
+    def _slack(self, rows: Rows, t: Tensor, above: Tensor, least: Tensor) -> Tensor:
+        """At most n - t·d over the bounds: by the plane above d where the mask says so, else by the one below, or by
+        bounds of d alone. least: n at least.
+        """
+        d = torch.where(above, rows.features(self.norm.greatest), rows.features(self.norm.least))
+        return self._slack_by_plane(rows, t, *self._plane(rows, above)).maximum(least - t * d)
+
+    def _slack_by_plane(self, rows: Rows, t: Tensor, slope: Tensor, base: Tensor) -> Tensor:
+        """The least n - t·(slope·x + base) over the bounds."""
+        pulled, x = rows.values - t * slope, self.norm.x
         return self._sum(pulled * rows.features(x.centre) - pulled.abs() * rows.features(x.radius)) - t * base
 
     def _plane(self, rows: Rows, above: Tensor) -> tuple[Tensor, Tensor]:
@@ -64,20 +69,25 @@ class NormalizedLayer(DualLayer):
         """A t that the quotient never falls below: from its value at the centre down by the slack over the least norm,
         and up again by what slack is left over the greatest. A step of Dinkelbach's method each.
         """
-        norm, x = self.norm, self.norm.x
-        middle = self._sum(rows.values * rows.features(x.centre))
-        least = middle - self._sum(rows.values.abs() * rows.features(x.radius))
+        norm = self.norm
+        middle, least = self._middle_and_least(rows)
         above = (least >= 0).detach()
         value = middle / rows.features(norm.middle)
         t = torch.where(above, value.clamp(min=0), value.clamp(max=0))
-        slack = self._slack(rows, t, above)
+        slack = self._slack(rows, t, above, least)
         divisor = torch.where(above, rows.features(norm.least), rows.features(norm.ends(norm.below).lower))
         greatest = rows.features(norm.greatest)
         steady = divisor * _STEADY >= greatest
         t = t + slack / torch.where(slack < 0, torch.where(steady, divisor, 1.0), greatest)
         t = torch.where(above, t.clamp(min=0), t.clamp(max=0))
-        t = t + self._slack(rows, t, above).clamp(min=0) / greatest
+        t = t + self._slack(rows, t, above, least).clamp(min=0) / greatest
         return torch.where(steady, t, -torch.inf)
+
+    def _middle_and_least(self, rows: Rows) -> tuple[Tensor, Tensor]:
+        """n at the centre, and at least."""
+        x = self.norm.x
+        middle = self._sum(rows.values * rows.features(x.centre))
+        return middle, middle - self._sum(rows.values.abs() * rows.features(x.radius))
 
     def _least_quotient(self, rows: Rows) -> Tensor:
         """The best t known: by steps, by the norm's dual, or from the range of each entry."""
@@ -89,31 +99,33 @@ class NormalizedLayer(DualLayer):
         single = self._sum((values - negative) * rows.features(range_.lower) + negative * rows.features(range_.upper))
         return self._stepped(rows).maximum(dual).maximum(single)
 
-    def _lines(self, rows: Rows) -> tuple[Tensor, Tensor]:
-        """Each row's values at x, and what it gains at each group of the sum. Those of the last rows are kept."""
+    def _lines(self, rows: Rows) -> tuple[Tensor, Tensor, Tensor]:
+        """Each row's values at x and at d, and what it gains at each norm. Those of the last rows are kept."""
         if self._last is None or self._last[0] is not rows:
             self._last = (rows, *self._found(rows))
         return self._last[1:]
 
-    def _found(self, rows: Rows) -> tuple[Tensor, Tensor]:
-        norm = self.norm
-        t = self._least_quotient(rows)
-        above, greatest = (t > 0).detach(), rows.features(norm.greatest)
+    def _found(self, rows: Rows) -> tuple[Tensor, Tensor, Tensor]:
+        norm, t = self.norm, self._least_quotient(rows)
+        greatest, above = rows.features(norm.greatest), (t > 0).detach()
+        below = torch.where(above, 0.0, t)
+        tangent, base = rows.features(norm.below.slope), rows.features(norm.below.base)
         room = _BY_ROUNDING * torch.finfo(t.dtype).eps * t.abs() * greatest
-        slanted = (self._slack(rows, t, above) >= -room).to(t.dtype).detach() / torch.where(greatest > 0, greatest, 1.0)
-        slope, base = self._plane(rows, above)
-        gained = torch.where(rows.features(norm.least) > 0, t - slanted * t * base, -torch.inf)
-        return slanted * (rows.values - t * slope), gained + 0.0 * self._sum(rows.features(norm.x.centre))
+        slanted = above | (self._slack_by_plane(rows, below, tangent, base) >= -room).detach()
+        share = slanted.to(t.dtype) / torch.where(greatest > 0, greatest, 1.0)
+        gained = torch.where(rows.features(norm.least) > 0, t - share * below * base, -torch.inf)
+        return share * (rows.values - below * tangent), share * (below - t), gained + rows.features(norm.known)
 
     def pull(self, rows: Rows) -> tuple[Rows, ...]:
-        return (rows.with_values(self._lines(rows)[0]),)
+        x, d, _ = self._lines(rows)
+        return rows.with_values(x), rows.with_values(d, shape=tuple(self.norm.d.shape[1:]))
 
     def objective(self, rows: Rows) -> Contribution:
-        return Contribution(centre=flat(self._lines(rows)[1], 2).sum(2))
+        return Contribution(centre=flat(self._lines(rows)[2], 2).sum(2))
 
     def interval(self, inputs: Sequence[Interval]) -> Interval:
         norm = self.norm
-        most = torch.where(norm.least > 0, 1 / math.sqrt(norm.op.share), torch.inf) + 0.0 * norm.sum(norm.x.centre)
+        most = torch.where(norm.least > 0, 1 / math.sqrt(norm.op.share), torch.inf) + norm.known
         most = most.expand_as(norm.x.lower)
         return Interval(-most, most)
 
@@ -122,7 +134,7 @@ class NormalizedLayer(DualLayer):
         norm = self.norm
         least = norm.least.minimum(norm.ends(norm.below).lower)
         ratio = torch.where(least * _STEADY >= norm.greatest, norm.greatest / least, 1.0)
-        most = 4 * (2 + ratio) / math.sqrt(norm.op.share) + 0.0 * norm.sum(norm.x.centre)
+        most = 4 * (2 + ratio) / math.sqrt(norm.op.share) + norm.known
         return most.expand_as(norm.x.lower)
 
     @property
@@ -145,29 +157,28 @@ class DividedByNormRule(NonlinearRule):
         return -most, most
 
     def executed(self, op: ops.DividedByNorm, operands: Sequence[Executed], run: Run) -> Tensor:
-        """Errors of x and of the norm, each over the least norm of a run, and the roundings of the op itself."""
-        (x,) = operands
-        axes = tuple(axis + 1 for axis in op.axes)
-        count = math.prod(x.size.shape[axis] for axis in axes)
-        most = 1 / math.sqrt(op.share)
-        least = NormOverBox(x.reached, op).least
-        moved = math.sqrt(op.share) * x.error.square().sum(axes, keepdim=True).sqrt()
-        own = run.precision.off(count + 4, 2 * LIBRARY) * most + run.precision.tiny / least
-        return (x.error + most * moved) / least * (1 + 1e-3) + 2 * own
+        """Errors of x and of d, each over the least d of a run, and the rounding of the quotient."""
+        x, d = operands
+        least = d.reached.lower
+        share = (x.error + d.error / math.sqrt(op.share)) / least
+        own = run.precision.gamma(4) * x.size / least + run.precision.tiny
+        return torch.where(least > 0, share + own, torch.inf)
 
     def hazard(self, op: ops.DividedByNorm) -> str:
         return "a denominator may be zero"
 
-    def undecided(self, op: ops.DividedByNorm, bounds: Sequence[Interval], environment: Environment) -> Tensor:
-        (x,) = bounds
-        return ~(x.lower == x.upper)
+    def undecided(
+        self, op: ops.DividedByNorm, bounds: Sequence[Interval], environment: Environment
+    ) -> tuple[Tensor, Tensor]:
+        x, d = bounds
+        return ~(x.lower == x.upper), ~(d.lower == d.upper)
 
     def range(self, op: ops.DividedByNorm, bounds: Sequence[Interval], environment: Environment) -> Interval:
-        norm = NormOverBox(bounds[0], op)
-        lost = torch.where(norm.least > 0, 0.0, torch.inf)
-        return norm.quotients.widen(lost)
+        norm = NormOverBox(*bounds, op)
+        found = norm.quotients.intersect(norm.apart)
+        return Interval(found.lower.minimum(found.upper), found.lower.maximum(found.upper))
 
     def layer(
         self, op: ops.DividedByNorm, bounds: Sequence[Interval], environment: Environment, policy: SlopePolicy
     ) -> DualLayer:
-        return NormalizedLayer(NormOverBox(bounds[0], op))
+        return NormalizedLayer(NormOverBox(*bounds, op))

@@ -15,7 +15,7 @@ from autodual.dual.layer import Contribution, DualLayer
 from autodual.dual.registry import dual_rule
 from autodual.dual.rows import Rows
 from autodual.dual.rule import NonlinearRule
-from autodual.dual.sums_of_others import others
+from autodual.dual.sums import others
 from autodual.interval import Interval
 from autodual.ir import ops
 from autodual.ir.expressions import Environment

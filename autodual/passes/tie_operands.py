@@ -22,7 +22,7 @@ class TieOperands(Pass):
         >>> import autodual, torch
         >>> plan = autodual.compile_dual(torch.nn.Softmax(1), torch.zeros(1, 3)).plan
         >>> [node.op.kind for node in plan.graph]
-        ['input', 'softmax']
+        ['input', 'log_softmax', 'normalized_exp']
     """
 
     name: ClassVar[str] = "tie-operands"
@@ -40,6 +40,7 @@ class TieOperands(Pass):
         for node in plan.graph:
             # Patterns see the nodes before as they are by now.
             found = tied(graph, graph[node.name], not_negative)
-            if found is not None:
-                graph = graph.with_nodes([found if other.name == node.name else other for other in graph])
+            if found:
+                nodes = [other for one in graph for other in (found if one.name == node.name else (one,))]
+                graph = graph.with_nodes(nodes)
         return RemoveDeadNodes().run(replace(plan, graph=graph))

@@ -1,7 +1,7 @@
 """The primitive operations, on one sample; everything else is lowered to these."""
 
 from autodual.ir.ops.arithmetic import Add, ElementwiseAffine, Subtract
-from autodual.ir.ops.attention import Softmax, WeightedMean
+from autodual.ir.ops.attention import NormalizedExp, Softmax, WeightedMean
 from autodual.ir.ops.branches import LogSoftmax, LogSumExp, MatrixProduct, Maximum, Multiply
 from autodual.ir.ops.linear import Contraction, Convolution, Linear, TransposedConvolution
 from autodual.ir.ops.normalization import DividedByNorm
@@ -47,6 +47,7 @@ __all__ = [
     "Maximum",
     "Mean",
     "Multiply",
+    "NormalizedExp",
     "Pad",
     "Permute",
     "Remainder",

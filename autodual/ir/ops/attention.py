@@ -31,5 +31,18 @@ class Softmax(Op):
 
 
 @dataclass(frozen=True, eq=False)
+class NormalizedExp(Op):
+    """eᶻ for logarithms z whose exponentials are known to sum to one along an axis, as those of a log-softmax do."""
+
+    axis: int
+
+    def forward(self, inputs: Sequence[Tensor], environment: Environment) -> Tensor:
+        return inputs[0].exp()
+
+    def tied(self, inputs: Sequence[Tensor], environment: Environment) -> Sequence[Tensor]:
+        return [inputs[0].log_softmax(self.axis + 1)]
+
+
+@dataclass(frozen=True, eq=False)
 class WeightedMean(MatrixProduct):
     """x @ y where the entries of each row of x are known to be non-negative and to sum to one, as a softmax's are."""

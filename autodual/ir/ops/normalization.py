@@ -13,8 +13,8 @@ from autodual.ir.op import Op
 
 @dataclass(frozen=True, eq=False)
 class DividedByNorm(Op):
-    """x/(max(√(share·Σx² + inside), floor) + outside), the sum over some axes of a sample: normalised vectors, RMS and
-    layer norms.
+    """x/d where d is known to be max(√(share·Σx² + inside), floor) + outside, the sum over some axes of a sample, which
+    keep extent 1 in d: normalised vectors, RMS and layer norms.
     """
 
     axes: tuple[int, ...]
@@ -24,6 +24,9 @@ class DividedByNorm(Op):
     outside: float = 0.0
 
     def forward(self, inputs: Sequence[Tensor], environment: Environment) -> Tensor:
-        (x,) = inputs
-        squares = x.square().sum(tuple(axis + 1 for axis in self.axes), keepdim=True)
-        return x / ((self.share * squares + self.inside).sqrt().clamp(min=self.floor) + self.outside)
+        return inputs[0] / inputs[1]
+
+    def tied(self, inputs: Sequence[Tensor], environment: Environment) -> Sequence[Tensor]:
+        squares = inputs[0].square().sum(tuple(axis + 1 for axis in self.axes), keepdim=True)
+        size = (self.share * squares + self.inside).sqrt().clamp(min=self.floor) + self.outside
+        return [inputs[0], size]
