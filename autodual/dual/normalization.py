@@ -22,15 +22,15 @@ from autodual.tensors import flat
 
 # How many times as large as the least norm the greatest may be for a search of t that divides by the least.
 _STEADY = 64.0
-# In units of rounding, how far below t a line may fall over the bounds and still count as one that does not.
-_BY_ROUNDING = 256.0
+# How far below t a line may fall over the bounds, as a share of the largest quotient that a row of its size could have.
+_LOWER = 0.25
 
 
 class NormalizedLayer(DualLayer):
     """With n = ⟨ν, x⟩ and the norm d ≤ D: n/d ≥ t + (n - t·d)/D where t is at most n/d.
 
     Where t is negative, a tangent stands in for d in n - t·d; where t is positive, d itself gets a row. Where the
-    tangent may make n - t·d negative within the bounds, the row gets t alone, so that it is never bounded by less.
+    tangent makes n - t·d very negative within the bounds, the row gets t alone.
     """
 
     per_sample = True
@@ -92,32 +92,39 @@ class NormalizedLayer(DualLayer):
     def _least_quotient(self, rows: Rows) -> Tensor:
         """The best t known: by steps, by the norm's dual, or from the range of each entry."""
         values, range_ = rows.values, self.norm.quotients
-        squares = self._sum(values.square())
-        positive = squares > 0
-        dual = -torch.where(positive, torch.where(positive, squares, 1.0).sqrt(), squares) / math.sqrt(self.norm.op.share)
         negative = values.clamp(max=0)
         single = self._sum((values - negative) * rows.features(range_.lower) + negative * rows.features(range_.upper))
-        return self._stepped(rows).maximum(dual).maximum(single)
+        return self._stepped(rows).maximum(-self._most(rows)).maximum(single)
 
-    def _lines(self, rows: Rows) -> tuple[Tensor, Tensor, Tensor]:
-        """Each row's values at x and at d, and what it gains at each norm. Those of the last rows are kept."""
+    def _most(self, rows: Rows) -> Tensor:
+        """The norm's dual, |ν|/√share: the size of any quotient."""
+        squares = self._sum(rows.values.square())
+        positive = squares > 0
+        return torch.where(positive, torch.where(positive, squares, 1.0).sqrt(), squares) / math.sqrt(self.norm.op.share)
+
+    def least(self, rows: Rows) -> Tensor:
+        return flat(self._lines(rows)[3], 2).sum(2)
+
+    def _lines(self, rows: Rows) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Each row's values at x and at d, what it gains at each norm, and t. Those of the last rows are kept."""
         if self._last is None or self._last[0] is not rows:
             self._last = (rows, *self._found(rows))
         return self._last[1:]
 
-    def _found(self, rows: Rows) -> tuple[Tensor, Tensor, Tensor]:
-        norm, t = self.norm, self._least_quotient(rows)
+    def _found(self, rows: Rows) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        norm = self.norm
+        t = torch.where(rows.features(norm.least) > 0, self._least_quotient(rows), -torch.inf) + rows.features(norm.known)
         greatest, above = rows.features(norm.greatest), (t > 0).detach()
-        below = torch.where(above, 0.0, t)
+        below = torch.where(above | t.isinf(), 0.0, t)
         tangent, base = rows.features(norm.below.slope), rows.features(norm.below.base)
-        room = _BY_ROUNDING * torch.finfo(t.dtype).eps * t.abs() * greatest
+        room = _LOWER * self._most(rows) * greatest
         slanted = above | (self._slack_by_plane(rows, below, tangent, base) >= -room).detach()
         share = slanted.to(t.dtype) / torch.where(greatest > 0, greatest, 1.0)
-        gained = torch.where(rows.features(norm.least) > 0, t - share * below * base, -torch.inf)
-        return share * (rows.values - below * tangent), share * (below - t), gained + rows.features(norm.known)
+        at_d = torch.where(above, -share * t, 0.0 * share)
+        return share * (rows.values - below * tangent), at_d, t - share * below * base, t
 
     def pull(self, rows: Rows) -> tuple[Rows, ...]:
-        x, d, _ = self._lines(rows)
+        x, d, _, _ = self._lines(rows)
         return rows.with_values(x), rows.with_values(d, shape=tuple(self.norm.d.shape[1:]))
 
     def objective(self, rows: Rows) -> Contribution:
@@ -125,7 +132,7 @@ class NormalizedLayer(DualLayer):
 
     def interval(self, inputs: Sequence[Interval]) -> Interval:
         norm = self.norm
-        most = torch.where(norm.least > 0, 1 / math.sqrt(norm.op.share), torch.inf) + norm.known
+        most = torch.where(norm.least > 0, (1 + _LOWER) / math.sqrt(norm.op.share), torch.inf) + norm.known
         most = most.expand_as(norm.x.lower)
         return Interval(-most, most)
 

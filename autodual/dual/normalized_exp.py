@@ -74,6 +74,12 @@ class NormalizedExpLayer(DualLayer):
         base = torch.where(factor > 0, rows.features(self.tangent_base), rows.features(self.chord_base))
         return Contribution(centre=flat(t, 2).sum(2) + flat(factor * base, 2).sum(2))
 
+    def least(self, rows: Rows) -> Tensor:
+        t = self._level(rows)
+        factor = rows.values - t
+        share = torch.where(factor > 0, rows.features(self.shares.lower), rows.features(self.shares.upper))
+        return flat(t, 2).sum(2) + flat(factor * share, 2).sum(2)
+
     def interval(self, inputs: Sequence[Interval]) -> Interval:
         known = (0.0 * (self.shares.lower + self.shares.upper).sum(self.axis, keepdim=True)).expand_as(self.z.lower)
         return Interval(known, known + 1.0)

@@ -137,6 +137,9 @@ class SoftmaxLayer(DualLayer):
         paid = factor * torch.where(factor > 0, rows.features(tangent), rows.features(chord))
         return Contribution(centre=flat(t, 2).sum(2) + flat(paid, 2).sum(2))
 
+    def least(self, rows: Rows) -> Tensor:
+        return flat(self._factors(rows)[0], 2).sum(2)
+
     def interval(self, inputs: Sequence[Interval]) -> Interval:
         shares = self.over.shares
         # Then all sums are that rows divide by.
