@@ -70,8 +70,8 @@ class RowPlanesLayer(DualLayer):
 
     @property
     def terms(self) -> int:
-        n, k, m = *self.first.shape[-2:], self.second.shape[-1]
-        return 4 * self.first.lower[0].numel() * max(m, 1) // max(k, 1) + 4 * max(n, k, m) * k
+        first, second = self.first.lower[0], self.second.lower[0]
+        return 4 * max(first.numel(), second.numel(), first.numel() // max(first.shape[-1], 1) * second.shape[-1])
 
     @property
     def multiplications(self) -> int:

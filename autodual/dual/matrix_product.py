@@ -119,6 +119,13 @@ def _outer(first: Tensor, second: Tensor) -> Tensor:
 class WeightedMeanRule(MatrixProductRule):
     """A matrix product whose rows of weights sum to one: its values lie among those of the second operand."""
 
+    def undecided(
+        self, op: ops.MatrixProduct, bounds: Sequence[Interval], environment: Environment
+    ) -> tuple[Tensor, Tensor]:
+        """All that varies: a row's weights share what is left to one."""
+        first, second = (~(side.lower == side.upper) for side in bounds)
+        return first, second
+
     def range(self, op: ops.MatrixProduct, bounds: Sequence[Interval], environment: Environment) -> Interval:
         """The least and the greatest mean: first all weights are least; what is left to one goes to the best values."""
         weights, values = bounds

@@ -114,7 +114,7 @@ class NormOverBox:
 
     @cached_property
     def quotients(self) -> Interval:
-        """The range of x/d, exact: an entry rises with itself, and with the others moves towards zero or away from it."""
+        """The range of x/d, exact: an entry rises with itself, and is the nearer to zero the larger the others are."""
         smaller, larger = self._others(self.nearest.square()), self._others(self.x.magnitude.square())
         low = torch.where(self.x.lower < 0, smaller, larger)
         high = torch.where(self.x.upper > 0, smaller, larger)

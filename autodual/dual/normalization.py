@@ -38,7 +38,7 @@ class NormalizedLayer(DualLayer):
 
     def __init__(self, norm: NormOverBox):
         self.norm = norm
-        self._last: tuple[Rows, Tensor, Tensor] | None = None
+        self._last: tuple[Rows, tuple[Tensor, Tensor, Tensor, Tensor]] | None = None
 
     # --- the least quotient ------------------------------------------------------------------------------------------
 
@@ -100,7 +100,9 @@ class NormalizedLayer(DualLayer):
         """The norm's dual, |ν|/√share: the size of any quotient."""
         squares = self._sum(rows.values.square())
         positive = squares > 0
-        return torch.where(positive, torch.where(positive, squares, 1.0).sqrt(), squares) / math.sqrt(self.norm.op.share)
+        return torch.where(positive, torch.where(positive, squares, 1.0).sqrt(), squares) / math.sqrt(
+            self.norm.op.share
+        )
 
     def least(self, rows: Rows) -> Tensor:
         return flat(self._lines(rows)[3], 2).sum(2)
@@ -108,12 +110,14 @@ class NormalizedLayer(DualLayer):
     def _lines(self, rows: Rows) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Each row's values at x and at d, what it gains at each norm, and t. Those of the last rows are kept."""
         if self._last is None or self._last[0] is not rows:
-            self._last = (rows, *self._found(rows))
-        return self._last[1:]
+            self._last = rows, self._found(rows)
+        return self._last[1]
 
     def _found(self, rows: Rows) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         norm = self.norm
-        t = torch.where(rows.features(norm.least) > 0, self._least_quotient(rows), -torch.inf) + rows.features(norm.known)
+        t = torch.where(rows.features(norm.least) > 0, self._least_quotient(rows), -torch.inf) + rows.features(
+            norm.known
+        )
         greatest, above = rows.features(norm.greatest), (t > 0).detach()
         below = torch.where(above | t.isinf(), 0.0, t)
         tangent, base = rows.features(norm.below.slope), rows.features(norm.below.base)
@@ -153,6 +157,11 @@ class NormalizedLayer(DualLayer):
         return 24 * self.norm.x.lower[0].numel()
 
 
+def _norm(op: ops.DividedByNorm, bounds: Sequence[Interval]) -> NormOverBox:
+    x, d = bounds
+    return NormOverBox(x, d, op)
+
+
 @dual_rule(ops.DividedByNorm)
 class DividedByNormRule(NonlinearRule):
     """The quotient of a row's value and the norm, both over the same bounds."""
@@ -181,11 +190,11 @@ class DividedByNormRule(NonlinearRule):
         return ~(x.lower == x.upper), ~(d.lower == d.upper)
 
     def range(self, op: ops.DividedByNorm, bounds: Sequence[Interval], environment: Environment) -> Interval:
-        norm = NormOverBox(*bounds, op)
+        norm = _norm(op, bounds)
         found = norm.quotients.intersect(norm.apart)
         return Interval(found.lower.minimum(found.upper), found.lower.maximum(found.upper))
 
     def layer(
         self, op: ops.DividedByNorm, bounds: Sequence[Interval], environment: Environment, policy: SlopePolicy
     ) -> DualLayer:
-        return NormalizedLayer(NormOverBox(*bounds, op))
+        return NormalizedLayer(_norm(op, bounds))

@@ -45,7 +45,10 @@ class NormalizedExpLayer(DualLayer):
         rise = self.shares.upper - self.shares.lower
         self.chord = torch.where(wide, rise / torch.where(wide, width, 1.0), self.shares.upper)
         # The larger of what the two ends need, which differ by rounding.
-        ends = [share - self.chord * end for share, end in ((self.shares.lower, self.z.lower), (self.shares.upper, self.z.upper))]
+        ends = [
+            share - self.chord * end
+            for share, end in ((self.shares.lower, self.z.lower), (self.shares.upper, self.z.upper))
+        ]
         self.chord_base = ends[0].maximum(ends[1])
         self._last: tuple[Rows, Tensor] | None = None
 

@@ -28,7 +28,7 @@ _LEAST_SHARE = 1e-9
 
 @dataclass(frozen=True, eq=False)
 class Exponentials:
-    """w·e^(z - top) over bounds of z `[N, *shape]`: values at both ends, the chord's slope, and what all sum to at most.
+    """w·e^(z - top) over bounds of z `[N, *shape]`: values at both ends, the chord's slope, the largest sum.
 
     axis: of the batch. top: the largest upper bound along it, among entries of weight above 0.
     """
@@ -58,7 +58,7 @@ class Exponentials:
 
     @cached_property
     def chord(self) -> Tensor:
-        """Slope of the line through both ends, which lies above; where they are too close for one, the steepest slope."""
+        """Slope of the line through both ends, which lies above; the steepest one where they are too close for one."""
         width = self.z.upper - self.z.lower
         wide = width > torch.finfo(width.dtype).eps ** 0.5
         return torch.where(wide, (self.high - self.low) / torch.where(wide, width, 1.0), self.high)

@@ -13,7 +13,6 @@ from functools import partial
 from autodual.ir import Expression, Graph, Node, Op, ops
 from autodual.passes.ways_to_sums import Quotient, WayToSum, way_to_sum, without
 
-
 #: Nodes in place of one: the last has its name, those before are new.
 Nodes = tuple[Node, ...]
 
@@ -112,11 +111,13 @@ def _new(graph: Graph, node: Node, what: str, op: Op, operand: Node) -> Node:
 
 def _stated(graph: Graph, node: Node) -> Nodes:
     """What is stated of a vector over its norm, which its op knows."""
-    before = graph[node.inputs[0]] if isinstance(node.op, ops.Within) else None
-    if before is None or not isinstance(before.op, ops.DividedByNorm):
+    if not isinstance(node.op, ops.Within):
         return ()
-    most = (1 - 1e-6) / math.sqrt(before.op.share)
-    if (node.op.lower or 0.0) > -most or (node.op.upper or 0.0) < most:
+    before = graph[node.inputs[0]]
+    if not isinstance(before.op, ops.DividedByNorm):
+        return ()
+    most, (low, high) = (1 - 1e-6) / math.sqrt(before.op.share), (node.op.lower, node.op.upper)
+    if (low is not None and low > -most) or (high is not None and high < most):
         return ()
     return (replace(before, name=node.name, source=node.source),)
 
@@ -131,8 +132,8 @@ def _weighted_mean(graph: Graph, node: Node) -> Nodes:
     weights = graph[node.inputs[0]]
     while _keeps_last_axis(graph, weights):
         weights = graph[weights.inputs[0]]
-    normalized = isinstance(weights.op, (ops.Softmax, ops.NormalizedExp))
-    if not normalized or weights.op.axis != len(weights.shape) - 1:
+    op = weights.op
+    if not isinstance(op, (ops.Softmax, ops.NormalizedExp)) or op.axis != len(weights.shape) - 1:
         return ()
     return (replace(node, op=ops.WeightedMean()),)
 

@@ -67,8 +67,8 @@ class Quotient:
 class WayToSum:
     """How a node follows from a sum over axes of another one, which it repeats along them.
 
-    source: the node that is summed. kept: the shape with extent 1 at the axes. inverted: the node whose reciprocal, or
-    that of its root, was taken, before it is repeated; exponent: the power that did so. Only where `quotient` is inverted.
+    source: the node that is summed. kept: the shape with extent 1 at the axes. Where `quotient` is inverted, inverted:
+    the node whose reciprocal, or that of its root, was taken, before it is repeated; exponent: the power that did so.
     """
 
     source: str

@@ -22,7 +22,8 @@ import torch
 from torch import Tensor
 
 from autodual.bounds.engine.calls import Call, Summing, call_name, calls_of, sums
-from autodual.bounds.rounding.error_factor import error_factor, underflow
+from autodual.bounds.engine.dropped_nodes import interval_of_dropped
+from autodual.bounds.rounding.error_factor import error_factor
 from autodual.bounds.state.bound_state import BoundState
 from autodual.dual import DualLayer, find_rule
 from autodual.dual.execution import Executed, Precision, Run

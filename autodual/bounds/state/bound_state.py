@@ -336,7 +336,9 @@ class BoundState:
         inputs = [self.intervals[name] for name in node.inputs]
         interval = widened(interval, self.debt(node.name), self.layers[node.name], inputs)
         rule = self.rules[node.name]
-        return interval.within(*rule.limits(node.op)) if self.intersects and isinstance(rule, NonlinearRule) else interval
+        return (
+            interval.within(*rule.limits(node.op)) if self.intersects and isinstance(rule, NonlinearRule) else interval
+        )
 
 
 def uncrossed(interval: Interval) -> Interval:

@@ -54,7 +54,9 @@ def widened(interval: Interval, debt: Debt, layer: DualLayer, inputs: Sequence[I
     found = interval.widen(debt.magnitude + debt.floor.reshape(-1, *[1] * (interval.lower.dim() - 1)))
     if not layer.keeps_sign:
         return found
-    signed = torch.stack([(flat(one.lower) >= 0).all(1) for one in inputs]).all(0)
+    signed = torch.ones(1, dtype=torch.bool, device=found.lower.device)
+    for one in inputs:
+        signed = signed & (flat(one.lower) >= 0).all(1)
     signed = signed.reshape(-1, *[1] * (interval.lower.dim() - 1))
     return Interval(torch.where(signed, found.lower.clamp(min=0), found.lower), found.upper)
 

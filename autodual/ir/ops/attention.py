@@ -46,3 +46,6 @@ class NormalizedExp(Op):
 @dataclass(frozen=True, eq=False)
 class WeightedMean(MatrixProduct):
     """x @ y where the entries of each row of x are known to be non-negative and to sum to one, as a softmax's are."""
+
+    def tied(self, inputs: Sequence[Tensor], environment: Environment) -> Sequence[Tensor]:
+        return [inputs[0].softmax(-1), inputs[1]]
