@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from autodual.dual.layer import Contribution, DualLayer
-from autodual.dual.product_planes import best_tilt
+from autodual.dual.product_planes import lowest_tilt
 from autodual.dual.rows import Rows
 from autodual.interval import Interval
 from autodual.tensors import flat
@@ -36,7 +36,7 @@ class RowPlanesLayer(DualLayer):
             radius = rows.values.abs() @ reach.transpose(-1, -2)
             x, r = rows.features(self.first.centre), rows.features(self.first.radius)
             level = self._level(x, centre) if self.weights else 0.0
-            self._last = rows, centre, radius, best_tilt(x, r, centre - level, radius)
+            self._last = rows, centre, radius, lowest_tilt(x, r, centre - level, radius)
         return self._last[1:]
 
     def _level(self, x: Tensor, centre: Tensor) -> Tensor:

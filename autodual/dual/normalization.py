@@ -169,7 +169,8 @@ class DividedByNormRule(NonlinearRule):
     source = "docs/mathematics.md, quotients"
 
     def limits(self, op: ops.DividedByNorm) -> tuple[float, float]:
-        most = 1 / math.sqrt(op.share)
+        # Where the norm may be 0 there is no value at all.
+        most = 1 / math.sqrt(op.share) if op.inside > 0 or op.floor > 0 or op.outside > 0 else math.inf
         return -most, most
 
     def executed(self, op: ops.DividedByNorm, operands: Sequence[Executed], run: Run) -> Tensor:
@@ -192,7 +193,8 @@ class DividedByNormRule(NonlinearRule):
     def range(self, op: ops.DividedByNorm, bounds: Sequence[Interval], environment: Environment) -> Interval:
         norm = _norm(op, bounds)
         found = norm.quotients.intersect(norm.apart)
-        return Interval(found.lower.minimum(found.upper), found.lower.maximum(found.upper))
+        lost = torch.where(norm.least > 0, 0.0, torch.inf)
+        return Interval(found.lower.minimum(found.upper) - lost, found.lower.maximum(found.upper) + lost)
 
     def layer(
         self, op: ops.DividedByNorm, bounds: Sequence[Interval], environment: Environment, policy: SlopePolicy
