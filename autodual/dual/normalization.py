@@ -166,8 +166,6 @@ def _norm(op: ops.DividedByNorm, bounds: Sequence[Interval]) -> NormOverBox:
 class DividedByNormRule(NonlinearRule):
     """The quotient of a row's value and the norm, both over the same bounds."""
 
-    source = "docs/mathematics.md, quotients"
-
     def limits(self, op: ops.DividedByNorm) -> tuple[float, float]:
         # Where the norm may be 0 there is no value at all.
         most = 1 / math.sqrt(op.share) if op.inside > 0 or op.floor > 0 or op.outside > 0 else math.inf

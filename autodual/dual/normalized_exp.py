@@ -107,8 +107,6 @@ class NormalizedExpLayer(DualLayer):
 class NormalizedExpRule(NonlinearRule):
     """Tangents and chords of the exponential, with what its values have in common taken out of the row."""
 
-    source = "docs/mathematics.md, tied operands"
-
     def limits(self, op: ops.NormalizedExp) -> tuple[float, float]:
         return 0.0, 1.0
 

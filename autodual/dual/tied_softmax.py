@@ -176,8 +176,6 @@ def _last_sums(values: Tensor, axis: int) -> Tensor:
 class SoftmaxRule(NonlinearRule):
     """The quotient of a weighted sum of exponentials and their sum, both over the same bounds."""
 
-    source = "docs/mathematics.md, quotients"
-
     def limits(self, op: ops.Softmax) -> tuple[float, float]:
         return 0.0, 1.0
 
