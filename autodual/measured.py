@@ -30,6 +30,9 @@ class Constants:
     another_pull_work: int = 16_000_000
     #: Multiplications of a product from which on it pays to look for columns of zeros, and to leave them out.
     zero_columns_work: int = 4_000_000
+    #: Multiplications that a GPU does while it waits for the host to choose rows. Not measured: a millisecond at a
+    #: tenth of what a server's GPU can do.
+    work_of_a_wait: int = 2_000_000_000
     #: Time of a multiplication in forward mode, relative to backward mode: earlier columns are carried along.
     push_cost: float = 2.0
     #: Channels below which a matrix product and `fold` are faster than the library's transposed convolution.
@@ -62,8 +65,8 @@ class Constants:
     sample_tensors_kept: int = 24
     #: As `sample_tensors`, for interval arithmetic alone.
     interval_tensors: int = 6
-    #: As `sample_tensors_kept`, for interval arithmetic alone.
-    interval_tensors_kept: int = 10
+    #: Tensors of a node's size that autograd keeps at each operand of a node, for interval arithmetic alone.
+    interval_tensors_kept: int = 3
     #: Bytes that a process takes besides tensors: workspaces of kernels, code loaded at first use, heap fragmentation.
     process_bytes: int = 20 << 20
 

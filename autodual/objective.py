@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 
 
-class Objective(ABC):
-    """S linear functions per sample of outputs with K numbers, stored compactly: often far less than S · K numbers."""
+class Functions(ABC):
+    """S linear functions per sample of a node with K numbers, whose coefficients are made when they are needed."""
 
     @property
     @abstractmethod
@@ -31,6 +31,10 @@ class Objective(ABC):
             first: the first function.
             last: the last function, excluded.
         """
+
+
+class Objective(Functions):
+    """Functions of outputs that a caller asks for, stored compactly: often far less than S · K numbers."""
 
     @abstractmethod
     def part(self, samples: slice | Tensor) -> Objective:
@@ -86,8 +90,8 @@ class Objective(ABC):
         """
 
 
-class LocalObjective(Objective):
-    """Functions of outputs `[C, *positions]` that each read one position: `rows_each` per position, in order."""
+class LocalFunctions(Functions):
+    """Functions of a node `[C, *positions]` that each read one position: `rows_each` per position, in order."""
 
     @property
     @abstractmethod
@@ -101,12 +105,16 @@ class LocalObjective(Objective):
 
     @abstractmethod
     def at(self, owner: Tensor, place: Tensor) -> Tensor:
-        """The coefficients of the functions at some positions, `[G, rows_each, C]`.
+        """The coefficients of the functions at some positions, `[G or 1, rows_each, C]`.
 
         Args:
             owner: the samples `[G]`, long.
             place: a flat position `[G]`, long, of each.
         """
+
+
+class LocalObjective(LocalFunctions, Objective):
+    """An objective whose functions each read one position."""
 
 
 @dataclass(frozen=True, eq=False)

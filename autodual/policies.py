@@ -22,7 +22,14 @@ LastBound = Literal["dual", "interval"]
 #: Rows are pulled back from each bound site, pushed forward from the input, or whichever is cheaper for the site.
 Mode = Literal["auto", "pull", "push"]
 
+#: The units of a bound site that get rows: those whose bounds matter; all of them, so that no shape depends on values;
+#: or, on a GPU, all of them where that is little work.
+Layout = Literal["auto", "sparse", "dense"]
+
 DEFAULT_MEMORY_BUDGET = 1 << 30
+
+#: A certified radius is searched to this share of the largest one, unless asked otherwise, and at most to the second.
+RADIUS_RESOLUTION, COARSEST_RESOLUTION = 1e-4, 0.1
 
 #: The label of positions about which nothing is claimed, as in `torch.nn.functional.cross_entropy`.
 IGNORED = -100

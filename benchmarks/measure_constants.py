@@ -100,6 +100,7 @@ TIMES: dict[str, tuple[Sequence[float], Callable[[Size], Callable[[], Any]]]] = 
     "ragged_row_cost": ((0.5, 1, 2, 4), perceptron),
     "factored_rows_gain": ((0.25, 0.5, 1, 2), convolutional),
     "early_exit_work": ((0, 0.01, 0.1, 1), partial(perceptron, slopes="adaptive")),
+    "zero_columns_work": ((0, 0.25, 1, 4, 16), partial(perceptron, slopes="adaptive")),
     "another_pull_work": ((0, 0.25, 1, 4, 16), partial(perceptron, slopes="adaptive")),
     "push_cost": ((0.25, 0.5, 1, 2, 4), perceptron),
     "fold_channels": ((0, 0.5, 1, 2, 4), partial(convolutional, channels=3)),
@@ -182,8 +183,8 @@ def of_samples(size: Size, gradients: bool, last: str) -> float:
     x = torch.rand(32, largest)
     dual, objective = autodual.compile_dual(model, x[:1]), torch.randn(1, 10)
     with torch.set_grad_enabled(gradients):
-        most, _ = allocated(lambda: dual.lower_bounds(x, BALL, objective, inner="interval", last=last))
-    return most / (len(x) * total * 4)
+        most, kept = allocated(lambda: dual.lower_bounds(x, BALL, objective, inner="interval", last=last))
+    return (kept if gradients and last == "interval" else most) / (len(x) * total * 4)
 
 
 def of_pushed(size: Size) -> float:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from autodual.measured import measured
-from autodual.policies import DEFAULT_MEMORY_BUDGET, InnerBounds, LastBound, Mode, Projection, SlopePolicy
+from autodual.policies import DEFAULT_MEMORY_BUDGET, InnerBounds, LastBound, Layout, Mode, Projection, SlopePolicy
 
 
 @dataclass(frozen=True)
@@ -25,6 +25,9 @@ class BoundOptions:
     sweeps: how often bounds inside are searched again with all constraints, also those that lie behind them.
     enough: a lower bound with which a search for it may stop.
     mode: `pull` rows back from each site, `push` columns forward (Algorithm 2), or what the cost model finds cheaper.
+    layout: pull rows for the units of a site whose bounds matter (`sparse`), for all units and use those that matter
+    (`dense`), or what the cost model finds cheaper: never all units of a large site, and on a CPU only those of a tiny
+    one. With `dense` no shape depends on values.
     windows: let rows of convolutions carry only their receptive field.
     skip_decided: compute no row for a unit whose relaxation interval arithmetic already settles.
     inner: `interval` leaves bound sites at interval arithmetic over the ops; only the last bound is dual then.
@@ -47,6 +50,7 @@ class BoundOptions:
     sweeps: int = 0
     enough: float | None = None
     mode: Mode = "auto"
+    layout: Layout = "auto"
     windows: bool = True
     skip_decided: bool = True
     inner: InnerBounds = "dual"

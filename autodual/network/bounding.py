@@ -9,6 +9,7 @@ from torch import Tensor
 from typing_extensions import Unpack
 
 from autodual.bounds import BoundOptions, Subproblems
+from autodual.errors import CaptureError
 from autodual.estimators import Stream
 from autodual.inputs import Numbers, Samples, sample_tensor
 from autodual.network.ask import Ask, AskOptions
@@ -25,7 +26,7 @@ from autodual.objective import Objective
 from autodual.passes.plan import Plan
 from autodual.perturbations import PerturbationSet, Support, perturbation_set, require_support
 from autodual.policies import Projection
-from autodual.requirements import checked_together
+from autodual.requirements import checked_together, checking
 from autodual.tensors import bounding_dtype
 
 
@@ -144,5 +145,7 @@ class BoundingNetwork(CompiledNetwork):
             return Stream.next_of_torch()
         if projection.certifies:
             return Stream(("certificate" if rigorous else "bound", projection.seed))
+        if not checking():
+            raise CaptureError("a graph would use the same random projections at each call; compile without them")
         self.draws += 1
         return Stream(("training", projection.seed, self.draws))

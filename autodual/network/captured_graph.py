@@ -43,8 +43,8 @@ def capture(function: Callable[..., Any], dual: CompiledNetwork, *arguments: Ten
     Args:
         function: of the arguments alone; it returns tensors, alone or in tuples, lists and dictionaries. Any other
             tensor that it reads, and all its numbers, become constants of the graph: a radius that changes is an
-            argument. What depends on values is refused, so bounds are those of intervals, or dual bounds of all units
-            (`compile_dual(units="all")`).
+            argument. What depends on values is refused: bounds inside the network are those of intervals, or of all
+            units (`ChooseExecution(layout="dense")`) with shared or adaptive slopes.
         dual: the dual network that the function uses, traced already for samples of this shape.
         arguments: examples, such as samples and labels. Values do not matter; later calls have the same shapes, dtypes
             and devices.
@@ -84,7 +84,8 @@ def capture(function: Callable[..., Any], dual: CompiledNetwork, *arguments: Ten
     except (DataDependentOutputException, DynamicOutputShapeException) as error:
         raise CaptureError(
             f"this is no static graph, since {_place(error)} asks for values of tensors; capture bounds with "
-            "inner='interval', last='interval', or dual bounds of a network compiled with units='all'"
+            "inner='interval', or shared or adaptive ones of a network whose passes end in "
+            "ChooseExecution(layout='dense')"
         ) from error
     if any(isinstance(one, FakeTensor) for one in vars(recorded).values()):
         raise CaptureError("the function reads tensors that it has kept from elsewhere; make them its arguments")

@@ -17,8 +17,8 @@ from autodual.network.result import DualResult, joined
 
 # The share of the budget that samples take is 1 / _SHARE, without gradients and with them; the rest is for rows.
 _SHARE, _SHARE_WITH_GRADIENTS = 8, 4
-# The same where the last affine layers alone have rows.
-_INTERVALS_SHARE = 2
+# The part of the budget that samples take where the last affine layers alone have rows.
+_INTERVALS_PART = 0.65
 # Shares of the budget: the most that a single sample may take, and what a chunk with all its rows should take.
 _ALONE_SHARE, _AIM = 0.5, 0.6
 
@@ -34,11 +34,7 @@ class SampleSize:
     def __init__(self, graph: Graph, x: Tensor, options: BoundOptions, *, rows: int | None = None):
         self.options, self.recorded = options, torch.is_grad_enabled()
         self.cached = _cached_samples(graph, x, rows) if rows and not self.recorded and x.device.type == "cpu" else None
-        if options.relaxes:
-            tensors = measured.sample_tensors_kept if self.recorded else measured.sample_tensors
-        else:
-            tensors = measured.interval_tensors_kept if self.recorded else measured.interval_tensors
-        self.bytes = max(1, sum(node.size for node in graph) * x.element_size() * tensors)
+        self.bytes = max(1, x.element_size() * _scalars(graph, recorded=self.recorded, relaxed=options.relaxes))
         budget = options.memory_budget
         if options.at_once is None and self.bytes > _ALONE_SHARE * options.room:
             raise MemoryBudgetError(
@@ -50,9 +46,8 @@ class SampleSize:
     def chunk(self) -> int:
         """How many samples to bound at once."""
         share = _SHARE_WITH_GRADIENTS if self.recorded else _SHARE
-        if not self.options.relaxes:
-            share = _INTERVALS_SHARE
-        fitting = max(1, self.options.room // share // self.bytes)
+        room = self.options.room // share if self.options.relaxes else int(_INTERVALS_PART * self.options.room)
+        fitting = max(1, room // self.bytes)
         fitting = fitting if self.options.at_once is None else min(fitting, self.options.at_once)
         return fitting if self.cached is None else min(fitting, self.cached)
 
@@ -64,6 +59,22 @@ class SampleSize:
     def ledger(self, samples: int) -> Ledger:
         """A new ledger that counts what gradients keep of these samples before any of their rows."""
         return Ledger(self.options.room, samples * self.bytes) if self.recorded else Ledger()
+
+
+def _scalars(graph: Graph, *, recorded: bool, relaxed: bool) -> int:
+    """How many numbers a sample holds at once, its rows aside: those of all nodes' tensors.
+
+    The gradients of interval arithmetic keep what a node's operands need, and work on one node at a time.
+    """
+    every = sum(node.size for node in graph)
+    if relaxed:
+        return every * (measured.sample_tensors_kept if recorded else measured.sample_tensors)
+    if not recorded:
+        return every * measured.interval_tensors
+    kept = sum(node.size * max(1, len(node.inputs)) for node in graph)
+    # Values and their gradients, both alive where the backward pass has come to.
+    at_work = 2 * measured.interval_tensors * max(node.size for node in graph)
+    return kept * measured.interval_tensors_kept + at_work
 
 
 def _cached_samples(graph: Graph, x: Tensor, rows: int) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from autodual.errors import ModelFileError, TrainingError
 from autodual.files.architecture import build
+from autodual.train.captured_steps import CapturedSteps, Number
 from autodual.train.checkpoint import RunFolder
 from autodual.train.collapse import CollapseWatch, require_good
 from autodual.train.curves import LabelledSamples, LearningCurves
@@ -73,6 +74,8 @@ class Training:
         self.progress = Progress()
         self.selection = Selection()
         self.carried = recipe.loss.carries(self._largest_batch())
+        captures = recipe.execution != "eager"
+        self._graphs = CapturedSteps(recipe, self.dual, self._loss_with) if captures else None
         watch = None
         if recipe.watches:
             watch = CollapseWatch(recipe, samples, self.dual, self.average, self.world, self._seed)
@@ -195,11 +198,12 @@ class Training:
         self.optimiser.zero_grad()
         value = 0.0
         if len(x):
-            loss = self._loss(epoch, x, y)
+            loss = self._loss(epoch, x, y) if self._graphs is None else self._graphs.descend(epoch, x, y)
             value = float(loss.detach())
             if not math.isfinite(value):
                 raise self._diverged(f"the loss is {value}", int(epoch))
-            self.precision.backward(loss)
+            if self._graphs is None:
+                self.precision.backward(loss)
         self.world.add_gradients(self.network, weight)
         self.precision.unscale(self.optimiser)
         self.penalty.add_gradients()
@@ -236,9 +240,13 @@ class Training:
 
     def _loss(self, epoch: float, x: Tensor, y: Tensor | MixedLabels) -> Tensor:
         """The mean loss of samples, with all schedules as they are at an epoch."""
-        recipe = self.recipe
+        return self._loss_with(x, y, self.recipe.radius(epoch), self.recipe.numbers_at(epoch))
+
+    def _loss_with(self, x: Tensor, y: Tensor | MixedLabels, radius: Number, numbers: Mapping[str, Number]) -> Tensor:
+        """The mean loss of samples with such a share of the radius, and these numbers of the loss."""
+        loss, ball = self.recipe.loss_with(radius, numbers), self.recipe.ball(radius)
         with self.precision.passes():
-            return recipe.loss_at(epoch)(self.dual, x, y, recipe.ball_at(epoch), carried=self.carried)
+            return loss(self.dual, x, y, ball, carried=self.carried)
 
     # --- the end of an epoch ----------------------------------------------------------------------------------------
 

@@ -10,12 +10,13 @@ import pytest
 import torch
 
 import autodual
-from autodual.report.comparison import RADIUS_RESOLUTION, compare
+from autodual.policies import RADIUS_RESOLUTION
+from autodual.report.comparison import compare
 
 COMMANDS = {
     "certify": ["--eps", "0.05", "--attack", "20"],
     "attack": ["--eps", "0.2", "--attack", "20", "--attack", "msd:steps=2"],
-    "radius": ["--max-radius", "0.5", "--norm", "l2"],
+    "radius": ["--max-radius", "0.5", "--norm", "l2", "--tolerance", "0.01"],
     "detect": ["--eps", "0.05", "--domain", "0,1"],
 }
 
@@ -250,5 +251,9 @@ def test_radii_agree_up_to_the_resolution_of_the_search():
     assert agrees(0.1, 0.1 + 0.9e-4) and not agrees(0.1, 0.1 + 1.1e-4)
     assert not agrees(0.0, 1e-9) and agrees(0.0, 0.0)
     assert agrees(0.1, 0.2, tolerance=0.11)
+    coarse = {"max_radius": 0.5, "tolerance": 0.01}
+    moved = [[{"index": 0, "radius": radius}] for radius in (0.1, 0.109, 0.111)]
+    assert compare("autodual.radius/1", coarse, moved[0], moved[1]).agrees
+    assert not compare("autodual.radius/1", coarse, moved[0], moved[2]).agrees
     default = inspect.signature(autodual.certified_radius).parameters["tolerance"].default
     assert default == RADIUS_RESOLUTION

@@ -8,6 +8,8 @@ from support.pretended_device import OnDevice, move_, pretended_device
 from torch import nn
 
 import autodual
+from autodual.measured import measured
+from autodual.passes import ChooseExecution, default_pipeline
 
 BALL = autodual.LinfBall(0.1)
 INTERVALS = {"inner": "interval", "last": "interval"}
@@ -30,19 +32,43 @@ def _convolutional() -> nn.Module:
     )
 
 
-@pytest.mark.parametrize("build", [_dense, _deep, _convolutional])
-@pytest.mark.parametrize("options", [INTERVALS, {"slopes": "shared"}, {"slopes": "adaptive"}])
-def test_bounds_wait_once_and_at_most_twice_a_site(build, options):
-    torch.manual_seed(0)
-    net, x, rows = build().eval(), torch.rand(8, 8), torch.eye(4)
-    dual = autodual.compile_dual(net, x[:1])
+def _curved() -> nn.Module:
+    return nn.Sequential(nn.Linear(8, 8), nn.Tanh(), nn.Linear(8, 8), nn.Sigmoid(), nn.Linear(8, 4))
+
+
+def _waits(net: nn.Module, layout: str, options: dict) -> tuple[int, int]:
+    """How often a bound waits for the device, and how many bound sites need rows."""
+    x, rows = torch.rand(8, 8), torch.eye(4)
+    dual = autodual.compile_dual(net, x[:1], passes=[*default_pipeline(), ChooseExecution(layout=layout)])
     expected = dual.lower_bounds(x, BALL, rows, **options)
     with pretended_device() as syncs:
         move_(net)
         found = dual.lower_bounds(OnDevice(x), BALL, OnDevice(rows), **options)
-    sites = 0 if options is INTERVALS else len(dual.plan.bound_sites.names) - 1  # the first one needs no rows
-    assert syncs.count <= 1 + 2 * sites, syncs
     torch.testing.assert_close(found.numbers, expected.detach())
+    return syncs.count, len(dual.plan.bound_sites.names) - 1  # the first site needs no rows
+
+
+@pytest.mark.parametrize("build", [_dense, _deep, _convolutional])
+@pytest.mark.parametrize("options", [{"slopes": "shared"}, {"slopes": "adaptive"}])
+def test_rows_of_undecided_units_wait_at_most_twice_a_site(build, options):
+    torch.manual_seed(0)
+    waits, sites = _waits(build().eval(), "sparse", options)
+    assert 1 + sites <= waits <= 1 + 2 * sites
+
+
+@pytest.mark.parametrize("build", [_dense, _deep, _convolutional, _curved])
+@pytest.mark.parametrize("options", [INTERVALS, {"slopes": "shared"}, {"slopes": "adaptive"}])
+@pytest.mark.parametrize("layout", ["auto", "dense"])
+def test_bounds_wait_once(build, options, layout):
+    torch.manual_seed(0)
+    assert _waits(build().eval(), layout, options)[0] <= 1
+
+
+def test_the_cost_model_knows_the_device(monkeypatch):
+    torch.manual_seed(0)
+    monkeypatch.setattr(measured, "work_of_a_wait", 0)  # as if rows of all units were too much work
+    waits, sites = _waits(_dense().eval(), "auto", {"slopes": "shared"})
+    assert waits == 1 + sites
 
 
 @pytest.mark.parametrize("count", [8, 40])

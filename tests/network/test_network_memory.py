@@ -45,7 +45,8 @@ def work(model, x, budget):
             options = {"slopes": "shared"} if case == "bound" else {"slopes": "optimized", "steps": 4, "inner_steps": 2}
             with torch.no_grad():
                 return dual.margins(x, y, autodual.LinfBall(0.05), **options)
-        autodual.robust_loss(dual, x, y, autodual.LinfBall(0.05)).backward()
+        options = {"inner": "interval", "last": "interval"} if case == "intervals" else {}
+        autodual.robust_loss(dual, x, y, autodual.LinfBall(0.05), **options).backward()
     return run
 
 def status(field):
@@ -70,6 +71,7 @@ print(status("VmHWM") - before)
         ("search", 20, 8, 64),
         ("step", 40, 16, 128),
         ("step", 40, 16, 256),
+        ("intervals", 400, 16, 64),
         ("projected", 100, 16, 96),
     ],
 )

@@ -149,8 +149,10 @@ def test_a_domain_keeps_the_contract(generator):
 def test_images_that_have_no_ball_are_refused():
     with pytest.raises(InvalidInputError, match=r"sample 1 has a pixel of -0\.5; give images before normalisation"):
         WassersteinBall(0.1).at(torch.tensor([[[0.0, 1.0]], [[-0.5, 1.0]]]))
-    with pytest.raises(InvalidInputError, match="needs images, whose last two axes"):
+    with pytest.raises(InvalidInputError, match=r"needs images, whose last two axes"):
         WassersteinBall(0.1).at(torch.ones(2, 3))
+    with pytest.raises(InvalidInputError, match=r"mass of sample 1 is more than torch\.float32 can hold"):
+        WassersteinBall(1e38).at(torch.tensor([[[1.0, 1.0]], [[3.0, 4.0]]]))
     with pytest.raises(InvalidInputError, match="outside the domain"):
         WassersteinBall(0.1, domain=(0, 0.5)).at(torch.ones(2, 1, 3))
     with pytest.raises(InvalidInputError, match="one number per sample"):

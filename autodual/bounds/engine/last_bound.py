@@ -12,7 +12,6 @@ from torch import Tensor
 from autodual.bounds.ascent.row_search import Lines, joined_lines
 from autodual.bounds.ascent.search_result import SearchResult, joined_searches
 from autodual.bounds.engine.objective_piece import NOTHING_ELSE, Wish, arrival
-from autodual.bounds.memory.recomputation import recomputed_rows
 from autodual.bounds.projected.projections import Projections
 from autodual.bounds.rows.objective_rows import pieces_of
 from autodual.bounds.rows.pull import LinearBound
@@ -46,15 +45,8 @@ def objective_bounds(state: BoundState, name: str, objective: Objective, wish: W
     if projections is not None and projections.objective and is_linear(state, name) and not wish.linear:
         projections.used(torch.ones_like(projections.estimated))
         return _estimated(state, name, objective, projections)
-    pieces, arrivals = pieces_of(state, name, objective), []
-    for piece in pieces:
-        work, rows = partial(arrival, name, wish), piece.rows
-        groups = state.samples if rows.owner is None else rows.owner.shape[0]
-        if pieces.chunks.fits(groups * rows.count, groups):
-            arrivals.append(work(state, piece))
-        else:
-            pieces.chunks.spare(groups * rows.count, groups)
-            arrivals.append(recomputed_rows(state, work, piece))
+    pieces = pieces_of(state, name, objective)
+    arrivals = pieces.results(partial(arrival, name, wish))
     enclosures, whole = [found.enclosure for found in arrivals], pieces.assembled
     lower = whole([part.lower for part in enclosures])
     # A network's outputs are finite, so an infinite lower bound is overflow and not a bound.

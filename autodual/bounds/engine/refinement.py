@@ -19,7 +19,7 @@ from autodual.bounds.columns.pull_or_push import pushes
 from autodual.bounds.columns.push import push_bounds
 from autodual.bounds.projected.projections import Projections
 from autodual.bounds.rows.early_exits import exits
-from autodual.bounds.rows.every_unit import every_unit, takes_every_unit
+from autodual.bounds.rows.every_unit import asks_for_every_unit, every_unit, takes_every_unit
 from autodual.bounds.rows.unit_rows import Undecided, UnitRows
 from autodual.bounds.state.bound_state import BoundState, is_linear
 from autodual.dual.rows import Rows
@@ -84,9 +84,9 @@ def refine(state: BoundState, name: str, undecided: Undecided) -> bool:
     done = state.refined.get(name)
     wanted = _wanted(state, name, undecided)
     wanted = wanted if done is None else wanted & ~done
-    # The only time that a GPU is waited for, unless each unit's sides are bounded one after the other.
-    on_host = wanted.cpu()
-    bounded = bool(on_host.any())
+    # A GPU is waited for here, unless all units get rows, and again where each unit's sides are bounded one by one.
+    on_host = None if asks_for_every_unit(state, name, is_linear(state, name)) else wanted.cpu()
+    bounded = on_host is None or bool(on_host.any())
     if bounded:
         rowed = under_for_units(state, name)
         finished = _bound(rowed, name, undecided, wanted, on_host)
@@ -112,28 +112,33 @@ def _wanted(state: BoundState, name: str, undecided: Undecided) -> Tensor:
     return mask if state.skips else torch.ones_like(mask)
 
 
-def _bound(state: BoundState, name: str, undecided: Undecided, wanted: Tensor, on_host: Tensor) -> Tensor:
+def _bound(state: BoundState, name: str, undecided: Undecided, wanted: Tensor, on_host: Tensor | None) -> Tensor:
     """Bound the wanted units, and return the mask of those that have both dual bounds now.
 
-    on_host: the wanted ones, on the CPU.
+    on_host: the wanted ones, on the CPU; None where all units are to be bounded whatever they are.
 
     A unit whose row left at an early exit lacks one; another reader of the site may still need it.
     """
     linear = is_linear(state, name)
     projections = state.memories.get(Projections)
+    if on_host is None or (projections is None and takes_every_unit(state, name, on_host, linear)):
+        found = every_unit(state, name, linear).map(lambda end: end.expand_as(wanted))
+        if not linear:
+            return _take_by_sides(state, name, undecided, wanted, found)
+        state.intervals[name] = found
+        return wanted
     if linear and projections is not None:
         return _estimate(state, name, undecided, wanted, projections)
-    if linear and takes_every_unit(state, name, on_host, linear):
-        found = every_unit(state, name, linear)
-        state.intervals[name] = found.map(lambda end: end.expand_as(wanted))
-        return wanted
     if pushes(state, name, on_host, linear):
         state.intervals[name] = push_bounds(state, name)
         return wanted
+    rows = UnitRows(state, name, undecided)
     if linear:
-        state.intervals[name] = UnitRows(state, name, undecided).both(on_host)
+        state.intervals[name] = rows.both(on_host)
         return wanted & _wanted(state, name, undecided) if exits(state, name) else wanted
-    return _bound_by_sides(state, name, undecided, wanted, on_host)
+    if rows.few(on_host):
+        return _take_by_sides(state, name, undecided, wanted, rows.both_sides(on_host))
+    return _bound_by_sides(rows, wanted, on_host)
 
 
 def _estimate(state: BoundState, name: str, undecided: Undecided, wanted: Tensor, projections: Projections) -> Tensor:
@@ -155,25 +160,13 @@ def _estimate(state: BoundState, name: str, undecided: Undecided, wanted: Tensor
     return wanted
 
 
-def _bound_by_sides(state: BoundState, name: str, undecided: Undecided, wanted: Tensor, on_host: Tensor) -> Tensor:
+def _bound_by_sides(rows: UnitRows, wanted: Tensor, on_host: Tensor) -> Tensor:
     """Bound first the end that is nearer to zero, then the other one where the unit is still undecided.
 
-    Each row bounds one side only. One side decides most units, which halves the work and changes no relaxation. Where
-    there is little work, both sides are computed at once, and the second one is used where it would have been computed.
+    Each row bounds one side only. One side decides most units, which halves the work and changes no relaxation.
     """
-    interval, found = state.interval(name), None
-    below = interval.lower.abs() <= interval.upper.abs()
-    if takes_every_unit(state, name, on_host, linear=False):
-        found = every_unit(state, name, linear=False)
-    else:
-        rows = UnitRows(state, name, undecided)
-        if rows.few(on_host):
-            found = rows.both_sides(on_host)
-    if found is not None:
-        state.intervals[name] = _with_ends(interval, found, wanted & below, wanted & ~below)
-        still = wanted & _wanted(state, name, undecided)
-        state.intervals[name] = _with_ends(state.interval(name), found, still & ~below, still & below)
-        return still & _wanted(state, name, undecided)
+    state, name, undecided = rows.state, rows.name, rows.undecided
+    below = _nearer_below(state.interval(name))
     state.intervals[name] = rows.one_side(on_host, ~below)
     still = wanted & _wanted(state, name, undecided)
     still_on_host = still.cpu()
@@ -181,6 +174,21 @@ def _bound_by_sides(state: BoundState, name: str, undecided: Undecided, wanted: 
         return still
     state.intervals[name] = rows.one_side(still_on_host, below)
     return still & _wanted(state, name, undecided)
+
+
+def _take_by_sides(state: BoundState, name: str, undecided: Undecided, wanted: Tensor, found: Interval) -> Tensor:
+    """As `_bound_by_sides`, with bounds that were found already: the farther end is used where it would be computed."""
+    interval = state.interval(name)
+    below = _nearer_below(interval)
+    state.intervals[name] = _with_ends(interval, found, wanted & below, wanted & ~below)
+    still = wanted & _wanted(state, name, undecided)
+    state.intervals[name] = _with_ends(state.interval(name), found, still & ~below, still & below)
+    return still & _wanted(state, name, undecided)
+
+
+def _nearer_below(interval: Interval) -> Tensor:
+    """Whether the lower end is nearer to zero than the upper one."""
+    return interval.lower.abs() <= interval.upper.abs()
 
 
 def _with_ends(present: Interval, found: Interval, low: Tensor, high: Tensor) -> Interval:

@@ -1,25 +1,31 @@
-"""An objective's rows a few at a time: over a node's whole extent, or as windows where each looks at one position."""
+"""Rows of linear functions of a node, a few at a time: over its whole extent, or as windows where each looks at one
+position.
+"""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import ClassVar, TypeVar
 
 import torch
 from torch import Tensor
 
+from autodual.bounds.memory.recomputation import recomputed_rows
 from autodual.bounds.memory.row_chunks import Chunks
 from autodual.bounds.memory.row_cost import pull_footprint, starts_windowed
 from autodual.bounds.state.bound_state import BoundState
 from autodual.dual.row_windows import Window
 from autodual.dual.rows import Rows
-from autodual.objective import LocalObjective, Objective
+from autodual.objective import Functions, LocalFunctions
+
+Found = TypeVar("Found")
 
 
 @dataclass(frozen=True, eq=False)
 class Piece:
-    """Some of an objective's rows: its functions first to last, for the rows' owners."""
+    """Rows of some functions, first to last, for the rows' owners."""
 
     rows: Rows
     first: int
@@ -28,11 +34,14 @@ class Piece:
 
 @dataclass(frozen=True, eq=False)
 class Pieces(ABC):
-    """The rows of an objective of one node, piece by piece; `assembled` puts the results together again."""
+    """The rows of functions of one node, piece by piece; `assembled` puts the results together again."""
 
     state: BoundState
     name: str
     chunks: Chunks
+
+    #: Whether results are ordered by position before function.
+    by_position: ClassVar[bool] = False
 
     @abstractmethod
     def __iter__(self) -> Iterator[Piece]: ...
@@ -41,19 +50,32 @@ class Pieces(ABC):
     def assembled(self, parts: list[Tensor]) -> Tensor:
         """Results of all pieces in order, each `[G, K, …]`, as one tensor `[N, S, …]`."""
 
+    def results(self, work: Callable[[BoundState, Piece], Found]) -> list[Found]:
+        """What `work` makes of each piece, computed again in the backward pass where gradients have no room for it."""
+        found = []
+        for piece in self:
+            rows = piece.rows
+            groups = self.state.samples if rows.owner is None else rows.owner.shape[0]
+            if self.chunks.fits(groups * rows.count, groups):
+                found.append(work(self.state, piece))
+            else:
+                self.chunks.spare(groups * rows.count, groups)
+                found.append(recomputed_rows(self.state, work, piece))
+        return found
+
     @property
     def shape(self) -> tuple[int, ...]:
         return self.state.graph[self.name].shape
 
 
-def pieces_of(state: BoundState, name: str, objective: Objective) -> Pieces:
+def pieces_of(state: BoundState, name: str, objective: Functions) -> Pieces:
     """Windows where they are cheaper, else whole rows. Searched slopes and constraints are of whole nodes, so need the
     latter.
     """
     searching = state.options.slopes == "optimized"
     constrained = any(one.multiplier is not None for one in state.constraints)
     if (
-        isinstance(objective, LocalObjective)
+        isinstance(objective, LocalFunctions)
         and objective.positions == state.graph[name].shape[1:]
         and not (searching or constrained)
         and starts_windowed(state, name)
@@ -67,7 +89,7 @@ def pieces_of(state: BoundState, name: str, objective: Objective) -> Pieces:
 class WholePieces(Pieces):
     """Rows over the node's whole extent, samples before rows."""
 
-    objective: Objective
+    objective: Functions
 
     def __iter__(self) -> Iterator[Piece]:
         samples, count, limit = self.state.samples, self.objective.count, self.chunks.rows
@@ -96,18 +118,22 @@ class WholePieces(Pieces):
 class WindowPieces(Pieces):
     """Rows of single positions, each in its own window. Groups are positions; all those of a sample come together."""
 
-    objective: LocalObjective
+    by_position: ClassVar[bool] = True
+
+    objective: LocalFunctions
 
     def __iter__(self) -> Iterator[Piece]:
         spatial, device = self.shape[1:], self.state.environment.device
         places, axes = self._positions, len(spatial)
-        every = torch.arange(self.state.samples * places, device=device)
-        for some in every.split(self.chunks.groups(self.objective.rows_each)):
+        every, together = self.state.samples * places, self.chunks.groups(self.objective.rows_each)
+        for first in range(0, every, together):
+            last = min(first + together, every)
+            some = torch.arange(first, last, device=device)
             owner, place = some // places, some % places
             position = torch.stack(torch.unravel_index(place, spatial), 1)
             window = Window(position, (1,) * axes, (0,) * axes, spatial)
             rows = self.objective.at(owner, place)
-            span = int(some[0]) // places, int(some[-1]) // places + 1
+            span = first // places, (last - 1) // places + 1
             windows = Rows(rows.reshape(*rows.shape, *[1] * axes), self.shape, owner=owner, span=span, window=window)
             yield Piece(windows, 0, rows.shape[1])
 

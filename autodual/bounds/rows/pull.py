@@ -192,13 +192,13 @@ def concretise(state: BoundState, progress: Progress) -> Enclosure:
         region, rows = state.regions.get(name), rows.crop()
         if state.ledger.counts:
             state.ledger.keep(_kept(state, rows, KEPT_BY_BOUND))
+        ends: tuple[Tensor, Tensor | None]
         if region is None:
-            least, greatest = _within(state.interval(name), rows)
+            ends = _within(state.interval(name), rows)
         else:
-            least, greatest = over_set(state, name, rows, one_sided=progress.one_sided)
-        lower = lower + least
-        if upper is not None and greatest is not None:
-            upper = upper + greatest
+            ends = over_set(state, name, rows, one_sided=progress.one_sided)
+        lower = lower + ends[0]
+        upper = None if upper is None or ends[1] is None else upper + ends[1]
         if state.options.rigorous:
             progress = progress.pay(_debt_here(state, name), rows)
     width = _sum(progress.width, progress.error)

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from autodual.interval import Interval
 from autodual.ir.scalars import Curve, Piece
+from autodual.tensors import readable
 
 #: (curve, points, given numbers) → the quantity that is compared with a target to choose the half of a bracket.
 Quantity = Callable[[Curve, Tensor, Tensor], Tensor]
@@ -61,7 +62,7 @@ def found(curve: Curve, quantity: Quantity, bounds: Interval, searches: Sequence
     whole = _Brackets(*(torch.cat(parts) for parts in zip(*(bracket.fields for bracket in brackets))))
     sizes = [len(bracket.low) for bracket in brackets]
     points, first, last = (part.split(sizes) for part in _halved(curve, quantity, whole))
-    placed = [fixed.lower.masked_scatter(search.where, point) for search, point in zip(searches, points, strict=True)]
+    placed = [_put(fixed.lower, search.where, point) for search, point in zip(searches, points, strict=True)]
     if not (bounds.lower.requires_grad or bounds.upper.requires_grad):
         return placed
     return [
@@ -74,8 +75,20 @@ def _drifting(bounds: Interval, where: Tensor, point: Tensor, first: Tensor, las
     """The points, each with the gradient of the bound that its search never left, if any."""
     drift = bounds.map(lambda end: (end - end.detach()).nan_to_num(0.0))
     nowhere = torch.zeros_like(where)
-    point = torch.where(nowhere.masked_scatter(where, first), point + drift.lower, point)
-    return torch.where(nowhere.masked_scatter(where, last), point + drift.upper, point)
+    point = torch.where(_put(nowhere, where, first), point + drift.lower, point)
+    return torch.where(_put(nowhere, where, last), point + drift.upper, point)
+
+
+def _taken(values: Tensor, where: Tensor) -> Tensor:
+    """The values `[R]` of the units to search for: of all units if nobody can tell yet how many that are."""
+    return values[where] if readable(where) else values.flatten()
+
+
+def _put(values: Tensor, where: Tensor, found: Tensor) -> Tensor:
+    """Values with those found `[R]` in the places that `_taken` took."""
+    if readable(where):
+        return values.masked_scatter(where, found)
+    return torch.where(where, found.reshape(where.shape), values)
 
 
 @dataclass(frozen=True, eq=False)
@@ -104,8 +117,8 @@ class _Brackets:
 
 def _bracket(search: Search, bounds: Interval) -> _Brackets:
     where = search.where
-    lower, upper = bounds.lower[where], bounds.upper[where]
-    given, target = search.given.detach()[where], search.target.detach()[where]
+    lower, upper = _taken(bounds.lower, where), _taken(bounds.upper, where)
+    given, target = _taken(search.given.detach(), where), _taken(search.target.detach(), where)
     low, high = (end.clamp(search.piece.start, search.piece.end) for end in (lower, upper))
     sign = torch.full_like(low, search.sign)
     flipped = torch.full_like(low, search.flipped, dtype=torch.bool)
@@ -133,7 +146,7 @@ def _halve(curve: Curve, quantity: Quantity, brackets: _Brackets) -> tuple[Tenso
         low, high = torch.where(right, middle, low), torch.where(right, high, middle)
         first, last = first & ~right, last & right
         # No bracket changed in this step, so none ever will.
-        look = step >= usual and (step - usual) % _STEPS_BETWEEN_LOOKS == 0
+        look = readable(low) and step >= usual and (step - usual) % _STEPS_BETWEEN_LOOKS == 0
         if look and all(map(torch.equal, before, (low, high, first, last))):
             break
     return (low + high) / 2, first, last

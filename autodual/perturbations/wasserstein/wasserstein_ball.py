@@ -105,8 +105,13 @@ class WassersteinBall(PerturbationSet):
             raise InvalidInputError(f"eps must be one number per sample, but has the shape {list(eps.shape)}")
         # The mass is a sum of many terms: in float64, so that only its rounding to x's dtype counts.
         budget = flatten(eps, 1)[:, 0].to(x.device).double() * flatten(x, 1).sum(1, dtype=torch.float64)
+        _check_eps(eps.detach())
         budget = budget.to(x.dtype)
-        _check_eps(budget.detach())
+        if not budget.isfinite().all():
+            sample = int((~budget.isfinite()).nonzero()[0])
+            raise InvalidInputError(
+                f"eps times the mass of sample {sample} is more than {x.dtype} can hold; give a smaller eps"
+            )
         source = changed(self, eps=eps)
         if self.sharpness or self.prices:
             ball: WassersteinRegion = SurrogateRegion(source, x, budget, self.sharpness, self.prices)

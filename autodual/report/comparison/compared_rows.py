@@ -6,13 +6,12 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from autodual.policies import COARSEST_RESOLUTION, RADIUS_RESOLUTION
 from autodual.report.comparison.compared_values import Allowance, compare_objects
 from autodual.report.comparison.replay_outcome import Comparison
 from autodual.report.document import Row
 from autodual.report.numbers import finite
 
-# `certified_radius` ends a search within this share of the largest radius, on either side of the same crossing.
-RADIUS_RESOLUTION = 1e-4
 # Rounding errors are sums of magnitudes, and other hardware adds in another order.
 _SAME_ROUNDING = 1e-3
 # Attacks follow gradients, whose rounding differs from machine to machine: relative to 1 + the number.
@@ -51,7 +50,8 @@ def compare(
     """
     outcome = Comparison(other_version=other_version)
     limit = finite(settings.get("max_radius")) or 0.0
-    radii = 2 * RADIUS_RESOLUTION * limit if tolerance is None else tolerance
+    resolution = finite(settings.get("tolerance", RADIUS_RESOLUTION)) or 0.0
+    radii = 2 * min(resolution, COARSEST_RESOLUTION) * limit if tolerance is None else tolerance
     for before, after in zip(recorded, now, strict=True):
         outcome.compared += 1
         reach = radii

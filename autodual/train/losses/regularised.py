@@ -9,9 +9,9 @@ from torch import Tensor
 
 from autodual.interval import Interval
 from autodual.perturbations import require_support
-from autodual.train.limits import NonNegative, Positive
+from autodual.train.limits import NonNegative, Positive, stands_at
 from autodual.train.losses.base import Judgement, Loss
-from autodual.train.losses.batch import Batch
+from autodual.train.losses.batch import Batch, StatisticsPolicy
 
 
 @dataclass(frozen=True)
@@ -31,12 +31,16 @@ class Regularised(Loss):
         return self.loss.judged_by
 
     @property
+    def normalised_by(self) -> StatisticsPolicy:
+        return self.loss.normalised_by
+
+    @property
     def single_step(self) -> bool:
         return self.loss.single_step
 
     def of(self, batch: Batch) -> Tensor:
         value = self.loss.of(batch)
-        if self.weight == 0:
+        if stands_at(self.weight, 0):
             return value
         return value + self.weight * self._penalty(batch)
 

@@ -6,10 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, is_dataclass, replace
 from typing import Annotated, Any, Literal
 
+from torch import Tensor
+
 from autodual.errors import InvalidInputError
 from autodual.number_ranges import LARGEST, Range
 from autodual.perturbations import PerturbationSet
-from autodual.train.limits import Count, CountOrNone, check_fields
+from autodual.train.limits import Count, CountOrNone, check_fields, stands_at
 from autodual.train.losses import Clean, IntervalBound, Judgement, Loss, Regularised
 from autodual.train.losses.named_losses import LOSSES
 from autodual.train.recipe.epoch_sections import CollapseSection, CurvesSection, ValidationSection
@@ -28,6 +30,8 @@ class Recipe:
     loss within the loss (`loss.kappa`). projection: columns of random projections that estimate dual bounds inside the
     network; 0 for exact bounds. memory: budget of the bounds in bytes; 0 for the default. precision: `bfloat16`
     and `float16` run everything but bounds in mixed precision, `float16` only with losses that compute no bounds.
+    execution: `graph` captures each step on bounds with its gradients as one static graph, and replays it; `compiled`
+    has `torch.compile` translate that, which takes minutes; `eager` does neither.
     stages: of a cascade, each trained on what no earlier one certifies; 1 for a single network. helpful_stages: whether
     the cascade ends before that with the first stage that certifies no further held-out sample, which is left out.
     """
@@ -49,6 +53,7 @@ class Recipe:
     projection: Annotated[int, Range(0, 100_000)] = 0
     memory: Annotated[int, Range(0, 2**62)] = 0
     precision: Literal["float32", "bfloat16", "float16"] = "float32"
+    execution: Literal["eager", "graph", "compiled"] = "eager"
     stages: Annotated[int, Range(1, 1000)] = 1
     helpful_stages: bool = False
 
@@ -67,6 +72,10 @@ class Recipe:
             raise InvalidInputError(
                 "'data.augmentations' mix labels, but bounds are for one label a sample: leave mixup out, or take a "
                 "loss without bounds such as pgd"
+            )
+        if self.execution != "eager" and (not self.loss.bounds or self.projection):
+            raise InvalidInputError(
+                "'execution' graph and compiled are for losses of bounds without projections: leave it at eager"
             )
         if self.helpful_stages and not self.data.hold_out:
             raise InvalidInputError(
@@ -135,15 +144,27 @@ class Recipe:
 
     def ball_at(self, epoch: float) -> PerturbationSet:
         """The set to train on at an epoch."""
-        return self.set.ball(self.radius(epoch) * self.set.eps)
+        return self.ball(self.radius(epoch))
+
+    def ball(self, radius: float | Tensor) -> PerturbationSet:
+        """The set to train on, of such a share of its radius."""
+        return self.set.ball(radius * self.set.eps)
 
     def loss_at(self, epoch: float) -> Loss:
         """The loss with its scheduled fields as they are at an epoch; the plain loss where the radius is zero."""
-        if self.radius(epoch) == 0:
+        return self.loss_with(self.radius(epoch), self.numbers_at(epoch))
+
+    def numbers_at(self, epoch: float) -> dict[str, float]:
+        """The scheduled fields of the loss, by name, as they are at an epoch."""
+        return {name: schedule(epoch) for name, schedule in self.scheduled.items()}
+
+    def loss_with(self, radius: float | Tensor, numbers: Mapping[str, float | Tensor]) -> Loss:
+        """The loss with these scheduled fields; the plain loss where the radius is zero."""
+        if stands_at(radius, 0):
             return _plain(self.loss)
         loss = self.loss
-        for name, schedule in self.scheduled.items():
-            loss = _set(loss, name.split("."), schedule(epoch), name)
+        for name, value in numbers.items():
+            loss = _set(loss, name.split("."), value, name)
         return loss
 
 
@@ -154,7 +175,7 @@ def _plain(loss: Loss) -> Loss:
     return Clean(getattr(loss, "criterion", "cross-entropy"))
 
 
-def _set(thing: Any, path: list[str], value: float, name: str) -> Any:
+def _set(thing: Any, path: list[str], value: float | Tensor, name: str) -> Any:
     """A copy with one field changed, however deep."""
     head, *rest = path
     known = [entry.name for entry in fields(thing)] if is_dataclass(thing) else []

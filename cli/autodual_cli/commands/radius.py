@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from autodual.policies import SlopePolicy
+from autodual.policies import COARSEST_RESOLUTION, RADIUS_RESOLUTION, SlopePolicy
 from autodual_cli.options.option_groups import (
     BallOptions,
     DataOptions,
@@ -27,6 +27,13 @@ from autodual_cli.options.set_command import SetCommand
 @click.option(
     "--max-radius", type=Number(minimum=0.0), default=1.0, show_default=True, help="Look no further than this."
 )
+@click.option(
+    "--tolerance",
+    type=Number(minimum=0.0, maximum=COARSEST_RESOLUTION),
+    default=RADIUS_RESOLUTION,
+    show_default=True,
+    help="Stop this share of --max-radius below a radius that was not certified; larger ones are faster.",
+)
 @slopes_option
 @balls_option
 @click.option(
@@ -43,6 +50,7 @@ def radius(
     model: ModelOptions,
     ball: BallOptions,
     max_radius: float,
+    tolerance: float,
     slopes: SlopePolicy,
     balls: bool,
     attack: int | str | None,
@@ -55,5 +63,7 @@ def radius(
     from autodual_cli.subject.model_and_data import prepare
 
     subject = prepare(model, data)
-    job = radius_job(subject, ball, max_radius=max_radius, slopes=slopes, balls=balls, attack=attack)
+    job = radius_job(
+        subject, ball, max_radius=max_radius, tolerance=tolerance, slopes=slopes, balls=balls, attack=attack
+    )
     finish(context, run(job, len(subject.dataset), data, output, show_radii))

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 
 import autodual
-from autodual.policies import SlopePolicy
+from autodual.policies import RADIUS_RESOLUTION, SlopePolicy
 from autodual.report import radius_row, summarise_radii
 from autodual_cli.jobs.attack_choice import chosen_attack
 from autodual_cli.jobs.sample_loop import Job, Row, named
@@ -22,6 +22,7 @@ def radius_job(
     ball: BallOptions,
     *,
     max_radius: float,
+    tolerance: float = RADIUS_RESOLUTION,
     slopes: SlopePolicy,
     balls: bool = False,
     attack: int | str | None = None,
@@ -33,7 +34,7 @@ def radius_job(
 
     def rows(indices: torch.Tensor) -> list[Row]:
         x, labels = subject.batch(indices)
-        how: dict[str, Any] = {"max_radius": max_radius, "slopes": slopes, "balls": balls}
+        how: dict[str, Any] = {"max_radius": max_radius, "tolerance": tolerance, "slopes": slopes, "balls": balls}
         how["attack"] = chosen_attack(attack)
         found = named(indices, lambda: autodual.certified_radius(subject.dual, x, make_set, labels=labels, **how))
         pairs = zip(indices.tolist(), recorded_labels(labels, len(indices)), found.tolist(), strict=True)
@@ -46,6 +47,7 @@ def radius_job(
         "max_radius": max_radius,
         "slopes": slopes,
         # Documents of earlier versions do not have these.
+        **({} if tolerance == RADIUS_RESOLUTION else {"tolerance": tolerance}),
         **({"balls": True} if balls else {}),
         **({} if attack is None else {"attack" if isinstance(attack, str) else "attack_steps": attack}),
     }

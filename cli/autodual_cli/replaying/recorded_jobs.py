@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import get_args
 
 from autodual.errors import DataError
-from autodual.policies import SlopePolicy
+from autodual.policies import RADIUS_RESOLUTION, SlopePolicy
 from autodual_cli.jobs.attack_job import AttackChoices, attack_job
 from autodual_cli.jobs.cascade_job import cascade_job
 from autodual_cli.jobs.certification_job import Limits, Means, certification_job
@@ -64,11 +64,12 @@ def _cascade(subject: Subject, recorded: Recorded) -> Job:
 
 
 def _radius(subject: Subject, recorded: Recorded) -> Job:
-    limit = recorded.number("max_radius")
+    tolerance = recorded.value("tolerance", float, int, optional=True)
     return radius_job(
         subject,
         recorded.ball(),
-        max_radius=limit,
+        max_radius=recorded.number("max_radius"),
+        tolerance=RADIUS_RESOLUTION if tolerance is None else tolerance,
         slopes=_slopes(recorded),
         balls=_balls(recorded),
         attack=_attack_choice(recorded),
