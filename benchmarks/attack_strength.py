@@ -4,9 +4,10 @@
 
 REFERENCE is the folder of public reference networks. Each network is attacked at the first images of the MNIST test
 set that it classifies correctly, on one thread, in float32. A success is a point of the set where another class wins,
-checked in the same way for all. Attacks of one row may take equally many gradients per sample; the library's stop at
-refuted samples. Attacks are run in turn, and the shortest time of each counts. `standard` is compared with
-torchattacks' AutoAttack on `--standard` images. Peers that are not installed are left out.
+checked in the same way for all. Attacks of one row may take equally many gradients per sample: on a union as many as
+attacks on each member together. PGD begins at random points and raises the cross-entropy, as the others do. The
+library's attacks stop at refuted samples. Attacks are run in turn, and the shortest time of each counts. `standard` is
+compared with torchattacks' AutoAttack on `--standard` images. Peers that are not installed are left out.
 """
 
 from __future__ import annotations
@@ -70,14 +71,14 @@ def network(folder: Path, name: str) -> nn.Module:
 def own_attacks(model: nn.Module, ball: PerturbationSet) -> dict[str, Attack]:
     """The library's attacks by kind."""
     kinds = {
-        "PGD": Pgd(STEPS, start="scattered", keep="first"),
+        "PGD": Pgd(STEPS, start="scattered", objective="cross-entropy", keep="first"),
         "PGD, adaptive": Apgd(STEPS, keep="first"),
         "APGD": Apgd(ADAPTIVE, keep="first"),
         "APGD, DLR": Apgd(ADAPTIVE, objective="dlr", keep="first"),
         "APGD, targeted": Apgd(ADAPTIVE, 9, "targeted-dlr", keep="first"),
         "Square": Square(QUERIES),
         "standard": Standard(),
-        "MSD": Msd(STEPS, keep="first"),
+        "MSD": Msd(STEPS * len(ball.members()), keep="first"),
     }
 
     def run(kind: str) -> Attack:

@@ -196,6 +196,8 @@ def _source(rule: Rule) -> str:
         section = "the-relu"
     elif ".curves." in type(rule).__module__ or type(rule).__module__.endswith((".steps", ".cast", ".remainder")):
         section = "functions-of-one-scalar"
+    elif type(rule).__module__.endswith((".tied_softmax", ".normalized_exp", ".normalization")):
+        section = "tied-operands"
     else:
         section = "products-maxima-log-sum-exp"
     return f"{rule.source + ', ' if rule.source else ''}[derivation](mathematics.md#{section})"

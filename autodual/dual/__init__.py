@@ -9,6 +9,8 @@ from autodual.dual import (  # noqa: F401  (registers the rules)
     linear,
     matrix_product,
     maximum,
+    normalization,
+    normalized_exp,
     pooling,
     product,
     reductions,
@@ -18,6 +20,7 @@ from autodual.dual import (  # noqa: F401  (registers the rules)
     softmax,
     steps,
     structure,
+    tied_softmax,
 )
 from autodual.dual.affine import AffineLayer, StructuralLayer
 from autodual.dual.ball import Ball, Piece

@@ -91,6 +91,16 @@ class DualLayer(ABC):
             return found.centre
         return -found.width if found.centre is None else found.centre - found.width
 
+    def least(self, rows: Rows) -> Tensor | None:
+        """At most the rows' value by what the op knows of its values together, `[G, K]`; None, the default: nothing.
+
+        Rows that end here need not be pulled further, which may be the better bound where operands have wide bounds.
+
+        Args:
+            rows: cotangents at the node's output that cover the whole node.
+        """
+        return None
+
     @abstractmethod
     def interval(self, inputs: Sequence[Interval]) -> Interval:
         """Interval arithmetic: bounds of the layer's output, `[N, *shape]`, over bounds of its inputs.

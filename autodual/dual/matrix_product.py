@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from autodual.dual.layer import Contribution, DualLayer
+from autodual.dual.matrix_planes import RowPlanesLayer
 from autodual.dual.registry import dual_rule
 from autodual.dual.row_products import inner
 from autodual.dual.rows import Rows
@@ -112,3 +113,38 @@ class MatrixProductRule(ProductRule):
 def _outer(first: Tensor, second: Tensor) -> Tensor:
     """All products of two scalars that a matrix product sums, `[..., n, k, m]`."""
     return first.unsqueeze(-1) * second.unsqueeze(-3)
+
+
+@dual_rule(ops.WeightedMean)
+class WeightedMeanRule(MatrixProductRule):
+    """A matrix product whose rows of weights sum to one: its values lie among those of the second operand."""
+
+    def undecided(
+        self, op: ops.MatrixProduct, bounds: Sequence[Interval], environment: Environment
+    ) -> tuple[Tensor, Tensor]:
+        """All that varies: a row's weights share what is left to one."""
+        first, second = (~(side.lower == side.upper) for side in bounds)
+        return first, second
+
+    def range(self, op: ops.MatrixProduct, bounds: Sequence[Interval], environment: Environment) -> Interval:
+        """The least and the greatest mean: first all weights are least; what is left to one goes to the best values."""
+        weights, values = bounds
+        return Interval(-_greatest_mean(weights, -values.lower), _greatest_mean(weights, values.upper))
+
+    def layer(
+        self, op: ops.MatrixProduct, bounds: Sequence[Interval], environment: Environment, policy: SlopePolicy
+    ) -> DualLayer:
+        return RowPlanesLayer(*bounds, weights=True)
+
+
+def _greatest_mean(weights: Interval, values: Tensor) -> Tensor:
+    """The greatest Σ p·v for p within the weights that sum to one: `[…, n, k]` with `[…, k, m]` to `[…, n, m]`."""
+    ranked, order = values.sort(-2, descending=True)  # [..., k, m]
+    shape = torch.broadcast_shapes(weights.lower.unsqueeze(-1).shape, values.unsqueeze(-3).shape)
+    order = order.unsqueeze(-3).expand(shape)
+    low, high = (end.unsqueeze(-1).expand(shape).gather(-2, order) for end in (weights.lower, weights.upper))
+    room = (high - low).clamp(min=0)
+    spent = torch.cat([torch.zeros_like(room.narrow(-2, 0, 1)), room.cumsum(-2)], -2).narrow(-2, 0, room.shape[-2])
+    left = 1 - low.sum(-2, keepdim=True)
+    taken = low + (left - spent).clamp(min=0).minimum(room)
+    return (taken * ranked.unsqueeze(-3)).sum(-2)

@@ -91,15 +91,15 @@ class MaximumRule(RelaxationRule):
     def adaptive(self, op: ops.Maximum, bounds: Sequence[Interval], environment: Environment) -> LinearRelaxation:
         """Below: the branch with the highest centre. Above: max x ≤ c + Σ max(x_i - c, 0), each term below its chord.
 
-        That holds for every c that some branch never falls below. Its value at the centre is c + Σ max(u_i - c, 0)/2,
-        least for c between the second and the third highest u; so at most two branches have a slope.
+        That holds for every c, and its value at the centre is c + Σ max(u_i - c, 0)/2, least for c between the second
+        and the third highest u. At the second highest only one branch has a slope, and the plane never exceeds max u.
         """
         contest = Contest.of(bounds)
         lower, upper, decided = contest.lower, contest.upper, contest.decided
         below = contest.first.to(lower.dtype)
         threshold = lower.amax(0)
-        if len(bounds) > 2:
-            threshold = threshold.maximum(upper.topk(3, dim=0).values[2])
+        if len(bounds) > 1:
+            threshold = threshold.maximum(upper.topk(2, dim=0).values[1])
         width = torch.where(upper > lower, upper - lower, torch.ones_like(upper))
         rise = (upper - threshold).clamp(min=0)
         slope = rise / width

@@ -82,25 +82,26 @@ def _contracted(values: Tensor, features: Tensor) -> Tensor:
 
 
 def product_of_columns(values: Tensor, matrix: Tensor) -> Tensor:
-    """Rows `[G, K, F]` times a matrix `[F, M]`, without the columns of rows that are zero: those of inactive units.
+    """Rows times a matrix, without the columns of rows that are zero: those of inactive units.
 
-    Not where gradients are recorded, which may reach zeros too, nor where zeros cannot be seen at once, as on a GPU.
+    These are only looked for in a single group, since samples rarely have them in common; not where gradients are
+    recorded, which may reach zeros too; and not where they cannot be seen at once, as on a GPU.
 
     Args:
-        values: `[*, F]`.
+        values: `[G, K, *, F]`.
         matrix: `[F, M]`.
 
     Example:
         >>> import torch
         >>> from autodual.dual.row_products import product_of_columns
-        >>> product_of_columns(torch.tensor([[0.0, 2.0]]), torch.eye(2))
-        tensor([[0., 2.]])
+        >>> product_of_columns(torch.tensor([[[0.0, 2.0]]]), torch.eye(2))
+        tensor([[[0., 2.]]])
     """
-    small = values.numel() * matrix.shape[1] < measured.zero_columns_work
+    small = values.shape[0] > 1 or values.numel() * matrix.shape[1] < measured.zero_columns_work
     if small or not readable(values) or torch.is_grad_enabled():
         return values @ matrix
     # A sum of sizes is zero where all of them are; reductions of booleans are slow on CPUs.
-    kept = values.abs().flatten(0, -2).sum(0).nonzero()[:, 0]
+    kept = values[0].flatten(0, -2).abs().sum(0).nonzero()[:, 0]
     if kept.shape[0] > _MOST_KEPT * matrix.shape[0]:
         return values @ matrix
-    return values.index_select(-1, kept) @ matrix.index_select(0, kept)
+    return values[..., kept] @ matrix[kept]

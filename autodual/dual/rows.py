@@ -59,7 +59,13 @@ class Rows:
 
     @classmethod
     def of_units(cls, units: Tensor, shape: tuple[int, ...], dtype: torch.dtype) -> Rows:
-        """Rows of the identity of a node of this `shape`: those of the flat positions `units` `[K]`."""
+        """Rows of the identity of a node: of some of its units.
+
+        Args:
+            units: flat positions `[K]`, long.
+            shape: of the node.
+            dtype: of the rows.
+        """
         base = torch.zeros(units.shape[0], torch.Size(shape).numel(), dtype=dtype, device=units.device)
         base = base.scatter(1, units.unsqueeze(1), 1.0)
         return cls(base.reshape(1, -1, *shape), shape, units=units)

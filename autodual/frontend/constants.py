@@ -10,7 +10,6 @@ import torch
 from torch import Tensor
 
 from autodual.ir import Call, Expression
-from autodual.ir.expressions import scalar
 
 
 def leaves(value: Any) -> Iterator[Any]:
@@ -25,13 +24,6 @@ def leaves(value: Any) -> Iterator[Any]:
 def apply(function: Callable[..., Any], *arguments: Any, **options: Any) -> Expression:
     """The expression `function(*arguments, **options)`."""
     return Call(function, arguments, tuple(options.items()))
-
-
-def literal(expression: Expression | None, absent: float) -> float | None:
-    """The number that a literal stands for; `absent` where there is no expression, None where it is no literal."""
-    if expression is None:
-        return absent
-    return float(expression.args[0]) if isinstance(expression, Call) and expression.target is scalar else None
 
 
 def mask_weights(mask: Tensor, axis: int) -> Tensor:

@@ -105,6 +105,13 @@ def is_number(expression: Expression | None, value: float) -> bool:
     return isinstance(expression, Call) and expression.target is scalar and expression.args == (value,)
 
 
+def literal(expression: Expression | None, absent: float) -> float | None:
+    """The number that a literal stands for; `absent` where there is no expression, None where it is no literal."""
+    if expression is None:
+        return absent
+    return float(expression.args[0]) if isinstance(expression, Call) and expression.target is scalar else None
+
+
 class Environment:
     """Evaluates expressions for one dtype on one device, each at most once.
 

@@ -58,6 +58,18 @@ class Op(ABC):
         """
         return None
 
+    def tied(self, inputs: Sequence[Tensor], environment: Environment) -> Sequence[Tensor]:
+        """Operands that the op may meet, made of any: the same, unless what it is given is known to be tied.
+
+        An op whose operands follow from one another promises its values, and its rule its bounds, for such operands
+        only. Tests draw their points with it.
+
+        Args:
+            inputs: a batch `[N, *shape]` per operand.
+            environment: evaluates the op's parameters.
+        """
+        return inputs
+
     def keeps_order(self, shape: Sequence[int]) -> bool:
         """Whether the output's entries are ordered as those of the op's only operand, of the same shape.
 

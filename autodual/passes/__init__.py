@@ -9,6 +9,7 @@ from autodual.passes.fold_affine import FoldAffine
 from autodual.passes.high_probability import HighProbability
 from autodual.passes.random_projection import RandomProjection
 from autodual.passes.registered_passes import PASSES, named_pass
+from autodual.passes.tie_operands import TieOperands
 
 
 def default_pipeline() -> list[Pass]:
@@ -18,11 +19,11 @@ def default_pipeline() -> list[Pass]:
         >>> import autodual, torch
         >>> from autodual.passes import RandomProjection, default_pipeline
         >>> [step.name for step in default_pipeline()]
-        ['remove-dead-nodes', 'fold-affine', 'assign-rules', 'find-bound-sites', 'choose-execution']
+        ['remove-dead-nodes', 'tie-operands', 'fold-affine', 'assign-rules', 'find-bound-sites', 'choose-execution']
         >>> passes = [*default_pipeline(), RandomProjection(50)]
         >>> estimated = autodual.compile_dual(torch.nn.Linear(2, 3), passes=passes)
     """
-    return [RemoveDeadNodes(), FoldAffine(), AssignRules(), FindBoundSites(), ChooseExecution()]
+    return [RemoveDeadNodes(), TieOperands(), FoldAffine(), AssignRules(), FindBoundSites(), ChooseExecution()]
 
 
 __all__ = [
@@ -36,6 +37,7 @@ __all__ = [
     "Pass",
     "RandomProjection",
     "RemoveDeadNodes",
+    "TieOperands",
     "default_pipeline",
     "named_pass",
     "run_passes",

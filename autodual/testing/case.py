@@ -75,6 +75,18 @@ class Case:
         case = self if points[0].dtype == self.dtype else self.exact
         return self.op.forward(flat, case.environment).reshape(*batch, *self.node.shape)
 
+    def tied(self, points: Sequence[Tensor]) -> list[Tensor]:
+        """The points `[…, *shape]` of each input, tied to one another as the op says."""
+        leading = points[0].dim() - len(self.shapes[0])
+        flat = [point.reshape(-1, *shape) for point, shape in zip(points, self.shapes)]
+        found = self.op.tied(flat, self.exact.environment)
+        return [part.reshape(*points[0].shape[:leading], *part.shape[1:]) for part in found]
+
+    @cached_property
+    def ties(self) -> bool:
+        """Whether the op knows its operands to be tied."""
+        return type(self.op).tied is not Op.tied
+
     def normal(self, *size: int, place: int = 0) -> Tensor:
         """Normal numbers of a `size`, the same on every device and in every dtype; other ones for each `place`."""
         generator = torch.Generator().manual_seed(self.seed * 1009 + place)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import torch
 from torch import Tensor
@@ -15,7 +16,6 @@ from autodual.testing.case import Case
 from autodual.testing.enclosure import Claim, row_values, tried_rows
 from autodual.testing.failure import require, require_all
 from autodual.testing.intervals import Trial
-from autodual.testing.points import spread_points
 from autodual.testing.rounding import charged, finite_magnitudes
 
 
@@ -40,8 +40,7 @@ def check_decided(case: Case, trial: Trial, policy: SlopePolicy) -> None:
     rows = tried_rows(case)
     layers = [case.relaxed(bounds, policy) for bounds in (trial.bounds, after)]
     first, second = (Claim.of(layer, rows) for layer in layers)
-    exact = [bound.map(lambda end: end.double()) for bound in after]
-    points = [point.unsqueeze(2) for point in spread_points(exact, 4)]
+    points = [point.unsqueeze(2) for point in replace(trial, bounds=tuple(after)).points(4)]
     off = (first.linear_part(points) + first.lower - second.linear_part(points) - second.lower).abs().amax(0)
     room = torch.stack(
         [charged(layer, finite_magnitudes(trial.bounds), case.node.size, case.dtype) for layer in layers]
@@ -145,7 +144,7 @@ def _check_one_end(case: Case, trial: Trial, place: int, side: str, policy: Slop
     really = _replaced(trial, place, scalar, *((far, None) if side == "lower" else (None, far)))
     rows, layer = tried_rows(case), case.relaxed(given, policy)
     claim = Claim.of(layer, rows)
-    points = spread_points([one.map(lambda end: end.double()) for one in really], 12)
+    points = replace(trial, bounds=tuple(really)).points(12)
     wide = [point.unsqueeze(2) for point in points]
     values = row_values(rows, case.exact.value(wide))
     room = charged(layer, finite_magnitudes(really), case.node.size, case.dtype).nan_to_num(0.0)

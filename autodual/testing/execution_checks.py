@@ -13,7 +13,6 @@ from autodual.ir.constant_errors import ConstantErrors
 from autodual.testing.case import Case
 from autodual.testing.failure import require
 from autodual.testing.intervals import Trial
-from autodual.testing.points import spread_points
 
 _POINTS = 12
 _RUN = torch.float32
@@ -30,7 +29,7 @@ def check_executed(case: Case, trial: Trial) -> None:
     assert isinstance(rule, NonlinearRule)
     low, high = rule.limits(case.op)
     exact = [bound.map(lambda end: end.double()) for bound in trial.bounds]
-    points = spread_points(exact, _POINTS)
+    points = trial.points(_POINTS)
     value = case.exact.value(points)
     slack = 8 * torch.finfo(torch.float64).eps * torch.stack([bound.magnitude.amax() for bound in exact]).amax()
     usual = trial.ordinary.reshape(1, -1, *[1] * (value.dim() - 2))

@@ -10,12 +10,16 @@ import torch
 from torch import Tensor
 
 from autodual.interval import Interval
+from autodual.tensors import flat
 from autodual.testing.case import Case
+from autodual.testing.points import spread_points
 
 Pair = tuple[float, float]
 #: The part of the real line on which an op has values, ends included.
 Domain = tuple[float, float]
 
+# Steps of the grid, and random points, of which tied points are made.
+_TIED_POINTS = 8
 _EVERYWHERE: Domain = (-math.inf, math.inf)
 _SCALES = (1e-6, 1e-3, 0.1, 1.0, 3.0, 10.0, 100.0)
 # Ordinary ones, touching zero, single points, lopsided.
@@ -45,15 +49,25 @@ _FIXED: tuple[Pair, ...] = (
 
 @dataclass(frozen=True, eq=False)
 class Trial:
-    """Bounds of each input `[N, *shape]`; `ordinary` `[N]`: of moderate size, so that results must be finite."""
+    """Bounds of each input `[N, *shape]`; `ordinary` `[N]`: of moderate size, so that results must be finite.
+
+    tied: where the op's operands are tied, points `[P, N, *shape]` of each input within the bounds, in float64.
+    """
 
     bounds: tuple[Interval, ...]
     ordinary: Tensor
+    tied: tuple[Tensor, ...] = ()
+
+    def points(self, count: int) -> list[Tensor]:
+        """Points between the bounds, in float64: about so many as `spread_points` makes, or all that are tied."""
+        if self.tied:
+            return list(self.tied)
+        return spread_points([bound.map(lambda end: end.double()) for bound in self.bounds], count)
 
     def some(self, chosen: Tensor) -> Trial:
         """The `chosen` ones of the N, by index or mask."""
         bounds = tuple(bound.map(lambda end: end[chosen]) for bound in self.bounds)
-        return Trial(bounds, self.ordinary[chosen])
+        return Trial(bounds, self.ordinary[chosen], tuple(points[:, chosen] for points in self.tied))
 
 
 def trials(case: Case, domain: Domain, extra: Sequence[Pair], bends: Sequence[float] = (), *, several: bool) -> Trial:
@@ -77,7 +91,22 @@ def trials(case: Case, domain: Domain, extra: Sequence[Pair], bends: Sequence[fl
         ends = torch.cat(parts).to(case.device, case.dtype)
         bounds.append(Interval(ends[..., 0].reshape(-1, *shape), ends[..., 1].reshape(-1, *shape)))
         flags = torch.cat([torch.full((len(part),), part is parts[0]) for part in parts])
-    return Trial(tuple(bounds), flags.to(case.device))
+    trial = Trial(tuple(bounds), flags.to(case.device))
+    return _tied(case, trial.some(trial.ordinary)) if case.ties else trial
+
+
+def _tied(case: Case, trial: Trial) -> Trial:
+    """Bounds that are the hulls of tied points, made of points within the bounds of a trial."""
+    points = case.tied(trial.points(_TIED_POINTS))
+    known = [flat(point.isfinite().all(0), 1).all(1) for point in points]
+    hulls = [Interval(_outwards(point.amin(0), -1, case), _outwards(point.amax(0), 1, case)) for point in points]
+    return Trial(tuple(hulls), trial.ordinary, tuple(points)).some(torch.stack(known).all(0))
+
+
+def _outwards(end: Tensor, sign: int, case: Case) -> Tensor:
+    """A number of the case's dtype that is not further inwards."""
+    near = end.to(case.dtype)
+    return torch.where(sign * (near.double() - end) >= 0, near, near.nextafter(torch.full_like(near, sign * math.inf)))
 
 
 def _dealt(ends: Tensor, shape: tuple[int, ...], case: Case, generator: torch.Generator) -> Tensor:

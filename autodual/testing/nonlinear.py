@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import torch
 from torch import Tensor
@@ -20,7 +21,7 @@ from autodual.testing.failure import require, require_all
 from autodual.testing.gradients import check_gradients
 from autodual.testing.intervals import Domain, Pair, Trial, trials
 from autodual.testing.line_checks import check_lines
-from autodual.testing.points import descend, spread_points
+from autodual.testing.points import descend
 from autodual.testing.range_checks import check_range
 from autodual.testing.rounding import charged, finite_magnitudes
 from autodual.testing.windows import check_windows
@@ -78,7 +79,7 @@ def _of_moderate_values(case: Case, trial: Trial) -> Trial:
     most = torch.finfo(case.dtype).max ** 0.5
     ends = [[pick(bound).double() for bound in trial.bounds] for pick in (lambda b: b.lower, lambda b: b.upper)]
     size = torch.stack([flat(case.exact.value(points).abs(), 1).amax(1) for points in ends]).amax(0)
-    return Trial(trial.bounds, trial.ordinary & (size < most))
+    return replace(trial, ordinary=trial.ordinary & (size < most))
 
 
 def _allowed(case: Case, layer: DualLayer, bounds: Sequence[Interval], rows: Rows) -> Tensor:
@@ -93,7 +94,7 @@ def _check_inequality(case: Case, layer: DualLayer, trial: Trial, policy: SlopeP
     claim = Claim.of(layer, rows)
     allowed = _allowed(case, layer, trial.bounds, rows)
     exact = [bound.map(lambda end: end.double()) for bound in trial.bounds]
-    start = [point.unsqueeze(2) for point in spread_points(exact, _POINTS)]
+    start = [point.unsqueeze(2) for point in trial.points(_POINTS)]
     sides = [(1.0, claim.lower, "above")]
     if claim.upper is not None:
         sides.append((-1.0, claim.upper, "below"))
@@ -115,7 +116,7 @@ def _check_inequality(case: Case, layer: DualLayer, trial: Trial, policy: SlopeP
             for point in start
         ]
         at = [point[0] for point in place]
-        if search:
+        if search and not case.ties:
             wide = [bound.map(lambda end: end.unsqueeze(1).expand(-1, rows.count, *end.shape[1:])) for bound in exact]
             lower, at = descend(gap, place, wide)
             best = best.minimum(lower.nan_to_num(nan=torch.inf, posinf=torch.inf, neginf=-torch.inf))
@@ -153,8 +154,7 @@ def _check_interval(case: Case, layer: DualLayer, trial: Trial, policy: SlopePol
     """The interval of a layer encloses the op, and the bounds that rows of single units give."""
     subject = case.subject(policy)
     found = layer.interval(trial.bounds)
-    exact = [bound.map(lambda end: end.double()) for bound in trial.bounds]
-    value = case.exact.value(spread_points(exact, _POINTS))
+    value = case.exact.value(trial.points(_POINTS))
     room = charged(layer, finite_magnitudes(trial.bounds), case.node.size, case.dtype)
     require(found.lower - value.amin(0) - room, subject, "the layer's interval begins above the op", trial.bounds)
     require(value.amax(0) - found.upper - room, subject, "the layer's interval ends below the op", trial.bounds)
@@ -189,8 +189,7 @@ def _check_push(case: Case, trial: Trial, policy: SlopePolicy) -> None:
     spread = layer.spread()
     if spread is None:
         spread = torch.zeros_like(moved[:1])
-    exact = [bound.map(lambda end: end.double()) for bound in trial.bounds]
-    points = spread_points(exact, _POINTS)
+    points = trial.points(_POINTS)
     value = case.exact.value(points)
     room = charged(layer, finite_magnitudes(trial.bounds), case.node.size, case.dtype)
     for place in range(len(value)):

@@ -12,7 +12,7 @@ from autodual.tensors import flat
 from autodual.testing.case import Case
 from autodual.testing.failure import require, require_all
 from autodual.testing.intervals import Trial
-from autodual.testing.points import spread_points, worst_points
+from autodual.testing.points import worst_points
 from autodual.testing.rounding import of_value
 
 _POINTS = 24
@@ -35,7 +35,7 @@ def check_range(case: Case, trial: Trial) -> None:
     message = f"range gives {found.lower.dtype} {tuple(found.shape)} over bounds of {case.dtype}, not {shape}"
     require_all(torch.tensor(kept and tuple(found.shape) == shape), subject, message)
     exact = [bound.map(lambda end: end.double()) for bound in trial.bounds]
-    points = spread_points(exact, _POINTS)
+    points = trial.points(_POINTS)
     value = case.exact.value(points)
     least, greatest = value.amin(0), value.amax(0)
     at = None

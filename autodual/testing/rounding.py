@@ -24,7 +24,7 @@ def charged(layer: DualLayer, magnitudes: Sequence[Tensor], outputs: int, dtype:
         outputs: the number of the node's scalars.
         dtype: the dtype whose rounding is charged.
     """
-    reached = layer.interval([Interval(-magnitude, magnitude) for magnitude in magnitudes]).magnitude
+    reached = layer.magnitude(magnitudes)
     floor = underflow(layer.terms, magnitudes, outputs, like=reached).double()
     for magnitude in magnitudes:
         floor = floor.maximum(flat(of_value(magnitude), 1).amax(1))

@@ -55,10 +55,12 @@ def learning_pass(model: nn.Module, x: Tensor) -> Tensor:
 def normalised_pass(model: nn.Module, points: Tensor, statistics: Mapping[str, Tensor]) -> Tensor:
     """Scores `[N, K]` of other points, every batch norm that learns normalising by the clean batch's statistics.
 
-    The points update no running statistics. Other modules, such as dropout, act according to their own mode.
+    Without statistics it normalises by its running ones. The points update no running statistics. Other modules, such
+    as dropout, act according to their own mode.
     """
     norms = learning_norms(model)
-    hooks = (module.register_forward_hook(_normaliser(name, statistics)) for name, module in norms.items())
+    replaced = norms.items() if statistics else ()
+    hooks = (module.register_forward_hook(_normaliser(name, statistics)) for name, module in replaced)
     with in_mode(norms.values(), False), _hooked(hooks):
         return _scores(model, points)
 

@@ -53,6 +53,7 @@ def test_continuous_integration_runs_the_second_command_word_for_word():
     [
         ("mnist_small.pt", autodual.LinfBall(0.1), 93, 83),
         ("mnist_0.1.pt", autodual.LinfBall(0.1), 98, 95),
+        ("mnist_0.1_six_layer.pt", autodual.LinfBall(0.1, domain=(0.0, 1.0)), 99, 98),
         ("mnist_0.3.pt", autodual.LinfBall(0.3, domain=(0.0, 1.0)), 96, 89),
     ],
 )
@@ -65,7 +66,7 @@ def test_a_shipped_network_certifies_as_its_page_says(name, ball, right, certifi
     certificates = autodual.certify(dual, data.x, ball, labels=data.y)
     assert sum(certificate.predicted == certificate.label for certificate in certificates) >= right
     assert sum(certificate.certified for certificate in certificates) >= certified
-    assert (EXAMPLES / name).stat().st_size < 2_000_000
+    assert (EXAMPLES / name).stat().st_size < 4_000_000
 
 
 def test_the_images_beside_the_network_are_the_shipped_ones():

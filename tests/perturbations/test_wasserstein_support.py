@@ -151,7 +151,7 @@ def test_images_that_have_no_ball_are_refused():
         WassersteinBall(0.1).at(torch.tensor([[[0.0, 1.0]], [[-0.5, 1.0]]]))
     with pytest.raises(InvalidInputError, match=r"needs images, whose last two axes"):
         WassersteinBall(0.1).at(torch.ones(2, 3))
-    with pytest.raises(InvalidInputError, match="mass of sample 1 is more than torch.float32 can hold"):
+    with pytest.raises(InvalidInputError, match=r"mass of sample 1 is more than torch\.float32 can hold"):
         WassersteinBall(1e38).at(torch.tensor([[[1.0, 1.0]], [[3.0, 4.0]]]))
     with pytest.raises(InvalidInputError, match="outside the domain"):
         WassersteinBall(0.1, domain=(0, 0.5)).at(torch.ones(2, 1, 3))

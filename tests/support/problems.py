@@ -265,12 +265,35 @@ def _branches() -> Iterator[Problem]:
     yield Problem("multiply", ops.Multiply(), ((2,),) * 2, {})
     yield Problem("multiply two numbers", ops.Multiply(), ((),) * 2, {})
     yield Problem("matrix product", ops.MatrixProduct(), ((2, 3), (3, 2)), {})
+    yield Problem("weighted mean", ops.WeightedMean(), ((2, 3), (3, 2)), {})
+    yield Problem("weighted mean of heads", ops.WeightedMean(), ((2, 1, 3), (2, 3, 1)), {})
+    yield from _tied()
     yield Problem("matrix product of heads", ops.MatrixProduct(), ((2, 1, 2), (2, 2, 1)), {})
     for count in (1, 2, 3, 4):
         yield Problem(f"maximum of {count}", ops.Maximum(), ((2,),) * count, {})
     for axis, shape in ((0, (3,)), (1, (2, 3)), (0, (1,))):
         yield Problem(f"log-softmax on {axis} of {list(shape)}", ops.LogSoftmax(axis), (shape,), {})
         yield Problem(f"log-sum-exp on {axis} of {list(shape)}", ops.LogSumExp(axis), (shape,), {})
+
+
+def _tied() -> Iterator[Problem]:
+    """Quotients whose operands are tied."""
+    for axis, shape in ((0, (4,)), (1, (2, 3)), (0, (1,))):
+        yield Problem(f"softmax on {axis} of {list(shape)}", ops.Softmax(axis), (shape,), {})
+        yield Problem(f"normalised exponentials on {axis} of {list(shape)}", ops.NormalizedExp(axis), (shape,), {})
+    weights = {"w": torch.tensor([1.0, 0.0, 0.5], dtype=torch.float64)}
+    yield Problem("softmax with weights", ops.Softmax(0, Parameter("w")), ((3,),), weights)
+    for name, op in (
+        ("a norm", ops.DividedByNorm((0,), floor=1e-12)),
+        ("a norm of at least a half", ops.DividedByNorm((0,), floor=0.5)),
+        ("a root mean square", ops.DividedByNorm((0,), share=0.25, inside=1e-2)),
+        ("a norm and a constant", ops.DividedByNorm((0,), floor=0.1, outside=0.2)),
+    ):
+        yield Problem(f"vectors divided by {name}", op, ((4,), (1,)), {})
+    yield Problem("matrices divided by norms", ops.DividedByNorm((1, 2), 0.2, 1e-5), ((2, 2, 3), (2, 1, 1)), {})
+    yield Problem(
+        "positive vectors divided by norms", ops.DividedByNorm((1,)), ((2, 3), (2, 1)), {}, domain=(0.3, 50.0)
+    )
 
 
 AFFINE = [*_linear(), *convolutions(), *_pools(), *_elementwise(), *_structure(), *_more_affine()]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 import torch.nn.functional as functional
@@ -215,3 +217,17 @@ def test_wrong_criteria_and_sets_without_a_radius_are_refused(dual, batch) -> No
         SmallBoxes()(dual, x, labels, autodual.Box(x - 0.1, x + 0.1))
     with pytest.raises(InvalidInputError, match="at least 0"):
         autodual.LinfBall(0.1).scaled(-0.5)
+
+
+def test_balls_tighten_dual_losses_over_l2_balls_and_stay_bounds(batch) -> None:
+    """Over intervals inside, and over the thesis' bounds; the loss at points of the ball stays below."""
+    x, labels = batch
+    torch.manual_seed(3)
+    model = nn.Sequential(nn.Flatten(), nn.Linear(x[0].numel(), 12), nn.ReLU(), nn.Linear(12, 4)).double()
+    dual, ball = autodual.compile_dual(model, x), autodual.L2Ball(0.8)
+    found = Pgd(20).run(dual.outputs, ball.at(x), ClassMargin(labels))
+    at_points = functional.cross_entropy(dual.outputs(found), labels)
+    for plain in (Robust(slopes="adaptive"), CrownIbp(slopes="adaptive")):
+        loose, tight = (kind(dual, x, labels, ball) for kind in (plain, replace(plain, balls=True)))
+        assert at_points <= tight + 1e-10
+        assert tight < loose

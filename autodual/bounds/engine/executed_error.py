@@ -22,7 +22,8 @@ import torch
 from torch import Tensor
 
 from autodual.bounds.engine.calls import Call, Summing, call_name, calls_of, sums
-from autodual.bounds.rounding.error_factor import error_factor, underflow
+from autodual.bounds.engine.dropped_nodes import interval_of_dropped
+from autodual.bounds.rounding.error_factor import error_factor
 from autodual.bounds.state.bound_state import BoundState
 from autodual.dual import DualLayer, find_rule
 from autodual.dual.execution import Executed, Precision, Run
@@ -104,7 +105,7 @@ class _Walk:
                 if layer.roundings is None:
                     raise Unanalysed(f"the op {node.op.kind}")
                 found[node.name] = layer
-            elif rule is not None and node.name in self.state.intervals:
+            elif rule is not None:
                 found[node.name] = rule
             elif node.name not in self.state.regions:
                 raise Unanalysed(f"the op {node.op.kind}")
@@ -149,12 +150,12 @@ class _Walk:
         if isinstance(how, DualLayer):
             found = self._affine(node, how, operands, call)
         elif how.stated:
-            found = self._stated(self.state.intervals[node.name], operands[0])
+            found = self._stated(self._interval(node, how, operands), operands[0])
         elif isinstance(how, ProductRule):
             assert call is not None
             found = self._product(node, how, operands, call)
         else:
-            found = self._nonlinear(node, how, [operand.executed for operand in operands])
+            found = self._nonlinear(node, how, operands)
         return self._otherwise(node, found)
 
     def _seen(self, name: str, reader: Node, call: Call | None) -> _Found:
@@ -180,23 +181,24 @@ class _Walk:
         executed = Executed(real, operand.executed.error, operand.executed.least)
         return _Found(executed, operand.passed, operand.expanded)
 
-    def _nonlinear(self, node: Node, rule: NonlinearRule, operands: Sequence[Executed]) -> _Found:
-        error = rule.executed(node.op, operands, self.run)
+    def _nonlinear(self, node: Node, rule: NonlinearRule, operands: Sequence[_Found]) -> _Found:
+        error = rule.executed(node.op, [operand.executed for operand in operands], self.run)
         if error is None:
             raise Unanalysed(f"the op {node.op.kind}")
         if not rule.exact:
             error = self._rounded_up(error, 64) + self._tiny
-        return self._alone(self.state.intervals[node.name], error, 0.0 if rule.limits(node.op)[0] >= 0 else -math.inf)
+        least = 0.0 if rule.limits(node.op)[0] >= 0 else -math.inf
+        return self._alone(self._interval(node, rule, operands), error, least)
 
     def _product(self, node: Node, rule: ProductRule, operands: Sequence[_Found], call: Call) -> _Found:
         executed = [operand.executed for operand in operands]
         expanded = rule.product(operands[0].expanded, operands[1].expanded)
         count = rule.reads([operand.expanded.shape for operand in operands])
         passed = rule.passed(executed, [operand.passed for operand in operands]) + 2 * count * self._tiny
-        return self._summed(node, self.state.intervals[node.name], passed, expanded, call, count)
+        return self._summed(node, self._interval(node, rule, operands), passed, expanded, call, count)
 
     def _affine(self, node: Node, layer: DualLayer, operands: Sequence[_Found], call: Call | None) -> _Found:
-        real = self._interval(node, layer, [operand.executed for operand in operands])
+        real = self._interval(node, layer, operands)
         least = 0.0 if layer.keeps_sign and all(one.executed.least >= 0 for one in operands) else -math.inf
         if layer.roundings == 0:
             return self._moved(node, real, layer, operands, least)
@@ -292,16 +294,11 @@ class _Walk:
         largest = [operand.expanded.reshape(operand.expanded.shape[0], -1).amax(1) for operand in operands]
         return floor * (1 + sum(one.reshape(-1, *[1] * len(node.shape)) for one in largest))
 
-    def _interval(self, node: Node, layer: DualLayer, operands: Sequence[Executed]) -> Interval:
+    def _interval(self, node: Node, how: Summing, operands: Sequence[_Found]) -> Interval:
         """What the bounds say of the node; of one that a pass has folded away, interval arithmetic."""
         if node.name in self.state.intervals:
             return self.state.intervals[node.name]
-        inputs = [operand.real for operand in operands]
-        sizes = [bounds.magnitude for bounds in inputs]
-        magnitude = layer.magnitude(sizes)
-        floor = underflow(layer.terms, sizes, node.size, like=magnitude).reshape(-1, *[1] * len(node.shape))
-        factor = error_factor(layer.terms, self.run.environment.dtype)
-        return layer.interval(inputs).widen(factor * magnitude + floor)
+        return interval_of_dropped(node, how, [one.executed.real for one in operands], self.run.environment)
 
     def _rounded_up(self, error: Tensor, terms: int) -> Tensor:
         """An error that was computed as a sum of so many terms, none of them negative, in the bounds' own dtype."""

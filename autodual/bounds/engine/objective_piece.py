@@ -69,6 +69,7 @@ def arrival(name: str, wish: Wish, state: BoundState, piece: Piece) -> Arrival:
     if function is None:  # it must prove the returned bound, so nothing else may tighten that
         for other in others:
             found = _tightened(found, concretise(state, other))
+            found = _with_least(state, other, found)
         found = _with_ends(state, near, found)
     lines = lines.each_row(*found.lower.shape)
     result = None if passed is None else search_result(there, lines, ahead(there, progress, passed))
@@ -106,6 +107,21 @@ def _tightened(found: Enclosure, other: Enclosure) -> Enclosure:
     # An interval's ends were widened before, which its error does not show: so the larger error stands for both.
     error = None if found.error is None or other.error is None else found.error.maximum(other.error)
     return Enclosure(torch.where(greater, other.lower, found.lower), found.upper, error)
+
+
+def _with_least(state: BoundState, near: Progress, found: Enclosure) -> Enclosure:
+    """The better of the bounds and of what one op, where all rows wait, knows of its values together."""
+    ((name, rows), *elsewhere) = near.pending.items()
+    if elsewhere or name not in state.layers:
+        return found
+    least = state.layers[name].least(rows.dense())
+    if least is None:
+        return found
+    ending = near.pay(state.debt(name), rows) if state.options.rigorous else near
+    lower = ending.centre + least
+    for cost in (ending.width, ending.error):
+        lower = lower if cost is None else lower - cost
+    return _tightened(found, Enclosure(lower, found.upper, ending.error))
 
 
 def _with_ends(state: BoundState, near: Progress, found: Enclosure) -> Enclosure:

@@ -188,7 +188,6 @@ def concretise(state: BoundState, progress: Progress) -> Enclosure:
     """Bounds of pending rows: by the set's support function at the inputs, by intervals at other nodes."""
     lower = progress.centre
     upper = None if progress.one_sided else lower
-    greatest: Tensor | None
     for name, rows in progress.pending.items():
         region, rows = state.regions.get(name), rows.crop()
         if state.ledger.counts:

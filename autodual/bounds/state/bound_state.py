@@ -13,7 +13,7 @@ from torch import Tensor
 from autodual.bounds.options import BoundOptions
 from autodual.bounds.rounding.error_factor import Debt, error_factor
 from autodual.bounds.state.constraints import Multiplied
-from autodual.bounds.state.debts import charged, constants_debt, debt_of, drift, no_debt
+from autodual.bounds.state.debts import charged, constants_debt, debt_of, drift, no_debt, widened
 from autodual.bounds.state.kept_bytes import Ledger
 from autodual.bounds.state.memories import Memories
 from autodual.bounds.state.sites import Sites
@@ -330,14 +330,15 @@ class BoundState:
         return interval if self.layers[node.name].roundings == 0 else self._widened(node, interval)
 
     def _widened(self, node: Node, interval: Interval) -> Interval:
-        """An interval widened by what rounding may have cost, but not beyond the limits of its op."""
+        """An interval widened by what rounding may have cost, but not beyond what is known of the op's values."""
         if not self.options.rigorous:
             return interval
-        rule, debt = self.rules[node.name], self.debt(node.name)
-        interval = interval.widen(debt.magnitude + debt.floor.reshape(-1, *[1] * len(node.shape)))
-        if not (self.intersects and isinstance(rule, NonlinearRule)):
-            return interval
-        return interval.within(*rule.limits(node.op))
+        inputs = [self.intervals[name] for name in node.inputs]
+        interval = widened(interval, self.debt(node.name), self.layers[node.name], inputs)
+        rule = self.rules[node.name]
+        return (
+            interval.within(*rule.limits(node.op)) if self.intersects and isinstance(rule, NonlinearRule) else interval
+        )
 
 
 def uncrossed(interval: Interval) -> Interval:

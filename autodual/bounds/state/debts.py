@@ -15,6 +15,7 @@ from autodual.interval import Interval
 from autodual.ir.constant_errors import ConstantErrors, ConstantSizes, Unanalysed
 from autodual.ir.expressions import Environment, Parameter
 from autodual.ir.graph import Graph, Node
+from autodual.tensors import flat
 
 
 def no_debt(node: Node, environment: Environment) -> Debt:
@@ -46,6 +47,18 @@ def charged(
         return rule.layer(node, graph.input_shapes(node), sizes)
     except Unanalysed:  # all that is known is their size
         return layer
+
+
+def widened(interval: Interval, debt: Debt, layer: DualLayer, inputs: Sequence[Interval]) -> Interval:
+    """A node's interval with room for rounding; sums of numbers that are not negative stay so."""
+    found = interval.widen(debt.magnitude + debt.floor.reshape(-1, *[1] * (interval.lower.dim() - 1)))
+    if not layer.keeps_sign:
+        return found
+    signed = torch.ones(1, dtype=torch.bool, device=found.lower.device)
+    for one in inputs:
+        signed = signed & (flat(one.lower) >= 0).all(1)
+    signed = signed.reshape(-1, *[1] * (interval.lower.dim() - 1))
+    return Interval(torch.where(signed, found.lower.clamp(min=0), found.lower), found.upper)
 
 
 def constants_debt(node: Node, rule: Rule, operands: Sequence[Interval], environment: Environment) -> Tensor | None:

@@ -7,9 +7,8 @@ import math
 from autodual.frontend.compositions.arithmetic import affine, difference, product
 from autodual.frontend.compositions.comparisons import positive
 from autodual.frontend.compositions.emitter import Emitter, Reader
-from autodual.frontend.constants import literal
 from autodual.ir import Node
-from autodual.ir.expressions import is_number
+from autodual.ir.expressions import is_number, literal
 from autodual.ir.ops import (
     Clamp,
     ElementwiseAffine,

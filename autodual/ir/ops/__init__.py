@@ -1,8 +1,10 @@
 """The primitive operations, on one sample; everything else is lowered to these."""
 
 from autodual.ir.ops.arithmetic import Add, ElementwiseAffine, Subtract
+from autodual.ir.ops.attention import NormalizedExp, Softmax, WeightedMean
 from autodual.ir.ops.branches import LogSoftmax, LogSumExp, MatrixProduct, Maximum, Multiply
 from autodual.ir.ops.linear import Contraction, Convolution, Linear, TransposedConvolution
+from autodual.ir.ops.normalization import DividedByNorm
 from autodual.ir.ops.optional import optional
 from autodual.ir.ops.reductions import (
     AdaptiveAveragePool,
@@ -32,6 +34,7 @@ __all__ = [
     "Contraction",
     "Convolution",
     "CumulativeSum",
+    "DividedByNorm",
     "ElementwiseAffine",
     "ElementwiseOp",
     "Expand",
@@ -44,15 +47,18 @@ __all__ = [
     "Maximum",
     "Mean",
     "Multiply",
+    "NormalizedExp",
     "Pad",
     "Permute",
     "Remainder",
     "Reshape",
     "Slice",
+    "Softmax",
     "Subtract",
     "Sum",
     "Take",
     "TransposedConvolution",
+    "WeightedMean",
     "Within",
     "optional",
     *(entry.op.__name__ for entry in declarations()),

@@ -11,7 +11,7 @@ from autodual.inputs import Labels, Samples
 from autodual.network import DualNetwork
 from autodual.perturbations import PerturbationSet
 from autodual.train.limits import check_fields
-from autodual.train.losses.batch import Batch
+from autodual.train.losses.batch import Batch, StatisticsPolicy
 from autodual.train.mixed_labels import MixedLabels
 
 #: The errors that networks are judged by: over bounds, under an attack, or at the samples.
@@ -49,12 +49,18 @@ class Loss(ABC):
 
         carried: a table that is handed to every batch of a run, for losses that remember something (`carries`).
         """
-        return self.of(Batch.of(dual, x, labels, perturbation, carried=carried)).mean()
+        batch = Batch.of(dual, x, labels, perturbation, carried=carried, statistics=self.normalised_by)
+        return self.of(batch).mean()
 
     @property
     def judged_by(self) -> Judgement:
         """The error that the loss is about, by which validation chooses a network unless a recipe says otherwise."""
         return "certified" if self.bounds else "robust"
+
+    @property
+    def normalised_by(self) -> StatisticsPolicy:
+        """What batch norms that learn normalise bounds and attacks by: the loss' field `statistics`, if it has one."""
+        return getattr(self, "statistics", "batch")
 
     @property
     def single_step(self) -> bool:

@@ -33,6 +33,10 @@ from autodual.train.mixed_labels import MixedLabels, MixedMargin
 #: Which loss counts over a union of sets: of each sample that of the worst member, or the average of all members'.
 UnionPolicy = Literal["worst", "average"]
 
+#: What batch norms in training mode normalise bounds and attacks by: the clean batch's own statistics, or the running
+#: ones, which the clean batch has just updated.
+StatisticsPolicy = Literal["batch", "running"]
+
 #: The name under which a perturbation is carried from batch to batch.
 OFFSET = "offset"
 
@@ -46,9 +50,11 @@ class Batch:
     Each module acts according to its mode. Of losses with bounds, batch norms in training mode update their running
     statistics from the clean batch, once, and normalise everything by the batch's own statistics, bounds and attacks
     included. This is the thesis' heuristic: such bounds belong to a network that inference does not run, and are no
-    guarantee. Scores, clean or of other points, come from the model itself, with dropout while it trains; bounds leave
-    dropout out. Losses without bounds learn from the points that they are trained on (`trained`). In evaluation mode
-    everything belongs to the network that inference runs, and nothing is updated.
+    guarantee. With `statistics` "running" everything but the clean scores is normalised by the running statistics
+    instead, which the clean batch has updated by then, and through which no gradient goes: these bounds belong to the
+    network that inference would run now. Scores, clean or of other points, come from the model itself, with dropout
+    while it trains; bounds leave dropout out. Losses without bounds learn from the points that they are trained on
+    (`trained`). In evaluation mode everything belongs to the network that inference runs, and nothing is updated.
 
     ask: what all bounds of the batch have in common, such as known intervals. carried: what losses remember from batch
     to batch, by name. mixed: what mixup has made of the labels, the first of which are `labels`.
@@ -61,6 +67,7 @@ class Batch:
     ask: Ask = field(default_factory=Ask)
     carried: dict[str, Tensor] = field(default_factory=dict)
     mixed: MixedLabels | None = None
+    statistics: StatisticsPolicy = "batch"
     _found: dict[tuple[object, ...], DualResult] = field(default_factory=dict)
     _fits: bool = False
 
@@ -74,6 +81,7 @@ class Batch:
         ball: PerturbationSet,
         *,
         carried: dict[str, Tensor] | None = None,
+        statistics: StatisticsPolicy = "batch",
         ask: Ask | None = None,
         **options: Unpack[ProofOptions],
     ) -> Batch:
@@ -85,12 +93,13 @@ class Batch:
             labels: `[N]`, or label maps `[N, *positions]`, or mixed labels, for losses without bounds.
             ball: the set around each sample.
             carried: what losses remember from batch to batch; the same table for each batch of a run.
+            statistics: what batch norms that learn normalise bounds and attacks by.
         """
         ask = Ask.of(ask, options, Batch.of)
         dual, x = given_network(dual), sample_tensor(x)
         mixed = labels.to(x.device) if isinstance(labels, MixedLabels) else None
         own = LabelMap.of(labels if mixed is None else mixed.parts[0][1], dual.class_axis).labels.to(x.device)
-        return cls(dual, x, own, perturbation_set(ball), ask, {} if carried is None else carried, mixed)
+        return cls(dual, x, own, perturbation_set(ball), ask, {} if carried is None else carried, mixed, statistics)
 
     @cached_property
     def clean(self) -> CleanPass:
@@ -104,8 +113,8 @@ class Batch:
         """Lower bounds of f_y - f_j over the set, in the layout of the outputs.
 
         Args:
-            slopes: as in `Ask`, like `inner` and `last`: by default what the batch's ask says, or else `shared` slopes
-                and `dual` bounds.
+            slopes: as in `Ask`, like `inner`, `last` and `balls`: by default what the batch's ask says, or else
+                `shared` slopes and `dual` bounds without balls.
         """
         lower = self._others.complete(self._bounds(Ask.of(None, options, Batch.margins)).lower)
         return lower.reshape(len(self.x), *self.dual.output_shape(self.x))
@@ -140,7 +149,7 @@ class Batch:
     def _bounds(self, policies: Ask) -> DualResult:
         """Bounds of the margins; where interval arithmetic computes them, the intervals of the bound sites too."""
         ask = policies.over(self.ask).over(DUAL_BOUNDS)
-        key = (ask.slopes, ask.inner, ask.last)
+        key = (ask.slopes, ask.inner, ask.last, ask.balls)
         if key not in self._found:
             if self._trains:
                 warn_of_randomness(self.dual.model, self.x)
@@ -152,7 +161,7 @@ class Batch:
     def scores(self, points: Tensor) -> Tensor:
         """Scores of other points than the samples; they update no running statistics."""
         if self._trains:
-            return normalised_pass(self.dual.model, points, self.clean.statistics if self._learns else {})
+            return normalised_pass(self.dual.model, points, self._chosen_statistics())
         return self.dual.outputs(points)
 
     def trained(self, points: Tensor) -> Tensor:
@@ -219,7 +228,8 @@ class Batch:
         return torch.stack(found).amax(0) if union == "worst" else torch.stack(found).mean(0)
 
     def _moved(self, points: Tensor, ball: PerturbationSet, ask: Ask) -> Batch:
-        moved = Batch(self.dual, points, self.labels, ball, ask, self.carried, self.mixed, _fits=self._fits)
+        same = self.carried, self.mixed, self.statistics
+        moved = Batch(self.dual, points, self.labels, ball, ask, *same, _fits=self._fits)
         if self._learns:
             moved.__dict__["clean"] = self.clean
         return moved
@@ -240,5 +250,12 @@ class Batch:
             yield self.dual.outputs
 
     def _normalised(self) -> AbstractContextManager[None]:
-        """Inside, the dual network's batch norms use this batch's statistics, if they are in training mode."""
-        return self.dual.substituting(self.clean.statistics if self._learns else {})
+        """Inside, the dual network's batch norms use the chosen statistics, if they are in training mode."""
+        return self.dual.substituting(self._chosen_statistics())
+
+    def _chosen_statistics(self) -> dict[str, Tensor]:
+        """What takes the place of running statistics, after the clean batch has updated these; empty for nothing."""
+        if not self._learns:
+            return {}
+        found = self.clean.statistics
+        return found if self.statistics == "batch" else {}

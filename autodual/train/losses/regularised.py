@@ -11,7 +11,7 @@ from autodual.interval import Interval
 from autodual.perturbations import require_support
 from autodual.train.limits import NonNegative, Positive, stands_at
 from autodual.train.losses.base import Judgement, Loss
-from autodual.train.losses.batch import Batch
+from autodual.train.losses.batch import Batch, StatisticsPolicy
 
 
 @dataclass(frozen=True)
@@ -29,6 +29,10 @@ class Regularised(Loss):
     @property
     def judged_by(self) -> Judgement:
         return self.loss.judged_by
+
+    @property
+    def normalised_by(self) -> StatisticsPolicy:
+        return self.loss.normalised_by
 
     @property
     def single_step(self) -> bool:

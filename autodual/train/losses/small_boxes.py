@@ -14,8 +14,9 @@ from autodual.attacks import Pgd
 from autodual.number_ranges import Range
 from autodual.perturbations import PerturbationSet
 from autodual.train.limits import Fraction, NonNegative
+from autodual.train.losses.attacked_loss import StartName
 from autodual.train.losses.base import Loss
-from autodual.train.losses.batch import Batch, UnionPolicy
+from autodual.train.losses.batch import Batch, StatisticsPolicy, UnionPolicy
 from autodual.train.losses.bounded import IntervalBound
 from autodual.train.losses.criteria import CriterionName, criterion
 
@@ -24,19 +25,22 @@ from autodual.train.losses.criteria import CriterionName, criterion
 class AttackingBound(Loss):
     """A loss of bounds that runs projected gradient descent first, everything normalised by the clean batch.
 
-    steps, restarts: of the attack. step_size: in units of the radius; 0 stands for 2.5 / steps. union: over a union of
-    sets, the loss of each sample's worst member, or the average over the members, each with an attack of its own.
+    steps, restarts: of the attack. step_size: in units of the radius; 0 stands for 2.5 / steps. start: where its first
+    run begins. union: over a union of sets, the loss of each sample's worst member, or the average over the members,
+    each with an attack of its own. statistics: as of `BoundedLoss`, for bounds and attacks.
     """
 
     steps: Annotated[int, Range(1, 10_000)] = 8
     restarts: Annotated[int, Range(1, 10_000)] = 1
     step_size: NonNegative = 0.0
     criterion: CriterionName = "cross-entropy"
+    start: StartName = field(default="zero", kw_only=True)
     union: UnionPolicy = field(default="worst", kw_only=True)
+    statistics: StatisticsPolicy = field(default="batch", kw_only=True)
 
     def attacked(self, batch: Batch, ball: PerturbationSet) -> Tensor:
         """The worst points `[N, *shape]` that the attack finds in a set around the samples."""
-        return batch.attacked(Pgd(self.steps, self.step_size or None, self.restarts), ball)
+        return batch.attacked(Pgd(self.steps, self.step_size or None, self.restarts, start=self.start), ball)
 
 
 @dataclass(frozen=True)

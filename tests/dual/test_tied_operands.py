@@ -1,0 +1,119 @@
+"""Operands that are tied to one another are found, and what is known of their values by construction bounds them."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+import torch.nn.functional as functional
+from torch import Tensor, nn
+
+import autodual
+from autodual.passes import default_pipeline
+
+
+class Function(nn.Module):
+    def __init__(self, function):
+        super().__init__()
+        self.before, self.function = nn.Linear(6, 12).double(), function
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.function(self.before(x))
+
+
+def _attention(x: Tensor, **options) -> Tensor:
+    parts = x.reshape(-1, 3, 4)
+    return functional.scaled_dot_product_attention(parts, parts.flip(1), 2 * parts, **options).flatten(1)
+
+
+def _by_hand(x: Tensor) -> Tensor:
+    raised = torch.exp(x - x.max(-1, keepdim=True).values)
+    return raised / raised.sum(-1, keepdim=True)
+
+
+#: What users write, and the ops that it becomes.
+WRITTEN = {
+    "normalize": (lambda x: functional.normalize(x, dim=1), {"divided_by_norm"}),
+    "over its norm": (lambda x: x / (x.norm(dim=-1, keepdim=True) + 1e-6), {"divided_by_norm"}),
+    "over linalg.norm": (lambda x: x / torch.linalg.norm(x, dim=-1).unsqueeze(-1).clamp(min=0.1), {"divided_by_norm"}),
+    "root mean square": (lambda x: x * torch.rsqrt(x.pow(2).mean(-1, keepdim=True) + 1e-6), {"divided_by_norm"}),
+    "layer norm": (lambda x: functional.layer_norm(x, (12,)), {"divided_by_norm"}),
+    "group norm": (lambda x: functional.group_norm(x.reshape(-1, 4, 3), 2).flatten(1), {"divided_by_norm"}),
+    "softmax": (lambda x: x.softmax(1), {"normalized_exp"}),
+    "softmax by hand": (_by_hand, {"normalized_exp"}),
+    "attention": (_attention, {"normalized_exp", "weighted_mean"}),
+    "causal attention": (lambda x: _attention(x, is_causal=True), {"softmax", "weighted_mean"}),
+}
+
+
+@pytest.fixture(scope="module")
+def compiled() -> dict[str, tuple[nn.Module, autodual.DualNetwork]]:
+    torch.manual_seed(0)
+    models = {name: Function(function).eval() for name, (function, _) in WRITTEN.items()}
+    x = torch.zeros(1, 6, dtype=torch.float64)
+    return {name: (model, autodual.compile_dual(model, x)) for name, model in models.items()}
+
+
+@pytest.mark.parametrize("name", WRITTEN)
+def test_ties_are_found_in_what_users_write(name, compiled):
+    kinds = {node.op.kind for node in compiled[name][1].plan.graph}
+    assert WRITTEN[name][1] <= kinds
+    assert not {"exp", "multiply"} & kinds
+
+
+@pytest.mark.parametrize("name", WRITTEN)
+def test_bounds_hold_at_points(name, compiled):
+    model, dual = compiled[name]
+    torch.manual_seed(1)
+    x, rows = torch.randn(2, 6, dtype=torch.float64), torch.randn(5, 12, dtype=torch.float64)
+    for radius, slopes in ((1e-3, "adaptive"), (0.1, "shared"), (0.5, "adaptive"), (5.0, "adaptive")):
+        steps = torch.cat([2 * torch.rand(200, 1, 6).double() - 1, torch.randn(200, 1, 6).double().sign()])
+        values = model((x + radius * steps).flatten(0, 1)) @ rows.T
+        rigorous = radius in (0.5, 5.0)
+        lower = dual.lower_bounds(x, autodual.LinfBall(radius), rows, slopes=slopes, rigorous=rigorous)
+        assert not (lower > values.reshape(400, 2, 5).amin(0) + 1e-12).any()
+
+
+@pytest.mark.parametrize("slopes", ["shared", "adaptive"])
+def test_values_that_are_known_by_construction_bound_outputs(slopes, compiled):
+    torch.manual_seed(2)
+    x, rows = torch.randn(2, 6, dtype=torch.float64), torch.randn(5, 12, dtype=torch.float64)
+    ball = autodual.LinfBall(10.0)
+    for name, least in (
+        ("normalize", -rows.norm(dim=1)),
+        ("root mean square", -rows.norm(dim=1) * 12**0.5),
+        ("softmax", rows.amin(1)),
+        ("softmax by hand", rows.amin(1)),
+    ):
+        lower = compiled[name][1].lower_bounds(x, ball, rows, slopes=slopes)
+        assert (lower >= least - 1e-9).all()
+
+
+def test_ties_tighten_bounds():
+    model, x = Function(WRITTEN["layer norm"][0]).eval(), torch.linspace(-1, 1, 6, dtype=torch.float64).unsqueeze(0)
+    rows = torch.cat([torch.eye(12), -torch.eye(12)]).double()
+    apart = [step for step in default_pipeline() if step.name != "tie-operands"]
+    for radius in (0.01, 0.1, 1.0):
+        tied, untied = (
+            autodual.compile_dual(model, x, passes=passes).lower_bounds(x, autodual.LinfBall(radius), rows)
+            for passes in (default_pipeline(), apart)
+        )
+        assert tied.mean() > untied.mean()
+
+
+def test_a_norm_that_may_be_zero_bounds_nothing():
+    model = Function(lambda x: x / x.norm(dim=1, keepdim=True)).eval()
+    x, rows = torch.zeros(1, 6, dtype=torch.float64), torch.ones(1, 12, dtype=torch.float64)
+    nn.init.zeros_(model.before.bias)
+    lower = autodual.compile_dual(model, x).lower_bounds(x, autodual.LinfBall(1.0), rows)
+    assert not (lower > -torch.inf).any()
+
+
+def test_weights_below_zero_are_no_weights():
+    factors = torch.linspace(-1, 1, 12, dtype=torch.float64)
+
+    def with_factors(x: Tensor) -> Tensor:
+        raised = factors * x.exp()
+        return raised / raised.sum(-1, keepdim=True)
+
+    plan = autodual.compile_dual(Function(with_factors).eval(), torch.zeros(1, 6, dtype=torch.float64)).plan
+    assert "softmax" not in {node.op.kind for node in plan.graph}
