@@ -4,8 +4,9 @@
 
 In turn: the tests that need CUDA; float32 bounds beside float64 ones, and what TF32 would cost; how often a call waits
 for the device; times beside the network's own run; whether a call keeps to its memory budget; an epoch of interval
-training. A part that fails says why and does not stop the others; parts for which no time is left are named. The file
-is written after each part. Weights and images are random: what is measured does not depend on them much.
+training; captured graphs. A part that fails says why and does not stop the others; parts for which no time is left are
+named. The file is written after each part. Weights and images are random: what is measured does not depend on them
+much.
 
 --small takes tiny networks and few repeats; with --device cpu it checks the script itself.
 """
@@ -28,6 +29,7 @@ from typing import Any
 from unittest import mock
 
 import torch
+from device_graphs import captured
 from measure import RESULTS, machine, peak_of, say
 from torch import Tensor, nn
 
@@ -210,6 +212,14 @@ def times(setting: Setting) -> dict[str, Any]:
     return found
 
 
+def graphs(setting: Setting) -> dict[str, Any]:
+    """Captured graphs of the first network, which on a GPU are compiled into CUDA graphs too."""
+    model, shape = next(iter(networks(setting.small).values()))
+    _, x, _ = placed(setting, model, shape, 8)
+    repeats = 1 if setting.small else 9
+    return captured(model, x, lambda call: milliseconds(setting, call, repeats), setting.device.type == "cuda")
+
+
 def milliseconds(setting: Setting, call: Callable[[], object], repeats: int) -> float:
     """The median time of a call, after one that is not counted."""
     taken = []
@@ -278,6 +288,7 @@ PARTS: dict[str, Callable[[Setting], dict[str, Any]]] = {
     "memory": memory,
     "times": times,
     "epoch": epoch,
+    "graphs": graphs,
 }
 
 

@@ -20,7 +20,7 @@ def main(monkeypatch: pytest.MonkeyPatch):
 def test_all_parts_run_on_the_cpu(main, tmp_path):
     found = main(["--device", "cpu", "--small", "--out", str(tmp_path / "device.json")])
     assert json.loads((tmp_path / "device.json").read_text(encoding="utf-8")) == found
-    parts = ("tests", "precision", "waits", "memory", "times", "epoch")
+    parts = ("tests", "precision", "waits", "memory", "times", "epoch", "graphs")
     assert not [name for name in parts if "failed" in found[name]], found
     for network in found["precision"].values():
         assert network["sound"] and network["float32"] < 1e-5
@@ -28,6 +28,7 @@ def test_all_parts_run_on_the_cpu(main, tmp_path):
     assert all(
         set(row) == {"forward", "interval", "interval inside", "shared", "adaptive"} for row in found["times"].values()
     )
+    assert all(max(row["difference"].values()) < 1e-6 for row in found["graphs"].values())
     assert found["epoch"]["steps measured"] == found["epoch"]["steps an epoch"]
 
 
