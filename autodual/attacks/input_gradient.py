@@ -53,7 +53,9 @@ class _FirstConvolution:
     def gradient(self, loss: Tensor, points: Tensor) -> Tensor:
         """The gradient `[N, *shape]` of the sum of losses."""
         node = self.node
-        (at_output,) = torch.autograd.grad(loss.sum(), GradientEdge(node, 0))
+        (at_output,) = torch.autograd.grad(loss.sum(), GradientEdge(node, 0), allow_unused=True)
+        if at_output is None:  # an op of the user's own has no gradient
+            return torch.zeros_like(points)
         weight, extent = node._saved_weight, node._saved_input.shape[2:]
         shares = torch.matmul(weight.detach().flatten(1).t(), at_output.flatten(2))
         window, stride = weight.shape[2:], node._saved_stride

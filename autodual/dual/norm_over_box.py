@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -48,6 +49,12 @@ class NormOverBox:
         root = torch.where(inside > 0, torch.where(inside > 0, inside, 1.0).sqrt(), inside)
         return root.clamp(min=self.op.floor)
 
+    @property
+    def _smallest(self) -> float:
+        """Below this size a norm has lost digits: its squares are near the least number of its dtype."""
+        limits = torch.finfo(self.x.lower.dtype)
+        return math.sqrt(max(self.op.share, 1.0) * limits.tiny / limits.eps)
+
     @cached_property
     def nearest(self) -> Tensor:
         """The least |x|."""
@@ -55,13 +62,19 @@ class NormOverBox:
 
     @cached_property
     def least(self) -> Tensor:
-        """The least d."""
-        return (self.root(self.sum(self.nearest.square())) + self.op.outside).maximum(self.d.lower)
+        """The least d; 0, as if nothing were known, where squares may be too small for a float, or too large."""
+        found = (self.root(self.sum(self.nearest.square())) + self.op.outside).maximum(self.d.lower)
+        return torch.where((found < self._smallest) | found.isposinf(), torch.zeros_like(found), found)
+
+    @cached_property
+    def reach(self) -> Tensor:
+        """The greatest d as far as bounds of x say."""
+        return self.root(self.sum(self.x.magnitude.square())) + self.op.outside
 
     @cached_property
     def greatest(self) -> Tensor:
         """The greatest d."""
-        return (self.root(self.sum(self.x.magnitude.square())) + self.op.outside).minimum(self.d.upper)
+        return self.reach.minimum(self.d.upper)
 
     @cached_property
     def _middle_root(self) -> Tensor:
@@ -74,12 +87,13 @@ class NormOverBox:
 
     @cached_property
     def below(self) -> Plane:
-        """The tangent at the centre; where the root is below the floor there, the floor."""
+        """The tangent at the centre; where the root is below the floor there, or too small to divide by, its least."""
         size, centre = self._middle_root, self.x.centre
-        curved = size > self.op.floor
+        curved = size > max(self.op.floor, self._smallest)
+        flat = self.root(torch.zeros_like(size)) + 0.0 * size
         steep = torch.where(curved, size, 1.0)
         slope = torch.where(curved, self.op.share * centre / steep, 0.0 * centre)
-        return Plane(slope, torch.where(curved, self.op.inside / steep, size) + self.op.outside)
+        return Plane(slope, torch.where(curved, self.op.inside / steep, flat) + self.op.outside)
 
     @cached_property
     def above(self) -> Plane:

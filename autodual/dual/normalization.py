@@ -98,11 +98,11 @@ class NormalizedLayer(DualLayer):
 
     def _most(self, rows: Rows) -> Tensor:
         """The norm's dual, |ν|/√share: the size of any quotient."""
-        squares = self._sum(rows.values.square())
-        positive = squares > 0
-        return torch.where(positive, torch.where(positive, squares, 1.0).sqrt(), squares) / math.sqrt(
-            self.norm.op.share
-        )
+        squares, limits = self._sum(rows.values.square()), torch.finfo(rows.values.dtype)
+        # The sum of sizes is no less, and has no squares that are too small for a float.
+        large = squares > limits.tiny / limits.eps
+        size = torch.where(large, torch.where(large, squares, 1.0).sqrt(), self._sum(rows.values.abs()))
+        return size / math.sqrt(self.norm.op.share)
 
     def least(self, rows: Rows) -> Tensor:
         return flat(self._lines(rows)[3], 2).sum(2)
@@ -145,7 +145,9 @@ class NormalizedLayer(DualLayer):
         norm = self.norm
         least = norm.least.minimum(norm.ends(norm.below).lower)
         ratio = torch.where(least * _STEADY >= norm.greatest, norm.greatest / least, 1.0)
-        most = 4 * (2 + ratio) / math.sqrt(norm.op.share) + norm.known
+        # Bounds of x may reach further than those of d.
+        beyond = torch.where(norm.greatest > 0, norm.reach / norm.greatest, 1.0)
+        most = 4 * (2 + ratio) * beyond.clamp(min=1).square() / math.sqrt(norm.op.share) + norm.known
         return most.expand_as(norm.x.lower)
 
     @property

@@ -82,6 +82,8 @@ def _divided_by_norm(graph: Graph, node: Node) -> Nodes:
         way = way_to_sum(graph, inverse, x.shape)
         if way is None or not (way.quotient.inverted and way.quotient.power == 0.5):
             continue
+        if math.prod(way.inverted.shape) != math.prod(way.kept):
+            continue  # what is added to the norm is added after it was repeated: no node has it once
         squares, of = graph[way.source], way.quotient
         if isinstance(squares.op, ops.Power) and squares.op.exponent == 2 and squares.inputs == (x.name,):
             norm = _norm(graph, node, way)

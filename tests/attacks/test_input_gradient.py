@@ -50,6 +50,18 @@ class Filtered(nn.Module):
         return self.rest(nn.functional.conv2d(x, self.first.weight * x.mean(), None, 2))
 
 
+class WithoutGradient(torch.autograd.Function):
+    """A user's op that does not go back."""
+
+    @staticmethod
+    def forward(context: object, x: Tensor) -> Tensor:
+        return x.sign()
+
+    @staticmethod
+    def backward(context: object, gradient: Tensor) -> None:
+        return None
+
+
 def network(channels: int, **options: object) -> nn.Sequential:
     torch.manual_seed(0)
     first = nn.Conv2d(channels, 4, 3, **options)  # type: ignore[arg-type]
@@ -100,6 +112,12 @@ def test_losses_that_do_not_depend_on_the_points_have_gradient_zero() -> None:
     points, weight = torch.rand(2, 3, requires_grad=True), torch.ones(2, requires_grad=True)
     assert not InputGradients().of(torch.ones(2), points).any()
     assert not InputGradients().of(weight * 2, points).any()
+
+
+def test_an_op_without_a_gradient_behind_the_convolution_gives_zero() -> None:
+    points = torch.rand(2, 1, SIDE, SIDE, requires_grad=True)
+    features = nn.Conv2d(1, 2, 3)(points)
+    assert not InputGradients().of(WithoutGradient.apply(features).flatten(1).sum(1), points).any()
 
 
 def test_an_attack_finds_the_same_without_the_shortcut(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 import torch
 import torch.nn.functional as functional
 from torch import Tensor, nn
 
 import autodual
+from autodual.dual import Rows
+from autodual.dual.norm_over_box import NormOverBox
+from autodual.dual.normalization import DividedByNormRule
+from autodual.interval import Interval
+from autodual.ir import ops
 from autodual.passes import default_pipeline
 
 
@@ -35,6 +42,7 @@ WRITTEN = {
     "normalize": (lambda x: functional.normalize(x, dim=1), {"divided_by_norm"}),
     "over its norm": (lambda x: x / (x.norm(dim=-1, keepdim=True) + 1e-6), {"divided_by_norm"}),
     "over linalg.norm": (lambda x: x / torch.linalg.norm(x, dim=-1).unsqueeze(-1).clamp(min=0.1), {"divided_by_norm"}),
+    "over a repeated norm": (lambda x: x / (x.norm(dim=1, keepdim=True).expand_as(x) + 0.1), {"power"}),
     "root mean square": (lambda x: x * torch.rsqrt(x.pow(2).mean(-1, keepdim=True) + 1e-6), {"divided_by_norm"}),
     "layer norm": (lambda x: functional.layer_norm(x, (12,)), {"divided_by_norm"}),
     "group norm": (lambda x: functional.group_norm(x.reshape(-1, 4, 3), 2).flatten(1), {"divided_by_norm"}),
@@ -57,7 +65,7 @@ def compiled() -> dict[str, tuple[nn.Module, autodual.DualNetwork]]:
 def test_ties_are_found_in_what_users_write(name, compiled):
     kinds = {node.op.kind for node in compiled[name][1].plan.graph}
     assert WRITTEN[name][1] <= kinds
-    assert not {"exp", "multiply"} & kinds
+    assert not {"exp", "multiply"} & kinds or name == "over a repeated norm"
 
 
 @pytest.mark.parametrize("name", WRITTEN)
@@ -117,3 +125,41 @@ def test_weights_below_zero_are_no_weights():
 
     plan = autodual.compile_dual(Function(with_factors).eval(), torch.zeros(1, 6, dtype=torch.float64)).plan
     assert "softmax" not in {node.op.kind for node in plan.graph}
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("outside", [0.0, 1e-3])
+def test_norms_of_squares_that_no_float_holds_prove_nothing_wrong(dtype, outside):
+    """Squares of small numbers round to few digits or to 0, those of large ones to infinity."""
+    rule, op = DividedByNormRule(), ops.DividedByNorm((0,), outside=outside)
+    limits, row = torch.finfo(dtype), torch.tensor([[[1.0, 0.0]]], dtype=dtype)
+    for size in (*(limits.smallest_normal**0.5 * part for part in (1e-4, 3e-4, 1.0)), limits.max**0.5 * 3):
+        low = torch.tensor([[size, 0.0]], dtype=dtype)
+        for high in (1.5 * low, torch.full_like(low, 1e-3).maximum(low)):
+            largest = (high.double().norm(dim=1, keepdim=True) * 1.001 + outside).clamp(max=limits.max / 2)
+            d = Interval(0.999 * low[:, :1] + outside, largest.to(dtype))
+            x = Interval(low, high)
+            found, layer = rule.range(op, [x, d], None), rule.layer(op, [x, d], None, "shared")
+            for point in (low, high):
+                first = float(point[0, 0])
+                value = first / (math.hypot(first, float(point[0, 1])) + outside)
+                assert float(found.lower[0, 0]) <= value + 1e-5 and float(found.upper[0, 0]) >= value - 1e-5
+                for rows in (Rows(row, (2,)), Rows(-row, (2,))):
+                    sign = float(rows.base[0, 0, 0])
+                    assert not float(layer.least(rows)) > sign * value + 1e-5
+
+
+def test_a_tangent_of_a_norm_at_almost_zero_lies_below_it():
+    centre = 4e-23  # its square is a float32 of one digit, whose root is smaller
+    x = Interval.around(torch.tensor([[centre]]), torch.tensor([[1e-3]]))
+    norm = NormOverBox(
+        x, Interval(torch.tensor([[1e-6]]), torch.tensor([[1.1e-3]])), ops.DividedByNorm((0,), outside=1e-6)
+    )
+    assert float(norm.ends(norm.below).upper) <= 1e-3 + 1.0001e-6
+
+
+def test_the_norms_dual_of_a_tiny_row_is_not_zero():
+    x = Interval(torch.tensor([[1.0, 1.0]]), torch.tensor([[2.0, 2.0]]))
+    d = Interval(torch.tensor([[1.4]]), torch.tensor([[2.9]]))
+    layer = DividedByNormRule().layer(ops.DividedByNorm((0,)), [x, d], None, "shared")
+    assert float(layer.least(Rows(torch.tensor([[[-2.6e-23, 0.0]]]), (2,)))) < -1e-23
