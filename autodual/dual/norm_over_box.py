@@ -40,11 +40,11 @@ class NormOverBox:
         return tuple(axis + 1 for axis in self.op.axes)
 
     def sum(self, values: Tensor) -> Tensor:
-        """Along the axes, which stay with extent 1."""
+        """Of `values`, along the axes, which stay with extent 1."""
         return values.sum(self.axes, keepdim=True)
 
     def root(self, squares: Tensor) -> Tensor:
-        """max(√(share·squares + inside), floor), with a gradient of 0 where it is 0."""
+        """max(√(share·`squares` + inside), floor), with a gradient of 0 where it is 0."""
         inside = self.op.share * squares + self.op.inside
         root = torch.where(inside > 0, torch.where(inside > 0, inside, 1.0).sqrt(), inside)
         return root.clamp(min=self.op.floor)
@@ -106,7 +106,7 @@ class NormOverBox:
         return Plane(slope, torch.where(curved, greatest / 2 + chords / twice, greatest) + self.op.outside)
 
     def ends(self, plane: Plane) -> Interval:
-        """The least and the greatest value of a plane over the box."""
+        """The least and the greatest value of a `plane` over the box."""
         middle = self.sum(plane.slope * self.x.centre) + plane.base
         reach = self.sum(plane.slope.abs() * self.x.radius)
         return Interval(middle - reach, middle + reach)

@@ -41,7 +41,7 @@ class Exponentials:
 
     @classmethod
     def over(cls, z: Interval, axis: int, weights: Tensor | None) -> Exponentials:
-        """Over bounds `[N, *shape]`, with weights that broadcast to them."""
+        """Over bounds `z` `[N, *shape]`, along an `axis` of the batch, with `weights` that broadcast to them."""
         taking_part = z.upper if weights is None else torch.where(weights > 0, z.upper, -torch.inf)
         top = taking_part.amax(axis, keepdim=True).detach()
         low, high = (z.lower - top).exp(), (z.upper - top).exp()
@@ -77,7 +77,7 @@ class Exponentials:
         return 0.0 * (self.low + self.high).sum(self.axis, keepdim=True)
 
     def steady(self, total: Tensor, room: float = 1.0) -> Tensor:
-        """Where a sum of exponentials is large enough to divide by, so many times (`room`) even."""
+        """Where a `total` of exponentials is large enough to divide by, so many times (`room`) even."""
         return total > room * _LEAST_SHARE * self.greatest_sum
 
     def _share(self, part: Tensor, total: Tensor, otherwise: Tensor) -> Tensor:

@@ -106,7 +106,7 @@ def is_number(expression: Expression | None, value: float) -> bool:
 
 
 def literal(expression: Expression | None, absent: float) -> float | None:
-    """The number that a literal stands for; `absent` where there is no expression, None where it is no literal."""
+    """The number that an `expression` stands for; `absent` where there is none, None where it is no literal."""
     if expression is None:
         return absent
     return float(expression.args[0]) if isinstance(expression, Call) and expression.target is scalar else None

@@ -76,7 +76,7 @@ class Case:
         return self.op.forward(flat, case.environment).reshape(*batch, *self.node.shape)
 
     def tied(self, points: Sequence[Tensor]) -> list[Tensor]:
-        """The points `[…, *shape]` of each input, tied to one another as the op says."""
+        """The `points` `[…, *shape]` of each input, tied to one another as the op says."""
         leading = points[0].dim() - len(self.shapes[0])
         flat = [point.reshape(-1, *shape) for point, shape in zip(points, self.shapes)]
         found = self.op.tied(flat, self.exact.environment)

@@ -59,7 +59,7 @@ class Trial:
     tied: tuple[Tensor, ...] = ()
 
     def points(self, count: int) -> list[Tensor]:
-        """Points between the bounds, in float64: about so many as `spread_points` makes, or all that are tied."""
+        """Points between the bounds, in float64: about `count`, as `spread_points` makes them, or all that are tied."""
         if self.tied:
             return list(self.tied)
         return spread_points([bound.map(lambda end: end.double()) for bound in self.bounds], count)

@@ -13,9 +13,8 @@ from support.random_sets import Subject, subjects
 from torch import Tensor, nn
 
 import autodual
-from autodual.bounds.engine import last_bound
 from autodual.bounds.memory import recomputation
-from autodual.bounds.rows import unit_rows
+from autodual.bounds.rows import objective_rows, unit_rows
 from autodual.network import DualNetwork
 from autodual.network import chunks as sample_chunks
 from autodual.policies import SlopePolicy
@@ -65,7 +64,7 @@ def test_samples_and_rows_are_both_recomputed(monkeypatch: pytest.MonkeyPatch) -
 
     monkeypatch.setattr(sample_chunks, "recomputed", counting("samples", recomputation.recomputed))
     monkeypatch.setattr(unit_rows, "recomputed_rows", counting("units", recomputation.recomputed_rows))
-    monkeypatch.setattr(last_bound, "recomputed_rows", counting("objective", recomputation.recomputed_rows))
+    monkeypatch.setattr(objective_rows, "recomputed_rows", counting("objective", recomputation.recomputed_rows))
     torch.manual_seed(0)
     layers = [nn.Conv2d(1, 3, 3, padding=1), nn.ReLU(), nn.Conv2d(3, 3, 3), nn.ReLU(), nn.Flatten(), nn.Linear(48, 3)]
     model = nn.Sequential(*layers).double()

@@ -237,8 +237,10 @@ def over_set(state: BoundState, name: str, rows: Rows, *, one_sided: bool) -> tu
         lower, upper = region.least(rows.values, view), None
     else:
         lower, upper = region.extremes(rows.values, view)
-    if state.ledger.counts:  # of each row and sample, also where all samples share the rows
-        state.ledger.keep(lower.numel() * region.working_scalars(rows.base[0, 0].numel()) * state.itemsize)
+    if state.ledger.counts:
+        # Of each row and sample, also where all samples share the rows; and once for each sample what serves all rows.
+        count = lower.numel() + lower.shape[0]
+        state.ledger.keep(count * region.working_scalars(rows.base[0, 0].numel()) * state.itemsize)
     if part is None:
         return lower, upper
     if state.options.rigorous:

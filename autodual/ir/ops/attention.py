@@ -39,6 +39,9 @@ class NormalizedExp(Op):
     def forward(self, inputs: Sequence[Tensor], environment: Environment) -> Tensor:
         return inputs[0].exp()
 
+    def keeps_order(self, shape: Sequence[int]) -> bool:
+        return True
+
     def tied(self, inputs: Sequence[Tensor], environment: Environment) -> Sequence[Tensor]:
         return [inputs[0].log_softmax(self.axis + 1)]
 
