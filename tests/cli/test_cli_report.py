@@ -142,6 +142,14 @@ def test_other_runs_have_pages_too(invoke, tmp_path, model_file, data_file, comm
     assert "contradicts itself" not in page
 
 
+def test_options_of_the_other_kind_of_result_are_refused(invoke, tmp_path, result):
+    (tmp_path / "run").mkdir()
+    outcome = invoke("report", tmp_path / "run", "--html", tmp_path / "page.html")
+    assert outcome.exit_code == 2 and "--html is for a result's file, but this is a run's folder" in outcome.output
+    outcome = invoke("report", result, "--radii", 5)
+    assert outcome.exit_code == 2 and "--radii is for a run's folder, but this is a result's file" in outcome.output
+
+
 def test_errors_of_report_are_one_line(invoke, tmp_path, result, model_file):
     cases = [
         ([tmp_path / "absent.json"], "There is no file"),

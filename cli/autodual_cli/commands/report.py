@@ -6,11 +6,14 @@ from pathlib import Path
 from typing import Any
 
 import click
+from click.core import ParameterSource
 
 from autodual_cli.options.option_groups import EvaluationOptions, overwrite_option
 from autodual_cli.options.quantities import Memory
 
 _PATH = click.Path(path_type=Path)
+_OF_A_FILE = ("html", "counterexamples", "points", "worst")
+_OF_BOTH = ("result", "overwrite", "quiet")
 
 
 # fmt: off
@@ -34,8 +37,10 @@ _PATH = click.Path(path_type=Path)
 @click.option("--device", default="cpu", show_default=True, help="RUN only: cpu, cuda or cuda:N.")
 @click.option("--memory", type=Memory(), help="RUN only: memory budget of the bounds, such as 1GiB.")
 @overwrite_option
-@click.option("--quiet", is_flag=True, help="RUN only: no progress.")
+@click.option("--quiet", is_flag=True, help="No progress.")
+@click.pass_context
 def report(
+    context: click.Context,
     result: Path,
     html: Path | None,
     counterexamples: Path | None,
@@ -49,6 +54,7 @@ def report(
     RESULT.json is what certify, attack, radius, detect or verify wrote with --json. RUN is a folder that train made:
     its network is attacked and certified on a test set first, and RUN/report.json and RUN/report.html are written.
     """
+    _check_options(context, of_a_run=result.is_dir())
     if result.is_dir():
         from autodual_cli.tasks.run_evaluation import evaluate_run
 
@@ -58,3 +64,13 @@ def report(
 
     click.echo(write_page(result, html, counterexamples, worst, points, overwrite=overwrite))
 # fmt: on
+
+
+def _check_options(context: click.Context, *, of_a_run: bool) -> None:
+    """Refuse options that say something of the other kind of result, which would not be looked at."""
+    for parameter in context.command.params:
+        name = parameter.name or ""
+        given = context.get_parameter_source(name) is not ParameterSource.DEFAULT
+        if given and name not in _OF_BOTH and (name in _OF_A_FILE) == of_a_run:
+            wanted, found = ("a result's file", "a run's folder") if of_a_run else ("a run's folder", "a result's file")
+            raise click.UsageError(f"{parameter.opts[0]} is for {wanted}, but this is {found}; leave it out.")
