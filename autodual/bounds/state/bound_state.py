@@ -19,7 +19,8 @@ from autodual.bounds.state.memories import Memories
 from autodual.bounds.state.sites import Sites
 from autodual.bounds.state.subproblems import Subproblems
 from autodual.dual.layer import DualLayer
-from autodual.dual.rule import AffineRule, NonlinearRule, RelaxationRule, Rule
+from autodual.dual.relaxation_rule import RelaxationRule
+from autodual.dual.rule import AffineRule, NonlinearRule, Rule
 from autodual.errors import EmptySetError
 from autodual.interval import Interval
 from autodual.ir.expressions import Environment
