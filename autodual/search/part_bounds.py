@@ -12,7 +12,7 @@ from torch import Tensor
 from autodual.bounds import BoundOptions, BoundState, Subproblems, prepare
 from autodual.bounds.rounding.plain_arithmetic import plain_arithmetic
 from autodual.bounds.rows.pull import concretise, linear_bound
-from autodual.dual.rule import RelaxationRule
+from autodual.dual.relaxation_rule import RelaxationRule
 from autodual.interval import Interval
 from autodual.ir.expressions import Environment
 from autodual.network import Ask, DualNetwork

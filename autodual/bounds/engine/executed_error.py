@@ -27,7 +27,8 @@ from autodual.bounds.rounding.error_factor import error_factor
 from autodual.bounds.state.bound_state import BoundState
 from autodual.dual import DualLayer, find_rule
 from autodual.dual.execution import Executed, Precision, Run
-from autodual.dual.rule import AffineRule, NonlinearRule, ProductRule
+from autodual.dual.product_rule import ProductRule
+from autodual.dual.rule import AffineRule, NonlinearRule
 from autodual.interval import Interval
 from autodual.ir.constant_errors import ConstantErrors, Unanalysed
 from autodual.ir.graph import Graph, Node
