@@ -16,7 +16,7 @@ from autodual.certification.contradiction import contradiction_words, network_re
 from autodual.errors import ContradictionError, InvalidInputError
 from autodual.inputs import Samples, sample_tensor
 from autodual.network import Ask
-from autodual.network.ask import PolicyOptions
+from autodual.network.ask_options import PolicyOptions
 from autodual.network.keywords import takes
 from autodual.perturbations import PerturbationSet, Searchable, perturbation_set, require_searchable
 from autodual.specs import ClassMargin

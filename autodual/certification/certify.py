@@ -22,7 +22,7 @@ from autodual.errors import InvalidInputError
 from autodual.exact.time_allowed import checked_seconds
 from autodual.inputs import Labels, Samples, sample_tensor
 from autodual.network import Ask, DualNetwork, given_network
-from autodual.network.ask import ProofOptions
+from autodual.network.ask_options import ProofOptions
 from autodual.network.keywords import takes
 from autodual.network.known import checked_ask
 from autodual.perturbations import PerturbationSet, Support, perturbation_set, require_searchable, require_support

@@ -21,7 +21,7 @@ from autodual.certification.showing import bound_words
 from autodual.errors import InvalidInputError
 from autodual.inputs import Labels, Samples, sample_tensor
 from autodual.network import Ask, DualNetwork, given_network
-from autodual.network.ask import PolicyOptions
+from autodual.network.ask_options import PolicyOptions
 from autodual.network.keywords import takes
 from autodual.perturbations import PerturbationSet, perturbation_set
 from autodual.progress import Progress, tracked

@@ -12,7 +12,8 @@ from autodual.bounds import BoundOptions, Subproblems
 from autodual.errors import CaptureError
 from autodual.estimators import Stream
 from autodual.inputs import Numbers, Samples, sample_tensor
-from autodual.network.ask import Ask, AskOptions
+from autodual.network.ask import Ask
+from autodual.network.ask_options import AskOptions
 from autodual.network.call import Call, Executed, Question
 from autodual.network.call_options import call_options
 from autodual.network.checked_objective import checked_objective

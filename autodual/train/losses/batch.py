@@ -18,7 +18,8 @@ from autodual.errors import InvalidInputError
 from autodual.inputs import Labels, Samples, sample_tensor
 from autodual.interval import Interval
 from autodual.network import Ask, DualNetwork, given_network
-from autodual.network.ask import DUAL_BOUNDS, PolicyOptions, ProofOptions
+from autodual.network.ask import DUAL_BOUNDS
+from autodual.network.ask_options import PolicyOptions, ProofOptions
 from autodual.network.keywords import takes
 from autodual.network.result import DualResult
 from autodual.objective import Objective
