@@ -50,7 +50,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(EXPERIMENTS)}; all by default")
     parser.add_argument("--data-dir", type=Path, help="folder of the data sets' files")
-    parser.add_argument("--published", type=Path, metavar="DIR", help="folder of networks that Table 5.1 need not train")
+    parser.add_argument("--published", type=Path, metavar="DIR", help="folder of networks for Table 5.1")
     parser.add_argument("--epochs", type=int, default=2, help="of each training run, 0 for the thesis' number")
     parser.add_argument("--limit", type=int, default=5000, help="training samples, 0 for all")
     parser.add_argument("--test", type=int, default=500, help="test samples")
