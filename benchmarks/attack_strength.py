@@ -2,8 +2,8 @@
 
     python benchmarks/attack_strength.py REFERENCE [--images 200] [--repeats 2] [--only WORD] [--standard 0] [--save]
 
-REFERENCE is the folder of public reference networks. Each network is attacked at the first images of the MNIST test
-set that it classifies correctly, on one thread, in float32. A success is a point of the set where another class wins,
+REFERENCE is the folder of public reference networks. Each network is attacked at the first images that it classifies
+correctly (`attacked_networks.py`), on one thread, in float32. A success is a point of the set where another class wins,
 checked in the same way for all. Attacks of one row may take equally many gradients per sample: on a union as many as
 attacks on each member together. PGD begins at random points and raises the cross-entropy, as the others do. The
 library's attacks stop at refuted samples. Attacks are run in turn, and the shortest time of each counts. `standard` is
@@ -13,6 +13,7 @@ compared with torchattacks' AutoAttack on `--standard` images. Peers that are no
 from __future__ import annotations
 
 import argparse
+import json
 import time
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -21,51 +22,18 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from measure import save, say
+from attacked_networks import NETWORKS, SETS, Attacked, attacked
+from autodual_cli.output.provenance import source_sha256
+from measure import RESULTS, save, say
 from peer_attacks import Attack, peer_attacks
 from torch import Tensor, nn
 
-import autodual
-from autodual.attacks import Apgd, Msd, Pgd, Square, Standard, attack_members, broken
-from autodual.data import load_dataset
+from autodual.attacks import Apgd, Msd, Pgd, Square, Standard, attack_members
 from autodual.perturbations import PerturbationSet
 from autodual.specs import ClassMargin
 
 #: Gradients of PGD and of Auto-PGD, and queries of the gradient-free search (Square).
 STEPS, ADAPTIVE, QUERIES = 40, 100, 1000
-PIXELS = (0.0, 1.0)
-
-SETS: dict[str, PerturbationSet] = {
-    "linf 0.1": autodual.LinfBall(0.1, PIXELS),
-    "linf 0.3": autodual.LinfBall(0.3, PIXELS),
-    "linf 0.02": autodual.LinfBall(0.02, PIXELS),
-    "l2 1.58": autodual.L2Ball(1.58, PIXELS),
-    "l2 0.5": autodual.L2Ball(0.5, PIXELS),
-    "l1 10": autodual.L1Ball(10.0, PIXELS),
-    "l1 3": autodual.L1Ball(3.0, PIXELS),
-}
-UNION = ("linf 0.1", "l2 1.58", "l1 10")
-
-#: The networks of the reference folder, and the sets around their images.
-NETWORKS = {
-    "mnist_small": ("linf 0.1", "l2 1.58", "l1 10"),
-    "mnist_small_0.3": ("linf 0.3", "l2 1.58", "l1 10"),
-    "mnist_6x100": ("linf 0.02", "l2 0.5", "l1 3"),
-}
-
-
-def network(folder: Path, name: str) -> nn.Module:
-    """A reference network in evaluation mode, whose weights take no gradients."""
-    if name == "mnist_small_0.3":
-        state = torch.load(folder / "mnist_small_0.3_cascade.pth", map_location="cpu", weights_only=True)["state_dict"][
-            0
-        ]
-        model = network(folder, "mnist_small")
-        model.load_state_dict(dict(zip(model.state_dict(), state.values(), strict=True)))
-    else:
-        loaded = autodual.load_model(folder / f"{name}.pt")
-        model = getattr(loaded, "module", loaded)
-    return model.float().eval().requires_grad_(False)
 
 
 def own_attacks(model: nn.Module, ball: PerturbationSet) -> dict[str, Attack]:
@@ -86,14 +54,6 @@ def own_attacks(model: nn.Module, ball: PerturbationSet) -> dict[str, Attack]:
         return lambda x, labels: attack_members(attack, model, ball.at(x), ClassMargin(labels))
 
     return {kind: run(kind) for kind in kinds}
-
-
-def correct(model: nn.Module, count: int) -> tuple[Tensor, Tensor]:
-    """The first `count` test images that the network classifies correctly."""
-    data = load_dataset("sample")
-    x, labels = data.x.float(), data.y
-    right = (~broken(model, autodual.LinfBall(0.0).at(x), labels, None)).nonzero().squeeze(1)[:count]
-    return x[right], labels[right]
 
 
 def measured(
@@ -125,28 +85,28 @@ def compare(row: dict[str, Any], attacks: dict[str, Attack], repeats: int, measu
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("reference", type=Path)
-    parser.add_argument("--images", type=int, default=200)
+    parser.add_argument("--images", type=int, default=200, help="for all but `standard`; 0: these rows are left out")
     parser.add_argument("--standard", type=int, default=0, help="images for `standard` and AutoAttack (default: none)")
     parser.add_argument("--repeats", type=int, default=2)
     parser.add_argument("--only", default="", help="only rows whose network, set or kind has this in it")
-    parser.add_argument("--save", action="store_true", help="write docs/results/attack_strength.json")
+    parser.add_argument("--save", action="store_true", help="put the rows into docs/results/attack_strength.json")
     return parser.parse_args()
 
 
-def rows_of(name: str, key: str, model: nn.Module, options: argparse.Namespace) -> Iterator[dict[str, Any]]:
+def rows_of(name: str, key: str, subject: Attacked, options: argparse.Namespace) -> Iterator[dict[str, Any]]:
     """The comparisons of every kind of attack on one network, over one set."""
-    ball = autodual.Union(*[SETS[one] for one in UNION]) if key == "union" else SETS[key]
+    model, ball = subject.model, SETS[key]
     ours, peers = own_attacks(model, ball), peer_attacks(model, ball)
     for kind, attacks in peers.items():
         count = options.standard if kind == "standard" else options.images
         if count == 0 or options.only not in f"{name} {key} {kind}":
             continue
-        x, labels = correct(model, count)
+        some = subject.first(count)
         own = {"autodual": ours[kind]}
         if kind == "PGD" and key != "union":
             own["autodual, adaptive"] = ours["PGD, adaptive"]
-        row = {"network": name, "set": key, "kind": kind, "images": len(x), "attacks": {}}
-        measure = partial(measured, model=model, ball=ball, x=x, labels=labels)
+        row = {"network": name, "set": key, "kind": kind, "images": len(some.x), "attacks": {}}
+        measure = partial(measured, model=model, ball=ball, x=some.x, labels=some.labels)
         yield compare(row, {**own, **attacks}, 1 if kind == "standard" else options.repeats, measure)
 
 
@@ -155,12 +115,26 @@ def main() -> None:
     torch.set_num_threads(1)
     rows: list[dict[str, Any]] = []
     for name, sets in NETWORKS.items():
-        model = network(options.reference, name)
-        for key in (*sets, *(["union"] if set(UNION) == set(sets) else [])):
-            rows += rows_of(name, key, model, options)
-    if options.save:
-        versions = {package: version(package) for package in ("torchattacks", "foolbox")}
-        save("attack_strength", {"versions": versions, "rows": rows})
+        subject = attacked(options.reference, name)
+        for key in sets:
+            for row in rows_of(name, key, subject, options):
+                rows.append(row)
+                if options.save:
+                    keep(rows)
+
+
+def keep(rows: list[dict[str, Any]]) -> None:
+    """Write the rows to docs/results, in place of those of the same comparisons and beside the others."""
+    path, own = RESULTS / "attack_strength.json", source_sha256()
+    before = json.loads(path.read_text(encoding="utf-8"))["rows"] if path.exists() else []
+    found = {compared(row): row for row in before} | {compared(row): {**row, "source_sha256": own} for row in rows}
+    versions = {package: version(package) for package in ("torchattacks", "foolbox")}
+    save("attack_strength", {"versions": versions, "rows": list(found.values())})
+
+
+def compared(row: dict[str, Any]) -> tuple[str, str, str]:
+    """What a row compares."""
+    return row["network"], row["set"], row["kind"]
 
 
 if __name__ == "__main__":
