@@ -85,7 +85,8 @@ def product_of_columns(values: Tensor, matrix: Tensor) -> Tensor:
     """Rows times a matrix, without the columns of rows that are zero: those of inactive units.
 
     These are only looked for in a single group, since samples rarely have them in common; not where gradients are
-    recorded, which may reach zeros too; and not where they cannot be seen at once, as on a GPU.
+    recorded, which may reach zeros too; and not where they cannot be seen at once, as on a GPU. Zeros that meet NaN or
+    infinity stay, since their product is NaN: so it is in a run of the network, about which nothing may be proved then.
 
     Args:
         values: `[G, K, *, F]`.
@@ -100,8 +101,9 @@ def product_of_columns(values: Tensor, matrix: Tensor) -> Tensor:
     small = values.shape[0] > 1 or values.numel() * matrix.shape[1] < measured.zero_columns_work
     if small or not readable(values) or torch.is_grad_enabled():
         return values @ matrix
-    # A sum of sizes is zero where all of them are; reductions of booleans are slow on CPUs.
-    kept = values[0].flatten(0, -2).abs().sum(0).nonzero()[:, 0]
+    # A sum of sizes is zero where all of them are, and that of weights is finite only where all of them are; reductions
+    # of booleans are slow on CPUs.
+    kept = (values[0].flatten(0, -2).abs().sum(0) + 0.0 * matrix.sum(1)).nonzero()[:, 0]
     if kept.shape[0] > _MOST_KEPT * matrix.shape[0]:
         return values @ matrix
     return values[..., kept] @ matrix[kept]
