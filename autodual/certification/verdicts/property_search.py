@@ -16,7 +16,7 @@ from autodual.certification.verdicts.open_cases import Problem
 from autodual.network import DualNetwork
 from autodual.search import Claims, PartBounds, TreeSearch, suitable_actions
 
-# Steps uphill of parts with split units, and the share of the memory budget that waiting parts may take.
+# Steps uphill of whole sets, and the share of the memory budget that waiting parts may take.
 _STEPS, _SHARE = 12, 2
 
 
@@ -51,7 +51,7 @@ class PropertySearch:
         claims = _claims(problem, places)
         exact = bool((claims.matrix == claims.matrix.to(dtype)).all())
         dtypes = dict.fromkeys([dtype, torch.float64] if exact else [torch.float64])
-        bounds = PartBounds(dual, {kind: problem.proof_region(kind) for kind in dtypes}, claims, _STEPS)
+        bounds = PartBounds(dual, {kind: problem.proof_region(kind) for kind in dtypes}, claims)
 
         def attempt(claim: Tensor, points: Tensor, thorough: bool) -> Counterexample | None:
             chosen = [places[number] for number in claim.tolist()]
