@@ -22,6 +22,7 @@ from autodual_cli.jobs.result_files import Results, Row
 from autodual_cli.options.option_groups import DataOptions, OutputOptions
 from autodual_cli.output.contradiction_file import kept
 from autodual_cli.output.provenance import with_earlier
+from autodual_cli.output.targets import Target
 from autodual_cli.process.interruption import Interrupted, shielded, stop_requested
 from autodual_cli.process.progress_bar import progress
 
@@ -70,9 +71,16 @@ def named(indices: torch.Tensor, work: Callable[[], Answer]) -> Answer:
 
 
 def run(
-    job: Job, samples: int, data: DataOptions, output: OutputOptions, show: Callable[[dict[str, Any]], None]
+    job: Job,
+    samples: int,
+    data: DataOptions,
+    output: OutputOptions,
+    show: Callable[[dict[str, Any]], None],
+    outdated: Sequence[Target] = (),
 ) -> Outcome:
     """Work through samples skip to skip + limit - 1 of a data set of `samples`, write the files and show the outcome.
+
+    outdated: files that follow from the results that this run replaces or goes on with; they are removed as it begins.
 
     What was computed is always written and shown, even if the work ends early with an error, which is raised
     afterwards. If one file cannot be written, the other still is, and the table is printed even with --quiet.
@@ -88,6 +96,9 @@ def run(
     exit_status = 0
     failure: Exception | None = None
     with world_of_environment(torch.device("cpu")) as world, results.held() if world.first else nullcontext():
+        if world.first:
+            for file in outdated:
+                file.clear()
         try:
             _work(job, rows, indices, data.batch_size, clock, world, results, quiet=output.quiet)
         except Interrupted as interruption:

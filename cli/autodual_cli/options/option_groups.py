@@ -100,8 +100,17 @@ class OutputOptions:
     quiet: bool
 
     def __post_init__(self) -> None:
-        if self.overwrite and self.resume:
-            raise click.UsageError("Give either --resume, to go on from a file, or --overwrite, to replace it.")
+        refuse_both(overwrite=self.overwrite, resume=self.resume)
+
+
+def refuse_both(*, overwrite: bool, resume: bool) -> None:
+    """Refuse --overwrite beside --resume.
+
+    Raises:
+        UsageError: both are given.
+    """
+    if overwrite and resume:
+        raise click.UsageError("Give either --resume, to go on from a file, or --overwrite, to replace it.")
 
 
 @dataclass(frozen=True)
