@@ -14,6 +14,7 @@ import click
 import torch
 
 from autodual.certification.contradiction import contradiction_words
+from autodual.certification.verdicts.clock import Pace
 from autodual.errors import ContradictionError, DataError, InvalidInputError
 from autodual.report import build_document
 from autodual.report.point_file import without_points
@@ -29,6 +30,9 @@ from autodual_cli.process.progress_bar import progress
 Answer = TypeVar("Answer")
 
 _STOPPED = 128 + signal.SIGTERM
+# Seconds that a batch may take where its size is free: it costs what does not depend on its size, and loses at most
+# these where a run is stopped.
+_STRIDE = 2.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,6 +44,7 @@ class Job:
     points: a file for the rows' counterexamples, which then are no part of the document; None: they stay in it.
     attend: is given a function that shows words while a batch is worked on; None for jobs that have none to say.
     most: samples at a time, whatever the batch size, for jobs that take long for one and so are saved more often.
+    alone: whether a sample's row is the same whatever the others of its batch; False where they share random numbers.
     """
 
     schema: str
@@ -51,6 +56,7 @@ class Job:
     points: Path | None = None
     attend: Callable[[Callable[[str], None]], None] | None = None
     most: int | None = None
+    alone: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -100,7 +106,7 @@ def run(
             for file in outdated:
                 file.clear()
         try:
-            _work(job, rows, indices, data.batch_size, clock, world, results, quiet=output.quiet)
+            _work(job, rows, indices, data, clock, world, results, quiet=output.quiet)
         except Interrupted as interruption:
             exit_status = interruption.exit_status
         except ContradictionError as error:
@@ -130,7 +136,7 @@ def _work(
     job: Job,
     rows: list[Row],
     indices: range,
-    batch_size: int,
+    data: DataOptions,
     clock: _Clock,
     world: World,
     results: Results,
@@ -143,7 +149,7 @@ def _work(
     with progress(len(indices), len(done), enabled=world.first and not quiet) as advance:
         if job.attend is not None:
             job.attend(advance.note)
-        for new in _rounds(job, pending, min(batch_size, job.most or batch_size), world):
+        for new in _rounds(job, pending, data, world):
             with shielded():
                 rows.extend(new)
                 advance(len(new), job.headline(job.summarise(rows, clock.seconds)))
@@ -151,14 +157,21 @@ def _work(
                     results.save(_document(job, rows, clock), rows)
 
 
-def _rounds(job: Job, pending: list[int], batch_size: int, world: World) -> Iterator[list[Row]]:
+def _rounds(job: Job, pending: list[int], data: DataOptions, world: World) -> Iterator[list[Row]]:
     """Rows of all pending samples, a batch of each process at a time.
 
     Processes wait for one another after each round, so that a signal to one of them stops all.
     """
+    batch_size = min(data.first_batch, job.most or data.first_batch)
     if world.size == 1:
-        for start in range(0, len(pending), batch_size):
-            yield job.rows(torch.tensor(pending[start : start + batch_size]))
+        pace = Pace(batch_size, stride=_STRIDE)
+        while pending:
+            start = time.monotonic()
+            some, pending = pending[: pace.size], pending[pace.size :]
+            rows = job.rows(torch.tensor(some))
+            if data.batch_size is None and job.alone:
+                pace.learn(len(some), time.monotonic() - start)
+            yield rows
         return
     with shielded():
         for start in range(0, len(pending), batch_size * world.size):
