@@ -13,7 +13,6 @@ from autodual.perturbations.wasserstein.mass_sources import Sources
 from autodual.perturbations.wasserstein.offers import Offers
 from autodual.perturbations.wasserstein.support_question import Question
 
-
 #: Lays out a block of rows, with their negatives if its keyword `both` is True.
 LayOut = Callable[..., Offers]
 
