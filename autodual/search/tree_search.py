@@ -22,8 +22,9 @@ from autodual.tensors import flat
 #: Tries points `[M, *shape]` as refutations of claims `[M]`; the bool says whether to attack from there, too.
 Attempt = Callable[[Tensor, Tensor, bool], Any]
 
-# A bound more than this many rounding errors below zero is not computed again in float64: rounding is not to blame.
-_HOPE = 32.0
+# A bound more than this many rounding errors below zero is not computed again in float64: the value before rounding was
+# charged is off by one error at most, so that two would do, but for the ends of boxes.
+_HOPE = 4.0
 # Steps uphill for parts that cannot be split any more.
 _LAST_STEPS = 200
 # How many of a batch's worst parts are tried. After how many parts they are attacked first, and by what factor more
