@@ -11,7 +11,7 @@ from autodual_cli.options.option_groups import (
     DataOptions,
     SeveralModels,
     ball_options,
-    fixed_data_options,
+    data_options,
     several_models,
 )
 from autodual_cli.options.quantities import AttackChoice, Number
@@ -28,7 +28,7 @@ from autodual_cli.options.set_size import check_size, eps_option
               "options.")  # fmt: skip
 @click.option("--timeout", type=Number(minimum=0.0), default=10.0, show_default=True, metavar="SECONDS",
               help="Of the search, for each sample that bounds leave open; 0: no search.")  # fmt: skip
-@fixed_data_options
+@data_options
 @click.option("--output", required=True, type=click.Path(path_type=Path), metavar="FOLDER",
               help="For network-1.json, … (what certify writes), evaluation.json and evaluation.csv.")  # fmt: skip
 @click.option("--overwrite", is_flag=True, help="Replace the evaluation that the folder holds.")

@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 
 import click
 import torch
+from click.core import ParameterSource
 
 from autodual.certification.contradiction import contradiction_words
 from autodual.certification.verdicts.clock import Pace
@@ -32,7 +33,7 @@ Answer = TypeVar("Answer")
 _STOPPED = 128 + signal.SIGTERM
 # Seconds that a batch may take where its size is free: it costs what does not depend on its size, and loses at most
 # these where a run is stopped.
-_STRIDE = 2.0
+_STRIDE = 4.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -106,7 +107,7 @@ def run(
             for file in outdated:
                 file.clear()
         try:
-            _work(job, rows, indices, data, clock, world, results, quiet=output.quiet)
+            _work(job, rows, indices, data.batch_size, clock, world, results, quiet=output.quiet)
         except Interrupted as interruption:
             exit_status = interruption.exit_status
         except ContradictionError as error:
@@ -136,7 +137,7 @@ def _work(
     job: Job,
     rows: list[Row],
     indices: range,
-    data: DataOptions,
+    batch_size: int,
     clock: _Clock,
     world: World,
     results: Results,
@@ -149,7 +150,7 @@ def _work(
     with progress(len(indices), len(done), enabled=world.first and not quiet) as advance:
         if job.attend is not None:
             job.attend(advance.note)
-        for new in _rounds(job, pending, data, world):
+        for new in _rounds(job, pending, min(batch_size, job.most or batch_size), world):
             with shielded():
                 rows.extend(new)
                 advance(len(new), job.headline(job.summarise(rows, clock.seconds)))
@@ -157,19 +158,18 @@ def _work(
                     results.save(_document(job, rows, clock), rows)
 
 
-def _rounds(job: Job, pending: list[int], data: DataOptions, world: World) -> Iterator[list[Row]]:
+def _rounds(job: Job, pending: list[int], batch_size: int, world: World) -> Iterator[list[Row]]:
     """Rows of all pending samples, a batch of each process at a time.
 
     Processes wait for one another after each round, so that a signal to one of them stops all.
     """
-    batch_size = min(data.first_batch, job.most or data.first_batch)
     if world.size == 1:
-        pace = Pace(batch_size, stride=_STRIDE)
+        pace, free = Pace(batch_size, stride=_STRIDE), job.alone and _unsaid("batch_size")
         while pending:
             start = time.monotonic()
             some, pending = pending[: pace.size], pending[pace.size :]
             rows = job.rows(torch.tensor(some))
-            if data.batch_size is None and job.alone:
+            if free:
                 pace.learn(len(some), time.monotonic() - start)
             yield rows
         return
@@ -180,6 +180,12 @@ def _rounds(job: Job, pending: list[int], data: DataOptions, world: World) -> It
             yield [row for rows, _ in parts for row in rows]
             if any(stopped for _, stopped in parts):
                 return
+
+
+def _unsaid(option: str) -> bool:
+    """Whether the command at work has this option and leaves it to its default."""
+    context = click.get_current_context(silent=True)
+    return context is not None and context.get_parameter_source(option) is ParameterSource.DEFAULT
 
 
 class _Clock:

@@ -58,18 +58,13 @@ class SeveralModels:
 
 @dataclass(frozen=True)
 class DataOptions:
-    """Which samples, and how many at a time; `batch_size` None: as many as are done soon, where results allow it."""
+    """Which samples, and how many at a time."""
 
     data: str | None
     data_dir: Path | None
     skip: int
     limit: int | None
-    batch_size: int | None
-
-    @property
-    def first_batch(self) -> int:
-        """How many samples come first."""
-        return 10 if self.batch_size is None else self.batch_size
+    batch_size: int
 
 
 @dataclass(frozen=True)
@@ -238,9 +233,8 @@ several_models = _gather(
 network_options = _gather("model", ModelOptions, *_network, _class_axis)
 
 
-def _data_options(batch_size: int | None) -> Decorator:
-    """The options of the data, with so many samples at a time by default; None: as `DataOptions` says."""
-    shown = "what takes two seconds; 10 with attacks" if batch_size is None else True
+def _data_options(batch_size: int) -> Decorator:
+    """The options of the data, with so many samples at a time by default."""
     return _gather(
         "data",
         DataOptions,
@@ -251,13 +245,13 @@ def _data_options(batch_size: int | None) -> Decorator:
         click.option("--skip", type=click.IntRange(min=0), default=0, show_default=True,
                      help="Leave out the first ones."),
         click.option("--limit", type=click.IntRange(min=1), help="Take this many samples only."),
-        click.option("--batch-size", type=click.IntRange(min=1), default=batch_size, show_default=shown,
-                     help="Samples at a time."),
+        click.option("--batch-size", type=click.IntRange(min=1), default=batch_size, show_default=True,
+                     help="Samples at a time. By default more and more while batches are quick, where rows do not "
+                     "depend on it."),
     )  # fmt: skip
 
 
-data_options = _data_options(None)
-fixed_data_options = _data_options(10)
+data_options = _data_options(10)
 attacked_data_options = _data_options(100)
 
 ball_options = _gather(

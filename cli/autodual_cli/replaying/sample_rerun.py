@@ -89,7 +89,7 @@ def _batches(
 
     together: what is found for a sample depends on those of its batch, so each batch is made again as it was.
     """
-    size = recorded.data(None).first_batch
+    size = recorded.data(None).batch_size
     if not together:
         parts = [list(indices[start : start + size]) for start in range(0, len(indices), size)]
         yield from zip(parts, parts, strict=True)

@@ -279,7 +279,7 @@ def _settings(
         "memory_bytes": options.memory,
         "skip": data.skip,
         "limit": data.limit,
-        "batch_size": data.first_batch,
+        "batch_size": data.batch_size,
         "provenance": provenance(
             device, [*files, *_data_records(dataset)], units=units(mean, std), samples=len(dataset)
         ),
