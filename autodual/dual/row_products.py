@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor
-from torch.nn import functional
 
 from autodual.dual.rows import Rows
 from autodual.measured import measured
+from autodual.perturbations.regions.row_norms import contracted
 from autodual.tensors import flat, readable
 
 # Columns are left out if at most this share of them is left; copying the others takes time as well.
@@ -48,7 +48,7 @@ def _product(rows: Rows, features: Tensor, absolute: bool) -> Tensor:
     base = rows.base.abs() if absolute else rows.base
     if rows.scale is not None:
         features = features * (rows.scale.abs() if absolute else rows.scale)[:, 0]
-    return _contracted(flat(base, 2), flat(features))
+    return contracted(flat(base, 2), flat(features))
 
 
 def contract(values: Tensor, features: Tensor) -> Tensor:
@@ -67,18 +67,7 @@ def contract(values: Tensor, features: Tensor) -> Tensor:
         >>> contract(torch.tensor([[[1.0, 2.0]]]), torch.tensor([[[3.0, 4.0]]]))
         tensor([[11.]])
     """
-    return _contracted(flat(values, 2), flat(features[:, 0]))
-
-
-def _contracted(values: Tensor, features: Tensor) -> Tensor:
-    """`contract` of flat rows `[G or 1, K, F]` with flat features `[G or 1, F]`."""
-    if values.shape[0] == 1:
-        return functional.linear(features, values[0])
-    if features.shape[0] == 1:
-        return values @ features[0]
-    if values.shape[1] == 1:
-        return (values[:, 0] * features).sum(1, keepdim=True)
-    return torch.bmm(values, features.unsqueeze(2)).squeeze(2)
+    return contracted(flat(values, 2), flat(features[:, 0]))
 
 
 def product_of_columns(values: Tensor, matrix: Tensor) -> Tensor:
