@@ -8,6 +8,7 @@ from autodual.bounds.engine.objective_piece import Wish
 from autodual.bounds.engine.record import Record, joined_records, record_of
 from autodual.bounds.engine.sweep import prepare
 from autodual.bounds.memory.recomputation import recomputed
+from autodual.bounds.memory.tensor_tree import tensors_of
 from autodual.bounds.options import BoundOptions
 from autodual.bounds.projected.projections import Projections
 from autodual.bounds.rows.pull import LinearBound
@@ -41,4 +42,5 @@ __all__ = [
     "recomputed",
     "record_of",
     "sweep_again",
+    "tensors_of",
 ]

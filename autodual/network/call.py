@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -28,6 +29,7 @@ from autodual.estimators import Stream
 from autodual.ir.expressions import Environment
 from autodual.ir.graph import Graph
 from autodual.network.ask import Ask
+from autodual.network.replays import Replays
 from autodual.network.result import DualResult, result_of, tighter
 from autodual.objective import Objective
 from autodual.passes.plan import Plan
@@ -80,6 +82,7 @@ class Call:
     """The part of a call that holds no tensors.
 
     stream: the random numbers of estimates, if any are to be made. executed: the network whose run to analyse too.
+    replays: calls of the network that can be done again.
     """
 
     plan: Plan
@@ -88,12 +91,13 @@ class Call:
     device: torch.device
     stream: Stream | None
     executed: Executed | None = None
+    replays: Replays = field(default_factory=Replays)
 
     def bound(self, part: slice, question: Question, ledger: Ledger) -> DualResult:
         """Bounds of some of the subproblems, whose gradients' memory goes to the ledger."""
         with plain_arithmetic(self.device, self.options.rigorous):
             asked = question.part(part)
-            found = self._bound(asked, ledger)
+            found = self._found(asked, ledger)
             if not self._starts_elsewhere(asked):
                 return found
             adaptive = replace(self, options=replace(self.options, slopes="adaptive", sweeps=0), executed=None)
@@ -108,6 +112,16 @@ class Call:
         return (
             searches and not (ask.linear or ask.record) and any(one.name not in given for one in self.plan.bound_sites)
         )
+
+    def _found(self, question: Question, ledger: Ledger) -> DualResult:
+        work, ask, parts = partial(self._bound, question, ledger), question.ask, question.parts
+        steady = self.stream is None and self.executed is None and self.options.slopes != "optimized"
+        whole = not parts.partial and parts.owner is None and not parts.slopes.of
+        more = ask.linear or ask.record or ask.search
+        if not steady or self.device.type != "cpu" or not whole or more:
+            return work()
+        about = question.tensors, question.region, ask.said, question.objective
+        return self.replays.result(work, (self.options, self.dtype), about)
 
     def _bound(self, question: Question, ledger: Ledger) -> DualResult:
         graph, objective, ask = self.plan.graph, question.objective, question.ask
