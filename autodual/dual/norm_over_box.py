@@ -130,15 +130,21 @@ class NormOverBox:
     def quotients(self) -> Interval:
         """The range of x/d, exact: an entry rises with itself, and is the nearer to zero the larger the others are."""
         smaller, larger = self._others(self.nearest.square()), self._others(self.x.magnitude.square())
-        low = torch.where(self.x.lower < 0, smaller, larger)
-        high = torch.where(self.x.upper > 0, smaller, larger)
-        return Interval(self._quotient(self.x.lower, low), self._quotient(self.x.upper, high))
+        most = 1 / math.sqrt(self.op.share)
+        below, above = self.x.lower < 0, self.x.upper > 0
+        return Interval(
+            self._quotient(self.x.lower, torch.where(below, smaller, larger), torch.where(below, -most, 0.0)),
+            self._quotient(self.x.upper, torch.where(above, smaller, larger), torch.where(above, most, 0.0)),
+        )
 
-    def _quotient(self, x: Tensor, rest: Tensor) -> Tensor:
-        """x over d, where all other entries have this sum of squares; 0/0 is taken for 0."""
+    def _quotient(self, x: Tensor, rest: Tensor, lost: Tensor) -> Tensor:
+        """x over d, where all other entries have this sum of squares; 0/0 is taken for 0. lost: where squares are too
+        large for a float.
+        """
         size = self.root(x.square() + rest) + self.op.outside
         positive = size > 0
-        return torch.where(positive, x / torch.where(positive, size, 1.0), 0.0 * x + 0.0 * rest)
+        found = torch.where(positive, x / torch.where(positive, size, 1.0), 0.0 * x + 0.0 * rest)
+        return torch.where(size.isposinf(), lost + 0.0 * x, found)
 
     def _others(self, squares: Tensor) -> Tensor:
         """Σ of all other entries along the axes."""
