@@ -16,11 +16,13 @@ Program = Callable[..., "tuple[Tensor, ...] | None"]
 
 # The functions that Python calls have less to look up than operations by their names, and do the same.
 _FUNCTIONS = frozenset((
-    "abs", "add", "addcmul", "addcmul_", "addmm", "addmv", "amax", "amin", "bitwise_and", "bitwise_not", "bitwise_or",
-    "bmm", "cat", "clamp", "clamp_", "clone", "div", "expand", "eq", "ge", "gt", "gt_", "index_select", "le", "lt",
-    "logical_and", "logical_not", "maximum", "minimum", "mm", "mul", "mul_", "nan_to_num", "ne", "neg", "neg_",
-    "permute", "relu", "select", "squeeze", "sub", "sub_", "sum", "t", "transpose", "unsqueeze", "view", "where",
+    "abs", "add", "addcmul", "addcmul_", "addmm", "addmv", "amax", "amin", "any", "bitwise_and", "bitwise_not",
+    "bitwise_or", "bmm", "cat", "clamp", "clamp_", "clone", "div", "eq", "expand", "fmax", "fmin", "ge", "gt",
+    "gt_", "index_select", "isnan", "le", "logical_and", "logical_not", "lt", "maximum", "minimum", "mm", "mul",
+    "mul_", "nan_to_num", "ne", "neg", "neg_", "permute", "relu", "select", "squeeze", "sub", "sub_", "sum", "t",
+    "transpose", "unsqueeze", "view", "where", "zeros",
 ))  # fmt: skip
+_OTHER_NAMES: dict[str, Any] = {"hardtanh": torch._C._nn.hardtanh, "_unsafe_view": Tensor.view}
 
 
 def program_of(recording: RecordedOperations, results: Sequence[Slot]) -> Program:
@@ -108,7 +110,7 @@ class _Writer:
         name = step.operation._schema.name.removeprefix("aten::")
         if name in _FUNCTIONS:
             return self._outside(getattr(torch, name, None) or getattr(Tensor, name))
-        return self._outside(step.operation)
+        return self._outside(_OTHER_NAMES.get(name, step.operation))
 
     def _text(self, value: Any) -> str:
         if isinstance(value, Slot):

@@ -9,15 +9,15 @@ from __future__ import annotations
 
 import dataclasses
 from collections import OrderedDict
-from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from itertools import count
 from operator import itemgetter
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
-from autodual.bounds import tensors_of
+from autodual.bounds import mapped, tensors_of
 from autodual.network.recorded_operations import RecordedOperations
 from autodual.network.replay_program import Program, program_of
 from autodual.network.result import DualResult
@@ -101,7 +101,8 @@ class _Kind:
         self.useful = recording.refusal is None and len(known) == len(slots)
         if self.useful:
             self.program = program_of(recording, known)
-            self.made_of = _maker(found, count())
+            numbers = count()
+            self.made_of = _maker(mapped(found, lambda _: _Number(next(numbers))))
         return found
 
 
@@ -112,18 +113,24 @@ def _the_same(found: tuple[Tensor, ...], usual: list[Tensor]) -> bool:
     )
 
 
-def _maker(thing: Any, numbers: Iterator[int]) -> Callable[[Sequence[Tensor]], Any]:
-    """Makes things like this one of other tensors, which are in the order of `tensors_of`."""
-    if isinstance(thing, Tensor):
-        return itemgetter(next(numbers))
+class _Number(NamedTuple):
+    """Stands for one of several tensors."""
+
+    index: int
+
+
+def _maker(thing: Any) -> Callable[[Sequence[Tensor]], Any]:
+    """Makes things like this one, with tensors in place of their numbers."""
+    if isinstance(thing, _Number):
+        return itemgetter(thing.index)
     if isinstance(thing, dict):
-        parts = {key: _maker(value, numbers) for key, value in thing.items()}
+        parts = {key: _maker(value) for key, value in thing.items()}
         return lambda tensors: {key: part(tensors) for key, part in parts.items()}
     if not dataclasses.is_dataclass(thing):
         return lambda _: thing
     kind, fields = type(thing), vars(thing)
     fixed = {name: value for name, value in fields.items() if isinstance(value, _NUMBERS_AND_WORDS)}
-    made = {name: _maker(value, numbers) for name, value in fields.items() if name not in fixed}
+    made = {name: _maker(value) for name, value in fields.items() if name not in fixed}
 
     def make(tensors: Sequence[Tensor]) -> Any:
         new = object.__new__(kind)
