@@ -84,7 +84,7 @@ def _near(state: BoundState, progress: Progress, passed: dict[str, Rows] | None)
 
 
 def _by_parallel_lines(state: BoundState, name: str, near: Progress, lines: Lines, wish: Wish) -> list[Progress]:
-    """The rows pulled by parallel lines, where these are no caller's choice and nothing has to prove bounds by itself."""
+    """The rows pulled by parallel lines, unless a caller chose lines or something has to prove bounds by itself."""
     slopes = state.options.slopes
     if slopes == "shared" or wish.lines or wish.linear or (lines.choices and slopes == "adaptive"):
         return []

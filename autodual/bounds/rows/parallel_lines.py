@@ -11,7 +11,7 @@ from typing import ClassVar
 from autodual.bounds.state.balls import in_balls
 from autodual.bounds.state.bound_state import BoundState, is_linear
 from autodual.dual.layer import DualLayer
-from autodual.dual.rule import RelaxationRule
+from autodual.dual.relaxation_rule import RelaxationRule
 
 
 class _ParallelLayers:
