@@ -11,12 +11,10 @@ from autodual.attacks import (
     Ascent,
     CrossEntropy,
     Fixed,
-    Margin,
     Objective,
     Scattered,
     Sign,
     Uniform,
-    Usual,
     seen,
 )
 from autodual.attacks.kept import Kept
