@@ -11,8 +11,9 @@ from autodual.errors import InvalidInputError
 from autodual.perturbations import Searchable
 
 #: `worst`: the point of least margin. `first`: the same, but samples are left alone once they are refuted. `loss`: the
-#: point of largest objective. `last`: where the ascent ends.
-Keep = Literal["worst", "first", "loss", "last"]
+#: point of largest objective. `last`: where the ascent ends. `first-together`: as `first`, for functions that look at
+#: all samples together, as batch norm does in training: refuted samples stay where they are, and are still run.
+Keep = Literal["worst", "first", "first-together", "loss", "last"]
 
 
 def check_keep(keep: str) -> None:
@@ -42,6 +43,8 @@ class Kept:
         better = (score < self._score) | (score == -torch.inf)
         if region is not None:
             better = better & region.plausible(points)
+        if self.keep == "first-together":
+            better = better & (self._score >= 0)
         self._score = torch.where(better, score, self._score)
         self.points = torch.where(better.reshape(-1, *[1] * (points.dim() - 1)), points, self.points)
 
@@ -51,6 +54,12 @@ class Kept:
             return None
         refuted = self._score < 0
         return (~refuted).nonzero().squeeze(1) if bool(refuted.any()) else None
+
+    def settled(self, points: Tensor) -> Tensor:
+        """The points `[N, *shape]` of the next step: refuted samples that are still run stay at what is kept."""
+        if self.keep != "first-together":
+            return points
+        return torch.where((self._score < 0).reshape(-1, *[1] * (points.dim() - 1)), self.points, points)
 
     def only(self, index: Tensor | None) -> Kept:
         """What is kept for some of the samples, by a LongTensor; None: itself."""
