@@ -87,6 +87,7 @@ class Place:
         owner: the sample of each group, `[G]`, long.
         span: first and last sample (excluded) among which all owners are.
         position: where windowed rows start, `[G, d]`.
+        consecutive: whether the owners are all samples of the span, in order.
 
     Example:
         >>> import torch
@@ -99,3 +100,4 @@ class Place:
     owner: Tensor
     span: tuple[int, int]
     position: Tensor | None = None
+    consecutive: bool = False

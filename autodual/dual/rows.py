@@ -36,6 +36,7 @@ class Rows:
         scale: factors `[G, 1, *extent]` of the base, or None for ones.
         owner: the sample of each group, `[G]`, long; None if group g belongs to sample g, or all share the rows.
         span: first and last sample (excluded) among which all owners are, if known.
+        consecutive: whether the owners are all samples of the span, in order: nothing need be gathered for them.
         window: where the extents lie; None if they are the whole `shape`.
         cropped: whether entries of the window outside the node are zero.
         units: `[K]` long, if row k is the identity's row of this unit, so that a product with it only picks a row.
@@ -57,6 +58,7 @@ class Rows:
     window: Window | None = None
     cropped: bool = True
     units: Tensor | None = None
+    consecutive: bool = False
 
     @classmethod
     def of_units(cls, units: Tensor, shape: tuple[int, ...], dtype: torch.dtype) -> Rows:
@@ -122,7 +124,7 @@ class Rows:
         """`[N or 1, …]` → `[G or 1, …]`: each group's own sample; not copied where all groups belong to one."""
         if self.owner is None or tensor.shape[0] == 1:
             return tensor
-        if self.span is not None and self.span[1] - self.span[0] == 1:
+        if self.span is not None and (self.consecutive or self.span[1] - self.span[0] == 1):
             return tensor[self.span[0] : self.span[1]]
         return tensor[self.owner]
 
@@ -269,7 +271,7 @@ class Rows:
             window = replace(window, position=window.position[index])
         scale = None if self.scale is None else self.scale[index]
         base = self.base if self.base.shape[0] == 1 and self.owner.shape[0] > 1 else self.base[index]
-        return self.changed(base=base, scale=scale, owner=self.owner[index], window=window)
+        return self.changed(base=base, scale=scale, owner=self.owner[index], consecutive=False, window=window)
 
     @classmethod
     def joined(cls, parts: Sequence[Rows], span: tuple[int, int]) -> Rows:
@@ -282,7 +284,7 @@ class Rows:
             window = replace(window, position=torch.cat(positions))
         # Rows of constraints may be alike for all groups.
         values = torch.cat([part._for_each_group() for part in parts])
-        return first.changed(base=values, scale=None, owner=owner, span=span, window=window)
+        return first.changed(base=values, scale=None, owner=owner, span=span, consecutive=False, window=window)
 
     def _for_each_group(self) -> Tensor:
         """The values with an entry for each owner, `[G, K, *extent]`."""
@@ -292,6 +294,6 @@ class Rows:
     def placed(self, place: Place) -> Rows:
         """The rows with the owners of `place`, and with its positions if they have windows."""
         if self.window is None:
-            return self.changed(owner=place.owner, span=place.span)
+            return self.changed(owner=place.owner, span=place.span, consecutive=place.consecutive)
         assert place.position is not None
         return self.changed(owner=place.owner, span=place.span, window=replace(self.window, position=place.position))

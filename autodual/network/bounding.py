@@ -119,7 +119,7 @@ class BoundingNetwork(CompiledNetwork):
         question = Question(self.tensors(compiled), region, of_subproblems(ask, parts), parts, functions)
         alone = functions.count if functions is not None and _all_given(plan, parts) else None
         stream = None if chosen.projection is None else self._stream(chosen.projection, chosen.rigorous)
-        call = Call(plan, chosen, x.dtype, x.device, stream, run)
+        call = Call(plan, chosen, x.dtype, x.device, stream, run, compiled.replays)
         return in_chunks(call, question, SampleSize(plan.graph, x, chosen, rows=alone))
 
     def _run(self, x: Tensor) -> Executed:

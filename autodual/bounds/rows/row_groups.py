@@ -78,7 +78,8 @@ class RowGroups:
     def _place(self, home: Tensor, device: torch.device) -> Place:
         """Where groups with these homes `[G]`, in increasing order, belong."""
         if not self.windowed:
-            return Place(home.to(device), (int(home[0]), int(home[-1]) + 1))
+            first, last = int(home[0]), int(home[-1]) + 1
+            return Place(home.to(device), (first, last), consecutive=last - first == home.shape[0])
         spatial = self.shape[1:]
         places = torch.Size(spatial).numel()
         owner, position = home // places, positions_of(home % places, spatial)

@@ -85,5 +85,10 @@ class PropertySearch:
 def _claims(problem: Problem, places: tuple[tuple[int, int], ...]) -> Claims:
     spec = problem.spec
     case, conjunction = (torch.tensor(column, device=spec.offset.device) for column in zip(*places))
+    member = spec.member[case, conjunction]
+    # A conjunction's own rows come first, so that those of others, which would be bounded for nothing, are left out.
+    member, order = member.sort(dim=1, descending=True, stable=True)
+    longest = max(1, int(member.sum(1).max()))
+    place = (case.unsqueeze(1), order[:, :longest])
     # A conjunction that holds nowhere: at every point one of its rows is above its bound.
-    return Claims(spec.matrix[case], spec.offset[case], spec.offset_error[case], spec.member[case, conjunction], case)
+    return Claims(spec.matrix[place], spec.offset[place], spec.offset_error[place], member[:, :longest], case)
