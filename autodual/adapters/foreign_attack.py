@@ -51,14 +51,14 @@ class ForeignAttack(Attack):
         labels = _labels(specification, region)
         problem = Problem.of(function, region, specification)
         kept = Kept("worst", start := region.project(region.centre))
-        kept.update(start, problem.margin(problem.outputs(start)))
+        kept.update(start[None], problem.margin(problem.outputs(start))[None])
         seed = self.seed
         if generator is not None:
             seed = int(torch.randint(2**31, (), generator=generator, device=generator.device))
         with _random_numbers(seed, region.centre.device), torch.enable_grad():
             found = self.search(function, region, labels)
         points = region.project(found.detach().to(region.centre))
-        kept.update(points, problem.margin(problem.outputs(points)), region)
+        kept.update(points[None], problem.margin(problem.outputs(points))[None], region)
         return kept.points
 
 

@@ -12,8 +12,9 @@ from autodual.attacks.ascent_state import State
 from autodual.attacks.base import Attack, Function
 from autodual.attacks.growth import Growth
 from autodual.attacks.kept import Keep, Kept, check_keep
-from autodual.attacks.objectives import Margin, Objective, raised
+from autodual.attacks.objectives import Margin, Objective, raised, rise
 from autodual.attacks.problem import Problem
+from autodual.attacks.seen import Seen
 from autodual.attacks.starts import Scattered, Start, Zero
 from autodual.attacks.step_kinds import Steepest, Step
 from autodual.attacks.step_sizes import Fixed, StepSize
@@ -103,16 +104,14 @@ class Ascent(Attack):
 
     def _climb(self, problem: Problem, state: State, kept: Kept, objective: Objective) -> None:
         """The steps in one set."""
-        steps = state.steps
+        steps, seen = state.steps, Seen(problem, objective, kept)
         for state.iteration in range(steps):
             outputs, loss, gradient = evaluate(problem, objective, state.points)
-            if kept.keep != "last":
-                score = _score(kept.keep, problem, objective, outputs, loss)
-                kept.update(state.points, score, _doubtful(problem.region, state.iteration))
+            seen.add(state.points, outputs, loss, sure=_sure(problem.region, state.iteration))
             left = kept.resisting()
             if left is not None:
                 kept, problem, state = kept.only(left), problem.select(left), state.only(left)
-                loss, gradient = loss[left], gradient[left]
+                loss, gradient, seen = loss[left], gradient[left], Seen(problem, objective, kept)
                 if problem.region.count == 0:
                     return
             gradient = self.size.observe(state, loss, gradient)
@@ -122,30 +121,23 @@ class Ascent(Attack):
             kept.points = state.points
         else:
             outputs = problem.outputs(state.points)
-            loss = raised(objective, problem, outputs)
-            score = _score(kept.keep, problem, objective, outputs, loss)
-            kept.update(state.points, score, _doubtful(problem.region, steps))
+            seen.add(state.points, outputs, raised(objective, problem, outputs), sure=_sure(problem.region, steps))
+            seen.judge()
         kept.returned()
 
 
-def _doubtful(region: Searchable, iteration: int) -> Searchable | None:
-    """The region, where points of an iteration may lie outside: where it began, or none is projected."""
-    return region if iteration == 0 or region.projection_free else None
-
-
-def _score(keep: Keep, problem: Problem, objective: Objective, outputs: Tensor, loss: Tensor) -> Tensor:
-    """What decides whether points are kept: the least is."""
-    return -loss if keep == "loss" or isinstance(objective, Margin) else problem.margin(outputs)
+def _sure(region: Searchable, iteration: int) -> bool:
+    """Whether points certainly lie in the region: not where an ascent began, nor where none is projected."""
+    return iteration > 0 and not region.projection_free
 
 
 def evaluate(problem: Problem, objective: Objective, points: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """The outputs `[N, K]`, the objective `[N]` and its gradient `[N, *shape]`; zero where there is none, never NaN."""
-    with torch.inference_mode(False), torch.enable_grad():
-        points = (points.clone() if points.is_inference() else points.detach()).requires_grad_()
+    with torch.enable_grad():
+        points = points.detach().requires_grad_()
         outputs = problem.outputs(points)
-        loss = raised(objective, problem, outputs)
-        gradient = problem.gradients.of(loss, points)
-    return outputs.detach(), loss.detach(), gradient.nan_to_num(0, 0, 0)
+    loss, slope = rise(objective, problem, found := outputs.detach())
+    return found, loss, problem.gradients.of(outputs, slope, points).nan_to_num(0, 0, 0)
 
 
 def check_counts(steps: int, restarts: int) -> None:

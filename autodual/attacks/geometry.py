@@ -22,8 +22,9 @@ def _uncut_direction(factor: Searchable, gradient: Tensor) -> Tensor:
 
 def per_sample_norm(values: Tensor, order: float) -> Tensor:
     """The norm of each sample's values `[N, *shape]`, as `[N, 1, …]`; 1 where it is zero."""
-    length = torch.linalg.vector_norm(flat(values), order, dim=1).reshape(-1, *[1] * (values.dim() - 1))
-    return torch.where(length == 0, 1, length)
+    features = tuple(range(1, values.dim()))
+    length = torch.linalg.vector_norm(values, order, features, keepdim=True) if features else values.abs()
+    return length.masked_fill_(length == 0, 1)
 
 
 def largest_features(region: Searchable, gradient: Tensor, points: Tensor, count: Tensor) -> Tensor:
@@ -48,5 +49,5 @@ def _free(region: Searchable, gradient: Tensor, points: Tensor) -> Tensor:
     if not isinstance(region, Support):
         return gradient
     ends, side = region.enclosure(), gradient.sign()
-    room = torch.maximum(side * (ends.upper - points), side * (ends.lower - points))
-    return gradient * room.sign()
+    moved = torch.clamp(points + side, ends.lower, ends.upper) - points
+    return gradient * (moved * side).sign_()

@@ -1,4 +1,4 @@
-"""The gradient of losses by a network's input; on CPUs past a first convolution of few channels by a faster way.
+"""The gradient by a network's input; on CPUs past a first convolution of few channels by a faster way.
 
 A convolution that reads few channels is cheap forwards. PyTorch's way back through it takes several times as long on
 CPUs, whose kernels work on many channels at a time. So there the gradient is taken by the convolution's output alone,
@@ -27,33 +27,34 @@ class InputGradients:
     def __init__(self) -> None:
         self._ordinary = False
 
-    def of(self, loss: Tensor, points: Tensor) -> Tensor:
-        """The gradient of the sum of losses by the points, `[N, *shape]`; 0 where they do not depend on the points.
+    def of(self, outputs: Tensor, slope: Tensor, points: Tensor) -> Tensor:
+        """The gradient by the points, `[N, *shape]`, of a loss of the outputs; 0 where these do not depend on them.
 
         Args:
-            loss: `[N]`, computed from the points.
+            outputs: computed from the points, `[N, K]`.
+            slope: the loss's gradient by the outputs, `[N, K]`.
             points: a leaf that requires gradients, `[N, *shape]`.
         """
-        if not loss.requires_grad:
+        if not outputs.requires_grad:
             return torch.zeros_like(points)
         if not self._ordinary and points.device.type == "cpu":
-            first = _first_convolution(loss, points)
+            first = _first_convolution(outputs, points)
             if first is not None:
-                return first.gradient(loss, points)
+                return first.gradient(outputs, slope, points)
             self._ordinary = True
-        return _gradient(loss.sum(), points)
+        return _gradient(outputs, points, slope)
 
 
 @dataclass(frozen=True, eq=False)
 class _FirstConvolution:
-    """A node of a graph through which all ways lead from the loss to the points."""
+    """A node of a graph through which all ways lead from the outputs to the points."""
 
     node: Any
 
-    def gradient(self, loss: Tensor, points: Tensor) -> Tensor:
-        """The gradient `[N, *shape]` of the sum of losses."""
+    def gradient(self, outputs: Tensor, slope: Tensor, points: Tensor) -> Tensor:
+        """The gradient by the points, `[N, *shape]`, as `InputGradients.of` has it."""
         node = self.node
-        (at_output,) = torch.autograd.grad(loss.sum(), GradientEdge(node, 0), allow_unused=True)
+        (at_output,) = torch.autograd.grad(outputs, GradientEdge(node, 0), slope, allow_unused=True)
         if at_output is None:  # an op of the user's own has no gradient
             return torch.zeros_like(points)
         weight, extent = node._saved_weight, node._saved_input.shape[2:]
@@ -66,9 +67,9 @@ class _FirstConvolution:
         return _gradient(GradientEdge(before, number), points, found)
 
 
-def _first_convolution(loss: Tensor, points: Tensor) -> _FirstConvolution | None:
+def _first_convolution(outputs: Tensor, points: Tensor) -> _FirstConvolution | None:
     """The convolution of few channels that alone reads the points, or what is computed from them; None without one."""
-    waiting, seen, found = [loss.grad_fn], set[Any](), list[Any]()
+    waiting, seen, found = [outputs.grad_fn], set[Any](), list[Any]()
     while waiting:
         node = waiting.pop()
         if node is None or node in seen:
@@ -93,7 +94,7 @@ def _reads_few_channels(node: Any) -> bool:
     return weight.shape[1] <= _FEW_CHANNELS and weight.dtype in (torch.float32, torch.float64)
 
 
-def _gradient(of: Any, points: Tensor, output: Tensor | None = None) -> Tensor:
+def _gradient(of: Any, points: Tensor, slope: Tensor) -> Tensor:
     """The gradient `[N, *shape]` by the points; 0 where there is none."""
-    found = torch.autograd.grad(of, points, output, allow_unused=True, materialize_grads=True)
+    found = torch.autograd.grad(of, points, slope, allow_unused=True, materialize_grads=True)
     return found[0]

@@ -7,6 +7,7 @@ from typing import Literal, get_args
 import torch
 from torch import Tensor
 
+from autodual.attacks.members import ranked
 from autodual.errors import InvalidInputError
 from autodual.perturbations import Searchable
 
@@ -31,19 +32,21 @@ class Kept:
         self._whole: tuple[Kept, Tensor] | None = None
 
     def update(self, points: Tensor, score: Tensor, region: Searchable | None = None) -> None:
-        """New points `[N, *shape]`; of points and those kept so far, the ones of less score `[N]` are kept.
+        """New points `[T, N, *shape]`; of points and those kept so far, the ones of least score `[T, N]` are kept.
 
         Args:
-            points: one for each sample.
-            score: −inf is always kept.
+            points: T for each sample.
+            score: of each; NaN counts as infinite.
             region: points count only if they may lie in it, for all that it says cheaply; None: they all do.
         """
-        score = score.to(self._score)
-        better = (score < self._score) | (score == -torch.inf)
+        score = ranked(score.to(self._score))
         if region is not None:
-            better = better & region.plausible(points)
-        self._score = torch.where(better, score, self._score)
-        self.points = torch.where(better.reshape(-1, *[1] * (points.dim() - 1)), points, self.points)
+            score = score.masked_fill(~region.plausible(points), torch.inf)
+        lowest, place = score.min(0)
+        better = lowest < self._score
+        self._score = torch.minimum(lowest, self._score)
+        found = points[0] if len(points) == 1 else points[place, torch.arange(len(place), device=place.device)]
+        self.points = torch.where(better.reshape(-1, *[1] * (found.dim() - 1)), found, self.points)
 
     def resisting(self) -> Tensor | None:
         """Which samples are not refuted yet, as a LongTensor; None if all of them are to go on."""

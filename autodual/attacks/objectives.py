@@ -27,6 +27,22 @@ class Objective(ABC):
             outputs: flattened, `[N, K]`.
         """
 
+    def rise(self, problem: Problem, outputs: Tensor) -> tuple[Tensor, Tensor]:
+        """The loss `[N]` and its gradient by the outputs `[N, K]`; by default what autograd makes of `loss`.
+
+        Args:
+            problem: the samples under attack.
+            outputs: flattened, `[N, K]`, without a graph.
+        """
+        with torch.enable_grad():
+            outputs = outputs.detach().requires_grad_()
+            loss = self.loss(problem, outputs)
+            whole = loss.sum()
+        if not whole.requires_grad:
+            return loss, torch.zeros_like(outputs)
+        (slope,) = torch.autograd.grad(whole, outputs, allow_unused=True, materialize_grads=True)
+        return loss.detach(), slope
+
     def turn(self, restart: int) -> Objective:
         """The objective of the restart number `restart`, counted from 0."""
         return self
@@ -46,10 +62,19 @@ class CrossEntropy(Objective):
 
     def loss(self, problem: Problem, outputs: Tensor) -> Tensor:
         labels = _labels(problem)
+        truth = labels.labels.to(outputs.device)
+        if truth.dim() == 1:
+            return functional.cross_entropy(outputs, truth, reduction="none", ignore_index=IGNORED)
         scores = labels.by_class(outputs).movedim(-2, -1).flatten(0, -2)
-        truth = labels.labels.to(outputs.device).flatten()
-        loss = functional.cross_entropy(scores, truth, reduction="none", ignore_index=IGNORED)
-        return loss if len(loss) == len(outputs) else loss.reshape(len(outputs), -1).sum(1)
+        loss = functional.cross_entropy(scores, truth.flatten(), reduction="none", ignore_index=IGNORED)
+        return loss.reshape(len(outputs), -1).sum(1)
+
+    def rise(self, problem: Problem, outputs: Tensor) -> tuple[Tensor, Tensor]:
+        """The slope is the softmax less 1 at the label, and 0 at positions about which nothing is claimed."""
+        labels = _labels(problem)
+        minus_truth, counted = labels.minus_truth(outputs)
+        slope = torch.addcmul(minus_truth, labels.by_class(outputs).softmax(-2), counted)
+        return self.loss(problem, outputs), slope.reshape(outputs.shape)
 
 
 @dataclass(frozen=True)
@@ -110,6 +135,15 @@ def raised(objective: Objective, problem: Problem, outputs: Tensor) -> Tensor:
     if len(problem.mixture) == 1:
         return objective.loss(problem, outputs)
     return torch.stack([share * objective.loss(part, outputs) for share, part in problem.mixture]).sum(0)
+
+
+def rise(objective: Objective, problem: Problem, outputs: Tensor) -> tuple[Tensor, Tensor]:
+    """What an attack raises, `[N]`, and its gradient by the outputs `[N, K]`; see `raised`."""
+    if len(problem.mixture) == 1:
+        return objective.rise(problem, outputs)
+    found = [(share, objective.rise(part, outputs)) for share, part in problem.mixture]
+    losses, slopes = ([share * part[place] for share, part in found] for place in (0, 1))
+    return torch.stack(losses).sum(0), torch.stack(slopes).sum(0)
 
 
 #: Objectives by the names that attacks' fields and the command line have for them.

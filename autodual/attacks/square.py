@@ -50,7 +50,7 @@ class Square(Attack):
         problem = Problem.of(function, region, specification)
         generator = generator_of(region, self.seed, generator)
         kept = Kept(self.keep, start := region.project(region.centre.detach()))
-        kept.update(start, problem.margin(problem.outputs(start)))
+        kept.update(start[None], problem.margin(problem.outputs(start))[None])
         for _ in range(self.restarts):
             self._search(problem, kept, generator)
         return kept.points
@@ -70,7 +70,7 @@ class Square(Attack):
             else:
                 candidate = self._changed(problem.region, points, query, generator)
             margin = ranked(problem.margin(problem.outputs(candidate)))
-            kept.update(candidate, margin, problem.region if problem.region.projection_free else None)
+            kept.update(candidate[None], margin[None], problem.region if problem.region.projection_free else None)
             if best is None:
                 points, best = candidate, margin
                 continue

@@ -10,6 +10,7 @@ from torch import Tensor
 from typing_extensions import Unpack
 
 from autodual.attacks import Attack
+from autodual.attacks.base import given_attack
 from autodual.certification.certificate import Certificates
 from autodual.certification.effort import Stages
 from autodual.certification.exact_decisions import ExactDecisions
@@ -119,6 +120,7 @@ def certify(
     with checked_together(), torch.no_grad():
         region = require_support(perturbation_set(ball).at(x))
         if attack is not None:
+            attack = given_attack(attack)
             require_searchable(region)
         elif bracket:
             raise InvalidInputError("bracket=True needs an attack; give attack=autodual.attacks.Pgd(), for example")

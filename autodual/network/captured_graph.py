@@ -28,6 +28,7 @@ from autodual.network.given import given_network
 from autodual.requirements import unchecked
 
 _TORCH = Path(torch.__file__).parent
+_PACKAGE = Path(__file__).parents[1]
 
 #: Shape, dtype and device: what is fixed for a graph's inputs.
 _Kind = tuple[torch.Size, torch.dtype, torch.device]
@@ -44,7 +45,7 @@ def capture(function: Callable[..., Any], dual: CompiledNetwork, *arguments: Ten
         function: of the arguments alone; it returns tensors, alone or in tuples, lists and dictionaries. Any other
             tensor that it reads, and all its numbers, become constants of the graph: a radius that changes is an
             argument. What depends on values is refused: bounds inside the network are those of intervals, or of all
-            units (`ChooseExecution(layout="dense")`) with shared or adaptive slopes.
+            units (`ChooseExecution(layout="dense")`) with shared or adaptive slopes and without balls.
         dual: the dual network that the function uses, traced already for samples of this shape.
         arguments: examples, such as samples and labels. Values do not matter; later calls have the same shapes, dtypes
             and devices.
@@ -82,11 +83,11 @@ def capture(function: Callable[..., Any], dual: CompiledNetwork, *arguments: Ten
         with unchecked(), mode:
             recorded = make_fx(run)(*(mode.from_tensor(_dense(one), static_shapes=True) for one in inputs))
     except (DataDependentOutputException, DynamicOutputShapeException) as error:
-        raise CaptureError(
-            f"this is no static graph, since {_place(error)} asks for values of tensors; capture bounds with "
-            "inner='interval', or shared or adaptive ones of a network whose passes end in "
-            "ChooseExecution(layout='dense')"
-        ) from error
+        raise CaptureError(_words(error)) from error
+    except RuntimeError as error:
+        if ".numpy()" not in str(error):
+            raise
+        raise CaptureError(_words(error)) from error
     if any(isinstance(one, FakeTensor) for one in vars(recorded).values()):
         raise CaptureError("the function reads tensors that it has kept from elsewhere; make them its arguments")
     return CapturedGraph(model, recorded, inputs)
@@ -170,8 +171,17 @@ def _laid_out(tensor: Tensor, stride: tuple[int, ...]) -> Tensor:
     return torch.empty_strided(tensor.shape, stride, dtype=tensor.dtype, device=tensor.device).copy_(tensor)
 
 
-def _place(error: Exception) -> str:
-    """The innermost line outside torch on the way to an error."""
-    frames = traceback.extract_tb(error.__traceback__)
-    frame = [one for one in frames if not Path(one.filename).is_relative_to(_TORCH)][-1]
-    return f"{Path(frame.filename).name}:{frame.lineno}"
+def _words(error: Exception) -> str:
+    """What asked for values of tensors, and what to do about it, in a sentence: the lines are the innermost ones."""
+    frames = [(Path(one.filename), one.lineno) for one in traceback.extract_tb(error.__traceback__)]
+    outside = [frame for frame in frames if not frame[0].is_relative_to(_TORCH)]
+    theirs = [frame for frame in outside if not frame[0].is_relative_to(_PACKAGE)]
+    path, line = outside[-1]
+    words = f"this is no static graph, since {path.name}:{line} asks for values of tensors"
+    if theirs and theirs[-1] == outside[-1]:
+        return f"{words}; use operations of tensors there, such as torch.where"
+    called = f", called from {theirs[-1][0].name}:{theirs[-1][1]}" if theirs else ""
+    return (
+        f"{words}{called}; capture bounds with inner='interval', or shared or adaptive ones, without balls, of a "
+        "network whose passes end in ChooseExecution(layout='dense')"
+    )

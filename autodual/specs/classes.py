@@ -64,17 +64,16 @@ class LabelSpecification(Specification):
         differences = scores.gather(-2, own) - scores
         margins = self._of_classes(differences.scatter(-2, own, torch.inf))
         # As in `margin`: where a difference is NaN or +inf there is no margin, whichever class decides.
-        largest = differences.detach().scatter(-2, own, -torch.inf).amax(-2)
-        margins = torch.where(largest < torch.inf, margins, torch.nan)
-        return self._least(self.label_map.by_position(margins))
+        largest = differences.detach().scatter(-2, own, 0).amax(-2)
+        return self._least(self.label_map.by_position(margins + 0 * largest))
 
     def _least(self, margins: Tensor) -> Tensor:
         """The least margin `[*, N]` of the positions `[*, N, *positions]` that count; NaN if there is none."""
-        counted = self.label_map.counted.to(margins.device)
+        ignored = self.label_map.ignored.to(margins.device)
         if self.labels.dim() == 1:
-            return torch.where(counted & (margins < torch.inf), margins, torch.nan)
+            return margins.masked_fill(ignored, torch.nan)
         leading = margins.shape[: margins.dim() - self.labels.dim() + 1]
-        margins = margins.masked_fill(~counted, torch.inf).reshape(*leading, self.labels.shape[1:].numel())
+        margins = margins.masked_fill(ignored, torch.inf).reshape(*leading, self.labels.shape[1:].numel())
         least = margins.min(-1).values
         return least.masked_fill(least == torch.inf, torch.nan)
 
@@ -90,7 +89,7 @@ class LabelSpecification(Specification):
         found = self._of_classes(self.label_map.others(values, torch.inf))
         broken = self.label_map.by_class(values.isnan() | values.isposinf()).any(-2)
         margins = self.label_map.by_position(found.masked_fill(broken, torch.nan))
-        return margins.masked_fill(~self.label_map.counted.to(values.device), torch.nan)
+        return margins.masked_fill(self.label_map.ignored.to(values.device), torch.nan)
 
     def parts(self, values: Tensor) -> Tensor:
         return self.position_margins(values).reshape(*values.shape[:-1], -1)

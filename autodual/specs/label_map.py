@@ -67,6 +67,11 @@ class LabelMap:
         """Bool `[N, *positions]`: the positions about which something is claimed."""
         return self.labels != IGNORED
 
+    @cached_property
+    def ignored(self) -> Tensor:
+        """Bool `[N, *positions]`: the positions about which nothing is claimed."""
+        return ~self.counted
+
     def select(self, index: Tensor | slice) -> LabelMap:
         """The label map of some samples.
 
@@ -148,6 +153,23 @@ class LabelMap:
         known = self.labels.masked_fill(~self.counted, 0)
         return known.reshape(known.shape[0], self.labels.shape[1 : self.class_axis].numel(), 1, self._after)
 
+    def minus_truth(self, values: Tensor) -> tuple[Tensor, Tensor]:
+        """−1 at the labels and else 0, `[N, before, C, after]`; 1 at positions that count, `[N, before, 1, after]`.
+
+        Args:
+            values: of flattened outputs, `[N, K]`, whose dtype and device the two have.
+        """
+        found, like = self._truths, (values.shape[-1], values.dtype, values.device)
+        if like not in found:
+            counted = (~self.ignored).reshape(self._known.shape).to(values)
+            zeros = torch.zeros_like(self.by_class(values))
+            found[like] = zeros.scatter(-2, self.own(values.device), -counted), counted
+        return found[like]
+
+    @cached_property
+    def _truths(self) -> dict[tuple[int, torch.dtype, torch.device], tuple[Tensor, Tensor]]:
+        return {}
+
     def others(self, values: Tensor, fill: float) -> Tensor:
         """Values by class, with `fill` at the labels and at ignored positions.
 
@@ -158,7 +180,7 @@ class LabelMap:
         found = self.by_class(values)
         own = torch.zeros(found.shape[-4:], dtype=torch.bool, device=values.device)
         own = own.scatter(-2, self.own(values.device), True)
-        ignored = ~self.counted.to(values.device).reshape(own.shape[0], own.shape[1], 1, own.shape[3])
+        ignored = self.ignored.to(values.device).reshape(own.shape[0], own.shape[1], 1, own.shape[3])
         return found.masked_fill(own | ignored, fill)
 
     def by_position(self, values: Tensor) -> Tensor:

@@ -146,10 +146,20 @@ def test_samples_that_are_no_numbers_get_no_bounds():
 def test_what_needs_values_is_refused_with_its_place():
     _, dual, x, _ = _case("residual", training=False)
     ball = autodual.LinfBall(0.1)
-    with pytest.raises(autodual.errors.CaptureError, match=r"refinement\.py:\d+ asks for values"):
+    place = r"test_network_captured_graph\.py:\d+"
+    words = rf"refinement\.py:\d+ asks for values of tensors, called from {place}; capture bounds with"
+    with pytest.raises(autodual.errors.CaptureError, match=words):
         autodual.capture(lambda x: dual.margins(x, LABELS, ball, slopes="adaptive"), dual, x)
-    with pytest.raises(autodual.errors.CaptureError, match=r"test_network_captured_graph\.py:\d+ asks for values"):
-        autodual.capture(lambda x: x[x > 0], dual, x)
+    for asks in (lambda x: x[x > 0], lambda x: x if x.sum() > 0 else -x, lambda x: torch.from_numpy(2 * x.numpy())):
+        with pytest.raises(autodual.errors.CaptureError, match=f"{place} asks for values of tensors; use operations"):
+            autodual.capture(asks, dual, x)
+    for asks in (
+        lambda x: autodual.certify(dual, x, ball),
+        lambda x: autodual.certified_radius(dual, x, autodual.LinfBall),
+        lambda x: autodual.detect(dual, x, ball),
+    ):
+        with pytest.raises(autodual.errors.CaptureError, match=r"call this outside of autodual\.capture"):
+            autodual.capture(asks, dual, x)
     with pytest.raises(autodual.errors.CaptureError, match="not traced for samples of the shape"):
         untraced = autodual.compile_dual(nn.Linear(8, 3))
         autodual.capture(lambda x: untraced.margins(x, LABELS, ball), untraced, x)

@@ -6,6 +6,7 @@ import copy
 from collections.abc import Callable
 from functools import partial
 from typing import Any
+from unittest import mock
 
 import pytest
 import torch
@@ -13,6 +14,7 @@ from torch import Tensor, nn
 
 import autodual
 from autodual.errors import EmptySetError
+from autodual.network import replays
 from autodual.network.replays import Replays
 
 
@@ -29,8 +31,8 @@ def programs(dual: autodual.DualNetwork) -> list[Any]:
 
 
 def usual(call: Callable[[], Any]) -> Any:
-    """What a call returns in the usual way: with gradients nothing is replayed."""
-    with torch.enable_grad():
+    """What a call returns in the usual way: where somebody may watch its operations nothing is replayed."""
+    with mock.patch.object(replays, "_alone", lambda: False):
         return call()
 
 

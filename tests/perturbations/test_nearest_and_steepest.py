@@ -11,7 +11,9 @@ from scipy.optimize import linprog, minimize
 from torch import Tensor
 
 from autodual.perturbations import Box, L1Ball, L2Ball, LinfBall, LpBall, PerturbationSet, ProductSet
-from autodual.perturbations.balls.clamped_sum import concave_crossing, crossing
+from autodual.perturbations.balls.clamped_offset import lowered_offset, scaled_offset
+from autodual.perturbations.balls.clamped_sum import crossing
+from autodual.perturbations.balls.room import Room
 
 SIZE, CASES, RADIUS = 5, 6, 0.6
 DOMAIN = (0.0, 1.0)
@@ -159,16 +161,39 @@ def test_crossings_of_sums_of_clamped_lines_agree_with_bisection(seed: int, endl
 
 @settings(max_examples=60)
 @given(st.integers(0, 2**16), st.integers(1, 20), st.sampled_from([torch.float32, torch.float64]))
-def test_concave_sums_cross_where_sums_of_clamped_lines_do(seed: int, count: int, dtype: torch.dtype) -> None:
+@pytest.mark.parametrize("order", [1.0, 2.0, 3.0])
+def test_offsets_shrunk_without_a_bracket_are_those_of_sums_of_clamped_lines(
+    order: float, seed: int, count: int, dtype: torch.dtype
+) -> None:
     generator = torch.Generator().manual_seed(seed)
-    scale = 10.0 ** torch.randint(-4, 4, (3, 6, count), generator=generator)
-    slope, most, aim = (torch.randn(3, 6, count, generator=generator, dtype=torch.float64).abs() * scale).to(dtype)
-    slope = slope * (torch.rand(6, count, generator=generator) < 0.8)
-    total, none = aim.sum(1, keepdim=True), torch.zeros(6, 1, dtype=dtype)
-    found, expected = concave_crossing(slope, most, total), crossing(slope, none, none, most, total, none + 1)
-    reached, wanted = ((slope * t).minimum(most).sum(1) for t in (found, expected))
-    torch.testing.assert_close(reached, wanted, rtol=40 * torch.finfo(dtype).eps, atol=0)
-    assert (found <= 1).all() and (reached <= total[:, 0] * (1 + 40 * torch.finfo(dtype).eps)).all()
+    scale = 10.0 ** torch.randint(-3, 3, (3, 6, count), generator=generator)
+    offset, low, high = (torch.randn(3, 6, count, generator=generator, dtype=torch.float64) * scale).to(dtype)
+    offset = offset * (torch.rand(6, count, generator=generator) < 0.8)
+    room, share = Room.between(-low.abs(), high.abs()), torch.rand(6, 1, generator=generator, dtype=dtype)
+    clamped = torch.linalg.vector_norm(offset.clamp(room.low, room.high), order, 1, keepdim=True)
+    reach = share * clamped * 1.1 + torch.finfo(dtype).tiny
+    found = lowered_offset(offset, room, reach) if order == 1 else scaled_offset(order, offset, room, reach)
+    size, most, none = offset.abs(), room.most(offset), torch.zeros(6, 1, dtype=dtype)
+    if order == 1:
+        peak = size.amax(1, keepdim=True)
+        less = peak - crossing(torch.ones_like(size), size - peak, room.gap, most, reach, peak)
+        expected = offset - offset.clamp(-less, less)
+    else:
+        expected = offset * crossing(size**order, none, none, most**order, reach**order, none + 1) ** (1 / order)
+    error = 200 * torch.finfo(dtype).eps
+    if found is not None:
+        assert (found == found.clamp(room.low, room.high)).all()
+        torch.testing.assert_close(
+            found, expected.clamp(room.low, room.high), rtol=error, atol=error * float(reach.max())
+        )
+
+
+def test_offsets_that_are_shrunk_without_a_bracket_mostly_converge() -> None:
+    generator = torch.Generator().manual_seed(0)
+    x, offset = torch.rand(2, 50, 200, generator=generator)
+    room = Room.between(-x, 1 - x)
+    assert lowered_offset(offset - 0.5, room, torch.full((50, 1), 10.0)) is not None
+    assert scaled_offset(2, offset - 0.5, room, torch.full((50, 1), 1.0)) is not None
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])

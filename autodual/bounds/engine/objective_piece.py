@@ -14,6 +14,7 @@ from autodual.bounds.ascent.search_result import SearchResult, search_result
 from autodual.bounds.rows.attained_ends import attained
 from autodual.bounds.rows.constrained import join_constraints
 from autodual.bounds.rows.objective_rows import Piece
+from autodual.bounds.rows.parallel_lines import under_parallel_lines
 from autodual.bounds.rows.pull import Enclosure, LinearBound, Progress, advance, concretise, linear_bound
 from autodual.bounds.state.bound_state import BoundState
 from autodual.dual.rows import Rows
@@ -62,6 +63,7 @@ def arrival(name: str, wish: Wish, state: BoundState, piece: Piece) -> Arrival:
         task = Task(state, start, owner, families, _enough(state, concretise(state, others[-1])))
         lines = searched(task, lines, state.options.steps)
         near = _near(state, join_constraints(state, start, lines.multipliers, owner), passed)
+    others += _by_parallel_lines(state, name, near, lines, wish)
     there = under(state, families, lines.choices)
     progress = advance(there, near, passed=passed)
     found = concretise(state, progress)
@@ -79,6 +81,15 @@ def arrival(name: str, wish: Wish, state: BoundState, piece: Piece) -> Arrival:
 def _near(state: BoundState, progress: Progress, passed: dict[str, Rows] | None) -> Progress:
     """The rows behind the last affine nodes."""
     return advance(state, progress, through=state.is_affine, passed=passed)
+
+
+def _by_parallel_lines(state: BoundState, name: str, near: Progress, lines: Lines, wish: Wish) -> list[Progress]:
+    """The rows pulled by parallel lines, unless a caller chose lines or something has to prove bounds by itself."""
+    slopes = state.options.slopes
+    if slopes == "shared" or wish.lines or wish.linear or (lines.choices and slopes == "adaptive"):
+        return []
+    parallel = under_parallel_lines(state, name)
+    return [] if parallel is None else [advance(parallel, near)]
 
 
 def _given_lines(

@@ -64,3 +64,12 @@ def flat_positions(index: Tensor, shape: tuple[int, ...]) -> Tensor:
     for axis, extent in enumerate(shape):
         flat = flat * extent + index[:, axis]
     return flat
+
+
+def positions_of(flat: Tensor, shape: tuple[int, ...]) -> Tensor:
+    """Multi-indices `[R, d]` of flat positions `[R]`; torch.unravel_index loads a computer algebra system."""
+    found = []
+    for extent in reversed(shape):
+        found.append(flat % extent)
+        flat = flat // extent
+    return torch.stack(found[::-1], 1)

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from autodual.bounds.memory.row_chunks import chunk_sizes, spans
-from autodual.bounds.rows.departures import AskedRows, Departure, flat_positions
+from autodual.bounds.rows.departures import AskedRows, Departure, flat_positions, positions_of
 from autodual.bounds.rows.packing import Pack, packs
 from autodual.dual.row_windows import Place
 
@@ -82,7 +82,7 @@ class RowGroups:
             return Place(home.to(device), (first, last), consecutive=last - first == home.shape[0])
         spatial = self.shape[1:]
         places = torch.Size(spatial).numel()
-        owner, position = home // places, torch.stack(torch.unravel_index(home % places, spatial), 1)
+        owner, position = home // places, positions_of(home % places, spatial)
         return Place(owner.to(device), (int(owner[0]), int(owner[-1]) + 1), position.to(device))
 
     def _single(

@@ -56,13 +56,14 @@ class BallRegion(Region):
         return CentredNorms(self.centre, (WeightedNorm(weights, 2),))
 
     def contains(self, points: Tensor, tolerance: float = 0.0) -> Tensor:
-        return self.length(points - self.centre) <= self.radius + tolerance
+        length = self.length(points - self.centre)
+        return length <= (self.radius + tolerance if tolerance else self.radius)
 
     def project(self, points: Tensor) -> Tensor:
-        return self.fit(points, self._open, lambda point: point, nearest_offset)
+        return self.nearest(points, self._open, lambda point: point)
 
     def retract(self, points: Tensor) -> Tensor:
-        return self.fit(points, self._open, lambda point: point, self.shortened)
+        return self.drawn_in(points, self._open, lambda point: point)
 
     def steepest(self, gradient: Tensor) -> Tensor:
         return self.centre + self.per_feature(self._reach) * self._steepest_unit(gradient)
@@ -95,27 +96,34 @@ class BallRegion(Region):
         """Values `[*, N, *shape]` as vectors `[*, N, n]`."""
         return flatten(values, values.dim() - len(self.shape))
 
-    @property
-    def shortened(self) -> Shrink:
-        """How `retract` shrinks offsets; an l1 ball is flat, and the nearest point as good as any."""
-        return nearest_offset if self.order == 1 else shorter_offset
-
-    def fit(self, points: Tensor, room: Room, place: Callable[[Tensor], Tensor], shrink: Shrink) -> Tensor:
-        """Points brought into ball ∩ box; those that lie there stay.
+    def nearest(self, points: Tensor, room: Room, place: Callable[[Tensor], Tensor]) -> Tensor:
+        """The nearest points of ball ∩ box; those that lie there stay.
 
         Args:
             points: `[*, N, *shape]`.
             room: of the box around the centre.
             place: the projection onto the box.
-            shrink: of offsets that are too long, called as `shrink(order, offset, room, reach)`.
         """
         whole = place(points)
         inside = self.contains(whole)
         if inside.all():
             return whole
+        return torch.where(self.per_feature(inside), whole, self._shrunk(points, room, place, nearest_offset))
+
+    def drawn_in(self, points: Tensor, room: Room, place: Callable[[Tensor], Tensor]) -> Tensor:
+        """Points brought into ball ∩ box as `retract` does it; those that lie there may move by a rounding.
+
+        An l1 ball is flat, and the nearest point as good as any.
+
+        Args:
+            points, room, place: as of `nearest`.
+        """
+        return self._shrunk(points, room, place, nearest_offset if self.order == 1 else shorter_offset)
+
+    def _shrunk(self, points: Tensor, room: Room, place: Callable[[Tensor], Tensor], shrink: Shrink) -> Tensor:
+        """The points at shorter offsets, which `shrink(order, offset, room, reach)` gives."""
         offset = working(self.vectors(points - self.centre))
-        found = self.settled(lambda reach: shrink(self.order, offset, room, reach), place)
-        return torch.where(self.per_feature(inside), whole, found)
+        return self.settled(lambda reach: shrink(self.order, offset, room, reach), place)
 
     def settled(self, offset: Callable[[Tensor], Tensor], place: Callable[[Tensor], Tensor]) -> Tensor:
         """The points `[*, N, *shape]` at offsets of as large a reach as lies in the ball after rounding.
@@ -124,7 +132,7 @@ class BallRegion(Region):
             offset: gives offsets `[*, N, n]` whose length is a reach `[N, 1]` once they are clamped to the box.
             place: the projection onto the box.
         """
-        found, fits = self._at(offset(working(self._likely_reach).unsqueeze(-1)), place)
+        found, fits = self._at(offset(self._first_reach), place)
         if fits.all():
             return found
         again, fit_again = self._at(offset(working(self._reach).unsqueeze(-1)), place)
@@ -157,6 +165,10 @@ class BallRegion(Region):
     def _likely_reach(self) -> Tensor:
         """`[N]`, the same for errors that add up as random ones do, which points are tested for."""
         return self._reach_after(2 * torch.linalg.vector_norm(self.vectors(self.centre), max(self.order, 2), dim=-1))
+
+    @cached_property
+    def _first_reach(self) -> Tensor:
+        return working(self._likely_reach).unsqueeze(-1)
 
     def _reach_after(self, size: Tensor) -> Tensor:
         return (self.radius - torch.finfo(self.centre.dtype).eps * (size + 4 * self.radius)).clamp(min=0)

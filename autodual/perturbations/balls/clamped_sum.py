@@ -53,31 +53,3 @@ def crossing(
         inside = (found > low) & ((found < high) | untried)
         t = torch.where(done, t, torch.where(inside, found, middle))
     return low
-
-
-@torch.no_grad()
-def concave_crossing(slope: Tensor, most: Tensor, total: Tensor) -> Tensor:
-    """The largest t in [0, 1] where Σ min(slope · t, most) is at most `total`, up to rounding.
-
-    Nothing is clamped from below, so the sums are concave, and Newton's method from below never goes too far: it needs
-    no bracket. Slopes that are not finite are left to `crossing`, whose arguments and result these are.
-
-    Args:
-        slope: at least 0, `[*, n]`.
-        most: at least 0, `[*, n]`.
-        total: at least 0, `[*, 1]`.
-    """
-    limits = torch.finfo(slope.dtype)
-    enough = (1 - 4 * limits.eps) * total
-    t = (total / slope.sum(-1, keepdim=True).clamp(min=limits.tiny)).clamp(max=1)
-    lines, clamped = torch.empty_like(slope), torch.empty_like(slope)
-    for _ in range(_MOST_STEPS):
-        torch.mul(slope, t, out=lines)
-        torch.minimum(lines, most, out=clamped)
-        reached = clamped.sum(-1, keepdim=True)
-        if ((reached >= enough) | (t >= 1)).all():
-            return t
-        rate = lines.eq_(clamped).mul_(slope).sum(-1, keepdim=True)
-        t = (t + (total - reached).relu() / rate).clamp(max=1)
-    none = torch.zeros_like(total)
-    return crossing(slope, none, none, most, total, none + 1)

@@ -11,7 +11,6 @@ from torch import Tensor
 
 from autodual.interval import Interval
 from autodual.perturbations.balls.ball_region import BallRegion
-from autodual.perturbations.balls.nearest_offset import nearest_offset
 from autodual.perturbations.balls.room import Room, working
 from autodual.perturbations.balls.steepest_offset import filled_offset, steepest_offset
 from autodual.perturbations.box import BoxRegion
@@ -60,10 +59,10 @@ class ClippedRegion(Region):
         return self.ball.contains(points, tolerance) & self.box.contains(points, tolerance)
 
     def project(self, points: Tensor) -> Tensor:
-        return self.ball.fit(points, self._room, self.box.project, nearest_offset)
+        return self.ball.nearest(points, self._room, self.box.project)
 
     def retract(self, points: Tensor) -> Tensor:
-        return self.ball.fit(points, self._room, self.box.project, self.ball.shortened)
+        return self.ball.drawn_in(points, self._room, self.box.project)
 
     def steepest(self, gradient: Tensor) -> Tensor:
         if self.ball.order == 1:

@@ -10,7 +10,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from autodual.perturbations.balls.clamped_sum import concave_crossing, crossing
+from autodual.perturbations.balls.clamped_offset import lowered_offset, scaled_offset
+from autodual.perturbations.balls.clamped_sum import crossing
 from autodual.perturbations.balls.room import Room
 from autodual.perturbations.regions.row_norms import dual_order
 
@@ -28,6 +29,9 @@ def nearest_offset(order: float, offset: Tensor, room: Room, reach: Tensor) -> T
     """
     if order == 2:
         return shorter_offset(order, offset, room, reach)
+    lowered = lowered_offset(offset, room, reach) if order == 1 else None
+    if lowered is not None:
+        return lowered
     size, most = offset.abs(), room.most(offset)
     if order != 1:
         return _by_multiplier(order, size, room.gap, most, reach).copysign(offset)
@@ -43,9 +47,10 @@ def shorter_offset(order: float, offset: Tensor, room: Room, reach: Tensor, end:
         order, offset, room, reach: as of `nearest_offset`.
         end: the largest multiple, to the power p, `[*, N, 1]`; None: 1, from where the result is not far.
     """
+    scaled = scaled_offset(order, offset, room, reach) if end is None and room.around else None
+    if scaled is not None:
+        return scaled
     slope, ends, total = offset.abs().pow_(order), room.most(offset).pow_(order), reach**order
-    if end is None and room.around:
-        return offset * concave_crossing(slope, ends, total) ** (1 / order)
     least, none = room.gap**order, torch.zeros_like(slope[..., :1])
     if end is None:
         found = crossing(slope, none, least, ends, total, none + 1)
