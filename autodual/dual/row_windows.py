@@ -64,7 +64,7 @@ class Window:
     def union(
         self, extent: Sequence[int], other: Window, other_extent: Sequence[int]
     ) -> tuple[tuple[int, ...], tuple[int, ...]]:
-        """The least windows that hold these and others: the shift of their first corner, and that of their last plus one.
+        """The least windows that hold these and others: where their first corner is, and the one after their last.
 
         Args:
             extent: the spatial size of these windows.

@@ -34,7 +34,7 @@ class Quotient:
         return None
 
     def _raised(self, exponent: float) -> Quotient | None:
-        """After a power; one over a sum that something was added to outside is the only other that has this form."""
+        """After a power. Where something was added outside, only the reciprocal still has this form."""
         if self.inverted or (self.outside and exponent != -1):
             return None
         size = abs(exponent)
