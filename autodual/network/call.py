@@ -34,6 +34,7 @@ from autodual.network.result import DualResult, result_of, tighter
 from autodual.objective import Objective
 from autodual.passes.plan import Plan
 from autodual.perturbations import Support
+from autodual.policies import SlopePolicy
 
 
 @dataclass(frozen=True, eq=False)
@@ -96,22 +97,31 @@ class Call:
     def bound(self, part: slice, question: Question, ledger: Ledger) -> DualResult:
         """Bounds of some of the subproblems, whose gradients' memory goes to the ledger."""
         with plain_arithmetic(self.device, self.options.rigorous):
-            asked = question.part(part)
-            found = self._found(asked, ledger)
-            if not self._starts_elsewhere(asked):
-                return found
-            adaptive = replace(self, options=replace(self.options, slopes="adaptive", sweeps=0), executed=None)
-            return tighter(found, adaptive._bound(replace(asked, ask=replace(asked.ask, search=None)), ledger))
+            return self._best(question.part(part), ledger)
 
-    def _starts_elsewhere(self, question: Question) -> bool:
-        """Whether intervals inside are searched, so that lines over them need not be better than adaptive ones over the
-        intervals of adaptive lines. A function or a record that is returned must prove the bound by itself.
+    def _best(self, question: Question, ledger: Ledger) -> DualResult:
+        """Bounds that are never looser than with simpler slopes."""
+        found, simpler = self._found(question, ledger), self._simpler_slopes(question)
+        if simpler is None:
+            return found
+        other = replace(self, options=replace(self.options, slopes=simpler, sweeps=0), executed=None)
+        return tighter(found, other._best(replace(question, ask=replace(question.ask, search=None)), ledger))
+
+    def _simpler_slopes(self, question: Question) -> SlopePolicy | None:
+        """Slopes whose bounds may be tighter for some rows, since intervals inside differ: lines over tighter intervals
+        need not be better. Over given intervals the rows themselves are never looser, and a function or a record that
+        is returned must prove the bound by itself.
+
+        Of networks whose only relaxed ops are rectified linear units, shared slopes are the thesis' bounds, which are
+        tighter in odd cases alone and take as long as the rest of the call.
         """
         options, ask, given = self.options, question.ask, question.parts.given
-        searches = options.slopes == "optimized" and options.inner == "dual" and options.inner_steps > 0
-        return (
-            searches and not (ask.linear or ask.record) and any(one.name not in given for one in self.plan.bound_sites)
-        )
+        alone = ask.linear or ask.record or options.inner != "dual"
+        if alone or all(one.name in given for one in self.plan.bound_sites):
+            return None
+        if options.slopes == "optimized" and options.inner_steps > 0:
+            return "adaptive"
+        return "shared" if options.slopes != "shared" and self.plan.contains else None
 
     def _found(self, question: Question, ledger: Ledger) -> DualResult:
         work, ask, parts = partial(self._bound, question, ledger), question.ask, question.parts

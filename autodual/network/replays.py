@@ -18,11 +18,12 @@ import torch
 from torch import Tensor, nn
 
 from autodual.bounds import mapped, tensors_of
+from autodual.measured import measured
 from autodual.network.recorded_operations import RecordedOperations
 from autodual.network.replay_program import Program, program_of
 from autodual.network.result import DualResult
 
-# Kinds of calls that are kept, and conditions that may fail before a kind is given up.
+# Kinds of calls that are kept, and how many more conditions may fail than hold before a kind is given up.
 _MOST, _FAILURES = 32, 8
 _NUMBERS_AND_WORDS = (int, str, bool, type(None), torch.dtype, torch.device, torch.Size)
 _TENSORS = (Tensor, nn.Parameter)
@@ -53,7 +54,7 @@ class Replays:
             return work()
         walk = _Walk()
         walk.add(about)
-        key = (options, *walk.parts)
+        key = (options, *vars(measured).values(), *walk.parts)
         try:
             kind = self._kinds.get(key)
         except TypeError:  # something cannot be compared
@@ -91,6 +92,7 @@ class _Kind:
             usual = work()
             self.tried, self.useful = True, _the_same(found, tensors_of(usual))
             return usual
+        self.failures = max(0, self.failures - 1)
         return self.made_of(found)
 
     def _record(self, work: Callable[[], DualResult], tensors: list[Tensor]) -> DualResult:

@@ -35,6 +35,17 @@ def _attention(x: Tensor, **options) -> Tensor:
     return functional.scaled_dot_product_attention(parts, parts.flip(1), 2 * parts, **options).flatten(1)
 
 
+def _attention_by_einsum(x: Tensor) -> Tensor:
+    parts = x.reshape(-1, 3, 4)
+    weights = (torch.einsum("bid,bjd->bij", parts, parts.flip(1)) / 2).softmax(-1)
+    return torch.einsum("bij,bjd->bid", weights, 2 * parts).flatten(1)
+
+
+def _layer_norm(x: Tensor) -> Tensor:
+    squares = (x - x.mean(-1, keepdim=True)) * (x - x.mean(-1, keepdim=True))
+    return (x - x.mean(-1, keepdim=True)) * (1 / torch.sqrt(squares.sum(-1, keepdim=True) / 12 + 1e-5))
+
+
 def _by_hand(x: Tensor) -> Tensor:
     raised = torch.exp(x - x.max(-1, keepdim=True).values)
     return raised / raised.sum(-1, keepdim=True)
@@ -46,12 +57,17 @@ WRITTEN = {
     "over its norm": (lambda x: x / (x.norm(dim=-1, keepdim=True) + 1e-6), {"divided_by_norm"}),
     "over linalg.norm": (lambda x: x / torch.linalg.norm(x, dim=-1).unsqueeze(-1).clamp(min=0.1), {"divided_by_norm"}),
     "over a repeated norm": (lambda x: x / (x.norm(dim=1, keepdim=True).expand_as(x) + 0.1), {"power"}),
+    "over a sum of sizes": (lambda x: functional.normalize(x, p=1, dim=1), {"divided_by_norm"}),
     "root mean square": (lambda x: x * torch.rsqrt(x.pow(2).mean(-1, keepdim=True) + 1e-6), {"divided_by_norm"}),
     "layer norm": (lambda x: functional.layer_norm(x, (12,)), {"divided_by_norm"}),
+    "layer norm by hand": (_layer_norm, {"divided_by_norm"}),
     "group norm": (lambda x: functional.group_norm(x.reshape(-1, 4, 3), 2).flatten(1), {"divided_by_norm"}),
     "softmax": (lambda x: x.softmax(1), {"normalized_exp"}),
     "softmax by hand": (_by_hand, {"normalized_exp"}),
+    "softmax written twice": (lambda x: x.exp() / x.exp().sum(1).unsqueeze(1), {"normalized_exp"}),
+    "softmax by a logarithm": (lambda x: (x - x.exp().sum(1, keepdim=True).log()).exp(), {"normalized_exp"}),
     "attention": (_attention, {"normalized_exp", "weighted_mean"}),
+    "attention by einsum": (_attention_by_einsum, {"normalized_exp", "weighted_mean"}),
     "causal attention": (lambda x: _attention(x, is_causal=True), {"softmax", "weighted_mean"}),
 }
 
@@ -91,6 +107,7 @@ def test_values_that_are_known_by_construction_bound_outputs(slopes, compiled):
     ball = autodual.LinfBall(10.0)
     for name, least in (
         ("normalize", -rows.norm(dim=1)),
+        ("over a sum of sizes", -rows.abs().amax(1)),
         ("root mean square", -rows.norm(dim=1) * 12**0.5),
         ("softmax", rows.amin(1)),
         ("softmax by hand", rows.amin(1)),
@@ -109,6 +126,41 @@ def test_ties_tighten_bounds():
             for passes in (default_pipeline(), apart)
         )
         assert tied.mean() > untied.mean()
+
+
+@pytest.mark.parametrize(
+    ("name", "other"),
+    [
+        ("softmax", "softmax by hand"),
+        ("softmax", "softmax written twice"),
+        ("softmax", "softmax by a logarithm"),
+        ("layer norm", "layer norm by hand"),
+        ("attention", "attention by einsum"),
+    ],
+)
+def test_a_function_has_one_bound_however_it_is_written(name, other, compiled):
+    torch.manual_seed(3)
+    x, rows = torch.randn(2, 6, dtype=torch.float64), torch.randn(5, 12, dtype=torch.float64)
+    before = compiled[name][0].before.state_dict()
+    found = []
+    for model, dual in (compiled[name], compiled[other]):
+        model.before.load_state_dict(before)
+        found.append(dual.lower_bounds(x, autodual.LinfBall(0.3), rows))
+    torch.testing.assert_close(*found)
+
+
+@pytest.mark.parametrize("slopes", ["shared", "adaptive"])
+def test_units_behind_a_tied_op_are_bounded_by_what_it_knows(slopes):
+    """A unit that reads a softmax is a mean of its weights, however wide the inputs are."""
+    torch.manual_seed(4)
+    second = nn.Linear(12, 5).double()
+    model = Function(lambda x: second(x.softmax(1)).relu().sum(1, keepdim=True)).eval()
+    x = torch.randn(2, 6, dtype=torch.float64)
+    found = autodual.compile_dual(model, x).bounds(x, autodual.LinfBall(20.0), slopes=slopes)["linear_1"]
+    least, most = (end + second.bias for end in (second.weight.amin(1), second.weight.amax(1)))
+    open_ = (found.lower < 0) & (found.upper > 0)
+    assert bool(open_.any()) and bool(((found.lower >= least - 1e-9) | ~open_).all())
+    assert bool(((found.upper <= most + 1e-9) | ~open_).all())
 
 
 def test_a_norm_that_may_be_zero_bounds_nothing():
