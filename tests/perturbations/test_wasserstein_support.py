@@ -60,7 +60,7 @@ def test_distances_whose_powers_round_to_one_number_cost_the_same(power, generat
     assert float(upper) == pytest.approx(every.greatest(rows[0].numpy(), x[0].numpy(), 0.1 * float(x.sum())), abs=1e-9)
 
 
-@pytest.mark.parametrize("window", [3, 5])
+@pytest.mark.parametrize("window", [3, 5, 7])
 def test_intervals_of_pixels_are_those_of_the_linear_program(window, generator):
     x, plans = images((2, 3, 3), generator), Plans.over((2, 3, 3), window)
     box = WassersteinBall(BUDGETS, window).at(x).enclosure()
