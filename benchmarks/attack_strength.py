@@ -46,7 +46,7 @@ def own_attacks(model: nn.Module, ball: PerturbationSet) -> dict[str, Attack]:
         "APGD, targeted": Apgd(ADAPTIVE, 9, "targeted-dlr", keep="first"),
         "Square": Square(QUERIES),
         "standard": Standard(),
-        "MSD": Msd(STEPS * len(ball.members()), keep="first"),
+        "MSD": Msd(STEPS, restarts=len(ball.members()), objective="cross-entropy", keep="first"),
     }
 
     def run(kind: str) -> Attack:

@@ -116,7 +116,7 @@ class Ascent(Attack):
                     return
             gradient = self.size.observe(state, loss, gradient)
             near = problem.within(self.growth.at(problem.region, state.iteration, steps))
-            state.points = self.step.advance(near, objective, state, gradient, self.size)
+            state.points = kept.settled(self.step.advance(near, objective, state, gradient, self.size))
         if kept.keep == "last":
             kept.points = state.points
         else:
@@ -133,8 +133,8 @@ def _sure(region: Searchable, iteration: int) -> bool:
 
 def evaluate(problem: Problem, objective: Objective, points: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """The outputs `[N, K]`, the objective `[N]` and its gradient `[N, *shape]`; zero where there is none, never NaN."""
-    with torch.enable_grad():
-        points = points.detach().requires_grad_()
+    with torch.inference_mode(False), torch.enable_grad():
+        points = (points.clone() if points.is_inference() else points.detach()).requires_grad_()
         outputs = problem.outputs(points)
     loss, slope = rise(objective, problem, found := outputs.detach())
     return found, loss, problem.gradients.of(outputs, slope, points).nan_to_num(0, 0, 0)

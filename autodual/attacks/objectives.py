@@ -70,10 +70,14 @@ class CrossEntropy(Objective):
         return loss.reshape(len(outputs), -1).sum(1)
 
     def rise(self, problem: Problem, outputs: Tensor) -> tuple[Tensor, Tensor]:
-        """The slope is the softmax less 1 at the label, and 0 at positions about which nothing is claimed."""
+        """The slope is the softmax, and at the label what makes its sum 0; none where nothing is claimed.
+
+        Where the label's softmax rounds to 1, its slope would be 0 if 1 were subtracted, and the attack half blind.
+        """
         labels = _labels(problem)
-        minus_truth, counted = labels.minus_truth(outputs)
-        slope = torch.addcmul(minus_truth, labels.by_class(outputs).softmax(-2), counted)
+        truth, others = labels.masks(outputs)
+        slope = labels.by_class(outputs).softmax(-2) * others
+        slope = torch.addcmul(slope, truth, slope.sum(-2, keepdim=True), value=-1)
         return self.loss(problem, outputs), slope.reshape(outputs.shape)
 
 

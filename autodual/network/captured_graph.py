@@ -7,7 +7,7 @@ and of the gradients that it takes. So a graph computes what the function comput
 from __future__ import annotations
 
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -51,10 +51,12 @@ def capture(function: Callable[..., Any], dual: CompiledNetwork, *arguments: Ten
             and devices.
 
     Returns:
-        A module to be called like the function. It checks shapes, and neither values nor sets: NaN gives NaN.
+        A module to be called like the function. It checks the model's modules and all shapes, and neither values nor
+        sets: NaN gives NaN, and a radius below zero nonsense.
 
     Raises:
-        CaptureError: the function needs values while it is recorded, or the network is not traced.
+        CaptureError: the function needs values while it is recorded, the network is not traced, or an argument is no
+            tensor.
 
     Example:
         >>> import autodual, torch
@@ -71,6 +73,7 @@ def capture(function: Callable[..., Any], dual: CompiledNetwork, *arguments: Ten
         [(8, 4), (8,), (3, 8), (3,)]
     """
     model = given_network(dual).model
+    _require_tensors(arguments)
     tensors = _tensors_of(model)
     host, inputs = _Host(function, model), (*tensors.values(), *arguments)
     mode = FakeTensorMode(allow_non_fake_inputs=True)
@@ -90,44 +93,58 @@ def capture(function: Callable[..., Any], dual: CompiledNetwork, *arguments: Ten
         raise CaptureError(_words(error)) from error
     if any(isinstance(one, FakeTensor) for one in vars(recorded).values()):
         raise CaptureError("the function reads tensors that it has kept from elsewhere; make them its arguments")
-    return CapturedGraph(model, recorded, inputs)
+    return CapturedGraph(model, recorded, tuple(tensors), inputs)
 
 
 class CapturedGraph(nn.Module):
     """A recorded function; see `capture`.
 
-    network: the model whose tensors it reads. graph: of the network's tensors, and then the arguments.
+    network: the model whose tensors it reads. graph: of these tensors, named `names`, and then the arguments. inputs:
+    examples of both.
     """
 
-    def __init__(self, network: nn.Module, graph: GraphModule, inputs: tuple[Tensor, ...]):
+    def __init__(self, network: nn.Module, graph: GraphModule, names: tuple[str, ...], inputs: tuple[Tensor, ...]):
         super().__init__()
         self.network, self.graph = network, graph
-        self._kinds = [_kind(one) for one in inputs]
+        self._names, self._kinds = names, [_kind(one) for one in inputs]
         self._strides = [_dense(one).stride() for one in inputs]
-        self._modes = self._training()
+        self._then = _modules_of(network)
 
     def forward(self, *arguments: Tensor) -> Any:
-        inputs = (*_tensors_of(self.network).values(), *arguments)
+        tensors = _tensors_of(self.network)
+        _require_tensors(arguments)
+        if tensors.keys() != set(self._names) or _modules_of(self.network) != self._then:
+            raise CaptureError(self._change(tensors))
+        inputs = (*(tensors[name] for name in self._names), *arguments)
         kinds = [_kind(one) for one in inputs]
-        if kinds != self._kinds or self._training() != self._modes:
+        if kinds != self._kinds:
             raise CaptureError(self._difference(kinds))
         with torch.no_grad():
             return self.graph(*(_laid_out(one, stride) for one, stride in zip(inputs, self._strides)))
 
-    def _training(self) -> list[bool]:
-        return [module.training for module in self.network.modules()]
+    def _change(self, tensors: Mapping[str, Tensor]) -> str:
+        """How the model differs from the one that was captured, in a sentence."""
+        changed = sorted(tensors.keys() ^ set(self._names))
+        if changed:
+            return f"the model has gained or lost '{changed[0]}' since the graph was captured: capture another graph"
+        now, then = (
+            {name: kind for name, (kind, _) in each.items()} for each in (_modules_of(self.network), self._then)
+        )
+        if now != then:
+            return "the model has other modules than when the graph was captured: capture another graph"
+        return "the graph was captured with other modules in train() mode: put them back, or capture another graph"
 
     def _difference(self, kinds: list[_Kind]) -> str:
         """Why the graph is not for inputs of these kinds, in a sentence."""
-        if kinds == self._kinds:
-            return "the graph was captured with other modules in train() mode: put them back, or capture another graph"
+        of_model = len(self._names)
         if len(kinds) != len(self._kinds):
-            return f"the graph takes {len(self._kinds)} tensors, those of the model included, not {len(kinds)}"
+            return f"the graph takes {len(self._kinds) - of_model} tensors, not {len(kinds) - of_model}"
         first = next(index for index, (one, other) in enumerate(zip(kinds, self._kinds)) if one != other)
         shape, dtype, device = self._kinds[first]
         found = kinds[first]
+        what = f"'{self._names[first]}'" if first < of_model else "a tensor"
         return (
-            f"the graph was captured for a tensor {list(shape)} of {dtype} on {device}, but got {list(found[0])} of "
+            f"the graph was captured for {what} {list(shape)} of {dtype} on {device}, but got {list(found[0])} of "
             f"{found[1]} on {found[2]}: capture another graph for it"
         )
 
@@ -146,6 +163,20 @@ class _Host(nn.Module):
 
 def _tensors_of(network: nn.Module) -> dict[str, Tensor]:
     return {**dict(network.named_parameters()), **dict(network.named_buffers())}
+
+
+def _modules_of(network: nn.Module) -> dict[str, tuple[type, bool]]:
+    """By name, what each module is, and whether it is in training mode."""
+    return {name: (type(module), module.training) for name, module in network.named_modules()}
+
+
+def _require_tensors(arguments: Sequence[Any]) -> None:
+    for place, one in enumerate(arguments, 1):
+        if not isinstance(one, Tensor):
+            raise CaptureError(
+                f"graphs take tensors, but argument {place} is a {type(one).__name__}: make it one, as torch.as_tensor "
+                "does, or a constant of the function"
+            )
 
 
 def _kind(tensor: Tensor) -> _Kind:

@@ -153,21 +153,23 @@ class LabelMap:
         known = self.labels.masked_fill(~self.counted, 0)
         return known.reshape(known.shape[0], self.labels.shape[1 : self.class_axis].numel(), 1, self._after)
 
-    def minus_truth(self, values: Tensor) -> tuple[Tensor, Tensor]:
-        """−1 at the labels and else 0, `[N, before, C, after]`; 1 at positions that count, `[N, before, 1, after]`.
+    def masks(self, values: Tensor) -> tuple[Tensor, Tensor]:
+        """1 at the labels and else 0, and 1 at the other classes and else 0, `[N, before, C, after]`.
+
+        Both are 0 at positions about which nothing is claimed.
 
         Args:
             values: of flattened outputs, `[N, K]`, whose dtype and device the two have.
         """
-        found, like = self._truths, (values.shape[-1], values.dtype, values.device)
+        found, like = self._masks, (values.shape[-1], values.dtype, values.device)
         if like not in found:
-            counted = (~self.ignored).reshape(self._known.shape).to(values)
-            zeros = torch.zeros_like(self.by_class(values))
-            found[like] = zeros.scatter(-2, self.own(values.device), -counted), counted
+            counted = self.counted.reshape(self._known.shape).to(values)
+            labels = torch.zeros_like(self.by_class(values)).scatter(-2, self.own(values.device), counted)
+            found[like] = labels, counted - labels
         return found[like]
 
     @cached_property
-    def _truths(self) -> dict[tuple[int, torch.dtype, torch.device], tuple[Tensor, Tensor]]:
+    def _masks(self) -> dict[tuple[int, torch.dtype, torch.device], tuple[Tensor, Tensor]]:
         return {}
 
     def others(self, values: Tensor, fill: float) -> Tensor:

@@ -6,7 +6,17 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from autodual.attacks import OBJECTIVES, Ascent, CrossEntropy, Fixed, Objective, Scattered, Sign, Uniform, seen
+from autodual.attacks import (
+    OBJECTIVES,
+    Ascent,
+    CrossEntropy,
+    Fixed,
+    Objective,
+    Scattered,
+    Sign,
+    Uniform,
+    seen,
+)
 from autodual.attacks.kept import Kept
 from autodual.attacks.objectives import rise
 from autodual.attacks.problem import Problem
@@ -33,6 +43,15 @@ def test_slopes_are_autograds(name: str, kind: str) -> None:
     found, found_slope = rise(OBJECTIVES[name], problem, values.detach())
     torch.testing.assert_close(found, expected.detach(), equal_nan=True)
     torch.testing.assert_close(found_slope.nan_to_num(), slope.nan_to_num(), rtol=1e-12, atol=1e-12)
+
+
+def test_the_slope_of_the_cross_entropy_is_exact_where_its_softmax_rounds_to_one() -> None:
+    outputs = torch.tensor([[30.0, 1.0, 0.0]])
+    problem = Problem.of(lambda z: z, LinfBall(0.1).at(outputs), ClassMargin(torch.tensor([0])))
+    _, slope = CrossEntropy().rise(problem, outputs)
+    precise = outputs.double().softmax(1)
+    expected = torch.stack([-precise[0, 1:].sum(), *precise[0, 1:]])
+    torch.testing.assert_close(slope[0].double(), expected, rtol=1e-5, atol=0)
 
 
 def test_an_objective_that_does_not_look_has_slope_zero() -> None:

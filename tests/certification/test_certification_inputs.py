@@ -202,7 +202,8 @@ def test_values_that_are_no_sets_are_refused_alike():
 
 
 def test_values_that_are_no_attacks_are_refused_alike():
-    goal = Property((Variable("X", (2,)),), (Variable("Y", (3,)),), (), "1.0", None, 0, "")
+    box = Case(numpy.zeros(2), numpy.ones(2), (Conjunction(numpy.ones((1, 3)), numpy.zeros(1), numpy.zeros(1, bool)),))
+    goal = Property((Variable("X", (2,)),), (Variable("Y", (3,)),), (box,), "1.0", None, 0, "")
     cascade = autodual.Cascade([DUAL])
     calls = {
         "certify": lambda attack: autodual.certify(DUAL, X, BALL, attack=attack),
@@ -232,6 +233,13 @@ def test_verify_refuses_other_arguments(options, message):
         autodual.verify(DUAL, goal, **options)
     with pytest.raises(InvalidInputError, match=r"goal must be a property, .*, but is str"):
         autodual.verify(DUAL, "property.vnnlib", **options | {"effort": "complete", "attack": Pgd()})
+
+
+@pytest.mark.parametrize("cases", [(), (Case(numpy.zeros(2), numpy.ones(2), ()),)])
+def test_verify_refuses_what_nothing_could_violate(cases):
+    goal = Property((Variable("X", (2,)),), (Variable("Y", (3,)),), cases, "1.0", None, 0, "")
+    with pytest.raises(InvalidInputError, match="no case, or one without conjunctions"):
+        autodual.verify(DUAL, goal)
 
 
 def test_a_radius_is_sought_in_a_whole_number_of_steps():

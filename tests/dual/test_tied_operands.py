@@ -149,6 +149,20 @@ def test_a_function_has_one_bound_however_it_is_written(name, other, compiled):
     torch.testing.assert_close(*found)
 
 
+@pytest.mark.parametrize("slopes", ["shared", "adaptive"])
+def test_units_behind_a_tied_op_are_bounded_by_what_it_knows(slopes):
+    """A unit that reads a softmax is a mean of its weights, however wide the inputs are."""
+    torch.manual_seed(4)
+    second = nn.Linear(12, 5).double()
+    model = Function(lambda x: second(x.softmax(1)).relu().sum(1, keepdim=True)).eval()
+    x = torch.randn(2, 6, dtype=torch.float64)
+    found = autodual.compile_dual(model, x).bounds(x, autodual.LinfBall(20.0), slopes=slopes)["linear_1"]
+    least, most = (end + second.bias for end in (second.weight.amin(1), second.weight.amax(1)))
+    open_ = (found.lower < 0) & (found.upper > 0)
+    assert bool(open_.any()) and bool(((found.lower >= least - 1e-9) | ~open_).all())
+    assert bool(((found.upper <= most + 1e-9) | ~open_).all())
+
+
 def test_a_norm_that_may_be_zero_bounds_nothing():
     model = Function(lambda x: x / x.norm(dim=1, keepdim=True)).eval()
     x, rows = torch.zeros(1, 6, dtype=torch.float64), torch.ones(1, 12, dtype=torch.float64)

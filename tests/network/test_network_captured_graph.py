@@ -172,11 +172,41 @@ def test_a_graph_refuses_what_it_was_not_captured_for():
         graph(x[:5], LABELS[:5], RADIUS)
     with pytest.raises(autodual.errors.CaptureError, match=r"float32 on cpu, but got .*float64"):
         graph(x.double(), LABELS, RADIUS)
-    with pytest.raises(autodual.errors.CaptureError, match="tensors, those of the model included"):
+    with pytest.raises(autodual.errors.CaptureError, match="takes 3 tensors, not 2"):
         graph(x, LABELS)
+    with pytest.raises(autodual.errors.CaptureError, match="take tensors, but argument 3 is a float"):
+        graph(x, LABELS, 0.05)
+    with pytest.raises(autodual.errors.CaptureError, match="take tensors, but argument 1 is a ndarray"):
+        autodual.capture(lambda x: x, dual, x.numpy())
     model.eval()
     with pytest.raises(autodual.errors.CaptureError, match=r"train\(\) mode"):
         graph(x, LABELS, RADIUS)
+    model.train()[1] = nn.Tanh()
+    with pytest.raises(autodual.errors.CaptureError, match="other modules than when the graph was captured"):
+        graph(x, LABELS, RADIUS)
+    model[1] = nn.ReLU()
+    model[0].double()
+    with pytest.raises(autodual.errors.CaptureError, match=r"for '0.weight' \[8, 8\] of torch.float32"):
+        graph(x, LABELS, RADIUS)
+    model[0].float()
+    model.register_buffer("more", torch.zeros(1))
+    with pytest.raises(autodual.errors.CaptureError, match="has gained or lost 'more'"):
+        graph(x, LABELS, RADIUS)
+
+
+def test_tensors_of_the_model_are_known_by_their_names():
+    """Not by their order, which changes where a module is taken out and put in again."""
+    model, dual, x, _ = _case("residual", training=False)
+
+    def margins(x):
+        return dual.margins(x, LABELS, autodual.LinfBall(0.1), **INTERVALS)
+
+    graph = autodual.capture(margins, dual, x)
+    first = model.first
+    del model.first
+    model.first = first
+    assert [name for name, _ in model.named_modules()][1:] == ["second", "last", "first"]
+    torch.testing.assert_close(graph(x), margins(x))
 
 
 def test_dropout_is_drawn_anew_at_each_call():

@@ -16,8 +16,9 @@ from autodual.bounds.memory.row_cost import pull_footprint, starts_windowed
 from autodual.bounds.projected.projections import Projections
 from autodual.bounds.rows.constrained import unit_constraints
 from autodual.bounds.rows.early_exits import exits
+from autodual.bounds.rows.known_values import bounded
 from autodual.bounds.rows.objective_rows import Piece, pieces_of
-from autodual.bounds.rows.pull import Enclosure, Progress, advance, concretise
+from autodual.bounds.rows.pull import Enclosure, Progress, advance
 from autodual.bounds.state.bound_state import BoundState
 from autodual.dual.row_windows import Place
 from autodual.dual.rows import Rows
@@ -94,7 +95,7 @@ def _whole(state: BoundState, name: str, linear: bool, together: int) -> Interva
         spans = [(first, min(first + together, samples)) for first in range(0, samples, together)]
         owners = torch.arange(samples, device=device)
         parts = [shared.restrict(Place(owners[slice(*span)], span, consecutive=True)) for span in spans]
-    found = [concretise(state, advance(state, part)) for part in parts]
+    found = [bounded(state, part) for part in parts]
     lower, upper = (
         torch.cat(ends) if len(ends) > 1 else ends[0] for ends in zip(*((one.lower, one.upper) for one in found))
     )
@@ -126,7 +127,7 @@ def _in_pieces(state: BoundState, name: str, linear: bool) -> Interval:
 
 def _bounds(name: str, linear: bool, state: BoundState, piece: Piece) -> Enclosure:
     start = Progress.start(name, piece.rows, one_sided=not linear)
-    return concretise(state, advance(state, start))
+    return bounded(state, start)
 
 
 @dataclass(frozen=True, eq=False)

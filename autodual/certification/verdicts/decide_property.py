@@ -120,10 +120,14 @@ def verify(
 
 
 def _require_arguments(goal: Property, timeout: float | None, attack: Attack | None) -> None:
-    """Raise InvalidInputError where an argument is of another kind, or the time is no number."""
+    """Raise InvalidInputError where an argument is of another kind, the time is no number, or nothing is asked."""
     if not isinstance(goal, Property):
         raise InvalidInputError(
             f"goal must be a property, such as autodual.load_property(path) reads, but is {type(goal).__name__}"
+        )
+    if not goal.cases or not all(case.conjunctions for case in goal.cases):
+        raise InvalidInputError(
+            "the property has no case, or one without conjunctions, which no output could violate; leave such cases out"
         )
     if timeout is not None and (not isinstance(timeout, Real) or math.isnan(timeout)):
         raise InvalidInputError(f"timeout must be a number of seconds, or None for no limit, not {timeout!r}")

@@ -48,7 +48,7 @@ class PropertySearch:
         places = tuple(
             (place, number) for place, numbers in enumerate(problem.conjunctions) for number in range(len(numbers))
         )
-        claims = _claims(problem, places)
+        claims = claims_of(problem, places)
         exact = bool((claims.matrix == claims.matrix.to(dtype)).all())
         dtypes = dict.fromkeys([dtype, torch.float64] if exact else [torch.float64])
         bounds = PartBounds(dual, {kind: problem.proof_region(kind) for kind in dtypes}, claims)
@@ -82,7 +82,8 @@ class PropertySearch:
         return proved
 
 
-def _claims(problem: Problem, places: tuple[tuple[int, int], ...]) -> Claims:
+def claims_of(problem: Problem, places: tuple[tuple[int, int], ...]) -> Claims:
+    """The claims that conjunctions hold nowhere in their cases' boxes, by their places (see `PropertySearch`)."""
     spec = problem.spec
     case, conjunction = (torch.tensor(column, device=spec.offset.device) for column in zip(*places))
     member = spec.member[case, conjunction]
