@@ -1,8 +1,10 @@
-"""What all registries share: when a registration may replace another of the same name."""
+"""What all registries share: when a registration may replace another of the same name, and what is a user's own."""
 
 from __future__ import annotations
 
 from typing import Any
+
+_PACKAGE = f"{__name__.partition('.')[0]}."
 
 
 def same_definition(first: Any, second: Any) -> bool:
@@ -27,3 +29,12 @@ def require_free(name: object, present: Any, rule: Any) -> None:
         raise ValueError(
             f"{name} is already lowered by {present.__qualname__}; remove one of the two rules, or pass replace=True"
         )
+
+
+def ours(kind: type) -> bool:
+    """Whether a class is one of this package. What a user's own does may depend on anything.
+
+    Args:
+        kind: a class.
+    """
+    return kind.__module__.startswith(_PACKAGE)

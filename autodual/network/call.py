@@ -126,6 +126,7 @@ class Call:
     def _found(self, question: Question, ledger: Ledger) -> DualResult:
         work, ask, parts = partial(self._bound, question, ledger), question.ask, question.parts
         steady = self.stream is None and self.executed is None and self.options.slopes != "optimized"
+        steady = steady and not self.plan.extended
         whole = not parts.partial and parts.owner is None and not parts.slopes.of
         more = ask.linear or ask.record or ask.search
         if not steady or self.device.type != "cpu" or not whole or more:

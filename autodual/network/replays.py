@@ -8,7 +8,7 @@ kind run these alone; one in which a condition does not hold starts again in the
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, is_dataclass
 from itertools import count
 from operator import itemgetter
@@ -22,6 +22,7 @@ from autodual.measured import measured
 from autodual.network.recorded_operations import RecordedOperations
 from autodual.network.replay_program import Program, program_of
 from autodual.network.result import DualResult
+from autodual.registration import ours
 
 # Kinds of calls that are kept, and how many more conditions may fail than hold before a kind is given up.
 _MOST, _FAILURES = 16, 8
@@ -48,12 +49,15 @@ class Replays:
             work: depends on the options and on what it is about, and on nothing else that can change.
             options: compared as they are.
             about: compared by its numbers, words and kinds of tensors, so that objects made anew for each call are the
-                same, and values of tensors do not count.
+                same, and values of tensors do not count. With anything else in it, such as a set of a user's own class,
+                nothing is replayed: what that reads may change unseen.
         """
         if not _alone():
             return work()
         walk = _Walk()
         walk.add(about)
+        if not walk.known:
+            return work()
         key = (options, *vars(measured).values(), *walk.parts)
         try:
             kind = self._kinds.get(key)
@@ -158,11 +162,16 @@ def _alone() -> bool:
 
 
 class _Walk:
-    """The tensors in a thing, each once, and all else that tells it from others."""
+    """The tensors in a thing, each once, and all else that tells it from others.
+
+    known: whether there was nothing but tensors, numbers, words and objects of our own classes, whose answers depend on
+    what they hold and on nothing else. A user's class or function may read anything that changes between two calls.
+    """
 
     def __init__(self) -> None:
         self.parts: list[Any] = [torch.get_default_dtype()]
         self.tensors: list[Tensor] = []
+        self.known = True
         self._numbers: dict[int, int] = {}
 
     def add(self, thing: Any) -> None:
@@ -175,19 +184,19 @@ class _Walk:
                 parts += (thing.shape, thing.stride(), thing.dtype, thing.device)
         elif kind in _NUMBERS_AND_WORDS:
             parts += (kind, thing)
-        elif kind is float:
-            parts.append(thing.hex())
+        elif isinstance(thing, float):
+            parts += (kind, thing.hex())
         elif kind is tuple or kind is list:
             parts += (kind, len(thing))
             for one in thing:
                 self.add(one)
-        elif isinstance(thing, Mapping):
-            parts += (kind, *thing)
+        elif kind is dict:
+            parts += (kind, len(thing), *thing)
             for one in thing.values():
                 self.add(one)
-        elif isinstance(thing, type) or callable(thing) or not hasattr(thing, "__dict__"):
-            parts.append(thing)
-        else:
+        elif ours(kind) and hasattr(thing, "__dict__"):
             parts += (kind, *vars(thing))
             for one in vars(thing).values():
                 self.add(one)
+        else:
+            self.known = False

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from autodual.bounds.options import BoundOptions
 from autodual.bounds.state.sites import Sites
@@ -11,6 +12,7 @@ from autodual.dual.rule import NonlinearRule, Rule
 from autodual.ir.expressions import Environment, Expression
 from autodual.ir.graph import Graph
 from autodual.ir.text import format_node
+from autodual.registration import ours
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,6 +43,11 @@ class Plan:
     def contains(self) -> bool:
         """Whether any op asks that bounds be intersected with its own range, whatever the slopes."""
         return any(isinstance(rule, NonlinearRule) and rule.contained for rule in self.rules.values())
+
+    @cached_property
+    def extended(self) -> bool:
+        """Whether any op or rule is a user's own."""
+        return not all(ours(type(one)) for one in (*(node.op for node in self.graph), *self.rules.values()))
 
     def constant_shape(self, expression: Expression) -> tuple[int, ...]:
         """The shape of a parameter expression; only while passes run.

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import copy
+import dataclasses
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 from unittest import mock
@@ -14,6 +16,7 @@ from torch import Tensor, nn
 
 import autodual
 from autodual.errors import EmptySetError
+from autodual.extend import Interval, PerturbationSet, Support, end_rounding
 from autodual.network import replays
 from autodual.network.replays import Replays
 
@@ -146,3 +149,76 @@ def test_a_dual_network_that_replays_can_be_copied(model: nn.Module) -> None:
         found = dual.lower_bounds(x, autodual.LinfBall(0.1), rows)
     other = copy.deepcopy(dual)
     assert not programs(other) and torch.equal(other.lower_bounds(x, autodual.LinfBall(0.1), rows), found)
+
+
+@dataclass(frozen=True, eq=False)
+class Scaled(PerturbationSet):
+    """A box whose radius is what something of a user's says, at the time of the call."""
+
+    radius: Any
+
+    def bind(self, x: Tensor) -> ScaledSupport:
+        return ScaledSupport(self, x, self.radius)
+
+
+@dataclass(frozen=True, eq=False)
+class ScaledSupport(Support):
+    radius: Any
+
+    def enclosure(self) -> Interval:
+        return Interval.around(self.centre, torch.full_like(self.centre, 0.1) * self.radius.factor)
+
+    def extremes(self, nu: Tensor, view: Any) -> tuple[Tensor, Tensor]:
+        box = self.enclosure()
+        middle = (nu * view.features(self.centre)).flatten(2).sum(2)
+        width = (nu.abs() * view.features(box.upper - self.centre)).flatten(2).sum(2)
+        return middle - width, middle + width
+
+    def rounding(self) -> Tensor:
+        return end_rounding(self)
+
+
+class Slotted:
+    __slots__ = ("factor",)
+
+    def __init__(self) -> None:
+        self.factor: float | Tensor = 1.0
+
+
+class Callable_(Slotted):
+    def __call__(self) -> None: ...
+
+
+class Shared:
+    factor: float | Tensor = 1.0
+
+
+@pytest.mark.parametrize("wider", [2.0, torch.tensor(2.0)], ids=["number", "tensor"])
+@pytest.mark.parametrize("make", [Slotted, Callable_, lambda: Shared], ids=["slots", "callable", "class"])
+@torch.no_grad()
+def test_sets_of_users_may_read_anything(
+    model: nn.Module, make: Callable[[], Any], wider: float | Tensor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What changes between calls cannot be seen in a set of a user's own."""
+    dual, x, radius = autodual.compile_dual(model, torch.rand(1, 6)), torch.rand(2, 6), make()
+    monkeypatch.setattr(radius, "factor", torch.tensor(1.0) if isinstance(wider, Tensor) else 1.0)
+    for _ in range(4):
+        before = dual.lower_bounds(x, Scaled(radius), torch.eye(3))
+    monkeypatch.setattr(radius, "factor", wider)
+    assert (dual.lower_bounds(x, Scaled(radius), torch.eye(3)) < before).all()
+
+
+@torch.no_grad()
+def test_networks_with_rules_of_users_are_not_replayed(model: nn.Module) -> None:
+    dual, x = autodual.compile_dual(model, torch.rand(1, 6)), torch.rand(2, 6)
+    compiled = dual.compiled(x)
+    name, rule = next(iter(compiled.plan.rules.items()))
+
+    class Own(type(rule)):  # type: ignore[misc]
+        """A rule of a user's, which may read anything."""
+
+    own = dataclasses.replace(compiled.plan, rules={**compiled.plan.rules, name: Own()})
+    dual._compiled[tuple(x.shape[1:])] = dataclasses.replace(compiled, plan=own)
+    for _ in range(4):
+        dual.lower_bounds(x, autodual.LinfBall(0.1), torch.eye(3))
+    assert not compiled.plan.extended and own.extended and not programs(dual)
