@@ -28,8 +28,10 @@ class Constants:
     early_exit_work: int = 10_000
     #: Multiplications that take as long as all that one more pull of rows costs beside its own.
     another_pull_work: int = 16_000_000
+    #: Multiplications that take as long as one more layer on the way of rows costs beside its own.
+    another_layer_work: int = 16_000_000
     #: Multiplications of a product from which on it pays to look for columns of zeros, and to leave them out.
-    zero_columns_work: int = 4_000_000
+    zero_columns_work: int = 32_000_000
     #: Multiplications that a GPU does while it waits for the host to choose rows. Not measured: a millisecond at a
     #: tenth of what a server's GPU can do.
     work_of_a_wait: int = 2_000_000_000

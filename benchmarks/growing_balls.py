@@ -68,6 +68,8 @@ def unbroken(
     every, _, factor, count = SCHEDULES[name]
     radii, found = torch.tensor(schedule(name)), torch.full_like(labels, -1)
     right = (network(x).argmax(1) == labels).nonzero().squeeze(1)
+    if not len(right):
+        return found
     x, labels = x[right], labels[right]
     attack = replace(attack, steps=every * count, growth=Growth(factor, every))
     points = attack.run(network, replace(ball, eps=float(radii[-1])).at(x), ClassMargin(labels))

@@ -7,6 +7,8 @@ One thread, float32, sizes of the thesis' small MNIST network at batch 10.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 import torch.nn.functional as functional
@@ -51,15 +53,17 @@ def test_norms(benchmark, kind, rows: int) -> None:
     benchmark(lambda: estimator.norm(products))
 
 
-@pytest.mark.parametrize("kind", ["least", "both ends", "max-pool"])
+@pytest.mark.parametrize("kind", ["least", "both ends", "smooth", "max-pool"])
 @pytest.mark.parametrize("filled", [0.2, 1.0], ids=["a fifth filled", "filled"])
 def test_moved_mass(benchmark, filled: float, kind: str) -> None:
     """1,000 rows over a Wasserstein ball, beside the 5 × 5 maxima of them that its window needs at least."""
     x = torch.rand(1, 1, 28, 28) * (torch.rand(1, 1, 28, 28) < filled)
-    rows, region = torch.randn(1, 1000, 1, 28, 28), autodual.WassersteinBall(0.01, window=5).at(x)
+    rows, ball = torch.randn(1, 1000, 1, 28, 28), autodual.WassersteinBall(0.01, window=5)
+    region, smooth = ball.at(x), replace(ball, sharpness=100.0).at(x)
     work = {
         "least": lambda: region.least(rows, WholeView()),
         "both ends": lambda: region.extremes(rows, WholeView()),
+        "smooth": lambda: smooth.least(rows, WholeView()),
         "max-pool": lambda: functional.max_pool2d(rows[0], 5, 1, 2),
     }
     benchmark(work[kind])

@@ -101,6 +101,7 @@ TIMES: dict[str, tuple[Sequence[float], Callable[[Size], Callable[[], Any]]]] = 
     "factored_rows_gain": ((0.25, 0.5, 1, 2), convolutional),
     "early_exit_work": ((0, 0.01, 0.1, 1), partial(perceptron, slopes="adaptive")),
     "zero_columns_work": ((0, 0.25, 1, 4, 16), partial(perceptron, slopes="adaptive")),
+    "another_layer_work": ((0, 0.25, 1, 4, 16), partial(perceptron, slopes="adaptive")),
     "another_pull_work": ((0, 0.25, 1, 4, 16), partial(perceptron, slopes="adaptive")),
     "push_cost": ((0.25, 0.5, 1, 2, 4), perceptron),
     "fold_channels": ((0, 0.5, 1, 2, 4), partial(convolutional, channels=3)),

@@ -37,8 +37,9 @@ TABLES: dict[str, Table] = {**published_tables(), **chapter_3.FIGURES, **chapter
 def run(name: str, size: Size) -> None:
     """Run one experiment, save each row as it comes, and print the table."""
     table, unit = TABLES[name], seconds(calibration, 3)
-    options = {key: value for key, value in asdict(size).items() if key not in ("sets", "data_dir")}
-    file = "_".join([f"thesis_{name}", *re.findall(r"[\w.+-]+", size.only)])
+    options = {key: value for key, value in asdict(size).items() if key not in ("sets", "data_dir", "published")}
+    words = re.findall(r"[\w.+-]+", size.only) + (["published"] if size.published else [])
+    file = "_".join([f"thesis_{name}", *words])
     for row, values in EXPERIMENTS[name](table, size):
         table.fill(row, values)
         save(file, {"thesis": table.title, "size": options, "C": unit, "lines": table.lines()})
@@ -49,6 +50,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(EXPERIMENTS)}; all by default")
     parser.add_argument("--data-dir", type=Path, help="folder of the data sets' files")
+    parser.add_argument("--published", type=Path, metavar="DIR", help="folder of networks for Table 5.1")
     parser.add_argument("--epochs", type=int, default=2, help="of each training run, 0 for the thesis' number")
     parser.add_argument("--limit", type=int, default=5000, help="training samples, 0 for all")
     parser.add_argument("--test", type=int, default=500, help="test samples")

@@ -46,6 +46,7 @@ def options() -> argparse.Namespace:
     parser.add_argument("--steps", type=int, default=40, help="of Frank and Wolfe's attack on certificates")
     parser.add_argument("--attack", choices=sorted(ATTACKS), default="frank-wolfe")
     parser.add_argument("--schedule", choices=sorted(SCHEDULES), default="mnist")
+    parser.add_argument("--domain", type=float, nargs=2, metavar=("LOWER", "UPPER"), help="of pixels (default: none)")
     parser.add_argument("--slopes", choices=["shared", "adaptive", "optimized"], default="adaptive")
     parser.add_argument("--data", default="sample")
     parser.add_argument("--data-dir", type=Path)
@@ -73,7 +74,7 @@ class Right:
 
     def ball(self, number: Tensor) -> autodual.WassersteinBall:
         """Of the radii with these numbers, counted from 1."""
-        return autodual.WassersteinBall(self.radii[number - 1], window=self.window)
+        return autodual.WassersteinBall(self.radii[number - 1], window=self.window, domain=self.given.domain)
 
     def certified(self, index: Tensor, number: Tensor) -> Tensor:
         """Whether images are certified, `[n]`."""

@@ -116,7 +116,7 @@ class Ascent(Attack):
                     return
             gradient = self.size.observe(state, loss, gradient)
             near = problem.within(self.growth.at(problem.region, state.iteration, steps))
-            state.points = self.step.advance(near, objective, state, gradient, self.size)
+            state.points = kept.settled(self.step.advance(near, objective, state, gradient, self.size))
         if kept.keep == "last":
             kept.points = state.points
         else:

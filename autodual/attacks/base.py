@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from typing import ClassVar, TypeAlias
+from typing import Any, ClassVar, TypeAlias
 
 import torch
 from torch import Tensor
 
+from autodual.errors import InvalidInputError
 from autodual.perturbations import Searchable, require_searchable
 from autodual.specs import Specification
 from autodual.tensors import flat
@@ -39,6 +40,26 @@ class Attack(ABC):
             specification: what should hold at every point of the region.
             generator: of random starts; None uses the attack's own seed.
         """
+
+
+def given_attack(attack: Any) -> Attack:
+    """The attack that a caller gives.
+
+    Args:
+        attack: anything.
+
+    Raises:
+        InvalidInputError: it is no attack, such as the class of one.
+
+    Example:
+        >>> from autodual.attacks import Pgd
+        >>> from autodual.attacks.base import given_attack
+        >>> given_attack(Pgd(steps=5)).steps
+        5
+    """
+    if isinstance(attack, Attack):
+        return attack
+    raise InvalidInputError(f"attack must be an attack, such as autodual.attacks.Pgd(), but is {attack!r}")
 
 
 @torch.no_grad()

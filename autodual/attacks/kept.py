@@ -12,8 +12,9 @@ from autodual.errors import InvalidInputError
 from autodual.perturbations import Searchable
 
 #: `worst`: the point of least margin. `first`: the same, but samples are left alone once they are refuted. `loss`: the
-#: point of largest objective. `last`: where the ascent ends.
-Keep = Literal["worst", "first", "loss", "last"]
+#: point of largest objective. `last`: where the ascent ends. `first-together`: as `first`, for functions that look at
+#: all samples together, as batch norm does in training: refuted samples stay where they are, and are still run.
+Keep = Literal["worst", "first", "first-together", "loss", "last"]
 
 
 def check_keep(keep: str) -> None:
@@ -42,11 +43,18 @@ class Kept:
         score = ranked(score.to(self._score))
         if region is not None:
             score = score.masked_fill(~region.plausible(points), torch.inf)
+        if self.keep == "first-together":
+            score = score.masked_fill(self._score < 0, torch.inf)
         lowest, place = score.min(0)
         better = lowest < self._score
         self._score = torch.minimum(lowest, self._score)
         found = points[0] if len(points) == 1 else points[place, torch.arange(len(place), device=place.device)]
         self.points = torch.where(better.reshape(-1, *[1] * (found.dim() - 1)), found, self.points)
+
+    @property
+    def stepwise(self) -> bool:
+        """Whether points are judged at each step, since the next one depends on which samples are refuted."""
+        return self.keep in ("first", "first-together")
 
     def resisting(self) -> Tensor | None:
         """Which samples are not refuted yet, as a LongTensor; None if all of them are to go on."""
@@ -54,6 +62,12 @@ class Kept:
             return None
         refuted = self._score < 0
         return (~refuted).nonzero().squeeze(1) if bool(refuted.any()) else None
+
+    def settled(self, points: Tensor) -> Tensor:
+        """The points `[N, *shape]` of the next step: refuted samples that are still run stay at what is kept."""
+        if self.keep != "first-together":
+            return points
+        return torch.where((self._score < 0).reshape(-1, *[1] * (points.dim() - 1)), self.points, points)
 
     def only(self, index: Tensor | None) -> Kept:
         """What is kept for some of the samples, by a LongTensor; None: itself."""

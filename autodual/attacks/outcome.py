@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from autodual.attacks.base import Attack, Function
+from autodual.attacks.base import Attack, Function, given_attack
 from autodual.attacks.members import attack_members
 from autodual.inputs import Labels
 from autodual.perturbations import Searchable
@@ -43,6 +43,6 @@ def broken(
     wrong = flat(goal.misses(outputs)).any(1)
     if attack is None:
         return wrong
-    points = attack_members(attack, function, region, goal)
+    points = attack_members(given_attack(attack), function, region, goal)
     missed = flat(goal.misses(function(points))).any(1)
     return wrong | region.contains_where(missed & ~wrong, points)

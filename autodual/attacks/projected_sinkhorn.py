@@ -40,7 +40,7 @@ class Entropic(StepSize):
         projected = getattr(region, "entropic", None)
         if projected is None:
             raise InvalidInputError(
-                "the projection with an entropy is one onto Wasserstein balls, but the set is this: "
+                "the projection with an entropy is one onto Wasserstein balls without a domain, but the set is this: "
                 f"{region.source.describe()}; use pgd there"
             )
         found: Tensor = projected(state.points + self.size * move, self.strength)
@@ -65,7 +65,7 @@ class ProjectedSinkhorn(GradientAttack):
 
     Raises:
         InvalidInputError: fewer than one step or start, a size or strength that is not positive and finite, an unknown
-            name, or, when run, another set than a Wasserstein ball.
+            name, or, when run, another set than a Wasserstein ball without a domain.
 
     Example:
         >>> import autodual, torch

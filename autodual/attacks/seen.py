@@ -36,7 +36,7 @@ class Seen:
             return
         self._waiting.append((points, outputs, loss))
         numbers = len(self._waiting) * (points.numel() + outputs.numel())
-        if not sure or self.kept.keep == "first" or len(self._waiting) == _STEPS or numbers > _NUMBERS:
+        if not sure or self.kept.stepwise or len(self._waiting) == _STEPS or numbers > _NUMBERS:
             self.judge(None if sure else self.problem.region)
 
     def judge(self, region: Searchable | None = None) -> None:

@@ -8,6 +8,7 @@ from autodual.bounds.engine.objective_piece import Wish
 from autodual.bounds.engine.record import Record, joined_records, record_of
 from autodual.bounds.engine.sweep import prepare
 from autodual.bounds.memory.recomputation import recomputed
+from autodual.bounds.memory.tensor_tree import mapped, tensors_of
 from autodual.bounds.options import BoundOptions
 from autodual.bounds.projected.projections import Projections
 from autodual.bounds.rows.pull import LinearBound
@@ -36,9 +37,11 @@ __all__ = [
     "execution",
     "joined_records",
     "joined_searches",
+    "mapped",
     "objective_bounds",
     "prepare",
     "recomputed",
     "record_of",
     "sweep_again",
+    "tensors_of",
 ]

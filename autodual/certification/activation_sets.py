@@ -10,7 +10,7 @@ from typing_extensions import Unpack
 
 from autodual.inputs import Samples, sample_tensor
 from autodual.network import Ask, DualNetwork, given_network
-from autodual.network.ask import ProofOptions
+from autodual.network.ask_options import ProofOptions
 from autodual.network.keywords import takes
 from autodual.perturbations import PerturbationSet
 from autodual.tensors import flat

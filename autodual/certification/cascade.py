@@ -16,7 +16,7 @@ from autodual.certification.showing import html_pairs, short
 from autodual.errors import InvalidInputError
 from autodual.inputs import Labels, Samples, sample_tensor
 from autodual.network import Ask, DualNetwork
-from autodual.network.ask import PolicyOptions
+from autodual.network.ask_options import PolicyOptions
 from autodual.network.keywords import takes
 from autodual.perturbations import LinfBall, PerturbationSet, PlacedSet, perturbation_set, require_searchable
 from autodual.policies import IGNORED

@@ -10,13 +10,14 @@ from torch import Tensor
 from typing_extensions import Unpack
 
 from autodual.attacks import Attack, attack_members, counterexamples
+from autodual.attacks.base import given_attack
 from autodual.certification.cascade import Cascade, CascadeCertificate, certify_cascade
 from autodual.certification.certificate import Status
 from autodual.certification.contradiction import contradiction_words, network_record
 from autodual.errors import ContradictionError, InvalidInputError
 from autodual.inputs import Samples, sample_tensor
 from autodual.network import Ask
-from autodual.network.ask import PolicyOptions
+from autodual.network.ask_options import PolicyOptions
 from autodual.network.keywords import takes
 from autodual.perturbations import PerturbationSet, Searchable, perturbation_set, require_searchable
 from autodual.specs import ClassMargin
@@ -66,7 +67,7 @@ def attack_cascade(
         >>> [(str(one.status), one.attacked) for one in found]
         [('certified', False), ('unknown', False)]
     """
-    ask, x = Ask.of(ask, options, attack_cascade), sample_tensor(x)
+    ask, x, attack = Ask.of(ask, options, attack_cascade), sample_tensor(x), given_attack(attack)
     if len(certificates) != len(x):
         raise InvalidInputError(f"there are {len(certificates)} certificates for {len(x)} samples; give one for each")
     region = require_searchable(perturbation_set(ball).at(x))

@@ -10,6 +10,7 @@ from torch import Tensor
 from typing_extensions import Unpack
 
 from autodual.attacks import Attack
+from autodual.attacks.base import given_attack
 from autodual.certification.certificate import Certificates
 from autodual.certification.effort import Stages
 from autodual.certification.exact_decisions import ExactDecisions
@@ -22,7 +23,7 @@ from autodual.errors import InvalidInputError
 from autodual.exact.time_allowed import checked_seconds
 from autodual.inputs import Labels, Samples, sample_tensor
 from autodual.network import Ask, DualNetwork, given_network
-from autodual.network.ask import ProofOptions
+from autodual.network.ask_options import ProofOptions
 from autodual.network.keywords import takes
 from autodual.network.known import checked_ask
 from autodual.perturbations import PerturbationSet, Support, perturbation_set, require_searchable, require_support
@@ -119,6 +120,7 @@ def certify(
     with checked_together(), torch.no_grad():
         region = require_support(perturbation_set(ball).at(x))
         if attack is not None:
+            attack = given_attack(attack)
             require_searchable(region)
         elif bracket:
             raise InvalidInputError("bracket=True needs an attack; give attack=autodual.attacks.Pgd(), for example")

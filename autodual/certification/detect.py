@@ -12,7 +12,7 @@ from autodual.certification.same_network import require_same_network
 from autodual.errors import InvalidInputError
 from autodual.inputs import Samples, sample_tensor
 from autodual.network import Ask, DualNetwork, given_network
-from autodual.network.ask import ProofOptions
+from autodual.network.ask_options import ProofOptions
 from autodual.network.keywords import takes
 from autodual.perturbations import PerturbationSet, perturbation_set, require_support
 

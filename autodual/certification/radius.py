@@ -10,6 +10,7 @@ from torch import Tensor
 from typing_extensions import Unpack
 
 from autodual.attacks import Attack
+from autodual.attacks.base import given_attack
 from autodual.certification.attacked_samples import attacked_samples
 from autodual.certification.contradiction import Told
 from autodual.certification.crossing import certified_below, expected_crossing
@@ -21,7 +22,7 @@ from autodual.certification.showing import bound_words
 from autodual.errors import InvalidInputError
 from autodual.inputs import Labels, Samples, sample_tensor
 from autodual.network import Ask, DualNetwork, given_network
-from autodual.network.ask import PolicyOptions
+from autodual.network.ask_options import PolicyOptions
 from autodual.network.keywords import takes
 from autodual.perturbations import PerturbationSet, perturbation_set
 from autodual.progress import Progress, tracked
@@ -88,7 +89,8 @@ def certified_radius(
         [0.25, 0.0]
     """
     ask = Ask.of(ask, options, certified_radius)
-    _require_numbers(max_radius, tolerance)
+    _require_numbers(max_radius, tolerance, max_steps)
+    attack = None if attack is None else given_attack(attack)
     if not callable(ball):
         raise InvalidInputError(
             f"ball must make a set from radii, such as autodual.LinfBall, but is {ball!r}; write LinfBall, not "
@@ -118,11 +120,13 @@ def certified_radius(
     return radii
 
 
-def _require_numbers(max_radius: float, tolerance: float) -> None:
+def _require_numbers(max_radius: float, tolerance: float, max_steps: int) -> None:
     if not 0 < max_radius < float("inf"):
         raise InvalidInputError(f"max_radius must be positive and finite, not {max_radius}")
     if not 0 <= tolerance < float("inf"):
         raise InvalidInputError(f"tolerance must be finite and not negative, not {tolerance}")
+    if not isinstance(max_steps, int) or max_steps < 0:
+        raise InvalidInputError(f"max_steps must be a whole number, 0 or more, not {max_steps!r}")
 
 
 @dataclass(frozen=True, eq=False)

@@ -8,12 +8,13 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from autodual.errors import ModelChangedError
+from autodual.errors import CaptureError, ModelChangedError
 from autodual.frontend.torch.source import first_line
 from autodual.frontend.torch.tracing.comparison import Comparison, Network, run_in, running, widest_run
 from autodual.frontend.torch.tracing.state import inference
 from autodual.ir import Graph
 from autodual.network import DualNetwork
+from autodual.requirements import checking
 
 # Points near one where a network jumps: their distance, relative to the sample's size, and their number.
 _STEP, _TRIES = 1e-3, 4
@@ -26,8 +27,14 @@ def require_same_network(dual: DualNetwork, x: Tensor) -> None:
 
     Both run in float64, with the constants of the dtype that the model was traced in. Where that says no, the model
     runs in float32 too, which shows how far rounding moves it. Of a program that takes batches of one size only the
-    first is compared.
+    first is compared. Raises CaptureError while a graph is captured, since values tell then neither this nor what is
+    certified.
     """
+    if not checking():
+        raise CaptureError(
+            "certificates and radii come of values, and a graph that is being captured has none yet: call this outside "
+            "of autodual.capture, and capture bounds such as dual.margins(...)"
+        )
     compiled = dual.compiled(x)
     traced, graph = compiled.traced, compiled.plan.graph
     if traced is None:

@@ -21,7 +21,7 @@ from autodual.search import Claims, PartBounds, TreeSearch, suitable_actions
 from autodual.specs import Rows, Specification
 from autodual.tensors import bounding_dtype
 
-# Steps uphill of parts with split units, and the share of the memory budget that waiting parts may take.
+# Steps uphill of whole sets, and the share of the memory budget that waiting parts may take.
 _STEPS, _SHARE = 12, 2
 
 
@@ -107,7 +107,7 @@ class _Deciding:
         narrow = bounding_dtype(self.region.centre.dtype)
         exact = bool((claims.matrix == claims.matrix.to(narrow)).all())
         dtypes = dict.fromkeys([narrow, torch.float64] if exact else [torch.float64])
-        bounds = PartBounds(self.dual, {kind: region.to(kind) for kind in dtypes}, claims, _STEPS)
+        bounds = PartBounds(self.dual, {kind: region.to(kind) for kind in dtypes}, claims)
         return TreeSearch(
             bounds,
             suitable_actions(bounds),

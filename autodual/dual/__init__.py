@@ -30,10 +30,11 @@ from autodual.dual.family import FamilyLayer, LineFamily
 from autodual.dual.layer import Contribution, DualLayer
 from autodual.dual.registry import dual_rule, find_rule, registered
 from autodual.dual.relaxation import LinearRelaxation, RelaxedLayer
+from autodual.dual.relaxation_rule import RelaxationRule
 from autodual.dual.row_products import contract, inner
 from autodual.dual.row_windows import Place, Window
 from autodual.dual.rows import Rows
-from autodual.dual.rule import AffineRule, NonlinearRule, RelaxationRule, Rule
+from autodual.dual.rule import AffineRule, NonlinearRule, Rule
 from autodual.dual.spectral_norm import spectral_norm_bound
 
 __all__ = [

@@ -9,10 +9,10 @@ from torch import Tensor
 
 from autodual.dual.layer import Contribution, DualLayer
 from autodual.dual.matrix_planes import RowPlanesLayer
+from autodual.dual.product_rule import ProductRule
 from autodual.dual.registry import dual_rule
 from autodual.dual.row_products import inner
 from autodual.dual.rows import Rows
-from autodual.dual.rule import ProductRule
 from autodual.interval import Interval
 from autodual.ir import ops
 from autodual.ir.expressions import Environment

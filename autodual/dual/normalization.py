@@ -51,19 +51,27 @@ class NormalizedLayer(DualLayer):
         bounds of d alone. least: n at least.
         """
         d = torch.where(above, rows.features(self.norm.greatest), rows.features(self.norm.least))
-        return self._slack_by_plane(rows, t, *self._plane(rows, above)).maximum(least - t * d)
+        return self._slack_by_plane(rows, t, *self._plane(rows, t, above)).maximum(least - t * d)
 
     def _slack_by_plane(self, rows: Rows, t: Tensor, slope: Tensor, base: Tensor) -> Tensor:
         """The least n - t·(slope·x + base) over the bounds."""
         pulled, x = rows.values - t * slope, self.norm.x
         return self._sum(pulled * rows.features(x.centre) - pulled.abs() * rows.features(x.radius)) - t * base
 
-    def _plane(self, rows: Rows, above: Tensor) -> tuple[Tensor, Tensor]:
-        low, high = self.norm.below, self.norm.above
-        return (
-            torch.where(above, rows.features(high.slope), rows.features(low.slope)),
-            torch.where(above, rows.features(high.base), rows.features(low.base)),
-        )
+    def _plane(self, rows: Rows, t: Tensor, above: Tensor) -> tuple[Tensor, Tensor]:
+        (slope, base), high = self._below(rows, t), self.norm.above
+        return torch.where(above, rows.features(high.slope), slope), torch.where(above, rows.features(high.base), base)
+
+    def _below(self, rows: Rows, t: Tensor) -> tuple[Tensor, Tensor]:
+        """The plane below d that stands in for it where t is negative."""
+        norm = self.norm
+        slope, base = rows.features(norm.below.slope), rows.features(norm.below.base)
+        if norm.op.order == 2:
+            return slope, base
+        # ν·x - t·|x| is exact at its least where an open entry's slope makes it vanish, or is the steepest.
+        share = norm.op.share
+        own = rows.values / torch.where(t < 0, share * t, -1.0)
+        return torch.where(rows.features(norm.open_signs), share * own.clamp(-1, 1), slope), base
 
     def _stepped(self, rows: Rows) -> Tensor:
         """A t that the quotient never falls below: from its value at the centre down by the slack over the least norm,
@@ -75,7 +83,7 @@ class NormalizedLayer(DualLayer):
         value = middle / rows.features(norm.middle)
         t = torch.where(above, value.clamp(min=0), value.clamp(max=0))
         slack = self._slack(rows, t, above, least)
-        divisor = torch.where(above, rows.features(norm.least), rows.features(norm.ends(norm.below).lower))
+        divisor = torch.where(above, rows.features(norm.least), rows.features(norm.divisor))
         greatest = rows.features(norm.greatest)
         steady = divisor * _STEADY >= greatest
         t = t + slack / torch.where(slack < 0, torch.where(steady, divisor, 1.0), greatest)
@@ -97,12 +105,17 @@ class NormalizedLayer(DualLayer):
         return self._stepped(rows).maximum(-self._most(rows)).maximum(single)
 
     def _most(self, rows: Rows) -> Tensor:
-        """The norm's dual, |ν|/√share: the size of any quotient."""
-        squares, limits = self._sum(rows.values.square()), torch.finfo(rows.values.dtype)
+        """The norm's dual: the size of any quotient."""
+        return self._dual_norm(rows.values) * self.norm.op.most
+
+    def _dual_norm(self, values: Tensor) -> Tensor:
+        """Of rows' values `[G, K, *shape]`: |ν|₂, or the largest |ν| for norms of order 1."""
+        if self.norm.op.order == 1:
+            return values.abs().amax(tuple(axis + 1 for axis in self.norm.axes), keepdim=True)
+        squares, limits = self._sum(values.square()), torch.finfo(values.dtype)
         # The sum of sizes is no less, and has no squares that are too small for a float.
         large = squares > limits.tiny / limits.eps
-        size = torch.where(large, torch.where(large, squares, 1.0).sqrt(), self._sum(rows.values.abs()))
-        return size / math.sqrt(self.norm.op.share)
+        return torch.where(large, torch.where(large, squares, 1.0).sqrt(), self._sum(values.abs()))
 
     def least(self, rows: Rows) -> Tensor:
         return flat(self._lines(rows)[3], 2).sum(2)
@@ -120,7 +133,7 @@ class NormalizedLayer(DualLayer):
         )
         greatest, above = rows.features(norm.greatest), (t > 0).detach()
         below = torch.where(above | t.isinf(), 0.0, t)
-        tangent, base = rows.features(norm.below.slope), rows.features(norm.below.base)
+        tangent, base = self._below(rows, below)
         room = _LOWER * self._most(rows) * greatest
         slanted = above | (self._slack_by_plane(rows, below, tangent, base) >= -room).detach()
         share = slanted.to(t.dtype) / torch.where(greatest > 0, greatest, 1.0)
@@ -136,18 +149,18 @@ class NormalizedLayer(DualLayer):
 
     def interval(self, inputs: Sequence[Interval]) -> Interval:
         norm = self.norm
-        most = torch.where(norm.least > 0, (1 + _LOWER) / math.sqrt(norm.op.share), torch.inf) + norm.known
+        most = torch.where(norm.least > 0, (1 + _LOWER) * norm.op.most, torch.inf) + norm.known
         most = most.expand_as(norm.x.lower)
         return Interval(-most, most)
 
     def magnitude(self, sizes: Sequence[Tensor]) -> Tensor:
         # |t| is at most Σ|ν|/√share, and what the steps divide by not much less than the greatest norm.
         norm = self.norm
-        least = norm.least.minimum(norm.ends(norm.below).lower)
+        least = norm.divisor
         ratio = torch.where(least * _STEADY >= norm.greatest, norm.greatest / least, 1.0)
         # Bounds of x may reach further than those of d.
         beyond = torch.where(norm.greatest > 0, norm.reach / norm.greatest, 1.0)
-        most = 4 * (2 + ratio) * beyond.clamp(min=1).square() / math.sqrt(norm.op.share) + norm.known
+        most = 4 * (2 + ratio) * beyond.clamp(min=1).square() * norm.op.most + norm.known
         return most.expand_as(norm.x.lower)
 
     @property
@@ -170,14 +183,14 @@ class DividedByNormRule(NonlinearRule):
 
     def limits(self, op: ops.DividedByNorm) -> tuple[float, float]:
         # Where the norm may be 0 there is no value at all.
-        most = 1 / math.sqrt(op.share) if op.inside > 0 or op.floor > 0 or op.outside > 0 else math.inf
+        most = op.most if op.inside > 0 or op.floor > 0 or op.outside > 0 else math.inf
         return -most, most
 
     def executed(self, op: ops.DividedByNorm, operands: Sequence[Executed], run: Run) -> Tensor:
         """Errors of x and of d, each over the least d of a run, and the rounding of the quotient."""
         x, d = operands
         least = d.reached.lower
-        share = (x.error + d.error / math.sqrt(op.share)) / least
+        share = (x.error + d.error * op.most) / least
         own = run.precision.gamma(4) * x.size / least + run.precision.tiny
         return torch.where(least > 0, share + own, torch.inf)
 

@@ -37,6 +37,8 @@ class NormalizedExpLayer(DualLayer):
         self.axis = axis
         self.z = z.map(lambda end: end.clamp(max=0.0))
         self.shares = self.z.map(torch.exp)
+        #: Zeros with extent 1 along the axis; NaN where any bound is.
+        self.nothing = 0.0 * (self.shares.lower + self.shares.upper).sum(axis, keepdim=True)
         width = self.z.upper - self.z.lower
         touching = self.z.lower + (_SHARE * width).clamp(max=_MOST)
         self.tangent = touching.exp()
@@ -63,7 +65,7 @@ class NormalizedExpLayer(DualLayer):
             left = 1 - low.sum(axis, keepdim=True)
             # What is left to one goes to the smallest first; the last that gets any is the one at the margin.
             place = ((spent < left).sum(axis, keepdim=True) - 1).clamp(min=0)
-            self._last = rows, ranked.expand(shape).gather(axis, place)
+            self._last = rows, ranked.expand(shape).gather(axis, place) + rows.features(self.nothing)
         return self._last[1]
 
     def pull(self, rows: Rows) -> tuple[Rows, ...]:
@@ -84,8 +86,8 @@ class NormalizedExpLayer(DualLayer):
         return flat(t, 2).sum(2) + flat(factor * share, 2).sum(2)
 
     def interval(self, inputs: Sequence[Interval]) -> Interval:
-        known = (0.0 * (self.shares.lower + self.shares.upper).sum(self.axis, keepdim=True)).expand_as(self.z.lower)
-        return Interval(known, known + 1.0)
+        least = self.nothing.expand_as(self.z.lower)
+        return Interval(least, least + 1.0)
 
     def magnitude(self, sizes: Sequence[Tensor]) -> Tensor:
         # |a - t| is at most twice the largest |a|, and every line's terms count.

@@ -8,9 +8,10 @@ import torch
 from torch import Tensor
 
 from autodual.dual.product_planes import best_tilt
+from autodual.dual.product_rule import ProductRule
 from autodual.dual.registry import dual_rule
 from autodual.dual.relaxation import LinearRelaxation
-from autodual.dual.rule import ProductRule, RelaxationRule
+from autodual.dual.relaxation_rule import RelaxationRule
 from autodual.interval import Interval
 from autodual.ir import ops
 from autodual.ir.expressions import Environment

@@ -13,7 +13,7 @@ from autodual.dual.execution import Executed, Run
 from autodual.dual.family import LineFamily
 from autodual.dual.registry import dual_rule
 from autodual.dual.relaxation import LinearRelaxation
-from autodual.dual.rule import RelaxationRule
+from autodual.dual.relaxation_rule import RelaxationRule
 from autodual.interval import Interval
 from autodual.ir import ops
 from autodual.ir.expressions import Environment

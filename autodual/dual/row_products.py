@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor
-from torch.nn import functional
 
 from autodual.dual.rows import Rows
 from autodual.measured import measured
+from autodual.perturbations.regions.row_norms import flat_inner
 from autodual.tensors import flat, readable
 
 # Columns are left out if at most this share of them is left; copying the others takes time as well.
@@ -48,7 +48,7 @@ def _product(rows: Rows, features: Tensor, absolute: bool) -> Tensor:
     base = rows.base.abs() if absolute else rows.base
     if rows.scale is not None:
         features = features * (rows.scale.abs() if absolute else rows.scale)[:, 0]
-    return _contracted(flat(base, 2), flat(features))
+    return flat_inner(flat(base, 2), flat(features))
 
 
 def contract(values: Tensor, features: Tensor) -> Tensor:
@@ -67,25 +67,15 @@ def contract(values: Tensor, features: Tensor) -> Tensor:
         >>> contract(torch.tensor([[[1.0, 2.0]]]), torch.tensor([[[3.0, 4.0]]]))
         tensor([[11.]])
     """
-    return _contracted(flat(values, 2), flat(features[:, 0]))
-
-
-def _contracted(values: Tensor, features: Tensor) -> Tensor:
-    """`contract` of flat rows `[G or 1, K, F]` with flat features `[G or 1, F]`."""
-    if values.shape[0] == 1:
-        return functional.linear(features, values[0])
-    if features.shape[0] == 1:
-        return values @ features[0]
-    if values.shape[1] == 1:
-        return (values[:, 0] * features).sum(1, keepdim=True)
-    return torch.bmm(values, features.unsqueeze(2)).squeeze(2)
+    return flat_inner(flat(values, 2), flat(features[:, 0]))
 
 
 def product_of_columns(values: Tensor, matrix: Tensor) -> Tensor:
     """Rows times a matrix, without the columns of rows that are zero: those of inactive units.
 
     These are only looked for in a single group, since samples rarely have them in common; not where gradients are
-    recorded, which may reach zeros too; and not where they cannot be seen at once, as on a GPU.
+    recorded, which may reach zeros too; and not where they cannot be seen at once, as on a GPU. Zeros that meet NaN or
+    infinity stay, since their product is NaN: so it is in a run of the network, about which nothing may be proved then.
 
     Args:
         values: `[G, K, *, F]`.
@@ -100,8 +90,9 @@ def product_of_columns(values: Tensor, matrix: Tensor) -> Tensor:
     small = values.shape[0] > 1 or values.numel() * matrix.shape[1] < measured.zero_columns_work
     if small or not readable(values) or torch.is_grad_enabled():
         return values @ matrix
-    # A sum of sizes is zero where all of them are; reductions of booleans are slow on CPUs.
-    kept = values[0].flatten(0, -2).abs().sum(0).nonzero()[:, 0]
+    # A sum of sizes is zero where all of them are, and that of weights is finite only where all of them are; reductions
+    # of booleans are slow on CPUs.
+    kept = (values[0].flatten(0, -2).abs().sum(0) + 0.0 * matrix.sum(1)).nonzero()[:, 0]
     if kept.shape[0] > _MOST_KEPT * matrix.shape[0]:
         return values @ matrix
     return values[..., kept] @ matrix[kept]

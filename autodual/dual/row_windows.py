@@ -50,6 +50,27 @@ class Window:
             shift=tuple(a * b - p for a, b, p in zip(self.shift, stride, padding, strict=True)),
         )
 
+    def wider(self, extent: Sequence[int], margin: Sequence[int]) -> tuple[Window, tuple[int, ...]]:
+        """The window with `margin` more entries on either side of each spatial axis, and its spatial size, which was
+        `extent`.
+        """
+        shift = tuple(shift - more for shift, more in zip(self.shift, margin, strict=True))
+        return replace(self, shift=shift), tuple(size + 2 * more for size, more in zip(extent, margin, strict=True))
+
+    def keeps_distance(self, other: Window) -> bool:
+        """Whether this window is as far from the `other` one in every group, as can be told without looking at data."""
+        return self.position is other.position and self.stride == other.stride
+
+    def union(
+        self, extent: Sequence[int], other: Window, other_extent: Sequence[int]
+    ) -> tuple[tuple[int, ...], tuple[int, ...]]:
+        """The least windows that hold these, of spatial size `extent`, and `other` ones that keep their distance: the
+        shift of their first corner, and that of their last corner plus one.
+        """
+        low = tuple(min(a, b) for a, b in zip(self.shift, other.shift, strict=True))
+        ends = zip(self.shift, extent, other.shift, other_extent, strict=True)
+        return low, tuple(max(a + size, b + other_size) for a, size, b, other_size in ends)
+
     def overhang(self, extent: Sequence[int], shape: Sequence[int]) -> bool:
         """Whether some patch of spatial size `extent` may reach outside a node of spatial size `shape`."""
         last = [s * (w - 1) + o for s, w, o in zip(self.stride, self.within, self.shift, strict=True)]
@@ -66,6 +87,7 @@ class Place:
         owner: the sample of each group, `[G]`, long.
         span: first and last sample (excluded) among which all owners are.
         position: where windowed rows start, `[G, d]`.
+        consecutive: whether the owners are all samples of the span, in order.
 
     Example:
         >>> import torch
@@ -78,3 +100,4 @@ class Place:
     owner: Tensor
     span: tuple[int, int]
     position: Tensor | None = None
+    consecutive: bool = False

@@ -22,6 +22,7 @@ import torch.nn.functional as functional
 from torch import Tensor
 
 from autodual.dual.row_windows import Place, Window
+from autodual.dual.window_patches import laid_out, patches
 from autodual.perturbations.regions.view import padded
 
 
@@ -35,6 +36,7 @@ class Rows:
         scale: factors `[G, 1, *extent]` of the base, or None for ones.
         owner: the sample of each group, `[G]`, long; None if group g belongs to sample g, or all share the rows.
         span: first and last sample (excluded) among which all owners are, if known.
+        consecutive: whether the owners are all samples of the span, in order: nothing need be gathered for them.
         window: where the extents lie; None if they are the whole `shape`.
         cropped: whether entries of the window outside the node are zero.
         units: `[K]` long, if row k is the identity's row of this unit, so that a product with it only picks a row.
@@ -56,6 +58,7 @@ class Rows:
     window: Window | None = None
     cropped: bool = True
     units: Tensor | None = None
+    consecutive: bool = False
 
     @classmethod
     def of_units(cls, units: Tensor, shape: tuple[int, ...], dtype: torch.dtype) -> Rows:
@@ -121,7 +124,7 @@ class Rows:
         """`[N or 1, …]` → `[G or 1, …]`: each group's own sample; not copied where all groups belong to one."""
         if self.owner is None or tensor.shape[0] == 1:
             return tensor
-        if self.span is not None and self.span[1] - self.span[0] == 1:
+        if self.span is not None and (self.consecutive or self.span[1] - self.span[0] == 1):
             return tensor[self.span[0] : self.span[1]]
         return tensor[self.owner]
 
@@ -164,36 +167,13 @@ class Rows:
 
         margin: by how much to widen it on either side of each axis.
         """
-        window, spatial = self.window, self.extent[1:]
-        assert window is not None and window.position is not None, "these windows have no positions yet"
-        position = window.position
-        if margin:
-            window = replace(window, shift=tuple(shift - m for shift, m in zip(window.shift, margin, strict=True)))
-            spatial = tuple(extent + 2 * m for extent, m in zip(spatial, margin))
-        padding: list[int] = []
-        for stride, within, shift, extent, size in reversed(
-            list(zip(window.stride, window.within, window.shift, spatial, self.shape[1:]))
-        ):
-            # Negative padding crops: for windows that start inside the node.
-            padding += [-shift, stride * (within - 1) + shift + extent - size]
+        assert self.window is not None
+        window, spatial = self.window.wider(self.extent[1:], margin) if margin else (self.window, self.extent[1:])
         owner = self._owner_among(tensor)
         if self.span is not None and tensor.shape[0] > 1:
             first, last = self.span
             tensor, owner = tensor[first:last], owner - first
-        view = _padded(tensor, padding) if any(padding) else tensor
-        for axis, (extent, stride) in enumerate(zip(spatial, window.stride)):
-            view = view.unfold(axis + 2, extent, stride)
-        # [N, C, *within, *extent] → [N, *within, C, *extent]: one window an index.
-        axes = len(spatial)
-        view = view.permute(0, *range(2, axes + 2), 1, *range(axes + 2, 2 * axes + 2))
-        if owner.shape[0] * 4 < torch.Size(view.shape[: axes + 1]).numel():
-            place = (owner, *position.unbind(1))
-            return view[place]
-        # Most windows are read: laid out once, whole windows are copied rather than single scalars.
-        flat = owner
-        for axis, extent in enumerate(window.within):
-            flat = flat * extent + position[:, axis]
-        return view.reshape(-1, *view.shape[axes + 1 :]).index_select(0, flat)
+        return patches(tensor, window, spatial, owner)
 
     def _owner_among(self, tensor: Tensor) -> Tensor:
         """Each group's index into a tensor `[N or 1, …]`."""
@@ -254,39 +234,29 @@ class Rows:
         """The same rows over the node's whole extent."""
         if self.window is None:
             return self
-        values, origin = self.values, self.window.origin
-        spatial, size = self.extent[1:], self.shape[1:]
-        index = origin.new_zeros((origin.shape[0],) + (1,) * len(size))
-        inside = torch.ones_like(index, dtype=torch.bool)
-        for axis, extent in enumerate(spatial):
-            shape = [1] * index.dim()
-            shape[axis + 1] = extent
-            steps = torch.arange(extent, device=index.device).view(shape)
-            place = origin[:, axis].view(-1, *([1] * len(size))) + steps
-            inside = inside & (place >= 0) & (place < size[axis])
-            index = index * size[axis] + place
-        cells = 1
-        for axis_size in size:
-            cells *= axis_size
-        # One extra cell receives what lies outside the node.
-        index = torch.where(inside, index, cells).flatten(1)
-        groups, rows, channels = index.shape[0], values.shape[1], values.shape[2]
-        flat = values.flatten(3).expand(groups, rows, channels, -1)
-        canvas = flat.new_zeros(groups, rows, channels, cells + 1)
-        canvas = canvas.scatter(3, index[:, None, None, :].expand_as(flat), flat)
-        whole = canvas[..., :cells].reshape(groups, rows, *self.shape)
+        whole = laid_out(self.values, self.window, self.shape)
         return self.changed(base=whole, scale=None, window=None, cropped=True)
 
     def plus(self, other: Rows) -> Rows:
         """The sum of these rows and `other` ones, which reached the same node along another branch."""
-        first, second = self, other
-        if first.window is not None and second.window is not None:
-            aligned = _aligned(first, second)
-            if aligned is not None:
-                first, second = aligned
-                return first.with_values(first.values + second.values, cropped=first.cropped and second.cropped)
-        first, second = first.dense(), second.dense()
+        window = self.window
+        if window is not None and other.window is not None and window.keeps_distance(other.window):
+            corners = window.union(self.extent[1:], other.window, other.extent[1:])
+            first, second = self._spread(*corners), other._spread(*corners)
+            return first.with_values(first.values + second.values, cropped=first.cropped and second.cropped)
+        first, second = self.dense(), other.dense()
         return first.with_values(first.values + second.values)
+
+    def _spread(self, low: tuple[int, ...], high: tuple[int, ...]) -> Rows:
+        """The same rows over windows from `low` to `high`, counted as the window's shift is."""
+        window = self.window
+        assert window is not None
+        pads: list[int] = []
+        for shift, extent, first, last in reversed(list(zip(window.shift, self.extent[1:], low, high))):
+            pads += [shift - first, last - shift - extent]
+        if not any(pads):
+            return self
+        return self.with_values(functional.pad(self.values, pads), window=replace(window, shift=low))
 
     def select(self, row: Tensor) -> Rows:
         """For each group k of the K shared rows, those with the indices `row` `[G, k]`."""
@@ -301,7 +271,7 @@ class Rows:
             window = replace(window, position=window.position[index])
         scale = None if self.scale is None else self.scale[index]
         base = self.base if self.base.shape[0] == 1 and self.owner.shape[0] > 1 else self.base[index]
-        return self.changed(base=base, scale=scale, owner=self.owner[index], window=window)
+        return self.changed(base=base, scale=scale, owner=self.owner[index], consecutive=False, window=window)
 
     @classmethod
     def joined(cls, parts: Sequence[Rows], span: tuple[int, int]) -> Rows:
@@ -314,7 +284,7 @@ class Rows:
             window = replace(window, position=torch.cat(positions))
         # Rows of constraints may be alike for all groups.
         values = torch.cat([part._for_each_group() for part in parts])
-        return first.changed(base=values, scale=None, owner=owner, span=span, window=window)
+        return first.changed(base=values, scale=None, owner=owner, span=span, consecutive=False, window=window)
 
     def _for_each_group(self) -> Tensor:
         """The values with an entry for each owner, `[G, K, *extent]`."""
@@ -324,36 +294,6 @@ class Rows:
     def placed(self, place: Place) -> Rows:
         """The rows with the owners of `place`, and with its positions if they have windows."""
         if self.window is None:
-            return self.changed(owner=place.owner, span=place.span)
+            return self.changed(owner=place.owner, span=place.span, consecutive=place.consecutive)
         assert place.position is not None
         return self.changed(owner=place.owner, span=place.span, window=replace(self.window, position=place.position))
-
-
-def _padded(tensor: Tensor, padding: list[int]) -> Tensor:
-    """`functional.pad` that may also crop more than there is before it pads: for windows all outside the node."""
-    if min(padding) >= 0:
-        return functional.pad(tensor, padding)
-    wider = functional.pad(tensor, [max(0, pad) for pad in padding])
-    return functional.pad(wider, [min(0, pad) for pad in padding])
-
-
-def _aligned(first: Rows, second: Rows) -> tuple[Rows, Rows] | None:
-    """Both rows on the union of their windows, or None where the windows do not keep a constant distance."""
-    a, b = first.window, second.window
-    assert a is not None and b is not None
-    if a.position is not b.position or a.stride != b.stride:
-        return None
-    low = tuple(min(x, y) for x, y in zip(a.shift, b.shift))
-    high = tuple(max(x + e, y + f) for x, e, y, f in zip(a.shift, first.extent[1:], b.shift, second.extent[1:]))
-    return _spread(first, low, high), _spread(second, low, high)
-
-
-def _spread(rows: Rows, low: tuple[int, ...], high: tuple[int, ...]) -> Rows:
-    window = rows.window
-    assert window is not None
-    pads: list[int] = []
-    for shift, extent, first, last in reversed(list(zip(window.shift, rows.extent[1:], low, high))):
-        pads += [shift - first, last - shift - extent]
-    if not any(pads):
-        return rows
-    return rows.with_values(functional.pad(rows.values, pads), window=replace(window, shift=low))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from autodual.dual.curves import DeclaredRule, WaveRule
 from autodual.dual.registry import dual_rule, registered
-from autodual.dual.rule import RelaxationRule
+from autodual.dual.relaxation_rule import RelaxationRule
 from autodual.dual.steps import StairRule
 from autodual.ir.op import Op
 from autodual.ir.scalars import CurveOp, StairOp, WaveOp, declarations

@@ -67,22 +67,23 @@ class Exponentials:
     def shares(self) -> Interval:
         """The range of w·eᶻ/Σw·eᶻ, exact: an entry rises with its own exponent and falls with all others."""
         return Interval(
-            self._share(self.low, self.low + others(self.high, self.axis), self.nothing),
-            self._share(self.high, self.high + others(self.low, self.axis), self.nothing + 1.0),
+            self._share(self.low, self.low + others(self.high, self.axis), 0.0),
+            self._share(self.high, self.high + others(self.low, self.axis), 1.0),
         )
 
     @cached_property
     def nothing(self) -> Tensor:
-        """Zeros along the axis, which stays with extent 1; NaN where any bound is."""
-        return 0.0 * (self.low + self.high).sum(self.axis, keepdim=True)
+        """Zeros along the axis, which stays with extent 1; NaN where any bound is, or no entry has a weight."""
+        total = (self.low + self.high).sum(self.axis, keepdim=True)
+        return torch.where(total > 0, 0.0 * total, torch.nan)
 
     def steady(self, total: Tensor, room: float = 1.0) -> Tensor:
         """Where a `total` of exponentials is large enough to divide by, so many times (`room`) even."""
         return total > room * _LEAST_SHARE * self.greatest_sum
 
-    def _share(self, part: Tensor, total: Tensor, otherwise: Tensor) -> Tensor:
+    def _share(self, part: Tensor, total: Tensor, otherwise: float) -> Tensor:
         steady = self.steady(total)
-        return torch.where(steady, part / torch.where(steady, total, 1.0), otherwise)
+        return torch.where(steady, part / torch.where(steady, total, 1.0), otherwise) + self.nothing
 
 
 class SoftmaxLayer(DualLayer):
@@ -121,7 +122,8 @@ class SoftmaxLayer(DualLayer):
         smallest = factor.narrow(axis, 0, 1)
         steady = total > _LEAST_SHARE * rows.features(self.over.greatest_sum)
         means = (above + below) / torch.where(steady, total, 1.0)
-        return torch.where(steady, means, smallest).amin(axis, keepdim=True).maximum(smallest)
+        least = torch.where(steady, means, smallest).amin(axis, keepdim=True).maximum(smallest)
+        return least + rows.features(self.over.nothing)
 
     def pull(self, rows: Rows) -> tuple[Rows, ...]:
         _, factor = self._factors(rows)

@@ -17,7 +17,7 @@ from autodual.exact.network_program import ExactNetwork
 from autodual.exact.time_allowed import Clock, checked_seconds
 from autodual.inputs import Numbers, Samples, number_tensor, sample_tensor
 from autodual.network import Ask, DualNetwork, given_network
-from autodual.network.ask import PolicyOptions
+from autodual.network.ask_options import PolicyOptions
 from autodual.network.checked_objective import checked_objective
 from autodual.network.keywords import takes
 from autodual.perturbations import PerturbationSet, perturbation_set, require_support

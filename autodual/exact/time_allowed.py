@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 from dataclasses import dataclass, field
+from numbers import Real
 
 from autodual.errors import InvalidInputError
 
@@ -31,6 +32,6 @@ class Clock:
 
 def checked_seconds(seconds: float, name: str) -> float:
     """The seconds that the argument `name` allows; raises InvalidInputError unless they are positive."""
-    if not seconds > 0:
-        raise InvalidInputError(f"{name} must be positive (math.inf for no limit), not {seconds}")
+    if not isinstance(seconds, Real) or not seconds > 0:
+        raise InvalidInputError(f"{name} must be positive (math.inf for no limit), not {seconds!r}")
     return float(seconds)

@@ -19,6 +19,7 @@ from torch.utils.flop_counter import flop_registry
 
 from autodual.errors import BudgetError
 from autodual.frontend import KnowsItsGraph
+from autodual.frontend.torch.tracing.sequence import Step, steps_of
 from autodual.limits import ACTIVATIONS, LAYERS, WORK
 
 _OPERATIONS_A_LAYER = 4
@@ -40,6 +41,10 @@ def require_affordable(name: str | None, model: nn.Module, examples: Sequence[Te
     """
     if isinstance(model, KnowsItsGraph):
         return
+    steps = steps_of(model, tuple(examples[0].shape[1:])) if len(examples) == 1 else None
+    if steps is not None:
+        _require_affordable_steps(name, [step for _, _, step in steps], examples[0].element_size())
+        return
     from torch._subclasses.fake_tensor import FakeTensorMode
 
     meter = _Meter(name, max(1, len(examples[0])))
@@ -51,6 +56,15 @@ def require_affordable(name: str | None, model: nn.Module, examples: Sequence[Te
         raise
     except Exception:  # the real pass, which follows, reports what is wrong with the network
         return
+
+
+def _require_affordable_steps(name: str | None, steps: Sequence[Step], itemsize: int) -> None:
+    """The same of a sequence of stock layers, whose shapes are known without a pass."""
+    LAYERS.require(name, "each pass through it", len(steps))
+    for step in steps:
+        word = _word(step.target)
+        ACTIVATIONS.require(name, f"the {word} of one sample", math.prod(step.shape) * itemsize)
+    WORK.require(name, "each pass of a sample through it", float(sum(step.multiplications for step in steps)))
 
 
 @contextmanager

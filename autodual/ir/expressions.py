@@ -106,10 +106,17 @@ def is_number(expression: Expression | None, value: float) -> bool:
 
 
 def literal(expression: Expression | None, absent: float) -> float | None:
-    """The number that an `expression` stands for; `absent` where there is none, None where it is no literal."""
+    """The number that an `expression` of literals stands for; `absent` where there is none, None where it is none."""
     if expression is None:
         return absent
-    return float(expression.args[0]) if isinstance(expression, Call) and expression.target is scalar else None
+    if not isinstance(expression, Call):
+        return None
+    if expression.target is scalar:
+        return float(expression.args[0])
+    parts = [literal(one, absent) if isinstance(one, Expression) else None for one in expression.args]
+    known = [scalar(part) for part in parts if part is not None]
+    whole = len(known) == len(parts) > 0 and not expression.kwargs
+    return float(expression.target(*known)) if whole else None
 
 
 class Environment:

@@ -4,70 +4,18 @@ from __future__ import annotations
 
 import difflib
 import inspect
-import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from functools import cache
-from typing import Any, TypedDict, get_args
+from typing import Any
 
 import torch
 
 from autodual.bounds import Multiplied, Slopes
 from autodual.errors import InvalidInputError
 from autodual.interval import Interval
+from autodual.network.ask_checks import check_field
 from autodual.policies import InnerBounds, LastBound, SlopePolicy
-
-
-class PolicyOptions(TypedDict, total=False):
-    """The keywords that choose between kinds of bounds."""
-
-    slopes: SlopePolicy | None
-    inner: InnerBounds | None
-    last: LastBound | None
-    balls: bool | None
-
-
-class ProofOptions(PolicyOptions, total=False):
-    """The keywords of functions that prove something: they see to rounding and estimates themselves."""
-
-    known: Mapping[str, Interval] | None
-    all_units: bool | None
-    steps: int | None
-    inner_steps: int | None
-
-
-class PartOptions(ProofOptions, total=False):
-    """The keywords of methods that bound parts of samples' sets."""
-
-    given: Mapping[str, Interval] | None
-    constraints: Sequence[Multiplied] | None
-    owner: torch.Tensor | None
-    chosen_slopes: Slopes | None
-
-
-class MethodOptions(PartOptions, total=False):
-    """The keywords of methods that return bounds and nothing else."""
-
-    rigorous: bool | None
-    exact: bool | None
-
-
-class LinearOptions(MethodOptions, total=False):
-    """The keywords of methods that bound linear functions."""
-
-    at: str | None
-
-
-class AskOptions(LinearOptions, total=False):
-    """All fields of `Ask`, as keywords."""
-
-    linear: bool | None
-    sites: bool | None
-    executed: bool | None
-    record: bool | None
-    search: bool | None
-    enough: float | None
-    sweeps: int | None
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -155,7 +103,7 @@ class Ask:
 
     def __post_init__(self) -> None:
         for name, value in self.said.items():
-            _CHECKS[name](name, value)
+            check_field(name, value)
         if self.executed:
             self._check_executed()
 
@@ -226,54 +174,6 @@ class Ask:
         return replace(self, known={name: _rows(interval, index) for name, interval in self.known.items()})
 
 
-def _one_of(name: str, value: Any) -> None:
-    choices = _CHOICES[name]
-    if not (isinstance(value, str) and value in choices):
-        raise InvalidInputError(f"{name} must be {_either(choices)}, not {value!r}")
-
-
-def _flag(name: str, value: Any) -> None:
-    if value not in (True, False):
-        raise InvalidInputError(f"{name} must be True, False or None, not {value!r}")
-
-
-def _of_kind(name: str, value: Any) -> None:
-    kind, words = _KINDS[name]
-    if not isinstance(value, kind):
-        found = type(value).__name__
-        raise InvalidInputError(f"{name} must be {words}, but is {'an' if found[0] in 'aeiou' else 'a'} {found}")
-
-
-def _count(name: str, value: Any) -> None:
-    if not isinstance(value, int) or isinstance(value, bool) or value < 0:
-        raise InvalidInputError(f"{name} must be a whole number of steps, 0 or more, not {value!r}")
-
-
-def _number(name: str, value: Any) -> None:
-    if not isinstance(value, (int, float)) or math.isnan(value):
-        raise InvalidInputError(f"{name} must be a number, not {value!r}")
-
-
-_CHOICES = {"slopes": get_args(SlopePolicy), "inner": get_args(InnerBounds), "last": get_args(LastBound)}
-_INTERVALS = "a dict from node names to intervals"
-_KINDS: dict[str, tuple[Any, str]] = {
-    "known": (Mapping, _INTERVALS),
-    "given": (Mapping, _INTERVALS),
-    "constraints": (Sequence, "a list of autodual.Constraint or autodual.Split"),
-    "owner": (torch.Tensor, "a tensor of indices of samples"),
-    "chosen_slopes": (Slopes, "autodual.Slopes (slopes= takes the name of a policy)"),
-    "at": (str, "the name of a node"),
-}
-_FLAGS = ("balls", "all_units", "rigorous", "exact", "linear", "sites", "executed", "record", "search")
-#: By field, the check of a value that is said.
-_CHECKS: dict[str, Callable[[str, Any], None]] = {
-    **dict.fromkeys(_CHOICES, _one_of),
-    **dict.fromkeys(_KINDS, _of_kind),
-    **dict.fromkeys(_FLAGS, _flag),
-    **dict.fromkeys(("steps", "inner_steps", "sweeps"), _count),
-    "enough": _number,
-}
-
 #: What bound methods and losses compute unless told otherwise: the dual bounds of the thesis, in every layer.
 DUAL_BOUNDS = Ask(slopes="shared", inner="dual", last="dual")
 
@@ -295,11 +195,6 @@ def _taken(entry: Callable[..., Any]) -> tuple[tuple[str, ...], dict[str, Any]]:
 
 def _rows(interval: Interval, index: torch.Tensor | slice) -> Interval:
     return interval.map(lambda end: end if end.shape[0] == 1 else end[index])
-
-
-def _either(choices: tuple[str, ...]) -> str:
-    *others, last = map(repr, choices)
-    return f"{', '.join(others)} or {last}"
 
 
 def _unexpected(entry: str, name: str, taken: list[str]) -> str:

@@ -12,7 +12,8 @@ from autodual.bounds import BoundOptions, Subproblems
 from autodual.errors import CaptureError
 from autodual.estimators import Stream
 from autodual.inputs import Numbers, Samples, sample_tensor
-from autodual.network.ask import Ask, AskOptions
+from autodual.network.ask import Ask
+from autodual.network.ask_options import AskOptions
 from autodual.network.call import Call, Executed, Question
 from autodual.network.call_options import call_options
 from autodual.network.checked_objective import checked_objective
@@ -118,7 +119,7 @@ class BoundingNetwork(CompiledNetwork):
         question = Question(self.tensors(compiled), region, of_subproblems(ask, parts), parts, functions)
         alone = functions.count if functions is not None and _all_given(plan, parts) else None
         stream = None if chosen.projection is None else self._stream(chosen.projection, chosen.rigorous)
-        call = Call(plan, chosen, x.dtype, x.device, stream, run)
+        call = Call(plan, chosen, x.dtype, x.device, stream, run, compiled.replays)
         return in_chunks(call, question, SampleSize(plan.graph, x, chosen, rows=alone))
 
     def _run(self, x: Tensor) -> Executed:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -28,10 +29,12 @@ from autodual.estimators import Stream
 from autodual.ir.expressions import Environment
 from autodual.ir.graph import Graph
 from autodual.network.ask import Ask
+from autodual.network.replays import Replays
 from autodual.network.result import DualResult, result_of, tighter
 from autodual.objective import Objective
 from autodual.passes.plan import Plan
 from autodual.perturbations import Support
+from autodual.policies import SlopePolicy
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,6 +83,7 @@ class Call:
     """The part of a call that holds no tensors.
 
     stream: the random numbers of estimates, if any are to be made. executed: the network whose run to analyse too.
+    replays: calls of the network that can be done again.
     """
 
     plan: Plan
@@ -88,26 +92,46 @@ class Call:
     device: torch.device
     stream: Stream | None
     executed: Executed | None = None
+    replays: Replays = field(default_factory=Replays)
 
     def bound(self, part: slice, question: Question, ledger: Ledger) -> DualResult:
         """Bounds of some of the subproblems, whose gradients' memory goes to the ledger."""
         with plain_arithmetic(self.device, self.options.rigorous):
-            asked = question.part(part)
-            found = self._bound(asked, ledger)
-            if not self._starts_elsewhere(asked):
-                return found
-            adaptive = replace(self, options=replace(self.options, slopes="adaptive", sweeps=0), executed=None)
-            return tighter(found, adaptive._bound(replace(asked, ask=replace(asked.ask, search=None)), ledger))
+            return self._best(question.part(part), ledger)
 
-    def _starts_elsewhere(self, question: Question) -> bool:
-        """Whether intervals inside are searched, so that lines over them need not be better than adaptive ones over the
-        intervals of adaptive lines. A function or a record that is returned must prove the bound by itself.
+    def _best(self, question: Question, ledger: Ledger) -> DualResult:
+        """Bounds that are never looser than with simpler slopes."""
+        found, simpler = self._found(question, ledger), self._simpler_slopes(question)
+        if simpler is None:
+            return found
+        other = replace(self, options=replace(self.options, slopes=simpler, sweeps=0), executed=None)
+        return tighter(found, other._best(replace(question, ask=replace(question.ask, search=None)), ledger))
+
+    def _simpler_slopes(self, question: Question) -> SlopePolicy | None:
+        """Slopes whose bounds may be tighter for some rows, since intervals inside differ: lines over tighter intervals
+        need not be better. Over given intervals the rows themselves are never looser, and a function or a record that
+        is returned must prove the bound by itself.
+
+        Of networks whose only relaxed ops are rectified linear units, shared slopes are the thesis' bounds, which are
+        tighter in odd cases alone and take as long as the rest of the call.
         """
         options, ask, given = self.options, question.ask, question.parts.given
-        searches = options.slopes == "optimized" and options.inner == "dual" and options.inner_steps > 0
-        return (
-            searches and not (ask.linear or ask.record) and any(one.name not in given for one in self.plan.bound_sites)
-        )
+        alone = ask.linear or ask.record or options.inner != "dual"
+        if alone or all(one.name in given for one in self.plan.bound_sites):
+            return None
+        if options.slopes == "optimized" and options.inner_steps > 0:
+            return "adaptive"
+        return "shared" if options.slopes != "shared" and self.plan.contains else None
+
+    def _found(self, question: Question, ledger: Ledger) -> DualResult:
+        work, ask, parts = partial(self._bound, question, ledger), question.ask, question.parts
+        steady = self.stream is None and self.executed is None and self.options.slopes != "optimized"
+        whole = not parts.partial and parts.owner is None and not parts.slopes.of
+        more = ask.linear or ask.record or ask.search
+        if not steady or self.device.type != "cpu" or not whole or more:
+            return work()
+        about = question.tensors, question.region, ask.said, question.objective
+        return self.replays.result(work, (self.options, self.dtype), about)
 
     def _bound(self, question: Question, ledger: Ledger) -> DualResult:
         graph, objective, ask = self.plan.graph, question.objective, question.ask

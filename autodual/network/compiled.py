@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor, nn
@@ -15,6 +15,7 @@ from autodual.inputs import Labels, Samples, sample_tensor
 from autodual.ir.expressions import Environment
 from autodual.ir.graph import Graph
 from autodual.network.live import live_tensors
+from autodual.network.replays import Replays
 from autodual.objective import Objective
 from autodual.passes.plan import Plan
 from autodual.requirements import checking
@@ -28,7 +29,7 @@ class Compiled:
 
     constants: tensors of the model that are neither parameters nor buffers. graph: the traced graph, before the passes.
     shapes: of the parameters and buffers, by name. traced: what the plan was made from; None if there is no model that
-    could be run beside the graph.
+    could be run beside the graph. replays: calls for such samples that can be done again.
     """
 
     plan: Plan
@@ -36,6 +37,7 @@ class Compiled:
     graph: Graph
     shapes: Mapping[str, torch.Size]
     traced: TracedNetwork | None = None
+    replays: Replays = field(default_factory=Replays)
 
 
 class CompiledNetwork(nn.Module):

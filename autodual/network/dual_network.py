@@ -10,7 +10,8 @@ from typing_extensions import Unpack
 
 from autodual.inputs import Labels, Numbers, Samples, number_tensor, sample_tensor
 from autodual.interval import Interval
-from autodual.network.ask import Ask, LinearOptions, MethodOptions, PartOptions
+from autodual.network.ask import Ask
+from autodual.network.ask_options import LinearOptions, MethodOptions, PartOptions
 from autodual.network.bounding import BoundingNetwork
 from autodual.network.given_parts import owner_of
 from autodual.network.keywords import takes

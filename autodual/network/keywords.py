@@ -9,7 +9,8 @@ from dataclasses import fields
 from inspect import Parameter
 from typing import Any, TypeVar
 
-from autodual.network.ask import Ask, AskOptions
+from autodual.network.ask import Ask
+from autodual.network.ask_options import AskOptions
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -26,7 +27,7 @@ def takes(options: type, **defaults: Any) -> Callable[[Function], Function]:
         defaults: values for fields that the caller leaves unsaid.
 
     Example:
-        >>> from autodual.network.ask import PolicyOptions
+        >>> from autodual.network.ask_options import PolicyOptions
         >>> from autodual.network.keywords import takes
         >>> @takes(PolicyOptions, slopes="adaptive")
         ... def bound(x, *, ask=None, **options):

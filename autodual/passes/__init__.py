@@ -7,6 +7,7 @@ from autodual.passes.choose_execution import ChooseExecution
 from autodual.passes.dead_nodes import RemoveDeadNodes
 from autodual.passes.fold_affine import FoldAffine
 from autodual.passes.high_probability import HighProbability
+from autodual.passes.merge_equal_nodes import MergeEqualNodes
 from autodual.passes.random_projection import RandomProjection
 from autodual.passes.registered_passes import PASSES, named_pass
 from autodual.passes.tie_operands import TieOperands
@@ -19,11 +20,20 @@ def default_pipeline() -> list[Pass]:
         >>> import autodual, torch
         >>> from autodual.passes import RandomProjection, default_pipeline
         >>> [step.name for step in default_pipeline()]
-        ['remove-dead-nodes', 'tie-operands', 'fold-affine', 'assign-rules', 'find-bound-sites', 'choose-execution']
+        ['remove-dead-nodes', 'merge-equal-nodes', 'tie-operands', 'fold-affine', 'assign-rules', 'find-bound-sites',
+         'choose-execution']
         >>> passes = [*default_pipeline(), RandomProjection(50)]
         >>> estimated = autodual.compile_dual(torch.nn.Linear(2, 3), passes=passes)
     """
-    return [RemoveDeadNodes(), TieOperands(), FoldAffine(), AssignRules(), FindBoundSites(), ChooseExecution()]
+    return [
+        RemoveDeadNodes(),
+        MergeEqualNodes(),
+        TieOperands(),
+        FoldAffine(),
+        AssignRules(),
+        FindBoundSites(),
+        ChooseExecution(),
+    ]
 
 
 __all__ = [
@@ -33,6 +43,7 @@ __all__ = [
     "FindBoundSites",
     "FoldAffine",
     "HighProbability",
+    "MergeEqualNodes",
     "Observer",
     "Pass",
     "RandomProjection",

@@ -37,6 +37,11 @@ class Plan:
         """Nodes whose rule is a relaxation, in topological order."""
         return tuple(node.name for node in self.graph if isinstance(self.rules.get(node.name), NonlinearRule))
 
+    @property
+    def contains(self) -> bool:
+        """Whether any op asks that bounds be intersected with its own range, whatever the slopes."""
+        return any(isinstance(rule, NonlinearRule) and rule.contained for rule in self.rules.values())
+
     def constant_shape(self, expression: Expression) -> tuple[int, ...]:
         """The shape of a parameter expression; only while passes run.
 

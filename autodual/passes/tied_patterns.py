@@ -11,7 +11,8 @@ from dataclasses import replace
 from functools import partial
 
 from autodual.ir import Expression, Graph, Node, Op, ops
-from autodual.passes.ways_to_sums import Quotient, WayToSum, way_to_sum, without
+from autodual.ir.expressions import is_number
+from autodual.passes.ways_to_sums import Quotient, WayToSum, repeats, way_to_sum, without
 
 #: Nodes in place of one: the last has its name, those before are new.
 Nodes = tuple[Node, ...]
@@ -22,14 +23,72 @@ def tied(graph: Graph, node: Node, not_negative: Callable[[Expression], bool]) -
 
     not_negative: whether no entry of a constant is below zero.
     """
-    for pattern in (_softmax, partial(_softmax_by_hand, not_negative), _divided_by_norm, _stated, _weighted_mean):
+    patterns = (
+        _square,
+        _log_sum_exp,
+        _log_softmax,
+        _softmax,
+        partial(_softmax_by_hand, not_negative),
+        _divided_by_norm,
+        _stated,
+        _weighted_mean,
+    )
+    for pattern in patterns:
         found = pattern(graph, node)
         if found:
             return found
     return ()
 
 
+def _square(graph: Graph, node: Node) -> Nodes:
+    """x · x, and |x| to an even power."""
+    if isinstance(node.op, ops.Multiply) and node.inputs[0] == node.inputs[1]:
+        return (replace(node, op=ops.Power(2.0), inputs=node.inputs[:1]),)
+    if isinstance(node.op, ops.Power) and node.op.exponent % 2 == 0:
+        before = graph[node.inputs[0]]
+        return (replace(node, inputs=before.inputs),) if _is_size(before) else ()
+    return ()
+
+
+def _is_size(node: Node) -> bool:
+    """Whether a node is |x| of its operand."""
+    return isinstance(node.op, ops.LeakyRelu) and is_number(node.op.slope, -1)
+
+
 # --- softmax ---------------------------------------------------------------------------------------------------------
+
+
+def _log_sum_exp(graph: Graph, node: Node) -> Nodes:
+    """log Σ eˣ along one axis."""
+    if not isinstance(node.op, ops.Log):
+        return ()
+    total = graph[node.inputs[0]]
+    if not isinstance(total.op, ops.Sum) or len(total.op.axes) != 1:
+        return ()
+    exponential, (axis,) = graph[total.inputs[0]], total.op.axes
+    if not isinstance(exponential.op, ops.Exp):
+        return ()
+    x = graph[exponential.inputs[0]]
+    found = replace(_new(graph, node, "kept", ops.LogSumExp(axis), x), shape=without(x.shape, (axis,)))
+    if node.shape == found.shape:
+        return (replace(found, name=node.name),)
+    return found, replace(node, op=ops.Reshape(node.shape), inputs=(found.name,))
+
+
+def _log_softmax(graph: Graph, node: Node) -> Nodes:
+    """x less its own log Σ eˣ."""
+    if not isinstance(node.op, ops.Subtract):
+        return ()
+    x, total = (graph[name] for name in node.inputs)
+    path = []
+    while isinstance(total.op, (ops.Reshape, ops.Expand)):
+        path.append(total)
+        total = graph[total.inputs[0]]
+    if not isinstance(total.op, ops.LogSumExp) or total.inputs != (x.name,):
+        return ()
+    if not repeats(graph, path, total.shape, x.shape):
+        return ()
+    return (replace(node, op=ops.LogSoftmax(total.op.axis), inputs=(x.name,)),)
 
 
 def _softmax(graph: Graph, node: Node) -> Nodes:
@@ -80,16 +139,25 @@ def _divided_by_norm(graph: Graph, node: Node) -> Nodes:
     """x times the reciprocal of its own norm."""
     for x, inverse in _products(graph, node):
         way = way_to_sum(graph, inverse, x.shape)
-        if way is None or not (way.quotient.inverted and way.quotient.power == 0.5):
+        if way is None or not way.quotient.inverted:
             continue
         if math.prod(way.inverted.shape) != math.prod(way.kept):
             continue  # what is added to the norm is added after it was repeated: no node has it once
-        squares, of = graph[way.source], way.quotient
-        if isinstance(squares.op, ops.Power) and squares.op.exponent == 2 and squares.inputs == (x.name,):
+        of, order = way.quotient, _order(graph[way.source], x)
+        if order is not None and of.power * order == 1:
             norm = _norm(graph, node, way)
-            op = ops.DividedByNorm(way.axes, of.share, of.inside, of.floor, of.outside)
+            op = ops.DividedByNorm(way.axes, of.share, of.inside, of.floor, of.outside, order)
             return *norm, replace(node, op=op, inputs=(x.name, (norm[-1] if norm else way.inverted).name))
     return ()
+
+
+def _order(powers: Node, x: Node) -> int | None:
+    """p where a node is |x|ᵖ of x, for the norms that are known."""
+    if powers.inputs != (x.name,):
+        return None
+    if isinstance(powers.op, ops.Power) and powers.op.exponent == 2:
+        return 2
+    return 1 if _is_size(powers) else None
 
 
 def _norm(graph: Graph, node: Node, way: WayToSum) -> Nodes:
@@ -118,7 +186,7 @@ def _stated(graph: Graph, node: Node) -> Nodes:
     before = graph[node.inputs[0]]
     if not isinstance(before.op, ops.DividedByNorm):
         return ()
-    most, (low, high) = (1 - 1e-6) / math.sqrt(before.op.share), (node.op.lower, node.op.upper)
+    most, (low, high) = (1 - 1e-6) * before.op.most, (node.op.lower, node.op.upper)
     if (low is not None and low > -most) or (high is not None and high < most):
         return ()
     return (replace(before, name=node.name, source=node.source),)

@@ -37,14 +37,14 @@ class Quotient:
         if self.inverted or (self.outside and exponent != -1):
             return None
         size = abs(exponent)
-        if size not in (1.0, 0.5):
+        if self.power * size not in (1.0, 0.5):
             return None
         return replace(self, power=self.power * size, floor=self.floor**size, inverted=exponent < 0)
 
     def _moved(self, factor: float | None, offset: float | None) -> Quotient | None:
-        if factor is None or offset is None or factor <= 0 or offset < 0:
-            return None
-        if self.inverted:
+        if factor == 1 and offset == 0:
+            return self
+        if factor is None or offset is None or factor <= 0 or offset < 0 or self.inverted:
             return None
         scaled = self._scaled(factor)
         if self.power == 1 and self.floor == 0:
@@ -88,7 +88,7 @@ def way_to_sum(graph: Graph, node: Node, shape: tuple[int, ...]) -> WayToSum | N
     if not isinstance(node.op, (ops.Sum, ops.Mean)) or graph[node.inputs[0]].shape != shape:
         return None
     axes, kept = node.op.axes, without(shape, node.op.axes)
-    if not _repeats(graph, path, kept, shape):
+    if not repeats(graph, path, kept, shape):
         return None
     count = math.prod(shape[axis] for axis in axes)
     quotient: Quotient | None = Quotient(share=1 / count if isinstance(node.op, ops.Mean) else 1.0)
@@ -109,7 +109,7 @@ def _before_repeated(graph: Graph, node: Node) -> Node:
     return node
 
 
-def _repeats(graph: Graph, path: list[Node], kept: tuple[int, ...], shape: tuple[int, ...]) -> bool:
+def repeats(graph: Graph, path: list[Node], kept: tuple[int, ...], shape: tuple[int, ...]) -> bool:
     """Whether a path, from its end, repeats its start along the axes where `kept` has extent 1, and moves nothing."""
     expansions = [node for node in path if isinstance(node.op, ops.Expand)]
     if kept == shape:

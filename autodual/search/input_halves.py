@@ -10,7 +10,8 @@ from torch import Tensor
 from autodual.bounds.columns.push import push_through
 from autodual.bounds.state.bound_state import BoundState
 from autodual.dual.relaxation import RelaxedLayer
-from autodual.dual.rule import AffineRule, RelaxationRule
+from autodual.dual.relaxation_rule import RelaxationRule
+from autodual.dual.rule import AffineRule
 from autodual.search.actions import Action, best_of
 from autodual.search.part_batch import Choice, Parts, with_interval
 from autodual.search.part_bounds import Bounded

@@ -54,6 +54,14 @@ class Parts:
         """M."""
         return self.claim.shape[0]
 
+    @property
+    def has_splits(self) -> Tensor:
+        """Which parts have split units, bool `[M]`."""
+        found = torch.zeros_like(self.stale)
+        for sign in self.sign.values():
+            found = found | flat(sign).any(1)
+        return found
+
     def mapped(self, function: Callable[[Tensor], Tensor]) -> Parts:
         """The parts with a function of each of their tensors in its place."""
 

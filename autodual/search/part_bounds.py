@@ -12,7 +12,7 @@ from torch import Tensor
 from autodual.bounds import BoundOptions, BoundState, Subproblems, prepare
 from autodual.bounds.rounding.plain_arithmetic import plain_arithmetic
 from autodual.bounds.rows.pull import concretise, linear_bound
-from autodual.dual.rule import RelaxationRule
+from autodual.dual.relaxation_rule import RelaxationRule
 from autodual.interval import Interval
 from autodual.ir.expressions import Environment
 from autodual.network import Ask, DualNetwork
@@ -30,6 +30,8 @@ _ASK = Ask(slopes="adaptive", inner="dual", last="dual", rigorous=True, exact=Tr
 
 #: With more varying inputs than these, halving one of them gains too little.
 MOST_INPUTS = 64
+#: Steps uphill of parts that begin with their parents' lines: more gain less than they cost.
+WARM_STEPS = 4
 # Multiplications of a batch: about half a second's on one core. A step uphill costs as many pulls of a row.
 _WORK, _STEP_COST = 2e9, 3
 # Steps of a search for the slopes of a whole set's intervals, and the multiplications that these may take.
@@ -71,13 +73,11 @@ class PartBounds:
         dual: the network.
         regions: the set around each of N samples, by the dtypes of bounds that may be asked for.
         claims: what is to be proved.
-        steps: how many steps uphill parts with splits take.
     """
 
     dual: DualNetwork
     regions: Mapping[torch.dtype, Support]
     claims: Claims
-    steps: int
     environments: dict[torch.dtype, Environment] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -124,7 +124,7 @@ class PartBounds:
         """How many parts to bound at once, from what those cost that are bounded: their arithmetic and their memory."""
         state, rows = bounded.state, self.claims.rows
         each = sum(layer.multiplications for layer in state.layers.values()) or 1
-        work: float = each * rows * (1 + _STEP_COST * self.steps)
+        work: float = each * rows * (1 + _STEP_COST * WARM_STEPS)
         if self.refreshes:
             work += 2 * each * sum(int(gains.undecided.sum()) for gains in bounded.gains.values()) / bounded.parts.count
         scalars = sum(node.size for node in self.plan.graph)
@@ -207,7 +207,8 @@ class PartBounds:
     ) -> Bounded:
         """Rigorous bounds of parts.
 
-        dtype: of the computation. refresh: compute intervals again, from those that are known on. steps: uphill.
+        dtype: of the computation. refresh: compute intervals again, from those that are known on; then only parts with
+        split units take steps. steps: uphill.
         weight: combinations of half-spaces `[M, R]` that may be the best.
         """
         with plain_arithmetic(self.first.centre.device, rigorous=True):
@@ -218,7 +219,8 @@ class PartBounds:
                 parts = replace(parts, slopes={name: torch.full_like(t, -1) for name, t in parts.slopes.items()})
             enough = self.claims.offset[parts.claim]
             enough = torch.where(self.claims.member[parts.claim], enough + _ROOM * (1 + enough.abs()), torch.inf)
-            found = pulled(state, target, self._rows(parts, dtype), parts, enough.to(dtype), steps)
+            climbing = parts.has_splits if refresh else torch.ones_like(parts.stale)
+            found = pulled(state, target, self._rows(parts, dtype), parts, enough.to(dtype), steps, climbing)
             return self._bounded(parts, state, found, refresh=refresh, weight=weight)
 
     def _rows(self, parts: Parts, dtype: torch.dtype) -> Tensor:

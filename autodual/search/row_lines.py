@@ -10,7 +10,7 @@ from torch import Tensor
 
 from autodual.bounds import BoundState, Split
 from autodual.bounds.ascent.chosen_lines import Choices, Families, families_before, under
-from autodual.bounds.ascent.row_search import Done, Lines, Task, searched
+from autodual.bounds.ascent.row_search import Done, Lines, Task, joined_lines, searched
 from autodual.bounds.rows.constrained import join_constraints
 from autodual.bounds.rows.pull import Progress, advance
 from autodual.dual.rows import Rows
@@ -39,10 +39,12 @@ def splits_of(parts: Parts, dtype: torch.dtype) -> tuple[Split, ...]:
     )
 
 
-def pulled(state: BoundState, name: str, rows: Tensor, parts: Parts, enough: Tensor, steps: int) -> Pulled:
+def pulled(
+    state: BoundState, name: str, rows: Tensor, parts: Parts, enough: Tensor, steps: int, climbing: Tensor
+) -> Pulled:
     """Rows of a node pulled with the parts' own lines, or with those that so many steps find from there on.
 
-    enough: bounds `[M, R]`, any of which closes a part.
+    enough: bounds `[M, R]`, any of which closes a part. climbing: the parts that take steps, bool `[M]`.
     """
     splits = splits_of(parts, rows.dtype)
     state = replace(state, subproblems=replace(state.subproblems, constraints=splits))
@@ -52,12 +54,25 @@ def pulled(state: BoundState, name: str, rows: Tensor, parts: Parts, enough: Ten
     lines = Lines(_choices(parts, families, rows.dtype, searched=steps > 0), multipliers)
     start = Progress.start(name, Rows(rows, state.graph[name].shape), one_sided=True)
     if steps and (lines.choices or splits):
-        lines = searched(Task(state, start, None, families, _done(enough)), lines, steps)
+        task = Task(state, start, None, families, _done(enough))
+        lines = _searched(task, lines, steps, climbing, warm=bool((parts.depth > 0).all()))
     chosen = under(state, families, lines.choices)
     passed: dict[str, Rows] = {}
     progress = advance(chosen, join_constraints(chosen, start, lines.multipliers, None), passed=passed)
     found = {split.node: beta for split, beta in zip(splits, lines.multipliers) if beta is not None}
     return Pulled(progress, passed, lines.choices, found)
+
+
+def _searched(task: Task, lines: Lines, steps: int, climbing: Tensor, *, warm: bool) -> Lines:
+    """The lines of all groups, of which some, bool `[M]`, are searched."""
+    index = climbing.nonzero()[:, 0]
+    if len(index) == task.groups:
+        return searched(task, lines, steps, warm=warm)
+    whole = lines.each_row(task.groups, task.start.centre.shape[1])
+    if not len(index):
+        return whole
+    found = searched(task.keep(index), whole.keep(index), steps, warm=warm)
+    return joined_lines([whole, found], lambda both: both[0].index_copy(0, index, both[1]))
 
 
 def _done(enough: Tensor) -> Done:

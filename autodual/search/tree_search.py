@@ -16,20 +16,20 @@ from autodual.search.clipped_boxes import clipped
 from autodual.search.frontier import Frontier
 from autodual.search.last_parts import SolveProgram, with_best_multipliers
 from autodual.search.part_batch import Parts, joined
-from autodual.search.part_bounds import Bounded, PartBounds
+from autodual.search.part_bounds import WARM_STEPS, Bounded, PartBounds
 from autodual.tensors import flat
 
 #: Tries points `[M, *shape]` as refutations of claims `[M]`; the bool says whether to attack from there, too.
 Attempt = Callable[[Tensor, Tensor, bool], Any]
 
-# A bound more than this many rounding errors below zero is not computed again in float64: rounding is not to blame.
-_HOPE = 32.0
-# No part takes more steps uphill, but for the last ones.
-_MOST_STEPS = 64
+# A bound more than this many rounding errors below zero is not computed again in float64: the value before rounding was
+# charged is off by one error at most, so that two would do, but for the ends of boxes.
+_HOPE = 4.0
 # Steps uphill for parts that cannot be split any more.
 _LAST_STEPS = 200
-# How many of a batch's worst parts are tried, and by what factor more parts were bounded at the next attack.
-_TRIED, _BETWEEN_ATTACKS = 32, 1.4
+# How many of a batch's worst parts are tried. After how many parts they are attacked first, and by what factor more
+# parts were bounded at the next attack.
+_TRIED, _FIRST_ATTACK, _BETWEEN_ATTACKS = 32, 64, 1.6
 # Points are left out that exceed their offsets by more than this share of what a part's bound misses.
 _SPARE = 1 / 32
 
@@ -55,7 +55,7 @@ class TreeSearch:
         actions: the ways to split them, the likeliest to pay first.
         over: says when the time is up.
         memory: bytes for waiting parts.
-        steps: steps uphill for parts with split units.
+        steps: steps uphill for whole sets; their parts take fewer.
         attempt: tries points; what it returns, if not None, ends the search.
         solve: solves the programs of parts that cannot be split; without it steps uphill stand in for them.
     """
@@ -74,7 +74,7 @@ class TreeSearch:
         self._bounds, self._actions, self._over, self._steps = bounds, actions, over, steps
         self._frontier, self._calibration, self._attempt = Frontier(memory), Calibration(), attempt
         self._solve = solve
-        self._next_attack = 0.0
+        self._next_attack: float = _FIRST_ATTACK
         self._open = torch.ones(bounds.claims.count, dtype=torch.long)
         self._least = torch.full((bounds.claims.count,), torch.inf, dtype=torch.float64)
         self._waiting, self._size = self._roots(), 1
@@ -133,9 +133,7 @@ class TreeSearch:
         self.parts += parts.count
         dtype = self._bounds.first.centre.dtype
         refresh = bool(parts.stale.any())
-        split = any(bool(sign.any()) for sign in parts.sign.values())
-        # The more units are split, the more multipliers have to find their sizes together.
-        steps = min(self._steps + int(parts.depth.max()), _MOST_STEPS) if split or not refresh else 0
+        steps = WARM_STEPS if bool((parts.depth > 0).all()) else self._steps
         found = self._bounds.bound(parts, dtype, refresh=refresh, steps=steps)
         bound = found.parts.bound
         near = (bound <= 0) & (bound + _HOPE * found.error > 0)
@@ -254,6 +252,7 @@ class TreeSearch:
         if learns:
             self._calibration.learn(action.name, choice.gain, realised)
         parts = self._scored(bounded)
+        self._size = self._bounds.batch(bounded)
         first, second = torch.arange(2 * some.count, device=index.device).chunk(2)
         return _Halves(index, parts.select(first), parts.select(second), realised)
 

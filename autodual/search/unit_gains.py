@@ -15,8 +15,8 @@ from torch import Tensor
 
 from autodual.bounds.state.bound_state import BoundState
 from autodual.dual.relaxation import LinearRelaxation
+from autodual.dual.relaxation_rule import RelaxationRule
 from autodual.dual.rows import Rows
-from autodual.dual.rule import RelaxationRule
 from autodual.interval import Interval
 from autodual.ir.graph import Node
 

@@ -10,7 +10,7 @@ from typing_extensions import Unpack
 
 from autodual.inputs import Labels, Samples, sample_tensor
 from autodual.network import Ask, DualNetwork
-from autodual.network.ask import PolicyOptions
+from autodual.network.ask_options import PolicyOptions
 from autodual.network.keywords import takes
 from autodual.perturbations import PerturbationSet, perturbation_set
 from autodual.specs import LabelMap, all_positive

@@ -10,7 +10,7 @@ from typing_extensions import Unpack
 from autodual.errors import InvalidInputError
 from autodual.inputs import Labels, Samples
 from autodual.network import Ask, DualNetwork, given_network
-from autodual.network.ask import ProofOptions
+from autodual.network.ask_options import ProofOptions
 from autodual.network.keywords import takes
 from autodual.perturbations import PerturbationSet
 from autodual.policies import IGNORED

@@ -13,6 +13,7 @@ from growing_balls import ATTACKS, schedule, unbroken
 from torch import Tensor, nn
 
 import autodual
+from autodual.architectures import build_architecture
 from autodual.attacks import ProjectedSinkhorn
 from autodual.attacks.ascent import Ascent
 from thesis_tables.adversarial import ADAM, Run, train
@@ -40,6 +41,14 @@ class Setting:
 SETTINGS = {
     "mnist": Setting("mnist", (0.5, 1.0), "sinkhorn", 2.066, 1.4),
     "cifar10": Setting("cifar10", (0.01, 0.1), "sinkhorn-3000", 0.3844, 1.5),
+}
+
+#: The thesis' networks for MNIST, by the names of the files at https://github.com/edwardjhu/improved_wasserstein.
+PUBLISHED = {
+    "standard": "mnist_vanilla",
+    "binarize": "mnist_binarize",
+    "robust linf .1": "mnist_linf_robust",
+    "adv. training": "mnist_adv_training_wong",
 }
 
 
@@ -75,10 +84,23 @@ def _shipped(name: str) -> nn.Module:
     return getattr(loaded, "module", loaded)
 
 
+def _published(file: Path) -> nn.Module:
+    """A network of the architecture `small`, whose file holds weights and how they were found."""
+    held = torch.load(file, map_location="cpu", weights_only=True)
+    weights = held.get("net", held.get("state_dict", held))
+    weights = weights[0] if isinstance(weights, list) else weights
+    network = build_architecture("small", (1, 28, 28), 10)
+    network.load_state_dict({name.removeprefix("module."): value for name, value in weights.items()})
+    return network
+
+
 def _network(row: Row, size: Size) -> tuple[nn.Module, dict[str, Any]]:
     """The network of a row, with what is known of its training. Binarised inputs change nothing but the attack."""
     if row["model"] == "certified":
         return _shipped("mnist_wasserstein"), {}
+    if size.published and row["dataset"] == "mnist":
+        network = _published(size.published / f"{PUBLISHED[row['model']]}.pth")
+        return Binarised(network) if row["model"] == "binarize" else network, {}
     if row["model"] == "robust linf .1":
         return _shipped("mnist_small"), {}
     if row["model"] == "robust linf 2/255":

@@ -23,7 +23,8 @@ class Size:
     networks of chapter 5 are trained on, 0 for the thesis' own. gentle: train on a radius that grows at first, and
     these networks by Adam; otherwise short runs stay constant. restarts: of the evaluation's attacks. queries: of the
     search without gradients that chapter 5's networks are evaluated by. few: images for the thesis' attack by transport
-    plans, which takes seconds for each. exact_seconds: for each sample that is verified exactly.
+    plans, which takes seconds for each. exact_seconds: for each sample that is verified exactly. published: folder of
+    networks that were published, which Table 5.1 takes in place of those it would train, or None.
     """
 
     epochs: int
@@ -42,6 +43,7 @@ class Size:
     queries: int
     few: int
     exact_seconds: float
+    published: Path | None
     data_dir: Path | None
     sets: dict[str, Dataset] = field(default_factory=dict)
 

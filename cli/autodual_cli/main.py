@@ -163,6 +163,16 @@ for command in (
     cli.add_command(command)
 
 
+def _status(end: SystemExit) -> int:
+    """The exit status of an end that was asked for; a message in its place, as an extension may give, is a fault."""
+    if isinstance(end.code, int):
+        return end.code
+    if end.code is None:
+        return 0
+    click.echo(end.code, err=True)
+    return _FAULT
+
+
 def main() -> None:
     """The entry point of the console script."""
     postpone_collection()
@@ -171,8 +181,12 @@ def main() -> None:
     try:
         cli(prog_name="autodual")
     except SystemExit as end:
-        status = end.code if isinstance(end.code, int) else 0
+        status = _status(end)
     except Exception:
         traceback.print_exc()
         status = _FAULT
     sys.exit(streams.status(status))
+
+
+if __name__ == "__main__":
+    main()

@@ -282,7 +282,7 @@ def test_half_precision_stays_inside(dtype: torch.dtype) -> None:
     [
         (lambda: Apgd(objective="loss"), "'loss' is no objective of an attack; there are margin, cross-entropy"),
         (lambda: Pgd(start="here"), "'here' is no start of an attack; there are zero"),
-        (lambda: made_by_name(ATTACKS, "pgd:keep=best", ""), "keeps one of worst, first, loss, last, not 'best'"),
+        (lambda: made_by_name(ATTACKS, "pgd:keep=best", ""), "keeps one of worst, first, first-together, loss, last"),
         (lambda: Square(share=math.nan), "must be above 0 and at most 1, but is nan"),
         (lambda: Ensemble(()), "made of one or more attacks"),
         (lambda: Ascent(wide=(2.0, 0.5)), "up to three finite factors of at least 1"),

@@ -131,7 +131,7 @@ def test_shares_of_the_radius_grow_to_1(shares):
 
 def test_the_projection_with_an_entropy_is_refused_elsewhere():
     model, x, labels = problem(3)
-    with pytest.raises(InvalidInputError, match="onto Wasserstein balls, but the set is this: l2 ball"):
+    with pytest.raises(InvalidInputError, match="balls without a domain, but the set is this: l2 ball"):
         ProjectedSinkhorn().run(model, autodual.L2Ball(0.1).at(x), ClassMargin(labels))
 
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from torch import nn
+from torch import Tensor, nn
 
 import autodual
 from autodual.bounds.rows.packing import packs
@@ -56,7 +56,36 @@ def test_products_leave_out_columns_of_zeros_and_no_others(monkeypatch: pytest.M
     matrix, values = torch.randn(4, 3, dtype=torch.float64), torch.randn(1, 5, 2, 4, dtype=torch.float64)
     values[..., 1:3] = 0
     torch.testing.assert_close(product_of_columns(values, matrix), values @ matrix)
-    matrix[1] = torch.nan  # never read
-    assert product_of_columns(values, matrix).isfinite().all()
+    for number in (torch.nan, torch.inf, -torch.inf):
+        spoilt = matrix.clone()
+        spoilt[1, 2] = number  # meets zeros alone, but 0 · NaN and 0 · ∞ are NaN
+        torch.testing.assert_close(product_of_columns(values, spoilt), values @ spoilt, equal_nan=True)
     values[0, 2, 0, 1] = torch.nan
-    assert product_of_columns(values, matrix).isnan().all()
+    torch.testing.assert_close(product_of_columns(values, matrix), values @ matrix, equal_nan=True)
+
+
+@pytest.mark.parametrize("work", [0, 10**12])
+@pytest.mark.parametrize("number", [torch.nan, torch.inf])
+def test_weights_that_are_no_numbers_prove_nothing(work: int, number: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The claim weighs the broken unit with zero; a run of the network still returns NaN for it."""
+    monkeypatch.setattr(measured, "zero_columns_work", work)
+    torch.manual_seed(0)
+    first, second, third = (nn.Linear(*sizes).double() for sizes in ((4, 6), (6, 3), (6, 3)))
+    nn.init.zeros_(second.weight[:, 2])
+    nn.init.zeros_(third.weight[:, 2])
+
+    class Forked(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.layers = nn.ModuleList([first, second, third])
+
+        def forward(self, x: Tensor) -> Tensor:
+            z = first(x)
+            return second(z).relu() + third(z)
+
+    model, x = Forked(), torch.rand(1, 4).double()  # one group of rows
+    dual = autodual.compile_dual(model, x)
+    with torch.no_grad():
+        first.weight[2, 1] = number  # after compilation, as training does it
+        assert model(x).isnan().all()
+        assert dual.lower_bounds(x, autodual.LinfBall(0.01), torch.eye(3).double()).isnan().all()

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 
 import numpy
 import pytest
@@ -16,7 +16,9 @@ from torch import nn
 import autodual
 from autodual.certification.verdicts.open_cases import Problem
 from autodual.errors import InvalidInputError
-from autodual.properties import Case, Conjunction, Property, Variable, load_property
+from autodual.properties import Case, Conjunction, Property, Variable
+
+ReadProperty = Callable[[str], Property]
 
 _ROWS = numpy.array([[1.0, 1.0], [1.0, -1.0], [-1.0, 2.0], [0.0, 1.0]])
 
@@ -89,7 +91,7 @@ def test_the_exact_decision_uses_constraints(dual: autodual.DualNetwork) -> None
         assert autodual.verify(dual, goal, timeout=20, exact_seconds=10.0).status.value == status
 
 
-def test_an_equation_between_inputs(tmp_path: Path) -> None:
+def test_an_equation_between_inputs(property_of: ReadProperty) -> None:
     """|x0| - |x1| with x0 = x1: 0 everywhere, where the box alone has -1 to 1."""
 
     class Difference(nn.Module):
@@ -101,16 +103,15 @@ def test_an_equation_between_inputs(tmp_path: Path) -> None:
         f"(assert (>= X_{i} 0.0625))(assert (<= X_{i} 1))" for i in range(2)
     )
     for claim, status in (("<= Y_0 -0.001", "unsat"), ("<= Y_0 0.0", "sat")):
-        (tmp_path / "p.vnnlib").write_text(f"{text}(assert (= X_0 X_1))(assert ({claim}))")
-        assert autodual.verify(dual, load_property(tmp_path / "p.vnnlib"), timeout=20).status.value == status
+        goal = property_of(f"{text}(assert (= X_0 X_1))(assert ({claim}))")
+        assert autodual.verify(dual, goal, timeout=20).status.value == status
 
 
-def test_strict_ends_of_inputs_are_respected(tmp_path: Path) -> None:
+def test_strict_ends_of_inputs_are_respected(property_of: ReadProperty) -> None:
     """x < 0.5: the output x is below 0.5 there, and comes as close as float32 numbers do."""
     dual = autodual.compile_dual(nn.Identity(), torch.zeros(1, 1))
     text = "(declare-const X_0 Real)(declare-const Y_0 Real)(assert (>= X_0 0))(assert (< X_0 0.5))"
-    (tmp_path / "p.vnnlib").write_text(f"{text}(assert (>= Y_0 0.4999999))")
-    found = autodual.verify(dual, load_property(tmp_path / "p.vnnlib"), timeout=20)
+    found = autodual.verify(dual, property_of(f"{text}(assert (>= Y_0 0.4999999))"), timeout=20)
     assert found.status.value == "sat"
     assert float(found.inputs[0]) < 0.5
 
@@ -125,21 +126,21 @@ def test_strict_ends_of_inputs_are_respected(tmp_path: Path) -> None:
         ("(<= (+ (* 1e39 X_0) X_1) -1e39)", "sat"),
     ],
 )
-def test_constraints_may_have_any_unit(constraint: str, status: str, tmp_path: Path) -> None:
+def test_constraints_may_have_any_unit(constraint: str, status: str, property_of: ReadProperty) -> None:
     dual = autodual.compile_dual(nn.Identity(), torch.zeros(1, 2))
     text = "".join(f"(declare-const {name}_{i} Real)" for name in "XY" for i in range(2)) + "".join(
         f"(assert (>= X_{i} -1))(assert (<= X_{i} 1))" for i in range(2)
     )
-    (tmp_path / "p.vnnlib").write_text(f"{text}(assert {constraint})(assert (<= Y_1 0.5))")
-    assert autodual.verify(dual, load_property(tmp_path / "p.vnnlib"), timeout=20).status.value == status
+    goal = property_of(f"{text}(assert {constraint})(assert (<= Y_1 0.5))")
+    assert autodual.verify(dual, goal, timeout=20).status.value == status
 
 
-def test_inputs_beyond_float32_are_refused_in_a_sentence(tmp_path: Path) -> None:
+def test_inputs_beyond_float32_are_refused_in_a_sentence(property_of: ReadProperty) -> None:
     dual = autodual.compile_dual(nn.Identity(), torch.zeros(1, 1))
     text = "(declare-const X_0 Real)(declare-const Y_0 Real)(assert (>= X_0 0))(assert (<= X_0 1e39))"
-    (tmp_path / "p.vnnlib").write_text(f"{text}(assert (>= Y_0 4))")
+    goal = property_of(f"{text}(assert (>= Y_0 4))")
     with pytest.raises(InvalidInputError, match=r"larger than 3.4e\+38.*rescale"):
-        autodual.verify(dual, load_property(tmp_path / "p.vnnlib"))
+        autodual.verify(dual, goal)
 
 
 def test_the_exact_decision_leaves_cases_without_constraints_of_outputs(dual: autodual.DualNetwork) -> None:

@@ -13,6 +13,7 @@ import autodual
 from autodual.attacks import Pgd, broken
 from autodual.certification.activation_sets import activation_sets
 from autodual.errors import InvalidInputError
+from autodual.properties import Case, Conjunction, Property, Variable
 from autodual.specs import TopK
 from autodual.train import uncertified
 from autodual.train.losses import Adversarial, Clean, CrownIbp, IntervalBound, MtlIbp, Regularised, Robust, SmallBoxes
@@ -198,6 +199,52 @@ def test_values_that_are_no_sets_are_refused_alike():
     for value in (0.1, BALL):
         with pytest.raises(InvalidInputError, match="ball must make a set from radii, such as"):
             autodual.certified_radius(DUAL, X, value)
+
+
+def test_values_that_are_no_attacks_are_refused_alike():
+    box = Case(numpy.zeros(2), numpy.ones(2), (Conjunction(numpy.ones((1, 3)), numpy.zeros(1), numpy.zeros(1, bool)),))
+    goal = Property((Variable("X", (2,)),), (Variable("Y", (3,)),), (box,), "1.0", None, 0, "")
+    cascade = autodual.Cascade([DUAL])
+    calls = {
+        "certify": lambda attack: autodual.certify(DUAL, X, BALL, attack=attack),
+        "certified_radius": lambda attack: autodual.certified_radius(DUAL, X, autodual.LinfBall, attack=attack),
+        "verify": lambda attack: autodual.verify(DUAL, goal, attack=attack),
+        "attack_cascade": lambda attack: autodual.attack_cascade(cascade, X, BALL, [], attack),
+        "broken": lambda attack: broken(DUAL.outputs, BALL.at(X), LABELS, attack),
+    }
+    for value in (5, "pgd", Pgd):
+        refused(calls, value, r"attack must be an attack, such as autodual.attacks.Pgd\(\), but is")
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"timeout": float("nan")}, "timeout must be a number of seconds, or None for no limit, not nan"),
+        ({"timeout": "10"}, "timeout must be a number of seconds, or None for no limit, not '10'"),
+        ({"exact_seconds": "10"}, "exact_seconds must be positive .*, not '10'"),
+        ({"effort": "low"}, "effort must be one of fast, normal, high, complete, not 'low'"),
+        ({"bracket": True, "attack": None}, "bracket=True needs an attack"),
+    ],
+)
+def test_verify_refuses_other_arguments(options, message):
+    box = Case(numpy.zeros(2), numpy.ones(2), (Conjunction(numpy.ones((1, 3)), numpy.zeros(1), numpy.zeros(1, bool)),))
+    goal = Property((Variable("X", (2,)),), (Variable("Y", (3,)),), (box,), "1.0", None, 0, "")
+    with pytest.raises(InvalidInputError, match=message):
+        autodual.verify(DUAL, goal, **options)
+    with pytest.raises(InvalidInputError, match=r"goal must be a property, .*, but is str"):
+        autodual.verify(DUAL, "property.vnnlib", **options | {"effort": "complete", "attack": Pgd()})
+
+
+@pytest.mark.parametrize("cases", [(), (Case(numpy.zeros(2), numpy.ones(2), ()),)])
+def test_verify_refuses_what_nothing_could_violate(cases):
+    goal = Property((Variable("X", (2,)),), (Variable("Y", (3,)),), cases, "1.0", None, 0, "")
+    with pytest.raises(InvalidInputError, match="no case, or one without conjunctions"):
+        autodual.verify(DUAL, goal)
+
+
+def test_a_radius_is_sought_in_a_whole_number_of_steps():
+    with pytest.raises(InvalidInputError, match=r"max_steps must be a whole number, 0 or more, not 1\.5"):
+        autodual.certified_radius(DUAL, X, autodual.LinfBall, max_steps=1.5)
 
 
 def test_every_public_function_that_takes_samples_is_tested_here():

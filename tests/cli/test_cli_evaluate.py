@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import signal
 import statistics
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import pytest
 import torch
 from torch import nn
 
+import autodual
 from autodual.report.network_figures import FIGURES, network_figures, spread
 
 HOW = ("--eps", "0.12", "--attack", "pgd:steps=5", "--timeout", "2", "--quiet")
@@ -61,6 +63,35 @@ def test_an_evaluation_goes_on_where_it_was(invoke, tmp_path: Path, model_file: 
     assert resumed.exit_code == 0, resumed.stderr
     rows = json.loads((out / "network-1.json").read_text())["certificates"]
     assert rows[:4] == before and len(rows) == 12
+
+
+def test_an_interrupted_evaluation_leaves_nothing_of_the_one_it_replaces(
+    invoke, tmp_path: Path, model_file: Path, other_file: Path, data_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out, how = tmp_path / "evaluation", (*HOW, "--limit", 4, "--batch-size", 2, "--output", tmp_path / "evaluation")
+    assert invoke("evaluate", model_file, other_file, "--data", data_file, *how).exit_code == 0
+    (out / "network-notes.json").write_text("mine")
+    whole = {path.name for path in out.iterdir()}
+    unfit = ("evaluate", model_file, "--data", data_file, *how, "--skip", 40, "--overwrite")
+    assert invoke(*unfit).exit_code == 2 and {path.name for path in out.iterdir()} == whole
+    certify, calls = autodual.certify, []
+
+    def stopped(*arguments: object, **options: object) -> object:
+        calls.append(1)
+        if len(calls) == 2:
+            signal.raise_signal(signal.SIGTERM)
+        return certify(*arguments, **options)
+
+    monkeypatch.setattr(autodual, "certify", stopped)
+    for again in ("--overwrite", "--resume"):
+        calls.clear()
+        result = invoke("evaluate", model_file, "--data", data_file, *how, "--limit", 8, again)
+        assert result.exit_code == 128 + signal.SIGTERM, result.output
+        assert {path.name for path in out.iterdir()} == {"network-1.json", "network-notes.json"}
+    rows = json.loads((out / "network-1.json").read_text())["certificates"]
+    assert [row["index"] for row in rows] == [0, 1, 2, 3]
+    both = invoke("evaluate", model_file, "--data", data_file, *how, "--overwrite", "--resume")
+    assert both.exit_code == 2 and "Give either --resume" in both.stderr
 
 
 def test_a_certified_sample_that_breaks_stops_the_evaluation(

@@ -9,6 +9,7 @@ import sys
 import time
 from pathlib import Path
 
+import pytest
 import torch
 from torch import nn
 
@@ -168,3 +169,27 @@ def test_work_is_saved_while_it_goes_on(invoke, tmp_path, model_file, data_file,
     assert sorted(statuses(tmp_path)) == [0, 1, 2, 3]
     assert invoke(*fixed, "--resume").exit_code == 0
     assert sorted(statuses(tmp_path)) == list(range(12)) and len(calls) == 3 + 4
+
+
+def test_a_killed_run_leaves_no_table_of_the_run_that_it_replaces(invoke, tmp_path, model_file, data_file, monkeypatch):
+    class Killed(BaseException):
+        """Nothing is written on the way out, as after SIGKILL."""
+
+    original, calls = autodual.certify, []
+
+    def killed_at_the_third_batch(*arguments, **options):
+        calls.append(1)
+        if len(calls) == 3:
+            raise Killed
+        return original(*arguments, **options)
+
+    files = ["--json", tmp_path / "out.json", "--csv", tmp_path / "out.csv"]
+    fixed = ["certify", model_file, "--data", data_file, "--batch-size", 2, *files]
+    assert invoke(*fixed, "--eps", "0.3").exit_code == 0
+    monkeypatch.setattr(autodual, "certify", killed_at_the_third_batch)
+    monkeypatch.setattr("autodual_cli.jobs.result_files._SECONDS_BETWEEN_SAVES", 0.0)
+    with pytest.raises(Killed):
+        invoke(*fixed, "--eps", "0.1", "--overwrite")
+    assert [line.partition(",")[0] for line in (tmp_path / "out.csv").read_text().splitlines()[1:]] == list("0123")
+    assert invoke(*fixed, "--eps", "0.1", "--resume").exit_code == 0
+    assert sorted(statuses(tmp_path)) == list(range(12))

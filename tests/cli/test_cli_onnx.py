@@ -113,3 +113,22 @@ def test_a_file_of_a_fixed_batch(invoke, tmp_path: Path) -> None:
         names = "".join(f"(declare-const {name} Real)" for name in ("X_0", "X_1", "Y_0", "Y_1"))
         goal.write_text(f"{names}{box}(assert (>= Y_1 {bound}))")
         assert invoke("verify", path, goal).stdout.split()[0] == verdict
+
+
+def test_moved_mass(invoke, onnx_file: Path, data: Path, tmp_path: Path) -> None:
+    """A share of 0.05 of all mass crosses from one half to the other, and changes both scores by as much."""
+    target, ball = tmp_path / "result.json", ["--norm", "wasserstein", "--window", 3]
+    options = ["--eps", 0.05, "--attack", "frank-wolfe:steps=5", "--json", target]
+    assert invoke("certify", onnx_file, "--data", data, *ball, *options).exit_code == 0
+    rows = json.loads(target.read_text())["certificates"]
+    assert [row["status"] for row in rows] == ["certified", "certified", "falsified"]
+    assert [row["margin"] for row in rows] == pytest.approx([1.5 - 0.19, 1.2 - 0.18, 0.1 - 0.21], abs=2e-4)
+    assert invoke("replay", target).exit_code == 0
+    target = tmp_path / "radii.json"
+    options = ["--max-radius", 1, "--tolerance", 0.01, "--json", target]
+    assert invoke("radius", onnx_file, "--data", data, *ball, *options).exit_code == 0
+    radii = [row["radius"] for row in json.loads(target.read_text())["radii"]]
+    assert all(true - 0.01 <= radius <= true for radius, true in zip(radii, [1.5 / 3.8, 1.2 / 3.6, 0.1 / 4.2]))
+    flagged = invoke("detect", onnx_file, "--data", data, *ball, "--eps", 0.05)
+    assert flagged.exit_code == 0
+    assert "flagged           1 " in flagged.output

@@ -41,10 +41,9 @@ def test_help_loads_nothing_heavy(command):
     assert "Usage:" in run.stdout
 
 
-def test_the_package_is_runnable_and_says_its_version():
-    run = subprocess.run(
-        [sys.executable, "-m", "autodual_cli", "--version"], capture_output=True, text=True, check=False
-    )
+@pytest.mark.parametrize("module", ["autodual_cli", "autodual_cli.main"])
+def test_the_package_is_runnable_and_says_its_version(module):
+    run = subprocess.run([sys.executable, "-m", module, "--version"], capture_output=True, text=True, check=False)
     assert run.returncode == 0
     assert run.stdout.startswith("autodual ")
 

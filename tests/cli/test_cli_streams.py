@@ -68,6 +68,9 @@ def test_internal_errors_and_invalid_paths_do_not_exit_with_a_verdict(tmp_path: 
     program = "import autodual_cli.main as main; main.cli.commands['inspect'].callback = lambda **_: 1 / 0; main.main()"
     done = subprocess.run([sys.executable, "-c", program, "inspect", "x"], capture_output=True, text=True, cwd=tmp_path)
     assert done.returncode == 3 and "ZeroDivisionError" in done.stderr
+    program = program.replace("1 / 0", "main.sys.exit('no more')")  # as an extension's command might end
+    done = subprocess.run([sys.executable, "-c", program, "inspect", "x"], capture_output=True, text=True, cwd=tmp_path)
+    assert done.returncode == 3 and done.stderr == "no more\n"
     whole = subprocess.run([sys.executable, "-m", "autodual_cli"], capture_output=True, text=True)
     assert not any(line.endswith("...") for line in (whole.stderr + whole.stdout).splitlines()[1:])
     unusable = subprocess.run(

@@ -16,7 +16,7 @@ from support.effort import effort
 from torch import Tensor
 
 from autodual.dual import Ball, BallLayer, FamilyLayer, Rows, find_rule
-from autodual.dual.rule import RelaxationRule
+from autodual.dual.relaxation_rule import RelaxationRule
 from autodual.interval import Interval
 from autodual.ir import Environment, Op, ops
 

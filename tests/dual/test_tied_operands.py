@@ -13,8 +13,11 @@ import autodual
 from autodual.dual import Rows
 from autodual.dual.norm_over_box import NormOverBox
 from autodual.dual.normalization import DividedByNormRule
+from autodual.dual.normalized_exp import NormalizedExpRule
+from autodual.dual.tied_softmax import SoftmaxRule
 from autodual.interval import Interval
-from autodual.ir import ops
+from autodual.ir import Environment, ops
+from autodual.ir.expressions import Parameter
 from autodual.passes import default_pipeline
 
 
@@ -32,6 +35,17 @@ def _attention(x: Tensor, **options) -> Tensor:
     return functional.scaled_dot_product_attention(parts, parts.flip(1), 2 * parts, **options).flatten(1)
 
 
+def _attention_by_einsum(x: Tensor) -> Tensor:
+    parts = x.reshape(-1, 3, 4)
+    weights = (torch.einsum("bid,bjd->bij", parts, parts.flip(1)) / 2).softmax(-1)
+    return torch.einsum("bij,bjd->bid", weights, 2 * parts).flatten(1)
+
+
+def _layer_norm(x: Tensor) -> Tensor:
+    squares = (x - x.mean(-1, keepdim=True)) * (x - x.mean(-1, keepdim=True))
+    return (x - x.mean(-1, keepdim=True)) * (1 / torch.sqrt(squares.sum(-1, keepdim=True) / 12 + 1e-5))
+
+
 def _by_hand(x: Tensor) -> Tensor:
     raised = torch.exp(x - x.max(-1, keepdim=True).values)
     return raised / raised.sum(-1, keepdim=True)
@@ -43,12 +57,17 @@ WRITTEN = {
     "over its norm": (lambda x: x / (x.norm(dim=-1, keepdim=True) + 1e-6), {"divided_by_norm"}),
     "over linalg.norm": (lambda x: x / torch.linalg.norm(x, dim=-1).unsqueeze(-1).clamp(min=0.1), {"divided_by_norm"}),
     "over a repeated norm": (lambda x: x / (x.norm(dim=1, keepdim=True).expand_as(x) + 0.1), {"power"}),
+    "over a sum of sizes": (lambda x: functional.normalize(x, p=1, dim=1), {"divided_by_norm"}),
     "root mean square": (lambda x: x * torch.rsqrt(x.pow(2).mean(-1, keepdim=True) + 1e-6), {"divided_by_norm"}),
     "layer norm": (lambda x: functional.layer_norm(x, (12,)), {"divided_by_norm"}),
+    "layer norm by hand": (_layer_norm, {"divided_by_norm"}),
     "group norm": (lambda x: functional.group_norm(x.reshape(-1, 4, 3), 2).flatten(1), {"divided_by_norm"}),
     "softmax": (lambda x: x.softmax(1), {"normalized_exp"}),
     "softmax by hand": (_by_hand, {"normalized_exp"}),
+    "softmax written twice": (lambda x: x.exp() / x.exp().sum(1).unsqueeze(1), {"normalized_exp"}),
+    "softmax by a logarithm": (lambda x: (x - x.exp().sum(1, keepdim=True).log()).exp(), {"normalized_exp"}),
     "attention": (_attention, {"normalized_exp", "weighted_mean"}),
+    "attention by einsum": (_attention_by_einsum, {"normalized_exp", "weighted_mean"}),
     "causal attention": (lambda x: _attention(x, is_causal=True), {"softmax", "weighted_mean"}),
 }
 
@@ -88,6 +107,7 @@ def test_values_that_are_known_by_construction_bound_outputs(slopes, compiled):
     ball = autodual.LinfBall(10.0)
     for name, least in (
         ("normalize", -rows.norm(dim=1)),
+        ("over a sum of sizes", -rows.abs().amax(1)),
         ("root mean square", -rows.norm(dim=1) * 12**0.5),
         ("softmax", rows.amin(1)),
         ("softmax by hand", rows.amin(1)),
@@ -106,6 +126,41 @@ def test_ties_tighten_bounds():
             for passes in (default_pipeline(), apart)
         )
         assert tied.mean() > untied.mean()
+
+
+@pytest.mark.parametrize(
+    ("name", "other"),
+    [
+        ("softmax", "softmax by hand"),
+        ("softmax", "softmax written twice"),
+        ("softmax", "softmax by a logarithm"),
+        ("layer norm", "layer norm by hand"),
+        ("attention", "attention by einsum"),
+    ],
+)
+def test_a_function_has_one_bound_however_it_is_written(name, other, compiled):
+    torch.manual_seed(3)
+    x, rows = torch.randn(2, 6, dtype=torch.float64), torch.randn(5, 12, dtype=torch.float64)
+    before = compiled[name][0].before.state_dict()
+    found = []
+    for model, dual in (compiled[name], compiled[other]):
+        model.before.load_state_dict(before)
+        found.append(dual.lower_bounds(x, autodual.LinfBall(0.3), rows))
+    torch.testing.assert_close(*found)
+
+
+@pytest.mark.parametrize("slopes", ["shared", "adaptive"])
+def test_units_behind_a_tied_op_are_bounded_by_what_it_knows(slopes):
+    """A unit that reads a softmax is a mean of its weights, however wide the inputs are."""
+    torch.manual_seed(4)
+    second = nn.Linear(12, 5).double()
+    model = Function(lambda x: second(x.softmax(1)).relu().sum(1, keepdim=True)).eval()
+    x = torch.randn(2, 6, dtype=torch.float64)
+    found = autodual.compile_dual(model, x).bounds(x, autodual.LinfBall(20.0), slopes=slopes)["linear_1"]
+    least, most = (end + second.bias for end in (second.weight.amin(1), second.weight.amax(1)))
+    open_ = (found.lower < 0) & (found.upper > 0)
+    assert bool(open_.any()) and bool(((found.lower >= least - 1e-9) | ~open_).all())
+    assert bool(((found.upper <= most + 1e-9) | ~open_).all())
 
 
 def test_a_norm_that_may_be_zero_bounds_nothing():
@@ -163,3 +218,64 @@ def test_the_norms_dual_of_a_tiny_row_is_not_zero():
     d = Interval(torch.tensor([[1.4]]), torch.tensor([[2.9]]))
     layer = DividedByNormRule().layer(ops.DividedByNorm((0,)), [x, d], None, "shared")
     assert float(layer.least(Rows(torch.tensor([[[-2.6e-23, 0.0]]]), (2,)))) < -1e-23
+
+
+def test_a_norm_whose_squares_overflow_is_not_taken_for_infinite():
+    """An entry of either sign beside others that are not small: its own square alone is too large for a float."""
+    rule, op = DividedByNormRule(), ops.DividedByNorm((0,))
+    for dtype, large in ((torch.float32, 1e20), (torch.float64, 1e160)):
+        x = Interval(torch.tensor([[-large, 1.0]], dtype=dtype), torch.tensor([[large, 2.0]], dtype=dtype))
+        d = Interval(torch.ones(1, 1, dtype=dtype), torch.full((1, 1), 2 * large, dtype=dtype))
+        found, layer = rule.range(op, [x, d], None), rule.layer(op, [x, d], None, "shared")
+        assert float(found.lower[0, 0]) <= -1 and float(found.upper[0, 0]) >= 1
+        rows = Rows(torch.tensor([[[1.0, 0.0], [-1.0, 0.0]]], dtype=dtype), (2,))
+        assert not (layer.least(rows) > -1).any()
+
+
+_LAYERS = {
+    "softmax": (SoftmaxRule(), ops.Softmax(0), [(3,)]),
+    "normalized_exp": (NormalizedExpRule(), ops.NormalizedExp(0), [(3,)]),
+    "divided_by_norm": (DividedByNormRule(), ops.DividedByNorm((0,), inside=0.1), [(3,), (1,)]),
+}
+
+
+@pytest.mark.parametrize("name", _LAYERS)
+@pytest.mark.parametrize("end", ["lower", "upper"])
+def test_bounds_that_are_no_numbers_prove_nothing_of_any_entry(name, end):
+    rule, op, shapes = _LAYERS[name]
+    rows = Rows(torch.tensor([[[1.0, -1.0, 0.5], [0.0, 1.0, 0.0]]]), (3,))
+    for broken, shape in enumerate(shapes):
+        bounds = [Interval(torch.full((1, *one), -2.0), torch.full((1, *one), -1.0).exp()) for one in shapes]
+        getattr(bounds[broken], end)[0, shape[0] - 1] = torch.nan
+        layer = rule.layer(op, bounds, None, "shared")
+        for found in (rule.range(op, bounds, None), layer.interval(bounds)):
+            assert found.lower.isnan().all() and found.upper.isnan().all()
+        assert layer.least(rows).isnan().all() and layer.objective(rows).centre.isnan().all()
+
+
+def test_a_mean_without_weights_has_no_value():
+    environment = Environment({"w": torch.zeros(3)}.__getitem__, torch.float32, torch.device("cpu"))
+    rule, op, z = SoftmaxRule(), ops.Softmax(0, Parameter("w")), Interval(torch.zeros(1, 3), torch.ones(1, 3))
+    layer = rule.layer(op, [z], environment, "shared")
+    assert op.forward([z.lower], environment).isnan().all()
+    for found in (rule.range(op, [z], environment), layer.interval([z])):
+        assert found.lower.isnan().all() and found.upper.isnan().all()
+    assert layer.least(Rows(torch.tensor([[[1.0, -1.0, 0.5]]]), (3,))).isnan().all()
+
+
+@pytest.mark.parametrize("name", ["causal attention", "softmax", "layer norm"])
+def test_networks_that_return_no_numbers_are_bounded_by_none(name, compiled):
+    """A weight is no number any more: no entry of a softmax, between 0 and 1 by construction, is bounded either."""
+    model, dual = compiled[name]
+    x, ball, rows = torch.rand(1, 6).double(), autodual.LinfBall(0.1), torch.eye(12).double()
+    kept = model.before.weight.detach().clone()
+    try:
+        with torch.no_grad():
+            model.before.weight[0, 0] = torch.nan
+        broken = model(x).isnan()[0]
+        assert broken.any()
+        for options in ({}, {"rigorous": True}, {"inner": "interval", "last": "interval"}, {"slopes": "adaptive"}):
+            assert dual.lower_bounds(x, ball, rows, **options)[0][broken].isnan().all()
+    finally:
+        with torch.no_grad():
+            model.before.weight.copy_(kept)

@@ -55,6 +55,7 @@ def test_continuous_integration_runs_the_second_command_word_for_word():
         ("mnist_0.1.pt", autodual.LinfBall(0.1), 98, 95),
         ("mnist_0.1_six_layer.pt", autodual.LinfBall(0.1, domain=(0.0, 1.0)), 99, 98),
         ("mnist_0.3.pt", autodual.LinfBall(0.3, domain=(0.0, 1.0)), 96, 89),
+        ("mnist_0.3_six_layer.pt", autodual.LinfBall(0.3, domain=(0.0, 1.0)), 100, 96),
     ],
 )
 def test_a_shipped_network_certifies_as_its_page_says(name, ball, right, certified):

@@ -21,7 +21,14 @@ from autodual import Ask, DualNetwork, Interval
 from autodual.certification.activation_sets import activation_sets
 from autodual.certification.proof import prove
 from autodual.errors import InvalidInputError
-from autodual.network.ask import AskOptions, LinearOptions, MethodOptions, PartOptions, PolicyOptions, ProofOptions
+from autodual.network.ask_options import (
+    AskOptions,
+    LinearOptions,
+    MethodOptions,
+    PartOptions,
+    PolicyOptions,
+    ProofOptions,
+)
 from autodual.specs import HalfSpaces
 from autodual.train import uncertified
 from autodual.train.losses import Batch

@@ -146,10 +146,20 @@ def test_samples_that_are_no_numbers_get_no_bounds():
 def test_what_needs_values_is_refused_with_its_place():
     _, dual, x, _ = _case("residual", training=False)
     ball = autodual.LinfBall(0.1)
-    with pytest.raises(autodual.errors.CaptureError, match=r"refinement\.py:\d+ asks for values"):
+    place = r"test_network_captured_graph\.py:\d+"
+    words = rf"refinement\.py:\d+ asks for values of tensors, called from {place}; capture bounds with"
+    with pytest.raises(autodual.errors.CaptureError, match=words):
         autodual.capture(lambda x: dual.margins(x, LABELS, ball, slopes="adaptive"), dual, x)
-    with pytest.raises(autodual.errors.CaptureError, match=r"test_network_captured_graph\.py:\d+ asks for values"):
-        autodual.capture(lambda x: x[x > 0], dual, x)
+    for asks in (lambda x: x[x > 0], lambda x: x if x.sum() > 0 else -x, lambda x: torch.from_numpy(2 * x.numpy())):
+        with pytest.raises(autodual.errors.CaptureError, match=f"{place} asks for values of tensors; use operations"):
+            autodual.capture(asks, dual, x)
+    for asks in (
+        lambda x: autodual.certify(dual, x, ball),
+        lambda x: autodual.certified_radius(dual, x, autodual.LinfBall),
+        lambda x: autodual.detect(dual, x, ball),
+    ):
+        with pytest.raises(autodual.errors.CaptureError, match=r"call this outside of autodual\.capture"):
+            autodual.capture(asks, dual, x)
     with pytest.raises(autodual.errors.CaptureError, match="not traced for samples of the shape"):
         untraced = autodual.compile_dual(nn.Linear(8, 3))
         autodual.capture(lambda x: untraced.margins(x, LABELS, ball), untraced, x)
@@ -162,11 +172,41 @@ def test_a_graph_refuses_what_it_was_not_captured_for():
         graph(x[:5], LABELS[:5], RADIUS)
     with pytest.raises(autodual.errors.CaptureError, match=r"float32 on cpu, but got .*float64"):
         graph(x.double(), LABELS, RADIUS)
-    with pytest.raises(autodual.errors.CaptureError, match="tensors, those of the model included"):
+    with pytest.raises(autodual.errors.CaptureError, match="takes 3 tensors, not 2"):
         graph(x, LABELS)
+    with pytest.raises(autodual.errors.CaptureError, match="take tensors, but argument 3 is a float"):
+        graph(x, LABELS, 0.05)
+    with pytest.raises(autodual.errors.CaptureError, match="take tensors, but argument 1 is a ndarray"):
+        autodual.capture(lambda x: x, dual, x.numpy())
     model.eval()
     with pytest.raises(autodual.errors.CaptureError, match=r"train\(\) mode"):
         graph(x, LABELS, RADIUS)
+    model.train()[1] = nn.Tanh()
+    with pytest.raises(autodual.errors.CaptureError, match="other modules than when the graph was captured"):
+        graph(x, LABELS, RADIUS)
+    model[1] = nn.ReLU()
+    model[0].double()
+    with pytest.raises(autodual.errors.CaptureError, match=r"for '0.weight' \[8, 8\] of torch.float32"):
+        graph(x, LABELS, RADIUS)
+    model[0].float()
+    model.register_buffer("more", torch.zeros(1))
+    with pytest.raises(autodual.errors.CaptureError, match="has gained or lost 'more'"):
+        graph(x, LABELS, RADIUS)
+
+
+def test_tensors_of_the_model_are_known_by_their_names():
+    """Not by their order, which changes where a module is taken out and put in again."""
+    model, dual, x, _ = _case("residual", training=False)
+
+    def margins(x):
+        return dual.margins(x, LABELS, autodual.LinfBall(0.1), **INTERVALS)
+
+    graph = autodual.capture(margins, dual, x)
+    first = model.first
+    del model.first
+    model.first = first
+    assert [name for name, _ in model.named_modules()][1:] == ["second", "last", "first"]
+    torch.testing.assert_close(graph(x), margins(x))
 
 
 def test_dropout_is_drawn_anew_at_each_call():

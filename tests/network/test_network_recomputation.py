@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 import autodual
 from autodual.bounds.memory import recomputation
-from autodual.bounds.rows import objective_rows, unit_rows
+from autodual.bounds.rows import objective_rows, unit_rows, whole_groups
 from autodual.network import DualNetwork
 from autodual.network import chunks as sample_chunks
 from autodual.policies import SlopePolicy
@@ -53,7 +53,7 @@ def test_bounds_and_gradients_do_not_depend_on_the_budget(
 
 def test_samples_and_rows_are_both_recomputed(monkeypatch: pytest.MonkeyPatch) -> None:
     """Otherwise the test above would not test recomputation."""
-    calls: dict[str, int] = {"samples": 0, "units": 0, "objective": 0}
+    calls: dict[str, int] = {"samples": 0, "units": 0, "groups": 0, "objective": 0}
 
     def counting(name: str, original):  # type: ignore[no-untyped-def]
         def counted(*arguments):  # type: ignore[no-untyped-def]
@@ -64,21 +64,23 @@ def test_samples_and_rows_are_both_recomputed(monkeypatch: pytest.MonkeyPatch) -
 
     monkeypatch.setattr(sample_chunks, "recomputed", counting("samples", recomputation.recomputed))
     monkeypatch.setattr(unit_rows, "recomputed_rows", counting("units", recomputation.recomputed_rows))
+    monkeypatch.setattr(whole_groups, "recomputed_rows", counting("groups", recomputation.recomputed_rows))
     monkeypatch.setattr(objective_rows, "recomputed_rows", counting("objective", recomputation.recomputed_rows))
     torch.manual_seed(0)
     layers = [nn.Conv2d(1, 3, 3, padding=1), nn.ReLU(), nn.Conv2d(3, 3, 3), nn.ReLU(), nn.Flatten(), nn.Linear(48, 3)]
     model = nn.Sequential(*layers).double()
     x, y, ball = torch.rand(6, 1, 6, 6).double(), torch.arange(6) % 3, autodual.LinfBall(0.3)
 
-    def gradients(**options: int) -> list[Tensor]:
+    def gradients(slopes: SlopePolicy, **options: int) -> list[Tensor]:
         dual = autodual.compile_dual(model, x, passes=pipeline(**options))
-        loss = autodual.robust_loss(dual, x, y, ball, slopes="adaptive")
+        loss = autodual.robust_loss(dual, x, y, ball, slopes=slopes)
         return [loss.detach(), *torch.autograd.grad(loss, list(model.parameters()))]
 
-    expected = gradients()
+    expected, parallel = gradients("adaptive"), gradients("shared")
     assert not any(calls.values())
-    _assert_same(gradients(memory_budget=250_000), expected)
-    _assert_same(gradients(memory_budget=250_000, at_once=3), expected)
+    _assert_same(gradients("adaptive", memory_budget=250_000), expected)
+    _assert_same(gradients("adaptive", memory_budget=250_000, at_once=3), expected)
+    _assert_same(gradients("shared", memory_budget=250_000), parallel)
     assert all(calls.values()), calls
 
 

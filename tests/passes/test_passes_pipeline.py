@@ -95,6 +95,7 @@ def test_the_observer_sees_every_pass() -> None:
     run_passes(_plan(), default_pipeline(), lambda name, plan: seen.append((name, len(plan.graph.nodes))))
     assert seen == [
         ("remove-dead-nodes", 5),
+        ("merge-equal-nodes", 5),
         ("tie-operands", 5),
         ("fold-affine", 4),
         ("assign-rules", 4),

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from autodual.errors import InvalidInputError
 from autodual.perturbations import Box, L1Ball, L2Ball, LinfBall, LpBall, PerturbationSet, ProductSet, Region, WholeView
+from autodual.perturbations.regions.row_norms import flat_inner
 
 RADII = torch.tensor([0.4, 0.0, 0.3], dtype=torch.float64)
 
@@ -81,3 +82,17 @@ def test_products_join_their_l1_norms_and_keep_their_l2_norms_apart() -> None:
 def test_sets_without_such_norms_are_refused(ball: PerturbationSet) -> None:
     with pytest.raises(InvalidInputError, match="l1 and l2 norms"):
         ball.at(_samples(4)).centred_norms()
+
+
+@pytest.mark.parametrize("recorded", [False, True])
+@pytest.mark.parametrize("groups, count, of_features", [(1, 3, 4), (4, 3, 1), (4, 1, 4), (4, 3, 4), (1, 1, 1)])
+def test_inner_products_and_their_gradients_are_those_of_einsum(groups, count, of_features, recorded):
+    generator = torch.Generator().manual_seed(0)
+    rows = torch.randn(groups, count, 6, generator=generator, dtype=torch.float64, requires_grad=recorded)
+    features = torch.randn(of_features, 6, generator=generator, dtype=torch.float64, requires_grad=recorded)
+    expected = torch.einsum("gkf,gf->gk", *(one.expand(4, *one.shape[1:]) for one in (rows, features)))
+    found = flat_inner(rows, features).expand(4, count)
+    torch.testing.assert_close(found, expected)
+    if recorded:
+        mine, theirs = (torch.autograd.grad(one.square().sum(), (rows, features)) for one in (found, expected))
+        torch.testing.assert_close(mine, theirs)

@@ -7,7 +7,7 @@ from support.transport_programs import Plans
 from torch import Tensor
 
 from autodual.perturbations.wasserstein.moves import Moves
-from autodual.perturbations.wasserstein.shared_prices import at_shared_prices
+from autodual.perturbations.wasserstein.shared_prices import gains_at_prices
 
 _SHAPE, _WINDOW = (2, 3, 4), 5
 
@@ -17,7 +17,8 @@ def _images(seed: int, count: int) -> Tensor:
 
 
 def _bound(rows: Tensor, x: Tensor, budget: Tensor, prices: int) -> Tensor:
-    return at_shared_prices(rows, x.flatten(1), budget, Moves(_WINDOW), prices)
+    still = x.flatten(1) @ rows.flatten(1).T
+    return still + gains_at_prices(rows, x.flatten(1), budget, Moves(_WINDOW), prices)
 
 
 def test_a_few_prices_bound_linear_programs_and_many_come_near() -> None:

@@ -9,13 +9,19 @@ import torch
 from support.transport_programs import Plans
 from torch import Tensor
 
-from autodual.perturbations.wasserstein.mass_sources import sources_of
-from autodual.perturbations.wasserstein.moves import Moves
-from autodual.perturbations.wasserstein.smooth_support import smooth_supremum
+import autodual
+from autodual.perturbations import WholeView
+from autodual.perturbations.wasserstein.surrogate_region import SurrogateRegion
+
+
+def _region(x: Tensor, budget: Tensor, window: int, sharpness: float) -> SurrogateRegion:
+    source = autodual.WassersteinBall(0.0, window, sharpness=sharpness)
+    return SurrogateRegion(source, x, budget, sharpness, 0)
 
 
 def _smooth(row: Tensor, x: Tensor, budget: Tensor, window: int, sharpness: float) -> Tensor:
-    return smooth_supremum(row[None, None], sources_of(x.reshape(1, -1)), budget[None], Moves(window), sharpness)[0, 0]
+    region = _region(x[None], budget[None], window, sharpness)
+    return region.extremes(row[None, None], WholeView())[1][0, 0]
 
 
 def _case(seed: int, shape: tuple[int, ...]) -> tuple[Tensor, Tensor]:
@@ -84,8 +90,8 @@ def test_rows_and_samples_broadcast() -> None:
     row, x = _case(5, (3, 1, 4, 4))
     other, _ = _case(6, (1, 2, 1, 4, 4))
     rows, budget = row.unsqueeze(1) + other, 0.1 * x.flatten(1).sum(1)
-    together = smooth_supremum(rows, sources_of(x.flatten(1)), budget, Moves(3), 10.0)
-    shared = smooth_supremum(rows[:1], sources_of(x.flatten(1)), budget, Moves(3), 10.0)
+    region = _region(x, budget, 3, 10.0)
+    together, shared = (region.extremes(some, WholeView())[1] for some in (rows, rows[:1]))
     assert together.shape == shared.shape == (3, 2)
     torch.testing.assert_close(together[2, 1], _smooth(rows[2, 1], x[2], budget[2], 3, 10.0), rtol=1e-9, atol=1e-9)
     torch.testing.assert_close(shared[2, 1], _smooth(rows[0, 1], x[2], budget[2], 3, 10.0), rtol=1e-9, atol=1e-9)

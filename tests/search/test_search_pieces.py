@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import torch
 from hypothesis import given, settings
@@ -10,11 +11,13 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from autodual.certification.verdicts.clock import Pace
+from autodual.certification.verdicts.open_cases import Unviolated
+from autodual.certification.verdicts.property_search import claims_of
 from autodual.search.calibration import Calibration
 from autodual.search.clipped_boxes import clipped
 from autodual.search.frontier import Frontier
 from autodual.search.input_halves import InputHalves
-from autodual.search.part_batch import Choice, Parts
+from autodual.search.part_batch import Choice, Parts, joined
 from autodual.search.part_bounds import PartBounds
 from autodual.search.unit_splits import UnitSplits
 from tests.support.searches import bounds_of, box_around, network, single_rows
@@ -118,3 +121,25 @@ def test_batches_whose_time_does_not_depend_on_their_size_do_not_shrink() -> Non
 def test_a_choice_maps_all_its_tensors() -> None:
     choice = Choice(*(torch.zeros(2) for _ in range(3)))
     assert all(bool((value == 1).all()) for value in vars(choice.mapped(lambda tensor: tensor + 1)).values())
+
+
+def test_claims_of_a_property_have_the_rows_of_their_conjunctions_alone() -> None:
+    matrix, offset = torch.arange(12.0).reshape(1, 4, 3).double(), torch.arange(4.0).unsqueeze(0).double()
+    member = torch.tensor([[[False, True, False, False], [True, False, False, True]]])
+    spec = Unviolated(matrix, offset, member, torch.zeros(1, 4, dtype=torch.bool), torch.zeros(1, 4).double())
+    claims = claims_of(SimpleNamespace(spec=spec), ((0, 0), (0, 1)))
+    assert claims.member.tolist() == [[True, False], [True, True]]
+    assert claims.offset[claims.member].tolist() == [1.0, 0.0, 3.0]
+    assert torch.equal(claims.matrix[claims.member], matrix[0, [1, 0, 3]])
+
+
+def test_only_parts_with_split_units_take_steps_where_intervals_are_computed_again() -> None:
+    model, x = network(5, inputs=3, width=12), torch.zeros(1, 3)
+    bounds = bounds_of(model, box_around(x, 1.0), x, single_rows(ROWS[:1], torch.zeros(1)))
+    action = UnitSplits(bounds.plan, refreshes=True)
+    root = bounds.bound(bounds.roots(), torch.float32, refresh=True, steps=0)
+    halves = action.children(root.parts, action.score(root))
+    parts = joined([bounds.roots(), *(replace(half, choices={}) for half in halves)])
+    still, moved = (bounds.bound(parts, torch.float64, refresh=True, steps=steps).parts for steps in (0, 8))
+    torch.testing.assert_close(moved.bound[0], still.bound[0], rtol=1e-12, atol=0.0)
+    assert bool((moved.bound >= still.bound - 1e-9).all()) and bool((moved.bound[1:] > still.bound[1:]).any())

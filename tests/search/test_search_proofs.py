@@ -36,7 +36,7 @@ def test_searches_decide_as_exact_minima_do(kinds: str, seed: int) -> None:
     exact = autodual.exact_bounds(autodual.compile_dual(model, x), x, ball, ROWS).upper[0]
     room = 0.02 * (1 + exact.abs())
     for offset, true in ((exact - room, True), (exact + 1e-3 * room, False)):
-        bounds = bounds_of(model, ball, x, single_rows(ROWS, offset), steps=60 if kinds == "units" else 6)
+        bounds = bounds_of(model, ball, x, single_rows(ROWS, offset))
         chosen: dict[str, list[Action] | None] = {
             "both": None,
             "inputs": [InputHalves(bounds.plan)],
@@ -187,6 +187,6 @@ def test_units_of_smooth_activations_are_split(activation) -> None:
     root = float(dual.lower_bounds(x.double(), ball, ROWS[:1].double(), slopes="adaptive").detach())
     least = float((dual.outputs(ball.at(x.double()).sample(20_000)[:, 0]).detach() @ ROWS[0].double()).min())
     claims = single_rows(ROWS[:1], torch.tensor([root + 0.2 * (least - root)]))
-    bounds = bounds_of(model, ball, x, claims, steps=15)
+    bounds = bounds_of(model, ball, x, claims)
     search = searched(bounds, most=600, actions=[UnitSplits(bounds.plan, refreshes=True)])
     assert not search.undecided and search.parts > 1

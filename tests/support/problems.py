@@ -288,6 +288,8 @@ def _tied() -> Iterator[Problem]:
         ("a norm of at least a half", ops.DividedByNorm((0,), floor=0.5)),
         ("a root mean square", ops.DividedByNorm((0,), share=0.25, inside=1e-2)),
         ("a norm and a constant", ops.DividedByNorm((0,), floor=0.1, outside=0.2)),
+        ("a sum of sizes", ops.DividedByNorm((0,), floor=1e-3, order=1)),
+        ("a share of sizes", ops.DividedByNorm((0,), share=0.5, inside=0.1, floor=0.3, outside=0.2, order=1)),
     ):
         yield Problem(f"vectors divided by {name}", op, ((4,), (1,)), {})
     yield Problem("matrices divided by norms", ops.DividedByNorm((1, 2), 0.2, 1e-5), ((2, 2, 3), (2, 1, 1)), {})

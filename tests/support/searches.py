@@ -22,20 +22,24 @@ def network(seed: int, inputs: int = 2, width: int = 6, activation: type[nn.Modu
     return model.eval()
 
 
-def bounds_of(model: nn.Module, ball: PerturbationSet, x: Tensor, claims: Claims, steps: int = 6) -> PartBounds:
+def bounds_of(model: nn.Module, ball: PerturbationSet, x: Tensor, claims: Claims) -> PartBounds:
     """Bounds of parts, in float32 at first."""
     dual = autodual.compile_dual(model, x)
-    return PartBounds(dual, {kind: ball.at(x.to(kind)) for kind in (torch.float32, torch.float64)}, claims, steps)
+    return PartBounds(dual, {kind: ball.at(x.to(kind)) for kind in (torch.float32, torch.float64)}, claims)
 
 
 def searched(
-    bounds: PartBounds, most: int = 3000, actions: list[Action] | None = None, solve: SolveProgram | None = None
+    bounds: PartBounds,
+    most: int = 3000,
+    actions: list[Action] | None = None,
+    solve: SolveProgram | None = None,
+    steps: int = 6,
 ) -> TreeSearch:
     """A search that ends after so many parts."""
     search: TreeSearch
     actions = suitable_actions(bounds) if actions is None else actions
     over = lambda: search.parts > most  # noqa: E731
-    search = TreeSearch(bounds, actions, over, memory=1 << 26, steps=bounds.steps, solve=solve)
+    search = TreeSearch(bounds, actions, over, memory=1 << 26, steps=steps, solve=solve)
     search.run()
     return search
 

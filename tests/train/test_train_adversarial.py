@@ -308,6 +308,20 @@ def test_training_on_near_points_takes_the_first_that_is_misclassified(dual, sam
         assert ball.at(x).contains(points).all()
 
 
+def test_near_points_see_the_whole_batch_where_batch_norm_does() -> None:
+    """Refuted samples stay where they were refuted, and stay in the batch: statistics of what is left are others."""
+    torch.manual_seed(0)
+    layers = nn.Linear(6, 8), nn.BatchNorm1d(8), nn.ReLU(), nn.Linear(8, 3)
+    dual, x = autodual.compile_dual(nn.Sequential(*layers)).train(), torch.rand(5, 6)
+    right = dual.model(x).argmax(1)
+    labels = torch.cat([right[:1], (right[1:] + 1) % 3])  # one sample is classified correctly
+    loss = PgdLoss(20, 0.5, start="zero", growth=1.4, every=2, first=True)
+    (points,) = loss.points(Batch.of(dual, x, labels, autodual.LinfBall(0.5)))
+    assert torch.equal(points[1:], x[1:])
+    assert (points[0] != x[0]).any()
+    loss(dual, x, labels, autodual.LinfBall(0.5)).backward()
+
+
 @pytest.mark.parametrize("step", ["customary", "frank-wolfe", "sinkhorn"])
 def test_networks_can_be_trained_on_points_of_wasserstein_balls(step: str) -> None:
     torch.manual_seed(0)

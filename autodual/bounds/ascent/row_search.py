@@ -19,7 +19,7 @@ from autodual.bounds.ascent.adjoint import Way, way
 from autodual.bounds.ascent.chosen_lines import Choices, Families, parallel_choices, under
 from autodual.bounds.ascent.climb import Climb, Step, Unit, steps_of
 from autodual.bounds.rows.constrained import barrier, join_constraint, join_constraints
-from autodual.bounds.rows.pull import Progress, advance
+from autodual.bounds.rows.pull import Progress, advance, concretise
 from autodual.bounds.state.bound_state import BoundState
 from autodual.bounds.state.constraints import Multiplied
 
@@ -48,6 +48,11 @@ class Lines:
 
         multipliers = tuple(None if one is None else own(one) for one in self.multipliers)
         return Lines({name: own(t) for name, t in self.choices.items()}, multipliers)
+
+    def keep(self, index: Tensor) -> Lines:
+        """Those of some groups; each has its own."""
+        multipliers = tuple(None if one is None else one[index] for one in self.multipliers)
+        return Lines({name: t[index] for name, t in self.choices.items()}, multipliers)
 
 
 def joined_lines(parts: Sequence[Lines], whole: Callable[[list[Tensor]], Tensor]) -> Lines:
@@ -96,16 +101,17 @@ class Task:
         return replace(self, start=self.start._replace(pending=pending, centre=centre), owner=owner[index])
 
 
-def searched(task: Task, first: Lines, steps: int) -> Lines:
+def searched(task: Task, first: Lines, steps: int, *, warm: bool = False) -> Lines:
     """The best lines and multipliers that so many steps from the first ones find; never worse than these.
 
-    No gradients flow to them: at a maximum they are zero to first order.
+    warm: whether the first ones were searched before, for a set that holds these; the parallel relaxations were looked
+    at then. No gradients flow to what is found: at a maximum they are zero to first order.
     """
     with torch.no_grad():
         plain = task.state.present()
         plain.options = replace(task.state.options, rigorous=False)
         near = _nearer(replace(task, state=plain))
-        return _Ascent(near, first.each_row(task.groups, task.start.centre.shape[1])).run(steps)
+        return _Ascent(near, first.each_row(task.groups, task.start.centre.shape[1])).run(steps, warm=warm)
 
 
 def _nearer(task: Task) -> Task:
@@ -132,8 +138,8 @@ class _Ascent:
         self.done = torch.zeros_like(self.best, dtype=torch.bool)
         self.index = torch.arange(task.groups, device=self.best.device)
 
-    def run(self, steps: int) -> Lines:
-        if steps:
+    def run(self, steps: int, *, warm: bool) -> Lines:
+        if steps and not warm:
             self._look_at_parallel_lines()
         for number, step in enumerate(steps_of(steps)):
             if step.adam == 0:
@@ -150,7 +156,7 @@ class _Ascent:
                 climb.step(chosen.layers[name].by_choice(here.rows[name], points), step)
             for climb, one in self._multiplied():
                 climb.step(one.slack(self.task.owner, here.points), step)
-        self._look()
+        self._last_look()
         return self._result()
 
     def _look_at_parallel_lines(self) -> None:
@@ -158,22 +164,38 @@ class _Ascent:
         here = {name: climb.here for name, climb in self.choices.items()}
         for name, t in parallel_choices(self.task.state, self.task.families, self.task.owner).items():
             self.choices[name].here = t.expand_as(here[name])
-        self._look()
+        self._last_look()
         for name, climb in self.choices.items():
             climb.here = here[name]
 
     def _look(self) -> tuple[BoundState, Way]:
         """Bound the rows where the search is, and keep the best."""
+        chosen, start = self._chosen()
+        found = way(chosen, start)
+        self._note(found.lower)
+        return chosen, found
+
+    def _last_look(self) -> None:
+        """Bound the rows where the search is, without what another step from there would need."""
+        chosen, start = self._chosen()
+        self._note(concretise(chosen, advance(chosen, start)).lower)
+
+    def _chosen(self) -> tuple[BoundState, Progress]:
+        """The state with the lines where the search is, and the rows with the multipliers there."""
         task = self.task
         chosen = under(task.state, task.families, {name: climb.here for name, climb in self.choices.items()})
         multipliers = [None if climb is None else climb.here for climb in self.multipliers]
-        found = way(chosen, join_constraints(chosen, task.start, multipliers, task.owner))
-        # A row that is done stays as it is, whether or not its group leaves: rows beside it must not matter.
-        better = (found.lower > self.best) & ~self.done
-        self.best = torch.where(better, found.lower, self.best)
+        return chosen, join_constraints(chosen, task.start, multipliers, task.owner)
+
+    def _note(self, lower: Tensor) -> None:
+        """Keep what gives better bounds than ever.
+
+        A row that is done stays as it is, whether or not its group leaves: rows beside it must not matter.
+        """
+        better = (lower > self.best) & ~self.done
+        self.best = torch.where(better, lower, self.best)
         for climb in self.climbs:
             climb.note(better)
-        return chosen, found
 
     def _measure(self, here: Way) -> None:
         """Choose the multipliers' unit: with it a constraint's row is as large as the row that it joins, at their node

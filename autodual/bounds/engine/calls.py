@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from typing import Union
 
 from autodual.dual import DualLayer
-from autodual.dual.rule import NonlinearRule, ProductRule
+from autodual.dual.product_rule import ProductRule
+from autodual.dual.rule import NonlinearRule
 from autodual.ir.graph import Graph, Node
 from autodual.ir.precision import Precision
 

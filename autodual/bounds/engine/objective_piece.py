@@ -13,7 +13,9 @@ from autodual.bounds.ascent.row_search import Done, Lines, Task, above, searched
 from autodual.bounds.ascent.search_result import SearchResult, search_result
 from autodual.bounds.rows.attained_ends import attained
 from autodual.bounds.rows.constrained import join_constraints
+from autodual.bounds.rows.known_values import tightened, with_least
 from autodual.bounds.rows.objective_rows import Piece
+from autodual.bounds.rows.parallel_lines import under_parallel_lines
 from autodual.bounds.rows.pull import Enclosure, LinearBound, Progress, advance, concretise, linear_bound
 from autodual.bounds.state.bound_state import BoundState
 from autodual.dual.rows import Rows
@@ -62,14 +64,15 @@ def arrival(name: str, wish: Wish, state: BoundState, piece: Piece) -> Arrival:
         task = Task(state, start, owner, families, _enough(state, concretise(state, others[-1])))
         lines = searched(task, lines, state.options.steps)
         near = _near(state, join_constraints(state, start, lines.multipliers, owner), passed)
+    others += _by_parallel_lines(state, name, near, lines, wish)
     there = under(state, families, lines.choices)
     progress = advance(there, near, passed=passed)
     found = concretise(state, progress)
     function = linear_bound(state, progress) if wish.linear else None
     if function is None:  # it must prove the returned bound, so nothing else may tighten that
         for other in others:
-            found = _tightened(found, concretise(state, other))
-            found = _with_least(state, other, found)
+            found = tightened(found, concretise(state, other))
+            found = with_least(state, other, found)
         found = _with_ends(state, near, found)
     lines = lines.each_row(*found.lower.shape)
     result = None if passed is None else search_result(there, lines, ahead(there, progress, passed))
@@ -79,6 +82,15 @@ def arrival(name: str, wish: Wish, state: BoundState, piece: Piece) -> Arrival:
 def _near(state: BoundState, progress: Progress, passed: dict[str, Rows] | None) -> Progress:
     """The rows behind the last affine nodes."""
     return advance(state, progress, through=state.is_affine, passed=passed)
+
+
+def _by_parallel_lines(state: BoundState, name: str, near: Progress, lines: Lines, wish: Wish) -> list[Progress]:
+    """The rows pulled by parallel lines, unless a caller chose lines or something has to prove bounds by itself."""
+    slopes = state.options.slopes
+    if slopes == "shared" or wish.lines or wish.linear or (lines.choices and slopes == "adaptive"):
+        return []
+    parallel = under_parallel_lines(state, name)
+    return [] if parallel is None else [advance(parallel, near)]
 
 
 def _given_lines(
@@ -101,31 +113,8 @@ def _enough(state: BoundState, found: Enclosure) -> Done | None:
     return above(enough if found.error is None else enough + 2 * found.error)
 
 
-def _tightened(found: Enclosure, other: Enclosure) -> Enclosure:
-    """The greater lower bound of the two."""
-    greater = ~(found.lower >= other.lower) & ~other.lower.isnan()
-    # An interval's ends were widened before, which its error does not show: so the larger error stands for both.
-    error = None if found.error is None or other.error is None else found.error.maximum(other.error)
-    return Enclosure(torch.where(greater, other.lower, found.lower), found.upper, error)
-
-
-def _with_least(state: BoundState, near: Progress, found: Enclosure) -> Enclosure:
-    """The better of the bounds and of what one op, where all rows wait, knows of its values together."""
-    ((name, rows), *elsewhere) = near.pending.items()
-    if elsewhere or name not in state.layers:
-        return found
-    least = state.layers[name].least(rows.dense())
-    if least is None:
-        return found
-    ending = near.pay(state.debt(name), rows) if state.options.rigorous else near
-    lower = ending.centre + least
-    for cost in (ending.width, ending.error):
-        lower = lower if cost is None else lower - cost
-    return _tightened(found, Enclosure(lower, found.upper, ending.error))
-
-
 def _with_ends(state: BoundState, near: Progress, found: Enclosure) -> Enclosure:
     """The better of the bounds and of those by the ends of intervals, which are charged for less rounding."""
     if not (state.options.rigorous and state.intersects) or any(name in state.regions for name in near.pending):
         return found
-    return _tightened(found, replace(found, lower=attained(state, near)))
+    return tightened(found, replace(found, lower=attained(state, near)))

@@ -22,8 +22,8 @@ from autodual.bounds.rows.early_exits import exits
 from autodual.bounds.rows.every_unit import asks_for_every_unit, every_unit, takes_every_unit
 from autodual.bounds.rows.unit_rows import Undecided, UnitRows
 from autodual.bounds.state.bound_state import BoundState, is_linear
+from autodual.dual.relaxation_rule import RelaxationRule
 from autodual.dual.rows import Rows
-from autodual.dual.rule import RelaxationRule
 from autodual.interval import Interval
 
 

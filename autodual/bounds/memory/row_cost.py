@@ -17,11 +17,13 @@ from autodual.measured import measured
 class Footprint:
     """Cost of one row: multiplications, and the largest number of scalars it has at any node.
 
-    kept, kept_by_group: scalars that gradients keep of a row, and of a group of rows whatever their number.
+    layers: how many layers it passes. kept, kept_by_group: scalars that gradients keep of a row, and of a group of rows
+    whatever their number.
     """
 
     multiplications: float
     scalars: int
+    layers: int = 0
     kept: int = 0
     kept_by_group: int = 0
 
@@ -60,7 +62,7 @@ def _footprint(state: BoundState, name: str, windowed: bool) -> Footprint:
     graph = state.graph
     start = graph[name]
     extents: dict[str, tuple[int, ...] | None] = {name: (1,) * (len(start.shape) - 1) if windowed else None}
-    multiplications, scalars, kept, kept_by_group = 0.0, 1, 0, 0
+    multiplications, scalars, layers, kept, kept_by_group = 0.0, 1, 0, 0, 0
     for node in reversed(graph.nodes[: graph.positions[name] + 1]):
         if node.name not in extents:
             continue
@@ -79,11 +81,11 @@ def _footprint(state: BoundState, name: str, windowed: bool) -> Footprint:
         kept, kept_by_group = kept + tensors[0] * here + working, kept_by_group + tensors[1] * here
         if layer is None:
             continue
-        multiplications += share * layer.multiplications
+        multiplications, layers = multiplications + share * layer.multiplications, layers + 1
         for parent in node.inputs:
             grown = layer.reach(extent) if extent is not None and layer.windowed else None
             extents[parent] = _union(extents[parent], grown) if parent in extents else grown
-    return Footprint(multiplications, scalars, kept, kept_by_group)
+    return Footprint(multiplications, scalars, layers, kept, kept_by_group)
 
 
 def _size(shape: Sequence[int]) -> int:

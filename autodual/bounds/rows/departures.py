@@ -56,3 +56,20 @@ class Departure:
         some, chosen = (self.chosen % count).unique(return_inverse=True)
         chosen = chosen + (self.chosen >= count) * some.shape[0]
         return Departure(self.units[some], self.mirrored, chosen, self.place, self.index, self.cells)
+
+
+def flat_positions(index: Tensor, shape: tuple[int, ...]) -> Tensor:
+    """Flat positions of multi-indices `[R, d]` in an array of the given shape."""
+    flat = index.new_zeros(index.shape[0])
+    for axis, extent in enumerate(shape):
+        flat = flat * extent + index[:, axis]
+    return flat
+
+
+def positions_of(flat: Tensor, shape: tuple[int, ...]) -> Tensor:
+    """Multi-indices `[R, d]` of flat positions `[R]`; torch.unravel_index loads a computer algebra system."""
+    found = []
+    for extent in reversed(shape):
+        found.append(flat % extent)
+        flat = flat // extent
+    return torch.stack(found[::-1], 1)

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from autodual.bounds.memory.row_cost import pull_footprint
 from autodual.bounds.projected.projections import Projections
+from autodual.bounds.rows.known_values import bounded, meets_known_values
 from autodual.bounds.rows.pull import Enclosure, Progress, advance, concretise, join
 from autodual.bounds.state.bound_state import BoundState, is_linear
 from autodual.measured import measured
@@ -78,6 +79,9 @@ def _exits(state: BoundState, name: str) -> list[str]:
     # Nor where intervals are estimates: the whole way need not confirm what they decide.
     if state.memories.get(Projections) is not None:
         return []
+    # Nor where the first op that rows meet knows of their values, which a look behind it would miss.
+    if meets_known_values(state, name):
+        return []
     ancestors = state.graph.ancestors
     before = [site for site in state.refined if site in ancestors[name] and site != name]
     return [
@@ -106,7 +110,7 @@ def arrive(
     for site in exits(state, name):
         travellers = _look(state, site, travellers, still_open, limit, left)
     for some in travellers:
-        left.append((some.index, some.in_order(concretise(state, advance(state, some.progress)))))
+        left.append((some.index, some.in_order(bounded(state, some.progress))))
 
 
 def _look(

@@ -16,9 +16,11 @@ from autodual.bounds.memory.row_cost import pull_footprint, starts_windowed
 from autodual.bounds.projected.projections import Projections
 from autodual.bounds.rows.constrained import unit_constraints
 from autodual.bounds.rows.early_exits import exits
+from autodual.bounds.rows.known_values import bounded
 from autodual.bounds.rows.objective_rows import Piece, pieces_of
-from autodual.bounds.rows.pull import Enclosure, Progress, advance, concretise
+from autodual.bounds.rows.pull import Enclosure, Progress, advance
 from autodual.bounds.state.bound_state import BoundState
+from autodual.dual.row_windows import Place
 from autodual.dual.rows import Rows
 from autodual.interval import Interval
 from autodual.measured import measured
@@ -48,18 +50,21 @@ def takes_every_unit(state: BoundState, name: str, wanted: Tensor, linear: bool)
     """
     if state.options.layout == "sparse" or exits(state, name) or unit_constraints(state, name):
         return False
-    if not _fit_together(state, name, linear):
+    if not _samples_together(state, name, linear):
         return False
-    spared = _rows(state, name, linear) - int(wanted.sum())  # one side of a unit is often enough
-    return spared * pull_footprint(state, name, windowed=False).multiplications <= measured.another_pull_work
+    footprint, every = pull_footprint(state, name, windowed=False), _rows(state, name, linear)
+    # Chosen rows are pulled twice, once for each side of their units, and the second time fewer of them.
+    beside = 2 * measured.another_pull_work + measured.another_layer_work * footprint.layers
+    spared = beside / max(1.0, footprint.multiplications)
+    return every <= spared or bool((1 if linear else 1.5) * wanted.sum() >= every - spared)
 
 
-def _fit_together(state: BoundState, name: str, linear: bool) -> bool:
-    """Whether rows of all units of all samples are whole, and memory holds them at once."""
+def _samples_together(state: BoundState, name: str, linear: bool) -> int:
+    """Of how many samples memory holds whole rows of all units at once; 0 if not of one, or if rows are windows."""
     if starts_windowed(state, name):
-        return False
+        return 0
     chunks, rows = Chunks(state, pull_footprint(state, name, windowed=False)), _rows(state, name, linear)
-    return rows <= chunks.rows and chunks.fits(rows, state.samples)
+    return chunks.rows * state.samples // rows if chunks.fits(rows, state.samples) else 0
 
 
 def _rows(state: BoundState, name: str, linear: bool) -> int:
@@ -72,19 +77,32 @@ def every_unit(state: BoundState, name: str, linear: bool) -> Interval:
 
     linear: whether one row serves both ends of a unit.
     """
-    together = _fit_together(state, name, linear)
-    return _together(state, name, linear) if together else _in_pieces(state, name, linear)
+    together = _samples_together(state, name, linear)
+    return _whole(state, name, linear, together) if together else _in_pieces(state, name, linear)
 
 
-def _together(state: BoundState, name: str, linear: bool) -> Interval:
-    """All rows at once; those of both ends part only where samples do, so that earlier layers pull them once."""
-    node, environment = state.graph[name], state.environment
-    units = torch.arange(node.size, device=environment.device)
-    start = Progress.start(name, Rows.of_units(units, node.shape, environment.dtype))
-    progress = advance(state, start, stop=lambda other, _: state.layers[other].per_sample)
-    found = concretise(state, advance(state, progress if linear else progress.mirrored()))
-    lower, upper = (found.lower, found.upper) if linear else found.lower.chunk(2, 1)
-    return Interval(lower, upper if linear else -upper).map(lambda end: end.reshape(-1, *node.shape))
+def _whole(state: BoundState, name: str, linear: bool, together: int) -> Interval:
+    """All rows, of so many samples at once; those of samples and of both ends part only where they must, so that
+    earlier layers pull them once.
+    """
+    node, device, samples = state.graph[name], state.environment.device, state.samples
+    rows = Rows.of_units(torch.arange(node.size, device=device), node.shape, state.environment.dtype)
+    begin = Progress.start if together >= samples else Progress.start_shared
+    shared = advance(state, begin(name, rows), stop=lambda other, _: state.layers[other].per_sample)
+    shared = shared if linear else shared.mirrored()
+    parts = [shared]
+    if together < samples:
+        spans = [(first, min(first + together, samples)) for first in range(0, samples, together)]
+        owners = torch.arange(samples, device=device)
+        parts = [shared.restrict(Place(owners[slice(*span)], span, consecutive=True)) for span in spans]
+    found = [bounded(state, part) for part in parts]
+    lower, upper = (
+        torch.cat(ends) if len(ends) > 1 else ends[0] for ends in zip(*((one.lower, one.upper) for one in found))
+    )
+    if not linear:
+        lower, upper = lower.chunk(2, 1)
+        upper = -upper
+    return Interval(lower, upper).map(lambda end: end.reshape(-1, *node.shape))
 
 
 def _in_pieces(state: BoundState, name: str, linear: bool) -> Interval:
@@ -109,7 +127,7 @@ def _in_pieces(state: BoundState, name: str, linear: bool) -> Interval:
 
 def _bounds(name: str, linear: bool, state: BoundState, piece: Piece) -> Enclosure:
     start = Progress.start(name, piece.rows, one_sided=not linear)
-    return concretise(state, advance(state, start))
+    return bounded(state, start)
 
 
 @dataclass(frozen=True, eq=False)

@@ -15,6 +15,7 @@ from torch import Tensor
 from autodual.bounds.memory.recomputation import recomputed_rows
 from autodual.bounds.memory.row_chunks import Chunks
 from autodual.bounds.memory.row_cost import pull_footprint, starts_windowed
+from autodual.bounds.rows.departures import positions_of
 from autodual.bounds.state.bound_state import BoundState
 from autodual.dual.row_windows import Window
 from autodual.dual.rows import Rows
@@ -130,7 +131,7 @@ class WindowPieces(Pieces):
             last = min(first + together, every)
             some = torch.arange(first, last, device=device)
             owner, place = some // places, some % places
-            position = torch.stack(torch.unravel_index(place, spatial), 1)
+            position = positions_of(place, spatial)
             window = Window(position, (1,) * axes, (0,) * axes, spatial)
             rows = self.objective.at(owner, place)
             span = first // places, (last - 1) // places + 1

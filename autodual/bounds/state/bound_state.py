@@ -2,40 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from functools import cached_property
-from itertools import accumulate
 
 import torch
 from torch import Tensor
 
-from autodual.bounds.options import BoundOptions
-from autodual.bounds.rounding.error_factor import Debt, error_factor
-from autodual.bounds.state.constraints import Multiplied
+from autodual.bounds.rounding.error_factor import Debt
+from autodual.bounds.state.bound_problem import BoundProblem
 from autodual.bounds.state.debts import charged, constants_debt, debt_of, drift, no_debt, widened
 from autodual.bounds.state.kept_bytes import Ledger
 from autodual.bounds.state.memories import Memories
-from autodual.bounds.state.sites import Sites
-from autodual.bounds.state.subproblems import Subproblems
 from autodual.dual.layer import DualLayer
-from autodual.dual.rule import AffineRule, NonlinearRule, RelaxationRule, Rule
+from autodual.dual.relaxation_rule import RelaxationRule
+from autodual.dual.rule import NonlinearRule
 from autodual.errors import EmptySetError
 from autodual.interval import Interval
-from autodual.ir.expressions import Environment
-from autodual.ir.graph import Graph, Node
-from autodual.perturbations.regions.support import Support
+from autodual.ir.graph import Node
 
 
 @dataclass(eq=False)
-class BoundState:
-    """One call's working memory; grows node by node in topological order.
+class BoundState(BoundProblem):
+    """One call's working memory: the problem, and what has been found; grows node by node in topological order.
 
-    A batch consists of B *subproblems*, each a part of one sample's problem. Unless a caller says more, they are the N
-    samples. All tensors are `[B or 1, …]`.
-
-    sites: the graph's bound sites. regions: the perturbation set of each input, bound to the N samples.
-    known: intervals proved elsewhere, by node. subproblems: their owners, and what is given of each.
     layers, intervals: what has been computed so far. debts: with `rigorous`, what rounding costs at each node.
     refined: by bound site, the units `[B, *shape]` that have both their dual bounds.
     magnitudes: by node, how large its value can be, as far as that was needed.
@@ -43,14 +31,6 @@ class BoundState:
     memories: what strategies remember. ledger: bytes that gradients keep.
     """
 
-    graph: Graph
-    rules: Mapping[str, Rule]
-    sites: Sites
-    environment: Environment
-    regions: Mapping[str, Support]
-    options: BoundOptions
-    known: Mapping[str, Interval] = field(default_factory=dict)
-    subproblems: Subproblems = field(default_factory=Subproblems)
     layers: dict[str, DualLayer] = field(default_factory=dict)
     intervals: dict[str, Interval] = field(default_factory=dict)
     debts: dict[str, Debt] = field(default_factory=dict)
@@ -59,22 +39,6 @@ class BoundState:
     emptied: list[Tensor] = field(default_factory=list)
     memories: Memories = field(default_factory=Memories)
     ledger: Ledger = field(default_factory=Ledger)
-
-    @cached_property
-    def samples(self) -> int:
-        """B, the number of subproblems: that of the samples, unless a sample has several."""
-        owner = self.subproblems.owner
-        return next(iter(self.regions.values())).count if owner is None else owner.shape[0]
-
-    @property
-    def constraints(self) -> tuple[Multiplied, ...]:
-        """What is known of values of nodes beside their intervals."""
-        return self.subproblems.constraints
-
-    @property
-    def itemsize(self) -> int:
-        """Bytes of a number."""
-        return torch.finfo(self.environment.dtype).bits // 8
 
     def present(self) -> BoundState:
         """The state as it is now, to pull rows back: nothing is added to it any more."""
@@ -87,43 +51,6 @@ class BoundState:
             memories=self.memories.lasting(),
             ledger=Ledger(),
         )
-
-    @cached_property
-    def offsets(self) -> dict[str, int]:
-        """How many scalars of one sample lie at the nodes before each node."""
-        sizes = accumulate((node.size for node in self.graph), initial=0)
-        return dict(zip((node.name for node in self.graph), sizes))
-
-    @cached_property
-    def superadditive(self) -> bool:
-        """Whether the minima that sets give are superadditive, so that what bounds of units decide stays decided behind
-        them.
-        """
-        return all(region.superadditive for region in self.regions.values())
-
-    @cached_property
-    def intersects(self) -> bool:
-        """Whether interval arithmetic over the ops themselves tightens every bound."""
-        if self.options.intersect is not None:
-            return self.options.intersect
-        asked = any(isinstance(rule, NonlinearRule) and rule.contained for rule in self.rules.values())
-        return asked or self.options.balls or self.options.slopes != "shared" or not self.options.fully_dual
-
-    @property
-    def skips(self) -> bool:
-        """Whether to compute no rows for units that intervals decide (`docs/mathematics.md`).
-
-        This changes no bound, unless `intersects` lets the units' tighter intervals in (`BoundOptions`).
-        """
-        return self.options.skip_decided and (self.superadditive or self.intersects)
-
-    def error_factor(self, terms: int) -> float:
-        """γ of sums of so many terms, with room for adding up over all nodes."""
-        return error_factor(terms + len(self.graph.nodes), self.environment.dtype)
-
-    def is_affine(self, name: str) -> bool:
-        """Whether rows pass a node as they are, without a relaxation."""
-        return isinstance(self.rules[name], AffineRule)
 
     # --- the sweep ---------------------------------------------------------------------------------------------------
 
@@ -144,7 +71,7 @@ class BoundState:
 
     def add_range(self, node: Node, interval: Interval) -> None:
         """Take in the values of a node that no row will pass, so that it needs no layer."""
-        if self._is_given(node):
+        if self.is_given(node):
             self._take_given(node)
         else:
             self._take(node, interval)
@@ -157,7 +84,7 @@ class BoundState:
         waiting = [name]
         while waiting:
             node = self.graph[waiting[-1]]
-            missing = [] if self._is_given(node) else [name for name in node.inputs if name not in self.intervals]
+            missing = [] if self.is_given(node) else [name for name in node.inputs if name not in self.intervals]
             if node.name in self.intervals or not missing:
                 waiting.pop()
                 if node.name not in self.intervals:
@@ -208,7 +135,7 @@ class BoundState:
 
     def _magnitude(self, node: Node) -> Tensor:
         layer = self.layers.get(node.name)
-        if node.name in self.intervals or self._is_given(node) or layer is None:
+        if node.name in self.intervals or self.is_given(node) or layer is None:
             return self.interval(node.name).magnitude
         debt = self.debt(node.name)
         own = layer.magnitude([self.magnitude(name) for name in node.inputs])
@@ -216,18 +143,15 @@ class BoundState:
 
     def refresh(self, node: Node) -> None:
         """Recompute a node's interval after its operands' intervals have become tighter."""
-        if self._is_given(node):
+        if self.is_given(node):
             return
         self.intervals[node.name] = self._interval(node)
         self.assume(node.name)
 
-    def _is_given(self, node: Node) -> bool:
-        return node.name in self.subproblems.given
-
     def _compute(self, node: Node) -> None:
         if node.name in self.regions:
             self._take(node, self._enclosure(node.name))
-        elif self._is_given(node):
+        elif self.is_given(node):
             self._take_given(node)
         else:
             if self.options.rigorous:
@@ -235,14 +159,8 @@ class BoundState:
             self._take(node, self._interval(node))
 
     def _enclosure(self, name: str) -> Interval:
-        """An input's interval: the enclosure of the sample's set, cut to the part that is given to a subproblem."""
-        region = self.regions[name]
-        enclosure = region.enclosure()
-        if self.options.rigorous:
-            enclosure = enclosure.widen(region.rounding())
-        if self.subproblems.owner is not None:
-            enclosure = enclosure.map(self.subproblems.of_samples)
-        part = self.subproblems.given.get(name)
+        """An input's interval, cut to the part that is given to a subproblem."""
+        enclosure, part = self.enclosure(name), self.subproblems.given.get(name)
         if part is None:
             return enclosure
         return uncrossed(self.note_empty(enclosure.intersect(part), name))

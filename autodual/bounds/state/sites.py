@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 
-from autodual.dual.rule import AffineRule, NonlinearRule, RelaxationRule, Rule
+from autodual.dual.relaxation_rule import RelaxationRule
+from autodual.dual.rule import AffineRule, NonlinearRule, Rule
 from autodual.ir.graph import Graph
 from autodual.perturbations import Support
 

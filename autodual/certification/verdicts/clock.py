@@ -28,6 +28,7 @@ class Pace:
     Args:
         size: of the first batch.
         most: the largest size.
+        stride: seconds that a batch should take at most.
 
     Example:
         >>> from autodual.certification.verdicts.clock import Pace
@@ -39,6 +40,7 @@ class Pace:
 
     size: int = 1
     most: int = _LARGEST
+    stride: float = _STRIDE
     _count: int = 0
     _seconds: float = 0.0
     _fixed: float = 0.0
@@ -56,7 +58,7 @@ class Pace:
             self._fixed = max(seconds - slope * count, 0.0)
         self._count, self._seconds, self._fixed = count, seconds, min(self._fixed, seconds)
         each = max(seconds - self._fixed, 1e-9) / max(count, 1)
-        in_time, worthwhile = (_STRIDE - self._fixed) / each, self._fixed * (1 / _WASTE - 1) / each
+        in_time, worthwhile = (self.stride - self._fixed) / each, self._fixed * (1 / _WASTE - 1) / each
         wanted = min(max(in_time, worthwhile), 2 * count)
         self.size = int(min(max(wanted, count / 2, 1), self.most))
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+from numbers import Real
 from typing import get_args
 
 import torch
 
 from autodual.attacks import Attack, Pgd
+from autodual.attacks.base import given_attack
 from autodual.certification.deadline import in_time
 from autodual.certification.same_network import require_same_network
 from autodual.certification.verdicts.clock import Clock
@@ -69,7 +71,7 @@ def verify(
         progress: True for a bar, or a function that is told (see `autodual.progress`).
 
     Raises:
-        InvalidInputError: the property does not fit the network.
+        InvalidInputError: the property does not fit the network, or an argument is of another kind.
         ModelChangedError: the model, run in the middle of the boxes, is no longer the network that was compiled.
         ContradictionError: a point breaks a bound that was proved, which is a bug; the error keeps the evidence.
 
@@ -85,6 +87,9 @@ def verify(
     """
     if effort not in get_args(Effort):
         raise InvalidInputError(f"effort must be one of {', '.join(get_args(Effort))}, not {effort!r}")
+    if bracket and attack is None:
+        raise InvalidInputError("bracket=True needs an attack; leave attack as it is, or give another one")
+    _require_arguments(goal, timeout, attack)
     dual, clock = given_network(dual), Clock(math.inf if timeout is None else timeout)
     shape = _sample_shape(dual, goal)
     device = next((tensor.device for tensor in dual.parameters()), torch.device("cpu"))
@@ -93,8 +98,6 @@ def verify(
     run = PropertyRun(dual, goal, shape, device, clock, Hunter(dual, judge, clock, generator), effort)
     middles = _middles(run.problem())
     require_same_network(dual, middles[:_COMPARED])
-    if bracket and attack is None:
-        raise InvalidInputError("bracket=True needs an attack; leave attack as it is, or give another one")
     run.exact = ExactCases.of(dual, judge, middles[:1], clock, exact_seconds)
     with tracked(progress, len(goal.cases)) as run.advance:
         # What was proved until an interruption stays proved.
@@ -114,6 +117,22 @@ def verify(
         )
     status = VerdictStatus.UNSAT if not run.open else VerdictStatus.TIMEOUT if clock.over else VerdictStatus.UNKNOWN
     return Verdict(status, None, None, None, run.method, len(run.open), run.parts, clock.seconds)
+
+
+def _require_arguments(goal: Property, timeout: float | None, attack: Attack | None) -> None:
+    """Raise InvalidInputError where an argument is of another kind, the time is no number, or nothing is asked."""
+    if not isinstance(goal, Property):
+        raise InvalidInputError(
+            f"goal must be a property, such as autodual.load_property(path) reads, but is {type(goal).__name__}"
+        )
+    if not goal.cases or not all(case.conjunctions for case in goal.cases):
+        raise InvalidInputError(
+            "the property has no case, or one without conjunctions, which no output could violate; leave such cases out"
+        )
+    if timeout is not None and (not isinstance(timeout, Real) or math.isnan(timeout)):
+        raise InvalidInputError(f"timeout must be a number of seconds, or None for no limit, not {timeout!r}")
+    if attack is not None:
+        given_attack(attack)
 
 
 def _middles(problem: Problem) -> torch.Tensor:

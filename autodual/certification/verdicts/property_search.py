@@ -16,7 +16,7 @@ from autodual.certification.verdicts.open_cases import Problem
 from autodual.network import DualNetwork
 from autodual.search import Claims, PartBounds, TreeSearch, suitable_actions
 
-# Steps uphill of parts with split units, and the share of the memory budget that waiting parts may take.
+# Steps uphill of whole sets, and the share of the memory budget that waiting parts may take.
 _STEPS, _SHARE = 12, 2
 
 
@@ -48,10 +48,10 @@ class PropertySearch:
         places = tuple(
             (place, number) for place, numbers in enumerate(problem.conjunctions) for number in range(len(numbers))
         )
-        claims = _claims(problem, places)
+        claims = claims_of(problem, places)
         exact = bool((claims.matrix == claims.matrix.to(dtype)).all())
         dtypes = dict.fromkeys([dtype, torch.float64] if exact else [torch.float64])
-        bounds = PartBounds(dual, {kind: problem.proof_region(kind) for kind in dtypes}, claims, _STEPS)
+        bounds = PartBounds(dual, {kind: problem.proof_region(kind) for kind in dtypes}, claims)
 
         def attempt(claim: Tensor, points: Tensor, thorough: bool) -> Counterexample | None:
             chosen = [places[number] for number in claim.tolist()]
@@ -82,8 +82,14 @@ class PropertySearch:
         return proved
 
 
-def _claims(problem: Problem, places: tuple[tuple[int, int], ...]) -> Claims:
+def claims_of(problem: Problem, places: tuple[tuple[int, int], ...]) -> Claims:
+    """The claims that conjunctions hold nowhere in their cases' boxes, by their places (see `PropertySearch`)."""
     spec = problem.spec
     case, conjunction = (torch.tensor(column, device=spec.offset.device) for column in zip(*places))
+    member = spec.member[case, conjunction]
+    # A conjunction's own rows come first, so that those of others, which would be bounded for nothing, are left out.
+    member, order = member.sort(dim=1, descending=True, stable=True)
+    longest = max(1, int(member.sum(1).max()))
+    place = (case.unsqueeze(1), order[:, :longest])
     # A conjunction that holds nowhere: at every point one of its rows is above its bound.
-    return Claims(spec.matrix[case], spec.offset[case], spec.offset_error[case], spec.member[case, conjunction], case)
+    return Claims(spec.matrix[place], spec.offset[place], spec.offset_error[place], member[:, :longest], case)

@@ -13,7 +13,7 @@ from torch import Tensor
 from autodual.dual.curves.lines import tightest_pair, tightest_parallel
 from autodual.dual.execution import Executed, Run
 from autodual.dual.relaxation import LinearRelaxation
-from autodual.dual.rule import RelaxationRule
+from autodual.dual.relaxation_rule import RelaxationRule
 from autodual.interval import Interval
 from autodual.ir.expressions import Environment
 from autodual.ir.scalars import Accuracy, Curve

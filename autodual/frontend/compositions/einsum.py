@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import string
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,7 +14,7 @@ from autodual.frontend.compositions.reductions import summed
 from autodual.frontend.compositions.shapes import permuted, reshaped
 from autodual.frontend.construction import Unsupported
 from autodual.ir import Expression, Node
-from autodual.ir.ops import Contraction
+from autodual.ir.ops import Contraction, MatrixProduct
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,10 +54,13 @@ def contracted(
     """
     (letters, node), *others = (_diagonal(builder, letters, x) for letters, x in branches)
     for place, constant in enumerate(constants):
-        later = [*(term for term, _ in others), *(other.letters for other in constants[place + 1 :])]
-        letters, node = _with_constant(builder, letters, node, constant, result, "".join(later))
-    for term, other in others:
-        letters, node = _multiplied(builder, letters, node, term, other)
+        unread = [*(term for term, _ in others), *(other.letters for other in constants[place + 1 :])]
+        letters, node = _with_constant(builder, letters, node, constant, result, "".join(unread))
+    for place, (term, other) in enumerate(others):
+        later = "".join(term for term, _ in others[place + 1 :]) + result
+        summed_over = "".join(letter for letter in letters if letter in term and letter not in later)
+        multiplied = _matrices if summed_over and set(letters) != set(term) else _multiplied
+        letters, node = multiplied(builder, letters, node, term, other, summed_over)
     return _arranged(builder, letters, node, result)
 
 
@@ -85,7 +89,27 @@ def _with_constant(
     return kept, builder.emit(op, x, shape=tuple(sizes[letter] for letter in kept))
 
 
-def _multiplied(builder: Emitter, letters: str, x: Node, term: str, y: Node) -> tuple[str, Node]:
+def _matrices(builder: Emitter, letters: str, x: Node, term: str, y: Node, summed_over: str) -> tuple[str, Node]:
+    """The product of two branches, summed over some letters of both: a product of matrices."""
+    both = "".join(letter for letter in letters if letter in term and letter not in summed_over)
+    rows = "".join(letter for letter in letters if letter not in term)
+    columns = "".join(letter for letter in term if letter not in letters)
+    sizes = {**dict(zip(letters, x.shape, strict=True)), **dict(zip(term, y.shape, strict=True))}
+
+    def count(some: str) -> int:
+        return math.prod(sizes[letter] for letter in some)
+
+    def matrix(own: str, z: Node, first: str, second: str) -> Node:
+        z = permuted(builder, z, [own.index(letter) for letter in both + first + second])
+        return reshaped(builder, z, [*(sizes[letter] for letter in both), count(first), count(second)])
+
+    left, right = matrix(letters, x, rows, summed_over), matrix(term, y, summed_over, columns)
+    found = builder.emit(MatrixProduct(), left, right, shape=(*left.shape[:-1], right.shape[-1]))
+    kept = both + rows + columns
+    return kept, reshaped(builder, found, [sizes[letter] for letter in kept])
+
+
+def _multiplied(builder: Emitter, letters: str, x: Node, term: str, y: Node, _: str) -> tuple[str, Node]:
     """The product of two branches over the union of their letters."""
     union = "".join(dict.fromkeys(letters + term))
     return union, product(builder, _spread(builder, letters, x, union), _spread(builder, term, y, union))

@@ -16,16 +16,24 @@ def flatten(values: Tensor, leading: int) -> Tensor:
 
 
 def inner(rows: Tensor, features: Tensor) -> Tensor:
-    """<row, feature> of rows `[G or 1, K, *extent]` and features `[G or 1, 1, *extent]`, as `[G or 1, K]`.
+    """<row, feature> of rows `[G or 1, K, *extent]` and features `[G or 1, 1, *extent]`, as `[G or 1, K]`."""
+    return flat_inner(flatten(rows, 2), flatten(features[:, 0], 1))
 
-    Always a matrix product, which writes no temporary; a product and a sum would write one as large as the rows.
+
+def flat_inner(rows: Tensor, features: Tensor) -> Tensor:
+    """<row, feature> of flat rows `[G or 1, K, F]` and features `[G or 1, F]`, as `[G or 1, K]`.
+
+    By whichever kernel is fast on CPUs: their library multiplies a batch of matrices by one column each ten times more
+    slowly than one row by a batch of matrices, and the gradients of either are slow.
     """
-    flat_rows, flat_features = flatten(rows, 2), flatten(features, 2)
-    if flat_rows.shape[0] == 1:
-        return functional.linear(flat_features[:, 0], flat_rows[0])
-    if flat_features.shape[0] == 1:
-        return flat_rows @ flat_features[0, 0]
-    return torch.bmm(flat_rows, flat_features.transpose(1, 2)).squeeze(-1)
+    if rows.shape[0] == 1:
+        return functional.linear(features, rows[0])
+    if features.shape[0] == 1:
+        return rows @ features[0]
+    recorded = torch.is_grad_enabled() and (rows.requires_grad or features.requires_grad)
+    if recorded or rows.shape[1] == 1:
+        return (rows * features.unsqueeze(1)).sum(2)
+    return torch.bmm(features.unsqueeze(1), rows.transpose(1, 2)).squeeze(1)
 
 
 def dual_order(order: float) -> float:
@@ -62,8 +70,7 @@ def support_norm(rows: Tensor, order: float) -> Tensor:
 
 
 def _euclidean_norm(values: Tensor) -> Tensor:
-    vectors = flatten(values, values.dim() - 1).reshape(math.prod(values.shape[:-1]), 1, values.shape[-1])
-    square = torch.bmm(vectors, vectors.transpose(1, 2)).reshape(values.shape[:-1])
+    square = (values * values).sum(-1)
     return torch.where(square == 0, square, torch.where(square == 0, 1, square).sqrt())
 
 

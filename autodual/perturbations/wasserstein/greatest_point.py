@@ -11,7 +11,7 @@ from autodual.perturbations.wasserstein.canvas import Canvas, nowhere
 from autodual.perturbations.wasserstein.mass_sources import sources_of
 from autodual.perturbations.wasserstein.moves import Moves
 from autodual.perturbations.wasserstein.optimal_plan import OptimalPlan
-from autodual.perturbations.wasserstein.support_function import Offers
+from autodual.perturbations.wasserstein.support_function import ExactOffers
 from autodual.perturbations.wasserstein.support_question import Question, as_images
 
 
@@ -44,8 +44,8 @@ def greatest_point(rows: Tensor, x: Tensor, budget: Tensor, moves: Moves, box: I
     asked = Question(each, sources, budget.detach(), Canvas.of(each, moves), full)
     moved = torch.empty_like(each)
     for groups, some, part in asked.blocks(1):
-        offers = Offers.to(part, both=False)
-        best, *around = (price.view(offers.shape) for price in offers.best().prices)
+        offers = ExactOffers.to(part, both=False)
+        best, *around = offers.prices()
         plan = OptimalPlan.of(offers, *around)
         if room is not None:
             plan = plan.within(*(end[groups].expand(part.rows.shape) for end in room))

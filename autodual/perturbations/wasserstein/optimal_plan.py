@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from autodual.perturbations.wasserstein.support_function import Offers
+from autodual.perturbations.wasserstein.offers import Offers
 
 
 @dataclass(frozen=True, eq=False)

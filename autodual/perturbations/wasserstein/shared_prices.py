@@ -1,8 +1,8 @@
 """Upper bounds for rows that all samples share, at a few prices: matrix products in place of a search for each pair.
 
-F of a row and a sample at the price ψ is ψ · budget + Σ_i x_i max_j (y_j − ψ C_ij). The maxima are the same for all
-samples x. So at a few prices for each row F is a matrix product for all pairs at once, and the least of its values is
-an upper bound of the maximum of <y, z>: at prices of this many, within a few hundredths of what moving mass can add.
+F − <y, x> of a row and a sample at the price ψ is ψ · budget + Σ_i x_i max_j (y_j − y_i − ψ C_ij). The maxima are the
+same for all samples x. So at a few prices for each row this is a matrix product for all pairs at once, and the least of
+its values is an upper bound of the maximum of <y, z − x>: a few hundredths above it with some sixteen prices.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ from autodual.perturbations.wasserstein.moves import Moves, at_targets
 _LOWEST = 0.01
 
 
-def at_shared_prices(rows: Tensor, mass: Tensor, budget: Tensor, moves: Moves, prices: int) -> Tensor:
-    """The least F of K rows and N samples among a few prices of each row; differentiable at that price.
+def gains_at_prices(rows: Tensor, mass: Tensor, budget: Tensor, moves: Moves, prices: int) -> Tensor:
+    """The least F − <y, x> of K rows and N samples among a few prices of each row; differentiable at that price.
 
     Args:
         rows: y, `[K, channels, H, W]`.
@@ -36,9 +36,9 @@ def at_shared_prices(rows: Tensor, mass: Tensor, budget: Tensor, moves: Moves, p
     Example:
         >>> import torch
         >>> from autodual.perturbations.wasserstein.moves import Moves
-        >>> from autodual.perturbations.wasserstein.shared_prices import at_shared_prices
+        >>> from autodual.perturbations.wasserstein.shared_prices import gains_at_prices
         >>> row, mass = torch.tensor([[[[0.0, 3.0]]]]), torch.tensor([[2.0, 0.0], [1.0, 0.0]])
-        >>> at_shared_prices(row, mass, torch.tensor([0.5, 9.0]), Moves(3), prices=5)
+        >>> gains_at_prices(row, mass, torch.tensor([0.5, 9.0]), Moves(3), prices=5)
         tensor([[1.5000],
                 [3.0000]])
     """
@@ -47,14 +47,14 @@ def at_shared_prices(rows: Tensor, mass: Tensor, budget: Tensor, moves: Moves, p
     for ring in moves.rings:
         targets = [at_targets(rows, offset, moves.reach, lowest) for offset in ring.offsets]
         found.append(reduce(torch.maximum, targets).flatten(1))
-    rings = torch.stack(found)
+    rings = torch.stack(found) - found[0]  # the first ring holds the pixel itself
     costs = rows.new_tensor([ring.cost for ring in moves.rings])
     return _LeastAtPrices.apply(rings, mass, budget, costs, _grid(rings.detach(), costs, prices))
 
 
 def _grid(rings: Tensor, costs: Tensor, prices: int) -> Tensor:
     """Prices `[prices, K]`: 0, and a geometric sequence up to where no mass moves."""
-    gains = (rings[1:] - rings[0]).amax(-1) / costs[1:, None]
+    gains = rings[1:].amax(-1) / costs[1:, None]
     highest = gains.amax(0).clamp(min=0) if len(gains) else torch.zeros_like(rings[0, :, 0])
     steps = torch.linspace(0, 1, prices - 1, dtype=rings.dtype, device=rings.device)
     return torch.cat([torch.zeros_like(highest)[None], highest * (_LOWEST ** (1 - steps))[:, None]])

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import ClassVar
 
+import torch
 from torch import Tensor
 
-from autodual.perturbations.regions.view import View
-from autodual.perturbations.wasserstein.shared_prices import at_shared_prices
-from autodual.perturbations.wasserstein.smooth_support import smooth_supremum
+from autodual.perturbations.wasserstein.gains import gains
+from autodual.perturbations.wasserstein.shared_prices import gains_at_prices
+from autodual.perturbations.wasserstein.smooth_support import SmoothOffers
 from autodual.perturbations.wasserstein.support_question import Question
 from autodual.perturbations.wasserstein.wasserstein_region import WassersteinRegion
 
@@ -24,38 +25,27 @@ class SurrogateRegion(WassersteinRegion):
 
     superadditive: ClassVar[bool] = False  # the exact minimum is; where a search ends is not
 
-    def extremes(self, nu: Tensor, view: View) -> tuple[Tensor, Tensor]:
+    def _gains(self, question: Question, *, both: bool) -> Tensor:
         """Whole rows that all samples share at a few prices; all others by the smooth bound, or exactly."""
-        question = self._question(nu, view)
-        bound = self._bound(question)
-        if bound is None:
-            return super().extremes(nu, view)
-        return -bound(replace(question, rows=-question.rows)), bound(question)
-
-    def least(self, nu: Tensor, view: View) -> Tensor:
-        question = self._question(-nu, view)
-        bound = self._bound(question)
-        return super().least(nu, view) if bound is None else -bound(question)
-
-    def _bound(self, question: Question) -> Callable[[Question], Tensor] | None:
-        """The upper bound of these rows; None if it is the exact one."""
         if self.prices and question.penalty is None and question.rows.shape[0] == 1 < question.groups:
-            return self._at_prices
-        return self._smoothly if self.sharpness else None
+            rows = [question.rows, -question.rows] if both else [question.rows]
+            return torch.stack([self._at_prices(replace(question, rows=one)) for one in rows])
+        if self.sharpness:
+            return gains(question, partial(SmoothOffers.to, sharpness=self.sharpness), both=both)
+        return super()._gains(question, both=both)
 
     def working_scalars(self, entries: int) -> int:
         """Of both ends, as derivatives keep them; what few prices need of a row is shared by all samples."""
-        rings = len(self.moves.rings)
-        smooth = self.moves.window**2 + 4 * rings if self.sharpness else 0
-        shared = -(-(2 * self.moves.window**2 + 2 * rings + self.prices) // max(1, self.count)) if self.prices else 0
-        return max(2 * max(smooth, shared) * entries, super().working_scalars(entries))
+        each = 2 * self.moves.window**2 + 2 * len(self.moves.rings) + self.prices if self.prices else 0
+        return max(2 * -(-each // max(1, self.count)) * entries, super().working_scalars(entries))
+
+    def rounding(self) -> Tensor:
+        """A gain at few prices is a sum in this dtype of as many terms as there are pixels, none of them negative."""
+        found = super().rounding()
+        return found + self.shape.numel() * torch.finfo(found.dtype).eps * self._most if self.prices else found
 
     def _at_prices(self, question: Question) -> Tensor:
         """Of all pixels, since a matrix product takes them anyway."""
         sources, rows = question.sources, question.rows[0]
         mass = sources.mass.new_zeros(question.groups, rows[0].numel()).scatter_add(1, sources.pixels, sources.mass)
-        return at_shared_prices(rows, mass, question.budget.expand(len(mass)), self.moves, self.prices)
-
-    def _smoothly(self, question: Question) -> Tensor:
-        rows = question.rows if question.penalty is None else question.rows + question.penalty
-        return smooth_supremum(rows, question.sources, question.budget, self.moves, self.sharpness)
+        return gains_at_prices(rows, mass, question.budget.expand(len(mass)), self.moves, self.prices)

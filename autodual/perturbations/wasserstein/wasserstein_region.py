@@ -15,10 +15,11 @@ from autodual.perturbations.regions.region import Region
 from autodual.perturbations.regions.row_norms import flatten, inner
 from autodual.perturbations.regions.view import View
 from autodual.perturbations.wasserstein.canvas import Canvas, nowhere
-from autodual.perturbations.wasserstein.gains import greatest_gains
+from autodual.perturbations.wasserstein.gains import gains
 from autodual.perturbations.wasserstein.mass_sources import Sources, sources_of
 from autodual.perturbations.wasserstein.membership import MEMBER_ROUNDOFFS
 from autodual.perturbations.wasserstein.pixel_intervals import pixel_intervals
+from autodual.perturbations.wasserstein.support_function import ExactOffers
 from autodual.perturbations.wasserstein.support_question import Question, as_images
 from autodual.perturbations.wasserstein.wasserstein_search import WassersteinSearch
 
@@ -37,12 +38,12 @@ class WassersteinRegion(WassersteinSearch, Region):
 
     def extremes(self, nu: Tensor, view: View) -> tuple[Tensor, Tensor]:
         """Exact: the value at the sample, and what an optimal plan adds to it."""
-        value, gains = inner(nu, view.features(self.centre)), greatest_gains(self._question(nu, view), both=True)
-        return value - gains[1], value + gains[0]
+        value, (up, down) = inner(nu, view.features(self.centre)), self._gains(self._question(nu, view), both=True)
+        return value - down, value + up
 
     def least(self, nu: Tensor, view: View) -> Tensor:
-        gain = greatest_gains(self._question(-nu, view), both=False)
-        return inner(nu, view.features(self.centre)) - gain[0]
+        (down,) = self._gains(self._question(-nu, view), both=False)
+        return inner(nu, view.features(self.centre)) - down
 
     def working_scalars(self, entries: int) -> int:
         """A window's surroundings, of row and mass; all other temporaries are made for a few rows at a time."""
@@ -66,6 +67,10 @@ class WassersteinRegion(WassersteinSearch, Region):
         limits, narrow = torch.finfo(self.centre.dtype), torch.finfo(torch.float64).eps
         shares = (MEMBER_ROUNDOFFS + 16 + 4 * len(self.moves.rings)) * limits.eps + self.shape.numel() * narrow
         return shares * self._most + 4 * limits.tiny
+
+    def _gains(self, question: Question, *, both: bool) -> Tensor:
+        """The most that moving mass adds to rows, and behind it to their negatives if `both`."""
+        return gains(question, ExactOffers.to, both=both)
 
     @cached_property
     def _most(self) -> Tensor:

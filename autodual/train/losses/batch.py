@@ -18,7 +18,8 @@ from autodual.errors import InvalidInputError
 from autodual.inputs import Labels, Samples, sample_tensor
 from autodual.interval import Interval
 from autodual.network import Ask, DualNetwork, given_network
-from autodual.network.ask import DUAL_BOUNDS, PolicyOptions, ProofOptions
+from autodual.network.ask import DUAL_BOUNDS
+from autodual.network.ask_options import PolicyOptions, ProofOptions
 from autodual.network.keywords import takes
 from autodual.network.result import DualResult
 from autodual.objective import Objective
@@ -230,12 +231,12 @@ class Batch:
     def _moved(self, points: Tensor, ball: PerturbationSet, ask: Ask) -> Batch:
         same = self.carried, self.mixed, self.statistics
         moved = Batch(self.dual, points, self.labels, ball, ask, *same, _fits=self._fits)
-        if self._learns:
+        if self.learns:
             moved.__dict__["clean"] = self.clean
         return moved
 
     @cached_property
-    def _learns(self) -> bool:
+    def learns(self) -> bool:
         """Whether any batch norm is updated by this batch."""
         return bool(learning_norms(self.dual.model))
 
@@ -255,7 +256,7 @@ class Batch:
 
     def _chosen_statistics(self) -> dict[str, Tensor]:
         """What takes the place of running statistics, after the clean batch has updated these; empty for nothing."""
-        if not self._learns:
+        if not self.learns:
             return {}
         found = self.clean.statistics
         return found if self.statistics == "batch" else {}

@@ -59,9 +59,13 @@ class PgdLoss(AttackedLoss):
             size,
             self.steps,
             self.restarts,
-            keep="first" if self.first else last,
+            keep=self._first(batch) if self.first else last,
             growth=Growth(self.growth, self.every),
         )
+
+    def _first(self, batch: Batch) -> Keep:
+        """Batch norms that normalise by the batch must see all of it, also those samples that are refuted."""
+        return "first-together" if batch.learns and self.mode == "training" else "first"
 
     def _steps(self) -> tuple[Step, StepSize]:
         fixed = Fixed(self.step_size, self.raw) if self.step_size else Fixed(2.5 / self.steps)

@@ -105,10 +105,8 @@ def certify(
     check_effort(context, effort, timeout, total_timeout)
     chosen = chosen_projections(context, projections)
     slopes = chosen_slopes(context, slopes, chosen)
-    if effort is not None and chosen is not None:
-        raise click.UsageError("--effort needs exact bounds; leave out --projection.")
-    if balls and chosen is not None:
-        raise click.UsageError("Random projections need linear layers, which --balls does not leave; drop one of them.")
+    if chosen is not None:
+        _check_projected(effort, balls)
     from autodual_cli.jobs.cascade_job import cascade_job, check_cascade_options, show_cascade
     from autodual_cli.jobs.certification_job import Limits, Means, certification_job, show_certification
     from autodual_cli.jobs.question import Question
@@ -136,3 +134,11 @@ def certify(
     if missing is not None:
         click.echo(missing, err=True)
         context.exit(1)
+
+
+def _check_projected(effort: Effort | None, balls: bool) -> None:
+    """Refuse options that do not go with --projection."""
+    if effort is not None:
+        raise click.UsageError("--effort needs exact bounds; leave out --projection.")
+    if balls:
+        raise click.UsageError("Random projections need linear layers, which --balls does not leave; drop one of them.")

@@ -89,6 +89,8 @@ class _Run:
 
     def work(self) -> int:
         """Run what is missing; the exit status is that of an interruption, or 0."""
+        if self._plot is not None:
+            self._plot.clear()  # it shows an earlier run
         done = {row["index"] for row in self.rows}
         pending = [(number, one) for number, one in enumerate(self._instances) if number not in done]
         total = len(self._instances)

@@ -58,7 +58,7 @@ def cascade_job(subject: Subject, ball: BallOptions, *, eps: float, means: Means
     settings = {**subject.settings, **ball_settings(ball, eps, region), **means.settings()}
     if attack is None:
         del settings["attack_steps"]  # as in documents of versions that attacked no cascades
-    return Job("autodual.cascade/1", settings, rows, summarise_cascade, _headline, refutes)
+    return Job("autodual.cascade/1", settings, rows, summarise_cascade, _headline, refutes, alone=attack is None)
 
 
 def _headline(summary: dict[str, Any]) -> str:

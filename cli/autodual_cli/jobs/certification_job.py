@@ -97,7 +97,16 @@ def certification_job(question: Question, means: Means) -> Job:
     settings = {**question.subject.settings, **question.settings(), **asked.settings()}
     settings["provenance"]["files"] += question.files()
     most = _SEARCHED_AT_ONCE if means.limits.effort in SEARCHING_EFFORTS else None
-    return Job("autodual.certify/1", settings, asked.rows, summarise_certificates, _headline, asked.refutes, most=most)
+    return Job(
+        "autodual.certify/1",
+        settings,
+        asked.rows,
+        summarise_certificates,
+        _headline,
+        asked.refutes,
+        most=most,
+        alone=means.attack is None and most is None and question.subject.projections is None,
+    )
 
 
 @dataclass(frozen=True, eq=False)

@@ -32,7 +32,7 @@ def detection_job(subject: Subject, ball: BallOptions, *, eps: float, slopes: Sl
         **ball_settings(ball, eps, region),
         "slopes": slopes,
     }
-    return Job("autodual.detect/1", settings, rows, summarise_detections, _headline)
+    return Job("autodual.detect/1", settings, rows, summarise_detections, _headline, alone=subject.projections is None)
 
 
 def _headline(summary: dict[str, Any]) -> str:

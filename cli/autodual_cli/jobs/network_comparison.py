@@ -18,10 +18,18 @@ from autodual.report.storage import write_document
 from autodual_cli.jobs.certification_job import Limits, Means, certification_job
 from autodual_cli.jobs.question import Question
 from autodual_cli.jobs.sample_loop import finish, run
-from autodual_cli.options.option_groups import BallOptions, DataOptions, ModelOptions, OutputOptions, SeveralModels
+from autodual_cli.options.option_groups import (
+    BallOptions,
+    DataOptions,
+    ModelOptions,
+    OutputOptions,
+    SeveralModels,
+    refuse_both,
+)
 from autodual_cli.options.set_size import chosen_size
 from autodual_cli.output.summary_lines import percent
 from autodual_cli.output.targets import Target, check_targets, sole_writer_of
+from autodual_cli.process.interruption import shielded
 from autodual_cli.subject.model_and_data import prepare
 
 _HEADS = ("network", "clean", "attacked", "certified: intervals", "bounds", "search")
@@ -42,6 +50,9 @@ class Comparison:
     resume: bool
     quiet: bool
 
+    def __post_init__(self) -> None:
+        refuse_both(overwrite=self.overwrite, resume=self.resume)
+
     @property
     def means(self) -> Means:
         """How each network is certified and attacked."""
@@ -53,6 +64,21 @@ class Comparison:
         path = self.output / f"network-{number}.json"
         begun = self.resume and path.exists()
         return OutputOptions(path, None, self.overwrite and not begun, begun, self.quiet)
+
+    @property
+    def figures(self) -> list[Target]:
+        """The files that put all networks side by side."""
+        replace = self.overwrite or self.resume
+        return [Target(self.output / f"evaluation.{ending}", replace) for ending in ("json", "csv")]
+
+    @property
+    def outdated(self) -> list[Target]:
+        """Files that tell of another evaluation once a network is being evaluated."""
+        if not self.overwrite:
+            return self.figures
+        found = sorted(self.output.glob("network-*.json"))
+        networks = [path for path in found if path.stem.removeprefix("network-").isdecimal()]
+        return [*self.figures, *(Target(path, replace=True) for path in networks)]
 
 
 def compare(context: click.Context, options: Comparison) -> None:
@@ -66,23 +92,24 @@ def compare(context: click.Context, options: Comparison) -> None:
         options.output.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise DataError(f"The folder '{options.output}' cannot be made: {reason_of(error)}.") from error
-    targets = [options.output / f"evaluation.{ending}" for ending in ("json", "csv")]
-    replace = options.overwrite or options.resume
-    check_targets(targets, options.models.paths, overwrite=replace, instead="--resume to go on from it")
+    whole, table = options.figures
+    targets = [whole.path, table.path]
+    check_targets(targets, options.models.paths, overwrite=whole.replace, instead="--resume to go on from it")
     with sole_writer_of(targets):
         found = [_evaluated(context, options, *numbered) for numbered in enumerate(options.models.each(), 1)]
         figures = [network_figures(document["certificates"]) for document in found]
         names = [str(path) for path in options.models.paths]
-        table = figure_table(names, figures)
-        whole = {
+        rows = figure_table(names, figures)
+        document = {
             "schema": "autodual.evaluate/1",
             "networks": [_told(document, one) for document, one in zip(found, figures, strict=True)],
             **spread(figures),
         }
-        Target(targets[0], replace).write(write_document, whole)
-        Target(targets[1], replace).write(write_text, _lines(table))
+        with shielded():
+            whole.write(write_document, document)
+            table.write(write_text, _lines(rows))
     if not options.quiet:
-        _show(table)
+        _show(rows)
 
 
 def _evaluated(context: click.Context, options: Comparison, number: int, model: ModelOptions) -> dict[str, Any]:
@@ -90,7 +117,8 @@ def _evaluated(context: click.Context, options: Comparison, number: int, model: 
     subject = prepare(model, options.data)
     eps, ball = chosen_size(context, subject.trained, options.eps, options.ball)
     job = certification_job(Question.of(subject, ball, eps=eps, spec=None), options.means)
-    outcome = run(job, len(subject.dataset), options.data, options.document(number), lambda _document: None)
+    outdated = options.outdated if number == 1 else []
+    outcome = run(job, len(subject.dataset), options.data, options.document(number), lambda _document: None, outdated)
     finish(context, outcome)
     return outcome.document
 

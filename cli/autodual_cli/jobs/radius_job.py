@@ -51,7 +51,14 @@ def radius_job(
         **({"balls": True} if balls else {}),
         **({} if attack is None else {"attack" if isinstance(attack, str) else "attack_steps": attack}),
     }
-    return Job("autodual.radius/1", settings, rows, summarise_radii, lambda summary: f"mean {summary['mean']:.4g}")
+    return Job(
+        "autodual.radius/1",
+        settings,
+        rows,
+        summarise_radii,
+        lambda summary: f"mean {summary['mean']:.4g}",
+        alone=attack is None and subject.projections is None,
+    )
 
 
 def show_radii(document: dict[str, Any]) -> None:

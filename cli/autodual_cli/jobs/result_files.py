@@ -18,6 +18,7 @@ from autodual.report.storage import OtherSettings
 from autodual_cli.options.option_groups import OutputOptions
 from autodual_cli.options.recorded_options import as_given, option_name
 from autodual_cli.output.targets import Target, check_targets, sole_writer_of
+from autodual_cli.process.interruption import shielded
 
 Row = dict[str, Any]
 _SECONDS_BETWEEN_SAVES = 30.0
@@ -92,24 +93,27 @@ class Results:
             if self._points is not None and not self._points.stream:
                 self._points.write(write_points, rows)  # first, so that it lacks none of the document's
             self._json.write(write_document, document)
+            if self._csv is not None and not self._csv.stream:
+                self._csv.write(write_csv, [without_points(row) for row in rows])
         except DataError as error:
             if not self._warned:
                 click.echo(f"{error} The run goes on, and will try again.", err=True)
             self._warned = True
 
     def write(self, document: dict[str, Any], rows: list[Row]) -> list[str]:
-        """Write all files, each even if another fails; return the problems in words."""
+        """Write all files, each even if another fails and all if a signal comes; return the problems in words."""
         failures = []
-        for target, writer, content in (
-            (self._points, write_points, rows),
-            (self._json, write_document, document),
-            (self._csv, write_csv, [without_points(row) for row in rows]),
-        ):
-            try:
-                if target is not None:
-                    target.write(writer, content)
-            except DataError as error:
-                failures.append(str(error))
+        with shielded():
+            for target, writer, content in (
+                (self._points, write_points, rows),
+                (self._json, write_document, document),
+                (self._csv, write_csv, [without_points(row) for row in rows]),
+            ):
+                try:
+                    if target is not None:
+                        target.write(writer, content)
+                except DataError as error:
+                    failures.append(str(error))
         return failures
 
 

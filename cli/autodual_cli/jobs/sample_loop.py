@@ -12,8 +12,10 @@ from typing import Any, TypeVar
 
 import click
 import torch
+from click.core import ParameterSource
 
 from autodual.certification.contradiction import contradiction_words
+from autodual.certification.verdicts.clock import Pace
 from autodual.errors import ContradictionError, DataError, InvalidInputError
 from autodual.report import build_document
 from autodual.report.point_file import without_points
@@ -22,12 +24,16 @@ from autodual_cli.jobs.result_files import Results, Row
 from autodual_cli.options.option_groups import DataOptions, OutputOptions
 from autodual_cli.output.contradiction_file import kept
 from autodual_cli.output.provenance import with_earlier
+from autodual_cli.output.targets import Target
 from autodual_cli.process.interruption import Interrupted, shielded, stop_requested
 from autodual_cli.process.progress_bar import progress
 
 Answer = TypeVar("Answer")
 
 _STOPPED = 128 + signal.SIGTERM
+# Seconds that a batch may take where its size is free: it costs what does not depend on its size, and loses at most
+# these where a run is stopped.
+_STRIDE = 4.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,6 +45,7 @@ class Job:
     points: a file for the rows' counterexamples, which then are no part of the document; None: they stay in it.
     attend: is given a function that shows words while a batch is worked on; None for jobs that have none to say.
     most: samples at a time, whatever the batch size, for jobs that take long for one and so are saved more often.
+    alone: whether a sample's row is the same whatever the others of its batch; False where they share random numbers.
     """
 
     schema: str
@@ -50,6 +57,7 @@ class Job:
     points: Path | None = None
     attend: Callable[[Callable[[str], None]], None] | None = None
     most: int | None = None
+    alone: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,9 +78,16 @@ def named(indices: torch.Tensor, work: Callable[[], Answer]) -> Answer:
 
 
 def run(
-    job: Job, samples: int, data: DataOptions, output: OutputOptions, show: Callable[[dict[str, Any]], None]
+    job: Job,
+    samples: int,
+    data: DataOptions,
+    output: OutputOptions,
+    show: Callable[[dict[str, Any]], None],
+    outdated: Sequence[Target] = (),
 ) -> Outcome:
     """Work through samples skip to skip + limit - 1 of a data set of `samples`, write the files and show the outcome.
+
+    outdated: files that follow from the results that this run replaces or goes on with; they are removed as it begins.
 
     What was computed is always written and shown, even if the work ends early with an error, which is raised
     afterwards. If one file cannot be written, the other still is, and the table is printed even with --quiet.
@@ -88,6 +103,9 @@ def run(
     exit_status = 0
     failure: Exception | None = None
     with world_of_environment(torch.device("cpu")) as world, results.held() if world.first else nullcontext():
+        if world.first:
+            for file in outdated:
+                file.clear()
         try:
             _work(job, rows, indices, data.batch_size, clock, world, results, quiet=output.quiet)
         except Interrupted as interruption:
@@ -146,8 +164,14 @@ def _rounds(job: Job, pending: list[int], batch_size: int, world: World) -> Iter
     Processes wait for one another after each round, so that a signal to one of them stops all.
     """
     if world.size == 1:
-        for start in range(0, len(pending), batch_size):
-            yield job.rows(torch.tensor(pending[start : start + batch_size]))
+        pace, free = Pace(batch_size, stride=_STRIDE), job.alone and _unsaid("batch_size")
+        while pending:
+            start = time.process_time()  # which other programs do not lengthen
+            some, pending = pending[: pace.size], pending[pace.size :]
+            rows = job.rows(torch.tensor(some))
+            if free:
+                pace.learn(len(some), time.process_time() - start)
+            yield rows
         return
     with shielded():
         for start in range(0, len(pending), batch_size * world.size):
@@ -156,6 +180,12 @@ def _rounds(job: Job, pending: list[int], batch_size: int, world: World) -> Iter
             yield [row for rows, _ in parts for row in rows]
             if any(stopped for _, stopped in parts):
                 return
+
+
+def _unsaid(option: str) -> bool:
+    """Whether the command at work has this option and leaves it to its default."""
+    context = click.get_current_context(silent=True)
+    return context is not None and context.get_parameter_source(option) is ParameterSource.DEFAULT
 
 
 class _Clock:

@@ -100,8 +100,17 @@ class OutputOptions:
     quiet: bool
 
     def __post_init__(self) -> None:
-        if self.overwrite and self.resume:
-            raise click.UsageError("Give either --resume, to go on from a file, or --overwrite, to replace it.")
+        refuse_both(overwrite=self.overwrite, resume=self.resume)
+
+
+def refuse_both(*, overwrite: bool, resume: bool) -> None:
+    """Refuse --overwrite beside --resume.
+
+    Raises:
+        UsageError: both are given.
+    """
+    if overwrite and resume:
+        raise click.UsageError("Give either --resume, to go on from a file, or --overwrite, to replace it.")
 
 
 @dataclass(frozen=True)
@@ -237,7 +246,8 @@ def _data_options(batch_size: int) -> Decorator:
                      help="Leave out the first ones."),
         click.option("--limit", type=click.IntRange(min=1), help="Take this many samples only."),
         click.option("--batch-size", type=click.IntRange(min=1), default=batch_size, show_default=True,
-                     help="Samples at a time."),
+                     help="Samples at a time. By default more and more while batches are quick, where rows do not "
+                     "depend on it."),
     )  # fmt: skip
 
 

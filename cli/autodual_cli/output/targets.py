@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from autodual.errors import InvalidInputError
+from autodual.errors import DataError, InvalidInputError, reason_of
 from autodual.files.locking import sole_writer
 from autodual.files.writing import is_stream
 from autodual_cli.process.interruption import shielded
@@ -39,6 +39,19 @@ class Target:
         with shielded():
             writer(self.path, content, overwrite=self.replace)
         self.replace = True
+
+    def clear(self) -> None:
+        """Remove what a file that may be replaced holds: it tells of other work than that which begins now.
+
+        Raises:
+            DataError: it cannot be removed.
+        """
+        if not self.replace or self.stream:
+            return
+        try:
+            Path(os.path.realpath(self.path)).unlink(missing_ok=True)
+        except OSError as error:
+            raise DataError(f"'{self.path}' cannot be replaced: {reason_of(error)}.") from None
 
 
 def check_targets(

@@ -29,6 +29,7 @@ from autodual.train.recipe import SetSection, assemble
 from autodual_cli.options.option_groups import BallOptions, DataOptions, EvaluationOptions, ModelOptions
 from autodual_cli.options.set_options import ball_maker, ball_settings
 from autodual_cli.output.targets import Target, check_targets, sole_writer_of
+from autodual_cli.process.interruption import shielded
 from autodual_cli.process.progress_bar import progress
 from autodual_cli.subject.model_and_data import Subject, prepare
 
@@ -83,8 +84,10 @@ def _evaluate(options: EvaluationOptions, folder: RunFolder, target: Path, page:
         f"{name} {found['summary'][f'{name}_error']:.2%}" for name in ("clean", "fgsm", "pgd", "certified")
     )
     click.echo(f"Errors on {setting.samples} samples: {words}.")
-    Target(target, options.overwrite).write(write_document, document)
-    Target(page, options.overwrite).write(write_text, render_evaluation(document, (str(target), file_sha256(target))))
+    with shielded():
+        Target(target, options.overwrite).write(write_document, document)
+        told = render_evaluation(document, (str(target), file_sha256(target)))
+        Target(page, options.overwrite).write(write_text, told)
     click.echo(f"Wrote {page} and {target}.")
 
 

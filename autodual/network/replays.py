@@ -1,0 +1,191 @@
+"""Calls of one kind, done again without Python between their operations: recorded once, and replayed.
+
+What a call does depends on the shapes and kinds of its tensors, on its options, and on the few truth values that it
+asks for on its way. So after its second run a call is known as a list of operations and conditions. Later calls of the
+kind run these alone; one in which a condition does not hold starts again in the usual way.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections import OrderedDict
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from itertools import count
+from operator import itemgetter
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from autodual.bounds import mapped, tensors_of
+from autodual.measured import measured
+from autodual.network.recorded_operations import RecordedOperations
+from autodual.network.replay_program import Program, program_of
+from autodual.network.result import DualResult
+
+# Kinds of calls that are kept, and how many more conditions may fail than hold before a kind is given up.
+_MOST, _FAILURES = 32, 8
+_NUMBERS_AND_WORDS = (int, str, bool, type(None), torch.dtype, torch.device, torch.Size)
+_TENSORS = (Tensor, nn.Parameter)
+
+
+class Replays:
+    """The kinds of calls that a network has answered lately, each with what is known of it."""
+
+    def __init__(self) -> None:
+        self._kinds: OrderedDict[Hashable, _Kind] = OrderedDict()
+
+    def __deepcopy__(self, memo: Any) -> Replays:
+        return Replays()
+
+    def __reduce__(self) -> tuple[type[Replays], tuple[()]]:
+        return Replays, ()
+
+    def result(self, work: Callable[[], DualResult], options: Hashable, about: Any) -> DualResult:
+        """What `work` returns.
+
+        Args:
+            work: depends on the options and on what it is about, and on nothing else that can change.
+            options: compared as they are.
+            about: compared by its numbers, words and kinds of tensors, so that objects made anew for each call are the
+                same, and values of tensors do not count.
+        """
+        if not _alone():
+            return work()
+        walk = _Walk()
+        walk.add(about)
+        key = (options, *vars(measured).values(), *walk.parts)
+        try:
+            kind = self._kinds.get(key)
+        except TypeError:  # something cannot be compared
+            return work()
+        if kind is None:
+            self._kinds[key] = kind = _Kind()
+            if len(self._kinds) > _MOST:
+                self._kinds.popitem(last=False)
+        return kind.result(work, walk.tensors)
+
+
+class _Kind:
+    """Calls of one kind: seen, recorded, tried beside the usual way once, and replayed from then on."""
+
+    def __init__(self) -> None:
+        self.seen = False
+        self.useful = True
+        self.tried = False
+        self.failures = 0
+        self.program: Program | None = None
+        self.made_of: Callable[[Sequence[Tensor]], DualResult]
+
+    def result(self, work: Callable[[], DualResult], tensors: list[Tensor]) -> DualResult:
+        if not (self.seen and self.useful):
+            self.seen = True
+            return work()
+        if self.program is None:
+            return self._record(work, tensors)
+        found = self.program(*tensors)
+        if found is None:
+            self.failures += 1
+            self.useful = self.failures <= _FAILURES
+            return work()
+        if not self.tried:
+            usual = work()
+            self.tried, self.useful = True, _the_same(found, tensors_of(usual))
+            return usual
+        self.failures = max(0, self.failures - 1)
+        return self.made_of(found)
+
+    def _record(self, work: Callable[[], DualResult], tensors: list[Tensor]) -> DualResult:
+        with RecordedOperations(tensors) as recording:
+            found = work()
+        slots = [recording.slot(one) for one in tensors_of(found)]
+        known = [one for one in slots if one is not None]
+        self.useful = recording.refusal is None and len(known) == len(slots)
+        if self.useful:
+            self.program = program_of(recording, known)
+            numbers = count()
+            self.made_of = _maker(mapped(found, lambda _: _Number(next(numbers))))
+        return found
+
+
+def _the_same(found: tuple[Tensor, ...], usual: list[Tensor]) -> bool:
+    return len(found) == len(usual) and all(
+        a.dtype == b.dtype and a.shape == b.shape and bool(((a == b) | ((a != a) & (b != b))).all())
+        for a, b in zip(found, usual)
+    )
+
+
+class _Number(NamedTuple):
+    """Stands for one of several tensors."""
+
+    index: int
+
+
+def _maker(thing: Any) -> Callable[[Sequence[Tensor]], Any]:
+    """Makes things like this one, with tensors in place of their numbers."""
+    if isinstance(thing, _Number):
+        return itemgetter(thing.index)
+    if isinstance(thing, dict):
+        parts = {key: _maker(value) for key, value in thing.items()}
+        return lambda tensors: {key: part(tensors) for key, part in parts.items()}
+    if not dataclasses.is_dataclass(thing):
+        return lambda _: thing
+    kind, fields = type(thing), vars(thing)
+    fixed = {name: value for name, value in fields.items() if isinstance(value, _NUMBERS_AND_WORDS)}
+    made = {name: _maker(value) for name, value in fields.items() if name not in fixed}
+
+    def make(tensors: Sequence[Tensor]) -> Any:
+        new = object.__new__(kind)
+        vars(new).update(fixed)
+        for name, part in made.items():
+            vars(new)[name] = part(tensors)
+        return new
+
+    return make
+
+
+def _alone() -> bool:
+    """Whether nobody watches operations, or wants gradients of them."""
+    return not (
+        torch.is_grad_enabled()
+        or torch._C._len_torch_dispatch_stack()
+        or torch._C._len_torch_function_stack()
+        or torch._C._functorch.peek_interpreter_stack() is not None
+        or torch.compiler.is_compiling()
+    )
+
+
+class _Walk:
+    """The tensors in a thing, each once, and all else that tells it from others."""
+
+    def __init__(self) -> None:
+        self.parts: list[Any] = [torch.get_default_dtype()]
+        self.tensors: list[Tensor] = []
+        self._numbers: dict[int, int] = {}
+
+    def add(self, thing: Any) -> None:
+        kind, parts = type(thing), self.parts
+        if kind in _TENSORS:
+            number = self._numbers.setdefault(id(thing), len(self.tensors))
+            parts.append(number)
+            if number == len(self.tensors):
+                self.tensors.append(thing)
+                parts += (thing.shape, thing.stride(), thing.dtype, thing.device)
+        elif kind in _NUMBERS_AND_WORDS:
+            parts += (kind, thing)
+        elif kind is float:
+            parts.append(thing.hex())
+        elif kind is tuple or kind is list:
+            parts += (kind, len(thing))
+            for one in thing:
+                self.add(one)
+        elif isinstance(thing, Mapping):
+            parts += (kind, *thing)
+            for one in thing.values():
+                self.add(one)
+        elif isinstance(thing, type) or callable(thing) or not hasattr(thing, "__dict__"):
+            parts.append(thing)
+        else:
+            parts += (kind, *vars(thing))
+            for one in vars(thing).values():
+                self.add(one)
