@@ -73,6 +73,9 @@ class CrossEntropy(Objective):
         """The slope is the softmax, and at the label what makes its sum 0; none where nothing is claimed.
 
         Where the label's softmax rounds to 1, its slope would be 0 if 1 were subtracted, and the attack half blind.
+
+        Args:
+            problem, outputs: as of `Objective.rise`.
         """
         labels = _labels(problem)
         truth, others = labels.masks(outputs)
