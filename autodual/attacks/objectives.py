@@ -74,6 +74,10 @@ class CrossEntropy(Objective):
         nothing.
 
         Where the label's softmax rounds to 1, its slope would be 0 if 1 were subtracted, and the attack half blind.
+
+        Args:
+            problem: the samples under attack.
+            outputs: flattened, `[N, K]`, without a graph.
         """
         labels = _labels(problem)
         truth, others = labels.masks(outputs)
