@@ -70,7 +70,8 @@ class CrossEntropy(Objective):
         return loss.reshape(len(outputs), -1).sum(1)
 
     def rise(self, problem: Problem, outputs: Tensor) -> tuple[Tensor, Tensor]:
-        """The slope is the softmax, and at the label what makes its sum 0; none where nothing is claimed.
+        """The slope at `outputs` is the softmax, and at the label what makes its sum 0; none where the `problem` claims
+        nothing.
 
         Where the label's softmax rounds to 1, its slope would be 0 if 1 were subtracted, and the attack half blind.
         """

@@ -84,7 +84,9 @@ class NormOverBox:
 
     @cached_property
     def below(self) -> Plane:
-        """The tangent at the centre; where the root is below the floor there, or too small to divide by, its least."""
+        """A plane below d: the tangent at the centre, or the least of d where the norm there is below the floor or too
+        small to divide by; of order 1 a line below each size.
+        """
         size = self._middle_root
         curved = size > max(self.op.floor, self._smallest)
         flat = self.op.root(torch.zeros_like(size)) + 0.0 * size
@@ -117,8 +119,9 @@ class NormOverBox:
 
     @cached_property
     def above(self) -> Plane:
-        """For the root (R + S/R)/2 with R the greatest and S the chords of the squares, which is at least R/2; of order
-        1 the chords of the sizes, raised to the floor.
+        """A plane above d. A root r ≤ R is at most (R + r²/R)/2, and r² is at most the sum S of the squares' chords: so
+        (R + S/R)/2, which is at least R/2, and so above a floor of at most that. Of order 1 the chords of the sizes,
+        raised by what the floor may be above them.
         """
         op, greatest, (low, high) = self.op, self.greatest - self.op.outside, (self.x.lower, self.x.upper)
         if op.order == 1:

@@ -63,7 +63,7 @@ class NormalizedExpLayer(DualLayer):
             shape = torch.broadcast_shapes(ranked.shape, room.shape)
             spent = sums_before(room.expand(shape).gather(axis, order.expand(shape)), axis)
             left = 1 - low.sum(axis, keepdim=True)
-            # What is left to one goes to the smallest first; the last that gets any is the one at the margin.
+            # What the least shares leave of one goes to the smallest coefficients first; t is the last that gets any.
             place = ((spent < left).sum(axis, keepdim=True) - 1).clamp(min=0)
             self._last = rows, ranked.expand(shape).gather(axis, place) + rows.features(self.nothing)
         return self._last[1]

@@ -64,8 +64,12 @@ class Window:
     def union(
         self, extent: Sequence[int], other: Window, other_extent: Sequence[int]
     ) -> tuple[tuple[int, ...], tuple[int, ...]]:
-        """The least windows that hold these, of spatial size `extent`, and `other` ones that keep their distance: the
-        shift of their first corner, and that of their last corner plus one.
+        """The least windows that hold these and others: where their first corner is, and the one after their last.
+
+        Args:
+            extent: the spatial size of these windows.
+            other: windows that keep their distance from these.
+            other_extent: their spatial size.
         """
         low = tuple(min(a, b) for a, b in zip(self.shift, other.shift, strict=True))
         ends = zip(self.shift, extent, other.shift, other_extent, strict=True)

@@ -198,13 +198,8 @@ class RecordedOperations(TorchDispatchMode):
 
 
 def _seen_alike(tensor: Tensor, other: Tensor) -> bool:
-    """Whether two tensors in one memory have the same numbers."""
-    return (
-        tensor.shape == other.shape
-        and tensor.stride() == other.stride()
-        and tensor.dtype == other.dtype
-        and tensor.storage_offset() == other.storage_offset()
-    )
+    """Whether two tensors are the same numbers of one memory."""
+    return tensor.dtype == other.dtype and tensor.is_set_to(other)
 
 
 class _Peeks(TorchFunctionMode):

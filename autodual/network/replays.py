@@ -7,12 +7,12 @@ kind run these alone; one in which a condition does not hold starts again in the
 
 from __future__ import annotations
 
-import dataclasses
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Mapping, Sequence
+from dataclasses import dataclass, is_dataclass
 from itertools import count
 from operator import itemgetter
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -24,7 +24,7 @@ from autodual.network.replay_program import Program, program_of
 from autodual.network.result import DualResult
 
 # Kinds of calls that are kept, and how many more conditions may fail than hold before a kind is given up.
-_MOST, _FAILURES = 32, 8
+_MOST, _FAILURES = 16, 8
 _NUMBERS_AND_WORDS = (int, str, bool, type(None), torch.dtype, torch.device, torch.Size)
 _TENSORS = (Tensor, nn.Parameter)
 
@@ -104,7 +104,8 @@ class _Kind:
         if self.useful:
             self.program = program_of(recording, known)
             numbers = count()
-            self.made_of = _maker(mapped(found, lambda _: _Number(next(numbers))))
+            numbered: Any = lambda _: _Number(next(numbers))  # noqa: E731
+            self.made_of = _maker(mapped(found, numbered))
         return found
 
 
@@ -115,20 +116,21 @@ def _the_same(found: tuple[Tensor, ...], usual: list[Tensor]) -> bool:
     )
 
 
-class _Number(NamedTuple):
+@dataclass(frozen=True)
+class _Number:
     """Stands for one of several tensors."""
 
-    index: int
+    number: int
 
 
 def _maker(thing: Any) -> Callable[[Sequence[Tensor]], Any]:
     """Makes things like this one, with tensors in place of their numbers."""
     if isinstance(thing, _Number):
-        return itemgetter(thing.index)
+        return itemgetter(thing.number)
     if isinstance(thing, dict):
         parts = {key: _maker(value) for key, value in thing.items()}
         return lambda tensors: {key: part(tensors) for key, part in parts.items()}
-    if not dataclasses.is_dataclass(thing):
+    if not is_dataclass(thing):
         return lambda _: thing
     kind, fields = type(thing), vars(thing)
     fixed = {name: value for name, value in fields.items() if isinstance(value, _NUMBERS_AND_WORDS)}

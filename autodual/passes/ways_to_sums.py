@@ -34,6 +34,7 @@ class Quotient:
         return None
 
     def _raised(self, exponent: float) -> Quotient | None:
+        """After a power. Where something was added outside, only the reciprocal still has this form."""
         if self.inverted or (self.outside and exponent != -1):
             return None
         size = abs(exponent)
@@ -42,6 +43,7 @@ class Quotient:
         return replace(self, power=self.power * size, floor=self.floor**size, inverted=exponent < 0)
 
     def _moved(self, factor: float | None, offset: float | None) -> Quotient | None:
+        """Times a positive factor, plus an offset that is not negative; None stands for what is no single number."""
         if factor == 1 and offset == 0:
             return self
         if factor is None or offset is None or factor <= 0 or offset < 0 or self.inverted:
@@ -52,6 +54,7 @@ class Quotient:
         return replace(scaled, outside=scaled.outside + offset)
 
     def _scaled(self, factor: float) -> Quotient:
+        """Times a positive factor, which goes into the power."""
         root = factor ** (1 / self.power)
         return Quotient(
             self.share * root,

@@ -11,7 +11,8 @@ import pytest
 import torch
 from torch import nn
 
-from autodual.errors import TraceError
+from autodual.errors import BudgetError, TraceError
+from autodual.files.cost import require_affordable
 from autodual.frontend import trace
 from autodual.frontend.torch.tracing.sequence import steps_of, traced_sequence
 from autodual.ir import format_graph
@@ -110,6 +111,19 @@ def _tied() -> nn.Module:
 )
 def test_whatever_else_a_model_does_is_left_to_torch_export(model):
     assert traced_sequence(model, (torch.randn(3, 4),)) is None
+
+
+@pytest.mark.parametrize("name, value", [("stride", (0, 0)), ("padding", None), ("groups", 0), ("weight", None)])
+def test_layers_with_impossible_attributes_are_left_to_torch_export(name, value):
+    model = nn.Sequential(nn.Conv2d(1, 1, 3))
+    setattr(model[0], name, value)
+    assert steps_of(model, (1, 4, 4)) is None
+
+
+def test_a_layer_that_enlarges_samples_is_refused_before_it_runs():
+    model = nn.Sequential(nn.Conv2d(1, 1, 1, padding=10**7), nn.Flatten())
+    with pytest.raises(BudgetError, match="conv2d of one sample"):
+        require_affordable("net.pt", model, [torch.zeros(1, 1, 2, 2)])
 
 
 @pytest.mark.parametrize("padding", ["same", "reflect"])

@@ -45,31 +45,33 @@ class Step:
 
 
 def _linear(layer: Any, shape: Shape) -> Step | None:
-    if shape[-1:] != (layer.in_features,):
+    wider, read = layer.weight.shape
+    if shape[-1:] != (read,):
         return None
-    return Step(aten.linear.default, (*shape[:-1], layer.out_features), ("weight", "bias"), (), layer.in_features)
+    return Step(aten.linear.default, (*shape[:-1], wider), ("weight", "bias"), (), read)
 
 
 def _convolution(layer: Any, shape: Shape) -> Step | None:
     target = {2: aten.conv1d.default, 3: aten.conv2d.default, 4: aten.conv3d.default}.get(len(shape))
     odd = layer.padding_mode != "zeros" or isinstance(layer.padding, str)
-    if target is None or odd or (len(shape) + 1, shape[0]) != (layer.weight.dim(), layer.in_channels):
+    channels, read, *kernels = layer.weight.shape
+    if target is None or odd or (len(shape) - 1, shape[0]) != (len(kernels), read * layer.groups):
         return None
     how = layer.stride, layer.padding, layer.dilation
     spatial = [
         (size + 2 * padding - dilation * (kernel - 1) - 1) // stride + 1
-        for size, kernel, stride, padding, dilation in zip(shape[1:], layer.kernel_size, *how, strict=True)
+        for size, kernel, stride, padding, dilation in zip(shape[1:], kernels, *how, strict=True)
     ]
     if min(spatial) < 1:
         return None
-    made = (layer.out_channels, *spatial)
-    return Step(target, made, ("weight", "bias"), (*how, layer.groups), layer.weight[0].numel())
+    terms = read * math.prod(kernels)
+    return Step(target, (channels, *spatial), ("weight", "bias"), (*how, layer.groups), terms)
 
 
 def _batch_norm(layer: Any, shape: Shape) -> Step | None:
     axes = {nn.BatchNorm1d: (1, 2), nn.BatchNorm2d: (3,), nn.BatchNorm3d: (4,)}[type(layer)]
-    fits = len(shape) in axes and shape[0] == layer.num_features
-    if not (fits and layer.track_running_stats and layer.running_mean is not None and layer.momentum is not None):
+    known = layer.track_running_stats and layer.running_mean is not None and layer.momentum is not None
+    if not known or len(shape) not in axes or (shape[0],) != tuple(layer.running_mean.shape):
         return None
     names = "weight", "bias", "running_mean", "running_var"
     return Step(aten.batch_norm.default, shape, names, (False, layer.momentum, layer.eps, True))
@@ -123,7 +125,10 @@ def steps_of(model: nn.Module, shape: Shape) -> list[tuple[str, nn.Module, Step]
         if type(layer) in _PASSED:
             continue
         make = _STEPS.get(type(layer))
-        step = None if make is None else make(layer, shape)
+        try:
+            step = None if make is None else make(layer, shape)
+        except Exception:  # attributes of a module from a file may be anything
+            return None
         if step is None:
             return None
         found.append((path, layer, step))
@@ -147,8 +152,11 @@ def traced_sequence(model: nn.Module, inputs: Sequence[Tensor]) -> TracedNetwork
     program = _Program(batch)
     for path, layer, step in steps:
         program.add(path, layer, step)
-    lowering = Lowering(BatchAxis([len(batch)]), tensors)
-    return TracedNetwork(lowering.run([program.input], program.names, program.output), dtype=batch.dtype)
+    try:
+        graph = Lowering(BatchAxis([len(batch)]), tensors).run([program.input], program.names, program.output)
+    except Exception:  # torch.export, or running the model, says what is wrong with it
+        return None
+    return TracedNetwork(graph, dtype=batch.dtype)
 
 
 def _layers(model: nn.Module, path: str) -> Iterator[tuple[str, nn.Module]]:
