@@ -13,8 +13,8 @@ from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.weak import WeakTensorKeyDictionary
 
-# Results whose shape depends on values, or which differ from run to run.
-_UNSTEADY = (torch.Tag.dynamic_output_shape, torch.Tag.nondeterministic_seeded)
+# Results whose shape depends on values, or which differ from run to run; arguments that are seen in another way.
+_UNSTEADY = (torch.Tag.dynamic_output_shape, torch.Tag.nondeterministic_seeded, torch.Tag.inplace_view)
 # Operations that read at most the kind of a tensor.
 _CREATING = ("new_zeros", "new_ones", "new_full", "zeros", "ones", "full", "arange", "scalar_tensor", "eye")
 #: Results of at most so many numbers are kept rather than computed again.
@@ -43,7 +43,7 @@ class Nature:
 def _nature(operation: torch._ops.OpOverload) -> Nature:
     schema, refusal = operation._schema, None
     if any(tag in operation.tags for tag in _UNSTEADY):
-        refusal = f"the result of {operation} depends on values or chance"
+        refusal = f"the result of {operation} depends on values or chance, or it reshapes its argument"
     elif operation is torch.ops.aten.as_strided.default:
         refusal = "as_strided reads memory whose layout may be another one"
     shared = tuple(index for index, one in enumerate(schema.arguments) if one.alias_info)

@@ -94,7 +94,8 @@ class _Kind:
             return work()
         if not self.tried:
             usual = work()
-            self.tried, self.useful = True, _the_same(found, tensors_of(usual))
+            self.useful = _the_same(found, tensors_of(usual))
+            self.tried = True  # after that: another thread may be here too
             return usual
         self.failures = max(0, self.failures - 1)
         return self.made_of(found)
@@ -106,10 +107,10 @@ class _Kind:
         known = [one for one in slots if one is not None]
         self.useful = recording.refusal is None and len(known) == len(slots)
         if self.useful:
-            self.program = program_of(recording, known)
             numbers = count()
             numbered: Any = lambda _: _Number(next(numbers))  # noqa: E731
             self.made_of = _maker(mapped(found, numbered))
+            self.program = program_of(recording, known)
         return found
 
 

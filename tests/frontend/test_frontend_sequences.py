@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import subprocess
 import sys
+from collections import OrderedDict
 from collections.abc import Callable
 
 import pytest
@@ -81,6 +82,26 @@ def _replaced() -> nn.Module:
     return model
 
 
+def _called() -> nn.Module:
+    model = nn.Sequential(nn.Linear(4, 4), nn.ReLU())
+    model[1]._call_impl = lambda value: 2 * value  # type: ignore[method-assign]
+    return model
+
+
+def _constant() -> nn.Module:
+    model = nn.Sequential(nn.Linear(4, 4))
+    weight = model[0].weight.detach()
+    del model[0].weight
+    model[0].weight = weight
+    return model
+
+
+def _hollow() -> nn.Module:
+    model = nn.Sequential(nn.Linear(4, 4))
+    model._modules["last"] = None
+    return model
+
+
 def _twice() -> nn.Module:
     layer = nn.Linear(4, 4)
     return nn.Sequential(layer, nn.ReLU(), layer)
@@ -104,6 +125,9 @@ def _tied() -> nn.Module:
         _hooked("register_forward_hook"),
         _hooked("register_forward_pre_hook"),
         _replaced(),
+        _called(),
+        _constant(),
+        _hollow(),
         _twice(),
         _tied(),
         nn.Linear(4, 4),
@@ -130,6 +154,13 @@ def test_a_layer_that_enlarges_samples_is_refused_before_it_runs():
 def test_unusual_padding_is_left_to_torch_export(padding):
     how = {"padding": "same"} if padding == "same" else {"padding": 1, "padding_mode": "reflect"}
     assert traced_sequence(nn.Sequential(nn.Conv2d(1, 1, 3, **how)), (torch.randn(3, 1, 4, 4),)) is None
+
+
+def test_names_that_differ_in_a_dot_alone_are_told_apart():
+    inner = nn.Sequential(OrderedDict(b=nn.Linear(4, 4)))
+    model = nn.Sequential(OrderedDict(a=inner, a_b=nn.Linear(4, 4)))
+    names = trace(model, torch.randn(2, 4)).names
+    assert sorted(names) == ["a.b.bias", "a.b.weight", "a_b.bias", "a_b.weight"]
 
 
 def test_global_hooks_are_left_to_torch_export():

@@ -160,6 +160,12 @@ class Scaled(PerturbationSet):
     def bind(self, x: Tensor) -> ScaledSupport:
         return ScaledSupport(self, x, self.radius)
 
+    def describe(self) -> str:
+        return "box"
+
+    def settings(self) -> dict[str, Any]:
+        return {}
+
 
 @dataclass(frozen=True, eq=False)
 class ScaledSupport(Support):

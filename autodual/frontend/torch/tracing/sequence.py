@@ -177,11 +177,17 @@ def _plain(model: nn.Module) -> bool:
     every = [module for _, module in model.named_modules(remove_duplicate=False)]
     tensors = [id(one) for module in every for one in (*module._parameters.values(), *module._buffers.values())]
     tensors = [one for one in tensors if one != id(None)]
-    own = any(
-        module._forward_hooks or module._forward_pre_hooks or "forward" in vars(module) or module_rule(module)
-        for module in every
-    )
-    return not own and len(every) == len(set(every)) and len(tensors) == len(set(tensors))
+    return all(map(_stock, every)) and len(every) == len(set(every)) and len(tensors) == len(set(tensors))
+
+
+def _stock(module: nn.Module) -> bool:
+    """Whether a module does what its class says: without hooks, a rule, or functions and tensors put in the place of
+    its own.
+    """
+    kind, own = type(module), vars(module)
+    replaced = any(callable(getattr(kind, name, None)) or isinstance(value, Tensor) for name, value in own.items())
+    hooked = module._forward_hooks or module._forward_pre_hooks
+    return not (replaced or hooked or module_rule(module)) and None not in module._modules.values()
 
 
 class _Program:
@@ -203,7 +209,7 @@ class _Program:
         operands: list[Any] = [self.output]
         for name in step.names:
             value = getattr(layer, name)
-            node = None if value is None else self._placeholder(f"of_{path}_{name}".replace(".", "_"), value)
+            node = None if value is None else self._placeholder(f"tensor_{len(self.names)}", value)
             if node is not None:
                 self.names[node.name] = f"{path}.{name}"
             operands.append(node)
