@@ -94,7 +94,9 @@ def _reads_few_channels(node: Any) -> bool:
     return weight.shape[1] <= _FEW_CHANNELS and weight.dtype in (torch.float32, torch.float64)
 
 
-def _gradient(of: Any, points: Tensor, slope: Tensor) -> Tensor:
+def _gradient(of: Any, points: Tensor, slope: Tensor | None) -> Tensor:
     """The gradient `[N, *shape]` by the points; 0 where there is none."""
-    found = torch.autograd.grad(of, points, slope, allow_unused=True, materialize_grads=True)
-    return found[0]
+    if isinstance(of, Tensor) and slope is not None:
+        # Of a number, since torch loads a computer algebra system to check slopes that it is given.
+        of, slope = torch.dot(of.flatten(), slope.flatten()), None
+    return torch.autograd.grad(of, points, slope, allow_unused=True, materialize_grads=True)[0]

@@ -92,12 +92,15 @@ class Call:
     device: torch.device
     stream: Stream | None
     executed: Executed | None = None
-    replays: Replays = field(default_factory=Replays)
+    replays: Replays | None = field(default_factory=Replays)
 
-    def bound(self, part: slice, question: Question, ledger: Ledger) -> DualResult:
-        """Bounds of some of the subproblems, whose gradients' memory goes to the ledger."""
+    def bound(self, part: slice, question: Question, ledger: Ledger, *, replays: bool) -> DualResult:
+        """Bounds of some of the subproblems, whose gradients' memory goes to the ledger; `replays`: the call may be
+        recorded and replayed.
+        """
+        call = self if replays else replace(self, replays=None)
         with plain_arithmetic(self.device, self.options.rigorous):
-            return self._best(question.part(part), ledger)
+            return call._best(question.part(part), ledger)
 
     def _best(self, question: Question, ledger: Ledger) -> DualResult:
         """Bounds that are never looser than with simpler slopes."""
@@ -129,10 +132,10 @@ class Call:
         steady = steady and not self.plan.extended
         whole = not parts.partial and parts.owner is None and not parts.slopes.of
         more = ask.linear or ask.record or ask.search
-        if not steady or self.device.type != "cpu" or not whole or more:
+        if self.replays is None or not steady or self.device.type != "cpu" or not whole or more:
             return work()
         about = question.tensors, question.region, ask.said, question.objective
-        return self.replays.result(work, (self.options, self.dtype), about)
+        return self.replays.result(work, (self.options, self.dtype), about, room=self.options.room)
 
     def _bound(self, question: Question, ledger: Ledger) -> DualResult:
         graph, objective, ask = self.plan.graph, question.objective, question.ask
@@ -162,7 +165,7 @@ class Call:
             prepare(state, (target, *(self.plan.relaxed if ask.sites else ())), sparing=sparing)
             for _ in range(self.options.sweeps):
                 sweep_again(state, target)
-            found = objective_bounds(state, target, objective, _wish(ask))
+            found = objective_bounds(state, target, objective, _wish(ask, self.plan.contains))
             record = _record(state, target, objective, found) if ask.record else None
         sites = self.plan.sites if objective is None or ask.sites else ()
         run = None if self.executed is None else execution(state, self.executed.graph, self.executed.dtypes)
@@ -172,8 +175,8 @@ class Call:
         return result
 
 
-def _wish(ask: Ask) -> Wish:
-    return Wish(bool(ask.linear), bool(ask.record), bool(ask.search))
+def _wish(ask: Ask, parallel: bool) -> Wish:
+    return Wish(bool(ask.linear), bool(ask.record), bool(ask.search), parallel)
 
 
 def _record(state: BoundState, target: str, objective: Objective, found: ObjectiveBounds) -> Record:

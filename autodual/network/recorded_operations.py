@@ -102,6 +102,8 @@ class RecordedOperations(TorchDispatchMode):
         self.steps: list[Step | Condition] = []
         self.constants: dict[Slot, Tensor] = {}
         self.refusal: str | None = None
+        #: Of all values that are no views of others, together.
+        self.bytes = 0
         self.count = 0
         self._slots = WeakTensorKeyDictionary()
         self.inputs: list[int] = []
@@ -159,6 +161,8 @@ class RecordedOperations(TorchDispatchMode):
         shared = [noted[index] for index in nature.shared if isinstance(noted[index], Slot)]
         if nature.views:
             self.roots.update({result.number: self.root(shared[0]) for result in results})
+        else:
+            self.bytes += sum(one.numel() * one.element_size() for one in tensors)
         if nature.changes:
             self.changes.update({self.root(one): len(self.steps) for one in shared})
             if not self.changes.keys().isdisjoint(self.inputs):

@@ -26,12 +26,14 @@ class Wish:
     """What to return beside bounds.
 
     linear: the linear functions of the inputs that prove them; estimates have none. lines: the slopes and multipliers
-    of the rows, where they are not the layers' own. search: a `SearchResult`.
+    of the rows, where they are not the layers' own. search: a `SearchResult`. parallel: the better of these bounds and
+    those by parallel lines.
     """
 
     linear: bool = False
     lines: bool = False
     search: bool = False
+    parallel: bool = False
 
 
 NOTHING_ELSE = Wish()
@@ -87,7 +89,7 @@ def _near(state: BoundState, progress: Progress, passed: dict[str, Rows] | None)
 def _by_parallel_lines(state: BoundState, name: str, near: Progress, lines: Lines, wish: Wish) -> list[Progress]:
     """The rows pulled by parallel lines, unless a caller chose lines or something has to prove bounds by itself."""
     slopes = state.options.slopes
-    if slopes == "shared" or wish.lines or wish.linear or (lines.choices and slopes == "adaptive"):
+    if not wish.parallel or slopes == "shared" or wish.lines or wish.linear or (lines.choices and slopes == "adaptive"):
         return []
     parallel = under_parallel_lines(state, name)
     return [] if parallel is None else [advance(parallel, near)]

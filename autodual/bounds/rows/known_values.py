@@ -19,8 +19,10 @@ def bounded(state: BoundState, progress: Progress) -> Enclosure:
 
 def with_least(state: BoundState, near: Progress, found: Enclosure) -> Enclosure:
     """The better of the bounds and of what one op, where all rows wait, knows of its values together."""
-    ((name, rows), *elsewhere) = near.pending.items()
-    if elsewhere or name not in state.layers:
+    if len(near.pending) != 1:
+        return found
+    ((name, rows),) = near.pending.items()
+    if name not in state.layers:
         return found
     least = state.layers[name].least(rows.dense())
     if least is None:

@@ -89,8 +89,9 @@ def verify(
         raise InvalidInputError(f"effort must be one of {', '.join(get_args(Effort))}, not {effort!r}")
     if bracket and attack is None:
         raise InvalidInputError("bracket=True needs an attack; leave attack as it is, or give another one")
+    dual = given_network(dual)
     _require_arguments(goal, timeout, attack)
-    dual, clock = given_network(dual), Clock(math.inf if timeout is None else timeout)
+    clock = Clock(math.inf if timeout is None else timeout)
     shape = _sample_shape(dual, goal)
     device = next((tensor.device for tensor in dual.parameters()), torch.device("cpu"))
     judge = Judge(goal, module_replay(dual, shape, device) if replay is None else replay)
