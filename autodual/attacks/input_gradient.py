@@ -98,5 +98,6 @@ def _gradient(of: Any, points: Tensor, slope: Tensor | None) -> Tensor:
     """The gradient `[N, *shape]` by the points; 0 where there is none."""
     if isinstance(of, Tensor) and slope is not None:
         # Of a number, since torch loads a computer algebra system to check slopes that it is given.
-        of, slope = torch.dot(of.flatten(), slope.flatten()), None
+        with torch.enable_grad():
+            of, slope = torch.dot(of.flatten(), slope.flatten()), None
     return torch.autograd.grad(of, points, slope, allow_unused=True, materialize_grads=True)[0]
