@@ -92,15 +92,12 @@ class Call:
     device: torch.device
     stream: Stream | None
     executed: Executed | None = None
-    replays: Replays | None = field(default_factory=Replays)
+    replays: Replays = field(default_factory=Replays)
 
-    def bound(self, part: slice, question: Question, ledger: Ledger, *, replays: bool) -> DualResult:
-        """Bounds of some of the subproblems, whose gradients' memory goes to the ledger; `replays`: the call may be
-        recorded and replayed.
-        """
-        call = self if replays else replace(self, replays=None)
+    def bound(self, part: slice, question: Question, ledger: Ledger) -> DualResult:
+        """Bounds of some of the subproblems, whose gradients' memory goes to the ledger."""
         with plain_arithmetic(self.device, self.options.rigorous):
-            return call._best(question.part(part), ledger)
+            return self._best(question.part(part), ledger)
 
     def _best(self, question: Question, ledger: Ledger) -> DualResult:
         """Bounds that are never looser than with simpler slopes."""
@@ -132,10 +129,10 @@ class Call:
         steady = steady and not self.plan.extended
         whole = not parts.partial and parts.owner is None and not parts.slopes.of
         more = ask.linear or ask.record or ask.search
-        if self.replays is None or not steady or self.device.type != "cpu" or not whole or more:
+        if not steady or self.device.type != "cpu" or not whole or more:
             return work()
         about = question.tensors, question.region, ask.said, question.objective
-        return self.replays.result(work, (self.options, self.dtype), about, room=self.options.room)
+        return self.replays.result(work, (self.options, self.dtype), about)
 
     def _bound(self, question: Question, ledger: Ledger) -> DualResult:
         graph, objective, ask = self.plan.graph, question.objective, question.ask

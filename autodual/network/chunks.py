@@ -21,8 +21,6 @@ _SHARE, _SHARE_WITH_GRADIENTS = 8, 4
 _INTERVALS_PART = 0.65
 # Shares of the budget: the most that a single sample may take, and what a chunk with all its rows should take.
 _ALONE_SHARE, _AIM = 0.5, 0.6
-# Calls are recorded and replayed if so many times their samples would fit.
-_RECORDING = 4
 
 
 class SampleSize:
@@ -47,18 +45,11 @@ class SampleSize:
     @property
     def chunk(self) -> int:
         """How many samples to bound at once."""
-        fitting = self._fitting if self.options.at_once is None else min(self._fitting, self.options.at_once)
-        return fitting if self.cached is None else min(fitting, self.cached)
-
-    @property
-    def _fitting(self) -> int:
         share = _SHARE_WITH_GRADIENTS if self.recorded else _SHARE
         room = self.options.room // share if self.options.relaxes else int(_INTERVALS_PART * self.options.room)
-        return max(1, room // self.bytes)
-
-    def spacious(self, samples: int) -> bool:
-        """Whether so many samples leave room for recordings and replays, which free tensors later than Python does."""
-        return _RECORDING * samples <= self._fitting
+        fitting = max(1, room // self.bytes)
+        fitting = fitting if self.options.at_once is None else min(fitting, self.options.at_once)
+        return fitting if self.cached is None else min(fitting, self.cached)
 
     def after(self, ledger: Ledger, samples: int) -> int:
         """The next chunk's size, from the memory that the last one took: gradients shall keep all of its rows."""
@@ -108,7 +99,7 @@ def in_chunks(call: Call, question: Question, size: SampleSize) -> DualResult:
     keep_freed_memory()
     chunk, samples = size.chunk, question.count
     if samples <= chunk:
-        return _slice(call, slice(0, samples), size, question)[0]
+        return call.bound(slice(0, samples), question, size.ledger(samples))
     parts, start = [], 0
     while start < samples:
         part = slice(start, min(start + chunk, samples))
@@ -126,4 +117,4 @@ def in_chunks(call: Call, question: Question, size: SampleSize) -> DualResult:
 def _slice(call: Call, part: slice, size: SampleSize, question: Question) -> tuple[DualResult, Ledger]:
     """Bounds of a slice, and a new ledger of what gradients keep of it."""
     ledger = size.ledger(part.stop - part.start)
-    return call.bound(part, question, ledger, replays=size.spacious(part.stop - part.start)), ledger
+    return call.bound(part, question, ledger), ledger

@@ -102,8 +102,6 @@ class RecordedOperations(TorchDispatchMode):
         self.steps: list[Step | Condition] = []
         self.constants: dict[Slot, Tensor] = {}
         self.refusal: str | None = None
-        #: Of all values that are no views of others, together.
-        self.bytes = 0
         self.count = 0
         self._slots = WeakTensorKeyDictionary()
         self.inputs: list[int] = []
@@ -130,6 +128,11 @@ class RecordedOperations(TorchDispatchMode):
     def slot(self, tensor: Tensor) -> Slot | None:
         """Where a tensor lies; None if it comes from elsewhere."""
         return self._slots.get(tensor)
+
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        """PyTorch asks; yes would load its compiler, which takes longer than thousands of calls."""
+        return False
 
     def __torch_dispatch__(self, operation: Any, types: Any, arguments: Any = (), keywords: Any = None) -> Any:
         keywords = keywords or {}
@@ -161,8 +164,6 @@ class RecordedOperations(TorchDispatchMode):
         shared = [noted[index] for index in nature.shared if isinstance(noted[index], Slot)]
         if nature.views:
             self.roots.update({result.number: self.root(shared[0]) for result in results})
-        else:
-            self.bytes += sum(one.numel() * one.element_size() for one in tensors)
         if nature.changes:
             self.changes.update({self.root(one): len(self.steps) for one in shared})
             if not self.changes.keys().isdisjoint(self.inputs):

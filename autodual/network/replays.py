@@ -42,7 +42,7 @@ class Replays:
     def __reduce__(self) -> tuple[type[Replays], tuple[()]]:
         return Replays, ()
 
-    def result(self, work: Callable[[], DualResult], options: Hashable, about: Any, room: int) -> DualResult:
+    def result(self, work: Callable[[], DualResult], options: Hashable, about: Any) -> DualResult:
         """What `work` returns.
 
         Args:
@@ -51,8 +51,6 @@ class Replays:
             about: compared by its numbers, words and kinds of tensors, so that objects made anew for each call are the
                 same, and values of tensors do not count. With anything else in it, such as a set of a user's own class,
                 nothing is replayed: what that reads may change unseen.
-            room: bytes that a replay may take. A program frees its values later than Python does, so that all of them
-                together must fit.
         """
         if not _alone():
             return work()
@@ -62,14 +60,13 @@ class Replays:
             return work()
         key = (options, *vars(measured).values(), *walk.parts)
         try:
-            kind = self._kinds.get(key)
+            kind = self._kinds.pop(key, None) or _Kind()
         except TypeError:  # something cannot be compared
             return work()
-        if kind is None:
-            self._kinds[key] = kind = _Kind()
-            if len(self._kinds) > _MOST:
-                self._kinds.popitem(last=False)
-        return kind.result(work, walk.tensors, room)
+        self._kinds[key] = kind  # the latest one
+        if len(self._kinds) > _MOST:
+            self._kinds.popitem(last=False)
+        return kind.result(work, walk.tensors)
 
 
 class _Kind:
@@ -83,12 +80,12 @@ class _Kind:
         self.program: Program | None = None
         self.made_of: Callable[[Sequence[Tensor]], DualResult]
 
-    def result(self, work: Callable[[], DualResult], tensors: list[Tensor], room: int) -> DualResult:
+    def result(self, work: Callable[[], DualResult], tensors: list[Tensor]) -> DualResult:
         if not (self.seen and self.useful):
             self.seen = True
             return work()
         if self.program is None:
-            return self._record(work, tensors, room)
+            return self._record(work, tensors)
         found = self.program(*tensors)
         if found is None:
             self.failures += 1
@@ -102,12 +99,12 @@ class _Kind:
         self.failures = max(0, self.failures - 1)
         return self.made_of(found)
 
-    def _record(self, work: Callable[[], DualResult], tensors: list[Tensor], room: int) -> DualResult:
+    def _record(self, work: Callable[[], DualResult], tensors: list[Tensor]) -> DualResult:
         with RecordedOperations(tensors) as recording:
             found = work()
         slots = [recording.slot(one) for one in tensors_of(found)]
         known = [one for one in slots if one is not None]
-        self.useful = recording.refusal is None and len(known) == len(slots) and recording.bytes <= room
+        self.useful = recording.refusal is None and len(known) == len(slots)
         if self.useful:
             numbers = count()
             numbered: Any = lambda _: _Number(next(numbers))  # noqa: E731

@@ -353,7 +353,7 @@ def test_bounds_do_not_depend_on_how_many_relaxations_are_made_at_once(
     given = _given(DUAL, X, owner)
     calls: list[int] = []
     real = Call.bound
-    monkeypatch.setattr(Call, "bound", lambda call, part, *rest: calls.append(0) or real(call, part, *rest))
+    monkeypatch.setattr(Call, "bound", lambda *given, **named: calls.append(0) or real(*given, **named))
     whole = DUAL(X, BALL, IDENTITY[:count], given=given, owner=owner)
     assert len(calls) == 1
     widest = max(node.size for node in DUAL.plan.graph) * X.element_size()
