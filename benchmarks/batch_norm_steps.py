@@ -10,12 +10,12 @@ from __future__ import annotations
 
 import argparse
 import statistics
+from functools import partial
 
 import torch
-import torch.nn.functional as functional
 from measure import save, say
-from torch import Tensor, nn
-from training_steps import step
+from torch import nn
+from training_steps import interval_by_hand, step
 
 import autodual
 from autodual.train.losses import IntervalBound
@@ -34,31 +34,6 @@ def network(size: int) -> nn.Sequential:
     return nn.Sequential(*layers, nn.Linear(512, 10))
 
 
-def by_hand(model: nn.Sequential, x: Tensor, labels: Tensor) -> Tensor:
-    """The interval loss in plain PyTorch, with centre and radius, and the last layer merged with the margins."""
-    centre, radius = x, torch.full_like(x[:1], RADIUS)
-    *layers, last = model
-    for layer in layers:
-        if isinstance(layer, nn.Conv2d):
-            spread = functional.conv2d(radius, layer.weight.abs(), None, layer.stride, layer.padding)
-            centre, radius = layer(centre), spread
-        elif isinstance(layer, nn.Linear):
-            centre, radius = layer(centre), functional.linear(radius, layer.weight.abs())
-        elif isinstance(layer, nn.BatchNorm1d | nn.BatchNorm2d):
-            assert layer.running_var is not None
-            scale = (layer.weight * (layer.running_var + layer.eps).rsqrt()).abs()
-            centre, radius = layer(centre), radius * scale.view(1, -1, *[1] * (radius.dim() - 2))
-        elif isinstance(layer, nn.ReLU):
-            lower, upper = (centre - radius).relu(), (centre + radius).relu()
-            centre, radius = (lower + upper) / 2, (upper - lower) / 2
-        else:
-            centre, radius = layer(centre), layer(radius)
-    assert isinstance(last, nn.Linear)
-    rows = last.weight[labels].unsqueeze(1) - last.weight
-    margins = (rows @ centre.unsqueeze(2) - rows.abs() @ radius.unsqueeze(2)).squeeze(2)
-    return functional.cross_entropy(-(margins + last.bias[labels].unsqueeze(1) - last.bias), labels)
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--batch", type=int, nargs="+", default=[16, 64])
@@ -74,7 +49,10 @@ def main() -> None:
         with torch.no_grad():
             model.train()(x)
         dual = autodual.compile_dual(model.eval(), x[:1])
-        works = (lambda: loss(dual, x, labels, ball)), (lambda: by_hand(model, x, labels))  # noqa: B023
+        works = (
+            partial(loss, dual, x, labels, ball),
+            partial(interval_by_hand, model, x, labels, torch.full_like(x[:1], RADIUS)),
+        )
         torch.testing.assert_close(works[0](), works[1](), rtol=1e-4, atol=1e-4)
         for work in works:
             step(model, work)

@@ -36,16 +36,22 @@ ATTACKED: dict[str, Loss] = {
 }
 
 
-def interval_by_hand(model: nn.Sequential, x: Tensor, labels: Tensor) -> Tensor:
-    """The interval loss in plain PyTorch, with centre and radius, and the last layer merged with the margins."""
-    centre, radius = x, torch.full_like(x, RADIUS)
-    *layers, last = model
+def interval_by_hand(model: nn.Sequential, x: Tensor, labels: Tensor, radius: Tensor) -> Tensor:
+    """The interval loss in plain PyTorch, with centre and radius, and the last layer merged with the margins.
+
+    Batch norms by their running statistics.
+    """
+    centre, (*layers, last) = x, model
     for layer in layers:
         if isinstance(layer, nn.Conv2d):
             spread = functional.conv2d(radius, layer.weight.abs(), None, layer.stride, layer.padding)
             centre, radius = layer(centre), spread
         elif isinstance(layer, nn.Linear):
             centre, radius = layer(centre), functional.linear(radius, layer.weight.abs())
+        elif isinstance(layer, nn.BatchNorm1d | nn.BatchNorm2d):
+            assert layer.running_var is not None
+            scale = (layer.weight * (layer.running_var + layer.eps).rsqrt()).abs()
+            centre, radius = layer(centre), radius * scale.view(1, -1, *[1] * (radius.dim() - 2))
         elif isinstance(layer, nn.ReLU):
             lower, upper = (centre - radius).relu(), (centre + radius).relu()
             centre, radius = (lower + upper) / 2, (upper - lower) / 2
@@ -111,7 +117,7 @@ def main() -> None:
     dual, ball = autodual.compile_dual(model, x[:1]).train(), autodual.LinfBall(RADIUS)
     box, carried, offset = autodual.LinfBall(RADIUS, (0, 1)), dict[str, Tensor](), torch.zeros_like(x)
     works: dict[str, Callable[[], Tensor]] = {
-        "interval bounds by hand": lambda: interval_by_hand(model, x, labels),
+        "interval bounds by hand": lambda: interval_by_hand(model, x, labels, torch.full_like(x, RADIUS)),
         "FGSM by hand": lambda: pgd_by_hand(model, x, labels, 1, 1.25),
         "PGD by hand": lambda: pgd_by_hand(model, x, labels, PGD_STEPS, 0.25),
         "free by hand": lambda: free_by_hand(model, x, labels, offset),
