@@ -138,6 +138,8 @@ class RecordedOperations(TorchDispatchMode):
         keywords = keywords or {}
         if self.refusal is not None:
             return operation(*arguments, **keywords)
+        if operation is torch.ops.aten.lift_fresh.default and arguments[0].dim() == 0:
+            self.constants[self._new(arguments[0])] = arguments[0].clone()  # a number of Python's becomes a tensor
         noted, named = self._noted(arguments), {name: self._noted(value) for name, value in keywords.items()}
         found = operation(*arguments, **keywords)
         nature = _nature(operation)
@@ -186,13 +188,9 @@ class RecordedOperations(TorchDispatchMode):
 
     def _slot_of(self, tensor: Tensor) -> Slot:
         slot = self.slot(tensor)
-        if slot is not None:
-            return slot
-        if tensor.dim() > 0:
+        if slot is None:
             self.refuse("a tensor comes from elsewhere")
-        # A number that torch has made a tensor of.
-        slot = self._new(tensor)
-        self.constants[slot] = tensor.clone()
+            slot = self._new(tensor)
         return slot
 
     def _new(self, tensor: Tensor) -> Slot:

@@ -21,6 +21,7 @@ from autodual.errors import EmptySetError
 from autodual.extend import Interval, PerturbationSet, Support, end_rounding
 from autodual.network import replays
 from autodual.network.replays import Replays
+from autodual.network.result import DualResult
 
 
 @pytest.fixture
@@ -142,6 +143,19 @@ def test_what_reads_numbers_or_draws_them_is_not_replayed() -> None:
         for _ in range(4):
             parts.result(lambda way=way: work(way), way, (x,))
     assert all(kind.program is None and not kind.useful for kind in parts._kinds.values())
+
+
+@torch.no_grad()
+def test_a_number_from_elsewhere_is_read_anew_at_each_call() -> None:
+    x, parts, outside = torch.rand(3), Replays(), torch.tensor(1.0)
+
+    def result() -> Tensor:
+        return parts.result(lambda: DualResult(None, {}, x * outside), "times", (x,)).failure_probability
+
+    for _ in range(5):
+        result()
+    outside.fill_(2.0)
+    assert torch.equal(result(), 2 * x)
 
 
 @torch.no_grad()
