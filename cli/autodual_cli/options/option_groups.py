@@ -156,6 +156,7 @@ class EvaluationOptions:
     data_dir: Path | None
     limit: int | None
     radii: int
+    certificates: bool
     attack_steps: int
     restarts: int
     batch_size: int
