@@ -133,11 +133,9 @@ def _sure(region: Searchable, iteration: int) -> bool:
 
 def evaluate(problem: Problem, objective: Objective, points: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """The outputs `[N, K]`, the objective `[N]` and its gradient `[N, *shape]`; zero where there is none, never NaN."""
-    with torch.inference_mode(False), torch.enable_grad():
-        points = (points.clone() if points.is_inference() else points.detach()).requires_grad_()
-        outputs = problem.outputs(points)
-    loss, slope = rise(objective, problem, found := outputs.detach())
-    return found, loss, problem.gradients.of(outputs, slope, points).nan_to_num(0, 0, 0)
+    outputs, run = problem.run(points)
+    loss, slope = rise(objective, problem, outputs)
+    return outputs, loss, run.gradient(slope).nan_to_num(0, 0, 0)
 
 
 def check_counts(steps: int, restarts: int) -> None:

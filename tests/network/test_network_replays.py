@@ -38,7 +38,7 @@ def programs(dual: autodual.DualNetwork) -> list[Any]:
 
 def usual(call: Callable[[], Any]) -> Any:
     """What a call returns in the usual way: where somebody may watch its operations nothing is replayed."""
-    with mock.patch.object(replays, "_alone", lambda: False):
+    with mock.patch.object(replays, "unwatched", lambda: False):
         return call()
 
 

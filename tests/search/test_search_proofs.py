@@ -184,8 +184,7 @@ def test_units_of_smooth_activations_are_split(activation) -> None:
     model, x = network(3, inputs=3, width=8, activation=activation), torch.zeros(1, 3)
     ball = box_around(x, 0.5)
     dual = autodual.compile_dual(model, x)
-    # By adaptive lines alone, as the search has them: a record is of one proof, without parallel lines beside them.
-    root = float(dual(x.double(), ball, ROWS[:1].double(), slopes="adaptive", record=True).lower.detach())
+    root = float(dual.lower_bounds(x.double(), ball, ROWS[:1].double(), slopes="adaptive").detach())
     least = float((dual.outputs(ball.at(x.double()).sample(20_000)[:, 0]).detach() @ ROWS[0].double()).min())
     claims = single_rows(ROWS[:1], torch.tensor([root + 0.2 * (least - root)]))
     bounds = bounds_of(model, ball, x, claims)

@@ -61,6 +61,13 @@ class Slot:
     number: int
 
 
+@dataclass(frozen=True)
+class Extent:
+    """A multiple of the batch size, among the arguments of a run that is one of any batch size."""
+
+    times: int
+
+
 @dataclass(frozen=True, eq=False)
 class Step:
     """One operation, with slots in place of tensors.
@@ -89,6 +96,14 @@ class Condition:
     answer: bool
 
 
+@dataclass(frozen=True)
+class Exchange:
+    """The run gives a value away, and gets another one for it before it goes on."""
+
+    given: Slot
+    taken: Slot
+
+
 class RecordedOperations(TorchDispatchMode):
     """Inside, operations on tensors are noted, in order, and computed as usual.
 
@@ -99,7 +114,7 @@ class RecordedOperations(TorchDispatchMode):
 
     def __init__(self, inputs: Sequence[Tensor]):
         super().__init__()
-        self.steps: list[Step | Condition] = []
+        self.steps: list[Step | Condition | Exchange] = []
         self.constants: dict[Slot, Tensor] = {}
         self.refusal: str | None = None
         self.count = 0
@@ -111,6 +126,8 @@ class RecordedOperations(TorchDispatchMode):
         self.changes: dict[int, int] = {}
         for one in inputs:
             self.inputs.append(self._new(one).number)
+        #: The first extent of the first input.
+        self.batch = inputs[0].shape[0] if inputs and inputs[0].dim() else 0
         self._peeks = _Peeks(self)
 
     def __enter__(self) -> RecordedOperations:
@@ -128,6 +145,10 @@ class RecordedOperations(TorchDispatchMode):
     def slot(self, tensor: Tensor) -> Slot | None:
         """Where a tensor lies; None if it comes from elsewhere."""
         return self._slots.get(tensor)
+
+    def exchange(self, given: Tensor, taken: Tensor) -> None:
+        """From here on the run reads a tensor that was made elsewhere from one of its own values."""
+        self.steps.append(Exchange(self._slot_of(given), self._new(taken)))
 
     @classmethod
     def _should_skip_dynamo(cls) -> bool:
@@ -158,11 +179,12 @@ class RecordedOperations(TorchDispatchMode):
 
     def _add(self, operation: Any, nature: Nature, arguments: Any, noted: Any, named: Any, found: Any) -> None:
         single = isinstance(found, Tensor)
-        tensors = [found] if single else list(found) if isinstance(found, (tuple, list)) else [found]
-        if not all(isinstance(one, Tensor) for one in tensors):
+        each = [found] if single else list(found) if isinstance(found, (tuple, list)) else [found]
+        tensors = [one for one in each if isinstance(one, Tensor)]
+        if not tensors or any(one is not None for one in each if not isinstance(one, Tensor)):
             self.refuse(f"{operation} returns something else than tensors")
             return
-        results = tuple(self._new(one) for one in tensors)
+        results = tuple(self._new(one) for one in each)
         shared = [noted[index] for index in nature.shared if isinstance(noted[index], Slot)]
         if nature.views:
             self.roots.update({result.number: self.root(shared[0]) for result in results})
@@ -170,7 +192,7 @@ class RecordedOperations(TorchDispatchMode):
             self.changes.update({self.root(one): len(self.steps) for one in shared})
             if not self.changes.keys().isdisjoint(self.inputs):
                 self.refuse(f"{operation} changes an input")
-        size = max((one.numel() for one in tensors), default=0)
+        size = max(one.numel() for one in tensors)
         value = found.clone() if nature.creates and single and size <= SMALL else None
         idle = single and nature.views and not nature.changes and _seen_alike(arguments[0], found)
         self.steps.append(Step(operation, nature, noted, named, results, single, size, value, idle))
@@ -193,10 +215,12 @@ class RecordedOperations(TorchDispatchMode):
             slot = self._new(tensor)
         return slot
 
-    def _new(self, tensor: Tensor) -> Slot:
+    def _new(self, tensor: Tensor | None) -> Slot:
+        """A slot for a tensor, or for None where an operation has no result to give."""
         slot = Slot(self.count)
         self.count += 1
-        self._slots[tensor] = slot
+        if tensor is not None:
+            self._slots[tensor] = slot
         return slot
 
 
