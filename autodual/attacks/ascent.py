@@ -10,6 +10,7 @@ from torch import Tensor
 
 from autodual.attacks.ascent_state import State
 from autodual.attacks.base import Attack, Function
+from autodual.attacks.evaluation_mode import unchanged
 from autodual.attacks.growth import Growth
 from autodual.attacks.kept import Keep, Kept, check_keep
 from autodual.attacks.objectives import Margin, Objective, raised, rise
@@ -71,7 +72,7 @@ class Ascent(Attack):
         problem, generator = Problem.of(function, region, specification), generator_of(region, self.seed, generator)
         inference, every = torch.is_inference_mode_enabled(), torch.arange(region.count, device=region.centre.device)
         # That mode has no gradients, even where they are enabled, nor have tensors that were made in it.
-        with torch.inference_mode(False), torch.no_grad():
+        with torch.inference_mode(False), torch.no_grad(), unchanged(function):
             return self._found(problem.select(every) if inference else problem, generator)
 
     def _found(self, problem: Problem, generator: torch.Generator) -> Tensor:
