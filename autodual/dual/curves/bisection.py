@@ -72,8 +72,8 @@ def found(curve: Curve, quantity: Quantity, bounds: Interval, searches: Sequence
     if not (bounds.lower.requires_grad or bounds.upper.requires_grad):
         return placed
     return [
-        _drifting(bounds, search.where, point, *ends, every)
-        for search, point, *ends in zip(searches, placed, first, last, strict=True)
+        _drifting(bounds, search.where, point, left, right, every)
+        for search, point, left, right in zip(searches, placed, first, last, strict=True)
     ]
 
 
