@@ -108,8 +108,8 @@ class Ascent(Attack):
         steps, seen = state.steps, Seen(problem, objective, kept)
         for state.iteration in range(steps):
             outputs, loss, gradient = evaluate(problem, objective, state.points)
-            seen.add(state.points, outputs, loss, sure=_sure(problem.region, state.iteration))
-            left = kept.resisting()
+            judged = seen.add(state.points, outputs, loss, sure=_sure(problem.region, state.iteration))
+            left = kept.resisting() if judged else None
             if left is not None:
                 kept, problem, state = kept.only(left), problem.select(left), state.only(left)
                 loss, gradient, seen = loss[left], gradient[left], Seen(problem, objective, kept)

@@ -54,7 +54,7 @@ class _FirstConvolution:
     def gradient(self, outputs: Tensor, slope: Tensor, points: Tensor) -> Tensor:
         """The gradient by the points, `[N, *shape]`, as `InputGradients.of` has it."""
         node = self.node
-        (at_output,) = _gradients(outputs, GradientEdge(node, 0), slope, allow_unused=True)
+        (at_output,) = _gradients(outputs, GradientEdge(node, 0), slope)
         if at_output is None:  # an op of the user's own has no gradient
             return torch.zeros_like(points)
         weight, extent = node._saved_weight, node._saved_input.shape[2:]
@@ -96,16 +96,19 @@ def _reads_few_channels(node: Any) -> bool:
 
 def _gradient(of: Tensor, points: Tensor, slope: Tensor) -> Tensor:
     """The gradient `[N, *shape]` by the points; 0 where there is none."""
-    return _gradients(of, points, slope, allow_unused=True, materialize_grads=True)[0]
+    return _gradients(of, points, slope, zeros=True)[0]
 
 
-def _gradients(of: Tensor, by: Tensor | GradientEdge, slope: Tensor, **options: bool) -> tuple[Tensor, ...]:
-    """`torch.autograd.grad`, which loads a computer algebra system to check slopes that it is given."""
+def _gradients(of: Tensor, by: Tensor | GradientEdge, slope: Tensor, zeros: bool = False) -> tuple[Any, ...]:
+    """`torch.autograd.grad`, with None or zeros where there is no gradient.
+
+    That function loads a computer algebra system to check slopes that it is given, so it is given none.
+    """
     slope = slope.reshape(of.shape)
     with torch.enable_grad():
         whole = of.sum()
     hook = of.register_hook(lambda _: slope)
     try:
-        return torch.autograd.grad(whole, by, **options)
+        return torch.autograd.grad(whole, by, allow_unused=True, materialize_grads=zeros)
     finally:
         hook.remove()

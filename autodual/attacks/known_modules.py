@@ -18,8 +18,9 @@ _TORCH = "torch.nn.modules."
 
 @dataclass(frozen=True, eq=False)
 class Known:
-    """A module's parameters and buffers, and all else that tells what it does from what others do."""
+    """A module, its parameters and buffers, and all else that tells what it does from what others do."""
 
+    module: nn.Module
     tensors: list[Tensor]
     key: Hashable
 
@@ -37,7 +38,7 @@ def known(function: Function) -> Known | None:
     walk.add(function)
     if not walk.known or any(one.device.type != "cpu" for one in walk.tensors):
         return None
-    return Known(walk.tensors, (*walk.parts, *(one.requires_grad for one in walk.tensors)))
+    return Known(function, walk.tensors, (*walk.parts, *(one.requires_grad for one in walk.tensors)))
 
 
 def _does_the_same(kind: type) -> bool:

@@ -70,7 +70,8 @@ class NetworkRuns:
         found = self._known
         if found is None or len(points) == 0 or points.device.type != "cpu" or not points.is_contiguous():
             return None
-        kinds, key = _KINDS.setdefault(self._function, {}), (found.key, points.shape[1:], points.dtype, len(points) == 1)
+        kinds = _KINDS.setdefault(found.module, {})
+        key = (found.key, points.shape[1:], points.dtype, len(points) == 1)
         if key not in kinds and len(kinds) == _MOST:
             kinds.pop(next(iter(kinds)))
         return _Replay(kinds.setdefault(key, _Kind()), found.tensors, self._usual)

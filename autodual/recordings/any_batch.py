@@ -28,7 +28,8 @@ def over_batches(first: RecordedOperations, second: RecordedOperations) -> Recor
     merge = _Merge(first.batch, second.batch)
     found.steps = [merge.step(one, other) for one, other in zip(first.steps, second.steps)]
     alike = len(first.steps) == len(second.steps) and first.inputs == second.inputs
-    alike &= first.roots == second.roots and first.changes == second.changes and first.constants.keys() == second.constants.keys()
+    alike &= (first.roots, first.changes) == (second.roots, second.changes)
+    alike &= first.constants.keys() == second.constants.keys()
     alike &= all(_equal(value, second.constants[slot]) for slot, value in first.constants.items())
     if not (alike and merge.alike):
         found.refuse("what the run does depends on the batch size")

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
 from torch.utils.weak import WeakTensorKeyDictionary
 
 # Results whose shape depends on values, or which differ from run to run; arguments that are seen in another way.
@@ -22,6 +23,8 @@ SMALL = 1 << 14
 # Ways to values that pass no operation.
 _PEEKS = ("tolist", "numpy", "__array__", "__dlpack__", "data_ptr", "untyped_storage", "storage")
 _PEEKING = frozenset(getattr(Tensor, name) for name in _PEEKS)
+# Ways from Python's numbers to tensors; numbers of tensors among them would be read unseen.
+_MAKING = frozenset((torch.tensor, torch.as_tensor, torch.asarray))
 
 
 @dataclass(frozen=True)
@@ -40,9 +43,10 @@ class Nature:
 
 
 @cache
-def _nature(operation: torch._ops.OpOverload) -> Nature:
+def _nature(operation: torch._ops.OpOverload, steady: bool) -> Nature:
+    """steady: whether the result's shape is known from the arguments', whatever the operation's tags say."""
     schema, refusal = operation._schema, None
-    if any(tag in operation.tags for tag in _UNSTEADY):
+    if not steady and any(tag in operation.tags for tag in _UNSTEADY):
         refusal = f"the result of {operation} depends on values or chance, or it reshapes its argument"
     elif operation is torch.ops.aten.as_strided.default:
         refusal = "as_strided reads memory whose layout may be another one"
@@ -52,6 +56,13 @@ def _nature(operation: torch._ops.OpOverload) -> Nature:
     views = bool(shared) and any(one.alias_info for one in schema.returns)
     creates = schema.name.removeprefix("aten::").startswith(_CREATING)
     return Nature(refusal, shared, views, schema.is_mutable, creates)
+
+
+def _places(operation: torch._ops.OpOverload, arguments: Sequence[Any]) -> bool:
+    """Whether an operation takes entries by their places, which are as many whatever these are, and not by a mask."""
+    return operation is torch.ops.aten.index.Tensor and all(
+        one is None or one.dtype in (torch.int64, torch.int32) for one in arguments[1]
+    )
 
 
 @dataclass(frozen=True)
@@ -159,11 +170,11 @@ class RecordedOperations(TorchDispatchMode):
         keywords = keywords or {}
         if self.refusal is not None:
             return operation(*arguments, **keywords)
-        if operation is torch.ops.aten.lift_fresh.default and arguments[0].dim() == 0:
-            self.constants[self._new(arguments[0])] = arguments[0].clone()  # a number of Python's becomes a tensor
+        if operation is torch.ops.aten.lift_fresh.default and self.slot(arguments[0]) is None:
+            self.constants[self._new(arguments[0])] = arguments[0].clone()  # Python's numbers become a tensor
         noted, named = self._noted(arguments), {name: self._noted(value) for name, value in keywords.items()}
         found = operation(*arguments, **keywords)
-        nature = _nature(operation)
+        nature = _nature(operation, _places(operation, arguments))
         if operation is torch.ops.aten._local_scalar_dense.default:
             self._read(arguments[0], noted[0], found)
         elif nature.refusal is not None:
@@ -238,4 +249,6 @@ class _Peeks(TorchFunctionMode):
     def __torch_function__(self, function: Any, types: Any, arguments: Any = (), keywords: Any = None) -> Any:
         if function in _PEEKING:
             self.recording.refuse("values are read as numbers")
+        if function in _MAKING and any(isinstance(one, Tensor) for one in tree_leaves((arguments, keywords))):
+            self.recording.refuse("a tensor is made of numbers of tensors")
         return function(*arguments, **(keywords or {}))

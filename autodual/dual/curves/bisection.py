@@ -72,8 +72,8 @@ def found(curve: Curve, quantity: Quantity, bounds: Interval, searches: Sequence
     if not (bounds.lower.requires_grad or bounds.upper.requires_grad):
         return placed
     return [
-        _drifting(bounds, search.where, point, *ends, every)
-        for search, point, *ends in zip(searches, placed, first, last, strict=True)
+        _drifting(bounds, search.where, point, left, right, every)
+        for search, point, left, right in zip(searches, placed, first, last, strict=True)
     ]
 
 
@@ -151,17 +151,21 @@ def _right(curve: Curve, quantity: Quantity, brackets: _Brackets, point: Tensor)
 
 def _cut(curve: Curve, quantity: Quantity, brackets: _Brackets) -> tuple[Tensor, Tensor, Tensor]:
     """`_narrowed` for few brackets, by a number of steps that depends on no value but whether all are narrow."""
-    low, width, first, last = brackets.low, brackets.high - brackets.low, brackets.at_lower, brackets.at_upper
+    low, high, first, last = brackets.low, brackets.high, brackets.at_lower, brackets.at_upper
     halvings = _HALVINGS[low.dtype]
-    if low.dtype in _USUAL and readable(low) and not bool((width > _NARROW).any()):
+    # Elsewhere the answer would have to be waited for.
+    looks = low.dtype in _USUAL and readable(low) and low.device.type == "cpu"
+    if looks and not bool((high - low > _NARROW).any()):
         halvings = _USUAL[low.dtype]
-    inner = torch.arange(1, _PARTS, dtype=low.dtype, device=low.device).unsqueeze(1)
+    share = torch.arange(1, _PARTS, dtype=low.dtype, device=low.device).unsqueeze(1) / _PARTS
     for _ in range(math.ceil(halvings / math.log2(_PARTS)) if low.numel() else 0):
-        width = width / _PARTS
-        passed = _right(curve, quantity, brackets, low + width * inner).to(low.dtype).sum(0)
-        low = low + passed * width
-        first, last = first & (passed == 0), last & (passed == _PARTS - 1)
-    return (low + width / 2).minimum(brackets.high), first, last
+        # Sums of shares, which no difference of ends makes inexact or infinite.
+        inner = (low * (1 - share)).addcmul_(high, share)
+        passed = _right(curve, quantity, brackets, inner).sum(0, keepdim=True)
+        ends = torch.cat([low.unsqueeze(0), inner, high.unsqueeze(0)])
+        low, high = ends.gather(0, passed)[0], ends.gather(0, passed + 1)[0]
+        first, last = first & (passed[0] == 0), last & (passed[0] == _PARTS - 1)
+    return (low + high) / 2, first, last
 
 
 def _halve(curve: Curve, quantity: Quantity, brackets: _Brackets) -> tuple[Tensor, Tensor, Tensor]:
