@@ -56,7 +56,8 @@ def report(
     RESULT.json is what certify, attack, radius, detect or verify wrote with --json. RUN is a folder that train made:
     its network is attacked and certified on a test set first, and RUN/report.json and RUN/report.html are written.
     """
-    _check_options(context, of_a_run=result.is_dir())
+    if result.exists():
+        _check_options(context, of_a_run=result.is_dir())
     if result.is_dir():
         from autodual_cli.tasks.run_evaluation import evaluate_run
 
