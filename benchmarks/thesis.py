@@ -8,7 +8,8 @@ parameters, say 'not run'. One thread. docs/results/thesis_NAME.json (thesis_NAM
 written after each row, and also holds the log of every epoch.
 
 Figures of chapter 3 are told in numbers. Figures 3.1, 3.2, 3.15 and 3.16 are drawings; Figure 3.19 is
-`projection_accuracy.py errors`, Figure 3.20 `scaling.py one-layer`.
+`projection_accuracy.py errors`, Figure 3.20 `scaling.py one-layer`. Tables 4.2 and 4.5 are settings, those of 4.1 and
+Figure 4.7; Figures 4.1 and 4.8 to 4.21 are curves of the runs of 4.10 to 4.13, which their files hold.
 """
 
 from __future__ import annotations

@@ -62,6 +62,33 @@ def given_attack(attack: Any) -> Attack:
     raise InvalidInputError(f"attack must be an attack, such as autodual.attacks.Pgd(), but is {attack!r}")
 
 
+def outputs_at(function: Function, points: Tensor) -> Tensor:
+    """What a function gives for points `[N, *shape]`, which must be a tensor whose first axis is the samples'.
+
+    Args:
+        function: maps samples to outputs, sample by sample.
+        points: the samples.
+
+    Raises:
+        InvalidInputError: it gives something else, such as a network that squeezes away the axis of a single sample.
+
+    Example:
+        >>> import torch
+        >>> from autodual.attacks.base import outputs_at
+        >>> outputs_at(torch.nn.Flatten(), torch.ones(2, 3, 4)).shape
+        torch.Size([2, 12])
+    """
+    found = function(points)
+    if not isinstance(found, Tensor):
+        raise InvalidInputError(f"the function under attack must give a tensor, not a {type(found).__name__}")
+    if found.dim() == 0 or found.shape[0] != points.shape[0]:
+        raise InvalidInputError(
+            f"the function under attack gives outputs of shape {list(found.shape)} for {points.shape[0]} sample(s), "
+            "whose axis must come first; perhaps it squeezes that axis away where there is one sample"
+        )
+    return found
+
+
 @torch.no_grad()
 def counterexamples(function: Function, region: Searchable, specification: Specification, points: Tensor) -> Tensor:
     """Which `points` lie in the region and strictly violate the specification.
@@ -86,6 +113,6 @@ def counterexamples(function: Function, region: Searchable, specification: Speci
         tensor([True])
     """
     require_searchable(region)
-    rows = specification.rows(function(region.centre))
-    violated = specification.margin(rows.values(flat(function(points)))) < 0
+    rows = specification.rows(outputs_at(function, region.centre))
+    violated = specification.margin(rows.values(flat(outputs_at(function, points)))) < 0
     return region.contains_where(violated, points)

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from autodual.attacks.apgd import Apgd
 from autodual.attacks.ascent import generator_of
-from autodual.attacks.base import Attack, Function, counterexamples
+from autodual.attacks.base import Attack, Function, counterexamples, outputs_at
 from autodual.attacks.evaluation_mode import unchanged
 from autodual.attacks.square import Square
 from autodual.errors import InvalidInputError
@@ -86,7 +86,7 @@ class Standard(Attack):
 
 def _worse(function: Function, region: Searchable, specification: Specification, old: Tensor, new: Tensor) -> Tensor:
     """For each sample the one of two points that has the lower margin."""
-    rows = specification.rows(function(region.centre))
-    before, after = (specification.margin_of(rows, flat(function(points))) for points in (old, new))
+    rows = specification.rows(outputs_at(function, region.centre))
+    before, after = (specification.margin_of(rows, flat(outputs_at(function, points))) for points in (old, new))
     better = (after < before) & region.plausible(new)
     return torch.where(better.reshape(-1, *[1] * (old.dim() - 1)), new, old)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from autodual.attacks.base import Attack, Function, counterexamples
+from autodual.attacks.base import Attack, Function, counterexamples, outputs_at
 from autodual.attacks.members import ranked
 from autodual.perturbations import Searchable, require_searchable
 from autodual.specs import ClassMargin, Specification
@@ -100,7 +100,7 @@ class Hunt:
 
 def margins_at(function: Function, region: Searchable, goal: Specification, points: Tensor) -> Tensor:
     """The margin `[N]` of a specification at one point `[N, *shape]` for each sample."""
-    return goal.margin(goal.rows(function(region.centre)).values(flat(function(points))))
+    return goal.margin(goal.rows(outputs_at(function, region.centre)).values(flat(outputs_at(function, points))))
 
 
 def wrong_at(goal: Specification, outputs: Tensor) -> Tensor:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from autodual.attacks.base import Attack, Function
+from autodual.attacks.base import Attack, Function, outputs_at
 from autodual.attacks.evaluation_mode import unchanged
 from autodual.perturbations import Searchable, require_searchable
 from autodual.specs import Specification
@@ -43,8 +43,8 @@ def attack_members(
         return attack.run(function, region, specification, generator)
     found = torch.stack([attack.run(function, member, specification, generator) for member in region.members])
     with unchanged(function):
-        rows = specification.rows(function(region.centre))
-        margins = torch.stack([specification.margin_of(rows, flat(function(points))) for points in found])
+        rows = specification.rows(outputs_at(function, region.centre))
+        margins = torch.stack([specification.margin_of(rows, flat(outputs_at(function, points))) for points in found])
     return lowest(found, margins)
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from autodual.attacks.base import Function
+from autodual.attacks.base import Function, outputs_at
 from autodual.attacks.input_gradient import InputGradients
 
 
@@ -38,7 +38,7 @@ class UsualRun(NetworkRun):
         with torch.inference_mode(False), torch.enable_grad():
             points = points.clone() if points.is_inference() else points.detach()
             self._points = points.requires_grad_()
-            self._found = function(self._points)
+            self._found = outputs_at(function, self._points)
         self.outputs = self._found.detach()
 
     def gradient(self, slope: Tensor) -> Tensor:

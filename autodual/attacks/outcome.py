@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from autodual.attacks.base import Attack, Function, given_attack
+from autodual.attacks.base import Attack, Function, given_attack, outputs_at
 from autodual.attacks.evaluation_mode import unchanged
 from autodual.attacks.members import attack_members
 from autodual.inputs import Labels
@@ -41,10 +41,10 @@ def broken(
     """
     goal = ClassMargin(labels, class_axis)
     with unchanged(function):
-        goal.label_map.check(outputs := function(region.centre))
+        goal.label_map.check(outputs := outputs_at(function, region.centre))
         wrong = flat(goal.misses(outputs)).any(1)
         if attack is None:
             return wrong
         points = attack_members(given_attack(attack), function, region, goal)
-        missed = flat(goal.misses(function(points))).any(1)
+        missed = flat(goal.misses(outputs_at(function, points))).any(1)
     return wrong | region.contains_where(missed & ~wrong, points)

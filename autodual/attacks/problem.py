@@ -8,7 +8,7 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
-from autodual.attacks.base import Function
+from autodual.attacks.base import Function, outputs_at
 from autodual.attacks.network_runs import NetworkRun
 from autodual.attacks.replayed_runs import NetworkRuns
 from autodual.perturbations import Searchable, require_searchable
@@ -35,7 +35,7 @@ class Problem:
     def _nominal(self) -> Tensor:
         """The outputs f(x) `[N, *shape]`."""
         with torch.no_grad():
-            return self.function(self.region.centre)
+            return outputs_at(self.function, self.region.centre)
 
     @cached_property
     def clean(self) -> Tensor:
@@ -49,7 +49,7 @@ class Problem:
 
     def outputs(self, points: Tensor) -> Tensor:
         """`[N, K]`. The first ones are checked to be what the specification is about."""
-        return self._checked(self.function(points))
+        return self._checked(outputs_at(self.function, points))
 
     def run(self, points: Tensor) -> tuple[Tensor, NetworkRun]:
         """The same, without a graph, and the run that they are of."""

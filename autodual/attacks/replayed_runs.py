@@ -93,7 +93,8 @@ class _Replay:
         if kind.program is None:
             return _RecordedRun(self, points)
         if self._program is None:
-            self._program = kind.program(*self.tensors)
+            # Of a network without tensors, such as an identity, nothing is known before the points are.
+            self._program = kind.program(*self.tensors) if self.tensors else kind.program
         run = ReplayedRun(self._program(points))
         return run if kind.tried else _TriedRun(kind, run, self.usual(points))
 

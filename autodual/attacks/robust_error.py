@@ -7,11 +7,10 @@ from functools import partial
 from typing import TypeAlias
 
 import torch
-from torch import Tensor
 
 from autodual.attacks.attacked_batch import AttackedBatch
 from autodual.attacks.attacked_sample import AttackedSample, Robustness
-from autodual.attacks.base import Attack, Function
+from autodual.attacks.base import Attack, Function, outputs_at
 from autodual.attacks.ensemble import Standard
 from autodual.attacks.evaluation_mode import evaluation_mode
 from autodual.attacks.hunt import Hunt, Tell
@@ -93,7 +92,7 @@ def evaluate(
     each, samples = len(tried) * hunt.searches(len(members)), list[AttackedSample]()
     with evaluation_mode(function):
         parts = torch.arange(x.shape[0], device=x.device).split(batch_size or x.shape[0])
-        outputs = torch.cat([_tensor(function(x[part])) for part in parts])
+        outputs = torch.cat([outputs_at(function, x[part]) for part in parts])
         goal = goal_of(outputs, labels, spec, class_axis)
         labelled = labels is not None or spec is not None
         with tracked(progress, each * len(parts)) as advance:
@@ -103,12 +102,6 @@ def evaluate(
                 samples += batch.samples(hunt, tell, members, tried)
                 tell(each, f"{len(samples):,} samples attacked")
     return Robustness(samples, tuple(named), members, tried)
-
-
-def _tensor(outputs: object) -> Tensor:
-    if not isinstance(outputs, Tensor):
-        raise InvalidInputError(f"the function under attack must give a tensor, not a {type(outputs).__name__}")
-    return outputs
 
 
 def _further(advance: Tell, before: int, done: int, words: str) -> None:

@@ -84,6 +84,15 @@ def figure_4_7(row: Row, size: Size) -> Values:
     return {"clean_accuracy": clean, "pgd_accuracy": _robust(dual, size), **more}
 
 
+def figures_4_4_and_4_5(row: Row, size: Size) -> Values:
+    """FGSM training from uniform starts by steps of so many 255ths of 8/255; in Figure 4.5 with the detector."""
+    name = f"fgsm random{' + early stop' if row['detector'] else ''}"
+    run = _method_run(name, 0, size)
+    dual, more = train(replace(run, loss={**run.loss, "step_size": row["step"] / 8}), size)
+    clean = accuracy(dual, setting_of(size).data, None, None, size)
+    return {"clean_accuracy": clean, "pgd_accuracy": _robust(dual, size), **more}
+
+
 # --- MNIST: starts and steps, and exact verification ------------------------------------------------------------------
 
 
@@ -131,6 +140,8 @@ EXPERIMENTS: dict[str, Experiment] = {
     "4.4": by_row(table_4_4),
     "4.6": by_row(table_4_6),
     **{name: not_run("needs ImageNet") for name in ("4.7", "4.8", "4.9")},
+    "figure-4.4": by_row(figures_4_4_and_4_5),
+    "figure-4.5": by_row(figures_4_4_and_4_5),
     "figure-4.7": by_row(figure_4_7),
 }
 
@@ -138,6 +149,17 @@ _LENGTHS = {"fgsm + dawnbench": (2, 5, 10), "free m=8 + dawnbench": (16, 24, 48)
 
 #: Figures, whose numbers the thesis does not print. Lengths of runs are ours, shorter than those of the thesis.
 FIGURES: dict[str, Table] = {
+    **{
+        name: Table(
+            name,
+            f"robust accuracy against the step, in 255ths of a radius of 8{words}",
+            "4.1.3",
+            ("step", "detector"),
+            ("clean_accuracy", "pgd_accuracy"),
+            [{"step": step, "detector": bool(words)} for step in range(1, 17)],
+        )
+        for name, words in (("figure-4.4", ""), ("figure-4.5", ", with the detector"))
+    },
     "figure-4.7": Table(
         "figure-4.7",
         "robust accuracy against the number of epochs",
@@ -145,5 +167,5 @@ FIGURES: dict[str, Table] = {
         ("method", "epochs"),
         ("clean_accuracy", "pgd_accuracy"),
         [{"method": method, "epochs": epochs} for method, lengths in _LENGTHS.items() for epochs in lengths],
-    )
+    ),
 }

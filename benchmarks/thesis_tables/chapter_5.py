@@ -12,7 +12,7 @@ from torch import Tensor
 import autodual
 from autodual.attacks import Attack, Fgsm, Mim, Standard, broken
 from autodual.perturbations import PerturbationSet
-from thesis_tables.adversarial import ADAM, Run, strong, train
+from thesis_tables.adversarial import ADAM, Run, fraction, strong, train
 from thesis_tables.size import Size
 from thesis_tables.table import Experiment, NotRun, Row, Table, Values, holds
 
@@ -114,7 +114,7 @@ def _errors(dual: autodual.DualNetwork, setting: Setting, size: Size) -> dict[st
         of_norm = [*setting.attacks(norm, size), f"standard {norm}"]
         wrong[setting.rows[norm]] = torch.stack([wrong[name] for name in of_norm]).any(0)
     wrong["all attacks"] = torch.stack([wrong[setting.rows[norm]] for norm in _NORMS]).any(0)
-    return {name: 100 * (1 - float(found.double().mean())) for name, found in wrong.items()}
+    return {name: _resisting(found) for name, found in wrong.items()}
 
 
 def union_table(setting: Setting) -> Experiment:
@@ -137,4 +137,47 @@ def union_table(setting: Setting) -> Experiment:
     return experiment
 
 
-EXPERIMENTS: dict[str, Experiment] = {"5.2": union_table(MNIST), "5.3": union_table(CIFAR)}
+def other_radii(setting: Setting) -> Experiment:
+    """Table 5.4 or 5.5: the network of multi steepest descent at the radii that rows name.
+
+    The other columns are Tramèr and Boneh's networks.
+    """
+
+    def experiment(table: Table, size: Size) -> Iterator[tuple[Row, Values]]:
+        clean, *attacked, every = table.rows
+        try:
+            dual, more = train(_run(setting, "MSD", size), size)
+        except NotRun as reason:
+            yield clean, {"not_run": str(reason)}
+            return
+        wrong = [_missed(dual, setting, size)]
+        yield clean, {"MSD": _resisting(wrong[0]), "MSD_cpu_seconds": more["cpu_seconds"]}
+        for row in attacked:
+            norm, radius = row["attack"].split()
+            part = replace(setting, radii={norm: fraction(radius)})
+            attacks = [*part.attacks(norm, size).values(), Standard(queries=size.queries)]
+            wrong += [_missed(dual, part, size, norm, attack) for attack in attacks]
+            yield row, {"MSD": _resisting(torch.stack(wrong[-len(attacks) :]).any(0))}
+        yield every, {"MSD": _resisting(torch.stack(wrong).any(0))}
+
+    return experiment
+
+
+def _missed(
+    dual: autodual.DualNetwork, setting: Setting, size: Size, norm: str = "linf", attack: Attack | None = None
+) -> Tensor:
+    """Which test samples are wrong, under an attack in the ball of a norm if there is one."""
+    ball = autodual.LinfBall(0.0) if attack is None else setting.ball(norm)
+    return torch.cat([broken(dual.outputs, ball.at(x), y, attack) for x, y in size.batches(setting.data, 250)])
+
+
+def _resisting(wrong: Tensor) -> float:
+    return 100 * (1 - float(wrong.double().mean()))
+
+
+EXPERIMENTS: dict[str, Experiment] = {
+    "5.2": union_table(MNIST),
+    "5.3": union_table(CIFAR),
+    "5.4": other_radii(MNIST),
+    "5.5": other_radii(CIFAR),
+}

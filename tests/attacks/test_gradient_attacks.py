@@ -145,6 +145,14 @@ def test_the_network_is_left_as_it_was(training):
     assert torch.is_grad_enabled()
 
 
+@pytest.mark.parametrize("model", [nn.Flatten(), nn.Sequential(nn.Flatten(), nn.Tanh())], ids=["flatten", "tanh"])
+def test_networks_without_parameters_are_attacked_again_and_again(model):
+    region, goal = LinfBall(0.1).at(X), ClassMargin([0] * len(X))
+    for _ in range(3):  # later runs replay what the first ones did
+        found = Pgd(steps=6).run(model, region, goal)
+        torch.testing.assert_close(found, Pgd(steps=6).run(lambda z: model(z), region, goal))
+
+
 class Learning(nn.Module):
     """Counts its runs in place, and remembers the last batch's mean in a new tensor, as normalisations may do."""
 

@@ -175,6 +175,12 @@ def test_an_attack_in_inference_mode_has_its_gradients(attack):
         (nn.Identity(), {"batch_size": 0}, "batch_size must be 1 or more, not 0"),
         (nn.Identity(), {"batch_size": -1}, "batch_size must be 1 or more, not -1"),
         (lambda z: (z,), {}, "must give a tensor, not a tuple"),
+        (
+            lambda z: z[:1].squeeze(),
+            {},
+            r"gives outputs of shape \[\d+\] for \d+ sample\(s\), whose axis must come first",
+        ),
+        (torch.squeeze, {"batch_size": 1}, r"gives outputs of shape \[\d+\] for 1 sample\(s\)"),
     ],
 )
 def test_senseless_batches_and_outputs_are_refused(function, options, message):

@@ -87,15 +87,18 @@ PROPERTY = """
 """
 
 
-def test_properties_are_decided_exactly(invoke, tmp_path, network, model_file):
+@pytest.mark.parametrize("effort", ["fast", "complete"])
+def test_properties_are_decided_exactly(invoke, tmp_path, network, model_file, effort):
     points = torch.rand(20_000, 4)
+    corners = torch.cartesian_prod(*[torch.tensor([0.0, 1.0])] * 4)
     with torch.no_grad():
-        outputs = network(points)
+        outputs = network(torch.cat([points, corners]))
     most = float((outputs[:, 0] - outputs[:, 1]).max())
-    for bound, expected in ((most + 0.2, "unsat"), (most - 0.01, "sat")):
+    for bound, expected in ((most + 0.02, "unsat"), (most - 0.01, "sat")):  # nearer than bounds over intervals prove
         goal, out = tmp_path / f"{expected}.vnnlib", tmp_path / f"{expected}.json"
         goal.write_text(PROPERTY.format(bound=bound))
-        result = invoke("verify", model_file, goal, "--exact", "--bracket", "--input-shape", "4", "--json", out)
+        how = ("--exact", "--effort", effort, "--bracket", "--input-shape", "4", "--json", out)
+        result = invoke("verify", model_file, goal, *how)
         assert result.exit_code == 0 and result.stdout.startswith(expected), result.stderr
         document = json.loads(out.read_text())
         assert document["settings"]["exact"] is True and document["settings"]["time_limit"] == 60.0

@@ -192,6 +192,8 @@ def test_a_run_is_evaluated_into_one_page(invoke, images: Path, tmp_path: Path) 
     assert "http" not in page.replace("http://www.w3.org", "")
     nothing = invoke("report", tmp_path)
     assert nothing.exit_code == 2 and "no trained network" in nothing.output
+    absent = invoke("report", tmp_path / "absent", *options)
+    assert absent.exit_code == 2 and "There is no file" in absent.output  # not that its options are for a folder
     attacked = invoke("report", run, *options, "--no-certificates", "--overwrite")
     assert attacked.exit_code == 0, attacked.output
     assert "pgd" in attacked.output and "certified" not in attacked.output.splitlines()[-2]

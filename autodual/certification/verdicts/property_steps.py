@@ -37,8 +37,16 @@ def decided(run: PropertyRun, attack: Attack | None, dtype: torch.dtype) -> Coun
     if not run.done:
         # Nearly free, and enough for many networks that were trained to be verified.
         _prove(run, Ask(slopes="adaptive", inner="interval"), dtype)
-    if run.effort == "fast":
-        return None
+    found = None if run.effort == "fast" else _bounded(run, attack, dtype)
+    if found is None and run.exact is not None and not run.done:
+        found = _exactly(run, run.exact)
+    if found is not None or run.done or run.effort in ("fast", "normal"):
+        return found
+    return _search(run, attack, dtype)
+
+
+def _bounded(run: PropertyRun, attack: Attack | None, dtype: torch.dtype) -> Counterexample | None:
+    """Dual bounds of whole boxes, and attacks from where these are least."""
     for ask in (Ask(slopes="shared", inner="dual"), Ask(slopes="adaptive", inner="dual")):
         if not run.done:
             _prove(run, ask, dtype)
@@ -47,13 +55,7 @@ def decided(run: PropertyRun, attack: Attack | None, dtype: torch.dtype) -> Coun
             found = run.hunter.guided(run.problem(), ask, attack)
             if found is not None:
                 return found
-    if run.exact is not None and not run.done:
-        found = _exactly(run, run.exact)
-        if found is not None:
-            return found
-    if run.effort == "normal":
-        return None
-    return None if run.done else _search(run, attack, dtype)
+    return None
 
 
 def _prove(run: PropertyRun, ask: Ask, dtype: torch.dtype) -> None:

@@ -29,8 +29,8 @@ _OF_BOTH = ("result", "overwrite", "quiet")
 @click.option("--limit", type=click.IntRange(min=1), help="RUN only: take so many samples.")
 @click.option("--radii", type=click.IntRange(min=0), default=100, show_default=True,
               help="RUN only: find the certified radii of so many samples.")
-@click.option("--certificates/--no-certificates", default=True, show_default=True,
-              help="RUN only: certify, too, or attack alone, since bounds of deep networks take minutes a sample.")
+@click.option("--no-certificates", is_flag=True,
+              help="RUN only: attack alone, for networks so deep that bounds take minutes a sample.")
 @click.option("--attack-steps", type=click.IntRange(min=1), default=40, show_default=True,
               help="RUN only: of projected gradient descent.")
 @click.option("--restarts", type=click.IntRange(min=1), default=1, show_default=True, help="RUN only: of the same.")
@@ -56,7 +56,8 @@ def report(
     RESULT.json is what certify, attack, radius, detect or verify wrote with --json. RUN is a folder that train made:
     its network is attacked and certified on a test set first, and RUN/report.json and RUN/report.html are written.
     """
-    _check_options(context, of_a_run=result.is_dir())
+    if result.exists():
+        _check_options(context, of_a_run=result.is_dir())
     if result.is_dir():
         from autodual_cli.tasks.run_evaluation import evaluate_run
 

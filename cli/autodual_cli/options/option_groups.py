@@ -156,7 +156,7 @@ class EvaluationOptions:
     data_dir: Path | None
     limit: int | None
     radii: int
-    certificates: bool
+    no_certificates: bool
     attack_steps: int
     restarts: int
     batch_size: int

@@ -70,7 +70,7 @@ def _evaluate(options: EvaluationOptions, folder: RunFolder, target: Path, page:
     setting = _setting(options, folder)
     with progress(setting.samples, 0, enabled=not options.quiet) as advance:
         found = _errors(setting, options, advance)
-    radii = _radii(setting, options.radii if options.certificates else 0)
+    radii = _radii(setting, 0 if options.no_certificates else options.radii)
     summary = {"count": setting.samples, **found["summary"], "seconds": time.monotonic() - start}
     document = evaluation_document(
         _settings(setting, options),
@@ -137,15 +137,15 @@ def _errors(setting: _Setting, options: EvaluationOptions, advance: Any) -> dict
         region = setting.ball.at(x)
         for name, attack in attacks.items():
             counts[name] += int(broken(subject.dual.outputs, region, labels, attack).sum())
-        if options.certificates:
+        if not options.no_certificates:
             certificates = autodual.certify(subject.dual, x, setting.ball, labels)
             certified += sum(certificate.status is Status.CERTIFIED for certificate in certificates)
             for site, parts in activation_sets(subject.dual, x, setting.ball).items():
                 activations.setdefault(site, []).extend(parts.tolist())
-        advance(len(indices), f"certified {certified}" if options.certificates else f"broken {counts['pgd']}")
+        advance(len(indices), f"broken {counts['pgd']}" if options.no_certificates else f"certified {certified}")
     errors = {f"{name}_error": count / setting.samples for name, count in counts.items()}
     bounded = {"certified": certified, "certified_error": 1 - certified / setting.samples}
-    proved = bounded if options.certificates else dict.fromkeys(bounded)
+    proved = dict.fromkeys(bounded) if options.no_certificates else bounded
     return {"summary": {**errors, **proved}, "activations": activations}
 
 
@@ -183,7 +183,7 @@ def _settings(setting: _Setting, options: EvaluationOptions) -> dict[str, Any]:
     return {
         **setting.subject.settings,
         **ball_settings(setting.shape, setting.radius, setting.ball),
-        "method": _METHOD if options.certificates else "none",
+        "method": "none" if options.no_certificates else _METHOD,
         "attack": f"PGD, {plural(options.attack_steps, 'step')}, {plural(options.restarts, 'start')}; FGSM, one step",
-        "radii": options.radii if options.certificates else 0,
+        "radii": 0 if options.no_certificates else options.radii,
     }
