@@ -20,6 +20,7 @@ from autodual.perturbations.wasserstein.exact_projection import exact_projection
 from autodual.perturbations.wasserstein.moves import Moves
 from autodual.perturbations.wasserstein.transport_plan import arrivals, plan_cost, repaired
 from autodual.testing import check_perturbation_set
+from tests.support.nearest_members import nearest_member
 from tests.support.transport_programs import Plans
 
 SHAPES = ((1, 3, 4), (2, 3, 3), (1, 5, 2))
@@ -38,21 +39,30 @@ def case(seed: int, shape: tuple[int, ...], dtype: torch.dtype = torch.float64) 
     st.integers(0, 1000),
     st.sampled_from(SHAPES),
     st.sampled_from([3, 5, 7]),
-    st.sampled_from([0.02, 0.2, 3.0]),
+    st.sampled_from([0.0, 1e-6, 0.02, 0.2, 3.0, 30.0]),
     st.sampled_from([0.5, 1.0, 2.0]),
+    st.sampled_from([1.0, 10.0]),
 )
 @settings(max_examples=15)
-def test_the_exact_projection_is_optimal_by_linear_programs(seed, shape, window, eps, power):
+def test_the_exact_projection_is_the_nearest_point_to_nine_digits(seed, shape, window, eps, power, spread):
+    """Of images with black pixels, and of black ones, from no budget to more than all mass can use."""
     (x, w), plans = case(seed, shape), Plans.over(shape, window, power)
-    budget = eps * x.flatten(1).sum(1)
+    w, budget = spread * w, eps * x.flatten(1).sum(1)
     found = exact_projection(w, x, budget, Moves(window, power))
     assert torch.equal(found[2], x[2])
     for sample in range(2):
-        image, point, most = x[sample].numpy(), found[sample].numpy(), float(budget[sample])
-        assert plans.cost(image, point, 1e-9) <= most + 1e-9
-        # Nothing in the ball lies further along what is missing: so the point is the nearest.
-        missing = w[sample].numpy() - point
-        assert plans.greatest(missing, image, (1 - 1e-6) * most) <= (missing * point).sum() + 1e-8
+        nearest = nearest_member(w[sample], x[sample], float(budget[sample]), plans)
+        unit = max(1.0, float(w[sample].abs().max()))
+        assert found[sample].flatten().tolist() == pytest.approx(nearest, rel=0, abs=1e-9 * unit)
+        assert plans.cost(x[sample].numpy(), found[sample].numpy(), 1e-9) <= float(budget[sample]) + 1e-9
+
+
+def test_exact_projections_are_points_of_the_ball_in_every_dtype():
+    for dtype in (torch.float64, torch.float32):
+        x, w = case(5, (2, 4, 4), dtype)
+        region = WassersteinBall(0.2, 5).at(x)
+        found = exact_projection(4 * w, x, region.budget, Moves(5))
+        assert region.contains(found).all()
 
 
 def dual_point(w: numpy.ndarray, x: numpy.ndarray, budget: float, plans: Plans, strength: float) -> numpy.ndarray:
@@ -83,7 +93,7 @@ def test_the_entropic_projection_maximises_the_dual(strength, eps):
     found = entropic_projection(w, x, eps * mass, Moves(3), strength, tolerance=1e-11, iterations=20000)
     for sample in mass.nonzero().flatten().tolist():
         image, aim, point = ((part[sample] / mass[sample]).flatten().numpy() for part in (x, w, found))
-        best = dual_point(aim, image, eps * (1 - 1e-6), plans, strength)
+        best = dual_point(aim, image, eps, plans, strength)
         numpy.testing.assert_allclose(point, best, atol=1e-5)
 
 

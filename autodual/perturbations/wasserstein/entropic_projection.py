@@ -20,8 +20,8 @@ from torch import Tensor
 from autodual.perturbations.wasserstein.moves import Moves
 from autodual.perturbations.wasserstein.transport_plan import arrivals, costs, plan_cost, repaired, values_at_targets
 
-#: How much of the budget is used: the rest pays for rounding.
-USED = 1 - 1e-6
+#: The share of the budget that is left to pay for rounding, by the budget's dtype.
+_LEFT = {torch.float64: 1e-12}
 
 
 def entropic_projection(
@@ -61,7 +61,7 @@ def entropic_projection(
     mass = x.flatten(1).sum(1)
     found, index = x.clone(), ((mass > 0) & (budget > 0)).nonzero().squeeze(1)
     scale = mass.reshape(-1, *[1] * (x.dim() - 1))
-    dual = _Dual.of(w[index] / scale[index], x[index] / scale[index], USED * (budget / mass)[index], moves, strength)
+    dual = _Dual.of(w[index] / scale[index], x[index] / scale[index], used((budget / mass)[index]), moves, strength)
     for iteration in range(1, iterations + 1):
         if not len(index):
             break
@@ -144,3 +144,18 @@ def _lambert(t: Tensor) -> Tensor:
         u = log_u.exp()
         log_u = log_u - (log_u + u - low) / (1 + u)
     return log_u.exp()
+
+
+def used(budget: Tensor) -> Tensor:
+    """How much of a budget may be spent: a little less than all of it, since costs are rounded.
+
+    Args:
+        budget: of any shape.
+
+    Example:
+        >>> import torch
+        >>> from autodual.perturbations.wasserstein.entropic_projection import used
+        >>> used(torch.ones(1)) < 1
+        tensor([True])
+    """
+    return (1 - _LEFT.get(budget.dtype, 1e-6)) * budget

@@ -1,7 +1,8 @@
 """The nearest points of Wasserstein balls, by an interior point method for the quadratic program over transport plans.
 
 Of each image only pixels that hold mass are rows of the plan. A step solves one dense system of their number for each
-channel; channels meet in the budget alone. About twenty steps reach the accuracy of float64, in which all is computed.
+channel; channels meet in the budget alone. All is computed in float64. After about twenty steps pixels are right to
+1e-9.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from autodual.perturbations.wasserstein.entropic_projection import USED
+from autodual.perturbations.wasserstein.entropic_projection import used
 from autodual.perturbations.wasserstein.moves import Moves
 from autodual.perturbations.wasserstein.transport_plan import arrivals, costs, offsets, repaired
 
@@ -29,7 +30,8 @@ def exact_projection(w: Tensor, x: Tensor, budget: Tensor, moves: Moves) -> Tens
         moves: where mass may move.
 
     Returns:
-        Points of the balls, `[N, *channels, H, W]`; a share of 1e-6 of the budget is left for rounding.
+        Points of the balls, `[N, *channels, H, W]`. In float64 each pixel is within 1e-9 of the nearest point's, in
+        units of the largest pixel of w and x; in float32 as near as a millionth less of the budget allows.
 
     Example:
         >>> import torch
@@ -46,7 +48,7 @@ def exact_projection(w: Tensor, x: Tensor, budget: Tensor, moves: Moves) -> Tens
     scale = peak[index].double()
     each = scale.reshape(-1, *[1] * (x.dim() - 1))
     source, aim = x[index].double() / each, w[index].double() / each
-    allowed = USED * budget[index].double() / scale
+    allowed = used(budget[index]).double() / scale
     rows = _Rows.of(source, moves)
     plan = rows.plan(_solved(rows, aim, allowed), source)
     found[index] = (arrivals(repaired(plan, source, allowed, moves), moves) * each).to(x)
@@ -217,24 +219,50 @@ class _System:
         return scaled - self.weights * self.rows.taken(self.damping * self.rows.arrived(scaled))
 
     def step(self, target: Tensor, before: _Iterate | None = None, share: Tensor | None = None) -> _Iterate:
-        """To where all products are `target` `[N]`, less a share `[N]` of those of the step `before`."""
-        rows, now = self.rows, self.now
+        """To where all products are `target` `[N]`, less a share `[N]` of those of the step `before`.
+
+        What the solution misses by rounding is solved for once more: near the end the equations are nearly singular.
+        """
+        now, valid = self.now, self.rows.valid
         pairs, last = target.reshape(-1, 1, 1, 1) - now.entries * now.bounds, target - now.slack * now.budget
         if before is not None and share is not None:
             pairs = pairs - share.reshape(-1, 1, 1, 1) * before.entries * before.bounds
             last = last - share * before.slack * before.budget
-        force = torch.where(rows.valid, pairs / now.entries - self.dual, 0)
-        limit = -self.spent - last / now.budget
+        sides = _Iterate(
+            torch.where(valid, -self.dual, 0), last, -self.primal, -self.spent, torch.where(valid, pairs, 0)
+        )
+        found = self._solved(sides)
+        return found.moved(self._solved(self._missed(sides, found)), torch.ones_like(target))
+
+    def _solved(self, sides: _Iterate) -> _Iterate:
+        """The step for right sides of the equations: `entries` that of their stationarity, `rows` and `budget` of those
+        limits, `bounds` and `slack` of products.
+        """
+        rows, now = self.rows, self.now
+        force = torch.where(rows.valid, sides.bounds / now.entries + sides.entries, 0)
+        limit = sides.budget - sides.slack / now.budget
         image = self.inverse(force)
-        sums = torch.stack([-self.primal - image.sum(-1), self.cost_image.sum(-1)], -1)
-        solution = torch.cholesky_solve(sums, self.factor)
-        base, slope = solution.unbind(-1)
+        sums = torch.stack([sides.rows - image.sum(-1), self.cost_image.sum(-1)], -1)
+        base, slope = torch.cholesky_solve(sums, self.factor).unbind(-1)
         given = (rows.cost * image).flatten(1).sum(1) + (self.cost_image.sum(-1) * base).flatten(1).sum(1) - limit
         held = (rows.cost * self.cost_image).flatten(1).sum(1) - (self.cost_image.sum(-1) * slope).flatten(1).sum(1)
         price = given / (now.slack / now.budget + held)
         lift = base + slope * price.reshape(-1, 1, 1)
         raised = force - rows.cost * price.reshape(-1, 1, 1, 1) + lift.unsqueeze(-1)
         entries = torch.where(rows.valid, self.inverse(torch.where(rows.valid, raised, 0)), 0)
-        bounds = torch.where(rows.valid, (pairs - now.bounds * entries) / now.entries, 0)
-        slack = (last - now.slack * price) / now.budget
+        bounds = torch.where(rows.valid, (sides.bounds - now.bounds * entries) / now.entries, 0)
+        slack = (sides.slack - now.slack * price) / now.budget
         return _Iterate(entries, slack, torch.where(rows.held, lift, 0), price, bounds)
+
+    def _missed(self, sides: _Iterate, found: _Iterate) -> _Iterate:
+        """The right sides less the left sides at a step."""
+        rows, now = self.rows, self.now
+        pull = rows.taken(rows.arrived(found.entries)) + found.budget.reshape(-1, 1, 1, 1) * rows.cost
+        force = sides.entries - pull + found.rows.unsqueeze(-1) + found.bounds
+        return _Iterate(
+            torch.where(rows.valid, force, 0),
+            sides.slack - now.slack * found.budget - now.budget * found.slack,
+            torch.where(rows.held, sides.rows - found.entries.sum(-1), 0),
+            sides.budget - (found.entries * rows.cost).flatten(1).sum(1) - found.slack,
+            torch.where(rows.valid, sides.bounds - now.entries * found.bounds - now.bounds * found.entries, 0),
+        )
