@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -108,3 +108,16 @@ class MaximumRule(RelaxationRule):
         above = torch.where(decided, below, slope)
         zero = torch.zeros_like(height)
         return LinearRelaxation(tuple(below.unbind(0)), tuple(above.unbind(0)), zero, height.masked_fill(decided, 0.0))
+
+    def others(
+        self, op: ops.Maximum, bounds: Sequence[Interval], environment: Environment
+    ) -> Sequence[LinearRelaxation]:
+        """The parallel planes, and below the branch with the highest lower bound.
+
+        Behind a ReLU of unknown sign, what a row can prove of a branch lies well below its centre, so that another
+        branch may be the better one.
+        """
+        contest, adaptive = Contest.of(bounds), self.adaptive(op, bounds, environment)
+        surest = _mask(contest.lower.argmax(0), contest.lower)
+        below = torch.where(contest.decided, contest.first, surest).to(contest.lower.dtype)
+        return [self.parallel(op, bounds, environment), replace(adaptive, lower_slopes=tuple(below.unbind(0)))]

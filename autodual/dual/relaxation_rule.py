@@ -66,6 +66,16 @@ class RelaxationRule(NonlinearRule):
         """
         return LineFamily(self.adaptive(op, bounds, environment), self.parallel(op, bounds, environment))
 
+    def others(self, op: Any, bounds: Sequence[Interval], environment: Environment) -> Sequence[LinearRelaxation]:
+        """Relaxations beside the adaptive one that may be better for a row of many units; by default the parallel one.
+
+        Args:
+            op: the node's operation.
+            bounds: one interval `[N, *shape]` per input.
+            environment: evaluates the op's parameters.
+        """
+        return [self.parallel(op, bounds, environment)]
+
     def relax(
         self, op: Any, bounds: Sequence[Interval], environment: Environment, policy: SlopePolicy
     ) -> LinearRelaxation:

@@ -172,8 +172,8 @@ class Call:
         return result
 
 
-def _wish(ask: Ask, parallel: bool) -> Wish:
-    return Wish(bool(ask.linear), bool(ask.record), bool(ask.search), parallel)
+def _wish(ask: Ask, others: bool) -> Wish:
+    return Wish(bool(ask.linear), bool(ask.record), bool(ask.search), others)
 
 
 def _record(state: BoundState, target: str, objective: Objective, found: ObjectiveBounds) -> Record:

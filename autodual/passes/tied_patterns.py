@@ -5,17 +5,14 @@ Each pattern looks at one node, and returns nodes that say the same with the tie
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 
-from autodual.ir import Expression, Graph, Node, Op, ops
-from autodual.ir.expressions import is_number
-from autodual.passes.ways_to_sums import Quotient, WayToSum, repeats, way_to_sum, without
-
-#: Nodes in place of one: the last has its name, those before are new.
-Nodes = tuple[Node, ...]
+from autodual.ir import Expression, Graph, Node, ops
+from autodual.passes.pattern_nodes import Nodes, is_size, new_node, products
+from autodual.passes.tied_norms import distributed, divided_by_norm, stated
+from autodual.passes.ways_to_sums import Quotient, repeats, way_to_sum, without
 
 
 def tied(graph: Graph, node: Node, not_negative: Callable[[Expression], bool]) -> Nodes:
@@ -29,9 +26,11 @@ def tied(graph: Graph, node: Node, not_negative: Callable[[Expression], bool]) -
         _log_softmax,
         _softmax,
         partial(_softmax_by_hand, not_negative),
-        _divided_by_norm,
-        _stated,
+        divided_by_norm,
+        distributed,
+        stated,
         _weighted_mean,
+        _mean_by_hand,
     )
     for pattern in patterns:
         found = pattern(graph, node)
@@ -46,13 +45,8 @@ def _square(graph: Graph, node: Node) -> Nodes:
         return (replace(node, op=ops.Power(2.0), inputs=node.inputs[:1]),)
     if isinstance(node.op, ops.Power) and node.op.exponent % 2 == 0:
         before = graph[node.inputs[0]]
-        return (replace(node, inputs=before.inputs),) if _is_size(before) else ()
+        return (replace(node, inputs=before.inputs),) if is_size(before) else ()
     return ()
-
-
-def _is_size(node: Node) -> bool:
-    """Whether a node is |x| of its operand."""
-    return isinstance(node.op, ops.LeakyRelu) and is_number(node.op.slope, -1)
 
 
 # --- softmax ---------------------------------------------------------------------------------------------------------
@@ -69,7 +63,7 @@ def _log_sum_exp(graph: Graph, node: Node) -> Nodes:
     if not isinstance(exponential.op, ops.Exp):
         return ()
     x = graph[exponential.inputs[0]]
-    found = replace(_new(graph, node, "kept", ops.LogSumExp(axis), x), shape=without(x.shape, (axis,)))
+    found = replace(new_node(graph, node, "kept", ops.LogSumExp(axis), x), shape=without(x.shape, (axis,)))
     if node.shape == found.shape:
         return (replace(found, name=node.name),)
     return found, replace(node, op=ops.Reshape(node.shape), inputs=(found.name,))
@@ -101,7 +95,7 @@ def _softmax(graph: Graph, node: Node) -> Nodes:
 
 def _softmax_by_hand(not_negative: Callable[[Expression], bool], graph: Graph, node: Node) -> Nodes:
     """w·eˣ/Σ w·eˣ, written as a product with a reciprocal."""
-    for part, inverse in _products(graph, node):
+    for part, inverse in products(graph, node):
         way = way_to_sum(graph, inverse, part.shape)
         weights, exponential = _weighted(graph, part)
         if way is None or way.source != part.name or not isinstance(exponential.op, ops.Exp) or len(way.axes) != 1:
@@ -110,7 +104,7 @@ def _softmax_by_hand(not_negative: Callable[[Expression], bool], graph: Graph, n
             continue
         (axis,), x = way.axes, _without_shift(graph, graph[exponential.inputs[0]], way.axes)
         if weights is None:
-            logarithms = _new(graph, node, "logarithms", ops.LogSoftmax(axis), x)
+            logarithms = new_node(graph, node, "logarithms", ops.LogSoftmax(axis), x)
             return logarithms, replace(node, op=ops.NormalizedExp(axis), inputs=(logarithms.name,))
         if not_negative(weights):
             return (replace(node, op=ops.Softmax(axis, weights), inputs=(x.name,)),)
@@ -132,66 +126,6 @@ def _without_shift(graph: Graph, x: Node, axes: tuple[int, ...]) -> Node:
     return x if shift is None else graph[x.inputs[0]]
 
 
-# --- norms -----------------------------------------------------------------------------------------------------------
-
-
-def _divided_by_norm(graph: Graph, node: Node) -> Nodes:
-    """x times the reciprocal of its own norm."""
-    for x, inverse in _products(graph, node):
-        way = way_to_sum(graph, inverse, x.shape)
-        if way is None or not way.quotient.inverted:
-            continue
-        if math.prod(way.inverted.shape) != math.prod(way.kept):
-            continue  # what is added to the norm is added after it was repeated: no node has it once
-        of, order = way.quotient, _order(graph[way.source], x)
-        if order is not None and of.power * order == 1:
-            norm = _norm(graph, node, way)
-            op = ops.DividedByNorm(way.axes, of.share, of.inside, of.floor, of.outside, order)
-            return *norm, replace(node, op=op, inputs=(x.name, (norm[-1] if norm else way.inverted).name))
-    return ()
-
-
-def _order(powers: Node, x: Node) -> int | None:
-    """p where a node is |x|ᵖ of x, for the norms that are known."""
-    if powers.inputs != (x.name,):
-        return None
-    if isinstance(powers.op, ops.Power) and powers.op.exponent == 2:
-        return 2
-    return 1 if _is_size(powers) else None
-
-
-def _norm(graph: Graph, node: Node, way: WayToSum) -> Nodes:
-    """New nodes for the norm, with extent 1 along the axes, where it has none of its own."""
-    made: list[Node] = []
-    if way.exponent != -1:
-        made.append(_new(graph, node, "norm", ops.Power(-way.exponent), way.inverted))
-    if way.inverted.shape != way.kept:
-        before = made[-1] if made else way.inverted
-        made.append(replace(_new(graph, node, "norm_kept", ops.Reshape(way.kept), before), shape=way.kept))
-    return tuple(made)
-
-
-def _new(graph: Graph, node: Node, what: str, op: Op, operand: Node) -> Node:
-    """A node with a name of its own, for what another one consists of; its shape is its operand's."""
-    name = f"{node.name}_{what}"
-    while name in graph.by_name:
-        name += "_"
-    return Node(name, op, (operand.name,), operand.shape, node.source)
-
-
-def _stated(graph: Graph, node: Node) -> Nodes:
-    """What is stated of a vector over its norm, which its op knows."""
-    if not isinstance(node.op, ops.Within):
-        return ()
-    before = graph[node.inputs[0]]
-    if not isinstance(before.op, ops.DividedByNorm):
-        return ()
-    most, (low, high) = (1 - 1e-6) * before.op.most, (node.op.lower, node.op.upper)
-    if (low is not None and low > -most) or (high is not None and high < most):
-        return ()
-    return (replace(before, name=node.name, source=node.source),)
-
-
 # --- weighted means --------------------------------------------------------------------------------------------------
 
 
@@ -208,6 +142,42 @@ def _weighted_mean(graph: Graph, node: Node) -> Nodes:
     return (replace(node, op=ops.WeightedMean()),)
 
 
+def _mean_by_hand(graph: Graph, node: Node) -> Nodes:
+    """(e @ v) / Σ e where e is an exponential: the mean of v under a softmax."""
+    for part, inverse in products(graph, node):
+        mean = _before_reshaping(graph, part)
+        linear = isinstance(mean.op, ops.Linear) and mean.op.bias is None
+        if not (linear or type(mean.op) is ops.MatrixProduct):
+            continue
+        first = graph[mean.inputs[0]]
+        exponential = _before_reshaping(graph, first)
+        way = way_to_sum(graph, inverse, node.shape, exponential.shape)
+        if way is None or way.source != exponential.name or not isinstance(exponential.op, ops.Exp):
+            continue
+        last = len(exponential.shape) - 1
+        if way.axes != (last,) or way.quotient != Quotient(inverted=True):
+            continue
+        x = _without_shift(graph, graph[exponential.inputs[0]], way.axes)
+        made = [new_node(graph, node, "logarithms", ops.LogSoftmax(last), x)]
+        made.append(new_node(graph, node, "weights", ops.NormalizedExp(last), made[-1]))
+        if first.shape != exponential.shape:
+            reshaped = new_node(graph, node, "rows", ops.Reshape(first.shape), made[-1])
+            made.append(replace(reshaped, shape=first.shape))
+        op, operands = mean.op if linear else ops.WeightedMean(), (made[-1].name, *mean.inputs[1:])
+        if mean.shape == node.shape:
+            return *made, replace(node, op=op, inputs=operands)
+        made.append(replace(new_node(graph, node, "mean", op, mean), inputs=operands))
+        return *made, replace(node, op=ops.Reshape(node.shape), inputs=(made[-1].name,))
+    return ()
+
+
+def _before_reshaping(graph: Graph, node: Node) -> Node:
+    """The node whose rows of the last axis these are, in the same order."""
+    while isinstance(node.op, ops.Reshape) and graph[node.inputs[0]].shape[-1:] == node.shape[-1:]:
+        node = graph[node.inputs[0]]
+    return node
+
+
 def _keeps_last_axis(graph: Graph, node: Node) -> bool:
     """Whether the node moves whole rows of the last axis of its operand, none of which changes."""
     if isinstance(node.op, ops.Permute):
@@ -221,11 +191,3 @@ def _before_expansion(graph: Graph, node: Node, shape: tuple[int, ...], axes: tu
     if isinstance(node.op, ops.Expand) and graph[node.inputs[0]].shape == without(shape, axes):
         return graph[node.inputs[0]]
     return None
-
-
-def _products(graph: Graph, node: Node) -> Iterator[tuple[Node, Node]]:
-    """Both factors of a product, in either order."""
-    if isinstance(node.op, ops.Multiply):
-        first, second = (graph[name] for name in node.inputs)
-        yield first, second
-        yield second, first

@@ -82,18 +82,24 @@ class WayToSum:
     exponent: float
 
 
-def way_to_sum(graph: Graph, node: Node, shape: tuple[int, ...]) -> WayToSum | None:
-    """The way to a node of this shape from a sum over some of its axes, if there is one."""
+def way_to_sum(
+    graph: Graph, node: Node, shape: tuple[int, ...], summed: tuple[int, ...] | None = None
+) -> WayToSum | None:
+    """The way to a node of this shape from a sum over some of its axes, if there is one.
+
+    summed: the shape of what is summed, if that has other extents along these axes.
+    """
     path: list[Node] = []
     while len(node.inputs) == 1 and not isinstance(node.op, (ops.Sum, ops.Mean)):
         path.append(node)
         node = graph[node.inputs[0]]
-    if not isinstance(node.op, (ops.Sum, ops.Mean)) or graph[node.inputs[0]].shape != shape:
+    summed = summed or shape
+    if not isinstance(node.op, (ops.Sum, ops.Mean)) or graph[node.inputs[0]].shape != summed:
         return None
-    axes, kept = node.op.axes, without(shape, node.op.axes)
-    if not repeats(graph, path, kept, shape):
+    axes, kept = node.op.axes, without(summed, node.op.axes)
+    if without(shape, axes) != kept or not repeats(graph, path, kept, shape):
         return None
-    count = math.prod(shape[axis] for axis in axes)
+    count = math.prod(summed[axis] for axis in axes)
     quotient: Quotient | None = Quotient(share=1 / count if isinstance(node.op, ops.Mean) else 1.0)
     inverted, exponent = node, 1.0
     for step in reversed(path):

@@ -83,7 +83,9 @@ class Parts:
         return iter(found)
 
     def select(self, index: Tensor | slice) -> Parts:
-        """Some of the parts: `[M]` long or bool, or a slice."""
+        """Some of the parts: `[M]` long or bool, or a slice. All of them are these, without a copy."""
+        if isinstance(index, Tensor) and index.dtype == torch.bool and bool(index.all()):
+            return self
         return self.mapped(lambda tensor: tensor[index])
 
     @property

@@ -208,7 +208,7 @@ class PartBounds:
         """
         rows = flat(self._rows(parts, state.environment.dtype), 2)
         with plain_arithmetic(rows.device, rigorous=True):
-            target, wish = self.plan.graph.outputs[0], Wish(parallel=self.plan.contains)
+            target, wish = self.plan.graph.outputs[0], Wish(others=self.plan.contains)
             found = objective_bounds(state, target, DenseObjective(rows), wish)
         return self._best_row(self.claims.select(parts.claim), found.lower.double()).value
 

@@ -113,7 +113,7 @@ class TreeSearch:
             some, rest = (group.select(slice(*ends)) for ends in ((0, self._size), (self._size, None)))
             self._waiting[-1:] = [rest] if rest.count else []
             bounded = self._bounded(some)
-            self._replace(some, self._scored(bounded))
+            self._replace(some.claim, self._scored(bounded))
             self._size = self._bounds.batch(bounded)
         while len(self._frontier) and not self._ended and self.parts < stop:
             self._split(self._frontier.take(max(1, self._size // 2)))
@@ -157,14 +157,14 @@ class TreeSearch:
             self._try(parts, [torch.einsum("mr,mrd->md", weight, bounded.functions.slope) for weight in weights])
         return parts
 
-    def _replace(self, parents: Parts, children: Parts) -> None:
-        """Let open children wait in the place of their parents."""
+    def _replace(self, claim: Tensor, children: Parts) -> None:
+        """Let open children wait in the place of their parents, which are about these claims `[M]`."""
         closed = children.bound > 0
         self._prove(children.claim[closed], children.bound[closed])
         children = children.select(~closed)
         self._frontier.put(children)  # what finds no room stays open
         self._open.index_add_(0, children.claim.cpu(), torch.ones(children.count, dtype=torch.long))
-        self._open.index_add_(0, parents.claim.cpu(), -torch.ones(parents.count, dtype=torch.long))
+        self._open.index_add_(0, claim.cpu(), -torch.ones(len(claim), dtype=torch.long))
 
     def _prove(self, claim: Tensor, least: Tensor) -> None:
         """Note by how much a claim's best half-spaces exceed their offsets at some points of its set, both `[M]`."""
@@ -208,7 +208,7 @@ class TreeSearch:
             mine = (halves.realised >= best[halves.index]) & ~taken[halves.index]
             taken[halves.index] |= mine
             children = joined([halves.low.select(mine), halves.high.select(mine)])
-            self._replace(parents.select(halves.index[mine]), children)
+            self._replace(parents.claim[halves.index[mine]], children)
 
     def _settle(self, parts: Parts) -> None:
         """Bound parts that cannot be split any more in float64, with the best multipliers: those of a linear program if
@@ -240,12 +240,11 @@ class TreeSearch:
         self.parts += parts.count
         closed = bounded.bound > 0
         self.stuck |= not bool(closed.all())
-        self._replace(parts.select(closed), bounded.select(closed))
+        self._replace(parts.claim[closed], bounded.select(closed))
 
     def _halved(self, parents: Parts, action: Action, mask: Tensor, learns: bool) -> _Halves:
         """Both halves of some parents, with choices of their own; what they gained goes to the calibration."""
-        index = mask.nonzero().squeeze(1)
-        some = parents.select(index)
+        index, some = mask.nonzero().squeeze(1), parents.select(mask)
         choice = some.choices[action.name]
         children = joined(list(action.children(some, choice)))
         bounded = self._bounded(replace(children, depth=children.depth + 1))

@@ -64,6 +64,10 @@ def check_nonlinear(case: Case, domain: Domain, extra: Sequence[Pair], *, gradie
         pair = trial.some(trial.ordinary).some(torch.arange(2, device=case.device))
         check_windows(case, case.relaxed(pair.bounds, policy), case.subject(policy))
     _check_family(case, trial)
+    if isinstance(case.rule, RelaxationRule):
+        for lines in case.rule.others(case.op, trial.bounds, case.environment):
+            if not lines.parallel:  # those are checked under shared slopes
+                check_lines(case, lines, trial, "adaptive")
 
 
 def _bends(case: Case) -> tuple[float, ...]:

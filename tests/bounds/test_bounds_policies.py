@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 from hypothesis import given
@@ -12,6 +14,7 @@ from support.random_sets import Subject, subjects
 from torch import Tensor, nn
 
 import autodual
+from autodual.dual.maximum import MaximumRule
 from autodual.policies import SlopePolicy
 
 POLICIES: tuple[SlopePolicy, ...] = ("shared", "adaptive", "optimized")
@@ -72,3 +75,35 @@ def test_a_step_followed_by_a_choice(seed: int) -> None:
         dual.lower_bounds(x, autodual.LinfBall(0.2), rows, slopes=slopes) for slopes in ("shared", "adaptive")
     )
     assert bool((adaptive >= shared - 1e-12).all()) and bool((adaptive > shared + 1e-3).any())
+
+
+class _Surest(MaximumRule):
+    """Below a maximum: the branch with the highest lower bound."""
+
+    def adaptive(self, op, bounds, environment):
+        lines = super().adaptive(op, bounds, environment)
+        ends = torch.stack([bound.lower for bound in bounds])
+        surest = nn.functional.one_hot(ends.argmax(0), len(bounds)).movedim(-1, 0).to(ends)
+        surest = torch.where(self.undecided(op, bounds, environment), surest, torch.stack(lines.lower_slopes))
+        return replace(lines, lower_slopes=tuple(surest.unbind(0)))
+
+    def others(self, op, bounds, environment):
+        return [self.parallel(op, bounds, environment)]
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_maxima_behind_rectified_units_take_the_better_branch_below(seed: int) -> None:
+    """The branch with the highest centre, or that with the highest lower bound: which is better depends on the row."""
+    torch.manual_seed(seed)
+    pooled = (nn.Conv2d(1, 4, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2), nn.Conv2d(4, 4, 3, padding=1), nn.ReLU())
+    model = nn.Sequential(*pooled, nn.MaxPool2d(2), nn.Flatten(), nn.Linear(16, 3)).double()
+    x, ball, rows = torch.rand(8, 1, 8, 8).double(), autodual.LinfBall(0.1), torch.cat([torch.eye(3), -torch.eye(3)])
+    dual = autodual.compile_dual(model)
+    intervals = dual.bounds(x, ball, slopes="adaptive")
+    found = dual.lower_bounds(x, ball, rows.double(), slopes="adaptive", given=intervals)
+    plan = dual.compiled(x).plan
+    swapped = {name: _Surest() if isinstance(rule, MaximumRule) else rule for name, rule in plan.rules.items()}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(vars(plan), "rules", swapped)
+        surest = dual.lower_bounds(x, ball, rows.double(), slopes="adaptive", given=intervals)
+    assert not _looser(found, surest).any() and bool((found > surest + 1e-3).any())

@@ -21,6 +21,7 @@ from autodual.dual import (
     Rows,
 )
 from autodual.dual.curves import DeclaredRule
+from autodual.dual.maximum import MaximumRule
 from autodual.dual.relu import ReluRule
 from autodual.dual.softmax import LogSoftmaxLayer, LogSoftmaxRule, planes_around
 from autodual.errors import AutodualError, InvalidInputError
@@ -116,6 +117,18 @@ def test_wrong_lines_are_caught(name: str) -> None:
     policies = "shared adaptive" if parallel else "adaptive"
     message = caught(relaxation(base, change, policies), op, said)
     assert "adaptive slopes" in message or "shared slopes" in message
+
+
+class _TooHigh(MaximumRule):
+    """Its other lines below the maximum are lifted."""
+
+    def others(self, op, bounds, environment):
+        lines = self.adaptive(op, bounds, environment)
+        return [replace(lines, lower_intercept=lines.lower_intercept + 0.1)]
+
+
+def test_other_lines_that_cut_the_op_are_caught() -> None:
+    caught(_TooHigh(), ops.Maximum(), "lower line lies above the op", shapes=((2,), (2,)))
 
 
 def test_lines_that_are_not_parallel_or_of_another_dtype_are_caught() -> None:

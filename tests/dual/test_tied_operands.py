@@ -46,6 +46,22 @@ def _layer_norm(x: Tensor) -> Tensor:
     return (x - x.mean(-1, keepdim=True)) * (1 / torch.sqrt(squares.sum(-1, keepdim=True) / 12 + 1e-5))
 
 
+def _distributed(x: Tensor, times: float = 1.0, gain: Tensor | None = None) -> Tensor:
+    """h · i + (1/4 − m · i), as Keras has it."""
+    mean = x.mean(-1, keepdim=True)
+    inverse = torch.rsqrt((x - mean).pow(2).mean(-1, keepdim=True) + 1e-5)
+    inverse = inverse if gain is None else inverse * gain
+    taken = mean if times == 1 else times * mean
+    return x * inverse + (0.25 - taken * inverse)
+
+
+def _divided_last(x: Tensor) -> Tensor:
+    """Attention whose weights are divided by their sum after the product with the values."""
+    parts = x.reshape(-1, 3, 4)
+    raised = (parts @ parts.flip(1).transpose(1, 2) / 2).exp()
+    return ((raised @ (2 * parts)) / raised.sum(-1, keepdim=True)).flatten(1)
+
+
 def _by_hand(x: Tensor) -> Tensor:
     raised = torch.exp(x - x.max(-1, keepdim=True).values)
     return raised / raised.sum(-1, keepdim=True)
@@ -61,6 +77,11 @@ WRITTEN = {
     "root mean square": (lambda x: x * torch.rsqrt(x.pow(2).mean(-1, keepdim=True) + 1e-6), {"divided_by_norm"}),
     "layer norm": (lambda x: functional.layer_norm(x, (12,)), {"divided_by_norm"}),
     "layer norm by hand": (_layer_norm, {"divided_by_norm"}),
+    "layer norm distributed": (_distributed, {"divided_by_norm"}),
+    "layer norm distributed, with a gain": (
+        lambda x: _distributed(x, gain=torch.arange(12.0).to(x) - 4),
+        {"divided_by_norm"},
+    ),
     "group norm": (lambda x: functional.group_norm(x.reshape(-1, 4, 3), 2).flatten(1), {"divided_by_norm"}),
     "softmax": (lambda x: x.softmax(1), {"normalized_exp"}),
     "softmax by hand": (_by_hand, {"normalized_exp"}),
@@ -68,6 +89,11 @@ WRITTEN = {
     "softmax by a logarithm": (lambda x: (x - x.exp().sum(1, keepdim=True).log()).exp(), {"normalized_exp"}),
     "attention": (_attention, {"normalized_exp", "weighted_mean"}),
     "attention by einsum": (_attention_by_einsum, {"normalized_exp", "weighted_mean"}),
+    "attention divided last": (_divided_last, {"normalized_exp", "weighted_mean"}),
+    "a mean of constants divided last": (
+        lambda x: (x.exp() @ torch.arange(144.0).to(x).reshape(12, 12).cos()) / x.exp().sum(1, keepdim=True),
+        {"normalized_exp"},
+    ),
     "causal attention": (lambda x: _attention(x, is_causal=True), {"softmax", "weighted_mean"}),
 }
 
@@ -85,6 +111,27 @@ def test_ties_are_found_in_what_users_write(name, compiled):
     kinds = {node.op.kind for node in compiled[name][1].plan.graph}
     assert WRITTEN[name][1] <= kinds
     assert not {"exp", "multiply"} & kinds or name == "over a repeated norm"
+
+
+def test_what_only_looks_like_a_vector_over_its_norm_is_left() -> None:
+    """Twice the mean is taken away, or another mean, or it is added."""
+    torch.manual_seed(2)
+    x, ball, rows = torch.randn(1, 6).double(), autodual.LinfBall(0.1), torch.randn(4, 12).double()
+    for function in (
+        lambda x: _distributed(x, times=2.0),
+        lambda x: _distributed(x, times=-1.0),
+        lambda x: (
+            x * torch.rsqrt((x - x.mean(-1, keepdim=True)).pow(2).mean(-1, keepdim=True) + 0.1)
+            - x[:, :6].mean(-1, keepdim=True)
+            * torch.rsqrt((x - x.mean(-1, keepdim=True)).pow(2).mean(-1, keepdim=True) + 0.1)
+        ),
+        lambda x: (x.exp() @ torch.eye(12).to(x)) / (2 * x).exp().sum(1, keepdim=True),
+    ):
+        model = Function(function)
+        dual = autodual.compile_dual(model, x)
+        assert not {"divided_by_norm", "normalized_exp"} & {node.op.kind for node in dual.plan.graph}
+        values = model(x + 0.1 * (2 * torch.rand(400, 6).double() - 1)) @ rows.T
+        assert bool((values.amin(0) >= dual.lower_bounds(x, ball, rows, slopes="adaptive")[0]).all())
 
 
 @pytest.mark.parametrize("name", WRITTEN)

@@ -15,7 +15,7 @@ from autodual.bounds.rows.attained_ends import attained
 from autodual.bounds.rows.constrained import join_constraints
 from autodual.bounds.rows.known_values import tightened, with_least
 from autodual.bounds.rows.objective_rows import Piece
-from autodual.bounds.rows.parallel_lines import under_parallel_lines
+from autodual.bounds.rows.other_lines import under_other_lines
 from autodual.bounds.rows.pull import Enclosure, LinearBound, Progress, advance, concretise, linear_bound
 from autodual.bounds.state.bound_state import BoundState
 from autodual.dual.rows import Rows
@@ -26,14 +26,14 @@ class Wish:
     """What to return beside bounds.
 
     linear: the linear functions of the inputs that prove them; estimates have none. lines: the slopes and multipliers
-    of the rows, where they are not the layers' own. search: a `SearchResult`. parallel: the better of these bounds and
-    those by parallel lines.
+    of the rows, where they are not the layers' own. search: a `SearchResult`. others: the best of these bounds and of
+    those by other lines that ops have.
     """
 
     linear: bool = False
     lines: bool = False
     search: bool = False
-    parallel: bool = False
+    others: bool = False
 
 
 NOTHING_ELSE = Wish()
@@ -66,7 +66,7 @@ def arrival(name: str, wish: Wish, state: BoundState, piece: Piece) -> Arrival:
         task = Task(state, start, owner, families, _enough(state, concretise(state, others[-1])))
         lines = searched(task, lines, state.options.steps)
         near = _near(state, join_constraints(state, start, lines.multipliers, owner), passed)
-    others += _by_parallel_lines(state, name, near, lines, wish)
+    others += _by_other_lines(state, name, near, lines, wish)
     there = under(state, families, lines.choices)
     progress = advance(there, near, passed=passed)
     found = concretise(state, progress)
@@ -86,13 +86,12 @@ def _near(state: BoundState, progress: Progress, passed: dict[str, Rows] | None)
     return advance(state, progress, through=state.is_affine, passed=passed)
 
 
-def _by_parallel_lines(state: BoundState, name: str, near: Progress, lines: Lines, wish: Wish) -> list[Progress]:
-    """The rows pulled by parallel lines, unless a caller chose lines or something has to prove bounds by itself."""
+def _by_other_lines(state: BoundState, name: str, near: Progress, lines: Lines, wish: Wish) -> list[Progress]:
+    """The rows pulled by other lines, unless a caller chose lines or something has to prove bounds by itself."""
     slopes = state.options.slopes
-    if not wish.parallel or slopes == "shared" or wish.lines or wish.linear or (lines.choices and slopes == "adaptive"):
+    if not wish.others or slopes == "shared" or wish.lines or wish.linear or (lines.choices and slopes == "adaptive"):
         return []
-    parallel = under_parallel_lines(state, name)
-    return [] if parallel is None else [advance(parallel, near)]
+    return [advance(one, near) for one in under_other_lines(state, name)]
 
 
 def _given_lines(

@@ -50,6 +50,8 @@ WRITTEN: dict[str, tuple[str, ...]] = {
         _CENTRED + "Mul c c > q; ReduceMean q axis > s; Add inside s > w; Sqrt w > r; Div one r > i; Mul c i > y",
         _CENTRED + "ReduceMean h axis > again; Sub h again > b; Mul b b > q; ReduceSum q axis > t; "
         "Div t count > s; Add s inside > w; Sqrt w > d; Div c d > y",
+        _CENTRED + "Mul c c > q; ReduceMean q axis > s; Add s inside > w; Sqrt w > d; Reciprocal d > i; "
+        "Mul h i > a; Mul mean i > b; Sub a b > y",
     ),
     "softmax": (
         "Softmax h > y",
@@ -60,6 +62,8 @@ WRITTEN: dict[str, tuple[str, ...]] = {
     ),
     "attention": (
         _HEADS + "Transpose q > k; MatMul q k > s; Mul s half > t; Softmax t > p" + _MEAN,
+        _HEADS + "Transpose q > k; MatMul q k > s; Mul s half > t; Exp t > e; ReduceSum e axis > n; "
+        "MatMul e v > m; Div m n > o; Reshape o all > y",
         _HEADS + "Mul q root > r; Transpose r > k; MatMul r k > s; Softmax s > p" + _MEAN,
         _HEADS + "Einsum q q > s; Div s two > t; Softmax t > p; EinsumOfValues p v > o; Reshape o all > y",
     ),
