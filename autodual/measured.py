@@ -48,6 +48,8 @@ class Constants:
     cache_bytes: int = 16 << 20
     #: Numbers that a median is selected from at a time on a CPU, for the same reason.
     selection_numbers: int = 1 << 19
+    #: Products of columns that are made and used at a time on a CPU, for the same reason.
+    weighted_numbers: int = 1 << 18
 
     # --- Memory ------------------------------------------------------------------------------------------------------
 

@@ -14,7 +14,8 @@ from autodual.tensors import readable
 _Requirement = tuple[Tensor, Callable[[], Exception]]
 #: Those that `checked_together` has yet to check; None outside.
 _pending: ContextVar[list[_Requirement] | None] = ContextVar("pending requirements", default=None)
-_unchecked: ContextVar[bool] = ContextVar("nothing is checked", default=False)
+#: Those of a graph that is being recorded; None outside.
+_recorded: ContextVar[list[Tensor] | None] = ContextVar("recorded requirements", default=None)
 
 
 def require(holds: Tensor | bool, error: Callable[[], Exception]) -> None:
@@ -30,7 +31,9 @@ def require(holds: Tensor | bool, error: Callable[[], Exception]) -> None:
         >>> require(torch.ones(2).isfinite().all(), lambda: ValueError("not finite"))
     """
     if isinstance(holds, Tensor) and not readable(holds):
-        if _unchecked.get():
+        recorded = _recorded.get()
+        if recorded is not None:
+            recorded.append(holds)
             return
         pending = _pending.get()
         if pending is not None:
@@ -41,31 +44,35 @@ def require(holds: Tensor | bool, error: Callable[[], Exception]) -> None:
 
 
 def checking() -> bool:
-    """Whether values can be checked: not inside `unchecked`.
+    """Whether values can be checked now: not inside `requirements_recorded`.
 
     Example:
         >>> from autodual.requirements import checking
         >>> checking()
         True
     """
-    return not _unchecked.get()
+    return _recorded.get() is None
 
 
 @contextmanager
-def unchecked() -> Iterator[None]:
-    """Inside, nothing is required of tensors without values: a graph is being recorded, whose values come later.
+def requirements_recorded() -> Iterator[list[Tensor]]:
+    """Inside, a graph is being recorded, whose values come later: what tensors without values must fulfil is listed.
+
+    Returns:
+        The list, of booleans `[]`, for the graph to say what comes of values that do not fulfil it.
 
     Example:
-        >>> from autodual.requirements import checking, unchecked
-        >>> with unchecked():
+        >>> from autodual.requirements import checking, requirements_recorded
+        >>> with requirements_recorded():
         ...     checking()
         False
     """
-    token = _unchecked.set(True)
+    found: list[Tensor] = []
+    token = _recorded.set(found)
     try:
-        yield
+        yield found
     finally:
-        _unchecked.reset(token)
+        _recorded.reset(token)
 
 
 @contextmanager

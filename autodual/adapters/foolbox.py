@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from typing import Any
@@ -14,7 +15,7 @@ from autodual.adapters.foreign_attack import ForeignAttack, FunctionModule, ball
 from autodual.adapters.packages import required
 from autodual.attacks import Attack, attack_members, counterexamples
 from autodual.attacks.base import Function
-from autodual.errors import InvalidInputError, reason_of
+from autodual.errors import InvalidInputError
 from autodual.perturbations import LinfBall, PerturbationSet, Searchable, Support
 from autodual.specs import ClassMargin, Specification
 
@@ -22,13 +23,16 @@ from autodual.specs import ClassMargin, Specification
 def from_foolbox(attack: Any, *, seed: int = 0) -> Attack:
     """An attack of Foolbox as one of ours, on our sets: it is given the set's radius and the range of its points.
 
+    An attack that looks for the smallest change, by whatever distance, may be used in any ball, such as salt and pepper
+    noise in an l1 ball: the point that it finds is projected onto the ball.
+
     Args:
         attack: such as `foolbox.attacks.LinfPGD()`.
         seed: of its random numbers.
 
     Raises:
-        InvalidInputError: it cannot be called; when run, if Foolbox is not installed, its distance is not the norm of
-            the set, or the specification is not about labels.
+        InvalidInputError: it cannot be called; when run, if Foolbox is not installed, an attack that takes a radius
+            takes it in another norm than the set's, or the specification is not about labels.
 
     Example:
         >>> from autodual.adapters import from_foolbox
@@ -49,24 +53,30 @@ class _Foolbox(ForeignAttack):
 
     def search(self, function: Function, region: Searchable, labels: Tensor) -> Tensor:
         ball, start = ball_of(region), region.project(region.centre)
-        order = _order(self.attack)
-        if order not in (None, ball.order):
+        order, minimises = _order(self.attack), _minimises(self.attack)
+        radius = one_radius(torch.as_tensor(ball.radius))
+        if not minimises and order not in (None, ball.order):
             raise InvalidInputError(f"the attack measures l{order:g} norms, but the set is another: {ball.describe()}")
         bounds = _range(region, start)
         model = required("foolbox", "foolbox").PyTorchModel(FunctionModule(function).eval(), bounds, start.device)
-        _, clipped, _ = self.attack(model, start, labels, epsilons=one_radius(torch.as_tensor(ball.radius)))
+        if minimises:
+            # In a norm of its own it cannot tell when a change is small enough.
+            return self.attack.run(model, start, labels, early_stop=radius if order == ball.order else None)
+        _, clipped, _ = self.attack(model, start, labels, epsilons=radius)
         return clipped
 
 
 def _order(attack: Any) -> float | None:
-    """The order of the norm that an attack measures perturbations by; None if it has no distance."""
+    """The order of the norm that an attack measures perturbations by; None if it does not say."""
     try:
         return getattr(getattr(attack, "distance", None), "p", None)
-    except ValueError as error:  # attacks that can be made with any distance, and were made without
-        raise InvalidInputError(
-            f"the attack does not say how it measures perturbations ({reason_of(error)}); make it with a distance, "
-            "such as foolbox.distances.linf"
-        ) from None
+    except ValueError:  # attacks that can be made with any distance, and were made without
+        return None
+
+
+def _minimises(attack: Any) -> bool:
+    """Whether an attack looks for the smallest change that succeeds, and takes no radius."""
+    return "early_stop" in inspect.signature(getattr(attack, "run", attack)).parameters
 
 
 def _range(region: Searchable, start: Tensor) -> tuple[float, float]:

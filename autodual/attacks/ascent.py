@@ -10,6 +10,7 @@ from torch import Tensor
 
 from autodual.attacks.ascent_state import State
 from autodual.attacks.base import Attack, Function
+from autodual.attacks.evaluation_mode import unchanged
 from autodual.attacks.growth import Growth
 from autodual.attacks.kept import Keep, Kept, check_keep
 from autodual.attacks.objectives import Margin, Objective, raised, rise
@@ -71,7 +72,7 @@ class Ascent(Attack):
         problem, generator = Problem.of(function, region, specification), generator_of(region, self.seed, generator)
         inference, every = torch.is_inference_mode_enabled(), torch.arange(region.count, device=region.centre.device)
         # That mode has no gradients, even where they are enabled, nor have tensors that were made in it.
-        with torch.inference_mode(False), torch.no_grad():
+        with torch.inference_mode(False), torch.no_grad(), unchanged(function):
             return self._found(problem.select(every) if inference else problem, generator)
 
     def _found(self, problem: Problem, generator: torch.Generator) -> Tensor:
@@ -107,8 +108,8 @@ class Ascent(Attack):
         steps, seen = state.steps, Seen(problem, objective, kept)
         for state.iteration in range(steps):
             outputs, loss, gradient = evaluate(problem, objective, state.points)
-            seen.add(state.points, outputs, loss, sure=_sure(problem.region, state.iteration))
-            left = kept.resisting()
+            judged = seen.add(state.points, outputs, loss, sure=_sure(problem.region, state.iteration))
+            left = kept.resisting() if judged else None
             if left is not None:
                 kept, problem, state = kept.only(left), problem.select(left), state.only(left)
                 loss, gradient, seen = loss[left], gradient[left], Seen(problem, objective, kept)
@@ -133,11 +134,9 @@ def _sure(region: Searchable, iteration: int) -> bool:
 
 def evaluate(problem: Problem, objective: Objective, points: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """The outputs `[N, K]`, the objective `[N]` and its gradient `[N, *shape]`; zero where there is none, never NaN."""
-    with torch.inference_mode(False), torch.enable_grad():
-        points = (points.clone() if points.is_inference() else points.detach()).requires_grad_()
-        outputs = problem.outputs(points)
-    loss, slope = rise(objective, problem, found := outputs.detach())
-    return found, loss, problem.gradients.of(outputs, slope, points).nan_to_num(0, 0, 0)
+    outputs, run = problem.run(points)
+    loss, slope = rise(objective, problem, outputs)
+    return outputs, loss, run.gradient(slope).nan_to_num(0, 0, 0)
 
 
 def check_counts(steps: int, restarts: int) -> None:

@@ -35,7 +35,7 @@ class Attack(ABC):
 
         Args:
             function: maps samples `[N, *shape]` to outputs of any shape, sample by sample; put a network in evaluation
-                mode first. Its training flags and its parameters' gradients stay as they are.
+                mode first. Its training flags, buffers and parameters' gradients stay as they are.
             region: the set, placed around N samples.
             specification: what should hold at every point of the region.
             generator: of random starts; None uses the attack's own seed.

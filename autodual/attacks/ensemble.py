@@ -10,6 +10,7 @@ from torch import Tensor
 from autodual.attacks.apgd import Apgd
 from autodual.attacks.ascent import generator_of
 from autodual.attacks.base import Attack, Function, counterexamples
+from autodual.attacks.evaluation_mode import unchanged
 from autodual.attacks.square import Square
 from autodual.errors import InvalidInputError
 from autodual.perturbations import Searchable, require_searchable
@@ -41,13 +42,14 @@ class Ensemble(Attack):
         generator = generator_of(region, self.seed, generator)
         points = region.project(region.centre.detach())
         for attack in self.attacks:
-            open_ = ~counterexamples(function, region, specification, points)
-            index = open_.nonzero().squeeze(1)
-            if index.shape[0] == 0:
-                break
-            some, part = region.select(index), specification.select(index)
-            found = attack.run(function, some, part, generator)
-            points = points.index_copy(0, index, _worse(function, some, part, points[index], found))
+            with unchanged(function):
+                open_ = ~counterexamples(function, region, specification, points)
+                index = open_.nonzero().squeeze(1)
+                if index.shape[0] == 0:
+                    break
+                some, part = region.select(index), specification.select(index)
+                found = attack.run(function, some, part, generator)
+                points = points.index_copy(0, index, _worse(function, some, part, points[index], found))
         return points
 
 

@@ -54,17 +54,17 @@ class _FirstConvolution:
     def gradient(self, outputs: Tensor, slope: Tensor, points: Tensor) -> Tensor:
         """The gradient by the points, `[N, *shape]`, as `InputGradients.of` has it."""
         node = self.node
-        (at_output,) = torch.autograd.grad(outputs, GradientEdge(node, 0), slope, allow_unused=True)
+        (at_output,) = _gradients(outputs, GradientEdge(node, 0), slope)
         if at_output is None:  # an op of the user's own has no gradient
             return torch.zeros_like(points)
         weight, extent = node._saved_weight, node._saved_input.shape[2:]
         shares = torch.matmul(weight.detach().flatten(1).t(), at_output.flatten(2))
         window, stride = weight.shape[2:], node._saved_stride
         found = functional.fold(shares, extent, window, node._saved_dilation, node._saved_padding, stride)
-        before, number = node.next_functions[0]
+        before, _ = node.next_functions[0]
         if getattr(before, "variable", None) is points:
             return found
-        return _gradient(GradientEdge(before, number), points, found)
+        return _gradient(node._saved_input, points, found)
 
 
 def _first_convolution(outputs: Tensor, points: Tensor) -> _FirstConvolution | None:
@@ -94,10 +94,21 @@ def _reads_few_channels(node: Any) -> bool:
     return weight.shape[1] <= _FEW_CHANNELS and weight.dtype in (torch.float32, torch.float64)
 
 
-def _gradient(of: Any, points: Tensor, slope: Tensor | None) -> Tensor:
+def _gradient(of: Tensor, points: Tensor, slope: Tensor) -> Tensor:
     """The gradient `[N, *shape]` by the points; 0 where there is none."""
-    if isinstance(of, Tensor) and slope is not None:
-        # Of a number, since torch loads a computer algebra system to check slopes that it is given.
-        with torch.enable_grad():
-            of, slope = torch.dot(of.flatten(), slope.flatten()), None
-    return torch.autograd.grad(of, points, slope, allow_unused=True, materialize_grads=True)[0]
+    return _gradients(of, points, slope, zeros=True)[0]
+
+
+def _gradients(of: Tensor, by: Tensor | GradientEdge, slope: Tensor, zeros: bool = False) -> tuple[Any, ...]:
+    """`torch.autograd.grad`, with None or zeros where there is no gradient.
+
+    That function loads a computer algebra system to check slopes that it is given, so it is given none.
+    """
+    slope = slope.reshape(of.shape)
+    with torch.enable_grad():
+        whole = of.sum()
+    hook = of.register_hook(lambda _: slope)
+    try:
+        return torch.autograd.grad(whole, by, allow_unused=True, materialize_grads=zeros)
+    finally:
+        hook.remove()

@@ -51,11 +51,6 @@ class Kept:
         found = points[0] if len(points) == 1 else points[place, torch.arange(len(place), device=place.device)]
         self.points = torch.where(better.reshape(-1, *[1] * (found.dim() - 1)), found, self.points)
 
-    @property
-    def stepwise(self) -> bool:
-        """Whether points are judged at each step, since the next one depends on which samples are refuted."""
-        return self.keep in ("first", "first-together")
-
     def resisting(self) -> Tensor | None:
         """Which samples are not refuted yet, as a LongTensor; None if all of them are to go on."""
         if self.keep != "first":

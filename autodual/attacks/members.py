@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from autodual.attacks.base import Attack, Function
+from autodual.attacks.evaluation_mode import unchanged
 from autodual.perturbations import Searchable, require_searchable
 from autodual.specs import Specification
 from autodual.tensors import flat
@@ -41,8 +42,9 @@ def attack_members(
     if attack.joint or len(require_searchable(region).members) == 1:
         return attack.run(function, region, specification, generator)
     found = torch.stack([attack.run(function, member, specification, generator) for member in region.members])
-    rows = specification.rows(function(region.centre))
-    margins = torch.stack([specification.margin_of(rows, flat(function(points))) for points in found])
+    with unchanged(function):
+        rows = specification.rows(function(region.centre))
+        margins = torch.stack([specification.margin_of(rows, flat(function(points))) for points in found])
     return lowest(found, margins)
 
 

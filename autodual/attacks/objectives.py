@@ -9,10 +9,11 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from autodual.attacks.class_gaps import ClassGap, best_other
 from autodual.attacks.problem import Problem
 from autodual.errors import InvalidInputError
 from autodual.policies import IGNORED
-from autodual.specs import LabelMap, LabelSpecification
+from autodual.specs import ClassMargin, LabelMap, LabelSpecification
 
 
 class Objective(ABC):
@@ -55,6 +56,19 @@ class Margin(Objective):
     def loss(self, problem: Problem, outputs: Tensor) -> Tensor:
         return -problem.margin(outputs)
 
+    def rise(self, problem: Problem, outputs: Tensor) -> tuple[Tensor, Tensor]:
+        """Of one label a sample the slope is written down: up for the best other class, and down for the label.
+
+        Args:
+            problem: the samples under attack.
+            outputs: flattened, `[N, K]`, without a graph.
+        """
+        goal = problem.specification
+        if type(goal) is not ClassMargin or goal.labels.dim() > 1:
+            return super().rise(problem, outputs)
+        gap = ClassGap(goal.label_map, outputs, best_other(goal.label_map, outputs), {})
+        return self.loss(problem, outputs), gap.slope()
+
 
 @dataclass(frozen=True)
 class CrossEntropy(Objective):
@@ -86,24 +100,41 @@ class CrossEntropy(Objective):
         return self.loss(problem, outputs), slope.reshape(outputs.shape)
 
 
+class _Gap(Objective):
+    """How far another class is ahead of the label, whose slope is written down."""
+
+    @abstractmethod
+    def gap(self, problem: Problem, outputs: Tensor) -> ClassGap:
+        """What is raised.
+
+        Args:
+            problem: the samples under attack.
+            outputs: flattened, `[N, K]`.
+        """
+
+    def loss(self, problem: Problem, outputs: Tensor) -> Tensor:
+        return self.gap(problem, outputs).loss()
+
+    def rise(self, problem: Problem, outputs: Tensor) -> tuple[Tensor, Tensor]:
+        gap = self.gap(problem, outputs)
+        return gap.loss(), gap.slope()
+
+
 @dataclass(frozen=True)
-class Dlr(Objective):
+class Dlr(_Gap):
     """The difference of logits ratio (Croce and Hein, 2020): the negated margin over z₁ − z₃ of the ordered scores.
 
     It does not change when all scores are scaled. With two classes there is no third, and it is the margin itself.
     """
 
-    def loss(self, problem: Problem, outputs: Tensor) -> Tensor:
+    def gap(self, problem: Problem, outputs: Tensor) -> ClassGap:
         labels = _labels(problem)
-        scores = labels.by_class(outputs)
-        ordered = scores.sort(-2, descending=True).values
-        other = labels.others(outputs, -torch.inf).amax(-2, keepdim=True)
-        scale = ordered[..., :1, :] - ordered[..., 2:3, :] if scores.shape[-2] > 2 else torch.ones_like(other)
-        return _total(labels, (other - _at(scores, labels.own(outputs.device))) / _positive(scale))
+        ranks = {0: 1.0, 2: -1.0} if labels.by_class(outputs).shape[-2] > 2 else {}
+        return ClassGap(labels, outputs, best_other(labels, outputs), ranks)
 
 
 @dataclass(frozen=True)
-class Targeted(Objective):
+class Targeted(_Gap):
     """z_target − z_label for the class that is the `rank`-th best other one at the sample; each restart takes the next.
 
     scaled: divide by z₁ − (z₃ + z₄) / 2, as the targeted difference of logits ratio does where there are four classes.
@@ -112,18 +143,13 @@ class Targeted(Objective):
     rank: int = 1
     scaled: bool = True
 
-    def loss(self, problem: Problem, outputs: Tensor) -> Tensor:
+    def gap(self, problem: Problem, outputs: Tensor) -> ClassGap:
         labels = _labels(problem)
-        scores, own = labels.by_class(outputs), labels.own(outputs.device)
-        classes = scores.shape[-2]
-        others = labels.others(problem.clean, -torch.inf).sort(-2, descending=True).indices
+        classes = labels.by_class(outputs).shape[-2]
         place = (self.rank - 1) % (classes - 1)
-        gap = _at(scores, others[..., place : place + 1, :]) - _at(scores, own)
-        if self.scaled and classes > 3:
-            ordered = scores.sort(-2, descending=True).values
-            third = (ordered[..., 2:3, :] + ordered[..., 3:4, :]) / 2
-            gap = gap / _positive(ordered[..., :1, :] - third)
-        return _total(labels, gap)
+        others = labels.others(problem.clean, -torch.inf).sort(-2, descending=True).indices
+        target = others[..., place : place + 1, :]
+        return ClassGap(labels, outputs, target, {0: 1.0, 2: -0.5, 3: -0.5} if self.scaled and classes > 3 else {})
 
     def turn(self, restart: int) -> Targeted:
         return replace(self, rank=self.rank + restart)
@@ -136,7 +162,7 @@ class KlToClean(Objective):
     def loss(self, problem: Problem, outputs: Tensor) -> Tensor:
         labels = _labels(problem)
         clean, scores = (labels.by_class(values).log_softmax(-2) for values in (problem.clean, outputs))
-        return _total(labels, (clean.exp() * (clean - scores)).sum(-2, keepdim=True))
+        return labels.total((clean.exp() * (clean - scores)).sum(-2, keepdim=True))
 
 
 def raised(objective: Objective, problem: Problem, outputs: Tensor) -> Tensor:
@@ -182,20 +208,3 @@ def _labels(problem: Problem) -> LabelMap:
             f"{problem.specification.describe()}; use the objective 'margin'"
         )
     return problem.specification.label_map
-
-
-def _at(scores: Tensor, index: Tensor) -> Tensor:
-    """Scores `[N, before, C, after]` of one class a position, `[N, before, 1, after]`."""
-    return scores.gather(-2, index)
-
-
-def _total(labels: LabelMap, values: Tensor) -> Tensor:
-    """Values `[N, before, 1, after]` summed over the positions of which something is claimed."""
-    if labels.labels.dim() == 1:
-        return torch.where(labels.counted.to(values.device), values.flatten(), 0)
-    found = labels.by_position(values.squeeze(-2))
-    return torch.where(labels.counted.to(values.device), found, 0).flatten(1).sum(1)
-
-
-def _positive(scale: Tensor) -> Tensor:
-    return scale + torch.finfo(scale.dtype).eps

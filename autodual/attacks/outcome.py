@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from autodual.attacks.base import Attack, Function, given_attack
+from autodual.attacks.evaluation_mode import unchanged
 from autodual.attacks.members import attack_members
 from autodual.inputs import Labels
 from autodual.perturbations import Searchable
@@ -39,10 +40,11 @@ def broken(
         tensor([ True, False])
     """
     goal = ClassMargin(labels, class_axis)
-    goal.label_map.check(outputs := function(region.centre))
-    wrong = flat(goal.misses(outputs)).any(1)
-    if attack is None:
-        return wrong
-    points = attack_members(given_attack(attack), function, region, goal)
-    missed = flat(goal.misses(function(points))).any(1)
+    with unchanged(function):
+        goal.label_map.check(outputs := function(region.centre))
+        wrong = flat(goal.misses(outputs)).any(1)
+        if attack is None:
+            return wrong
+        points = attack_members(given_attack(attack), function, region, goal)
+        missed = flat(goal.misses(function(points))).any(1)
     return wrong | region.contains_where(missed & ~wrong, points)

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 
 import torch
 from torch import Tensor
 
 from autodual.attacks.base import Function
-from autodual.attacks.input_gradient import InputGradients
+from autodual.attacks.network_runs import NetworkRun
+from autodual.attacks.replayed_runs import NetworkRuns
 from autodual.perturbations import Searchable, require_searchable
 from autodual.specs import Rows, Specification
 from autodual.tensors import flat
@@ -22,13 +23,13 @@ class Problem:
     function: Function
     region: Searchable
     specification: Specification
-    gradients: InputGradients = field(default_factory=InputGradients)
+    runs: NetworkRuns
 
     @classmethod
     def of(cls, function: Function, region: Searchable, specification: Specification) -> Problem:
         """Checks that the region can be searched; does not run the function."""
         require_searchable(region)
-        return cls(function, region, specification)
+        return cls(function, region, specification, NetworkRuns(function))
 
     @cached_property
     def _nominal(self) -> Tensor:
@@ -48,7 +49,14 @@ class Problem:
 
     def outputs(self, points: Tensor) -> Tensor:
         """`[N, K]`. The first ones are checked to be what the specification is about."""
-        found = self.function(points)
+        return self._checked(self.function(points))
+
+    def run(self, points: Tensor) -> tuple[Tensor, NetworkRun]:
+        """The same, without a graph, and the run that they are of."""
+        run = self.runs.at(points)
+        return self._checked(run.outputs), run
+
+    def _checked(self, found: Tensor) -> Tensor:
         if "rows" not in self.__dict__ and not self.specification.relative:
             self.__dict__["rows"] = self.specification.rows(found.detach())
         return flat(found)
@@ -65,7 +73,7 @@ class Problem:
         return tuple((share, self._about(one)) for share, one in self.specification.mixture)
 
     def _about(self, specification: Specification) -> Problem:
-        part = Problem(self.function, self.region, specification, self.gradients)
+        part = Problem(self.function, self.region, specification, self.runs)
         if "_nominal" in self.__dict__:
             part.__dict__["_nominal"] = self._nominal
         return part
@@ -74,14 +82,14 @@ class Problem:
         """The same problem in another set around the samples."""
         if region is self.region:
             return self
-        other = Problem(self.function, region, self.specification, self.gradients)
+        other = Problem(self.function, region, self.specification, self.runs)
         known = self.__dict__
         other.__dict__.update({name: known[name] for name in ("_nominal", "rows") if name in known})
         return other
 
     def select(self, index: Tensor) -> Problem:
         """The problem of some of the samples, by a LongTensor."""
-        part = Problem(self.function, self.region.select(index), self.specification.select(index), self.gradients)
+        part = Problem(self.function, self.region.select(index), self.specification.select(index), self.runs)
         known = self.__dict__
         if "_nominal" in known:
             part.__dict__["_nominal"] = self._nominal[index]

@@ -23,21 +23,30 @@ class Seen:
     problem: Problem
     objective: Objective
     kept: Kept
-    _waiting: list[tuple[Tensor, Tensor, Tensor]] = field(default_factory=list)
+    #: Points, and their scores, or else the outputs that these follow from.
+    _waiting: list[tuple[Tensor, Tensor]] = field(default_factory=list)
 
-    def add(self, points: Tensor, outputs: Tensor, loss: Tensor, *, sure: bool) -> None:
+    def add(self, points: Tensor, outputs: Tensor, loss: Tensor, *, sure: bool) -> bool:
         """The points of a step `[N, *shape]`, with their outputs `[N, K]` and losses `[N]`.
 
         Args:
             points, outputs, loss: see above.
             sure: whether the points certainly lie in the set.
+
+        Returns:
+            Whether all that waited has been judged; otherwise no sample is newly refuted that should be left alone.
         """
-        if self.kept.keep == "last":
-            return
-        self._waiting.append((points, outputs, loss))
-        numbers = len(self._waiting) * (points.numel() + outputs.numel())
-        if not sure or self.kept.stepwise or len(self._waiting) == _STEPS or numbers > _NUMBERS:
+        keep, waiting = self.kept.keep, self._waiting
+        if keep == "last":
+            return False
+        score = -loss if self._by_loss else self.problem.margin(outputs) if keep == "first" else None
+        waiting.append((points, outputs if score is None else score))
+        numbers = len(waiting) * (points.numel() + outputs.numel())
+        refuted = keep == "first" and score is not None and bool((score < 0).any())
+        at_once = refuted or keep == "first-together" or not sure
+        if at_once or len(waiting) == _STEPS or numbers > _NUMBERS:
             self.judge(None if sure else self.problem.region)
+        return at_once
 
     def judge(self, region: Searchable | None = None) -> None:
         """Hand what waits to `kept`.
@@ -47,7 +56,13 @@ class Seen:
         """
         if not self._waiting:
             return
-        points, outputs, loss = (torch.stack(part) for part in zip(*self._waiting, strict=True))
+        steps = [points for points, _ in self._waiting]
+        points = steps[0].unsqueeze(0) if len(steps) == 1 else torch.stack(steps)
+        values = torch.stack([found for _, found in self._waiting])
         self._waiting.clear()
-        by_loss = self.kept.keep == "loss" or isinstance(self.objective, Margin)
-        self.kept.update(points, -loss if by_loss else self.problem.margin(outputs), region)
+        scored = self._by_loss or self.kept.keep == "first"
+        self.kept.update(points, values if scored else self.problem.margin(values), region)
+
+    @property
+    def _by_loss(self) -> bool:
+        return self.kept.keep == "loss" or isinstance(self.objective, Margin)

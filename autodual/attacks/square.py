@@ -10,6 +10,7 @@ from torch import Tensor
 
 from autodual.attacks.ascent import check_counts, generator_of
 from autodual.attacks.base import Attack, Function
+from autodual.attacks.evaluation_mode import unchanged
 from autodual.attacks.geometry import per_sample_norm
 from autodual.attacks.kept import Keep, Kept, check_keep
 from autodual.attacks.members import ranked
@@ -50,9 +51,10 @@ class Square(Attack):
         problem = Problem.of(function, region, specification)
         generator = generator_of(region, self.seed, generator)
         kept = Kept(self.keep, start := region.project(region.centre.detach()))
-        kept.update(start[None], problem.margin(problem.outputs(start))[None])
-        for _ in range(self.restarts):
-            self._search(problem, kept, generator)
+        with unchanged(function):
+            kept.update(start[None], problem.margin(problem.outputs(start))[None])
+            for _ in range(self.restarts):
+                self._search(problem, kept, generator)
         return kept.points
 
     def _search(self, problem: Problem, kept: Kept, generator: torch.Generator) -> None:

@@ -8,6 +8,7 @@ from autodual.bounds.engine.objective_piece import Wish
 from autodual.bounds.engine.record import Record, joined_records, record_of
 from autodual.bounds.engine.sweep import prepare
 from autodual.bounds.memory.recomputation import recomputed
+from autodual.bounds.memory.row_cost import work_of_rows
 from autodual.bounds.memory.tensor_tree import mapped, tensors_of
 from autodual.bounds.options import BoundOptions
 from autodual.bounds.projected.projections import Projections
@@ -44,4 +45,5 @@ __all__ = [
     "record_of",
     "sweep_again",
     "tensors_of",
+    "work_of_rows",
 ]

@@ -15,10 +15,11 @@ from autodual.certification.certificate import Certificates
 from autodual.certification.effort import Stages
 from autodual.certification.exact_decisions import ExactDecisions
 from autodual.certification.goal import chosen_goal
+from autodual.certification.growing_batches import growing_batches, samples_at_once
 from autodual.certification.same_network import require_same_network
 from autodual.certification.sample_task import SampleTask
 from autodual.certification.showing import counted
-from autodual.certification.verdicts.clock import Clock, batches
+from autodual.certification.verdicts.clock import Clock
 from autodual.errors import InvalidInputError
 from autodual.exact.time_allowed import checked_seconds
 from autodual.inputs import Labels, Samples, sample_tensor
@@ -31,6 +32,9 @@ from autodual.policies import Effort
 from autodual.progress import Progress, tracked
 from autodual.requirements import checked_together
 from autodual.specs import Specification
+
+# How many samples are bounded first where progress is to be shown.
+_FIRST = 16
 
 
 @takes(ProofOptions)
@@ -91,7 +95,7 @@ def certify(
         bracket: attack what is proved, too, so that the samples that hold out bound the true share from above as those
             certified do from below, and a contradiction between the two cannot be missed; needs `attack`.
         progress: True for a bar, or a function that is told (see `autodual.progress`). Samples are then bounded some at
-            a time, which changes no bound; an attack's random starts are others.
+            a time, which changes bounds by no more than rounding; an attack's random starts are others.
 
     Returns:
         A list that prints as a count, and in a notebook as a table.
@@ -137,15 +141,19 @@ def certify(
     task = SampleTask(dual, plan, attack, exact, stages, total, deployed, labelled, bracket)
     found = Certificates()
     with tracked(progress, region.count) as advance:
-        for index in _parts(region, progress):
+        for index in _parts(task, region, ask, progress):
             part = region.select(index), spec.select(index), outputs[index], ask.select(index)
             found += task.certificates(*part)
             advance(len(found), counted(certificate.status for certificate in found))
     return found
 
 
-def _parts(region: Support, progress: Progress) -> Iterator[Tensor]:
+def _parts(task: SampleTask, region: Support, ask: Ask, progress: Progress) -> Iterator[Tensor]:
     """Indices of all samples at once, or of a few at a time if progress is to be shown."""
-    parts = batches(region.count, Clock()) if progress else [range(region.count)]
+    parts = [range(region.count)]
+    if progress and region.count > _FIRST:
+        searches = task.attack or task.exact or task.searches or ask.slopes == "optimized"
+        one = region.select(torch.zeros(1, dtype=torch.long, device=region.centre.device))
+        parts = list(growing_batches(region.count, _FIRST, _FIRST if searches else samples_at_once(task.dual, one)))
     for part in parts:
         yield torch.arange(part.start, part.stop, device=region.centre.device)

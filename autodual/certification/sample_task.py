@@ -41,6 +41,11 @@ class SampleTask:
     labelled: bool
     bracket: bool
 
+    @property
+    def searches(self) -> bool:
+        """Whether samples that bounds leave open are searched, each for seconds."""
+        return self.stages is not None and self.stages.seconds > 0
+
     def certificates(self, region: Support, spec: Specification, outputs: Tensor, ask: Ask) -> list[Certificate]:
         """Those of some samples, with their outputs."""
         dual, deployed = self.dual, self.deployed
@@ -104,7 +109,7 @@ class SampleTask:
             hits = {sample: self.exact.counterexample(region, sample, point) for sample, point in refuted.items()}
             points |= hits
             check_points(self.dual, region, spec, proof, hits, words)
-        if self.stages is not None and self.stages.seconds > 0:
+        if self.stages is not None and self.searches:
             search = SearchDecisions(self.dual, self.stages.seconds, self.total)
             searched = search.decide(region, spec, proof, _open(proof, wrong, points), deployed=self.deployed)
             proof = with_decisions(proof, searched, double=False)

@@ -101,9 +101,14 @@ class AffineLayer(DualLayer):
         return tuple(flat(pulled.values[0]) for pulled in self.pull(rows))
 
     def push(self, columns: Sequence[Tensor | None]) -> Tensor:
+        return self.forward(self.filled(columns)) - self.bias
+
+    def filled(self, columns: Sequence[Tensor | None]) -> list[Tensor]:
+        """Directions, with zeros for those that are None."""
+        if all(column is not None for column in columns):
+            return [column for column in columns if column is not None]
         batch = next(column.shape[0] for column in columns if column is not None)
-        filled = [zero if column is None else column for column, zero in zip(columns, self.zeros(batch))]
-        return self.forward(filled) - self.bias
+        return [zero if column is None else column for column, zero in zip(columns, self.zeros(batch))]
 
     def constant(self, inputs: Sequence[Tensor]) -> Tensor:
         return self.forward(inputs)
@@ -160,6 +165,9 @@ class StructuralLayer(AffineLayer):
 
     def objective(self, rows: Rows) -> Contribution:
         return NOTHING
+
+    def push(self, columns: Sequence[Tensor | None]) -> Tensor:
+        return self.forward(self.filled(columns))
 
     def interval(self, inputs: Sequence[Interval]) -> Interval:
         found = super().interval(inputs)

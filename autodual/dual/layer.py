@@ -121,6 +121,23 @@ class DualLayer(ABC):
         """
         raise AssertionError(f"{type(self).__name__} has no `push`, which only linear layers need")
 
+    def push_with_noise(self, columns: Sequence[Tensor | None], noise: Tensor) -> Tensor:
+        """C directions of every sample at once, and noise in each unit that `spread` says how far the op may leave its
+        centre line; layers that have a spread only.
+
+        Args:
+            columns: `[C, N or 1, *shape]` for each input, or None for zero.
+            noise: `[C, N or 1, *shape]` at the output; it is multiplied by the spread.
+
+        Returns:
+            `[C, N, *shape]`.
+        """
+        spread = self.spread()
+        assert spread is not None
+        if all(column is None for column in columns):
+            return noise * spread
+        return torch.addcmul(self.push(columns), noise, spread)
+
     def constant(self, inputs: Sequence[Tensor]) -> Tensor:
         """The layer's centre line at points, constants included, `[N or 1, *shape]`; linear layers only.
 

@@ -16,6 +16,7 @@ from torch import Tensor
 from autodual.dual.layer import Contribution, DualLayer
 from autodual.dual.row_products import inner
 from autodual.dual.rows import Rows
+from autodual.dual.weighted_columns import weighted_columns
 from autodual.interval import Interval
 
 
@@ -156,6 +157,10 @@ class RelaxedLayer(DualLayer):
         for column in moved[1:]:
             total = total + column
         return total
+
+    def push_with_noise(self, columns: Sequence[Tensor | None], noise: Tensor) -> Tensor:
+        moving = [(slope, column) for slope, column in zip(self.relaxation.lower_slopes, columns) if column is not None]
+        return weighted_columns(*zip(*moving, (self.half_height, noise)))
 
     def constant(self, inputs: Sequence[Tensor]) -> Tensor:
         value = self.middle

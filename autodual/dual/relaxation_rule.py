@@ -6,6 +6,7 @@ from abc import abstractmethod
 from collections.abc import Sequence
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from autodual.dual.ball import Ball, Piece, stretches
@@ -100,6 +101,18 @@ class RelaxationRule(NonlinearRule):
             bounds: of its only operand, `[N, *shape]`.
         """
         return [bounds.lower + share * (bounds.upper - bounds.lower) for share in (0.25, 0.5, 0.75)]
+
+    def split_points(self, op: Any, bounds: Interval) -> Sequence[Tensor]:
+        """Where a search may split the operand of an op, `[N, *shape]` each, the likeliest first; by default at 0 or in
+        the middle.
+
+        Args:
+            op: the node's operation.
+            bounds: of its only operand, `[N, *shape]`.
+        """
+        middle = bounds.lower + (bounds.upper - bounds.lower) / 2
+        zero = torch.zeros_like(middle)
+        return torch.where((bounds.lower < 0) & (bounds.upper > 0), zero, middle), middle
 
     def in_ball(
         self,

@@ -104,6 +104,9 @@ class ReluRule(RelaxationRule):
     def cuts(self, op: ops.Relu, bounds: Interval) -> Sequence[Tensor]:
         return [torch.zeros_like(bounds.lower)]
 
+    def split_points(self, op: ops.Relu, bounds: Interval) -> Sequence[Tensor]:
+        return self.cuts(op, bounds)
+
 
 @dual_rule(ops.LeakyRelu)
 class LeakyReluRule(RelaxationRule):
@@ -155,6 +158,9 @@ class LeakyReluRule(RelaxationRule):
 
     def cuts(self, op: ops.LeakyRelu, bounds: Interval) -> Sequence[Tensor]:
         return [torch.zeros_like(bounds.lower)]
+
+    def split_points(self, op: ops.LeakyRelu, bounds: Interval) -> Sequence[Tensor]:
+        return self.cuts(op, bounds)
 
     def _through_origin(
         self, op: ops.LeakyRelu, z: Interval, environment: Environment, steep: Tensor

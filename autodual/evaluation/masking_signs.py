@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import torch
+
 from autodual.attacks import Attack
 from autodual.attacks.base import Function
+from autodual.attacks.evaluation_mode import unchanged
 from autodual.errors import InvalidInputError
 from autodual.evaluation.domain_signs import resists_everything
 from autodual.evaluation.gradient_signs import saturated_loss, zero_gradients
@@ -74,8 +77,9 @@ def masking_signs(
     if samples < 1:
         raise InvalidInputError(f"signs are read from one sample or more, not from {samples}")
     specification = labels if isinstance(labels, Specification) else ClassMargin(labels)
-    evidence = Evidence.of(function, require_searchable(region), specification, attack or USUAL, samples)
-    if evidence.region.count == 0:
-        return ()
-    checks = CHECKS if attack is None else (*CHECKS, not_converged)
-    return tuple(sign for check in checks if (sign := check(evidence)) is not None)
+    with torch.inference_mode(False), unchanged(function):
+        evidence = Evidence.of(function, require_searchable(region), specification, attack or USUAL, samples)
+        if evidence.region.count == 0:
+            return ()
+        checks = CHECKS if attack is None else (*CHECKS, not_converged)
+        return tuple(sign for check in checks if (sign := check(evidence)) is not None)

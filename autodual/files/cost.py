@@ -19,7 +19,8 @@ from torch.utils.flop_counter import flop_registry
 
 from autodual.errors import BudgetError
 from autodual.frontend import KnowsItsGraph
-from autodual.frontend.torch.tracing.sequence import Step, steps_of
+from autodual.frontend.torch.tracing.sequence import steps_of
+from autodual.frontend.torch.tracing.stock_layers import Step
 from autodual.limits import ACTIVATIONS, LAYERS, WORK
 
 _OPERATIONS_A_LAYER = 4

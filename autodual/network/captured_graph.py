@@ -21,11 +21,12 @@ from torch._subclasses.fake_tensor import (
 )
 from torch.fx import GraphModule
 from torch.fx.experimental.proxy_tensor import make_fx
+from torch.utils import _pytree as pytree
 
 from autodual.errors import CaptureError
 from autodual.network.compiled import CompiledNetwork
 from autodual.network.given import given_network
-from autodual.requirements import unchecked
+from autodual.requirements import requirements_recorded
 
 _TORCH = Path(torch.__file__).parent
 _PACKAGE = Path(__file__).parents[1]
@@ -51,8 +52,9 @@ def capture(function: Callable[..., Any], dual: CompiledNetwork, *arguments: Ten
             and devices.
 
     Returns:
-        A module to be called like the function. It checks the model's modules and all shapes, and neither values nor
-        sets: NaN gives NaN, and a radius below zero nonsense.
+        A module to be called like the function. It checks the model's modules and all shapes. It cannot raise errors
+        about values: if a sample holds NaN or infinity, a radius is negative or a set is empty, every floating-point
+        number that it returns is NaN.
 
     Raises:
         CaptureError: the function needs values while it is recorded, the network is not traced, or an argument is no
@@ -80,10 +82,12 @@ def capture(function: Callable[..., Any], dual: CompiledNetwork, *arguments: Ten
 
     def run(*flat: Tensor) -> Any:
         swapped = {f"network.{name}": tensor for name, tensor in zip(tensors, flat)}
-        return torch.func.functional_call(host, swapped, flat[len(tensors) :])
+        with requirements_recorded() as requirements:
+            results = torch.func.functional_call(host, swapped, flat[len(tensors) :])
+        return _nan_unless(requirements, results)
 
     try:
-        with unchecked(), mode:
+        with mode:
             recorded = make_fx(run)(*(mode.from_tensor(_dense(one), static_shapes=True) for one in inputs))
     except (DataDependentOutputException, DynamicOutputShapeException) as error:
         raise CaptureError(_words(error)) from error
@@ -159,6 +163,18 @@ class _Host(nn.Module):
 
     def forward(self, *arguments: Tensor) -> Any:
         return self._function[0](*arguments)
+
+
+def _nan_unless(requirements: Sequence[Tensor], results: Any) -> Any:
+    """What a function returns; all floating-point numbers in it are NaN unless all of these booleans `[]` are true."""
+    if not requirements:
+        return results
+    hold = torch.stack(tuple(requirements)).all()
+
+    def marked(one: Any) -> Any:
+        return torch.where(hold, one, torch.nan) if isinstance(one, Tensor) and one.is_floating_point() else one
+
+    return pytree.tree_map(marked, results)
 
 
 def _tensors_of(network: nn.Module) -> dict[str, Tensor]:

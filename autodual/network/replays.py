@@ -15,19 +15,17 @@ from operator import itemgetter
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from autodual.bounds import mapped, tensors_of
 from autodual.measured import measured
-from autodual.network.recorded_operations import RecordedOperations
-from autodual.network.replay_program import Program, program_of
 from autodual.network.result import DualResult
+from autodual.recordings import Program, RecordedOperations, Walk, program_of, the_same, unwatched
 from autodual.registration import ours
 
 # Kinds of calls that are kept, and how many more conditions may fail than hold before a kind is given up.
 _MOST, _FAILURES = 16, 8
-_NUMBERS_AND_WORDS = (int, str, bool, type(None), torch.dtype, torch.device, torch.Size)
-_TENSORS = (Tensor, nn.Parameter)
+_FIXED = (int, str, bool, type(None), torch.dtype, torch.device, torch.Size)
 
 
 class Replays:
@@ -52,9 +50,9 @@ class Replays:
                 same, and values of tensors do not count. With anything else in it, such as a set of a user's own class,
                 nothing is replayed: what that reads may change unseen.
         """
-        if not _alone():
+        if not unwatched():
             return work()
-        walk = _Walk()
+        walk = Walk(ours)
         walk.add(about)
         if not walk.known:
             return work()
@@ -93,7 +91,7 @@ class _Kind:
             return work()
         if not self.tried:
             usual = work()
-            self.useful = _the_same(found, tensors_of(usual))
+            self.useful = the_same(found, tensors_of(usual))
             self.tried = True  # after that: another thread may be here too
             return usual
         self.failures = max(0, self.failures - 1)
@@ -113,13 +111,6 @@ class _Kind:
         return found
 
 
-def _the_same(found: tuple[Tensor, ...], usual: list[Tensor]) -> bool:
-    return len(found) == len(usual) and all(
-        a.dtype == b.dtype and a.shape == b.shape and bool(((a == b) | ((a != a) & (b != b))).all())
-        for a, b in zip(found, usual)
-    )
-
-
 @dataclass(frozen=True)
 class _Number:
     """Stands for one of several tensors."""
@@ -137,7 +128,7 @@ def _maker(thing: Any) -> Callable[[Sequence[Tensor]], Any]:
     if not is_dataclass(thing):
         return lambda _: thing
     kind, fields = type(thing), vars(thing)
-    fixed = {name: value for name, value in fields.items() if isinstance(value, _NUMBERS_AND_WORDS)}
+    fixed = {name: value for name, value in fields.items() if isinstance(value, _FIXED)}
     made = {name: _maker(value) for name, value in fields.items() if name not in fixed}
 
     def make(tensors: Sequence[Tensor]) -> Any:
@@ -148,55 +139,3 @@ def _maker(thing: Any) -> Callable[[Sequence[Tensor]], Any]:
         return new
 
     return make
-
-
-def _alone() -> bool:
-    """Whether nobody watches operations, or wants gradients of them."""
-    return not (
-        torch.is_grad_enabled()
-        or torch._C._len_torch_dispatch_stack()
-        or torch._C._len_torch_function_stack()
-        or torch._C._functorch.peek_interpreter_stack() is not None
-        or torch.compiler.is_compiling()
-    )
-
-
-class _Walk:
-    """The tensors in a thing, each once, and all else that tells it from others.
-
-    known: whether there was nothing but tensors, numbers, words and objects of our own classes, whose answers depend on
-    what they hold and on nothing else. A user's class or function may read anything that changes between two calls.
-    """
-
-    def __init__(self) -> None:
-        self.parts: list[Any] = [torch.get_default_dtype()]
-        self.tensors: list[Tensor] = []
-        self.known = True
-        self._numbers: dict[int, int] = {}
-
-    def add(self, thing: Any) -> None:
-        kind, parts = type(thing), self.parts
-        if kind in _TENSORS:
-            number = self._numbers.setdefault(id(thing), len(self.tensors))
-            parts.append(number)
-            if number == len(self.tensors):
-                self.tensors.append(thing)
-                parts += (thing.shape, thing.stride(), thing.dtype, thing.device)
-        elif kind in _NUMBERS_AND_WORDS:
-            parts += (kind, thing)
-        elif isinstance(thing, float):
-            parts += (kind, thing.hex())
-        elif kind is tuple or kind is list:
-            parts += (kind, len(thing))
-            for one in thing:
-                self.add(one)
-        elif kind is dict:
-            parts += (kind, len(thing), *thing)
-            for one in thing.values():
-                self.add(one)
-        elif ours(kind) and hasattr(thing, "__dict__"):
-            parts += (kind, *vars(thing))
-            for one in vars(thing).values():
-                self.add(one)
-        else:
-            self.known = False

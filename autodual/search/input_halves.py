@@ -15,6 +15,7 @@ from autodual.dual.rule import AffineRule
 from autodual.search.actions import Action, best_of
 from autodual.search.part_batch import Choice, Parts, with_interval
 from autodual.search.part_bounds import Bounded
+from autodual.search.unit_gains import width_gains
 from autodual.tensors import flat
 
 
@@ -47,11 +48,11 @@ class InputHalves(Action):
         state, count = bounded.state, bounded.parts.count
         columns = _chord_columns(state, source)
         total = bounded.error.new_zeros(count, state.graph[source].size).to(state.environment.dtype)
-        for name, site in bounded.gains.items():
+        for name, gain in width_gains(state, bounded.rows):
             if name not in columns:
                 continue
             reach = flat(columns[name].abs(), 2).expand(-1, count, -1)
-            total = total + torch.einsum("dmu,mu->md", reach, flat(site.by_width))
+            total = total + torch.einsum("dmu,mu->md", reach, flat(gain))
         return total
 
     def children(self, parts: Parts, choice: Choice) -> tuple[Parts, Parts]:

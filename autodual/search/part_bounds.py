@@ -9,7 +9,7 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
-from autodual.bounds import BoundOptions, BoundState, Subproblems, prepare
+from autodual.bounds import BoundOptions, BoundState, Subproblems, Wish, objective_bounds, prepare
 from autodual.bounds.rounding.plain_arithmetic import plain_arithmetic
 from autodual.bounds.rows.pull import concretise, linear_bound
 from autodual.dual.relaxation_rule import RelaxationRule
@@ -18,6 +18,7 @@ from autodual.ir.expressions import Environment
 from autodual.network import Ask, DualNetwork
 from autodual.network.call_options import call_options
 from autodual.network.rounded import rounded_outwards
+from autodual.objective import DenseObjective
 from autodual.perturbations import Support
 from autodual.search.claims import Claims
 from autodual.search.combinations import Combined, Functions, best_single, certain_functions, combined
@@ -32,10 +33,10 @@ _ASK = Ask(slopes="adaptive", inner="dual", last="dual", rigorous=True, exact=Tr
 MOST_INPUTS = 64
 #: Steps uphill of parts that begin with their parents' lines: more gain less than they cost.
 WARM_STEPS = 4
-# Multiplications of a batch: about half a second's on one core. A step uphill costs as many pulls of a row.
-_WORK, _STEP_COST = 2e9, 3
-# Steps of a search for the slopes of a whole set's intervals, and the multiplications that these may take.
-_INNER_STEPS, _INNER_WORK = 10, 6e10
+#: A step uphill costs as many pulls of a row.
+STEP_COST = 3
+# Multiplications of a batch: about half a second's on one core.
+_WORK = 2e9
 # How far above a claim's offset a search for its lines stops, so that rounding leaves it above; relative to that.
 _ROOM = 1e-3
 # Copies of every scalar that a batch holds at once, its share of the memory budget, and its largest size.
@@ -124,7 +125,7 @@ class PartBounds:
         """How many parts to bound at once, from what those cost that are bounded: their arithmetic and their memory."""
         state, rows = bounded.state, self.claims.rows
         each = sum(layer.multiplications for layer in state.layers.values()) or 1
-        work: float = each * rows * (1 + _STEP_COST * WARM_STEPS)
+        work: float = each * rows * (1 + STEP_COST * WARM_STEPS)
         if self.refreshes:
             work += 2 * each * sum(int(gains.undecided.sum()) for gains in bounded.gains.values()) / bounded.parts.count
         scalars = sum(node.size for node in self.plan.graph)
@@ -170,35 +171,12 @@ class PartBounds:
             choices={},
         )
 
-    @torch.no_grad()
-    def with_intervals(self, roots: Parts) -> Parts:
-        """Whole sets of claims about one sample, with the intervals of that set, computed once for all of them.
-
-        These serve all its parts, so they are searched for better slopes, by as many steps as their number allows.
-        """
-        with plain_arithmetic(self.first.centre.device, rigorous=True):
-            one, dtype = roots.select(torch.zeros_like(roots.claim[:1])), self.first.centre.dtype
-            state = self._prepared(one, dtype, self.options)
-            each = sum(layer.multiplications for layer in state.layers.values()) or 1
-            bounded = [name for name in state.refined if not state.sites[name].exact_over(state.regions)]
-            rows = 2 * sum(int(state.refined[name].sum()) for name in bounded)
-            steps = min(_INNER_STEPS, int(_INNER_WORK / (_STEP_COST * each * max(rows, 1))))
-            one = replace(one, intervals=self._intervals(one, state))
-            if steps > 1:
-                searching = replace(self.options, slopes="optimized", inner_steps=steps)
-                one = replace(one, intervals=self._intervals(one, self._prepared(one, dtype, searching)))
-        shapes = {name: (roots.count, *interval.shape[1:]) for name, interval in one.intervals.items()}
-        intervals = {
-            name: interval.map(lambda end, shape=shapes[name]: end.expand(shape))
-            for name, interval in one.intervals.items()
-        }
-        return replace(roots, intervals=intervals, stale=torch.zeros_like(roots.stale))
-
-    def _prepared(self, parts: Parts, dtype: torch.dtype, options: BoundOptions) -> BoundState:
+    def prepared(self, parts: Parts, dtype: torch.dtype, options: BoundOptions) -> BoundState:
         """The state with the intervals of parts computed again."""
         state = self._state(parts, dtype, refresh=True)
         state.options = options
-        prepare(state, self.plan.graph.outputs)
+        with plain_arithmetic(self.first.centre.device, rigorous=True):
+            prepare(state, self.plan.graph.outputs)
         return state
 
     @torch.no_grad()
@@ -222,6 +200,17 @@ class PartBounds:
             climbing = parts.has_splits if refresh else torch.ones_like(parts.stale)
             found = pulled(state, target, self._rows(parts, dtype), parts, enough.to(dtype), steps, climbing)
             return self._bounded(parts, state, found, refresh=refresh, weight=weight)
+
+    def last_bound(self, parts: Parts, state: BoundState) -> Tensor:
+        """The bounds `[M]`, float64, of whole sets by their best half-space alone, in all ways that `lower_bounds` has.
+
+        state: in which intervals and layers of the sets were computed.
+        """
+        rows = flat(self._rows(parts, state.environment.dtype), 2)
+        with plain_arithmetic(rows.device, rigorous=True):
+            target, wish = self.plan.graph.outputs[0], Wish(parallel=self.plan.contains)
+            found = objective_bounds(state, target, DenseObjective(rows), wish)
+        return self._best_row(self.claims.select(parts.claim), found.lower.double()).value
 
     def _rows(self, parts: Parts, dtype: torch.dtype) -> Tensor:
         rows = self.claims.matrix[parts.claim].to(dtype)
@@ -267,13 +256,13 @@ class PartBounds:
             parts,
             bound=torch.maximum(value, parts.bound),
             stale=parts.stale & (not refresh),
-            intervals=self._intervals(parts, state) if refresh else parts.intervals,
+            intervals=self.intervals(parts, state) if refresh else parts.intervals,
             slopes=_taken(parts.slopes, found.slopes),
             multiplier=_taken(parts.multiplier, found.multipliers),
         )
         return Bounded(new, (chosen * error).sum(1).double(), replace(best, value=value), functions, rows, state)
 
-    def _intervals(self, parts: Parts, state: BoundState) -> dict[str, Interval]:
+    def intervals(self, parts: Parts, state: BoundState) -> dict[str, Interval]:
         """The intervals of all sites as they were computed."""
         fresh = {
             name: _stored(state.interval(name), interval.lower, interval.shape)

@@ -46,7 +46,7 @@ def pulled(
 
     enough: bounds `[M, R]`, any of which closes a part. climbing: the parts that take steps, bool `[M]`.
     """
-    splits = splits_of(parts, rows.dtype)
+    splits, steps = splits_of(parts, rows.dtype), steps if bool(climbing.any()) else 0
     state = replace(state, subproblems=replace(state.subproblems, constraints=splits))
     constrained = [split.node for split in splits]
     families = families_before(state, name, *constrained)

@@ -17,6 +17,7 @@ from autodual.search.frontier import Frontier
 from autodual.search.last_parts import SolveProgram, with_best_multipliers
 from autodual.search.part_batch import Parts, joined
 from autodual.search.part_bounds import WARM_STEPS, Bounded, PartBounds
+from autodual.search.whole_sets import bound_wholes, with_intervals
 from autodual.tensors import flat
 
 #: Tries points `[M, *shape]` as refutations of claims `[M]`; the bool says whether to attack from there, too.
@@ -108,7 +109,7 @@ class TreeSearch:
             group = self._waiting[-1]
             if bool(group.stale.any()) and not self._bounds.refreshes:
                 # Where parts keep intervals, a whole set's are computed once, for all claims about it.
-                group = self._bounds.with_intervals(group)
+                group = with_intervals(self._bounds, group)
             some, rest = (group.select(slice(*ends)) for ends in ((0, self._size), (self._size, None)))
             self._waiting[-1:] = [rest] if rest.count else []
             bounded = self._bounded(some)
@@ -133,8 +134,10 @@ class TreeSearch:
         self.parts += parts.count
         dtype = self._bounds.first.centre.dtype
         refresh = bool(parts.stale.any())
-        steps = WARM_STEPS if bool((parts.depth > 0).all()) else self._steps
-        found = self._bounds.bound(parts, dtype, refresh=refresh, steps=steps)
+        if bool((parts.depth > 0).all()):
+            found = self._bounds.bound(parts, dtype, refresh=refresh, steps=WARM_STEPS)
+        else:
+            found = bound_wholes(self._bounds, parts, dtype, steps=self._steps)
         bound = found.parts.bound
         near = (bound <= 0) & (bound + _HOPE * found.error > 0)
         if dtype == torch.float64 or torch.float64 not in self._bounds.regions or not bool(near.any()):

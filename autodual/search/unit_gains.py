@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from autodual.bounds.state.bound_state import BoundState
+from autodual.bounds.state.sites import Site
 from autodual.dual.relaxation import LinearRelaxation
 from autodual.dual.relaxation_rule import RelaxationRule
 from autodual.dual.rows import Rows
@@ -26,25 +27,17 @@ _BIT = 0.03
 
 @dataclass(frozen=True, eq=False)
 class UnitGains:
-    """By unit of a site `[M, *shape]`: the gain, the point to split at, whether the unit is undecided.
-
-    by_width: what the rows gain for each bit by which the unit's interval is shorter.
-    """
+    """By unit of a site `[M, *shape]`: the gain, the point to split at, whether the unit is undecided."""
 
     gain: Tensor
     point: Tensor
     undecided: Tensor
-    by_width: Tensor
 
 
 def site_gains(state: BoundState, rows: Mapping[str, Tensor]) -> Iterator[tuple[str, UnitGains]]:
     """The gains of every site's units, for rows `[M, *shape]` at relaxed nodes."""
     for site in state.sites:
-        if site.name in state.regions:
-            continue
-        gains = [
-            found for reader in site.readers if (found := _reader_gains(state, site.name, reader, rows)) is not None
-        ]
+        gains = [_gains(state, reader) for reader in _readers(state, site, rows)]
         if gains:
             whole = gains[0]
             for other in gains[1:]:
@@ -53,48 +46,77 @@ def site_gains(state: BoundState, rows: Mapping[str, Tensor]) -> Iterator[tuple[
                     whole.gain + other.gain,
                     torch.where(better, other.point, whole.point),
                     whole.undecided | other.undecided,
-                    whole.by_width + other.by_width,
                 )
             yield site.name, whole
 
 
-def _reader_gains(state: BoundState, site: str, reader: str, rows: Mapping[str, Tensor]) -> UnitGains | None:
-    """The gains of a site's units by one op that reads them; None where it reads more, or not the units themselves."""
-    node, rule = state.graph[reader], state.rules[reader]
-    if not isinstance(rule, RelaxationRule) or len(node.inputs) != 1 or reader not in rows:
-        return None
-    made, name = state.sites.chains[node.inputs[0]]
-    if name != site or any(isinstance(state.rules[each], RelaxationRule) for each in made):
-        return None
-    z = state.interval(node.inputs[0])
-    undecided = rule.undecided(node.op, [z], state.environment)
-    assert isinstance(undecided, Tensor)
-    whole = rule.relax(node.op, [z], state.environment, "adaptive")
-    middle = z.lower + (z.upper - z.lower) / 2
-    zero = torch.zeros_like(middle)
-    points = [torch.where((z.lower < 0) & (z.upper > 0), zero, middle), middle]
-    gain, point = zero, points[0]  # where nothing is gained, too: a ReLU that is split at 0 is decided
+def width_gains(state: BoundState, rows: Mapping[str, Tensor]) -> Iterator[tuple[str, Tensor]]:
+    """By site, what rows `[M, *shape]` gain for each bit by which a unit's interval is shorter, `[M, *shape]`."""
+    for site in state.sites:
+        gains = [_by_width(state, reader) for reader in _readers(state, site, rows)]
+        if gains:
+            yield site.name, sum(gains[1:], gains[0])
+
+
+@dataclass(frozen=True, eq=False)
+class _Reader:
+    """An op that reads a site's units one by one, and nothing else.
+
+    made: the nodes from its operand back to the site, which only move units. z: its operand's interval. undecided:
+    where lines matter. whole: the lines. row: at the op's output.
+    """
+
+    node: Node
+    rule: RelaxationRule
+    made: tuple[str, ...]
+    z: Interval
+    undecided: Tensor
+    whole: LinearRelaxation
+    row: Tensor
+
+
+def _readers(state: BoundState, site: Site, rows: Mapping[str, Tensor]) -> Iterator[_Reader]:
+    for reader in () if site.name in state.regions else site.readers:
+        node, rule = state.graph[reader], state.rules[reader]
+        if not isinstance(rule, RelaxationRule) or len(node.inputs) != 1 or reader not in rows:
+            continue
+        made, name = state.sites.chains[node.inputs[0]]
+        if name != site.name or any(isinstance(state.rules[each], RelaxationRule) for each in made):
+            continue
+        z = state.interval(node.inputs[0])
+        undecided = rule.undecided(node.op, [z], state.environment)
+        assert isinstance(undecided, Tensor)
+        yield _Reader(node, rule, made, z, undecided, _lines(state, node, rule, z), rows[reader])
+
+
+def _lines(state: BoundState, node: Node, rule: RelaxationRule, z: Interval) -> LinearRelaxation:
+    return rule.relax(node.op, [z], state.environment, "adaptive")
+
+
+def _gains(state: BoundState, reader: _Reader) -> UnitGains:
+    node, rule, z = reader.node, reader.rule, reader.z
+    points = rule.split_points(node.op, z)
+    gain, point = torch.zeros_like(z.lower), points[0]  # where nothing is gained, too: a split ReLU is decided
     for at in points:
-        low, high = Interval(z.lower, at), Interval(at, z.upper)
-        halves = [(half, rule.relax(node.op, [half], state.environment, "adaptive")) for half in (low, high)]
-        worse = torch.stack([_gain(half, lines, whole, rows[reader]) for half, lines in halves]).amin(0)
-        worse = torch.where(undecided & (at > z.lower) & (at < z.upper), worse, 0.0).nan_to_num(0.0, 0.0, 0.0)
+        halves = [(half, _lines(state, node, rule, half)) for half in (Interval(z.lower, at), Interval(at, z.upper))]
+        low, high = (_gain(half, lines, reader.whole, reader.row) for half, lines in halves)
+        inside = reader.undecided & (at > z.lower) & (at < z.upper)
+        worse = torch.where(inside, low.minimum(high), 0.0).nan_to_num(0.0, 0.0, 0.0)
         point = torch.where(worse > gain, at, point)
         gain = torch.maximum(gain, worse)
-    by_width = torch.where(undecided, _by_width(state, node, rule, z, whole, rows[reader]), 0.0)
-    return UnitGains(*(_at_site(state, made, values) for values in (gain, point, undecided, by_width)))
+    return UnitGains(*(_at_site(state, reader.made, values) for values in (gain, point, reader.undecided)))
 
 
-def _by_width(
-    state: BoundState, node: Node, rule: RelaxationRule, z: Interval, whole: LinearRelaxation, row: Tensor
-) -> Tensor:
+def _by_width(state: BoundState, reader: _Reader) -> Tensor:
     """What a row gains where the lines are in the middle of an interval, if either end moves inwards a little."""
+    z = reader.z
     width, middle = z.upper - z.lower, Interval(z.centre, z.centre)
     total = torch.zeros_like(width)
     for shorter in (Interval(z.lower, z.upper - _BIT * width), Interval(z.lower + _BIT * width, z.upper)):
-        lines = rule.relax(node.op, [shorter], state.environment, "adaptive")
-        total = total + _gain(middle, lines, whole, row).clamp(min=0)
-    return (total / (2 * _BIT * width)).nan_to_num(0.0, 0.0, 0.0)
+        lines = _lines(state, reader.node, reader.rule, shorter)
+        total = total + _gain(middle, lines, reader.whole, reader.row).clamp(min=0)
+    found = torch.where(reader.undecided, (total / (2 * _BIT * width)).nan_to_num(0.0, 0.0, 0.0), 0.0)
+    return _at_site(state, reader.made, found)
 
 
 def _gain(half: Interval, lines: LinearRelaxation, whole: LinearRelaxation, row: Tensor) -> Tensor:

@@ -193,6 +193,17 @@ class LabelMap:
         """
         return values.reshape(*values.shape[:-3], *self.labels.shape)
 
+    def total(self, values: Tensor) -> Tensor:
+        """Values summed over the positions of which something is claimed, `[N]`.
+
+        Args:
+            values: `[N, before, 1, after]`.
+        """
+        counted = self.counted.to(values.device)
+        if self.labels.dim() == 1:
+            return torch.where(counted, values.flatten(), 0)
+        return torch.where(counted, self.by_position(values.squeeze(-2)), 0).flatten(1).sum(1)
+
 
 def class_count(shape: torch.Size, class_axis: int) -> int:
     """The number of classes of outputs `[N, *shape]`; InvalidInputError if there is only one."""

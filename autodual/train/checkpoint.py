@@ -91,6 +91,11 @@ class RunFolder:
         return self.path / "tensorboard"
 
     @property
+    def evaluation(self) -> tuple[Path, Path]:
+        """What `autodual report` makes of the run: its figures and its page, which tell of this run alone."""
+        return self.path / "report.json", self.path / "report.html"
+
+    @property
     def files(self) -> tuple[Path, ...]:
         """All files that a run writes here, whether they exist or not."""
         return self.checkpoint, self.network, self.last, self.log, self.recipe, self.cascade
@@ -161,8 +166,9 @@ class RunFolder:
             os.close(descriptor)
 
     def clear(self) -> None:
-        """Remove the files of an earlier run, and nothing else; only while the folder is locked."""
-        for path in self.held:
+        """Remove the files of an earlier run and its evaluation, and nothing else; only while the folder is locked."""
+        evaluated = [path for folder in (self, *self.stages) for path in folder.evaluation]
+        for path in (*self.held, *evaluated):
             if os.path.isfile(path):
                 path.unlink()
 

@@ -127,19 +127,38 @@ def test_points_of_a_foolbox_attack_are_projected_into_the_set(monkeypatch) -> N
         assert region.contains(points).all()
         assert not torch.equal(points, X)
 
-    class WithoutDistance(Theirs):
-        @property
-        def distance(self):
-            raise ValueError("unknown distance, please pass one")
-
-        @distance.setter
-        def distance(self, value):
-            pass
-
-    with pytest.raises(InvalidInputError, match="make it with a distance"):
-        from_foolbox(WithoutDistance(2)).run(MODEL, autodual.L2Ball(0.5).at(X), ClassMargin(LABELS))
     with pytest.raises(InvalidInputError, match="linf norms, but the set is another: l2 ball"):
         from_foolbox(Theirs(torch.inf)).run(MODEL, autodual.L2Ball(0.5).at(X), ClassMargin(LABELS))
+
+
+class Minimising:
+    """Stands for an attack of Foolbox that looks for the smallest change, by a distance that it may not know."""
+
+    def __init__(self, order: float | None):
+        self.order, self.stops = order, []
+
+    @property
+    def distance(self):
+        if self.order is None:
+            raise ValueError("unknown distance, please pass one")
+        return SimpleNamespace(p=self.order)
+
+    def __call__(self, model, inputs, criterion, *, epsilons):
+        raise AssertionError("it cannot say which of its points are near enough")
+
+    def run(self, model, inputs, criterion, *, early_stop=None, **options):
+        self.stops.append(early_stop)
+        _, found, _ = Theirs(torch.inf)(model, inputs, criterion, epsilons=0.1)
+        return found
+
+
+@pytest.mark.parametrize("order", [None, 2, 1])
+def test_attacks_that_take_no_radius_search_balls_of_any_norm(order: float | None, monkeypatch) -> None:
+    monkeypatch.setattr(adapter, "required", lambda *names: SimpleNamespace(PyTorchModel=PackageModel))
+    attack, region = Minimising(order), autodual.L1Ball(2.0, domain=(0, 1)).at(X)
+    points = from_foolbox(attack).run(MODEL, region, ClassMargin(LABELS))
+    assert region.contains(points).all() and not torch.equal(points, X)
+    assert attack.stops == [2.0 if order == 1 else None]
 
 
 def test_foolbox_models_get_the_range_of_the_set_as_bounds(monkeypatch) -> None:

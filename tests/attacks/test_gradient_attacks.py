@@ -9,9 +9,10 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from autodual.attacks import Fgsm, GradientAttack, Pgd, counterexamples
+from autodual.attacks import Fgsm, GradientAttack, Pgd, Square, Standard, broken, counterexamples
 from autodual.errors import InvalidInputError
-from autodual.perturbations import Box, L1Ball, L2Ball, LinfBall, LpBall, PerturbationSet, WholeView
+from autodual.evaluation import masking_signs
+from autodual.perturbations import Box, L1Ball, L2Ball, LinfBall, LpBall, PerturbationSet, Union, WholeView
 from autodual.specs import ClassMargin, Deviation, Formula, HalfSpaces
 
 SETS = {
@@ -142,6 +143,37 @@ def test_the_network_is_left_as_it_was(training):
     assert all(parameter.grad is None for parameter in model.parameters())
     assert all(module.training == training for module in model.modules())
     assert torch.is_grad_enabled()
+
+
+class Learning(nn.Module):
+    """Counts its runs in place, and remembers the last batch's mean in a new tensor, as normalisations may do."""
+
+    def __init__(self):
+        super().__init__()
+        self.register_buffer("mean", torch.zeros(4))
+        self.register_buffer("runs", torch.zeros(()))
+
+    def forward(self, x):
+        if self.training:
+            self.mean = x.detach().mean(0)
+            self.runs += 1
+        return x - self.mean
+
+
+@pytest.mark.parametrize("inference", [True, False])
+@pytest.mark.parametrize("training", [True, False])
+@pytest.mark.parametrize("union", [True, False])
+def test_attacks_teach_a_network_nothing(union, training, inference):
+    model = nn.Sequential(nn.Flatten(), nn.Linear(6, 4), Learning()).double().train(training)
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    ball = Union(LinfBall(0.1), L2Ball(0.2)) if union else LinfBall(0.1)
+    region, labels = ball.at(X), [0] * len(X)
+    with torch.inference_mode(inference):
+        for attack in (Pgd(steps=3), Square(queries=3), Standard(steps=3, queries=3)):
+            broken(model, region, labels, attack)
+            attack.run(model, LinfBall(0.1).at(X), ClassMargin(labels))
+        masking_signs(model, LinfBall(0.1).at(X), labels, Pgd(steps=3), samples=4)
+    assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
 
 
 def test_an_attack_may_define_its_step_and_its_starts_instead_of_an_ascent():

@@ -30,7 +30,7 @@ LABELS = {
 
 
 @pytest.mark.parametrize("kind", LABELS)
-@pytest.mark.parametrize("name", ["cross-entropy", "margin", "dlr", "kl"])
+@pytest.mark.parametrize("name", ["cross-entropy", "margin", "dlr", "targeted", "targeted-dlr", "kl"])
 def test_slopes_are_autograds(name: str, kind: str) -> None:
     labels = LABELS[kind]
     shape = (4, 3, *labels.shape[1:])

@@ -192,6 +192,16 @@ def test_a_run_is_evaluated_into_one_page(invoke, images: Path, tmp_path: Path) 
     assert "http" not in page.replace("http://www.w3.org", "")
     nothing = invoke("report", tmp_path)
     assert nothing.exit_code == 2 and "no trained network" in nothing.output
+    attacked = invoke("report", run, *options, "--no-certificates", "--overwrite")
+    assert attacked.exit_code == 0, attacked.output
+    assert "pgd" in attacked.output and "certified" not in attacked.output.splitlines()[-2]
+    found = json.loads((run / "report.json").read_text())
+    assert found["summary"]["pgd_error"] == summary["pgd_error"] and found["summary"]["certified_error"] is None
+    assert found["radii"] == [] and found["activation_sets"] == {}
+    page = (run / "report.html").read_text()
+    assert "Nothing is proved" in page and "certified error" not in page
+    assert invoke("train", *arguments, "--overwrite").exit_code == 0
+    assert not [path.name for path in run.iterdir() if path.name.startswith("report")]  # they told of the old network
 
 
 def test_a_test_set_is_measured_shown_and_must_stay_the_same(invoke, images: Path, tmp_path: Path, monkeypatch) -> None:

@@ -35,6 +35,33 @@ SEQUENCES: dict[str, tuple[Callable[[], nn.Module], tuple[int, ...]]] = {
         lambda: nn.Sequential(nn.Conv3d(1, 2, 2), nn.BatchNorm3d(2), nn.ReLU(), nn.Flatten(-2)),
         (1, 3, 4, 5),
     ),
+    "pools": (
+        lambda: nn.Sequential(
+            nn.MaxPool2d(3, stride=(2, 1), padding=1, dilation=(1, 2)),
+            nn.AvgPool2d((2, 3), padding=(1, 0), count_include_pad=False),
+            nn.Flatten(2),
+            nn.MaxPool1d(2, 1),
+        ),
+        (2, 9, 8),
+    ),
+    "scalar by scalar": (
+        lambda: nn.Sequential(
+            *(
+                nn.LeakyReLU(0.2),
+                nn.ELU(0.5),
+                nn.CELU(2.0),
+                nn.SELU(),
+                nn.GELU(),
+                nn.GELU("tanh"),
+                nn.SiLU(),
+                nn.Mish(),
+            ),
+            *(nn.Softplus(2.0, 5.0), nn.Sigmoid(), nn.LogSigmoid(), nn.Tanh(), nn.Hardtanh(-2.0, 0.5), nn.ReLU6()),
+            *(nn.Hardsigmoid(), nn.Hardswish()),
+        ),
+        (3,),
+    ),
+    "in place": (lambda: nn.Sequential(nn.ReLU(inplace=True), nn.Linear(3, 2), nn.LeakyReLU(inplace=True)), (3,)),
     "linear along the last axis": (lambda: nn.Sequential(nn.Linear(4, 3), nn.Flatten(1, 1), nn.ReLU()), (2, 4)),
 }
 
@@ -120,6 +147,8 @@ def _tied() -> nn.Module:
         nn.Sequential(nn.Linear(4, 4), nn.BatchNorm1d(4, track_running_stats=False)),
         nn.Sequential(nn.Linear(4, 4), nn.Flatten(0)),
         nn.Sequential(nn.Linear(5, 4)),
+        nn.Sequential(nn.Linear(4, 4), nn.Softmax(-1)),
+        nn.Sequential(nn.Linear(4, 4), nn.MaxPool1d(2)),
         nn.Sequential(),
         nn.Sequential(nn.Linear(4, 4), nn.utils.parametrizations.weight_norm(nn.Linear(4, 4))),
         _hooked("register_forward_hook"),

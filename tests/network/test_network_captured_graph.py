@@ -135,12 +135,29 @@ def test_nothing_is_left_behind_by_a_capture():
         step(x * torch.nan, LABELS, RADIUS)
 
 
-def test_samples_that_are_no_numbers_get_no_bounds():
+@pytest.mark.parametrize("fault", ["a sample", "the radius", "the domain", "nothing"])
+def test_sets_that_are_none_get_no_bounds(fault):
+    """Outside a graph these are errors; inside one, no number may be taken for a bound."""
     _, dual, x, _ = _case("dense", training=False)
-    graph = autodual.capture(lambda x: dual.margins(x, LABELS, autodual.LinfBall(0.1), **INTERVALS), dual, x)
-    x[2, 3] = torch.nan
-    found = graph(x)[2]
-    assert (found[torch.arange(3) != LABELS[2]].isnan()).all()
+
+    def bounds(x, radius, top):
+        ball = autodual.LinfBall(radius, domain=(0.0, top))
+        return {"bounds": dual.lower_bounds(x, ball, torch.eye(3), **INTERVALS), "labels": LABELS + 0}
+
+    top = torch.tensor(1.0)
+    graph = autodual.capture(bounds, dual, x, RADIUS, top)
+    given = {"x": x.clone(), "radius": RADIUS.clone(), "top": top.clone()}
+    if fault == "a sample":
+        given["x"][2, 3] = torch.nan
+    elif fault == "the radius":
+        given["radius"] = -RADIUS
+    elif fault == "the domain":
+        given["top"] = torch.tensor(-1.0)
+    found = graph(*given.values())
+    assert torch.equal(found["labels"], LABELS)
+    assert found["bounds"].isnan().all() == (fault != "nothing")
+    if fault == "nothing":
+        assert torch.allclose(found["bounds"], bounds(**given)["bounds"], equal_nan=True)
 
 
 def test_what_needs_values_is_refused_with_its_place():

@@ -14,6 +14,7 @@ from unittest import mock
 
 import pytest
 import torch
+from support.structures import STRUCTURES
 from torch import Tensor, nn
 
 import autodual
@@ -38,7 +39,7 @@ def programs(dual: autodual.DualNetwork) -> list[Any]:
 
 def usual(call: Callable[[], Any]) -> Any:
     """What a call returns in the usual way: where somebody may watch its operations nothing is replayed."""
-    with mock.patch.object(replays, "_alone", lambda: False):
+    with mock.patch.object(replays, "unwatched", lambda: False):
         return call()
 
 
@@ -156,6 +157,47 @@ def test_a_number_from_elsewhere_is_read_anew_at_each_call() -> None:
         result()
     outside.fill_(2.0)
     assert torch.equal(result(), 2 * x)
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("make", [lambda x: torch.tensor([x[0], 1.0]), lambda x: torch.as_tensor([x[0]])])
+def test_numbers_of_tensors_that_become_a_tensor_are_read_anew(make: Callable[[Tensor], Tensor]) -> None:
+    parts = Replays()
+
+    def result(x: Tensor) -> Tensor:
+        return parts.result(lambda: DualResult(None, {}, make(x)), "made", (x,)).failure_probability
+
+    for number in (0.0, 0.0, 0.0, 0.0, 2.0):
+        assert float(result(torch.full((3,), number))[0]) == number
+
+
+@torch.no_grad()
+def test_entries_by_their_places_are_replayed_and_those_of_a_mask_are_not() -> None:
+    parts, factors = Replays(), [2.0, 3.0]
+
+    def result(x: Tensor, places: Tensor) -> list[float]:
+        work = lambda: DualResult(None, {}, x[places] * torch.tensor(factors))  # noqa: E731
+        return parts.result(work, "places", (x, places)).failure_probability.tolist()
+
+    for start in range(6):
+        x, places = torch.arange(3.0) + start, torch.tensor([2, start % 3])
+        mask = torch.arange(3) != start % 3
+        for chosen in (places, mask):
+            assert result(x, chosen) == [number * factor for number, factor in zip(x[chosen].tolist(), factors)]
+    assert sorted(kind.program is not None for kind in parts._kinds.values()) == [False, True]
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("name", ["gru", "rnn", "inception"])
+def test_calls_of_small_networks_of_many_kinds_are_replayed(name: str) -> None:
+    structure = STRUCTURES[name]
+    torch.manual_seed(0)
+    x = torch.rand(2, *structure.shape)
+    dual, ball = autodual.compile_dual(structure.make(), x), autodual.LinfBall(structure.radius)
+    for _ in range(4):
+        found = dual.lower_bounds(x, ball, torch.eye(3), slopes="adaptive")
+    assert programs(dual) and all(kind.useful for kind in dual.compiled(x).replays._kinds.values())
+    assert torch.equal(found, usual(lambda: dual.lower_bounds(x, ball, torch.eye(3), slopes="adaptive")))
 
 
 @torch.no_grad()

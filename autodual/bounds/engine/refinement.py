@@ -150,7 +150,7 @@ def _estimate(state: BoundState, name: str, undecided: Undecided, wanted: Tensor
     estimated = wanted & chosen.reshape(-1, *[1] * (wanted.dim() - 1))
     if bool(chosen.any()):
         present = state.interval(name)
-        found = present.tightened(projections.interval(name))
+        found = present.tightened(projections.interval(name, estimated))
         lower = torch.where(estimated, found.lower, present.lower)
         state.intervals[name] = Interval(lower, torch.where(estimated, found.upper, present.upper))
         projections.used(chosen)

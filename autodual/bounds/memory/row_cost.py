@@ -58,6 +58,17 @@ def pull_footprint(state: BoundState, name: str, windowed: bool) -> Footprint:
     return found[name, windowed]
 
 
+def work_of_rows(state: BoundState, target: str) -> float:
+    """How many multiplications a sample takes that has a row for each unit of the bound sites and of the target.
+
+    It depends on the network alone, not on values: about what bounds take whose intervals decide no unit.
+    """
+    sites = [site.name for site in state.sites if not site.exact_over(state.regions)]
+    names = [name for name in sites if name in state.graph.ancestors[target]]
+    rows = {name: pull_footprint(state, name, starts_windowed(state, name)) for name in (*names, target)}
+    return sum(state.graph[name].size * row.multiplications for name, row in rows.items())
+
+
 def _footprint(state: BoundState, name: str, windowed: bool) -> Footprint:
     graph = state.graph
     start = graph[name]

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from autodual.bounds.memory.recomputation import recomputed_rows
 from autodual.bounds.memory.tensor_tree import mapped
+from autodual.bounds.projected.chosen_units import chosen_units
 from autodual.bounds.projected.sketch import Sketch, Term
 from autodual.bounds.state.bound_state import BoundState
 from autodual.estimators import BLOCK, AdditiveEstimator, SelectingEstimator, Stream
@@ -24,8 +25,9 @@ Chunk = tuple[int, int]
 
 @dataclass(frozen=True, eq=False)
 class Asked:
-    """What is to be estimated at a node: every unit, or linear functions of it with coefficients `[N or 1, S, F]`.
+    """What is to be estimated at a node: some units, or linear functions of it with coefficients `[N or 1, S, F]`.
 
+    wanted: which units, `[N, *shape]`, K in all; None for every unit of all samples.
     error: how far rounding may have moved a product, in units of its column's largest random number; None for not at
         all.
     """
@@ -33,9 +35,12 @@ class Asked:
     name: str
     coefficients: Tensor | None = None
     error: Tensor | None = None
+    wanted: Tensor | None = None
 
     def of(self, columns: Tensor) -> Tensor:
-        """From columns of the node `[count, N or 1, *shape]` to products `[count, N or 1, *]`."""
+        """From columns of the node `[count, N or 1, *shape]` to products `[count, N or 1, *]`, or `[count, K]`."""
+        if self.wanted is not None:
+            return chosen_units(columns, self.wanted)
         if self.coefficients is None:
             return columns
         return torch.einsum("nsf,cnf->cns", self.coefficients, flat(columns, 2))
@@ -52,8 +57,9 @@ class Norms:
         self._sketches: dict[str, Sketch] = {}
 
     def estimate(self, term: Term, asked: Asked, purpose: str) -> Tensor:
-        """The estimated norms `[N or 1, *]` of a term that reaches the node; purpose: names the stream of random
-        numbers.
+        """The estimated norms, `[N or 1, *]` or `[K]`, of a term that reaches the node.
+
+        purpose: names the stream of random numbers.
         """
         stream = self._stream(term, purpose)
         if self.shared and self._fits(term, asked.name):

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from autodual.bounds.memory.row_cost import pull_footprint, starts_windowed
+from autodual.bounds.projected.chosen_units import put_back
 from autodual.bounds.projected.norm_estimates import Asked, Norms
 from autodual.bounds.projected.sketch import Term
 from autodual.bounds.projected.sketch_rounding import Profile
@@ -109,13 +110,14 @@ class Projections:
 
     # --- estimates -----------------------------------------------------------------------------------------------
 
-    def interval(self, name: str) -> Interval:
-        """Estimated bounds of every unit of a node, `[N, *shape]`."""
+    def interval(self, name: str, wanted: Tensor) -> Interval:
+        """Estimated bounds `[N, *shape]` of a node's wanted units; those of other units mean nothing."""
         error = None if self._profile is None else self._profile.error(name)
-        found = Interval.around(self._middle(name), self._width(Asked(name, error=error), name))
+        of_units = None if error is None else error.expand_as(wanted)[wanted]
+        width = self._width(Asked(name, error=of_units, wanted=wanted), name)
+        found = Interval.around(self._middle(name), put_back(width, wanted))
         found = found if error is None else found.widen(error)
-        shape = (self.state.samples, *self.state.graph[name].shape)
-        return found.map(lambda end: end.expand(shape))
+        return found.map(lambda end: end.expand_as(wanted))
 
     def lower(self, name: str, objective: Tensor) -> tuple[Tensor, Tensor | None]:
         """Estimated lower bounds `[N, S]` of linear functions `[N or 1, S, *shape]` of a node, and their rounding

@@ -19,7 +19,7 @@ from autodual.bounds.columns.push import push_through
 from autodual.bounds.state.bound_state import BoundState
 from autodual.estimators import Estimator, Stream
 from autodual.ir.graph import Node
-from autodual.tensors import flat
+from autodual.tensors import flat, laid_out_like
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,12 +84,10 @@ class Sketch:
             return None if weights is None else self._source(node, weights) * weights
         layer = state.layers[node.name]
         operands = [self._columns[name] for name in node.inputs]
-        moved = None if all(operand is None for operand in operands) else push_through(layer, operands)
         height = layer.spread() if self.term.relaxed else None
-        if height is None:
-            return moved
-        fresh = self._source(node, height)
-        return fresh * height if moved is None else torch.addcmul(moved, fresh, height)
+        if height is not None:
+            return layer.push_with_noise(operands, self._source(node, height))
+        return None if all(operand is None for operand in operands) else push_through(layer, operands)
 
     def _source(self, node: Node, like: Tensor) -> Tensor:
         """The random columns at a source, `[count, 1, *shape]`: the same for all samples."""
@@ -98,4 +96,4 @@ class Sketch:
         columns = self.term.estimator.columns(stream, node.shape, offset, self.first, self.count, like)
         if self.state.options.rigorous:
             self.peak = self.peak.maximum(flat(columns).abs().amax(1))
-        return columns.unsqueeze(1)
+        return laid_out_like(like, columns).unsqueeze(1)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from autodual.certification.growing_batches import growing_batches
 from autodual.exact.time_allowed import Clock
 
 __all__ = ["Clock", "Pace", "batches"]
@@ -15,7 +17,7 @@ _STRIDE = 0.5
 _WASTE = 0.25
 # A line through two batches says something where their sizes differ by this factor.
 _APART = 1.2
-_LARGEST = 4096
+_FIRST, _LARGEST = 16, 4096
 
 
 @dataclass
@@ -64,8 +66,14 @@ class Pace:
 
 
 def batches(count: int, clock: Clock) -> Iterator[range]:
-    """0, …, count - 1 in batches that suit the pace, until the time is over."""
-    pace, place = Pace(16), 0
+    """0, …, count - 1 in batches that suit the pace, until the time is over.
+
+    Where time is not limited batches are the same in each run, and so are the bits of what they compute.
+    """
+    if math.isinf(clock.left):
+        yield from growing_batches(count, _FIRST, _LARGEST)
+        return
+    pace, place = Pace(_FIRST), 0
     while place < count and not clock.over:
         start = time.monotonic()
         batch = range(place, min(place + pace.size, count))

@@ -60,9 +60,12 @@ def render_evaluation(document: Row, source: tuple[str, str]) -> str:
         title=f"Evaluation of {settings.get('model', 'a network')}",
         subject=f"{samples}, {settings.get('data_description') or settings.get('data')}; {settings.get('set')}",
         alarm=collapse_alarm(log),
-        tiles=[Tile(in_percent(summary.get(key)), words, note, colour) for key, words, note, colour in _TILES],
-        claim=f"{summary['certified']:,} of the {samples} are certified: their class is the label, and no point of the "
-        "set around them gets another class.",
+        tiles=[
+            Tile(in_percent(summary[key]), words, note, colour)
+            for key, words, note, colour in _TILES
+            if summary.get(key) is not None
+        ],
+        claim=_claim(summary),
         proves=bool(summary["certified"]),
         methods=[("bound", str(settings.get("method"))), ("attack", str(settings.get("attack")))],
         charts=[section for section in sections if section is not None],
@@ -70,6 +73,17 @@ def render_evaluation(document: Row, source: tuple[str, str]) -> str:
         origin=origin_of(document, source),
     )
     return render("evaluation.html", page)
+
+
+def _claim(summary: Row) -> str:
+    """What was proved, in one sentence."""
+    if summary["certified"] is None:
+        return "Nothing is proved: no sample was certified, since only attacks were asked for."
+    samples = plural(summary["count"], "sample")
+    return (
+        f"{summary['certified']:,} of the {samples} are certified: their class is the label, and no point of the set "
+        "around them gets another class."
+    )
 
 
 def _radii(radii: Sequence[float]) -> ChartSection | None:

@@ -29,6 +29,8 @@ _OF_BOTH = ("result", "overwrite", "quiet")
 @click.option("--limit", type=click.IntRange(min=1), help="RUN only: take so many samples.")
 @click.option("--radii", type=click.IntRange(min=0), default=100, show_default=True,
               help="RUN only: find the certified radii of so many samples.")
+@click.option("--certificates/--no-certificates", default=True, show_default=True,
+              help="RUN only: certify, too, or attack alone, since bounds of deep networks take minutes a sample.")
 @click.option("--attack-steps", type=click.IntRange(min=1), default=40, show_default=True,
               help="RUN only: of projected gradient descent.")
 @click.option("--restarts", type=click.IntRange(min=1), default=1, show_default=True, help="RUN only: of the same.")

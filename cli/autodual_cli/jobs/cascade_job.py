@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import click
@@ -58,7 +59,9 @@ def cascade_job(subject: Subject, ball: BallOptions, *, eps: float, means: Means
     settings = {**subject.settings, **ball_settings(ball, eps, region), **means.settings()}
     if attack is None:
         del settings["attack_steps"]  # as in documents of versions that attacked no cascades
-    return Job("autodual.cascade/1", settings, rows, summarise_cascade, _headline, refutes, alone=attack is None)
+    steady = attack is None and means.slopes != "optimized"
+    at_once = partial(subject.at_once, region) if steady else None
+    return Job("autodual.cascade/1", settings, rows, summarise_cascade, _headline, refutes, at_once=at_once)
 
 
 def _headline(summary: dict[str, Any]) -> str:

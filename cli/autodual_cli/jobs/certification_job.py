@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
+from functools import partial
 from typing import Any
 
 import click
@@ -97,6 +98,8 @@ def certification_job(question: Question, means: Means) -> Job:
     settings = {**question.subject.settings, **question.settings(), **asked.settings()}
     settings["provenance"]["files"] += question.files()
     most = _SEARCHED_AT_ONCE if means.limits.effort in SEARCHING_EFFORTS else None
+    searches = means.attack is not None or most is not None or means.exact_seconds is not None
+    steady = not searches and means.slopes != "optimized" and question.subject.projections is None
     return Job(
         "autodual.certify/1",
         settings,
@@ -105,7 +108,7 @@ def certification_job(question: Question, means: Means) -> Job:
         _headline,
         asked.refutes,
         most=most,
-        alone=means.attack is None and most is None and question.subject.projections is None,
+        at_once=partial(question.subject.at_once, question.chosen) if steady else None,
     )
 
 

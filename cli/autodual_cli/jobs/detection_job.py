@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import torch
@@ -32,7 +33,9 @@ def detection_job(subject: Subject, ball: BallOptions, *, eps: float, slopes: Sl
         **ball_settings(ball, eps, region),
         "slopes": slopes,
     }
-    return Job("autodual.detect/1", settings, rows, summarise_detections, _headline, alone=subject.projections is None)
+    steady = slopes != "optimized" and subject.projections is None
+    at_once = partial(subject.at_once, region) if steady else None
+    return Job("autodual.detect/1", settings, rows, summarise_detections, _headline, at_once=at_once)
 
 
 def _headline(summary: dict[str, Any]) -> str:

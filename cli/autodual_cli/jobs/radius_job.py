@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import torch
@@ -15,6 +16,9 @@ from autodual_cli.options.option_groups import BallOptions
 from autodual_cli.options.set_options import ball_maker, shape_settings
 from autodual_cli.output.summary_lines import context_entries, show, slopes_words, time_entry
 from autodual_cli.subject.model_and_data import Subject, recorded_labels
+
+# How often a sample is bounded until its radius is known, about.
+_BOUNDS = 10
 
 
 def radius_job(
@@ -51,13 +55,14 @@ def radius_job(
         **({"balls": True} if balls else {}),
         **({} if attack is None else {"attack" if isinstance(attack, str) else "attack_steps": attack}),
     }
+    steady = attack is None and slopes != "optimized" and subject.projections is None
     return Job(
         "autodual.radius/1",
         settings,
         rows,
         summarise_radii,
         lambda summary: f"mean {summary['mean']:.4g}",
-        alone=attack is None and subject.projections is None,
+        at_once=partial(subject.at_once, make_set(max_radius), _BOUNDS) if steady else None,
     )
 
 

@@ -15,7 +15,7 @@ import torch
 from click.core import ParameterSource
 
 from autodual.certification.contradiction import contradiction_words
-from autodual.certification.verdicts.clock import Pace
+from autodual.certification.growing_batches import growing_batches
 from autodual.errors import ContradictionError, DataError, InvalidInputError
 from autodual.report import build_document
 from autodual.report.point_file import without_points
@@ -31,9 +31,6 @@ from autodual_cli.process.progress_bar import progress
 Answer = TypeVar("Answer")
 
 _STOPPED = 128 + signal.SIGTERM
-# Seconds that a batch may take where its size is free: it costs what does not depend on its size, and loses at most
-# these where a run is stopped.
-_STRIDE = 4.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,7 +42,8 @@ class Job:
     points: a file for the rows' counterexamples, which then are no part of the document; None: they stay in it.
     attend: is given a function that shows words while a batch is worked on; None for jobs that have none to say.
     most: samples at a time, whatever the batch size, for jobs that take long for one and so are saved more often.
-    alone: whether a sample's row is the same whatever the others of its batch; False where they share random numbers.
+    at_once: how many samples take a few seconds, for jobs whose rows are the same, but for rounding, whatever the
+    others of their batch; None where samples share random numbers, or nobody can tell how long they take.
     """
 
     schema: str
@@ -57,7 +55,7 @@ class Job:
     points: Path | None = None
     attend: Callable[[Callable[[str], None]], None] | None = None
     most: int | None = None
-    alone: bool = False
+    at_once: Callable[[], int] | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -150,7 +148,7 @@ def _work(
     with progress(len(indices), len(done), enabled=world.first and not quiet) as advance:
         if job.attend is not None:
             job.attend(advance.note)
-        for new in _rounds(job, pending, min(batch_size, job.most or batch_size), world):
+        for new in _rounds(job, pending, indices, min(batch_size, job.most or batch_size), world):
             with shielded():
                 rows.extend(new)
                 advance(len(new), job.headline(job.summarise(rows, clock.seconds)))
@@ -158,20 +156,19 @@ def _work(
                     results.save(_document(job, rows, clock), rows)
 
 
-def _rounds(job: Job, pending: list[int], batch_size: int, world: World) -> Iterator[list[Row]]:
+def _rounds(job: Job, pending: list[int], indices: range, batch_size: int, world: World) -> Iterator[list[Row]]:
     """Rows of all pending samples, a batch of each process at a time.
 
-    Processes wait for one another after each round, so that a signal to one of them stops all.
+    Batches follow from the range of samples, so that runs and resumed runs compute the same bits. Processes wait for
+    one another after each round, so that a signal to one of them stops all.
     """
     if world.size == 1:
-        pace, free = Pace(batch_size, stride=_STRIDE), job.alone and _unsaid("batch_size")
-        while pending:
-            start = time.process_time()  # which other programs do not lengthen
-            some, pending = pending[: pace.size], pending[pace.size :]
-            rows = job.rows(torch.tensor(some))
-            if free:
-                pace.learn(len(some), time.process_time() - start)
-            yield rows
+        free = job.at_once if len(indices) > batch_size and _unsaid("batch_size") else None
+        left = frozenset(pending)
+        for batch in growing_batches(len(indices), batch_size, batch_size if free is None else free()):
+            some = [index for index in indices[batch.start : batch.stop] if index in left]
+            if some:
+                yield job.rows(torch.tensor(some))
         return
     with shielded():
         for start in range(0, len(pending), batch_size * world.size):

@@ -156,6 +156,7 @@ class EvaluationOptions:
     data_dir: Path | None
     limit: int | None
     radii: int
+    certificates: bool
     attack_steps: int
     restarts: int
     batch_size: int
@@ -246,8 +247,8 @@ def _data_options(batch_size: int) -> Decorator:
                      help="Leave out the first ones."),
         click.option("--limit", type=click.IntRange(min=1), help="Take this many samples only."),
         click.option("--batch-size", type=click.IntRange(min=1), default=batch_size, show_default=True,
-                     help="Samples at a time. By default more and more while batches are quick, where rows do not "
-                     "depend on it."),
+                     help="Samples at a time. By default more and more, up to a few seconds' arithmetic, where rows do "
+                     "not depend on it."),
     )  # fmt: skip
 
 

@@ -14,6 +14,7 @@ from torch.export import ExportedProgram
 from autodual import __version__
 from autodual.architectures import Normalise
 from autodual.certification import Cascade
+from autodual.certification.growing_batches import samples_at_once
 from autodual.compiler import compile_dual
 from autodual.data import Dataset, load_dataset
 from autodual.errors import AutodualError, DataError, InvalidInputError, reason_of
@@ -23,9 +24,10 @@ from autodual.frontend.onnx import OnnxNetwork
 from autodual.network import DualNetwork
 from autodual.passes import HighProbability, Pass, default_pipeline
 from autodual.passes.registered_passes import with_registered
+from autodual.perturbations import PerturbationSet, require_support
 from autodual.report import units
 from autodual.report.probability import complement
-from autodual.tensors import all_finite
+from autodual.tensors import all_finite, bounding_dtype
 from autodual_cli.options.option_groups import DataOptions, ModelOptions, ProjectionOptions
 from autodual_cli.output.provenance import (
     architecture_records,
@@ -94,6 +96,12 @@ class Subject:
         return compile_dual(
             model, example_input=example, memory_budget=self.memory, passes=passes, class_axis=self.class_axis
         )
+
+    def at_once(self, ball: PerturbationSet, bounds: int = 1) -> int:
+        """How many samples take a few seconds, if each is bounded so often over a set like that of the first one."""
+        x, _ = self.batch(torch.tensor([0]))
+        region = require_support(ball.of_samples(torch.tensor([0])).at(x.to(bounding_dtype(x.dtype))))
+        return samples_at_once(self.dual, region, bounds * (1 + len(self.later_stages)))
 
     def require_classes(self) -> None:
         """Raise InvalidInputError unless the outputs are of classes, and DataError where the labels do not fit them."""

@@ -34,6 +34,7 @@ from autodual_cli.process.progress_bar import progress
 from autodual_cli.subject.model_and_data import Subject, prepare
 
 _LARGEST_FILTERS = 64
+_METHOD = "dual bound, adaptive slopes, with intervals; rounding allowed for"
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,8 +59,7 @@ def evaluate_run(options: EvaluationOptions) -> None:
             file could not be written.
     """
     folder = RunFolder(options.run)
-    target = folder.path / "report.json"
-    page = target.with_suffix(".html")
+    target, page = folder.evaluation
     check_targets([target, page], [folder.network], overwrite=options.overwrite)
     with sole_writer_of([target, page]):
         _evaluate(options, folder, target, page)
@@ -70,7 +70,7 @@ def _evaluate(options: EvaluationOptions, folder: RunFolder, target: Path, page:
     setting = _setting(options, folder)
     with progress(setting.samples, 0, enabled=not options.quiet) as advance:
         found = _errors(setting, options, advance)
-    radii = _radii(setting, options.radii)
+    radii = _radii(setting, options.radii if options.certificates else 0)
     summary = {"count": setting.samples, **found["summary"], "seconds": time.monotonic() - start}
     document = evaluation_document(
         _settings(setting, options),
@@ -80,9 +80,8 @@ def _evaluate(options: EvaluationOptions, folder: RunFolder, target: Path, page:
         activations=found["activations"],
         filters=_filters(setting.subject.model),
     )
-    words = ", ".join(
-        f"{name} {found['summary'][f'{name}_error']:.2%}" for name in ("clean", "fgsm", "pgd", "certified")
-    )
+    errors = {name: found["summary"][f"{name}_error"] for name in ("clean", "fgsm", "pgd", "certified")}
+    words = ", ".join(f"{name} {error:.2%}" for name, error in errors.items() if error is not None)
     click.echo(f"Errors on {setting.samples} samples: {words}.")
     with shielded():
         Target(target, options.overwrite).write(write_document, document)
@@ -138,14 +137,16 @@ def _errors(setting: _Setting, options: EvaluationOptions, advance: Any) -> dict
         region = setting.ball.at(x)
         for name, attack in attacks.items():
             counts[name] += int(broken(subject.dual.outputs, region, labels, attack).sum())
-        certificates = autodual.certify(subject.dual, x, setting.ball, labels)
-        certified += sum(certificate.status is Status.CERTIFIED for certificate in certificates)
-        for site, parts in activation_sets(subject.dual, x, setting.ball).items():
-            activations.setdefault(site, []).extend(parts.tolist())
-        advance(len(indices), f"certified {certified}")
+        if options.certificates:
+            certificates = autodual.certify(subject.dual, x, setting.ball, labels)
+            certified += sum(certificate.status is Status.CERTIFIED for certificate in certificates)
+            for site, parts in activation_sets(subject.dual, x, setting.ball).items():
+                activations.setdefault(site, []).extend(parts.tolist())
+        advance(len(indices), f"certified {certified}" if options.certificates else f"broken {counts['pgd']}")
     errors = {f"{name}_error": count / setting.samples for name, count in counts.items()}
-    summary = {**errors, "certified": certified, "certified_error": 1 - certified / setting.samples}
-    return {"summary": summary, "activations": activations}
+    bounded = {"certified": certified, "certified_error": 1 - certified / setting.samples}
+    proved = bounded if options.certificates else dict.fromkeys(bounded)
+    return {"summary": {**errors, **proved}, "activations": activations}
 
 
 def _attack(options: EvaluationOptions) -> Pgd:
@@ -182,7 +183,7 @@ def _settings(setting: _Setting, options: EvaluationOptions) -> dict[str, Any]:
     return {
         **setting.subject.settings,
         **ball_settings(setting.shape, setting.radius, setting.ball),
-        "method": "dual bound, adaptive slopes, with intervals; rounding allowed for",
+        "method": _METHOD if options.certificates else "none",
         "attack": f"PGD, {plural(options.attack_steps, 'step')}, {plural(options.restarts, 'start')}; FGSM, one step",
-        "radii": options.radii,
+        "radii": options.radii if options.certificates else 0,
     }

@@ -7,96 +7,18 @@ torch.export would record, so that the same rules lower them, and the graph is c
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
 from typing import Any
 
-import torch
 from torch import Tensor, fx, nn
 from torch.nn.modules import module as modules
 
 from autodual.frontend.torch.batch_axis import BatchAxis
 from autodual.frontend.torch.tracing.leaf_modules import module_rule
 from autodual.frontend.torch.tracing.lowering import Lowering
+from autodual.frontend.torch.tracing.stock_layers import Shape, Step, step_of
 from autodual.frontend.traced_network import TracedNetwork
 
-aten = torch.ops.aten
-Shape = tuple[int, ...]
-
-
-@dataclass(frozen=True)
-class Step:
-    """One operation: on what comes in, on a layer's parameters and buffers by name, and on further arguments.
-
-    shape: of one sample of its result. terms: how many products, or numbers, make up a number of the result.
-    """
-
-    target: Any
-    shape: Shape
-    names: Sequence[str] = ()
-    further: Sequence[Any] = ()
-    terms: int = 1
-
-    @property
-    def multiplications(self) -> int:
-        """Of one sample, at most."""
-        return self.terms * math.prod(self.shape)
-
-
-def _linear(layer: Any, shape: Shape) -> Step | None:
-    wider, read = layer.weight.shape
-    if shape[-1:] != (read,):
-        return None
-    return Step(aten.linear.default, (*shape[:-1], wider), ("weight", "bias"), (), read)
-
-
-def _convolution(layer: Any, shape: Shape) -> Step | None:
-    target = {2: aten.conv1d.default, 3: aten.conv2d.default, 4: aten.conv3d.default}.get(len(shape))
-    odd = layer.padding_mode != "zeros" or isinstance(layer.padding, str)
-    channels, read, *kernels = layer.weight.shape
-    if target is None or odd or (len(shape) - 1, shape[0]) != (len(kernels), read * layer.groups):
-        return None
-    how = layer.stride, layer.padding, layer.dilation
-    spatial = [
-        (size + 2 * padding - dilation * (kernel - 1) - 1) // stride + 1
-        for size, kernel, stride, padding, dilation in zip(shape[1:], kernels, *how, strict=True)
-    ]
-    if min(spatial) < 1:
-        return None
-    terms = read * math.prod(kernels)
-    return Step(target, (channels, *spatial), ("weight", "bias"), (*how, layer.groups), terms)
-
-
-def _batch_norm(layer: Any, shape: Shape) -> Step | None:
-    axes = {nn.BatchNorm1d: (1, 2), nn.BatchNorm2d: (3,), nn.BatchNorm3d: (4,)}[type(layer)]
-    known = layer.track_running_stats and layer.running_mean is not None and layer.momentum is not None
-    if not known or len(shape) not in axes or (shape[0],) != tuple(layer.running_mean.shape):
-        return None
-    names = "weight", "bias", "running_mean", "running_var"
-    return Step(aten.batch_norm.default, shape, names, (False, layer.momentum, layer.eps, True))
-
-
-def _relu(layer: Any, shape: Shape) -> Step | None:
-    return Step(aten.relu.default, shape)
-
-
-def _flatten(layer: Any, shape: Shape) -> Step | None:
-    axes = len(shape) + 1
-    first, last = (axis % axes if -axes <= axis < axes else 0 for axis in (layer.start_dim, layer.end_dim))
-    if not 0 < first <= last:
-        return None
-    made = (*shape[: first - 1], math.prod(shape[first - 1 : last]), *shape[last:])
-    return Step(aten.flatten.using_ints, made, (), (layer.start_dim, layer.end_dim))
-
-
-_STEPS: dict[type[nn.Module], Callable[[Any, Shape], Step | None]] = {
-    nn.Linear: _linear,
-    **dict.fromkeys((nn.Conv1d, nn.Conv2d, nn.Conv3d), _convolution),
-    **dict.fromkeys((nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d), _batch_norm),
-    nn.ReLU: _relu,
-    nn.Flatten: _flatten,
-}
 _PASSED = (nn.Identity, nn.Dropout)
 """Layers that change nothing in inference mode."""
 
@@ -124,9 +46,8 @@ def steps_of(model: nn.Module, shape: Shape) -> list[tuple[str, nn.Module, Step]
     for path, layer in _layers(model, ""):
         if type(layer) in _PASSED:
             continue
-        make = _STEPS.get(type(layer))
         try:
-            step = None if make is None else make(layer, shape)
+            step = step_of(layer, shape)
         except Exception:  # attributes of a module from a file may be anything
             return None
         if step is None:
@@ -213,8 +134,9 @@ class _Program:
             if node is not None:
                 self.names[node.name] = f"{path}.{name}"
             operands.append(node)
-        called = step.target._schema.name.removeprefix("aten::")
-        made = self._graph.create_node("call_function", step.target, (*operands, *step.further), name=called)
+        called = step.target._schema.name.removeprefix("aten::") + "_" * getattr(layer, "inplace", False)
+        arguments = *operands, *step.further
+        made = self._graph.create_node("call_function", step.target, arguments, dict(step.keywords), name=called)
         made.meta["val"] = self._like.new_zeros(()).expand(len(self._like), *step.shape)
         made.meta["nn_module_stack"] = {path: (path, type(layer))}
         self.output = made

@@ -9,10 +9,19 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from autodual.network.recorded_operations import SMALL, Condition, RecordedOperations, Slot, Step
+from autodual.recordings.recorded_operations import (
+    SMALL,
+    Condition,
+    Exchange,
+    Extent,
+    RecordedOperations,
+    Slot,
+    Step,
+)
 
-#: Of the inputs: the results, or None where a condition does not hold, so that the run goes another way.
-Program = Callable[..., "tuple[Tensor, ...] | None"]
+#: Of the inputs: the results, or None where a condition does not hold, so that the run goes another way. A run that
+#: exchanges values is a generator, which yields what the run gives and is sent what it takes; the results come last.
+Program = Callable[..., Any]
 
 # The functions that Python calls have less to look up than operations by their names, and do the same.
 _FUNCTIONS = frozenset((
@@ -22,17 +31,21 @@ _FUNCTIONS = frozenset((
     "mul_", "nan_to_num", "ne", "neg", "neg_", "permute", "relu", "select", "squeeze", "sub", "sub_", "sum", "t",
     "transpose", "unsqueeze", "view", "where", "zeros",
 ))  # fmt: skip
+# The name of the batch size in programs.
+_BATCH = "n"
 _OTHER_NAMES: dict[str, Any] = {"hardtanh": torch._C._nn.hardtanh, "_unsafe_view": Tensor.view}
 
 
-def program_of(recording: RecordedOperations, results: Sequence[Slot]) -> Program:
+def program_of(recording: RecordedOperations, results: Sequence[Slot], fixed: int = 0) -> Program:
     """The function that does again what was recorded.
 
     Args:
         recording: without a refusal.
         results: which values to return.
+        fixed: how many of the last inputs are the same in many runs. If there are any, the program is a function of
+            these that computes what depends on them alone, and returns the function of the others.
     """
-    return _Writer(recording, results).function()
+    return _Writer(recording, results, fixed).function()
 
 
 class _Line(NamedTuple):
@@ -47,13 +60,19 @@ class _Line(NamedTuple):
 class _Writer:
     """Writes the source of a program, from the first operation to the last."""
 
-    def __init__(self, recording: RecordedOperations, results: Sequence[Slot]):
+    def __init__(self, recording: RecordedOperations, results: Sequence[Slot], fixed: int):
         self.recording = recording
         self.results = results
+        given = [step.given for step in recording.steps if isinstance(step, Exchange)]
         #: Memory that is handed out: what lies there is nobody else's.
-        self.own = {recording.root(one) for one in results}
+        self.own = {recording.root(one) for one in (*results, *given)}
+        self.generates = bool(given)
         self.names = {number: f"v{number}" for number in recording.inputs}
-        self.lines: list[_Line] = []
+        inputs, place = list(self.names.values()), len(self.names) - fixed
+        self.inputs, self.fixed = inputs[:place], inputs[place:]
+        #: Variables that are the same in many runs.
+        self.lasting = set(self.fixed)
+        self.lines = [_Line(f"{_BATCH} = {inputs[0]}.shape[0]", (_BATCH,), (inputs[0],), False)]
         #: What lines call and read beside the inputs, and its name.
         self.scope: dict[str, Any] = {}
         self.scope_names: dict[Any, str] = {}
@@ -67,15 +86,20 @@ class _Writer:
             if isinstance(step, Condition):
                 name = self.names[step.slot.number]
                 self.lines.append(_Line(f"if bool({name}) is not {step.answer}: return None", (), (name,), True))
+            elif isinstance(step, Exchange):
+                given, taken = self.names[step.given.number], f"v{step.taken.number}"
+                self.lines.append(_Line(f"{taken} = yield {given}", (taken,), (given,), True))
+                self.names[step.taken.number] = taken
             else:
                 self._write(number, step)
-        exec(compile(self._source(), "<bounds>", "exec"), self.scope)
+        exec(compile(self._source(), "<recorded>", "exec"), self.scope)
         return self.scope["program"]
 
     def _write(self, number: int, step: Step) -> None:
-        used = self._slots((*step.arguments, *step.keywords.values()))
+        parts = self._parts((*step.arguments, *step.keywords.values()))
+        used = [one for one in parts if isinstance(one, Slot)]
         call, pure = self._call(step), self._pure(number, step, used)
-        read = tuple(self.names[one.number] for one in used)
+        read = tuple(_BATCH if isinstance(one, Extent) else self.names[one.number] for one in parts)
         if pure and call in self.known:
             names = self.known[call]
         elif step.idle:
@@ -87,6 +111,8 @@ class _Writer:
             names = tuple(f"v{one.number}" for one in step.results)
             left = names[0] if step.single else f"{', '.join(names)},"
             self.lines.append(_Line(f"{left} = {call}", names, read, step.nature.changes))
+            if pure and self.fixed and all(name in self.lasting or name in self.scope for name in read):
+                self.lasting.update(names)
         if pure and (step.size <= SMALL or all(one.number in self.recording.roots for one in step.results)):
             self.known[call] = names
         self.names.update({one.number: name for one, name in zip(step.results, names)})
@@ -97,10 +123,10 @@ class _Writer:
         changed = any(self.recording.changes.get(root, -1) >= number for root in roots)
         return not (step.nature.changes or changed) and self.own.isdisjoint(roots)
 
-    def _slots(self, value: Any) -> list[Slot]:
-        if isinstance(value, Slot):
+    def _parts(self, value: Any) -> list[Slot | Extent]:
+        if isinstance(value, (Slot, Extent)):
             return [value]
-        return [one for part in value for one in self._slots(part)] if isinstance(value, tuple) else []
+        return [one for part in value for one in self._parts(part)] if isinstance(value, tuple) else []
 
     def _call(self, step: Step) -> str:
         named = [f"{name}={self._text(value)}" for name, value in step.keywords.items()]
@@ -115,6 +141,8 @@ class _Writer:
     def _text(self, value: Any) -> str:
         if isinstance(value, Slot):
             return self.names[value.number]
+        if isinstance(value, Extent):
+            return _BATCH if value.times == 1 else f"{value.times} * {_BATCH}"
         if isinstance(value, tuple):
             return f"[{', '.join(map(self._text, value))}]"
         if value is None or isinstance(value, (bool, int, str)) or (isinstance(value, float) and math.isfinite(value)):
@@ -132,12 +160,21 @@ class _Writer:
     def _source(self) -> str:
         """The program's text, without results that nobody reads; values are let go after the last line that does."""
         results = [self.names[one.number] for one in self.results]
-        alive, lines = set(results), [f"    return {', '.join(results)},"]
+        lasting, alive, kept = self.lasting, set(results), []
         for line in reversed(self.lines):
-            if not line.acts and alive.isdisjoint(line.made):
-                continue
-            last = {name for name in (*line.made, *line.used) if name not in self.scope} - alive
-            alive |= last
-            lines.append(f"    {line.text}" if not last else f"    {line.text}\n    del {', '.join(sorted(last))}")
-        head = f"def program({', '.join(f'v{number}' for number in self.recording.inputs)}):"
-        return "\n".join([head, *reversed(lines)])
+            if line.acts or not alive.isdisjoint(line.made):
+                last = {name for name in (*line.made, *line.used) if name not in self.scope} - alive
+                alive |= last
+                kept.append((line, last - lasting))
+        lines = {True: list[str](), False: list[str]()}
+        for line, last in reversed(kept):
+            lines[not lasting.isdisjoint(line.made)] += [line.text] + [f"del {', '.join(sorted(last))}"] * bool(last)
+        lines[False].append(f"{'yield' if self.generates else 'return'} {', '.join(results)},")
+        if not self.fixed:
+            return _definition("program", self.inputs, lines[False])
+        inner = _definition("run", self.inputs, lines[False]).split("\n")
+        return _definition("program", self.fixed, [*lines[True], *inner, "return run"])
+
+
+def _definition(name: str, arguments: Sequence[str], lines: Sequence[str]) -> str:
+    return "\n".join([f"def {name}({', '.join(arguments)}):", *(f"    {line}" for line in lines)])

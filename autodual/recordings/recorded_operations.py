@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
 from torch.utils.weak import WeakTensorKeyDictionary
 
 # Results whose shape depends on values, or which differ from run to run; arguments that are seen in another way.
@@ -22,6 +23,8 @@ SMALL = 1 << 14
 # Ways to values that pass no operation.
 _PEEKS = ("tolist", "numpy", "__array__", "__dlpack__", "data_ptr", "untyped_storage", "storage")
 _PEEKING = frozenset(getattr(Tensor, name) for name in _PEEKS)
+# Ways from Python's numbers to tensors; numbers of tensors among them would be read unseen.
+_MAKING = frozenset((torch.tensor, torch.as_tensor, torch.asarray))
 
 
 @dataclass(frozen=True)
@@ -40,9 +43,10 @@ class Nature:
 
 
 @cache
-def _nature(operation: torch._ops.OpOverload) -> Nature:
+def _nature(operation: torch._ops.OpOverload, steady: bool) -> Nature:
+    """steady: whether the result's shape is known from the arguments', whatever the operation's tags say."""
     schema, refusal = operation._schema, None
-    if any(tag in operation.tags for tag in _UNSTEADY):
+    if not steady and any(tag in operation.tags for tag in _UNSTEADY):
         refusal = f"the result of {operation} depends on values or chance, or it reshapes its argument"
     elif operation is torch.ops.aten.as_strided.default:
         refusal = "as_strided reads memory whose layout may be another one"
@@ -54,11 +58,25 @@ def _nature(operation: torch._ops.OpOverload) -> Nature:
     return Nature(refusal, shared, views, schema.is_mutable, creates)
 
 
+def _places(operation: torch._ops.OpOverload, arguments: Sequence[Any]) -> bool:
+    """Whether an operation takes entries by their places, which are as many whatever these are, and not by a mask."""
+    return operation is torch.ops.aten.index.Tensor and all(
+        one is None or one.dtype in (torch.int64, torch.int32) for one in arguments[1]
+    )
+
+
 @dataclass(frozen=True)
 class Slot:
     """Where a value of the recorded run lies, in the order in which values appeared: the inputs first."""
 
     number: int
+
+
+@dataclass(frozen=True)
+class Extent:
+    """A multiple of the batch size, among the arguments of a run that is one of any batch size."""
+
+    times: int
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,6 +107,14 @@ class Condition:
     answer: bool
 
 
+@dataclass(frozen=True)
+class Exchange:
+    """The run gives a value away, and gets another one for it before it goes on."""
+
+    given: Slot
+    taken: Slot
+
+
 class RecordedOperations(TorchDispatchMode):
     """Inside, operations on tensors are noted, in order, and computed as usual.
 
@@ -99,7 +125,7 @@ class RecordedOperations(TorchDispatchMode):
 
     def __init__(self, inputs: Sequence[Tensor]):
         super().__init__()
-        self.steps: list[Step | Condition] = []
+        self.steps: list[Step | Condition | Exchange] = []
         self.constants: dict[Slot, Tensor] = {}
         self.refusal: str | None = None
         self.count = 0
@@ -111,6 +137,8 @@ class RecordedOperations(TorchDispatchMode):
         self.changes: dict[int, int] = {}
         for one in inputs:
             self.inputs.append(self._new(one).number)
+        #: The first extent of the first input.
+        self.batch = inputs[0].shape[0] if inputs and inputs[0].dim() else 0
         self._peeks = _Peeks(self)
 
     def __enter__(self) -> RecordedOperations:
@@ -129,6 +157,10 @@ class RecordedOperations(TorchDispatchMode):
         """Where a tensor lies; None if it comes from elsewhere."""
         return self._slots.get(tensor)
 
+    def exchange(self, given: Tensor, taken: Tensor) -> None:
+        """From here on the run reads a tensor that was made elsewhere from one of its own values."""
+        self.steps.append(Exchange(self._slot_of(given), self._new(taken)))
+
     @classmethod
     def _should_skip_dynamo(cls) -> bool:
         """PyTorch asks; yes would load its compiler, which takes longer than thousands of calls."""
@@ -138,11 +170,11 @@ class RecordedOperations(TorchDispatchMode):
         keywords = keywords or {}
         if self.refusal is not None:
             return operation(*arguments, **keywords)
-        if operation is torch.ops.aten.lift_fresh.default and arguments[0].dim() == 0:
-            self.constants[self._new(arguments[0])] = arguments[0].clone()  # a number of Python's becomes a tensor
+        if operation is torch.ops.aten.lift_fresh.default and self.slot(arguments[0]) is None:
+            self.constants[self._new(arguments[0])] = arguments[0].clone()  # Python's numbers become a tensor
         noted, named = self._noted(arguments), {name: self._noted(value) for name, value in keywords.items()}
         found = operation(*arguments, **keywords)
-        nature = _nature(operation)
+        nature = _nature(operation, _places(operation, arguments))
         if operation is torch.ops.aten._local_scalar_dense.default:
             self._read(arguments[0], noted[0], found)
         elif nature.refusal is not None:
@@ -158,11 +190,12 @@ class RecordedOperations(TorchDispatchMode):
 
     def _add(self, operation: Any, nature: Nature, arguments: Any, noted: Any, named: Any, found: Any) -> None:
         single = isinstance(found, Tensor)
-        tensors = [found] if single else list(found) if isinstance(found, (tuple, list)) else [found]
-        if not all(isinstance(one, Tensor) for one in tensors):
+        each = [found] if single else list(found) if isinstance(found, (tuple, list)) else [found]
+        tensors = [one for one in each if isinstance(one, Tensor)]
+        if not tensors or any(one is not None for one in each if not isinstance(one, Tensor)):
             self.refuse(f"{operation} returns something else than tensors")
             return
-        results = tuple(self._new(one) for one in tensors)
+        results = tuple(self._new(one) for one in each)
         shared = [noted[index] for index in nature.shared if isinstance(noted[index], Slot)]
         if nature.views:
             self.roots.update({result.number: self.root(shared[0]) for result in results})
@@ -170,7 +203,7 @@ class RecordedOperations(TorchDispatchMode):
             self.changes.update({self.root(one): len(self.steps) for one in shared})
             if not self.changes.keys().isdisjoint(self.inputs):
                 self.refuse(f"{operation} changes an input")
-        size = max((one.numel() for one in tensors), default=0)
+        size = max(one.numel() for one in tensors)
         value = found.clone() if nature.creates and single and size <= SMALL else None
         idle = single and nature.views and not nature.changes and _seen_alike(arguments[0], found)
         self.steps.append(Step(operation, nature, noted, named, results, single, size, value, idle))
@@ -193,10 +226,12 @@ class RecordedOperations(TorchDispatchMode):
             slot = self._new(tensor)
         return slot
 
-    def _new(self, tensor: Tensor) -> Slot:
+    def _new(self, tensor: Tensor | None) -> Slot:
+        """A slot for a tensor, or for None where an operation has no result to give."""
         slot = Slot(self.count)
         self.count += 1
-        self._slots[tensor] = slot
+        if tensor is not None:
+            self._slots[tensor] = slot
         return slot
 
 
@@ -214,4 +249,6 @@ class _Peeks(TorchFunctionMode):
     def __torch_function__(self, function: Any, types: Any, arguments: Any = (), keywords: Any = None) -> Any:
         if function in _PEEKING:
             self.recording.refuse("values are read as numbers")
+        if function in _MAKING and any(isinstance(one, Tensor) for one in tree_leaves((arguments, keywords))):
+            self.recording.refuse("a tensor is made of numbers of tensors")
         return function(*arguments, **(keywords or {}))
