@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import re
+from pathlib import Path
 
 import numpy
 import pytest
@@ -330,3 +331,13 @@ def test_balls_are_used_recorded_and_replayed(command, invoke, tmp_path, model_f
         assert refused.exit_code == 2 and "--balls" in refused.stderr
     again = invoke("replay", out)
     assert again.exit_code == 0 and "rows that differ      0" in again.stdout, again.output
+
+
+def test_the_set_of_a_networks_file_is_bounded_exactly_however_training_bounded_it(invoke, tmp_path):
+    """The network was trained with first-layer bounds at 16 prices; what it was trained for is the ball."""
+    network, out = Path(__file__).parents[2] / "examples" / "mnist_wasserstein.pt", tmp_path / "out.json"
+    result = invoke("certify", network, "--limit", 1, "--json", out)
+    assert result.exit_code == 0, result.stderr
+    settings = document_of(out)["settings"]
+    assert settings["norm"] == "wasserstein" and settings["eps"] == 0.05
+    assert settings["set_options"] == {"window": 5, "cost": 1.0}

@@ -31,7 +31,7 @@ BUDGETS = torch.tensor([0.0, 0.03, 0.7, 20.0], dtype=torch.float64)
 
 
 @pytest.mark.parametrize("shape", SHAPES.values(), ids=SHAPES.keys())
-@pytest.mark.parametrize(("window", "power"), [(1, 1.0), (3, 1.0), (5, 2.0), (7, 0.5)])
+@pytest.mark.parametrize(("window", "power"), [(1, 1.0), (3, 1.0), (5, 2.0), (7, 0.5), (11, 1.0)])
 def test_extremes_and_steepest_points_are_those_of_the_linear_program(shape, window, power, generator):
     plans, x = Plans.over(shape, window, power), images(shape, generator)
     rows = torch.randn(4, 2, *shape, dtype=torch.float64, generator=generator)

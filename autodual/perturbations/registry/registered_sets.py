@@ -41,10 +41,20 @@ _SETS: dict[str, SetEntry] = {
                     "cost", float, "Power of the distance that moving one unit of mass costs.", 1.0, Range(0, 100)
                 ),
                 SetParameter(
-                    "sharpness", float, "Of smooth bounds in place of exact ones; 0: exact.", 0.0, Range(0, LARGEST)
+                    "sharpness",
+                    float,
+                    "Of smooth bounds in place of exact ones; 0: exact.",
+                    0.0,
+                    Range(0, LARGEST),
+                    bounding=True,
                 ),
                 SetParameter(
-                    "prices", int, "Prices at which rows of all samples are bounded; 0: the best.", 0, Range(0, 1000)
+                    "prices",
+                    int,
+                    "Prices at which rows of all samples are bounded; 0: the best.",
+                    0,
+                    Range(0, 1000),
+                    bounding=True,
                 ),
             ),
             formula="d({point}, x) ≤ {radius}·Σx, moving mass within {window}×{window} pixels",

@@ -26,6 +26,8 @@ class SetParameter:
         range: the numbers it may take; by default all finite ones.
         choices: the words it may be.
         many: whether it is a list of such values, such as one per channel.
+        bounding: whether it says how the set is bounded, and not which points it has. What a network was trained for
+            is the points: commands that read the set from a network's file leave such a parameter at its default.
 
     Example:
         >>> from autodual.perturbations import SetParameter
@@ -42,6 +44,7 @@ class SetParameter:
     range: Range = _FINITE
     choices: tuple[str, ...] = ()
     many: bool = False
+    bounding: bool = False
 
     @property
     def option(self) -> str:

@@ -1,8 +1,7 @@
 """The nearest points of Wasserstein balls, by an interior point method for the quadratic program over transport plans.
 
 Of each image only pixels that hold mass are rows of the plan. A step solves one dense system of their number for each
-channel; channels meet in the budget alone. All is computed in float64. After about twenty steps pixels are right to
-1e-9.
+channel; channels meet in the budget alone. All is computed in float64, and right to 1e-9 after about twenty steps.
 """
 
 from __future__ import annotations
@@ -30,8 +29,8 @@ def exact_projection(w: Tensor, x: Tensor, budget: Tensor, moves: Moves) -> Tens
         moves: where mass may move.
 
     Returns:
-        Points of the balls, `[N, *channels, H, W]`. In float64 each pixel is within 1e-9 of the nearest point's, in
-        units of the largest pixel of w and x; in float32 as near as a millionth less of the budget allows.
+        Points of the balls, `[N, *channels, H, W]`. In float64 each pixel is right to 1e-9, in units of the largest
+        pixel of w and x; in float32 a millionth of the budget is left for rounding.
 
     Example:
         >>> import torch

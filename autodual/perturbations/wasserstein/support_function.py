@@ -21,7 +21,10 @@ from torch import Tensor
 
 from autodual.perturbations.wasserstein.offers import Offers
 from autodual.perturbations.wasserstein.optimal_plan import OptimalPlan
-from autodual.perturbations.wasserstein.price_search import Savings, cheapest
+from autodual.perturbations.wasserstein.price_search import BestMoves, Savings, cheapest
+
+#: With more rings than these but that of staying, F is searched ring by ring.
+_FEW_RINGS = 16
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,17 +59,28 @@ def best_prices(offers: Offers) -> Tensor:
     Returns:
         `[3, ends, G, K]`.
     """
-    costs = [0.0, *offers.costs]
-    steps = offers.mass.new_tensor([after - before for before, after in pairwise(costs)])
-    weights = (offers.asked.sources.mass.unsqueeze(1) * steps.unsqueeze(1)).flatten(1)
-    found = cheapest(
-        Savings(
-            _concave_slopes(offers.gains, offers.costs).reshape(-1, weights.shape[1]),
-            weights.unsqueeze(1).expand(*offers.shape, -1).reshape(-1, weights.shape[1]),
-            offers.budget.reshape(-1),
-        )
-    )
+    few = len(offers.costs) <= _FEW_RINGS
+    found = cheapest(_savings(offers) if few else _best_moves(offers))
     return torch.stack(found.prices).view(3, *offers.shape)
+
+
+def _savings(offers: Offers) -> Savings:
+    """F by the concave envelopes of gains, which cost the square of the number of rings and are quick to search."""
+    steps = offers.mass.new_tensor([after - before for before, after in pairwise([0.0, *offers.costs])])
+    weights = (offers.asked.sources.mass.unsqueeze(1) * steps.unsqueeze(1)).flatten(1)
+    return Savings(
+        offers.budget.reshape(-1),
+        _concave_slopes(offers.gains, offers.costs).reshape(-1, weights.shape[1]),
+        weights.unsqueeze(1).expand(*offers.shape, -1).reshape(-1, weights.shape[1]),
+    )
+
+
+def _best_moves(offers: Offers) -> BestMoves:
+    """F as it is written: nothing to make, and all rings to look at again for each price."""
+    sources = offers.mass.shape[-1]
+    gains = torch.stack(list(offers.gains), -2).reshape(-1, len(offers.costs), sources)
+    costs = offers.mass.new_tensor(offers.costs)
+    return BestMoves(offers.budget.reshape(-1), gains, costs, offers.mass.reshape(-1, sources))
 
 
 def _concave_slopes(gains: Sequence[Tensor], costs: Sequence[float]) -> Tensor:

@@ -9,12 +9,13 @@ import click
 from click.core import ParameterSource
 
 from autodual.errors import InvalidInputError, ModelFileError
+from autodual.perturbations import choose_set
 from autodual.train.recipe import SetSection, assemble
 from autodual_cli.options.option_groups import BallOptions
 
 
 def trained_set(context: click.Context, trained: Mapping[str, Any], ball: BallOptions) -> tuple[float, BallOptions]:
-    """Radius and shape of the set, for a command that was told no size.
+    """Radius and shape of the set, for a command that was told no size; how training bounded it does not count.
 
     Raises UsageError if the file does not record a set, or if options give a shape without a size.
     """
@@ -31,4 +32,6 @@ def trained_set(context: click.Context, trained: Mapping[str, Any], ball: BallOp
         raise ModelFileError(
             f"The set that the network's file names cannot be made, so give --eps and --norm: {error}."
         ) from None
-    return section.eps, BallOptions(section.norm, section.domain or None, section.options)
+    parameters = {one.name: one for one in choose_set(section.norm, section.options).entry.parameters}
+    points = {name: value for name, value in section.options.items() if not parameters[name].bounding}
+    return section.eps, BallOptions(section.norm, section.domain or None, points)
