@@ -82,7 +82,11 @@ class Uniform(Start):
 
 @dataclass(frozen=True)
 class Outward(Start):
-    """Uniform features in an l∞ ball or a box; in other balls a random direction as far as the radius goes."""
+    """Uniform features in an l∞ ball or a box; in a round ball its farthest point in a random direction.
+
+    Cut down to the domain, a ball is wider in some directions than in others, and its farthest point is still at its
+    edge. In an l1 ball, whose farthest points move single features, it is a random direction as far as the radius goes.
+    """
 
     def points(self, region: Searchable, generator: torch.Generator) -> Tensor:
         return region.each(lambda factor, centre: self._point(factor, centre, generator), region.centre)
@@ -92,6 +96,8 @@ class Outward(Start):
         if order is None or order == torch.inf:
             return Uniform().points(region, generator)
         direction = _normal(centre, generator)
+        if order > 1:
+            return region.steepest(direction)
         return region.project(centre + region.radii * direction / per_sample_norm(direction, order))
 
 
