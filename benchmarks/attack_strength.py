@@ -29,7 +29,7 @@ from peer_attacks import Attack, peer_attacks
 from torch import Tensor, nn
 
 from autodual.attacks import Apgd, Msd, Pgd, Square, Standard, attack_members
-from autodual.perturbations import PerturbationSet
+from autodual.perturbations import L2Ball, PerturbationSet
 from autodual.specs import ClassMargin
 
 #: Gradients of PGD and of Auto-PGD, and queries of the gradient-free search (Square).
@@ -38,15 +38,17 @@ STEPS, ADAPTIVE, QUERIES = 40, 100, 1000
 
 def own_attacks(model: nn.Module, ball: PerturbationSet) -> dict[str, Attack]:
     """The library's attacks by kind."""
+    # Foolbox begins at the edge of the ball.
+    start = "outward" if isinstance(ball, L2Ball) else "scattered"
     kinds = {
-        "PGD": Pgd(STEPS, start="scattered", objective="cross-entropy", keep="first"),
+        "PGD": Pgd(STEPS, start=start, objective="cross-entropy", keep="first"),
         "PGD, adaptive": Apgd(STEPS, keep="first"),
         "APGD": Apgd(ADAPTIVE, keep="first"),
         "APGD, DLR": Apgd(ADAPTIVE, objective="dlr", keep="first"),
         "APGD, targeted": Apgd(ADAPTIVE, 9, "targeted-dlr", keep="first"),
         "Square": Square(QUERIES),
         "standard": Standard(),
-        "MSD": Msd(STEPS, restarts=len(ball.members()), objective="cross-entropy", keep="first"),
+        "MSD": Msd(STEPS, restarts=len(ball.members()), objective="cross-entropy", keep="first", start="outward"),
     }
 
     def run(kind: str) -> Attack:
