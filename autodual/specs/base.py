@@ -111,7 +111,8 @@ class Specification(ABC):
         """Bool: true for outputs at which the margin is negative, and for others if that is quicker to say.
 
         Args:
-            rows, outputs: as of `margin_of`.
+            rows: as of `margin_of`.
+            outputs: as of `margin_of`.
         """
         return self.margin_of(rows, outputs) < 0
 

@@ -152,7 +152,8 @@ class ClassMargin(LabelSpecification):
         """Where another class than the label, or NaN, is the largest output; at every position, also of ignored ones.
 
         Args:
-            rows, outputs: as of `Specification.margin_of`.
+            rows: as of `Specification.margin_of`.
+            outputs: as of `Specification.margin_of`.
         """
         if type(self) is not ClassMargin:  # whose margin may be another one
             return super().suspects(rows, outputs)
