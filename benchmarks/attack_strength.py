@@ -1,6 +1,6 @@
 """Successes and CPU time of the library's attacks, compared with torchattacks and Foolbox at equal gradient counts.
 
-    python benchmarks/attack_strength.py REFERENCE [--images 200] [--repeats 2] [--only WORD] [--standard 0] [--save]
+    python benchmarks/attack_strength.py REFERENCE [--images 200] [--repeats 2] [--only ROWS] [--standard 0] [--save]
 
 REFERENCE is the folder of public reference networks. Each network is attacked at the first images that it classifies
 correctly (`attacked_networks.py`), on one thread, in float32. A success is a point of the set where another class wins,
@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 import time
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -29,7 +30,7 @@ from peer_attacks import Attack, peer_attacks
 from torch import Tensor, nn
 
 from autodual.attacks import Apgd, Msd, Pgd, Square, Standard, attack_members
-from autodual.perturbations import PerturbationSet
+from autodual.perturbations import L2Ball, PerturbationSet
 from autodual.specs import ClassMargin
 
 #: Gradients of PGD and of Auto-PGD, and queries of the gradient-free search (Square).
@@ -38,15 +39,17 @@ STEPS, ADAPTIVE, QUERIES = 40, 100, 1000
 
 def own_attacks(model: nn.Module, ball: PerturbationSet) -> dict[str, Attack]:
     """The library's attacks by kind."""
+    # Foolbox begins at the edge of the ball.
+    start = "outward" if isinstance(ball, L2Ball) else "scattered"
     kinds = {
-        "PGD": Pgd(STEPS, start="scattered", objective="cross-entropy", keep="first"),
+        "PGD": Pgd(STEPS, start=start, objective="cross-entropy", keep="first"),
         "PGD, adaptive": Apgd(STEPS, keep="first"),
         "APGD": Apgd(ADAPTIVE, keep="first"),
         "APGD, DLR": Apgd(ADAPTIVE, objective="dlr", keep="first"),
         "APGD, targeted": Apgd(ADAPTIVE, 9, "targeted-dlr", keep="first"),
         "Square": Square(QUERIES),
         "standard": Standard(),
-        "MSD": Msd(STEPS, restarts=len(ball.members()), objective="cross-entropy", keep="first"),
+        "MSD": Msd(STEPS, restarts=len(ball.members()), objective="cross-entropy", keep="first", start="outward"),
     }
 
     def run(kind: str) -> Attack:
@@ -88,7 +91,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--images", type=int, default=200, help="for all but `standard`; 0: these rows are left out")
     parser.add_argument("--standard", type=int, default=0, help="images for `standard` and AutoAttack (default: none)")
     parser.add_argument("--repeats", type=int, default=2)
-    parser.add_argument("--only", default="", help="only rows whose network, set or kind has this in it")
+    parser.add_argument("--only", default="", help="a regular expression for rows, such as 'l2 .* APGD$'")
     parser.add_argument("--save", action="store_true", help="put the rows into docs/results/attack_strength.json")
     return parser.parse_args()
 
@@ -99,7 +102,7 @@ def rows_of(name: str, key: str, subject: Attacked, options: argparse.Namespace)
     ours, peers = own_attacks(model, ball), peer_attacks(model, ball)
     for kind, attacks in peers.items():
         count = options.standard if kind == "standard" else options.images
-        if count == 0 or options.only not in f"{name} {key} {kind}":
+        if count == 0 or not re.search(options.only, f"{name} {key} {kind}"):
             continue
         some = subject.first(count)
         own = {"autodual": ours[kind]}

@@ -82,6 +82,7 @@ class Ascent(Attack):
         kept = Kept(self.keep, centre if self.keep == "last" else region.project(centre))
         for restart in range(self.restarts):
             start = self.start if restart == 0 or self.start.random else Scattered()
+            start = start.turn(restart)
             first = region.enlarged(self.wide[0]) if self.wide else self.growth.at(region, 0, self.steps)
             state = State(start.points(first, generator), self.steps, generator)
             left = kept.resisting()

@@ -8,6 +8,7 @@ and `fold` adds that up.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -96,19 +97,17 @@ def _reads_few_channels(node: Any) -> bool:
 
 def _gradient(of: Tensor, points: Tensor, slope: Tensor) -> Tensor:
     """The gradient `[N, *shape]` by the points; 0 where there is none."""
-    return _gradients(of, points, slope, zeros=True)[0]
+    (found,) = _gradients(of, points, slope)
+    return torch.zeros_like(points) if found is None else found
 
 
-def _gradients(of: Tensor, by: Tensor | GradientEdge, slope: Tensor, zeros: bool = False) -> tuple[Any, ...]:
-    """`torch.autograd.grad`, with None or zeros where there is no gradient.
-
-    That function loads a computer algebra system to check slopes that it is given, so it is given none.
-    """
+def _gradients(of: Tensor, by: Tensor | GradientEdge, slope: Tensor) -> Sequence[Tensor | None]:
+    """`torch.autograd.grad`, which loads a computer algebra system to check slopes that it is given."""
     slope = slope.reshape(of.shape)
     with torch.enable_grad():
         whole = of.sum()
     hook = of.register_hook(lambda _: slope)
     try:
-        return torch.autograd.grad(whole, by, allow_unused=True, materialize_grads=zeros)
+        return torch.autograd.grad(whole, by, allow_unused=True)
     finally:
         hook.remove()

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
-from torch.nn.modules import module
+from torch.nn.modules.module import _has_any_global_hook
 
 from autodual.attacks.base import Function
 from autodual.recordings import Walk, unwatched
@@ -30,7 +30,7 @@ def known(function: Function) -> Known | None:
 
     All its modules must be PyTorch's or this package's, without hooks. A user's module may read anything.
     """
-    if not isinstance(function, nn.Module) or not unwatched() or module._has_any_global_hook():
+    if not isinstance(function, nn.Module) or not unwatched() or _has_any_global_hook():
         return None
     if torch.is_autocast_enabled("cpu") or torch.is_anomaly_enabled():
         return None

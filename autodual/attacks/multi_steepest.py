@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from autodual.attacks.ascent import Ascent, check_counts
-from autodual.attacks.gradient_attack import GradientAttack
-from autodual.attacks.kept import Keep, check_keep
+from autodual.attacks.ascent import Ascent
+from autodual.attacks.gradient_attack import GradientAttack, check_parts
+from autodual.attacks.kept import Keep
 from autodual.attacks.objectives import Objective, objective_named
+from autodual.attacks.starts import Start, start_named
 from autodual.attacks.step_sizes import Fixed
 from autodual.attacks.worst_member import WorstMember
 
@@ -23,11 +24,13 @@ class Msd(GradientAttack):
     Args:
         steps: how many.
         step_size: in units of each member's radius; by default 2.5 / steps.
-        restarts: the first begins at the nominal samples, the others at random points of the union.
+        restarts: the first begins as `start` says, the others at random points of the union if that is not random.
         seed: of those.
         objective: what is raised, and what decides among the members; one of `OBJECTIVES` by its name, or an
             `Objective`.
         keep: which point is given back; see `Ascent`.
+        start: one of `STARTS` by its name or a `Start`; with "outward" each restart begins at the edge of the next
+            member.
 
     Example:
         >>> import autodual, torch
@@ -44,17 +47,17 @@ class Msd(GradientAttack):
     seed: int = 0
     objective: str | Objective = "margin"
     keep: Keep = "worst"
+    start: str | Start = "zero"
     joint: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
-        check_counts(self.steps, self.restarts)
-        check_keep(self.keep)
-        objective_named(self.objective)
+        check_parts(self.steps, self.restarts, self.keep, self.objective, self.start)
         Fixed(1.0 if self.step_size is None else self.step_size)
 
     @property
     def ascent(self) -> Ascent:
         return Ascent(
+            start=start_named(self.start),
             objective=objective_named(self.objective),
             step=WorstMember(),
             size=Fixed(2.5 / self.steps if self.step_size is None else self.step_size),

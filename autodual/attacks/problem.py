@@ -65,6 +65,10 @@ class Problem:
         """`[N]`; negative where the outputs `[N, K]` refute the specification."""
         return self.specification.margin_of(self.rows, outputs)
 
+    def suspicious(self, outputs: Tensor) -> bool:
+        """Whether any of the outputs `[N, K]` may refute the specification; without a doubt no if False."""
+        return bool(self.specification.suspects(self.rows, outputs).any())
+
     @cached_property
     def mixture(self) -> tuple[tuple[float, Problem], ...]:
         """The problem of each statement of the specification's mixture, and its share."""

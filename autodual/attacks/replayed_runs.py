@@ -25,7 +25,7 @@ _MOST = 16
 
 
 @dataclass(eq=False)
-class _Kind:
+class Kind:
     """Runs that consist of the same operations.
 
     program: of the network's tensors: of points, as `program_of` has it. tried: it has given what a usual run gave.
@@ -36,7 +36,7 @@ class _Kind:
     tried: bool = False
 
 
-_KINDS: WeakKeyDictionary[nn.Module, dict[Hashable, _Kind]] = WeakKeyDictionary()
+KINDS: WeakKeyDictionary[nn.Module, dict[Hashable, Kind]] = WeakKeyDictionary()
 
 
 class NetworkRuns:
@@ -70,17 +70,16 @@ class NetworkRuns:
         found = self._known
         if found is None or len(points) == 0 or points.device.type != "cpu" or not points.is_contiguous():
             return None
-        kinds = _KINDS.setdefault(found.module, {})
-        key = (found.key, points.shape[1:], points.dtype, len(points) == 1)
+        kinds, key = KINDS.setdefault(found.module, {}), (found.key, points.shape[1:], points.dtype, len(points) == 1)
         if key not in kinds and len(kinds) == _MOST:
             kinds.pop(next(iter(kinds)))
-        return _Replay(kinds.setdefault(key, _Kind()), found.tensors, self._usual)
+        return _Replay(kinds.setdefault(key, Kind()), found.tensors, self._usual)
 
 
 class _Replay:
     """What stands in for the runs of one kind during one attack."""
 
-    def __init__(self, kind: _Kind, tensors: list[Tensor], usual: Callable[[Tensor], NetworkRun]):
+    def __init__(self, kind: Kind, tensors: list[Tensor], usual: Callable[[Tensor], NetworkRun]):
         self.kind = kind
         self.tensors = tensors
         self.usual = usual
@@ -102,7 +101,7 @@ class _Replay:
 class _TriedRun(NetworkRun):
     """A usual run beside a replayed one, which has to give the same."""
 
-    def __init__(self, kind: _Kind, replayed: NetworkRun, usual: NetworkRun):
+    def __init__(self, kind: Kind, replayed: NetworkRun, usual: NetworkRun):
         self._kind, self._replayed, self._usual = kind, replayed, usual
         self.outputs = usual.outputs
 

@@ -23,7 +23,7 @@ class Seen:
     problem: Problem
     objective: Objective
     kept: Kept
-    #: Points, and their scores, or else the outputs that these follow from.
+    #: Points, and what they are judged by: negated losses, or outputs.
     _waiting: list[tuple[Tensor, Tensor]] = field(default_factory=list)
 
     def add(self, points: Tensor, outputs: Tensor, loss: Tensor, *, sure: bool) -> bool:
@@ -39,11 +39,9 @@ class Seen:
         keep, waiting = self.kept.keep, self._waiting
         if keep == "last":
             return False
-        score = -loss if self._by_loss else self.problem.margin(outputs) if keep == "first" else None
-        waiting.append((points, outputs if score is None else score))
+        waiting.append((points, -loss if self._by_loss else outputs))
         numbers = len(waiting) * (points.numel() + outputs.numel())
-        refuted = keep == "first" and score is not None and bool((score < 0).any())
-        at_once = refuted or keep == "first-together" or not sure
+        at_once = not sure or keep == "first-together" or (keep == "first" and self.problem.suspicious(outputs))
         if at_once or len(waiting) == _STEPS or numbers > _NUMBERS:
             self.judge(None if sure else self.problem.region)
         return at_once
@@ -60,8 +58,7 @@ class Seen:
         points = steps[0].unsqueeze(0) if len(steps) == 1 else torch.stack(steps)
         values = torch.stack([found for _, found in self._waiting])
         self._waiting.clear()
-        scored = self._by_loss or self.kept.keep == "first"
-        self.kept.update(points, values if scored else self.problem.margin(values), region)
+        self.kept.update(points, values if self._by_loss else self.problem.margin(values), region)
 
     @property
     def _by_loss(self) -> bool:

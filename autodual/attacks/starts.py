@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import torch
@@ -28,6 +28,10 @@ class Start(ABC):
             region: the set, placed around N samples.
             generator: of random numbers, on the region's device.
         """
+
+    def turn(self, restart: int) -> Start:
+        """The start of the restart number `restart`, counted from 0."""
+        return self
 
 
 @dataclass(frozen=True)
@@ -82,16 +86,30 @@ class Uniform(Start):
 
 @dataclass(frozen=True)
 class Outward(Start):
-    """Uniform features in an l∞ ball or a box; in other balls a random direction as far as the radius goes."""
+    """Uniform features in an l∞ ball or a box; in a round ball its farthest point in a random direction.
+
+    Cut down to the domain, a ball is wider in some directions than in others, and its farthest point is still at its
+    edge. In an l1 ball, whose farthest points move single features, it is a random direction as far as the radius goes.
+
+    member: in a union the member in which the points lie, counted from 0 and around; each restart takes the next.
+    """
+
+    member: int = 0
 
     def points(self, region: Searchable, generator: torch.Generator) -> Tensor:
+        region = region.members[self.member % len(region.members)]
         return region.each(lambda factor, centre: self._point(factor, centre, generator), region.centre)
+
+    def turn(self, restart: int) -> Outward:
+        return replace(self, member=self.member + restart)
 
     def _point(self, region: Searchable, centre: Tensor, generator: torch.Generator) -> Tensor:
         order = region.norm_order
         if order is None or order == torch.inf:
             return Uniform().points(region, generator)
         direction = _normal(centre, generator)
+        if order > 1:
+            return region.steepest(direction)
         return region.project(centre + region.radii * direction / per_sample_norm(direction, order))
 
 

@@ -27,11 +27,9 @@ def over_batches(first: RecordedOperations, second: RecordedOperations) -> Recor
         return found
     merge = _Merge(first.batch, second.batch)
     found.steps = [merge.step(one, other) for one, other in zip(first.steps, second.steps)]
-    alike = len(first.steps) == len(second.steps) and first.inputs == second.inputs
-    alike &= (first.roots, first.changes) == (second.roots, second.changes)
-    alike &= first.constants.keys() == second.constants.keys()
-    alike &= all(_equal(value, second.constants[slot]) for slot, value in first.constants.items())
-    if not (alike and merge.alike):
+    kept = [(len(one.steps), one.inputs, one.roots, one.changes, one.constants.keys()) for one in (first, second)]
+    constants = (_equal(value, second.constants.get(slot)) for slot, value in first.constants.items())
+    if not (merge.alike and kept[0] == kept[1] and all(constants)):
         found.refuse("what the run does depends on the batch size")
     return found
 

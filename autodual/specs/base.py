@@ -107,6 +107,15 @@ class Specification(ABC):
         """
         return self.margin(rows.values(outputs))
 
+    def suspects(self, rows: Rows, outputs: Tensor) -> Tensor:
+        """Bool: true for outputs at which the margin is negative, and for others if that is quicker to say.
+
+        Args:
+            rows: as of `margin_of`.
+            outputs: as of `margin_of`.
+        """
+        return self.margin_of(rows, outputs) < 0
+
     def parts(self, values: Tensor) -> Tensor:
         """The margins `[*, P]` of statements that are reported by themselves, each as `margin` makes one number.
 

@@ -148,6 +148,18 @@ class ClassMargin(LabelSpecification):
         other = self.predicted(outputs) != labels.labels.to(outputs.device)
         return (other | outputs.isnan().any(labels.class_axis)) & labels.counted.to(outputs.device)
 
+    def suspects(self, rows: Rows, outputs: Tensor) -> Tensor:
+        """Where another class than the label, or NaN, is the largest output; at every position, also of ignored ones.
+
+        Args:
+            rows: as of `Specification.margin_of`.
+            outputs: as of `Specification.margin_of`.
+        """
+        if type(self) is not ClassMargin:  # whose margin may be another one
+            return super().suspects(rows, outputs)
+        scores, own = self.label_map.by_class(outputs), self.label_map.own(outputs.device)
+        return scores.argmax(-2, keepdim=True) != own
+
     def _of_classes(self, values: Tensor) -> Tensor:
         return values.min(-2).values
 

@@ -21,7 +21,8 @@ from autodual.attacks.kept import Kept
 from autodual.attacks.objectives import rise
 from autodual.attacks.problem import Problem
 from autodual.perturbations import L1Ball, L2Ball, LinfBall, PerturbationSet
-from autodual.specs import ClassMargin
+from autodual.specs import ClassMargin, TopK
+from autodual.train.mixed_labels import MixedLabels, MixedMargin
 
 LABELS = {
     "plain": torch.tensor([0, 2, -100, 1]),
@@ -91,3 +92,18 @@ def test_points_of_large_inputs_do_not_wait(monkeypatch: pytest.MonkeyPatch) -> 
     x = torch.rand(2, 12)
     Ascent(Scattered(), steps=5).run(lambda z: z[:, :3], LinfBall(0.1).at(x), ClassMargin(torch.tensor([0, 1])))
     assert counts == [1] * 6
+
+
+@pytest.mark.parametrize("kind", LABELS)
+def test_outputs_that_refute_are_suspected(kind: str) -> None:
+    labels, generator = LABELS[kind], torch.Generator().manual_seed(0)
+    odd = torch.tensor([torch.inf, -torch.inf, torch.nan, 0.0])
+    mixed = MixedMargin.of(MixedLabels.of(labels).mixed(0.4, torch.arange(3, -1, -1)), 1)
+    for goal in (ClassMargin(labels), TopK(labels, 2), mixed):
+        for _ in range(40):
+            outputs = torch.randn((4, 3, *labels.shape[1:]), generator=generator)
+            place = torch.rand(outputs.shape, generator=generator) < 0.2
+            outputs[place] = odd[torch.randint(4, (int(place.sum()),), generator=generator)]
+            rows, flattened = goal.rows(outputs.nan_to_num()), outputs.flatten(1)
+            suspects = goal.suspects(rows, flattened).reshape(4, -1).any(1)
+            assert (suspects | ~(goal.margin_of(rows, flattened) < 0)).all()

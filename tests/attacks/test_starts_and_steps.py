@@ -21,6 +21,7 @@ from autodual.attacks import (
     Fixed,
     Given,
     Momentum,
+    Outward,
     Previous,
     RandomFgsm,
     RFgsm,
@@ -32,7 +33,7 @@ from autodual.attacks import (
 )
 from autodual.attacks.ascent_state import State
 from autodual.errors import InvalidInputError
-from autodual.perturbations import L1Ball, L2Ball, LinfBall, ProductSet
+from autodual.perturbations import L1Ball, L2Ball, LinfBall, ProductSet, Union
 from autodual.specs import ClassMargin
 from tests.support.random_sets import subjects
 
@@ -243,3 +244,20 @@ def test_a_search_without_gradients_goes_on_from_scores_that_are_nan() -> None:
 
     points = Square(200, keep="worst").run(scores, LinfBall(1.0).at(x), ClassMargin([0]))
     assert torch.equal(points, -torch.ones_like(x))
+
+
+def test_outward_starts_lie_at_the_edge_of_balls_that_the_domain_cuts() -> None:
+    generator = torch.Generator().manual_seed(0)
+    x = torch.tensor([[0.0, 1.0, 0.5, 0.0, 0.2, 0.9]]).expand(50, -1)
+    points = Outward().points(L2Ball(0.3, (0, 1)).at(x), generator)
+    torch.testing.assert_close((points - x).norm(dim=1), torch.full((50,), 0.3), rtol=1e-5, atol=0)
+    assert ((points >= 0) & (points <= 1)).all() and len(points.unique(dim=0)) == 50
+
+
+def test_restarts_go_outward_in_one_member_of_a_union_after_the_other() -> None:
+    generator = torch.Generator().manual_seed(0)
+    x = torch.full((4, 9), 0.5)
+    union = Union(LinfBall(0.1), L2Ball(0.4), L1Ball(1.0)).at(x)
+    reached = [(Outward().turn(turn).points(union, generator) - x).norm(dim=1) for turn in range(4)]
+    torch.testing.assert_close(reached[1], torch.full((4,), 0.4), rtol=1e-5, atol=0)
+    assert (reached[0] <= 0.3).all() and (reached[3] <= 0.3).all() and (reached[2] >= 1 / 3 - 1e-6).all()

@@ -32,21 +32,20 @@ def scaled_offset(order: float, offset: Tensor, room: Room, reach: Tensor) -> Te
         `[*, N, n]`; None where it did not converge, as with numbers that are not finite.
     """
     eps = torch.finfo(offset.dtype).eps
-    total, share = reach**order, torch.ones_like(reach)
-    least = (total / _power_sum(offset, order)).clamp_(max=1)  # where the tangent at 0 leads
+    total = reach**order
+    share = least = (total / _power_sum(offset, order)).clamp_(max=1)  # where the tangent at 0 leads
     enough = (1 - 12 * eps) * total
     lines, clamped = torch.empty_like(offset), torch.empty_like(offset)
-    for step in range(_MOST_STEPS):
-        torch.mul(offset, share ** (1 / order) if step else share, out=lines)
+    for _ in range(_MOST_STEPS):
+        torch.mul(offset, share ** (1 / order), out=lines)
         torch.clamp(lines, room.low, room.high, out=clamped)
         reached = _power_sum(clamped, order)
-        if step and ((reached >= enough) | (share >= 1)).all():
+        if ((reached >= enough) | (share >= 1)).all():
             return clamped
         # 0 and 1 in place of a mask: the lines that are not clamped.
         rate = _power_sum(lines.eq_(clamped).mul_(clamped), order) / share
         ahead = (total - reached) / rate
-        # From 1 the way may be far, and rounding with it: a little further is never too far.
-        share = torch.add(share, ahead, alpha=1 if step else 1 + 8 * eps).clamp_(max=1).maximum(least)
+        share = (share + ahead).clamp_(max=1).maximum(least)
     return None
 
 
