@@ -18,6 +18,7 @@ from measure import calibration, mnist, mnist_options, save, say
 from torch import Tensor, nn
 
 import autodual
+from autodual.passes import RandomProjection, default_pipeline
 from autodual.train.losses import CrownIbp, FgsmLoss, FreeLoss, IntervalBound, Loss, PgdLoss, Robust, TradesLoss
 
 RADIUS = 0.1
@@ -124,6 +125,8 @@ def main() -> None:
         "TRADES by hand": lambda: trades_by_hand(model, x, labels),
     }
     works |= {name: (lambda loss=loss: loss(dual, x, labels, ball)) for name, loss in LOSSES.items()}  # type: ignore[misc]
+    projected = autodual.compile_dual(model, x[:1], passes=[*default_pipeline(), RandomProjection(50)]).train()
+    works["dual bounds from 50 projections"] = lambda: Robust()(projected, x, labels, ball)
     works |= {
         name: (lambda loss=loss: loss(dual, x, labels, box, carried=carried))  # type: ignore[misc]
         for name, loss in ATTACKED.items()

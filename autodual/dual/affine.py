@@ -101,9 +101,9 @@ class AffineLayer(DualLayer):
         return tuple(flat(pulled.values[0]) for pulled in self.pull(rows))
 
     def push(self, columns: Sequence[Tensor | None]) -> Tensor:
-        return self.forward(self.filled(columns)) - self.bias
+        return self.forward(self._filled(columns)) - self.bias
 
-    def filled(self, columns: Sequence[Tensor | None]) -> list[Tensor]:
+    def _filled(self, columns: Sequence[Tensor | None]) -> list[Tensor]:
         """Directions, with zeros for those that are None."""
         if all(column is not None for column in columns):
             return [column for column in columns if column is not None]
@@ -167,7 +167,7 @@ class StructuralLayer(AffineLayer):
         return NOTHING
 
     def push(self, columns: Sequence[Tensor | None]) -> Tensor:
-        return self.forward(self.filled(columns))
+        return self.forward(self._filled(columns))
 
     def interval(self, inputs: Sequence[Interval]) -> Interval:
         found = super().interval(inputs)

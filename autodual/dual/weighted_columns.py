@@ -57,11 +57,15 @@ class _WeightedColumns(torch.autograd.Function):
         found: list[Tensor | None] = [
             torch.zeros_like(one) if need else None for one, need in zip(ctx.saved_tensors, needed)
         ]
-        products = gradient.new_empty(0)
+        # A fully connected layer behind images channels-last flattens them, and its gradients lie in that order.
+        alike = gradient.stride()[2:] == weights[0].stride()[1:]
+        products = own = gradient.new_empty(0)
         for some in _blocks(gradient):
             part = gradient[:, some]
             if products.shape != part.shape:
-                products = torch.empty_like(part)
+                products, own = (torch.empty_like(weights[0][some].expand_as(part)) for _ in range(2))
+            if not alike:
+                part = own.copy_(part)
             for k in range(count):
                 of_weight, of_column = found[k], found[count + k]
                 if of_weight is not None:
@@ -90,4 +94,4 @@ def _blocks(products: Tensor) -> Iterator[slice]:
     if products.device.type == "cpu":
         most = max(1, measured.weighted_numbers * samples // max(1, products.numel()))
     for start in range(0, samples, most):
-        yield slice(start, start + most)
+        yield slice(start, min(start + most, samples))

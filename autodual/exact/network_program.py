@@ -128,7 +128,10 @@ class ExactNetwork:
 
 @dataclass(eq=False)
 class _Construction:
-    """One program under construction: the scalars of all nodes that the output depends on."""
+    """One program under construction: the scalars of all nodes that the output depends on.
+
+    used: by node, which scalars any reader needs, bool `[size]`.
+    """
 
     network: ExactNetwork
     region: Support
@@ -136,6 +139,7 @@ class _Construction:
     builder: ProgramBuilder = field(default_factory=ProgramBuilder)
     scalars: dict[str, Expressions] = field(default_factory=dict)
     decided: dict[str, Decided] = field(default_factory=dict)
+    used: dict[str, Array] = field(default_factory=dict)
 
     def found(self) -> NetworkProgram:
         graph = self.network.graph
@@ -145,14 +149,14 @@ class _Construction:
                 operands = [Operand(*self._ends(name)) for name in node.inputs]
                 units = numpy.arange(node.size)
                 self.decided[node.name] = encoding.decided(node, units, operands, self.network.environment)
-        used = self._used()
+        self.used = self._used()
         (start,) = graph.inputs
-        inputs = add_inputs(self.region, used[start], self.builder)
+        inputs = add_inputs(self.region, self.used[start], self.builder)
         self.scalars[start] = Expressions.of_columns(inputs, self._reach(start))
         for node in graph:
             if node.name != start:
                 add = self._nonlinear if node.name in self.decided else self._affine
-                self.scalars[node.name] = add(node, used[node.name])
+                self.scalars[node.name] = add(node, self.used[node.name])
         output = graph.outputs[0]
         return NetworkProgram(inputs, self.scalars[output], *self._ends(output), self.builder)
 
@@ -194,8 +198,8 @@ class _Construction:
         rows = torch.from_numpy(used)
         found = combined([(part, self.scalars[name]) for part, name in parts], constant, own, rows)
         if found is None:
-            for part, name in parts:
-                columns = self._columns(name, read_columns(part, used))
+            for name in dict.fromkeys(name for _, name in parts):
+                columns = self._columns(name, self.used[name])  # of all readers, which find no other expressions
                 self.scalars[name] = Expressions.of_columns(columns, self._reach(name))
             found = combined([(part, self.scalars[name]) for part, name in parts], constant, own, rows)
             assert found is not None, "columns fill in nothing"
@@ -212,6 +216,11 @@ class _Construction:
         encoding, decided = encoding_of(node.op), self.decided[node.name]
         assert encoding is not None
         known, units = used & decided.where, (used & ~decided.where).nonzero()[0]
+        slopes = [(diagonal(slope), name) for slope, name in zip(decided.slopes, node.inputs)]
+        constant, slack = (
+            torch.from_numpy(numpy.where(known, part, 0.0)) for part in (decided.constant, decided.slack)
+        )
+        old = self._combined(node, slopes, constant, slack, known)
         operands = []
         for name in node.inputs:
             (low, high), read = self._ends(name), self._columns(name, used & ~decided.where)
@@ -219,12 +228,4 @@ class _Construction:
         columns = numpy.full(node.size, -1)
         if len(units):
             columns[units] = encoding.encode(node, units, operands, self.network.environment, self.builder)
-        new = Expressions.of_columns(columns, self._reach(node.name))
-        every = torch.from_numpy(known)
-        slopes = [(diagonal(slope), self.scalars[name]) for slope, name in zip(decided.slopes, node.inputs)]
-        constant, slack = (
-            torch.from_numpy(numpy.where(known, part, 0.0)) for part in (decided.constant, decided.slack)
-        )
-        old = combined(slopes, constant, slack, every)
-        assert old is not None, "a diagonal fills in nothing"
-        return old.beside(new)
+        return old.beside(Expressions.of_columns(columns, self._reach(node.name)))
