@@ -5,7 +5,7 @@
 
 CLONE is a checkout of the public repository Verified-Intelligence/auto_LiRPA, FOLDER holds published networks. One
 thread, float32, CPU time, both in turn, the least of a few runs. Results are merged into docs/results/performance.json,
-so that rows may be measured one by one; --table prints that file as the table.
+so that rows may be measured one by one, and put into the page as its table; --table measures nothing before.
 """
 
 from __future__ import annotations
@@ -14,7 +14,6 @@ import argparse
 import json
 import statistics
 import subprocess
-import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -25,9 +24,10 @@ from peer_networks import product_speed
 from performance_rows import Row, Work, rows_of
 from torch.utils.flop_counter import FlopCounterMode
 
-FILE = RESULTS / "performance.json"
-# Seconds of both works together after which a row is not repeated more often.
-_LONG = 20.0
+FILE, PAGE = RESULTS / "performance.json", RESULTS.parent / "performance.md"
+_BEFORE, _BEHIND = "<!-- rows of results/performance.json -->\n", "<!-- end of rows -->"
+# Seconds of both works together from which on their first runs are enough.
+_LONG = 5.0
 
 
 def spent(work: Work) -> float:
@@ -42,10 +42,12 @@ def measured(row: Row, repeats: int, speed: float, unit: float) -> dict[str, Any
     torch.manual_seed(0)
     works = [one for one in row.work() if one is not None]
     warm = [spent(work) for work in works]
-    for work in works if sum(warm) < _LONG else ():
+    times = [warm]
+    if sum(warm) < _LONG:
         for _ in range(6):  # by then calls of ours are replayed, those for simpler slopes beside them too
-            work()
-    times = [[spent(work) for work in works] for _ in range(repeats if sum(warm) < _LONG else 1)]
+            for work in works:
+                work()
+        times = [[spent(work) for work in works] for _ in range(repeats)]
     ours, *theirs = (min(column) for column in zip(*times))
     ratio = statistics.median(one[0] / one[1] for one in times) if theirs else None
     with FlopCounterMode(display=False) as counter:
@@ -95,12 +97,19 @@ def table(rows: list[dict[str, Any]]) -> str:
     return "\n".join(lines)
 
 
+def write(rows: list[dict[str, Any]]) -> None:
+    """Put the table where the page has it."""
+    before, rest = PAGE.read_text(encoding="utf-8").split(_BEFORE)
+    _, behind = rest.split(_BEHIND)
+    PAGE.write_text(before + _BEFORE + table(rows) + "\n" + _BEHIND + behind, encoding="utf-8")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", nargs="*", default=[], help="rows whose names hold one of these")
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--networks", type=Path, help="a folder of published networks")
-    parser.add_argument("--table", action="store_true", help="print the table, and measure nothing")
+    parser.add_argument("--table", action="store_true", help="measure nothing")
     options = parser.parse_args()
     known = {row["row"]: row for row in json.loads(FILE.read_text())["rows"]} if FILE.exists() else {}
     if not options.table:
@@ -113,7 +122,7 @@ def main() -> None:
                 known[row.name] = measured(row, options.repeats, speed, unit)
             say(known[row.name])
             save("performance", {"rows": list(known.values())})
-    sys.stdout.write(table(list(known.values())) + "\n")
+    write(list(known.values()))
 
 
 if __name__ == "__main__":
