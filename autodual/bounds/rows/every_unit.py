@@ -50,10 +50,9 @@ def takes_every_unit(state: BoundState, name: str, wanted: Tensor, linear: bool)
     """
     if state.options.layout == "sparse" or exits(state, name) or unit_constraints(state, name):
         return False
-    windowed = starts_windowed(state, name)
-    if not (windowed or _samples_together(state, name, linear)):
+    if not _samples_together(state, name, linear):
         return False
-    footprint, every = pull_footprint(state, name, windowed), _rows(state, name, linear)
+    footprint, every = pull_footprint(state, name, windowed=False), _rows(state, name, linear)
     # Chosen rows are pulled twice, once for each side of their units, and the second time fewer of them.
     beside = 2 * measured.another_pull_work + measured.another_layer_work * footprint.layers
     spared = beside / max(1.0, footprint.multiplications)
