@@ -57,7 +57,7 @@ def _cut(tensor: Tensor, owner: Tensor, corner: Tensor, extent: Sequence[int]) -
     for size, step in zip(extent[:-1], steps):
         within = (within.unsqueeze(1) + torch.arange(size, device=owner.device) * step).flatten()
     # A run from every scalar; those that would go on in the next row are never read.
-    runs = tensor.as_strided((tensor.numel() - extent[-1] + 1, extent[-1]), (1, 1))
+    runs = tensor.view(-1).unfold(0, extent[-1], 1)
     found = runs.index_select(0, (start.unsqueeze(1) + within).flatten())
     return found.reshape(owner.shape[0], tensor.shape[1], *extent)
 

@@ -24,7 +24,7 @@ SMALL = 1 << 14
 _PEEKS = ("tolist", "numpy", "__array__", "__dlpack__", "data_ptr", "untyped_storage", "storage")
 _PEEKING = frozenset(getattr(Tensor, name) for name in _PEEKS)
 # Ways from Python's numbers to tensors; numbers of tensors among them would be read unseen.
-_MAKING = frozenset((torch.tensor, torch.as_tensor, torch.asarray))
+_MAKING = frozenset((torch.tensor, torch.as_tensor, torch.asarray, Tensor.new_tensor))
 
 
 @dataclass(frozen=True)
@@ -249,6 +249,12 @@ class _Peeks(TorchFunctionMode):
     def __torch_function__(self, function: Any, types: Any, arguments: Any = (), keywords: Any = None) -> Any:
         if function in _PEEKING:
             self.recording.refuse("values are read as numbers")
-        if function in _MAKING and any(isinstance(one, Tensor) for one in tree_leaves((arguments, keywords))):
+        if function in _MAKING and _holds_tensors(function, arguments, keywords):
             self.recording.refuse("a tensor is made of numbers of tensors")
         return function(*arguments, **(keywords or {}))
+
+
+def _holds_tensors(function: Any, arguments: Any, keywords: Any) -> bool:
+    """Whether there are tensors among the numbers that a tensor is to be made of."""
+    numbers = arguments[1:] if function is Tensor.new_tensor else arguments
+    return any(isinstance(one, Tensor) for one in tree_leaves((numbers, keywords)))
