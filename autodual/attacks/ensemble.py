@@ -17,6 +17,9 @@ from autodual.perturbations import Searchable, require_searchable
 from autodual.specs import LabelSpecification, Specification
 from autodual.tensors import flat
 
+# Starts of the search without gradients that is part of `Standard`.
+_STARTS = 5
+
 
 @dataclass(frozen=True)
 class Ensemble(Attack):
@@ -60,6 +63,9 @@ class Standard(Attack):
     APGD on the cross-entropy, then on the targeted difference of logits ratio for the nine best other classes, then
     windows without any gradient: as AutoAttack does (Croce and Hein, 2020). Samples are left alone once refuted. Of a
     specification without labels, APGD on its margin from six starts takes the place of the first two.
+
+    steps: of APGD from each start. queries: of the search without gradients, shared out among five starts, since where
+    it ends is much a matter of chance.
     """
 
     steps: int = 100
@@ -68,7 +74,8 @@ class Standard(Attack):
 
     def members(self, specification: Specification) -> tuple[Attack, ...]:
         """The attacks that it consists of for a `specification`."""
-        square = Square(self.queries)
+        starts = min(_STARTS, self.queries)
+        square = Square(self.queries // starts, restarts=starts)
         if not isinstance(specification, LabelSpecification):
             return Apgd(self.steps, 6, "margin", keep="first"), square
         targeted = Apgd(self.steps, 9, "targeted-dlr", keep="first")

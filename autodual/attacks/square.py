@@ -15,6 +15,7 @@ from autodual.attacks.geometry import per_sample_norm
 from autodual.attacks.kept import Keep, Kept, check_keep
 from autodual.attacks.members import ranked
 from autodual.attacks.problem import Problem
+from autodual.attacks.windows import Windows
 from autodual.errors import InvalidInputError
 from autodual.perturbations import Searchable
 from autodual.specs import Specification
@@ -83,13 +84,13 @@ class Square(Attack):
 
     def _changed(self, region: Searchable, points: Tensor, query: int, generator: torch.Generator) -> Tensor:
         """The points with one window of each replaced, projected onto the set."""
-        share = self.share * _schedule(query / self.queries)
-        window, sign = _windows(points, share, generator), _signs(points, generator)
-        return region.each(_moved, points, sign, window.to(points.dtype))
+        windows = Windows.drawn(points, self.share * _schedule(query / self.queries), generator)
+        sign = _signs(points, generator)
+        return region.each(_moved, points, sign, windows.inside.to(points.dtype), windows.hills)
 
 
-def _moved(region: Searchable, points: Tensor, sign: Tensor, window: Tensor) -> Tensor:
-    """The points of a set that is no product with the window (1 inside, else 0) replaced."""
+def _moved(region: Searchable, points: Tensor, sign: Tensor, window: Tensor, hills: Tensor) -> Tensor:
+    """The points of a set that is no product with the window (1 inside, else 0) replaced, or with hills in it."""
     if region.projection_free:
         # Part of the way to where the window is as light or dark as it can be, for smaller windows ever less.
         share = region.per_feature(window.flatten(1).mean(1).sqrt())
@@ -97,7 +98,7 @@ def _moved(region: Searchable, points: Tensor, sign: Tensor, window: Tensor) -> 
     if region.norm_order in (None, math.inf):
         return region.project(torch.lerp(points, region.steepest(sign), window))
     # In other balls a window is paid for by all other features: the projection shrinks them.
-    push = window * sign
+    push = hills * sign
     return region.project(points + region.radii * push / per_sample_norm(push, region.norm_order))
 
 
@@ -123,20 +124,3 @@ def _signs(points: Tensor, generator: torch.Generator) -> Tensor:
     shape = (*points.shape[: points.dim() - spatial], *[1] * spatial)
     draws = torch.rand(shape, generator=generator, dtype=torch.float32, device=points.device)
     return torch.where(draws < 0.5, -1.0, 1.0).to(points.dtype).expand_as(points)
-
-
-def _windows(points: Tensor, share: float, generator: torch.Generator) -> Tensor:
-    """A square on the last two axes of each sample, or an interval if it has one axis, bool `[N, *shape]`."""
-    spatial = min(2, points.dim() - 1)
-    inside = torch.ones_like(points, dtype=torch.bool)
-    for axis in range(points.dim() - spatial, points.dim()):
-        extent = points.shape[axis]
-        side = min(extent, max(1, round(extent * share ** (1 / spatial))))
-        draws = torch.rand(points.shape[0], generator=generator, dtype=torch.float32, device=points.device)
-        first = (draws * (extent - side + 1)).floor()
-        place = torch.arange(extent, device=points.device)
-        within = (place >= first[:, None]) & (place < first[:, None] + side)
-        shape = [points.shape[0]] + [1] * (points.dim() - 1)
-        shape[axis] = extent
-        inside = inside & within.reshape(shape)
-    return inside
