@@ -177,6 +177,27 @@ def test_numbers_of_tensors_that_become_a_tensor_are_read_anew(make: Callable[[T
         assert float(result(torch.full((3,), number))[0]) == number
 
 
+def _changed(x: Tensor) -> Tensor:
+    numbers = torch.tensor([1.0, 2.0, 3.0])
+    return numbers.add_(x) * 2
+
+
+def _handed_out(_: Tensor) -> Tensor:
+    return torch.tensor([1.0, 2.0, 3.0])[:2]
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("make", [_changed, _handed_out])
+def test_tensors_of_numbers_that_a_call_changes_or_returns_are_made_anew(make: Callable[[Tensor], Tensor]) -> None:
+    x, parts = torch.rand(3), Replays()
+    for _ in range(6):
+        found = parts.result(lambda: DualResult(None, {}, make(x)), "numbers", (x,)).failure_probability
+        assert torch.equal(found, make(x))
+        found.add_(100)  # what a caller does with its result
+    (kind,) = parts._kinds.values()
+    assert kind.program is not None and kind.useful
+
+
 @torch.no_grad()
 def test_entries_by_their_places_are_replayed_and_those_of_a_mask_are_not() -> None:
     parts, factors = Replays(), [2.0, 3.0]
