@@ -7,7 +7,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from autodual.attacks.windows import Windows
+from autodual.attacks.random_windows import Windows
 
 
 @given(
