@@ -54,12 +54,29 @@ def checking() -> bool:
     return _recorded.get() is None
 
 
-@contextmanager
-def requirements_recorded() -> Iterator[list[Tensor]]:
-    """Inside, a graph is being recorded, whose values come later: what tensors without values must fulfil is listed.
+def nan_unless_met(values: Tensor) -> Tensor:
+    """NaN in place of floating-point numbers if something required is not so, in a graph that is being recorded; the
+    values themselves otherwise.
 
-    Returns:
-        The list, of booleans `[]`, for the graph to say what comes of values that do not fulfil it.
+    Args:
+        values: any tensor.
+
+    Example:
+        >>> import torch
+        >>> from autodual.requirements import nan_unless_met
+        >>> nan_unless_met(torch.ones(2))
+        tensor([1., 1.])
+    """
+    recorded = _recorded.get()
+    if not recorded or not values.is_floating_point():
+        return values
+    return torch.where(torch.stack(recorded).all(), values, torch.nan)
+
+
+@contextmanager
+def requirements_recorded() -> Iterator[None]:
+    """Inside, a graph is being recorded, whose values come later: what tensors without values must fulfil is listed, so
+    that `nan_unless_met` can say what comes of values that do not fulfil it.
 
     Example:
         >>> from autodual.requirements import checking, requirements_recorded
@@ -67,10 +84,9 @@ def requirements_recorded() -> Iterator[list[Tensor]]:
         ...     checking()
         False
     """
-    found: list[Tensor] = []
-    token = _recorded.set(found)
+    token = _recorded.set([])
     try:
-        yield found
+        yield
     finally:
         _recorded.reset(token)
 

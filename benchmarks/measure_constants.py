@@ -66,14 +66,19 @@ def main(names: Sequence[str] = (), size: Size = FULL) -> Iterator[Found]:
 # --- time ------------------------------------------------------------------------------------------------------------
 
 
-def convolutional(size: Size, channels: int = 1) -> Callable[[], Any]:
-    """Bounds of a small convolutional network, in backward mode with windows."""
+def convolutional(size: Size, channels: int = 1, slopes: str = "adaptive", **options: Any) -> Callable[[], Any]:
+    """Bounds of a small convolutional network, in backward mode with windows unless passes say otherwise."""
     model = nn.Sequential(
         nn.Conv2d(channels, 8, 4, 2, 1), nn.ReLU(), nn.Conv2d(8, 16, 4, 2, 1), nn.ReLU(), nn.Flatten(),
         nn.Linear(16 * (size.pixels // 4) ** 2, 32), nn.ReLU(), nn.Linear(32, 10),
     )  # fmt: skip
     x = torch.rand(size.samples, channels, size.pixels, size.pixels)
-    return bounded(model, x, slopes="adaptive")
+    return bounded(model, x, slopes=slopes, **options)
+
+
+def projected(size: Size) -> Callable[[], Any]:
+    """Bounds of the same network from random projections."""
+    return convolutional(size, slopes="shared", passes=[*default_pipeline(), RandomProjection(50, seed=0)])
 
 
 def perceptron(size: Size, **options: Any) -> Callable[[], Any]:
@@ -109,6 +114,7 @@ TIMES: dict[str, tuple[Sequence[float], Callable[[Size], Callable[[], Any]]]] = 
     "patch_matrix_bands": ((0.125, 0.5, 1, 2), convolutional),
     "cache_bytes": ((0.25, 0.5, 1, 2, 8), convolutional),
     "selection_numbers": ((0.25, 0.5, 1, 2, 8), median),
+    "weighted_numbers": ((0.25, 0.5, 1, 2, 8), projected),
 }
 
 

@@ -44,7 +44,7 @@ def measured(row: Row, repeats: int, speed: float, unit: float) -> dict[str, Any
     warm = [spent(work) for work in works]
     times = [warm]
     if sum(warm) < _LONG:
-        for _ in range(6):  # by then calls of ours are replayed, those for simpler slopes beside them too
+        for _ in range(12):  # by then calls of ours are replayed, those for simpler slopes beside them too
             for work in works:
                 work()
         times = [[spent(work) for work in works] for _ in range(repeats)]

@@ -8,12 +8,14 @@ does not break it. The share certified at a radius or a larger one is a lower bo
 share that holds out against the attack an upper one. A certificate that the attack contradicts ends the run. The second
 is Section 5.2's evaluation: the attack goes on in ever larger balls (from 0.3, 1.1 times larger after each 10 of 200
 steps), and the radius at which an image is first misclassified counts. The networks are the shipped ones unless given.
-`--data` and `--data-dir` take other images than the 1,000 that ship. Results are saved after each tenth of the images.
+`--data` and `--data-dir` take other images than the 1,000 that ship. Results are saved after each tenth of the images,
+and `--resume` goes on from there.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -22,7 +24,7 @@ from typing import Any
 
 import torch
 from growing_balls import ATTACKS, SCHEDULES, holding, schedule, unbroken
-from measure import save, say
+from measure import RESULTS, save, say
 from torch import Tensor, nn
 
 import autodual
@@ -51,12 +53,15 @@ def options() -> argparse.Namespace:
     parser.add_argument("--data", default="sample")
     parser.add_argument("--data-dir", type=Path)
     parser.add_argument("--save", metavar="NAME", help="write docs/results/NAME.json")
+    parser.add_argument("--resume", action="store_true", help="go on after the images of docs/results/NAME.json")
     return parser.parse_args()
 
 
-def batches(given: argparse.Namespace) -> list[tuple[Tensor, Tensor]]:
-    data = load_dataset(given.data, given.data_dir)
-    x, labels = data.x[: given.images].float(), torch.as_tensor(data.y)[: given.images]
+def batches(given: argparse.Namespace, first: int) -> list[tuple[Tensor, Tensor]]:
+    data, part = load_dataset(given.data, given.data_dir), slice(first, given.images)
+    x, labels = data.x[part].float(), torch.as_tensor(data.y)[part]
+    if len(x) == 0:
+        return []
     return list(zip(x.split(BATCH), labels.split(BATCH)))
 
 
@@ -89,42 +94,41 @@ class Right:
         return ~counterexamples(self.network, region, goal, points)
 
 
-def certificates(given: argparse.Namespace, network: nn.Module, window: int) -> Iterator[Rows]:
-    """Rows for the radii after each batch: counts of images, and CPU seconds for each."""
+def certificates(given: argparse.Namespace, network: nn.Module, window: int, first: int) -> Iterator[Rows]:
+    """Rows for the radii, of each batch: counts of images, and CPU seconds."""
     radii = torch.tensor(sorted(given.radii))
-    proved, held, images, proving, start = [], [], 0, 0.0, time.process_time()
-    for x, labels in batches(given):
+    for x, labels in batches(given, first):
+        start = time.process_time()
         dual, right = autodual.compile_dual(network, x[:1]), network(x).argmax(1) == labels
         part = Right(given, network, dual, x[right], labels[right], window, radii)
         before = time.process_time()
-        proved.append(holding(part.certified, len(part.x), len(radii)))
-        proving += time.process_time() - before
-        held.append(holding(part.resist, len(part.x), len(radii)))
-        images += len(x)
-        if (proved[-1] > held[-1]).any():
-            raise RuntimeError(f"the attack broke a certified image, one of the {len(x)} before number {images}")
-        counts = {"certified": torch.cat(proved), "held out": torch.cat(held)}
-        spent = time.process_time() - start
+        proved = holding(part.certified, len(part.x), len(radii))
+        proving = time.process_time() - before
+        held = holding(part.resist, len(part.x), len(radii))
+        if (proved > held).any():
+            raise RuntimeError(f"the attack broke a certified image, one of {len(x)} in a row")
         yield [
             {
                 "radius": round(float(radius), 6),
-                "images": images,
-                "clean": len(counts["certified"]),
-                **{name: int((found > place).sum()) for name, found in counts.items()},
-                "seconds an image to certify": round(proving / images, 3),
-                "seconds an image, all": round(spent / images, 3),
+                "images": len(x),
+                "clean": len(proved),
+                "certified": int((proved > place).sum()),
+                "held out": int((held > place).sum()),
+                "seconds an image to certify": proving / len(x),
+                "seconds an image, all": (time.process_time() - start) / len(x),
             }
             for place, radius in enumerate(radii)
         ]
 
 
-def growth(given: argparse.Namespace, network: nn.Module, window: int) -> Iterator[Rows]:
-    """Rows for the radii after each batch: the images that no point of this ball or a smaller one has broken."""
-    radii, found, start = schedule(given.schedule), torch.zeros(0, dtype=torch.long), time.process_time()
+def growth(given: argparse.Namespace, network: nn.Module, window: int, first: int) -> Iterator[Rows]:
+    """Rows for the radii, of each batch: the images that no point of this ball or a smaller one has broken."""
+    radii = schedule(given.schedule)
     ball = autodual.WassersteinBall(radii[-1], window=window)
-    for x, labels in batches(given):
-        found = torch.cat([found, unbroken(network, x, labels, ball, ATTACKS[given.attack], given.schedule)])
-        spent = round((time.process_time() - start) / len(found), 3)
+    for x, labels in batches(given, first):
+        start = time.process_time()
+        found = unbroken(network, x, labels, ball, ATTACKS[given.attack], given.schedule)
+        spent = (time.process_time() - start) / len(found)
         yield [
             {
                 "radius": round(radius, 4),
@@ -136,27 +140,57 @@ def growth(given: argparse.Namespace, network: nn.Module, window: int) -> Iterat
         ]
 
 
+def together(rows: Rows, more: Rows) -> Rows:
+    """Rows of more images: sums of counts, means of seconds an image."""
+    found = []
+    for old, new in zip(rows, more, strict=True):
+        if old["radius"] != new["radius"]:
+            raise RuntimeError("the saved results are of other radii; save under another name")
+        row, images = dict(new), old["images"] + new["images"]
+        for name in new.keys() - {"network", "window", "radius"}:
+            if name.startswith("seconds"):
+                row[name] = (old[name] * old["images"] + new[name] * new["images"]) / images
+            else:
+                row[name] = old[name] + new[name]
+        found.append(row)
+    return found
+
+
+def rounded(rows: Rows) -> Rows:
+    """Rows with seconds to the thousandth."""
+    return [{name: round(value, 3) if "seconds" in name else value for name, value in row.items()} for row in rows]
+
+
+def saved(given: argparse.Namespace) -> Rows:
+    """The rows of a run that was ended, if this one goes on with it."""
+    path = RESULTS / f"{given.save}.json"
+    return json.loads(path.read_text(encoding="utf-8"))["rows"] if given.resume and path.exists() else []
+
+
 def main() -> None:
     given = options()
     torch.manual_seed(0)
     torch.set_num_threads(1)
-    done: Rows = []
+    before, done = saved(given), []
     often = max(1, given.images // BATCH // 10)
     for path in given.networks:
         loaded = autodual.load_model(path)
         network = getattr(loaded, "module", loaded).eval().requires_grad_(False)
         name = path.stem if path.resolve().parent == EXAMPLES else path.parent.name
         for window in given.windows:
-            rows: Rows = []
-            for number, found in enumerate(TASKS[given.task](given, network, window), 1):
-                rows = [{"network": name, "window": window, **row} for row in found]
+            which = {"network": name, "window": window}
+            rows = [row for row in before if row.items() >= which.items()]
+            first = rows[0]["images"] if rows else 0
+            for number, found in enumerate(TASKS[given.task](given, network, window, first), 1):
+                new = [{**which, **row} for row in found]
+                rows = together(rows, new) if rows else new
                 if given.save and number % often == 0:
-                    save(given.save, {"attack": given.attack, "rows": [*done, *rows]})
-            for row in rows:
+                    save(given.save, {"attack": given.attack, "rows": rounded([*done, *rows])})
+            for row in rounded(rows):
                 say(*(f"{name} {value}" for name, value in row.items()))
             done += rows
     if given.save:
-        say(save(given.save, {"attack": given.attack, "rows": done}))
+        say(save(given.save, {"attack": given.attack, "rows": rounded(done)}))
 
 
 TASKS = {"certificates": certificates, "growth": growth}

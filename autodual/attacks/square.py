@@ -15,7 +15,7 @@ from autodual.attacks.geometry import per_sample_norm
 from autodual.attacks.kept import Keep, Kept, check_keep
 from autodual.attacks.members import ranked
 from autodual.attacks.problem import Problem
-from autodual.attacks.windows import Windows
+from autodual.attacks.random_windows import Windows
 from autodual.errors import InvalidInputError
 from autodual.perturbations import Searchable
 from autodual.specs import Specification

@@ -78,10 +78,8 @@ class Expressions:
         return found
 
 
-def combined(
-    parts: Sequence[tuple[Tensor, Expressions]], constant: Tensor, own: Tensor, used: Tensor
-) -> Expressions | None:
-    """Σ A_k · operand_k + constant in the rows `used` `[size]`, bool; None where that fills in too many entries.
+def combined(parts: Sequence[tuple[Tensor, Expressions]], constant: Tensor, own: Tensor, used: Tensor) -> Expressions:
+    """Σ A_k · operand_k + constant in the rows `used` `[size]`, bool.
 
     parts: A_k `[size, size_k]`, sparse by rows, with the operands' expressions. own `[size]`: by how much the true
     value may differ from this for true operands.
@@ -90,17 +88,20 @@ def combined(
     width = max((operand.matrix.shape[1] for _, operand in parts), default=0)
     total = by_rows(torch.zeros(2, 0, dtype=torch.long), torch.zeros(0, dtype=torch.float64), len(constant), width)
     value, passed, reach = (torch.where(used, part, 0.0) for part in (constant, own, constant.abs()))
-    terms, entries = 0, 0
+    terms = 0
     for matrix, operand in parts:
-        size = matrix.values().shape[0]
-        terms, entries = max(terms, int(matrix.crow_indices().diff().max()) if len(constant) else 0), entries + size
-        if size:
+        terms = max(terms, int(matrix.crow_indices().diff().max()) if len(constant) else 0)
+        if matrix.values().shape[0]:
             total = total + widened(matrix @ operand.matrix, width)
             sizes = magnitudes(matrix)
             value = value + matrix @ operand.constant
             passed, reach = passed + sizes @ operand.allowance, reach + sizes @ operand.reach
-    if total.values().shape[0] > _FILL * entries + _FREE:
-        return None
     # The products and sums here are rounded, which meets values of at most the reach.
     factor = error_factor(len(parts) * terms + len(parts), torch.float64)
     return Expressions(total, value, passed * (1 + factor) + factor * reach, reach * (1 + factor))
+
+
+def fills_in(found: Expressions, matrices: Sequence[Tensor], used: Tensor) -> bool:
+    """Whether what was `combined` of these matrices, in the rows `used`, has too many entries beside theirs."""
+    entries = sum(only_rows(matrix, used).values().shape[0] for matrix in matrices)
+    return found.matrix.values().shape[0] > _FILL * entries + _FREE

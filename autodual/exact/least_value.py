@@ -48,7 +48,6 @@ class LargestOf:
         t = builder.add_columns(numpy.array([least.max()]), numpy.array([most.max()]))
         rows, nothing = torch.from_numpy(self.matrix).to_sparse_csr(), torch.zeros(count, dtype=torch.float64)
         functions = combined([(rows, network.outputs)], nothing, nothing, torch.ones(count, dtype=torch.bool))
-        assert functions is not None
         builder.add_rows(
             [(None, numpy.repeat(t, count), 1.0), functions.entries(-1.0)],
             functions.constant.numpy() - self.offset,

@@ -12,7 +12,7 @@ from torch import Tensor
 from autodual.dual import AffineRule, NonlinearRule, find_rule
 from autodual.errors import InvalidInputError
 from autodual.exact.affine_matrices import AffineMatrix
-from autodual.exact.affine_scalars import Expressions, combined
+from autodual.exact.affine_scalars import Expressions, combined, fills_in
 from autodual.exact.encodings import Decided, Operand, encoding_of
 from autodual.exact.input_sets import add_inputs
 from autodual.exact.linear_program import Array, ProgramBuilder, flat_array
@@ -197,12 +197,11 @@ class _Construction:
         """Σ A_k · operand_k + constant; operands become columns where substituting them would fill in too much."""
         rows = torch.from_numpy(used)
         found = combined([(part, self.scalars[name]) for part, name in parts], constant, own, rows)
-        if found is None:
+        if fills_in(found, [part for part, _ in parts], rows):
             for name in dict.fromkeys(name for _, name in parts):
                 columns = self._columns(name, self.used[name])  # of all readers, which find no other expressions
                 self.scalars[name] = Expressions.of_columns(columns, self._reach(name))
             found = combined([(part, self.scalars[name]) for part, name in parts], constant, own, rows)
-            assert found is not None, "columns fill in nothing"
         return found
 
     def _columns(self, name: str, used: Array) -> Array:

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from typing_extensions import Unpack
 
-from autodual.bounds import BoundOptions, Subproblems
+from autodual.bounds import BoundOptions, Subproblems, mapped
 from autodual.errors import CaptureError
 from autodual.estimators import Stream
 from autodual.inputs import Numbers, Samples, sample_tensor
@@ -27,7 +27,7 @@ from autodual.objective import Objective
 from autodual.passes.plan import Plan
 from autodual.perturbations import PerturbationSet, Support, perturbation_set, require_support
 from autodual.policies import Projection
-from autodual.requirements import checked_together, checking
+from autodual.requirements import checked_together, checking, nan_unless_met
 from autodual.tensors import bounding_dtype
 
 
@@ -120,7 +120,8 @@ class BoundingNetwork(CompiledNetwork):
         alone = functions.count if functions is not None and _all_given(plan, parts) else None
         stream = None if chosen.projection is None else self._stream(chosen.projection, chosen.rigorous)
         call = Call(plan, chosen, x.dtype, x.device, stream, run, compiled.replays)
-        return in_chunks(call, question, SampleSize(plan.graph, x, chosen, rows=alone))
+        found = in_chunks(call, question, SampleSize(plan.graph, x, chosen, rows=alone))
+        return found if checking() else mapped(found, nan_unless_met)
 
     def _run(self, x: Tensor) -> Executed:
         """The graph and the dtypes of a run of the model on samples like x.

@@ -26,7 +26,7 @@ from torch.utils import _pytree as pytree
 from autodual.errors import CaptureError
 from autodual.network.compiled import CompiledNetwork
 from autodual.network.given import given_network
-from autodual.requirements import requirements_recorded
+from autodual.requirements import nan_unless_met, requirements_recorded
 
 _TORCH = Path(torch.__file__).parent
 _PACKAGE = Path(__file__).parents[1]
@@ -53,8 +53,8 @@ def capture(function: Callable[..., Any], dual: CompiledNetwork, *arguments: Ten
 
     Returns:
         A module to be called like the function. It checks the model's modules and all shapes. It cannot raise errors
-        about values: if a sample holds NaN or infinity, a radius is negative or a set is empty, every floating-point
-        number that it returns is NaN.
+        about values: if a sample holds NaN or infinity, a radius is negative or a set is empty, all bounds are NaN, and
+        so is every floating-point number that it returns.
 
     Raises:
         CaptureError: the function needs values while it is recorded, the network is not traced, or an argument is no
@@ -82,9 +82,9 @@ def capture(function: Callable[..., Any], dual: CompiledNetwork, *arguments: Ten
 
     def run(*flat: Tensor) -> Any:
         swapped = {f"network.{name}": tensor for name, tensor in zip(tensors, flat)}
-        with requirements_recorded() as requirements:
+        with requirements_recorded():
             results = torch.func.functional_call(host, swapped, flat[len(tensors) :])
-        return _nan_unless(requirements, results)
+            return pytree.tree_map_only(Tensor, nan_unless_met, results)
 
     try:
         with mode:
@@ -163,18 +163,6 @@ class _Host(nn.Module):
 
     def forward(self, *arguments: Tensor) -> Any:
         return self._function[0](*arguments)
-
-
-def _nan_unless(requirements: Sequence[Tensor], results: Any) -> Any:
-    """What a function returns; all floating-point numbers in it are NaN unless all of these booleans `[]` are true."""
-    if not requirements:
-        return results
-    hold = torch.stack(tuple(requirements)).all()
-
-    def marked(one: Any) -> Any:
-        return torch.where(hold, one, torch.nan) if isinstance(one, Tensor) and one.is_floating_point() else one
-
-    return pytree.tree_map(marked, results)
 
 
 def _tensors_of(network: nn.Module) -> dict[str, Tensor]:

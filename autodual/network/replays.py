@@ -1,8 +1,8 @@
 """Calls of one kind, done again without Python between their operations: recorded once, and replayed.
 
 What a call does depends on the shapes and kinds of its tensors, on its options, and on the few truth values that it
-asks for on its way. So after its second run a call is known as a list of operations and conditions. Later calls of the
-kind run these alone; one in which a condition does not hold starts again in the usual way.
+asks for on its way. So from one run a call is known as a list of operations and conditions. Later calls of the kind run
+these alone; one in which a condition does not hold starts again in the usual way.
 """
 
 from __future__ import annotations
@@ -23,6 +23,8 @@ from autodual.network.result import DualResult
 from autodual.recordings import Program, RecordedOperations, Walk, program_of, the_same, unwatched
 from autodual.registration import ours
 
+# Calls of a kind that are answered in the usual way before one is recorded: recording takes as long as two to ten.
+USUAL = 6
 # Kinds of calls that are kept, and how many more conditions may fail than hold before a kind is given up.
 _MOST, _FAILURES = 16, 8
 _FIXED = (int, str, bool, type(None), torch.dtype, torch.device, torch.Size)
@@ -68,10 +70,10 @@ class Replays:
 
 
 class _Kind:
-    """Calls of one kind: seen, recorded, tried beside the usual way once, and replayed from then on."""
+    """Calls of one kind: seen a few times, recorded, tried beside the usual way once, and replayed from then on."""
 
     def __init__(self) -> None:
-        self.seen = False
+        self.seen = 0
         self.useful = True
         self.tried = False
         self.failures = 0
@@ -79,8 +81,8 @@ class _Kind:
         self.made_of: Callable[[Sequence[Tensor]], DualResult]
 
     def result(self, work: Callable[[], DualResult], tensors: list[Tensor]) -> DualResult:
-        if not (self.seen and self.useful):
-            self.seen = True
+        if self.seen < USUAL or not self.useful:
+            self.seen += 1
             return work()
         if self.program is None:
             return self._record(work, tensors)

@@ -79,7 +79,7 @@ class _Writer:
         #: By call, the variables that hold its results already.
         self.known: dict[str, tuple[str, ...]] = {}
         for slot, value in recording.constants.items():
-            self.names[slot.number] = self._outside(value)
+            self.names[slot.number] = self._constant(slot.number, value)
 
     def function(self) -> Program:
         for number, step in enumerate(self.recording.steps):
@@ -94,6 +94,14 @@ class _Writer:
                 self._write(number, step)
         exec(compile(self._source(), "<recorded>", "exec"), self.scope)
         return self.scope["program"]
+
+    def _constant(self, number: int, value: Tensor) -> str:
+        """The variable of a tensor of Python's numbers: a new one each time if the run changes it or hands it out."""
+        name = self._outside(value)
+        if number not in self.own and number not in self.recording.changes:
+            return name
+        self.lines.append(_Line(f"v{number} = {name}.clone()", (f"v{number}",), (name,), False))
+        return f"v{number}"
 
     def _write(self, number: int, step: Step) -> None:
         parts = self._parts((*step.arguments, *step.keywords.values()))

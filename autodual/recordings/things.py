@@ -34,7 +34,7 @@ class Walk:
     def add(self, thing: Any) -> None:
         """Go through a thing and all that it holds."""
         kind, parts = type(thing), self.parts
-        if kind in _TENSORS:
+        if kind in _TENSORS and thing.layout is torch.strided:
             if self._first(thing):
                 self.tensors.append(thing)
                 parts += (thing.shape, thing.stride(), thing.dtype, thing.device)

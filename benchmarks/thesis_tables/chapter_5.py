@@ -82,6 +82,8 @@ def _run(setting: Setting, column: str, size: Size) -> Run:
     norm = singles.get(column, "union")
     count = setting.counts["msd" if column == "MSD" else "l2" if column in ("P_2", "Worst-PGD", "PGD-Aug") else "linf"]
     loss: dict[str, Any] = {"kind": "msd" if column == "MSD" else "pgd", "steps": size.attack_steps or count}
+    if column == "MSD":
+        loss["objective"] = "cross-entropy"
     if column in ("Worst-PGD", "PGD-Aug"):
         loss["union"] = "worst" if column == "Worst-PGD" else "average"
     if norm == "union":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from unittest import mock
@@ -120,7 +121,15 @@ def overridden() -> nn.Module:
     return model
 
 
-@pytest.mark.parametrize("make", [hooked, overridden, Own, lambda: nn.Sequential(Own()), lambda: torch.sigmoid])
+def sparse() -> nn.Module:
+    model = network("affine")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # torch calls such tensors beta
+        model[1].weight = nn.Parameter(model[1].weight.detach().to_sparse_csr(), requires_grad=False)
+    return model
+
+
+@pytest.mark.parametrize("make", [hooked, overridden, sparse, Own, lambda: nn.Sequential(Own()), lambda: torch.sigmoid])
 def test_what_may_change_is_not_known(make) -> None:
     with torch.no_grad():
         assert known(network("affine")) is not None

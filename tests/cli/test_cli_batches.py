@@ -61,6 +61,14 @@ def test_a_given_size_is_kept(invoke, model_file, many, tmp_path, sizes) -> None
     assert sizes == [20, 20, 5]
 
 
+def test_samples_that_are_left_out_need_no_set(invoke, model_file, tmp_path) -> None:
+    x = numpy.random.default_rng(0).random((45, 4), dtype="float32")
+    x[0] = 5.0  # outside the domain
+    numpy.savez(tmp_path / "many.npz", x=x)
+    rows = run(invoke, model_file, tmp_path / "many.npz", tmp_path / "out.json", "--domain", "0,1", "--skip", 1)
+    assert len(rows) == 44
+
+
 @pytest.mark.parametrize(("count", "first", "most"), [(100, 10, 40), (7, 10, 3), (1, 1, 1), (1000, 3, 64)])
 def test_batches_cover_all_samples_and_stay_small(count: int, first: int, most: int) -> None:
     batches = list(growing_batches(count, first, most))

@@ -159,7 +159,7 @@ def test_figures_are_shares_of_the_correctly_classified_samples() -> None:
     right = region.select(torch.arange(1, 40, 2))
     alone = {sign.name: sign.figure for sign in masking_signs(network, right, labels[1::2], Pgd(20))}
     assert found == alone
-    black_box = broken(network, right, labels[1::2], Square(50)).float().mean()
+    black_box = broken(network, right, labels[1::2], Square(50, keep="first-together")).float().mean()
     assert found["black-box-stronger"] == pytest.approx(float(black_box))
 
 

@@ -142,7 +142,8 @@ def test_sets_that_are_none_get_no_bounds(fault):
 
     def bounds(x, radius, top):
         ball = autodual.LinfBall(radius, domain=(0.0, top))
-        return {"bounds": dual.lower_bounds(x, ball, torch.eye(3), **INTERVALS), "labels": LABELS + 0}
+        found = dual.lower_bounds(x, ball, torch.eye(3), **INTERVALS)
+        return {"bounds": found, "labels": LABELS + 0, "proved": found > -1e9}
 
     top = torch.tensor(1.0)
     graph = autodual.capture(bounds, dual, x, RADIUS, top)
@@ -156,6 +157,7 @@ def test_sets_that_are_none_get_no_bounds(fault):
     found = graph(*given.values())
     assert torch.equal(found["labels"], LABELS)
     assert found["bounds"].isnan().all() == (fault != "nothing")
+    assert found["proved"].all() if fault == "nothing" else not found["proved"].any()
     if fault == "nothing":
         assert torch.allclose(found["bounds"], bounds(**given)["bounds"], equal_nan=True)
 

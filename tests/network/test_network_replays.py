@@ -25,6 +25,12 @@ from autodual.network.replays import Replays
 from autodual.network.result import DualResult
 
 
+@pytest.fixture(autouse=True)
+def _soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The second call of a kind is recorded, rather than the seventh."""
+    monkeypatch.setattr(replays, "USUAL", 1)
+
+
 @pytest.fixture
 def model() -> nn.Module:
     torch.manual_seed(0)
@@ -171,6 +177,27 @@ def test_numbers_of_tensors_that_become_a_tensor_are_read_anew(make: Callable[[T
         assert float(result(torch.full((3,), number))[0]) == number
 
 
+def _changed(x: Tensor) -> Tensor:
+    numbers = torch.tensor([1.0, 2.0, 3.0])
+    return numbers.add_(x) * 2
+
+
+def _handed_out(_: Tensor) -> Tensor:
+    return torch.tensor([1.0, 2.0, 3.0])[:2]
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("make", [_changed, _handed_out])
+def test_tensors_of_numbers_that_a_call_changes_or_returns_are_made_anew(make: Callable[[Tensor], Tensor]) -> None:
+    x, parts = torch.rand(3), Replays()
+    for _ in range(6):
+        found = parts.result(lambda: DualResult(None, {}, make(x)), "numbers", (x,)).failure_probability
+        assert torch.equal(found, make(x))
+        found.add_(100)  # what a caller does with its result
+    (kind,) = parts._kinds.values()
+    assert kind.program is not None and kind.useful
+
+
 @torch.no_grad()
 def test_entries_by_their_places_are_replayed_and_those_of_a_mask_are_not() -> None:
     parts, factors = Replays(), [2.0, 3.0]
@@ -288,6 +315,20 @@ def test_networks_with_rules_of_users_are_not_replayed(model: nn.Module) -> None
     assert not compiled.plan.extended and own.extended and not programs(dual)
 
 
+@torch.no_grad()
+def test_calls_that_are_few_are_not_recorded(model: nn.Module, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Recording takes as long as several calls."""
+    monkeypatch.setattr(replays, "USUAL", 3)
+    x = torch.rand(2, 6)
+    dual = autodual.compile_dual(model, x)
+    recorded = []
+    for _ in range(5):
+        dual(x, autodual.LinfBall(0.1), torch.eye(3))
+        kinds = [kind for one in dual._compiled.values() for kind in one.replays._kinds.values()]
+        recorded.append([kind.program is not None for kind in kinds])
+    assert recorded == [[False]] * 3 + [[True]] * 2
+
+
 def test_recording_loads_no_compiler() -> None:
     """torch loads it for modes that hide from it: a second and a half, and 70 MiB."""
     code = """
@@ -296,7 +337,7 @@ model = torch.nn.Sequential(torch.nn.Linear(3, 4), torch.nn.ReLU(), torch.nn.Lin
 x = torch.rand(2, 3)
 dual = autodual.compile_dual(model, x)
 with torch.no_grad():
-    for _ in range(5):
+    for _ in range(10):
         dual.lower_bounds(x, autodual.LinfBall(0.1), torch.eye(2))
 kinds = [kind for one in dual._compiled.values() for kind in one.replays._kinds.values()]
 print([kind.program is not None for kind in kinds], "torch._dynamo" in sys.modules)

@@ -74,10 +74,14 @@ def test_mixtures_mix_the_losses_of_the_union(dual, samples) -> None:
         torch.testing.assert_close(mixed, 0.7 * attacked + 0.3 * bound)
 
 
-def test_multi_steepest_descent_is_trained_on_its_own_points(dual, samples) -> None:
+@pytest.mark.parametrize("start, restarts", [("zero", 1), ("outward", 3)])
+def test_multi_steepest_descent_is_trained_on_its_own_points(start, restarts, dual, samples) -> None:
     x, labels = samples
-    found = _of(MultiSteepest(steps=4), dual, samples, UNION)
-    points = Msd(steps=4).run(dual.outputs, UNION.at(x), autodual.specs.ClassMargin(labels))
+    found = _of(MultiSteepest(4, restarts, start=start), dual, samples, UNION)
+    torch.manual_seed(5)
+    attack, wanted = Msd(4, restarts=restarts, start=start), autodual.specs.ClassMargin(labels)
+    generator = torch.Generator().manual_seed(int(torch.randint(2**62, ())))
+    points = attack.run(dual.outputs, UNION.at(x), wanted, generator)
     expected = functional.cross_entropy(dual.outputs(points), labels, reduction="none")
     torch.testing.assert_close(found, expected)
     bound = _of(Robust(), dual, samples, UNION)

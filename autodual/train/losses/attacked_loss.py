@@ -22,7 +22,7 @@ from autodual.train.losses.batch import OFFSET, Batch, UnionPolicy
 from autodual.train.losses.criteria import CriterionName, criterion
 
 #: The names of starts that need nothing else.
-StartName = Literal["zero", "uniform", "hypercube", "gaussian", "scattered"]
+StartName = Literal["zero", "uniform", "hypercube", "gaussian", "scattered", "outward"]
 #: The names of what an attack raises.
 ObjectiveName = Literal["cross-entropy", "margin", "dlr", "targeted", "targeted-dlr", "kl"]
 

@@ -102,8 +102,10 @@ class MultiSteepest(AttackedLoss):
     restarts: Steps = 1
     step_size: NonNegative = 0.0
     objective: ObjectiveName = "margin"
+    start: StartName = "zero"
     union: Literal["worst"] = field(default="worst", kw_only=True)  # one attack for the whole union
 
     def attack(self, batch: Batch) -> Attack:
         keep: Keep = "worst" if self.objective == "margin" else "loss"
-        return Msd(self.steps, self.step_size or None, self.restarts, objective=self.objective, keep=keep)
+        size = self.step_size or None
+        return Msd(self.steps, size, self.restarts, objective=self.objective, keep=keep, start=self.start)

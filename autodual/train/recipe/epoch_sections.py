@@ -34,7 +34,7 @@ class ValidationSection(Section):
     attack_steps: AttackSteps = 10
     attack_step_size: NonNegative = 0.0
     attack_restarts: Annotated[int, Range(1, 10_000)] = 1
-    attack_start: Literal["zero", "uniform", "scattered", "hypercube", "gaussian"] = "uniform"
+    attack_start: Literal["zero", "uniform", "scattered", "hypercube", "gaussian", "outward"] = "uniform"
     patience: CountOrNone = 0
     batch_size: Count = 200
 

@@ -62,7 +62,7 @@ def radius_job(
         rows,
         summarise_radii,
         lambda summary: f"mean {summary['mean']:.4g}",
-        at_once=partial(subject.at_once, make_set(max_radius), _BOUNDS) if steady else None,
+        at_once=partial(subject.at_once, make_set(max_radius), bounds=_BOUNDS) if steady else None,
     )
 
 

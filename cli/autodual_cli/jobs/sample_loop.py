@@ -42,8 +42,8 @@ class Job:
     points: a file for the rows' counterexamples, which then are no part of the document; None: they stay in it.
     attend: is given a function that shows words while a batch is worked on; None for jobs that have none to say.
     most: samples at a time, whatever the batch size, for jobs that take long for one and so are saved more often.
-    at_once: how many samples take a few seconds, for jobs whose rows are the same, but for rounding, whatever the
-    others of their batch; None where samples share random numbers, or nobody can tell how long they take.
+    at_once: how many samples like a given one take a few seconds, for jobs whose rows are the same, but for rounding,
+    whatever the others of their batch; None where samples share random numbers, or nobody can tell how long they take.
     """
 
     schema: str
@@ -55,7 +55,7 @@ class Job:
     points: Path | None = None
     attend: Callable[[Callable[[str], None]], None] | None = None
     most: int | None = None
-    at_once: Callable[[], int] | None = None
+    at_once: Callable[[int], int] | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -165,7 +165,7 @@ def _rounds(job: Job, pending: list[int], indices: range, batch_size: int, world
     if world.size == 1:
         free = job.at_once if len(indices) > batch_size and _unsaid("batch_size") else None
         left = frozenset(pending)
-        for batch in growing_batches(len(indices), batch_size, batch_size if free is None else free()):
+        for batch in growing_batches(len(indices), batch_size, batch_size if free is None else free(indices[0])):
             some = [index for index in indices[batch.start : batch.stop] if index in left]
             if some:
                 yield job.rows(torch.tensor(some))

@@ -97,10 +97,11 @@ class Subject:
             model, example_input=example, memory_budget=self.memory, passes=passes, class_axis=self.class_axis
         )
 
-    def at_once(self, ball: PerturbationSet, bounds: int = 1) -> int:
-        """How many samples take a few seconds, if each is bounded so often over a set like that of the first one."""
-        x, _ = self.batch(torch.tensor([0]))
-        region = require_support(ball.of_samples(torch.tensor([0])).at(x.to(bounding_dtype(x.dtype))))
+    def at_once(self, ball: PerturbationSet, sample: int, *, bounds: int = 1) -> int:
+        """How many samples take a few seconds, if each is bounded so often over a set like that of one of them."""
+        index = torch.tensor([sample])
+        x, _ = self.batch(index)
+        region = require_support(ball.of_samples(index).at(x.to(bounding_dtype(x.dtype))))
         return samples_at_once(self.dual, region, bounds * (1 + len(self.later_stages)))
 
     def require_classes(self) -> None:

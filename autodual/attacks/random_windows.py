@@ -25,6 +25,8 @@ class Windows:
         """One window for each of the points `[N, *shape]`, which covers a share of the last two axes' entries."""
         spatial = min(2, points.dim() - 1)
         inside, heights = torch.ones_like(points, dtype=torch.bool), torch.zeros_like(points)
+        if spatial == 0:  # a sample is a number
+            return Windows(inside, torch.ones_like(points))
         places, sides = [], []
         for axis in range(points.dim() - spatial, points.dim()):
             extent = points.shape[axis]

@@ -7,7 +7,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from autodual.attacks.windows import Windows
+from autodual.attacks.random_windows import Windows
 
 
 @given(
@@ -41,3 +41,8 @@ def test_a_hill_falls_from_its_middle_by_squares(seed):
     sums = [1 + 1 / 4 + 1 / 9 + 1 / 16, 1 / 4 + 1 / 9 + 1 / 16, 1 / 9 + 1 / 16, 1 / 16]
     expected = [[sums[max(abs(i - 1), abs(j - 3))] for j in range(6)] for i in range(3)]
     torch.testing.assert_close(patch[:3], torch.tensor(expected))
+
+
+def test_a_sample_that_is_one_number_is_a_window():
+    windows = Windows.drawn(torch.zeros(3), 0.05, torch.Generator().manual_seed(0))
+    assert windows.inside.all() and torch.equal(windows.hills, torch.ones(3))
