@@ -122,3 +122,17 @@ def test_every_bound_uses_the_known_intervals(dual: autodual.DualNetwork, inner:
     found = dual.lower_bounds(X, BALL, objective, known=sites, **options)
     assert bool((loose < outputs - 1e-3).all())
     torch.testing.assert_close(found, outputs, atol=1e-9, rtol=0)
+
+
+def test_rigorous_bounds_have_the_samples_dtype_whatever_torch_makes_of_python_numbers() -> None:
+    """A count times Python's number has the default dtype, in which a float64 bound's charge for underflow is 0."""
+    x, model = torch.rand(2, 4, dtype=torch.float32), nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 3))
+    dual, before = autodual.compile_dual(model.float(), x), torch.get_default_dtype()
+    try:
+        for default in (torch.float32, torch.float64):
+            torch.set_default_dtype(default)
+            rows = torch.eye(3, dtype=x.dtype)
+            found = dual.lower_bounds(x, autodual.LinfBall(0.1), rows, slopes="adaptive", rigorous=True)
+            assert found.dtype == torch.float32
+    finally:
+        torch.set_default_dtype(before)
