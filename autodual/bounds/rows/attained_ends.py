@@ -27,7 +27,7 @@ def attained(state: BoundState, progress: Progress) -> Tensor:
     counted = _side_by_side([flat(ends != 0, 2) for _, ends in pending])
     terms = _side_by_side([progress.centre.unsqueeze(2), products])
     lower, size, tiny = terms.sum(2), terms.abs().sum(2), torch.finfo(terms.dtype).tiny
-    charged = state.error_factor(terms.shape[2]) * size + counted.sum(2).to(terms) * tiny
+    charged = state.error_factor(terms.shape[2]) * size + counted.sum(2, dtype=terms.dtype) * tiny
     kept = ((products.abs() >= tiny) | ~counted).all(2)
     moved = _only_powers_of_two(_side_by_side([flat(values, 2) for values, _ in pending]))
     charged = torch.where(kept & moved & _summed_exactly(terms, size), 0.0, charged)
