@@ -12,21 +12,21 @@ from torch import Tensor
 class Windows:
     """A square on the last two axes of each sample, or an interval if it has one axis.
 
-    inside: where it is, bool `[N, *shape]`. hills: a light hill beside a dark one, `[N, *shape]`, 0 outside. Their
-    sides lie along the last axis or the one before, as chance has it. Edges between light and dark move outputs of
-    convolutions further than even windows do (Andriushchenko et al., 2020).
+    inside: where it is, bool `[N, *shape]`. places: by axis, how far an entry lies behind the window's beginning, with
+    as many axes as the samples. sides: the window's extents. turned: whether hills lie side by side along the last axis
+    rather than the one before, bool `[N]`.
     """
 
     inside: Tensor
-    hills: Tensor
+    places: list[Tensor]
+    sides: list[int]
+    turned: Tensor
 
     @staticmethod
     def drawn(points: Tensor, share: float, generator: torch.Generator) -> Windows:
         """One window for each of the points `[N, *shape]`, which covers a share of the last two axes' entries."""
         spatial = min(2, points.dim() - 1)
-        inside, heights = torch.ones_like(points, dtype=torch.bool), torch.zeros_like(points)
-        if spatial == 0:  # a sample is a number
-            return Windows(inside, torch.ones_like(points))
+        inside = torch.ones_like(points, dtype=torch.bool)
         places, sides = [], []
         for axis in range(points.dim() - spatial, points.dim()):
             extent = points.shape[axis]
@@ -39,12 +39,22 @@ class Windows:
             places.append(place.reshape(shape))
             sides.append(side)
             inside = inside & (places[-1] >= 0) & (places[-1] < side)
-        turned = torch.rand(points.shape[0], generator=generator, dtype=torch.float32, device=points.device) < 0.5
-        turned = turned.reshape(-1, *[1] * (points.dim() - 1)) | (spatial == 1)
-        for split, choice in ((0, ~turned), (spatial - 1, turned)):
-            found = _hills(places, sides, split).to(points.dtype)
-            heights = torch.where(choice, found, heights)
-        return Windows(inside, heights * inside)
+        draws = torch.rand(points.shape[0], generator=generator, dtype=torch.float32, device=points.device)
+        return Windows(inside, places, sides, draws < 0.5)
+
+    def hills(self, dtype: torch.dtype) -> Tensor:
+        """A light hill beside a dark one in each window, `[N, *shape]`, 0 outside; 1 where a sample is a number.
+
+        Edges between light and dark move outputs of convolutions further than even windows do (Andriushchenko et al.,
+        2020).
+        """
+        if not self.places:
+            return self.inside.to(dtype)
+        heights = _hills(self.places, self.sides, len(self.places) - 1)
+        if len(self.places) == 2:
+            turned = self.turned.reshape(-1, *[1] * (self.inside.dim() - 1))
+            heights = torch.where(turned, heights, _hills(self.places, self.sides, 0))
+        return torch.where(self.inside, heights, 0.0).to(dtype)
 
 
 def _hills(places: list[Tensor], sides: list[int], split: int) -> Tensor:

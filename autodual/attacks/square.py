@@ -85,8 +85,9 @@ class Square(Attack):
     def _changed(self, region: Searchable, points: Tensor, query: int, generator: torch.Generator) -> Tensor:
         """The points with one window of each replaced, projected onto the set."""
         windows = Windows.drawn(points, self.share * _schedule(query / self.queries), generator)
-        sign = _signs(points, generator)
-        return region.each(_moved, points, sign, windows.inside.to(points.dtype), windows.hills)
+        sign, window = _signs(points, generator), windows.inside.to(points.dtype)
+        even = region.projection_free or region.norm_order == math.inf  # of a product nobody can tell for all factors
+        return region.each(_moved, points, sign, window, window if even else windows.hills(points.dtype))
 
 
 def _moved(region: Searchable, points: Tensor, sign: Tensor, window: Tensor, hills: Tensor) -> Tensor:
